@@ -1,0 +1,47 @@
+"""What is one training run of a study?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from agrm_study.study.recipe import Recipe
+
+Phase = Literal["search", "final"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialSpec:
+    """One training run: arm × task × seed.
+
+    Attributes:
+        trial_id: Hash of all that can change the outcome (16 hexadecimal digits).
+        config_id: The same without the seeds: equal for the replicates of an arm on a task.
+        study: Name of the study.
+        phase: ``search`` picks settings on validation; ``final`` is reported.
+        arm: Row of a table.
+        recipe: Every setting of the training.
+        params: The factors in which the arm differs from the base recipe, by dotted name, in plain JSON values.
+        data_fingerprint: Hash of the manifest's content.
+        split_fingerprint: Hash of the split's content.
+    """
+
+    trial_id: str
+    config_id: str
+    study: str
+    phase: Phase
+    arm: str
+    recipe: Recipe
+    params: dict[str, Any] = field(default_factory=dict)
+    data_fingerprint: str = ""
+    split_fingerprint: str = ""
+
+    @property
+    def task(self) -> str:
+        """Task of the trial."""
+        return self.recipe.task
+
+    @property
+    def seed(self) -> int:
+        """Training seed of the trial."""
+        return self.recipe.seed

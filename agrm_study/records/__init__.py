@@ -1,0 +1,1 @@
+"""What has finished: the ledger of trials, epochs and predictions, and the only truth about what is done."""

@@ -1,0 +1,1 @@
+"""What a person reads: tables, figures and pages made from records alone."""

@@ -1,0 +1,1 @@
+"""Which figures can a report hold?"""

@@ -1,0 +1,1 @@
+"""Which formats can a table be written in?"""

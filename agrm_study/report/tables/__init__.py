@@ -1,0 +1,1 @@
+"""Which tables can a report hold?"""

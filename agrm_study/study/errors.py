@@ -1,0 +1,56 @@
+"""What is a person told when the input is wrong?"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from pathlib import Path
+
+
+class InputError(Exception):
+    """Input that breaks a rule; the command prints it as one message and exits with code 2.
+
+    Args:
+        rule: The rule that was broken, as a sentence ("must be one of the known backbones").
+        where: The user's file (and field) it stands in; ``None`` for a command-line value.
+        line: Line in that file, counted from 1.
+        field: Dotted name of the setting or the column.
+        given: The value received.
+        allowed: The values that would have been accepted, as text.
+        hint: What to do next.
+    """
+
+    def __init__(
+        self,
+        rule: str,
+        *,
+        where: str | Path | None = None,
+        line: int | None = None,
+        field: str | None = None,
+        given: object = None,
+        allowed: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        self.rule, self.where, self.line, self.field = rule, where, line, field
+        self.given, self.allowed, self.hint = given, allowed, hint
+        super().__init__(self.render())
+
+    def render(self) -> str:
+        """The message: place, field, rule, value, choices, next step."""
+        place = "" if self.where is None else str(self.where)
+        if self.line is not None:
+            place += f":{self.line}"
+        subject = f"`{self.field}`: " if self.field else ""
+        parts = [f"{place}: {subject}{self.rule}" if place else f"{subject}{self.rule}"]
+        if self.given is not None:
+            parts.append(f"given {self.given!r}")
+        if self.allowed is not None:
+            parts.append(f"allowed: {self.allowed}")
+        text = "; ".join(parts)
+        return f"{text}. {self.hint}" if self.hint else text
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str | None:
+    """A hint that names the closest known word, or ``None`` when nothing is close."""
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f"Did you mean `{close[0]}`?" if close else None

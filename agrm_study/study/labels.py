@@ -1,0 +1,30 @@
+"""Which classes does each task tell apart?"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+Task = Literal["two_class", "three_class"]
+
+LABELS: tuple[str, ...] = ("normal", "genu_varum", "genu_valgum")
+"""The labels a manifest may hold."""
+
+CLASSES: dict[str, tuple[str, ...]] = {
+    "two_class": ("normal", "abnormal"),
+    "three_class": LABELS,
+}
+"""Class names by task; the position is the class index. ``abnormal`` (index 1) is the positive class."""
+
+
+def class_index(label: str, task: str) -> int:
+    """Index of a manifest label in a task (two-class: genu varum and genu valgum are both abnormal).
+
+    Raises:
+        ValueError: For a label or a task that does not exist.
+    """
+    if task not in CLASSES:
+        raise ValueError(f"task must be one of {', '.join(CLASSES)}; given {task!r}")
+    if label not in LABELS:
+        raise ValueError(f"label must be one of {', '.join(LABELS)}; given {label!r}")
+    index = LABELS.index(label)
+    return min(index, 1) if task == "two_class" else index

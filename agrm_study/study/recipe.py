@@ -1,0 +1,336 @@
+"""What settings does one trial have, and which values are allowed?
+
+A `Recipe` is frozen, knows every setting that can change a trial's outcome, and nothing else does: resources, paths of
+results and names of arms live elsewhere. Defaults are the paper's protocol (Song et al. 2026, section 3.1) and, where
+the paper is silent, the choice that the documentation's protocol page explains.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from agrm_study.study.labels import CLASSES, Task
+
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+Positive = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=0)]
+Bin = tuple[Positive, Positive]
+
+
+class Section(BaseModel):
+    """A frozen group of settings that refuses unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
+
+
+class Synthetic(Section):
+    """A synthetic data set that `run` writes when it is not there yet."""
+
+    subjects: Annotated[int, Field(ge=6)] = 60
+    """Labelled children, one clip each."""
+    unlabelled: Count = 60
+    """Unlabelled adult clips in the CASIA-B form."""
+    seed: Count = 0
+    """Seed of the whole set."""
+    difficulty: Literal["easy", "medium", "hard"] = "medium"
+    """Knee angle and nuisance: easy 26±3°, medium 18±4°, hard 11±3°."""
+
+
+class SplitFractions(Section):
+    """Shares of the labelled subjects, by part."""
+
+    train: Fraction = 0.64
+    val: Fraction = 0.16
+    test: Fraction = 0.20
+
+    @model_validator(mode="after")
+    def _sum_to_one(self) -> SplitFractions:
+        if abs(self.train + self.val + self.test - 1.0) > 1e-9:
+            raise ValueError(f"train + val + test must be 1, given {self.train + self.val + self.test:g}")
+        return self
+
+
+class Data(Section):
+    """Which clips a trial sees."""
+
+    manifest: Path | None = None
+    """A manifest (.parquet or .csv), relative to the study file. Outside the identity: its content is inside."""
+    synthetic: Synthetic | None = None
+    """Write and use a synthetic data set instead of a manifest."""
+    subset: Literal["all", "balanced"] = "all"
+    """`balanced` takes as many subjects of each label as the rarest has."""
+    exclude: tuple[str, ...] = ()
+    """Subjects to leave out (a broken video, say)."""
+    split: SplitFractions = SplitFractions()
+    split_file: Path | None = None
+    """A CSV with columns subject_id, split; overrides `split`."""
+    labelled_fraction: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
+    """Share of the training subjects whose label is used, drawn stratified with the split's seed; the rest is dropped."""
+    unlabelled_train: Count = 364
+    """Unlabelled clips drawn for training, at most."""
+    unlabelled_val: Count = 324
+    """Unlabelled clips drawn for validation, at most; never in a reported metric."""
+    views: tuple[int, ...] = (0, 180)
+    """Views, in degrees, kept of multi-view unlabelled sources."""
+
+
+class Clip(Section):
+    """How a video becomes a clip tensor (C, T, H, W)."""
+
+    frames: Positive = 16
+    """Frames of a clip, T."""
+    fps: Annotated[float, Field(gt=0)] = 12.5
+    """Frames per second after resampling."""
+    crop: Literal["resize", "raw", "person_box"] = "resize"
+    """What the store keeps of a frame: the whole frame with its short side resized; the raw centre; the person's box."""
+    resize: Positive = 256
+    """Side, in pixels, that the store keeps (short side for `resize`, square side for `raw` and `person_box`)."""
+    size: Positive = 224
+    """Side, in pixels, of the square the network sees."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> Clip:
+        if self.size > self.resize:
+            raise ValueError(f"size must be at most resize ({self.resize}), given {self.size}")
+        return self
+
+
+class Weak(Section):
+    """The weak view: a light random crop and a flip."""
+
+    shift: Fraction = 0.25
+    """Largest displacement of the crop from the centre, as a share of the free margin."""
+    flip: Fraction = 0.5
+    """Probability of a horizontal flip."""
+
+
+class Strong(Section):
+    """The strong view: every setting 0 switches its part off."""
+
+    shift: Fraction = 1.0
+    """As in the weak view; 1 reaches the whole stored frame."""
+    flip: Fraction = 0.5
+    brightness: Annotated[float, Field(ge=0, lt=1)] = 0.4
+    """Colour jitter: factor drawn from [1-b, 1+b]; likewise contrast and saturation."""
+    contrast: Annotated[float, Field(ge=0, lt=1)] = 0.4
+    saturation: Annotated[float, Field(ge=0, lt=1)] = 0.4
+    hue: Annotated[float, Field(ge=0, le=0.5)] = 0.1
+    """Largest rotation of the hue, in turns."""
+    noise: Annotated[float, Field(ge=0, le=1)] = 0.05
+    """Largest standard deviation of the Gaussian noise, in units of the [0, 1] image."""
+    erase: Fraction = 0.25
+    """Probability that one rectangle is erased, the same in all frames of a clip."""
+    erase_area: tuple[Fraction, Fraction] = (0.02, 0.2)
+    """Area of the rectangle, as shares of the frame."""
+    temporal_jitter: Count = 1
+    """Largest displacement, in stored frames, of each sampled frame."""
+    speed: Annotated[float, Field(ge=0, lt=1)] = 0.2
+    """Speed factor drawn from [1-s, 1+s]."""
+
+
+class Augment(Section):
+    """Which branch sees which view."""
+
+    strong_branch: Literal["student", "teacher", "both", "none"] = "student"
+    """Who gets the strong view of an unlabelled clip; the other gets the weak one."""
+    labelled: Literal["weak", "strong"] = "strong"
+    """The view of the labelled clips that the student learns from."""
+    weak: Weak = Weak()
+    strong: Strong = Strong()
+
+
+class Pooling(Section):
+    """How a feature volume (B, C, T, H, W) becomes a vector."""
+
+    name: Literal["average", "max", "hpp", "shpm"] = "shpm"
+    bins: tuple[Bin, ...] = Field(default=((1, 1), (2, 2), (4, 4)), min_length=1)
+    """Rows and columns of each level (shpm); `hpp` uses the rows only."""
+    combine: Literal["sum", "concat"] = "sum"
+    """How average and maximum of a bin come together (shpm, hpp)."""
+    temporal: Literal["mean", "max", "flatten"] = "mean"
+    """What happens to T."""
+
+
+class Model(Section):
+    """The network."""
+
+    backbone: str = "r3d_18"
+    """A name of `agrm_study.training.models.backbones.BACKBONES`."""
+    width: Annotated[int, Field(ge=4)] = 64
+    """Channels of the first residual stage (residual backbones; 64 is the published width)."""
+    depth: Literal[10, 18, 34] = 18
+    """Layers of a residual backbone."""
+    head: Literal["flatten", "adaptive"] = "adaptive"
+    """C3D only: the published flatten, or adaptive pooling before its two hidden layers."""
+    classifier: Literal["linear", "arcface"] = "linear"
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    pooling: Pooling = Pooling()
+    weights: Path | None = None
+    """Local pre-trained weights (.safetensors, .pth); heads of another class count are dropped with a message."""
+
+
+class Ema(Section):
+    """The teacher: exponential moving average of the student."""
+
+    alpha: Annotated[float, Field(ge=0, lt=1)] = 0.99
+    buffers: Literal["average", "copy", "own"] = "average"
+    """Batch-norm buffers of the teacher: averaged, copied from the student, or from its own forward passes."""
+    warmup: bool = False
+    """Use min(alpha, (step + 1) / (step + 10)) for early steps."""
+
+
+class Ramp(Section):
+    """Weight of the unsupervised loss over the epochs since the teacher started."""
+
+    shape: Literal["linear", "sigmoid", "step"] = "linear"
+    epochs: Count = 30
+    """Epochs until the weight is `maximum`; 0 starts there."""
+    maximum: Annotated[float, Field(ge=0)] = 1.0
+
+
+class Threshold(Section):
+    """Which pseudo-labels are accepted."""
+
+    policy: str = "fixed"
+    """A name of `agrm_study.training.ssl.thresholds.POLICIES`."""
+    tau: Fraction = 0.8
+    """Threshold of `fixed` and upper bound of `flexmatch` (strictly above)."""
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.999
+    """EMA of `freematch` and `softmatch`."""
+    n_sigma: Annotated[float, Field(gt=0)] = 2.0
+    """Width of the Gaussian of `softmatch`."""
+    percentile: Annotated[float, Field(ge=0, le=100)] = 80.0
+    """`percentile` accepts what lies above this percentile of the batch's confidences."""
+
+
+class Pseudo(Section):
+    """The pseudo-label loss."""
+
+    mode: Literal["online", "rounds", "off"] = "online"
+    """`rounds` moves accepted clips into the labelled set each round (paper, section 2.1)."""
+    target: Literal["hard", "soft"] = "hard"
+    weight: Annotated[float, Field(ge=0)] = 1.0
+    confidence: Literal["teacher", "student", "mean", "min", "agree"] = "teacher"
+    """Whose confidence decides."""
+    round_epochs: Positive = 10
+    """Epochs between two rounds."""
+
+
+class Ssl(Section):
+    """How unlabelled clips teach."""
+
+    method: Literal["supervised", "mean_teacher", "pseudo_label", "fixmatch", "agrm"] = "agrm"
+    pretrain_epochs: Count = 10
+    """Supervised epochs before the teacher starts as a copy of the student."""
+    ema: Ema = Ema()
+    ramp: Ramp = Ramp()
+    threshold: Threshold = Threshold()
+    pseudo: Pseudo = Pseudo()
+
+
+class Loss(Section):
+    """The supervised loss."""
+
+    name: str = "cross_entropy"
+    """A name of `agrm_study.training.ssl.losses.LOSSES`."""
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    focal_gamma: Annotated[float, Field(ge=0)] = 2.0
+    class_balanced_beta: Annotated[float, Field(ge=0, lt=1)] = 0.999
+
+
+class Optimizer(Section):
+    """Adam, the learning rate and its plateau schedule."""
+
+    name: Literal["adam", "adamw", "sgd"] = "adam"
+    lr: Annotated[float, Field(gt=0)] = 1e-4
+    betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.9, 0.999)
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    plateau_factor: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """The learning rate is multiplied by this after `plateau_patience` epochs without a lower validation loss."""
+    plateau_patience: Positive = 5
+    clip_norm: Annotated[float, Field(gt=0)] | None = None
+    """Largest norm of the gradient."""
+
+
+class Batch(Section):
+    """Clips of a step."""
+
+    labelled: Positive = 16
+    unlabelled: Positive = 16
+    accumulate: Positive = 1
+    """Each batch is split into this many parts whose gradients are summed."""
+
+
+class EarlyStop(Section):
+    """When a trial ends before its last epoch."""
+
+    metric: Literal["macro_f1", "accuracy", "balanced_accuracy", "loss"] = "macro_f1"
+    """Validation metric; it also picks the best epoch."""
+    patience: Positive = 10
+    armed_after: Count | None = None
+    """First epoch that can count as one without improvement; null: when pre-training and the ramp have ended."""
+
+
+class Evaluate(Section):
+    """How a trained network is judged."""
+
+    clips: Positive = 5
+    """Windows spread over a video; their probabilities are averaged per subject."""
+    network: Literal["teacher", "student"] = "teacher"
+    """The network whose validation metric decides; both are recorded. Methods without a teacher use the student."""
+    batch: Positive = 32
+
+
+class Recipe(Section):
+    """All settings of one trial."""
+
+    task: Task = "three_class"
+    seed: Count = 0
+    """Seed of the training: initial weights, order, augmentation."""
+    split_seed: Count = 0
+    """Seed of the split and of the draw of unlabelled clips."""
+    epochs: Positive = 100
+    data: Data = Data()
+    clip: Clip = Clip()
+    augment: Augment = Augment()
+    model: Model = Model()
+    ssl: Ssl = Ssl()
+    loss: Loss = Loss()
+    optimizer: Optimizer = Optimizer()
+    batch: Batch = Batch()
+    early_stop: EarlyStop = EarlyStop()
+    evaluate: Evaluate = Evaluate()
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    """Autocast of forward and backward passes; bf16 and fp16 need a GPU."""
+    compile: bool = False
+    """torch.compile the networks."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names of the task, by class index."""
+        return CLASSES[self.task]
+
+    @property
+    def has_teacher(self) -> bool:
+        """Whether the method keeps a teacher network."""
+        return self.ssl.method in ("mean_teacher", "agrm")
+
+    @property
+    def uses_unlabelled(self) -> bool:
+        """Whether the method reads unlabelled clips."""
+        return self.ssl.method != "supervised"
+
+    @property
+    def armed_after(self) -> int:
+        """First epoch (from 1) whose lack of improvement counts towards early stopping."""
+        if self.early_stop.armed_after is not None:
+            return self.early_stop.armed_after
+        return self.ssl.pretrain_epochs + self.ssl.ramp.epochs
+
+    def settings(self) -> dict[str, Any]:
+        """Plain JSON values of every setting."""
+        return self.model_dump(mode="json")

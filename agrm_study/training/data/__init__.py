@@ -1,0 +1,1 @@
+"""What a trial reads: manifests, splits, decoded clips, augmented batches."""

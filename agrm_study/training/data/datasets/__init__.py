@@ -1,0 +1,1 @@
+"""Which layouts of videos on disk can be read?"""

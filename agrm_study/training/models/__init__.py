@@ -1,0 +1,1 @@
+"""What a trial trains: a backbone, a pooling layer, a classifier."""

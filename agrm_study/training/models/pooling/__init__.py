@@ -1,0 +1,1 @@
+"""Which pooling layers are there?"""

@@ -1,0 +1,1 @@
+"""How unlabelled clips teach: mean teacher, ramps, pseudo-labels, thresholds, losses."""

@@ -1,0 +1,1 @@
+"""Which supervised losses are there?"""

@@ -1,0 +1,1 @@
+"""Which policies accept pseudo-labels?"""
