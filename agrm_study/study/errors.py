@@ -39,7 +39,7 @@ class InputError(Exception):
         """The message: place, field, rule, value, choices, next step."""
         place = "" if self.where is None else str(self.where)
         if self.line is not None:
-            place += f":{self.line}"
+            place = f"{place}:{self.line}" if place else f"line {self.line}"
         subject = f"`{self.field}`: " if self.field else ""
         parts = [f"{place}: {subject}{self.rule}" if place else f"{subject}{self.rule}"]
         if self.given is not None:
@@ -48,6 +48,27 @@ class InputError(Exception):
             parts.append(f"allowed: {self.allowed}")
         text = "; ".join(parts)
         return f"{text}. {self.hint}" if self.hint else text
+
+
+class InputErrors(InputError):
+    """Several broken rules told in one message, one line each."""
+
+    def __init__(self, problems: Iterable[InputError]) -> None:
+        self.problems: tuple[InputError, ...] = tuple(problems)
+        first = self.problems[0]
+        super().__init__(
+            first.rule,
+            where=first.where,
+            line=first.line,
+            field=first.field,
+            given=first.given,
+            allowed=first.allowed,
+            hint=first.hint,
+        )
+
+    def render(self) -> str:
+        """A heading with their number, then one line each."""
+        return "\n".join([f"{len(self.problems)} problems:", *(f"  {problem.render()}" for problem in self.problems)])
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str | None:

@@ -67,6 +67,11 @@ class Data(Section):
     split: SplitFractions = SplitFractions()
     split_file: Path | None = None
     """A CSV with columns subject_id, split; overrides `split`."""
+    folds: Count = 0
+    """k-fold over subjects: fold number `fold` is the test part, the rest is divided as `split` divides training and
+    validation; 0 uses `split` as it stands."""
+    fold: Count = 0
+    """The fold that is tested, from 0."""
     labelled_fraction: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
     """Share of the training subjects whose label is used, drawn stratified with the split's seed; the rest is dropped."""
     unlabelled_train: Count = 364
@@ -75,6 +80,14 @@ class Data(Section):
     """Unlabelled clips drawn for validation, at most; never in a reported metric."""
     views: tuple[int, ...] = (0, 180)
     """Views, in degrees, kept of multi-view unlabelled sources."""
+
+    @model_validator(mode="after")
+    def _fold_exists(self) -> Data:
+        if self.folds == 1 or (self.folds and self.fold >= self.folds):
+            raise ValueError(f"folds must be 0 or at least 2, and fold below it; given {self.folds} and {self.fold}")
+        if self.folds and self.split.train + self.split.val <= 0:
+            raise ValueError("with folds, split.train + split.val must be above 0")
+        return self
 
 
 class Clip(Section):
@@ -86,10 +99,14 @@ class Clip(Section):
     """Frames per second after resampling."""
     crop: Literal["resize", "raw", "person_box"] = "resize"
     """What the store keeps of a frame: the whole frame with its short side resized; the raw centre; the person's box."""
+    box_part: Literal["whole", "legs"] = "whole"
+    """`person_box` only: a square around the whole person, or around the lower half of the person's box."""
     resize: Positive = 256
     """Side, in pixels, that the store keeps (short side for `resize`, square side for `raw` and `person_box`)."""
     size: Positive = 224
     """Side, in pixels, of the square the network sees."""
+    storage: Literal["raw", "jpeg"] = "raw"
+    """How the store keeps frames: raw bytes, or JPEG (a sixth of the size, a twentieth of the speed, lossy)."""
 
     @model_validator(mode="after")
     def _fits(self) -> Clip:
@@ -160,11 +177,11 @@ class Model(Section):
     backbone: str = "r3d_18"
     """A name of `agrm_study.training.models.backbones.BACKBONES`."""
     width: Annotated[int, Field(ge=4)] = 64
-    """Channels of the first residual stage (residual backbones; 64 is the published width)."""
+    """Channels of the first stage; all others scale with it (64 is the published width of every backbone)."""
     depth: Literal[10, 18, 34] = 18
     """Layers of a residual backbone."""
     head: Literal["flatten", "adaptive"] = "adaptive"
-    """C3D only: the published flatten, or adaptive pooling before its two hidden layers."""
+    """C3D with average pooling only: the published flatten, or adaptive pooling before its two hidden layers."""
     classifier: Literal["linear", "arcface"] = "linear"
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     pooling: Pooling = Pooling()
@@ -239,6 +256,10 @@ class Loss(Section):
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     focal_gamma: Annotated[float, Field(ge=0)] = 2.0
     class_balanced_beta: Annotated[float, Field(ge=0, lt=1)] = 0.999
+    arcface_scale: Annotated[float, Field(gt=0)] = 30.0
+    """ArcFace: factor s of the cosines (64 in the paper, for thousands of identities)."""
+    arcface_margin: Annotated[float, Field(ge=0, lt=1.57)] = 0.5
+    """ArcFace: margin m, in radians."""
 
 
 class Optimizer(Section):
@@ -283,6 +304,8 @@ class Evaluate(Section):
     network: Literal["teacher", "student"] = "teacher"
     """The network whose validation metric decides; both are recorded. Methods without a teacher use the student."""
     batch: Positive = 32
+    unlabelled: bool = True
+    """Log consistency and pseudo-labels on the unlabelled validation clips each epoch; never in a reported metric."""
 
 
 class Recipe(Section):
@@ -308,6 +331,15 @@ class Recipe(Section):
     """Autocast of forward and backward passes; bf16 and fp16 need a GPU."""
     compile: bool = False
     """torch.compile the networks."""
+
+    @model_validator(mode="after")
+    def _arcface_is_a_pair(self) -> Recipe:
+        if (self.loss.name == "arcface") != (self.model.classifier == "arcface"):
+            raise ValueError(
+                "loss.name and model.classifier must both be `arcface` or neither; "
+                f"given {self.loss.name} and {self.model.classifier}"
+            )
+        return self
 
     @property
     def classes(self) -> tuple[str, ...]:

@@ -1,0 +1,45 @@
+# `make demo` and `make test` do all the set-up on a fresh machine: a virtual environment, then the package.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(READY): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet torch torchvision
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@
+
+setup: $(READY)  ## only the set-up
+
+demo: $(READY)  ## the paper's ablation table from real training on synthetic video (no GPU, two cores)
+	$(BIN)/agrm-study run search_spaces/demo.yaml
+
+test: $(READY)  ## the tests (a few minutes)
+	$(BIN)/python -m pytest -n 2
+
+slow: $(READY)  ## tests that train to convergence, simulate or measure
+	$(BIN)/python -m pytest -m slow
+
+chaos: $(READY)  ## tests that kill processes at random
+	$(BIN)/python -m pytest -m chaos
+
+cluster: $(READY)  ## tests on several Ray nodes on this machine
+	$(BIN)/python -m pytest -m cluster
+
+check: $(READY)  ## style, types and the import contract
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(READY)  ## every benchmark, one after the other
+	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script; done
+
+.PHONY: help setup demo test slow chaos cluster check bench

@@ -1,0 +1,70 @@
+"""How does a command line become a verb, and how does a verb end? With 0, 1, 2 or 130, and never with a traceback."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+
+import click
+
+from agrm_study import __version__
+from agrm_study.cli import data, plan, report, run, status
+from agrm_study.study.errors import InputError
+
+EXIT_WRONG_INPUT = 2
+EXIT_INTERNAL = 70
+EXIT_INTERRUPTED = 130
+
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog="Screening research only: nothing here diagnoses anybody.",
+)
+@click.version_option(__version__, prog_name="agrm-study")
+def app() -> None:
+    """Run hyperparameter and ablation studies of semi-supervised video models, from one file to one table."""
+
+
+for command in (run.run, plan.plan, status.status, report.report, data.data):
+    app.add_command(command)
+
+
+def main() -> None:
+    """Entry point of ``agrm-study``."""
+    try:
+        code = app.main(standalone_mode=False)
+    except InputError as problem:
+        click.echo(f"error: {problem}", err=True)
+        code = EXIT_WRONG_INPUT
+    except click.ClickException as problem:
+        problem.show()
+        code = problem.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("interrupted: what had finished is kept; the same command goes on from there", err=True)
+        code = EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output has gone (a pager that was closed, `head`): nothing is left to say.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    except Exception as fault:
+        code = _internal_error(fault)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _internal_error(fault: Exception) -> int:
+    """Tell a fault of ours in one message; the traceback goes to a file that can be sent with a report."""
+    if os.environ.get("AGRM_STUDY_TRACEBACK"):
+        traceback.print_exception(fault)
+        return EXIT_INTERNAL
+    with tempfile.NamedTemporaryFile("w", prefix="agrm-study-", suffix=".log", delete=False) as log:
+        traceback.print_exception(fault, file=log)
+    summary = str(fault).strip().splitlines()
+    click.echo(
+        f"internal error: {type(fault).__name__}: {summary[0] if summary else ''}\n"
+        f"This is a fault of agrm-study, not of your input. What had finished is kept. Details: {Path(log.name)}",
+        err=True,
+    )
+    return EXIT_INTERNAL

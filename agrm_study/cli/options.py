@@ -1,0 +1,43 @@
+"""Which options do several verbs share?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def study_options(verb: F) -> F:
+    """STUDY, --results, --set and --preset: what `run` and `plan` are asked about."""
+    for option in reversed(
+        (
+            click.argument("study", type=click.Path(path_type=Path, dir_okay=False)),
+            click.option(
+                "--results",
+                metavar="DIR",
+                default=None,
+                help="Where records, tables and figures go. [default: results/<name of the study>]",
+            ),
+            click.option(
+                "--set",
+                "overrides",
+                metavar="KEY=VALUE",
+                multiple=True,
+                help="Change a setting of every arm, e.g. --set ssl.ema.alpha=0.999. May be repeated.",
+            ),
+            click.option("--preset", metavar="NAME", default=None, help="Settings laid over the study's, e.g. tiny."),
+        )
+    ):
+        verb = option(verb)
+    return verb
+
+
+def results_folder(name: str, results: str | None, preset: str | None) -> Path:
+    """The results folder of a study: as asked, or ``results/<name>`` (``results/<name>-<preset>``)."""
+    if results is not None:
+        return Path(results)
+    return Path("results") / (name if preset is None else f"{name}-{preset}")

@@ -1,0 +1,37 @@
+"""How is one long step shown? As a bar on a terminal, and as a line at its end elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def progress_bar(title: str) -> Iterator[Callable[[int, int], None]]:
+    """A callback ``(done, total)`` that draws on stderr while the block runs."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    started = time.monotonic()
+    last = (0, 0)
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    ) as progress:
+        task = progress.add_task(title, total=None)
+
+        def on_progress(done: int, total: int) -> None:
+            nonlocal last
+            last = (done, total)
+            progress.update(task, completed=done, total=total)
+
+        yield on_progress
+    if last[1]:
+        console.print(f"{title}: {last[0]} of {last[1]} in {time.monotonic() - started:.0f} s", highlight=False)

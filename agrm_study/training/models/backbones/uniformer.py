@@ -1,0 +1,94 @@
+"""What is UniFormer-S? A CNN–Transformer hybrid: local relations in shallow stages, global ones in deep stages.
+
+Written from the description in Li et al. 2022 ("UniFormer: Unified Transformer for Efficient Spatiotemporal
+Representation Learning", section 3 and Table 1). Parameter names are those of the published weight files.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Final, final
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from agrm_study.study.recipe import Model
+from agrm_study.training.models.backbones.base import Backbone
+from agrm_study.training.models.backbones.relation_blocks import GlobalBlock, LocalBlock
+
+_DEPTHS: Final = (3, 4, 8, 3)
+_WIDTHS: Final = (1, 2, 5, 8)
+"""Channels of the stages, in units of the first stage's (64: 64, 128, 320, 512)."""
+_DROP_PATH: Final = 0.1
+"""Probability of skipping the last block's branches; it grows linearly from 0 at the first block."""
+
+
+@final
+class UniFormer(Backbone):
+    """UniFormer-S. Output: T/2, H/32, W/32, rounded up.
+
+    `model.width` scales all stages (64 is the published one) and is the width of an attention head; `model.depth`
+    says nothing here.
+
+    Args:
+        width: Channels of the first stage and of each attention head.
+    """
+
+    CLASSIFIER_STD: ClassVar[float] = 0.02
+
+    def __init__(self, width: int) -> None:
+        stages: dict[str, nn.Module] = {}
+        n_blocks, block, channels = sum(_DEPTHS), 0, 3
+        for index, (depth, factor) in enumerate(zip(_DEPTHS, _WIDTHS, strict=True)):
+            first, n_out = index == 0, factor * width
+            kernel, stride = ((3, 4, 4), (2, 4, 4)) if first else ((1, 2, 2), (1, 2, 2))
+            stages[f"patch_embed{index + 1}"] = PatchEmbedding(channels, n_out, kernel, stride)
+            blocks: list[nn.Module] = []
+            for _ in range(depth):
+                drop_path = _DROP_PATH * block / (n_blocks - 1)
+                blocks.append(LocalBlock(n_out, drop_path) if index < 2 else GlobalBlock(n_out, width, drop_path))
+                block += 1
+            stages[f"blocks{index + 1}"] = nn.Sequential(*blocks)
+            channels = n_out
+        stages["norm"] = nn.BatchNorm3d(channels)
+        super().__init__(stages, feature_dim=channels)
+
+    @classmethod
+    def from_settings(cls, settings: Model) -> UniFormer:
+        return cls(settings.width)
+
+    def reset_layer(self, layer: nn.Module) -> None:
+        """Linear layers from a normal of 0.02 cut at two units, as the published code; the rest as torch does."""
+        match layer:
+            case nn.Linear():
+                nn.init.trunc_normal_(layer.weight, std=0.02)
+                nn.init.zeros_(layer.bias)
+            case nn.Conv3d() | nn.BatchNorm3d() | nn.LayerNorm():
+                layer.reset_parameters()
+            case _:
+                raise TypeError(f"no initial values are defined for {type(layer).__name__}")
+
+
+class PatchEmbedding(nn.Module):
+    """A strided convolution and a layer norm over the channels.
+
+    Rows and columns that do not fill a patch are padded with zeros instead of being dropped.
+
+    Args:
+        n_in: Channels of the input.
+        n_out: Channels of the output.
+        kernel: Size of the convolution (T, H, W).
+        stride: Stride of the convolution (T, H, W).
+    """
+
+    def __init__(self, n_in: int, n_out: int, kernel: tuple[int, int, int], stride: tuple[int, int, int]) -> None:
+        super().__init__()
+        self.proj = nn.Conv3d(n_in, n_out, kernel, stride=stride, padding=(kernel[0] // 2, 0, 0))
+        self.norm = nn.LayerNorm(n_out)
+        self.patch = stride[1]
+
+    def forward(self, volume_BCTHW: Tensor) -> Tensor:
+        missing_H, missing_W = -volume_BCTHW.shape[3] % self.patch, -volume_BCTHW.shape[4] % self.patch
+        if missing_H or missing_W:
+            volume_BCTHW = F.pad(volume_BCTHW, (0, missing_W, 0, missing_H))
+        tokens_BTHWD = self.norm(self.proj(volume_BCTHW).permute(0, 2, 3, 4, 1))
+        return tokens_BTHWD.permute(0, 4, 1, 2, 3)  # type: ignore[no-any-return]

@@ -1,0 +1,79 @@
+"""What is the network of a trial? Backbone, pooling, hidden layers where it has some, dropout, classifier."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import final
+
+from torch import Tensor, nn
+
+from agrm_study.training.models.backbones.base import Backbone
+from agrm_study.training.models.classifier import CosineClassifier
+
+
+@final
+class VideoClassifier(nn.Module):
+    """Clips in, one output a class.
+
+    The backbone's stages are children of this module under their own names and the classifier is `fc`, so the state
+    dict of an R3D-18 with linear classifier has exactly torchvision's keys: Kinetics files load, and a trained file
+    loads into torchvision's model where the pooling is its average.
+
+    Args:
+        backbone: Its stages are taken over.
+        pooling: Feature volume (B, D, T, H, W) → vector (B, P).
+        hidden: Layers between pooling and dropout, by name.
+        dropout: Probability of the dropout before the classifier.
+        classifier: Vector → outputs (B, K).
+    """
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        pooling: nn.Module,
+        hidden: Mapping[str, nn.Module],
+        dropout: float,
+        classifier: nn.Linear | CosineClassifier,
+    ) -> None:
+        super().__init__()
+        self.feature_dim = backbone.feature_dim
+        stages = dict(backbone.named_children())
+        taken = (set(stages) | set(hidden)) & {"pooling", "dropout", "fc"} | set(stages) & set(hidden)
+        if taken:
+            raise ValueError(f"stage names must be free, given {sorted(taken)}")
+        self._stages, self._hidden = tuple(stages), tuple(hidden)
+        for name, layer in stages.items():
+            self.add_module(name, layer)
+        self.pooling = pooling
+        for name, layer in hidden.items():
+            self.add_module(name, layer)
+        self.dropout = nn.Dropout(dropout)
+        self.fc: nn.Linear | CosineClassifier = classifier
+
+    def features(self, clips_BCTHW: Tensor) -> Tensor:
+        """Feature volume (B, D, T', H', W') of normalised clips (B, 3, T, H, W)."""
+        volume = clips_BCTHW
+        for name in self._stages:
+            volume = self._modules[name](volume)  # type: ignore[misc]
+        return volume
+
+    def classify(self, features_BDTHW: Tensor) -> Tensor:
+        """Outputs (B, K) of a feature volume."""
+        vector_BP = self.pooling(features_BDTHW)
+        for name in self._hidden:
+            vector_BP = self._modules[name](vector_BP)  # type: ignore[misc]
+        return self.fc(self.dropout(vector_BP))  # type: ignore[no-any-return]
+
+    def forward(self, clips_BCTHW: Tensor) -> Tensor:
+        """Outputs (B, K): logits, or cosines where the classifier is `arcface`."""
+        return self.classify(self.features(clips_BCTHW))
+
+    @property
+    def gradcam_layer(self) -> nn.Module:
+        """The layer whose output is the feature volume."""
+        return self.get_submodule(self._stages[-1])
+
+    @property
+    def head_names(self) -> tuple[str, ...]:
+        """Names of the children with parameters that depend on pooling, clip size or classes."""
+        return (*self._hidden, "fc")

@@ -1,0 +1,52 @@
+"""What must every pooling layer offer?
+
+Legend of axes: B clips, D features, T frames, H rows, W columns, N places (bins) of the pooled map, P pooled values.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from torch import Tensor, nn
+
+from agrm_study.study.recipe import Pooling as PoolingSettings
+
+
+class Pooling(nn.Module, ABC):
+    """Turns a feature volume of any height and width into a vector; holds no parameters.
+
+    Space is pooled first, frame by frame; then `temporal` says what happens to T.
+
+    Args:
+        settings: The recipe's `model.pooling` section.
+        steps: T of the feature volumes to come; it matters to `temporal: flatten` alone.
+    """
+
+    def __init__(self, settings: PoolingSettings, *, steps: int) -> None:
+        super().__init__()
+        self.settings = settings
+        self.steps = steps
+
+    @abstractmethod
+    def pool_space(self, features_BDTHW: Tensor) -> Tensor:
+        """Pooled places of each frame, (B, D', T, N)."""
+
+    def forward(self, features_BDTHW: Tensor) -> Tensor:
+        """Pooled vector (B, P).
+
+        Raises:
+            ValueError: `temporal: flatten` and another number of frames than the layer was built for.
+        """
+        places_BDTN = self.pool_space(features_BDTHW)
+        match self.settings.temporal:
+            case "mean":
+                return places_BDTN.mean(2).flatten(1)
+            case "max":
+                return places_BDTN.amax(2).flatten(1)
+            case "flatten":
+                if places_BDTN.shape[2] != self.steps:
+                    raise ValueError(f"built for {self.steps} frames of features, given {places_BDTN.shape[2]}")
+                return places_BDTN.flatten(1)
+
+    def extra_repr(self) -> str:
+        return ", ".join(f"{name}={value}" for name, value in self.settings)

@@ -1,0 +1,122 @@
+"""How do local pre-trained weights get into a network?"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from agrm_study.study.errors import InputError
+from agrm_study.training.models.network import VideoClassifier
+
+_WRAPPERS: Final = ("state_dict", "model_state_dict", "model_state", "model")
+"""Keys under which training scripts keep the state dict inside a checkpoint."""
+_PREFIXES: Final = ("module.", "_orig_mod.")
+"""What DataParallel and torch.compile put before every key."""
+_CLASSIFIERS: Final = ("fc", "head", "fc8")
+"""Names of the last layer in published files: torchvision, UniFormer, C3D."""
+_FIELD: Final = "model.weights"
+_SHOWN: Final = 6
+
+
+def load_weights(model: VideoClassifier, path: Path) -> list[str]:
+    """Copy the weights of a local file into a network.
+
+    Keys are torchvision's for the residual backbones and the published ones for C3D and UniFormer. Layers of the head
+    that have another shape in the file (another class count, another pooling) keep their initial weights.
+
+    Args:
+        model: Changed in place, on whatever device it is.
+        path: A `.safetensors` file, or one that `torch.load(weights_only=True)` reads.
+
+    Returns:
+        One message for each thing that was not taken over.
+
+    Raises:
+        InputError: No such file, unreadable, keys missing or unexpected, or a shape of the backbone that differs.
+            The network is unchanged then.
+    """
+    found = _plain_keys(_read(path))
+    own = model.state_dict()
+    head = {key for key in own if key.split(".")[0] in model.head_names}
+    foreign_head = {key for key in found if key.split(".")[0] in {*model.head_names, *_CLASSIFIERS}}
+    counters = {key for key in own if key.endswith(".num_batches_tracked")}
+
+    _refuse("must hold every weight of the backbone", "missing", set(own) - set(found) - head - counters, path)
+    _refuse("must hold weights of this backbone only", "unexpected", set(found) - set(own) - foreign_head, path)
+    differing = [key for key in found if key in own and key not in head and found[key].shape != own[key].shape]
+    _refuse(
+        "must have the shapes of this backbone (width and depth)",
+        "differing",
+        {f"{key} {tuple(found[key].shape)}, here {tuple(own[key].shape)}" for key in differing},
+        path,
+    )
+
+    taken = {key: value for key, value in found.items() if key in own and value.shape == own[key].shape}
+    messages = [_dropped(key, found[key], own) for key in sorted(foreign_head - set(taken))]
+    messages += [f"{key}: not in the file; keeps its initial values" for key in sorted(head - set(found))]
+    if counters - set(found):
+        messages.append("num_batches_tracked: not in the file; the batch counters start at 0")
+    model.load_state_dict(taken, strict=False)
+    return messages
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    if not path.is_file():
+        raise InputError("must be an existing file", field=_FIELD, given=str(path))
+    try:
+        if path.suffix == ".safetensors":
+            content: Any = load_file(path)
+        else:
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise InputError(
+            "must be a file of tensors that loads without running code",
+            field=_FIELD,
+            given=str(path),
+            allowed=".safetensors, or .pth/.pt that torch.load(weights_only=True) reads",
+            hint="Save its state dict alone, best as .safetensors.",
+        ) from error
+    except (SafetensorError, RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
+        raise InputError("must be a readable weights file", field=_FIELD, given=str(path), hint=f"{error}") from error
+    for wrapper in _WRAPPERS:
+        if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
+            content = content[wrapper]
+    if not isinstance(content, Mapping) or not content:
+        raise InputError("must hold a state dict (name → tensor)", field=_FIELD, given=str(path))
+    return content
+
+
+def _plain_keys(content: Mapping[str, Any]) -> dict[str, Tensor]:
+    """Tensors by key, without the prefixes of wrappers and with the classifier called `fc`."""
+    plain: dict[str, Tensor] = {}
+    for key, value in content.items():
+        if not isinstance(value, Tensor):
+            continue
+        for prefix in _PREFIXES:
+            key = key.removeprefix(prefix)
+        first, dot, rest = key.partition(".")
+        plain[f"fc{dot}{rest}" if first in _CLASSIFIERS else key] = value
+    return plain
+
+
+def _dropped(key: str, value: Tensor, own: Mapping[str, Tensor]) -> str:
+    if key not in own:
+        return f"{key}: not part of this head; dropped"
+    shapes = f"{tuple(value.shape)} in the file, {tuple(own[key].shape)} here"
+    return f"{key}: {shapes}; dropped, the head keeps its initial values"
+
+
+def _refuse(rule: str, what: str, keys: Iterable[str], path: Path) -> None:
+    names = sorted(keys)
+    if names:
+        more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+        raise InputError(
+            rule, field=_FIELD, given=str(path), hint=f"{what.capitalize()}: {', '.join(names[:_SHOWN])}{more}."
+        )
