@@ -73,7 +73,7 @@ class Data(Section):
     fold: Count = 0
     """The fold that is tested, from 0."""
     labelled_fraction: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
-    """Share of the training subjects whose label is used, drawn stratified with the split's seed; the rest is dropped."""
+    """Share of the training subjects whose label is used, drawn stratified with the split's seed; others are dropped."""
     unlabelled_train: Count = 364
     """Unlabelled clips drawn for training, at most."""
     unlabelled_val: Count = 324
@@ -98,7 +98,7 @@ class Clip(Section):
     fps: Annotated[float, Field(gt=0)] = 12.5
     """Frames per second after resampling."""
     crop: Literal["resize", "raw", "person_box"] = "resize"
-    """What the store keeps of a frame: the whole frame with its short side resized; the raw centre; the person's box."""
+    """What the store keeps of a frame: all of it with its short side resized; the raw centre; the person's box."""
     box_part: Literal["whole", "legs"] = "whole"
     """`person_box` only: a square around the whole person, or around the lower half of the person's box."""
     resize: Positive = 256

@@ -1,1 +1,47 @@
 """Which supervised losses are there?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING
+
+from agrm_study.study.errors import InputError, did_you_mean
+from agrm_study.study.recipe import Loss
+
+if TYPE_CHECKING:
+    from agrm_study.training.ssl.losses.supervised import SupervisedLoss
+
+__all__ = ["LOSSES", "build_loss"]
+
+LOSSES: dict[str, str] = {
+    "cross_entropy": "agrm_study.training.ssl.losses.cross_entropy:CrossEntropy",
+    "focal": "agrm_study.training.ssl.losses.focal:Focal",
+    "class_balanced": "agrm_study.training.ssl.losses.class_balanced:ClassBalanced",
+    "corn": "agrm_study.training.ssl.losses.corn:Corn",
+    "arcface": "agrm_study.training.ssl.losses.arcface:ArcFace",
+}
+"""Name in the recipe → class, loaded when it is built (so that the names cost no torch)."""
+
+
+def build_loss(loss: Loss, classes: Sequence[str], class_counts: Sequence[int]) -> SupervisedLoss:
+    """The supervised loss of a recipe.
+
+    Args:
+        loss: Its settings.
+        classes: Class names by class index.
+        class_counts: Labelled training clips of each class.
+
+    Raises:
+        InputError: For a loss that does not exist, or settings that it cannot honour.
+    """
+    if loss.name not in LOSSES:
+        raise InputError(
+            "must be one of the known losses",
+            field="loss.name",
+            given=loss.name,
+            allowed=", ".join(LOSSES),
+            hint=did_you_mean(loss.name, LOSSES),
+        )
+    built: SupervisedLoss = resolve_name(LOSSES[loss.name])(loss, classes, class_counts)
+    return built

@@ -1,0 +1,68 @@
+"""What if the classes are ordered? (CORN: Shi, Cao & Raschka 2021.)"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from agrm_study.study.recipe import Loss
+from agrm_study.training.ssl.losses.supervised import SupervisedLoss
+
+LEG_AXIS = ("genu_varum", "normal", "genu_valgum")
+"""The three labels in the order of the knee angle: bowed outwards, straight, bowed inwards."""
+
+
+def rising_order(classes: Sequence[str]) -> tuple[int, ...]:
+    """Class indices from the lowest to the highest rank: along the knee angle for the three labels, else as given."""
+    if set(classes) == set(LEG_AXIS):
+        return tuple(classes.index(name) for name in LEG_AXIS)
+    return tuple(range(len(classes)))
+
+
+class Corn(SupervisedLoss):
+    """K − 1 outputs z_j with σ(z_j) = P(rank > j | rank ≥ j); binary cross-entropies over the clips that got that far.
+
+    Loss: −1/Σ_j|S_j| · Σ_j Σ_{i∈S_j} [1(r_i > j) log σ(z_ij) + 1(r_i = j) log(1 − σ(z_ij))], S_j = {i: r_i ≥ j}
+    (Shi, Cao & Raschka 2021, equation 6). Class probabilities by the chain rule: P(rank > j) = Π_{l≤j} σ(z_l), so
+    P(rank = j) = (1 − σ(z_j)) Π_{l<j} σ(z_l), which sums to 1 whatever the outputs. With two classes it is the logistic
+    regression. The mean is over Σ_j|S_j|, which differs from batch to batch.
+    """
+
+    smooths = False
+
+    def __init__(self, settings: Loss, classes: Sequence[str], class_counts: Sequence[int]) -> None:
+        super().__init__(settings, classes, class_counts)
+        self.order = rising_order(self.classes)
+        self._ranks_K = torch.tensor([self.order.index(index) for index in range(len(self.order))])
+
+    def n_outputs(self, n_classes: int) -> int:
+        """K − 1."""
+        return n_classes - 1
+
+    def __call__(self, outputs_BO: Tensor, labels_B: Tensor) -> Tensor:
+        outputs_BO = super().logits(outputs_BO)
+        ranks_B1 = self._ranks_on(outputs_BO.device)[labels_B][:, None]
+        steps_O = torch.arange(outputs_BO.shape[1], device=outputs_BO.device)
+        passed_BO = (ranks_B1 > steps_O).to(outputs_BO.dtype)
+        reached_BO = (ranks_B1 >= steps_O).to(outputs_BO.dtype)
+        losses_BO = F.binary_cross_entropy_with_logits(outputs_BO, passed_BO, reduction="none")
+        return (reached_BO * losses_BO).sum() / reached_BO.sum()
+
+    def logits(self, outputs_BO: Tensor) -> Tensor:
+        """The logarithms of the class probabilities, in the order of the classes: their softmax is themselves."""
+        outputs_BO = super().logits(outputs_BO)
+        nothing_B1 = outputs_BO.new_zeros(len(outputs_BO), 1)
+        reached_BK = torch.cat([nothing_B1, F.logsigmoid(outputs_BO).cumsum(dim=1)], dim=1)
+        stopped_BK = torch.cat([F.logsigmoid(-outputs_BO), nothing_B1], dim=1)
+        return (reached_BK + stopped_BK)[:, self._ranks_on(outputs_BO.device)]
+
+    def log_probs(self, outputs_BO: Tensor) -> Tensor:
+        return self.logits(outputs_BO)
+
+    def _ranks_on(self, device: torch.device) -> Tensor:
+        """Rank of each class; moved once, so that a step never waits for a copy."""
+        self._ranks_K = self._ranks_K.to(device)
+        return self._ranks_K

@@ -1,0 +1,35 @@
+"""How much does the unsupervised loss weigh in an epoch?"""
+
+from __future__ import annotations
+
+import math
+
+from agrm_study.study.recipe import Ramp
+
+
+def ramp_weight(ramp: Ramp, epochs_since_start: int) -> float:
+    """Weight λ of the unsupervised loss.
+
+    With t = epochs_since_start / ramp.epochs, cut at 1:
+
+    - ``linear``: maximum · t (Song et al. 2026, section 3.1: from 0 to 1 over 30 epochs);
+    - ``sigmoid``: maximum · exp(−5 (1 − t)²) (Tarvainen & Valpola 2017, section 3.4), which starts at 0.0067 · maximum;
+    - ``step``: 0 before t = 1, then the maximum.
+
+    Args:
+        ramp: Shape, length in epochs and maximum; a length of 0 gives the maximum from the start.
+        epochs_since_start: Whole epochs since the teacher started: 0 in its first epoch.
+
+    Raises:
+        ValueError: For a negative epoch.
+    """
+    if epochs_since_start < 0:
+        raise ValueError(f"epochs_since_start must be at least 0, given {epochs_since_start}")
+    if epochs_since_start >= ramp.epochs:
+        return ramp.maximum
+    t = epochs_since_start / ramp.epochs
+    if ramp.shape == "linear":
+        return ramp.maximum * t
+    if ramp.shape == "sigmoid":
+        return ramp.maximum * math.exp(-5.0 * (1.0 - t) ** 2)
+    return 0.0

@@ -1,0 +1,128 @@
+"""Which unlabelled clips have been moved into the supervised set, and with which label?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+OPEN = -1
+"""Label and round of a clip that is still unlabelled."""
+
+
+class Rounds:
+    """The bookkeeping of `ssl.pseudo.mode: rounds` (Song et al. 2026, sections 2.1 and 2.4.3).
+
+    A round labels the unlabelled clips with the current network. Those that qualify are "moved into the supervised set"
+    and stay there; clips that were moved before take the label that the current network gives them. Rounds go on until
+    no clip is left or none of those left qualifies. (Rounds before the first acceptance do not end it: then the network
+    goes on learning from the labelled clips alone and is asked again.)
+
+    Args:
+        n_unlabelled: Number of unlabelled training clips; ids lie in [0, n_unlabelled).
+        round_epochs: Epochs between two rounds.
+
+    Attributes:
+        moved_by_round: How many clips each round moved, in order.
+        done: Whether the rounds have ended.
+    """
+
+    def __init__(self, n_unlabelled: int, round_epochs: int) -> None:
+        if n_unlabelled < 0 or round_epochs < 1:
+            raise ValueError(
+                f"n_unlabelled must be at least 0 and round_epochs at least 1, given {n_unlabelled} and {round_epochs}"
+            )
+        self.round_epochs = round_epochs
+        self.moved_by_round: list[int] = []
+        self.done = n_unlabelled == 0
+        self._labels_N = np.full(n_unlabelled, OPEN, dtype=np.int64)
+        self._rounds_N = np.full(n_unlabelled, OPEN, dtype=np.int64)
+
+    @property
+    def accepted_ids(self) -> NDArray[np.int64]:
+        """(M,) ids of the clips in the supervised set, rising."""
+        return np.flatnonzero(self._labels_N != OPEN)
+
+    @property
+    def accepted_labels(self) -> NDArray[np.int64]:
+        """(M,) their labels, in the order of `accepted_ids`."""
+        return self._labels_N[self.accepted_ids]
+
+    @property
+    def accepted_rounds(self) -> NDArray[np.int64]:
+        """(M,) the round (from 0) that moved each of them."""
+        return self._rounds_N[self.accepted_ids]
+
+    @property
+    def open_ids(self) -> NDArray[np.int64]:
+        """(N − M,) ids of the clips that are still unlabelled, rising."""
+        return np.flatnonzero(self._labels_N == OPEN)
+
+    def due(self, epochs_since_start: int) -> bool:
+        """Whether a round is held before this epoch; the first one follows the pre-training at once (epoch 0)."""
+        return not self.done and epochs_since_start >= 0 and epochs_since_start % self.round_epochs == 0
+
+    def close(self, ids_N: NDArray[np.int64], labels_N: NDArray[np.int64], qualifies_N: NDArray[np.bool_]) -> int:
+        """Enter the labels of one round.
+
+        Args:
+            ids_N: Clips that were labelled, each once: at least all of `open_ids`.
+            labels_N: Their labels, at least 0.
+            qualifies_N: Whether the policy accepts them; without effect on clips that were moved before.
+
+        Returns:
+            How many clips were moved by this round.
+
+        Raises:
+            ValueError: When ids are unknown, repeated or missing, labels negative, or the rounds have ended.
+        """
+        if self.done:
+            raise ValueError("the rounds have ended")
+        self._check(ids_N, labels_N, qualifies_N)
+        was_open_N = self._labels_N[ids_N] == OPEN
+        moves_N = was_open_N & qualifies_N
+        writes_N = moves_N | ~was_open_N
+        self._labels_N[ids_N[writes_N]] = labels_N[writes_N]
+        self._rounds_N[ids_N[moves_N]] = len(self.moved_by_round)
+        moved = int(moves_N.sum())
+        ever_moved = moved > 0 or any(self.moved_by_round)
+        self.moved_by_round.append(moved)
+        self.done = len(self.open_ids) == 0 or (ever_moved and moved == 0)
+        return moved
+
+    def _check(self, ids_N: NDArray[np.int64], labels_N: NDArray[np.int64], qualifies_N: NDArray[np.bool_]) -> None:
+        if not len(ids_N) == len(labels_N) == len(qualifies_N):
+            lengths = f"{len(ids_N)}, {len(labels_N)}, {len(qualifies_N)}"
+            raise ValueError(f"ids, labels and qualifies must be equally long, given {lengths}")
+        if len(np.unique(ids_N)) != len(ids_N):
+            raise ValueError("each clip may be labelled once a round, given a repeated id")
+        if len(ids_N) and (ids_N.min() < 0 or ids_N.max() >= len(self._labels_N)):
+            raise ValueError(f"ids must lie in [0, {len(self._labels_N)}), given {ids_N.min()} to {ids_N.max()}")
+        if len(labels_N) and labels_N.min() < 0:
+            raise ValueError(f"labels must be at least 0, given {labels_N.min()}")
+        missing = np.setdiff1d(self.open_ids, ids_N)
+        if len(missing):
+            raise ValueError(f"a round labels every open clip, missing {len(missing)}, the first of them {missing[0]}")
+
+    def state_dict(self) -> dict[str, Any]:
+        """All of it, as plain ints and lists."""
+        return {
+            "labels": self._labels_N.tolist(),
+            "rounds": self._rounds_N.tolist(),
+            "moved_by_round": list(self.moved_by_round),
+            "done": self.done,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a `state_dict`.
+
+        Raises:
+            ValueError: When it belongs to another number of unlabelled clips.
+        """
+        if len(state["labels"]) != len(self._labels_N):
+            raise ValueError(f"the state must hold {len(self._labels_N)} clips, given {len(state['labels'])}")
+        self._labels_N = np.asarray(state["labels"], dtype=np.int64)
+        self._rounds_N = np.asarray(state["rounds"], dtype=np.int64)
+        self.moved_by_round = [int(moved) for moved in state["moved_by_round"]]
+        self.done = bool(state["done"])

@@ -1,0 +1,45 @@
+"""How confident is the network by now, overall and by class? (FreeMatch, Wang et al. 2023.)"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from agrm_study.study.recipe import Threshold
+from agrm_study.training.ssl.thresholds.policy import ThresholdPolicy, confidence, indicator, snapshot
+
+
+class FreeMatch(ThresholdPolicy):
+    """Accepts where m > τ_t(c), the self-adaptive threshold τ_t(c) = τ_t · p̃_t(c) / max_k p̃_t(k).
+
+    τ_t follows the batch mean of m, p̃_t that of the class probabilities, both with an EMA of `momentum` that starts at
+    1/K (Wang et al. 2023, equations 5, 6, 7). The batch enters both before it is judged. Only the threshold is used
+    here: the paper's fairness penalty is a loss of its own.
+    """
+
+    def __init__(self, settings: Threshold, n_classes: int, n_unlabelled: int) -> None:
+        super().__init__(settings, n_classes, n_unlabelled)
+        self._tau = torch.tensor(1.0 / n_classes, dtype=torch.float64)
+        self._probs_K = torch.full((n_classes,), 1.0 / n_classes, dtype=torch.float64)
+
+    def select(self, probs_BK: Tensor, sample_ids_B: Tensor) -> Tensor:
+        confidence_B, labels_B = confidence(probs_BK)
+        if len(labels_B) == 0:
+            return indicator(labels_B)
+        keep = self.settings.momentum
+        self._tau = keep * self._tau.to(confidence_B.device) + (1 - keep) * confidence_B.double().mean()
+        mean_K = probs_BK.detach().double().mean(dim=0)
+        self._probs_K = keep * self._probs_K.to(confidence_B.device) + (1 - keep) * mean_K
+        return indicator(confidence_B > self._thresholds().to(confidence_B.dtype)[labels_B])
+
+    def _thresholds(self) -> Tensor:
+        return self._tau * self._probs_K / self._probs_K.max()
+
+    def threshold(self) -> float:
+        return float(self._thresholds().mean())
+
+    def state_dict(self) -> dict[str, Tensor]:
+        return {"tau": snapshot(self._tau), "probs": snapshot(self._probs_K)}
+
+    def _restore(self, state: dict[str, Tensor]) -> None:
+        self._tau, self._probs_K = state["tau"], state["probs"]
