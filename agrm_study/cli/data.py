@@ -21,7 +21,10 @@ def data() -> None:
 @click.option("--unlabelled", type=click.IntRange(min=0), default=60, show_default=True, help="Unlabelled clips.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option(
-    "--difficulty", type=click.Choice(["easy", "medium", "hard"]), default="medium", show_default=True,
+    "--difficulty",
+    type=click.Choice(["easy", "medium", "hard"]),
+    default="medium",
+    show_default=True,
     help="Knee angle and nuisance.",
 )
 @click.option("--workers", type=click.IntRange(min=1), default=None, help="Processes. [default: one a core]")

@@ -20,10 +20,11 @@ class TrialSpec:
         study: Name of the study.
         phase: ``search`` picks settings on validation; ``final`` is reported.
         arm: Row of a table.
-        recipe: Every setting of the training.
+        recipe: Every setting of the training; those that cannot act (tau of a supervised trial) are at their defaults.
         params: The factors in which the arm differs from the base recipe, by dotted name, in plain JSON values.
         data_fingerprint: Hash of the manifest's content.
         split_fingerprint: Hash of the split's content.
+        labelled_fingerprint: Hash of the labelled parts of the split: all that a supervised epoch can see.
     """
 
     trial_id: str
@@ -35,6 +36,7 @@ class TrialSpec:
     params: dict[str, Any] = field(default_factory=dict)
     data_fingerprint: str = ""
     split_fingerprint: str = ""
+    labelled_fingerprint: str = ""
 
     @property
     def task(self) -> str:

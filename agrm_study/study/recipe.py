@@ -73,7 +73,7 @@ class Data(Section):
     fold: Count = 0
     """The fold that is tested, from 0."""
     labelled_fraction: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
-    """Share of the training subjects whose label is used, drawn stratified with the split's seed; others are dropped."""
+    """Share of the training subjects whose label is used, drawn stratified with the split's seed; others drop out."""
     unlabelled_train: Count = 364
     """Unlabelled clips drawn for training, at most."""
     unlabelled_val: Count = 324
@@ -270,8 +270,9 @@ class Optimizer(Section):
     betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.9, 0.999)
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
-    plateau_factor: Annotated[float, Field(gt=0, le=1)] = 0.5
-    """The learning rate is multiplied by this after `plateau_patience` epochs without a lower validation loss."""
+    plateau_factor: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    """The learning rate is multiplied by this after `plateau_patience` epochs without a lower validation loss; with a
+    patience beyond the last epoch it stays."""
     plateau_patience: Positive = 5
     clip_norm: Annotated[float, Field(gt=0)] | None = None
     """Largest norm of the gradient."""

@@ -1,0 +1,73 @@
+"""What is done, what is running, what failed and why?"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from agrm_study.execution.status import StudyStatus
+
+
+@click.command()
+@click.argument("results", type=str)
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable, on stdout.")
+def status(results: str, as_json: bool) -> None:
+    """Say how far the study in RESULTS is; from any shell, while it runs or afterwards."""
+    from agrm_study.execution.status import status as read_status
+
+    state = read_status(results)
+    if as_json:
+        click.echo(json.dumps(state.to_dict(), indent=2, ensure_ascii=False))
+    else:
+        _show(state)
+
+
+def _show(state: StudyStatus) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from agrm_study.execution.progress.wording import TASK_WORDS, duration, failure_words, rough
+
+    console = Console(highlight=False)
+    console.print(f"[bold]{escape(state.results)}[/]  {_owner(state)}")
+    counts = [f"{state.finished} of {state.total} trials finished", f"{len(state.running)} running"]
+    counts += [f"{state.failed} failed"] * bool(state.failed) + [f"{state.waiting} waiting"]
+    left = "" if state.time_left_s is None else f" · {rough(state.time_left_s)} left"
+    console.print(", ".join(counts) + left + "\n")
+
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for title in ("arm", "task", "finished", "running", "failed", "waiting"):
+        table.add_column(title, justify="left" if title in ("arm", "task") else "right")
+    for arm in state.arms:
+        numbers = (str(n) for n in (arm.finished, arm.running, arm.failed, arm.waiting))
+        table.add_row(escape(arm.arm), TASK_WORDS.get(arm.task, arm.task), *numbers)
+    console.print(table)
+
+    title = "running" if state.active else "begun, not finished: the next run goes on with them"
+    if state.running:
+        console.print(f"\n[dim]{title}[/]")
+    for trial in state.running:
+        metric = "" if trial.metric is None else f", validation {trial.metric:.3f}"
+        heard = f", last heard of {duration(trial.heard_s)} ago" if state.active else ""
+        console.print(
+            f"  {escape(' / '.join(trial.arms))} · {TASK_WORDS.get(trial.task, trial.task)} · seed {trial.seed}: "
+            f"epoch {trial.epoch} of at most {trial.epochs}{metric}{heard}"
+        )
+    if state.failures:
+        console.print("\n[dim]failed[/]")
+    for failed in state.failures:
+        heals = "the next run tries it again" if failed.heals else "--retry-failed runs it again"
+        words = escape(failure_words(failed.failure, failed.error))
+        console.print(f"  {escape(' / '.join(failed.arms))} · {failed.task} · seed {failed.seed}: {words}; {heals}")
+    for problem in state.problems:
+        console.print(f"\ncannot be read: {escape(problem)}")
+
+
+def _owner(state: StudyStatus) -> str:
+    if not state.active:
+        return "nobody is running it"
+    return f"run by process {state.active.get('pid')} on {state.active.get('host')}"

@@ -1,0 +1,120 @@
+"""Which settings act in which epoch of a trial?
+
+A trial begins with supervised epochs, whatever its method: there is no teacher yet, no unlabelled clip is read. Such
+an epoch is an epoch of the supervised method, and what cannot act there (α, τ, the ramp, the policy) is not in its
+token. Two trials that have equal tokens from the first epoch on have, until the first difference, the same state to the
+last bit.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from agrm_study.plan.acting import acting_settings
+from agrm_study.plan.identity import CONTENT, SEEDS, FileHash, canonical_json
+from agrm_study.plan.trial import TrialSpec
+from agrm_study.study.recipe import Ramp, Recipe
+
+STAGE_VERSION: Final = 1
+"""Raised when an epoch's token changes its meaning, so that no old stage passes for a new one."""
+
+LOOP: Final = ("epochs", "early_stop.patience", "early_stop.armed_after")
+"""Settings that say when a training ends, not what an epoch does: a longer training continues a shorter one."""
+
+WHEN: Final = ("ssl.pretrain_epochs", "ssl.ramp.shape", "ssl.ramp.epochs", "ssl.ramp.maximum")
+"""Settings that act through what an epoch is (its place in the chain and its λ), which its token says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Epochs of a trial in which the same settings act.
+
+    Attributes:
+        first: First epoch, from 1.
+        last: Last epoch.
+        token: Hash of the settings that act in each of them.
+    """
+
+    first: int
+    last: int
+    token: bytes
+
+
+class SpanReader:
+    """Reads the spans of trials; what the replicates of an arm have in common is worked out once.
+
+    Args:
+        hash_file: Hashes the files that recipes name.
+    """
+
+    def __init__(self, hash_file: FileHash) -> None:
+        self._hash_file = hash_file
+        self._known: dict[tuple[str, ...], tuple[Span, ...]] = {}
+
+    def spans(self, trial: TrialSpec) -> tuple[Span, ...]:
+        """The spans of a trial, from epoch 1 to its last one; neighbours differ.
+
+        Raises:
+            InputError: When a file that its recipe names cannot be read.
+        """
+        key = (trial.config_id, trial.split_fingerprint, trial.labelled_fingerprint)
+        if key not in self._known:
+            self._known[key] = self._without_seeds(trial)
+        seeds = f"{trial.recipe.seed}/{trial.recipe.split_seed}".encode()
+        return tuple(
+            Span(span.first, span.last, hashlib.sha256(span.token + seeds).digest()) for span in self._known[key]
+        )
+
+    def _without_seeds(self, trial: TrialSpec) -> tuple[Span, ...]:
+        recipe, data = trial.recipe, {"data_fingerprint": trial.data_fingerprint}
+        ssl = recipe.ssl.model_copy(update={"method": "supervised"})
+        supervised = self._content(recipe.model_copy(update={"ssl": ssl})) | data
+        supervised["split_fingerprint"] = trial.labelled_fingerprint
+        del supervised["ssl.method"]
+        semi = self._content(recipe) | data | {"split_fingerprint": trial.split_fingerprint}
+        start = recipe.ssl.pretrain_epochs + 1 if recipe.uses_unlabelled else recipe.epochs + 1
+        ramp = recipe.ssl.ramp
+        bounds = {1, start, start + 1, start + ramp.epochs, recipe.armed_after, recipe.epochs + 1}
+        firsts = sorted(epoch for epoch in bounds if 1 <= epoch <= recipe.epochs)
+        found: list[Span] = []
+        for first, following in zip(firsts, [*firsts[1:], recipe.epochs + 1], strict=True):
+            acting: dict[str, Any] = supervised if first < start else semi | {"weight": weight_key(ramp, first - start)}
+            patience = recipe.early_stop.patience if first >= recipe.armed_after else None
+            text = canonical_json([STAGE_VERSION, acting | {"patience": patience}])
+            token = hashlib.sha256(text.encode()).digest()
+            if found and found[-1].token == token:
+                found[-1] = Span(found[-1].first, following - 1, token)
+            else:
+                found.append(Span(first, following - 1, token))
+        return tuple(found)
+
+    def _content(self, recipe: Recipe) -> dict[str, Any]:
+        settings = acting_settings(recipe)
+        for name in CONTENT:
+            if settings.get(name) is not None:
+                settings[name] = self._hash_file(Path(settings[name]))
+        return {name: value for name, value in settings.items() if name not in (*LOOP, *WHEN, *SEEDS)}
+
+
+def weight_key(ramp: Ramp, since_start: int) -> list[Any]:
+    """What decides λ in an epoch, given how many epochs have passed since the teacher started.
+
+    Equal keys at equal ``since_start`` mean equal λ: two ramps that both still stand at 0, or have both reached the
+    same maximum, do not differ.
+    """
+    if since_start >= ramp.epochs:
+        return ["end", ramp.maximum]
+    if ramp.shape == "step" or (ramp.shape == "linear" and since_start == 0):
+        return ["zero"]
+    return [ramp.shape, ramp.epochs, ramp.maximum]
+
+
+def chain_key(parent: bytes, token: bytes, epochs: int) -> bytes:
+    """The key after some more epochs of one token: a hash of the parent's key and of each epoch's token in turn."""
+    key = parent
+    for _ in range(epochs):
+        key = hashlib.sha256(key + token).digest()
+    return key

@@ -1,0 +1,98 @@
+"""Which trials does a study consist of?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
+from typing import Any
+
+from agrm_study.plan.acting import acting_recipe, labelled_view
+from agrm_study.plan.identity import FileHash, canonical_json, config_id, configuration, file_hash, trial_id
+from agrm_study.plan.order import running_order
+from agrm_study.plan.plan import Cell, Plan
+from agrm_study.plan.trial import Phase, TrialSpec
+from agrm_study.study.recipe import Recipe
+from agrm_study.study.study import Study
+
+Fingerprints = Callable[[Recipe], tuple[str, str]]
+"""Fingerprints of the data and of the split that a recipe asks for."""
+
+
+def expand(study: Study, fingerprints: Fingerprints, *, hash_file: FileHash = file_hash) -> Plan:
+    """The plan of a study: arms × tasks × seeds, equal trials once, in running order.
+
+    Args:
+        study: The study.
+        fingerprints: Gives the fingerprints of a recipe's data and split; asked once for each different data section.
+        hash_file: Hashes the files that recipes name.
+
+    Raises:
+        InputError: What ``fingerprints`` and ``hash_file`` raise: a missing manifest, an unreadable file.
+    """
+    builder = TrialBuilder(study.name, fingerprints, hash_file=hash_file)
+    trials: dict[str, TrialSpec] = {}
+    cells: list[Cell] = []
+    for arm in study.arms:
+        for task in study.tasks:
+            recipe = study.trial_recipe(arm, task, study.seeds[0])
+            for trial in builder.replicates(recipe, study.seeds, arm=arm.name, params=arm.settings):
+                trials.setdefault(trial.trial_id, trial)
+                cells.append(Cell(arm=arm.name, task=task, seed=trial.seed, trial_id=trial.trial_id))
+    return Plan(study=study.name, trials=running_order(trials.values(), study.seeds), cells=tuple(cells))
+
+
+class TrialBuilder:
+    """Makes trials of recipes, asking for each fingerprint and hashing each file once.
+
+    Args:
+        study: Name of the study.
+        fingerprints: As of `expand`.
+        hash_file: As of `expand`.
+    """
+
+    def __init__(self, study: str, fingerprints: Fingerprints, *, hash_file: FileHash = file_hash) -> None:
+        self._study = study
+        self._fingerprints, self._known = fingerprints, dict[str, tuple[str, str]]()
+        self._hash_file: FileHash = cache(hash_file)
+
+    def replicates(
+        self, recipe: Recipe, seeds: Iterable[int], *, arm: str, params: Mapping[str, Any], phase: Phase = "final"
+    ) -> list[TrialSpec]:
+        """The trials of a recipe, one a seed.
+
+        Args:
+            recipe: With task and split seed; its own seed does not count.
+            seeds: Training seeds.
+            arm: Row of a table.
+            params: What the arm sets, by dotted name.
+            phase: ``search`` or ``final``.
+
+        Raises:
+            InputError: As `expand`.
+        """
+        data, split = self._fingerprint(recipe)
+        _, labelled = self._fingerprint(labelled_view(recipe))
+        config = config_id(configuration(recipe, data_fingerprint=data, phase=phase, hash_file=self._hash_file))
+        seen = split if recipe.uses_unlabelled else labelled
+        acting = acting_recipe(recipe)
+        return [
+            TrialSpec(
+                trial_id=trial_id(config, seed=seed, split_seed=recipe.split_seed, split_fingerprint=seen),
+                config_id=config,
+                study=self._study,
+                phase=phase,
+                arm=arm,
+                recipe=acting.model_copy(update={"seed": seed}),
+                params=dict(params),
+                data_fingerprint=data,
+                split_fingerprint=split,
+                labelled_fingerprint=labelled,
+            )
+            for seed in seeds
+        ]
+
+    def _fingerprint(self, recipe: Recipe) -> tuple[str, str]:
+        key = canonical_json([recipe.data.model_dump(mode="json"), recipe.split_seed])
+        if key not in self._known:
+            self._known[key] = self._fingerprints(recipe)
+        return self._known[key]

@@ -1,0 +1,46 @@
+"""Which trial runs first? Every arm fills seed by seed, and within a seed the long trials start first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+from agrm_study.plan.trial import TrialSpec
+from agrm_study.study.recipe import Recipe
+
+BACKBONE_WEIGHT: Final[Mapping[str, float]] = {
+    "r3d_18": 40.7,
+    "mc3_18": 43.3,
+    "r2plus1d_18": 40.5,
+    "c3d": 38.5,
+    "uniformer_s": 8.3,
+}
+"""Multiply-adds of a forward pass at 16 × 112 × 112, in 10⁹, as torch's FlopCounterMode counts them; only their order
+matters here. Unknown backbones count as r3d_18."""
+
+
+def rough_cost(recipe: Recipe) -> float:
+    """What a trial costs in arbitrary units, before anything was measured: enough to sort by.
+
+    Passes of the network over all epochs × multiply-adds of one. A semi-supervised step passes the unlabelled clips
+    forward and back, and once more forward for their label.
+    """
+    model, clip = recipe.model, recipe.clip
+    volume = (clip.frames / 16) * (clip.size / 112) ** 2
+    pass_cost = BACKBONE_WEIGHT.get(model.backbone, BACKBONE_WEIGHT["r3d_18"]) * volume * (model.width / 64) ** 2
+    if model.backbone not in ("c3d", "uniformer_s"):
+        pass_cost *= model.depth / 18
+    supervised = 3.0 * recipe.batch.labelled
+    unlabelled = 4.0 * recipe.batch.unlabelled if recipe.uses_unlabelled else 0.0
+    with_unlabelled = max(0, recipe.epochs - recipe.ssl.pretrain_epochs)
+    return pass_cost * (recipe.epochs * supervised + with_unlabelled * unlabelled)
+
+
+def running_order(trials: Iterable[TrialSpec], seeds: Sequence[int]) -> tuple[TrialSpec, ...]:
+    """The trials, by the place of their seed in the study, then the costly first; ties stay as they are.
+
+    A study that is cut short has as many replicates as possible in all its arms, and the slots stay busy to the end of
+    a round because the short trials come last.
+    """
+    place = {seed: position for position, seed in enumerate(seeds)}
+    return tuple(sorted(trials, key=lambda trial: (place.get(trial.seed, len(place)), -rough_cost(trial.recipe))))

@@ -1,0 +1,109 @@
+"""What will run, in which order, and which cell of which table does each trial fill?"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Collection
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+from agrm_study.plan.trial import TrialSpec
+from agrm_study.study.errors import InputError
+
+PLAN_VERSION: Final = 1
+"""Raised when a key of plan.json is renamed, removed or changes its meaning."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Cell:
+    """One replicate of a study: the trial that fills it may fill other cells too."""
+
+    arm: str
+    task: str
+    seed: int
+    trial_id: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All trials of a study.
+
+    Attributes:
+        study: Name of the study.
+        trials: Each trial once, in running order.
+        cells: Every arm × task × seed with its trial, in the order of the study file.
+    """
+
+    study: str
+    trials: tuple[TrialSpec, ...]
+    cells: tuple[Cell, ...]
+
+    @cached_property
+    def by_id(self) -> dict[str, TrialSpec]:
+        """Trials by id."""
+        return {trial.trial_id: trial for trial in self.trials}
+
+    @cached_property
+    def _arms(self) -> dict[str, tuple[str, ...]]:
+        arms: dict[str, dict[str, None]] = {}
+        for cell in self.cells:
+            arms.setdefault(cell.trial_id, {})[cell.arm] = None
+        return {trial: tuple(names) for trial, names in arms.items()}
+
+    def arms_of(self, trial_id: str) -> tuple[str, ...]:
+        """The arms that a trial stands for: more than one where their settings come to the same training."""
+        return self._arms[trial_id]
+
+    @property
+    def merged(self) -> int:
+        """Cells that need no trial of their own because another cell's is the same."""
+        return len(self.cells) - len(self.trials)
+
+    def missing(self, finished: Collection[str]) -> tuple[TrialSpec, ...]:
+        """The trials that are not among the finished ones, in running order."""
+        done = finished if isinstance(finished, set | frozenset | dict) else set(finished)
+        return tuple(trial for trial in self.trials if trial.trial_id not in done)
+
+
+def cells_to_dict(cells: Collection[Cell], study: str) -> dict[str, Any]:
+    """Plain JSON values: which trial fills which cell."""
+    return {
+        "plan_version": PLAN_VERSION,
+        "study": study,
+        "cells": [{"arm": c.arm, "task": c.task, "seed": c.seed, "trial_id": c.trial_id} for c in cells],
+    }
+
+
+def write_cells(plan: Plan, path: Path) -> None:
+    """Write plan.json, atomically: a record names one arm of its trial, this file names them all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(json.dumps(cells_to_dict(plan.cells, plan.study), indent=1) + "\n", encoding="utf-8")
+    temporary.replace(path)
+
+
+def read_cells(path: Path) -> tuple[Cell, ...]:
+    """Read what `write_cells` wrote.
+
+    Raises:
+        InputError: When the file is missing, damaged or of another version.
+    """
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+        if value["plan_version"] != PLAN_VERSION:
+            raise InputError(
+                "was written with another version",
+                where=path,
+                field="plan_version",
+                given=value["plan_version"],
+                allowed=str(PLAN_VERSION),
+                hint="Use the agrm-study that wrote it.",
+            )
+        return tuple(Cell(c["arm"], c["task"], int(c["seed"]), c["trial_id"]) for c in value["cells"])
+    except OSError as fault:
+        raise InputError(f"the plan cannot be read: {fault.strerror}", where=path) from None
+    except (ValueError, KeyError, TypeError) as fault:
+        raise InputError(f"is not a plan: {type(fault).__name__} {fault}", where=path) from None

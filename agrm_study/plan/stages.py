@@ -1,0 +1,190 @@
+"""Which epochs do trials have in common, so that they are trained once?
+
+A trial is a chain of stages. A stage's key hashes its parent's key and the settings that can act in its epochs, so
+equal keys mean equal states; where the chains of two trials part, a stage ends and each goes on from its checkpoint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
+from typing import Final
+
+from agrm_study.plan.epochs import Span, SpanReader, chain_key
+from agrm_study.plan.identity import FileHash, file_hash
+from agrm_study.plan.trial import TrialSpec
+
+ROOT: Final = b""
+"""Key before the first epoch."""
+
+KEY_DIGITS: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Epochs that some trials share, or that one trial has for itself.
+
+    Attributes:
+        key: 16 hexadecimal digits; equal keys mean equal states at the end of the stage.
+        parent: Key of the stage it continues; None from the beginning.
+        first: First epoch, from 1.
+        last: Last epoch.
+        trials: Trials that pass through, in running order; the stage may be run with the recipe of any of them, but for
+            the last epoch, which is the stage's.
+        ends: Those of them whose last epoch this is.
+    """
+
+    key: str
+    parent: str | None
+    first: int
+    last: int
+    trials: tuple[str, ...]
+    ends: tuple[str, ...]
+
+    @property
+    def epochs(self) -> int:
+        """Length."""
+        return self.last - self.first + 1
+
+    @property
+    def shared(self) -> bool:
+        """Whether more than one trial passes through."""
+        return len(self.trials) > 1
+
+
+@dataclass(frozen=True)
+class Stages:
+    """The stages of a set of trials, parents before children; siblings in the running order of their first trial."""
+
+    stages: tuple[Stage, ...]
+
+    @cached_property
+    def by_key(self) -> dict[str, Stage]:
+        """Stages by key."""
+        return {stage.key: stage for stage in self.stages}
+
+    @cached_property
+    def _chains(self) -> dict[str, tuple[Stage, ...]]:
+        chains: dict[str, list[Stage]] = {}
+        for stage in self.stages:
+            for trial in stage.trials:
+                chains.setdefault(trial, []).append(stage)
+        return {trial: tuple(chain) for trial, chain in chains.items()}
+
+    @cached_property
+    def _children(self) -> dict[str | None, tuple[Stage, ...]]:
+        children: dict[str | None, list[Stage]] = {}
+        for stage in self.stages:
+            children.setdefault(stage.parent, []).append(stage)
+        return {parent: tuple(found) for parent, found in children.items()}
+
+    def chain(self, trial_id: str) -> tuple[Stage, ...]:
+        """The stages of a trial, first to last."""
+        return self._chains[trial_id]
+
+    def children(self, key: str | None) -> tuple[Stage, ...]:
+        """The stages that continue one; of None, those that begin."""
+        return self._children.get(key, ())
+
+    @property
+    def epochs_without_sharing(self) -> int:
+        """Epochs if every trial were trained by itself (early stops not counted)."""
+        return sum(stage.epochs * len(stage.trials) for stage in self.stages)
+
+    @property
+    def epochs_with_sharing(self) -> int:
+        """Epochs with each stage trained once (early stops not counted)."""
+        return sum(stage.epochs for stage in self.stages)
+
+    @property
+    def saved(self) -> int:
+        """Epochs that sharing saves."""
+        return self.epochs_without_sharing - self.epochs_with_sharing
+
+    def needed(self, pending: Collection[str]) -> tuple[Stage, ...]:
+        """The stages that a pending trial passes through; the state of any other stage can be dropped."""
+        wanted = set(pending)
+        return tuple(stage for stage in self.stages if not wanted.isdisjoint(stage.trials))
+
+    def ready(self, pending: Collection[str], available: Collection[str]) -> tuple[Stage, ...]:
+        """The needed stages that can run now: not available themselves, and their parent is."""
+        have = set(available)
+        return tuple(
+            stage
+            for stage in self.needed(pending)
+            if stage.key not in have and (stage.parent is None or stage.parent in have)
+        )
+
+
+def plan_stages(trials: Iterable[TrialSpec], *, share: bool = True, hash_file: FileHash = file_hash) -> Stages:
+    """The stages of trials.
+
+    Keys do not depend on which other trials there are: a stage that was trained for a study serves the widened one.
+
+    Args:
+        trials: In running order; those that are missing, usually.
+        share: Off: each trial is one stage of its own.
+        hash_file: Hashes the files that recipes name.
+
+    Raises:
+        InputError: When such a file cannot be read.
+    """
+    reader = SpanReader(cache(hash_file))
+    chains = [_Chain(trial.trial_id, reader.spans(trial)) for trial in trials]
+    found: list[Stage] = []
+    if share:
+        _grow(chains, 0, ROOT, found)
+    else:
+        for chain in chains:
+            _grow([chain], 0, ROOT, found)
+    return Stages(tuple(found))
+
+
+@dataclass(frozen=True, slots=True)
+class _Chain:
+    """A trial as its spans."""
+
+    trial: str
+    spans: tuple[Span, ...]
+
+    @property
+    def last(self) -> int:
+        return self.spans[-1].last
+
+    def span(self, epoch: int) -> Span:
+        """The span that holds an epoch."""
+        return next(span for span in self.spans if span.first <= epoch <= span.last)
+
+
+def _grow(chains: Sequence[_Chain], done: int, parent: bytes, found: list[Stage]) -> None:
+    """Add the stages of chains that agree up to epoch ``done``, depth first."""
+    branches: dict[bytes, list[_Chain]] = {}
+    for chain in chains:
+        if chain.last > done:
+            branches.setdefault(chain.span(done + 1).token, []).append(chain)
+    for branch in branches.values():
+        last, key = done, parent
+        while True:
+            here = [chain.span(last + 1) for chain in branch]
+            step = min(span.last for span in here)
+            key, last = chain_key(key, here[0].token, step - last), step
+            if any(chain.last == last for chain in branch):
+                break
+            if len({chain.span(last + 1).token for chain in branch}) > 1:
+                break
+        found.append(
+            Stage(
+                key=_digits(key),
+                parent=_digits(parent) if done else None,
+                first=done + 1,
+                last=last,
+                trials=tuple(chain.trial for chain in branch),
+                ends=tuple(chain.trial for chain in branch if chain.last == last),
+            )
+        )
+        _grow(branch, last, key, found)
+
+
+def _digits(key: bytes) -> str:
+    return key.hex()[:KEY_DIGITS]

@@ -1,0 +1,141 @@
+"""Which arms does a study have? Those it lists, those its grid crosses, or the base alone where it searches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from agrm_study.study.arm_names import arm_name, symbols
+from agrm_study.study.problems import Place, Places, Problems
+from agrm_study.study.search_space import Condition
+from agrm_study.study.settings import Setting, read_settings, refusal
+from agrm_study.study.spec import MAX_NAME, ArmEntry, Factor, read_name
+from agrm_study.study.translate import Rule
+from agrm_study.study.yaml_lines import KeyPath
+
+MAX_ARMS = 10_000
+"""Arms a grid may cross to: beyond it somebody has mistaken a grid for a search."""
+
+
+@dataclass(frozen=True, slots=True)
+class ArmDraft:
+    """An arm before its recipe is built: its name, what it sets, and where it stands."""
+
+    name: str
+    settings: tuple[Setting, ...]
+    place: Place
+
+
+def listed_arms(entries: Sequence[ArmEntry], places: Places, problems: Problems) -> list[ArmDraft]:
+    """The arms of an `arms` list."""
+    drafts = []
+    for position, entry in enumerate(entries):
+        path = ("arms", position)
+        settings = read_settings(entry.set, places, problems, at=(*path, "set"))
+        drafts.append(ArmDraft(entry.name, tuple(settings), places.find((*path, "name"))))
+    return drafts
+
+
+def grid_arms(factors: Mapping[str, Factor], places: Places, problems: Problems) -> list[ArmDraft]:
+    """The crossed arms of a `grid`, the first factor varying slowest; equal combinations appear once."""
+    usable = check_factors(
+        ("grid",), factors, {name: factor.when for name, factor in factors.items()}, places, problems
+    )
+    if len(usable) < len(factors):
+        return []
+    size = 1
+    for name in usable:
+        size *= len(factors[name].values)
+    if size > MAX_ARMS:
+        problems.add(
+            places.find(("grid",)),
+            f"crosses to {size} arms, more than {MAX_ARMS}",
+            field="grid",
+            hint="Vary fewer values, or let `search` sample them.",
+        )
+        return []
+    symbol_of = symbols(usable)
+    symbol_of.update({name: symbol for name in usable if (symbol := factors[name].symbol) is not None})
+    drafts: list[ArmDraft] = []
+    seen: set[str] = set()
+    for assigned in _combinations(usable, factors):
+        key = repr([(name, value) for name, (_, value) in assigned.items()])
+        if key in seen:
+            continue
+        seen.add(key)
+        name = arm_name(assigned, symbol_of)
+        try:
+            read_name(name)
+        except Rule as broken:
+            problems.add(
+                places.find(("grid",)),
+                f"makes an arm that cannot be a row of a table: its name {broken.rule}",
+                field="grid",
+                given=name,
+                hint=f"Name long values, `values: {{label: value}}`, in at most {MAX_NAME} characters.",
+            )
+            return []
+        settings = tuple(
+            Setting(factor, value, places.find(("grid", factor))) for factor, (_, value) in assigned.items()
+        )
+        drafts.append(ArmDraft(name, settings, places.find(("grid",))))
+    return drafts
+
+
+def check_factors(
+    group: KeyPath, given: Mapping[str, Any], conditions: Mapping[str, Condition], places: Places, problems: Problems
+) -> list[str]:
+    """The names of factors (or dimensions) that exist and whose conditions name earlier ones, in their order."""
+    usable: list[str] = []
+    label = ".".join(map(str, group))
+    for name in given:
+        place = places.find((*group, name))
+        if (broken := refusal(name)) is not None:
+            problems.add(place, broken[0], field=f"{label}.{name}", hint=broken[1])
+            continue
+        missing = [other for other in conditions[name].required if other not in usable]
+        for other in missing:
+            problems.add(
+                places.find((*group, name, "when", other)),
+                "must name a setting that is varied further up",
+                field=f"{label}.{name}.when",
+                given=other,
+                allowed=", ".join(usable) or "none: this is the first one",
+            )
+        if not missing:
+            usable.append(name)
+    return usable
+
+
+def _combinations(
+    names: Sequence[str], factors: Mapping[str, Factor], assigned: Mapping[str, tuple[str | None, Any]] | None = None
+) -> Iterator[dict[str, tuple[str | None, Any]]]:
+    assigned = assigned or {}
+    if not names:
+        yield dict(assigned)
+        return
+    first, *rest = names
+    factor = factors[first]
+    if not factor.when.holds({name: value for name, (_, value) in assigned.items()}):
+        yield from _combinations(rest, factors, assigned)
+        return
+    for label, value in factor.values:
+        yield from _combinations(rest, factors, {**assigned, first: (label, value)})
+
+
+def check_arm_names(drafts: Sequence[ArmDraft], problems: Problems) -> None:
+    """Note names that two arms share, also when they differ in capitals or spaces only."""
+    first: dict[str, ArmDraft] = {}
+    for draft in drafts:
+        key = " ".join(draft.name.casefold().split())
+        if key in first:
+            line = first[key].place.line
+            problems.add(
+                draft.place,
+                f"two arms have this name, the first in line {line}",
+                field="arms",
+                given=draft.name,
+                hint="Each row of a table needs a name of its own.",
+            )
+        first.setdefault(key, draft)

@@ -1,0 +1,95 @@
+"""Do the parts of a study fit together?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from agrm_study.study.errors import did_you_mean
+from agrm_study.study.merge import check_name
+from agrm_study.study.problems import Names, Places, Problems
+from agrm_study.study.recipe import Recipe
+from agrm_study.study.search_space import Search
+from agrm_study.study.spec import METRICS, StudyFile
+from agrm_study.study.study import BASE_ARM, Arm
+
+
+def check_study(
+    spec: StudyFile,
+    base: Recipe,
+    arms: Sequence[Arm],
+    places: Places,
+    origins: Places,
+    problems: Problems,
+    names: Names,
+) -> None:
+    """Rules that tie keys of a study together."""
+    known = [arm.name for arm in arms]
+    if spec.search is not None:
+        _check_search(spec, spec.search, places, problems)
+    elif spec.reference is not None and known and spec.reference not in known:
+        problems.add(
+            places.find(("reference",)),
+            "must be the name of an arm",
+            field="reference",
+            given=spec.reference,
+            allowed=", ".join(known[:20]),
+            hint=did_you_mean(spec.reference, known),
+        )
+    with_metric = METRICS[spec.primary_metric]
+    if not any(task in with_metric for task in spec.tasks):
+        problems.add(
+            places.find(("primary_metric",)),
+            f"is measured for the task {', '.join(with_metric)} only",
+            field="primary_metric",
+            given=spec.primary_metric,
+            allowed=", ".join(m for m, tasks in METRICS.items() if any(t in tasks for t in spec.tasks)),
+        )
+    for family, members in spec.report.families.items():
+        for member in members:
+            if spec.search is None and member not in known:
+                problems.add(
+                    places.find(("report", "families", family)),
+                    "must name arms",
+                    field=f"report.families.{family}",
+                    given=member,
+                    allowed=", ".join(known[:20]),
+                    hint=did_you_mean(member, known),
+                )
+    for field, wanted in (("report.tables", spec.report.tables), ("report.figures", spec.report.figures)):
+        for name in wanted if field in names else ():
+            check_name(field, name, names[field], places, problems)
+    precisions = {arm.recipe.precision for arm in arms} or {base.precision}
+    if spec.resources.gpu == 0 and (reduced := sorted(precisions - {"fp32"})):
+        problems.add(
+            origins.find(("precision",)),
+            "needs a GPU, and resources.gpu is 0",
+            field="precision",
+            given=reduced[0],
+            hint="Ask for a GPU, or set precision to fp32.",
+        )
+
+
+def _check_search(spec: StudyFile, search: Search, places: Places, problems: Problems) -> None:
+    if len(spec.tasks) > 1:
+        problems.add(
+            places.find(("tasks",)),
+            "a search has one task: what is best for one need not be for another",
+            field="tasks",
+            given=list(spec.tasks),
+            hint="Make a study of each.",
+        )
+    if search.seed in spec.seeds:
+        problems.add(
+            places.find(("search", "seed")),
+            "must not be one of the study's seeds: the promoted arms need fresh ones",
+            field="search.seed",
+            given=search.seed,
+        )
+    if spec.reference not in (None, BASE_ARM):
+        problems.add(
+            places.find(("reference",)),
+            "must be `base` in a search: the base recipe beside the promoted arms",
+            field="reference",
+            given=spec.reference,
+            allowed=BASE_ARM,
+        )

@@ -1,0 +1,149 @@
+"""How is a study kept beside its results, so that a report needs no other file?"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from agrm_study.study.errors import InputError
+from agrm_study.study.merge import with_settings
+from agrm_study.study.problems import Place, Places
+from agrm_study.study.recipe import Recipe
+from agrm_study.study.resources import Resources
+from agrm_study.study.search_space import Search
+from agrm_study.study.settings import Setting
+from agrm_study.study.spec import ReportRequest
+from agrm_study.study.study import Arm, Study
+from agrm_study.study.yaml_lines import dump_yaml, read_yaml
+
+RESOLVED_VERSION: Final = 1
+"""Raised when a key of the resolved study is renamed, removed or changes its meaning."""
+
+_PLAIN = ("name", "question", "split_seed", "varies", "reference", "primary_metric", "sharing", "base_name", "preset")
+
+
+def study_to_dict(study: Study) -> dict[str, Any]:
+    """Plain JSON values of a study: every setting of its base, and what each arm sets."""
+    return {
+        "schema_version": RESOLVED_VERSION,
+        "name": study.name,
+        "question": study.question,
+        "base_name": study.base_name,
+        "preset": study.preset,
+        "overrides": list(study.overrides),
+        "tasks": list(study.tasks),
+        "seeds": list(study.seeds),
+        "split_seed": study.split_seed,
+        "varies": study.varies,
+        "factors": list(study.factors),
+        "arms": [{"name": arm.name, "settings": dict(arm.settings)} for arm in study.arms],
+        "search": None if study.search is None else search_to_dict(study.search),
+        "reference": study.reference,
+        "primary_metric": study.primary_metric,
+        "resources": study.resources.model_dump(mode="json"),
+        "report": study.report.model_dump(mode="json"),
+        "sharing": study.sharing,
+        "base": study.base.settings(),
+    }
+
+
+def study_from_dict(value: Any, *, where: Path | None = None) -> Study:
+    """The study that `study_to_dict` described.
+
+    Raises:
+        InputError: For another schema version, a missing key or a value that a recipe does not allow.
+    """
+    from pydantic import ValidationError
+
+    from agrm_study.study.translate import translate
+
+    if not isinstance(value, Mapping) or "schema_version" not in value:
+        raise InputError("is not a resolved study: it has no schema_version", where=where, field="schema_version")
+    if value["schema_version"] != RESOLVED_VERSION:
+        raise InputError(
+            "was written with another schema version",
+            where=where,
+            field="schema_version",
+            given=value["schema_version"],
+            allowed=str(RESOLVED_VERSION),
+            hint="Use the agrm-study that wrote it.",
+        )
+    places = Places(Place(where))
+    model: Any = Recipe
+    try:
+        base = _strict(Recipe, value["base"])
+        arms = []
+        for arm in value["arms"]:
+            settings = [Setting(name, item, places.default) for name, item in arm["settings"].items()]
+            recipe = _strict(Recipe, with_settings(value["base"], settings))
+            arms.append(Arm(name=arm["name"], settings=dict(arm["settings"]), recipe=recipe))
+        model = Search
+        search = None if value["search"] is None else _strict(Search, value["search"])
+        model = Resources
+        resources = _strict(Resources, value["resources"])
+        model = ReportRequest
+        report = _strict(ReportRequest, value["report"])
+        return Study(
+            tasks=tuple(value["tasks"]),
+            seeds=tuple(value["seeds"]),
+            factors=tuple(value["factors"]),
+            overrides=tuple(value["overrides"]),
+            arms=tuple(arms),
+            search=search,
+            resources=resources,
+            report=report,
+            base=base,
+            **{key: value[key] for key in _PLAIN},
+        )
+    except ValidationError as fault:
+        raise translate(fault, places, model=model)[0] from None
+    except (KeyError, TypeError, AttributeError) as fault:
+        raise InputError(f"is not a resolved study: {fault}", where=where) from None
+
+
+def search_to_dict(search: Search) -> dict[str, Any]:
+    """A search in the form in which a study file states it."""
+    value = search.model_dump(mode="json", exclude={"space"})
+    value["metric"] = list(search.metric)
+    value["space"] = {}
+    for name, dimension in search.space.items():
+        entry = dimension.model_dump(mode="json", by_alias=True, exclude={"choices", "when"}, exclude_none=True)
+        if dimension.choices is not None:
+            labelled = any(label is not None for label, _ in dimension.choices)
+            entry["choice"] = (
+                {str(label): item for label, item in dimension.choices}
+                if labelled
+                else [item for _, item in dimension.choices]
+            )
+        if dimension.when.required:
+            entry["when"] = {other: list(values) for other, values in dimension.when.required.items()}
+        value["space"][name] = entry
+    return value
+
+
+def write_resolved(study: Study, path: Path) -> None:
+    """Write a study as YAML, every value stated; readers see the old file or the new one, never a part."""
+    text = (
+        "# The study as it was run: every value, defaults included. Written by agrm-study; edits have no effect.\n"
+        + dump_yaml(study_to_dict(study))
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
+
+
+def read_resolved(path: Path) -> Study:
+    """Read what `write_resolved` wrote.
+
+    Raises:
+        InputError: When the file is missing, damaged, or of another schema version.
+    """
+    return study_from_dict(read_yaml(path).value, where=path)
+
+
+def _strict(model: Any, value: Any) -> Any:
+    return model.model_validate_json(json.dumps(value), strict=True)

@@ -1,0 +1,60 @@
+"""What does an editor need to know to complete and check a study file?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from agrm_study.study.recipe import Recipe
+from agrm_study.study.settings import SAID_BY_THE_STUDY, known_settings
+from agrm_study.study.spec import StudyFile
+
+
+def study_schema() -> dict[str, Any]:
+    """JSON Schema (2020-12) of a study file; settings are offered by dotted name and nested."""
+    schema = StudyFile.model_json_schema(by_alias=True)
+    recipe = Recipe.model_json_schema(by_alias=True)
+    definitions: dict[str, Any] = {**schema.pop("$defs", {}), **recipe.pop("$defs", {})}
+    nested = {name: part for name, part in recipe["properties"].items() if name not in SAID_BY_THE_STUDY}
+    by_name = {name: _setting_schema(name, recipe, definitions) for name in known_settings()}
+    definitions["Settings"] = {
+        "type": "object",
+        "description": "Settings of a recipe, by dotted name or nested.",
+        "properties": {**nested, **by_name},
+        "additionalProperties": not nested,
+    }
+    settings = {"$ref": "#/$defs/Settings"}
+    properties = schema["properties"]
+    properties["set"] = {"anyOf": [settings, {"type": "null"}], "description": properties["set"].get("description", "")}
+    properties["data"] = {**nested["data"], "description": properties["data"].get("description", "")}
+    definitions["ArmEntry"]["properties"]["set"] = settings
+    properties["grid"]["propertyNames"] = {"enum": list(known_settings())}
+    definitions["Search"]["properties"]["space"]["propertyNames"] = {"enum": list(known_settings())}
+    schema["oneOf"] = [
+        {"required": [way], "properties": {way: {"not": {"type": "null"}}}} for way in ("arms", "grid", "search")
+    ]
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "agrm-study study file",
+        **_untitled(schema),
+        "$defs": definitions,
+    }
+
+
+def _setting_schema(name: str, recipe: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
+    node: dict[str, Any] = recipe
+    for part in name.split("."):
+        node = _resolved(node, definitions)["properties"][part]
+    return node
+
+
+def _resolved(node: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
+    """The object schema that a property refers to, optional sections included."""
+    for option in (node, *node.get("anyOf", ())):
+        if "$ref" in option:
+            found: dict[str, Any] = definitions[option["$ref"].rsplit("/", 1)[-1]]
+            return found
+    return node
+
+
+def _untitled(schema: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in schema.items() if key not in ("title", "description", "$schema")}

@@ -1,0 +1,214 @@
+"""From which distributions does a search draw its settings, and how is it judged?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+
+from agrm_study.study.recipe import Section
+from agrm_study.study.translate import Rule
+
+Kind = Literal["float", "int", "choice"]
+Scale = Literal["linear", "log", "logit"]
+Direction = Literal["maximize", "minimize"]
+
+OBJECTIVES: dict[str, Direction] = {
+    "val/macro_f1": "maximize",
+    "val/accuracy": "maximize",
+    "val/balanced_accuracy": "maximize",
+    "val/loss": "minimize",
+}
+"""What a search may look at. Never the test part: a search that has seen it cannot be reported on it."""
+
+_LABELLED_VALUES: dict[str, Any] = {"anyOf": [{"type": "array", "minItems": 1}, {"type": "object", "minProperties": 1}]}
+
+
+class Condition(Section):
+    """A factor or dimension takes part only where each of these earlier ones has one of the values."""
+
+    required: dict[str, tuple[Any, ...]] = Field(default_factory=dict)
+
+    def holds(self, assigned: Mapping[str, Any]) -> bool:
+        """Whether it takes part beside the values given so far."""
+        return all(name in assigned and assigned[name] in values for name, values in self.required.items())
+
+
+def read_condition(value: Any) -> Any:
+    """``{ssl.threshold.policy: fixed}`` or ``{…: [fixed, flexmatch]}`` as a condition."""
+    if isinstance(value, Condition):
+        return value
+    if value is None:
+        return Condition()
+    if not isinstance(value, Mapping) or not value:
+        raise Rule("must be a group, `earlier factor: value` or `earlier factor: [values]`")
+    return Condition(required={name: tuple(v) if isinstance(v, list) else (v,) for name, v in value.items()})
+
+
+When = Annotated[
+    Condition,
+    BeforeValidator(read_condition),
+    WithJsonSchema({"type": "object", "description": "earlier factor: value(s)"}),
+]
+
+
+def read_labelled(value: Any) -> tuple[tuple[str | None, Any], ...]:
+    """A list of values, or ``label: value``, as pairs (label or None, value).
+
+    Raises:
+        Rule: When it is neither, is empty, or holds a value twice.
+    """
+    if isinstance(value, Mapping):
+        pairs: tuple[tuple[str | None, Any], ...] = tuple(value.items())
+    elif isinstance(value, list):
+        pairs = tuple((None, item) for item in value)
+    else:
+        raise Rule("must be a list of values, or a group `label: value`")
+    if not pairs:
+        raise Rule("must not be empty")
+    seen: list[Any] = []
+    for _, item in pairs:
+        if any(item == other and isinstance(item, bool) is isinstance(other, bool) for other in seen):
+            raise Rule(f"holds the value {item!r} twice", hint="Each value makes one arm.")
+        seen.append(item)
+    return pairs
+
+
+class Dimension(Section):
+    """One setting that a search varies: exactly one of `float`, `int`, `choice`."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    float_range: tuple[float, float] | None = Field(default=None, alias="float")
+    """[lowest, highest] of a real number."""
+    int_range: tuple[int, int] | None = Field(default=None, alias="int")
+    """[lowest, highest] of a whole number, both included."""
+    choices: Annotated[
+        tuple[tuple[str | None, Any], ...] | None,
+        BeforeValidator(lambda value: None if value is None else read_labelled(value)),
+        WithJsonSchema(_LABELLED_VALUES),
+    ] = Field(default=None, alias="choice")
+    """Values to pick from: a list, or `label: value`."""
+    scale: Scale = "linear"
+    """How draws spread: `log` for learning rates, `logit` for values that approach 0 and 1 (an EMA's alpha)."""
+    step: Annotated[float, Field(gt=0)] | None = None
+    """Grid of a linear range, from its lowest value."""
+    when: When = Field(default_factory=Condition)
+    """Drawn only where earlier dimensions have these values."""
+
+    @model_validator(mode="after")
+    def _rules(self) -> Dimension:
+        given = [name for name, value in self._given().items() if value is not None]
+        if len(given) != 1:
+            raise Rule(
+                "must have exactly one distribution", allowed="float: [low, high], int: [low, high], choice: [a, b, …]"
+            )
+        if self.kind == "choice":
+            if self.scale != "linear" or self.step is not None:
+                raise Rule("a choice has neither scale nor step", allowed="choice and when")
+            return self
+        low, high = self.bounds
+        if low >= high:
+            raise Rule(f"the lowest value must be less than the highest, given [{low:g}, {high:g}]")
+        if self.scale == "log" and low <= 0:
+            raise Rule(f"a log scale needs a lowest value above 0, given {low:g}")
+        if self.scale == "logit" and (self.kind == "int" or not 0 < low < high < 1):
+            raise Rule(f"a logit scale needs a float range inside 0 and 1, both excluded, given [{low:g}, {high:g}]")
+        if self.step is not None and (self.scale != "linear" or self.step > high - low):
+            raise Rule("a step needs a linear scale and must fit into the range", allowed=f"at most {high - low:g}")
+        if self.step is not None and self.kind == "int" and self.step != int(self.step):
+            raise Rule(f"the step of an int range must be a whole number, given {self.step:g}")
+        return self
+
+    def _given(self) -> dict[str, Any]:
+        return {"float": self.float_range, "int": self.int_range, "choice": self.choices}
+
+    @property
+    def kind(self) -> Kind:
+        """Which of the three it is."""
+        return "float" if self.float_range is not None else "int" if self.int_range is not None else "choice"
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Lowest and highest value of a range.
+
+        Raises:
+            ValueError: For a choice.
+        """
+        bounds = self.float_range or self.int_range
+        if bounds is None:
+            raise ValueError("a choice has no bounds")
+        return bounds
+
+    @property
+    def probes(self) -> tuple[Any, ...]:
+        """Values whose validity shows that all are valid: both ends of a range, every choice."""
+        return tuple(value for _, value in self.choices) if self.choices is not None else self.bounds
+
+
+class Pruner(Section):
+    """Which trials of a search are stopped early."""
+
+    name: Literal["none", "asha", "median"] = "none"
+    grace_epochs: Annotated[int, Field(ge=1)] = 10
+    """Epochs that every trial gets."""
+    reduction_factor: Annotated[int, Field(ge=2)] = 3
+    """asha: one in this many goes on at each rung."""
+    min_trials: Annotated[int, Field(ge=1)] = 5
+    """median: trials that must have reached an epoch before others are stopped at it."""
+
+
+def read_metrics(value: Any) -> tuple[str, ...]:
+    """One metric, or a list of several objectives; each must be measured on validation.
+
+    Raises:
+        Rule: For a metric that does not exist or is not a validation metric.
+    """
+    metrics = tuple(value) if isinstance(value, list | tuple) else (value,)
+    allowed = ", ".join(OBJECTIVES)
+    for metric in metrics:
+        if not isinstance(metric, str) or metric not in OBJECTIVES:
+            if str(metric).startswith("test"):
+                raise Rule("a search may not look at the test part", allowed=allowed)
+            raise Rule("is not a validation metric", allowed=allowed)
+    if not metrics or len(set(metrics)) != len(metrics):
+        raise Rule("must name each objective once", allowed=allowed)
+    return metrics
+
+
+class Search(Section):
+    """A sampled search on validation; its best become arms with fresh seeds."""
+
+    sampler: Literal["random", "tpe", "gp", "nsga2"] = "tpe"
+    """Optuna's samplers; `nsga2` takes several objectives."""
+    trials: Annotated[int, Field(ge=1)]
+    """Trials of the search in all, earlier runs included."""
+    metric: Annotated[
+        tuple[str, ...],
+        BeforeValidator(read_metrics),
+        WithJsonSchema({"anyOf": [{"enum": list(OBJECTIVES)}, {"type": "array", "items": {"enum": list(OBJECTIVES)}}]}),
+    ] = ("val/macro_f1",)
+    """What is optimised: a validation metric, or several for `nsga2`."""
+    pruner: Pruner = Pruner()
+    space: dict[str, Dimension] = Field(min_length=1)
+    """Dotted setting → distribution; an entry's `when` may name entries above it."""
+    promote: Annotated[int, Field(ge=0)] = 3
+    """How many of the best on validation are trained again with the study's seeds."""
+    seed: Annotated[int, Field(ge=0)] = 1000
+    """Training seed of every search trial; never one of the study's seeds, which must be fresh."""
+    sampler_seed: Annotated[int, Field(ge=0)] = 0
+    """Seed of the sampler."""
+
+    @model_validator(mode="after")
+    def _rules(self) -> Search:
+        if len(self.metric) > 1 and self.sampler != "nsga2":
+            raise Rule(f"several objectives need the sampler nsga2, given {self.sampler}")
+        if len(self.metric) > 1 and self.pruner.name != "none":
+            raise Rule("a search with several objectives cannot prune")
+        return self
+
+    @property
+    def directions(self) -> tuple[Direction, ...]:
+        """Direction of each objective."""
+        return tuple(OBJECTIVES[metric] for metric in self.metric)

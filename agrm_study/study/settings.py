@@ -1,0 +1,183 @@
+"""Which settings does a recipe have, by dotted name, and which of them does a group of YAML lines give?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, Union, get_args, get_origin
+
+from agrm_study.study.errors import did_you_mean
+from agrm_study.study.problems import Place, Places, Problems
+from agrm_study.study.recipe import Recipe, Section
+from agrm_study.study.yaml_lines import KeyPath
+
+PATH_SETTINGS = ("data.manifest", "data.split_file", "model.weights")
+"""Settings that name a file; a relative one counts from the file that states it."""
+
+SAID_BY_THE_STUDY = {
+    "task": "Name the tasks with `tasks: [two_class, three_class]`.",
+    "seed": "Name the seeds with `seeds: [0, 1, 2, 3, 4]`.",
+    "split_seed": "Name the seed of the split with `split_seed: 0` beside `seeds`.",
+}
+"""Fields of a recipe that a study gives by an axis of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting that somebody gave: its dotted name, its plain value and its place."""
+
+    name: str
+    value: Any
+    place: Place
+
+
+def section_of(annotation: Any) -> tuple[type[Section] | None, bool]:
+    """The section that a field's annotation holds, if any, and whether it may also be null."""
+    if get_origin(annotation) in (Union, UnionType):
+        parts = get_args(annotation)
+        sections = [part for part in parts if isinstance(part, type) and issubclass(part, Section)]
+        return (sections[0] if sections else None), NoneType in parts
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        return annotation, False
+    return None, False
+
+
+@cache
+def known_settings() -> tuple[str, ...]:
+    """Dotted names of all settings that a study may give, sections left out."""
+
+    def walk(section: type[Section], prefix: str) -> list[str]:
+        names = []
+        for name, info in section.model_fields.items():
+            inner, _ = section_of(info.annotation)
+            names.extend(walk(inner, f"{prefix}{name}.") if inner else [f"{prefix}{name}"])
+        return names
+
+    return tuple(name for name in walk(Recipe, "") if name not in SAID_BY_THE_STUDY)
+
+
+def default_of(name: str) -> Any:
+    """Default of a setting as a plain JSON value (null inside an optional section that is absent)."""
+    value: Any = _default_settings()
+    for part in name.split("."):
+        value = None if value is None else value[part]
+    return value
+
+
+@cache
+def _default_settings() -> dict[str, Any]:
+    return Recipe().settings()
+
+
+def value_of(recipe: Recipe, name: str) -> Any:
+    """Value of a recipe's setting by dotted name, as Python sees it."""
+    value: Any = recipe
+    for part in name.split("."):
+        value = None if value is None else getattr(value, part)
+    return value
+
+
+def read_settings(
+    group: Any, places: Places, problems: Problems, *, prefix: str = "", at: KeyPath = ()
+) -> list[Setting]:
+    """The settings of a group of lines; names may be dotted (``ssl.ema.alpha: 0.9``), nested, or both.
+
+    Args:
+        group: What stands in the file.
+        places: Where its values stand, by path from ``group``.
+        problems: Takes unknown names, names given twice, and values where a group is needed.
+        prefix: Dotted name of the group itself, with a trailing dot (``data.``), or empty.
+        at: Path of ``group`` in ``places``.
+    """
+    found: dict[str, Setting] = {}
+    _walk(group, places, problems, prefix, at, found)
+    return list(found.values())
+
+
+def _walk(group: Any, places: Places, problems: Problems, prefix: str, at: KeyPath, found: dict[str, Setting]) -> None:
+    if not isinstance(group, Mapping):
+        problems.add(
+            places.find(at), "must be a group of settings, each `name: value`", field=prefix[:-1] or None, given=group
+        )
+        return
+    for key, value in group.items():
+        path = (*at, key)
+        place, name = places.find(path), f"{prefix}{key}"
+        section, optional, exists = _lookup(name)
+        if name in SAID_BY_THE_STUDY or not exists:
+            rule, hint = refusal(name) or ("", "")
+            problems.add(place, rule, field=name, hint=hint)
+        elif section is not None and not (value is None and optional):
+            _walk(value, places, problems, f"{name}.", path, found)
+        elif name in found:
+            problems.add(
+                place,
+                f"is given twice, first in line {found[name].place.line}",
+                field=name,
+                hint="Keep one of the two.",
+            )
+        elif _has_interpolation(value):
+            problems.add(place, "`${…}` is not filled in here", field=name, given=value, hint="Write the value itself.")
+        else:
+            found[name] = Setting(name, value, place)
+
+
+def _lookup(name: str) -> tuple[type[Section] | None, bool, bool]:
+    """The section a dotted name stands for (None for a plain setting), whether it may be null, whether it exists."""
+    section: type[Section] | None = Recipe
+    optional = False
+    for part in name.split("."):
+        if section is None or part not in section.model_fields:
+            return None, False, False
+        section, optional = section_of(section.model_fields[part].annotation)
+    return section, optional, True
+
+
+def refusal(name: str) -> tuple[str, str] | None:
+    """Why a dotted name cannot be varied or set by an arm (the broken rule and what to do), or None when it can."""
+    if name in known_settings():
+        return None
+    if name in SAID_BY_THE_STUDY:
+        return "is not a setting of an arm or a recipe", SAID_BY_THE_STUDY[name]
+    section, _, _ = _lookup(name)
+    if section is not None:
+        return (
+            "is a group of settings, not one",
+            f"Name one of it: {', '.join(f'{name}.{key}' for key in section.model_fields)}.",
+        )
+    return "there is no such setting", suggest_setting(name)
+
+
+def suggest_setting(name: str) -> str:
+    """What to write instead of an unknown setting: the closest name, or where the names are listed."""
+    known = known_settings()
+    leaf = name.rsplit(".", 1)[-1]
+    same_leaf = [other for other in known if other.rsplit(".", 1)[-1] == leaf]
+    if len(same_leaf) == 1:
+        return f"Did you mean `{same_leaf[0]}`?"
+    sections = {other.rsplit(".", 1)[0] for other in known if "." in other}
+    hint = did_you_mean(name, (*known, *sections))
+    if hint is None:
+        by_leaf = {other.rsplit(".", 1)[-1]: other for other in known}
+        close = did_you_mean(leaf, by_leaf)
+        hint = None if close is None else f"Did you mean `{by_leaf[close.split('`')[1]]}`?"
+    return hint or "`agrm-study schema` lists all settings."
+
+
+def _has_interpolation(value: Any) -> bool:
+    if isinstance(value, list):
+        return any(map(_has_interpolation, value))
+    if isinstance(value, Mapping):
+        return any(map(_has_interpolation, value.values()))
+    return isinstance(value, str) and "${" in value
+
+
+def resolve_path(setting: Setting, folder: Path) -> Setting:
+    """The setting with a relative file name made absolute from ``folder``; others are returned as they are."""
+    if setting.name not in PATH_SETTINGS or not isinstance(setting.value, str):
+        return setting
+    path = Path(setting.value).expanduser()
+    return Setting(setting.name, str((folder / path).resolve()), setting.place)

@@ -1,0 +1,230 @@
+"""What may a study file say? Its keys, their types and their ranges, before anything is merged."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+
+from agrm_study.study.labels import Task
+from agrm_study.study.recipe import Section
+from agrm_study.study.resources import Resources
+from agrm_study.study.search_space import _LABELLED_VALUES, Condition, Search, When, read_labelled
+from agrm_study.study.translate import Rule
+
+TASKS: tuple[Task, ...] = get_args(Task)
+
+METRICS: dict[str, tuple[Task, ...]] = {
+    "macro_f1": TASKS,
+    "accuracy": TASKS,
+    "balanced_accuracy": TASKS,
+    "macro_precision": TASKS,
+    "macro_recall": TASKS,
+    "average_precision": ("two_class",),
+    "roc_auc": ("two_class",),
+    "sensitivity": ("two_class",),
+    "specificity": ("two_class",),
+    "ppv": ("two_class",),
+    "npv": ("two_class",),
+}
+"""Metrics a study can be decided by, with the tasks that have them."""
+
+MAX_NAME = 60
+"""Characters of an arm's name: a row of a table in one column of a paper."""
+
+
+def read_name(value: Any) -> str:
+    """The name of an arm.
+
+    Raises:
+        Rule: When it could not be printed as the first cell of a table's row.
+    """
+    if not isinstance(value, str):
+        raise Rule("must be text", hint=f'Put it in quotes: "{value}".')
+    if not value.strip():
+        raise Rule("must not be empty: it names a row of the tables")
+    if value != value.strip():
+        raise Rule("must not begin or end with a space")
+    if any(unicodedata.category(character)[0] == "C" for character in value) or len(value.splitlines()) > 1:
+        raise Rule("must be one line of printable characters: it names a row of the tables")
+    if len(value) > MAX_NAME:
+        raise Rule(f"must have at most {MAX_NAME} characters, has {len(value)}: it names a row of the tables")
+    return value
+
+
+def read_study_name(value: Any) -> str:
+    """The name of a study: also that of its results folder.
+
+    Raises:
+        Rule: When it is no safe folder name.
+    """
+    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", value):
+        raise Rule(
+            "must be usable as the name of a folder",
+            allowed="up to 64 letters, digits, `-`, `_` and `.`, beginning with a letter or digit",
+        )
+    return value
+
+
+def read_seeds(value: Any) -> tuple[int, ...]:
+    """Seeds as a list of different whole numbers, or a number N for 0 … N-1.
+
+    Raises:
+        Rule: For anything else, and when there is none.
+    """
+    allowed = "a list of different whole numbers from 0, or their number"
+    if isinstance(value, int) and not isinstance(value, bool):
+        if value < 1:
+            raise Rule("a study needs at least one seed", allowed=allowed)
+        return tuple(range(value))
+    if not isinstance(value, list | tuple):
+        raise Rule("must be a list of whole numbers", allowed=allowed)
+    if not value:
+        raise Rule("a study needs at least one seed", allowed=allowed)
+    for position, seed in enumerate(value):
+        if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+            raise Rule(f"seed {seed!r} is not a whole number from 0", allowed=allowed)
+        if seed in value[:position]:
+            raise Rule(f"seed {seed} stands twice: the same training would count as two replicates", allowed=allowed)
+    return tuple(value)
+
+
+def read_tasks(value: Any) -> tuple[Task, ...]:
+    """Tasks as a list without repetitions.
+
+    Raises:
+        Rule: For unknown or repeated tasks, and when there is none.
+    """
+    allowed = ", ".join(TASKS)
+    if not isinstance(value, list | tuple):
+        raise Rule("must be a list", allowed=f"a list of {allowed}")
+    if not value:
+        raise Rule("a study needs at least one task", allowed=allowed)
+    for position, task in enumerate(value):
+        if task not in TASKS:
+            raise Rule(f"there is no task {task!r}", allowed=allowed)
+        if task in value[:position]:
+            raise Rule(f"the task {task} stands twice", allowed=allowed)
+    return tuple(value)
+
+
+Name = Annotated[str, BeforeValidator(read_name), WithJsonSchema({"type": "string", "maxLength": MAX_NAME})]
+StudyName = Annotated[str, BeforeValidator(read_study_name), WithJsonSchema({"type": "string"})]
+Seeds = Annotated[
+    tuple[int, ...],
+    BeforeValidator(read_seeds),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 1},
+                {"type": "array", "items": {"type": "integer", "minimum": 0}, "minItems": 1, "uniqueItems": True},
+            ]
+        }
+    ),
+]
+Tasks = Annotated[
+    tuple[Task, ...],
+    BeforeValidator(read_tasks),
+    WithJsonSchema({"type": "array", "items": {"enum": list(TASKS)}, "minItems": 1, "uniqueItems": True}),
+]
+
+
+class ArmEntry(Section):
+    """One row of the tables, as written."""
+
+    name: Name
+    set: dict[str, Any] = Field(default_factory=dict)
+    """What differs from the study's base recipe."""
+
+
+class Factor(Section):
+    """One setting that a grid varies, as written in its long form."""
+
+    values: Annotated[
+        tuple[tuple[str | None, Any], ...], BeforeValidator(read_labelled), WithJsonSchema(_LABELLED_VALUES)
+    ]
+    """A list of values, or `label: value`."""
+    when: When = Field(default_factory=Condition)
+    """Varied only where earlier factors have these values; elsewhere the base recipe's value stands."""
+    symbol: Name | None = None
+    """What arms' names call it."""
+
+
+def read_factor(value: Any) -> Any:
+    """A grid's short form, a list of values, as its long form."""
+    if isinstance(value, list):
+        return {"values": value}
+    if not isinstance(value, Mapping | Factor):
+        raise Rule("must be a list of values", allowed="[a, b, …], or {values: […], when: {…}, symbol: …}")
+    return value
+
+
+def _families(families: Mapping[str, tuple[str, ...]]) -> Mapping[str, tuple[str, ...]]:
+    for name, arms in families.items():
+        if not arms:
+            raise Rule(f"the family {name!r} names no arm")
+    return families
+
+
+class ReportRequest(Section):
+    """What the study's report shows."""
+
+    tables: tuple[str, ...] = ()
+    """Tables by name; empty takes those that fit the study."""
+    figures: tuple[str, ...] = ()
+    """Figures by name; empty takes those that fit the study."""
+    families: Annotated[dict[str, tuple[str, ...]], AfterValidator(_families)] = Field(default_factory=dict)
+    """Families of comparisons for Holm's correction: name → arms compared with the reference; by default each task's
+    arms are one family."""
+    prevalences: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = ()
+    """Prevalences of an abnormal gait at which PPV and NPV are also stated."""
+
+
+class StudyFile(Section):
+    """A study file as written."""
+
+    name: StudyName
+    """Also the name of its results folder."""
+    question: str = ""
+    """The question it answers, in a sentence."""
+    base: str = "agrm"
+    """A recipe: its name in search_spaces/base/, or a file."""
+    tasks: Tasks
+    seeds: Seeds
+    """Replicates: training seeds that differ, or their number."""
+    split_seed: Annotated[int, Field(ge=0)] = 0
+    """Seed of the split and of the draw of unlabelled clips: the same for all seeds."""
+    data: dict[str, Any] | None = None
+    """Shorthand for `set: {data: …}`: which clips the study sees."""
+    set: dict[str, Any] | None = None
+    """Settings of every arm, by dotted name or nested: what differs from the base."""
+    arms: tuple[ArmEntry, ...] | None = None
+    """What varies: one entry a row of the tables."""
+    grid: dict[str, Annotated[Factor, BeforeValidator(read_factor)]] | None = None
+    """What varies: settings whose values are crossed."""
+    search: Search | None = None
+    """What varies: settings that Optuna samples."""
+    reference: Name | None = None
+    """The arm that the others are compared with."""
+    primary_metric: Literal[tuple(METRICS)] = "macro_f1"  # type: ignore[valid-type]
+    """The metric that the study is decided by."""
+    resources: Resources = Resources()
+    report: ReportRequest = ReportRequest()
+    sharing: bool = True
+    """Whether trials share the epochs that they have in common."""
+
+
+class PresetFile(Section):
+    """A preset as written: what it lays over a study."""
+
+    tasks: Tasks | None = None
+    seeds: Seeds | None = None
+    split_seed: Annotated[int, Field(ge=0)] | None = None
+    data: dict[str, Any] | None = None
+    set: dict[str, Any] | None = None
+    resources: dict[str, Any] | None = None
+    search: dict[str, Any] | None = None
+    """Laid over the study's search, where it has one."""

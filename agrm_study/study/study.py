@@ -1,0 +1,105 @@
+"""What is one study, ready to be planned: its arms, tasks, seeds and recipes?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Literal
+
+from agrm_study.study.labels import Task
+from agrm_study.study.problems import Place
+from agrm_study.study.recipe import Recipe
+from agrm_study.study.resources import Resources
+from agrm_study.study.search_space import Search
+from agrm_study.study.spec import ReportRequest
+
+Varies = Literal["arms", "grid", "search"]
+
+BASE_ARM = "base"
+"""The arm of a search study that is the base recipe itself, there when it is the reference."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arm:
+    """One row of the tables.
+
+    Attributes:
+        name: As printed.
+        settings: What it sets, by dotted name, in plain JSON values.
+        recipe: All its settings; task and seed are those of no trial yet.
+    """
+
+    name: str
+    settings: Mapping[str, Any]
+    recipe: Recipe
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Study:
+    """One question, one file, one results folder; nothing in it changes after it was loaded.
+
+    Attributes:
+        seeds: Training seeds of the replicates, in the order in which they are run.
+        split_seed: Seed of the split, the same for all trials.
+        arms: Rows of the tables; for a search the base recipe alone (when it is the reference) or none.
+        varies: Which of the three ways says what varies.
+        factors: Dotted names of what varies, in the order of the file.
+        search: The search, or None.
+        base: The recipe that the arms differ from.
+        base_name: Name or file of the recipe that `base` started from.
+        path: The study file; None for a study read back from a results folder.
+        places: Where each recipe setting was written, by dotted name; settings without an entry are defaults.
+    """
+
+    name: str
+    question: str
+    tasks: tuple[Task, ...]
+    seeds: tuple[int, ...]
+    split_seed: int
+    arms: tuple[Arm, ...]
+    varies: Varies
+    factors: tuple[str, ...]
+    search: Search | None
+    reference: str | None
+    primary_metric: str
+    resources: Resources
+    report: ReportRequest
+    sharing: bool
+    base: Recipe
+    base_name: str
+    preset: str | None = None
+    overrides: tuple[str, ...] = ()
+    path: Path | None = field(default=None, compare=False)
+    places: Mapping[str, Place] = field(default_factory=lambda: MappingProxyType({}), compare=False, repr=False)
+
+    def arm(self, name: str) -> Arm:
+        """The arm of that name.
+
+        Raises:
+            KeyError: When there is none.
+        """
+        for arm in self.arms:
+            if arm.name == name:
+                return arm
+        raise KeyError(name)
+
+    def trial_recipe(self, arm: Arm, task: Task, seed: int) -> Recipe:
+        """Every setting of one trial of an arm."""
+        return arm.recipe.model_copy(update={"task": task, "seed": seed, "split_seed": self.split_seed})
+
+    def place_of(self, name: str) -> Place | None:
+        """Where a recipe setting (or the last part of it) was written, for messages; None for a default."""
+        parts = name.split(".")
+        for length in range(len(parts), 0, -1):
+            if (found := self.places.get(".".join(parts[:length]))) is not None:
+                return found
+        inside = [at for other, at in self.places.items() if other.startswith(f"{name}.")]
+        return inside[-1] if inside else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values of everything but the place of the file; `study_from_dict` reads them back."""
+        from agrm_study.study.resolved import study_to_dict
+
+        return study_to_dict(self)

@@ -1,0 +1,228 @@
+"""What does a YAML file say, and in which line does it say it?
+
+YAML is read by the safe composer only, and scalars by the rules of YAML 1.2: ``1e-4`` is a number, ``no``, ``off`` and
+``2026-01-01`` are text, ``010`` is ten. PyYAML's own rules (YAML 1.1) would silently turn ``mode: off`` into ``False``.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from agrm_study.study.errors import InputError
+
+KeyPath = tuple[str | int, ...]
+"""The way to a value: keys of mappings and positions in lists."""
+
+NODE_LIMIT = 100_000
+"""Values a file may hold, aliases counted each time (a few lines of nested aliases can mean billions)."""
+
+_TAG = "tag:yaml.org,2002:"
+_RULES: tuple[tuple[str, str, str], ...] = (
+    ("null", r"~|null|Null|NULL|", "~nN\0"),
+    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    ("int", r"[-+]?[0-9]+", "-+0123456789"),
+    (
+        "float",
+        r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
+        "-+.0123456789",
+    ),
+)
+
+
+class _Loader(yaml.SafeLoader):
+    """The safe loader with the scalar rules of YAML 1.2's core schema."""
+
+    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes what `_Loader` reads back: text that looks like a number is quoted."""
+
+    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+for _name, _pattern, _first in _RULES:
+    for _class in (_Loader, _Dumper):
+        _class.add_implicit_resolver(
+            _TAG + _name, re.compile(rf"^(?:{_pattern})$"), [c if c != "\0" else "" for c in _first]
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class LinedDocument:
+    """A YAML document and where its parts stand.
+
+    Attributes:
+        value: Plain dicts (text keys), lists, text, numbers, booleans and None.
+        source: The file, or what the text is called in messages.
+        lines: Line, counted from 1, of every key and list item.
+    """
+
+    value: Any
+    source: Path | None
+    lines: dict[KeyPath, int] = field(repr=False)
+
+    def line(self, path: KeyPath) -> int | None:
+        """Line of a value, or of the nearest enclosing one that the document states."""
+        for length in range(len(path), -1, -1):
+            if (found := self.lines.get(path[:length])) is not None:
+                return found
+        return None
+
+
+def read_yaml(path: Path) -> LinedDocument:
+    """Read a YAML file.
+
+    Raises:
+        InputError: For a file that cannot be read, is not UTF-8, is not YAML, or states a key twice.
+    """
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError:
+        raise InputError("there is no such file", where=path) from None
+    except IsADirectoryError:
+        raise InputError("this is a folder; name a YAML file", where=path) from None
+    except UnicodeDecodeError as fault:
+        raise InputError(f"the file is not UTF-8 text (byte {fault.start})", where=path) from None
+    except OSError as fault:
+        raise InputError(f"the file cannot be read: {fault.strerror}", where=path) from None
+    return parse_yaml(text, path)
+
+
+def parse_yaml(text: str, source: Path | None = None) -> LinedDocument:
+    """Read YAML text; ``source`` is named in messages.
+
+    Raises:
+        InputError: As `read_yaml`.
+    """
+    loader = None
+    try:
+        loader = _Loader(text)
+        node = loader.get_single_node()
+    except yaml.MarkedYAMLError as fault:
+        mark = fault.problem_mark or fault.context_mark
+        problem = " ".join(part for part in (fault.context, fault.problem) if part)
+        raise InputError(
+            f"the file is not valid YAML: {problem}", where=source, line=None if mark is None else mark.line + 1
+        ) from None
+    except yaml.reader.ReaderError as fault:
+        line = text.count("\n", 0, int(fault.position)) + 1
+        raise InputError(
+            f"the file is not valid YAML: the character {_name_of(fault.character)} is not allowed",
+            where=source,
+            line=line,
+        ) from None
+    except RecursionError:
+        raise InputError("the file is nested too deeply", where=source) from None
+    finally:
+        if loader is not None:
+            loader.dispose()
+    reader = _Reader(source)
+    value = None if node is None else reader.read(node, ())
+    return LinedDocument(value, source, reader.lines)
+
+
+def _name_of(character: object) -> str:
+    """A character that cannot be printed, by its code point."""
+    code = character if isinstance(character, int) else ord(str(character)[:1] or "\0")
+    return f"U+{code:04X}"
+
+
+def dump_yaml(value: Any) -> str:
+    """YAML text that `parse_yaml` reads back to an equal value, keys in their order."""
+    text: str = yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
+    return text
+
+
+class _Reader:
+    """Turns composed nodes into plain values and notes their lines."""
+
+    def __init__(self, source: Path | None) -> None:
+        self.source = source
+        self.lines: dict[KeyPath, int] = {}
+        self._open: set[int] = set()
+        self._count = 0
+
+    def read(self, node: yaml.Node, path: KeyPath) -> Any:
+        """The plain value of a node that stands at ``path``."""
+        line = node.start_mark.line + 1
+        self.lines.setdefault(path, line)
+        self._count += 1
+        if self._count > NODE_LIMIT:
+            raise InputError(
+                f"a file may hold at most {NODE_LIMIT} values (aliases counted)", where=self.source, line=line
+            )
+        if isinstance(node, yaml.ScalarNode):
+            return self._scalar(node, line)
+        if id(node) in self._open:
+            raise InputError("an alias refers to the value it stands in", where=self.source, line=line)
+        self._open.add(id(node))
+        try:
+            if isinstance(node, yaml.SequenceNode):
+                self._check_tag(node, "seq", line)
+                return [self.read(item, (*path, position)) for position, item in enumerate(node.value)]
+            assert isinstance(node, yaml.MappingNode)
+            self._check_tag(node, "map", line)
+            return self._mapping(node, path)
+        finally:
+            self._open.discard(id(node))
+
+    def _mapping(self, node: yaml.MappingNode, path: KeyPath) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        first: dict[str, int] = {}
+        for key_node, value_node in node.value:
+            line = key_node.start_mark.line + 1
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise InputError("a key must be text", where=self.source, line=line)
+            key = str(key_node.value)
+            if key in found:
+                raise InputError(
+                    f"the key stands twice in one group, first in line {first[key]}",
+                    where=self.source,
+                    line=line,
+                    field=".".join(map(str, (*path, key))),
+                    hint="Keep one of the two.",
+                )
+            first[key] = line
+            self.lines[(*path, key)] = line
+            found[key] = self.read(value_node, (*path, key))
+        return found
+
+    def _scalar(self, node: yaml.ScalarNode, line: int) -> Any:
+        kind, text = node.tag.removeprefix(_TAG), str(node.value)
+        try:
+            match kind:
+                case "str":
+                    return text
+                case "null":
+                    return None
+                case "bool":
+                    return {"true": True, "false": False}[text.lower()]
+                case "int":
+                    return int(text)
+                case "float":
+                    return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
+        except (ValueError, KeyError):
+            raise InputError(f"the value cannot be read as {kind}", where=self.source, line=line, given=text) from None
+        raise self._unknown_tag(node.tag, line)
+
+    def _check_tag(self, node: yaml.Node, kind: str, line: int) -> None:
+        if node.tag != _TAG + kind:
+            raise self._unknown_tag(node.tag, line)
+
+    def _unknown_tag(self, tag: str, line: int) -> InputError:
+        return InputError(
+            "YAML tags are not read here",
+            where=self.source,
+            line=line,
+            given=tag.replace(_TAG, "!!"),
+            hint="Write plain values.",
+        )

@@ -1,0 +1,57 @@
+"""The cost of what is missing is told from what was measured, and not told where nothing was."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import pytest
+
+from agrm_study.plan.cost import estimate_cost
+from agrm_study.plan.plan import Plan
+
+PlanOf = Callable[..., Plan]
+ARMS = "arms:\n  - {name: AGRM}\n  - {name: w/o MTM, set: {ssl.method: supervised}}\n"
+
+
+def row(method: str = "agrm", wall_s: float = 3600.0, epochs: int = 100, **more: object) -> dict[str, object]:
+    return {"backbone": "r3d_18", "method": method, "task": "two_class", "wall_s": wall_s, "epochs": epochs, **more}
+
+
+def test_without_measurements_there_is_no_estimate(plan_of: PlanOf) -> None:
+    plan = plan_of(ARMS, "tasks=[two_class]")
+    assert estimate_cost(plan.trials, []) is None
+    assert estimate_cost(plan.trials, [row(method="fixmatch")]) is None
+    assert estimate_cost(plan.trials, [row(wall_s=math.nan), row(epochs=0)]) is None
+
+
+def test_trials_of_a_measured_kind_cost_what_it_cost(plan_of: PlanOf) -> None:
+    plan = plan_of(ARMS, "tasks=[two_class]")
+    cost = estimate_cost(plan.trials, [row(wall_s=1800.0), row(wall_s=5400.0)])
+    assert cost is not None
+    assert (cost.known, cost.unknown) == (3, 3)
+    assert cost.hours == pytest.approx(3.0)
+    between = 1800.0**2 * 2  # the sample variance of 1800 and 5400
+    assert cost.plus_minus == pytest.approx(1.96 * math.sqrt(between * (9 / 2 + 3)) / 3600)
+
+
+def test_one_measurement_gives_no_interval(plan_of: PlanOf) -> None:
+    cost = estimate_cost(plan_of(ARMS, "tasks=[two_class]").trials, [row(), row(method="supervised", wall_s=360.0)])
+    assert cost is not None
+    assert cost.hours == pytest.approx(3 * 1.1)
+    assert cost.plus_minus is None
+
+
+def test_a_shorter_trial_costs_its_own_epochs(plan_of: PlanOf) -> None:
+    plan = plan_of("arms: [{name: short, set: {epochs: 50}}]\n", "tasks=[two_class]", "seeds=1")
+    cost = estimate_cost(plan.trials, [row(wall_s=2880.0, epochs=80)])
+    assert cost is not None
+    assert cost.hours == pytest.approx(0.5)
+
+
+def test_the_disk_is_that_of_the_best_weights(plan_of: PlanOf) -> None:
+    cost = estimate_cost(
+        plan_of(ARMS, "tasks=[two_class]").trials, [row(n_params=1000), row(method="supervised", n_params=1000)]
+    )
+    assert cost is not None
+    assert cost.disk_bytes == 3 * 4 * 1000 * 2 + 3 * 4 * 1000

@@ -1,0 +1,184 @@
+"""Trials share exactly the epochs in which nothing that acts differs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agrm_study.plan.epochs import weight_key
+from agrm_study.plan.plan import Plan
+from agrm_study.plan.stages import Stages, plan_stages
+from agrm_study.study.recipe import Ramp
+from agrm_study.training.ssl.ramp import ramp_weight
+
+PlanOf = Callable[..., Plan]
+ONE = ("tasks=[two_class]", "seeds=1")
+
+
+def lengths(stages: Stages) -> list[tuple[int, int, int]]:
+    return [(stage.first, stage.last, len(stage.trials)) for stage in stages.stages]
+
+
+def stages_of(plan: Plan, **options: bool) -> Stages:
+    return plan_stages(plan.trials, **options)
+
+
+def test_thresholds_share_their_supervised_pretraining(plan_of: PlanOf) -> None:
+    stages = stages_of(plan_of("grid: {ssl.threshold.tau: [0.6, 0.7, 0.8]}\n", *ONE))
+    assert lengths(stages) == [(1, 10, 3), (11, 100, 1), (11, 100, 1), (11, 100, 1)]
+    assert stages.epochs_without_sharing == 300
+    assert stages.epochs_with_sharing == 280
+    assert stages.saved == 20
+
+
+@pytest.mark.parametrize(
+    "factor",
+    [
+        "ssl.threshold.tau: [0.6, 0.7]",
+        "ssl.ema.alpha: [0.9, 0.99]",
+        "ssl.threshold.policy: [fixed, freematch]",
+        "ssl.method: [agrm, mean_teacher, fixmatch, pseudo_label]",
+        "ssl.pseudo.weight: [1, 2]",
+        "batch.unlabelled: [8, 16]",
+        "augment.strong_branch: [student, both]",
+        "augment.weak.flip: [0.5, 0.0]",
+        "data.unlabelled_train: [10, 20]",
+        "evaluate.network: [student, teacher]",
+        "ssl.ramp.maximum: [1, 2]",
+    ],
+)
+def test_what_acts_on_unlabelled_clips_only_cannot_act_in_pretraining(factor: str, plan_of: PlanOf) -> None:
+    stages = stages_of(plan_of(f"grid: {{{factor}}}\n", *ONE))
+    first = stages.stages[0]
+    assert (first.first, first.parent) == (1, None)
+    assert first.last >= 10
+    assert first.shared
+    assert len(stages.children(None)) == 1
+
+
+@pytest.mark.parametrize(
+    "factor",
+    [
+        "model.pooling.name: [shpm, average]",
+        "optimizer.lr: [1e-4, 1e-3]",
+        "optimizer.plateau_patience: [5, 6]",
+        "early_stop.metric: [macro_f1, loss]",
+        "augment.strong.flip: [0.5, 0.0]",
+        "data.labelled_fraction: [1.0, 0.5]",
+        "batch.labelled: [8, 16]",
+        "clip.frames: [8, 16]",
+        "loss.name: [cross_entropy, focal]",
+    ],
+)
+def test_what_acts_from_the_first_step_is_never_shared(factor: str, plan_of: PlanOf) -> None:
+    stages = stages_of(plan_of(f"grid: {{{factor}}}\n", *ONE))
+    assert stages.saved == 0
+    assert len(stages.children(None)) == 2
+
+
+def test_seeds_and_tasks_share_nothing(plan_of: PlanOf) -> None:
+    stages = stages_of(plan_of("arms: [{name: AGRM}]\n"))
+    assert stages.saved == 0
+    assert len(stages.stages) == 6
+
+
+def test_without_mean_teacher_the_same_chain_goes_on(plan_of: PlanOf) -> None:
+    plan = plan_of("arms:\n  - {name: AGRM}\n  - {name: w/o MTM, set: {ssl.method: supervised}}\n", *ONE)
+    stages = stages_of(plan)
+    assert lengths(stages) == [(1, 10, 2), (11, 100, 1), (11, 100, 1)]
+    assert {stage.parent for stage in stages.stages[1:]} == {stages.stages[0].key}
+
+
+def test_a_longer_pretraining_goes_on_where_the_shorter_one_ended(plan_of: PlanOf) -> None:
+    text = "grid: {ssl.pretrain_epochs: [5, 10, 20]}\nset: {early_stop.armed_after: 60}\n"
+    stages = stages_of(plan_of(text, *ONE))
+    assert lengths(stages) == [(1, 5, 3), (6, 100, 1), (6, 10, 2), (11, 100, 1), (11, 100, 1)]
+
+
+def test_a_study_with_more_epochs_continues_the_shorter_one(plan_of: PlanOf) -> None:
+    plan = plan_of("grid: {epochs: [50, 100]}\n", *ONE)
+    stages = stages_of(plan)
+    assert lengths(stages) == [(1, 50, 2), (51, 100, 1)]
+    assert stages.stages[0].ends == (next(t.trial_id for t in plan.trials if t.recipe.epochs == 50),)
+    assert stages.saved == 50
+
+
+def test_ramps_part_where_their_weights_do(plan_of: PlanOf) -> None:
+    text = "grid: {ssl.ramp.epochs: [10, 30]}\nset: {early_stop.armed_after: 70}\n"
+    assert lengths(stages_of(plan_of(text, *ONE))) == [(1, 11, 2), (12, 100, 1), (12, 100, 1)]
+
+
+def test_early_stopping_parts_trials_only_once_it_is_armed(plan_of: PlanOf) -> None:
+    by_patience = stages_of(plan_of("grid: {early_stop.patience: [5, 10]}\n", *ONE))
+    assert lengths(by_patience) == [(1, 39, 2), (40, 100, 1), (40, 100, 1)]
+    by_start = stages_of(plan_of("grid: {early_stop.armed_after: [20, 30]}\n", *ONE))
+    assert lengths(by_start) == [(1, 19, 2), (20, 100, 1), (20, 100, 1)]
+
+
+def test_keys_do_not_depend_on_the_other_trials(plan_of: PlanOf) -> None:
+    few = stages_of(plan_of("grid: {ssl.threshold.tau: [0.6, 0.7]}\n", *ONE))
+    many = stages_of(plan_of("grid: {ssl.threshold.tau: [0.6, 0.7, 0.8, 0.9]}\n", *ONE))
+    assert set(few.by_key) < set(many.by_key)
+    alone = stages_of(plan_of("grid: {ssl.threshold.tau: [0.6]}\n", *ONE))
+    assert alone.stages[-1].key in few.by_key
+
+
+def test_without_sharing_each_trial_is_one_stage(plan_of: PlanOf) -> None:
+    plan = plan_of("grid: {ssl.threshold.tau: [0.6, 0.7, 0.8]}\n", *ONE)
+    stages = stages_of(plan, share=False)
+    assert lengths(stages) == [(1, 100, 1)] * 3
+    assert stages.saved == 0
+    shared = stages_of(plan)
+    assert [stages.chain(t.trial_id)[-1].key for t in plan.trials] == [
+        shared.chain(t.trial_id)[-1].key for t in plan.trials
+    ]
+
+
+def test_a_chain_covers_every_epoch_once_and_parents_come_first(plan_of: PlanOf) -> None:
+    plan = plan_of(
+        "grid:\n  ssl.method: [agrm, supervised]\n  ssl.pretrain_epochs: [5, 10]\n  epochs: [60, 100]\n"
+        "  ssl.ramp.epochs: [0, 30]\n"
+    )
+    stages = stages_of(plan)
+    seen: set[str] = set()
+    for stage in stages.stages:
+        assert stage.parent is None or stage.parent in seen
+        seen.add(stage.key)
+    for trial in plan.trials:
+        chain = stages.chain(trial.trial_id)
+        assert [stage.parent for stage in chain] == [None, *(stage.key for stage in chain[:-1])]
+        epochs = [epoch for stage in chain for epoch in range(stage.first, stage.last + 1)]
+        assert epochs == list(range(1, trial.recipe.epochs + 1))
+        assert trial.trial_id in chain[-1].ends
+    assert stages.epochs_without_sharing == sum(trial.recipe.epochs for trial in plan.trials)
+    assert len(seen) == len(stages.stages)
+
+
+def test_only_stages_of_pending_trials_are_needed_and_ready_when_their_parent_is(plan_of: PlanOf) -> None:
+    plan = plan_of("grid: {ssl.threshold.tau: [0.6, 0.7, 0.8]}\n", *ONE)
+    stages = stages_of(plan)
+    root, *leaves = stages.stages
+    everyone = [trial.trial_id for trial in plan.trials]
+    assert stages.ready(everyone, []) == (root,)
+    assert stages.ready(everyone, [root.key]) == tuple(leaves)
+    last = leaves[-1].trials[0]
+    assert stages.needed([last]) == (root, leaves[-1])
+    assert stages.ready([last], [root.key]) == (leaves[-1],)
+    assert stages.needed([]) == ()
+
+
+RAMPS = st.builds(
+    Ramp,
+    shape=st.sampled_from(["linear", "sigmoid", "step"]),
+    epochs=st.integers(0, 4),
+    maximum=st.sampled_from([0.0, 0.5, 1.0]),
+)
+
+
+@given(RAMPS, RAMPS, st.integers(0, 6))
+def test_equal_weight_keys_mean_equal_weights(one: Ramp, other: Ramp, since_start: int) -> None:
+    if weight_key(one, since_start) == weight_key(other, since_start):
+        assert ramp_weight(one, since_start) == ramp_weight(other, since_start)

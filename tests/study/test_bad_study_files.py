@@ -1,0 +1,464 @@
+"""Every way to get a study file wrong, and what the message must then say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from agrm_study.study.errors import InputError, InputErrors
+from agrm_study.study.load import load_study
+
+HEAD = """\
+name: trial
+tasks: [two_class]
+seeds: [0, 1]
+data: {synthetic: {subjects: 12, unlabelled: 12}}
+"""
+
+ARMS = HEAD + "arms:\n  - {name: AGRM}\n"
+
+
+def message(folder: Path, text: str, **options: object) -> str:
+    file = folder / "study.yaml"
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(InputError) as caught:
+        load_study(file, **options)  # type: ignore[arg-type]
+    told = str(caught.value)
+    assert "Traceback" not in told
+    return told
+
+
+def check(told: str, *pieces: str) -> None:
+    for piece in pieces:
+        assert piece in told, told
+
+
+BAD_FILES = {
+    "an unknown key of the study": (ARMS + "seed_count: 3\n", ["study.yaml:7: `seed_count`", "no such key", "seeds"]),
+    "a recipe section at the top": (
+        ARMS + "ssl: {method: agrm}\n",
+        ["study.yaml:7: `ssl`", "not a key of the study", "under `set:`"],
+    ),
+    "an unknown setting": (
+        ARMS + "set:\n  ssl.ema.alhpa: 0.9\n",
+        ["study.yaml:8: `ssl.ema.alhpa`", "no such setting", "Did you mean `ssl.ema.alpha`?"],
+    ),
+    "a setting by its last name": (
+        ARMS + "set: {tau: 0.9}\n",
+        ["study.yaml:7: `tau`", "Did you mean `ssl.threshold.tau`?"],
+    ),
+    "an unknown nested setting": (
+        ARMS + "set:\n  ssl:\n    ema: {beta: 0.9}\n",
+        ["study.yaml:9: `ssl.ema.beta`", "no such setting"],
+    ),
+    "a value where a group is needed": (
+        ARMS + "set: {ssl: 3}\n",
+        ["study.yaml:7: `ssl`", "must be a group", "given 3"],
+    ),
+    "a wrong type": (
+        ARMS + "set: {epochs: many}\n",
+        ["study.yaml:7: `epochs`", "must be a whole number", "given 'many'"],
+    ),
+    "true for a number": (ARMS + "set: {epochs: true}\n", ["`epochs`", "must be a whole number", "given True"]),
+    "a number in quotes": (ARMS + "set: {epochs: '5'}\n", ["`epochs`", "must be a whole number", "given '5'"]),
+    "a value out of range": (
+        ARMS + "set:\n  ssl.ema.alpha: 1.5\n",
+        ["study.yaml:8: `ssl.ema.alpha`", "must be less than 1", "given 1.5"],
+    ),
+    "a value that does not exist": (
+        ARMS + "set: {ssl.method: supervized}\n",
+        [
+            "`ssl.method`",
+            "given 'supervized'",
+            "allowed: supervised, mean_teacher, pseudo_label, fixmatch, agrm",
+            "Did you mean `supervised`?",
+        ],
+    ),
+    "not a number": (ARMS + "set: {clip.fps: .nan}\n", ["`clip.fps`", "must be a finite number"]),
+    "two settings that do not fit": (
+        ARMS + "set:\n  clip.resize: 100\n  clip.size: 112\n",
+        ["study.yaml:9: `clip`", "size must be at most resize (100)", "112"],
+    ),
+    "a bin that is no pair": (
+        ARMS + "set: {model.pooling.bins: [[1]]}\n",
+        ["`model.pooling.bins[0]`", "must hold at least 2 values"],
+    ),
+    "a setting twice": (
+        ARMS + "set: {ssl.ema.alpha: 0.9, ssl: {ema: {alpha: 0.99}}}\n",
+        ["`ssl.ema.alpha`", "given twice", "line 7"],
+    ),
+    "a setting under data and set": (
+        ARMS + "set: {data.subset: balanced}\n".replace("subset: balanced", "synthetic.subjects: 20"),
+        ["study.yaml:7: `data.synthetic.subjects`", "given twice", "line 4"],
+    ),
+    "an environment variable": (
+        ARMS + "set: {data.split_file: '${oc.env:HOME}/s.csv'}\n",
+        ["`data.split_file`", "is not filled in"],
+    ),
+    "a task as a setting": (ARMS + "set: {task: two_class}\n", ["`task`", "Name the tasks with `tasks:"]),
+    "a seed as a setting": (ARMS + "set: {seed: 3}\n", ["`seed`", "Name the seeds with `seeds:"]),
+    "a key twice": (ARMS + "name: again\n", ["study.yaml:7: `name`", "stands twice", "first in line 1"]),
+    "no YAML": ("name: [\n", ["study.yaml:", "not valid YAML"]),
+    "a Python object": ("name: !!python/name:os.system\n", ["study.yaml:1", "tags are not read"]),
+    "a list": ("- 1\n", ["study.yaml:1", "a group of keys"]),
+    "an empty file": ("# nothing\n", ["study.yaml", "the study is empty"]),
+    "no arms": (HEAD, ["study.yaml", "the study is empty", "arms, grid, search"]),
+    "an empty list of arms": (HEAD + "arms: []\n", ["study.yaml:5: `arms`", "at least one arm"]),
+    "an empty grid": (HEAD + "grid: {}\n", ["study.yaml:5: `grid`", "at least one factor"]),
+    "arms and grid": (
+        ARMS + "grid: {ssl.ema.alpha: [0.9]}\n",
+        ["study.yaml:7: `arms and grid`", "exactly one way", "allowed: arms, grid, search"],
+    ),
+    "no name": (ARMS.replace("name: trial\n", ""), ["study.yaml", "`name`: is required"]),
+    "a name that is no folder": (
+        ARMS.replace("trial", "a/b"),
+        ["study.yaml:1: `name`", "name of a folder", "given 'a/b'"],
+    ),
+    "no seeds": (ARMS.replace("[0, 1]", "[]"), ["study.yaml:3: `seeds`", "at least one seed"]),
+    "a seed twice": (ARMS.replace("[0, 1]", "[0, 1, 0]"), ["study.yaml:3: `seeds`", "seed 0 stands twice"]),
+    "a seed that is no number": (ARMS.replace("[0, 1]", "[0, x]"), ["`seeds`", "seed 'x' is not a whole number"]),
+    "a negative seed": (ARMS.replace("[0, 1]", "[-1]"), ["`seeds`", "seed -1 is not a whole number from 0"]),
+    "no tasks": (ARMS.replace("[two_class]", "[]"), ["study.yaml:2: `tasks`", "at least one task"]),
+    "an unknown task": (
+        ARMS.replace("[two_class]", "[four_class]"),
+        ["study.yaml:2: `tasks`", "no task 'four_class'", "allowed: two_class, three_class"],
+    ),
+    "a task twice": (ARMS.replace("[two_class]", "[two_class, two_class]"), ["`tasks`", "two_class stands twice"]),
+    "an arm's invalid recipe": (
+        ARMS + "  - {name: too high}\n  - {name: broken, set: {ssl.threshold.tau: 1.2}}\n",
+        ["study.yaml:8: `arm broken: ssl.threshold.tau`", "must be at most 1", "given 1.2"],
+    ),
+    "an arm's unknown setting": (
+        ARMS + "  - name: broken\n    set:\n      ssl.treshold.tau: 0.9\n",
+        ["study.yaml:9: `ssl.treshold.tau`", "Did you mean `ssl.threshold.tau`?"],
+    ),
+    "an arm that does not fit the base": (
+        ARMS + "  - {name: large, set: {clip.size: 400}}\n",
+        ["study.yaml:7: `arm large: clip`", "size must be at most resize (256)", "400"],
+    ),
+    "an arm without name": (
+        ARMS + "  - {set: {ssl.ema.alpha: 0.9}}\n",
+        ["study.yaml:7: `arms[1].name`", "is required"],
+    ),
+    "an arm with an unknown key": (
+        ARMS + "  - {name: b, sett: {}}\n",
+        ["study.yaml:7: `arms[1].sett`", "no such key", "Did you mean `set`?"],
+    ),
+    "an arm's name twice": (
+        ARMS + "  - {name: agrm}\n",
+        ["study.yaml:7: `arms`", "two arms have this name", "line 6", "given 'agrm'"],
+    ),
+    "an empty name": (ARMS + "  - {name: ''}\n", ["study.yaml:7: `arms[1].name`", "must not be empty"]),
+    "a name of two lines": (ARMS + '  - {name: "a\\nb"}\n', ["`arms[1].name`", "one line of printable characters"]),
+    "a name too long": (ARMS + f"  - {{name: {'x' * 61}}}\n", ["`arms[1].name`", "at most 60 characters, has 61"]),
+    "a number as a name": (ARMS + "  - {name: 3}\n", ["`arms[1].name`", "must be text", 'in quotes: "3"']),
+    "an unknown reference": (
+        ARMS + "reference: ARGM\n",
+        [
+            "study.yaml:7: `reference`",
+            "must be the name of an arm",
+            "given 'ARGM'",
+            "allowed: AGRM",
+            "Did you mean `AGRM`?",
+        ],
+    ),
+    "an unknown base": (
+        ARMS + "base: argm\n",
+        ["study.yaml:7: `base`", "no such base recipe", "given 'argm'", "Did you mean `agrm`?"],
+    ),
+    "an unknown metric": (ARMS + "primary_metric: f1\n", ["study.yaml:7: `primary_metric`", "given 'f1'", "macro_f1"]),
+    "a metric of another task": (
+        ARMS.replace("two_class", "three_class") + "primary_metric: sensitivity\n",
+        ["study.yaml:7: `primary_metric`", "two_class only", "given 'sensitivity'"],
+    ),
+    "a third of a GPU that is none": (
+        ARMS + "resources: {gpu: 0.33}\n",
+        ["study.yaml:7: `resources.gpu`", "exactly one k-th", "given 0.33", 'Did you mean "1/3"?'],
+    ),
+    "one GPU and a half": (ARMS + "resources: {gpu: 1.5}\n", ["`resources.gpu`", "exactly one k-th", "given 1.5"]),
+    "a negative GPU": (ARMS + "resources: {gpu: -1}\n", ["`resources.gpu`", "must not be negative"]),
+    "no CPU": (ARMS + "resources: {cpu: 0}\n", ["`resources.cpu`", "must be at least 1", "given 0"]),
+    "half precision without a GPU": (
+        ARMS + "set: {precision: bf16}\n",
+        ["study.yaml:7: `precision`", "needs a GPU", "given 'bf16'"],
+    ),
+    "no data": (
+        ARMS.replace("data: {synthetic: {subjects: 12, unlabelled: 12}}\n", ""),
+        ["study.yaml: `data`", "names no data", "data.manifest or data.synthetic"],
+    ),
+    "data twice": (
+        ARMS + "set: {data.manifest: m.csv}\n",
+        ["study.yaml:7: `data.manifest`", "both a manifest and a synthetic set"],
+    ),
+    "no unlabelled clips to learn from": (
+        ARMS + "set: {data.unlabelled_train: 0}\n",
+        ["study.yaml:7: `data.unlabelled_train`", "at least 1", "agrm"],
+    ),
+    "a teacher that never starts": (
+        ARMS + "set: {epochs: 10}\n",
+        ["study.yaml:7: `ssl.pretrain_epochs`", "less than epochs (10)", "given 10"],
+    ),
+    "a family of strangers": (
+        ARMS + "report: {families: {main: [SHPM]}}\n",
+        ["study.yaml:7: `report.families.main`", "must name arms", "given 'SHPM'"],
+    ),
+}
+
+
+@pytest.mark.parametrize("what", BAD_FILES)
+def test_a_wrong_file_is_told_by_line_field_rule_and_value(what: str, tmp_path: Path) -> None:
+    text, pieces = BAD_FILES[what]
+    check(message(tmp_path, text), *pieces)
+
+
+BAD_GRIDS = {
+    "an unknown factor": (
+        "ssl.ema.alfa: [0.9]",
+        ["study.yaml:6: `grid.ssl.ema.alfa`", "Did you mean `ssl.ema.alpha`?"],
+    ),
+    "a section as a factor": ("ssl.ema: [0.9]", ["`grid.ssl.ema`", "a group of settings", "ssl.ema.alpha"]),
+    "a seed as a factor": ("seed: [0, 1]", ["`grid.seed`", "Name the seeds with"]),
+    "one value": (
+        "ssl.ema.alpha: 0.9",
+        ["study.yaml:6: `grid.ssl.ema.alpha`", "must be a list of values", "given 0.9"],
+    ),
+    "no value": ("ssl.ema.alpha: []", ["`grid.ssl.ema.alpha.values`", "must not be empty"]),
+    "a value twice": ("ssl.ema.alpha: [0.9, 0.9]", ["holds the value 0.9 twice"]),
+    "a value out of range": (
+        "ssl.ema.alpha: [0.9, 2]",
+        ["study.yaml:6: `arm α=2: ssl.ema.alpha`", "less than 1", "given 2"],
+    ),
+    "a condition on nothing": (
+        "ssl.ema.alpha: {values: [0.9], when: {ssl.threshold.policy: fixed}}",
+        ["study.yaml:6: `grid.ssl.ema.alpha.when`", "varied further up", "given 'ssl.threshold.policy'"],
+    ),
+    "a condition that is no group": (
+        "ssl.ema.alpha: {values: [0.9], when: fixed}",
+        ["`grid.ssl.ema.alpha.when`", "must be a group"],
+    ),
+    "an unknown key of a factor": ("ssl.ema.alpha: {value: [0.9]}", ["no such key", "Did you mean `values`?"]),
+    "too long a name": (
+        "data.exclude: [[aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa, bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb]]",
+        ["at most 60 characters", "Name long values"],
+    ),
+}
+
+
+@pytest.mark.parametrize("what", BAD_GRIDS)
+def test_a_wrong_grid_is_told_by_line_field_rule_and_value(what: str, tmp_path: Path) -> None:
+    factor, pieces = BAD_GRIDS[what]
+    check(message(tmp_path, HEAD + "grid:\n  " + factor + "\n"), *pieces)
+
+
+def test_a_grid_of_too_many_arms_is_refused(tmp_path: Path) -> None:
+    values = ", ".join(str(i) for i in range(101))
+    told = message(
+        tmp_path, HEAD + f"grid:\n  data.fold: [{values}]\n  batch.labelled: [{values.replace('0, ', '', 1)}, 200]\n"
+    )
+    check(told, "study.yaml:5: `grid`", "10201 arms, more than 10000")
+
+
+SEARCH = (
+    HEAD.replace("[0, 1]", "[0, 1, 2]") + "search:\n  trials: 4\n  space:\n    ssl.ema.alpha: {float: [0.9, 0.99]}\n"
+)
+
+BAD_SEARCHES = {
+    "a test metric": (
+        ("  trials: 4", "  metric: test/macro_f1\n  trials: 4"),
+        ["study.yaml:6: `search.metric`", "may not look at the test part", "given 'test/macro_f1'", "val/macro_f1"],
+    ),
+    "an unknown metric": (
+        ("  trials: 4", "  metric: macro_f1\n  trials: 4"),
+        ["`search.metric`", "is not a validation metric", "val/macro_f1"],
+    ),
+    "two objectives for tpe": (
+        ("  trials: 4", "  metric: [val/loss, val/accuracy]\n  trials: 4"),
+        ["`search`", "need the sampler nsga2, given tpe"],
+    ),
+    "an unknown sampler": (
+        ("  trials: 4", "  sampler: cma\n  trials: 4"),
+        ["`search.sampler`", "allowed: random, tpe, gp, nsga2", "given 'cma'"],
+    ),
+    "no trials": (("  trials: 4", "  trials: 0"), ["`search.trials`", "must be at least 1", "given 0"]),
+    "no number of trials": (("  trials: 4\n", ""), ["`search.trials`", "is required"]),
+    "an unknown pruner": (
+        ("  trials: 4", "  pruner: {name: hyperband}\n  trials: 4"),
+        ["`search.pruner.name`", "allowed: none, asha, median"],
+    ),
+    "an unknown dimension": (
+        ("ssl.ema.alpha", "ssl.ema.alfa"),
+        ["study.yaml:8: `search.space.ssl.ema.alfa`", "Did you mean `ssl.ema.alpha`?"],
+    ),
+    "an unknown distribution": (
+        ("{float:", "{uniform:"),
+        ["`search.space.ssl.ema.alpha.uniform`", "no such key", "float, int, choice"],
+    ),
+    "two distributions": (("{float:", "{int: [1, 2], float:"), ["exactly one distribution"]),
+    "no distribution": (("{float: [0.9, 0.99]}", "{scale: log}"), ["exactly one distribution"]),
+    "a range upside down": (
+        ("[0.9, 0.99]", "[0.99, 0.9]"),
+        ["lowest value must be less than the highest", "[0.99, 0.9]"],
+    ),
+    "a range of three": (
+        ("[0.9, 0.99]", "[0.9, 0.99, 0.999]"),
+        ["`search.space.ssl.ema.alpha.float`", "at most 2 values"],
+    ),
+    "a logit of one": (("[0.9, 0.99]}", "[0.9, 1.0], scale: logit}"), ["inside 0 and 1, both excluded"]),
+    "a log of zero": (("[0.9, 0.99]}", "[0, 0.99], scale: log}"), ["lowest value above 0, given 0"]),
+    "an unknown scale": (
+        ("[0.9, 0.99]}", "[0.9, 0.99], scale: exp}"),
+        ["`search.space.ssl.ema.alpha.scale`", "allowed: linear, log, logit"],
+    ),
+    "a range beyond the recipe's": (
+        ("[0.9, 0.99]", "[0.9, 1.5]"),
+        ["study.yaml:8: `search.space: ssl.ema.alpha`", "less than 1", "given 1.5"],
+    ),
+    "a condition on nothing": (
+        ("[0.9, 0.99]}", "[0.9, 0.99], when: {model.backbone: c3d}}"),
+        ["varied further up", "given 'model.backbone'"],
+    ),
+    "a seed that is not fresh": (
+        ("  trials: 4", "  seed: 2\n  trials: 4"),
+        ["study.yaml:6: `search.seed`", "fresh", "given 2"],
+    ),
+    "a reference that is no base": (
+        ("search:", "reference: AGRM\nsearch:"),
+        ["study.yaml:5: `reference`", "must be `base` in a search", "given 'AGRM'"],
+    ),
+    "two tasks": (("[two_class]", "[two_class, three_class]"), ["study.yaml:2: `tasks`", "a search has one task"]),
+    "no space": (
+        ("  space:\n    ssl.ema.alpha: {float: [0.9, 0.99]}\n", "  space: {}\n"),
+        ["`search.space`", "must not be empty"],
+    ),
+}
+
+
+@pytest.mark.parametrize("what", BAD_SEARCHES)
+def test_a_wrong_search_is_told_by_line_field_rule_and_value(what: str, tmp_path: Path) -> None:
+    (old, new), pieces = BAD_SEARCHES[what]
+    assert old in SEARCH
+    check(message(tmp_path, SEARCH.replace(old, new)), *pieces)
+
+
+BAD_OPTIONS = {
+    "no value": ("ssl.ema.alpha", ["--set ssl.ema.alpha", "KEY=VALUE"]),
+    "no key": ("=3", ["KEY=VALUE"]),
+    "an unknown setting": (
+        "ssl.ema.alfa=0.9",
+        ["--set ssl.ema.alfa=0.9: `ssl.ema.alfa`", "Did you mean `ssl.ema.alpha`?"],
+    ),
+    "an unknown key": ("seedz=3", ["--set seedz=3: `seedz`", "Did you mean `seeds`?"]),
+    "a value out of range": ("ssl.ema.alpha=2", ["--set ssl.ema.alpha=2: `ssl.ema.alpha`", "less than 1", "given 2"]),
+    "seeds of no kind": ("seeds=x", ["--set seeds=x: `seeds`", "must be a list of whole numbers", "given 'x'"]),
+    "a seed": ("seed=3", ["`seed`", "Name the seeds with"]),
+    "arms": ("arms=[]", ["`arms`", "cannot be changed by --set"]),
+    "a search where there is none": ("search.trials=3", ["`search.trials`", "this study has no search"]),
+    "no YAML": ("ssl.ema.alpha=[", ["--set ssl.ema.alpha=[", "not valid YAML"]),
+    "an unknown resource": ("resources.gpus=1", ["--set resources.gpus=1: `resources.gpus`", "Did you mean `gpu`?"]),
+}
+
+
+@pytest.mark.parametrize("what", BAD_OPTIONS)
+def test_a_wrong_option_is_told_by_its_own_text(what: str, tmp_path: Path) -> None:
+    text, pieces = BAD_OPTIONS[what]
+    check(message(tmp_path, ARMS, overrides=[text]), *pieces)
+
+
+def test_an_option_that_every_arm_overrules_is_refused(tmp_path: Path) -> None:
+    arms = HEAD + "arms:\n  - {name: a, set: {ssl.ema.alpha: 0.9}}\n  - {name: b, set: {ssl.ema.alpha: 0.99}}\n"
+    check(
+        message(tmp_path, arms, overrides=["ssl.ema.alpha=0.5"]),
+        "--set ssl.ema.alpha=0.5",
+        "every arm of this study sets",
+    )
+
+
+def test_an_option_for_a_factor_of_the_grid_is_refused(tmp_path: Path) -> None:
+    grid = HEAD + "grid: {ssl.ema.alpha: [0.9, 0.99]}\n"
+    check(
+        message(tmp_path, grid, overrides=["ssl.ema.alpha=0.5"]),
+        "--set ssl.ema.alpha=0.5",
+        "the grid of this study varies",
+    )
+
+
+def test_an_unknown_preset_lists_the_known_ones(tmp_path: Path) -> None:
+    check(
+        message(tmp_path, ARMS, preset="tinny"), "--preset", "no such preset", "given 'tinny'", "Did you mean `tiny`?"
+    )
+
+
+def test_a_wrong_preset_is_told_by_its_own_file_and_line(tmp_path: Path) -> None:
+    (tmp_path / "presets").mkdir()
+    (tmp_path / "presets" / "mine.yaml").write_text("set:\n  ssl.ema.alpha: 3\nseed: 1\n")
+    check(message(tmp_path, ARMS, preset="mine"), "mine.yaml:3: `seed`", "no such key")
+    (tmp_path / "presets" / "mine.yaml").write_text("set:\n  ssl.ema.alpha: 3\n")
+    check(message(tmp_path, ARMS, preset="mine"), "mine.yaml:2: `ssl.ema.alpha`", "less than 1", "given 3")
+
+
+def test_a_wrong_base_is_told_by_its_own_file_and_line(tmp_path: Path) -> None:
+    (tmp_path / "base").mkdir()
+    (tmp_path / "base" / "mine.yaml").write_text("epochs: 20\n\nssl:\n  ema: {alpha: 3}\n")
+    check(message(tmp_path, ARMS + "base: mine\n"), "mine.yaml:4: `ssl.ema.alpha`", "less than 1", "given 3")
+
+
+def test_names_that_do_not_exist_are_told_with_those_that_do(tmp_path: Path) -> None:
+    names = {"model.backbone": ("r3d_18", "c3d"), "report.tables": ("ablation",)}
+    told = message(
+        tmp_path,
+        ARMS + "  - {name: b, set: {model.backbone: r3d18}}\nreport: {tables: [ablations]}\n",
+        names=names,
+    )
+    check(
+        told, "study.yaml:7: `arm b: model.backbone`", "given 'r3d18'", "allowed: c3d, r3d_18", "Did you mean `r3d_18`?"
+    )
+    check(told, "study.yaml:8: `report.tables`", "given 'ablations'", "allowed: ablation")
+
+
+def test_all_that_is_wrong_is_told_in_one_message(tmp_path: Path) -> None:
+    text = (
+        "name: trial\ntasks: [two_class, five_class]\nseeds: [1, 1]\nbase: agrm\n"
+        "data: {synthetic: {subjects: 12, unlabelled: 12}}\n"
+        "set: {epochs: 0, ssl.ema.alhpa: 0.9}\n"
+        "arms:\n  - {name: A}\n  - {name: A, set: {model.with: 3}}\n"
+    )
+    file = tmp_path / "study.yaml"
+    file.write_text(text)
+    with pytest.raises(InputErrors) as caught:
+        load_study(file)
+    told = str(caught.value)
+    check(
+        told,
+        "problems:",
+        "no task 'five_class'",
+        "seed 1 stands twice",
+        "`epochs`: must be at least 1",
+        "ssl.ema.alpha",
+    )
+    assert len(told.splitlines()) == 1 + len(caught.value.problems)
+
+
+def test_a_missing_file_names_the_shipped_studies() -> None:
+    with pytest.raises(InputError, match=r"no such study file.*ablation.*Did you mean `ablation`"):
+        load_study("ablatoin.yaml")
+
+
+def test_a_folder_is_no_study(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="this is a folder"):
+        load_study(tmp_path)
+
+
+def test_nested_aliases_cannot_fill_the_memory(tmp_path: Path) -> None:
+    lines = ["a: &a [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]"]
+    lines += [
+        f"{name}: &{name} [{', '.join([f'*{before}'] * 10)}]" for before, name in zip("abcdefg", "bcdefgh", strict=True)
+    ]
+    check(message(tmp_path, "\n".join(lines) + "\n"), "at most 100000 values")
+
+
+def test_bytes_that_are_no_text_are_told(tmp_path: Path) -> None:
+    file = tmp_path / "study.yaml"
+    file.write_bytes(b"name: \xff\xfe\n")
+    with pytest.raises(InputError, match="not UTF-8"):
+        load_study(file)

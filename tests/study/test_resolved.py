@@ -1,0 +1,46 @@
+"""A study kept beside its results says all that a report needs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from agrm_study.study.errors import InputError
+from agrm_study.study.load import load_study
+from agrm_study.study.resolved import RESOLVED_VERSION, read_resolved, write_resolved
+
+SHIPPED = Path(__file__).parents[2] / "search_spaces"
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in SHIPPED.glob("*.yaml")))
+@pytest.mark.parametrize("preset", [None, "tiny"])
+def test_a_resolved_study_is_read_back_as_it_was(name: str, preset: str | None, tmp_path: Path) -> None:
+    study = load_study(SHIPPED / f"{name}.yaml", preset=preset)
+    write_resolved(study, tmp_path / "study.yaml")
+    assert read_resolved(tmp_path / "study.yaml") == study
+    assert [path.name for path in tmp_path.iterdir()] == ["study.yaml"]
+
+
+def test_every_setting_is_stated(tmp_path: Path) -> None:
+    study = load_study(SHIPPED / "demo.yaml")
+    assert study.to_dict()["base"] == study.base.settings()
+    assert study.to_dict()["schema_version"] == RESOLVED_VERSION
+
+
+def test_another_schema_version_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "study.yaml"
+    write_resolved(load_study(SHIPPED / "demo.yaml"), file)
+    file.write_text(file.read_text().replace(f"schema_version: {RESOLVED_VERSION}", "schema_version: 99"))
+    with pytest.raises(InputError, match=r"schema_version.*another schema version; given 99; allowed: 1"):
+        read_resolved(file)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "name: demo\n", "schema_version: 1\nname: demo\n", "schema_version: 1\nbase: {epochs: 0}\narms: []\n"]
+)
+def test_a_damaged_resolved_study_is_one_message(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "study.yaml"
+    file.write_text(text)
+    with pytest.raises(InputError, match=r"study\.yaml"):
+        read_resolved(file)
