@@ -1,0 +1,74 @@
+"""Where is the person, frame by frame, and which square follows them?"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from agrm_study.training.data.manifest import Box
+
+SMOOTH_S = 0.4
+"""Standard deviation, in seconds, of the Gaussian that smooths the window's path."""
+MARGIN = 1.1
+"""Side of the square over the longer side of the box."""
+
+BoxPart = Literal["whole", "legs"]
+
+
+def boxes_at(boxes: tuple[Box, ...], frames_T: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Boxes (T, 4) as x, y, w, h at these frames: linear between key boxes, constant outside them."""
+    keys = np.asarray(boxes, dtype=np.float64)
+    return np.stack([np.interp(frames_T, keys[:, 0], keys[:, column]) for column in range(1, 5)], axis=1)
+
+
+def square_windows(
+    boxes: tuple[Box, ...], frames_T: NDArray[np.int64], fps: float, part: BoxPart = "whole"
+) -> NDArray[np.float64]:
+    """Squares (T, 3) as centre x, centre y and side, in pixels of the shown frame, that follow the person smoothly.
+
+    Args:
+        boxes: Key boxes.
+        frames_T: Frames of the file that are kept.
+        fps: Their rate, which the smoothing refers to.
+        part: The whole box, or its lower half.
+    """
+    x, y, w, h = boxes_at(boxes, frames_T).T
+    if part == "legs":
+        y, h = y + h / 2, h / 2
+    sides = np.maximum(w, h)
+    windows = smooth(np.stack([x + w / 2, y + h / 2, sides], axis=1), SMOOTH_S * fps)
+    windows[:, 2] = MARGIN * np.clip(windows[:, 2], sides.min(), sides.max())
+    return windows
+
+
+def smooth(path_TD: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
+    """Gaussian smoothing over time, `sigma` in samples; the ends are continued so that a steady walk stays one."""
+    reach = int(np.ceil(3 * sigma))
+    if reach < 1 or len(path_TD) < 2:
+        return path_TD
+    weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
+    weights /= weights.sum()
+    padded = np.pad(path_TD, ((reach, reach), (0, 0)), mode="reflect", reflect_type="odd")
+    columns = [np.convolve(padded[:, column], weights, mode="valid") for column in range(path_TD.shape[1])]
+    return np.stack(columns, axis=1)
+
+
+def crop_square(
+    frame_HWC: NDArray[np.uint8], centre_x: float, centre_y: float, side: float, size: int
+) -> NDArray[np.uint8]:
+    """A square of a frame, resized to (size, size, 3); what lies outside repeats the frame's edge."""
+    height, width = frame_HWC.shape[:2]
+    pixels = max(2, round(side))
+    left, top = round(centre_x - pixels / 2), round(centre_y - pixels / 2)
+    # A window that leaves the frame altogether is held at its edge.
+    left = min(max(left, 1 - pixels), width - 1)
+    top = min(max(top, 1 - pixels), height - 1)
+    inside = frame_HWC[max(top, 0) : min(top + pixels, height), max(left, 0) : min(left + pixels, width)]
+    borders = (max(-top, 0), max(top + pixels - height, 0), max(-left, 0), max(left + pixels - width, 0))
+    if any(borders):
+        inside = cv2.copyMakeBorder(inside, *borders, cv2.BORDER_REPLICATE)
+    way = cv2.INTER_AREA if pixels > size else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(inside, (size, size), interpolation=way), dtype=np.uint8)

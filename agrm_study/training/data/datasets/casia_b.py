@@ -1,0 +1,50 @@
+"""How is CASIA-B read: subject, way of walking and view from names like 001-nm-01-090.avi?"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from agrm_study.study.errors import InputError
+from agrm_study.training.data.datasets.layout import Found, Layout, Options, videos_under
+
+NAME = re.compile(r"(\d{3})-([a-z]{2})-(\d{2})-(\d{3})", re.IGNORECASE)
+BACKGROUND = re.compile(r"\d{3}-(bkgrd|bkgd|background)-\d{3}", re.IGNORECASE)
+SUBJECTS = range(1, 125)
+SEQUENCES = {"nm": range(1, 7), "bg": range(1, 3), "cl": range(1, 3)}
+"""Normal walking, with a bag, in a coat."""
+VIEWS = range(0, 181, 18)
+
+
+class CasiaBLayout(Layout):
+    """Videos below one folder, DatasetB-1 and DatasetB-2 beside each other or merged; background files are skipped."""
+
+    name = "casia_b"
+    describes = "a folder with videos named SSS-mm-nn-vvv.avi (001-nm-01-000.avi)"
+
+    def find(self, path: Path, options: Options) -> list[Found]:
+        found: list[Found] = []
+        foreign: list[Path] = []
+        for video in videos_under(path):
+            match = NAME.fullmatch(video.stem)
+            if match is None:
+                foreign += [] if BACKGROUND.fullmatch(video.stem) else [video]
+                continue
+            subject, way, number, view = int(match[1]), match[2].lower(), int(match[3]), int(match[4])
+            if subject not in SUBJECTS or number not in SEQUENCES.get(way, ()) or view not in VIEWS:
+                allowed = "subject 001-124; nm-01..06, bg-01..02, cl-01..02; view 000-180 in steps of 018"
+                raise InputError("is no name of CASIA-B", where=video, given=video.stem, allowed=allowed)
+            if options.views is None or view in options.views:
+                found.append(
+                    Found(
+                        path=video, subject_id=f"casia_b-{match[1]}", clip_id=video.stem.lower(), source=self.name,
+                        view=view, condition=f"{way}-{match[3]}",
+                    )
+                )  # fmt: skip
+        if not found:
+            given = f"{len(foreign)} other videos, {foreign[0].name} among them" if foreign else "no video"
+            raise InputError("holds no video of CASIA-B", where=path, given=given, allowed=self.describes)
+        if foreign:
+            rule = f"{len(foreign)} of its videos have no name of CASIA-B"
+            raise InputError(rule, where=path, given=foreign[0].name, allowed=self.describes)
+        return sorted(found, key=lambda each: each.clip_id)

@@ -1,0 +1,63 @@
+"""How is a table read that a person wrote, or that another index made: any columns of a manifest, `path` at least?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from agrm_study.study.errors import InputError, did_you_mean
+from agrm_study.training.data.datasets.layout import LABEL_CHOICES, LABEL_HINT, Found, Layout, Options, read_label
+from agrm_study.training.data.fields import Cell, parse_boxes
+from agrm_study.training.data.manifest import COLUMNS, read_rows
+
+ANY_FRAME = 1 << 40
+
+
+class ManifestLayout(Layout):
+    """A CSV or Parquet with a column `path`; what the videos say themselves is read from them anew."""
+
+    name = "manifest"
+    describes = "a CSV or Parquet with a column `path` and any other columns of a manifest"
+
+    def find(self, path: Path, options: Options) -> list[Found]:
+        path = path / "manifest.parquet" if path.is_dir() else path
+        columns, rows = read_rows(path)
+        if "path" not in columns:
+            hint = did_you_mean("path", columns)
+            raise InputError("the column is missing", where=path, field="path", given=list(columns), hint=hint)
+        for name in columns:
+            if name not in COLUMNS:
+                hint, allowed = did_you_mean(name, COLUMNS), ", ".join(COLUMNS)
+                raise InputError("unknown column", where=path, field=name, allowed=allowed, hint=hint)
+        found = [self._found(path, line, cells, options) for line, cells in rows]
+        if not found:
+            raise InputError("the table has no rows", where=path)
+        return sorted(found, key=lambda each: each.clip_id)
+
+    def _found(self, path: Path, line: int, cells: Mapping[str, Any], options: Options) -> Found:
+        def cell(name: str) -> Cell:
+            return Cell(path, line, name, cells.get(name))
+
+        def label(name: str) -> str | None:
+            try:
+                return read_label(cell(name).optional_text() or "", options.spellings)
+            except ValueError:
+                cell(name).fail("is no known label", allowed=LABEL_CHOICES, hint=LABEL_HINT)
+
+        video = path.parent / cell("path").text()
+        if not video.is_file():
+            cell("path").fail(f"the video file does not exist ({video})")
+        return Found(
+            path=video,
+            subject_id=cell("subject_id").optional_text() or video.stem,
+            clip_id=cell("clip_id").optional_text() or video.stem,
+            source=cell("source").optional_text() or self.name,
+            label=label("label"),
+            hidden_label=label("hidden_label"),
+            view=cell("view").optional_integer(),
+            condition=cell("condition").optional_text(),
+            sex=cell("sex").optional_choice(("male", "female")),
+            age=cell("age").optional_number(minimum=0),
+            boxes=parse_boxes(cell("boxes"), ANY_FRAME),
+        )

@@ -1,0 +1,167 @@
+"""How is SPWVD read: one walking video a child, and a CSV that says who has which label?"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from agrm_study.study.errors import InputError
+from agrm_study.training.data.csv_file import CsvFile, CsvRow, read_csv
+from agrm_study.training.data.datasets.layout import (
+    LABEL_CHOICES,
+    LABEL_HINT,
+    Found,
+    Layout,
+    Options,
+    read_label,
+    videos_under,
+)
+
+COLUMNS: dict[str, tuple[str, ...]] = {
+    "subject": ("subject", "subjectid", "id", "name", "child", "childid", "participant", "participantid", "patient",
+                "patientid", "no", "number"),
+    "label": ("label3", "label", "class", "class3", "diagnosis", "category", "group", "type"),
+    "sex": ("sex", "gender"),
+    "age": ("age", "ageyears", "agey", "years"),
+    "file": ("file", "filename", "video", "videofile", "path", "clip"),
+}  # fmt: skip
+"""Spellings of each column, without blanks, case and punctuation; the earlier one wins."""
+SEXES = {
+    **dict.fromkeys(("m", "male", "boy", "man"), "male"),
+    **dict.fromkeys(("f", "female", "girl", "woman", "w"), "female"),
+}
+
+
+class SpwvdLayout(Layout):
+    """One video a child anywhere below a folder, and a CSV with subject, label3 and perhaps sex, age and file."""
+
+    name = "spwvd"
+    describes = "a folder with one video a child and a labels CSV (subject, label3, sex, age)"
+
+    def find(self, path: Path, options: Options) -> list[Found]:
+        table = read_csv(_labels_file(path, options.labels))
+        column = _columns(table)
+        videos = videos_under(path)
+        by_name = _by_name(videos)
+        taken: dict[Path, str] = {}
+        found: list[Found] = []
+        for row in table.rows:
+            cells = {wanted: row.cells[name] for wanted, name in column.items()}
+            cell = _Cells(table.path, row, column)
+            subject = cells["subject"] or cell.fail("subject", "must not be empty")
+            video = _video(cell, path, subject, cells.get("file", ""), by_name)
+            if video in taken:
+                cell.fail("subject", f"{video.name} is already the video of subject {taken[video]}")
+            if subject in taken.values():
+                cell.fail("subject", "a subject must stand in one row")
+            taken[video] = subject
+            found.append(
+                Found(
+                    path=video, subject_id=subject, clip_id=subject, source=self.name,
+                    label=cell.label(options.spellings), sex=cell.sex(), age=cell.age(),
+                )
+            )  # fmt: skip
+        rest = [video for video in videos if video not in taken]
+        found += [Found(path=v, subject_id=v.stem, clip_id=v.stem, source=self.name) for v in rest]
+        return sorted(found, key=lambda each: each.clip_id)
+
+
+class _Cells:
+    """A row's cells by what they mean."""
+
+    def __init__(self, path: Path, row: CsvRow, column: Mapping[str, str]) -> None:
+        self.path, self.row, self.column = path, row, column
+
+    def text(self, name: str) -> str:
+        return self.row.cells[self.column[name]] if name in self.column else ""
+
+    def fail(self, name: str, rule: str, allowed: str | None = None, hint: str | None = None) -> NoReturn:
+        raise InputError(
+            rule, where=self.path, line=self.row.line, field=self.column[name], given=self.text(name),
+            allowed=allowed, hint=hint,
+        )  # fmt: skip
+
+    def label(self, spellings: Mapping[str, str]) -> str | None:
+        try:
+            return read_label(self.text("label"), spellings)
+        except ValueError:
+            self.fail("label", "is no known label", LABEL_CHOICES, LABEL_HINT)
+
+    def sex(self) -> str | None:
+        text = self.text("sex").lower()
+        if text and text not in SEXES:
+            self.fail("sex", "is no known sex", "male, female, m, f, or empty")
+        return SEXES.get(text)
+
+    def age(self) -> float | None:
+        text = self.text("age")
+        if not text:
+            return None
+        match = re.fullmatch(r"(\d{1,3}(?:[.,]\d+)?)\s*(?:y|yr|yrs|year|years)?\.?", text, re.IGNORECASE)
+        if match is None:
+            self.fail("age", "must be years, as a number")
+        return float(match[1].replace(",", "."))
+
+
+def _labels_file(path: Path, given: Path | None) -> Path:
+    if given is not None:
+        return given
+    if not path.is_dir():
+        raise InputError("must be a folder", where=path, allowed=SpwvdLayout.describes)
+    tables = [each for each in sorted(path.glob("*.csv")) if each.name != "manifest.csv"]
+    if len(tables) == 1:
+        return tables[0]
+    rule = "holds no labels CSV" if not tables else "holds several CSVs, and it is not clear which has the labels"
+    names = [each.name for each in tables] or None
+    raise InputError(rule, where=path, given=names, hint="Name it with `--labels FILE`.")
+
+
+def _columns(table: CsvFile) -> dict[str, str]:
+    """The table's name of each column that is there."""
+    squeezed = {re.sub(r"[\W_]+", "", name.lower()): name for name in table.columns}
+    column = {
+        wanted: squeezed[next(each for each in spellings if each in squeezed)]
+        for wanted, spellings in COLUMNS.items()
+        if any(each in squeezed for each in spellings)
+    }
+    for needed in ("subject", "label"):
+        if needed not in column:
+            rule, allowed = f"no column says the {needed}", ", ".join(COLUMNS[needed])
+            raise InputError(rule, where=table.path, line=1, given=list(table.columns), allowed=allowed)
+    return column
+
+
+def _key(name: str) -> str:
+    """A name as Excel may have left it: case and leading zeros are gone."""
+    name = name.strip().lower()
+    return name.lstrip("0") or "0" if name.isdigit() else name
+
+
+def _by_name(videos: Sequence[Path]) -> dict[str, list[Path]]:
+    """Videos by their stem, and by their folder where it holds one video."""
+    names: dict[str, list[Path]] = {}
+    for video in videos:
+        names.setdefault(_key(video.stem), []).append(video)
+    for video in videos:
+        if sum(other.parent == video.parent for other in videos) == 1:
+            names.setdefault(_key(video.parent.name), [video])
+    return names
+
+
+def _video(cell: _Cells, root: Path, subject: str, file: str, by_name: Mapping[str, list[Path]]) -> Path:
+    if file:
+        direct = root / file
+        matches = [direct] if direct.is_file() else by_name.get(_key(Path(file).stem), [])
+    else:
+        matches = by_name.get(_key(subject), [])
+    if len(matches) == 1:
+        return matches[0]
+    hint = "Remove the row, or name the video in a column `file`."
+    which = "file" if file else "subject"
+    if not matches:
+        cell.fail(which, f"no video of this name lies under {root}", hint=hint)
+    cell.fail(
+        which, f"several videos have this name: {', '.join(str(m.relative_to(root)) for m in matches)}", hint=hint
+    )

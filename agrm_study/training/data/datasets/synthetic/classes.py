@@ -1,0 +1,46 @@
+"""Which class and which knee angles does a subject get, independently of everything else about the subject?
+
+=========== ================= ==========================
+difficulty  genu varum/valgum normal
+=========== ================= ==========================
+easy        ±(26 ± 3)°        0 ± 3°
+medium      ±(18 ± 4)°        0 ± 4°
+hard        ±(11 ± 3)°        0 ± 3°
+=========== ================= ==========================
+
+(mean ± standard deviation of a normal distribution cut at two standard deviations; both knees of a subject lie within
+±1.5° of it). Classes are balanced: their counts differ by at most one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from agrm_study.study.labels import LABELS
+from agrm_study.training.data.datasets.synthetic.skeleton import Knees
+from agrm_study.training.generators import generator
+
+ANGLES_DEG = {"easy": (26.0, 3.0), "medium": (18.0, 4.0), "hard": (11.0, 3.0)}
+"""Mean and standard deviation of the knee angle of an abnormal subject, by difficulty."""
+DIFFICULTIES = tuple(ANGLES_DEG)
+SIGN = {"normal": 0.0, "genu_varum": 1.0, "genu_valgum": -1.0}
+"""Direction of the angle (`skeleton`: varum outward)."""
+
+
+def balanced_labels(seed: int, purpose: str, subjects: Sequence[str]) -> dict[str, str]:
+    """A label for each subject, in equal numbers, shuffled by the stream ``class/<purpose>``."""
+    order = generator(seed, f"class/{purpose}").permutation(len(subjects))
+    return {subjects[int(place)]: LABELS[rank % len(LABELS)] for rank, place in enumerate(order)}
+
+
+def draw_knees(seed: int, subject: str, label: str, difficulty: str) -> Knees:
+    """The subject's knee angles, from the stream ``angle/<subject>``."""
+    rng = generator(seed, f"angle/{subject}")
+    mean, deviation = ANGLES_DEG[difficulty]
+    score = rng.normal()
+    while abs(score) > 2.0:
+        score = rng.normal()
+    angle = SIGN[label] * mean + score * deviation
+    left, right = angle + rng.uniform(-1.5, 1.5, size=2)
+    return Knees(left=math.radians(left), right=math.radians(right))

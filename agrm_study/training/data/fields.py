@@ -1,0 +1,115 @@
+"""What does one cell of a table say, and which rule does it break if it cannot be read?"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+from agrm_study.study.errors import InputError, did_you_mean
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A value and where it stands; every reader returns a checked value or raises an `InputError` that says where."""
+
+    path: Path
+    line: int
+    field: str
+    value: Any
+
+    @property
+    def empty(self) -> bool:
+        """Nothing there: null, NaN or blanks."""
+        value = self.value
+        return value is None or (isinstance(value, float) and math.isnan(value)) or not str(value).strip()
+
+    def fail(self, rule: str, *, allowed: str | None = None, hint: str | None = None) -> NoReturn:
+        """Raise the error that names this cell."""
+        raise InputError(
+            rule, where=self.path, line=self.line, field=self.field, given=self.value, allowed=allowed, hint=hint
+        )
+
+    def text(self) -> str:
+        """Text that is not blank."""
+        if self.empty:
+            self.fail("must not be empty")
+        return _plain(self.value)
+
+    def optional_text(self) -> str | None:
+        """Text, or None for a blank cell."""
+        return None if self.empty else _plain(self.value)
+
+    def optional_choice(self, choices: Sequence[str]) -> str | None:
+        """One of the choices, or None for a blank cell."""
+        text = self.optional_text()
+        if text is not None and text not in choices:
+            self.fail("unknown value", allowed=", ".join(choices) + ", or empty", hint=did_you_mean(text, choices))
+        return text
+
+    def number(self, *, minimum: float | None = None, maximum: float | None = None) -> float:
+        """A finite number within the bounds."""
+        try:
+            number = float(self.text())
+        except ValueError:
+            self.fail("must be a number")
+        low, high = -math.inf if minimum is None else minimum, math.inf if maximum is None else maximum
+        if not math.isfinite(number) or not low <= number <= high:
+            self.fail("number out of range", allowed=f"{low:g} to {high:g}")
+        return number
+
+    def optional_number(self, *, minimum: float | None = None, maximum: float | None = None) -> float | None:
+        """The same, or None for a blank cell."""
+        return None if self.empty else self.number(minimum=minimum, maximum=maximum)
+
+    def integer(self, *, minimum: int | None = None, maximum: int | None = None) -> int:
+        """A whole number within the bounds (`12.0` is one)."""
+        number = self.number(minimum=minimum, maximum=maximum)
+        if number != int(number):
+            self.fail("must be a whole number")
+        return int(number)
+
+    def optional_integer(self, *, minimum: int | None = None, maximum: int | None = None) -> int | None:
+        """The same, or None for a blank cell."""
+        return None if self.empty else self.integer(minimum=minimum, maximum=maximum)
+
+    def hexadecimal(self, digits: int) -> str:
+        """Lower-case hexadecimal text of so many digits."""
+        text = self.text().lower()
+        if not re.fullmatch(f"[0-9a-f]{{{digits}}}", text):
+            self.fail(f"must be {digits} hexadecimal digits")
+        return text
+
+
+def parse_boxes(cell: Cell, frames: int) -> tuple[tuple[int, float, float, float, float], ...] | None:
+    """Key boxes from JSON text `[[frame, x, y, w, h], …]`; None for a blank cell.
+
+    Raises:
+        InputError: Text that is no such list, frames that do not increase or lie outside the clip, empty boxes.
+    """
+    if cell.empty:
+        return None
+    shape = "[[frame, x, y, w, h], …] with increasing frames and positive w and h"
+    try:
+        rows = json.loads(cell.value)
+        boxes = tuple((int(f), float(x), float(y), float(w), float(h)) for f, x, y, w, h in rows)
+    except (ValueError, TypeError):
+        cell.fail("is not a list of boxes", allowed=shape)
+    keys = [box[0] for box in boxes]
+    if not boxes or any(not math.isfinite(value) for box in boxes for value in box):
+        cell.fail("is not a list of boxes", allowed=shape)
+    if any(b <= a for a, b in itertools.pairwise(keys)) or keys[0] < 0 or keys[-1] >= max(frames, 1):
+        cell.fail(f"frames of boxes must increase and lie in 0 … {max(frames - 1, 0)}", allowed=shape)
+    if any(box[3] <= 0 or box[4] <= 0 for box in boxes):
+        cell.fail("width and height of a box must be positive", allowed=shape)
+    return boxes
+
+
+def _plain(value: Any) -> str:
+    """Text of a value; whole floats without `.0`, as a spreadsheet's number column would mean them."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value).strip()

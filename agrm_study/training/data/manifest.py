@@ -1,0 +1,256 @@
+"""Which clips are there, of whom, with which label, and what must a file say so that one can trust it?
+
+A manifest is one row a clip: `manifest.parquet` for programs, `manifest.csv` beside it for people. Paths are relative
+to the manifest's folder, so a data set can be moved as a whole.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from agrm_study.study.errors import InputError, did_you_mean
+from agrm_study.study.labels import LABELS
+from agrm_study.training.data.csv_file import read_csv
+from agrm_study.training.data.fields import Cell, parse_boxes
+
+Box = tuple[int, float, float, float, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClipRecord:
+    """One video file.
+
+    Attributes:
+        subject_id: Who is seen; the unit of splits and statistics.
+        clip_id: Unique within a manifest.
+        path: Absolute path of the video.
+        label: `normal`, `genu_varum`, `genu_valgum`, or None for an unlabelled clip.
+        hidden_label: The true label of an unlabelled synthetic clip; only the record of pseudo-label accuracy reads it.
+        view: Angle of the camera in degrees (CASIA-B: 0 … 180), or None.
+        condition: How the subject walks (CASIA-B: `nm-01`, `bg-02`, `cl-01`), or None.
+        frames: Frames that are presented (edit lists honoured); 0 for a file that could not be read.
+        fps: Mean frames per second.
+        width, height: Pixels of a frame as it is shown, after rotation.
+        rotation: Clockwise degrees that the container asks for: 0, 90, 180 or 270.
+        checksum: SHA-256 of the file, hexadecimal.
+        source: The data set (`spwvd`, `casia_b`, `folder`, …).
+        sex: `male`, `female` or None.
+        age: Years, or None.
+        boxes: Key boxes of the person (frame, x, y, w, h), in pixels of the shown frame, linear between keys.
+    """
+
+    subject_id: str
+    clip_id: str
+    path: Path
+    label: str | None = None
+    hidden_label: str | None = None
+    view: int | None = None
+    condition: str | None = None
+    frames: int
+    fps: float
+    width: int
+    height: int
+    rotation: int = 0
+    checksum: str
+    source: str
+    sex: str | None = None
+    age: float | None = None
+    boxes: tuple[Box, ...] | None = None
+
+    @property
+    def seconds(self) -> float:
+        """Length in seconds; 0 for an unreadable file."""
+        return self.frames / self.fps if self.fps > 0 else 0.0
+
+
+COLUMNS: tuple[str, ...] = tuple(field.name for field in dataclasses.fields(ClipRecord))
+REQUIRED: tuple[str, ...] = (
+    "subject_id", "clip_id", "path", "label", "frames", "fps", "width", "height", "checksum", "source",
+)  # fmt: skip
+
+_TEXT = pa.string()
+_SCHEMA = pa.schema(
+    [
+        pa.field(name, {"frames": pa.int64(), "width": pa.int32(), "height": pa.int32(), "view": pa.int32(),
+                        "rotation": pa.int32(), "fps": pa.float64(), "age": pa.float64()}.get(name, _TEXT))
+        for name in COLUMNS
+    ],
+    metadata={b"schema_version": b"1"},
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The clips of a data set, in the order of the file."""
+
+    path: Path
+    clips: tuple[ClipRecord, ...]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of every clip's content and attributes: equal wherever the files lie and however the rows are sorted."""
+        rows = sorted(json.dumps(_content(clip), sort_keys=True) for clip in self.clips)
+        return hashlib.sha256("\n".join(rows).encode()).hexdigest()[:16]
+
+    @cached_property
+    def labelled(self) -> tuple[ClipRecord, ...]:
+        """Clips with a label."""
+        return tuple(clip for clip in self.clips if clip.label is not None)
+
+    @cached_property
+    def unlabelled(self) -> tuple[ClipRecord, ...]:
+        """Clips without one."""
+        return tuple(clip for clip in self.clips if clip.label is None)
+
+    @cached_property
+    def by_id(self) -> Mapping[str, ClipRecord]:
+        """Clips by clip_id."""
+        return {clip.clip_id: clip for clip in self.clips}
+
+    def select(self, clip_ids: Iterable[str]) -> Manifest:
+        """The same manifest with only these clips, in its own order."""
+        wanted = set(clip_ids)
+        return Manifest(self.path, tuple(clip for clip in self.clips if clip.clip_id in wanted))
+
+
+def read_manifest(path: Path | str, *, require_files: bool = True) -> Manifest:
+    """Read and validate a manifest (.parquet or .csv).
+
+    Args:
+        path: The manifest, or a folder that holds `manifest.parquet`.
+        require_files: Refuse a manifest that names a video that is not there.
+
+    Raises:
+        InputError: Missing column, unparsable value, unknown label, clip id used twice, a subject with two labels,
+            a video that does not exist, no clips at all.
+    """
+    path = Path(path)
+    path = path / "manifest.parquet" if path.is_dir() else path
+    columns, rows = read_rows(path)
+    _check_columns(path, columns)
+    clips: list[ClipRecord] = []
+    first_line: dict[str, int] = {}
+    label_of: dict[str, str] = {}
+    for line, cells in rows:
+        clip = _clip(path, line, cells, require_files=require_files)
+        if clip.clip_id in first_line:
+            rule = f"a clip_id must be unique, first used in row {first_line[clip.clip_id]}"
+            raise InputError(rule, where=path, line=line, field="clip_id", given=clip.clip_id)
+        first_line[clip.clip_id] = line
+        if clip.label is not None and label_of.setdefault(clip.subject_id, clip.label) != clip.label:
+            rule = f"a subject must have one label; {clip.subject_id} is {label_of[clip.subject_id]} in an earlier row"
+            raise InputError(rule, where=path, line=line, field="label", given=clip.label)
+        clips.append(clip)
+    if not clips:
+        raise InputError("the manifest has no clips", where=path)
+    return Manifest(path.absolute(), tuple(clips))
+
+
+def write_manifest(clips: Iterable[ClipRecord], folder: Path | str) -> Path:
+    """Write `manifest.parquet` and `manifest.csv` and return the path of the first.
+
+    Videos inside the folder are named relative to it, others by their absolute path. Each file replaces an older one at
+    once, whole.
+    """
+    folder = Path(folder).absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = [_cells(clip, folder) for clip in clips]
+    table = pa.Table.from_pylist(rows, schema=_SCHEMA)
+    parquet, text = folder / "manifest.parquet", folder / "manifest.csv"
+    temporary = folder / f".manifest.{os.getpid()}.parquet"
+    pq.write_table(table, temporary, compression="zstd")
+    temporary_csv = folder / f".manifest.{os.getpid()}.csv"
+    table.to_pandas(integer_object_nulls=True).to_csv(temporary_csv, index=False)
+    temporary_csv.replace(text)
+    temporary.replace(parquet)
+    return parquet
+
+
+def read_rows(path: Path) -> tuple[Sequence[str], list[tuple[int, Mapping[str, Any]]]]:
+    """Columns, and rows with the number a person would look for: the line of a CSV, the row (from 1) of a Parquet.
+
+    Raises:
+        InputError: A file that is missing or no readable table.
+    """
+    if path.suffix == ".csv":
+        file = read_csv(path)
+        return file.columns, [(row.line, row.cells) for row in file.rows]
+    if path.suffix != ".parquet":
+        raise InputError("a manifest must be a .parquet or .csv file", where=path)
+    if not path.is_file():
+        raise InputError("the file does not exist", where=path, hint="`agrm-study data index` writes manifests.")
+    try:
+        table = pq.read_table(path)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise InputError(f"is not a readable Parquet file ({error})", where=path) from None
+    return table.column_names, list(enumerate(table.to_pylist(), start=1))
+
+
+def _absolute(path: Path) -> Path:
+    """Absolute, without `..`; symbolic links stay, so that a linked data set keeps its own names."""
+    return Path(os.path.normpath(path.absolute()))
+
+
+def _content(clip: ClipRecord) -> dict[str, Any]:
+    return {name: getattr(clip, name) for name in COLUMNS if name != "path"}
+
+
+def _cells(clip: ClipRecord, folder: Path) -> dict[str, Any]:
+    cells = {name: getattr(clip, name) for name in COLUMNS}
+    path = _absolute(clip.path)
+    cells["path"] = path.relative_to(folder).as_posix() if path.is_relative_to(folder) else str(path)
+    cells["boxes"] = None if clip.boxes is None else json.dumps([list(box) for box in clip.boxes])
+    return cells
+
+
+def _check_columns(path: Path, columns: Sequence[str]) -> None:
+    for name in REQUIRED:
+        if name not in columns:
+            close = did_you_mean(name, [column for column in columns if column not in COLUMNS])
+            hint = close or "`agrm-study data index --layout manifest` fills in what can be read from the videos."
+            rule = "the column is missing"
+            raise InputError(rule, where=path, field=name, given=list(columns), allowed=", ".join(COLUMNS), hint=hint)
+    for name in columns:
+        if name not in COLUMNS:
+            known = ", ".join(COLUMNS)
+            raise InputError("unknown column", where=path, field=name, allowed=known, hint=did_you_mean(name, COLUMNS))
+
+
+def _clip(path: Path, line: int, cells: Mapping[str, Any], *, require_files: bool) -> ClipRecord:
+    def cell(name: str) -> Cell:
+        return Cell(path, line, name, cells.get(name))
+
+    frames = cell("frames").integer(minimum=0)
+    video = _absolute(path.parent / cell("path").text())
+    if require_files and not video.is_file():
+        raise InputError("the video file does not exist", where=path, line=line, field="path", given=str(video))
+    return ClipRecord(
+        subject_id=cell("subject_id").text(),
+        clip_id=cell("clip_id").text(),
+        path=video,
+        label=cell("label").optional_choice(LABELS),
+        hidden_label=cell("hidden_label").optional_choice(LABELS),
+        view=cell("view").optional_integer(minimum=-360, maximum=360),
+        condition=cell("condition").optional_text(),
+        frames=frames,
+        fps=cell("fps").number(minimum=0),
+        width=cell("width").integer(minimum=0),
+        height=cell("height").integer(minimum=0),
+        rotation=int(cell("rotation").optional_choice(("0", "90", "180", "270")) or 0),
+        checksum=cell("checksum").hexadecimal(64),
+        source=cell("source").text(),
+        sex=cell("sex").optional_choice(("male", "female")),
+        age=cell("age").optional_number(minimum=0),
+        boxes=parse_boxes(cell("boxes"), frames),
+    )

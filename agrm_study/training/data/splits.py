@@ -1,0 +1,238 @@
+"""Which clips train, which validate, which test, and does nobody stand on two sides?"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Literal, cast, get_args
+
+import numpy as np
+
+from agrm_study.study.errors import InputError, did_you_mean
+from agrm_study.study.recipe import Data
+from agrm_study.training.data.csv_file import read_csv
+from agrm_study.training.data.manifest import ClipRecord, Manifest
+from agrm_study.training.data.strata import deal, deal_folds, take_balanced, take_share
+from agrm_study.training.generators import generator
+
+Part = Literal["train", "val", "test", "unlabelled_train", "unlabelled_val"]
+PARTS: tuple[Part, ...] = get_args(Part)
+SIDE: dict[Part, str] = {
+    "train": "train", "unlabelled_train": "train", "val": "val", "unlabelled_val": "val", "test": "test",
+}  # fmt: skip
+"""The side that a part stands on; what is learned from, what is chosen on and what is reported must share nobody."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """Clip ids of each part, sorted.
+
+    Attributes:
+        train, val, test: Labelled clips.
+        unlabelled_train, unlabelled_val: Clips whose label is not used.
+        subject_of: The subject of every clip named.
+    """
+
+    train: tuple[str, ...]
+    val: tuple[str, ...]
+    test: tuple[str, ...]
+    unlabelled_train: tuple[str, ...] = ()
+    unlabelled_val: tuple[str, ...] = ()
+    subject_of: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def clips(self, part: Part) -> tuple[str, ...]:
+        """Clip ids of a part."""
+        return cast(tuple[str, ...], getattr(self, part))
+
+    @cached_property
+    def all_clips(self) -> tuple[str, ...]:
+        """Every clip that a trial can read."""
+        return tuple(clip for part in PARTS for clip in self.clips(part))
+
+    def subjects(self, part: Part) -> tuple[str, ...]:
+        """Subjects of a part, sorted."""
+        return tuple(sorted({self.subject_of[clip] for clip in self.clips(part)}))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of who stands where."""
+        content = {part: [[clip, self.subject_of.get(clip)] for clip in self.clips(part)] for part in PARTS}
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def make_split(manifest: Manifest, data: Data, split_seed: int) -> Split:
+    """Split a manifest by subject; a pure function of the manifest's content, the settings and the seed.
+
+    Labelled subjects are stratified by their three-class label, so that both tasks share one split. Unlabelled clips
+    are drawn from subjects that are split between training and validation in proportion to the clips asked for;
+    unlabelled clips of a labelled subject stay on that subject's side.
+
+    Raises:
+        InputError: Nobody to train on, an unknown subject in `exclude` or the split file, a subject or a video on two
+            sides.
+    """
+    clips = kept_clips(manifest, data)
+    label_of = {clip.subject_id: clip.label for clip in clips if clip.label is not None}
+    if not label_of:
+        raise InputError("no labelled subject is left to train on", where=manifest.path, field="label")
+    if data.subset == "balanced":
+        chosen = take_balanced(label_of, generator(split_seed, "balanced"))
+        label_of = {subject: label for subject, label in label_of.items() if subject in chosen}
+    given = _read_split_file(data.split_file, manifest) if data.split_file is not None else {}
+    sides = _labelled_sides(label_of, data, split_seed, given)
+    train = {subject: label for subject, label in label_of.items() if subject in sides["train"]}
+    if missing := sorted(set(label_of.values()) - set(train.values())):
+        rule = f"the training part has no subject of label {', '.join(missing)}"
+        raise InputError(rule, where=manifest.path, field="label", given=f"{len(label_of)} labelled subjects")
+    used = dict(sides)
+    used["train"] = take_share(train, data.labelled_fraction, generator(split_seed, "labelled_fraction"))
+    parts: dict[Part, list[ClipRecord]] = {
+        part: [clip for clip in clips if clip.label is not None and clip.subject_id in used[part]]
+        for part in ("train", "val", "test")
+    }
+    left_out = {clip.subject_id for clip in manifest.labelled} - set().union(*sides.values())
+    parts |= _unlabelled(clips, data, split_seed, sides, left_out, given)
+    split = Split(
+        **{part: tuple(sorted(clip.clip_id for clip in rows)) for part, rows in parts.items()},
+        subject_of={clip.clip_id: clip.subject_id for rows in parts.values() for clip in rows},
+    )
+    check_leakage(manifest, split)
+    return split
+
+
+def kept_clips(manifest: Manifest, data: Data) -> list[ClipRecord]:
+    """Clips that a split of these settings can use: no excluded subject, of unlabelled clips only the views asked for.
+
+    Sorted by clip id. A clip store is built of these, `manifest.select(clip.clip_id for clip in kept_clips(…))`.
+
+    Raises:
+        InputError: `data.exclude` names a subject that is not there.
+    """
+    known = {clip.subject_id for clip in manifest.clips}
+    for subject in data.exclude:
+        if subject not in known:
+            hint = did_you_mean(subject, known)
+            raise InputError("no such subject", where=manifest.path, field="data.exclude", given=subject, hint=hint)
+    return sorted(
+        (
+            clip
+            for clip in manifest.clips
+            if clip.subject_id not in data.exclude
+            and (clip.label is not None or clip.view is None or clip.view in data.views)
+        ),
+        key=lambda clip: clip.clip_id,
+    )
+
+
+def check_leakage(manifest: Manifest, split: Split) -> None:
+    """Refuse a split in which a subject, or one video under two names, stands on two sides.
+
+    Raises:
+        InputError: Naming the subject or the two clips, and their parts.
+    """
+    subjects: dict[str, Part] = {}
+    videos: dict[str, tuple[Part, str]] = {}
+    for part in PARTS:
+        for clip_id in split.clips(part):
+            clip = manifest.by_id[clip_id]
+            first = subjects.setdefault(clip.subject_id, part)
+            if SIDE[first] != SIDE[part]:
+                rule = f"a subject must stand on one side of the split, found in {first} and {part}"
+                raise InputError(rule, where=manifest.path, field="subject_id", given=clip.subject_id)
+            other, name = videos.setdefault(clip.checksum, (part, clip_id))
+            if SIDE[other] != SIDE[part]:
+                rule = f"the same video stands on two sides of the split: {name} in {other}, {clip_id} in {part}"
+                hint = "Give both clips the same subject_id, or leave one subject out with data.exclude."
+                raise InputError(rule, where=manifest.path, field="checksum", given=clip.checksum, hint=hint)
+
+
+def write_split_file(split: Split, path: Path) -> None:
+    """Write a split as a CSV (subject_id, split) that `data.split_file` reads."""
+    rows = sorted({(subject, part) for part in PARTS for subject in split.subjects(part)})
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(("subject_id", "split"))
+        writer.writerows(rows)
+
+
+def _labelled_sides(
+    label_of: Mapping[str, str], data: Data, split_seed: int, given: Mapping[str, str]
+) -> dict[str, set[str]]:
+    """Labelled subjects by side."""
+    if data.split_file is not None:
+        if missing := sorted(set(label_of) - set(given)):
+            rule = f"{len(missing)} labelled subjects are not in the split file"
+            hint = "Give them a split of `none` or name them in data.exclude to leave them out."
+            raise InputError(rule, where=data.split_file, field="subject_id", given=", ".join(missing[:5]), hint=hint)
+        return {side: {s for s in label_of if given[s] == side} for side in ("train", "val", "test")}
+    rng = generator(split_seed, "split")
+    if data.folds:
+        folds = deal_folds(label_of, data.folds, rng)
+        test = folds[data.fold]
+        rest = {subject: label for subject, label in label_of.items() if subject not in test}
+        share = data.split.val / (data.split.train + data.split.val)
+        train, val = deal(rest, (1 - share, share), rng)
+    else:
+        train, val, test = deal(label_of, (data.split.train, data.split.val, data.split.test), rng)
+    return {"train": train, "val": val, "test": test}
+
+
+def _unlabelled(
+    clips: Iterable[ClipRecord],
+    data: Data,
+    split_seed: int,
+    sides: Mapping[str, set[str]],
+    left_out: set[str],
+    given: Mapping[str, str],
+) -> dict[Part, list[ClipRecord]]:
+    """Unlabelled clips for training and validation."""
+    pool = [clip for clip in clips if clip.label is None and clip.subject_id not in left_out]
+    rng = generator(split_seed, "unlabelled")
+    subjects = sorted({clip.subject_id for clip in pool})
+    count = {subject: sum(clip.subject_id == subject for clip in pool) for subject in subjects}
+    side_of = {subject: side for side, members in sides.items() for subject in members}
+    side_of |= {s: given[s].removeprefix("unlabelled_") for s in subjects if s in given and s not in side_of}
+    free = [subjects[i] for i in rng.permutation(len(subjects)) if subjects[i] not in side_of]
+    asked = data.unlabelled_train + data.unlabelled_val
+    wanted = sum(count[s] for s in free) * data.unlabelled_train / asked if asked else 0.0
+    dealt = 0
+    for subject in free:
+        side_of[subject] = "train" if dealt < wanted else "val"
+        dealt += count[subject]
+    drawn: dict[Part, list[ClipRecord]] = {}
+    for part, size in (("unlabelled_train", data.unlabelled_train), ("unlabelled_val", data.unlabelled_val)):
+        rows = [clip for clip in pool if side_of[clip.subject_id] == SIDE[cast(Part, part)]]
+        picked = np.sort(rng.permutation(len(rows))[:size])
+        drawn[cast(Part, part)] = [rows[i] for i in picked]
+    return drawn
+
+
+def _read_split_file(path: Path, manifest: Manifest) -> dict[str, str]:
+    """Part of each subject named in a user's CSV."""
+    allowed = (*PARTS, "none")
+    file = read_csv(path)
+    for column in ("subject_id", "split"):
+        if column not in file.columns:
+            raise InputError("the column is missing", where=path, field=column, given=list(file.columns))
+    known = {clip.subject_id for clip in manifest.clips}
+    parts: dict[str, str] = {}
+    for row in file.rows:
+        subject, part = row.cells["subject_id"], row.cells["split"].lower()
+        if subject not in known:
+            hint = did_you_mean(subject, known)
+            raise InputError("no such subject", where=path, line=row.line, field="subject_id", given=subject, hint=hint)
+        if part not in allowed:
+            hint = did_you_mean(part, allowed)
+            choices = ", ".join(allowed)
+            raise InputError(
+                "unknown part", where=path, line=row.line, field="split", given=part, allowed=choices, hint=hint
+            )
+        if parts.setdefault(subject, part) != part:
+            rule = f"a subject must stand in one part; it is in {parts[subject]} already"
+            raise InputError(rule, where=path, line=row.line, field="subject_id", given=subject)
+    return parts

@@ -1,0 +1,94 @@
+"""How does one video become stored frames? (Runs in a child process that may be killed.)"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from agrm_study.study.recipe import Clip
+from agrm_study.training.data.decoding import VideoError, VideoInfo, read_info
+from agrm_study.training.data.decoding.killable import beat
+from agrm_study.training.data.manifest import ClipRecord
+from agrm_study.training.data.store import journal
+from agrm_study.training.data.store.frames import stored_frames
+from agrm_study.training.data.store.journal import Done
+from agrm_study.training.data.store.jpeg import encode_frames, write_jpegs
+from agrm_study.training.data.store.layout import StoredClip, data_file
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A clip to be stored, and the folder of the unfinished store."""
+
+    record: ClipRecord
+    clip: Clip
+    stored: StoredClip
+    folder: Path
+
+
+def store_clip(job: Job) -> Done:
+    """Decode a clip and write its frames to their place.
+
+    Raises:
+        VideoError: The file is not what the manifest says, or cannot be decoded to its end.
+        OSError: The disk is full, say.
+    """
+    info = verified(job.record)
+    path = data_file(job.folder, job.stored.clip_key, job.clip.storage)
+    if job.clip.storage == "raw":
+        return _store_raw(job, info, path)
+    jpegs = [jpeg for chunk in stored_frames(job.record, info, job.clip) for jpeg in encode_frames(chunk)]
+    write_jpegs(path, jpegs)
+    done = Done(job.stored.clip_key, 0, path.stat().st_size, 0)
+    crc = 0
+    for block in journal.blocks(path, done):
+        crc = zlib.crc32(block, crc)
+    return Done(done.clip_key, 0, done.bytes, crc)
+
+
+def verified(record: ClipRecord) -> VideoInfo:
+    """What the file says of itself, once it agrees with the manifest.
+
+    Raises:
+        VideoError: It is missing, changed, truncated or unreadable.
+    """
+    if not record.path.is_file():
+        raise VideoError("the file does not exist", "missing")
+    if file_checksum(record.path) != record.checksum:
+        raise VideoError("it is not the file that was indexed: its checksum is not the manifest's", "changed")
+    info = read_info(record.path)
+    if info.truncated:
+        raise VideoError(f"truncated: {info.packets} of {info.promised} frames are there", "truncated")
+    if info.frames != record.frames:
+        raise VideoError(f"{info.frames} frames, the manifest says {record.frames}", "truncated")
+    return info
+
+
+def file_checksum(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(8 << 20):
+            digest.update(block)
+            beat()
+    return digest.hexdigest()
+
+
+def _store_raw(job: Job, info: VideoInfo, path: Path) -> Done:
+    written, crc = 0, 0
+    file = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        for frames_NCHW in stored_frames(job.record, info, job.clip):
+            block = frames_NCHW.reshape(-1).data
+            crc = zlib.crc32(block, crc)
+            while len(block):
+                count = os.pwrite(file, block, job.stored.offset + written)
+                written, block = written + count, block[count:]
+    finally:
+        os.close(file)
+    if written != job.stored.bytes:
+        raise VideoError(f"{written} bytes of frames where {job.stored.bytes} were expected", "truncated")
+    return Done(job.stored.clip_key, job.stored.offset, written, crc)

@@ -1,0 +1,87 @@
+"""How are clips kept as JPEG frames in Arrow, for sets that are too large for raw storage?"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from agrm_study.study.errors import InputError
+from agrm_study.training.data.store.layout import data_file
+
+QUALITY = 95
+OPEN_FILES = 256
+"""Clips whose file stays mapped."""
+
+
+def encode_frames(frames_TCHW: NDArray[np.uint8]) -> list[bytes]:
+    """Each frame as a JPEG of quality 95."""
+    flags = [cv2.IMWRITE_JPEG_QUALITY, QUALITY]
+    images = (np.ascontiguousarray(frame.transpose(1, 2, 0)[:, :, ::-1]) for frame in frames_TCHW)
+    return [cv2.imencode(".jpg", image, flags)[1].tobytes() for image in images]
+
+
+def write_jpegs(path: Path, jpegs: Iterable[bytes]) -> None:
+    """Write the frames of one clip as an Arrow file with one binary row a frame."""
+    table = pa.table({"jpeg": pa.array(list(jpegs), pa.large_binary())})
+    path.parent.mkdir(exist_ok=True)
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table)
+
+
+class JpegFrames:
+    """One mapped Arrow file a clip."""
+
+    def __init__(self, folder: Path, clip_keys: Sequence[str], shapes_N3: NDArray[np.int64]) -> None:
+        self._paths = [data_file(folder, key, "jpeg") for key in clip_keys]
+        self._shapes = shapes_N3
+        self._open: OrderedDict[int, Any] = OrderedDict()
+
+    def clip(self, row: int) -> NDArray[np.uint8]:
+        """All frames of a clip, decoded."""
+        frames, height, width = self._shapes[row].tolist()
+        out = np.empty((frames, 3, height, width), np.uint8)
+        for frame in range(frames):
+            out[frame] = self._frame(row, frame)
+        return out
+
+    def gather(
+        self,
+        out_BTCHW: NDArray[np.uint8],
+        rows_B: NDArray[np.int64],
+        frames_BT: NDArray[np.int64],
+        tops_B: NDArray[np.int64],
+        lefts_B: NDArray[np.int64],
+    ) -> None:
+        """Fill `out_BTCHW` with decoded windows."""
+        size = out_BTCHW.shape[-1]
+        for item, row in enumerate(rows_B.tolist()):
+            top, left = int(tops_B[item]), int(lefts_B[item])
+            for place, frame in enumerate(frames_BT[item].tolist()):
+                out_BTCHW[item, place] = self._frame(row, frame)[:, top : top + size, left : left + size]
+
+    def _frame(self, row: int, frame: int) -> NDArray[np.uint8]:
+        data = np.frombuffer(self._jpegs(row)[frame].as_buffer(), dtype=np.uint8)
+        image = cv2.imdecode(data, cv2.IMREAD_COLOR)
+        if image is None:
+            hint = "Delete the store; the next run builds it again."
+            raise InputError(f"frame {frame} of the clip is damaged", where=self._paths[row], hint=hint)
+        return np.asarray(image[:, :, ::-1].transpose(2, 0, 1), dtype=np.uint8)
+
+    def _jpegs(self, row: int) -> Any:
+        if row not in self._open:
+            self._open[row] = pa.ipc.open_file(pa.memory_map(str(self._paths[row]))).read_all().column("jpeg")
+            if len(self._open) > OPEN_FILES:
+                self._open.popitem(last=False)
+        self._open.move_to_end(row)
+        return self._open[row]
+
+    def close(self) -> None:
+        """Unmap the files."""
+        self._open.clear()

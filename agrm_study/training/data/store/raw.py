@@ -1,0 +1,89 @@
+"""How are planar uint8 clips in one flat file read?"""
+
+from __future__ import annotations
+
+import mmap
+import time
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agrm_study.training.data.store.layout import RAW_FILE
+
+ADVICE_S = 60.0
+"""Seconds for which what was asked for counts as being in memory: asking costs a fifth of a warm copy."""
+ADVICE_FRAMES = 16
+"""Windows that start within the same so many frames of a clip count as one."""
+
+
+class RawFrames:
+    """A mapped flat file; each clip is (T, 3, H, W) from its offset on."""
+
+    def __init__(self, folder: Path, offsets_N: NDArray[np.int64], shapes_N3: NDArray[np.int64]) -> None:
+        with (folder / RAW_FILE).open("rb") as file:
+            self._map = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
+        self._offset: list[int] = offsets_N.tolist()
+        self._shape: list[list[int]] = shapes_N3.tolist()
+        self._advised: set[tuple[int, int]] = set()
+        self._advised_since = time.monotonic()
+
+    def clip(self, row: int) -> NDArray[np.uint8]:
+        """All frames of a clip, without a copy."""
+        frames, height, width = self._shape[row]
+        return np.ndarray((frames, 3, height, width), np.uint8, buffer=self._map, offset=self._offset[row])
+
+    def gather(
+        self,
+        out_BTCHW: NDArray[np.uint8],
+        rows_B: NDArray[np.int64],
+        frames_BT: NDArray[np.int64],
+        tops_B: NDArray[np.int64],
+        lefts_B: NDArray[np.int64],
+    ) -> None:
+        """Fill `out_BTCHW`: all windows are asked for first, so that a cold disk reads them at once, then copied.
+
+        A window's rows are copied as items of `size` bytes each, which numpy does with one `memmove` a row.
+        """
+        if not out_BTCHW.size:
+            return
+        rows, tops, lefts = rows_B.tolist(), tops_B.tolist(), lefts_B.tolist()
+        self._read_ahead(rows, frames_BT.min(axis=1).tolist(), frames_BT.max(axis=1).tolist())
+        batch, length, _, size, _ = out_BTCHW.shape
+        line = np.dtype((np.void, size))
+        out_BTCH = out_BTCHW.reshape(-1).view(line).reshape(batch, length, 3, size)
+        steps_BT = np.diff(frames_BT, axis=1, append=frames_BT[:, -1:] + 1)
+        even_B = (steps_BT[:, :-1] == steps_BT[:, :1]).all(axis=1) & (steps_BT[:, 0] > 0)
+        steps = steps_BT[:, 0].tolist()
+        for item, (row, top, left, even) in enumerate(zip(rows, tops, lefts, even_B.tolist(), strict=True)):
+            _, height, width = self._shape[row]
+            plane = height * width
+            corner = self._offset[row] + top * width + left
+            if even:
+                start = corner + int(frames_BT[item, 0]) * 3 * plane
+                strides = (steps[item] * 3 * plane, plane, width)
+                out_BTCH[item] = np.ndarray((length, 3, size), line, self._map, start, strides)
+                continue
+            for place, frame in enumerate(frames_BT[item].tolist()):
+                start = corner + frame * 3 * plane
+                out_BTCH[item, place] = np.ndarray((3, size), line, self._map, start, (plane, width))
+
+    def _read_ahead(self, rows: list[int], first: list[int], last: list[int]) -> None:
+        """Ask the kernel for the windows' bytes."""
+        now = time.monotonic()
+        if now - self._advised_since > ADVICE_S:
+            self._advised.clear()
+            self._advised_since = now
+        for row, begin, end in zip(rows, first, last, strict=True):
+            place = (row, begin // ADVICE_FRAMES)
+            if place not in self._advised:
+                self._advised.add(place)
+                _, height, width = self._shape[row]
+                start = self._offset[row] + begin * 3 * height * width
+                start -= start % mmap.PAGESIZE
+                stop = self._offset[row] + (end + 1) * 3 * height * width
+                self._map.madvise(mmap.MADV_WILLNEED, start, stop - start)
+
+    def close(self) -> None:
+        """Forget the file; it is unmapped once the last view of it is gone."""
+        self._shape = []

@@ -1,0 +1,191 @@
+import shutil
+from pathlib import Path
+
+import pytest
+
+from agrm_study.study.errors import InputError
+from agrm_study.training.data.datasets import LAYOUTS, Options, check_names
+from agrm_study.training.data.datasets.layout import read_label
+from agrm_study.training.data.manifest import read_manifest, write_manifest
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory, videos) -> Path:
+    return videos.write(tmp_path_factory.mktemp("sample") / "a.mp4", 10)
+
+
+def touch(folder: Path, *names: str) -> None:
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(name.encode())
+
+
+def find(layout: str, path: Path, **options: object):
+    return LAYOUTS[layout].find(path, Options(**options))
+
+
+def test_an_index_reads_frames_rate_and_size_and_keeps_what_it_cannot_read_with_no_frames(tmp_path, sample):
+    (tmp_path / "normal").mkdir()
+    shutil.copy(sample, tmp_path / "normal" / "s1.mp4")
+    touch(tmp_path, "genu varum/s2.mp4")
+    steps: list[tuple[int, int]] = []
+    good, bad = LAYOUTS["folder"].index(tmp_path, workers=2, on_progress=lambda *step: steps.append(step))
+    assert (good.frames, good.fps, good.width, good.height, good.rotation) == (10, 25.0, 96, 64, 0)
+    assert (bad.frames, bad.fps, bad.label) == (0, 0.0, "genu_varum")
+    assert steps == [(1, 2), (2, 2)]
+    assert read_manifest(write_manifest([good, bad], tmp_path)).clips == (good, bad)
+
+
+@pytest.mark.parametrize(
+    ("text", "label"),
+    [("Normal", "normal"), ("GENU VARUM", "genu_varum"), ("genu-varum", "genu_varum"), ("Varus", "genu_varum"),
+     ("bow legs", "genu_varum"), ("Bow-legged", "genu_varum"), ("X-leg", "genu_valgum"), ("knock knees", "genu_valgum"),
+     ("valgus", "genu_valgum"), ("healthy", "normal"), ("", None), ("n/a", None)],
+)  # fmt: skip
+def test_usual_spellings_of_labels_are_understood(text, label):
+    assert read_label(text, {}) == label
+
+
+@pytest.mark.parametrize("text", ["1", "0", "abnormal", "genu"])
+def test_a_label_that_nobody_can_tell_is_refused_unless_it_is_spelled_out(text):
+    with pytest.raises(ValueError, match=text):
+        read_label(text, {})
+    assert read_label(text, {text: "genu_valgum"}) == "genu_valgum"
+
+
+def test_spwvd_takes_excels_csv_with_usual_column_names(tmp_path):
+    touch(tmp_path, "videos/001.mp4", "videos/002.MOV", "videos/010.mp4", "videos/extra.mp4")
+    table = (
+        "Subject ID;Label3;Gender;Age (years)\r\n1;Normal;M;5,5\r\n2;Genu Varum;girl;7 years\r\n10;valgus;;\r\n;;;\r\n"
+    )
+    (tmp_path / "labels.csv").write_bytes(("\ufeff" + table).encode())
+    found = {each.path.name: each for each in find("spwvd", tmp_path)}
+    assert [(e.subject_id, e.label, e.sex, e.age) for e in found.values()] == [
+        ("1", "normal", "male", 5.5), ("10", "genu_valgum", None, None), ("2", "genu_varum", "female", 7.0),
+        ("extra", None, None, None),
+    ]  # fmt: skip
+    assert {each.source for each in found.values()} == {"spwvd"}
+
+
+def test_spwvd_takes_a_file_column_a_folder_a_child_and_a_csv_from_elsewhere(tmp_path):
+    data = tmp_path / "data"
+    touch(data, "kids/anna/walk.mp4", "kids/ben/walk.mp4", "c.avi")
+    table = tmp_path / "who.csv"
+    table.write_text("name,diagnosis,video\nanna,normal,\nben,varus,\ncy,valgus,c.avi\n")
+    found = find("spwvd", data, labels=table)
+    assert [(e.subject_id, str(e.path.relative_to(data))) for e in found] == [
+        ("anna", "kids/anna/walk.mp4"), ("ben", "kids/ben/walk.mp4"), ("cy", "c.avi"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        ("subject,label3\n1,normal\n9,normal", ["labels.csv:3", "`subject`", "no video of this name", "9"]),
+        ("subject,label3\n1,2", ["labels.csv:2", "`label3`", "no known label", "genu_varum", "--label"]),
+        ("subject,label3,sex\n1,normal,maybe", ["labels.csv:2", "`sex`", "maybe"]),
+        ("subject,label3,age\n1,normal,old", ["labels.csv:2", "`age`", "years"]),
+        ("subject,label3\n1,normal\n01,normal", ["labels.csv:3", "already the video"]),
+        ("subject,colour\n1,normal", ["labels.csv:1", "no column says the label", "diagnosis"]),
+        ("subject,label3\n,normal", ["labels.csv:2", "must not be empty"]),
+        ("subject,label3\n2,normal", ["labels.csv:2", "several videos", "a/2.mp4, b/2.mp4"]),
+    ],
+)
+def test_spwvd_tells_what_is_wrong_with_its_csv_by_line(tmp_path, table, words):
+    touch(tmp_path, "001.mp4", "a/2.mp4", "b/2.mp4")
+    (tmp_path / "labels.csv").write_text(table + "\n")
+    with pytest.raises(InputError) as error:
+        find("spwvd", tmp_path)
+    for word in words:
+        assert word in str(error.value)
+
+
+def test_spwvd_asks_for_the_csv_where_there_is_none_or_more_than_one(tmp_path):
+    with pytest.raises(InputError, match=r"no labels CSV.*--labels"):
+        find("spwvd", tmp_path)
+    touch(tmp_path, "a.csv", "b.csv")
+    with pytest.raises(InputError, match="several CSVs"):
+        find("spwvd", tmp_path)
+
+
+def test_casia_b_reads_both_folders_and_skips_backgrounds(tmp_path):
+    touch(
+        tmp_path,
+        "DatasetB-1/video/001-nm-01-000.avi",
+        "DatasetB-1/video/001-bkgrd-000.avi",
+        "DatasetB-2/video/124-cl-02-180.AVI",
+        "DatasetB-2/video/063-bg-01-090.avi",
+    )
+    found = find("casia_b", tmp_path)
+    assert [(e.subject_id, e.clip_id, e.view, e.condition, e.label) for e in found] == [
+        ("casia_b-001", "001-nm-01-000", 0, "nm-01", None),
+        ("casia_b-063", "063-bg-01-090", 90, "bg-01", None),
+        ("casia_b-124", "124-cl-02-180", 180, "cl-02", None),
+    ]
+    assert [e.view for e in find("casia_b", tmp_path, views=(0, 180))] == [0, 180]
+
+
+@pytest.mark.parametrize(
+    ("name", "word"),
+    [
+        ("125-nm-01-000.avi", "no name of CASIA-B"),
+        ("001-nm-07-000.avi", "no name of CASIA-B"),
+        ("001-bg-03-000.avi", "no name of CASIA-B"),
+        ("001-nm-01-017.avi", "no name of CASIA-B"),
+        ("holiday.avi", "have no name of CASIA-B"),
+    ],
+)
+def test_casia_b_refuses_names_that_are_none_of_its_own(tmp_path, name, word):
+    touch(tmp_path, "001-nm-01-000.avi", name)
+    with pytest.raises(InputError, match=word):
+        find("casia_b", tmp_path)
+
+
+def test_a_recording_that_lies_in_both_folders_is_refused(tmp_path):
+    touch(tmp_path, "DatasetB-1/001-nm-01-000.avi", "DatasetB-2/001-nm-01-000.avi")
+    with pytest.raises(InputError, match="two videos have the name 001-nm-01-000"):
+        LAYOUTS["casia_b"].index(tmp_path)
+
+
+def test_folders_name_the_class_and_perhaps_the_subject(tmp_path):
+    touch(tmp_path, "Normal/a.mp4", "varus/b/left.mp4", "varus/b/right.mp4", "unlabelled/c.avi", "Normal/.hidden.mp4")
+    found = find("folder", tmp_path)
+    assert [(e.clip_id, e.subject_id, e.label) for e in found] == [
+        ("a", "a", "normal"), ("b-left", "b", "genu_varum"), ("b-right", "b", "genu_varum"), ("c", "c", None),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("names", "word"),
+    [
+        (("limping/a.mp4",), "no known label"),
+        (("a.mp4",), "folder of its class"),
+        (("normal/a/1.mp4", "varus/a/2.mp4"), "two classes"),
+        ((), "no video"),
+    ],
+)
+def test_folders_that_say_no_class_are_refused(tmp_path, names, word):
+    touch(tmp_path, *names)
+    with pytest.raises(InputError, match=word):
+        find("folder", tmp_path)
+
+
+def test_a_table_with_paths_alone_is_completed(tmp_path, sample):
+    shutil.copy(sample, tmp_path / "x.mp4")
+    (tmp_path / "mine.csv").write_text('path,label,boxes\nx.mp4,Varus,"[[0,1,2,3,4]]"\n')
+    (clip,) = LAYOUTS["manifest"].index(tmp_path / "mine.csv")
+    assert (clip.subject_id, clip.clip_id, clip.label, clip.frames) == ("x", "x", "genu_varum", 10)
+    assert clip.boxes == ((0, 1.0, 2.0, 3.0, 4.0),)
+    written = write_manifest([clip], tmp_path)
+    assert LAYOUTS["manifest"].index(written) == [clip]
+    (tmp_path / "mine.csv").write_text("path,lable\nx.mp4,Varus\n")
+    with pytest.raises(InputError, match="Did you mean `label`"):
+        LAYOUTS["manifest"].index(tmp_path / "mine.csv")
+
+
+def test_two_sets_that_name_different_people_alike_are_not_merged(videos):
+    one = videos.record(Path("/a/1.mp4"), subject_id="1", source="spwvd")
+    two = videos.record(Path("/b/1.mp4"), "other", subject_id="1", source="folder")
+    with pytest.raises(InputError, match="two data sets have one name, spwvd and folder"):
+        check_names([one, two])
