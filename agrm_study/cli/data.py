@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from agrm_study.study.recipe import Clip
+    from agrm_study.training.data.check import CheckReport
+
+WORKERS = click.option("--workers", type=click.IntRange(min=1), default=None, help="Processes. [default: one a core]")
+STUDY = click.option("--study", default=None, metavar="STUDY", help="Take frame rate, crop and size from this study.")
+LAYOUT_NAMES = ("spwvd", "casia-b", "folder", "manifest")
 
 
 @click.group()
@@ -44,3 +52,146 @@ def synth(out: Path, subjects: int, unlabelled: int, seed: int, difficulty: str,
             on_progress=on_progress,
         )
     click.echo(str(manifest))
+
+
+@data.command()
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--layout", type=click.Choice(LAYOUT_NAMES), required=True, help="How the videos lie on the disk.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the manifest.")
+@click.option("--append", is_flag=True, help="Add to the manifest in OUT instead of replacing it.")
+@click.option("--labels", type=click.Path(path_type=Path), default=None, help="The CSV of labels (spwvd).")
+@click.option("--label", "spellings", multiple=True, metavar="TEXT=LABEL", help="How a label is spelled: 1=genu_varum.")
+@click.option("--view", "views", type=int, multiple=True, metavar="DEG", help="Views to keep. [default: all]")
+@WORKERS
+def index(
+    path: Path,
+    layout: str,
+    out: Path,
+    append: bool,
+    labels: Path | None,
+    spellings: tuple[str, ...],
+    views: tuple[int, ...],
+    workers: int | None,
+) -> None:
+    """Read the videos under PATH and write a manifest (Parquet, and a CSV to look at) into a folder."""
+    from agrm_study.cli.progress_bar import progress_bar
+    from agrm_study.training.data.datasets import LAYOUTS
+    from agrm_study.training.data.datasets.layout import Options, check_names
+    from agrm_study.training.data.manifest import read_manifest, write_manifest
+
+    options = Options(labels=labels, spellings=_spellings(spellings), views=views or None)
+    before = list(read_manifest(out / "manifest.parquet", require_files=False).clips) if append else []
+    with progress_bar("Reading videos") as on_progress:
+        found = LAYOUTS[layout.replace("-", "_")].index(
+            path, options, workers=workers or os.cpu_count() or 1, on_progress=on_progress
+        )
+    clips = [*before, *found]
+    check_names(clips)
+    written = write_manifest(clips, out)
+    labelled = sum(clip.label is not None for clip in clips)
+    click.echo(
+        f"{len(clips)} clips, {labelled} with a label, {len({clip.subject_id for clip in clips})} subjects", err=True
+    )
+    click.echo(str(written))
+
+
+@data.command()
+@click.argument("manifest", type=click.Path(path_type=Path))
+@STUDY
+@click.option(
+    "--pictures", type=click.Path(path_type=Path), default=None, help="Draw what is kept of some clips, here."
+)
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable, on stdout.")
+@WORKERS
+def check(manifest: Path, study: str | None, pictures: Path | None, as_json: bool, workers: int | None) -> int:
+    """Decode every video of MANIFEST and say what is wrong; exit code 1 when something would stop a study."""
+    from agrm_study.cli.progress_bar import progress_bar
+    from agrm_study.training.data.check import check_manifest
+    from agrm_study.training.data.manifest import read_manifest
+
+    read = read_manifest(manifest, require_files=False)
+    clip, processes = _clip(study), workers or os.cpu_count() or 1
+    with progress_bar("Decoding videos") as on_progress:
+        report = check_manifest(read, clip, workers=processes, on_progress=on_progress)
+    if as_json:
+        click.echo(json.dumps(report.to_dict(), indent=2, ensure_ascii=False))
+    else:
+        _show(report)
+    if pictures is not None:
+        from agrm_study.training.data.pictures import draw_pictures
+
+        with progress_bar("Drawing pictures") as on_progress:
+            sheets = draw_pictures(read, clip, pictures, workers=processes, on_progress=on_progress)
+        click.echo(f"{len(sheets)} pictures in {pictures}", err=True)
+    return 1 if report.stops else 0
+
+
+@data.command()
+@click.argument("study", type=str)
+@click.option("--results", metavar="DIR", default=None, help="As of `run`: the store goes to .data beside it.")
+@click.option("--set", "overrides", metavar="KEY=VALUE", multiple=True, help="As of `run`.")
+@click.option("--preset", metavar="NAME", default=None, help="As of `run`.")
+@WORKERS
+def build(study: str, results: str | None, overrides: tuple[str, ...], preset: str | None, workers: int | None) -> None:
+    """Decode the videos of STUDY once, into the clip store that all its trials share (`run` does so by itself)."""
+    from agrm_study.cli.names import read_study
+    from agrm_study.cli.options import results_folder
+    from agrm_study.cli.progress_bar import stage_bars
+    from agrm_study.execution.prepare import prepare
+
+    asked = read_study(Path(study), overrides, preset)
+    with stage_bars() as on_stage:
+        prepared = prepare(
+            asked, results_folder(asked.name, results, preset), build=True, on_stage=on_stage, workers=workers
+        )
+    for store in sorted(set(prepared.stores.values())):
+        click.echo(str(store))
+
+
+def _spellings(texts: tuple[str, ...]) -> dict[str, str]:
+    from agrm_study.study.errors import InputError
+    from agrm_study.study.labels import LABELS
+
+    spellings = {}
+    for text in texts:
+        spelling, equals, label = text.partition("=")
+        if not equals or label not in LABELS:
+            raise InputError("must be TEXT=LABEL", field="--label", given=text, allowed=f"labels {', '.join(LABELS)}")
+        spellings[spelling] = label
+    return spellings
+
+
+def _clip(study: str | None) -> Clip:
+    """The preprocessing of a study, or the protocol's."""
+    from agrm_study.study.recipe import Clip
+
+    if study is None:
+        return Clip()
+    from agrm_study.cli.names import read_study
+
+    return read_study(Path(study), (), None).base.clip
+
+
+def _show(report: CheckReport) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from agrm_study.training.data.check import KINDS
+
+    console = Console(highlight=False)
+    if report.findings:
+        table = Table(box=None, pad_edge=False, header_style="dim")
+        for title in ("", "finding", "clip", "subject", "what"):
+            table.add_column(title)
+        for finding in report.findings:
+            mark = "[red]stops[/]" if finding.severity == "stops" else "[dim]note[/]"
+            table.add_row(
+                mark, finding.kind, escape(finding.clip_id), escape(finding.subject_id), escape(finding.message)
+            )
+        console.print(table)
+        console.print()
+        for kind, count in report.counts().items():
+            console.print(f"{count} × {kind}: {KINDS[kind][1]}")
+    verdict = "something here would stop a study" if report.stops else "nothing here would stop a study"
+    console.print(f"{report.clips} videos checked: {verdict}")

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from agrm_study.execution.prepare import Stage
 
 
 @contextmanager
@@ -35,3 +39,18 @@ def progress_bar(title: str) -> Iterator[Callable[[int, int], None]]:
         yield on_progress
     if last[1]:
         console.print(f"{title}: {last[0]} of {last[1]} in {time.monotonic() - started:.0f} s", highlight=False)
+
+
+@contextmanager
+def stage_bars() -> Iterator[Callable[[Stage], None]]:
+    """A callback for the stages of a preparation: one bar a stage, one after the other."""
+    with ExitStack() as open_bars:
+        bars: dict[str, Callable[[int, int], None]] = {}
+
+        def on_stage(stage: Stage) -> None:
+            if stage.title not in bars:
+                open_bars.close()
+                bars[stage.title] = open_bars.enter_context(progress_bar(stage.title))
+            bars[stage.title](stage.done, stage.total)
+
+        yield on_stage
