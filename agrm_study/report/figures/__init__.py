@@ -1,1 +1,36 @@
 """Which figures can a report hold?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from agrm_study.report.seams import load
+
+if TYPE_CHECKING:
+    from agrm_study.report.figures.base import FigureKind
+
+_HERE = "agrm_study.report.figures"
+
+FIGURES: dict[str, str] = {
+    "forest": f"{_HERE}.forest:Forest",
+    "learning_curves": f"{_HERE}.learning_curves:LearningCurves",
+    "confusion": f"{_HERE}.confusion:Confusion",
+    "pr": f"{_HERE}.pr:PrCurves",
+    "reliability": f"{_HERE}.reliability:ReliabilityDiagram",
+    "tau_response": f"{_HERE}.tau_response:TauResponse",
+    "alpha_tau": f"{_HERE}.alpha_tau:AlphaTau",
+    "importance": f"{_HERE}.importance:Importance",
+    "parallel_coordinates": f"{_HERE}.parallel_coordinates:ParallelCoordinates",
+}
+"""Kinds of figures by name, as module:class so that a name costs no import; a new one is a file here and a line above.
+"""
+
+
+def figure_kind(name: str) -> FigureKind[Any]:
+    """The kind of figure of that name.
+
+    Raises:
+        KeyError: When there is none.
+    """
+    kind: FigureKind[Any] = load(FIGURES, name)
+    return kind

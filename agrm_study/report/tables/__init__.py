@@ -1,1 +1,42 @@
 """Which tables can a report hold?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from agrm_study.report.seams import load
+
+if TYPE_CHECKING:
+    from agrm_study.report.tables.base import TableKind
+
+_HERE = "agrm_study.report.tables"
+
+TABLES: dict[str, str] = {
+    "class_counts": f"{_HERE}.class_counts:ClassCounts",
+    "splits": f"{_HERE}.splits:Splits",
+    "environment": f"{_HERE}.environment:Environment",
+    "agrm": f"{_HERE}.agrm:Agrm",
+    "baselines": f"{_HERE}.baselines:Baselines",
+    "ablation": f"{_HERE}.ablation:Ablation",
+    "thresholds": f"{_HERE}.thresholds:Thresholds",
+    "factor_response": f"{_HERE}.factor_response:FactorResponse",
+    "promoted": f"{_HERE}.promoted:Promoted",
+    "arms": f"{_HERE}.arms:Arms",
+    "per_class": f"{_HERE}.per_class:PerClass",
+    "screening": f"{_HERE}.screening:ScreeningTable",
+    "networks": f"{_HERE}.networks:Networks",
+    "subgroups": f"{_HERE}.subgroups:Subgroups",
+    "calibration": f"{_HERE}.calibration:CalibrationTable",
+    "failures": f"{_HERE}.failures:Failures",
+}
+"""Kinds of tables by name, as module:class so that a name costs no import; a new one is a file and a line above."""
+
+
+def table_kind(name: str) -> TableKind:
+    """The kind of table of that name.
+
+    Raises:
+        KeyError: When there is none.
+    """
+    kind: TableKind = load(TABLES, name)
+    return kind

@@ -1,0 +1,50 @@
+"""What is the answer to the study's question, in one sentence with its uncertainty?"""
+
+from __future__ import annotations
+
+import math
+
+from agrm_study.report.measure import Measurements
+from agrm_study.report.wording import METRIC_NAMES, TASK_TITLES, bracket, listing, p_text, percent, points
+
+
+def answer(m: Measurements) -> str:
+    """One sentence a task: the reference (or the best arm), its interval, and what can be said about the others."""
+    said = [s for t in m.evidence.study.tasks if (s := _task(m, t))]
+    if not said:
+        return "No trial has finished: there is no answer yet."
+    text = " ".join(said)
+    return f"So far ({m.evidence.partial.removeprefix('PARTIAL: ')}): {text}" if m.evidence.partial else text
+
+
+def _task(m: Measurements, task: str) -> str | None:
+    study = m.evidence.study
+    metric = METRIC_NAMES[study.primary_metric]
+    measured = {a.name: x for a in study.arms if (x := m.metric(a.name, task, study.primary_metric)) is not None}
+    measured = {a: x for a, x in measured.items() if math.isfinite(x.summary.mean)}
+    if not measured:
+        return None
+    subject = study.reference if study.reference in measured else max(measured, key=lambda a: measured[a].summary.mean)
+    x = measured[subject]
+    n = f"{x.summary.n} seed{'s' if x.summary.n != 1 else ''}"
+    interval = f", 95% interval {bracket(x.interval)}" if x.interval.defined else ""
+    head = f"{TASK_TITLES[task]}: {subject} reaches {percent(x.summary.mean)}% {metric} ({n}{interval})"
+    if study.reference is None:
+        untested = f", the highest mean of {len(measured)} arms; no reference arm is named, so none is tested"
+        return f"{head}{untested if len(measured) > 1 else ''}."
+    compared = {a: c for (a, t), c in m.compared().items() if t == task and c.difference is not None}
+    parts = []
+    for arm, c in compared.items():
+        d = c.difference
+        if d is None:
+            continue
+        p = f", p = {p_text(c.adjusted_p)}".replace("= <", "< ") if math.isfinite(c.adjusted_p) else ""
+        text = f"{arm} {points(d.delta)} {bracket(d.interval)}{p}" if d.interval.defined else f"{arm} {points(d.delta)}"
+        parts.append(text + ("†" if c.dagger else ""))
+    if not parts:
+        return f"{head}; no other arm can be compared yet."
+    both = [a for a, c in compared.items() if c.dagger]
+    verdict = "the tests settle neither a difference nor its absence"
+    if both:
+        verdict = f"both tests find a difference for {listing(both)}"
+    return f"{head}; difference in points: {'; '.join(parts)}. By the study's rule {verdict}."

@@ -1,0 +1,178 @@
+"""How does a results folder become tables, figures and a page? From its records alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from agrm_study.report.collect import collect
+from agrm_study.report.evidence import Problem
+from agrm_study.report.figures import FIGURES, figure_kind
+from agrm_study.report.figures.base import image_bytes, save
+from agrm_study.report.measure import Measurements
+from agrm_study.report.page import Picture
+from agrm_study.report.page import render as render_page
+from agrm_study.report.renderers import RENDERERS, available
+from agrm_study.report.table import Table
+from agrm_study.report.tables import TABLES, table_kind
+from agrm_study.statistics.bootstrap import REPLICATES
+from agrm_study.study.errors import InputError, did_you_mean
+
+WORD_ROWS = 200
+"""Longer tables are not written for Word unless it is asked for."""
+FIGURE_FORMATS = ("pdf", "svg", "png")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportSummary:
+    """What was made, by study.
+
+    Attributes:
+        results: The results folders.
+        tables: Tables by study and name.
+        files: Every file that was written.
+        skipped: Tables and figures that a study cannot have, with the reason.
+        problems: What could not be used, and why.
+        partial: Results folders whose study is incomplete, with the sentence that says so.
+    """
+
+    results: tuple[Path, ...]
+    tables: Mapping[str, Mapping[str, Table]] = field(default_factory=dict)
+    files: tuple[Path, ...] = ()
+    skipped: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    partial: Mapping[str, str] = field(default_factory=dict)
+
+
+def make_report(
+    results: Sequence[Path],
+    *,
+    tables: Sequence[str] | None = None,
+    figures: Sequence[str] | None = None,
+    formats: Sequence[str] | None = None,
+    figure_formats: Sequence[str] = FIGURE_FORMATS,
+    page: bool = True,
+    replicates: int = REPLICATES,
+    seed: int = 0,
+    allow: Collection[str] = (),
+    on_progress: Callable[[str], None] | None = None,
+) -> ReportSummary:
+    """Writes the tables and figures of each results folder into it.
+
+    Args:
+        results: Results folders.
+        tables: Names of `TABLES`; by default those the study asks for, or else all that fit it.
+        figures: Names of `FIGURES`; likewise.
+        formats: Suffixes of `RENDERERS`; by default all that can be written with what is installed.
+        figure_formats: ``pdf``, ``svg``, ``png``.
+        page: Whether to write ``report.html``.
+        replicates: Bootstrap replicates B; 0 leaves intervals and p values out.
+        seed: Seed of the bootstrap.
+        allow: Differences (``code``, ``data``, ``split``) that do not refuse a cell or a Δ.
+        on_progress: Told what is being made, in a few words.
+
+    Raises:
+        InputError: For a folder that holds no results, or a name that does not exist.
+    """
+    _known("tables", tables, TABLES)
+    _known("figures", figures, FIGURES)
+    _known("formats", formats, RENDERERS)
+    _known("figure_formats", figure_formats, dict.fromkeys(FIGURE_FORMATS))
+    made: dict[str, dict[str, Table]] = {}
+    files: list[Path] = []
+    skipped: list[str] = []
+    problems: list[Problem] = []
+    partial: dict[str, str] = {}
+    for folder in results:
+        evidence = collect(Path(folder), allow=allow)
+        study = evidence.study
+        m = Measurements(evidence, replicates=replicates, seed=seed, families=study.families, allow=tuple(allow))
+        if evidence.partial:
+            partial[str(folder)] = evidence.partial
+        made[study.name] = {}
+        pictures: list[Picture] = []
+        for name in _wanted(tables, study.tables, TABLES):
+            kind = table_kind(name)
+            reason = kind.unfit(m)
+            if reason is not None:
+                skipped.append(f"{study.name}: table {name}: {reason}")
+                continue
+            _tell(on_progress, f"{study.name}: table {name}")
+            table = kind.build(m)
+            made[study.name][name] = table
+            files += [write_table(table, Path(folder) / "tables", suffix) for suffix in _fitting(formats, table)]
+        for name in _wanted(figures, study.figures, FIGURES):
+            drawing = figure_kind(name)
+            info = drawing.info(m)
+            if info is None:
+                skipped.append(f"{study.name}: figure {name}: the records hold nothing to draw")
+                continue
+            _tell(on_progress, f"{study.name}: figure {name}")
+            figure = drawing.draw(info)
+            files += save(figure, Path(folder) / "figures", name, figure_formats)
+            warning = f"[{evidence.partial}] " if evidence.partial else ""
+            said = f"{warning}{drawing.caption(info)}"
+            pictures.append(Picture(name=name, caption=said, svg=image_bytes(figure, "svg")))
+            caption = Path(folder) / "figures" / f"{name}.txt"
+            write_file(caption, f"{said}\n")
+            files.append(caption)
+        if page:
+            _tell(on_progress, f"{study.name}: report.html")
+            mine = [s for s in skipped if s.startswith(f"{study.name}: ")]
+            write_file(Path(folder) / "report.html", render_page(m, made[study.name], pictures, mine))
+            files.append(Path(folder) / "report.html")
+        problems += evidence.problems
+    return ReportSummary(
+        results=tuple(Path(r) for r in results),
+        tables=made,
+        files=tuple(files),
+        skipped=tuple(skipped),
+        problems=tuple(problems),
+        partial=partial,
+    )
+
+
+def _fitting(formats: Sequence[str] | None, table: Table) -> tuple[str, ...]:
+    """The formats asked for; by default all that are installed, Word for tables of a readable length only."""
+    if formats is not None:
+        return tuple(formats)
+    return tuple(f for f in available() if f != "docx" or len(table.rows) <= WORD_ROWS)
+
+
+def write_table(table: Table, folder: Path, suffix: str) -> Path:
+    """Writes a table in one format and hands back its path."""
+    path = folder / f"{table.name}.{suffix}"
+    write_file(path, RENDERERS[suffix](table))
+    return path
+
+
+def write_file(path: Path, content: str | bytes) -> None:
+    """Writes a file so that a reader sees the old one or the new one, never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}")
+    temporary.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
+    temporary.replace(path)
+
+
+def _wanted(given: Sequence[str] | None, asked: Sequence[str], known: Mapping[str, object]) -> list[str]:
+    """Names asked for on the command line, or by the study, or all."""
+    _known("report", asked, known)
+    return list(dict.fromkeys(given if given is not None else (asked or known)))
+
+
+def _known(field_name: str, names: Sequence[str] | None, known: Mapping[str, object]) -> None:
+    for name in names or ():
+        if name not in known:
+            raise InputError(
+                "does not exist",
+                field=field_name,
+                given=name,
+                allowed=", ".join(known),
+                hint=did_you_mean(name, known),
+            )
+
+
+def _tell(on_progress: Callable[[str], None] | None, text: str) -> None:
+    if on_progress is not None:
+        on_progress(text)

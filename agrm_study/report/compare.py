@@ -1,0 +1,171 @@
+"""How do arms of several studies compare along one setting?"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from agrm_study.report.build import write_table
+from agrm_study.report.cells import Cell
+from agrm_study.report.collect import VERSIONS, collect
+from agrm_study.report.evidence import ArmInfo, Evidence, Planned, StudyInfo
+from agrm_study.report.measure import Measurements
+from agrm_study.report.renderers import available
+from agrm_study.report.table import Column, Entry, Row, Table, words
+from agrm_study.report.tables.comparing import block, columns, standard_notes
+from agrm_study.report.tables.factor_response import level_of, level_text
+from agrm_study.statistics.bootstrap import REPLICATES
+from agrm_study.study.errors import InputError, did_you_mean
+from agrm_study.study.settings import known_settings
+
+
+def compare(
+    results: Sequence[Path],
+    by: str,
+    *,
+    allow: Collection[str] = (),
+    replicates: int = REPLICATES,
+    seed: int = 0,
+    out: Path | None = None,
+    formats: Sequence[str] | None = None,
+) -> Table:
+    """One table of the arms of all studies, ordered by a setting.
+
+    Args:
+        results: Results folders.
+        by: Dotted name of the setting (``ssl.threshold.tau``).
+        allow: Differences between the studies that are accepted: ``code``, ``data``, ``split``.
+        replicates: Bootstrap replicates B.
+        seed: Seed of the bootstrap.
+        out: Folder that gets ``compare.<format>``; None writes nothing.
+        formats: Suffixes of `RENDERERS`; by default all that can be written.
+
+    Returns:
+        The table; Δ is to the reference of the first study that has one.
+
+    Raises:
+        InputError: For an unknown setting, a folder without results, or studies whose code, data or split differ.
+    """
+    if by not in known_settings():
+        raise InputError("is not a setting", field="--by", given=by, hint=did_you_mean(by, known_settings()))
+    if not results:
+        raise InputError("needs at least one results folder", field="RESULTS")
+    merged = merge([collect(Path(r), allow=allow) for r in results], by, allow)
+    m = Measurements(merged, replicates=replicates, seed=seed, allow=tuple(allow))
+    table = comparison_table(m, by)
+    if out is not None:
+        for suffix in formats or available():
+            write_table(table, out, suffix)
+    return table
+
+
+def merge(found: Sequence[Evidence], by: str, allow: Collection[str]) -> Evidence:
+    """The evidence of several studies as that of one, arms ordered by the setting.
+
+    Raises:
+        InputError: When their records differ in a way that is not allowed, or their primary metrics differ.
+    """
+    for kind, column in VERSIONS.items():
+        named = {
+            e.study.name: sorted(set(e.trials.loc[e.trials["status"] == "finished", column].dropna())) for e in found
+        }
+        if kind not in allow and len({tuple(v) for v in named.values() if v}) > 1:
+            said = "; ".join(f"{name}: {', '.join(v)}" for name, v in named.items())
+            raise InputError(
+                f"the studies differ in {kind} and are not compared ({said})",
+                hint=f"`--allow {kind}` compares them all the same.",
+            )
+    metrics = {e.study.primary_metric for e in found}
+    if len(metrics) > 1:
+        raise InputError("the studies must share a primary metric", given=sorted(metrics))
+    several = len(found) > 1
+    names = [a.name for e in found for a in e.study.arms]
+    arms: list[tuple[ArmInfo, int]] = []
+    rename: dict[tuple[int, str], str] = {}
+    for k, e in enumerate(found):
+        for a in e.study.arms:
+            unique = names.count(a.name) == 1 or not several
+            rename[k, a.name] = a.name if unique else f"{a.name} ({e.study.name})"
+            arms.append((replace(a, name=rename[k, a.name]), k))
+    order = sorted(arms, key=lambda pair: _sort_key(level_of(pair[0], by)))
+    tasks = tuple(t for t in found[0].study.tasks if all(t in e.study.tasks for e in found))
+    reference = next((rename[k, e.study.reference] for k, e in enumerate(found) if e.study.reference is not None), None)
+    cells = {
+        (rename[k, a], t): replace(c, arm=rename[k, a])
+        for k, e in enumerate(found)
+        for (a, t), c in e.cells.items()
+        if t in tasks
+    }
+    study = StudyInfo(
+        name=" + ".join(dict.fromkeys(e.study.name for e in found)),
+        question=f"How does {by} act across studies?",
+        tasks=tasks,
+        seeds=tuple(sorted({s for e in found for s in e.study.seeds})),
+        arms=tuple(a for a, _ in order),
+        reference=reference,
+        primary_metric=found[0].study.primary_metric,
+    )
+    planned: list[Planned] = [
+        replace(p, arm=rename[k, p.arm]) for k, e in enumerate(found) for p in e.planned if (k, p.arm) in rename
+    ]
+    return replace(
+        found[0],
+        study=study,
+        planned=tuple(planned),
+        trials=pd.concat([e.trials for e in found]).drop_duplicates("trial_id").reset_index(drop=True),
+        cells={key: c for t in tasks for key, c in aligned({k: c for k, c in cells.items() if k[1] == t}).items()},
+        problems=tuple(p for e in found for p in e.problems),
+    )
+
+
+def aligned(cells: dict[tuple[str, str], Cell]) -> dict[tuple[str, str], Cell]:
+    """Cells of one task on one list of subjects, NaN where a cell has none.
+
+    Raises:
+        InputError: When two studies label a subject differently.
+    """
+    label: dict[str, int] = {}
+    for c in cells.values():
+        for subject, y in zip(c.subjects, c.labels_N, strict=True):
+            if label.setdefault(subject, int(y)) != int(y):
+                raise InputError("a subject must have one label in all studies", given=subject)
+    subjects = tuple(sorted(label))
+    position = {s: i for i, s in enumerate(subjects)}
+    labels = np.array([label[s] for s in subjects], dtype=np.int64)
+    out = {}
+    for key, c in cells.items():
+        probs = np.full((len(c.seeds), len(subjects), len(c.classes)), np.nan)
+        probs[:, [position[s] for s in c.subjects]] = c.probs_SNK
+        out[key] = replace(c, subjects=subjects, labels_N=labels, probs_SNK=probs)
+    return out
+
+
+def comparison_table(m: Measurements, by: str) -> Table:
+    """The arms of a merged study with their value of the setting."""
+    study = m.evidence.study
+    arms = [a.name for a in study.arms]
+
+    def extra(arm: str, task: str) -> tuple[Entry, ...]:
+        return (words(level_text(level_of(study.arm(arm), by))),)
+
+    rows: list[Row] = []
+    for task in study.tasks:
+        rows += block(m, task, arms, extra)
+    return Table(
+        name="compare",
+        caption=f"Arms of {study.name} by {by}; test part.",
+        columns=columns(m, (Column(key="setting", title=by, align="left"),)),
+        rows=tuple(rows),
+        notes=standard_notes(m, arms, study.tasks),
+        partial=m.evidence.partial,
+    )
+
+
+def _sort_key(value: object) -> tuple[int, float, str]:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return 0, float(value), ""
+    return 1, 0.0, level_text(value)

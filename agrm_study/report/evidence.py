@@ -1,0 +1,145 @@
+"""What is known about a study when its report is made?
+
+Frozen values: the question and its arms, what was planned, what was recorded, and what is wrong with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from agrm_study.records.reader import Ledger
+from agrm_study.report.cells import Cell
+from agrm_study.study.recipe import Recipe
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArmInfo:
+    """One row of a table: its name, what it sets, and its full recipe (task and seed aside)."""
+
+    name: str
+    settings: Mapping[str, Any]
+    recipe: Recipe
+
+    @property
+    def has_mtm(self) -> bool:
+        """Whether the arm has the Mean Teacher module."""
+        return self.recipe.has_teacher
+
+    @property
+    def has_shpm(self) -> bool:
+        """Whether the arm has the spatial hierarchical pooling module."""
+        return self.recipe.model.pooling.name == "shpm"
+
+    @property
+    def network(self) -> str:
+        """The network that is reported: the teacher where there is one and the recipe says so."""
+        return "teacher" if self.recipe.has_teacher and self.recipe.evaluate.network == "teacher" else "student"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudyInfo:
+    """What was asked."""
+
+    name: str
+    question: str
+    tasks: tuple[str, ...]
+    seeds: tuple[int, ...]
+    arms: tuple[ArmInfo, ...]
+    reference: str | None
+    primary_metric: str
+    factors: tuple[str, ...] = ()
+    tables: tuple[str, ...] = ()
+    figures: tuple[str, ...] = ()
+    families: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    prevalences: tuple[float, ...] = ()
+    search_metric: str | None = None
+
+    def arm(self, name: str) -> ArmInfo:
+        """The arm of that name.
+
+        Raises:
+            KeyError: When the study has no such arm.
+        """
+        for arm in self.arms:
+            if arm.name == name:
+                return arm
+        raise KeyError(name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """One trial that the study asks for."""
+
+    arm: str
+    task: str
+    seed: int
+    split_seed: int
+    trial_id: str
+    phase: str = "final"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that keeps a number out of the report: the file (or cell) it concerns, and the rule it breaks."""
+
+    where: str
+    rule: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.rule}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """Everything a report is made from.
+
+    Attributes:
+        results: The results folder.
+        study: What was asked.
+        planned: Every trial of the plan, in its order.
+        trials: The `trials` records of the planned trials.
+        searched: The `trials` records of the study's search phase.
+        cells: Test predictions of each arm and task that has any, by (arm, task).
+        subjects: The `subjects` records.
+        provenance: Content of provenance.json; empty when there is none.
+        problems: What could not be used, and why.
+        allow: Differences between records that are accepted (``code``, ``data``, ``split``).
+    """
+
+    results: Path
+    study: StudyInfo
+    planned: tuple[Planned, ...]
+    trials: pd.DataFrame
+    searched: pd.DataFrame
+    cells: Mapping[tuple[str, str], Cell]
+    subjects: pd.DataFrame
+    provenance: Mapping[str, Any]
+    problems: tuple[Problem, ...]
+    allow: tuple[str, ...] = ()
+
+    def epochs(self) -> pd.DataFrame:
+        """The `epochs` records of the finished trials."""
+        finished = self.trials.loc[self.trials["status"] == "finished", "trial_id"]
+        return Ledger(self.results).epochs(trial_ids=list(finished))
+
+    @property
+    def finished(self) -> int:
+        """Number of planned trials that are finished."""
+        return int((self.trials["status"] == "finished").sum())
+
+    @property
+    def partial(self) -> str | None:
+        """A sentence that says how much is missing; None when every planned trial is there and usable."""
+        asked = len({p.trial_id for p in self.planned})
+        if self.finished < asked:
+            return f"PARTIAL: {self.finished} of {asked} planned trials are finished"
+        return None
+
+    def planned_seeds(self, arm: str, task: str) -> tuple[int, ...]:
+        """Seeds the study asks of an arm on a task."""
+        return tuple(p.seed for p in self.planned if p.arm == arm and p.task == task)

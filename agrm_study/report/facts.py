@@ -1,0 +1,62 @@
+"""How did each trial train: its validation score, and its pseudo-labels at the best epoch?"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from agrm_study.records.reader import Ledger
+from agrm_study.report.evidence import Evidence
+
+VALIDATION = ("accuracy", "balanced_accuracy", "macro_f1", "loss")
+"""Validation metrics that epochs are recorded with."""
+PSEUDO = ("pseudo_coverage", "pseudo_accuracy", "pseudo_confidence", "threshold")
+TEACHER_METHODS = ("mean_teacher", "agrm")
+
+
+def trial_facts(evidence: Evidence, trials: pd.DataFrame) -> pd.DataFrame:
+    """One row a finished trial, by trial_id, NaN where nothing was measured.
+
+    Columns: ``val_<metric>`` of the reported network at the best epoch, the pseudo-label figures of that epoch,
+    ``epochs`` and ``best_epoch``.
+    """
+    finished = trials[trials["status"] == "finished"].drop_duplicates("trial_id").set_index("trial_id")
+    facts = finished[["epochs", "best_epoch"]].astype(np.float64)
+    wanted = ["trial_id", "epoch", "split", "network", *VALIDATION, *PSEUDO]
+    table = Ledger(evidence.results).epoch_table(wanted, trial_ids=list(finished.index))
+    best = pd.Series(finished["best_epoch"], dtype="float64")
+    encoded = table["trial_id"].combine_chunks().dictionary_encode()
+    owner = pd.Index(encoded.dictionary.to_pylist())
+    best_by_code = best.reindex(owner).to_numpy(dtype=np.float64)
+    codes = encoded.indices.to_numpy(zero_copy_only=False)
+    at_best = table["epoch"].to_numpy() == best_by_code[codes] if len(owner) else np.empty(0, dtype=bool)
+    rows = table.filter(pa.array(at_best)).to_pandas()
+    reported = {a.recipe.ssl.method: a.network for a in evidence.study.arms}
+    network = finished["method"].map(lambda m: reported.get(m, "teacher" if m in TEACHER_METHODS else "student"))
+    val = rows[(rows["split"] == "val") & (rows["network"] == rows["trial_id"].map(network))]
+    val = val.drop_duplicates("trial_id", keep="last").set_index("trial_id")
+    for name in VALIDATION:
+        facts[f"val_{name}"] = val[name].reindex(facts.index).astype(np.float64)
+    train = rows[(rows["split"] == "train")].drop_duplicates("trial_id", keep="last").set_index("trial_id")
+    for name in PSEUDO:
+        facts[name] = train[name].reindex(facts.index).astype(np.float64)
+    return facts
+
+
+def of_arm(evidence: Evidence, facts: pd.DataFrame, arm: str, task: str) -> pd.DataFrame:
+    """The facts of the replicates of one arm on one task, in the order of their seeds."""
+    ids = [p.trial_id for p in evidence.planned if p.arm == arm and p.task == task and p.trial_id in facts.index]
+    return facts.loc[ids]
+
+
+def factor_values(trials: pd.DataFrame, factors: Sequence[str] = ()) -> pd.DataFrame:
+    """The settings that vary, one column each, indexed by trial_id: of ``params``, or of those factors only."""
+    parsed = [json.loads(p) if p else {} for p in trials["params"]]
+    frame = pd.DataFrame(parsed, index=trials["trial_id"].to_numpy())
+    if factors:
+        frame = frame.reindex(columns=list(factors))
+    return frame[[c for c in frame.columns if frame[c].map(repr).nunique() > 1]]

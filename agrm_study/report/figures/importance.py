@@ -1,0 +1,104 @@
+"""Which settings mattered? Permutation importance of a forest that predicts the validation metric."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from agrm_study.report.figures.base import FigureKind
+from agrm_study.report.figures.searching import as_numbers, tried
+from agrm_study.report.figures.style import COLOURS, ONE_COLUMN_IN, TWO_COLUMNS_IN, soft_grid, styled
+from agrm_study.report.measure import Measurements
+from agrm_study.report.wording import METRIC_NAMES, TASK_TITLES, number
+
+REPEATS = 30
+TREES = 200
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskImportance:
+    """Settings of one task by falling importance: loss of the forest's out-of-bag R² when a setting is shuffled."""
+
+    task: str
+    settings: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    r2: float
+    n_trials: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportanceInfo:
+    """Importances by task."""
+
+    metric: str
+    tasks: tuple[TaskImportance, ...]
+
+
+class Importance(FigureKind[ImportanceInfo]):
+    """Importance of each setting for the validation metric."""
+
+    name: ClassVar[str] = "importance"
+    question: ClassVar[str] = "Which settings mattered?"
+
+    def info(self, m: Measurements) -> ImportanceInfo | None:
+        found, metric = [], "macro_f1"
+        for task in m.evidence.study.tasks:
+            known = tried(m, task)
+            if known is not None and known[0].shape[1] >= 2:
+                factors, scores, column = known
+                metric = column.removeprefix("val_")
+                found.append(self._task(task, factors, scores.to_numpy(dtype=np.float64)))
+        return ImportanceInfo(metric=metric, tasks=tuple(found)) if found else None
+
+    def _task(self, task: str, factors: pd.DataFrame, scores: Any) -> TaskImportance:
+        from sklearn.ensemble import RandomForestRegressor
+        from sklearn.inspection import permutation_importance
+
+        x = np.column_stack([as_numbers(factors[c])[0].to_numpy(dtype=np.float64) for c in factors.columns])
+        forest = RandomForestRegressor(TREES, random_state=0, oob_score=True, min_samples_leaf=2, n_jobs=1).fit(
+            x, scores
+        )
+        shuffled = permutation_importance(forest, x, scores, n_repeats=REPEATS, random_state=0, n_jobs=1)
+        order = np.argsort(-shuffled.importances_mean, kind="stable")
+        return TaskImportance(
+            task=task,
+            settings=tuple(str(factors.columns[i]) for i in order),
+            mean=tuple(float(shuffled.importances_mean[i]) for i in order),
+            std=tuple(float(shuffled.importances_std[i]) for i in order),
+            r2=float(forest.oob_score_),
+            n_trials=len(scores),
+        )
+
+    def draw(self, info: ImportanceInfo) -> Figure:
+        with styled():
+            n = len(info.tasks)
+            rows = max(len(t.settings) for t in info.tasks)
+            figure = Figure(
+                figsize=(TWO_COLUMNS_IN if n > 1 else ONE_COLUMN_IN, 0.24 * rows + 0.85), layout="constrained"
+            )
+            grid: Any = figure.subplots(1, n, squeeze=False)[0]
+            for axes, t in zip(grid, info.tasks, strict=True):
+                soft_grid(axes, "x")
+                y = np.arange(len(t.settings))
+                axes.barh(y, t.mean, xerr=t.std, color=COLOURS[5], edgecolor=COLOURS[0], height=0.62, ecolor="#333333")
+                axes.set_yticks(y, t.settings)
+                axes.invert_yaxis()
+                axes.tick_params(axis="y", length=0)
+                axes.set_xlim(left=min(0.0, *(a - b for a, b in zip(t.mean, t.std, strict=True))))
+                axes.set_xlabel("Loss of R² when shuffled")
+                axes.set_title(f"{TASK_TITLES[t.task]} ({t.n_trials} trials)")
+            return figure
+
+    def caption(self, info: ImportanceInfo) -> str:
+        fits = ", ".join(f"{TASK_TITLES[t.task].lower()} {number(t.r2, 2)}" for t in info.tasks)
+        return (
+            f"Importance of each setting for {METRIC_NAMES[info.metric]} on validation: loss of R² of a random forest "
+            f"({TREES} trees) when the setting is shuffled, mean ± standard deviation over {REPEATS} shuffles. The "
+            f"forest's out-of-bag R² ({fits}) says how much of the metric the settings explain at all; where it is "
+            "near or below 0 the bars mean nothing."
+        )

@@ -1,0 +1,166 @@
+"""How did training go: the validation metric by epoch, and how many pseudo-labels were accepted and right?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from agrm_study.report.figures.base import FigureKind
+from agrm_study.report.figures.style import TWO_COLUMNS_IN, look, soft_grid, styled
+from agrm_study.report.measure import Measurements
+from agrm_study.report.wording import METRIC_NAMES, METRIC_TITLES, TASK_TITLES
+from agrm_study.statistics.arrays import Floats, Ints
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curve:
+    """One quantity of one arm by epoch: mean, lowest and highest seed, and how many seeds are still training."""
+
+    arm: str
+    position: int
+    epochs: Ints
+    mean: Floats
+    low: Floats
+    high: Floats
+    n: Ints
+
+
+@dataclass(frozen=True, kw_only=True)
+class Panel:
+    """One quantity on one task."""
+
+    task: str
+    quantity: str
+    title: str
+    curves: tuple[Curve, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LearningCurvesInfo:
+    """Panels by row (quantity) and column (task)."""
+
+    metric: str
+    tasks: tuple[str, ...]
+    quantities: tuple[str, ...]
+    panels: tuple[Panel, ...]
+    n_seeds: int
+
+    def panel(self, task: str, quantity: str) -> Panel:
+        """The panel of a task and a quantity."""
+        return next(p for p in self.panels if p.task == task and p.quantity == quantity)
+
+
+def curve_of(arm: str, position: int, rows: pd.DataFrame, column: str) -> Curve | None:
+    """Mean and range over seeds at each epoch; a seed that stopped early keeps its last value, so that the mean of the
+    rest does not jump when one ends."""
+    wide = rows.pivot_table(index="epoch", columns="trial_id", values=column, aggfunc="last").sort_index()
+    wide = wide.dropna(axis=0, how="all").dropna(axis=1, how="all")
+    if wide.empty:
+        return None
+    running = wide.notna().sum(axis=1).to_numpy(dtype=np.int64)
+    table = wide.ffill().to_numpy(dtype=np.float64)
+    with np.errstate(all="ignore"):
+        return Curve(
+            arm=arm,
+            position=position,
+            epochs=wide.index.to_numpy(dtype=np.int64),
+            mean=np.nanmean(table, axis=1),
+            low=np.nanmin(table, axis=1),
+            high=np.nanmax(table, axis=1),
+            n=running,
+        )
+
+
+class LearningCurves(FigureKind[LearningCurvesInfo]):
+    """Validation metric, pseudo-label coverage and pseudo-label accuracy by epoch and arm."""
+
+    name: ClassVar[str] = "learning_curves"
+    question: ClassVar[str] = "How did training go?"
+
+    def info(self, m: Measurements) -> LearningCurvesInfo | None:
+        study = m.evidence.study
+        epochs = m.evidence.epochs()
+        metric = study.primary_metric if study.primary_metric in epochs.columns else "macro_f1"
+        wanted = {
+            metric: METRIC_TITLES[metric],
+            "pseudo_coverage": "Coverage",
+            "pseudo_accuracy": "Accuracy",
+        }
+        panels = []
+        for task in study.tasks:
+            for quantity, title in wanted.items():
+                curves = self._curves(m, epochs, task, quantity)
+                if curves:
+                    panels.append(Panel(task=task, quantity=quantity, title=title, curves=curves))
+        if not panels:
+            return None
+        return LearningCurvesInfo(
+            metric=metric,
+            tasks=tuple(t for t in study.tasks if any(p.task == t for p in panels)),
+            quantities=tuple(q for q in wanted if any(p.quantity == q for p in panels)),
+            panels=tuple(panels),
+            n_seeds=max(c.planned for c in m.evidence.cells.values()) if m.evidence.cells else 0,
+        )
+
+    def _curves(self, m: Measurements, epochs: pd.DataFrame, task: str, quantity: str) -> tuple[Curve, ...]:
+        curves = []
+        for position, arm in enumerate(m.evidence.study.arms):
+            cell = m.evidence.cells.get((arm.name, task))
+            if cell is None or quantity not in epochs.columns:
+                continue
+            rows = epochs[epochs["trial_id"].isin(cell.trial_ids)]
+            if quantity.startswith("pseudo"):
+                rows = rows[rows["split"] == "train"]
+            else:
+                rows = rows[(rows["split"] == "val") & (rows["network"] == arm.network)]
+            curve = curve_of(arm.name, position, rows, quantity)
+            if curve is not None:
+                curves.append(curve)
+        return tuple(curves)
+
+    def draw(self, info: LearningCurvesInfo) -> Figure:
+        with styled():
+            width = TWO_COLUMNS_IN if len(info.tasks) > 1 else TWO_COLUMNS_IN / 2
+            figure = Figure(figsize=(width, 1.55 * len(info.quantities) + 0.55), layout="constrained")
+            grid: Any = figure.subplots(
+                len(info.quantities), len(info.tasks), squeeze=False, sharex="col", sharey="row"
+            )
+            handles: dict[str, Any] = {}
+            for i, quantity in enumerate(info.quantities):
+                for j, task in enumerate(info.tasks):
+                    axes = grid[i, j]
+                    self._panel(axes, info, task, quantity, handles)
+                    if i == 0:
+                        axes.set_title(TASK_TITLES[task])
+                    if i == len(info.quantities) - 1:
+                        axes.set_xlabel("Epoch")
+            figure.align_ylabels(grid[:, 0])
+            columns = min(4, max(1, len(handles))) if len(info.tasks) > 1 else min(2, len(handles))
+            figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=columns)
+            return figure
+
+    def _panel(self, axes: Any, info: LearningCurvesInfo, task: str, quantity: str, handles: dict[str, Any]) -> None:
+        soft_grid(axes)
+        panel = next((p for p in info.panels if p.task == task and p.quantity == quantity), None)
+        if panel is None:
+            axes.set_axis_off()
+            return
+        for c in panel.curves:
+            line = axes.plot(c.epochs, 100 * c.mean, **look(c.position))[0]
+            axes.fill_between(c.epochs, 100 * c.low, 100 * c.high, color=line.get_color(), alpha=0.15, linewidth=0)
+            handles.setdefault(c.arm, line)
+        if axes.get_subplotspec().is_first_col():
+            what = "Validation" if quantity == info.metric else "Pseudo-label"
+            axes.set_ylabel(f"{what}\n{panel.title if quantity == info.metric else panel.title.lower()} (%)")
+
+    def caption(self, info: LearningCurvesInfo) -> str:
+        return (
+            f"Learning curves: {METRIC_NAMES[info.metric]} on validation; coverage is the share of unlabelled clips "
+            "whose pseudo-label was accepted, and pseudo-label accuracy the share of the accepted ones that agree with "
+            f"the hidden label, where there is one. Lines: mean over n = {info.n_seeds} seeds; bands: lowest to "
+            "highest seed; a seed that stopped early keeps its last value."
+        )

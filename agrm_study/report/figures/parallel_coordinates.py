@@ -1,0 +1,131 @@
+"""Which combinations of settings were tried, and which did well on validation?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from agrm_study.report.figures.base import FigureKind
+from agrm_study.report.figures.searching import as_numbers, tried
+from agrm_study.report.figures.style import TWO_COLUMNS_IN, name_lines, styled
+from agrm_study.report.measure import Measurements
+from agrm_study.report.wording import METRIC_NAMES, METRIC_TITLES, TASK_TITLES
+
+
+@dataclass(frozen=True, kw_only=True)
+class Axis:
+    """One setting: where each trial lies between 0 and 1, and what the ticks say."""
+
+    title: str
+    positions: NDArray[np.floating]
+    ticks: tuple[float, ...]
+    labels: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParallelTask:
+    """Trials of one task: their settings, and their validation score as the last axis."""
+
+    task: str
+    axes: tuple[Axis, ...]
+    scores: NDArray[np.floating]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParallelInfo:
+    """Tasks with enough trials."""
+
+    metric: str
+    tasks: tuple[ParallelTask, ...]
+
+
+def axis_of(title: str, values: NDArray[np.floating], names: list[str] | None) -> Axis:
+    """Places values on an axis; a setting that spans a factor of 20 and more is placed by its logarithm."""
+    if names is not None:
+        top = max(len(names) - 1, 1)
+        ticks = tuple(i / top for i in range(len(names)))
+        return Axis(title=title, positions=values / top, ticks=ticks, labels=tuple(names))
+    low, high = float(values.min()), float(values.max())
+    log = low > 0 and high / low >= 20
+    scaled = np.log(values) if log else values
+    bottom, span = float(scaled.min()), float(np.ptp(scaled)) or 1.0
+    distinct = np.unique(values)
+    middle = float(np.sqrt(low * high)) if log else (low + high) / 2
+    shown = distinct if distinct.size <= 6 else np.array([low, middle, high])
+    places = ((np.log(shown) if log else shown) - bottom) / span
+    return Axis(
+        title=title,
+        positions=(scaled - bottom) / span,
+        ticks=tuple(float(p) for p in places),
+        labels=tuple(f"{v:.3g}" for v in shown),
+    )
+
+
+class ParallelCoordinates(FigureKind[ParallelInfo]):
+    """One line a trial across its settings, coloured by the validation metric."""
+
+    name: ClassVar[str] = "parallel_coordinates"
+    question: ClassVar[str] = "Which combinations of settings did well on validation?"
+
+    def info(self, m: Measurements) -> ParallelInfo | None:
+        found, metric = [], "macro_f1"
+        for task in m.evidence.study.tasks:
+            known = tried(m, task)
+            if known is None or known[0].shape[1] < 2:
+                continue
+            factors, scores, column = known
+            metric = column.removeprefix("val_")
+            axes = []
+            for name in factors.columns:
+                numbers, names = as_numbers(factors[name])
+                axes.append(axis_of(str(name), numbers.to_numpy(dtype=np.float64), names))
+            found.append(ParallelTask(task=task, axes=tuple(axes), scores=scores.to_numpy(dtype=np.float64)))
+        return ParallelInfo(metric=metric, tasks=tuple(found)) if found else None
+
+    def draw(self, info: ParallelInfo) -> Figure:
+        with styled():
+            figure = Figure(figsize=(TWO_COLUMNS_IN, 2.5 * len(info.tasks)), layout="constrained")
+            grid: Any = figure.subplots(len(info.tasks), 1, squeeze=False)[:, 0]
+            for axes, task in zip(grid, info.tasks, strict=True):
+                self._panel(figure, axes, info, task)
+            return figure
+
+    def _panel(self, figure: Figure, axes: Any, info: ParallelInfo, task: ParallelTask) -> None:
+        percent = info.metric != "loss"
+        scale = 100.0 if percent else 1.0
+        norm = mpl.colors.Normalize(scale * task.scores.min(), scale * task.scores.max())
+        colours = mpl.colormaps["cividis"]
+        rng = np.random.default_rng(0)
+        best_last = np.argsort(task.scores if percent else -task.scores, kind="stable")
+        nudges = rng.uniform(-0.012, 0.012, size=(len(task.scores), len(task.axes)))
+        for rank, i in enumerate(best_last):
+            heights = [a.positions[i] + d for a, d in zip(task.axes, nudges[i], strict=True)]
+            strength = 0.25 + 0.65 * rank / max(1, len(best_last) - 1)
+            colour = colours(norm(scale * task.scores[i]))
+            axes.plot(range(len(heights)), heights, color=colour, alpha=strength, linewidth=1)
+        paper = {"facecolor": "white", "alpha": 0.8, "pad": 0.4, "linewidth": 0}
+        for x, a in enumerate(task.axes):
+            axes.axvline(x, color="#444444", linewidth=0.7)
+            for place, label in zip(a.ticks, a.labels, strict=True):
+                axes.text(x + 0.02, place, label, fontsize=6, va="center", ha="left", bbox=paper)
+        titles = name_lines([a.title.replace(".", ". ") for a in task.axes], 14)
+        axes.set_xticks(range(len(task.axes)), [t.replace(". ", ".") for t in titles])
+        axes.set_yticks([])
+        axes.spines[:].set_visible(False)
+        axes.tick_params(length=0)
+        axes.set_xlim(-0.08, len(task.axes) - 1 + 0.25)
+        axes.set_title(f"{TASK_TITLES[task.task]} ({len(task.scores)} trials)")
+        bar = figure.colorbar(mpl.cm.ScalarMappable(norm, colours), ax=axes, pad=0.01, fraction=0.025)
+        bar.outline.set_visible(False)
+        bar.set_label(f"Validation {METRIC_TITLES[info.metric]}{' (%)' if percent else ''}")
+
+    def caption(self, info: ParallelInfo) -> str:
+        return (
+            f"Settings of each trial and its {METRIC_NAMES[info.metric]} on validation (never on test); one line a "
+            "trial, the best drawn last; lines are shifted a little so that equal ones can be seen."
+        )

@@ -1,0 +1,139 @@
+"""At which price in false alarms are abnormal gaits found? Precision–recall curves of the two-class task."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from agrm_study.report.figures.base import FigureKind
+from agrm_study.report.figures.style import GREY, TWO_COLUMNS_IN, look, name_lines, soft_grid, styled
+from agrm_study.report.measure import Measurements
+from agrm_study.report.wording import bracket, percent
+from agrm_study.statistics.arrays import Floats
+from agrm_study.statistics.estimators import Interval
+from agrm_study.statistics.ranking import PrecisionRecall, precision_at, precision_recall_curve
+
+TASK = "two_class"
+MAX_ARMS = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrArm:
+    """Curves of one arm: one a seed, their mean and range on a grid of recalls, average precision."""
+
+    arm: str
+    position: int
+    seeds: tuple[PrecisionRecall, ...]
+    recall: Floats
+    mean: Floats
+    low: Floats
+    high: Floats
+    average_precision: float
+    interval: Interval
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrInfo:
+    """Arms, and the prevalence that a chance ranking would show as its precision."""
+
+    arms: tuple[PrArm, ...]
+    prevalence: float
+    n_subjects: int
+    left_out: tuple[str, ...]
+
+
+class PrCurves(FigureKind[PrInfo]):
+    """Precision–recall with one line a seed, a band, and the prevalence."""
+
+    name: ClassVar[str] = "pr"
+    question: ClassVar[str] = "At which price in false alarms are abnormal gaits found?"
+
+    def info(self, m: Measurements) -> PrInfo | None:
+        found = [(i, a.name, c) for i, a in enumerate(m.evidence.study.arms) if (c := m.cell(a.name, TASK)) is not None]
+        grid = np.linspace(0, 1, 101)[1:]
+        arms = []
+        for i, name, cell in found[:MAX_ARMS]:
+            curves = []
+            for scores in cell.probs_SNK[:, :, 1]:
+                here = ~np.isnan(scores)
+                if (cell.labels_N[here] == 1).any():
+                    curves.append(precision_recall_curve(cell.labels_N[here] == 1, scores[here]))
+            measured = m.metric(name, TASK, "average_precision")
+            if not curves or measured is None:
+                continue
+            on_grid = np.stack([precision_at(c, grid) for c in curves])
+            arms.append(
+                PrArm(
+                    arm=name,
+                    position=i,
+                    seeds=tuple(curves),
+                    recall=grid,
+                    mean=on_grid.mean(axis=0),
+                    low=on_grid.min(axis=0),
+                    high=on_grid.max(axis=0),
+                    average_precision=measured.summary.mean,
+                    interval=measured.interval,
+                )
+            )
+        if not arms:
+            return None
+        cell = found[0][2]
+        return PrInfo(
+            arms=tuple(arms),
+            prevalence=float((cell.labels_N == 1).mean()),
+            n_subjects=cell.n_subjects,
+            left_out=tuple(name for _, name, _ in found[MAX_ARMS:]),
+        )
+
+    def draw(self, info: PrInfo) -> Figure:
+        with styled():
+            columns = min(4, len(info.arms))
+            rows = math.ceil(len(info.arms) / columns)
+            figure = Figure(figsize=(max(1.75 * columns, 3.4 if columns < 2 else 0), 1.95 * rows), layout="constrained")
+            if len(info.arms) > 1:
+                figure.set_size_inches(TWO_COLUMNS_IN * columns / 4 + (0.3 if columns < 4 else 0), 1.95 * rows)
+            grid: Any = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
+            for k, axes in enumerate(grid.ravel()):
+                if k >= len(info.arms):
+                    axes.set_axis_off()
+                    continue
+                self._panel(axes, info, info.arms[k])
+                if k % columns == 0:
+                    axes.set_ylabel("Precision (%)")
+                if k + columns >= len(info.arms):
+                    axes.set_xlabel("Recall (%)")
+                    axes.tick_params(labelbottom=True)
+            return figure
+
+    def _panel(self, axes: Any, info: PrInfo, arm: PrArm) -> None:
+        soft_grid(axes, "both")
+        colour = look(arm.position)["color"]
+        axes.fill_between(100 * arm.recall, 100 * arm.low, 100 * arm.high, color=colour, alpha=0.15, linewidth=0)
+        for c in arm.seeds:
+            axes.step(100 * c.recall, 100 * c.precision, where="pre", color=colour, linewidth=0.5, alpha=0.55)
+        axes.plot(100 * arm.recall, 100 * arm.mean, color=colour, linewidth=1.5)
+        axes.axhline(100 * info.prevalence, color=GREY, linestyle=":", linewidth=0.9)
+        chance = f"prevalence {percent(info.prevalence, 0)}"
+        axes.text(2, 100 * info.prevalence - 2, chance, fontsize=6, color=GREY, va="top")
+        said = f"AP {percent(arm.average_precision)}"
+        if arm.interval.defined:
+            said += f"\n{bracket(arm.interval)}"
+        axes.text(3, 4, said, fontsize=6.5, va="bottom")
+        axes.set_title("\n".join(name_lines([arm.arm], 24)))
+        axes.set_xlim(0, 100.5)
+        axes.set_ylim(0, 102)
+        axes.set_xticks([0, 25, 50, 75, 100])
+        axes.set_yticks([0, 25, 50, 75, 100])
+
+    def caption(self, info: PrInfo) -> str:
+        rest = f" Not shown: {', '.join(info.left_out)}." if info.left_out else ""
+        return (
+            f"Precision–recall curves of the two-class task on N = {info.n_subjects} test subjects; abnormal is "
+            "positive. Thin lines: single seeds; thick line and band: mean and range over seeds at equal recall; "
+            "dotted: prevalence, the precision of a chance ranking. AP: average precision without interpolation, mean "
+            f"over seeds, with its 95% two-way bootstrap interval.{rest}"
+        )

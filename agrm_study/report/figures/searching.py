@@ -1,0 +1,40 @@
+"""Which settings were tried, and what did each score on validation? Shared by the figures of a search."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from agrm_study.report.facts import factor_values, trial_facts
+from agrm_study.report.measure import Measurements
+from agrm_study.report.tables.factor_response import level_text
+
+MIN_TRIALS = 8
+"""Fewer trials say nothing about several settings at once."""
+
+
+def tried(m: Measurements, task: str) -> tuple[pd.DataFrame, pd.Series[float], str] | None:
+    """Settings that vary (a column each) and validation scores of the trials of one task; None without enough.
+
+    Search trials where there are any, else all trials of a study whose arms differ in settings.
+    """
+    e = m.evidence
+    trials = e.searched if not e.searched.empty else e.trials
+    trials = trials[(trials["task"] == task) & (trials["status"] == "finished")]
+    if len(trials) < MIN_TRIALS:
+        return None
+    metric = (e.study.search_metric or f"val/{e.study.primary_metric}").replace("/", "_")
+    facts = trial_facts(e, trials)
+    metric = metric if metric in facts else "val_macro_f1"
+    scores = facts[metric].dropna()
+    factors = factor_values(trials).loc[scores.index]
+    return (factors, scores, metric) if len(scores) >= MIN_TRIALS and factors.shape[1] else None
+
+
+def as_numbers(column: pd.Series[float]) -> tuple[pd.Series[float], list[str] | None]:
+    """A setting as numbers, and the names of its values when it is not a number; missing values are named too."""
+    numeric = column.map(lambda v: isinstance(v, int | float) and not isinstance(v, bool))
+    if numeric.all() and column.notna().all():
+        return column.astype(float), None
+    text = column.map(lambda v: "not set" if v is None or v != v else level_text(v))
+    names = sorted(set(text))
+    return text.map(names.index).astype(float), names

@@ -1,0 +1,85 @@
+"""What do all figures look like? One style: colour-blind safe, readable in a column, equal bytes for equal data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib as mpl
+
+ONE_COLUMN_IN = 3.4
+"""Width of a column of a two-column paper, in inches."""
+TWO_COLUMNS_IN = 7.0
+"""Width of both columns, in inches."""
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C6D1F")
+"""Okabe and Ito's colours, without yellow (too light on white), and a brown."""
+DASHES = ("-", "--", "-.", ":")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+GREY = "#6E6E6E"
+
+RC: dict[str, Any] = {
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 7.5,
+    "axes.titlesize": 8,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.labelsize": 7.5,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.major.size": 2.5,
+    "ytick.major.size": 2.5,
+    "legend.fontsize": 7,
+    "legend.frameon": False,
+    "legend.handlelength": 2.2,
+    "lines.linewidth": 1.2,
+    "lines.markersize": 3.5,
+    "patch.linewidth": 0.6,
+    "figure.dpi": 100,
+    "savefig.dpi": 300,
+    "figure.facecolor": "white",
+    "pdf.fonttype": 42,
+    "svg.fonttype": "path",
+    "svg.hashsalt": "agrm-study",
+    "axes.unicode_minus": True,
+    "axes.formatter.use_mathtext": False,
+    "text.usetex": False,
+    "text.parse_math": False,
+}
+
+
+def styled() -> Any:
+    """A context in which matplotlib draws in this project's style, whatever the user's matplotlibrc says."""
+    mpl.use("agg", force=False)
+    settings: dict[Any, Any] = {**dict(mpl.rcParamsDefault), **RC}
+    settings.pop("backend", None)
+    return mpl.rc_context(settings)
+
+
+def look(position: int) -> dict[str, Any]:
+    """Colour and dash of the arm at a position: told apart by both, so that grey prints work."""
+    return {"color": COLOURS[position % len(COLOURS)], "linestyle": DASHES[position % len(DASHES)]}
+
+
+def marker(position: int) -> str:
+    """Marker of the arm at a position."""
+    return MARKERS[position % len(MARKERS)]
+
+
+def soft_grid(axes: Any, which: str = "y") -> None:
+    """A light grid behind the data."""
+    axes.grid(True, axis=which, color="#E3E3E3", linewidth=0.5)
+
+
+def name_lines(names: Sequence[str], width: int = 22) -> list[str]:
+    """Names broken into lines of at most that many characters where they have spaces or commas."""
+    import textwrap
+
+    return ["\n".join(textwrap.wrap(n, width, break_long_words=False)) or n for n in names]

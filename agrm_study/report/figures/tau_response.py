@@ -1,0 +1,154 @@
+"""How does the threshold act on the result, and on what is accepted?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from agrm_study.report.figures.base import FigureKind
+from agrm_study.report.figures.learning_curves import curve_of
+from agrm_study.report.figures.style import COLOURS, DASHES, MARKERS, TWO_COLUMNS_IN, soft_grid, styled
+from agrm_study.report.measure import Measurements
+from agrm_study.report.tables.thresholds import accepts, rule_of
+from agrm_study.report.wording import METRIC_NAMES, METRIC_TITLES, TASK_TITLES
+from agrm_study.statistics.arrays import Floats
+from agrm_study.statistics.estimators import Interval
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """One rule on one task: the metric at each seed, its interval, and how coverage and purity went by epoch."""
+
+    arm: str
+    policy: str
+    tau: float | None
+    values_S: Floats
+    mean: float
+    interval: Interval
+    coverage: Floats
+    purity: Floats
+
+
+@dataclass(frozen=True, kw_only=True)
+class TauResponseInfo:
+    """Points by task, fixed thresholds in rising order and then the other policies."""
+
+    metric: str
+    tasks: tuple[str, ...]
+    points: dict[str, tuple[Point, ...]]
+
+
+class TauResponse(FigureKind[TauResponseInfo]):
+    """The metric by τ with its seeds, and the trajectory of coverage and purity."""
+
+    name: ClassVar[str] = "tau_response"
+    question: ClassVar[str] = "How does the threshold act on the result, and on what is accepted?"
+
+    def info(self, m: Measurements) -> TauResponseInfo | None:
+        study = m.evidence.study
+        arms = [a for a in study.arms if accepts(a)]
+        if len({rule_of(a) for a in arms}) < 2 or len({rule_of(a) for a in arms}) < len(arms):
+            return None
+        arms.sort(key=lambda a: (rule_of(a)[0] != "fixed", rule_of(a)[1] if rule_of(a)[0] == "fixed" else 0.0))
+        epochs = m.evidence.epochs()
+        epochs = epochs[epochs["split"] == "train"]
+        found: dict[str, tuple[Point, ...]] = {}
+        for task in study.tasks:
+            points = []
+            for arm in arms:
+                x, cell = m.metric(arm.name, task, study.primary_metric), m.cell(arm.name, task)
+                if x is None or cell is None:
+                    continue
+                rows = epochs[epochs["trial_id"].isin(cell.trial_ids)]
+                coverage, purity = (curve_of(arm.name, 0, rows, c) for c in ("pseudo_coverage", "pseudo_accuracy"))
+                both = coverage is not None and purity is not None
+                shared = np.intersect1d(coverage.epochs, purity.epochs) if both and coverage and purity else np.empty(0)
+                policy, tau = rule_of(arm)
+                points.append(
+                    Point(
+                        arm=arm.name,
+                        policy=policy,
+                        tau=tau if policy == "fixed" else None,
+                        values_S=x.values_S,
+                        mean=x.summary.mean,
+                        interval=x.interval,
+                        coverage=coverage.mean[np.isin(coverage.epochs, shared)] if coverage else np.empty(0),
+                        purity=purity.mean[np.isin(purity.epochs, shared)] if purity else np.empty(0),
+                    )
+                )
+            if points:
+                found[task] = tuple(points)
+        if not found:
+            return None
+        return TauResponseInfo(metric=study.primary_metric, tasks=tuple(found), points=found)
+
+    def draw(self, info: TauResponseInfo) -> Figure:
+        with styled():
+            figure = Figure(figsize=(TWO_COLUMNS_IN, 2.35 * len(info.tasks) + 0.35), layout="constrained")
+            grid: Any = figure.subplots(len(info.tasks), 2, squeeze=False, width_ratios=[1.1, 1])
+            handles: dict[str, Any] = {}
+            for i, task in enumerate(info.tasks):
+                self._response(grid[i, 0], info, task)
+                self._trajectory(grid[i, 1], info.points[task], handles)
+            if handles:
+                columns = len(handles) if len(handles) <= 6 else (len(handles) + 1) // 2
+                figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=columns)
+            return figure
+
+    def _response(self, axes: Any, info: TauResponseInfo, task: str) -> None:
+        soft_grid(axes)
+        points = info.points[task]
+        fixed = [p for p in points if p.tau is not None]
+        others = [p for p in points if p.tau is None]
+        if len(fixed) > 1:
+            taus = [p.tau for p in fixed]
+            axes.plot(taus, [100 * p.mean for p in fixed], "-", color=COLOURS[0])
+            low, high = [100 * p.values_S.min() for p in fixed], [100 * p.values_S.max() for p in fixed]
+            axes.fill_between(taus, low, high, color=COLOURS[0], alpha=0.13, linewidth=0)
+        known = [p.tau for p in fixed if p.tau is not None]
+        last = max(known, default=0.0)
+        step = (last - min(known)) / max(1, len(known) - 1) if len(known) > 1 else 0.1
+        positions = [*known, *(last + (k + 1.2) * step for k in range(len(others)))]
+        for k, (x, p) in enumerate(zip(positions, [*fixed, *others], strict=True)):
+            colour = COLOURS[k % len(COLOURS)]
+            axes.plot([x] * p.values_S.size, 100 * p.values_S, ".", color=colour, markersize=3, alpha=0.6)
+            if p.interval.defined:
+                axes.plot([x, x], [100 * p.interval.low, 100 * p.interval.high], "-", color=colour, linewidth=1)
+            axes.plot(x, 100 * p.mean, MARKERS[k % len(MARKERS)], color=colour, markersize=4.5)
+        if others and fixed:
+            axes.axvline(last + 0.6 * step, color="#B0B0B0", linewidth=0.6)
+        axes.set_xticks(positions, [*(f"{t:g}" for t in known), *(p.arm for p in others)])
+        if others:
+            for label in axes.get_xticklabels()[len(known) :]:
+                label.set_rotation(20)
+                label.set_horizontalalignment("right")
+                label.set_rotation_mode("anchor")
+        axes.set_xlabel("Threshold τ" + (" | adaptive policies" if others else ""))
+        axes.set_ylabel(f"Test {METRIC_TITLES[info.metric]} (%)")
+        axes.set_title(TASK_TITLES[task])
+
+    def _trajectory(self, axes: Any, points: tuple[Point, ...], handles: dict[str, Any]) -> None:
+        soft_grid(axes, "both")
+        for k, p in enumerate(points):
+            if not p.coverage.size:
+                continue
+            look = {"color": COLOURS[k % len(COLOURS)], "linestyle": DASHES[k % len(DASHES)]}
+            line = axes.plot(100 * p.coverage, 100 * p.purity, linewidth=1, **look)[0]
+            end = MARKERS[k % len(MARKERS)]
+            axes.plot(100 * p.coverage[-1], 100 * p.purity[-1], end, color=look["color"], markersize=4.5)
+            handles.setdefault(p.arm, line)
+        axes.set_xlabel("Coverage (%)")
+        axes.set_ylabel("Accuracy of accepted (%)")
+        if not any(p.coverage.size for p in points):
+            axes.text(0.5, 0.5, "no hidden labels recorded", ha="center", va="center", transform=axes.transAxes)
+
+    def caption(self, info: TauResponseInfo) -> str:
+        return (
+            f"Left: {METRIC_NAMES[info.metric]} on test by threshold; large markers: mean over seeds, bars: 95% "
+            "two-way bootstrap intervals, dots: single seeds, band: lowest to highest seed. Right: share of unlabelled "
+            "clips accepted and share of these that agree with the hidden label, mean over seeds, epoch by epoch; the "
+            "marker is the last epoch."
+        )

@@ -1,0 +1,105 @@
+"""What must a reader know to judge the numbers of a table? Footnotes, in one wording for all tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from agrm_study import __version__
+from agrm_study.report.evidence import Evidence
+from agrm_study.report.measure import Measurements
+from agrm_study.report.wording import METRIC_NAMES, TASK_TITLES, listing, tasks_text
+
+SCREENING = "Screening research: nothing here diagnoses anybody."
+
+
+def replicates_note(m: Measurements, arms: Iterable[str], tasks: tuple[str, ...]) -> str:
+    """n, ddof, N and the network, for the cells shown."""
+    cells = [c for a in arms for t in tasks if (c := m.evidence.cells.get((a, t))) is not None]
+    if not cells:
+        return "No trial has finished."
+    planned = sorted({c.planned for c in cells})
+    n = f"n = {planned[0]}" if len(planned) == 1 else f"n = {planned[0]} to {planned[-1]}"
+    tests = {t: next(c.n_subjects for c in cells if c.task == t) for t in tasks if any(c.task == t for c in cells)}
+    sizes = set(tests.values())
+    test = (
+        f"N = {sizes.pop()} subjects"
+        if len(sizes) == 1
+        else listing([f"N = {k} subjects ({TASK_TITLES[t].lower()})" for t, k in tests.items()])
+    )
+    networks = sorted({c.network for c in cells})
+    network = "teacher where there is one, else student" if len(networks) == 2 else networks[0]
+    short = " Raised k/n: only k of n planned seeds are there." if any(not c.complete for c in cells) else ""
+    return (
+        f"Percent; mean ± sample standard deviation (ddof 1) over {n} training seeds on a test set of {test}; "
+        f"network: {network}; window probabilities are averaged per subject.{short}"
+    )
+
+
+def interval_note(m: Measurements, tasks: tuple[str, ...]) -> str:
+    """What the intervals are, with B and the number of undefined replicates."""
+    if not m.replicates:
+        return "No bootstrap was computed: intervals and p values are missing."
+    lost = sum(x.undefined for (_, t, _), x in m._measured.items() if t in tasks)
+    text = f"Brackets: 95% percentile intervals, two-way bootstrap over seeds and subjects, B = {m.replicates:,}"
+    return f"{text}; replicates in which a class has no subject are left out ({lost} in all)." if lost else f"{text}."
+
+
+def comparison_note(m: Measurements, tasks: tuple[str, ...], arms: Iterable[str]) -> str | None:
+    """What Δ, p and the dagger are, with the family of the correction."""
+    study = m.evidence.study
+    if study.reference is None:
+        return None
+    arms = set(arms)
+    metric = METRIC_NAMES[study.primary_metric]
+    compared = {(a, t): c for (a, t), c in m.compared().items() if a in arms and t in tasks}
+    paired = all(c.difference.paired for c in compared.values() if c.difference is not None)
+    draws = "seeds and subjects drawn jointly" if paired else "subjects drawn jointly, seeds jointly where shared"
+    parts = [f"Δ: difference in {metric} from {study.reference}, percentage points, {draws}"]
+    if m.replicates:
+        sizes = {t: m.family_sizes(t) for t in tasks}
+        families = [
+            f"the {k} comparison{'s' if k > 1 else ''}{f' of family {f}' if f else ''} on the {tasks_text((t,))} task"
+            for t, found in sizes.items()
+            for f, k in sorted(found.items())
+        ]
+        text = listing(families)
+        parts.append(f"p: two-sided bootstrap with +1 correction, Holm over {text or 'no comparison'}")
+        parts.append("† Holm-adjusted p < .05 and Welch's t-test over seeds p < .05")
+    return "; ".join(parts) + "."
+
+
+def ranking_note() -> str:
+    """What bold and underline mean."""
+    return (
+        "Bold: best, underlined: second, by task, ranked on unrounded means; ties at the precision shown share a rank."
+    )
+
+
+def versions_note(evidence: Evidence) -> str:
+    """Which program and which records the numbers come from."""
+    finished = evidence.trials[evidence.trials["status"] == "finished"]
+
+    def named(column: str) -> str:
+        found = sorted({str(v)[:12] for v in finished[column].dropna()})
+        return ", ".join(found[:4]) + (", …" if len(found) > 4 else "") if found else "unknown"
+
+    return (
+        f"Study {evidence.study.name}, agrm-study {__version__}; code {named('code_version')}, "
+        f"data {named('data_fingerprint')}, split {named('split_fingerprint')}. {SCREENING}"
+    )
+
+
+def gap_notes(evidence: Evidence, arms: Iterable[str], tasks: tuple[str, ...]) -> tuple[str, ...]:
+    """Cells that are refused, and records that could not be used."""
+    arms = set(arms)
+    refused = [
+        f"Refused: {c.arm} on the {tasks_text((c.task,))} task, {c.refused}."
+        for (a, t), c in evidence.cells.items()
+        if a in arms and t in tasks and c.refused
+    ]
+    unusable = [p for p in evidence.problems if p.where.startswith("records") or ".parquet" in p.where]
+    if unusable:
+        shown = "; ".join(str(p) for p in unusable[:3])
+        more = f"; and {len(unusable) - 3} more" if len(unusable) > 3 else ""
+        refused.append(f"Left out: {shown}{more}.")
+    return tuple(refused)

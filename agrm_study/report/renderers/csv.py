@@ -1,0 +1,38 @@
+"""How is a table written as CSV at full precision?"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+
+from agrm_study.report.table import Number, Table
+
+
+def _plain(value: Number) -> str:
+    """Shortest text that reads back as the same number; empty for none or NaN."""
+    if value is None or (isinstance(value, float) and not math.isfinite(value)):
+        return ""
+    return value if isinstance(value, str) else repr(value)
+
+
+def render(table: Table) -> str:
+    """A header and one line a row: a column for each value and each of its parts; fractions, not percent."""
+    parts = [
+        list(dict.fromkeys(k for row in table.rows for k in row.entries[i].parts)) for i in range(len(table.columns))
+    ]
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    header = []
+    valued = [any(row.entries[i].value is not None for row in table.rows) for i in range(len(table.columns))]
+    for column, named, has_value in zip(table.columns, parts, valued, strict=True):
+        header += [column.key] if has_value or not named else []
+        header += [f"{column.key}_{k}" for k in named]
+    writer.writerow(header)
+    for row in table.rows:
+        cells = []
+        for entry, named, has_value in zip(row.entries, parts, valued, strict=True):
+            cells += [_plain(entry.value)] if has_value or not named else []
+            cells += [_plain(entry.parts.get(k)) for k in named]
+        writer.writerow(cells)
+    return out.getvalue()

@@ -1,0 +1,86 @@
+"""How is a table written for Word? Needs the optional python-docx."""
+
+from __future__ import annotations
+
+import datetime
+import io
+import zipfile
+from typing import Any
+
+from agrm_study.report.table import Entry, Table
+from agrm_study.study.errors import InputError
+
+
+def render(table: Table) -> bytes:
+    """A document with the caption, the table and its notes; equal tables give equal bytes.
+
+    Raises:
+        InputError: When python-docx is not installed.
+    """
+    try:
+        import docx
+        from docx.enum.section import WD_ORIENT
+        from docx.enum.text import WD_ALIGN_PARAGRAPH
+        from docx.shared import Pt
+    except ImportError:
+        raise InputError(
+            "the format docx needs python-docx", field="formats", hint="pip install 'agrm-study[docx]'"
+        ) from None
+    aligned = {
+        "left": WD_ALIGN_PARAGRAPH.LEFT,
+        "right": WD_ALIGN_PARAGRAPH.RIGHT,
+        "center": WD_ALIGN_PARAGRAPH.CENTER,
+    }
+    document: Any = docx.Document()
+    document.core_properties.created = document.core_properties.modified = datetime.datetime(2000, 1, 1)
+    document.core_properties.author = "agrm-study"
+    columns = [table.columns[i] for i in table.visible]
+    if len(columns) > 6:
+        section = document.sections[0]
+        section.orientation = WD_ORIENT.LANDSCAPE
+        section.page_width, section.page_height = section.page_height, section.page_width
+    document.add_paragraph(_clean(table.heading), style="Caption")
+    grid = document.add_table(rows=1, cols=len(columns))
+    grid.style = "Light Shading"
+    for cell, column in zip(grid.rows[0].cells, columns, strict=True):
+        _fill(cell, Entry(text=column.title, style="best"), aligned[column.align], Pt(8))
+    for row in table.rows:
+        if row.heading is not None:
+            cells = grid.add_row().cells
+            merged = cells[0].merge(cells[-1])
+            merged.paragraphs[0].add_run(_clean(row.heading)).italic = True
+        cells = grid.add_row().cells
+        for cell, column, i in zip(cells, columns, table.visible, strict=True):
+            _fill(cell, row.entries[i], aligned[column.align], Pt(8))
+    for note in table.notes:
+        run = document.add_paragraph().add_run(_clean(note))
+        run.font.size = Pt(8)
+    return _dated(document)
+
+
+def _clean(text: str) -> str:
+    """Text without the control characters that XML cannot hold."""
+    return "".join(c for c in text if c.isprintable() or c in "\t\n")
+
+
+def _fill(cell: Any, entry: Entry, alignment: Any, size: Any) -> None:
+    paragraph = cell.paragraphs[0]
+    paragraph.alignment = alignment
+    run = paragraph.add_run(_clean(entry.text))
+    run.bold, run.underline = entry.style == "best", entry.style == "second"
+    run.font.size = size
+    for mark in entry.marks:
+        raised = paragraph.add_run(_clean(mark))
+        raised.font.superscript = True
+        raised.font.size = size
+
+
+def _dated(document: Any) -> bytes:
+    """The document's archive with fixed dates."""
+    written = io.BytesIO()
+    document.save(written)
+    fixed = io.BytesIO()
+    with zipfile.ZipFile(written) as source, zipfile.ZipFile(fixed, "w", zipfile.ZIP_DEFLATED) as target:
+        for name in source.namelist():
+            target.writestr(zipfile.ZipInfo(name, (2000, 1, 1, 0, 0, 0)), source.read(name), zipfile.ZIP_DEFLATED)
+    return fixed.getvalue()

@@ -1,0 +1,43 @@
+"""How is a table written in HTML? Everything that comes from a user is escaped."""
+
+from __future__ import annotations
+
+import html
+
+from agrm_study.report.table import Entry, Table
+
+
+def _entry(entry: Entry) -> str:
+    text = html.escape(entry.text)
+    if entry.style == "best":
+        text = f"<strong>{text}</strong>"
+    elif entry.style == "second":
+        text = f"<u>{text}</u>"
+    return text + "".join(f"<sup>{html.escape(mark)}</sup>" for mark in entry.marks)
+
+
+def _sort_key(entry: Entry) -> str:
+    return "" if entry.value is None else f' data-value="{html.escape(str(entry.value), quote=True)}"'
+
+
+def render(table: Table) -> str:
+    """A <figure> with the table, its caption and its notes; styled by the page it stands on."""
+    columns = [table.columns[i] for i in table.visible]
+    head = "".join(f'<th class="{c.align}" scope="col">{html.escape(c.title)}</th>' for c in columns)
+    body = []
+    for row in table.rows:
+        cells = "".join(
+            f'<td class="{c.align}"{_sort_key(e)}>{_entry(e)}</td>'
+            for c, e in zip(columns, (row.entries[i] for i in table.visible), strict=True)
+        )
+        if row.heading is not None:
+            heading = html.escape(row.heading)
+            body.append(f'<tr class="block"><th colspan="{len(columns)}" scope="rowgroup">{heading}</th></tr>')
+        body.append(f"<tr>{cells}</tr>")
+    notes = "".join(f"<p>{html.escape(n)}</p>" for n in table.notes)
+    name = html.escape(table.name, quote=True)
+    return (
+        f'<figure class="table" id="table-{name}">\n<figcaption>{html.escape(table.heading)}</figcaption>\n'
+        f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n" + "\n".join(body) + "\n</tbody>\n</table>\n"
+        f'<div class="notes">{notes}</div>\n</figure>\n'
+    )

@@ -1,0 +1,84 @@
+"""Do the probabilities mean what they say?"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from agrm_study.report import notes
+from agrm_study.report.calibrated import calibrate
+from agrm_study.report.collect import cells_of_part
+from agrm_study.report.measure import Measurements
+from agrm_study.report.table import Column, Entry, Row, Table, words
+from agrm_study.report.tables.base import TableKind
+from agrm_study.report.tables.comparing import shown_arms
+from agrm_study.report.wording import MISSING, TASK_TITLES, number
+from agrm_study.statistics.arrays import Floats
+from agrm_study.statistics.estimators import summarise
+
+
+def spread(values: Floats | None, marks: tuple[str, ...], digits: int = 3) -> Entry:
+    """Mean ± std of plain numbers."""
+    if values is None:
+        return Entry(text=MISSING)
+    s = summarise(values)
+    text = number(s.mean, digits) + (f" ± {number(s.std, digits)}" if s.n > 1 else "")
+    return Entry(text=text, value=s.mean, parts={"std": s.std, "n": s.n}, marks=marks)
+
+
+class CalibrationTable(TableKind):
+    """Expected calibration error, Brier score and temperature."""
+
+    name: ClassVar[str] = "calibration"
+    question: ClassVar[str] = "Do the probabilities mean what they say?"
+
+    def unfit(self, m: Measurements) -> str | None:
+        return None if m.evidence.study.arms else "the study has no arm"
+
+    def build(self, m: Measurements) -> Table:
+        study = m.evidence.study
+        arms, rest = shown_arms(m, [a.name for a in study.arms])
+        validation = cells_of_part(m.evidence, "val", arms=arms)
+        rows = []
+        for task in study.tasks:
+            first = True
+            for arm in arms:
+                cell = m.cell(arm, task)
+                if cell is None:
+                    continue
+                c = calibrate(cell, validation.get((arm, task)))
+                entries = (
+                    words(task),
+                    words(arm),
+                    spread(c.ece_S, cell.marks),
+                    spread(c.brier_S, cell.marks),
+                    spread(c.temperature_S, cell.marks, 2),
+                    spread(c.ece_after_S, cell.marks),
+                    spread(c.brier_after_S, cell.marks),
+                )
+                heading = TASK_TITLES[task] if first and len(study.tasks) > 1 else None
+                rows.append(Row(entries=entries, heading=heading))
+                first = False
+        return Table(
+            name=self.name,
+            caption="Calibration on the test part, as trained and after temperature scaling.",
+            columns=(
+                Column(key="task", title="Task", shown=False),
+                Column(key="arm", title="Arm", align="left"),
+                Column(key="ece", title="ECE"),
+                Column(key="brier", title="Brier"),
+                Column(key="temperature", title="Temperature"),
+                Column(key="ece_scaled", title="ECE scaled"),
+                Column(key="brier_scaled", title="Brier scaled"),
+            ),
+            rows=tuple(rows),
+            notes=(
+                "ECE: expected calibration error of the top class, 15 bins (lo, hi], weighted by count; Brier: "
+                "multi-class, 0 to 2. Temperature: fitted on validation by log-loss, applied to the logarithm of a "
+                "subject's averaged probabilities. Fractions, not percent.",
+                notes.replicates_note(m, arms, study.tasks).removeprefix("Percent; "),
+                *rest,
+                *notes.gap_notes(m.evidence, arms, study.tasks),
+                notes.versions_note(m.evidence),
+            ),
+            partial=m.evidence.partial,
+        )

@@ -1,0 +1,172 @@
+"""How is a block of arms laid out: metrics, interval, Δ to the reference? Shared by the tables that compare arms."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from agrm_study.report import notes
+from agrm_study.report.marks import best_and_second
+from agrm_study.report.measure import TABLE_METRICS, Compared, Measured, Measurements
+from agrm_study.report.table import EMPTY, Column, Entry, Row, Style, words
+from agrm_study.report.wording import (
+    METRIC_TITLES,
+    MISSING,
+    TASK_TITLES,
+    bracket,
+    mean_std,
+    p_text,
+    percent,
+    points,
+)
+from agrm_study.statistics.comparison import Difference
+
+MAX_ARMS = 40
+"""Arms in a supplementary table; the tables that compare arms show them all."""
+
+Extra = Callable[[str, str], tuple[Entry, ...]]
+"""(arm, task) → the entries of the columns that a table adds after the arm's name."""
+
+
+def no_extra(arm: str, task: str) -> tuple[Entry, ...]:
+    """No further columns."""
+    return ()
+
+
+def shown_metrics(m: Measurements) -> tuple[str, ...]:
+    """The paper's four metrics, and the primary one when it is another."""
+    primary = m.evidence.study.primary_metric
+    return TABLE_METRICS if primary in TABLE_METRICS else (*TABLE_METRICS, primary)
+
+
+def columns(m: Measurements, extra: Sequence[Column] = (), *, arm_title: str = "Arm") -> tuple[Column, ...]:
+    """Headings of a comparing table."""
+    study = m.evidence.study
+    primary = METRIC_TITLES[study.primary_metric]
+    out = [Column(key="task", title="Task", align="left", shown=False)]
+    out += [Column(key="arm", title=arm_title, align="left"), *extra]
+    out += [Column(key=name, title=METRIC_TITLES[name]) for name in shown_metrics(m)]
+    out.append(Column(key=f"{study.primary_metric}_interval", title=f"{primary} 95% CI"))
+    if study.reference is not None:
+        out.append(Column(key="delta", title=f"Δ{primary} [95% CI]"))
+        out.append(Column(key="p", title="p"))
+    return tuple(out)
+
+
+def block(m: Measurements, task: str, arms: Sequence[str], extra: Extra = no_extra) -> list[Row]:
+    """The rows of one task: one an arm, in the order given."""
+    metrics = shown_metrics(m)
+    measured = {a: {k: m.metric(a, task, k) for k in metrics} for a in arms}
+    styles: dict[str, Sequence[Style]] = {}
+    for k in metrics:
+        found = [measured[a][k] for a in arms]
+        means = [None if x is None else x.summary.mean for x in found]
+        styles[k] = best_and_second(means, ["" if v is None else percent(v) for v in means])
+    rows = []
+    heading = TASK_TITLES[task] if len(m.evidence.study.tasks) > 1 else None
+    for i, arm in enumerate(arms):
+        entries = [words(task), words(arm), *extra(arm, task)]
+        entries += [metric_entry(m, arm, task, measured[arm][k], styles[k][i]) for k in metrics]
+        entries.append(interval_entry(measured[arm][m.evidence.study.primary_metric]))
+        if m.evidence.study.reference is not None:
+            entries += delta_entries(m, arm, task)
+        rows.append(Row(entries=tuple(entries), heading=heading if i == 0 else None))
+    return rows
+
+
+def metric_entry(m: Measurements, arm: str, task: str, x: Measured | None, style: Style) -> Entry:
+    """Mean ± std, with n where it is not the planned one, or why there is none."""
+    cell = m.evidence.cells.get((arm, task))
+    if x is None:
+        return Entry(text="refused" if cell is not None and cell.refused else MISSING)
+    text = mean_std(x.summary.mean, x.summary.std)
+    marks = () if cell is None else cell.marks
+    parts = {
+        "std": x.summary.std,
+        "n": x.summary.n,
+        "planned": cell.planned if cell is not None else None,
+        "seed_low": x.seeds.low,
+        "seed_high": x.seeds.high,
+        "low": x.interval.low,
+        "high": x.interval.high,
+        "undefined": x.undefined,
+    }
+    return Entry(text=text, value=x.summary.mean, parts=parts, style=style, marks=marks)
+
+
+def interval_entry(x: Measured | None) -> Entry:
+    """The headline interval."""
+    if x is None or not x.interval.defined:
+        return Entry(text=MISSING)
+    return Entry(text=bracket(x.interval), parts={"low": x.interval.low, "high": x.interval.high})
+
+
+def delta_entries(m: Measurements, arm: str, task: str) -> tuple[Entry, Entry]:
+    """Δ with interval and dagger, and the adjusted p."""
+    if arm == m.evidence.study.reference:
+        return Entry(text="reference"), EMPTY
+    c = m.compared().get((arm, task))
+    if c is None or c.difference is None:
+        return Entry(text="refused" if c is not None and c.refused else MISSING), Entry(text=MISSING)
+    entry = difference_entry(c.difference)
+    return (entry.marked("†") if c.dagger else entry), p_entry(c)
+
+
+def p_entry(c: Compared) -> Entry:
+    """The Holm-adjusted p, the uncorrected one and Welch's beside it in CSV."""
+    d = c.difference
+    parts = {} if d is None else {"uncorrected": d.p, "welch": d.welch_p}
+    return Entry(text=p_text(c.adjusted_p), value=c.adjusted_p, parts=parts)
+
+
+def difference_entry(d: Difference) -> Entry:
+    """Δ [low, high] in percentage points; everything else about it in CSV."""
+    text = points(d.delta)
+    if d.interval.defined:
+        text += f" {bracket(d.interval)}"
+    parts = {
+        "low": d.interval.low,
+        "high": d.interval.high,
+        "hedges_g": d.g,
+        "n": d.n,
+        "paired": int(d.paired),
+        "undefined": d.undefined,
+    }
+    return Entry(text=text, value=d.delta, parts=parts)
+
+
+def standard_notes(m: Measurements, arms: Sequence[str], tasks: tuple[str, ...]) -> tuple[str, ...]:
+    """The footnotes every comparing table has; to be called after its rows are made."""
+    found = [
+        notes.replicates_note(m, arms, tasks),
+        notes.interval_note(m, tasks),
+        notes.comparison_note(m, tasks, arms),
+        notes.ranking_note() if len(arms) > 1 else None,
+        *(difference_gaps(m, arms, tasks)),
+        *notes.gap_notes(m.evidence, arms, tasks),
+        notes.versions_note(m.evidence),
+    ]
+    return tuple(n for n in found if n)
+
+
+def difference_gaps(m: Measurements, arms: Sequence[str], tasks: tuple[str, ...]) -> tuple[str, ...]:
+    """Why a Δ is refused, and which Δ rest on fewer seeds than either arm has."""
+    out = []
+    for (arm, task), c in m.compared().items():
+        if arm not in arms or task not in tasks:
+            continue
+        if c.refused:
+            out.append(f"Δ of {arm} ({TASK_TITLES[task].lower()}) refused: {c.refused}.")
+        cell = m.cell(arm, task)
+        if c.difference is not None and cell is not None and c.difference.n < cell.planned:
+            kind = "common seeds" if c.difference.paired else "seeds, not paired"
+            out.append(f"Δ of {arm} ({TASK_TITLES[task].lower()}) rests on {c.difference.n} {kind}.")
+    return tuple(out)
+
+
+def shown_arms(m: Measurements, arms: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
+    """The arms that a supplementary table shows, reference first, and the note that says how many it leaves out."""
+    order = sorted(arms, key=lambda a: a != m.evidence.study.reference)
+    if len(order) <= MAX_ARMS:
+        return list(arms), ()
+    rest = f"{len(order) - MAX_ARMS} of {len(order)} arms are left out: this table shows the first {MAX_ARMS}."
+    return order[:MAX_ARMS], (rest,)

@@ -1,0 +1,129 @@
+"""How does each factor of a grid act, averaged over the others?"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from agrm_study.report import notes
+from agrm_study.report.evidence import ArmInfo, StudyInfo
+from agrm_study.report.facts import of_arm, trial_facts
+from agrm_study.report.measure import Measurements
+from agrm_study.report.table import Column, Entry, Row, Table, whole, words
+from agrm_study.report.tables.base import TableKind
+from agrm_study.report.tables.thresholds import values_entry
+from agrm_study.report.wording import METRIC_NAMES, METRIC_TITLES, MISSING, TASK_TITLES, bracket, percent
+from agrm_study.study.settings import value_of
+
+
+def level_of(arm: ArmInfo, factor: str) -> Any:
+    """The arm's value of a factor, in plain JSON."""
+    value = value_of(arm.recipe, factor)
+    return json.loads(value.model_dump_json()) if hasattr(value, "model_dump_json") else value
+
+
+def levels(study: StudyInfo, factor: str) -> dict[str, list[str]]:
+    """Arms by the value they give a factor, values in their natural order."""
+    found: dict[str, list[str]] = {}
+    values: dict[str, Any] = {}
+    for arm in study.arms:
+        value = level_of(arm, factor)
+        text = level_text(value)
+        values[text] = value
+        found.setdefault(text, []).append(arm.name)
+    numeric = all(isinstance(v, int | float) and not isinstance(v, bool) for v in values.values())
+    return {t: found[t] for t in (sorted(found, key=lambda t: values[t]) if numeric else found)}
+
+
+def level_text(value: Any) -> str:
+    """A factor's value as a reader sees it."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, float):
+        return f"{value:g}"
+    return json.dumps(value, ensure_ascii=False, default=list)
+
+
+def varied(study: StudyInfo) -> tuple[str, ...]:
+    """The factors of the study that take at least two values."""
+    return tuple(f for f in study.factors if len(levels(study, f)) > 1)
+
+
+class FactorResponse(TableKind):
+    """Marginal means of the primary metric by factor and level."""
+
+    name: ClassVar[str] = "factor_response"
+    question: ClassVar[str] = "How does each factor act, averaged over the others?"
+
+    def unfit(self, m: Measurements) -> str | None:
+        return None if varied(m.evidence.study) else "the study crosses no factors"
+
+    def build(self, m: Measurements) -> Table:
+        study = m.evidence.study
+        facts = trial_facts(m.evidence, m.evidence.trials)
+        validation = f"val_{study.primary_metric}" if f"val_{study.primary_metric}" in facts else "val_macro_f1"
+        rows = []
+        for task in study.tasks:
+            first = True
+            for factor in varied(study):
+                for level, arms in levels(study, factor).items():
+                    heading = TASK_TITLES[task] if first and len(study.tasks) > 1 else None
+                    rows.append(self._row(m, facts, validation, task, factor, level, arms, heading))
+                    first = False
+        metric = METRIC_NAMES[study.primary_metric]
+        return Table(
+            name=self.name,
+            caption=f"Response of {metric} to each factor, averaged over the levels of the others.",
+            columns=(
+                Column(key="task", title="Task", shown=False),
+                Column(key="factor", title="Factor", align="left"),
+                Column(key="level", title="Level", align="left"),
+                Column(key="arms", title="Arms"),
+                Column(key="validation", title=f"Validation {METRIC_TITLES[validation.removeprefix('val_')]}"),
+                Column(key=study.primary_metric, title=f"Test {METRIC_TITLES[study.primary_metric]} [95% CI]"),
+            ),
+            rows=tuple(rows),
+            notes=(
+                "Test: mean over the arms of a level and their seeds, with the two-way bootstrap interval; an arm "
+                "without a finished seed leaves the level's mean out. Validation: mean ± sample standard deviation "
+                "(ddof 1) over trials. Choose settings on validation, never on test.",
+                notes.replicates_note(m, [a.name for a in study.arms], study.tasks),
+                notes.interval_note(m, study.tasks),
+                *notes.gap_notes(m.evidence, [a.name for a in study.arms], study.tasks),
+                notes.versions_note(m.evidence),
+            ),
+            partial=m.evidence.partial,
+        )
+
+    def _row(
+        self,
+        m: Measurements,
+        facts: Any,
+        validation: str,
+        task: str,
+        factor: str,
+        level: str,
+        arms: Sequence[str],
+        heading: str | None,
+    ) -> Row:
+        import pandas as pd
+
+        scores = pd.concat([of_arm(m.evidence, facts, a, task)[validation] for a in arms])
+        entries = (
+            words(task),
+            words(factor),
+            words(level),
+            whole(len(arms)),
+            values_entry(scores, sum(len(m.evidence.planned_seeds(a, task)) for a in arms)),
+            self._test(m, task, arms),
+        )
+        return Row(entries=entries, heading=heading)
+
+    def _test(self, m: Measurements, task: str, arms: Sequence[str]) -> Entry:
+        d = m.average(arms, task)
+        if d is None or not d.n:
+            return Entry(text=MISSING)
+        text = percent(d.delta) + (f" {bracket(d.interval)}" if d.interval.defined else "")
+        parts = {"low": d.interval.low, "high": d.interval.high, "n": d.n}
+        return Entry(text=text, value=d.delta, parts=parts)

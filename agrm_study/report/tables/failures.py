@@ -1,0 +1,70 @@
+"""Which trials are missing, and why?"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from agrm_study.report.measure import Measurements
+from agrm_study.report.table import Column, Row, Table, whole, words
+from agrm_study.report.tables.base import TableKind
+from agrm_study.report.wording import TASK_TITLES
+
+LONGEST = 120
+"""Characters of an error that are shown; CSV has them all."""
+
+
+class Failures(TableKind):
+    """Planned trials that failed or have not finished, and records that could not be used."""
+
+    name: ClassVar[str] = "failures"
+    question: ClassVar[str] = "Which trials are missing, and why?"
+
+    def unfit(self, m: Measurements) -> str | None:
+        return None if m.evidence.planned or not m.evidence.searched.empty else "nothing is planned"
+
+    def build(self, m: Measurements) -> Table:
+        e = m.evidence
+        known = e.trials.set_index("trial_id")[["status", "failure", "error", "attempt"]].to_dict("index")
+        rows = []
+        for p in e.planned:
+            record = known.get(p.trial_id)
+            if record is not None and record["status"] == "finished":
+                continue
+            state = "failed" if record is not None else "not finished"
+            error = str(record["error"] or "") if record is not None else ""
+            line = error.strip().splitlines()[0] if error.strip() else ""
+            short = line if len(line) <= LONGEST else line[: LONGEST - 1] + "…"
+            rows.append(
+                Row(
+                    entries=(
+                        words(p.arm),
+                        words(TASK_TITLES.get(p.task, p.task)),
+                        whole(p.seed),
+                        words(state),
+                        words(str(record["failure"] or "") if record is not None else ""),
+                        words(short),
+                        whole(int(record["attempt"]) if record is not None else None),
+                    )
+                )
+            )
+        planned = len({p.trial_id for p in e.planned})
+        lost = int((e.searched["status"] == "failed").sum())
+        search = (f"Of {len(e.searched)} search trials {lost} failed.",) if len(e.searched) else ()
+        problems = tuple(f"Unusable: {p}." for p in e.problems)
+        return Table(
+            name=self.name,
+            caption=f"Trials that have not finished: {len(rows)} of {len(e.planned)} replicates "
+            f"({planned} planned trials).",
+            columns=(
+                Column(key="arm", title="Arm", align="left"),
+                Column(key="task", title="Task", align="left"),
+                Column(key="seed", title="Seed"),
+                Column(key="state", title="State", align="left"),
+                Column(key="failure", title="Failure", align="left"),
+                Column(key="error", title="Error", align="left"),
+                Column(key="attempts", title="Attempts"),
+            ),
+            rows=tuple(rows),
+            notes=(*search, *problems) if (search or problems) else ("Every record could be used.",),
+            partial=e.partial,
+        )

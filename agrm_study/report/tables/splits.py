@@ -1,0 +1,55 @@
+"""Which part of the data does each class fall into? (Table 2 of the paper.)"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import pandas as pd
+
+from agrm_study.report import notes
+from agrm_study.report.measure import Measurements
+from agrm_study.report.table import Column, Row, Table, whole, words
+from agrm_study.report.tables.base import TableKind
+from agrm_study.report.tables.class_counts import LABELLED_PARTS, subjects_of
+from agrm_study.report.wording import CLASS_TITLES
+from agrm_study.study.labels import LABELS
+
+
+class Splits(TableKind):
+    """Subjects by class and part, and the unlabelled clips beside them."""
+
+    name: ClassVar[str] = "splits"
+    question: ClassVar[str] = "Which part of the data does each class fall into?"
+
+    def unfit(self, m: Measurements) -> str | None:
+        return "the records name no subject" if m.evidence.subjects.empty else None
+
+    def build(self, m: Measurements) -> Table:
+        rows, n_splits = subjects_of(m.evidence)
+        people = rows[rows["label"].notna()]
+        body = [self._row(CLASS_TITLES[c], people[people["label"] == c]) for c in LABELS]
+        body.append(self._row("Labelled", people))
+        clips = {
+            p: int(rows.loc[rows["split"] == f"unlabelled_{p}", "clips"].fillna(1).sum()) for p in ("train", "val")
+        }
+        counts = (whole(clips["train"]), whole(clips["val"]), whole(0), whole(sum(clips.values())))
+        body.append(Row(entries=(words("Unlabelled clips"), *counts)))
+        several = (f"The study has {n_splits} splits; this is one of them.",) if n_splits > 1 else ()
+        return Table(
+            name=self.name,
+            caption="Subjects by class and part of the data.",
+            columns=(
+                Column(key="label", title="Class", align="left"),
+                Column(key="train", title="Training"),
+                Column(key="val", title="Validation"),
+                Column(key="test", title="Test"),
+                Column(key="total", title="Total"),
+            ),
+            rows=tuple(body),
+            notes=("Split by subject: nobody is in two parts.", *several, notes.versions_note(m.evidence)),
+            partial=m.evidence.partial,
+        )
+
+    def _row(self, title: str, people: pd.DataFrame) -> Row:
+        counts = [int((people["split"] == part).sum()) for part in LABELLED_PARTS]
+        return Row(entries=(words(title), *(whole(c) for c in counts), whole(sum(counts))))

@@ -1,0 +1,99 @@
+"""Does the method serve girls and boys, younger and older children alike?"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import ClassVar
+
+import numpy as np
+import pandas as pd
+
+from agrm_study.report import notes
+from agrm_study.report.cells import Cell
+from agrm_study.report.measure import Measurements
+from agrm_study.report.table import Column, Row, Table, whole, words
+from agrm_study.report.tables.base import TableKind
+from agrm_study.report.tables.comparing import interval_entry, metric_entry
+from agrm_study.report.wording import METRIC_TITLES, TASK_TITLES
+
+SMALLEST = 5
+"""Subjects a subgroup needs to be shown."""
+
+
+def groups_of(people: pd.DataFrame) -> dict[str, set[str]]:
+    """Subject ids by subgroup: each sex, each full year of age."""
+    found: dict[str, set[str]] = {}
+    for sex in ("female", "male"):
+        found[f"Sex: {sex}"] = set(people.loc[people["sex"] == sex, "subject_id"])
+    years = np.floor(people["age"])
+    for year in sorted(set(years.dropna())):
+        found[f"Age: {year:.0f}"] = set(people.loc[years == year, "subject_id"])
+    return {name: ids for name, ids in found.items() if ids}
+
+
+def restrict(cell: Cell, ids: set[str]) -> Cell:
+    """The cell with these subjects only."""
+    keep = np.array([s in ids for s in cell.subjects], dtype=bool)
+    subjects = tuple(s for s, k in zip(cell.subjects, keep, strict=True) if k)
+    return replace(cell, subjects=subjects, labels_N=cell.labels_N[keep], probs_SNK=cell.probs_SNK[:, keep])
+
+
+class Subgroups(TableKind):
+    """The reference arm by sex and age."""
+
+    name: ClassVar[str] = "subgroups"
+    question: ClassVar[str] = "Does the method serve all subgroups alike?"
+
+    def unfit(self, m: Measurements) -> str | None:
+        people = m.evidence.subjects
+        if people.empty or not (people["sex"].notna().any() or people["age"].notna().any()):
+            return "the manifest has neither sex nor age"
+        return None if m.evidence.study.arms else "the study has no arm"
+
+    def build(self, m: Measurements) -> Table:
+        study = m.evidence.study
+        arm = study.reference or study.arms[0].name
+        people = m.evidence.subjects.drop_duplicates("subject_id")
+        rows: list[Row] = []
+        left_out: list[str] = []
+        for task in study.tasks:
+            cell = m.cell(arm, task)
+            if cell is None:
+                continue
+            first = True
+            for name, ids in {"All": set(cell.subjects), **groups_of(people)}.items():
+                part = restrict(cell, ids)
+                if len(part.subjects) < SMALLEST:
+                    left_out.append(name)
+                    continue
+                own = replace(m, evidence=replace(m.evidence, cells={(arm, task): part}))
+                entries = [words(task), words(name), whole(len(part.subjects))]
+                entries += [
+                    metric_entry(own, arm, task, own.metric(arm, task, k), "plain") for k in ("accuracy", "macro_f1")
+                ]
+                entries.append(interval_entry(own.metric(arm, task, study.primary_metric)))
+                heading = TASK_TITLES[task] if first and len(study.tasks) > 1 else None
+                rows.append(Row(entries=tuple(entries), heading=heading))
+                first = False
+        small = (f"Fewer than {SMALLEST} subjects: {', '.join(dict.fromkeys(left_out))}.",) if left_out else ()
+        return Table(
+            name=self.name,
+            caption=f"{arm} by subgroup; test part.",
+            columns=(
+                Column(key="task", title="Task", shown=False),
+                Column(key="group", title="Subgroup", align="left"),
+                Column(key="subjects", title="N"),
+                Column(key="accuracy", title="Accuracy"),
+                Column(key="macro_f1", title="F1"),
+                Column(key="interval", title=f"{METRIC_TITLES[study.primary_metric]} 95% CI"),
+            ),
+            rows=tuple(rows),
+            notes=(
+                "Descriptive: subgroups were not powered for comparison and no test is made between them.",
+                *small,
+                notes.replicates_note(m, [arm], study.tasks),
+                notes.interval_note(m, study.tasks),
+                notes.versions_note(m.evidence),
+            ),
+            partial=m.evidence.partial,
+        )

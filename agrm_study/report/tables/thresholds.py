@@ -1,0 +1,120 @@
+"""Which rule for accepting pseudo-labels is best, and what does it accept?"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+import pandas as pd
+
+from agrm_study.report.evidence import ArmInfo
+from agrm_study.report.facts import of_arm, trial_facts
+from agrm_study.report.measure import Measurements
+from agrm_study.report.table import Column, Entry, Row, Table
+from agrm_study.report.tables.base import TableKind
+from agrm_study.report.tables.comparing import block, columns, standard_notes
+from agrm_study.report.wording import METRIC_NAMES, MISSING, TASK_TITLES, listing, mean_std, number, tasks_text
+from agrm_study.statistics.estimators import summarise
+
+EXTRA = (
+    Column(key="coverage", title="Coverage"),
+    Column(key="purity", title="Accuracy of accepted"),
+    Column(key="epochs", title="Epochs"),
+)
+
+
+def accepts(arm: ArmInfo) -> bool:
+    """Whether the arm accepts pseudo-labels by a threshold."""
+    return (
+        arm.recipe.uses_unlabelled and arm.recipe.ssl.method != "mean_teacher" and arm.recipe.ssl.pseudo.mode != "off"
+    )
+
+
+def rule_of(arm: ArmInfo) -> tuple[str, float | None]:
+    """Policy and τ; τ is None where the policy has none."""
+    t = arm.recipe.ssl.threshold
+    return t.policy, t.tau if t.policy in ("fixed", "flexmatch") else None
+
+
+def values_entry(values: pd.Series[float], planned: int, *, percent: bool = True) -> Entry:
+    """Mean ± std over trials, of a fraction in percent or of a plain number; marked when fewer than planned."""
+    known = values.dropna().to_numpy(dtype=np.float64)
+    s = summarise(known)
+    if not s.n:
+        return Entry(text=MISSING)
+    marks = (f"{s.n}/{planned}",) if s.n < planned else ()
+    spread = f" ± {number(s.std, 1)}" if s.n > 1 else ""
+    text = mean_std(s.mean, s.std) if percent else f"{number(s.mean, 1)}{spread}"
+    return Entry(text=text, value=s.mean, parts={"std": s.std, "n": s.n}, marks=marks)
+
+
+class Thresholds(TableKind):
+    """Threshold policies with their metrics, coverage and the accuracy of what they accept."""
+
+    name: ClassVar[str] = "thresholds"
+    question: ClassVar[str] = "Which rule for accepting pseudo-labels is best?"
+
+    def unfit(self, m: Measurements) -> str | None:
+        rules = {rule_of(a) for a in m.evidence.study.arms if accepts(a)}
+        return None if len(rules) > 1 else "no two arms accept pseudo-labels by different rules"
+
+    def build(self, m: Measurements) -> Table:
+        study = m.evidence.study
+        arms = [a.name for a in study.arms if accepts(a) or a.name == study.reference]
+        facts = trial_facts(m.evidence, m.evidence.trials)
+
+        def extra(arm: str, task: str) -> tuple[Entry, ...]:
+            mine = of_arm(m.evidence, facts, arm, task)
+            planned = len(m.evidence.planned_seeds(arm, task))
+            return (
+                values_entry(mine["pseudo_coverage"], planned),
+                values_entry(mine["pseudo_accuracy"], planned),
+                values_entry(mine["epochs"], planned, percent=False),
+            )
+
+        rows: list[Row] = []
+        for task in study.tasks:
+            rows += block(m, task, arms, extra)
+        return Table(
+            name=self.name,
+            caption=f"Rules for accepting pseudo-labels on the {tasks_text(study.tasks)} task"
+            f"{'s' if len(study.tasks) > 1 else ''}; test part.",
+            columns=columns(m, EXTRA, arm_title="Rule"),
+            rows=tuple(rows),
+            notes=(
+                *(conclusion(m, arms, t) for t in study.tasks if study.reference is not None),
+                "Coverage: share of unlabelled clips accepted, accuracy of accepted: share of these that agree with "
+                "the hidden label (where there is one), both in percent at the best epoch; epochs: until training "
+                "ended.",
+                *standard_notes(m, arms, study.tasks),
+            ),
+            partial=m.evidence.partial,
+        )
+
+
+def conclusion(m: Measurements, arms: list[str], task: str) -> str:
+    """A sentence that says what can and what cannot be concluded on one task."""
+    study = m.evidence.study
+    compared = {a: c for a in arms if (c := m.compared().get((a, task))) is not None and c.difference is not None}
+    where = f"{TASK_TITLES[task]}, {METRIC_NAMES[study.primary_metric]} against {study.reference}: "
+    if not compared:
+        return where + "nothing can be concluded yet, no comparison is complete."
+    if not m.replicates:
+        return where + "nothing is concluded without a bootstrap."
+    better = [a for a, c in compared.items() if c.dagger and c.difference is not None and c.difference.delta > 0]
+    worse = [a for a, c in compared.items() if c.dagger and c.difference is not None and c.difference.delta < 0]
+    open_ = [a for a, c in compared.items() if not c.dagger]
+    said = []
+    if better:
+        said.append(f"{listing(better)} {'is' if len(better) == 1 else 'are'} better by both tests")
+    if worse:
+        said.append(f"{listing(worse)} {'is' if len(worse) == 1 else 'are'} worse by both tests")
+    if open_:
+        widest = max(
+            max(abs(d.interval.low), abs(d.interval.high)) for a in open_ if (d := compared[a].difference) is not None
+        )
+        said.append(
+            f"for {listing(open_)} the data settle neither a difference nor its absence: "
+            f"differences up to {number(100 * widest, 1)} points stay compatible with them"
+        )
+    return where + "; ".join(said) + "."

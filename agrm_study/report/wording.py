@@ -1,0 +1,101 @@
+"""How is a number written for a reader?"""
+
+from __future__ import annotations
+
+import math
+
+from agrm_study.statistics.estimators import Interval
+
+MISSING = "–"
+"""Stands where there is no number."""
+
+METRIC_TITLES = {
+    "accuracy": "Accuracy",
+    "balanced_accuracy": "Balanced accuracy",
+    "macro_precision": "Precision",
+    "macro_recall": "Recall",
+    "macro_f1": "F1",
+    "average_precision": "PR-AUC",
+    "roc_auc": "ROC-AUC",
+    "sensitivity": "Sensitivity",
+    "specificity": "Specificity",
+    "ppv": "PPV",
+    "npv": "NPV",
+    "loss": "Loss",
+}
+"""Short headings."""
+
+METRIC_NAMES = METRIC_TITLES | {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "macro_precision": "macro precision",
+    "macro_recall": "macro recall",
+    "macro_f1": "macro F1",
+    "average_precision": "average precision (PR-AUC)",
+    "roc_auc": "area under the ROC curve",
+    "sensitivity": "sensitivity",
+    "specificity": "specificity",
+}
+"""Names within a sentence."""
+
+TASK_TITLES = {"two_class": "Two-class", "three_class": "Three-class"}
+CLASS_TITLES = {
+    "normal": "Normal",
+    "abnormal": "Abnormal",
+    "genu_varum": "Genu varum",
+    "genu_valgum": "Genu valgum",
+}
+
+
+def number(x: float, digits: int = 2) -> str:
+    """A plain number with a true minus sign; a dash for NaN; never −0."""
+    if not math.isfinite(x):
+        return MISSING
+    text = f"{abs(x):.{digits}f}"
+    return f"−{text}" if x < 0 and float(text) != 0 else text
+
+
+def percent(fraction: float, digits: int = 1) -> str:
+    """A fraction in percent, without the sign %."""
+    return number(100 * fraction, digits)
+
+
+def mean_std(mean: float, std: float, digits: int = 1) -> str:
+    """Mean ± standard deviation of fractions, in percent; the mean alone when there is one replicate."""
+    if not math.isfinite(mean):
+        return MISSING
+    return f"{percent(mean, digits)} ± {percent(std, digits)}" if math.isfinite(std) else percent(mean, digits)
+
+
+def points(difference: float, digits: int = 1) -> str:
+    """A difference of fractions in percentage points, always with its sign."""
+    if not math.isfinite(difference):
+        return MISSING
+    text = percent(difference, digits)
+    return text if text.startswith("−") else f"+{text}"
+
+
+def bracket(interval: Interval, digits: int = 1) -> str:
+    """An interval of fractions in percent; a dash when undefined."""
+    if not interval.defined:
+        return MISSING
+    return f"[{percent(interval.low, digits)}, {percent(interval.high, digits)}]"
+
+
+def p_text(p: float) -> str:
+    """A p value with three digits, never 0 and never a verdict."""
+    if not math.isfinite(p):
+        return MISSING
+    if p < 0.001:
+        return "<0.001"
+    return f"{p:.3f}" if p < 0.9995 else "1.000"
+
+
+def tasks_text(tasks: tuple[str, ...]) -> str:
+    """Tasks within a sentence: two-class and three-class."""
+    return " and ".join(TASK_TITLES.get(t, t).lower() for t in tasks)
+
+
+def listing(items: list[str] | tuple[str, ...]) -> str:
+    """Items within a sentence: a, b and c."""
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}" if items else ""

@@ -1,0 +1,161 @@
+"""How good are decisions? Metrics from counts, for many seeds and many bootstrap weightings at once.
+
+Axes: B bootstrap weightings, S seeds, N subjects, K classes. A class without a subject leaves macro metrics undefined
+(NaN); a class that is never predicted has precision 0, as in scikit-learn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from agrm_study.statistics.arrays import Floats, Ints
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Sums of weights, each (..., K): rightly predicted, predicted, and truly of each class."""
+
+    right: Floats
+    predicted: Floats
+    support: Floats
+
+
+def one_hot_columns(labels_N: ArrayLike, predicted_SN: ArrayLike, n_classes: int) -> Floats:
+    """Indicator columns (N, S·3K) whose weighted sums are the counts; a prediction of −1 means absent."""
+    labels = np.asarray(labels_N, dtype=np.int64)
+    predicted = np.atleast_2d(np.asarray(predicted_SN, dtype=np.int64))
+    classes = np.arange(n_classes)
+    is_label = labels[None, :, None] == classes
+    is_predicted = predicted[:, :, None] == classes
+    present = (predicted >= 0)[:, :, None]
+    stacked = np.concatenate([is_label & is_predicted, is_predicted, is_label & present], axis=2)
+    columns: Floats = stacked.transpose(1, 0, 2).reshape(labels.size, -1).astype(np.float64)
+    return columns
+
+
+def count(labels_N: ArrayLike, predicted_SN: ArrayLike, n_classes: int, weights_BN: ArrayLike | None = None) -> Counts:
+    """Counts of every seed, (S, K) each; with weights of every weighting and seed, (B, S, K) each.
+
+    Args:
+        labels_N: Class index of each subject.
+        predicted_SN: Decided class, −1 where a seed did not evaluate a subject.
+        n_classes: K.
+        weights_BN: How often each subject counts in each weighting.
+    """
+    columns = one_hot_columns(labels_N, predicted_SN, n_classes)
+    if weights_BN is None:
+        return split_counts(columns.sum(axis=0), n_classes)
+    weights = np.asarray(weights_BN)
+    return split_counts(weights @ columns.astype(weights.dtype), n_classes)
+
+
+def split_counts(sums: ArrayLike, n_classes: int) -> Counts:
+    """Counts from sums (..., S·3K) of the columns of `one_hot_columns`."""
+    s = np.asarray(sums, dtype=np.float64)
+    s = s.reshape(*s.shape[:-1], -1, 3, n_classes)
+    return Counts(s[..., 0, :], s[..., 1, :], s[..., 2, :])
+
+
+def _ratio(top: Floats, bottom: Floats, empty: float) -> Floats:
+    out = np.full_like(top, empty)  # keeps the memory order: replicates vary fastest
+    np.divide(top, bottom, out=out, where=bottom > 0)
+    return out
+
+
+def _where_supported(c: Counts, x: Floats) -> Floats:
+    x[c.support == 0] = np.nan
+    return x
+
+
+def precision(c: Counts) -> Floats:
+    """Precision by class (..., K); 0 where a class is never predicted, NaN where it has no subject."""
+    return _where_supported(c, _ratio(c.right, c.predicted, 0.0))
+
+
+def recall(c: Counts) -> Floats:
+    """Recall by class (..., K); NaN where a class has no subject."""
+    return _ratio(c.right, c.support, np.nan)
+
+
+def f1(c: Counts) -> Floats:
+    """F1 by class (..., K), 2·right/(predicted + support); NaN where a class has no subject."""
+    return _where_supported(c, _ratio(2 * c.right, c.predicted + c.support, 0.0))
+
+
+def accuracy(c: Counts) -> Floats:
+    """Share of right decisions (...,); NaN without a subject."""
+    return _ratio(c.right.sum(-1), c.support.sum(-1), np.nan)
+
+
+def balanced_accuracy(c: Counts) -> Floats:
+    """Mean recall over the classes (...,); NaN where a class has no subject."""
+    return np.asarray(recall(c).mean(-1))
+
+
+def macro_precision(c: Counts) -> Floats:
+    """Mean precision over the classes (...,)."""
+    return np.asarray(precision(c).mean(-1))
+
+
+def macro_recall(c: Counts) -> Floats:
+    """Mean recall over the classes (...,)."""
+    return np.asarray(recall(c).mean(-1))
+
+
+def macro_f1(c: Counts) -> Floats:
+    """Mean of the classes' F1 (...,), not the F1 of mean precision and recall."""
+    return np.asarray(f1(c).mean(-1))
+
+
+METRICS: dict[str, Callable[[Counts], Floats]] = {
+    "accuracy": accuracy,
+    "balanced_accuracy": balanced_accuracy,
+    "macro_precision": macro_precision,
+    "macro_recall": macro_recall,
+    "macro_f1": macro_f1,
+}
+"""Metrics of decisions, by name."""
+
+
+def sensitivity(c: Counts) -> Floats:
+    """Recall of class 1 of two (...,); NaN without a positive."""
+    return np.asarray(recall(c)[..., 1])
+
+
+def specificity(c: Counts) -> Floats:
+    """Recall of class 0 of two (...,); NaN without a negative."""
+    return np.asarray(recall(c)[..., 0])
+
+
+def ppv(c: Counts) -> Floats:
+    """Right among those called class 1 (...,); NaN when nobody is."""
+    return _ratio(c.right[..., 1], c.predicted[..., 1], np.nan)
+
+
+def npv(c: Counts) -> Floats:
+    """Right among those called class 0 (...,); NaN when nobody is."""
+    return _ratio(c.right[..., 0], c.predicted[..., 0], np.nan)
+
+
+SCREENING: dict[str, Callable[[Counts], Floats]] = {
+    "sensitivity": sensitivity,
+    "specificity": specificity,
+    "ppv": ppv,
+    "npv": npv,
+}
+"""Metrics of two-class decisions with class 1 as the positive one, by name."""
+
+
+def confusion(labels_N: ArrayLike, predicted_SN: ArrayLike, n_classes: int) -> Ints:
+    """Confusion matrices (S, K, K): rows true, columns predicted; absent predictions (−1) are left out."""
+    labels = np.asarray(labels_N, dtype=np.int64)
+    predicted = np.atleast_2d(np.asarray(predicted_SN, dtype=np.int64))
+    matrices = np.zeros((predicted.shape[0], n_classes * n_classes), dtype=np.int64)
+    for row, decided in enumerate(predicted):
+        present = decided >= 0
+        matrices[row] = np.bincount(labels[present] * n_classes + decided[present], minlength=n_classes * n_classes)
+    return matrices.reshape(-1, n_classes, n_classes)

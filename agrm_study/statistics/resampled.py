@@ -1,0 +1,76 @@
+"""What can be said about paired differences over few seeds, without the bootstrap?
+
+At n = 5 the exact two-sided sign-flip and Wilcoxon tests cannot give a p below 2/2⁵ = .0625: the result carries that
+floor, so that a table can say "floor" instead of passing a limit of the design off as a lack of effect.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import stats
+
+
+@dataclass(frozen=True, slots=True)
+class ExactTest:
+    """A p value and the smallest one the design could give."""
+
+    p: float
+    floor: float
+
+    @property
+    def at_floor(self) -> bool:
+        """Whether no data of this size could have given a smaller p."""
+        return self.p <= self.floor * (1 + 1e-9)
+
+
+def exact_floor(n: int) -> float:
+    """Smallest two-sided p of a sign-flip or Wilcoxon signed-rank test on n pairs, 2/2ⁿ (at most 1)."""
+    return min(1.0, 2.0 * math.pow(0.5, n))
+
+
+def sign_flip(differences: ArrayLike, max_exact: int = 20) -> ExactTest:
+    """Exact sign-flip (paired permutation) test of a mean difference of 0; all 2ⁿ flips.
+
+    Raises:
+        ValueError: For more differences than `max_exact`.
+    """
+    d = np.asarray(differences, dtype=np.float64)
+    if d.size > max_exact:
+        raise ValueError(f"exact sign flips are meant for at most {max_exact} pairs, given {d.size}")
+    if d.size == 0:
+        return ExactTest(math.nan, 1.0)
+    signs = np.array(list(itertools.product([1.0, -1.0], repeat=d.size)))
+    means = np.abs(signs @ d)
+    return ExactTest(float((means >= abs(d.sum()) - 1e-12).mean()), exact_floor(d.size))
+
+
+def wilcoxon(differences: ArrayLike) -> ExactTest:
+    """Wilcoxon's signed-rank test (scipy, exact where there are no ties or zeros); p = 1 when all differences are 0."""
+    d = np.asarray(differences, dtype=np.float64)
+    if d.size == 0:
+        return ExactTest(math.nan, 1.0)
+    if not np.any(d):
+        return ExactTest(1.0, exact_floor(d.size))
+    return ExactTest(float(stats.wilcoxon(d).pvalue), exact_floor(d.size))
+
+
+def nadeau_bengio(differences: ArrayLike, n_train: int, n_test: int) -> tuple[float, float]:
+    """Corrected resampled t-test for seeds that redraw the split (Nadeau & Bengio 2003): t and two-sided p.
+
+    The variance of the mean is s²·(1/n + n_test/n_train) instead of s²/n, because the training sets overlap.
+
+    Raises:
+        ValueError: For sizes that are not positive.
+    """
+    if n_train <= 0 or n_test <= 0:
+        raise ValueError(f"sizes must be positive, given n_train = {n_train}, n_test = {n_test}")
+    d = np.asarray(differences, dtype=np.float64)
+    if d.size < 2 or np.ptp(d) == 0:
+        return math.nan, math.nan
+    t = float(d.mean() / math.sqrt(d.var(ddof=1) * (1 / d.size + n_test / n_train)))
+    return t, float(2 * stats.t.sf(abs(t), d.size - 1))

@@ -1,0 +1,182 @@
+"""How long does a report on ten thousand trials take, and how much memory?
+
+    python benchmarks/report.py --trials 10000 --subjects 860 --folder /tmp/report-benchmark
+
+Writes made-up records of a study of trials / 5 arms (test part 20 % of the subjects, validation 16 %, training 64 %;
+student and teacher; ten epochs) straight as compacted files, then makes all tables in a fresh process, without and
+with the bootstrap, and prints seconds and peak memory of each. Must reach: 10 s and 1.5 GB without, 60 s with.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from agrm_study.records.schemas import EPOCHS, PREDICTIONS, SUBJECTS, TRIALS, with_version
+from agrm_study.study.labels import LABELS
+from agrm_study.study.load import load_study
+from agrm_study.study.resolved import write_resolved
+
+SEEDS = 5
+PARTS = {"test": 0.20, "val": 0.16, "train": 0.64}
+BLOCK = 250
+"""Trials written at a time."""
+
+
+def write_records(root: Path, trials: int, subjects: int) -> None:
+    """A results folder with that many finished trials, as compaction leaves it."""
+    root.mkdir(parents=True)
+    n_arms = trials // SEEDS
+    arms = "\n".join(f"  - {{name: arm {i}, set: {{optimizer.lr: {1e-5 * (i + 1):.6g}}}}}" for i in range(n_arms))
+    file = root / "given.yaml"
+    file.write_text(
+        f"name: large\ntasks: [three_class]\nseeds: {SEEDS}\ndata: {{synthetic: {{subjects: 60}}}}\narms:\n{arms}\n"
+        "reference: arm 0\nprimary_metric: macro_f1\n",
+        encoding="utf-8",
+    )
+    study = load_study(file)
+    write_resolved(study, root / "study.yaml")
+    rng = np.random.default_rng(0)
+    labels = np.arange(subjects) % 3
+    names = np.array([f"s{i:04d}" for i in range(subjects)])
+    bounds = np.cumsum([0, *(round(subjects * share) for share in list(PARTS.values())[:-1]), 0])
+    bounds[-1] = subjects
+    split = np.repeat(list(PARTS), np.diff(bounds))
+    cells = []
+    for kind in ("trials", "epochs", "predictions", "subjects"):
+        (root / "records" / kind).mkdir(parents=True)
+    writers = {
+        kind: pq.ParquetWriter(
+            root / "records" / kind / "compacted-000000.parquet", with_version(s), compression="zstd"
+        )
+        for kind, s in (("epochs", EPOCHS), ("predictions", PREDICTIONS))
+    }
+    rows = []
+    for start in range(0, n_arms * SEEDS, BLOCK):
+        block = range(start, min(start + BLOCK, n_arms * SEEDS))
+        ids = [f"{i:016x}" for i in block]
+        for i, trial_id in zip(block, ids, strict=True):
+            arm = f"arm {i // SEEDS}"
+            cells.append({"arm": arm, "task": "three_class", "seed": i % SEEDS, "trial_id": trial_id})
+            rows.append(trial_row(arm, i % SEEDS, trial_id))
+        writers["predictions"].write_table(predictions(rng, ids, names, split, labels))
+        writers["epochs"].write_table(epochs(rng, ids))
+    for writer in writers.values():
+        writer.close()
+    trials_table = pa.Table.from_pylist(rows, schema=with_version(TRIALS))
+    pq.write_table(trials_table, root / "records" / "trials" / "compacted-000000.parquet", compression="zstd")
+    people = [
+        {"subject_id": str(n), "split_seed": 0, "split": str(p), "label": LABELS[y], "sex": "male", "age": 5.0}
+        | {"source": "spwvd", "clips": 1, "split_fingerprint": "split"}
+        for n, p, y in zip(names, split, labels, strict=True)
+    ]
+    subjects_table = pa.Table.from_pylist(people, schema=with_version(SUBJECTS))
+    pq.write_table(subjects_table, root / "records" / "subjects" / "split.parquet")
+    (root / "plan.json").write_text(json.dumps({"plan_version": 1, "study": "large", "cells": cells}))
+
+
+def trial_row(arm: str, seed: int, trial_id: str) -> dict[str, object]:
+    """Columns of the `trials` record."""
+    return {
+        **{"study": "large", "trial_id": trial_id, "config_id": arm, "phase": "final", "arm": arm},
+        **{
+            "task": "three_class",
+            "seed": seed,
+            "split_seed": 0,
+            "params": "{}",
+            "method": "agrm",
+            "status": "finished",
+        },
+        **{"n_params": 33_000_000, "best_epoch": 8, "epochs": 10, "wall_s": 60.0, "attempt": 1, "device": "cpu"},
+        **{"started_at": datetime(2026, 1, 1, tzinfo=UTC), "host": "node", "code_version": "c"},
+        **{"data_fingerprint": "data", "split_fingerprint": "split"},
+    }
+
+
+def predictions(rng: np.random.Generator, ids: list[str], names: object, split: object, labels: object) -> pa.Table:
+    """One row a trial, network and subject."""
+    names, split, labels = np.asarray(names), np.asarray(split), np.asarray(labels)
+    n, t = len(names), len(ids)
+    logits = np.eye(3)[labels][None] * 2 + rng.normal(size=(2 * t, n, 3))
+    flat = pa.array(logits.astype(np.float32).ravel())
+    columns = {
+        "trial_id": pa.array(np.repeat(ids, 2 * n)),
+        "split": pa.array(np.tile(split, 2 * t)),
+        "subject_id": pa.array(np.tile(names, 2 * t)),
+        "clip_id": pa.array(np.tile(names, 2 * t)),
+        "network": pa.array(np.tile(np.repeat(["student", "teacher"], n), t)),
+        "epoch": pa.array(np.full(2 * t * n, 8, np.int32)),
+        "label": pa.array(np.tile(labels, 2 * t).astype(np.int8)),
+        "logits": pa.ListArray.from_arrays(pa.array(np.arange(2 * t * n + 1, dtype=np.int32) * 3), flat),
+    }
+    return pa.table(columns, schema=with_version(PREDICTIONS))
+
+
+def epochs(rng: np.random.Generator, ids: list[str]) -> pa.Table:
+    """Ten epochs a trial: training, and both networks on validation."""
+    rows = []
+    for trial_id in ids:
+        for epoch in range(1, 11):
+            score = float(rng.uniform(0.5, 0.9))
+            train = {"trial_id": trial_id, "epoch": epoch, "split": "train", "network": "student", "loss": 0.5}
+            rows.append(train | {"pseudo_coverage": 0.5, "pseudo_accuracy": 0.8, "threshold": 0.8})
+            for network in ("student", "teacher"):
+                val = {"trial_id": trial_id, "epoch": epoch, "split": "val", "network": network, "loss": 0.5}
+                rows.append(val | {"accuracy": score, "balanced_accuracy": score, "macro_f1": score})
+    return pa.Table.from_pylist(rows, schema=with_version(EPOCHS))
+
+
+def measure(root: Path, replicates: int) -> dict[str, float]:
+    """Seconds and peak memory of making all tables in a fresh process."""
+    done = subprocess.run(
+        [sys.executable, __file__, "--folder", str(root), "--report", str(replicates)],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def report(root: Path, replicates: int) -> None:
+    """What the fresh process does."""
+    started = time.perf_counter()
+    from agrm_study.report.build import make_report
+
+    make_report([root], figures=[], page=False, replicates=replicates)
+    seconds = time.perf_counter() - started
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    print(json.dumps({"seconds": round(seconds, 1), "peak_gib": round(peak, 2)}))
+
+
+def main() -> None:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--trials", type=int, default=10_000)
+    parser.add_argument("--subjects", type=int, default=860)
+    parser.add_argument("--folder", type=Path, required=True, help="is written when it does not exist")
+    parser.add_argument("--report", type=int, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.report is not None:
+        report(options.folder, options.report)
+        return
+    if not options.folder.exists():
+        started = time.perf_counter()
+        write_records(options.folder, options.trials, options.subjects)
+        print(f"wrote {options.trials} trials in {time.perf_counter() - started:.0f} s", file=sys.stderr)
+    result = {"without_bootstrap": measure(options.folder, 0), "with_bootstrap": measure(options.folder, 10_000)}
+    print(json.dumps({"trials": options.trials, "subjects": options.subjects, **result}, indent=1))
+
+
+if __name__ == "__main__":
+    main()

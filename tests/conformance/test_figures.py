@@ -1,0 +1,49 @@
+"""Every figure: an info value first, a drawing of it second, equal bytes each time, sparse records included."""
+
+import dataclasses
+
+import pytest
+from matplotlib.figure import Figure
+from synthetic_records import ABLATION, write_results
+
+from agrm_study.report.collect import collect
+from agrm_study.report.figures import FIGURES, figure_kind
+from agrm_study.report.figures.base import save
+from agrm_study.report.measure import Measurements
+
+FORMATS = {8: ["pdf", "svg", "png"], 6: ["svg"]}
+"""All formats for the complete study of eight cells, one for the sparse one."""
+SMALL = ABLATION.replace("[0, 1, 2, 3, 4]", "[0, 1, 2]")
+
+
+@pytest.fixture(scope="module", params=["complete", "sparse", "empty"])
+def measurements(request, tmp_path_factory):
+    arms, tasks = ("AGRM", "w/o MTM", "w/o SHPM", "w/o both"), ("two_class", "three_class")
+    skip = {
+        "complete": [],
+        "sparse": [("AGRM", "two_class", 0), *[("w/o both", t, s) for t in tasks for s in range(3)]],
+        "empty": [(a, t, s) for a in arms for t in tasks for s in range(3)],
+    }[request.param]
+    root = tmp_path_factory.mktemp(request.param) / "r"
+    return Measurements(collect(write_results(root, SMALL, subjects=18, epochs=5, skip=skip)), replicates=60)
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_figure_has_nothing_to_draw_or_draws_its_frozen_info_the_same_each_time(measurements, name, tmp_path):
+    kind = figure_kind(name)
+    assert kind.name == name
+    assert kind.question.endswith("?")
+    info = kind.info(measurements)
+    if info is None:
+        return
+    assert dataclasses.is_dataclass(info)
+    assert info.__dataclass_params__.frozen
+    figure = kind.draw(info)
+    assert isinstance(figure, Figure)
+    assert figure.get_figwidth() <= 7.4
+    assert kind.caption(info).strip().endswith(".")
+    once = save(figure, tmp_path / "a", name, FORMATS[len(measurements.evidence.cells)])
+    again = save(kind.draw(info), tmp_path / "b", name, FORMATS[len(measurements.evidence.cells)])
+    for a, b in zip(once, again, strict=True):
+        assert a.stat().st_size > 1000
+        assert a.read_bytes() == b.read_bytes(), a.name

@@ -1,0 +1,67 @@
+import itertools
+import math
+
+import numpy as np
+import pytest
+from sklearn import metrics as sk
+
+from agrm_study.statistics.calibration import brier, fit_temperature, log_loss, reliability
+from agrm_study.statistics.clinical import npv_at, ppv_at, screen
+from agrm_study.statistics.probabilities import softmax
+
+RNG = np.random.default_rng(6)
+
+
+def test_bins_are_open_below_and_closed_above():
+    # With 4 bins a confidence of exactly 0.75 belongs to (0.5, 0.75]; of 0.5 to (0.25, 0.5].
+    r = reliability([[0.75, 0.25], [0.5, 0.5], [0.76, 0.24], [1.0, 0.0]], [0, 0, 1, 0], bins=4)
+    assert r.count.tolist() == [0, 1, 1, 2]
+    # |1−.5|/4 + |1−.75|/4 + 2/4·|.5−.88|
+    assert r.ece == pytest.approx(0.125 + 0.0625 + 0.19)
+
+
+def test_expected_calibration_error_by_a_plain_loop():
+    probs, labels = softmax(RNG.normal(size=(300, 3))), RNG.integers(0, 3, 300)
+    edges, expected = np.linspace(0, 1, 16), 0.0
+    for low, high in itertools.pairwise(edges):
+        inside = (probs.max(1) > low) & (probs.max(1) <= high)
+        if inside.any():
+            gap = (probs.argmax(1) == labels)[inside].mean() - probs.max(1)[inside].mean()
+            expected += inside.mean() * abs(gap)
+    assert reliability(probs, labels).ece == pytest.approx(expected)
+
+
+def test_brier_is_scikit_learns():
+    probs, labels = softmax(RNG.normal(size=(50, 2))), RNG.integers(0, 2, 50)
+    assert brier(probs, labels) == pytest.approx(2 * sk.brier_score_loss(labels, probs[:, 1]))
+
+
+def test_log_loss_is_scikit_learns():
+    logits, labels = RNG.normal(size=(80, 3)), RNG.integers(0, 3, 80)
+    assert log_loss(logits, labels) == pytest.approx(sk.log_loss(labels, softmax(logits)))
+
+
+def test_the_fitted_temperature_undoes_a_known_sharpening():
+    logits = RNG.normal(size=(20_000, 3))
+    labels = (softmax(logits).cumsum(1) > RNG.random((20_000, 1))).argmax(1)
+    assert fit_temperature(3 * logits, labels) == pytest.approx(3, rel=0.05)
+
+
+def test_screening_counts_and_shares():
+    labels, predicted = [1, 1, 1, 0, 0], [[1, 1, 0, 0, 1], [0, 0, 0, 0, 0]]
+    first, second = screen(labels, predicted)
+    assert (first.tp, first.fp, first.fn, first.tn) == (2, 1, 1, 1)
+    assert (first.sensitivity, first.specificity, first.ppv, first.npv) == (2 / 3, 0.5, 2 / 3, 0.5)
+    assert math.isnan(second.ppv)
+    assert not second.intervals()["ppv"].defined
+
+
+def test_predictive_values_follow_bayes():
+    # sensitivity .9, specificity .8, prevalence .1: PPV = .09/(.09 + .18), NPV = .72/(.72 + .01)
+    assert ppv_at(0.9, 0.8, 0.1) == pytest.approx(1 / 3)
+    assert npv_at(0.9, 0.8, 0.1) == pytest.approx(72 / 73)
+    # At the test set's own prevalence they are the observed ones.
+    s = screen([1, 1, 1, 0, 0], [[1, 1, 0, 0, 1]])[0]
+    assert ppv_at(s.sensitivity, s.specificity, 0.6) == pytest.approx(s.ppv)
+    with pytest.raises(ValueError, match="prevalence"):
+        ppv_at(0.9, 0.8, 1.1)
