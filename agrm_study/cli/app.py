@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from agrm_study import __version__
-from agrm_study.cli import data, plan, report, run, status
+from agrm_study.cli import compare, data, plan, report, run, status
 from agrm_study.study.errors import InputError
 
 EXIT_WRONG_INPUT = 2
@@ -28,7 +28,7 @@ def app() -> None:
     """Run hyperparameter and ablation studies of semi-supervised video models, from one file to one table."""
 
 
-for command in (run.run, plan.plan, status.status, report.report, data.data):
+for command in (run.run, plan.plan, status.status, report.report, compare.compare, data.data):
     app.add_command(command)
 
 

@@ -75,6 +75,12 @@ def curve_of(arm: str, position: int, rows: pd.DataFrame, column: str) -> Curve 
         )
 
 
+def deciding(rows: pd.DataFrame, network: str) -> pd.DataFrame:
+    """One row a trial and epoch: of the network that decides, and of the student before there is a teacher."""
+    preferred = rows.assign(preferred=rows["network"] == network).sort_values("preferred", kind="stable")
+    return preferred.drop_duplicates(["trial_id", "epoch"], keep="last")
+
+
 class LearningCurves(FigureKind[LearningCurvesInfo]):
     """Validation metric, pseudo-label coverage and pseudo-label accuracy by epoch and arm."""
 
@@ -116,7 +122,7 @@ class LearningCurves(FigureKind[LearningCurvesInfo]):
             if quantity.startswith("pseudo"):
                 rows = rows[rows["split"] == "train"]
             else:
-                rows = rows[(rows["split"] == "val") & (rows["network"] == arm.network)]
+                rows = deciding(rows[rows["split"] == "val"], arm.network)
             curve = curve_of(arm.name, position, rows, quantity)
             if curve is not None:
                 curves.append(curve)

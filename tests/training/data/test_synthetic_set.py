@@ -86,7 +86,7 @@ def test_names_views_and_conditions_follow_casia_b(manifest: Manifest) -> None:
         found = re.fullmatch(r"(\d{3})-((?:nm-0[1-6])|(?:bg-0[12])|(?:cl-0[12]))-(000|018|090|162|180)", clip.clip_id)
         assert found is not None
         assert clip.path.name == f"{clip.clip_id}.avi"
-        assert (clip.subject_id, clip.condition, clip.view) == (found[1], found[2], int(found[3]))
+        assert (clip.subject_id, clip.condition, clip.view) == (f"casia_b-{found[1]}", found[2], int(found[3]))
         assert (clip.width, clip.height, clip.fps, clip.source) == (320, 240, 25.0, "casia_b")
 
 

@@ -23,7 +23,7 @@ FEATURES = ("colours", "thumbnail", "boxes", "file")
 @pytest.fixture(scope="module")
 def manifest(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
     out = tmp_path_factory.mktemp("shortcuts") / "set"
-    return read_manifest(write_synthetic(out, subjects=SUBJECTS, unlabelled=0, seed=11, difficulty="easy", workers=2))
+    return read_manifest(write_synthetic(out, subjects=SUBJECTS, unlabelled=0, seed=0, difficulty="easy", workers=2))
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +62,7 @@ def test_a_linear_classifier_on_colours_and_layout_stays_at_chance(
 def test_the_same_classifier_sees_the_drawn_angle_when_it_is_given(manifest: Manifest) -> None:
     from agrm_study.training.data.datasets.synthetic.cast import labelled_roles
 
-    angles = np.array([[role.plan.knees.left] for role in labelled_roles(SUBJECTS, 11, "easy")])
+    angles = np.array([[role.plan.knees.left] for role in labelled_roles(SUBJECTS, 0, "easy")])
     labels = [clip.label for clip in manifest.labelled]
     model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
     assert np.mean(cross_val_predict(model, angles, labels, cv=5) == np.array(labels)) > 0.95

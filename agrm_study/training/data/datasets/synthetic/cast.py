@@ -94,7 +94,9 @@ def unlabelled_roles(clips: int, seed: int, difficulty: str) -> list[Role]:
                 frames=50,
                 fps=25.0,
             )
-            roles.append(Role(plan, f"casia_b/{clip_id}.avi", "mpeg4", name, labels[name], True, condition))
+            roles.append(
+                Role(plan, f"casia_b/{clip_id}.avi", "mpeg4", f"casia_b-{name}", labels[name], True, condition)
+            )
     return roles
 
 

@@ -1,0 +1,191 @@
+"""What does a step learn from? Batches of an epoch, on the device, in an order and with views that the seed fixes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from agrm_study.study.recipe import Recipe
+from agrm_study.training.augment.pixels import Renderer
+from agrm_study.training.augment.views import View, draw_view
+from agrm_study.training.clipset import ClipSet, Store
+from agrm_study.training.device import Device
+from agrm_study.training.generators import generator
+from agrm_study.training.order import labelled_batches, unlabelled_batches
+from agrm_study.training.prefetch import prefetched
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledBatch:
+    """Views (B, 3, T, S, S) and class indices."""
+
+    clips_BCTHW: Tensor
+    labels_B: Tensor
+
+    def parts(self, count: int) -> Iterator[tuple[float, LabelledBatch]]:
+        """The batch in up to `count` parts, each with its share of the clips."""
+        size = len(self.labels_B)
+        for clips, labels in zip(self.clips_BCTHW.chunk(count), self.labels_B.chunk(count), strict=True):
+            yield len(labels) / size, LabelledBatch(clips, labels)
+
+
+@dataclass(frozen=True, slots=True)
+class UnlabelledBatch:
+    """Two views of the same clips.
+
+    Attributes:
+        student_BCTHW: What the student learns from.
+        label_BCTHW: What the labelling network sees; None for a method that labels the student's own view.
+        ids_B: Ids of the clips in the unlabelled part.
+        hidden_B: Their hidden classes, −1 where nobody knows; no loss reads them.
+    """
+
+    student_BCTHW: Tensor
+    label_BCTHW: Tensor | None
+    ids_B: Tensor
+    hidden_B: Tensor
+
+    def parts(self, count: int) -> Iterator[tuple[float, UnlabelledBatch]]:
+        """The batch in up to `count` parts, each with its share of the clips."""
+        size = len(self.ids_B)
+        students, ids, hidden = self.student_BCTHW.chunk(count), self.ids_B.chunk(count), self.hidden_B.chunk(count)
+        labels = [None] * len(ids) if self.label_BCTHW is None else self.label_BCTHW.chunk(count)
+        for part in zip(students, labels, ids, hidden, strict=True):
+            yield len(part[2]) / size, UnlabelledBatch(*part)
+
+
+Step = tuple[LabelledBatch, UnlabelledBatch | None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Bytes:
+    """A view that has been read and not yet rendered."""
+
+    clips_BTCHW: Tensor
+    view: View
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A step whose bytes are in memory."""
+
+    labelled: _Bytes
+    labels_B: Ints
+    student: _Bytes | None = None
+    label: _Bytes | None = None
+    ids_B: Ints | None = None
+
+
+class Batches:
+    """The batches of any epoch.
+
+    Args:
+        recipe: Batch sizes, clip, views, seed.
+        store: Where the frames are.
+        labelled: The labelled training clips.
+        unlabelled: The unlabelled ones, possibly none.
+        renderer: Makes views of bytes.
+        device: Where the views go.
+        label_view: Whether the method needs a second view of unlabelled clips.
+        ahead: Steps that a thread reads in advance; changes nothing but the time.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        *,
+        store: Store,
+        labelled: ClipSet,
+        unlabelled: ClipSet,
+        renderer: Renderer,
+        device: Device,
+        label_view: bool,
+        ahead: int = 0,
+    ) -> None:
+        self._recipe, self._store, self._renderer, self._device = recipe, store, renderer, device
+        self._labelled, self._unlabelled = labelled, unlabelled
+        self._label_view, self._ahead = label_view, ahead
+
+    def epoch(
+        self, epoch: int, *, moved_ids: Ints | None = None, moved_labels: Ints | None = None, unlabelled: bool
+    ) -> Iterator[Step]:
+        """The steps of an epoch.
+
+        Args:
+            epoch: From 1.
+            moved_ids: Unlabelled clips that have been moved into the supervised set.
+            moved_labels: Their labels.
+            unlabelled: Whether the steps come with unlabelled batches (from the clips that were not moved).
+        """
+        labelled = self._labelled
+        open_ids = np.arange(len(self._unlabelled), dtype=np.int64)
+        if moved_ids is not None and moved_labels is not None and len(moved_ids):
+            labelled = labelled.with_moved(self._unlabelled, moved_ids, moved_labels)
+            open_ids = np.setdiff1d(open_ids, moved_ids)
+        reader = self._read(epoch, labelled, open_ids if unlabelled else open_ids[:0])
+        for read in prefetched(reader, self._ahead):
+            batch = LabelledBatch(self._render(read.labelled), self._device.upload(read.labels_B))
+            if read.student is None or read.ids_B is None:
+                yield batch, None
+                continue
+            yield (
+                batch,
+                UnlabelledBatch(
+                    self._render(read.student),
+                    None if read.label is None else self._render(read.label),
+                    self._device.upload(read.ids_B),
+                    self._device.upload(self._unlabelled.labels_N[read.ids_B]),
+                ),
+            )
+
+    def _read(self, epoch: int, labelled: ClipSet, open_ids: Ints) -> Iterator[_Read]:
+        recipe, clip, augment = self._recipe, self._recipe.clip, self._recipe.augment
+        orders = labelled_batches(recipe.seed, epoch, len(labelled), recipe.batch.labelled)
+        settings = augment.strong if augment.labelled == "strong" else augment.weak
+        windows_N = generator(recipe.seed, "labelled window", epoch).random(len(labelled))
+        rng = generator(recipe.seed, "labelled view", epoch)
+        view = draw_view(settings, rng, windows_N, labelled.geometry(clip.frames, clip.size))
+        if not len(open_ids):
+            for rows in orders:
+                yield _Read(self._bytes(labelled, rows, view.take(rows)), labelled.labels_N[rows])
+            return
+
+        ids = unlabelled_batches(
+            recipe.seed, epoch, len(self._unlabelled), open_ids, recipe.batch.unlabelled, len(orders)
+        )
+        shown = self._unlabelled.take(np.concatenate(ids))
+        geometry = shown.geometry(clip.frames, clip.size)
+        windows_N = generator(recipe.seed, "unlabelled window", epoch).random(len(shown))
+        views: list[View] = []
+        for branch, purpose in (("student", "student view"), ("teacher", "label view")):
+            strong = augment.strong_branch in (branch, "both")
+            rng = generator(recipe.seed, purpose, epoch)
+            views.append(draw_view(augment.strong if strong else augment.weak, rng, windows_N, geometry))
+        first = 0
+        for rows, ids_B in zip(orders, ids, strict=True):
+            places = np.arange(first, first + len(ids_B))
+            first += len(ids_B)
+            yield _Read(
+                self._bytes(labelled, rows, view.take(rows)),
+                labelled.labels_N[rows],
+                self._bytes(shown, places, views[0].take(places)),
+                self._bytes(shown, places, views[1].take(places)) if self._label_view else None,
+                ids_B,
+            )
+
+    def _bytes(self, clips: ClipSet, rows: Ints, view: View) -> _Bytes:
+        crops = self._store.gather(
+            clips.rows_N[rows], view.frames_NT, view.tops_N, view.lefts_N, self._recipe.clip.size
+        )
+        tensor = torch.from_numpy(crops)
+        return _Bytes(tensor.pin_memory() if self._device.is_cuda else tensor, view)
+
+    def _render(self, read: _Bytes) -> Tensor:
+        return self._renderer(self._device.upload(read.clips_BTCHW), read.view)

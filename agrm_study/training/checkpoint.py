@@ -1,0 +1,134 @@
+"""What lies on disk of a trial, so that a run killed at any moment goes on from its last epoch?
+
+Two files: ``rolling.pt``, the state after the last saved epoch, and ``best.safetensors``, the networks of the best one.
+A new best is first written beside the old, then the rolling file that refers to it, then it takes the old one's place:
+whichever moment a kill comes, the rolling file and its best epoch are both there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from agrm_study.study.recipe import Recipe
+from agrm_study.training.failures import CheckpointError
+
+FORMAT = 1
+"""Raised when the content of a checkpoint changes its meaning."""
+ROLLING = "rolling.pt"
+BEST = "best.safetensors"
+_NEXT_BEST = "best.next.safetensors"
+
+
+def trial_identity(recipe: Recipe, data_fingerprint: str, split_fingerprint: str) -> str:
+    """Hash of all that a training's outcome depends on; where its files lie is left out."""
+    settings = recipe.settings()
+    for location in ("manifest", "split_file"):
+        settings["data"].pop(location)
+    content = json.dumps([settings, data_fingerprint, split_fingerprint], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def save_checkpoint(
+    folder: Path,
+    identity: str,
+    state: Mapping[str, Any],
+    *,
+    best_epoch: int,
+    best: Mapping[str, Tensor] | None,
+) -> None:
+    """Replace the checkpoint in a folder.
+
+    Args:
+        folder: Made if it is not there.
+        identity: Of the trial.
+        state: Tensors and plain values (what `torch.load` reads with ``weights_only=True``).
+        best_epoch: The epoch that the best weights are of; 0 before there are any.
+        best: Those weights, if they are newer than the last saved ones.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if best is not None:
+        header = {"format": str(FORMAT), "identity": identity, "epoch": str(best_epoch)}
+        temporary = folder / f".{_NEXT_BEST}.{os.getpid()}"
+        save_file({name: tensor.contiguous() for name, tensor in best.items()}, temporary, metadata=header)
+        temporary.replace(folder / _NEXT_BEST)
+    temporary = folder / f".{ROLLING}.{os.getpid()}"
+    content = {"format": FORMAT, "identity": identity, "best_epoch": best_epoch, "state": dict(state)}
+    with temporary.open("wb") as file:
+        torch.save(content, file)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(folder / ROLLING)
+    if best is not None:
+        (folder / _NEXT_BEST).replace(folder / BEST)
+
+
+def load_checkpoint(folder: Path, identity: str) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
+    """The state and the best weights (empty before there are any) in a folder, or None when it holds no checkpoint.
+
+    Raises:
+        CheckpointError: When the checkpoint is another trial's, of another format, or damaged.
+    """
+    path = folder / ROLLING
+    if not path.is_file():
+        return None
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, pickle.UnpicklingError, OSError, ValueError) as error:
+        raise CheckpointError(
+            path, f"the checkpoint cannot be read ({_first_line(error)}); remove it to start again"
+        ) from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        found = content.get("format") if isinstance(content, dict) else type(content).__name__
+        raise CheckpointError(
+            path, f"the checkpoint must have format {FORMAT}, found {found!r}; finish the trial with "
+            "the version that wrote it, or remove it to start again",
+        )  # fmt: skip
+    if content["identity"] != identity:
+        raise CheckpointError(
+            path, f"the checkpoint belongs to another trial ({content['identity'][:16]}, this one is {identity[:16]}): "
+            "settings, data or split differ",
+        )  # fmt: skip
+    best = _best(folder, identity, content["best_epoch"]) if content["best_epoch"] else {}
+    return content["state"], best
+
+
+def drop_rolling(folder: Path) -> None:
+    """Remove what only an unfinished trial needs; the best weights stay."""
+    for name in (ROLLING, _NEXT_BEST):
+        (folder / name).unlink(missing_ok=True)
+
+
+def _best(folder: Path, identity: str, epoch: int) -> dict[str, Tensor]:
+    wanted = {"format": str(FORMAT), "identity": identity, "epoch": str(epoch)}
+    for path in (folder / BEST, folder / _NEXT_BEST):
+        if path.is_file() and _header(path) == wanted:
+            weights: dict[str, Tensor] = load_file(path)
+            if path.name == _NEXT_BEST:
+                path.replace(folder / BEST)
+            return weights
+    raise CheckpointError(
+        folder / BEST, f"the best weights, of epoch {epoch}, are not there; remove {ROLLING} to start again"
+    )
+
+
+def _header(path: Path) -> dict[str, str]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            return dict(file.metadata() or {})
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(path, f"the best weights cannot be read ({_first_line(error)})") from error
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

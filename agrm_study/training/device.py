@@ -1,0 +1,147 @@
+"""What differs between a CPU and a GPU? Layout, precision, determinism, and how memory runs out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from agrm_study.study.errors import InputError
+from agrm_study.study.recipe import Recipe
+from agrm_study.training.failures import DeviceMemoryError
+from agrm_study.training.generators import stream_seed
+
+_HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+class Device:
+    """Where a trial computes.
+
+    Args:
+        name: ``cpu``, ``cuda`` or ``cuda:N``.
+        recipe: Its precision and whether networks are compiled.
+
+    Raises:
+        InputError: For a device that torch cannot use here, or half precision without a GPU.
+    """
+
+    def __init__(self, name: str, recipe: Recipe) -> None:
+        self.torch = _usable(name)
+        self.is_cuda = self.torch.type == "cuda"
+        self._half = _HALF.get(recipe.precision)
+        self._compile = recipe.compile
+        self._recipe = recipe
+        if self._half is not None and not self.is_cuda:
+            raise InputError(
+                "half precision needs a GPU", field="precision", given=recipe.precision, allowed="fp32 on this device"
+            )
+        if self._half is torch.bfloat16 and not torch.cuda.is_bf16_supported():
+            raise InputError(
+                "this GPU has no bfloat16", field="precision", given="bf16", allowed="fp16 or fp32 on this device"
+            )
+        if self.is_cuda:
+            torch.cuda.reset_peak_memory_stats(self.torch)
+        self.scaler = torch.amp.GradScaler("cuda", enabled=self._half is torch.float16)
+
+    @property
+    def description(self) -> str:
+        """``cpu``, or the name of the GPU."""
+        return torch.cuda.get_device_name(self.torch) if self.is_cuda else "cpu"
+
+    def place(self, network: nn.Module) -> None:
+        """Move a network here, channels last in memory."""
+        network.to(self.torch)
+        network.to(memory_format=torch.channels_last_3d)
+
+    def compile(self, network: nn.Module) -> None:
+        """`torch.compile` a placed network, if the recipe asks for it; its state dict keeps its names."""
+        if self._compile:
+            network.compile()
+
+    def upload(self, values: NDArray[Any] | Tensor) -> Tensor:
+        """An array on the device; copies from pinned memory do not wait."""
+        tensor = torch.from_numpy(values) if isinstance(values, np.ndarray) else values
+        return tensor.to(self.torch, non_blocking=True)
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """Forward passes in the recipe's precision."""
+        return nullcontext() if self._half is None else torch.autocast(self.torch.type, dtype=self._half)
+
+    def backward(self, loss: Tensor) -> None:
+        """Add the gradients of a loss, scaled for fp16."""
+        self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+
+    def step(self, optimizer: torch.optim.Optimizer, parameters: list[nn.Parameter], clip_norm: float | None) -> None:
+        """One step of the optimizer; under fp16 it is left out when a scaled gradient overflowed."""
+        if clip_norm is not None:
+            self.scaler.unscale_(optimizer)
+            torch.nn.utils.clip_grad_norm_(parameters, clip_norm)
+        self.scaler.step(optimizer)
+        self.scaler.update()
+
+    @property
+    def peak_bytes(self) -> int:
+        """Largest amount of GPU memory allocated since this object was made; 0 on a CPU."""
+        return torch.cuda.max_memory_allocated(self.torch) if self.is_cuda else 0
+
+    @contextmanager
+    def session(self, epoch: int) -> Iterator[None]:
+        """Surroundings of an epoch, restored afterwards.
+
+        torch's global generators (dropout, drop path) start from (seed, "torch", epoch); on a CPU only deterministic
+        algorithms are allowed; memory that runs out raises `DeviceMemoryError`.
+        """
+        was_deterministic = torch.are_deterministic_algorithms_enabled()
+        was_warning = torch.is_deterministic_algorithms_warn_only_enabled()
+        was_filling = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
+        was_benchmark = torch.backends.cudnn.benchmark
+        with torch.random.fork_rng(devices=[self.torch] if self.is_cuda else []):
+            torch.manual_seed(stream_seed(self._recipe.seed, "torch", epoch))
+            try:
+                if self.is_cuda:
+                    torch.backends.cudnn.benchmark = True
+                else:
+                    torch.use_deterministic_algorithms(True)
+                    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+                yield
+            except (torch.OutOfMemoryError, MemoryError) as error:
+                raise self._out_of_memory() from error
+            except RuntimeError as error:
+                if "can't allocate memory" in str(error):
+                    raise self._out_of_memory() from error
+                raise
+            finally:
+                torch.backends.cudnn.benchmark = was_benchmark
+                torch.use_deterministic_algorithms(was_deterministic, warn_only=was_warning)
+                torch.utils.deterministic.fill_uninitialized_memory = was_filling  # type: ignore[attr-defined]
+
+    def _out_of_memory(self) -> DeviceMemoryError:
+        batch, clip = self._recipe.batch, self._recipe.clip
+        text = (
+            f"{batch.labelled} labelled and {batch.unlabelled} unlabelled clips of {clip.frames} x {clip.size} x "
+            f"{clip.size} in {batch.accumulate} part{'s' if batch.accumulate > 1 else ''}"
+        )
+        return DeviceMemoryError(self.torch.type, self.description, self.peak_bytes, text)
+
+
+def _usable(name: str) -> torch.device:
+    allowed = "cpu, cuda, cuda:N"
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise InputError("must be a device of torch", field="device", given=name, allowed=allowed) from None
+    if device.type not in ("cpu", "cuda"):
+        raise InputError("must be a CPU or a CUDA device", field="device", given=name, allowed=allowed)
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise InputError(
+            "there is no such GPU",
+            field="device",
+            given=name,
+            allowed=f"cpu, or one of {torch.cuda.device_count()} GPUs that torch sees",
+        )
+    return device

@@ -1,0 +1,340 @@
+"""How is one trial trained, from data to predictions?
+
+    outcome = fit(recipe, store=store, manifest=manifest, split=split)
+
+A `Training` is set up from a recipe, runs epoch after epoch (learn, validate, remember the best), can be saved and
+resumed between any two, and ends in a `TrialOutcome`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from agrm_study.study.recipe import Recipe
+from agrm_study.training.augment.pixels import Renderer
+from agrm_study.training.batches import Batches
+from agrm_study.training.checkpoint import load_checkpoint, save_checkpoint, trial_identity
+from agrm_study.training.clipset import Store, clips_of_parts
+from agrm_study.training.data.manifest import Manifest
+from agrm_study.training.data.splits import Split
+from agrm_study.training.device import Device
+from agrm_study.training.evaluate import Evaluator, spread
+from agrm_study.training.models.build import build_model
+from agrm_study.training.models.weights import load_weights
+from agrm_study.training.outcome import EpochReport, EpochRow, TrialOutcome
+from agrm_study.training.outcome import Split as Part
+from agrm_study.training.predict import predict
+from agrm_study.training.schedule import EarlyStopping, build_optimizer, build_plateau
+from agrm_study.training.ssl.losses import build_loss
+from agrm_study.training.ssl.networks import Networks
+from agrm_study.training.ssl.pseudo import PseudoStats
+from agrm_study.training.ssl.ramp import ramp_weight
+from agrm_study.training.ssl.relabel import hold_round
+from agrm_study.training.ssl.rounds import Rounds
+from agrm_study.training.ssl.step import Learner
+from agrm_study.training.ssl.thresholds import build_policy
+from agrm_study.training.tally import EpochTally
+from agrm_study.training.validate import Validation
+
+
+def fit(
+    recipe: Recipe,
+    *,
+    store: Store,
+    manifest: Manifest,
+    split: Split,
+    checkpoint_dir: Path | None = None,
+    device: str = "cpu",
+    on_epoch: Callable[[EpochReport], None] | None = None,
+    resume: bool = True,
+    evaluate_test: bool = True,
+    identity: str | None = None,
+    ahead: int = 0,
+) -> TrialOutcome:
+    """Train until the last epoch or the early stop, saving after every epoch; arguments and errors as of `Training`."""
+    training = Training(
+        recipe,
+        store=store,
+        manifest=manifest,
+        split=split,
+        checkpoint_dir=checkpoint_dir,
+        device=device,
+        resume=resume,
+        evaluate_test=evaluate_test,
+        identity=identity,
+        ahead=ahead,
+    )
+    with closing(training):
+        while not training.done:
+            report = training.run_epoch()
+            training.save()
+            if on_epoch is not None:
+                on_epoch(report)
+        return training.outcome()
+
+
+class Training:
+    """A trial that stands between two epochs.
+
+    Args:
+        recipe: Every setting.
+        store: Frames of every clip of the split.
+        manifest: Subjects and labels.
+        split: Clip ids of each part.
+        checkpoint_dir: Where `save` writes; None: nowhere.
+        device: ``cpu``, ``cuda`` or ``cuda:N``.
+        resume: Go on from a checkpoint in `checkpoint_dir`, if there is one.
+        evaluate_test: Whether the outcome holds predictions on the test and training parts (a search has no use for
+            either, and must not see the first).
+        identity: Name of the trial that its checkpoint must bear; None: a hash of recipe, data and split.
+        ahead: Steps that a thread reads in advance; changes nothing but the time.
+
+    Attributes:
+        epoch: Epochs run so far.
+        messages: What a person should know (weights that were not taken over, say).
+
+    Raises:
+        InputError: When recipe, data and device do not go together.
+        CheckpointError: When the checkpoint must not be resumed.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        *,
+        store: Store,
+        manifest: Manifest,
+        split: Split,
+        checkpoint_dir: Path | None = None,
+        device: str = "cpu",
+        resume: bool = True,
+        evaluate_test: bool = True,
+        identity: str | None = None,
+        ahead: int = 0,
+    ) -> None:
+        self.recipe, self.epoch, self.messages = recipe, 0, list[str]()
+        self._folder, self._evaluate_test = checkpoint_dir, evaluate_test
+        self._identity = identity or trial_identity(recipe, manifest.fingerprint, split.fingerprint)
+        self._device = Device(device, recipe)
+        self._clips = clips_of_parts(recipe, manifest, store, split, needs_test=evaluate_test)
+        clip, classes, unlabelled = recipe.clip, recipe.classes, self._clips["unlabelled_train"]
+
+        counts = [int((self._clips["train"].labels_N == index).sum()) for index in range(len(classes))]
+        loss = build_loss(recipe.loss, classes, counts)
+        outputs = loss.n_outputs(len(classes))
+        student = build_model(recipe.model, n_outputs=outputs, frames=clip.frames, size=clip.size, seed=recipe.seed)
+        if recipe.model.weights is not None:
+            self.messages += load_weights(student, recipe.model.weights)
+        self._device.place(student)
+        self._device.compile(student)
+        self._networks = Networks(student, recipe.ssl.ema, self._device)
+        self._optimizer = build_optimizer(recipe.optimizer, list(student.parameters()))
+        self._plateau = build_plateau(recipe.optimizer, self._optimizer)
+        self._stopping = EarlyStopping(recipe.early_stop.metric, recipe.early_stop.patience, recipe.armed_after)
+        self._policy = build_policy(recipe.ssl.threshold, len(classes), len(unlabelled))
+        self._learner = Learner(
+            recipe,
+            networks=self._networks,
+            optimizer=self._optimizer,
+            loss=loss,
+            policy=self._policy,
+            device=self._device,
+        )
+        in_rounds = self._learner.method.pseudo and recipe.ssl.pseudo.mode == "rounds"
+        self._rounds = Rounds(len(unlabelled), recipe.ssl.pseudo.round_epochs) if in_rounds else None
+        self._round_figures: dict[str, Any] = {}
+
+        renderer = Renderer(recipe.seed, clip.size, self._device.torch, noise=recipe.augment.strong.noise > 0)
+        self._batches = Batches(
+            recipe,
+            store=store,
+            labelled=self._clips["train"],
+            unlabelled=unlabelled,
+            renderer=renderer,
+            device=self._device,
+            label_view=self._learner.method.label_view,
+            ahead=ahead,
+        )
+        self._evaluator = Evaluator(
+            store=store,
+            renderer=renderer,
+            device=self._device,
+            loss=loss,
+            size=clip.size,
+            batch=recipe.evaluate.batch,
+        )
+        self._validation = Validation(
+            recipe,
+            evaluator=self._evaluator,
+            labelled=self._clips["val"],
+            unlabelled=self._clips["unlabelled_val"],
+        )
+        self._rows: list[EpochRow] = []
+        self._best: dict[str, Tensor] = {}
+        self._best_is_saved = False
+        if resume and checkpoint_dir is not None:
+            self.resume(checkpoint_dir)
+
+    @property
+    def done(self) -> bool:
+        """Whether the training has ended."""
+        return self.epoch >= self.recipe.epochs or self._stopping.stops
+
+    @property
+    def peak_bytes(self) -> int:
+        """Largest amount of GPU memory that the training has held; 0 on a CPU."""
+        return self._device.peak_bytes
+
+    def run_epoch(self) -> EpochReport:
+        """Learn for an epoch, validate, and decide whether to go on.
+
+        Raises:
+            NanLossError: When a loss is not finite; the training must not go on.
+            DeviceMemoryError: When the device has too little memory.
+            ValueError: When the training has ended.
+        """
+        if self.done:
+            raise ValueError(f"the training has ended after {self.epoch} epochs")
+        epoch, since_start = self.epoch + 1, self.epoch - self.recipe.ssl.pretrain_epochs
+        with self._device.session(epoch):
+            if since_start == 0 and self.recipe.has_teacher:
+                self._networks.start_teacher()
+                if self._judges_teacher:
+                    self._stopping.restart()
+            if self._rounds is not None and self._rounds.due(since_start):
+                self._hold_round(self._rounds)
+            train_row, clips_per_s = self._learn(epoch, since_start)
+            val_rows = self._validation.rows(epoch, self._networks, self._policy, pretraining=since_start < 0)
+        judged = val_rows[-1] if self._judges_teacher else val_rows[0]
+        self._plateau.step(judged.loss)
+        if self._stopping.update(epoch, {"loss": judged.loss, **judged.metrics}[self.recipe.early_stop.metric]):
+            self._best, self._best_is_saved = self._networks.weights(), False
+        self._rows += (train_row, *val_rows)
+        self.epoch = epoch
+        return EpochReport(epoch=epoch, rows=(train_row, *val_rows), done=self.done, clips_per_s=clips_per_s)
+
+    def outcome(self) -> TrialOutcome:
+        """Predictions of the best epoch's networks, and all rows.
+
+        Raises:
+            ValueError: Before the first epoch.
+        """
+        if not self._best:
+            raise ValueError("there is no outcome before the first epoch")
+        best_epoch = self._stopping.best_epoch
+        names: tuple[Part, ...] = ("train", "val", "test") if self._evaluate_test else ("val",)
+        parts = {name: self._clips[name] for name in names}
+        current = self._networks.weights()
+        self._networks.load_weights(self._best)
+        with self._device.session(best_epoch):
+            modules = self._networks.modules(self._best)
+            predictions, temperature = predict(modules, parts, self._evaluator, self.recipe, best_epoch)
+        self._networks.load_weights(current)
+        return TrialOutcome(
+            stop_reason="epochs" if self.epoch >= self.recipe.epochs else "early_stop",
+            best_epoch=best_epoch,
+            epochs=self.epoch,
+            n_params=sum(parameter.numel() for parameter in self._networks.student.parameters()),
+            class_names=self.recipe.classes,
+            rows=tuple(self._rows),
+            predictions=predictions,
+            temperature=temperature,
+            device=self._device.description,
+        )
+
+    def save(self, folder: Path | None = None) -> None:
+        """Write the checkpoint to a folder (default: `checkpoint_dir`; without either nothing is written)."""
+        folder = folder or self._folder
+        if folder is None:
+            return
+        is_home = folder == self._folder
+        best = None if (is_home and self._best_is_saved) or not self._best else self._best
+        save_checkpoint(folder, self._identity, self._state(), best_epoch=self._stopping.best_epoch, best=best)
+        self._best_is_saved = self._best_is_saved or is_home
+
+    def resume(self, folder: Path, *, identity: str | None = None) -> bool:
+        """Become the training that was saved in a folder; False when there is none.
+
+        Args:
+            folder: Of the checkpoint.
+            identity: The name that it must bear, if not this trial's own: pre-training is supervised whatever the
+                method, so trials that differ only in what acts later can go on from one checkpoint.
+
+        Raises:
+            CheckpointError: When the checkpoint is another trial's, of another format, or damaged.
+        """
+        saved = load_checkpoint(folder, identity or self._identity)
+        if saved is None:
+            return False
+        state, self._best = saved
+        self._networks.load_state_dict(state["networks"])
+        self._optimizer.load_state_dict(state["optimizer"])
+        self._device.scaler.load_state_dict(state["scaler"])
+        self._plateau.load_state_dict(state["plateau"])
+        self._stopping.load_state_dict(state["stopping"])
+        self._rows = [EpochRow(**row) for row in state["rows"]]
+        self.epoch, self._best_is_saved = state["epoch"], folder == self._folder
+        if self.epoch > self.recipe.ssl.pretrain_epochs:  # until then they are as they began, whatever the method
+            self._policy.load_state_dict(state["policy"])
+            if self._rounds is not None:
+                self._rounds.load_state_dict(state["rounds"])
+            self._round_figures = state["round_figures"]
+        return True
+
+    def close(self) -> None:
+        """Let go of gradients and best weights; the training cannot go on."""
+        self._optimizer.zero_grad(set_to_none=True)
+        self._best = {}
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "epoch": self.epoch,
+            "networks": self._networks.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
+            "scaler": self._device.scaler.state_dict(),
+            "plateau": self._plateau.state_dict(),
+            "stopping": self._stopping.state_dict(),
+            "policy": self._policy.state_dict(),
+            "rounds": None if self._rounds is None else self._rounds.state_dict(),
+            "round_figures": self._round_figures,
+            "rows": [dataclasses.asdict(row) for row in self._rows],
+        }
+
+    @property
+    def _judges_teacher(self) -> bool:
+        """Whether validation's verdict is the teacher's: where the recipe says so, once it has started."""
+        return self._networks.teacher is not None and self.recipe.evaluate.network == "teacher"
+
+    def _hold_round(self, rounds: Rounds) -> None:
+        middles = spread(self._clips["unlabelled_train"], self.recipe.clip, 1)
+        confidence = self.recipe.ssl.pseudo.confidence
+        self._round_figures = hold_round(rounds, self._policy, self._evaluator, middles, self._networks, confidence)
+
+    def _learn(self, epoch: int, since_start: int) -> tuple[EpochRow, float]:
+        """One pass over the labelled clips; the student's row, and clips learned from per second."""
+        ssl, method = self.recipe.ssl, self._learner.method
+        weight = ramp_weight(ssl.ramp, since_start) if since_start >= 0 and method.labeller else 0.0
+        steps = self._batches.epoch(
+            epoch,
+            moved_ids=None if self._rounds is None else self._rounds.accepted_ids,
+            moved_labels=None if self._rounds is None else self._rounds.accepted_labels,
+            unlabelled=weight > 0 and self._learner.uses_unlabelled,
+        )
+        tally = EpochTally(epoch, weight, ssl.pseudo.weight)
+        stats = PseudoStats(len(self.recipe.classes), self._device.torch)
+        self._networks.student.train()
+        started, clips = time.perf_counter(), 0
+        for labelled, unlabelled in steps:
+            tally.add(self._learner.step(labelled, unlabelled, weight, stats), labelled.labels_B)
+            clips += len(labelled.labels_B) + (0 if unlabelled is None else len(unlabelled.ids_B))
+        figures: dict[str, Any] = {"lr": float(self._optimizer.param_groups[0]["lr"]), **stats.read()}
+        if method.pseudo and since_start >= 0:
+            figures |= {"threshold": self._policy.threshold(), **self._round_figures}
+        return tally.row(figures), clips / (time.perf_counter() - started)

@@ -1,0 +1,32 @@
+"""How good are an epoch's decisions? The few figures that choose epochs; tables compute theirs from the records."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+def decide(probs_NK: Floats) -> Ints:
+    """Class decisions: with two classes abnormal at p ≥ 0.5 (Song et al. 2026, section 3.3), else the arg max."""
+    decided_N: Ints = (probs_NK[:, 1] >= 0.5).astype(np.int64) if probs_NK.shape[1] == 2 else probs_NK.argmax(axis=1)
+    return decided_N
+
+
+def classification_metrics(labels_N: Ints, decided_N: Ints, n_classes: int) -> dict[str, float]:
+    """accuracy, balanced_accuracy (mean recall of the classes present) and macro_f1 (mean F1 of all classes).
+
+    The F1 of a class that is neither present nor decided is 0.
+    """
+    confusion_KK = np.bincount(labels_N * n_classes + decided_N, minlength=n_classes**2).reshape(n_classes, n_classes)
+    hits_K = np.diag(confusion_KK)
+    present_K, decided_K = confusion_KK.sum(axis=1), confusion_KK.sum(axis=0)
+    recall_K = hits_K[present_K > 0] / present_K[present_K > 0]
+    f1_K = 2 * hits_K / np.maximum(present_K + decided_K, 1)
+    return {
+        "accuracy": float(hits_K.sum() / len(labels_N)),
+        "balanced_accuracy": float(recall_K.mean()),
+        "macro_f1": float(f1_K.mean()),
+    }

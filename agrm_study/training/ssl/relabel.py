@@ -1,0 +1,82 @@
+"""What do the networks say about whole unlabelled parts? For rounds of pseudo-labels, and for the record."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from agrm_study.training.evaluate import Evaluator, Windows
+from agrm_study.training.ssl.networks import Networks
+from agrm_study.training.ssl.pseudo import Candidates, PseudoStats, candidates, consistency_loss
+from agrm_study.training.ssl.rounds import Rounds
+from agrm_study.training.ssl.thresholds.policy import ThresholdPolicy
+
+Source = Literal["teacher", "student", "mean", "min", "agree"]
+
+
+def hold_round(
+    rounds: Rounds,
+    policy: ThresholdPolicy,
+    evaluator: Evaluator,
+    windows: Windows,
+    networks: Networks,
+    source: Source,
+) -> dict[str, Any]:
+    """Label every unlabelled clip and move those that the policy accepts with full weight.
+
+    Both networks, in eval mode, see the same centre view of the middle of each video ("based on the same input",
+    Song et al. 2026, section 2.1).
+
+    Args:
+        rounds: Takes the labels.
+        policy: Judges all clips at once; one step of its state.
+        evaluator: Runs the networks.
+        windows: One window for each unlabelled clip, in the order of the ids.
+        networks: The teacher labels, or the student where the method has none.
+        source: Whose confidence decides.
+
+    Returns:
+        The figures of `PseudoStats` over the clips moved so far, with the labels that they now carry.
+    """
+    labels, _ = _candidates(evaluator, windows, networks, source)
+    ids = torch.arange(len(labels.labels_B))
+    qualifies_N = ((policy.select(labels.probs_BK, ids) * labels.allowed_B) >= 1.0).numpy()
+    rounds.close(ids.numpy(), labels.labels_B.numpy(), qualifies_N)
+    moved_N = torch.zeros(len(ids))
+    moved_N[torch.from_numpy(rounds.accepted_ids)] = 1.0
+    stats = PseudoStats(labels.probs_BK.shape[1])
+    stats.add(labels, moved_N, torch.from_numpy(windows.clips.labels_N))
+    return stats.read()
+
+
+def observe(
+    policy: ThresholdPolicy,
+    evaluator: Evaluator,
+    windows: Windows,
+    networks: Networks,
+    source: Source,
+) -> dict[str, Any]:
+    """Consistency and pseudo-labels on unlabelled clips that nothing learns from; changes no state.
+
+    The policy's current mean threshold stands for the policy.
+    """
+    labels, consistency = _candidates(evaluator, windows, networks, source)
+    weights_N = (labels.confidence_B > policy.threshold()).float() * labels.allowed_B
+    stats = PseudoStats(labels.probs_BK.shape[1])
+    stats.add(labels, weights_N, torch.from_numpy(windows.clips.labels_N))
+    return {"loss_consistency": consistency, **stats.read()}
+
+
+def _candidates(evaluator: Evaluator, windows: Windows, networks: Networks, source: Source) -> tuple[Candidates, float]:
+    logits = evaluator.logits({"labeller": networks.labeller, "student": networks.student}, windows)
+    student_log_probs_NK = torch.log_softmax(_tensor(logits["student"]), dim=1)
+    labeller_probs_NK = torch.softmax(_tensor(logits["labeller"]), dim=1)
+    labels = candidates(labeller_probs_NK, student_log_probs_NK.exp(), source)
+    return labels, float(consistency_loss(student_log_probs_NK, labeller_probs_NK))
+
+
+def _tensor(logits_NK: NDArray[np.float32]) -> torch.Tensor:
+    return torch.from_numpy(logits_NK)

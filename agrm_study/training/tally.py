@@ -1,0 +1,87 @@
+"""What did an epoch of learning amount to, and was every loss of it finite?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from agrm_study.training.failures import NanLossError
+from agrm_study.training.metrics import classification_metrics, decide
+from agrm_study.training.outcome import EpochRow
+from agrm_study.training.ssl.step import TERMS, StepResult
+
+_STEPS_BETWEEN_CHECKS = {"cpu": 1, "cuda": 16}
+"""Looking at a loss makes a GPU wait; on a CPU it costs nothing."""
+
+
+class EpochTally:
+    """Collects the steps of an epoch.
+
+    Args:
+        epoch: From 1.
+        ramp_weight: λ of the epoch.
+        pseudo_weight: w in CE + λ (consistency + w · pseudo).
+    """
+
+    def __init__(self, epoch: int, ramp_weight: float, pseudo_weight: float) -> None:
+        self.epoch, self.ramp_weight, self.pseudo_weight = epoch, ramp_weight, pseudo_weight
+        self._terms: list[Tensor] = []
+        self._logits: list[Tensor] = []
+        self._labels: list[Tensor] = []
+        self._checked = 0
+
+    def add(self, result: StepResult, labels_B: Tensor) -> None:
+        """Enter a step.
+
+        Raises:
+            NanLossError: When a loss of this step, or on a GPU of one since the last look, is not finite.
+        """
+        self._terms.append(result.terms_3)
+        self._logits.append(result.logits_BK)
+        self._labels.append(labels_B)
+        if len(self._terms) - self._checked >= _STEPS_BETWEEN_CHECKS.get(labels_B.device.type, 1):
+            self._check()
+
+    def row(self, training: dict[str, Any]) -> EpochRow:
+        """The student's train row: mean losses, and metrics of its answers to the augmented labelled clips.
+
+        Args:
+            training: Further figures of the epoch.
+
+        Raises:
+            NanLossError: When a loss is not finite.
+        """
+        self._check()
+        sizes_S = np.array([len(labels) for labels in self._labels], dtype=np.float64)
+        terms_S3 = torch.stack(self._terms).double().cpu().numpy()
+        supervised = float(np.average(terms_S3[:, 0], weights=sizes_S))
+        consistency, pseudo = (float(value) for value in terms_S3[:, 1:].mean(axis=0))
+        probs_NK = torch.softmax(torch.cat(self._logits).double(), dim=1).cpu().numpy()
+        labels_N = torch.cat(self._labels).cpu().numpy()
+        return EpochRow(
+            epoch=self.epoch,
+            split="train",
+            network="student",
+            loss=supervised + self.ramp_weight * (consistency + self.pseudo_weight * pseudo),
+            metrics=classification_metrics(labels_N, decide(probs_NK), probs_NK.shape[1]),
+            training={
+                "loss_supervised": supervised,
+                "loss_consistency": consistency,
+                "loss_pseudo": pseudo,
+                "ramp_weight": self.ramp_weight,
+                **training,
+            },
+        )
+
+    def _check(self) -> None:
+        unchecked = self._terms[self._checked :]
+        if not unchecked:
+            return
+        terms_S3 = torch.stack(unchecked)
+        for step, terms_3 in enumerate(terms_S3.tolist(), start=self._checked + 1):
+            if not np.isfinite(terms_3).all():
+                raise NanLossError(self.epoch, step, dict(zip(TERMS, terms_3, strict=True)))
+        self._checked = len(self._terms)

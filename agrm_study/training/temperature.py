@@ -1,0 +1,58 @@
+"""Which softmax temperature makes a network's confidence on validation honest?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+BOUNDS = (0.05, 20.0)
+"""Temperatures searched; a validation part that is classified without error would otherwise ask for 0."""
+
+
+def subject_log_probs(
+    logits_NK: NDArray[np.floating], owners_N: Ints, n_subjects: int, temperature: float = 1.0
+) -> Floats:
+    """(subjects, K) logarithms of each subject's class probabilities: the mean over its windows of softmax(z / T).
+
+    Args:
+        logits_NK: Logits of each window.
+        owners_N: Index of its subject; every subject has at least one window.
+        n_subjects: Number of subjects.
+        temperature: T.
+    """
+    with np.errstate(invalid="ignore"):  # logits that are not numbers make probabilities that are none either
+        window_log_probs_NK = log_softmax(logits_NK.astype(np.float64) / temperature, axis=1)
+        highest_SK = np.full((n_subjects, logits_NK.shape[1]), -np.inf)
+        np.maximum.at(highest_SK, owners_N, window_log_probs_NK)
+        sums_SK = np.zeros_like(highest_SK)
+        np.add.at(sums_SK, owners_N, np.exp(window_log_probs_NK - highest_SK[owners_N]))
+        counts_S = np.bincount(owners_N, minlength=n_subjects)
+        log_probs: Floats = highest_SK + np.log(sums_SK) - np.log(counts_S)[:, None]
+    return log_probs
+
+
+def fit_temperature(logits_NK: NDArray[np.floating], owners_N: Ints, labels_S: Ints) -> float:
+    """The temperature within `BOUNDS` that minimises the subjects' mean negative log likelihood (Guo et al. 2017).
+
+    Args:
+        logits_NK: Logits of each validation window.
+        owners_N: Index of its subject.
+        labels_S: Class index of each subject.
+    """
+    subjects = np.arange(len(labels_S))
+
+    def loss(log_temperature: float) -> float:
+        log_probs = subject_log_probs(logits_NK, owners_N, len(labels_S), math.exp(log_temperature))
+        return float(-log_probs[subjects, labels_S].mean())
+
+    objective: Callable[[float], float] = loss
+    found = minimize_scalar(objective, bounds=(math.log(BOUNDS[0]), math.log(BOUNDS[1])), method="bounded")
+    return float(math.exp(found.x))
