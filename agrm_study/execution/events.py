@@ -1,0 +1,55 @@
+"""What happens to a trial while a study runs?"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+EventKind = Literal["started", "epoch", "finished", "failed", "interrupted", "retried", "held"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialEvent:
+    """Something that happened to a trial; plain values, so that it travels between processes.
+
+    Attributes:
+        kind: ``started``, ``epoch`` (one more epoch done), ``finished`` and ``failed`` (a record was written),
+            ``interrupted`` (stopped at an epoch boundary, resumes later), ``retried`` (its worker died and it was put
+            back in the queue), ``held`` (not started, as its arm failed in the same way several times).
+        epoch: Epochs done.
+        epochs: Epochs at most.
+        metric: Validation metric of the study after this epoch, or at the best epoch when finished.
+        wall_s: Seconds of training so far, over all attempts that led here.
+        epoch_s: Seconds of the last epoch.
+        resumed: Epoch of the checkpoint that this attempt went on from, 0 for none.
+    """
+
+    kind: EventKind
+    trial_id: str
+    epoch: int = 0
+    epochs: int = 0
+    metric: float | None = None
+    wall_s: float = 0.0
+    epoch_s: float = 0.0
+    clips_per_s: float = 0.0
+    resumed: int = 0
+    attempt: int = 1
+    host: str = ""
+    pid: int = 0
+    failure: str | None = None
+    error: str | None = None
+    frame: str = ""
+
+    def to_json(self) -> str:
+        """Compact JSON."""
+        return json.dumps(asdict(self), separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> TrialEvent:
+        """The event of `to_json`."""
+        return cls(**json.loads(text))
+
+
+OnEvent = Callable[[TrialEvent], None]

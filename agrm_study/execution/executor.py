@@ -1,0 +1,47 @@
+"""Who runs the trials? Every executor does it behind this interface; `inline` is the twin of `ray_tune` for tests."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+from agrm_study.execution.events import OnEvent
+from agrm_study.execution.interrupt import Interrupt
+from agrm_study.execution.source import WorkSource
+from agrm_study.execution.work import WorkerSettings
+
+
+class Executor(ABC):
+    """Runs what a source hands out.
+
+    Records are written by whoever runs the trial. A trial for which neither a ``finished`` nor a ``failed`` event was
+    sent has no record and runs again, from its checkpoint, in the next run.
+
+    Attributes:
+        slots: Trials at once; exact once `run` has begun.
+    """
+
+    slots: int = 1
+
+    @abstractmethod
+    def run(
+        self,
+        source: WorkSource,
+        settings: WorkerSettings,
+        *,
+        on_event: OnEvent,
+        interrupt: Interrupt,
+        on_tick: Callable[[], None],
+    ) -> None:
+        """Returns when the source is exhausted and its trials have ended, or after an interruption.
+
+        Args:
+            source: Hands out trials.
+            settings: What is the same for all trials.
+            on_event: Told of everything that happens to a trial, in the calling thread.
+            interrupt: When requested, running trials stop at their next epoch boundary and none is started.
+            on_tick: Called several times a second, or at every epoch.
+
+        Raises:
+            KeyboardInterrupt: At the second interruption; workers are gone by then.
+        """

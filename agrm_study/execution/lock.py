@@ -1,0 +1,92 @@
+"""Is another run writing to this results folder?"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import platform
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from agrm_study.records.location import Location
+from agrm_study.study.errors import InputError
+
+FOLDER: Final = ".run"
+LOCK: Final = "lock"
+
+
+@contextlib.contextmanager
+def results_lock(results: Location, study: str) -> Iterator[None]:
+    """Holds the results folder for this process; the lock goes when the process does, however it ends.
+
+    A local folder is locked with flock and holds who has it. In an object store there is no lock: the caller must see
+    to it that one run at a time writes there.
+
+    Raises:
+        InputError: When another run holds it, with who that is.
+    """
+    if not results.is_local:
+        yield
+        return
+    folder = Path(results.path) / FOLDER
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        raise InputError("the results folder must be writable", where=results.path, given=error.strerror) from None
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise InputError(
+                "one run at a time may write to a results folder",
+                where=results.path,
+                given=_describe(_owner(folder)),
+                hint="Wait for it, stop it, or choose another --results folder.",
+            ) from None
+        owner = {"study": study, "host": platform.node(), "pid": os.getpid(), "since": time.time()}
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, json.dumps(owner).encode(), 0)
+        for leftover in folder.glob("*.stop"):  # of a run that was killed while it stopped
+            leftover.unlink(missing_ok=True)
+        yield
+        os.ftruncate(descriptor, 0)
+    finally:
+        os.close(descriptor)
+
+
+def running_owner(results: Location) -> dict[str, Any] | None:
+    """Who is running in a results folder now (``study``, ``host``, ``pid``, ``since``), ``None`` for nobody."""
+    if not results.is_local:
+        return None
+    folder = Path(results.path) / FOLDER
+    try:
+        descriptor = os.open(folder / LOCK, os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return _owner(folder)
+    finally:
+        os.close(descriptor)
+    return None
+
+
+def _owner(folder: Path) -> dict[str, Any]:
+    try:
+        owner: dict[str, Any] = json.loads((folder / LOCK).read_text())
+    except (OSError, ValueError):
+        return {}
+    return owner
+
+
+def _describe(owner: dict[str, Any]) -> str:
+    if not owner:
+        return "held by another process"
+    minutes = (time.time() - owner["since"]) / 60
+    return f"held by process {owner['pid']} on {owner['host']} (study {owner['study']}, for {minutes:.0f} min)"

@@ -1,0 +1,276 @@
+"""Are the data of a study there, whole and readable, and what are they?
+
+Everything that can be wrong with the data is found here, before the first trial starts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from agrm_study.execution.provenance import available_cpus
+from agrm_study.study.errors import InputError
+from agrm_study.study.recipe import Clip, Data, Recipe, Synthetic
+from agrm_study.study.study import Study
+from agrm_study.training.data.manifest import Manifest, read_manifest
+from agrm_study.training.data.splits import PARTS, Split, make_split
+
+CACHE_VARIABLE: Final = "AGRM_STUDY_CACHE"
+UNWRITTEN: Final = "unwritten-"
+"""Fingerprints of data that are not there yet begin with this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """How far a step of the preparation is."""
+
+    title: str
+    done: int
+    total: int
+
+
+OnStage = Callable[[Stage], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """The data of a study.
+
+    Attributes:
+        cache: Folder of synthetic data and stores.
+        manifests: By the part of the settings that names one (`_source`).
+        splits: By data settings and split seed (`_split_key`).
+        stores: Folder of the clip store, by source and preprocessing (`_store_key`); empty when nothing was built.
+        unwritten: Sources of synthetic data that are not there yet.
+    """
+
+    cache: Path
+    manifests: Mapping[str, Manifest]
+    splits: Mapping[str, Split]
+    stores: Mapping[str, Path]
+    unwritten: frozenset[str] = frozenset()
+    _views: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
+
+    def fingerprints(self, recipe: Recipe) -> tuple[str, str]:
+        """Fingerprints of the manifest and of the split that a recipe asks for.
+
+        Raises:
+            InputError: When the split cannot be made.
+        """
+        source = _source(recipe.data)
+        if source in self.unwritten:
+            name = UNWRITTEN + hashlib.sha256(source.encode()).hexdigest()[:8]
+            return name, name
+        manifest, key = self.manifests[source], _split_key(recipe)
+        if key in self.splits:
+            return manifest.fingerprint, self.splits[key].fingerprint
+        if key not in self._views:
+            self._views[key] = make_split(manifest, recipe.data, recipe.split_seed).fingerprint
+        return manifest.fingerprint, self._views[key]
+
+    def manifest_path(self, recipe: Recipe) -> str:
+        """The manifest of a recipe."""
+        return str(self.manifests[_source(recipe.data)].path)
+
+    def store_path(self, recipe: Recipe) -> str:
+        """The clip store of a recipe; empty when it was not built."""
+        return str(self.stores.get(_store_key(recipe), ""))
+
+    def subjects(self) -> dict[str, list[dict[str, Any]]]:
+        """Rows of the `subjects` record by split fingerprint."""
+        found: dict[str, list[dict[str, Any]]] = {}
+        for key, split in self.splits.items():
+            source, split_seed = json.loads(key)[0], json.loads(key)[2]
+            found[split.fingerprint] = _subject_rows(self.manifests[source], split, split_seed)
+        return found
+
+    def provenance(self) -> dict[str, dict[str, str]]:
+        """Fingerprints by manifest."""
+        facts: dict[str, dict[str, str]] = {}
+        for key, split in self.splits.items():
+            manifest = self.manifests[json.loads(key)[0]]
+            entry = facts.setdefault(str(manifest.path), {"data_fingerprint": manifest.fingerprint})
+            name = f"split_fingerprint_{len(entry)}" if "split_fingerprint" in entry else "split_fingerprint"
+            if split.fingerprint not in entry.values():
+                entry[name] = split.fingerprint
+        return facts
+
+
+def prepare(
+    study: Study,
+    results: str | Path,
+    *,
+    build: bool,
+    on_stage: OnStage | None = None,
+    workers: int | None = None,
+) -> Prepared:
+    """Reads, and with ``build`` also makes, the data of a study.
+
+    Args:
+        study: Its arms say which data, splits and clips are needed.
+        results: Results folder; synthetic data and stores go to ``.data`` beside it, or to ``$AGRM_STUDY_CACHE``.
+        build: Write synthetic data and clip stores that are not there. Without it, synthetic data that are not there
+            get provisional fingerprints.
+        workers: Processes that draw and decode; all processors by default.
+
+    Raises:
+        InputError: Anything wrong with a manifest, a split or a video; every bad video is named at once.
+    """
+    tell = on_stage or (lambda stage: None)
+    cache = cache_folder(results)
+    workers = workers or available_cpus()
+    recipes = [arm.recipe.model_copy(update={"split_seed": study.split_seed}) for arm in study.arms] or [
+        study.base.model_copy(update={"split_seed": study.split_seed})
+    ]
+    manifests: dict[str, Manifest] = {}
+    unwritten: set[str] = set()
+    for recipe in recipes:
+        source = _source(recipe.data)
+        if source in manifests or source in unwritten:
+            continue
+        manifest = _manifest(recipe.data, cache, study, build=build, workers=workers, tell=tell)
+        if manifest is None:
+            unwritten.add(source)
+        else:
+            manifests[source] = manifest
+    splits: dict[str, Split] = {}
+    for recipe in recipes:
+        key = _split_key(recipe)
+        if key not in splits and (source := _source(recipe.data)) in manifests:
+            splits[key] = make_split(manifests[source], recipe.data, recipe.split_seed)
+    stores = _stores(recipes, manifests, splits, cache, workers, tell) if build else {}
+    return Prepared(cache, manifests, splits, stores, frozenset(unwritten))
+
+
+def cache_folder(results: str | Path) -> Path:
+    """Where synthetic data and clip stores go."""
+    named = os.environ.get(CACHE_VARIABLE)
+    if named:
+        return Path(named).expanduser().absolute()
+    if "://" in str(results):
+        return Path.home() / ".cache" / "agrm-study"
+    return Path(results).expanduser().absolute().parent / ".data"
+
+
+def synthetic_folder(cache: Path, wanted: Synthetic) -> Path:
+    """The folder of a synthetic data set; a pure function of what was asked for."""
+    from agrm_study.training.data.datasets.synthetic.write import DRAWING_VERSION
+
+    text = json.dumps([DRAWING_VERSION, wanted.model_dump(mode="json")], sort_keys=True)
+    return cache / f"synthetic-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+
+
+def _manifest(data: Data, cache: Path, study: Study, *, build: bool, workers: int, tell: OnStage) -> Manifest | None:
+    if data.synthetic is not None:
+        folder = synthetic_folder(cache, data.synthetic)
+        if not (folder / "manifest.parquet").is_file():
+            if not build:
+                return None
+            _write_synthetic(folder, data.synthetic, workers, tell)
+        return read_manifest(folder / "manifest.parquet")
+    if data.manifest is None:
+        raise InputError(
+            "a study needs data",
+            where=study.path,
+            field="data",
+            allowed="data.manifest (a file), or data.synthetic (drawn for you)",
+            hint="`--preset tiny` uses a small synthetic set.",
+        )
+    tell(Stage("Reading the manifest", 0, 1))
+    manifest = read_manifest(data.manifest)
+    tell(Stage("Reading the manifest", 1, 1))
+    return manifest
+
+
+def _write_synthetic(folder: Path, wanted: Synthetic, workers: int, tell: OnStage) -> None:
+    from agrm_study.training.data.datasets.synthetic.write import write_synthetic
+
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    title = "Drawing synthetic videos"
+    tell(Stage(title, 0, wanted.subjects + wanted.unlabelled))
+    write_synthetic(
+        folder,
+        subjects=wanted.subjects,
+        unlabelled=wanted.unlabelled,
+        seed=wanted.seed,
+        difficulty=wanted.difficulty,
+        on_progress=lambda done, total: tell(Stage(title, done, total)),
+        workers=workers,
+    )
+
+
+def _stores(
+    recipes: Iterable[Recipe],
+    manifests: Mapping[str, Manifest],
+    splits: Mapping[str, Split],
+    cache: Path,
+    workers: int,
+    tell: OnStage,
+) -> dict[str, Path]:
+    from agrm_study.training.data.store import build_store
+
+    clips: dict[str, set[str]] = {}
+    settings: dict[str, Clip] = {}
+    sources: dict[str, str] = {}
+    for recipe in recipes:
+        key = _store_key(recipe)
+        sources[key] = _source(recipe.data)
+        clips.setdefault(key, set()).update(splits[_split_key(recipe)].all_clips)
+        largest = settings.get(key)
+        if largest is None or recipe.clip.size > largest.size:
+            settings[key] = recipe.clip
+    stores: dict[str, Path] = {}
+    for number, key in enumerate(settings, start=1):
+        title = "Decoding videos" if len(settings) == 1 else f"Decoding videos, store {number} of {len(settings)}"
+        tell(Stage(title, 0, len(clips[key])))
+        stores[key] = build_store(
+            manifests[sources[key]].select(clips[key]),
+            settings[key],
+            cache / "stores",
+            workers=workers,
+            on_progress=lambda done, total, title=title: tell(Stage(title, done, total)),  # type: ignore[misc]
+        )
+    return stores
+
+
+def _source(data: Data) -> str:
+    """Which manifest: what names it, in canonical JSON."""
+    return json.dumps(data.model_dump(mode="json", include={"manifest", "synthetic"}), sort_keys=True)
+
+
+def _split_key(recipe: Recipe) -> str:
+    return json.dumps([_source(recipe.data), recipe.data.model_dump(mode="json"), recipe.split_seed], sort_keys=True)
+
+
+def _store_key(recipe: Recipe) -> str:
+    preprocessing = recipe.clip.model_dump(mode="json", exclude={"frames", "size"})
+    return json.dumps([_source(recipe.data), preprocessing], sort_keys=True)
+
+
+def _subject_rows(manifest: Manifest, split: Split, split_seed: int) -> list[dict[str, Any]]:
+    rows = []
+    for part in PARTS:
+        clips = [manifest.by_id[clip_id] for clip_id in split.clips(part)]
+        counts = Counter(clip.subject_id for clip in clips)
+        first = {clip.subject_id: clip for clip in reversed(clips)}
+        for subject_id in sorted(counts):
+            clip = first[subject_id]
+            rows.append(
+                {
+                    "subject_id": subject_id,
+                    "split_seed": split_seed,
+                    "split": part,
+                    "label": None if part.startswith("unlabelled") else clip.label,
+                    "sex": clip.sex,
+                    "age": clip.age,
+                    "source": clip.source,
+                    "clips": counts[subject_id],
+                }
+            )
+    return rows

@@ -1,0 +1,84 @@
+"""How is a run told in a log file? One line a trial that ends, and one a minute."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime
+from typing import Final, TextIO
+
+from agrm_study.execution.events import TrialEvent
+from agrm_study.execution.prepare import Stage
+from agrm_study.execution.progress.state import StudyProgress, TrialProgress
+from agrm_study.execution.progress.view import View
+from agrm_study.execution.progress.wording import duration, failure_words, rough, trial_name
+
+EVERY_S: Final = 60.0
+STAGE_EVERY_S: Final = 15.0
+
+
+class LinesView(View):
+    """Plain lines with the time of day."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._progress: StudyProgress | None = None
+        self._stage: Stage | None = None
+        self._told = 0.0
+
+    def stage(self, stage: Stage) -> None:
+        now = time.monotonic()
+        fresh = self._stage is None or self._stage.title != stage.title
+        ended = stage.total > 0 and stage.done >= stage.total
+        was_ended = self._stage is not None and not fresh and self._stage.done >= self._stage.total > 0
+        if fresh or (ended and not was_ended) or now - self._told >= STAGE_EVERY_S:
+            counted = f": {stage.done} of {stage.total}" if stage.total > 1 else ""
+            self._say(f"{stage.title}{counted}")
+            self._told = now
+        self._stage = stage
+
+    def begin(self, progress: StudyProgress) -> None:
+        self._progress = progress
+        counts = progress.counts()
+        left = counts.waiting
+        parts = [f"{counts.total} trials", f"{counts.finished} finished before", f"{left} to run"]
+        if counts.failed:
+            parts.append(f"{counts.failed} failed before")
+        self._say(f"{progress.name}: {', '.join(parts)}")
+        self._told = time.monotonic()
+
+    def event(self, event: TrialEvent, trial: TrialProgress) -> None:
+        progress = self._progress
+        if progress is None or event.kind in ("started", "epoch", "held"):
+            return
+        counts = progress.counts()
+        place = f"{counts.finished + counts.failed}/{counts.total}"
+        name = trial_name(trial, progress)
+        if event.kind == "finished":
+            shown = "" if event.metric is None else f"validation {progress.metric} {event.metric:.3f}, "
+            self._say(f"finished {place}  {name}: {shown}{event.epoch} epochs in {duration(event.wall_s)}")
+        elif event.kind == "failed":
+            self._say(f"failed   {place}  {name}: {failure_words(event.failure, event.error)}")
+        elif event.kind == "retried":
+            self._say(f"again    {place}  {name}: {failure_words(event.failure, event.error)}")
+        elif event.kind == "interrupted":
+            self._say(f"stopped  {place}  {name}: saved after epoch {event.epoch} of {event.epochs}")
+
+    def tick(self) -> None:
+        progress = self._progress
+        if progress is None or time.monotonic() - self._told < EVERY_S:
+            return
+        self._told = time.monotonic()
+        counts = progress.counts()
+        left = progress.time_left_s()
+        parts = [f"{counts.finished} of {counts.total} finished", f"{counts.running} running"]
+        if counts.failed:
+            parts.append(f"{counts.failed} failed")
+        if left is not None:
+            parts.append(f"{rough(left)} left")
+        self._say(", ".join(parts))
+
+    def message(self, text: str) -> None:
+        self._say(text)
+
+    def _say(self, text: str) -> None:
+        print(f"{datetime.now():%H:%M:%S}  {text}", file=self._stream, flush=True)

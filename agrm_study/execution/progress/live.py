@@ -1,0 +1,278 @@
+"""How does a run look on a terminal? One calm picture: the table as it fills, what is running, what is left."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Final
+
+from rich.cells import cell_len
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.padding import Padding
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from agrm_study.execution.events import TrialEvent
+from agrm_study.execution.prepare import Stage
+from agrm_study.execution.progress.state import StudyProgress, TrialProgress
+from agrm_study.execution.progress.view import View
+from agrm_study.execution.progress.wording import TASK_WORDS, duration, failure_words, rough, trial_name
+
+FRAMES_PER_S: Final = 4
+MOST_SEEDS: Final = 10
+"""Replicates that a grid shows one by one; with more, or on a narrow terminal, an arm is a bar."""
+MOST_RUNNING: Final = 8
+MOST_MESSAGES: Final = 4
+
+DIM, DONE, RUN, BAD = "bright_black", "default", "cyan", "red"
+
+
+class LiveView(View):
+    """A picture on standard error that redraws itself in place.
+
+    Args:
+        console: Where to draw; standard error by default.
+    """
+
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console or Console(stderr=True, highlight=False)
+        self._lock = threading.RLock()
+        self._stages: dict[str, tuple[Stage, float, float]] = {}
+        self._progress: StudyProgress | None = None
+        self._messages: list[str] = []
+        self._began = time.monotonic()
+        self._ended = False
+        self._live = Live(
+            get_renderable=self.picture,
+            console=self._console,
+            refresh_per_second=FRAMES_PER_S,
+            redirect_stdout=False,
+            redirect_stderr=False,
+            vertical_overflow="crop",
+        )
+
+    def __enter__(self) -> LiveView:
+        self._live.start(refresh=True)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._lock:
+            self._ended = True
+        self._live.stop()
+
+    def stage(self, stage: Stage) -> None:
+        now = time.monotonic()
+        with self._lock:
+            began = self._stages[stage.title][1] if stage.title in self._stages else now
+            self._stages[stage.title] = (stage, began, now)
+
+    def begin(self, progress: StudyProgress) -> None:
+        with self._lock:
+            self._stages.clear()
+            self._progress = progress
+
+    def event(self, event: TrialEvent, trial: TrialProgress) -> None:
+        with self._lock:
+            self._stages.clear()
+        if event.kind in ("failed", "retried") and self._progress is not None:
+            verb = "failed" if event.kind == "failed" else "goes on elsewhere"
+            reason = failure_words(event.failure, event.error)
+            self.message(f"{trial_name(trial, self._progress)} {verb}: {reason}")
+
+    def tick(self) -> None:
+        return None  # a thread of rich's redraws
+
+    def message(self, text: str) -> None:
+        with self._lock:
+            self._messages.append(text)
+
+    def picture(self) -> RenderableType:
+        """The picture of this moment."""
+        with self._lock:
+            parts: list[RenderableType] = []
+            progress = self._progress
+            if progress is not None:
+                parts += [Text(), self._title(progress), Text()]
+                parts.extend(self._tables(progress))
+            if self._stages:
+                parts += [Text(), *self._stage_lines()]
+            if progress is not None:
+                running = progress.running()
+                if running:
+                    parts += [Text(), self._running(progress, running)]
+                parts += [Text(), self._footer(progress)]
+            parts.extend(self._message_lines())
+            return Padding(Group(*parts), (0, 1))
+
+    def _stage_lines(self) -> Iterable[RenderableType]:
+        """One line a step of the preparation; the last one is under way."""
+        for title, (stage, began, heard) in self._stages.items():
+            ended = 0 < stage.total <= stage.done or title != next(reversed(self._stages))
+            seconds = (heard if ended else time.monotonic()) - began
+            line = Table.grid(padding=(0, 2))
+            line.add_column(width=34)
+            line.add_column(width=30)
+            line.add_column()
+            bar: RenderableType = Text()
+            counted = duration(int(seconds))
+            if stage.total > 1:
+                bar = _bar(stage.total, stage.done, 30, finished=DIM)
+                counted = f"{stage.done} of {stage.total}  {counted}"
+                if not ended and stage.done > 0 and seconds > 3:
+                    counted += f"  {rough(seconds / stage.done * (stage.total - stage.done))} left"
+            line.add_row(
+                Text(("✓ " if ended else "▸ ") + title, style=DIM if ended else RUN), bar, Text(counted, style=DIM)
+            )
+            yield line
+
+    def _title(self, progress: StudyProgress) -> RenderableType:
+        return Text.assemble((progress.name, "bold"), ("   " + progress.question if progress.question else "", DIM))
+
+    def _tables(self, progress: StudyProgress) -> Iterable[RenderableType]:
+        for task in progress.tasks:
+            arms = [arm for arm in progress.arms if any((task, arm, seed) in progress.cells for seed in progress.seeds)]
+            if arms:
+                yield self._grid(progress, task, arms)
+
+    def _grid(self, progress: StudyProgress, task: str, arms: list[str]) -> RenderableType:
+        """One row an arm: a cell a seed, the mean, and a bar of the epochs done."""
+        width = self._console.width
+        longest = min(40, max(cell_len(arm) for arm in arms))
+        one_by_one = len(progress.seeds) <= MOST_SEEDS and longest + 7 * len(progress.seeds) + 24 < width
+        table = Table.grid(padding=(0, 1))
+        table.add_column(width=max(longest, 12), no_wrap=True, overflow="ellipsis")
+        head: list[RenderableType] = [Text(TASK_WORDS.get(task, task), style=DIM)]
+        if one_by_one:
+            for seed in progress.seeds:
+                table.add_column(width=6, justify="right", no_wrap=True)
+                head.append(Text(f"s{seed}", style=DIM))
+        table.add_column(width=8, justify="right", no_wrap=True)
+        head.append(Text("mean", style=DIM))
+        table.add_column(width=12)
+        head.append(Text(""))
+        table.add_column(width=8, justify="right", no_wrap=True)
+        head.append(Text(""))
+        table.add_row(*head)
+        shown, hidden = self._fitting(progress, task, arms)
+        for arm in shown:
+            trials = self._row(progress, task, arm)
+            row: list[RenderableType] = [Text(arm, overflow="ellipsis", no_wrap=True)]
+            if one_by_one:
+                row.extend(_cell(progress, task, arm, seed) for seed in progress.seeds)
+            row.extend(_summary(trials))
+            table.add_row(*row)
+        rest: list[RenderableType] = []
+        if hidden:
+            done = sum(all(t.state == "finished" for t in self._row(progress, task, arm)) for arm in hidden)
+            rest.append(Text(f"… and {len(hidden)} more arms, {done} of them done", style=DIM))
+        return Padding(Group(table, *rest), (0, 0, 1 if task != progress.tasks[-1] else 0, 0))
+
+    def _row(self, progress: StudyProgress, task: str, arm: str) -> list[TrialProgress]:
+        ids = (progress.cells.get((task, arm, seed)) for seed in progress.seeds)
+        return [progress.trials[trial_id] for trial_id in ids if trial_id is not None]
+
+    def _fitting(self, progress: StudyProgress, task: str, arms: list[str]) -> tuple[list[str], list[str]]:
+        """The arms that the terminal has room for, those that are under way first, in the order of the study."""
+        others = 12 + min(MOST_RUNNING, len(progress.running())) + len(self._messages[-MOST_MESSAGES:])
+        room = max(3, (self._console.height - others) // max(1, len(progress.tasks)) - 3)
+        if len(arms) <= room or self._ended:
+            return arms, []
+        rank = {"running": 0, "failed": 1, "held": 1, "finished": 2, "waiting": 3}
+        urgency = {arm: min(rank[t.state] for t in self._row(progress, task, arm)) for arm in arms}
+        chosen = set(sorted(arms, key=lambda arm: urgency[arm])[: room - 1])
+        return [arm for arm in arms if arm in chosen], [arm for arm in arms if arm not in chosen]
+
+    def _running(self, progress: StudyProgress, running: list[TrialProgress]) -> RenderableType:
+        table = Table.grid(padding=(0, 2))
+        table.add_column(no_wrap=True, overflow="ellipsis", max_width=46)
+        table.add_column(width=16)
+        table.add_column(justify="right", no_wrap=True)
+        table.add_column(no_wrap=True)
+        table.add_column(justify="right", no_wrap=True, style=DIM)
+        for trial in running[:MOST_RUNNING]:
+            epoch = f"epoch {trial.epoch}/{trial.epochs}" if trial.epoch else "starting"
+            metric = "" if trial.metric is None else f"{progress.metric} {trial.metric:.3f}"
+            pace = f"{duration(trial.epoch_s)} an epoch" if trial.epoch_s else ""
+            table.add_row(
+                Text("▸ " + trial_name(trial, progress), style=RUN),
+                _bar(trial.epochs, trial.epoch, 16, finished=RUN),
+                Text(epoch, style=DIM),
+                Text(metric),
+                pace,
+            )
+        if len(running) > MOST_RUNNING:
+            table.add_row(Text(f"  … and {len(running) - MOST_RUNNING} more", style=DIM))
+        return table
+
+    def _footer(self, progress: StudyProgress) -> RenderableType:
+        counts = progress.counts()
+        words = Text(f"{counts.finished} of {counts.total} trials", style="bold")
+        if counts.running:
+            words.append(f"   {counts.running} running", style=RUN)
+        if counts.failed:
+            words.append(f"   {counts.failed} failed", style=BAD)
+        if counts.held:
+            words.append(f"   {counts.held} held back", style="yellow")
+        words.append(f"   {duration(int(time.monotonic() - self._began))}", style=DIM)
+        left = progress.time_left_s()
+        if counts.waiting + counts.running and left is not None:
+            words.append(f"   {rough(left)} left", style=DIM)
+        line = Table.grid(padding=(0, 2))
+        line.add_column(width=30)
+        line.add_column()
+        line.add_row(
+            ProgressBar(
+                counts.total, counts.finished + counts.failed, width=30, complete_style="green", finished_style="green"
+            ),
+            words,
+        )
+        note = Text(f"cells: {progress.metric} on validation, at the best epoch", style=DIM)
+        return Group(line, note)
+
+    def _message_lines(self) -> Iterable[RenderableType]:
+        shown = self._messages if self._ended else self._messages[-MOST_MESSAGES:]
+        if shown:
+            yield Text()
+        for message in shown:
+            yield Text(message, style="yellow", overflow="fold" if self._ended else "ellipsis", no_wrap=not self._ended)
+
+
+def _cell(progress: StudyProgress, task: str, arm: str, seed: int) -> Text:
+    trial_id = progress.cells.get((task, arm, seed))
+    if trial_id is None:
+        return Text("")
+    trial = progress.trials[trial_id]
+    if trial.state == "finished":
+        return Text("✓" if trial.metric is None else f"{trial.metric:.3f}", style=DONE)
+    if trial.state == "running":
+        return Text(f"{100 * trial.epoch // max(1, trial.epochs)} %", style=RUN)
+    if trial.state == "failed":
+        return Text("failed", style=BAD)
+    if trial.state == "held":
+        return Text("held", style="yellow")
+    if trial.epoch:  # stopped, and goes on from its checkpoint
+        return Text(f"{100 * trial.epoch // max(1, trial.epochs)} %", style=DIM)
+    return Text("·", style=DIM)
+
+
+def _summary(trials: list[TrialProgress]) -> list[RenderableType]:
+    """Mean, bar and count of an arm."""
+    metrics = [t.metric for t in trials if t.state == "finished" and t.metric is not None]
+    done = sum(t.state == "finished" for t in trials)
+    epochs = sum(t.epochs if t.state == "finished" else t.epoch if t.state == "running" else 0 for t in trials)
+    complete = done == len(trials)
+    return [
+        Text(f"{sum(metrics) / len(metrics):.3f}" if metrics else "", style="bold" if complete else DIM),
+        _bar(sum(t.epochs for t in trials), epochs, 12),
+        Text(f"{done}/{len(trials)}", style=DONE if complete else DIM),
+    ]
+
+
+def _bar(total: int, done: int, width: int, *, style: str = RUN, finished: str = "green") -> ProgressBar:
+    return ProgressBar(max(1, total), done, width=width, complete_style=style, finished_style=finished)

@@ -1,0 +1,73 @@
+"""What must a view of a running study be able to show?"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from types import TracebackType
+from typing import TextIO
+
+from agrm_study.execution.events import TrialEvent
+from agrm_study.execution.prepare import Stage
+from agrm_study.execution.progress.state import StudyProgress, TrialProgress
+
+
+class View(ABC):
+    """Shows a run; a context manager around all of it. Every method is called in the thread of the run."""
+
+    def __enter__(self) -> View:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        return None
+
+    @abstractmethod
+    def stage(self, stage: Stage) -> None:
+        """A step of the preparation has begun or gone on; ``total`` 0 has no known length."""
+
+    @abstractmethod
+    def begin(self, progress: StudyProgress) -> None:
+        """The plan stands; `progress` changes while the run goes on."""
+
+    @abstractmethod
+    def event(self, event: TrialEvent, trial: TrialProgress) -> None:
+        """Something happened to a trial; `progress` knows of it already."""
+
+    @abstractmethod
+    def tick(self) -> None:
+        """Time has passed."""
+
+    @abstractmethod
+    def message(self, text: str) -> None:
+        """Something a person should read."""
+
+
+class NoView(View):
+    """Shows nothing."""
+
+    def stage(self, stage: Stage) -> None:
+        return None
+
+    def begin(self, progress: StudyProgress) -> None:
+        return None
+
+    def event(self, event: TrialEvent, trial: TrialProgress) -> None:
+        return None
+
+    def tick(self) -> None:
+        return None
+
+    def message(self, text: str) -> None:
+        return None
+
+
+def choose_view(stream: TextIO) -> View:
+    """A live picture when the stream is a terminal, plain lines otherwise."""
+    if stream.isatty():
+        from agrm_study.execution.progress.live import LiveView
+
+        return LiveView()
+    from agrm_study.execution.progress.lines import LinesView
+
+    return LinesView(stream)

@@ -1,0 +1,52 @@
+"""How are times, trials and failures put into words?"""
+
+from __future__ import annotations
+
+from agrm_study.execution.failures import MEANING
+from agrm_study.execution.progress.state import StudyProgress, TrialProgress
+
+TASK_WORDS = {"two_class": "two-class", "three_class": "three-class"}
+
+
+def duration(seconds: float) -> str:
+    """A span of time with its two largest units: ``8 s``, ``3 min 20 s``, ``2 h 05 min``, ``3 d 4 h``."""
+    seconds = max(0.0, seconds)
+    if seconds < 10 and seconds != int(seconds):
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    if whole < 86400:
+        return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    return f"{whole // 86400} d {whole % 86400 // 3600} h"
+
+
+def rough(seconds: float) -> str:
+    """A span of time that nobody knows exactly: ``less than a minute``, ``about 19 min``, ``about 2 h 30 min``."""
+    minutes = max(0.0, seconds) / 60
+    if minutes < 1:
+        return "less than a minute"
+    if minutes < 60:
+        return f"about {round(minutes)} min"
+    hours, rest = divmod(round(minutes / 10) * 10, 60)
+    if hours < 24:
+        return f"about {hours} h {rest:02d} min"
+    return f"about {round(minutes / 60 / 24 * 10) / 10:g} days"
+
+
+def trial_name(trial: TrialProgress, progress: StudyProgress) -> str:
+    """Arm, task (when there are several) and seed."""
+    parts = [trial.arm]
+    if len(progress.tasks) > 1:
+        parts.append(TASK_WORDS.get(trial.task, trial.task))
+    parts.append(f"seed {trial.seed}")
+    return " · ".join(parts)
+
+
+def failure_words(kind: str | None, error: str | None) -> str:
+    """Why a trial failed: its class, what that means, and the message."""
+    meaning = MEANING.get(kind, "")  # type: ignore[call-overload]
+    words = f"{kind}: {meaning}" if meaning else str(kind)
+    return f"{words} ({error})" if error else words

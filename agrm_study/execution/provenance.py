@@ -1,0 +1,143 @@
+"""By what was a result made: which code, which packages, which machine, which data?"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
+
+import agrm_study
+
+_PACKAGE: Final = Path(agrm_study.__file__).resolve().parent
+_PACKAGES: Final = (
+    "torch", "torchvision", "ray", "numpy", "pandas", "pyarrow", "pydantic", "omegaconf", "scikit-learn", "scipy",
+    "statsmodels", "opencv-python-headless", "decord", "av", "safetensors", "optuna",
+)  # fmt: skip
+
+
+@lru_cache(maxsize=1)
+def code_version() -> str:
+    """Version and hash of the source that decides a trial's outcome: `training` and the settings it reads.
+
+    Readers of data sets are left out: what they found is in the data fingerprint.
+
+    Two checkouts with equal training code have equal versions, whatever else differs between them; an edit that was
+    never committed shows. Tables refuse to mix versions.
+    """
+    digest = hashlib.sha256()
+    training = (f for f in (_PACKAGE / "training").rglob("*.py") if "datasets" not in f.parts)
+    for file in sorted([*training, _PACKAGE / "study" / "recipe.py", _PACKAGE / "study" / "labels.py"]):
+        digest.update(file.relative_to(_PACKAGE).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
+    return f"{agrm_study.__version__}+{digest.hexdigest()[:12]}"
+
+
+def provenance(fingerprints: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
+    """Everything that `provenance.json` says.
+
+    Args:
+        fingerprints: By manifest: the data fingerprint, and the split fingerprints by name.
+    """
+    return {
+        "schema_version": 1,
+        "written_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "code_version": code_version(),
+        "git": git_state(),
+        "python": sys.version.split()[0],
+        "packages": packages(),
+        "hardware": hardware(),
+        "data": {name: dict(values) for name, values in fingerprints.items()},
+    }
+
+
+def packages() -> dict[str, str]:
+    """Versions of the packages that matter, and a hash over all that are installed under ``lock``."""
+    installed = sorted(
+        {f"{d.metadata['Name']}=={d.version}" for d in importlib.metadata.distributions() if d.metadata["Name"]}
+    )
+    versions = {}
+    for name in _PACKAGES:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return versions | {"lock": hashlib.sha256("\n".join(installed).encode()).hexdigest()[:16]}
+
+
+def hardware() -> dict[str, Any]:
+    """Processor, memory and GPUs of this machine."""
+    facts: dict[str, Any] = {
+        "host": platform.node(),
+        "platform": platform.platform(),
+        "processor": _processor(),
+        "cpus": available_cpus(),
+    }
+    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
+        facts["memory_gib"] = round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30, 1)
+    facts["gpus"] = _gpus()
+    return facts
+
+
+def available_cpus() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def git_state() -> dict[str, Any] | None:
+    """Commit and, when files differ from it, a hash of the difference; ``None`` outside a checkout of this package."""
+    commit = _git("rev-parse", "HEAD")
+    tracked = _git("ls-files", "--error-unmatch", "__init__.py")
+    if commit is None or tracked is None:
+        return None
+    changed = _git("diff", "HEAD", "--no-ext-diff", "--", ".") or ""
+    untracked = _git("ls-files", "--others", "--exclude-standard", "--", ".") or ""
+    dirty = hashlib.sha256(changed.encode())
+    for name in untracked.split():
+        dirty.update(name.encode() + b"\0" + (_PACKAGE / name).read_bytes())
+    return {"commit": commit.strip(), "dirty": dirty.hexdigest()[:16] if changed or untracked else None}
+
+
+def _git(*words: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", *words],  # noqa: S607 - the git of the user's path
+            cwd=_PACKAGE,
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError, UnicodeDecodeError):
+        return None
+    return done.stdout
+
+
+def _processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def _gpus() -> list[str]:
+    try:
+        done = subprocess.run(
+            ["nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"],  # noqa: S607
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return []
+    return [line.strip() for line in done.stdout.splitlines() if line.strip()]

@@ -1,0 +1,81 @@
+"""What does Tune 2.60 do that a study cannot live with, and how is it told otherwise while a study runs?"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from ray.air.execution._internal.actor_manager import RayActorManager
+from ray.exceptions import OutOfMemoryError, RayActorError
+from ray.tune.execution.tune_controller import TuneController
+from ray.tune.experiment import Trial
+
+
+class HostOutOfMemory(RayActorError):  # type: ignore[misc]
+    """A worker that Ray's memory monitor has killed."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.text = text
+
+    def __str__(self) -> str:
+        return self.text
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return HostOutOfMemory, (self.text,)
+
+
+@contextlib.contextmanager
+def amended_tune() -> Iterator[None]:
+    """Three changes to Tune for the duration of the block.
+
+    A worker that was killed for memory counts as one that died. Ray's memory monitor raises `OutOfMemoryError`, which
+    is no `RayActorError`; Tune's actor manager knows only the latter and would end the whole experiment.
+
+    One empty snapshot of the experiment is written, which Tune wants to find at its end, and no other. Snapshots are
+    for `Tuner.restore`, which a study never uses, and cost some milliseconds and a copied folder a trial.
+
+    A trial keeps its last error (`last_error`), which Tune otherwise writes to a file, and not always.
+    """
+    task_failed, snapshot, handle_error = (
+        RayActorManager._actor_task_failed,
+        TuneController.checkpoint,
+        Trial.handle_error,
+    )
+
+    def task_failed_or_memory(self: Any, tracked_actor_task: Any, exception: Exception) -> Any:
+        if isinstance(exception, OutOfMemoryError):
+            exception = HostOutOfMemory(str(exception))
+        return task_failed(self, tracked_actor_task, exception)
+
+    def keep_error(self: Any, exc: Exception | None = None) -> None:
+        if isinstance(exc, OutOfMemoryError):
+            exc = HostOutOfMemory(str(exc))
+        self.agrm_study_error = exc
+        handle_error(self, exc)
+
+    def first_snapshot(self: Any, force: bool = False, wait: bool = False) -> None:
+        if self._iteration == 0:
+            snapshot(self, force=True, wait=True)
+
+    def save_nothing(self: Any) -> None:
+        file = Path(self.experiment_state_path)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps({"trial_data": [], "runner_data": {}, "stats": {}}))
+
+    with (
+        mock.patch.object(RayActorManager, "_actor_task_failed", task_failed_or_memory),
+        mock.patch.object(Trial, "handle_error", keep_error),
+        mock.patch.object(TuneController, "checkpoint", first_snapshot),
+        mock.patch.object(TuneController, "save_to_dir", save_nothing),
+    ):
+        yield
+
+
+def last_error(trial: Trial) -> BaseException | None:
+    """What a trial failed of, last."""
+    return getattr(trial, "agrm_study_error", None)

@@ -1,0 +1,74 @@
+"""How are trials handed to Tune? One at a time, when a slot is free.
+
+Tune asks for a trial whenever it has room. Handing out no more than there are slots keeps every finished trial's actor
+for the next one, without a placement group asked for and cancelled in between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ray.tune.experiment import Experiment, Trial
+from ray.tune.search import SearchAlgorithm
+
+from agrm_study.execution.source import WorkSource
+from agrm_study.execution.trainable import SETTINGS, WORK
+from agrm_study.execution.work import WorkerSettings
+
+
+class PlanSearch(SearchAlgorithm):  # type: ignore[misc]
+    """Tune's view of a `WorkSource`."""
+
+    def __init__(self, source: WorkSource, settings: WorkerSettings, slots: int) -> None:
+        self._source = source
+        self._settings = settings.to_json()
+        self._slots = slots
+        self._live: set[str] = set()
+        self._spec: dict[str, Any] = {}
+
+    @property
+    def total_samples(self) -> int:
+        return len(self._source)
+
+    def add_configurations(self, experiments: Sequence[Experiment]) -> None:
+        (experiment,) = experiments
+        self._spec = experiment.spec
+
+    def next_trial(self) -> Trial | None:
+        if len(self._live) >= self._slots:
+            return None
+        work = self._source.take()
+        if work is None:
+            return None
+        trial_id = work.trial.trial_id
+        self._live.add(trial_id)
+        return Trial(
+            self._spec["run"],
+            config={WORK: work.to_json(), SETTINGS: self._settings},
+            trial_id=trial_id,
+            storage=self._spec["storage"],
+            checkpoint_config=self._spec["checkpoint_config"],
+            placement_group_factory=self._spec.get("resources_per_trial"),
+            max_failures=self._spec["max_failures"],
+            trial_dirname_creator=_folder_name,
+        )
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        self._live.discard(trial_id)
+
+    def is_finished(self) -> bool:
+        return self._source.exhausted
+
+    def set_finished(self) -> None:
+        self._source.stop()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}  # the Tuner pickles itself for a restore that never comes
+
+    def save_to_dir(self, dirpath: str, **kwargs: Any) -> None:
+        """Nothing: Tune's state is never read back."""
+
+
+def _folder_name(trial: Trial) -> str:
+    return str(trial.trial_id)

@@ -1,0 +1,236 @@
+"""How far is a study, seen from its results folder alone?"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from agrm_study.execution.failures import DETERMINISTIC
+from agrm_study.execution.heartbeat import Heartbeat
+from agrm_study.execution.lock import running_owner
+from agrm_study.plan.plan import Cell, read_cells
+from agrm_study.records.location import Location
+from agrm_study.records.reader import Ledger, TrialState
+from agrm_study.study.errors import InputError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnfinishedTrial:
+    """A trial that has begun and has no record.
+
+    Attributes:
+        heard_s: Seconds since its last sign of life.
+    """
+
+    trial_id: str
+    arms: tuple[str, ...]
+    task: str
+    seed: int
+    epoch: int
+    epochs: int
+    metric: float | None
+    epoch_s: float
+    wall_s: float
+    attempt: int
+    host: str
+    heard_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailureStatus:
+    """A trial whose last word is a failure."""
+
+    trial_id: str
+    arms: tuple[str, ...]
+    task: str
+    seed: int
+    failure: str
+    error: str
+    attempt: int
+    heals: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArmStatus:
+    """Trials of an arm on a task, by state."""
+
+    arm: str
+    task: str
+    finished: int
+    running: int
+    failed: int
+    waiting: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudyStatus:
+    """How far a study is.
+
+    Attributes:
+        active: Who runs it now (study, host, pid, since), ``None`` for nobody.
+        running: Trials under way; when nobody runs the study, trials that the next run goes on with.
+        time_left_s: Seconds until the last trial ends at the present pace; ``None`` when nobody runs it or nothing was
+            measured.
+    """
+
+    results: str
+    active: dict[str, Any] | None
+    total: int
+    finished: int
+    failed: int
+    waiting: int
+    running: tuple[UnfinishedTrial, ...]
+    failures: tuple[FailureStatus, ...]
+    arms: tuple[ArmStatus, ...]
+    time_left_s: float | None
+    problems: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return asdict(self)
+
+
+def status(results: str | Path) -> StudyStatus:
+    """The status of a results folder.
+
+    Raises:
+        InputError: When it is not one.
+    """
+    location = Location.of(results)
+    cells = _cells(location)
+    ledger = Ledger(location)
+    states = ledger.states()
+    planned = dict.fromkeys(cell.trial_id for cell in cells)
+    arms_of: dict[str, list[str]] = {}
+    first: dict[str, Cell] = {}
+    for cell in cells:
+        arms_of.setdefault(cell.trial_id, []).append(cell.arm)
+        first.setdefault(cell.trial_id, cell)
+    active = running_owner(location)
+    since = active.get("since", 0.0) if active is not None else 0.0
+    begun = [
+        beat
+        for beat in Heartbeat.read_all(location)
+        if beat.trial_id in planned and not beat.over and beat.updated_at >= since
+    ]
+    for beat in begun:  # a failed trial that runs again
+        states.pop(beat.trial_id, None)
+    finished = [t for t in planned if t in states and states[t].status == "finished"]
+    failures = tuple(
+        _failure(states[t], first[t], tuple(dict.fromkeys(arms_of[t])))
+        for t in planned
+        if t in states and states[t].status == "failed"
+    )
+    now = time.time()
+    running = tuple(_unfinished(b, first[b.trial_id], tuple(dict.fromkeys(arms_of[b.trial_id])), now) for b in begun)
+    return StudyStatus(
+        results=str(results),
+        active=active,
+        total=len(planned),
+        finished=len(finished),
+        failed=len(failures),
+        waiting=len(planned) - len(finished) - len(failures) - len(running),
+        running=running,
+        failures=failures,
+        arms=_by_arm(cells, states, {b.trial_id for b in begun}),
+        time_left_s=_time_left(planned, first, states, begun, now) if active is not None else None,
+        problems=tuple(f"{p.path}: {p.reason}" for p in ledger.problems),
+    )
+
+
+def _cells(location: Location) -> Sequence[Cell]:
+    plan = location / "plan.json"
+    if not location.is_local:
+        raise InputError("status reads local results folders", given=location.path)
+    if not plan.exists():
+        raise InputError(
+            "must be a results folder (it has no plan.json)",
+            where=location.path,
+            hint="`agrm-study run STUDY --results DIR` makes one.",
+        )
+    return read_cells(Path(plan.path))
+
+
+def _unfinished(beat: Heartbeat, cell: Cell, arms: tuple[str, ...], now: float) -> UnfinishedTrial:
+    return UnfinishedTrial(
+        trial_id=beat.trial_id,
+        arms=arms,
+        task=cell.task,
+        seed=cell.seed,
+        epoch=beat.epoch,
+        epochs=beat.epochs,
+        metric=beat.metric,
+        epoch_s=beat.epoch_s,
+        wall_s=beat.wall_s,
+        attempt=beat.attempt,
+        host=beat.host,
+        heard_s=max(0.0, now - beat.updated_at),
+    )
+
+
+def _failure(state: TrialState, cell: Cell, arms: tuple[str, ...]) -> FailureStatus:
+    return FailureStatus(
+        trial_id=cell.trial_id,
+        arms=arms,
+        task=cell.task,
+        seed=cell.seed,
+        failure=state.failure or "bug",
+        error=state.error or "",
+        attempt=state.attempt,
+        heals=state.failure not in DETERMINISTIC,
+    )
+
+
+def _by_arm(cells: Sequence[Cell], states: dict[str, TrialState], begun: set[str]) -> tuple[ArmStatus, ...]:
+    counts: dict[tuple[str, str], Counter[str]] = {}
+    for cell in cells:
+        state = states.get(cell.trial_id)
+        word = state.status if state is not None else "running" if cell.trial_id in begun else "waiting"
+        counts.setdefault((cell.arm, cell.task), Counter())[word] += 1
+    return tuple(
+        ArmStatus(
+            arm=arm,
+            task=task,
+            **{word: count[word] for word in ("finished", "running", "failed", "waiting")},
+        )
+        for (arm, task), count in counts.items()
+    )
+
+
+def _time_left(
+    planned: dict[str, None],
+    first: dict[str, Cell],
+    states: dict[str, TrialState],
+    begun: Sequence[Heartbeat],
+    now: float,
+) -> float | None:
+    """Seconds until the last trial ends, with as many slots as there are trials under way."""
+    walls: dict[tuple[str, str], list[float]] = {}
+    for trial_id in planned:
+        state = states.get(trial_id)
+        if state is not None and state.status == "finished" and state.wall_s:
+            walls.setdefault((first[trial_id].arm, first[trial_id].task), []).append(state.wall_s)
+    guesses: dict[tuple[str, str], list[float]] = {}
+    for beat in begun:
+        if beat.epoch:
+            key = (first[beat.trial_id].arm, first[beat.trial_id].task)
+            guesses.setdefault(key, []).append(beat.wall_s / beat.epoch * beat.epochs)
+    means = {key: sum(values) / len(values) for key, values in (guesses | walls).items()}
+    if not means:
+        return None
+    overall = sum(means.values()) / len(means)
+    left = longest = 0.0
+    alive = {beat.trial_id: beat for beat in begun}
+    for trial_id in planned:
+        if trial_id in states:
+            continue
+        cost = means.get((first[trial_id].arm, first[trial_id].task), overall)
+        if trial_id in alive:
+            cost = max(0.0, cost - alive[trial_id].wall_s - (now - alive[trial_id].updated_at))
+            longest = max(longest, cost)
+        left += cost
+    return max(left / max(1, len(begun)), longest)

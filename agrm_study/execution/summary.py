@@ -1,0 +1,99 @@
+"""How did a run end?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from agrm_study.execution.failures import DETERMINISTIC
+from agrm_study.execution.progress.state import StudyProgress, TrialProgress
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailedTrial:
+    """A trial whose last word is a failure."""
+
+    trial_id: str
+    arm: str
+    task: str
+    seed: int
+    failure: str
+    error: str
+
+    @property
+    def heals(self) -> bool:
+        """Whether the next run tries it again by itself."""
+        return self.failure not in DETERMINISTIC
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSummary:
+    """What a run has done.
+
+    Attributes:
+        total: Trials of the study.
+        before: Trials that were finished before.
+        finished: Trials that this run has finished.
+        failed: Trials that have failed, in this run or before.
+        held: Trials that were not started because their arm kept failing in the same way.
+        unfinished: Trials without a record; the next run goes on with them.
+        interrupted: Whether the run was stopped.
+        wall_s: Seconds of this run.
+        messages: What a person should know beside this.
+    """
+
+    study: str
+    results: str
+    total: int
+    before: int
+    finished: int
+    failed: tuple[FailedTrial, ...]
+    held: int
+    unfinished: int
+    interrupted: bool
+    wall_s: float
+    messages: tuple[str, ...] = ()
+
+    @property
+    def exit_code(self) -> int:
+        """0 all done, 1 incomplete, 130 interrupted."""
+        if self.interrupted:
+            return 130
+        return 0 if self.before + self.finished == self.total else 1
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return asdict(self) | {"exit_code": self.exit_code}
+
+
+def summarise(
+    progress: StudyProgress, *, results: str, before: int, interrupted: bool, wall_s: float, messages: Sequence[str]
+) -> RunSummary:
+    """The summary of a run that has ended."""
+    counts = progress.counts()
+    failed = [_failed(trial) for trial in progress.trials.values() if trial.state == "failed"]
+    return RunSummary(
+        study=progress.name,
+        results=results,
+        total=counts.total,
+        before=before,
+        finished=counts.finished - before,
+        failed=tuple(failed),
+        held=counts.held,
+        unfinished=counts.running + counts.waiting,
+        interrupted=interrupted,
+        wall_s=wall_s,
+        messages=tuple(messages),
+    )
+
+
+def _failed(trial: TrialProgress) -> FailedTrial:
+    return FailedTrial(
+        trial_id=trial.trial_id,
+        arm=trial.arm,
+        task=trial.task,
+        seed=trial.seed,
+        failure=trial.failure or "bug",
+        error=trial.error or "",
+    )

@@ -1,0 +1,79 @@
+"""What does a worker need in order to run one trial?"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Final
+
+from agrm_study.plan.trial import TrialSpec
+from agrm_study.study.recipe import Recipe
+
+AGRM_RUNNER: Final = "agrm_study.execution.agrm_runner:AgrmRunner"
+NOOP_RUNNER: Final = "agrm_study.execution.runner:NoopRunner"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """One trial and where its data lie.
+
+    Attributes:
+        trial: The trial.
+        manifest: Path of its manifest.
+        store: Path of its clip store.
+        attempts: Starts that earlier runs have recorded.
+    """
+
+    trial: TrialSpec
+    manifest: str = ""
+    store: str = ""
+    attempts: int = 0
+
+    def to_json(self) -> str:
+        """Compact JSON; settings at their defaults are left out."""
+        trial = {field.name: getattr(self.trial, field.name) for field in fields(TrialSpec)}
+        trial["recipe"] = self.trial.recipe.model_dump(mode="json", exclude_defaults=True)
+        values = {"trial": trial, "manifest": self.manifest, "store": self.store, "attempts": self.attempts}
+        return json.dumps(values, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> Work:
+        """The work of `to_json`."""
+        values: dict[str, Any] = json.loads(text)
+        trial = values.pop("trial")
+        trial["recipe"] = Recipe.model_validate(trial["recipe"])
+        return cls(trial=TrialSpec(**trial), **values)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerSettings:
+    """What is the same for all trials of a run.
+
+    Attributes:
+        results: Results folder, a local path or a URI.
+        runner: ``module:Class`` of the `TrialRunner`.
+        device: ``cpu`` or ``cuda``.
+        threads: Threads of a trial.
+        metric: Validation metric that progress shows.
+        stop_flag: File whose presence asks every worker to stop at the next epoch boundary; empty for none.
+        checkpoint_every_s: Seconds between two rolling checkpoints, at least; stopping saves one in any case.
+        keep_weights: Whether the best weights of a finished trial stay in its checkpoint folder.
+    """
+
+    results: str
+    runner: str = AGRM_RUNNER
+    device: str = "cpu"
+    threads: int = 1
+    metric: str = "macro_f1"
+    stop_flag: str = ""
+    checkpoint_every_s: float = 20.0
+    keep_weights: bool = True
+
+    def to_json(self) -> str:
+        """Compact JSON."""
+        return json.dumps(asdict(self), separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> WorkerSettings:
+        """The settings of `to_json`."""
+        return cls(**json.loads(text))

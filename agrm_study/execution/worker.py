@@ -1,0 +1,278 @@
+"""How does a worker take a trial from start to record, whatever goes wrong on the way?
+
+The same worker runs inside a Ray actor and, in tests, inside the calling process. `begin` and `step` never raise an
+`Exception`: a trial that fails becomes a record, and the worker is ready for the next one.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any, Final
+
+from agrm_study.execution.checkpoints import CheckpointFolder
+from agrm_study.execution.convert import (
+    epoch_columns,
+    failed_columns,
+    finished_columns,
+    prediction_blocks,
+    report_metric,
+    shown_metric,
+    trial_columns,
+)
+from agrm_study.execution.events import EventKind, TrialEvent
+from agrm_study.execution.failures import DETERMINISTIC, Failure, classify
+from agrm_study.execution.heartbeat import Heartbeat
+from agrm_study.execution.provenance import code_version
+from agrm_study.execution.runner import RunnerContext, TrialRunner, load_runner
+from agrm_study.execution.work import Work, WorkerSettings
+from agrm_study.records.location import Location
+from agrm_study.records.writer import write_trial
+from agrm_study.training.outcome import EpochReport, EpochRow
+
+HEARTBEAT_EVERY_S: Final = 2.0
+"""Seconds between two signs of life, at least."""
+
+
+@dataclass(slots=True)
+class _Running:
+    """A trial under way."""
+
+    work: Work
+    folder: CheckpointFolder
+    runner: TrialRunner
+    beat: Heartbeat
+    resumed: int = 0
+    rows: list[EpochRow] = field(default_factory=list)
+    saved_at: float = 0.0
+    beat_at: float = 0.0
+
+
+class TrialWorker:
+    """Runs one trial after the other.
+
+    Args:
+        settings: What is the same for all trials.
+        should_stop: Asked after each epoch; the stop flag of the settings by default.
+    """
+
+    def __init__(self, settings: WorkerSettings, should_stop: Callable[[], bool] | None = None) -> None:
+        self.settings = settings
+        self._results = Location.of(settings.results)
+        self._flag = Location.of(settings.stop_flag) if settings.stop_flag else None
+        self._should_stop = should_stop or (lambda: self._flag is not None and self._flag.exists())
+        self._work: Work | None = None
+        self._running: _Running | None = None
+
+    def begin(self, work: Work) -> None:
+        """Takes a trial; everything of the one before is dropped. The work itself begins with `step`."""
+        self.drop()
+        self._work = work
+
+    def drop(self) -> None:
+        """Lets go of the current trial."""
+        running, self._running, self._work = self._running, None, None
+        if running is not None:
+            running.runner.close()
+
+    def step(self) -> TrialEvent:
+        """Runs one epoch of the trial: an ``epoch``, ``finished``, ``failed`` or ``interrupted`` event."""
+        if self._work is None:
+            raise RuntimeError("a trial must begin before it steps")
+        try:
+            if self._running is None:
+                self._start(self._work)
+            assert self._running is not None
+            return self._run_epoch(self._running)
+        except Exception as error:  # a trial's failure is a result of the study
+            return self._fail(self._work, classify(error))
+
+    def _start(self, work: Work) -> None:
+        folder = CheckpointFolder.of(self._results, work.trial.trial_id)
+        last = Heartbeat.read(self._results, work.trial.trial_id)
+        beat = first_beat(work, self.settings.device, last)
+        if last is not None:
+            if last.code_version != beat.code_version:
+                folder.discard()  # a trial is made by one version of the code
+            folder.pull()
+        self._running = running = _Running(work, folder, load_runner(self.settings.runner), beat)
+        self._write_beat(running)
+        running.saved_at = began = time.monotonic()
+        context = RunnerContext(settings=self.settings, checkpoint_dir=folder.local)
+        running.resumed = running.runner.start(work, context)
+        wall_s = time.monotonic() - began
+        if running.resumed and last is not None:
+            beat = replace(beat, started_at=last.started_at, wall_s=last.saved_wall_s + wall_s)
+        else:
+            beat = replace(beat, wall_s=wall_s, saved_wall_s=0.0)
+        running.beat = replace(beat, epoch=running.resumed)
+
+    def _run_epoch(self, running: _Running) -> TrialEvent:
+        began = time.monotonic()
+        report = running.runner.run_epoch()
+        epoch_s = time.monotonic() - began
+        running.rows.extend(report.rows)
+        running.beat = replace(
+            running.beat,
+            epoch=report.epoch,
+            metric=report_metric(report, running.work.trial.recipe, self.settings.metric),
+            epoch_s=epoch_s,
+            wall_s=running.beat.wall_s + epoch_s,
+            updated_at=time.time(),
+        )
+        if report.done:
+            return self._finish(running)
+        stop = self._should_stop()
+        if stop or time.monotonic() - running.saved_at >= self.settings.checkpoint_every_s:
+            self._save(running)
+        elif time.monotonic() - running.beat_at >= HEARTBEAT_EVERY_S:
+            self._write_beat(running)
+        event = _event("interrupted" if stop else "epoch", running, report)
+        if stop:
+            self.drop()
+        return event
+
+    def _save(self, running: _Running) -> None:
+        began = time.monotonic()
+        running.runner.save()
+        running.folder.push()
+        running.saved_at = time.monotonic()
+        wall_s = running.beat.wall_s + running.saved_at - began
+        running.beat = replace(running.beat, wall_s=wall_s, saved_wall_s=wall_s)
+        self._write_beat(running)
+
+    def _write_beat(self, running: _Running) -> None:
+        running.beat.write(self._results)
+        running.beat_at = time.monotonic()
+
+    def _finish(self, running: _Running) -> TrialEvent:
+        trial = running.work.trial
+        began = time.monotonic()
+        outcome = running.runner.outcome()
+        if self.settings.keep_weights:
+            running.runner.save()  # puts the best weights in their place
+        wall_s = running.beat.wall_s + time.monotonic() - began
+        best = shown_metric(outcome.rows, trial.recipe, self.settings.metric, outcome.best_epoch)
+        running.beat = replace(running.beat, metric=best, epoch=outcome.epochs, wall_s=wall_s)
+        write_trial(
+            self._results,
+            trial_columns(trial) | finished_columns(outcome) | _run_columns(running.beat),
+            epochs=epoch_columns(outcome.rows),
+            predictions=prediction_blocks(outcome),
+        )
+        running.folder.finish(keep_weights=self.settings.keep_weights)
+        Heartbeat.remove(self._results, trial.trial_id)
+        event = _event("finished", running)
+        self.drop()
+        return event
+
+    def _fail(self, work: Work, failure: Failure) -> TrialEvent:
+        running = self._running
+        beat = first_beat(work, self.settings.device) if running is None else running.beat
+        message = failure.message
+        try:
+            rows = epoch_columns(running.rows) if running is not None else ()
+            record_failure(self._results, work, failure, beat, rows=rows)
+        except Exception as error:  # the trial stays without a record and runs again
+            message += f" (and its record could not be written: {error})"
+        try:
+            self.drop()
+        except Exception as error:  # a broken close must not take the worker with it
+            message += f" (and closing it raised {type(error).__name__}: {error})"
+        return TrialEvent(
+            kind="failed",
+            trial_id=beat.trial_id,
+            epoch=beat.epoch,
+            epochs=beat.epochs,
+            wall_s=beat.wall_s,
+            attempt=beat.attempt,
+            host=beat.host,
+            pid=beat.pid,
+            failure=failure.kind,
+            error=message,
+            frame=failure.frame,
+        )
+
+
+def record_failure(
+    results: str | Location,
+    work: Work,
+    failure: Failure,
+    beat: Heartbeat,
+    *,
+    rows: Sequence[dict[str, Any]] = (),
+) -> None:
+    """Writes the record of a trial that failed; its checkpoint stays only where another attempt may go on from it.
+
+    Raises:
+        OSError: When storage refuses.
+    """
+    columns = trial_columns(work.trial) | failed_columns(failure, beat.epoch) | _run_columns(beat)
+    root, trial_id = Location.of(results), work.trial.trial_id
+    write_trial(root, columns, epochs=rows)
+    if failure.kind in DETERMINISTIC:
+        CheckpointFolder.of(root, trial_id).finish(keep_weights=False)
+        Heartbeat.remove(root, trial_id)
+    else:
+        replace(beat, over=True).write(root)
+
+
+def first_beat(work: Work, device: str, last: Heartbeat | None = None) -> Heartbeat:
+    """The heartbeat of a start, one attempt after the last."""
+    now = time.time()
+    return Heartbeat(
+        trial_id=work.trial.trial_id,
+        attempt=max(work.attempts, last.attempt if last is not None else 0) + 1,
+        host=platform.node(),
+        pid=os.getpid(),
+        device=device_name(device),
+        started_at=now,
+        updated_at=now,
+        epochs=work.trial.recipe.epochs,
+        saved_wall_s=last.saved_wall_s if last is not None else 0.0,
+        code_version=code_version(),
+    )
+
+
+def _event(kind: EventKind, running: _Running, report: EpochReport | None = None) -> TrialEvent:
+    beat = running.beat
+    return TrialEvent(
+        kind=kind,
+        trial_id=beat.trial_id,
+        epoch=beat.epoch,
+        epochs=beat.epochs,
+        metric=beat.metric,
+        wall_s=beat.wall_s,
+        epoch_s=beat.epoch_s,
+        clips_per_s=report.clips_per_s if report is not None else 0.0,
+        resumed=running.resumed,
+        attempt=beat.attempt,
+        host=beat.host,
+        pid=beat.pid,
+    )
+
+
+def _run_columns(beat: Heartbeat) -> dict[str, Any]:
+    return {
+        "wall_s": beat.wall_s,
+        "started_at": datetime.fromtimestamp(beat.started_at, UTC),
+        "device": beat.device,
+        "host": beat.host,
+        "code_version": beat.code_version,
+        "attempt": beat.attempt,
+    }
+
+
+@lru_cache(maxsize=2)
+def device_name(device: str) -> str:
+    """``cpu``, or the name of the GPU."""
+    if not device.startswith("cuda"):
+        return device
+    import torch
+
+    return torch.cuda.get_device_name(0) if torch.cuda.is_available() else device

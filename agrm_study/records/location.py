@@ -1,0 +1,115 @@
+"""Where do records live: a local folder, or an object store?"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+from pyarrow import fs
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """A folder that is reached through `pyarrow.fs`; equal code for ``/data/x``, ``s3://bucket/x`` and ``gs://bucket/x``.
+
+    Attributes:
+        filesystem: Arrow filesystem.
+        path: Path of the folder in that filesystem, without a trailing slash.
+    """
+
+    filesystem: fs.FileSystem
+    path: str
+
+    @classmethod
+    def of(cls, root: str | Path | Location) -> Location:
+        """The location of a local path or a URI (``s3://…``, ``gs://…``, ``file://…``)."""
+        if isinstance(root, Location):
+            return root
+        if isinstance(root, str) and "://" in root:
+            filesystem, path = fs.FileSystem.from_uri(root)
+            return cls(filesystem, path.rstrip("/"))
+        return cls(fs.LocalFileSystem(), Path(root).expanduser().absolute().as_posix())
+
+    @property
+    def is_local(self) -> bool:
+        """Whether plain file operations reach it."""
+        return isinstance(self.filesystem, fs.LocalFileSystem)
+
+    def __truediv__(self, name: str) -> Location:
+        return Location(self.filesystem, f"{self.path}/{name}")
+
+    @property
+    def name(self) -> str:
+        """Last part of the path."""
+        return self.path.rsplit("/", 1)[-1]
+
+    def write_atomic(self, data: bytes | memoryview, *, durable: bool = True) -> None:
+        """Puts a file at this location so that a reader sees the old content or the new one, never a part.
+
+        Locally: a temporary name in the same folder, fsync (if ``durable``: it survives a power cut), rename. In an
+        object store a single put is atomic.
+
+        Raises:
+            OSError: When the storage refuses (full, read-only, unreachable); nothing is left behind.
+        """
+        if not self.is_local:
+            with self.filesystem.open_output_stream(self.path) as stream:
+                stream.write(data)
+            return
+        folder, _, name = self.path.rpartition("/")
+        temporary = f"{folder}/.{name}.{uuid.uuid4().hex[:8]}.tmp"
+        try:
+            try:
+                descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+            except FileNotFoundError:
+                Path(folder).mkdir(parents=True, exist_ok=True)
+                descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+            with os.fdopen(descriptor, "wb") as stream:
+                stream.write(data)
+                if durable:
+                    stream.flush()
+                    os.fsync(stream.fileno())
+            Path(temporary).rename(self.path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+
+    def read(self) -> bytes | None:
+        """Content of the file, or ``None`` where there is none."""
+        try:
+            with self.filesystem.open_input_stream(self.path) as stream:
+                content: bytes = stream.readall()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        return content
+
+    def exists(self) -> bool:
+        """Whether a file or folder stands here."""
+        if self.is_local:
+            return Path(self.path).exists()
+        return bool(self.filesystem.get_file_info(self.path).type != fs.FileType.NotFound)
+
+    def delete(self) -> None:
+        """Removes the file; one that is gone already is fine."""
+        with contextlib.suppress(FileNotFoundError):
+            self.filesystem.delete_file(self.path)
+
+    def delete_folder(self) -> None:
+        """Removes the folder and what it holds; one that is gone already is fine."""
+        with contextlib.suppress(FileNotFoundError):
+            self.filesystem.delete_dir(self.path)
+
+    def children(self, suffix: str = "") -> list[Location]:
+        """Visible files and folders of this folder, by name; empty where there is no folder."""
+        if self.is_local:
+            try:
+                names = [entry.name for entry in os.scandir(self.path)]
+            except (FileNotFoundError, NotADirectoryError):
+                return []
+        else:
+            selector = fs.FileSelector(self.path, allow_not_found=True)
+            names = [info.base_name for info in self.filesystem.get_file_info(selector)]
+        return [self / name for name in sorted(names) if name.endswith(suffix) and not name.startswith(".")]

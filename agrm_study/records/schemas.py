@@ -1,0 +1,121 @@
+"""Which columns does each kind of record have?
+
+`trials` holds one row a trial and decides what is done; `epochs` and `predictions` hold what it produced; `subjects`
+describes the people of a split. Every file carries ``schema_version`` in its Parquet metadata.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+import pyarrow as pa
+
+SCHEMA_VERSION: Final = 1
+"""Raised when a column is renamed, removed or changes its meaning; added columns are read as null from older files."""
+
+Kind = Literal["trials", "epochs", "predictions", "subjects"]
+Status = Literal["finished", "failed"]
+
+TRIALS: Final = pa.schema(
+    [
+        pa.field("study", pa.string(), nullable=False),
+        pa.field("trial_id", pa.string(), nullable=False),
+        pa.field("config_id", pa.string(), nullable=False),
+        pa.field("phase", pa.string(), nullable=False),
+        pa.field("arm", pa.string(), nullable=False),
+        pa.field("task", pa.string(), nullable=False),
+        pa.field("seed", pa.int64(), nullable=False),
+        pa.field("split_seed", pa.int64(), nullable=False),
+        pa.field("params", pa.string(), nullable=False),
+        pa.field("backbone", pa.string()),
+        pa.field("pooling", pa.string()),
+        pa.field("method", pa.string()),
+        pa.field("tau", pa.float64()),
+        pa.field("alpha", pa.float64()),
+        pa.field("ramp_epochs", pa.int32()),
+        pa.field("n_params", pa.int64()),
+        pa.field("status", pa.string(), nullable=False),
+        pa.field("stop_reason", pa.string()),
+        pa.field("failure", pa.string()),
+        pa.field("error", pa.string()),
+        pa.field("best_epoch", pa.int32()),
+        pa.field("epochs", pa.int32()),
+        pa.field("wall_s", pa.float64()),
+        pa.field("started_at", pa.timestamp("us", tz="UTC")),
+        pa.field("device", pa.string()),
+        pa.field("host", pa.string()),
+        pa.field("code_version", pa.string()),
+        pa.field("data_fingerprint", pa.string()),
+        pa.field("split_fingerprint", pa.string()),
+        pa.field("attempt", pa.int32(), nullable=False),
+    ]
+)
+"""One row a trial. ``params`` is JSON of the factors; ``tau``, ``alpha`` and ``ramp_epochs`` are null where the method
+has none; ``wall_s`` sums the attempts that led to the outcome; ``error`` ends with the traceback's tail."""
+
+EPOCHS: Final = pa.schema(
+    [
+        pa.field("trial_id", pa.string(), nullable=False),
+        pa.field("epoch", pa.int32(), nullable=False),
+        pa.field("split", pa.string(), nullable=False),
+        pa.field("network", pa.string(), nullable=False),
+        pa.field("loss", pa.float64()),
+        pa.field("loss_supervised", pa.float64()),
+        pa.field("loss_consistency", pa.float64()),
+        pa.field("loss_pseudo", pa.float64()),
+        pa.field("ramp_weight", pa.float64()),
+        pa.field("lr", pa.float64()),
+        pa.field("threshold", pa.float64()),
+        pa.field("pseudo_coverage", pa.float64()),
+        pa.field("pseudo_confidence", pa.float64()),
+        pa.field("pseudo_accuracy", pa.float64()),
+        pa.field("pseudo_class_counts", pa.list_(pa.int64())),
+        pa.field("accuracy", pa.float64()),
+        pa.field("balanced_accuracy", pa.float64()),
+        pa.field("macro_f1", pa.float64()),
+    ]
+)
+"""One row a trial, epoch, part and network. ``loss`` is the evaluation's cross-entropy (val) or the total training loss
+(train); what a part does not measure is null."""
+
+PREDICTIONS: Final = pa.schema(
+    [
+        pa.field("trial_id", pa.string(), nullable=False),
+        pa.field("split", pa.string(), nullable=False),
+        pa.field("subject_id", pa.string(), nullable=False),
+        pa.field("clip_id", pa.string(), nullable=False),
+        pa.field("network", pa.string(), nullable=False),
+        pa.field("epoch", pa.int32(), nullable=False),
+        pa.field("label", pa.int8(), nullable=False),
+        pa.field("logits", pa.list_(pa.float32()), nullable=False),
+    ]
+)
+"""One row a subject and evaluated window, unique on (trial_id, split, clip_id, network)."""
+
+SUBJECTS: Final = pa.schema(
+    [
+        pa.field("subject_id", pa.string(), nullable=False),
+        pa.field("split_seed", pa.int64(), nullable=False),
+        pa.field("split", pa.string(), nullable=False),
+        pa.field("label", pa.string()),
+        pa.field("sex", pa.string()),
+        pa.field("age", pa.float64()),
+        pa.field("source", pa.string()),
+        pa.field("clips", pa.int32()),
+        pa.field("split_fingerprint", pa.string(), nullable=False),
+    ]
+)
+"""One row a subject and part of a split; ``split`` is train, val, test, unlabelled_train or unlabelled_val, ``label``
+is null for unlabelled subjects, ``clips`` counts the subject's clips in the part."""
+
+SCHEMAS: Final[dict[Kind, pa.Schema]] = {
+    "trials": TRIALS,
+    "epochs": EPOCHS,
+    "predictions": PREDICTIONS,
+    "subjects": SUBJECTS,
+}
+
+
+def with_version(schema: pa.Schema) -> pa.Schema:
+    """The schema as it is written: with ``schema_version`` in its metadata."""
+    return schema.with_metadata({b"schema_version": str(SCHEMA_VERSION).encode()})

@@ -1,0 +1,122 @@
+"""How does a trial enter the ledger, so that it is there wholly or not at all?
+
+Each kind is one small file a trial, put in place by a rename; the `trials` record comes last, so its presence means
+that everything it refers to is there. Writing a trial again replaces its files: a later success supersedes a failure,
+and the last attempt wins.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from agrm_study.records.location import Location
+from agrm_study.records.schemas import EPOCHS, PREDICTIONS, SUBJECTS, TRIALS, Kind, with_version
+
+RETRY_AFTER_S: Final = (0.1, 0.5, 2.0)
+"""Pauses between the attempts to write a record."""
+FEW_ROWS: Final = 64
+
+
+def write_trial(
+    root: str | Path | Location,
+    trial: Mapping[str, Any],
+    *,
+    epochs: Sequence[Mapping[str, Any]] = (),
+    predictions: Sequence[Mapping[str, Any]] = (),
+) -> None:
+    """Writes the records of one trial, the `trials` record last.
+
+    Args:
+        root: Results folder (the records go to ``records/<kind>/<trial_id>.parquet``).
+        trial: Columns of the `trials` record; absent ones are null.
+        epochs: One mapping a row of the `epochs` record, without ``trial_id``.
+        predictions: One mapping a part and network: ``split``, ``network``, ``epoch`` (scalars), ``subject_id`` and
+            ``clip_id`` (N strings), ``label`` (N,), ``logits`` (N, K).
+
+    Raises:
+        OSError: When storage still refuses after some retries.
+        pyarrow.ArrowInvalid: When a value does not fit its column.
+        ValueError: For a column that the schema does not have.
+    """
+    records = Location.of(root) / "records"
+    trial_id = str(trial["trial_id"])
+    if predictions:
+        _put(records, "predictions", trial_id, predictions_table(trial_id, predictions))
+    if epochs:
+        _put(records, "epochs", trial_id, epochs_table(trial_id, epochs))
+    _put(records, "trials", trial_id, rows_table([trial], TRIALS))
+
+
+def write_subjects(root: str | Path | Location, split_fingerprint: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Writes who is in which part of a split: ``records/subjects/<split_fingerprint>.parquet``.
+
+    Raises:
+        OSError: When storage still refuses after some retries.
+    """
+    rows = [{**row, "split_fingerprint": split_fingerprint} for row in rows]
+    _put(Location.of(root) / "records", "subjects", split_fingerprint, rows_table(rows, SUBJECTS))
+
+
+def rows_table(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
+    """Rows as a table of exactly this schema."""
+    unknown = {key for row in rows for key in row} - set(schema.names)
+    if unknown:
+        raise ValueError(f"columns must be those of the schema; unknown: {', '.join(sorted(unknown))}")
+    missing = [f.name for f in schema if not f.nullable and any(row.get(f.name) is None for row in rows)]
+    if missing:
+        raise ValueError(f"columns must have a value: {', '.join(missing)}")
+    return pa.Table.from_pylist([dict(row) for row in rows], schema=with_version(schema))
+
+
+def epochs_table(trial_id: str, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
+    """Epoch rows as a table of the `epochs` schema."""
+    return rows_table([{**row, "trial_id": trial_id} for row in rows], EPOCHS)
+
+
+def predictions_table(trial_id: str, blocks: Sequence[Mapping[str, Any]]) -> pa.Table:
+    """Blocks of predictions (one a part and network) as a table of the `predictions` schema."""
+    tables = []
+    for block in blocks:
+        logits_NK = np.ascontiguousarray(block["logits"], dtype=np.float32)
+        n, k = logits_NK.shape
+        offsets = pa.array(np.arange(n + 1, dtype=np.int32) * k, type=pa.int32())
+        columns = {
+            "trial_id": pa.repeat(pa.scalar(trial_id), n),
+            "split": pa.repeat(pa.scalar(str(block["split"])), n),
+            "subject_id": pa.array(list(block["subject_id"]), type=pa.string()),
+            "clip_id": pa.array(list(block["clip_id"]), type=pa.string()),
+            "network": pa.repeat(pa.scalar(str(block["network"])), n),
+            "epoch": pa.repeat(pa.scalar(int(block["epoch"]), type=pa.int32()), n),
+            "label": pa.array(np.asarray(block["label"], dtype=np.int8)),
+            "logits": pa.ListArray.from_arrays(offsets, pa.array(logits_NK.reshape(-1))),
+        }
+        tables.append(pa.table([columns[name] for name in PREDICTIONS.names], schema=with_version(PREDICTIONS)))
+    return pa.concat_tables(tables)
+
+
+def table_bytes(table: pa.Table) -> memoryview:
+    """The table as the bytes of a zstd Parquet file."""
+    sink = pa.BufferOutputStream()
+    # A dictionary for each column of a few rows costs more time and room than it saves
+    pq.write_table(table, sink, compression="zstd", use_dictionary=table.num_rows > FEW_ROWS)
+    return memoryview(sink.getvalue())
+
+
+def _put(records: Location, kind: Kind, name: str, table: pa.Table) -> None:
+    data = table_bytes(table)
+    target = records / kind / f"{name}.parquet"
+    for pause in (*RETRY_AFTER_S, None):
+        try:
+            target.write_atomic(data)
+            return
+        except OSError:
+            if pause is None:
+                raise
+            time.sleep(pause)

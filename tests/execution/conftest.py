@@ -1,0 +1,92 @@
+"""Studies without data: the plan is real, the data are named only, and a scripted runner takes the trainer's place."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agrm_study.execution.run import RunOptions, run_study
+from agrm_study.execution.summary import RunSummary
+from agrm_study.study.load import load_study
+from agrm_study.study.recipe import Recipe
+from agrm_study.study.study import Study
+
+HERE = str(Path(__file__).parent)
+if HERE not in sys.path:
+    sys.path.insert(0, HERE)
+
+RUNNER = "scripted_runner:ScriptedRunner"
+
+
+class NamedData:
+    """Takes the place of `Prepared`."""
+
+    def fingerprints(self, recipe: Recipe) -> tuple[str, str]:
+        return "data", "split"
+
+    def manifest_path(self, recipe: Recipe) -> str:
+        return ""
+
+    def store_path(self, recipe: Recipe) -> str:
+        return ""
+
+    def subjects(self) -> dict[str, list[dict[str, Any]]]:
+        return {"split": [{"subject_id": "a", "split_seed": 0, "split": "test", "label": "normal"}]}
+
+    def provenance(self) -> dict[str, dict[str, str]]:
+        return {"manifest": {"data_fingerprint": "data"}}
+
+
+@pytest.fixture
+def make_study(tmp_path: Path) -> Callable[..., Study]:
+    """Loads a study with these arms (name → taus) and seeds."""
+
+    def make(arms: dict[str, float] | None = None, seeds: int = 2, **extra: Any) -> Study:
+        arms = arms or {"A": 0.5, "B": 0.6}
+        content = {
+            "name": "study",
+            "tasks": ["three_class"],
+            "seeds": seeds,
+            "data": {"synthetic": {"subjects": 6}},
+            "arms": [{"name": name, "set": {"ssl.threshold.tau": tau}} for name, tau in arms.items()],
+            "reference": next(iter(arms)),
+        } | extra
+        file = tmp_path / "study.yaml"
+        file.write_text(json.dumps(content))
+        return load_study(file)
+
+    return make
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    """An empty results folder with an empty script."""
+    folder = tmp_path / "results"
+    folder.mkdir()
+    (folder / "script.json").write_text("{}")
+    return folder
+
+
+@pytest.fixture
+def script(results: Path) -> Callable[..., None]:
+    """Writes the script."""
+    return lambda **arms: (results / "script.json").write_text(json.dumps(arms))  # type: ignore[return-value]
+
+
+@pytest.fixture
+def run(results: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., RunSummary]:
+    """Runs a study inline with the scripted runner."""
+    monkeypatch.setattr("agrm_study.execution.run.prepare", lambda *a, **k: NamedData())
+    monkeypatch.setenv("PYTHONPATH", HERE, prepend=os.pathsep)  # Ray's workers import the scripted runner
+
+    def run(study: Study, *, view: Any = None, **options: Any) -> RunSummary:
+        values = {"results": results, "executor": "inline", "runner": RUNNER, "checkpoint_every_s": 0.0} | options
+        return run_study(study, RunOptions(**values), view=view)
+
+    return run

@@ -1,0 +1,126 @@
+"""A runner whose trials do what ``script.json`` in the results folder says, arm by arm."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from agrm_study.execution.runner import RunnerContext, TrialRunner
+from agrm_study.execution.work import Work
+from agrm_study.training.failures import NanLossError
+from agrm_study.training.outcome import EpochReport, EpochRow, Predictions, TrialOutcome
+
+
+class ScriptedRunner(TrialRunner):
+    """Each epoch hashes the one before, so that a trial that resumes wrongly ends with other numbers.
+
+    Script of an arm: ``epochs``, ``epoch_s``, ``fail`` (what happens), ``at`` (in which epoch), ``times`` (in how many
+    attempts, counted in a file beside the script), ``seeds`` (only these).
+    """
+
+    def start(self, work: Work, context: RunnerContext) -> int:
+        self.root = Path(context.settings.results)
+        script: dict[str, Any] = json.loads((self.root / "script.json").read_text())
+        self.script = {"epochs": 3, "epoch_s": 0.0} | script.get(work.trial.arm, {})
+        self.work = work
+        self.folder = context.checkpoint_dir
+        self.epoch, self.state, self.values = 0, work.trial.trial_id, list[float]()
+        note(self.root, f"start {work.trial.arm} {work.trial.seed}")
+        rolling = self.folder / "rolling.pt"
+        if rolling.exists():
+            saved = json.loads(rolling.read_text())
+            self.epoch, self.state, self.values = saved["epoch"], saved["state"], saved["values"]
+        return self.epoch
+
+    def run_epoch(self) -> EpochReport:
+        time.sleep(self.script["epoch_s"])
+        self._misbehave(self.epoch + 1)
+        self.epoch += 1
+        self.state = hashlib.sha256(self.state.encode()).hexdigest()
+        self.values.append(int(self.state[:6], 16) / 16**6)
+        return EpochReport(epoch=self.epoch, rows=self._rows(self.epoch), done=self.epoch >= self.script["epochs"])
+
+    def _misbehave(self, epoch: int) -> None:
+        what = self.script.get("fail")
+        if what is None or epoch != self.script.get("at", 1):
+            return
+        if self.work.trial.seed not in self.script.get("seeds", [self.work.trial.seed]):
+            return
+        done = self.root / f"misbehaved-{self.work.trial.trial_id}"
+        count = int(done.read_text()) if done.exists() else 0
+        if count >= self.script.get("times", 99):
+            return
+        done.write_text(str(count + 1))
+        if what == "bug":
+            raise KeyError("no such layer")
+        if what == "nan":
+            raise NanLossError(epoch, 1, {"loss_supervised": float("nan")})
+        if what == "oom":
+            raise MemoryError("no memory")
+        if what == "disk":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        if what == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if what == "hang":
+            os.kill(os.getpid(), signal.SIGSTOP)
+            return
+        raise AssertionError(what)
+
+    def _rows(self, epoch: int) -> tuple[EpochRow, ...]:
+        value = self.values[epoch - 1]
+        return (
+            EpochRow(epoch=epoch, split="train", network="student", loss=1 - value, training={"lr": 0.1}),
+            EpochRow(epoch=epoch, split="val", network="student", loss=1 - value, metrics={"macro_f1": value}),
+        )
+
+    def save(self) -> None:
+        content = {"epoch": self.epoch, "state": self.state, "values": self.values}
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / "rolling.pt").write_text(json.dumps(content))
+        (self.folder / "best.safetensors").write_text(self.state)
+
+    def outcome(self) -> TrialOutcome:
+        best = int(np.argmax(self.values)) + 1
+        block = Predictions(
+            split="test",
+            network="student",
+            epoch=best,
+            subject_id=("a", "b"),
+            clip_id=("a#0", "b#0"),
+            label=np.array([0, 1], dtype=np.int8),
+            logits=np.array([[0.0, self.values[0]], [self.values[-1], 1.0]], dtype=np.float32),
+        )
+        rows = tuple(row for epoch in range(1, self.epoch + 1) for row in self._rows(epoch))
+        return TrialOutcome(
+            stop_reason="epochs",
+            best_epoch=best,
+            epochs=self.epoch,
+            n_params=7,
+            class_names=("a", "b"),
+            rows=rows,
+            predictions=(block,),
+        )
+
+    def close(self) -> None:
+        if hasattr(self, "root"):
+            note(self.root, f"close {self.work.trial.arm} {self.work.trial.seed}")
+
+
+def note(root: Path, line: str) -> None:
+    """Appends to the journal of what was done; one write, so that two workers can share it."""
+    with (root / "journal").open("a") as file:
+        file.write(line + "\n")
+
+
+def journal(root: Path) -> list[str]:
+    """What was done."""
+    path = root / "journal"
+    return path.read_text().splitlines() if path.exists() else []
