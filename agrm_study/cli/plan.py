@@ -73,6 +73,10 @@ def _facts(study: Study, plan: Plan, prepared: Prepared, folder: Path) -> dict[s
         "missing": len(missing),
         "epochs_at_most": sum(trial.recipe.epochs for trial in missing),
         "data_to_write": sorted(prepared.unwritten),
+        "clip_stores": [
+            {"path": str(store.path), "clips": store.clips, "bytes": store.bytes, "built": store.built}
+            for store in prepared.store_sizes
+        ],
         "cost": None
         if cost is None
         else {
@@ -108,7 +112,18 @@ def _show(facts: dict[str, Any]) -> None:
     )
     if facts["data_to_write"]:
         console.print("The synthetic videos are not drawn yet; `run` draws them first.")
+    for store in facts["clip_stores"]:
+        state = "built" if store["built"] else "to build"
+        console.print(f"clip store: {format_bytes(store['bytes'])}, {store['clips']} clips ({state})")
     console.print(_cost_sentence(facts["cost"], facts["missing"]))
+
+
+def format_bytes(size: float) -> str:
+    """A size that a person reads: `3.2 GB`, `48 MB`."""
+    for unit, factor in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6)):
+        if size >= factor:
+            return f"{size / factor:.1f} {unit}" if size < 10 * factor else f"{size / factor:.0f} {unit}"
+    return f"{size / 1e3:.0f} kB"
 
 
 def _cost_sentence(cost: dict[str, Any] | None, missing: int) -> str:

@@ -13,6 +13,7 @@ from functools import lru_cache
 import numpy as np
 import torch
 
+from agrm_study.execution.node_store import node_store
 from agrm_study.execution.runner import RunnerContext, TrialRunner
 from agrm_study.execution.work import Work
 from agrm_study.study.errors import InputError
@@ -50,7 +51,7 @@ class AgrmRunner(TrialRunner):
                 allowed=", ".join(planned),
                 hint="Did the manifest or the videos change while the study ran? Run it again.",
             )
-        store = _store(work.store)
+        store = _store(work.store, settings.local_store)
         for last in (False, True):
             try:
                 self._training = Training(
@@ -104,7 +105,7 @@ def _seed_globals(seed: int) -> None:
 
 @lru_cache(maxsize=2)
 def _manifest(path: str) -> Manifest:
-    return read_manifest(path)
+    return read_manifest(path, require_files=False)  # a trial reads the store; the videos may be on another machine
 
 
 @lru_cache(maxsize=8)
@@ -113,5 +114,5 @@ def _split(path: str, data: str, split_seed: int) -> Split:
 
 
 @lru_cache(maxsize=2)
-def _store(path: str) -> ClipStore:
-    return ClipStore.open(path)
+def _store(path: str, local: str) -> ClipStore:
+    return ClipStore.open(node_store(path, local))

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from agrm_study.execution.node_store import published
 from agrm_study.execution.provenance import available_cpus
 from agrm_study.study.errors import InputError
 from agrm_study.study.recipe import Clip, Data, Recipe, Synthetic
@@ -39,6 +40,23 @@ OnStage = Callable[[Stage], None]
 
 
 @dataclass(frozen=True, slots=True)
+class StoreSize:
+    """A clip store that a study needs.
+
+    Attributes:
+        path: Its folder.
+        clips: How many clips it holds.
+        bytes: Its size on disk: exact for raw storage, an estimate for JPEG.
+        built: Whether it is there.
+    """
+
+    path: Path
+    clips: int
+    bytes: int
+    built: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Prepared:
     """The data of a study.
 
@@ -47,6 +65,8 @@ class Prepared:
         manifests: By the part of the settings that names one (`_source`).
         splits: By data settings and split seed (`_split_key`).
         stores: Folder of the clip store, by source and preprocessing (`_store_key`); empty when nothing was built.
+        store_sizes: The clip stores that the study needs, built or not, known from the manifests alone.
+        places: Where workers find a store that lies elsewhere than it was built, by its folder.
         unwritten: Sources of synthetic data that are not there yet.
     """
 
@@ -54,6 +74,8 @@ class Prepared:
     manifests: Mapping[str, Manifest]
     splits: Mapping[str, Split]
     stores: Mapping[str, Path]
+    store_sizes: tuple[StoreSize, ...] = ()
+    places: Mapping[Path, str] = field(default_factory=dict)
     unwritten: frozenset[str] = frozenset()
     _views: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
 
@@ -79,8 +101,13 @@ class Prepared:
         return str(self.manifests[_source(recipe.data)].path)
 
     def store_path(self, recipe: Recipe) -> str:
-        """The clip store of a recipe; empty when it was not built."""
-        return str(self.stores.get(_store_key(recipe), ""))
+        """Path or URI of the clip store of a recipe; empty when it was not built."""
+        store = self.stores.get(_store_key(recipe))
+        return "" if store is None else self.places.get(store, str(store))
+
+    def store_bytes(self, *, built: bool = False) -> int:
+        """Bytes on disk of the clip stores that are still to be built, or of those that are there."""
+        return sum(store.bytes for store in self.store_sizes if store.built == built)
 
     def subjects(self) -> dict[str, list[dict[str, Any]]]:
         """Rows of the `subjects` record by split fingerprint."""
@@ -144,8 +171,17 @@ def prepare(
         key = _split_key(recipe)
         if key not in splits and (source := _source(recipe.data)) in manifests:
             splits[key] = make_split(manifests[source], recipe.data, recipe.split_seed)
-    stores = _stores(recipes, manifests, splits, cache, workers, tell) if build else {}
-    return Prepared(cache, manifests, splits, stores, frozenset(unwritten))
+    wanted = _wanted(recipes, manifests, splits, unwritten)
+    stores = _build(wanted, cache, workers, tell) if build else {}
+    return Prepared(
+        cache,
+        manifests,
+        splits,
+        stores,
+        store_sizes=_sizes(wanted, cache),
+        places={store: published(store) for store in set(stores.values())},
+        unwritten=frozenset(unwritten),
+    )
 
 
 def cache_folder(results: str | Path) -> Path:
@@ -205,33 +241,67 @@ def _write_synthetic(folder: Path, wanted: Synthetic, workers: int, tell: OnStag
     )
 
 
-def _stores(
-    recipes: Iterable[Recipe],
-    manifests: Mapping[str, Manifest],
-    splits: Mapping[str, Split],
-    cache: Path,
-    workers: int,
-    tell: OnStage,
-) -> dict[str, Path]:
-    from agrm_study.training.data.store import build_store
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """The clips and the preprocessing of one store."""
 
+    manifest: Manifest
+    clip: Clip
+
+
+def _wanted(
+    recipes: Iterable[Recipe], manifests: Mapping[str, Manifest], splits: Mapping[str, Split], unwritten: set[str]
+) -> dict[str, _Wanted]:
+    """The stores that the recipes need, by `_store_key`; of data that are not drawn yet, as they will be."""
     clips: dict[str, set[str]] = {}
     settings: dict[str, Clip] = {}
-    sources: dict[str, str] = {}
+    sources: dict[str, Manifest] = dict(manifests)
+    key_sources: dict[str, str] = {}
     for recipe in recipes:
-        key = _store_key(recipe)
-        sources[key] = _source(recipe.data)
-        clips.setdefault(key, set()).update(splits[_split_key(recipe)].all_clips)
+        key, source = _store_key(recipe), _source(recipe.data)
+        if source in unwritten and source not in sources:
+            sources[source] = _planned_manifest(recipe.data)
+        split = splits.get(_split_key(recipe)) or make_split(sources[source], recipe.data, recipe.split_seed)
+        key_sources[key] = source
+        clips.setdefault(key, set()).update(split.all_clips)
         largest = settings.get(key)
         if largest is None or recipe.clip.size > largest.size:
             settings[key] = recipe.clip
+    return {key: _Wanted(sources[key_sources[key]].select(clips[key]), settings[key]) for key in settings}
+
+
+def _planned_manifest(data: Data) -> Manifest:
+    from agrm_study.training.data.datasets.synthetic.write import planned_clips
+
+    wanted = data.synthetic
+    assert wanted is not None
+    clips = planned_clips(
+        subjects=wanted.subjects, unlabelled=wanted.unlabelled, seed=wanted.seed, difficulty=wanted.difficulty
+    )
+    return Manifest(Path("synthetic"), tuple(clips))
+
+
+def _sizes(wanted: Mapping[str, _Wanted], cache: Path) -> tuple[StoreSize, ...]:
+    from agrm_study.training.data.store import has_store, store_bytes, store_key
+
+    sizes: dict[Path, StoreSize] = {}
+    for each in wanted.values():
+        path = cache / "stores" / store_key(each.manifest, each.clip)
+        size = store_bytes(each.manifest, each.clip)
+        sizes[path] = StoreSize(path, len(each.manifest.clips), size, has_store(path))
+    return tuple(sizes.values())
+
+
+def _build(wanted: Mapping[str, _Wanted], cache: Path, workers: int, tell: OnStage) -> dict[str, Path]:
+    from agrm_study.training.data.store import build_store
+
     stores: dict[str, Path] = {}
-    for number, key in enumerate(settings, start=1):
-        title = "Decoding videos" if len(settings) == 1 else f"Decoding videos, store {number} of {len(settings)}"
-        tell(Stage(title, 0, len(clips[key])))
+    for number, (key, each) in enumerate(wanted.items(), start=1):
+        title = "Decoding videos" if len(wanted) == 1 else f"Decoding videos, store {number} of {len(wanted)}"
+        tell(Stage(title, 0, len(each.manifest.clips)))
         stores[key] = build_store(
-            manifests[sources[key]].select(clips[key]),
-            settings[key],
+            each.manifest,
+            each.clip,
             cache / "stores",
             workers=workers,
             on_progress=lambda done, total, title=title: tell(Stage(title, done, total)),  # type: ignore[misc]

@@ -15,6 +15,7 @@ from agrm_study.execution.executor import Executor
 from agrm_study.execution.failures import DETERMINISTIC
 from agrm_study.execution.interrupt import Interrupt
 from agrm_study.execution.lock import results_lock
+from agrm_study.execution.node_store import local_folder
 from agrm_study.execution.prepare import Prepared, Stage, prepare
 from agrm_study.execution.progress.state import StudyProgress, shown_metric_name
 from agrm_study.execution.progress.view import NoView, View
@@ -127,6 +128,7 @@ class _Run:
             metric=progress.metric,
             checkpoint_every_s=self._options.checkpoint_every_s,
             keep_weights=self._options.keep_weights,
+            local_store=local_folder(),
         )
 
         def on_event(event: TrialEvent) -> None:

@@ -20,7 +20,7 @@ class Work:
     Attributes:
         trial: The trial.
         manifest: Path of its manifest.
-        store: Path of its clip store.
+        store: Path or URI of its clip store.
         attempts: Starts that earlier runs have recorded.
     """
 
@@ -58,6 +58,7 @@ class WorkerSettings:
         stop_flag: File whose presence asks every worker to stop at the next epoch boundary; empty for none.
         checkpoint_every_s: Seconds between two rolling checkpoints, at least; stopping saves one in any case.
         keep_weights: Whether the best weights of a finished trial stay in its checkpoint folder.
+        local_store: Folder on each node's own disk to which it copies the clip store; empty to read it in place.
     """
 
     results: str
@@ -68,6 +69,7 @@ class WorkerSettings:
     stop_flag: str = ""
     checkpoint_every_s: float = 20.0
     keep_weights: bool = True
+    local_store: str = ""
 
     def to_json(self) -> str:
         """Compact JSON."""

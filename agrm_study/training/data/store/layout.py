@@ -93,6 +93,11 @@ def store_bytes(manifest: Manifest, clip: Clip) -> int:
     return total if clip.storage == "raw" else round(sum(row.bytes for row in rows) * JPEG_SHARE)
 
 
+def has_store(folder: Path) -> bool:
+    """Whether a finished store lies in this folder."""
+    return (folder / STORE_FILE).is_file()
+
+
 def data_file(folder: Path, clip_key: str, storage: str) -> Path:
     """The file that holds a clip's frames: the flat file of all, or an Arrow file of its own."""
     return folder / RAW_FILE if storage == "raw" else folder / JPEG_FOLDER / f"{clip_key}.arrow"

@@ -148,6 +148,13 @@ def _write_alone(role: Role, folder: Path) -> ClipRecord:
     return write_clip(role, folder)
 
 
+def planned_clips(*, subjects: int, unlabelled: int, seed: int, difficulty: str) -> list[ClipRecord]:
+    """The clips that `write_synthetic` would write, before anything is drawn; checksums stand for files to come."""
+    _check(subjects, unlabelled, seed, difficulty, 1)
+    roles = labelled_roles(subjects, seed, difficulty) + unlabelled_roles(unlabelled, seed, difficulty)
+    return [_record(role, Path(role.file), hashlib.sha256(role.file.encode()).hexdigest()) for role in roles]
+
+
 def write_clip(role: Role, folder: Path) -> ClipRecord:
     """Draw and encode one clip."""
     plan, path = role.plan, folder / role.file
@@ -160,6 +167,11 @@ def write_clip(role: Role, folder: Path) -> ClipRecord:
         codec=role.codec,
         quality=plan.scene.quality,
     )
+    return _record(role, path, hashlib.sha256(path.read_bytes()).hexdigest())
+
+
+def _record(role: Role, path: Path, checksum: str) -> ClipRecord:
+    plan = role.plan
     return ClipRecord(
         subject_id=role.subject,
         clip_id=plan.clip_id,
@@ -172,7 +184,7 @@ def write_clip(role: Role, folder: Path) -> ClipRecord:
         fps=plan.fps,
         width=plan.width,
         height=plan.height,
-        checksum=hashlib.sha256(path.read_bytes()).hexdigest(),
+        checksum=checksum,
         source="casia_b" if role.hidden else "spwvd",
         sex=plan.person.sex,
         age=plan.person.age,

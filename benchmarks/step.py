@@ -1,0 +1,354 @@
+"""What does a training step cost beside its arithmetic, and beside the straightforward way to write it?
+
+    OMP_NUM_THREADS=1 python benchmarks/step.py                     # 8 frames of 64 x 64, one thread
+    OMP_NUM_THREADS=1 python benchmarks/step.py --shape demo        # that of `make demo`
+    OMP_NUM_THREADS=1 python benchmarks/step.py --shape paper       # 16 frames of 224 x 224, R3D-18
+    python benchmarks/step.py --shape paper --device cuda
+
+Four things are timed in turn, round after round in one process, so that the ratios of their medians stand on the same
+machine in the same state:
+
+- `step`: an AGRM step as `agrm_study.training` makes it, from the stored bytes to the updated teacher;
+- `parts`: the arithmetic that it cannot do without, on the bare network: forward and backward of the labelled and of
+  the unlabelled clips, the teacher's forward;
+- `extras`: what the step adds, alone: reading and rendering the three views, and the teacher's average;
+- `loop`: the straightforward torchvision loop: contiguous tensors, transforms.v2 clip by clip, one graph for both
+  losses, an average over the state dict in Python.
+
+Peak memory is what tensors hold during a step beyond what they held before it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import gc
+import itertools
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.profiler import ProfilerActivity, profile
+from torchvision.transforms import v2
+
+from agrm_study.study.recipe import Recipe
+from agrm_study.training.augment.pixels import MEAN, STD, Renderer
+from agrm_study.training.batches import Batches, LabelledBatch, UnlabelledBatch
+from agrm_study.training.clipset import ClipSet
+from agrm_study.training.device import Device
+from agrm_study.training.models.build import build_model
+from agrm_study.training.schedule import build_optimizer
+from agrm_study.training.ssl.losses import build_loss
+from agrm_study.training.ssl.networks import Networks
+from agrm_study.training.ssl.pseudo import PseudoStats
+from agrm_study.training.ssl.step import Learner
+from agrm_study.training.ssl.thresholds import build_policy
+
+SHAPES = {
+    "demo": {"width": 8, "depth": 10, "frames": 4, "size": 48, "cpu": 8, "cuda": 64},
+    "small": {"width": 16, "depth": 18, "frames": 8, "size": 64, "cpu": 16, "cuda": 64},
+    "paper": {"width": 64, "depth": 18, "frames": 16, "size": 224, "cpu": 2, "cuda": 16},
+}
+"""Clips of a batch by device: labelled and as many unlabelled (the paper's 16 + 16 do not fit a laptop)."""
+
+
+class ArrayStore:
+    """Random bytes behind the methods of a clip store."""
+
+    def __init__(self, clips: int, frames: int, side: int) -> None:
+        self._bytes = np.random.default_rng(0).integers(0, 256, (clips, frames, 3, side, side), dtype=np.uint8)
+
+    def gather(self, rows_B, frames_BT, tops_B, lefts_B, size: int) -> np.ndarray:
+        windows = zip(rows_B, frames_BT, tops_B, lefts_B, strict=True)
+        return np.stack([self._bytes[row][frames, :, t : t + size, x : x + size] for row, frames, t, x in windows])
+
+    def clip(self, row: int, first: int, frames: int) -> np.ndarray:
+        return self._bytes[row, first : first + frames]
+
+
+def clip_set(count: int, frames: int, side: int, first_row: int) -> ClipSet:
+    """Clips of one length and size, in rows from `first_row` on."""
+    names = tuple(f"clip{index}" for index in range(count))
+    full = np.full(count, side)
+    return ClipSet(
+        clip_ids=names,
+        subject_ids=names,
+        rows_N=np.arange(first_row, first_row + count),
+        lengths_N=np.full(count, frames),
+        heights_N=full,
+        widths_N=full,
+        labels_N=np.arange(count) % 3,
+    )
+
+
+class Ours:
+    """The package's step."""
+
+    def __init__(self, recipe: Recipe, device_name: str, store: ArrayStore, count: int, stored: int, side: int) -> None:
+        self.device = Device(device_name, recipe)
+        self.student = build_model(recipe.model, n_outputs=3, frames=recipe.clip.frames, size=recipe.clip.size, seed=0)
+        self.device.place(self.student)
+        self.networks = Networks(self.student, recipe.ssl.ema, self.device)
+        self.networks.start_teacher()
+        self.learner = Learner(
+            recipe,
+            networks=self.networks,
+            optimizer=build_optimizer(recipe.optimizer, list(self.student.parameters())),
+            loss=build_loss(recipe.loss, recipe.classes, [1, 1, 1]),
+            policy=build_policy(recipe.ssl.threshold, 3, count),
+            device=self.device,
+        )
+        self.renderer = Renderer(0, recipe.clip.size, self.device.torch)
+        self.batches = Batches(
+            recipe,
+            store=store,
+            labelled=clip_set(count, stored, side, 0),
+            unlabelled=clip_set(count, stored, side, count),
+            renderer=self.renderer,
+            device=self.device,
+            label_view=True,
+        )
+        self.batch = recipe.batch.labelled
+        self.stats = PseudoStats(3, self.device.torch)
+        self._epoch, self._steps = 0, iter(())
+        self._store, self._recipe = store, recipe
+        self.student.train()
+
+    def next_batch(self) -> tuple[LabelledBatch, UnlabelledBatch]:
+        for step in self._steps:
+            return step
+        self._epoch += 1
+        self._steps = self.batches.epoch(self._epoch, unlabelled=True)
+        return next(self._steps)
+
+    def step(self) -> None:
+        self.learner.step(*self.next_batch(), 1.0, self.stats)
+
+    def extras(self) -> None:
+        """Reading and rendering the three views of a step, and the teacher's average."""
+        self.next_batch()
+        self.networks.teacher.update()
+
+
+class Parts:
+    """Nothing but the network's arithmetic."""
+
+    def __init__(self, ours: Ours) -> None:
+        self.student, self.autocast = copy.deepcopy(ours.student), ours.device.autocast
+        self.teacher = copy.deepcopy(ours.student).requires_grad_(False).eval()
+        labelled, unlabelled = ours.next_batch()
+        self.labelled, self.student_view, self.label_view = (
+            labelled.clips_BCTHW, unlabelled.student_BCTHW, unlabelled.label_BCTHW,
+        )  # fmt: skip
+
+    def step(self) -> None:
+        for parameter in self.student.parameters():
+            parameter.grad = None
+        for clips in (self.labelled, self.student_view):
+            with self.autocast():
+                total = self.student(clips).float().square().sum()
+            total.backward()
+        with torch.no_grad(), self.autocast():
+            self.teacher(self.label_view)
+
+
+class Loop:
+    """The way one would write it in an afternoon with torchvision."""
+
+    def __init__(self, recipe: Recipe, device: torch.device, store: ArrayStore, count: int, stored: int) -> None:
+        clip, strong, self.recipe = recipe.clip, recipe.augment.strong, recipe
+        self.student = build_model(recipe.model, n_outputs=3, frames=clip.frames, size=clip.size, seed=0).to(device)
+        self.teacher = copy.deepcopy(self.student).requires_grad_(False).eval()
+        self.optimizer = torch.optim.Adam(self.student.parameters(), lr=1e-4)
+        normalise = [v2.ToDtype(torch.float32, scale=True), v2.Normalize(MEAN, STD)]
+        self.weak = v2.Compose([v2.RandomCrop(clip.size), v2.RandomHorizontalFlip(), *normalise])
+        self.strong = v2.Compose(
+            [
+                v2.RandomCrop(clip.size),
+                v2.RandomHorizontalFlip(),
+                v2.ColorJitter(strong.brightness, strong.contrast, strong.saturation, strong.hue),
+                v2.ToDtype(torch.float32, scale=True),
+                v2.GaussianNoise(sigma=strong.noise / 2),
+                v2.Normalize(MEAN, STD),
+                v2.RandomErasing(p=strong.erase, scale=strong.erase_area),
+            ]
+        )
+        self.device, self.store, self.count, self.stored = device, store, count, stored
+        self.rng = np.random.default_rng(0)
+        self.half = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(recipe.precision)
+
+    def views(self, rows: np.ndarray, transform: Callable[[Tensor], Tensor]) -> Tensor:
+        frames = self.recipe.clip.frames
+        clips = []
+        for row in rows:
+            first = int(self.rng.integers(0, self.stored - frames + 1))
+            clips.append(transform(torch.from_numpy(self.store.clip(row, first, frames).copy()).to(self.device)))
+        return torch.stack(clips).transpose(1, 2).contiguous()
+
+    def step(self) -> None:
+        batch = self.recipe.batch
+        rows_l = self.rng.integers(0, self.count, batch.labelled)
+        rows_u = self.count + self.rng.integers(0, self.count, batch.unlabelled)
+        labels = torch.from_numpy(rows_l % 3).to(self.device)
+        clips_l, student_u = self.views(rows_l, self.strong), self.views(rows_u, self.strong)
+        label_u = self.views(rows_u, self.weak)
+        with torch.autocast(self.device.type, dtype=self.half, enabled=self.half is not None):
+            supervised = F.cross_entropy(self.student(clips_l), labels)
+            logits_u = self.student(student_u)
+            with torch.no_grad():
+                target = self.teacher(label_u).softmax(1)
+            consistency = (logits_u.softmax(1) - target).square().sum(1).mean()
+            confidence, pseudo_labels = target.max(1)
+            accepted = (confidence > self.recipe.ssl.threshold.tau).float()
+            pseudo = (accepted * F.cross_entropy(logits_u, pseudo_labels, reduction="none")).mean()
+            loss = supervised + consistency + pseudo
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+        student = self.student.state_dict()
+        with torch.no_grad():
+            for name, value in self.teacher.state_dict().items():
+                if value.is_floating_point():
+                    value.copy_(0.99 * value + 0.01 * student[name])
+
+
+def timed(call: Callable[[], None], device: torch.device) -> float:
+    """Seconds of a call, the device's work included."""
+    wait(device)
+    started = time.perf_counter()
+    call()
+    wait(device)
+    return time.perf_counter() - started
+
+
+def wait(device: torch.device) -> None:
+    """Until a GPU has done what it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def peak_mib(call: Callable[[], None], device: torch.device) -> float:
+    """Tensor memory that a call holds at its peak beyond what was held before it."""
+    gc.collect()
+    if device.type == "cuda":
+        before = torch.cuda.memory_allocated(device)
+        torch.cuda.reset_peak_memory_stats(device)
+        call()
+        wait(device)
+        return (torch.cuda.max_memory_allocated(device) - before) / 2**20
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
+        call()
+    events = [event for event in profiler.profiler.kineto_results.events() if event.name() == "[memory]"]
+    held = itertools.accumulate(event.nbytes() for event in sorted(events, key=lambda event: event.start_ns()))
+    return max(held) / 2**20
+
+
+def variants(shape: str, device_name: str, precision: str, compile_networks: bool) -> Iterator[tuple[str, object]]:
+    """The package's step, its parts and the loop, on the same shape and device."""
+    sizes = SHAPES[shape]
+    batch = sizes["cuda" if device_name.startswith("cuda") else "cpu"]
+    side, stored, count = sizes["size"] * 8 // 7, sizes["frames"] + 12, 4 * batch
+    recipe = Recipe.model_validate(
+        {
+            "clip": {"frames": sizes["frames"], "resize": side, "size": sizes["size"]},
+            "model": {"width": sizes["width"], "depth": sizes["depth"]},
+            "batch": {"labelled": batch, "unlabelled": batch},
+            "precision": precision,
+            "compile": compile_networks,
+        }
+    )
+    store = ArrayStore(2 * count, stored, side)
+    ours = Ours(recipe, device_name, store, count, stored, side)
+    yield "ours", ours
+    yield "parts", Parts(ours)
+    yield "loop", Loop(recipe, ours.device.torch, store, count, stored)
+
+
+def measure(arguments: argparse.Namespace) -> dict[str, object]:
+    """Time all of it in turn."""
+    made = dict(variants(arguments.shape, arguments.device, arguments.precision, arguments.compile))
+    device = made["ours"].device.torch
+    calls = {
+        "step": made["ours"].step,
+        "parts": made["parts"].step,
+        "extras": made["ours"].extras,
+        "loop": made["loop"].step,
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in calls}
+    for index in range(arguments.warm_up + arguments.rounds):
+        for name, call in calls.items():
+            taken = [timed(call, device) for _ in range(arguments.in_a_row)]
+            if index >= arguments.warm_up:
+                seconds[name].append(statistics.median(taken[1:] or taken))
+        print(f"round {index + 1} of {arguments.warm_up + arguments.rounds}", file=sys.stderr)
+    median = {name: statistics.median(values) for name, values in seconds.items()}
+    peaks = {"step": peak_mib(made["ours"].step, device), "loop": peak_mib(made["loop"].step, device)}
+    network: nn.Module = made["ours"].student
+    return {
+        "shape": arguments.shape,
+        "device": made["ours"].device.description,
+        "threads": torch.get_num_threads(),
+        "batch": made["ours"].batch,
+        "parameters": sum(parameter.numel() for parameter in network.parameters()),
+        "median_ms": {name: 1e3 * value for name, value in median.items()},
+        "spread_ms": {name: 1e3 * (max(values) - min(values)) for name, values in seconds.items()},
+        "step_over_parts": statistics.median(a / b for a, b in zip(seconds["step"], seconds["parts"], strict=True)),
+        "extras_over_step": statistics.median(a / b for a, b in zip(seconds["extras"], seconds["step"], strict=True)),
+        "loop_over_step": statistics.median(a / b for a, b in zip(seconds["loop"], seconds["step"], strict=True)),
+        "peak_mib": peaks,
+    }
+
+
+def render(found: dict) -> str:
+    """The findings as two Markdown tables."""
+    peaks = found["peak_mib"]
+    lines = [
+        f"{found['shape']} shape on {found['device']}, {found['threads']} thread(s), "
+        f"{found['parameters']:,} parameters, {found['batch']} + {found['batch']} clips",
+        "",
+        "| | median ms | max − min ms |",
+        "| --- | --- | --- |",
+        *(f"| {name} | {value:.1f} | {found['spread_ms'][name]:.1f} |" for name, value in found["median_ms"].items()),
+        "",
+        "| ratio | found | wanted |",
+        "| --- | --- | --- |",
+        f"| step / its parts | {found['step_over_parts']:.3f} | ≤ 1.10 |",
+        f"| augmentation and average / step | {found['extras_over_step']:.3f} | < 0.10 |",
+        f"| torchvision loop / step | {found['loop_over_step']:.2f} | ≥ 1.5 |",
+        f"| peak memory, step / loop | {peaks['step'] / peaks['loop']:.2f} | ≤ 1.10 |",
+    ]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Read the command line, measure, print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--shape", choices=SHAPES, default="small")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--precision", choices=["fp32", "bf16", "fp16"], default="fp32")
+    parser.add_argument("--compile", action="store_true", help="torch.compile the networks of the step")
+    parser.add_argument("--rounds", type=int, help="default: 12, and 2 where a step takes a minute")
+    parser.add_argument(
+        "--in-a-row",
+        type=int,
+        help="calls of each in a round, the first of which warms its memory up and is dropped; default: 4, and 1 where "
+        "a step takes a minute",
+    )
+    parser.add_argument("--warm-up", type=int, default=1)
+    parser.add_argument("--json", action="store_true", help="print the numbers as JSON")
+    arguments = parser.parse_args()
+    takes_a_minute = (arguments.shape, arguments.device) == ("paper", "cpu")
+    arguments.rounds = arguments.rounds or (2 if takes_a_minute else 12)
+    arguments.in_a_row = arguments.in_a_row or (1 if takes_a_minute else 4)
+    found = measure(arguments)
+    print(json.dumps(found, indent=2) if arguments.json else render(found))
+
+
+if __name__ == "__main__":
+    main()

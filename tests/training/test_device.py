@@ -1,0 +1,80 @@
+"""Devices: what is refused, what is restored, how memory runs out."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from agrm_study.study.errors import InputError
+from agrm_study.training.device import Device
+from agrm_study.training.failures import DeviceMemoryError
+from agrm_study.training.fit import Training
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_half_precision_without_a_gpu_is_refused(tiny_recipe, precision):
+    with pytest.raises(InputError, match=f"`precision`: half precision needs a GPU; given '{precision}'"):
+        Device("cpu", tiny_recipe(precision=precision))
+
+
+@pytest.mark.parametrize("name", ["gpu", "cuda:99", "meta"])
+def test_a_device_that_is_not_there_is_refused(tiny_recipe, name):
+    with pytest.raises(InputError, match="`device`: "):
+        Device(name, tiny_recipe())
+
+
+def test_an_epoch_draws_from_its_own_stream_and_leaves_the_global_one_alone(tiny_recipe):
+    device = Device("cpu", tiny_recipe())
+    torch.manual_seed(5)
+    wanted = torch.rand(1)
+    torch.manual_seed(5)
+    drawn = []
+    for epoch in (1, 2, 1):
+        with device.session(epoch):
+            drawn.append(torch.rand(1).item())
+            assert torch.are_deterministic_algorithms_enabled()
+    assert not torch.are_deterministic_algorithms_enabled()
+    assert torch.equal(torch.rand(1), wanted)
+    assert drawn[0] == drawn[2] != drawn[1]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory"),
+        MemoryError(),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory: you tried …"),
+    ],
+)
+def test_memory_that_runs_out_is_a_failure_of_its_own_with_a_hint(tiny_recipe, error):
+    device = Device("cpu", tiny_recipe())
+    message = r"6 labelled and 4 unlabelled clips of 4 x 24 x 24.*batch\.accumulate"
+    with pytest.raises(DeviceMemoryError, match=message), device.session(1):
+        raise error
+
+
+@pytest.mark.slow
+def test_compiled_networks_train_save_and_resume_under_the_same_names(tiny_data, tiny_recipe, tmp_path, monkeypatch):
+    """With dynamo's eager backend, which needs no compiler: what is tested is the wiring."""
+    compile_with = torch.nn.Module.compile
+    compiled: list[torch.nn.Module] = []
+
+    def compile_eagerly(module: torch.nn.Module) -> None:
+        compiled.append(module)
+        compile_with(module, backend="eager")
+
+    monkeypatch.setattr(torch.nn.Module, "compile", compile_eagerly)
+    recipe = tiny_recipe(epochs=3, compile=True)
+    whole = Training(recipe, **tiny_data.arguments, checkpoint_dir=tmp_path, identity="t")
+    whole.run_epoch()
+    whole.run_epoch()
+    whole.save()
+    assert len(compiled) == 2  # student and teacher
+    plain = Training(tiny_recipe(epochs=3), **tiny_data.arguments, checkpoint_dir=tmp_path, identity="t")
+    assert plain.epoch == 2
+    assert whole.run_epoch().rows == plain.run_epoch().rows
+
+
+def test_other_errors_pass_unchanged(tiny_recipe):
+    with pytest.raises(RuntimeError, match="something else"), Device("cpu", tiny_recipe()).session(1):
+        raise RuntimeError("something else")
