@@ -16,7 +16,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 SMALLEST = (
     "epochs=1", "ssl.pretrain_epochs=0", "ssl.ramp.epochs=0", "clip.frames=4", "clip.fps=4", "clip.crop=person_box",
     "clip.resize=18", "clip.size=16", "model.width=4", "model.depth=10", "batch.labelled=4", "batch.unlabelled=4",
-    "evaluate.clips=1", "seeds=[0]", "tasks=[three_class]",
+    "evaluate.clips=1", "seeds=[0]", "tasks=[three_class]", "resources.gpu=0", "resources.cpu=1",
 )  # fmt: skip
 """Settings under which a README command ends in seconds."""
 

@@ -139,6 +139,23 @@ def _check_fit(resources: Resources) -> int:
     return fitting
 
 
+def require_local_gpus(asked: float | Literal["auto"]) -> None:
+    """Refuse at once what this machine will never have; processors are shared, GPUs are not.
+
+    Raises:
+        InputError: When a trial asks for more GPUs than there are.
+    """
+    if asked == "auto" or asked == 0 or (gpus := _local_gpus()) >= asked:
+        return
+    raise InputError(
+        "one trial must fit into the machine",
+        field="resources.gpu",
+        given=asked,
+        allowed=f"up to {gpus} here",
+        hint="`--set resources.gpu=0` runs on the processors; `--address` runs on a Ray cluster.",
+    )
+
+
 def local_slots(resources: Resources) -> int:
     """Trials that this machine can run at once."""
     gpus = float(_local_gpus()) if resources.gpu else 0.0

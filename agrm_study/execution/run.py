@@ -20,6 +20,7 @@ from agrm_study.execution.prepare import Prepared, Stage, prepare
 from agrm_study.execution.progress.state import StudyProgress, shown_metric_name
 from agrm_study.execution.progress.view import NoView, View
 from agrm_study.execution.provenance import provenance
+from agrm_study.execution.ray_session import require_local_gpus
 from agrm_study.execution.source import WorkSource
 from agrm_study.execution.summary import RunSummary, summarise
 from agrm_study.execution.work import AGRM_RUNNER, Work, WorkerSettings
@@ -75,6 +76,8 @@ def run_study(study: Study, options: RunOptions, *, view: View | None = None) ->
     Raises:
         InputError: Anything wrong with the data, or another run that holds the results folder.
     """
+    if options.executor == "ray" and options.address is None:
+        require_local_gpus(study.resources.gpu)
     results = Location.of(options.results)
     with results_lock(results, study.name), Interrupt() as interrupt, view or NoView() as shown:
         return _Run(study, options, results, interrupt, shown).run()
