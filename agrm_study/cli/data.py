@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 WORKERS = click.option("--workers", type=click.IntRange(min=1), default=None, help="Processes. [default: one a core]")
 STUDY = click.option("--study", default=None, metavar="STUDY", help="Take frame rate, crop and size from this study.")
+SHOWN_SUBJECTS = 20
 LAYOUT_NAMES = ("spwvd", "casia-b", "folder", "manifest")
 
 
@@ -35,11 +36,16 @@ def data() -> None:
     show_default=True,
     help="Knee angle and nuisance.",
 )
+@click.option(
+    "--picture", type=click.Path(path_type=Path), default=None, help="Also draw some of its clips, here (PNG)."
+)
 @click.option("--workers", type=click.IntRange(min=1), default=None, help="Processes. [default: one a core]")
-def synth(out: Path, subjects: int, unlabelled: int, seed: int, difficulty: str, workers: int | None) -> None:
+def synth(
+    out: Path, subjects: int, unlabelled: int, seed: int, difficulty: str, picture: Path | None, workers: int | None
+) -> None:
     """Write a synthetic hybrid data set as real video files, with a manifest, into OUT."""
     from agrm_study.cli.progress_bar import progress_bar
-    from agrm_study.training.data.datasets.synthetic import write_synthetic
+    from agrm_study.training.data.datasets.synthetic import contact_sheet, write_synthetic
 
     with progress_bar("Drawing videos") as on_progress:
         manifest = write_synthetic(
@@ -52,6 +58,9 @@ def synth(out: Path, subjects: int, unlabelled: int, seed: int, difficulty: str,
             on_progress=on_progress,
         )
     click.echo(str(manifest))
+    if picture is not None:
+        contact_sheet(manifest, picture)
+        click.echo(f"picture: {picture}", err=True)
 
 
 @data.command()
@@ -92,6 +101,8 @@ def index(
     click.echo(
         f"{len(clips)} clips, {labelled} with a label, {len({clip.subject_id for clip in clips})} subjects", err=True
     )
+    if unread := sum(clip.frames == 0 for clip in found):
+        click.echo(f"{unread} of them cannot be read; `agrm-study data check {written}` says why", err=True)
     click.echo(str(written))
 
 
@@ -180,6 +191,8 @@ def _show(report: CheckReport) -> None:
     from agrm_study.training.data.check import KINDS
 
     console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 200  # a row a line, for grep
     if report.findings:
         table = Table(box=None, pad_edge=False, header_style="dim")
         for title in ("", "finding", "clip", "subject", "what"):
@@ -192,6 +205,16 @@ def _show(report: CheckReport) -> None:
         console.print(table)
         console.print()
         for kind, count in report.counts().items():
-            console.print(f"{count} × {kind}: {KINDS[kind][1]}")
-    verdict = "something here would stop a study" if report.stops else "nothing here would stop a study"
-    console.print(f"{report.clips} videos checked: {verdict}")
+            console.print(f"{count} × {kind}: {KINDS[kind][1]}", soft_wrap=True)
+    if not report.stops:
+        console.print(f"{report.clips} videos checked: nothing here would stop a study", soft_wrap=True)
+        return
+    subjects = report.subjects_that_stop
+    console.print(
+        f"{report.clips} videos checked: those of {len(subjects)} subjects would stop a study", soft_wrap=True
+    )
+    more = ", …" if len(subjects) > SHOWN_SUBJECTS else ""
+    out = f"data.exclude: [{', '.join(subjects[:SHOWN_SUBJECTS])}{more}]"
+    console.print(
+        escape(f"Repair the files and index them again, or leave the subjects out with {out}"), soft_wrap=True
+    )

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from agrm_study.execution.node_store import published
 from agrm_study.execution.provenance import available_cpus
+from agrm_study.execution.search_data import searched_recipes
 from agrm_study.study.errors import InputError
 from agrm_study.study.recipe import Clip, Data, Recipe, Synthetic
 from agrm_study.study.study import Study
@@ -44,13 +45,13 @@ class StoreSize:
     """A clip store that a study needs.
 
     Attributes:
-        path: Its folder.
+        path: Its folder; None while the videos are not drawn, whose content names it.
         clips: How many clips it holds.
         bytes: Its size on disk: exact for raw storage, an estimate for JPEG.
         built: Whether it is there.
     """
 
-    path: Path
+    path: Path | None
     clips: int
     bytes: int
     built: bool
@@ -155,6 +156,7 @@ def prepare(
     recipes = [arm.recipe.model_copy(update={"split_seed": study.split_seed}) for arm in study.arms] or [
         study.base.model_copy(update={"split_seed": study.split_seed})
     ]
+    recipes += [recipe.model_copy(update={"split_seed": study.split_seed}) for recipe in searched_recipes(study)]
     manifests: dict[str, Manifest] = {}
     unwritten: set[str] = set()
     for recipe in recipes:
@@ -243,10 +245,11 @@ def _write_synthetic(folder: Path, wanted: Synthetic, workers: int, tell: OnStag
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """The clips and the preprocessing of one store."""
+    """The clips and the preprocessing of one store; `drawn` is false for synthetic videos that are not there yet."""
 
     manifest: Manifest
     clip: Clip
+    drawn: bool
 
 
 def _wanted(
@@ -267,7 +270,10 @@ def _wanted(
         largest = settings.get(key)
         if largest is None or recipe.clip.size > largest.size:
             settings[key] = recipe.clip
-    return {key: _Wanted(sources[key_sources[key]].select(clips[key]), settings[key]) for key in settings}
+    return {
+        key: _Wanted(sources[source].select(clips[key]), settings[key], source not in unwritten)
+        for key, source in key_sources.items()
+    }
 
 
 def _planned_manifest(data: Data) -> Manifest:
@@ -284,11 +290,12 @@ def _planned_manifest(data: Data) -> Manifest:
 def _sizes(wanted: Mapping[str, _Wanted], cache: Path) -> tuple[StoreSize, ...]:
     from agrm_study.training.data.store import has_store, store_bytes, store_key
 
-    sizes: dict[Path, StoreSize] = {}
+    sizes: dict[str, StoreSize] = {}
     for each in wanted.values():
-        path = cache / "stores" / store_key(each.manifest, each.clip)
+        key = store_key(each.manifest, each.clip)
+        path = cache / "stores" / key if each.drawn else None
         size = store_bytes(each.manifest, each.clip)
-        sizes[path] = StoreSize(path, len(each.manifest.clips), size, has_store(path))
+        sizes[key] = StoreSize(path, len(each.manifest.clips), size, path is not None and has_store(path))
     return tuple(sizes.values())
 
 

@@ -121,6 +121,38 @@ def test_a_plan_of_data_that_are_not_there_yet_writes_nothing(
     assert not (tmp_path / "empty").exists()
 
 
+def test_the_size_of_a_store_is_known_before_its_videos_are_drawn(
+    real_study: Callable[..., Study], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built, _ = prepared(real_study(), tmp_path / "results")
+    (store,) = built.stores.values()
+    assert built.store_bytes() == 0
+    assert built.store_bytes(built=True) == (store / "frames.u8").stat().st_size
+    monkeypatch.setenv("AGRM_STUDY_CACHE", str(tmp_path / "empty"))
+    planned, _ = prepared(real_study(), tmp_path / "results", build=False)
+    (size,) = planned.store_sizes
+    assert (size.path, size.built, size.clips) == (None, False, 15 + 3 + 1)
+    assert planned.store_bytes() == built.store_bytes(built=True)
+
+
+def test_nodes_that_share_no_disk_read_a_copy_from_object_storage(
+    real_study: Callable[..., Study], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AGRM_STUDY_SHARED_STORE", (tmp_path / "bucket").as_uri())
+    monkeypatch.setenv("AGRM_STUDY_LOCAL_STORE", str(tmp_path / "node"))
+    study = real_study(arms=[{"name": "w/o MTM", "set": {"ssl.method": "supervised"}}], reference="w/o MTM")
+    data, _ = prepared(study, tmp_path / "results")
+    (store,) = data.stores.values()
+    recipe = study.trial_recipe(study.arms[0], "three_class", 0)
+    assert data.store_path(recipe) == f"{(tmp_path / 'bucket').as_uri()}/{store.name}"
+    summary = run_study(study, RunOptions(results=tmp_path / "results", executor="inline", workers=1))
+    assert summary.exit_code == 0
+    (copy,) = (tmp_path / "node").glob("[!.]*")
+    assert {file.name: file.read_bytes() for file in copy.iterdir()} == {
+        file.name: file.read_bytes() for file in store.iterdir()
+    }
+
+
 def test_subjects_are_listed_with_their_part_and_label(real_study: Callable[..., Study], tmp_path: Path) -> None:
     study = real_study()
     data, _ = prepared(study, tmp_path / "results")

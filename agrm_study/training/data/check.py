@@ -37,6 +37,8 @@ KINDS: dict[str, tuple[Severity, str]] = {
 }
 """What can be found: whether it stops a study, and what it means."""
 
+DAMAGE = frozenset({"missing", "zero_length", "unreadable", "truncated", "changed"})
+"""Kinds of a file that is not what it was."""
 SMALL = 64
 """Pixels of the short side at which files are decoded for a check."""
 
@@ -69,6 +71,11 @@ class CheckReport:
     def stops(self) -> bool:
         """Whether something would stop a study."""
         return any(finding.severity == "stops" for finding in self.findings)
+
+    @property
+    def subjects_that_stop(self) -> tuple[str, ...]:
+        """Subjects without whom a study would run."""
+        return tuple(sorted({finding.subject_id for finding in self.findings if finding.severity == "stops"}))
 
     def counts(self) -> dict[str, int]:
         """Findings by kind, in the order of `KINDS`."""
@@ -114,9 +121,23 @@ def check_manifest(
             if on_progress is not None:
                 on_progress(done, len(manifest.clips))
     order = list(KINDS)
-    unique = {(finding.clip_id, finding.kind): finding for finding in findings}.values()
-    ranked = sorted(unique, key=lambda each: (each.severity != "stops", order.index(each.kind), each.clip_id))
+    ranked = sorted(
+        _without_echoes(findings), key=lambda each: (each.severity != "stops", order.index(each.kind), each.clip_id)
+    )
     return CheckReport(manifest.path, len(manifest.clips), tuple(ranked))
+
+
+def _without_echoes(findings: list[Finding]) -> list[Finding]:
+    """One finding a clip and kind; nothing that only follows from a file's damage."""
+    unique = {(finding.clip_id, finding.kind): finding for finding in findings}
+    damaged = {finding.clip_id for finding in findings if finding.kind in DAMAGE}
+    opened = {finding.clip_id for finding in findings if finding.kind in DAMAGE - {"unreadable"}}
+    return [
+        finding
+        for finding in unique.values()
+        if not (finding.kind == "too_short" and finding.clip_id in damaged)
+        and not (finding.kind == "unreadable" and finding.clip_id in opened)
+    ]
 
 
 def check_file(record: ClipRecord) -> list[tuple[str, str]]:
@@ -165,7 +186,9 @@ def _by_name(manifest: Manifest, clip: Clip) -> list[Finding]:
         first = records[0]
         for other in records[1:]:
             kind = "repeated" if other.subject_id == first.subject_id else "duplicate"
-            findings.append(_finding(other, kind, f"the same video as {first.clip_id} of subject {first.subject_id}"))
+            whose = "" if first.subject_id == first.clip_id else f" of subject {first.subject_id}"
+            label = f", which is labelled {first.label}" if first.label != other.label else ""
+            findings.append(_finding(other, kind, f"the same video as {first.clip_id}{whose}{label}"))
     return findings
 
 

@@ -163,7 +163,7 @@ def write_manifest(clips: Iterable[ClipRecord], folder: Path | str) -> Path:
     Videos inside the folder are named relative to it, others by their absolute path. Each file replaces an older one at
     once, whole.
     """
-    folder = Path(folder).absolute()
+    folder = _absolute(Path(folder))
     folder.mkdir(parents=True, exist_ok=True)
     rows = [_cells(clip, folder) for clip in clips]
     table = pa.Table.from_pylist(rows, schema=_SCHEMA)

@@ -37,7 +37,8 @@ def stratified_counts(sizes: Sequence[int], shares: Sequence[float]) -> NDArray[
     options: list[list[NDArray[np.int64]]] = []
     for row, size in enumerate(sizes):
         missing = int(size - floors[row].sum())
-        chosen = itertools.combinations(range(len(shares)), missing)
+        open_parts = np.flatnonzero(rest[row] > 1e-9)  # a cell that is exact stays so
+        chosen = itertools.combinations(open_parts.tolist(), missing)
         options.append([np.isin(np.arange(len(shares)), pick).astype(np.int64) for pick in chosen])
     best: tuple[int, float] = (1 << 30, 0.0)
     table = floors

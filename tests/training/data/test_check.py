@@ -78,7 +78,7 @@ def report(tmp_path_factory, videos):
         ("again", {"repeated"}),
         ("changed", {"changed"}),
         ("cut", {"truncated"}),
-        ("empty", {"zero_length", "unreadable", "label_less"}),
+        ("empty", {"zero_length", "label_less"}),
         ("junk", {"unreadable"}),
         ("gone", {"missing"}),
         ("variable", {"variable_rate"}),

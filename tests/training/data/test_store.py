@@ -16,7 +16,16 @@ from agrm_study.study.recipe import Clip
 from agrm_study.training.data.decoding import read_info
 from agrm_study.training.data.decoding.killable import KillablePool
 from agrm_study.training.data.manifest import Manifest, write_manifest
-from agrm_study.training.data.store import BadVideos, ClipStore, build, build_store, fetch_store, store_bytes, store_key
+from agrm_study.training.data.store import (
+    BadVideos,
+    ClipStore,
+    build,
+    build_store,
+    fetch_store,
+    publish_store,
+    store_bytes,
+    store_key,
+)
 from agrm_study.training.data.store.frames import kept_frames, stored_shape
 from agrm_study.training.data.store.ingest import file_checksum
 
@@ -361,6 +370,37 @@ def test_sizes_are_known_from_the_manifest_alone(videos):
     assert stored_shape(record, Clip(crop="raw", resize=224)) == (151, 224, 224)
     assert stored_shape(record, Clip(crop="person_box")) == (151, 256, 256)
     assert store_bytes(Manifest(Path("/m"), (record,)), Clip()) == 151 * 3 * 256 * 455
+
+
+def test_two_processes_of_a_node_copy_a_published_store_once(store, tmp_path):
+    place = publish_store(store.path, (tmp_path / "bucket").as_uri())
+    assert publish_store(store.path, (tmp_path / "bucket").as_uri()) == place
+    code = f"""
+from agrm_study.training.data.store import fetch, fetch_store
+from pyarrow import fs
+copies, copy = [], fs.copy_files
+fs.copy_files = lambda *a, **k: (copies.append(1), copy(*a, **k))
+fetch_store({place!r}, {str(tmp_path / "node")!r})
+print(len(copies))
+"""
+    runs = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    assert sorted(int(run.communicate(timeout=60)[0]) for run in runs) == [0, 1]
+    (copied,) = (tmp_path / "node").glob("[!.]*")
+    assert (ClipStore.open(copied).clip(1) == store.clip(1)).all()
+
+
+def test_half_a_published_store_is_no_store_and_a_full_node_is_told(store, tmp_path, monkeypatch):
+    place = publish_store(store.path, str(tmp_path / "shared"))
+    marker = Path(place) / "store.json"
+    text = marker.read_text()
+    marker.unlink()
+    with pytest.raises(InputError, match="no finished clip store"):
+        fetch_store(place, tmp_path / "node")
+    marker.write_text(text)
+    usage = shutil.disk_usage("/")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=10))
+    with pytest.raises(InputError, match=r"no room for a copy.*AGRM_STUDY_LOCAL_STORE"):
+        fetch_store(place, tmp_path / "node")
 
 
 def test_a_node_copies_a_store_from_shared_storage_once(store, tmp_path):

@@ -34,7 +34,7 @@ class VideoInfo:
         frames: Frames that are presented: packets that an edit list does not discard.
         promised: Packets that the container's header or index announces, or 0 where it announces none.
         packets: Packets that the file really holds.
-        fps: Mean frames per second: (frames - 1) / (time of the last - time of the first frame).
+        fps: Mean frames per second: (frames - 1) / (time of the last - time of the first frame), to a millionth.
         width, height: Pixels as shown, after rotation.
         rotation: Clockwise degrees that the container asks for: 0, 90, 180 or 270.
         codec, container: FFmpeg's names.
@@ -91,6 +91,8 @@ def read_info(path: Path | str) -> VideoInfo:
         if codec == "mpeg4" and name == "avi" and reordered:
             stamps = [None] * _count_decoded(path)
         rotation, width, height = _first_frame(path)
+    except av.InvalidDataError as error:
+        raise VideoError(f"it is no video, or was cut off before its end ({_short(error)})") from None
     except av.FFmpegError as error:
         raise VideoError(f"it cannot be read ({_short(error)})") from None
     times = _times(stamps, rate)
@@ -100,7 +102,7 @@ def read_info(path: Path | str) -> VideoInfo:
         frames=len(stamps),
         promised=promised,
         packets=packets,
-        fps=(len(times) - 1) / span if span > 0 else rate,
+        fps=round((len(times) - 1) / span, 6) if span > 0 else rate,
         width=width,
         height=height,
         rotation=rotation,

@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pyarrow as pa
@@ -107,6 +108,10 @@ def _build(manifest: Manifest, clip: Clip, final: Path, workers: int, report: Pr
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise _disk_full(partial, manifest, clip) from None
+        raise
+    except InputError:
+        with suppress(OSError):
+            partial.rmdir()  # when nothing was written
         raise
     if problems:
         order = {record.clip_id: position for position, record in enumerate(manifest.clips)}

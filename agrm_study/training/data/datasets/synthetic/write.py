@@ -152,7 +152,12 @@ def planned_clips(*, subjects: int, unlabelled: int, seed: int, difficulty: str)
     """The clips that `write_synthetic` would write, before anything is drawn; checksums stand for files to come."""
     _check(subjects, unlabelled, seed, difficulty, 1)
     roles = labelled_roles(subjects, seed, difficulty) + unlabelled_roles(unlabelled, seed, difficulty)
-    return [_record(role, Path(role.file), hashlib.sha256(role.file.encode()).hexdigest()) for role in roles]
+    return [planned_clip(role) for role in roles]
+
+
+def planned_clip(role: Role) -> ClipRecord:
+    """One of them."""
+    return _record(role, Path(role.file), hashlib.sha256(role.file.encode()).hexdigest())
 
 
 def write_clip(role: Role, folder: Path) -> ClipRecord:
