@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -51,9 +52,13 @@ def write_report(
     """
     from rich.console import Console
 
+    from agrm_study.records.compaction import compact
     from agrm_study.report.build import make_report
     from agrm_study.report.renderers import RENDERERS
 
+    for folder in results:
+        with contextlib.suppress(OSError):  # a folder that may only be read is reported on as it is
+            compact(folder)
     console = Console(stderr=True, highlight=False)
     with console.status("Writing tables and figures") as status:
         summary = make_report(
@@ -76,4 +81,7 @@ def write_report(
         click.echo(f"not made: {reason}", err=True)
     for folder in results:
         written = [file for file in summary.files if file.is_relative_to(folder)]
-        click.echo(f"{len(written)} files in {folder / 'tables'} and {folder / 'figures'}", err=True)
+        pages = [file for file in written if file.suffix == ".html" and file.parent == folder]
+        click.echo(f"{len(written) - len(pages)} files in {folder / 'tables'} and {folder / 'figures'}", err=True)
+        for page in pages:
+            click.echo(f"the whole report: {page}", err=True)

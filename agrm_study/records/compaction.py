@@ -1,13 +1,16 @@
 """How do many small records become few files, while a study may still be writing?
 
-Only finished trials are merged: their records never change again. The merged file is put in place first, the files it
-replaces are removed afterwards; a crash in between leaves the same rows twice, which the reader recognises.
+Only finished trials are merged: their records do not change again, and one that does all the same (its file is no
+longer the one that was merged) stays loose and supersedes the merged rows. The merged file is put in place first, the
+files it replaces are removed afterwards; a crash in between leaves the same rows twice, which the reader recognises.
+Files of another schema version are left as they are.
 """
 
 from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -15,11 +18,20 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from agrm_study.records.location import Location
-from agrm_study.records.reader import COMPACTED, Ledger
-from agrm_study.records.schemas import SCHEMAS, Kind, with_version
-from agrm_study.records.writer import table_bytes
+from agrm_study.records.migrations import version_of
+from agrm_study.records.reader import COMPACTED, HELD, Ledger
+from agrm_study.records.schemas import SCHEMA_VERSION, SCHEMAS, Kind, with_version
 
 _KINDS: Final[tuple[Kind, ...]] = ("predictions", "epochs", "trials")
+_ORDER: Final[dict[Kind, tuple[str, ...]]] = {
+    "predictions": ("split", "network", "trial_id"),
+    "epochs": ("trial_id", "epoch"),
+    "trials": ("trial_id",),
+}
+"""Rows that are read together lie together: a reader passes over the row groups of other parts and networks."""
+AT_ONCE: Final = 500
+"""Trials a compacted file holds: what bounds the memory of a compaction."""
+ROW_GROUP: Final = 65_536
 
 
 def compact(root: str | Path | Location, *, at_least: int = 64) -> int:
@@ -36,23 +48,53 @@ def compact(root: str | Path | Location, *, at_least: int = 64) -> int:
     merged = 0
     for kind in _KINDS:
         files = [f for f in ledger.loose_files(kind) if f.name.removesuffix(".parquet") in finished]
-        if len(files) < at_least:
-            continue
-        tables, sources = [], []
-        for file in files:
-            content = file.read()
-            if content is None:
-                continue
-            try:
-                tables.append(pq.read_table(pa.BufferReader(content), schema=SCHEMAS[kind]))
-            except (OSError, pa.ArrowException):
-                continue  # stays loose; the reader reports it
-            sources.append(file)
-        # Names sort by time, so the newest of two files that hold a trial is the one with the greater name.
-        name = f"{COMPACTED}{time.time_ns():020d}-{uuid.uuid4().hex[:8]}.parquet"
-        merged_table = pa.concat_tables(tables).replace_schema_metadata(with_version(SCHEMAS[kind]).metadata)
-        (ledger.records / kind / name).write_atomic(table_bytes(merged_table))
-        for file in sources:
-            file.delete()
-        merged += len(sources)
+        if len(files) >= at_least:
+            for start in range(0, len(files), AT_ONCE):
+                merged += _merge(ledger.records / kind, kind, files[start : start + AT_ONCE])
     return merged
+
+
+def compacted_bytes(kind: Kind, tables: Sequence[pa.Table]) -> memoryview:
+    """Tables of one kind as the bytes of one compacted file, whose metadata names the trials it holds."""
+    table = pa.concat_tables(tables).sort_by([(name, "ascending") for name in _ORDER[kind]])
+    held = ",".join(table["trial_id"].unique().to_pylist()).encode()
+    schema = with_version(SCHEMAS[kind])
+    sink = pa.BufferOutputStream()
+    pq.write_table(
+        table.replace_schema_metadata({**(schema.metadata or {}), HELD: held}),
+        sink,
+        compression="zstd",
+        use_dictionary=[f.name for f in schema if pa.types.is_string(f.type) or pa.types.is_integer(f.type)],
+        row_group_size=ROW_GROUP,
+    )
+    return memoryview(sink.getvalue())
+
+
+def compacted_name() -> str:
+    """Name of a new compacted file; names sort by time, so the newest of two that hold a trial has the greater one."""
+    return f"{COMPACTED}{time.time_ns():020d}-{uuid.uuid4().hex[:8]}.parquet"
+
+
+def _merge(folder: Location, kind: Kind, files: Sequence[Location]) -> int:
+    """Merges these files into one and removes those that have not changed meanwhile; returns how many."""
+    tables, sources = [], []
+    for file in files:
+        stamp = file.stamp()
+        content = file.read()
+        if content is None:
+            continue
+        try:
+            read = pq.ParquetFile(pa.BufferReader(content))
+            if version_of(read.schema_arrow) != SCHEMA_VERSION:
+                continue
+            tables.append(read.read().select(SCHEMAS[kind].names).cast(SCHEMAS[kind]))
+        except (OSError, KeyError, ValueError, pa.ArrowException):
+            continue  # stays loose; the reader reports it
+        sources.append((file, stamp))
+    if not sources:
+        return 0
+    (folder / compacted_name()).write_atomic(compacted_bytes(kind, tables))
+    for file, stamp in sources:
+        if file.stamp() == stamp:
+            file.delete()
+    return len(sources)

@@ -92,6 +92,17 @@ class Location:
             return Path(self.path).exists()
         return bool(self.filesystem.get_file_info(self.path).type != fs.FileType.NotFound)
 
+    def stamp(self) -> tuple[int, int, int] | None:
+        """What changes whenever the file is replaced: its inode (locally), time of change and size; None if absent."""
+        if self.is_local:
+            try:
+                found = Path(self.path).stat()
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+            return found.st_ino, found.st_mtime_ns, found.st_size
+        info = self.filesystem.get_file_info(self.path)
+        return None if info.type == fs.FileType.NotFound else (0, info.mtime_ns or 0, info.size or 0)
+
     def delete(self) -> None:
         """Removes the file; one that is gone already is fine."""
         with contextlib.suppress(FileNotFoundError):

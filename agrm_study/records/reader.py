@@ -6,7 +6,8 @@ becomes a problem in `Ledger.problems`, not a crash: its trial counts as not don
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -18,13 +19,18 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from agrm_study.records.location import Location
+from agrm_study.records.migrations import check_version, migrate, missing_columns, version_of
 from agrm_study.records.schemas import SCHEMA_VERSION, SCHEMAS, Kind
-from agrm_study.study.errors import InputError
 
 COMPACTED: Final = "compacted-"
 """Names of compacted files begin with this."""
+HELD: Final = b"trial_ids"
+"""Parquet metadata of a compacted file: the trials it holds, separated by commas."""
 
-_FILE = "__filename"
+_TEXT: Final = pa.dictionary(pa.int32(), pa.string())
+"""Text that repeats, as codes: a tenth of the memory."""
+_PAUSES_S: Final = (0.0, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 4.0)
+"""Before each further attempt to read a folder whose files are being compacted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,19 +116,30 @@ class Ledger:
         ``logits`` is a float32 array of shape (K,) in each row.
         """
         table = self.prediction_table(split, network, trial_ids=trial_ids)
+        table = pa.table([table[f.name].cast(f.type) for f in SCHEMAS["predictions"]], names=table.column_names)
         return _frame(table, ["trial_id", "split", "clip_id", "network"])
 
     def prediction_table(
-        self, split: str | None = None, network: str | None = None, *, trial_ids: Sequence[str] | None = None
+        self,
+        split: str | None = None,
+        network: str | None = None,
+        *,
+        trial_ids: Sequence[str] | None = None,
+        columns: Sequence[str] | None = None,
     ) -> pa.Table:
-        """As `predictions`, but an Arrow table in no particular order: for thousands of trials."""
+        """As `predictions`, but an Arrow table in no particular order, its text as dictionaries: for many trials."""
         wanted = self.finished_ids() if trial_ids is None else frozenset(trial_ids)
-        where = ds.field("trial_id").isin(sorted(wanted)) if trial_ids is not None and len(wanted) <= 500 else None
+        where = None
+        if trial_ids is not None and 0 < len(wanted) <= 500:
+            names = sorted(wanted)  # the bounds let whole row groups be passed over
+            where = ds.field("trial_id").isin(names)
+            where &= (ds.field("trial_id") >= names[0]) & (ds.field("trial_id") <= names[-1])
         for column, value in (("split", split), ("network", network)):
             if value is not None:
                 condition = ds.field(column) == value
                 where = condition if where is None else where & condition
-        return self._table("predictions", wanted=wanted, where=where)
+        schema = pa.schema([f.with_type(_TEXT) if f.type == pa.string() else f for f in SCHEMAS["predictions"]])
+        return self._table("predictions", columns, wanted=wanted, where=where, schema=schema)
 
     def subjects(self) -> pd.DataFrame:
         """The `subjects` records of every split, in order."""
@@ -139,11 +156,13 @@ class Ledger:
         *,
         wanted: frozenset[str] | None = None,
         where: ds.Expression | None = None,
+        schema: pa.Schema | None = None,
     ) -> pa.Table:
         """One kind as a table: loose files of the wanted trials, then what only compacted files hold."""
-        schema = SCHEMAS[kind]
+        schema = SCHEMAS[kind] if schema is None else schema
         columns = list(names or schema.names)
-        for _ in range(3):  # a compaction at the same time may remove files between listing and reading
+        for pause in _PAUSES_S:  # a compaction at the same time may remove files between listing and reading
+            time.sleep(pause)
             try:
                 return self._read(kind, schema, columns, wanted, where)
             except FileNotFoundError:
@@ -161,56 +180,101 @@ class Ledger:
         key = "split_fingerprint" if kind == "subjects" else "trial_id"
         files = (self.records / kind).children(".parquet")
         loose = {f.name.removesuffix(".parquet"): f for f in files if not f.name.startswith(COMPACTED)}
-        compacted = [f for f in files if f.name.startswith(COMPACTED)]
+        taken = set(loose)  # a loose file holds its whole trial: it supersedes compacted rows in any case
         if wanted is not None:
             loose = {trial_id: f for trial_id, f in loose.items() if trial_id in wanted}
-        # A loose file holds its whole trial, so `where` filters rows of it; it supersedes compacted rows in any case.
-        parts = [self._scan(list(loose.values()), schema, columns, where)]
-        if compacted:
-            with_key = [*columns, key] if key not in columns else columns
-            table = self._scan(compacted, schema, [*with_key, _FILE], where)
-            keep = pc.invert(pc.is_in(table[key], pa.array(list(loose), type=pa.string())))
-            if wanted is not None:
-                keep = pc.and_(keep, pc.is_in(table[key], pa.array(sorted(wanted), type=pa.string())))
-            parts.append(_newest(table.filter(keep), key).select(columns))
+        alone: list[Location] = []
+        shared: list[tuple[Location, set[str]]] = []
+        for file in reversed([f for f in files if f.name.startswith(COMPACTED)]):
+            # The newest comes first, should two hold a trial (a compaction that was cut short).
+            names = self._held(kind, file, key)
+            if wanted is None or names & wanted:
+                if names & taken:
+                    shared.append((file, names - taken))
+                else:
+                    alone.append(file)
+            taken |= names
+        parts = [self._scan(kind, list(loose.values()), schema, columns, where)]
+        with_key = [*columns, key] if key not in columns else columns
+        if alone:
+            table = self._scan(kind, alone, schema, with_key, where)
+            parts.append(_only(table, key, wanted).select(columns))
+        for file, names in shared:
+            table = self._scan(kind, [file], schema, with_key, where)
+            parts.append(_only(table, key, names if wanted is None else names & wanted).select(columns))
         return pa.concat_tables(parts)
 
-    def _scan(
-        self, files: list[Location], schema: pa.Schema, columns: list[str], where: ds.Expression | None
-    ) -> pa.Table:
-        if not files:
-            return pa.schema([schema.field(name) for name in columns]).empty_table()
-        self._check_version(files[0])
-        try:
-            return self._dataset(files, schema).to_table(columns=columns, filter=where)
-        except FileNotFoundError:
-            raise
-        except (OSError, pa.ArrowException):
-            good = [f for f in files if self._readable(f)]
-            if len(good) == len(files):
-                raise
-            return self._scan(good, schema, columns, where)
-
-    def _dataset(self, files: list[Location], schema: pa.Schema) -> ds.Dataset:
-        return ds.dataset([f.path for f in files], schema=schema, format="parquet", filesystem=self.records.filesystem)
-
-    def _check_version(self, file: Location) -> None:
-        """One file speaks for its folder: records of a newer program are refused, not misread."""
+    def _held(self, kind: Kind, file: Location, key: str) -> set[str]:
+        """The trials that a compacted file holds; none when it cannot be read."""
         try:
             with self.records.filesystem.open_input_file(file.path) as stream:
-                metadata = pq.read_schema(stream).metadata or {}
+                parquet = pq.ParquetFile(stream)
+                named = (parquet.schema_arrow.metadata or {}).get(HELD)
+                if named is not None:
+                    return set(named.decode().split(","))
+                return set(parquet.read([key])[key].unique().to_pylist())
         except FileNotFoundError:
             raise
-        except (OSError, pa.ArrowException):
-            return  # unreadable: the scan reports it
-        version = int(metadata.get(b"schema_version", b"1"))
-        if version > SCHEMA_VERSION:
-            raise InputError(
-                f"records must have schema version {SCHEMA_VERSION} or older",
-                where=file.path,
-                given=version,
-                hint="They were written by a newer agrm-study: use that one.",
-            )
+        except (OSError, KeyError, pa.ArrowException) as error:
+            self._problem(file.path, error)
+            return set()
+
+    def _scan(
+        self, kind: Kind, files: list[Location], schema: pa.Schema, columns: list[str], where: ds.Expression | None
+    ) -> pa.Table:
+        asked = pa.schema([schema.field(name) for name in columns])
+        dataset = self._dataset(files, schema)
+        current, parts = [], []
+        for fragment in dataset.get_fragments():
+            try:
+                physical = fragment.physical_schema
+            except FileNotFoundError:
+                raise
+            except (OSError, pa.ArrowException) as error:
+                self._problem(fragment.path, error)
+                continue
+            version = version_of(physical)
+            if version != SCHEMA_VERSION:
+                check_version(version, fragment.path)
+                parts.append(self._old(kind, fragment.path, version, schema, where).select(columns))
+            elif missing := missing_columns(physical, kind):
+                self._problem(fragment.path, f"column {missing[0]} is missing")
+            else:
+                current.append(fragment)
+        if current:
+            dataset = ds.FileSystemDataset(current, schema, dataset.format, self.records.filesystem)
+            try:
+                parts.append(dataset.to_table(columns=columns, filter=where))
+            except FileNotFoundError:
+                raise
+            except (OSError, pa.ArrowException):
+                good = [Location(self.records.filesystem, f.path) for f in current]
+                good = [f for f in good if self._readable(f)]
+                if len(good) == len(current):
+                    raise
+                parts.append(self._scan(kind, good, schema, columns, where))
+        return pa.concat_tables([p.cast(asked) for p in parts]) if parts else asked.empty_table()
+
+    def _old(self, kind: Kind, path: str, version: int, schema: pa.Schema, where: ds.Expression | None) -> pa.Table:
+        """A file of an older schema version, as today's schema has it."""
+        try:
+            with self.records.filesystem.open_input_file(path) as stream:
+                table = migrate(pq.read_table(stream), kind, version)
+        except FileNotFoundError:
+            raise
+        except (OSError, KeyError, pa.ArrowException) as error:
+            self._problem(path, error)
+            table = SCHEMAS[kind].empty_table()
+        return (table if where is None else table.filter(where)).cast(schema)
+
+    def _dataset(self, files: list[Location], schema: pa.Schema) -> ds.FileSystemDataset:
+        text = [f.name for f in schema if pa.types.is_dictionary(f.type)]
+        form = ds.ParquetFileFormat(dictionary_columns=text)
+        return ds.dataset([f.path for f in files], schema=schema, format=form, filesystem=self.records.filesystem)
+
+    def _problem(self, path: str, error: Exception | str) -> None:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        self._problems[path] = RecordProblem(path, reason)
 
     def _readable(self, file: Location) -> bool:
         try:
@@ -219,19 +283,25 @@ class Ledger:
         except FileNotFoundError:
             raise
         except (OSError, pa.ArrowException) as error:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            self._problems[file.path] = RecordProblem(file.path, reason)
+            self._problem(file.path, error)
             return False
         return True
 
 
-def _newest(table: pa.Table, key: str) -> pa.Table:
-    """Rows of each trial from one compacted file only, should two hold it (a compaction that was cut short)."""
-    owner = table.select([key, _FILE]).group_by(key).aggregate([(_FILE, "max")])
-    if owner.num_rows == 0:
+def _only(table: pa.Table, key: str, names: Collection[str] | None) -> pa.Table:
+    """The rows of these trials; all of them for None."""
+    if names is None:
         return table
-    index = pc.index_in(table[key], owner[key])
-    return table.filter(pc.equal(table[_FILE], pc.take(owner[f"{_FILE}_max"], index)))
+    column = table[key]
+    if not pa.types.is_dictionary(column.type):
+        return table.filter(pc.is_in(column, pa.array(sorted(names), type=pa.string())))
+    masks = []
+    for chunk in column.chunks:  # asks once for each trial instead of once for each row
+        wanted = pc.is_in(chunk.dictionary, pa.array(sorted(names), type=pa.string()))
+        masks.append(wanted.take(chunk.indices))
+    if all(pc.all(mask).as_py() is not False for mask in masks):
+        return table
+    return table.filter(pa.chunked_array(masks, type=pa.bool_()))
 
 
 def _frame(table: pa.Table, order: list[str]) -> pd.DataFrame:

@@ -15,6 +15,9 @@ SCHEMA_VERSION: Final = 1
 
 Kind = Literal["trials", "epochs", "predictions", "subjects"]
 Status = Literal["finished", "failed"]
+PRUNED: Final = "pruned"
+"""The `stop_reason` of a search trial that was ended early, beside ``epochs`` and ``early_stop``. It has finished, as
+it is not run again, but its scores are not what its settings come to: it is neither promoted nor compared."""
 
 TRIALS: Final = pa.schema(
     [

@@ -7,14 +7,23 @@ import math
 from agrm_study.report.measure import Measurements
 from agrm_study.report.wording import METRIC_NAMES, TASK_TITLES, bracket, listing, p_text, percent, points
 
+MAX_ARMS = 6
+"""Arms that the answer names; the tables have all."""
+
 
 def answer(m: Measurements) -> str:
+    """The sentences in one line."""
+    return " ".join(sentences(m))
+
+
+def sentences(m: Measurements) -> tuple[str, ...]:
     """One sentence a task: the reference (or the best arm), its interval, and what can be said about the others."""
     said = [s for t in m.evidence.study.tasks if (s := _task(m, t))]
     if not said:
-        return "No trial has finished: there is no answer yet."
-    text = " ".join(said)
-    return f"So far ({m.evidence.partial.removeprefix('PARTIAL: ')}): {text}" if m.evidence.partial else text
+        return ("No trial has finished: there is no answer yet.",)
+    if m.evidence.partial:
+        said[0] = f"So far ({m.evidence.partial.removeprefix('PARTIAL: ')}): {said[0]}"
+    return tuple(said)
 
 
 def _task(m: Measurements, task: str) -> str | None:
@@ -46,5 +55,10 @@ def _task(m: Measurements, task: str) -> str | None:
     both = [a for a, c in compared.items() if c.dagger]
     verdict = "the tests settle neither a difference nor its absence"
     if both:
-        verdict = f"both tests find a difference for {listing(both)}"
-    return f"{head}; difference in points: {'; '.join(parts)}. By the study's rule {verdict}."
+        verdict = f"both tests find a difference for {listing(_first(both))}"
+    return f"{head}; difference in points: {'; '.join(_first(parts))}. By the study's rule {verdict}."
+
+
+def _first(items: list[str]) -> list[str]:
+    """The first few, and how many more there are."""
+    return items if len(items) <= MAX_ARMS else [*items[:MAX_ARMS], f"{len(items) - MAX_ARMS} more in the tables"]

@@ -9,7 +9,7 @@ from pathlib import Path
 from agrm_study.report.collect import collect
 from agrm_study.report.evidence import Problem
 from agrm_study.report.figures import FIGURES, figure_kind
-from agrm_study.report.figures.base import image_bytes, save
+from agrm_study.report.figures.base import images, save
 from agrm_study.report.measure import Measurements
 from agrm_study.report.page import Picture
 from agrm_study.report.page import render as render_page
@@ -109,11 +109,12 @@ def make_report(
                 skipped.append(f"{study.name}: figure {name}: the records hold nothing to draw")
                 continue
             _tell(on_progress, f"{study.name}: figure {name}")
-            figure = drawing.draw(info)
-            files += save(figure, Path(folder) / "figures", name, figure_formats)
+            drawn = images(drawing.draw(info), dict.fromkeys([*figure_formats, *(["svg"] if page else [])]))
+            files += save({f: drawn[f] for f in figure_formats}, Path(folder) / "figures", name)
             warning = f"[{evidence.partial}] " if evidence.partial else ""
             said = f"{warning}{drawing.caption(info)}"
-            pictures.append(Picture(name=name, caption=said, svg=image_bytes(figure, "svg")))
+            if page:
+                pictures.append(Picture(name=name, caption=drawing.caption(info), svg=drawn["svg"]))
             caption = Path(folder) / "figures" / f"{name}.txt"
             write_file(caption, f"{said}\n")
             files.append(caption)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
@@ -14,8 +15,10 @@ import pyarrow.compute as pc
 
 from agrm_study.statistics.arrays import Bools, Floats, Ints
 from agrm_study.statistics.bootstrap import RANKING
-from agrm_study.statistics.classification import METRICS, SCREENING, count
+from agrm_study.statistics.classification import METRICS, SCREENING, Counts, count
 from agrm_study.statistics.probabilities import average_by_group, decide, softmax
+
+_OF_COUNTS = METRICS | SCREENING
 
 
 def has_metric(metric: str, n_classes: int) -> bool:
@@ -53,12 +56,17 @@ class Cell:
     versions: Mapping[str, tuple[str, ...]]
     refused: str | None = None
 
-    @property
+    @cached_property
     def predicted_SN(self) -> Ints:
         """Decided class of each seed and subject, −1 where absent."""
         return decide(self.probs_SNK)
 
-    @property
+    @cached_property
+    def counts(self) -> Counts:
+        """Right, predicted and true subjects by class, (S, K) each."""
+        return count(self.labels_N, self.predicted_SN, len(self.classes))
+
+    @cached_property
     def n_subjects(self) -> int:
         """Subjects that at least one seed evaluated."""
         return int((~np.isnan(self.probs_SNK).any(axis=2)).any(axis=0).sum())
@@ -87,7 +95,7 @@ class Cell:
             here = ~np.isnan(scores)
             pairs = zip(scores, here, strict=True)
             return np.array([float(rank(self.labels_N[h] == 1, s[h], None)[0]) for s, h in pairs])
-        return (METRICS | SCREENING)[metric](count(self.labels_N, self.predicted_SN, len(self.classes)))
+        return _OF_COUNTS[metric](self.counts)
 
     def without(self, reason: str) -> Cell:
         """The same cell, refused."""
@@ -172,8 +180,12 @@ def subject_probabilities(table: pa.Table, trial_ids: Sequence[str], n_classes: 
 
 def _codes(column: pa.ChunkedArray) -> tuple[Ints, list[str]]:
     """Integer codes of a text column and the texts they stand for."""
-    encoded = column.combine_chunks().dictionary_encode()
-    if isinstance(encoded, pa.ChunkedArray):
-        encoded = encoded.combine_chunks()
-    codes: Ints = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
-    return codes, list(encoded.dictionary.to_pylist())
+    if not pa.types.is_dictionary(column.type):
+        column = column.dictionary_encode()
+    column = column.unify_dictionaries()
+    if column.num_chunks == 0:
+        return np.empty(0, dtype=np.int64), []
+    codes = np.concatenate([c.indices.to_numpy(zero_copy_only=False) for c in column.chunks]).astype(np.int64)
+    texts = column.chunk(0).dictionary.to_pylist()
+    occurs = np.bincount(codes, minlength=len(texts)) > 0  # a dictionary may name what its rows do not
+    return (np.cumsum(occurs) - 1)[codes], [t for t, o in zip(texts, occurs, strict=True) if o]

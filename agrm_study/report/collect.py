@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,9 @@ import pandas as pd
 import pyarrow as pa
 
 from agrm_study.plan.plan import read_cells
+from agrm_study.records.location import Location
 from agrm_study.records.reader import Ledger
+from agrm_study.records.search_log import SearchLog
 from agrm_study.report.cells import Cell, subject_probabilities
 from agrm_study.report.evidence import ArmInfo, Evidence, Planned, Problem, StudyInfo
 from agrm_study.study.errors import InputError
@@ -25,6 +28,8 @@ from agrm_study.study.study import Study
 
 VERSIONS = {"code": "code_version", "data": "data_fingerprint", "split": "split_fingerprint"}
 """What must agree within a cell, and the column of the `trials` record that says it."""
+PREDICTED = ("trial_id", "subject_id", "clip_id", "label", "logits")
+"""Columns of the `predictions` record that a cell is made from."""
 
 
 def collect(results: Path, *, allow: Collection[str] = ()) -> Evidence:
@@ -49,7 +54,7 @@ def collect(results: Path, *, allow: Collection[str] = ()) -> Evidence:
     asked = read_resolved(resolved)
     planned = _plan(results / "plan.json", asked, trials, problems)
     study = study_info(asked, planned, trials)
-    searched = trials[(trials["phase"] == "search") & (trials["study"] == study.name)].reset_index(drop=True)
+    searched = _searched(results, study.name, trials)
     trials = trials[trials["trial_id"].isin([p.trial_id for p in planned])].reset_index(drop=True)
     cells = cells_of(ledger, study, planned, trials, problems, split="test", allow=allow)
     subjects = ledger.subjects()
@@ -66,6 +71,15 @@ def collect(results: Path, *, allow: Collection[str] = ()) -> Evidence:
         problems=tuple(problems),
         allow=tuple(allow),
     )
+
+
+def _searched(results: Path, study: str, trials: pd.DataFrame) -> pd.DataFrame:
+    """The `trials` records of the search as it was asked for last, by search.json; without that file, all there are."""
+    found = trials[(trials["phase"] == "search") & (trials["study"] == study)]
+    log = SearchLog.read(Location.of(results))
+    if log is not None:
+        found = found[found["trial_id"].isin([proposal.trial_id for proposal in log.proposals])]
+    return found.reset_index(drop=True)
 
 
 def study_info(study: Study, planned: Sequence[Planned], trials: pd.DataFrame) -> StudyInfo:
@@ -136,7 +150,7 @@ def cells_of(
         rows = []
         for name in sorted({wanted[p.arm] for p in mine}):
             ids = list(dict.fromkeys(p.trial_id for p in mine if wanted[p.arm] == name))
-            rows.append(ledger.prediction_table(split, name, trial_ids=ids))
+            rows.append(ledger.prediction_table(split, name, trial_ids=ids, columns=PREDICTED))
         every = list(dict.fromkeys(p.trial_id for p in mine))
         found = subject_probabilities(pa.concat_tables(rows), every, len(CLASSES[task]))
         problems.extend(Problem(f"records/predictions of trial {t}", rule) for t, rule in sorted(found.bad.items()))
@@ -146,7 +160,7 @@ def cells_of(
         for p in mine:
             if p.trial_id in index:
                 by_arm.setdefault(p.arm, []).append(p)
-        asked = {a: sum(1 for p in planned if p.arm == a and p.task == task) for a in by_arm}
+        asked = Counter(p.arm for p in planned if p.task == task)
         for arm, replicates in by_arm.items():
             named = {k: {p.trial_id: v[p.trial_id] for p in replicates} for k, v in versions.items()}
             cell = Cell(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +128,14 @@ class Evidence:
         finished = self.trials.loc[self.trials["status"] == "finished", "trial_id"]
         return Ledger(self.results).epochs(trial_ids=list(finished))
 
+    @cached_property
+    def replicates(self) -> Mapping[tuple[str, str], tuple[Planned, ...]]:
+        """The planned trials by (arm, task)."""
+        found: dict[tuple[str, str], list[Planned]] = {}
+        for p in self.planned:
+            found.setdefault((p.arm, p.task), []).append(p)
+        return {key: tuple(trials) for key, trials in found.items()}
+
     @property
     def finished(self) -> int:
         """Number of planned trials that are finished."""
@@ -142,4 +151,4 @@ class Evidence:
 
     def planned_seeds(self, arm: str, task: str) -> tuple[int, ...]:
         """Seeds the study asks of an arm on a task."""
-        return tuple(p.seed for p in self.planned if p.arm == arm and p.task == task)
+        return tuple(p.seed for p in self.replicates.get((arm, task), ()))

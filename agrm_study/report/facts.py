@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 
 from agrm_study.records.reader import Ledger
+from agrm_study.records.schemas import PRUNED
 from agrm_study.report.evidence import Evidence
 
 VALIDATION = ("accuracy", "balanced_accuracy", "macro_f1", "loss")
@@ -47,10 +48,25 @@ def trial_facts(evidence: Evidence, trials: pd.DataFrame) -> pd.DataFrame:
     return facts
 
 
+def ran_to_end(trials: pd.DataFrame) -> pd.DataFrame:
+    """The finished trials that no pruner ended early: the scores of the others are not what their settings come to."""
+    return trials[(trials["status"] == "finished") & (trials["stop_reason"] != PRUNED)]
+
+
 def of_arm(evidence: Evidence, facts: pd.DataFrame, arm: str, task: str) -> pd.DataFrame:
     """The facts of the replicates of one arm on one task, in the order of their seeds."""
-    ids = [p.trial_id for p in evidence.planned if p.arm == arm and p.task == task and p.trial_id in facts.index]
-    return facts.loc[ids]
+    ids = [p.trial_id for p in evidence.replicates.get((arm, task), ())]
+    places = facts.index.get_indexer(pd.Index(ids, dtype=facts.index.dtype))
+    return facts.iloc[places[places >= 0]]
+
+
+def by_cell(evidence: Evidence, facts: pd.DataFrame, column: str) -> dict[tuple[str, str], list[float]]:
+    """One fact of the replicates of every (arm, task), in the order of their seeds."""
+    value = facts[column].to_dict()
+    return {
+        key: [float(value[p.trial_id]) for p in trials if p.trial_id in value]
+        for key, trials in evidence.replicates.items()
+    }
 
 
 def factor_values(trials: pd.DataFrame, factors: Sequence[str] = ()) -> pd.DataFrame:

@@ -137,6 +137,17 @@ class Measurements:
         cells = [c for a in arms if (c := self.cell(a, task)) is not None]
         if not cells or len(cells) < len(arms) or not has_metric(metric, len(cells[0].classes)):
             return None
+        if len(arms) == 1 and (known := self.metric(arms[0], task, metric)) is not None:
+            return Difference(
+                delta=known.summary.mean,
+                interval=known.interval,
+                p=math.nan,
+                welch_p=math.nan,
+                g=math.nan,
+                n=known.summary.n,
+                paired=True,
+                undefined=known.undefined,
+            )
         replicated = [self._replicated(c, (metric,))[metric] for c in cells]
         return contrast(replicated, [1 / len(cells)] * len(cells), self.draws(task))
 

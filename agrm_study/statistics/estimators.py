@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -55,8 +56,13 @@ def seed_interval(values: ArrayLike, level: float = 0.95) -> Interval:
     s = summarise(values)
     if s.n < 2 or not math.isfinite(s.std):
         return Interval(math.nan, math.nan, level)
-    half = float(stats.t.ppf(0.5 + level / 2, s.n - 1)) * s.std / math.sqrt(s.n)
+    half = _t_quantile(0.5 + level / 2, s.n - 1) * s.std / math.sqrt(s.n)
     return Interval(s.mean - half, s.mean + half, level)
+
+
+@lru_cache(maxsize=256)
+def _t_quantile(p: float, df: int) -> float:
+    return float(stats.t.ppf(p, df))
 
 
 def wilson(successes: int, n: int, level: float = 0.95) -> Interval:

@@ -27,26 +27,38 @@ def test_the_same_records_give_the_same_bytes_here_and_elsewhere(root, tmp_path)
     elsewhere = tmp_path / "copied"
     shutil.copytree(root, elsewhere)
     for folder in (root, elsewhere):
-        make_report([folder], tables=["ablation"], figures=["confusion"], replicates=100)
+        make_report([folder], tables=["ablation"], figures=["forest"], replicates=100)
     for part in ("tables", "figures"):
         assert digests(root / part) == digests(elsewhere / part)
         assert digests(root / part)
 
 
-def test_a_report_needs_neither_torch_nor_ray(root):
+def test_the_command_reports_on_a_copied_folder_that_may_only_be_read_without_torch_or_ray(root, tmp_path):
     code = (
-        "import sys, pathlib\n"
+        "import sys\n"
         "class Refuse:\n"
         "    def find_spec(self, name, path=None, target=None):\n"
         "        if name.split('.')[0] in ('torch', 'ray', 'torchvision'):\n"
         "            raise ImportError(name)\n"
         "sys.meta_path.insert(0, Refuse())\n"
-        "from agrm_study.report.build import make_report\n"
-        "s = make_report([pathlib.Path(sys.argv[1])], tables=['ablation'], figures=['confusion'], replicates=100)\n"
-        "assert s.files and not s.problems, s\n"
-        "assert not {'torch', 'ray'} & set(sys.modules)\n"
+        "from agrm_study.cli import main\n"
+        "sys.argv = ['agrm-study', 'report', sys.argv[1], *'--table ablation --figure forest --replicates 9'.split()]\n"
+        "try:\n"
+        "    main()\n"
+        "finally:\n"
+        "    assert not {'torch', 'ray'} & set(sys.modules)\n"
     )
-    subprocess.run([sys.executable, "-c", code, str(root)], check=True, timeout=120)
+    copied = tmp_path / "copied"
+    shutil.copytree(root, copied)
+    for folder in (copied / "records").iterdir():
+        folder.chmod(0o555)
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(copied)], check=False, timeout=120, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "**Ablation of the Mean Teacher" in done.stdout
+    assert str(copied / "report.html") in done.stderr
+    assert (copied / "report.html").is_file()
 
 
 def test_the_ablation_table_marks_modules_by_recipe_and_has_the_interaction(root):

@@ -140,3 +140,46 @@ def test_named_families_are_corrected_apart(tmp_path):
     assert alone.adjusted_p == alone.difference.p
     assert one.compared()["w/o MTM", "three_class"].adjusted_p >= alone.adjusted_p
     assert two.family_sizes("three_class") == {"mtm": 1, "": 2}
+
+
+@pytest.mark.parametrize(("kind", "column"), [("data", "data_fingerprint"), ("split", "split_fingerprint")])
+def test_records_of_mixed_data_or_split_in_a_cell_are_refused_with_the_difference_named(tmp_path, kind, column):
+    def change(trial, blocks, rows):
+        if trial["arm"] == "AGRM" and trial["seed"] == 2:
+            trial[column] = f"other-{kind}"
+
+    root = results(tmp_path, change=change)
+    evidence = collect(root)
+    cell = evidence.cells["AGRM", "three_class"]
+    assert f"mixed {kind} in one cell" in cell.refused
+    assert f"{kind}-a" in cell.refused
+    assert f"other-{kind}" in cell.refused
+    m = Measurements(evidence, replicates=0)
+    assert m.metric("AGRM", "three_class", "accuracy") is None
+    assert m.metric("w/o SHPM", "three_class", "accuracy") is not None
+    assert collect(root, allow=[kind]).cells["AGRM", "three_class"].refused is None
+
+
+def test_a_running_study_is_reported_as_partial_in_every_table_figure_and_on_the_page(tmp_path):
+    root = results(tmp_path, skip=[("AGRM", "three_class", 1), ("w/o both", "three_class", 0)])
+    names = ["ablation", "splits", "failures"]
+    summary = make_report([root], tables=names, figures=["confusion"], figure_formats=["svg"], replicates=0)
+    said = "PARTIAL: 10 of 12 planned trials are finished"
+    assert summary.partial == {str(root): said}
+    for file in [*(root / "tables" / f"{n}.{f}" for n in names for f in ("md", "tex", "html"))]:
+        assert said in file.read_text(), file.name
+    assert said in (root / "figures" / "confusion.txt").read_text()
+    assert said in (root / "report.html").read_text()
+
+
+def test_compacted_records_give_the_same_cells_to_the_last_bit(tmp_path):
+    from agrm_study.records.compaction import compact
+
+    root = results(tmp_path)
+    before = collect(root)
+    assert compact(root, at_least=2)
+    after = collect(root)
+    for key, cell in before.cells.items():
+        np.testing.assert_array_equal(cell.probs_SNK, after.cells[key].probs_SNK)
+        assert cell.subjects == after.cells[key].subjects
+    assert not after.problems

@@ -6,7 +6,7 @@ import datetime
 import io
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -17,6 +17,7 @@ from agrm_study.report.measure import Measurements
 
 FORMATS = ("pdf", "svg", "png")
 Info = TypeVar("Info")
+_MARGIN_IN = 0.03
 _DATE = datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC)
 
 
@@ -44,28 +45,34 @@ class FigureKind(ABC, Generic[Info]):
         """What is seen, with n, N and what bands and brackets are."""
 
 
-def image_bytes(figure: Figure, suffix: str) -> bytes:
-    """A figure in one format; equal figures give equal bytes (fixed dates and ids)."""
+def images(figure: Figure, formats: Iterable[str]) -> dict[str, bytes]:
+    """A figure in several formats, laid out once; equal figures give equal bytes (fixed dates and ids)."""
     metadata: dict[str, dict[str, Any]] = {
         "pdf": {"CreationDate": _DATE, "ModDate": _DATE, "Creator": "agrm-study", "Producer": None},
         "svg": {"Date": None, "Creator": "agrm-study"},
         "png": {"Software": None},
     }
-    out = io.BytesIO()
+    out = {}
     with styled(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        figure.savefig(out, format=suffix, metadata=metadata[suffix], bbox_inches="tight", pad_inches=0.03)
-    return out.getvalue()
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
+        box = figure.get_tightbbox().padded(_MARGIN_IN)
+        for suffix in formats:
+            written = io.BytesIO()
+            figure.savefig(written, format=suffix, metadata=metadata[suffix], bbox_inches=box)
+            out[suffix] = written.getvalue()
+    return out
 
 
-def save(figure: Figure, folder: Path, name: str, formats: Sequence[str]) -> list[Path]:
-    """Writes a figure in each format, so that a reader sees the old picture or the new one."""
+def save(pictures: Mapping[str, bytes], folder: Path, name: str) -> list[Path]:
+    """Writes the formats of a figure, so that a reader sees the old picture or the new one."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
-    for suffix in formats:
+    for suffix, content in pictures.items():
         path = folder / f"{name}.{suffix}"
         temporary = path.with_name(f".{path.name}")
-        temporary.write_bytes(image_bytes(figure, suffix))
+        temporary.write_bytes(content)
         temporary.replace(path)
         paths.append(path)
     return paths

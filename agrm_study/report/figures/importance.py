@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from agrm_study.report.figures.base import FigureKind
 from agrm_study.report.figures.searching import as_numbers, tried
@@ -15,13 +16,17 @@ from agrm_study.report.figures.style import COLOURS, ONE_COLUMN_IN, TWO_COLUMNS_
 from agrm_study.report.measure import Measurements
 from agrm_study.report.wording import METRIC_NAMES, TASK_TITLES, number
 
-REPEATS = 30
-TREES = 200
+REPEATS = 20
+TREES = 100
 
 
 @dataclass(frozen=True, kw_only=True)
 class TaskImportance:
-    """Settings of one task by falling importance: loss of the forest's out-of-bag R² when a setting is shuffled."""
+    """Settings of one task by falling importance: loss of the forest's R² when a setting is shuffled.
+
+    Attributes:
+        r2: The forest's out-of-bag R²: what the settings explain at all.
+    """
 
     task: str
     settings: tuple[str, ...]
@@ -37,6 +42,13 @@ class ImportanceInfo:
 
     metric: str
     tasks: tuple[TaskImportance, ...]
+
+
+def _whole(values_N: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Values without gaps: trials in which the setting takes no part get one far below all others."""
+    known = values_N[~np.isnan(values_N)]
+    below = known.min() - (float(np.ptp(known)) or 1.0) if known.size else 0.0
+    return np.where(np.isnan(values_N), below, values_N)
 
 
 class Importance(FigureKind[ImportanceInfo]):
@@ -59,7 +71,7 @@ class Importance(FigureKind[ImportanceInfo]):
         from sklearn.ensemble import RandomForestRegressor
         from sklearn.inspection import permutation_importance
 
-        x = np.column_stack([as_numbers(factors[c])[0].to_numpy(dtype=np.float64) for c in factors.columns])
+        x = np.column_stack([_whole(as_numbers(factors[c])[0].to_numpy(dtype=np.float64)) for c in factors.columns])
         forest = RandomForestRegressor(TREES, random_state=0, oob_score=True, min_samples_leaf=2, n_jobs=1).fit(
             x, scores
         )

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from agrm_study.report.figures.base import FigureKind
 from agrm_study.report.figures.style import TWO_COLUMNS_IN, look, soft_grid, styled
@@ -144,6 +145,7 @@ class LearningCurves(FigureKind[LearningCurvesInfo]):
                         axes.set_title(TASK_TITLES[task])
                     if i == len(info.quantities) - 1:
                         axes.set_xlabel("Epoch")
+                        axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
             figure.align_ylabels(grid[:, 0])
             columns = min(4, max(1, len(handles))) if len(info.tasks) > 1 else min(2, len(handles))
             figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=columns)
@@ -168,5 +170,6 @@ class LearningCurves(FigureKind[LearningCurvesInfo]):
             f"Learning curves: {METRIC_NAMES[info.metric]} on validation; coverage is the share of unlabelled clips "
             "whose pseudo-label was accepted, and pseudo-label accuracy the share of the accepted ones that agree with "
             f"the hidden label, where there is one. Lines: mean over n = {info.n_seeds} seeds; bands: lowest to "
-            "highest seed; a seed that stopped early keeps its last value."
+            "highest seed; a seed that stopped early keeps its last value. Before there is a teacher the student is "
+            "shown."
         )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import matplotlib as mpl
 import numpy as np
@@ -15,6 +16,10 @@ from agrm_study.report.figures.searching import as_numbers, tried
 from agrm_study.report.figures.style import TWO_COLUMNS_IN, name_lines, styled
 from agrm_study.report.measure import Measurements
 from agrm_study.report.wording import METRIC_NAMES, METRIC_TITLES, TASK_TITLES
+
+WIDE: Final = 20.0
+GAP: Final = 0.18
+"""Share of an axis below its numbers, for trials in which the setting takes no part."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,25 +50,45 @@ class ParallelInfo:
 
 
 def axis_of(title: str, values: NDArray[np.floating], names: list[str] | None) -> Axis:
-    """Places values on an axis; a setting that spans a factor of 20 and more is placed by its logarithm."""
+    """Places values on an axis.
+
+    A setting that spans a factor of 20 and more is placed by its logarithm, one that comes 20 times nearer to 1 than it
+    begins by its logit. Where a number takes no part it is NaN and lies below the others.
+    """
     if names is not None:
         top = max(len(names) - 1, 1)
         ticks = tuple(i / top for i in range(len(names)))
         return Axis(title=title, positions=values / top, ticks=ticks, labels=tuple(names))
-    low, high = float(values.min()), float(values.max())
-    log = low > 0 and high / low >= 20
-    scaled = np.log(values) if log else values
-    bottom, span = float(scaled.min()), float(np.ptp(scaled)) or 1.0
-    distinct = np.unique(values)
-    middle = float(np.sqrt(low * high)) if log else (low + high) / 2
-    shown = distinct if distinct.size <= 6 else np.array([low, middle, high])
-    places = ((np.log(shown) if log else shown) - bottom) / span
+    known = values[~np.isnan(values)]
+    low, high = float(known.min()), float(known.max())
+    scale, back = _scale(low, high)
+    bottom, span = float(scale(low)), float(scale(high) - scale(low)) or 1.0
+    floor = 0.0 if known.size == values.size else GAP
+    distinct = np.unique(known)
+    middle = back(bottom + span / 2)
+    shown = distinct if distinct.size <= 6 and known.size > distinct.size else np.array([low, middle, high])
+    if low == high:
+        shown = distinct
+
+    def place(value: NDArray[np.floating]) -> NDArray[np.floating]:
+        return np.asarray(floor + (1 - floor) * (scale(value) - bottom) / span)
+
+    unset = ("not set",) * (floor > 0)
     return Axis(
         title=title,
-        positions=(scaled - bottom) / span,
-        ticks=tuple(float(p) for p in places),
-        labels=tuple(f"{v:.3g}" for v in shown),
+        positions=np.where(np.isnan(values), 0.0, place(values)),
+        ticks=tuple(float(p) for p in place(shown)) + (0.0,) * len(unset),
+        labels=tuple(f"{v:.3g}" if 1 - v > 0.005 or v >= 1 else f"{v:.5g}" for v in shown) + unset,
     )
+
+
+def _scale(low: float, high: float) -> tuple[Callable[[Any], Any], Callable[[float], float]]:
+    """How values spread on an axis, and the way back."""
+    if 0 < low < high < 1 and (1 - low) / (1 - high) >= WIDE:
+        return lambda v: np.log(v) - np.log1p(-v), lambda u: float(1 / (1 + np.exp(-u)))
+    if low > 0 and high / low >= WIDE:
+        return np.log, lambda u: float(np.exp(u))
+    return lambda v: v, lambda u: u
 
 
 class ParallelCoordinates(FigureKind[ParallelInfo]):
@@ -127,5 +152,5 @@ class ParallelCoordinates(FigureKind[ParallelInfo]):
     def caption(self, info: ParallelInfo) -> str:
         return (
             f"Settings of each trial and its {METRIC_NAMES[info.metric]} on validation (never on test); one line a "
-            "trial, the best drawn last; lines are shifted a little so that equal ones can be seen."
+            "trial that ran to its end, the best drawn last; lines are shifted a little so that equal ones can be seen."
         )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 
-from agrm_study.report.facts import factor_values, trial_facts
+from agrm_study.report.facts import factor_values, ran_to_end, trial_facts
 from agrm_study.report.measure import Measurements
-from agrm_study.report.tables.factor_response import level_text
+from agrm_study.report.tables.factor_response import level_of, level_text
 
 MIN_TRIALS = 8
 """Fewer trials say nothing about several settings at once."""
@@ -15,25 +15,34 @@ MIN_TRIALS = 8
 def tried(m: Measurements, task: str) -> tuple[pd.DataFrame, pd.Series[float], str] | None:
     """Settings that vary (a column each) and validation scores of the trials of one task; None without enough.
 
-    Search trials where there are any, else all trials of a study whose arms differ in settings.
+    Search trials where there are any, else all trials of a study whose arms differ in settings. Trials that a pruner
+    ended early are left out: their score is not what their settings come to.
     """
     e = m.evidence
     trials = e.searched if not e.searched.empty else e.trials
-    trials = trials[(trials["task"] == task) & (trials["status"] == "finished")]
+    trials = ran_to_end(trials[trials["task"] == task])
     if len(trials) < MIN_TRIALS:
         return None
     metric = (e.study.search_metric or f"val/{e.study.primary_metric}").replace("/", "_")
     facts = trial_facts(e, trials)
     metric = metric if metric in facts else "val_macro_f1"
     scores = facts[metric].dropna()
-    factors = factor_values(trials).loc[scores.index]
+    factors = factor_values(trials, [f for f in e.study.factors if f in factor_values(trials)]).loc[scores.index]
+    if e.searched.empty:  # what an arm does not name has the value of the base
+        arm_of = trials.set_index("trial_id")["arm"].loc[scores.index]
+        for factor in factors.columns:
+            known = {a.name: level_of(a, str(factor)) for a in e.study.arms}
+            factors[factor] = arm_of.map(known)
     return (factors, scores, metric) if len(scores) >= MIN_TRIALS and factors.shape[1] else None
 
 
 def as_numbers(column: pd.Series[float]) -> tuple[pd.Series[float], list[str] | None]:
-    """A setting as numbers, and the names of its values when it is not a number; missing values are named too."""
-    numeric = column.map(lambda v: isinstance(v, int | float) and not isinstance(v, bool))
-    if numeric.all() and column.notna().all():
+    """A setting as numbers, and the names of its values when it is not a number.
+
+    A number that takes part in some trials only (its condition) is NaN in the others; a missing name is a name too.
+    """
+    set_ = column[column.notna()]
+    if len(set_) and set_.map(lambda v: isinstance(v, int | float) and not isinstance(v, bool)).all():
         return column.astype(float), None
     text = column.map(lambda v: "not set" if v is None or v != v else level_text(v))
     names = sorted(set(text))

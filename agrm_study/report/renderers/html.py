@@ -36,8 +36,9 @@ def render(table: Table) -> str:
         body.append(f"<tr>{cells}</tr>")
     notes = "".join(f"<p>{html.escape(n)}</p>" for n in table.notes)
     name = html.escape(table.name, quote=True)
+    partial = f'<span class="partial">{html.escape(table.partial)}</span> ' if table.partial else ""
     return (
-        f'<figure class="table" id="table-{name}">\n<figcaption>{html.escape(table.heading)}</figcaption>\n'
+        f'<figure class="table" id="table-{name}">\n<figcaption>{partial}{html.escape(table.caption)}</figcaption>\n'
         f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n" + "\n".join(body) + "\n</tbody>\n</table>\n"
         f'<div class="notes">{notes}</div>\n</figure>\n'
     )

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
+
+import numpy as np
 
 from agrm_study.report import notes
 from agrm_study.report.evidence import ArmInfo, StudyInfo
-from agrm_study.report.facts import of_arm, trial_facts
+from agrm_study.report.facts import by_cell, trial_facts
 from agrm_study.report.measure import Measurements
 from agrm_study.report.table import Column, Entry, Row, Table, whole, words
 from agrm_study.report.tables.base import TableKind
@@ -57,19 +60,25 @@ class FactorResponse(TableKind):
     question: ClassVar[str] = "How does each factor act, averaged over the others?"
 
     def unfit(self, m: Measurements) -> str | None:
-        return None if varied(m.evidence.study) else "the study crosses no factors"
+        study = m.evidence.study
+        if not varied(study):
+            return "the study crosses no factors"
+        if math.prod(len(levels(study, f)) for f in varied(study)) != len(study.arms):
+            return "the arms do not cross their factors: the mean of a level would mix in the others"
+        return None
 
     def build(self, m: Measurements) -> Table:
         study = m.evidence.study
         facts = trial_facts(m.evidence, m.evidence.trials)
         validation = f"val_{study.primary_metric}" if f"val_{study.primary_metric}" in facts else "val_macro_f1"
+        scores = by_cell(m.evidence, facts, validation)
         rows = []
         for task in study.tasks:
             first = True
             for factor in varied(study):
                 for level, arms in levels(study, factor).items():
                     heading = TASK_TITLES[task] if first and len(study.tasks) > 1 else None
-                    rows.append(self._row(m, facts, validation, task, factor, level, arms, heading))
+                    rows.append(self._row(m, scores, task, factor, level, arms, heading))
                     first = False
         metric = METRIC_NAMES[study.primary_metric]
         return Table(
@@ -99,17 +108,14 @@ class FactorResponse(TableKind):
     def _row(
         self,
         m: Measurements,
-        facts: Any,
-        validation: str,
+        scores_of: Mapping[tuple[str, str], Sequence[float]],
         task: str,
         factor: str,
         level: str,
         arms: Sequence[str],
         heading: str | None,
     ) -> Row:
-        import pandas as pd
-
-        scores = pd.concat([of_arm(m.evidence, facts, a, task)[validation] for a in arms])
+        scores = np.array([s for a in arms for s in scores_of.get((a, task), ())])
         entries = (
             words(task),
             words(factor),

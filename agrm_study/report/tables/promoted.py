@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+import json
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import numpy as np
 
+from agrm_study.records.schemas import PRUNED
 from agrm_study.report import notes
-from agrm_study.report.facts import factor_values, of_arm, trial_facts
+from agrm_study.report.facts import factor_values, of_arm, ran_to_end, trial_facts
 from agrm_study.report.measure import Measurements
 from agrm_study.report.table import Column, Entry, Row, Table, words
 from agrm_study.report.tables.base import TableKind
 from agrm_study.report.tables.comparing import block, columns, standard_notes
 from agrm_study.report.tables.factor_response import level_text
 from agrm_study.report.tables.thresholds import values_entry
-from agrm_study.report.wording import METRIC_TITLES, MISSING
+from agrm_study.report.wording import METRIC_NAMES, METRIC_TITLES, MISSING, listing
+
+
+def _point(settings: Mapping[str, Any]) -> str:
+    """A point of the space as text that is equal for equal settings."""
+    return json.dumps(settings, sort_keys=True)
 
 
 class Promoted(TableKind):
@@ -32,29 +40,42 @@ class Promoted(TableKind):
         facts = trial_facts(m.evidence, m.evidence.trials)
         metric = (study.search_metric or "val/macro_f1").replace("/", "_")
 
+        percent = metric != "val_loss"
+        searched = m.evidence.searched
+        done = ran_to_end(searched)
+        found = trial_facts(m.evidence, done)[metric].dropna()
+        seen = {_point(json.loads(p)): found.get(t) for t, p in zip(done["trial_id"], done["params"], strict=True)}
+
         def extra(arm: str, task: str) -> tuple[Entry, ...]:
-            said = ", ".join(f"{k.rsplit('.', 1)[-1]} {level_text(v)}" for k, v in study.arm(arm).settings.items())
+            settings = dict(study.arm(arm).settings)
+            said = ", ".join(f"{name} {level_text(value)}" for name, value in settings.items())
+            picked = seen.get(_point(settings))
             planned = len(m.evidence.planned_seeds(arm, task))
             score = of_arm(m.evidence, facts, arm, task)[metric]
-            return words(said or MISSING), values_entry(score, planned, percent=metric != "val_loss")
+            return (
+                words(said or MISSING),
+                words(MISSING) if picked is None else values_entry(np.array([picked]), 1, percent=percent),
+                values_entry(score, planned, percent=percent),
+            )
 
         rows: list[Row] = []
         for task in study.tasks:
             rows += block(m, task, arms, extra)
-        searched = m.evidence.searched
-        done = searched[searched["status"] == "finished"]
-        found = trial_facts(m.evidence, done)[metric].dropna()
-        best = found.min() if metric == "val_loss" else found.max()
-        shown = f"{100 * best:.1f}%" if metric != "val_loss" else f"{best:.3f}"
+        title, name = METRIC_TITLES[metric.removeprefix("val_")], METRIC_NAMES[metric.removeprefix("val_")]
+        pruned = int((searched["stop_reason"] == PRUNED).sum())
+        failed = int((searched["status"] == "failed").sum())
+        other = [f"{pruned} ended early by the pruner"] * bool(pruned) + [f"{failed} failed"] * bool(failed)
         searched_note = (
-            f"The search ran {len(searched)} trials ({len(done)} finished) over "
-            f"{factor_values(searched).shape[1]} settings; best {metric.replace('_', ' ', 1)} "
-            f"{shown if np.isfinite(best) else MISSING}, an optimistic value: it was picked for being the best. "
-            "Search trials never touch the test part; the arms below are trained anew with fresh seeds."
+            f"Search: {len(searched)} trials over {factor_values(searched).shape[1]} settings, "
+            f"{listing([f'{len(done)} of them run to their end', *other])}. "
+            f"Search {title}: {name} on validation of the one search trial, an optimistic value, as it was picked for "
+            "being among the best. Search trials never touch the test part; these arms were trained anew with fresh "
+            "seeds."
         )
         extra_columns = (
-            Column(key="settings", title="Settings", align="left"),
-            Column(key=metric, title=f"Validation {METRIC_TITLES[metric.removeprefix('val_')]}"),
+            Column(key="settings", title="Settings", align="left", shown=False),
+            Column(key=f"search_{metric}", title=f"Search {title}"),
+            Column(key=metric, title=f"Validation {title}"),
         )
         return Table(
             name=self.name,

@@ -14,6 +14,7 @@ from agrm_study.report.table import Column, Entry, Row, Table
 from agrm_study.report.tables.base import TableKind
 from agrm_study.report.tables.comparing import block, columns, standard_notes
 from agrm_study.report.wording import METRIC_NAMES, MISSING, TASK_TITLES, listing, mean_std, number, tasks_text
+from agrm_study.statistics.arrays import Floats
 from agrm_study.statistics.estimators import summarise
 
 EXTRA = (
@@ -36,10 +37,10 @@ def rule_of(arm: ArmInfo) -> tuple[str, float | None]:
     return t.policy, t.tau if t.policy in ("fixed", "flexmatch") else None
 
 
-def values_entry(values: pd.Series[float], planned: int, *, percent: bool = True) -> Entry:
+def values_entry(values: pd.Series[float] | Floats, planned: int, *, percent: bool = True) -> Entry:
     """Mean ± std over trials, of a fraction in percent or of a plain number; marked when fewer than planned."""
-    known = values.dropna().to_numpy(dtype=np.float64)
-    s = summarise(known)
+    known = np.asarray(values, dtype=np.float64)
+    s = summarise(known[~np.isnan(known)])
     if not s.n:
         return Entry(text=MISSING)
     marks = (f"{s.n}/{planned}",) if s.n < planned else ()
@@ -117,4 +118,8 @@ def conclusion(m: Measurements, arms: list[str], task: str) -> str:
             f"for {listing(open_)} the data settle neither a difference nor its absence: "
             f"differences up to {number(100 * widest, 1)} points stay compatible with them"
         )
-    return where + "; ".join(said) + "."
+    limits = (
+        f"Only comparisons with {study.reference} are tested, so the order among the other rules is not; and a rule "
+        "that was picked because it is best on this test set must be confirmed on other subjects."
+    )
+    return f"{where}{'; '.join(said)}. {limits}"

@@ -1,0 +1,69 @@
+"""How does a record of an older schema version become one of today's? In memory, version by version; never on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import pyarrow as pa
+
+from agrm_study.records.schemas import SCHEMA_VERSION, SCHEMAS, Kind
+from agrm_study.study.errors import InputError
+
+Step = Callable[[pa.Table], pa.Table]
+"""Takes a table of one version and hands back the same rows as the next version has them."""
+
+MIGRATIONS: Final[dict[int, Mapping[Kind, Step]]] = {}
+"""Steps by the version they start from; a kind that a version did not change needs none. Empty while version 1 is the
+only one: who raises `SCHEMA_VERSION` adds the step from the version before, and a test with one of its files."""
+
+
+def version_of(schema: pa.Schema) -> int:
+    """The schema version that a file says it has; 1 where it says nothing."""
+    try:
+        return int((schema.metadata or {}).get(b"schema_version", b"1"))
+    except ValueError:
+        return 1
+
+
+def check_version(version: int, where: str) -> None:
+    """Refuses what cannot be read rightly.
+
+    Raises:
+        InputError: For records of a newer program, or of a version that nothing leads on from.
+    """
+    if version > SCHEMA_VERSION:
+        raise InputError(
+            f"records must have schema version {SCHEMA_VERSION} or older",
+            where=where,
+            given=version,
+            hint="They were written by a newer agrm-study: use that one.",
+        )
+    if any(v not in MIGRATIONS for v in range(version, SCHEMA_VERSION)):
+        known = ", ".join(map(str, sorted({*MIGRATIONS, SCHEMA_VERSION})))
+        raise InputError("records of this schema version cannot be read", where=where, given=version, allowed=known)
+
+
+def migrate(table: pa.Table, kind: Kind, version: int) -> pa.Table:
+    """The rows as today's schema has them; columns that were added since are null.
+
+    Raises:
+        InputError: As `check_version`.
+        pyarrow.ArrowInvalid: When a value does not fit its column, or a column that must have a value is missing.
+    """
+    check_version(version, kind)
+    for v in range(version, SCHEMA_VERSION):
+        step = MIGRATIONS[v].get(kind)
+        table = table if step is None else step(table)
+    schema = SCHEMAS[kind]
+    missing = missing_columns(table.schema, kind)
+    if missing:
+        raise pa.ArrowInvalid(f"column {missing[0]} is missing")
+    columns = [table[f.name] if f.name in table.column_names else pa.nulls(table.num_rows, f.type) for f in schema]
+    return pa.table(columns, names=schema.names).cast(schema)
+
+
+def missing_columns(schema: pa.Schema, kind: Kind) -> tuple[str, ...]:
+    """Columns that must have a value and that a file does not have."""
+    names = set(schema.names)
+    return tuple(f.name for f in SCHEMAS[kind] if not f.nullable and f.name not in names)

@@ -1,0 +1,78 @@
+"""Which points has a search drawn so far? ``search.json`` beside the plan says it, in order.
+
+The ledger alone says how a trial ended. This file adds what the ledger cannot know: which trials were drawn and have
+no record yet, and in which order all were drawn. Without it a search goes on from the records.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final
+
+from agrm_study.records.location import Location
+
+FILE: Final = "search.json"
+VERSION: Final = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """One point that the sampler drew.
+
+    Attributes:
+        trial_id: Its trial; empty when no recipe allows the values.
+        arm: What the point is called.
+        settings: Values by dotted name.
+        drawn: The same in Optuna's terms, exactly as drawn.
+    """
+
+    trial_id: str
+    arm: str
+    settings: dict[str, Any]
+    drawn: dict[str, float | int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchLog:
+    """The content of ``search.json``.
+
+    Attributes:
+        trials: How many trials the search is to have.
+        metric: Its objectives.
+        directions: ``maximize`` or ``minimize`` of each.
+        to_promote: Trials of the final phase that the end of the search will add; 0 once they are planned.
+        network: The network that is judged, once there is a teacher.
+        proposals: Points in the order in which they were drawn.
+    """
+
+    study: str
+    task: str
+    seed: int
+    trials: int
+    metric: tuple[str, ...]
+    directions: tuple[str, ...]
+    to_promote: int
+    network: str = "student"
+    proposals: tuple[Proposal, ...] = ()
+
+    def write(self, results: Location) -> None:
+        """Puts it into the results folder; readers see the old file or the new one."""
+        content = {"search_version": VERSION, **asdict(self)}
+        (results / FILE).write_atomic((json.dumps(content, ensure_ascii=False) + "\n").encode(), durable=False)
+
+    @classmethod
+    def read(cls, results: Location) -> SearchLog | None:
+        """The log of a results folder; ``None`` where there is none, or none that can be read."""
+        content = (results / FILE).read()
+        if content is None:
+            return None
+        try:
+            values: dict[str, Any] = json.loads(content)
+            if values.pop("search_version") != VERSION:
+                return None
+            proposals = tuple(Proposal(**proposal) for proposal in values.pop("proposals"))
+            metric, directions = tuple(values.pop("metric")), tuple(values.pop("directions"))
+            return cls(metric=metric, directions=directions, proposals=proposals, **values)
+        except (ValueError, TypeError, KeyError):
+            return None

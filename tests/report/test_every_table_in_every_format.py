@@ -1,0 +1,78 @@
+"""Does every table compile in one paper, and open in Word?"""
+
+import io
+import shutil
+import subprocess
+
+import pytest
+from synthetic_records import ABLATION, write_results
+
+from agrm_study.report.collect import collect
+from agrm_study.report.measure import Measurements
+from agrm_study.report.renderers import RENDERERS
+from agrm_study.report.tables import TABLES, table_kind
+
+TWO_SEEDS = ABLATION.replace("[0, 1, 2, 3, 4]", "[0, 1]")
+BROAD = TWO_SEEDS.replace(
+    "reference:",
+    "  - {name: τ=0.9, set: {ssl.threshold.tau: 0.9}}\n"
+    "  - {name: C3D & co_, set: {model.backbone: r2plus1d_18}}\nreference:",
+)
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory):
+    """Every table that needs no search, by name."""
+    made = {}
+    for name, text in (("crossed", TWO_SEEDS), ("broad", BROAD)):
+        root = write_results(
+            tmp_path_factory.mktemp(name) / "r",
+            text,
+            subjects=18,
+            epochs=4,
+            parts=("test", "val", "train"),
+            failed=[("w/o MTM", "two_class", 1)],
+        )
+        m = Measurements(collect(root), replicates=40)
+        made |= {n: table_kind(n).build(m) for n in TABLES if n not in made and table_kind(n).unfit(m) is None}
+    assert set(TABLES) - set(made) == {"promoted"}
+    return made
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no TeX engine (pdflatex) on this machine")
+def test_all_tables_compile_in_one_paper_without_an_error_or_a_missing_sign(tables, tmp_path):
+    for name, table in tables.items():
+        (tmp_path / f"{name}.tex").write_text(RENDERERS["tex"](table), encoding="utf-8")
+    body = "\n".join(rf"\input{{{name}}}\clearpage" for name in tables)
+    (tmp_path / "paper.tex").write_text(
+        r"\documentclass[twocolumn]{article}\usepackage{booktabs,amssymb}\begin{document}"
+        f"\n{body}\n"
+        r"\end{document}",
+        encoding="utf-8",
+    )
+    done = subprocess.run(
+        ["pdflatex", "-halt-on-error", "-interaction=nonstopmode", "paper.tex"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert "Missing character" not in done.stdout
+    for name in tables:
+        assert f"({name}.tex" in done.stdout.replace("./", "").replace("\n", "")
+
+
+def test_all_tables_open_in_word_with_their_caption_rows_and_notes(tables):
+    docx = pytest.importorskip("docx", reason="python-docx is not installed")
+    for name, table in tables.items():
+        document = docx.Document(io.BytesIO(RENDERERS["docx"](table)))
+        text = [p.text for p in document.paragraphs]
+        assert table.heading in text, name
+        assert set(table.notes) <= set(text), name
+        (grid,) = document.tables
+        headings = sum(row.heading is not None for row in table.rows)
+        assert len(grid.rows) == 1 + len(table.rows) + headings, name
+        assert [c.text for c in grid.rows[0].cells] == [table.columns[i].title for i in table.visible], name
