@@ -1,0 +1,107 @@
+"""What did a finished trial look at? Grad-CAM panels and movies, and an occlusion check over the seeds of its arm."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+if TYPE_CHECKING:
+    from agrm_study.explain.network import Data
+    from agrm_study.explain.trials import FinishedTrial
+    from agrm_study.study.study import Study
+
+
+@click.command()
+@click.argument("results", type=click.Path(path_type=Path, file_okay=False))
+@click.argument("trial", required=False)
+@click.option("--arm", default=None, metavar="NAME", help="Instead of TRIAL: the trial of this arm.")
+@click.option("--seed", type=int, default=None, help="With --arm. [default: the study's first]")
+@click.option("--task", default=None, metavar="TASK", help="With --arm. [default: the study's first]")
+@click.option("--out", type=click.Path(path_type=Path), default=None, help="[default: RESULTS/explain]")
+@click.option(
+    "--clips", type=click.IntRange(min=1), default=3, show_default=True,
+    help="Clips shown of each true class: correct ones over the range of confidence, and the most confident mistakes.",
+)  # fmt: skip
+@click.option(
+    "--subjects", type=click.IntRange(min=0), default=None,
+    help="Test subjects of the occlusion check; 0 leaves it out. [default: all]",
+)  # fmt: skip
+@click.option(
+    "--boxes", type=click.Choice(["person", "legs"]), default=None,
+    help="What the person boxes hold. [default: legs for synthetic data, else person]",
+)  # fmt: skip
+@click.option("--device", default=None, help="cpu, cuda or cuda:N. [default: a GPU if there is one]")
+def explain(
+    results: Path,
+    trial: str | None,
+    arm: str | None,
+    seed: int | None,
+    task: str | None,
+    out: Path | None,
+    clips: int,
+    subjects: int | None,
+    boxes: Literal["person", "legs"] | None,
+    device: str | None,
+) -> None:
+    """Show what a finished TRIAL of RESULTS looked at, and measure it on every seed of its arm.
+
+    TRIAL is a trial's id or its beginning. Pictures go to OUT/<trial id>, numbers to OUT/occlusion.csv and .md.
+    """
+    from agrm_study.cli.progress_bar import progress_bar
+    from agrm_study.explain.run import Options
+    from agrm_study.explain.run import explain as explain_trial
+    from agrm_study.explain.trials import FinishedTrials
+
+    if (trial is None) == (arm is None):
+        raise click.UsageError("name one trial: its id, or --arm NAME (with --seed and --task)")
+    if trial is not None and not (seed is None and task is None):
+        raise click.UsageError("--seed and --task go with --arm; a TRIAL has its own")
+    finished = FinishedTrials(results)
+    chosen = finished.by_id(trial) if trial is not None else finished.by_cell(str(arm), seed, task)
+    data, synthetic = _data(finished.study, chosen, results)
+    if boxes is None:
+        boxes = "legs" if synthetic else "person"
+    options = Options(
+        out=out or results / "explain", clips=clips, subjects=subjects, boxes=boxes, device=device or _device()
+    )
+    with progress_bar("Hiding parts of clips") as on_progress:
+        made = explain_trial(finished, chosen, data, options, on_progress)
+    for note in made.notes:
+        click.echo(f"note: {note}", err=True)
+    mistakes = sum(not each.correct for each in made.shown)
+    click.echo(
+        f"{len(made.shown)} clips of {chosen.arm}, {chosen.task}, seed {chosen.seed} ({mistakes} of them mistakes), "
+        f"each as PNG and mp4",
+        err=True,
+    )
+    click.echo(str(made.pictures / "grid.png"))
+    if made.table is not None:
+        click.echo(str(made.table))
+
+
+def _data(study: Study, chosen: FinishedTrial, results: Path) -> tuple[Data, bool]:
+    """What the trial read, and whether it is synthetic; a clip store that has gone is built again."""
+    from agrm_study.cli.progress_bar import stage_bars
+    from agrm_study.execution.node_store import node_store
+    from agrm_study.execution.prepare import prepare
+    from agrm_study.explain.network import Data
+    from agrm_study.explain.trials import asked_study
+    from agrm_study.training.data.manifest import read_manifest
+    from agrm_study.training.data.splits import make_split
+    from agrm_study.training.data.store import ClipStore
+
+    with stage_bars() as on_stage:
+        prepared = prepare(asked_study(study, chosen.recipe), results, build=True, on_stage=on_stage)
+    manifest = read_manifest(prepared.manifest_path(chosen.recipe), require_files=False)
+    split = make_split(manifest, chosen.recipe.data, chosen.recipe.split_seed)
+    store = ClipStore.open(node_store(prepared.store_path(chosen.recipe), ""))
+    synthetic = (manifest.path.parent / "synthetic.json").is_file()
+    return Data(store=store, manifest=manifest, split=split), synthetic
+
+
+def _device() -> str:
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"

@@ -1,0 +1,68 @@
+"""Which clips are shown? A fixed rule that also shows what went wrong, so that nobody picks the pretty ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+RULE: Final = (
+    "per true class, by the probability of the decided class: the correct clips at evenly spaced ranks from the most "
+    "to the least confident (two: the most confident and the median; one: the median), and the most confident mistakes"
+)
+"""The rule in words, as printed beside the pictures."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A subject that is shown.
+
+    Attributes:
+        subject: Index of the subject.
+        reason: Why, in words ("most confident correct").
+    """
+
+    subject: int
+    reason: str
+
+
+def choose(
+    labels_S: NDArray[np.int64], decided_S: NDArray[np.int64], confidence_S: NDArray[np.float64], per_class: int = 3
+) -> list[Choice]:
+    """The subjects to show, class by class; ties go to the earlier subject.
+
+    Of N a class, a third (at least one from two on) are mistakes. A class with too few of either kind shows fewer: what
+    is missing is not filled up with others.
+
+    Args:
+        labels_S: True class index; subjects without one (−1) are never chosen.
+        decided_S: Decided class index.
+        confidence_S: Probability of the decided class.
+        per_class: Clips of each true class, N.
+    """
+    chosen: list[Choice] = []
+    for label in np.unique(labels_S[labels_S >= 0]).tolist():
+        own = np.flatnonzero(labels_S == label)
+        own = own[np.argsort(-confidence_S[own], kind="stable")]
+        correct, mistakes = own[decided_S[own] == label], own[decided_S[own] != label]
+        n_mistakes = max(per_class // 3, int(per_class >= 2))
+        chosen += _ranked(correct, per_class - n_mistakes)
+        chosen += [
+            Choice(int(subject), "most confident mistake" if rank == 0 else f"confident mistake {rank + 1}")
+            for rank, subject in enumerate(mistakes[:n_mistakes])
+        ]
+    return chosen
+
+
+def _ranked(correct: NDArray[np.int64], count: int) -> list[Choice]:
+    if not len(correct) or not count:
+        return []
+    shares = [0.5] if count == 1 else [0.0, 0.5] if count == 2 else np.linspace(0, 1, count).tolist()
+    ranks = dict.fromkeys(int(share * (len(correct) - 1) + 0.5) for share in shares)
+    last = len(correct) - 1
+    names = {0: "most confident correct", int(0.5 * last + 0.5): "median correct"}
+    if count > 2:
+        names = {last: "least confident correct", **names}
+    return [Choice(int(correct[rank]), names.get(rank, f"correct, rank {rank + 1} of {last + 1}")) for rank in ranks]

@@ -1,0 +1,101 @@
+"""How do hidden regions and deletion change one trial's decisions, clip by clip?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+from agrm_study.explain.gradcam import grad_cam
+from agrm_study.explain.network import Answers
+from agrm_study.explain.occlusion import deletion_curve, region_effects
+from agrm_study.explain.regions import BoxKind, person_boxes, region_masks, stored_boxes
+from agrm_study.training.data.manifest import Box
+from agrm_study.training.generators import generator
+
+Boxes = dict[str, tuple[Box, ...] | None]
+"""Key boxes by clip: finding them in a video is done once for all seeds."""
+
+
+def subjects_of_check(count: int, limit: int | None) -> list[int]:
+    """The subjects that are measured: all, or `limit` of them evenly spread over the part."""
+    if limit is None or limit >= count:
+        return list(range(count))
+    return sorted({int(place) for place in np.linspace(0, count - 1, limit) + 0.5})
+
+
+def measure(
+    answers: Answers,
+    *,
+    kind: BoxKind,
+    subjects: list[int],
+    boxes: Boxes,
+    on_clip: Callable[[], None] = lambda: None,
+) -> list[dict[str, Any]]:
+    """One row a subject and measurement: its middle window, explained by the class that was decided for the subject.
+
+    Args:
+        answers: Network and decisions.
+        kind: What the person's boxes hold.
+        subjects: Indices of the subjects.
+        boxes: Known boxes; those of other clips are added.
+        on_clip: Called after each subject.
+
+    Returns:
+        Columns trial_id, arm, task, seed, subject_id, clip_id, label, decided, region, measure, value. The measures of
+        a region are area, drop, elsewhere, excess (drop − elsewhere) and changes, see `RegionEffect`; `deletion`,
+        `deletion_random` and `deletion_gain` (random − by map) have no region. What cannot be measured has no row.
+    """
+    rows: list[dict[str, Any]] = []
+    classes, windows, size = answers.recipe.classes, answers.windows, answers.recipe.clip.size
+    for subject in subjects:
+        window, target = int(answers.middle_S[subject]), int(answers.decided_S[subject])
+        name, clip_id = windows.subjects[subject], windows.clips.clip_ids[window]
+        clip_CTHW = answers.clip(subject)
+        targets_B = torch.tensor([target], device=clip_CTHW.device)
+        map_THW = grad_cam(answers.network, answers.loss.logits, clip_CTHW[None], targets_B)[0]
+        values: dict[tuple[str, str], float] = {}
+        # The places are drawn by subject, not by seed of the trial: all seeds and arms are asked the same.
+        rng = generator(0, f"explain/{name}")
+        if clip_id not in boxes:
+            boxes[clip_id] = person_boxes(answers.data.manifest.by_id[clip_id])
+        if (keys := boxes[clip_id]) is not None:
+            record = answers.data.manifest.by_id[clip_id]
+            shape = tuple(
+                int(of[window]) for of in (windows.clips.lengths_N, windows.clips.heights_N, windows.clips.widths_N)
+            )
+            stored_T4 = stored_boxes(record, keys, answers.recipe.clip, (shape[0], shape[1], shape[2]))
+            corner = np.array([windows.view.lefts_N[window], windows.view.tops_N[window], 0, 0])
+            masks = region_masks(stored_T4[windows.view.frames_NT[window]] - corner, size, kind)
+            for region, effect in region_effects(answers.predict, clip_CTHW, target, masks, rng).items():
+                values[region, "area"] = effect.area
+                values[region, "drop"] = effect.drop
+                values[region, "elsewhere"] = effect.elsewhere
+                values[region, "excess"] = effect.drop - effect.elsewhere
+                values[region, "changes"] = effect.changes
+        deletion = deletion_curve(answers.predict, clip_CTHW, target, map_THW, rng)
+        if not deletion.flat:
+            values["", "deletion"] = deletion.auc
+            values["", "deletion_random"] = deletion.auc_random
+            values["", "deletion_gain"] = deletion.auc_random - deletion.auc
+        rows += [
+            {
+                "trial_id": answers.trial.trial_id,
+                "arm": answers.trial.arm,
+                "task": answers.trial.task,
+                "seed": answers.trial.seed,
+                "subject_id": name,
+                "clip_id": clip_id,
+                "label": classes[int(windows.labels_S[subject])],
+                "decided": classes[target],
+                "region": region,
+                "measure": quantity,
+                "value": value,
+            }
+            for (region, quantity), value in values.items()
+            if np.isfinite(value)
+        ]
+        on_clip()
+    return rows

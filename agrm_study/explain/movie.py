@@ -1,0 +1,40 @@
+"""How does an explained clip look in motion? An mp4: the clip beside its map, in its own time."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from agrm_study.explain.panels import Explained, enlarged
+from agrm_study.training.data.datasets.synthetic.encode import encode
+
+SHORTEST_S: Final = 4.0
+"""The clip is repeated until the movie lasts this long."""
+_SIDE: Final = 320
+
+
+def write_movie(explained: Explained, path: Path, fps: float) -> None:
+    """Write frames and overlay side by side as H.264.
+
+    Args:
+        explained: The clip.
+        path: An .mp4 file.
+        fps: Frame rate of the clip.
+    """
+    side = max(_SIDE, explained.frames_THWC.shape[1])
+    side += side % 2
+    frames, maps = enlarged(explained, side)
+    pairs = np.concatenate([frames, maps], axis=2)
+    turns = max(1, math.ceil(SHORTEST_S * fps / len(pairs)))
+    encode(
+        path,
+        (frame for _ in range(turns) for frame in pairs),
+        fps=fps,
+        width=2 * side,
+        height=side,
+        codec="h264",
+        quality=0.0,
+    )

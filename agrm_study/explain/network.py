@@ -1,0 +1,225 @@
+"""What did a finished trial's network answer on the test part, and is it still the same network and data?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from agrm_study.explain.trials import FinishedTrial
+from agrm_study.study.errors import InputError
+from agrm_study.study.recipe import Recipe
+from agrm_study.training.augment.pixels import Renderer
+from agrm_study.training.clipset import Store, clip_set
+from agrm_study.training.data.manifest import Manifest
+from agrm_study.training.data.splits import Split
+from agrm_study.training.device import Device
+from agrm_study.training.evaluate import Evaluator, Windows, spread
+from agrm_study.training.metrics import decide
+from agrm_study.training.models.build import build_model
+from agrm_study.training.models.network import VideoClassifier
+from agrm_study.training.outcome import Network
+from agrm_study.training.ssl.losses import build_loss
+from agrm_study.training.ssl.losses.supervised import SupervisedLoss
+from agrm_study.training.temperature import subject_log_probs
+
+TOLERANCE: Final[Mapping[str, float]] = {"fp32": 0.01, "bf16": 0.1, "fp16": 0.05}
+"""How far an answer may be from the recorded one, as a share of the largest logit, by the precision of the training:
+another device or another version of a library computes slightly differently, other weights or data do not."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Data:
+    """What a trial read; `execution` finds it, the trainer's own words name it."""
+
+    store: Store
+    manifest: Manifest
+    split: Split
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answers:
+    """A trained network and its decisions on the test part, one a subject, as they were reported.
+
+    Attributes:
+        name: ``teacher`` or ``student``: the one that the recipe reports.
+        windows: The evaluated windows.
+        probs_SK: Class probabilities of each subject, the mean over its windows.
+        decided_S: Decisions.
+        middle_S: Index of each subject's middle window, the one that is explained.
+    """
+
+    trial: FinishedTrial
+    recipe: Recipe
+    name: Network
+    network: VideoClassifier
+    loss: SupervisedLoss
+    device: Device
+    data: Data
+    windows: Windows
+    probs_SK: NDArray[np.float64]
+    decided_S: NDArray[np.int64]
+    middle_S: NDArray[np.int64]
+
+    def frames(self, subject: int) -> NDArray[np.uint8]:
+        """The explained window of a subject as the network sees it, (T, size, size, 3) RGB."""
+        return np.ascontiguousarray(self._crops(subject)[0].transpose(0, 2, 3, 1))
+
+    def clip(self, subject: int) -> Tensor:
+        """The same window, normalised, (3, T, size, size) on the device."""
+        renderer = Renderer(0, self.recipe.clip.size, self.device.torch, noise=False)
+        view = self.windows.view.take(self.middle_S[[subject]])
+        clip_CTHW: Tensor = renderer(self.device.upload(self._crops(subject)), view)[0]
+        return clip_CTHW
+
+    @torch.no_grad()
+    def predict(self, clips_BCTHW: Tensor) -> Tensor:
+        """Logits (B, K) in evaluation mode, a batch of the recipe's size at a time."""
+        parts = torch.split(clips_BCTHW.to(memory_format=torch.channels_last_3d), self.recipe.evaluate.batch)
+        return torch.cat([self.loss.logits(self.network(part)) for part in parts])
+
+    def _crops(self, subject: int) -> NDArray[np.uint8]:
+        rows = self.middle_S[[subject]]
+        view = self.windows.view.take(rows)
+        return self.data.store.gather(
+            self.windows.clips.rows_N[rows], view.frames_NT, view.tops_N, view.lefts_N, self.recipe.clip.size
+        )
+
+
+def answers(trial: FinishedTrial, data: Data, recorded: pd.DataFrame, device: str = "cpu") -> Answers:
+    """Load the best weights of a trial and ask them about the test part again, as the evaluation did.
+
+    Args:
+        trial: Finished, its weights kept.
+        data: What it read.
+        recorded: Its `predictions` records of the test part.
+        device: ``cpu``, ``cuda`` or ``cuda:N``; always in single precision.
+
+    Raises:
+        InputError: Data, weights or answers that are not those of the records.
+    """
+    found = (data.manifest.fingerprint, data.split.fingerprint)
+    planned = (trial.data_fingerprint, trial.split_fingerprint)
+    if found != planned:
+        raise InputError(
+            "the data must be those that the trial was trained on",
+            where=data.manifest.path,
+            given=f"fingerprints {', '.join(found)}",
+            allowed=", ".join(planned),
+            hint="Did the manifest or the videos change since?",
+        )
+    recipe = trial.recipe.model_copy(update={"precision": "fp32", "compile": False})
+    weights = _weights(trial)
+    wants_teacher = recipe.has_teacher and recipe.evaluate.network == "teacher"
+    name: Network = "teacher" if wants_teacher and any(key.startswith("teacher.") for key in weights) else "student"
+    place = Device(device, recipe)
+    train = clip_set(data.split.train, data.manifest, data.store, recipe.task)
+    counts = [int((train.labels_N == index).sum()) for index in range(len(recipe.classes))]
+    loss = build_loss(recipe.loss, recipe.classes, counts)
+    network = _network(recipe, loss, weights, name, trial.weights)
+    place.place(network)
+
+    windows = spread(
+        clip_set(data.split.test, data.manifest, data.store, recipe.task), recipe.clip, recipe.evaluate.clips
+    )
+    evaluator = Evaluator(
+        store=data.store,
+        renderer=Renderer(0, recipe.clip.size, place.torch, noise=False),
+        device=place,
+        loss=loss,
+        size=recipe.clip.size,
+        batch=recipe.evaluate.batch,
+    )
+    logits_NK = evaluator.logits({name: network}, windows)[name]
+    _compare(logits_NK, windows, recorded[recorded["network"] == name], trial)
+    probs_SK = np.exp(subject_log_probs(logits_NK, windows.owners_N, len(windows.subjects)))
+    of_subject = [np.flatnonzero(windows.owners_N == subject) for subject in range(len(windows.subjects))]
+    return Answers(
+        trial=trial,
+        recipe=recipe,
+        name=name,
+        network=network,
+        loss=loss,
+        device=place,
+        data=data,
+        windows=windows,
+        probs_SK=probs_SK,
+        decided_S=decide(probs_SK),
+        middle_S=np.array([rows[len(rows) // 2] for rows in of_subject], dtype=np.int64),
+    )
+
+
+def _weights(trial: FinishedTrial) -> dict[str, Tensor]:
+    path = trial.weights
+    if not path.is_file():
+        raise InputError(
+            "the weights of this trial were not kept",
+            where=path,
+            hint="Run the study into a new folder, and keep the weights, to explain it.",
+        )
+    try:
+        with safe_open(path, framework="pt") as file:
+            epoch = (file.metadata() or {}).get("epoch")
+            if epoch != str(trial.best_epoch):
+                raise InputError(
+                    "the weights must be those of the recorded best epoch",
+                    where=path,
+                    given=epoch,
+                    allowed=str(trial.best_epoch),
+                )
+            return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a mapping
+    except (SafetensorError, OSError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InputError("the weights cannot be read", where=path, hint=f"{reason}.") from None
+
+
+def _network(
+    recipe: Recipe, loss: SupervisedLoss, weights: Mapping[str, Tensor], name: Network, path: Path
+) -> VideoClassifier:
+    network = build_model(
+        recipe.model,
+        n_outputs=loss.n_outputs(len(recipe.classes)),
+        frames=recipe.clip.frames,
+        size=recipe.clip.size,
+        seed=recipe.seed,
+    )
+    prefix = f"{name}."
+    state = {key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)}
+    try:
+        network.load_state_dict(state)
+    except RuntimeError:
+        raise InputError(
+            f"the weights must be of the recorded network (a {recipe.model.backbone}, {name})", where=path
+        ) from None
+    network.requires_grad_(False)
+    return network.eval()
+
+
+def _compare(logits_NK: NDArray[np.float32], windows: Windows, recorded: pd.DataFrame, trial: FinishedTrial) -> None:
+    """Raises an InputError when the network does not answer what the ledger says it answered."""
+    by_window = dict(zip(recorded["clip_id"], recorded["logits"], strict=True))
+    missing = [name for name in windows.names if name not in by_window]
+    if missing:
+        raise InputError(
+            "the test predictions of this trial are not in the ledger", given=missing[0], where=trial.trial_id
+        )
+    before_NK = np.stack([by_window[name] for name in windows.names])
+    largest = max(1.0, float(np.abs(before_NK).max()))
+    off = float(np.abs(logits_NK - before_NK).max()) / largest if before_NK.shape == logits_NK.shape else np.inf
+    allowed = TOLERANCE[trial.recipe.precision]
+    if not off <= allowed:
+        raise InputError(
+            "the network must answer what was recorded",
+            where=trial.weights,
+            given=f"logits off by {off:.0%} of the largest",
+            allowed=f"{allowed:.0%}",
+            hint="The weights, the clip store or the code are not those of the records.",
+        )

@@ -1,0 +1,196 @@
+"""How does a finished trial become pictures, movies and a table of what its decisions rest on?"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from agrm_study.explain.choice import RULE, Choice, choose
+from agrm_study.explain.gradcam import grad_cam, to_clip
+from agrm_study.explain.measure import Boxes, measure, subjects_of_check
+from agrm_study.explain.movie import write_movie
+from agrm_study.explain.network import Answers, Data, answers
+from agrm_study.explain.panels import Explained, draw_grid, draw_panel
+from agrm_study.explain.regions import BoxKind
+from agrm_study.explain.summary import write_raw, write_summary
+from agrm_study.explain.trials import FinishedTrial, FinishedTrials
+from agrm_study.study.errors import InputError
+
+OnProgress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What is made.
+
+    Attributes:
+        out: Folder of everything.
+        clips: Clips shown of each true class.
+        subjects: Test subjects of the occlusion check; None: all; 0: no check.
+        boxes: What the person's boxes hold.
+        device: ``cpu``, ``cuda`` or ``cuda:N``.
+    """
+
+    out: Path
+    clips: int = 3
+    subjects: int | None = None
+    boxes: BoxKind = "person"
+    device: str = "cpu"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """What was made.
+
+    Attributes:
+        pictures: Folder of the trial's pictures and movies.
+        shown: Its clips.
+        table: ``occlusion.md``; None where nothing was measured.
+        notes: What a person should know.
+    """
+
+    pictures: Path
+    shown: tuple[Explained, ...]
+    table: Path | None
+    notes: tuple[str, ...]
+
+
+def explain(
+    trials: FinishedTrials, trial: FinishedTrial, data: Data, options: Options, on_progress: OnProgress | None = None
+) -> Explanation:
+    """Explain one trial in pictures, and every seed of its arm in numbers.
+
+    Args:
+        trials: Of the results folder.
+        trial: The one that is shown.
+        data: What its arm reads.
+        options: What is made.
+        on_progress: Called with clips measured and clips in all.
+
+    Raises:
+        InputError: Weights that are missing, or data, weights or answers that are not those of the records.
+    """
+    own = answers(trial, data, _recorded(trials, trial), options.device)
+    folder = options.out / trial.trial_id
+    shown = explained_clips(own, choose(own.windows.labels_S, own.decided_S, own.probs_SK.max(axis=1), options.clips))
+    write_pictures(shown, own, folder)
+    notes: list[str] = []
+    if options.subjects == 0:
+        return Explanation(pictures=folder, shown=tuple(shown), table=None, notes=())
+
+    seeds = []
+    for each in trials.replicates(trial):
+        if each.weights.is_file():
+            seeds.append(each)
+        else:
+            notes.append(f"{each.arm}, seed {each.seed} is left out: its weights were not kept")
+    subjects = subjects_of_check(len(own.windows.subjects), options.subjects)
+    if len(subjects) < len(own.windows.subjects):
+        notes.append(f"Measured on {len(subjects)} of {len(own.windows.subjects)} test subjects.")
+    total, done = len(seeds) * len(subjects), 0
+
+    def step() -> None:
+        nonlocal done
+        done += 1
+        if on_progress is not None:
+            on_progress(done, total)
+
+    boxes: Boxes = {}
+    for each in seeds:
+        asked = own if each.trial_id == trial.trial_id else answers(each, data, _recorded(trials, each), options.device)
+        rows = measure(asked, kind=options.boxes, subjects=subjects, boxes=boxes, on_clip=step)
+        write_raw(options.out, each.trial_id, rows)
+    notes += _about_boxes(boxes, data)
+    _, page = write_summary(options.out, options.boxes, notes)
+    return Explanation(pictures=folder, shown=tuple(shown), table=page, notes=tuple(notes))
+
+
+def explained_clips(own: Answers, choices: Iterable[Choice]) -> list[Explained]:
+    """The chosen subjects' middle windows with their maps, of the class that was decided for the subject."""
+    recipe, windows, found = own.recipe, own.windows, []
+    for choice in choices:
+        subject, window = choice.subject, int(own.middle_S[choice.subject])
+        target = int(own.decided_S[subject])
+        clip_CTHW = own.clip(subject)
+        targets_B = torch.tensor([target], device=clip_CTHW.device)
+        maps_BTHW = grad_cam(own.network, own.loss.logits, clip_CTHW[None], targets_B)
+        found.append(
+            Explained(
+                subject_id=windows.subjects[subject],
+                clip_id=windows.clips.clip_ids[window],
+                label=recipe.classes[int(windows.labels_S[subject])],
+                decided=recipe.classes[target],
+                probability=float(own.probs_SK[subject, target]),
+                reason=choice.reason,
+                frames_THWC=own.frames(subject),
+                map_THW=to_clip(maps_BTHW, recipe.clip.frames, recipe.clip.size)[0].cpu().numpy().astype(np.float32),
+                seconds_T=windows.view.frames_NT[window] / recipe.clip.fps,
+            )
+        )
+    return found
+
+
+def write_pictures(shown: list[Explained], own: Answers, folder: Path) -> None:
+    """A panel and a movie a clip, a grid of all, and a list of what was chosen; replaces those of an earlier call."""
+    if folder.exists():
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True)
+    rows = []
+    for number, each in enumerate(shown, start=1):
+        name = f"{number:02d}-{_plain(each.label)}-{_plain(each.reason)}-{_plain(each.subject_id)}"
+        draw_panel(each, folder / f"{name}.png")
+        write_movie(each, folder / f"{name}.mp4", own.recipe.clip.fps)
+        rows.append(
+            {
+                "file": name,
+                "subject_id": each.subject_id,
+                "clip_id": each.clip_id,
+                "label": each.label,
+                "decided": each.decided,
+                "probability": each.probability,
+                "reason": each.reason,
+                "first_s": float(each.seconds_T[0]),
+                "last_s": float(each.seconds_T[-1]),
+            }
+        )
+    title = f"{own.trial.arm}, {own.trial.task.replace('_', '-')}, seed {own.trial.seed} ({own.name})"
+    for suffix in ("png", "pdf"):
+        draw_grid(shown, title, folder / f"grid.{suffix}")
+    pd.DataFrame(rows).to_csv(folder / "clips.csv", index=False)
+    (folder / "rule.txt").write_text(
+        f"Shown {RULE}.\nOf each subject its middle test window, explained by the logit of the class that was decided "
+        "for the subject.\n",
+        encoding="utf-8",
+    )
+
+
+def _recorded(trials: FinishedTrials, trial: FinishedTrial) -> pd.DataFrame:
+    recorded = trials.ledger.predictions("test", trial_ids=[trial.trial_id])
+    if recorded.empty:
+        raise InputError("the test predictions of this trial are not in the ledger", where=trial.trial_id)
+    return recorded
+
+
+def _about_boxes(boxes: Boxes, data: Data) -> list[str]:
+    without = [clip_id for clip_id, keys in boxes.items() if keys is None]
+    guessed = [clip_id for clip_id, keys in boxes.items() if keys and not data.manifest.by_id[clip_id].boxes]
+    notes = []
+    if without:
+        notes.append(
+            f"{len(without)} of {len(boxes)} clips have no person boxes in the manifest and none were found in their "
+            "videos: no regions are measured on them"
+        )
+    if guessed:
+        notes.append(f"the boxes of {len(guessed)} of {len(boxes)} clips were found by their motion in the video")
+    return notes
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-").lower() or "clip"

@@ -1,0 +1,180 @@
+"""Which finished trials are explained, and what was each one's recipe?"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from agrm_study.plan.plan import read_cells
+from agrm_study.records.reader import Ledger
+from agrm_study.study.errors import InputError, did_you_mean
+from agrm_study.study.merge import with_settings
+from agrm_study.study.problems import Place
+from agrm_study.study.recipe import Recipe
+from agrm_study.study.resolved import read_resolved
+from agrm_study.study.settings import Setting
+from agrm_study.study.study import Arm, Study
+
+_SHOWN = 6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinishedTrial:
+    """One trial of the ledger.
+
+    Attributes:
+        arm: The arm that it is looked at as; it may stand for others too.
+        weights: Where its best weights are, if they were kept.
+        best_epoch: The epoch of those weights.
+        data_fingerprint, split_fingerprint: Of the data that it was trained on.
+    """
+
+    trial_id: str
+    arm: str
+    task: str
+    seed: int
+    recipe: Recipe
+    weights: Path
+    best_epoch: int
+    data_fingerprint: str
+    split_fingerprint: str
+
+
+class FinishedTrials:
+    """The finished final trials of a results folder.
+
+    Args:
+        results: The folder, on this machine.
+
+    Attributes:
+        study: The study as it was run.
+        ledger: Its records.
+
+    Raises:
+        InputError: The folder holds no results, or none has finished.
+    """
+
+    def __init__(self, results: Path) -> None:
+        if not (results / "study.yaml").is_file():
+            raise InputError("must be a results folder (it has no study.yaml)", where=results)
+        self._results = results
+        self.study: Study = read_resolved(results / "study.yaml")
+        self.ledger = Ledger(results)
+        trials = self.ledger.trials()
+        finished = trials[trials["status"] == "finished"]
+        self._rows: dict[str, dict[str, Any]] = {
+            str(row["trial_id"]): {str(name): value for name, value in row.items()}
+            for row in finished.to_dict("records")
+        }
+        if not self._rows:
+            raise InputError(
+                "needs a finished trial", where=results, hint=f"`agrm-study status {results}` says what is running."
+            )
+        self._cells = read_cells(results / "plan.json")
+
+    def by_id(self, prefix: str) -> FinishedTrial:
+        """The trial whose id begins with these characters.
+
+        Raises:
+            InputError: There is none, there are several, or it is a search trial.
+        """
+        ids = list(self._rows)
+        found = [name for name in ids if name.startswith(prefix)]
+        if len(found) == 1:
+            return self._trial(found[0], None)
+        if found:
+            raise InputError(
+                "must be the beginning of one trial's id", field="TRIAL", given=prefix, allowed=_some(sorted(found))
+            )
+        raise InputError(
+            "must be the id of a finished trial, or its beginning",
+            field="TRIAL",
+            given=prefix,
+            allowed=_some(sorted(name for name in ids if self._rows[name]["phase"] == "final")),
+            hint=did_you_mean(prefix, ids) or "Or name it: --arm NAME --seed N --task TASK.",
+        )
+
+    def by_cell(self, arm: str, seed: int | None, task: str | None) -> FinishedTrial:
+        """The trial of an arm; seed and task may be left out: the first ones of the study.
+
+        Raises:
+            InputError: No such arm, task or seed, or that trial has not finished.
+        """
+        arms = list(dict.fromkeys(cell.arm for cell in self._cells))
+        if arm not in arms:
+            raise InputError(
+                "must be an arm of the study",
+                field="--arm",
+                given=arm,
+                allowed=_some(arms),
+                hint=did_you_mean(arm, arms),
+            )
+        cells = [cell for cell in self._cells if cell.arm == arm]
+        tasks = list(dict.fromkeys(cell.task for cell in cells))
+        task = tasks[0] if task is None else task
+        if task not in tasks:
+            raise InputError("must be a task of the study", field="--task", given=task, allowed=", ".join(tasks))
+        cells = [cell for cell in cells if cell.task == task]
+        seeds = [cell.seed for cell in cells]
+        seed = seeds[0] if seed is None else seed
+        if seed not in seeds:
+            raise InputError(
+                "must be a seed of the arm", field="--seed", given=seed, allowed=", ".join(map(str, seeds))
+            )
+        [trial_id] = [cell.trial_id for cell in cells if cell.seed == seed]
+        if trial_id not in self._rows:
+            raise InputError(
+                "must be a trial that has finished",
+                field="TRIAL",
+                given=f"{arm}, {task}, seed {seed} ({trial_id})",
+                hint=f"`agrm-study status {self._results}` says why it has not.",
+            )
+        return self._trial(trial_id, arm)
+
+    def replicates(self, trial: FinishedTrial) -> list[FinishedTrial]:
+        """The finished trials of the same arm and task, by seed: this one among them."""
+        ids = [c.trial_id for c in self._cells if c.arm == trial.arm and c.task == trial.task]
+        found = [self._trial(name, trial.arm) for name in dict.fromkeys(ids) if name in self._rows]
+        if all(each.trial_id != trial.trial_id for each in found):
+            found.append(trial)
+        return sorted(found, key=lambda each: each.seed)
+
+    def _trial(self, trial_id: str, arm: str | None) -> FinishedTrial:
+        row = self._rows[trial_id]
+        if row["phase"] != "final":
+            raise InputError(
+                "must be a final trial: a search keeps no weights and never sees the test part",
+                field="TRIAL",
+                given=trial_id,
+            )
+        return FinishedTrial(
+            trial_id=trial_id,
+            arm=arm or str(row["arm"]),
+            task=str(row["task"]),
+            seed=int(row["seed"]),
+            recipe=_recipe(self.study, row),
+            weights=self._results / "checkpoints" / trial_id / "best.safetensors",
+            best_epoch=int(row["best_epoch"]),
+            data_fingerprint=str(row["data_fingerprint"]),
+            split_fingerprint=str(row["split_fingerprint"]),
+        )
+
+
+def asked_study(study: Study, recipe: Recipe) -> Study:
+    """The study with one more arm, this recipe: the data of a promoted trial are then among the study's."""
+    return replace(study, arms=(*study.arms, Arm(name="explained", settings={}, recipe=recipe)))
+
+
+def _recipe(study: Study, row: Mapping[str, Any]) -> Recipe:
+    settings = [Setting(name, value, Place(None)) for name, value in json.loads(row["params"]).items()]
+    tree = with_settings(study.base.settings(), settings)
+    tree |= {"task": str(row["task"]), "seed": int(row["seed"]), "split_seed": int(row["split_seed"])}
+    return Recipe.model_validate_json(json.dumps(tree), strict=True)
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more
