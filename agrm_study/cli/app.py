@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from agrm_study import __version__
-from agrm_study.cli import compare, data, plan, report, run, status
+from agrm_study.cli import compare, data, doctor, explain, init, plan, report, run, schema, status, watch
 from agrm_study.study.errors import InputError
 
 EXIT_WRONG_INPUT = 2
@@ -28,7 +28,10 @@ def app() -> None:
     """Run hyperparameter and ablation studies of semi-supervised video models, from one file to one table."""
 
 
-for command in (run.run, plan.plan, status.status, report.report, compare.compare, data.data):
+for command in (
+    run.run, plan.plan, status.status, watch.watch, report.report, compare.compare, data.data, init.init, doctor.doctor,
+    schema.schema, explain.explain,
+):  # fmt: skip
     app.add_command(command)
 
 

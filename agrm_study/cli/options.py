@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 
 import click
 
+from agrm_study.cli.completion import complete_preset, complete_study
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -15,7 +17,7 @@ def study_options(verb: F) -> F:
     """STUDY, --results, --set and --preset: what `run` and `plan` are asked about."""
     for option in reversed(
         (
-            click.argument("study", type=click.Path(path_type=Path, dir_okay=False)),
+            click.argument("study", type=click.Path(path_type=Path, dir_okay=False), shell_complete=complete_study),
             click.option(
                 "--results",
                 metavar="DIR",
@@ -29,7 +31,13 @@ def study_options(verb: F) -> F:
                 multiple=True,
                 help="Change a setting of every arm, e.g. --set ssl.ema.alpha=0.999. May be repeated.",
             ),
-            click.option("--preset", metavar="NAME", default=None, help="Settings laid over the study's, e.g. tiny."),
+            click.option(
+                "--preset",
+                metavar="NAME",
+                default=None,
+                shell_complete=complete_preset,
+                help="Settings laid over the study's, e.g. tiny.",
+            ),
         )
     ):
         verb = option(verb)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from agrm_study.execution.search_status import SearchStatus
     from agrm_study.execution.status import StudyStatus
 
 
@@ -39,6 +40,8 @@ def _show(state: StudyStatus) -> None:
     left = "" if state.time_left_s is None else f" · {rough(state.time_left_s)} left"
     console.print(", ".join(counts) + left + "\n")
 
+    if state.search is not None:
+        console.print(escape(_search_words(state.search)) + "\n", soft_wrap=True)
     table = Table(box=None, pad_edge=False, header_style="dim")
     for title in ("arm", "task", "finished", "running", "failed", "waiting"):
         table.add_column(title, justify="left" if title in ("arm", "task") else "right")
@@ -65,6 +68,18 @@ def _show(state: StudyStatus) -> None:
         console.print(f"  {escape(' / '.join(failed.arms))} · {failed.task} · seed {failed.seed}: {words}; {heals}")
     for problem in state.problems:
         console.print(f"\ncannot be read: {escape(problem)}")
+
+
+def _search_words(search: SearchStatus) -> str:
+    """How far the search is, and what it has found."""
+    parts = [f"search: {search.finished} of {search.total} trials finished"]
+    parts += [f"{search.pruned} ended early"] * bool(search.pruned) + [f"{search.failed} failed"] * bool(search.failed)
+    parts += [f"{search.running} running"] * bool(search.running) + [f"{search.waiting} to come"] * bool(search.waiting)
+    if search.best is not None:
+        parts.append(f"best validation {search.metric} {search.best:.3f} ({search.best_arm})")
+    if search.to_promote:
+        parts.append(f"its best make {search.to_promote} trials more")
+    return ", ".join(parts)
 
 
 def _owner(state: StudyStatus) -> str:

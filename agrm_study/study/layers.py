@@ -74,7 +74,8 @@ def _apply_preset(document: LinedDocument, value: dict[str, Any], places: Places
         if isinstance(preset.get(key), dict) and (key == "resources" or value.get(key) is not None):
             group = value[key] = dict(value.get(key) or {})
             for name, item in preset[key].items():
-                group[name] = item
+                given = group.get(name)
+                group[name] = given | item if isinstance(given, dict) and isinstance(item, dict) else item
                 places.note((key, name), own.find((key, name)))
     return recipe_layer(preset, own, problems)
 

@@ -88,7 +88,6 @@ def load_study(
         primary_metric=spec.primary_metric,
         resources=spec.resources,
         report=spec.report,
-        sharing=spec.sharing,
         base=base,
         base_name=spec.base,
         preset=preset,

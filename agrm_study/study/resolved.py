@@ -22,7 +22,7 @@ from agrm_study.study.yaml_lines import dump_yaml, read_yaml
 RESOLVED_VERSION: Final = 1
 """Raised when a key of the resolved study is renamed, removed or changes its meaning."""
 
-_PLAIN = ("name", "question", "split_seed", "varies", "reference", "primary_metric", "sharing", "base_name", "preset")
+_PLAIN = ("name", "question", "split_seed", "varies", "reference", "primary_metric", "base_name", "preset")
 
 
 def study_to_dict(study: Study) -> dict[str, Any]:
@@ -45,7 +45,6 @@ def study_to_dict(study: Study) -> dict[str, Any]:
         "primary_metric": study.primary_metric,
         "resources": study.resources.model_dump(mode="json"),
         "report": study.report.model_dump(mode="json"),
-        "sharing": study.sharing,
         "base": study.base.settings(),
     }
 

@@ -27,6 +27,9 @@ def study_schema() -> dict[str, Any]:
     properties["set"] = {"anyOf": [settings, {"type": "null"}], "description": properties["set"].get("description", "")}
     properties["data"] = {**nested["data"], "description": properties["data"].get("description", "")}
     definitions["ArmEntry"]["properties"]["set"] = settings
+    properties["grid"]["anyOf"][0]["additionalProperties"] = {
+        "anyOf": [{"type": "array", "minItems": 1}, {"$ref": "#/$defs/Factor"}]  # the short form, a list of values
+    }
     properties["grid"]["propertyNames"] = {"enum": list(known_settings())}
     definitions["Search"]["properties"]["space"]["propertyNames"] = {"enum": list(known_settings())}
     schema["oneOf"] = [

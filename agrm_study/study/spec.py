@@ -213,8 +213,6 @@ class StudyFile(Section):
     """The metric that the study is decided by."""
     resources: Resources = Resources()
     report: ReportRequest = ReportRequest()
-    sharing: bool = True
-    """Whether trials share the epochs that they have in common."""
 
 
 class PresetFile(Section):

@@ -66,7 +66,6 @@ class Study:
     primary_metric: str
     resources: Resources
     report: ReportRequest
-    sharing: bool
     base: Recipe
     base_name: str
     preset: str | None = None

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-VERBS = ("run", "plan", "status", "report", "data")
+VERBS = ("run", "plan", "status", "watch", "report", "compare", "data", "init", "doctor", "schema")
 
 
 def python(code: str) -> subprocess.CompletedProcess[str]:

@@ -10,7 +10,7 @@ from agrm_study.execution.events import TrialEvent
 from agrm_study.execution.prepare import Stage
 from agrm_study.execution.progress.state import StudyProgress, TrialProgress
 from agrm_study.execution.progress.view import View
-from agrm_study.execution.progress.wording import duration, failure_words, rough, trial_name
+from agrm_study.execution.progress.wording import best_words, duration, failure_words, rough, trial_name
 
 EVERY_S: Final = 60.0
 STAGE_EVERY_S: Final = 15.0
@@ -43,7 +43,8 @@ class LinesView(View):
         parts = [f"{counts.total} trials", f"{counts.finished} finished before", f"{left} to run"]
         if counts.failed:
             parts.append(f"{counts.failed} failed before")
-        self._say(f"{progress.name}: {', '.join(parts)}")
+        kind = "" if progress.to_draw is None else ", search"
+        self._say(f"{progress.name}{kind}: {', '.join([*parts, *best_words(progress)])}")
         self._told = time.monotonic()
 
     def event(self, event: TrialEvent, trial: TrialProgress) -> None:
@@ -53,7 +54,9 @@ class LinesView(View):
         counts = progress.counts()
         place = f"{counts.finished + counts.failed}/{counts.total}"
         name = trial_name(trial, progress)
-        if event.kind == "finished":
+        if event.kind == "finished" and trial.pruned:
+            self._say(f"pruned   {place}  {name}: after {event.epoch} epochs")
+        elif event.kind == "finished":
             shown = "" if event.metric is None else f"validation {progress.metric} {event.metric:.3f}, "
             self._say(f"finished {place}  {name}: {shown}{event.epoch} epochs in {duration(event.wall_s)}")
         elif event.kind == "failed":
@@ -73,6 +76,7 @@ class LinesView(View):
         parts = [f"{counts.finished} of {counts.total} finished", f"{counts.running} running"]
         if counts.failed:
             parts.append(f"{counts.failed} failed")
+        parts.extend(best_words(progress))
         if left is not None:
             parts.append(f"{rough(left)} left")
         self._say(", ".join(parts))

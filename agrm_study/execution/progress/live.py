@@ -18,6 +18,7 @@ from rich.text import Text
 
 from agrm_study.execution.events import TrialEvent
 from agrm_study.execution.prepare import Stage
+from agrm_study.execution.progress.search_table import search_table
 from agrm_study.execution.progress.state import StudyProgress, TrialProgress
 from agrm_study.execution.progress.view import View
 from agrm_study.execution.progress.wording import TASK_WORDS, duration, failure_words, rough, trial_name
@@ -44,7 +45,7 @@ class LiveView(View):
         self._stages: dict[str, tuple[Stage, float, float]] = {}
         self._progress: StudyProgress | None = None
         self._messages: list[str] = []
-        self._began = time.monotonic()
+        self._began: float | None = time.monotonic()
         self._ended = False
         self._live = Live(
             get_renderable=self.picture,
@@ -135,6 +136,8 @@ class LiveView(View):
         return Text.assemble((progress.name, "bold"), ("   " + progress.question if progress.question else "", DIM))
 
     def _tables(self, progress: StudyProgress) -> Iterable[RenderableType]:
+        if progress.to_draw is not None:
+            yield search_table(progress, self._console.width)
         for task in progress.tasks:
             arms = [arm for arm in progress.arms if any((task, arm, seed) in progress.cells for seed in progress.seeds)]
             if arms:
@@ -219,7 +222,8 @@ class LiveView(View):
             words.append(f"   {counts.failed} failed", style=BAD)
         if counts.held:
             words.append(f"   {counts.held} held back", style="yellow")
-        words.append(f"   {duration(int(time.monotonic() - self._began))}", style=DIM)
+        if self._began is not None:
+            words.append(f"   {duration(int(time.monotonic() - self._began))}", style=DIM)
         left = progress.time_left_s()
         if counts.waiting + counts.running and left is not None:
             words.append(f"   {rough(left)} left", style=DIM)
@@ -232,7 +236,8 @@ class LiveView(View):
             ),
             words,
         )
-        note = Text(f"cells: {progress.metric} on validation, at the best epoch", style=DIM)
+        what = "cells" if progress.to_draw is None else "best so far"
+        note = Text(f"{what}: {progress.metric} on validation, at the best epoch", style=DIM)
         return Group(line, note)
 
     def _message_lines(self) -> Iterable[RenderableType]:

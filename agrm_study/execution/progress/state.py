@@ -10,6 +10,7 @@ from typing import Final, Literal
 from agrm_study.execution.events import TrialEvent
 from agrm_study.plan.plan import Plan
 from agrm_study.records.reader import TrialState
+from agrm_study.records.schemas import PRUNED
 from agrm_study.study.study import Study
 
 SHOWN: Final = ("macro_f1", "accuracy", "balanced_accuracy")
@@ -28,6 +29,7 @@ class TrialProgress:
         wall_s: Seconds of training up to `heard`.
         heard: When it was last heard of, on the monotonic clock.
         now: Whether this run has finished or failed it.
+        pruned: Whether a search ended it early; its metric is then no result of its settings.
     """
 
     trial_id: str
@@ -46,6 +48,7 @@ class TrialProgress:
     failure: str | None = None
     error: str | None = None
     now: bool = False
+    pruned: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,8 @@ class StudyProgress:
         metric: Name of the validation metric shown.
         cells: Trial of each (task, arm, seed).
         slots: Trials at once, as far as is known.
+        to_draw: Trials of a search that are not drawn yet; None when this is no search.
+        maximize: Whether a higher metric is better.
     """
 
     name: str
@@ -79,6 +84,8 @@ class StudyProgress:
     cells: dict[tuple[str, str, int], str]
     trials: dict[str, TrialProgress]
     slots: int = 1
+    to_draw: int | None = None
+    maximize: bool = True
     clock: Callable[[], float] = time.monotonic
     began: float = field(default=0.0)
 
@@ -125,6 +132,11 @@ class StudyProgress:
             began=clock(),
         )
 
+    def best(self, most: int = 1) -> list[TrialProgress]:
+        """The finished trials with the best metrics, best first."""
+        done = [t for t in self.trials.values() if t.state == "finished" and t.metric is not None and not t.pruned]
+        return sorted(done, key=lambda t: t.metric or 0.0, reverse=self.maximize)[:most]
+
     def reopen(self, trial_ids: Iterable[str]) -> None:
         """These trials will be run: failures of theirs are past."""
         for trial_id in trial_ids:
@@ -145,6 +157,7 @@ class StudyProgress:
             trial.state, trial.now = ("finished" if event.kind == "finished" else "failed"), True
             trial.epoch, trial.metric = event.epoch, event.metric
             trial.failure, trial.error = event.failure, event.error
+            trial.pruned = event.stop_reason == PRUNED
         elif event.kind in ("interrupted", "retried"):
             trial.state, trial.epoch = "waiting", event.epoch
         elif event.kind == "held":
@@ -158,7 +171,8 @@ class StudyProgress:
         found = dict.fromkeys(("waiting", "running", "finished", "failed", "held"), 0)
         for trial in self.trials.values():
             found[trial.state] += 1
-        return Counts(total=len(self.trials), **found)
+        found["waiting"] += self.to_draw or 0
+        return Counts(total=len(self.trials) + (self.to_draw or 0), **found)
 
     def running(self) -> list[TrialProgress]:
         """The trials that are running, longest first."""
@@ -171,6 +185,10 @@ class StudyProgress:
             return None
         left = longest = 0.0
         now = self.clock()
+        if self.to_draw:
+            walls = [t.wall_s for t in self.trials.values() if t.state == "finished" and t.wall_s > 0]
+            usual = sum(walls) / len(walls) if walls else cost(next(iter(self.trials.values())))
+            left = usual * self.to_draw
         for trial in self.trials.values():
             if trial.state == "waiting":
                 left += cost(trial)

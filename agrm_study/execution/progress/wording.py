@@ -41,7 +41,8 @@ def trial_name(trial: TrialProgress, progress: StudyProgress) -> str:
     parts = [trial.arm]
     if len(progress.tasks) > 1:
         parts.append(TASK_WORDS.get(trial.task, trial.task))
-    parts.append(f"seed {trial.seed}")
+    if progress.to_draw is None:
+        parts.append(f"seed {trial.seed}")
     return " · ".join(parts)
 
 
@@ -50,3 +51,10 @@ def failure_words(kind: str | None, error: str | None) -> str:
     meaning = MEANING.get(kind, "")  # type: ignore[call-overload]
     words = f"{kind}: {meaning}" if meaning else str(kind)
     return f"{words} ({error})" if error else words
+
+
+def best_words(progress: StudyProgress) -> list[str]:
+    """What a search has found so far; nothing before its first trial has finished, or when this is no search."""
+    if progress.to_draw is None:
+        return []
+    return [f"best {progress.metric} {trial.metric:.3f} ({trial.arm})" for trial in progress.best()]

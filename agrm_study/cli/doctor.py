@@ -1,0 +1,125 @@
+"""Is this machine or cluster fit to run a study, and what is to be done when it is not?"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from agrm_study.cli.completion import complete_results
+
+if TYPE_CHECKING:
+    from agrm_study.execution.fitness.finding import Finding
+
+MARKS = {"ok": "[green]✓[/]", "note": "[yellow]·[/]", "problem": "[red]✗[/]"}
+
+
+@click.command(short_help="Is this machine fit to run a study?")
+@click.argument("results", type=str, default="results", shell_complete=complete_results)
+@click.option("--address", metavar="ADDR", default=None, help="Also ask every node of this Ray cluster.")
+@click.option("--ray", "with_ray", is_flag=True, help="Also start a Ray on this machine (some seconds more).")
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable, on stdout.")
+def doctor(results: str, address: str | None, with_ray: bool, as_json: bool) -> int:
+    """Say whether this machine can run a study whose results go to RESULTS (default: ./results).
+
+    Each line is ok, a note (worth knowing), or a problem (would stop a study) with what to do. Exit code 1 when there
+    is a problem. Nothing is changed; what is written to try things out is removed again.
+    """
+    findings = _findings(results, address, with_ray)
+    if as_json:
+        found = list(findings)
+        fit = not any(finding.level == "problem" for finding in found)
+        click.echo(json.dumps({"fit": fit, "findings": [f.to_dict() for f in found]}, indent=2, ensure_ascii=False))
+    else:
+        found = _show(findings)
+    return 1 if any(finding.level == "problem" for finding in found) else 0
+
+
+def _findings(results: str, address: str | None, with_ray: bool) -> Iterator[Finding]:
+    """Every check in its order, each as soon as it is known."""
+    from agrm_study.execution.fitness import machine, packages
+    from agrm_study.execution.fitness.finding import note, problem
+
+    place = None if "://" in results else Path(results)
+    checks: list[Callable[[], Iterable[Finding]]] = [
+        packages.check_python,
+        packages.check_packages,
+        machine.check_processors,
+        machine.check_memory,
+        machine.check_shared_memory,
+        machine.check_open_files,
+        machine.check_clock,
+        lambda: _storage(place),
+        packages.check_torch,
+        _video,
+    ]
+    if with_ray or address is not None:
+        checks.append(lambda: _ray(address, place or Path("results")))
+    for check in checks:
+        try:
+            yield from check()
+        except Exception as fault:  # a check that breaks is a finding, and the others are still wanted
+            name = getattr(check, "__name__", "check").removeprefix("check_").strip("_")
+            yield problem(name, f"{type(fault).__name__}: {fault}", "This check itself failed; report it, please.")
+    if place is None:
+        yield note("results folder", f"{results} is not tried", "A run says at its start when it cannot write there.")
+
+
+def _storage(place: Path | None) -> Iterable[Finding]:
+    from agrm_study.execution.fitness.storage import check_storage
+
+    return () if place is None else check_storage(place)
+
+
+def _video() -> Iterable[Finding]:
+    from agrm_study.execution.fitness.video import check_video
+
+    return check_video()
+
+
+def _ray(address: str | None, place: Path) -> Iterable[Finding]:
+    from agrm_study.execution.fitness.cluster import check_ray
+
+    return check_ray(address, place)
+
+
+def _show(findings: Iterable[Finding]) -> list[Finding]:
+    """Print each finding as it comes, and a last line that says what it amounts to."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    began = time.monotonic()
+    found = []
+    for finding in findings:
+        found.append(finding)
+        text, advice = escape(finding.text), escape(finding.advice)
+        if not console.is_terminal:  # a finding a line, for grep
+            line = f"{finding.level:<8}{finding.check:<18}{text}{' -> ' if advice else ''}{advice}"
+            console.print(line, soft_wrap=True)
+            continue
+        row = Table.grid(padding=(0, 1))
+        row.add_column(width=1)
+        row.add_column(width=17)
+        row.add_column()
+        row.add_row(MARKS[finding.level], finding.check, text)
+        if advice:
+            row.add_row("", "", f"[dim]→[/] {advice}")
+        console.print(row)
+    problems = sum(finding.level == "problem" for finding in found)
+    notes = sum(finding.level == "note" for finding in found)
+    noted = f" ({notes} note{'s' * (notes != 1)})" if notes else ""
+    took = f"{time.monotonic() - began:.0f} s"
+    if problems:
+        them = "it" if problems == 1 else "them"
+        console.print(
+            f"\n{problems} problem{'s' * (problems != 1)} would stop a study{noted}; mend {them} and look again. {took}"
+        )
+    else:
+        console.print(f"\nThis machine can run a study{noted}. {took}")
+    return found

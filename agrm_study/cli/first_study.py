@@ -1,0 +1,257 @@
+"""What does a study file say that a person can start from, given their data and their machine?"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from agrm_study.study.errors import InputError
+from agrm_study.study.labels import LABELS
+from agrm_study.study.recipe import Clip, Data
+
+FEWEST: Final = 3
+"""Subjects of a class below which training, validation and test cannot each have one."""
+FEW: Final = 10
+"""Subjects of a class below which intervals are wide whatever the method does."""
+
+ABOVE_SETTINGS: Final = "\n# Settings of every arm, by dotted name or nested."
+SMALL: Final = """\
+  epochs: 40
+  clip: {frames: 4, fps: 4.1667, crop: person_box, resize: 46, size: 40}
+  model: {width: 8, depth: 10}
+  augment.labelled: weak
+  ssl.pretrain_epochs: 10
+  ssl.ramp.epochs: 10
+  batch: {labelled: 8, unlabelled: 8}
+  optimizer.lr: 2e-3
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataFacts:
+    """What a study file must know of a data set.
+
+    Attributes:
+        data: Lines of the `data` section.
+        tasks: Tasks that the labels allow.
+        unlabelled: Unlabelled clips that training may draw from.
+        boxes: Whether every clip says where the person is.
+        seconds: Length of the shortest clip that can be read.
+        summary: One line for the person.
+        remarks: What they should know, one line each.
+    """
+
+    data: tuple[str, ...]
+    tasks: tuple[str, ...]
+    unlabelled: int
+    boxes: bool
+    seconds: float
+    summary: str
+    remarks: tuple[str, ...] = ()
+    synthetic: bool = False
+
+
+def synthetic_facts() -> DataFacts:
+    """A small synthetic data set, drawn on the first run."""
+    return DataFacts(
+        data=("  synthetic: {subjects: 120, unlabelled: 60, seed: 0, difficulty: easy}\n", *_unlabelled_lines(60)),
+        tasks=("three_class",),
+        unlabelled=60,
+        boxes=True,
+        seconds=10.0,
+        summary="Synthetic walking figures: 120 labelled and 60 unlabelled clips, drawn on the first run.",
+        remarks=("Synthetic figures say nothing about children.",),
+        synthetic=True,
+    )
+
+
+def facts_of(manifest: Path, study_file: Path) -> DataFacts:
+    """Read a manifest for what matters to a first study.
+
+    Raises:
+        InputError: A manifest that cannot be read, or whose labels allow no task.
+    """
+    from agrm_study.training.data.manifest import read_manifest
+
+    read = read_manifest(manifest)
+    label_of = {clip.subject_id: clip.label for clip in read.clips if clip.label is not None}
+    counts = Counter(label_of.values())
+    views = _views(sorted({clip.view for clip in read.unlabelled if clip.view is not None}))
+    kept = views if views is not None else Data().views
+    unlabelled = sum(clip.view is None or clip.view in kept for clip in read.unlabelled)
+    lines = [
+        f"  manifest: {json.dumps(_relative(read.path, study_file), ensure_ascii=False)}\n",
+        *_unlabelled_lines(unlabelled),
+    ]
+    if views is not None:
+        lines.append(
+            _line(f"  views: {list(views)}", "of the unlabelled clips; there are none of the paper's 0° and 180°")
+        )
+    by_label = ", ".join(f"{counts[label]} {label.replace('_', ' ')}" for label in LABELS)
+    used = [clip for clip in (*read.labelled, *read.unlabelled) if clip.frames]
+    tasks = _tasks(counts, read.path)
+    remarks = [
+        f"Few subjects with {label.replace('_', ' ')}: intervals will be wide."
+        for label in LABELS
+        if 0 < counts[label] < FEW
+    ]
+    if "three_class" not in tasks:
+        remarks.append(f"No three-class task: it needs {FEWEST} subjects of each label.")
+    if broken := len(read.clips) - len(used):
+        remarks.append(
+            f"{broken} clips cannot be read: `agrm-study data check` says why, data.exclude leaves subjects out."
+        )
+    return DataFacts(
+        data=tuple(lines),
+        tasks=tasks,
+        unlabelled=unlabelled,
+        boxes=bool(used) and all(clip.boxes is not None for clip in used),
+        seconds=min((clip.seconds for clip in used), default=0.0),
+        summary=f"{len(label_of)} labelled subjects ({by_label}), {unlabelled} unlabelled clips to draw from.",
+        remarks=tuple(remarks),
+    )
+
+
+def first_study(name: str, facts: DataFacts, *, cpus: int, gpus: int) -> str:
+    """The text of a study file.
+
+    Args:
+        name: Of the study; also of its results folder.
+        facts: The data.
+        cpus: Processors of this machine.
+        gpus: Its GPUs.
+    """
+    ssl = facts.unlabelled > 0
+    question = "Does semi-supervised training beat supervised training on these data?"
+    if not ssl:
+        question = "Does spatial hierarchical pooling beat average pooling on these data?"
+    remarks = "".join(f"# {line}\n" for line in (facts.summary, *facts.remarks))
+    tasks = "normal / abnormal, normal / genu varum / genu valgum" if len(facts.tasks) > 1 else "what the labels allow"
+    return "".join(
+        (
+            f"# {question}\n#\n{remarks}#\n",
+            "# Plan it  agrm-study plan THIS_FILE\n# Run it   agrm-study run THIS_FILE\n",
+            "# Every setting and its meaning: agrm-study schema, or completion in your editor (docs/editor.md).\n\n",
+            _line(f"name: {quoted(name)}", "also the name of its results folder"),
+            f"question: {question}\n",
+            _line("base: agrm", "the protocol of Song et al. 2026; this file says only what differs"),
+            _line(f"tasks: [{', '.join(facts.tasks)}]", tasks),
+            _line("seeds: [0, 1, 2, 3, 4]", "replicates of every arm: the ± of the tables"),
+            "\ndata:\n",
+            *facts.data,
+            _settings(facts, gpus),
+            "\n# The rows of the tables: a name, and what each sets differently from all that stands above.\n"
+            "# Instead of `arms`, `grid` crosses values (grid: {ssl.threshold.tau: [0.7, 0.8, 0.9]}).\n",
+            *_arms(ssl),
+            _line("primary_metric: macro_f1", "decides; the others are reported too"),
+            _resources(cpus, gpus),
+        )
+    )
+
+
+def quoted(name: str) -> str:
+    """A name as YAML reads it back: in quotes where it would be taken for a number or a truth value."""
+    from agrm_study.study.yaml_lines import parse_yaml
+
+    return name if parse_yaml(name).value == name else json.dumps(name)
+
+
+def _line(text: str, comment: str) -> str:
+    """A line with its comment, in one column with the others' where it is short enough."""
+    return f"{text.ljust(31)} # {comment}\n"
+
+
+def _settings(facts: DataFacts, gpus: int) -> str:
+    """The `set` section: active for synthetic data, else commented out."""
+    if facts.synthetic:
+        return f"{ABOVE_SETTINGS} Small enough for two processors.\nset:\n{SMALL}"
+    head = "# set:\n"
+    if not facts.unlabelled:
+        head = "set:\n" + _line("  ssl.method: supervised", "there are no unlabelled clips")
+    if not gpus:
+        small = SMALL if facts.boxes else SMALL.replace("crop: person_box, ", "")
+        return (
+            f"{ABOVE_SETTINGS} No GPU was found here, and the protocol's network\n"
+            "# (3D ResNet-18 on 16 × 224 × 224 pixels) takes weeks without. Take the # away for a small one that\n"
+            f"# shows in hours whether everything works.\n{head}"
+            + "".join(f"# {line}\n" for line in small.splitlines())
+        )
+    clip = Clip()
+    wanted = clip.frames / clip.fps
+    lines = [_line("#   epochs: 60", "the protocol's are at most 100, with early stopping")]
+    if facts.boxes:
+        lines.append(
+            _line("#   clip.crop: person_box", "the manifest says where the person is; the paper takes the frame")
+        )
+    if facts.seconds < wanted:
+        frames = max(2, int(facts.seconds * clip.fps))
+        comment = f"your shortest clip has {facts.seconds:.1f} s, the protocol's window {wanted:.1f} s"
+        lines.append(_line(f"#   clip.frames: {frames}", comment))
+    return f"{ABOVE_SETTINGS} Take the # away from what you want.\n{head}{''.join(lines)}"
+
+
+def _arms(ssl: bool) -> tuple[str, ...]:
+    if ssl:
+        return (
+            "arms:\n",
+            _line("  - {name: AGRM}", "Mean Teacher and pseudo-labels, with hierarchical pooling"),
+            _line("  - {name: supervised, set: {ssl.method: supervised}}", "the labelled clips alone"),
+            _line("  - {name: FixMatch, set: {ssl.method: fixmatch}}", "pseudo-labels without a teacher"),
+            _line("reference: AGRM", "the arm that the others are compared with"),
+        )
+    return (
+        "arms:\n",
+        _line("  - {name: SHPM}", "spatial hierarchical pooling, as in the paper"),
+        _line("  - {name: average pooling, set: {model.pooling.name: average}}", "a plain mean"),
+        _line("reference: SHPM", "the arm that the others are compared with"),
+    )
+
+
+def _resources(cpus: int, gpus: int) -> str:
+    share = max(1, min(4, cpus // max(1, gpus)))
+    text = f"resources: {{cpu: {share}, gpu: 1}}" if gpus else "resources: {cpu: 1, gpu: 0}"
+    here = f"{cpus} processor{'s' * (cpus != 1)} and {gpus or 'no'} GPU{'s' * (gpus > 1)}"
+    more = "; gpu: 0.5 puts two trials on one" if gpus else ""
+    return _line(text, f"of one trial; this machine has {here}{more}")
+
+
+def _unlabelled_lines(clips: int) -> tuple[str, ...]:
+    """How many of the unlabelled clips are drawn: the paper's numbers where there are enough, else four fifths."""
+    default = Data()
+    train, val = default.unlabelled_train, default.unlabelled_val
+    if clips < train + val:
+        train = round(0.8 * clips)
+        val = clips - train
+    return (
+        _line(f"  unlabelled_train: {train}", "unlabelled clips to learn from, at most"),
+        _line(f"  unlabelled_val: {val}", "unlabelled clips to watch pseudo-labels on; never in a result"),
+    )
+
+
+def _views(found: list[int]) -> tuple[int, ...] | None:
+    """Views to keep; None where those of the protocol are among them, or nothing is known of views."""
+    return None if not found or set(found) & set(Data().views) else tuple(found)
+
+
+def _tasks(counts: Counter[str], where: Path) -> tuple[str, ...]:
+    normal, others = counts["normal"], [counts[label] for label in LABELS if label != "normal"]
+    given = ", ".join(f"{counts[label]} {label}" for label in LABELS)
+    if normal < FEWEST or sum(others) < FEWEST:
+        raise InputError(
+            f"a study needs at least {FEWEST} normal and {FEWEST} abnormal subjects",
+            where=where,
+            field="label",
+            given=given,
+            hint="Label more subjects, and index the videos again.",
+        )
+    return ("two_class", "three_class") if min(others) >= FEWEST else ("two_class",)
+
+
+def _relative(manifest: Path, study_file: Path) -> str:
+    """The manifest as the study file names it: relative when it lies near."""
+    near = os.path.relpath(manifest, study_file.absolute().parent)
+    return str(manifest) if near.startswith(os.path.join("..", "..", "..")) else Path(near).as_posix()  # noqa: PTH118

@@ -1,0 +1,52 @@
+"""How does a person get a first study file of their own?"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import click
+
+
+@click.command(short_help="Write a commented study file to start from.")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False), default=Path("study.yaml"))
+@click.option(
+    "--data",
+    "manifest",
+    type=click.Path(path_type=Path),
+    default=None,
+    metavar="MANIFEST",
+    help="Your data's manifest.",
+)
+@click.option("--synthetic", is_flag=True, help="Walking figures that are drawn on the first run, instead of data.")
+def init(file: Path, manifest: Path | None, synthetic: bool) -> None:
+    """Write a commented study file to start from into FILE (default: study.yaml).
+
+    The tasks, the unlabelled clips and the resources are those that your data and this machine allow. A file that is
+    there already is never overwritten. `agrm-study data index` makes a manifest of a folder of videos.
+    """
+    from agrm_study.cli.first_study import facts_of, first_study, synthetic_facts
+    from agrm_study.execution.provenance import hardware
+    from agrm_study.study.errors import InputError
+
+    if (manifest is None) == (not synthetic):
+        raise InputError(
+            "needs one of --data MANIFEST and --synthetic",
+            hint="`agrm-study data index VIDEOS --layout folder --out DIR` makes a manifest of your videos.",
+        )
+    if file.exists():
+        raise InputError("is there already, and is not overwritten", where=file, hint="Name another file.")
+    facts = synthetic_facts() if manifest is None else facts_of(manifest, file)
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", file.stem).strip("-._")[:60] or "study"
+    machine = hardware()
+    text = first_study(name, facts, cpus=machine["cpus"], gpus=len(machine["gpus"]))
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("x", encoding="utf-8") as stream:
+            stream.write(text)
+    except OSError as problem:
+        raise InputError(f"cannot be written ({problem.strerror})", where=file) from None
+    click.echo(str(file))
+    click.echo(f"{facts.summary}\nLook through {file}, then:", err=True)
+    click.echo(f"  agrm-study plan {file}    what it would run", err=True)
+    click.echo(f"  agrm-study run {file}     run it; safe to repeat at any time", err=True)

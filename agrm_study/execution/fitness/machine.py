@@ -1,0 +1,118 @@
+"""Does the machine itself suffice: processors, memory, shared memory, open files, its clock?"""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from agrm_study.execution.fitness.finding import Finding, note, ok, problem
+from agrm_study.execution.provenance import available_cpus
+
+LEAST_MEMORY_GIB: Final = 4.0
+LEAST_FREE_GIB: Final = 2.0
+LEAST_FILES: Final = 1024
+GOOD_FILES: Final = 4096
+LEAST_SHARED_MIB: Final = 128
+"""Ray's object store is kept at 80 MiB and lies in shared memory."""
+BUILT: Final = datetime(2025, 1, 1, tzinfo=UTC)
+"""A clock that is earlier is wrong."""
+
+
+def check_processors() -> Iterator[Finding]:
+    """Processors that this process may use, beside those of the machine and of its container."""
+    usable, whole = available_cpus(), os.cpu_count() or 1
+    limit = cgroup_processors()
+    text = f"{usable} usable" + (f" of {whole}" if whole != usable else "")
+    if limit is not None and limit + 0.05 < usable:
+        advice = f"Run with `--slots {max(1, int(limit))}`: more trials at once only get in each other's way."
+        yield note("processors", f"{text}, but the container may use only {limit:g}", advice)
+    else:
+        yield ok("processors", text)
+
+
+def cgroup_processors(root: Path = Path("/sys/fs/cgroup")) -> float | None:
+    """Processors that the container's quota amounts to; ``None`` without one."""
+    try:
+        quota, period = (root / "cpu.max").read_text().split()
+        return None if quota == "max" else int(quota) / int(period)
+    except (OSError, ValueError):
+        return None
+
+
+def check_memory() -> Iterator[Finding]:
+    """Memory of the machine, or of its container where that is less."""
+    whole, free = memory_gib()
+    if whole is None or free is None:
+        yield note("memory", "cannot be read on this system")
+        return
+    text = f"{free:.1f} of {whole:.1f} GiB free"
+    if free < LEAST_FREE_GIB:
+        yield problem("memory", text, f"A trial needs about {LEAST_FREE_GIB:g} GiB: end other programs first.")
+    elif whole < LEAST_MEMORY_GIB:
+        yield note("memory", text, "Run one trial at a time (`--slots 1`).")
+    else:
+        yield ok("memory", text)
+
+
+def memory_gib(
+    meminfo: Path = Path("/proc/meminfo"), root: Path = Path("/sys/fs/cgroup")
+) -> tuple[float | None, float | None]:
+    """Memory in all and free, in GiB; the smaller one of machine and container."""
+    try:
+        kib = {line.split(":")[0]: int(line.split()[1]) for line in meminfo.read_text().splitlines() if ":" in line}
+        whole, free = kib["MemTotal"] / 2**20, kib["MemAvailable"] / 2**20
+    except (OSError, ValueError, KeyError, IndexError):
+        return None, None
+    try:
+        limit, used = (int((root / name).read_text()) / 2**30 for name in ("memory.max", "memory.current"))
+        whole, free = min(whole, limit), min(free, limit - used)
+    except (OSError, ValueError):
+        pass  # no container, or one without a limit ("max")
+    return whole, free
+
+
+def check_shared_memory(place: Path = Path("/dev/shm")) -> Iterator[Finding]:  # noqa: S108 - Ray's, not ours
+    """Room for Ray's object store."""
+    try:
+        usage = shutil.disk_usage(place)
+    except OSError:
+        yield note("shared memory", f"there is no {place}", "Ray keeps its objects in /tmp instead, which is slower.")
+        return
+    text = f"{usage.free / 2**20:.0f} MiB free in {place}"
+    if usage.free < LEAST_SHARED_MIB * 2**20:
+        advice = "Start the container with more (`docker run --shm-size=1g`); Ray uses the slower /tmp."
+        yield note("shared memory", text, advice)
+    else:
+        yield ok("shared memory", text)
+
+
+def check_open_files() -> Iterator[Finding]:
+    """Limit of open files, of which Ray uses many."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    text = f"at most {_count(soft)} at once" + (f" (may be raised to {_count(hard)})" if hard != soft else "")
+    if soft < LEAST_FILES and hard < LEAST_FILES:
+        yield problem("open files", text, "Raise the limit (`ulimit -Hn` as root, or limits.conf): Ray needs 1024.")
+    elif soft < GOOD_FILES:
+        yield note("open files", text, f"`ulimit -n {GOOD_FILES}` before a study with many trials at once.")
+    else:
+        yield ok("open files", text)
+
+
+def _count(limit: int) -> str:
+    return "any number" if limit == resource.RLIM_INFINITY else str(limit)
+
+
+def check_clock() -> Iterator[Finding]:
+    """Whether the clock can be true: times left and signs of life are computed from it."""
+    now = datetime.now(UTC)
+    text = f"{now:%Y-%m-%d %H:%M:%S} UTC, local time {time.strftime('%H:%M %Z')}"
+    if now < BUILT:
+        yield note("clock", text, "The clock is behind: set it, or times in records will be wrong.")
+    else:
+        yield ok("clock", text)

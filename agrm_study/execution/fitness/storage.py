@@ -1,0 +1,104 @@
+"""Can results and clip stores be written where they are to go, and is there room?"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from agrm_study.execution.fitness.finding import Finding, note, ok, problem
+
+CACHE_VARIABLE: Final = "AGRM_STUDY_CACHE"
+"""As `prepare` has it; named here as well, since that module takes a second to import."""
+RESULTS_GB: Final = 1.0
+STORE_GB: Final = 10.0
+"""Free space below which a folder gets a note; the protocol's store of 1,000 clips is about 9 GB."""
+NO_ROOM_GB: Final = 0.2
+CLOCK_SKEW_S: Final = 5.0
+
+
+def check_storage(results: Path) -> Iterator[Finding]:
+    """The results folder (or where it will be made) and the folder of clip stores.
+
+    Args:
+        results: A results folder, there or not.
+    """
+    yield from _check_folder("results folder", results)
+    cache = os.environ.get(CACHE_VARIABLE)
+    stores = Path(cache) if cache else results.parent / ".data"
+    yield from _check_room("free for results", results, RESULTS_GB, "Free some, or give `--results` on a larger disk.")
+    advice = f"Set {CACHE_VARIABLE} to a folder on a larger disk; `agrm-study plan STUDY` says how much a store takes."
+    yield from _check_room("free for stores", stores, STORE_GB, advice)
+
+
+def _check_folder(check: str, folder: Path) -> Iterator[Finding]:
+    """What the ledger relies on: writing, renaming over a file, locking, and a clock like this machine's."""
+    place = existing(folder)
+    if not place.is_dir():
+        yield problem(check, f"{place} is a file", "Name another folder.")
+        return
+    missing = "" if place == folder.absolute() else f" (not there yet; tried in {place})"
+    first, second = (place / f".agrm-study-doctor-{uuid.uuid4().hex[:8]}{end}" for end in ("", ".2"))
+    try:
+        for file in (first, second):
+            file.write_bytes(b"doctor")
+        written = first.stat().st_mtime
+        first.replace(second)
+    except OSError as error:
+        yield problem(
+            check, f"{place} cannot be written to ({error.strerror})", "Choose a folder of your own with `--results`."
+        )
+        return
+    else:
+        skew = written - time.time()
+        if abs(skew) > CLOCK_SKEW_S:
+            advice = "Let both take their time from one server (NTP), or signs of life of trials look old."
+            yield note(check, f"the clock of the disk's server differs by {skew:+.0f} s from this machine's", advice)
+        if _locks(second):
+            yield ok(check, f"{folder}{missing}: writable, renames and locks work")
+        else:
+            advice = "Start one run at a time there: agrm-study cannot notice a second one."
+            yield note(check, f"{folder}{missing}: writable, but the file system has no locks", advice)
+    finally:
+        for file in (first, second):
+            file.unlink(missing_ok=True)
+
+
+def _check_room(check: str, folder: Path, wanted_gb: float, advice: str) -> Iterator[Finding]:
+    place = existing(folder)
+    try:
+        free = shutil.disk_usage(place).free / 1e9
+    except OSError as error:
+        yield problem(check, f"{place} cannot be read ({error.strerror})", advice)
+        return
+    text = f"{free:.1f} GB at {place}"
+    if free < NO_ROOM_GB:
+        yield problem(check, text, advice)
+    elif free < wanted_gb:
+        yield note(check, text, advice)
+    else:
+        yield ok(check, text)
+
+
+def existing(folder: Path) -> Path:
+    """The folder, or the nearest of its parents that is there."""
+    place = folder.absolute()
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    return place
+
+
+def _locks(file: Path) -> bool:
+    descriptor = os.open(file, os.O_RDWR)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True

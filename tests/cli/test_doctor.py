@@ -1,0 +1,95 @@
+"""Does `doctor` find what would stop a study, and say what to do?"""
+
+from __future__ import annotations
+
+import json
+import resource
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from agrm_study.cli.app import app
+from agrm_study.execution import prepare
+from agrm_study.execution.fitness import machine, packages, storage
+from agrm_study.execution.fitness.finding import Finding
+from agrm_study.execution.fitness.video import check_video
+
+
+def levels(findings: Iterator[Finding]) -> dict[str, str]:
+    return {finding.check: finding.level for finding in findings}
+
+
+def test_this_machine_is_fit_and_nothing_is_left_behind(tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, ["doctor", str(tmp_path / "results"), "--json"], standalone_mode=False)
+    said = json.loads(done.stdout)
+    found = {finding["check"]: finding for finding in said["findings"]}
+    assert {"python", "packages", "torch", "video mp4", "video avi", "results folder", "free for stores"} <= set(found)
+    assert found["video mp4"]["level"] == found["python"]["level"] == found["results folder"]["level"] == "ok"
+    assert said["fit"] == (done.return_value == 0)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_every_finding_that_is_a_problem_says_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    done = CliRunner().invoke(app, ["doctor", str(tmp_path / "file")], standalone_mode=False)
+    assert done.return_value == 1
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("problem")]
+    assert "is a file -> Name another folder." in line
+
+
+def test_both_decoders_read_the_video_that_was_drawn(tmp_path: Path) -> None:
+    found = list(check_video(tmp_path))
+    assert [(f.check, f.level) for f in found] == [("video mp4", "ok"), ("video avi", "ok")], found
+    assert all("decord and pyav" in f.text for f in found)
+
+
+def test_a_decoder_that_gives_wrong_frames_is_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agrm_study.execution.fitness.video.WIDEST_ERROR", -1.0)
+    assert set(levels(check_video(tmp_path)).values()) == {"problem"}
+
+
+def test_a_disk_without_room_is_a_problem_and_a_small_one_a_note(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Usage:
+        free = 10**8
+
+    monkeypatch.setattr("shutil.disk_usage", lambda place: Usage)
+    found = levels(storage.check_storage(tmp_path))
+    assert found["free for results"] == found["free for stores"] == "problem"
+    Usage.free = 5 * 10**8
+    assert levels(storage.check_storage(tmp_path))["free for results"] == "note"
+
+
+def test_the_limit_of_open_files_is_judged_by_what_it_can_be_raised_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    for limits, level in (((512, 512), "problem"), ((1024, 9999), "note"), ((65536, 65536), "ok")):
+        monkeypatch.setattr(resource, "getrlimit", lambda which, limits=limits: limits)
+        assert levels(machine.check_open_files()) == {"open files": level}
+
+
+def test_a_container_counts_with_its_own_limits(tmp_path: Path) -> None:
+    (tmp_path / "cpu.max").write_text("150000 100000\n")
+    assert machine.cgroup_processors(tmp_path) == 1.5
+    (tmp_path / "cpu.max").write_text("max 100000\n")
+    assert machine.cgroup_processors(tmp_path) is None
+    meminfo = tmp_path / "meminfo"
+    meminfo.write_text("MemTotal:       16777216 kB\nMemAvailable:    8388608 kB\n")
+    assert machine.memory_gib(meminfo, tmp_path) == (16.0, 8.0)
+    (tmp_path / "memory.max").write_text(str(4 * 2**30))
+    (tmp_path / "memory.current").write_text(str(2**30))
+    assert machine.memory_gib(meminfo, tmp_path) == (4.0, 3.0)
+
+
+def test_requirements_that_are_not_met_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = ["numpy>=999", "no-such-package>=1", "pandas>=1", 'docx>=1; extra == "docx"']
+    monkeypatch.setattr("importlib.metadata.requires", lambda name: asked)
+    first, second = packages.unmet_requirements()
+    assert first.startswith("numpy is ")
+    assert first.endswith("needed is >=999")
+    assert second == "no-such-package is not installed"
+
+
+def test_the_variable_of_the_clip_stores_is_the_one_that_runs_read() -> None:
+    assert storage.CACHE_VARIABLE == prepare.CACHE_VARIABLE
