@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from agrm_study.execution.failures import Failure
-from agrm_study.plan.trial import TrialSpec
+from agrm_study.plan.trial import Phase, TrialSpec
 from agrm_study.records.schemas import EPOCHS
 from agrm_study.study.recipe import Recipe
 from agrm_study.training.outcome import EpochReport, EpochRow, TrialOutcome
@@ -47,12 +47,12 @@ def trial_columns(trial: TrialSpec) -> dict[str, Any]:
     }
 
 
-def finished_columns(outcome: TrialOutcome) -> dict[str, Any]:
-    """The columns that a success adds."""
+def finished_columns(outcome: TrialOutcome, stop_reason: str | None = None) -> dict[str, Any]:
+    """The columns that a success adds; the reason is the outcome's own unless another is given."""
     return {
         "status": "finished",
         "n_params": outcome.n_params,
-        "stop_reason": outcome.stop_reason,
+        "stop_reason": stop_reason or outcome.stop_reason,
         "best_epoch": outcome.best_epoch,
         "epochs": outcome.epochs,
     }
@@ -75,8 +75,8 @@ def epoch_columns(rows: Iterable[EpochRow]) -> list[dict[str, Any]]:
     return converted
 
 
-def prediction_blocks(outcome: TrialOutcome) -> list[dict[str, Any]]:
-    """Blocks of the `predictions` record."""
+def prediction_blocks(outcome: TrialOutcome, phase: Phase = "final") -> list[dict[str, Any]]:
+    """Blocks of the `predictions` record; a search keeps none of the test part, whoever ran the trial."""
     return [
         {
             "split": block.split,
@@ -88,7 +88,7 @@ def prediction_blocks(outcome: TrialOutcome) -> list[dict[str, Any]]:
             "logits": block.logits,
         }
         for block in outcome.predictions
-        if block.label.size
+        if block.label.size and not (phase == "search" and block.split == "test")
     ]
 
 

@@ -24,6 +24,8 @@ class TrialEvent:
         wall_s: Seconds of training so far, over all attempts that led here.
         epoch_s: Seconds of the last epoch.
         resumed: Epoch of the checkpoint that this attempt went on from, 0 for none.
+        stop_reason: Of a ``finished`` trial: ``epochs``, ``early_stop``, or ``pruned`` when a search ended it early.
+        best_epoch: Of a ``finished`` trial.
     """
 
     kind: EventKind
@@ -35,6 +37,8 @@ class TrialEvent:
     epoch_s: float = 0.0
     clips_per_s: float = 0.0
     resumed: int = 0
+    stop_reason: str = ""
+    best_epoch: int = 0
     attempt: int = 1
     host: str = ""
     pid: int = 0

@@ -11,6 +11,10 @@ from agrm_study.execution.source import WorkSource
 from agrm_study.execution.work import WorkerSettings
 
 
+class ExecutionLost(Exception):
+    """What ran the trials has died under them; what had finished is recorded, the rest goes on in the next run."""
+
+
 class Executor(ABC):
     """Runs what a source hands out.
 
@@ -44,4 +48,5 @@ class Executor(ABC):
 
         Raises:
             KeyboardInterrupt: At the second interruption; workers are gone by then.
+            ExecutionLost: When no trial can go on, as what runs them has died.
         """

@@ -96,7 +96,7 @@ def _kind(error: BaseException) -> FailureClass:
         return "nan_loss"
     if "InputError" in names:
         return "data"
-    if isinstance(error, OSError) and error.errno in _STORAGE_ERRORS:
+    if isinstance(error, OSError) and error.errno in STORAGE_ERRORS:
         return "storage"
     return "bug"
 
@@ -104,7 +104,8 @@ def _kind(error: BaseException) -> FailureClass:
 _DEATHS: Final = frozenset({"ActorDiedError", "RayActorError", "WorkerCrashedError", "ActorUnavailableError"})
 """Ray's errors of a process that has ended; their texts name many possible causes."""
 
-_STORAGE_ERRORS: Final = frozenset({errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EIO})
+STORAGE_ERRORS: Final = frozenset({errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EIO})
+"""Numbers of the errors by which storage says that it does not take what is written."""
 
 
 def own_frame(trace: TracebackType | None) -> str:

@@ -12,8 +12,10 @@ from ray.tune import Callback
 from ray.tune.experiment import Trial
 
 from agrm_study.execution.events import OnEvent, TrialEvent
+from agrm_study.execution.executor import ExecutionLost
 from agrm_study.execution.interrupt import Interrupt
 from agrm_study.execution.ray_amendments import last_error
+from agrm_study.execution.ray_session import dead_parts
 from agrm_study.execution.ray_tune import STALL_AT_LEAST_S, STALL_FACTOR, dead_worker, give_up
 from agrm_study.execution.source import WorkSource
 from agrm_study.execution.trainable import EVENT
@@ -40,12 +42,15 @@ class DriverCallback(Callback):  # type: ignore[misc]
         self._broken: Exception | None = None
         self._heard: dict[str, tuple[float, float]] = {}  # trial → (time of the last word, longest epoch)
         self._ticked = 0.0
+        self._dead: list[str] = []
 
     def __getstate__(self) -> dict[str, Any]:
         return {}  # the Tuner pickles itself for a restore that never comes
 
     def raise_if_broken(self) -> None:
-        """Raises the first error of the driver's own."""
+        """Raises the first error of the driver's own, or that Ray has died."""
+        if self._dead:
+            raise ExecutionLost(f"Ray has ended on this machine ({', '.join(self._dead)} died)") from None
         if self._broken is not None:
             raise self._broken
 
@@ -63,6 +68,9 @@ class DriverCallback(Callback):  # type: ignore[misc]
                 self._ticked = now
                 self._on_tick()
                 self._kill_the_stalled(trials, now)
+                self._dead = self._dead or dead_parts()
+        if self._dead:  # an error that leaves a callback ends Tune's loop
+            raise ExecutionLost
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         with self._kept():

@@ -66,6 +66,17 @@ def gpu_share(asked: float | Literal["auto"], address: str | None) -> tuple[floa
     return 0.0, "gpu: auto finds no GPU here: trials run on the CPU."
 
 
+def dead_parts() -> list[str]:
+    """Parts of the Ray that this process started without which no trial runs any more, and that have died.
+
+    Tune would wait for them without end. A cluster of others is not looked at: it may come back.
+    """
+    from ray._private import worker
+
+    node = worker._global_node
+    return [] if node is None else [name for name, _ in node.dead_processes() if name in ("raylet", "gcs_server")]
+
+
 @contextlib.contextmanager
 def ray_session(address: str | None, resources: Resources, slots: int | None) -> Iterator[int]:
     """A connection to Ray for the duration of the block; gives the number of trials that may run at once.

@@ -137,8 +137,10 @@ class RayTuneExecutor(Executor):
         )
         logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
         with mock.patch.dict(os.environ, {"TUNE_MAX_PENDING_TRIALS_PG": str(slots)}), amended_tune():
-            tuner.fit()
-        callback.raise_if_broken()
+            try:
+                tuner.fit()
+            finally:
+                callback.raise_if_broken()
 
 
 @contextlib.contextmanager

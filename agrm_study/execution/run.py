@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
 from agrm_study.execution.events import TrialEvent
-from agrm_study.execution.executor import Executor
-from agrm_study.execution.failures import DETERMINISTIC
+from agrm_study.execution.executor import ExecutionLost, Executor
+from agrm_study.execution.failures import DETERMINISTIC, STORAGE_ERRORS
 from agrm_study.execution.interrupt import Interrupt
 from agrm_study.execution.lock import results_lock
 from agrm_study.execution.node_store import local_folder
@@ -21,7 +21,8 @@ from agrm_study.execution.progress.state import StudyProgress, shown_metric_name
 from agrm_study.execution.progress.view import NoView, View
 from agrm_study.execution.provenance import provenance
 from agrm_study.execution.ray_session import require_local_gpus
-from agrm_study.execution.source import WorkSource
+from agrm_study.execution.search_phase import SearchPhase, final_trials, open_search, promote
+from agrm_study.execution.source import HOLD_AFTER, WorkSource
 from agrm_study.execution.summary import RunSummary, summarise
 from agrm_study.execution.work import AGRM_RUNNER, Work, WorkerSettings
 from agrm_study.plan.expand import expand
@@ -31,6 +32,7 @@ from agrm_study.records.compaction import compact
 from agrm_study.records.location import Location
 from agrm_study.records.reader import Ledger, TrialState
 from agrm_study.records.writer import write_subjects
+from agrm_study.study.errors import InputError
 from agrm_study.study.resolved import write_resolved
 from agrm_study.study.study import Study
 
@@ -74,13 +76,24 @@ def run_study(study: Study, options: RunOptions, *, view: View | None = None) ->
     """Runs what a study is missing; safe to repeat at any time.
 
     Raises:
-        InputError: Anything wrong with the data, or another run that holds the results folder.
+        InputError: Anything wrong with the data, another run that holds the results folder, or storage that takes
+            nothing (full, read-only).
     """
     if options.executor == "ray" and options.address is None:
         require_local_gpus(study.resources.gpu)
     results = Location.of(options.results)
-    with results_lock(results, study.name), Interrupt() as interrupt, view or NoView() as shown:
-        return _Run(study, options, results, interrupt, shown).run()
+    try:
+        with results_lock(results, study.name), Interrupt() as interrupt, view or NoView() as shown:
+            return _Run(study, options, results, interrupt, shown).run()
+    except OSError as error:
+        if error.errno not in STORAGE_ERRORS:
+            raise
+        raise InputError(
+            "the storage must take what a study writes",
+            where=error.filename or str(options.results),
+            given=error.strerror,
+            hint="What had finished is kept; the same command goes on when there is room and permission.",
+        ) from None
 
 
 class _Run:
@@ -92,6 +105,7 @@ class _Run:
         self._began = time.monotonic()
         self._messages: list[str] = []
         self._told_of_stop = False
+        self._refused: set[str] = set()  # trials whose results the storage did not take
 
     def run(self) -> RunSummary:
         try:
@@ -101,27 +115,65 @@ class _Run:
             plan = expand(self._study, prepared.fingerprints)
         except KeyboardInterrupt:
             return self._stopped_early()
-        self._write_study(prepared, plan)
+        self._write_study(self._study, prepared, plan)
+        if self._study.search is None:
+            return self._final(self._study, prepared, plan)
+        search = open_search(self._study, prepared, self._results, retry_failed=self._options.retry_failed)
+        interrupted = self._run_search(search)
+        if interrupted or not search.source.complete:
+            return self._summary([search.progress], search.before, interrupted, to_come=final_trials(self._study))
+        study = promote(self._study, search)
+        if self._study.search.promote and len(study.arms) == len(self._study.arms):
+            self._say("No search trial came to its end with a defined metric: there is nothing to promote.")
+            return self._summary([search.progress], search.before, False, to_come=final_trials(self._study))
+        plan = expand(study, prepared.fingerprints)
+        self._write_study(study, prepared, plan)
+        search.source.was_promoted()
+        return self._final(study, prepared, plan, search)
+
+    def _run_search(self, search: SearchPhase) -> bool:
+        """Runs what the search is missing; whether that was interrupted."""
+        self._view.begin(search.progress)
+        interrupted = False
+        if not search.source.exhausted:
+            interrupted = self._execute(search.source, search.progress, prune=search.prunes)
+        search.close()
+        if search.source.why_stopped:
+            self._say(f"The search ends here: {search.source.why_stopped}.")
+        return interrupted
+
+    def _final(self, study: Study, prepared: Prepared, plan: Plan, search: SearchPhase | None = None) -> RunSummary:
+        """Runs the trials that are reported."""
         states = self._ledger_states()
         known = {trial.trial_id: states[trial.trial_id] for trial in plan.trials if trial.trial_id in states}
-        progress = StudyProgress.of(self._study, plan, known, metrics=self._metrics(plan, known))
+        progress = StudyProgress.of(study, plan, known, metrics=self._metrics(plan, known))
         before = progress.counts().finished
         works = self._works(plan, prepared, known)
         progress.reopen(work.trial.trial_id for work in works)
         self._view.begin(progress)
-        interrupted = self._execute(works, progress) if works else False
+        if works and self._interrupt.requested:  # at the search's last epoch
+            interrupted = True
+        else:
+            interrupted = self._execute(WorkSource(works), progress) if works else False
+        if search is None:
+            return self._summary([progress], before, interrupted)
+        return self._summary([search.progress, progress], search.before + before, interrupted)
+
+    def _summary(
+        self, parts: Sequence[StudyProgress], before: int, interrupted: bool, *, to_come: int = 0
+    ) -> RunSummary:
         return summarise(
-            progress,
+            parts,
             results=str(self._options.results),
             before=before,
             interrupted=interrupted,
             wall_s=time.monotonic() - self._began,
             messages=self._messages,
+            to_come=to_come,
         )
 
-    def _execute(self, works: list[Work], progress: StudyProgress) -> bool:
-        """Runs the works; whether that was interrupted."""
-        source = WorkSource(works)
+    def _execute(self, source: WorkSource, progress: StudyProgress, *, prune: bool = False) -> bool:
+        """Runs what the source hands out; whether that was interrupted."""
         executor, device = self._executor()
         settings = WorkerSettings(
             results=str(self._options.results) if not self._results.is_local else self._results.path,
@@ -132,6 +184,7 @@ class _Run:
             checkpoint_every_s=self._options.checkpoint_every_s,
             keep_weights=self._options.keep_weights,
             local_store=local_folder(),
+            prune=prune,
         )
 
         def on_event(event: TrialEvent) -> None:
@@ -140,9 +193,14 @@ class _Run:
             held_arm = source.observe(event)
             if held_arm is not None:
                 self._hold(held_arm, source, progress)
+            if event.kind == "failed" and event.failure == "storage":
+                self._storage_failed(event, source)
 
         try:
             executor.run(source, settings, on_event=on_event, interrupt=self._interrupt, on_tick=self._tick)
+        except ExecutionLost as lost:
+            self._say(f"{lost}. What had finished is kept; the same command goes on from the last checkpoints.")
+            return False
         except KeyboardInterrupt:
             self._say("Stopped at once; trials go on from their last checkpoint in the next run.")
             return True
@@ -162,6 +220,16 @@ class _Run:
             self._say(
                 f"{arm}: three trials failed in the same way; its {len(held)} other trials are not started. "
                 "Mend the cause and run again."
+            )
+
+    def _storage_failed(self, event: TrialEvent, source: WorkSource) -> None:
+        """On a full disk every trial would train and fail: after some nothing more is started."""
+        self._refused.add(event.trial_id)
+        if len(self._refused) == HOLD_AFTER:
+            source.stop()
+            self._say(
+                f"{HOLD_AFTER} trials could not write their results; no other is started. "
+                "Make room (or writable), and the same command goes on."
             )
 
     def _executor(self) -> tuple[Executor, str]:
@@ -221,10 +289,10 @@ class _Run:
         # "teacher" sorts after "student": where both are recorded the teacher's row is the later one
         return {str(k): float(v) for k, v in rows.groupby("trial_id")[metric].last().items()}
 
-    def _write_study(self, prepared: Prepared, plan: Plan) -> None:
+    def _write_study(self, study: Study, prepared: Prepared, plan: Plan) -> None:
         """study.yaml, plan.json, provenance.json and the `subjects` records."""
         with tempfile.TemporaryDirectory() as folder:
-            write_resolved(self._study, Path(folder) / "study.yaml")
+            write_resolved(study, Path(folder) / "study.yaml")
             write_cells(plan, Path(folder) / "plan.json")
             text = json.dumps(provenance(prepared.provenance()), indent=1, ensure_ascii=False) + "\n"
             (Path(folder) / "provenance.json").write_text(text, encoding="utf-8")

@@ -12,9 +12,11 @@ from typing import Any
 from agrm_study.execution.failures import DETERMINISTIC
 from agrm_study.execution.heartbeat import Heartbeat
 from agrm_study.execution.lock import running_owner
+from agrm_study.execution.search_status import SearchStatus, search_cells, search_status
 from agrm_study.plan.plan import Cell, read_cells
 from agrm_study.records.location import Location
 from agrm_study.records.reader import Ledger, TrialState
+from agrm_study.records.search_log import SearchLog
 from agrm_study.study.errors import InputError
 
 
@@ -73,6 +75,7 @@ class StudyStatus:
     Attributes:
         active: Who runs it now (study, host, pid, since), ``None`` for nobody.
         running: Trials under way; when nobody runs the study, trials that the next run goes on with.
+        search: How far the search is, for a study that has one; its trials count in the numbers above.
         time_left_s: Seconds until the last trial ends at the present pace; ``None`` when nobody runs it or nothing was
             measured.
     """
@@ -86,6 +89,7 @@ class StudyStatus:
     running: tuple[UnfinishedTrial, ...]
     failures: tuple[FailureStatus, ...]
     arms: tuple[ArmStatus, ...]
+    search: SearchStatus | None
     time_left_s: float | None
     problems: tuple[str, ...]
 
@@ -101,7 +105,10 @@ def status(results: str | Path) -> StudyStatus:
         InputError: When it is not one.
     """
     location = Location.of(results)
-    cells = _cells(location)
+    final = _cells(location)
+    log = SearchLog.read(location)
+    drawn = search_cells(log)
+    cells = [*drawn, *final]
     ledger = Ledger(location)
     states = ledger.states()
     planned = dict.fromkeys(cell.trial_id for cell in cells)
@@ -126,18 +133,22 @@ def status(results: str | Path) -> StudyStatus:
         if t in states and states[t].status == "failed"
     )
     now = time.time()
+    searched = frozenset(cell.trial_id for cell in drawn)
+    search = None if log is None else search_status(log, ledger, drawn, {b.trial_id for b in begun} & searched)
+    to_come = 0 if search is None else search.total - len(searched) + search.to_promote
     running = tuple(_unfinished(b, first[b.trial_id], tuple(dict.fromkeys(arms_of[b.trial_id])), now) for b in begun)
     return StudyStatus(
         results=str(results),
         active=active,
-        total=len(planned),
+        total=len(planned) + to_come,
         finished=len(finished),
         failed=len(failures),
-        waiting=len(planned) - len(finished) - len(failures) - len(running),
+        waiting=len(planned) + to_come - len(finished) - len(failures) - len(running),
         running=running,
         failures=failures,
-        arms=_by_arm(cells, states, {b.trial_id for b in begun}),
-        time_left_s=_time_left(planned, first, states, begun, now) if active is not None else None,
+        arms=_by_arm(final, states, {b.trial_id for b in begun}),
+        search=search,
+        time_left_s=_time_left(planned, first, states, begun, now, to_come) if active is not None else None,
         problems=tuple(f"{p.path}: {p.reason}" for p in ledger.problems),
     )
 
@@ -207,8 +218,18 @@ def _time_left(
     states: dict[str, TrialState],
     begun: Sequence[Heartbeat],
     now: float,
+    to_come: int,
 ) -> float | None:
-    """Seconds until the last trial ends, with as many slots as there are trials under way."""
+    """Seconds until the last trial ends, with as many slots as there are trials under way.
+
+    Args:
+        planned: Trials that are known.
+        first: A cell of each.
+        states: What the ledger knows.
+        begun: Trials under way.
+        now: Seconds since 1970.
+        to_come: Trials that are not known yet.
+    """
     walls: dict[tuple[str, str], list[float]] = {}
     for trial_id in planned:
         state = states.get(trial_id)
@@ -223,7 +244,7 @@ def _time_left(
     if not means:
         return None
     overall = sum(means.values()) / len(means)
-    left = longest = 0.0
+    left, longest = overall * to_come, 0.0
     alive = {beat.trial_id: beat for beat in begun}
     for trial_id in planned:
         if trial_id in states:

@@ -38,6 +38,8 @@ class RunSummary:
         failed: Trials that have failed, in this run or before.
         held: Trials that were not started because their arm kept failing in the same way.
         unfinished: Trials without a record; the next run goes on with them.
+        diverged: Search trials whose loss became infinite or not a number. That is an answer about their settings: the
+            study is complete with them.
         interrupted: Whether the run was stopped.
         wall_s: Seconds of this run.
         messages: What a person should know beside this.
@@ -54,13 +56,14 @@ class RunSummary:
     interrupted: bool
     wall_s: float
     messages: tuple[str, ...] = ()
+    diverged: int = 0
 
     @property
     def exit_code(self) -> int:
         """0 all done, 1 incomplete, 130 interrupted."""
         if self.interrupted:
             return 130
-        return 0 if self.before + self.finished == self.total else 1
+        return 0 if self.before + self.finished + self.diverged == self.total else 1
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -68,20 +71,39 @@ class RunSummary:
 
 
 def summarise(
-    progress: StudyProgress, *, results: str, before: int, interrupted: bool, wall_s: float, messages: Sequence[str]
+    parts: Sequence[StudyProgress],
+    *,
+    results: str,
+    before: int,
+    interrupted: bool,
+    wall_s: float,
+    messages: Sequence[str],
+    to_come: int = 0,
 ) -> RunSummary:
-    """The summary of a run that has ended."""
-    counts = progress.counts()
-    failed = [_failed(trial) for trial in progress.trials.values() if trial.state == "failed"]
+    """The summary of a run that has ended.
+
+    Args:
+        parts: The progress of its phases.
+        results: Results folder.
+        before: Trials that were finished before.
+        interrupted: Whether the run was stopped.
+        wall_s: Seconds of this run.
+        messages: What a person should know beside this.
+        to_come: Trials of a phase that was not reached.
+    """
+    counts = [part.counts() for part in parts]
+    failed = [(part, trial) for part in parts for trial in part.trials.values() if trial.state == "failed"]
+    diverged = [trial for part, trial in failed if part.to_draw is not None and trial.failure == "nan_loss"]
     return RunSummary(
-        study=progress.name,
+        study=parts[0].name,
         results=results,
-        total=counts.total,
+        total=sum(count.total for count in counts) + to_come,
         before=before,
-        finished=counts.finished - before,
-        failed=tuple(failed),
-        held=counts.held,
-        unfinished=counts.running + counts.waiting,
+        finished=sum(count.finished for count in counts) - before,
+        failed=tuple(_failed(trial) for _, trial in failed),
+        held=sum(count.held for count in counts),
+        unfinished=sum(count.running + count.waiting for count in counts) + to_come,
+        diverged=len(diverged),
         interrupted=interrupted,
         wall_s=wall_s,
         messages=tuple(messages),

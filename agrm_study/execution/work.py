@@ -59,6 +59,7 @@ class WorkerSettings:
         checkpoint_every_s: Seconds between two rolling checkpoints, at least; stopping saves one in any case.
         keep_weights: Whether the best weights of a finished trial stay in its checkpoint folder.
         local_store: Folder on each node's own disk to which it copies the clip store; empty to read it in place.
+        prune: Whether the driver may end a trial between two epochs (`pruning`).
     """
 
     results: str
@@ -70,6 +71,7 @@ class WorkerSettings:
     checkpoint_every_s: float = 20.0
     keep_weights: bool = True
     local_store: str = ""
+    prune: bool = False
 
     def to_json(self) -> str:
         """Compact JSON."""

@@ -29,9 +29,11 @@ from agrm_study.execution.events import EventKind, TrialEvent
 from agrm_study.execution.failures import DETERMINISTIC, Failure, classify
 from agrm_study.execution.heartbeat import Heartbeat
 from agrm_study.execution.provenance import code_version
+from agrm_study.execution.pruning import ends_after, forget
 from agrm_study.execution.runner import RunnerContext, TrialRunner, load_runner
 from agrm_study.execution.work import Work, WorkerSettings
 from agrm_study.records.location import Location
+from agrm_study.records.schemas import PRUNED
 from agrm_study.records.writer import write_trial
 from agrm_study.training.outcome import EpochReport, EpochRow
 
@@ -88,6 +90,8 @@ class TrialWorker:
             if self._running is None:
                 self._start(self._work)
             assert self._running is not None
+            if self._is_pruned(self._running):
+                return self._finish(self._running, PRUNED)
             return self._run_epoch(self._running)
         except Exception as error:  # a trial's failure is a result of the study
             return self._fail(self._work, classify(error))
@@ -137,6 +141,13 @@ class TrialWorker:
             self.drop()
         return event
 
+    def _is_pruned(self, running: _Running) -> bool:
+        """Whether the driver has decided that the trial ends here."""
+        if not self.settings.prune or running.beat.epoch == 0:
+            return False
+        last = ends_after(self._results, running.work.trial.trial_id)
+        return last is not None and running.beat.epoch >= last
+
     def _save(self, running: _Running) -> None:
         began = time.monotonic()
         running.runner.save()
@@ -150,24 +161,28 @@ class TrialWorker:
         running.beat.write(self._results)
         running.beat_at = time.monotonic()
 
-    def _finish(self, running: _Running) -> TrialEvent:
+    def _finish(self, running: _Running, stop_reason: str | None = None) -> TrialEvent:
         trial = running.work.trial
         began = time.monotonic()
         outcome = running.runner.outcome()
-        if self.settings.keep_weights:
+        stop_reason = stop_reason or outcome.stop_reason
+        keep_weights = self.settings.keep_weights and trial.phase == "final"  # those of a search serve nobody
+        if keep_weights:
             running.runner.save()  # puts the best weights in their place
         wall_s = running.beat.wall_s + time.monotonic() - began
         best = shown_metric(outcome.rows, trial.recipe, self.settings.metric, outcome.best_epoch)
         running.beat = replace(running.beat, metric=best, epoch=outcome.epochs, wall_s=wall_s)
         write_trial(
             self._results,
-            trial_columns(trial) | finished_columns(outcome) | _run_columns(running.beat),
+            trial_columns(trial) | finished_columns(outcome, stop_reason) | _run_columns(running.beat),
             epochs=epoch_columns(outcome.rows),
-            predictions=prediction_blocks(outcome),
+            predictions=() if stop_reason == PRUNED else prediction_blocks(outcome, trial.phase),
         )
-        running.folder.finish(keep_weights=self.settings.keep_weights)
+        running.folder.finish(keep_weights=keep_weights)
         Heartbeat.remove(self._results, trial.trial_id)
-        event = _event("finished", running)
+        if self.settings.prune:
+            forget(self._results, trial.trial_id)
+        event = replace(_event("finished", running), stop_reason=stop_reason, best_epoch=outcome.best_epoch)
         self.drop()
         return event
 

@@ -65,6 +65,32 @@ def make_study(tmp_path: Path) -> Callable[..., Study]:
 
 
 @pytest.fixture
+def search_of(tmp_path: Path) -> Callable[..., Study]:
+    """Loads a study that searches for τ, over keys of its `search`."""
+
+    def make(reference: str | None = "base", seeds: int = 2, **search: Any) -> Study:
+        content = {
+            "name": "hunt",
+            "tasks": ["three_class"],
+            "seeds": seeds,
+            "data": {"synthetic": {"subjects": 6}},
+            "search": {
+                "trials": 5,
+                "promote": 2,
+                "sampler": "random",
+                "space": {"ssl.threshold.tau": {"float": [0.5, 0.99]}},
+            }
+            | search,
+            "reference": reference,
+        }
+        file = tmp_path / "hunt.yaml"
+        file.write_text(json.dumps(content))
+        return load_study(file)
+
+    return make
+
+
+@pytest.fixture
 def results(tmp_path: Path) -> Path:
     """An empty results folder with an empty script."""
     folder = tmp_path / "results"

@@ -22,14 +22,14 @@ from agrm_study.training.outcome import EpochReport, EpochRow, Predictions, Tria
 class ScriptedRunner(TrialRunner):
     """Each epoch hashes the one before, so that a trial that resumes wrongly ends with other numbers.
 
-    Script of an arm: ``epochs``, ``epoch_s``, ``fail`` (what happens), ``at`` (in which epoch), ``times`` (in how many
-    attempts, counted in a file beside the script), ``seeds`` (only these).
+    Script of an arm, or of all others under ``*``: ``epochs``, ``epoch_s``, ``fail`` (what happens), ``at`` (in which
+    epoch), ``times`` (in how many attempts, counted in a file beside the script), ``seeds`` (only these).
     """
 
     def start(self, work: Work, context: RunnerContext) -> int:
         self.root = Path(context.settings.results)
         script: dict[str, Any] = json.loads((self.root / "script.json").read_text())
-        self.script = {"epochs": 3, "epoch_s": 0.0} | script.get(work.trial.arm, {})
+        self.script = {"epochs": 3, "epoch_s": 0.0} | script.get(work.trial.arm, script.get("*", {}))
         self.work = work
         self.folder = context.checkpoint_dir
         self.epoch, self.state, self.values = 0, work.trial.trial_id, list[float]()

@@ -1,0 +1,215 @@
+"""Which point of the search space is tried next? Optuna's samplers and pruners, in the terms of a study file.
+
+Each draw has a sampler seed of its own, made of the search's `sampler_seed` and the number of the draw: a search that
+was stopped and is asked again goes on as if it had not been, and a random search draws the same points whatever they
+scored.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import numpy as np
+
+from agrm_study.study.search_space import Dimension, Pruner, Search
+
+if TYPE_CHECKING:
+    import optuna
+
+DIGITS: Final = 8
+"""Significant digits of drawn numbers: enough for any setting, few enough to be read."""
+
+End = Literal["finished", "pruned", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """One point that the sampler asked for.
+
+    Attributes:
+        handle: Optuna's trial.
+        settings: Values by dotted name; dimensions whose condition does not hold are absent.
+        drawn: The same in Optuna's own terms: the logit of a value, the place of a choice.
+    """
+
+    handle: optuna.Trial
+    settings: dict[str, Any]
+    drawn: dict[str, float | int]
+
+
+class Sampler:
+    """An Optuna study in memory; what it knows is what it was told or replayed.
+
+    A dimension with a condition is drawn only where it holds. TPE decomposes such a space into groups; GP draws
+    conditional dimensions at random, as its model needs a fixed space.
+    """
+
+    def __init__(self, search: Search) -> None:
+        import optuna
+
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        self._search = search
+        self._study = optuna.create_study(
+            directions=list(search.directions),
+            pruner=optuna_pruner(search.pruner),
+            sampler=optuna.samplers.RandomSampler(seed=0),
+        )
+
+    @property
+    def number(self) -> int:
+        """Points drawn and replayed so far."""
+        return len(self._study.get_trials(deepcopy=False))
+
+    def ask(self) -> Draw:
+        """The next point, from all that was told."""
+        self._study.sampler = optuna_sampler(self._search, self.number)
+        return self._draw()
+
+    def replay(self, drawn: Mapping[str, float | int]) -> Draw:
+        """A point that an earlier run has drawn, told of as if it had just been asked for."""
+        import optuna
+
+        if self._search.sampler == "nsga2":  # the sampler marks each trial with its generation
+            self._study.sampler = optuna_sampler(self._search, self.number)
+        else:
+            self._study.sampler = optuna.samplers.RandomSampler(seed=0)
+        self._study.enqueue_trial(dict(drawn))
+        return self._draw()
+
+    def report(self, draw: Draw, epoch: int, value: float) -> bool:
+        """Takes the best validation metric of a trial up to an epoch; whether the trial should end there."""
+        if self._search.pruner.name == "none":
+            return False
+        draw.handle.report(value, epoch)
+        return bool(draw.handle.should_prune())
+
+    def tell(self, draw: Draw, end: End, values: tuple[float, ...] | None = None) -> None:
+        """Takes the end of a trial; one without finite objectives has failed, as far as the sampler can learn."""
+        from optuna.trial import TrialState
+
+        if end == "finished" and values is not None and all(math.isfinite(value) for value in values):
+            self._study.tell(draw.handle, list(values))
+        else:
+            state = TrialState.PRUNED if end == "pruned" else TrialState.FAIL
+            self._study.tell(draw.handle, state=state)
+
+    def _draw(self) -> Draw:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            handle = self._study.ask()
+            settings: dict[str, Any] = {}
+            drawn: dict[str, float | int] = {}
+            for name, dimension in self._search.space.items():
+                if dimension.when.holds(settings):
+                    drawn[name] = _suggest(handle, name, dimension)
+                    settings[name] = outer(dimension, drawn[name])
+        return Draw(handle, settings, drawn)
+
+
+def _suggest(handle: optuna.Trial, name: str, dimension: Dimension) -> float | int:
+    """A value in Optuna's terms; a logit scale is a linear one of the logit, a choice is its place."""
+    if dimension.choices is not None:
+        return int(handle.suggest_categorical(name, tuple(range(len(dimension.choices)))))
+    low, high = dimension.bounds
+    log = dimension.scale == "log"
+    if dimension.kind == "int":
+        return int(handle.suggest_int(name, int(low), int(high), log=log, step=int(dimension.step or 1)))
+    if dimension.scale == "logit":
+        return float(handle.suggest_float(name, _logit(low), _logit(high)))
+    return float(handle.suggest_float(name, low, high, log=log, step=dimension.step))
+
+
+def outer(dimension: Dimension, drawn: float | int) -> Any:
+    """The setting of a value in Optuna's terms."""
+    if dimension.choices is not None:
+        return dimension.choices[int(drawn)][1]
+    if dimension.kind == "int":
+        return int(drawn)
+    low, high = dimension.bounds
+    value = 1.0 / (1.0 + math.exp(-drawn)) if dimension.scale == "logit" else float(drawn)
+    return min(max(float(f"{value:.{DIGITS}g}"), low), high)
+
+
+def inner(search: Search, settings: Mapping[str, Any]) -> dict[str, float | int] | None:
+    """A point in Optuna's terms; ``None`` when the space does not hold it (any more)."""
+    drawn: dict[str, float | int] = {}
+    for name, dimension in search.space.items():
+        if not dimension.when.holds(settings):
+            if name in settings:
+                return None
+            continue
+        if name not in settings:
+            return None
+        value = settings[name]
+        if dimension.choices is not None:
+            places = [place for place, (_, choice) in enumerate(dimension.choices) if _same(choice, value)]
+            if not places:
+                return None
+            drawn[name] = places[0]
+            continue
+        low, high = dimension.bounds
+        if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+            return None
+        if dimension.kind == "int":
+            drawn[name] = int(value)
+        else:
+            drawn[name] = _logit(value) if dimension.scale == "logit" else float(value)
+        if dimension.step is not None and not _on_grid(value - low, dimension.step):
+            return None
+    return drawn if set(settings) <= set(search.space) else None
+
+
+def optuna_sampler(search: Search, number: int) -> optuna.samplers.BaseSampler:
+    """The sampler of one draw."""
+    from optuna import samplers
+
+    seed = int(np.random.SeedSequence([search.sampler_seed, number]).generate_state(1)[0])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # TPE's groups are called experimental; the shipped release is pinned by tests
+        match search.sampler:
+            case "random":
+                return samplers.RandomSampler(seed=seed)
+            case "tpe":
+                return samplers.TPESampler(seed=seed, multivariate=True, group=True, constant_liar=True)
+            case "gp":
+                return samplers.GPSampler(seed=seed, warn_independent_sampling=False)
+            case "nsga2":
+                return samplers.NSGAIISampler(seed=seed, population_size=population(search.trials))
+
+
+def population(trials: int) -> int:
+    """Size of a generation: so many that there are about five, between 4 and Optuna's 50."""
+    return min(50, max(4, trials // 5))
+
+
+def optuna_pruner(pruner: Pruner) -> optuna.pruners.BasePruner:
+    """A pruner in Optuna's terms; a step is an epoch."""
+    from optuna import pruners
+
+    match pruner.name:
+        case "asha":
+            return pruners.SuccessiveHalvingPruner(
+                min_resource=pruner.grace_epochs, reduction_factor=pruner.reduction_factor
+            )
+        case "median":
+            return pruners.MedianPruner(
+                n_startup_trials=pruner.min_trials, n_warmup_steps=pruner.grace_epochs, n_min_trials=pruner.min_trials
+            )
+        case _:
+            return pruners.NopPruner()
+
+
+def _logit(value: float) -> float:
+    return math.log(value) - math.log1p(-value)
+
+
+def _on_grid(distance: float, step: float) -> bool:
+    return abs(distance / step - round(distance / step)) < 1e-6
+
+
+def _same(one: Any, other: Any) -> bool:
+    return bool(one == other) and isinstance(one, bool) is isinstance(other, bool)
