@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from agrm_study.training.models.registry import resolve
+from agrm_study.training.registry import resolve
 
 if TYPE_CHECKING:
     from agrm_study.training.models.backbones.base import Backbone

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pkgutil import resolve_name
 from typing import TYPE_CHECKING
 
-from agrm_study.study.errors import InputError, did_you_mean
 from agrm_study.study.recipe import Loss
+from agrm_study.training.registry import resolve
 
 if TYPE_CHECKING:
     from agrm_study.training.ssl.losses.supervised import SupervisedLoss
@@ -35,13 +34,6 @@ def build_loss(loss: Loss, classes: Sequence[str], class_counts: Sequence[int]) 
     Raises:
         InputError: For a loss that does not exist, or settings that it cannot honour.
     """
-    if loss.name not in LOSSES:
-        raise InputError(
-            "must be one of the known losses",
-            field="loss.name",
-            given=loss.name,
-            allowed=", ".join(LOSSES),
-            hint=did_you_mean(loss.name, LOSSES),
-        )
-    built: SupervisedLoss = resolve_name(LOSSES[loss.name])(loss, classes, class_counts)
+    build = resolve(LOSSES, loss.name, kind="losses", field="loss.name")
+    built: SupervisedLoss = build(loss, classes, class_counts)
     return built

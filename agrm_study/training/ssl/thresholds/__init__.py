@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pkgutil import resolve_name
 from typing import TYPE_CHECKING
 
-from agrm_study.study.errors import InputError, did_you_mean
 from agrm_study.study.recipe import Threshold
+from agrm_study.training.registry import resolve
 
 if TYPE_CHECKING:
     from agrm_study.training.ssl.thresholds.policy import ThresholdPolicy
@@ -29,13 +28,6 @@ def build_policy(threshold: Threshold, n_classes: int, n_unlabelled: int) -> Thr
     Raises:
         InputError: For a policy that does not exist.
     """
-    if threshold.policy not in POLICIES:
-        raise InputError(
-            "must be one of the known threshold policies",
-            field="ssl.threshold.policy",
-            given=threshold.policy,
-            allowed=", ".join(POLICIES),
-            hint=did_you_mean(threshold.policy, POLICIES),
-        )
-    policy: ThresholdPolicy = resolve_name(POLICIES[threshold.policy])(threshold, n_classes, n_unlabelled)
+    build = resolve(POLICIES, threshold.policy, kind="threshold policies", field="ssl.threshold.policy")
+    policy: ThresholdPolicy = build(threshold, n_classes, n_unlabelled)
     return policy
