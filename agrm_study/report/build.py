@@ -106,7 +106,7 @@ def make_report(
             drawing = figure_kind(name)
             info = drawing.info(m)
             if info is None:
-                skipped.append(f"{study.name}: figure {name}: the records hold nothing to draw")
+                skipped.append(f"{study.name}: figure {name}: it needs {drawing.needs}")
                 continue
             _tell(on_progress, f"{study.name}: figure {name}")
             drawn = images(drawing.draw(info), dict.fromkeys([*figure_formats, *(["svg"] if page else [])]))

@@ -33,6 +33,7 @@ def test_a_figure_has_nothing_to_draw_or_draws_its_frozen_info_the_same_each_tim
     kind = figure_kind(name)
     assert kind.name == name
     assert kind.question.endswith("?")
+    assert kind.needs
     info = kind.info(measurements)
     if info is None:
         return

@@ -35,6 +35,7 @@ class AlphaTau(FigureKind[AlphaTauInfo]):
 
     name: ClassVar[str] = "alpha_tau"
     question: ClassVar[str] = "Do the teacher's inertia and the threshold act together?"
+    needs: ClassVar[str] = "arms with at least two values of α and two of a fixed τ"
 
     def info(self, m: Measurements) -> AlphaTauInfo | None:
         study = m.evidence.study

@@ -27,10 +27,12 @@ class FigureKind(ABC, Generic[Info]):
     Attributes:
         name: Its name in a study file, and of its files.
         question: The one question it answers.
+        needs: What a study must have for it; said where nothing can be drawn.
     """
 
     name: ClassVar[str]
     question: ClassVar[str]
+    needs: ClassVar[str]
 
     @abstractmethod
     def info(self, m: Measurements) -> Info | None:

@@ -45,6 +45,7 @@ class Confusion(FigureKind[ConfusionInfo]):
 
     name: ClassVar[str] = "confusion"
     question: ClassVar[str] = "Which classes are taken for which?"
+    needs: ClassVar[str] = "an arm with a finished trial"
 
     def info(self, m: Measurements) -> ConfusionInfo | None:
         study = m.evidence.study

@@ -42,6 +42,7 @@ class Forest(FigureKind[ForestInfo]):
 
     name: ClassVar[str] = "forest"
     question: ClassVar[str] = "How far is each arm from the reference?"
+    needs: ClassVar[str] = "a reference, another arm, both with finished trials, and bootstrap replicates"
 
     def info(self, m: Measurements) -> ForestInfo | None:
         study = m.evidence.study

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from agrm_study.report.figures.base import FigureKind
-from agrm_study.report.figures.searching import as_numbers, tried
+from agrm_study.report.figures.searching import MIN_TRIALS, as_numbers, tried
 from agrm_study.report.figures.style import COLOURS, ONE_COLUMN_IN, TWO_COLUMNS_IN, soft_grid, styled
 from agrm_study.report.measure import Measurements
 from agrm_study.report.wording import METRIC_NAMES, TASK_TITLES, number
@@ -56,6 +56,7 @@ class Importance(FigureKind[ImportanceInfo]):
 
     name: ClassVar[str] = "importance"
     question: ClassVar[str] = "Which settings mattered?"
+    needs: ClassVar[str] = f"{MIN_TRIALS} trials that ran to their end, with two settings that vary"
 
     def info(self, m: Measurements) -> ImportanceInfo | None:
         found, metric = [], "macro_f1"

@@ -87,6 +87,7 @@ class LearningCurves(FigureKind[LearningCurvesInfo]):
 
     name: ClassVar[str] = "learning_curves"
     question: ClassVar[str] = "How did training go?"
+    needs: ClassVar[str] = "recorded epochs of a finished trial"
 
     def info(self, m: Measurements) -> LearningCurvesInfo | None:
         study = m.evidence.study

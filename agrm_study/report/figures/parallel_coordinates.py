@@ -12,12 +12,12 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from agrm_study.report.figures.base import FigureKind
-from agrm_study.report.figures.searching import as_numbers, tried
+from agrm_study.report.figures.searching import MIN_TRIALS, as_numbers, tried
 from agrm_study.report.figures.style import TWO_COLUMNS_IN, name_lines, styled
 from agrm_study.report.measure import Measurements
 from agrm_study.report.wording import METRIC_NAMES, METRIC_TITLES, TASK_TITLES
 
-WIDE: Final = 20.0
+WIDE: Final = 10.0
 GAP: Final = 0.18
 """Share of an axis below its numbers, for trials in which the setting takes no part."""
 
@@ -52,7 +52,7 @@ class ParallelInfo:
 def axis_of(title: str, values: NDArray[np.floating], names: list[str] | None) -> Axis:
     """Places values on an axis.
 
-    A setting that spans a factor of 20 and more is placed by its logarithm, one that comes 20 times nearer to 1 than it
+    A setting that spans a factor of 10 and more is placed by its logarithm, one that comes 10 times nearer to 1 than it
     begins by its logit. Where a number takes no part it is NaN and lies below the others.
     """
     if names is not None:
@@ -96,6 +96,7 @@ class ParallelCoordinates(FigureKind[ParallelInfo]):
 
     name: ClassVar[str] = "parallel_coordinates"
     question: ClassVar[str] = "Which combinations of settings did well on validation?"
+    needs: ClassVar[str] = f"{MIN_TRIALS} trials that ran to their end, with two settings that vary"
 
     def info(self, m: Measurements) -> ParallelInfo | None:
         found, metric = [], "macro_f1"

@@ -51,6 +51,7 @@ class PrCurves(FigureKind[PrInfo]):
 
     name: ClassVar[str] = "pr"
     question: ClassVar[str] = "At which price in false alarms are abnormal gaits found?"
+    needs: ClassVar[str] = "finished trials on the two-class task"
 
     def info(self, m: Measurements) -> PrInfo | None:
         found = [(i, a.name, c) for i, a in enumerate(m.evidence.study.arms) if (c := m.cell(a.name, TASK)) is not None]

@@ -46,6 +46,7 @@ class ReliabilityDiagram(FigureKind[ReliabilityInfo]):
 
     name: ClassVar[str] = "reliability"
     question: ClassVar[str] = "When a network says 80 %, is it right 80 % of the time?"
+    needs: ClassVar[str] = "a finished trial of the reference (or of the first arm)"
 
     def info(self, m: Measurements) -> ReliabilityInfo | None:
         study = m.evidence.study

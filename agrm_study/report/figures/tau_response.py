@@ -46,6 +46,7 @@ class TauResponse(FigureKind[TauResponseInfo]):
 
     name: ClassVar[str] = "tau_response"
     question: ClassVar[str] = "How does the threshold act on the result, and on what is accepted?"
+    needs: ClassVar[str] = "at least two arms that differ in their threshold or its policy, and in nothing else"
 
     def info(self, m: Measurements) -> TauResponseInfo | None:
         study = m.evidence.study
