@@ -17,7 +17,7 @@ from agrm_study.training.data.manifest import ClipRecord
 BITS = 9
 
 
-def numbered_frame(number: int, width: int = 96, height: int = 64) -> NDArray[np.uint8]:
+def numbered_frame(number: int, width: int = 128, height: int = 64) -> NDArray[np.uint8]:
     """A grey frame with `number` as nine black or white tiles: 3 × 3 over the whole frame."""
     frame = np.zeros((height, width, 3), np.uint8)
     for bit in range(BITS):
@@ -47,7 +47,7 @@ def write_video(
     *,
     codec: str = "libx264",
     fps: int = 25,
-    size: tuple[int, int] = (96, 64),
+    size: tuple[int, int] = (128, 64),
     gop: int = 12,
     b_frames: int = 0,
     rotation: int = 0,
@@ -97,7 +97,7 @@ def record(path: Path, clip_id: str | None = None, **fields: object) -> ClipReco
     """A manifest row for a file of `write_video` with its defaults."""
     values: dict[str, object] = {
         "subject_id": path.stem, "clip_id": clip_id or path.stem, "path": path, "label": None, "frames": 30,
-        "fps": 25.0, "width": 96, "height": 64, "source": "test",
+        "fps": 25.0, "width": 128, "height": 64, "source": "test",
         "checksum": hashlib.sha256(path.read_bytes() if path.is_file() else path.name.encode()).hexdigest(),
     }  # fmt: skip
     return ClipRecord(**(values | fields))  # type: ignore[arg-type]

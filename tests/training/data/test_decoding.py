@@ -69,7 +69,7 @@ def test_any_order_and_any_size_can_be_asked_for(files, videos, name):
 
 def test_the_decoders_agree_on_colours(tmp_path, videos):
     def draw(number):
-        y, x = np.mgrid[:64, :96]
+        y, x = np.mgrid[:64, :128]
         return np.stack([x * 2, y * 3, np.full_like(x, 40 + 6 * number)], axis=2).astype(np.uint8)
 
     path = videos.write(tmp_path / "colour.mp4", 10, draw=draw)

@@ -80,11 +80,11 @@ def test_every_frame_lies_in_the_store_in_its_order(manifest, cache, videos):
     assert path == cache / store_key(manifest, CLIP)
     assert store.clip_ids == ("s0", "s1", "s2", "s3")
     for row in range(4):
-        assert (store.frames(row), store.height(row), store.width(row)) == (30, 64, 96)
+        assert (store.frames(row), store.height(row), store.width(row)) == (30, 64, 128)
         assert numbers(videos, store, row) == list(range(30))
     assert steps[0] == (0, 4)
     assert steps[-1] == (4, 4)
-    assert (path / "frames.u8").stat().st_size == store_bytes(manifest, CLIP) == 4 * 30 * 3 * 64 * 96
+    assert (path / "frames.u8").stat().st_size == store_bytes(manifest, CLIP) == 4 * 30 * 3 * 64 * 128
 
 
 def test_gather_copies_the_windows_asked_for(store):
@@ -103,10 +103,10 @@ def test_gather_copies_the_windows_asked_for(store):
 
 
 @pytest.mark.parametrize(
-    ("frames", "top", "left"), [([0, 30], 0, 0), ([-1, 0], 0, 0), ([0, 1], 17, 0), ([0, 1], -1, 0), ([0, 1], 0, 49)]
+    ("frames", "top", "left"), [([0, 30], 0, 0), ([-1, 0], 0, 0), ([0, 1], 17, 0), ([0, 1], -1, 0), ([0, 1], 0, 81)]
 )
 def test_a_window_outside_a_clip_is_refused_by_the_clips_name(store, frames, top, left):
-    with pytest.raises(IndexError, match="clip s1, which holds 30 frames of 64x96"):
+    with pytest.raises(IndexError, match="clip s1, which holds 30 frames of 64x128"):
         store.gather([0, 1], [[0, 1], frames], [0, top], [0, left], 48)
 
 

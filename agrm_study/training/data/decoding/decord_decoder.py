@@ -3,7 +3,8 @@
 A living reader decodes ahead without bound at full resolution, so a reader is opened for one file, with a size and one
 thread, and deleted after it. Its seeks land on the wrong frame, without an error, in MPEG-4 with B-frames, H.264 in
 avi, mpg, asf and mpegts, and it repeats frames of files with an edit list: only containers and codecs on which it was
-found exact are read with it.
+found exact are read with it. decord2 3.4 refuses some widths below 192 pixels (it takes rows for wider than they are
+where padding them to 64 pixels adds a third, at 32 or 96 say): it raises before the first frame, and PyAV reads those.
 """
 
 from __future__ import annotations
