@@ -39,7 +39,11 @@ check: $(READY)  ## style, types and the import contract
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+docs: $(READY)  ## the documentation as HTML, in docs/_build
+	$(BIN)/python -m sphinx -q -W --keep-going docs docs/_build
+	@echo "docs/_build/index.html"
+
 bench: $(READY)  ## every benchmark, one after the other
 	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script; done
 
-.PHONY: help setup demo test slow chaos cluster check bench
+.PHONY: help setup demo test slow chaos cluster check docs bench

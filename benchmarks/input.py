@@ -31,7 +31,7 @@ from pathlib import Path
 import numpy as np
 
 from agrm_study.study.recipe import Clip
-from agrm_study.training.data.datasets import LAYOUTS
+from agrm_study.training.data.datasets import layout_of
 from agrm_study.training.data.manifest import ClipRecord, Manifest
 from agrm_study.training.data.store import ClipStore, build_store
 
@@ -81,7 +81,7 @@ def samples(folder: Path) -> dict[str, list[ClipRecord]]:
         place.mkdir(parents=True)
         for number in range(count):
             write_sample(place / f"{width}-{number:02d}{suffix}", codec, width, height, frames, number)
-        found[name] = LAYOUTS["folder"].index(place.parent)
+        found[name] = layout_of("folder").index(place.parent)
     return found
 
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from agrm_study.training.data.datasets import LAYOUTS
+
 if TYPE_CHECKING:
     from agrm_study.study.recipe import Clip
     from agrm_study.training.data.check import CheckReport
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 WORKERS = click.option("--workers", type=click.IntRange(min=1), default=None, help="Processes. [default: one a core]")
 STUDY = click.option("--study", default=None, metavar="STUDY", help="Take frame rate, crop and size from this study.")
 SHOWN_SUBJECTS = 20
-LAYOUT_NAMES = ("spwvd", "casia-b", "folder", "manifest")
+LAYOUT_NAMES = tuple(name.replace("_", "-") for name in LAYOUTS)
 
 
 @click.group()
@@ -84,14 +86,14 @@ def index(
 ) -> None:
     """Read the videos under PATH and write a manifest (Parquet, and a CSV to look at) into a folder."""
     from agrm_study.cli.progress_bar import progress_bar
-    from agrm_study.training.data.datasets import LAYOUTS
+    from agrm_study.training.data.datasets import layout_of
     from agrm_study.training.data.datasets.layout import Options, check_names
     from agrm_study.training.data.manifest import read_manifest, write_manifest
 
     options = Options(labels=labels, spellings=_spellings(spellings), views=views or None)
     before = list(read_manifest(out / "manifest.parquet", require_files=False).clips) if append else []
     with progress_bar("Reading videos") as on_progress:
-        found = LAYOUTS[layout.replace("-", "_")].index(
+        found = layout_of(layout.replace("-", "_")).index(
             path, options, workers=workers or os.cpu_count() or 1, on_progress=on_progress
         )
     clips = [*before, *found]

@@ -18,10 +18,11 @@ import click
 )
 def schema(out: Path | None) -> None:
     """Print the JSON Schema of study files, for editors (docs/editor.md says how to use it)."""
+    from agrm_study.cli.names import known_names
     from agrm_study.study.errors import InputError
     from agrm_study.study.schema import study_schema
 
-    text = json.dumps(study_schema(), indent=2, ensure_ascii=False) + "\n"
+    text = json.dumps(study_schema(known_names()), indent=2, ensure_ascii=False) + "\n"
     if out is None:
         click.echo(text, nl=False)
         return

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from agrm_study.study.recipe import Recipe
@@ -9,13 +11,21 @@ from agrm_study.study.settings import SAID_BY_THE_STUDY, known_settings
 from agrm_study.study.spec import StudyFile
 
 
-def study_schema() -> dict[str, Any]:
-    """JSON Schema (2020-12) of a study file; settings are offered by dotted name and nested."""
+def study_schema(names: Mapping[str, Collection[str]] = MappingProxyType({})) -> dict[str, Any]:
+    """JSON Schema (2020-12) of a study file; settings are offered by dotted name and nested.
+
+    Args:
+        names: For a dotted field, the names that exist (`model.backbone`, `report.tables`, …): what layers above know.
+    """
     schema = StudyFile.model_json_schema(by_alias=True)
     recipe = Recipe.model_json_schema(by_alias=True)
     definitions: dict[str, Any] = {**schema.pop("$defs", {}), **recipe.pop("$defs", {})}
+    for field, known in names.items():
+        root = schema if field.partition(".")[0] in schema["properties"] else recipe
+        node = _property(field, root, definitions)
+        node.get("items", node)["enum"] = list(known)
     nested = {name: part for name, part in recipe["properties"].items() if name not in SAID_BY_THE_STUDY}
-    by_name = {name: _setting_schema(name, recipe, definitions) for name in known_settings()}
+    by_name = {name: _property(name, recipe, definitions) for name in known_settings()}
     definitions["Settings"] = {
         "type": "object",
         "description": "Settings of a recipe, by dotted name or nested.",
@@ -43,8 +53,9 @@ def study_schema() -> dict[str, Any]:
     }
 
 
-def _setting_schema(name: str, recipe: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
-    node: dict[str, Any] = recipe
+def _property(name: str, root: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a field, by its dotted name from an object's schema."""
+    node: dict[str, Any] = root
     for part in name.split("."):
         node = _resolved(node, definitions)["properties"][part]
     return node

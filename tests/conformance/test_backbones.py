@@ -12,6 +12,7 @@ from agrm_study.study.recipe import Model, Pooling
 from agrm_study.training.models.backbones import BACKBONES, backbone_class
 from agrm_study.training.models.backbones.base import Backbone
 from agrm_study.training.models.build import build_model
+from agrm_study.training.models.pooling import POOLING
 
 FRAMES, SIZE = 8, 48
 
@@ -47,13 +48,13 @@ def test_features_have_the_promised_axes(name):
 
 
 def test_the_published_width_scales(name):
-    assert backbone_class(name).from_settings(Model(backbone=name, width=8)).feature_dim == 64
     with torch.device("meta"):
-        assert backbone_class(name).from_settings(Model(backbone=name)).feature_dim == 512
+        narrow, published = (backbone_class(name).from_settings(Model(backbone=name, width=w)) for w in (8, 64))
+    assert published.feature_dim == 8 * narrow.feature_dim
 
 
 def test_outputs_are_one_a_class_for_every_pooling(name):
-    for pooling in ("average", "max", "hpp", "shpm"):
+    for pooling in POOLING:
         outputs_BK = network_of(name, pooling=Pooling(name=pooling))(clips())
         assert outputs_BK.shape == (2, 3)
         assert torch.isfinite(outputs_BK).all()

@@ -1,46 +1,35 @@
 """What every layout must do; a newcomer is enrolled by its line in `LAYOUTS`."""
 
-import csv
 from pathlib import Path
 
 import pytest
 
 from agrm_study.study.errors import InputError
-from agrm_study.training.data.datasets import LAYOUTS, Layout, Options
+from agrm_study.training.data.datasets import LAYOUTS, layout_of
+from agrm_study.training.data.datasets.layout import Layout, Options
 from agrm_study.training.data.manifest import read_manifest, write_manifest
 
 
-def lay(name: str, root: Path) -> Path:
-    """A small set in this layout: its path."""
-    files = {
-        "spwvd": ("1.mp4", "2.mp4"),
-        "casia_b": ("001-nm-01-000.avi", "002-cl-01-180.avi"),
-        "folder": ("normal/1.mp4", "genu_valgum/2.mp4"),
-        "manifest": ("1.mp4", "2.mp4"),
-    }[name]
-    for file in files:
-        (root / file).parent.mkdir(parents=True, exist_ok=True)
-        (root / file).write_bytes(file.encode())
-    if name in ("spwvd", "manifest"):
-        with (root / "table.csv").open("w", newline="") as stream:
-            columns = ("subject", "label3") if name == "spwvd" else ("path", "label")
-            stem = "" if name == "spwvd" else ".mp4"
-            csv.writer(stream).writerows([columns, ("1" + stem, "normal"), ("2" + stem, "varus")])
-    return root / "table.csv" if name == "manifest" else root
+def lay(layout: Layout, root: Path) -> Path:
+    """The layout's own example, written into a folder; the videos hold their names."""
+    for name, text in layout.example.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text or name)
+    return root
 
 
 @pytest.fixture(params=LAYOUTS)
 def layout(request) -> Layout:
-    return LAYOUTS[request.param]
+    return layout_of(request.param)
 
 
 def test_it_knows_its_name_and_says_what_it_expects(layout):
-    assert LAYOUTS[layout.name] is layout
+    assert type(layout_of(layout.name)) is type(layout)
     assert len(layout.describes) > 20
 
 
 def test_it_finds_its_videos_sorted_by_clip_id_with_existing_absolute_paths(layout, tmp_path):
-    found = layout.find(lay(layout.name, tmp_path), Options())
+    found = layout.find(lay(layout, tmp_path), Options())
     assert len(found) == 2
     assert [each.clip_id for each in found] == sorted(each.clip_id for each in found)
     assert len({each.subject_id for each in found}) == 2
@@ -49,7 +38,7 @@ def test_it_finds_its_videos_sorted_by_clip_id_with_existing_absolute_paths(layo
 
 
 def test_what_it_indexes_is_a_manifest_even_when_no_file_can_be_read(layout, tmp_path):
-    records = layout.index(lay(layout.name, tmp_path))
+    records = layout.index(lay(layout, tmp_path))
     assert [record.frames for record in records] == [0, 0]
     out = tmp_path / "out"
     assert read_manifest(write_manifest(records, out)).clips == tuple(records)

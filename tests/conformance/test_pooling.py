@@ -1,7 +1,6 @@
 """Does every pooling layer keep the seam's promises? Runs over `POOLING`."""
 
 import sys
-import typing
 
 import pytest
 import torch
@@ -30,10 +29,6 @@ def layer_of(name, **settings):
 
 def features(rows=7, columns=5, batch=2, frames=STEPS):
     return torch.randn(batch, 4, frames, rows, columns, generator=torch.Generator().manual_seed(rows))
-
-
-def test_the_recipe_allows_exactly_the_names_of_the_dictionary():
-    assert set(typing.get_args(Settings.model_fields["name"].annotation)) == set(POOLING)
 
 
 def test_the_class_is_a_pooling_layer_with_a_docstring(name):

@@ -66,7 +66,7 @@ class StepResult:
 class Learner:
     """Makes steps.
 
-    A step minimises CE + λ (consistency + w · pseudo) (Song et al. 2026, section 2.4.1; w is `ssl.pseudo.weight`).
+    A step minimises CE + λ (consistency + w · pseudo) (Song et al. 2026, section 2.4.3; w is `ssl.pseudo.weight`).
     Labelled and unlabelled clips pass the student separately, each followed by its backward pass, so that only one
     graph is in memory at a time. With λ = 0 the unlabelled clips are not looked at: such a step is, to the last bit, a
     supervised one. FixMatch labels with the student in training mode, without gradient, as its authors do.

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from agrm_study.study.errors import InputError
-from agrm_study.training.data.datasets import LAYOUTS, Options, check_names
-from agrm_study.training.data.datasets.layout import read_label
+from agrm_study.training.data.datasets import layout_of
+from agrm_study.training.data.datasets.layout import Options, check_names, read_label
 from agrm_study.training.data.manifest import read_manifest, write_manifest
 
 
@@ -22,7 +22,7 @@ def touch(folder: Path, *names: str) -> None:
 
 
 def find(layout: str, path: Path, **options: object):
-    return LAYOUTS[layout].find(path, Options(**options))
+    return layout_of(layout).find(path, Options(**options))
 
 
 def test_an_index_reads_frames_rate_and_size_and_keeps_what_it_cannot_read_with_no_frames(tmp_path, sample):
@@ -30,8 +30,8 @@ def test_an_index_reads_frames_rate_and_size_and_keeps_what_it_cannot_read_with_
     shutil.copy(sample, tmp_path / "normal" / "s1.mp4")
     touch(tmp_path, "genu varum/s2.mp4")
     steps: list[tuple[int, int]] = []
-    good, bad = LAYOUTS["folder"].index(tmp_path, workers=2, on_progress=lambda *step: steps.append(step))
-    assert (good.frames, good.fps, good.width, good.height, good.rotation) == (10, 25.0, 96, 64, 0)
+    good, bad = layout_of("folder").index(tmp_path, workers=2, on_progress=lambda *step: steps.append(step))
+    assert (good.frames, good.fps, good.width, good.height, good.rotation) == (10, 25.0, 128, 64, 0)
     assert (bad.frames, bad.fps, bad.label) == (0, 0.0, "genu_varum")
     assert steps == [(1, 2), (2, 2)]
     assert read_manifest(write_manifest([good, bad], tmp_path)).clips == (good, bad)
@@ -145,7 +145,7 @@ def test_casia_b_refuses_names_that_are_none_of_its_own(tmp_path, name, word):
 def test_a_recording_that_lies_in_both_folders_is_refused(tmp_path):
     touch(tmp_path, "DatasetB-1/001-nm-01-000.avi", "DatasetB-2/001-nm-01-000.avi")
     with pytest.raises(InputError, match="two videos have the name 001-nm-01-000"):
-        LAYOUTS["casia_b"].index(tmp_path)
+        layout_of("casia_b").index(tmp_path)
 
 
 def test_folders_name_the_class_and_perhaps_the_subject(tmp_path):
@@ -174,14 +174,14 @@ def test_folders_that_say_no_class_are_refused(tmp_path, names, word):
 def test_a_table_with_paths_alone_is_completed(tmp_path, sample):
     shutil.copy(sample, tmp_path / "x.mp4")
     (tmp_path / "mine.csv").write_text('path,label,boxes\nx.mp4,Varus,"[[0,1,2,3,4]]"\n')
-    (clip,) = LAYOUTS["manifest"].index(tmp_path / "mine.csv")
+    (clip,) = layout_of("manifest").index(tmp_path / "mine.csv")
     assert (clip.subject_id, clip.clip_id, clip.label, clip.frames) == ("x", "x", "genu_varum", 10)
     assert clip.boxes == ((0, 1.0, 2.0, 3.0, 4.0),)
     written = write_manifest([clip], tmp_path)
-    assert LAYOUTS["manifest"].index(written) == [clip]
+    assert layout_of("manifest").index(written) == [clip]
     (tmp_path / "mine.csv").write_text("path,lable\nx.mp4,Varus\n")
     with pytest.raises(InputError, match="Did you mean `label`"):
-        LAYOUTS["manifest"].index(tmp_path / "mine.csv")
+        layout_of("manifest").index(tmp_path / "mine.csv")
 
 
 def test_two_sets_that_name_different_people_alike_are_not_merged(videos):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from types import MappingProxyType
 
 from agrm_study.study.errors import InputError
 from agrm_study.training.data.datasets.layout import Found, Layout, Options, videos_under
@@ -21,6 +22,7 @@ class CasiaBLayout(Layout):
 
     name = "casia_b"
     describes = "a folder with videos named SSS-mm-nn-vvv.avi (001-nm-01-000.avi)"
+    example = MappingProxyType({"001-nm-01-000.avi": "", "002-cl-01-180.avi": ""})
 
     def find(self, path: Path, options: Options) -> list[Found]:
         found: list[Found] = []

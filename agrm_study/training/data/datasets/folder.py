@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import MappingProxyType
 
 from agrm_study.study.errors import InputError
 from agrm_study.training.data.datasets.layout import (
@@ -21,6 +22,7 @@ class FolderLayout(Layout):
 
     name = "folder"
     describes = "class-named folders (normal, genu_varum, genu_valgum, unlabelled) of videos or of subjects' folders"
+    example = MappingProxyType({"normal/1.mp4": "", "genu_valgum/2.mp4": ""})
 
     def find(self, path: Path, options: Options) -> list[Found]:
         found: list[Found] = []

@@ -60,6 +60,8 @@ class Layout(ABC):
     name: str
     describes: str
     """What is expected there, in one sentence for people."""
+    example: Mapping[str, str]
+    """A smallest set of two subjects: path below a folder → its text (of a video, nothing)."""
 
     @abstractmethod
     def find(self, path: Path, options: Options) -> list[Found]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from agrm_study.study.errors import InputError, did_you_mean
@@ -19,9 +20,12 @@ class ManifestLayout(Layout):
 
     name = "manifest"
     describes = "a CSV or Parquet with a column `path` and any other columns of a manifest"
+    example = MappingProxyType({"manifest.csv": "path,label\n1.mp4,normal\n2.mp4,varus\n", "1.mp4": "", "2.mp4": ""})
 
     def find(self, path: Path, options: Options) -> list[Found]:
-        path = path / "manifest.parquet" if path.is_dir() else path
+        if path.is_dir():
+            tables = (path / "manifest.parquet", path / "manifest.csv")
+            path = next((table for table in tables if table.is_file()), tables[0])
         columns, rows = read_rows(path)
         if "path" not in columns:
             hint = did_you_mean("path", columns)

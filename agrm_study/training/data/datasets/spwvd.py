@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import NoReturn
 
 from agrm_study.study.errors import InputError
@@ -39,6 +40,7 @@ class SpwvdLayout(Layout):
 
     name = "spwvd"
     describes = "a folder with one video a child and a labels CSV (subject, label3, sex, age)"
+    example = MappingProxyType({"labels.csv": "subject,label3\n1,normal\n2,varus\n", "1.mp4": "", "2.mp4": ""})
 
     def find(self, path: Path, options: Options) -> list[Found]:
         table = read_csv(_labels_file(path, options.labels))
