@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import tempfile
@@ -11,12 +12,34 @@ from pathlib import Path
 import click
 
 from agrm_study import __version__
-from agrm_study.cli import compare, data, doctor, explain, init, plan, report, run, schema, status, watch
+from agrm_study.cli import (
+    compare,
+    data,
+    doctor,
+    explain,
+    export,
+    init,
+    log,
+    plan,
+    predict,
+    report,
+    run,
+    schema,
+    status,
+    watch,
+)
 from agrm_study.study.errors import InputError
 
 EXIT_WRONG_INPUT = 2
 EXIT_INTERNAL = 70
 EXIT_INTERRUPTED = 130
+STORAGE_FAULTS = frozenset(
+    {
+        errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST,
+        errno.ENAMETOOLONG,
+    }
+)  # fmt: skip
+"""What a disk answers when the path is the user's mistake, or the disk's, but not ours."""
 
 
 @click.group(
@@ -30,7 +53,7 @@ def app() -> None:
 
 for command in (
     run.run, plan.plan, status.status, watch.watch, report.report, compare.compare, data.data, init.init, doctor.doctor,
-    schema.schema, explain.explain,
+    schema.schema, explain.explain, export.export, predict.predict, log.log,
 ):  # fmt: skip
     app.add_command(command)
 
@@ -53,8 +76,22 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
     except Exception as fault:
-        code = _internal_error(fault)
+        code = _storage_error(fault) or _internal_error(fault)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _storage_error(fault: Exception) -> int:
+    """Tell of a path that this user cannot use in one message; 0 for any other fault."""
+    if os.environ.get("AGRM_STUDY_TRACEBACK") or not isinstance(fault, OSError) or not fault.filename:
+        return 0
+    if fault.errno not in STORAGE_FAULTS:
+        return 0
+    click.echo(
+        f"error: {fault.filename}: {str(fault.strerror).lower()}. Is it the right path, is there room, and may this "
+        "user read and write there?",
+        err=True,
+    )
+    return EXIT_WRONG_INPUT
 
 
 def _internal_error(fault: Exception) -> int:

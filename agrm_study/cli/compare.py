@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 
 import click
 
+from agrm_study.cli.completion import complete_results, complete_setting_name
+
 
 @click.command()
-@click.argument("results", type=click.Path(path_type=Path, file_okay=False), nargs=-1, required=True)
-@click.option("--by", required=True, metavar="FIELD", help="A setting (ssl.threshold.tau) or a column of the records.")
+@click.argument(
+    "results",
+    type=str,
+    shell_complete=complete_results,
+    nargs=-1,
+    required=True,
+)
+@click.option(
+    "--by",
+    required=True,
+    metavar="FIELD",
+    help="A setting, e.g. ssl.threshold.tau.",
+    shell_complete=complete_setting_name,
+)
 @click.option(
     "--allow", type=click.Choice(["code", "data", "split"]), multiple=True, help="A difference that does not refuse."
 )
@@ -17,11 +32,14 @@ import click
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the bootstrap.")
 @click.option("--out", type=click.Path(path_type=Path), default=None, help="Also write the table into this folder.")
 def compare(
-    results: tuple[Path, ...], by: str, allow: tuple[str, ...], replicates: int, seed: int, out: Path | None
+    results: tuple[str, ...], by: str, allow: tuple[str, ...], replicates: int, seed: int, out: Path | None
 ) -> None:
     """Compare the arms of one or several RESULTS along one setting."""
+    from agrm_study.records.local_copy import local_copy
     from agrm_study.report.compare import compare as compare_studies
     from agrm_study.report.renderers import RENDERERS
 
-    table = compare_studies(list(results), by, allow=allow, replicates=replicates, seed=seed, out=out)
+    with ExitStack() as copies:
+        folders = [copies.enter_context(local_copy(folder)) for folder in results]
+        table = compare_studies(folders, by, allow=allow, replicates=replicates, seed=seed, out=out)
     click.echo(RENDERERS["md"](table))

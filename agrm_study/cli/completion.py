@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from click import Context, Parameter
@@ -33,8 +34,44 @@ def complete_preset(context: Context, parameter: Parameter, incomplete: str) -> 
 
 
 def complete_results(context: Context, parameter: Parameter, incomplete: str) -> list[CompletionItem]:
-    """Folders under ``results`` that hold a study; else whatever folders there are."""
-    found = sorted(str(file.parent) for file in Path("results").glob("*/study.yaml"))
+    """Folders that hold a study, under ``results`` or where the typed path leads; else whatever folders there are."""
+    return _folders_with("study.yaml", incomplete, also=Path("results"))
+
+
+def complete_model(context: Context, parameter: Parameter, incomplete: str) -> list[CompletionItem]:
+    """Folders that hold an exported model; else whatever folders there are."""
+    return _folders_with("recipe.json", incomplete)
+
+
+def complete_setting(context: Context, parameter: Parameter, incomplete: str) -> list[CompletionItem]:
+    """``name=`` of the settings that begin so; once there is one, its values, or its default."""
+    from agrm_study.cli.names import known_names
+    from agrm_study.study.settings import choices_of, default_of, known_settings
+
+    typed, given, value = incomplete.partition("=")
+    names = [name for name in known_settings() if (name == typed if given else name.startswith(typed))]
+    if len(names) != 1:
+        return [CompletionItem(f"{name}=") for name in names]
+    [name] = names
+    values = list(known_names().get(name, ())) or choices_of(name) or [json.dumps(default_of(name))]
+    return [CompletionItem(f"{name}={each}") for each in values if each.startswith(value)]
+
+
+def complete_setting_name(context: Context, parameter: Parameter, incomplete: str) -> list[CompletionItem]:
+    """Names of settings."""
+    from agrm_study.study.settings import known_settings
+
+    return [CompletionItem(name) for name in known_settings() if name.startswith(incomplete)]
+
+
+def _folders_with(file: str, incomplete: str, *, also: Path | None = None) -> list[CompletionItem]:
+    """Folders beside what is typed (and in another one) that hold a file."""
+    beside = Path(incomplete) if incomplete.endswith("/") else Path(incomplete).parent
+    places = dict.fromkeys([beside, *([also] if also is not None else [])])
+    try:
+        found = sorted({str(path.parent) for place in places for path in place.glob(f"*/{file}")})
+    except OSError:  # a folder that may not be read has nothing to offer
+        found = []
     items = [CompletionItem(folder) for folder in found if folder.startswith(incomplete)]
     return items or [CompletionItem(incomplete, type="dir")]
 

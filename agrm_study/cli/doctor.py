@@ -58,14 +58,14 @@ def _findings(results: str, address: str | None, with_ray: bool) -> Iterator[Fin
         _video,
     ]
     if with_ray or address is not None:
-        checks.append(lambda: _ray(address, place or Path("results")))
+        checks.append(lambda: _ray(address, results))
     for check in checks:
         try:
             yield from check()
         except Exception as fault:  # a check that breaks is a finding, and the others are still wanted
             name = getattr(check, "__name__", "check").removeprefix("check_").strip("_")
             yield problem(name, f"{type(fault).__name__}: {fault}", "This check itself failed; report it, please.")
-    if place is None:
+    if place is None and not (with_ray or address is not None):
         yield note("results folder", f"{results} is not tried", "A run says at its start when it cannot write there.")
 
 
@@ -81,10 +81,10 @@ def _video() -> Iterable[Finding]:
     return check_video()
 
 
-def _ray(address: str | None, place: Path) -> Iterable[Finding]:
+def _ray(address: str | None, results: str) -> Iterable[Finding]:
     from agrm_study.execution.fitness.cluster import check_ray
 
-    return check_ray(address, place)
+    return check_ray(address, results)
 
 
 def _show(findings: Iterable[Finding]) -> list[Finding]:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
+from agrm_study.cli.completion import complete_results
+
 if TYPE_CHECKING:
     from agrm_study.explain.network import Data
     from agrm_study.explain.trials import FinishedTrial
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("results", type=click.Path(path_type=Path, file_okay=False))
+@click.argument("results", type=click.Path(path_type=Path, file_okay=False), shell_complete=complete_results)
 @click.argument("trial", required=False)
 @click.option("--arm", default=None, metavar="NAME", help="Instead of TRIAL: the trial of this arm.")
 @click.option("--seed", type=int, default=None, help="With --arm. [default: the study's first]")

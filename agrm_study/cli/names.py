@@ -15,11 +15,13 @@ def known_names() -> Mapping[str, Collection[str]]:
     from agrm_study.report.figures import FIGURES
     from agrm_study.report.tables import TABLES
     from agrm_study.training.models.backbones import BACKBONES
+    from agrm_study.training.models.pooling import POOLING
     from agrm_study.training.ssl.losses import LOSSES
     from agrm_study.training.ssl.thresholds import POLICIES
 
     return {
         "model.backbone": BACKBONES,
+        "model.pooling.name": POOLING,
         "ssl.threshold.policy": POLICIES,
         "loss.name": LOSSES,
         "report.tables": TABLES,

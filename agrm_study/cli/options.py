@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from agrm_study.cli.completion import complete_preset, complete_study
+from agrm_study.cli.completion import complete_preset, complete_setting, complete_study
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -29,6 +29,7 @@ def study_options(verb: F) -> F:
                 "overrides",
                 metavar="KEY=VALUE",
                 multiple=True,
+                shell_complete=complete_setting,
                 help="Change a setting of every arm, e.g. --set ssl.ema.alpha=0.999. May be repeated.",
             ),
             click.option(
@@ -44,8 +45,8 @@ def study_options(verb: F) -> F:
     return verb
 
 
-def results_folder(name: str, results: str | None, preset: str | None) -> Path:
-    """The results folder of a study: as asked, or ``results/<name>`` (``results/<name>-<preset>``)."""
+def results_folder(name: str, results: str | None, preset: str | None) -> str | Path:
+    """The results folder of a study: as asked (a URI as it is), or ``results/<name>`` (``results/<name>-<preset>``)."""
     if results is not None:
-        return Path(results)
+        return results if "://" in results else Path(results)
     return Path("results") / (name if preset is None else f"{name}-{preset}")

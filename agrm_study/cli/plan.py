@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from agrm_study.cli.options import results_folder, study_options
+from agrm_study.cli.plan_parts import gpu_facts, gpu_sentence, race_facts, race_sentence
 
 SEARCH_FACTS = ("trials", "finished", "pruned", "failed", "missing", "promote", "to_promote")
 
 if TYPE_CHECKING:
-    from agrm_study.execution.prepare import Prepared
+    from agrm_study.execution.prepared import Prepared
     from agrm_study.execution.search_plan import SearchPlan
     from agrm_study.plan.plan import Plan
+    from agrm_study.plan.stages import Stages
+    from agrm_study.plan.trial import TrialSpec
+    from agrm_study.records.location import Location
     from agrm_study.study.study import Study
 
 
@@ -43,9 +49,15 @@ def plan(study: Path, results: str | None, overrides: tuple[str, ...], preset: s
         _show(facts)
 
 
-def _facts(study: Study, plan: Plan, prepared: Prepared, folder: Path, search: SearchPlan | None) -> dict[str, Any]:
+def _facts(
+    study: Study, plan: Plan, prepared: Prepared, folder: str | Path, search: SearchPlan | None
+) -> dict[str, Any]:
     """The plan in plain values."""
+    from agrm_study.execution.failures import DETERMINISTIC
+    from agrm_study.execution.race import standing as race_standing
     from agrm_study.plan.cost import estimate_cost
+    from agrm_study.plan.disk import estimate_disk
+    from agrm_study.records.location import Location
     from agrm_study.records.reader import Ledger
     from agrm_study.records.schemas import PRUNED
 
@@ -57,13 +69,30 @@ def _facts(study: Study, plan: Plan, prepared: Prepared, folder: Path, search: S
     finished = records[(records["status"] == "finished") & (records["stop_reason"] != PRUNED)]
     measured: list[dict[str, Any]] = [{str(k): v for k, v in row.items()} for row in finished.to_dict("records")]
     to_come = () if search is None else search.stand_ins
-    cost = estimate_cost([*missing, *to_come], measured)
+    race, cells = None, plan.cells
+    if asked_race := study.race:
+        ended = [trial for trial, its in states.items() if its.status == "finished" or its.failure in DETERMINISTIC]
+        standing = race_standing(study, plan, Location.of(folder), {t.trial_id for t in plan.trials}.difference(ended))
+        wanted = standing.wanted()
+        missing = tuple(trial for trial in missing if trial.trial_id in wanted)
+        cells = tuple(c for c in cells if c.trial_id in wanted or status.get(c.trial_id) == "finished")
+        race = race_facts(asked_race, standing, {trial.trial_id for trial in missing})
+    stages, there = _stages(study, missing, Location.of(folder))
+    cost = estimate_cost([*missing, *to_come], measured, inherited=stages.inherited(there))
+    disk = estimate_disk(
+        [*missing, *to_come],
+        stages,
+        measured,
+        keep=study.sharing == "keep",
+        record_bytes=ledger.bytes_on_disk() / len(states) if states else None,
+    )
+    epochs = sum(trial.recipe.epochs for trial in [*missing, *to_come])
     by_arm = [
         {
             "arm": arm.name,
-            "cells": sum(cell.arm == arm.name for cell in plan.cells),
-            "finished": sum(c.arm == arm.name and status.get(c.trial_id) == "finished" for c in plan.cells),
-            "failed": sum(c.arm == arm.name and status.get(c.trial_id) == "failed" for c in plan.cells),
+            "cells": sum(cell.arm == arm.name for cell in cells),
+            "finished": sum(c.arm == arm.name and status.get(c.trial_id) == "finished" for c in cells),
+            "failed": sum(c.arm == arm.name and status.get(c.trial_id) == "failed" for c in cells),
         }
         for arm in study.arms
     ]
@@ -80,8 +109,16 @@ def _facts(study: Study, plan: Plan, prepared: Prepared, folder: Path, search: S
         "finished": sum(its == "finished" for its in status.values()),
         "failed": sum(its == "failed" for its in status.values()),
         "missing": len(missing),
+        "race": race,
+        "gpu": gpu_facts(study.resources.gpu, [arm.recipe for arm in study.arms], folder),
         "search": None if search is None else {name: getattr(search, name) for name in SEARCH_FACTS},
-        "epochs_at_most": sum(trial.recipe.epochs for trial in [*missing, *to_come]),
+        "epochs_at_most": epochs,
+        "sharing": {
+            "asked": study.sharing,
+            "stages_shared": sum(stage.shared for stage in stages.stages),
+            "stages_there": len(there),
+            "epochs_at_most": epochs - sum(stages.inherited(there).values()),
+        },
         "data_to_write": sorted(prepared.unwritten),
         "clip_stores": [
             {"path": store.path and str(store.path), "clips": store.clips, "bytes": store.bytes, "built": store.built}
@@ -94,10 +131,21 @@ def _facts(study: Study, plan: Plan, prepared: Prepared, folder: Path, search: S
             "plus_minus": cost.plus_minus,
             "trials_covered": cost.known,
             "trials_unknown": cost.unknown,
-            "disk_bytes": cost.disk_bytes,
         },
+        "disk": None if disk is None else asdict(disk),
         "running_order": [trial.trial_id for trial in missing],
     }
+
+
+def _stages(study: Study, missing: Sequence[TrialSpec], results: Location) -> tuple[Stages, set[str]]:
+    """The stages of the missing trials, and those of them whose state is there."""
+    from agrm_study.execution.provenance import code_version
+    from agrm_study.execution.stage_shelf import StageShelf
+    from agrm_study.plan.stages import plan_stages
+
+    there = set(StageShelf.of(results).look(code_version())) if study.sharing else set()
+    stages = plan_stages(missing, share=bool(study.sharing), known=there)
+    return stages, there & stages.by_key.keys()
 
 
 def _show(facts: dict[str, Any]) -> None:
@@ -125,16 +173,32 @@ def _show(facts: dict[str, Any]) -> None:
     console.print(
         f"{final}{facts['trials']} trials{merged}, {facts['missing']} to run, {facts['epochs_at_most']} epochs at most"
     )
+    if facts["sharing"]["epochs_at_most"] < facts["epochs_at_most"]:
+        console.print(_sharing_sentence(facts["sharing"], facts["epochs_at_most"]))
+    if facts["race"] is not None:
+        console.print(escape(race_sentence(facts["race"])), soft_wrap=True)
+    if facts["gpu"] is not None:
+        console.print(escape(gpu_sentence(facts["gpu"])), soft_wrap=True)
     if facts["data_to_write"]:
         console.print("The synthetic videos are not drawn yet; `run` draws them first.")
     for store in facts["clip_stores"]:
         state = "built" if store["built"] else "to build"
         console.print(f"clip store: {format_bytes(store['bytes'])}, {store['clips']} clips ({state})")
-    console.print(_cost_sentence(facts["cost"], facts["missing"] + _to_come(search)))
+    console.print(_cost_sentence(facts["cost"], facts["missing"] + _to_come(search)), soft_wrap=True)
+    if facts["disk"] is not None:
+        console.print(_disk_sentence(facts["disk"], kept=facts["sharing"]["asked"] == "keep"), soft_wrap=True)
 
 
 def _to_come(search: dict[str, int] | None) -> int:
     return 0 if search is None else search["missing"] + search["to_promote"]
+
+
+def _sharing_sentence(sharing: dict[str, Any], alone: int) -> str:
+    """What sharing saves."""
+    shared = sharing["epochs_at_most"]
+    there = f", {sharing['stages_there']} of them trained already" if sharing["stages_there"] else ""
+    words = f"{sharing['stages_shared']} stages that trials share{there}" if sharing["stages_shared"] else "kept states"
+    return f"{words}: {shared} epochs instead of {alone} ({1 - shared / alone:.0%} less)"
 
 
 def _search_sentence(search: dict[str, int], replicates: int) -> str:
@@ -162,5 +226,15 @@ def _cost_sentence(cost: dict[str, Any] | None, missing: int) -> str:
         return "Time is not known yet: no trial of this kind was measured in this results folder."
     spread = "" if cost["plus_minus"] is None else f" ± {cost['plus_minus']:.2f}"
     rest = f"; {cost['trials_unknown']} trials of kinds never measured come on top" if cost["trials_unknown"] else ""
-    disk = "" if cost["disk_bytes"] is None else f", {cost['disk_bytes'] / 1e9:.2f} GB of weights"
-    return f"About {cost['slot_hours']:.2f}{spread} hours of one slot{disk}{rest}."
+    return f"About {cost['slot_hours']:.2f}{spread} hours of one slot{rest}."
+
+
+def _disk_sentence(disk: dict[str, Any], *, kept: bool) -> str:
+    parts = [f"{format_bytes(disk['weights'])} of weights"]
+    if disk["records"] is not None:
+        parts.append(f"{format_bytes(disk['records'])} of records")
+    if disk["states"]:
+        parts.append(f"{'' if kept else 'for a while up to '}{format_bytes(disk['states'])} of states at stages' ends")
+    parts.append(f"{format_bytes(disk['checkpoint'])} of checkpoint for each trial that runs")
+    rest = f"; {disk['unknown']} trials of networks never measured come on top" if disk["unknown"] else ""
+    return f"Disk: {', '.join(parts)}{rest}."

@@ -4,13 +4,26 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from agrm_study.cli.completion import complete_results
+
+if TYPE_CHECKING:
+    from agrm_study.report.build import ReportSummary
+
 
 @click.command()
-@click.argument("results", type=click.Path(path_type=Path, file_okay=False), nargs=-1, required=True)
+@click.argument(
+    "results",
+    type=str,
+    shell_complete=complete_results,
+    nargs=-1,
+    required=True,
+)
 @click.option("--table", "tables", multiple=True, metavar="NAME", help="Only these tables. May be repeated.")
 @click.option("--figure", "figures", multiple=True, metavar="NAME", help="Only these figures. May be repeated.")
 @click.option(
@@ -23,7 +36,7 @@ import click
     help="A difference between records that does not refuse a cell.",
 )  # fmt: skip
 def report(
-    results: tuple[Path, ...],
+    results: tuple[str, ...],
     tables: tuple[str, ...],
     figures: tuple[str, ...],
     replicates: int,
@@ -37,15 +50,22 @@ def report(
 
 
 def write_report(
-    results: Sequence[Path],
+    results: Sequence[str | Path],
     *,
     tables: Sequence[str] | None = None,
     figures: Sequence[str] | None = None,
     replicates: int = 10_000,
     seed: int = 0,
     allow: Sequence[str] = (),
-) -> None:
-    """Write tables and figures; the main tables go to stdout, everything else that is said to stderr.
+) -> ReportSummary:
+    """Write tables and figures; the main tables go to stdout, everything else that is said to stderr, the answer last.
+
+    Args:
+        results: Results folders, paths or URIs.
+        tables: As of `make_report`, as are the others.
+
+    Returns:
+        What was made; its answers by results folder, as it was given.
 
     Raises:
         InputError: A folder without results, or a name that does not exist.
@@ -53,6 +73,7 @@ def write_report(
     from rich.console import Console
 
     from agrm_study.records.compaction import compact
+    from agrm_study.records.local_copy import local_copy, put_back
     from agrm_study.report.build import make_report
     from agrm_study.report.renderers import RENDERERS
 
@@ -60,9 +81,10 @@ def write_report(
         with contextlib.suppress(OSError):  # a folder that may only be read is reported on as it is
             compact(folder)
     console = Console(stderr=True, highlight=False)
-    with console.status("Writing tables and figures") as status:
+    with contextlib.ExitStack() as copies, console.status("Writing tables and figures") as status:
+        folders = [copies.enter_context(local_copy(folder)) for folder in results]
         summary = make_report(
-            results,
+            folders,
             tables=tables,
             figures=figures,
             replicates=replicates,
@@ -70,18 +92,33 @@ def write_report(
             allow=allow,
             on_progress=lambda what: status.update(what),
         )
+        for asked, folder in zip(results, folders, strict=True):
+            put_back(asked, folder, summary.files)
     for made in summary.tables.values():
         for table in made.values():
             click.echo(RENDERERS["md"](table))
-    for name, sentence in summary.partial.items():
-        click.echo(f"{name}: {sentence}", err=True)
+    for asked, folder in zip(results, folders, strict=True):
+        if str(folder) in summary.partial:
+            click.echo(f"{asked}: {summary.partial[str(folder)]}", err=True)
     for problem in summary.problems:
         click.echo(f"left out: {problem}", err=True)
     for reason in summary.skipped:
         click.echo(f"not made: {reason}", err=True)
-    for folder in results:
+    for asked, folder in zip(results, folders, strict=True):
         written = [file for file in summary.files if file.is_relative_to(folder)]
         pages = [file for file in written if file.suffix == ".html" and file.parent == folder]
-        click.echo(f"{len(written) - len(pages)} files in {folder / 'tables'} and {folder / 'figures'}", err=True)
+        places = f"{below(asked, 'tables')} and {below(asked, 'figures')}"
+        click.echo(f"{len(written) - len(pages)} files in {places}", err=True)
         for page in pages:
-            click.echo(f"the whole report: {page}", err=True)
+            click.echo(f"{summary.answers[str(folder)]}\nthe whole report: {below(asked, page.name)}", err=True)
+    answers = {
+        str(asked): summary.answers[str(folder)]
+        for asked, folder in zip(results, folders, strict=True)
+        if str(folder) in summary.answers
+    }
+    return replace(summary, answers=answers)
+
+
+def below(results: str | Path, name: str) -> str:
+    """A file or folder of a results folder, as it is told; for a URI with its parameters left out."""
+    return f"{str(results).partition('?')[0]}/{name}" if "://" in str(results) else str(Path(results) / name)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from agrm_study.cli.options import results_folder, study_options
+from agrm_study.hooks import HOOKS
 
 if TYPE_CHECKING:
     from agrm_study.execution.summary import RunSummary
@@ -17,56 +20,100 @@ if TYPE_CHECKING:
 @click.command()
 @study_options
 @click.option("--address", metavar="ADDR", default=None, help="A Ray cluster. [default: a Ray on this machine]")
+@click.option("--autoscale", is_flag=True, help="The cluster's autoscaler brings nodes; needs --slots.")
 @click.option("--slots", type=click.IntRange(min=1), default=None, help="Trials at once. [default: as many as fit]")
 @click.option("--retry-failed", is_flag=True, help="Also run what failed for a reason that would come out the same.")
 @click.option("--no-report", is_flag=True, help="Leave tables and figures to `agrm-study report`.")
+@click.option(
+    "--log", "logs", type=click.Choice(list(HOOKS)), multiple=True,
+    help="Keep this up to date as trials end (see `agrm-study log`). May be repeated.",
+)  # fmt: skip
+@click.option(
+    "--notify", metavar="COMMAND", default=None,
+    help="Run this at the end, with the outcome in a line as its last argument and as JSON on its stdin."
+    " [default: $AGRM_STUDY_NOTIFY]",
+)  # fmt: skip
 def run(
     study: Path,
     results: str | None,
     overrides: tuple[str, ...],
     preset: str | None,
     address: str | None,
+    autoscale: bool,
     slots: int | None,
     retry_failed: bool,
     no_report: bool,
+    logs: tuple[str, ...],
+    notify: str | None,
 ) -> int:
     """Run what STUDY is missing, record it, and write its tables and figures.
 
     STUDY is a study file or the name of a shipped study. Nothing that has finished is run again: the same command
     goes on after an interruption, a crash, or a widened study.
     """
+    from agrm_study.cli.followed_view import FollowedView
     from agrm_study.cli.names import read_study
     from agrm_study.execution.progress.view import choose_view
     from agrm_study.execution.run import RunOptions, run_study
+    from agrm_study.hooks.follow import Follower
 
     asked = read_study(study, overrides, preset)
     folder = results_folder(asked.name, results, preset)
-    options = RunOptions(results=results or folder, slots=slots, address=address, retry_failed=retry_failed)
-    summary = run_study(asked, options, view=choose_view(sys.stderr))
+    options = RunOptions(results=folder, slots=slots, address=address, autoscale=autoscale, retry_failed=retry_failed)
+    command = _notifier(notify)
+    followers = [Follower(options.results, name) for name in dict.fromkeys(logs)]
+    summary = run_study(asked, options, view=FollowedView(choose_view(sys.stderr), followers))
     _tell(summary)
-    if summary.before + summary.finished and not no_report:
-        from agrm_study.cli.report import write_report
-
-        write_report([folder])
+    with ExitStack() as at_the_end:  # also when the report cannot be written
+        said: dict[str, str | None] = {"answer": None, "report": None}
+        at_the_end.callback(_notify, command, summary, said)
+        for follower in followers:
+            if (problem := follower.close()) is not None:
+                click.echo(problem, err=True)
+        if summary.before + summary.finished and not no_report:
+            said |= _report(options.results)
     return summary.exit_code
+
+
+def _report(results: str | Path) -> dict[str, str | None]:
+    """Writes the tables; gives the answer and the page."""
+    from agrm_study.cli.report import below, write_report
+
+    made = write_report([results])
+    return {"answer": made.answers.get(str(results)), "report": below(results, "report.html")}
+
+
+def _notifier(given: str | None) -> tuple[str, ...] | None:
+    from agrm_study.execution.notify import VARIABLE, notifier
+
+    if given is not None:
+        return notifier(given)
+    command = os.environ.get(VARIABLE)
+    return notifier(command, VARIABLE) if command else None
+
+
+def _notify(command: tuple[str, ...] | None, summary: RunSummary, said: dict[str, str | None]) -> None:
+    """Runs the command; what is wrong with it is said and changes nothing."""
+    from agrm_study.execution.notify import notify
+
+    if command is not None and (problem := notify(command, summary.sentence, summary.to_dict() | said)) is not None:
+        click.echo(problem, err=True)
 
 
 def _tell(summary: RunSummary) -> None:
     """What was done and what was not, on stderr."""
-    from agrm_study.execution.progress.wording import duration, failure_words
+    from agrm_study.execution.progress.wording import failure_words
 
     def line(text: str) -> None:
         click.echo(text, err=True)
 
-    done = summary.before + summary.finished
-    line(
-        f"{summary.study}: {done} of {summary.total} trials finished"
-        f" ({summary.finished} in this run, {duration(summary.wall_s)})"
-    )
+    line(summary.sentence)
     for trial in summary.failed:
         words = failure_words(trial.failure, trial.error)
         heals = "the next run tries it again" if trial.heals else "--retry-failed runs it again"
         line(f"  failed: {trial.arm}, {trial.task}, seed {trial.seed}: {words} ({heals})")
+    if summary.inherited:
+        line(f"  {summary.inherited} epochs were taken over from trials that had trained them already")
     if summary.held:
         line(f"  {summary.held} trials were held back because their arm kept failing in the same way")
     if summary.interrupted:

@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 
 import click
 
+from agrm_study.cli.completion import complete_results
+
 if TYPE_CHECKING:
     from agrm_study.execution.search_status import SearchStatus
     from agrm_study.execution.status import StudyStatus
 
 
 @click.command()
-@click.argument("results", type=str)
+@click.argument("results", type=str, shell_complete=complete_results)
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable, on stdout.")
 def status(results: str, as_json: bool) -> None:
     """Say how far the study in RESULTS is; from any shell, while it runs or afterwards."""
@@ -32,6 +34,7 @@ def _show(state: StudyStatus) -> None:
     from rich.table import Table
 
     from agrm_study.execution.progress.wording import TASK_WORDS, duration, failure_words, rough
+    from agrm_study.execution.race import why
 
     console = Console(highlight=False)
     console.print(f"[bold]{escape(state.results)}[/]  {_owner(state)}")
@@ -42,6 +45,9 @@ def _show(state: StudyStatus) -> None:
 
     if state.search is not None:
         console.print(escape(_search_words(state.search)) + "\n", soft_wrap=True)
+    if state.race is not None:
+        for stopped in state.race.stopped:
+            console.print(escape(f"race: {why(stopped, task=len(state.race.looked) > 1)}"), soft_wrap=True)
     table = Table(box=None, pad_edge=False, header_style="dim")
     for title in ("arm", "task", "finished", "running", "failed", "waiting"):
         table.add_column(title, justify="left" if title in ("arm", "task") else "right")

@@ -12,6 +12,7 @@ from agrm_study.plan.plan import read_cells
 from agrm_study.records.reader import Ledger
 from agrm_study.study.errors import InputError, did_you_mean
 from agrm_study.study.merge import with_settings
+from agrm_study.study.no_results import no_results
 from agrm_study.study.problems import Place
 from agrm_study.study.recipe import Recipe
 from agrm_study.study.resolved import read_resolved
@@ -59,7 +60,7 @@ class FinishedTrials:
 
     def __init__(self, results: Path) -> None:
         if not (results / "study.yaml").is_file():
-            raise InputError("must be a results folder (it has no study.yaml)", where=results)
+            raise no_results(results, "study.yaml")
         self._results = results
         self.study: Study = read_resolved(results / "study.yaml")
         self.ledger = Ledger(results)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from agrm_study.report.answer import answer
 from agrm_study.report.collect import collect
 from agrm_study.report.evidence import Problem
 from agrm_study.report.figures import FIGURES, figure_kind
@@ -35,6 +36,7 @@ class ReportSummary:
         skipped: Tables and figures that a study cannot have, with the reason.
         problems: What could not be used, and why.
         partial: Results folders whose study is incomplete, with the sentence that says so.
+        answers: The answer to each study's question, by results folder, where a page was written.
     """
 
     results: tuple[Path, ...]
@@ -43,6 +45,7 @@ class ReportSummary:
     skipped: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
     partial: Mapping[str, str] = field(default_factory=dict)
+    answers: Mapping[str, str] = field(default_factory=dict)
 
 
 def make_report(
@@ -84,6 +87,7 @@ def make_report(
     skipped: list[str] = []
     problems: list[Problem] = []
     partial: dict[str, str] = {}
+    answers: dict[str, str] = {}
     for folder in results:
         evidence = collect(Path(folder), allow=allow)
         study = evidence.study
@@ -123,6 +127,7 @@ def make_report(
             mine = [s for s in skipped if s.startswith(f"{study.name}: ")]
             write_file(Path(folder) / "report.html", render_page(m, made[study.name], pictures, mine))
             files.append(Path(folder) / "report.html")
+            answers[str(folder)] = answer(m)  # of what the page has measured: this costs nothing
         problems += evidence.problems
     return ReportSummary(
         results=tuple(Path(r) for r in results),
@@ -131,6 +136,7 @@ def make_report(
         skipped=tuple(skipped),
         problems=tuple(problems),
         partial=partial,
+        answers=answers,
     )
 
 

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from agrm_study.plan.plan import read_cells
 from agrm_study.records.location import Location
+from agrm_study.records.race_log import RaceLog
 from agrm_study.records.reader import Ledger
 from agrm_study.records.search_log import SearchLog
 from agrm_study.report.cells import Cell, subject_probabilities
@@ -20,6 +21,7 @@ from agrm_study.report.evidence import ArmInfo, Evidence, Planned, Problem, Stud
 from agrm_study.study.errors import InputError
 from agrm_study.study.labels import CLASSES
 from agrm_study.study.merge import with_settings
+from agrm_study.study.no_results import no_results
 from agrm_study.study.problems import Place
 from agrm_study.study.recipe import Recipe
 from agrm_study.study.resolved import read_resolved
@@ -44,7 +46,7 @@ def collect(results: Path, *, allow: Collection[str] = ()) -> Evidence:
     """
     resolved = results / "study.yaml"
     if not resolved.is_file():
-        raise InputError("must be a results folder (it has no study.yaml)", where=results)
+        raise no_results(results, "study.yaml")
     unknown = set(allow) - set(VERSIONS)
     if unknown:
         raise InputError("cannot be allowed to differ", given=sorted(unknown), allowed=", ".join(VERSIONS))
@@ -53,6 +55,9 @@ def collect(results: Path, *, allow: Collection[str] = ()) -> Evidence:
     trials = ledger.trials()
     asked = read_resolved(resolved)
     planned = _plan(results / "plan.json", asked, trials, problems)
+    race = RaceLog.read(Location.of(results)) if asked.race is not None else None
+    if race is not None:
+        planned = _still_asked(planned, race, trials)
     study = study_info(asked, planned, trials)
     searched = _searched(results, study.name, trials)
     trials = trials[trials["trial_id"].isin([p.trial_id for p in planned])].reset_index(drop=True)
@@ -70,7 +75,15 @@ def collect(results: Path, *, allow: Collection[str] = ()) -> Evidence:
         provenance=_json_object(results / "provenance.json", problems),
         problems=tuple(problems),
         allow=tuple(allow),
+        race=race,
     )
+
+
+def _still_asked(planned: Sequence[Planned], race: RaceLog, trials: pd.DataFrame) -> tuple[Planned, ...]:
+    """The planned trials without those that a race spared."""
+    finished = set(trials.loc[trials["status"] == "finished", "trial_id"])
+    spared = race.spared([(p.arm, p.task, p.seed, p.trial_id) for p in planned], finished)
+    return tuple(p for p in planned if (p.arm, p.task, p.seed) not in spared)
 
 
 def _searched(results: Path, study: str, trials: pd.DataFrame) -> pd.DataFrame:
@@ -104,6 +117,7 @@ def study_info(study: Study, planned: Sequence[Planned], trials: pd.DataFrame) -
         families=study.report.families,
         prevalences=study.report.prevalences,
         search_metric=None if study.search is None else study.search.metric[0],
+        race=study.race,
     )
 
 

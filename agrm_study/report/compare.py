@@ -51,7 +51,8 @@ def compare(
         InputError: For an unknown setting, a folder without results, or studies whose code, data or split differ.
     """
     if by not in known_settings():
-        raise InputError("is not a setting", field="--by", given=by, hint=did_you_mean(by, known_settings()))
+        hint = did_you_mean(by, known_settings()) or "Settings are named as in a study file: ssl.threshold.tau, say."
+        raise InputError("is not a setting", field="--by", given=by, hint=hint)
     if not results:
         raise InputError("needs at least one results folder", field="RESULTS")
     merged = merge([collect(Path(r), allow=allow) for r in results], by, allow)

@@ -13,9 +13,11 @@ from typing import Any
 
 import pandas as pd
 
+from agrm_study.records.race_log import RaceLog
 from agrm_study.records.reader import Ledger
 from agrm_study.report.cells import Cell
 from agrm_study.study.recipe import Recipe
+from agrm_study.study.seeds import Race
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +61,7 @@ class StudyInfo:
     families: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     prevalences: tuple[float, ...] = ()
     search_metric: str | None = None
+    race: Race | None = None
 
     def arm(self, name: str) -> ArmInfo:
         """The arm of that name.
@@ -102,7 +105,7 @@ class Evidence:
     Attributes:
         results: The results folder.
         study: What was asked.
-        planned: Every trial of the plan, in its order.
+        planned: Every trial of the plan, in its order; those that a race spared are left out.
         trials: The `trials` records of the planned trials.
         searched: The `trials` records of the study's search phase.
         cells: Test predictions of each arm and task that has any, by (arm, task).
@@ -110,6 +113,7 @@ class Evidence:
         provenance: Content of provenance.json; empty when there is none.
         problems: What could not be used, and why.
         allow: Differences between records that are accepted (``code``, ``data``, ``split``).
+        race: What the race has decided, for a study that races.
     """
 
     results: Path
@@ -122,6 +126,7 @@ class Evidence:
     provenance: Mapping[str, Any]
     problems: tuple[Problem, ...]
     allow: tuple[str, ...] = ()
+    race: RaceLog | None = None
 
     def epochs(self) -> pd.DataFrame:
         """The `epochs` records of the finished trials."""

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 from agrm_study import __version__
+from agrm_study.records.race_log import Stopped
 from agrm_study.report.evidence import Evidence
 from agrm_study.report.measure import Measurements
-from agrm_study.report.wording import METRIC_NAMES, TASK_TITLES, listing, tasks_text
+from agrm_study.report.wording import METRIC_NAMES, TASK_TITLES, listing, percent, tasks_text
 
+MOST_STOPPED: Final = 8
+"""Stopped arms that a footnote names; the table of the race has them all."""
 SCREENING = "Screening research: nothing here diagnoses anybody."
 
 
@@ -42,6 +46,42 @@ def interval_note(m: Measurements, tasks: tuple[str, ...]) -> str:
     lost = sum(x.undefined for (_, t, _), x in m._measured.items() if t in tasks)
     text = f"Brackets: 95% percentile intervals, two-way bootstrap over seeds and subjects, B = {m.replicates:,}"
     return f"{text}; replicates in which a class has no subject are left out ({lost} in all)." if lost else f"{text}."
+
+
+def race_notes(evidence: Evidence, arms: Iterable[str], tasks: tuple[str, ...]) -> tuple[str, ...]:
+    """How a race chose who gets seeds, whom it stopped and why, and what that does to the numbers."""
+    rules, race, arms = evidence.study.race, evidence.race, set(arms)
+    if rules is None:
+        return ()
+    rounds = f"then {rules.step} at a time" if rules.step > 1 else "then one at a time"
+    metric = METRIC_NAMES[evidence.study.primary_metric]
+    how = (
+        f"Race: {rules.first} seeds for every arm, {rounds} up to {rules.most}; after each round an arm goes out when "
+        f"another is better in {metric} on validation by a one-sided paired t-test over seeds. "
+        f"Probability that the truly best arm of a task goes out: at most {rules.level:g} (Bonferroni over "
+        "rounds and rivals)."
+    )
+    stopped = [s for s in race.stopped if s.arm in arms and s.task in tasks] if race is not None else []
+    if not stopped:
+        return (how,)
+    reasons = [stop_reason(s, several_tasks=len(evidence.study.tasks) > 1) for s in stopped[:MOST_STOPPED]]
+    more = f"; and {len(stopped) - MOST_STOPPED} more (table race)" if len(stopped) > MOST_STOPPED else ""
+    return (
+        how,
+        f"‡ Stopped by the race: {'; '.join(reasons)}{more}. These arms are complete with their n. They were stopped "
+        "for what just these seeds showed, so their means lean low and those of the arms that stayed lean high: they "
+        "are not ranked and not to be read as estimates at equal n, and Δ and p of a stopped arm do not account for "
+        "the stopping.",
+    )
+
+
+def stop_reason(s: Stopped, *, several_tasks: bool) -> str:
+    """Why the race stopped an arm: the rival, the difference and the test."""
+    arm = f"{s.arm} ({TASK_TITLES[s.task].lower()})" if several_tasks else s.arm
+    return (
+        f"{arm} after {s.n} seeds, behind {s.rival} by {percent(s.difference)} points on validation "
+        f"({s.pairs} pairs, p = {s.p:.2g} against {s.limit:.2g})"
+    )
 
 
 def comparison_note(m: Measurements, tasks: tuple[str, ...], arms: Iterable[str]) -> str | None:

@@ -9,6 +9,7 @@ from agrm_study.study.merge import check_name
 from agrm_study.study.problems import Names, Places, Problems
 from agrm_study.study.recipe import Recipe
 from agrm_study.study.search_space import Search
+from agrm_study.study.seeds import NEED_ALL_ARMS, RACED_BY, Race
 from agrm_study.study.spec import METRICS, StudyFile
 from agrm_study.study.study import BASE_ARM, Arm
 
@@ -35,6 +36,8 @@ def check_study(
             allowed=", ".join(known[:20]),
             hint=did_you_mean(spec.reference, known),
         )
+    if isinstance(spec.seeds, Race):
+        _check_race(spec, arms, places, problems)
     with_metric = METRICS[spec.primary_metric]
     if not any(task in with_metric for task in spec.tasks):
         problems.add(
@@ -78,7 +81,7 @@ def _check_search(spec: StudyFile, search: Search, places: Places, problems: Pro
             given=list(spec.tasks),
             hint="Make a study of each.",
         )
-    if search.seed in spec.seeds:
+    if not isinstance(spec.seeds, Race) and search.seed in spec.seeds:
         problems.add(
             places.find(("search", "seed")),
             "must not be one of the study's seeds: the promoted arms need fresh ones",
@@ -92,4 +95,42 @@ def _check_search(spec: StudyFile, search: Search, places: Places, problems: Pro
             field="reference",
             given=spec.reference,
             allowed=BASE_ARM,
+        )
+
+
+def _check_race(spec: StudyFile, arms: Sequence[Arm], places: Places, problems: Problems) -> None:
+    """A race drops arms, so nothing that needs all of them at the same seeds may be asked of it."""
+    same_for_all = "Give every arm the same seeds, `seeds: 5`."
+    if spec.search is not None:
+        problems.add(
+            places.find(("seeds",)),
+            "a search cannot race: its pruner ends bad trials early, and what it promotes is reported at equal seeds",
+            field="seeds",
+            hint=same_for_all,
+        )
+    elif len(arms) == 1:
+        problems.add(places.find(("seeds",)), "a race needs at least two arms", field="seeds", hint=same_for_all)
+    for table in spec.report.tables:
+        if table in NEED_ALL_ARMS:
+            problems.add(
+                places.find(("report", "tables")),
+                f"the table {table} cannot be made of a race: {NEED_ALL_ARMS[table]}, and a race drops arms",
+                field="seeds",
+                hint=same_for_all,
+            )
+    for family in spec.report.families:
+        problems.add(
+            places.find(("report", "families", family)),
+            f"the family {family!r} cannot be tested in a race: its correction counts every arm in it at the planned "
+            "seeds, and a race drops arms for what their seeds have shown",
+            field=f"report.families.{family}",
+            hint=same_for_all,
+        )
+    if spec.primary_metric not in RACED_BY:
+        problems.add(
+            places.find(("primary_metric",)),
+            "is not recorded on validation, where a race decides",
+            field="primary_metric",
+            given=spec.primary_metric,
+            allowed=", ".join(RACED_BY),
         )

@@ -17,6 +17,7 @@ from agrm_study.study.merge import build_recipe, merge_layers
 from agrm_study.study.overrides import apply_overrides, parse_override
 from agrm_study.study.problems import Names, Place, Places, Problems
 from agrm_study.study.recipe import Recipe
+from agrm_study.study.seeds import Race
 from agrm_study.study.spec import StudyFile
 from agrm_study.study.study import Study, Varies
 from agrm_study.study.yaml_lines import read_yaml
@@ -78,7 +79,8 @@ def load_study(
         name=spec.name,
         question=" ".join(spec.question.split()),
         tasks=spec.tasks,
-        seeds=spec.seeds,
+        seeds=spec.seeds.seeds if isinstance(spec.seeds, Race) else spec.seeds,
+        race=spec.seeds if isinstance(spec.seeds, Race) else None,
         split_seed=spec.split_seed,
         arms=tuple(arms),
         varies=varies,
@@ -90,6 +92,7 @@ def load_study(
         report=spec.report,
         base=base,
         base_name=spec.base,
+        sharing=spec.sharing,
         preset=preset,
         overrides=tuple(overrides),
         path=file,

@@ -43,8 +43,11 @@ class SplitFractions(Section):
     """Shares of the labelled subjects, by part."""
 
     train: Fraction = 0.64
+    """Subjects to learn from."""
     val: Fraction = 0.16
+    """Subjects that pick the best epoch."""
     test: Fraction = 0.20
+    """Subjects that are reported."""
 
     @model_validator(mode="after")
     def _sum_to_one(self) -> SplitFractions:
@@ -130,10 +133,13 @@ class Strong(Section):
     shift: Fraction = 1.0
     """As in the weak view; 1 reaches the whole stored frame."""
     flip: Fraction = 0.5
+    """Probability of a horizontal flip."""
     brightness: Annotated[float, Field(ge=0, lt=1)] = 0.4
     """Colour jitter: factor drawn from [1-b, 1+b]; likewise contrast and saturation."""
     contrast: Annotated[float, Field(ge=0, lt=1)] = 0.4
+    """As brightness."""
     saturation: Annotated[float, Field(ge=0, lt=1)] = 0.4
+    """As brightness."""
     hue: Annotated[float, Field(ge=0, le=0.5)] = 0.1
     """Largest rotation of the hue, in turns."""
     noise: Annotated[float, Field(ge=0, le=1)] = 0.05
@@ -162,7 +168,8 @@ class Augment(Section):
 class Pooling(Section):
     """How a feature volume (B, C, T, H, W) becomes a vector."""
 
-    name: Literal["average", "max", "hpp", "shpm"] = "shpm"
+    name: str = "shpm"
+    """A name of `agrm_study.training.models.pooling.POOLING`."""
     bins: tuple[Bin, ...] = Field(default=((1, 1), (2, 2), (4, 4)), min_length=1)
     """Rows and columns of each level (shpm); `hpp` uses the rows only."""
     combine: Literal["sum", "concat"] = "sum"
@@ -183,7 +190,9 @@ class Model(Section):
     head: Literal["flatten", "adaptive"] = "adaptive"
     """C3D with average pooling only: the published flatten, or adaptive pooling before its two hidden layers."""
     classifier: Literal["linear", "arcface"] = "linear"
+    """`arcface` compares directions and goes with the loss of that name."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Probability of dropout before the classifier."""
     pooling: Pooling = Pooling()
     weights: Path | None = None
     """Local pre-trained weights (.safetensors, .pth); heads of another class count are dropped with a message."""
@@ -193,6 +202,7 @@ class Ema(Section):
     """The teacher: exponential moving average of the student."""
 
     alpha: Annotated[float, Field(ge=0, lt=1)] = 0.99
+    """What the teacher keeps of itself at each step."""
     buffers: Literal["average", "copy", "own"] = "average"
     """Batch-norm buffers of the teacher: averaged, copied from the student, or from its own forward passes."""
     warmup: bool = False
@@ -203,9 +213,11 @@ class Ramp(Section):
     """Weight of the unsupervised loss over the epochs since the teacher started."""
 
     shape: Literal["linear", "sigmoid", "step"] = "linear"
+    """How the weight rises; `step` waits and then jumps."""
     epochs: Count = 30
     """Epochs until the weight is `maximum`; 0 starts there."""
     maximum: Annotated[float, Field(ge=0)] = 1.0
+    """The weight after the ramp."""
 
 
 class Threshold(Section):
@@ -229,7 +241,9 @@ class Pseudo(Section):
     mode: Literal["online", "rounds", "off"] = "online"
     """`rounds` moves accepted clips into the labelled set each round (paper, section 2.1)."""
     target: Literal["hard", "soft"] = "hard"
+    """Learn the most probable class, or the whole distribution."""
     weight: Annotated[float, Field(ge=0)] = 1.0
+    """Weight beside the consistency loss."""
     confidence: Literal["teacher", "student", "mean", "min", "agree"] = "teacher"
     """Whose confidence decides."""
     round_epochs: Positive = 10
@@ -240,6 +254,7 @@ class Ssl(Section):
     """How unlabelled clips teach."""
 
     method: Literal["supervised", "mean_teacher", "pseudo_label", "fixmatch", "agrm"] = "agrm"
+    """Mean Teacher and pseudo-labels (`agrm`), one of the two, FixMatch, or labelled clips alone."""
     pretrain_epochs: Count = 10
     """Supervised epochs before the teacher starts as a copy of the student."""
     ema: Ema = Ema()
@@ -254,8 +269,11 @@ class Loss(Section):
     name: str = "cross_entropy"
     """A name of `agrm_study.training.ssl.losses.LOSSES`."""
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of each label that is spread over all classes."""
     focal_gamma: Annotated[float, Field(ge=0)] = 2.0
+    """Focal loss: how much less easy clips count; 0 is the cross-entropy."""
     class_balanced_beta: Annotated[float, Field(ge=0, lt=1)] = 0.999
+    """Class-balanced loss: 0 weighs all clips alike, values near 1 by inverse class size."""
     arcface_scale: Annotated[float, Field(gt=0)] = 30.0
     """ArcFace: factor s of the cosines (64 in the paper, for thousands of identities)."""
     arcface_margin: Annotated[float, Field(ge=0, lt=1.57)] = 0.5
@@ -266,14 +284,20 @@ class Optimizer(Section):
     """Adam, the learning rate and its plateau schedule."""
 
     name: Literal["adam", "adamw", "sgd"] = "adam"
+    """How gradients become steps."""
     lr: Annotated[float, Field(gt=0)] = 1e-4
+    """Learning rate at the start."""
     betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.9, 0.999)
+    """Decay of Adam's two averages."""
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    """Of `sgd`."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    """L2 penalty (adam, sgd) or decoupled decay (adamw)."""
     plateau_factor: Annotated[float, Field(gt=0, lt=1)] = 0.5
     """The learning rate is multiplied by this after `plateau_patience` epochs without a lower validation loss; with a
     patience beyond the last epoch it stays."""
     plateau_patience: Positive = 5
+    """Epochs in a row without a lower validation loss."""
     clip_norm: Annotated[float, Field(gt=0)] | None = None
     """Largest norm of the gradient."""
 
@@ -282,7 +306,9 @@ class Batch(Section):
     """Clips of a step."""
 
     labelled: Positive = 16
+    """Labelled clips of a step."""
     unlabelled: Positive = 16
+    """Unlabelled clips of a step."""
     accumulate: Positive = 1
     """Each batch is split into this many parts whose gradients are summed."""
 
@@ -293,6 +319,7 @@ class EarlyStop(Section):
     metric: Literal["macro_f1", "accuracy", "balanced_accuracy", "loss"] = "macro_f1"
     """Validation metric; it also picks the best epoch."""
     patience: Positive = 10
+    """Epochs without improvement after which training stops."""
     armed_after: Count | None = None
     """First epoch that can count as one without improvement; null: when pre-training and the ramp have ended."""
 
@@ -305,6 +332,7 @@ class Evaluate(Section):
     network: Literal["teacher", "student"] = "teacher"
     """The network whose validation metric decides; both are recorded. Methods without a teacher use the student."""
     batch: Positive = 32
+    """Windows of a forward pass; for memory and speed only."""
     unlabelled: bool = True
     """Log consistency and pseudo-labels on the unlabelled validation clips each epoch; never in a reported metric."""
 
@@ -318,6 +346,7 @@ class Recipe(Section):
     split_seed: Count = 0
     """Seed of the split and of the draw of unlabelled clips."""
     epochs: Positive = 100
+    """Epochs at most."""
     data: Data = Data()
     clip: Clip = Clip()
     augment: Augment = Augment()

@@ -14,10 +14,11 @@ from agrm_study.study.problems import Place, Places
 from agrm_study.study.recipe import Recipe
 from agrm_study.study.resources import Resources
 from agrm_study.study.search_space import Search
+from agrm_study.study.seeds import Race
 from agrm_study.study.settings import Setting
 from agrm_study.study.spec import ReportRequest
 from agrm_study.study.study import Arm, Study
-from agrm_study.study.yaml_lines import dump_yaml, read_yaml
+from agrm_study.study.yaml_lines import decode_yaml, dump_yaml, read_yaml
 
 RESOLVED_VERSION: Final = 1
 """Raised when a key of the resolved study is renamed, removed or changes its meaning."""
@@ -36,6 +37,7 @@ def study_to_dict(study: Study) -> dict[str, Any]:
         "overrides": list(study.overrides),
         "tasks": list(study.tasks),
         "seeds": list(study.seeds),
+        "race": None if study.race is None else study.race.model_dump(mode="json"),
         "split_seed": study.split_seed,
         "varies": study.varies,
         "factors": list(study.factors),
@@ -44,6 +46,7 @@ def study_to_dict(study: Study) -> dict[str, Any]:
         "reference": study.reference,
         "primary_metric": study.primary_metric,
         "resources": study.resources.model_dump(mode="json"),
+        "sharing": study.sharing,
         "report": study.report.model_dump(mode="json"),
         "base": study.base.settings(),
     }
@@ -81,6 +84,8 @@ def study_from_dict(value: Any, *, where: Path | None = None) -> Study:
             arms.append(Arm(name=arm["name"], settings=dict(arm["settings"]), recipe=recipe))
         model = Search
         search = None if value["search"] is None else _strict(Search, value["search"])
+        model = Race
+        race = None if value.get("race") is None else _strict(Race, value["race"])
         model = Resources
         resources = _strict(Resources, value["resources"])
         model = ReportRequest
@@ -92,7 +97,9 @@ def study_from_dict(value: Any, *, where: Path | None = None) -> Study:
             overrides=tuple(value["overrides"]),
             arms=tuple(arms),
             search=search,
+            race=race,
             resources=resources,
+            sharing=value.get("sharing", True),
             report=report,
             base=base,
             **{key: value[key] for key in _PLAIN},
@@ -142,6 +149,15 @@ def read_resolved(path: Path) -> Study:
         InputError: When the file is missing, damaged, or of another schema version.
     """
     return study_from_dict(read_yaml(path).value, where=path)
+
+
+def parse_resolved(content: bytes, where: Path) -> Study:
+    """The same of a file's content, which may come from an object store; ``where`` is named in messages.
+
+    Raises:
+        InputError: When it is damaged, or of another schema version.
+    """
+    return study_from_dict(decode_yaml(content, where).value, where=where)
 
 
 def _strict(model: Any, value: Any) -> Any:

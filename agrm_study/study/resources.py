@@ -50,6 +50,7 @@ class Resources(Section):
         BeforeValidator(read_gpu),
         WithJsonSchema({"anyOf": [{"type": "number", "minimum": 0}, {"type": "string"}]}),
     ] = 0.0
-    """GPUs of a trial: 0, 1, 2, … or exactly 1/k (trials share one GPU); `auto` measures one step's peak memory."""
+    """GPUs of a trial: 0, 1, 2, … or exactly 1/k (trials share one GPU); `auto` measures the memory of a step and takes
+    the smallest 1/k that holds it. A trial for which its share is too small comes again on a larger one."""
     accelerator: Annotated[str, Field(pattern=r"^\S+$")] | None = None
     """Type of accelerator that a node must have, by Ray's name (`A100`, `H100`); null takes any."""

@@ -151,6 +151,7 @@ class Pruner(Section):
     """Which trials of a search are stopped early."""
 
     name: Literal["none", "asha", "median"] = "none"
+    """How trials are judged while they run."""
     grace_epochs: Annotated[int, Field(ge=1)] = 10
     """Epochs that every trial gets."""
     reduction_factor: Annotated[int, Field(ge=2)] = 3
@@ -191,6 +192,7 @@ class Search(Section):
     ] = ("val/macro_f1",)
     """What is optimised: a validation metric, or several for `nsga2`."""
     pruner: Pruner = Pruner()
+    """Which trials are stopped early."""
     space: dict[str, Dimension] = Field(min_length=1)
     """Dotted setting → distribution; an entry's `when` may name entries above it."""
     promote: Annotated[int, Field(ge=0)] = 3

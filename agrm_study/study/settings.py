@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, Union, get_args, get_origin
+from typing import Any, Literal, Union, get_args, get_origin
 
 from agrm_study.study.errors import did_you_mean
 from agrm_study.study.problems import Place, Places, Problems
@@ -65,6 +65,21 @@ def default_of(name: str) -> Any:
     for part in name.split("."):
         value = None if value is None else value[part]
     return value
+
+
+def choices_of(name: str) -> list[str]:
+    """The words that a setting may be, where it is one of a few; empty for numbers and free text."""
+    section: type[Section] = Recipe
+    *groups, leaf = name.split(".")
+    for group in groups:
+        inner, _ = section_of(section.model_fields[group].annotation)
+        if inner is None:
+            return []
+        section = inner
+    annotation = section.model_fields[leaf].annotation
+    if annotation is bool:
+        return ["true", "false"]
+    return [str(value) for value in get_args(annotation)] if get_origin(annotation) is Literal else []
 
 
 @cache

@@ -9,10 +9,12 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
+from agrm_study.study.errors import did_you_mean
 from agrm_study.study.labels import Task
 from agrm_study.study.recipe import Section
 from agrm_study.study.resources import Resources
 from agrm_study.study.search_space import _LABELLED_VALUES, Condition, Search, When, read_labelled
+from agrm_study.study.seeds import Seeds
 from agrm_study.study.translate import Rule
 
 TASKS: tuple[Task, ...] = get_args(Task)
@@ -69,29 +71,6 @@ def read_study_name(value: Any) -> str:
     return value
 
 
-def read_seeds(value: Any) -> tuple[int, ...]:
-    """Seeds as a list of different whole numbers, or a number N for 0 … N-1.
-
-    Raises:
-        Rule: For anything else, and when there is none.
-    """
-    allowed = "a list of different whole numbers from 0, or their number"
-    if isinstance(value, int) and not isinstance(value, bool):
-        if value < 1:
-            raise Rule("a study needs at least one seed", allowed=allowed)
-        return tuple(range(value))
-    if not isinstance(value, list | tuple):
-        raise Rule("must be a list of whole numbers", allowed=allowed)
-    if not value:
-        raise Rule("a study needs at least one seed", allowed=allowed)
-    for position, seed in enumerate(value):
-        if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-            raise Rule(f"seed {seed!r} is not a whole number from 0", allowed=allowed)
-        if seed in value[:position]:
-            raise Rule(f"seed {seed} stands twice: the same training would count as two replicates", allowed=allowed)
-    return tuple(value)
-
-
 def read_tasks(value: Any) -> tuple[Task, ...]:
     """Tasks as a list without repetitions.
 
@@ -111,20 +90,25 @@ def read_tasks(value: Any) -> tuple[Task, ...]:
     return tuple(value)
 
 
+def read_sharing(value: Any) -> bool | Literal["keep"]:
+    """Whether trials share epochs, and whether their states stay.
+
+    Raises:
+        Rule: For anything but true, false and ``keep``.
+    """
+    if isinstance(value, bool):
+        return value
+    if value == "keep":
+        return "keep"
+    hint = did_you_mean(str(value), ("true", "false", "keep"))
+    raise Rule("is not one of the values that exist", allowed="true, false, keep", hint=hint)
+
+
+Sharing = Annotated[
+    bool | Literal["keep"], BeforeValidator(read_sharing), WithJsonSchema({"enum": [True, False, "keep"]})
+]
 Name = Annotated[str, BeforeValidator(read_name), WithJsonSchema({"type": "string", "maxLength": MAX_NAME})]
 StudyName = Annotated[str, BeforeValidator(read_study_name), WithJsonSchema({"type": "string"})]
-Seeds = Annotated[
-    tuple[int, ...],
-    BeforeValidator(read_seeds),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"type": "integer", "minimum": 1},
-                {"type": "array", "items": {"type": "integer", "minimum": 0}, "minItems": 1, "uniqueItems": True},
-            ]
-        }
-    ),
-]
 Tasks = Annotated[
     tuple[Task, ...],
     BeforeValidator(read_tasks),
@@ -136,6 +120,7 @@ class ArmEntry(Section):
     """One row of the tables, as written."""
 
     name: Name
+    """First cell of its row in the tables."""
     set: dict[str, Any] = Field(default_factory=dict)
     """What differs from the study's base recipe."""
 
@@ -193,8 +178,9 @@ class StudyFile(Section):
     base: str = "agrm"
     """A recipe: its name in search_spaces/base/, or a file."""
     tasks: Tasks
+    """What is told apart: normal and abnormal, or the three classes. Each arm is trained once a task and seed."""
     seeds: Seeds
-    """Replicates: training seeds that differ, or their number."""
+    """Replicates: training seeds that differ, their number, or a race that gives arms as many as they need."""
     split_seed: Annotated[int, Field(ge=0)] = 0
     """Seed of the split and of the draw of unlabelled clips: the same for all seeds."""
     data: dict[str, Any] | None = None
@@ -212,7 +198,13 @@ class StudyFile(Section):
     primary_metric: Literal[tuple(METRICS)] = "macro_f1"  # type: ignore[valid-type]
     """The metric that the study is decided by."""
     resources: Resources = Resources()
+    """What one trial needs of a machine; never part of its identity."""
+    sharing: Sharing = True
+    """Whether trials train the epochs that they have in common once; never part of their identity. `keep` also keeps
+    the states where stages and trials end, some five times a network's size each, for a study with more epochs or
+    arms to go on from."""
     report: ReportRequest = ReportRequest()
+    """Tables and figures, and how they compare."""
 
 
 class PresetFile(Section):

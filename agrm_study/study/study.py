@@ -13,7 +13,8 @@ from agrm_study.study.problems import Place
 from agrm_study.study.recipe import Recipe
 from agrm_study.study.resources import Resources
 from agrm_study.study.search_space import Search
-from agrm_study.study.spec import ReportRequest
+from agrm_study.study.seeds import Race
+from agrm_study.study.spec import ReportRequest, Sharing
 
 Varies = Literal["arms", "grid", "search"]
 
@@ -41,14 +42,16 @@ class Study:
     """One question, one file, one results folder; nothing in it changes after it was loaded.
 
     Attributes:
-        seeds: Training seeds of the replicates, in the order in which they are run.
+        seeds: Training seeds of the replicates, in the order in which they are run; in a race the most of an arm.
         split_seed: Seed of the split, the same for all trials.
         arms: Rows of the tables; for a search the base recipe alone (when it is the reference) or none.
         varies: Which of the three ways says what varies.
         factors: Dotted names of what varies, in the order of the file.
         search: The search, or None.
+        race: How arms are dropped while seeds are added; None when every arm gets all seeds.
         base: The recipe that the arms differ from.
         base_name: Name or file of the recipe that `base` started from.
+        sharing: Whether trials train the epochs that they have in common once; ``keep`` keeps the states at their ends.
         path: The study file; None for a study read back from a results folder.
         places: Where each recipe setting was written, by dotted name; settings without an entry are defaults.
     """
@@ -68,8 +71,10 @@ class Study:
     report: ReportRequest
     base: Recipe
     base_name: str
+    sharing: Sharing = True
     preset: str | None = None
     overrides: tuple[str, ...] = ()
+    race: Race | None = None
     path: Path | None = field(default=None, compare=False)
     places: Mapping[str, Place] = field(default_factory=lambda: MappingProxyType({}), compare=False, repr=False)
 

@@ -85,16 +85,27 @@ def read_yaml(path: Path) -> LinedDocument:
         InputError: For a file that cannot be read, is not UTF-8, is not YAML, or states a key twice.
     """
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        content = path.read_bytes()
     except FileNotFoundError:
         raise InputError("there is no such file", where=path) from None
     except IsADirectoryError:
         raise InputError("this is a folder; name a YAML file", where=path) from None
-    except UnicodeDecodeError as fault:
-        raise InputError(f"the file is not UTF-8 text (byte {fault.start})", where=path) from None
     except OSError as fault:
         raise InputError(f"the file cannot be read: {fault.strerror}", where=path) from None
-    return parse_yaml(text, path)
+    return decode_yaml(content, path)
+
+
+def decode_yaml(content: bytes, source: Path) -> LinedDocument:
+    """Read the content of a YAML file, wherever it came from; ``source`` is named in messages.
+
+    Raises:
+        InputError: As `read_yaml`.
+    """
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as fault:
+        raise InputError(f"the file is not UTF-8 text (byte {fault.start})", where=source) from None
+    return parse_yaml(text, source)
 
 
 def parse_yaml(text: str, source: Path | None = None) -> LinedDocument:

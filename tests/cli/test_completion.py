@@ -65,3 +65,73 @@ def test_it_loads_neither_torch_nor_pydantic(words: str) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
     assert done.stdout.strip() == "[]", done.stderr
+
+
+def offered(words: list[str], folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What click offers for the last word, whatever the shell."""
+    from click.shell_completion import BashComplete
+
+    from agrm_study.cli.app import app
+
+    monkeypatch.chdir(folder)
+    found = BashComplete(app, {}, "agrm-study", "_X").get_completions(words[:-1], words[-1])
+    return [item.value if item.type == "plain" else f"{item.type}:{item.value}" for item in found]
+
+
+@pytest.mark.parametrize("verb", ["status", "watch", "report", "compare", "explain", "export", "log"])
+def test_every_verb_that_reads_results_offers_their_folders(
+    verb: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("results/demo", "results/empty", "elsewhere/old"):
+        (tmp_path / name).mkdir(parents=True)
+    for name in ("results/demo", "elsewhere/old"):
+        (tmp_path / name / "study.yaml").touch()
+    assert offered([verb, ""], tmp_path, monkeypatch) == ["results/demo"]
+    assert offered([verb, "elsewhere/"], tmp_path, monkeypatch) == ["elsewhere/old"]
+    assert offered([verb, "nowhere"], tmp_path, monkeypatch) == ["dir:nowhere"]
+
+
+def test_a_model_folder_is_one_that_was_exported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("model", "other"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "model" / "recipe.json").touch()
+    assert offered(["predict", ""], tmp_path, monkeypatch) == ["model"]
+
+
+def test_settings_are_offered_by_name_and_then_with_their_values(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def settings(word: str) -> list[str]:
+        return offered(["run", "ablation", "--set", word], tmp_path, monkeypatch)
+
+    assert settings("ssl.ema.") == ["ssl.ema.alpha=", "ssl.ema.buffers=", "ssl.ema.warmup="]
+    assert settings("ssl.ema.b") == ["ssl.ema.buffers=average", "ssl.ema.buffers=copy", "ssl.ema.buffers=own"]
+    assert settings("ssl.ema.w") == ["ssl.ema.warmup=true", "ssl.ema.warmup=false"]
+    assert settings("ssl.ema.alpha") == ["ssl.ema.alpha=0.99"]
+    assert settings("ssl.ema.buffers=c") == ["ssl.ema.buffers=copy"]
+    assert "model.backbone=uniformer_s" in settings("model.backbone=")
+    assert settings("no.such") == []
+
+
+@pytest.mark.parametrize(
+    ("shell", "environment", "offers"),
+    [
+        ("bash", {"COMP_WORDS": "agrm-study wat", "COMP_CWORD": "1"}, "plain,watch"),
+        ("zsh", {"COMP_WORDS": "agrm-study wat", "COMP_CWORD": "1"}, "plain\nwatch\nWatch a study as it runs"),
+        ("fish", {"COMP_WORDS": "agrm-study wat", "COMP_CWORD": "wat"}, "watch\tWatch a study as it runs"),
+    ],
+)
+def test_bash_zsh_and_fish_are_served(
+    shell: str, environment: dict[str, str], offers: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from click.shell_completion import get_completion_class
+
+    from agrm_study.cli.app import app
+
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    kind = get_completion_class(shell)
+    assert kind is not None
+    completion = kind(app, {}, "agrm-study", "_AGRM_STUDY_COMPLETE")
+    assert "_AGRM_STUDY_COMPLETE" in completion.source()
+    assert offers in completion.complete()

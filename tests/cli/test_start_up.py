@@ -7,7 +7,10 @@ import sys
 
 import pytest
 
-VERBS = ("run", "plan", "status", "watch", "report", "compare", "data", "init", "doctor", "schema")
+VERBS = (
+    "run", "plan", "status", "watch", "report", "compare", "explain", "export", "predict", "log", "data", "init",
+    "doctor", "schema",
+)  # fmt: skip
 
 
 def python(code: str) -> subprocess.CompletedProcess[str]:

@@ -22,6 +22,7 @@ TABLES: dict[str, str] = {
     "factor_response": f"{_HERE}.factor_response:FactorResponse",
     "promoted": f"{_HERE}.promoted:Promoted",
     "arms": f"{_HERE}.arms:Arms",
+    "race": f"{_HERE}.race:RaceTable",
     "per_class": f"{_HERE}.per_class:PerClass",
     "screening": f"{_HERE}.screening:ScreeningTable",
     "networks": f"{_HERE}.networks:Networks",

@@ -10,6 +10,7 @@ from agrm_study.report.table import EMPTY, Column, Entry, Row, Table
 from agrm_study.report.tables.base import TableKind
 from agrm_study.report.tables.comparing import block, columns, difference_entry, shown_metrics, standard_notes
 from agrm_study.report.wording import tasks_text
+from agrm_study.study.seeds import NEED_ALL_ARMS
 
 MODULES = (Column(key="mtm", title="MTM", align="center"), Column(key="shpm", title="SHPM", align="center"))
 
@@ -38,6 +39,8 @@ class Ablation(TableKind):
     question: ClassVar[str] = "Which module earns its place?"
 
     def unfit(self, m: Measurements) -> str | None:
+        if m.evidence.study.race is not None:
+            return f"the study races: {NEED_ALL_ARMS[self.name]}"
         arms = m.evidence.study.arms
         kinds = {(a.has_mtm, a.has_shpm) for a in arms}
         return None if len(kinds) > 1 else "no two arms differ in a module (MTM, SHPM)"

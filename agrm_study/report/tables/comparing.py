@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from agrm_study.report import notes
 from agrm_study.report.marks import best_and_second
 from agrm_study.report.measure import TABLE_METRICS, Compared, Measured, Measurements
-from agrm_study.report.table import EMPTY, Column, Entry, Row, Style, words
+from agrm_study.report.table import EMPTY, Column, Entry, Row, Style, whole, words
 from agrm_study.report.wording import (
     METRIC_TITLES,
     MISSING,
@@ -44,6 +44,8 @@ def columns(m: Measurements, extra: Sequence[Column] = (), *, arm_title: str = "
     primary = METRIC_TITLES[study.primary_metric]
     out = [Column(key="task", title="Task", align="left", shown=False)]
     out += [Column(key="arm", title=arm_title, align="left"), *extra]
+    if study.race is not None:
+        out.append(Column(key="seeds", title="n"))
     out += [Column(key=name, title=METRIC_TITLES[name]) for name in shown_metrics(m)]
     out.append(Column(key=f"{study.primary_metric}_interval", title=f"{primary} 95% CI"))
     if study.reference is not None:
@@ -57,14 +59,17 @@ def block(m: Measurements, task: str, arms: Sequence[str], extra: Extra = no_ext
     metrics = shown_metrics(m)
     measured = {a: {k: m.metric(a, task, k) for k in metrics} for a in arms}
     styles: dict[str, Sequence[Style]] = {}
+    stopped = m.evidence.race.by_cell if m.evidence.race is not None else {}
     for k in metrics:
-        found = [measured[a][k] for a in arms]
+        found = [None if (a, task) in stopped else measured[a][k] for a in arms]
         means = [None if x is None else x.summary.mean for x in found]
         styles[k] = best_and_second(means, ["" if v is None else percent(v) for v in means])
     rows = []
     heading = TASK_TITLES[task] if len(m.evidence.study.tasks) > 1 else None
     for i, arm in enumerate(arms):
         entries = [words(task), words(arm), *extra(arm, task)]
+        if m.evidence.study.race is not None:
+            entries.append(seeds_entry(m, arm, task))
         entries += [metric_entry(m, arm, task, measured[arm][k], styles[k][i]) for k in metrics]
         entries.append(interval_entry(measured[arm][m.evidence.study.primary_metric]))
         if m.evidence.study.reference is not None:
@@ -91,6 +96,16 @@ def metric_entry(m: Measurements, arm: str, task: str, x: Measured | None, style
         "undefined": x.undefined,
     }
     return Entry(text=text, value=x.summary.mean, parts=parts, style=style, marks=marks)
+
+
+def seeds_entry(m: Measurements, arm: str, task: str) -> Entry:
+    """Seeds of an arm in a race, marked where the race stopped it."""
+    cell = m.evidence.cells.get((arm, task))
+    if cell is None:
+        return Entry(text=MISSING)
+    entry = whole(len(cell.seeds))
+    race = m.evidence.race
+    return entry.marked("‡") if race is not None and (arm, task) in race.by_cell else entry
 
 
 def interval_entry(x: Measured | None) -> Entry:
@@ -139,6 +154,7 @@ def standard_notes(m: Measurements, arms: Sequence[str], tasks: tuple[str, ...])
     found = [
         notes.replicates_note(m, arms, tasks),
         notes.interval_note(m, tasks),
+        *notes.race_notes(m.evidence, arms, tasks),
         notes.comparison_note(m, tasks, arms),
         notes.ranking_note() if len(arms) > 1 else None,
         *(difference_gaps(m, arms, tasks)),

@@ -17,6 +17,7 @@ from agrm_study.report.table import Column, Entry, Row, Table, whole, words
 from agrm_study.report.tables.base import TableKind
 from agrm_study.report.tables.thresholds import values_entry
 from agrm_study.report.wording import METRIC_NAMES, METRIC_TITLES, MISSING, TASK_TITLES, bracket, percent
+from agrm_study.study.seeds import NEED_ALL_ARMS
 from agrm_study.study.settings import value_of
 
 
@@ -61,6 +62,8 @@ class FactorResponse(TableKind):
 
     def unfit(self, m: Measurements) -> str | None:
         study = m.evidence.study
+        if study.race is not None:
+            return f"the study races: {NEED_ALL_ARMS[self.name]}"
         if not varied(study):
             return "the study crosses no factors"
         if math.prod(len(levels(study, f)) for f in varied(study)) != len(study.arms):

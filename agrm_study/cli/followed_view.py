@@ -1,0 +1,59 @@
+"""How do hooks hear of a running study? Through the view that a person looks at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import TracebackType
+
+from agrm_study.execution.events import TrialEvent
+from agrm_study.execution.prepare import Stage
+from agrm_study.execution.progress.state import StudyProgress, TrialProgress
+from agrm_study.execution.progress.view import View
+from agrm_study.hooks.follow import Follower
+
+
+class FollowedView(View):
+    """Shows what another view shows, and tells the followers when a trial has ended.
+
+    Args:
+        shown: The view that draws.
+        followers: What keeps the hooks up to date.
+    """
+
+    def __init__(self, shown: View, followers: Sequence[Follower]) -> None:
+        self._shown, self._followers = shown, followers
+
+    def __enter__(self) -> View:
+        self._shown.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._shown.__exit__(kind, error, trace)
+
+    def stage(self, stage: Stage) -> None:
+        self._shown.stage(stage)
+
+    def begin(self, progress: StudyProgress) -> None:
+        self._shown.begin(progress)
+        if progress.counts().finished:
+            self._changed()
+
+    def event(self, event: TrialEvent, trial: TrialProgress) -> None:
+        self._shown.event(event, trial)
+        if event.kind in ("finished", "failed"):
+            self._changed()
+
+    def tick(self) -> None:
+        self._shown.tick()
+        for follower in self._followers:
+            if (problem := follower.problem()) is not None:
+                self._shown.message(problem)
+
+    def message(self, text: str) -> None:
+        self._shown.message(text)
+
+    def _changed(self) -> None:
+        for follower in self._followers:
+            follower.changed()

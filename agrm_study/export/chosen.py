@@ -1,0 +1,219 @@
+"""Which finished trial is exported, and which seeds stand beside it?"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from agrm_study.export.scores import PartScores, read_scores
+from agrm_study.plan.plan import Cell, parse_cells
+from agrm_study.records.location import Location
+from agrm_study.records.reader import Ledger
+from agrm_study.statistics.classification import METRICS
+from agrm_study.study.errors import InputError, did_you_mean
+from agrm_study.study.merge import with_settings
+from agrm_study.study.no_results import no_results
+from agrm_study.study.problems import Place
+from agrm_study.study.recipe import Recipe
+from agrm_study.study.resolved import parse_resolved
+from agrm_study.study.settings import Setting
+from agrm_study.study.study import Study
+
+_SHOWN = 6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """A trial to be exported.
+
+    Attributes:
+        row: Its `trials` record.
+        arm: The arm that it is exported as; it may stand for others too.
+        recipe: All its settings.
+        network: ``teacher`` or ``student``: the one that the study reports.
+        seeds: Finished trials of the arm on the task, seed → id, this one among them.
+        scores: Scores of those trials, by part (``val``, ``test``) and id.
+        reason: Why it was chosen, as words.
+    """
+
+    row: dict[str, Any]
+    arm: str
+    recipe: Recipe
+    network: str
+    seeds: dict[int, str]
+    scores: dict[str, dict[str, PartScores]]
+    reason: str
+
+    @property
+    def trial_id(self) -> str:
+        """Its identity."""
+        return str(self.row["trial_id"])
+
+
+class FinishedStudy:
+    """The finished final trials of a results folder, here or in an object store.
+
+    Args:
+        results: The folder; a local path or a URI.
+
+    Raises:
+        InputError: It holds no results, or no trial that could be exported has finished.
+    """
+
+    def __init__(self, results: str | Path) -> None:
+        self.location, self.name = Location.of(results), str(results)
+        content = (self.location / "study.yaml").read()
+        plan = (self.location / "plan.json").read()
+        if content is None or plan is None:
+            raise no_results(self.name, "study.yaml" if content is None else "plan.json")
+        where = Path(self.name)
+        self.study: Study = parse_resolved(content, where / "study.yaml")
+        self._cells = parse_cells(plan, where / "plan.json")
+        self._ledger = Ledger(self.location)
+        trials = self._ledger.trials()
+        final = trials[(trials["status"] == "finished") & (trials["phase"] == "final")]
+        self._rows: dict[str, dict[str, Any]] = {
+            str(row["trial_id"]): {str(name): value for name, value in row.items()} for row in _rows(final)
+        }
+        if not self._rows:
+            raise InputError(
+                "needs a finished trial of the final phase (a search keeps no weights)",
+                where=self.name,
+                hint=f"`agrm-study status {self.name}` says what is running.",
+            )
+
+    def by_id(self, prefix: str) -> Choice:
+        """The trial whose id begins with these characters.
+
+        Raises:
+            InputError: There is none, or there are several.
+        """
+        found = sorted(name for name in self._rows if name.startswith(prefix))
+        if len(found) != 1:
+            rule = "must be the id of a finished trial, or its beginning"
+            raise InputError(
+                rule if not found else "must be the beginning of one trial's id",
+                field="TRIAL",
+                given=prefix,
+                allowed=_some(found or sorted(self._rows)),
+                hint=did_you_mean(prefix, self._rows) or "Or leave it out, and name an arm: --arm NAME.",
+            )
+        row = self._rows[found[0]]
+        own = [cell.arm for cell in self._cells if cell.trial_id == found[0]]
+        arm = str(row["arm"]) if not own or str(row["arm"]) in own else own[0]
+        return self._choice(found[0], arm, str(row["task"]), "named")
+
+    def best(self, arm: str | None, task: str | None, seed: int | None) -> Choice:
+        """The trial of an arm with the best validation metric.
+
+        Args:
+            arm: By default the reference; without one, the arm with the best mean on validation.
+            task: By default the study's first.
+            seed: This seed instead of the best.
+
+        Raises:
+            InputError: No such arm, task or seed, or nothing of it has finished.
+        """
+        task = _known("--task", task, list(self.study.tasks))
+        arms = list(dict.fromkeys(cell.arm for cell in self._cells if cell.task == task))
+        if arm is not None:
+            _known("--arm", arm, arms)
+        chosen = arm or (self.study.reference if self.study.reference in arms else None)
+        metric = self.study.primary_metric if self.study.primary_metric in METRICS else "macro_f1"
+        wanted = [chosen] if chosen is not None else arms
+        values: dict[str, dict[int, float]] = {}
+        for name in wanted:
+            finished = self._finished(name, task)
+            scores = self._scores("val", finished)
+            values[name] = {s: scores[t].metrics[metric] for s, t in finished.items() if t in scores}
+        values = {name: of_seed for name, of_seed in values.items() if of_seed}
+        if not values:
+            raise InputError(
+                "must be an arm of which a trial has finished",
+                field="--arm",
+                given=chosen,
+                hint=f"`agrm-study status {self.name}` says what is running.",
+            )
+        winner = max(values, key=lambda name: sum(values[name].values()) / len(values[name]))
+        of_seed = values[winner]
+        if seed is not None and seed not in of_seed:
+            raise InputError(
+                "must be a seed that has finished", field="--seed", given=seed, allowed=", ".join(map(str, of_seed))
+            )
+        best = seed if seed is not None else max(of_seed, key=lambda s: (of_seed[s], -s))
+        why = "named" if seed is not None else f"best validation {metric} of {len(of_seed)} seeds"
+        if chosen is None and len(arms) > 1:
+            why += ", of the arm with the best mean on validation"
+        return self._choice(self._finished(winner, task)[best], winner, task, why)
+
+    def weights(self, choice: Choice) -> bytes:
+        """Content of the trial's ``best.safetensors``.
+
+        Raises:
+            InputError: It was not kept.
+        """
+        file = self.location / "checkpoints" / choice.trial_id / "best.safetensors"
+        content = file.read()
+        if content is None:
+            raise InputError(
+                "the weights of this trial were not kept",
+                where=file.path,
+                hint="Export another seed of the arm (--seed), or run the study into a new folder.",
+            )
+        return content
+
+    def _choice(self, trial_id: str, arm: str, task: str, reason: str) -> Choice:
+        row = self._rows[trial_id]
+        recipe = self._recipe(row)
+        seeds = self._finished(arm, task) | {int(row["seed"]): trial_id}
+        scores = {part: self._scores(part, seeds) for part in ("val", "test")}
+        return Choice(
+            row=row,
+            arm=arm,
+            recipe=recipe,
+            network=scores["val"][trial_id].network if trial_id in scores["val"] else _network(recipe),
+            seeds=dict(sorted(seeds.items())),
+            scores=scores,
+            reason=reason,
+        )
+
+    def _finished(self, arm: str, task: str) -> dict[int, str]:
+        cells: list[Cell] = [c for c in self._cells if (c.arm, c.task) == (arm, task) and c.trial_id in self._rows]
+        return {cell.seed: cell.trial_id for cell in cells}
+
+    def _scores(self, part: str, seeds: dict[int, str]) -> dict[str, PartScores]:
+        if not seeds:
+            return {}
+        network = _network(self._recipe(self._rows[next(iter(seeds.values()))]))
+        return read_scores(self._ledger, part, network, list(seeds.values()))
+
+    def _recipe(self, row: dict[str, Any]) -> Recipe:
+        settings = [Setting(name, value, Place(None)) for name, value in json.loads(row["params"]).items()]
+        tree = with_settings(self.study.base.settings(), settings)
+        tree |= {"task": str(row["task"]), "seed": int(row["seed"]), "split_seed": int(row["split_seed"])}
+        return Recipe.model_validate_json(json.dumps(tree), strict=True)
+
+
+def _rows(frame: pd.DataFrame) -> list[dict[Any, Any]]:
+    return [dict(row) for row in frame.to_dict("records")]
+
+
+def _network(recipe: Recipe) -> str:
+    return "teacher" if recipe.has_teacher and recipe.evaluate.network == "teacher" else "student"
+
+
+def _known(field: str, given: str | None, names: list[str]) -> str:
+    if given is not None and given not in names:
+        raise InputError(
+            "is not in this study", field=field, given=given, allowed=_some(names), hint=did_you_mean(given, names)
+        )
+    return names[0] if given is None else given
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more

@@ -1,0 +1,140 @@
+"""What must a folder say beside its weights, so that a video can be classified as the study did?"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from agrm_study.study.errors import InputError
+from agrm_study.study.recipe import Recipe
+from agrm_study.training.data.background import BOXES_VERSION
+from agrm_study.training.data.store.layout import STORE_VERSION
+
+EXPORT_VERSION: Final = 1
+"""Raised when a key of recipe.json is renamed, removed or changes its meaning."""
+RECIPE, WEIGHTS, CARD = "recipe.json", "model.safetensors", "README.md"
+NOTICE: Final = "screening research, not a diagnosis"
+DECISIONS: Final = {
+    2: "abnormal where its probability, averaged over the windows and before the temperature, is at least 0.5",
+    3: "the class with the highest probability, averaged over the windows and before the temperature",
+}
+"""Rule by number of classes: the one that the study's metrics were computed with."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelRecipe:
+    """The content of ``recipe.json``.
+
+    Attributes:
+        network: ``teacher`` or ``student``.
+        best_epoch: Epoch of the weights, from 1.
+        temperature: Softmax temperature, fitted on the validation part.
+        recipe: All settings of the training; once written, without paths and names of subjects.
+        weights_sha256: Of ``model.safetensors``.
+        code_version: Of the code that trained it.
+    """
+
+    study: str
+    question: str
+    arm: str
+    trial_id: str
+    network: str
+    best_epoch: int
+    temperature: float
+    recipe: Recipe
+    data_fingerprint: str
+    split_fingerprint: str
+    code_version: str
+    weights_sha256: str
+
+    def write(self, path: Path) -> None:
+        """Write it as JSON, preprocessing and decision rule spelled out for those who do not use agrm-study."""
+        from agrm_study import __version__
+
+        content = asdict(self) | {"recipe": None}
+        clip, evaluate = self.recipe.clip, self.recipe.evaluate
+        content |= {
+            "export_version": EXPORT_VERSION,
+            "agrm_study": __version__,
+            "notice": NOTICE,
+            "task": self.recipe.task,
+            "seed": self.recipe.seed,
+            "classes": list(self.recipe.classes),
+            "decision": DECISIONS[len(self.recipe.classes)],
+            "preprocessing": _preprocessing()
+            | clip.model_dump(mode="json", exclude={"storage"})
+            | {"windows": evaluate.clips, "crop_of_the_window": "centre"},
+            "settings": _shareable(self.recipe),
+        }
+        del content["recipe"]
+        path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+    @classmethod
+    def read(cls, path: Path) -> ModelRecipe:
+        """Read what `write` wrote.
+
+        Raises:
+            InputError: Missing, damaged, or of a version whose pixels or keys are others.
+        """
+        from pydantic import ValidationError
+
+        try:
+            value: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise _not_a_model(path, "it is missing") from None
+        except (OSError, ValueError) as fault:
+            raise _not_a_model(path, f"it cannot be read ({fault})") from None
+        try:
+            if value["export_version"] != EXPORT_VERSION:
+                raise InputError(
+                    "was exported by another version",
+                    where=path,
+                    field="export_version",
+                    given=value["export_version"],
+                    allowed=str(EXPORT_VERSION),
+                    hint="Use the agrm-study that wrote it, or export the trial again.",
+                )
+            for name, now in _preprocessing().items():
+                if value["preprocessing"][name] != now:
+                    raise InputError(
+                        "the pixels that this version makes are not those that the network was trained on",
+                        where=path,
+                        field=f"preprocessing.{name}",
+                        given=value["preprocessing"][name],
+                        allowed=str(now),
+                        hint=f"Use agrm-study {value['agrm_study']}, which exported it.",
+                    )
+            recipe = Recipe.model_validate_json(json.dumps(value["settings"]), strict=True)
+            names = [name for name in cls.__slots__ if name != "recipe"]
+            found = cls(recipe=recipe, **{name: value[name] for name in names})
+            if not (math.isfinite(found.temperature) and found.temperature > 0):
+                raise _not_a_model(path, f"its temperature is {found.temperature}")
+            return found
+        except (KeyError, TypeError, ValidationError) as fault:
+            raise _not_a_model(path, f"{type(fault).__name__} {fault}".splitlines()[0]) from None
+
+
+def _shareable(recipe: Recipe) -> dict[str, Any]:
+    """All settings, but for paths of this machine and names of subjects: a model is handed on, those are not."""
+    settings = recipe.settings()
+    settings["data"] |= {"manifest": None, "split_file": None, "exclude": []}
+    settings["model"] |= {"weights": None}
+    return settings
+
+
+def _preprocessing() -> dict[str, Any]:
+    """What else than settings decides the pixels."""
+    from agrm_study.training.augment.pixels import MEAN, STD
+
+    return {"mean": list(MEAN), "std": list(STD), "store_version": STORE_VERSION, "boxes_version": BOXES_VERSION}
+
+
+def _not_a_model(path: Path, why: str) -> InputError:
+    return InputError(
+        f"is not the {RECIPE} of an exported model: {why}",
+        where=path,
+        hint="`agrm-study export RESULTS --out FOLDER` writes a model folder.",
+    )

@@ -1,0 +1,54 @@
+"""Which frames does a video without a manifest give to a network? The very ones that a clip store would keep.
+
+Runs in a child process that may be killed: a decoder that hangs costs one video.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agrm_study.study.recipe import Clip
+from agrm_study.training.data.decoding import VideoError, read_info
+from agrm_study.training.data.manifest import ClipRecord, Manifest
+from agrm_study.training.data.store.frames import stored_frames
+from agrm_study.training.data.store.problems import foreseen
+
+MOST_BYTES = 4 << 30
+"""Pixels of one video that are held in memory, at most."""
+
+
+def video_frames(path: Path, clip: Clip) -> NDArray[np.uint8]:
+    """What a clip store would keep of a video, (T, 3, H, W).
+
+    Raises:
+        VideoError: It is missing, truncated or unreadable, its frames are too small, or no walker is found where
+            persons are cropped.
+    """
+    if not path.is_file():
+        raise VideoError("this is a folder" if path.is_dir() else "the file does not exist", "missing")
+    info = read_info(path)
+    if info.truncated:
+        raise VideoError(f"truncated: {info.packets} of {info.promised} frames are there", "truncated")
+    record = ClipRecord(
+        subject_id=path.name,
+        clip_id=path.name,
+        path=path,
+        frames=info.frames,
+        fps=info.fps,
+        width=info.width,
+        height=info.height,
+        rotation=info.rotation,
+        checksum="",
+        source="predict",
+    )
+    if problems := foreseen(Manifest(path, (record,)), clip):
+        raise VideoError(problems[0].message, problems[0].kind)
+    chunks: list[NDArray[np.uint8]] = []
+    for chunk in stored_frames(record, info, clip):
+        chunks.append(chunk)
+        if sum(each.nbytes for each in chunks) > MOST_BYTES:
+            raise VideoError(f"too long: at {clip.fps:g} frames a second it does not fit into memory; cut it")
+    return np.concatenate(chunks)

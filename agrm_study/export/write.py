@@ -1,0 +1,138 @@
+"""How does a finished trial become a folder of its own: weights, recipe and model card?"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from agrm_study.export.card import model_card
+from agrm_study.export.chosen import Choice, FinishedStudy
+from agrm_study.export.recipe_file import CARD, RECIPE, WEIGHTS, ModelRecipe
+from agrm_study.study.errors import InputError
+from agrm_study.training.temperature import fit_temperature
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exported:
+    """What was written."""
+
+    folder: Path
+    choice: Choice
+    recipe: ModelRecipe
+
+
+def export(study: FinishedStudy, choice: Choice, out: Path) -> Exported:
+    """Write a model folder; an earlier export there is replaced, anything else refused.
+
+    Args:
+        study: The results.
+        choice: The trial.
+        out: The folder.
+
+    Raises:
+        InputError: Weights that were not kept or are not those of the record, no validation predictions, or a folder
+            that holds something else or cannot be written.
+    """
+    _free(out)
+    weights = _network(study.weights(choice), choice, study.name)
+    validation = choice.scores["val"].get(choice.trial_id)
+    if validation is None:
+        raise InputError(
+            "the temperature needs this trial's validation predictions, which are not in the ledger",
+            where=study.name,
+            given=choice.trial_id,
+            hint="Export another seed of the arm (--seed).",
+        )
+    recipe = ModelRecipe(
+        study=study.study.name,
+        question=study.study.question,
+        arm=choice.arm,
+        trial_id=choice.trial_id,
+        network=choice.network,
+        best_epoch=int(choice.row["best_epoch"]),
+        temperature=fit_temperature(validation.logits_RK, validation.owners_R, validation.labels_N),
+        recipe=choice.recipe,
+        data_fingerprint=str(choice.row["data_fingerprint"]),
+        split_fingerprint=str(choice.row["split_fingerprint"]),
+        code_version=str(choice.row["code_version"]),
+        weights_sha256=hashlib.sha256(weights).hexdigest(),
+    )
+    try:
+        _write(out, weights, recipe, model_card(recipe, choice, study.study))
+    except OSError as fault:
+        raise InputError(
+            "the folder cannot be written", field="--out", given=str(out), hint=f"{fault.strerror}."
+        ) from None
+    return Exported(folder=out, choice=choice, recipe=recipe)
+
+
+def _free(out: Path) -> None:
+    if out.exists() and not out.is_dir():
+        raise InputError("must be a folder, and this is a file", field="--out", given=str(out))
+    if not out.exists():
+        return
+    try:
+        foreign = sorted({path.name for path in out.iterdir()} - {RECIPE, WEIGHTS, CARD})
+    except OSError as fault:
+        raise InputError(
+            "the folder cannot be read", field="--out", given=str(out), hint=f"{fault.strerror}."
+        ) from None
+    if foreign:
+        raise InputError(
+            "must be a new or empty folder, or an earlier export",
+            field="--out",
+            given=str(out),
+            hint=f"It holds {', '.join(foreign[:3])}{', …' if len(foreign) > 3 else ''}.",
+        )
+
+
+def _write(out: Path, weights: bytes, recipe: ModelRecipe, card: str) -> None:
+    """A folder appears whole or not at all."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    partial = out.with_name(f".{out.name}.{os.getpid()}")
+    partial.mkdir()
+    try:
+        (partial / WEIGHTS).write_bytes(weights)
+        recipe.write(partial / RECIPE)
+        (partial / CARD).write_text(card, encoding="utf-8")
+        if out.exists():
+            shutil.rmtree(out)
+        partial.rename(out)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _network(content: bytes, choice: Choice, results: str) -> bytes:
+    """The weights of the reported network alone, under the network's own names, as a safetensors file."""
+    where = f"{results}: checkpoints/{choice.trial_id}/best.safetensors"
+    try:
+        tensors, epoch = load(content), _metadata(content).get("epoch")
+    except (SafetensorError, ValueError, KeyError) as fault:
+        raise InputError("the weights cannot be read", where=where, hint=f"{fault}.") from None
+    if epoch != str(int(choice.row["best_epoch"])):
+        raise InputError(
+            "the weights must be those of the recorded best epoch",
+            where=where,
+            given=epoch,
+            allowed=str(choice.row["best_epoch"]),
+        )
+    prefix = f"{choice.network}."
+    own = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+    if not own:
+        raise InputError(f"the weights must hold the network that is reported (the {choice.network})", where=where)
+    renamed: bytes = save(own, metadata={"format": "pt", "trial_id": choice.trial_id, "network": prefix[:-1]})
+    return renamed
+
+
+def _metadata(content: bytes) -> dict[str, Any]:
+    """The metadata of a safetensors file: its header is JSON, its length stands before it."""
+    length = int.from_bytes(content[:8], "little")
+    return dict(json.loads(content[8 : 8 + length]).get("__metadata__", {}))

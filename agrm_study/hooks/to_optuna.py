@@ -1,0 +1,138 @@
+"""How does a search look in Optuna's dashboard? A study in a storage, with every trial that has ended."""
+
+from __future__ import annotations
+
+import json
+import math
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from agrm_study.hooks.base import Hook
+from agrm_study.hooks.trial_log import TrialLog
+from agrm_study.records.schemas import PRUNED
+from agrm_study.records.search_log import SearchLog
+from agrm_study.study.errors import InputError
+from agrm_study.study.search_space import Dimension, Search
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+
+TRIAL: Final = "agrm_study:trial_id"
+STAMP: Final = "agrm_study:stamp"
+"""User attributes that name a trial and its stamp."""
+
+
+class OptunaHook(Hook):
+    """Adds the trials of a search to an Optuna study; values are those of the study file, not the sampler's own terms.
+
+    Optuna never changes a trial that has ended, so a trial that failed and was run again has an entry for each end.
+    """
+
+    name: ClassVar[str] = "optuna"
+    package: ClassVar[str] = "optuna"
+
+    @property
+    def where(self) -> str:
+        return f"optuna-dashboard {self.out}"
+
+    def stamps(self) -> Mapping[str, str]:
+        attributes = (trial.user_attrs for trial in self._optuna.get_trials(deepcopy=False))
+        return {each[TRIAL]: each.get(STAMP, "") for each in attributes if TRIAL in each}
+
+    def wanted(self, trial: Mapping[str, object]) -> bool:
+        drawn = self._drawn is None or trial["trial_id"] in self._drawn
+        return bool(trial["phase"] == "search" and drawn)
+
+    def write(self, trial: TrialLog) -> None:
+        from optuna.trial import TrialState, create_trial
+
+        metrics = [name.removeprefix("val/") for name in self._search.metric]
+        values = [trial.final.get(name, math.nan) for name in self._search.metric]
+        state = TrialState.PRUNED if trial.record.get("stop_reason") == PRUNED else TrialState.COMPLETE
+        if trial.failed or (state is TrialState.COMPLETE and not all(math.isfinite(value) for value in values)):
+            state = TrialState.FAIL
+        space = {name: dimension for name, dimension in self._search.space.items() if name in trial.factors}
+        curve = {epoch: at[metrics[0]] for epoch, at in trial.objective_curve.items() if metrics[0] in at}
+        names = ("arm", "seed", "failure", "best_epoch", "epochs", "wall_s")
+        attributes = {name: trial.record[name] for name in names if name in trial.record}
+        entry = create_trial(
+            state=state,
+            params={name: _value(dimension, trial.factors[name]) for name, dimension in space.items()},
+            distributions={name: distribution(dimension) for name, dimension in space.items()},
+            values=values if state is TrialState.COMPLETE else None,
+            intermediate_values=curve if len(metrics) == 1 else None,
+            user_attrs={TRIAL: trial.trial_id, STAMP: trial.stamp} | attributes,
+        )
+        self._optuna.add_trial(entry)
+
+    def _place(self, out: str | None) -> str:
+        if out is not None and "://" in out:
+            return out
+        path = self._beside("optuna.db") if out is None else Path(out).absolute()
+        path = path / "optuna.db" if path.is_dir() else path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return str(path) if path.suffix in (".log", ".journal") else f"sqlite:///{path}"
+
+    def _open(self) -> None:
+        import optuna
+        from optuna.storages import JournalStorage
+        from optuna.storages.journal import JournalFileBackend
+
+        if self.study.study.search is None:
+            raise InputError(
+                "this study has no search, so there is nothing for Optuna to show",
+                where=self.study.location.path,
+                hint="tensorboard, mlflow and wandb show every study.",
+            )
+        self._search: Search = self.study.study.search
+        log = SearchLog.read(self.study.location)
+        self._drawn = None if log is None else {proposal.trial_id for proposal in log.proposals}
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        try:
+            storage: Any = self.out if "://" in self.out else JournalStorage(JournalFileBackend(self.out))
+            self._optuna = optuna.create_study(
+                storage=storage,
+                study_name=self.study.study.name,
+                directions=list(self._search.directions),
+                load_if_exists=True,
+            )
+        except Exception as fault:  # storages raise what their databases raise
+            raise InputError(
+                "Optuna cannot use this storage",
+                field="--out",
+                given=self.out,
+                allowed="a folder, a .db or .journal file, or a URL such as sqlite:///optuna.db",
+                hint=f"{type(fault).__name__}: {str(fault).splitlines()[0] if str(fault) else ''}",
+            ) from None
+        if [direction.name.lower() for direction in self._optuna.directions] != list(self._search.directions):
+            raise InputError(
+                "holds a study of the same name with other objectives", field="--out", given=self.out,
+                hint="Name another storage.",
+            )  # fmt: skip
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Optuna calls names of objectives experimental
+            self._optuna.set_metric_names(list(self._search.metric))
+
+
+def distribution(dimension: Dimension) -> BaseDistribution:
+    """A dimension in Optuna's terms. Optuna has no logit scale: such a one is shown on a linear axis."""
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+    if dimension.choices is not None:
+        return CategoricalDistribution([_choice(value) for _, value in dimension.choices])
+    low, high = dimension.bounds
+    log = dimension.scale == "log"
+    if dimension.kind == "int":
+        return IntDistribution(int(low), int(high), log=log, step=int(dimension.step or 1))
+    return FloatDistribution(low, high, log=log, step=dimension.step)
+
+
+def _value(dimension: Dimension, value: Any) -> Any:
+    return _choice(value) if dimension.choices is not None else value
+
+
+def _choice(value: Any) -> bool | int | float | str | None:
+    """A choice as Optuna stores it: lists and groups as JSON text."""
+    return value if value is None or isinstance(value, bool | int | float | str) else json.dumps(value)

@@ -1,0 +1,191 @@
+"""What is there to show of each trial of a study? Read from the records alone."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import json
+import math
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from agrm_study.records.location import Location
+from agrm_study.records.reader import Ledger
+from agrm_study.statistics.classification import METRICS, SCREENING, count
+from agrm_study.statistics.probabilities import average_by_group, decide, softmax
+from agrm_study.study.no_results import no_results
+from agrm_study.study.resolved import parse_resolved
+from agrm_study.study.study import Study
+
+CHUNK: Final = 200
+"""Trials whose epochs and predictions are held at once."""
+TEACHER_METHODS: Final = ("mean_teacher", "agrm")
+HPARAMS: Final = ("phase", "arm", "task", "seed", "backbone", "pooling", "method", "tau", "alpha", "ramp_epochs")
+"""Columns of the `trials` record that are shown as hyperparameters, beside the factors."""
+CURVES: Final = (
+    "loss", "loss_supervised", "loss_consistency", "loss_pseudo", "ramp_weight", "lr", "threshold", "pseudo_coverage",
+    "pseudo_confidence", "pseudo_accuracy", "accuracy", "balanced_accuracy", "macro_f1",
+)  # fmt: skip
+"""Columns of the `epochs` record that are drawn."""
+VALIDATION: Final = ("accuracy", "balanced_accuracy", "macro_f1", "loss")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialLog:
+    """One trial, as it is shown.
+
+    Attributes:
+        record: Its `trials` record; null columns are absent.
+        factors: The settings that vary, by dotted name.
+        curves: Values by epoch and name (``val/teacher/macro_f1``); what was not measured is absent.
+        final: The reported network at the best epoch: ``val/…`` and, in the final phase, ``test/…``.
+        objective_curve: The judged network's validation figures by epoch: epoch → metric → value.
+        stamp: Changes whenever the record does.
+    """
+
+    record: Mapping[str, Any]
+    factors: Mapping[str, Any]
+    curves: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
+    final: Mapping[str, float] = field(default_factory=dict)
+    objective_curve: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
+    stamp: str = ""
+
+    @property
+    def trial_id(self) -> str:
+        """Its identity."""
+        return str(self.record["trial_id"])
+
+    @property
+    def title(self) -> str:
+        """What a person calls it."""
+        return f"{self.record['arm']}, {self.record['task']}, seed {self.record['seed']}"
+
+    @property
+    def failed(self) -> bool:
+        """Whether its last word is a failure."""
+        return bool(self.record["status"] == "failed")
+
+    @property
+    def started_at(self) -> datetime.datetime:
+        """When it started; the beginning of time for a record that does not say."""
+        started: datetime.datetime = self.record.get("started_at", datetime.datetime.fromtimestamp(0, datetime.UTC))
+        return started
+
+    def time_of(self, epoch: int) -> float:
+        """Seconds since 1970 at the end of an epoch; epochs lie evenly, as the records keep no time of each."""
+        share = epoch / max(1, int(self.record.get("epochs", epoch) or epoch))
+        return self.started_at.timestamp() + float(self.record.get("wall_s", 0.0)) * min(1.0, share)
+
+    @property
+    def hparams(self) -> dict[str, Any]:
+        """Hyperparameters: plain values, lists as JSON text."""
+        shown = {name: self.record[name] for name in HPARAMS if name in self.record}
+        plain = bool | int | float | str
+        return shown | {n: v if isinstance(v, plain) else json.dumps(v) for n, v in self.factors.items()}
+
+
+class StudyLog:
+    """The trials of a results folder.
+
+    Args:
+        results: A local path or a URI.
+
+    Raises:
+        InputError: It holds no results.
+    """
+
+    def __init__(self, results: str | Path) -> None:
+        self.location = Location.of(results)
+        content = (self.location / "study.yaml").read()
+        if content is None:
+            raise no_results(str(results), "study.yaml")
+        self.study: Study = parse_resolved(content, Path(str(results)) / "study.yaml")
+        self.ledger = Ledger(self.location)
+
+    def records(self) -> dict[str, dict[str, Any]]:
+        """The `trials` records by id, null columns left out, in the order in which they were started."""
+        rows = self.ledger.trials().sort_values(["started_at", "trial_id"], kind="stable", na_position="last")
+        return {str(row["trial_id"]): _plain(row) for row in rows.to_dict("records")}
+
+    def logs(self, records: Mapping[str, dict[str, Any]], wanted: Collection[str]) -> Iterator[TrialLog]:
+        """These trials, in the order of the records; a few hundred are held at once."""
+        ids = [trial_id for trial_id in records if trial_id in wanted]
+        for first in range(0, len(ids), CHUNK):
+            chunk = ids[first : first + CHUNK]
+            epochs = dict(iter(self.ledger.epochs(trial_ids=chunk).groupby("trial_id")))
+            tested = dict(iter(self.ledger.predictions("test", trial_ids=chunk).groupby("trial_id")))
+            for trial_id in chunk:
+                yield self._log(records[trial_id], epochs.get(trial_id), tested.get(trial_id))
+
+    def _log(self, record: dict[str, Any], epochs: pd.DataFrame | None, tested: pd.DataFrame | None) -> TrialLog:
+        factors: dict[str, Any] = json.loads(record["params"])
+        network = self._network(record, factors)
+        judged: dict[int, dict[str, float]] = {}
+        curves: dict[int, dict[str, float]] = {}
+        for row in () if epochs is None else epochs.to_dict("records"):
+            values = {name: float(row[name]) for name in CURVES if _finite(row[name])}
+            at = curves.setdefault(int(row["epoch"]), {})
+            at |= {f"{row['split']}/{row['network']}/{name}": value for name, value in values.items()}
+            counts = row["pseudo_class_counts"]
+            if isinstance(counts, Sequence | np.ndarray):
+                at |= {
+                    f"{row['split']}/{row['network']}/pseudo_class_counts/{k}": float(n) for k, n in enumerate(counts)
+                }
+            if row["split"] == "val" and (row["network"] == network or int(row["epoch"]) not in judged):
+                judged[int(row["epoch"])] = values
+        final = {f"val/{n}": v for n, v in judged.get(int(record.get("best_epoch", 0)), {}).items() if n in VALIDATION}
+        if tested is not None:
+            final |= {f"test/{name}": value for name, value in _test_metrics(tested, network).items()}
+        return TrialLog(
+            record=record,
+            factors=factors,
+            curves=dict(sorted(curves.items())),
+            final=final,
+            objective_curve=dict(sorted(judged.items())),
+            stamp=stamp(record),
+        )
+
+    def _network(self, record: Mapping[str, Any], factors: Mapping[str, Any]) -> str:
+        """The network that is reported."""
+        says = factors.get("evaluate.network", self.study.base.evaluate.network)
+        return "teacher" if record.get("method") in TEACHER_METHODS and says == "teacher" else "student"
+
+
+def stamp(record: Mapping[str, Any]) -> str:
+    """A hash of a `trials` record."""
+    content = json.dumps({name: str(value) for name, value in sorted(record.items())})
+    return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
+def _test_metrics(rows: pd.DataFrame, network: str) -> dict[str, float]:
+    """Metrics over the test subjects, window probabilities averaged; undefined ones are absent."""
+    own = rows[rows["network"] == network]
+    own = rows[rows["network"] == "student"] if own.empty else own
+    owners, subjects = pd.factorize(own["subject_id"])
+    probs_NK, _ = average_by_group(softmax(np.stack(own["logits"].to_list())), owners, len(subjects))
+    labels_N = np.zeros(len(subjects), dtype=np.int64)
+    labels_N[owners] = own["label"].to_numpy(dtype=np.int64)
+    n_classes = probs_NK.shape[1]
+    counts = count(labels_N, decide(probs_NK), n_classes)
+    metrics = METRICS | SCREENING if n_classes == 2 else METRICS
+    values = {name: float(metric(counts)[0]) for name, metric in metrics.items()}
+    return {name: value for name, value in values.items() if math.isfinite(value)}
+
+
+def _plain(row: Mapping[Any, Any]) -> dict[str, Any]:
+    """A record with its null columns left out and its times as times."""
+    found = {str(name): value for name, value in row.items() if value is not None and not _null(value)}
+    return {n: v.to_pydatetime() if isinstance(v, pd.Timestamp) else v for n, v in found.items()}
+
+
+def _null(value: Any) -> bool:
+    return value is pd.NaT or (isinstance(value, float) and math.isnan(value))
+
+
+def _finite(value: Any) -> bool:
+    return value is not None and math.isfinite(float(value))

@@ -1,0 +1,33 @@
+"""What is somebody told who names a folder that holds no results?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from agrm_study.study.errors import InputError
+
+_SHOWN = 4
+
+
+def no_results(where: str | Path, missing: str) -> InputError:
+    """The error: what is wrong with the folder, and which folders hold results.
+
+    Args:
+        where: What was named, a local path or a URI.
+        missing: The file that a results folder would have.
+    """
+    path = Path(where)
+    why = f" (it has no {missing})"
+    if "://" not in str(where):
+        why = why if path.is_dir() else " (this is a file)" if path.exists() else " (there is no such folder)"
+    try:
+        known = sorted(str(file.parent) for file in Path("results").glob("*/study.yaml"))
+    except OSError:
+        known = []
+    more = ", …" if len(known) > _SHOWN else ""
+    return InputError(
+        f"must be a results folder{why}",
+        where=where,
+        allowed=f"e.g. {', '.join(known[:_SHOWN])}{more}" if known else None,
+        hint="`agrm-study run STUDY --results DIR` makes one.",
+    )

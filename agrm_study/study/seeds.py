@@ -1,0 +1,145 @@
+"""Which seeds does a study run: a fixed list, or as many as a race gives each arm?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, WithJsonSchema
+
+from agrm_study.study.errors import did_you_mean
+from agrm_study.study.recipe import Section
+from agrm_study.study.translate import Rule
+
+LEAST_FIRST = 3
+"""Seeds before an arm may be dropped: fewer leave a paired test nothing to decide by."""
+
+RACED_BY = ("macro_f1", "accuracy", "balanced_accuracy")
+"""Metrics that a race can decide by: those that are recorded on validation."""
+
+NEED_ALL_ARMS = {
+    "ablation": "its interaction is computed from four arms at the same seeds",
+    "factor_response": "it averages arms over the other factors at the same seeds",
+}
+"""Tables that a racing study cannot have, and why."""
+
+ALLOWED = "a list of different whole numbers from 0, their number, or {race: {first: 3, most: 10, level: 0.05}}"
+
+
+class Race(Section):
+    """Seeds are added in rounds, and arms that are surely worse than another on validation get no more.
+
+    Opt-in, and never for ablations: tables that set arms off against each other need all of them at the same seeds.
+    """
+
+    first: Annotated[int, Field(ge=LEAST_FIRST)] = LEAST_FIRST
+    """Seeds that every arm gets before the first comparison."""
+    most: Annotated[int, Field(gt=LEAST_FIRST)] = 10
+    """Seeds of an arm that stays in to the end: 0 … most - 1."""
+    step: Annotated[int, Field(ge=1)] = 1
+    """Seeds of a round after the first."""
+    level: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
+    """Probability at most, by task, that the truly best arm is dropped."""
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The seeds of an arm that stays in, in the order in which they are run."""
+        return tuple(range(self.most))
+
+
+def read_seeds(value: Any) -> tuple[int, ...] | Race:
+    """Seeds as a list of different whole numbers, a number N for 0 … N-1, or a race.
+
+    Raises:
+        Rule: For anything else, and when there is none.
+    """
+    if isinstance(value, Race):
+        return value
+    if isinstance(value, Mapping):
+        return _read_race(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        if value < 1:
+            raise Rule("a study needs at least one seed", allowed=ALLOWED)
+        return tuple(range(value))
+    if not isinstance(value, list | tuple):
+        raise Rule("must be a list of whole numbers", allowed=ALLOWED)
+    if not value:
+        raise Rule("a study needs at least one seed", allowed=ALLOWED)
+    for position, seed in enumerate(value):
+        if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+            raise Rule(f"seed {seed!r} is not a whole number from 0", allowed=ALLOWED)
+        if seed in value[:position]:
+            raise Rule(f"seed {seed} stands twice: the same training would count as two replicates", allowed=ALLOWED)
+    return tuple(value)
+
+
+def _read_race(value: Mapping[str, Any]) -> Race:
+    """The race of ``{race: {…}}``.
+
+    Raises:
+        Rule: For any fault; pydantic would name the members of the union that `seeds` is, not the key.
+    """
+    if list(value) != ["race"] or not isinstance(value["race"], Mapping):
+        raise Rule("must be {race: {…}} when it is a group", allowed=ALLOWED)
+    race, known = value["race"], list(Race.model_fields)
+    for name, given in race.items():
+        if name not in known:
+            hint = did_you_mean(str(name), known)
+            raise Rule(f"there is no key {name!r} in `race`", allowed=", ".join(known), hint=hint)
+        kinds = (int, float) if name == "level" else (int,)
+        if isinstance(given, bool) or not isinstance(given, kinds):
+            raise Rule(f"race.{name} must be a {'' if name == 'level' else 'whole '}number, not {given!r}")
+    asked = {name: race.get(name, field.default) for name, field in Race.model_fields.items()}
+    if asked["first"] < LEAST_FIRST:
+        raise Rule(
+            f"race.first must be at least {LEAST_FIRST}, not {asked['first']}: no arm is judged by fewer seeds",
+            allowed=ALLOWED,
+        )
+    if asked["most"] <= asked["first"]:
+        raise Rule(
+            f"race.most must be more than race.first, not {asked['most']} after {asked['first']}",
+            allowed=ALLOWED,
+            hint=f"`seeds: {asked['most']}` gives every arm the same number.",
+        )
+    if asked["step"] < 1:
+        raise Rule(f"race.step must be at least 1, not {asked['step']}")
+    if not 0 < asked["level"] < 0.5:
+        raise Rule(f"race.level must lie between 0 and 0.5, not {asked['level']:g}", allowed="e.g. 0.05")
+    return Race(**asked)
+
+
+Seeds = Annotated[
+    tuple[int, ...] | Race,
+    BeforeValidator(read_seeds),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 1},
+                {"type": "array", "items": {"type": "integer", "minimum": 0}, "minItems": 1, "uniqueItems": True},
+                {
+                    "type": "object",
+                    "description": "Seeds in rounds; arms that are surely worse on validation get no more.",
+                    "properties": {
+                        "race": {
+                            "type": "object",
+                            "properties": {
+                                "first": {"type": "integer", "minimum": LEAST_FIRST, "default": LEAST_FIRST},
+                                "most": {"type": "integer", "minimum": LEAST_FIRST + 1, "default": 10},
+                                "step": {"type": "integer", "minimum": 1, "default": 1},
+                                "level": {
+                                    "type": "number",
+                                    "exclusiveMinimum": 0,
+                                    "exclusiveMaximum": 0.5,
+                                    "default": 0.05,
+                                },
+                            },
+                            "additionalProperties": False,
+                        }
+                    },
+                    "required": ["race"],
+                    "additionalProperties": False,
+                },
+            ]
+        }
+    ),
+]
