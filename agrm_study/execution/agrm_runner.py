@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import gc
 import random
+from collections.abc import Sequence
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -25,7 +27,7 @@ from agrm_study.training.data.store import ClipStore
 from agrm_study.training.failures import CheckpointError
 from agrm_study.training.fit import Training
 from agrm_study.training.generators import stream_seed
-from agrm_study.training.outcome import EpochReport, TrialOutcome
+from agrm_study.training.outcome import EpochReport, EpochRow, TrialOutcome
 
 
 class AgrmRunner(TrialRunner):
@@ -71,6 +73,18 @@ class AgrmRunner(TrialRunner):
                 drop_rolling(context.checkpoint_dir)  # damaged, or another trial's: begin anew
         assert self._training is not None
         return self._training.epoch
+
+    def take_over(self, folder: Path, name: str) -> int:
+        assert self._training is not None
+        return self._training.epoch if self._training.resume(folder, identity=name) else 0
+
+    def leave(self, folder: Path, name: str) -> None:
+        assert self._training is not None
+        self._training.save(folder, identity=name)
+
+    def rows(self) -> Sequence[EpochRow]:
+        assert self._training is not None
+        return self._training.rows
 
     def run_epoch(self) -> EpochReport:
         assert self._training is not None

@@ -7,7 +7,8 @@ import hashlib
 import os
 import shutil
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +16,8 @@ from agrm_study.records.location import Location
 
 ROLLING: Final = "rolling.pt"
 BEST: Final = "best.safetensors"
+NEXT_BEST: Final = "best.next.safetensors"
+"""Best weights on their way to their place; the trainer looks for them under both names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,7 @@ class CheckpointFolder:
 
     shared: Location
     local: Path
+    _pushed: dict[str, tuple[int, int]] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def of(cls, results: str | Location, trial_id: str) -> CheckpointFolder:
@@ -37,7 +41,7 @@ class CheckpointFolder:
         if root.is_local:
             local = Path(shared.path)
         else:
-            place = hashlib.sha256(root.path.encode()).hexdigest()[:12]
+            place = hashlib.sha256(root.address.encode()).hexdigest()[:12]
             local = Path(tempfile.gettempdir()) / f"agrm-study-{os.getuid()}" / place / trial_id
         return cls(shared, local)
 
@@ -46,21 +50,50 @@ class CheckpointFolder:
         return self.shared.is_local
 
     def pull(self) -> None:
-        """Fetches the files of an earlier attempt to this machine."""
+        """Fetches the files of an earlier attempt to this machine; what another left here does not count."""
         if self._same:
             return
+        shutil.rmtree(self.local, ignore_errors=True)
         self.local.mkdir(parents=True, exist_ok=True)
         for file in self.shared.children():
             content = file.read()
             if content is not None:
                 (self.local / file.name).write_bytes(content)
 
+    def save(self, write: Callable[[], None]) -> None:
+        """Lets the trainer write into the local folder, and brings that to where any machine can go on.
+
+        Raises:
+            OSError: When storage refuses, or is gone: no folder is made where it was.
+        """
+        self.shared.require_anchor()
+        write()
+        self.push()
+
     def push(self) -> None:
-        """Brings this machine's files to where any machine can go on."""
+        """Brings this machine's files to where any machine can go on, those that have changed.
+
+        New best weights go first, under another name, and take the place of the old ones when the rolling checkpoint
+        that refers to them is there: whenever this is cut short, what is there belongs together.
+        """
         if self._same or not self.local.exists():
             return
-        for file in self.local.iterdir():
-            (self.shared / file.name).write_atomic(file.read_bytes())
+        changed = [name for name in (BEST, ROLLING) if self._has_changed(name)]
+        if BEST in changed:
+            self._put(BEST, NEXT_BEST)
+        if ROLLING in changed:
+            self._put(ROLLING, ROLLING)
+        if BEST in changed:
+            self.shared.filesystem.move((self.shared / NEXT_BEST).path, (self.shared / BEST).path)
+        for name in changed:
+            self._pushed[name] = _stamp(self.local / name)
+
+    def _has_changed(self, name: str) -> bool:
+        file = self.local / name
+        return file.exists() and self._pushed.get(name) != _stamp(file)
+
+    def _put(self, name: str, there: str) -> None:
+        (self.shared / there).write_atomic((self.local / name).read_bytes())
 
     def discard(self) -> None:
         """Drops the rolling checkpoint: the next start begins from nothing."""
@@ -83,8 +116,15 @@ class CheckpointFolder:
                 with contextlib.suppress(OSError):
                     file.unlink()
         if not self._same:
-            (self.shared / BEST).write_atomic((self.local / BEST).read_bytes())
+            if self._has_changed(BEST):
+                self._put(BEST, BEST)
             for remote in self.shared.children():
                 if remote.name != BEST:
                     remote.delete()
             shutil.rmtree(self.local, ignore_errors=True)
+
+
+def _stamp(file: Path) -> tuple[int, int]:
+    """What changes whenever the file is replaced."""
+    found = file.stat()
+    return found.st_ino, found.st_mtime_ns

@@ -16,14 +16,19 @@ class TrialEvent:
 
     Attributes:
         kind: ``started``, ``epoch`` (one more epoch done), ``finished`` and ``failed`` (a record was written),
-            ``interrupted`` (stopped at an epoch boundary, resumes later), ``retried`` (its worker died and it was put
-            back in the queue), ``held`` (not started, as its arm failed in the same way several times).
+            ``interrupted`` (stopped at an epoch boundary, resumes later), ``retried`` (its worker died, or its share of
+            a GPU was too small, and it was put back in the queue), ``held`` (not started, as its arm failed in the same
+            way several times).
         epoch: Epochs done.
         epochs: Epochs at most.
         metric: Validation metric of the study after this epoch, or at the best epoch when finished.
         wall_s: Seconds of training so far, over all attempts that led here.
         epoch_s: Seconds of the last epoch.
         resumed: Epoch of the checkpoint that this attempt went on from, 0 for none.
+        inherited: Epochs whose state this attempt took over from another trial, 0 for none.
+        inherited_metrics: The validation metric after each of those epochs; told once.
+        left: Stages whose state is there for other trials since the last event.
+        not_left: Why the state of a stage could not be saved for other trials.
         stop_reason: Of a ``finished`` trial: ``epochs``, ``early_stop``, or ``pruned`` when a search ended it early.
         best_epoch: Of a ``finished`` trial.
     """
@@ -37,6 +42,10 @@ class TrialEvent:
     epoch_s: float = 0.0
     clips_per_s: float = 0.0
     resumed: int = 0
+    inherited: int = 0
+    inherited_metrics: tuple[float | None, ...] = ()
+    left: tuple[str, ...] = ()
+    not_left: str = ""
     stop_reason: str = ""
     best_epoch: int = 0
     attempt: int = 1
@@ -53,7 +62,9 @@ class TrialEvent:
     @classmethod
     def from_json(cls, text: str) -> TrialEvent:
         """The event of `to_json`."""
-        return cls(**json.loads(text))
+        values = json.loads(text)
+        lists = {name: tuple(values[name]) for name in ("left", "inherited_metrics")}
+        return cls(**values | lists)
 
 
 OnEvent = Callable[[TrialEvent], None]

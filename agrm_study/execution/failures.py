@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import site
 import sys
 import sysconfig
@@ -32,6 +33,10 @@ MEANING: Final[dict[FailureClass, str]] = {
 
 DETERMINISTIC: Final[frozenset[str]] = frozenset({"nan_loss", "data", "bug"})
 """Classes that would come out the same again: re-run only with ``--retry-failed``. The others heal on the next run."""
+
+NODE_LOSSES_FORGIVEN: Final = 20
+"""A node that leaves was more often taken back by its owner (preempted) than brought down by the trial: so many losses
+of one trial do not count to the limit of its retries."""
 
 TAIL_LINES: Final = 15
 
@@ -64,6 +69,11 @@ class Failure:
         return "\n".join(parts)
 
 
+def is_forgiven(kind: str, times: int) -> bool:
+    """Whether a death of a trial's worker, the ``times``-th of its class, does not count to the limit of retries."""
+    return kind == "node_lost" and times <= NODE_LOSSES_FORGIVEN
+
+
 def classify(error: BaseException) -> Failure:
     """The class of an exception and what to say about it."""
     name = type(error).__name__
@@ -89,14 +99,14 @@ def _kind(error: BaseException) -> FailureClass:
     if names & _DEATHS:
         return "worker_killed"
     if "OutOfMemoryError" in names or "CUDA out of memory" in text:
-        return "oom_gpu" if "CUDA" in text or "cuda" in type(error).__module__ else "oom_host"
+        return "oom_gpu" if "CUDA" in text or type(error).__module__.startswith("torch") else "oom_host"
     if isinstance(error, MemoryError) or "DefaultCPUAllocator: can't allocate memory" in text:
         return "oom_host"
     if isinstance(error, FloatingPointError):
         return "nan_loss"
     if "InputError" in names:
         return "data"
-    if isinstance(error, OSError) and error.errno in STORAGE_ERRORS:
+    if refused_by_storage(error):
         return "storage"
     return "bug"
 
@@ -104,8 +114,35 @@ def _kind(error: BaseException) -> FailureClass:
 _DEATHS: Final = frozenset({"ActorDiedError", "RayActorError", "WorkerCrashedError", "ActorUnavailableError"})
 """Ray's errors of a process that has ended; their texts name many possible causes."""
 
-STORAGE_ERRORS: Final = frozenset({errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EIO})
-"""Numbers of the errors by which storage says that it does not take what is written."""
+STORAGE_ERRORS: Final = frozenset(
+    {
+        *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM),  # it does not take what is written
+        *(errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.ETIMEDOUT, errno.EHOSTDOWN, errno.EHOSTUNREACH),  # it is gone
+    }
+)
+"""Numbers of the errors by which storage refuses."""
+
+_NUMBER_IN_WORDS: Final = re.compile(r"\(os error (\d+)\)")
+_OBJECT_STORES: Final = ("AWS Error", "google::cloud::")
+"""What Arrow's errors of an object store contain; they have no number."""
+
+
+def refused_by_storage(error: BaseException) -> bool:
+    """Whether an error, or one that led to it, is storage refusing.
+
+    Libraries that write checkpoints wrap what the system told them in errors of their own: safetensors says the
+    number in words, torch raises a second error while it handles the first.
+    """
+    seen: BaseException | None = error
+    while seen is not None:
+        text = str(seen)
+        if isinstance(seen, OSError) and (seen.errno in STORAGE_ERRORS or any(name in text for name in _OBJECT_STORES)):
+            return True
+        number = _NUMBER_IN_WORDS.search(text)
+        if number is not None and int(number[1]) in STORAGE_ERRORS:
+            return True
+        seen = seen.__cause__ or (None if seen.__suppress_context__ else seen.__context__)
+    return False
 
 
 def own_frame(trace: TracebackType | None) -> str:

@@ -17,6 +17,8 @@ from agrm_study.study.errors import InputError
 
 FOLDER: Final = ".run"
 LOCK: Final = "lock"
+TRY_FOR_S: Final = 1.0
+"""Whoever looks at the folder (`running_owner`) holds its lock for a moment; a run holds it for longer than this."""
 
 
 @contextlib.contextmanager
@@ -37,10 +39,15 @@ def results_lock(results: Location, study: str) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
     except OSError as error:
-        raise InputError("the results folder must be writable", where=results.path, given=error.strerror) from None
+        raise InputError(
+            "the results folder must be writable",
+            where=results.path,
+            given=error.strerror,
+            hint="Name another folder with --results.",
+        ) from None
     try:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _take(descriptor)
         except OSError:
             raise InputError(
                 "one run at a time may write to a results folder",
@@ -57,6 +64,18 @@ def results_lock(results: Location, study: str) -> Iterator[None]:
         os.ftruncate(descriptor, 0)
     finally:
         os.close(descriptor)
+
+
+def _take(descriptor: int) -> None:
+    end = time.monotonic() + TRY_FOR_S
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() >= end:
+                raise
+            time.sleep(0.02)
 
 
 def running_owner(results: Location) -> dict[str, Any] | None:

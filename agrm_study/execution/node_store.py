@@ -11,7 +11,9 @@ Three ways to share a store, by environment variables of the process that starts
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -48,11 +50,44 @@ def node_store(store: str, local: str) -> Path:
     Raises:
         InputError: There is no store, or no room for a copy.
     """
-    local = local_folder() or local
-    if "://" in store and not local:
-        local = str(Path(tempfile.gettempdir()) / f"agrm-study-{os.getuid()}")
+    local = copy_folder(store, local)
     if not local:
         return Path(store)
     from agrm_study.training.data.store import fetch_store
 
     return fetch_store(store, local)
+
+
+def copy_folder(store: str, local: str) -> str:
+    """Where this node puts its copy of a store; empty where it reads the store in place.
+
+    Args:
+        store: Path or URI of a finished store.
+        local: What the run asks for; this node's own environment goes first.
+    """
+    local = local_folder() or local
+    if "://" in store and not local:
+        return str(Path(tempfile.gettempdir()) / f"agrm-study-{os.getuid()}")
+    return local
+
+
+def lacking_room(stores: Mapping[str, int], local: str) -> str:
+    """What hinders this node from copying stores, in words; empty for nothing.
+
+    Args:
+        stores: Bytes of each store, by its path or URI; those that this node has already are not counted.
+        local: As of `copy_folder`.
+    """
+    needed: dict[Path, int] = {}
+    for store, size in stores.items():
+        if folder := copy_folder(store, local):
+            there = (Path(folder) / store.partition("?")[0].rstrip("/").rpartition("/")[2]).exists()
+            needed[Path(folder)] = needed.get(Path(folder), 0) + (0 if there else size)
+    for target, size in needed.items():
+        place = target.absolute()
+        while not place.exists():
+            place = place.parent
+        free = shutil.disk_usage(place).free
+        if size > free:
+            return f"{free / 1e9:.2f} GB free for {size / 1e9:.2f} GB of clip stores in {target}"
+    return ""

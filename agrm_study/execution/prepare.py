@@ -8,24 +8,22 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from agrm_study.execution.node_store import published
+from agrm_study.execution.prepared import Prepared, StoreSize, source_key, split_key, store_key_of
 from agrm_study.execution.provenance import available_cpus
 from agrm_study.execution.search_data import searched_recipes
 from agrm_study.study.errors import InputError
 from agrm_study.study.recipe import Clip, Data, Recipe, Synthetic
 from agrm_study.study.study import Study
 from agrm_study.training.data.manifest import Manifest, read_manifest
-from agrm_study.training.data.splits import PARTS, Split, make_split
+from agrm_study.training.data.splits import Split, make_split
 
 CACHE_VARIABLE: Final = "AGRM_STUDY_CACHE"
-UNWRITTEN: Final = "unwritten-"
-"""Fingerprints of data that are not there yet begin with this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,96 +36,6 @@ class Stage:
 
 
 OnStage = Callable[[Stage], None]
-
-
-@dataclass(frozen=True, slots=True)
-class StoreSize:
-    """A clip store that a study needs.
-
-    Attributes:
-        path: Its folder; None while the videos are not drawn, whose content names it.
-        clips: How many clips it holds.
-        bytes: Its size on disk: exact for raw storage, an estimate for JPEG.
-        built: Whether it is there.
-    """
-
-    path: Path | None
-    clips: int
-    bytes: int
-    built: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """The data of a study.
-
-    Attributes:
-        cache: Folder of synthetic data and stores.
-        manifests: By the part of the settings that names one (`_source`).
-        splits: By data settings and split seed (`_split_key`).
-        stores: Folder of the clip store, by source and preprocessing (`_store_key`); empty when nothing was built.
-        store_sizes: The clip stores that the study needs, built or not, known from the manifests alone.
-        places: Where workers find a store that lies elsewhere than it was built, by its folder.
-        unwritten: Sources of synthetic data that are not there yet.
-    """
-
-    cache: Path
-    manifests: Mapping[str, Manifest]
-    splits: Mapping[str, Split]
-    stores: Mapping[str, Path]
-    store_sizes: tuple[StoreSize, ...] = ()
-    places: Mapping[Path, str] = field(default_factory=dict)
-    unwritten: frozenset[str] = frozenset()
-    _views: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
-
-    def fingerprints(self, recipe: Recipe) -> tuple[str, str]:
-        """Fingerprints of the manifest and of the split that a recipe asks for.
-
-        Raises:
-            InputError: When the split cannot be made.
-        """
-        source = _source(recipe.data)
-        if source in self.unwritten:
-            name = UNWRITTEN + hashlib.sha256(source.encode()).hexdigest()[:8]
-            return name, name
-        manifest, key = self.manifests[source], _split_key(recipe)
-        if key in self.splits:
-            return manifest.fingerprint, self.splits[key].fingerprint
-        if key not in self._views:
-            self._views[key] = make_split(manifest, recipe.data, recipe.split_seed).fingerprint
-        return manifest.fingerprint, self._views[key]
-
-    def manifest_path(self, recipe: Recipe) -> str:
-        """The manifest of a recipe."""
-        return str(self.manifests[_source(recipe.data)].path)
-
-    def store_path(self, recipe: Recipe) -> str:
-        """Path or URI of the clip store of a recipe; empty when it was not built."""
-        store = self.stores.get(_store_key(recipe))
-        return "" if store is None else self.places.get(store, str(store))
-
-    def store_bytes(self, *, built: bool = False) -> int:
-        """Bytes on disk of the clip stores that are still to be built, or of those that are there."""
-        return sum(store.bytes for store in self.store_sizes if store.built == built)
-
-    def subjects(self) -> dict[str, list[dict[str, Any]]]:
-        """Rows of the `subjects` record by split fingerprint."""
-        found: dict[str, list[dict[str, Any]]] = {}
-        for key, split in self.splits.items():
-            source, split_seed = json.loads(key)[0], json.loads(key)[2]
-            found[split.fingerprint] = _subject_rows(self.manifests[source], split, split_seed)
-        return found
-
-    def provenance(self) -> dict[str, dict[str, str]]:
-        """Fingerprints by manifest."""
-        facts: dict[str, dict[str, str]] = {}
-        for key, split in self.splits.items():
-            manifest = self.manifests[json.loads(key)[0]]
-            entry = facts.setdefault(str(manifest.path), {"data_fingerprint": manifest.fingerprint})
-            name = f"split_fingerprint_{len(entry)}" if "split_fingerprint" in entry else "split_fingerprint"
-            if split.fingerprint not in entry.values():
-                entry[name] = split.fingerprint
-        return facts
 
 
 def prepare(
@@ -160,7 +68,7 @@ def prepare(
     manifests: dict[str, Manifest] = {}
     unwritten: set[str] = set()
     for recipe in recipes:
-        source = _source(recipe.data)
+        source = source_key(recipe.data)
         if source in manifests or source in unwritten:
             continue
         manifest = _manifest(recipe.data, cache, study, build=build, workers=workers, tell=tell)
@@ -170,8 +78,8 @@ def prepare(
             manifests[source] = manifest
     splits: dict[str, Split] = {}
     for recipe in recipes:
-        key = _split_key(recipe)
-        if key not in splits and (source := _source(recipe.data)) in manifests:
+        key = split_key(recipe)
+        if key not in splits and (source := source_key(recipe.data)) in manifests:
             splits[key] = make_split(manifests[source], recipe.data, recipe.split_seed)
     wanted = _wanted(recipes, manifests, splits, unwritten)
     stores = _build(wanted, cache, workers, tell) if build else {}
@@ -255,16 +163,16 @@ class _Wanted:
 def _wanted(
     recipes: Iterable[Recipe], manifests: Mapping[str, Manifest], splits: Mapping[str, Split], unwritten: set[str]
 ) -> dict[str, _Wanted]:
-    """The stores that the recipes need, by `_store_key`; of data that are not drawn yet, as they will be."""
+    """The stores that the recipes need, by `store_key_of`; of data that are not drawn yet, as they will be."""
     clips: dict[str, set[str]] = {}
     settings: dict[str, Clip] = {}
     sources: dict[str, Manifest] = dict(manifests)
     key_sources: dict[str, str] = {}
     for recipe in recipes:
-        key, source = _store_key(recipe), _source(recipe.data)
+        key, source = store_key_of(recipe), source_key(recipe.data)
         if source in unwritten and source not in sources:
             sources[source] = _planned_manifest(recipe.data)
-        split = splits.get(_split_key(recipe)) or make_split(sources[source], recipe.data, recipe.split_seed)
+        split = splits.get(split_key(recipe)) or make_split(sources[source], recipe.data, recipe.split_seed)
         key_sources[key] = source
         clips.setdefault(key, set()).update(split.all_clips)
         largest = settings.get(key)
@@ -314,40 +222,3 @@ def _build(wanted: Mapping[str, _Wanted], cache: Path, workers: int, tell: OnSta
             on_progress=lambda done, total, title=title: tell(Stage(title, done, total)),  # type: ignore[misc]
         )
     return stores
-
-
-def _source(data: Data) -> str:
-    """Which manifest: what names it, in canonical JSON."""
-    return json.dumps(data.model_dump(mode="json", include={"manifest", "synthetic"}), sort_keys=True)
-
-
-def _split_key(recipe: Recipe) -> str:
-    return json.dumps([_source(recipe.data), recipe.data.model_dump(mode="json"), recipe.split_seed], sort_keys=True)
-
-
-def _store_key(recipe: Recipe) -> str:
-    preprocessing = recipe.clip.model_dump(mode="json", exclude={"frames", "size"})
-    return json.dumps([_source(recipe.data), preprocessing], sort_keys=True)
-
-
-def _subject_rows(manifest: Manifest, split: Split, split_seed: int) -> list[dict[str, Any]]:
-    rows = []
-    for part in PARTS:
-        clips = [manifest.by_id[clip_id] for clip_id in split.clips(part)]
-        counts = Counter(clip.subject_id for clip in clips)
-        first = {clip.subject_id: clip for clip in reversed(clips)}
-        for subject_id in sorted(counts):
-            clip = first[subject_id]
-            rows.append(
-                {
-                    "subject_id": subject_id,
-                    "split_seed": split_seed,
-                    "split": part,
-                    "label": None if part.startswith("unlabelled") else clip.label,
-                    "sex": clip.sex,
-                    "age": clip.age,
-                    "source": clip.source,
-                    "clips": counts[subject_id],
-                }
-            )
-    return rows

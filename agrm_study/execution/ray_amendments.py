@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import json
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 from ray.air.execution._internal.actor_manager import RayActorManager
 from ray.exceptions import OutOfMemoryError, RayActorError
 from ray.tune.execution.tune_controller import TuneController
 from ray.tune.experiment import Trial
+
+from agrm_study.execution.failures import classify, is_forgiven
+from agrm_study.execution.swapped import swapped_attribute
 
 
 class HostOutOfMemory(RayActorError):  # type: ignore[misc]
@@ -31,7 +34,7 @@ class HostOutOfMemory(RayActorError):  # type: ignore[misc]
 
 @contextlib.contextmanager
 def amended_tune() -> Iterator[None]:
-    """Three changes to Tune for the duration of the block.
+    """Four changes to Tune for the duration of the block.
 
     A worker that was killed for memory counts as one that died. Ray's memory monitor raises `OutOfMemoryError`, which
     is no `RayActorError`; Tune's actor manager knows only the latter and would end the whole experiment.
@@ -40,6 +43,9 @@ def amended_tune() -> Iterator[None]:
     for `Tuner.restore`, which a study never uses, and cost some milliseconds and a copied folder a trial.
 
     A trial keeps its last error (`last_error`), which Tune otherwise writes to a file, and not always.
+
+    A node that leaves does not count to the limit of a trial's retries (`failures.is_forgiven`). Tune forgives only
+    what Ray's autoscaler has announced as a preemption; a node that SLURM or a cloud takes back just vanishes.
     """
     task_failed, snapshot, handle_error = (
         RayActorManager._actor_task_failed,
@@ -56,7 +62,13 @@ def amended_tune() -> Iterator[None]:
         if isinstance(exc, OutOfMemoryError):
             exc = HostOutOfMemory(str(exc))
         self.agrm_study_error = exc
+        counted = self.run_metadata.num_failures
         handle_error(self, exc)
+        kind = classify(exc).kind if exc is not None else "worker_killed"
+        self.agrm_study_deaths = deaths = getattr(self, "agrm_study_deaths", Counter())
+        deaths[kind] += 1
+        if is_forgiven(kind, deaths[kind]):
+            self.run_metadata.num_failures = counted
 
     def first_snapshot(self: Any, force: bool = False, wait: bool = False) -> None:
         if self._iteration == 0:
@@ -68,10 +80,10 @@ def amended_tune() -> Iterator[None]:
         file.write_text(json.dumps({"trial_data": [], "runner_data": {}, "stats": {}}))
 
     with (
-        mock.patch.object(RayActorManager, "_actor_task_failed", task_failed_or_memory),
-        mock.patch.object(Trial, "handle_error", keep_error),
-        mock.patch.object(TuneController, "checkpoint", first_snapshot),
-        mock.patch.object(TuneController, "save_to_dir", save_nothing),
+        swapped_attribute(RayActorManager, "_actor_task_failed", task_failed_or_memory),
+        swapped_attribute(Trial, "handle_error", keep_error),
+        swapped_attribute(TuneController, "checkpoint", first_snapshot),
+        swapped_attribute(TuneController, "save_to_dir", save_nothing),
     ):
         yield
 

@@ -13,10 +13,13 @@ from ray.tune.experiment import Trial
 
 from agrm_study.execution.events import OnEvent, TrialEvent
 from agrm_study.execution.executor import ExecutionLost
+from agrm_study.execution.failures import Failure
+from agrm_study.execution.gpu_growth import GpuGrowth
 from agrm_study.execution.interrupt import Interrupt
 from agrm_study.execution.ray_amendments import last_error
 from agrm_study.execution.ray_session import dead_parts
-from agrm_study.execution.ray_tune import STALL_AT_LEAST_S, STALL_FACTOR, dead_worker, give_up
+from agrm_study.execution.ray_tune import dead_worker, give_up
+from agrm_study.execution.silence import Silence
 from agrm_study.execution.source import WorkSource
 from agrm_study.execution.trainable import EVENT
 from agrm_study.execution.work import WorkerSettings
@@ -31,16 +34,19 @@ class DriverCallback(Callback):  # type: ignore[misc]
         *,
         source: WorkSource,
         settings: WorkerSettings,
+        growth: GpuGrowth,
         flag: Location,
         interrupt: Interrupt,
         on_event: OnEvent,
         on_tick: Callable[[], None],
     ) -> None:
         self._source, self._settings, self._flag = source, settings, flag
+        self._growth = growth
         self._interrupt, self._on_event, self._on_tick = interrupt, on_event, on_tick
         self._stopping = False
         self._broken: Exception | None = None
-        self._heard: dict[str, tuple[float, float]] = {}  # trial → (time of the last word, longest epoch)
+        self._silence = Silence()
+        self._stalled: dict[str, str] = {}  # trial → what its worker was killed for
         self._ticked = 0.0
         self._dead: list[str] = []
 
@@ -49,6 +55,7 @@ class DriverCallback(Callback):  # type: ignore[misc]
 
     def raise_if_broken(self) -> None:
         """Raises the first error of the driver's own, or that Ray has died."""
+        self._dead = self._dead or dead_parts()
         if self._dead:
             raise ExecutionLost(f"Ray has ended on this machine ({', '.join(self._dead)} died)") from None
         if self._broken is not None:
@@ -59,13 +66,10 @@ class DriverCallback(Callback):  # type: ignore[misc]
 
     def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         with self._kept():
-            if self._interrupt.requested and not self._stopping:
-                self._stopping = True
-                self._source.stop()
-                self._flag.write_atomic(b"stop")
             now = time.monotonic()
             if now - self._ticked >= 0.1:
                 self._ticked = now
+                self._stop_when_asked()
                 self._on_tick()
                 self._kill_the_stalled(trials, now)
                 self._dead = self._dead or dead_parts()
@@ -74,6 +78,8 @@ class DriverCallback(Callback):  # type: ignore[misc]
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         with self._kept():
+            self._silence.began(trial.trial_id, time.monotonic())
+            self._growth.started(trial.trial_id)
             epochs = self._source.work(trial.trial_id).trial.recipe.epochs
             self._on_event(TrialEvent(kind="started", trial_id=trial.trial_id, epochs=epochs))
 
@@ -81,18 +87,16 @@ class DriverCallback(Callback):  # type: ignore[misc]
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
         with self._kept():
-            event = TrialEvent.from_json(result[EVENT])
+            event = self._growth.answer(TrialEvent.from_json(result[EVENT]), stopped=self._source.stopped)
             if event.kind == "epoch":
-                longest = self._heard.get(trial.trial_id, (0.0, 0.0))[1]
-                self._heard[trial.trial_id] = (time.monotonic(), max(longest, event.epoch_s))
+                self._silence.heard(trial.trial_id, time.monotonic(), event.epoch_s)
             else:
-                self._heard.pop(trial.trial_id, None)
+                self._silence.ended(trial.trial_id)
             self._on_event(event)
 
     def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         with self._kept():
-            self._heard.pop(trial.trial_id, None)
-            failure = dead_worker(last_error(trial))
+            failure = self._death(trial)
             self._on_event(
                 TrialEvent(
                     kind="retried",
@@ -105,17 +109,31 @@ class DriverCallback(Callback):  # type: ignore[misc]
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         with self._kept():
-            self._heard.pop(trial.trial_id, None)
-            self._on_event(give_up(self._source, self._settings, trial.trial_id, dead_worker(last_error(trial))))
+            self._on_event(give_up(self._source, self._settings, trial.trial_id, self._death(trial)))
+
+    def _stop_when_asked(self) -> None:
+        """Starts nothing more, and tells the workers; again and again until storage takes the word."""
+        if self._interrupt.requested and not self._stopping:
+            self._source.stop()
+            with contextlib.suppress(OSError):
+                self._flag.write_atomic(b"stop")
+                self._stopping = True
+
+    def _death(self, trial: Trial) -> Failure:
+        """What is known of the death of a trial's worker."""
+        self._silence.ended(trial.trial_id)
+        failure = dead_worker(last_error(trial))
+        why = self._stalled.pop(trial.trial_id, None)
+        return failure if why is None else Failure("worker_killed", why)
 
     def _kill_the_stalled(self, trials: list[Trial], now: float) -> None:
-        for trial_id, (heard, longest) in list(self._heard.items()):
-            if now - heard > max(STALL_AT_LEAST_S, STALL_FACTOR * longest):
-                del self._heard[trial_id]
-                for trial in trials:
-                    actor = trial.temporary_state.ray_actor
-                    if trial.trial_id == trial_id and actor is not None:
-                        ray.kill(actor)
+        for trial_id, silent_s in self._silence.too_long(now):
+            self._silence.ended(trial_id)
+            for trial in trials:
+                actor = trial.temporary_state.ray_actor
+                if trial.trial_id == trial_id and actor is not None:
+                    self._stalled[trial_id] = f"its worker said nothing for {silent_s / 60:.0f} min and was killed"
+                    ray.kill(actor)
 
     @contextlib.contextmanager
     def _kept(self) -> Iterator[None]:

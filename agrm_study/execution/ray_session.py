@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
-import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, Final, Literal
-from unittest import mock
 
-from agrm_study.execution.provenance import available_cpus
+from agrm_study.execution.capacity import Resources, Slots, alive_nodes, in_words, local_gpus, local_slots, trials_on
+from agrm_study.execution.executor import ExecutionLost
+from agrm_study.execution.ray_address import Reached, reach
+from agrm_study.execution.ray_watch import dead_among, watched_ray
+from agrm_study.execution.swapped import swapped_attribute, swapped_environment
 from agrm_study.study.errors import InputError
 
 OBJECT_STORE_BYTES: Final = 80 * 2**20
@@ -34,38 +35,6 @@ ENVIRONMENT: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Resources:
-    """What one trial takes.
-
-    Attributes:
-        cpu: Processors.
-        gpu: GPUs; a whole number, or 1/k.
-        accelerator: Type of accelerator that its node must have, by Ray's name.
-    """
-
-    cpu: float = 1.0
-    gpu: float = 0.0
-    accelerator: str | None = None
-
-    def bundle(self) -> dict[str, float]:
-        """By Ray's names."""
-        named = {f"accelerator_type:{self.accelerator}": 0.001} if self.accelerator else {}
-        return {"CPU": self.cpu, "GPU": self.gpu, **named}
-
-
-def gpu_share(asked: float | Literal["auto"], address: str | None) -> tuple[float, str | None]:
-    """GPUs of a trial, and a note for the user where that was decided here.
-
-    ``auto`` is a whole GPU where there is one (on a cluster: always), and none elsewhere.
-    """
-    if asked != "auto":
-        return float(asked), None
-    if address is not None or _local_gpus() > 0:
-        return 1.0, "gpu: auto gives each trial a whole GPU; `resources.gpu: 0.5` puts two trials on one."
-    return 0.0, "gpu: auto finds no GPU here: trials run on the CPU."
-
-
 def dead_parts() -> list[str]:
     """Parts of the Ray that this process started without which no trial runs any more, and that have died.
 
@@ -74,44 +43,54 @@ def dead_parts() -> list[str]:
     from ray._private import worker
 
     node = worker._global_node
-    return [] if node is None else [name for name, _ in node.dead_processes() if name in ("raylet", "gcs_server")]
+    return [] if node is None else dead_among([node])
 
 
 @contextlib.contextmanager
-def ray_session(address: str | None, resources: Resources, slots: int | None) -> Iterator[int]:
+def ray_session(
+    address: str | None, resources: Resources, slots: int | None, *, grows: bool = False
+) -> Iterator[Slots]:
     """A connection to Ray for the duration of the block; gives the number of trials that may run at once.
 
     Args:
         address: A cluster; ``None`` starts a Ray of its own on this machine, which ends with the block.
         resources: What one trial takes.
         slots: Trials at once; ``None`` for as many as fit.
+        grows: Whether the cluster's autoscaler brings nodes that are not there yet.
 
     Raises:
         InputError: When the cluster cannot be reached, or not one trial fits into it.
+        ExecutionLost: When a Ray of its own cannot be started.
     """
-    local = address is None
+    reached = reach(address) if address is not None else None
     with contextlib.ExitStack() as stack:
-        stack.enter_context(mock.patch.dict(os.environ, ENVIRONMENT | (LOOPBACK if local else {})))
+        on_loopback = reached is None or reached.loopback
+        auth = {"RAY_AUTH_MODE": reached.auth} if reached is not None and reached.auth else {}
+        stack.enter_context(swapped_environment(ENVIRONMENT | (LOOPBACK if on_loopback else {}) | auth))
         import ray
         from ray._private import ray_constants, worker
 
         # Set as well, as Ray reads its environment when it is imported, which may have been long ago
-        stack.enter_context(mock.patch.object(ray_constants, "ENABLE_RAY_CLUSTER", not local))
+        stack.enter_context(swapped_attribute(ray_constants, "ENABLE_RAY_CLUSTER", not on_loopback))
+        if auth:
+            ray._raylet.Config.initialize("")
         # Ray prints what it knows of dead workers to standard output, where only results belong
-        stack.enter_context(mock.patch.object(worker, "print_to_stdstream", return_value=None))
+        stack.enter_context(swapped_attribute(worker, "print_to_stdstream", lambda *args, **options: None))
         logging.getLogger("ray").setLevel(logging.ERROR)
-        if local:
+        if reached is None:
             slots = slots or local_slots(resources)
-        _connect(address, resources, slots)
+            stack.enter_context(watched_ray())
+        _connect(reached, resources, slots)
         stack.callback(ray.shutdown)
-        fitting = _check_fit(resources)
-        yield min(slots, fitting) if slots else fitting
+        if not grows:
+            _check_fit(resources, on_cluster=reached is not None)
+        yield Slots(resources, slots, grows=grows)
 
 
-def _connect(address: str | None, resources: Resources, slots: int | None) -> None:
+def _connect(reached: Reached | None, resources: Resources, slots: int | None) -> None:
     import ray
 
-    if address is None:
+    if reached is None:
         options: dict[str, Any] = {
             "address": "local",
             "num_cpus": max(1, math.ceil((slots or 1) * resources.cpu)),
@@ -122,32 +101,38 @@ def _connect(address: str | None, resources: Resources, slots: int | None) -> No
         if resources.gpu == 0:
             options["num_gpus"] = 0
     else:
-        options = {"address": address}
+        options = {"address": reached.address}
     try:
         ray.init(**options, log_to_driver=False, logging_level=logging.ERROR)
-    except ConnectionError as error:
-        rule = "the Ray cluster must be reachable"
-        raise InputError(rule, field="--address", given=address, hint=str(error)) from None
+    except Exception as error:  # of many classes, when a part of Ray dies while the others wait for it
+        reason = (str(error).partition("\n")[0] or type(error).__name__).rstrip(".")
+        if reached is None:
+            raise ExecutionLost(f"Ray could not be started on this machine ({reason})") from None
+        raise InputError(
+            "a study is run from a node of its Ray cluster",
+            field="--address",
+            given=reached.address,
+            hint=f"The cluster answers, but this machine could not join it ({reason}): run the command on the head "
+            "node, or `ray start --address=…` here first.",
+        ) from None
 
 
-def _check_fit(resources: Resources) -> int:
-    """Trials that fit into the cluster at once.
+def _check_fit(resources: Resources, *, on_cluster: bool) -> None:
+    """Refuses what would wait for ever.
 
     Raises:
-        InputError: When not one does.
+        InputError: When not one trial fits.
     """
-    import ray
-
-    available = ray.cluster_resources()
-    fitting = _fitting(available.get("CPU", 0.0), available.get("GPU", 0.0), resources)
-    if fitting < 1:
-        raise InputError(
-            "one trial must fit into the machine",
-            field="resources",
-            given=f"cpu {resources.cpu:g}, gpu {resources.gpu:g}",
-            allowed=f"up to {available.get('CPU', 0):g} CPUs and {available.get('GPU', 0):g} GPUs",
-        )
-    return fitting
+    nodes = alive_nodes()
+    if any(trials_on(node["Resources"], resources) for node in nodes):
+        return
+    raise InputError(
+        "one trial must fit onto a node of the cluster" if on_cluster else "one trial must fit into the machine",
+        field="resources",
+        given=str(resources),
+        allowed=f"what is there: {in_words(nodes)}",
+        hint="`--autoscale --slots N` waits for nodes that an autoscaler brings." if on_cluster else None,
+    )
 
 
 def require_local_gpus(asked: float | Literal["auto"]) -> None:
@@ -156,7 +141,7 @@ def require_local_gpus(asked: float | Literal["auto"]) -> None:
     Raises:
         InputError: When a trial asks for more GPUs than there are.
     """
-    if asked == "auto" or asked == 0 or (gpus := _local_gpus()) >= asked:
+    if asked == "auto" or asked == 0 or (gpus := local_gpus()) >= asked:
         return
     raise InputError(
         "one trial must fit into the machine",
@@ -165,21 +150,3 @@ def require_local_gpus(asked: float | Literal["auto"]) -> None:
         allowed=f"up to {gpus} here",
         hint="`--set resources.gpu=0` runs on the processors; `--address` runs on a Ray cluster.",
     )
-
-
-def local_slots(resources: Resources) -> int:
-    """Trials that this machine can run at once."""
-    gpus = float(_local_gpus()) if resources.gpu else 0.0
-    return max(1, _fitting(float(available_cpus()), gpus, resources))
-
-
-def _fitting(cpus: float, gpus: float, resources: Resources) -> int:
-    by_cpu = int(cpus / resources.cpu + 1e-6) if resources.cpu else 10**6
-    by_gpu = int(gpus / resources.gpu + 1e-6) if resources.gpu else 10**6
-    return min(by_cpu, by_gpu)
-
-
-def _local_gpus() -> int:
-    import torch
-
-    return torch.cuda.device_count()

@@ -7,35 +7,32 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import shutil
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
-from unittest import mock
 
+from agrm_study.execution.capacity import Resources, Slots
 from agrm_study.execution.events import OnEvent, TrialEvent
 from agrm_study.execution.executor import Executor
 from agrm_study.execution.failures import Failure, classify
 from agrm_study.execution.heartbeat import Heartbeat
 from agrm_study.execution.interrupt import Interrupt
 from agrm_study.execution.lock import FOLDER
-from agrm_study.execution.ray_session import Resources, ray_session
+from agrm_study.execution.preflight import check_files
+from agrm_study.execution.ray_session import ray_session
 from agrm_study.execution.source import WorkSource
+from agrm_study.execution.swapped import swapped_environment
 from agrm_study.execution.work import WorkerSettings
 from agrm_study.execution.worker import first_beat, record_failure
 from agrm_study.records.location import Location
 
-STALL_FACTOR: Final = 20.0
-STALL_AT_LEAST_S: Final = 900.0
-"""A worker that has been silent for this long, and for `STALL_FACTOR` times its longest epoch, is killed and its trial
-goes on elsewhere."""
-
-
+MOST_SLOTS: Final = 10_000
+"""Trials that Tune may hold ready on a cluster: more than any has room for."""
 TOLD_LINES: Final = 12
 """Lines that a record keeps of what Ray says about a dead worker."""
 
@@ -47,6 +44,8 @@ class RayTuneExecutor(Executor):
         resources: What one trial takes.
         slots: Trials at once; ``None`` for as many as fit.
         address: A Ray cluster; ``None`` starts a local Ray.
+        grows: Whether the cluster's autoscaler brings nodes that are not there yet.
+        data: What trials read, by size where it is a clip store: every node of a cluster must see it, and have room.
         retries: How often a trial whose worker died goes on from its checkpoint within one run.
     """
 
@@ -56,12 +55,14 @@ class RayTuneExecutor(Executor):
         resources: Resources,
         slots: int | None = None,
         address: str | None = None,
+        grows: bool = False,
+        data: Mapping[str, int] | None = None,
         retries: int = 3,
     ) -> None:
         self._resources = resources
         self._slots = slots
         self.slots = slots or 1
-        self._address = address
+        self._address, self._grows, self._data = address, grows, data or {}
         self._retries = retries
 
     def run(
@@ -78,12 +79,14 @@ class RayTuneExecutor(Executor):
         results = Location.of(settings.results)
         run_id = f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:6]}"
         flag = results / FOLDER / f"{run_id}.stop"
-        settings = replace(settings, stop_flag=_address_of(settings.results, flag))
+        settings = replace(settings, stop_flag=flag.address)
         with (
-            _tune_folder(results) as folder,
-            ray_session(self._address, self._resources, self._slots) as slots,
+            _tune_folder() as folder,
+            ray_session(self._address, self._resources, self._slots, grows=self._grows) as slots,
         ):
-            self.slots = slots
+            if self._address is not None:
+                stores = {place: size for place, size in self._data.items() if size}
+                check_files(list(self._data), stores, settings.local_store)
             try:
                 self._fit(source, settings, slots, folder, run_id, flag, on_event, interrupt, on_tick)
             finally:
@@ -95,7 +98,7 @@ class RayTuneExecutor(Executor):
         self,
         source: WorkSource,
         settings: WorkerSettings,
-        slots: int,
+        slots: Slots,
         folder: Path,
         run_id: str,
         flag: Location,
@@ -103,29 +106,32 @@ class RayTuneExecutor(Executor):
         interrupt: Interrupt,
         on_tick: Callable[[], None],
     ) -> None:
-        from ray.tune import (
-            CheckpointConfig,
-            FailureConfig,
-            PlacementGroupFactory,
-            RunConfig,
-            TuneConfig,
-            Tuner,
-            with_resources,
-        )
+        from ray.tune import CheckpointConfig, FailureConfig, RunConfig, TuneConfig, Tuner
 
+        from agrm_study.execution.gpu_growth import GpuGrowth
         from agrm_study.execution.ray_amendments import amended_tune
         from agrm_study.execution.ray_callback import DriverCallback
         from agrm_study.execution.searcher import PlanSearch
         from agrm_study.execution.trainable import StudyTrainable
 
+        def slots_now() -> int:
+            self.slots = slots()
+            return self.slots
+
+        growth = GpuGrowth(self._resources.gpu)
         callback = DriverCallback(
-            source=source, settings=settings, flag=flag, interrupt=interrupt, on_event=on_event, on_tick=on_tick
+            source=source,
+            settings=settings,
+            growth=growth,
+            flag=flag,
+            interrupt=interrupt,
+            on_event=on_event,
+            on_tick=on_tick,
         )
+        search = PlanSearch(source, settings, slots_now, growth, self._resources)
         tuner = Tuner(
-            with_resources(StudyTrainable, PlacementGroupFactory([self._resources.bundle()])),
-            tune_config=TuneConfig(
-                search_alg=PlanSearch(source, settings, slots), num_samples=len(source), reuse_actors=True
-            ),
+            StudyTrainable,
+            tune_config=TuneConfig(search_alg=search, num_samples=len(source), reuse_actors=True),
             run_config=RunConfig(
                 name=run_id,
                 storage_path=str(folder),
@@ -136,7 +142,9 @@ class RayTuneExecutor(Executor):
             ),
         )
         logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
-        with mock.patch.dict(os.environ, {"TUNE_MAX_PENDING_TRIALS_PG": str(slots)}), amended_tune():
+        # The searcher hands out no more than fit: Tune need not hold any of them back
+        pending = slots_now() if self._address is None else MOST_SLOTS
+        with swapped_environment({"TUNE_MAX_PENDING_TRIALS_PG": str(pending)}), amended_tune():
             try:
                 tuner.fit()
             finally:
@@ -144,24 +152,16 @@ class RayTuneExecutor(Executor):
 
 
 @contextlib.contextmanager
-def _tune_folder(results: Location) -> Iterator[Path]:
-    """A folder for Tune's own state; on this machine, and gone afterwards: nobody reads it."""
-    if results.is_local:
-        folder = Path(results.path) / "ray"
-        folder.mkdir(parents=True, exist_ok=True)
-    else:
-        folder = Path(tempfile.mkdtemp(prefix="agrm-study-tune-"))
+def _tune_folder() -> Iterator[Path]:
+    """A folder for Tune's own state; on this machine, and gone afterwards: nobody reads it.
+
+    Not among the results: Tune would make their folder anew where their disk is gone for a while.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="agrm-study-tune-"))
     try:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _address_of(results: str, flag: Location) -> str:
-    """The flag as a path, or as a URI of the same kind as the results."""
-    if "://" not in results:
-        return flag.path
-    return f"{results.partition('://')[0]}://{flag.path}"
 
 
 def dead_worker(error: BaseException | None) -> Failure:
@@ -178,7 +178,7 @@ def give_up(source: WorkSource, settings: WorkerSettings, trial_id: str, failure
     beat = Heartbeat.read(Location.of(settings.results), trial_id) or first_beat(work, "cpu")
     message = failure.message
     try:
-        record_failure(settings.results, work, failure, beat)
+        record_failure(settings.results, work, failure, beat, pauses_s=())  # Tune's loop waits meanwhile
     except OSError as error:
         message = f"{message} (and its record could not be written: {error})"
     return TrialEvent(

@@ -2,44 +2,40 @@
 
 from __future__ import annotations
 
-import json
-import tempfile
+import gc
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Literal
 
+from agrm_study.execution.backend import Backend
+from agrm_study.execution.compacting import Compacting
 from agrm_study.execution.events import TrialEvent
-from agrm_study.execution.executor import ExecutionLost, Executor
-from agrm_study.execution.failures import DETERMINISTIC, STORAGE_ERRORS
+from agrm_study.execution.executor import GOES_ON, ExecutionLost
+from agrm_study.execution.failures import refused_by_storage
 from agrm_study.execution.interrupt import Interrupt
 from agrm_study.execution.lock import results_lock
+from agrm_study.execution.missing import finished_metrics, missing_works, read_states
 from agrm_study.execution.node_store import local_folder
-from agrm_study.execution.prepare import Prepared, Stage, prepare
+from agrm_study.execution.prepare import Stage, prepare
+from agrm_study.execution.prepared import Prepared
 from agrm_study.execution.progress.state import StudyProgress, shown_metric_name
 from agrm_study.execution.progress.view import NoView, View
-from agrm_study.execution.provenance import provenance
-from agrm_study.execution.ray_session import require_local_gpus
+from agrm_study.execution.race_source import open_race
+from agrm_study.execution.search_data import searched_recipes
 from agrm_study.execution.search_phase import SearchPhase, final_trials, open_search, promote
+from agrm_study.execution.sharing import SharedStages
 from agrm_study.execution.source import HOLD_AFTER, WorkSource
-from agrm_study.execution.summary import RunSummary, summarise
+from agrm_study.execution.study_folder import write_study
+from agrm_study.execution.summary import RunSummary, stopped_early, summarise
 from agrm_study.execution.work import AGRM_RUNNER, Work, WorkerSettings
 from agrm_study.plan.expand import expand
-from agrm_study.plan.plan import Plan, write_cells
-from agrm_study.plan.trial import TrialSpec
-from agrm_study.records.compaction import compact
+from agrm_study.plan.plan import Plan
 from agrm_study.records.location import Location
-from agrm_study.records.reader import Ledger, TrialState
-from agrm_study.records.writer import write_subjects
+from agrm_study.records.race_log import RaceLog
 from agrm_study.study.errors import InputError
-from agrm_study.study.resolved import write_resolved
 from agrm_study.study.study import Study
-
-MOST_CELLS_SHOWN: Final = 400
-"""Cells up to which the metrics of trials that finished before are read for the picture."""
-COMPACT_FROM: Final = 1024
-"""Loose records from which a run begins by merging them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +46,8 @@ class RunOptions:
         results: Results folder, a local path or a URI.
         slots: Trials at once; ``None`` for as many as fit.
         address: A Ray cluster; ``None`` starts a Ray on this machine.
+        autoscale: The cluster's autoscaler brings nodes for trials that wait; needs ``slots``.
+        device: ``cpu`` or ``cuda``, whatever a trial holds; ``None`` for a GPU where it holds one.
         retry_failed: Also run what failed for a reason that comes out the same again (bug, nan_loss, data). Other
             failures are run again in any case.
         executor: ``ray``, or ``inline`` for one trial after the other in this process.
@@ -63,6 +61,8 @@ class RunOptions:
     results: str | Path
     slots: int | None = None
     address: str | None = None
+    autoscale: bool = False
+    device: Literal["cpu", "cuda"] | None = None
     retry_failed: bool = False
     executor: Literal["ray", "inline"] = "ray"
     retries: int = 3
@@ -79,19 +79,18 @@ def run_study(study: Study, options: RunOptions, *, view: View | None = None) ->
         InputError: Anything wrong with the data, another run that holds the results folder, or storage that takes
             nothing (full, read-only).
     """
-    if options.executor == "ray" and options.address is None:
-        require_local_gpus(study.resources.gpu)
+    backend = Backend.of(study, options)
     results = Location.of(options.results)
     try:
         with results_lock(results, study.name), Interrupt() as interrupt, view or NoView() as shown:
-            return _Run(study, options, results, interrupt, shown).run()
+            return _Run(study, options, backend, results, interrupt, shown).run()
     except OSError as error:
-        if error.errno not in STORAGE_ERRORS:
+        if not refused_by_storage(error):
             raise
         raise InputError(
             "the storage must take what a study writes",
             where=error.filename or str(options.results),
-            given=error.strerror,
+            given=error.strerror or str(error),
             hint="What had finished is kept; the same command goes on when there is room and permission.",
         ) from None
 
@@ -99,15 +98,29 @@ def run_study(study: Study, options: RunOptions, *, view: View | None = None) ->
 class _Run:
     """One invocation."""
 
-    def __init__(self, study: Study, options: RunOptions, results: Location, interrupt: Interrupt, view: View) -> None:
-        self._study, self._options, self._results = study, options, results
+    def __init__(
+        self,
+        study: Study,
+        options: RunOptions,
+        backend: Backend,
+        results: Location,
+        interrupt: Interrupt,
+        view: View,
+    ) -> None:
+        self._study, self._options, self._backend, self._results = study, options, backend, results
         self._interrupt, self._view = interrupt, view
         self._began = time.monotonic()
         self._messages: list[str] = []
-        self._told_of_stop = False
+        self._told_of_stop = self._told_of_not_left = False
+        self._data: dict[str, int] = {}  # what trials read
         self._refused: set[str] = set()  # trials whose results the storage did not take
 
     def run(self) -> RunSummary:
+        if self._options.address is not None:
+            self._view.stage(Stage("Asking the nodes of the cluster", 0, 0))
+        self._backend.check(self._results, self._say)
+        if self._backend.note:
+            self._say(self._backend.note)
         try:
             prepared = prepare(
                 self._study, self._options.results, build=True, on_stage=self._stage, workers=self._options.workers
@@ -115,7 +128,8 @@ class _Run:
             plan = expand(self._study, prepared.fingerprints)
         except KeyboardInterrupt:
             return self._stopped_early()
-        self._write_study(self._study, prepared, plan)
+        self._data = prepared.data()
+        write_study(self._results, self._study, prepared, plan)
         if self._study.search is None:
             return self._final(self._study, prepared, plan)
         search = open_search(self._study, prepared, self._results, retry_failed=self._options.retry_failed)
@@ -127,7 +141,7 @@ class _Run:
             self._say("No search trial came to its end with a defined metric: there is nothing to promote.")
             return self._summary([search.progress], search.before, False, to_come=final_trials(self._study))
         plan = expand(study, prepared.fingerprints)
-        self._write_study(study, prepared, plan)
+        write_study(self._results, study, prepared, plan)
         search.source.was_promoted()
         return self._final(study, prepared, plan, search)
 
@@ -144,17 +158,20 @@ class _Run:
 
     def _final(self, study: Study, prepared: Prepared, plan: Plan, search: SearchPhase | None = None) -> RunSummary:
         """Runs the trials that are reported."""
-        states = self._ledger_states()
+        states = read_states(self._results, self._say)
         known = {trial.trial_id: states[trial.trial_id] for trial in plan.trials if trial.trial_id in states}
-        progress = StudyProgress.of(study, plan, known, metrics=self._metrics(plan, known))
+        metrics = finished_metrics(self._results, plan, known, shown_metric_name(study))
+        progress = StudyProgress.of(study, plan, known, metrics=metrics)
         before = progress.counts().finished
-        works = self._works(plan, prepared, known)
+        works = missing_works(plan, prepared, known, retry_failed=self._options.retry_failed, say=self._say)
+        shared = SharedStages(self._results, works, study.sharing)
         progress.reopen(work.trial.trial_id for work in works)
         self._view.begin(progress)
         if works and self._interrupt.requested:  # at the search's last epoch
             interrupted = True
         else:
-            interrupted = self._execute(WorkSource(works), progress) if works else False
+            source = self._source(study, plan, works, shared, progress)
+            interrupted = False if source.exhausted else self._execute(source, progress)
         if search is None:
             return self._summary([progress], before, interrupted)
         return self._summary([search.progress, progress], search.before + before, interrupted)
@@ -174,11 +191,20 @@ class _Run:
 
     def _execute(self, source: WorkSource, progress: StudyProgress, *, prune: bool = False) -> bool:
         """Runs what the source hands out; whether that was interrupted."""
-        executor, device = self._executor()
+        try:
+            self._measure_gpu_share()
+        except KeyboardInterrupt:
+            return True
+        except ExecutionLost as lost:
+            self._say(f"{lost}. {GOES_ON}")
+            return False
+        if self._options.executor == "ray":
+            self._view.stage(Stage("Starting Ray and its workers", 0, 0))
+        executor = self._backend.executor(self._data)
         settings = WorkerSettings(
-            results=str(self._options.results) if not self._results.is_local else self._results.path,
+            results=self._results.address,
             runner=self._options.runner,
-            device=device,
+            device=self._backend.device,
             threads=self._study.resources.cpu,
             metric=progress.metric,
             checkpoint_every_s=self._options.checkpoint_every_s,
@@ -187,23 +213,34 @@ class _Run:
             prune=prune,
         )
 
+        compacting = Compacting(self._results)
+
         def on_event(event: TrialEvent) -> None:
+            if event.kind == "finished":
+                compacting.finished()
             progress.slots = executor.slots
             self._view.event(event, progress.apply(event))
+            if event.not_left and not self._told_of_not_left:
+                self._told_of_not_left = True
+                self._say(f"Epochs that other trials share could not be saved for them: {event.not_left}")
             held_arm = source.observe(event)
             if held_arm is not None:
                 self._hold(held_arm, source, progress)
             if event.kind == "failed" and event.failure == "storage":
                 self._storage_failed(event, source)
 
+        gc.freeze()  # the plan stays: to search it for garbage takes seconds each time at 100,000 trials
         try:
             executor.run(source, settings, on_event=on_event, interrupt=self._interrupt, on_tick=self._tick)
         except ExecutionLost as lost:
-            self._say(f"{lost}. What had finished is kept; the same command goes on from the last checkpoints.")
+            self._say(f"{lost}. {GOES_ON}")
             return False
         except KeyboardInterrupt:
             self._say("Stopped at once; trials go on from their last checkpoint in the next run.")
             return True
+        finally:
+            gc.unfreeze()
+            compacting.close()
         unfinished = progress.counts().waiting + progress.counts().running
         if not (self._interrupt.requested and unfinished):
             return False
@@ -211,6 +248,17 @@ class _Run:
         if saved:
             self._say(f"{len(saved)} running trials were saved and go on from there in the next run.")
         return True
+
+    def _measure_gpu_share(self) -> None:
+        """Where `gpu: auto` leaves the share of a trial to be measured."""
+        study, told = self._study, self._backend.note
+        recipes = [arm.recipe for arm in study.arms]
+        if study.search is not None:
+            recipes += [*searched_recipes(study), study.base]
+        step = Stage("Measuring a training step on a GPU", 0, 0)
+        self._backend = self._backend.measured(study.resources.gpu, recipes, self._results, lambda: self._stage(step))
+        if self._backend.note != told:
+            self._say(self._backend.note)
 
     def _hold(self, arm: str, source: WorkSource, progress: StudyProgress) -> None:
         held = source.drain_held()
@@ -232,75 +280,14 @@ class _Run:
                 "Make room (or writable), and the same command goes on."
             )
 
-    def _executor(self) -> tuple[Executor, str]:
-        """The executor, and the device of a trial."""
-        if self._options.executor == "inline":
-            from agrm_study.execution.inline import InlineExecutor
-
-            return InlineExecutor(), "cuda" if self._study.resources.gpu not in (0, "auto") else "cpu"
-        self._view.stage(Stage("Starting Ray and its workers", 0, 0))
-        from agrm_study.execution.ray_session import Resources, gpu_share, local_slots
-        from agrm_study.execution.ray_tune import RayTuneExecutor
-
-        gpu, note = gpu_share(self._study.resources.gpu, self._options.address)
-        if note:
-            self._say(note)
-        resources = Resources(cpu=self._study.resources.cpu, gpu=gpu, accelerator=self._study.resources.accelerator)
-        slots = self._options.slots or (local_slots(resources) if self._options.address is None else None)
-        executor = RayTuneExecutor(
-            resources=resources, slots=slots, address=self._options.address, retries=self._options.retries
-        )
-        return executor, "cuda" if gpu else "cpu"
-
-    def _works(self, plan: Plan, prepared: Prepared, states: Mapping[str, TrialState]) -> list[Work]:
-        """The trials to run: all without a record, and the failed ones that are worth another attempt."""
-        finished = {trial_id for trial_id, state in states.items() if state.status == "finished"}
-        works, skipped = [], 0
-        for trial in plan.missing(finished):
-            state = states.get(trial.trial_id)
-            if state is not None and state.failure in DETERMINISTIC and not self._options.retry_failed:
-                skipped += 1
-                continue
-            works.append(_work(trial, prepared, state.attempt if state is not None else 0))
-        if skipped:
-            self._say(f"{skipped} failed trials would fail again and are left alone; --retry-failed runs them.")
-        return works
-
-    def _ledger_states(self) -> dict[str, TrialState]:
-        ledger = Ledger(self._results)
-        if len(ledger.loose_files("trials")) >= COMPACT_FROM:
-            compact(self._results)
-        states = ledger.states()
-        for problem in ledger.problems:
-            self._say(f"{problem.path} cannot be read and counts as not done: {problem.reason}")
-        return states
-
-    def _metrics(self, plan: Plan, states: Mapping[str, TrialState]) -> dict[str, float]:
-        """Validation metric at the best epoch of the trials that have finished, when there are few enough to show."""
-        finished = [trial_id for trial_id, state in states.items() if state.status == "finished"]
-        if not finished or len(plan.cells) > MOST_CELLS_SHOWN:
-            return {}
-        ledger = Ledger(self._results)
-        epochs = ledger.epochs(trial_ids=finished)
-        metric = shown_metric_name(self._study)
-        best = ledger.trials().set_index("trial_id")["best_epoch"]
-        rows = epochs[(epochs["split"] == "val") & epochs[metric].notna()]
-        rows = rows[rows["epoch"] == rows["trial_id"].map(best)]
-        # "teacher" sorts after "student": where both are recorded the teacher's row is the later one
-        return {str(k): float(v) for k, v in rows.groupby("trial_id")[metric].last().items()}
-
-    def _write_study(self, study: Study, prepared: Prepared, plan: Plan) -> None:
-        """study.yaml, plan.json, provenance.json and the `subjects` records."""
-        with tempfile.TemporaryDirectory() as folder:
-            write_resolved(study, Path(folder) / "study.yaml")
-            write_cells(plan, Path(folder) / "plan.json")
-            text = json.dumps(provenance(prepared.provenance()), indent=1, ensure_ascii=False) + "\n"
-            (Path(folder) / "provenance.json").write_text(text, encoding="utf-8")
-            for file in sorted(Path(folder).iterdir()):
-                (self._results / file.name).write_atomic(file.read_bytes())
-        for fingerprint, rows in prepared.subjects().items():
-            if not (self._results / "records" / "subjects" / f"{fingerprint}.parquet").exists():
-                write_subjects(self._results, fingerprint, rows)
+    def _source(
+        self, study: Study, plan: Plan, works: Sequence[Work], shared: SharedStages, progress: StudyProgress
+    ) -> WorkSource:
+        """What hands out the trials that are reported."""
+        if study.race is not None:
+            return open_race(study, plan, works, self._results, progress, say=self._say, make_source=shared.source)
+        RaceLog.forget(self._results)
+        return shared.source(works)
 
     def _stage(self, stage: Stage) -> None:
         self._view.stage(stage)
@@ -318,29 +305,9 @@ class _Run:
 
     def _stopped_early(self) -> RunSummary:
         self._say("Stopped while the data were prepared; what is done is kept.")
-        return RunSummary(
-            study=self._study.name,
-            results=str(self._options.results),
-            total=0,
-            before=0,
-            finished=0,
-            failed=(),
-            held=0,
-            unfinished=0,
-            interrupted=True,
-            wall_s=time.monotonic() - self._began,
-            messages=tuple(self._messages),
-        )
+        wall_s = time.monotonic() - self._began
+        return stopped_early(self._study.name, str(self._options.results), wall_s=wall_s, messages=self._messages)
 
     def _say(self, text: str) -> None:
         self._messages.append(text)
         self._view.message(text)
-
-
-def _work(trial: TrialSpec, prepared: Prepared, attempts: int) -> Work:
-    return Work(
-        trial=trial,
-        manifest=prepared.manifest_path(trial.recipe),
-        store=prepared.store_path(trial.recipe),
-        attempts=attempts,
-    )

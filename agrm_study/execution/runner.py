@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import importlib
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from agrm_study.execution.work import Work, WorkerSettings
-from agrm_study.training.outcome import EpochReport, TrialOutcome
+from agrm_study.training.outcome import EpochReport, EpochRow, TrialOutcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +38,25 @@ class TrialRunner(ABC):
         Returns:
             The epoch that it goes on from, 0 for a fresh start.
         """
+
+    @abstractmethod
+    def take_over(self, folder: Path, name: str) -> int:
+        """Goes on from the state that another trial has left in a folder under a name, instead of its own.
+
+        Returns:
+            The epoch that it goes on from, 0 where nothing was left.
+
+        Raises:
+            CheckpointError: When what was left is damaged, or bears another name.
+        """
+
+    @abstractmethod
+    def leave(self, folder: Path, name: str) -> None:
+        """Writes the state for other trials into a folder, under a name."""
+
+    @abstractmethod
+    def rows(self) -> Sequence[EpochRow]:
+        """Rows of all epochs done, those that it went on from included."""
 
     @abstractmethod
     def run_epoch(self) -> EpochReport:
@@ -69,6 +89,15 @@ class NoopRunner(TrialRunner):
 
     def start(self, work: Work, context: RunnerContext) -> int:
         return 0
+
+    def take_over(self, folder: Path, name: str) -> int:
+        return 0
+
+    def leave(self, folder: Path, name: str) -> None:
+        return None
+
+    def rows(self) -> Sequence[EpochRow]:
+        return ()
 
     def run_epoch(self) -> EpochReport:
         return EpochReport(epoch=1, rows=(), done=True)

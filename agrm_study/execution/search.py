@@ -111,7 +111,9 @@ class SearchSource(WorkSource):
     def observe(self, event: TrialEvent) -> str | None:
         point = self._points[event.trial_id]
         if event.kind == "epoch":
-            self._judge(point, event)
+            for epoch, metric in enumerate(event.inherited_metrics, start=1):
+                self._judge(point, epoch, metric)
+            self._judge(point, event.epoch, event.metric)
         elif event.kind == "finished":
             self._end(point, "pruned" if event.stop_reason == PRUNED else "finished", event.best_epoch)
         elif event.kind == "failed":
@@ -187,16 +189,16 @@ class SearchSource(WorkSource):
         self._write()
         return None
 
-    def _judge(self, point: _Point, event: TrialEvent) -> None:
+    def _judge(self, point: _Point, epoch: int, metric: float | None) -> None:
         """Takes the metric of an epoch, and asks the worker to end the trial where the pruner says so."""
-        if event.metric is None or event.epoch <= point.judged:  # after a worker's death epochs are told twice
+        if metric is None or epoch <= point.judged:  # after a worker's death epochs are told twice
             return
-        point.judged = event.epoch
+        point.judged = epoch
         better = max if self._maximize else min
-        point.best = event.metric if point.best is None else better(point.best, event.metric)
-        verdicts = [self._sampler.report(draw, event.epoch, point.best) for draw in point.draws]
+        point.best = metric if point.best is None else better(point.best, metric)
+        verdicts = [self._sampler.report(draw, epoch, point.best) for draw in point.draws]
         if any(verdicts):
-            ask_to_end(self._results, event.trial_id, event.epoch)
+            ask_to_end(self._results, point.spec.trial_id, epoch)
 
     def _end(self, point: _Point, end: End, best_epoch: int = 0) -> None:
         point.end = end

@@ -8,10 +8,11 @@ from typing import Any
 
 from agrm_study.execution.convert import decisive_network
 from agrm_study.execution.objectives import column
-from agrm_study.execution.prepare import Prepared
+from agrm_study.execution.prepared import Prepared
 from agrm_study.execution.progress.state import StudyProgress, TrialProgress
 from agrm_study.execution.search import SearchSource
 from agrm_study.execution.search_history import Past, read_past
+from agrm_study.execution.search_stages import SearchStages
 from agrm_study.execution.work import Work
 from agrm_study.plan.expand import TrialBuilder
 from agrm_study.plan.promotion import promoted, search_trial
@@ -58,6 +59,7 @@ def open_search(study: Study, prepared: Prepared, results: Location, *, retry_fa
 
     past = read_past(results, search, make, retry_failed=retry_failed)
     progress = _progress(study, search, past)
+    stages = SearchStages(study, results)
     attempts = {item.proposal.trial_id: item.attempts for item in past}
 
     def work_of(spec: TrialSpec) -> Work:
@@ -66,6 +68,7 @@ def open_search(study: Study, prepared: Prepared, results: Location, *, retry_fa
             manifest=prepared.manifest_path(spec.recipe),
             store=prepared.store_path(spec.recipe),
             attempts=attempts.get(spec.trial_id, 0),
+            stages=stages.ends(spec),
         )
 
     def on_draw(spec: TrialSpec) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from agrm_study.execution.prepare import Prepared
+from agrm_study.execution.prepared import Prepared
 from agrm_study.execution.search_history import read_past
 from agrm_study.plan.expand import TrialBuilder
 from agrm_study.plan.promotion import Candidate, promoted, search_trial

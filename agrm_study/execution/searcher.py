@@ -6,22 +6,41 @@ for the next one, without a placement group asked for and cancelled in between.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
+from ray.tune import PlacementGroupFactory
 from ray.tune.experiment import Experiment, Trial
 from ray.tune.search import SearchAlgorithm
 
+from agrm_study.execution.capacity import Resources
+from agrm_study.execution.gpu_growth import GpuGrowth
 from agrm_study.execution.source import WorkSource
-from agrm_study.execution.trainable import SETTINGS, WORK
-from agrm_study.execution.work import WorkerSettings
+from agrm_study.execution.trainable import SETTINGS, SHARE, WORK
+from agrm_study.execution.work import Work, WorkerSettings
 
 
 class PlanSearch(SearchAlgorithm):  # type: ignore[misc]
-    """Tune's view of a `WorkSource`."""
+    """Tune's view of a `WorkSource`.
 
-    def __init__(self, source: WorkSource, settings: WorkerSettings, slots: int) -> None:
-        self._source = source
+    Args:
+        source: Hands out trials.
+        settings: What is the same for all trials.
+        slots: Says how many may run at once, now.
+        growth: Shares of a GPU, and the trials that come again on a larger one.
+        resources: What one trial takes, its share of a GPU aside.
+    """
+
+    def __init__(
+        self,
+        source: WorkSource,
+        settings: WorkerSettings,
+        slots: Callable[[], int],
+        growth: GpuGrowth,
+        resources: Resources,
+    ) -> None:
+        self._source, self._growth, self._resources = source, growth, resources
         self._settings = settings.to_json()
         self._slots = slots
         self._live: set[str] = set()
@@ -36,29 +55,40 @@ class PlanSearch(SearchAlgorithm):  # type: ignore[misc]
         self._spec = experiment.spec
 
     def next_trial(self) -> Trial | None:
-        if len(self._live) >= self._slots:
+        if len(self._live) >= self._slots():
             return None
-        work = self._source.take()
+        work = self._next_work()
         if work is None:
             return None
         trial_id = work.trial.trial_id
+        share = self._growth.share(trial_id)
         self._live.add(trial_id)
         return Trial(
             self._spec["run"],
-            config={WORK: work.to_json(), SETTINGS: self._settings},
+            config={WORK: work.to_json(), SETTINGS: self._settings, SHARE: share},
             trial_id=trial_id,
             storage=self._spec["storage"],
             checkpoint_config=self._spec["checkpoint_config"],
-            placement_group_factory=self._spec.get("resources_per_trial"),
+            placement_group_factory=PlacementGroupFactory([replace(self._resources, gpu=share).bundle()]),
             max_failures=self._spec["max_failures"],
             trial_dirname_creator=_folder_name,
         )
+
+    def _next_work(self) -> Work | None:
+        """A trial that comes again, else a new one; nothing new while a larger share of a GPU is waited for."""
+        if self._source.stopped:
+            self._growth.stop()
+            return None
+        again = self._growth.next()
+        if again is not None:
+            return self._source.work(again)
+        return None if self._growth.needs_room else self._source.take()
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         self._live.discard(trial_id)
 
     def is_finished(self) -> bool:
-        return self._source.exhausted
+        return self._source.exhausted and (self._source.stopped or not self._growth.pending)
 
     def set_finished(self) -> None:
         self._source.stop()

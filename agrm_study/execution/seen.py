@@ -13,7 +13,8 @@ from agrm_study.execution.lock import running_owner
 from agrm_study.execution.objectives import column, read_scores
 from agrm_study.execution.progress.state import StudyProgress, TrialProgress, shown_metric_name
 from agrm_study.execution.search_status import search_cells
-from agrm_study.execution.status import StudyStatus, status
+from agrm_study.execution.shown_metrics import shown_metrics
+from agrm_study.execution.status import StudyStatus, status, wanted_cells
 from agrm_study.plan.plan import Cell, read_cells
 from agrm_study.records.location import Location
 from agrm_study.records.reader import Ledger
@@ -98,6 +99,8 @@ class Watcher:
             log = None
             cells, metric = read_cells(Path((self._location / "plan.json").path)), shown_metric_name(study)
         rows = self._rows({cell.trial_id for cell in cells})
+        if log is None and found.race is not None:
+            cells = wanted_cells(cells, found.race, [t for t, row in rows.items() if row["status"] == "finished"])
         self._read_metrics(rows, metric, log)
         trials = {cell.trial_id: self._trial(cell, study, rows.get(cell.trial_id)) for cell in reversed(cells)}
         progress = SeenProgress(
@@ -161,12 +164,7 @@ class Watcher:
             scores = read_scores(ledger, best, log.metric[:1], lambda trial_id: log.network)
             self._metrics |= {t: s.values[0] for t, s in scores.items() if s.values[0] == s.values[0]}
             return
-        table = ledger.epoch_table(["trial_id", "epoch", "split", "network", metric], trial_ids=list(best))
-        # "teacher" sorts after "student": where both are recorded the teacher's value stands
-        for row in sorted(table.to_pylist(), key=lambda row: str(row["network"])):
-            value = row[metric]
-            if row["split"] == "val" and row["epoch"] == best[row["trial_id"]] and value is not None and value == value:
-                self._metrics[row["trial_id"]] = float(value)
+        self._metrics |= shown_metrics(ledger, best, metric)
 
     def _trial(self, cell: Cell, study: Study, row: Mapping[str, Any] | None) -> TrialProgress:
         recipe = next((arm.recipe for arm in study.arms if arm.name == cell.arm), study.base)

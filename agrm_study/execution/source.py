@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from agrm_study.execution.events import TrialEvent
+from agrm_study.execution.trial_queue import TrialQueue
 from agrm_study.execution.work import Work
 
 HOLD_AFTER: Final = 3
@@ -15,14 +15,29 @@ HOLD_AFTER: Final = 3
 
 
 class WorkSource:
-    """The trials of a run that have not been started, in order; safe to use from several threads."""
+    """The trials of a run that have not been started, in order; safe to use from several threads.
 
-    def __init__(self, works: Sequence[Work], hold_after: int = HOLD_AFTER) -> None:
-        self._waiting = deque(works)
+    Args:
+        works: The trials, in running order.
+        hold_after: Equal failures after which an arm is held back.
+        order: Says when each may start; by default each may at once, as they come.
+        drop: Told of each stage that no trial of the run needs any more.
+    """
+
+    def __init__(
+        self,
+        works: Sequence[Work],
+        hold_after: int = HOLD_AFTER,
+        *,
+        order: TrialQueue | None = None,
+        drop: Callable[[str], None] = lambda key: None,
+    ) -> None:
+        self._order = order or TrialQueue(works)
+        self._drop = drop
         self._arm_of = {work.trial.trial_id: work.trial.arm for work in works}
         self._work_of = {work.trial.trial_id: work for work in works}
         self._failures: dict[tuple[str, str | None, str], set[str]] = {}
-        self._held_arms: dict[str, str] = {}
+        self._held_arms: set[str] = set()
         self._held: list[Work] = []
         self._hold_after = hold_after
         self._stopped = False
@@ -36,20 +51,19 @@ class WorkSource:
         return self._work_of[trial_id]
 
     def take(self) -> Work | None:
-        """The next trial to start, ``None`` when there is none (now)."""
+        """The next trial to start; ``None`` when there is none, or none now because all wait for running ones."""
         with self._lock:
-            while self._waiting and not self._stopped:
-                work = self._waiting.popleft()
-                if work.trial.arm in self._held_arms:
-                    self._held.append(work)
-                    continue
-                return work
-            return None
+            return None if self._stopped else self._order.pop()
 
     @property
     def exhausted(self) -> bool:
         """Whether no trial will be handed out any more."""
-        return self._stopped or not self._waiting
+        return self._stopped or not len(self._order)
+
+    @property
+    def stopped(self) -> bool:
+        """Whether `stop` was called: also what was handed out before must not come again."""
+        return self._stopped
 
     def stop(self) -> None:
         """Hands out nothing more."""
@@ -61,6 +75,10 @@ class WorkSource:
         Returns:
             The arm, when this event is the one that holds the rest of it back.
         """
+        with self._lock:
+            needless = self._order.observe(event)
+        for key in needless:
+            self._drop(key)
         if event.kind != "failed" or event.failure not in ("bug", "data"):
             return None
         arm = self._arm_of[event.trial_id]
@@ -69,13 +87,17 @@ class WorkSource:
             equal.add(event.trial_id)
             if len(equal) < self._hold_after or arm in self._held_arms:
                 return None
-            self._held_arms[arm] = event.error or event.failure
-            return arm
+        self.hold(arm)
+        return arm
+
+    def hold(self, arm: str) -> None:
+        """Hands out no trial of an arm any more."""
+        with self._lock:
+            self._held_arms.add(arm)
+            self._held += self._order.remove({arm})
 
     def drain_held(self) -> list[Work]:
         """Trials of held arms that were not started, each told once."""
         with self._lock:
-            still = deque(work for work in self._waiting if work.trial.arm not in self._held_arms)
-            held = self._held + [work for work in self._waiting if work.trial.arm in self._held_arms]
-            self._waiting, self._held = still, []
+            held, self._held = self._held, []
             return held

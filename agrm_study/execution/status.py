@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,12 @@ from agrm_study.execution.failures import DETERMINISTIC
 from agrm_study.execution.heartbeat import Heartbeat
 from agrm_study.execution.lock import running_owner
 from agrm_study.execution.search_status import SearchStatus, search_cells, search_status
-from agrm_study.plan.plan import Cell, read_cells
+from agrm_study.plan.plan import Cell, parse_cells
 from agrm_study.records.location import Location
+from agrm_study.records.race_log import RaceLog
 from agrm_study.records.reader import Ledger, TrialState
 from agrm_study.records.search_log import SearchLog
-from agrm_study.study.errors import InputError
+from agrm_study.study.no_results import no_results
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +77,7 @@ class StudyStatus:
         active: Who runs it now (study, host, pid, since), ``None`` for nobody.
         running: Trials under way; when nobody runs the study, trials that the next run goes on with.
         search: How far the search is, for a study that has one; its trials count in the numbers above.
+        race: What a race has decided, for a study that races; trials that it spares count nowhere.
         time_left_s: Seconds until the last trial ends at the present pace; ``None`` when nobody runs it or nothing was
             measured.
     """
@@ -90,6 +92,7 @@ class StudyStatus:
     failures: tuple[FailureStatus, ...]
     arms: tuple[ArmStatus, ...]
     search: SearchStatus | None
+    race: RaceLog | None
     time_left_s: float | None
     problems: tuple[str, ...]
 
@@ -108,9 +111,12 @@ def status(results: str | Path) -> StudyStatus:
     final = _cells(location)
     log = SearchLog.read(location)
     drawn = search_cells(log)
-    cells = [*drawn, *final]
     ledger = Ledger(location)
     states = ledger.states()
+    race = RaceLog.read(location)
+    if race is not None:
+        final = wanted_cells(final, race, [trial_id for trial_id, s in states.items() if s.status == "finished"])
+    cells = [*drawn, *final]
     planned = dict.fromkeys(cell.trial_id for cell in cells)
     arms_of: dict[str, list[str]] = {}
     first: dict[str, Cell] = {}
@@ -148,22 +154,23 @@ def status(results: str | Path) -> StudyStatus:
         failures=failures,
         arms=_by_arm(final, states, {b.trial_id for b in begun}),
         search=search,
+        race=race,
         time_left_s=_time_left(planned, first, states, begun, now, to_come) if active is not None else None,
         problems=tuple(f"{p.path}: {p.reason}" for p in ledger.problems),
     )
 
 
+def wanted_cells(cells: Sequence[Cell], race: RaceLog, done: Collection[str]) -> list[Cell]:
+    """The cells that a race still asks for, and those whose trial has finished."""
+    spared = race.spared([(c.arm, c.task, c.seed, c.trial_id) for c in cells], set(done))
+    return [cell for cell in cells if (cell.arm, cell.task, cell.seed) not in spared]
+
+
 def _cells(location: Location) -> Sequence[Cell]:
-    plan = location / "plan.json"
-    if not location.is_local:
-        raise InputError("status reads local results folders", given=location.path)
-    if not plan.exists():
-        raise InputError(
-            "must be a results folder (it has no plan.json)",
-            where=location.path,
-            hint="`agrm-study run STUDY --results DIR` makes one.",
-        )
-    return read_cells(Path(plan.path))
+    plan = (location / "plan.json").read()
+    if plan is None:
+        raise no_results(location.address, "plan.json")
+    return parse_cells(plan, f"{location.address}/plan.json")
 
 
 def _unfinished(beat: Heartbeat, cell: Cell, arms: tuple[str, ...], now: float) -> UnfinishedTrial:

@@ -8,6 +8,7 @@ from typing import Any
 
 from agrm_study.execution.failures import DETERMINISTIC
 from agrm_study.execution.progress.state import StudyProgress, TrialProgress
+from agrm_study.execution.progress.wording import duration
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +44,7 @@ class RunSummary:
         interrupted: Whether the run was stopped.
         wall_s: Seconds of this run.
         messages: What a person should know beside this.
+        inherited: Epochs that its trials took over from others instead of training them.
     """
 
     study: str
@@ -57,6 +59,7 @@ class RunSummary:
     wall_s: float
     messages: tuple[str, ...] = ()
     diverged: int = 0
+    inherited: int = 0
 
     @property
     def exit_code(self) -> int:
@@ -64,6 +67,16 @@ class RunSummary:
         if self.interrupted:
             return 130
         return 0 if self.before + self.finished + self.diverged == self.total else 1
+
+    @property
+    def sentence(self) -> str:
+        """How the run ended, in one line."""
+        end = ", interrupted" if self.interrupted else ""
+        return (
+            f"{self.study}: {self.before + self.finished} of {self.total} trials finished"
+            f" ({self.finished} in this run, {duration(self.wall_s)}{end})"
+            + (f", {len(self.failed)} failed" if self.failed else "")
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -105,6 +118,24 @@ def summarise(
         unfinished=sum(count.running + count.waiting for count in counts) + to_come,
         diverged=len(diverged),
         interrupted=interrupted,
+        wall_s=wall_s,
+        messages=tuple(messages),
+        inherited=sum(part.inherited for part in parts),
+    )
+
+
+def stopped_early(study: str, results: str, *, wall_s: float, messages: Sequence[str]) -> RunSummary:
+    """The summary of a run that was stopped before it had a plan."""
+    return RunSummary(
+        study=study,
+        results=results,
+        total=0,
+        before=0,
+        finished=0,
+        failed=(),
+        held=0,
+        unfinished=0,
+        interrupted=True,
         wall_s=wall_s,
         messages=tuple(messages),
     )

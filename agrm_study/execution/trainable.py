@@ -11,12 +11,14 @@ from typing import Any, Final
 
 from ray.tune import Trainable
 
+from agrm_study.execution.gpu_share import keep_to_share
 from agrm_study.execution.work import Work, WorkerSettings
 from agrm_study.execution.worker import TrialWorker
 
 WORK: Final = "work"
 SETTINGS: Final = "settings"
 EVENT: Final = "event"
+SHARE: Final = "gpu_share"
 
 
 class StudyTrainable(Trainable):  # type: ignore[misc]
@@ -33,6 +35,8 @@ class StudyTrainable(Trainable):  # type: ignore[misc]
             settings = WorkerSettings.from_json(text)
             os.environ["OMP_NUM_THREADS"] = str(settings.threads)
             self._worker = TrialWorker(settings)
+            if settings.device.startswith("cuda"):
+                keep_to_share(new_config[SHARE])  # an actor has one share as long as it lives
         self._worker.begin(Work.from_json(new_config[WORK]))
         self.config: dict[str, Any] = {}  # Tune sends the configuration back with every result
         return True

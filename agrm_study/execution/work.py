@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from agrm_study.plan.trial import TrialSpec
 from agrm_study.study.recipe import Recipe
 
 AGRM_RUNNER: Final = "agrm_study.execution.agrm_runner:AgrmRunner"
 NOOP_RUNNER: Final = "agrm_study.execution.runner:NoopRunner"
+
+
+class StageEnd(NamedTuple):
+    """Where a stage of a trial ends: its key, and its last epoch."""
+
+    key: str
+    last: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,19 +29,22 @@ class Work:
         manifest: Path of its manifest.
         store: Path or URI of its clip store.
         attempts: Starts that earlier runs have recorded.
+        stages: Stages of the trial, first to last, whose state it takes over where it is there, and leaves for other
+            trials where it is not.
     """
 
     trial: TrialSpec
     manifest: str = ""
     store: str = ""
     attempts: int = 0
+    stages: tuple[StageEnd, ...] = ()
 
     def to_json(self) -> str:
         """Compact JSON; settings at their defaults are left out."""
         trial = {field.name: getattr(self.trial, field.name) for field in fields(TrialSpec)}
         trial["recipe"] = self.trial.recipe.model_dump(mode="json", exclude_defaults=True)
-        values = {"trial": trial, "manifest": self.manifest, "store": self.store, "attempts": self.attempts}
-        return json.dumps(values, separators=(",", ":"))
+        values = {name: getattr(self, name) for name in ("manifest", "store", "attempts", "stages")}
+        return json.dumps({"trial": trial, **values}, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str) -> Work:
@@ -42,7 +52,8 @@ class Work:
         values: dict[str, Any] = json.loads(text)
         trial = values.pop("trial")
         trial["recipe"] = Recipe.model_validate(trial["recipe"])
-        return cls(trial=TrialSpec(**trial), **values)
+        stages = tuple(StageEnd(*end) for end in values.pop("stages"))
+        return cls(trial=TrialSpec(**trial), stages=stages, **values)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +67,8 @@ class WorkerSettings:
         threads: Threads of a trial.
         metric: Validation metric that progress shows.
         stop_flag: File whose presence asks every worker to stop at the next epoch boundary; empty for none.
-        checkpoint_every_s: Seconds between two rolling checkpoints, at least; stopping saves one in any case.
+        checkpoint_every_s: Seconds between two rolling checkpoints, at least (more where they take long); 0 for one
+            after each epoch. Stopping saves one in any case.
         keep_weights: Whether the best weights of a finished trial stay in its checkpoint folder.
         local_store: Folder on each node's own disk to which it copies the clip store; empty to read it in place.
         prune: Whether the driver may end a trial between two epochs (`pruning`).

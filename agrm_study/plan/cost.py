@@ -6,8 +6,10 @@ import math
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from statistics import fmean, variance
+from types import MappingProxyType
 from typing import Any, Final
 
+from agrm_study.plan.order import rough_cost
 from agrm_study.plan.trial import TrialSpec
 
 COVERAGE: Final = 1.96
@@ -19,33 +21,38 @@ Key = tuple[str, str, str]
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Time and disk of trials that have not run.
+    """Time of trials that have not run.
 
     Attributes:
         hours: Expected time of all of them one after the other, in hours of one slot.
         plus_minus: Half width of a 95 % interval of that, in hours; None with fewer than two measured trials of a kind.
         known: Trials that the estimate covers.
         unknown: Trials of kinds that were never measured; ``hours`` leaves them out.
-        disk_bytes: Disk that the trials' best weights take, or None when no parameter count is known.
     """
 
     hours: float
     plus_minus: float | None
     known: int
     unknown: int
-    disk_bytes: int | None
 
 
-def estimate_cost(missing: Collection[TrialSpec], measured: Iterable[Mapping[str, Any]]) -> Cost | None:
+def estimate_cost(
+    missing: Collection[TrialSpec],
+    measured: Iterable[Mapping[str, Any]],
+    *,
+    inherited: Mapping[str, int] = MappingProxyType({}),
+) -> Cost | None:
     """Estimate from finished trials of the same backbone, method and task.
 
-    The time of a trial is the measured time of an epoch times the epochs that such trials took, at most its own. The
-    interval joins the spread between trials with the uncertainty of their mean: n s² + n² s²/m for n trials to come
-    after m measured ones.
+    The time of a trial is the measured time of an epoch times the epochs that such trials took, at most its own, less
+    the share of those that it takes over. The interval joins the spread between trials with the uncertainty of their
+    mean: n s² + n² s²/m for n trials to come after m measured ones.
 
     Args:
         missing: Trials to come.
-        measured: Rows of finished trials: backbone, method, task, wall_s, epochs and, if known, n_params.
+        measured: Rows of finished trials: backbone, method, task, epochs, and wall_s as if each had trained all its
+            epochs.
+        inherited: How many of its first epochs a trial takes over from another, by trial; none by default.
 
     Returns:
         None when no missing trial is of a measured kind.
@@ -54,8 +61,7 @@ def estimate_cost(missing: Collection[TrialSpec], measured: Iterable[Mapping[str
     groups: dict[Key, list[TrialSpec]] = {}
     for trial in missing:
         groups.setdefault(_kind(trial), []).append(trial)
-    seconds, spread, known, disk = 0.0, 0.0, 0, 0
-    bounded, sized = True, False
+    seconds, spread, known, bounded = 0.0, 0.0, 0, True
     for kind, trials in groups.items():
         if kind not in rows:
             continue
@@ -63,17 +69,14 @@ def estimate_cost(missing: Collection[TrialSpec], measured: Iterable[Mapping[str
         known += len(trials)
         usual_epochs = fmean(row["epochs"] for row in of_kind)
         per_epoch = fmean(row["wall_s"] / row["epochs"] for row in of_kind)
-        seconds += sum(per_epoch * min(usual_epochs, trial.recipe.epochs) for trial in trials)
+        for trial in trials:
+            epochs = min(usual_epochs, trial.recipe.epochs)
+            seconds += per_epoch * epochs * _own_share(trial, epochs, inherited.get(trial.trial_id, 0))
         if len(of_kind) < 2:
             bounded = False
         else:
             between = variance(row["wall_s"] for row in of_kind)
             spread += between * (len(trials) ** 2 / len(of_kind) + len(trials))
-        parameters = [row["n_params"] for row in of_kind if _is_number(row.get("n_params"))]
-        if parameters:
-            sized = True
-            networks = 2 if trials[0].recipe.has_teacher else 1
-            disk += round(4 * fmean(parameters) * networks * len(trials))
     if not known:
         return None
     return Cost(
@@ -81,8 +84,12 @@ def estimate_cost(missing: Collection[TrialSpec], measured: Iterable[Mapping[str
         plus_minus=COVERAGE * math.sqrt(spread) / 3600 if bounded else None,
         known=known,
         unknown=len(missing) - known,
-        disk_bytes=disk if sized else None,
     )
+
+
+def _own_share(trial: TrialSpec, epochs: float, inherited: int) -> float:
+    """The share of a trial's cost that it does not take over; pre-training is cheaper than what comes after it."""
+    return 1 - rough_cost(trial.recipe, min(inherited, epochs)) / rough_cost(trial.recipe, epochs)
 
 
 def _kind(trial: TrialSpec) -> Key:

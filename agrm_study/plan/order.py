@@ -19,21 +19,40 @@ BACKBONE_WEIGHT: Final[Mapping[str, float]] = {
 matters here. Unknown backbones count as r3d_18."""
 
 
-def rough_cost(recipe: Recipe) -> float:
+def rough_cost(recipe: Recipe, epochs: float | None = None) -> float:
     """What a trial costs in arbitrary units, before anything was measured: enough to sort by.
 
-    Passes of the network over all epochs × multiply-adds of one. A semi-supervised step passes the unlabelled clips
+    Passes of the network over the epochs × multiply-adds of one. A semi-supervised step passes the unlabelled clips
     forward and back, and once more forward for their label.
+
+    Args:
+        recipe: Of the trial.
+        epochs: Only so many of its first ones.
     """
+    epochs = recipe.epochs if epochs is None else epochs
+    supervised, unlabelled = _step_passes(recipe)
+    with_unlabelled = max(0, epochs - recipe.ssl.pretrain_epochs)
+    return _pass_cost(recipe) * (epochs * supervised + with_unlabelled * unlabelled)
+
+
+def step_cost(recipe: Recipe) -> float:
+    """What the heaviest step of a trial costs in arbitrary units: a measure of its memory, too, enough to sort by."""
+    return _pass_cost(recipe) * sum(_step_passes(recipe))
+
+
+def _step_passes(recipe: Recipe) -> tuple[float, float]:
+    """Forward passes of one clip that a step comes to, on its labelled and on its unlabelled clips."""
+    return 3.0 * recipe.batch.labelled, 4.0 * recipe.batch.unlabelled if recipe.uses_unlabelled else 0.0
+
+
+def _pass_cost(recipe: Recipe) -> float:
+    """Multiply-adds of a forward pass of one clip, in 10⁹."""
     model, clip = recipe.model, recipe.clip
     volume = (clip.frames / 16) * (clip.size / 112) ** 2
     pass_cost = BACKBONE_WEIGHT.get(model.backbone, BACKBONE_WEIGHT["r3d_18"]) * volume * (model.width / 64) ** 2
     if model.backbone not in ("c3d", "uniformer_s"):
         pass_cost *= model.depth / 18
-    supervised = 3.0 * recipe.batch.labelled
-    unlabelled = 4.0 * recipe.batch.unlabelled if recipe.uses_unlabelled else 0.0
-    with_unlabelled = max(0, recipe.epochs - recipe.ssl.pretrain_epochs)
-    return pass_cost * (recipe.epochs * supervised + with_unlabelled * unlabelled)
+    return pass_cost
 
 
 def running_order(trials: Iterable[TrialSpec], seeds: Sequence[int]) -> tuple[TrialSpec, ...]:

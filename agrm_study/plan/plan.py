@@ -15,6 +15,7 @@ from agrm_study.study.errors import InputError
 
 PLAN_VERSION: Final = 1
 """Raised when a key of plan.json is renamed, removed or changes its meaning."""
+_WRITTEN_AGAIN: Final = "`agrm-study run` of the same study writes it again."
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -92,18 +93,30 @@ def read_cells(path: Path) -> tuple[Cell, ...]:
         InputError: When the file is missing, damaged or of another version.
     """
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        content = path.read_bytes()
+    except OSError as fault:
+        raise InputError(f"the plan cannot be read: {fault.strerror}", where=path, hint=_WRITTEN_AGAIN) from None
+    return parse_cells(content, path)
+
+
+def parse_cells(content: bytes | str, where: Path | str) -> tuple[Cell, ...]:
+    """The cells of a plan's content; ``where`` is named in messages.
+
+    Raises:
+        InputError: When it is damaged or of another version.
+    """
+    try:
+        value = json.loads(content)
         if value["plan_version"] != PLAN_VERSION:
             raise InputError(
                 "was written with another version",
-                where=path,
+                where=where,
                 field="plan_version",
                 given=value["plan_version"],
                 allowed=str(PLAN_VERSION),
                 hint="Use the agrm-study that wrote it.",
             )
         return tuple(Cell(c["arm"], c["task"], int(c["seed"]), c["trial_id"]) for c in value["cells"])
-    except OSError as fault:
-        raise InputError(f"the plan cannot be read: {fault.strerror}", where=path) from None
     except (ValueError, KeyError, TypeError) as fault:
-        raise InputError(f"is not a plan: {type(fault).__name__} {fault}", where=path) from None
+        rule = f"is not a plan: {type(fault).__name__} {fault}"
+        raise InputError(rule, where=where, hint=_WRITTEN_AGAIN) from None

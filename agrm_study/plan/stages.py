@@ -80,8 +80,8 @@ class Stages:
         return {parent: tuple(found) for parent, found in children.items()}
 
     def chain(self, trial_id: str) -> tuple[Stage, ...]:
-        """The stages of a trial, first to last."""
-        return self._chains[trial_id]
+        """The stages of a trial, first to last; none for a trial that was not planned."""
+        return self._chains.get(trial_id, ())
 
     def children(self, key: str | None) -> tuple[Stage, ...]:
         """The stages that continue one; of None, those that begin."""
@@ -102,22 +102,35 @@ class Stages:
         """Epochs that sharing saves."""
         return self.epochs_without_sharing - self.epochs_with_sharing
 
-    def needed(self, pending: Collection[str]) -> tuple[Stage, ...]:
-        """The stages that a pending trial passes through; the state of any other stage can be dropped."""
-        wanted = set(pending)
-        return tuple(stage for stage in self.stages if not wanted.isdisjoint(stage.trials))
+    def to_train(self, known: Collection[str] = ()) -> tuple[Stage, ...]:
+        """The stages that must be trained when the states at the ends of some are there already."""
+        wanted = {stage.key for trial in self._chains for stage in self._beyond(trial, known)}
+        return tuple(stage for stage in self.stages if stage.key in wanted)
 
-    def ready(self, pending: Collection[str], available: Collection[str]) -> tuple[Stage, ...]:
-        """The needed stages that can run now: not available themselves, and their parent is."""
-        have = set(available)
-        return tuple(
-            stage
-            for stage in self.needed(pending)
-            if stage.key not in have and (stage.parent is None or stage.parent in have)
-        )
+    def inherited(self, known: Collection[str] = ()) -> dict[str, int]:
+        """How many of its first epochs each trial takes over, when the first trial that needs a stage trains it."""
+        trained: set[str] = set()
+        found = {}
+        for trial, chain in self._chains.items():
+            own = {stage.key: stage.epochs for stage in self._beyond(trial, known) if stage.key not in trained}
+            found[trial] = chain[-1].last - sum(own.values())
+            trained |= own.keys()
+        return found
+
+    def _beyond(self, trial_id: str, known: Collection[str]) -> tuple[Stage, ...]:
+        """The stages of a trial after the last one whose state is there."""
+        chain = self._chains[trial_id]
+        starts = max((place for place, stage in enumerate(chain, start=1) if stage.key in known), default=0)
+        return chain[starts:]
 
 
-def plan_stages(trials: Iterable[TrialSpec], *, share: bool = True, hash_file: FileHash = file_hash) -> Stages:
+def plan_stages(
+    trials: Iterable[TrialSpec],
+    *,
+    share: bool = True,
+    known: Collection[str] = (),
+    hash_file: FileHash = file_hash,
+) -> Stages:
     """The stages of trials.
 
     Keys do not depend on which other trials there are: a stage that was trained for a study serves the widened one.
@@ -125,6 +138,7 @@ def plan_stages(trials: Iterable[TrialSpec], *, share: bool = True, hash_file: F
     Args:
         trials: In running order; those that are missing, usually.
         share: Off: each trial is one stage of its own.
+        known: Keys of states that are there: a stage also ends where one of them can be taken over.
         hash_file: Hashes the files that recipes name.
 
     Raises:
@@ -134,11 +148,26 @@ def plan_stages(trials: Iterable[TrialSpec], *, share: bool = True, hash_file: F
     chains = [_Chain(trial.trial_id, reader.spans(trial)) for trial in trials]
     found: list[Stage] = []
     if share:
-        _grow(chains, 0, ROOT, found)
+        _grow(chains, 0, ROOT, frozenset(known), found)
     else:
         for chain in chains:
-            _grow([chain], 0, ROOT, found)
+            _grow([chain], 0, ROOT, frozenset(), found)
     return Stages(tuple(found))
+
+
+def pretraining_end(trial: TrialSpec, reader: SpanReader) -> tuple[str, int] | None:
+    """Key and last epoch of a trial's supervised pre-training; None when it has none.
+
+    Raises:
+        InputError: When a file that its recipe names cannot be read.
+    """
+    last, key = trial.recipe.ssl.pretrain_epochs, ROOT
+    if not trial.recipe.uses_unlabelled or not last:
+        return None
+    for span in reader.spans(trial):
+        if span.first <= last:
+            key = chain_key(key, span.token, min(span.last, last) - span.first + 1)
+    return _digits(key), last
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +186,7 @@ class _Chain:
         return next(span for span in self.spans if span.first <= epoch <= span.last)
 
 
-def _grow(chains: Sequence[_Chain], done: int, parent: bytes, found: list[Stage]) -> None:
+def _grow(chains: Sequence[_Chain], done: int, parent: bytes, known: frozenset[str], found: list[Stage]) -> None:
     """Add the stages of chains that agree up to epoch ``done``, depth first."""
     branches: dict[bytes, list[_Chain]] = {}
     for chain in chains:
@@ -167,9 +196,8 @@ def _grow(chains: Sequence[_Chain], done: int, parent: bytes, found: list[Stage]
         last, key = done, parent
         while True:
             here = [chain.span(last + 1) for chain in branch]
-            step = min(span.last for span in here)
-            key, last = chain_key(key, here[0].token, step - last), step
-            if any(chain.last == last for chain in branch):
+            key, last = _go_on(key, here[0].token, last, min(span.last for span in here), known)
+            if _digits(key) in known or any(chain.last == last for chain in branch):
                 break
             if len({chain.span(last + 1).token for chain in branch}) > 1:
                 break
@@ -183,7 +211,18 @@ def _grow(chains: Sequence[_Chain], done: int, parent: bytes, found: list[Stage]
                 ends=tuple(chain.trial for chain in branch if chain.last == last),
             )
         )
-        _grow(branch, last, key, found)
+        _grow(branch, last, key, known, found)
+
+
+def _go_on(key: bytes, token: bytes, done: int, last: int, known: frozenset[str]) -> tuple[bytes, int]:
+    """Key and epoch after epochs of one token: at the last one, or at the first whose key is known."""
+    if not known:
+        return chain_key(key, token, last - done), last
+    for epoch in range(done + 1, last + 1):
+        key = chain_key(key, token, 1)
+        if _digits(key) in known:
+            return key, epoch
+    return key, last
 
 
 def _digits(key: bytes) -> str:

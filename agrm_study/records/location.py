@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import pyarrow as pa
 from pyarrow import fs
+
+from agrm_study.study.errors import InputError
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,19 +22,42 @@ class Location:
     Attributes:
         filesystem: Arrow filesystem.
         path: Path of the folder in that filesystem, without a trailing slash.
+        scheme: Of an object store's URI (``s3``); empty for a local folder.
+        query: Of an object store's URI (``endpoint_override=…``).
+        anchor: A local folder that was there (`anchored`); empty for none.
     """
 
     filesystem: fs.FileSystem
     path: str
+    scheme: str = ""
+    query: str = ""
+    anchor: str = ""
 
     @classmethod
     def of(cls, root: str | Path | Location) -> Location:
-        """The location of a local path or a URI (``s3://…``, ``gs://…``, ``file://…``)."""
+        """The location of a local path or a URI (``s3://…``, ``gs://…``, ``file://…``).
+
+        An object store that is not the provider's own is named by ``?endpoint_override=HOST:PORT&scheme=http``, or
+        for S3 by the environment variable ``AWS_ENDPOINT_URL``.
+
+        Raises:
+            InputError: A URI that cannot be read, or of an unknown kind.
+        """
         if isinstance(root, Location):
             return root
         if isinstance(root, str) and "://" in root:
-            filesystem, path = fs.FileSystem.from_uri(root)
-            return cls(filesystem, path.rstrip("/"))
+            try:
+                filesystem, path = fs.FileSystem.from_uri(root)
+            except (pa.ArrowException, OSError) as error:
+                raise InputError(
+                    "must be a folder or the URI of one",
+                    given=root,
+                    allowed="a path, s3://bucket/folder, gs://bucket/folder, file:///folder",
+                    hint=f"{error}.",
+                ) from None
+            if isinstance(filesystem, fs.LocalFileSystem):
+                return cls(filesystem, path.rstrip("/"))
+            return cls(filesystem, path.rstrip("/"), root.partition("://")[0], root.partition("?")[2])
         return cls(fs.LocalFileSystem(), Path(root).expanduser().absolute().as_posix())
 
     @property
@@ -38,8 +65,31 @@ class Location:
         """Whether plain file operations reach it."""
         return isinstance(self.filesystem, fs.LocalFileSystem)
 
+    @property
+    def address(self) -> str:
+        """The absolute path, or the URI, from which `of` makes this location on any machine."""
+        if self.is_local:
+            return self.path
+        return f"{self.scheme}://{self.path}{'?' if self.query else ''}{self.query}"
+
+    def anchored(self) -> Location:
+        """The same folder, of which it is known that it is there.
+
+        When it is gone, the disk that holds it is: nothing is written in its place, where nobody would look for it.
+        """
+        return replace(self, anchor=self.path if self.is_local else "")
+
+    def require_anchor(self) -> None:
+        """Looks whether the folder that was there still is.
+
+        Raises:
+            OSError: It is not.
+        """
+        if self.anchor and not Path(self.anchor).is_dir():
+            raise OSError(errno.ESTALE, "the storage with this folder is gone", self.anchor)
+
     def __truediv__(self, name: str) -> Location:
-        return Location(self.filesystem, f"{self.path}/{name}")
+        return replace(self, path=f"{self.path}/{name}")
 
     @property
     def name(self) -> str:
@@ -65,6 +115,7 @@ class Location:
             try:
                 descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
             except FileNotFoundError:
+                self.require_anchor()
                 Path(folder).mkdir(parents=True, exist_ok=True)
                 descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
             with os.fdopen(descriptor, "wb") as stream:
@@ -83,6 +134,7 @@ class Location:
             with self.filesystem.open_input_stream(self.path) as stream:
                 content: bytes = stream.readall()
         except (FileNotFoundError, NotADirectoryError):
+            self.require_anchor()
             return None
         return content
 

@@ -145,6 +145,12 @@ class Ledger:
         """The `subjects` records of every split, in order."""
         return _frame(self._table("subjects"), ["split_fingerprint", "split", "subject_id"])
 
+    def bytes_on_disk(self) -> int:
+        """What the records of trials take."""
+        kinds: tuple[Kind, ...] = ("trials", "epochs", "predictions")
+        stamps = [file.stamp() for kind in kinds for file in (self.records / kind).children(".parquet")]
+        return sum(stamp[2] for stamp in stamps if stamp is not None)
+
     def loose_files(self, kind: Kind) -> list[Location]:
         """Files of one trial each that have not been compacted."""
         return [f for f in (self.records / kind).children(".parquet") if not f.name.startswith(COMPACTED)]

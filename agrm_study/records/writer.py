@@ -7,7 +7,6 @@ and the last attempt wins.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -17,10 +16,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from agrm_study.records.location import Location
+from agrm_study.records.patience import PAUSES_S, patiently
 from agrm_study.records.schemas import EPOCHS, PREDICTIONS, SUBJECTS, TRIALS, Kind, with_version
 
-RETRY_AFTER_S: Final = (0.1, 0.5, 2.0)
-"""Pauses between the attempts to write a record."""
 FEW_ROWS: Final = 64
 
 
@@ -30,6 +28,7 @@ def write_trial(
     *,
     epochs: Sequence[Mapping[str, Any]] = (),
     predictions: Sequence[Mapping[str, Any]] = (),
+    pauses_s: Sequence[float] = PAUSES_S,
 ) -> None:
     """Writes the records of one trial, the `trials` record last.
 
@@ -39,6 +38,7 @@ def write_trial(
         epochs: One mapping a row of the `epochs` record, without ``trial_id``.
         predictions: One mapping a part and network: ``split``, ``network``, ``epoch`` (scalars), ``subject_id`` and
             ``clip_id`` (N strings), ``label`` (N,), ``logits`` (N, K).
+        pauses_s: Before each further attempt while storage refuses.
 
     Raises:
         OSError: When storage still refuses after some retries.
@@ -48,10 +48,10 @@ def write_trial(
     records = Location.of(root) / "records"
     trial_id = str(trial["trial_id"])
     if predictions:
-        _put(records, "predictions", trial_id, predictions_table(trial_id, predictions))
+        _put(records, "predictions", trial_id, predictions_table(trial_id, predictions), pauses_s)
     if epochs:
-        _put(records, "epochs", trial_id, epochs_table(trial_id, epochs))
-    _put(records, "trials", trial_id, rows_table([trial], TRIALS))
+        _put(records, "epochs", trial_id, epochs_table(trial_id, epochs), pauses_s)
+    _put(records, "trials", trial_id, rows_table([trial], TRIALS), pauses_s)
 
 
 def write_subjects(root: str | Path | Location, split_fingerprint: str, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -109,14 +109,7 @@ def table_bytes(table: pa.Table) -> memoryview:
     return memoryview(sink.getvalue())
 
 
-def _put(records: Location, kind: Kind, name: str, table: pa.Table) -> None:
+def _put(records: Location, kind: Kind, name: str, table: pa.Table, pauses_s: Sequence[float] = PAUSES_S) -> None:
     data = table_bytes(table)
     target = records / kind / f"{name}.parquet"
-    for pause in (*RETRY_AFTER_S, None):
-        try:
-            target.write_atomic(data)
-            return
-        except OSError:
-            if pause is None:
-                raise
-            time.sleep(pause)
+    patiently(lambda: target.write_atomic(data), pauses_s)

@@ -249,14 +249,25 @@ class Training:
             device=self._device.description,
         )
 
-    def save(self, folder: Path | None = None) -> None:
-        """Write the checkpoint to a folder (default: `checkpoint_dir`; without either nothing is written)."""
+    @property
+    def rows(self) -> tuple[EpochRow, ...]:
+        """Rows of every epoch so far, those before a resumption included."""
+        return tuple(self._rows)
+
+    def save(self, folder: Path | None = None, *, identity: str | None = None) -> None:
+        """Write the checkpoint.
+
+        Args:
+            folder: Default: `checkpoint_dir`; without either nothing is written.
+            identity: The name that it bears, if not this trial's own: other trials may `resume` under it.
+        """
         folder = folder or self._folder
         if folder is None:
             return
         is_home = folder == self._folder
         best = None if (is_home and self._best_is_saved) or not self._best else self._best
-        save_checkpoint(folder, self._identity, self._state(), best_epoch=self._stopping.best_epoch, best=best)
+        name = identity or self._identity
+        save_checkpoint(folder, name, self._state(), best_epoch=self._stopping.best_epoch, best=best)
         self._best_is_saved = self._best_is_saved or is_home
 
     def resume(self, folder: Path, *, identity: str | None = None) -> bool:
@@ -281,7 +292,8 @@ class Training:
         self._stopping.load_state_dict(state["stopping"])
         self._rows = [EpochRow(**row) for row in state["rows"]]
         self.epoch, self._best_is_saved = state["epoch"], folder == self._folder
-        if self.epoch > self.recipe.ssl.pretrain_epochs:  # until then they are as they began, whatever the method
+        # Until then they are as they began, whatever the method that the checkpoint was made with
+        if self.recipe.uses_unlabelled and self.epoch > self.recipe.ssl.pretrain_epochs:
             self._policy.load_state_dict(state["policy"])
             if self._rounds is not None:
                 self._rounds.load_state_dict(state["rounds"])

@@ -80,7 +80,7 @@ class Command:
                 stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, env=environment,
             )  # fmt: skip
 
-    def run(self, timeout_s: float = 170.0) -> tuple[int, str]:
+    def run(self, timeout_s: float = 400.0) -> tuple[int, str]:
         """Runs it to its end: exit code, and what it said."""
         begins = self.log.stat().st_size if self.log.exists() else 0
         code = self.start().wait(timeout_s)

@@ -34,6 +34,9 @@ BEFORE_TRAINING = 0.3
 """Share of the runs that are attacked from their start. Of the others, half are left in peace until they train, half
 until they have finished a trial."""
 MOST_CALM_S = 40.0
+OVERDUE_S = 240.0
+"""When half of the kills are done and no trial has finished (on a busy machine), a run is left in peace for so
+long, so that the other half meets a study that gets on."""
 
 
 class Chaos:
@@ -59,11 +62,12 @@ class Chaos:
         self.runs += 1
         began = time.time()
         run = self._command.start()
-        if self._random.random() < BEFORE_TRAINING:
+        overdue = self.killed.total() >= KILLS // 2 and not self.watch.finished
+        if self._random.random() < BEFORE_TRAINING and not overdue:
             self._pause(run, self._random.uniform(0.2, 6.0))
         else:
-            until = min(end, time.monotonic() + MOST_CALM_S)
-            wanted = self.watch.look() + (1 if self._random.random() < 0.5 else 0)
+            until = min(end, time.monotonic() + (OVERDUE_S if overdue else MOST_CALM_S))
+            wanted = self.watch.look() + (1 if self._random.random() < 0.5 or overdue else 0)
             while run.poll() is None and time.monotonic() < until:
                 if self._trains(began) and self.watch.look() >= wanted:
                     break
@@ -126,13 +130,14 @@ def test_a_study_whose_processes_are_killed_at_random_comes_out_as_if_nothing_ha
     command = make_command(cache=tmp_path / "cache")  # the data are drawn anew, under fire
     chaos = Chaos(command, seed)
     chaos.rage(until_s=float(os.environ.get("CHAOS_UNTIL_S", "600")))
-    survived = chaos.story()
+    survived, under_fire = chaos.story(), len(chaos.watch.finished)
     begins = command.log.stat().st_size
-    code = command.start().wait(150)
+    code = command.start().wait(400)
     chaos.watch.look()
     print(f"seed {seed}: {survived}; ends of its own: {chaos.ended}")
     assert code == 0, command.said(begins)
     assert chaos.killed.total() >= KILLS, survived
+    assert under_fire > 0, f"{survived}: a study gets on while it is being killed"
     assert min(chaos.killed.get(kind, 0) for kind in WEIGHTS) > 0, survived
     assert chaos.watch.violations == []
     assert len(chaos.watch.finished) == TRIALS
@@ -141,5 +146,6 @@ def test_a_study_whose_processes_are_killed_at_random_comes_out_as_if_nothing_ha
     assert beats == [], "a study that is done has no trial under way"
     leftovers = [file for file in (command.results / "checkpoints").rglob("*") if file.is_file()]
     assert {file.name for file in leftovers} == {"best.safetensors"}, leftovers
-    assert wait_until_gone(orphanage, 20.0) == []
+    left = wait_until_gone(orphanage, 90.0)  # an agent of a Ray whose GCS is dead tries for a minute to tell it so
+    assert left == []
     assert "Traceback" not in command.said(), "a kill is no reason to show a traceback"

@@ -35,7 +35,7 @@ def test_of_several_runs_at_once_one_works_and_the_others_are_refused(
     code, said = late.run()
     assert code == 2, said
     assert_refused(said, working[0].pid)
-    assert working[0].wait(150) == 0
+    assert working[0].wait(400) == 0
     for run, command in zip(runs, commands, strict=True):
         if run is not working[0]:
             assert run.wait(10) == 2

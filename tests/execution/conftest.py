@@ -36,6 +36,9 @@ class NamedData:
     def store_path(self, recipe: Recipe) -> str:
         return ""
 
+    def data(self) -> dict[str, int]:
+        return {}
+
     def subjects(self) -> dict[str, list[dict[str, Any]]]:
         return {"split": [{"subject_id": "a", "split_seed": 0, "split": "test", "label": "normal"}]}
 
@@ -45,17 +48,21 @@ class NamedData:
 
 @pytest.fixture
 def make_study(tmp_path: Path) -> Callable[..., Study]:
-    """Loads a study with these arms (name → taus) and seeds."""
+    """Loads a study with these arms (name → τ, or other settings) and seeds."""
 
-    def make(arms: dict[str, float] | None = None, seeds: int = 2, **extra: Any) -> Study:
+    def make(arms: dict[str, Any] | None = None, seeds: int = 2, **extra: Any) -> Study:
         arms = arms or {"A": 0.5, "B": 0.6}
         content = {
             "name": "study",
             "tasks": ["three_class"],
             "seeds": seeds,
             "data": {"synthetic": {"subjects": 6}},
-            "arms": [{"name": name, "set": {"ssl.threshold.tau": tau}} for name, tau in arms.items()],
+            "arms": [
+                {"name": name, "set": tau if isinstance(tau, dict) else {"ssl.threshold.tau": tau}}
+                for name, tau in arms.items()
+            ],
             "reference": next(iter(arms)),
+            "sharing": False,
         } | extra
         file = tmp_path / "study.yaml"
         file.write_text(json.dumps(content))
@@ -66,9 +73,11 @@ def make_study(tmp_path: Path) -> Callable[..., Study]:
 
 @pytest.fixture
 def search_of(tmp_path: Path) -> Callable[..., Study]:
-    """Loads a study that searches for τ, over keys of its `search`."""
+    """Loads a study that searches for τ, over keys of its `search`; `also` are other keys of the study."""
 
-    def make(reference: str | None = "base", seeds: int = 2, **search: Any) -> Study:
+    def make(
+        reference: str | None = "base", seeds: int = 2, also: dict[str, Any] | None = None, **search: Any
+    ) -> Study:
         content = {
             "name": "hunt",
             "tasks": ["three_class"],
@@ -82,7 +91,8 @@ def search_of(tmp_path: Path) -> Callable[..., Study]:
             }
             | search,
             "reference": reference,
-        }
+            "sharing": False,
+        } | (also or {})
         file = tmp_path / "hunt.yaml"
         file.write_text(json.dumps(content))
         return load_study(file)

@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,14 @@ import numpy as np
 
 from agrm_study.execution.runner import RunnerContext, TrialRunner
 from agrm_study.execution.work import Work
-from agrm_study.training.failures import NanLossError
+from agrm_study.training.failures import CheckpointError, NanLossError
 from agrm_study.training.outcome import EpochReport, EpochRow, Predictions, TrialOutcome
 
 
 class ScriptedRunner(TrialRunner):
     """Each epoch hashes the one before, so that a trial that resumes wrongly ends with other numbers.
+
+    Trials of one seed are alike up to the end of their supervised pre-training.
 
     Script of an arm, or of all others under ``*``: ``epochs``, ``epoch_s``, ``fail`` (what happens), ``at`` (in which
     epoch), ``times`` (in how many attempts, counted in a file beside the script), ``seeds`` (only these).
@@ -32,19 +35,47 @@ class ScriptedRunner(TrialRunner):
         self.script = {"epochs": 3, "epoch_s": 0.0} | script.get(work.trial.arm, script.get("*", {}))
         self.work = work
         self.folder = context.checkpoint_dir
-        self.epoch, self.state, self.values = 0, work.trial.trial_id, list[float]()
+        self.epoch, self.state, self.values = 0, str(work.trial.seed), list[float]()
         note(self.root, f"start {work.trial.arm} {work.trial.seed}")
         rolling = self.folder / "rolling.pt"
         if rolling.exists():
-            saved = json.loads(rolling.read_text())
-            self.epoch, self.state, self.values = saved["epoch"], saved["state"], saved["values"]
+            self._load(json.loads(rolling.read_text()))
         return self.epoch
 
+    def take_over(self, folder: Path, name: str) -> int:
+        try:
+            saved = json.loads((folder / "rolling.pt").read_text())
+        except (OSError, ValueError):
+            raise CheckpointError(folder, "the checkpoint cannot be read") from None
+        assert saved["name"] == name
+        self._load(saved)
+        note(self.root, f"take-over {self.work.trial.arm} {self.work.trial.seed} {self.epoch}")
+        return self.epoch
+
+    def leave(self, folder: Path, name: str) -> None:
+        if self.script.get("fail") == "leave":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        (folder / "rolling.pt").write_text(json.dumps(self._saved() | {"name": name}))
+        note(self.root, f"leave {self.work.trial.arm} {self.work.trial.seed} {self.epoch}")
+
+    def rows(self) -> Sequence[EpochRow]:
+        return [row for epoch in range(1, self.epoch + 1) for row in self._rows(epoch)]
+
+    def _load(self, saved: dict[str, Any]) -> None:
+        self.epoch, self.state, self.values = saved["epoch"], saved["state"], saved["values"]
+
+    def _saved(self) -> dict[str, Any]:
+        return {"epoch": self.epoch, "state": self.state, "values": self.values}
+
     def run_epoch(self) -> EpochReport:
+        if self.epoch >= self.script["epochs"]:
+            return EpochReport(epoch=self.epoch, rows=(), done=True)
         time.sleep(self.script["epoch_s"])
         self._misbehave(self.epoch + 1)
         self.epoch += 1
-        self.state = hashlib.sha256(self.state.encode()).hexdigest()
+        alike = self.epoch <= self.work.trial.recipe.ssl.pretrain_epochs
+        text = self.state + ("" if alike else self.work.trial.trial_id)
+        self.state = hashlib.sha256(text.encode()).hexdigest()
         self.values.append(int(self.state[:6], 16) / 16**6)
         return EpochReport(epoch=self.epoch, rows=self._rows(self.epoch), done=self.epoch >= self.script["epochs"])
 
@@ -67,6 +98,8 @@ class ScriptedRunner(TrialRunner):
             raise MemoryError("no memory")
         if what == "disk":
             raise OSError(errno.ENOSPC, "No space left on device")
+        if what == "leave":
+            return
         if what == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
         if what == "hang":
@@ -82,9 +115,8 @@ class ScriptedRunner(TrialRunner):
         )
 
     def save(self) -> None:
-        content = {"epoch": self.epoch, "state": self.state, "values": self.values}
         self.folder.mkdir(parents=True, exist_ok=True)
-        (self.folder / "rolling.pt").write_text(json.dumps(content))
+        (self.folder / "rolling.pt").write_text(json.dumps(self._saved()))
         (self.folder / "best.safetensors").write_text(self.state)
 
     def outcome(self) -> TrialOutcome:
@@ -98,14 +130,13 @@ class ScriptedRunner(TrialRunner):
             label=np.array([0, 1], dtype=np.int8),
             logits=np.array([[0.0, self.values[0]], [self.values[-1], 1.0]], dtype=np.float32),
         )
-        rows = tuple(row for epoch in range(1, self.epoch + 1) for row in self._rows(epoch))
         return TrialOutcome(
             stop_reason="epochs",
             best_epoch=best,
             epochs=self.epoch,
             n_params=7,
             class_names=("a", "b"),
-            rows=rows,
+            rows=tuple(self.rows()),
             predictions=(block,),
         )
 

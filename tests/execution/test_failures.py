@@ -16,6 +16,21 @@ class ActorDiedError(Exception):
     """As Ray's."""
 
 
+class SafetensorError(Exception):
+    """As safetensors'."""
+
+
+def torch_on_a_full_disk() -> RuntimeError:
+    """torch's writer raises a second error while it handles the system's."""
+    try:
+        try:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        finally:
+            raise RuntimeError("[enforce fail at inline_container.cc:664] . unexpected pos 64 vs 0")
+    except RuntimeError as error:
+        return error
+
+
 class OutOfMemoryError(RuntimeError):
     """As torch's."""
 
@@ -40,6 +55,11 @@ DEAD_NODE = "The actor died because its node has died. Node Id: 12ab"
         (InputError("the video file does not exist"), "data"),
         (OSError(errno.ENOSPC, "No space left on device"), "storage"),
         (PermissionError(errno.EACCES, "Permission denied"), "storage"),
+        (OSError(errno.ESTALE, "Stale file handle"), "storage"),
+        (OSError("When writing key 'a' in bucket 'b': AWS Error NETWORK_CONNECTION during PutObject"), "storage"),
+        (SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)"), "storage"),
+        (SafetensorError("Error while serializing: I/O error: Is a directory (os error 21)"), "bug"),
+        (torch_on_a_full_disk(), "storage"),
         (FileNotFoundError(errno.ENOENT, "No such file"), "bug"),
         (ActorDiedError(DEAD_WORKER), "worker_killed"),
         (ActorDiedError(DEAD_NODE), "node_lost"),

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from agrm_study.execution.prepare import UNWRITTEN, Prepared, Stage, cache_folder, prepare
+from agrm_study.execution.prepare import Stage, cache_folder, prepare
+from agrm_study.execution.prepared import UNWRITTEN, Prepared
 from agrm_study.execution.run import RunOptions, run_study
 from agrm_study.plan.expand import expand
 from agrm_study.records.reader import Ledger

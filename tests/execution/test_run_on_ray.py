@@ -120,16 +120,20 @@ def test_a_worker_killed_for_memory_is_a_failed_trial_and_not_the_end_of_the_stu
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("epoch", [1, 3])
 def test_a_worker_that_hangs_is_killed_and_its_trial_goes_on_elsewhere(
     make_study: Callable[..., Study],
     run: Callable[..., RunSummary],
     script: Callable[..., None],
     monkeypatch: pytest.MonkeyPatch,
+    epoch: int,
 ) -> None:
-    script(A={"epochs": 4, "epoch_s": 0.1, "fail": "hang", "at": 3, "times": 1})
-    monkeypatch.setattr("agrm_study.execution.ray_callback.STALL_AT_LEAST_S", 3.0)
+    script(A={"epochs": 4, "epoch_s": 0.1, "fail": "hang", "at": epoch, "times": 1})
+    monkeypatch.setattr("agrm_study.execution.silence.EPOCH_S", 8.0)
+    monkeypatch.setattr("agrm_study.execution.silence.FIRST_EPOCH_S", 15.0)
     watcher = Watcher()
     summary = run(make_study({"A": 0.5}, seeds=1), executor="ray", slots=1, view=watcher)
     assert (summary.exit_code, summary.finished) == (0, 1)
-    assert [event.kind for event in watcher.events].count("retried") == 1
-    assert watcher.events[-1].resumed == 2
+    (retried,) = [event for event in watcher.events if event.kind == "retried"]
+    assert "said nothing" in (retried.error or "")
+    assert watcher.events[-1].resumed == epoch - 1

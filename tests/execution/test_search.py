@@ -346,3 +346,30 @@ def test_the_picture_of_a_search_shows_its_best_points_first(search_of: SearchOf
     assert "search: best so far" in shown[2]
     assert "3 of 5 trials" in shown[2]
     assert "base" in shown[-1]
+
+
+SHORT = {"ssl.pretrain_epochs": 3, "ssl.ramp.epochs": 1}
+
+
+def test_trials_that_draw_the_same_pretraining_train_it_once_and_the_pruner_sees_its_epochs(
+    search_of: SearchOf, hunt: Run, results: Path, script: Script, tmp_path: Path
+) -> None:
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    (alone / "script.json").write_text('{"*": {"epochs": 6}}')
+    script(**{"*": {"epochs": 6}})
+    search = {"trials": 8, "promote": 1, "pruner": {"name": "median", "grace_epochs": 4, "min_trials": 2}}
+    hunt(search_of(**search, also={"set": SHORT}), results=alone)
+    shared = hunt(search_of(**search, also={"set": SHORT, "sharing": True}))
+    assert shared.exit_code == 0
+    columns = ["trial_id", "epochs", "stop_reason"]
+    assert searched(results)[columns].equals(searched(alone)[columns])
+    assert set(searched(results)["stop_reason"]) == {"pruned", "epochs"}
+    assert shared.inherited == 3 * (8 - 1 + 2)  # the promoted arm follows the base recipe, seed by seed
+    assert not (results / "stages").exists()
+
+
+def test_a_pretraining_that_hardly_ever_comes_again_is_not_left(search_of: SearchOf, hunt: Run, results: Path) -> None:
+    space = {"optimizer.lr": {"float": [1e-4, 1e-2], "scale": "log"}}
+    hunt(search_of(trials=3, promote=0, space=space, also={"set": SHORT, "sharing": True}))
+    assert not [line for line in journal(results) if line.startswith("leave")]

@@ -49,9 +49,15 @@ def test_a_shorter_trial_costs_its_own_epochs(plan_of: PlanOf) -> None:
     assert cost.hours == pytest.approx(0.5)
 
 
-def test_the_disk_is_that_of_the_best_weights(plan_of: PlanOf) -> None:
-    cost = estimate_cost(
-        plan_of(ARMS, "tasks=[two_class]").trials, [row(n_params=1000), row(method="supervised", n_params=1000)]
-    )
-    assert cost is not None
-    assert cost.disk_bytes == 3 * 4 * 1000 * 2 + 3 * 4 * 1000
+def test_epochs_that_are_taken_over_cost_nothing_and_pretraining_less_than_the_rest(plan_of: PlanOf) -> None:
+    """A step of AGRM: 3 passes a labelled clip and, after pre-training, 4 an unlabelled one; batches are alike."""
+    plan = plan_of("arms: [{name: AGRM}]\n", "tasks=[two_class]", "seeds=2")
+    one, other = plan.trials
+    assert one.recipe.batch.labelled == one.recipe.batch.unlabelled
+    measured = [row(wall_s=3600.0, epochs=100)]
+    shared = estimate_cost(plan.trials, measured, inherited={other.trial_id: 10})
+    assert shared is not None
+    assert shared.hours == pytest.approx(2 - 10 * 3 / (10 * 3 + 90 * 7))
+    whole = estimate_cost(plan.trials, measured, inherited={other.trial_id: 100})
+    assert whole is not None
+    assert whole.hours == pytest.approx(1.0)

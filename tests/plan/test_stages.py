@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agrm_study.plan.epochs import weight_key
+from agrm_study.plan.epochs import SpanReader, weight_key
+from agrm_study.plan.identity import file_hash
 from agrm_study.plan.plan import Plan
-from agrm_study.plan.stages import Stages, plan_stages
+from agrm_study.plan.stages import Stages, plan_stages, pretraining_end
 from agrm_study.study.recipe import Ramp
 from agrm_study.training.ssl.ramp import ramp_weight
 
@@ -157,17 +158,41 @@ def test_a_chain_covers_every_epoch_once_and_parents_come_first(plan_of: PlanOf)
     assert len(seen) == len(stages.stages)
 
 
-def test_only_stages_of_pending_trials_are_needed_and_ready_when_their_parent_is(plan_of: PlanOf) -> None:
+def test_what_is_there_is_not_trained_and_neither_is_what_only_led_to_it(plan_of: PlanOf) -> None:
     plan = plan_of("grid: {ssl.threshold.tau: [0.6, 0.7, 0.8]}\n", *ONE)
     stages = stages_of(plan)
     root, *leaves = stages.stages
-    everyone = [trial.trial_id for trial in plan.trials]
-    assert stages.ready(everyone, []) == (root,)
-    assert stages.ready(everyone, [root.key]) == tuple(leaves)
-    last = leaves[-1].trials[0]
-    assert stages.needed([last]) == (root, leaves[-1])
-    assert stages.ready([last], [root.key]) == (leaves[-1],)
-    assert stages.needed([]) == ()
+    one, two, three = (trial.trial_id for trial in plan.trials)
+    assert stages.to_train() == stages.stages
+    assert stages.to_train([root.key]) == tuple(leaves)
+    assert stages.to_train([leaves[0].key]) == (root, *leaves[1:])
+    assert stages.to_train([stage.key for stage in leaves]) == ()
+    assert stages.inherited() == {one: 0, two: 10, three: 10}
+    assert stages.inherited([root.key]) == {one: 10, two: 10, three: 10}
+    assert stages.inherited([leaves[0].key]) == {one: 100, two: 0, three: 10}
+    assert sum(stages.inherited().values()) == stages.saved
+
+
+def test_a_stage_also_ends_where_a_state_is_there(plan_of: PlanOf) -> None:
+    """The states at the ends of a shorter study's trials serve a longer one, whose own trials part nowhere there."""
+    short = stages_of(plan_of("grid: {ssl.threshold.tau: [0.6, 0.7]}\n", "epochs=40", *ONE))
+    states = {stage.key for stage in short.stages}
+    longer = plan_of("grid: {ssl.threshold.tau: [0.7]}\n", *ONE)
+    assert lengths(stages_of(longer)) == [(1, 100, 1)]
+    stages = plan_stages(longer.trials, known=states)
+    assert lengths(stages) == [(1, 10, 1), (11, 40, 1), (41, 100, 1)]
+    assert {stage.key for stage in stages.stages[:2]} < states
+    assert plan_stages(longer.trials, known={"of something else"}) == stages_of(longer)
+
+
+def test_the_pretraining_of_a_trial_ends_where_arms_would_part(plan_of: PlanOf) -> None:
+    plan = plan_of("grid: {ssl.method: [agrm, supervised], ssl.threshold.tau: [0.6, 0.7]}\n", *ONE)
+    reader = SpanReader(file_hash)
+    ends = [pretraining_end(trial, reader) for trial in plan.trials]
+    assert ends.count((stages_of(plan).stages[0].key, 10)) == 2
+    assert ends.count(None) == 1  # the supervised trial, which τ does not double
+    (none,) = plan_of("arms: [{name: none}]\n", "ssl.pretrain_epochs=0", *ONE).trials
+    assert pretraining_end(none, reader) is None
 
 
 RAMPS = st.builds(

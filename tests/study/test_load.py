@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from agrm_study.study.errors import InputError
 from agrm_study.study.load import load_study
 from agrm_study.study.recipe import Recipe
+from agrm_study.study.resolved import study_from_dict
 from agrm_study.study.study import Study
 
 HEAD = """\
@@ -214,3 +216,20 @@ def test_loading_needs_neither_torch_nor_ray_nor_omegaconf_before_it_is_asked() 
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_sharing_is_on_and_can_be_switched_off_or_made_to_keep_states(tmp_path: Path) -> None:
+    assert study(tmp_path, ARMS).sharing is True
+    assert study(tmp_path, ARMS + "sharing: false\n").sharing is False
+    assert study(tmp_path, ARMS, overrides=["sharing=keep"]).sharing == "keep"
+    for wrong in ("kepe", "1", "[true]"):
+        with pytest.raises(InputError, match=r"`sharing`.*is not one of.*allowed: true, false, keep") as told:
+            study(tmp_path, ARMS + f"sharing: {wrong}\n")
+        assert ("Did you mean `keep`" in str(told.value)) == (wrong == "kepe")
+
+
+def test_a_study_that_was_written_before_there_was_sharing_shares(tmp_path: Path) -> None:
+    value = study(tmp_path, ARMS + "sharing: keep\n").to_dict()
+    assert study_from_dict(value).sharing == "keep"
+    del value["sharing"]
+    assert study_from_dict(value).sharing is True

@@ -10,12 +10,14 @@ from agrm_study.report.figures import FIGURES
 from agrm_study.report.tables import TABLES
 from agrm_study.study.load import load_study
 from agrm_study.training.models.backbones import BACKBONES
+from agrm_study.training.models.pooling import POOLING
 from agrm_study.training.ssl.losses import LOSSES
 from agrm_study.training.ssl.thresholds import POLICIES
 
 SHIPPED = Path(__file__).parents[2] / "search_spaces"
 NAMES = {
     "model.backbone": BACKBONES,
+    "model.pooling.name": POOLING,
     "ssl.threshold.policy": POLICIES,
     "loss.name": LOSSES,
     "report.tables": TABLES,

@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-import os
-import platform
 import time
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
 
+from agrm_study.execution.capacity import Resources, alive_nodes, in_words
 from agrm_study.execution.fitness.finding import Finding, note, ok, problem
 from agrm_study.execution.fitness.storage import existing
-from agrm_study.execution.provenance import code_version
-from agrm_study.execution.ray_session import Resources, ray_session
-from agrm_study.study.errors import InputError
-
-NODE_S: Final = 30.0
-"""Patience with one node."""
+from agrm_study.execution.preflight import check_cluster
+from agrm_study.execution.ray_session import ray_session
+from agrm_study.records.location import Location
+from agrm_study.study.errors import InputError, InputErrors
 
 
-def check_ray(address: str | None, results: Path) -> Iterator[Finding]:
-    """Start a Ray of this machine's own, or connect to a cluster, and ask every node about itself.
+def check_ray(address: str | None, results: str) -> Iterator[Finding]:
+    """Start a Ray of this machine's own, or connect to a cluster, and ask every node what `run` would ask it.
 
     Args:
         address: A cluster; ``None`` starts Ray here.
-        results: Results folder that every node must see.
+        results: Results folder (or URI) that every node must read and write.
     """
     began = time.monotonic()
     try:
@@ -42,46 +37,20 @@ def check_ray(address: str | None, results: Path) -> Iterator[Finding]:
         )
 
 
-def _check_nodes(results: Path) -> Iterator[Finding]:
-    """One task a node: the same code, the results folder within sight, its GPUs."""
-    import ray
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
-    place = existing(results)
-    token = place / f".agrm-study-doctor-{uuid.uuid4().hex[:8]}"
-    ask = ray.remote(num_cpus=0, max_retries=0)(describe_node)
+def _check_nodes(results: str) -> Iterator[Finding]:
+    """The same code and versions everywhere, storage that all write to, videos, GPUs, clocks."""
+    nodes = alive_nodes()
+    gpus = any(node["Resources"].get("GPU", 0.0) for node in nodes)
+    place = Location.of(results if "://" in results else existing(Path(results)))
     try:
-        token.write_bytes(b"doctor")
-        for node in (node for node in ray.nodes() if node["Alive"]):
-            name = str(node["NodeManagerHostname"])
-            strategy = NodeAffinitySchedulingStrategy(node_id=node["NodeID"], soft=False)
-            try:
-                found = ray.get(ask.options(scheduling_strategy=strategy).remote(str(token)), timeout=NODE_S)
-            except Exception as error:
-                text = (str(error).strip().splitlines() or [type(error).__name__])[-1]
-                advice = "Install agrm-study there, in the environment that Ray was started from."
-                yield problem(f"node {name}", f"cannot run a task ({text[:160]})", advice)
-                continue
-            yield _judge(name, found, node["Resources"], place)
-    except OSError:
-        yield note("nodes", f"not asked: {place} cannot be written to", "Mend the results folder first.")
-    finally:
-        token.unlink(missing_ok=True)
-
-
-def _judge(name: str, found: dict[str, Any], resources: dict[str, float], place: Path) -> Finding:
-    """The finding about one node."""
-    check = f"node {name}"
-    cpus, gpus = resources.get("CPU", 0.0), resources.get("GPU", 0.0)
-    if found["code_version"] != code_version():
-        text = f"has another training code ({found['code_version']}, here {code_version()})"
-        return problem(check, text, "Install the same agrm-study everywhere: its results could not be compared.")
-    if not found["sees"]:
-        advice = "Give `--results` on storage that every node mounts at the same path."
-        return problem(check, f"does not see {place}", advice)
-    return ok(check, f"Python {found['python']}, {cpus:g} processors and {gpus:g} GPUs for Ray, sees {place}")
-
-
-def describe_node(token: str) -> dict[str, Any]:
-    """What a node says of itself; runs there."""
-    return {"python": platform.python_version(), "code_version": code_version(), "sees": os.path.exists(token)}  # noqa: PTH110
+        notes = check_cluster(place, on_gpus=gpus, below="")
+    except InputError as error:
+        for each in error.problems if isinstance(error, InputErrors) else (error,):
+            yield problem("nodes", str(each).removesuffix(f". {each.hint}"), each.hint or "")
+        return
+    except OSError as error:
+        yield note("nodes", f"not asked: {place.address} cannot be written to ({error})", "Mend it first.")
+        return
+    yield ok("nodes", f"{in_words(nodes)}: the same versions, all read and write {place.address}")
+    for text in notes:
+        yield note("nodes", text)

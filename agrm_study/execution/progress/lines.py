@@ -58,7 +58,8 @@ class LinesView(View):
             self._say(f"pruned   {place}  {name}: after {event.epoch} epochs")
         elif event.kind == "finished":
             shown = "" if event.metric is None else f"validation {progress.metric} {event.metric:.3f}, "
-            self._say(f"finished {place}  {name}: {shown}{event.epoch} epochs in {duration(event.wall_s)}")
+            taken = f" ({event.inherited} taken over)" if event.inherited else ""
+            self._say(f"finished {place}  {name}: {shown}{event.epoch} epochs{taken} in {duration(event.wall_s)}")
         elif event.kind == "failed":
             self._say(f"failed   {place}  {name}: {failure_words(event.failure, event.error)}")
         elif event.kind == "retried":

@@ -24,6 +24,9 @@ from agrm_study.execution.progress.view import View
 from agrm_study.execution.progress.wording import TASK_WORDS, duration, failure_words, rough, trial_name
 
 FRAMES_PER_S: Final = 4
+PAUSE_BY_COST: Final = 20.0
+"""A picture stands for so many times as long as it took to draw: one of ten thousand arms takes half a second, and the
+program has other things to do."""
 MOST_SEEDS: Final = 10
 """Replicates that a grid shows one by one; with more, or on a narrow terminal, an arm is a bar."""
 MOST_RUNNING: Final = 8
@@ -47,8 +50,10 @@ class LiveView(View):
         self._messages: list[str] = []
         self._began: float | None = time.monotonic()
         self._ended = False
+        self._frame: RenderableType | None = None
+        self._next_frame = 0.0
         self._live = Live(
-            get_renderable=self.picture,
+            get_renderable=self._drawn,
             console=self._console,
             refresh_per_second=FRAMES_PER_S,
             redirect_stdout=False,
@@ -92,6 +97,16 @@ class LiveView(View):
     def message(self, text: str) -> None:
         with self._lock:
             self._messages.append(text)
+
+    def _drawn(self) -> RenderableType:
+        """The picture of this moment, or of a moment ago where drawing takes long."""
+        with self._lock:
+            began = time.monotonic()
+            if self._frame is None or self._ended or began >= self._next_frame:
+                self._frame = self.picture()
+                now = time.monotonic()
+                self._next_frame = now + PAUSE_BY_COST * (now - began)
+            return self._frame
 
     def picture(self) -> RenderableType:
         """The picture of this moment."""
@@ -222,6 +237,8 @@ class LiveView(View):
             words.append(f"   {counts.failed} failed", style=BAD)
         if counts.held:
             words.append(f"   {counts.held} held back", style="yellow")
+        if progress.inherited:
+            words.append(f"   {progress.inherited} epochs shared", style=DIM)
         if self._began is not None:
             words.append(f"   {duration(int(time.monotonic() - self._began))}", style=DIM)
         left = progress.time_left_s()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Final, Literal
 
 from agrm_study.execution.events import TrialEvent
@@ -30,6 +32,7 @@ class TrialProgress:
         heard: When it was last heard of, on the monotonic clock.
         now: Whether this run has finished or failed it.
         pruned: Whether a search ended it early; its metric is then no result of its settings.
+        inherited: Epochs that this run took over from another trial instead of training them.
     """
 
     trial_id: str
@@ -49,6 +52,7 @@ class TrialProgress:
     error: str | None = None
     now: bool = False
     pruned: bool = False
+    inherited: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +147,13 @@ class StudyProgress:
             trial = self.trials[trial_id]
             trial.state, trial.failure, trial.error, trial.wall_s = "waiting", None, None, 0.0
 
+    def spare(self, cells: Collection[tuple[str, str, int]]) -> None:
+        """These cells, (arm, task, seed), need no trial any more; one that fills another cell too stays."""
+        for arm, task, seed in cells:
+            self.cells.pop((task, arm, seed), None)
+        wanted = set(self.cells.values())
+        self.trials = {trial_id: trial for trial_id, trial in self.trials.items() if trial_id in wanted}
+
     def apply(self, event: TrialEvent) -> TrialProgress:
         """Takes note of an event; gives the trial that it is about."""
         trial = self.trials[event.trial_id]
@@ -164,13 +175,18 @@ class StudyProgress:
             trial.state = "held"
         if event.wall_s:
             trial.wall_s = event.wall_s
+        trial.inherited = max(trial.inherited, event.inherited)
         return trial
+
+    @property
+    def inherited(self) -> int:
+        """Epochs that this run's trials took over from others instead of training them."""
+        return sum(trial.inherited for trial in self.trials.values())
 
     def counts(self) -> Counts:
         """Trials by state."""
         found = dict.fromkeys(("waiting", "running", "finished", "failed", "held"), 0)
-        for trial in self.trials.values():
-            found[trial.state] += 1
+        found |= Counter(map(attrgetter("state"), self.trials.values()))
         found["waiting"] += self.to_draw or 0
         return Counts(total=len(self.trials) + (self.to_draw or 0), **found)
 

@@ -183,13 +183,13 @@ def read_rows(path: Path) -> tuple[Sequence[str], list[tuple[int, Mapping[str, A
     Raises:
         InputError: A file that is missing or no readable table.
     """
+    if not path.exists():
+        raise InputError("the file does not exist", where=path, hint="`agrm-study data index` writes manifests.")
     if path.suffix == ".csv":
         file = read_csv(path)
         return file.columns, [(row.line, row.cells) for row in file.rows]
     if path.suffix != ".parquet":
         raise InputError("a manifest must be a .parquet or .csv file", where=path)
-    if not path.is_file():
-        raise InputError("the file does not exist", where=path, hint="`agrm-study data index` writes manifests.")
     try:
         table = pq.read_table(path)
     except (pa.ArrowInvalid, OSError) as error:

@@ -69,7 +69,8 @@ def publish_store(store: Path, target: str) -> str:
     """
     from pyarrow import ArrowException, fs
 
-    place = f"{target.rstrip('/')}/{store.name}"
+    folder, mark, query = target.partition("?") if "://" in target else (target, "", "")
+    place = f"{folder.rstrip('/')}/{store.name}{mark}{query}"
     try:
         system, root = _place(place)
         if system.get_file_info(f"{root}/{STORE_FILE}").type == fs.FileType.File:

@@ -1,0 +1,131 @@
+"""Who runs the trials of a study, and on what: this process, a Ray of this machine, or a cluster that is fit for it?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from agrm_study.execution.capacity import Resources, local_slots
+from agrm_study.execution.executor import Executor
+from agrm_study.records.location import Location
+from agrm_study.study.errors import InputError
+from agrm_study.study.recipe import Recipe
+from agrm_study.study.study import Study
+
+if TYPE_CHECKING:
+    from agrm_study.execution.run import RunOptions
+
+
+OPENED: Final = ".run/opened"
+"""What a run writes first into an object store, which has no folder to look at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """What trials run on.
+
+    Attributes:
+        options: How the study is run.
+        resources: What a trial takes.
+        device: What it computes on, ``cpu`` or ``cuda``.
+        note: What was decided here and the user should know; empty for nothing.
+    """
+
+    options: RunOptions
+    resources: Resources
+    device: str
+    note: str
+
+    @classmethod
+    def of(cls, study: Study, options: RunOptions) -> Backend:
+        """The backend that a study and its options ask for.
+
+        Raises:
+            InputError: A GPU that this machine has not, or options that contradict each other.
+        """
+        asked = study.resources
+        if options.executor == "inline":
+            gpu, note = 0.0 if asked.gpu == "auto" else asked.gpu, None
+        else:
+            from agrm_study.execution.gpu_share import gpu_share
+            from agrm_study.execution.ray_session import require_local_gpus
+
+            if options.address is None and options.device is None:
+                require_local_gpus(asked.gpu)
+            gpu, note = gpu_share(asked.gpu, options.address)
+        if options.autoscale and (options.address is None or options.slots is None):
+            raise InputError(
+                "an autoscaler brings nodes for the trials that wait: `--autoscale` needs `--address` and `--slots`",
+                field="--autoscale",
+                hint="`--slots N` says how many trials may run at once when all nodes have come.",
+            )
+        resources = Resources(cpu=asked.cpu, gpu=gpu, accelerator=asked.accelerator)
+        return cls(options, resources, options.device or ("cuda" if gpu else "cpu"), note or "")
+
+    def check(self, results: Location, tell: Callable[[str], None]) -> None:
+        """Finds out what can be wrong with storage and cluster before anything else is done.
+
+        Args:
+            results: Results folder.
+            tell: Hears what is worth knowing and hinders nothing.
+
+        Raises:
+            InputError: The cluster does not answer, has not what a trial takes, or a node is not fit.
+            OSError: The object store does not take anything.
+        """
+        if not results.is_local:
+            (results / OPENED).write_atomic(b"")
+        if self.options.executor == "inline" or self.options.address is None:
+            return
+        from agrm_study.execution.preflight import check_cluster
+        from agrm_study.execution.ray_session import ray_session
+
+        with ray_session(self.options.address, self.resources, self.options.slots, grows=self.options.autoscale):
+            for note in check_cluster(results, on_gpus=self.device == "cuda"):
+                tell(note)
+
+    def measured(
+        self, asked: float | str, recipes: Sequence[Recipe], results: Location, tick: Callable[[], None]
+    ) -> Backend:
+        """The same with the share of a GPU that a step of the recipes needs, where `auto` asks for it.
+
+        Args:
+            asked: GPUs of a trial, as the study says.
+            recipes: Of its trials.
+            results: Results folder, where measurements are kept.
+            tick: Called while something is measured; may raise to give up.
+
+        Raises:
+            ExecutionLost: When nothing could be measured.
+        """
+        if asked != "auto" or self.resources.gpu == 0 or self.options.executor == "inline":
+            return self
+        from agrm_study.execution.gpu_share import measured_share
+        from agrm_study.execution.ray_measure import on_ray
+
+        measure = on_ray(self.options.address, self.resources, grows=self.options.autoscale, tick=tick)
+        share = measured_share(results, recipes, measure)
+        return replace(self, resources=replace(self.resources, gpu=share.gpu), note=share.note)
+
+    def executor(self, data: Mapping[str, int]) -> Executor:
+        """A new executor.
+
+        Args:
+            data: What trials read, as `Prepared.data` has it.
+        """
+        if self.options.executor == "inline":
+            from agrm_study.execution.inline import InlineExecutor
+
+            return InlineExecutor()
+        from agrm_study.execution.ray_tune import RayTuneExecutor
+
+        address = self.options.address
+        return RayTuneExecutor(
+            resources=self.resources,
+            slots=self.options.slots or (local_slots(self.resources) if address is None else None),
+            address=address,
+            grows=self.options.autoscale,
+            data=data,
+            retries=self.options.retries,
+        )

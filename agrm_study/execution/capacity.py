@@ -1,0 +1,128 @@
+"""How many trials can run at once: on this machine, or on a cluster whose nodes come and go?"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from agrm_study.execution.provenance import available_cpus
+
+LOOK_EVERY_S: Final = 2.0
+"""Seconds between two looks at the nodes of a cluster."""
+_KIND: Final = "accelerator_type:"
+_ANY: Final = 10**6
+_ROUNDING: Final = 1e-6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resources:
+    """What one trial takes.
+
+    Attributes:
+        cpu: Processors.
+        gpu: GPUs; a whole number, or 1/k.
+        accelerator: Type of accelerator that its node must have, by Ray's name.
+    """
+
+    cpu: float = 1.0
+    gpu: float = 0.0
+    accelerator: str | None = None
+
+    def bundle(self) -> dict[str, float]:
+        """By Ray's names."""
+        named = {f"{_KIND}{self.accelerator}": 0.001} if self.accelerator else {}
+        return {"CPU": self.cpu, "GPU": self.gpu, **named}
+
+    def __str__(self) -> str:
+        kind = f", accelerator {self.accelerator}" if self.accelerator else ""
+        return f"cpu {self.cpu:g}, gpu {self.gpu:g}{kind}"
+
+
+def local_slots(resources: Resources) -> int:
+    """Trials that this machine can run at once; 1 at least."""
+    return max(1, trials_on({"CPU": float(available_cpus()), "GPU": float(local_gpus())}, resources, pinned=False))
+
+
+def local_gpus() -> int:
+    """GPUs of this machine that torch can use."""
+    import torch
+
+    return torch.cuda.device_count()
+
+
+def trials_on(node: Mapping[str, float], resources: Resources, *, pinned: bool = True) -> int:
+    """Trials that fit on one node at once; a share of a GPU lies on one GPU.
+
+    Args:
+        node: The node's resources, by Ray's names.
+        resources: What one trial takes.
+        pinned: Whether the kind of accelerator counts.
+    """
+    if pinned and resources.accelerator and f"{_KIND}{resources.accelerator}" not in node:
+        return 0
+    by_cpu = int(node.get("CPU", 0.0) / resources.cpu + _ROUNDING) if resources.cpu else _ANY
+    return min(by_cpu, _by_gpu(node.get("GPU", 0.0), resources.gpu))
+
+
+def _by_gpu(gpus: float, share: float) -> int:
+    if share == 0:
+        return _ANY
+    if share < 1:
+        return int(gpus + _ROUNDING) * int(1 / share + _ROUNDING)
+    return int(gpus / share + _ROUNDING)
+
+
+def alive_nodes() -> list[dict[str, Any]]:
+    """The nodes of the cluster that this process is connected to, as Ray tells them."""
+    import ray
+
+    return [node for node in ray.nodes() if node["Alive"]]
+
+
+def capacity(resources: Resources) -> int:
+    """Trials that the cluster can hold at once, were it empty."""
+    return sum(trials_on(node["Resources"], resources) for node in alive_nodes())
+
+
+def in_words(nodes: Sequence[Mapping[str, Any]]) -> str:
+    """What nodes have: ``2 nodes with 8 CPUs and 1 GPU (A100); 1 node with 4 CPUs``."""
+    counts: dict[str, int] = {}
+    for node in nodes:
+        found = node["Resources"]
+        kinds = ", ".join(sorted(name.removeprefix(_KIND) for name in found if name.startswith(_KIND)))
+        cpus, gpus = found.get("CPU", 0.0), found.get("GPU", 0.0)
+        text = f"{cpus:g} CPU{'s' * (cpus != 1)}"
+        if gpus:
+            text += f" and {gpus:g} GPU{'s' * (gpus != 1)}"
+        if kinds:
+            text += f" ({kinds})"
+        counts[text] = counts.get(text, 0) + 1
+    return "; ".join(f"{n} node{'s' * (n != 1)} with {text}" for text, n in sorted(counts.items())) or "no nodes"
+
+
+class Slots:
+    """Trials at once, now: what the cluster can hold, and never more than were asked for.
+
+    A cluster that grows or shrinks while a study runs is followed. One whose autoscaler is to bring nodes only does so
+    for trials that wait for them, so there as many are handed out as were asked for.
+
+    Args:
+        resources: What one trial takes.
+        most: Trials at once that were asked for; ``None`` for as many as fit.
+        grows: Whether an autoscaler brings nodes that are not there yet.
+    """
+
+    def __init__(self, resources: Resources, most: int | None, *, grows: bool = False) -> None:
+        self._resources, self._most, self._grows = resources, most, grows
+        self._looked = float("-inf")
+        self._fitting = 1
+
+    def __call__(self) -> int:
+        if self._grows and self._most is not None:
+            return self._most
+        now = time.monotonic()
+        if now - self._looked >= LOOK_EVERY_S:
+            self._looked, self._fitting = now, max(1, capacity(self._resources))
+        return min(self._most, self._fitting) if self._most is not None else self._fitting

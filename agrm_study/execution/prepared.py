@@ -1,0 +1,154 @@
+"""Which data does a study have: manifests, splits and clip stores, by recipe?"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from agrm_study.study.recipe import Data, Recipe
+from agrm_study.training.data.manifest import Manifest
+from agrm_study.training.data.splits import PARTS, Split, make_split
+
+UNWRITTEN: Final = "unwritten-"
+"""Fingerprints of data that are not there yet begin with this."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoreSize:
+    """A clip store that a study needs.
+
+    Attributes:
+        path: Its folder; None while the videos are not drawn, whose content names it.
+        clips: How many clips it holds.
+        bytes: Its size on disk: exact for raw storage, an estimate for JPEG.
+        built: Whether it is there.
+    """
+
+    path: Path | None
+    clips: int
+    bytes: int
+    built: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """The data of a study.
+
+    Attributes:
+        cache: Folder of synthetic data and stores.
+        manifests: By the part of the settings that names one (`source_key`).
+        splits: By data settings and split seed (`split_key`).
+        stores: Folder of the clip store, by source and preprocessing (`store_key_of`); empty when nothing was built.
+        store_sizes: The clip stores that the study needs, built or not, known from the manifests alone.
+        places: Where workers find a store that lies elsewhere than it was built, by its folder.
+        unwritten: Sources of synthetic data that are not there yet.
+    """
+
+    cache: Path
+    manifests: Mapping[str, Manifest]
+    splits: Mapping[str, Split]
+    stores: Mapping[str, Path]
+    store_sizes: tuple[StoreSize, ...] = ()
+    places: Mapping[Path, str] = field(default_factory=dict)
+    unwritten: frozenset[str] = frozenset()
+    _views: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
+
+    def fingerprints(self, recipe: Recipe) -> tuple[str, str]:
+        """Fingerprints of the manifest and of the split that a recipe asks for.
+
+        Raises:
+            InputError: When the split cannot be made.
+        """
+        source = source_key(recipe.data)
+        if source in self.unwritten:
+            name = UNWRITTEN + hashlib.sha256(source.encode()).hexdigest()[:8]
+            return name, name
+        manifest, key = self.manifests[source], split_key(recipe)
+        if key in self.splits:
+            return manifest.fingerprint, self.splits[key].fingerprint
+        if key not in self._views:
+            self._views[key] = make_split(manifest, recipe.data, recipe.split_seed).fingerprint
+        return manifest.fingerprint, self._views[key]
+
+    def manifest_path(self, recipe: Recipe) -> str:
+        """The manifest of a recipe."""
+        return str(self.manifests[source_key(recipe.data)].path)
+
+    def store_path(self, recipe: Recipe) -> str:
+        """Path or URI of the clip store of a recipe; empty when it was not built."""
+        store = self.stores.get(store_key_of(recipe))
+        return "" if store is None else self.places.get(store, str(store))
+
+    def data(self) -> dict[str, int]:
+        """What trials read: bytes of clip stores by their path or URI, and manifests, which count as nothing."""
+        sizes = {size.path: size.bytes for size in self.store_sizes}
+        manifests = {str(manifest.path): 0 for manifest in self.manifests.values()}
+        stores = set(self.stores.values())
+        return manifests | {self.places.get(store, str(store)): sizes.get(store, 0) for store in sorted(stores)}
+
+    def store_bytes(self, *, built: bool = False) -> int:
+        """Bytes on disk of the clip stores that are still to be built, or of those that are there."""
+        return sum(store.bytes for store in self.store_sizes if store.built == built)
+
+    def subjects(self) -> dict[str, list[dict[str, Any]]]:
+        """Rows of the `subjects` record by split fingerprint."""
+        found: dict[str, list[dict[str, Any]]] = {}
+        for key, split in self.splits.items():
+            source, split_seed = json.loads(key)[0], json.loads(key)[2]
+            found[split.fingerprint] = _subject_rows(self.manifests[source], split, split_seed)
+        return found
+
+    def provenance(self) -> dict[str, dict[str, str]]:
+        """Fingerprints by manifest."""
+        facts: dict[str, dict[str, str]] = {}
+        for key, split in self.splits.items():
+            manifest = self.manifests[json.loads(key)[0]]
+            entry = facts.setdefault(str(manifest.path), {"data_fingerprint": manifest.fingerprint})
+            name = f"split_fingerprint_{len(entry)}" if "split_fingerprint" in entry else "split_fingerprint"
+            if split.fingerprint not in entry.values():
+                entry[name] = split.fingerprint
+        return facts
+
+
+def source_key(data: Data) -> str:
+    """Which manifest: what names it, in canonical JSON."""
+    return json.dumps(data.model_dump(mode="json", include={"manifest", "synthetic"}), sort_keys=True)
+
+
+def split_key(recipe: Recipe) -> str:
+    """Which split: the data's settings and the split's seed, in canonical JSON."""
+    return json.dumps([source_key(recipe.data), recipe.data.model_dump(mode="json"), recipe.split_seed], sort_keys=True)
+
+
+def store_key_of(recipe: Recipe) -> str:
+    """Which clip store: the manifest and the preprocessing, in canonical JSON."""
+    preprocessing = recipe.clip.model_dump(mode="json", exclude={"frames", "size"})
+    return json.dumps([source_key(recipe.data), preprocessing], sort_keys=True)
+
+
+def _subject_rows(manifest: Manifest, split: Split, split_seed: int) -> list[dict[str, Any]]:
+    rows = []
+    for part in PARTS:
+        clips = [manifest.by_id[clip_id] for clip_id in split.clips(part)]
+        counts = Counter(clip.subject_id for clip in clips)
+        first = {clip.subject_id: clip for clip in reversed(clips)}
+        for subject_id in sorted(counts):
+            clip = first[subject_id]
+            rows.append(
+                {
+                    "subject_id": subject_id,
+                    "split_seed": split_seed,
+                    "split": part,
+                    "label": None if part.startswith("unlabelled") else clip.label,
+                    "sex": clip.sex,
+                    "age": clip.age,
+                    "source": clip.source,
+                    "clips": counts[subject_id],
+                }
+            )
+    return rows

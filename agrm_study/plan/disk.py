@@ -1,0 +1,87 @@
+"""How much disk will the missing trials take, judging by those that were measured?"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any, Final
+
+from agrm_study.plan.stages import Stages
+from agrm_study.plan.trial import TrialSpec
+from agrm_study.study.recipe import Recipe
+
+BYTES: Final = 4
+"""Of a parameter: weights and states are kept in float32."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disk:
+    """Bytes, clip stores aside.
+
+    Attributes:
+        weights: Best weights of the missing trials, which stay.
+        checkpoint: The largest rolling checkpoint, one for each trial that runs.
+        states: Most that the states at the ends of stages take at once; they go when no trial needs them, unless they
+            are kept.
+        records: Records of the missing trials; None where no record was measured.
+        unknown: Trials of networks that were never measured; the others leave them out.
+    """
+
+    weights: int
+    checkpoint: int
+    states: int
+    records: int | None
+    unknown: int
+
+
+def estimate_disk(
+    missing: Collection[TrialSpec],
+    stages: Stages,
+    measured: Iterable[Mapping[str, Any]],
+    *,
+    keep: bool,
+    record_bytes: float | None,
+) -> Disk | None:
+    """Estimate from the parameter counts of finished trials with the same backbone and pooling.
+
+    Args:
+        missing: Trials to come.
+        stages: What they share.
+        measured: Rows of finished trials: backbone, pooling, n_params.
+        keep: Whether states stay where every stage and trial ends.
+        record_bytes: Bytes of records of a finished trial.
+
+    Returns:
+        None when no missing trial has a network of a measured kind.
+    """
+    counts: dict[tuple[str, str], list[float]] = {}
+    for row in measured:
+        if row.get("n_params") and row["n_params"] == row["n_params"]:
+            counts.setdefault((row["backbone"], row["pooling"]), []).append(float(row["n_params"]))
+    sizes = {kind: BYTES * fmean(found) for kind, found in counts.items()}
+    known = {trial.trial_id: (trial.recipe, sizes[kind]) for trial in missing if (kind := _network(trial)) in sizes}
+    if not known:
+        return None
+    left = [stage for stage in stages.stages if (keep or stage.shared) and stage.trials[0] in known]
+    return Disk(
+        weights=round(sum(size * _networks(recipe) for recipe, size in known.values())),
+        checkpoint=round(max(size * _copies(recipe, recipe.epochs) for recipe, size in known.values())),
+        states=round(sum(known[s.trials[0]][1] * _copies(known[s.trials[0]][0], s.last) for s in left)),
+        records=None if record_bytes is None else round(record_bytes * len(missing)),
+        unknown=len(missing) - len(known),
+    )
+
+
+def _network(trial: TrialSpec) -> tuple[str, str]:
+    return trial.recipe.model.backbone, trial.recipe.model.pooling.name
+
+
+def _networks(recipe: Recipe) -> int:
+    return 2 if recipe.has_teacher else 1
+
+
+def _copies(recipe: Recipe, epoch: int) -> int:
+    """Networks' worth that the state after an epoch holds: the networks, the best ones, the optimizer's averages."""
+    networks = _networks(recipe) if epoch > recipe.ssl.pretrain_epochs else 1
+    return 2 * networks + (1 if recipe.optimizer.name == "sgd" else 2)

@@ -1,0 +1,64 @@
+"""How is a report made of results in object storage? In a copy of what it reads, and what it made goes back there."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from pyarrow import fs
+
+from agrm_study.records.location import Location
+from agrm_study.study.errors import InputError
+
+RECORDS = "records"
+
+
+@contextlib.contextmanager
+def local_copy(results: str | Path) -> Iterator[Path]:
+    """A results folder as plain files: the folder itself, or a copy of its descriptions and records for the block.
+
+    Raises:
+        InputError: The object store does not answer, or holds no results there.
+    """
+    location = Location.of(results)
+    if location.is_local:
+        yield Path(results) if "://" not in str(results) else Path(location.path)
+        return
+    with tempfile.TemporaryDirectory(prefix="agrm-study-") as name:
+        try:
+            _fetch(location, Path(name) / location.name)
+        except OSError as error:
+            raise InputError("the results must be readable", where=location.address, given=str(error)) from None
+        yield Path(name) / location.name
+
+
+def _fetch(location: Location, folder: Path) -> None:
+    folder.mkdir()
+    for file in location.children():
+        if "." in file.name and (content := file.read()) is not None:
+            (folder / file.name).write_bytes(content)
+    records = location / RECORDS
+    if records.exists():
+        (folder / RECORDS).mkdir()
+        fs.copy_files(
+            records.path,
+            str(folder / RECORDS),
+            source_filesystem=location.filesystem,
+            destination_filesystem=fs.LocalFileSystem(),
+        )
+
+
+def put_back(results: str | Path, folder: Path, files: Iterable[Path]) -> None:
+    """Brings files that were made in a local copy to where the results are; nothing to do where they are local.
+
+    Raises:
+        OSError: The object store refuses.
+    """
+    location = Location.of(results)
+    if location.is_local:
+        return
+    for file in files:
+        if file.is_relative_to(folder):
+            (location / file.relative_to(folder).as_posix()).write_atomic(file.read_bytes())

@@ -1,0 +1,149 @@
+"""What does a study of real, tiny trainings give when nothing disturbs it, and how is it run on a cluster?"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from agrm_study.execution.heartbeat import Heartbeat
+from agrm_study.records.local_copy import local_copy
+from agrm_study.records.location import Location
+from agrm_study.records.reader import Ledger
+from agrm_study.report.build import make_report
+
+HERE = Path(__file__).parent
+NOT_COMPARED = ["wall_s", "started_at", "host", "attempt"]
+STUDY: dict[str, Any] = {
+    "name": "nodes",
+    "question": "Does a study come out the same on a cluster that does not stay as it was?",
+    "tasks": ["three_class"],
+    "seeds": [0, 1, 2],
+    "data": {
+        "synthetic": {"subjects": 15, "unlabelled": 8, "seed": 0, "difficulty": "easy"},
+        "unlabelled_train": 6,
+        "unlabelled_val": 2,
+    },
+    "set": {
+        "epochs": 60,
+        "clip": {"frames": 4, "fps": 4.1667, "crop": "person_box", "resize": 20, "size": 16},
+        "model": {"width": 4, "depth": 10},
+        "ssl.pretrain_epochs": 3,
+        "ssl.ramp.epochs": 3,
+        "batch": {"labelled": 4, "unlabelled": 4},
+        "early_stop.patience": 1000,
+        "evaluate.clips": 2,
+    },
+    "arms": [{"name": "AGRM"}, {"name": "w/o SHPM", "set": {"model.pooling.name": "average"}}],
+    "reference": "AGRM",
+    "primary_metric": "macro_f1",
+    "resources": {"cpu": 1, "gpu": 1},
+    "report": {"tables": ["ablation"], "figures": []},
+}
+TRIALS = 6
+AWS = {
+    "AWS_ACCESS_KEY_ID": "test",
+    "AWS_SECRET_ACCESS_KEY": "test",
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
+
+
+@dataclass
+class Run:
+    """A study that runs in a process of its own."""
+
+    process: subprocess.Popen[bytes]
+    results: str
+    log: Path
+
+    def wait(self, timeout_s: float = 240.0) -> int:
+        """Its exit code."""
+        try:
+            return self.process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise AssertionError(f"the run did not end:\n{self.said}") from None
+
+    @property
+    def said(self) -> str:
+        """All that it printed."""
+        return self.log.read_text(errors="replace")
+
+    def until(self, happened: Callable[[list[Heartbeat]], bool], timeout_s: float = 120.0) -> None:
+        """Waits until the signs of life of the running trials say that something has happened."""
+        end = time.monotonic() + timeout_s
+        while not happened(Heartbeat.read_all(Location.of(self.results))):
+            assert self.process.poll() is None, self.said
+            assert time.monotonic() < end, f"it did not happen:\n{self.said}"
+            time.sleep(0.2)
+
+
+@dataclass
+class Quiet:
+    """The study as it comes out when nothing happens, and how to run it otherwise."""
+
+    folder: Path
+    records: dict[str, pd.DataFrame] = field(default_factory=dict)
+    tables: dict[str, bytes] = field(default_factory=dict)
+    started: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    def start(self, results: str | Path, log: Path, *, study: Path | None = None, **options: Any) -> Run:
+        """Starts a run."""
+        asked = {"study": str(study or self.folder / "study.yaml"), "results": str(results), **options}
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "AGRM_STUDY_CACHE": str(self.folder / "cache")}
+        with log.open("ab") as output:
+            process = subprocess.Popen(
+                [sys.executable, str(HERE / "run_study.py"), json.dumps(asked)],
+                stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=environment,
+            )  # fmt: skip
+        self.started.append(process)
+        return Run(process, str(results), log)
+
+    def end(self) -> None:
+        """Ends the runs that still run."""
+        for process in self.started:
+            process.kill()
+            process.wait(20)
+        self.started.clear()
+
+    def assert_same(self, results: str | Path) -> None:
+        """Records and tables of a results folder are those of the quiet run."""
+        records, tables = outcome(results)
+        for kind, rows in records.items():
+            pd.testing.assert_frame_equal(rows, self.records[kind], check_exact=True)
+        assert tables == self.tables
+
+
+def outcome(results: str | Path) -> tuple[dict[str, pd.DataFrame], dict[str, bytes]]:
+    """All records but for what two equal runs may differ in, and the tables as Markdown and CSV."""
+    with local_copy(results) as folder:
+        ledger = Ledger(folder)
+        records = {
+            "trials": ledger.trials().drop(columns=NOT_COMPARED),
+            "epochs": ledger.epochs(),
+            "predictions": ledger.predictions().assign(logits=lambda rows: rows["logits"].map(bytes)),
+        }
+        assert not ledger.problems
+        made = make_report([folder], figures=(), formats=("md", "csv"), replicates=200)
+        return records, {file.name: file.read_bytes() for file in made.files if file.suffix in (".md", ".csv")}
+
+
+@dataclass
+class S3:
+    """An S3 server on the loopback interface with one bucket."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+
+    def uri(self, folder: str) -> str:
+        """A folder in the bucket."""
+        return f"s3://bucket/{folder}?endpoint_override=127.0.0.1:{self.port}&scheme=http"

@@ -1,0 +1,133 @@
+"""Does a study run, go on and report with its results in S3, whose server falls silent for a while?"""
+
+from __future__ import annotations
+
+import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from disturbed_study import S3, TRIALS, Quiet
+from nodes import Nodes
+
+from agrm_study.execution.checkpoints import BEST, NEXT_BEST, ROLLING, CheckpointFolder
+from agrm_study.execution.node_store import lacking_room, node_store
+from agrm_study.execution.status import status
+from agrm_study.records.compaction import compact
+from agrm_study.records.location import Location
+from agrm_study.records.reader import Ledger
+from agrm_study.training.data.store import publish_store
+from agrm_study.training.data.store.layout import STORE_FILE
+
+
+def test_a_location_in_s3_behaves_like_a_folder_and_is_found_again_by_its_address(s3: S3) -> None:
+    folder = Location.of(s3.uri("a/b"))
+    file = folder / "c" / "d.json"
+    assert file.read() is None
+    assert not file.exists()
+    assert file.stamp() is None
+    file.write_atomic(b"one")
+    again = Location.of(file.address)
+    assert again.read() == b"one"
+    first = again.stamp()
+    file.write_atomic(b"other")
+    assert again.read() == b"other"
+    assert file.stamp() != first
+    assert [child.name for child in (folder / "c").children(".json")] == ["d.json"]
+    file.delete()
+    file.delete()
+    assert (folder / "c").children(".json") == []
+    folder.delete_folder()
+    folder.delete_folder()
+
+
+def test_checkpoints_belong_together_whenever_a_push_is_cut_short(
+    s3: S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agrm_study.execution.checkpoints.tempfile.gettempdir", lambda: str(tmp_path))
+    folder = CheckpointFolder.of(s3.uri("results"), "trial")
+    folder.local.mkdir(parents=True)
+
+    def train(epoch: int, best: int) -> None:
+        (folder.local / BEST).write_text(f"best {best}")
+        (folder.local / ROLLING).write_text(f"epoch {epoch} needs best {best}")
+
+    def there() -> dict[str, str]:
+        return {file.name: (file.read() or b"").decode() for file in folder.shared.children()}
+
+    train(1, 1)
+    folder.push()
+    assert there() == {BEST: "best 1", ROLLING: "epoch 1 needs best 1"}
+    train(2, 2)
+    put, done = Location.write_atomic, list[str]()
+
+    def cut(self: Location, data: bytes, **options: bool) -> None:
+        needed = there()[ROLLING].partition("needs ")[2]
+        assert needed in (there().get(BEST), there().get(NEXT_BEST))
+        done.append(self.name)
+        put(self, data, **options)
+
+    monkeypatch.setattr(Location, "write_atomic", cut)
+    folder.push()
+    assert done == [NEXT_BEST, ROLLING]
+    assert there() == {BEST: "best 2", ROLLING: "epoch 2 needs best 2"}
+    folder.push()
+    assert done == [NEXT_BEST, ROLLING], "what has not changed is sent once"
+    (folder.local / "stale").write_text("of another attempt")
+    folder.pull()
+    assert sorted(file.name for file in folder.local.iterdir()) == [BEST, ROLLING]
+    folder.finish(keep_weights=True)
+    assert there() == {BEST: "best 2"}
+
+
+@pytest.mark.cluster
+def test_two_nodes_write_to_s3_and_a_server_that_is_silent_for_twenty_seconds_costs_no_result(
+    quiet: Quiet, s3: S3, nodes: Nodes, tmp_path: Path
+) -> None:
+    for _ in range(2):
+        nodes.start(cpus=1, gpus=1)
+    run = quiet.start(s3.uri("results"), tmp_path / "log", address=nodes.address)
+    run.until(lambda beats: sum(beat.epoch >= 3 for beat in beats) >= 2)
+    s3.process.send_signal(signal.SIGSTOP)
+    time.sleep(20)
+    s3.process.send_signal(signal.SIGCONT)
+    assert run.wait() == 0, run.said
+    assert status(s3.uri("results")).finished == TRIALS
+    quiet.assert_same(s3.uri("results"))
+    assert compact(s3.uri("results"), at_least=1) > 0
+    assert len(Ledger(Location.of(s3.uri("results"))).finished_ids()) == TRIALS
+    quiet.assert_same(s3.uri("results"))
+
+
+@pytest.mark.cluster
+def test_a_run_into_s3_that_is_stopped_goes_on_from_its_checkpoints(
+    quiet: Quiet, s3: S3, nodes: Nodes, tmp_path: Path
+) -> None:
+    for _ in range(2):
+        nodes.start(cpus=1, gpus=1)
+    run = quiet.start(s3.uri("results"), tmp_path / "log", address=nodes.address)
+    run.until(lambda beats: sum(beat.epoch >= 3 for beat in beats) >= 2)
+    run.process.send_signal(signal.SIGTERM)
+    assert run.wait() == 130, run.said
+    assert "were saved" in run.said
+    again = quiet.start(s3.uri("results"), tmp_path / "log", address=nodes.address)
+    assert again.wait() == 0, again.said
+    quiet.assert_same(s3.uri("results"))
+    assert Ledger(Location.of(s3.uri("results"))).trials()["attempt"].max() == 2
+
+
+def test_a_node_copies_a_clip_store_from_s3_once_and_is_told_before_its_disk_is_full(s3: S3, tmp_path: Path) -> None:
+    store = tmp_path / "built" / "0123abcd"
+    store.mkdir(parents=True)
+    (store / "frames").write_bytes(b"x" * 1000)
+    (store / STORE_FILE).write_text("{}")
+    place = publish_store(store, s3.uri("stores"))
+    node = str(tmp_path / "node")
+    with ThreadPoolExecutor(2) as workers:
+        copies = list(workers.map(lambda _: node_store(place, node), range(2)))
+    assert copies[0] == copies[1]
+    assert (copies[0] / "frames").read_bytes() == b"x" * 1000
+    assert lacking_room({place: 10**18}, node) == "", "what is there needs no room"
+    assert "clip stores in" in lacking_room({place.replace("0123abcd", "other"): 10**18}, node)
+    assert lacking_room({str(store): 10**18}, "") == "", "a store that is read in place needs none"

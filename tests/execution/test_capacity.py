@@ -1,0 +1,54 @@
+"""How many trials fit onto nodes, and does the number follow a cluster that changes?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from agrm_study.execution import capacity
+from agrm_study.execution.capacity import Resources, Slots, in_words, trials_on
+
+NODE = {"CPU": 8.0, "GPU": 2.0, "accelerator_type:A100": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("resources", "expected"),
+    [
+        (Resources(cpu=1), 8),
+        (Resources(cpu=3), 2),
+        (Resources(cpu=1, gpu=1), 2),
+        (Resources(cpu=1, gpu=2), 1),
+        (Resources(cpu=1, gpu=4), 0),
+        (Resources(cpu=1, gpu=1 / 3), 6),
+        (Resources(cpu=1, gpu=1, accelerator="A100"), 2),
+        (Resources(cpu=1, gpu=1, accelerator="H100"), 0),
+    ],
+)
+def test_a_node_holds_whole_trials_of_its_own_kind(resources: Resources, expected: int) -> None:
+    assert trials_on(NODE, resources) == expected
+
+
+def test_what_does_not_fit_onto_one_node_fits_onto_no_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    nodes = [{"Resources": {"CPU": 2.0}}, {"Resources": {"CPU": 2.0}}]
+    monkeypatch.setattr(capacity, "alive_nodes", lambda: nodes)
+    assert capacity.capacity(Resources(cpu=3)) == 0
+    assert capacity.capacity(Resources(cpu=2)) == 2
+
+
+def test_slots_follow_the_nodes_up_to_the_number_that_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    nodes: list[dict[str, Any]] = [{"Resources": {"CPU": 2.0}}]
+    monkeypatch.setattr(capacity, "alive_nodes", lambda: nodes)
+    monkeypatch.setattr(capacity, "LOOK_EVERY_S", 0.0)
+    free, capped, awaited = Slots(Resources(), None), Slots(Resources(), 3), Slots(Resources(), 9, grows=True)
+    assert (free(), capped(), awaited()) == (2, 2, 9)
+    nodes.append({"Resources": {"CPU": 4.0}})
+    assert (free(), capped(), awaited()) == (6, 3, 9)
+    nodes.clear()
+    assert (free(), capped()) == (1, 1)  # one trial waits, for an autoscaler to see
+
+
+def test_nodes_are_told_by_what_they_have() -> None:
+    nodes = [{"Resources": NODE}, {"Resources": {"CPU": 1.0}}, {"Resources": {"CPU": 1.0}}]
+    assert in_words(nodes) == "2 nodes with 1 CPU; 1 node with 8 CPUs and 2 GPUs (A100)"
+    assert in_words([]) == "no nodes"

@@ -1,0 +1,64 @@
+"""Is a worker that hangs told from one that is slow?"""
+
+from __future__ import annotations
+
+from agrm_study.execution.silence import EPOCH_S, FACTOR, FIRST_EPOCH_S, Silence
+
+
+def look(silence: Silence, begin: float, end: float) -> float | None:
+    """Looks each second; the first time at which a trial has been silent for too long."""
+    now = begin
+    while now <= end:
+        if silence.too_long(now):
+            return now
+        now += 1.0
+    return None
+
+
+def test_a_worker_that_hangs_before_its_first_epoch_is_found() -> None:
+    silence = Silence()
+    silence.began("a", 0.0)
+    assert look(silence, 0.0, 2 * FIRST_EPOCH_S) == FIRST_EPOCH_S + 1
+
+
+def test_a_worker_that_hangs_later_is_found_sooner_and_each_epoch_begins_the_count_anew() -> None:
+    silence = Silence()
+    silence.began("a", 0.0)
+    silence.heard("a", 100.0, 5.0)
+    silence.heard("a", 600.0, 5.0)
+    assert look(silence, 600.0, 600.0 + 2 * EPOCH_S) == 600.0 + EPOCH_S + 1
+
+
+def test_long_epochs_lengthen_the_limit_of_their_own_trial_and_that_of_a_trial_before_its_first() -> None:
+    longest = 2 * FIRST_EPOCH_S / FACTOR
+    silence = Silence()
+    silence.began("slow", 0.0)
+    silence.heard("slow", 0.0, longest)
+    assert look(silence, 0.0, 3 * FIRST_EPOCH_S) == FACTOR * longest + 1
+    silence.ended("slow")
+    silence.began("next", 0.0)
+    assert look(Silence(), 0.0, 10.0) is None
+    assert look(silence, 3 * FIRST_EPOCH_S, 3 * FIRST_EPOCH_S) == 3 * FIRST_EPOCH_S
+
+
+def test_a_trial_that_ended_is_not_waited_for() -> None:
+    silence = Silence()
+    silence.began("a", 0.0)
+    silence.ended("a")
+    assert look(silence, 0.0, 2 * FIRST_EPOCH_S) is None
+
+
+def test_a_driver_that_slept_does_not_blame_the_workers() -> None:
+    silence = Silence()
+    silence.began("a", 0.0)
+    assert silence.too_long(1.0) == []
+    assert silence.too_long(100_000.0) == []
+    assert look(silence, 100_001.0, 100_001.0 + 2 * FIRST_EPOCH_S) == 100_000.0 + FIRST_EPOCH_S
+
+
+def test_how_long_it_was_silent_is_told() -> None:
+    silence = Silence()
+    silence.began("a", 0.0)
+    silence.began("b", FIRST_EPOCH_S)
+    looked = [silence.too_long(float(now)) for now in range(int(FIRST_EPOCH_S) + 6)]
+    assert looked[-1] == [("a", FIRST_EPOCH_S + 5)]
