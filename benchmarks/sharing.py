@@ -131,7 +131,10 @@ def compare(options: argparse.Namespace, root: Path) -> None:
     ratio = {name: middle["shared"][name] / middle["alone"][name] for name in ("epochs", "whole_s", "trials_s")}
     print(f"{'ratio':10} {'':7} {ratio['epochs']:7.2f} {ratio['whole_s']:12.2f} {ratio['trials_s']:10.2f}\n")
     shared, alone = root / "shared0", root / "alone0"
-    same = {kind: rows.equals(records(alone)[kind]) for kind, rows in records(shared).items()}
+    mine, theirs = records(shared), records(alone)
+    if set(mine["trials"]["code_version"]) != set(theirs["trials"]["code_version"]):
+        raise SystemExit("the training code was edited while this ran: nothing can be compared")
+    same = {kind: rows.equals(theirs[kind]) for kind, rows in mine.items()}
     name = options.table or options.study
     (text, best), (other, other_best) = table(shared, name), table(alone, name)
     print(", ".join(f"{kind} {'the same' if equal else 'DIFFER'}" for kind, equal in same.items()))

@@ -53,6 +53,7 @@ def _facts(
     study: Study, plan: Plan, prepared: Prepared, folder: str | Path, search: SearchPlan | None
 ) -> dict[str, Any]:
     """The plan in plain values."""
+    from agrm_study.execution.equal_trials import find_equal
     from agrm_study.execution.failures import DETERMINISTIC
     from agrm_study.execution.race import standing as race_standing
     from agrm_study.plan.cost import estimate_cost
@@ -65,6 +66,8 @@ def _facts(
     states = ledger.states()
     status = {trial.trial_id: states[trial.trial_id].status for trial in plan.trials if trial.trial_id in states}
     missing = plan.missing([trial for trial, its in status.items() if its == "finished"])
+    equal = {found.trial.trial_id for found in find_equal(Location.of(folder), missing)}
+    missing = tuple(trial for trial in missing if trial.trial_id not in equal)
     records = ledger.trials()
     finished = records[(records["status"] == "finished") & (records["stop_reason"] != PRUNED)]
     measured: list[dict[str, Any]] = [{str(k): v for k, v in row.items()} for row in finished.to_dict("records")]
@@ -108,6 +111,7 @@ def _facts(
         "merged": plan.merged,
         "finished": sum(its == "finished" for its in status.values()),
         "failed": sum(its == "failed" for its in status.values()),
+        "equal_beside": len(equal),
         "missing": len(missing),
         "race": race,
         "gpu": gpu_facts(study.resources.gpu, [arm.recipe for arm in study.arms], folder),
@@ -173,6 +177,8 @@ def _show(facts: dict[str, Any]) -> None:
     console.print(
         f"{final}{facts['trials']} trials{merged}, {facts['missing']} to run, {facts['epochs_at_most']} epochs at most"
     )
+    if facts["equal_beside"]:
+        console.print(f"{facts['equal_beside']} trials were finished by studies beside it: `run` takes them over")
     if facts["sharing"]["epochs_at_most"] < facts["epochs_at_most"]:
         console.print(_sharing_sentence(facts["sharing"], facts["epochs_at_most"]))
     if facts["race"] is not None:

@@ -13,6 +13,7 @@ from ray.air.execution._internal.actor_manager import RayActorManager
 from ray.exceptions import OutOfMemoryError, RayActorError
 from ray.tune.execution.tune_controller import TuneController
 from ray.tune.experiment import Trial
+from ray.tune.trainable.metadata import _TrainingRunMetadata
 
 from agrm_study.execution.failures import classify, is_forgiven
 from agrm_study.execution.swapped import swapped_attribute
@@ -34,7 +35,7 @@ class HostOutOfMemory(RayActorError):  # type: ignore[misc]
 
 @contextlib.contextmanager
 def amended_tune() -> Iterator[None]:
-    """Four changes to Tune for the duration of the block.
+    """Five changes to Tune for the duration of the block.
 
     A worker that was killed for memory counts as one that died. Ray's memory monitor raises `OutOfMemoryError`, which
     is no `RayActorError`; Tune's actor manager knows only the latter and would end the whole experiment.
@@ -46,6 +47,8 @@ def amended_tune() -> Iterator[None]:
 
     A node that leaves does not count to the limit of a trial's retries (`failures.is_forgiven`). Tune forgives only
     what Ray's autoscaler has announced as a preemption; a node that SLURM or a cloud takes back just vanishes.
+
+    No statistics are kept of the numbers that Tune itself adds to each result: thousands of trials keep them to the end.
     """
     task_failed, snapshot, handle_error = (
         RayActorManager._actor_task_failed,
@@ -84,6 +87,7 @@ def amended_tune() -> Iterator[None]:
         swapped_attribute(Trial, "handle_error", keep_error),
         swapped_attribute(TuneController, "checkpoint", first_snapshot),
         swapped_attribute(TuneController, "save_to_dir", save_nothing),
+        swapped_attribute(_TrainingRunMetadata, "update_metric", lambda *args, **options: None),
     ):
         yield
 

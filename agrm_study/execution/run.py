@@ -11,6 +11,7 @@ from typing import Literal
 
 from agrm_study.execution.backend import Backend
 from agrm_study.execution.compacting import Compacting
+from agrm_study.execution.equal_trials import take_over_equal
 from agrm_study.execution.events import TrialEvent
 from agrm_study.execution.executor import GOES_ON, ExecutionLost
 from agrm_study.execution.failures import refused_by_storage
@@ -159,6 +160,9 @@ class _Run:
     def _final(self, study: Study, prepared: Prepared, plan: Plan, search: SearchPhase | None = None) -> RunSummary:
         """Runs the trials that are reported."""
         states = read_states(self._results, self._say)
+        finished = {trial_id for trial_id, state in states.items() if state.status == "finished"}
+        if take_over_equal(self._results, plan.missing(finished), self._say):
+            states = read_states(self._results, self._say)
         known = {trial.trial_id: states[trial.trial_id] for trial in plan.trials if trial.trial_id in states}
         metrics = finished_metrics(self._results, plan, known, shown_metric_name(study))
         progress = StudyProgress.of(study, plan, known, metrics=metrics)

@@ -94,9 +94,14 @@ class Ledger:
         trials = self.trials()
         return trials[trials["status"] == "failed"].reset_index(drop=True)
 
-    def trials(self) -> pd.DataFrame:
-        """The `trials` records, one row a trial, in the order of their identities."""
-        return _frame(self._table("trials"), ["trial_id"])
+    def trials(self, *, trial_ids: Collection[str] | None = None) -> pd.DataFrame:
+        """The `trials` records (of the trials named), one row a trial, in the order of their identities."""
+        wanted = None if trial_ids is None else frozenset(trial_ids)
+        return _frame(self._table("trials", wanted=wanted), ["trial_id"])
+
+    def table(self, kind: Kind, trial_id: str) -> pa.Table:
+        """One kind of record of one trial, as it was written."""
+        return self._table(kind, wanted=frozenset([trial_id]))
 
     def epochs(self, *, trial_ids: Sequence[str] | None = None) -> pd.DataFrame:
         """The `epochs` records of finished trials (or of the trials named), in order."""

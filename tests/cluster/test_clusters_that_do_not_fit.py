@@ -43,9 +43,11 @@ def test_a_node_with_other_code_or_none_is_refused(quiet: Quiet, nodes: Nodes, t
         file.write("# another version\n")
     (other / "numpy-1.0.dist-info").mkdir()
     (other / "numpy-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: numpy\nVersion: 1.0\n")
+    # Ray puts the driver's paths before a node's own, so the node must have its package before it sees them
+    (other / "sitecustomize.py").write_text("import agrm_study\n")
     none = tmp_path / "none"
     none.mkdir()
-    (none / "agrm_study.py").write_text("raise ImportError('not here')\n")
+    (none / "sitecustomize.py").write_text("import sys\nsys.modules['agrm_study'] = None\n")
     differing = nodes.start(environment={"PYTHONPATH": str(other)})
     without = nodes.start(environment={"PYTHONPATH": str(none)})
     said = refused(quiet, nodes, tmp_path)
