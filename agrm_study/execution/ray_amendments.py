@@ -48,7 +48,7 @@ def amended_tune() -> Iterator[None]:
     A node that leaves does not count to the limit of a trial's retries (`failures.is_forgiven`). Tune forgives only
     what Ray's autoscaler has announced as a preemption; a node that SLURM or a cloud takes back just vanishes.
 
-    No statistics are kept of the numbers that Tune itself adds to each result: thousands of trials keep them to the end.
+    No statistics are kept of the numbers that Tune adds to each result: thousands of trials would hold them to the end.
     """
     task_failed, snapshot, handle_error = (
         RayActorManager._actor_task_failed,

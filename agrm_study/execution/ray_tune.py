@@ -27,8 +27,8 @@ from agrm_study.execution.preflight import check_files
 from agrm_study.execution.ray_session import ray_session
 from agrm_study.execution.source import WorkSource
 from agrm_study.execution.swapped import swapped_environment
+from agrm_study.execution.trial_records import first_beat, record_failure
 from agrm_study.execution.work import WorkerSettings
-from agrm_study.execution.worker import first_beat, record_failure
 from agrm_study.records.location import Location
 
 MOST_SLOTS: Final = 10_000

@@ -7,19 +7,14 @@ The same worker runs inside a Ray actor and, in tests, inside the calling proces
 from __future__ import annotations
 
 import contextlib
-import os
-import platform
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
-from functools import lru_cache
-from typing import Any, Final
+from typing import Final
 
 from agrm_study.execution.checkpoints import CheckpointFolder
 from agrm_study.execution.convert import (
     epoch_columns,
-    failed_columns,
     finished_columns,
     prediction_blocks,
     report_metric,
@@ -27,13 +22,13 @@ from agrm_study.execution.convert import (
     trial_columns,
 )
 from agrm_study.execution.events import EventKind, TrialEvent
-from agrm_study.execution.failures import DETERMINISTIC, Failure, classify
+from agrm_study.execution.failures import Failure, classify
 from agrm_study.execution.handover import NOTHING, Handover, Left
 from agrm_study.execution.heartbeat import Heartbeat
-from agrm_study.execution.provenance import code_version
 from agrm_study.execution.pruning import ends_after, forget
 from agrm_study.execution.runner import RunnerContext, TrialRunner, load_runner
 from agrm_study.execution.stage_shelf import StageShelf
+from agrm_study.execution.trial_records import first_beat, record_failure, run_columns
 from agrm_study.execution.work import Work, WorkerSettings
 from agrm_study.records.location import Location
 from agrm_study.records.patience import PAUSES_S, patiently
@@ -213,7 +208,7 @@ class TrialWorker:
         running.beat = replace(running.beat, metric=best, epoch=outcome.epochs, wall_s=wall_s)
         write_trial(
             self._results,
-            trial_columns(trial) | finished_columns(outcome, stop_reason) | _run_columns(running.beat),
+            trial_columns(trial) | finished_columns(outcome, stop_reason) | run_columns(running.beat),
             epochs=epoch_columns(outcome.rows),
             predictions=() if stop_reason == PRUNED else prediction_blocks(outcome, trial.phase),
         )
@@ -256,47 +251,6 @@ class TrialWorker:
         )
 
 
-def record_failure(
-    results: str | Location,
-    work: Work,
-    failure: Failure,
-    beat: Heartbeat,
-    *,
-    rows: Sequence[dict[str, Any]] = (),
-    pauses_s: Sequence[float] = PAUSES_S,
-) -> None:
-    """Writes the record of a trial that failed; its checkpoint stays only where another attempt may go on from it.
-
-    Raises:
-        OSError: When storage refuses.
-    """
-    columns = trial_columns(work.trial) | failed_columns(failure, beat.epoch) | _run_columns(beat)
-    root, trial_id = Location.of(results), work.trial.trial_id
-    write_trial(root, columns, epochs=rows, pauses_s=pauses_s)
-    if failure.kind in DETERMINISTIC:
-        CheckpointFolder.of(root, trial_id).finish(keep_weights=False)
-        Heartbeat.remove(root, trial_id)
-    else:
-        replace(beat, over=True).write(root)
-
-
-def first_beat(work: Work, device: str, last: Heartbeat | None = None) -> Heartbeat:
-    """The heartbeat of a start, one attempt after the last."""
-    now = time.time()
-    return Heartbeat(
-        trial_id=work.trial.trial_id,
-        attempt=max(work.attempts, last.attempt if last is not None else 0) + 1,
-        host=platform.node(),
-        pid=os.getpid(),
-        device=device_name(device),
-        started_at=now,
-        updated_at=now,
-        epochs=work.trial.recipe.epochs,
-        saved_wall_s=last.saved_wall_s if last is not None else 0.0,
-        code_version=code_version(),
-    )
-
-
 def _event(kind: EventKind, running: _Running, report: EpochReport | None = None) -> TrialEvent:
     beat = running.beat
     return TrialEvent(
@@ -317,24 +271,3 @@ def _event(kind: EventKind, running: _Running, report: EpochReport | None = None
         host=beat.host,
         pid=beat.pid,
     )
-
-
-def _run_columns(beat: Heartbeat) -> dict[str, Any]:
-    return {
-        "wall_s": beat.wall_s,
-        "started_at": datetime.fromtimestamp(beat.started_at, UTC),
-        "device": beat.device,
-        "host": beat.host,
-        "code_version": beat.code_version,
-        "attempt": beat.attempt,
-    }
-
-
-@lru_cache(maxsize=2)
-def device_name(device: str) -> str:
-    """``cpu``, or the name of the GPU."""
-    if not device.startswith("cuda"):
-        return device
-    import torch
-
-    return torch.cuda.get_device_name(0) if torch.cuda.is_available() else device

@@ -37,6 +37,9 @@ class NamedData:
     def store_path(self, recipe: object) -> str:
         return ""
 
+    def data(self) -> dict[str, int]:
+        return {}
+
     def subjects(self) -> dict[str, list[dict[str, object]]]:
         return {}
 

@@ -103,6 +103,22 @@ def test_time_left_before_any_trial_has_ended_is_guessed_from_its_epochs(
     assert progress.time_left_s() == pytest.approx(5 * 200 + 180)
 
 
+def test_time_left_counts_only_what_trials_that_take_epochs_over_train_themselves(
+    plan: tuple[Study, Plan], clock: Clock
+) -> None:
+    study, trials = plan
+    progress = StudyProgress.of(study, trials, {}, clock=clock)
+    arms = [trial.arm for trial in trials.trials]
+    first_a, first_b = arms.index("A"), arms.index("B")
+    progress.apply(event("finished", trials, first_a, epoch=10, wall_s=10.0))
+    progress.apply(event("finished", trials, first_b, epoch=10, wall_s=30.0, inherited=6))
+    assert progress.time_left_s() == pytest.approx(2 * 10 + 2 * 12)
+    follower = next(i for i, arm in enumerate(arms) if arm == "B" and i != first_b)
+    progress.apply(event("started", trials, follower))
+    progress.apply(event("epoch", trials, follower, epoch=7, wall_s=21.0, epoch_s=3.0, inherited=6))
+    assert progress.time_left_s() == pytest.approx(2 * 10 + 12 + 9)  # the time of what it took over is not to come
+
+
 def test_lines_tell_each_end_and_nothing_of_the_epochs(plan: tuple[Study, Plan], clock: Clock) -> None:
     study, trials = plan
     progress = StudyProgress.of(study, trials, {}, clock=clock)

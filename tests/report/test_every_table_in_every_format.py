@@ -7,6 +7,8 @@ import subprocess
 import pytest
 from synthetic_records import ABLATION, write_results
 
+from agrm_study.records.location import Location
+from agrm_study.records.race_log import RaceLog, Stopped
 from agrm_study.report.collect import collect
 from agrm_study.report.measure import Measurements
 from agrm_study.report.renderers import RENDERERS
@@ -18,13 +20,17 @@ BROAD = TWO_SEEDS.replace(
     "  - {name: τ=0.9, set: {ssl.threshold.tau: 0.9}}\n"
     "  - {name: C3D & co_, set: {model.backbone: r2plus1d_18}}\nreference:",
 )
+RACE = TWO_SEEDS.replace("[0, 1]", "{race: {first: 3, most: 4}}")
+STOPPED = Stopped(
+    arm="w/o both", task="three_class", n=3, rival="AGRM", pairs=3, difference=0.1, p=0.001, limit=0.05 / 3
+)
 
 
 @pytest.fixture(scope="module")
 def tables(tmp_path_factory):
     """Every table that needs no search, by name."""
     made = {}
-    for name, text in (("crossed", TWO_SEEDS), ("broad", BROAD)):
+    for name, text in (("crossed", TWO_SEEDS), ("broad", BROAD), ("race", RACE)):
         root = write_results(
             tmp_path_factory.mktemp(name) / "r",
             text,
@@ -33,6 +39,9 @@ def tables(tmp_path_factory):
             parts=("test", "val", "train"),
             failed=[("w/o MTM", "two_class", 1)],
         )
+        if name == "race":
+            rules = {"first": 3, "most": 4, "step": 1, "level": 0.05}
+            RaceLog(study="ablation", metric="macro_f1", stopped=(STOPPED,), **rules).write(Location.of(root))
         m = Measurements(collect(root), replicates=40)
         made |= {n: table_kind(n).build(m) for n in TABLES if n not in made and table_kind(n).unfit(m) is None}
     assert set(TABLES) - set(made) == {"promoted"}

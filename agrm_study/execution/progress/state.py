@@ -28,7 +28,7 @@ class TrialProgress:
     Attributes:
         epoch: Epochs done.
         metric: Validation metric: of the last epoch while running, of the best one when finished.
-        wall_s: Seconds of training up to `heard`.
+        wall_s: Seconds of training up to `heard`; those of inherited epochs count.
         heard: When it was last heard of, on the monotonic clock.
         now: Whether this run has finished or failed it.
         pruned: Whether a search ended it early; its metric is then no result of its settings.
@@ -53,6 +53,11 @@ class TrialProgress:
     now: bool = False
     pruned: bool = False
     inherited: int = 0
+
+    @property
+    def own_share(self) -> float:
+        """Share of its epochs so far that this run trained for it alone."""
+        return 1 - self.inherited / self.epoch if self.epoch else 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,19 +200,22 @@ class StudyProgress:
         return sorted((t for t in self.trials.values() if t.state == "running"), key=lambda t: t.started)
 
     def time_left_s(self) -> float | None:
-        """Seconds until the last trial ends, from what trials took so far; ``None`` before anything was measured."""
-        cost = self._measured()
-        if cost is None:
+        """Seconds until the last trial ends, from what trials took so far; ``None`` before anything was measured.
+
+        A trial that waits is expected to take over as much from others as those of its arm did.
+        """
+        cost, own_cost = self._measured(own=False), self._measured(own=True)
+        if cost is None or own_cost is None:
             return None
         left = longest = 0.0
         now = self.clock()
         if self.to_draw:
-            walls = [t.wall_s for t in self.trials.values() if t.state == "finished" and t.wall_s > 0]
-            usual = sum(walls) / len(walls) if walls else cost(next(iter(self.trials.values())))
+            walls = [t.wall_s * t.own_share for t in self.trials.values() if t.state == "finished" and t.wall_s > 0]
+            usual = sum(walls) / len(walls) if walls else own_cost(next(iter(self.trials.values())))
             left = usual * self.to_draw
         for trial in self.trials.values():
             if trial.state == "waiting":
-                left += cost(trial)
+                left += own_cost(trial)
             elif trial.state == "running":
                 spent = trial.wall_s + (now - trial.heard)
                 rest = max(cost(trial) - spent, trial.epoch_s * 0.5)
@@ -215,16 +223,21 @@ class StudyProgress:
                 longest = max(longest, rest)
         return max(left / max(1, self.slots), longest)
 
-    def _measured(self) -> Callable[[TrialProgress], float] | None:
-        """Seconds that a trial takes: by arm and task where measured, else on average."""
+    def _measured(self, *, own: bool) -> Callable[[TrialProgress], float] | None:
+        """Seconds that a trial takes: by arm and task where measured, else on average.
+
+        Args:
+            own: Without the epochs that it takes over; else as if it were trained alone, as its `wall_s` counts.
+        """
         sums: dict[tuple[str, str], list[float]] = {}
         guesses: dict[tuple[str, str], list[float]] = {}
         for trial in self.trials.values():
             key = (trial.arm, trial.task)
             if trial.state == "finished" and trial.wall_s > 0:
-                sums.setdefault(key, []).append(trial.wall_s)
+                sums.setdefault(key, []).append(trial.wall_s * (trial.own_share if own else 1))
             elif trial.state == "running" and trial.epoch > 0:
-                guesses.setdefault(key, []).append(trial.wall_s / trial.epoch * trial.epochs)
+                epochs = trial.epochs - (trial.inherited if own else 0)
+                guesses.setdefault(key, []).append(trial.wall_s / trial.epoch * epochs)
         means = {key: sum(v) / len(v) for key, v in (guesses | sums).items()}
         if not means:
             return None
