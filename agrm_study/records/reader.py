@@ -30,7 +30,7 @@ HELD: Final = b"trial_ids"
 _TEXT: Final = pa.dictionary(pa.int32(), pa.string())
 """Text that repeats, as codes: a tenth of the memory."""
 _PAUSES_S: Final = (0.0, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 4.0)
-"""Before each further attempt to read a folder whose files are being compacted."""
+"""Before each further attempt to read a folder whose files are being written and compacted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,10 @@ class TrialState:
     error: str | None
     attempt: int
     wall_s: float | None
+
+
+class _ReplacedError(OSError):
+    """Another file has taken the place of one whose footer was read before."""
 
 
 class Ledger:
@@ -172,11 +176,11 @@ class Ledger:
         """One kind as a table: loose files of the wanted trials, then what only compacted files hold."""
         schema = SCHEMAS[kind] if schema is None else schema
         columns = list(names or schema.names)
-        for pause in _PAUSES_S:  # a compaction at the same time may remove files between listing and reading
+        for pause in _PAUSES_S:  # others may remove and replace files between listing and reading
             time.sleep(pause)
             try:
                 return self._read(kind, schema, columns, wanted, where)
-            except FileNotFoundError:
+            except (FileNotFoundError, _ReplacedError):
                 continue
         return self._read(kind, schema, columns, wanted, where)
 
@@ -262,7 +266,7 @@ class Ledger:
                 good = [Location(self.records.filesystem, f.path) for f in current]
                 good = [f for f in good if self._readable(f)]
                 if len(good) == len(current):
-                    raise
+                    raise _ReplacedError("a record was replaced while it was read") from None
                 parts.append(self._scan(kind, good, schema, columns, where))
         return pa.concat_tables([p.cast(asked) for p in parts]) if parts else asked.empty_table()
 

@@ -101,7 +101,7 @@ def test_unknown_and_missing_columns_are_named(tmp_path: Path) -> None:
 
 
 def test_a_storage_that_recovers_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from agrm_study.records import location, writer
+    from agrm_study.records import location, patience
 
     failures = iter([OSError(28, "No space left on device"), None, None, None])
     real = location.Location.write_atomic
@@ -113,15 +113,15 @@ def test_a_storage_that_recovers_is_tried_again(tmp_path: Path, monkeypatch: pyt
         real(self, data)
 
     monkeypatch.setattr(location.Location, "write_atomic", flaky)
-    monkeypatch.setattr(writer.time, "sleep", lambda s: None)
+    monkeypatch.setattr(patience.time, "sleep", lambda s: None)
     write(tmp_path, "a" * 16)
     assert Ledger(tmp_path).finished_ids() == {"a" * 16}
 
 
 def test_a_refused_write_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from agrm_study.records import writer
+    from agrm_study.records import patience
 
-    monkeypatch.setattr(writer.time, "sleep", lambda s: None)
+    monkeypatch.setattr(patience.time, "sleep", lambda s: None)
     (tmp_path / "records").mkdir()
     monkeypatch.setattr(Path, "rename", lambda *a: (_ for _ in ()).throw(OSError("read-only")))
     with pytest.raises(OSError, match="read-only"):
