@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from agrm_study.cli.options import results_folder, study_options
+from agrm_study.cli.plan_cost import cost_sentence, disk_sentence, format_bytes, time_steps, timed_sentence
 from agrm_study.cli.plan_parts import gpu_facts, gpu_sentence, race_facts, race_sentence
 
 SEARCH_FACTS = ("trials", "finished", "pruned", "failed", "missing", "promote", "to_promote")
@@ -27,8 +28,13 @@ if TYPE_CHECKING:
 
 @click.command()
 @study_options
+@click.option(
+    "--measure", is_flag=True, help="Time a few training steps here, with made-up clips, for kinds of trials never run."
+)
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable, on stdout.")
-def plan(study: Path, results: str | None, overrides: tuple[str, ...], preset: str | None, as_json: bool) -> None:
+def plan(
+    study: Path, results: str | None, overrides: tuple[str, ...], preset: str | None, measure: bool, as_json: bool
+) -> None:
     """Say what `run STUDY` would do: trials new, finished and failed, and what the missing ones cost."""
     from agrm_study.cli.names import read_study
     from agrm_study.execution.prepare import prepare
@@ -42,7 +48,7 @@ def plan(study: Path, results: str | None, overrides: tuple[str, ...], preset: s
     search = plan_search(asked, prepared, Location.of(folder))
     asked = asked if search is None else search.study
     whole = expand(asked, prepared.fingerprints)
-    facts = _facts(asked, whole, prepared, folder, search)
+    facts = _facts(asked, whole, prepared, folder, search, measure=measure)
     if as_json:
         click.echo(json.dumps(facts, indent=2, ensure_ascii=False))
     else:
@@ -50,13 +56,13 @@ def plan(study: Path, results: str | None, overrides: tuple[str, ...], preset: s
 
 
 def _facts(
-    study: Study, plan: Plan, prepared: Prepared, folder: str | Path, search: SearchPlan | None
+    study: Study, plan: Plan, prepared: Prepared, folder: str | Path, search: SearchPlan | None, *, measure: bool
 ) -> dict[str, Any]:
     """The plan in plain values."""
     from agrm_study.execution.equal_trials import find_equal
     from agrm_study.execution.failures import DETERMINISTIC
     from agrm_study.execution.race import standing as race_standing
-    from agrm_study.plan.cost import estimate_cost
+    from agrm_study.plan.cost import estimate_cost, unmeasured
     from agrm_study.plan.disk import estimate_disk
     from agrm_study.records.location import Location
     from agrm_study.records.reader import Ledger
@@ -81,13 +87,18 @@ def _facts(
         cells = tuple(c for c in cells if c.trial_id in wanted or status.get(c.trial_id) == "finished")
         race = race_facts(asked_race, standing, {trial.trial_id for trial in missing})
     stages, there = _stages(study, missing, Location.of(folder))
-    cost = estimate_cost([*missing, *to_come], measured, inherited=stages.inherited(there))
+    inherited = stages.inherited(there)
+    cost = estimate_cost([*missing, *to_come], measured, inherited=inherited)
+    new = unmeasured([*missing, *to_come], measured)
+    timed = time_steps(study, prepared, new, inherited) if measure else None
+    estimated = None if timed is None else timed.record_bytes
     disk = estimate_disk(
         [*missing, *to_come],
         stages,
         measured,
         keep=study.sharing == "keep",
-        record_bytes=ledger.bytes_on_disk() / len(states) if states else None,
+        record_bytes=ledger.bytes_on_disk() / len(states) if states else estimated,
+        network_bytes={} if timed is None else timed.network_bytes,
     )
     epochs = sum(trial.recipe.epochs for trial in [*missing, *to_come])
     by_arm = [
@@ -136,6 +147,7 @@ def _facts(
             "trials_covered": cost.known,
             "trials_unknown": cost.unknown,
         },
+        "timed": None if timed is None else timed.facts,
         "disk": None if disk is None else asdict(disk),
         "running_order": [trial.trial_id for trial in missing],
     }
@@ -190,9 +202,13 @@ def _show(facts: dict[str, Any]) -> None:
     for store in facts["clip_stores"]:
         state = "built" if store["built"] else "to build"
         console.print(f"clip store: {format_bytes(store['bytes'])}, {store['clips']} clips ({state})")
-    console.print(_cost_sentence(facts["cost"], facts["missing"] + _to_come(search)), soft_wrap=True)
+    to_run = facts["missing"] + _to_come(search)
+    if facts["timed"] is None or facts["cost"] is not None or not to_run:
+        console.print(cost_sentence(facts["cost"], to_run), soft_wrap=True)
+    if facts["timed"] is not None and to_run:
+        console.print(escape(timed_sentence(facts["timed"])), soft_wrap=True)
     if facts["disk"] is not None:
-        console.print(_disk_sentence(facts["disk"], kept=facts["sharing"]["asked"] == "keep"), soft_wrap=True)
+        console.print(disk_sentence(facts["disk"], kept=facts["sharing"]["asked"] == "keep"), soft_wrap=True)
 
 
 def _to_come(search: dict[str, int] | None) -> int:
@@ -215,32 +231,3 @@ def _search_sentence(search: dict[str, int], replicates: int) -> str:
     if search["to_promote"]:
         words += f"; then its best {search['promote']} × {replicates} seeds, {search['to_promote']} trials more"
     return words
-
-
-def format_bytes(size: float) -> str:
-    """A size that a person reads: `3.2 GB`, `48 MB`."""
-    for unit, factor in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6)):
-        if size >= factor:
-            return f"{size / factor:.1f} {unit}" if size < 10 * factor else f"{size / factor:.0f} {unit}"
-    return f"{size / 1e3:.0f} kB"
-
-
-def _cost_sentence(cost: dict[str, Any] | None, missing: int) -> str:
-    if not missing:
-        return "Nothing to run: every trial is finished."
-    if cost is None:
-        return "Time is not known yet: no trial of this kind was measured in this results folder."
-    spread = "" if cost["plus_minus"] is None else f" ± {cost['plus_minus']:.2f}"
-    rest = f"; {cost['trials_unknown']} trials of kinds never measured come on top" if cost["trials_unknown"] else ""
-    return f"About {cost['slot_hours']:.2f}{spread} hours of one slot{rest}."
-
-
-def _disk_sentence(disk: dict[str, Any], *, kept: bool) -> str:
-    parts = [f"{format_bytes(disk['weights'])} of weights"]
-    if disk["records"] is not None:
-        parts.append(f"{format_bytes(disk['records'])} of records")
-    if disk["states"]:
-        parts.append(f"{'' if kept else 'for a while up to '}{format_bytes(disk['states'])} of states at stages' ends")
-    parts.append(f"{format_bytes(disk['checkpoint'])} of checkpoint for each trial that runs")
-    rest = f"; {disk['unknown']} trials of networks never measured come on top" if disk["unknown"] else ""
-    return f"Disk: {', '.join(parts)}{rest}."

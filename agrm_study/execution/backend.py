@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from agrm_study.execution.capacity import Resources, local_slots
 from agrm_study.execution.executor import Executor
+from agrm_study.execution.work import Work
 from agrm_study.records.location import Location
 from agrm_study.study.errors import InputError
 from agrm_study.study.recipe import Recipe
@@ -30,12 +31,14 @@ class Backend:
         resources: What a trial takes.
         device: What it computes on, ``cpu`` or ``cuda``.
         note: What was decided here and the user should know; empty for nothing.
+        accelerators: What the trials of each arm run on, where arms differ in that.
     """
 
     options: RunOptions
     resources: Resources
     device: str
     note: str
+    accelerators: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, study: Study, options: RunOptions) -> Backend:
@@ -61,7 +64,20 @@ class Backend:
                 hint="`--slots N` says how many trials may run at once when all nodes have come.",
             )
         resources = Resources(cpu=asked.cpu, gpu=gpu, accelerator=asked.accelerator)
-        return cls(options, resources, options.device or ("cuda" if gpu else "cpu"), note or "")
+        named = {arm.name: arm.accelerator or asked.accelerator or "" for arm in study.arms}
+        differ = gpu > 0 and any(arm.accelerator for arm in study.arms)
+        return cls(
+            options, resources, options.device or ("cuda" if gpu else "cpu"), note or "", named if differ else {}
+        )
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Accelerators that trials name, where arms differ in that."""
+        return tuple(dict.fromkeys(self.accelerators.values()))
+
+    def placed(self, works: Sequence[Work]) -> list[Work]:
+        """The same trials, each with the accelerator of its arm where arms differ in that."""
+        return [replace(work, accelerator=self.accelerators.get(work.trial.arm)) for work in works]
 
     def check(self, results: Location, tell: Callable[[str], None]) -> None:
         """Finds out what can be wrong with storage and cluster before anything else is done.
@@ -81,7 +97,8 @@ class Backend:
         from agrm_study.execution.preflight import check_cluster
         from agrm_study.execution.ray_session import ray_session
 
-        with ray_session(self.options.address, self.resources, self.options.slots, grows=self.options.autoscale):
+        options = self.options
+        with ray_session(options.address, self.resources, options.slots, grows=options.autoscale, kinds=self.kinds):
             for note in check_cluster(results, on_gpus=self.device == "cuda"):
                 tell(note)
 
@@ -123,6 +140,7 @@ class Backend:
         address = self.options.address
         return RayTuneExecutor(
             resources=self.resources,
+            kinds=self.kinds,
             slots=self.options.slots or (local_slots(self.resources) if address is None else None),
             address=address,
             grows=self.options.autoscale,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from agrm_study.execution.provenance import available_cpus
@@ -86,6 +86,13 @@ def capacity(resources: Resources) -> int:
     return sum(trials_on(node["Resources"], resources) for node in alive_nodes())
 
 
+def each_kind(resources: Resources, kinds: Sequence[str]) -> dict[str | None, Resources]:
+    """What a trial takes, by the accelerator that it names (`Work.accelerator`); ``None`` where trials name none."""
+    if not kinds:
+        return {None: resources}
+    return {kind: replace(resources, accelerator=kind) for kind in kinds}
+
+
 def in_words(nodes: Sequence[Mapping[str, Any]]) -> str:
     """What nodes have: ``2 nodes with 8 CPUs and 1 GPU (A100); 1 node with 4 CPUs``."""
     counts: dict[str, int] = {}
@@ -111,18 +118,45 @@ class Slots:
     Args:
         resources: What one trial takes.
         most: Trials at once that were asked for; ``None`` for as many as fit.
-        grows: Whether an autoscaler brings nodes that are not there yet.
+        grows: Whether an autoscaler brings nodes that are not there yet. Each accelerator then has an even share.
+        kinds: Accelerators that trials name; none when they do not.
     """
 
-    def __init__(self, resources: Resources, most: int | None, *, grows: bool = False) -> None:
-        self._resources, self._most, self._grows = resources, most, grows
+    def __init__(
+        self, resources: Resources, most: int | None, *, grows: bool = False, kinds: Sequence[str] = ()
+    ) -> None:
+        self._most, self._grows = most, grows
+        self._resources = each_kind(resources, kinds)
         self._looked = float("-inf")
-        self._fitting = 1
+        self._fitting: dict[str | None, int] = {}
 
     def __call__(self) -> int:
         if self._grows and self._most is not None:
             return self._most
+        fitting = max(1, sum(self._look().values()))
+        return min(self._most, fitting) if self._most is not None else fitting
+
+    def full(self, running: Mapping[str | None, int]) -> frozenset[str | None]:
+        """Accelerators that have no room for another trial.
+
+        Nodes of one kind that are full, or have left with the trials that wait for them, hold back no other kind.
+
+        Args:
+            running: Trials that were handed out and have not ended, by the accelerator that they name.
+        """
+        if self._most is not None and sum(running.values()) >= self._most:
+            return frozenset(self._resources)
+        if self._grows and self._most is not None:
+            share = max(1, self._most // len(self._resources))
+            rooms = dict.fromkeys(self._resources, share)
+        else:
+            rooms = self._look()
+        return frozenset(kind for kind, room in rooms.items() if running.get(kind, 0) >= room)
+
+    def _look(self) -> dict[str | None, int]:
+        """Trials of each kind that the nodes can hold, as of the last look."""
         now = time.monotonic()
         if now - self._looked >= LOOK_EVERY_S:
-            self._looked, self._fitting = now, max(1, capacity(self._resources))
-        return min(self._most, self._fitting) if self._most is not None else self._fitting
+            self._looked = now
+            self._fitting = {kind: capacity(resources) for kind, resources in self._resources.items()}
+        return self._fitting

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 from typing import Final
@@ -58,12 +59,12 @@ class GpuGrowth:
         told = f"1/{round(1 / share)} of a GPU was not enough, again on {words(larger)}"
         return replace(event, kind="retried", error=told)
 
-    def next(self) -> str | None:
-        """The next trial to come again."""
-        if not self._again:
-            return None
-        trial_id = self._again.popleft()
-        self._expected.add(trial_id)
+    def next(self, fits: Callable[[str], bool] = lambda trial_id: True) -> str | None:
+        """The next trial to come again, of those for which there is room."""
+        trial_id = next((waiting for waiting in self._again if fits(waiting)), None)
+        if trial_id is not None:
+            self._again.remove(trial_id)
+            self._expected.add(trial_id)
         return trial_id
 
     def started(self, trial_id: str) -> None:
@@ -76,9 +77,9 @@ class GpuGrowth:
         return bool(self._again)
 
     @property
-    def needs_room(self) -> bool:
-        """Whether a larger share is waited for: what was freed must not be taken by others in small pieces."""
-        return bool(self._again or self._expected)
+    def needs_room(self) -> set[str]:
+        """Trials whose larger share is waited for: what was freed must not be taken by others in small pieces."""
+        return self._expected.union(self._again)
 
     def stop(self) -> None:
         """Hands out nothing more."""

@@ -21,7 +21,7 @@ from agrm_study.study.errors import InputError
 from agrm_study.study.recipe import Clip, Data, Recipe, Synthetic
 from agrm_study.study.study import Study
 from agrm_study.training.data.manifest import Manifest, read_manifest
-from agrm_study.training.data.splits import Split, make_split
+from agrm_study.training.data.splits import PARTS, Split, make_split
 
 CACHE_VARIABLE: Final = "AGRM_STUDY_CACHE"
 
@@ -182,6 +182,21 @@ def _wanted(
         key: _Wanted(sources[source].select(clips[key]), settings[key], source not in unwritten)
         for key, source in key_sources.items()
     }
+
+
+def clip_counts(prepared: Prepared) -> Callable[[Recipe], Mapping[str, int]]:
+    """Tells how many clips each part of a recipe's split has; of data that are not drawn yet, as they will be."""
+    known: dict[str, Mapping[str, int]] = {}
+
+    def count(recipe: Recipe) -> Mapping[str, int]:
+        key = split_key(recipe)
+        if key not in known:
+            manifest = prepared.manifests.get(source_key(recipe.data)) or _planned_manifest(recipe.data)
+            split = prepared.splits.get(key) or make_split(manifest, recipe.data, recipe.split_seed)
+            known[key] = {part: len(split.clips(part)) for part in PARTS}
+        return known[key]
+
+    return count
 
 
 def _planned_manifest(data: Data) -> Manifest:

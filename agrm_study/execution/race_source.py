@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from agrm_study.execution.events import TrialEvent
 from agrm_study.execution.progress.state import StudyProgress
@@ -53,11 +53,11 @@ class RaceSource(WorkSource):
         for task in state.tasks:
             self._go_on(task)
 
-    def take(self) -> Work | None:
+    def take(self, full: Collection[str | None] = ()) -> Work | None:
         if self._stopped:
             return None
         self._rounds = [source for source in self._rounds if not source.exhausted]
-        return next((work for source in self._rounds if (work := source.take()) is not None), None)
+        return next((work for source in self._rounds if (work := source.take(full)) is not None), None)
 
     @property
     def exhausted(self) -> bool:

@@ -11,11 +11,13 @@ from typing import Any
 
 from ray.air.execution._internal.actor_manager import RayActorManager
 from ray.exceptions import OutOfMemoryError, RayActorError
+from ray.tune.execution import tune_controller
 from ray.tune.execution.tune_controller import TuneController
 from ray.tune.experiment import Trial
 from ray.tune.trainable.metadata import _TrainingRunMetadata
 
 from agrm_study.execution.failures import classify, is_forgiven
+from agrm_study.execution.ray_warm import WarmWorkers
 from agrm_study.execution.swapped import swapped_attribute
 
 
@@ -35,7 +37,7 @@ class HostOutOfMemory(RayActorError):  # type: ignore[misc]
 
 @contextlib.contextmanager
 def amended_tune() -> Iterator[None]:
-    """Five changes to Tune for the duration of the block.
+    """Seven changes to Tune for the duration of the block.
 
     A worker that was killed for memory counts as one that died. Ray's memory monitor raises `OutOfMemoryError`, which
     is no `RayActorError`; Tune's actor manager knows only the latter and would end the whole experiment.
@@ -49,11 +51,16 @@ def amended_tune() -> Iterator[None]:
     what Ray's autoscaler has announced as a preemption; a node that SLURM or a cloud takes back just vanishes.
 
     No statistics are kept of the numbers that Tune adds to each result: thousands of trials would hold them to the end.
+
+    Workers stay warm while trials that could take them are to come (`ray_warm`).
+
+    They are let go when a worker dies: others may have died with it, and Tune would find out by a trial that fails.
     """
-    task_failed, snapshot, handle_error = (
+    task_failed, snapshot, handle_error, trial_failed = (
         RayActorManager._actor_task_failed,
         TuneController.checkpoint,
         Trial.handle_error,
+        TuneController._process_trial_failure,
     )
 
     def task_failed_or_memory(self: Any, tracked_actor_task: Any, exception: Exception) -> Any:
@@ -73,6 +80,10 @@ def amended_tune() -> Iterator[None]:
         if is_forgiven(kind, deaths[kind]):
             self.run_metadata.num_failures = counted
 
+    def trial_failed_and_none_warm(self: Any, trial: Trial, exception: Exception) -> None:
+        self._cleanup_cached_actors(force_all=True)
+        trial_failed(self, trial, exception)
+
     def first_snapshot(self: Any, force: bool = False, wait: bool = False) -> None:
         if self._iteration == 0:
             snapshot(self, force=True, wait=True)
@@ -85,6 +96,8 @@ def amended_tune() -> Iterator[None]:
     with (
         swapped_attribute(RayActorManager, "_actor_task_failed", task_failed_or_memory),
         swapped_attribute(Trial, "handle_error", keep_error),
+        swapped_attribute(TuneController, "_process_trial_failure", trial_failed_and_none_warm),
+        swapped_attribute(tune_controller, "_ObjectCache", WarmWorkers),
         swapped_attribute(TuneController, "checkpoint", first_snapshot),
         swapped_attribute(TuneController, "save_to_dir", save_nothing),
         swapped_attribute(_TrainingRunMetadata, "update_metric", lambda *args, **options: None),

@@ -5,10 +5,19 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final, Literal
 
-from agrm_study.execution.capacity import Resources, Slots, alive_nodes, in_words, local_gpus, local_slots, trials_on
+from agrm_study.execution.capacity import (
+    Resources,
+    Slots,
+    alive_nodes,
+    each_kind,
+    in_words,
+    local_gpus,
+    local_slots,
+    trials_on,
+)
 from agrm_study.execution.executor import ExecutionLost
 from agrm_study.execution.ray_address import Reached, reach
 from agrm_study.execution.ray_watch import dead_among, watched_ray
@@ -48,7 +57,12 @@ def dead_parts() -> list[str]:
 
 @contextlib.contextmanager
 def ray_session(
-    address: str | None, resources: Resources, slots: int | None, *, grows: bool = False
+    address: str | None,
+    resources: Resources,
+    slots: int | None,
+    *,
+    grows: bool = False,
+    kinds: Sequence[str] = (),
 ) -> Iterator[Slots]:
     """A connection to Ray for the duration of the block; gives the number of trials that may run at once.
 
@@ -57,6 +71,7 @@ def ray_session(
         resources: What one trial takes.
         slots: Trials at once; ``None`` for as many as fit.
         grows: Whether the cluster's autoscaler brings nodes that are not there yet.
+        kinds: Accelerators that trials name; none when they do not.
 
     Raises:
         InputError: When the cluster cannot be reached, or not one trial fits into it.
@@ -83,8 +98,9 @@ def ray_session(
         _connect(reached, resources, slots)
         stack.callback(ray.shutdown)
         if not grows:
-            _check_fit(resources, on_cluster=reached is not None)
-        yield Slots(resources, slots, grows=grows)
+            for each in each_kind(resources, kinds).values():
+                _check_fit(each, on_cluster=reached is not None)
+        yield Slots(resources, slots, grows=grows, kinds=kinds)
 
 
 def _connect(reached: Reached | None, resources: Resources, slots: int | None) -> None:

@@ -11,7 +11,7 @@ import shutil
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -42,6 +42,7 @@ class RayTuneExecutor(Executor):
 
     Args:
         resources: What one trial takes.
+        kinds: Accelerators that trials name (`Work.accelerator`); none when they do not.
         slots: Trials at once; ``None`` for as many as fit.
         address: A Ray cluster; ``None`` starts a local Ray.
         grows: Whether the cluster's autoscaler brings nodes that are not there yet.
@@ -53,13 +54,14 @@ class RayTuneExecutor(Executor):
         self,
         *,
         resources: Resources,
+        kinds: Sequence[str] = (),
         slots: int | None = None,
         address: str | None = None,
         grows: bool = False,
         data: Mapping[str, int] | None = None,
         retries: int = 3,
     ) -> None:
-        self._resources = resources
+        self._resources, self._kinds = resources, tuple(kinds)
         self._slots = slots
         self.slots = slots or 1
         self._address, self._grows, self._data = address, grows, data or {}
@@ -82,7 +84,7 @@ class RayTuneExecutor(Executor):
         settings = replace(settings, stop_flag=flag.address)
         with (
             _tune_folder() as folder,
-            ray_session(self._address, self._resources, self._slots, grows=self._grows) as slots,
+            ray_session(self._address, self._resources, self._slots, grows=self._grows, kinds=self._kinds) as slots,
         ):
             if self._address is not None:
                 stores = {place: size for place, size in self._data.items() if size}
@@ -114,9 +116,9 @@ class RayTuneExecutor(Executor):
         from agrm_study.execution.searcher import PlanSearch
         from agrm_study.execution.trainable import StudyTrainable
 
-        def slots_now() -> int:
+        def full(running: Mapping[str | None, int]) -> frozenset[str | None]:
             self.slots = slots()
-            return self.slots
+            return slots.full(running)
 
         growth = GpuGrowth(self._resources.gpu)
         callback = DriverCallback(
@@ -128,7 +130,7 @@ class RayTuneExecutor(Executor):
             on_event=on_event,
             on_tick=on_tick,
         )
-        search = PlanSearch(source, settings, slots_now, growth, self._resources)
+        search = PlanSearch(source, settings, full, growth, self._resources)
         tuner = Tuner(
             StudyTrainable,
             tune_config=TuneConfig(search_alg=search, num_samples=len(source), reuse_actors=True),
@@ -143,7 +145,7 @@ class RayTuneExecutor(Executor):
         )
         logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
         # The searcher hands out no more than fit: Tune need not hold any of them back
-        pending = slots_now() if self._address is None else MOST_SLOTS
+        pending = slots() if self._address is None else MOST_SLOTS
         with swapped_environment({"TUNE_MAX_PENDING_TRIALS_PG": str(pending)}), amended_tune():
             try:
                 tuner.fit()

@@ -168,6 +168,7 @@ class _Run:
         progress = StudyProgress.of(study, plan, known, metrics=metrics)
         before = progress.counts().finished
         works = missing_works(plan, prepared, known, retry_failed=self._options.retry_failed, say=self._say)
+        works = self._backend.placed(works)
         shared = SharedStages(self._results, works, study.sharing)
         progress.reopen(work.trial.trial_id for work in works)
         self._view.begin(progress)

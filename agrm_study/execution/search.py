@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -90,8 +90,8 @@ class SearchSource(WorkSource):
     def work(self, trial_id: str) -> Work:
         return self._work_of[trial_id]
 
-    def take(self) -> Work | None:
-        if self.exhausted:
+    def take(self, full: Collection[str | None] = ()) -> Work | None:
+        if self.exhausted or None in full:
             return None
         point = self._queue.popleft() if self._queue else self._draw_new()
         if point is None:

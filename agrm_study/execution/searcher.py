@@ -6,7 +6,8 @@ for the next one, without a placement group asked for and cancelled in between.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -27,7 +28,7 @@ class PlanSearch(SearchAlgorithm):  # type: ignore[misc]
     Args:
         source: Hands out trials.
         settings: What is the same for all trials.
-        slots: Says how many may run at once, now.
+        full: Says which accelerators have no room now, given the trials that run on each.
         growth: Shares of a GPU, and the trials that come again on a larger one.
         resources: What one trial takes, its share of a GPU aside.
     """
@@ -36,14 +37,14 @@ class PlanSearch(SearchAlgorithm):  # type: ignore[misc]
         self,
         source: WorkSource,
         settings: WorkerSettings,
-        slots: Callable[[], int],
+        full: Callable[[Mapping[str | None, int]], frozenset[str | None]],
         growth: GpuGrowth,
         resources: Resources,
     ) -> None:
         self._source, self._growth, self._resources = source, growth, resources
         self._settings = settings.to_json()
-        self._slots = slots
-        self._live: set[str] = set()
+        self._full = full
+        self._live: dict[str, str | None] = {}  # trial → accelerator that it names
         self._spec: dict[str, Any] = {}
 
     @property
@@ -55,21 +56,21 @@ class PlanSearch(SearchAlgorithm):  # type: ignore[misc]
         self._spec = experiment.spec
 
     def next_trial(self) -> Trial | None:
-        if len(self._live) >= self._slots():
-            return None
         work = self._next_work()
         if work is None:
             return None
         trial_id = work.trial.trial_id
         share = self._growth.share(trial_id)
-        self._live.add(trial_id)
+        self._live[trial_id] = work.accelerator
+        kind = work.accelerator or self._resources.accelerator
+        bundle = replace(self._resources, gpu=share, accelerator=kind).bundle()
         return Trial(
             self._spec["run"],
             config={WORK: work.to_json(), SETTINGS: self._settings, SHARE: share},
             trial_id=trial_id,
             storage=self._spec["storage"],
             checkpoint_config=self._spec["checkpoint_config"],
-            placement_group_factory=PlacementGroupFactory([replace(self._resources, gpu=share).bundle()]),
+            placement_group_factory=PlacementGroupFactory([bundle]),
             max_failures=self._spec["max_failures"],
             trial_dirname_creator=_folder_name,
         )
@@ -79,13 +80,18 @@ class PlanSearch(SearchAlgorithm):  # type: ignore[misc]
         if self._source.stopped:
             self._growth.stop()
             return None
-        again = self._growth.next()
+        full = self._full(Counter(self._live.values()))
+        again = self._growth.next(lambda trial_id: self._source.work(trial_id).accelerator not in full)
         if again is not None:
             return self._source.work(again)
-        return None if self._growth.needs_room else self._source.take()
+        waited_for = {self._source.work(trial_id).accelerator for trial_id in self._growth.needs_room}
+        work = self._source.take(full | waited_for)
+        if work is None and not self._live and not waited_for:
+            return self._source.take()  # its nodes have left: it waits for one, for an autoscaler to see
+        return work
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        self._live.discard(trial_id)
+        self._live.pop(trial_id, None)
 
     def is_finished(self) -> bool:
         return self._source.exhausted and (self._source.stopped or not self._growth.pending)

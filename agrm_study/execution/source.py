@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
 from agrm_study.execution.events import TrialEvent
@@ -50,10 +50,14 @@ class WorkSource:
         """The work of a trial of this run."""
         return self._work_of[trial_id]
 
-    def take(self) -> Work | None:
-        """The next trial to start; ``None`` when there is none, or none now because all wait for running ones."""
+    def take(self, full: Collection[str | None] = ()) -> Work | None:
+        """The next trial to start; ``None`` when there is none, or none now because all wait for running ones.
+
+        Args:
+            full: Accelerators (`Work.accelerator`) that have no room for another trial now.
+        """
         with self._lock:
-            return None if self._stopped else self._order.pop()
+            return None if self._stopped else self._order.pop(full)
 
     @property
     def exhausted(self) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import Final, Literal
 
@@ -60,8 +60,9 @@ class TrialQueue:
                 self._followers[stage.key] += 1
                 self._needed[stage.key] += 1
         self._places: dict[str, tuple[Place, int]] = {}
-        self._free: list[tuple[int, str]] = []
-        self._would_lead: list[tuple[int, int, str]] = []
+        kinds = dict.fromkeys(work.accelerator for work in works)
+        self._free: dict[str | None, list[tuple[int, str]]] = {kind: [] for kind in kinds}
+        self._would_lead: dict[str | None, list[tuple[int, int, str]]] = {kind: [] for kind in kinds}
         self._count: Counter[Place] = Counter()
         for trial_id in self._works:
             self._put(trial_id)
@@ -69,15 +70,19 @@ class TrialQueue:
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def pop(self) -> Work | None:
-        """The next trial to start; ``None`` when there is none, or each waits for a running one.
+    def pop(self, full: Collection[str | None] = ()) -> Work | None:
+        """The next trial to start; ``None`` when there is none, or each waits for a running one, or for room.
 
         The order given holds, but when so few are left to start that slots would soon stand empty, whoever lets most
         others follow comes first.
+
+        Args:
+            full: Accelerators that have no room for another trial now.
         """
         while True:
-            leader = self._next_leader()  # finds out which of them are free by now, so it comes first
-            free = self._next_free()
+            kinds = [kind for kind in self._free if kind not in full]
+            leader = self._next_leader(kinds)  # finds out which of them are free by now, so it comes first
+            free = self._next_free(kinds)
             trial_id = self._choose(free, leader)
             if trial_id is None:
                 return None
@@ -168,10 +173,11 @@ class TrialQueue:
         if old is not None:
             self._count[old[0]] -= 1
         self._places[trial_id] = place
+        kind = self._works[trial_id].accelerator
         if place[0] == "free":
-            heapq.heappush(self._free, (self._rank[trial_id], trial_id))
+            heapq.heappush(self._free[kind], (self._rank[trial_id], trial_id))
         elif place[0] == "leads":
-            heapq.heappush(self._would_lead, (-place[1], self._rank[trial_id], trial_id))
+            heapq.heappush(self._would_lead[kind], (-place[1], self._rank[trial_id], trial_id))
 
     def _put_again(self, stages: Collection[Stage]) -> None:
         """Judges anew the waiting trials of some stages of one chain; the first has them all."""
@@ -181,22 +187,30 @@ class TrialQueue:
                 if trial_id in self._waiting:
                     self._put(trial_id)
 
-    def _next_free(self) -> str | None:
-        while self._free:
-            trial_id = self._free[0][-1]
+    def _next_free(self, kinds: Iterable[str | None]) -> str | None:
+        found = (self._first_free(self._free[kind]) for kind in kinds)
+        return min((first for first in found if first is not None), default=(0, None))[-1]
+
+    def _first_free(self, heap: list[tuple[int, str]]) -> tuple[int, str] | None:
+        while heap:
+            trial_id = heap[0][-1]
             if trial_id in self._waiting and self._judge(trial_id)[0] == "free":
-                return trial_id
-            heapq.heappop(self._free)
+                return heap[0]
+            heapq.heappop(heap)
             if trial_id in self._waiting:
                 self._put(trial_id)
         return None
 
-    def _next_leader(self) -> str | None:
-        while self._would_lead:
-            others, _, trial_id = self._would_lead[0]
+    def _next_leader(self, kinds: Iterable[str | None]) -> str | None:
+        found = (self._first_leader(self._would_lead[kind]) for kind in kinds)
+        return min((first for first in found if first is not None), default=(0, 0, None))[-1]
+
+    def _first_leader(self, heap: list[tuple[int, int, str]]) -> tuple[int, int, str] | None:
+        while heap:
+            others, _, trial_id = heap[0]
             if trial_id in self._waiting and self._judge(trial_id) == ("leads", -others):
-                return trial_id
-            heapq.heappop(self._would_lead)
+                return heap[0]
+            heapq.heappop(heap)
             if trial_id in self._waiting:
                 self._put(trial_id)
         return None

@@ -31,6 +31,7 @@ class Work:
         attempts: Starts that earlier runs have recorded.
         stages: Stages of the trial, first to last, whose state it takes over where it is there, and leaves for other
             trials where it is not.
+        accelerator: Type of accelerator that it must run on, where arms differ in that.
     """
 
     trial: TrialSpec
@@ -38,12 +39,13 @@ class Work:
     store: str = ""
     attempts: int = 0
     stages: tuple[StageEnd, ...] = ()
+    accelerator: str | None = None
 
     def to_json(self) -> str:
         """Compact JSON; settings at their defaults are left out."""
         trial = {field.name: getattr(self.trial, field.name) for field in fields(TrialSpec)}
         trial["recipe"] = self.trial.recipe.model_dump(mode="json", exclude_defaults=True)
-        values = {name: getattr(self, name) for name in ("manifest", "store", "attempts", "stages")}
+        values = {name: getattr(self, name) for name in ("manifest", "store", "attempts", "stages", "accelerator")}
         return json.dumps({"trial": trial, **values}, separators=(",", ":"))
 
     @classmethod

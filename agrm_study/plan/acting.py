@@ -7,14 +7,21 @@ A rule stands here only when the code that reads the setting is provably not rea
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from functools import cache, lru_cache
+from typing import Any, Final, TypeVar
 
-from agrm_study.study.merge import with_settings
-from agrm_study.study.problems import Place
-from agrm_study.study.recipe import Recipe
-from agrm_study.study.settings import Setting, default_of, known_settings
+from agrm_study.plan.canonical import member, scalar_member
+from agrm_study.study.recipe import Recipe, Section
+from agrm_study.study.settings import known_settings, value_of
+
+SEEDS: Final = ("seed", "split_seed")
+"""What tells the replicates of an arm apart."""
+
+DEFAULTS: Final = Recipe()
+
+SectionT = TypeVar("SectionT", bound=Section)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,29 +147,40 @@ def idle_settings(recipe: Recipe) -> dict[str, str]:
     return found
 
 
+@lru_cache(maxsize=4096)
+def _section_members(name: str, section: Section) -> Mapping[str, str]:
+    """The settings of a section as members of an object in canonical JSON, by dotted name."""
+    tree = {name: section.model_dump(mode="json")}
+    return {setting: member(setting, _at(tree, setting)) for setting in matching(f"{name}.*")}
+
+
 def acting_recipe(recipe: Recipe) -> Recipe:
     """The recipe as it is run: settings that cannot act at their defaults, `early_stop.armed_after` resolved.
 
     What is asked of the data and of their store stays as it was given, since files are found by it; so does
     `evaluate.batch`, which only fits memory.
     """
-    resets = [
-        Setting(name, default_of(name), Place(None))
+    resets: dict[str, Any] = {
+        name: value_of(DEFAULTS, name)
         for name in idle_settings(recipe)
         if not name.startswith(("data.", "clip.")) and name != "evaluate.batch"
-    ]
-    resets.append(Setting("early_stop.armed_after", recipe.armed_after, Place(None)))
-    return Recipe.model_validate(with_settings(recipe.settings(), resets))
+    }
+    return _replaced(recipe, resets | {"early_stop.armed_after": recipe.armed_after})
 
 
-def acting_settings(recipe: Recipe) -> dict[str, Any]:
-    """Plain values of the settings that can change the outcome, by dotted name; seeds and task among them."""
+def acting_members(recipe: Recipe) -> dict[str, str]:
+    """The settings that can change the outcome, task included and seeds aside: each a member of an object in canonical
+    JSON, by dotted name."""
     idle = idle_settings(recipe)
-    names = [name for name in known_settings() if name not in idle]
-    tree = recipe.settings()
-    values = {name: _at(tree, name) for name in (*names, "task", "seed", "split_seed")}
-    values["early_stop.armed_after"] = recipe.armed_after
-    return values
+    members: dict[str, str] = {}
+    for field in Recipe.model_fields:
+        value = getattr(recipe, field)
+        if isinstance(value, Section):  # written once, however many trials have an equal one
+            members |= _section_members(field, value)
+        elif field not in SEEDS:
+            members[field] = scalar_member(field, value)
+    members["early_stop.armed_after"] = scalar_member("early_stop.armed_after", recipe.armed_after)
+    return {name: text for name, text in members.items() if name not in idle}
 
 
 def labelled_view(recipe: Recipe) -> Recipe:
@@ -171,12 +189,30 @@ def labelled_view(recipe: Recipe) -> Recipe:
     return recipe.model_copy(update={"data": data})
 
 
+@cache
 def matching(pattern: str) -> tuple[str, ...]:
     """The settings that a pattern of a rule names."""
     if not pattern.endswith(".*"):
         return (pattern,)
     section = pattern.removesuffix("*")
     return tuple(name for name in known_settings() if name.startswith(section))
+
+
+def _replaced(section: SectionT, values: Mapping[str, Any]) -> SectionT:
+    """A section with some settings at other values, which must be valid; parts that do not change stay as they are."""
+    groups: dict[str, dict[str, Any]] = {}
+    changed: dict[str, Any] = {}
+    for name, value in values.items():
+        field, _, rest = name.partition(".")
+        if rest:
+            groups.setdefault(field, {})[rest] = value
+        elif getattr(section, field) != value:
+            changed[field] = value
+    for field, inner in groups.items():
+        before = getattr(section, field)
+        if (after := _replaced(before, inner)) is not before:
+            changed[field] = after
+    return section.model_copy(update=changed) if changed else section
 
 
 def _at(tree: dict[str, Any], name: str) -> Any:

@@ -87,6 +87,12 @@ def estimate_cost(
     )
 
 
+def unmeasured(missing: Iterable[TrialSpec], measured: Iterable[Mapping[str, Any]]) -> tuple[TrialSpec, ...]:
+    """The trials that `estimate_cost` leaves out: those of kinds of which none has finished."""
+    rows = _by_kind(measured)
+    return tuple(trial for trial in missing if _kind(trial) not in rows)
+
+
 def _own_share(trial: TrialSpec, epochs: float, inherited: int) -> float:
     """The share of a trial's cost that it does not take over; pre-training is cheaper than what comes after it."""
     return 1 - rough_cost(trial.recipe, min(inherited, epochs)) / rough_cost(trial.recipe, epochs)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from statistics import fmean
+from types import MappingProxyType
 from typing import Any, Final
 
 from agrm_study.plan.stages import Stages
@@ -42,6 +43,7 @@ def estimate_disk(
     *,
     keep: bool,
     record_bytes: float | None,
+    network_bytes: Mapping[str, int] = MappingProxyType({}),
 ) -> Disk | None:
     """Estimate from the parameter counts of finished trials with the same backbone and pooling.
 
@@ -51,6 +53,7 @@ def estimate_disk(
         measured: Rows of finished trials: backbone, pooling, n_params.
         keep: Whether states stay where every stage and trial ends.
         record_bytes: Bytes of records of a finished trial.
+        network_bytes: Size of a network, by trial, where it is known although no trial like it has finished.
 
     Returns:
         None when no missing trial has a network of a measured kind.
@@ -60,7 +63,11 @@ def estimate_disk(
         if row.get("n_params") and row["n_params"] == row["n_params"]:
             counts.setdefault((row["backbone"], row["pooling"]), []).append(float(row["n_params"]))
     sizes = {kind: BYTES * fmean(found) for kind, found in counts.items()}
-    known = {trial.trial_id: (trial.recipe, sizes[kind]) for trial in missing if (kind := _network(trial)) in sizes}
+    known = {
+        trial.trial_id: (trial.recipe, size)
+        for trial in missing
+        if (size := sizes.get(_network(trial), network_bytes.get(trial.trial_id))) is not None
+    }
     if not known:
         return None
     left = [stage for stage in stages.stages if (keep or stage.shared) and stage.trials[0] in known]

@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
-from agrm_study.plan.acting import acting_settings
-from agrm_study.plan.identity import CONTENT, SEEDS, FileHash, canonical_json
+from agrm_study.plan.canonical import canonical_object, scalar_member
+from agrm_study.plan.identity import FileHash, content_members
 from agrm_study.plan.trial import TrialSpec
 from agrm_study.study.recipe import Ramp, Recipe
 
@@ -69,21 +68,20 @@ class SpanReader:
         )
 
     def _without_seeds(self, trial: TrialSpec) -> tuple[Span, ...]:
-        recipe, data = trial.recipe, {"data_fingerprint": trial.data_fingerprint}
+        recipe = trial.recipe
         ssl = recipe.ssl.model_copy(update={"method": "supervised"})
-        supervised = self._content(recipe.model_copy(update={"ssl": ssl})) | data
-        supervised["split_fingerprint"] = trial.labelled_fingerprint
+        supervised = self._content(recipe.model_copy(update={"ssl": ssl}), trial, trial.labelled_fingerprint)
         del supervised["ssl.method"]
-        semi = self._content(recipe) | data | {"split_fingerprint": trial.split_fingerprint}
+        semi = self._content(recipe, trial, trial.split_fingerprint)
         start = recipe.ssl.pretrain_epochs + 1 if recipe.uses_unlabelled else recipe.epochs + 1
         ramp = recipe.ssl.ramp
         bounds = {1, start, start + 1, start + ramp.epochs, recipe.armed_after, recipe.epochs + 1}
         firsts = sorted(epoch for epoch in bounds if 1 <= epoch <= recipe.epochs)
         found: list[Span] = []
         for first, following in zip(firsts, [*firsts[1:], recipe.epochs + 1], strict=True):
-            acting: dict[str, Any] = supervised if first < start else semi | {"weight": weight_key(ramp, first - start)}
+            acting = supervised if first < start else semi | _member("weight", weight_key(ramp, first - start))
             patience = recipe.early_stop.patience if first >= recipe.armed_after else None
-            text = canonical_json([STAGE_VERSION, acting | {"patience": patience}])
+            text = f"[{STAGE_VERSION},{canonical_object(acting | _member('patience', patience))}]"
             token = hashlib.sha256(text.encode()).digest()
             if found and found[-1].token == token:
                 found[-1] = Span(found[-1].first, following - 1, token)
@@ -91,25 +89,30 @@ class SpanReader:
                 found.append(Span(first, following - 1, token))
         return tuple(found)
 
-    def _content(self, recipe: Recipe) -> dict[str, Any]:
-        settings = acting_settings(recipe)
-        for name in CONTENT:
-            if settings.get(name) is not None:
-                settings[name] = self._hash_file(Path(settings[name]))
-        return {name: value for name, value in settings.items() if name not in (*LOOP, *WHEN, *SEEDS)}
+    def _content(self, recipe: Recipe, trial: TrialSpec, split_fingerprint: str) -> dict[str, str]:
+        members = content_members(recipe, self._hash_file)
+        for name in (*LOOP, *WHEN):
+            members.pop(name, None)
+        data = _member("data_fingerprint", trial.data_fingerprint)
+        content = members | data | _member("split_fingerprint", split_fingerprint)
+        return dict(sorted(content.items()))  # written once a span; what is sorted already is sorted fast
 
 
-def weight_key(ramp: Ramp, since_start: int) -> list[Any]:
+def _member(name: str, value: Any) -> dict[str, str]:
+    return {name: scalar_member(name, value)}
+
+
+def weight_key(ramp: Ramp, since_start: int) -> tuple[Any, ...]:
     """What decides λ in an epoch, given how many epochs have passed since the teacher started.
 
     Equal keys at equal ``since_start`` mean equal λ: two ramps that both still stand at 0, or have both reached the
     same maximum, do not differ.
     """
     if since_start >= ramp.epochs:
-        return ["end", ramp.maximum]
+        return "end", ramp.maximum
     if ramp.shape == "step" or (ramp.shape == "linear" and since_start == 0):
-        return ["zero"]
-    return [ramp.shape, ramp.epochs, ramp.maximum]
+        return ("zero",)
+    return ramp.shape, ramp.epochs, ramp.maximum
 
 
 def chain_key(parent: bytes, token: bytes, epochs: int) -> bytes:

@@ -7,11 +7,11 @@ from functools import cache
 from typing import Any
 
 from agrm_study.plan.acting import acting_recipe, labelled_view
-from agrm_study.plan.identity import FileHash, canonical_json, config_id, configuration, file_hash, trial_id
+from agrm_study.plan.identity import FileHash, config_id, configuration, file_hash, trial_id
 from agrm_study.plan.order import running_order
 from agrm_study.plan.plan import Cell, Plan
 from agrm_study.plan.trial import Phase, TrialSpec
-from agrm_study.study.recipe import Recipe
+from agrm_study.study.recipe import Data, Recipe
 from agrm_study.study.study import Study
 
 Fingerprints = Callable[[Recipe], tuple[str, str]]
@@ -52,7 +52,8 @@ class TrialBuilder:
 
     def __init__(self, study: str, fingerprints: Fingerprints, *, hash_file: FileHash = file_hash) -> None:
         self._study = study
-        self._fingerprints, self._known = fingerprints, dict[str, tuple[str, str]]()
+        self._fingerprints, self._known = fingerprints, dict[tuple[Data, int], tuple[str, str]]()
+        self._known_labelled = dict[tuple[Data, int], str]()
         self._hash_file: FileHash = cache(hash_file)
 
     def replicates(
@@ -71,7 +72,7 @@ class TrialBuilder:
             InputError: As `expand`.
         """
         data, split = self._fingerprint(recipe)
-        _, labelled = self._fingerprint(labelled_view(recipe))
+        labelled = self._labelled_fingerprint(recipe)
         config = config_id(configuration(recipe, data_fingerprint=data, phase=phase, hash_file=self._hash_file))
         seen = split if recipe.uses_unlabelled else labelled
         acting = acting_recipe(recipe)
@@ -92,7 +93,13 @@ class TrialBuilder:
         ]
 
     def _fingerprint(self, recipe: Recipe) -> tuple[str, str]:
-        key = canonical_json([recipe.data.model_dump(mode="json"), recipe.split_seed])
+        key = recipe.data, recipe.split_seed
         if key not in self._known:
             self._known[key] = self._fingerprints(recipe)
         return self._known[key]
+
+    def _labelled_fingerprint(self, recipe: Recipe) -> str:
+        key = recipe.data, recipe.split_seed
+        if key not in self._known_labelled:
+            self._known_labelled[key] = self._fingerprint(labelled_view(recipe))[1]
+        return self._known_labelled[key]

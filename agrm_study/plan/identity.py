@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from agrm_study.plan.acting import acting_settings
+from agrm_study.plan.acting import acting_members
+from agrm_study.plan.canonical import canonical_object, digest, member
 from agrm_study.plan.trial import Phase
 from agrm_study.study.errors import InputError
 from agrm_study.study.recipe import Recipe
+from agrm_study.study.settings import value_of
 
 IDENTITY_VERSION: Final = 1
 """Raised when the meaning of a setting changes, so that no old record passes for a new trial."""
@@ -23,8 +24,7 @@ value they stay outside the identity, so that an upgrade re-adds no trial. Dotte
 CONTENT: Final = ("data.split_file", "model.weights")
 """Settings that name a file whose content counts, not its place."""
 
-SEEDS: Final = ("seed", "split_seed")
-"""What tells the replicates of an arm apart."""
+IDENTITY: Final = member("identity_version", IDENTITY_VERSION)
 
 FileHash = Callable[[Path], str]
 
@@ -42,20 +42,11 @@ def file_hash(path: Path) -> str:
         raise InputError(f"the file cannot be read: {fault.strerror}", where=path) from None
 
 
-def canonical_json(value: Any) -> str:
-    """JSON in which equal values are equal text: keys sorted, no spaces, 1.0 as 1, -0.0 as 0, floats by their shortest
-    repr.
-
-    Raises:
-        ValueError: For values that are not finite.
-    """
-    return json.dumps(_plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
-
-
 def configuration(
     recipe: Recipe, *, data_fingerprint: str, phase: Phase = "final", hash_file: FileHash = file_hash
-) -> dict[str, Any]:
-    """What can change the outcome of a trial, seeds and split aside, as plain values.
+) -> dict[str, str]:
+    """What can change the outcome of a trial, seeds and split aside: each a member of an object in canonical JSON, by
+    name.
 
     Resources, names, places of files and settings that cannot act (`acting.RULES`) are not in it.
 
@@ -68,17 +59,38 @@ def configuration(
     Raises:
         InputError: When such a file cannot be read.
     """
-    settings = {name: value for name, value in acting_settings(recipe).items() if name not in SEEDS}
+    members = content_members(recipe, hash_file)
+    for name, value in ADDED_LATER.items():
+        if members.get(name) == member(name, value):
+            del members[name]
+    members["data_fingerprint"] = member("data_fingerprint", data_fingerprint)
+    if phase != "final":
+        members["phase"] = member("phase", phase)
+    return members
+
+
+def content_members(recipe: Recipe, hash_file: FileHash) -> dict[str, str]:
+    """`acting_members` with the content of files in the place of their names.
+
+    Raises:
+        InputError: When such a file cannot be read.
+    """
+    members = acting_members(recipe)
     for name in CONTENT:
-        if settings.get(name) is not None:
-            settings[name] = hash_file(Path(settings[name]))
-    kept = {name: value for name, value in settings.items() if name not in ADDED_LATER or value != ADDED_LATER[name]}
-    return kept | {"data_fingerprint": data_fingerprint} | ({} if phase == "final" else {"phase": phase})
+        path = value_of(recipe, name)
+        if name in members and path is not None:
+            members[name] = member(name, hash_file(Path(path)))
+    return members
 
 
-def config_id(configuration: Mapping[str, Any]) -> str:
-    """Identity of what the replicates of an arm on a task have in common: 16 hexadecimal digits."""
-    return digest({"identity_version": IDENTITY_VERSION, "configuration": configuration})
+def config_id(configuration: Mapping[str, str]) -> str:
+    """Identity of what the replicates of an arm on a task have in common: 16 hexadecimal digits.
+
+    Args:
+        configuration: Of `configuration`.
+    """
+    whole = f'"configuration":{canonical_object(configuration)}'
+    return digest(canonical_object({"configuration": whole, "identity_version": IDENTITY}))
 
 
 def trial_id(config: str, *, seed: int, split_seed: int, split_fingerprint: str) -> str:
@@ -91,19 +103,4 @@ def trial_id(config: str, *, seed: int, split_seed: int, split_fingerprint: str)
         split_fingerprint: Of the parts of the split that the trial can see.
     """
     content = {"config": config, "seed": seed, "split_seed": split_seed, "split_fingerprint": split_fingerprint}
-    return digest({"identity_version": IDENTITY_VERSION, "trial": content})
-
-
-def digest(value: Any) -> str:
-    """16 hexadecimal digits of the SHA-256 of a value's canonical JSON."""
-    return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:16]
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    return value
+    return digest(canonical_object({"identity_version": IDENTITY, "trial": member("trial", content)}))

@@ -25,6 +25,7 @@ class ArmDraft:
     name: str
     settings: tuple[Setting, ...]
     place: Place
+    accelerator: str | None = None
 
 
 def listed_arms(entries: Sequence[ArmEntry], places: Places, problems: Problems) -> list[ArmDraft]:
@@ -33,8 +34,28 @@ def listed_arms(entries: Sequence[ArmEntry], places: Places, problems: Problems)
     for position, entry in enumerate(entries):
         path = ("arms", position)
         settings = read_settings(entry.set, places, problems, at=(*path, "set"))
-        drafts.append(ArmDraft(entry.name, tuple(settings), places.find((*path, "name"))))
+        place = places.find((*path, "name"))
+        drafts.append(ArmDraft(entry.name, tuple(settings), place, entry.resources.accelerator))
     return drafts
+
+
+def check_accelerators(drafts: Sequence[ArmDraft], of_study: str | None, problems: Problems) -> None:
+    """Note the arms without a kind of accelerator where others name one.
+
+    Trials that may run anywhere would take the nodes that the others wait for.
+    """
+    named = list(dict.fromkeys(draft.accelerator for draft in drafts if draft.accelerator))
+    if not named or of_study:
+        return
+    for draft in drafts:
+        if not draft.accelerator:
+            problems.add(
+                draft.place,
+                f"other arms name the accelerator that they need ({', '.join(named)}), this one does not",
+                field="resources.accelerator",
+                given=draft.name,
+                hint="Name it here too, or for all other arms in the study's `resources: {accelerator: …}`.",
+            )
 
 
 def grid_arms(factors: Mapping[str, Factor], places: Places, problems: Problems) -> list[ArmDraft]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from agrm_study.study.arms import ArmDraft, check_arm_names, check_factors, grid_arms, listed_arms
+from agrm_study.study.arms import ArmDraft, check_accelerators, check_arm_names, check_factors, grid_arms, listed_arms
 from agrm_study.study.merge import Tree, build_recipe, with_settings
 from agrm_study.study.problems import Names, Places, Problems
 from agrm_study.study.search_space import Search
@@ -39,6 +39,7 @@ def build_arms(
         drafts, varies = listed_arms(spec.arms or (), places, problems), "arms"
         factors = tuple(dict.fromkeys(setting.name for draft in drafts for setting in draft.settings))
     check_arm_names(drafts, problems)
+    check_accelerators(drafts, spec.resources.accelerator, problems)
     _check_overrides_act(given, drafts, factors if varies != "arms" else (), varies, problems)
     if not check:
         return [], varies, factors
@@ -54,7 +55,7 @@ def build_arms(
         )
         if recipe is not None:
             values = MappingProxyType({setting.name: setting.value for setting in settings})
-            arms.append(Arm(name=draft.name, settings=values, recipe=recipe))
+            arms.append(Arm(name=draft.name, settings=values, recipe=recipe, accelerator=draft.accelerator))
     return arms, varies, factors
 
 

@@ -12,7 +12,7 @@ from agrm_study.study.errors import InputError
 from agrm_study.study.merge import with_settings
 from agrm_study.study.problems import Place, Places
 from agrm_study.study.recipe import Recipe
-from agrm_study.study.resources import Resources
+from agrm_study.study.resources import ArmResources, Resources
 from agrm_study.study.search_space import Search
 from agrm_study.study.seeds import Race
 from agrm_study.study.settings import Setting
@@ -41,7 +41,11 @@ def study_to_dict(study: Study) -> dict[str, Any]:
         "split_seed": study.split_seed,
         "varies": study.varies,
         "factors": list(study.factors),
-        "arms": [{"name": arm.name, "settings": dict(arm.settings)} for arm in study.arms],
+        "arms": [
+            {"name": arm.name, "settings": dict(arm.settings)}
+            | ({"resources": {"accelerator": arm.accelerator}} if arm.accelerator else {})
+            for arm in study.arms
+        ],
         "search": None if study.search is None else search_to_dict(study.search),
         "reference": study.reference,
         "primary_metric": study.primary_metric,
@@ -81,7 +85,8 @@ def study_from_dict(value: Any, *, where: Path | None = None) -> Study:
         for arm in value["arms"]:
             settings = [Setting(name, item, places.default) for name, item in arm["settings"].items()]
             recipe = _strict(Recipe, with_settings(value["base"], settings))
-            arms.append(Arm(name=arm["name"], settings=dict(arm["settings"]), recipe=recipe))
+            pinned = _strict(ArmResources, arm.get("resources", {})).accelerator
+            arms.append(Arm(name=arm["name"], settings=dict(arm["settings"]), recipe=recipe, accelerator=pinned))
         model = Search
         search = None if value["search"] is None else _strict(Search, value["search"])
         model = Race

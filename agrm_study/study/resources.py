@@ -54,3 +54,11 @@ class Resources(Section):
     the smallest 1/k that holds it. A trial for which its share is too small comes again on a larger one."""
     accelerator: Annotated[str, Field(pattern=r"^\S+$")] | None = None
     """Type of accelerator that a node must have, by Ray's name (`A100`, `H100`); null takes any."""
+
+
+class ArmResources(Section):
+    """What the trials of one arm need of a machine; never part of a trial's identity."""
+
+    accelerator: Annotated[str, Field(pattern=r"^\S+$")] | None = None
+    """Type of accelerator of the arm's trials, by Ray's name; null takes the study's. It counts where trials hold GPUs,
+    and when one arm names a type, each arm must have one: its own, or the study's."""

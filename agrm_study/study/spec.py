@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from agrm_study.study.errors import did_you_mean
 from agrm_study.study.labels import Task
 from agrm_study.study.recipe import Section
-from agrm_study.study.resources import Resources
+from agrm_study.study.resources import ArmResources, Resources
 from agrm_study.study.search_space import _LABELLED_VALUES, Condition, Search, When, read_labelled
 from agrm_study.study.seeds import Seeds
 from agrm_study.study.translate import Rule
@@ -123,6 +123,8 @@ class ArmEntry(Section):
     """First cell of its row in the tables."""
     set: dict[str, Any] = Field(default_factory=dict)
     """What differs from the study's base recipe."""
+    resources: ArmResources = ArmResources()
+    """What its trials need of a machine; never part of their identity."""
 
 
 class Factor(Section):

@@ -30,11 +30,13 @@ class Arm:
         name: As printed.
         settings: What it sets, by dotted name, in plain JSON values.
         recipe: All its settings; task and seed are those of no trial yet.
+        accelerator: Type of accelerator that its trials run on; None for the study's.
     """
 
     name: str
     settings: Mapping[str, Any]
     recipe: Recipe
+    accelerator: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

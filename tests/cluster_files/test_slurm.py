@@ -19,13 +19,15 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from agrm_study.execution.heartbeat import Heartbeat
+from agrm_study.records.location import Location
 from agrm_study.records.reader import Ledger
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "cluster" / "slurm.sbatch"
 STUB = Path(__file__).parent / "slurm_stub"
 NAMESPACE = ("unshare", "--net", "--pid", "--fork", "--kill-child", "--mount-proc")
-STUDY = {
+STUDY: dict[str, Any] = {
     "name": "slurm",
     "question": "Does the job go on where it was stopped?",
     "tasks": ["three_class"],
@@ -101,6 +103,12 @@ class Allocation:
         if not (self.results / "records" / "trials").is_dir():
             return pd.DataFrame()
         return Ledger(self.results).trials().set_index("trial_id")
+
+    def one_done_another_begun(self) -> bool:
+        """Whether a trial has finished, and another one is in the first half of its epochs."""
+        finished = set(self.finished().index)
+        beats = Heartbeat.read_all(Location.of(self.results)) if finished else []
+        return any(beat.trial_id not in finished and 2 <= beat.epoch <= STUDY["set"]["epochs"] / 2 for beat in beats)
 
     def start(self, warn_when: Callable[[], bool] | None = None) -> dict[str, Any]:
         """SLURM starts the job; gives what came of it. It is warned of its end as soon as a condition holds."""
@@ -197,7 +205,7 @@ def test_a_study_that_has_ended_is_not_started_again_even_when_the_job_was_warne
 def test_a_warned_job_saves_asks_for_its_requeue_and_goes_on_where_it_was(tmp_path: Path) -> None:
     job = Allocation(tmp_path, nodes=2)
 
-    first = job.start(warn_when=lambda: len(job.finished()) >= 1)
+    first = job.start(warn_when=job.one_done_another_begun)
     assert first["code"] == 130, first["said"]
     before = job.finished()
     assert 1 <= len(before) < TRIALS

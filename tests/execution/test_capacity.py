@@ -52,3 +52,32 @@ def test_nodes_are_told_by_what_they_have() -> None:
     nodes = [{"Resources": NODE}, {"Resources": {"CPU": 1.0}}, {"Resources": {"CPU": 1.0}}]
     assert in_words(nodes) == "2 nodes with 1 CPU; 1 node with 8 CPUs and 2 GPUs (A100)"
     assert in_words([]) == "no nodes"
+
+
+def test_each_kind_of_accelerator_has_the_room_of_its_own_nodes(monkeypatch: pytest.MonkeyPatch) -> None:
+    big = {"Resources": {"CPU": 8.0, "GPU": 2.0, "accelerator_type:A100": 1.0}}
+    small = {"Resources": {"CPU": 8.0, "GPU": 1.0, "accelerator_type:T4": 1.0}}
+    nodes = [big, small]
+    monkeypatch.setattr(capacity, "alive_nodes", lambda: nodes)
+    monkeypatch.setattr(capacity, "LOOK_EVERY_S", 0.0)
+    slots = Slots(Resources(gpu=0.5), None, kinds=("A100", "T4"))
+    assert slots() == 6
+    assert slots.full({}) == frozenset()
+    assert slots.full({"A100": 4}) == {"A100"}
+    assert slots.full({"A100": 3, "T4": 2}) == {"T4"}
+    nodes.remove(big)  # its trials wait, and hold back no other kind
+    assert slots.full({"A100": 4, "T4": 1}) == {"A100"}
+
+
+def test_slots_that_were_asked_for_are_shared_by_all_kinds_and_split_where_nodes_are_yet_to_come(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(capacity, "alive_nodes", lambda: [{"Resources": NODE}])
+    capped = Slots(Resources(gpu=1), 2, kinds=("A100", "T4"))
+    assert capped.full({"A100": 1}) == {"T4"}  # no node has one
+    assert capped.full({"A100": 1, "T4": 1}) == {"A100", "T4"}
+    awaited = Slots(Resources(gpu=1), 4, grows=True, kinds=("A100", "T4"))
+    assert awaited.full({"A100": 2}) == {"A100"}
+    assert awaited.full({"A100": 1, "T4": 2}) == {"T4"}
+    plain = Slots(Resources(gpu=1), None)
+    assert (plain.full({None: 1}), plain.full({None: 2})) == (frozenset(), {None})

@@ -31,3 +31,38 @@ def test_losing_its_node_does_not_use_up_a_trials_retries_but_its_workers_deaths
         trial.handle_error(OutOfMemoryError("Task was killed due to the node running low on memory."))
         assert (trial.run_metadata.num_failures, trial.should_recover()) == (3, False)
         assert type(last_error(trial)).__name__ == "HostOutOfMemory"
+
+
+def test_all_workers_stay_warm_until_a_trial_that_asks_for_something_else_is_about_to_start() -> None:
+    from ray.tune.execution import tune_controller
+
+    from agrm_study.execution.ray_amendments import amended_tune
+
+    with amended_tune():
+        cache = tune_controller._ObjectCache(may_keep_one=True)
+    for worker in "abc":
+        assert cache.cache_object("quarter", worker)  # Tune's own keeps the first alone
+    cache.increase_max("quarter")
+    assert list(cache.flush_cached_objects()) == []
+    assert cache.pop_cached_object("quarter") == "a"
+    cache.decrease_max("quarter")
+    assert cache.cache_object("half", "d")
+    cache.increase_max("half")
+    assert list(cache.flush_cached_objects()) == ["b", "c"], "what the trial waits for may be what they hold"
+    assert not cache.cache_object("quarter", "e")
+    assert (cache.num_cached_objects, cache.has_cached_object("half")) == (1, True)
+    assert list(cache.flush_cached_objects(force_all=True)) == ["d"]
+    assert cache.num_cached_objects == 0
+
+
+def test_no_worker_stays_warm_beside_one_that_has_died(monkeypatch: pytest.MonkeyPatch) -> None:
+    from ray.tune.execution.tune_controller import TuneController
+
+    from agrm_study.execution.ray_amendments import amended_tune
+
+    told: list[object] = []
+    monkeypatch.setattr(TuneController, "_process_trial_failure", lambda self, trial, exception: told.append(trial))
+    monkeypatch.setattr(TuneController, "_cleanup_cached_actors", lambda self, force_all: told.append(force_all))
+    with amended_tune():
+        TuneController._process_trial_failure(TuneController.__new__(TuneController), "trial", None)
+    assert told == [True, "trial"]

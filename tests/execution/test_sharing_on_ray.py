@@ -82,3 +82,19 @@ def test_on_ray_a_follower_gets_the_free_slot_at_once_when_its_leader_has_left_t
     ids = set(trials["trial_id"][kept])
     parts = [table[table["trial_id"].isin(ids)].reset_index(drop=True) for table in (trials, epochs, predictions)]
     assert same(parts, alone(make_study, run, tmp_path, 1, epochs_of_a=20))
+
+
+@pytest.mark.slow
+def test_on_ray_slots_that_wait_for_a_leader_keep_their_workers_warm(
+    make_study: Make, run: Run, results: Path, script: Script
+) -> None:
+    pytest.importorskip("ray")
+    short = {"epochs": 1, "epoch_s": 6.0}  # both run at the same time, however long their workers take to start
+    script(**{"A": {"epochs": 4, "epoch_s": 5.0}, "x": short, "y": short, "*": {"epochs": 4}})
+    arms = ARMS | {name: {"optimizer.lr": rate} for name, rate in (("x", 0.01), ("y", 0.02))}
+    watcher = Watcher()
+    study = make_study(arms, seeds=1, set=SHORT_PRETRAINING, sharing=True)
+    summary = run(study, executor="ray", slots=3, view=watcher)
+    assert (summary.exit_code, summary.finished) == (0, 5), summary.failed
+    # x and y end while A is on its way to what B and C wait for; Tune's own cache would have one of the two start anew
+    assert len({event.pid for event in watcher.events if event.kind == "finished"}) <= 3

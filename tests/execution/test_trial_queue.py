@@ -287,3 +287,25 @@ def test_whatever_happens_every_trial_starts_once_and_something_can_when_nothing
             for key in bench.tell(name, "finished" if over else "epoch", epoch):
                 bench.shelf.discard(key)
     assert sorted(started) == sorted(one.trial_id for one in trials)
+
+
+def test_a_kind_of_accelerator_without_room_holds_back_no_other() -> None:
+    kinds = {"a": "A100", "b": "A100", "c": "T4", "d": "T4"}
+    works = [Work(trial=trial(name, tau=0.1 * place), accelerator=kinds[name]) for place, name in enumerate("abcd", 1)]
+    queue = TrialQueue(works)
+
+    def pop(*full: str) -> str | None:
+        work = queue.pop(full)
+        return None if work is None else work.trial.trial_id
+
+    assert [pop("A100"), pop("T4"), pop("A100", "T4"), pop(), pop("A100"), pop()] == ["c", "a", None, "b", "d", None]
+
+
+def test_whoever_has_room_leads_where_kinds_share_a_stage() -> None:
+    trials = taus()
+    works = [Work(trial=each, accelerator=f"kind {n}") for n, each in enumerate(trials)]
+    queue = TrialQueue(works, plan_stages(trials))
+    first = queue.pop(["kind 0"])
+    assert first is not None
+    assert first.trial.trial_id == trials[1].trial_id
+    assert queue.pop() is None  # the others wait for what it leaves

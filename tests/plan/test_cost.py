@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from agrm_study.plan.cost import estimate_cost
+from agrm_study.plan.cost import estimate_cost, unmeasured
 from agrm_study.plan.plan import Plan
 
 PlanOf = Callable[..., Plan]
@@ -30,6 +30,7 @@ def test_trials_of_a_measured_kind_cost_what_it_cost(plan_of: PlanOf) -> None:
     cost = estimate_cost(plan.trials, [row(wall_s=1800.0), row(wall_s=5400.0)])
     assert cost is not None
     assert (cost.known, cost.unknown) == (3, 3)
+    assert {trial.arm for trial in unmeasured(plan.trials, [row()])} == {"w/o MTM"}
     assert cost.hours == pytest.approx(3.0)
     between = 1800.0**2 * 2  # the sample variance of 1800 and 5400
     assert cost.plus_minus == pytest.approx(1.96 * math.sqrt(between * (9 / 2 + 3)) / 3600)

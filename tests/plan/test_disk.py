@@ -46,3 +46,12 @@ def test_networks_that_were_never_measured_are_left_out_and_said(plan_of: PlanOf
     assert found is not None
     assert (found.weights, found.unknown) == (2 * MB, 1)
     assert disk(plan, measured=[]) is None
+
+
+def test_networks_whose_size_is_known_need_no_finished_trial(plan_of: PlanOf) -> None:
+    plan = plan_of(ARMS, "tasks=[two_class]", "seeds=1")
+    sizes = {trial.trial_id: 500 for trial in plan.trials if trial.arm != "τ"}
+    found = estimate_disk(plan.trials, plan_stages(plan.trials), [], keep=False, record_bytes=None, network_bytes=sizes)
+    assert found is not None
+    assert (found.weights, found.checkpoint) == ((2 + 1) * 500, 6 * 500)
+    assert (found.records, found.unknown) == (None, 1)

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agrm_study.plan.acting import acting_recipe, idle_settings
-from agrm_study.plan.canonical import canonical_json
+from agrm_study.plan.canonical import canonical_json, canonical_object, member
 from agrm_study.plan.identity import IDENTITY_VERSION, config_id, configuration, trial_id
 from agrm_study.study.errors import InputError
 from agrm_study.study.merge import with_settings
@@ -256,6 +256,11 @@ def test_the_order_of_keys_does_not_matter(value: dict[str, Any], random: Any) -
     items = list(value.items())
     random.shuffle(items)
     assert canonical_json(dict(items)) == canonical_json(value)
+
+
+@given(st.dictionaries(st.text(), VALUES, max_size=6))
+def test_an_object_put_together_from_its_members_is_the_object_written_at_once(value: dict[str, Any]) -> None:
+    assert canonical_object({name: member(name, item) for name, item in value.items()}) == canonical_json(value)
 
 
 @given(VALUES, VALUES)

@@ -149,6 +149,14 @@ BAD_FILES = {
         ARMS + "  - {name: agrm}\n",
         ["study.yaml:7: `arms`", "two arms have this name", "line 6", "given 'agrm'"],
     ),
+    "an accelerator that only some arms name": (
+        ARMS + "  - {name: B, resources: {accelerator: A100}}\n",
+        ["study.yaml:6: `resources.accelerator`", "the accelerator that they need (A100)", "given 'AGRM'"],
+    ),
+    "resources that no arm has of its own": (
+        ARMS + "  - {name: B, resources: {gpu: 1}}\n",
+        ["study.yaml:7: `arms[1].resources.gpu`", "no such key", "accelerator"],
+    ),
     "an empty name": (ARMS + "  - {name: ''}\n", ["study.yaml:7: `arms[1].name`", "must not be empty"]),
     "a name of two lines": (ARMS + '  - {name: "a\\nb"}\n', ["`arms[1].name`", "one line of printable characters"]),
     "a name too long": (ARMS + f"  - {{name: {'x' * 61}}}\n", ["`arms[1].name`", "at most 60 characters, has 61"]),

@@ -22,6 +22,20 @@ def test_a_resolved_study_is_read_back_as_it_was(name: str, preset: str | None, 
     assert [path.name for path in tmp_path.iterdir()] == ["study.yaml"]
 
 
+def test_the_accelerators_of_arms_are_kept_and_are_no_part_of_their_recipes(tmp_path: Path) -> None:
+    file = tmp_path / "pinned.yaml"
+    text = (SHIPPED / "demo.yaml").read_text()
+    entry = "  - {name: AGRM}\n"
+    assert entry in text
+    file.write_text(text.replace(entry, "  - {name: AGRM, resources: {accelerator: A100}}\n"))
+    plain = load_study(SHIPPED / "demo.yaml")
+    study = load_study(file, overrides=["resources.accelerator=T4"])
+    assert [arm.accelerator for arm in study.arms] == ["A100"] + [None] * (len(study.arms) - 1)
+    assert [arm.recipe for arm in study.arms] == [arm.recipe for arm in plain.arms]
+    write_resolved(study, tmp_path / "study.yaml")
+    assert read_resolved(tmp_path / "study.yaml") == study
+
+
 def test_every_setting_is_stated(tmp_path: Path) -> None:
     study = load_study(SHIPPED / "demo.yaml")
     assert study.to_dict()["base"] == study.base.settings()

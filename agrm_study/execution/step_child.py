@@ -1,0 +1,39 @@
+"""What does the process do that times the steps of recipes, so that its parent stays without torch?
+
+It reads one JSON object from stdin, ``{"gpu": bool, "recipes": {name: recipe}}``, and writes one a line: where it
+computes, then the times of each recipe, or why it has none.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from typing import Any
+
+
+def main() -> None:
+    """Answer on stdout."""
+    import torch
+
+    from agrm_study.study.errors import InputError
+    from agrm_study.study.recipe import Recipe
+    from agrm_study.training.failures import DeviceMemoryError
+    from agrm_study.training.step_time import step_time
+
+    def tell(**facts: Any) -> None:
+        print(json.dumps(facts), flush=True)
+
+    asked = json.load(sys.stdin)
+    on_gpu = asked["gpu"] and torch.cuda.is_available()
+    device = "cuda" if on_gpu else "cpu"
+    tell(device=torch.cuda.get_device_name() if on_gpu else "cpu", threads=torch.get_num_threads())
+    for name, recipe in asked["recipes"].items():
+        try:
+            tell(name=name, times=asdict(step_time(Recipe.model_validate(recipe), device)))
+        except (InputError, DeviceMemoryError) as error:
+            tell(name=name, problem=str(error))
+
+
+if __name__ == "__main__":
+    main()

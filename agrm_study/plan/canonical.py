@@ -1,0 +1,56 @@
+"""How are values written so that equal ones are equal text, whose hash can name a trial?"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+
+def canonical_json(value: Any) -> str:
+    """JSON in which equal values are equal text: keys sorted, no spaces, 1.0 as 1, -0.0 as 0, floats by their shortest
+    repr.
+
+    Raises:
+        ValueError: For values that are not finite.
+    """
+    return json.dumps(_plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+
+
+def member(name: str, value: Any) -> str:
+    """One ``"name":value`` of an object in canonical JSON.
+
+    Raises:
+        ValueError: For values that are not finite.
+    """
+    return f"{json.dumps(name)}:{canonical_json(value)}"
+
+
+scalar_member = lru_cache(maxsize=4096, typed=True)(member)
+"""`member` for what comes again and again: text, numbers, and tuples of them."""
+
+
+def canonical_object(members: Mapping[str, str]) -> str:
+    """An object in canonical JSON: `canonical_json` of all of it at once, put together from what was written before.
+
+    Args:
+        members: Of `member`, by name.
+    """
+    return "{" + ",".join([members[name] for name in sorted(members)]) + "}"
+
+
+def digest(text: str) -> str:
+    """16 hexadecimal digits of the SHA-256 of a canonical text."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value

@@ -1,0 +1,143 @@
+"""What will trials cost at most, judging by a few steps that were timed before anything ran?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from types import MappingProxyType
+from typing import Final
+
+from agrm_study.plan.trial import TrialSpec
+from agrm_study.study.recipe import Recipe
+
+Pick = Callable[[Sequence[float]], float]
+
+RECORD_BYTES: Final = 15_000
+"""Of a trial's records beside their rows: three parquet files with their schemas, as small studies show."""
+EPOCH_BYTES: Final = 40
+"""Of a row of the epochs: thirty figures, compressed."""
+NAME_BYTES: Final = 8
+"""Of what names a row of the predictions: subject, clip and window, compressed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rehearsed:
+    """What the steps of a trial's shape took.
+
+    Attributes:
+        supervised: Seconds of steps without unlabelled clips.
+        full: Seconds of steps with them; none for a method that uses none.
+        window: Seconds of one network on one window of the evaluation.
+        network_bytes: Size of a network's weights and buffers.
+    """
+
+    supervised: tuple[float, ...]
+    full: tuple[float, ...]
+    window: tuple[float, ...]
+    network_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bound:
+    """Most time that trials take; early stops make it less.
+
+    Attributes:
+        hours: Of all of them one after the other, in hours of one slot.
+        plus_minus: Half of what lies between the fastest and the slowest timed steps, in hours.
+        known: Trials that it covers.
+        unknown: Trials of shapes that were not timed; ``hours`` leaves them out.
+    """
+
+    hours: float
+    plus_minus: float
+    known: int
+    unknown: int
+
+
+def bound_cost(
+    trials: Iterable[TrialSpec],
+    rehearsed: Mapping[str, Rehearsed],
+    clips: Callable[[Recipe], Mapping[str, int]],
+    *,
+    inherited: Mapping[str, int] = MappingProxyType({}),
+) -> Bound | None:
+    """Time of trials that run to their last epoch.
+
+    Args:
+        trials: Trials to come.
+        rehearsed: What their steps took, by trial.
+        clips: Clips of each part of a recipe's split.
+        inherited: How many of its first epochs a trial takes over from another, by trial; none by default.
+
+    Returns:
+        None when no trial's shape was timed.
+    """
+    trials = tuple(trials)
+    known = [trial for trial in trials if trial.trial_id in rehearsed]
+    if not known:
+        return None
+
+    def hours(pick: Pick) -> float:
+        seconds = (
+            trial_seconds(
+                trial.recipe, rehearsed[trial.trial_id], clips(trial.recipe), pick, inherited.get(trial.trial_id, 0)
+            )
+            for trial in known
+        )
+        return sum(seconds) / 3600
+
+    return Bound(
+        hours=hours(fmean),
+        plus_minus=(hours(max) - hours(min)) / 2,
+        known=len(known),
+        unknown=len(trials) - len(known),
+    )
+
+
+def trial_seconds(
+    recipe: Recipe, rehearsed: Rehearsed, clips: Mapping[str, int], pick: Pick = fmean, inherited: int = 0
+) -> float:
+    """Seconds of a trial that runs to its last epoch.
+
+    A step counts by the clips in it; each epoch ends with the networks on the validation part, the trial with them on
+    all labelled parts.
+
+    Args:
+        recipe: Of the trial.
+        rehearsed: What its steps took.
+        clips: Clips of each part.
+        pick: Makes one figure of several timed ones.
+        inherited: Epochs that it takes over.
+    """
+    batch, ssl = recipe.batch, recipe.ssl
+    steps = math.ceil(clips["train"] / batch.labelled)
+    supervised, window = pick(rehearsed.supervised), pick(rehearsed.window)
+    beside = max(0.0, pick(rehearsed.full) - supervised) if rehearsed.full else 0.0
+    learned = supervised * clips["train"] / batch.labelled
+    unlabelled = beside * steps * min(1.0, clips["unlabelled_train"] / batch.unlabelled)
+    networks = 2 if recipe.has_teacher else 1
+    windows = clips["val"] * recipe.evaluate.clips
+    watched = clips["unlabelled_val"] * networks if recipe.uses_unlabelled and recipe.evaluate.unlabelled else 0
+    before = max(0, min(recipe.epochs, ssl.pretrain_epochs) - inherited) if recipe.uses_unlabelled else 0
+    after = recipe.epochs - inherited - before
+    labelled = sum(clips[part] for part in ("train", "val", "test")) * recipe.evaluate.clips
+    return (
+        before * (learned + windows * window)
+        + after * (learned + unlabelled + (windows * networks + watched) * window)
+        + labelled * networks * window
+    )
+
+
+def record_bytes(recipe: Recipe, clips: Mapping[str, int]) -> int:
+    """Bytes of a trial's records, roughly: windows × networks × classes of the predictions, and the rows of its epochs.
+
+    Args:
+        recipe: Of the trial.
+        clips: Clips of each part.
+    """
+    networks = 2 if recipe.has_teacher else 1
+    rows = sum(clips[part] for part in ("train", "val", "test")) * recipe.evaluate.clips * networks
+    predictions = rows * (4 * len(recipe.classes) + NAME_BYTES)
+    return RECORD_BYTES + predictions + recipe.epochs * (1 + networks) * EPOCH_BYTES
