@@ -89,8 +89,11 @@ def test_on_ray_slots_that_wait_for_a_leader_keep_their_workers_warm(
     make_study: Make, run: Run, results: Path, script: Script
 ) -> None:
     pytest.importorskip("ray")
-    short = {"epochs": 1, "epoch_s": 6.0}  # both run at the same time, however long their workers take to start
-    script(**{"A": {"epochs": 4, "epoch_s": 5.0}, "x": short, "y": short, "*": {"epochs": 4}})
+    short = {
+        "epochs": 1,
+        "epoch_s": 6.0,
+    }  # longer than a worker takes to start: x and y, and later B and C, run beside each other
+    script(**{"A": {"epochs": 4, "epoch_s": 5.0}, "x": short, "y": short, "*": {"epochs": 4, "epoch_s": 6.0}})
     arms = ARMS | {name: {"optimizer.lr": rate} for name, rate in (("x", 0.01), ("y", 0.02))}
     watcher = Watcher()
     study = make_study(arms, seeds=1, set=SHORT_PRETRAINING, sharing=True)
