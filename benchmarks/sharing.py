@@ -146,7 +146,7 @@ def compare(options: argparse.Namespace, root: Path) -> None:
 
 def build_data(options: argparse.Namespace, root: Path) -> None:
     """Videos and clip store, which neither way is to pay for."""
-    from agrm_study.execution.prepare import prepare
+    from agrm_study.execution.data.prepare import prepare
     from agrm_study.study.load import load_study
 
     os.environ["AGRM_STUDY_CACHE"] = str(root / "cache")

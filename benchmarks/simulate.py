@@ -48,12 +48,12 @@ import numpy as np
 
 from agrm_study.execution.events import TrialEvent
 from agrm_study.execution.failures import FailureClass, is_forgiven
-from agrm_study.execution.heartbeat import Heartbeat
+from agrm_study.execution.order.source import WorkSource
+from agrm_study.execution.order.trial_queue import TrialQueue
 from agrm_study.execution.progress.state import StudyProgress
-from agrm_study.execution.source import WorkSource
-from agrm_study.execution.trial_queue import TrialQueue
-from agrm_study.execution.work import Work
-from agrm_study.execution.worker import HEARTBEAT_EVERY_S
+from agrm_study.execution.trial.heartbeat import Heartbeat
+from agrm_study.execution.trial.work import Work
+from agrm_study.execution.trial.worker import HEARTBEAT_EVERY_S
 from agrm_study.plan.expand import expand
 from agrm_study.plan.order import rough_cost
 from agrm_study.plan.plan import Plan, read_cells, write_cells

@@ -25,10 +25,10 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "tests" / "cluster")]
 
-from agrm_study.execution.capacity import Resources  # noqa: E402
 from agrm_study.execution.events import TrialEvent  # noqa: E402
-from agrm_study.execution.runner import NoopRunner, RunnerContext  # noqa: E402
-from agrm_study.execution.work import Work, WorkerSettings  # noqa: E402
+from agrm_study.execution.on_ray.capacity import Resources  # noqa: E402
+from agrm_study.execution.trial.runner import NoopRunner, RunnerContext  # noqa: E402
+from agrm_study.execution.trial.work import Work, WorkerSettings  # noqa: E402
 from agrm_study.plan.trial import TrialSpec  # noqa: E402
 from agrm_study.study.recipe import Recipe  # noqa: E402
 from agrm_study.training.outcome import EpochReport  # noqa: E402
@@ -68,8 +68,8 @@ def measure(nodes: int, slots_each: int, trials: int, shortest_s: float, folder:
     from nodes import cluster
 
     from agrm_study.execution.interrupt import Interrupt
-    from agrm_study.execution.ray_tune import RayTuneExecutor
-    from agrm_study.execution.source import WorkSource
+    from agrm_study.execution.on_ray.tune_executor import RayTuneExecutor
+    from agrm_study.execution.order.source import WorkSource
 
     (folder / "spans").mkdir(parents=True)
     lengths = itertools.cycle([1, 5, 3, 8, 2, 7, 4, 6])

@@ -149,13 +149,13 @@ def build(study: str, results: str | None, overrides: tuple[str, ...], preset: s
     """Decode the videos of STUDY once, into the clip store that all its trials share (`run` does so by itself)."""
     from agrm_study.cli.names import read_study
     from agrm_study.cli.options import results_folder
-    from agrm_study.cli.progress_bar import stage_bars
-    from agrm_study.execution.prepare import prepare
+    from agrm_study.cli.progress_bar import step_bars
+    from agrm_study.execution.data.prepare import prepare
 
     asked = read_study(Path(study), overrides, preset)
-    with stage_bars() as on_stage:
+    with step_bars() as on_step:
         prepared = prepare(
-            asked, results_folder(asked.name, results, preset), build=True, on_stage=on_stage, workers=workers
+            asked, results_folder(asked.name, results, preset), build=True, on_step=on_step, workers=workers
         )
     for store in sorted(set(prepared.stores.values())):
         click.echo(str(store))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from types import TracebackType
 
+from agrm_study.execution.data.prepare import Step
 from agrm_study.execution.events import TrialEvent
-from agrm_study.execution.prepare import Stage
 from agrm_study.execution.progress.state import StudyProgress, TrialProgress
 from agrm_study.execution.progress.view import View
 from agrm_study.hooks.follow import Follower
@@ -32,8 +32,8 @@ class FollowedView(View):
     ) -> None:
         self._shown.__exit__(kind, error, trace)
 
-    def stage(self, stage: Stage) -> None:
-        self._shown.stage(stage)
+    def step(self, step: Step) -> None:
+        self._shown.step(step)
 
     def begin(self, progress: StudyProgress) -> None:
         self._shown.begin(progress)

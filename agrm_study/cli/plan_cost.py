@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from agrm_study.execution.prepared import Prepared
+    from agrm_study.execution.data.prepared import Prepared
     from agrm_study.plan.trial import TrialSpec
     from agrm_study.study.study import Study
 
@@ -40,7 +40,7 @@ def time_steps(study: Study, prepared: Prepared, trials: Sequence[TrialSpec], in
         inherited: Epochs that a trial takes over from another, by trial.
     """
     from agrm_study.execution.calibration import calibrate
-    from agrm_study.execution.prepare import clip_counts
+    from agrm_study.execution.data.prepare import clip_counts
     from agrm_study.plan.rehearsed import bound_cost, record_bytes
 
     def tell(index: int, total: int, words: str) -> None:

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from agrm_study.execution.race import RaceState
+    from agrm_study.execution.order.race import RaceState
     from agrm_study.study.recipe import Recipe
     from agrm_study.study.seeds import Race
 
 
 def gpu_facts(asked: float | str, recipes: list[Recipe], folder: str | Path) -> dict[str, Any] | None:
     """The share of a GPU that a trial gets and how many trials one GPU holds; None for a study without GPUs."""
-    from agrm_study.execution.gpu_share import known_share
+    from agrm_study.execution.on_ray.gpu_share import known_share
     from agrm_study.records.location import Location
 
     if asked == 0:
@@ -31,7 +31,7 @@ def gpu_facts(asked: float | str, recipes: list[Recipe], folder: str | Path) -> 
 
 def gpu_sentence(gpu: dict[str, Any]) -> str:
     """The same as a sentence."""
-    from agrm_study.execution.gpu_growth import words
+    from agrm_study.execution.on_ray.gpu_growth import words
 
     if gpu["share"] is None:
         return "gpu: auto has not measured this study's steps yet; `run` does so first."

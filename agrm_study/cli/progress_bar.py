@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from agrm_study.execution.prepare import Stage
+    from agrm_study.execution.data.prepare import Step
 
 
 @contextmanager
@@ -42,15 +42,15 @@ def progress_bar(title: str) -> Iterator[Callable[[int, int], None]]:
 
 
 @contextmanager
-def stage_bars() -> Iterator[Callable[[Stage], None]]:
-    """A callback for the stages of a preparation: one bar a stage, one after the other."""
+def step_bars() -> Iterator[Callable[[Step], None]]:
+    """A callback for the steps of a preparation: one bar a step, one after the other."""
     with ExitStack() as open_bars:
         bars: dict[str, Callable[[int, int], None]] = {}
 
-        def on_stage(stage: Stage) -> None:
-            if stage.title not in bars:
+        def on_step(step: Step) -> None:
+            if step.title not in bars:
                 open_bars.close()
-                bars[stage.title] = open_bars.enter_context(progress_bar(stage.title))
-            bars[stage.title](stage.done, stage.total)
+                bars[step.title] = open_bars.enter_context(progress_bar(step.title))
+            bars[step.title](step.done, step.total)
 
-        yield on_stage
+        yield on_step

@@ -10,7 +10,7 @@ import click
 from agrm_study.cli.completion import complete_results
 
 if TYPE_CHECKING:
-    from agrm_study.execution.search_status import SearchStatus
+    from agrm_study.execution.searching.status import SearchStatus
     from agrm_study.execution.status import StudyStatus
 
 
@@ -33,8 +33,8 @@ def _show(state: StudyStatus) -> None:
     from rich.markup import escape
     from rich.table import Table
 
+    from agrm_study.execution.order.race import why
     from agrm_study.execution.progress.wording import TASK_WORDS, duration, failure_words, rough
-    from agrm_study.execution.race import why
 
     console = Console(highlight=False)
     console.print(f"[bold]{escape(state.results)}[/]  {_owner(state)}")

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
-from agrm_study.execution.capacity import Resources, local_slots
 from agrm_study.execution.executor import Executor
-from agrm_study.execution.work import Work
+from agrm_study.execution.on_ray.capacity import Resources, local_slots
+from agrm_study.execution.trial.work import Work
 from agrm_study.records.location import Location
 from agrm_study.study.errors import InputError
 from agrm_study.study.recipe import Recipe
@@ -51,8 +51,8 @@ class Backend:
         if options.executor == "inline":
             gpu, note = 0.0 if asked.gpu == "auto" else asked.gpu, None
         else:
-            from agrm_study.execution.gpu_share import gpu_share
-            from agrm_study.execution.ray_session import require_local_gpus
+            from agrm_study.execution.on_ray.gpu_share import gpu_share
+            from agrm_study.execution.on_ray.session import require_local_gpus
 
             if options.address is None and options.device is None:
                 require_local_gpus(asked.gpu)
@@ -94,8 +94,8 @@ class Backend:
             (results / OPENED).write_atomic(b"")
         if self.options.executor == "inline" or self.options.address is None:
             return
-        from agrm_study.execution.preflight import check_cluster
-        from agrm_study.execution.ray_session import ray_session
+        from agrm_study.execution.on_ray.preflight import check_cluster
+        from agrm_study.execution.on_ray.session import ray_session
 
         options = self.options
         with ray_session(options.address, self.resources, options.slots, grows=options.autoscale, kinds=self.kinds):
@@ -118,8 +118,8 @@ class Backend:
         """
         if asked != "auto" or self.resources.gpu == 0 or self.options.executor == "inline":
             return self
-        from agrm_study.execution.gpu_share import measured_share
-        from agrm_study.execution.ray_measure import on_ray
+        from agrm_study.execution.on_ray.gpu_share import measured_share
+        from agrm_study.execution.on_ray.measure import on_ray
 
         measure = on_ray(self.options.address, self.resources, grows=self.options.autoscale, tick=tick)
         share = measured_share(results, recipes, measure)
@@ -135,7 +135,7 @@ class Backend:
             from agrm_study.execution.inline import InlineExecutor
 
             return InlineExecutor()
-        from agrm_study.execution.ray_tune import RayTuneExecutor
+        from agrm_study.execution.on_ray.tune_executor import RayTuneExecutor
 
         address = self.options.address
         return RayTuneExecutor(

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from agrm_study.execution.gpu_share import kind_of
+from agrm_study.execution.on_ray.gpu_share import kind_of
 from agrm_study.plan.order import rough_cost
 from agrm_study.plan.rehearsed import Rehearsed
 from agrm_study.plan.trial import TrialSpec

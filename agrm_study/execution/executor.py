@@ -8,8 +8,8 @@ from typing import Final
 
 from agrm_study.execution.events import OnEvent
 from agrm_study.execution.interrupt import Interrupt
-from agrm_study.execution.source import WorkSource
-from agrm_study.execution.work import WorkerSettings
+from agrm_study.execution.order.source import WorkSource
+from agrm_study.execution.trial.work import WorkerSettings
 
 GOES_ON: Final = "What had finished is kept; the same command goes on from the last checkpoints."
 """What a person should know when a run was lost."""

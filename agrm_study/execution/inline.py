@@ -9,9 +9,9 @@ from collections.abc import Callable
 from agrm_study.execution.events import OnEvent, TrialEvent
 from agrm_study.execution.executor import Executor
 from agrm_study.execution.interrupt import Interrupt
-from agrm_study.execution.source import WorkSource
-from agrm_study.execution.work import WorkerSettings
-from agrm_study.execution.worker import TrialWorker
+from agrm_study.execution.order.source import WorkSource
+from agrm_study.execution.trial.work import WorkerSettings
+from agrm_study.execution.trial.worker import TrialWorker
 
 
 class InlineExecutor(Executor):

@@ -11,26 +11,26 @@ from typing import Literal
 
 from agrm_study.execution.backend import Backend
 from agrm_study.execution.compacting import Compacting
-from agrm_study.execution.equal_trials import take_over_equal
+from agrm_study.execution.data.node_store import local_folder
+from agrm_study.execution.data.prepare import Step, prepare
+from agrm_study.execution.data.prepared import Prepared
 from agrm_study.execution.events import TrialEvent
 from agrm_study.execution.executor import GOES_ON, ExecutionLost
 from agrm_study.execution.failures import refused_by_storage
 from agrm_study.execution.interrupt import Interrupt
 from agrm_study.execution.lock import results_lock
-from agrm_study.execution.missing import finished_metrics, missing_works, read_states
-from agrm_study.execution.node_store import local_folder
-from agrm_study.execution.prepare import Stage, prepare
-from agrm_study.execution.prepared import Prepared
+from agrm_study.execution.order.equal_trials import take_over_equal
+from agrm_study.execution.order.missing import finished_metrics, missing_works, read_states
+from agrm_study.execution.order.race_source import open_race
+from agrm_study.execution.order.sharing import SharedStages
+from agrm_study.execution.order.source import HOLD_AFTER, WorkSource
 from agrm_study.execution.progress.state import StudyProgress, shown_metric_name
 from agrm_study.execution.progress.view import NoView, View
-from agrm_study.execution.race_source import open_race
-from agrm_study.execution.search_data import searched_recipes
-from agrm_study.execution.search_phase import SearchPhase, final_trials, open_search, promote
-from agrm_study.execution.sharing import SharedStages
-from agrm_study.execution.source import HOLD_AFTER, WorkSource
+from agrm_study.execution.searching.data import searched_recipes
+from agrm_study.execution.searching.phase import SearchPhase, final_trials, open_search, promote
 from agrm_study.execution.study_folder import write_study
 from agrm_study.execution.summary import RunSummary, stopped_early, summarise
-from agrm_study.execution.work import AGRM_RUNNER, Work, WorkerSettings
+from agrm_study.execution.trial.work import AGRM_RUNNER, Work, WorkerSettings
 from agrm_study.plan.expand import expand
 from agrm_study.plan.plan import Plan
 from agrm_study.records.location import Location
@@ -118,13 +118,13 @@ class _Run:
 
     def run(self) -> RunSummary:
         if self._options.address is not None:
-            self._view.stage(Stage("Asking the nodes of the cluster", 0, 0))
+            self._view.step(Step("Asking the nodes of the cluster", 0, 0))
         self._backend.check(self._results, self._say)
         if self._backend.note:
             self._say(self._backend.note)
         try:
             prepared = prepare(
-                self._study, self._options.results, build=True, on_stage=self._stage, workers=self._options.workers
+                self._study, self._options.results, build=True, on_step=self._step, workers=self._options.workers
             )
             plan = expand(self._study, prepared.fingerprints)
         except KeyboardInterrupt:
@@ -204,7 +204,7 @@ class _Run:
             self._say(f"{lost}. {GOES_ON}")
             return False
         if self._options.executor == "ray":
-            self._view.stage(Stage("Starting Ray and its workers", 0, 0))
+            self._view.step(Step("Starting Ray and its workers", 0, 0))
         executor = self._backend.executor(self._data)
         settings = WorkerSettings(
             results=self._results.address,
@@ -260,8 +260,8 @@ class _Run:
         recipes = [arm.recipe for arm in study.arms]
         if study.search is not None:
             recipes += [*searched_recipes(study), study.base]
-        step = Stage("Measuring a training step on a GPU", 0, 0)
-        self._backend = self._backend.measured(study.resources.gpu, recipes, self._results, lambda: self._stage(step))
+        step = Step("Measuring a training step on a GPU", 0, 0)
+        self._backend = self._backend.measured(study.resources.gpu, recipes, self._results, lambda: self._step(step))
         if self._backend.note != told:
             self._say(self._backend.note)
 
@@ -294,8 +294,8 @@ class _Run:
         RaceLog.forget(self._results)
         return shared.source(works)
 
-    def _stage(self, stage: Stage) -> None:
-        self._view.stage(stage)
+    def _step(self, step: Step) -> None:
+        self._view.step(step)
         if self._interrupt.requested:
             raise KeyboardInterrupt
 

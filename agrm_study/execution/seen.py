@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from agrm_study.execution.heartbeat import Heartbeat
 from agrm_study.execution.lock import running_owner
-from agrm_study.execution.objectives import column, read_scores
 from agrm_study.execution.progress.state import StudyProgress, TrialProgress, shown_metric_name
-from agrm_study.execution.search_status import search_cells
+from agrm_study.execution.searching.objectives import column, read_scores
+from agrm_study.execution.searching.status import search_cells
 from agrm_study.execution.shown_metrics import shown_metrics
 from agrm_study.execution.status import StudyStatus, status, wanted_cells
+from agrm_study.execution.trial.heartbeat import Heartbeat
 from agrm_study.plan.plan import Cell, read_cells
 from agrm_study.records.location import Location
 from agrm_study.records.reader import Ledger

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from agrm_study.execution.failures import DETERMINISTIC
-from agrm_study.execution.heartbeat import Heartbeat
 from agrm_study.execution.lock import running_owner
-from agrm_study.execution.search_status import SearchStatus, search_cells, search_status
+from agrm_study.execution.searching.status import SearchStatus, search_cells, search_status
+from agrm_study.execution.trial.heartbeat import Heartbeat
 from agrm_study.plan.plan import Cell, parse_cells
 from agrm_study.records.location import Location
 from agrm_study.records.race_log import RaceLog

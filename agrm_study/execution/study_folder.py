@@ -6,7 +6,7 @@ import json
 import tempfile
 from pathlib import Path
 
-from agrm_study.execution.prepared import Prepared
+from agrm_study.execution.data.prepared import Prepared
 from agrm_study.execution.provenance import provenance
 from agrm_study.plan.plan import Plan, write_cells
 from agrm_study.records.location import Location

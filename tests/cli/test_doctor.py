@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from agrm_study.cli.app import app
-from agrm_study.execution import prepare
+from agrm_study.execution.data import prepare
 from agrm_study.execution.fitness import machine, packages, storage
 from agrm_study.execution.fitness.finding import Finding
 from agrm_study.execution.fitness.video import check_video

@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from agrm_study.execution.heartbeat import Heartbeat
+from agrm_study.execution.trial.heartbeat import Heartbeat
 from agrm_study.records.local_copy import local_copy
 from agrm_study.records.location import Location
 from agrm_study.records.reader import Ledger

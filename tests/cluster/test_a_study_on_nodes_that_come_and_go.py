@@ -9,7 +9,7 @@ import pytest
 from disturbed_study import TRIALS, Quiet, Run
 from nodes import Nodes
 
-from agrm_study.execution.heartbeat import Heartbeat
+from agrm_study.execution.trial.heartbeat import Heartbeat
 from agrm_study.records.location import Location
 from agrm_study.records.reader import Ledger
 

@@ -11,9 +11,9 @@ import pytest
 from disturbed_study import S3, TRIALS, Quiet
 from nodes import Nodes
 
-from agrm_study.execution.checkpoints import BEST, NEXT_BEST, ROLLING, CheckpointFolder
-from agrm_study.execution.node_store import lacking_room, node_store
+from agrm_study.execution.data.node_store import lacking_room, node_store
 from agrm_study.execution.status import status
+from agrm_study.execution.trial.checkpoints import BEST, NEXT_BEST, ROLLING, CheckpointFolder
 from agrm_study.records.compaction import compact
 from agrm_study.records.location import Location
 from agrm_study.records.reader import Ledger
@@ -45,7 +45,7 @@ def test_a_location_in_s3_behaves_like_a_folder_and_is_found_again_by_its_addres
 def test_checkpoints_belong_together_whenever_a_push_is_cut_short(
     s3: S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("agrm_study.execution.checkpoints.tempfile.gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr("agrm_study.execution.trial.checkpoints.tempfile.gettempdir", lambda: str(tmp_path))
     folder = CheckpointFolder.of(s3.uri("results"), "trial")
     folder.local.mkdir(parents=True)
 

@@ -19,7 +19,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from agrm_study.execution.heartbeat import Heartbeat
+from agrm_study.execution.trial.heartbeat import Heartbeat
 from agrm_study.records.location import Location
 from agrm_study.records.reader import Ledger
 

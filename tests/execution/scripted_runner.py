@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from agrm_study.execution.runner import RunnerContext, TrialRunner
-from agrm_study.execution.work import Work
+from agrm_study.execution.trial.runner import RunnerContext, TrialRunner
+from agrm_study.execution.trial.work import Work
 from agrm_study.training.failures import CheckpointError, NanLossError
 from agrm_study.training.outcome import EpochReport, EpochRow, Predictions, TrialOutcome
 

@@ -7,7 +7,7 @@ from fractions import Fraction
 import pytest
 
 from agrm_study.execution.events import TrialEvent
-from agrm_study.execution.gpu_growth import GpuGrowth, larger_share
+from agrm_study.execution.on_ray.gpu_growth import GpuGrowth, larger_share
 
 
 def failed(failure: str = "oom_gpu") -> TrialEvent:

@@ -13,7 +13,7 @@ from oom_runner import measure_a_third
 from scripted_runner import journal
 from test_run_inline import Watcher
 
-from agrm_study.execution import ray_measure
+from agrm_study.execution.on_ray import measure as ray_measure
 from agrm_study.execution.summary import RunSummary
 from agrm_study.records.reader import Ledger
 from agrm_study.study.study import Study
@@ -93,8 +93,8 @@ def test_auto_measures_in_a_task_on_a_gpu_and_trials_get_what_it_found(
     results: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for place in ("capacity", "gpu_share", "ray_session"):
-        monkeypatch.setattr(f"agrm_study.execution.{place}.local_gpus", lambda: 2)
+    for place in ("capacity", "gpu_share", "session"):
+        monkeypatch.setattr(f"agrm_study.execution.on_ray.{place}.local_gpus", lambda: 2)
     monkeypatch.setattr(ray_measure, "on_ray", functools.partial(ray_measure.on_ray, measure=measure_a_third))
     (results / "needs.json").write_text("{}")
     summary = run(

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from agrm_study.execution import node_facts, preflight, ray_address
-from agrm_study.execution.preflight import Answer, check_cluster
+from agrm_study.execution.on_ray import address, node_facts, preflight
+from agrm_study.execution.on_ray.address import reach
+from agrm_study.execution.on_ray.preflight import Answer, check_cluster
 from agrm_study.execution.provenance import code_version
-from agrm_study.execution.ray_address import reach
 from agrm_study.records.location import Location
 from agrm_study.study.errors import InputError
 
@@ -108,7 +108,7 @@ def test_an_address_where_no_cluster_is_is_refused_within_seconds(address: str, 
 
 
 def test_something_else_than_ray_behind_an_address_is_given_up_soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ray_address, "PATIENCE_S", 4.0)
+    monkeypatch.setattr(address, "PATIENCE_S", 4.0)
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
@@ -118,6 +118,6 @@ def test_something_else_than_ray_behind_an_address_is_given_up_soon(monkeypatch:
 
 def test_a_cluster_of_another_version_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     said = {"address": "10.0.0.1:6379", "loopback": False, "auth": "", "ray": "2.0.0", "python": "3.9.1"}
-    monkeypatch.setattr(ray_address, "_probe", lambda address: said)
+    monkeypatch.setattr(address, "_probe", lambda address: said)
     with pytest.raises(InputError, match=r"given 'ray 2\.0\.0, python 3\.9\.1'"):
         reach("10.0.0.1:6379")

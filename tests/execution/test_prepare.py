@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from agrm_study.execution.prepare import Stage, cache_folder, prepare
-from agrm_study.execution.prepared import UNWRITTEN, Prepared
+from agrm_study.execution.data.prepare import Step, cache_folder, prepare
+from agrm_study.execution.data.prepared import UNWRITTEN, Prepared
 from agrm_study.execution.run import RunOptions, run_study
 from agrm_study.plan.expand import expand
 from agrm_study.records.reader import Ledger
@@ -68,20 +68,20 @@ def real_study(tmp_path: Path) -> Callable[..., Study]:
     return make
 
 
-def prepared(study: Study, results: Path, **options: Any) -> tuple[Prepared, list[Stage]]:
-    stages: list[Stage] = []
-    return prepare(study, results, on_stage=stages.append, **{"build": True, "workers": 1} | options), stages
+def prepared(study: Study, results: Path, **options: Any) -> tuple[Prepared, list[Step]]:
+    steps: list[Step] = []
+    return prepare(study, results, on_step=steps.append, **{"build": True, "workers": 1} | options), steps
 
 
 def test_data_are_drawn_and_decoded_once_and_told_in_stages(real_study: Callable[..., Study], tmp_path: Path) -> None:
     study = real_study()
-    data, stages = prepared(study, tmp_path / "results")
+    data, steps = prepared(study, tmp_path / "results")
     recipe = study.trial_recipe(study.arms[0], "three_class", 0)
     assert Path(data.manifest_path(recipe)).is_file()
     assert Path(data.store_path(recipe)).is_dir()
-    titles = list(dict.fromkeys(stage.title for stage in stages))
+    titles = list(dict.fromkeys(step.title for step in steps))
     assert titles[-1] == "Decoding videos"
-    assert stages[-1].done == stages[-1].total > 0
+    assert steps[-1].done == steps[-1].total > 0
     again, _ = prepared(study, tmp_path / "other")
     assert again.fingerprints(recipe) == data.fingerprints(recipe)
     assert again.store_path(recipe) == data.store_path(recipe)

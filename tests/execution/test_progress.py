@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from agrm_study.execution.data.prepare import Step
 from agrm_study.execution.events import TrialEvent
-from agrm_study.execution.prepare import Stage
 from agrm_study.execution.progress import lines as lines_module
 from agrm_study.execution.progress.lines import LinesView
 from agrm_study.execution.progress.live import LiveView
@@ -125,7 +125,7 @@ def test_lines_tell_each_end_and_nothing_of_the_epochs(plan: tuple[Study, Plan],
     stream = io.StringIO()
     view = LinesView(stream)
     for done in range(5):
-        view.stage(Stage("Decoding videos", done, 4))
+        view.step(Step("Decoding videos", done, 4))
     view.begin(progress)
     for one in (
         event("started", trials, 0),
@@ -199,8 +199,8 @@ def test_the_picture_shows_cells_means_and_what_runs(plan: tuple[Study, Plan], c
 
 def test_the_picture_shows_the_preparation_from_the_first_moment() -> None:
     view = live()
-    view.stage(Stage("Drawing synthetic videos", 60, 60))
-    view.stage(Stage("Decoding videos", 14, 56))
+    view.step(Step("Drawing synthetic videos", 60, 60))
+    view.step(Step("Decoding videos", 14, 56))
     text = picture(view)
     assert "✓ Drawing synthetic videos" in text
     assert "▸ Decoding videos" in text

@@ -15,7 +15,7 @@ from scripted_runner import journal
 from test_run_inline import Watcher
 
 from agrm_study.execution.events import TrialEvent
-from agrm_study.execution.race import standing
+from agrm_study.execution.order.race import standing
 from agrm_study.execution.status import status
 from agrm_study.execution.summary import RunSummary
 from agrm_study.plan.expand import expand

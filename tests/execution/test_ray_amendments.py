@@ -15,7 +15,7 @@ def test_losing_its_node_does_not_use_up_a_trials_retries_but_its_workers_deaths
     from ray.exceptions import OutOfMemoryError, RayActorError
     from ray.tune.experiment import Trial
 
-    from agrm_study.execution.ray_amendments import amended_tune, last_error
+    from agrm_study.execution.on_ray.amendments import amended_tune, last_error
 
     monkeypatch.setattr(Trial, "local_path", None)  # Tune's error files go nowhere
     trial = Trial("trial", stub=True, max_failures=2)
@@ -36,7 +36,7 @@ def test_losing_its_node_does_not_use_up_a_trials_retries_but_its_workers_deaths
 def test_all_workers_stay_warm_until_a_trial_that_asks_for_something_else_is_about_to_start() -> None:
     from ray.tune.execution import tune_controller
 
-    from agrm_study.execution.ray_amendments import amended_tune
+    from agrm_study.execution.on_ray.amendments import amended_tune
 
     with amended_tune():
         cache = tune_controller._ObjectCache(may_keep_one=True)
@@ -58,7 +58,7 @@ def test_all_workers_stay_warm_until_a_trial_that_asks_for_something_else_is_abo
 def test_no_worker_stays_warm_beside_one_that_has_died(monkeypatch: pytest.MonkeyPatch) -> None:
     from ray.tune.execution.tune_controller import TuneController
 
-    from agrm_study.execution.ray_amendments import amended_tune
+    from agrm_study.execution.on_ray.amendments import amended_tune
 
     told: list[object] = []
     monkeypatch.setattr(TuneController, "_process_trial_failure", lambda self, trial, exception: told.append(trial))

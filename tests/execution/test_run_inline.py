@@ -251,7 +251,7 @@ def test_a_checkpoint_of_other_code_is_not_resumed(
 ) -> None:
     script(A={"fail": "oom", "at": 3, "times": 1})
     run(make_study())
-    monkeypatch.setattr("agrm_study.execution.trial_records.code_version", lambda: "0+edited")
+    monkeypatch.setattr("agrm_study.execution.trial.records.code_version", lambda: "0+edited")
     watcher = Watcher()
     run(make_study(), view=watcher)
     assert [event.resumed for event in watcher.events if event.kind == "finished"] == [0, 0]
@@ -263,8 +263,8 @@ def test_a_record_that_cannot_be_written_leaves_the_trial_unfinished(
     def refuse(*args: Any, **kwargs: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    for module in ("worker", "trial_records"):
-        monkeypatch.setattr(f"agrm_study.execution.{module}.write_trial", refuse)
+    for module in ("worker", "records"):
+        monkeypatch.setattr(f"agrm_study.execution.trial.{module}.write_trial", refuse)
     summary = run(make_study({"A": 0.5}, seeds=1))
     assert summary.exit_code == 1
     assert "record could not be written" in summary.failed[0].error

@@ -18,8 +18,8 @@ from test_run_inline import Watcher
 from agrm_study.execution.events import TrialEvent
 from agrm_study.execution.progress.lines import LinesView
 from agrm_study.execution.progress.live import LiveView
-from agrm_study.execution.search_data import searched_recipes
-from agrm_study.execution.search_plan import plan_search
+from agrm_study.execution.searching.data import searched_recipes
+from agrm_study.execution.searching.plan import plan_search
 from agrm_study.execution.status import status
 from agrm_study.execution.summary import RunSummary
 from agrm_study.plan.plan import read_cells

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agrm_study.execution.silence import EPOCH_S, FACTOR, FIRST_EPOCH_S, Silence
+from agrm_study.execution.on_ray.silence import EPOCH_S, FACTOR, FIRST_EPOCH_S, Silence
 
 
 def look(silence: Silence, begin: float, end: float) -> float | None:

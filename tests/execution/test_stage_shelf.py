@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pyarrow import fs
 
-from agrm_study.execution.stage_shelf import StageFacts, StageShelf
+from agrm_study.execution.order.stage_shelf import StageFacts, StageShelf
 from agrm_study.records.location import Location
 
 

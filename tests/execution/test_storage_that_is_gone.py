@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from test_run_inline import outcome, same
 
-from agrm_study.execution.heartbeat import FOLDER
 from agrm_study.execution.summary import RunSummary
+from agrm_study.execution.trial.heartbeat import FOLDER
 from agrm_study.records.location import Location
 from agrm_study.records.reader import Ledger
 from agrm_study.study.study import Study

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from agrm_study.execution.swapped import swapped_attribute, swapped_environment
+from agrm_study.execution.on_ray.swapped import swapped_attribute, swapped_environment
 
 
 def test_the_environment_is_put_back_after_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

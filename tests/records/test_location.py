@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from agrm_study.execution.checkpoints import CheckpointFolder
+from agrm_study.execution.trial.checkpoints import CheckpointFolder
 from agrm_study.records.location import Location
 from agrm_study.study.errors import InputError
 

@@ -6,11 +6,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from agrm_study.execution.capacity import Resources, alive_nodes, in_words
 from agrm_study.execution.fitness.finding import Finding, note, ok, problem
 from agrm_study.execution.fitness.storage import existing
-from agrm_study.execution.preflight import check_cluster
-from agrm_study.execution.ray_session import ray_session
+from agrm_study.execution.on_ray.capacity import Resources, alive_nodes, in_words
+from agrm_study.execution.on_ray.preflight import check_cluster
+from agrm_study.execution.on_ray.session import ray_session
 from agrm_study.records.location import Location
 from agrm_study.study.errors import InputError, InputErrors
 

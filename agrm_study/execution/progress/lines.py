@@ -6,8 +6,8 @@ import time
 from datetime import datetime
 from typing import Final, TextIO
 
+from agrm_study.execution.data.prepare import Step
 from agrm_study.execution.events import TrialEvent
-from agrm_study.execution.prepare import Stage
 from agrm_study.execution.progress.state import StudyProgress, TrialProgress
 from agrm_study.execution.progress.view import View
 from agrm_study.execution.progress.wording import best_words, duration, failure_words, rough, trial_name
@@ -22,19 +22,19 @@ class LinesView(View):
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._progress: StudyProgress | None = None
-        self._stage: Stage | None = None
+        self._step: Step | None = None
         self._told = 0.0
 
-    def stage(self, stage: Stage) -> None:
+    def step(self, step: Step) -> None:
         now = time.monotonic()
-        fresh = self._stage is None or self._stage.title != stage.title
-        ended = stage.total > 0 and stage.done >= stage.total
-        was_ended = self._stage is not None and not fresh and self._stage.done >= self._stage.total > 0
+        fresh = self._step is None or self._step.title != step.title
+        ended = step.total > 0 and step.done >= step.total
+        was_ended = self._step is not None and not fresh and self._step.done >= self._step.total > 0
         if fresh or (ended and not was_ended) or now - self._told >= STAGE_EVERY_S:
-            counted = f": {stage.done} of {stage.total}" if stage.total > 1 else ""
-            self._say(f"{stage.title}{counted}")
+            counted = f": {step.done} of {step.total}" if step.total > 1 else ""
+            self._say(f"{step.title}{counted}")
             self._told = now
-        self._stage = stage
+        self._step = step
 
     def begin(self, progress: StudyProgress) -> None:
         self._progress = progress

@@ -16,8 +16,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from agrm_study.execution.data.prepare import Step
 from agrm_study.execution.events import TrialEvent
-from agrm_study.execution.prepare import Stage
 from agrm_study.execution.progress.search_table import search_table
 from agrm_study.execution.progress.state import StudyProgress, TrialProgress
 from agrm_study.execution.progress.view import View
@@ -45,7 +45,7 @@ class LiveView(View):
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or Console(stderr=True, highlight=False)
         self._lock = threading.RLock()
-        self._stages: dict[str, tuple[Stage, float, float]] = {}
+        self._steps: dict[str, tuple[Step, float, float]] = {}
         self._progress: StudyProgress | None = None
         self._messages: list[str] = []
         self._began: float | None = time.monotonic()
@@ -72,20 +72,20 @@ class LiveView(View):
             self._ended = True
         self._live.stop()
 
-    def stage(self, stage: Stage) -> None:
+    def step(self, step: Step) -> None:
         now = time.monotonic()
         with self._lock:
-            began = self._stages[stage.title][1] if stage.title in self._stages else now
-            self._stages[stage.title] = (stage, began, now)
+            began = self._steps[step.title][1] if step.title in self._steps else now
+            self._steps[step.title] = (step, began, now)
 
     def begin(self, progress: StudyProgress) -> None:
         with self._lock:
-            self._stages.clear()
+            self._steps.clear()
             self._progress = progress
 
     def event(self, event: TrialEvent, trial: TrialProgress) -> None:
         with self._lock:
-            self._stages.clear()
+            self._steps.clear()
         if event.kind in ("failed", "retried") and self._progress is not None:
             verb = "failed" if event.kind == "failed" else "goes on elsewhere"
             reason = failure_words(event.failure, event.error)
@@ -116,8 +116,8 @@ class LiveView(View):
             if progress is not None:
                 parts += [Text(), self._title(progress), Text()]
                 parts.extend(self._tables(progress))
-            if self._stages:
-                parts += [Text(), *self._stage_lines()]
+            if self._steps:
+                parts += [Text(), *self._step_lines()]
             if progress is not None:
                 running = progress.running()
                 if running:
@@ -126,10 +126,10 @@ class LiveView(View):
             parts.extend(self._message_lines())
             return Padding(Group(*parts), (0, 1))
 
-    def _stage_lines(self) -> Iterable[RenderableType]:
+    def _step_lines(self) -> Iterable[RenderableType]:
         """One line a step of the preparation; the last one is under way."""
-        for title, (stage, began, heard) in self._stages.items():
-            ended = 0 < stage.total <= stage.done or title != next(reversed(self._stages))
+        for title, (step, began, heard) in self._steps.items():
+            ended = 0 < step.total <= step.done or title != next(reversed(self._steps))
             seconds = (heard if ended else time.monotonic()) - began
             line = Table.grid(padding=(0, 2))
             line.add_column(width=34)
@@ -137,11 +137,11 @@ class LiveView(View):
             line.add_column()
             bar: RenderableType = Text()
             counted = duration(int(seconds))
-            if stage.total > 1:
-                bar = _bar(stage.total, stage.done, 30, finished=DIM)
-                counted = f"{stage.done} of {stage.total}  {counted}"
-                if not ended and stage.done > 0 and seconds > 3:
-                    counted += f"  {rough(seconds / stage.done * (stage.total - stage.done))} left"
+            if step.total > 1:
+                bar = _bar(step.total, step.done, 30, finished=DIM)
+                counted = f"{step.done} of {step.total}  {counted}"
+                if not ended and step.done > 0 and seconds > 3:
+                    counted += f"  {rough(seconds / step.done * (step.total - step.done))} left"
             line.add_row(
                 Text(("✓ " if ended else "▸ ") + title, style=DIM if ended else RUN), bar, Text(counted, style=DIM)
             )

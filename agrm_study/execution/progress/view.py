@@ -6,8 +6,8 @@ from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import TextIO
 
+from agrm_study.execution.data.prepare import Step
 from agrm_study.execution.events import TrialEvent
-from agrm_study.execution.prepare import Stage
 from agrm_study.execution.progress.state import StudyProgress, TrialProgress
 
 
@@ -23,7 +23,7 @@ class View(ABC):
         return None
 
     @abstractmethod
-    def stage(self, stage: Stage) -> None:
+    def step(self, step: Step) -> None:
         """A step of the preparation has begun or gone on; ``total`` 0 has no known length."""
 
     @abstractmethod
@@ -46,7 +46,7 @@ class View(ABC):
 class NoView(View):
     """Shows nothing."""
 
-    def stage(self, stage: Stage) -> None:
+    def step(self, step: Step) -> None:
         return None
 
     def begin(self, progress: StudyProgress) -> None:

@@ -11,7 +11,7 @@ from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from agrm_study.execution.prepare import Stage
+from agrm_study.execution.data.prepare import Step
 from agrm_study.execution.progress.live import DIM, LiveView
 from agrm_study.execution.progress.wording import best_words, failure_words, rough, trial_name
 from agrm_study.execution.seen import Sight
@@ -69,7 +69,7 @@ class WatchPicture(LiveView):
         with self._lock:
             self._sight = sight
             if sight.progress is None or sight.status is None:
-                self.stage(Stage(PREPARING, 0, 0))
+                self.step(Step(PREPARING, 0, 0))
                 return
             since = (sight.owner or {}).get("since")
             self._began = None if since is None else time.monotonic() - max(0.0, time.time() - since)

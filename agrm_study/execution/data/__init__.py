@@ -1,0 +1,1 @@
+"""The data of a study, on every node."""

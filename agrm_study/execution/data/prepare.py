@@ -1,0 +1,239 @@
+"""Are the data of a study there, whole and readable, and what are they?
+
+Everything that can be wrong with the data is found here, before the first trial starts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from agrm_study.execution.data.node_store import published
+from agrm_study.execution.data.prepared import Prepared, StoreSize, source_key, split_key, store_key_of
+from agrm_study.execution.provenance import available_cpus
+from agrm_study.execution.searching.data import searched_recipes
+from agrm_study.study.errors import InputError
+from agrm_study.study.recipe import Clip, Data, Recipe, Synthetic
+from agrm_study.study.study import Study
+from agrm_study.training.data.manifest import Manifest, read_manifest
+from agrm_study.training.data.splits import PARTS, Split, make_split
+
+CACHE_VARIABLE: Final = "AGRM_STUDY_CACHE"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """How far a step of the preparation is."""
+
+    title: str
+    done: int
+    total: int
+
+
+OnStep = Callable[[Step], None]
+
+
+def prepare(
+    study: Study,
+    results: str | Path,
+    *,
+    build: bool,
+    on_step: OnStep | None = None,
+    workers: int | None = None,
+) -> Prepared:
+    """Reads, and with ``build`` also makes, the data of a study.
+
+    Args:
+        study: Its arms say which data, splits and clips are needed.
+        results: Results folder; synthetic data and stores go to ``.data`` beside it, or to ``$AGRM_STUDY_CACHE``.
+        build: Write synthetic data and clip stores that are not there. Without it, synthetic data that are not there
+            get provisional fingerprints.
+        workers: Processes that draw and decode; all processors by default.
+
+    Raises:
+        InputError: Anything wrong with a manifest, a split or a video; every bad video is named at once.
+    """
+    tell = on_step or (lambda step: None)
+    cache = cache_folder(results)
+    workers = workers or available_cpus()
+    recipes = [arm.recipe.model_copy(update={"split_seed": study.split_seed}) for arm in study.arms] or [
+        study.base.model_copy(update={"split_seed": study.split_seed})
+    ]
+    recipes += [recipe.model_copy(update={"split_seed": study.split_seed}) for recipe in searched_recipes(study)]
+    manifests: dict[str, Manifest] = {}
+    unwritten: set[str] = set()
+    for recipe in recipes:
+        source = source_key(recipe.data)
+        if source in manifests or source in unwritten:
+            continue
+        manifest = _manifest(recipe.data, cache, study, build=build, workers=workers, tell=tell)
+        if manifest is None:
+            unwritten.add(source)
+        else:
+            manifests[source] = manifest
+    splits: dict[str, Split] = {}
+    for recipe in recipes:
+        key = split_key(recipe)
+        if key not in splits and (source := source_key(recipe.data)) in manifests:
+            splits[key] = make_split(manifests[source], recipe.data, recipe.split_seed)
+    wanted = _wanted(recipes, manifests, splits, unwritten)
+    stores = _build(wanted, cache, workers, tell) if build else {}
+    return Prepared(
+        cache,
+        manifests,
+        splits,
+        stores,
+        store_sizes=_sizes(wanted, cache),
+        places={store: published(store) for store in set(stores.values())},
+        unwritten=frozenset(unwritten),
+    )
+
+
+def cache_folder(results: str | Path) -> Path:
+    """Where synthetic data and clip stores go."""
+    named = os.environ.get(CACHE_VARIABLE)
+    if named:
+        return Path(named).expanduser().absolute()
+    if "://" in str(results):
+        return Path.home() / ".cache" / "agrm-study"
+    return Path(results).expanduser().absolute().parent / ".data"
+
+
+def synthetic_folder(cache: Path, wanted: Synthetic) -> Path:
+    """The folder of a synthetic data set; a pure function of what was asked for."""
+    from agrm_study.training.data.datasets.synthetic.write import DRAWING_VERSION
+
+    text = json.dumps([DRAWING_VERSION, wanted.model_dump(mode="json")], sort_keys=True)
+    return cache / f"synthetic-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+
+
+def _manifest(data: Data, cache: Path, study: Study, *, build: bool, workers: int, tell: OnStep) -> Manifest | None:
+    if data.synthetic is not None:
+        folder = synthetic_folder(cache, data.synthetic)
+        if not (folder / "manifest.parquet").is_file():
+            if not build:
+                return None
+            _write_synthetic(folder, data.synthetic, workers, tell)
+        return read_manifest(folder / "manifest.parquet")
+    if data.manifest is None:
+        raise InputError(
+            "a study needs data",
+            where=study.path,
+            field="data",
+            allowed="data.manifest (a file), or data.synthetic (drawn for you)",
+            hint="`--preset tiny` uses a small synthetic set.",
+        )
+    tell(Step("Reading the manifest", 0, 1))
+    manifest = read_manifest(data.manifest)
+    tell(Step("Reading the manifest", 1, 1))
+    return manifest
+
+
+def _write_synthetic(folder: Path, wanted: Synthetic, workers: int, tell: OnStep) -> None:
+    from agrm_study.training.data.datasets.synthetic.write import write_synthetic
+
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    title = "Drawing synthetic videos"
+    tell(Step(title, 0, wanted.subjects + wanted.unlabelled))
+    write_synthetic(
+        folder,
+        subjects=wanted.subjects,
+        unlabelled=wanted.unlabelled,
+        seed=wanted.seed,
+        difficulty=wanted.difficulty,
+        on_progress=lambda done, total: tell(Step(title, done, total)),
+        workers=workers,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """The clips and the preprocessing of one store; `drawn` is false for synthetic videos that are not there yet."""
+
+    manifest: Manifest
+    clip: Clip
+    drawn: bool
+
+
+def _wanted(
+    recipes: Iterable[Recipe], manifests: Mapping[str, Manifest], splits: Mapping[str, Split], unwritten: set[str]
+) -> dict[str, _Wanted]:
+    """The stores that the recipes need, by `store_key_of`; of data that are not drawn yet, as they will be."""
+    clips: dict[str, set[str]] = {}
+    settings: dict[str, Clip] = {}
+    sources: dict[str, Manifest] = dict(manifests)
+    key_sources: dict[str, str] = {}
+    for recipe in recipes:
+        key, source = store_key_of(recipe), source_key(recipe.data)
+        if source in unwritten and source not in sources:
+            sources[source] = _planned_manifest(recipe.data)
+        split = splits.get(split_key(recipe)) or make_split(sources[source], recipe.data, recipe.split_seed)
+        key_sources[key] = source
+        clips.setdefault(key, set()).update(split.all_clips)
+        largest = settings.get(key)
+        if largest is None or recipe.clip.size > largest.size:
+            settings[key] = recipe.clip
+    return {
+        key: _Wanted(sources[source].select(clips[key]), settings[key], source not in unwritten)
+        for key, source in key_sources.items()
+    }
+
+
+def clip_counts(prepared: Prepared) -> Callable[[Recipe], Mapping[str, int]]:
+    """Tells how many clips each part of a recipe's split has; of data that are not drawn yet, as they will be."""
+    known: dict[str, Mapping[str, int]] = {}
+
+    def count(recipe: Recipe) -> Mapping[str, int]:
+        key = split_key(recipe)
+        if key not in known:
+            manifest = prepared.manifests.get(source_key(recipe.data)) or _planned_manifest(recipe.data)
+            split = prepared.splits.get(key) or make_split(manifest, recipe.data, recipe.split_seed)
+            known[key] = {part: len(split.clips(part)) for part in PARTS}
+        return known[key]
+
+    return count
+
+
+def _planned_manifest(data: Data) -> Manifest:
+    from agrm_study.training.data.datasets.synthetic.write import planned_clips
+
+    wanted = data.synthetic
+    assert wanted is not None
+    clips = planned_clips(
+        subjects=wanted.subjects, unlabelled=wanted.unlabelled, seed=wanted.seed, difficulty=wanted.difficulty
+    )
+    return Manifest(Path("synthetic"), tuple(clips))
+
+
+def _sizes(wanted: Mapping[str, _Wanted], cache: Path) -> tuple[StoreSize, ...]:
+    from agrm_study.training.data.store import has_store, store_bytes, store_key
+
+    sizes: dict[str, StoreSize] = {}
+    for each in wanted.values():
+        key = store_key(each.manifest, each.clip)
+        path = cache / "stores" / key if each.drawn else None
+        size = store_bytes(each.manifest, each.clip)
+        sizes[key] = StoreSize(path, len(each.manifest.clips), size, path is not None and has_store(path))
+    return tuple(sizes.values())
+
+
+def _build(wanted: Mapping[str, _Wanted], cache: Path, workers: int, tell: OnStep) -> dict[str, Path]:
+    from agrm_study.training.data.store import build_store
+
+    stores: dict[str, Path] = {}
+    for number, (key, each) in enumerate(wanted.items(), start=1):
+        title = "Decoding videos" if len(wanted) == 1 else f"Decoding videos, store {number} of {len(wanted)}"
+        tell(Step(title, 0, len(each.manifest.clips)))
+        stores[key] = build_store(
+            each.manifest,
+            each.clip,
+            cache / "stores",
+            workers=workers,
+            on_progress=lambda done, total, title=title: tell(Step(title, done, total)),  # type: ignore[misc]
+        )
+    return stores

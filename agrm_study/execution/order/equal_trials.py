@@ -1,0 +1,86 @@
+"""Which missing trials has another study beside this one already run? Their records are taken over.
+
+A trial's identity holds all that can change its outcome, so equal identities made by one version of the code are one
+trial, whichever study asked for it first. The other studies are the folders beside the results folder. A second results
+folder of the same study is a repetition that somebody asked for, and takes nothing over.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from agrm_study.execution.provenance import code_version
+from agrm_study.execution.trial.checkpoints import BEST
+from agrm_study.execution.trial.convert import trial_columns
+from agrm_study.plan.trial import TrialSpec
+from agrm_study.records.copying import copy_trial
+from agrm_study.records.location import Location
+from agrm_study.records.reader import Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class EqualTrial:
+    """A trial that another study has finished.
+
+    Attributes:
+        trial: As this study asks for it.
+        results: Results folder of the other study.
+    """
+
+    trial: TrialSpec
+    results: Location
+
+
+def find_equal(results: Location, missing: Iterable[TrialSpec]) -> Iterator[EqualTrial]:
+    """The missing trials that a study beside this one has finished in the same phase, with the code as it is now."""
+    wanted = {trial.trial_id: trial for trial in missing}
+    for folder in _beside(results):
+        if not wanted:
+            return
+        trials = Ledger(folder).trials(trial_ids=wanted)
+        mine = trials[(trials["status"] == "finished") & (trials["code_version"] == code_version())]
+        for trial_id, study, phase in zip(mine["trial_id"], mine["study"], mine["phase"], strict=True):
+            if study != wanted[trial_id].study and phase == wanted[trial_id].phase:
+                yield EqualTrial(wanted.pop(trial_id), folder)
+
+
+def take_over_equal(results: Location, missing: Iterable[TrialSpec], say: Callable[[str], None]) -> int:
+    """Takes over what studies beside this one have finished of its missing trials.
+
+    Returns:
+        How many.
+
+    Raises:
+        OSError: When storage refuses.
+    """
+    taken: Counter[str] = Counter()
+    for equal in find_equal(results, missing):
+        take_over(results, equal)
+        taken[equal.results.name] += 1
+    for name, trials in taken.items():
+        say(f"{trials} trials are equal to trials of {name} beside it and were taken over from there.")
+    return taken.total()
+
+
+def take_over(results: Location, equal: EqualTrial) -> None:
+    """Copies the weights, then the records of a trial; its row names this study and its arm.
+
+    Raises:
+        OSError: When storage refuses.
+    """
+    trial_id = equal.trial.trial_id
+    weights = (equal.results / "checkpoints" / trial_id / BEST).read()
+    if weights is not None:
+        (results / "checkpoints" / trial_id / BEST).write_atomic(weights)
+    copy_trial(Ledger(equal.results), results, trial_id, trial_columns(equal.trial))
+
+
+def _beside(results: Location) -> list[Location]:
+    """The other results folders in the folder that holds this one."""
+    parent, _, name = results.path.rpartition("/")
+    if not parent:
+        return []
+    root = replace(results, path=parent, anchor="")
+    return [folder for folder in root.children() if folder.name != name and (folder / "records" / "trials").exists()]

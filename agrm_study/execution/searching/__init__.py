@@ -1,0 +1,1 @@
+"""The search phase: what Optuna suggests becomes trials."""

@@ -1,0 +1,132 @@
+"""How does a worker run a real training?
+
+Manifest, split and clip store are read once a process and shared by the trials that follow; nothing else outlives a
+trial.
+"""
+
+from __future__ import annotations
+
+import gc
+import random
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from agrm_study.execution.data.node_store import node_store
+from agrm_study.execution.trial.runner import RunnerContext, TrialRunner
+from agrm_study.execution.trial.work import Work
+from agrm_study.study.errors import InputError
+from agrm_study.study.recipe import Data
+from agrm_study.training.checkpoint import drop_rolling
+from agrm_study.training.data.manifest import Manifest, read_manifest
+from agrm_study.training.data.splits import Split, make_split
+from agrm_study.training.data.store import ClipStore
+from agrm_study.training.failures import CheckpointError
+from agrm_study.training.fit import Training
+from agrm_study.training.generators import stream_seed
+from agrm_study.training.outcome import EpochReport, EpochRow, TrialOutcome
+
+
+class AgrmRunner(TrialRunner):
+    """Runs `agrm_study.training.fit.Training`."""
+
+    def __init__(self) -> None:
+        self._training: Training | None = None
+
+    def start(self, work: Work, context: RunnerContext) -> int:
+        trial, settings = work.trial, context.settings
+        recipe = trial.recipe
+        torch.set_num_threads(max(1, settings.threads))
+        _seed_globals(recipe.seed)
+        manifest = _manifest(work.manifest)
+        split = _split(work.manifest, recipe.data.model_dump_json(), recipe.split_seed)
+        found = (manifest.fingerprint, split.fingerprint)
+        planned = (trial.data_fingerprint, trial.split_fingerprint)
+        if found != planned:
+            raise InputError(
+                "the data must be those the study was planned with",
+                where=work.manifest,
+                given=f"fingerprints {', '.join(found)}",
+                allowed=", ".join(planned),
+                hint="Did the manifest or the videos change while the study ran? Run it again.",
+            )
+        store = _store(work.store, settings.local_store)
+        for last in (False, True):
+            try:
+                self._training = Training(
+                    recipe,
+                    store=store,
+                    manifest=manifest,
+                    split=split,
+                    checkpoint_dir=context.checkpoint_dir,
+                    device=settings.device,
+                    evaluate_test=trial.phase == "final",
+                    ahead=2 if settings.device.startswith("cuda") else 0,
+                )
+                break
+            except CheckpointError:
+                if last:
+                    raise
+                drop_rolling(context.checkpoint_dir)  # damaged, or another trial's: begin anew
+        assert self._training is not None
+        return self._training.epoch
+
+    def take_over(self, folder: Path, name: str) -> int:
+        assert self._training is not None
+        return self._training.epoch if self._training.resume(folder, identity=name) else 0
+
+    def leave(self, folder: Path, name: str) -> None:
+        assert self._training is not None
+        self._training.save(folder, identity=name)
+
+    def rows(self) -> Sequence[EpochRow]:
+        assert self._training is not None
+        return self._training.rows
+
+    def run_epoch(self) -> EpochReport:
+        assert self._training is not None
+        if self._training.done:  # the checkpoint was of the last epoch
+            return EpochReport(epoch=self._training.epoch, rows=(), done=True)
+        return self._training.run_epoch()
+
+    def save(self) -> None:
+        assert self._training is not None
+        self._training.save()
+
+    def outcome(self) -> TrialOutcome:
+        assert self._training is not None
+        return self._training.outcome()
+
+    def close(self) -> None:
+        training, self._training = self._training, None
+        if training is not None:
+            training.close()
+            del training
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+
+def _seed_globals(seed: int) -> None:
+    """The trainer draws from generators of its own; what a library draws from the global ones is the same each time."""
+    torch.manual_seed(stream_seed(seed, "global"))
+    np.random.seed(stream_seed(seed, "global") % 2**32)  # noqa: NPY002 - the global state that libraries may use
+    random.seed(stream_seed(seed, "global"))
+
+
+@lru_cache(maxsize=2)
+def _manifest(path: str) -> Manifest:
+    return read_manifest(path, require_files=False)  # a trial reads the store; the videos may be on another machine
+
+
+@lru_cache(maxsize=8)
+def _split(path: str, data: str, split_seed: int) -> Split:
+    return make_split(_manifest(path), Data.model_validate_json(data), split_seed)
+
+
+@lru_cache(maxsize=2)
+def _store(path: str, local: str) -> ClipStore:
+    return ClipStore.open(node_store(path, local))

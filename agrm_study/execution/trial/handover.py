@@ -1,0 +1,89 @@
+"""What does a trial take over from trials that share its first epochs, and what does it leave for them?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from agrm_study.execution.order.stage_shelf import StageFacts, StageShelf
+from agrm_study.execution.trial.runner import TrialRunner
+from agrm_study.execution.trial.work import Work
+from agrm_study.records.patience import patiently
+from agrm_study.training.failures import CheckpointError
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What a trial has left for others after an epoch.
+
+    Attributes:
+        keys: Stages whose state is there for others now.
+        problem: Why a state could not be saved; empty where it was, or none was due.
+    """
+
+    keys: tuple[str, ...] = ()
+    problem: str = ""
+
+
+NOTHING: Final = Left()
+
+
+@dataclass(frozen=True, slots=True)
+class Handover:
+    """The stages of a running trial.
+
+    Attributes:
+        shelf: Where stages are.
+        work: The trial; its `stages` are those that it may take over or leave.
+        runner: Runs it.
+        code_version: Of the code that runs it: a trial is made by one version.
+    """
+
+    shelf: StageShelf
+    work: Work
+    runner: TrialRunner
+    code_version: str
+
+    def take_over(self, done: int) -> StageFacts | None:
+        """Makes the trial go on from the longest stage that is there and leads beyond the epochs it has done.
+
+        A stage that cannot be read is removed, and the next shorter one is tried.
+        """
+        for end in reversed(self.work.stages):
+            facts = patiently(lambda key=end.key: self.shelf.find(key))  # type: ignore[misc]
+            if facts is None or facts.code_version != self.code_version or facts.epoch <= done:
+                continue
+            if patiently(lambda key=end.key: self._read(key)):  # type: ignore[misc]
+                return facts
+            self.shelf.drop(end.key)
+        return None
+
+    def _read(self, key: str) -> bool:
+        """Whether a stage could be taken over."""
+        try:
+            with self.shelf.opened(key) as folder:
+                return self.runner.take_over(folder, key) > 0
+        except CheckpointError:
+            return False
+
+    def leave(self, epoch: int, wall_s: float, *, over: bool) -> Left:
+        """Puts the trial's state in place where a stage of it ends here.
+
+        A training that stops early does so for every trial that shares the stage it is in: its last state is that
+        stage's end.
+
+        Args:
+            epoch: Epochs done.
+            wall_s: Seconds of training that led here.
+            over: Whether the training has ended.
+        """
+        end = next((end for end in self.work.stages if end.last >= epoch), None)
+        if end is None or (epoch < end.last and not over):
+            return NOTHING
+        facts = StageFacts(key=end.key, epoch=epoch, wall_s=wall_s, code_version=self.code_version)
+        try:
+            if not self.shelf.exists(end.key):
+                patiently(lambda: self.shelf.put(facts, lambda folder: self.runner.leave(folder, end.key)))
+        except Exception as error:  # costs others some epochs, and is told; the trial itself is whole
+            return Left(problem=f"{type(error).__name__}: {error}")
+        return Left(keys=(end.key,))

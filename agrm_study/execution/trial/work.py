@@ -1,0 +1,97 @@
+"""What does a worker need in order to run one trial?"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Final, NamedTuple
+
+from agrm_study.plan.trial import TrialSpec
+from agrm_study.study.recipe import Recipe
+
+AGRM_RUNNER: Final = "agrm_study.execution.trial.agrm_runner:AgrmRunner"
+NOOP_RUNNER: Final = "agrm_study.execution.trial.runner:NoopRunner"
+
+
+class StageEnd(NamedTuple):
+    """Where a stage of a trial ends: its key, and its last epoch."""
+
+    key: str
+    last: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """One trial and where its data lie.
+
+    Attributes:
+        trial: The trial.
+        manifest: Path of its manifest.
+        store: Path or URI of its clip store.
+        attempts: Starts that earlier runs have recorded.
+        stages: Stages of the trial, first to last, whose state it takes over where it is there, and leaves for other
+            trials where it is not.
+        accelerator: Type of accelerator that it must run on, where arms differ in that.
+    """
+
+    trial: TrialSpec
+    manifest: str = ""
+    store: str = ""
+    attempts: int = 0
+    stages: tuple[StageEnd, ...] = ()
+    accelerator: str | None = None
+
+    def to_json(self) -> str:
+        """Compact JSON; settings at their defaults are left out."""
+        trial = {field.name: getattr(self.trial, field.name) for field in fields(TrialSpec)}
+        trial["recipe"] = self.trial.recipe.model_dump(mode="json", exclude_defaults=True)
+        values = {name: getattr(self, name) for name in ("manifest", "store", "attempts", "stages", "accelerator")}
+        return json.dumps({"trial": trial, **values}, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> Work:
+        """The work of `to_json`."""
+        values: dict[str, Any] = json.loads(text)
+        trial = values.pop("trial")
+        trial["recipe"] = Recipe.model_validate(trial["recipe"])
+        stages = tuple(StageEnd(*end) for end in values.pop("stages"))
+        return cls(trial=TrialSpec(**trial), stages=stages, **values)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerSettings:
+    """What is the same for all trials of a run.
+
+    Attributes:
+        results: Results folder, a local path or a URI.
+        runner: ``module:Class`` of the `TrialRunner`.
+        device: ``cpu`` or ``cuda``.
+        threads: Threads of a trial.
+        metric: Validation metric that progress shows.
+        stop_flag: File whose presence asks every worker to stop at the next epoch boundary; empty for none.
+        checkpoint_every_s: Seconds between two rolling checkpoints, at least (more where they take long); 0 for one
+            after each epoch. Stopping saves one in any case.
+        keep_weights: Whether the best weights of a finished trial stay in its checkpoint folder.
+        local_store: Folder on each node's own disk to which it copies the clip store; empty to read it in place.
+        prune: Whether the driver may end a trial between two epochs (`pruning`).
+    """
+
+    results: str
+    runner: str = AGRM_RUNNER
+    device: str = "cpu"
+    threads: int = 1
+    metric: str = "macro_f1"
+    stop_flag: str = ""
+    checkpoint_every_s: float = 20.0
+    keep_weights: bool = True
+    local_store: str = ""
+    prune: bool = False
+
+    def to_json(self) -> str:
+        """Compact JSON."""
+        return json.dumps(asdict(self), separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> WorkerSettings:
+        """The settings of `to_json`."""
+        return cls(**json.loads(text))

@@ -1,0 +1,273 @@
+"""How does a worker take a trial from start to record, whatever goes wrong on the way?
+
+The same worker runs inside a Ray actor and, in tests, inside the calling process. `begin` and `step` never raise an
+`Exception`: a trial that fails becomes a record, and the worker is ready for the next one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from agrm_study.execution.events import EventKind, TrialEvent
+from agrm_study.execution.failures import Failure, classify
+from agrm_study.execution.order.stage_shelf import StageShelf
+from agrm_study.execution.searching.pruning import ends_after, forget
+from agrm_study.execution.trial.checkpoints import CheckpointFolder
+from agrm_study.execution.trial.convert import (
+    epoch_columns,
+    finished_columns,
+    prediction_blocks,
+    report_metric,
+    shown_metric,
+    trial_columns,
+)
+from agrm_study.execution.trial.handover import NOTHING, Handover, Left
+from agrm_study.execution.trial.heartbeat import Heartbeat
+from agrm_study.execution.trial.records import first_beat, record_failure, run_columns
+from agrm_study.execution.trial.runner import RunnerContext, TrialRunner, load_runner
+from agrm_study.execution.trial.work import Work, WorkerSettings
+from agrm_study.records.location import Location
+from agrm_study.records.patience import PAUSES_S, patiently
+from agrm_study.records.schemas import PRUNED
+from agrm_study.records.writer import write_trial
+from agrm_study.training.outcome import EpochReport, EpochRow
+
+HEARTBEAT_EVERY_S: Final = 2.0
+"""Seconds between two signs of life, at least."""
+SAVE_SHARE: Final = 0.05
+"""Share of its time that a trial may spend on rolling checkpoints: where storage is slow, or many write to it at once,
+they come less often."""
+MOST_SECONDS_UNSAVED: Final = 1800.0
+"""They come so often in any case."""
+
+
+@dataclass(slots=True)
+class _Running:
+    """A trial under way."""
+
+    work: Work
+    folder: CheckpointFolder
+    runner: TrialRunner
+    beat: Heartbeat
+    handover: Handover
+    resumed: int = 0
+    inherited: int = 0
+    inherited_metrics: tuple[float | None, ...] = ()
+    left: Left = NOTHING
+    rows: list[EpochRow] = field(default_factory=list)
+    saved_at: float = 0.0
+    save_s: float = 0.0
+    beat_at: float = 0.0
+
+
+class TrialWorker:
+    """Runs one trial after the other.
+
+    Args:
+        settings: What is the same for all trials.
+        should_stop: Asked after each epoch; the stop flag of the settings by default.
+    """
+
+    def __init__(self, settings: WorkerSettings, should_stop: Callable[[], bool] | None = None) -> None:
+        self.settings = settings
+        self._results = Location.of(settings.results).anchored()
+        self._flag = Location.of(settings.stop_flag) if settings.stop_flag else None
+        self._should_stop = should_stop or self._flag_is_there
+        self._work: Work | None = None
+        self._running: _Running | None = None
+
+    def begin(self, work: Work) -> None:
+        """Takes a trial; everything of the one before is dropped. The work itself begins with `step`."""
+        self.drop()
+        self._work = work
+
+    def drop(self) -> None:
+        """Lets go of the current trial."""
+        running, self._running, self._work = self._running, None, None
+        if running is not None:
+            running.runner.close()
+
+    def step(self) -> TrialEvent:
+        """Runs one epoch of the trial: an ``epoch``, ``finished``, ``failed`` or ``interrupted`` event."""
+        if self._work is None:
+            raise RuntimeError("a trial must begin before it steps")
+        try:
+            if self._running is None:
+                self._start(self._work)
+            assert self._running is not None
+            if self._is_pruned(self._running):
+                return self._finish(self._running, PRUNED)
+            return self._run_epoch(self._running)
+        except Exception as error:  # a trial's failure is a result of the study
+            return self._fail(self._work, classify(error))
+
+    def _start(self, work: Work) -> None:
+        folder = CheckpointFolder.of(self._results, work.trial.trial_id)
+        last = patiently(lambda: Heartbeat.read(self._results, work.trial.trial_id))
+        beat = first_beat(work, self.settings.device, last)
+        if last is not None:
+            if last.code_version != beat.code_version:
+                folder.discard()  # a trial is made by one version of the code
+            patiently(folder.pull)
+        runner = load_runner(self.settings.runner)
+        handover = Handover(StageShelf.of(self._results), work, runner, beat.code_version)
+        self._running = running = _Running(work, folder, runner, beat, handover)
+        patiently(lambda: beat.write(self._results))
+        running.saved_at = running.beat_at = began = time.monotonic()
+        context = RunnerContext(settings=self.settings, checkpoint_dir=folder.local)
+        running.resumed = runner.start(work, context)
+        taken_over = handover.take_over(running.resumed)
+        wall_s = time.monotonic() - began
+        if taken_over is not None:  # its time counts, as if the trial had been trained alone
+            running.resumed, running.inherited = 0, taken_over.epoch
+            beat = replace(beat, wall_s=taken_over.wall_s + wall_s, saved_wall_s=0.0)
+        elif running.resumed and last is not None:
+            beat = replace(beat, started_at=last.started_at, wall_s=last.saved_wall_s + wall_s)
+        else:
+            beat = replace(beat, wall_s=wall_s, saved_wall_s=0.0)
+        running.rows.extend(runner.rows())
+        if running.inherited:
+            epochs, recipe = range(1, running.inherited + 1), work.trial.recipe
+            shown = (shown_metric(running.rows, recipe, self.settings.metric, epoch) for epoch in epochs)
+            running.inherited_metrics = tuple(shown)
+        running.beat = replace(beat, epoch=running.resumed or running.inherited)
+
+    def _run_epoch(self, running: _Running) -> TrialEvent:
+        began = time.monotonic()
+        report = running.runner.run_epoch()
+        epoch_s = time.monotonic() - began
+        running.rows.extend(report.rows)
+        running.beat = replace(
+            running.beat,
+            epoch=report.epoch,
+            metric=report_metric(report, running.work.trial.recipe, self.settings.metric),
+            epoch_s=epoch_s,
+            wall_s=running.beat.wall_s + epoch_s,
+            updated_at=time.time(),
+        )
+        running.left = running.handover.leave(report.epoch, running.beat.wall_s, over=report.done)
+        if report.done:
+            return self._finish(running)
+        stop = self._should_stop()
+        if stop or time.monotonic() - running.saved_at >= self._save_every_s(running):
+            self._save(running)
+        elif time.monotonic() - running.beat_at >= HEARTBEAT_EVERY_S:
+            self._write_beat(running)
+        event = _event("interrupted" if stop else "epoch", running, report)
+        running.inherited_metrics = ()
+        if stop:
+            self.drop()
+        return event
+
+    def _flag_is_there(self) -> bool:
+        try:
+            return self._flag is not None and self._flag.exists()
+        except OSError:  # asked again after the next epoch
+            return False
+
+    def _is_pruned(self, running: _Running) -> bool:
+        """Whether the driver has decided that the trial ends here."""
+        if not self.settings.prune or running.beat.epoch == 0:
+            return False
+        last = patiently(lambda: ends_after(self._results, running.work.trial.trial_id))
+        return last is not None and running.beat.epoch >= last
+
+    def _save_every_s(self, running: _Running) -> float:
+        """Seconds between two rolling checkpoints; 0: one after each epoch."""
+        asked = self.settings.checkpoint_every_s
+        return asked and max(asked, min(running.save_s / SAVE_SHARE, MOST_SECONDS_UNSAVED))
+
+    def _save(self, running: _Running) -> None:
+        began = time.monotonic()
+        patiently(lambda: running.folder.save(running.runner.save))
+        running.saved_at = time.monotonic()
+        running.save_s = running.saved_at - began
+        wall_s = running.beat.wall_s + running.save_s
+        running.beat = replace(running.beat, wall_s=wall_s, saved_wall_s=wall_s)
+        self._write_beat(running)
+
+    def _write_beat(self, running: _Running) -> None:
+        with contextlib.suppress(OSError):  # the next one says the same; what must not be lost is written with patience
+            running.beat.write(self._results)
+        running.beat_at = time.monotonic()
+
+    def _finish(self, running: _Running, stop_reason: str | None = None) -> TrialEvent:
+        trial = running.work.trial
+        began = time.monotonic()
+        outcome = running.runner.outcome()
+        stop_reason = stop_reason or outcome.stop_reason
+        keep_weights = self.settings.keep_weights and trial.phase == "final"  # those of a search serve nobody
+        if keep_weights:
+            patiently(lambda: running.folder.save(running.runner.save))  # puts the best weights in their place
+        wall_s = running.beat.wall_s + time.monotonic() - began
+        best = shown_metric(outcome.rows, trial.recipe, self.settings.metric, outcome.best_epoch)
+        running.beat = replace(running.beat, metric=best, epoch=outcome.epochs, wall_s=wall_s)
+        write_trial(
+            self._results,
+            trial_columns(trial) | finished_columns(outcome, stop_reason) | run_columns(running.beat),
+            epochs=epoch_columns(outcome.rows),
+            predictions=() if stop_reason == PRUNED else prediction_blocks(outcome, trial.phase),
+        )
+        with contextlib.suppress(OSError):  # the trial has finished, whatever is left lying about
+            patiently(lambda: running.folder.finish(keep_weights=keep_weights))
+            patiently(lambda: Heartbeat.remove(self._results, trial.trial_id))
+            if self.settings.prune:
+                patiently(lambda: forget(self._results, trial.trial_id))
+        event = replace(_event("finished", running), stop_reason=stop_reason, best_epoch=outcome.best_epoch)
+        self.drop()
+        return event
+
+    def _fail(self, work: Work, failure: Failure) -> TrialEvent:
+        running = self._running
+        beat = first_beat(work, self.settings.device) if running is None else running.beat
+        message = failure.message
+        try:
+            rows = epoch_columns(running.rows) if running is not None else ()
+            # Storage that refused is not waited for twice: without a record the trial runs again all the same
+            pauses_s = () if failure.kind == "storage" else PAUSES_S
+            record_failure(self._results, work, failure, beat, rows=rows, pauses_s=pauses_s)
+        except Exception as error:  # the trial stays without a record and runs again
+            message += f" (and its record could not be written: {error})"
+        try:
+            self.drop()
+        except Exception as error:  # a broken close must not take the worker with it
+            message += f" (and closing it raised {type(error).__name__}: {error})"
+        return TrialEvent(
+            kind="failed",
+            trial_id=beat.trial_id,
+            epoch=beat.epoch,
+            epochs=beat.epochs,
+            wall_s=beat.wall_s,
+            attempt=beat.attempt,
+            host=beat.host,
+            pid=beat.pid,
+            failure=failure.kind,
+            error=message,
+            frame=failure.frame,
+        )
+
+
+def _event(kind: EventKind, running: _Running, report: EpochReport | None = None) -> TrialEvent:
+    beat = running.beat
+    return TrialEvent(
+        kind=kind,
+        trial_id=beat.trial_id,
+        epoch=beat.epoch,
+        epochs=beat.epochs,
+        metric=beat.metric,
+        wall_s=beat.wall_s,
+        epoch_s=beat.epoch_s,
+        clips_per_s=report.clips_per_s if report is not None else 0.0,
+        resumed=running.resumed,
+        inherited=running.inherited,
+        inherited_metrics=running.inherited_metrics,
+        left=running.left.keys,
+        not_left=running.left.problem,
+        attempt=beat.attempt,
+        host=beat.host,
+        pid=beat.pid,
+    )
