@@ -17,6 +17,7 @@ from torch import Tensor
 from agrm_study.explain.trials import FinishedTrial
 from agrm_study.study.errors import InputError
 from agrm_study.study.recipe import Recipe
+from agrm_study.study.reported import reported_network
 from agrm_study.training.augment.pixels import Renderer
 from agrm_study.training.clipset import Store, clip_set
 from agrm_study.training.data.manifest import Manifest
@@ -118,8 +119,8 @@ def answers(trial: FinishedTrial, data: Data, recorded: pd.DataFrame, device: st
         )
     recipe = trial.recipe.model_copy(update={"precision": "fp32", "compile": False})
     weights = _weights(trial)
-    wants_teacher = recipe.has_teacher and recipe.evaluate.network == "teacher"
-    name: Network = "teacher" if wants_teacher and any(key.startswith("teacher.") for key in weights) else "student"
+    has_teacher = any(key.startswith("teacher.") for key in weights)
+    name: Network = reported_network(recipe) if has_teacher else "student"
     place = Device(device, recipe)
     train = clip_set(data.split.train, data.manifest, data.store, recipe.task)
     counts = [int((train.labels_N == index).sum()) for index in range(len(recipe.classes))]

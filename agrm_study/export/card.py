@@ -6,8 +6,8 @@ import math
 
 from agrm_study.export.chosen import Choice
 from agrm_study.export.recipe_file import DECISIONS, NOTICE, ModelRecipe
-from agrm_study.export.scores import PartScores
 from agrm_study.statistics.estimators import Interval, summarise
+from agrm_study.statistics.part_scores import PartScores
 from agrm_study.study.recipe import Clip
 from agrm_study.study.study import Study
 from agrm_study.training.temperature import BOUNDS

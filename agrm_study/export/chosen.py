@@ -9,16 +9,18 @@ from typing import Any
 
 import pandas as pd
 
-from agrm_study.export.scores import PartScores, read_scores
+from agrm_study.export.scores import read_scores
 from agrm_study.plan.plan import Cell, parse_cells
 from agrm_study.records.location import Location
 from agrm_study.records.reader import Ledger
 from agrm_study.statistics.classification import METRICS
+from agrm_study.statistics.part_scores import PartScores
 from agrm_study.study.errors import InputError, did_you_mean
 from agrm_study.study.merge import with_settings
 from agrm_study.study.no_results import no_results
 from agrm_study.study.problems import Place
 from agrm_study.study.recipe import Recipe
+from agrm_study.study.reported import reported_network
 from agrm_study.study.resolved import parse_resolved
 from agrm_study.study.settings import Setting
 from agrm_study.study.study import Study
@@ -175,7 +177,7 @@ class FinishedStudy:
             row=row,
             arm=arm,
             recipe=recipe,
-            network=scores["val"][trial_id].network if trial_id in scores["val"] else _network(recipe),
+            network=scores["val"][trial_id].network if trial_id in scores["val"] else reported_network(recipe),
             seeds=dict(sorted(seeds.items())),
             scores=scores,
             reason=reason,
@@ -188,7 +190,7 @@ class FinishedStudy:
     def _scores(self, part: str, seeds: dict[int, str]) -> dict[str, PartScores]:
         if not seeds:
             return {}
-        network = _network(self._recipe(self._rows[next(iter(seeds.values()))]))
+        network = reported_network(self._recipe(self._rows[next(iter(seeds.values()))]))
         return read_scores(self._ledger, part, network, list(seeds.values()))
 
     def _recipe(self, row: dict[str, Any]) -> Recipe:
@@ -200,10 +202,6 @@ class FinishedStudy:
 
 def _rows(frame: pd.DataFrame) -> list[dict[Any, Any]]:
     return [dict(row) for row in frame.to_dict("records")]
-
-
-def _network(recipe: Recipe) -> str:
-    return "teacher" if recipe.has_teacher and recipe.evaluate.network == "teacher" else "student"
 
 
 def _known(field: str, given: str | None, names: list[str]) -> str:

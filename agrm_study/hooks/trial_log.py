@@ -16,15 +16,14 @@ import pandas as pd
 
 from agrm_study.records.location import Location
 from agrm_study.records.reader import Ledger
-from agrm_study.statistics.classification import METRICS, SCREENING, count
-from agrm_study.statistics.probabilities import average_by_group, decide, softmax
+from agrm_study.statistics.part_scores import PartScores
 from agrm_study.study.no_results import no_results
+from agrm_study.study.reported import reported_of
 from agrm_study.study.resolved import parse_resolved
 from agrm_study.study.study import Study
 
 CHUNK: Final = 200
 """Trials whose epochs and predictions are held at once."""
-TEACHER_METHODS: Final = ("mean_teacher", "agrm")
 HPARAMS: Final = ("phase", "arm", "task", "seed", "backbone", "pooling", "method", "tau", "alpha", "ramp_epochs")
 """Columns of the `trials` record that are shown as hyperparameters, beside the factors."""
 CURVES: Final = (
@@ -124,7 +123,8 @@ class StudyLog:
 
     def _log(self, record: dict[str, Any], epochs: pd.DataFrame | None, tested: pd.DataFrame | None) -> TrialLog:
         factors: dict[str, Any] = json.loads(record["params"])
-        network = self._network(record, factors)
+        asked = factors.get("evaluate.network", self.study.base.evaluate.network)
+        network = reported_of(record.get("method"), asked)
         judged: dict[int, dict[str, float]] = {}
         curves: dict[int, dict[str, float]] = {}
         for row in () if epochs is None else epochs.to_dict("records"):
@@ -140,7 +140,8 @@ class StudyLog:
                 judged[int(row["epoch"])] = values
         final = {f"val/{n}": v for n, v in judged.get(int(record.get("best_epoch", 0)), {}).items() if n in VALIDATION}
         if tested is not None:
-            final |= {f"test/{name}": value for name, value in _test_metrics(tested, network).items()}
+            scores = PartScores.of_predictions(tested, network).metrics
+            final |= {f"test/{name}": value for name, value in scores.items() if math.isfinite(value)}
         return TrialLog(
             record=record,
             factors=factors,
@@ -150,31 +151,11 @@ class StudyLog:
             stamp=stamp(record),
         )
 
-    def _network(self, record: Mapping[str, Any], factors: Mapping[str, Any]) -> str:
-        """The network that is reported."""
-        says = factors.get("evaluate.network", self.study.base.evaluate.network)
-        return "teacher" if record.get("method") in TEACHER_METHODS and says == "teacher" else "student"
-
 
 def stamp(record: Mapping[str, Any]) -> str:
     """A hash of a `trials` record."""
     content = json.dumps({name: str(value) for name, value in sorted(record.items())})
     return hashlib.sha256(content.encode()).hexdigest()[:16]
-
-
-def _test_metrics(rows: pd.DataFrame, network: str) -> dict[str, float]:
-    """Metrics over the test subjects, window probabilities averaged; undefined ones are absent."""
-    own = rows[rows["network"] == network]
-    own = rows[rows["network"] == "student"] if own.empty else own
-    owners, subjects = pd.factorize(own["subject_id"])
-    probs_NK, _ = average_by_group(softmax(np.stack(own["logits"].to_list())), owners, len(subjects))
-    labels_N = np.zeros(len(subjects), dtype=np.int64)
-    labels_N[owners] = own["label"].to_numpy(dtype=np.int64)
-    n_classes = probs_NK.shape[1]
-    counts = count(labels_N, decide(probs_NK), n_classes)
-    metrics = METRICS | SCREENING if n_classes == 2 else METRICS
-    values = {name: float(metric(counts)[0]) for name, metric in metrics.items()}
-    return {name: value for name, value in values.items() if math.isfinite(value)}
 
 
 def _plain(row: Mapping[Any, Any]) -> dict[str, Any]:

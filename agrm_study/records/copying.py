@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import pyarrow as pa
-
 from agrm_study.records.location import Location
-from agrm_study.records.patience import patiently
 from agrm_study.records.reader import Ledger
 from agrm_study.records.schemas import SCHEMAS, Kind, with_version
-from agrm_study.records.writer import rows_table, table_bytes
+from agrm_study.records.writer import put_record, rows_table
 
 
 def copy_trial(source: Ledger, root: Location, trial_id: str, columns: Mapping[str, Any]) -> None:
@@ -34,10 +31,6 @@ def copy_trial(source: Ledger, root: Location, trial_id: str, columns: Mapping[s
     for kind in kinds:
         table = source.table(kind, trial_id)
         if table.num_rows:
-            _put(root, kind, trial_id, table.replace_schema_metadata(with_version(SCHEMAS[kind]).metadata))
-    _put(root, "trials", trial_id, rows_table([{**rows[0], **columns}], SCHEMAS["trials"]))
-
-
-def _put(root: Location, kind: Kind, trial_id: str, table: pa.Table) -> None:
-    content = table_bytes(table)
-    patiently(lambda: (root / "records" / kind / f"{trial_id}.parquet").write_atomic(content))
+            versioned = table.replace_schema_metadata(with_version(SCHEMAS[kind]).metadata)
+            put_record(root / "records", kind, trial_id, versioned)
+    put_record(root / "records", "trials", trial_id, rows_table([{**rows[0], **columns}], SCHEMAS["trials"]))

@@ -48,10 +48,10 @@ def write_trial(
     records = Location.of(root) / "records"
     trial_id = str(trial["trial_id"])
     if predictions:
-        _put(records, "predictions", trial_id, predictions_table(trial_id, predictions), pauses_s)
+        put_record(records, "predictions", trial_id, predictions_table(trial_id, predictions), pauses_s)
     if epochs:
-        _put(records, "epochs", trial_id, epochs_table(trial_id, epochs), pauses_s)
-    _put(records, "trials", trial_id, rows_table([trial], TRIALS), pauses_s)
+        put_record(records, "epochs", trial_id, epochs_table(trial_id, epochs), pauses_s)
+    put_record(records, "trials", trial_id, rows_table([trial], TRIALS), pauses_s)
 
 
 def write_subjects(root: str | Path | Location, split_fingerprint: str, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -61,7 +61,7 @@ def write_subjects(root: str | Path | Location, split_fingerprint: str, rows: Se
         OSError: When storage still refuses after some retries.
     """
     rows = [{**row, "split_fingerprint": split_fingerprint} for row in rows]
-    _put(Location.of(root) / "records", "subjects", split_fingerprint, rows_table(rows, SUBJECTS))
+    put_record(Location.of(root) / "records", "subjects", split_fingerprint, rows_table(rows, SUBJECTS))
 
 
 def rows_table(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
@@ -109,7 +109,19 @@ def table_bytes(table: pa.Table) -> memoryview:
     return memoryview(sink.getvalue())
 
 
-def _put(records: Location, kind: Kind, name: str, table: pa.Table, pauses_s: Sequence[float] = PAUSES_S) -> None:
+def put_record(records: Location, kind: Kind, name: str, table: pa.Table, pauses_s: Sequence[float] = PAUSES_S) -> None:
+    """Puts one file of records in place.
+
+    Args:
+        records: The folder ``records``.
+        kind: Which of them.
+        name: The trial's identity, or the split's fingerprint.
+        table: Its rows.
+        pauses_s: Before each further attempt while storage refuses.
+
+    Raises:
+        OSError: When storage still refuses after some retries.
+    """
     data = table_bytes(table)
     target = records / kind / f"{name}.parquet"
     patiently(lambda: target.write_atomic(data), pauses_s)

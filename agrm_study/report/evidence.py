@@ -17,6 +17,7 @@ from agrm_study.records.race_log import RaceLog
 from agrm_study.records.reader import Ledger
 from agrm_study.report.cells import Cell
 from agrm_study.study.recipe import Recipe
+from agrm_study.study.reported import Network, reported_network
 from agrm_study.study.seeds import Race
 
 
@@ -39,9 +40,9 @@ class ArmInfo:
         return self.recipe.model.pooling.name == "shpm"
 
     @property
-    def network(self) -> str:
-        """The network that is reported: the teacher where there is one and the recipe says so."""
-        return "teacher" if self.recipe.has_teacher and self.recipe.evaluate.network == "teacher" else "student"
+    def network(self) -> Network:
+        """The network that is reported."""
+        return reported_network(self.recipe)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

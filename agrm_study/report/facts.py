@@ -12,11 +12,11 @@ import pyarrow as pa
 from agrm_study.records.reader import Ledger
 from agrm_study.records.schemas import PRUNED
 from agrm_study.report.evidence import Evidence
+from agrm_study.study.reported import reported_of
 
 VALIDATION = ("accuracy", "balanced_accuracy", "macro_f1", "loss")
 """Validation metrics that epochs are recorded with."""
 PSEUDO = ("pseudo_coverage", "pseudo_accuracy", "pseudo_confidence", "threshold")
-TEACHER_METHODS = ("mean_teacher", "agrm")
 
 
 def trial_facts(evidence: Evidence, trials: pd.DataFrame) -> pd.DataFrame:
@@ -37,7 +37,7 @@ def trial_facts(evidence: Evidence, trials: pd.DataFrame) -> pd.DataFrame:
     at_best = table["epoch"].to_numpy() == best_by_code[codes] if len(owner) else np.empty(0, dtype=bool)
     rows = table.filter(pa.array(at_best)).to_pandas()
     reported = {a.recipe.ssl.method: a.network for a in evidence.study.arms}
-    network = finished["method"].map(lambda m: reported.get(m, "teacher" if m in TEACHER_METHODS else "student"))
+    network = finished["method"].map(lambda m: reported.get(m, reported_of(m, "teacher")))
     val = rows[(rows["split"] == "val") & (rows["network"] == rows["trial_id"].map(network))]
     val = val.drop_duplicates("trial_id", keep="last").set_index("trial_id")
     for name in VALIDATION:

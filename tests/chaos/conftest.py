@@ -13,6 +13,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from tiny_study import WITHOUT_MTM, WITHOUT_SHPM, tiny_study
 
 from agrm_study.records.reader import Ledger
 from agrm_study.report.build import make_report
@@ -25,37 +26,16 @@ from processes import adopted_orphans  # noqa: E402
 
 NOT_COMPARED = ["wall_s", "started_at", "host", "attempt"]
 EPOCHS = 24
-STUDY = {
-    "name": "chaos",
-    "question": "Does a study come out the same when everything around it dies?",
-    "tasks": ["three_class"],
-    "seeds": [0, 1],
-    "data": {
-        "synthetic": {"subjects": 15, "unlabelled": 8, "seed": 0, "difficulty": "easy"},
-        "unlabelled_train": 6,
-        "unlabelled_val": 2,
+STUDY = tiny_study(
+    "chaos",
+    {
+        "AGRM": {},
+        "w/o MTM": WITHOUT_MTM,
+        "w/o SHPM": WITHOUT_SHPM,
+        "w/o both": {**WITHOUT_MTM, **WITHOUT_SHPM},
     },
-    "set": {
-        "epochs": EPOCHS,
-        "clip": {"frames": 4, "fps": 4.1667, "crop": "person_box", "resize": 20, "size": 16},
-        "model": {"width": 4, "depth": 10},
-        "ssl.pretrain_epochs": 3,
-        "ssl.ramp.epochs": 3,
-        "batch": {"labelled": 4, "unlabelled": 4},
-        "early_stop.patience": 1000,
-        "evaluate.clips": 2,
-    },
-    "arms": [
-        {"name": "AGRM"},
-        {"name": "w/o MTM", "set": {"ssl.method": "supervised"}},
-        {"name": "w/o SHPM", "set": {"model.pooling.name": "average"}},
-        {"name": "w/o both", "set": {"ssl.method": "supervised", "model.pooling.name": "average"}},
-    ],
-    "reference": "AGRM",
-    "primary_metric": "macro_f1",
-    "resources": {"cpu": 1, "gpu": 0},
-    "report": {"tables": ["ablation"], "figures": []},
-}
+    epochs=EPOCHS,
+)
 TRIALS = 8
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from tiny_study import WITHOUT_SHPM, tiny_study
 
 from agrm_study.execution.trial.heartbeat import Heartbeat
 from agrm_study.records.local_copy import local_copy
@@ -22,32 +23,7 @@ from agrm_study.report.build import make_report
 
 HERE = Path(__file__).parent
 NOT_COMPARED = ["wall_s", "started_at", "host", "attempt"]
-STUDY: dict[str, Any] = {
-    "name": "nodes",
-    "question": "Does a study come out the same on a cluster that does not stay as it was?",
-    "tasks": ["three_class"],
-    "seeds": [0, 1, 2],
-    "data": {
-        "synthetic": {"subjects": 15, "unlabelled": 8, "seed": 0, "difficulty": "easy"},
-        "unlabelled_train": 6,
-        "unlabelled_val": 2,
-    },
-    "set": {
-        "epochs": 60,
-        "clip": {"frames": 4, "fps": 4.1667, "crop": "person_box", "resize": 20, "size": 16},
-        "model": {"width": 4, "depth": 10},
-        "ssl.pretrain_epochs": 3,
-        "ssl.ramp.epochs": 3,
-        "batch": {"labelled": 4, "unlabelled": 4},
-        "early_stop.patience": 1000,
-        "evaluate.clips": 2,
-    },
-    "arms": [{"name": "AGRM"}, {"name": "w/o SHPM", "set": {"model.pooling.name": "average"}}],
-    "reference": "AGRM",
-    "primary_metric": "macro_f1",
-    "resources": {"cpu": 1, "gpu": 1},
-    "report": {"tables": ["ablation"], "figures": []},
-}
+STUDY = tiny_study("nodes", {"AGRM": {}, "w/o SHPM": WITHOUT_SHPM}, epochs=60, seeds=[0, 1, 2], gpu=1)
 TRIALS = 6
 AWS = {
     "AWS_ACCESS_KEY_ID": "test",

@@ -18,6 +18,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from tiny_study import WITHOUT_MTM, tiny_study
 
 from agrm_study.execution.trial.heartbeat import Heartbeat
 from agrm_study.records.location import Location
@@ -27,32 +28,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "cluster" / "slurm.sbatch"
 STUB = Path(__file__).parent / "slurm_stub"
 NAMESPACE = ("unshare", "--net", "--pid", "--fork", "--kill-child", "--mount-proc")
-STUDY: dict[str, Any] = {
-    "name": "slurm",
-    "question": "Does the job go on where it was stopped?",
-    "tasks": ["three_class"],
-    "seeds": [0, 1],
-    "data": {
-        "synthetic": {"subjects": 15, "unlabelled": 8, "seed": 0, "difficulty": "easy"},
-        "unlabelled_train": 6,
-        "unlabelled_val": 2,
-    },
-    "set": {
-        "epochs": 30,
-        "clip": {"frames": 4, "fps": 4.1667, "crop": "person_box", "resize": 20, "size": 16},
-        "model": {"width": 4, "depth": 10},
-        "ssl.pretrain_epochs": 3,
-        "ssl.ramp.epochs": 3,
-        "batch": {"labelled": 4, "unlabelled": 4},
-        "early_stop.patience": 1000,
-        "evaluate.clips": 2,
-    },
-    "arms": [{"name": "AGRM"}, {"name": "w/o MTM", "set": {"ssl.method": "supervised"}}],
-    "reference": "AGRM",
-    "primary_metric": "macro_f1",
-    "resources": {"cpu": 1, "gpu": 0},
-    "report": {"tables": ["ablation"], "figures": []},
-}
+STUDY = tiny_study("slurm", {"AGRM": {}, "w/o MTM": WITHOUT_MTM}, epochs=30)
 TRIALS = 4
 DRIVER = """
 import pathlib, signal, sys, time

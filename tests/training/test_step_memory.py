@@ -1,8 +1,8 @@
 """Is a step made and measured for every method, without data and without a GPU's API in the way?"""
 
 import pytest
+from small_recipe import small_recipe
 
-from agrm_study.study.recipe import Recipe
 from agrm_study.training.ssl.step import METHODS
 from agrm_study.training.step_memory import Gauge, step_bytes
 
@@ -27,21 +27,11 @@ class FakeGauge(Gauge):
         return self._total
 
 
-def small(**settings):
-    recipe = {
-        "clip": {"frames": 4, "size": 32, "resize": 40},
-        "model": {"width": 8, "depth": 10},
-        "batch": {"labelled": 3, "unlabelled": 2},
-        "evaluate": {"batch": 4},
-    } | settings
-    return Recipe.model_validate(recipe)
-
-
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("task", ["two_class", "three_class"])
 def test_a_step_of_every_method_is_made_and_what_is_outside_torch_counts(method, task):
     gauge = FakeGauge(peak=7_000, outside=500, total=16_000)
-    assert step_bytes(small(ssl={"method": method}, task=task), "cpu", gauge) == 7_500
+    assert step_bytes(small_recipe(ssl={"method": method}, task=task), "cpu", gauge) == 7_500
     assert gauge.begun == 1
 
 
@@ -51,5 +41,5 @@ def test_measuring_leaves_the_callers_generators_as_they_were():
     torch.manual_seed(3)
     first = torch.rand(1)
     torch.manual_seed(3)
-    step_bytes(small(), "cpu", FakeGauge(1, 1, 10))
+    step_bytes(small_recipe(), "cpu", FakeGauge(1, 1, 10))
     assert torch.equal(torch.rand(1), first)

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from agrm_study.execution.searching.objectives import read_scores
-from agrm_study.execution.trial.convert import decisive_network
 from agrm_study.plan.plan import Plan
 from agrm_study.records.location import Location
 from agrm_study.records.race_log import RaceLog, Stopped
 from agrm_study.records.reader import Ledger
 from agrm_study.statistics.racing import drop, limit, looks
+from agrm_study.study.reported import reported_network
 from agrm_study.study.seeds import Race
 from agrm_study.study.study import Study
 
@@ -162,7 +162,7 @@ def ledger_scores(results: Location, plan: Plan, metric: str) -> Scores:
             trials = ledger.trials()
             finished = trials[(trials["status"] == "finished") & trials["trial_id"].isin(unknown)]
             best = {str(t): int(e) for t, e in zip(finished["trial_id"], finished["best_epoch"], strict=True)}
-            found = read_scores(ledger, best, (metric,), lambda t: decisive_network(plan.by_id[t].recipe))
+            found = read_scores(ledger, best, (metric,), lambda t: reported_network(plan.by_id[t].recipe))
             known.update({trial_id: its.values[0] for trial_id, its in found.items()})
         return known
 

@@ -14,13 +14,13 @@ from typing import Any
 from agrm_study.execution.failures import DETERMINISTIC
 from agrm_study.execution.searching.objectives import Scores, read_scores
 from agrm_study.execution.searching.sampler import End, inner
-from agrm_study.execution.trial.convert import decisive_network
 from agrm_study.plan.trial import TrialSpec
 from agrm_study.records.location import Location
 from agrm_study.records.reader import Ledger
 from agrm_study.records.schemas import PRUNED
 from agrm_study.records.search_log import Proposal, SearchLog
 from agrm_study.study.errors import InputError
+from agrm_study.study.reported import reported_network
 from agrm_study.study.search_space import Search
 
 
@@ -88,7 +88,7 @@ def read_past(
                 points.append(found)
     specs = {spec.trial_id: spec for _, spec in points if spec is not None}
     best_epochs = {t: int(records[t]["best_epoch"]) for t in specs if t in records and _finished(records[t])}
-    scores = read_scores(ledger, best_epochs, search.metric, lambda t: decisive_network(specs[t].recipe))
+    scores = read_scores(ledger, best_epochs, search.metric, lambda t: reported_network(specs[t].recipe))
     return [
         _past(proposal, spec, records.get(proposal.trial_id), scores.get(proposal.trial_id), retry_failed)
         for proposal, spec in points

@@ -12,13 +12,13 @@ from agrm_study.execution.searching.history import Past, read_past
 from agrm_study.execution.searching.objectives import column
 from agrm_study.execution.searching.source import SearchSource
 from agrm_study.execution.searching.stages import SearchStages
-from agrm_study.execution.trial.convert import decisive_network
 from agrm_study.execution.trial.work import Work
 from agrm_study.plan.expand import TrialBuilder
 from agrm_study.plan.promotion import promoted, search_trial
 from agrm_study.plan.trial import TrialSpec
 from agrm_study.records.location import Location
 from agrm_study.records.search_log import SearchLog
+from agrm_study.study.reported import reported_network
 from agrm_study.study.search_space import Search
 from agrm_study.study.study import Study
 
@@ -89,7 +89,7 @@ def open_search(study: Study, prepared: Prepared, results: Location, *, retry_fa
             metric=search.metric,
             directions=search.directions,
             to_promote=search.promote * len(study.tasks) * len(study.seeds),
-            network=decisive_network(study.base),
+            network=reported_network(study.base),
         ),
         on_draw=on_draw,
     )

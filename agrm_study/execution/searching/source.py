@@ -13,7 +13,6 @@ from agrm_study.execution.searching.history import Past
 from agrm_study.execution.searching.objectives import Scores, best_so_far, read_scores
 from agrm_study.execution.searching.pruning import ask_to_end
 from agrm_study.execution.searching.sampler import Draw, End, Sampler
-from agrm_study.execution.trial.convert import decisive_network
 from agrm_study.execution.trial.work import Work
 from agrm_study.plan.promotion import Candidate
 from agrm_study.plan.trial import TrialSpec
@@ -22,6 +21,7 @@ from agrm_study.records.reader import Ledger
 from agrm_study.records.schemas import PRUNED
 from agrm_study.records.search_log import Proposal, SearchLog
 from agrm_study.study.errors import InputError
+from agrm_study.study.reported import reported_network
 from agrm_study.study.search_space import Search
 
 MOST_REPEATS: Final = 100
@@ -203,7 +203,7 @@ class SearchSource(WorkSource):
     def _end(self, point: _Point, end: End, best_epoch: int = 0) -> None:
         point.end = end
         if end != "failed":
-            network = decisive_network(point.spec.recipe)
+            network = reported_network(point.spec.recipe)
             trial_id = point.spec.trial_id
             scores = read_scores(
                 Ledger(self._results), {trial_id: best_epoch}, self._search.metric, lambda name: network

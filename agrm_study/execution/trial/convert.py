@@ -11,6 +11,7 @@ from agrm_study.execution.failures import Failure
 from agrm_study.plan.trial import Phase, TrialSpec
 from agrm_study.records.schemas import EPOCHS
 from agrm_study.study.recipe import Recipe
+from agrm_study.study.reported import reported_network
 from agrm_study.training.outcome import EpochReport, EpochRow, TrialOutcome
 
 ERROR_LIMIT = 8_000
@@ -92,14 +93,9 @@ def prediction_blocks(outcome: TrialOutcome, phase: Phase = "final") -> list[dic
     ]
 
 
-def decisive_network(recipe: Recipe) -> str:
-    """The network whose validation metric is shown and decides."""
-    return recipe.evaluate.network if recipe.has_teacher else "student"
-
-
 def shown_metric(rows: Iterable[EpochRow], recipe: Recipe, metric: str, epoch: int) -> float | None:
-    """The validation metric after an epoch, of the decisive network or, before there is a teacher, the student."""
-    wanted = decisive_network(recipe)
+    """The validation metric after an epoch, of the reported network or, before there is a teacher, the student."""
+    wanted = reported_network(recipe)
     found: dict[str, float] = {}
     for row in rows:
         if row.split == "val" and row.epoch == epoch:

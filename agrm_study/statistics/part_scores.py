@@ -1,0 +1,80 @@
+"""How good is one network of one trial on a part of the data, and how sure is that? From its logits alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Self
+
+import numpy as np
+import pandas as pd
+
+from agrm_study.statistics.arrays import Floats, Ints
+from agrm_study.statistics.bootstrap import Draws, percentile_interval, replicate
+from agrm_study.statistics.classification import METRICS, SCREENING, count
+from agrm_study.statistics.estimators import Interval
+from agrm_study.statistics.probabilities import average_by_group, decide, softmax
+
+REPLICATES = 2_000
+"""Bootstrap replicates of the intervals."""
+
+
+@dataclass(frozen=True)
+class PartScores:
+    """One network of one trial on one part: R windows of N subjects, K classes.
+
+    Attributes:
+        logits_RK: As recorded.
+        owners_R: Index of each window's subject.
+        labels_N: Class index of each subject.
+        network: ``teacher`` or ``student``.
+    """
+
+    logits_RK: Floats
+    owners_R: Ints
+    labels_N: Ints
+    network: str
+
+    @classmethod
+    def of_predictions(cls, rows: pd.DataFrame, network: str) -> Self:
+        """Of `predictions` records, one a window: columns ``network``, ``subject_id``, ``label`` and ``logits``.
+
+        Args:
+            rows: Of one trial and one part, at least one.
+            network: The one wanted; without a row of it (the best epoch had no teacher yet) the student is taken.
+        """
+        name = network if (rows["network"] == network).any() else "student"
+        own = rows[rows["network"] == name]
+        owners, subjects = pd.factorize(own["subject_id"])
+        labels_N = np.zeros(len(subjects), dtype=np.int64)
+        labels_N[owners] = own["label"].to_numpy(dtype=np.int64)
+        logits_RK = np.stack(own["logits"].to_list()).astype(np.float64)
+        return cls(logits_RK, owners.astype(np.int64), labels_N, name)
+
+    @cached_property
+    def decided_N(self) -> Ints:
+        """Decision of each subject, on the mean of its windows' probabilities."""
+        probs_NK, _ = average_by_group(softmax(self.logits_RK), self.owners_R, len(self.labels_N))
+        return decide(probs_NK)
+
+    @property
+    def n_classes(self) -> int:
+        """K."""
+        return int(self.logits_RK.shape[1])
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Metrics that are defined for so many classes."""
+        return (*METRICS, *SCREENING) if self.n_classes == 2 else tuple(METRICS)
+
+    @cached_property
+    def metrics(self) -> dict[str, float]:
+        """Each metric over the part's subjects; NaN where it is undefined."""
+        counts = count(self.labels_N, self.decided_N, self.n_classes)
+        return {name: float((METRICS | SCREENING)[name](counts)[0]) for name in self.names}
+
+    def intervals(self) -> dict[str, Interval]:
+        """95% percentile bootstrap over subjects, of each metric: the network fixed, the subjects drawn."""
+        draws = Draws(len(self.labels_N), REPLICATES, 0)
+        drawn = replicate(self.labels_N, self.decided_N[None], self.n_classes, draws, self.names)
+        return {name: percentile_interval(values_BS[:, 0]) for name, values_BS in drawn.items()}
