@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "cluster" / "slurm.sbatch"
 STUB = Path(__file__).parent / "slurm_stub"
 NAMESPACE = ("unshare", "--net", "--pid", "--fork", "--kill-child", "--mount-proc")
-STUDY = tiny_study("slurm", {"AGRM": {}, "w/o MTM": WITHOUT_MTM}, epochs=30)
+STUDY = tiny_study("slurm", {"AGRM": {}, "w/o MTM": WITHOUT_MTM}, epochs=120)
 TRIALS = 4
 DRIVER = """
 import pathlib, signal, sys, time
@@ -81,10 +81,10 @@ class Allocation:
         return Ledger(self.results).trials().set_index("trial_id")
 
     def one_done_another_begun(self) -> bool:
-        """Whether a trial has finished, and another one is in the first half of its epochs."""
+        """Whether a trial has finished, and another one has a good part of its epochs before it."""
         finished = set(self.finished().index)
         beats = Heartbeat.read_all(Location.of(self.results)) if finished else []
-        return any(beat.trial_id not in finished and 2 <= beat.epoch <= STUDY["set"]["epochs"] / 2 for beat in beats)
+        return any(beat.trial_id not in finished and 2 <= beat.epoch <= 0.75 * STUDY["set"]["epochs"] for beat in beats)
 
     def start(self, warn_when: Callable[[], bool] | None = None) -> dict[str, Any]:
         """SLURM starts the job; gives what came of it. It is warned of its end as soon as a condition holds."""
