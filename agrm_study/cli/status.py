@@ -60,11 +60,12 @@ def _show(state: StudyStatus) -> None:
     if state.running:
         console.print(f"\n[dim]{title}[/]")
     for trial in state.running:
+        done = trial.note if trial.note and not trial.epoch else f"epoch {trial.epoch} of at most {trial.epochs}"
         metric = "" if trial.metric is None else f", validation {trial.metric:.3f}"
         heard = f", last heard of {duration(trial.heard_s)} ago" if state.active else ""
         console.print(
             f"  {escape(' / '.join(trial.arms))} · {TASK_WORDS.get(trial.task, trial.task)} · seed {trial.seed}: "
-            f"epoch {trial.epoch} of at most {trial.epochs}{metric}{heard}"
+            f"{escape(done)}{metric}{heard}"
         )
     if state.failures:
         console.print("\n[dim]failed[/]")

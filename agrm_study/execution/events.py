@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import Final, Literal
 
-EventKind = Literal["started", "epoch", "finished", "failed", "interrupted", "retried", "held"]
+EventKind = Literal["started", "preparing", "epoch", "finished", "failed", "interrupted", "retried", "held"]
+UNDER_WAY: Final = ("preparing", "epoch")
+"""Kinds after which a trial's worker goes on with it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,7 +17,8 @@ class TrialEvent:
     """Something that happened to a trial; plain values, so that it travels between processes.
 
     Attributes:
-        kind: ``started``, ``epoch`` (one more epoch done), ``finished`` and ``failed`` (a record was written),
+        kind: ``started``, ``preparing`` (what it reads is still on its way), ``epoch`` (one more epoch done),
+            ``finished`` and ``failed`` (a record was written),
             ``interrupted`` (stopped at an epoch boundary, resumes later), ``retried`` (its worker died, or its share of
             a GPU was too small, and it was put back in the queue), ``held`` (not started, as its arm failed in the same
             way several times).
@@ -31,6 +34,7 @@ class TrialEvent:
         not_left: Why the state of a stage could not be saved for other trials.
         stop_reason: Of a ``finished`` trial: ``epochs``, ``early_stop``, or ``pruned`` when a search ended it early.
         best_epoch: Of a ``finished`` trial.
+        note: What a ``preparing`` trial waits for.
     """
 
     kind: EventKind
@@ -54,6 +58,7 @@ class TrialEvent:
     failure: str | None = None
     error: str | None = None
     frame: str = ""
+    note: str = ""
 
     def to_json(self) -> str:
         """Compact JSON."""

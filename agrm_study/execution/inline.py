@@ -6,7 +6,7 @@ import os
 import platform
 from collections.abc import Callable
 
-from agrm_study.execution.events import OnEvent, TrialEvent
+from agrm_study.execution.events import UNDER_WAY, OnEvent, TrialEvent
 from agrm_study.execution.executor import Executor
 from agrm_study.execution.interrupt import Interrupt
 from agrm_study.execution.order.source import WorkSource
@@ -44,7 +44,7 @@ class InlineExecutor(Executor):
                     event = worker.step()
                     on_event(event)
                     on_tick()
-                    if event.kind != "epoch":
+                    if event.kind not in UNDER_WAY:
                         break
         finally:
             worker.drop()

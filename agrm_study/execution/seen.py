@@ -130,6 +130,7 @@ class Watcher:
                 continue
             trial.state = "running" if running else "waiting"
             trial.epoch, trial.epochs, trial.metric = beat.epoch, beat.epochs or trial.epochs, beat.metric
+            trial.note = beat.note
             trial.wall_s, trial.epoch_s, trial.attempt = beat.wall_s, beat.epoch_s, beat.attempt
             trial.heard, trial.started = clock - (now - beat.updated_at), clock - (now - beat.started_at)
 

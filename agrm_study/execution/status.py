@@ -27,6 +27,7 @@ class UnfinishedTrial:
 
     Attributes:
         heard_s: Seconds since its last sign of life.
+        note: What it waits for before its first epoch.
     """
 
     trial_id: str
@@ -41,6 +42,7 @@ class UnfinishedTrial:
     attempt: int
     host: str
     heard_s: float
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,6 +189,7 @@ def _unfinished(beat: Heartbeat, cell: Cell, arms: tuple[str, ...], now: float) 
         attempt=beat.attempt,
         host=beat.host,
         heard_s=max(0.0, now - beat.updated_at),
+        note=beat.note,
     )
 
 

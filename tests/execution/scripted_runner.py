@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from agrm_study.execution.trial.runner import RunnerContext, TrialRunner
-from agrm_study.execution.trial.work import Work
+from agrm_study.execution.trial.work import Work, WorkerSettings
 from agrm_study.training.failures import CheckpointError, NanLossError
 from agrm_study.training.outcome import EpochReport, EpochRow, Predictions, TrialOutcome
 
@@ -26,8 +26,17 @@ class ScriptedRunner(TrialRunner):
     Trials of one seed are alike up to the end of their supervised pre-training.
 
     Script of an arm, or of all others under ``*``: ``epochs``, ``epoch_s``, ``fail`` (what happens), ``at`` (in which
-    epoch), ``times`` (in how many attempts, counted in a file beside the script), ``seeds`` (only these).
+    epoch), ``times`` (in how many attempts, counted in a file beside the script), ``seeds`` (only these), ``copies``
+    (words before its data are there).
     """
+
+    waited = 0
+
+    def fetch(self, work: Work, settings: WorkerSettings) -> str:
+        script: dict[str, Any] = json.loads((Path(settings.results) / "script.json").read_text())
+        self.waited += 1
+        copies = script.get(work.trial.arm, script.get("*", {})).get("copies", 0)
+        return f"copying {self.waited} of {copies}" if self.waited <= copies else ""
 
     def start(self, work: Work, context: RunnerContext) -> int:
         self.root = Path(context.settings.results)

@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -31,7 +32,7 @@ def test_killed_workers_resume_failing_trials_are_recorded_and_the_rest_is_as_in
 ) -> None:
     arms = {"A": 0.5, "killed": 0.6, "broken": 0.7, "doomed": 0.8}
     script(
-        A={},
+        A={"copies": 2},
         killed={"fail": "kill", "at": 3, "times": 1, "seeds": [1]},
         broken={"fail": "bug", "seeds": [0]},
         doomed={"fail": "kill", "seeds": [0]},
@@ -55,6 +56,7 @@ def test_killed_workers_resume_failing_trials_are_recorded_and_the_rest_is_as_in
     (resumed,) = [e for e in watcher.events if e.kind == "finished" and e.attempt == 2]
     assert resumed.resumed == 2
     assert [e.kind for e in watcher.events].count("retried") == 2
+    assert Counter(e.note for e in watcher.events if e.note) == {"copying 1 of 2": 2, "copying 2 of 2": 2}
     assert not (results / "ray").exists()
     assert interfaces
     assert all(ipaddress.ip_address(address.removeprefix("::ffff:")).is_loopback for address in interfaces)

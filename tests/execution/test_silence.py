@@ -29,6 +29,17 @@ def test_a_worker_that_hangs_later_is_found_sooner_and_each_epoch_begins_the_cou
     assert look(silence, 600.0, 600.0 + 2 * EPOCH_S) == 600.0 + EPOCH_S + 1
 
 
+def test_a_copy_that_gets_on_is_waited_for_and_one_that_says_the_same_again_is_not() -> None:
+    silence = Silence()
+    silence.began("a", 0.0)
+    for done in range(10):
+        silence.prepares("a", done * 1000.0, f"{done} of 10 GB")
+        assert look(silence, done * 1000.0, done * 1000.0 + 999) is None
+    for again in range(100):
+        silence.prepares("a", 9000.0 + again * 60.0, "9 of 10 GB")
+    assert look(silence, 9000.0, 9000.0 + 2 * FIRST_EPOCH_S) == 9000.0 + FIRST_EPOCH_S + 1
+
+
 def test_long_epochs_lengthen_the_limit_of_their_own_trial_and_that_of_a_trial_before_its_first() -> None:
     longest = 2 * FIRST_EPOCH_S / FACTOR
     silence = Silence()

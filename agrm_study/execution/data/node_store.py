@@ -13,9 +13,12 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
+
+OnBytes = Callable[[int, int], None]
 
 LOCAL_VARIABLE: Final = "AGRM_STUDY_LOCAL_STORE"
 SHARED_VARIABLE: Final = "AGRM_STUDY_SHARED_STORE"
@@ -26,8 +29,12 @@ def local_folder() -> str:
     return os.environ.get(LOCAL_VARIABLE, "")
 
 
-def published(store: Path) -> str:
+def published(store: Path, on_bytes: OnBytes | None = None) -> str:
     """Where workers find a store that was just built: here, or at the place of object storage that is named.
+
+    Args:
+        store: Its folder.
+        on_bytes: Told how far a copy to that place is, and of its size.
 
     Raises:
         InputError: That place cannot be written.
@@ -37,15 +44,16 @@ def published(store: Path) -> str:
         return str(store)
     from agrm_study.training.data.store import publish_store
 
-    return publish_store(store, shared)
+    return publish_store(store, shared, on_bytes)
 
 
-def node_store(store: str, local: str) -> Path:
+def node_store(store: str, local: str, on_bytes: OnBytes | None = None) -> Path:
     """The folder that this node reads; copies the store when it has to, one process at a time.
 
     Args:
         store: Path or URI of a finished store.
         local: Folder on a disk of each node; empty to read in place. The node's own environment goes first.
+        on_bytes: Told how far a copy is, and of its size.
 
     Raises:
         InputError: There is no store, or no room for a copy.
@@ -55,7 +63,48 @@ def node_store(store: str, local: str) -> Path:
         return Path(store)
     from agrm_study.training.data.store import fetch_store
 
-    return fetch_store(store, local)
+    return fetch_store(store, local, on_bytes)
+
+
+class Arrival:
+    """A store that is on its way to this node, in a thread of its own.
+
+    Args:
+        store: As of `node_store`.
+        local: As of `node_store`.
+    """
+
+    def __init__(self, store: str, local: str) -> None:
+        self._store, self._local = store, local
+        self._note = "waiting for this node's clips"
+        self._hindrance: Exception | None = None
+        self._thread: threading.Thread | None = None
+        if copy_folder(store, local):
+            self._thread = threading.Thread(target=self._bring, name="clip store", daemon=True)
+            self._thread.start()
+
+    def wait(self, most_s: float) -> str:
+        """Waits for it, for so many seconds at most; says what is under way then, and nothing when it is there.
+
+        Raises:
+            InputError: There is no store, or no room for a copy.
+        """
+        if self._thread is not None:
+            self._thread.join(most_s)
+            if self._thread.is_alive():
+                return self._note
+        if self._hindrance is not None:
+            raise self._hindrance
+        return ""
+
+    def _bring(self) -> None:
+        try:
+            node_store(self._store, self._local, self._copied)
+        except Exception as error:  # told to whoever waits
+            self._hindrance = error
+
+    def _copied(self, done: int, total: int) -> None:
+        self._note = f"copying clips, {done / 1e9:.2f} of {total / 1e9:.2f} GB"
 
 
 def copy_folder(store: str, local: str) -> str:

@@ -89,9 +89,14 @@ def prepare(
         splits,
         stores,
         store_sizes=_sizes(wanted, cache),
-        places={store: published(store) for store in set(stores.values())},
+        places={store: published(store, _sending(tell)) for store in set(stores.values())},
         unwritten=frozenset(unwritten),
     )
+
+
+def _sending(tell: OnStep) -> Callable[[int, int], None]:
+    """Tells of the bytes of a store that are where all nodes can read them, in megabytes."""
+    return lambda done, total: tell(Step("Sending the clip store (MB)", -(-done // 10**6), -(-total // 10**6)))
 
 
 def cache_folder(results: str | Path) -> Path:

@@ -90,6 +90,8 @@ class DriverCallback(Callback):  # type: ignore[misc]
             event = self._growth.answer(TrialEvent.from_json(result[EVENT]), stopped=self._source.stopped)
             if event.kind == "epoch":
                 self._silence.heard(trial.trial_id, time.monotonic(), event.epoch_s)
+            elif event.kind == "preparing":
+                self._silence.prepares(trial.trial_id, time.monotonic(), event.note)
             else:
                 self._silence.ended(trial.trial_id)
             self._on_event(event)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 FIRST_EPOCH_S: Final = 3600.0
-"""From a trial's start to the end of its first epoch, at least: a node may copy a large clip store meanwhile."""
+"""From a trial's start, or the last new word on what it waits for, to the end of its first epoch, at least."""
 EPOCH_S: Final = 900.0
 """From one epoch's end to the next, at least."""
 FACTOR: Final = 20.0
@@ -24,11 +24,17 @@ class Silence:
         self._last: dict[str, float] = {}
         self._longest: dict[str, float] = {}
         self._longest_of_all = 0.0
+        self._notes: dict[str, str] = {}
         self._looked: float | None = None
 
     def began(self, trial_id: str, now: float) -> None:
         """A worker has taken the trial."""
         self._last[trial_id] = now
+
+    def prepares(self, trial_id: str, now: float, note: str) -> None:
+        """The trial waits for something; a copy that gets nowhere says the same again and again."""
+        if self._notes.get(trial_id) != note:
+            self._notes[trial_id], self._last[trial_id] = note, now
 
     def heard(self, trial_id: str, now: float, epoch_s: float) -> None:
         """The trial has done an epoch."""
@@ -40,6 +46,7 @@ class Silence:
         """Nobody runs the trial (now)."""
         self._last.pop(trial_id, None)
         self._longest.pop(trial_id, None)
+        self._notes.pop(trial_id, None)
 
     def too_long(self, now: float) -> list[tuple[str, float]]:
         """The trials that have been silent beyond their limit, with how long."""

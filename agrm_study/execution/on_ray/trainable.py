@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from ray.tune import Trainable
 
+from agrm_study.execution.events import UNDER_WAY
 from agrm_study.execution.on_ray.gpu_share import keep_to_share
 from agrm_study.execution.trial.work import Work, WorkerSettings
 from agrm_study.execution.trial.worker import TrialWorker
@@ -44,7 +45,7 @@ class StudyTrainable(Trainable):  # type: ignore[misc]
     def step(self) -> dict[str, Any]:
         event = self._worker.step()
         # One text, not its fields: Tune keeps statistics of every number that it is given
-        return {EVENT: event.to_json(), "done": event.kind != "epoch"}
+        return {EVENT: event.to_json(), "done": event.kind not in UNDER_WAY}
 
     def cleanup(self) -> None:
         self._worker.drop()

@@ -24,6 +24,7 @@ class LinesView(View):
         self._progress: StudyProgress | None = None
         self._step: Step | None = None
         self._told = 0.0
+        self._noted = float("-inf")
 
     def step(self, step: Step) -> None:
         now = time.monotonic()
@@ -51,6 +52,9 @@ class LinesView(View):
         progress = self._progress
         if progress is None or event.kind in ("started", "epoch", "held"):
             return
+        if event.kind == "preparing":
+            self._say_now_and_then(f"{event.host}: {event.note}")
+            return
         counts = progress.counts()
         place = f"{counts.finished + counts.failed}/{counts.total}"
         name = trial_name(trial, progress)
@@ -65,7 +69,8 @@ class LinesView(View):
         elif event.kind == "retried":
             self._say(f"again    {place}  {name}: {failure_words(event.failure, event.error)}")
         elif event.kind == "interrupted":
-            self._say(f"stopped  {place}  {name}: saved after epoch {event.epoch} of {event.epochs}")
+            saved = f"saved after epoch {event.epoch} of {event.epochs}" if event.epoch else "it had not begun"
+            self._say(f"stopped  {place}  {name}: {saved}")
 
     def tick(self) -> None:
         progress = self._progress
@@ -84,6 +89,12 @@ class LinesView(View):
 
     def message(self, text: str) -> None:
         self._say(text)
+
+    def _say_now_and_then(self, text: str) -> None:
+        now = time.monotonic()
+        if now - self._noted >= STAGE_EVERY_S:
+            self._noted = now
+            self._say(text)
 
     def _say(self, text: str) -> None:
         print(f"{datetime.now():%H:%M:%S}  {text}", file=self._stream, flush=True)

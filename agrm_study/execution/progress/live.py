@@ -213,20 +213,25 @@ class LiveView(View):
         table.add_column(justify="right", no_wrap=True)
         table.add_column(no_wrap=True)
         table.add_column(justify="right", no_wrap=True, style=DIM)
+        waiting = Table.grid(padding=(0, 2))
         for trial in running[:MOST_RUNNING]:
+            name = Text("▸ " + trial_name(trial, progress), style=RUN)
+            if trial.note:
+                waiting.add_row(name, Text(trial.note, style=DIM))
+                continue
             epoch = f"epoch {trial.epoch}/{trial.epochs}" if trial.epoch else "starting"
             metric = "" if trial.metric is None else f"{progress.metric} {trial.metric:.3f}"
             pace = f"{duration(trial.epoch_s)} an epoch" if trial.epoch_s else ""
             table.add_row(
-                Text("▸ " + trial_name(trial, progress), style=RUN),
+                name,
                 _bar(trial.epochs, trial.epoch, 16, finished=RUN),
                 Text(epoch, style=DIM),
                 Text(metric),
                 pace,
             )
         if len(running) > MOST_RUNNING:
-            table.add_row(Text(f"  … and {len(running) - MOST_RUNNING} more", style=DIM))
-        return table
+            waiting.add_row(Text(f"  … and {len(running) - MOST_RUNNING} more", style=DIM))
+        return Group(*(part for part in (table, waiting) if part.row_count))
 
     def _footer(self, progress: StudyProgress) -> RenderableType:
         counts = progress.counts()

@@ -33,6 +33,7 @@ class TrialProgress:
         now: Whether this run has finished or failed it.
         pruned: Whether a search ended it early; its metric is then no result of its settings.
         inherited: Epochs that this run took over from another trial instead of training them.
+        note: What it waits for before its first epoch.
     """
 
     trial_id: str
@@ -53,6 +54,7 @@ class TrialProgress:
     now: bool = False
     pruned: bool = False
     inherited: int = 0
+    note: str = ""
 
     @property
     def own_share(self) -> float:
@@ -166,6 +168,8 @@ class StudyProgress:
         if event.kind == "started":
             trial.state, trial.started, trial.epoch, trial.metric = "running", now, 0, None
             trial.attempt = event.attempt
+        elif event.kind == "preparing":
+            trial.state = "running"
         elif event.kind == "epoch":
             trial.state = "running"
             trial.epoch, trial.metric, trial.epoch_s = event.epoch, event.metric, event.epoch_s
@@ -178,6 +182,7 @@ class StudyProgress:
             trial.state, trial.epoch = "waiting", event.epoch
         elif event.kind == "held":
             trial.state = "held"
+        trial.note = event.note
         if event.wall_s:
             trial.wall_s = event.wall_s
         trial.inherited = max(trial.inherited, event.inherited)

@@ -11,13 +11,14 @@ import random
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import torch
 
-from agrm_study.execution.data.node_store import node_store
+from agrm_study.execution.data.node_store import Arrival, node_store
 from agrm_study.execution.trial.runner import RunnerContext, TrialRunner
-from agrm_study.execution.trial.work import Work
+from agrm_study.execution.trial.work import Work, WorkerSettings
 from agrm_study.study.errors import InputError
 from agrm_study.study.recipe import Data
 from agrm_study.training.checkpoint import drop_rolling
@@ -29,12 +30,20 @@ from agrm_study.training.fit import Training
 from agrm_study.training.generators import stream_seed
 from agrm_study.training.outcome import EpochReport, EpochRow, TrialOutcome
 
+FETCH_S: Final = 2.0
+"""Seconds between two words on a store that is copied."""
+
 
 class AgrmRunner(TrialRunner):
     """Runs `agrm_study.training.fit.Training`."""
 
     def __init__(self) -> None:
         self._training: Training | None = None
+        self._arrival: Arrival | None = None
+
+    def fetch(self, work: Work, settings: WorkerSettings) -> str:
+        self._arrival = self._arrival or Arrival(work.store, settings.local_store)
+        return self._arrival.wait(FETCH_S)
 
     def start(self, work: Work, context: RunnerContext) -> int:
         trial, settings = work.trial, context.settings

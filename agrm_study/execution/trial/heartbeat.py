@@ -23,6 +23,7 @@ class Heartbeat:
         saved_wall_s: Seconds of training that the rolling checkpoint holds.
         code_version: Version of the code that made the checkpoint.
         over: Whether the attempt has ended in a failure that another attempt may heal.
+        note: What the trial waits for before its first epoch.
     """
 
     trial_id: str
@@ -40,6 +41,7 @@ class Heartbeat:
     saved_wall_s: float = 0.0
     code_version: str = ""
     over: bool = False
+    note: str = ""
 
     def write(self, results: Location) -> None:
         """Puts it into the results folder."""

@@ -31,6 +31,14 @@ class TrialRunner(ABC):
     Any method may raise: the worker classifies the exception and records it.
     """
 
+    def fetch(self, work: Work, settings: WorkerSettings) -> str:
+        """Brings what the trial reads to this node, for a moment; called again until it has nothing more to say.
+
+        Returns:
+            What is still under way, in words; empty when `start` can be called.
+        """
+        return ""
+
     @abstractmethod
     def start(self, work: Work, context: RunnerContext) -> int:
         """Makes ready, from the rolling checkpoint where there is one.

@@ -47,13 +47,15 @@ MOST_SECONDS_UNSAVED: Final = 1800.0
 
 @dataclass(slots=True)
 class _Running:
-    """A trial under way."""
+    """A trial under way; `last` is the sign of life that an earlier attempt has left."""
 
     work: Work
     folder: CheckpointFolder
     runner: TrialRunner
     beat: Heartbeat
+    last: Heartbeat | None
     handover: Handover
+    started: bool = False
     resumed: int = 0
     inherited: int = 0
     inherited_metrics: tuple[float | None, ...] = ()
@@ -92,35 +94,56 @@ class TrialWorker:
             running.runner.close()
 
     def step(self) -> TrialEvent:
-        """Runs one epoch of the trial: an ``epoch``, ``finished``, ``failed`` or ``interrupted`` event."""
+        """Runs one epoch of the trial: an ``epoch``, ``finished``, ``failed`` or ``interrupted`` event.
+
+        While what it reads is on its way to this node it gives ``preparing`` events instead, every few seconds.
+        """
         if self._work is None:
             raise RuntimeError("a trial must begin before it steps")
         try:
-            if self._running is None:
-                self._start(self._work)
-            assert self._running is not None
-            if self._is_pruned(self._running):
-                return self._finish(self._running, PRUNED)
-            return self._run_epoch(self._running)
+            running = self._running = self._running or self._open(self._work)
+            if not running.started:
+                if note := running.runner.fetch(self._work, self.settings):
+                    return self._not_yet(running, note)
+                self._start(running)
+            if self._is_pruned(running):
+                return self._finish(running, PRUNED)
+            return self._run_epoch(running)
         except Exception as error:  # a trial's failure is a result of the study
             return self._fail(self._work, classify(error))
 
-    def _start(self, work: Work) -> None:
+    def _open(self, work: Work) -> _Running:
+        """Gives the first sign of life."""
         folder = CheckpointFolder.of(self._results, work.trial.trial_id)
         last = patiently(lambda: Heartbeat.read(self._results, work.trial.trial_id))
         beat = first_beat(work, self.settings.device, last)
-        if last is not None:
-            if last.code_version != beat.code_version:
-                folder.discard()  # a trial is made by one version of the code
-            patiently(folder.pull)
+        if last is not None and last.code_version != beat.code_version:
+            folder.discard()  # a trial is made by one version of the code
         runner = load_runner(self.settings.runner)
-        handover = Handover(StageShelf.of(self._results), work, runner, beat.code_version)
-        self._running = running = _Running(work, folder, runner, beat, handover)
         patiently(lambda: beat.write(self._results))
+        handover = Handover(StageShelf.of(self._results), work, runner, beat.code_version)
+        return _Running(work, folder, runner, beat, last, handover)
+
+    def _not_yet(self, running: _Running, note: str) -> TrialEvent:
+        """What the trial waits for; it has done nothing that could be saved."""
+        running.beat = replace(running.beat, note=note, updated_at=time.time())
+        self._write_beat(running)
+        stop = self._should_stop()
+        event = replace(_event("interrupted" if stop else "preparing", running), note=note)
+        if stop:
+            self.drop()
+        return event
+
+    def _start(self, running: _Running) -> None:
+        """Makes the trial ready for its next epoch."""
+        work, runner, last = running.work, running.runner, running.last
+        beat = replace(running.beat, note="")
+        if last is not None:
+            patiently(running.folder.pull)
         running.saved_at = running.beat_at = began = time.monotonic()
-        context = RunnerContext(settings=self.settings, checkpoint_dir=folder.local)
+        context = RunnerContext(settings=self.settings, checkpoint_dir=running.folder.local)
         running.resumed = runner.start(work, context)
-        taken_over = handover.take_over(running.resumed)
+        taken_over = running.handover.take_over(running.resumed)
         wall_s = time.monotonic() - began
         if taken_over is not None:  # its time counts, as if the trial had been trained alone
             running.resumed, running.inherited = 0, taken_over.epoch
@@ -135,6 +158,7 @@ class TrialWorker:
             shown = (shown_metric(running.rows, recipe, self.settings.metric, epoch) for epoch in epochs)
             running.inherited_metrics = tuple(shown)
         running.beat = replace(beat, epoch=running.resumed or running.inherited)
+        running.started = True
 
     def _run_epoch(self, running: _Running) -> TrialEvent:
         began = time.monotonic()

@@ -21,6 +21,7 @@ from agrm_study.training.data.store import (
     ClipStore,
     build,
     build_store,
+    fetch,
     fetch_store,
     publish_store,
     store_bytes,
@@ -377,9 +378,8 @@ def test_two_processes_of_a_node_copy_a_published_store_once(store, tmp_path):
     assert publish_store(store.path, (tmp_path / "bucket").as_uri()) == place
     code = f"""
 from agrm_study.training.data.store import fetch, fetch_store
-from pyarrow import fs
-copies, copy = [], fs.copy_files
-fs.copy_files = lambda *a, **k: (copies.append(1), copy(*a, **k))
+copies, copy = [], fetch._copy_all
+fetch._copy_all = lambda *a, **k: (copies.append(1), copy(*a, **k))
 fetch_store({place!r}, {str(tmp_path / "node")!r})
 print(len(copies))
 """
@@ -387,6 +387,21 @@ print(len(copies))
     assert sorted(int(run.communicate(timeout=60)[0]) for run in runs) == [0, 1]
     (copied,) = (tmp_path / "node").glob("[!.]*")
     assert (ClipStore.open(copied).clip(1) == store.clip(1)).all()
+
+
+def test_a_copy_in_pieces_is_whole_and_tells_how_far_it_is(store, tmp_path, monkeypatch):
+    monkeypatch.setattr(fetch, "PIECE", 1000)
+    size = sum(file.stat().st_size for file in store.path.iterdir() if file.is_file())
+    sent, fetched = [], []
+    place = publish_store(store.path, (tmp_path / "bucket").as_uri(), lambda *words: sent.append(words))
+    copied = fetch_store(place, tmp_path / "node", lambda *words: fetched.append(words))
+    for words in (sent, fetched):
+        assert len(words) >= size // 1000
+        assert words == sorted(words)
+        assert words[-1] == (size, size)
+    assert sorted(file.name for file in copied.iterdir()) == sorted(file.name for file in store.path.iterdir())
+    for file in store.path.iterdir():
+        assert (copied / file.name).read_bytes() == file.read_bytes()
 
 
 def test_half_a_published_store_is_no_store_and_a_full_node_is_told(store, tmp_path, monkeypatch):

@@ -6,28 +6,39 @@ Whoever built it puts a copy where all can read it (`publish_store`); each node 
 
 from __future__ import annotations
 
+import os
 import shutil
 import uuid
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from agrm_study.study.errors import InputError
 from agrm_study.training.data.store.layout import STORE_FILE
 from agrm_study.training.data.store.lock import locked
 
 if TYPE_CHECKING:
-    from pyarrow.fs import FileSystem
+    from pyarrow.fs import FileInfo, FileSystem
 
-RESERVE = 64 << 20
+RESERVE: Final = 64 << 20
 """Bytes that stay free on a node's disk."""
+PIECE: Final = 16 << 20
+"""Bytes that are copied at once; a store is one large file, or many small ones."""
+STREAMS: Final = 8
+"""Pieces under way at the same time: one stream alone gets a fraction of what an object store gives."""
+
+OnBytes = Callable[[int, int], None]
+"""Told of the bytes copied so far, and of all."""
 
 
-def fetch_store(source: Path | str, cache: Path | str) -> Path:
+def fetch_store(source: Path | str, cache: Path | str, on_bytes: OnBytes | None = None) -> Path:
     """A local copy of a finished store, made once a node, whole or not at all.
 
     Args:
         source: Folder of a finished store: a path, or a URI that Arrow can read (`s3://…`, `gs://…`).
         cache: Local folder of stores; a store that already lies in it is not copied.
+        on_bytes: Told how far the copy is; not at all while another process makes it.
 
     Raises:
         InputError: There is no finished store at the source, it cannot be reached, or the disk has no room for it.
@@ -44,13 +55,14 @@ def fetch_store(source: Path | str, cache: Path | str) -> Path:
                 return final
             if system.get_file_info(f"{root}/{STORE_FILE}").type != fs.FileType.File:
                 raise InputError("there is no finished clip store", where=str(source))
-            _check_room(system, root, cache, source)
+            sizes = {file.path: file.size or 0 for file in _files(system, root)}
+            _check_room(sum(sizes.values()), cache, source)
             partial = cache / f".{key}.{uuid.uuid4().hex[:8]}.copy"
             try:
                 for left in cache.glob(f".{key}.*.copy"):  # of a process that was killed: nobody else holds the lock
                     shutil.rmtree(left, ignore_errors=True)
                 partial.mkdir(parents=True)
-                fs.copy_files(root, str(partial), source_filesystem=system, destination_filesystem=fs.LocalFileSystem())
+                _copy_all(system, root, sizes, partial, on_bytes or _tell_nobody)
                 partial.rename(final)
             finally:
                 shutil.rmtree(partial, ignore_errors=True)
@@ -59,10 +71,15 @@ def fetch_store(source: Path | str, cache: Path | str) -> Path:
     return final
 
 
-def publish_store(store: Path, target: str) -> str:
+def publish_store(store: Path, target: str, on_bytes: OnBytes | None = None) -> str:
     """Copy a finished store under `target` (a path or a URI) unless it is there, and return its place.
 
     The file that marks a store as finished goes last: nobody takes half a copy for a store.
+
+    Args:
+        store: Folder of a finished store.
+        target: Folder of stores, a path or a URI.
+        on_bytes: Told how far the copy is.
 
     Raises:
         InputError: The place cannot be reached or written.
@@ -77,13 +94,17 @@ def publish_store(store: Path, target: str) -> str:
             return place
         system.create_dir(root, recursive=True)
         files = sorted(path for path in store.rglob("*") if path.is_file() and path.name != STORE_FILE)
-        for file in [*files, store / STORE_FILE]:
+        files.append(store / STORE_FILE)
+        done, total = 0, sum(file.stat().st_size for file in files)
+        for file in files:
             name = file.relative_to(store).as_posix()
             if "/" in name:
                 system.create_dir(f"{root}/{name.rsplit('/', 1)[0]}", recursive=True)
-            fs.copy_files(
-                str(file), f"{root}/{name}", source_filesystem=fs.LocalFileSystem(), destination_filesystem=system
-            )
+            with file.open("rb") as content, system.open_output_stream(f"{root}/{name}") as copy:
+                while piece := content.read(PIECE):
+                    copy.write(piece)
+                    done += len(piece)
+                    (on_bytes or _tell_nobody)(done, total)
     except (ArrowException, OSError) as error:
         raise InputError(f"the clip store cannot be copied there ({error})", where=place) from None
     return place
@@ -99,10 +120,14 @@ def _place(source: Path | str) -> tuple[FileSystem, str]:
     return fs.LocalFileSystem(), str(Path(source).expanduser().absolute())
 
 
-def _check_room(system: FileSystem, root: str, cache: Path, source: Path | str) -> None:
+def _files(system: FileSystem, root: str) -> list[FileInfo]:
     from pyarrow import fs
 
-    needed = sum(each.size or 0 for each in system.get_file_info(fs.FileSelector(root, recursive=True)))
+    found = system.get_file_info(fs.FileSelector(root, recursive=True))
+    return [each for each in found if each.type == fs.FileType.File]
+
+
+def _check_room(needed: int, cache: Path, source: Path | str) -> None:
     free = shutil.disk_usage(cache).free
     if free < needed + RESERVE:
         raise InputError(
@@ -112,3 +137,45 @@ def _check_room(system: FileSystem, root: str, cache: Path, source: Path | str) 
             allowed=f"at least {(needed + RESERVE) / 1e9:.2f} GB",
             hint=f"AGRM_STUDY_LOCAL_STORE names a folder on a larger disk; the store is {source}.",
         )
+
+
+def _copy_all(system: FileSystem, root: str, sizes: Mapping[str, int], folder: Path, on_bytes: OnBytes) -> None:
+    """Copies files, several pieces at the same time, into a folder that is there."""
+    done, total = 0, sum(sizes.values())
+    pool = ThreadPoolExecutor(STREAMS, thread_name_prefix="copy")
+    try:
+        for piece in as_completed([pool.submit(_copy, system, *piece) for piece in _pieces(root, sizes, folder)]):
+            done += piece.result()
+            on_bytes(done, total)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _pieces(root: str, sizes: Mapping[str, int], folder: Path) -> Iterator[tuple[str, Path, int, int]]:
+    """File, copy, offset and length of each piece; the copies are there, empty."""
+    for file, size in sizes.items():
+        copy = folder / file.removeprefix(root).lstrip("/")
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.touch()
+        for offset in range(0, size, PIECE):
+            yield file, copy, offset, min(PIECE, size - offset)
+
+
+def _copy(system: FileSystem, file: str, copy: Path, offset: int, length: int) -> int:
+    """Copies a piece; gives its length.
+
+    Raises:
+        OSError: The file is shorter than it was, or cannot be read or written.
+    """
+    with system.open_input_file(file) as content, copy.open("rb+") as target:
+        piece = memoryview(content.read_at(length, offset))
+        if len(piece) != length:
+            raise OSError(f"{file} has changed while it was copied")
+        while piece:
+            written = os.pwrite(target.fileno(), piece, offset)
+            piece, offset = piece[written:], offset + written
+    return length
+
+
+def _tell_nobody(done: int, total: int) -> None:
+    return None
