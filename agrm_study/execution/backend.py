@@ -92,6 +92,7 @@ class Backend:
         """
         if not results.is_local:
             (results / OPENED).write_atomic(b"")
+            results.mark()
         if self.options.executor == "inline" or self.options.address is None:
             return
         from agrm_study.execution.on_ray.preflight import check_cluster

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Final, Literal, get_args
 
 FailureClass = Literal[
-    "oom_gpu", "oom_host", "node_lost", "worker_killed", "nan_loss", "data", "storage", "bug", "interrupted"
+    "oom_gpu", "oom_host", "node_lost", "worker_killed", "nan_loss", "data", "storage", "versions", "bug", "interrupted"
 ]
 FAILURE_CLASSES: Final[tuple[FailureClass, ...]] = get_args(FailureClass)
 
@@ -26,6 +26,7 @@ MEANING: Final[dict[FailureClass, str]] = {
     "nan_loss": "the loss became infinite or not a number",
     "data": "a clip, a manifest or a setting could not be used",
     "storage": "the results could not be written",
+    "versions": "the worker runs other versions than the study was started with",
     "bug": "the program raised an error",
     "interrupted": "the run was interrupted",
 }

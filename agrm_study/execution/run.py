@@ -31,6 +31,7 @@ from agrm_study.execution.searching.phase import SearchPhase, final_trials, open
 from agrm_study.execution.study_folder import write_study
 from agrm_study.execution.summary import RunSummary, stopped_early, summarise
 from agrm_study.execution.trial.work import AGRM_RUNNER, Work, WorkerSettings
+from agrm_study.execution.versions import own_versions
 from agrm_study.plan.expand import expand
 from agrm_study.plan.plan import Plan
 from agrm_study.records.location import Location
@@ -216,6 +217,7 @@ class _Run:
             keep_weights=self._options.keep_weights,
             local_store=local_folder(),
             prune=prune,
+            versions=own_versions(),
         )
 
         compacting = Compacting(self._results)
@@ -233,6 +235,9 @@ class _Run:
                 self._hold(held_arm, source, progress)
             if event.kind == "failed" and event.failure == "storage":
                 self._storage_failed(event, source)
+            elif event.kind == "failed" and event.failure == "versions" and not source.stopped:
+                source.stop()
+                self._say(f"No other trial is started: {event.error}. Make them alike, and the same command goes on.")
 
         gc.freeze()  # the plan stays: to search it for garbage takes seconds each time at 100,000 trials
         try:

@@ -10,6 +10,7 @@ from pathlib import Path
 from pyarrow import fs
 
 from agrm_study.records.location import Location
+from agrm_study.records.schemas import SCHEMAS
 from agrm_study.study.errors import InputError
 
 RECORDS = "records"
@@ -41,7 +42,8 @@ def _fetch(location: Location, folder: Path) -> None:
             (folder / file.name).write_bytes(content)
     records = location / RECORDS
     if records.exists():
-        (folder / RECORDS).mkdir()
+        for kind in SCHEMAS:  # Arrow makes the folders that it sees, and in Google's storage it sees none
+            (folder / RECORDS / kind).mkdir(parents=True)
         fs.copy_files(
             records.path,
             str(folder / RECORDS),

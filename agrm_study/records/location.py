@@ -13,6 +13,7 @@ import pyarrow as pa
 from pyarrow import fs
 
 from agrm_study.study.errors import InputError
+from agrm_study.study.object_store import arrow_uri, user_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,7 @@ class Location:
         path: Path of the folder in that filesystem, without a trailing slash.
         scheme: Of an object store's URI (``s3``); empty for a local folder.
         query: Of an object store's URI (``endpoint_override=…``).
+        user: Of an object store's URI (``anonymous@``).
         anchor: A local folder that was there (`anchored`); empty for none.
     """
 
@@ -31,6 +33,7 @@ class Location:
     path: str
     scheme: str = ""
     query: str = ""
+    user: str = ""
     anchor: str = ""
 
     @classmethod
@@ -38,16 +41,17 @@ class Location:
         """The location of a local path or a URI (``s3://…``, ``gs://…``, ``file://…``).
 
         An object store that is not the provider's own is named by ``?endpoint_override=HOST:PORT&scheme=http``, or
-        for S3 by the environment variable ``AWS_ENDPOINT_URL``.
+        for S3 by the environment variable ``AWS_ENDPOINT_URL``; one of Google's that asks for no credentials by
+        ``gs://anonymous@bucket``.
 
         Raises:
-            InputError: A URI that cannot be read, or of an unknown kind.
+            InputError: A URI that cannot be read, holds keys, or is of an unknown kind.
         """
         if isinstance(root, Location):
             return root
         if isinstance(root, str) and "://" in root:
             try:
-                filesystem, path = fs.FileSystem.from_uri(root)
+                filesystem, path = fs.FileSystem.from_uri(arrow_uri(root))
             except (pa.ArrowException, OSError) as error:
                 raise InputError(
                     "must be a folder or the URI of one",
@@ -57,7 +61,8 @@ class Location:
                 ) from None
             if isinstance(filesystem, fs.LocalFileSystem):
                 return cls(filesystem, path.rstrip("/"))
-            return cls(filesystem, path.rstrip("/"), root.partition("://")[0], root.partition("?")[2])
+            scheme, query = root.partition("://")[0], root.partition("?")[2]
+            return cls(filesystem, path.rstrip("/"), scheme, query, user_of(root))
         return cls(fs.LocalFileSystem(), Path(root).expanduser().absolute().as_posix())
 
     @property
@@ -70,7 +75,7 @@ class Location:
         """The absolute path, or the URI, from which `of` makes this location on any machine."""
         if self.is_local:
             return self.path
-        return f"{self.scheme}://{self.path}{'?' if self.query else ''}{self.query}"
+        return f"{self.scheme}://{self.user}{self.path}{'?' if self.query else ''}{self.query}"
 
     def anchored(self) -> Location:
         """The same folder, of which it is known that it is there.
@@ -162,11 +167,25 @@ class Location:
 
     def delete_folder(self) -> None:
         """Removes the folder and what it holds; one that is gone already is fine."""
-        with contextlib.suppress(FileNotFoundError):
+        try:
             self.filesystem.delete_dir(self.path)
+        except OSError:  # of a folder that is gone Arrow says so in words alone, or in the same way of its mark
+            if self.exists():
+                raise
+
+    def mark(self) -> None:
+        """Lets `children` of the folder above see this one in Google's storage, which knows no folders by itself."""
+        if self.filesystem.type_name != "gcs":
+            return
+        parts = self.path.split("/")
+        for end in range(2, len(parts) + 1):  # Arrow's own way up would ask for the right to see the bucket's settings
+            self.filesystem.create_dir("/".join(parts[:end]), recursive=False)
 
     def children(self, suffix: str = "") -> list[Location]:
-        """Visible files and folders of this folder, by name; empty where there is no folder."""
+        """Visible files and folders of this folder, by name; empty where there is no folder.
+
+        In Google's storage folders are seen when they were marked (`mark`).
+        """
         if self.is_local:
             try:
                 names = [entry.name for entry in os.scandir(self.path)]

@@ -16,7 +16,7 @@ from agrm_study.execution.provenance import code_version
 from agrm_study.records.location import Location
 from agrm_study.study.errors import InputError
 
-QUESTION = {"packages": preflight.PACKAGES, "results": "", **preflight.NOTHING}
+QUESTION = {"results": "", **preflight.NOTHING}
 
 
 @pytest.fixture
@@ -50,9 +50,9 @@ def test_equal_nodes_are_fit_and_leave_nothing_in_the_results(judge: Any, tmp_pa
 @pytest.mark.parametrize(
     ("difference", "words"),
     [
-        ({"python": "3.10.1"}, ["python 3.10.1", "as on this machine"]),
-        ({"packages": {"torch": "1.0+cu1"}}, ["torch 1.0+cu1"]),
-        ({"code_version": "0+other"}, ["training code 0+other", code_version()]),
+        ({"versions": {"python": "3.10.1"}}, ["python 3.10.1", "as on this machine"]),
+        ({"versions": {"torch": "1.0+cu1"}}, ["torch 1.0+cu1"]),
+        ({"versions": {"training code": "0+other"}}, ["training code 0+other", code_version()]),
         ({"missing": "No module named 'agrm_study'"}, ["must be installed", "No module named"]),
         ({"storage": "does not see it"}, ["read and write the results", "does not see it"]),
         ({"answer": ".run/elsewhere"}, ["did not arrive"]),
@@ -74,12 +74,12 @@ def test_another_build_of_the_same_torch_is_no_difference(judge: Any) -> None:
     import torch
 
     public = torch.__version__.partition("+")[0]
-    assert judge({"packages": {"torch": f"{public}+cu999"}}) == []
+    assert judge({"versions": {"torch": f"{public}+cu999"}}) == []
 
 
 def test_nodes_with_the_same_fault_share_a_line_and_all_faults_are_told(judge: Any) -> None:
     with pytest.raises(InputError) as raised:
-        judge({"python": "3.10.1"}, {"python": "3.10.1"}, {"storage": "does not see it"})
+        judge({"versions": {"python": "3.10.1"}}, {"versions": {"python": "3.10.1"}}, {"storage": "does not see it"})
     lines = str(raised.value).splitlines()
     assert lines[0] == "2 problems:"
     assert "node 0, node 1" in lines[1]

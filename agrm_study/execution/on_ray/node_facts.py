@@ -13,38 +13,26 @@ def describe(question: dict[str, Any]) -> dict[str, Any]:
     """The facts of the node that this runs on.
 
     Args:
-        question: ``packages`` (names), ``results`` and ``probe`` (a results folder and the name of a file in it whose
+        question: ``results`` and ``probe`` (a results folder and the name of a file in it whose
             content is ``token``), ``answer`` (the name of a file that the node shall write), ``files`` (paths that it
             shall see), ``stores`` and ``local`` (clip stores by size, and where copies of them go), ``video`` and
             ``gpus`` (whether to try decoding, and CUDA).
 
     Returns:
-        ``host, python, packages, clock``, and ``missing`` where this package cannot be imported; otherwise
-        ``code_version, unseen, room`` (what the disk lacks) and, where asked, ``storage``, ``video`` (problems, empty
-        when all is well), ``gpus`` (their names) and ``cuda`` (a problem, or empty).
+        ``host, clock``, and ``missing`` where this package cannot be imported; otherwise ``versions``, ``unseen``,
+        ``room`` (what the disk lacks) and, where asked, ``storage``, ``video`` (problems, empty when all is well),
+        ``gpus`` (their names) and ``cuda`` (a problem, or empty).
     """
-    import importlib.metadata
     import platform
     import time
 
-    versions: dict[str, str | None] = {}
-    for name in question["packages"]:
-        try:
-            versions[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            versions[name] = None
-    facts: dict[str, Any] = {
-        "host": platform.node(),
-        "python": platform.python_version(),
-        "packages": versions,
-        "clock": time.time(),
-    }
+    facts: dict[str, Any] = {"host": platform.node(), "clock": time.time()}
     try:
-        from agrm_study.execution.provenance import code_version
+        from agrm_study.execution.versions import own_versions
     except ImportError as error:
         facts["missing"] = str(error)
         return facts
-    facts["code_version"] = code_version()
+    facts["versions"] = own_versions()
     facts["unseen"] = unseen(question["files"])
     facts["room"] = try_room(question) if question["stores"] else ""
     if question["results"]:

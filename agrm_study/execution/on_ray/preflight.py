@@ -8,8 +8,6 @@ trial; clip stores and results go by storage that all nodes reach.
 from __future__ import annotations
 
 import contextlib
-import importlib.metadata
-import platform
 import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,7 +16,7 @@ from typing import Any, Final
 
 from agrm_study.execution.on_ray import node_facts
 from agrm_study.execution.on_ray.capacity import alive_nodes
-from agrm_study.execution.provenance import code_version
+from agrm_study.execution.versions import difference, own_versions
 from agrm_study.records.location import Location
 from agrm_study.study.errors import InputError, InputErrors
 
@@ -26,18 +24,6 @@ NODE_S: Final = 90.0
 """Seconds that the nodes have to answer, all at the same time; a worker must start and import its libraries."""
 CLOCKS_S: Final = 5.0
 """Seconds that two clocks may differ by before somebody is told."""
-PACKAGES: Final = (
-    "agrm-study",
-    "ray",
-    "torch",
-    "torchvision",
-    "numpy",
-    "pyarrow",
-    "opencv-python-headless",
-    "av",
-    "decord",
-)
-"""Packages whose versions must be equal on every node that has them."""
 NOTHING: Final = {"files": [], "stores": {}, "local": "", "video": False, "gpus": False}
 """What a node is not asked unless a question says so."""
 INSTALL: Final = "Install the same agrm-study everywhere, in the environment that each node's Ray was started from"
@@ -136,7 +122,7 @@ def ask(question: Mapping[str, Any], *, answer_in: str = "") -> list[Answer]:
     from ray import cloudpickle
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    whole = {"packages": PACKAGES, "results": "", **NOTHING, **question}
+    whole = {"results": "", **NOTHING, **question}
     nodes = alive_nodes()
     names = _names(nodes)
     pending: dict[Any, tuple[str, Mapping[str, float], float]] = {}
@@ -197,7 +183,6 @@ Unfit = tuple[str, str, Mapping[str, str], str]
 
 def _unfit(answers: Iterable[Answer], arrived: set[str], place: str) -> Iterator[Unfit]:
     """What is wrong with the nodes."""
-    ours = {name: _version(name) for name in PACKAGES}
     for answer in answers:
         node, facts = answer.node, answer.facts
         if facts is None:
@@ -207,18 +192,9 @@ def _unfit(answers: Iterable[Answer], arrived: set[str], place: str) -> Iterator
             hint = f"{INSTALL}: `pip install agrm-study` (or this checkout) there, then start its Ray again."
             yield "agrm-study must be installed on every node", node, {"given": facts["missing"]}, hint
             continue
-        theirs, mine = {"python": facts["python"]}, {"python": platform.python_version()}
-        theirs |= {name: version for name, version in facts["packages"].items() if version and ours[name]}
-        mine |= {name: version for name, version in ours.items() if version}
-        differing = [name for name, version in theirs.items() if _public(version) != _public(mine[name])]
-        if facts["code_version"] != code_version():
-            differing.append("training code")
-            theirs["training code"], mine["training code"] = facts["code_version"], code_version()
-        if differing:
-            words = {
-                "given": ", ".join(f"{name} {theirs[name]}" for name in differing),
-                "allowed": ", ".join(f"{name} {mine[name]}" for name in differing) + " (as on this machine)",
-            }
+        theirs, ours = difference(facts["versions"], own_versions())
+        if theirs:
+            words = {"given": theirs, "allowed": f"{ours} (as on this machine)"}
             yield "every node must run the same versions", node, words, f"{INSTALL}: its results could not be compared."
         wrong = facts.get("storage") or ("" if node in arrived else "what it wrote there did not arrive here")
         if wrong:
@@ -249,15 +225,3 @@ def _refuse(unfit: Iterable[Unfit]) -> None:
         raise problems[0]
     if problems:
         raise InputErrors(problems)
-
-
-def _version(name: str) -> str | None:
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return None
-
-
-def _public(version: str) -> str:
-    """Without the build (``+cu128``): a machine without a GPU has another build of the same torch."""
-    return version.partition("+")[0]

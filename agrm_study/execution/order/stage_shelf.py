@@ -100,6 +100,7 @@ class StageShelf:
         if not self.root.is_local:
             with tempfile.TemporaryDirectory(prefix="agrm-study-stage-") as folder:
                 write(Path(folder))
+                (self.root / facts.key).mark()
                 for file in sorted(Path(folder).iterdir()):
                     (self.root / facts.key / file.name).write_atomic(file.read_bytes())
             (self.root / facts.key / FACTS).write_atomic(text)

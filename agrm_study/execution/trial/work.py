@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Final, NamedTuple
 
 from agrm_study.plan.trial import TrialSpec
@@ -74,6 +75,7 @@ class WorkerSettings:
         keep_weights: Whether the best weights of a finished trial stay in its checkpoint folder.
         local_store: Folder on each node's own disk to which it copies the clip store; empty to read it in place.
         prune: Whether the driver may end a trial between two epochs (`pruning`).
+        versions: Those that every worker must run; none to ask for nothing.
     """
 
     results: str
@@ -86,6 +88,7 @@ class WorkerSettings:
     keep_weights: bool = True
     local_store: str = ""
     prune: bool = False
+    versions: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> str:
         """Compact JSON."""

@@ -30,6 +30,7 @@ from agrm_study.execution.trial.heartbeat import Heartbeat
 from agrm_study.execution.trial.records import first_beat, record_failure, run_columns
 from agrm_study.execution.trial.runner import RunnerContext, TrialRunner, load_runner
 from agrm_study.execution.trial.work import Work, WorkerSettings
+from agrm_study.execution.versions import refuse_others
 from agrm_study.records.location import Location
 from agrm_study.records.patience import PAUSES_S, patiently
 from agrm_study.records.schemas import PRUNED
@@ -114,6 +115,7 @@ class TrialWorker:
 
     def _open(self, work: Work) -> _Running:
         """Gives the first sign of life."""
+        refuse_others(self.settings.versions)
         folder = CheckpointFolder.of(self._results, work.trial.trial_id)
         last = patiently(lambda: Heartbeat.read(self._results, work.trial.trial_id))
         beat = first_beat(work, self.settings.device, last)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from agrm_study.study.errors import InputError
+from agrm_study.study.object_store import arrow_uri
 from agrm_study.training.data.store.layout import STORE_FILE
 from agrm_study.training.data.store.lock import locked
 
@@ -92,13 +93,15 @@ def publish_store(store: Path, target: str, on_bytes: OnBytes | None = None) -> 
         system, root = _place(place)
         if system.get_file_info(f"{root}/{STORE_FILE}").type == fs.FileType.File:
             return place
-        system.create_dir(root, recursive=True)
+        local = isinstance(system, fs.LocalFileSystem)  # an object store needs no folders, nor the right to make them
+        if local:
+            system.create_dir(root, recursive=True)
         files = sorted(path for path in store.rglob("*") if path.is_file() and path.name != STORE_FILE)
         files.append(store / STORE_FILE)
         done, total = 0, sum(file.stat().st_size for file in files)
         for file in files:
             name = file.relative_to(store).as_posix()
-            if "/" in name:
+            if local and "/" in name:
                 system.create_dir(f"{root}/{name.rsplit('/', 1)[0]}", recursive=True)
             with file.open("rb") as content, system.open_output_stream(f"{root}/{name}") as copy:
                 while piece := content.read(PIECE):
@@ -115,7 +118,7 @@ def _place(source: Path | str) -> tuple[FileSystem, str]:
     from pyarrow import fs
 
     if "://" in str(source):
-        system, root = fs.FileSystem.from_uri(str(source))
+        system, root = fs.FileSystem.from_uri(arrow_uri(str(source)))
         return system, root.rstrip("/")
     return fs.LocalFileSystem(), str(Path(source).expanduser().absolute())
 

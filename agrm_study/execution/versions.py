@@ -1,0 +1,72 @@
+"""Do two machines run the same versions? Results of others could not be compared.
+
+A cluster is asked before the first trial; a node that joins later, or code that is edited meanwhile, is found by the
+worker that would train with it.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Final
+
+from agrm_study.execution.provenance import code_version
+
+PACKAGES: Final = (
+    "agrm-study",
+    "ray",
+    "torch",
+    "torchvision",
+    "numpy",
+    "pyarrow",
+    "opencv-python-headless",
+    "av",
+    "decord",
+)
+"""Packages whose versions must be equal everywhere they are installed."""
+CODE: Final = "training code"
+
+
+class DifferentVersionsError(RuntimeError):
+    """A worker must not train, as it runs other versions than the study was started with."""
+
+    failure: Final = "versions"
+
+
+@lru_cache(maxsize=1)
+def own_versions() -> dict[str, str]:
+    """Versions of this process: ``python``, the packages that are installed, and ``training code``."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found | {CODE: code_version()}
+
+
+def difference(given: Mapping[str, str], allowed: Mapping[str, str]) -> tuple[str, str]:
+    """What differs, as words: the given versions and the allowed ones; both empty where nothing does.
+
+    What one side lacks is no difference, nor is another build (``+cu128``): a machine without a GPU has one of its own.
+    """
+    names = [name for name in given if name in allowed and _comparable(name, given) != _comparable(name, allowed)]
+    return ", ".join(f"{n} {given[n]}" for n in names), ", ".join(f"{n} {allowed[n]}" for n in names)
+
+
+def refuse_others(allowed: Mapping[str, str]) -> None:
+    """Checks that this process runs these versions.
+
+    Raises:
+        DifferentVersionsError: It does not.
+    """
+    here, there = difference(own_versions(), allowed)
+    if here:
+        raise DifferentVersionsError(f"{here} on {platform.node()}, where the study was started with {there}")
+
+
+def _comparable(name: str, versions: Mapping[str, str]) -> str:
+    """A version without its build; that of the training code is its hash."""
+    return versions[name] if name == CODE else versions[name].partition("+")[0]

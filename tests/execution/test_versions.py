@@ -1,0 +1,67 @@
+"""Does a worker with other versions refuse to train, and is the study none the worse for it?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from scripted_runner import journal
+from test_run_inline import Watcher, outcome, same
+
+from agrm_study.execution.summary import RunSummary
+from agrm_study.execution.versions import CODE, DifferentVersionsError, difference, own_versions, refuse_others
+from agrm_study.study.study import Study
+
+
+@pytest.mark.parametrize(
+    ("given", "allowed", "words"),
+    [
+        ({"torch": "2.9.0"}, {"torch": "2.9.0"}, ("", "")),
+        ({"torch": "2.9.0+cpu"}, {"torch": "2.9.0+cu130"}, ("", "")),
+        ({"torch": "2.9.0"}, {"torch": "2.9.1"}, ("torch 2.9.0", "torch 2.9.1")),
+        ({"decord": "0.6.0"}, {"torch": "2.9.0"}, ("", "")),
+        ({CODE: "1.0+aaa"}, {CODE: "1.0+bbb"}, (f"{CODE} 1.0+aaa", f"{CODE} 1.0+bbb")),
+        (
+            {"python": "3.11.1", "ray": "2.60.0"},
+            {"python": "3.12.1", "ray": "2.61.0"},
+            ("python 3.11.1, ray 2.60.0", "python 3.12.1, ray 2.61.0"),
+        ),
+    ],
+)
+def test_differences_are_named_and_builds_are_none(
+    given: dict[str, str], allowed: dict[str, str], words: tuple[str, str]
+) -> None:
+    assert difference(given, allowed) == words
+
+
+def test_a_process_agrees_with_itself_and_with_whoever_asks_for_nothing() -> None:
+    refuse_others(own_versions())
+    refuse_others({})
+    with pytest.raises(DifferentVersionsError, match=r"numpy \S+ on .*, where the study was started with numpy 0\.1"):
+        refuse_others(own_versions() | {"numpy": "0.1"})
+
+
+def test_a_worker_with_other_versions_ends_the_run_early_and_the_next_one_heals_it(
+    make_study: Callable[..., Study],
+    run: Callable[..., RunSummary],
+    results: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("agrm_study.execution.run.own_versions", lambda: {"torch": "1.0"})
+    watcher = Watcher()
+    summary = run(make_study(), view=watcher)
+    assert (summary.exit_code, summary.finished, summary.unfinished) == (1, 0, 3)
+    (failed,) = summary.failed
+    assert failed.failure == "versions"
+    (message,) = [text for text in watcher.messages if "No other trial is started" in text]
+    assert "where the study was started with torch 1.0" in message
+    assert journal(results) == [], "nothing was trained"
+    monkeypatch.setattr("agrm_study.execution.run.own_versions", own_versions)
+    assert run(make_study()).exit_code == 0
+    other = tmp_path / "undisturbed"
+    other.mkdir()
+    (other / "script.json").write_text("{}")
+    run(make_study(), results=other)
+    assert same(outcome(results), outcome(other))
