@@ -16,6 +16,7 @@ from agrm_study.study.reported import reported_of
 
 VALIDATION = ("accuracy", "balanced_accuracy", "macro_f1", "loss")
 """Validation metrics that epochs are recorded with."""
+NETWORK = "evaluate.network"
 PSEUDO = ("pseudo_coverage", "pseudo_accuracy", "pseudo_confidence", "threshold")
 
 
@@ -36,8 +37,15 @@ def trial_facts(evidence: Evidence, trials: pd.DataFrame) -> pd.DataFrame:
     codes = encoded.indices.to_numpy(zero_copy_only=False)
     at_best = table["epoch"].to_numpy() == best_by_code[codes] if len(owner) else np.empty(0, dtype=bool)
     rows = table.filter(pa.array(at_best)).to_pandas()
-    reported = {a.recipe.ssl.method: a.network for a in evidence.study.arms}
-    network = finished["method"].map(lambda m: reported.get(m, reported_of(m, "teacher")))
+    arms = {arm.name: arm for arm in evidence.study.arms}
+    asked = next((a.recipe.evaluate.network for a in arms.values() if NETWORK not in a.settings), "teacher")
+    network = pd.Series(
+        {
+            trial_id: arms[arm].network if arm in arms else reported_of(method, json.loads(params).get(NETWORK, asked))
+            for trial_id, arm, method, params in finished[["arm", "method", "params"]].itertuples()
+        },
+        dtype=object,
+    )
     val = rows[(rows["split"] == "val") & (rows["network"] == rows["trial_id"].map(network))]
     val = val.drop_duplicates("trial_id", keep="last").set_index("trial_id")
     for name in VALIDATION:

@@ -6,6 +6,7 @@ from synthetic_records import ABLATION, trial_id, write_results
 
 from agrm_study.report.build import make_report
 from agrm_study.report.collect import collect
+from agrm_study.report.facts import trial_facts
 from agrm_study.report.measure import Measurements
 from agrm_study.statistics.probabilities import softmax
 from agrm_study.study.errors import InputError
@@ -36,6 +37,19 @@ def test_the_teacher_is_reported_where_there_is_one_and_the_student_elsewhere(tm
     cells = collect(results(tmp_path)).cells
     assert cells["AGRM", "three_class"].network == "teacher"
     assert cells["w/o MTM", "three_class"].network == "student"
+
+
+def test_arms_of_one_method_have_each_the_validation_score_of_their_own_network(tmp_path):
+    study = SMALL.replace("w/o MTM, set: {ssl.method: supervised}", "student, set: {evaluate.network: student}")
+    assert study != SMALL
+    evidence = collect(write_results(tmp_path / "r", study, subjects=18, epochs=4))
+    facts = trial_facts(evidence, evidence.trials)
+    epochs = evidence.epochs().set_index(["trial_id", "split", "network", "epoch"])["macro_f1"]
+    for arm, network, other in (("AGRM", "teacher", "student"), ("student", "student", "teacher")):
+        for planned in evidence.replicates[arm, "three_class"]:
+            at = int(facts.at[planned.trial_id, "best_epoch"])
+            assert facts.at[planned.trial_id, "val_macro_f1"] == epochs[planned.trial_id, "val", network, at]
+            assert epochs[planned.trial_id, "val", network, at] != epochs[planned.trial_id, "val", other, at]
 
 
 def test_an_incomplete_study_is_partial_and_says_how_much_is_there(tmp_path):
