@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import resource
+from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 from small_records import trial_row
 
 from agrm_study.execution.compacting import Compacting
@@ -30,14 +32,27 @@ def test_records_are_merged_whenever_so_many_have_come_and_none_is_lost(tmp_path
     assert Ledger(tmp_path).finished_ids() == {f"{number:016x}" for number in range(100)}
 
 
-def test_storage_that_refuses_a_merge_does_no_harm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(self: Location, data: bytes, *, durable: bool = True) -> None:
-        raise OSError("gone")
+@contextlib.contextmanager
+def no_file_may_grow() -> Iterator[None]:
+    """Writing to files fails for processes that are started meanwhile."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
-    compacting = Compacting(Location.of(tmp_path), every=1000)
-    finish(tmp_path, compacting, range(70))
-    monkeypatch.setattr(Location, "write_atomic", refuse)
-    again = Compacting(Location.of(tmp_path), every=1)
-    again.finished()
-    again.close()
+
+def test_storage_that_refuses_a_merge_does_no_harm_and_the_next_one_takes_all(tmp_path: Path) -> None:
+    compacting = Compacting(Location.of(tmp_path), every=1)
+    for number in range(70):
+        write_trial(tmp_path, trial_row(f"{number:016x}"))
+    with no_file_may_grow():
+        compacting.finished()
+    compacting.close()
+    assert len(Ledger(tmp_path).loose_files("trials")) == 70
+    assert len(Ledger(tmp_path).finished_ids()) == 70
+    compacting.finished()
+    compacting.close()
+    assert len(Ledger(tmp_path).loose_files("trials")) == 0
     assert len(Ledger(tmp_path).finished_ids()) == 70
