@@ -29,6 +29,7 @@ from agrm_study.cli import (
     watch,
 )
 from agrm_study.study.errors import InputError
+from agrm_study.study.object_store import said_by_store
 
 EXIT_WRONG_INPUT = 2
 EXIT_INTERNAL = 70
@@ -81,10 +82,13 @@ def main() -> None:
 
 
 def _storage_error(fault: Exception) -> int:
-    """Tell of a path that this user cannot use in one message; 0 for any other fault."""
-    if os.environ.get("AGRM_STUDY_TRACEBACK") or not isinstance(fault, OSError) or not fault.filename:
+    """Tell of a place that this user cannot use in one message; 0 for any other fault."""
+    if os.environ.get("AGRM_STUDY_TRACEBACK") or not isinstance(fault, OSError):
         return 0
-    if fault.errno not in STORAGE_FAULTS:
+    if said := said_by_store(fault):
+        click.echo(f"error: the object store cannot be used: {said}", err=True)
+        return EXIT_WRONG_INPUT
+    if not fault.filename or fault.errno not in STORAGE_FAULTS:
         return 0
     click.echo(
         f"error: {fault.filename}: {str(fault.strerror).lower()}. Is it the right path, is there room, and may this "

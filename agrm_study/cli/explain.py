@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("results", type=click.Path(path_type=Path, file_okay=False), shell_complete=complete_results)
+@click.argument("results", type=str, shell_complete=complete_results)
 @click.argument("trial", required=False)
 @click.option("--arm", default=None, metavar="NAME", help="Instead of TRIAL: the trial of this arm.")
 @click.option("--seed", type=int, default=None, help="With --arm. [default: the study's first]")
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @click.option("--device", default=None, help="cpu, cuda or cuda:N. [default: a GPU if there is one]")
 def explain(
-    results: Path,
+    results: str,
     trial: str | None,
     arm: str | None,
     seed: int | None,
@@ -55,18 +55,26 @@ def explain(
     from agrm_study.explain.run import Options
     from agrm_study.explain.run import explain as explain_trial
     from agrm_study.explain.trials import FinishedTrials
+    from agrm_study.study.errors import InputError
 
     if (trial is None) == (arm is None):
         raise click.UsageError("name one trial: its id, or --arm NAME (with --seed and --task)")
     if trial is not None and not (seed is None and task is None):
         raise click.UsageError("--seed and --task go with --arm; a TRIAL has its own")
-    finished = FinishedTrials(results)
+    if "://" in results:
+        raise InputError(
+            "must be on this machine, with its checkpoints",
+            where=results,
+            hint="Copy the folder, e.g. by `aws s3 cp --recursive` or `gcloud storage cp --recursive`.",
+        )
+    folder = Path(results)
+    finished = FinishedTrials(folder)
     chosen = finished.by_id(trial) if trial is not None else finished.by_cell(str(arm), seed, task)
-    data, synthetic = _data(finished.study, chosen, results)
+    data, synthetic = _data(finished.study, chosen, folder)
     if boxes is None:
         boxes = "legs" if synthetic else "person"
     options = Options(
-        out=out or results / "explain", clips=clips, subjects=subjects, boxes=boxes, device=device or _device()
+        out=out or folder / "explain", clips=clips, subjects=subjects, boxes=boxes, device=device or _device()
     )
     with progress_bar("Hiding parts of clips") as on_progress:
         made = explain_trial(finished, chosen, data, options, on_progress)

@@ -59,11 +59,13 @@ def watch(results: str, interval: float, once: bool) -> int:
 
 def _follow(watcher: Watcher, sight: Sight, show: Callable[[Sight], None], interval: float, once: bool) -> Sight:
     """Shows every look until nothing can change any more; gives the last."""
+    from agrm_study.records.patience import patiently
+
     show(sight)
     while not (once or sight.over):
         time.sleep(interval)
         began = time.monotonic()
-        sight = watcher.look()
+        sight = patiently(watcher.look)
         show(sight)
         if not sight.over:
             time.sleep(max(0.0, SHARE_OF_TIME * (time.monotonic() - began) - interval))

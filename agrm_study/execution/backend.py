@@ -79,15 +79,17 @@ class Backend:
         """The same trials, each with the accelerator of its arm where arms differ in that."""
         return [replace(work, accelerator=self.accelerators.get(work.trial.arm)) for work in works]
 
-    def check(self, results: Location, tell: Callable[[str], None]) -> None:
+    def check(self, results: Location, tell: Callable[[str], None], tick: Callable[[], None]) -> None:
         """Finds out what can be wrong with storage and cluster before anything else is done.
 
         Args:
             results: Results folder.
             tell: Hears what is worth knowing and hinders nothing.
+            tick: Called while an autoscaler is waited for; may raise to give up.
 
         Raises:
-            InputError: The cluster does not answer, has not what a trial takes, or a node is not fit.
+            InputError: The cluster does not answer, has not what a trial takes and will not have it, or a node is not
+                fit.
             OSError: The object store does not take anything.
         """
         if not results.is_local:
@@ -95,13 +97,17 @@ class Backend:
             results.mark()
         if self.options.executor == "inline" or self.options.address is None:
             return
+        from agrm_study.execution.on_ray.autoscaler import check_autoscaler
         from agrm_study.execution.on_ray.preflight import check_cluster
         from agrm_study.execution.on_ray.session import ray_session
 
         options = self.options
         with ray_session(options.address, self.resources, options.slots, grows=options.autoscale, kinds=self.kinds):
-            for note in check_cluster(results, on_gpus=self.device == "cuda"):
-                tell(note)
+            notes = check_cluster(results, on_gpus=self.device == "cuda")
+            if options.autoscale:
+                notes += check_autoscaler(self.resources, self.kinds, tick)
+        for note in notes:
+            tell(note)
 
     def measured(
         self, asked: float | str, recipes: Sequence[Recipe], results: Location, tick: Callable[[], None]

@@ -13,6 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Literal, get_args
 
+from agrm_study.study.object_store import said_by_store
+
 FailureClass = Literal[
     "oom_gpu", "oom_host", "node_lost", "worker_killed", "nan_loss", "data", "storage", "versions", "bug", "interrupted"
 ]
@@ -124,8 +126,6 @@ STORAGE_ERRORS: Final = frozenset(
 """Numbers of the errors by which storage refuses."""
 
 _NUMBER_IN_WORDS: Final = re.compile(r"\(os error (\d+)\)")
-_OBJECT_STORES: Final = ("AWS Error", "google::cloud::")
-"""What Arrow's errors of an object store contain; they have no number."""
 
 
 def refused_by_storage(error: BaseException) -> bool:
@@ -137,7 +137,7 @@ def refused_by_storage(error: BaseException) -> bool:
     seen: BaseException | None = error
     while seen is not None:
         text = str(seen)
-        if isinstance(seen, OSError) and (seen.errno in STORAGE_ERRORS or any(name in text for name in _OBJECT_STORES)):
+        if isinstance(seen, OSError) and (seen.errno in STORAGE_ERRORS or said_by_store(seen)):
             return True
         number = _NUMBER_IN_WORDS.search(text)
         if number is not None and int(number[1]) in STORAGE_ERRORS:

@@ -8,10 +8,11 @@ import json
 import os
 import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
+from agrm_study.execution.claim import TakenError, claimed, holder
 from agrm_study.records.location import Location
 from agrm_study.study.errors import InputError
 
@@ -22,17 +23,27 @@ TRY_FOR_S: Final = 1.0
 
 
 @contextlib.contextmanager
-def results_lock(results: Location, study: str) -> Iterator[None]:
-    """Holds the results folder for this process; the lock goes when the process does, however it ends.
+def results_lock(results: Location, study: str, tick: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Holds the results folder for this process.
 
-    A local folder is locked with flock and holds who has it. In an object store there is no lock: the caller must see
-    to it that one run at a time writes there.
+    A local folder is locked with flock; the lock goes when the process does, however it ends. One in an object store is
+    claimed: what a crash has left there is found out within a minute.
+
+    Args:
+        results: The folder.
+        study: Name of the study.
+        tick: Called while a claim is looked into; may raise to give up.
 
     Raises:
         InputError: When another run holds it, with who that is.
+        OSError: The object store does not answer.
     """
     if not results.is_local:
-        yield
+        try:
+            with claimed(results / FOLDER / LOCK, _this_run(study), tick):
+                yield
+        except TakenError as taken:
+            raise _refusal(results, taken.owner) from None
         return
     folder = Path(results.path) / FOLDER
     try:
@@ -49,15 +60,9 @@ def results_lock(results: Location, study: str) -> Iterator[None]:
         try:
             _take(descriptor)
         except OSError:
-            raise InputError(
-                "one run at a time may write to a results folder",
-                where=results.path,
-                given=_describe(_owner(folder)),
-                hint="Wait for it, stop it, or choose another --results folder.",
-            ) from None
-        owner = {"study": study, "host": platform.node(), "pid": os.getpid(), "since": time.time()}
+            raise _refusal(results, _owner(folder)) from None
         os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, json.dumps(owner).encode(), 0)
+        os.pwrite(descriptor, json.dumps(_this_run(study)).encode(), 0)
         for leftover in folder.glob("*.stop"):  # of a run that was killed while it stopped
             leftover.unlink(missing_ok=True)
         yield
@@ -79,9 +84,13 @@ def _take(descriptor: int) -> None:
 
 
 def running_owner(results: Location) -> dict[str, Any] | None:
-    """Who is running in a results folder now (``study``, ``host``, ``pid``, ``since``), ``None`` for nobody."""
+    """Who is running in a results folder now (``study``, ``host``, ``pid``, ``since``), ``None`` for nobody.
+
+    Raises:
+        OSError: The object store does not answer.
+    """
     if not results.is_local:
-        return None
+        return holder(results / FOLDER / LOCK)
     folder = Path(results.path) / FOLDER
     try:
         descriptor = os.open(folder / LOCK, os.O_RDONLY)
@@ -96,12 +105,25 @@ def running_owner(results: Location) -> dict[str, Any] | None:
     return None
 
 
+def _this_run(study: str) -> dict[str, Any]:
+    return {"study": study, "host": platform.node(), "pid": os.getpid(), "since": time.time()}
+
+
 def _owner(folder: Path) -> dict[str, Any]:
     try:
         owner: dict[str, Any] = json.loads((folder / LOCK).read_text())
     except (OSError, ValueError):
         return {}
     return owner
+
+
+def _refusal(results: Location, owner: dict[str, Any]) -> InputError:
+    return InputError(
+        "one run at a time may write to a results folder",
+        where=results.address,
+        given=_describe(owner),
+        hint="Wait for it, stop it, or choose another --results folder.",
+    )
 
 
 def _describe(owner: dict[str, Any]) -> str:

@@ -37,6 +37,7 @@ from agrm_study.plan.plan import Plan
 from agrm_study.records.location import Location
 from agrm_study.records.race_log import RaceLog
 from agrm_study.study.errors import InputError
+from agrm_study.study.object_store import said_by_store
 from agrm_study.study.study import Study
 
 
@@ -84,7 +85,11 @@ def run_study(study: Study, options: RunOptions, *, view: View | None = None) ->
     backend = Backend.of(study, options)
     results = Location.of(options.results)
     try:
-        with results_lock(results, study.name), Interrupt() as interrupt, view or NoView() as shown:
+        with (
+            Interrupt() as interrupt,
+            view or NoView() as shown,
+            results_lock(results, study.name, lambda: _looks_into_claim(shown, interrupt)),
+        ):
             return _Run(study, options, backend, results, interrupt, shown).run()
     except OSError as error:
         if not refused_by_storage(error):
@@ -92,9 +97,15 @@ def run_study(study: Study, options: RunOptions, *, view: View | None = None) ->
         raise InputError(
             "the storage must take what a study writes",
             where=error.filename or str(options.results),
-            given=error.strerror or str(error),
+            given=said_by_store(error) or error.strerror or str(error),
             hint="What had finished is kept; the same command goes on when there is room and permission.",
         ) from None
+
+
+def _looks_into_claim(view: View, interrupt: Interrupt) -> None:
+    view.step(Step("Looking whether another run writes to these results", 0, 0))
+    if interrupt.requested:
+        raise KeyboardInterrupt
 
 
 class _Run:
@@ -118,12 +129,13 @@ class _Run:
         self._refused: set[str] = set()  # trials whose results the storage did not take
 
     def run(self) -> RunSummary:
+        asking = Step("Asking the nodes of the cluster", 0, 0)
         if self._options.address is not None:
-            self._view.step(Step("Asking the nodes of the cluster", 0, 0))
-        self._backend.check(self._results, self._say)
-        if self._backend.note:
-            self._say(self._backend.note)
+            self._view.step(asking)
         try:
+            self._backend.check(self._results, self._say, lambda: self._step(asking))
+            if self._backend.note:
+                self._say(self._backend.note)
             prepared = prepare(
                 self._study, self._options.results, build=True, on_step=self._step, workers=self._options.workers
             )
@@ -314,7 +326,7 @@ class _Run:
         self._view.tick()
 
     def _stopped_early(self) -> RunSummary:
-        self._say("Stopped while the data were prepared; what is done is kept.")
+        self._say("Stopped before the first trial; what is done is kept.")
         wall_s = time.monotonic() - self._began
         return stopped_early(self._study.name, str(self._options.results), wall_s=wall_s, messages=self._messages)
 

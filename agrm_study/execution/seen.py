@@ -13,14 +13,15 @@ from agrm_study.execution.progress.state import StudyProgress, TrialProgress, sh
 from agrm_study.execution.searching.objectives import column, read_scores
 from agrm_study.execution.searching.status import search_cells
 from agrm_study.execution.shown_metrics import shown_metrics
-from agrm_study.execution.status import StudyStatus, status, wanted_cells
+from agrm_study.execution.status import StudyStatus, planned_cells, status, wanted_cells
 from agrm_study.execution.trial.heartbeat import Heartbeat
-from agrm_study.plan.plan import Cell, read_cells
+from agrm_study.plan.plan import Cell
 from agrm_study.records.location import Location
 from agrm_study.records.reader import Ledger
 from agrm_study.records.schemas import PRUNED
 from agrm_study.records.search_log import SearchLog
-from agrm_study.study.resolved import read_resolved
+from agrm_study.study.no_results import no_results
+from agrm_study.study.resolved import parse_resolved
 from agrm_study.study.study import Study
 
 
@@ -67,7 +68,7 @@ class Watcher:
     """Looks at a results folder again and again; what cannot change any more is read once.
 
     Args:
-        results: A local results folder.
+        results: Results folder, a local path or a URI.
     """
 
     def __init__(self, results: str | Path) -> None:
@@ -97,7 +98,7 @@ class Watcher:
             cells, metric = search_cells(log), column(log.metric[0])
         else:
             log = None
-            cells, metric = read_cells(Path((self._location / "plan.json").path)), shown_metric_name(study)
+            cells, metric = planned_cells(self._location), shown_metric_name(study)
         rows = self._rows({cell.trial_id for cell in cells})
         if log is None and found.race is not None:
             cells = wanted_cells(cells, found.race, [t for t, row in rows.items() if row["status"] == "finished"])
@@ -138,7 +139,10 @@ class Watcher:
         file = self._location / "study.yaml"
         stamp = file.stamp()
         if self._study is None or self._study[0] != stamp:
-            self._study = (stamp, read_resolved(Path(file.path)))
+            content = file.read()
+            if content is None:
+                raise no_results(self._location.address, "study.yaml")
+            self._study = (stamp, parse_resolved(content, Path(file.path)))
         return self._study[1]
 
     def _rows(self, wanted: set[str]) -> dict[str, dict[str, Any]]:

@@ -110,7 +110,7 @@ def status(results: str | Path) -> StudyStatus:
         InputError: When it is not one.
     """
     location = Location.of(results)
-    final = _cells(location)
+    final = planned_cells(location)
     log = SearchLog.read(location)
     drawn = search_cells(log)
     ledger = Ledger(location)
@@ -168,7 +168,12 @@ def wanted_cells(cells: Sequence[Cell], race: RaceLog, done: Collection[str]) ->
     return [cell for cell in cells if (cell.arm, cell.task, cell.seed) not in spared]
 
 
-def _cells(location: Location) -> Sequence[Cell]:
+def planned_cells(location: Location) -> Sequence[Cell]:
+    """Which trial fills which cell, in a results folder.
+
+    Raises:
+        InputError: When it is not one, or its plan is damaged.
+    """
     plan = (location / "plan.json").read()
     if plan is None:
         raise no_results(location.address, "plan.json")

@@ -15,6 +15,16 @@ _KEYS: Final = {
     "s3": "Give them by AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or by a role of the machines.",
     **dict.fromkeys(GOOGLE, "Google's are found by themselves, e.g. where GOOGLE_APPLICATION_CREDENTIALS says."),
 }
+_SPEAKERS: Final = ("AWS Error", "google::cloud::")
+"""What Arrow's errors of an object store contain; they have no number."""
+
+
+def said_by_store(error: BaseException) -> str:
+    """What an object store, or the way to it, answered to Arrow, in short; empty for any other error."""
+    text = str(error)
+    if not isinstance(error, OSError) or not any(name in text for name in _SPEAKERS):
+        return ""
+    return text.partition(" error_info=")[0].rpartition("with a last message of ")[2]
 
 
 def user_of(uri: str) -> str:

@@ -98,5 +98,7 @@ def test_a_path_that_the_disk_refuses_is_no_fault_of_ours(place: Path, capsys: p
         (place / "file.txt" / "inside").mkdir()
     assert _storage_error(refused.value) == 2
     assert "file.txt/inside: not a directory. Is it the right path" in capsys.readouterr().err
+    assert _storage_error(OSError("When listing objects: AWS Error ACCESS_DENIED during ListObjectsV2: no")) == 2
+    assert "the object store cannot be used: When listing objects: AWS Error ACCESS_DENIED" in capsys.readouterr().err
     assert _storage_error(ValueError("ours")) == 0
     assert _storage_error(FileNotFoundError(2, "No such file or directory", "ours")) == 0

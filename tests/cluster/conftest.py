@@ -1,12 +1,9 @@
-"""A quiet run to compare with, a cluster without nodes, and an S3 server."""
+"""A quiet run to compare with, a cluster without nodes, and a bucket in an object store."""
 
 from __future__ import annotations
 
 import json
-import socket
-import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,8 +13,9 @@ HERE = Path(__file__).parent
 if str(HERE) not in sys.path:
     sys.path.insert(0, str(HERE))
 
-from disturbed_study import AWS, S3, STUDY, Quiet, outcome  # noqa: E402
+from disturbed_study import STUDY, Quiet, outcome  # noqa: E402
 from nodes import Nodes, cluster  # noqa: E402
+from object_stores import AWS, Bucket, served  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -48,33 +46,25 @@ def nodes() -> Iterator[Nodes]:
 
 
 @pytest.fixture
-def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3]:
-    """A server that forgets everything at the end."""
+def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
+    """A bucket in S3, and the keys to it in the environment."""
     pytest.importorskip("moto.server")
     for name, value in AWS.items():
         monkeypatch.setenv(name, value)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
-        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    try:
-        end = time.monotonic() + 30
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port), 1).close()
-                break
-            except OSError:
-                assert time.monotonic() < end
-                time.sleep(0.1)
-        from pyarrow import fs
+    with served("s3") as started:
+        yield started
 
-        fs.S3FileSystem(endpoint_override=f"127.0.0.1:{port}", scheme="http", allow_bucket_creation=True).create_dir(
-            "bucket"
-        )
-        yield S3(process, port)
-    finally:
-        process.kill()
-        process.wait(10)
+
+@pytest.fixture
+def gs() -> Iterator[Bucket]:
+    """A bucket in Google's storage, which asks for no keys."""
+    pytest.importorskip("gcp_storage_emulator")
+    with served("gs") as started:
+        yield started
+
+
+@pytest.fixture(params=["s3", "gs"])
+def bucket(request: pytest.FixtureRequest) -> Bucket:
+    """A bucket of either kind of object store."""
+    found: Bucket = request.getfixturevalue(request.param)
+    return found

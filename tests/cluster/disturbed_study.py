@@ -25,12 +25,6 @@ HERE = Path(__file__).parent
 NOT_COMPARED = ["wall_s", "started_at", "host", "attempt"]
 STUDY = tiny_study("nodes", {"AGRM": {}, "w/o SHPM": WITHOUT_SHPM}, epochs=60, seeds=[0, 1, 2], gpu=1)
 TRIALS = 6
-AWS = {
-    "AWS_ACCESS_KEY_ID": "test",
-    "AWS_SECRET_ACCESS_KEY": "test",
-    "AWS_DEFAULT_REGION": "us-east-1",
-    "AWS_EC2_METADATA_DISABLED": "true",
-}
 
 
 @dataclass
@@ -111,15 +105,3 @@ def outcome(results: str | Path) -> tuple[dict[str, pd.DataFrame], dict[str, byt
         assert not ledger.problems
         made = make_report([folder], figures=(), formats=("md", "csv"), replicates=200)
         return records, {file.name: file.read_bytes() for file in made.files if file.suffix in (".md", ".csv")}
-
-
-@dataclass
-class S3:
-    """An S3 server on the loopback interface with one bucket."""
-
-    process: subprocess.Popen[bytes]
-    port: int
-
-    def uri(self, folder: str) -> str:
-        """A folder in the bucket."""
-        return f"s3://bucket/{folder}?endpoint_override=127.0.0.1:{self.port}&scheme=http"

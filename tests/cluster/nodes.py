@@ -99,11 +99,19 @@ class Nodes:
         ip: str = "127.0.0.1",
         prefix: Sequence[str] = (),
         environment: dict[str, str] | None = None,
+        port: int = 0,
+        autoscaling: dict[str, Any] | None = None,
     ) -> Node:
-        """Starts one more node and waits until it is there."""
+        """Starts one more node and waits until it is there.
+
+        Args:
+            port: Of the head, where it must be known before.
+            autoscaling: What the head's autoscaler is told; without it none is started.
+        """
         asked = {
             "gcs": self.nodes[0].gcs if self.nodes else None,
-            "port": 0,
+            "port": port,
+            "autoscaling": autoscaling,
             "ip": ip,
             "cpus": cpus,
             "gpus": gpus,
@@ -145,6 +153,10 @@ class Nodes:
                 with contextlib.suppress(psutil.NoSuchProcess):
                     process.kill()
             node.process.wait(10)
+        for process in psutil.process_iter():  # a node that the autoscaler was just starting
+            with contextlib.suppress(psutil.Error):
+                if any(str(self.folder) in word for word in process.cmdline()):
+                    process.kill()
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import signal
 import sys
+from pathlib import Path
 from typing import Any
 
 
@@ -15,6 +16,7 @@ def main(asked: dict[str, Any]) -> None:
     """Starts the node, prints the address of its cluster, and lives until it is ended."""
     from ray._private import node, parameter, ray_constants
     from ray._private.authentication.authentication_token_setup import ensure_token_if_auth_enabled
+    from ray.autoscaler._private.fake_multi_node.node_provider import FAKE_HEAD_NODE_ID
 
     if asked["ip"].startswith("127."):
         ray_constants.ENABLE_RAY_CLUSTER = False
@@ -36,6 +38,11 @@ def main(asked: dict[str, Any]) -> None:
     if asked["gcs"] is None:
         params.gcs_server_port = asked["port"]
         params.update_if_absent(dashboard_agent_listen_port=0)
+        if asked["autoscaling"] is not None:
+            told = Path(asked["folder"]) / "autoscaling.json"
+            told.write_text(json.dumps(asked["autoscaling"]))
+            params.autoscaling_config = str(told)
+            params.env_vars = {"RAY_OVERRIDE_NODE_ID_FOR_TESTING": FAKE_HEAD_NODE_ID}
     else:
         params.gcs_address = asked["gcs"]
         params.redis_address = asked["gcs"]

@@ -7,8 +7,9 @@ import shutil
 from pathlib import Path
 
 import pytest
-from disturbed_study import AWS, S3, STUDY, Quiet
+from disturbed_study import STUDY, Quiet
 from nodes import Nodes
+from object_stores import AWS, Bucket
 
 import agrm_study
 
@@ -59,7 +60,7 @@ def test_a_node_with_other_code_or_none_is_refused(quiet: Quiet, nodes: Nodes, t
 
 
 def test_storage_that_a_node_cannot_write_is_refused(
-    quiet: Quiet, nodes: Nodes, s3: S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    quiet: Quiet, nodes: Nodes, s3: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     nodes.start()
     for name in AWS:

@@ -1,4 +1,4 @@
-"""Does a study run, go on and report with its results in S3, whose server falls silent for a while?"""
+"""Does a study run, go on and report with its results in S3 or Google's storage, and when the server falls silent?"""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from disturbed_study import S3, TRIALS, Quiet
+from disturbed_study import TRIALS, Quiet
 from nodes import Nodes
+from object_stores import Bucket
 
 from agrm_study.execution.data.node_store import lacking_room, node_store
 from agrm_study.execution.status import status
@@ -21,8 +22,8 @@ from agrm_study.training.data.store import publish_store
 from agrm_study.training.data.store.layout import STORE_FILE
 
 
-def test_a_location_in_s3_behaves_like_a_folder_and_is_found_again_by_its_address(s3: S3) -> None:
-    folder = Location.of(s3.uri("a/b"))
+def test_a_location_in_an_object_store_behaves_like_a_folder_and_is_found_again_by_its_address(bucket: Bucket) -> None:
+    folder = Location.of(bucket.uri("a/b"))
     file = folder / "c" / "d.json"
     assert file.read() is None
     assert not file.exists()
@@ -35,6 +36,10 @@ def test_a_location_in_s3_behaves_like_a_folder_and_is_found_again_by_its_addres
     assert again.read() == b"other"
     assert file.stamp() != first
     assert [child.name for child in (folder / "c").children(".json")] == ["d.json"]
+    (folder / "c").mark()
+    (folder / "c").mark()
+    assert [child.name for child in folder.children()] == ["c"]
+    assert [child.name for child in (folder / "c").children()] == ["d.json"]
     file.delete()
     file.delete()
     assert (folder / "c").children(".json") == []
@@ -43,10 +48,10 @@ def test_a_location_in_s3_behaves_like_a_folder_and_is_found_again_by_its_addres
 
 
 def test_checkpoints_belong_together_whenever_a_push_is_cut_short(
-    s3: S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("agrm_study.execution.trial.checkpoints.tempfile.gettempdir", lambda: str(tmp_path))
-    folder = CheckpointFolder.of(s3.uri("results"), "trial")
+    folder = CheckpointFolder.of(bucket.uri("results"), "trial")
     folder.local.mkdir(parents=True)
 
     def train(epoch: int, best: int) -> None:
@@ -82,47 +87,49 @@ def test_checkpoints_belong_together_whenever_a_push_is_cut_short(
 
 
 @pytest.mark.cluster
-def test_two_nodes_write_to_s3_and_a_server_that_is_silent_for_twenty_seconds_costs_no_result(
-    quiet: Quiet, s3: S3, nodes: Nodes, tmp_path: Path
+def test_two_nodes_write_to_a_bucket_and_a_server_that_is_silent_for_twenty_seconds_costs_no_result(
+    quiet: Quiet, bucket: Bucket, nodes: Nodes, tmp_path: Path
 ) -> None:
     for _ in range(2):
         nodes.start(cpus=1, gpus=1)
-    run = quiet.start(s3.uri("results"), tmp_path / "log", address=nodes.address)
+    run = quiet.start(bucket.uri("results"), tmp_path / "log", address=nodes.address)
     run.until(lambda beats: sum(beat.epoch >= 3 for beat in beats) >= 2)
-    s3.process.send_signal(signal.SIGSTOP)
+    bucket.process.send_signal(signal.SIGSTOP)
     time.sleep(20)
-    s3.process.send_signal(signal.SIGCONT)
+    bucket.process.send_signal(signal.SIGCONT)
     assert run.wait() == 0, run.said
-    assert status(s3.uri("results")).finished == TRIALS
-    quiet.assert_same(s3.uri("results"))
-    assert compact(s3.uri("results"), at_least=1) > 0
-    assert len(Ledger(Location.of(s3.uri("results"))).finished_ids()) == TRIALS
-    quiet.assert_same(s3.uri("results"))
+    assert status(bucket.uri("results")).finished == TRIALS
+    quiet.assert_same(bucket.uri("results"))
+    assert compact(bucket.uri("results"), at_least=1) > 0
+    assert len(Ledger(Location.of(bucket.uri("results"))).finished_ids()) == TRIALS
+    quiet.assert_same(bucket.uri("results"))
 
 
 @pytest.mark.cluster
-def test_a_run_into_s3_that_is_stopped_goes_on_from_its_checkpoints(
-    quiet: Quiet, s3: S3, nodes: Nodes, tmp_path: Path
+def test_a_run_into_a_bucket_that_is_stopped_goes_on_from_its_checkpoints(
+    quiet: Quiet, bucket: Bucket, nodes: Nodes, tmp_path: Path
 ) -> None:
     for _ in range(2):
         nodes.start(cpus=1, gpus=1)
-    run = quiet.start(s3.uri("results"), tmp_path / "log", address=nodes.address)
+    run = quiet.start(bucket.uri("results"), tmp_path / "log", address=nodes.address)
     run.until(lambda beats: sum(beat.epoch >= 3 for beat in beats) >= 2)
     run.process.send_signal(signal.SIGTERM)
     assert run.wait() == 130, run.said
     assert "were saved" in run.said
-    again = quiet.start(s3.uri("results"), tmp_path / "log", address=nodes.address)
+    again = quiet.start(bucket.uri("results"), tmp_path / "log", address=nodes.address)
     assert again.wait() == 0, again.said
-    quiet.assert_same(s3.uri("results"))
-    assert Ledger(Location.of(s3.uri("results"))).trials()["attempt"].max() == 2
+    quiet.assert_same(bucket.uri("results"))
+    assert Ledger(Location.of(bucket.uri("results"))).trials()["attempt"].max() == 2
 
 
-def test_a_node_copies_a_clip_store_from_s3_once_and_is_told_before_its_disk_is_full(s3: S3, tmp_path: Path) -> None:
+def test_a_node_copies_a_clip_store_from_a_bucket_once_and_is_told_before_its_disk_is_full(
+    bucket: Bucket, tmp_path: Path
+) -> None:
     store = tmp_path / "built" / "0123abcd"
     store.mkdir(parents=True)
     (store / "frames").write_bytes(b"x" * 1000)
     (store / STORE_FILE).write_text("{}")
-    place = publish_store(store, s3.uri("stores"))
+    place = publish_store(store, bucket.uri("stores"))
     node = str(tmp_path / "node")
     with ThreadPoolExecutor(2) as workers:
         copies = list(workers.map(lambda _: node_store(place, node), range(2)))

@@ -41,13 +41,16 @@ def test_pip_leaves_no_cache_behind(instructions: list[tuple[str, str]]) -> None
     assert all("--no-cache-dir" in call for call in calls)
 
 
-def test_it_ends_as_an_ordinary_user_in_his_own_folder(instructions: list[tuple[str, str]]) -> None:
+def test_it_ends_as_an_ordinary_user_in_a_folder_that_any_other_can_use_too(
+    instructions: list[tuple[str, str]],
+) -> None:
     last = dict(instructions)
     (made,) = (words for name, words in instructions if name == "RUN" and words.startswith("useradd"))
     assert last["USER"] == "study"
     assert "--uid 1000" in made
-    assert made.endswith(" study")
+    assert " study && chmod 1777 /home/study" in made
     assert last["WORKDIR"] == "/home/study"
+    assert "HOME=/home/study" in last["ENV"].split()
     names = [name for name, _ in instructions]
     assert "RUN" not in names[names.index("USER") :]
 

@@ -176,6 +176,26 @@ def test_a_study_that_has_ended_is_not_started_again_even_when_the_job_was_warne
     assert job.calls() == []
 
 
+def test_the_driver_does_not_outlive_the_head_of_its_cluster(tmp_path: Path) -> None:
+    programs = {
+        "agrm-study": "exec sleep 60",
+        "ray": 'case "$2" in --head) sleep 2 ;; *) exec sleep 60 ;; esac',
+        "timeout": "exit 0",  # all nodes have joined
+    }
+    (tmp_path / "bin").mkdir()
+    for name, does in programs.items():
+        (tmp_path / "bin" / name).write_text(f"#!/usr/bin/env bash\n{does}\n")
+        (tmp_path / "bin" / name).chmod(0o755)
+    job = Allocation(tmp_path, nodes=2)
+    job.environment["PATH"] = f"{tmp_path / 'bin'}:{job.environment['PATH']}"
+    done = subprocess.run(
+        ["bash", str(SCRIPT)], env=job.environment, capture_output=True, text=True, timeout=30, check=False
+    )
+    assert done.returncode == 137
+    assert "Ray's head has ended" in done.stderr
+    assert not any(call.startswith("scontrol") for call in job.calls())
+
+
 @pytest.mark.cluster
 @pytest.mark.usefixtures("may_isolate")
 def test_a_warned_job_saves_asks_for_its_requeue_and_goes_on_where_it_was(tmp_path: Path) -> None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import threading
+import time
 from pathlib import Path
 
 import pytest
+from pyarrow import fs
 
+from agrm_study.execution import claim
 from agrm_study.execution.lock import FOLDER, LOCK, results_lock, running_owner
 from agrm_study.records.location import Location
 from agrm_study.study.errors import InputError
@@ -28,6 +32,90 @@ def test_a_run_starts_though_somebody_looks_at_the_folder_in_that_moment(tmp_pat
     assert owner is not None
     assert (owner["study"], owner["pid"]) == ("study", os.getpid())
     assert running_owner(results) is None
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Location:
+    """Results in an object store, and little patience."""
+    memory = fs._MockFileSystem()
+    memory.create_dir("results/.run")
+    for name, seconds in {"SAID_EVERY_S": 0.05, "GONE_AFTER_S": 0.6, "SETTLE_S": 0.2, "LOOK_EVERY_S": 0.02}.items():
+        monkeypatch.setattr(claim, name, seconds)
+    return Location(memory, "results")
+
+
+def left_behind(bucket: Location, age_s: float) -> None:
+    """What a run has left that was killed so many seconds ago."""
+    said = {"study": "killed", "host": "h", "pid": 7, "since": time.time() - 3600, "said_at": time.time() - age_s}
+    (bucket / FOLDER / LOCK).write_atomic(json.dumps(said).encode())
+
+
+def test_in_an_object_store_a_run_is_seen_until_it_ends_or_says_nothing_any_more(
+    bucket: Location, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def seen() -> str:
+        owner = running_owner(bucket)
+        return "" if owner is None else owner["study"]
+
+    assert seen() == ""
+    with results_lock(bucket, "first"):
+        assert seen() == "first"
+        (bucket / FOLDER / LOCK).delete()
+        assert any(seen() == "first" or time.sleep(0.01) for _ in range(500)), "it is said again"
+        monkeypatch.setattr(claim, "GONE_AFTER_S", 0.0)
+        assert seen() == ""
+        monkeypatch.setattr(claim, "GONE_AFTER_S", 60.0)
+        assert seen() == "first"
+    assert (bucket / FOLDER / LOCK).read() is None
+
+
+def test_in_an_object_store_a_second_run_is_refused_while_the_first_one_says_that_it_is_there(bucket: Location) -> None:
+    with (
+        results_lock(bucket, "first"),
+        pytest.raises(InputError, match=r"one run at a time.*study first"),
+        results_lock(bucket, "second"),
+    ):
+        pass
+    with results_lock(bucket, "second"):
+        owner = running_owner(bucket)
+        assert owner is not None
+        assert set(owner) == {"study", "host", "pid", "since"}
+
+
+def test_what_a_killed_run_has_left_in_an_object_store_is_watched_and_then_taken(bucket: Location) -> None:
+    looks: list[float] = []
+    left_behind(bucket, age_s=5.0)
+    with results_lock(bucket, "next", lambda: looks.append(time.monotonic())):
+        owner = running_owner(bucket)
+        assert owner is not None
+        assert owner["study"] == "next"
+    assert looks[-1] - looks[0] >= 0.5
+
+    left_behind(bucket, age_s=claim.FORGOTTEN_AFTER_S + 1)
+    began, looks = time.monotonic(), []
+    with results_lock(bucket, "next"):
+        assert time.monotonic() - began < 0.6, "what is that old is not watched"
+
+
+def test_of_two_runs_that_begin_in_the_same_moment_one_goes_on(bucket: Location) -> None:
+    def other_begins() -> None:
+        if not others:
+            others.append(True)
+            left_behind(bucket, age_s=0.0)
+
+    others: list[bool] = []
+    with pytest.raises(InputError, match=r"study killed"), results_lock(bucket, "late", other_begins):
+        pass
+
+
+def test_looking_into_a_claim_can_be_given_up(bucket: Location) -> None:
+    def give_up() -> None:
+        raise KeyboardInterrupt
+
+    left_behind(bucket, age_s=5.0)
+    with pytest.raises(KeyboardInterrupt), results_lock(bucket, "next", give_up):
+        pass
+    assert json.loads((bucket / FOLDER / LOCK).read() or b"{}")["study"] == "killed"
 
 
 def test_a_run_that_is_under_way_is_not_waited_for(tmp_path: Path) -> None:

@@ -66,3 +66,57 @@ def test_no_worker_stays_warm_beside_one_that_has_died(monkeypatch: pytest.Monke
     with amended_tune():
         TuneController._process_trial_failure(TuneController.__new__(TuneController), "trial", None)
     assert told == [True, "trial"]
+
+
+def test_a_worker_that_no_trial_has_taken_for_a_minute_gives_its_node_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    from agrm_study.execution.on_ray import warm
+
+    now = 0.0
+    monkeypatch.setattr(warm.time, "monotonic", lambda: now)
+    cache = warm.WarmWorkers(may_keep_one=True)
+    assert cache.cache_object("A100", "a")
+    now = 50.0
+    assert cache.cache_object("T4", "b")
+    assert list(cache.flush_cached_objects()) == []
+    now = 61.0
+    assert list(cache.flush_cached_objects()) == ["a"]
+    assert cache.pop_cached_object("T4") == "b"
+    assert cache.cache_object("T4", "b"), "it has worked meanwhile"
+    now = 120.0
+    assert list(cache.flush_cached_objects()) == []
+    cache.increase_max("T4")
+    now = 200.0
+    assert list(cache.flush_cached_objects()) == [], "a trial is about to take it"
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_a_trial_that_waits_for_a_worker_is_let_go_when_the_run_stops_and_one_that_has_one_is_not(
+    monkeypatch: pytest.MonkeyPatch, stopped: bool
+) -> None:
+    from ray.tune.execution.tune_controller import TuneController
+    from ray.tune.experiment import Trial
+
+    from agrm_study.execution.on_ray.amendments import amended_tune
+
+    told: list[str] = []
+
+    class Search:
+        stopped = False
+
+        def on_trial_complete(self, trial_id: str) -> None:
+            told.append(trial_id)
+
+    monkeypatch.setattr(Trial, "local_path", None)
+    monkeypatch.setattr(TuneController, "_stop_experiment_if_needed", lambda self: None)
+    monkeypatch.setattr(TuneController, "_schedule_trial_stop", lambda self, trial: told.append("stopped"))
+    waits, starts, resets = (Trial("trial", stub=True, trial_id=name) for name in ("waits", "starts", "resets"))
+    starts.temporary_state.ray_actor = object()
+    controller = TuneController.__new__(TuneController)
+    controller._search_alg, controller._resetting_trials = Search(), {resets}
+    controller._pending_trials = {waits, starts, resets}
+    controller._live_trials = {waits, starts, resets}
+    Search.stopped = stopped
+    with amended_tune():
+        controller._stop_experiment_if_needed()
+    assert told == (["waits", "stopped"] if stopped else [])
+    assert (waits in controller._live_trials) is not stopped

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,19 @@ def test_a_uri_that_cannot_be_read_is_wrong_input(given: str) -> None:
     with pytest.raises(InputError, match="must be a folder or the URI of one") as raised:
         Location.of(given)
     assert given in str(raised.value)
+
+
+def test_a_location_in_a_bucket_is_found_again_by_its_address() -> None:
+    given = "gs://anonymous@bucket/a?scheme=http&endpoint_override=127.0.0.1:9"
+    assert (Location.of(given) / "b").address == given.replace("bucket/a", "bucket/a/b")
+
+
+def test_a_server_of_google_that_cannot_be_reached_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agrm_study.study.object_store.RETRIED_FOR_S", 0.2)  # for Arrow it is a quarter of an hour
+    began = time.monotonic()
+    with pytest.raises(OSError, match="Could not connect"):
+        Location.of("gs://anonymous@bucket/a?scheme=http&endpoint_override=127.0.0.1:9").read()
+    assert time.monotonic() - began < 10
 
 
 def test_nothing_is_written_where_the_results_were_while_their_disk_is_gone(tmp_path: Path) -> None:

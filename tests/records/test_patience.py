@@ -29,6 +29,7 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
     monkeypatch.setattr("agrm_study.records.patience.time.sleep", clock.sleep)
+    monkeypatch.setattr("agrm_study.records.patience.time.monotonic", lambda: clock.now)
     return clock
 
 
@@ -51,6 +52,20 @@ def test_storage_that_stays_away_is_refused_with_its_own_words(clock: Clock) -> 
     with pytest.raises(OSError, match="refused"):
         patiently(refusing(clock, 1e9, errno.ESTALE))
     assert clock.now == sum(PAUSES_S) < 60
+
+
+def test_a_server_that_is_silent_is_asked_twice_and_not_for_a_quarter_of_an_hour(clock: Clock) -> None:
+    asked = list[float]()
+
+    def silent() -> None:
+        asked.append(clock.now)
+        clock.now += 120.0  # the time after which Arrow gives up a connection to Google that carries nothing
+        raise OSError("google::cloud::Status(DEADLINE_EXCEEDED: …)")
+
+    with pytest.raises(OSError, match="DEADLINE"):
+        patiently(silent)
+    assert len(asked) == 2
+    assert clock.now < 250
 
 
 def test_a_full_disk_is_given_up_within_seconds(clock: Clock) -> None:

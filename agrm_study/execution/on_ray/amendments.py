@@ -37,7 +37,7 @@ class HostOutOfMemory(RayActorError):  # type: ignore[misc]
 
 @contextlib.contextmanager
 def amended_tune() -> Iterator[None]:
-    """Seven changes to Tune for the duration of the block.
+    """Eight changes to Tune for the duration of the block.
 
     A worker that was killed for memory counts as one that died. Ray's memory monitor raises `OutOfMemoryError`, which
     is no `RayActorError`; Tune's actor manager knows only the latter and would end the whole experiment.
@@ -52,15 +52,18 @@ def amended_tune() -> Iterator[None]:
 
     No statistics are kept of the numbers that Tune adds to each result: thousands of trials would hold them to the end.
 
-    Workers stay warm while trials that could take them are to come (`ray_warm`).
+    Workers stay warm for a while when trials that could take them are to come (`warm`).
 
     They are let go when a worker dies: others may have died with it, and Tune would find out by a trial that fails.
+
+    When the run is asked to stop, a trial that has no worker yet is let go: its node may never come.
     """
-    task_failed, snapshot, handle_error, trial_failed = (
+    task_failed, snapshot, handle_error, trial_failed, stop_if_needed = (
         RayActorManager._actor_task_failed,
         TuneController.checkpoint,
         Trial.handle_error,
         TuneController._process_trial_failure,
+        TuneController._stop_experiment_if_needed,
     )
 
     def task_failed_or_memory(self: Any, tracked_actor_task: Any, exception: Exception) -> Any:
@@ -84,6 +87,15 @@ def amended_tune() -> Iterator[None]:
         self._cleanup_cached_actors(force_all=True)
         trial_failed(self, trial, exception)
 
+    def stop_what_waits(self: Any) -> None:
+        stop_if_needed(self)
+        if self._search_alg.stopped:
+            for trial in self._pending_trials - self._resetting_trials:
+                if trial.temporary_state.ray_actor is None:
+                    self._search_alg.on_trial_complete(trial.trial_id)
+                    self._schedule_trial_stop(trial)
+                    self._live_trials.discard(trial)
+
     def first_snapshot(self: Any, force: bool = False, wait: bool = False) -> None:
         if self._iteration == 0:
             snapshot(self, force=True, wait=True)
@@ -97,6 +109,7 @@ def amended_tune() -> Iterator[None]:
         swapped_attribute(RayActorManager, "_actor_task_failed", task_failed_or_memory),
         swapped_attribute(Trial, "handle_error", keep_error),
         swapped_attribute(TuneController, "_process_trial_failure", trial_failed_and_none_warm),
+        swapped_attribute(TuneController, "_stop_experiment_if_needed", stop_what_waits),
         swapped_attribute(tune_controller, "_ObjectCache", WarmWorkers),
         swapped_attribute(TuneController, "checkpoint", first_snapshot),
         swapped_attribute(TuneController, "save_to_dir", save_nothing),

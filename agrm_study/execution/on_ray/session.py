@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
+import signal
+import threading
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, Literal
 
@@ -83,12 +85,14 @@ def ray_session(
         auth = {"RAY_AUTH_MODE": reached.auth} if reached is not None and reached.auth else {}
         stack.enter_context(swapped_environment(ENVIRONMENT | (LOOPBACK if on_loopback else {}) | auth))
         import ray
-        from ray._private import ray_constants, worker
+        from ray._private import ray_constants, utils, worker
 
         # Set as well, as Ray reads its environment when it is imported, which may have been long ago
         stack.enter_context(swapped_attribute(ray_constants, "ENABLE_RAY_CLUSTER", not on_loopback))
         if auth:
             ray._raylet.Config.initialize("")
+        stack.enter_context(swapped_attribute(utils, "set_sigterm_handler", lambda handler: None))
+        stack.callback(_take_sigterm_back)
         # Ray prints what it knows of dead workers to standard output, where only results belong
         stack.enter_context(swapped_attribute(worker, "print_to_stdstream", lambda *args, **options: None))
         logging.getLogger("ray").setLevel(logging.ERROR)
@@ -97,10 +101,22 @@ def ray_session(
             stack.enter_context(watched_ray())
         _connect(reached, resources, slots)
         stack.callback(ray.shutdown)
+        _take_sigterm_back()
         if not grows:
             for each in each_kind(resources, kinds).values():
                 _check_fit(each, on_cluster=reached is not None)
         yield Slots(resources, slots, grows=grows, kinds=kinds)
+
+
+def _take_sigterm_back() -> None:
+    """Ends a run in order again at SIGTERM.
+
+    Ray takes the signal in Python, where it is not let, and below, where Python does not notice: while it is connected
+    the process ends with a trace, and afterwards without a word.
+    """
+    handler = signal.getsignal(signal.SIGTERM)
+    if handler is not None and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, handler)
 
 
 def _connect(reached: Reached | None, resources: Resources, slots: int | None) -> None:
