@@ -53,7 +53,7 @@ TaskPlugin=task/none
 MpiDefault=none
 SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU
-SchedulerParameters=batch_sched_delay=0
+SchedulerParameters=batch_sched_delay=0,sched_interval=5,bf_interval=5
 ReturnToService=2
 GresTypes=gpu
 NodeName=node[1-{nodes}] NodeAddr={network}.[2-{last}] CPUs=1 RealMemory=4000 Gres=gpu:1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +102,65 @@ def test_ray_asks_for_the_token_and_shows_no_dashboard(name: str) -> None:
     assert config["file_mounts"]["~/.ray/auth_token"] == "~/.ray/auth_token"
 
 
-def test_only_ssh_is_open_on_amazon() -> None:
-    (rule,) = load("aws")["provider"]["security_group"]["IpPermissions"]
-    assert (rule["FromPort"], rule["ToPort"], rule["IpProtocol"]) == (22, 22, "tcp")
-    assert all(entry["CidrIp"] != "0.0.0.0/0" for entry in rule["IpRanges"])
+@pytest.mark.parametrize("name", ALL)
+def test_what_is_typed_on_a_machine_finds_our_commands_and_asks_with_the_token(name: str) -> None:
+    (said,) = (command for command in load(name)["setup_commands"] if "~/.bashrc" in command)
+    assert said.endswith("""'export PATH="$HOME/agrm-study/bin:$PATH" RAY_AUTH_MODE=token' >> ~/.bashrc""")
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_another_ray_up_installs_the_code_anew_though_its_version_is_the_same(name: str) -> None:
+    commands = load(name)["setup_commands"]
+    (gone,) = (place for place, command in enumerate(commands) if "pip uninstall" in command)
+    (come,) = (place for place, command in enumerate(commands) if "pip install" in command)
+    assert gone < come
+    assert commands[gone].endswith("--yes agrm-study")
+
+
+@pytest.fixture
+def ec2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A stand-in for EC2, in which nobody has anything yet; Ray keeps its key in a home of the test's own."""
+    moto = pytest.importorskip("moto")
+    boto3 = pytest.importorskip("boto3")
+    (tmp_path / ".ssh").mkdir()
+    for variable, value in (("HOME", str(tmp_path)), ("AWS_ACCESS_KEY_ID", "t"), ("AWS_SECRET_ACCESS_KEY", "t")):
+        monkeypatch.setenv(variable, value)
+    with moto.mock_aws():
+        boto3.client("iam", region_name="us-west-2").create_instance_profile(InstanceProfileName="profile")
+        yield boto3.client("ec2", region_name="us-west-2")
+
+
+def test_on_amazon_ray_starts_a_head_and_spot_workers_that_only_the_named_network_reaches_by_ssh(ec2: Any) -> None:
+    from ray.autoscaler._private.aws.config import bootstrap_aws
+    from ray.autoscaler._private.aws.node_provider import AWSNodeProvider
+    from ray.autoscaler.tags import TAG_RAY_NODE_KIND, TAG_RAY_NODE_NAME, TAG_RAY_USER_NODE_TYPE
+
+    group = ec2.create_security_group(GroupName="agrm-study", Description="agrm-study")["GroupId"]
+    ssh = {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "IpRanges": [{"CidrIp": "192.0.2.0/24"}]}
+    itself = {"IpProtocol": "-1", "UserIdGroupPairs": [{"GroupId": group}]}
+    ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[ssh, itself])
+    text = (CLUSTER / "aws.yaml").read_text(encoding="utf-8")
+    for blank, value in (("YOUR-GROUP", group), ("YOUR-PROFILE", "profile"), ("YOUR-AMI", "ami-12c6146b")):
+        text = text.replace(blank, value)
+    config = bootstrap_aws(prepare_config(yaml.safe_load(text)))
+
+    provider = AWSNodeProvider(config["provider"], config["cluster_name"])
+    kinds = config["available_node_types"]
+    for kind, node in kinds.items():
+        role = "head" if kind == config["head_node_type"] else "worker"
+        tags = {TAG_RAY_NODE_KIND: role, TAG_RAY_NODE_NAME: kind, TAG_RAY_USER_NODE_TYPE: kind}
+        provider.create_node(dict(node["node_config"]), tags, 1)
+    started = [each for made in ec2.describe_instances()["Reservations"] for each in made["Instances"]]
+    for instance in started:
+        assert [each["GroupId"] for each in instance["SecurityGroups"]] == [group]
+        assert instance["IamInstanceProfile"]["Arn"].endswith("/profile")
+        assert instance["KeyName"]
+    assert {each["InstanceType"]: each.get("InstanceLifecycle") for each in started} == {
+        node["node_config"]["InstanceType"]: None if kind == config["head_node_type"] else "spot"
+        for kind, node in kinds.items()
+    }
+    (open_to,) = ec2.describe_security_groups(GroupIds=[group])["SecurityGroups"]
+    assert sorted(rule["IpProtocol"] for rule in open_to["IpPermissions"]) == ["-1", "tcp"]
+    assert [each["CidrIp"] for rule in open_to["IpPermissions"] for each in rule["IpRanges"]] == ["192.0.2.0/24"]
+    groups = {each["GroupName"] for each in ec2.describe_security_groups()["SecurityGroups"]}
+    assert groups == {"default", "agrm-study"}, "Ray has made one of its own, which lets ssh in from everywhere"
