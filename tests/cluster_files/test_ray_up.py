@@ -43,7 +43,7 @@ def test_ray_prepares_and_accepts_it(name: str) -> None:
         assert kind["min_workers"] == kind["max_workers"] == len(prepared["provider"]["worker_ips"])
         return
     assert len(workers) >= 2
-    assert sum(kind["min_workers"] for kind in workers.values()) >= 1  # else nothing that a first trial fits into
+    assert sum(kind["min_workers"] for kind in workers.values()) >= 1  # one that can be asked before the first trial
     assert all(kind["min_workers"] <= kind["max_workers"] <= prepared["max_workers"] for kind in workers.values())
 
 
