@@ -50,14 +50,14 @@ class EpochsRunner(NoopRunner):
 
 def measure_ours(trials: int, slots: int, folder: Path, *, epochs: int = 0) -> dict[str, float]:
     """Our executor with what `run` does with its events, records included."""
-    from agrm_study.execution.compacting import Compacting
-    from agrm_study.execution.events import TrialEvent
+    from agrm_study.execution.dispatch.work_source import WorkSource
+    from agrm_study.execution.driver.tune_executor import RayTuneExecutor
     from agrm_study.execution.interrupt import Interrupt
-    from agrm_study.execution.on_ray.capacity import Resources
-    from agrm_study.execution.on_ray.tune_executor import RayTuneExecutor
-    from agrm_study.execution.order.source import WorkSource
     from agrm_study.execution.progress.lines import LinesView
     from agrm_study.execution.progress.state import StudyProgress, TrialProgress
+    from agrm_study.execution.resources.capacity import Resources
+    from agrm_study.execution.results_folder.compacting import Compacting
+    from agrm_study.execution.trial.events import TrialEvent
     from agrm_study.execution.trial.work import NOOP_RUNNER, Work, WorkerSettings
     from agrm_study.plan.trial import TrialSpec
     from agrm_study.records.location import Location

@@ -31,10 +31,11 @@ NOT_COMPARED = ["wall_s", "started_at", "host", "attempt"]
 
 def measure(study: str, preset: str, seeds: int | None, slots: int, way: str, folder: Path) -> dict[str, Any]:
     """One run of the study."""
-    from agrm_study.execution.events import TrialEvent
+    from agrm_study.execution.options import RunOptions
     from agrm_study.execution.progress.lines import LinesView
     from agrm_study.execution.progress.state import TrialProgress
-    from agrm_study.execution.run import RunOptions, run_study
+    from agrm_study.execution.run import run_study
+    from agrm_study.execution.trial.events import TrialEvent
     from agrm_study.study.load import load_study
 
     class Counter(LinesView):

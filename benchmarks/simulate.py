@@ -46,11 +46,11 @@ from typing import Any
 
 import numpy as np
 
-from agrm_study.execution.events import TrialEvent
-from agrm_study.execution.failures import FailureClass, is_forgiven
-from agrm_study.execution.order.source import WorkSource
-from agrm_study.execution.order.trial_queue import TrialQueue
+from agrm_study.execution.dispatch.trial_queue import TrialQueue
+from agrm_study.execution.dispatch.work_source import WorkSource
 from agrm_study.execution.progress.state import StudyProgress
+from agrm_study.execution.trial.events import TrialEvent
+from agrm_study.execution.trial.failures import FailureClass, is_forgiven
 from agrm_study.execution.trial.heartbeat import Heartbeat
 from agrm_study.execution.trial.work import Work
 from agrm_study.execution.trial.worker import HEARTBEAT_EVERY_S

@@ -25,8 +25,8 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "tests" / "cluster")]
 
-from agrm_study.execution.events import TrialEvent  # noqa: E402
-from agrm_study.execution.on_ray.capacity import Resources  # noqa: E402
+from agrm_study.execution.resources.capacity import Resources  # noqa: E402
+from agrm_study.execution.trial.events import TrialEvent  # noqa: E402
 from agrm_study.execution.trial.runner import NoopRunner, RunnerContext  # noqa: E402
 from agrm_study.execution.trial.work import Work, WorkerSettings  # noqa: E402
 from agrm_study.plan.trial import TrialSpec  # noqa: E402
@@ -67,9 +67,9 @@ def measure(nodes: int, slots_each: int, trials: int, shortest_s: float, folder:
     """
     from nodes import cluster
 
+    from agrm_study.execution.dispatch.work_source import WorkSource
+    from agrm_study.execution.driver.tune_executor import RayTuneExecutor
     from agrm_study.execution.interrupt import Interrupt
-    from agrm_study.execution.on_ray.tune_executor import RayTuneExecutor
-    from agrm_study.execution.order.source import WorkSource
 
     (folder / "spans").mkdir(parents=True)
     lengths = itertools.cycle([1, 5, 3, 8, 2, 7, 4, 6])

@@ -29,7 +29,7 @@ from agrm_study.cli import (
     watch,
 )
 from agrm_study.study.errors import InputError
-from agrm_study.study.object_store import said_by_store
+from agrm_study.study.object_store import store_error_text
 
 EXIT_WRONG_INPUT = 2
 EXIT_INTERNAL = 70
@@ -85,7 +85,7 @@ def _storage_error(fault: Exception) -> int:
     """Tell of a place that this user cannot use in one message; 0 for any other fault."""
     if os.environ.get("AGRM_STUDY_TRACEBACK") or not isinstance(fault, OSError):
         return 0
-    if said := said_by_store(fault):
+    if said := store_error_text(fault):
         click.echo(f"error: the object store cannot be used: {said}", err=True)
         return EXIT_WRONG_INPUT
     if not fault.filename or fault.errno not in STORAGE_FAULTS:

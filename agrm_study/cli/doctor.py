@@ -82,7 +82,7 @@ def _video() -> Iterable[Finding]:
 
 
 def _ray(address: str | None, results: str) -> Iterable[Finding]:
-    from agrm_study.execution.fitness.cluster import check_ray
+    from agrm_study.execution.driver.check_ray import check_ray
 
     return check_ray(address, results)
 

@@ -18,7 +18,7 @@ SEARCH_FACTS = ("trials", "finished", "pruned", "failed", "missing", "promote", 
 
 if TYPE_CHECKING:
     from agrm_study.execution.data.prepared import Prepared
-    from agrm_study.execution.searching.plan import SearchPlan
+    from agrm_study.execution.dispatch.search_plan import SearchPlan
     from agrm_study.plan.plan import Plan
     from agrm_study.plan.stages import Stages
     from agrm_study.plan.trial import TrialSpec
@@ -38,7 +38,7 @@ def plan(
     """Say what `run STUDY` would do: trials new, finished and failed, and what the missing ones cost."""
     from agrm_study.cli.names import read_study
     from agrm_study.execution.data.prepare import prepare
-    from agrm_study.execution.searching.plan import plan_search
+    from agrm_study.execution.dispatch.search_plan import plan_search
     from agrm_study.plan.expand import expand
     from agrm_study.records.location import Location
 
@@ -59,9 +59,9 @@ def _facts(
     study: Study, plan: Plan, prepared: Prepared, folder: str | Path, search: SearchPlan | None, *, measure: bool
 ) -> dict[str, Any]:
     """The plan in plain values."""
-    from agrm_study.execution.failures import DETERMINISTIC
-    from agrm_study.execution.order.equal_trials import find_equal
-    from agrm_study.execution.order.race import standing as race_standing
+    from agrm_study.execution.dispatch.equal_trials import find_equal
+    from agrm_study.execution.dispatch.race import standing as race_standing
+    from agrm_study.execution.trial.failures import DETERMINISTIC
     from agrm_study.plan.cost import estimate_cost, unmeasured
     from agrm_study.plan.disk import estimate_disk
     from agrm_study.records.location import Location
@@ -155,11 +155,11 @@ def _facts(
 
 def _stages(study: Study, missing: Sequence[TrialSpec], results: Location) -> tuple[Stages, set[str]]:
     """The stages of the missing trials, and those of them whose state is there."""
-    from agrm_study.execution.order.stage_shelf import StageShelf
     from agrm_study.execution.provenance import code_version
+    from agrm_study.execution.trial.stage_store import StageStore
     from agrm_study.plan.stages import plan_stages
 
-    there = set(StageShelf.of(results).look(code_version())) if study.sharing else set()
+    there = set(StageStore.of(results).look(code_version())) if study.sharing else set()
     stages = plan_stages(missing, share=bool(study.sharing), known=there)
     return stages, there & stages.by_key.keys()
 

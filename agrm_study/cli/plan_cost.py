@@ -39,8 +39,8 @@ def time_steps(study: Study, prepared: Prepared, trials: Sequence[TrialSpec], in
         trials: Trials of kinds that have never run.
         inherited: Epochs that a trial takes over from another, by trial.
     """
-    from agrm_study.execution.calibration import calibrate
     from agrm_study.execution.data.prepare import clip_counts
+    from agrm_study.execution.resources.calibration import calibrate
     from agrm_study.plan.rehearsed import bound_cost, record_bytes
 
     def tell(index: int, total: int, words: str) -> None:

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from agrm_study.execution.order.race import RaceState
+    from agrm_study.execution.dispatch.race import RaceState
     from agrm_study.study.recipe import Recipe
     from agrm_study.study.seeds import Race
 
 
 def gpu_facts(asked: float | str, recipes: list[Recipe], folder: str | Path) -> dict[str, Any] | None:
     """The share of a GPU that a trial gets and how many trials one GPU holds; None for a study without GPUs."""
-    from agrm_study.execution.on_ray.gpu_share import known_share
+    from agrm_study.execution.resources.gpu_share import known_share
     from agrm_study.records.location import Location
 
     if asked == 0:
@@ -31,14 +31,14 @@ def gpu_facts(asked: float | str, recipes: list[Recipe], folder: str | Path) -> 
 
 def gpu_sentence(gpu: dict[str, Any]) -> str:
     """The same as a sentence."""
-    from agrm_study.execution.on_ray.gpu_growth import words
+    from agrm_study.execution.resources.gpu_share import share_words
 
     if gpu["share"] is None:
         return "gpu: auto has not measured this study's steps yet; `run` does so first."
     if gpu["note"]:
         return str(gpu["note"])
     together = f", {gpu['trials_on_one']} trials at once on one" if gpu["share"] < 1 else ""
-    return f"{words(gpu['share'])} a trial{together}"
+    return f"{share_words(gpu['share'])} a trial{together}"
 
 
 def race_facts(race: Race, standing: RaceState, missing: set[str]) -> dict[str, Any]:

@@ -10,8 +10,8 @@ import click
 from agrm_study.cli.completion import complete_results
 
 if TYPE_CHECKING:
-    from agrm_study.execution.searching.status import SearchStatus
-    from agrm_study.execution.status import StudyStatus
+    from agrm_study.execution.progress.search_status import SearchStatus
+    from agrm_study.execution.progress.status import StudyStatus
 
 
 @click.command()
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable, on stdout.")
 def status(results: str, as_json: bool) -> None:
     """Say how far the study in RESULTS is; from any shell, while it runs or afterwards."""
-    from agrm_study.execution.status import status as read_status
+    from agrm_study.execution.progress.status import status as read_status
 
     state = read_status(results)
     if as_json:
@@ -33,7 +33,7 @@ def _show(state: StudyStatus) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from agrm_study.execution.order.race import why
+    from agrm_study.execution.dispatch.race import why
     from agrm_study.execution.progress.wording import TASK_WORDS, duration, failure_words, rough
 
     console = Console(highlight=False)

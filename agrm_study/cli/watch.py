@@ -12,7 +12,7 @@ import click
 from agrm_study.cli.completion import complete_results
 
 if TYPE_CHECKING:
-    from agrm_study.execution.seen import Sight, Watcher
+    from agrm_study.execution.progress.snapshot import Snapshot, Watcher
 
 SHARE_OF_TIME = 10
 """A look that took long is followed by a pause this many times as long, whatever --interval says."""
@@ -35,8 +35,8 @@ def watch(results: str, interval: float, once: bool) -> int:
     Ends by itself when nobody runs the study and nothing of it is left, with exit code 1 when some of it failed.
     Without a terminal it writes one line a minute. Watching never disturbs the study.
     """
+    from agrm_study.execution.progress.snapshot import Watcher
     from agrm_study.execution.progress.watching import WatchLines, WatchPicture, summary_words
-    from agrm_study.execution.seen import Watcher
 
     watcher = Watcher(results)
     first = watcher.look()
@@ -57,15 +57,17 @@ def watch(results: str, interval: float, once: bool) -> int:
     return 1 if last.status.failed else 0
 
 
-def _follow(watcher: Watcher, sight: Sight, show: Callable[[Sight], None], interval: float, once: bool) -> Sight:
+def _follow(
+    watcher: Watcher, sight: Snapshot, show: Callable[[Snapshot], None], interval: float, once: bool
+) -> Snapshot:
     """Shows every look until nothing can change any more; gives the last."""
-    from agrm_study.records.patience import patiently
+    from agrm_study.records.patience import retry_storage
 
     show(sight)
     while not (once or sight.over):
         time.sleep(interval)
         began = time.monotonic()
-        sight = patiently(watcher.look)
+        sight = retry_storage(watcher.look)
         show(sight)
         if not sight.over:
             time.sleep(max(0.0, SHARE_OF_TIME * (time.monotonic() - began) - interval))

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from agrm_study.execution.executor import Executor
-from agrm_study.execution.on_ray.capacity import Resources, local_slots
+from agrm_study.execution.driver.executor import Executor
+from agrm_study.execution.options import RunOptions
+from agrm_study.execution.resources.capacity import Resources, local_slots
 from agrm_study.execution.trial.work import Work
 from agrm_study.records.location import Location
 from agrm_study.study.errors import InputError
 from agrm_study.study.recipe import Recipe
 from agrm_study.study.study import Study
-
-if TYPE_CHECKING:
-    from agrm_study.execution.run import RunOptions
-
 
 OPENED: Final = ".run/opened"
 """What a run writes first into an object store, which has no folder to look at."""
@@ -51,8 +48,8 @@ class Backend:
         if options.executor == "inline":
             gpu, note = 0.0 if asked.gpu == "auto" else asked.gpu, None
         else:
-            from agrm_study.execution.on_ray.gpu_share import gpu_share
-            from agrm_study.execution.on_ray.session import require_local_gpus
+            from agrm_study.execution.driver.session import require_local_gpus
+            from agrm_study.execution.resources.gpu_share import gpu_share
 
             if options.address is None and options.device is None:
                 require_local_gpus(asked.gpu)
@@ -97,9 +94,9 @@ class Backend:
             results.mark()
         if self.options.executor == "inline" or self.options.address is None:
             return
-        from agrm_study.execution.on_ray.autoscaler import check_autoscaler
-        from agrm_study.execution.on_ray.preflight import check_cluster
-        from agrm_study.execution.on_ray.session import ray_session
+        from agrm_study.execution.driver.autoscaler import check_autoscaler
+        from agrm_study.execution.driver.preflight import check_cluster
+        from agrm_study.execution.driver.session import ray_session
 
         options = self.options
         with ray_session(options.address, self.resources, options.slots, grows=options.autoscale, kinds=self.kinds):
@@ -125,8 +122,8 @@ class Backend:
         """
         if asked != "auto" or self.resources.gpu == 0 or self.options.executor == "inline":
             return self
-        from agrm_study.execution.on_ray.gpu_share import measured_share
-        from agrm_study.execution.on_ray.measure import on_ray
+        from agrm_study.execution.driver.measure import on_ray
+        from agrm_study.execution.resources.gpu_share import measured_share
 
         measure = on_ray(self.options.address, self.resources, grows=self.options.autoscale, tick=tick)
         share = measured_share(results, recipes, measure)
@@ -139,10 +136,10 @@ class Backend:
             data: What trials read, as `Prepared.data` has it.
         """
         if self.options.executor == "inline":
-            from agrm_study.execution.inline import InlineExecutor
+            from agrm_study.execution.driver.inline import InlineExecutor
 
             return InlineExecutor()
-        from agrm_study.execution.on_ray.tune_executor import RayTuneExecutor
+        from agrm_study.execution.driver.tune_executor import RayTuneExecutor
 
         address = self.options.address
         return RayTuneExecutor(

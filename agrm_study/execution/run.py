@@ -5,74 +5,38 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
 
 from agrm_study.execution.backend import Backend
-from agrm_study.execution.compacting import Compacting
 from agrm_study.execution.data.node_store import local_folder
 from agrm_study.execution.data.prepare import Step, prepare
 from agrm_study.execution.data.prepared import Prepared
-from agrm_study.execution.events import TrialEvent
-from agrm_study.execution.executor import GOES_ON, ExecutionLost
-from agrm_study.execution.failures import refused_by_storage
+from agrm_study.execution.data.searched_data import searched_recipes
+from agrm_study.execution.dispatch.equal_trials import take_over_equal
+from agrm_study.execution.dispatch.missing import finished_metrics, missing_works, read_states
+from agrm_study.execution.dispatch.race_source import open_race
+from agrm_study.execution.dispatch.search_phase import SearchPhase, final_trials, open_search, promote
+from agrm_study.execution.dispatch.shared_stages import SharedStages
+from agrm_study.execution.dispatch.work_source import HOLD_AFTER, WorkSource
+from agrm_study.execution.driver.executor import GOES_ON, ExecutionLost
 from agrm_study.execution.interrupt import Interrupt
-from agrm_study.execution.lock import results_lock
-from agrm_study.execution.order.equal_trials import take_over_equal
-from agrm_study.execution.order.missing import finished_metrics, missing_works, read_states
-from agrm_study.execution.order.race_source import open_race
-from agrm_study.execution.order.sharing import SharedStages
-from agrm_study.execution.order.source import HOLD_AFTER, WorkSource
+from agrm_study.execution.options import RunOptions
 from agrm_study.execution.progress.state import StudyProgress, shown_metric_name
 from agrm_study.execution.progress.view import NoView, View
-from agrm_study.execution.searching.data import searched_recipes
-from agrm_study.execution.searching.phase import SearchPhase, final_trials, open_search, promote
-from agrm_study.execution.study_folder import write_study
+from agrm_study.execution.results_folder.compacting import Compacting
+from agrm_study.execution.results_folder.lock import results_lock
+from agrm_study.execution.results_folder.study_files import write_study
 from agrm_study.execution.summary import RunSummary, stopped_early, summarise
-from agrm_study.execution.trial.work import AGRM_RUNNER, Work, WorkerSettings
-from agrm_study.execution.versions import own_versions
+from agrm_study.execution.trial.events import TrialEvent
+from agrm_study.execution.trial.failures import refused_by_storage
+from agrm_study.execution.trial.versions import own_versions
+from agrm_study.execution.trial.work import Work, WorkerSettings
 from agrm_study.plan.expand import expand
 from agrm_study.plan.plan import Plan
 from agrm_study.records.location import Location
 from agrm_study.records.race_log import RaceLog
 from agrm_study.study.errors import InputError
-from agrm_study.study.object_store import said_by_store
+from agrm_study.study.object_store import store_error_text
 from agrm_study.study.study import Study
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunOptions:
-    """How a study is run; nothing here can change an outcome.
-
-    Attributes:
-        results: Results folder, a local path or a URI.
-        slots: Trials at once; ``None`` for as many as fit.
-        address: A Ray cluster; ``None`` starts a Ray on this machine.
-        autoscale: The cluster's autoscaler brings nodes for trials that wait; needs ``slots``.
-        device: ``cpu`` or ``cuda``, whatever a trial holds; ``None`` for a GPU where it holds one.
-        retry_failed: Also run what failed for a reason that comes out the same again (bug, nan_loss, data). Other
-            failures are run again in any case.
-        executor: ``ray``, or ``inline`` for one trial after the other in this process.
-        retries: How often a trial whose worker died goes on from its checkpoint within this run.
-        checkpoint_every_s: Seconds between two rolling checkpoints of a trial, at least.
-        keep_weights: Keep the best weights of finished trials.
-        runner: ``module:Class`` of what runs a trial.
-        workers: Processes that prepare data; all processors by default.
-    """
-
-    results: str | Path
-    slots: int | None = None
-    address: str | None = None
-    autoscale: bool = False
-    device: Literal["cpu", "cuda"] | None = None
-    retry_failed: bool = False
-    executor: Literal["ray", "inline"] = "ray"
-    retries: int = 3
-    checkpoint_every_s: float = 20.0
-    keep_weights: bool = True
-    runner: str = AGRM_RUNNER
-    workers: int | None = None
 
 
 def run_study(study: Study, options: RunOptions, *, view: View | None = None) -> RunSummary:
@@ -97,7 +61,7 @@ def run_study(study: Study, options: RunOptions, *, view: View | None = None) ->
         raise InputError(
             "the storage must take what a study writes",
             where=error.filename or str(options.results),
-            given=said_by_store(error) or error.strerror or str(error),
+            given=store_error_text(error) or error.strerror or str(error),
             hint="What had finished is kept; the same command goes on when there is room and permission.",
         ) from None
 
@@ -239,9 +203,9 @@ class _Run:
                 compacting.finished()
             progress.slots = executor.slots
             self._view.event(event, progress.apply(event))
-            if event.not_left and not self._told_of_not_left:
+            if event.stage_error and not self._told_of_not_left:
                 self._told_of_not_left = True
-                self._say(f"Epochs that other trials share could not be saved for them: {event.not_left}")
+                self._say(f"Epochs that other trials share could not be saved for them: {event.stage_error}")
             held_arm = source.observe(event)
             if held_arm is not None:
                 self._hold(held_arm, source, progress)

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from agrm_study.execution.failures import DETERMINISTIC
 from agrm_study.execution.progress.state import StudyProgress, TrialProgress
 from agrm_study.execution.progress.wording import duration
+from agrm_study.execution.trial.failures import DETERMINISTIC
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

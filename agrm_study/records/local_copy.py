@@ -13,7 +13,7 @@ from agrm_study.records.location import Location
 from agrm_study.records.schemas import SCHEMAS
 from agrm_study.study.errors import InputError
 from agrm_study.study.no_results import no_results
-from agrm_study.study.object_store import said_by_store
+from agrm_study.study.object_store import store_error_text
 
 RECORDS = "records"
 
@@ -33,7 +33,7 @@ def local_copy(results: str | Path) -> Iterator[Path]:
         try:
             _fetch(location, Path(name) / location.name)
         except OSError as error:
-            said = said_by_store(error) or str(error)
+            said = store_error_text(error) or str(error)
             raise InputError("the results must be readable", where=location.address, given=said) from None
         if not (Path(name) / location.name / "study.yaml").exists():
             raise no_results(location.address, "study.yaml")

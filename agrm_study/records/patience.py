@@ -18,7 +18,7 @@ FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 T = TypeVar("T")
 
 
-def patiently(action: Callable[[], T], pauses_s: Sequence[float] = PAUSES_S) -> T:
+def retry_storage(action: Callable[[], T], pauses_s: Sequence[float] = PAUSES_S) -> T:
     """What an action on storage gives, tried again after each pause while it is refused.
 
     Args:

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from agrm_study.records.location import Location
-from agrm_study.records.patience import PAUSES_S, patiently
+from agrm_study.records.patience import PAUSES_S, retry_storage
 from agrm_study.records.schemas import EPOCHS, PREDICTIONS, SUBJECTS, TRIALS, Kind, with_version
 
 FEW_ROWS: Final = 64
@@ -124,4 +124,4 @@ def put_record(records: Location, kind: Kind, name: str, table: pa.Table, pauses
     """
     data = table_bytes(table)
     target = records / kind / f"{name}.parquet"
-    patiently(lambda: target.write_atomic(data), pauses_s)
+    retry_storage(lambda: target.write_atomic(data), pauses_s)

@@ -19,7 +19,7 @@ _SPEAKERS: Final = ("AWS Error", "google::cloud::")
 """What Arrow's errors of an object store contain; they have no number."""
 
 
-def said_by_store(error: BaseException) -> str:
+def store_error_text(error: BaseException) -> str:
     """What an object store, or the way to it, answered to Arrow, in short; empty for any other error."""
     text = str(error)
     if not isinstance(error, OSError) or not any(name in text for name in _SPEAKERS):

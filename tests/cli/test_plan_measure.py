@@ -12,8 +12,8 @@ import click.testing
 import pytest
 
 from agrm_study.cli.plan import plan
-from agrm_study.execution import calibration
-from agrm_study.execution.calibration import Calibration
+from agrm_study.execution.resources import calibration
+from agrm_study.execution.resources.calibration import Calibration
 from agrm_study.plan.rehearsed import Rehearsed
 
 TINY = ["ablation", "--preset", "tiny", "--set", "seeds=1"]

@@ -12,12 +12,13 @@ from click.testing import CliRunner
 from rich.console import Console
 
 from agrm_study.cli.app import app
-from agrm_study.execution.events import TrialEvent
-from agrm_study.execution.lock import results_lock
+from agrm_study.execution.options import RunOptions
+from agrm_study.execution.progress.snapshot import Snapshot, Watcher
 from agrm_study.execution.progress.view import NoView
 from agrm_study.execution.progress.watching import WatchLines, WatchPicture, summary_words
-from agrm_study.execution.run import RunOptions, run_study
-from agrm_study.execution.seen import Sight, Watcher
+from agrm_study.execution.results_folder.lock import results_lock
+from agrm_study.execution.run import run_study
+from agrm_study.execution.trial.events import TrialEvent
 from agrm_study.records.location import Location
 from agrm_study.study.errors import InputError
 from agrm_study.study.load import load_study
@@ -51,7 +52,7 @@ class Looking(NoView):
     """Looks at the folder from outside at a moment of the run."""
 
     def __init__(self, results: Path, stop: bool) -> None:
-        self.watcher, self.stop, self.sights = Watcher(results), stop, list[Sight]()
+        self.watcher, self.stop, self.sights = Watcher(results), stop, list[Snapshot]()
 
     def event(self, event: TrialEvent, trial: object) -> None:
         if event.kind == "epoch" and event.epoch == 2:
@@ -60,7 +61,7 @@ class Looking(NoView):
                 os.kill(os.getpid(), signal.SIGINT)
 
 
-def run(folder: Path, monkeypatch: pytest.MonkeyPatch, *, stop: bool = False) -> tuple[Path, list[Sight]]:
+def run(folder: Path, monkeypatch: pytest.MonkeyPatch, *, stop: bool = False) -> tuple[Path, list[Snapshot]]:
     monkeypatch.setattr("agrm_study.execution.run.prepare", lambda *args, **named: NamedData())
     monkeypatch.syspath_prepend(str(EXECUTION))
     file = folder / "study.yaml"
@@ -80,7 +81,7 @@ def run(folder: Path, monkeypatch: pytest.MonkeyPatch, *, stop: bool = False) ->
     return results, view.sights
 
 
-def drawn(sight: Sight) -> str:
+def drawn(sight: Snapshot) -> str:
     console = Console(file=io.StringIO(), width=110, height=40, force_terminal=False)
     picture = WatchPicture(console)
     picture.show(sight)
@@ -133,5 +134,5 @@ def test_without_a_terminal_there_is_a_line_a_minute(monkeypatch: pytest.MonkeyP
     clock = iter([0.0, 2.0, 59.0, 61.0, 63.0])
     monkeypatch.setattr("agrm_study.execution.progress.watching.time.monotonic", lambda: next(clock))
     for _ in range(5):
-        lines.show(Sight({"pid": 1, "host": "here"}))
+        lines.show(Snapshot({"pid": 1, "host": "here"}))
     assert stream.getvalue().count("Data are being prepared, run by process 1 on here\n") == 2

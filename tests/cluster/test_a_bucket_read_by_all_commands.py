@@ -17,10 +17,11 @@ from safetensors.numpy import load_file
 from tiny_study import WITHOUT_SHPM, tiny_study
 
 from agrm_study.cli.app import main
-from agrm_study.execution.events import TrialEvent
+from agrm_study.execution.options import RunOptions
+from agrm_study.execution.progress.snapshot import Snapshot, Watcher
 from agrm_study.execution.progress.view import NoView
-from agrm_study.execution.run import RunOptions, run_study
-from agrm_study.execution.seen import Sight, Watcher
+from agrm_study.execution.run import run_study
+from agrm_study.execution.trial.events import TrialEvent
 from agrm_study.records.location import Location
 from agrm_study.records.reader import Ledger
 from agrm_study.study.load import load_study
@@ -33,7 +34,7 @@ class Looking(NoView):
     """Looks at the bucket in the second epoch of the first trial, and stops the run there."""
 
     def __init__(self, results: str) -> None:
-        self.watcher, self.sights = Watcher(results), list[Sight]()
+        self.watcher, self.sights = Watcher(results), list[Snapshot]()
 
     def event(self, event: TrialEvent, trial: object) -> None:
         if event.kind == "epoch" and event.epoch == 2 and not self.sights:
@@ -51,7 +52,7 @@ def test_it_is_seen_as_it_runs_and_read_as_a_folder_is(
     bucket: Bucket, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("AGRM_STUDY_CACHE", str(cache))
-    monkeypatch.setattr("agrm_study.execution.claim.SETTLE_S", 0.1)
+    monkeypatch.setattr("agrm_study.execution.results_folder.object_store_lock.SETTLE_S", 0.1)
     monkeypatch.chdir(tmp_path)
 
     def said(*words: str) -> tuple[int, str, str]:

@@ -13,7 +13,7 @@ from nodes import Nodes
 from object_stores import Bucket
 
 from agrm_study.execution.data.node_store import lacking_room, node_store
-from agrm_study.execution.status import status
+from agrm_study.execution.progress.status import status
 from agrm_study.execution.trial.checkpoints import BEST, NEXT_BEST, ROLLING, CheckpointFolder
 from agrm_study.records.compaction import compact
 from agrm_study.records.location import Location

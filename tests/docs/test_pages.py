@@ -17,7 +17,7 @@ from synthetic_records import ABLATION, write_results
 
 from agrm_study.cli.app import app
 from agrm_study.cli.names import read_study
-from agrm_study.execution.failures import DETERMINISTIC, FAILURE_CLASSES
+from agrm_study.execution.trial.failures import DETERMINISTIC, FAILURE_CLASSES
 from agrm_study.records.schemas import SCHEMAS
 from agrm_study.report.figures import FIGURES
 from agrm_study.study.settings import default_of, known_settings

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from agrm_study.execution.run import RunOptions, run_study
+from agrm_study.execution.options import RunOptions
+from agrm_study.execution.run import run_study
 from agrm_study.execution.summary import RunSummary
 from agrm_study.study.load import load_study
 from agrm_study.study.recipe import Recipe

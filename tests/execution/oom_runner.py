@@ -9,7 +9,7 @@ import ray
 import torch
 from scripted_runner import ScriptedRunner, note
 
-from agrm_study.execution.on_ray.gpu_share import Measured
+from agrm_study.execution.resources.gpu_share import Measured
 from agrm_study.study.recipe import Recipe
 from agrm_study.training.outcome import EpochReport
 

@@ -61,7 +61,7 @@ class First:
 
 @pytest.mark.parametrize("can", [True, False])
 def test_the_second_is_believed_once_it_has_seen_the_request(can: bool) -> None:
-    from agrm_study.execution.on_ray.autoscaler import _second
+    from agrm_study.execution.driver.autoscaler import _second
 
     head = Second()
     answered = _second(head, REQUEST)
@@ -75,7 +75,7 @@ def test_the_second_is_believed_once_it_has_seen_the_request(can: bool) -> None:
 
 
 def test_the_first_can_when_it_starts_something_or_has_tried_to() -> None:
-    from agrm_study.execution.on_ray.autoscaler import _first
+    from agrm_study.execution.driver.autoscaler import _first
 
     tried = {"node_availabilities": {"gpu": {"is_available": False}}}
     for report in ({"pending_launches": {"gpu": 1}}, {"pending_nodes": ["n"]}, {"node_availability_summary": tried}):
@@ -87,7 +87,7 @@ def test_the_first_can_when_it_starts_something_or_has_tried_to() -> None:
 
 
 def test_the_first_cannot_when_it_has_started_nothing_for_some_rounds() -> None:
-    from agrm_study.execution.on_ray.autoscaler import FIRST_ROUNDS, _first
+    from agrm_study.execution.driver.autoscaler import FIRST_ROUNDS, _first
 
     head = First()
     answered = _first(head)
@@ -100,7 +100,7 @@ def test_the_first_cannot_when_it_has_started_nothing_for_some_rounds() -> None:
 
 
 def test_a_head_that_only_tells_of_the_nodes_it_finds_has_no_autoscaler(monkeypatch: pytest.MonkeyPatch) -> None:
-    from agrm_study.execution.on_ray import autoscaler
+    from agrm_study.execution.driver import autoscaler
 
     monkeypatch.setattr(autoscaler, "alive_nodes", lambda: [{"Resources": {"CPU": 1.0}}])
     head = First(active_nodes={f"node_{NODE}": 1})

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from agrm_study.execution import calibration
-from agrm_study.execution.calibration import calibrate, shape_words
+from agrm_study.execution.resources import calibration
+from agrm_study.execution.resources.calibration import calibrate, shape_words
 from agrm_study.plan.expand import expand
 from agrm_study.plan.trial import TrialSpec
 from agrm_study.study.study import Study

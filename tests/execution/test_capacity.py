@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from agrm_study.execution.on_ray import capacity
-from agrm_study.execution.on_ray.capacity import Resources, Slots, in_words, trials_on
+from agrm_study.execution.resources import capacity
+from agrm_study.execution.resources.capacity import Resources, Slots, in_words, trials_on
 
 NODE = {"CPU": 8.0, "GPU": 2.0, "accelerator_type:A100": 1.0}
 

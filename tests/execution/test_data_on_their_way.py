@@ -16,13 +16,13 @@ from test_run_inline import Watcher
 
 from agrm_study.execution.data import node_store
 from agrm_study.execution.data.node_store import Arrival
-from agrm_study.execution.events import TrialEvent
 from agrm_study.execution.progress import lines as lines_module
 from agrm_study.execution.progress.lines import LinesView
 from agrm_study.execution.progress.live import LiveView
 from agrm_study.execution.progress.state import StudyProgress
-from agrm_study.execution.status import StudyStatus, status
+from agrm_study.execution.progress.status import StudyStatus, status
 from agrm_study.execution.summary import RunSummary
+from agrm_study.execution.trial.events import TrialEvent
 from agrm_study.plan.expand import expand
 from agrm_study.study.errors import InputError
 from agrm_study.study.study import Study

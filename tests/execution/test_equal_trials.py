@@ -72,6 +72,6 @@ def test_trials_of_other_code_and_failed_ones_are_run(
     (beside / "script.json").write_text(json.dumps({"broken": {"fail": "bug", "at": 1}}))
     run(make_study({"broken": 0.6}, name="other"), results=beside)
     run(make_study({"here": 0.5}, name="third"), results=beside.with_name("other"))
-    monkeypatch.setattr("agrm_study.execution.order.equal_trials.code_version", lambda: "another")
+    monkeypatch.setattr("agrm_study.execution.dispatch.equal_trials.code_version", lambda: "another")
     run(make_study({"A": 0.5, "B": 0.6}))
     assert sum(line.startswith("start") for line in journal(results)) == 4

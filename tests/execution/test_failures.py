@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from agrm_study.execution.failures import DETERMINISTIC, FAILURE_CLASSES, MEANING, classify
+from agrm_study.execution.trial.failures import DETERMINISTIC, FAILURE_CLASSES, MEANING, classify
 from agrm_study.study.errors import InputError
 from agrm_study.training.failures import DeviceMemoryError, NanLossError
 

@@ -6,8 +6,8 @@ from fractions import Fraction
 
 import pytest
 
-from agrm_study.execution.events import TrialEvent
-from agrm_study.execution.on_ray.gpu_growth import GpuGrowth, larger_share
+from agrm_study.execution.driver.gpu_growth import GpuGrowth, larger_share
+from agrm_study.execution.trial.events import TrialEvent
 
 
 def failed(failure: str = "oom_gpu") -> TrialEvent:

@@ -13,7 +13,7 @@ from oom_runner import measure_a_third
 from scripted_runner import journal
 from test_run_inline import Watcher
 
-from agrm_study.execution.on_ray import measure as ray_measure
+from agrm_study.execution.driver import measure as ray_measure
 from agrm_study.execution.summary import RunSummary
 from agrm_study.records.reader import Ledger
 from agrm_study.study.study import Study

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from agrm_study.execution.on_ray import gpu_share as module
-from agrm_study.execution.on_ray.gpu_share import (
+from agrm_study.execution.resources import gpu_share as module
+from agrm_study.execution.resources.gpu_share import (
     MOST_MEASURED,
     MOST_ON_ONE,
     Measured,

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from pyarrow import fs
 
-from agrm_study.execution import claim
-from agrm_study.execution.lock import FOLDER, LOCK, results_lock, running_owner
+from agrm_study.execution.results_folder import object_store_lock as claim
+from agrm_study.execution.results_folder.lock import FOLDER, LOCK, results_lock, running_owner
 from agrm_study.records.location import Location
 from agrm_study.study.errors import InputError
 

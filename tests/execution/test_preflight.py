@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from agrm_study.execution.on_ray import address, node_facts, preflight
-from agrm_study.execution.on_ray.address import reach
-from agrm_study.execution.on_ray.preflight import Answer, check_cluster
+from agrm_study.execution.driver import address, node_facts, preflight
+from agrm_study.execution.driver.address import reach
+from agrm_study.execution.driver.preflight import Answer, check_cluster
 from agrm_study.execution.provenance import code_version
 from agrm_study.records.location import Location
 from agrm_study.study.errors import InputError

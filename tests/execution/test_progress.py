@@ -10,13 +10,13 @@ import pytest
 from rich.console import Console
 
 from agrm_study.execution.data.prepare import Step
-from agrm_study.execution.events import TrialEvent
 from agrm_study.execution.progress import lines as lines_module
 from agrm_study.execution.progress.lines import LinesView
 from agrm_study.execution.progress.live import LiveView
 from agrm_study.execution.progress.state import Counts, StudyProgress
 from agrm_study.execution.progress.view import choose_view
 from agrm_study.execution.progress.wording import duration, rough
+from agrm_study.execution.trial.events import TrialEvent
 from agrm_study.plan.expand import expand
 from agrm_study.plan.plan import Plan
 from agrm_study.records.reader import TrialState

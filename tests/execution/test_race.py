@@ -14,10 +14,10 @@ import pytest
 from scripted_runner import journal
 from test_run_inline import Watcher
 
-from agrm_study.execution.events import TrialEvent
-from agrm_study.execution.order.race import standing
-from agrm_study.execution.status import status
+from agrm_study.execution.dispatch.race import standing
+from agrm_study.execution.progress.status import status
 from agrm_study.execution.summary import RunSummary
+from agrm_study.execution.trial.events import TrialEvent
 from agrm_study.plan.expand import expand
 from agrm_study.records.location import Location
 from agrm_study.records.race_log import RaceLog

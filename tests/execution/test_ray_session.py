@@ -11,8 +11,8 @@ pytest.importorskip("ray")
 
 SCRIPT = """
 import os, signal, time
-from agrm_study.execution.on_ray.capacity import Resources
-from agrm_study.execution.on_ray.session import ray_session
+from agrm_study.execution.resources.capacity import Resources
+from agrm_study.execution.driver.session import ray_session
 
 def tell(when):
     signal.signal(signal.SIGTERM, lambda number, frame: print(when, flush=True))

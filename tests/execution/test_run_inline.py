@@ -12,11 +12,11 @@ import pandas as pd
 import pytest
 from scripted_runner import journal
 
-from agrm_study.execution.events import TrialEvent
-from agrm_study.execution.lock import results_lock
 from agrm_study.execution.progress.state import TrialProgress
 from agrm_study.execution.progress.view import NoView
+from agrm_study.execution.results_folder.lock import results_lock
 from agrm_study.execution.summary import RunSummary
+from agrm_study.execution.trial.events import TrialEvent
 from agrm_study.records.location import Location
 from agrm_study.records.reader import Ledger
 from agrm_study.study.errors import InputError

@@ -15,8 +15,8 @@ import pytest
 from scripted_runner import journal
 from test_run_inline import Watcher, outcome, same
 
-from agrm_study.execution.events import TrialEvent
 from agrm_study.execution.summary import RunSummary
+from agrm_study.execution.trial.events import TrialEvent
 from agrm_study.records.reader import Ledger
 from agrm_study.study.study import Study
 
@@ -131,8 +131,8 @@ def test_a_worker_that_hangs_is_killed_and_its_trial_goes_on_elsewhere(
     epoch: int,
 ) -> None:
     script(A={"epochs": 4, "epoch_s": 0.1, "fail": "hang", "at": epoch, "times": 1})
-    monkeypatch.setattr("agrm_study.execution.on_ray.silence.EPOCH_S", 8.0)
-    monkeypatch.setattr("agrm_study.execution.on_ray.silence.FIRST_EPOCH_S", 15.0)
+    monkeypatch.setattr("agrm_study.execution.driver.stall_detector.EPOCH_S", 8.0)
+    monkeypatch.setattr("agrm_study.execution.driver.stall_detector.FIRST_EPOCH_S", 15.0)
     watcher = Watcher()
     summary = run(make_study({"A": 0.5}, seeds=1), executor="ray", slots=1, view=watcher)
     assert (summary.exit_code, summary.finished) == (0, 1)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from agrm_study.execution.searching.sampler import Sampler, inner, population
+from agrm_study.execution.dispatch.sampler import Sampler, inner, population
 from agrm_study.study.search_space import Search
 
 SPACE: dict[str, Any] = {

@@ -15,13 +15,13 @@ from scripted_runner import journal
 from search_runner import score
 from test_run_inline import Watcher
 
-from agrm_study.execution.events import TrialEvent
+from agrm_study.execution.data.searched_data import searched_recipes
+from agrm_study.execution.dispatch.search_plan import plan_search
 from agrm_study.execution.progress.lines import LinesView
 from agrm_study.execution.progress.live import LiveView
-from agrm_study.execution.searching.data import searched_recipes
-from agrm_study.execution.searching.plan import plan_search
-from agrm_study.execution.status import status
+from agrm_study.execution.progress.status import status
 from agrm_study.execution.summary import RunSummary
+from agrm_study.execution.trial.events import TrialEvent
 from agrm_study.plan.plan import read_cells
 from agrm_study.records.location import Location
 from agrm_study.records.reader import Ledger

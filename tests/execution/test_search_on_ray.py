@@ -9,7 +9,7 @@ import pytest
 from test_run_inline import Watcher
 from test_search import drawn, searched
 
-from agrm_study.execution.status import status
+from agrm_study.execution.progress.status import status
 from agrm_study.execution.summary import RunSummary
 from agrm_study.study.study import Study
 

@@ -14,9 +14,10 @@ import pandas as pd
 import pytest
 from test_run_inline import Watcher
 
-from agrm_study.execution.events import TrialEvent
-from agrm_study.execution.run import RunOptions, run_study
+from agrm_study.execution.options import RunOptions
+from agrm_study.execution.run import run_study
 from agrm_study.execution.summary import RunSummary
+from agrm_study.execution.trial.events import TrialEvent
 from agrm_study.records.reader import Ledger
 from agrm_study.study.load import load_study
 

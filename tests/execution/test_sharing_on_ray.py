@@ -11,8 +11,8 @@ import pytest
 from scripted_runner import journal
 from test_run_inline import Watcher, outcome, same
 
-from agrm_study.execution.events import TrialEvent
 from agrm_study.execution.summary import RunSummary
+from agrm_study.execution.trial.events import TrialEvent
 from agrm_study.study.study import Study
 
 Make = Callable[..., Study]

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from test_run_inline import Watcher
 
-from agrm_study.execution.events import TrialEvent
-from agrm_study.execution.status import StudyStatus, status
+from agrm_study.execution.progress.status import StudyStatus, status
 from agrm_study.execution.summary import RunSummary
+from agrm_study.execution.trial.events import TrialEvent
 from agrm_study.study.errors import InputError
 from agrm_study.study.study import Study
 

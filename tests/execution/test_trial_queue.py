@@ -7,8 +7,8 @@ import random
 
 import pytest
 
-from agrm_study.execution.events import TrialEvent
-from agrm_study.execution.order.trial_queue import TrialQueue
+from agrm_study.execution.dispatch.trial_queue import TrialQueue
+from agrm_study.execution.trial.events import TrialEvent
 from agrm_study.execution.trial.work import StageEnd, Work
 from agrm_study.plan.stages import Stages, plan_stages
 from agrm_study.plan.trial import TrialSpec

@@ -10,7 +10,7 @@ from scripted_runner import journal
 from test_run_inline import Watcher, outcome, same
 
 from agrm_study.execution.summary import RunSummary
-from agrm_study.execution.versions import CODE, DifferentVersionsError, difference, own_versions, refuse_others
+from agrm_study.execution.trial.versions import CODE, DifferentVersionsError, difference, own_versions, refuse_others
 from agrm_study.study.study import Study
 
 

@@ -11,7 +11,8 @@ from click.testing import CliRunner
 from safetensors.torch import load_file, save_file
 
 from agrm_study.cli.explain import explain
-from agrm_study.execution.run import RunOptions, run_study
+from agrm_study.execution.options import RunOptions
+from agrm_study.execution.run import run_study
 from agrm_study.explain.regions import REGIONS
 from agrm_study.records.reader import Ledger
 from agrm_study.study.errors import InputError

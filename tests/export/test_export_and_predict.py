@@ -10,7 +10,8 @@ from safetensors.numpy import load_file
 
 from agrm_study.cli.export import export
 from agrm_study.cli.predict import predict
-from agrm_study.execution.run import RunOptions, run_study
+from agrm_study.execution.options import RunOptions
+from agrm_study.execution.run import run_study
 from agrm_study.records.reader import Ledger
 from agrm_study.study.errors import InputError
 from agrm_study.study.load import load_study

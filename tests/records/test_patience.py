@@ -10,7 +10,7 @@ import pytest
 from small_records import trial_row
 
 from agrm_study.records.location import Location
-from agrm_study.records.patience import PAUSES_S, patiently
+from agrm_study.records.patience import PAUSES_S, retry_storage
 from agrm_study.records.reader import Ledger
 from agrm_study.records.writer import write_trial
 
@@ -44,13 +44,13 @@ def refusing(clock: Clock, until_s: float, number: int) -> Callable[[], str]:
 
 @pytest.mark.parametrize("gone_s", [0.0, 0.05, 1.0, 20.0, 30.0])
 def test_storage_that_comes_back_within_half_a_minute_is_waited_for(clock: Clock, gone_s: float) -> None:
-    assert patiently(refusing(clock, gone_s, errno.EIO)) == "done"
+    assert retry_storage(refusing(clock, gone_s, errno.EIO)) == "done"
     assert clock.now >= gone_s
 
 
 def test_storage_that_stays_away_is_refused_with_its_own_words(clock: Clock) -> None:
     with pytest.raises(OSError, match="refused"):
-        patiently(refusing(clock, 1e9, errno.ESTALE))
+        retry_storage(refusing(clock, 1e9, errno.ESTALE))
     assert clock.now == sum(PAUSES_S) < 60
 
 
@@ -63,26 +63,26 @@ def test_a_server_that_is_silent_is_asked_twice_and_not_for_a_quarter_of_an_hour
         raise OSError("google::cloud::Status(DEADLINE_EXCEEDED: …)")
 
     with pytest.raises(OSError, match="DEADLINE"):
-        patiently(silent)
+        retry_storage(silent)
     assert len(asked) == 2
     assert clock.now < 250
 
 
 def test_a_full_disk_is_given_up_within_seconds(clock: Clock) -> None:
     with pytest.raises(OSError, match="refused"):
-        patiently(refusing(clock, 1e9, errno.ENOSPC))
+        retry_storage(refusing(clock, 1e9, errno.ENOSPC))
     assert 0 < clock.now < 5
 
 
 def test_without_pauses_it_is_tried_once(clock: Clock) -> None:
     with pytest.raises(OSError, match="refused"):
-        patiently(refusing(clock, 1e9, errno.EIO), ())
+        retry_storage(refusing(clock, 1e9, errno.EIO), ())
     assert clock.now == 0
 
 
 def test_another_error_is_not_waited_for(clock: Clock) -> None:
     with pytest.raises(ValueError, match="bad"):
-        patiently(lambda: (_ for _ in ()).throw(ValueError("bad")))
+        retry_storage(lambda: (_ for _ in ()).throw(ValueError("bad")))
     assert clock.now == 0
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from agrm_study.study.errors import InputError
-from agrm_study.study.object_store import arrow_uri, said_by_store
+from agrm_study.study.object_store import arrow_uri, store_error_text
 
 
 @pytest.mark.parametrize(
@@ -35,8 +35,8 @@ def test_what_a_store_says_is_told_without_what_surrounds_it() -> None:
         "google::cloud::Status(UNAVAILABLE: Retry policy exhausted, with a last message of PerformWork() - CURL error "
         "[7]=Could not connect to server error_info={reason=, domain=, metadata={gcloud-cpp.retry.on-entry=false}})"
     )
-    assert said_by_store(OSError(google)) == "PerformWork() - CURL error [7]=Could not connect to server"
+    assert store_error_text(OSError(google)) == "PerformWork() - CURL error [7]=Could not connect to server"
     amazon = "When listing objects: AWS Error ACCESS_DENIED during ListObjectsV2 operation: Access Denied"
-    assert said_by_store(OSError(amazon)) == amazon
-    assert said_by_store(OSError(28, "No space left on device")) == ""
-    assert said_by_store(ValueError(amazon)) == ""
+    assert store_error_text(OSError(amazon)) == amazon
+    assert store_error_text(OSError(28, "No space left on device")) == ""
+    assert store_error_text(ValueError(amazon)) == ""

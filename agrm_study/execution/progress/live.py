@@ -17,11 +17,11 @@ from rich.table import Table
 from rich.text import Text
 
 from agrm_study.execution.data.prepare import Step
-from agrm_study.execution.events import TrialEvent
 from agrm_study.execution.progress.search_table import search_table
 from agrm_study.execution.progress.state import StudyProgress, TrialProgress
 from agrm_study.execution.progress.view import View
 from agrm_study.execution.progress.wording import TASK_WORDS, duration, failure_words, rough, trial_name
+from agrm_study.execution.trial.events import TrialEvent
 
 FRAMES_PER_S: Final = 4
 PAUSE_BY_COST: Final = 20.0

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Final, Literal
 
-from agrm_study.execution.events import TrialEvent
+from agrm_study.execution.trial.events import TrialEvent
 from agrm_study.plan.plan import Plan
 from agrm_study.records.reader import TrialState
 from agrm_study.records.schemas import PRUNED

@@ -7,8 +7,8 @@ from types import TracebackType
 from typing import TextIO
 
 from agrm_study.execution.data.prepare import Step
-from agrm_study.execution.events import TrialEvent
 from agrm_study.execution.progress.state import StudyProgress, TrialProgress
+from agrm_study.execution.trial.events import TrialEvent
 
 
 class View(ABC):

@@ -13,8 +13,8 @@ from rich.text import Text
 
 from agrm_study.execution.data.prepare import Step
 from agrm_study.execution.progress.live import DIM, LiveView
+from agrm_study.execution.progress.snapshot import Snapshot
 from agrm_study.execution.progress.wording import best_words, failure_words, rough, trial_name
-from agrm_study.execution.seen import Sight
 
 LINE_EVERY_S: Final = 60.0
 PREPARING: Final = "Data are being prepared"
@@ -29,14 +29,14 @@ def owner_words(owner: Mapping[str, Any] | None) -> str:
     return f"run by process {owner['pid']} on {owner['host']}"
 
 
-def next_step(sight: Sight) -> str:
+def next_step(sight: Snapshot) -> str:
     """What to do when nobody runs a study of which something is left; empty otherwise."""
     if sight.owner is not None or not sight.left:
         return ""
     return "the `agrm-study run` that began it goes on with them"
 
 
-def summary_words(sight: Sight) -> str:
+def summary_words(sight: Snapshot) -> str:
     """Counts, the best of a search, the time left."""
     if sight.status is None or sight.progress is None:
         return f"{PREPARING}, {owner_words(sight.owner)}"
@@ -60,11 +60,11 @@ class WatchPicture(LiveView):
     """The picture that `run` draws, of a study that another process runs."""
 
     def __init__(self, console: Console | None = None) -> None:
-        self._sight: Sight | None = None
+        self._sight: Snapshot | None = None
         self._told: set[object] = set()
         super().__init__(console)
 
-    def show(self, sight: Sight) -> None:
+    def show(self, sight: Snapshot) -> None:
         """Takes a new look into the picture."""
         with self._lock:
             self._sight = sight
@@ -106,7 +106,7 @@ class WatchLines:
         self._told: float | None = None
         self._line = ""
 
-    def show(self, sight: Sight) -> None:
+    def show(self, sight: Snapshot) -> None:
         """Tells of a new look when it is time for a line."""
         now = time.monotonic()
         due = self._told is None or now - self._told >= LINE_EVERY_S

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from agrm_study.execution.failures import MEANING
 from agrm_study.execution.progress.state import StudyProgress, TrialProgress
+from agrm_study.execution.trial.failures import MEANING
 
 TASK_WORDS = {"two_class": "two-class", "three_class": "three-class"}
 

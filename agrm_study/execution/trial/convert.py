@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-from agrm_study.execution.failures import Failure
+from agrm_study.execution.trial.failures import Failure
 from agrm_study.plan.trial import Phase, TrialSpec
 from agrm_study.records.schemas import EPOCHS
 from agrm_study.study.recipe import Recipe

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from agrm_study.execution.order.stage_shelf import StageFacts, StageShelf
 from agrm_study.execution.trial.runner import TrialRunner
+from agrm_study.execution.trial.stage_store import StageFacts, StageStore
 from agrm_study.execution.trial.work import Work
-from agrm_study.records.patience import patiently
+from agrm_study.records.patience import retry_storage
 from agrm_study.training.failures import CheckpointError
 
 
@@ -39,7 +39,7 @@ class Handover:
         code_version: Of the code that runs it: a trial is made by one version.
     """
 
-    shelf: StageShelf
+    shelf: StageStore
     work: Work
     runner: TrialRunner
     code_version: str
@@ -50,10 +50,10 @@ class Handover:
         A stage that cannot be read is removed, and the next shorter one is tried.
         """
         for end in reversed(self.work.stages):
-            facts = patiently(lambda key=end.key: self.shelf.find(key))  # type: ignore[misc]
+            facts = retry_storage(lambda key=end.key: self.shelf.find(key))  # type: ignore[misc]
             if facts is None or facts.code_version != self.code_version or facts.epoch <= done:
                 continue
-            if patiently(lambda key=end.key: self._read(key)):  # type: ignore[misc]
+            if retry_storage(lambda key=end.key: self._read(key)):  # type: ignore[misc]
                 return facts
             self.shelf.drop(end.key)
         return None
@@ -83,7 +83,7 @@ class Handover:
         facts = StageFacts(key=end.key, epoch=epoch, wall_s=wall_s, code_version=self.code_version)
         try:
             if not self.shelf.exists(end.key):
-                patiently(lambda: self.shelf.put(facts, lambda folder: self.runner.leave(folder, end.key)))
+                retry_storage(lambda: self.shelf.put(facts, lambda folder: self.runner.leave(folder, end.key)))
         except Exception as error:  # costs others some epochs, and is told; the trial itself is whole
             return Left(problem=f"{type(error).__name__}: {error}")
         return Left(keys=(end.key,))

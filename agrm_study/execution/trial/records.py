@@ -11,10 +11,10 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
-from agrm_study.execution.failures import DETERMINISTIC, Failure
 from agrm_study.execution.provenance import code_version
 from agrm_study.execution.trial.checkpoints import CheckpointFolder
 from agrm_study.execution.trial.convert import failed_columns, trial_columns
+from agrm_study.execution.trial.failures import DETERMINISTIC, Failure
 from agrm_study.execution.trial.heartbeat import Heartbeat
 from agrm_study.execution.trial.work import Work
 from agrm_study.records.location import Location

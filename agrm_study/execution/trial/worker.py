@@ -12,10 +12,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from agrm_study.execution.events import EventKind, TrialEvent
-from agrm_study.execution.failures import Failure, classify
-from agrm_study.execution.order.stage_shelf import StageShelf
-from agrm_study.execution.searching.pruning import ends_after, forget
 from agrm_study.execution.trial.checkpoints import CheckpointFolder
 from agrm_study.execution.trial.convert import (
     epoch_columns,
@@ -25,14 +21,18 @@ from agrm_study.execution.trial.convert import (
     shown_metric,
     trial_columns,
 )
+from agrm_study.execution.trial.events import EventKind, TrialEvent
+from agrm_study.execution.trial.failures import Failure, classify
 from agrm_study.execution.trial.handover import NOTHING, Handover, Left
 from agrm_study.execution.trial.heartbeat import Heartbeat
+from agrm_study.execution.trial.pruning import ends_after, forget
 from agrm_study.execution.trial.records import first_beat, record_failure, run_columns
 from agrm_study.execution.trial.runner import RunnerContext, TrialRunner, load_runner
+from agrm_study.execution.trial.stage_store import StageStore
+from agrm_study.execution.trial.versions import refuse_others
 from agrm_study.execution.trial.work import Work, WorkerSettings
-from agrm_study.execution.versions import refuse_others
 from agrm_study.records.location import Location
-from agrm_study.records.patience import PAUSES_S, patiently
+from agrm_study.records.patience import PAUSES_S, retry_storage
 from agrm_study.records.schemas import PRUNED
 from agrm_study.records.writer import write_trial
 from agrm_study.training.outcome import EpochReport, EpochRow
@@ -117,13 +117,13 @@ class TrialWorker:
         """Gives the first sign of life."""
         refuse_others(self.settings.versions)
         folder = CheckpointFolder.of(self._results, work.trial.trial_id)
-        last = patiently(lambda: Heartbeat.read(self._results, work.trial.trial_id))
+        last = retry_storage(lambda: Heartbeat.read(self._results, work.trial.trial_id))
         beat = first_beat(work, self.settings.device, last)
         if last is not None and last.code_version != beat.code_version:
             folder.discard()  # a trial is made by one version of the code
         runner = load_runner(self.settings.runner)
-        patiently(lambda: beat.write(self._results))
-        handover = Handover(StageShelf.of(self._results), work, runner, beat.code_version)
+        retry_storage(lambda: beat.write(self._results))
+        handover = Handover(StageStore.of(self._results), work, runner, beat.code_version)
         return _Running(work, folder, runner, beat, last, handover)
 
     def _not_yet(self, running: _Running, note: str) -> TrialEvent:
@@ -141,7 +141,7 @@ class TrialWorker:
         work, runner, last = running.work, running.runner, running.last
         beat = replace(running.beat, note="")
         if last is not None:
-            patiently(running.folder.pull)
+            retry_storage(running.folder.pull)
         running.saved_at = running.beat_at = began = time.monotonic()
         context = RunnerContext(settings=self.settings, checkpoint_dir=running.folder.local)
         running.resumed = runner.start(work, context)
@@ -199,7 +199,7 @@ class TrialWorker:
         """Whether the driver has decided that the trial ends here."""
         if not self.settings.prune or running.beat.epoch == 0:
             return False
-        last = patiently(lambda: ends_after(self._results, running.work.trial.trial_id))
+        last = retry_storage(lambda: ends_after(self._results, running.work.trial.trial_id))
         return last is not None and running.beat.epoch >= last
 
     def _save_every_s(self, running: _Running) -> float:
@@ -209,7 +209,7 @@ class TrialWorker:
 
     def _save(self, running: _Running) -> None:
         began = time.monotonic()
-        patiently(lambda: running.folder.save(running.runner.save))
+        retry_storage(lambda: running.folder.save(running.runner.save))
         running.saved_at = time.monotonic()
         running.save_s = running.saved_at - began
         wall_s = running.beat.wall_s + running.save_s
@@ -228,7 +228,7 @@ class TrialWorker:
         stop_reason = stop_reason or outcome.stop_reason
         keep_weights = self.settings.keep_weights and trial.phase == "final"  # those of a search serve nobody
         if keep_weights:
-            patiently(lambda: running.folder.save(running.runner.save))  # puts the best weights in their place
+            retry_storage(lambda: running.folder.save(running.runner.save))  # puts the best weights in their place
         wall_s = running.beat.wall_s + time.monotonic() - began
         best = shown_metric(outcome.rows, trial.recipe, self.settings.metric, outcome.best_epoch)
         running.beat = replace(running.beat, metric=best, epoch=outcome.epochs, wall_s=wall_s)
@@ -239,10 +239,10 @@ class TrialWorker:
             predictions=() if stop_reason == PRUNED else prediction_blocks(outcome, trial.phase),
         )
         with contextlib.suppress(OSError):  # the trial has finished, whatever is left lying about
-            patiently(lambda: running.folder.finish(keep_weights=keep_weights))
-            patiently(lambda: Heartbeat.remove(self._results, trial.trial_id))
+            retry_storage(lambda: running.folder.finish(keep_weights=keep_weights))
+            retry_storage(lambda: Heartbeat.remove(self._results, trial.trial_id))
             if self.settings.prune:
-                patiently(lambda: forget(self._results, trial.trial_id))
+                retry_storage(lambda: forget(self._results, trial.trial_id))
         event = replace(_event("finished", running), stop_reason=stop_reason, best_epoch=outcome.best_epoch)
         self.drop()
         return event
@@ -292,7 +292,7 @@ def _event(kind: EventKind, running: _Running, report: EpochReport | None = None
         inherited=running.inherited,
         inherited_metrics=running.inherited_metrics,
         left=running.left.keys,
-        not_left=running.left.problem,
+        stage_error=running.left.problem,
         attempt=beat.attempt,
         host=beat.host,
         pid=beat.pid,

@@ -1,0 +1,201 @@
+"""Where does a race stand? Its looks are replayed from validation scores, so that a restarted run decides alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from agrm_study.plan.plan import Plan
+from agrm_study.records.location import Location
+from agrm_study.records.race_log import RaceLog, Stopped
+from agrm_study.records.reader import Ledger
+from agrm_study.records.validation_scores import read_scores
+from agrm_study.statistics.racing import drop, limit, looks
+from agrm_study.study.reported import reported_network
+from agrm_study.study.seeds import Race
+from agrm_study.study.study import Study
+
+Scores = Callable[[Collection[str]], Mapping[str, float]]
+"""Validation metric at the best epoch of those trials that have one."""
+
+
+@dataclass(slots=True)
+class _Task:
+    """The race on one task.
+
+    Attributes:
+        trials: Trial ids of each arm, seed by seed.
+        inside: Arms that are in, in the order of the study.
+        looked: Looks that were taken.
+    """
+
+    trials: dict[str, tuple[str, ...]]
+    inside: list[str]
+    looked: int = 0
+    stopped: list[Stopped] = field(default_factory=list)
+
+
+class RaceState:
+    """A race over the trials of a plan; each task is a race of its own.
+
+    Args:
+        study: A study that races.
+        plan: Its trials.
+    """
+
+    def __init__(self, study: Study, plan: Plan) -> None:
+        self._study, self._race = study.name, _race(study)
+        self._metric, self._reference = study.primary_metric, study.reference
+        self._looks = looks(self._race.first, self._race.most, self._race.step)
+        self._tasks: dict[str, _Task] = {}
+        rows: dict[tuple[str, str], list[str]] = {}
+        for cell in plan.cells:
+            rows.setdefault((cell.task, cell.arm), []).append(cell.trial_id)
+        for (task, arm), ids in rows.items():
+            state = self._tasks.setdefault(task, _Task({}, []))
+            state.trials[arm] = tuple(ids)
+            state.inside.append(arm)
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """The tasks."""
+        return tuple(self._tasks)
+
+    def over(self, task: str) -> bool:
+        """Whether the last look was taken: the arms that are in get all seeds."""
+        return self._tasks[task].looked == len(self._looks)
+
+    def asked(self, task: str) -> set[str]:
+        """The trials of the present round and those before it, of the arms that are in."""
+        state = self._tasks[task]
+        n = self._race.most if self.over(task) else self._looks[state.looked]
+        return {trial_id for arm in state.inside for trial_id in state.trials[arm][:n]}
+
+    def advance(self, task: str, ended: Collection[str], scores: Scores) -> list[Stopped]:
+        """Takes every look whose round is complete.
+
+        A look sees the seeds of its own round and those before it, whatever else is recorded: the decision is the same
+        whenever it is made.
+
+        Args:
+            task: The task.
+            ended: Trials that finished, or will not run.
+            scores: Asked once a look.
+
+        Returns:
+            The arms that went out.
+        """
+        state, new = self._tasks[task], list[Stopped]()
+        while not self.over(task) and all(trial_id in ended for trial_id in self.asked(task)):
+            new += self._look(task, state, scores(self.asked(task)))
+        return new
+
+    def wanted(self) -> set[str]:
+        """All trials of the arms that are in."""
+        return {trial_id for state in self._tasks.values() for arm in state.inside for trial_id in state.trials[arm]}
+
+    def at_most(self, missing: Collection[str]) -> int:
+        """Trials that are still to run when no further arm goes out."""
+        return len(self.wanted().intersection(missing))
+
+    def at_least(self, missing: Collection[str]) -> int:
+        """Trials that are still to run when all arms but one go out at the next look."""
+        wanted: set[str] = set()
+        for task, state in self._tasks.items():
+            wanted |= self.asked(task)
+            stays = [self._reference] if self._reference in state.inside else state.inside
+            left = {arm: set(state.trials[arm]).intersection(missing) for arm in stays if arm is not None}
+            wanted |= min(left.values(), key=len, default=set())
+        return len(wanted.intersection(missing))
+
+    def log(self) -> RaceLog:
+        """What the race has decided so far."""
+        race = self._race
+        return RaceLog(
+            study=self._study,
+            metric=self._metric,
+            first=race.first,
+            most=race.most,
+            step=race.step,
+            level=race.level,
+            looked={task: self._looks[state.looked - 1] if state.looked else 0 for task, state in self._tasks.items()},
+            stopped=tuple(stopped for state in self._tasks.values() for stopped in state.stopped),
+        )
+
+    def _look(self, task: str, state: _Task, scores: Mapping[str, float]) -> list[Stopped]:
+        n = self._looks[state.looked]
+        arms = state.inside
+        values_AS = np.array([[scores.get(t, np.nan) for t in state.trials[arm][:n]] for arm in arms])
+        keep = [arms.index(self._reference)] if self._reference in arms else []
+        level = limit(self._race.level, len(state.trials), len(self._looks))
+        outs = drop(values_AS, range(len(arms)), level, keep=keep)
+        new = [
+            Stopped(
+                arm=arms[out.arm],
+                task=task,
+                n=n,
+                rival=arms[out.rival],
+                pairs=out.n,
+                difference=out.difference,
+                p=out.p,
+                limit=out.limit,
+            )
+            for out in outs
+        ]
+        gone = {stopped.arm for stopped in new}
+        state.inside = [arm for arm in arms if arm not in gone]
+        state.stopped += new
+        state.looked += 1
+        return new
+
+
+def ledger_scores(results: Location, plan: Plan, metric: str) -> Scores:
+    """The scores of finished trials, read from the records once each."""
+    known: dict[str, float] = {}
+
+    def scores(trial_ids: Collection[str]) -> Mapping[str, float]:
+        unknown = [trial_id for trial_id in trial_ids if trial_id not in known]
+        if unknown:
+            ledger = Ledger(results)
+            trials = ledger.trials()
+            finished = trials[(trials["status"] == "finished") & trials["trial_id"].isin(unknown)]
+            best = {str(t): int(e) for t, e in zip(finished["trial_id"], finished["best_epoch"], strict=True)}
+            found = read_scores(ledger, best, (metric,), lambda t: reported_network(plan.by_id[t].recipe))
+            known.update({trial_id: its.values[0] for trial_id, its in found.items()})
+        return known
+
+    return scores
+
+
+def standing(study: Study, plan: Plan, results: Location, to_run: Collection[str]) -> RaceState:
+    """Where the race of a study stands by its ledger.
+
+    Args:
+        study: A study that races.
+        plan: Its trials.
+        results: Results folder.
+        to_run: Trials that have no record, or will run again.
+    """
+    state = RaceState(study, plan)
+    ended = {trial.trial_id for trial in plan.trials}.difference(to_run)
+    scores = ledger_scores(results, plan, study.primary_metric)
+    for task in state.tasks:
+        state.advance(task, ended, scores)
+    return state
+
+
+def why(stopped: Stopped, *, task: bool = False) -> str:
+    """Why an arm gets no more seeds, in a sentence."""
+    arm = f"{stopped.arm} ({stopped.task})" if task else stopped.arm
+    return (
+        f"{arm} gets no more than {stopped.n} seeds: {stopped.rival} is better on validation by "
+        f"{stopped.difference:.3f} (p = {stopped.p:.2g}, at most {stopped.limit:.2g} allowed)."
+    )
+
+
+def _race(study: Study) -> Race:
+    if study.race is None:
+        raise ValueError(f"the study {study.name} does not race")
+    return study.race

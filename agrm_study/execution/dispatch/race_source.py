@@ -1,0 +1,163 @@
+"""Which trial of a race comes next? A round's trials are handed out when the round before it is complete."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+
+from agrm_study.execution.dispatch.race import RaceState, Scores, ledger_scores, why
+from agrm_study.execution.dispatch.trial_queue import TrialQueue
+from agrm_study.execution.dispatch.work_source import WorkSource
+from agrm_study.execution.progress.state import StudyProgress
+from agrm_study.execution.trial.events import TrialEvent
+from agrm_study.execution.trial.work import Work
+from agrm_study.plan.plan import Plan
+from agrm_study.records.location import Location
+from agrm_study.records.race_log import RaceLog
+from agrm_study.study.study import Study
+
+MakeSource = Callable[[Sequence[Work]], WorkSource]
+"""Hands out the trials of one round, whatever else it minds."""
+
+
+class RaceSource(WorkSource):
+    """Hands out the trials of a race; used by one thread.
+
+    Each round is a source of its own, so that whatever orders the trials of a study (stages that they share, say)
+    orders those of a round. Tasks do not wait for each other.
+
+    Args:
+        works: The trials that have no record, or will run again, in running order.
+        state: The race.
+        ended: Trials of the plan that are not among the works.
+        scores: Validation scores by trial.
+        on_look: Told after looks were taken.
+        make_source: Makes the source of a round.
+    """
+
+    def __init__(
+        self,
+        works: Sequence[Work],
+        state: RaceState,
+        *,
+        ended: set[str],
+        scores: Scores,
+        on_look: Callable[[], None] = lambda: None,
+        make_source: MakeSource = WorkSource,
+    ) -> None:
+        super().__init__(works, order=TrialQueue(()))
+        self._to_come = {work.trial.trial_id: work for work in works}
+        self._state, self._ended, self._scores = state, set(ended), scores
+        self._on_look, self._make_source = on_look, make_source
+        self._rounds: list[WorkSource] = []
+        self._round_of: dict[str, WorkSource] = {}
+        for task in state.tasks:
+            self._go_on(task)
+
+    def take(self, full: Collection[str | None] = ()) -> Work | None:
+        if self._stopped:
+            return None
+        self._rounds = [source for source in self._rounds if not source.exhausted]
+        return next((work for source in self._rounds if (work := source.take(full)) is not None), None)
+
+    @property
+    def exhausted(self) -> bool:
+        if self._stopped:
+            return True
+        return all(source.exhausted for source in self._rounds) and all(map(self._state.over, self._state.tasks))
+
+    def stop(self) -> None:
+        super().stop()
+        for source in self._rounds:
+            source.stop()
+
+    def observe(self, event: TrialEvent) -> str | None:
+        self._round_of[event.trial_id].observe(event)
+        held = super().observe(event)  # failures count over all rounds
+        if held is not None:
+            for source in self._rounds:
+                source.hold(held)
+        if event.kind in ("finished", "failed"):
+            self._end([self.work(event.trial_id)])
+        return held
+
+    def drain_held(self) -> list[Work]:
+        """Trials of held arms that were not started, those of later rounds included."""
+        held = [work for source in self._rounds for work in source.drain_held()]
+        held += [work for work in self._to_come.values() if work.trial.arm in self._held_arms]
+        for work in held:
+            self._to_come.pop(work.trial.trial_id, None)
+        self._end(held)
+        return held
+
+    def _end(self, works: Sequence[Work]) -> None:
+        """These trials have no score to come; whatever waited for them goes on."""
+        self._ended.update(work.trial.trial_id for work in works)
+        if not self._stopped:
+            for task in dict.fromkeys(work.trial.task for work in works):
+                self._go_on(task)
+
+    def _go_on(self, task: str) -> None:
+        """Takes the looks whose rounds are complete, and hands out what the arms that are in run next."""
+        self._state.advance(task, self._ended, self._scores)
+        self._on_look()
+        asked = self._state.asked(task)
+        wanted = [w for t, w in self._to_come.items() if t in asked and w.trial.arm not in self._held_arms]
+        works = [self._to_come.pop(work.trial.trial_id) for work in wanted]
+        if works:
+            source = self._make_source(works)
+            self._rounds.append(source)
+            self._round_of.update({work.trial.trial_id: source for work in works})
+
+
+def open_race(
+    study: Study,
+    plan: Plan,
+    works: Sequence[Work],
+    results: Location,
+    progress: StudyProgress,
+    *,
+    say: Callable[[str], None],
+    make_source: MakeSource = WorkSource,
+) -> RaceSource:
+    """The source of a study that races; race.json and the progress follow its decisions.
+
+    Args:
+        study: A study that races.
+        plan: Its trials.
+        works: Those that have no record, or will run again.
+        results: Results folder.
+        progress: Trials that are not needed any more are taken out of it.
+        say: Told of every arm that gets no more seeds.
+        make_source: Makes the source of a round.
+    """
+    state = RaceState(study, plan)
+    missing = {work.trial.trial_id for work in works}
+    ended = {trial.trial_id for trial in plan.trials} - missing
+    scores = ledger_scores(results, plan, study.primary_metric)
+    cells = [(cell.arm, cell.task, cell.seed, cell.trial_id) for cell in plan.cells]
+    known: list[RaceLog] = []
+
+    def on_look() -> None:
+        log = state.log()
+        if known and log == known[-1]:
+            return
+        log.write(results)
+        progress.spare(log.spared(cells, {t.trial_id for t in progress.trials.values() if t.state == "finished"}))
+        for stopped in log.stopped:
+            if known and stopped not in known[-1].stopped:
+                say(why(stopped, task=len(state.tasks) > 1))
+        known.append(log)
+
+    for task in state.tasks:
+        state.advance(task, ended, scores)
+    on_look()
+    if known[0].stopped:
+        say(f"The race has stopped {len(known[0].stopped)} arms before; they get no more seeds.")
+    return RaceSource(
+        works,
+        state,
+        ended=ended,
+        scores=scores,
+        on_look=on_look,
+        make_source=make_source,
+    )

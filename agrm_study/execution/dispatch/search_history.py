@@ -1,0 +1,147 @@
+"""What have earlier runs of a search done that still belongs to it?
+
+A record belongs to a search when the trial made anew from its settings is the very trial of the record: then data,
+split, base recipe and seed are those of now. Points that the space does not hold any more are left out.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from agrm_study.execution.dispatch.sampler import End, inner
+from agrm_study.execution.trial.failures import DETERMINISTIC
+from agrm_study.plan.trial import TrialSpec
+from agrm_study.records.location import Location
+from agrm_study.records.reader import Ledger
+from agrm_study.records.schemas import PRUNED
+from agrm_study.records.search_log import Proposal, SearchLog
+from agrm_study.records.validation_scores import Scores, read_scores
+from agrm_study.study.errors import InputError
+from agrm_study.study.reported import reported_network
+from agrm_study.study.search_space import Search
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Past:
+    """A draw of an earlier run.
+
+    Attributes:
+        proposal: The point.
+        spec: Its trial; ``None`` when no recipe allows the values.
+        end: How it ended; ``None`` when it is to be run (again).
+        scores: Its scores, when it was measured.
+        attempts: Starts so far.
+        failure: Class of the failure that is its last word, also when it is to be run again.
+        error: The first line of that failure.
+        wall_s: Seconds of training.
+        epochs: Epochs done.
+    """
+
+    proposal: Proposal
+    spec: TrialSpec | None
+    end: End | None = None
+    scores: Scores | None = None
+    attempts: int = 0
+    failure: str | None = None
+    error: str | None = None
+    wall_s: float = 0.0
+    epochs: int = 0
+
+
+def read_past(
+    results: Location,
+    search: Search,
+    make: Callable[[dict[str, Any]], TrialSpec],
+    *,
+    retry_failed: bool = False,
+) -> list[Past]:
+    """The draws of earlier runs in their order: those of search.json, then trials that only the records know.
+
+    Args:
+        results: Results folder.
+        search: The search as it is asked for now.
+        make: The trial of a point.
+        retry_failed: Also run again what failed for a reason that comes out the same.
+    """
+    ledger = Ledger(results)
+    trials = ledger.trials()
+    rows = trials[trials["phase"] == "search"].sort_values("started_at", kind="stable", na_position="last")
+    records: dict[str, dict[str, Any]] = {
+        row["trial_id"]: {str(k): v for k, v in row.items()} for row in rows.to_dict("records")
+    }
+    log = SearchLog.read(results)
+    points: list[tuple[Proposal, TrialSpec | None]] = []
+    seen: set[str] = set()
+    for proposal in log.proposals if log is not None else ():
+        found = _point(proposal, search, make)
+        if found is not None:
+            points.append(found)
+            seen.add(proposal.trial_id)
+    for trial_id, row in records.items():
+        if trial_id not in seen:
+            proposal = Proposal(trial_id=trial_id, arm=row["arm"], settings=json.loads(row["params"]))
+            found = _point(proposal, search, make)
+            if found is not None and found[1] is not None:
+                points.append(found)
+    specs = {spec.trial_id: spec for _, spec in points if spec is not None}
+    best_epochs = {t: int(records[t]["best_epoch"]) for t in specs if t in records and _finished(records[t])}
+    scores = read_scores(ledger, best_epochs, search.metric, lambda t: reported_network(specs[t].recipe))
+    return [
+        _past(proposal, spec, records.get(proposal.trial_id), scores.get(proposal.trial_id), retry_failed)
+        for proposal, spec in points
+    ]
+
+
+def _point(
+    proposal: Proposal, search: Search, make: Callable[[dict[str, Any]], TrialSpec]
+) -> tuple[Proposal, TrialSpec | None] | None:
+    """The point with its trial, if it belongs to the search as it is asked for now."""
+    drawn = inner(search, proposal.settings)
+    if drawn is None:
+        return None
+    settings = {name: proposal.settings[name] for name in search.space if name in proposal.settings}
+    close = proposal.drawn.keys() == drawn.keys() and all(
+        abs(value - drawn[name]) <= 1e-4 * max(1.0, abs(value)) for name, value in proposal.drawn.items()
+    )
+    proposal = Proposal(
+        trial_id=proposal.trial_id,
+        arm=proposal.arm,
+        settings=settings,  # records sort them; names of arms follow the space
+        drawn=proposal.drawn if close else drawn,
+    )
+    try:
+        spec = make(settings)
+    except InputError:
+        return (proposal, None) if not proposal.trial_id else None
+    return (proposal, spec) if spec.trial_id == proposal.trial_id else None
+
+
+def _past(
+    proposal: Proposal, spec: TrialSpec | None, row: dict[str, Any] | None, scores: Scores | None, retry_failed: bool
+) -> Past:
+    if row is None:
+        return Past(proposal=proposal, spec=spec)
+    end: End | None
+    if _finished(row):
+        end = "pruned" if row["stop_reason"] == PRUNED else "finished"
+    else:
+        end = "failed" if row["failure"] in DETERMINISTIC and not retry_failed else None
+    failed = row["status"] == "failed"
+    return Past(
+        proposal=proposal,
+        spec=spec,
+        end=end,
+        scores=scores,
+        attempts=int(row["attempt"]),
+        failure=str(row["failure"]) if failed else None,
+        error=str(row["error"]).partition("\n")[0] if failed else None,
+        wall_s=float(row["wall_s"]) if row["wall_s"] == row["wall_s"] else 0.0,
+        epochs=int(row["epochs"]) if row["epochs"] == row["epochs"] else 0,
+    )
+
+
+def _finished(row: dict[str, Any]) -> bool:
+    return bool(row["status"] == "finished")

@@ -1,0 +1,78 @@
+"""What would a search still run? Known without drawing anything: from its file, its log and the ledger."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from agrm_study.execution.data.prepared import Prepared
+from agrm_study.execution.dispatch.search_history import read_past
+from agrm_study.plan.expand import TrialBuilder
+from agrm_study.plan.promotion import Candidate, promoted, search_trial
+from agrm_study.plan.trial import TrialSpec
+from agrm_study.records.location import Location
+from agrm_study.records.search_log import SearchLog
+from agrm_study.study.study import Study
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchPlan:
+    """What a search has done and what it would do.
+
+    Attributes:
+        trials: Trials that it is to have in all.
+        finished: Trials that ran to their end.
+        pruned: Trials that were ended early.
+        failed: Trials that failed for a reason that would come out the same again.
+        missing: Trials that it would run.
+        promote: How many of the best become arms.
+        to_promote: Trials of those arms, while they are not known yet; 0 once they are.
+        study: The study, with the promoted arms once the search is done.
+        stand_ins: A trial of the base recipe for each that is to come and not known yet, to estimate cost by.
+    """
+
+    trials: int
+    finished: int
+    pruned: int
+    failed: int
+    missing: int
+    promote: int
+    to_promote: int
+    study: Study
+    stand_ins: tuple[TrialSpec, ...]
+
+
+def plan_search(study: Study, prepared: Prepared, results: Location) -> SearchPlan | None:
+    """The plan of a study's search; ``None`` for a study without one."""
+    search = study.search
+    if search is None:
+        return None
+    builder = TrialBuilder(study.name, prepared.fingerprints)
+    past = read_past(results, search, lambda settings: search_trial(study, settings, builder))
+    points = {item.spec.trial_id: item for item in past if item.spec is not None}
+    ends = [item.end for item in points.values()]
+    log = SearchLog.read(results)
+    exhausted = log is not None and log.to_promote == 0 and log.trials == search.trials and None not in ends
+    missing = 0 if exhausted else max(0, search.trials - sum(end is not None for end in ends))
+    if not missing:
+        candidates = [
+            Candidate(item.spec.params, item.scores.values)
+            for item in points.values()
+            if item.end == "finished" and item.scores is not None and item.spec is not None
+        ]
+        arms = promoted(study, candidates)
+    else:
+        arms = study
+    to_promote = search.promote * len(study.tasks) * len(study.seeds) if missing else 0
+    base = study.base.model_copy(update={"task": study.tasks[0], "split_seed": study.split_seed})
+    [stand_in] = builder.replicates(base, [search.seed], arm="search", params={}, phase="search")
+    return SearchPlan(
+        trials=search.trials,
+        finished=ends.count("finished"),
+        pruned=ends.count("pruned"),
+        failed=ends.count("failed"),
+        missing=missing,
+        promote=search.promote,
+        to_promote=to_promote,
+        study=arms,
+        stand_ins=(stand_in,) * (missing + to_promote),
+    )

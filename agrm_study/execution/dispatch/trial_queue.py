@@ -1,0 +1,267 @@
+"""Which trial may start now, so that the epochs that trials share are trained once?
+
+A trial runs whole. On its way it leaves its state where a stage ends that others wait for; they wait without holding a
+slot, and go on from there. Whoever starts first of those that share a stage is its leader, whichever trial that is;
+when it fails or its state is lost, the next one leads. Nobody waits for a trial that is not running, so something can
+always start when nothing runs.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import replace
+from typing import Final, Literal
+
+from agrm_study.execution.trial.events import TrialEvent
+from agrm_study.execution.trial.failures import DETERMINISTIC
+from agrm_study.execution.trial.work import StageEnd, Work
+from agrm_study.plan.stages import Stage, Stages
+
+NO_STAGES: Final = Stages(())
+
+Place = Literal["waits", "leads", "free"]
+"""Waits for a running trial; would be the first of several that share a stage; neither."""
+
+
+class TrialQueue:
+    """The trials of a run that have not started; pure bookkeeping but for `exists`.
+
+    Args:
+        works: In running order.
+        stages: What they share; nothing by default.
+        there: Stages whose state is there, by key, with the epoch it was left at.
+        exists: Whether the state of a stage is (still) there; asked before a trial is sent to take it over.
+        keep: Trials also leave what nobody waits for, their last state among it.
+    """
+
+    def __init__(
+        self,
+        works: Sequence[Work],
+        stages: Stages = NO_STAGES,
+        *,
+        there: dict[str, int] | None = None,
+        exists: Callable[[str], bool] = lambda key: True,
+        keep: bool = False,
+    ) -> None:
+        self._works = {work.trial.trial_id: work for work in works}
+        self._rank = {trial_id: rank for rank, trial_id in enumerate(self._works)}
+        self._stages, self._exists, self._keep = stages, exists, keep
+        self._there = dict(there or {})
+        self._waiting = dict.fromkeys(self._works)
+        self._running: set[str] = set()
+        self._leaders: defaultdict[str, set[str]] = defaultdict(set)  # running trials that will leave a stage
+        self._hopeless: set[str] = set()
+        self._followers: Counter[str] = Counter()  # waiting trials of a stage
+        self._needed: Counter[str] = Counter()  # trials of a stage that have not ended
+        for trial_id in self._works:
+            for stage in stages.chain(trial_id):
+                self._followers[stage.key] += 1
+                self._needed[stage.key] += 1
+        self._places: dict[str, tuple[Place, int]] = {}
+        kinds = dict.fromkeys(work.accelerator for work in works)
+        self._free: dict[str | None, list[tuple[int, str]]] = {kind: [] for kind in kinds}
+        self._would_lead: dict[str | None, list[tuple[int, int, str]]] = {kind: [] for kind in kinds}
+        self._count: Counter[Place] = Counter()
+        for trial_id in self._works:
+            self._put(trial_id)
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def pop(self, full: Collection[str | None] = ()) -> Work | None:
+        """The next trial to start; ``None`` when there is none, or each waits for a running one, or for room.
+
+        The order given holds, but when so few are left to start that slots would soon stand empty, whoever lets most
+        others follow comes first.
+
+        Args:
+            full: Accelerators that have no room for another trial now.
+        """
+        while True:
+            kinds = [kind for kind in self._free if kind not in full]
+            leader = self._next_leader(kinds)  # finds out which of them are free by now, so it comes first
+            free = self._next_free(kinds)
+            trial_id = self._choose(free, leader)
+            if trial_id is None:
+                return None
+            if self._still_there(trial_id):
+                return self._start(trial_id)
+
+    def _choose(self, free: str | None, leader: str | None) -> str | None:
+        if free is None or leader is None:
+            return free or leader
+        to_come = self._count["free"] + self._count["waits"]
+        return leader if to_come <= len(self._running) or self._rank[leader] < self._rank[free] else free
+
+    def observe(self, event: TrialEvent) -> list[str]:
+        """Takes note of an event.
+
+        Returns:
+            Stages that no trial needs any more.
+        """
+        trial_id = event.trial_id
+        if trial_id not in self._running:
+            return []
+        changed: list[Stage] = []
+        for key in event.left:
+            stage = self._stages.by_key.get(key)
+            if stage is not None and key not in self._there:
+                self._now_there(stage, min(event.epoch, stage.last))
+                changed.append(stage)
+        chain = self._stages.chain(trial_id)
+        if event.kind == "epoch":
+            for stage in chain:
+                if trial_id in self._leaders[stage.key] and event.epoch >= stage.last:  # it passed by, leaving nothing
+                    self._leaders[stage.key].discard(trial_id)
+                    if self._exists(stage.key):  # an attempt that died had left it
+                        self._now_there(stage, stage.last)
+                    changed.append(stage)
+        elif event.kind == "retried":
+            changed += self._will_lead(trial_id)
+        elif event.kind in ("finished", "failed", "interrupted"):
+            self._running.discard(trial_id)
+            for stage in chain:
+                if trial_id in self._leaders[stage.key]:
+                    self._leaders[stage.key].discard(trial_id)
+                    if event.failure in DETERMINISTIC and stage.first <= event.epoch + 1 <= stage.last:
+                        self._hopeless.add(stage.key)  # the others are not made to fail one after the other
+                    changed.append(stage)
+        self._put_again(changed)
+        if event.kind == "finished" or event.failure in DETERMINISTIC:
+            return self._not_needed_after(trial_id)
+        return []
+
+    def remove(self, arms: Collection[str]) -> list[Work]:
+        """Takes out the trials of some arms that have not started."""
+        removed = [self._works[trial_id] for trial_id in self._waiting if self._works[trial_id].trial.arm in arms]
+        for work in removed:
+            self._take_out(work.trial.trial_id)
+        return removed
+
+    def _handed_over(self, trial_id: str) -> list[Stage]:
+        """The stages of a trial that it shares, or whose state is there; none beyond one in which training stopped."""
+        found = []
+        for stage in self._stages.chain(trial_id):
+            epoch = self._there.get(stage.key)
+            if stage.shared or epoch is not None:
+                found.append(stage)
+            if epoch is not None and epoch < stage.last:
+                break
+        return found
+
+    def _judge(self, trial_id: str) -> tuple[Place, int]:
+        """Where a waiting trial stands, and how many others its start lets follow."""
+        others = 0
+        for stage in reversed(self._handed_over(trial_id)):
+            if stage.key in self._there:
+                break
+            if stage.key in self._hopeless:
+                continue
+            if self._leaders[stage.key]:
+                return "waits", 0
+            others = max(others, self._followers[stage.key] - 1)
+        return ("leads", others) if others else ("free", 0)
+
+    def _put(self, trial_id: str) -> None:
+        """Puts a waiting trial in its place, if that has changed."""
+        place, old = self._judge(trial_id), self._places.get(trial_id)
+        if place == old:
+            return
+        self._count[place[0]] += 1
+        if old is not None:
+            self._count[old[0]] -= 1
+        self._places[trial_id] = place
+        kind = self._works[trial_id].accelerator
+        if place[0] == "free":
+            heapq.heappush(self._free[kind], (self._rank[trial_id], trial_id))
+        elif place[0] == "leads":
+            heapq.heappush(self._would_lead[kind], (-place[1], self._rank[trial_id], trial_id))
+
+    def _put_again(self, stages: Collection[Stage]) -> None:
+        """Judges anew the waiting trials of some stages of one chain; the first has them all."""
+        if stages:
+            first = min(stages, key=lambda stage: stage.first)
+            for trial_id in first.trials:
+                if trial_id in self._waiting:
+                    self._put(trial_id)
+
+    def _next_free(self, kinds: Iterable[str | None]) -> str | None:
+        found = (self._first_free(self._free[kind]) for kind in kinds)
+        return min((first for first in found if first is not None), default=(0, None))[-1]
+
+    def _first_free(self, heap: list[tuple[int, str]]) -> tuple[int, str] | None:
+        while heap:
+            trial_id = heap[0][-1]
+            if trial_id in self._waiting and self._judge(trial_id)[0] == "free":
+                return heap[0]
+            heapq.heappop(heap)
+            if trial_id in self._waiting:
+                self._put(trial_id)
+        return None
+
+    def _next_leader(self, kinds: Iterable[str | None]) -> str | None:
+        found = (self._first_leader(self._would_lead[kind]) for kind in kinds)
+        return min((first for first in found if first is not None), default=(0, 0, None))[-1]
+
+    def _first_leader(self, heap: list[tuple[int, int, str]]) -> tuple[int, int, str] | None:
+        while heap:
+            others, _, trial_id = heap[0]
+            if trial_id in self._waiting and self._judge(trial_id) == ("leads", -others):
+                return heap[0]
+            heapq.heappop(heap)
+            if trial_id in self._waiting:
+                self._put(trial_id)
+        return None
+
+    def _still_there(self, trial_id: str) -> bool:
+        """Whether the state that a trial would take over is there; otherwise whoever needs it is judged anew."""
+        for stage in reversed(self._handed_over(trial_id)):
+            if stage.key in self._there:
+                if self._exists(stage.key):
+                    return True
+                del self._there[stage.key]
+                self._put_again([stage])
+                return False
+        return True
+
+    def _start(self, trial_id: str) -> Work:
+        self._take_out(trial_id)
+        self._running.add(trial_id)
+        self._put_again(self._will_lead(trial_id))
+        ends = tuple(
+            StageEnd(stage.key, stage.last)
+            for stage in self._stages.chain(trial_id)
+            if self._keep or stage.key in self._there or self._followers[stage.key]
+        )
+        return replace(self._works[trial_id], stages=ends) if ends else self._works[trial_id]
+
+    def _take_out(self, trial_id: str) -> None:
+        del self._waiting[trial_id]
+        self._count[self._places.pop(trial_id)[0]] -= 1
+        for stage in self._stages.chain(trial_id):
+            self._followers[stage.key] -= 1
+
+    def _will_lead(self, trial_id: str) -> list[Stage]:
+        """Notes a running trial as leader of its stages that are not there; gives those that had none."""
+        led = []
+        for stage in self._handed_over(trial_id):
+            if stage.key not in self._there and stage.key not in self._hopeless:
+                if not self._leaders[stage.key]:
+                    led.append(stage)
+                self._leaders[stage.key].add(trial_id)
+        return led
+
+    def _now_there(self, stage: Stage, epoch: int) -> None:
+        self._there[stage.key] = epoch
+        self._leaders.pop(stage.key, None)
+
+    def _not_needed_after(self, trial_id: str) -> list[str]:
+        found = []
+        for stage in self._stages.chain(trial_id):
+            self._needed[stage.key] -= 1
+            if not self._needed[stage.key] and stage.key in self._there:
+                del self._there[stage.key]
+                found.append(stage.key)
+        return found

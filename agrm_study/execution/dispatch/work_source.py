@@ -1,0 +1,107 @@
+"""Which trial comes next, and which are not worth starting?"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection, Sequence
+from typing import Final
+
+from agrm_study.execution.dispatch.trial_queue import TrialQueue
+from agrm_study.execution.trial.events import TrialEvent
+from agrm_study.execution.trial.work import Work
+
+HOLD_AFTER: Final = 3
+"""Equal failures of different trials of an arm after which the rest of the arm is not started."""
+
+
+class WorkSource:
+    """The trials of a run that have not been started, in order; safe to use from several threads.
+
+    Args:
+        works: The trials, in running order.
+        hold_after: Equal failures after which an arm is held back.
+        order: Says when each may start; by default each may at once, as they come.
+        drop: Told of each stage that no trial of the run needs any more.
+    """
+
+    def __init__(
+        self,
+        works: Sequence[Work],
+        hold_after: int = HOLD_AFTER,
+        *,
+        order: TrialQueue | None = None,
+        drop: Callable[[str], None] = lambda key: None,
+    ) -> None:
+        self._order = order or TrialQueue(works)
+        self._drop = drop
+        self._arm_of = {work.trial.trial_id: work.trial.arm for work in works}
+        self._work_of = {work.trial.trial_id: work for work in works}
+        self._failures: dict[tuple[str, str | None, str], set[str]] = {}
+        self._held_arms: set[str] = set()
+        self._held: list[Work] = []
+        self._hold_after = hold_after
+        self._stopped = False
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._work_of)
+
+    def work(self, trial_id: str) -> Work:
+        """The work of a trial of this run."""
+        return self._work_of[trial_id]
+
+    def take(self, full: Collection[str | None] = ()) -> Work | None:
+        """The next trial to start; ``None`` when there is none, or none now because all wait for running ones.
+
+        Args:
+            full: Accelerators (`Work.accelerator`) that have no room for another trial now.
+        """
+        with self._lock:
+            return None if self._stopped else self._order.pop(full)
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether no trial will be handed out any more."""
+        return self._stopped or not len(self._order)
+
+    @property
+    def stopped(self) -> bool:
+        """Whether `stop` was called: also what was handed out before must not come again."""
+        return self._stopped
+
+    def stop(self) -> None:
+        """Hands out nothing more."""
+        self._stopped = True
+
+    def observe(self, event: TrialEvent) -> str | None:
+        """Takes note of an event.
+
+        Returns:
+            The arm, when this event is the one that holds the rest of it back.
+        """
+        with self._lock:
+            needless = self._order.observe(event)
+        for key in needless:
+            self._drop(key)
+        if event.kind != "failed" or event.failure not in ("bug", "data"):
+            return None
+        arm = self._arm_of[event.trial_id]
+        with self._lock:
+            equal = self._failures.setdefault((arm, event.failure, event.frame or (event.error or "")), set())
+            equal.add(event.trial_id)
+            if len(equal) < self._hold_after or arm in self._held_arms:
+                return None
+        self.hold(arm)
+        return arm
+
+    def hold(self, arm: str) -> None:
+        """Hands out no trial of an arm any more."""
+        with self._lock:
+            self._held_arms.add(arm)
+            self._held += self._order.remove({arm})
+
+    def drain_held(self) -> list[Work]:
+        """Trials of held arms that were not started, each told once."""
+        with self._lock:
+            held, self._held = self._held, []
+            return held

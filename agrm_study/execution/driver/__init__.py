@@ -1,0 +1,1 @@
+"""Trials on Ray Tune, or one after the other in this process."""

@@ -1,0 +1,56 @@
+"""Does Ray start here, or does a cluster answer, and can each of its nodes do the work?"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from agrm_study.execution.driver.preflight import check_cluster
+from agrm_study.execution.driver.session import ray_session
+from agrm_study.execution.fitness.finding import Finding, note, ok, problem
+from agrm_study.execution.fitness.storage import existing
+from agrm_study.execution.resources.capacity import Resources, alive_nodes, in_words
+from agrm_study.records.location import Location
+from agrm_study.study.errors import InputError, InputErrors
+
+
+def check_ray(address: str | None, results: str) -> Iterator[Finding]:
+    """Start a Ray of this machine's own, or connect to a cluster, and ask every node what `run` would ask it.
+
+    Args:
+        address: A cluster; ``None`` starts Ray here.
+        results: Results folder (or URI) that every node must read and write.
+    """
+    began = time.monotonic()
+    try:
+        with ray_session(address, Resources(), slots=None if address else 1):
+            took = time.monotonic() - began
+            yield ok("ray", f"{'connected' if address else 'started'} in {took:.0f} s")
+            yield from _check_nodes(results)
+    except InputError as error:
+        yield problem("ray", str(error), "`ray status` on the head node says whether the cluster is up.")
+    except Exception as error:  # Ray raises whatever happened in its own processes
+        text = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        yield problem(
+            "ray", f"does not start ({text})", "Look at /tmp/ray/session_latest/logs; a full /tmp is the usual cause."
+        )
+
+
+def _check_nodes(results: str) -> Iterator[Finding]:
+    """The same code and versions everywhere, storage that all write to, videos, GPUs, clocks."""
+    nodes = alive_nodes()
+    gpus = any(node["Resources"].get("GPU", 0.0) for node in nodes)
+    place = Location.of(results if "://" in results else existing(Path(results)))
+    try:
+        notes = check_cluster(place, on_gpus=gpus, below="")
+    except InputError as error:
+        for each in error.problems if isinstance(error, InputErrors) else (error,):
+            yield problem("nodes", str(each).removesuffix(f". {each.hint}"), each.hint or "")
+        return
+    except OSError as error:
+        yield note("nodes", f"not asked: {place.address} cannot be written to ({error})", "Mend it first.")
+        return
+    yield ok("nodes", f"{in_words(nodes)}: the same versions, all read and write {place.address}")
+    for text in notes:
+        yield note("nodes", text)

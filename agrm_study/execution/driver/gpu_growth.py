@@ -1,0 +1,88 @@
+"""What becomes of a trial whose share of a GPU was too small? It comes again with a larger one, up to a whole GPU."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+from fractions import Fraction
+from typing import Final
+
+from agrm_study.execution.resources.gpu_share import share_words
+from agrm_study.execution.trial.events import TrialEvent
+
+WHOLE_IS_TOO_SMALL: Final = "a whole GPU was not enough"
+
+
+def larger_share(share: float) -> float:
+    """At least twice a share, and again exactly one k-th of a GPU: 1/5 → 1/2 → 1."""
+    k = Fraction(share).limit_denominator(1000).denominator
+    return 1.0 / max(1, k // 2)
+
+
+class GpuGrowth:
+    """The shares of a GPU that trials of a run have; used by one thread.
+
+    For whoever orders the trials of a study, a trial that comes again has never ended: it is told that the trial was
+    put back. It takes nothing from the retries that a trial has for workers that die.
+
+    Args:
+        share: GPUs of a trial; growth begins below 1.
+    """
+
+    def __init__(self, share: float) -> None:
+        self._share = share
+        self._grown: dict[str, float] = {}
+        self._again: deque[str] = deque()
+        self._expected: set[str] = set()
+
+    def share(self, trial_id: str) -> float:
+        """GPUs of a trial, now."""
+        return self._grown.get(trial_id, self._share)
+
+    def answer(self, event: TrialEvent, *, stopped: bool) -> TrialEvent:
+        """What an event comes to: a trial that ran out of GPU memory is put back while its share can grow.
+
+        Args:
+            event: Of a trial's worker.
+            stopped: Whether nothing is started any more; the trial then keeps its failure, which the next run heals.
+        """
+        if event.kind != "failed" or event.failure != "oom_gpu" or stopped:
+            return event
+        share = self.share(event.trial_id)
+        if share <= 0:
+            return event
+        if share >= 1:
+            what = WHOLE_IS_TOO_SMALL if share == 1 else f"{share:g} GPUs were not enough"
+            return replace(event, error=f"{what}: {event.error}")
+        self._grown[event.trial_id] = larger = larger_share(share)
+        self._again.append(event.trial_id)
+        told = f"1/{round(1 / share)} of a GPU was not enough, again on {share_words(larger)}"
+        return replace(event, kind="retried", error=told)
+
+    def next(self, fits: Callable[[str], bool] = lambda trial_id: True) -> str | None:
+        """The next trial to come again, of those for which there is room."""
+        trial_id = next((waiting for waiting in self._again if fits(waiting)), None)
+        if trial_id is not None:
+            self._again.remove(trial_id)
+            self._expected.add(trial_id)
+        return trial_id
+
+    def started(self, trial_id: str) -> None:
+        """A trial has started."""
+        self._expected.discard(trial_id)
+
+    @property
+    def pending(self) -> bool:
+        """Whether a trial is to come again that was not handed out."""
+        return bool(self._again)
+
+    @property
+    def needs_room(self) -> set[str]:
+        """Trials whose larger share is waited for: what was freed must not be taken by others in small pieces."""
+        return self._expected.union(self._again)
+
+    def stop(self) -> None:
+        """Hands out nothing more."""
+        self._again.clear()
+        self._expected.clear()

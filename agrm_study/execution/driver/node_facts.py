@@ -1,0 +1,110 @@
+"""What does a node of a cluster say of itself?
+
+`describe` travels to the node as it stands here, by value: it also runs, and says so, where this package is missing.
+Therefore everything that it needs is imported inside, and nothing of this package is taken for granted.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def describe(question: dict[str, Any]) -> dict[str, Any]:
+    """The facts of the node that this runs on.
+
+    Args:
+        question: ``results`` and ``probe`` (a results folder and the name of a file in it whose
+            content is ``token``), ``answer`` (the name of a file that the node shall write), ``files`` (paths that it
+            shall see), ``stores`` and ``local`` (clip stores by size, and where copies of them go), ``video`` and
+            ``gpus`` (whether to try decoding, and CUDA).
+
+    Returns:
+        ``host, clock``, and ``missing`` where this package cannot be imported; otherwise ``versions``, ``unseen``,
+        ``room`` (what the disk lacks) and, where asked, ``storage``, ``video`` (problems, empty when all is well),
+        ``gpus`` (their names) and ``cuda`` (a problem, or empty).
+    """
+    import platform
+    import time
+
+    facts: dict[str, Any] = {"host": platform.node(), "clock": time.time()}
+    try:
+        from agrm_study.execution.trial.versions import own_versions
+    except ImportError as error:
+        facts["missing"] = str(error)
+        return facts
+    facts["versions"] = own_versions()
+    facts["unseen"] = unseen(question["files"])
+    facts["room"] = try_room(question) if question["stores"] else ""
+    if question["results"]:
+        facts["storage"] = try_storage(question)
+    if question["video"]:
+        facts["video"] = try_video()
+    if question["gpus"]:
+        facts["gpus"], facts["cuda"] = try_cuda()
+    facts["clock"] = time.time()
+    return facts
+
+
+def unseen(files: list[str]) -> list[str]:
+    """Those of the paths that are not there."""
+    from pathlib import Path
+
+    return [file for file in files if not Path(file).exists()]
+
+
+def try_room(question: dict[str, Any]) -> str:
+    """What this node's disk lacks for copies of the clip stores; empty for nothing."""
+    from agrm_study.execution.data.node_store import lacking_room
+
+    return lacking_room(question["stores"], question["local"])
+
+
+def try_storage(question: dict[str, Any]) -> str:
+    """What hinders reading and writing the results folder; empty for nothing."""
+    from agrm_study.records.location import Location
+
+    try:
+        results = Location.of(question["results"])
+        content = (results / question["probe"]).read()
+        if content is None:
+            return "does not see it"
+        if content.decode() != question["token"]:
+            return "reads something else than was written"
+        (results / question["answer"]).write_atomic(content)
+    except Exception as error:  # of the storage's library, whatever it is
+        return str(error).strip().partition("\n")[0] or type(error).__name__
+    return ""
+
+
+def try_video() -> str:
+    """What is wrong with reading a tiny video; empty for nothing."""
+    from agrm_study.execution.fitness.video import check_video
+
+    return "; ".join(f"{found.check}: {found.text}" for found in check_video() if found.level == "problem")
+
+
+def try_cuda() -> tuple[list[str], str]:
+    """GPUs by name, and what hinders computing on one; in a process of its own, as Ray hides GPUs from this one."""
+    import os
+    import subprocess
+    import sys
+
+    script = (
+        "import torch\n"
+        "names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]\n"
+        "for i in range(len(names)):\n"
+        "    assert float(torch.ones(8, 8, device=f'cuda:{i}').sum()) == 64.0\n"
+        "print('\\n'.join(names))\n"
+    )
+    environment = {k: v for k, v in os.environ.items() if not (k == "CUDA_VISIBLE_DEVICES" and v in ("", "NoDevFiles"))}
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False, env=environment
+        )
+    except subprocess.TimeoutExpired:
+        return [], "torch does not compute within a minute"
+    if done.returncode:
+        said = done.stderr.strip().splitlines()
+        return [], said[-1] if said else f"torch ended with {done.returncode}"
+    names = done.stdout.split("\n")[:-1] if done.stdout.strip() else []
+    return names, "" if names else "torch finds no GPU"

@@ -1,0 +1,63 @@
+"""Which worker has said nothing for so long that it must hang?
+
+Ray waits for a hanging worker without end: a decoder that never returns, a GPU that does not answer, a stopped process.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+FIRST_EPOCH_S: Final = 3600.0
+"""From a trial's start, or the last new word on what it waits for, to the end of its first epoch, at least."""
+EPOCH_S: Final = 900.0
+"""From one epoch's end to the next, at least."""
+FACTOR: Final = 20.0
+"""And so many times the longest epoch: of the trial, or of any trial before its own first."""
+PAUSE_S: Final = 10.0
+"""The driver looks several times a second; after a longer pause it was its own silence, not the workers'."""
+
+
+class StallDetector:
+    """When each running trial was last heard of; times are seconds on the monotonic clock."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, float] = {}
+        self._longest: dict[str, float] = {}
+        self._longest_of_all = 0.0
+        self._notes: dict[str, str] = {}
+        self._looked: float | None = None
+
+    def began(self, trial_id: str, now: float) -> None:
+        """A worker has taken the trial."""
+        self._last[trial_id] = now
+
+    def prepares(self, trial_id: str, now: float, note: str) -> None:
+        """The trial waits for something; a copy that gets nowhere says the same again and again."""
+        if self._notes.get(trial_id) != note:
+            self._notes[trial_id], self._last[trial_id] = note, now
+
+    def heard(self, trial_id: str, now: float, epoch_s: float) -> None:
+        """The trial has done an epoch."""
+        self._last[trial_id] = now
+        self._longest[trial_id] = max(self._longest.get(trial_id, 0.0), epoch_s)
+        self._longest_of_all = max(self._longest_of_all, epoch_s)
+
+    def ended(self, trial_id: str) -> None:
+        """Nobody runs the trial (now)."""
+        self._last.pop(trial_id, None)
+        self._longest.pop(trial_id, None)
+        self._notes.pop(trial_id, None)
+
+    def too_long(self, now: float) -> list[tuple[str, float]]:
+        """The trials that have been silent beyond their limit, with how long."""
+        if self._looked is not None and now - self._looked > PAUSE_S:
+            pause = now - self._looked
+            self._last = {trial_id: min(now, last + pause) for trial_id, last in self._last.items()}
+        self._looked = now
+        return [(trial_id, now - last) for trial_id, last in self._last.items() if now - last > self._limit(trial_id)]
+
+    def _limit(self, trial_id: str) -> float:
+        own = self._longest.get(trial_id)
+        if own is None:
+            return max(FIRST_EPOCH_S, FACTOR * self._longest_of_all)
+        return max(EPOCH_S, FACTOR * own)

@@ -1,1 +1,0 @@
-"""Trials on Ray and its Tune."""

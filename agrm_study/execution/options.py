@@ -1,0 +1,43 @@
+"""Options of one run; none of them can change an outcome."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from agrm_study.execution.trial.work import AGRM_RUNNER
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """How a study is run; nothing here can change an outcome.
+
+    Attributes:
+        results: Results folder, a local path or a URI.
+        slots: Trials at once; ``None`` for as many as fit.
+        address: A Ray cluster; ``None`` starts a Ray on this machine.
+        autoscale: The cluster's autoscaler brings nodes for trials that wait; needs ``slots``.
+        device: ``cpu`` or ``cuda``, whatever a trial holds; ``None`` for a GPU where it holds one.
+        retry_failed: Also run what failed for a reason that comes out the same again (bug, nan_loss, data). Other
+            failures are run again in any case.
+        executor: ``ray``, or ``inline`` for one trial after the other in this process.
+        retries: How often a trial whose worker died goes on from its checkpoint within this run.
+        checkpoint_every_s: Seconds between two rolling checkpoints of a trial, at least.
+        keep_weights: Keep the best weights of finished trials.
+        runner: ``module:Class`` of what runs a trial.
+        workers: Processes that prepare data; all processors by default.
+    """
+
+    results: str | Path
+    slots: int | None = None
+    address: str | None = None
+    autoscale: bool = False
+    device: Literal["cpu", "cuda"] | None = None
+    retry_failed: bool = False
+    executor: Literal["ray", "inline"] = "ray"
+    retries: int = 3
+    checkpoint_every_s: float = 20.0
+    keep_weights: bool = True
+    runner: str = AGRM_RUNNER
+    workers: int | None = None

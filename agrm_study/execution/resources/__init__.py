@@ -1,0 +1,1 @@
+"""What a trial takes, and what a machine can hold."""

@@ -1,0 +1,135 @@
+"""How long do the steps of a study's trials take on this machine, before any trial has run?
+
+A process of its own times a few steps of each shape of trial, so that the caller stays without torch.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from agrm_study.execution.resources.gpu_share import kind_of
+from agrm_study.plan.order import rough_cost
+from agrm_study.plan.rehearsed import Rehearsed
+from agrm_study.plan.trial import TrialSpec
+from agrm_study.study.recipe import Recipe
+
+MOST_SHAPES: Final = 6
+"""Shapes of trials that are timed: those that the study spends most on."""
+
+Tell = Callable[[int, int, str], None]
+"""Hears which shape is timed, of how many, and its words."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calibration:
+    """What was timed, and where.
+
+    Attributes:
+        device: ``cpu``, or the name of the GPU; empty when the process did not get that far.
+        threads: Of the process.
+        trials: What the steps of a trial's shape took, by trial.
+        shapes: Each shape that was timed, in words, and its times.
+        problems: Why a shape has no times.
+    """
+
+    device: str
+    threads: int
+    trials: Mapping[str, Rehearsed]
+    shapes: tuple[tuple[str, Rehearsed], ...]
+    problems: tuple[str, ...]
+
+    @property
+    def steps(self) -> int:
+        """Steps that were timed."""
+        return sum(len(times.supervised) + len(times.full) for _, times in self.shapes)
+
+
+def calibrate(
+    trials: Iterable[TrialSpec], *, cpu: int, gpu: bool, tell: Tell = lambda index, total, words: None
+) -> Calibration:
+    """Time the steps of trials, those of one shape once.
+
+    Args:
+        trials: Trials to come.
+        cpu: Threads of a trial.
+        gpu: Whether a trial asks for a GPU; where there is none, the CPU is timed.
+        tell: Hears of each shape before it is timed.
+    """
+    kinds: dict[str, list[TrialSpec]] = {}
+    for trial in trials:
+        kinds.setdefault(kind_of(trial.recipe), []).append(trial)
+    spent = Counter({kind: sum(rough_cost(trial.recipe) for trial in of_kind) for kind, of_kind in kinds.items()})
+    chosen = {kind: kinds[kind][0].recipe for kind, _ in spent.most_common(MOST_SHAPES)}
+    where: dict[str, Any] = {"device": "", "threads": 0}
+    times: dict[str, Rehearsed] = {}
+    problems: list[str] = []
+    for answer in _answers(chosen, cpu=cpu, gpu=gpu, tell=tell):
+        if "device" in answer:
+            where = answer
+        elif "times" in answer:
+            values = answer["times"]
+            series = {name: tuple(values[name]) for name in ("supervised", "full", "window")}
+            times[answer["name"]] = Rehearsed(**series, network_bytes=values["network_bytes"])
+        else:
+            problems.append(answer["problem"])
+    return Calibration(
+        device=where["device"],
+        threads=where["threads"],
+        trials={trial.trial_id: found for kind, found in times.items() for trial in kinds[kind]},
+        shapes=tuple((shape_words(chosen[kind]), found) for kind, found in times.items()),
+        problems=tuple(problems),
+    )
+
+
+def shape_words(recipe: Recipe) -> str:
+    """A shape as a person says it: ``r3d_18 with shpm, agrm, 16 frames of 224², batch 16 + 16``."""
+    model, clip, batch = recipe.model, recipe.clip, recipe.batch
+    unlabelled = f" + {batch.unlabelled}" if recipe.uses_unlabelled else ""
+    return (
+        f"{model.backbone} with {model.pooling.name}, {recipe.ssl.method}, {clip.frames} frames of {clip.size}², "
+        f"batch {batch.labelled}{unlabelled}"
+    )
+
+
+def _answers(recipes: Mapping[str, Recipe], *, cpu: int, gpu: bool, tell: Tell) -> Iterable[dict[str, Any]]:
+    """What the process says, as it says it; a last problem when it ends before it has said all."""
+    if not recipes:
+        return
+    threads = {name: str(cpu) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
+    texts = {name: recipe.settings() for name, recipe in recipes.items()}
+    open_shapes = [shape_words(recipe) for recipe in recipes.values()]
+    with (
+        tempfile.TemporaryFile("w+") as said,
+        subprocess.Popen(
+            [sys.executable, "-m", "agrm_study.execution.resources.step_child"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=said,
+            text=True,
+            env={**os.environ, **threads},
+        ) as process,
+    ):
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            with contextlib.suppress(BrokenPipeError), process.stdin as stdin:  # what became of it is told below
+                json.dump({"gpu": gpu, "recipes": texts}, stdin)
+            for done, line in enumerate(process.stdout):
+                yield json.loads(line)
+                if done < len(open_shapes):
+                    tell(done + 1, len(open_shapes), open_shapes[done])
+            if process.wait() != 0:
+                said.seek(0)
+                last = said.read().strip().splitlines()[-1:] or [f"the process ended with {process.returncode}"]
+                yield {"problem": last[0]}
+        finally:
+            process.kill()

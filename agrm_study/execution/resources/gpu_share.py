@@ -1,0 +1,202 @@
+"""How much of a GPU does a trial of a study get, when `gpu: auto` leaves it to be measured?
+
+A step of each of the heaviest kinds of trial is made on one GPU; the share is the smallest 1/k that holds the largest
+of them with a reserve. What was measured is kept in the results folder, by kind of step and name of the GPU.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from agrm_study.execution.resources.capacity import local_gpus
+from agrm_study.plan.order import step_cost
+from agrm_study.records.location import Location
+from agrm_study.study.recipe import Recipe
+
+FILE: Final = "gpu_memory.json"
+VERSION: Final = 1
+RESERVE: Final = 1.15
+"""A share holds this many times what was measured: memory is handed out in blocks, and steps differ a little."""
+MOST_ON_ONE: Final = 16
+"""Trials on one GPU at most: beyond it they only wait for each other."""
+MOST_MEASURED: Final = 4
+"""Kinds of step that are measured: the heaviest."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """What one GPU showed.
+
+    Attributes:
+        name: Of the GPU.
+        total: Its memory, in bytes.
+        peaks: Bytes of a step, by kind (`kind_of`); all of the memory where it was not enough.
+    """
+
+    name: str
+    total: int
+    peaks: Mapping[str, int]
+
+
+Measure = Callable[[Mapping[str, Recipe], Sequence[Measured]], Measured]
+"""Measures steps, by kind, on a GPU, except those that are known of a GPU of its name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """The share of a GPU that a trial gets, and what a user is told about it."""
+
+    gpu: float
+    note: str = ""
+
+
+def gpu_share(asked: float | Literal["auto"], address: str | None) -> tuple[float, str | None]:
+    """GPUs of a trial before anything was measured, and a note for the user where there is nothing to measure.
+
+    ``auto`` is a whole GPU where there is one (on a cluster: always), and none elsewhere.
+    """
+    if asked != "auto":
+        return float(asked), None
+    if address is not None or local_gpus() > 0:
+        return 1.0, None
+    return 0.0, "gpu: auto finds no GPU here: trials run on the CPU."
+
+
+def kind_of(recipe: Recipe) -> str:
+    """What decides how much memory a step takes, as a short name: equal for recipes whose steps take the same."""
+    said = {
+        "model": recipe.model.model_dump(mode="json", exclude={"weights"}),
+        "clip": [recipe.clip.frames, recipe.clip.size],
+        "batch": recipe.batch.model_dump(mode="json"),
+        "method": recipe.ssl.method,
+        "optimizer": recipe.optimizer.name,
+        "precision": [recipe.precision, recipe.compile],
+        "evaluate": recipe.evaluate.batch,
+    }
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def heaviest(recipes: Iterable[Recipe], most: int = MOST_MEASURED) -> dict[str, Recipe]:
+    """The recipes with the costliest steps, one of each kind, by kind."""
+    kinds = {kind_of(recipe): recipe for recipe in recipes}
+    ranked = sorted(kinds.items(), key=lambda item: -step_cost(item[1]))
+    return dict(ranked[:most])
+
+
+def share_for(peak: int, total: int) -> float:
+    """The smallest 1/k of a GPU that holds a peak with its reserve; a whole one when none does."""
+    return 1.0 / max(1, min(MOST_ON_ONE, int(total / (peak * RESERVE)))) if peak else 1.0
+
+
+def decide(kinds: Iterable[str], measured: Measured) -> Share | None:
+    """The share that the measured kinds come to; None when one of them was not measured.
+
+    Args:
+        kinds: Of `kind_of`.
+        measured: What one GPU showed.
+    """
+    peaks = [measured.peaks.get(kind) for kind in kinds]
+    known = [peak for peak in peaks if peak is not None]
+    if not known or len(known) < len(peaks):
+        return None
+    peak = max(known)
+    if peak >= measured.total:
+        return Share(1.0, f"gpu: auto: one step did not fit into {measured.name} ({_gib(measured.total)}); trials try.")
+    share = share_for(peak, measured.total)
+    together = f", {round(1 / share)} trials at once on one" if share < 1 else ""
+    note = (
+        f"gpu: auto measured up to {_gib(peak)} for a step on {measured.name} ({_gib(measured.total)}): "
+        f"{share_words(share)} a trial{together}."
+    )
+    return Share(share, note)
+
+
+def known_share(results: Location, recipes: Iterable[Recipe]) -> Share | None:
+    """The share that earlier measurements come to, on the GPU that was measured last; None when too little is known."""
+    kinds = list(heaviest(recipes))
+    return next((share for m in reversed(read(results)) if (share := decide(kinds, m)) is not None), None)
+
+
+def measured_share(results: Location, recipes: Iterable[Recipe], measure: Measure) -> Share:
+    """The share of a GPU of a study's trials; what is new is measured and kept.
+
+    Args:
+        results: Results folder.
+        recipes: Of the study's trials.
+        measure: Measures what is not known.
+    """
+    wanted, known = heaviest(recipes), read(results)
+    found = measure(wanted, known)
+    old = next((m.peaks for m in known if m.name == found.name), {})
+    found = Measured(name=found.name, total=found.total, peaks={**old, **found.peaks})
+    write(results, [*(m for m in known if m.name != found.name), found])
+    share = decide(wanted, found)
+    assert share is not None
+    return share
+
+
+def read(results: Location) -> list[Measured]:
+    """What was measured before, the last GPU last; nothing when the file is not there or cannot be read."""
+    content = (results / FILE).read()
+    if content is None:
+        return []
+    try:
+        values: dict[str, Any] = json.loads(content)
+        if values["gpu_memory_version"] != VERSION:
+            return []
+        return [Measured(name=g["name"], total=int(g["total"]), peaks=dict(g["peaks"])) for g in values["gpus"]]
+    except (ValueError, TypeError, KeyError):
+        return []
+
+
+def write(results: Location, measured: Sequence[Measured]) -> None:
+    """Keeps what was measured; readers see the old file or the new one."""
+    gpus = [{"name": m.name, "total": m.total, "peaks": dict(m.peaks)} for m in measured]
+    text = json.dumps({"gpu_memory_version": VERSION, "gpus": gpus}, indent=1)
+    (results / FILE).write_atomic((text + "\n").encode())
+
+
+def measure_here(wanted: Mapping[str, Recipe], known: Sequence[Measured]) -> Measured:
+    """Measures on the first GPU that this process sees.
+
+    A step that does not fit counts as all of the memory.
+    """
+    import torch
+
+    from agrm_study.training.failures import DeviceMemoryError
+    from agrm_study.training.step_memory import CudaGauge, step_bytes
+
+    gauge, name = CudaGauge(), torch.cuda.get_device_name(0)
+    peaks = dict(next((m.peaks for m in known if m.name == name), {}))
+    for kind, recipe in wanted.items():
+        if kind not in peaks:
+            try:
+                peaks[kind] = step_bytes(recipe, "cuda", gauge)
+            except (DeviceMemoryError, torch.OutOfMemoryError):
+                peaks[kind] = gauge.total()
+    return Measured(name=name, total=gauge.total(), peaks=peaks)
+
+
+def keep_to_share(share: float) -> None:
+    """Lets this process allocate no more than its share of the GPU: who asks for more fails, not its neighbour."""
+    if not 0 < share < 1:
+        return
+    import torch
+
+    if torch.cuda.is_available():
+        torch.cuda.set_per_process_memory_fraction(share)
+
+
+def _gib(size: int) -> str:
+    return f"{size / 2**30:.1f} GiB"
+
+
+def share_words(share: float) -> str:
+    """A share of a GPU as text."""
+    if share >= 1:
+        return "a whole GPU" if share == 1 else f"{share:g} GPUs"
+    return f"1/{round(1 / share)} of a GPU"

@@ -1,1 +1,0 @@
-"""The search phase: what Optuna suggests becomes trials."""

@@ -1,0 +1,75 @@
+"""What happens to a trial while a study runs?"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Final, Literal
+
+EventKind = Literal["started", "preparing", "epoch", "finished", "failed", "interrupted", "retried", "held"]
+UNDER_WAY: Final = ("preparing", "epoch")
+"""Kinds after which a trial's worker goes on with it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialEvent:
+    """Something that happened to a trial; plain values, so that it travels between processes.
+
+    Attributes:
+        kind: ``started``, ``preparing`` (what it reads is still on its way), ``epoch`` (one more epoch done),
+            ``finished`` and ``failed`` (a record was written),
+            ``interrupted`` (stopped at an epoch boundary, resumes later), ``retried`` (its worker died, or its share of
+            a GPU was too small, and it was put back in the queue), ``held`` (not started, as its arm failed in the same
+            way several times).
+        epoch: Epochs done.
+        epochs: Epochs at most.
+        metric: Validation metric of the study after this epoch, or at the best epoch when finished.
+        wall_s: Seconds of training so far, over all attempts that led here.
+        epoch_s: Seconds of the last epoch.
+        resumed: Epoch of the checkpoint that this attempt went on from, 0 for none.
+        inherited: Epochs whose state this attempt took over from another trial, 0 for none.
+        inherited_metrics: The validation metric after each of those epochs; told once.
+        left: Stages whose state is there for other trials since the last event.
+        stage_error: Why the state of a stage could not be saved for other trials.
+        stop_reason: Of a ``finished`` trial: ``epochs``, ``early_stop``, or ``pruned`` when a search ended it early.
+        best_epoch: Of a ``finished`` trial.
+        note: What a ``preparing`` trial waits for.
+    """
+
+    kind: EventKind
+    trial_id: str
+    epoch: int = 0
+    epochs: int = 0
+    metric: float | None = None
+    wall_s: float = 0.0
+    epoch_s: float = 0.0
+    clips_per_s: float = 0.0
+    resumed: int = 0
+    inherited: int = 0
+    inherited_metrics: tuple[float | None, ...] = ()
+    left: tuple[str, ...] = ()
+    stage_error: str = ""
+    stop_reason: str = ""
+    best_epoch: int = 0
+    attempt: int = 1
+    host: str = ""
+    pid: int = 0
+    failure: str | None = None
+    error: str | None = None
+    frame: str = ""
+    note: str = ""
+
+    def to_json(self) -> str:
+        """Compact JSON."""
+        return json.dumps(asdict(self), separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> TrialEvent:
+        """The event of `to_json`."""
+        values = json.loads(text)
+        lists = {name: tuple(values[name]) for name in ("left", "inherited_metrics")}
+        return cls(**values | lists)
+
+
+OnEvent = Callable[[TrialEvent], None]

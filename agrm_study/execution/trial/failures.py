@@ -1,0 +1,170 @@
+"""Why did a trial not finish, and does it make sense to try it again?"""
+
+from __future__ import annotations
+
+import errno
+import re
+import site
+import sys
+import sysconfig
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Literal, get_args
+
+from agrm_study.study.object_store import store_error_text
+
+FailureClass = Literal[
+    "oom_gpu", "oom_host", "node_lost", "worker_killed", "nan_loss", "data", "storage", "versions", "bug", "interrupted"
+]
+FAILURE_CLASSES: Final[tuple[FailureClass, ...]] = get_args(FailureClass)
+
+MEANING: Final[dict[FailureClass, str]] = {
+    "oom_gpu": "the GPU ran out of memory",
+    "oom_host": "the machine ran out of memory",
+    "node_lost": "the machine left the cluster",
+    "worker_killed": "the worker process was killed",
+    "nan_loss": "the loss became infinite or not a number",
+    "data": "a clip, a manifest or a setting could not be used",
+    "storage": "the results could not be written",
+    "versions": "the worker runs other versions than the study was started with",
+    "bug": "the program raised an error",
+    "interrupted": "the run was interrupted",
+}
+"""What each class says to a person."""
+
+DETERMINISTIC: Final[frozenset[str]] = frozenset({"nan_loss", "data", "bug"})
+"""Classes that would come out the same again: re-run only with ``--retry-failed``. The others heal on the next run."""
+
+NODE_LOSSES_FORGIVEN: Final = 20
+"""A node that leaves was more often taken back by its owner (preempted) than brought down by the trial: so many losses
+of one trial do not count to the limit of its retries."""
+
+TAIL_LINES: Final = 15
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One failure of one trial.
+
+    Attributes:
+        kind: Its class.
+        message: One line for a person.
+        frame: ``file:line in function`` of the deepest frame that is neither the standard library's nor an installed
+            package's; empty where there is none.
+        tail: Last lines of the traceback.
+    """
+
+    kind: FailureClass
+    message: str
+    frame: str = ""
+    tail: str = ""
+
+    @property
+    def error(self) -> str:
+        """Message, frame and tail as the text of a record."""
+        parts = [self.message]
+        if self.frame:
+            parts.append(f"at {self.frame}")
+        if self.tail:
+            parts.append(self.tail)
+        return "\n".join(parts)
+
+
+def is_forgiven(kind: str, times: int) -> bool:
+    """Whether a death of a trial's worker, the ``times``-th of its class, does not count to the limit of retries."""
+    return kind == "node_lost" and times <= NODE_LOSSES_FORGIVEN
+
+
+def classify(error: BaseException) -> Failure:
+    """The class of an exception and what to say about it."""
+    name = type(error).__name__
+    text = str(error).strip()
+    message = f"{name}: {text.splitlines()[0]}" if text else name
+    return Failure(_kind(error), message, own_frame(error.__traceback__), _tail(error))
+
+
+def _kind(error: BaseException) -> FailureClass:
+    names = {cls.__name__ for cls in type(error).__mro__}
+    text = str(error)
+    declared = getattr(error, "failure", None)
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    if declared == "out_of_memory":
+        return "oom_host" if getattr(error, "facts", {}).get("device") == "cpu" else "oom_gpu"
+    if declared in FAILURE_CLASSES:
+        return declared  # type: ignore[no-any-return]
+    if "HostOutOfMemory" in names:
+        return "oom_host"
+    if names & {"NodeDiedError"} or (names & _DEATHS and "node has died" in text):
+        return "node_lost"
+    if names & _DEATHS:
+        return "worker_killed"
+    if "OutOfMemoryError" in names or "CUDA out of memory" in text:
+        return "oom_gpu" if "CUDA" in text or type(error).__module__.startswith("torch") else "oom_host"
+    if isinstance(error, MemoryError) or "DefaultCPUAllocator: can't allocate memory" in text:
+        return "oom_host"
+    if isinstance(error, FloatingPointError):
+        return "nan_loss"
+    if "InputError" in names:
+        return "data"
+    if refused_by_storage(error):
+        return "storage"
+    return "bug"
+
+
+_DEATHS: Final = frozenset({"ActorDiedError", "RayActorError", "WorkerCrashedError", "ActorUnavailableError"})
+"""Ray's errors of a process that has ended; their texts name many possible causes."""
+
+STORAGE_ERRORS: Final = frozenset(
+    {
+        *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM),  # it does not take what is written
+        *(errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.ETIMEDOUT, errno.EHOSTDOWN, errno.EHOSTUNREACH),  # it is gone
+    }
+)
+"""Numbers of the errors by which storage refuses."""
+
+_NUMBER_IN_WORDS: Final = re.compile(r"\(os error (\d+)\)")
+
+
+def refused_by_storage(error: BaseException) -> bool:
+    """Whether an error, or one that led to it, is storage refusing.
+
+    Libraries that write checkpoints wrap what the system told them in errors of their own: safetensors says the
+    number in words, torch raises a second error while it handles the first.
+    """
+    seen: BaseException | None = error
+    while seen is not None:
+        text = str(seen)
+        if isinstance(seen, OSError) and (seen.errno in STORAGE_ERRORS or store_error_text(seen)):
+            return True
+        number = _NUMBER_IN_WORDS.search(text)
+        if number is not None and int(number[1]) in STORAGE_ERRORS:
+            return True
+        seen = seen.__cause__ or (None if seen.__suppress_context__ else seen.__context__)
+    return False
+
+
+def own_frame(trace: TracebackType | None) -> str:
+    """``file:line in function`` of the deepest frame outside the standard library and installed packages."""
+    foreign = {sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"), *site.getsitepackages(), sys.prefix}
+    package = str(Path(__file__).resolve().parents[1])
+    found = ""
+    for frame in traceback.extract_tb(trace):
+        own = frame.filename.startswith(package) or not any(frame.filename.startswith(root) for root in foreign)
+        if own and not frame.filename.startswith("<"):
+            found = f"{_short(frame.filename)}:{frame.lineno} in {frame.name}"
+    return found
+
+
+def _short(filename: str) -> str:
+    """Package files are named from the package on, so that equal failures read equal on all machines."""
+    path = Path(filename)
+    parts = path.parts
+    return Path(*parts[parts.index("agrm_study") :]).as_posix() if "agrm_study" in parts else path.as_posix()
+
+
+def _tail(error: BaseException) -> str:
+    lines = "".join(traceback.format_exception(error)).rstrip().splitlines()
+    return "\n".join(lines[-TAIL_LINES:])

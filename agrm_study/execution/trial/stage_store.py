@@ -1,0 +1,150 @@
+"""Where does a trial find the state that another has reached at the end of a stage that they share?
+
+``stages/<key>/`` in the results folder holds a checkpoint and, written last, ``stage.json``: a stage is there exactly
+when that file is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import shutil
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Final
+
+from agrm_study.records.location import Location
+
+FOLDER: Final = "stages"
+FACTS: Final = "stage.json"
+UNFINISHED: Final = ".tmp"
+"""End of the name of a folder that is still being written."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageFacts:
+    """What is known of a state.
+
+    Attributes:
+        key: Of the stage.
+        epoch: Epochs done; fewer than the stage has when the training stopped early in it.
+        wall_s: Seconds of training that led there.
+        code_version: Version of the code that made it.
+    """
+
+    key: str
+    epoch: int
+    wall_s: float
+    code_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class StageStore:
+    """The stages of a results folder.
+
+    Attributes:
+        root: The folder ``stages``.
+    """
+
+    root: Location
+
+    @classmethod
+    def of(cls, results: Location) -> StageStore:
+        """The shelf of a results folder."""
+        return cls(results / FOLDER)
+
+    def find(self, key: str) -> StageFacts | None:
+        """What is known of a stage; ``None`` when it is not there."""
+        content = (self.root / key / FACTS).read()
+        if content is None:
+            return None
+        try:
+            values: dict[str, Any] = json.loads(content)
+            return StageFacts(**{field.name: values[field.name] for field in fields(StageFacts)})
+        except (ValueError, TypeError, KeyError):
+            return None
+
+    def exists(self, key: str) -> bool:
+        """Whether a stage is there."""
+        return (self.root / key / FACTS).exists()
+
+    def look(self, code_version: str) -> dict[str, StageFacts]:
+        """The stages that are there and were made by this code, by key."""
+        names = (folder.name for folder in self.root.children() if not folder.name.endswith(UNFINISHED))
+        found = {name: self.find(name) for name in names}
+        return {name: facts for name, facts in found.items() if facts and facts.code_version == code_version}
+
+    def take_stock(self, code_version: str) -> dict[str, StageFacts]:
+        """As `look`; what was left unfinished, cannot be read or was made by other code is removed."""
+        found = self.look(code_version)
+        for folder in self.root.children():
+            if folder.name not in found:
+                self.drop(folder.name)
+        return found
+
+    def put(self, facts: StageFacts, write: Callable[[Path], None]) -> None:
+        """Puts a stage in place, wholly or not at all; one that is there already stays.
+
+        Args:
+            facts: What is known of it.
+            write: Writes the state into a folder on this machine.
+
+        Raises:
+            OSError: When the storage refuses; nothing is left behind.
+        """
+        text = json.dumps(asdict(facts)).encode()
+        if not self.root.is_local:
+            with tempfile.TemporaryDirectory(prefix="agrm-study-stage-") as folder:
+                write(Path(folder))
+                (self.root / facts.key).mark()
+                for file in sorted(Path(folder).iterdir()):
+                    (self.root / facts.key / file.name).write_atomic(file.read_bytes())
+            (self.root / facts.key / FACTS).write_atomic(text)
+            return
+        unfinished = Path((self.root / f"{facts.key}.{uuid.uuid4().hex[:8]}{UNFINISHED}").path)
+        try:
+            unfinished.mkdir(parents=True)
+            write(unfinished)
+            (unfinished / FACTS).write_bytes(text)
+            self._move(unfinished, facts.key)
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
+
+    def _move(self, unfinished: Path, key: str) -> None:
+        place = Path((self.root / key).path)
+        for again in (False, True):
+            try:
+                unfinished.rename(place)
+                return
+            except OSError as error:
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST) or again:
+                    raise
+                if self.exists(key):
+                    return
+                shutil.rmtree(place, ignore_errors=True)  # a stage that was dropped by halves
+
+    @contextlib.contextmanager
+    def opened(self, key: str) -> Iterator[Path]:
+        """The folder of a stage on this machine, for the duration of the block."""
+        if self.root.is_local:
+            yield Path((self.root / key).path)
+            return
+        with tempfile.TemporaryDirectory(prefix="agrm-study-stage-") as folder:
+            for file in (self.root / key).children():
+                content = file.read()
+                if content is not None:
+                    (Path(folder) / file.name).write_bytes(content)
+            yield Path(folder)
+
+    def drop(self, key: str) -> None:
+        """Removes a stage; what the storage does not remove now goes when stock is taken again."""
+        with contextlib.suppress(OSError):
+            (self.root / key / FACTS).delete()
+            (self.root / key).delete_folder()
+        if self.root.is_local:
+            with contextlib.suppress(OSError):
+                Path(self.root.path).rmdir()  # when it was the last one
