@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import agrm_study
+from agrm_study.plan.source_hash import source_hash
 
 _PACKAGE: Final = Path(agrm_study.__file__).resolve().parent
 _PACKAGES: Final = (
@@ -25,18 +26,15 @@ _PACKAGES: Final = (
 
 @lru_cache(maxsize=1)
 def code_version() -> str:
-    """Version and hash of the source that decides a trial's outcome: `training` and the settings it reads.
+    """Version and hash of the code that decides a trial's outcome: `training` and the settings it reads.
 
-    Readers of data sets are left out: what they found is in the data fingerprint.
-
-    Two checkouts with equal training code have equal versions, whatever else differs between them; an edit that was
-    never committed shows. Tables refuse to mix versions.
+    Readers of data sets are left out: what they found is in the data fingerprint. Comments, docstrings and formatting
+    do not count, so that an edited sentence invalidates no record; an uncommitted change of the code does count. Tables
+    refuse to mix versions.
     """
-    digest = hashlib.sha256()
-    training = (f for f in (_PACKAGE / "training").rglob("*.py") if "datasets" not in f.parts)
-    for file in sorted([*training, _PACKAGE / "study" / "recipe.py", _PACKAGE / "study" / "labels.py"]):
-        digest.update(file.relative_to(_PACKAGE).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
-    return f"{agrm_study.__version__}+{digest.hexdigest()[:12]}"
+    training = (file for file in (_PACKAGE / "training").rglob("*.py") if "datasets" not in file.parts)
+    settings = (_PACKAGE / "study" / "recipe.py", _PACKAGE / "study" / "labels.py")
+    return f"{agrm_study.__version__}+{source_hash(_PACKAGE, [*training, *settings])[:12]}"
 
 
 def provenance(fingerprints: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
