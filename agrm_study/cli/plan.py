@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -12,7 +13,7 @@ import click
 
 from agrm_study.cli.options import results_folder, study_options
 from agrm_study.cli.plan_cost import cost_sentence, disk_sentence, format_bytes, time_steps, timed_sentence
-from agrm_study.cli.plan_parts import gpu_facts, gpu_sentence, race_facts, race_sentence
+from agrm_study.cli.plan_parts import gpu_facts, gpu_sentence, race_facts, race_sentence, seeds_text
 
 SEARCH_FACTS = ("trials", "finished", "pruned", "failed", "missing", "promote", "to_promote")
 
@@ -101,12 +102,14 @@ def _facts(
         network_bytes={} if timed is None else timed.network_bytes,
     )
     epochs = sum(trial.recipe.epochs for trial in [*missing, *to_come])
+    ends = Counter((cell.arm, status.get(cell.trial_id)) for cell in cells)
+    of_arm = Counter(cell.arm for cell in cells)
     by_arm = [
         {
             "arm": arm.name,
-            "cells": sum(cell.arm == arm.name for cell in cells),
-            "finished": sum(c.arm == arm.name and status.get(c.trial_id) == "finished" for c in cells),
-            "failed": sum(c.arm == arm.name and status.get(c.trial_id) == "failed" for c in cells),
+            "cells": of_arm[arm.name],
+            "finished": ends[arm.name, "finished"],
+            "failed": ends[arm.name, "failed"],
         }
         for arm in study.arms
     ]
@@ -132,7 +135,7 @@ def _facts(
             "asked": study.sharing,
             "stages_shared": sum(stage.shared for stage in stages.stages),
             "stages_there": len(there),
-            "epochs_at_most": epochs - sum(stages.inherited(there).values()),
+            "epochs_at_most": epochs - sum(inherited.values()),
         },
         "data_to_write": sorted(prepared.unwritten),
         "clip_stores": [
@@ -171,8 +174,9 @@ def _show(facts: dict[str, Any]) -> None:
 
     console = Console(highlight=False)
     console.print(f"[bold]{escape(facts['study'])}[/]  {escape(facts['question'])}")
-    seeds = ", ".join(str(seed) for seed in facts["seeds"])
-    console.print(f"tasks {', '.join(facts['tasks'])} · seeds {seeds} · results {escape(facts['results'])}\n")
+    console.print(
+        f"tasks {', '.join(facts['tasks'])} · seeds {seeds_text(facts['seeds'])} · results {escape(facts['results'])}\n"
+    )
     table = Table(box=None, pad_edge=False, header_style="dim")
     for title in ("arm", "trials", "finished", "failed", "new"):
         table.add_column(title, justify="left" if title == "arm" else "right")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,17 @@ if TYPE_CHECKING:
     from agrm_study.execution.dispatch.race import RaceState
     from agrm_study.study.recipe import Recipe
     from agrm_study.study.seeds import Race
+
+
+SEEDS_SHOWN = 12
+"""Seeds that a line lists; of more it gives the ends and the number."""
+
+
+def seeds_text(seeds: Sequence[int]) -> str:
+    """Seeds in one line: ``0, 1, 2``, or ``0, 1, …, 31999 (32000 seeds)``."""
+    if len(seeds) <= SEEDS_SHOWN:
+        return ", ".join(map(str, seeds))
+    return f"{seeds[0]}, {seeds[1]}, …, {seeds[-1]} ({len(seeds)} seeds)"
 
 
 def gpu_facts(asked: float | str, recipes: list[Recipe], folder: str | Path) -> dict[str, Any] | None:

@@ -117,7 +117,7 @@ def weight_key(ramp: Ramp, since_start: int) -> tuple[Any, ...]:
 
 def chain_key(parent: bytes, token: bytes, epochs: int) -> bytes:
     """The key after some more epochs of one token: a hash of the parent's key and of each epoch's token in turn."""
-    key = parent
+    key, sha256 = parent, hashlib.sha256
     for _ in range(epochs):
-        key = hashlib.sha256(key + token).digest()
+        key = sha256(key + token).digest()
     return key

@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any
 
 from agrm_study.plan.acting import acting_recipe, labelled_view
+from agrm_study.plan.gc_pause import gc_paused
 from agrm_study.plan.identity import FileHash, config_id, configuration, file_hash, trial_id
 from agrm_study.plan.order import running_order
 from agrm_study.plan.plan import Cell, Plan
@@ -18,6 +19,7 @@ Fingerprints = Callable[[Recipe], tuple[str, str]]
 """Fingerprints of the data and of the split that a recipe asks for."""
 
 
+@gc_paused()
 def expand(study: Study, fingerprints: Fingerprints, *, hash_file: FileHash = file_hash) -> Plan:
     """The plan of a study: arms × tasks × seeds, equal trials once, in running order.
 

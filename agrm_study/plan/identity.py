@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from agrm_study.plan.acting import acting_members
-from agrm_study.plan.canonical import canonical_object, digest, member
+from agrm_study.plan.canonical import canonical_object, digest, member, scalar_member
 from agrm_study.plan.trial import Phase
 from agrm_study.study.errors import InputError
 from agrm_study.study.recipe import Recipe
@@ -102,5 +102,10 @@ def trial_id(config: str, *, seed: int, split_seed: int, split_fingerprint: str)
         split_seed: Of the split.
         split_fingerprint: Of the parts of the split that the trial can see.
     """
-    content = {"config": config, "seed": seed, "split_seed": split_seed, "split_fingerprint": split_fingerprint}
-    return digest(canonical_object({"identity_version": IDENTITY, "trial": member("trial", content)}))
+    content = {
+        "config": scalar_member("config", config),
+        "seed": f'"seed":{seed:d}',
+        "split_seed": f'"split_seed":{split_seed:d}',
+        "split_fingerprint": scalar_member("split_fingerprint", split_fingerprint),
+    }
+    return digest(canonical_object({"identity_version": IDENTITY, "trial": f'"trial":{canonical_object(content)}'}))

@@ -12,6 +12,7 @@ from functools import cache, cached_property
 from typing import Final
 
 from agrm_study.plan.epochs import Span, SpanReader, chain_key
+from agrm_study.plan.gc_pause import gc_paused
 from agrm_study.plan.identity import FileHash, file_hash
 from agrm_study.plan.trial import TrialSpec
 
@@ -112,18 +113,24 @@ class Stages:
         trained: set[str] = set()
         found = {}
         for trial, chain in self._chains.items():
-            own = {stage.key: stage.epochs for stage in self._beyond(trial, known) if stage.key not in trained}
-            found[trial] = chain[-1].last - sum(own.values())
-            trained |= own.keys()
+            own = 0
+            for stage in self._beyond(trial, known):
+                if stage.key not in trained:
+                    trained.add(stage.key)
+                    own += stage.epochs
+            found[trial] = chain[-1].last - own
         return found
 
     def _beyond(self, trial_id: str, known: Collection[str]) -> tuple[Stage, ...]:
         """The stages of a trial after the last one whose state is there."""
         chain = self._chains[trial_id]
+        if not known:
+            return chain
         starts = max((place for place, stage in enumerate(chain, start=1) if stage.key in known), default=0)
         return chain[starts:]
 
 
+@gc_paused()
 def plan_stages(
     trials: Iterable[TrialSpec],
     *,
@@ -182,8 +189,11 @@ class _Chain:
         return self.spans[-1].last
 
     def span(self, epoch: int) -> Span:
-        """The span that holds an epoch."""
-        return next(span for span in self.spans if span.first <= epoch <= span.last)
+        """The span that holds an epoch, which must not lie beyond the last one."""
+        for span in self.spans:
+            if epoch <= span.last:
+                return span
+        raise IndexError(epoch)
 
 
 def _grow(chains: Sequence[_Chain], done: int, parent: bytes, known: frozenset[str], found: list[Stage]) -> None:
@@ -193,6 +203,9 @@ def _grow(chains: Sequence[_Chain], done: int, parent: bytes, known: frozenset[s
         if chain.last > done:
             branches.setdefault(chain.span(done + 1).token, []).append(chain)
     for branch in branches.values():
+        if len(branch) == 1 and not known:
+            found.append(_rest(branch[0], done, parent))
+            continue
         last, key = done, parent
         while True:
             here = [chain.span(last + 1) for chain in branch]
@@ -212,6 +225,16 @@ def _grow(chains: Sequence[_Chain], done: int, parent: bytes, known: frozenset[s
             )
         )
         _grow(branch, last, key, known, found)
+
+
+def _rest(chain: _Chain, done: int, parent: bytes) -> Stage:
+    """The epochs after ``done`` of a trial that shares none of them: one stage."""
+    key, last = parent, done
+    for span in chain.spans:
+        if span.last > last:
+            key, last = chain_key(key, span.token, span.last - last), span.last
+    trials = (chain.trial,)
+    return Stage(_digits(key), _digits(parent) if done else None, done + 1, last, trials=trials, ends=trials)
 
 
 def _go_on(key: bytes, token: bytes, done: int, last: int, known: frozenset[str]) -> tuple[bytes, int]:

@@ -9,7 +9,7 @@ from agrm_study.study.merge import check_name
 from agrm_study.study.problems import Names, Places, Problems
 from agrm_study.study.recipe import Recipe
 from agrm_study.study.search_space import Search
-from agrm_study.study.seeds import NEED_ALL_ARMS, RACED_BY, Race
+from agrm_study.study.seeds import MAX_TRIALS, NEED_ALL_ARMS, RACED_BY, Race
 from agrm_study.study.spec import METRICS, StudyFile
 from agrm_study.study.study import BASE_ARM, Arm
 
@@ -25,6 +25,7 @@ def check_study(
 ) -> None:
     """Rules that tie keys of a study together."""
     known = [arm.name for arm in arms]
+    _check_size(spec, len(arms), places, problems)
     if spec.search is not None:
         _check_search(spec, spec.search, places, problems)
     elif spec.reference is not None and known and spec.reference not in known:
@@ -69,6 +70,22 @@ def check_study(
             field="precision",
             given=reduced[0],
             hint="Ask for a GPU, or set precision to fp32.",
+        )
+
+
+def _check_size(spec: StudyFile, arms: int, places: Places, problems: Problems) -> None:
+    """Refuse a plan that is too large before it is expanded."""
+    seeds = spec.seeds.most if isinstance(spec.seeds, Race) else len(spec.seeds)
+    search = 0 if spec.search is None else spec.search.trials
+    arms += 0 if spec.search is None else spec.search.promote
+    if (trials := search + arms * len(spec.tasks) * seeds) > MAX_TRIALS:
+        drawn = f"{search} search trials + " if search else ""
+        problems.add(
+            places.find(("seeds",)),
+            f"the study has {trials} trials ({drawn}{arms} arms × {len(spec.tasks)} tasks × {seeds} seeds), more than "
+            f"{MAX_TRIALS}",
+            field="seeds",
+            hint="Ask for fewer seeds or arms.",
         )
 
 

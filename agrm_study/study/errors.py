@@ -6,6 +6,9 @@ import difflib
 from collections.abc import Iterable
 from pathlib import Path
 
+SHOWN = 300
+"""Characters of a wrong value that a message repeats."""
+
 
 class InputError(Exception):
     """Input that breaks a rule; the command prints it as one message and exits with code 2.
@@ -43,7 +46,7 @@ class InputError(Exception):
         subject = f"`{self.field}`: " if self.field else ""
         parts = [f"{place}: {subject}{self.rule}" if place else f"{subject}{self.rule}"]
         if self.given is not None:
-            parts.append(f"given {self.given!r}")
+            parts.append(f"given {_shortened(repr(self.given))}")
         if self.allowed is not None:
             parts.append(f"allowed: {self.allowed}")
         text = "; ".join(parts)
@@ -69,6 +72,11 @@ class InputErrors(InputError):
     def render(self) -> str:
         """A heading with their number, then one line each."""
         return "\n".join([f"{len(self.problems)} problems:", *(f"  {problem.render()}" for problem in self.problems)])
+
+
+def _shortened(text: str) -> str:
+    """Text of at most `SHOWN` characters; the middle of a longer one is left out."""
+    return text if len(text) <= SHOWN else f"{text[: SHOWN * 3 // 4]} … {text[-SHOWN // 4 :]}"
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str | None:

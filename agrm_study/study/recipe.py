@@ -15,9 +15,20 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from agrm_study.study.labels import CLASSES, Task
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
-Positive = Annotated[int, Field(ge=1)]
-Count = Annotated[int, Field(ge=0)]
-Bin = tuple[Positive, Positive]
+MAX_SEED = 2**63 - 1
+"""Largest seed: records hold it as a 64-bit integer."""
+
+MAX_COUNT = 2**31 - 1
+"""Largest number of anything that has no tighter bound: records hold it as a 32-bit integer."""
+
+Positive = Annotated[int, Field(ge=1, le=MAX_COUNT)]
+Count = Annotated[int, Field(ge=0, le=MAX_COUNT)]
+Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
+BatchSize = Annotated[int, Field(ge=1, le=100_000)]
+Pixels = Annotated[int, Field(ge=1, le=10_000)]
+Cells = Annotated[int, Field(ge=1, le=1000)]
+Bin = tuple[Cells, Cells]
+View = Annotated[int, Field(ge=-360, le=360)]
 
 
 class Section(BaseModel):
@@ -29,11 +40,11 @@ class Section(BaseModel):
 class Synthetic(Section):
     """A synthetic data set that `run` writes when it is not there yet."""
 
-    subjects: Annotated[int, Field(ge=6)] = 60
+    subjects: Annotated[int, Field(ge=6, le=10_000)] = 60
     """Labelled children, one clip each."""
-    unlabelled: Count = 60
+    unlabelled: Annotated[int, Field(ge=0, le=10_000)] = 60
     """Unlabelled adult clips in the CASIA-B form."""
-    seed: Count = 0
+    seed: Seed = 0
     """Seed of the whole set."""
     difficulty: Literal["easy", "medium", "hard"] = "medium"
     """Knee angle and nuisance: easy 26±3°, medium 18±4°, hard 11±3°."""
@@ -70,7 +81,7 @@ class Data(Section):
     split: SplitFractions = SplitFractions()
     split_file: Path | None = None
     """A CSV with columns subject_id, split; overrides `split`."""
-    folds: Count = 0
+    folds: Annotated[int, Field(ge=0, le=1000)] = 0
     """k-fold over subjects: fold number `fold` is the test part, the rest is divided as `split` divides training and
     validation; 0 uses `split` as it stands."""
     fold: Count = 0
@@ -81,7 +92,7 @@ class Data(Section):
     """Unlabelled clips drawn for training, at most."""
     unlabelled_val: Count = 324
     """Unlabelled clips drawn for validation, at most; never in a reported metric."""
-    views: tuple[int, ...] = (0, 180)
+    views: tuple[View, ...] = (0, 180)
     """Views, in degrees, kept of multi-view unlabelled sources."""
 
     @model_validator(mode="after")
@@ -96,7 +107,7 @@ class Data(Section):
 class Clip(Section):
     """How a video becomes a clip tensor (C, T, H, W)."""
 
-    frames: Positive = 16
+    frames: Annotated[int, Field(ge=1, le=1000)] = 16
     """Frames of a clip, T."""
     fps: Annotated[float, Field(gt=0)] = 12.5
     """Frames per second after resampling."""
@@ -104,9 +115,9 @@ class Clip(Section):
     """What the store keeps of a frame: all of it with its short side resized; the raw centre; the person's box."""
     box_part: Literal["whole", "legs"] = "whole"
     """`person_box` only: a square around the whole person, or around the lower half of the person's box."""
-    resize: Positive = 256
+    resize: Pixels = 256
     """Side, in pixels, that the store keeps (short side for `resize`, square side for `raw` and `person_box`)."""
-    size: Positive = 224
+    size: Pixels = 224
     """Side, in pixels, of the square the network sees."""
     storage: Literal["raw", "jpeg"] = "raw"
     """How the store keeps frames: raw bytes, or JPEG (a sixth of the size, a twentieth of the speed, lossy)."""
@@ -148,7 +159,7 @@ class Strong(Section):
     """Probability that one rectangle is erased, the same in all frames of a clip."""
     erase_area: tuple[Fraction, Fraction] = (0.02, 0.2)
     """Area of the rectangle, as shares of the frame."""
-    temporal_jitter: Count = 1
+    temporal_jitter: Annotated[int, Field(ge=0, le=1000)] = 1
     """Largest displacement, in stored frames, of each sampled frame."""
     speed: Annotated[float, Field(ge=0, lt=1)] = 0.2
     """Speed factor drawn from [1-s, 1+s]."""
@@ -183,7 +194,7 @@ class Model(Section):
 
     backbone: str = "r3d_18"
     """A name of `agrm_study.training.models.backbones.BACKBONES`."""
-    width: Annotated[int, Field(ge=4)] = 64
+    width: Annotated[int, Field(ge=4, le=4096)] = 64
     """Channels of the first stage; all others scale with it (64 is the published width of every backbone)."""
     depth: Literal[10, 18, 34] = 18
     """Layers of a residual backbone."""
@@ -305,11 +316,11 @@ class Optimizer(Section):
 class Batch(Section):
     """Clips of a step."""
 
-    labelled: Positive = 16
+    labelled: BatchSize = 16
     """Labelled clips of a step."""
-    unlabelled: Positive = 16
+    unlabelled: BatchSize = 16
     """Unlabelled clips of a step."""
-    accumulate: Positive = 1
+    accumulate: BatchSize = 1
     """Each batch is split into this many parts whose gradients are summed."""
 
 
@@ -327,11 +338,11 @@ class EarlyStop(Section):
 class Evaluate(Section):
     """How a trained network is judged."""
 
-    clips: Positive = 5
+    clips: Annotated[int, Field(ge=1, le=1000)] = 5
     """Windows spread over a video; their probabilities are averaged per subject."""
     network: Literal["teacher", "student"] = "teacher"
     """The network whose validation metric decides; both are recorded. Methods without a teacher use the student."""
-    batch: Positive = 32
+    batch: BatchSize = 32
     """Windows of a forward pass; for memory and speed only."""
     unlabelled: bool = True
     """Log consistency and pseudo-labels on the unlabelled validation clips each epoch; never in a reported metric."""
@@ -341,11 +352,11 @@ class Recipe(Section):
     """All settings of one trial."""
 
     task: Task = "three_class"
-    seed: Count = 0
+    seed: Seed = 0
     """Seed of the training: initial weights, order, augmentation."""
-    split_seed: Count = 0
+    split_seed: Seed = 0
     """Seed of the split and of the draw of unlabelled clips."""
-    epochs: Positive = 100
+    epochs: Annotated[int, Field(ge=1, le=100_000)] = 100
     """Epochs at most."""
     data: Data = Data()
     clip: Clip = Clip()

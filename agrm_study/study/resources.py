@@ -12,6 +12,9 @@ from agrm_study.study.translate import Rule
 
 GPU_CHOICES = '0, a whole number, exactly 1/k (0.5, 0.25, "1/3", …), auto'
 
+MAX_GPUS = 1000
+"""GPUs of one trial, and trials on one GPU, at most."""
+
 
 def read_gpu(value: Any) -> float | Literal["auto"]:
     """GPUs a trial asks for: 0, a whole number, exactly 1/k, or ``auto``.
@@ -29,6 +32,8 @@ def read_gpu(value: Any) -> float | Literal["auto"]:
         raise Rule("must be a number or `auto`", allowed=GPU_CHOICES) from None
     if share < 0:
         raise Rule("must not be negative", allowed=GPU_CHOICES)
+    if share > MAX_GPUS or 0 < share < Fraction(1, MAX_GPUS):
+        raise Rule(f"must be 0 or lie between 1/{MAX_GPUS} and {MAX_GPUS}", allowed=GPU_CHOICES)
     exact = isinstance(value, str) or abs(float(share) - value) < 1e-9
     if exact and (share.denominator == 1 or share.numerator == 1):
         return float(share)
@@ -43,7 +48,7 @@ def read_gpu(value: Any) -> float | Literal["auto"]:
 class Resources(Section):
     """CPUs and GPUs of one trial; never part of a trial's identity."""
 
-    cpu: Annotated[int, Field(ge=1)] = 1
+    cpu: Annotated[int, Field(ge=1, le=10_000)] = 1
     """CPU cores of a trial."""
     gpu: Annotated[
         float | Literal["auto"],

@@ -7,12 +7,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
-from agrm_study.study.recipe import Section
+from agrm_study.study.recipe import MAX_COUNT, MAX_SEED, Positive, Section, Seed
+from agrm_study.study.seeds import MAX_TRIALS
 from agrm_study.study.translate import Rule
 
 Kind = Literal["float", "int", "choice"]
 Scale = Literal["linear", "log", "logit"]
 Direction = Literal["maximize", "minimize"]
+Integer = Annotated[int, Field(ge=-MAX_SEED, le=MAX_SEED)]
 
 OBJECTIVES: dict[str, Direction] = {
     "val/macro_f1": "maximize",
@@ -82,7 +84,7 @@ class Dimension(Section):
 
     float_range: tuple[float, float] | None = Field(default=None, alias="float")
     """[lowest, highest] of a real number."""
-    int_range: tuple[int, int] | None = Field(default=None, alias="int")
+    int_range: tuple[Integer, Integer] | None = Field(default=None, alias="int")
     """[lowest, highest] of a whole number, both included."""
     choices: Annotated[
         tuple[tuple[str | None, Any], ...] | None,
@@ -152,11 +154,11 @@ class Pruner(Section):
 
     name: Literal["none", "asha", "median"] = "none"
     """How trials are judged while they run."""
-    grace_epochs: Annotated[int, Field(ge=1)] = 10
+    grace_epochs: Positive = 10
     """Epochs that every trial gets."""
-    reduction_factor: Annotated[int, Field(ge=2)] = 3
+    reduction_factor: Annotated[int, Field(ge=2, le=MAX_COUNT)] = 3
     """asha: one in this many goes on at each rung."""
-    min_trials: Annotated[int, Field(ge=1)] = 5
+    min_trials: Positive = 5
     """median: trials that must have reached an epoch before others are stopped at it."""
 
 
@@ -183,7 +185,7 @@ class Search(Section):
 
     sampler: Literal["random", "tpe", "gp", "nsga2"] = "tpe"
     """Optuna's samplers; `nsga2` takes several objectives."""
-    trials: Annotated[int, Field(ge=1)]
+    trials: Annotated[int, Field(ge=1, le=MAX_TRIALS)]
     """Trials of the search in all, earlier runs included."""
     metric: Annotated[
         tuple[str, ...],
@@ -195,11 +197,11 @@ class Search(Section):
     """Which trials are stopped early."""
     space: dict[str, Dimension] = Field(min_length=1)
     """Dotted setting → distribution; an entry's `when` may name entries above it."""
-    promote: Annotated[int, Field(ge=0)] = 3
+    promote: Annotated[int, Field(ge=0, le=1000)] = 3
     """How many of the best on validation are trained again with the study's seeds."""
-    seed: Annotated[int, Field(ge=0)] = 1000
+    seed: Seed = 1000
     """Training seed of every search trial; never one of the study's seeds, which must be fresh."""
-    sampler_seed: Annotated[int, Field(ge=0)] = 0
+    sampler_seed: Seed = 0
     """Seed of the sampler."""
 
     @model_validator(mode="after")

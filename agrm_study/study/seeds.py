@@ -8,8 +8,11 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from agrm_study.study.errors import did_you_mean
-from agrm_study.study.recipe import Section
+from agrm_study.study.recipe import MAX_SEED, Section
 from agrm_study.study.translate import Rule
+
+MAX_TRIALS = 1_000_000
+"""Trials of a study at most: a larger plan is a slip, and would fill the memory before anybody saw it."""
 
 LEAST_FIRST = 3
 """Seeds before an arm may be dropped: fewer leave a paired test nothing to decide by."""
@@ -23,7 +26,10 @@ NEED_ALL_ARMS = {
 }
 """Tables that a racing study cannot have, and why."""
 
-ALLOWED = "a list of different whole numbers from 0, their number, or {race: {first: 3, most: 10, level: 0.05}}"
+ALLOWED = (
+    f"a list of different whole numbers from 0 to {MAX_SEED}, their number (at most {MAX_TRIALS}), or "
+    "{race: {first: 3, most: 10, level: 0.05}}"
+)
 
 
 class Race(Section):
@@ -32,11 +38,11 @@ class Race(Section):
     Opt-in, and never for ablations: tables that set arms off against each other need all of them at the same seeds.
     """
 
-    first: Annotated[int, Field(ge=LEAST_FIRST)] = LEAST_FIRST
+    first: Annotated[int, Field(ge=LEAST_FIRST, le=MAX_TRIALS)] = LEAST_FIRST
     """Seeds that every arm gets before the first comparison."""
-    most: Annotated[int, Field(gt=LEAST_FIRST)] = 10
+    most: Annotated[int, Field(gt=LEAST_FIRST, le=MAX_TRIALS)] = 10
     """Seeds of an arm that stays in to the end: 0 … most - 1."""
-    step: Annotated[int, Field(ge=1)] = 1
+    step: Annotated[int, Field(ge=1, le=MAX_TRIALS)] = 1
     """Seeds of a round after the first."""
     level: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
     """Probability at most, by task, that the truly best arm is dropped."""
@@ -60,16 +66,22 @@ def read_seeds(value: Any) -> tuple[int, ...] | Race:
     if isinstance(value, int) and not isinstance(value, bool):
         if value < 1:
             raise Rule("a study needs at least one seed", allowed=ALLOWED)
+        if value > MAX_TRIALS:
+            raise Rule(f"a study has at most {MAX_TRIALS} seeds", allowed=ALLOWED)
         return tuple(range(value))
     if not isinstance(value, list | tuple):
         raise Rule("must be a list of whole numbers", allowed=ALLOWED)
     if not value:
         raise Rule("a study needs at least one seed", allowed=ALLOWED)
-    for position, seed in enumerate(value):
+    seen: set[int] = set()
+    for seed in value:
         if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
             raise Rule(f"seed {seed!r} is not a whole number from 0", allowed=ALLOWED)
-        if seed in value[:position]:
+        if seed > MAX_SEED:
+            raise Rule(f"seed {seed} is larger than 2^63 - 1", allowed=ALLOWED)
+        if seed in seen:
             raise Rule(f"seed {seed} stands twice: the same training would count as two replicates", allowed=ALLOWED)
+        seen.add(seed)
     return tuple(value)
 
 
@@ -103,9 +115,16 @@ def _read_race(value: Mapping[str, Any]) -> Race:
         )
     if asked["step"] < 1:
         raise Rule(f"race.step must be at least 1, not {asked['step']}")
+    for name in ("first", "most", "step"):
+        if asked[name] > MAX_TRIALS:
+            raise Rule(f"race.{name} must be at most {MAX_TRIALS}, not {asked[name]}", allowed=ALLOWED)
     if not 0 < asked["level"] < 0.5:
         raise Rule(f"race.level must lie between 0 and 0.5, not {asked['level']:g}", allowed="e.g. 0.05")
     return Race(**asked)
+
+
+def _counted(least: int) -> dict[str, int]:
+    return {"minimum": least, "maximum": MAX_TRIALS}
 
 
 Seeds = Annotated[
@@ -114,8 +133,13 @@ Seeds = Annotated[
     WithJsonSchema(
         {
             "anyOf": [
-                {"type": "integer", "minimum": 1},
-                {"type": "array", "items": {"type": "integer", "minimum": 0}, "minItems": 1, "uniqueItems": True},
+                {"type": "integer", "minimum": 1, "maximum": MAX_TRIALS},
+                {
+                    "type": "array",
+                    "items": {"type": "integer", "minimum": 0, "maximum": MAX_SEED},
+                    "minItems": 1,
+                    "uniqueItems": True,
+                },
                 {
                     "type": "object",
                     "description": "Seeds in rounds; arms that are surely worse on validation get no more.",
@@ -123,9 +147,9 @@ Seeds = Annotated[
                         "race": {
                             "type": "object",
                             "properties": {
-                                "first": {"type": "integer", "minimum": LEAST_FIRST, "default": LEAST_FIRST},
-                                "most": {"type": "integer", "minimum": LEAST_FIRST + 1, "default": 10},
-                                "step": {"type": "integer", "minimum": 1, "default": 1},
+                                "first": {"type": "integer", **_counted(LEAST_FIRST), "default": LEAST_FIRST},
+                                "most": {"type": "integer", **_counted(LEAST_FIRST + 1), "default": 10},
+                                "step": {"type": "integer", **_counted(1), "default": 1},
                                 "level": {
                                     "type": "number",
                                     "exclusiveMinimum": 0,

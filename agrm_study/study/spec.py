@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from agrm_study.study.errors import did_you_mean
 from agrm_study.study.labels import Task
-from agrm_study.study.recipe import Section
+from agrm_study.study.recipe import Section, Seed
 from agrm_study.study.resources import ArmResources, Resources
 from agrm_study.study.search_space import _LABELLED_VALUES, Condition, Search, When, read_labelled
 from agrm_study.study.seeds import Seeds
@@ -183,7 +183,7 @@ class StudyFile(Section):
     """What is told apart: normal and abnormal, or the three classes. Each arm is trained once a task and seed."""
     seeds: Seeds
     """Replicates: training seeds that differ, their number, or a race that gives arms as many as they need."""
-    split_seed: Annotated[int, Field(ge=0)] = 0
+    split_seed: Seed = 0
     """Seed of the split and of the draw of unlabelled clips: the same for all seeds."""
     data: dict[str, Any] | None = None
     """Shorthand for `set: {data: …}`: which clips the study sees."""
@@ -214,7 +214,7 @@ class PresetFile(Section):
 
     tasks: Tasks | None = None
     seeds: Seeds | None = None
-    split_seed: Annotated[int, Field(ge=0)] | None = None
+    split_seed: Seed | None = None
     data: dict[str, Any] | None = None
     set: dict[str, Any] | None = None
     resources: dict[str, Any] | None = None

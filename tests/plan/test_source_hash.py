@@ -94,7 +94,8 @@ def test_another_python_computes_the_same_hash(python: str, tmp_path: Path) -> N
     (tmp_path / "code.py").write_text(CODE, encoding="utf-8")
     program = (
         "import importlib.util as u, pathlib as p, sys\n"
-        "s = u.spec_from_file_location('source_hash', sys.argv[1]); m = u.module_from_spec(s); s.loader.exec_module(m)\n"
+        "s = u.spec_from_file_location('source_hash', sys.argv[1])\n"
+        "m = u.module_from_spec(s); s.loader.exec_module(m)\n"
         "f = p.Path(sys.argv[2]); print(m.source_hash(f, [f / 'code.py']))"
     )
     words = [found, "-I", "-c", program, str(module.__file__), str(tmp_path)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import pytest
@@ -207,3 +208,21 @@ RAMPS = st.builds(
 def test_equal_weight_keys_mean_equal_weights(one: Ramp, other: Ramp, since_start: int) -> None:
     if weight_key(one, since_start) == weight_key(other, since_start):
         assert ramp_weight(one, since_start) == ramp_weight(other, since_start)
+
+
+@pytest.mark.slow
+def test_planning_takes_time_in_proportion_to_the_trials(plan_of: PlanOf) -> None:
+    """Four times the trials take at most eight times as long: 16 times would be quadratic."""
+
+    def seconds(seeds: int) -> float:
+        plan = plan_of(
+            "arms: [{name: A}, {name: B, set: {ssl.ema.alpha: 0.9}}]\n", "tasks=[two_class]", f"seeds={seeds}"
+        )
+        best = float("inf")
+        for _ in range(3):
+            before = time.process_time()
+            stages_of(plan).inherited()
+            best = min(best, time.process_time() - before)
+        return best
+
+    assert seconds(8000) < 8 * seconds(2000)

@@ -35,6 +35,43 @@ def check(told: str, *pieces: str) -> None:
 
 
 BAD_FILES = {
+    "a seed that no record can hold": (
+        ARMS.replace("[0, 1]", "[0, 9223372036854775808]"),
+        ["study.yaml:3: `seeds`", "seed 9223372036854775808 is larger than 2^63 - 1"],
+    ),
+    "a search seed that no record can hold": (
+        HEAD + "search:\n  trials: 1\n  seed: 9223372036854775808\n  space: {epochs: {int: [20, 30]}}\n",
+        ["study.yaml:7: `search.seed`", "must be at most 9223372036854775807"],
+    ),
+    "more seeds than any study has": (
+        ARMS.replace("[0, 1]", "100000000"),
+        ["study.yaml:3: `seeds`", "at most 1000000 seeds", "given 100000000"],
+    ),
+    "a race of more seeds than any study has": (
+        ARMS.replace("[0, 1]", "{race: {most: 100000000}}"),
+        ["study.yaml:3: `seeds`", "race.most must be at most 1000000, not 100000000"],
+    ),
+    "more trials than any study has": (
+        ARMS.replace("[0, 1]", "600000").replace("[two_class]", "[two_class, three_class]"),
+        ["study.yaml:3: `seeds`", "1200000 trials (1 arms × 2 tasks × 600000 seeds)", "more than 1000000"],
+    ),
+    "more search trials than any study has": (
+        HEAD + "search: {trials: 999999, space: {epochs: {int: [20, 30]}}}\n",
+        ["study.yaml:3: `seeds`", "1000005 trials (999999 search trials + 3 arms × 1 tasks × 2 seeds)"],
+    ),
+    "more epochs than any training has": (
+        ARMS + "set: {epochs: 10000000}\n",
+        ["study.yaml:7: `epochs`", "must be at most 100000", "given 10000000"],
+    ),
+    "a batch that fills any memory": (
+        ARMS + "set: {batch.labelled: 1000000}\n",
+        ["`batch.labelled`", "at most 100000"],
+    ),
+    "more folds than subjects": (ARMS + "set: {data.folds: 1000000}\n", ["`data.folds`", "must be at most 1000"]),
+    "a share of a GPU that is next to nothing": (
+        ARMS + "resources: {gpu: 1/1000000000}\n",
+        ["`resources.gpu`", "must be 0 or lie between 1/1000 and 1000"],
+    ),
     "an unknown key of the study": (ARMS + "seed_count: 3\n", ["study.yaml:7: `seed_count`", "no such key", "seeds"]),
     "a recipe section at the top": (
         ARMS + "ssl: {method: agrm}\n",
