@@ -16,10 +16,10 @@ import pandas as pd
 
 from agrm_study.records.location import Location
 from agrm_study.records.reader import Ledger
+from agrm_study.records.study_file import read_study
+from agrm_study.records.validation_scores import validation_rows
 from agrm_study.statistics.part_scores import PartScores
-from agrm_study.study.no_results import no_results
-from agrm_study.study.reported import reported_of
-from agrm_study.study.resolved import parse_resolved
+from agrm_study.study.reported import reported_in_record
 from agrm_study.study.study import Study
 
 CHUNK: Final = 200
@@ -100,10 +100,7 @@ class StudyLog:
 
     def __init__(self, results: str | Path) -> None:
         self.location = Location.of(results)
-        content = (self.location / "study.yaml").read()
-        if content is None:
-            raise no_results(str(results), "study.yaml")
-        self.study: Study = parse_resolved(content, Path(str(results)) / "study.yaml")
+        self.study: Study = read_study(self.location)
         self.ledger = Ledger(self.location)
 
     def records(self) -> dict[str, dict[str, Any]]:
@@ -123,11 +120,14 @@ class StudyLog:
 
     def _log(self, record: dict[str, Any], epochs: pd.DataFrame | None, tested: pd.DataFrame | None) -> TrialLog:
         factors: dict[str, Any] = json.loads(record["params"])
-        asked = factors.get("evaluate.network", self.study.base.evaluate.network)
-        network = reported_of(record.get("method"), asked)
-        judged: dict[int, dict[str, float]] = {}
+        network = reported_in_record(record.get("method"), factors, self.study.base.evaluate.network)
+        rows = [] if epochs is None else epochs.to_dict("records")
+        judged = {
+            int(epoch): {name: float(row[name]) for name in CURVES if _finite(row[name])}
+            for epoch, row in sorted(validation_rows(rows, network).items())
+        }
         curves: dict[int, dict[str, float]] = {}
-        for row in () if epochs is None else epochs.to_dict("records"):
+        for row in rows:
             values = {name: float(row[name]) for name in CURVES if _finite(row[name])}
             at = curves.setdefault(int(row["epoch"]), {})
             at |= {f"{row['split']}/{row['network']}/{name}": value for name, value in values.items()}
@@ -136,8 +136,6 @@ class StudyLog:
                 at |= {
                     f"{row['split']}/{row['network']}/pseudo_class_counts/{k}": float(n) for k, n in enumerate(counts)
                 }
-            if row["split"] == "val" and (row["network"] == network or int(row["epoch"]) not in judged):
-                judged[int(row["epoch"])] = values
         final = {f"val/{n}": v for n, v in judged.get(int(record.get("best_epoch", 0)), {}).items() if n in VALIDATION}
         if tested is not None:
             scores = PartScores.of_predictions(tested, network).metrics
@@ -147,7 +145,7 @@ class StudyLog:
             factors=factors,
             curves=dict(sorted(curves.items())),
             final=final,
-            objective_curve=dict(sorted(judged.items())),
+            objective_curve=judged,
             stamp=stamp(record),
         )
 

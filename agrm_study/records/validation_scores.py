@@ -1,13 +1,21 @@
-"""What did a search trial score on validation? Read from its records, as its sampler and the promotion see it."""
+"""Validation scores of a trial: the metric of the network that it is judged by, epoch by epoch.
+
+`validation_rows` is the one rule of which row counts; readers of the ledger and of a trial in memory both use it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-import pandas as pd
+import pyarrow.compute as pc
 
 from agrm_study.records.reader import Ledger
+
+Row = Mapping[str, Any]
+"""A row of the `epochs` record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,8 +23,8 @@ class Scores:
     """Validation scores of one trial.
 
     Attributes:
-        values: The objectives at its best epoch; NaN where one is undefined.
-        curve: The first objective by epoch.
+        values: The metrics at its best epoch; NaN where one is undefined.
+        curve: The first metric by epoch, where it is defined.
     """
 
     values: tuple[float, ...]
@@ -28,29 +36,50 @@ def column(metric: str) -> str:
     return metric.removeprefix("val/")
 
 
+def validation_rows(rows: Iterable[Row], network: str) -> dict[int, Row]:
+    """The validation row of each epoch: the judged network's, or the student's before there is a teacher.
+
+    Args:
+        rows: Rows of one trial, in any order.
+        network: The network that the trial is judged by (`study.reported`).
+    """
+    found: dict[int, Row] = {}
+    for row in rows:
+        if row["split"] == "val" and (row["network"] == network or row["epoch"] not in found):
+            found[row["epoch"]] = row
+    return found
+
+
+def validation_curve(rows: Iterable[Row], network: str, metric: str) -> dict[int, float]:
+    """A validation metric by epoch, where it is finite."""
+    name = column(metric)
+    values = {epoch: row.get(name) for epoch, row in sorted(validation_rows(rows, network).items())}
+    return {epoch: float(value) for epoch, value in values.items() if value is not None and math.isfinite(value)}
+
+
 def read_scores(
     ledger: Ledger, best_epochs: Mapping[str, int], metrics: Sequence[str], network_of: Callable[[str], str]
 ) -> dict[str, Scores]:
-    """The scores of finished trials.
+    """The scores of finished trials; a trial without validation rows is left out.
 
     Args:
         ledger: The records.
         best_epochs: Best epoch by trial.
-        metrics: The search's objectives.
-        network_of: The network that a trial is judged by; before there is a teacher, the student's rows count.
+        metrics: Columns of the `epochs` records, with or without ``val/``.
+        network_of: The network that a trial is judged by.
     """
     if not best_epochs:
         return {}
-    epochs = ledger.epochs(trial_ids=list(best_epochs))
-    rows = epochs[epochs["split"] == "val"]
+    names = ["trial_id", "epoch", "split", "network", *dict.fromkeys(map(column, metrics))]
+    table = ledger.epoch_table(names, trial_ids=list(best_epochs))
+    rows: dict[str, list[Row]] = {}
+    for row in table.filter(pc.equal(table["split"], "val")).to_pylist():
+        rows.setdefault(row["trial_id"], []).append(row)
     scores = {}
-    for trial_id, group in rows.groupby("trial_id"):
-        name = str(trial_id)
-        judged = _judged(group, network_of(name))
-        best = judged[judged["epoch"] == best_epochs[name]]
-        values = tuple(float(best[column(m)].iloc[0]) if len(best) else float("nan") for m in metrics)
-        first = judged.set_index("epoch")[column(metrics[0])].dropna()
-        scores[name] = Scores(values, {int(str(epoch)): float(value) for epoch, value in first.items()})
+    for trial_id in sorted(rows):
+        curves = [validation_curve(rows[trial_id], network_of(trial_id), metric) for metric in metrics]
+        values = tuple(curve.get(best_epochs[trial_id], math.nan) for curve in curves)
+        scores[trial_id] = Scores(values, curves[0])
     return scores
 
 
@@ -63,9 +92,3 @@ def best_so_far(curve: Mapping[int, float], *, maximize: bool) -> dict[int, floa
         best = value if best is None else max(best, value) if maximize else min(best, value)
         found[epoch] = best
     return found
-
-
-def _judged(rows: pd.DataFrame, network: str) -> pd.DataFrame:
-    """One row an epoch: the judged network's, the student's where that one has none."""
-    ranked = rows.assign(_rank=(rows["network"] != network).astype(int))
-    return ranked.sort_values(["epoch", "_rank"], kind="stable").drop_duplicates("epoch")

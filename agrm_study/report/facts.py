@@ -12,7 +12,7 @@ import pyarrow as pa
 from agrm_study.records.reader import Ledger
 from agrm_study.records.schemas import PRUNED
 from agrm_study.report.evidence import Evidence
-from agrm_study.study.reported import reported_of
+from agrm_study.study.reported import reported_in_record
 
 VALIDATION = ("accuracy", "balanced_accuracy", "macro_f1", "loss")
 """Validation metrics that epochs are recorded with."""
@@ -41,7 +41,7 @@ def trial_facts(evidence: Evidence, trials: pd.DataFrame) -> pd.DataFrame:
     asked = next((a.recipe.evaluate.network for a in arms.values() if NETWORK not in a.settings), "teacher")
     network = pd.Series(
         {
-            trial_id: arms[arm].network if arm in arms else reported_of(method, json.loads(params).get(NETWORK, asked))
+            trial_id: arms[arm].network if arm in arms else reported_in_record(method, json.loads(params), asked)
             for trial_id, arm, method, params in finished[["arm", "method", "params"]].itertuples()
         },
         dtype=object,

@@ -1,8 +1,9 @@
-"""Which network of a trial is judged on validation and reported: the teacher or the student?"""
+"""The network of a trial that is judged on validation and reported: the teacher or the student."""
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from collections.abc import Mapping
+from typing import Any, Final, Literal
 
 from agrm_study.study.recipe import Recipe
 
@@ -20,3 +21,14 @@ def reported_network(recipe: Recipe) -> Network:
 def reported_of(method: str | None, asked: str) -> Network:
     """The same of a method and an `evaluate.network` alone."""
     return "teacher" if asked == "teacher" and method in TEACHER_METHODS else "student"
+
+
+def reported_in_record(method: str | None, factors: Mapping[str, Any], asked: str) -> Network:
+    """The same of a `trials` record.
+
+    Args:
+        method: Its ``method``.
+        factors: Its ``params``.
+        asked: `evaluate.network` of the study's base recipe, which a factor overrides.
+    """
+    return reported_of(method, factors.get("evaluate.network", asked))

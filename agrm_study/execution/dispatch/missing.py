@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from agrm_study.execution.data.prepared import Prepared
-from agrm_study.execution.progress.shown_metrics import shown_metrics
 from agrm_study.execution.results_folder.compacting import COMPACT_FROM
 from agrm_study.execution.trial.failures import DETERMINISTIC
 from agrm_study.execution.trial.work import Work
@@ -14,6 +13,8 @@ from agrm_study.plan.plan import Plan
 from agrm_study.records.compaction import compact
 from agrm_study.records.location import Location
 from agrm_study.records.reader import Ledger, TrialState
+from agrm_study.records.validation_scores import read_scores
+from agrm_study.study.reported import reported_network
 
 MOST_CELLS_SHOWN: Final = 400
 """Cells up to which the metrics of trials that finished before are read for the picture."""
@@ -74,4 +75,6 @@ def finished_metrics(results: Location, plan: Plan, states: Mapping[str, TrialSt
         return {}
     ledger = Ledger(results)
     rows = ledger.trials().set_index("trial_id")["best_epoch"]
-    return shown_metrics(ledger, {trial_id: int(rows[trial_id]) for trial_id in finished}, metric)
+    best_epochs = {trial_id: int(rows[trial_id]) for trial_id in finished}
+    scores = read_scores(ledger, best_epochs, (metric,), lambda trial_id: reported_network(plan.by_id[trial_id].recipe))
+    return {trial_id: its.values[0] for trial_id, its in scores.items() if its.values[0] == its.values[0]}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ from agrm_study.records.reader import Ledger
 from agrm_study.records.schemas import PRUNED
 from agrm_study.records.search_log import SearchLog
 from agrm_study.records.validation_scores import column, read_scores
+from agrm_study.study.reported import reported_in_record
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +56,9 @@ def search_cells(log: SearchLog | None) -> tuple[Cell, ...]:
     return tuple(cells.values())
 
 
-def search_status(log: SearchLog, ledger: Ledger, cells: Collection[Cell], begun: Collection[str]) -> SearchStatus:
+def search_status(
+    log: SearchLog, ledger: Ledger, cells: Collection[Cell], begun: Collection[str], network: str
+) -> SearchStatus:
     """The status of a search.
 
     Args:
@@ -62,6 +66,7 @@ def search_status(log: SearchLog, ledger: Ledger, cells: Collection[Cell], begun
         ledger: The records.
         cells: Its trials, of `search_cells`.
         begun: Trials under way.
+        network: `evaluate.network` of the study's base recipe.
     """
     arms = {cell.trial_id: cell.arm for cell in cells}
     trials = ledger.trials()
@@ -69,7 +74,11 @@ def search_status(log: SearchLog, ledger: Ledger, cells: Collection[Cell], begun
     ended = mine[mine["status"] == "finished"]
     full = ended[ended["stop_reason"] != PRUNED]
     best_epochs = {str(t): int(e) for t, e in zip(full["trial_id"], full["best_epoch"], strict=True)}
-    scores = read_scores(ledger, best_epochs, log.metric[:1], lambda trial_id: log.network)
+    networks = {
+        trial_id: reported_in_record(method, json.loads(params), network)
+        for trial_id, method, params in zip(full["trial_id"], full["method"], full["params"], strict=True)
+    }
+    scores = read_scores(ledger, best_epochs, log.metric[:1], networks.__getitem__)
     values = {t: s.values[0] for t, s in scores.items() if s.values[0] == s.values[0]}
     choose = max if log.directions[0] == "maximize" else min
     drawn_first = [trial_id for trial_id in arms if trial_id in values]  # of equal ones the first, as in a promotion

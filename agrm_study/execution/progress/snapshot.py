@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from agrm_study.execution.progress.search_status import search_cells
-from agrm_study.execution.progress.shown_metrics import shown_metrics
 from agrm_study.execution.progress.state import StudyProgress, TrialProgress, shown_metric_name
 from agrm_study.execution.progress.status import StudyStatus, planned_cells, status, wanted_cells
 from agrm_study.execution.results_folder.lock import running_owner
@@ -19,9 +19,9 @@ from agrm_study.records.location import Location
 from agrm_study.records.reader import Ledger
 from agrm_study.records.schemas import PRUNED
 from agrm_study.records.search_log import SearchLog
+from agrm_study.records.study_file import read_study
 from agrm_study.records.validation_scores import column, read_scores
-from agrm_study.study.no_results import no_results
-from agrm_study.study.resolved import parse_resolved
+from agrm_study.study.reported import reported_in_record
 from agrm_study.study.study import Study
 
 
@@ -102,7 +102,7 @@ class Watcher:
         rows = self._rows({cell.trial_id for cell in cells})
         if log is None and found.race is not None:
             cells = wanted_cells(cells, found.race, [t for t, row in rows.items() if row["status"] == "finished"])
-        self._read_metrics(rows, metric, log)
+        self._read_metrics(rows, metric, study)
         trials = {cell.trial_id: self._trial(cell, study, rows.get(cell.trial_id)) for cell in reversed(cells)}
         progress = SeenProgress(
             name=study.name,
@@ -139,10 +139,7 @@ class Watcher:
         file = self._location / "study.yaml"
         stamp = file.stamp()
         if self._study is None or self._study[0] != stamp:
-            content = file.read()
-            if content is None:
-                raise no_results(self._location.address, "study.yaml")
-            self._study = (stamp, parse_resolved(content, Path(file.path)))
+            self._study = (stamp, read_study(self._location))
         return self._study[1]
 
     def _rows(self, wanted: set[str]) -> dict[str, dict[str, Any]]:
@@ -154,22 +151,22 @@ class Watcher:
             if row["trial_id"] in wanted
         }
 
-    def _read_metrics(self, rows: Mapping[str, Mapping[str, Any]], metric: str, log: SearchLog | None) -> None:
+    def _read_metrics(self, rows: Mapping[str, Mapping[str, Any]], metric: str, study: Study) -> None:
         """Validation metric at the best epoch of the trials that have finished since the last look."""
         best = {
             trial_id: int(row["best_epoch"])
             for trial_id, row in rows.items()
             if row["status"] == "finished" and trial_id not in self._metrics
         }
-        if not best:
-            return
         self._metrics |= dict.fromkeys(best)
-        ledger = Ledger(self._location)
-        if log is not None:
-            scores = read_scores(ledger, best, log.metric[:1], lambda trial_id: log.network)
-            self._metrics |= {t: s.values[0] for t, s in scores.items() if s.values[0] == s.values[0]}
-            return
-        self._metrics |= shown_metrics(ledger, best, metric)
+        asked = study.base.evaluate.network
+
+        def network_of(trial_id: str) -> str:
+            row = rows[trial_id]
+            return reported_in_record(row["method"], json.loads(row["params"]), asked)
+
+        scores = read_scores(Ledger(self._location), best, (metric,), network_of)
+        self._metrics |= {t: s.values[0] for t, s in scores.items() if s.values[0] == s.values[0]}
 
     def _trial(self, cell: Cell, study: Study, row: Mapping[str, Any] | None) -> TrialProgress:
         recipe = next((arm.recipe for arm in study.arms if arm.name == cell.arm), study.base)

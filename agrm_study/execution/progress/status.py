@@ -18,6 +18,7 @@ from agrm_study.records.location import Location
 from agrm_study.records.race_log import RaceLog
 from agrm_study.records.reader import Ledger, TrialState
 from agrm_study.records.search_log import SearchLog
+from agrm_study.records.study_file import read_study
 from agrm_study.study.no_results import no_results
 
 
@@ -142,7 +143,10 @@ def status(results: str | Path) -> StudyStatus:
     )
     now = time.time()
     searched = frozenset(cell.trial_id for cell in drawn)
-    search = None if log is None else search_status(log, ledger, drawn, {b.trial_id for b in begun} & searched)
+    search = None
+    if log is not None:
+        network = read_study(location).base.evaluate.network
+        search = search_status(log, ledger, drawn, {b.trial_id for b in begun} & searched, network)
     to_come = 0 if search is None else search.total - len(searched) + search.to_promote
     running = tuple(_unfinished(b, first[b.trial_id], tuple(dict.fromkeys(arms_of[b.trial_id])), now) for b in begun)
     return StudyStatus(

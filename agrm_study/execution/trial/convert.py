@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable
 from typing import Any
 
 from agrm_study.execution.trial.failures import Failure
 from agrm_study.plan.trial import Phase, TrialSpec
 from agrm_study.records.schemas import EPOCHS
+from agrm_study.records.validation_scores import validation_curve
 from agrm_study.study.recipe import Recipe
 from agrm_study.study.reported import reported_network
-from agrm_study.training.outcome import EpochReport, EpochRow, TrialOutcome
+from agrm_study.training.outcome import EpochRow, TrialOutcome
 
 ERROR_LIMIT = 8_000
 """Characters of an error that a record keeps, counted from its end."""
@@ -93,18 +93,6 @@ def prediction_blocks(outcome: TrialOutcome, phase: Phase = "final") -> list[dic
     ]
 
 
-def shown_metric(rows: Iterable[EpochRow], recipe: Recipe, metric: str, epoch: int) -> float | None:
-    """The validation metric after an epoch, of the reported network or, before there is a teacher, the student."""
-    wanted = reported_network(recipe)
-    found: dict[str, float] = {}
-    for row in rows:
-        if row.split == "val" and row.epoch == epoch:
-            value = row.loss if metric == "loss" else row.metrics.get(metric)
-            if value is not None and math.isfinite(value):
-                found[row.network] = value
-    return found.get(wanted, found.get("student"))
-
-
-def report_metric(report: EpochReport, recipe: Recipe, metric: str) -> float | None:
-    """The validation metric of one epoch's report."""
-    return shown_metric(report.rows, recipe, metric, report.epoch)
+def metric_by_epoch(rows: Iterable[EpochRow], recipe: Recipe, metric: str) -> dict[int, float]:
+    """The validation metric that a trial in memory shows, where it is finite, by epoch."""
+    return validation_curve(epoch_columns(rows), reported_network(recipe), metric)

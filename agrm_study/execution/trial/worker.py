@@ -16,9 +16,8 @@ from agrm_study.execution.trial.checkpoints import CheckpointFolder
 from agrm_study.execution.trial.convert import (
     epoch_columns,
     finished_columns,
+    metric_by_epoch,
     prediction_blocks,
-    report_metric,
-    shown_metric,
     trial_columns,
 )
 from agrm_study.execution.trial.events import EventKind, TrialEvent
@@ -156,9 +155,8 @@ class TrialWorker:
             beat = replace(beat, wall_s=wall_s, saved_wall_s=0.0)
         running.rows.extend(runner.rows())
         if running.inherited:
-            epochs, recipe = range(1, running.inherited + 1), work.trial.recipe
-            shown = (shown_metric(running.rows, recipe, self.settings.metric, epoch) for epoch in epochs)
-            running.inherited_metrics = tuple(shown)
+            shown = metric_by_epoch(running.rows, work.trial.recipe, self.settings.metric)
+            running.inherited_metrics = tuple(shown.get(epoch) for epoch in range(1, running.inherited + 1))
         running.beat = replace(beat, epoch=running.resumed or running.inherited)
         running.started = True
 
@@ -170,7 +168,7 @@ class TrialWorker:
         running.beat = replace(
             running.beat,
             epoch=report.epoch,
-            metric=report_metric(report, running.work.trial.recipe, self.settings.metric),
+            metric=metric_by_epoch(report.rows, running.work.trial.recipe, self.settings.metric).get(report.epoch),
             epoch_s=epoch_s,
             wall_s=running.beat.wall_s + epoch_s,
             updated_at=time.time(),
@@ -230,7 +228,7 @@ class TrialWorker:
         if keep_weights:
             retry_storage(lambda: running.folder.save(running.runner.save))  # puts the best weights in their place
         wall_s = running.beat.wall_s + time.monotonic() - began
-        best = shown_metric(outcome.rows, trial.recipe, self.settings.metric, outcome.best_epoch)
+        best = metric_by_epoch(outcome.rows, trial.recipe, self.settings.metric).get(outcome.best_epoch)
         running.beat = replace(running.beat, metric=best, epoch=outcome.epochs, wall_s=wall_s)
         write_trial(
             self._results,
