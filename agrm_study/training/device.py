@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from agrm_study.study.errors import InputError
 from agrm_study.study.recipe import Recipe
+from agrm_study.training.exhausted_memory import exhausted_memory
 from agrm_study.training.failures import DeviceMemoryError
 from agrm_study.training.generators import stream_seed
 
@@ -94,7 +95,7 @@ class Device:
         """Surroundings of an epoch, restored afterwards.
 
         torch's global generators (dropout, drop path) start from (seed, "torch", epoch); on a CPU only deterministic
-        algorithms are allowed; memory that runs out raises `DeviceMemoryError`.
+        algorithms are allowed; exhausted memory of the device raises `DeviceMemoryError`.
         """
         was_deterministic = torch.are_deterministic_algorithms_enabled()
         was_warning = torch.is_deterministic_algorithms_warn_only_enabled()
@@ -109,10 +110,8 @@ class Device:
                     torch.use_deterministic_algorithms(True)
                     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
                 yield
-            except (torch.OutOfMemoryError, MemoryError) as error:
-                raise self._out_of_memory() from error
-            except RuntimeError as error:
-                if "can't allocate memory" in str(error):
+            except Exception as error:
+                if exhausted_memory(error) == ("gpu" if self.is_cuda else "host"):
                     raise self._out_of_memory() from error
                 raise
             finally:

@@ -1,9 +1,12 @@
-"""Is every failure given the class that decides what happens to its trial?"""
+"""Every failure has the class that decides what happens to its trial."""
 
 from __future__ import annotations
 
 import errno
 import json
+import subprocess
+import sys
+from typing import Any
 
 import pytest
 
@@ -31,14 +34,30 @@ def torch_on_a_full_disk() -> RuntimeError:
         return error
 
 
-class OutOfMemoryError(RuntimeError):
-    """As torch's."""
+class OutOfMemoryError(Exception):
+    """As Ray's."""
+
+
+def of_torch(name: str, text: str, **facts: Any) -> RuntimeError:
+    """An error of a class of torch's, made without torch."""
+    error: RuntimeError = type(name, (RuntimeError,), {"__module__": "torch", **facts})(text)
+    return error
+
+
+def caused_by(error: BaseException) -> RuntimeError:
+    """An error that a library raises because of another."""
+    try:
+        raise RuntimeError("the batch could not be made") from error
+    except RuntimeError as wrapped:
+        return wrapped
 
 
 DEAD_WORKER = """The actor died unexpectedly before finishing this task.
 The actor is dead because its worker process has died. Worker exit type: SYSTEM_ERROR Worker exit detail: Worker
 unexpectedly exits with a connection error code 2. End of file. Some common causes include: (1) the process was killed
 by the OOM killer due to high memory usage, (2) ray stop --force was called, or (3) the worker crashed."""
+CONTEXT = """CUDA error: out of memory
+Search for `cudaErrorMemoryAllocation' in https://docs.nvidia.com/cuda/cuda-runtime-api/group__CUDART__TYPES.html"""
 DEAD_NODE = "The actor died because its node has died. Node Id: 12ab"
 
 
@@ -49,9 +68,24 @@ DEAD_NODE = "The actor died because its node has died. Node Id: 12ab"
         (FloatingPointError("overflow"), "nan_loss"),
         (DeviceMemoryError("cuda:0", "NVIDIA H200", 10**9, "16 clips"), "oom_gpu"),
         (DeviceMemoryError("cpu", "cpu", 0, "16 clips"), "oom_host"),
-        (OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB"), "oom_gpu"),
+        (of_torch("OutOfMemoryError", "CUDA out of memory. Tried to allocate 20 GiB"), "oom_gpu"),
+        (of_torch("OutOfMemoryError", "the device has none left"), "oom_gpu"),
+        (RuntimeError(CONTEXT), "oom_gpu"),
+        (of_torch("AcceleratorError", CONTEXT, error_code=2), "oom_gpu"),
+        (of_torch("AcceleratorError", "CUDA error: an illegal memory access", error_code=700), "bug"),
+        (RuntimeError("CUDA driver error: out of memory"), "oom_gpu"),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"), "oom_gpu"),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"), "oom_gpu"),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED"), "oom_gpu"),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED"), "oom_host"),
+        (caused_by(RuntimeError("cuFFT error: CUFFT_ALLOC_FAILED")), "oom_gpu"),
+        (OutOfMemoryError("Task was killed due to the node running low on memory."), "oom_host"),
         (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"), "oom_host"),
         (MemoryError(), "oom_host"),
+        (caused_by(MemoryError()), "oom_host"),
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), "oom_host"),
+        (ImportError("libx.so: failed to map segment from shared object: Cannot allocate memory"), "oom_host"),
+        (ImportError("libx.so: cannot allocate memory in static TLS block"), "bug"),
         (InputError("the video file does not exist"), "data"),
         (OSError(errno.ENOSPC, "No space left on device"), "storage"),
         (PermissionError(errno.EACCES, "Permission denied"), "storage"),
@@ -91,3 +125,45 @@ def test_the_frame_named_is_the_users_own_even_when_a_library_raised() -> None:
 def test_an_exception_without_words_or_traceback_is_still_told() -> None:
     failure = classify(ValueError())
     assert (failure.message, failure.frame) == ("ValueError", "")
+
+
+LITTLE_MEMORY = """
+import mmap, os, resource, sys, tempfile, threading
+import numpy as np, pyarrow as pa, safetensors.torch, torch
+from agrm_study.execution.trial.failures import classify
+
+torch.zeros(1)
+folder = tempfile.mkdtemp()
+tensors, array = f"{folder}/t.safetensors", f"{folder}/t.pt"
+safetensors.torch.save_file({"a": torch.zeros(16 << 20)}, tensors)
+torch.save(torch.zeros(16 << 20), array)
+with open(f"{folder}/hole", "wb") as hole:
+    hole.truncate(4 << 30)
+with open("/proc/self/statm") as facts:
+    used = int(facts.read().split()[0]) * mmap.PAGESIZE
+resource.setrlimit(resource.RLIMIT_AS, (used + (32 << 20),) * 2)
+
+def threads():
+    ended = threading.Event()
+    started = [threading.Thread(target=ended.wait, daemon=True) for _ in range(400)]
+    try:
+        for thread in started:
+            thread.start()
+    finally:
+        ended.set()
+
+for attempt in (
+    lambda: np.zeros(1 << 33), lambda: np.memmap(f"{folder}/hole", mode="r"), lambda: torch.zeros(1 << 30),
+    lambda: torch.load(array, mmap=True), lambda: pa.allocate_buffer(1 << 33), lambda: pa.memory_map(f"{folder}/hole"),
+    lambda: safetensors.torch.load_file(tensors), lambda: bytearray(1 << 33), threads,
+):
+    try:
+        attempt()
+    except Exception as error:
+        print(classify(error).kind)
+"""
+
+
+def test_libraries_that_find_no_memory_under_a_limit_of_the_shell_are_no_bug() -> None:
+    done = subprocess.run([sys.executable, "-c", LITTLE_MEMORY], capture_output=True, text=True, check=False)
+    assert done.stdout.split() == ["oom_host"] * 9, done.stderr

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
+
 import pytest
 import torch
 
@@ -41,8 +44,8 @@ def test_an_epoch_draws_from_its_own_stream_and_leaves_the_global_one_alone(tiny
 @pytest.mark.parametrize(
     "error",
     [
-        torch.OutOfMemoryError("CUDA out of memory"),
         MemoryError(),
+        OSError(errno.ENOMEM, "Cannot allocate memory"),
         RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory: you tried …"),
     ],
 )
@@ -51,6 +54,26 @@ def test_memory_that_runs_out_is_a_failure_of_its_own_with_a_hint(tiny_recipe, e
     message = r"6 labelled and 4 unlabelled clips of 4 x 24 x 24.*batch\.accumulate"
     with pytest.raises(DeviceMemoryError, match=message), device.session(1):
         raise error
+
+
+@pytest.mark.parametrize(
+    ("error", "raised"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory"), DeviceMemoryError),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"), DeviceMemoryError),
+        (MemoryError(), MemoryError),  # the host's memory: a larger share of the GPU would not help
+        (RuntimeError("CUDA error: device-side assert triggered"), RuntimeError),
+    ],
+)
+def test_on_a_gpu_only_the_gpus_own_memory_is_that_failure(tiny_recipe, monkeypatch, error, raised):
+    device = Device("cpu", tiny_recipe())
+    monkeypatch.setattr(Device, "description", "GPU")
+    monkeypatch.setattr(Device, "peak_bytes", 0)
+    monkeypatch.setattr(torch.random, "fork_rng", lambda devices: contextlib.nullcontext())
+    device.is_cuda = True
+    with pytest.raises(raised) as caught, device.session(1):
+        raise error
+    assert type(caught.value) is raised
 
 
 @pytest.mark.slow

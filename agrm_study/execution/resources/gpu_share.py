@@ -167,7 +167,7 @@ def measure_here(wanted: Mapping[str, Recipe], known: Sequence[Measured]) -> Mea
     """
     import torch
 
-    from agrm_study.training.failures import DeviceMemoryError
+    from agrm_study.training.exhausted_memory import exhausted_memory
     from agrm_study.training.step_memory import CudaGauge, step_bytes
 
     gauge, name = CudaGauge(), torch.cuda.get_device_name(0)
@@ -176,7 +176,9 @@ def measure_here(wanted: Mapping[str, Recipe], known: Sequence[Measured]) -> Mea
         if kind not in peaks:
             try:
                 peaks[kind] = step_bytes(recipe, "cuda", gauge)
-            except (DeviceMemoryError, torch.OutOfMemoryError):
+            except Exception as error:
+                if exhausted_memory(error) != "gpu":
+                    raise
                 peaks[kind] = gauge.total()
     return Measured(name=name, total=gauge.total(), peaks=peaks)
 

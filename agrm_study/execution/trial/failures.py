@@ -1,4 +1,4 @@
-"""Why did a trial not finish, and does it make sense to try it again?"""
+"""Classes of failures of trials: what an exception means, and whether another attempt may end differently."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Final, Literal, get_args
 
 from agrm_study.study.object_store import store_error_text
+from agrm_study.training.exhausted_memory import chain, exhausted_memory
 
 FailureClass = Literal[
     "oom_gpu", "oom_host", "node_lost", "worker_killed", "nan_loss", "data", "storage", "versions", "bug", "interrupted"
@@ -32,7 +33,7 @@ MEANING: Final[dict[FailureClass, str]] = {
     "bug": "the program raised an error",
     "interrupted": "the run was interrupted",
 }
-"""What each class says to a person."""
+"""Each class in words."""
 
 DETERMINISTIC: Final[frozenset[str]] = frozenset({"nan_loss", "data", "bug"})
 """Classes that would come out the same again: re-run only with ``--retry-failed``. The others heal on the next run."""
@@ -91,8 +92,6 @@ def _kind(error: BaseException) -> FailureClass:
     declared = getattr(error, "failure", None)
     if isinstance(error, KeyboardInterrupt):
         return "interrupted"
-    if declared == "out_of_memory":
-        return "oom_host" if getattr(error, "facts", {}).get("device") == "cpu" else "oom_gpu"
     if declared in FAILURE_CLASSES:
         return declared  # type: ignore[no-any-return]
     if "HostOutOfMemory" in names:
@@ -101,10 +100,9 @@ def _kind(error: BaseException) -> FailureClass:
         return "node_lost"
     if names & _DEATHS:
         return "worker_killed"
-    if "OutOfMemoryError" in names or "CUDA out of memory" in text:
-        return "oom_gpu" if "CUDA" in text or type(error).__module__.startswith("torch") else "oom_host"
-    if isinstance(error, MemoryError) or "DefaultCPUAllocator: can't allocate memory" in text:
-        return "oom_host"
+    memory = exhausted_memory(error)
+    if memory is not None:
+        return "oom_gpu" if memory == "gpu" else "oom_host"
     if isinstance(error, FloatingPointError):
         return "nan_loss"
     if "InputError" in names:
@@ -129,20 +127,17 @@ _NUMBER_IN_WORDS: Final = re.compile(r"\(os error (\d+)\)")
 
 
 def refused_by_storage(error: BaseException) -> bool:
-    """Whether an error, or one that led to it, is storage refusing.
+    """Whether an error, or one that led to it, is a refusal by storage.
 
-    Libraries that write checkpoints wrap what the system told them in errors of their own: safetensors says the
-    number in words, torch raises a second error while it handles the first.
+    Libraries that write checkpoints wrap the system's error: safetensors puts its number into the message, torch
+    raises a second error while it handles the first.
     """
-    seen: BaseException | None = error
-    while seen is not None:
-        text = str(seen)
-        if isinstance(seen, OSError) and (seen.errno in STORAGE_ERRORS or store_error_text(seen)):
+    for each in chain(error):
+        if isinstance(each, OSError) and (each.errno in STORAGE_ERRORS or store_error_text(each)):
             return True
-        number = _NUMBER_IN_WORDS.search(text)
+        number = _NUMBER_IN_WORDS.search(str(each))
         if number is not None and int(number[1]) in STORAGE_ERRORS:
             return True
-        seen = seen.__cause__ or (None if seen.__suppress_context__ else seen.__context__)
     return False
 
 
