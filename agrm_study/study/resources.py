@@ -1,4 +1,4 @@
-"""What does one trial of a study need of a machine?"""
+"""CPUs and GPUs of one trial."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 from agrm_study.study.recipe import Section
 from agrm_study.study.translate import Rule
 
-GPU_CHOICES = '0, a whole number, exactly 1/k (0.5, 0.25, "1/3", …), auto'
+GPU_CHOICES = '0, 1, exactly 1/k (0.5, 0.25, "1/3", …), auto'
 
-MAX_GPUS = 1000
-"""GPUs of one trial, and trials on one GPU, at most."""
+MAX_TRIALS_PER_GPU = 1000
+"""Trials that may share one GPU, at most."""
 
 
 def read_gpu(value: Any) -> float | Literal["auto"]:
-    """GPUs a trial asks for: 0, a whole number, exactly 1/k, or ``auto``.
+    """GPUs a trial asks for: 0, 1, exactly 1/k, or ``auto``.
 
     Raises:
-        Rule: For anything else; Ray packs trials onto a GPU only when the shares add up to one.
+        Rule: For anything else; a trial uses one GPU, and Ray packs trials onto it only when the shares add up to one.
     """
     if value == "auto":
         return "auto"
@@ -32,17 +32,19 @@ def read_gpu(value: Any) -> float | Literal["auto"]:
         raise Rule("must be a number or `auto`", allowed=GPU_CHOICES) from None
     if share < 0:
         raise Rule("must not be negative", allowed=GPU_CHOICES)
-    if share > MAX_GPUS or 0 < share < Fraction(1, MAX_GPUS):
-        raise Rule(f"must be 0 or lie between 1/{MAX_GPUS} and {MAX_GPUS}", allowed=GPU_CHOICES)
+    if 0 < share < Fraction(1, MAX_TRIALS_PER_GPU):
+        raise Rule(f"must be 0 or at least 1/{MAX_TRIALS_PER_GPU}", allowed=GPU_CHOICES)
+    if share > 1:
+        raise Rule(
+            "must be at most 1: a trial uses one GPU",
+            allowed=GPU_CHOICES,
+            hint="Several GPUs run several trials at once.",
+        )
     exact = isinstance(value, str) or abs(float(share) - value) < 1e-9
-    if exact and (share.denominator == 1 or share.numerator == 1):
+    if exact and (share == 0 or share.numerator == 1):
         return float(share)
     nearest = max(1, round(1 / share)) if share else 1
-    raise Rule(
-        "must be a whole number or exactly one k-th of a GPU",
-        allowed=GPU_CHOICES,
-        hint=f'Did you mean "1/{nearest}"?' if share < 1 else "Round it to a whole number.",
-    )
+    raise Rule("must be 0, 1 or exactly one k-th of a GPU", allowed=GPU_CHOICES, hint=f'Did you mean "1/{nearest}"?')
 
 
 class Resources(Section):
@@ -53,16 +55,16 @@ class Resources(Section):
     gpu: Annotated[
         float | Literal["auto"],
         BeforeValidator(read_gpu),
-        WithJsonSchema({"anyOf": [{"type": "number", "minimum": 0}, {"type": "string"}]}),
+        WithJsonSchema({"anyOf": [{"type": "number", "minimum": 0, "maximum": 1}, {"type": "string"}]}),
     ] = 0.0
-    """GPUs of a trial: 0, 1, 2, … or exactly 1/k (trials share one GPU); `auto` measures the memory of a step and takes
-    the smallest 1/k that holds it. A trial for which its share is too small comes again on a larger one."""
+    """GPUs of a trial: 0, 1 or exactly 1/k (k trials share one GPU); `auto` measures the memory of a step and takes the
+    smallest 1/k that holds it. A trial whose share is too small is retried on a larger one."""
     accelerator: Annotated[str, Field(pattern=r"^\S+$")] | None = None
     """Type of accelerator that a node must have, by Ray's name (`A100`, `H100`); null takes any."""
 
 
 class ArmResources(Section):
-    """What the trials of one arm need of a machine; never part of a trial's identity."""
+    """Accelerator of the trials of one arm; never part of a trial's identity."""
 
     accelerator: Annotated[str, Field(pattern=r"^\S+$")] | None = None
     """Type of accelerator of the arm's trials, by Ray's name; null takes the study's. It counts where trials hold GPUs,

@@ -74,10 +74,10 @@ def test_what_no_kind_of_node_can_hold_is_refused_before_anything_is_done(
     quiet: Quiet, nodes: Nodes, tmp_path: Path, version: int
 ) -> None:
     start_head(nodes, {"t4": kind(3, **T4)}, version=version)
-    run = start(quiet, nodes, tmp_path, slots=2, **({"gpu": 2} if version == 1 else {"accelerator": "H100"}))
+    run = start(quiet, nodes, tmp_path, slots=2, **({"cpu": 64} if version == 1 else {"accelerator": "H100"}))
     assert run.wait(60) == 2, run.said
     assert "the cluster's autoscaler must be able to bring a node that holds one trial" in run.said
-    assert ("gpu 2" if version == 1 else "accelerator H100") in run.said
+    assert ("cpu 64" if version == 1 else "accelerator H100") in run.said
     assert "1 node with 0 CPUs" in run.said
     assert "Decoding" not in run.said
     assert "Traceback" not in run.said

@@ -32,7 +32,7 @@ def test_gpus_that_no_node_has_are_refused_with_what_there_is(quiet: Quiet, node
     nodes.start(cpus=1, gpus=1)
     nodes.start(cpus=2, gpus=1, resources={"accelerator_type:A100": 1})
     there = "1 node with 1 CPU and 1 GPU; 1 node with 2 CPUs and 1 GPU (A100)"
-    assert there in refused(quiet, nodes, tmp_path, gpu=2)
+    assert there in refused(quiet, nodes, tmp_path, cpu=3, gpu=1)
     assert there in refused(quiet, nodes, tmp_path, gpu=1, accelerator="H100")
 
 

@@ -221,7 +221,11 @@ BAD_FILES = {
         ARMS + "resources: {gpu: 0.33}\n",
         ["study.yaml:7: `resources.gpu`", "exactly one k-th", "given 0.33", 'Did you mean "1/3"?'],
     ),
-    "one GPU and a half": (ARMS + "resources: {gpu: 1.5}\n", ["`resources.gpu`", "exactly one k-th", "given 1.5"]),
+    "one GPU and a half": (ARMS + "resources: {gpu: 1.5}\n", ["`resources.gpu`", "at most 1", "given 1.5"]),
+    "two GPUs": (
+        ARMS + "resources: {gpu: 2}\n",
+        ["study.yaml:7: `resources.gpu`", "at most 1: a trial uses one GPU", "given 2", "exactly 1/k"],
+    ),
     "a negative GPU": (ARMS + "resources: {gpu: -1}\n", ["`resources.gpu`", "must not be negative"]),
     "no CPU": (ARMS + "resources: {cpu: 0}\n", ["`resources.cpu`", "must be at least 1", "given 0"]),
     "half precision without a GPU": (

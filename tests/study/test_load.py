@@ -103,9 +103,9 @@ def test_a_number_of_seeds_counts_from_zero(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "gpus"), [("0", 0.0), ("2", 2.0), ("0.25", 0.25), ('"1/3"', 1 / 3), ("1/8", 0.125), ("auto", "auto")]
+    ("text", "gpus"), [("0", 0.0), ("1", 1.0), ("0.25", 0.25), ('"1/3"', 1 / 3), ("1/8", 0.125), ("auto", "auto")]
 )
-def test_a_gpu_share_is_a_whole_number_or_one_kth(text: str, gpus: object, tmp_path: Path) -> None:
+def test_a_gpu_share_is_none_a_whole_gpu_or_one_kth(text: str, gpus: object, tmp_path: Path) -> None:
     assert study(tmp_path, ARMS + f"resources: {{gpu: {text}}}\n").resources.gpu == gpus
     assert study(tmp_path, ARMS, overrides=[f"resources.gpu={text}"]).resources.gpu == gpus
 

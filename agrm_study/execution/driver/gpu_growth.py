@@ -53,8 +53,7 @@ class GpuGrowth:
         if share <= 0:
             return event
         if share >= 1:
-            what = WHOLE_IS_TOO_SMALL if share == 1 else f"{share:g} GPUs were not enough"
-            return replace(event, error=f"{what}: {event.error}")
+            return replace(event, error=f"{WHOLE_IS_TOO_SMALL}: {event.error}")
         self._grown[event.trial_id] = larger = larger_share(share)
         self._again.append(event.trial_id)
         told = f"1/{round(1 / share)} of a GPU was not enough, again on {share_words(larger)}"

@@ -200,5 +200,5 @@ def _gib(size: int) -> str:
 def share_words(share: float) -> str:
     """A share of a GPU as text."""
     if share >= 1:
-        return "a whole GPU" if share == 1 else f"{share:g} GPUs"
+        return "a whole GPU"
     return f"1/{round(1 / share)} of a GPU"
