@@ -15,6 +15,7 @@ from agrm_study.execution.data import prepare
 from agrm_study.execution.fitness import machine, packages, storage
 from agrm_study.execution.fitness.finding import Finding
 from agrm_study.execution.fitness.video import check_video
+from agrm_study.execution.resources.memory import MemoryUse
 
 
 def levels(findings: Iterator[Finding]) -> dict[str, str]:
@@ -74,12 +75,16 @@ def test_a_container_counts_with_its_own_limits(tmp_path: Path) -> None:
     assert machine.cgroup_processors(tmp_path) == 1.5
     (tmp_path / "cpu.max").write_text("max 100000\n")
     assert machine.cgroup_processors(tmp_path) is None
-    meminfo = tmp_path / "meminfo"
-    meminfo.write_text("MemTotal:       16777216 kB\nMemAvailable:    8388608 kB\n")
-    assert machine.memory_gib(meminfo, tmp_path) == (16.0, 8.0)
-    (tmp_path / "memory.max").write_text(str(4 * 2**30))
-    (tmp_path / "memory.current").write_text(str(2**30))
-    assert machine.memory_gib(meminfo, tmp_path) == (4.0, 3.0)
+
+
+@pytest.mark.parametrize(("limit", "used", "level"), [(64, 8, "ok"), (3, 0.5, "note"), (64, 63, "problem")])
+def test_memory_is_judged_by_the_limit_that_leaves_the_least(
+    monkeypatch: pytest.MonkeyPatch, limit: int, used: float, level: str
+) -> None:
+    gib = 2**30
+    uses = [MemoryUse("machine", 256 * gib, 0), MemoryUse("container", limit * gib, int(used * gib))]
+    monkeypatch.setattr(machine, "memory_uses", lambda: uses)
+    assert levels(machine.check_memory()) == {"memory": level}
 
 
 def test_requirements_that_are_not_met_are_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from typing import Final
 
 from agrm_study.execution.fitness.finding import Finding, note, ok, problem
 from agrm_study.execution.provenance import available_cpus
+from agrm_study.execution.resources.memory import memory_uses, tightest
 
 LEAST_MEMORY_GIB: Final = 4.0
 LEAST_FREE_GIB: Final = 2.0
@@ -47,34 +48,15 @@ def cgroup_processors(root: Path = Path("/sys/fs/cgroup")) -> float | None:
 
 def check_memory() -> Iterator[Finding]:
     """Memory of the machine, or of its container where that is less."""
-    whole, free = memory_gib()
-    if whole is None or free is None:
-        yield note("memory", "cannot be read on this system")
-        return
-    text = f"{free:.1f} of {whole:.1f} GiB free"
+    use = tightest(memory_uses())
+    whole, free = use.limit / 2**30, (use.limit - use.used) / 2**30
+    text = f"{free:.1f} of {whole:.1f} GiB free" + (" (limit of the container)" if use.place == "container" else "")
     if free < LEAST_FREE_GIB:
         yield problem("memory", text, f"A trial needs about {LEAST_FREE_GIB:g} GiB: end other programs first.")
     elif whole < LEAST_MEMORY_GIB:
         yield note("memory", text, "Run one trial at a time (`--slots 1`).")
     else:
         yield ok("memory", text)
-
-
-def memory_gib(
-    meminfo: Path = Path("/proc/meminfo"), root: Path = Path("/sys/fs/cgroup")
-) -> tuple[float | None, float | None]:
-    """Memory in all and free, in GiB; the smaller one of machine and container."""
-    try:
-        kib = {line.split(":")[0]: int(line.split()[1]) for line in meminfo.read_text().splitlines() if ":" in line}
-        whole, free = kib["MemTotal"] / 2**20, kib["MemAvailable"] / 2**20
-    except (OSError, ValueError, KeyError, IndexError):
-        return None, None
-    try:
-        limit, used = (int((root / name).read_text()) / 2**30 for name in ("memory.max", "memory.current"))
-        whole, free = min(whole, limit), min(free, limit - used)
-    except (OSError, ValueError):
-        pass  # no container, or one without a limit ("max")
-    return whole, free
 
 
 def check_shared_memory(place: Path = Path("/dev/shm")) -> Iterator[Finding]:  # noqa: S108 - Ray's, not ours

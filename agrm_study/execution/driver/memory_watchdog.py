@@ -1,0 +1,150 @@
+"""Ends the largest worker before this machine runs out of memory, and knows which workers died for lack of memory.
+
+Ray's own memory monitor raises an error that ends a whole Tune run, and may end a small worker. It is switched off for
+a Ray of ours; here the largest worker is ended, which costs its trial the epochs since its checkpoint.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import psutil
+
+from agrm_study.execution.resources.memory import MemoryUse, memory_uses, oom_kills
+
+THRESHOLD: Final = 0.95
+"""Used part of the memory from which a worker is ended."""
+LOOK_EVERY_S: Final = 0.25
+SETTLE_S: Final = 2.0
+"""Seconds in which the memory of a process that was ended becomes free."""
+
+
+@dataclass(frozen=True, slots=True)
+class Victim:
+    """The worker to be ended, and why.
+
+    Attributes:
+        trial_id: Trial of the worker.
+        reason: One sentence for its failure.
+    """
+
+    trial_id: str
+    reason: str
+
+
+def choose_victim(uses: Sequence[MemoryUse], sizes: Mapping[str, int], threshold: float = THRESHOLD) -> Victim | None:
+    """The largest worker, when memory is used up to a threshold and the workers are part of the cause.
+
+    Args:
+        uses: Memory in use, of the machine and of the containers around it.
+        sizes: Bytes that the worker of each trial holds.
+        threshold: Used part from which a worker is ended.
+
+    Returns:
+        ``None`` below the threshold, without workers, and where ending all of them would not free enough: then other
+        processes fill the memory.
+    """
+    for use in uses:
+        excess = use.used - threshold * use.limit
+        if excess < 0 or not sizes or sum(sizes.values()) < excess:
+            continue
+        largest = max(sizes, key=lambda trial_id: (sizes[trial_id], trial_id))
+        return Victim(
+            largest,
+            f"its worker held {_gib(sizes[largest])} and was ended, as {_gib(use.used)} of the {_gib(use.limit)} of "
+            f"memory of this {use.place} were in use",
+        )
+    return None
+
+
+class MemoryWatchdog:
+    """Watches the memory of this machine in a thread, within a ``with`` block.
+
+    Args:
+        workers: Process id of the worker of each running trial on this machine; called in the watchdog's thread, only
+            when memory runs short.
+        threshold: Used part of the memory from which a worker is ended.
+        uses: Reads the memory in use.
+    """
+
+    def __init__(
+        self,
+        workers: Callable[[], Mapping[str, int]],
+        *,
+        threshold: float = THRESHOLD,
+        uses: Callable[[], Sequence[MemoryUse]] = memory_uses,
+    ) -> None:
+        self._workers, self._threshold, self._uses = workers, threshold, uses
+        self._reasons: dict[str, str] = {}
+        self._kernel_kills = oom_kills()
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="memory-watchdog", daemon=True)
+
+    def __enter__(self) -> MemoryWatchdog:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._over.set()
+        self._thread.join(SETTLE_S)
+
+    def take_reason(self, trial_id: str) -> str:
+        """Why a worker that has died was out of memory; empty when it died of something else.
+
+        A kill by the kernel explains one death: the one that is asked for first after the kernel has counted it.
+        """
+        if reason := self._reasons.pop(trial_id, ""):
+            return reason
+        if oom_kills() <= self._kernel_kills:
+            return ""
+        self._kernel_kills += 1
+        return "the kernel ended its worker, as the memory was used up"
+
+    def _watch(self) -> None:
+        while not self._over.wait(LOOK_EVERY_S):
+            uses = self._uses()
+            if max(use.share for use in uses) >= self._threshold:
+                self._end_largest(uses)
+
+    def _end_largest(self, uses: Sequence[MemoryUse]) -> None:
+        trees = worker_trees(self._workers())
+        victim = choose_victim(uses, {trial_id: _size(tree) for trial_id, tree in trees.items()}, self._threshold)
+        if victim is None:
+            return
+        self._reasons[victim.trial_id] = victim.reason
+        for process in trees[victim.trial_id]:
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+        psutil.wait_procs(trees[victim.trial_id], timeout=SETTLE_S)
+
+
+def worker_trees(workers: Mapping[str, int]) -> dict[str, list[psutil.Process]]:
+    """The processes of each worker that runs below this process: the worker first, then what it has started.
+
+    A process id that now belongs to a process of somebody else is not among them.
+    """
+    below = {process.pid: process for process in psutil.Process().children(recursive=True)}
+    trees = {}
+    for trial_id, pid in workers.items():
+        if pid in below:
+            with contextlib.suppress(psutil.Error):
+                trees[trial_id] = [below[pid], *below[pid].children(recursive=True)]
+    return trees
+
+
+def _size(tree: Sequence[psutil.Process]) -> int:
+    """Bytes that become free when these processes end: what they hold alone, without mapped files."""
+    total = 0
+    for process in tree:
+        with contextlib.suppress(psutil.Error):
+            memory = process.memory_info()
+            total += memory.rss - getattr(memory, "shared", 0)
+    return total
+
+
+def _gib(count: float) -> str:
+    return f"{count / 2**30:.1f} GiB"

@@ -1,0 +1,132 @@
+"""Memory of this machine and of the container that this process runs in: limit, use, and kills by the kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import psutil
+
+PROC: Final = Path("/proc")
+_V2: Final = ("memory.max", "memory.current", "inactive_file")
+_V1: Final = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryUse:
+    """Memory in use of one limit.
+
+    Attributes:
+        place: ``machine`` or ``container``.
+        limit: Bytes that may be used.
+        used: Bytes in use that the kernel cannot take back by dropping its file cache.
+    """
+
+    place: str
+    limit: int
+    used: int
+
+    @property
+    def share(self) -> float:
+        """Used part of the limit, from 0 to 1."""
+        return self.used / self.limit
+
+
+def memory_uses(proc: Path = PROC) -> list[MemoryUse]:
+    """Use of the machine's memory, and of each memory limit of a container (cgroup v1 or v2) around this process.
+
+    Args:
+        proc: Folder of the process file system, from which the containers are read.
+    """
+    whole = psutil.virtual_memory()
+    uses = [MemoryUse("machine", whole.total, whole.total - whole.available)]
+    for folder in _cgroups(proc):
+        use = _container_use(folder)
+        if use is not None and use.limit < whole.total:
+            uses.append(use)
+    return uses
+
+
+def tightest(uses: list[MemoryUse]) -> MemoryUse:
+    """The one of several uses that leaves the fewest bytes."""
+    return min(uses, key=lambda use: use.limit - use.used)
+
+
+def oom_kills(proc: Path = PROC) -> int:
+    """Processes that the kernel has killed so far for lack of memory: of this process's container, or of the machine.
+
+    A container's own counter is preferred, since the machine's also counts the processes of others.
+    """
+    for folder in _cgroups(proc):
+        for name in ("memory.events", "memory.oom_control"):
+            count = _keyed(folder / name).get("oom_kill")
+            if count is not None:
+                return count
+        break  # each kill is counted in the container of the process
+    return _keyed(proc / "vmstat").get("oom_kill", 0)
+
+
+def oom_killed_since(before: int, proc: Path = PROC) -> bool:
+    """Whether the kernel has killed a process for lack of memory since `oom_kills` gave a number."""
+    return oom_kills(proc) > before
+
+
+def _container_use(folder: Path) -> MemoryUse | None:
+    """Limit and use of one cgroup; ``None`` where it has no limit."""
+    for limit_name, used_name, cache_name in (_V2, _V1):
+        try:
+            limit, used = int((folder / limit_name).read_text()), int((folder / used_name).read_text())
+        except (OSError, ValueError):
+            continue  # not of this version, or "max"
+        cache = _keyed(folder / "memory.stat").get(cache_name, 0)
+        return MemoryUse("container", limit, max(0, used - cache)) if limit > 0 else None
+    return None
+
+
+def _cgroups(proc: Path) -> Iterator[Path]:
+    """Folders of the cgroups that limit this process's memory, from its own outwards."""
+    mount = _mount_of(proc)
+    if mount is None:
+        return
+    folder = _own_folder(proc, mount)
+    yield folder
+    while folder != mount and folder != folder.parent:
+        folder = folder.parent
+        yield folder
+
+
+def _mount_of(proc: Path) -> Path | None:
+    """Where the hierarchy that limits memory is mounted: v1's where it exists, as v2's has no memory limits then."""
+    found: dict[str, Path] = {}
+    for line in _lines(proc / "self" / "mountinfo"):
+        left, _, right = line.partition(" - ")
+        kind, _, options = right.split(" ", 2) if right.count(" ") >= 2 else ("", "", "")
+        if kind == "cgroup2" or (kind == "cgroup" and "memory" in options.split(",")):
+            found.setdefault(kind, Path(left.split(" ")[4]))
+    return found.get("cgroup") or found.get("cgroup2")
+
+
+def _own_folder(proc: Path, mount: Path) -> Path:
+    """Folder of this process's cgroup; the mount itself where the path is one of another namespace."""
+    own: dict[str, str] = {}
+    for line in _lines(proc / "self" / "cgroup"):
+        number, controllers, path = line.split(":", 2)
+        if number == "0" or "memory" in controllers.split(","):
+            own["cgroup2" if number == "0" else "cgroup"] = path
+    folder = mount / (own.get("cgroup") or own.get("cgroup2", "")).lstrip("/")
+    return folder if folder.is_dir() else mount
+
+
+def _keyed(file: Path) -> dict[str, int]:
+    """Lines ``key value`` of a file of the kernel; empty where it cannot be read."""
+    pairs = (line.split() for line in _lines(file))
+    return {pair[0]: int(pair[1]) for pair in pairs if len(pair) == 2 and pair[1].isdigit()}
+
+
+def _lines(file: Path) -> list[str]:
+    try:
+        return file.read_text().splitlines()
+    except OSError:
+        return []
