@@ -9,7 +9,7 @@ import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import numpy as np
 import pandas as pd
@@ -121,7 +121,7 @@ class StudyLog:
     def _log(self, record: dict[str, Any], epochs: pd.DataFrame | None, tested: pd.DataFrame | None) -> TrialLog:
         factors: dict[str, Any] = json.loads(record["params"])
         network = reported_in_record(record.get("method"), factors, self.study.base.evaluate.network)
-        rows = [] if epochs is None else epochs.to_dict("records")
+        rows = [] if epochs is None else cast("list[dict[str, Any]]", epochs.to_dict("records"))
         judged = {
             int(epoch): {name: float(row[name]) for name in CURVES if _finite(row[name])}
             for epoch, row in sorted(validation_rows(rows, network).items())

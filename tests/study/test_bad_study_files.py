@@ -70,7 +70,7 @@ BAD_FILES = {
     "more folds than subjects": (ARMS + "set: {data.folds: 1000000}\n", ["`data.folds`", "must be at most 1000"]),
     "a share of a GPU that is next to nothing": (
         ARMS + "resources: {gpu: 1/1000000000}\n",
-        ["`resources.gpu`", "must be 0 or lie between 1/1000 and 1000"],
+        ["`resources.gpu`", "must be 0 or at least 1/1000"],
     ),
     "an unknown key of the study": (ARMS + "seed_count: 3\n", ["study.yaml:7: `seed_count`", "no such key", "seeds"]),
     "a recipe section at the top": (
