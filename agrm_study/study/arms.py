@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from agrm_study.study.arm_names import arm_name, symbols
+from agrm_study.study.errors import did_you_mean
 from agrm_study.study.problems import Place, Places, Problems
-from agrm_study.study.search_space import Condition
+from agrm_study.study.search_space import Dimension
 from agrm_study.study.settings import Setting, read_settings, refusal
 from agrm_study.study.spec import MAX_NAME, ArmEntry, Factor, read_name
 from agrm_study.study.translate import Rule
@@ -60,9 +62,7 @@ def check_accelerators(drafts: Sequence[ArmDraft], of_study: str | None, problem
 
 def grid_arms(factors: Mapping[str, Factor], places: Places, problems: Problems) -> list[ArmDraft]:
     """The crossed arms of a `grid`, the first factor varying slowest; equal combinations appear once."""
-    usable = check_factors(
-        ("grid",), factors, {name: factor.when for name, factor in factors.items()}, places, problems
-    )
+    usable = check_factors(("grid",), factors, places, problems)
     if len(usable) < len(factors):
         return []
     size = 1
@@ -105,17 +105,20 @@ def grid_arms(factors: Mapping[str, Factor], places: Places, problems: Problems)
 
 
 def check_factors(
-    group: KeyPath, given: Mapping[str, Any], conditions: Mapping[str, Condition], places: Places, problems: Problems
+    group: KeyPath, factors: Mapping[str, Factor | Dimension], places: Places, problems: Problems
 ) -> list[str]:
-    """The names of factors (or dimensions) that exist and whose conditions name earlier ones, in their order."""
+    """The names of factors (or dimensions) that exist and whose conditions can hold, in their order.
+
+    Notes names that do not exist, and conditions that name no earlier factor or can never hold.
+    """
     usable: list[str] = []
+    holding: dict[str, dict[str, list[Any]]] = {}
     label = ".".join(map(str, group))
-    for name in given:
-        place = places.find((*group, name))
+    for name, factor in factors.items():
         if (broken := refusal(name)) is not None:
-            problems.add(place, broken[0], field=f"{label}.{name}", hint=broken[1])
+            problems.add(places.find((*group, name)), broken[0], field=f"{label}.{name}", hint=broken[1])
             continue
-        missing = [other for other in conditions[name].required if other not in usable]
+        missing = [other for other in factor.when.required if other not in usable]
         for other in missing:
             problems.add(
                 places.find((*group, name, "when", other)),
@@ -124,9 +127,48 @@ def check_factors(
                 given=other,
                 allowed=", ".join(usable) or "none: this is the first one",
             )
-        if not missing:
+        if missing:
+            continue
+        holding[name] = _holding(name, factors, holding)
+        never = next((other for other, values in holding[name].items() if not values), None)
+        if never is None:
             usable.append(name)
+        elif any(factors[never].can_be(value) for value in factor.when.required.get(never, ())):
+            problems.add(
+                places.find((*group, name, "when")),
+                f"can never hold: where the other settings that it names are varied, {never} has other values",
+                field=f"{label}.{name}.when",
+            )
+        else:
+            wanted = factor.when.required[never]
+            problems.add(
+                places.find((*group, name, "when", never)),
+                f"can never hold: {never} has no such value",
+                field=f"{label}.{name}.when",
+                given=wanted[0] if len(wanted) == 1 else list(wanted),
+                allowed=factors[never].values_text,
+                hint=None if len(wanted) > 1 else did_you_mean(str(wanted[0]), factors[never].values_text.split(", ")),
+            )
     return usable
+
+
+def _holding(
+    name: str, factors: Mapping[str, Factor | Dimension], holding: Mapping[str, dict[str, list[Any]]]
+) -> dict[str, list[Any]]:
+    """For each factor on which one depends, directly or through others: its values where that one is varied.
+
+    Args:
+        name: The factor.
+        factors: All of them.
+        holding: The same of the factors further up.
+    """
+    required = factors[name].when.required
+    found: dict[str, list[Any]] = {}
+    for demands in [*(holding[other] for other in required), required]:
+        for other, values in demands.items():
+            before = found.get(other)
+            found[other] = [v for v in values if factors[other].can_be(v) and (before is None or v in before)]
+    return found
 
 
 def _combinations(
@@ -146,10 +188,10 @@ def _combinations(
 
 
 def check_arm_names(drafts: Sequence[ArmDraft], problems: Problems) -> None:
-    """Note names that two arms share, also when they differ in capitals or spaces only."""
+    """Note names that two arms share, also when they differ in capitals, spaces or Unicode form (NFC, NFD) only."""
     first: dict[str, ArmDraft] = {}
     for draft in drafts:
-        key = " ".join(draft.name.casefold().split())
+        key = " ".join(unicodedata.normalize("NFC", draft.name.casefold()).split())
         if key in first:
             line = first[key].place.line
             problems.add(

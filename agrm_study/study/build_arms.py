@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 from agrm_study.study.arms import ArmDraft, check_accelerators, check_arm_names, check_factors, grid_arms, listed_arms
 from agrm_study.study.merge import Tree, build_recipe, with_settings
 from agrm_study.study.problems import Names, Places, Problems
 from agrm_study.study.search_space import Search
 from agrm_study.study.settings import Setting, resolve_path
-from agrm_study.study.spec import StudyFile
-from agrm_study.study.study import BASE_ARM, Arm, Varies
+from agrm_study.study.spec import BASE_ARM, StudyFile, reference_of
+from agrm_study.study.study import Arm, Varies
 
 
 def build_arms(
@@ -30,7 +29,7 @@ def build_arms(
     """The arms with their recipes; with ``check`` off only what can be said without a valid base is noted."""
     if spec.search is not None:
         factors = _search_dimensions(spec.search, tree, origins, places, problems, names, check=check)
-        drafts = [ArmDraft(BASE_ARM, (), places.find(("reference",)))] if spec.reference == BASE_ARM else []
+        drafts = [ArmDraft(BASE_ARM, (), places.find(("reference",)))] if reference_of(spec) == BASE_ARM else []
         varies: Varies = "search"
     elif spec.grid is not None:
         drafts, varies = grid_arms(spec.grid, places, problems), "grid"
@@ -92,9 +91,7 @@ def _search_dimensions(
     search: Search, tree: Tree, origins: Places, places: Places, problems: Problems, names: Names, *, check: bool
 ) -> tuple[str, ...]:
     """The names of a search's dimensions, after trying both ends of each range and every choice."""
-    given: Mapping[str, Any] = search.space
-    conditions = {name: dimension.when for name, dimension in search.space.items()}
-    usable = check_factors(("search", "space"), given, conditions, places, problems)
+    usable = check_factors(("search", "space"), search.space, places, problems)
     if check:
         for name in usable:
             place = places.find(("search", "space", name))

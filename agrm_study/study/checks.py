@@ -10,8 +10,8 @@ from agrm_study.study.problems import Names, Places, Problems
 from agrm_study.study.recipe import Recipe
 from agrm_study.study.search_space import Search
 from agrm_study.study.seeds import MAX_TRIALS, NEED_ALL_ARMS, RACED_BY, Race
-from agrm_study.study.spec import METRICS, StudyFile
-from agrm_study.study.study import BASE_ARM, Arm
+from agrm_study.study.spec import BASE_ARM, METRICS, StudyFile
+from agrm_study.study.study import Arm
 
 
 def check_study(

@@ -71,8 +71,11 @@ def _apply_preset(document: LinedDocument, value: dict[str, Any], places: Places
             value[key] = preset[key]
             places.note((key,), own.find((key,)))
     for key in ("resources", "search"):
-        if isinstance(preset.get(key), dict) and (key == "resources" or value.get(key) is not None):
-            group = value[key] = dict(value.get(key) or {})
+        given_group = value.get(key)
+        if given_group is None and key == "resources":
+            given_group = {}
+        if isinstance(preset.get(key), dict) and isinstance(given_group, dict):  # anything else is refused later
+            group = value[key] = dict(given_group)
             for name, item in preset[key].items():
                 given = group.get(name)
                 group[name] = given | item if isinstance(given, dict) and isinstance(item, dict) else item

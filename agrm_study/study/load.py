@@ -18,7 +18,7 @@ from agrm_study.study.overrides import apply_overrides, parse_override
 from agrm_study.study.problems import Names, Place, Places, Problems
 from agrm_study.study.recipe import Recipe
 from agrm_study.study.seeds import Race
-from agrm_study.study.spec import StudyFile
+from agrm_study.study.spec import StudyFile, reference_of
 from agrm_study.study.study import Study, Varies
 from agrm_study.study.yaml_lines import read_yaml
 
@@ -86,7 +86,7 @@ def load_study(
         varies=varies,
         factors=factors,
         search=spec.search,
-        reference=spec.reference,
+        reference=reference_of(spec),
         primary_metric=spec.primary_metric,
         resources=spec.resources,
         report=spec.report,
@@ -117,6 +117,16 @@ def _study_file(value: dict[str, Any], places: Places, problems: Problems) -> St
         if value[way] in ([], {}):
             what = {"arms": "arm", "grid": "factor", "search": "dimension"}[way]
             problems.add(places.find((way,)), f"the study is empty: it needs at least one {what}", field=way)
+    if isinstance(arms := value.get("arms"), dict) and arms:
+        name = next(iter(arms))
+        problems.add(
+            places.find(("arms",)),
+            "must be a list of arms, each a group with its name and what it sets",
+            field="arms",
+            allowed="- {name: TEXT, set: {SETTING: VALUE}}",
+            hint=f"Write `- {{name: {name}, set: {{…}}}}`.",
+        )
+        value, given = {**value, "arms": None}, []
     try:
         spec = StudyFile.model_validate_json(json.dumps(value), strict=True)
     except ValidationError as fault:

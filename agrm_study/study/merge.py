@@ -25,25 +25,15 @@ def merge_layers(layers: Iterable[Sequence[Setting]], default: Place) -> tuple[T
     Returns:
         The merged settings, without defaults, and the place of each.
     """
-    from omegaconf import OmegaConf
-
-    merged = OmegaConf.create({})
+    settings = [setting for layer in layers for setting in layer]
     places = Places(default)
-    for layer in layers:
-        for setting in layer:
-            OmegaConf.update(merged, setting.name, setting.value, merge=True, force_add=True)
-            places.note(tuple(setting.name.split(".")), setting.place)
-    tree = OmegaConf.to_container(merged)
-    assert isinstance(tree, dict)
-    return {str(key): value for key, value in tree.items()}, places
+    for setting in settings:
+        places.note(tuple(setting.name.split(".")), setting.place)
+    return with_settings({}, settings), places
 
 
 def with_settings(tree: Tree, settings: Iterable[Setting]) -> Tree:
-    """A copy of merged settings with some replaced.
-
-    The same as another layer of `merge_layers`, a hundred times faster: a grid has thousands of arms, and their
-    settings are single ones already.
-    """
+    """A copy of merged settings with some replaced; a later one wins, lists are replaced as a whole."""
     result = copy.deepcopy(tree)
     for setting in settings:
         *sections, leaf = setting.name.split(".")

@@ -143,6 +143,20 @@ class Dimension(Section):
             raise ValueError("a choice has no bounds")
         return bounds
 
+    def can_be(self, value: Any) -> bool:
+        """Whether a draw can have a value."""
+        if self.choices is not None:
+            return any(value == choice for _, choice in self.choices)
+        low, high = self.bounds
+        return isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
+
+    @property
+    def values_text(self) -> str:
+        """Its values in a message."""
+        if self.choices is None:
+            return "{:g} to {:g}".format(*self.bounds)
+        return ", ".join(str(value) for _, value in self.choices)
+
     @property
     def probes(self) -> tuple[Any, ...]:
         """Values whose validity shows that all are valid: both ends of a range, every choice."""

@@ -34,6 +34,9 @@ METRICS: dict[str, tuple[Task, ...]] = {
 }
 """Metrics a study can be decided by, with the tasks that have them."""
 
+BASE_ARM = "base"
+"""The arm of a search study that is the base recipe itself, there when it is the reference."""
+
 MAX_NAME = 60
 """Characters of an arm's name: a row of a table in one column of a paper."""
 
@@ -139,6 +142,15 @@ class Factor(Section):
     symbol: Name | None = None
     """What arms' names call it."""
 
+    def can_be(self, value: Any) -> bool:
+        """Whether an arm can have a value of it."""
+        return any(value == given for _, given in self.values)
+
+    @property
+    def values_text(self) -> str:
+        """Its values in a message."""
+        return ", ".join(str(value) for _, value in self.values)
+
 
 def read_factor(value: Any) -> Any:
     """A grid's short form, a list of values, as its long form."""
@@ -196,7 +208,7 @@ class StudyFile(Section):
     search: Search | None = None
     """What varies: settings that Optuna samples."""
     reference: Name | None = None
-    """The arm that the others are compared with."""
+    """The arm that the others are compared with; in a search `base`, the base recipe, unless it is `null`."""
     primary_metric: Literal[tuple(METRICS)] = "macro_f1"  # type: ignore[valid-type]
     """The metric that the study is decided by."""
     resources: Resources = Resources()
@@ -207,6 +219,13 @@ class StudyFile(Section):
     arms to go on from."""
     report: ReportRequest = ReportRequest()
     """Tables and figures, and how they compare."""
+
+
+def reference_of(spec: StudyFile) -> str | None:
+    """The arm that the others are compared with: in a search the base recipe, unless the study says `null`."""
+    if spec.search is not None and "reference" not in spec.model_fields_set:
+        return BASE_ARM
+    return spec.reference
 
 
 class PresetFile(Section):

@@ -18,9 +18,6 @@ from agrm_study.study.spec import ReportRequest, Sharing
 
 Varies = Literal["arms", "grid", "search"]
 
-BASE_ARM = "base"
-"""The arm of a search study that is the base recipe itself, there when it is the reference."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arm:

@@ -7,6 +7,7 @@ YAML is read by the safe composer only, and scalars by the rules of YAML 1.2: ``
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -120,10 +121,10 @@ def parse_yaml(text: str, source: Path | None = None) -> LinedDocument:
         node = loader.get_single_node()
     except yaml.MarkedYAMLError as fault:
         mark = fault.problem_mark or fault.context_mark
-        problem = " ".join(part for part in (fault.context, fault.problem) if part)
-        raise InputError(
-            f"the file is not valid YAML: {problem}", where=source, line=None if mark is None else mark.line + 1
-        ) from None
+        if fault.context_mark is not None and "expected ':'" in str(fault.problem):
+            mark = fault.context_mark  # the key itself: the parser has gone on to the next line
+        line = None if mark is None else mark.line + 1
+        raise _not_yaml(fault, text, source, line) from None
     except yaml.reader.ReaderError as fault:
         line = text.count("\n", 0, int(fault.position)) + 1
         raise InputError(
@@ -139,6 +140,55 @@ def parse_yaml(text: str, source: Path | None = None) -> LinedDocument:
     reader = _Reader(source)
     value = None if node is None else reader.read(node, ())
     return LinedDocument(value, source, reader.lines)
+
+
+_EXPLAINED: tuple[tuple[str, str, str], ...] = (
+    (
+        r"'\\t' that cannot start any token",
+        "a line is indented with a tab (U+0009)",
+        "Indent with spaces.",
+    ),
+    (
+        "mapping values are not allowed here",
+        "`:` follows what cannot be a key",
+        "Quote text that contains `: `, indent all keys of a group equally, and write `:` and a space after each key.",
+    ),
+    (
+        "could not find expected ':'",
+        "a key has no `:`",
+        "Write `key: value`, with a space after the colon.",
+    ),
+    (
+        "expected <block end>",
+        "the line fits no group above it",
+        "Indent all keys of a group, and all `-` of a list, equally.",
+    ),
+    (
+        "expected ',' or",
+        "a bracket is not closed, or a comma is missing",
+        "Close each `[` with `]` and each `{` with `}`, and separate items by commas.",
+    ),
+    ("found unexpected end of stream", "a quotation mark is not closed", "Close each \" and each '."),
+    ("undefined alias", "`*` begins an alias that is not defined", "Quote text that begins with `*`."),
+    ("cannot start any token", "a value begins with a character that has a meaning in YAML", "Quote the value."),
+)
+"""What the parser's words mean: a part of its message, the rule, and what to do."""
+
+
+def _not_yaml(fault: yaml.MarkedYAMLError, text: str, source: Path | None, line: int | None) -> InputError:
+    """A parser's error in words that need no knowledge of YAML's grammar."""
+    problem = " ".join(part for part in (fault.context, fault.problem) if part)
+    rule, hint = next(((r, h) for part, r, h in _EXPLAINED if re.search(part, problem)), (problem, None))
+    written = "" if line is None else "".join(text.split("\n")[max(0, line - 2) : line])
+    if strange := sorted(set(filter(_looks_like_space, written))):
+        names = ", ".join(map(_name_of, strange))
+        hint = f"The line, or the one above it, holds {names}, which looks like a space and is none: replace it."
+    return InputError(f"the file is not valid YAML: {rule}", where=source, line=line, hint=hint)
+
+
+def _looks_like_space(character: str) -> bool:
+    """Whether a character is invisible in an editor without being a space: a no-break space, a zero-width one."""
+    return not character.isascii() and unicodedata.category(character) in ("Zs", "Zl", "Zp", "Cf")
 
 
 def _name_of(character: object) -> str:
@@ -194,6 +244,15 @@ class _Reader:
             if not isinstance(key_node, yaml.ScalarNode):
                 raise InputError("a key must be text", where=self.source, line=line)
             key = str(key_node.value)
+            if key and key_node.style is None and (_looks_like_space(key[0]) or _looks_like_space(key[-1])):
+                strange = next(filter(_looks_like_space, key))
+                raise InputError(
+                    f"the key {key.strip()!r} begins or ends with {_name_of(strange)}, which looks like a space and is "
+                    "none",
+                    where=self.source,
+                    line=line,
+                    hint="Replace it by a space.",
+                )
             if key in found:
                 raise InputError(
                     f"the key stands twice in one group, first in line {first[key]}",

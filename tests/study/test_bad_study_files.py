@@ -34,7 +34,67 @@ def check(told: str, *pieces: str) -> None:
         assert piece in told, told
 
 
+CONDITIONAL = (
+    HEAD
+    + """\
+grid:
+  ssl.method: [supervised, agrm]
+  ssl.threshold.policy: {when: {ssl.method: agrm}, values: [fixed, flexmatch]}
+"""
+)
+
 BAD_FILES = {
+    "a group where two numbers belong": (
+        ARMS + "set: {optimizer.betas: {a: 1}}\n",
+        ["study.yaml:7: `optimizer.betas`", "must be a list"],
+    ),
+    "arms as a group": (
+        HEAD + "arms:\n  AGRM: {}\n  low: {ssl.threshold.tau: 0.5}\n",
+        ["study.yaml:5: `arms`", "must be a list of arms", "Write `- {name: AGRM, set: {…}}`"],
+    ),
+    "names that differ in their Unicode form": (
+        HEAD + "arms: [{name: Zo\u00e9}, {name: Zoe\u0301, set: {epochs: 50}}]\n",
+        ["study.yaml:5: `arms`", "two arms have this name"],
+    ),
+    "a grid's condition that never holds": (
+        HEAD + "grid:\n  ssl.method: [supervised, agrm]\n"
+        "  ssl.threshold.tau: {when: {ssl.method: agmr}, values: [0.7, 0.8]}\n",
+        [
+            "study.yaml:7: `grid.ssl.threshold.tau.when`",
+            "can never hold",
+            "given 'agmr'",
+            "allowed: supervised, agrm",
+            "Did you mean `agrm`?",
+        ],
+    ),
+    "a search's condition that never holds": (
+        HEAD + "search:\n  trials: 4\n  space:\n    optimizer.lr: {float: [1e-5, 1e-3]}\n"
+        "    ssl.threshold.tau: {float: [0.5, 0.9], when: {optimizer.lr: 0.1}}\n",
+        [
+            "study.yaml:9: `search.space.ssl.threshold.tau.when`",
+            "can never hold",
+            "given 0.1",
+            "allowed: 1e-05 to 0.001",
+        ],
+    ),
+    "conditions that never hold together": (
+        CONDITIONAL
+        + "  ssl.threshold.tau: {when: {ssl.threshold.policy: fixed, ssl.method: supervised}, values: [0.7, 0.8]}\n",
+        ["study.yaml:8: `grid.ssl.threshold.tau.when`", "can never hold", "ssl.method has other values"],
+    ),
+    "a no-break space in the indentation": (
+        ARMS + "set:\n\u00a0 epochs: 50\n",
+        ["study.yaml:", "U+00A0", "looks like a space"],
+    ),
+    "a no-break space after a colon": (
+        ARMS + "reference:\u00a0AGRM\nquestion: q\n",
+        ["study.yaml:", "U+00A0", "looks like a space"],
+    ),
+    "a tab in the indentation": (ARMS + "set:\n\tepochs: 50\n", ["study.yaml:8: ", "indented with a tab (U+0009)"]),
+    "a colon in a text": (
+        ARMS + "question: Is it: better?\n",
+        ["study.yaml:7: ", "`:` follows what cannot be a key", "Quote text"],
+    ),
     "a seed that no record can hold": (
         ARMS.replace("[0, 1]", "[0, 9223372036854775808]"),
         ["study.yaml:3: `seeds`", "seed 9223372036854775808 is larger than 2^63 - 1"],
@@ -57,7 +117,7 @@ BAD_FILES = {
     ),
     "more search trials than any study has": (
         HEAD + "search: {trials: 999999, space: {epochs: {int: [20, 30]}}}\n",
-        ["study.yaml:3: `seeds`", "1000005 trials (999999 search trials + 3 arms × 1 tasks × 2 seeds)"],
+        ["study.yaml:3: `seeds`", "1000007 trials (999999 search trials + 4 arms × 1 tasks × 2 seeds)"],
     ),
     "more epochs than any training has": (
         ARMS + "set: {epochs: 10000000}\n",

@@ -209,6 +209,33 @@ def test_a_study_cannot_be_changed(tmp_path: Path) -> None:
         loaded.arms[1].settings["ssl.method"] = "agrm"  # type: ignore[index]
 
 
+SEARCH = (
+    HEAD.replace("[two_class, three_class]", "[two_class]")
+    + "search: {trials: 4, space: {ssl.ema.alpha: {float: [0.9, 0.99]}}}\n"
+)
+
+
+def test_a_search_is_compared_with_its_base_recipe_unless_it_says_otherwise(tmp_path: Path) -> None:
+    file = tmp_path / "study.yaml"
+    for text, reference in (
+        (SEARCH, "base"),
+        (SEARCH + "reference: base\n", "base"),
+        (SEARCH + "reference: null\n", None),
+    ):
+        file.write_text(text, encoding="utf-8")
+        study = load_study(file)
+        assert study.reference == reference
+        assert [arm.name for arm in study.arms] == ([] if reference is None else ["base"])
+
+
+@pytest.mark.parametrize("search", ["'0'", "3", "[1]", "true"])
+def test_a_preset_over_a_search_that_is_none_is_one_message(tmp_path: Path, search: str) -> None:
+    file = tmp_path / "study.yaml"
+    file.write_text(HEAD + f"search: {search}\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"`search`: must be a group of settings"):
+        load_study(file, preset="tiny")
+
+
 def test_loading_needs_neither_torch_nor_ray_nor_omegaconf_before_it_is_asked() -> None:
     code = (
         "import sys, agrm_study.study.load, agrm_study.plan.expand, agrm_study.plan.stages;"
