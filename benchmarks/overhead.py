@@ -54,7 +54,8 @@ def measure_ours(trials: int, slots: int, folder: Path, *, epochs: int = 0) -> d
     from agrm_study.execution.driver.tune_executor import RayTuneExecutor
     from agrm_study.execution.interrupt import Interrupt
     from agrm_study.execution.progress.lines import LinesView
-    from agrm_study.execution.progress.state import StudyProgress, TrialProgress
+    from agrm_study.execution.progress.state import StudyProgress
+    from agrm_study.execution.progress.trial_progress import TrialProgress
     from agrm_study.execution.resources.capacity import Resources
     from agrm_study.execution.results_folder.compacting import Compacting
     from agrm_study.execution.trial.events import TrialEvent

@@ -33,7 +33,7 @@ def measure(study: str, preset: str, seeds: int | None, slots: int, way: str, fo
     """One run of the study."""
     from agrm_study.execution.options import RunOptions
     from agrm_study.execution.progress.lines import LinesView
-    from agrm_study.execution.progress.state import TrialProgress
+    from agrm_study.execution.progress.trial_progress import TrialProgress
     from agrm_study.execution.run import run_study
     from agrm_study.execution.trial.events import TrialEvent
     from agrm_study.study.load import load_study

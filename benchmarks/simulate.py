@@ -380,7 +380,7 @@ def play(cluster: Cluster, folder: Path, *, share: bool = True) -> dict[str, Any
     with costs.of("read plan.json"):
         read_cells(folder / "plan.json")
     with costs.of("progress"):
-        progress = StudyProgress.of(study, plan, {})
+        progress = StudyProgress.of(study, plan.cells, {})
     there: dict[str, int] = {}
     with costs.of("source"):
         works = [Work(trial=trial, manifest="manifest.parquet", store="store") for trial in plan.trials]

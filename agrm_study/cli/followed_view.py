@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from types import TracebackType
 
 from agrm_study.execution.data.prepare import Step
-from agrm_study.execution.progress.state import StudyProgress, TrialProgress
+from agrm_study.execution.progress.state import StudyProgress
+from agrm_study.execution.progress.trial_progress import TrialProgress
 from agrm_study.execution.progress.view import View
 from agrm_study.execution.trial.events import TrialEvent
 from agrm_study.hooks.follow import Follower

@@ -54,7 +54,7 @@ def run(
     from agrm_study.cli.followed_view import FollowedView
     from agrm_study.cli.names import read_study
     from agrm_study.execution.options import RunOptions
-    from agrm_study.execution.progress.view import choose_view
+    from agrm_study.execution.progress.choose_view import choose_view
     from agrm_study.execution.run import run_study
     from agrm_study.hooks.follow import Follower
 

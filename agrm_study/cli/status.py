@@ -1,4 +1,4 @@
-"""What is done, what is running, what failed and why?"""
+"""The verb `status`: what is finished, what runs, and what failed and why."""
 
 from __future__ import annotations
 
@@ -10,15 +10,14 @@ import click
 from agrm_study.cli.completion import complete_results
 
 if TYPE_CHECKING:
-    from agrm_study.execution.progress.search_status import SearchStatus
-    from agrm_study.execution.progress.status import StudyStatus
+    from agrm_study.execution.progress.status import SearchStatus, StudyStatus
 
 
 @click.command()
 @click.argument("results", type=str, shell_complete=complete_results)
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable, on stdout.")
 def status(results: str, as_json: bool) -> None:
-    """Say how far the study in RESULTS is; from any shell, while it runs or afterwards."""
+    """Show the progress of the study in RESULTS, from any shell, while it runs or afterwards."""
     from agrm_study.execution.progress.status import status as read_status
 
     state = read_status(results)
@@ -34,12 +33,15 @@ def _show(state: StudyStatus) -> None:
     from rich.table import Table
 
     from agrm_study.execution.dispatch.race import why
+    from agrm_study.execution.progress.watching import owner_words
     from agrm_study.execution.progress.wording import TASK_WORDS, duration, failure_words, rough
 
     console = Console(highlight=False)
-    console.print(f"[bold]{escape(state.results)}[/]  {_owner(state)}")
-    counts = [f"{state.finished} of {state.total} trials finished", f"{len(state.running)} running"]
-    counts += [f"{state.failed} failed"] * bool(state.failed) + [f"{state.waiting} waiting"]
+    console.print(f"[bold]{escape(state.results)}[/]  {escape(owner_words(state.active))}")
+    counts = [f"{state.finished} of {state.total} trials finished"]
+    counts += [f"{len(state.running)} {'running' if state.active else 'unfinished'}"]
+    counts += [f"{state.failed} failed"] * bool(state.failed) + [f"{state.held} held back"] * bool(state.held)
+    counts += [f"{state.waiting} waiting"]
     left = "" if state.time_left_s is None else f" · {rough(state.time_left_s)} left"
     console.print(", ".join(counts) + left + "\n")
 
@@ -56,21 +58,20 @@ def _show(state: StudyStatus) -> None:
         table.add_row(escape(arm.arm), TASK_WORDS.get(arm.task, arm.task), *numbers)
     console.print(table)
 
-    title = "running" if state.active else "begun, not finished: the next run goes on with them"
     if state.running:
-        console.print(f"\n[dim]{title}[/]")
+        console.print(f"\n[dim]{'running' if state.active else 'unfinished; the next run resumes them'}[/]")
     for trial in state.running:
         done = trial.note if trial.note and not trial.epoch else f"epoch {trial.epoch} of at most {trial.epochs}"
         metric = "" if trial.metric is None else f", validation {trial.metric:.3f}"
-        heard = f", last heard of {duration(trial.heard_s)} ago" if state.active else ""
+        updated = f", last update {duration(trial.heard_s)} ago" if state.active else ""
         console.print(
             f"  {escape(' / '.join(trial.arms))} · {TASK_WORDS.get(trial.task, trial.task)} · seed {trial.seed}: "
-            f"{escape(done)}{metric}{heard}"
+            f"{escape(done)}{metric}{updated}"
         )
     if state.failures:
         console.print("\n[dim]failed[/]")
     for failed in state.failures:
-        heals = "the next run tries it again" if failed.heals else "--retry-failed runs it again"
+        heals = "the next run retries it" if failed.heals else "--retry-failed runs it again"
         words = escape(failure_words(failed.failure, failed.error))
         console.print(f"  {escape(' / '.join(failed.arms))} · {failed.task} · seed {failed.seed}: {words}; {heals}")
     for problem in state.problems:
@@ -78,18 +79,12 @@ def _show(state: StudyStatus) -> None:
 
 
 def _search_words(search: SearchStatus) -> str:
-    """How far the search is, and what it has found."""
+    """Counts of the search and its best point so far."""
     parts = [f"search: {search.finished} of {search.total} trials finished"]
     parts += [f"{search.pruned} ended early"] * bool(search.pruned) + [f"{search.failed} failed"] * bool(search.failed)
     parts += [f"{search.running} running"] * bool(search.running) + [f"{search.waiting} to come"] * bool(search.waiting)
     if search.best is not None:
         parts.append(f"best validation {search.metric} {search.best:.3f} ({search.best_arm})")
     if search.to_promote:
-        parts.append(f"its best make {search.to_promote} trials more")
+        parts.append(f"its best add {search.to_promote} trials")
     return ", ".join(parts)
-
-
-def _owner(state: StudyStatus) -> str:
-    if not state.active:
-        return "nobody is running it"
-    return f"run by process {state.active.get('pid')} on {state.active.get('host')}"

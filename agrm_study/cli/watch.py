@@ -1,4 +1,4 @@
-"""What is the study in a results folder doing right now, seen from any shell?"""
+"""The verb `watch`: follows the study in a results folder, from any shell."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import click
 from agrm_study.cli.completion import complete_results
 
 if TYPE_CHECKING:
-    from agrm_study.execution.progress.snapshot import Snapshot, Watcher
+    from agrm_study.execution.progress.snapshot import Snapshot, SnapshotReader
 
 SHARE_OF_TIME = 10
-"""A look that took long is followed by a pause this many times as long, whatever --interval says."""
+"""The pause after a snapshot is at least this many times the time that reading it took."""
 
 
 @click.command(short_help="Watch a study as it runs, from any shell.")
@@ -26,49 +26,48 @@ SHARE_OF_TIME = 10
     default=2.0,
     show_default=True,
     metavar="S",
-    help="Seconds between two looks.",
+    help="Seconds between two snapshots.",
 )
-@click.option("--once", is_flag=True, help="Look once, print what is there, and end.")
+@click.option("--once", is_flag=True, help="Print one snapshot and end.")
 def watch(results: str, interval: float, once: bool) -> int:
     """Show the study in RESULTS as it runs, from any shell or machine that sees the folder.
 
-    Ends by itself when nobody runs the study and nothing of it is left, with exit code 1 when some of it failed.
+    Ends when nobody runs the study and nothing of it is left, with exit code 1 when the study is incomplete.
     Without a terminal it writes one line a minute. Watching never disturbs the study.
     """
-    from agrm_study.execution.progress.snapshot import Watcher
+    from agrm_study.execution.progress.snapshot import SnapshotReader
     from agrm_study.execution.progress.watching import WatchLines, WatchPicture, summary_words
 
-    watcher = Watcher(results)
-    first = watcher.look()
+    reader = SnapshotReader(results)
+    first = reader.read()
     last = first
     try:
         if sys.stderr.isatty():
             picture = WatchPicture()
             with picture:
-                last = _follow(watcher, first, picture.show, interval, once)
+                last = _follow(reader, first, picture.show, interval, once)
             click.echo(summary_words(last), err=True)
         else:
-            last = _follow(watcher, first, WatchLines(sys.stderr).show, interval, once)
+            last = _follow(reader, first, WatchLines(sys.stderr).show, interval, once)
     except KeyboardInterrupt:
-        click.echo("stopped watching; the study is not touched", err=True)
+        click.echo("stopped watching; the study goes on", err=True)
         return 0
-    if last.status is None or last.left:
-        return 0 if last.owner is not None else 1
-    return 1 if last.status.failed else 0
+    runs = last.owner is not None and (last.final is None or last.left > 0)
+    return 0 if runs or last.complete else 1
 
 
 def _follow(
-    watcher: Watcher, sight: Snapshot, show: Callable[[Snapshot], None], interval: float, once: bool
+    reader: SnapshotReader, snapshot: Snapshot, show: Callable[[Snapshot], None], interval: float, once: bool
 ) -> Snapshot:
-    """Shows every look until nothing can change any more; gives the last."""
+    """Shows every snapshot until nothing can change any more; gives the last."""
     from agrm_study.records.patience import retry_storage
 
-    show(sight)
-    while not (once or sight.over):
+    show(snapshot)
+    while not (once or snapshot.over):
         time.sleep(interval)
         began = time.monotonic()
-        sight = retry_storage(watcher.look)
-        show(sight)
-        if not sight.over:
+        snapshot = retry_storage(reader.read)
+        show(snapshot)
+        if not snapshot.over:
             time.sleep(max(0.0, SHARE_OF_TIME * (time.monotonic() - began) - interval))
-    return sight
+    return snapshot

@@ -142,7 +142,7 @@ class _Run:
             states = read_states(self._results, self._say)
         known = {trial.trial_id: states[trial.trial_id] for trial in plan.trials if trial.trial_id in states}
         metrics = finished_metrics(self._results, plan, known, shown_metric_name(study))
-        progress = StudyProgress.of(study, plan, known, metrics=metrics)
+        progress = StudyProgress.of(study, plan.cells, known, metrics=metrics)
         before = progress.counts().finished
         works = missing_works(plan, prepared, known, retry_failed=self._options.retry_failed, say=self._say)
         works = self._backend.placed(works)

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from agrm_study.execution.progress.state import StudyProgress, TrialProgress
+from agrm_study.execution.progress.state import StudyProgress
+from agrm_study.execution.progress.trial_progress import TrialProgress
 from agrm_study.execution.progress.wording import duration
 from agrm_study.execution.trial.failures import DETERMINISTIC
 
@@ -148,5 +149,5 @@ def _failed(trial: TrialProgress) -> FailedTrial:
         task=trial.task,
         seed=trial.seed,
         failure=trial.failure or "bug",
-        error=trial.error or "",
+        error=trial.reason or "",
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Final
 
@@ -51,6 +51,9 @@ class TrialState:
         error: Its message.
         attempt: Number of starts so far.
         wall_s: Seconds of training.
+        stop_reason: Why a finished trial ended.
+        epochs: Epochs done.
+        best_epoch: Of a finished trial.
     """
 
     status: str
@@ -58,6 +61,9 @@ class TrialState:
     error: str | None
     attempt: int
     wall_s: float | None
+    stop_reason: str | None = None
+    epochs: int | None = None
+    best_epoch: int | None = None
 
 
 class _ReplacedError(OSError):
@@ -88,7 +94,7 @@ class Ledger:
 
     def states(self) -> dict[str, TrialState]:
         """Status, failure, attempts and time of each recorded trial, by its identity."""
-        names = ["trial_id", "status", "failure", "error", "attempt", "wall_s"]
+        names = ["trial_id", *(field.name for field in fields(TrialState))]
         columns = self._table("trials", names).to_pydict()
         rows = zip(*(columns[name] for name in names), strict=True)
         return {trial_id: TrialState(*rest) for trial_id, *rest in rows}

@@ -12,9 +12,9 @@ from typing import Any
 
 import pyarrow.compute as pc
 
-from agrm_study.records.reader import Ledger
+from agrm_study.records.reader import Ledger, TrialState
 
-Row = Mapping[str, Any]
+Row = Mapping[Any, Any]
 """A row of the `epochs` record."""
 
 
@@ -81,6 +81,22 @@ def read_scores(
         values = tuple(curve.get(best_epochs[trial_id], math.nan) for curve in curves)
         scores[trial_id] = Scores(values, curves[0])
     return scores
+
+
+def read_metric(
+    ledger: Ledger, states: Mapping[str, TrialState], metric: str, network_of: Callable[[str], str]
+) -> dict[str, float]:
+    """A validation metric at the best epoch of those finished trials for which it is defined.
+
+    Args:
+        ledger: The records.
+        states: What it knows of the trials.
+        metric: A column of the `epochs` records, with or without ``val/``.
+        network_of: The network that a trial is judged by.
+    """
+    best_epochs = {trial_id: state.best_epoch or 0 for trial_id, state in states.items() if state.status == "finished"}
+    scores = read_scores(ledger, best_epochs, (metric,), network_of)
+    return {trial_id: its.values[0] for trial_id, its in scores.items() if not math.isnan(its.values[0])}
 
 
 def best_so_far(curve: Mapping[int, float], *, maximize: bool) -> dict[int, float]:

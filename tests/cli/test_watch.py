@@ -13,7 +13,8 @@ from rich.console import Console
 
 from agrm_study.cli.app import app
 from agrm_study.execution.options import RunOptions
-from agrm_study.execution.progress.snapshot import Snapshot, Watcher
+from agrm_study.execution.progress.snapshot import Snapshot, SnapshotReader
+from agrm_study.execution.progress.status import status
 from agrm_study.execution.progress.view import NoView
 from agrm_study.execution.progress.watching import WatchLines, WatchPicture, summary_words
 from agrm_study.execution.results_folder.lock import results_lock
@@ -52,11 +53,11 @@ class Looking(NoView):
     """Looks at the folder from outside at a moment of the run."""
 
     def __init__(self, results: Path, stop: bool) -> None:
-        self.watcher, self.stop, self.sights = Watcher(results), stop, list[Snapshot]()
+        self.reader, self.stop, self.snapshots = SnapshotReader(results), stop, list[Snapshot]()
 
     def event(self, event: TrialEvent, trial: object) -> None:
         if event.kind == "epoch" and event.epoch == 2:
-            self.sights.append(self.watcher.look())
+            self.snapshots.append(self.reader.read())
             if self.stop:
                 os.kill(os.getpid(), signal.SIGINT)
 
@@ -78,21 +79,21 @@ def run(folder: Path, monkeypatch: pytest.MonkeyPatch, *, stop: bool = False) ->
         results=results, executor="inline", runner="scripted_runner:ScriptedRunner", checkpoint_every_s=0
     )
     run_study(load_study(file), options, view=view)
-    return results, view.sights
+    return results, view.snapshots
 
 
-def drawn(sight: Snapshot) -> str:
+def drawn(snapshot: Snapshot) -> str:
     console = Console(file=io.StringIO(), width=110, height=40, force_terminal=False)
     picture = WatchPicture(console)
-    picture.show(sight)
+    picture.show(snapshot)
     console.print(picture.picture())
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
 
 def test_while_it_runs_and_after_it_has_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    results, sights = run(tmp_path, monkeypatch)
-    second = sights[1]
+    results, snapshots = run(tmp_path, monkeypatch)
+    second = snapshots[1]
     assert second.progress is not None
     assert (second.left, second.over) == (3, False)
     assert second.progress.counts().running == 1
@@ -100,7 +101,7 @@ def test_while_it_runs_and_after_it_has_ended(tmp_path: Path, monkeypatch: pytes
     assert f"run by process {os.getpid()}" in text
     assert "▸ B · seed 0" in text
     assert "1 of 4 trials" in text
-    last = Watcher(results).look()
+    last = SnapshotReader(results).read()
     assert last.over
     assert "4 of 4 trials" in drawn(last)
     assert last.progress is not None
@@ -110,22 +111,25 @@ def test_while_it_runs_and_after_it_has_ended(tmp_path: Path, monkeypatch: pytes
     assert done.stderr.endswith("4 of 4 trials finished\n")
 
 
-def test_nobody_running_is_said_with_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_study_that_nobody_runs_shows_how_to_resume_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     results, _ = run(tmp_path, monkeypatch, stop=True)
-    sight = Watcher(results).look()
-    assert (sight.owner, sight.over, sight.left) == (None, False, 4)
-    assert "nobody is running it; the `agrm-study run` that began it goes on with them" in summary_words(sight)
+    snapshot = SnapshotReader(results).read()
+    assert (snapshot.owner, snapshot.over, snapshot.left) == (None, False, 4)
+    assert "not running; rerun the same `agrm-study run` to resume" in summary_words(snapshot)
     done = CliRunner().invoke(app, ["watch", str(results), "--once"], standalone_mode=False)
     assert done.return_value == 1
 
 
 def test_a_first_run_that_still_prepares_its_data_is_waited_for(tmp_path: Path) -> None:
     with results_lock(Location.of(tmp_path), "study"):
-        sight = Watcher(tmp_path).look()
-        assert not sight.over
-        assert "Data are being prepared" in drawn(sight)
+        snapshot = SnapshotReader(tmp_path).read()
+        assert not snapshot.over
+        assert "Preparing data" in drawn(snapshot)
+        shown = status(tmp_path)
+        assert (shown.total, shown.waiting, shown.arms) == (0, 0, ())
+        assert shown.active is not None
     with pytest.raises(InputError, match=r"no plan\.json"):
-        Watcher(tmp_path).look()
+        SnapshotReader(tmp_path).read()
 
 
 def test_without_a_terminal_there_is_a_line_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,5 +138,5 @@ def test_without_a_terminal_there_is_a_line_a_minute(monkeypatch: pytest.MonkeyP
     clock = iter([0.0, 2.0, 59.0, 61.0, 63.0])
     monkeypatch.setattr("agrm_study.execution.progress.watching.time.monotonic", lambda: next(clock))
     for _ in range(5):
-        lines.show(Snapshot({"pid": 1, "host": "here"}))
-    assert stream.getvalue().count("Data are being prepared, run by process 1 on here\n") == 2
+        lines.show(Snapshot(results="here", owner={"pid": 1, "host": "here"}))
+    assert stream.getvalue().count("Preparing data, run by process 1 on here\n") == 2

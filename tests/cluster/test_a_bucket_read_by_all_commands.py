@@ -18,7 +18,7 @@ from tiny_study import WITHOUT_SHPM, tiny_study
 
 from agrm_study.cli.app import main
 from agrm_study.execution.options import RunOptions
-from agrm_study.execution.progress.snapshot import Snapshot, Watcher
+from agrm_study.execution.progress.snapshot import Snapshot, SnapshotReader
 from agrm_study.execution.progress.view import NoView
 from agrm_study.execution.run import run_study
 from agrm_study.execution.trial.events import TrialEvent
@@ -34,11 +34,11 @@ class Looking(NoView):
     """Looks at the bucket in the second epoch of the first trial, and stops the run there."""
 
     def __init__(self, results: str) -> None:
-        self.watcher, self.sights = Watcher(results), list[Snapshot]()
+        self.reader, self.snapshots = SnapshotReader(results), list[Snapshot]()
 
     def event(self, event: TrialEvent, trial: object) -> None:
-        if event.kind == "epoch" and event.epoch == 2 and not self.sights:
-            self.sights.append(self.watcher.look())
+        if event.kind == "epoch" and event.epoch == 2 and not self.snapshots:
+            self.snapshots.append(self.reader.read())
             os.kill(os.getpid(), signal.SIGINT)
 
 
@@ -68,16 +68,15 @@ def test_it_is_seen_as_it_runs_and_read_as_a_folder_is(
     options = RunOptions(results=results, executor="inline", device="cpu", checkpoint_every_s=0.0, workers=1)
     view = Looking(results)
     assert run_study(load_study(Path("study.yaml")), options, view=view).interrupted
-    [seen] = view.sights
+    [seen] = view.snapshots
     assert seen.owner is not None
     assert (seen.owner["pid"], seen.owner["study"]) == (os.getpid(), "tiny")
-    assert seen.status is not None
-    assert [trial.epoch for trial in seen.status.running] == [2]
+    assert [trial.epoch for trial in seen.unfinished] == [2]
     assert seen.progress is not None
     assert seen.progress.counts().running == 1
     code, _, err = said("watch", results, "--once")
     assert code == 1
-    assert "nobody is running it; the `agrm-study run` that began it goes on" in err
+    assert "not running; rerun the same `agrm-study run` to resume" in err
     assert run_study(load_study(Path("study.yaml")), options).exit_code == 0
     assert Ledger(Location.of(results)).trials()["attempt"].tolist().count(2) == 1
     (tmp_path / "other.yaml").write_text(json.dumps(asked | {"name": "other"}))

@@ -110,7 +110,7 @@ def test_what_is_waited_for_is_shown_and_in_a_log_now_and_then(
 ) -> None:
     study = make_study({"A": 0.5}, seeds=1)
     plan = expand(study, lambda recipe: ("data", "split"))
-    progress = StudyProgress.of(study, plan, {})
+    progress = StudyProgress.of(study, plan.cells, {})
     stream, now = io.StringIO(), 0.0
     lines = LinesView(stream)
     picture = LiveView(Console(width=120, file=io.StringIO()))

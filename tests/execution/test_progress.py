@@ -11,10 +11,10 @@ from rich.console import Console
 
 from agrm_study.execution.data.prepare import Step
 from agrm_study.execution.progress import lines as lines_module
+from agrm_study.execution.progress.choose_view import choose_view
 from agrm_study.execution.progress.lines import LinesView
 from agrm_study.execution.progress.live import LiveView
 from agrm_study.execution.progress.state import Counts, StudyProgress
-from agrm_study.execution.progress.view import choose_view
 from agrm_study.execution.progress.wording import duration, rough
 from agrm_study.execution.trial.events import TrialEvent
 from agrm_study.plan.expand import expand
@@ -50,7 +50,7 @@ def event(kind: str, plan: Plan, number: int, **values: object) -> TrialEvent:
 
 def test_counts_follow_the_events(plan: tuple[Study, Plan], clock: Clock) -> None:
     study, trials = plan
-    progress = StudyProgress.of(study, trials, {}, clock=clock)
+    progress = StudyProgress.of(study, trials.cells, {}, clock=clock)
     progress.apply(event("started", trials, 0))
     progress.apply(event("started", trials, 1))
     progress.apply(event("finished", trials, 0, epoch=3, wall_s=8.0, metric=0.7))
@@ -67,9 +67,9 @@ def test_what_the_ledger_knows_is_there_from_the_start(plan: tuple[Study, Plan],
         trials.trials[0].trial_id: TrialState("finished", None, None, 1, 12.0),
         trials.trials[1].trial_id: TrialState("failed", "bug", "KeyError: 'x'\nat fit.py:3", 1, 1.0),
     }
-    progress = StudyProgress.of(study, trials, states, metrics={trials.trials[0].trial_id: 0.75}, clock=clock)
+    progress = StudyProgress.of(study, trials.cells, states, metrics={trials.trials[0].trial_id: 0.75}, clock=clock)
     assert progress.trials[trials.trials[0].trial_id].metric == 0.75
-    assert progress.trials[trials.trials[1].trial_id].error == "KeyError: 'x'"
+    assert progress.trials[trials.trials[1].trial_id].reason == "KeyError: 'x'"
     assert progress.counts().failed == 1
     progress.reopen([trials.trials[1].trial_id])
     assert progress.counts().failed == 0
@@ -77,7 +77,7 @@ def test_what_the_ledger_knows_is_there_from_the_start(plan: tuple[Study, Plan],
 
 def test_time_left_is_what_the_measured_trials_say(plan: tuple[Study, Plan], clock: Clock) -> None:
     study, trials = plan
-    progress = StudyProgress.of(study, trials, {}, clock=clock)
+    progress = StudyProgress.of(study, trials.cells, {}, clock=clock)
     progress.slots = 2
     assert progress.time_left_s() is None
     arms = [trial.arm for trial in trials.trials]
@@ -97,7 +97,7 @@ def test_time_left_before_any_trial_has_ended_is_guessed_from_its_epochs(
     plan: tuple[Study, Plan], clock: Clock
 ) -> None:
     study, trials = plan
-    progress = StudyProgress.of(study, trials, {}, clock=clock)
+    progress = StudyProgress.of(study, trials.cells, {}, clock=clock)
     progress.apply(event("started", trials, 0))
     progress.apply(event("epoch", trials, 0, epoch=10, epochs=100, wall_s=20.0, epoch_s=2.0))
     assert progress.time_left_s() == pytest.approx(5 * 200 + 180)
@@ -107,7 +107,7 @@ def test_time_left_counts_only_what_trials_that_take_epochs_over_train_themselve
     plan: tuple[Study, Plan], clock: Clock
 ) -> None:
     study, trials = plan
-    progress = StudyProgress.of(study, trials, {}, clock=clock)
+    progress = StudyProgress.of(study, trials.cells, {}, clock=clock)
     arms = [trial.arm for trial in trials.trials]
     first_a, first_b = arms.index("A"), arms.index("B")
     progress.apply(event("finished", trials, first_a, epoch=10, wall_s=10.0))
@@ -121,7 +121,7 @@ def test_time_left_counts_only_what_trials_that_take_epochs_over_train_themselve
 
 def test_lines_tell_each_end_and_nothing_of_the_epochs(plan: tuple[Study, Plan], clock: Clock) -> None:
     study, trials = plan
-    progress = StudyProgress.of(study, trials, {}, clock=clock)
+    progress = StudyProgress.of(study, trials.cells, {}, clock=clock)
     stream = io.StringIO()
     view = LinesView(stream)
     for done in range(5):
@@ -149,7 +149,7 @@ def test_lines_tell_each_end_and_nothing_of_the_epochs(plan: tuple[Study, Plan],
 
 def test_lines_report_once_a_minute(plan: tuple[Study, Plan], clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     study, trials = plan
-    progress = StudyProgress.of(study, trials, {}, clock=clock)
+    progress = StudyProgress.of(study, trials.cells, {}, clock=clock)
     now = 0.0
     monkeypatch.setattr(lines_module.time, "monotonic", lambda: now)
     stream = io.StringIO()
@@ -174,7 +174,7 @@ def live(width: int = 100, height: int = 40) -> LiveView:
 
 def test_the_picture_shows_cells_means_and_what_runs(plan: tuple[Study, Plan], clock: Clock) -> None:
     study, trials = plan
-    progress = StudyProgress.of(study, trials, {}, clock=clock)
+    progress = StudyProgress.of(study, trials.cells, {}, clock=clock)
     view = live()
     view.begin(progress)
     ids = {(trial.arm, trial.seed): number for number, trial in enumerate(trials.trials)}
@@ -209,7 +209,7 @@ def test_the_picture_shows_the_preparation_from_the_first_moment() -> None:
 
 def test_a_wide_study_becomes_bars_and_fits_the_terminal(make_study: Make, clock: Clock) -> None:
     study = make_study({f"arm {number}": number / 100 for number in range(40)}, seeds=30)
-    progress = StudyProgress.of(study, expand(study, lambda recipe: ("d", "s")), {}, clock=clock)
+    progress = StudyProgress.of(study, expand(study, lambda recipe: ("d", "s")).cells, {}, clock=clock)
     view = live(width=80, height=24)
     view.begin(progress)
     lines = picture(view, width=80).rstrip().splitlines()

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from scripted_runner import journal
 
-from agrm_study.execution.progress.state import TrialProgress
+from agrm_study.execution.progress.trial_progress import TrialProgress
 from agrm_study.execution.progress.view import NoView
 from agrm_study.execution.results_folder.lock import results_lock
 from agrm_study.execution.summary import RunSummary

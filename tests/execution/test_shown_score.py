@@ -10,7 +10,7 @@ import pytest
 from test_run_inline import Watcher
 from two_networks_runner import STUDENT, TEACHER
 
-from agrm_study.execution.progress import snapshot
+from agrm_study.execution.progress.snapshot import read_snapshot
 from agrm_study.execution.progress.state import StudyProgress
 from agrm_study.execution.progress.status import status
 from agrm_study.execution.summary import RunSummary
@@ -51,7 +51,7 @@ def test_progress_watch_and_hooks_show_the_reported_network(
     records = log.records()
     assert {event.metric for event in events.events if event.kind == "finished"} == {value}
     assert metrics(again.phases[0]) == {value}
-    assert metrics(snapshot.Watcher(results).look().progress) == {value}
+    assert metrics(read_snapshot(results).progress) == {value}
     assert {trial.final["val/macro_f1"] for trial in log.logs(records, records)} == {value}
 
 

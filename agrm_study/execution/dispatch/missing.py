@@ -13,7 +13,7 @@ from agrm_study.plan.plan import Plan
 from agrm_study.records.compaction import compact
 from agrm_study.records.location import Location
 from agrm_study.records.reader import Ledger, TrialState
-from agrm_study.records.validation_scores import read_scores
+from agrm_study.records.validation_scores import read_metric
 from agrm_study.study.reported import reported_network
 
 MOST_CELLS_SHOWN: Final = 400
@@ -70,11 +70,6 @@ def missing_works(
 
 def finished_metrics(results: Location, plan: Plan, states: Mapping[str, TrialState], metric: str) -> dict[str, float]:
     """Validation metric at the best epoch of the trials that have finished, when there are few enough to show."""
-    finished = [trial_id for trial_id, state in states.items() if state.status == "finished"]
-    if not finished or len(plan.cells) > MOST_CELLS_SHOWN:
+    if len(plan.cells) > MOST_CELLS_SHOWN:
         return {}
-    ledger = Ledger(results)
-    rows = ledger.trials().set_index("trial_id")["best_epoch"]
-    best_epochs = {trial_id: int(rows[trial_id]) for trial_id in finished}
-    scores = read_scores(ledger, best_epochs, (metric,), lambda trial_id: reported_network(plan.by_id[trial_id].recipe))
-    return {trial_id: its.values[0] for trial_id, its in scores.items() if its.values[0] == its.values[0]}
+    return read_metric(Ledger(results), states, metric, lambda trial_id: reported_network(plan.by_id[trial_id].recipe))

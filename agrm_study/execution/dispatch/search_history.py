@@ -34,10 +34,6 @@ class Past:
         end: How it ended; ``None`` when it is to be run (again).
         scores: Its scores, when it was measured.
         attempts: Starts so far.
-        failure: Class of the failure that is its last word, also when it is to be run again.
-        error: The first line of that failure.
-        wall_s: Seconds of training.
-        epochs: Epochs done.
     """
 
     proposal: Proposal
@@ -45,10 +41,6 @@ class Past:
     end: End | None = None
     scores: Scores | None = None
     attempts: int = 0
-    failure: str | None = None
-    error: str | None = None
-    wall_s: float = 0.0
-    epochs: int = 0
 
 
 def read_past(
@@ -129,18 +121,7 @@ def _past(
         end = "pruned" if row["stop_reason"] == PRUNED else "finished"
     else:
         end = "failed" if row["failure"] in DETERMINISTIC and not retry_failed else None
-    failed = row["status"] == "failed"
-    return Past(
-        proposal=proposal,
-        spec=spec,
-        end=end,
-        scores=scores,
-        attempts=int(row["attempt"]),
-        failure=str(row["failure"]) if failed else None,
-        error=str(row["error"]).partition("\n")[0] if failed else None,
-        wall_s=float(row["wall_s"]) if row["wall_s"] == row["wall_s"] else 0.0,
-        epochs=int(row["epochs"]) if row["epochs"] == row["epochs"] else 0,
-    )
+    return Past(proposal=proposal, spec=spec, end=end, scores=scores, attempts=int(row["attempt"]))
 
 
 def _finished(row: dict[str, Any]) -> bool:

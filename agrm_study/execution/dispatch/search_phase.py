@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
 from dataclasses import dataclass
 from typing import Any
 
 from agrm_study.execution.data.prepared import Prepared
-from agrm_study.execution.dispatch.search_history import Past, read_past
+from agrm_study.execution.dispatch.search_history import read_past
 from agrm_study.execution.dispatch.search_source import SearchSource
 from agrm_study.execution.dispatch.search_stages import SearchStages
-from agrm_study.execution.progress.state import StudyProgress, TrialProgress
+from agrm_study.execution.progress.state import StudyProgress
+from agrm_study.execution.progress.trial_progress import TrialProgress
 from agrm_study.execution.trial.work import Work
 from agrm_study.plan.expand import TrialBuilder
+from agrm_study.plan.plan import Cell
 from agrm_study.plan.promotion import promoted, search_trial
 from agrm_study.plan.trial import TrialSpec
 from agrm_study.records.location import Location
+from agrm_study.records.reader import Ledger
 from agrm_study.records.search_log import SearchLog
-from agrm_study.records.validation_scores import column
 from agrm_study.study.reported import reported_network
 from agrm_study.study.search_space import Search
 from agrm_study.study.study import Study
@@ -58,7 +60,14 @@ def open_search(study: Study, prepared: Prepared, results: Location, *, retry_fa
         return search_trial(study, settings, builder)
 
     past = read_past(results, search, make, retry_failed=retry_failed)
-    progress = _progress(study, search, past)
+    ended = [(item.spec, item.scores) for item in past if item.spec is not None and item.end is not None]
+    progress = StudyProgress.of(
+        study,
+        [Cell(spec.arm, spec.task, spec.seed, spec.trial_id) for spec, _ in ended],
+        Ledger(results).states(),
+        metrics={s.trial_id: its.values[0] for s, its in ended if its is not None and math.isfinite(its.values[0])},
+        to_draw=0,
+    )
     stages = SearchStages(study, results)
     attempts = {item.proposal.trial_id: item.attempts for item in past}
 
@@ -72,7 +81,9 @@ def open_search(study: Study, prepared: Prepared, results: Location, *, retry_fa
         )
 
     def on_draw(spec: TrialSpec) -> None:
-        progress.trials[spec.trial_id] = _trial(spec)
+        progress.trials[spec.trial_id] = TrialProgress(
+            spec.trial_id, spec.arm, spec.task, spec.seed, spec.recipe.epochs
+        )
         progress.to_draw = max(0, (progress.to_draw or 0) - 1)
 
     source = SearchSource(
@@ -106,37 +117,6 @@ def final_trials(study: Study) -> int:
     """Trials that the final phase is going to have, as far as is known before the search has ended."""
     search = _search(study)
     return (len(study.arms) + search.promote) * len(study.tasks) * len(study.seeds)
-
-
-def _progress(study: Study, search: Search, past: Sequence[Past]) -> StudyProgress:
-    progress = StudyProgress(
-        name=study.name,
-        question=study.question,
-        metric=column(search.metric[0]),
-        tasks=tuple(study.tasks),
-        arms=(),
-        seeds=(search.seed,),
-        cells={},
-        trials={},
-        to_draw=0,
-        maximize=search.directions[0] == "maximize",
-    )
-    progress.began = progress.clock()
-    for item in past:
-        if item.spec is None or item.end is None:
-            continue
-        trial = progress.trials[item.spec.trial_id] = _trial(item.spec)
-        trial.state = "failed" if item.end == "failed" else "finished"
-        trial.pruned = item.end == "pruned"
-        trial.failure, trial.error = item.failure, item.error
-        trial.wall_s, trial.epoch, trial.attempt = item.wall_s, item.epochs, item.attempts
-        if item.scores is not None and item.scores.values[0] == item.scores.values[0]:
-            trial.metric = item.scores.values[0]
-    return progress
-
-
-def _trial(spec: TrialSpec) -> TrialProgress:
-    return TrialProgress(spec.trial_id, spec.arm, spec.task, spec.seed, spec.recipe.epochs)
 
 
 def _search(study: Study) -> Search:

@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import Final, TextIO
 
 from agrm_study.execution.data.prepare import Step
-from agrm_study.execution.progress.state import StudyProgress, TrialProgress
+from agrm_study.execution.progress.state import StudyProgress
+from agrm_study.execution.progress.trial_progress import TrialProgress
 from agrm_study.execution.progress.view import View
 from agrm_study.execution.progress.wording import best_words, duration, failure_words, rough, trial_name
 from agrm_study.execution.trial.events import TrialEvent

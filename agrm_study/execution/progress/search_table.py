@@ -1,4 +1,4 @@
-"""How does a search look while it runs? Its best points so far, best first."""
+"""Table of the best points of a search so far."""
 
 from __future__ import annotations
 

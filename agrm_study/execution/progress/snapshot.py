@@ -1,182 +1,259 @@
-"""How does a study look to someone who has only its results folder, while another process runs it?"""
+"""Snapshot of a study, read from its results folder alone; `status` and `watch` show it from any process."""
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from agrm_study.execution.progress.search_status import search_cells
-from agrm_study.execution.progress.state import StudyProgress, TrialProgress, shown_metric_name
-from agrm_study.execution.progress.status import StudyStatus, planned_cells, status, wanted_cells
+from agrm_study.execution.progress.state import StudyProgress
+from agrm_study.execution.progress.time_left import time_left_s
+from agrm_study.execution.progress.trial_progress import TrialProgress
 from agrm_study.execution.results_folder.lock import running_owner
 from agrm_study.execution.trial.heartbeat import Heartbeat
-from agrm_study.plan.plan import Cell
+from agrm_study.plan.plan import Cell, parse_cells
 from agrm_study.records.location import Location
-from agrm_study.records.reader import Ledger
-from agrm_study.records.schemas import PRUNED
+from agrm_study.records.race_log import RaceLog
+from agrm_study.records.reader import Ledger, TrialState
 from agrm_study.records.search_log import SearchLog
 from agrm_study.records.study_file import read_study
-from agrm_study.records.validation_scores import column, read_scores
+from agrm_study.records.validation_scores import read_metric
+from agrm_study.study.no_results import no_results
 from agrm_study.study.reported import reported_in_record
 from agrm_study.study.study import Study
 
 
-@dataclass(slots=True)
-class SeenProgress(StudyProgress):
-    """The progress of a study as its folder tells it; the time left is what `status` says.
-
-    Attributes:
-        left_s: Seconds until the last trial ends; ``None`` when nobody runs it or nothing was measured.
-    """
-
-    left_s: float | None = None
-
-    def time_left_s(self) -> float | None:
-        return self.left_s
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """One look at a results folder.
+    """A study at one moment.
 
     Attributes:
-        owner: Who runs the study now; ``None`` for nobody.
-        status: ``None`` while a first run still prepares its data, and has written no plan.
-        progress: The phase that is under way: the search, or the trials that are reported.
+        results: The results folder.
+        owner: Who runs the study (study, host, pid, since); ``None`` for nobody.
+        search: Progress of its search; ``None`` for a study without one.
+        final: Progress of the trials that are reported; ``None`` while a first run still prepares its data.
+        cells: Cells of those trials; those that a race spares are left out.
+        search_log: The content of search.json.
+        race: What a race has decided.
+        unfinished: Trials that were started and have no record: they run, or the next run resumes them.
+        problems: Records that cannot be read.
     """
 
+    results: str
     owner: Mapping[str, Any] | None
-    status: StudyStatus | None = None
-    progress: SeenProgress | None = None
+    search: StudyProgress | None = None
+    final: StudyProgress | None = None
+    cells: tuple[Cell, ...] = ()
+    search_log: SearchLog | None = None
+    race: RaceLog | None = None
+    unfinished: tuple[TrialProgress, ...] = ()
+    problems: tuple[str, ...] = ()
+
+    @property
+    def progress(self) -> StudyProgress | None:
+        """The phase under way: the search until its best have become arms, then the trials that are reported."""
+        if self.search is not None and (self.search.counts().left or self.to_promote):
+            return self.search
+        return self.final
+
+    @property
+    def trials(self) -> dict[str, TrialProgress]:
+        """The trials of both phases that are known."""
+        phases = (phase for phase in (self.search, self.final) if phase is not None)
+        return {trial_id: trial for phase in phases for trial_id, trial in phase.trials.items()}
+
+    @property
+    def states(self) -> Counter[str]:
+        """Known trials by state; those that nobody runs count as waiting."""
+        return Counter(trial.state for trial in self.trials.values())
+
+    @property
+    def to_promote(self) -> int:
+        """Trials of the final phase that the end of the search will add."""
+        return 0 if self.search_log is None else self.search_log.to_promote
+
+    @property
+    def total(self) -> int:
+        """Trials of the study, those that are not known yet included."""
+        return len(self.trials) + self._to_come
 
     @property
     def left(self) -> int:
-        """Trials that have no last word yet."""
-        return 0 if self.status is None else self.status.waiting + len(self.status.running)
+        """Trials that will still run."""
+        return self.states["waiting"] + self.states["running"] + self._to_come
 
     @property
     def over(self) -> bool:
         """Whether nobody runs the study and nothing of it is left."""
-        return self.owner is None and self.status is not None and self.left == 0
+        return self.owner is None and self.final is not None and not self.left
+
+    @property
+    def complete(self) -> bool:
+        """Whether every trial has finished. A search trial that diverged counts: its settings have been tried."""
+        searched = () if self.search is None else self.search.trials.values()
+        diverged = sum(trial.state == "failed" and trial.failure == "nan_loss" for trial in searched)
+        return self.final is not None and self.states["finished"] + diverged == self.total
+
+    @property
+    def now(self) -> float:
+        """The present on the clock of `TrialProgress.heard`."""
+        return 0.0 if self.final is None else self.final.clock()
+
+    @property
+    def time_left_s(self) -> float | None:
+        """Seconds until the last trial ends; ``None`` when nobody runs the study or nothing was measured."""
+        if self.owner is None:
+            return None
+        slots = max(1, len(self.unfinished))
+        return time_left_s(self.trials.values(), now=self.now, slots=slots, to_draw=self._to_come)
+
+    @property
+    def _to_come(self) -> int:
+        return self.to_promote + (0 if self.search is None else self.search.to_draw or 0)
 
 
-class Watcher:
-    """Looks at a results folder again and again; what cannot change any more is read once.
+class SnapshotReader:
+    """Reads snapshots of a results folder again and again; what cannot change any more is read once.
 
     Args:
         results: Results folder, a local path or a URI.
     """
 
     def __init__(self, results: str | Path) -> None:
-        self._results = results
-        self._location = Location.of(results)
+        self._results, self._location = str(results), Location.of(results)
         self._study: tuple[object, Study] | None = None
-        self._metrics: dict[str, float | None] = {}
+        self._metrics: dict[tuple[str, str], float | None] = {}
 
-    def look(self) -> Snapshot:
-        """The folder as it stands now.
+    def read(self) -> Snapshot:
+        """The study as it is now.
 
         Raises:
-            InputError: When it is no results folder and nobody is about to make one of it.
+            InputError: When the folder holds no results and no run is preparing them, or its files are damaged.
         """
         owner = running_owner(self._location)
-        if owner is not None and not (self._location / "plan.json").exists():
-            return Snapshot(owner)
-        found = status(self._results)
-        return Snapshot(found.active, found, self._progress(found))
-
-    def _progress(self, found: StudyStatus) -> SeenProgress:
+        plan = (self._location / "plan.json").read()
+        if plan is None:
+            if owner is None:
+                raise no_results(self._location.address, "plan.json")
+            return Snapshot(results=self._results, owner=owner)
         study = self._read_study()
-        log = SearchLog.read(self._location) if found.search is not None else None
-        searching = log is not None and found.search is not None and bool(found.search.waiting + found.search.running)
-        cells: Sequence[Cell]
-        if log is not None and (searching or log.to_promote):
-            cells, metric = search_cells(log), column(log.metric[0])
-        else:
-            log = None
-            cells, metric = planned_cells(self._location), shown_metric_name(study)
-        rows = self._rows({cell.trial_id for cell in cells})
-        if log is None and found.race is not None:
-            cells = wanted_cells(cells, found.race, [t for t, row in rows.items() if row["status"] == "finished"])
-        self._read_metrics(rows, metric, study)
-        trials = {cell.trial_id: self._trial(cell, study, rows.get(cell.trial_id)) for cell in reversed(cells)}
-        progress = SeenProgress(
-            name=study.name,
-            question=study.question,
-            metric=metric,
-            tasks=tuple(study.tasks),
-            arms=() if log else tuple(dict.fromkeys(cell.arm for cell in cells)),
-            seeds=(log.seed,) if log else tuple(dict.fromkeys(cell.seed for cell in cells)),
-            cells={} if log else {(cell.task, cell.arm, cell.seed): cell.trial_id for cell in cells},
-            trials={cell.trial_id: trials[cell.trial_id] for cell in cells},
-            slots=max(1, len(found.running)),
-            to_draw=found.search.waiting if log and found.search else None,
-            maximize=log is None or log.directions[0] == "maximize",
-            left_s=found.time_left_s,
+        ledger = Ledger(self._location)
+        states = ledger.states()
+        race = RaceLog.read(self._location)
+        cells = parse_cells(plan, f"{self._location.address}/plan.json")
+        if race is not None:
+            cells = wanted_cells(cells, race, [t for t, state in states.items() if state.status == "finished"])
+        log = SearchLog.read(self._location)
+        points = () if log is None else search_cells(log)
+        beats = self._beats({cell.trial_id for cell in (*points, *cells)}, owner)
+        for beat in beats:  # a failed trial that runs again
+            states.pop(beat.trial_id, None)
+        search = None
+        if log is not None:
+            known = states.keys() | {beat.trial_id for beat in beats}
+            points = tuple(point for point in points if point.trial_id in known)
+            search = self._progress(study, points, states, ledger, to_draw=0)
+            search.to_draw = 0 if _has_ended(log, search) else max(0, log.trials - len(points))
+        final = self._progress(study, cells, states, ledger)
+        snapshot = Snapshot(
+            results=self._results,
+            owner=owner,
+            search=search,
+            final=final,
+            cells=cells,
+            search_log=log,
+            race=race,
+            problems=tuple(f"{problem.path}: {problem.reason}" for problem in ledger.problems),
         )
-        since = (found.active or {}).get("since", 0.0)
-        self._add_beats(progress, Heartbeat.read_all(self._location), since, running=found.active is not None)
-        return progress
-
-    def _add_beats(self, progress: SeenProgress, beats: Iterable[Heartbeat], since: float, *, running: bool) -> None:
-        """Trials that have begun: running, or waiting to go on when nobody runs the study."""
-        now, clock = time.time(), progress.clock()
+        trials = snapshot.trials
         for beat in beats:
-            trial = progress.trials.get(beat.trial_id)
-            if trial is None or beat.over or beat.updated_at < since:
-                continue
-            trial.state = "running" if running else "waiting"
-            trial.epoch, trial.epochs, trial.metric = beat.epoch, beat.epochs or trial.epochs, beat.metric
-            trial.note = beat.note
-            trial.wall_s, trial.epoch_s, trial.attempt = beat.wall_s, beat.epoch_s, beat.attempt
-            trial.heard, trial.started = clock - (now - beat.updated_at), clock - (now - beat.started_at)
+            _apply(beat, trials[beat.trial_id], running=owner is not None, clock=final.clock())
+        if owner is not None:
+            for phase in (search, final):
+                if phase is not None:
+                    phase.slots = max(1, len(beats))
+        return replace(snapshot, unfinished=tuple(trials[beat.trial_id] for beat in beats))
 
     def _read_study(self) -> Study:
-        file = self._location / "study.yaml"
-        stamp = file.stamp()
+        stamp = (self._location / "study.yaml").stamp()
         if self._study is None or self._study[0] != stamp:
             self._study = (stamp, read_study(self._location))
         return self._study[1]
 
-    def _rows(self, wanted: set[str]) -> dict[str, dict[str, Any]]:
-        """The `trials` record of each trial wanted that has one."""
-        rows = Ledger(self._location).trials().to_dict("records")
-        return {
-            row["trial_id"]: {str(key): value for key, value in row.items()}
-            for row in rows
-            if row["trial_id"] in wanted
+    def _beats(self, planned: Collection[str], owner: Mapping[str, Any] | None) -> list[Heartbeat]:
+        """Last updates of trials that were started and have no record; those that the present run has not taken up are
+        left out."""
+        since = 0.0 if owner is None else owner.get("since", 0.0)
+        beats = Heartbeat.read_all(self._location)
+        return [beat for beat in beats if beat.trial_id in planned and not beat.over and beat.updated_at >= since]
+
+    def _progress(
+        self,
+        study: Study,
+        cells: Sequence[Cell],
+        states: Mapping[str, TrialState],
+        ledger: Ledger,
+        *,
+        to_draw: int | None = None,
+    ) -> StudyProgress:
+        """The progress of one phase, with the metrics of trials that have finished since the last snapshot."""
+        progress = StudyProgress.of(study, cells, states, to_draw=to_draw)
+        progress.slots = 0
+        metric = progress.metric
+        new = {
+            trial_id: states[trial_id]
+            for trial_id, trial in progress.trials.items()
+            if trial.state == "finished" and (trial_id, metric) not in self._metrics
         }
+        if new:
+            rows = ledger.trials(trial_ids=new).set_index("trial_id")[["method", "params"]].T.to_dict()
+            asked = study.base.evaluate.network
 
-    def _read_metrics(self, rows: Mapping[str, Mapping[str, Any]], metric: str, study: Study) -> None:
-        """Validation metric at the best epoch of the trials that have finished since the last look."""
-        best = {
-            trial_id: int(row["best_epoch"])
-            for trial_id, row in rows.items()
-            if row["status"] == "finished" and trial_id not in self._metrics
-        }
-        self._metrics |= dict.fromkeys(best)
-        asked = study.base.evaluate.network
+            def network_of(trial_id: str) -> str:
+                return reported_in_record(rows[trial_id]["method"], json.loads(rows[trial_id]["params"]), asked)
 
-        def network_of(trial_id: str) -> str:
-            row = rows[trial_id]
-            return reported_in_record(row["method"], json.loads(row["params"]), asked)
+            found = read_metric(ledger, new, metric, network_of)
+            self._metrics |= {(trial_id, metric): found.get(trial_id) for trial_id in new}
+        for trial_id, trial in progress.trials.items():
+            trial.metric = self._metrics.get((trial_id, metric))
+        return progress
 
-        scores = read_scores(Ledger(self._location), best, (metric,), network_of)
-        self._metrics |= {t: s.values[0] for t, s in scores.items() if s.values[0] == s.values[0]}
 
-    def _trial(self, cell: Cell, study: Study, row: Mapping[str, Any] | None) -> TrialProgress:
-        recipe = next((arm.recipe for arm in study.arms if arm.name == cell.arm), study.base)
-        trial = TrialProgress(cell.trial_id, cell.arm, cell.task, cell.seed, recipe.epochs)
-        if row is not None:
-            trial.state = "finished" if row["status"] == "finished" else "failed"
-            trial.wall_s, trial.attempt = float(row["wall_s"] or 0.0), int(row["attempt"])
-            trial.epoch = int(row["epochs"]) if trial.state == "finished" else 0
-            trial.metric = self._metrics.get(cell.trial_id)
-            trial.pruned = row["stop_reason"] == PRUNED
-            if trial.state == "failed":
-                trial.failure, trial.error = row["failure"], str(row["error"] or "").partition("\n")[0] or None
-        return trial
+def read_snapshot(results: str | Path) -> Snapshot:
+    """One snapshot of a results folder.
+
+    Raises:
+        InputError: As `SnapshotReader.read`.
+    """
+    return SnapshotReader(results).read()
+
+
+def wanted_cells(cells: Sequence[Cell], race: RaceLog, finished: Collection[str]) -> tuple[Cell, ...]:
+    """The cells that a race still asks for, and those whose trial has finished."""
+    spared = race.spared([(c.arm, c.task, c.seed, c.trial_id) for c in cells], set(finished))
+    return tuple(cell for cell in cells if (cell.arm, cell.task, cell.seed) not in spared)
+
+
+def search_cells(log: SearchLog) -> tuple[Cell, ...]:
+    """Each trial that a search has drawn, as a cell named after its point."""
+    cells = {p.trial_id: Cell(p.arm, log.task, log.seed, p.trial_id) for p in log.proposals if p.trial_id}
+    return tuple(cells.values())
+
+
+def _has_ended(log: SearchLog, search: StudyProgress) -> bool:
+    """Whether a search draws no more, though it may have fewer trials than it was to have: its best are planned."""
+    return log.to_promote == 0 and any(t.state == "finished" and not t.pruned for t in search.trials.values())
+
+
+def _apply(beat: Heartbeat, trial: TrialProgress, *, running: bool, clock: float) -> None:
+    """Brings a trial up to its last update."""
+    now = time.time()
+    trial.state = "running" if running else "waiting"
+    trial.epoch, trial.epochs, trial.metric = beat.epoch, beat.epochs or trial.epochs, beat.metric
+    trial.wall_s, trial.epoch_s, trial.attempt = beat.wall_s, beat.epoch_s, beat.attempt
+    trial.host, trial.note = beat.host, beat.note
+    trial.heard, trial.started = clock - (now - beat.updated_at), clock - (now - beat.started_at)

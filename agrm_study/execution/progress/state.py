@@ -1,65 +1,25 @@
-"""How far is a study? Pure bookkeeping of events; the views draw it."""
+"""Progress of a study: what its records say, kept up to date by events. The views draw it."""
 
 from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from operator import attrgetter
-from typing import Final, Literal
+from typing import Final
 
+from agrm_study.execution.progress.time_left import time_left_s
+from agrm_study.execution.progress.trial_progress import TrialProgress
 from agrm_study.execution.trial.events import TrialEvent
-from agrm_study.plan.plan import Plan
+from agrm_study.plan.plan import Cell
 from agrm_study.records.reader import TrialState
 from agrm_study.records.schemas import PRUNED
+from agrm_study.records.validation_scores import column
 from agrm_study.study.study import Study
 
 SHOWN: Final = ("macro_f1", "accuracy", "balanced_accuracy")
 """Metrics that are known after every epoch."""
-
-State = Literal["waiting", "running", "finished", "failed", "held"]
-
-
-@dataclass(slots=True)
-class TrialProgress:
-    """How far one trial is.
-
-    Attributes:
-        epoch: Epochs done.
-        metric: Validation metric: of the last epoch while running, of the best one when finished.
-        wall_s: Seconds of training up to `heard`; those of inherited epochs count.
-        heard: When it was last heard of, on the monotonic clock.
-        now: Whether this run has finished or failed it.
-        pruned: Whether a search ended it early; its metric is then no result of its settings.
-        inherited: Epochs that this run took over from another trial instead of training them.
-        note: What it waits for before its first epoch.
-    """
-
-    trial_id: str
-    arm: str
-    task: str
-    seed: int
-    epochs: int
-    state: State = "waiting"
-    epoch: int = 0
-    metric: float | None = None
-    wall_s: float = 0.0
-    epoch_s: float = 0.0
-    heard: float = 0.0
-    started: float = 0.0
-    attempt: int = 0
-    failure: str | None = None
-    error: str | None = None
-    now: bool = False
-    pruned: bool = False
-    inherited: int = 0
-    note: str = ""
-
-    @property
-    def own_share(self) -> float:
-        """Share of its epochs so far that this run trained for it alone."""
-        return 1 - self.inherited / self.epoch if self.epoch else 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,15 +33,20 @@ class Counts:
     held: int
     waiting: int
 
+    @property
+    def left(self) -> int:
+        """Trials that will still run."""
+        return self.running + self.waiting
+
 
 @dataclass(slots=True)
 class StudyProgress:
-    """How far a study is.
+    """Progress of a study.
 
     Attributes:
         metric: Name of the validation metric shown.
         cells: Trial of each (task, arm, seed).
-        slots: Trials at once, as far as is known.
+        slots: Trials at once, as far as is known; 0 when nothing runs.
         to_draw: Trials of a search that are not drawn yet; None when this is no search.
         maximize: Whether a higher metric is better.
     """
@@ -98,49 +63,56 @@ class StudyProgress:
     to_draw: int | None = None
     maximize: bool = True
     clock: Callable[[], float] = time.monotonic
-    began: float = field(default=0.0)
 
     @classmethod
     def of(
         cls,
         study: Study,
-        plan: Plan,
+        cells: Sequence[Cell],
         states: Mapping[str, TrialState],
         *,
         metrics: Mapping[str, float] | None = None,
+        to_draw: int | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> StudyProgress:
-        """The progress of a study before its run starts.
+        """The progress of a study, or of its search, by its records.
 
         Args:
             study: The study.
-            plan: Its trials.
-            states: What the ledger knows.
+            cells: Its cells, or a search's points as cells.
+            states: What the ledger knows of their trials.
             metrics: Validation metric of finished trials, where known.
+            to_draw: Trials of a search that are not drawn yet; ``None`` for the trials that are reported.
             clock: Seconds.
         """
-        trials = {}
-        for spec in plan.trials:
-            trial = TrialProgress(spec.trial_id, spec.arm, spec.task, spec.seed, spec.recipe.epochs)
-            known = states.get(spec.trial_id)
+        epochs = {arm.name: arm.recipe.epochs for arm in study.arms}
+        trials: dict[str, TrialProgress] = {}
+        for cell in cells:
+            if cell.trial_id in trials:
+                continue
+            most = epochs.get(cell.arm, study.base.epochs)
+            trial = trials[cell.trial_id] = TrialProgress(cell.trial_id, cell.arm, cell.task, cell.seed, most)
+            known = states.get(cell.trial_id)
             if known is not None:
                 trial.state = "finished" if known.status == "finished" else "failed"
-                trial.failure, trial.error = known.failure, (known.error or "").partition("\n")[0] or None
+                trial.failure, trial.error, trial.pruned = known.failure, known.error, known.stop_reason == PRUNED
                 trial.wall_s, trial.attempt = known.wall_s or 0.0, known.attempt
-                trial.metric = (metrics or {}).get(spec.trial_id)
-            trials[spec.trial_id] = trial
-        cells = {(cell.task, cell.arm, cell.seed): cell.trial_id for cell in plan.cells}
+                trial.epoch = known.epochs or 0 if trial.state == "finished" else 0
+                trial.metric = (metrics or {}).get(cell.trial_id)
+        search = study.search if to_draw is not None else None
+        shown = cells if search is None else ()
         return cls(
             name=study.name,
             question=study.question,
-            metric=shown_metric_name(study),
+            metric=shown_metric_name(study) if search is None else column(search.metric[0]),
             tasks=tuple(study.tasks),
-            arms=tuple(dict.fromkeys(cell.arm for cell in plan.cells)),
-            seeds=tuple(dict.fromkeys(cell.seed for cell in plan.cells)),
-            cells=cells,
+            arms=tuple(dict.fromkeys(cell.arm for cell in shown)),
+            seeds=tuple(dict.fromkeys(cell.seed for cell in shown)),
+            cells={(cell.task, cell.arm, cell.seed): cell.trial_id for cell in shown},
             trials=trials,
+            to_draw=to_draw,
+            maximize=search is None or search.directions[0] == "maximize",
             clock=clock,
-            began=clock(),
         )
 
     def best(self, most: int = 1) -> list[TrialProgress]:
@@ -205,49 +177,8 @@ class StudyProgress:
         return sorted((t for t in self.trials.values() if t.state == "running"), key=lambda t: t.started)
 
     def time_left_s(self) -> float | None:
-        """Seconds until the last trial ends, from what trials took so far; ``None`` before anything was measured.
-
-        A trial that waits is expected to take over as much from others as those of its arm did.
-        """
-        cost, own_cost = self._measured(own=False), self._measured(own=True)
-        if cost is None or own_cost is None:
-            return None
-        left = longest = 0.0
-        now = self.clock()
-        if self.to_draw:
-            walls = [t.wall_s * t.own_share for t in self.trials.values() if t.state == "finished" and t.wall_s > 0]
-            usual = sum(walls) / len(walls) if walls else own_cost(next(iter(self.trials.values())))
-            left = usual * self.to_draw
-        for trial in self.trials.values():
-            if trial.state == "waiting":
-                left += own_cost(trial)
-            elif trial.state == "running":
-                spent = trial.wall_s + (now - trial.heard)
-                rest = max(cost(trial) - spent, trial.epoch_s * 0.5)
-                left += rest
-                longest = max(longest, rest)
-        return max(left / max(1, self.slots), longest)
-
-    def _measured(self, *, own: bool) -> Callable[[TrialProgress], float] | None:
-        """Seconds that a trial takes: by arm and task where measured, else on average.
-
-        Args:
-            own: Without the epochs that it takes over; else as if it were trained alone, as its `wall_s` counts.
-        """
-        sums: dict[tuple[str, str], list[float]] = {}
-        guesses: dict[tuple[str, str], list[float]] = {}
-        for trial in self.trials.values():
-            key = (trial.arm, trial.task)
-            if trial.state == "finished" and trial.wall_s > 0:
-                sums.setdefault(key, []).append(trial.wall_s * (trial.own_share if own else 1))
-            elif trial.state == "running" and trial.epoch > 0:
-                epochs = trial.epochs - (trial.inherited if own else 0)
-                guesses.setdefault(key, []).append(trial.wall_s / trial.epoch * epochs)
-        means = {key: sum(v) / len(v) for key, v in (guesses | sums).items()}
-        if not means:
-            return None
-        overall = sum(means.values()) / len(means)
-        return lambda trial: means.get((trial.arm, trial.task), overall)
+        """Seconds until the last trial ends; ``None`` before anything was measured, or when nothing runs."""
+        return time_left_s(self.trials.values(), now=self.clock(), slots=self.slots, to_draw=self.to_draw or 0)
 
 
 def shown_metric_name(study: Study) -> str:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from types import TracebackType
-from typing import TextIO
 
 from agrm_study.execution.data.prepare import Step
-from agrm_study.execution.progress.state import StudyProgress, TrialProgress
+from agrm_study.execution.progress.state import StudyProgress
+from agrm_study.execution.progress.trial_progress import TrialProgress
 from agrm_study.execution.trial.events import TrialEvent
 
 
@@ -60,14 +60,3 @@ class NoView(View):
 
     def message(self, text: str) -> None:
         return None
-
-
-def choose_view(stream: TextIO) -> View:
-    """A live picture when the stream is a terminal, plain lines otherwise."""
-    if stream.isatty():
-        from agrm_study.execution.progress.live import LiveView
-
-        return LiveView()
-    from agrm_study.execution.progress.lines import LinesView
-
-    return LinesView(stream)

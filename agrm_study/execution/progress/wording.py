@@ -1,8 +1,9 @@
-"""How are times, trials and failures put into words?"""
+"""Wording of times, trials and failures."""
 
 from __future__ import annotations
 
-from agrm_study.execution.progress.state import StudyProgress, TrialProgress
+from agrm_study.execution.progress.state import StudyProgress
+from agrm_study.execution.progress.trial_progress import TrialProgress
 from agrm_study.execution.trial.failures import MEANING
 
 TASK_WORDS = {"two_class": "two-class", "three_class": "three-class"}
