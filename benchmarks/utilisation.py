@@ -68,7 +68,7 @@ def measure(nodes: int, slots_each: int, trials: int, shortest_s: float, folder:
     from nodes import cluster
 
     from agrm_study.execution.dispatch.work_source import WorkSource
-    from agrm_study.execution.driver.tune_executor import RayTuneExecutor
+    from agrm_study.execution.driver.ray_executor import RayExecutor
     from agrm_study.execution.interrupt import Interrupt
 
     (folder / "spans").mkdir(parents=True)
@@ -96,7 +96,7 @@ def measure(nodes: int, slots_each: int, trials: int, shortest_s: float, folder:
         for _ in range(nodes):
             started.start(cpus=slots_each, gpus=1)
         began = time.time()
-        RayTuneExecutor(resources=Resources(gpu=1 / slots_each), address=started.address).run(
+        RayExecutor(resources=Resources(gpu=1 / slots_each), address=started.address).run(
             WorkSource(works),
             WorkerSettings(results=str(folder), runner="utilisation:SleepingRunner"),
             on_event=on_event,

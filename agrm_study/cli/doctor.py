@@ -82,9 +82,9 @@ def _video() -> Iterable[Finding]:
 
 
 def _ray(address: str | None, results: str) -> Iterable[Finding]:
-    from agrm_study.execution.driver.check_ray import check_ray
+    from agrm_study.execution.driver.call import ray_findings
 
-    return check_ray(address, results)
+    return ray_findings(address, results)
 
 
 def _show(findings: Iterable[Finding]) -> list[Finding]:

@@ -53,6 +53,7 @@ def run(
     """
     from agrm_study.cli.followed_view import FollowedView
     from agrm_study.cli.names import read_study
+    from agrm_study.execution.interrupt import Interrupt
     from agrm_study.execution.options import RunOptions
     from agrm_study.execution.progress.choose_view import choose_view
     from agrm_study.execution.run import run_study
@@ -63,7 +64,9 @@ def run(
     options = RunOptions(results=folder, slots=slots, address=address, autoscale=autoscale, retry_failed=retry_failed)
     command = _notifier(notify)
     followers = [Follower(options.results, name) for name in dict.fromkeys(logs)]
-    summary = run_study(asked, options, view=FollowedView(choose_view(sys.stderr), followers))
+    with Interrupt() as interrupt:
+        view = FollowedView(choose_view(sys.stderr), followers)
+        summary = run_study(asked, options, view=view, interrupt=interrupt)
     _tell(summary)
     with ExitStack() as at_the_end:  # also when the report cannot be written
         said: dict[str, str | None] = {"answer": None, "report": None}

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Final
 
 from agrm_study.execution.driver.executor import Executor
 from agrm_study.execution.options import RunOptions
-from agrm_study.execution.resources.capacity import Resources, local_slots
+from agrm_study.execution.resources.capacity import Resources
 from agrm_study.execution.trial.work import Work
 from agrm_study.records.location import Location
 from agrm_study.study.errors import InputError
@@ -94,16 +94,19 @@ class Backend:
             results.mark()
         if self.options.executor == "inline" or self.options.address is None:
             return
-        from agrm_study.execution.driver.autoscaler import check_autoscaler
-        from agrm_study.execution.driver.preflight import check_cluster
-        from agrm_study.execution.driver.session import ray_session
+        from agrm_study.execution.driver.call import call
 
         options = self.options
-        with ray_session(options.address, self.resources, options.slots, grows=options.autoscale, kinds=self.kinds):
-            notes = check_cluster(results, on_gpus=self.device == "cuda")
-            if options.autoscale:
-                notes += check_autoscaler(self.resources, self.kinds, tick)
-        for note in notes:
+        arguments = {
+            "address": options.address,
+            "resources": asdict(self.resources),
+            "kinds": self.kinds,
+            "slots": options.slots,
+            "grows": options.autoscale,
+            "results": results.address,
+            "on_gpus": self.device == "cuda",
+        }
+        for note in call("check", arguments, tick=tick):
             tell(note)
 
     def measured(
@@ -122,32 +125,33 @@ class Backend:
         """
         if asked != "auto" or self.resources.gpu == 0 or self.options.executor == "inline":
             return self
-        from agrm_study.execution.driver.measure import on_ray
+        from agrm_study.execution.driver.call import measure_on_ray
         from agrm_study.execution.resources.gpu_share import measured_share
 
-        measure = on_ray(self.options.address, self.resources, grows=self.options.autoscale, tick=tick)
+        measure = measure_on_ray(self.options.address, self.resources, grows=self.options.autoscale, tick=tick)
         share = measured_share(results, recipes, measure)
         return replace(self, resources=replace(self.resources, gpu=share.gpu), note=share.note)
 
-    def executor(self, data: Mapping[str, int]) -> Executor:
+    def executor(self, data: Mapping[str, int], on_note: Callable[[str], None]) -> Executor:
         """A new executor.
 
         Args:
             data: What trials read, as `Prepared.data` has it.
+            on_note: Receives what a user should know.
         """
         if self.options.executor == "inline":
             from agrm_study.execution.driver.inline import InlineExecutor
 
             return InlineExecutor()
-        from agrm_study.execution.driver.tune_executor import RayTuneExecutor
+        from agrm_study.execution.driver.ray_executor import RayExecutor
 
-        address = self.options.address
-        return RayTuneExecutor(
+        return RayExecutor(
             resources=self.resources,
             kinds=self.kinds,
-            slots=self.options.slots or (local_slots(self.resources) if address is None else None),
-            address=address,
+            slots=self.options.slots,
+            address=self.options.address,
             grows=self.options.autoscale,
             data=data,
             retries=self.options.retries,
+            on_note=on_note,
         )

@@ -1,20 +1,27 @@
-"""What happens at Ctrl-C, SIGTERM or SLURM's warning? First the running epochs end, then everything does."""
+"""Interruption of a run by Ctrl-C, SIGTERM, SIGHUP or SLURM's warning: running epochs are saved, then the run ends."""
 
 from __future__ import annotations
 
+import errno
+import os
 import signal
+import sys
+import termios
 import threading
 from types import FrameType, TracebackType
 from typing import Any, Final
 
-_GRACEFUL: Final = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name))
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
+_AT_ONCE: Final = (signal.SIGINT, signal.SIGTERM)
+"""Signals that end a run at once when a stop was requested before."""
 
 
 class Interrupt:
     """Whether the run was asked to stop.
 
-    As a context manager in the main thread it takes SIGINT, SIGTERM and SIGUSR1: the first asks for a stop at the next
-    epoch boundary, a second SIGINT or SIGTERM raises `KeyboardInterrupt` at once.
+    As a context manager in the main thread it handles SIGINT, SIGTERM, SIGUSR1 and SIGHUP: the first asks for a stop at
+    the next epoch boundary, a second SIGINT or SIGTERM raises `KeyboardInterrupt`. A process that is not the command's
+    own uses it without entering it.
     """
 
     def __init__(self) -> None:
@@ -34,15 +41,11 @@ class Interrupt:
 
     def __enter__(self) -> Interrupt:
         if threading.current_thread() is threading.main_thread():
-            for number in _GRACEFUL:
+            for number in _SIGNALS:
+                if number == signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN:
+                    continue  # under nohup the run goes on when the terminal is closed
                 self._previous[number] = signal.signal(number, self._on_signal)
         return self
-
-    def reinstall(self) -> None:
-        """Takes the signals again, after a library has taken them for itself."""
-        if self._previous:
-            for number in _GRACEFUL:
-                signal.signal(number, self._on_signal)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -52,6 +55,21 @@ class Interrupt:
         self._previous.clear()
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        if self.requested and number != getattr(signal, "SIGUSR1", None):
+        if number == signal.SIGHUP:
+            _leave_terminal()
+        elif self.requested and number in _AT_ONCE:
             raise KeyboardInterrupt
         self.request(signal.Signals(number).name)
+
+
+def _leave_terminal() -> None:
+    """Sends further output nowhere where the terminal is gone: writing to it would raise an error."""
+    for stream in (sys.__stdout__, sys.__stderr__):
+        if stream is None:
+            continue
+        descriptor = stream.fileno()
+        try:
+            termios.tcgetattr(descriptor)
+        except termios.error as error:
+            if error.args[0] == errno.EIO:
+                os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)

@@ -17,7 +17,7 @@ from agrm_study.execution.dispatch.race_source import open_race
 from agrm_study.execution.dispatch.search_phase import SearchPhase, final_trials, open_search, promote
 from agrm_study.execution.dispatch.shared_stages import SharedStages
 from agrm_study.execution.dispatch.work_source import HOLD_AFTER, WorkSource
-from agrm_study.execution.driver.executor import GOES_ON, ExecutionLost
+from agrm_study.execution.driver.executor import ExecutionLost, goes_on
 from agrm_study.execution.interrupt import Interrupt
 from agrm_study.execution.options import RunOptions
 from agrm_study.execution.progress.state import StudyProgress, shown_metric_name
@@ -39,8 +39,16 @@ from agrm_study.study.object_store import store_error_text
 from agrm_study.study.study import Study
 
 
-def run_study(study: Study, options: RunOptions, *, view: View | None = None) -> RunSummary:
+def run_study(
+    study: Study, options: RunOptions, *, view: View | None = None, interrupt: Interrupt | None = None
+) -> RunSummary:
     """Runs what a study is missing; safe to repeat at any time.
+
+    Args:
+        study: The study.
+        options: How it is run.
+        view: Shows the run.
+        interrupt: Asks the run to stop. By default only a `KeyboardInterrupt` does, and no signal handler is installed.
 
     Raises:
         InputError: Anything wrong with the data, another run that holds the results folder, or storage that takes
@@ -48,9 +56,9 @@ def run_study(study: Study, options: RunOptions, *, view: View | None = None) ->
     """
     backend = Backend.of(study, options)
     results = Location.of(options.results)
+    interrupt = interrupt or Interrupt()
     try:
         with (
-            Interrupt() as interrupt,
             view or NoView() as shown,
             results_lock(results, study.name, lambda: _looks_into_claim(shown, interrupt)),
         ):
@@ -178,11 +186,11 @@ class _Run:
         except KeyboardInterrupt:
             return True
         except ExecutionLost as lost:
-            self._say(f"{lost}. {GOES_ON}")
+            self._say(f"{lost}. {goes_on(self._results)}")
             return False
         if self._options.executor == "ray":
             self._view.step(Step("Starting Ray and its workers", 0, 0))
-        executor = self._backend.executor(self._data)
+        executor = self._backend.executor(self._data, self._say)
         settings = WorkerSettings(
             results=self._results.address,
             runner=self._options.runner,
@@ -219,7 +227,7 @@ class _Run:
         try:
             executor.run(source, settings, on_event=on_event, interrupt=self._interrupt, on_tick=self._tick)
         except ExecutionLost as lost:
-            self._say(f"{lost}. {GOES_ON}")
+            self._say(f"{lost}. {goes_on(self._results)}")
             return False
         except KeyboardInterrupt:
             self._say("Stopped at once; trials go on from their last checkpoint in the next run.")

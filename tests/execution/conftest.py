@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from agrm_study.execution.interrupt import Interrupt
 from agrm_study.execution.options import RunOptions
 from agrm_study.execution.run import run_study
 from agrm_study.execution.summary import RunSummary
@@ -118,12 +120,13 @@ def script(results: Path) -> Callable[..., None]:
 
 @pytest.fixture
 def run(results: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., RunSummary]:
-    """Runs a study inline with the scripted runner."""
+    """Runs a study inline with the scripted runner, with the signal handlers of the command or without."""
     monkeypatch.setattr("agrm_study.execution.run.prepare", lambda *a, **k: NamedData())
     monkeypatch.setenv("PYTHONPATH", HERE, prepend=os.pathsep)  # Ray's workers import the scripted runner
 
-    def run(study: Study, *, view: Any = None, **options: Any) -> RunSummary:
+    def run(study: Study, *, view: Any = None, as_command: bool = True, **options: Any) -> RunSummary:
         values = {"results": results, "executor": "inline", "runner": RUNNER, "checkpoint_every_s": 0.0} | options
-        return run_study(study, RunOptions(**values), view=view)
+        with Interrupt() if as_command else contextlib.nullcontext() as interrupt:
+            return run_study(study, RunOptions(**values), view=view, interrupt=interrupt)
 
     return run

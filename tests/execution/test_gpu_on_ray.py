@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import functools
 import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from oom_runner import measure_a_third
 from scripted_runner import journal
 from test_run_inline import Watcher
 
-from agrm_study.execution.driver import measure as ray_measure
 from agrm_study.execution.summary import RunSummary
 from agrm_study.records.reader import Ledger
 from agrm_study.study.study import Study
 
-ray = pytest.importorskip("ray")
+pytest.importorskip("ray")
 
 RUNNER = "oom_runner:OomRunner"
 
@@ -26,8 +23,7 @@ RUNNER = "oom_runner:OomRunner"
 @pytest.fixture
 def two_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
     """A local Ray that has two GPUs, as far as it knows."""
-    init = ray.init
-    monkeypatch.setattr(ray, "init", lambda **options: init(**{**options, "num_gpus": 2}))
+    monkeypatch.setattr("agrm_study.execution.driver.child_process.MODULE", "two_gpu_driver")
 
 
 def shares(results: Path) -> list[tuple[str, float, int]]:
@@ -93,9 +89,9 @@ def test_auto_measures_in_a_task_on_a_gpu_and_trials_get_what_it_found(
     results: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for place in ("capacity", "gpu_share", "session"):
-        monkeypatch.setattr(f"agrm_study.execution.on_ray.{place}.local_gpus", lambda: 2)
-    monkeypatch.setattr(ray_measure, "on_ray", functools.partial(ray_measure.on_ray, measure=measure_a_third))
+    for place in ("resources.capacity", "resources.gpu_share", "driver.session"):
+        monkeypatch.setattr(f"agrm_study.execution.{place}.local_gpus", lambda: 2)
+    monkeypatch.setattr("agrm_study.execution.driver.call.MEASURE", "oom_runner:measure_a_third")
     (results / "needs.json").write_text("{}")
     summary = run(
         make_study(seeds=1, resources={"cpu": 1, "gpu": "auto"}), executor="ray", slots=2, device="cpu", runner=RUNNER

@@ -80,6 +80,12 @@ class RaceSource(WorkSource):
             self._end([self.work(event.trial_id)])
         return held
 
+    def put_back(self, trial_id: str) -> None:
+        source = self._round_of[trial_id]
+        source.put_back(trial_id)
+        if source not in self._rounds:
+            self._rounds.insert(0, source)
+
     def drain_held(self) -> list[Work]:
         """Trials of held arms that were not started, those of later rounds included."""
         held = [work for source in self._rounds for work in source.drain_held()]

@@ -99,14 +99,20 @@ class SearchSource(WorkSource):
             self.why_stopped = f"every point that the sampler still draws was tried before ({MOST_REPEATS} in a row)"
             return None
         self._left -= 1
+        if (known := self._work_of.get(point.spec.trial_id)) is not None:
+            return known
         work = self._make_work(point.spec)
         self._work_of[point.spec.trial_id] = work
         self._on_draw(point.spec)
         return work
 
+    def put_back(self, trial_id: str) -> None:
+        self._queue.appendleft(self._points[trial_id])
+        self._left += 1
+
     @property
     def exhausted(self) -> bool:
-        return self._stopped or self._exhausted or self._left <= 0
+        return self._stopped or self._left <= 0 or (self._exhausted and not self._queue)
 
     def observe(self, event: TrialEvent) -> str | None:
         point = self._points[event.trial_id]

@@ -133,6 +133,23 @@ class TrialQueue:
             return self._not_needed_after(trial_id)
         return []
 
+    def put_back(self, trial_id: str) -> None:
+        """Takes back a trial that was handed out and runs nowhere any more; it goes on in its place in the order."""
+        if trial_id not in self._running:
+            return
+        self._running.discard(trial_id)
+        self._waiting[trial_id] = None
+        changed: list[Stage] = []
+        for stage in self._stages.chain(trial_id):
+            self._followers[stage.key] += 1
+            if trial_id in self._leaders[stage.key]:
+                self._leaders[stage.key].discard(trial_id)
+                if self._exists(stage.key):
+                    self._now_there(stage, stage.last)
+                changed.append(stage)
+        self._put(trial_id)
+        self._put_again(changed)
+
     def remove(self, arms: Collection[str]) -> list[Work]:
         """Takes out the trials of some arms that have not started."""
         removed = [self._works[trial_id] for trial_id in self._waiting if self._works[trial_id].trial.arm in arms]

@@ -94,6 +94,11 @@ class WorkSource:
         self.hold(arm)
         return arm
 
+    def put_back(self, trial_id: str) -> None:
+        """Takes back a trial that was handed out and runs nowhere any more: it is handed out again."""
+        with self._lock:
+            self._order.put_back(trial_id)
+
     def hold(self, arm: str) -> None:
         """Hands out no trial of an arm any more."""
         with self._lock:

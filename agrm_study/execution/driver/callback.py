@@ -1,51 +1,52 @@
-"""How does the driver hear from Tune, and what does it do when a worker dies, hangs or the user interrupts?"""
+"""Tune's reports as events of the run, and what is done about workers that die or hang."""
 
 from __future__ import annotations
 
 import contextlib
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Final
 
 import ray
 from ray.tune import Callback
 from ray.tune.experiment import Trial
 
-from agrm_study.execution.dispatch.work_source import WorkSource
+from agrm_study.execution.driver.channel import TICK_S
 from agrm_study.execution.driver.executor import ExecutionLost
-from agrm_study.execution.driver.gpu_growth import GpuGrowth
 from agrm_study.execution.driver.ray_patches import last_error
+from agrm_study.execution.driver.remote_source import RemoteSource
 from agrm_study.execution.driver.session import dead_parts
 from agrm_study.execution.driver.stall_detector import StallDetector
 from agrm_study.execution.driver.trainable import EVENT
-from agrm_study.execution.driver.tune_executor import dead_worker, give_up
-from agrm_study.execution.interrupt import Interrupt
-from agrm_study.execution.trial.events import OnEvent, TrialEvent
-from agrm_study.execution.trial.failures import Failure
-from agrm_study.execution.trial.work import WorkerSettings
+from agrm_study.execution.trial.events import TrialEvent
+from agrm_study.execution.trial.failures import Failure, classify
+from agrm_study.execution.trial.heartbeat import Heartbeat
+from agrm_study.execution.trial.records import first_beat, record_failure
+from agrm_study.execution.trial.work import Work, WorkerSettings
 from agrm_study.records.location import Location
+
+SHOWN_LINES: Final = 12
+"""Lines that a record keeps of Ray's text about a dead worker."""
 
 
 class DriverCallback(Callback):  # type: ignore[misc]
-    """Turns what Tune says into events. An error of its own is kept for later: raising one would end the experiment."""
+    """Turns Tune's reports into events.
+
+    An error of its own is kept for later, as Tune continues after some errors of callbacks and hides others.
+
+    Args:
+        source: Receives the events.
+        settings: What is the same for all trials.
+        stall: Finds workers that hang.
+        on_tick: Called about twice a second.
+    """
 
     def __init__(
-        self,
-        *,
-        source: WorkSource,
-        settings: WorkerSettings,
-        growth: GpuGrowth,
-        flag: Location,
-        interrupt: Interrupt,
-        on_event: OnEvent,
-        on_tick: Callable[[], None],
+        self, source: RemoteSource, settings: WorkerSettings, stall: StallDetector, on_tick: Callable[[], None]
     ) -> None:
-        self._source, self._settings, self._flag = source, settings, flag
-        self._growth = growth
-        self._interrupt, self._on_event, self._on_tick = interrupt, on_event, on_tick
-        self._stopping = False
+        self._source, self._settings = source, settings
+        self._stall, self._on_tick = stall, on_tick
         self._broken: Exception | None = None
-        self._silence = StallDetector()
         self._stalled: dict[str, str] = {}  # trial → what its worker was killed for
         self._ticked = 0.0
         self._dead: list[str] = []
@@ -61,45 +62,40 @@ class DriverCallback(Callback):  # type: ignore[misc]
         if self._broken is not None:
             raise self._broken
 
-    def setup(self, **info: Any) -> None:
-        self._interrupt.reinstall()
-
     def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         with self._kept():
             now = time.monotonic()
-            if now - self._ticked >= 0.1:
+            if now - self._ticked >= TICK_S:
                 self._ticked = now
-                self._stop_when_asked()
                 self._on_tick()
                 self._kill_the_stalled(trials, now)
                 self._dead = self._dead or dead_parts()
-        if self._dead:  # an error that leaves a callback ends Tune's loop
+        if self._dead or self._broken:  # an error that leaves a callback ends Tune's loop
             raise ExecutionLost
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         with self._kept():
-            self._silence.began(trial.trial_id, time.monotonic())
-            self._growth.started(trial.trial_id)
+            self._stall.began(trial.trial_id, time.monotonic())
             epochs = self._source.work(trial.trial_id).trial.recipe.epochs
-            self._on_event(TrialEvent(kind="started", trial_id=trial.trial_id, epochs=epochs))
+            self._source.report(TrialEvent(kind="started", trial_id=trial.trial_id, epochs=epochs))
 
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
         with self._kept():
-            event = self._growth.answer(TrialEvent.from_json(result[EVENT]), stopped=self._source.stopped)
+            event = TrialEvent.from_json(result[EVENT])
             if event.kind == "epoch":
-                self._silence.heard(trial.trial_id, time.monotonic(), event.epoch_s)
+                self._stall.heard(trial.trial_id, time.monotonic(), event.epoch_s)
             elif event.kind == "preparing":
-                self._silence.prepares(trial.trial_id, time.monotonic(), event.note)
+                self._stall.prepares(trial.trial_id, time.monotonic(), event.note)
             else:
-                self._silence.ended(trial.trial_id)
-            self._on_event(event)
+                self._stall.ended(trial.trial_id)
+            self._source.report(event)
 
     def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         with self._kept():
             failure = self._death(trial)
-            self._on_event(
+            self._source.report(
                 TrialEvent(
                     kind="retried",
                     trial_id=trial.trial_id,
@@ -111,26 +107,19 @@ class DriverCallback(Callback):  # type: ignore[misc]
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         with self._kept():
-            self._on_event(give_up(self._source, self._settings, trial.trial_id, self._death(trial)))
-
-    def _stop_when_asked(self) -> None:
-        """Starts nothing more, and tells the workers; again and again until storage takes the word."""
-        if self._interrupt.requested and not self._stopping:
-            self._source.stop()
-            with contextlib.suppress(OSError):
-                self._flag.write_atomic(b"stop")
-                self._stopping = True
+            failure = self._death(trial)
+            self._source.report(give_up(self._source.work(trial.trial_id), self._settings, failure))
 
     def _death(self, trial: Trial) -> Failure:
         """What is known of the death of a trial's worker."""
-        self._silence.ended(trial.trial_id)
+        self._stall.ended(trial.trial_id)
         failure = dead_worker(last_error(trial))
         why = self._stalled.pop(trial.trial_id, None)
         return failure if why is None else Failure("worker_killed", why)
 
     def _kill_the_stalled(self, trials: list[Trial], now: float) -> None:
-        for trial_id, silent_s in self._silence.too_long(now):
-            self._silence.ended(trial_id)
+        for trial_id, silent_s in self._stall.too_long(now):
+            self._stall.ended(trial_id)
             for trial in trials:
                 actor = trial.temporary_state.ray_actor
                 if trial.trial_id == trial_id and actor is not None:
@@ -143,4 +132,33 @@ class DriverCallback(Callback):  # type: ignore[misc]
             yield
         except Exception as error:
             self._broken = self._broken or error
-            self._source.stop()
+
+
+def dead_worker(error: BaseException | None) -> Failure:
+    """What is known of a worker that died."""
+    if error is None:
+        return Failure("worker_killed", "the worker process ended without a word")
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return Failure(classify(error).kind, lines[0], tail="\n".join(lines[1:SHOWN_LINES]))
+
+
+def give_up(work: Work, settings: WorkerSettings, failure: Failure) -> TrialEvent:
+    """Records a trial whose workers died more often than it may be retried."""
+    trial_id = work.trial.trial_id
+    beat = Heartbeat.read(Location.of(settings.results), trial_id) or first_beat(work, "cpu")
+    message = failure.message
+    try:
+        record_failure(settings.results, work, failure, beat, pauses_s=())  # Tune's loop waits meanwhile
+    except OSError as error:
+        message = f"{message} (and its record could not be written: {error})"
+    return TrialEvent(
+        kind="failed",
+        trial_id=trial_id,
+        epoch=beat.epoch,
+        epochs=beat.epochs,
+        failure=failure.kind,
+        error=message,
+        attempt=beat.attempt,
+        wall_s=beat.wall_s,
+        host=beat.host,
+    )

@@ -1,4 +1,4 @@
-"""Who runs the trials? Every executor does it behind this interface; `inline` is the twin of `ray_tune` for tests."""
+"""Interface of what runs the trials of a study: Ray Tune, or this process (`inline`)."""
 
 from __future__ import annotations
 
@@ -9,14 +9,31 @@ from typing import Final
 from agrm_study.execution.dispatch.work_source import WorkSource
 from agrm_study.execution.interrupt import Interrupt
 from agrm_study.execution.trial.events import OnEvent
+from agrm_study.execution.trial.heartbeat import Heartbeat
 from agrm_study.execution.trial.work import WorkerSettings
+from agrm_study.records.location import Location
 
 GOES_ON: Final = "What had finished is kept; the same command goes on from the last checkpoints."
 """What a person should know when a run was lost."""
 
 
+def goes_on(results: Location) -> str:
+    """What the same command does after a run was lost: it goes on from checkpoints only where there are some."""
+    saved = any(beat.saved_wall_s > 0 for beat in Heartbeat.read_all(results))
+    return f"What had finished is kept; the same command goes on{' from the last checkpoints' if saved else ''}."
+
+
 class ExecutionLost(Exception):
-    """What ran the trials has died under them; what had finished is recorded, the rest goes on in the next run."""
+    """What ran the trials has died under them; what had finished is recorded, the rest goes on in the next run.
+
+    Args:
+        reason: A clause without a full stop.
+        final: Whether trying again at once would fail in the same way.
+    """
+
+    def __init__(self, reason: str = "", *, final: bool = False) -> None:
+        super().__init__(reason)
+        self.final = final
 
 
 class Executor(ABC):

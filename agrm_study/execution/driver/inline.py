@@ -15,7 +15,7 @@ from agrm_study.execution.trial.worker import TrialWorker
 
 
 class InlineExecutor(Executor):
-    """The in-process twin of `RayTuneExecutor`: same worker, same events, same records, one trial at a time."""
+    """The in-process twin of `RayExecutor`: same worker, same events, same records, one trial at a time."""
 
     def run(
         self,

@@ -1,55 +1,64 @@
-"""How is a training step measured on a GPU that Ray has? By a task that has one GPU to itself."""
+"""Measurement of training steps on a GPU of Ray, by a task that has one GPU to itself."""
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from agrm_study.execution.driver.executor import ExecutionLost
 from agrm_study.execution.driver.session import ray_session
 from agrm_study.execution.resources.capacity import Resources
-from agrm_study.execution.resources.gpu_share import Measure, Measured, measure_here
+from agrm_study.execution.resources.gpu_share import Measured
 from agrm_study.study.recipe import Recipe
 
 
-def on_ray(
+def measure_on_ray(
     address: str | None,
     resources: Resources,
     *,
-    grows: bool = False,
-    tick: Callable[[], None] = lambda: None,
-    measure: Measure = measure_here,
-) -> Measure:
+    grows: bool,
+    recipes: Mapping[str, str],
+    known: Sequence[Mapping[str, Any]],
+    measure: str,
+    tick: Callable[[], None],
+) -> Measured:
     """Measures within a Ray task on a GPU of the cluster, or of this machine.
 
     Args:
         address: A cluster; ``None`` for a Ray of this machine.
         resources: What a trial takes, with a whole GPU.
         grows: Whether an autoscaler brings the GPU.
-        tick: Called while the task runs; may raise to give up.
-        measure: What the task does.
-    """
+        recipes: JSON of a recipe by kind of step.
+        known: Fields of earlier measurements.
+        measure: ``module:function`` that the task calls.
+        tick: Called while the task runs.
 
-    def run(wanted: Mapping[str, Recipe], known: Sequence[Measured]) -> Measured:
+    Raises:
+        ExecutionLost: When nothing could be measured.
+    """
+    with ray_session(address, resources, 1, grows=grows):
         import ray
 
-        texts = {kind: recipe.model_dump_json() for kind, recipe in wanted.items()}
-        with ray_session(address, resources, 1, grows=grows):
-            needs: dict[str, Any] = {"num_cpus": resources.cpu, "num_gpus": resources.gpu, "max_retries": 0}
-            if resources.accelerator:
-                needs["accelerator_type"] = resources.accelerator
-            task = ray.remote(**needs)(_measured).remote(measure, texts, list(known))
-            while not ray.wait([task], timeout=0.5)[0]:
-                tick()
-            try:
-                found: Measured = ray.get(task)
-            except ray.exceptions.RayError as error:
-                reason = str(error).strip().splitlines()[-1]
-                raise ExecutionLost(f"a training step could not be measured on a GPU ({reason})") from None
-            return found
-
-    return run
+        needs: dict[str, Any] = {"num_cpus": resources.cpu, "num_gpus": resources.gpu, "max_retries": 0}
+        if resources.accelerator:
+            needs["accelerator_type"] = resources.accelerator
+        task = ray.remote(**needs)(_measured).remote(measure, dict(recipes), [dict(each) for each in known])
+        while not ray.wait([task], timeout=0.5)[0]:
+            tick()
+        try:
+            found: Measured = ray.get(task)
+        except ray.exceptions.RayError as error:
+            reason = str(error).strip().splitlines()[-1]
+            raise ExecutionLost(f"a training step could not be measured on a GPU ({reason})") from None
+        return found
 
 
-def _measured(measure: Measure, texts: Mapping[str, str], known: Sequence[Measured]) -> Measured:
-    return measure({kind: Recipe.model_validate_json(text) for kind, text in texts.items()}, known)
+def _measured(measure: str, recipes: Mapping[str, str], known: Sequence[Mapping[str, Any]]) -> Measured:
+    module, _, name = measure.partition(":")
+    function = getattr(importlib.import_module(module), name)
+    found: Measured = function(
+        {kind: Recipe.model_validate_json(text) for kind, text in recipes.items()},
+        [Measured(**each) for each in known],
+    )
+    return found

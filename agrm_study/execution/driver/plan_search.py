@@ -1,4 +1,4 @@
-"""How are trials handed to Tune? One at a time, when a slot is free.
+"""Tune's search algorithm over the trials that the run hands out, one when a slot is free.
 
 Tune asks for a trial whenever it has room. Handing out no more than there are slots keeps every finished trial's actor
 for the next one, without a placement group asked for and cancelled in between.
@@ -15,35 +15,34 @@ from ray.tune import PlacementGroupFactory
 from ray.tune.experiment import Experiment, Trial
 from ray.tune.search import SearchAlgorithm
 
-from agrm_study.execution.dispatch.work_source import WorkSource
-from agrm_study.execution.driver.gpu_growth import GpuGrowth
+from agrm_study.execution.driver.remote_source import RemoteSource
 from agrm_study.execution.driver.trainable import SETTINGS, SHARE, WORK
-from agrm_study.execution.resources.capacity import Resources
-from agrm_study.execution.trial.work import Work, WorkerSettings
+from agrm_study.execution.resources.capacity import Resources, each_kind
+from agrm_study.execution.trial.work import WorkerSettings
 
 
 class PlanSearch(SearchAlgorithm):  # type: ignore[misc]
-    """Tune's view of a `WorkSource`.
+    """Tune's view of a `RemoteSource`.
 
     Args:
         source: Hands out trials.
         settings: What is the same for all trials.
-        full: Says which accelerators have no room now, given the trials that run on each.
-        growth: Shares of a GPU, and the trials that come again on a larger one.
+        full: Gives the accelerators that have no room now, from the trials that run on each.
         resources: What one trial takes, its share of a GPU aside.
+        kinds: Accelerators that trials name; none when they do not.
     """
 
     def __init__(
         self,
-        source: WorkSource,
+        source: RemoteSource,
         settings: WorkerSettings,
         full: Callable[[Mapping[str | None, int]], frozenset[str | None]],
-        growth: GpuGrowth,
         resources: Resources,
+        kinds: Sequence[str],
     ) -> None:
-        self._source, self._growth, self._resources = source, growth, resources
+        self._source, self._resources = source, resources
         self._settings = settings.to_json()
-        self._full = full
+        self._full, self._kinds = full, frozenset(each_kind(resources, kinds))
         self._live: dict[str, str | None] = {}  # trial → accelerator that it names
         self._spec: dict[str, Any] = {}
 
@@ -61,11 +60,14 @@ class PlanSearch(SearchAlgorithm):  # type: ignore[misc]
         self._spec = experiment.spec
 
     def next_trial(self) -> Trial | None:
-        work = self._next_work()
+        full = self._full(Counter(self._live.values()))
+        if self._live and full >= self._kinds:
+            return None
+        work = self._source.take(full, idle=not self._live)
         if work is None:
             return None
         trial_id = work.trial.trial_id
-        share = self._growth.share(trial_id)
+        share = self._source.share(trial_id)
         self._live[trial_id] = work.accelerator
         kind = work.accelerator or self._resources.accelerator
         bundle = replace(self._resources, gpu=share, accelerator=kind).bundle()
@@ -80,29 +82,14 @@ class PlanSearch(SearchAlgorithm):  # type: ignore[misc]
             trial_dirname_creator=_folder_name,
         )
 
-    def _next_work(self) -> Work | None:
-        """A trial that comes again, else a new one; nothing new while a larger share of a GPU is waited for."""
-        if self._source.stopped:
-            self._growth.stop()
-            return None
-        full = self._full(Counter(self._live.values()))
-        again = self._growth.next(lambda trial_id: self._source.work(trial_id).accelerator not in full)
-        if again is not None:
-            return self._source.work(again)
-        waited_for = {self._source.work(trial_id).accelerator for trial_id in self._growth.needs_room}
-        work = self._source.take(full | waited_for)
-        if work is None and not self._live and not waited_for:
-            return self._source.take()  # its nodes have left: it waits for one, for an autoscaler to see
-        return work
-
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         self._live.pop(trial_id, None)
 
     def is_finished(self) -> bool:
-        return self._source.exhausted and (self._source.stopped or not self._growth.pending)
+        return self._source.exhausted
 
     def set_finished(self) -> None:
-        self._source.stop()
+        """Nothing: the run decides when there is no trial left."""
 
     def __getstate__(self) -> dict[str, Any]:
         return {}  # the Tuner pickles itself for a restore that never comes

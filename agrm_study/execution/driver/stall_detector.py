@@ -18,9 +18,15 @@ PAUSE_S: Final = 10.0
 
 
 class StallDetector:
-    """When each running trial was last heard of; times are seconds on the monotonic clock."""
+    """When each running trial was last heard of; times are seconds on the monotonic clock.
 
-    def __init__(self) -> None:
+    Args:
+        first_epoch_s: Limit before a trial's first epoch, at least.
+        epoch_s: Limit from one epoch to the next, at least.
+    """
+
+    def __init__(self, first_epoch_s: float = FIRST_EPOCH_S, epoch_s: float = EPOCH_S) -> None:
+        self._first_epoch_s, self._epoch_s = first_epoch_s, epoch_s
         self._last: dict[str, float] = {}
         self._longest: dict[str, float] = {}
         self._longest_of_all = 0.0
@@ -59,5 +65,5 @@ class StallDetector:
     def _limit(self, trial_id: str) -> float:
         own = self._longest.get(trial_id)
         if own is None:
-            return max(FIRST_EPOCH_S, FACTOR * self._longest_of_all)
-        return max(EPOCH_S, FACTOR * own)
+            return max(self._first_epoch_s, FACTOR * self._longest_of_all)
+        return max(self._epoch_s, FACTOR * own)

@@ -28,6 +28,7 @@ class TrialEvent:
         wall_s: Seconds of training so far, over all attempts that led here.
         epoch_s: Seconds of the last epoch.
         resumed: Epoch of the checkpoint that this attempt went on from, 0 for none.
+        saved: Epoch that the rolling checkpoint holds, 0 for none.
         inherited: Epochs whose state this attempt took over from another trial, 0 for none.
         inherited_metrics: The validation metric after each of those epochs; told once.
         left: Stages whose state is there for other trials since the last event.
@@ -46,6 +47,7 @@ class TrialEvent:
     epoch_s: float = 0.0
     clips_per_s: float = 0.0
     resumed: int = 0
+    saved: int = 0
     inherited: int = 0
     inherited_metrics: tuple[float | None, ...] = ()
     left: tuple[str, ...] = ()

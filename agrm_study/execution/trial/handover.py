@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -37,12 +38,14 @@ class Handover:
         work: The trial; its `stages` are those that it may take over or leave.
         runner: Runs it.
         code_version: Of the code that runs it: a trial is made by one version.
+        check: Called before something is left for others; may raise.
     """
 
     shelf: StageStore
     work: Work
     runner: TrialRunner
     code_version: str
+    check: Callable[[], None] = lambda: None
 
     def take_over(self, done: int) -> StageFacts | None:
         """Makes the trial go on from the longest stage that is there and leads beyond the epochs it has done.
@@ -80,6 +83,7 @@ class Handover:
         end = next((end for end in self.work.stages if end.last >= epoch), None)
         if end is None or (epoch < end.last and not over):
             return NOTHING
+        self.check()
         facts = StageFacts(key=end.key, epoch=epoch, wall_s=wall_s, code_version=self.code_version)
         try:
             if not self.shelf.exists(end.key):

@@ -76,6 +76,8 @@ class WorkerSettings:
         local_store: Folder on each node's own disk to which it copies the clip store; empty to read it in place.
         prune: Whether the driver may end a trial between two epochs (`pruning`).
         versions: Those that every worker must run; none to ask for nothing.
+        fence: Number of the driver (`fence`); a worker whose number is smaller than that of the results folder writes
+            nothing more. 0 for no driver.
     """
 
     results: str
@@ -89,6 +91,7 @@ class WorkerSettings:
     local_store: str = ""
     prune: bool = False
     versions: Mapping[str, str] = field(default_factory=dict)
+    fence: int = 0
 
     def to_json(self) -> str:
         """Compact JSON."""

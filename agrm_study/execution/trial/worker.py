@@ -22,6 +22,7 @@ from agrm_study.execution.trial.convert import (
 )
 from agrm_study.execution.trial.events import EventKind, TrialEvent
 from agrm_study.execution.trial.failures import Failure, classify
+from agrm_study.execution.trial.fence import FencedError, check_fence
 from agrm_study.execution.trial.handover import NOTHING, Handover, Left
 from agrm_study.execution.trial.heartbeat import Heartbeat
 from agrm_study.execution.trial.pruning import ends_after, forget
@@ -57,6 +58,7 @@ class _Running:
     handover: Handover
     started: bool = False
     resumed: int = 0
+    saved: int = 0
     inherited: int = 0
     inherited_metrics: tuple[float | None, ...] = ()
     left: Left = NOTHING
@@ -109,6 +111,8 @@ class TrialWorker:
             if self._is_pruned(running):
                 return self._finish(running, PRUNED)
             return self._run_epoch(running)
+        except FencedError:
+            return self._interrupted(self._work)
         except Exception as error:  # a trial's failure is a result of the study
             return self._fail(self._work, classify(error))
 
@@ -122,7 +126,7 @@ class TrialWorker:
             folder.discard()  # a trial is made by one version of the code
         runner = load_runner(self.settings.runner)
         retry_storage(lambda: beat.write(self._results))
-        handover = Handover(StageStore.of(self._results), work, runner, beat.code_version)
+        handover = Handover(StageStore.of(self._results), work, runner, beat.code_version, self._check_fence)
         return _Running(work, folder, runner, beat, last, handover)
 
     def _not_yet(self, running: _Running, note: str) -> TrialEvent:
@@ -153,6 +157,7 @@ class TrialWorker:
             beat = replace(beat, started_at=last.started_at, wall_s=last.saved_wall_s + wall_s)
         else:
             beat = replace(beat, wall_s=wall_s, saved_wall_s=0.0)
+        running.saved = running.resumed
         running.rows.extend(runner.rows())
         if running.inherited:
             shown = metric_by_epoch(running.rows, work.trial.recipe, self.settings.metric)
@@ -205,10 +210,14 @@ class TrialWorker:
         asked = self.settings.checkpoint_every_s
         return asked and max(asked, min(running.save_s / SAVE_SHARE, MOST_SECONDS_UNSAVED))
 
+    def _check_fence(self) -> None:
+        check_fence(self._results, self.settings.fence)
+
     def _save(self, running: _Running) -> None:
+        self._check_fence()
         began = time.monotonic()
         retry_storage(lambda: running.folder.save(running.runner.save))
-        running.saved_at = time.monotonic()
+        running.saved_at, running.saved = time.monotonic(), running.beat.epoch
         running.save_s = running.saved_at - began
         wall_s = running.beat.wall_s + running.save_s
         running.beat = replace(running.beat, wall_s=wall_s, saved_wall_s=wall_s)
@@ -224,6 +233,7 @@ class TrialWorker:
         began = time.monotonic()
         outcome = running.runner.outcome()
         stop_reason = stop_reason or outcome.stop_reason
+        self._check_fence()
         keep_weights = self.settings.keep_weights and trial.phase == "final"  # those of a search serve nobody
         if keep_weights:
             retry_storage(lambda: running.folder.save(running.runner.save))  # puts the best weights in their place
@@ -245,6 +255,11 @@ class TrialWorker:
         self.drop()
         return event
 
+    def _interrupted(self, work: Work) -> TrialEvent:
+        """Leaves the trial as it is, to the worker of a later driver."""
+        self.drop()
+        return TrialEvent(kind="interrupted", trial_id=work.trial.trial_id, epochs=work.trial.recipe.epochs)
+
     def _fail(self, work: Work, failure: Failure) -> TrialEvent:
         running = self._running
         beat = first_beat(work, self.settings.device) if running is None else running.beat
@@ -253,7 +268,10 @@ class TrialWorker:
             rows = epoch_columns(running.rows) if running is not None else ()
             # Storage that refused is not waited for twice: without a record the trial runs again all the same
             pauses_s = () if failure.kind == "storage" else PAUSES_S
+            self._check_fence()
             record_failure(self._results, work, failure, beat, rows=rows, pauses_s=pauses_s)
+        except FencedError:
+            return self._interrupted(work)
         except Exception as error:  # the trial stays without a record and runs again
             message += f" (and its record could not be written: {error})"
         try:
@@ -287,6 +305,7 @@ def _event(kind: EventKind, running: _Running, report: EpochReport | None = None
         epoch_s=beat.epoch_s,
         clips_per_s=report.clips_per_s if report is not None else 0.0,
         resumed=running.resumed,
+        saved=running.saved,
         inherited=running.inherited,
         inherited_metrics=running.inherited_metrics,
         left=running.left.keys,

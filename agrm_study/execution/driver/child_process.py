@@ -1,0 +1,205 @@
+"""The driver process as the run sees it: start, messages, end.
+
+The process leads a session of its own. Everything that Ray starts below it belongs to that session and inherits its
+environment, so `DriverProcess.end` finds all of it, orphans included.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import uuid
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Final
+
+import psutil
+
+import agrm_study
+from agrm_study.execution.driver.protocol import Job, Message, decode, encode
+
+MODULE: Final = "agrm_study.execution.driver.child"
+MARK: Final = "AGRM_STUDY_DRIVER"
+"""Environment variable of the driver process and of all that descends from it; its value differs from run to run."""
+PREFIX: Final = "agrm-study-driver-"
+"""Names of the folders that driver processes work in begin with this."""
+TAIL_LINES: Final = 3
+"""Lines of its log that explain the death of a driver process."""
+ORDERLY_S: Final = 20.0
+"""Seconds in which a driver process whose work is done may shut Ray down."""
+GONE_S: Final = 20.0
+"""Seconds in which killed processes disappear; longer only where the kernel holds one."""
+
+
+class DriverProcess:
+    """A driver process and the queue of its messages.
+
+    Args:
+        job: What it does.
+    """
+
+    def __init__(self, job: Job) -> None:
+        self._mark = uuid.uuid4().hex
+        self.folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+        self._log = self.folder / "log"
+        self._messages: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
+        events, theirs = os.pipe()
+        try:
+            with self._log.open("wb") as log:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-P", "-m", MODULE, str(theirs)],
+                    stdin=subprocess.PIPE,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    cwd=self.folder,
+                    env=_environment(self._mark),
+                    pass_fds=(theirs,),
+                    start_new_session=True,
+                )
+        except BaseException:
+            os.close(events)
+            shutil.rmtree(self.folder, ignore_errors=True)
+            raise
+        finally:
+            os.close(theirs)
+        threading.Thread(target=self._drain, args=(os.fdopen(events, "rb"),), name="driver-events", daemon=True).start()
+        self._ended = False
+        self._awake_at = time.monotonic()
+        self.silent_s = 0.0
+        """Seconds without a message in which this process was awake."""
+        self.send(job)
+
+    def __enter__(self) -> DriverProcess:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.end()
+
+    @property
+    def pid(self) -> int:
+        """Process and session id."""
+        return self._process.pid
+
+    def send(self, message: Message) -> None:
+        """Sends a message; a process that has died is noticed by `next`."""
+        assert self._process.stdin is not None
+        with contextlib.suppress(OSError):
+            self._process.stdin.write(encode(message))
+            self._process.stdin.flush()
+
+    def next(self, timeout: float) -> Message | None:
+        """The next message, ``None`` where none came in time.
+
+        Raises:
+            EOFError: The process has ended, or has closed its side; no message is left.
+        """
+        try:
+            message = self._messages.get(timeout=timeout)
+        except queue.Empty:
+            message = None
+        else:
+            if message is None:
+                self._messages.put(None)
+                raise EOFError
+        now = time.monotonic()
+        self.silent_s = 0.0 if message is not None else self.silent_s + min(now - self._awake_at, 1.0)
+        self._awake_at = now
+        return message
+
+    def why_it_ended(self) -> str:
+        """How the process ended and the last lines of its log, as a clause."""
+        try:
+            code = self._process.wait(5)
+        except subprocess.TimeoutExpired:
+            return "it closed its connection"
+        if code < 0:
+            with contextlib.suppress(ValueError):
+                return f"it was killed by {signal.Signals(-code).name}"
+        lines = [line for line in self._log.read_text(errors="replace").splitlines() if line.strip()]
+        said = f": {' / '.join(lines[-TAIL_LINES:])}" if lines else ""
+        return f"it ended with exit code {code}{said}"
+
+    def end(self, *, patience_s: float = 0.0) -> None:
+        """Ends the process and everything that descends from it, and waits until all of it is gone.
+
+        Args:
+            patience_s: Seconds in which the process may end by itself.
+        """
+        if self._ended:
+            return
+        try:
+            if self._process.stdin is not None:
+                with contextlib.suppress(OSError):
+                    self._process.stdin.close()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(patience_s)
+        finally:
+            end_family(self.pid, self._mark)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(GONE_S)
+            shutil.rmtree(self.folder, ignore_errors=True)
+            self._ended = True
+
+    def _drain(self, events: BinaryIO) -> None:
+        with events:
+            for line in events:
+                if line.endswith(b"\n"):
+                    self._messages.put(decode(line))
+        self._messages.put(None)
+
+
+def end_family(session: int, mark: str) -> None:
+    """Kills the processes of a session, those that carry a mark, and their descendants; this process is left alone.
+
+    Args:
+        session: Id of the session.
+        mark: Value of `MARK` in their environment.
+    """
+    end = time.monotonic() + GONE_S
+    while time.monotonic() < end and (family := _family(session, mark)):
+        for process in family:
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+        psutil.wait_procs(family, timeout=0.2)
+
+
+def _family(session: int, mark: str) -> list[psutil.Process]:
+    """Living processes of a session or with a mark, and all below them."""
+    found: dict[int, psutil.Process] = {}
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            if process.pid == os.getpid() or process.status() == psutil.STATUS_ZOMBIE:
+                continue
+            if os.getsid(process.pid) == session or process.environ().get(MARK) == mark:
+                found[process.pid] = process
+    for process in list(found.values()):
+        with contextlib.suppress(psutil.Error):
+            found.update({child.pid: child for child in process.children(recursive=True) if _lives(child)})
+    return list(found.values())
+
+
+def _lives(process: psutil.Process) -> bool:
+    return bool(process.status() != psutil.STATUS_ZOMBIE)
+
+
+def _environment(mark: str) -> dict[str, str]:
+    """The environment of a driver process: no relative path and no working folder on anybody's module path."""
+    root = str(Path(agrm_study.__file__).resolve().parents[1])
+    given = [str(Path(part).resolve()) for part in os.environ.get("PYTHONPATH", "").split(os.pathsep) if part]
+    paths = given if _is_installed(root) else [*given, root]
+    path = {"PYTHONPATH": os.pathsep.join(dict.fromkeys(paths))} if paths else {}
+    return {**os.environ, **path, "PYTHONSAFEPATH": "1", MARK: mark}
+
+
+def _is_installed(root: str) -> bool:
+    return any(part in ("site-packages", "dist-packages") for part in Path(root).parts)

@@ -1,0 +1,126 @@
+"""Trials between their hand-out and their end, and what becomes of them when the driver process dies."""
+
+from __future__ import annotations
+
+from agrm_study.execution.dispatch.work_source import WorkSource
+from agrm_study.execution.driver.gpu_growth import GpuGrowth
+from agrm_study.execution.driver.protocol import Assigned, Take
+from agrm_study.execution.driver.recorded import recorded_events
+from agrm_study.execution.trial.events import UNDER_WAY, OnEvent, TrialEvent
+from agrm_study.execution.trial.work import Work, WorkerSettings
+from agrm_study.records.location import Location
+
+
+class Flight:
+    """Hands out the trials of a source, and takes them back when the driver process dies.
+
+    Args:
+        source: The trials.
+        settings: What is the same for all trials.
+        share: GPUs of a trial.
+        on_event: Receives every event, in order.
+    """
+
+    def __init__(self, source: WorkSource, settings: WorkerSettings, share: float, on_event: OnEvent) -> None:
+        self._source, self.settings, self._on_event = source, settings, on_event
+        self._growth = GpuGrowth(share)
+        self._held: dict[str, Work] = {}
+        self._attempts: dict[str, int] = {}  # trial → attempt whose record was seen
+        self._saved: dict[str, int] = {}
+        self.started: set[str] = set()
+        """Trials whose worker has begun and not ended."""
+        self._achieved = False  # whether a trial has ended or was saved since the last `reconcile`
+
+    @property
+    def total(self) -> int:
+        """Trials of the source."""
+        return len(self._source)
+
+    @property
+    def holds_trials(self) -> bool:
+        """Whether a trial comes again that the source has handed out before."""
+        return self._growth.pending and not self._source.stopped
+
+    def stop(self) -> None:
+        """Hands out nothing more."""
+        self._source.stop()
+        self._growth.stop()
+
+    def assign(self, take: Take) -> Assigned:
+        """The next trial: one that comes again on a larger share of a GPU, else a new one.
+
+        Nothing new is handed out on an accelerator on which a larger share is waited for.
+        """
+        work = self._next(frozenset(take.full), idle=take.idle)
+        if work is None:
+            return Assigned(finished=self._source.exhausted and not self.holds_trials)
+        trial_id = work.trial.trial_id
+        self._held[trial_id] = work
+        return Assigned(work.to_json(), self._growth.share(trial_id))
+
+    def _next(self, full: frozenset[str | None], *, idle: bool) -> Work | None:
+        if self._source.stopped:
+            return None
+        again = self._growth.next(lambda trial_id: self._source.work(trial_id).accelerator not in full)
+        if again is not None:
+            return self._source.work(again)
+        waited_for = {self._source.work(trial_id).accelerator for trial_id in self._growth.needs_room}
+        work = self._source.take(full | waited_for)
+        if work is None and idle and not waited_for:
+            return self._source.take()  # its nodes have left: it waits for one, for an autoscaler to see
+        return work
+
+    def observe(self, event: TrialEvent) -> None:
+        """Takes note of an event and passes it on."""
+        trial_id = event.trial_id
+        if event.kind == "started":
+            self._growth.started(trial_id)
+            self.started.add(trial_id)
+        if event.kind in ("epoch", "interrupted") and event.saved > self._saved.setdefault(trial_id, event.resumed):
+            self._saved[trial_id] = event.saved
+            self._achieved = True
+        if event.kind in ("finished", "failed"):
+            self._attempts[trial_id] = event.attempt
+            self._achieved = True
+        passed = self._growth.answer(event, stopped=self._source.stopped)
+        if event.kind not in ("started", *UNDER_WAY):
+            self.started.discard(trial_id)
+        if event.kind not in ("started", "retried", *UNDER_WAY):
+            self._held.pop(trial_id, None)
+        self._on_event(passed)
+
+    def reconcile(self, reason: str) -> bool:
+        """Settles the trials that are handed out while no driver process lives.
+
+        Those with a record of this run have ended; the others are put back, to go on from their checkpoints.
+
+        Args:
+            reason: Of the driver's death.
+
+        Returns:
+            Whether a trial has ended or was saved since the last time.
+        """
+        began = set(self.started)
+        results = Location.of(self.settings.results)
+        for event in recorded_events(results, self.settings.metric, self._held.values(), self._attempts):
+            self.observe(event)
+        for trial_id, work in self._held.items():
+            if self._source.stopped:
+                break
+            if trial_id in began:
+                self.observe(
+                    TrialEvent(
+                        kind="retried",
+                        trial_id=trial_id,
+                        epoch=self._saved.get(trial_id, 0),
+                        epochs=work.trial.recipe.epochs,
+                        failure="worker_killed",
+                        error=reason,
+                    )
+                )
+            self._growth.started(trial_id)
+            self._source.put_back(trial_id)
+        self._held.clear()
+        self.started.clear()
+        achieved, self._achieved = self._achieved, False
+        return achieved

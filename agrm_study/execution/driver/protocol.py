@@ -1,0 +1,146 @@
+"""Messages between a run and its driver process, as JSON lines.
+
+The driver reports events and asks for trials; the run answers. Values are plain: neither side unpickles anything.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from agrm_study.study.errors import InputError, InputErrors
+
+_FIELDS = ("rule", "where", "line", "field", "given", "allowed", "hint")
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """The first message to a driver: the operation that it performs, and its arguments."""
+
+    operation: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Take:
+    """The driver has room for a trial.
+
+    Attributes:
+        full: Accelerators (`Work.accelerator`) that have no room.
+        idle: Whether the driver holds no trial at all.
+    """
+
+    full: tuple[str | None, ...] = ()
+    idle: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Assigned:
+    """The answer to `Take`.
+
+    Attributes:
+        work: The trial as `Work.to_json`, or ``None`` for none now.
+        share: GPUs of the trial.
+        finished: Whether no trial will be handed out any more, unless one that runs now is put back.
+    """
+
+    work: str | None = None
+    share: float = 0.0
+    finished: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """The run was interrupted: the driver starts nothing more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something happened to a trial.
+
+    Attributes:
+        text: `TrialEvent.to_json`.
+        waits: Whether the driver waits for `Seen`.
+    """
+
+    text: str
+    waits: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The run has taken note of an event, and what it decides is in the results folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """The driver is alive; `slots` trials can run at once, as far as it knows."""
+
+    slots: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something that an operation found before its result."""
+
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The operation is complete."""
+
+    value: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The operation raised `InputError`; each problem by its fields."""
+
+    problems: list[dict[str, Any]]
+
+    @classmethod
+    def of(cls, error: InputError) -> Refused:
+        """The message for an error."""
+        problems = error.problems if isinstance(error, InputErrors) else (error,)
+        return cls([{name: getattr(problem, name) for name in _FIELDS} for problem in problems])
+
+    def error(self) -> InputError:
+        """The error that was raised."""
+        problems = [InputError(**problem) for problem in self.problems]
+        return problems[0] if len(problems) == 1 else InputErrors(problems)
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """The operation cannot go on.
+
+    Attributes:
+        reason: A clause without a full stop.
+        final: Whether another driver would fail in the same way.
+    """
+
+    reason: str
+    final: bool = False
+
+
+Message = Job | Take | Assigned | Stop | Event | Seen | Tick | Note | Result | Refused | Lost
+_KINDS = {kind.__name__: kind for kind in (Job, Take, Assigned, Stop, Event, Seen, Tick, Note, Result, Refused, Lost)}
+
+
+def encode(message: Message) -> bytes:
+    """One line; values that JSON lacks travel as text."""
+    values = {"kind": type(message).__name__, **asdict(message)}
+    return json.dumps(values, separators=(",", ":"), default=str).encode() + b"\n"
+
+
+def decode(line: bytes) -> Message:
+    """The message of `encode`."""
+    values: dict[str, Any] = json.loads(line)
+    kind = _KINDS[values.pop("kind")]
+    if kind is Take:
+        values["full"] = tuple(values["full"])
+    message: Message = kind(**values)
+    return message

@@ -1,0 +1,204 @@
+"""Trials on Ray Tune, run by a driver process that is replaced when it dies.
+
+Which trial comes next is decided here, so that queue, race and search outlive a driver. A driver that achieved
+something is replaced without limit; several in a row that did not end the run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
+from typing import Any, Final
+
+from agrm_study.execution.dispatch.work_source import WorkSource
+from agrm_study.execution.driver import stall_detector
+from agrm_study.execution.driver.call import SILENT_S
+from agrm_study.execution.driver.child_process import ORDERLY_S, DriverProcess
+from agrm_study.execution.driver.executor import ExecutionLost, Executor
+from agrm_study.execution.driver.flight import Flight
+from agrm_study.execution.driver.protocol import (
+    Assigned,
+    Event,
+    Job,
+    Lost,
+    Message,
+    Note,
+    Refused,
+    Result,
+    Seen,
+    Stop,
+    Take,
+    Tick,
+)
+from agrm_study.execution.interrupt import Interrupt
+from agrm_study.execution.resources.capacity import Resources
+from agrm_study.execution.results_folder.lock import FOLDER
+from agrm_study.execution.trial.events import OnEvent, TrialEvent
+from agrm_study.execution.trial.fence import raise_fence
+from agrm_study.execution.trial.work import WorkerSettings
+from agrm_study.records.location import Location
+
+FRUITLESS: Final = 3
+"""Drivers in a row that die without having achieved anything, after which the run ends."""
+WAIT_S: Final = 0.1
+"""Seconds between two looks at an interruption while the driver is silent."""
+
+
+class RayExecutor(Executor):
+    """Runs trials on Ray Tune, on this machine or on a cluster.
+
+    Args:
+        resources: What one trial takes.
+        kinds: Accelerators that trials name (`Work.accelerator`); none when they do not.
+        slots: Trials at once; ``None`` for as many as fit.
+        address: A Ray cluster; ``None`` starts a local Ray.
+        grows: Whether the cluster's autoscaler brings nodes that are not there yet.
+        data: What trials read, by size where it is a clip store: every node of a cluster must see it, and have room.
+        retries: How often a trial whose worker died goes on from its checkpoint within one run.
+        on_note: Receives what a user should know.
+    """
+
+    def __init__(
+        self,
+        *,
+        resources: Resources,
+        kinds: Sequence[str] = (),
+        slots: int | None = None,
+        address: str | None = None,
+        grows: bool = False,
+        data: Mapping[str, int] | None = None,
+        retries: int = 3,
+        on_note: Callable[[str], None] = lambda text: None,
+    ) -> None:
+        self._resources, self._on_note = resources, on_note
+        self.slots = slots or 1
+        self._arguments: dict[str, Any] = {
+            "resources": asdict(resources),
+            "kinds": list(kinds),
+            "slots": slots,
+            "address": address,
+            "grows": grows,
+            "data": dict(data or {}),
+            "retries": retries,
+        }
+
+    def run(
+        self,
+        source: WorkSource,
+        settings: WorkerSettings,
+        *,
+        on_event: OnEvent,
+        interrupt: Interrupt,
+        on_tick: Callable[[], None],
+    ) -> None:
+        results = Location.of(settings.results)
+        flight = Flight(source, settings, self._resources.gpu, on_event)
+        fruitless = 0
+        while not source.exhausted or flight.holds_trials:
+            number = raise_fence(results)
+            flag = results / FOLDER / f"{number}.stop"
+            flight.settings = replace(settings, fence=number, stop_flag=flag.address)
+            with DriverProcess(self._job(flight)) as process:
+                served = _Served(process, flight, flag, interrupt, on_tick, self._set_slots, self._on_note)
+                try:
+                    reason = served.serve()
+                    process.end(patience_s=ORDERLY_S if reason is None else 0.0)
+                finally:
+                    with contextlib.suppress(OSError):
+                        flag.delete()
+            achieved = flight.reconcile(reason or "")
+            if reason is None or interrupt.requested:
+                return
+            if served.final:
+                raise ExecutionLost(reason)
+            fruitless = 0 if achieved else fruitless + 1
+            if fruitless >= FRUITLESS:
+                raise ExecutionLost(f"{reason}; {FRUITLESS} driver processes in a row achieved nothing")
+            self._on_note(f"{reason[:1].upper()}{reason[1:]}. A new driver process goes on.")
+
+    def _job(self, flight: Flight) -> Job:
+        limits = {"first_epoch_s": stall_detector.FIRST_EPOCH_S, "epoch_s": stall_detector.EPOCH_S}
+        given = {"settings": flight.settings.to_json(), "total": flight.total, "stall": limits}
+        return Job("run", self._arguments | given)
+
+    def _set_slots(self, slots: int) -> None:
+        self.slots = slots
+
+
+class _Served:
+    """One driver process at work."""
+
+    def __init__(
+        self,
+        process: DriverProcess,
+        flight: Flight,
+        flag: Location,
+        interrupt: Interrupt,
+        on_tick: Callable[[], None],
+        on_slots: Callable[[int], None],
+        on_note: Callable[[str], None],
+    ) -> None:
+        self._process, self._flight, self._flag = process, flight, flag
+        self._interrupt, self._on_tick, self._on_slots = interrupt, on_tick, on_slots
+        self._on_note = on_note
+        self._flagged = self._sent_stop = False
+        self.final = False
+        """Whether another driver would die in the same way."""
+
+    def serve(self) -> str | None:
+        """Answers the driver until its work is done, or it was stopped; otherwise gives the reason of its death.
+
+        Raises:
+            KeyboardInterrupt: At the second interruption.
+            InputError: The driver refuses the input.
+        """
+        while True:
+            try:
+                self._on_tick()
+                if self._interrupt.requested:
+                    self._stop()
+                    if not self._flight.started:
+                        return None
+                message = self._process.next(WAIT_S)
+                while message is not None:
+                    if isinstance(message, Result):
+                        return None
+                    if isinstance(message, Lost):
+                        self.final = message.final
+                        return message.reason
+                    self._handle(message)
+                    message = self._process.next(0.0)
+            except EOFError:
+                return f"the driver process died: {self._process.why_it_ended()}"
+            except KeyboardInterrupt:
+                if self._interrupt.requested:
+                    raise
+                self._interrupt.request("KeyboardInterrupt")
+            if self._process.silent_s >= SILENT_S:
+                return f"the driver process did not respond for {SILENT_S:.0f} s"
+
+    def _handle(self, message: Message) -> None:
+        if isinstance(message, Event):
+            self._flight.observe(TrialEvent.from_json(message.text))
+            if message.waits:
+                self._process.send(Seen())
+        elif isinstance(message, Take):
+            self._process.send(self._flight.assign(message) if not self._interrupt.requested else Assigned())
+        elif isinstance(message, Tick) and message.slots is not None:
+            self._on_slots(message.slots)
+        elif isinstance(message, Note):
+            self._on_note(message.value)
+        elif isinstance(message, Refused):
+            raise message.error()
+
+    def _stop(self) -> None:
+        """Starts nothing more, and asks the workers to stop; again until storage takes the flag."""
+        if not self._sent_stop:
+            self._sent_stop = True
+            self._flight.stop()
+            self._process.send(Stop())
+        if not self._flagged:
+            with contextlib.suppress(OSError):
+                self._flag.write_atomic(b"stop")
+                self._flagged = True

@@ -1,0 +1,72 @@
+"""Events of trials that have ended, read from their records: a driver process may die before it has sent them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from agrm_study.execution.trial.events import TrialEvent
+from agrm_study.execution.trial.work import Work
+from agrm_study.records.location import Location
+from agrm_study.records.patience import retry_storage
+from agrm_study.records.reader import Ledger
+from agrm_study.records.validation_scores import Scores, read_scores
+from agrm_study.study.reported import reported_network
+
+
+def recorded_events(
+    results: Location, metric: str, works: Iterable[Work], known: Mapping[str, int]
+) -> list[TrialEvent]:
+    """What happened to trials that have a record of this run; none for the others.
+
+    A finished trial also gives an ``epoch`` event with the scores of all its epochs.
+
+    Args:
+        results: Results folder.
+        metric: Validation metric that events carry.
+        works: The trials.
+        known: Attempt of the last record that was seen, by trial; that of `Work.attempts` otherwise.
+
+    Raises:
+        OSError: When storage refuses.
+    """
+    asked = {work.trial.trial_id: work for work in works}
+    if not asked:
+        return []
+    ledger = Ledger(results)
+    rows: list[dict[Any, Any]] = retry_storage(lambda: ledger.trials(trial_ids=list(asked)).to_dict("records"))
+    new = [row for row in rows if row["attempt"] > known.get(row["trial_id"], asked[row["trial_id"]].attempts)]
+    best = {row["trial_id"]: int(row["best_epoch"]) for row in new if row["status"] == "finished"}
+    networks = {trial_id: reported_network(work.trial.recipe) for trial_id, work in asked.items()}
+    scores = retry_storage(lambda: read_scores(ledger, best, [metric], lambda trial_id: networks[trial_id]))
+    events = []
+    for row in new:
+        if row["status"] == "finished":
+            events += _finished(row, scores.get(row["trial_id"]), asked[row["trial_id"]])
+        else:
+            error = str(row["error"] or "").partition("\n")[0]
+            events.append(TrialEvent(kind="failed", failure=row["failure"], error=error, **_common(row, asked)))
+    return events
+
+
+def _finished(row: Mapping[str, Any], scores: Scores | None, work: Work) -> list[TrialEvent]:
+    common = _common(row, {work.trial.trial_id: work})
+    best = scores.values[0] if scores is not None and scores.values[0] == scores.values[0] else None
+    end = TrialEvent(
+        kind="finished", stop_reason=row["stop_reason"], best_epoch=int(row["best_epoch"]), metric=best, **common
+    )
+    if scores is None or not end.epoch:
+        return [end]
+    curve = tuple(scores.curve.get(epoch) for epoch in range(1, end.epoch + 1))
+    return [TrialEvent(kind="epoch", metric=curve[-1], inherited_metrics=curve[:-1], **common), end]
+
+
+def _common(row: Mapping[str, Any], works: Mapping[str, Work]) -> dict[str, Any]:
+    return {
+        "trial_id": row["trial_id"],
+        "epoch": int(row["epochs"]) if row["epochs"] == row["epochs"] else 0,
+        "epochs": works[row["trial_id"]].trial.recipe.epochs,
+        "wall_s": float(row["wall_s"]) if row["wall_s"] == row["wall_s"] else 0.0,
+        "attempt": int(row["attempt"]),
+        "host": row["host"] or "",
+    }

@@ -1,0 +1,53 @@
+"""The number of the driver whose workers may write, in ``.run/fence``.
+
+Each driver raises it, so that a worker of an earlier driver that still lives somewhere writes nothing more.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from agrm_study.records.location import Location
+from agrm_study.records.patience import retry_storage
+
+FILE: Final = ".run/fence"
+
+
+class FencedError(Exception):
+    """A later driver has taken over: this worker must write nothing more."""
+
+
+def raise_fence(results: Location) -> int:
+    """Raises the number in a results folder, and gives it.
+
+    Raises:
+        OSError: When storage refuses.
+    """
+    number = current_fence(results) + 1
+    retry_storage(lambda: (results / FILE).write_atomic(str(number).encode()))
+    return number
+
+
+def current_fence(results: Location) -> int:
+    """The number in a results folder, 0 where there is none.
+
+    Raises:
+        OSError: When storage refuses.
+    """
+    content = retry_storage(lambda: (results / FILE).read())
+    return int(content) if content is not None and content.isdigit() else 0
+
+
+def check_fence(results: Location, number: int) -> None:
+    """Checks that no later driver has taken over.
+
+    Args:
+        results: Results folder.
+        number: Of the worker's driver; 0 for none.
+
+    Raises:
+        FencedError: A later one has.
+        OSError: When storage refuses.
+    """
+    if number and current_fence(results) > number:
+        raise FencedError(f"driver {number} was replaced")

@@ -1,0 +1,143 @@
+"""Does a driver process say what it is asked, and does nothing of it outlive its end or its run's?"""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from conftest import HERE
+
+from agrm_study.execution.driver.call import call
+from agrm_study.execution.driver.child_process import DriverProcess
+from agrm_study.execution.driver.executor import ExecutionLost
+from agrm_study.execution.driver.protocol import (
+    Assigned,
+    Event,
+    Job,
+    Lost,
+    Message,
+    Note,
+    Result,
+    Seen,
+    Stop,
+    Take,
+    Tick,
+    decode,
+    encode,
+)
+from agrm_study.study.errors import InputError, InputErrors
+
+MESSAGES: list[Message] = [
+    Job("run", {"slots": None, "data": {"a": 1}}), Take(("A100", None), True), Assigned("{}", 0.5), Stop(),
+    Assigned(finished=True), Event("text", True), Seen(), Tick(), Tick(3), Note([1, "a"]), Result({"a": None}),
+    Lost("why", True),
+]  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def stub(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agrm_study.execution.driver.child_process.MODULE", "stub_driver")
+    monkeypatch.setenv("PYTHONPATH", HERE, prepend=":")
+
+
+@pytest.mark.parametrize("message", MESSAGES, ids=lambda message: type(message).__name__)
+def test_a_message_comes_out_as_it_was_sent_in_one_line(message: Message) -> None:
+    line = encode(message)
+    assert line.count(b"\n") == 1
+    assert decode(line) == message
+
+
+def test_a_driver_works_in_a_folder_of_its_own_that_no_module_is_looked_for_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", "relative", prepend=":")
+    found = call("facts", {})
+    assert Path(found["folder"]).name.startswith("agrm-study-driver-")
+    assert not Path(found["folder"]).exists()
+    assert str(tmp_path / "relative") in found["path"]
+    assert not {"", str(tmp_path), found["folder"]} & set(found["path"])
+    assert [str(Path(found["argv"][0]).parent)] == [found["folder"]]
+    assert found["stdin"] == ""
+    assert found["sid"] != psutil.Process().pid
+
+
+def test_refusals_travel_with_all_their_fields() -> None:
+    with pytest.raises(InputError) as one:
+        call("refuse", {"one": True})
+    assert str(one.value) == "`--x`: rule 1; given 1; allowed: more. Do it."
+    with pytest.raises(InputErrors) as both:
+        call("refuse", {"one": False})
+    assert [problem.given for problem in both.value.problems] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ("lost", "Ray has ended"),
+        ("bug", "KeyError: 'no such thing'"),
+        ("exit", "the driver process died: it ended with exit code 7: the last words"),
+        ("kill", "the driver process died: it was killed by SIGKILL"),
+    ],
+)
+def test_the_end_of_a_driver_is_explained(how: str, said: str) -> None:
+    with pytest.raises(ExecutionLost) as lost:
+        call("end", {"how": how})
+    assert str(lost.value) == said
+
+
+def test_a_caller_that_gives_up_waits_for_nothing() -> None:
+    began = time.monotonic()
+
+    def tick() -> None:
+        if time.monotonic() - began > 0.5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        call("family", {}, tick=tick)
+
+
+def relatives(process: DriverProcess) -> list[psutil.Process]:
+    """The driver process and the two trees below it, four processes."""
+    note = process.next(30)
+    assert isinstance(note, Note)
+    found = [psutil.Process(pid) for pid in note.value]
+    while len(found) < 5:
+        time.sleep(0.05)
+        found = list({each: None for p in found for each in (p, *p.children(recursive=True))})
+    return found
+
+
+@pytest.mark.parametrize("first", [False, True])
+def test_nothing_that_a_driver_has_started_outlives_it(first: bool) -> None:
+    with DriverProcess(Job("family")) as process:
+        family = relatives(process)
+        if first:
+            family[0].kill()
+    assert not [each for each in family if each.is_running() and each.status() != psutil.STATUS_ZOMBIE]
+    assert not process.folder.exists()
+
+
+def test_nothing_of_a_driver_outlives_the_run_when_that_is_killed() -> None:
+    script = "\n".join(
+        [
+            "import sys, time",
+            "from agrm_study.execution.driver import child_process",
+            "child_process.MODULE = 'stub_driver'",
+            "process = child_process.DriverProcess(child_process.Job('family'))",
+            "print(*process.next(60).value, flush=True)",
+            "time.sleep(600)",
+        ]
+    )
+    run = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    assert run.stdout is not None
+    family = [psutil.Process(int(pid)) for pid in run.stdout.readline().split()]
+    run.send_signal(signal.SIGKILL)
+    run.wait(10)
+    _, alive = psutil.wait_procs(family, timeout=20)
+    assert alive == []
