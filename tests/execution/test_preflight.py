@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from agrm_study.execution.driver import address, node_facts, preflight
-from agrm_study.execution.driver.address import reach
+from agrm_study.execution.driver import address, node_facts, preflight, session
+from agrm_study.execution.driver.address import Reached, Status, reach
 from agrm_study.execution.driver.preflight import Answer, check_cluster
 from agrm_study.execution.provenance import code_version
 from agrm_study.records.location import Location
@@ -112,12 +113,63 @@ def test_something_else_than_ray_behind_an_address_is_given_up_soon(monkeypatch:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
-        with pytest.raises(InputError, match="does not speak like the head of a Ray cluster"):
+        with pytest.raises(InputError, match="does not answer like the head of a Ray cluster"):
             reach(f"127.0.0.1:{other.getsockname()[1]}")
 
 
-def test_a_cluster_of_another_version_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    said = {"address": "10.0.0.1:6379", "loopback": False, "auth": "", "ray": "2.0.0", "python": "3.9.1"}
-    monkeypatch.setattr(address, "_probe", lambda address: said)
-    with pytest.raises(InputError, match=r"given 'ray 2\.0\.0, python 3\.9\.1'"):
-        reach("10.0.0.1:6379")
+@pytest.fixture
+def listening() -> Iterator[str]:
+    """An address where something listens."""
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        yield f"127.0.0.1:{other.getsockname()[1]}"
+
+
+OTHER_VERSION = "RuntimeError: Ray version mismatch: cluster has Ray version 2.0.0 but local Ray version is 2.60.0"
+NO_TOKEN = "ray.exceptions.AuthenticationError: RPC error: InvalidAuthToken: Authentication token is missing"
+
+
+def test_a_cluster_of_another_version_is_refused(listening: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(address, "ray_status", lambda *asked: Status(1, OTHER_VERSION))
+    with pytest.raises(InputError, match=r"given 'ray 2\.0\.0'; allowed: ray \d"):
+        reach(listening)
+
+
+def test_a_cluster_that_wants_a_token_is_asked_again_with_the_one_of_this_machine(
+    listening: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def status(found: str, environment: Mapping[str, str]) -> Status:
+        return Status(0, "Node status") if environment.get("RAY_AUTH_MODE") == "token" else Status(1, NO_TOKEN)
+
+    monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
+    monkeypatch.setattr(address, "ray_status", status)
+    assert reach(listening) == Reached(listening, True, "token")
+    monkeypatch.setattr(address, "ray_status", lambda *asked: Status(1, NO_TOKEN))
+    with pytest.raises(InputError, match="requires a token that this machine does not have"):
+        reach(listening)
+
+
+def test_several_clusters_on_this_machine_must_be_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    found = [("127.0.0.1:1", os.getuid()), ("127.0.0.1:1", os.getuid()), ("127.0.0.1:2", os.getuid() + 1)]
+    monkeypatch.setattr(address, "_local_clusters", lambda: found)
+    with pytest.raises(InputError, match="Connection refused"):
+        reach("auto")  # the only one of this user, which has ended meanwhile
+    found[1] = ("127.0.0.1:3", os.getuid())
+    with pytest.raises(InputError, match=r"name one.*127\.0\.0\.1:1, 127\.0\.0\.1:3"):
+        reach("auto")
+    found.clear()
+    with pytest.raises(InputError, match="No Ray cluster runs on this machine"):
+        reach("auto")
+
+
+def test_versions_that_ray_refuses_when_it_joins_are_named() -> None:
+    text = (
+        "Version mismatch: The cluster was started with:\n    Ray: 2.60.0\n    Python: 3.12.1\n"
+        "This process on node 127.0.0.1 was started with:\n    Ray: 2.60.0\n    Python: 3.11.7\n"
+    )
+    error = ConnectionError("Failed to connect")
+    error.__cause__ = RuntimeError(text)
+    assert session._their_versions(error) == {"ray": "2.60.0", "python": "3.12.1"}
+    assert session._their_versions(ConnectionError("Failed to connect")) == {}

@@ -1,20 +1,38 @@
-"""Does a Ray cluster answer at the address that was given, and does it speak this process's language?"""
+"""Finds out whether a Ray cluster answers at an address, with which token, and whether it runs the same Ray.
+
+Ray's client waits more than a minute for a cluster that is not there, and ends its process when a token is missing. So
+`ray status` asks first, in a process of its own, with a time limit.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
-import json
+import os
 import platform
+import re
+import socket
 import subprocess
 import sys
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
+import psutil
+
+from agrm_study.execution.resources.private_folder import PREFIX
 from agrm_study.study.errors import InputError
 
 PATIENCE_S: Final = 20.0
-"""Seconds that a cluster has to answer; Ray's own client waits more than a minute."""
+"""Seconds that a cluster has to answer."""
+CONNECT_S: Final = 5.0
 OPTION: Final = "--address"
+AUTH_MODE: Final = "RAY_AUTH_MODE"
+LOOPBACK: Final = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+"""Keeps Ray on the loopback interface; must be in the environment before Ray is imported."""
+LOOPBACK_HOSTS: Final = ("127.0.0.1", "localhost", "::1")
+_TOKEN: Final = re.compile("AuthenticationError|authentication token|InvalidAuthToken", re.IGNORECASE)
+_RAY_VERSION: Final = re.compile(r"cluster has Ray version (\S+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,81 +42,182 @@ class Reached:
     Attributes:
         address: ``host:port`` of its head, as this machine reaches it.
         loopback: Whether the cluster lives on this machine's loopback interface only.
-        auth: Value of ``RAY_AUTH_MODE`` with which it answers; empty for Ray's own default.
+        auth: Value of ``RAY_AUTH_MODE`` with which it answers; empty for the environment's own.
     """
 
     address: str
     loopback: bool
     auth: str
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """Environment variables with which Ray reaches the cluster, to be set before Ray is imported."""
+        return (LOOPBACK if self.loopback else {}) | ({AUTH_MODE: self.auth} if self.auth else {})
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What ``ray status`` printed, and its exit code; no code when it did not end in time."""
+
+    code: int | None
+    text: str
+
+    @property
+    def wants_token(self) -> bool:
+        """Whether the cluster refused for lack of the right token."""
+        return self.code != 0 and _TOKEN.search(self.text) is not None
+
 
 def reach(address: str) -> Reached:
     """Asks for a cluster at ``HOST:PORT``, or at ``auto``: the one of ``$RAY_ADDRESS``, or that runs on this machine.
 
     Raises:
-        InputError: Nothing answers there, something else than Ray does, it wants a token that is not here, or it runs
-            another version of Ray or Python.
+        InputError: Nothing answers there, something else than Ray does, it requires a token that is not here, or it
+            runs another version of Ray.
     """
+    if address == "auto":
+        address = os.environ.get("RAY_ADDRESS", "") or _on_this_machine()
     if "://" in address:
         raise InputError(
-            "a study speaks to a cluster from one of its nodes, not through Ray's client server",
+            "a study connects to a cluster from one of its nodes, not through Ray's client server",
             field=OPTION,
             given=address,
             allowed="HOST:PORT of the head node (its GCS port, 6379 by default), auto",
             hint="Run the command on the head node, or with `ray job submit -- agrm-study run … --address auto`.",
         )
-    found = _probe(address)
-    if "refused" in found:
-        raise _refusal(address, found["refused"], found["detail"])
-    ours = {"ray": importlib.metadata.version("ray"), "python": platform.python_version()}
-    theirs = {name: found[name] for name in ours if found[name]}
-    if any(version != ours[name] for name, version in theirs.items()):
-        raise InputError(
-            "the cluster and this machine must run the same versions",
-            field=OPTION,
-            given=", ".join(f"{name} {version}" for name, version in theirs.items()),
-            allowed=", ".join(f"{name} {version}" for name, version in ours.items()),
-            hint="Install the same environment on every node, this one included.",
-        )
-    return Reached(found["address"], found["loopback"], found["auth"])
+    found = _listening(address)
+    loopback = found.startswith("127.")
+    for auth in ("",) if AUTH_MODE in os.environ else ("", "token"):
+        reached = Reached(found, loopback, auth)
+        status = ray_status(found, reached.environment)
+        if not status.wants_token:
+            break
+    if status.code == 0:
+        return reached
+    raise _refusal(address, status)
 
 
-def _probe(address: str) -> dict[str, Any]:
-    command = [sys.executable, "-m", "agrm_study.execution.driver.probe", address]
+def ray_status(address: str, environment: Mapping[str, str]) -> Status:
+    """Runs ``ray status`` with these environment variables; it also compares the versions of Ray."""
+    command = [sys.executable, "-P", "-m", "ray.scripts.scripts", "status", "--address", address]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
-    except subprocess.TimeoutExpired:
-        return {"refused": "silent", "detail": ""}
-    lines = done.stdout.strip().splitlines()
-    if done.returncode or not lines:
-        said = done.stderr.strip().splitlines()
-        return {"refused": "broken", "detail": said[-1] if said else f"exit code {done.returncode}"}
-    answer: dict[str, Any] = json.loads(lines[-1])
-    return answer
-
-
-def _refusal(address: str, kind: str, detail: str) -> InputError:
-    where = "`ray status` on the head node says whether the cluster is up, `ray start --head` starts one."
-    if kind == "address":
-        return InputError(
-            "must be the address of a Ray cluster", field=OPTION, given=address, allowed="HOST:PORT, auto"
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            timeout=PATIENCE_S,
+            check=False,
+            env={**os.environ, **environment},
         )
-    if kind == "token":
+    except subprocess.TimeoutExpired:
+        return Status(None, "")
+    return Status(done.returncode, done.stdout)
+
+
+def different_versions(theirs: Mapping[str, str]) -> InputError:
+    """The refusal of a cluster whose versions (of ``ray`` and ``python``) are not those of this machine."""
+    ours = {"ray": importlib.metadata.version("ray"), "python": platform.python_version()}
+    return InputError(
+        "the cluster and this machine must run the same versions",
+        field=OPTION,
+        given=", ".join(f"{name} {version}" for name, version in theirs.items()),
+        allowed=", ".join(f"{name} {ours[name]}" for name in theirs),
+        hint="Install the same environment on every node, this one included.",
+    )
+
+
+def _on_this_machine() -> str:
+    """Address of the one cluster that has a node on this machine; of this user's where others run some, too.
+
+    Raises:
+        InputError: There is none, or there are several.
+    """
+    found = dict(_local_clusters())
+    own = [address for address, uid in found.items() if uid == os.getuid()] or list(found)
+    if len(own) == 1:
+        return own[0]
+    if own:
+        raise InputError(
+            "several Ray clusters have a node on this machine: name one",
+            field=OPTION,
+            given="auto",
+            allowed=", ".join(sorted(own)),
+        )
+    raise _no_answer("auto", "No Ray cluster runs on this machine.")
+
+
+def _local_clusters() -> Iterator[tuple[str, int]]:
+    """Address of the head and user of each raylet of this machine, but for those of other local runs of a study."""
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.name() != "raylet":
+                continue
+            words = process.cmdline()
+            if not any(f"/{PREFIX}" in word for word in words):
+                for word in words:
+                    if word.startswith("--gcs-address="):
+                        yield word.partition("=")[2], process.uids().real
+
+
+def _listening(address: str) -> str:
+    """The address as this machine reaches it: Ray knows a node by the address of its network card, not by loopback.
+
+    Raises:
+        InputError: It is no address, or nothing listens there.
+    """
+    host, _, port = address.rpartition(":")
+    host = host.strip("[]")
+    if not host or not port.isdigit():
+        raise InputError("must be the address of a Ray cluster", field=OPTION, given=address, allowed="HOST:PORT, auto")
+    reason = ""
+    for candidate in [_own_address(), "127.0.0.1"] if host in LOOPBACK_HOSTS else [host]:
+        try:
+            socket.create_connection((candidate, int(port)), timeout=CONNECT_S).close()
+        except (OSError, OverflowError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            continue
+        return f"[{candidate}]:{port}" if ":" in candidate else f"{candidate}:{port}"
+    raise _no_answer(address, _sentence(reason))
+
+
+def _own_address() -> str:
+    """This machine's address towards other machines; loopback without a network."""
+    with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as towards:
+        towards.connect(("192.0.2.1", 9))  # an address of no machine (RFC 5737); nothing is sent
+        return str(towards.getsockname()[0])
+    return "127.0.0.1"
+
+
+def _refusal(address: str, status: Status) -> InputError:
+    if status.wants_token:
         return InputError(
-            "the Ray cluster wants a token that this machine does not have",
+            "the Ray cluster requires a token that this machine does not have",
             field=OPTION,
             given=address,
             hint="Copy ~/.ray/auth_token of the head node here (or name it in RAY_AUTH_TOKEN_PATH) and set "
             "RAY_AUTH_MODE=token.",
         )
-    if kind == "silent":
+    if version := _RAY_VERSION.search(status.text):
+        return different_versions({"ray": version[1]})
+    if status.code is None:
         return InputError(
             f"a Ray cluster must answer within {PATIENCE_S:.0f} s",
             field=OPTION,
             given=address,
-            hint=f"Something listens there that does not speak like the head of a Ray cluster. {where}",
+            hint=f"Something listens there that does not answer like the head of a Ray cluster. {_WHERE}",
         )
-    return InputError("a Ray cluster must answer", field=OPTION, given=address, hint=f"{_sentence(detail)} {where}")
+    lines = [line for line in status.text.splitlines() if line.strip()]
+    return _no_answer(address, _sentence(lines[-1][:200] if lines else f"`ray status` ended with {status.code}"))
+
+
+_WHERE: Final = "`ray status` on the head node says whether the cluster is up, `ray start --head` starts one."
+
+
+def _no_answer(address: str, reason: str) -> InputError:
+    return InputError("a Ray cluster must answer", field=OPTION, given=address, hint=f"{reason} {_WHERE}".strip())
 
 
 def _sentence(text: str) -> str:

@@ -1,8 +1,8 @@
-"""Does the cluster's autoscaler have a kind of node for a trial? It is asked before anything else is done.
+"""Checks whether the cluster's autoscaler can start a node that holds a trial, before anything else is done.
 
-Ray tells nobody which kinds of node an autoscaler may start. So a node is asked for as a trial would do it. Where there
-is a kind for it the autoscaler starts one, which comes while the data are prepared, and leaves again when it has had
-nothing to do for a while. Otherwise Ray's second autoscaler (`ray up`, KubeRay) says so, and its first does nothing.
+Ray does not list the kinds of node that an autoscaler may start. So the check requests a node as a trial would. Where a
+kind of node fits, the autoscaler starts one, which comes up while the data are prepared, and stops it again when it was
+idle for a while. Otherwise Ray's second autoscaler (`ray up`, KubeRay) reports it, and its first does nothing.
 """
 
 from __future__ import annotations
@@ -13,15 +13,17 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+from agrm_study.execution.driver.ray_internals import cluster_status, first_autoscaler_report, head_connection
 from agrm_study.execution.resources.capacity import Resources, alive_nodes, each_kind, in_words, trials_on
 from agrm_study.study.errors import InputError
 
+UNDESCRIBED: Final = re.compile("node_[0-9a-f]+")
+"""Kind that Ray's first autoscaler gives to a node that its configuration does not describe."""
 PATIENCE_S: Final = 60.0
 """Seconds that an autoscaler has to answer; it looks every five seconds, and asks a cloud meanwhile."""
 LOOK_EVERY_S: Final = 0.5
-FIRST_SAYS: Final = b"__autoscaling_status"
 FIRST_ROUNDS: Final = 4
-"""Looks of Ray's first autoscaler, which says nothing of what it cannot bring, within which it starts a node."""
+"""Rounds of Ray's first autoscaler, which does not report what it cannot start, within which it starts a node."""
 
 
 def check_autoscaler(resources: Resources, kinds: Sequence[str], tick: Callable[[], None]) -> list[str]:
@@ -39,35 +41,41 @@ def check_autoscaler(resources: Resources, kinds: Sequence[str], tick: Callable[
         InputError: No node would ever come.
     """
     notes = []
+    head = head_connection()
     for each in each_kind(resources, kinds).values():
         if any(trials_on(node["Resources"], each) for node in alive_nodes()):
             continue
-        _ask(each, tick)
+        if head is None:
+            notes.append(
+                f"No node holds a trial yet ({each}), and this version of Ray does not report whether the autoscaler "
+                "can start one: trials wait until it does. `ray status` on the head shows its progress."
+            )
+            continue
+        _ask(head, each, tick)
         notes.append(
-            f"No node holds a trial yet ({each}): the autoscaler brings one. `ray status` on the head says how it goes."
+            f"No node holds a trial yet ({each}): the autoscaler brings one. `ray status` on the head shows its "
+            "progress."
         )
     return notes
 
 
-def _ask(resources: Resources, tick: Callable[[], None]) -> None:
+def _ask(head: Any, resources: Resources, tick: Callable[[], None]) -> None:
     """Waits until the autoscaler has seen a request for one trial.
 
     Raises:
         InputError: It can start no node for it, or there is no autoscaler.
     """
     import ray
-    from ray._private import worker
-    from ray.autoscaler.v2.utils import is_autoscaler_v2
 
-    head = worker.global_worker.gcs_client
-    second = is_autoscaler_v2(fetch_from_server=True, gcs_client=head)
     request = ray.util.placement_group([{name: much for name, much in resources.bundle().items() if much}])
-    answered = _second(head, request.id.hex()) if second else _first(head)
+    second, first = _second(head, request.id.hex()), _first(head)
     end = time.monotonic() + PATIENCE_S
     try:
         while not request.wait(LOOK_EVERY_S):
             tick()
-            answer = answered()
+            answer = second()
+            if answer is None:
+                answer = first()
             if answer:
                 return
             if answer is False:
@@ -86,19 +94,17 @@ def _ask(resources: Resources, tick: Callable[[], None]) -> None:
 
 
 def _second(head: Any, request: str) -> Callable[[], bool | None]:
-    """Whether Ray's second autoscaler can bring a node for a request; ``None`` until it has seen it."""
-    from ray.core.generated.autoscaler_pb2 import GetClusterStatusReply
-
-    asked_in: list[int] = []  # number of the cluster's state in which the request was first
+    """Whether Ray's second autoscaler can start a node for a request; ``None`` until it has seen the request."""
+    requested_in: list[int] = []  # number of the cluster's state in which the request was first
 
     def answered() -> bool | None:
-        status = GetClusterStatusReply.FromString(head.get_cluster_status())
+        status = cluster_status(head)
         cluster, autoscaler = status.cluster_resource_state, status.autoscaling_state
-        if not asked_in:
+        if not requested_in:
             if _among(request, cluster.pending_gang_resource_requests):
-                asked_in.append(cluster.cluster_resource_state_version)
+                requested_in.append(cluster.cluster_resource_state_version)
             return None
-        if autoscaler.last_seen_cluster_resource_state_version < asked_in[0]:
+        if autoscaler.last_seen_cluster_resource_state_version < requested_in[0]:
             return None
         return not _among(request, autoscaler.infeasible_gang_resource_requests)
 
@@ -110,23 +116,20 @@ def _among(request: str, requests: Any) -> bool:
 
 
 def _first(head: Any) -> Callable[[], bool | None]:
-    """Whether Ray's first autoscaler starts nodes; ``None`` until it has had time to."""
-    from ray.autoscaler._private.util import format_readonly_node_type
-
-    as_found = re.compile(format_readonly_node_type("[0-9a-f]+"))  # how Ray names a node that nobody has described
+    """Whether Ray's first autoscaler starts nodes; ``None`` until it has had time to, and where the second runs."""
     rounds: set[float] = set()
 
     def answered() -> bool | None:
-        said = json.loads(head.internal_kv_get(FIRST_SAYS, None) or b"{}")
-        if not (report := said.get("autoscaler_report")):
+        found = json.loads(first_autoscaler_report(head) or b"{}")
+        if not (report := found.get("autoscaler_report")):
             return None
-        if all(as_found.fullmatch(kind) for kind in report["active_nodes"]):
+        if all(UNDESCRIBED.fullmatch(kind) for kind in report["active_nodes"]):
             raise _no_autoscaler("This one's head was started without one (`ray start --autoscaling-config`).")
         if report["pending_launches"] or report["pending_nodes"]:
             return True
         if report["node_availability_summary"]["node_availabilities"]:  # it has tried to
             return True
-        rounds.add(said["time"])
+        rounds.add(found["time"])
         return False if len(rounds) > FIRST_ROUNDS else None
 
     return answered

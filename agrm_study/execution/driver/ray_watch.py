@@ -1,8 +1,7 @@
-"""What if a part of the local Ray dies without which nothing goes on, and this process hangs waiting for it?
+"""Notices when the raylet or the GCS of a Ray that this process started has died.
 
-The callback of Tune's loop notices such a death (`ray_session.dead_parts`) and ends the run in order. But a call into
-Ray that waits for a dead raylet or GCS does not come back: Ray ends the process a minute later, with a line about its
-own insides. A thread is therefore quicker.
+The callback of Tune's loop asks for it (`dead_parts`) and ends the run in order. A call into Ray that waits for a dead
+raylet or GCS does not come back for a minute or longer, so a thread ends the process when the run does not end.
 """
 
 from __future__ import annotations
@@ -11,11 +10,12 @@ import contextlib
 import os
 import sys
 import threading
-from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from collections.abc import Iterator
+from typing import Final
+
+import psutil
 
 from agrm_study.execution.driver.executor import GOES_ON
-from agrm_study.execution.driver.patching import patched_attribute
 
 VITAL: Final = ("raylet", "gcs_server")
 """Processes of Ray without which no trial runs."""
@@ -25,50 +25,71 @@ GRACE_S: Final = 20.0
 SHOW_CURSOR: Final = "\x1b[?25h"
 
 
+class RayProcesses:
+    """The vital processes of a Ray that this process starts, found among its children by their names."""
+
+    def __init__(self) -> None:
+        self._started_before = set(psutil.Process().children())
+        self._seen: dict[str, psutil.Process] = {}
+
+    def dead(self) -> list[str]:
+        """Names of the vital processes that have started and died."""
+        if len(self._seen) < len(VITAL):
+            for process in set(psutil.Process().children()) - self._started_before:
+                with contextlib.suppress(psutil.Error):
+                    if (name := process.name()) in VITAL:
+                        self._seen.setdefault(name, process)
+        return [name for name, process in self._seen.items() if not _lives(process)]
+
+    def kill(self) -> None:
+        """Ends everything that this process has started, Ray's workers included."""
+        for process in psutil.Process().children(recursive=True):
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+
+
+_watched: RayProcesses | None = None
+
+
+def dead_parts() -> list[str]:
+    """Vital parts of the Ray that this process started that have died; empty for a cluster of others.
+
+    Tune would wait for them without end. A cluster of others may come back.
+    """
+    return [] if _watched is None else _watched.dead()
+
+
 @contextlib.contextmanager
 def watched_ray() -> Iterator[None]:
     """Watches the Ray that is started in the block; where the block hangs as Ray has died, the process ends with 1."""
-    from ray._private.node import Node
-
-    nodes: list[Any] = []
-    make = Node.__init__
-
-    def noted(self: Any, *args: Any, **options: Any) -> None:
-        nodes.append(self)
-        make(self, *args, **options)
-
+    global _watched
     over = threading.Event()
-    with patched_attribute(Node, "__init__", noted):
-        threading.Thread(target=_watch, args=(nodes, over), name="ray-watch", daemon=True).start()
-        try:
-            yield
-        finally:
-            over.set()
+    _watched = processes = RayProcesses()
+    threading.Thread(target=_watch, args=(processes, over), name="ray-watch", daemon=True).start()
+    try:
+        yield
+    finally:
+        over.set()
+        _watched = None
 
 
-def dead_among(nodes: Sequence[Any]) -> list[str]:
-    """The vital parts of these nodes that have died; those that Ray has ended itself are not among them."""
-    known = [node for node in nodes if getattr(node, "all_processes", None)]
-    return [name for node in known for name, _ in node.dead_processes() if name in VITAL]
+def _lives(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.Error):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
 
 
-def _watch(nodes: Sequence[Any], over: threading.Event) -> None:
+def _watch(processes: RayProcesses, over: threading.Event) -> None:
     while not over.wait(LOOK_EVERY_S):
-        try:
-            dead = dead_among(nodes)
-        except RuntimeError:  # the node was just adding a process
-            continue
-        if dead:
+        if dead := processes.dead():
             if not over.wait(GRACE_S):
-                _end(dead, nodes)
+                _end(dead, processes)
             return
 
 
-def _end(dead: Sequence[str], nodes: Sequence[Any]) -> None:
+def _end(dead: list[str], processes: RayProcesses) -> None:
     cursor = SHOW_CURSOR if sys.stderr.isatty() else ""
     sys.stderr.write(f"{cursor}error: Ray has ended on this machine ({', '.join(dead)} died). {GOES_ON}\n")
     sys.stderr.flush()
-    for node in nodes:
-        with contextlib.suppress(Exception):
-            node.kill_all_processes(check_alive=False, allow_graceful=False)
+    processes.kill()
     os._exit(1)

@@ -1,19 +1,21 @@
-"""How is Ray started so that it is quiet, local and small, and what may a study use of it?"""
+"""A connection to Ray for the length of a block: a private local Ray, or a cluster, and the trials that fit into it."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
 import math
-import signal
-import threading
+import re
 from collections.abc import Iterator, Sequence
-from typing import Any, Final, Literal
+from pathlib import Path
+from typing import Final, Literal
 
-from agrm_study.execution.driver.address import Reached, reach
+from agrm_study.execution.driver.address import LOOPBACK, Reached, different_versions, reach
 from agrm_study.execution.driver.executor import ExecutionLost
-from agrm_study.execution.driver.patching import patched_attribute, patched_environment
-from agrm_study.execution.driver.ray_watch import dead_among, watched_ray
+from agrm_study.execution.driver.patching import patched_environment
+from agrm_study.execution.driver.ray_watch import dead_parts as dead_parts
+from agrm_study.execution.driver.ray_watch import watched_ray
+from agrm_study.execution.fitness.ray_start import check_ray_start
 from agrm_study.execution.resources.capacity import (
     Resources,
     Slots,
@@ -24,13 +26,11 @@ from agrm_study.execution.resources.capacity import (
     local_slots,
     trials_on,
 )
+from agrm_study.execution.resources.private_folder import private_folder, private_token
 from agrm_study.study.errors import InputError
 
 OBJECT_STORE_BYTES: Final = 80 * 2**20
 """Trials pass nothing through Ray's object store; this is the least that Ray accepts with some room."""
-
-LOOPBACK: Final = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
-"""A local Ray listens on the loopback interface only."""
 
 ENVIRONMENT: Final = {
     "RAY_AIR_NEW_OUTPUT": "0",
@@ -44,17 +44,9 @@ ENVIRONMENT: Final = {
     "TUNE_WARN_THRESHOLD_S": "10",
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
 }
-
-
-def dead_parts() -> list[str]:
-    """Parts of the Ray that this process started without which no trial runs any more, and that have died.
-
-    Tune would wait for them without end. A cluster of others is not looked at: it may come back.
-    """
-    from ray._private import worker
-
-    node = worker._global_node
-    return [] if node is None else dead_among([node])
+LAST_LINES: Final = 3
+"""Lines of Ray's own log that explain why it did not start."""
+_VERSIONS: Final = re.compile(r"cluster was started with:\s+Ray: (\S+)\s+Python: (\S+)")
 
 
 @contextlib.contextmanager
@@ -68,6 +60,9 @@ def ray_session(
 ) -> Iterator[Slots]:
     """A connection to Ray for the duration of the block; gives the number of trials that may run at once.
 
+    Ray reads its environment when it is imported: a process that has imported it before the first session does not
+    keep a local Ray on the loopback interface. Ray also takes the process's handler of SIGTERM.
+
     Args:
         address: A cluster; ``None`` starts a Ray of its own on this machine, which ends with the block.
         resources: What one trial takes.
@@ -76,77 +71,120 @@ def ray_session(
         kinds: Accelerators that trials name; none when they do not.
 
     Raises:
-        InputError: When the cluster cannot be reached, or not one trial fits into it.
-        ExecutionLost: When a Ray of its own cannot be started.
+        InputError: When the cluster cannot be reached, something on this machine keeps Ray from starting, or not one
+            trial fits.
+        ExecutionLost: When a Ray of its own dies while it starts.
     """
-    reached = reach(address) if address is not None else None
     with contextlib.ExitStack() as stack:
-        on_loopback = reached is None or reached.loopback
-        auth = {"RAY_AUTH_MODE": reached.auth} if reached is not None and reached.auth else {}
-        stack.enter_context(patched_environment(ENVIRONMENT | (LOOPBACK if on_loopback else {}) | auth))
-        import ray
-        from ray._private import ray_constants, utils, worker
-
-        # Set as well, as Ray reads its environment when it is imported, which may have been long ago
-        stack.enter_context(patched_attribute(ray_constants, "ENABLE_RAY_CLUSTER", not on_loopback))
-        if auth:
-            ray._raylet.Config.initialize("")
-        stack.enter_context(patched_attribute(utils, "set_sigterm_handler", lambda handler: None))
-        stack.callback(_take_sigterm_back)
-        # Ray prints what it knows of dead workers to standard output, where only results belong
-        stack.enter_context(patched_attribute(worker, "print_to_stdstream", lambda *args, **options: None))
-        logging.getLogger("ray").setLevel(logging.ERROR)
-        if reached is None:
-            slots = slots or local_slots(resources)
+        if address is None:
+            folder = stack.enter_context(_private_folder())
+            stack.enter_context(patched_environment(ENVIRONMENT | private_environment(folder)))
             stack.enter_context(watched_ray())
-        _connect(reached, resources, slots)
-        stack.callback(ray.shutdown)
-        _take_sigterm_back()
+            slots = slots or local_slots(resources)
+            stack.callback(_shutdown)
+            _start(folder, resources, slots)
+        else:
+            reached = reach(address)
+            stack.enter_context(patched_environment(ENVIRONMENT | reached.environment))
+            stack.callback(_shutdown)
+            _join(reached)
         if not grows:
             for each in each_kind(resources, kinds).values():
-                _check_fit(each, on_cluster=reached is not None)
+                _check_fit(each, on_cluster=address is not None)
         yield Slots(resources, slots, grows=grows, kinds=kinds)
 
 
-def _take_sigterm_back() -> None:
-    """Ends a run in order again at SIGTERM.
+def private_environment(folder: Path) -> dict[str, str]:
+    """Environment of a local Ray: nothing of it is open to other machines or other users.
 
-    Ray takes the signal in Python, where it is not let, and below, where Python does not notice: while it is connected
-    the process ends with a trace, and afterwards without a word.
+    Args:
+        folder: Folder that only this user may enter, for Ray's sockets, logs and token.
     """
-    handler = signal.getsignal(signal.SIGTERM)
-    if handler is not None and threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, handler)
+    return LOOPBACK | {
+        "RAY_TMPDIR": str(folder),
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN_PATH": str(private_token(folder)),
+        # Its kill is an error that ends a whole Tune run; `memory_watchdog` ends the largest worker instead
+        "RAY_memory_monitor_refresh_ms": "0",
+    }
 
 
-def _connect(reached: Reached | None, resources: Resources, slots: int | None) -> None:
+@contextlib.contextmanager
+def _private_folder() -> Iterator[Path]:
+    """The folder of a local Ray.
+
+    Raises:
+        InputError: Something on this machine keeps Ray from starting.
+    """
+    for finding in check_ray_start():
+        if finding.level == "problem":
+            raise InputError(f"Ray cannot start on this machine: {finding.text}", hint=finding.advice)
+    with private_folder() as folder:
+        yield folder
+
+
+def _start(folder: Path, resources: Resources, slots: int) -> None:
     import ray
 
-    if reached is None:
-        options: dict[str, Any] = {
-            "address": "local",
-            "num_cpus": max(1, math.ceil((slots or 1) * resources.cpu)),
-            "include_dashboard": False,
-            "object_store_memory": OBJECT_STORE_BYTES,
-            "_node_ip_address": "127.0.0.1",
-        }
-        if resources.gpu == 0:
-            options["num_gpus"] = 0
-    else:
-        options = {"address": reached.address}
     try:
-        ray.init(**options, log_to_driver=False, logging_level=logging.ERROR)
+        ray.init(
+            address="local",
+            num_cpus=max(1, math.ceil(slots * resources.cpu)),
+            num_gpus=0 if resources.gpu == 0 else None,
+            include_dashboard=False,
+            object_store_memory=OBJECT_STORE_BYTES,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+        )
     except Exception as error:  # of many classes, when a part of Ray dies while the others wait for it
-        reason = (str(error).partition("\n")[0] or type(error).__name__).rstrip(".")
-        if reached is None:
-            raise ExecutionLost(f"Ray could not be started on this machine ({reason})") from None
+        reason = f"Ray could not be started on this machine ({_reason(error)})"
+        raise ExecutionLost("\n".join([reason, *_last_lines(folder)])) from None
+
+
+def _join(reached: Reached) -> None:
+    import ray
+
+    try:
+        ray.init(address=reached.address, log_to_driver=False, logging_level=logging.ERROR)
+    except Exception as error:
+        if versions := _their_versions(error):
+            raise different_versions(versions) from None
         raise InputError(
             "a study is run from a node of its Ray cluster",
             field="--address",
             given=reached.address,
-            hint=f"The cluster answers, but this machine could not join it ({reason}): run the command on the head "
-            "node, or `ray start --address=…` here first.",
+            hint=f"The cluster answers, but this machine could not join it ({_reason(error)}): run the command on the "
+            "head node, or `ray start --address=…` here first.",
         ) from None
+
+
+def _shutdown() -> None:
+    import ray
+
+    ray.shutdown()
+
+
+def _reason(error: BaseException) -> str:
+    return (str(error).partition("\n")[0] or type(error).__name__).rstrip(".")
+
+
+def _their_versions(error: BaseException | None) -> dict[str, str]:
+    """Versions of a cluster that Ray refused for them; empty when it refused for something else."""
+    while error is not None:
+        if found := _VERSIONS.search(str(error)):
+            return {"ray": found[1], "python": found[2]}
+        error = error.__cause__ or error.__context__
+    return {}
+
+
+def _last_lines(folder: Path) -> list[str]:
+    """The last lines that the parts of a Ray which did not start have written about an error."""
+    found = []
+    for log in sorted(folder.glob("ray/session_latest/logs/*.err")):
+        with contextlib.suppress(OSError):
+            lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
+            found += [f"{log.stem}: {line[:200]}" for line in lines[-LAST_LINES:]]
+    return found
 
 
 def _check_fit(resources: Resources, *, on_cluster: bool) -> None:

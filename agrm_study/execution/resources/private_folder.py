@@ -1,0 +1,211 @@
+"""A private folder on this machine for a local Ray: where it lies, who owns it, and its removal.
+
+Ray's own choice is /tmp/ray, open to all users, never removed, and unusable where another user has made it or where
+`TMPDIR` is too long for the names of sockets.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import functools
+import os
+import secrets
+import shutil
+import socket
+import stat
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import psutil
+
+PREFIX: Final = "agrm-ray-"
+OWNER: Final = "owner.lock"
+"""File that the owner of a folder keeps locked: whoever can lock it knows that the owner has ended."""
+SOCKET_BYTES: Final = 107
+"""Longest name of a socket on Linux (`sun_path` in unix(7))."""
+LONGEST_SOCKET: Final = "/ray/session_2026-01-31_23-59-59_999999_4194304/sockets/plasma_store"
+"""Longest name of a socket below Ray's folder."""
+LEAST_FREE_BYTES: Final = 100 * 2**20
+UNLOCKED_S: Final = 60.0
+"""Age from which a folder without a lock is nobody's; making one takes some milliseconds."""
+GONE_S: Final = 5.0
+"""Seconds in which the last processes of a Ray that was ended stop writing to its folder."""
+
+
+class NoPrivateFolder(OSError):
+    """No place on this machine can hold a private folder.
+
+    Attributes:
+        reasons: Why each place that was tried cannot.
+    """
+
+    def __init__(self, reasons: list[str]) -> None:
+        super().__init__("; ".join(reasons))
+        self.reasons = reasons
+
+
+@contextlib.contextmanager
+def private_folder() -> Iterator[Path]:
+    """A new folder that only this user may enter, short enough for Ray's sockets; removed after the block.
+
+    Raises:
+        NoPrivateFolder: When there is no place for one.
+    """
+    remove_abandoned()
+    folder = make_folder()
+    try:
+        with _locked(folder):
+            yield folder
+    finally:
+        remove_folder(folder)
+
+
+def make_folder() -> Path:
+    """A new folder in the first place that is fit for one; the caller removes it.
+
+    Raises:
+        NoPrivateFolder: When there is none.
+    """
+    reasons = []
+    for place in places():
+        reason = unfit(place)
+        if not reason:
+            try:
+                folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=place))
+            except OSError as error:
+                reason = f"cannot be written to ({error.strerror})"
+            else:
+                reason = _without_sockets(folder)
+                if not reason:
+                    return folder
+                remove_folder(folder)
+        reasons.append(f"{place} {reason}")
+    raise NoPrivateFolder(reasons)
+
+
+def places() -> list[Path]:
+    """Where a private folder may be, in order: where the user wants temporary files, then the system's places."""
+    wanted = [os.environ.get(name, "") for name in ("RAY_TMPDIR", "TMPDIR")]
+    system = ["/tmp", "/var/tmp", os.environ.get("XDG_RUNTIME_DIR", ""), str(Path("~").expanduser()), "/dev/shm"]  # noqa: S108 - the folder in it is private
+    return [Path(place) for place in dict.fromkeys([*wanted, *system]) if place.startswith("/")]
+
+
+def unfit(place: Path) -> str:
+    """Why a private folder cannot be in a place; empty when nothing is known against it."""
+    longest = len(os.fsencode(place / f"{PREFIX}{8 * 'x'}")) + len(LONGEST_SOCKET)
+    if longest > SOCKET_BYTES:
+        return f"is too long for names of sockets ({longest} of at most {SOCKET_BYTES} bytes)"
+    try:
+        about = place.stat()
+        free = shutil.disk_usage(place).free
+    except OSError as error:
+        return f"cannot be used ({error.strerror})"
+    if not stat.S_ISDIR(about.st_mode):
+        return "is no folder"
+    if about.st_mode & 0o022 and not about.st_mode & stat.S_ISVTX:
+        return "lets other users replace what is in it (mode without the sticky bit)"
+    if free < LEAST_FREE_BYTES:
+        return f"has only {free / 2**20:.0f} MiB free"
+    return ""
+
+
+def private_token(folder: Path) -> Path:
+    """A file with this process's secret in a private folder, readable by its owner alone."""
+    file = folder / "auth_token"
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        os.write(descriptor, _secret().encode())
+    finally:
+        os.close(descriptor)
+    return file
+
+
+@functools.cache
+def _secret() -> str:
+    """One secret per process, as Ray reads its token once per process."""
+    return secrets.token_hex(32)
+
+
+def remove_abandoned() -> None:
+    """Removes this user's private folders whose owner has ended without removing them (killed, power cut).
+
+    Processes of their Ray are ended first: its agents outlive a raylet that was killed.
+    """
+    for place in places():
+        with contextlib.suppress(OSError):
+            for folder in place.glob(f"{PREFIX}*"):
+                if _is_abandoned(folder):
+                    _end_processes(folder)
+                    remove_folder(folder)
+
+
+def _end_processes(folder: Path) -> None:
+    """Ends this user's processes of the Ray that lived in a folder."""
+    ended = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.uids().real == os.getuid() and process.environ().get("RAY_TMPDIR") == str(folder):
+                process.kill()
+                ended.append(process)
+    psutil.wait_procs(ended, timeout=GONE_S)
+
+
+def _is_abandoned(folder: Path) -> bool:
+    try:
+        about = folder.lstat()
+        if not stat.S_ISDIR(about.st_mode) or about.st_uid != os.getuid():
+            return False
+        descriptor = os.open(folder / OWNER, os.O_RDWR | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return time.time() - about.st_mtime > UNLOCKED_S
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """The folder has an owner in the block; the lock ends with the process, however that ends."""
+    unnamed = folder / f"{OWNER}.new"
+    descriptor = os.open(unnamed, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        unnamed.rename(folder / OWNER)  # under its name it is never without a lock
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _without_sockets(folder: Path) -> str:
+    """Why a place cannot hold sockets and locks (some network file systems); empty when it can."""
+    try:
+        with socket.socket(socket.AF_UNIX) as tried:
+            tried.bind(str(folder / "socket"))
+        with (folder / "lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return f"cannot hold sockets and locks ({error.strerror})"
+    finally:
+        for name in ("socket", "lock"):
+            (folder / name).unlink(missing_ok=True)
+    return ""
+
+
+def remove_folder(folder: Path) -> None:
+    """Removes a folder, also while the last processes that write to it end."""
+    end = time.monotonic() + GONE_S
+    while True:
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists() or time.monotonic() > end:
+            return
+        time.sleep(0.1)
