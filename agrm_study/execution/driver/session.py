@@ -165,6 +165,9 @@ def _shutdown() -> None:
 
 
 def _reason(error: BaseException) -> str:
+    """The first line of the error that came first: Ray raises less specific ones from it."""
+    while error.__cause__ is not None:
+        error = error.__cause__
     return (str(error).partition("\n")[0] or type(error).__name__).rstrip(".")
 
 
