@@ -10,6 +10,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import from_json
+
 from agrm_study.plan.trial import TrialSpec
 from agrm_study.study.errors import InputError
 
@@ -26,6 +29,14 @@ class Cell:
     task: str
     seed: int
     trial_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    cells: tuple[Cell, ...]
+
+
+_FILE: Final = TypeAdapter(_File)
 
 
 @dataclass(frozen=True)
@@ -106,7 +117,7 @@ def parse_cells(content: bytes | str, where: Path | str) -> tuple[Cell, ...]:
         InputError: When it is damaged or of another version.
     """
     try:
-        value = json.loads(content)
+        value = from_json(content)
         if value["plan_version"] != PLAN_VERSION:
             raise InputError(
                 "was written with another version",
@@ -116,7 +127,11 @@ def parse_cells(content: bytes | str, where: Path | str) -> tuple[Cell, ...]:
                 allowed=str(PLAN_VERSION),
                 hint="Use the agrm-study that wrote it.",
             )
-        return tuple(Cell(c["arm"], c["task"], int(c["seed"]), c["trial_id"]) for c in value["cells"])
+        return _FILE.validate_json(content, strict=True).cells
+    except ValidationError as fault:
+        first = fault.errors()[0]
+        place = "".join(f"[{part!r}]" for part in first["loc"])
+        rule = f"is not a plan: {place}: {first['msg']}"
     except (ValueError, KeyError, TypeError) as fault:
         rule = f"is not a plan: {type(fault).__name__} {fault}"
-        raise InputError(rule, where=where, hint=_WRITTEN_AGAIN) from None
+    raise InputError(rule, where=where, hint=_WRITTEN_AGAIN)

@@ -1,6 +1,6 @@
-"""Which arms has a race stopped, after how many seeds, and why? ``race.json`` beside the plan says it.
+"""Arms that a race has stopped, after how many seeds, and why: ``race.json`` beside the plan.
 
-The file only tells: what it holds follows from the records and is worked out anew whenever the study runs.
+The file is informative: its content follows from the records and is computed anew whenever the study runs.
 """
 
 from __future__ import annotations
@@ -8,9 +8,10 @@ from __future__ import annotations
 import json
 from collections.abc import Collection
 from dataclasses import asdict, dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from agrm_study.records.location import Location
+from agrm_study.records.parsing import read_typed
 
 FILE: Final = "race.json"
 VERSION: Final = 1
@@ -92,17 +93,7 @@ class RaceLog:
     @classmethod
     def read(cls, results: Location) -> RaceLog | None:
         """The log of a results folder; None where there is none, or none that can be read."""
-        content = (results / FILE).read()
-        if content is None:
-            return None
-        try:
-            values: dict[str, Any] = json.loads(content)
-            if values.pop("race_version") != VERSION:
-                return None
-            stopped = tuple(Stopped(**item) for item in values.pop("stopped"))
-            return cls(stopped=stopped, **values)
-        except (ValueError, TypeError, KeyError, AttributeError):
-            return None
+        return read_typed(cls, results / FILE, race_version=VERSION)
 
     @staticmethod
     def forget(results: Location) -> None:

@@ -1,4 +1,4 @@
-"""Which points has a search drawn so far? ``search.json`` beside the plan says it, in order.
+"""Points that a search has drawn so far, in order: ``search.json`` beside the plan.
 
 The ledger alone says how a trial ended. This file adds what the ledger cannot know: which trials were drawn and have
 no record yet, and in which order all were drawn. Without it a search goes on from the records.
@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from agrm_study.records.location import Location
+from agrm_study.records.parsing import read_typed
 
 FILE: Final = "search.json"
 VERSION: Final = 1
@@ -64,15 +65,4 @@ class SearchLog:
     @classmethod
     def read(cls, results: Location) -> SearchLog | None:
         """The log of a results folder; ``None`` where there is none, or none that can be read."""
-        content = (results / FILE).read()
-        if content is None:
-            return None
-        try:
-            values: dict[str, Any] = json.loads(content)
-            if values.pop("search_version") != VERSION:
-                return None
-            proposals = tuple(Proposal(**proposal) for proposal in values.pop("proposals"))
-            metric, directions = tuple(values.pop("metric")), tuple(values.pop("directions"))
-            return cls(metric=metric, directions=directions, proposals=proposals, **values)
-        except (ValueError, TypeError, KeyError):
-            return None
+        return read_typed(cls, results / FILE, search_version=VERSION)

@@ -10,11 +10,14 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Annotated, Final, Literal
+
+from pydantic import Field
 
 from agrm_study.execution.resources.capacity import local_gpus
 from agrm_study.plan.order import step_cost
 from agrm_study.records.location import Location
+from agrm_study.records.parsing import read_typed
 from agrm_study.study.recipe import Recipe
 
 FILE: Final = "gpu_memory.json"
@@ -38,8 +41,13 @@ class Measured:
     """
 
     name: str
-    total: int
-    peaks: Mapping[str, int]
+    total: Annotated[int, Field(gt=0)]
+    peaks: Mapping[str, Annotated[int, Field(ge=0)]]
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    gpus: tuple[Measured, ...]
 
 
 Measure = Callable[[Mapping[str, Recipe], Sequence[Measured]], Measured]
@@ -141,16 +149,8 @@ def measured_share(results: Location, recipes: Iterable[Recipe], measure: Measur
 
 def read(results: Location) -> list[Measured]:
     """What was measured before, the last GPU last; nothing when the file is not there or cannot be read."""
-    content = (results / FILE).read()
-    if content is None:
-        return []
-    try:
-        values: dict[str, Any] = json.loads(content)
-        if values["gpu_memory_version"] != VERSION:
-            return []
-        return [Measured(name=g["name"], total=int(g["total"]), peaks=dict(g["peaks"])) for g in values["gpus"]]
-    except (ValueError, TypeError, KeyError):
-        return []
+    found = read_typed(_File, results / FILE, gpu_memory_version=VERSION)
+    return [] if found is None else list(found.gpus)
 
 
 def write(results: Location, measured: Sequence[Measured]) -> None:

@@ -1,19 +1,20 @@
-"""How far is an unfinished trial? A small file in ``.run/heartbeats`` tells `status` and the next attempt."""
+"""Heartbeats of unfinished trials: small files in ``.run/heartbeats`` for `status` and for the next attempt."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields
-from typing import Any, Final
+from dataclasses import asdict, dataclass
+from typing import Final
 
 from agrm_study.records.location import Location
+from agrm_study.records.parsing import Count, Seconds, read_typed
 
 FOLDER: Final = ".run/heartbeats"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heartbeat:
-    """Sign of life of an unfinished trial; times are seconds since 1970.
+    """Progress of an unfinished trial; times are seconds since 1970.
 
     Attributes:
         attempt: Which start of the trial this is, from 1.
@@ -27,18 +28,18 @@ class Heartbeat:
     """
 
     trial_id: str
-    attempt: int
+    attempt: Count
     host: str
-    pid: int
+    pid: Count
     device: str
-    started_at: float
-    updated_at: float
-    epoch: int = 0
-    epochs: int = 0
+    started_at: Seconds
+    updated_at: Seconds
+    epoch: Count = 0
+    epochs: Count = 0
     metric: float | None = None
-    epoch_s: float = 0.0
-    wall_s: float = 0.0
-    saved_wall_s: float = 0.0
+    epoch_s: Seconds = 0.0
+    wall_s: Seconds = 0.0
+    saved_wall_s: Seconds = 0.0
     code_version: str = ""
     over: bool = False
     note: str = ""
@@ -49,13 +50,13 @@ class Heartbeat:
 
     @classmethod
     def read(cls, results: Location, trial_id: str) -> Heartbeat | None:
-        """The heartbeat of a trial, ``None`` where there is none or it cannot be read."""
-        return cls._parse(_place(results, trial_id).read())
+        """The heartbeat of a trial, ``None`` where there is none, or none of that trial that can be read."""
+        return cls._parse(_place(results, trial_id))
 
     @classmethod
     def read_all(cls, results: Location) -> list[Heartbeat]:
         """Heartbeats of all trials that have begun and not finished, oldest first."""
-        found = [cls._parse(file.read()) for file in (results / FOLDER).children(".json")]
+        found = [cls._parse(file) for file in (results / FOLDER).children(".json")]
         return sorted((beat for beat in found if beat is not None), key=lambda beat: beat.started_at)
 
     @staticmethod
@@ -64,14 +65,9 @@ class Heartbeat:
         _place(results, trial_id).delete()
 
     @classmethod
-    def _parse(cls, content: bytes | None) -> Heartbeat | None:
-        if content is None:
-            return None
-        try:
-            values: dict[str, Any] = json.loads(content)
-            return cls(**{field.name: values[field.name] for field in fields(cls) if field.name in values})
-        except (ValueError, TypeError):
-            return None
+    def _parse(cls, file: Location) -> Heartbeat | None:
+        beat = read_typed(cls, file)
+        return beat if beat is not None and f"{beat.trial_id}.json" == file.name else None
 
 
 def _place(results: Location, trial_id: str) -> Location:

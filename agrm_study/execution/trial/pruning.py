@@ -1,4 +1,4 @@
-"""How does a worker hear that its trial is to end early? By a small file in ``.run/prune``.
+"""Requests to end a trial early: small files in ``.run/prune``, read by its worker.
 
 The driver decides between two epochs, so the worker sees the decision before it begins the next one. The file says
 after which epoch: a trial that was killed meanwhile ends at the same epoch when it goes on from its checkpoint.
@@ -11,6 +11,7 @@ from typing import Final
 from agrm_study.records.location import Location
 
 FOLDER: Final = ".run/prune"
+MOST_DIGITS: Final = 9
 
 
 def ask_to_end(results: Location, trial_id: str, epoch: int) -> None:
@@ -19,9 +20,9 @@ def ask_to_end(results: Location, trial_id: str, epoch: int) -> None:
 
 
 def ends_after(results: Location, trial_id: str) -> int | None:
-    """The epoch after which a trial is to end; ``None`` when it may go on."""
+    """The epoch after which a trial is to end; ``None`` where no such request can be read."""
     content = (results / FOLDER / trial_id).read()
-    return int(content) if content is not None and content.isdigit() else None
+    return int(content) if content is not None and content.isdigit() and len(content) <= MOST_DIGITS else None
 
 
 def forget(results: Location, trial_id: str) -> None:
