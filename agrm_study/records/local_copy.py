@@ -1,9 +1,8 @@
-"""How is a report made of results in object storage? In a copy of what it reads, and what it made goes back there."""
+"""Local copy of results in an object store, for a report; what the report makes is copied back."""
 
 from __future__ import annotations
 
 import contextlib
-import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from agrm_study.records.schemas import SCHEMAS
 from agrm_study.study.errors import InputError
 from agrm_study.study.no_results import no_results
 from agrm_study.study.object_store import store_error_text
+from agrm_study.study.temporary import temporary_folder
 
 RECORDS = "records"
 
@@ -29,15 +29,15 @@ def local_copy(results: str | Path) -> Iterator[Path]:
     if location.is_local:
         yield Path(results) if "://" not in str(results) else Path(location.path)
         return
-    with tempfile.TemporaryDirectory(prefix="agrm-study-") as name:
+    with temporary_folder("results") as place:
         try:
-            _fetch(location, Path(name) / location.name)
+            _fetch(location, place / location.name)
         except OSError as error:
             said = store_error_text(error) or str(error)
             raise InputError("the results must be readable", where=location.address, given=said) from None
-        if not (Path(name) / location.name / "study.yaml").exists():
+        if not (place / location.name / "study.yaml").exists():
             raise no_results(location.address, "study.yaml")
-        yield Path(name) / location.name
+        yield place / location.name
 
 
 def _fetch(location: Location, folder: Path) -> None:

@@ -1,11 +1,10 @@
-"""Where do records live: a local folder, or an object store?"""
+"""Location of a results folder: a local folder or an object store."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
 import os
-import uuid
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from pyarrow import fs
 
 from agrm_study.study.errors import InputError
 from agrm_study.study.object_store import arrow_uri, user_of
+from agrm_study.study.temporary import replacing
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,33 +114,36 @@ class Location:
             with self.filesystem.open_output_stream(self.path) as stream:
                 stream.write(data)
             return
-        folder, _, name = self.path.rpartition("/")
-        temporary = f"{folder}/.{name}.{uuid.uuid4().hex[:8]}.tmp"
+        target = Path(self.path)
         try:
-            try:
-                descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-            except FileNotFoundError:
-                self.require_anchor()
-                Path(folder).mkdir(parents=True, exist_ok=True)
-                descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-            with os.fdopen(descriptor, "wb") as stream:
-                stream.write(data)
-                if durable:
-                    stream.flush()
-                    os.fsync(stream.fileno())
-            Path(temporary).rename(self.path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+            self._replace(target, data, durable)
+        except FileNotFoundError:
+            self.require_anchor()
+            target.parent.mkdir(parents=True, exist_ok=True)
+            self._replace(target, data, durable)
+
+    @staticmethod
+    def _replace(target: Path, data: bytes | memoryview, durable: bool) -> None:
+        with replacing(target, durable=durable) as stream:
+            stream.write(data)
 
     def read(self) -> bytes | None:
-        """Content of the file, or ``None`` where there is none."""
+        """Content of the file, or ``None`` where there is none.
+
+        Raises:
+            IsADirectoryError: A local folder is there instead.
+            OSError: The storage refuses.
+        """
         try:
             with self.filesystem.open_input_stream(self.path) as stream:
                 content: bytes = stream.readall()
         except (FileNotFoundError, NotADirectoryError):
             self.require_anchor()
             return None
+        except OSError:
+            if self.is_local and Path(self.path).is_dir():
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), self.path) from None
+            raise
         return content
 
     def exists(self) -> bool:

@@ -1,4 +1,4 @@
-"""What lies on disk of a trial, so that a run killed at any moment goes on from its last epoch?
+"""Checkpoints of a training, from which it resumes after its last saved epoch, whenever it is killed.
 
 Two files: ``rolling.pt``, the state after the last saved epoch, and ``best.safetensors``, the networks of the best one.
 A new best is first written beside the old, then the rolling file that refers to it, then it takes the old one's place:
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,6 +20,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from agrm_study.study.recipe import Recipe
+from agrm_study.study.temporary import folder_in, replacing
 from agrm_study.training.failures import CheckpointError
 
 FORMAT = 1
@@ -59,16 +59,12 @@ def save_checkpoint(
     folder.mkdir(parents=True, exist_ok=True)
     if best is not None:
         header = {"format": str(FORMAT), "identity": identity, "epoch": str(best_epoch)}
-        temporary = folder / f".{_NEXT_BEST}.{os.getpid()}"
-        save_file({name: tensor.contiguous() for name, tensor in best.items()}, temporary, metadata=header)
-        temporary.replace(folder / _NEXT_BEST)
-    temporary = folder / f".{ROLLING}.{os.getpid()}"
+        with folder_in(folder, _NEXT_BEST) as place:  # safetensors writes to a name of its own first
+            save_file({name: tensor.contiguous() for name, tensor in best.items()}, place / BEST, metadata=header)
+            (place / BEST).replace(folder / _NEXT_BEST)
     content = {"format": FORMAT, "identity": identity, "best_epoch": best_epoch, "state": dict(state)}
-    with temporary.open("wb") as file:
+    with replacing(folder / ROLLING) as file:
         torch.save(content, file)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(folder / ROLLING)
     if best is not None:
         (folder / _NEXT_BEST).replace(folder / BEST)
 

@@ -50,7 +50,7 @@ def test_a_location_in_an_object_store_behaves_like_a_folder_and_is_found_again_
 def test_checkpoints_belong_together_whenever_a_push_is_cut_short(
     bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("agrm_study.execution.trial.checkpoints.tempfile.gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr("agrm_study.execution.trial.checkpoints.process_folder", lambda: tmp_path)
     folder = CheckpointFolder.of(bucket.uri("results"), "trial")
     folder.local.mkdir(parents=True)
 

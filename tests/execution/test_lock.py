@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -39,7 +40,7 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Location:
     """Results in an object store, and little patience."""
     memory = fs._MockFileSystem()
     memory.create_dir("results/.run")
-    for name, seconds in {"SAID_EVERY_S": 0.05, "GONE_AFTER_S": 0.6, "SETTLE_S": 0.2, "LOOK_EVERY_S": 0.02}.items():
+    for name, seconds in {"RENEW_EVERY_S": 0.05, "EXPIRES_AFTER_S": 0.6, "SETTLE_S": 0.2, "LOOK_EVERY_S": 0.02}.items():
         monkeypatch.setattr(claim, name, seconds)
     return Location(memory, "results")
 
@@ -62,9 +63,9 @@ def test_in_an_object_store_a_run_is_seen_until_it_ends_or_says_nothing_any_more
         assert seen() == "first"
         (bucket / FOLDER / LOCK).delete()
         assert any(seen() == "first" or time.sleep(0.01) for _ in range(500)), "it is said again"
-        monkeypatch.setattr(claim, "GONE_AFTER_S", 0.0)
+        monkeypatch.setattr(claim, "EXPIRES_AFTER_S", 0.0)
         assert seen() == ""
-        monkeypatch.setattr(claim, "GONE_AFTER_S", 60.0)
+        monkeypatch.setattr(claim, "EXPIRES_AFTER_S", 60.0)
         assert seen() == "first"
     assert (bucket / FOLDER / LOCK).read() is None
 
@@ -91,7 +92,7 @@ def test_what_a_killed_run_has_left_in_an_object_store_is_watched_and_then_taken
         assert owner["study"] == "next"
     assert looks[-1] - looks[0] >= 0.5
 
-    left_behind(bucket, age_s=claim.FORGOTTEN_AFTER_S + 1)
+    left_behind(bucket, age_s=claim.IGNORED_AFTER_S + 1)
     began, looks = time.monotonic(), []
     with results_lock(bucket, "next"):
         assert time.monotonic() - began < 0.6, "what is that old is not watched"
@@ -126,3 +127,76 @@ def test_a_run_that_is_under_way_is_not_waited_for(tmp_path: Path) -> None:
         results_lock(results, "second"),
     ):
         pass
+
+
+@pytest.mark.parametrize("linked", [FOLDER, f"{FOLDER}/{LOCK}"])
+def test_a_lock_that_is_a_link_is_refused_and_its_target_is_not_touched(tmp_path: Path, linked: str) -> None:
+    results, target = tmp_path / "results", tmp_path / "target"
+    (results / linked).parent.mkdir(parents=True)
+    if linked == FOLDER:
+        target.mkdir()
+    kept = target / LOCK if linked == FOLDER else target
+    kept.write_text("a file of another user")
+    (results / linked).symlink_to(target)
+    with pytest.raises(InputError, match="must not be links"), results_lock(Location.of(results), "study"):
+        pass
+    assert kept.read_text() == "a file of another user"
+    assert running_owner(Location.of(results)) is None
+
+
+@pytest.mark.parametrize(
+    "content", ["[]", '{"study": 3}', '{"study": "s", "host": "h", "pid": "x", "since": null}', "{"]
+)
+def test_a_lock_whose_content_is_damaged_still_refuses_a_second_run(tmp_path: Path, content: str) -> None:
+    results = Location.of(tmp_path)
+    with results_lock(results, "first"):
+        (tmp_path / FOLDER / LOCK).write_text(content)
+        assert running_owner(results) == {}
+        with pytest.raises(InputError, match="held by another process"), results_lock(results, "second"):
+            pass
+
+
+@pytest.mark.parametrize("content", [b"[]", b'{"said_at": "now"}', b'{"claim": 3, "said_at": null}', b"\xff"])
+def test_a_damaged_claim_in_an_object_store_counts_as_none(bucket: Location, content: bytes) -> None:
+    (bucket / FOLDER / LOCK).write_atomic(content)
+    assert running_owner(bucket) is None
+    with results_lock(bucket, "next"):
+        assert (running_owner(bucket) or {})["study"] == "next"
+
+
+def test_what_killed_runs_left_is_gone_when_a_run_starts_and_when_it_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine, root = tmp_path / "machine", tmp_path / "results"
+    monkeypatch.setattr(tempfile, "tempdir", str(machine))
+    kept = [
+        root / "records" / "trials" / "a.parquet",
+        root / "checkpoints" / "a" / "rolling.pt",
+        root / "tables" / ".table.md.12345678.tmp",  # nothing of a run
+        root / FOLDER / "heartbeats" / "a.json",
+    ]
+    left = [
+        root / ".plan.json.12345678.tmp",
+        root / FOLDER / "20260101-1234.stop",
+        root / FOLDER / ".fence.12345678.tmp",
+        root / FOLDER / "heartbeats" / ".a.json.12345678.tmp",
+        root / "records" / "trials" / ".a.parquet.12345678.tmp",
+        root / "records" / "predictions" / ".a.parquet.12345678.tmp",
+        root / "checkpoints" / "a" / ".rolling.pt.12345678.tmp",
+        root / "stages" / ".key.12345678.tmp" / "owner.lock",
+        machine / f"agrm-study-{os.getuid()}" / ".tune.12345678.tmp" / "owner.lock",
+    ]
+
+    def leave() -> None:
+        for file in [*kept, *left]:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.touch()
+
+    leave()
+    with results_lock(Location.of(root), "study"):
+        assert [file for file in left if file.exists()] == []
+        leave()
+    assert [file for file in left if file.exists()] == []
+    assert all(file.exists() for file in kept)
+    assert not left[-1].parent.exists()
+    assert not left[-2].parent.exists()

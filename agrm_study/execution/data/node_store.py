@@ -1,4 +1,4 @@
-"""Where does a worker read the clip store: where it was built, or from a copy on its node's own disk?
+"""Place from which a worker reads the clip store: where it was built, or a copy on its node's own disk.
 
 Three ways to share a store, by environment variables of the process that starts the study:
 
@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
+
+from agrm_study.study.temporary import private_folder
 
 OnBytes = Callable[[int, int], None]
 
@@ -116,7 +117,7 @@ def copy_folder(store: str, local: str) -> str:
     """
     local = local_folder() or local
     if "://" in store and not local:
-        return str(Path(tempfile.gettempdir()) / f"agrm-study-{os.getuid()}")
+        return str(private_folder())
     return local
 
 

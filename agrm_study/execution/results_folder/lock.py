@@ -1,72 +1,122 @@
-"""Is another run writing to this results folder?"""
+"""Lock of a results folder: one run at a time writes to it."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
 import platform
+import stat
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from agrm_study.execution.results_folder.cleanup import RUN_FOLDER, clean
 from agrm_study.execution.results_folder.object_store_lock import TakenError, claimed, holder
 from agrm_study.records.location import Location
+from agrm_study.records.parsing import parse
 from agrm_study.study.errors import InputError
 
-FOLDER: Final = ".run"
+FOLDER: Final = RUN_FOLDER
 LOCK: Final = "lock"
 TRY_FOR_S: Final = 1.0
-"""Whoever looks at the folder (`running_owner`) holds its lock for a moment; a run holds it for longer than this."""
+"""`running_owner` holds the lock for a moment when it looks; a run holds it for longer than this."""
+MOST_BYTES: Final = 65_536
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owner:
+    """The run that holds a results folder; `since` is in seconds since 1970."""
+
+    study: str
+    host: str
+    pid: int
+    since: float
 
 
 @contextlib.contextmanager
-def results_lock(results: Location, study: str, tick: Callable[[], None] = lambda: None) -> Iterator[None]:
-    """Holds the results folder for this process.
+def results_lock(results: Location, study: str, on_wait: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Holds the results folder for this process, and removes what killed runs left in it.
 
-    A local folder is locked with flock; the lock goes when the process does, however it ends. One in an object store is
-    claimed: what a crash has left there is found out within a minute.
+    A local folder is locked with flock; the lock ends with the process, however that ends. A folder in an object store
+    is claimed (`object_store_lock`); a claim that a crash left is recognised within a minute.
 
     Args:
         results: The folder.
         study: Name of the study.
-        tick: Called while a claim is looked into; may raise to give up.
+        on_wait: Called while another run's claim is watched; may raise to give up.
 
     Raises:
-        InputError: When another run holds it, with who that is.
+        InputError: Another run holds it (the message names it), or the folder cannot be written.
         OSError: The object store does not answer.
     """
-    if not results.is_local:
+    with _local(results, study) if results.is_local else _in_object_store(results, study, on_wait):
+        clean(results)
         try:
-            with claimed(results / FOLDER / LOCK, _this_run(study), tick):
-                yield
-        except TakenError as taken:
-            raise _refusal(results, taken.owner) from None
-        return
+            yield
+        finally:
+            clean(results)
+
+
+@contextlib.contextmanager
+def _in_object_store(results: Location, study: str, on_wait: Callable[[], None]) -> Iterator[None]:
+    try:
+        with claimed(results / FOLDER / LOCK, asdict(_this_run(study)), on_wait):
+            yield
+    except TakenError as taken:
+        raise _refusal(results, _owner(json.dumps(taken.owner))) from None
+
+
+@contextlib.contextmanager
+def _local(results: Location, study: str) -> Iterator[None]:
     folder = Path(results.path) / FOLDER
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+        descriptor = _open(folder, os.O_RDWR | os.O_CREAT)
     except OSError as error:
+        link = error.errno in (errno.ELOOP, errno.ENOTDIR)
         raise InputError(
-            "the results folder must be writable",
-            where=results.path,
+            "a results folder and its lock must not be links" if link else "the results folder must be writable",
+            where=folder / LOCK if link else results.path,
             given=error.strerror,
-            hint="Name another folder with --results.",
+            hint="Remove the link." if link else "Choose another folder with --results.",
         ) from None
     try:
         try:
             _take(descriptor)
         except OSError:
-            raise _refusal(results, _owner(folder)) from None
+            raise _refusal(results, _read_owner(descriptor)) from None
         os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, json.dumps(_this_run(study)).encode(), 0)
-        for leftover in folder.glob("*.stop"):  # of a run that was killed while it stopped
-            leftover.unlink(missing_ok=True)
+        os.pwrite(descriptor, json.dumps(asdict(_this_run(study))).encode(), 0)
         yield
         os.ftruncate(descriptor, 0)
+    finally:
+        os.close(descriptor)
+
+
+def _open(folder: Path, flags: int) -> int:
+    """The lock file, which must be a file: a link would lead to a file that is not ours.
+
+    Raises:
+        OSError: With ELOOP or ENOTDIR when it, or its folder, is a link or something else.
+    """
+    with _descriptor(folder, os.O_RDONLY | os.O_DIRECTORY) as parent:
+        descriptor = os.open(LOCK, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666, dir_fd=parent)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.ELOOP, "Not a regular file", str(folder / LOCK))
+    return descriptor
+
+
+@contextlib.contextmanager
+def _descriptor(path: Path, flags: int) -> Iterator[int]:
+    descriptor = os.open(path, flags | os.O_NOFOLLOW)
+    try:
+        yield descriptor
     finally:
         os.close(descriptor)
 
@@ -84,37 +134,41 @@ def _take(descriptor: int) -> None:
 
 
 def running_owner(results: Location) -> dict[str, Any] | None:
-    """Who is running in a results folder now (``study``, ``host``, ``pid``, ``since``), ``None`` for nobody.
+    """The run that holds a results folder (the fields of `Owner`); ``None`` for no run, ``{}`` for an unknown one.
 
     Raises:
         OSError: The object store does not answer.
     """
     if not results.is_local:
-        return holder(results / FOLDER / LOCK)
-    folder = Path(results.path) / FOLDER
+        found = holder(results / FOLDER / LOCK)
+        return None if found is None else _owner(json.dumps(found))
     try:
-        descriptor = os.open(folder / LOCK, os.O_RDONLY)
+        descriptor = _open(Path(results.path) / FOLDER, os.O_RDONLY)
     except OSError:
         return None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except OSError:
-        return _owner(folder)
+        return _read_owner(descriptor)
     finally:
         os.close(descriptor)
     return None
 
 
-def _this_run(study: str) -> dict[str, Any]:
-    return {"study": study, "host": platform.node(), "pid": os.getpid(), "since": time.time()}
+def _this_run(study: str) -> Owner:
+    return Owner(study=study, host=platform.node(), pid=os.getpid(), since=time.time())
 
 
-def _owner(folder: Path) -> dict[str, Any]:
+def _read_owner(descriptor: int) -> dict[str, Any]:
     try:
-        owner: dict[str, Any] = json.loads((folder / LOCK).read_text())
-    except (OSError, ValueError):
+        return _owner(os.pread(descriptor, MOST_BYTES, 0))
+    except OSError:
         return {}
-    return owner
+
+
+def _owner(content: bytes | str) -> dict[str, Any]:
+    found = parse(Owner, content)
+    return {} if found is None else asdict(found)
 
 
 def _refusal(results: Location, owner: dict[str, Any]) -> InputError:

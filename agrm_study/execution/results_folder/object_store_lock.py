@@ -1,8 +1,11 @@
-"""Does another run write to results in an object store? There is no lock, but it says what was written last.
+"""Claims on results in an object store, where there are no locks.
 
-A run writes its name again and again and takes it away when it ends. Whoever finds a name watches it for a while: one
-that is written again is a run under way; one that is not is what a crash has left. Of two that begin in the same moment
-one finds the other's name over its own.
+A run writes its claim and renews it until it ends. A claim that another run finds is watched: one that is renewed
+belongs to a live run, one that is not was left by a crash.
+
+Two runs that start at the same moment both write a claim; each waits (`SETTLE_S`) and reads it again, and the one whose
+claim was overwritten gives up. A run that stalls for longer than that between its two steps is not noticed: excluding
+it takes conditional writes, which stores offer but Arrow's filesystems do not pass on.
 """
 
 from __future__ import annotations
@@ -17,117 +20,118 @@ from typing import Any, Final
 
 from agrm_study.records.location import Location
 
-SAID_EVERY_S: Final = 10.0
-GONE_AFTER_S: Final = 60.0
-"""A run that has said nothing for so long is gone."""
-FORGOTTEN_AFTER_S: Final = 900.0
-"""And is not even watched after so long, though clocks may differ."""
+RENEW_EVERY_S: Final = 10.0
+EXPIRES_AFTER_S: Final = 60.0
+"""A claim that is not renewed for so long was left by a crash."""
+IGNORED_AFTER_S: Final = 900.0
+"""Age from which a claim is not even watched, whatever the difference of the clocks."""
 SETTLE_S: Final = 2.0
-"""Between writing a name and looking whether it is still there."""
+"""Between writing a claim and reading it again."""
 LOOK_EVERY_S: Final = 0.5
 
-_SAID_AT: Final = "said_at"
+_RENEWED_AT: Final = "said_at"
 _CLAIM: Final = "claim"
 
 
 class TakenError(Exception):
-    """Another run has the place; `owner` says who."""
+    """Another run holds the claim; `owner` describes it."""
 
     def __init__(self, owner: dict[str, Any]) -> None:
-        super().__init__("another run has the place")
+        super().__init__("another run holds the claim")
         self.owner = owner
 
 
 @contextlib.contextmanager
-def claimed(place: Location, owner: Mapping[str, Any], tick: Callable[[], None]) -> Iterator[None]:
-    """Holds a place for the duration of the block.
+def claimed(file: Location, owner: Mapping[str, Any], on_wait: Callable[[], None]) -> Iterator[None]:
+    """Holds a claim for the duration of the block.
 
     Args:
-        place: The file with the name of whoever holds it.
-        owner: Who that is.
-        tick: Called several times a second while another's name is watched; may raise to give up.
+        file: The claim.
+        owner: Description of this run.
+        on_wait: Called several times a second while another run's claim is watched; may raise to give up.
 
     Raises:
         TakenError: Another run holds it.
         OSError: The object store does not answer.
     """
-    _watch(place, tick)
+    _watch(file, on_wait)
     mine = {**owner, _CLAIM: uuid.uuid4().hex}
-    _say(place, mine)
-    _pause(SETTLE_S, tick)
-    found = _parsed(place.read())
+    _write(file, mine)
+    _pause(SETTLE_S, on_wait)
+    found = _parsed(file.read())
     if found and found.get(_CLAIM) != mine[_CLAIM]:
         raise TakenError(_owner(found))
     over = threading.Event()
 
-    def say() -> None:
-        while not over.wait(SAID_EVERY_S):
-            with contextlib.suppress(OSError):  # the next one says the same
-                _say(place, mine)
+    def renew() -> None:
+        while not over.wait(RENEW_EVERY_S):
+            with contextlib.suppress(OSError):  # the next renewal makes up for it
+                _write(file, mine)
 
-    thread = threading.Thread(target=say, name="claim", daemon=True)
+    thread = threading.Thread(target=renew, name="claim", daemon=True)
     thread.start()
     try:
         yield
     finally:
         over.set()
-        thread.join(SAID_EVERY_S)
-        with contextlib.suppress(OSError):  # it is forgotten in time
-            place.delete()
+        thread.join(RENEW_EVERY_S)
+        with contextlib.suppress(OSError):  # it expires
+            file.delete()
 
 
-def holder(place: Location) -> dict[str, Any] | None:
-    """Who holds a place, as far as its last word tells; ``None`` for nobody.
+def holder(file: Location) -> dict[str, Any] | None:
+    """The run that holds a claim, judged by its last renewal; ``None`` for no run.
 
     Raises:
         OSError: The object store does not answer.
     """
-    found = _parsed(place.read())
-    return _owner(found) if _age_s(found) < GONE_AFTER_S else None
+    found = _parsed(file.read())
+    return _owner(found) if _age_s(found) < EXPIRES_AFTER_S else None
 
 
-def _watch(place: Location, tick: Callable[[], None]) -> None:
-    """Returns when nobody writes there.
+def _watch(file: Location, on_wait: Callable[[], None]) -> None:
+    """Returns when no run renews the claim.
 
     Raises:
-        TakenError: Somebody does.
+        TakenError: A run does.
     """
-    first = place.read()
-    if first is None or _age_s(_parsed(first)) >= FORGOTTEN_AFTER_S:
+    first = file.read()
+    if first is None or _age_s(_parsed(first)) >= IGNORED_AFTER_S:
         return
-    end = time.monotonic() + GONE_AFTER_S
+    end = time.monotonic() + EXPIRES_AFTER_S
     while time.monotonic() < end:
-        tick()
+        on_wait()
         time.sleep(LOOK_EVERY_S)
-        now = place.read()
+        now = file.read()
         if now is None:
             return
         if now != first:
             raise TakenError(_owner(_parsed(now)))
 
 
-def _say(place: Location, owner: Mapping[str, Any]) -> None:
-    place.write_atomic(json.dumps({**owner, _SAID_AT: time.time()}).encode())
+def _write(file: Location, owner: Mapping[str, Any]) -> None:
+    file.write_atomic(json.dumps({**owner, _RENEWED_AT: time.time()}).encode())
 
 
-def _pause(seconds: float, tick: Callable[[], None]) -> None:
+def _pause(seconds: float, on_wait: Callable[[], None]) -> None:
     end = time.monotonic() + seconds
     while (left := end - time.monotonic()) > 0:
-        tick()
+        on_wait()
         time.sleep(min(LOOK_EVERY_S, left))
 
 
 def _parsed(content: bytes | None) -> dict[str, Any]:
     try:
         found = json.loads(content or b"{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 
 
 def _age_s(found: Mapping[str, Any]) -> float:
-    return time.time() - float(found.get(_SAID_AT, 0.0))
+    renewed = found.get(_RENEWED_AT)
+    return time.time() - renewed if isinstance(renewed, int | float) else float("inf")
 
 
 def _owner(found: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in found.items() if name not in (_SAID_AT, _CLAIM)}
+    return {name: value for name, value in found.items() if name not in (_RENEWED_AT, _CLAIM)}

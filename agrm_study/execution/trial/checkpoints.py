@@ -1,18 +1,19 @@
-"""Where are a trial's checkpoints? On this machine while it trains, in the results folder for whoever goes on."""
+"""Checkpoint folders of trials: on this machine while a trial trains, in the results folder for its next attempt."""
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import functools
 import hashlib
-import os
 import shutil
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from agrm_study.records.location import Location
+from agrm_study.study.temporary import temporary_folder
 
 ROLLING: Final = "rolling.pt"
 BEST: Final = "best.safetensors"
@@ -41,8 +42,7 @@ class CheckpointFolder:
         if root.is_local:
             local = Path(shared.path)
         else:
-            place = hashlib.sha256(root.address.encode()).hexdigest()[:12]
-            local = Path(tempfile.gettempdir()) / f"agrm-study-{os.getuid()}" / place / trial_id
+            local = process_folder() / hashlib.sha256(root.address.encode()).hexdigest()[:12] / trial_id
         return cls(shared, local)
 
     @property
@@ -103,7 +103,7 @@ class CheckpointFolder:
 
     def finish(self, *, keep_weights: bool) -> None:
         """Leaves nothing but the best weights, or nothing at all."""
-        if not self.local.exists():
+        if keep_weights and not self.local.exists():
             return
         kept = keep_weights and (self.local / BEST).exists()
         if not kept:
@@ -122,6 +122,19 @@ class CheckpointFolder:
                 if remote.name != BEST:
                     remote.delete()
             shutil.rmtree(self.local, ignore_errors=True)
+
+
+@functools.cache
+def process_folder() -> Path:
+    """This process's folder for checkpoints of trials whose results lie in an object store; it ends with the process.
+
+    Raises:
+        OSError: There is no place for it.
+    """
+    stack = contextlib.ExitStack()
+    folder = stack.enter_context(temporary_folder("checkpoints"))
+    atexit.register(stack.close)
+    return folder
 
 
 def _stamp(file: Path) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""Where does a trial find the state that another has reached at the end of a stage that they share?
+"""Store of the states that trials reach at the ends of the stages that they share.
 
 ``stages/<key>/`` in the results folder holds a checkpoint and, written last, ``stage.json``: a stage is there exactly
 when that file is.
@@ -10,24 +10,24 @@ import contextlib
 import errno
 import json
 import shutil
-import tempfile
-import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from agrm_study.records.location import Location
+from agrm_study.records.parsing import Count, Seconds, read_typed
+from agrm_study.study.temporary import OWNER, folder_in, temporary_folder
 
 FOLDER: Final = "stages"
 FACTS: Final = "stage.json"
 UNFINISHED: Final = ".tmp"
-"""End of the name of a folder that is still being written."""
+"""End of the name of a folder that was left half-written by an earlier version."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageFacts:
-    """What is known of a state.
+    """Facts about a state.
 
     Attributes:
         key: Of the stage.
@@ -37,8 +37,8 @@ class StageFacts:
     """
 
     key: str
-    epoch: int
-    wall_s: float
+    epoch: Count
+    wall_s: Seconds
     code_version: str
 
 
@@ -54,19 +54,13 @@ class StageStore:
 
     @classmethod
     def of(cls, results: Location) -> StageStore:
-        """The shelf of a results folder."""
+        """The store of a results folder."""
         return cls(results / FOLDER)
 
     def find(self, key: str) -> StageFacts | None:
         """What is known of a stage; ``None`` when it is not there."""
-        content = (self.root / key / FACTS).read()
-        if content is None:
-            return None
-        try:
-            values: dict[str, Any] = json.loads(content)
-            return StageFacts(**{field.name: values[field.name] for field in fields(StageFacts)})
-        except (ValueError, TypeError, KeyError):
-            return None
+        facts = read_typed(StageFacts, self.root / key / FACTS)
+        return facts if facts is not None and facts.key == key else None
 
     def exists(self, key: str) -> bool:
         """Whether a stage is there."""
@@ -98,21 +92,21 @@ class StageStore:
         """
         text = json.dumps(asdict(facts)).encode()
         if not self.root.is_local:
-            with tempfile.TemporaryDirectory(prefix="agrm-study-stage-") as folder:
-                write(Path(folder))
+            with temporary_folder("stage") as folder:
+                write(folder)
                 (self.root / facts.key).mark()
-                for file in sorted(Path(folder).iterdir()):
-                    (self.root / facts.key / file.name).write_atomic(file.read_bytes())
+                for file in sorted(folder.iterdir()):
+                    if file.name != OWNER:
+                        (self.root / facts.key / file.name).write_atomic(file.read_bytes())
             (self.root / facts.key / FACTS).write_atomic(text)
             return
-        unfinished = Path((self.root / f"{facts.key}.{uuid.uuid4().hex[:8]}{UNFINISHED}").path)
-        try:
-            unfinished.mkdir(parents=True)
+        place = Path(self.root.path)
+        place.mkdir(parents=True, exist_ok=True)
+        with folder_in(place, facts.key) as unfinished:
             write(unfinished)
             (unfinished / FACTS).write_bytes(text)
             self._move(unfinished, facts.key)
-        finally:
-            shutil.rmtree(unfinished, ignore_errors=True)
+        (place / facts.key / OWNER).unlink(missing_ok=True)
 
     def _move(self, unfinished: Path, key: str) -> None:
         place = Path((self.root / key).path)
@@ -133,12 +127,12 @@ class StageStore:
         if self.root.is_local:
             yield Path((self.root / key).path)
             return
-        with tempfile.TemporaryDirectory(prefix="agrm-study-stage-") as folder:
+        with temporary_folder("stage") as folder:
             for file in (self.root / key).children():
                 content = file.read()
                 if content is not None:
-                    (Path(folder) / file.name).write_bytes(content)
-            yield Path(folder)
+                    (folder / file.name).write_bytes(content)
+            yield folder
 
     def drop(self, key: str) -> None:
         """Removes a stage; what the storage does not remove now goes when stock is taken again."""

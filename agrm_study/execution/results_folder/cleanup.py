@@ -1,0 +1,41 @@
+"""Removal of what killed processes of earlier runs, or of this one, left behind."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import Final
+
+from agrm_study.records.location import Location
+from agrm_study.records.schemas import SCHEMAS
+from agrm_study.study.temporary import private_folder, remove_abandoned
+
+RUN_FOLDER: Final = ".run"
+
+
+def clean(results: Location) -> None:
+    """Removes temporary files and folders whose owner has ended, and stop flags.
+
+    They lie in the results folder (in an object store a file is there wholly or not at all) and in this user's
+    temporary folder on this machine. Call it while no trial of these results runs and while the results lock is held:
+    every stop flag is then a leftover. What storage does not let go now is tried again by the next run.
+    """
+    with contextlib.suppress(OSError):
+        remove_abandoned(private_folder())
+    with contextlib.suppress(OSError):
+        for flag in (results / RUN_FOLDER).children(".stop"):
+            flag.delete()
+    if results.is_local:
+        for folder in _folders(Path(results.path)):
+            remove_abandoned(folder)
+
+
+def _folders(root: Path) -> list[Path]:
+    """Where processes write; of checkpoint folders only those of unfinished trials, as there may be very many."""
+    run = root / RUN_FOLDER
+    unfinished = (beat.stem for beat in (run / "heartbeats").glob("*.json"))
+    return [
+        *(root, run, run / "heartbeats", run / "prune", root / "stages"),
+        *(root / "records" / kind for kind in SCHEMAS),
+        *(root / "checkpoints" / trial_id for trial_id in unfinished),
+    ]
