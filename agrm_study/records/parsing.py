@@ -44,7 +44,7 @@ def parse(kind: type[T], content: bytes | str | None, **expected: Any) -> T | No
             values = from_json(content)
             if not isinstance(values, dict) or any(values.get(key) != value for key, value in expected.items()):
                 return None
-        value: T = _adapter(kind).validate_json(content, strict=True)
+        value: T = _adapter(kind).validate_json(content, strict=True)  # type: ignore[arg-type]
     except ValueError:  # of pydantic too
         return None
     return value
