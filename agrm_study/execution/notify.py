@@ -1,4 +1,4 @@
-"""How does somebody who went home hear that a run has ended? A command of theirs is run."""
+"""Notification at the end of a run: a command of the user's gets the outcome."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import shlex
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -13,13 +14,15 @@ from agrm_study.study.errors import InputError
 
 VARIABLE: Final = "AGRM_STUDY_NOTIFY"
 TIMEOUT_S: Final = 30.0
+_OPERATORS: Final = frozenset("();<>|&")
+_IN_A_SCRIPT: Final = "No shell reads the command: put pipes, redirections and variables into a script of your own."
 
 
 def notifier(command: str, field: str = "--notify") -> tuple[str, ...]:
     """The words of a command; no shell reads them.
 
     Raises:
-        InputError: It has no words, an open quote, or a program that is not there.
+        InputError: It has no words, an open quote, an operator of the shell, or a program that cannot be run.
     """
     try:
         words = tuple(shlex.split(command))
@@ -27,38 +30,70 @@ def notifier(command: str, field: str = "--notify") -> tuple[str, ...]:
         raise InputError(f"must be a command ({str(fault).lower()})", field=field, given=command) from None
     if not words:
         raise InputError("must be a command", field=field, given=command, allowed="e.g. notify-send")
+    if operator := _operator(command):
+        raise InputError(
+            f"must be one command, without the shell's operator `{operator}`",
+            field=field,
+            given=command,
+            hint=_IN_A_SCRIPT,
+        )
     if shutil.which(words[0]) is None:
         raise InputError(
-            "the program of the command is not there, or may not be run",
+            "the program of the command does not exist or may not be run",
             field=field,
             given=words[0],
-            hint="No shell reads the command: write pipes and variables into a script of your own.",
+            hint=_IN_A_SCRIPT,
         )
     return words
 
 
+def _operator(command: str) -> str:
+    """The first operator of the shell outside quotes; empty for none, or where an escaped quote hides it."""
+    lexer = shlex.shlex(command, posix=False, punctuation_chars=True)
+    lexer.whitespace_split, lexer.commenters = True, ""
+    try:
+        return next((token for token in lexer if _OPERATORS.issuperset(token)), "")
+    except ValueError:
+        return ""
+
+
 def notify(words: Sequence[str], sentence: str, facts: dict[str, Any], *, timeout_s: float = TIMEOUT_S) -> str | None:
-    """Run the command with the sentence as its last argument and the facts as JSON on its standard input.
+    """Runs the command with the sentence as its last argument and the facts as JSON on its standard input.
+
+    The command may leave processes in the background: what it writes goes to a file, so nothing waits for them.
 
     Args:
         words: Of `notifier`.
-        sentence: What has happened, in one line.
+        sentence: The outcome, in one line.
         facts: The run's summary in plain JSON values.
         timeout_s: Seconds after which the command is ended.
 
     Returns:
-        What went wrong, as a message; None when the command ended with 0.
+        What went wrong, as a message; None when the command ended with 0. Nothing is raised: a notifier must not
+        change how a run ends.
     """
     text = json.dumps(facts, ensure_ascii=False) + "\n"
     try:
-        done = subprocess.run(
-            [*words, sentence], input=text, text=True, capture_output=True, timeout=timeout_s, check=False
-        )
+        with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as errors:
+            given.write(text.encode("utf-8", "backslashreplace"))
+            given.seek(0)
+            done = subprocess.run(
+                [*words, sentence],
+                stdin=given,
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+                timeout=timeout_s,
+                check=False,
+            )
+            errors.seek(0)
+            written = errors.read().decode("utf-8", "replace")
     except subprocess.TimeoutExpired:
         return f"The notification was ended: {words[0]} took longer than {timeout_s:g} s."
-    except OSError as fault:
-        return f"The notification failed: {words[0]}: {fault.strerror}."
+    except KeyboardInterrupt:
+        return f"The notification was interrupted: {words[0]} was ended."
+    except (OSError, ValueError) as fault:
+        return f"The notification failed: {words[0]}: {getattr(fault, 'strerror', None) or fault}."
     if done.returncode:
-        last = (done.stderr.strip().splitlines() or [""])[-1]
+        last = (written.strip().splitlines() or [""])[-1]
         return f"The notification failed: {words[0]} ended with {done.returncode}" + (f": {last}" if last else ".")
     return None

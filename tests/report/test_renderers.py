@@ -2,6 +2,8 @@ import csv
 import io
 import shutil
 import subprocess
+import time
+import zipfile
 
 import pytest
 from hypothesis import given, settings
@@ -148,3 +150,16 @@ def test_no_p_value_prints_as_a_verdict_or_as_zero(p):
     assert text[0] in "<01"
     assert text != "0.000"
     assert "n.s" not in text
+
+
+@pytest.mark.parametrize("year", [1970, 2150])
+def test_a_word_document_holds_what_python_docx_writes_whatever_the_clock_says(monkeypatch, year):
+    docx = pytest.importorskip("docx")
+    made = RENDERERS["docx"](table())
+    saved = io.BytesIO()
+    docx.Document(io.BytesIO(made)).save(saved)
+    with zipfile.ZipFile(io.BytesIO(made)) as ours, zipfile.ZipFile(saved) as theirs:
+        assert {name: ours.read(name) for name in ours.namelist()} == {n: theirs.read(n) for n in theirs.namelist()}
+        assert {info.date_time for info in ours.infolist()} == {(2000, 1, 1, 0, 0, 0)}
+    monkeypatch.setattr(time, "localtime", lambda *now: time.struct_time((year, 1, 1, 0, 0, 0, 0, 1, 0)))
+    assert RENDERERS["docx"](table()) == made

@@ -1,10 +1,11 @@
-"""How is a table written for Word? Needs the optional python-docx."""
+"""Renderer of tables for Word; needs the optional python-docx."""
 
 from __future__ import annotations
 
 import datetime
 import io
 import zipfile
+from collections.abc import Sequence
 from typing import Any
 
 from agrm_study.report.table import Entry, Table
@@ -55,7 +56,7 @@ def render(table: Table) -> bytes:
     for note in table.notes:
         run = document.add_paragraph().add_run(_clean(note))
         run.font.size = Pt(8)
-    return _dated(document)
+    return _archive(document)
 
 
 def _clean(text: str) -> str:
@@ -75,12 +76,47 @@ def _fill(cell: Any, entry: Entry, alignment: Any, size: Any) -> None:
         raised.font.size = size
 
 
-def _dated(document: Any) -> bytes:
-    """The document's archive with fixed dates."""
+def _archive(document: Any) -> bytes:
+    """The document's package with fixed dates.
+
+    python-docx's own `save` dates the files by the clock, which a zip archive cannot hold before 1980 or after 2107.
+    """
+    from docx.opc.packuri import CONTENT_TYPES_URI, PACKAGE_URI
+
+    package = document.part.package
+    parts = list(package.parts)
+    members = {CONTENT_TYPES_URI: _content_types(parts), PACKAGE_URI.rels_uri: package.rels.xml}
+    for part in parts:
+        part.before_marshal()
+        members[part.partname] = part.blob
+        if len(part.rels):
+            members[part.partname.rels_uri] = part.rels.xml
     written = io.BytesIO()
-    document.save(written)
-    fixed = io.BytesIO()
-    with zipfile.ZipFile(written) as source, zipfile.ZipFile(fixed, "w", zipfile.ZIP_DEFLATED) as target:
-        for name in source.namelist():
-            target.writestr(zipfile.ZipInfo(name, (2000, 1, 1, 0, 0, 0)), source.read(name), zipfile.ZIP_DEFLATED)
-    return fixed.getvalue()
+    with zipfile.ZipFile(written, "w", zipfile.ZIP_DEFLATED) as target:
+        for uri, content in members.items():
+            info = zipfile.ZipInfo(uri.membername, (2000, 1, 1, 0, 0, 0))
+            target.writestr(info, content, zipfile.ZIP_DEFLATED)
+    return written.getvalue()
+
+
+def _content_types(parts: Sequence[Any]) -> bytes:
+    """``[Content_Types].xml``: content types by extension, and those of parts that differ (ECMA-376, part 2)."""
+    from docx.opc.constants import CONTENT_TYPE
+    from docx.opc.oxml import CT_Types, serialize_part_xml
+    from docx.opc.spec import default_content_types
+
+    extensions = {"rels": CONTENT_TYPE.OPC_RELATIONSHIPS, "xml": CONTENT_TYPE.XML}
+    others = {}
+    for part in parts:
+        extension = part.partname.ext.lower()
+        if (extension, part.content_type) in default_content_types:
+            extensions[extension] = part.content_type
+        else:
+            others[part.partname] = part.content_type
+    types = CT_Types.new()
+    for extension in sorted(extensions):
+        types.add_default(extension, extensions[extension])
+    for name in sorted(others):
+        types.add_override(name, others[name])
+    content: bytes = serialize_part_xml(types)
+    return content
