@@ -65,6 +65,7 @@ def _facts(
     from agrm_study.execution.trial.failures import DETERMINISTIC
     from agrm_study.plan.cost import estimate_cost, unmeasured
     from agrm_study.plan.disk import estimate_disk
+    from agrm_study.plan.notes import study_notes
     from agrm_study.records.location import Location
     from agrm_study.records.reader import Ledger
     from agrm_study.records.schemas import PRUNED
@@ -102,7 +103,7 @@ def _facts(
         network_bytes={} if timed is None else timed.network_bytes,
     )
     epochs = sum(trial.recipe.epochs for trial in [*missing, *to_come])
-    ends = Counter((cell.arm, status.get(cell.trial_id)) for cell in cells)
+    ends = Counter((c.arm, "reused" if c.trial_id in equal else status.get(c.trial_id)) for c in cells)
     of_arm = Counter(cell.arm for cell in cells)
     by_arm = [
         {
@@ -110,12 +111,14 @@ def _facts(
             "cells": of_arm[arm.name],
             "finished": ends[arm.name, "finished"],
             "failed": ends[arm.name, "failed"],
+            "reused": ends[arm.name, "reused"],
         }
         for arm in study.arms
     ]
     return {
         "study": study.name,
         "question": study.question,
+        "notes": list(study_notes(study)),
         "results": str(folder),
         "tasks": list(study.tasks),
         "seeds": list(study.seeds),
@@ -178,23 +181,25 @@ def _show(facts: dict[str, Any]) -> None:
         f"tasks {', '.join(facts['tasks'])} · seeds {seeds_text(facts['seeds'])} · results {escape(facts['results'])}\n"
     )
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for title in ("arm", "trials", "finished", "failed", "new"):
-        table.add_column(title, justify="left" if title == "arm" else "right")
+    counts = ["cells", "finished", "failed", *(["reused"] if facts["equal_beside"] else []), "new"]
+    for title in ("arm", *counts):
+        table.add_column("trials" if title == "cells" else title, justify="left" if title == "arm" else "right")
     for arm in facts["arms"]:
-        new = arm["cells"] - arm["finished"] - arm["failed"]
-        table.add_row(escape(arm["arm"]), *(str(n) for n in (arm["cells"], arm["finished"], arm["failed"], new)))
-    console.print(table)
-    console.print()
+        new = arm["cells"] - arm["finished"] - arm["failed"] - arm["reused"]
+        table.add_row(escape(arm["arm"]), *(str((arm | {"new": new})[count]) for count in counts))
+    if facts["arms"]:
+        console.print(table)
+        console.print()
+    for note in facts["notes"]:
+        console.print(f"[yellow]note:[/] {escape(note)}", soft_wrap=True)
+    if facts["notes"]:
+        console.print()
     search = facts["search"]
     if search is not None:
         console.print(_search_sentence(search, len(facts["seeds"]) * len(facts["tasks"])), soft_wrap=True)
-    final = "" if search is None else "final phase: "
-    merged = f" ({facts['merged']} cells share a trial with an equal one)" if facts["merged"] else ""
-    console.print(
-        f"{final}{facts['trials']} trials{merged}, {facts['missing']} to run, {facts['epochs_at_most']} epochs at most"
-    )
+    console.print(_trials_sentence(facts), soft_wrap=True)
     if facts["equal_beside"]:
-        console.print(f"{facts['equal_beside']} trials were finished by studies beside it: `run` takes them over")
+        console.print(f"{facts['equal_beside']} trials are finished in results folders beside it; `run` reuses them")
     if facts["sharing"]["epochs_at_most"] < facts["epochs_at_most"]:
         console.print(_sharing_sentence(facts["sharing"], facts["epochs_at_most"]))
     if facts["race"] is not None:
@@ -213,6 +218,16 @@ def _show(facts: dict[str, Any]) -> None:
         console.print(escape(timed_sentence(facts["timed"])), soft_wrap=True)
     if facts["disk"] is not None:
         console.print(disk_sentence(facts["disk"], kept=facts["sharing"]["asked"] == "keep"), soft_wrap=True)
+
+
+def _trials_sentence(facts: dict[str, Any]) -> str:
+    """How many trials there are, and how many of them are to run."""
+    merged = f" ({facts['merged']} cells share a trial with an equal one)" if facts["merged"] else ""
+    words = f"{facts['trials']} trials{merged}, {facts['missing']} to run"
+    if facts["search"] is None:
+        return f"{words}, {facts['epochs_at_most']} epochs at most"
+    known = "arms known so far" if facts["search"]["to_promote"] else "final phase"
+    return f"{known}: {words}; search and final phase together: {facts['epochs_at_most']} epochs at most"
 
 
 def _to_come(search: dict[str, int] | None) -> int:

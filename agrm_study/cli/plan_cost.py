@@ -99,7 +99,7 @@ def format_bytes(size: float) -> str:
 def cost_sentence(cost: dict[str, Any] | None, missing: int) -> str:
     """The time of the missing trials, from those that have run."""
     if not missing:
-        return "Nothing to run: every trial is finished."
+        return "Nothing to train: no trial is missing."
     if cost is None:
         return (
             "Time is not known yet: no trial of this kind has run in this results folder; --measure times a few steps."

@@ -58,11 +58,14 @@ def run(
     from agrm_study.execution.progress.choose_view import choose_view
     from agrm_study.execution.run import run_study
     from agrm_study.hooks.follow import Follower
+    from agrm_study.plan.notes import study_notes
 
     asked = read_study(study, overrides, preset)
     folder = results_folder(asked.name, results, preset)
     options = RunOptions(results=folder, slots=slots, address=address, autoscale=autoscale, retry_failed=retry_failed)
     command = _notifier(notify)
+    for note in study_notes(asked):
+        click.echo(f"note: {note}", err=True)
     followers = [Follower(options.results, name) for name in dict.fromkeys(logs)]
     with Interrupt() as interrupt:
         view = FollowedView(choose_view(sys.stderr), followers)

@@ -164,7 +164,8 @@ def _holding(
     """
     required = factors[name].when.required
     found: dict[str, list[Any]] = {}
-    for demands in [*(holding[other] for other in required), required]:
+    all_demands: list[Mapping[str, Sequence[Any]]] = [*(holding[other] for other in required), required]
+    for demands in all_demands:
         for other, values in demands.items():
             before = found.get(other)
             found[other] = [v for v in values if factors[other].can_be(v) and (before is None or v in before)]

@@ -1,0 +1,51 @@
+"""What the author of a study should know before it runs: comparisons that cannot be made, parts that never act."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from agrm_study.plan.epochs import weight_key
+from agrm_study.plan.same_training import same_training
+from agrm_study.study.recipe import Recipe
+from agrm_study.study.study import Study
+
+ARMS_NAMED = 5
+"""Arms that a note names; of more it gives the number."""
+
+
+def study_notes(study: Study) -> tuple[str, ...]:
+    """Warnings about a valid study, one sentence each, the most important first."""
+    return (*(group.sentence for group in same_training((arm.name, arm.recipe) for arm in study.arms)), *_other(study))
+
+
+def _other(study: Study) -> Iterator[str]:
+    if study.reference is None and len(study.arms) + (study.search.promote if study.search else 0) > 1:
+        yield (
+            "The study names no reference: no arm is compared with another, and no difference is tested. "
+            + (
+                "`reference: base` compares with the base recipe."
+                if study.search
+                else "Name one with `reference: ARM`."
+            )
+        )
+    reasons: dict[str, list[str]] = {}
+    for name, recipe in [(arm.name, arm.recipe) for arm in study.arms] or [("base", study.base)]:
+        if (why := _hardly_semi_supervised(recipe)) is not None:
+            reasons.setdefault(why, []).append(name)
+    for why, arms in reasons.items():
+        named = ", ".join(f"`{arm}`" for arm in arms) if len(arms) <= ARMS_NAMED else f"{len(arms)} arms"
+        yield f"{named}: {why}"
+
+
+def _hardly_semi_supervised(recipe: Recipe) -> str | None:
+    """Why the unlabelled clips of a semi-supervised recipe teach nothing, or next to nothing."""
+    if not recipe.uses_unlabelled:
+        return None
+    epochs, before, ramp = recipe.epochs, recipe.ssl.pretrain_epochs, recipe.ssl.ramp
+    given = f"epochs {epochs}, ssl.pretrain_epochs {before}, ssl.ramp.epochs {ramp.epochs} ({ramp.shape})"
+    weights = {weight_key(ramp, since) for since in range(min(epochs - before, ramp.epochs + 1))}
+    if weights == {("zero",)} or ramp.maximum == 0:
+        return f"the unlabelled clips never teach: the weight λ of their loss is 0 in every epoch; {given}."
+    if epochs <= before + 1:
+        return f"the unlabelled clips teach in the last epoch only; {given}."
+    return None

@@ -1,0 +1,67 @@
+"""Arms of a study that come to one and the same training, and the settings that cannot tell them apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from agrm_study.plan.acting import acting_members, idle_settings
+from agrm_study.study.recipe import Recipe
+from agrm_study.study.settings import known_settings, value_of
+
+DATA = ("data.manifest", "data.synthetic")
+"""Outside `acting_members`, since their content counts by its fingerprint; two names are taken for two sets of data."""
+
+
+@dataclass(frozen=True, slots=True)
+class SameTraining:
+    """Arms whose trials are the same trials.
+
+    Attributes:
+        arms: Their names, in the order of the study; at least two.
+        idle: Settings in which they differ, each with the reason why it cannot act; empty for equal settings.
+    """
+
+    arms: tuple[str, ...]
+    idle: Mapping[str, str]
+
+    @property
+    def sentence(self) -> str:
+        """The group and the reason, as a warning."""
+        *first, last = (f"`{name}`" for name in self.arms)
+        arms = f"{', '.join(first)} and {last}"
+        if not self.idle:
+            return f"The arms {arms} are one training: their settings are equal. They cannot be compared."
+        reasons: dict[str, list[str]] = {}
+        for name, why in self.idle.items():
+            reasons.setdefault(why, []).append(name)
+        because = "; ".join(f"{', '.join(names)} cannot act ({why})" for why, names in reasons.items())
+        return f"The arms {arms} are one training: {because}. They cannot be compared."
+
+
+def same_training(arms: Iterable[tuple[str, Recipe]]) -> tuple[SameTraining, ...]:
+    """The groups of arms that are one training, in the order of their first arm.
+
+    Args:
+        arms: Name and recipe of each arm of one study; task and seeds do not count.
+    """
+    groups: dict[tuple[Any, ...], dict[str, Recipe]] = {}
+    for name, recipe in arms:
+        members = acting_members(recipe.model_copy(update={"task": "three_class"}))
+        key = (*(members[setting] for setting in sorted(members)), *(value_of(recipe, setting) for setting in DATA))
+        groups.setdefault(key, {})[name] = recipe
+    return tuple(
+        SameTraining(tuple(group), _idle(tuple(group.values()))) for group in groups.values() if len(group) > 1
+    )
+
+
+def _idle(recipes: tuple[Recipe, ...]) -> dict[str, str]:
+    """The settings in which recipes of one training differ, with the reason why they cannot act."""
+    reasons = [idle_settings(recipe) for recipe in recipes]
+    found: dict[str, str] = {}
+    for name in known_settings():
+        if any(value_of(recipe, name) != value_of(recipes[0], name) for recipe in recipes[1:]):
+            why = next((idle[name] for idle in reasons if name in idle), "it comes to the same value")
+            found[name] = why
+    return found

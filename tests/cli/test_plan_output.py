@@ -1,0 +1,66 @@
+"""`plan` says the same in its table and in its sentences."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click.testing
+import pytest
+
+from agrm_study.cli import plan as module
+from agrm_study.cli.plan import plan
+from agrm_study.cli.plan_parts import seeds_text
+
+STUDY = """\
+name: small
+tasks: [two_class]
+seeds: 2
+data: {synthetic: {subjects: 12, unlabelled: 12}}
+set: {ssl.method: supervised}
+"""
+ARMS = STUDY + "arms:\n  - {name: A}\n  - {name: B, set: {ssl.threshold.tau: 0.5}}\n"
+SEARCH = STUDY + "search: {trials: 4, promote: 1, space: {optimizer.lr: {float: [1e-5, 1e-3]}}}\n"
+Invoke = Callable[..., click.testing.Result]
+
+
+@pytest.fixture
+def invoke(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Invoke:
+    monkeypatch.chdir(tmp_path)
+
+    def run(text: str, *words: str) -> click.testing.Result:
+        (tmp_path / "study.yaml").write_text(text, encoding="utf-8")
+        return click.testing.CliRunner().invoke(plan, ["study.yaml", *words], catch_exceptions=False)
+
+    return run
+
+
+def test_notes_are_shown_and_are_in_the_json(invoke: Invoke) -> None:
+    assert "note: The arms `A` and `B` are one training" in invoke(ARMS).stdout
+    notes = json.loads(invoke(ARMS, "--json").stdout)["notes"]
+    assert len(notes) == 2
+    assert "names no reference" in notes[1]
+
+
+def test_a_search_counts_its_own_trials_apart_from_its_arms(invoke: Invoke) -> None:
+    told = invoke(SEARCH).stdout
+    assert "search: 4 trials on validation, 0 finished, 4 to run; then its best 1 × 2 seeds, 2 trials more" in told
+    assert "arms known so far: 2 trials, 2 to run; search and final phase together: 800 epochs at most" in told
+
+
+def test_trials_that_another_study_has_finished_are_not_new(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+    facts = json.loads(invoke(STUDY + "arms: [{name: A}]\n", "--json").stdout)
+    shown: dict[str, Any] = facts | {"missing": 0, "equal_beside": 2, "arms": [facts["arms"][0] | {"reused": 2}]}
+    monkeypatch.setattr(module, "_facts", lambda *args, **options: shown)
+    told = invoke(STUDY + "arms: [{name: A}]\n").stdout
+    assert told.splitlines()[3].split() == ["arm", "trials", "finished", "failed", "reused", "new"]
+    assert told.splitlines()[4].split() == ["A", "2", "0", "0", "2", "0"]
+    assert "2 trials are finished in results folders beside it; `run` reuses them" in told
+    assert "Nothing to train" in told
+
+
+def test_many_seeds_are_shown_by_their_ends() -> None:
+    assert seeds_text([3, 1]) == "3, 1"
+    assert seeds_text(range(32_000)) == "0, 1, …, 31999 (32000 seeds)"
