@@ -155,7 +155,7 @@ def first_study(name: str, facts: DataFacts, *, cpus: int, gpus: int) -> str:
 
 def quoted(name: str) -> str:
     """A name as YAML reads it back: in quotes where it would be taken for a number or a truth value."""
-    from agrm_study.study.yaml_lines import parse_yaml
+    from agrm_study.study.document import parse_yaml
 
     return name if parse_yaml(name).value == name else json.dumps(name)
 

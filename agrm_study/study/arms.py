@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from agrm_study.study.arm_names import arm_name, symbols
+from agrm_study.study.document import KeyPath
 from agrm_study.study.errors import did_you_mean
 from agrm_study.study.problems import Place, Places, Problems
 from agrm_study.study.search_space import Dimension
 from agrm_study.study.settings import Setting, read_settings, refusal
 from agrm_study.study.spec import MAX_NAME, ArmEntry, Factor, read_name
 from agrm_study.study.translate import Rule
-from agrm_study.study.yaml_lines import KeyPath
 
 MAX_ARMS = 10_000
 """Arms a grid may cross to: beyond it somebody has mistaken a grid for a search."""

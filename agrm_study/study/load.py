@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from agrm_study.study.build_arms import build_arms
 from agrm_study.study.checks import check_study
+from agrm_study.study.document import read_yaml
 from agrm_study.study.errors import InputError
 from agrm_study.study.layers import base_layer, preset_layer, recipe_layer
 from agrm_study.study.library import find_study
@@ -20,7 +21,6 @@ from agrm_study.study.recipe import Recipe
 from agrm_study.study.seeds import Race
 from agrm_study.study.spec import StudyFile, reference_of
 from agrm_study.study.study import Study, Varies
-from agrm_study.study.yaml_lines import read_yaml
 
 if TYPE_CHECKING:
     from pydantic import ValidationError

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from agrm_study.study.document import Document, KeyPath
 from agrm_study.study.errors import InputError, InputErrors
-from agrm_study.study.yaml_lines import KeyPath, LinedDocument
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Places:
     by_path: dict[KeyPath, Place] = field(default_factory=dict)
 
     @staticmethod
-    def of(document: LinedDocument, *, under: KeyPath = ()) -> Places:
+    def of(document: Document, *, under: KeyPath = ()) -> Places:
         """The places of a document's part, with paths that start at that part."""
         size = len(under)
         by_path = {

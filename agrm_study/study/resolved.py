@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from agrm_study.study.document import decode_yaml, dump_yaml, read_yaml
 from agrm_study.study.errors import InputError
 from agrm_study.study.merge import with_settings
 from agrm_study.study.problems import Place, Places
@@ -18,7 +19,6 @@ from agrm_study.study.seeds import Race
 from agrm_study.study.settings import Setting
 from agrm_study.study.spec import ReportRequest
 from agrm_study.study.study import Arm, Study
-from agrm_study.study.yaml_lines import decode_yaml, dump_yaml, read_yaml
 
 RESOLVED_VERSION: Final = 1
 """Raised when a key of the resolved study is renamed, removed or changes its meaning."""

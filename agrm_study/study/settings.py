@@ -9,10 +9,10 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
+from agrm_study.study.document import KeyPath
 from agrm_study.study.errors import did_you_mean
 from agrm_study.study.problems import Place, Places, Problems
 from agrm_study.study.recipe import Recipe, Section
-from agrm_study.study.yaml_lines import KeyPath
 
 PATH_SETTINGS = ("data.manifest", "data.split_file", "model.weights")
 """Settings that name a file; a relative one counts from the file that states it."""

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from agrm_study.cli.app import main
-from agrm_study.study.yaml_lines import dump_yaml, read_yaml
+from agrm_study.study.document import dump_yaml, read_yaml
 
 SHIPPED = sorted((Path(__file__).parents[2] / "search_spaces").glob("*.yaml"))
 SEED = 14

@@ -11,8 +11,8 @@ import pytest
 from click.testing import CliRunner
 
 from agrm_study.cli.app import app
+from agrm_study.study.document import read_yaml
 from agrm_study.study.library import shipped_folders
-from agrm_study.study.yaml_lines import read_yaml
 
 STUDIES = sorted(shipped_folders()[-1].glob("*.yaml"))
 

@@ -58,7 +58,7 @@ for _name, _pattern, _first in _RULES:
 
 
 @dataclass(frozen=True, slots=True)
-class LinedDocument:
+class Document:
     """A YAML document and where its parts stand.
 
     Attributes:
@@ -79,7 +79,7 @@ class LinedDocument:
         return None
 
 
-def read_yaml(path: Path) -> LinedDocument:
+def read_yaml(path: Path) -> Document:
     """Read a YAML file.
 
     Raises:
@@ -96,7 +96,7 @@ def read_yaml(path: Path) -> LinedDocument:
     return decode_yaml(content, path)
 
 
-def decode_yaml(content: bytes, source: Path) -> LinedDocument:
+def decode_yaml(content: bytes, source: Path) -> Document:
     """Read the content of a YAML file, wherever it came from; ``source`` is named in messages.
 
     Raises:
@@ -109,7 +109,7 @@ def decode_yaml(content: bytes, source: Path) -> LinedDocument:
     return parse_yaml(text, source)
 
 
-def parse_yaml(text: str, source: Path | None = None) -> LinedDocument:
+def parse_yaml(text: str, source: Path | None = None) -> Document:
     """Read YAML text; ``source`` is named in messages.
 
     Raises:
@@ -139,7 +139,7 @@ def parse_yaml(text: str, source: Path | None = None) -> LinedDocument:
             loader.dispose()
     reader = _Reader(source)
     value = None if node is None else reader.read(node, ())
-    return LinedDocument(value, source, reader.lines)
+    return Document(value, source, reader.lines)
 
 
 _EXPLAINED: tuple[tuple[str, str, str], ...] = (

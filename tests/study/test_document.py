@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agrm_study.study.yaml_lines import dump_yaml, parse_yaml
+from agrm_study.study.document import dump_yaml, parse_yaml
 
 
 @pytest.mark.parametrize(
