@@ -1,19 +1,24 @@
-"""Which arms does a study have? Those it lists, those its grid crosses, or the base alone where it searches."""
+"""The arms of a study: those it lists, those its grid crosses, or the base recipe alone where it searches."""
 
 from __future__ import annotations
 
+import math
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from agrm_study.study.arm_names import arm_name, symbols
 from agrm_study.study.document import KeyPath
 from agrm_study.study.errors import did_you_mean
-from agrm_study.study.problems import Place, Places, Problems
+from agrm_study.study.loading import Loading
+from agrm_study.study.merge import build_recipe, with_settings
+from agrm_study.study.problems import Place, Places
 from agrm_study.study.search_space import Dimension
-from agrm_study.study.settings import Setting, read_settings, refusal
-from agrm_study.study.spec import MAX_NAME, ArmEntry, Factor, read_name
+from agrm_study.study.settings import Setting, read_settings, refusal, resolve_path
+from agrm_study.study.spec import BASE_ARM, MAX_NAME, Factor, StudyFile, read_name, reference_of
+from agrm_study.study.study import Arm, Varies
 from agrm_study.study.translate import Rule
 
 MAX_ARMS = 10_000
@@ -30,124 +35,130 @@ class ArmDraft:
     accelerator: str | None = None
 
 
-def listed_arms(entries: Sequence[ArmEntry], places: Places, problems: Problems) -> list[ArmDraft]:
+def draft_arms(spec: StudyFile, loading: Loading) -> tuple[list[ArmDraft], Varies, tuple[str, ...]]:
+    """The arms, which of the three ways varies them, and the dotted names of what varies."""
+    if spec.search is not None:
+        factors = tuple(check_factors(("search", "space"), spec.search.space, loading))
+        place = loading.places.find(("reference",))
+        drafts = [ArmDraft(BASE_ARM, (), place)] if reference_of(spec) == BASE_ARM else []
+        varies: Varies = "search"
+    elif spec.grid is not None:
+        drafts, varies, factors = _grid_arms(spec.grid, loading), "grid", tuple(spec.grid)
+    else:
+        drafts, varies = _listed_arms(spec, loading), "arms"
+        factors = tuple(dict.fromkeys(setting.name for draft in drafts for setting in draft.settings))
+    _check_names(drafts, loading)
+    _check_accelerators(drafts, spec.resources.accelerator, loading)
+    _check_options_act(drafts, factors, varies, loading)
+    return drafts, varies, factors
+
+
+def build_arms(drafts: Sequence[ArmDraft], loading: Loading) -> list[Arm]:
+    """The arms with their recipes; one whose recipe is not valid is noted and left out."""
+    arms = []
+    for draft in drafts:
+        settings = [resolve_path(setting, loading.file.parent) for setting in draft.settings]
+        # An arm's own settings stand in its own lines; everything else that is wrong with it stands at its name.
+        places, prefix = loading.origins, ""
+        if settings:
+            own = {tuple(setting.name.split(".")): setting.place for setting in settings}
+            places, prefix = Places(draft.place, own), f"arm {draft.name}: "
+        tree = with_settings(loading.tree, settings)
+        recipe = build_recipe(tree, places, loading.problems, loading.names, prefix=prefix)
+        if recipe is not None:
+            values = MappingProxyType({setting.name: setting.value for setting in settings})
+            arms.append(Arm(name=draft.name, settings=values, recipe=recipe, accelerator=draft.accelerator))
+    return arms
+
+
+def try_dimensions(space: Mapping[str, Dimension], names: Sequence[str], loading: Loading) -> None:
+    """Note the dimensions of a search of which an end of the range, or a choice, makes no valid recipe."""
+    for name in names:
+        place = loading.places.find(("search", "space", name))
+        for probe in space[name].probes:
+            tree = with_settings(loading.tree, [Setting(name, probe, place)])
+            build_recipe(tree, Places(place), loading.problems, loading.names, prefix="search.space: ")
+
+
+def _listed_arms(spec: StudyFile, loading: Loading) -> list[ArmDraft]:
     """The arms of an `arms` list."""
     drafts = []
-    for position, entry in enumerate(entries):
+    for position, entry in enumerate(spec.arms or ()):
         path = ("arms", position)
-        settings = read_settings(entry.set, places, problems, at=(*path, "set"))
-        place = places.find((*path, "name"))
+        settings = read_settings(entry.set, loading.places, loading.problems, at=(*path, "set"))
+        place = loading.places.find((*path, "name"))
         drafts.append(ArmDraft(entry.name, tuple(settings), place, entry.resources.accelerator))
     return drafts
 
 
-def check_accelerators(drafts: Sequence[ArmDraft], of_study: str | None, problems: Problems) -> None:
-    """Note the arms without a kind of accelerator where others name one.
-
-    Trials that may run anywhere would take the nodes that the others wait for.
-    """
-    named = list(dict.fromkeys(draft.accelerator for draft in drafts if draft.accelerator))
-    if not named or of_study:
-        return
-    for draft in drafts:
-        if not draft.accelerator:
-            problems.add(
-                draft.place,
-                f"other arms name the accelerator that they need ({', '.join(named)}), this one does not",
-                field="resources.accelerator",
-                given=draft.name,
-                hint="Name it here too, or for all other arms in the study's `resources: {accelerator: …}`.",
-            )
-
-
-def grid_arms(factors: Mapping[str, Factor], places: Places, problems: Problems) -> list[ArmDraft]:
+def _grid_arms(factors: Mapping[str, Factor], loading: Loading) -> list[ArmDraft]:
     """The crossed arms of a `grid`, the first factor varying slowest; equal combinations appear once."""
-    usable = check_factors(("grid",), factors, places, problems)
+    usable = check_factors(("grid",), factors, loading)
     if len(usable) < len(factors):
         return []
-    size = 1
-    for name in usable:
-        size *= len(factors[name].values)
-    if size > MAX_ARMS:
-        problems.add(
-            places.find(("grid",)),
-            f"crosses to {size} arms, more than {MAX_ARMS}",
-            field="grid",
-            hint="Vary fewer values, or let `search` sample them.",
-        )
+    if (size := math.prod(len(factors[name].values) for name in usable)) > MAX_ARMS:
+        hint = "Vary fewer values, or let `search` sample them."
+        loading.note(("grid",), f"crosses to {size} arms, more than {MAX_ARMS}", hint=hint)
         return []
     symbol_of = symbols(usable)
     symbol_of.update({name: symbol for name in usable if (symbol := factors[name].symbol) is not None})
-    drafts: list[ArmDraft] = []
-    seen: set[str] = set()
+    places = {name: loading.places.find(("grid", name)) for name in usable}
+    whole = loading.places.find(("grid",))
+    drafts: dict[str, ArmDraft] = {}
     for assigned in _combinations(usable, factors):
-        key = repr([(name, value) for name, (_, value) in assigned.items()])
-        if key in seen:
-            continue
-        seen.add(key)
         name = arm_name(assigned, symbol_of)
         try:
             read_name(name)
         except Rule as broken:
-            problems.add(
-                places.find(("grid",)),
+            loading.note(
+                ("grid",),
                 f"makes an arm that cannot be a row of a table: its name {broken.rule}",
-                field="grid",
                 given=name,
                 hint=f"Name long values, `values: {{label: value}}`, in at most {MAX_NAME} characters.",
             )
             return []
-        settings = tuple(
-            Setting(factor, value, places.find(("grid", factor))) for factor, (_, value) in assigned.items()
-        )
-        drafts.append(ArmDraft(name, settings, places.find(("grid",))))
-    return drafts
+        settings = tuple(Setting(factor, value, places[factor]) for factor, (_, value) in assigned.items())
+        key = repr([(setting.name, setting.value) for setting in settings])
+        drafts.setdefault(key, ArmDraft(name, settings, whole))
+    return list(drafts.values())
 
 
-def check_factors(
-    group: KeyPath, factors: Mapping[str, Factor | Dimension], places: Places, problems: Problems
-) -> list[str]:
+def check_factors(group: KeyPath, factors: Mapping[str, Factor | Dimension], loading: Loading) -> list[str]:
     """The names of factors (or dimensions) that exist and whose conditions can hold, in their order.
 
     Notes names that do not exist, and conditions that name no earlier factor or can never hold.
     """
     usable: list[str] = []
     holding: dict[str, dict[str, list[Any]]] = {}
-    label = ".".join(map(str, group))
     for name, factor in factors.items():
+        path, when = (*group, name), (*group, name, "when")
         if (broken := refusal(name)) is not None:
-            problems.add(places.find((*group, name)), broken[0], field=f"{label}.{name}", hint=broken[1])
+            loading.note(path, broken[0], hint=broken[1])
             continue
         missing = [other for other in factor.when.required if other not in usable]
         for other in missing:
-            problems.add(
-                places.find((*group, name, "when", other)),
-                "must name a setting that is varied further up",
-                field=f"{label}.{name}.when",
-                given=other,
-                allowed=", ".join(usable) or "none: this is the first one",
-            )
+            rule, allowed = "must name a setting that is varied further up", ", ".join(usable)
+            loading.note(when, rule, at=(*when, other), given=other, allowed=allowed or "none: this is the first one")
         if missing:
             continue
         holding[name] = _holding(name, factors, holding)
         never = next((other for other, values in holding[name].items() if not values), None)
         if never is None:
             usable.append(name)
-        elif any(factors[never].can_be(value) for value in factor.when.required.get(never, ())):
-            problems.add(
-                places.find((*group, name, "when")),
-                f"can never hold: where the other settings that it names are varied, {never} has other values",
-                field=f"{label}.{name}.when",
+            continue
+        wanted, allowed = factor.when.required.get(never, ()), factors[never].values_text
+        if any(map(factors[never].can_be, wanted)) or not wanted:
+            loading.note(
+                when, f"can never hold: where the other settings that it names are varied, {never} has other values"
             )
         else:
-            wanted = factor.when.required[never]
-            problems.add(
-                places.find((*group, name, "when", never)),
+            loading.note(
+                when,
                 f"can never hold: {never} has no such value",
-                field=f"{label}.{name}.when",
+                at=(*when, never),
                 given=wanted[0] if len(wanted) == 1 else list(wanted),
-                allowed=factors[never].values_text,
-                hint=None if len(wanted) > 1 else did_you_mean(str(wanted[0]), factors[never].values_text.split(", ")),
+                allowed=allowed,
+                hint=did_you_mean(str(wanted[0]), allowed.split(", ")),
             )
     return usable
 
@@ -188,18 +199,46 @@ def _combinations(
         yield from _combinations(rest, factors, {**assigned, first: (label, value)})
 
 
-def check_arm_names(drafts: Sequence[ArmDraft], problems: Problems) -> None:
+def _check_names(drafts: Sequence[ArmDraft], loading: Loading) -> None:
     """Note names that two arms share, also when they differ in capitals, spaces or Unicode form (NFC, NFD) only."""
     first: dict[str, ArmDraft] = {}
     for draft in drafts:
         key = " ".join(unicodedata.normalize("NFC", draft.name.casefold()).split())
         if key in first:
-            line = first[key].place.line
-            problems.add(
+            loading.problems.add(
                 draft.place,
-                f"two arms have this name, the first in line {line}",
+                f"two arms have this name, the first in line {first[key].place.line}",
                 field="arms",
                 given=draft.name,
                 hint="Each row of a table needs a name of its own.",
             )
         first.setdefault(key, draft)
+
+
+def _check_accelerators(drafts: Sequence[ArmDraft], of_study: str | None, loading: Loading) -> None:
+    """Note the arms without a kind of accelerator where others name one.
+
+    Trials that may run anywhere would take the nodes that the others wait for.
+    """
+    named = list(dict.fromkeys(draft.accelerator for draft in drafts if draft.accelerator))
+    for draft in drafts if named and not of_study else ():
+        if not draft.accelerator:
+            loading.problems.add(
+                draft.place,
+                f"other arms name the accelerator that they need ({', '.join(named)}), this one does not",
+                field="resources.accelerator",
+                given=draft.name,
+                hint="Name it here too, or for all other arms in the study's `resources: {accelerator: …}`.",
+            )
+
+
+def _check_options_act(drafts: Sequence[ArmDraft], factors: Sequence[str], varies: Varies, loading: Loading) -> None:
+    """Note an option that every arm overrules: it would silently do nothing."""
+    for setting in loading.options:
+        if varies != "arms" and setting.name in factors:
+            rule, hint = f"the {varies} of this study varies this setting", "Edit the study file to vary it otherwise."
+        elif drafts and all(any(own.name == setting.name for own in draft.settings) for draft in drafts):
+            rule, hint = "every arm of this study sets this itself", "Edit the arms in the study file."
+        else:
+            continue
+        loading.problems.add(setting.place, rule, field=setting.name, hint=hint)

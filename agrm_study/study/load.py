@@ -1,4 +1,4 @@
-"""What does a study file ask for, with preset and options laid over it, and what is wrong with it?"""
+"""Loading of a study file, with a preset and options laid over it."""
 
 from __future__ import annotations
 
@@ -6,26 +6,25 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
 
-from agrm_study.study.build_arms import build_arms
+from pydantic import ValidationError
+
+from agrm_study.study.arms import build_arms, draft_arms, try_dimensions
 from agrm_study.study.checks import check_study
 from agrm_study.study.document import read_yaml
 from agrm_study.study.errors import InputError
-from agrm_study.study.layers import base_layer, preset_layer, recipe_layer
-from agrm_study.study.library import find_study
-from agrm_study.study.merge import build_recipe, merge_layers
-from agrm_study.study.overrides import apply_overrides, parse_override
-from agrm_study.study.problems import Names, Place, Places, Problems
+from agrm_study.study.loading import Loading
+from agrm_study.study.merge import build_recipe
+from agrm_study.study.problems import Names
 from agrm_study.study.recipe import Recipe
 from agrm_study.study.seeds import Race
+from agrm_study.study.sources import base_layer, find_study, option_layer, preset_layer, recipe_layer
 from agrm_study.study.spec import StudyFile, reference_of
-from agrm_study.study.study import Study, Varies
+from agrm_study.study.study import Study
+from agrm_study.study.translate import translate
 
-if TYPE_CHECKING:
-    from pydantic import ValidationError
-
-WAYS: tuple[Varies, ...] = ("arms", "grid", "search")
+PARTS = {"arms": "arm", "grid": "factor", "search": "dimension"}
+"""The ways to say what varies, and what each is made of."""
 
 
 def load_study(
@@ -47,34 +46,25 @@ def load_study(
     Raises:
         InputError: One message with all that is wrong: file, line, field, rule, value and what is allowed.
     """
-    file = find_study(path)
-    document = read_yaml(file)
-    if document.value is None:
-        raise InputError("the study is empty", where=file, hint="It needs at least name, tasks, seeds and arms.")
-    if not isinstance(document.value, dict):
-        raise InputError("a study is a group of keys, `name: …`, `tasks: …`", where=file, line=document.line(()))
-    problems = Problems()
-    places = Places.of(document)
-    places.default = Place(file)
-    value: dict[str, Any] = dict(document.value)
-    own = recipe_layer(value, places, problems)
-    laid_over = preset_layer(preset, file, value, places, problems)
-    given = apply_overrides([parse_override(text) for text in overrides], value, places, problems)
-    spec = _study_file(value, places, problems)
-    base_name = value.get("base", "agrm")
-    protocol = base_layer(base_name, file, places, problems) if isinstance(base_name, str) else []
-    tree, origins = merge_layers([protocol, own, laid_over, given], Place(file))
+    loading = _open(find_study(path), names)
+    own = recipe_layer(loading.value, loading.places, loading.problems)
+    laid_over = preset_layer(preset, loading)
+    loading.options = option_layer(overrides, loading)
+    spec = _read_spec(loading)
+    for layer in (base_layer(loading), own, laid_over, loading.options):
+        loading.lay(layer)
     if spec is not None:
-        tree |= {"task": spec.tasks[0], "seed": 0, "split_seed": spec.split_seed}
-    base = build_recipe(tree, origins, problems, names)
+        loading.tree |= {"task": spec.tasks[0], "seed": 0, "split_seed": spec.split_seed}
+    base = build_recipe(loading.tree, loading.origins, loading.problems, loading.names)
+    drafts, varies, factors = ([], "arms", ()) if spec is None else draft_arms(spec, loading)
     if spec is None or base is None:
-        if spec is not None:
-            build_arms(spec, tree, origins, places, problems, names, given, check=False)
-        problems.raise_any()
+        loading.problems.raise_any()
         raise AssertionError("a study without a recipe has a problem")
-    arms, varies, factors = build_arms(spec, tree, origins, places, problems, names, given, check=True)
-    check_study(spec, base, arms, places, origins, problems, names)
-    problems.raise_any()
+    if spec.search is not None:
+        try_dimensions(spec.search.space, factors, loading)
+    arms = build_arms(drafts, loading)
+    check_study(spec, base, arms, loading)
+    loading.problems.raise_any()
     return Study(
         name=spec.name,
         question=" ".join(spec.question.split()),
@@ -95,58 +85,58 @@ def load_study(
         sharing=spec.sharing,
         preset=preset,
         overrides=tuple(overrides),
-        path=file,
-        places=MappingProxyType({".".join(map(str, path)): at for path, at in origins.by_path.items()}),
+        path=loading.file,
     )
 
 
-def _study_file(value: dict[str, Any], places: Places, problems: Problems) -> StudyFile | None:
-    from pydantic import ValidationError
+def _open(file: Path, names: Names) -> Loading:
+    document = read_yaml(file)
+    if document.value is None:
+        raise InputError("the study is empty", where=file, hint="It needs at least name, tasks, seeds and arms.")
+    if not isinstance(document.value, dict):
+        raise InputError("a study is a group of keys, `name: …`, `tasks: …`", where=file, line=document.line(()))
+    return Loading.of(document, file, names)
 
-    from agrm_study.study.translate import translate
 
-    given = [way for way in WAYS if value.get(way) is not None]
+def _read_spec(loading: Loading) -> StudyFile | None:
+    """The study's own keys, validated; None after noting what is wrong with them."""
+    value, problems = loading.value, loading.problems
+    given = [way for way in PARTS if value.get(way) is not None]
+    before = len(problems)
     if len(given) != 1:
         problems.add(
-            places.find((given[1],)) if given else places.default,
+            loading.places.find((given[1],)) if given else loading.places.default,
             "a study says what varies in exactly one way" if given else "the study is empty: nothing says what varies",
             field=" and ".join(given) or None,
-            allowed=", ".join(WAYS),
+            allowed=", ".join(PARTS),
         )
     for way in given:
         if value[way] in ([], {}):
-            what = {"arms": "arm", "grid": "factor", "search": "dimension"}[way]
-            problems.add(places.find((way,)), f"the study is empty: it needs at least one {what}", field=way)
+            loading.note((way,), f"the study is empty: it needs at least one {PARTS[way]}")
     if isinstance(arms := value.get("arms"), dict) and arms:
-        name = next(iter(arms))
-        problems.add(
-            places.find(("arms",)),
+        loading.note(
+            ("arms",),
             "must be a list of arms, each a group with its name and what it sets",
-            field="arms",
             allowed="- {name: TEXT, set: {SETTING: VALUE}}",
-            hint=f"Write `- {{name: {name}, set: {{…}}}}`.",
+            hint=f"Write `- {{name: {next(iter(arms))}, set: {{…}}}}`.",
         )
-        value, given = {**value, "arms": None}, []
+        value = value | {"arms": None}
     try:
         spec = StudyFile.model_validate_json(json.dumps(value), strict=True)
     except ValidationError as fault:
-        problems.extend(_with_recipe_hints(fault, translate(fault, places, model=StudyFile)))
+        problems.extend(map(_with_recipe_hint, translate(fault, loading.places, model=StudyFile)))
         return None
-    return spec if len(given) == 1 and value[given[0]] not in ([], {}) else None
+    return spec if len(problems) == before else None
 
 
-def _with_recipe_hints(fault: ValidationError, translated: list[InputError]) -> list[InputError]:
+def _with_recipe_hint(problem: InputError) -> InputError:
     """A recipe's section at the top level of a study is a likely slip: say where it belongs."""
-    result = []
-    for problem in translated:
-        head = (problem.field or "").split(".")[0]
-        if problem.rule == "there is no such key" and problem.field == head and head in Recipe.model_fields:
-            problem = InputError(
-                "is a setting of the recipe, not a key of the study",
-                where=problem.where,
-                line=problem.line,
-                field=head,
-                hint=f"Write it under `set:`, e.g. `set: {{{head}: …}}`.",
-            )
-        result.append(problem)
-    return result
+    if problem.rule != "there is no such key" or problem.field not in Recipe.model_fields:
+        return problem
+    return InputError(
+        "is a setting of the recipe, not a key of the study",
+        where=problem.where,
+        line=problem.line,
+        field=problem.field,
+        hint=f"Write it under `set:`, e.g. `set: {{{problem.field}: …}}`.",
+    )

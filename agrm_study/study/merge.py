@@ -1,35 +1,22 @@
-"""Which recipe comes out when a base, a study, a preset and the command line each have their say?"""
+"""Merging of settings into a validated recipe."""
 
 from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
-from agrm_study.study.problems import Names, Place, Places, Problems
+from pydantic import ValidationError
+
+from agrm_study.study.errors import did_you_mean
+from agrm_study.study.problems import Names, Places, Problems
 from agrm_study.study.recipe import Recipe
 from agrm_study.study.settings import Setting, known_settings, value_of
+from agrm_study.study.translate import translate
 
 Tree = dict[str, Any]
 """Nested plain values of a recipe, as in its JSON."""
-
-
-def merge_layers(layers: Iterable[Sequence[Setting]], default: Place) -> tuple[Tree, Places]:
-    """Lay groups of settings over each other; a later one wins, lists are replaced as a whole.
-
-    Args:
-        layers: The groups.
-        default: The place of what none of them gives.
-
-    Returns:
-        The merged settings, without defaults, and the place of each.
-    """
-    settings = [setting for layer in layers for setting in layer]
-    places = Places(default)
-    for setting in settings:
-        places.note(tuple(setting.name.split(".")), setting.place)
-    return with_settings({}, settings), places
 
 
 def with_settings(tree: Tree, settings: Iterable[Setting]) -> Tree:
@@ -55,10 +42,6 @@ def build_recipe(tree: Tree, places: Places, problems: Problems, names: Names, *
         names: Names that exist, by dotted field; fields without an entry are not checked.
         prefix: Put before the field in messages (``arm `w/o MTM` ``).
     """
-    from pydantic import ValidationError
-
-    from agrm_study.study.translate import translate
-
     try:
         # JSON mode: lists become tuples and text paths, but nothing else is converted (no "5" for 5, no true for 1).
         recipe = Recipe.model_validate_json(json.dumps(tree), strict=True)
@@ -78,8 +61,6 @@ def check_name(
     field: str, given: object, known: Iterable[str], places: Places, problems: Problems, *, prefix: str = ""
 ) -> None:
     """Note a name that does not exist; None is no name."""
-    from agrm_study.study.errors import did_you_mean
-
     options = sorted(known)
     if given is None or given in options:
         return

@@ -1,4 +1,4 @@
-"""What is wrong with a study, all of it, and where does it stand?"""
+"""Broken rules of a study, and the places where its values were written."""
 
 from __future__ import annotations
 
@@ -8,6 +8,14 @@ from pathlib import Path
 
 from agrm_study.study.document import Document, KeyPath
 from agrm_study.study.errors import InputError, InputErrors
+
+
+def dotted(path: tuple[str | int, ...]) -> str:
+    """``("arms", 2, "set")`` as ``arms[2].set``."""
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    return text
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""How is a study kept beside its results, so that a report needs no other file?"""
+"""The resolved study: every value of a study, as it is kept beside its results."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
+
+from pydantic import ValidationError
 
 from agrm_study.study.document import decode_yaml, dump_yaml, read_yaml
 from agrm_study.study.errors import InputError
@@ -19,6 +21,7 @@ from agrm_study.study.seeds import Race
 from agrm_study.study.settings import Setting
 from agrm_study.study.spec import ReportRequest
 from agrm_study.study.study import Arm, Study
+from agrm_study.study.translate import translate
 
 RESOLVED_VERSION: Final = 1
 """Raised when a key of the resolved study is renamed, removed or changes its meaning."""
@@ -62,10 +65,6 @@ def study_from_dict(value: Any, *, where: Path | None = None) -> Study:
     Raises:
         InputError: For another schema version, a missing key or a value that a recipe does not allow.
     """
-    from pydantic import ValidationError
-
-    from agrm_study.study.translate import translate
-
     if not isinstance(value, Mapping) or "schema_version" not in value:
         raise InputError("is not a resolved study: it has no schema_version", where=where, field="schema_version")
     if value["schema_version"] != RESOLVED_VERSION:

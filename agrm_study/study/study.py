@@ -1,15 +1,13 @@
-"""What is one study, ready to be planned: its arms, tasks, seeds and recipes?"""
+"""A study that is ready to be planned: its arms, tasks, seeds and recipes."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Literal
 
 from agrm_study.study.labels import Task
-from agrm_study.study.problems import Place
 from agrm_study.study.recipe import Recipe
 from agrm_study.study.resources import Resources
 from agrm_study.study.search_space import Search
@@ -52,7 +50,6 @@ class Study:
         base_name: Name or file of the recipe that `base` started from.
         sharing: Whether trials train the epochs that they have in common once; ``keep`` keeps the states at their ends.
         path: The study file; None for a study read back from a results folder.
-        places: Where each recipe setting was written, by dotted name; settings without an entry are defaults.
     """
 
     name: str
@@ -75,7 +72,6 @@ class Study:
     overrides: tuple[str, ...] = ()
     race: Race | None = None
     path: Path | None = field(default=None, compare=False)
-    places: Mapping[str, Place] = field(default_factory=lambda: MappingProxyType({}), compare=False, repr=False)
 
     def arm(self, name: str) -> Arm:
         """The arm of that name.
@@ -91,18 +87,3 @@ class Study:
     def trial_recipe(self, arm: Arm, task: Task, seed: int) -> Recipe:
         """Every setting of one trial of an arm."""
         return arm.recipe.model_copy(update={"task": task, "seed": seed, "split_seed": self.split_seed})
-
-    def place_of(self, name: str) -> Place | None:
-        """Where a recipe setting (or the last part of it) was written, for messages; None for a default."""
-        parts = name.split(".")
-        for length in range(len(parts), 0, -1):
-            if (found := self.places.get(".".join(parts[:length]))) is not None:
-                return found
-        inside = [at for other, at in self.places.items() if other.startswith(f"{name}.")]
-        return inside[-1] if inside else None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values of everything but the place of the file; `study_from_dict` reads them back."""
-        from agrm_study.study.resolved import study_to_dict
-
-        return study_to_dict(self)

@@ -1,4 +1,4 @@
-"""What does a validation error of pydantic mean in words that need no Python?"""
+"""Translation of pydantic's validation errors into messages that need no Python."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 from agrm_study.study.errors import InputError, did_you_mean
-from agrm_study.study.problems import Places
+from agrm_study.study.problems import Places, dotted
 
 if TYPE_CHECKING:
     from pydantic import BaseModel, ValidationError
@@ -138,14 +138,6 @@ def _number(value: object) -> str:
 
 def _plain(message: str) -> str:
     return message.removeprefix("Value error, ").removeprefix("Input should be ").rstrip(".")
-
-
-def dotted(path: tuple[str | int, ...]) -> str:
-    """``("arms", 2, "set")`` as ``arms[2].set``."""
-    text = ""
-    for part in path:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
-    return text
 
 
 def fields_at(model: type[BaseModel], path: tuple[str | int, ...]) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ import pytest
 from agrm_study.study.errors import InputError
 from agrm_study.study.load import load_study
 from agrm_study.study.recipe import Recipe
-from agrm_study.study.resolved import study_from_dict
+from agrm_study.study.resolved import study_from_dict, study_to_dict
 from agrm_study.study.study import Study
 
 HEAD = """\
@@ -121,14 +121,6 @@ def test_files_count_from_the_file_that_names_them(tmp_path: Path, monkeypatch: 
     assert loaded.arms[1].recipe.model.weights == tmp_path.resolve() / "kinetics.pth"
     by_option = study(tmp_path, text, overrides=["data.manifest=m.csv"])
     assert by_option.base.data.manifest == elsewhere.resolve() / "m.csv"
-
-
-def test_a_setting_knows_where_it_was_written(tmp_path: Path) -> None:
-    loaded = study(tmp_path, ARMS + "set:\n  ssl.ema.alpha: 0.9\n", overrides=["ssl.threshold.tau=0.9"])
-    assert str(loaded.place_of("ssl.ema.alpha")) == f"{tmp_path / 'study.yaml'}:14"
-    assert str(loaded.place_of("ssl.threshold.tau")) == "--set ssl.threshold.tau=0.9"
-    assert str(loaded.place_of("data")).startswith(str(tmp_path / "study.yaml"))
-    assert loaded.place_of("compile") is None
 
 
 def test_a_grid_crosses_its_factors_and_names_its_arms(tmp_path: Path) -> None:
@@ -256,7 +248,7 @@ def test_sharing_is_on_and_can_be_switched_off_or_made_to_keep_states(tmp_path: 
 
 
 def test_a_study_that_was_written_before_there_was_sharing_shares(tmp_path: Path) -> None:
-    value = study(tmp_path, ARMS + "sharing: keep\n").to_dict()
+    value = study_to_dict(study(tmp_path, ARMS + "sharing: keep\n"))
     assert study_from_dict(value).sharing == "keep"
     del value["sharing"]
     assert study_from_dict(value).sharing is True

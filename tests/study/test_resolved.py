@@ -8,7 +8,7 @@ import pytest
 
 from agrm_study.study.errors import InputError
 from agrm_study.study.load import load_study
-from agrm_study.study.resolved import RESOLVED_VERSION, read_resolved, write_resolved
+from agrm_study.study.resolved import RESOLVED_VERSION, read_resolved, study_to_dict, write_resolved
 
 SHIPPED = Path(__file__).parents[2] / "search_spaces"
 
@@ -38,8 +38,8 @@ def test_the_accelerators_of_arms_are_kept_and_are_no_part_of_their_recipes(tmp_
 
 def test_every_setting_is_stated(tmp_path: Path) -> None:
     study = load_study(SHIPPED / "demo.yaml")
-    assert study.to_dict()["base"] == study.base.settings()
-    assert study.to_dict()["schema_version"] == RESOLVED_VERSION
+    assert study_to_dict(study)["base"] == study.base.settings()
+    assert study_to_dict(study)["schema_version"] == RESOLVED_VERSION
 
 
 def test_another_schema_version_is_refused(tmp_path: Path) -> None:

@@ -1,0 +1,202 @@
+"""Where a study's values come from: the shipped library, base recipes, presets and options of the command line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from agrm_study.study.document import parse_yaml, read_yaml
+from agrm_study.study.errors import InputError, did_you_mean
+from agrm_study.study.loading import Loading
+from agrm_study.study.problems import Place, Places, Problems
+from agrm_study.study.settings import Setting, known_settings, read_settings, resolve_path, suggest_setting
+from agrm_study.study.spec import PresetFile, StudyFile
+from agrm_study.study.translate import translate
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+
+NOT_BY_OPTION = {
+    "arms": "Edit the study file: its arms are its question.",
+    "grid": "Edit the study file: its grid is its question.",
+    "set": "Give the setting itself, e.g. --set ssl.ema.alpha=0.999.",
+    "name": "Use --results to write into another folder.",
+}
+"""Keys of a study file that an option cannot change."""
+
+
+def shipped_folders() -> tuple[Path, ...]:
+    """Folders that hold shipped studies: inside the installed package, else beside it in a checkout."""
+    return tuple(
+        folder for folder in (_PACKAGE / "_search_spaces", _PACKAGE.parent / "search_spaces") if folder.is_dir()
+    )
+
+
+def find_study(path: str | Path) -> Path:
+    """The study file meant by a path or by the name of a shipped study (``ablation``).
+
+    Raises:
+        InputError: When there is none; shipped names are listed.
+    """
+    given = Path(path)
+    if given.is_file():
+        return given
+    shipped = {file.stem: file for folder in reversed(shipped_folders()) for file in folder.glob("*.yaml")}
+    if given.parent == Path() and given.stem in shipped and given.suffix in ("", ".yaml"):
+        return shipped[given.stem]
+    if given.is_dir():
+        raise InputError("this is a folder; name a study file", where=given)
+    raise InputError(
+        "there is no such study file",
+        where=given,
+        allowed=f"a file, or a shipped study: {', '.join(sorted(shipped))}",
+        hint=did_you_mean(given.stem, shipped),
+    )
+
+
+def known_parts(kind: str, beside: Path | None) -> list[str]:
+    """Names of the base recipes (``kind`` base) or presets (``presets``): beside a study file, and the shipped ones."""
+    return sorted({path.stem for folder in _folders(kind, beside) for path in folder.glob("*.yaml")})
+
+
+def _folders(kind: str, beside: Path | None) -> Sequence[Path]:
+    own = () if beside is None else (beside / kind,)
+    return (*own, *(folder / kind for folder in shipped_folders()))
+
+
+def _find_part(kind: str, name: str, beside: Path | None, place: Place, problems: Problems) -> Path | None:
+    """The file of a base recipe or preset: by its path from ``beside``, or by its name; None after noting that there is
+    none."""
+    if name.endswith((".yaml", ".yml")) or "/" in name:
+        path = Path(name).expanduser()
+        found = [path if beside is None else beside / path]
+    else:
+        found = [folder / f"{name}.yaml" for folder in _folders(kind, beside)]
+    for path in found:
+        if path.is_file():
+            return path
+    known = known_parts(kind, beside)
+    what, field = ("base recipe", "base") if kind == "base" else ("preset", None)
+    problems.add(
+        place,
+        f"there is no such {what}",
+        field=field,
+        given=name,
+        allowed=", ".join(known) + ", or a file",
+        hint=did_you_mean(name, known),
+    )
+    return None
+
+
+def base_layer(loading: Loading) -> list[Setting]:
+    """The settings of the base recipe that a study names."""
+    name, place = loading.value.get("base", "agrm"), loading.places.find(("base",))
+    if not isinstance(name, str):
+        return []
+    found = _find_part("base", name, loading.file.parent, place, loading.problems)
+    if found is None:
+        return []
+    document = read_yaml(found)
+    settings = read_settings(document.value or {}, Places.of(document), loading.problems)
+    return [resolve_path(setting, found.parent) for setting in settings]
+
+
+def recipe_layer(value: dict[str, Any], places: Places, problems: Problems) -> list[Setting]:
+    """The recipe settings that a study file or a preset gives under `data` and `set`."""
+    found: dict[str, Setting] = {}
+    for key, prefix in (("data", "data."), ("set", "")):
+        if value.get(key) is None:
+            continue
+        for setting in read_settings(value[key], places, problems, prefix=prefix, at=(key,)):
+            if setting.name in found:
+                problems.add(
+                    setting.place,
+                    f"is given twice, first in line {found[setting.name].place.line}",
+                    field=setting.name,
+                    hint="Keep one of the two.",
+                )
+            folder = Path(setting.place.where).parent if isinstance(setting.place.where, Path) else Path.cwd()
+            found[setting.name] = resolve_path(setting, folder)
+    return list(found.values())
+
+
+def preset_layer(name: str | None, loading: Loading) -> list[Setting]:
+    """Lay a preset over a study's own keys, and give its recipe settings."""
+    if name is None:
+        return []
+    beside = None if "/" in name else loading.file.parent
+    found = _find_part("presets", name, beside, Place("--preset"), loading.problems)
+    if found is None:
+        return []
+    document = read_yaml(found)
+    preset, own = document.value if document.value is not None else {}, Places.of(document)
+    try:
+        PresetFile.model_validate_json(json.dumps(preset), strict=True)
+    except ValidationError as fault:
+        loading.problems.extend(translate(fault, own, model=PresetFile))
+        return []
+    for key in ("tasks", "seeds", "split_seed"):
+        if key in preset:
+            _assign(loading, (key,), preset[key], own.find((key,)))
+    for key in ("resources", "search"):
+        before = loading.value.get(key, {} if key == "resources" else None)
+        if isinstance(before, dict):  # there is no search to lay anything over, or what there is will be refused
+            for part, item in (preset.get(key) or {}).items():
+                given = before.get(part)
+                merged = given | item if isinstance(given, dict) and isinstance(item, dict) else item
+                _assign(loading, (key, part), merged, own.find((key, part)))
+    return recipe_layer(preset, own, loading.problems)
+
+
+def option_layer(options: Sequence[str], loading: Loading) -> list[Setting]:
+    """Change a study's own keys by ``KEY=VALUE`` options, and give the recipe settings among them; a later one wins.
+
+    Raises:
+        InputError: For an option without ``=``, with an empty key, or with a value that is no YAML.
+    """
+    settings: dict[str, Setting] = {}
+    for key, value, place in map(_parse, options):
+        head, *rest = key.split(".")
+        if head in NOT_BY_OPTION:
+            loading.problems.add(place, "cannot be changed by --set", field=key, hint=NOT_BY_OPTION[head])
+        elif head in StudyFile.model_fields and head != "data":
+            if head == "search" and rest and loading.value.get(head) is None:
+                loading.problems.add(place, "this study has no search", field=key)
+            else:
+                _assign(loading, (head, *rest), value, place)
+        else:
+            own = Problems()
+            found = read_settings({key: value}, Places(place), own)
+            if own and not rest and head not in ("task", "seed"):
+                hint = did_you_mean(key, (*StudyFile.model_fields, *known_settings())) or suggest_setting(key)
+                loading.problems.add(place, "there is no such setting", field=key, hint=hint)
+            else:
+                loading.problems.absorb(own)
+            settings.update({setting.name: resolve_path(setting, Path.cwd()) for setting in found})
+    return list(settings.values())
+
+
+def _parse(text: str) -> tuple[str, Any, Place]:
+    """Key, value and place of an option; its value is read as in a study file (``1e-4``, ``[0, 1]``, ``null``)."""
+    key, separator, value = text.partition("=")
+    place = Place(f"--set {text}")
+    if not separator or not key.strip():
+        raise InputError("must have the form KEY=VALUE", where=place.where, allowed="e.g. --set ssl.ema.alpha=0.999")
+    try:
+        return key.strip(), parse_yaml(value).value, place
+    except InputError as problem:
+        rule = problem.rule.replace("the file", "the value")
+        raise InputError(rule, where=place.where, field=key.strip(), given=value, hint="Quote the value.") from None
+
+
+def _assign(loading: Loading, path: tuple[str, ...], value: Any, place: Place) -> None:
+    """Replace one of the study's values; nothing that the document shares with another one is changed."""
+    group = loading.value
+    for part in path[:-1]:
+        inner = group.get(part)
+        group[part] = group = dict(inner) if isinstance(inner, dict) else {}
+    group[path[-1]] = value
+    loading.places.note(path, place)
