@@ -101,7 +101,7 @@ def write_report(
         if str(folder) in summary.partial:
             click.echo(f"{asked}: {summary.partial[str(folder)]}", err=True)
     for problem in summary.problems:
-        click.echo(f"left out: {problem}", err=True)
+        click.echo(f"{'left out' if problem.severity == 'refuse' else 'marked'}: {problem}", err=True)
     for reason in summary.skipped:
         click.echo(f"not made: {reason}", err=True)
     for asked, folder in zip(results, folders, strict=True):

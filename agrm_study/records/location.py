@@ -189,12 +189,30 @@ class Location:
 
         In Google's storage folders are seen when they were marked (`mark`).
         """
+        return [self / name for name in self._entries(suffix)]
+
+    def files(self, suffix: str = "") -> tuple[list[Location], dict[str, str]]:
+        """Visible files of this folder, by name, and what else bears such a name: path → what it is."""
+        found, others = [], {}
+        for name, is_file in self._entries(suffix).items():
+            child = self / name
+            if is_file:
+                found.append(child)
+            elif self.is_local and Path(child.path).is_symlink() and not child.exists():
+                others[child.path] = "is a link to a file that does not exist"
+            elif child.exists():
+                others[child.path] = "is a folder, not a file"
+        return found, others
+
+    def _entries(self, suffix: str) -> dict[str, bool]:
+        """Visible names in order, and whether each is a file."""
         if self.is_local:
             try:
-                names = [entry.name for entry in os.scandir(self.path)]
+                names = {entry.name: entry.is_file() for entry in os.scandir(self.path)}
             except (FileNotFoundError, NotADirectoryError):
-                return []
+                return {}
         else:
             selector = fs.FileSelector(self.path, allow_not_found=True)
-            names = [info.base_name for info in self.filesystem.get_file_info(selector)]
-        return [self / name for name in sorted(names) if name.endswith(suffix) and not name.startswith(".")]
+            infos = self.filesystem.get_file_info(selector)
+            names = {info.base_name: info.type == fs.FileType.File for info in infos}
+        return {n: names[n] for n in sorted(names) if n.endswith(suffix) and not n.startswith(".")}

@@ -35,10 +35,11 @@ _PAUSES_S: Final = (0.0, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 4.0)
 
 @dataclass(frozen=True, slots=True)
 class RecordProblem:
-    """A record that could not be read."""
+    """A fault of a record: where it is, what it is, and whether the record is used all the same."""
 
     path: str
     reason: str
+    used: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,7 @@ class Ledger:
     def states(self) -> dict[str, TrialState]:
         """Status, failure, attempts and time of each recorded trial, by its identity."""
         names = ["trial_id", *(field.name for field in fields(TrialState))]
-        columns = self._table("trials", names).to_pydict()
+        columns = self._one_row_each(self._table("trials", names)).to_pydict()
         rows = zip(*(columns[name] for name in names), strict=True)
         return {trial_id: TrialState(*rest) for trial_id, *rest in rows}
 
@@ -107,7 +108,25 @@ class Ledger:
     def trials(self, *, trial_ids: Collection[str] | None = None) -> pd.DataFrame:
         """The `trials` records (of the trials named), one row a trial, in the order of their identities."""
         wanted = None if trial_ids is None else frozenset(trial_ids)
-        return _frame(self._table("trials", wanted=wanted), ["trial_id"])
+        return _frame(self._one_row_each(self._table("trials", wanted=wanted)), ["trial_id"])
+
+    def _one_row_each(self, trials: pa.Table) -> pa.Table:
+        """The `trials` records with one row per trial; a trial whose rows differ is left out as a problem."""
+        ids = trials["trial_id"]
+        if pc.count_distinct(ids).as_py() == len(ids):
+            return trials
+        frame = trials.to_pandas()
+        several = frame.groupby("trial_id").size().loc[lambda rows: rows > 1].index
+        keep = ~frame.duplicated()
+        left = frame[keep & frame["trial_id"].isin(several)].groupby("trial_id").size()
+        for trial_id, rows in left.items():
+            if rows == 1:
+                reason = "has several equal rows and is counted once"
+                self._problem(f"records/trials of trial {trial_id}", reason, used=True)
+            else:
+                self._problem(f"records/trials of trial {trial_id}", f"has {rows} rows that differ and is not counted")
+        conflicting = list(left[left > 1].index)
+        return trials.filter(pa.array(keep & ~frame["trial_id"].isin(conflicting)))
 
     def table(self, kind: Kind, trial_id: str) -> pa.Table:
         """One kind of record of one trial, as it was written."""
@@ -163,12 +182,19 @@ class Ledger:
     def bytes_on_disk(self) -> int:
         """What the records of trials take."""
         kinds: tuple[Kind, ...] = ("trials", "epochs", "predictions")
-        stamps = [file.stamp() for kind in kinds for file in (self.records / kind).children(".parquet")]
+        stamps = [file.stamp() for kind in kinds for file in self._files(kind)]
         return sum(stamp[2] for stamp in stamps if stamp is not None)
 
     def loose_files(self, kind: Kind) -> list[Location]:
         """Files of one trial each that have not been compacted."""
-        return [f for f in (self.records / kind).children(".parquet") if not f.name.startswith(COMPACTED)]
+        return [f for f in self._files(kind) if not f.name.startswith(COMPACTED)]
+
+    def _files(self, kind: Kind) -> list[Location]:
+        """The files of one kind; what is no file although it bears such a name becomes a problem."""
+        files, others = (self.records / kind).files(".parquet")
+        for path, what in others.items():
+            self._problem(path, what)
+        return files
 
     def _table(
         self,
@@ -199,7 +225,7 @@ class Ledger:
         where: ds.Expression | None,
     ) -> pa.Table:
         key = "split_fingerprint" if kind == "subjects" else "trial_id"
-        files = (self.records / kind).children(".parquet")
+        files = self._files(kind)
         loose = {f.name.removesuffix(".parquet"): f for f in files if not f.name.startswith(COMPACTED)}
         taken = set(loose)  # a loose file holds its whole trial: it supersedes compacted rows in any case
         if wanted is not None:
@@ -265,12 +291,12 @@ class Ledger:
         if current:
             dataset = ds.FileSystemDataset(current, schema, dataset.format, self.records.filesystem)
             try:
-                parts.append(dataset.to_table(columns=columns, filter=where))
+                parts.append(_without_nulls(dataset.to_table(columns=columns, filter=where), asked))
             except FileNotFoundError:
                 raise
-            except (OSError, pa.ArrowException):
+            except (OSError, ValueError, pa.ArrowException):
                 good = [Location(self.records.filesystem, f.path) for f in current]
-                good = [f for f in good if self._readable(f)]
+                good = [f for f in good if self._readable(kind, f)]
                 if len(good) == len(current):
                     raise _ReplacedError("a record was replaced while it was read") from None
                 parts.append(self._scan(kind, good, schema, columns, where))
@@ -283,7 +309,7 @@ class Ledger:
                 table = migrate(pq.read_table(stream), kind, version)
         except FileNotFoundError:
             raise
-        except (OSError, KeyError, pa.ArrowException) as error:
+        except (OSError, KeyError, ValueError, pa.ArrowException) as error:
             self._problem(path, error)
             table = SCHEMAS[kind].empty_table()
         return (table if where is None else table.filter(where)).cast(schema)
@@ -293,20 +319,34 @@ class Ledger:
         form = ds.ParquetFileFormat(dictionary_columns=text)
         return ds.dataset([f.path for f in files], schema=schema, format=form, filesystem=self.records.filesystem)
 
-    def _problem(self, path: str, error: Exception | str) -> None:
+    def _problem(self, path: str, error: Exception | str, *, used: bool = False) -> None:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        self._problems[path] = RecordProblem(path, reason)
+        self._problems[path] = RecordProblem(path, reason, used)
 
-    def _readable(self, file: Location) -> bool:
+    def _readable(self, kind: Kind, file: Location) -> bool:
+        """Whether the whole file can be read and holds what its schema allows."""
         try:
             with self.records.filesystem.open_input_file(file.path) as stream:
-                pq.read_table(stream)
+                table = pq.read_table(stream)
+            _without_nulls(migrate(table, kind, version_of(table.schema)), SCHEMAS[kind])
         except FileNotFoundError:
             raise
-        except (OSError, pa.ArrowException) as error:
+        except (OSError, KeyError, ValueError, pa.ArrowException) as error:
             self._problem(file.path, error)
             return False
         return True
+
+
+def _without_nulls(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """The table.
+
+    Raises:
+        ValueError: When a column that must have a value has a row without one.
+    """
+    for field in schema:
+        if not field.nullable and table[field.name].null_count:
+            raise ValueError(f"column {field.name} must have a value in every row")
+    return table
 
 
 def _only(table: pa.Table, key: str, names: Collection[str] | None) -> pa.Table:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from agrm_study.report.answer import answer
+from agrm_study.report.checks.finding import Finding
 from agrm_study.report.collect import collect
-from agrm_study.report.evidence import Problem
 from agrm_study.report.figures import FIGURES, figure_kind
 from agrm_study.report.figures.base import images, save
 from agrm_study.report.measure import Measurements
@@ -43,7 +43,7 @@ class ReportSummary:
     tables: Mapping[str, Mapping[str, Table]] = field(default_factory=dict)
     files: tuple[Path, ...] = ()
     skipped: tuple[str, ...] = ()
-    problems: tuple[Problem, ...] = ()
+    problems: tuple[Finding, ...] = ()
     partial: Mapping[str, str] = field(default_factory=dict)
     answers: Mapping[str, str] = field(default_factory=dict)
 
@@ -85,7 +85,7 @@ def make_report(
     made: dict[str, dict[str, Table]] = {}
     files: list[Path] = []
     skipped: list[str] = []
-    problems: list[Problem] = []
+    problems: list[Finding] = []
     partial: dict[str, str] = {}
     answers: dict[str, str] = {}
     for folder in results:

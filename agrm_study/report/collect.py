@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pyarrow as pa
 
 from agrm_study.plan.plan import read_cells
 from agrm_study.records.location import Location
 from agrm_study.records.race_log import RaceLog
 from agrm_study.records.reader import Ledger
 from agrm_study.records.search_log import SearchLog
-from agrm_study.report.cells import Cell, subject_probabilities
-from agrm_study.report.evidence import ArmInfo, Evidence, Planned, Problem, StudyInfo
+from agrm_study.report.checks.epochs import check_epochs
+from agrm_study.report.checks.finding import Finding, refused_trials
+from agrm_study.report.checks.people import People, check_people
+from agrm_study.report.checks.plan import check_plan
+from agrm_study.report.checks.trials import check_trials
+from agrm_study.report.collect_cells import VERSIONS, cells_of
+from agrm_study.report.evidence import ArmInfo, Evidence, Planned, StudyInfo
 from agrm_study.study.errors import InputError
-from agrm_study.study.labels import CLASSES
 from agrm_study.study.merge import with_settings
 from agrm_study.study.no_results import no_results
 from agrm_study.study.problems import Place
@@ -27,11 +29,6 @@ from agrm_study.study.recipe import Recipe
 from agrm_study.study.resolved import read_resolved
 from agrm_study.study.settings import Setting
 from agrm_study.study.study import Study
-
-VERSIONS = {"code": "code_version", "data": "data_fingerprint", "split": "split_fingerprint"}
-"""What must agree within a cell, and the column of the `trials` record that says it."""
-PREDICTED = ("trial_id", "subject_id", "clip_id", "label", "logits")
-"""Columns of the `predictions` record that a cell is made from."""
 
 
 def collect(results: Path, *, allow: Collection[str] = ()) -> Evidence:
@@ -50,33 +47,63 @@ def collect(results: Path, *, allow: Collection[str] = ()) -> Evidence:
     unknown = set(allow) - set(VERSIONS)
     if unknown:
         raise InputError("cannot be allowed to differ", given=sorted(unknown), allowed=", ".join(VERSIONS))
-    problems: list[Problem] = []
+    found: list[Finding] = []
     ledger = Ledger(results)
-    trials = ledger.trials()
+    recorded = ledger.trials()
     asked = read_resolved(resolved)
-    planned = _plan(results / "plan.json", asked, trials, problems)
+    planned = _plan(results / "plan.json", asked, recorded, found)
     race = RaceLog.read(Location.of(results)) if asked.race is not None else None
     if race is not None:
-        planned = _still_asked(planned, race, trials)
-    study = study_info(asked, planned, trials)
-    searched = _searched(results, study.name, trials)
-    trials = trials[trials["trial_id"].isin([p.trial_id for p in planned])].reset_index(drop=True)
-    cells = cells_of(ledger, study, planned, trials, problems, split="test", allow=allow)
-    subjects = ledger.subjects()
-    problems.extend(Problem(p.path, p.reason) for p in ledger.problems)
+        planned = _still_asked(planned, race, recorded)
+    people, wrong = check_people(ledger.subjects())
+    found += wrong
+    recorded, wrong = check_trials(recorded, people.broken)
+    found += _of_plan(wrong, planned)
+    planned, wrong = check_plan(planned, asked, _columns(recorded))
+    found += wrong
+    study = study_info(asked, planned, recorded)
+    trials = recorded[recorded["trial_id"].isin([p.trial_id for p in planned])].reset_index(drop=True)
+    found += check_epochs(ledger, trials)
+    found += _without_people(trials, people)
+    refused = refused_trials(found)
+    part = cells_of(ledger, study, planned, trials, people, split="test", refused=refused, allow=allow)
+    found += part.findings
+    provenance = _json_object(results / "provenance.json", found)
+    found += [Finding(where=p.path, rule=p.reason, severity="mark" if p.used else "refuse") for p in ledger.problems]
     return Evidence(
         results=results,
         study=study,
         planned=planned,
         trials=trials,
-        searched=searched,
-        cells=cells,
-        subjects=subjects,
-        provenance=_json_object(results / "provenance.json", problems),
-        problems=tuple(problems),
+        searched=_searched(results, study.name, recorded),
+        cells=part.cells,
+        people=people,
+        provenance=provenance,
+        problems=tuple(found),
         allow=tuple(allow),
         race=race,
     )
+
+
+def _columns(trials: pd.DataFrame) -> dict[str, dict[str, Any]]:
+    """What the plan is checked against, by trial id."""
+    names = ["task", "seed", "phase", "arm", "params"]
+    rows = zip(trials["trial_id"], *(trials[name] for name in names), strict=True)
+    return {trial_id: dict(zip(names, values, strict=True)) for trial_id, *values in rows}
+
+
+def _of_plan(found: Sequence[Finding], planned: Sequence[Planned]) -> list[Finding]:
+    """The findings about planned trials: other trials of the folder are not reported."""
+    wanted = {p.trial_id for p in planned}
+    return [f for f in found if f.trial_id in wanted]
+
+
+def _without_people(trials: pd.DataFrame, people: People) -> list[Finding]:
+    """Splits of finished trials that no `subjects` record describes."""
+    finished = trials[trials["status"] == "finished"]
+    unknown = sorted(set(finished["split_fingerprint"].dropna()) - people.splits)
+    rule = "is missing: the subjects and labels that most trials have are taken as those of the split"
+    return [Finding(where=f"records/subjects/{fp}.parquet", rule=rule, severity="mark") for fp in unknown]
 
 
 def _still_asked(planned: Sequence[Planned], race: RaceLog, trials: pd.DataFrame) -> tuple[Planned, ...]:
@@ -127,112 +154,10 @@ def _promoted(study: Study, arm: str, params: dict[str, Any]) -> ArmInfo:
     return ArmInfo(name=arm, settings=params, recipe=Recipe.model_validate_json(json.dumps(tree)))
 
 
-def cells_of(
-    ledger: Ledger,
-    study: StudyInfo,
-    planned: Sequence[Planned],
-    trials: pd.DataFrame,
-    problems: list[Problem],
-    *,
-    split: str,
-    allow: Collection[str] = (),
-    arms: Iterable[str] | None = None,
-    network: str | None = None,
-) -> dict[tuple[str, str], Cell]:
-    """Cells of one part, by (arm, task); cells without a usable trial are left out.
-
-    Args:
-        ledger: The records.
-        study: What was asked.
-        planned: What should be there.
-        trials: What is there.
-        problems: Faults are appended here.
-        split: ``train``, ``val`` or ``test``.
-        allow: Differences accepted within a cell.
-        arms: Only these; all by default.
-        network: ``student`` or ``teacher``; by default the one that the arm's recipe names.
-    """
-    wanted = {a.name: network or a.network for a in study.arms if arms is None or a.name in set(arms)}
-    finished = trials[trials["status"] == "finished"].set_index("trial_id", drop=False)
-    phases = {"final"} if split == "test" else {"final", "search"}
-    chosen = [p for p in planned if p.arm in wanted and p.trial_id in finished.index and p.phase in phases]
-    cells: dict[tuple[str, str], Cell] = {}
-    for task in study.tasks:
-        mine = [p for p in chosen if p.task == task]
-        if not mine:
-            continue
-        rows = []
-        for name in sorted({wanted[p.arm] for p in mine}):
-            ids = list(dict.fromkeys(p.trial_id for p in mine if wanted[p.arm] == name))
-            rows.append(ledger.prediction_table(split, name, trial_ids=ids, columns=PREDICTED))
-        every = list(dict.fromkeys(p.trial_id for p in mine))
-        found = subject_probabilities(pa.concat_tables(rows), every, len(CLASSES[task]))
-        problems.extend(Problem(f"records/predictions of trial {t}", rule) for t, rule in sorted(found.bad.items()))
-        index = {t: i for i, t in enumerate(found.trial_ids)}
-        versions = {k: finished[column].astype("str").to_dict() for k, column in VERSIONS.items()}
-        by_arm: dict[str, list[Planned]] = {}
-        for p in mine:
-            if p.trial_id in index:
-                by_arm.setdefault(p.arm, []).append(p)
-        asked = Counter(p.arm for p in planned if p.task == task)
-        for arm, replicates in by_arm.items():
-            named = {k: {p.trial_id: v[p.trial_id] for p in replicates} for k, v in versions.items()}
-            cell = Cell(
-                arm=arm,
-                task=task,
-                classes=CLASSES[task],
-                seeds=tuple(p.seed for p in replicates),
-                planned=asked[arm],
-                trial_ids=tuple(p.trial_id for p in replicates),
-                subjects=found.subjects,
-                labels_N=found.labels_N,
-                probs_SNK=found.probs_TNK[[index[p.trial_id] for p in replicates]],
-                network=wanted[arm],
-                versions={k: tuple(sorted(set(v.values()))) for k, v in named.items()},
-            )
-            reason = _mixed(cell, replicates, named["split"], allow)
-            if reason:
-                problems.append(Problem(f"{arm} on {task}", reason))
-                cell = cell.without(reason)
-            cells[arm, task] = cell
-    return cells
-
-
-def cells_of_part(
-    evidence: Evidence, split: str, *, arms: Iterable[str] | None = None, network: str | None = None
-) -> dict[tuple[str, str], Cell]:
-    """Cells of another part or network than the reported ones; faults in their records leave them out."""
-    return cells_of(
-        Ledger(evidence.results),
-        evidence.study,
-        evidence.planned,
-        evidence.trials,
-        [],
-        split=split,
-        arms=arms,
-        network=network,
-        allow=evidence.allow,
-    )
-
-
-def _mixed(cell: Cell, replicates: Sequence[Planned], split_of: dict[str, str], allow: Collection[str]) -> str | None:
-    """What differs between the records of one cell although it must not."""
-    for kind in ("code", "data"):
-        if kind not in allow and len(cell.versions[kind]) > 1:
-            return f"records of mixed {kind} in one cell ({', '.join(cell.versions[kind])})"
-    if "split" not in allow:
-        for split_seed in sorted({p.split_seed for p in replicates}):
-            named = sorted({split_of[p.trial_id] for p in replicates if p.split_seed == split_seed})
-            if len(named) > 1:
-                return f"records of mixed split in one cell (split seed {split_seed}: {', '.join(named)})"
-    return None
-
-
-def _plan(path: Path, study: Study, trials: pd.DataFrame, problems: list[Problem]) -> tuple[Planned, ...]:
+def _plan(path: Path, study: Study, trials: pd.DataFrame, found: list[Finding]) -> tuple[Planned, ...]:
     """The planned trials; without a readable plan, the recorded ones."""
     if path.is_file():
         try:
-            phases = dict(zip(trials["trial_id"], trials["phase"], strict=True))
             return tuple(
                 Planned(
                     arm=cell.arm,
@@ -240,24 +165,25 @@ def _plan(path: Path, study: Study, trials: pd.DataFrame, problems: list[Problem
                     seed=cell.seed,
                     split_seed=study.split_seed,
                     trial_id=cell.trial_id,
-                    phase=phases.get(cell.trial_id, "final"),
                 )
                 for cell in read_cells(path)
             )
         except InputError as error:
-            problems.append(Problem(str(path), error.rule))
+            rule = f"{error.rule}; which seeds were planned is taken from the records"
+            found.append(Finding(where=str(path), rule=rule, severity="mark"))
     else:
-        problems.append(Problem(str(path), "is missing: which seeds were planned is taken from the records"))
+        rule = "is missing: which seeds were planned is taken from the records"
+        found.append(Finding(where=str(path), rule=rule, severity="mark"))
     rows = trials[["arm", "task", "seed", "split_seed", "trial_id", "phase"]].to_dict("records")
     return tuple(Planned(**{str(k): v for k, v in row.items()}) for row in rows)
 
 
-def _json_object(path: Path, problems: list[Problem]) -> dict[str, Any]:
+def _json_object(path: Path, found: list[Finding]) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        problems.append(Problem(str(path), f"must be JSON ({error})"))
+        found.append(Finding(where=str(path), rule=f"must be JSON ({error})", severity="mark"))
         return {}
     return content if isinstance(content, dict) else {}

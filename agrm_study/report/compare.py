@@ -11,7 +11,8 @@ import pandas as pd
 
 from agrm_study.report.build import write_table
 from agrm_study.report.cells import Cell
-from agrm_study.report.collect import VERSIONS, collect
+from agrm_study.report.collect import collect
+from agrm_study.report.collect_cells import VERSIONS
 from agrm_study.report.evidence import ArmInfo, Evidence, Planned, StudyInfo
 from agrm_study.report.measure import Measurements
 from agrm_study.report.renderers import available

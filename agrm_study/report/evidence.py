@@ -16,6 +16,8 @@ import pandas as pd
 from agrm_study.records.race_log import RaceLog
 from agrm_study.records.reader import Ledger
 from agrm_study.report.cells import Cell
+from agrm_study.report.checks.finding import Finding, refused_trials
+from agrm_study.report.checks.people import People
 from agrm_study.study.recipe import Recipe
 from agrm_study.study.reported import Network, reported_network
 from agrm_study.study.seeds import Race
@@ -88,17 +90,6 @@ class Planned:
     phase: str = "final"
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """Something that keeps a number out of the report: the file (or cell) it concerns, and the rule it breaks."""
-
-    where: str
-    rule: str
-
-    def __str__(self) -> str:
-        return f"{self.where}: {self.rule}"
-
-
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
     """Everything a report is made from.
@@ -110,9 +101,9 @@ class Evidence:
         trials: The `trials` records of the planned trials.
         searched: The `trials` records of the study's search phase.
         cells: Test predictions of each arm and task that has any, by (arm, task).
-        subjects: The `subjects` records.
+        people: The `subjects` records: who is in which part of each split.
         provenance: Content of provenance.json; empty when there is none.
-        problems: What could not be used, and why.
+        problems: What is wrong with the evidence, what it refuses and what it marks.
         allow: Differences between records that are accepted (``code``, ``data``, ``split``).
         race: What the race has decided, for a study that races.
     """
@@ -123,9 +114,9 @@ class Evidence:
     trials: pd.DataFrame
     searched: pd.DataFrame
     cells: Mapping[tuple[str, str], Cell]
-    subjects: pd.DataFrame
+    people: People
     provenance: Mapping[str, Any]
-    problems: tuple[Problem, ...]
+    problems: tuple[Finding, ...]
     allow: tuple[str, ...] = ()
     race: RaceLog | None = None
 
@@ -143,14 +134,35 @@ class Evidence:
         return {key: tuple(trials) for key, trials in found.items()}
 
     @property
+    def subjects(self) -> pd.DataFrame:
+        """The `subjects` records, each row once."""
+        return self.people.rows
+
+    @property
     def finished(self) -> int:
         """Number of planned trials that are finished."""
         return int((self.trials["status"] == "finished").sum())
+
+    @cached_property
+    def refused(self) -> frozenset[str]:
+        """Finished trials that a finding leaves out of the numbers."""
+        return refused_trials(self.problems) & set(self.trials.loc[self.trials["status"] == "finished", "trial_id"])
+
+    def is_refused(self, arm: str, task: str) -> bool:
+        """Whether no number of an arm on a task is shown because of what was found, not for want of trials."""
+        cell = self.cells.get((arm, task))
+        if cell is not None:
+            return cell.refused is not None
+        named = {(f.arm, f.task) for f in self.problems if f.severity == "refuse"}
+        return (arm, task) in named or any(p.trial_id in self.refused for p in self.replicates.get((arm, task), ()))
 
     @property
     def partial(self) -> str | None:
         """A sentence that says how much is missing; None when every planned trial is there and usable."""
         asked = len({p.trial_id for p in self.planned})
+        if self.refused:
+            usable = self.finished - len(self.refused)
+            return f"PARTIAL: {usable} of {asked} planned trials are finished and usable"
         if self.finished < asked:
             return f"PARTIAL: {self.finished} of {asked} planned trials are finished"
         return None

@@ -7,12 +7,15 @@ from typing import Final
 
 from agrm_study import __version__
 from agrm_study.records.race_log import Stopped
+from agrm_study.report.checks.finding import Finding
 from agrm_study.report.evidence import Evidence
 from agrm_study.report.measure import Measurements
 from agrm_study.report.wording import METRIC_NAMES, TASK_TITLES, listing, percent, tasks_text
 
 MOST_STOPPED: Final = 8
 """Stopped arms that a footnote names; the table of the race has them all."""
+MOST_FINDINGS: Final = 3
+"""Findings that a footnote lists; the table of failures lists all."""
 SCREENING = "Screening research: nothing here diagnoses anybody."
 
 
@@ -129,17 +132,32 @@ def versions_note(evidence: Evidence) -> str:
     )
 
 
-def gap_notes(evidence: Evidence, arms: Iterable[str], tasks: tuple[str, ...]) -> tuple[str, ...]:
-    """Cells that are refused, and records that could not be used."""
+def gap_notes(
+    evidence: Evidence, arms: Iterable[str], tasks: tuple[str, ...], more: Iterable[Finding] = ()
+) -> tuple[str, ...]:
+    """Cells that are refused, trials that are left out, and marks on the evidence.
+
+    Args:
+        evidence: What is known.
+        arms: Arms of the table.
+        tasks: Tasks of the table.
+        more: Findings about other parts that the table alone reads.
+    """
     arms = set(arms)
-    refused = [
+    out = [
         f"Refused: {c.arm} on the {tasks_text((c.task,))} task, {c.refused}."
         for (a, t), c in evidence.cells.items()
         if a in arms and t in tasks and c.refused
     ]
-    unusable = [p for p in evidence.problems if p.where.startswith("records") or ".parquet" in p.where]
-    if unusable:
-        shown = "; ".join(str(p) for p in unusable[:3])
-        more = f"; and {len(unusable) - 3} more" if len(unusable) > 3 else ""
-        refused.append(f"Left out: {shown}{more}.")
-    return tuple(refused)
+    mine = [
+        f
+        for f in dict.fromkeys((*evidence.problems, *more))
+        if (f.arm is None or f.arm in arms) and (f.task is None or f.task in tasks)
+    ]
+    cells = {(a, t) for (a, t), c in evidence.cells.items() if c.refused}
+    left_out = [f for f in mine if f.severity == "refuse" and not (f.trial_id is None and (f.arm, f.task) in cells)]
+    for title, found in (("Left out", left_out), ("Marked", [f for f in mine if f.severity == "mark"])):
+        if found:
+            rest = f"; and {len(found) - MOST_FINDINGS} more" if len(found) > MOST_FINDINGS else ""
+            out.append(f"{title}: {'; '.join(str(f) for f in found[:MOST_FINDINGS])}{rest}.")
+    return tuple(out)

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from agrm_study.report.calibrated import calibrate
-from agrm_study.report.collect import cells_of_part
+from agrm_study.report.collect_cells import cells_of_part
 from agrm_study.report.figures.base import FigureKind
 from agrm_study.report.figures.style import COLOURS, GREY, TWO_COLUMNS_IN, soft_grid, styled
 from agrm_study.report.measure import Measurements
@@ -53,7 +53,7 @@ class ReliabilityDiagram(FigureKind[ReliabilityInfo]):
         if not study.arms:
             return None
         arm = study.reference or study.arms[0].name
-        validation = cells_of_part(m.evidence, "val", arms=[arm])
+        validation = cells_of_part(m.evidence, "val", arms=[arm]).cells
         panels, seeds = [], 0
         for task in study.tasks:
             cell = m.cell(arm, task)

@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import ClassVar
 
 from agrm_study.report import notes
-from agrm_study.report.collect import cells_of_part
+from agrm_study.report.checks.finding import Finding
+from agrm_study.report.collect_cells import cells_of_part
 from agrm_study.report.measure import TABLE_METRICS, Measurements
 from agrm_study.report.table import Column, Entry, Row, Table, words
 from agrm_study.report.tables.base import TableKind
@@ -29,9 +30,11 @@ class Agrm(TableKind):
         study = m.evidence.study
         arm = study.reference or study.arms[0].name
         by_part = {"test": m}
+        findings: list[Finding] = []
         for part in ("train", "val"):
-            cells = cells_of_part(m.evidence, part, arms=[arm])
-            by_part[part] = replace(m, evidence=replace(m.evidence, cells=cells))
+            found = cells_of_part(m.evidence, part, arms=[arm])
+            findings += found.findings
+            by_part[part] = replace(m, evidence=replace(m.evidence, cells=found.cells))
         rows: list[Row] = []
         for task in study.tasks:
             block = [self._row(by_part[p], arm, task, p) for p in PARTS if by_part[p].cell(arm, task) is not None]
@@ -57,6 +60,7 @@ class Agrm(TableKind):
                 notes.interval_note(m, study.tasks),
                 "Training and validation rows describe data that training has seen or that chose the epoch.",
                 *gap,
+                *notes.gap_notes(m.evidence, [arm], study.tasks, findings),
                 notes.versions_note(m.evidence),
             ),
             partial=m.evidence.partial,

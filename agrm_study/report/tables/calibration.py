@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from agrm_study.report import notes
 from agrm_study.report.calibrated import calibrate
-from agrm_study.report.collect import cells_of_part
+from agrm_study.report.collect_cells import cells_of_part
 from agrm_study.report.measure import Measurements
 from agrm_study.report.table import Column, Entry, Row, Table, words
 from agrm_study.report.tables.base import TableKind
@@ -45,7 +45,7 @@ class CalibrationTable(TableKind):
                 cell = m.cell(arm, task)
                 if cell is None:
                     continue
-                c = calibrate(cell, validation.get((arm, task)))
+                c = calibrate(cell, validation.cells.get((arm, task)))
                 entries = (
                     words(task),
                     words(arm),
@@ -77,7 +77,7 @@ class CalibrationTable(TableKind):
                 "subject's averaged probabilities. Fractions, not percent.",
                 notes.replicates_note(m, arms, study.tasks).removeprefix("Percent; "),
                 *rest,
-                *notes.gap_notes(m.evidence, arms, study.tasks),
+                *notes.gap_notes(m.evidence, arms, study.tasks, validation.findings),
                 notes.versions_note(m.evidence),
             ),
             partial=m.evidence.partial,

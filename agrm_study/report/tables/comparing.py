@@ -82,7 +82,7 @@ def metric_entry(m: Measurements, arm: str, task: str, x: Measured | None, style
     """Mean ± std, with n where it is not the planned one, or why there is none."""
     cell = m.evidence.cells.get((arm, task))
     if x is None:
-        return Entry(text="refused" if cell is not None and cell.refused else MISSING)
+        return Entry(text="refused" if m.evidence.is_refused(arm, task) else MISSING)
     text = mean_std(x.summary.mean, x.summary.std)
     marks = () if cell is None else cell.marks
     parts = {

@@ -25,13 +25,17 @@ class Failures(TableKind):
     def build(self, m: Measurements) -> Table:
         e = m.evidence
         known = e.trials.set_index("trial_id")[["status", "failure", "error", "attempt"]].to_dict("index")
+        refused = {f.trial_id: f.rule for f in reversed(e.problems) if f.severity == "refuse" and f.trial_id}
         rows = []
         for p in e.planned:
             record = known.get(p.trial_id)
-            if record is not None and record["status"] == "finished":
+            finished = record is not None and record["status"] == "finished"
+            if finished and p.trial_id not in e.refused:
                 continue
-            state = "failed" if record is not None else "not finished"
+            state = "left out" if finished else "failed" if record is not None else "not finished"
             error = str(record["error"] or "") if record is not None else ""
+            if finished:
+                error = refused[p.trial_id]
             line = error.strip().splitlines()[0] if error.strip() else ""
             short = line if len(line) <= LONGEST else line[: LONGEST - 1] + "…"
             rows.append(
@@ -50,7 +54,7 @@ class Failures(TableKind):
         planned = len({p.trial_id for p in e.planned})
         lost = int((e.searched["status"] == "failed").sum())
         search = (f"Of {len(e.searched)} search trials {lost} failed.",) if len(e.searched) else ()
-        problems = tuple(f"Unusable: {p}." for p in e.problems)
+        problems = tuple(f"{'Left out' if p.severity == 'refuse' else 'Marked'}: {p}." for p in e.problems)
         return Table(
             name=self.name,
             caption=f"Trials that have not finished: {len(rows)} of {len(e.planned)} replicates "

@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import ClassVar
 
 from agrm_study.report import notes
-from agrm_study.report.collect import cells_of_part
+from agrm_study.report.checks.finding import Finding
+from agrm_study.report.collect_cells import cells_of_part
 from agrm_study.report.measure import TABLE_METRICS, Measurements
 from agrm_study.report.table import Column, Row, Table, words
 from agrm_study.report.tables.base import TableKind
@@ -27,9 +28,11 @@ class Networks(TableKind):
         study = m.evidence.study
         arms, rest = shown_arms(m, [a.name for a in study.arms if a.has_mtm])
         by_network = {}
+        findings: list[Finding] = []
         for network in ("student", "teacher"):
-            cells = cells_of_part(m.evidence, "test", arms=arms, network=network)
-            by_network[network] = replace(m, evidence=replace(m.evidence, cells=cells), replicates=0)
+            part = cells_of_part(m.evidence, "test", arms=arms, network=network)
+            findings += part.findings
+            by_network[network] = replace(m, evidence=replace(m.evidence, cells=part.cells), replicates=0)
         rows = []
         for task in study.tasks:
             first = True
@@ -65,6 +68,7 @@ class Networks(TableKind):
                 notes.replicates_note(by_network["teacher"], arms, study.tasks),
                 notes.interval_note(m, study.tasks),
                 *rest,
+                *notes.gap_notes(m.evidence, arms, study.tasks, findings),
                 notes.versions_note(m.evidence),
             ),
             partial=m.evidence.partial,

@@ -46,9 +46,16 @@ class Splits(TableKind):
                 Column(key="total", title="Total"),
             ),
             rows=tuple(body),
-            notes=("Split by subject: nobody is in two parts.", *several, notes.versions_note(m.evidence)),
+            notes=(self._overlap(m), *several, notes.versions_note(m.evidence)),
             partial=m.evidence.partial,
         )
+
+    def _overlap(self, m: Measurements) -> str:
+        """Whether a subject is on two sides of a split, as the records say."""
+        broken = m.evidence.people.broken
+        if not broken:
+            return "Split by subject: nobody is in two parts."
+        return f"Refused: {'; '.join(f'split {fp}: {rule}' for fp, rule in broken.items())}."
 
     def _row(self, title: str, people: pd.DataFrame) -> Row:
         counts = [int((people["split"] == part).sum()) for part in LABELLED_PARTS]

@@ -1,0 +1,1 @@
+"""Checks of the evidence, made once before any number is computed."""

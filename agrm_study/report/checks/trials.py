@@ -1,0 +1,60 @@
+"""Checks of the `trials` records: values that a finished trial must have, and settings that can be read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+import pandas as pd
+
+from agrm_study.report.checks.finding import Finding, Severity
+
+
+def check_trials(trials: pd.DataFrame, broken_splits: Mapping[str, str]) -> tuple[pd.DataFrame, list[Finding]]:
+    """The records with settings that can be read, and a finding for each finished trial that cannot count.
+
+    Args:
+        trials: The `trials` records, one row per trial.
+        broken_splits: The rule that a split breaks, by its fingerprint.
+    """
+    findings: list[Finding] = []
+    readable = trials["params"].map(_is_object).astype(bool)
+    if not readable.all():
+        trials = trials.assign(params=trials["params"].where(readable, "{}"))
+    finished = trials["status"] == "finished"
+    best, epochs = trials["best_epoch"], trials["epochs"]
+    rules = (
+        (~readable, "params must be a JSON object"),
+        (finished & (best.isna() | epochs.isna()), "a finished trial must have best_epoch and epochs"),
+        (finished & ((best < 1) | (best > epochs)), "best_epoch must lie between 1 and epochs"),
+        (
+            finished & trials["split_fingerprint"].isin(list(broken_splits)),
+            "its split cannot be used (see records/subjects)",
+        ),
+    )
+    for broken, rule in rules:
+        for _, row in trials[broken].iterrows():
+            findings.append(trial_finding(row.to_dict(), rule))
+    return trials, findings
+
+
+def trial_finding(
+    row: Mapping[str, object], rule: str, where: str = "records/trials", severity: Severity = "refuse"
+) -> Finding:
+    """A finding about the trial of a `trials` record."""
+    return Finding(
+        where=where,
+        rule=rule,
+        severity=severity,
+        trial_id=str(row["trial_id"]),
+        arm=str(row["arm"]),
+        task=str(row["task"]),
+        seed=int(str(row["seed"])),
+    )
+
+
+def _is_object(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), dict)
+    except ValueError:
+        return False

@@ -1,0 +1,192 @@
+"""Cells of one part of the data, made from the predictions of the trials that pass every check."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+
+from agrm_study.plan.canonical import canonical_json
+from agrm_study.records.reader import Ledger
+from agrm_study.report.cells import Cell
+from agrm_study.report.checks.finding import Finding
+from agrm_study.report.checks.people import People
+from agrm_study.report.checks.predictions import Expected, check_predictions
+from agrm_study.report.evidence import ArmInfo, Evidence, Planned, StudyInfo
+from agrm_study.report.predictions import PredictionRows, TrialPredictions, subject_probabilities
+from agrm_study.study.labels import CLASSES
+
+VERSIONS = {"code": "code_version", "data": "data_fingerprint", "split": "split_fingerprint"}
+"""What must agree within a cell, and the column of the `trials` record that says it."""
+PREDICTED = ("trial_id", "subject_id", "clip_id", "epoch", "label", "logits")
+"""Columns of the `predictions` record that a cell is made from."""
+NOT_RECORDED = "not recorded"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartCells:
+    """Cells of one part by (arm, task), and what was found wrong with its predictions."""
+
+    cells: Mapping[tuple[str, str], Cell]
+    findings: tuple[Finding, ...]
+
+
+def cells_of(
+    ledger: Ledger,
+    study: StudyInfo,
+    planned: Sequence[Planned],
+    trials: pd.DataFrame,
+    people: People,
+    *,
+    split: str,
+    refused: Collection[str] = (),
+    allow: Collection[str] = (),
+    arms: Iterable[str] | None = None,
+    network: str | None = None,
+) -> PartCells:
+    """Cells of one part; cells without a usable trial are left out.
+
+    Args:
+        ledger: The records.
+        study: What was asked.
+        planned: What should be there.
+        trials: What is there.
+        people: Who is in which part of each split.
+        split: ``train``, ``val`` or ``test``.
+        refused: Trials that do not count, whatever they predict.
+        allow: Differences accepted within a cell.
+        arms: Only these; all by default.
+        network: ``student`` or ``teacher``; by default the one that the arm's recipe names.
+    """
+    wanted = {a.name: network or a.network for a in study.arms if arms is None or a.name in set(arms)}
+    finished = trials[trials["status"] == "finished"].set_index("trial_id", drop=False)
+    phases = {"final"} if split == "test" else {"final", "search"}
+    usable = set(finished.index) - set(refused)
+    chosen = [p for p in planned if p.arm in wanted and p.trial_id in usable and p.phase in phases]
+    windows = {a.name: _windows(a) for a in study.arms if a.name in wanted}
+    versions = {k: finished[column].fillna(NOT_RECORDED).astype("str").to_dict() for k, column in VERSIONS.items()}
+    best_epoch = finished["best_epoch"].to_dict()
+    cells: dict[tuple[str, str], Cell] = {}
+    findings: list[Finding] = []
+    for task in study.tasks:
+        mine = [p for p in chosen if p.task == task]
+        if not mine:
+            continue
+        expected = {
+            p.trial_id: Expected(
+                split=versions["split"][p.trial_id], best_epoch=int(best_epoch[p.trial_id]), windows=windows[p.arm]
+            )
+            for p in mine
+        }
+        rows = PredictionRows.of(_read(ledger, mine, wanted, split), list(expected), len(CLASSES[task]))
+        bad = check_predictions(rows, task, split, expected, people)
+        first = {p.trial_id: p for p in reversed(mine)}
+        findings += [
+            Finding(
+                where=f"records/predictions of trial {t}",
+                rule=rule,
+                trial_id=t,
+                arm=first[t].arm,
+                task=task,
+                seed=first[t].seed,
+            )
+            for t, rule in sorted(bad.items())
+        ]
+        found = subject_probabilities(rows, bad)
+        asked = Counter(p.arm for p in planned if p.task == task)
+        by_arm: dict[str, list[Planned]] = {}
+        for p in mine:
+            if p.trial_id not in bad:
+                by_arm.setdefault(p.arm, []).append(p)
+        index = {t: i for i, t in enumerate(found.trial_ids)}
+        for arm, replicates in by_arm.items():
+            cell = _cell(arm, task, replicates, asked[arm], found, index, wanted[arm], versions)
+            reason = _mixed(cell, replicates, versions["split"], finished, allow)
+            if reason:
+                findings.append(Finding(where="records/trials", rule=reason, arm=arm, task=task))
+                cell = cell.without(reason)
+            cells[arm, task] = cell
+    return PartCells(cells=cells, findings=tuple(findings))
+
+
+def cells_of_part(
+    evidence: Evidence, split: str, *, arms: Iterable[str] | None = None, network: str | None = None
+) -> PartCells:
+    """Cells of another part or network than the reported ones."""
+    return cells_of(
+        Ledger(evidence.results),
+        evidence.study,
+        evidence.planned,
+        evidence.trials,
+        evidence.people,
+        split=split,
+        refused=evidence.refused,
+        arms=arms,
+        network=network,
+        allow=evidence.allow,
+    )
+
+
+def _windows(arm: ArmInfo) -> str:
+    """Text that is equal for arms that evaluate the same windows of each clip."""
+    recipe = arm.recipe.model_dump(mode="json")
+    return canonical_json({"clip": recipe["clip"], "clips": recipe["evaluate"]["clips"]})
+
+
+def _read(ledger: Ledger, mine: Sequence[Planned], wanted: Mapping[str, str], split: str) -> pa.Table:
+    tables = []
+    for name in sorted({wanted[p.arm] for p in mine}):
+        ids = list(dict.fromkeys(p.trial_id for p in mine if wanted[p.arm] == name))
+        tables.append(ledger.prediction_table(split, name, trial_ids=ids, columns=PREDICTED))
+    return pa.concat_tables(tables)
+
+
+def _cell(
+    arm: str,
+    task: str,
+    replicates: Sequence[Planned],
+    planned: int,
+    found: TrialPredictions,
+    index: Mapping[str, int],
+    network: str,
+    versions: Mapping[str, Mapping[str, Any]],
+) -> Cell:
+    return Cell(
+        arm=arm,
+        task=task,
+        classes=CLASSES[task],
+        seeds=tuple(p.seed for p in replicates),
+        planned=planned,
+        trial_ids=tuple(p.trial_id for p in replicates),
+        subjects=found.subjects,
+        labels_N=found.labels_N,
+        probs_SNK=found.probs_TNK[[index[p.trial_id] for p in replicates]],
+        network=network,
+        versions={k: tuple(sorted({v[p.trial_id] for p in replicates})) for k, v in versions.items()},
+    )
+
+
+def _mixed(
+    cell: Cell,
+    replicates: Sequence[Planned],
+    split_of: Mapping[str, str],
+    finished: pd.DataFrame,
+    allow: Collection[str],
+) -> str | None:
+    """What differs between the records of one cell although it must not."""
+    for kind in ("code", "data"):
+        if kind not in allow and len(cell.versions[kind]) > 1:
+            return f"records of mixed {kind} in one cell ({', '.join(cell.versions[kind])})"
+    if "split" not in allow:
+        for split_seed in sorted({p.split_seed for p in replicates}):
+            named = sorted({split_of[p.trial_id] for p in replicates if p.split_seed == split_seed})
+            if len(named) > 1:
+                return f"records of mixed split in one cell (split seed {split_seed}: {', '.join(named)})"
+    configs = sorted(set(finished.loc[list(cell.trial_ids), "config_id"]))
+    if len(configs) > 1 and len(cell.versions["data"]) == 1:
+        return f"records of different settings in one cell (config_id {', '.join(configs)})"
+    return None
