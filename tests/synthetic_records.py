@@ -138,7 +138,7 @@ def write_one(root, study, arm, task, seed, people, skill, windows, epochs, fail
         "n_params": 33_167_811,
         "status": "finished",
         "stop_reason": "early_stop",
-        "best_epoch": epochs - 3,
+        "best_epoch": max(1, epochs - 3),
         "epochs": epochs,
         "wall_s": 61.5 + seed,
         "started_at": datetime.datetime(2026, 3, 1, 12, seed, tzinfo=datetime.UTC),
@@ -167,7 +167,7 @@ def write_one(root, study, arm, task, seed, people, skill, windows, epochs, fail
                 {
                     "split": part,
                     "network": network,
-                    "epoch": epochs - 3,
+                    "epoch": max(1, epochs - 3),
                     "subject_id": [p["subject_id"] for p in chosen] * windows,
                     "clip_id": [f"{p['subject_id']}#{w}" for w in range(windows) for p in chosen],
                     "label": np.tile(labels, windows).astype(np.int8),

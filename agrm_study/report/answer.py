@@ -33,6 +33,8 @@ def _task(m: Measurements, task: str) -> str | None:
     measured = {a: x for a, x in measured.items() if math.isfinite(x.summary.mean)}
     if not measured:
         return None
+    if study.reference not in measured and not m.same_test(list(measured), task):
+        return f"{TASK_TITLES[task]}: {len(measured)} arms were tested on different subjects and are not ranked."
     subject = study.reference if study.reference in measured else max(measured, key=lambda a: measured[a].summary.mean)
     x = measured[subject]
     n = f"{x.summary.n} seed{'s' if x.summary.n != 1 else ''}"

@@ -31,7 +31,7 @@ class ReportSummary:
 
     Attributes:
         results: The results folders.
-        tables: Tables by study and name.
+        tables: Tables by results folder and name.
         files: Every file that was written.
         skipped: Tables and figures that a study cannot have, with the reason.
         problems: What could not be used, and why.
@@ -94,23 +94,24 @@ def make_report(
         m = Measurements(evidence, replicates=replicates, seed=seed, families=study.families, allow=tuple(allow))
         if evidence.partial:
             partial[str(folder)] = evidence.partial
-        made[study.name] = {}
+        own = made[str(folder)] = {}
+        mine: list[str] = []
         pictures: list[Picture] = []
         for name in _wanted(tables, study.tables, TABLES):
             kind = table_kind(name)
             reason = kind.unfit(m)
             if reason is not None:
-                skipped.append(f"{study.name}: table {name}: {reason}")
+                mine.append(f"{study.name}: table {name}: {reason}")
                 continue
             _tell(on_progress, f"{study.name}: table {name}")
             table = kind.build(m)
-            made[study.name][name] = table
+            own[name] = table
             files += [write_table(table, Path(folder) / "tables", suffix) for suffix in _fitting(formats, table)]
         for name in _wanted(figures, study.figures, FIGURES):
             drawing = figure_kind(name)
             info = drawing.info(m)
             if info is None:
-                skipped.append(f"{study.name}: figure {name}: it needs {drawing.needs}")
+                mine.append(f"{study.name}: figure {name}: it needs {drawing.needs}")
                 continue
             _tell(on_progress, f"{study.name}: figure {name}")
             drawn = images(drawing.draw(info), dict.fromkeys([*figure_formats, *(["svg"] if page else [])]))
@@ -124,10 +125,10 @@ def make_report(
             files.append(caption)
         if page:
             _tell(on_progress, f"{study.name}: report.html")
-            mine = [s for s in skipped if s.startswith(f"{study.name}: ")]
-            write_file(Path(folder) / "report.html", render_page(m, made[study.name], pictures, mine))
+            write_file(Path(folder) / "report.html", render_page(m, own, pictures, mine))
             files.append(Path(folder) / "report.html")
             answers[str(folder)] = answer(m)  # of what the page has measured: this costs nothing
+        skipped += mine
         problems += evidence.problems
     return ReportSummary(
         results=tuple(Path(r) for r in results),

@@ -69,6 +69,12 @@ class Cell:
         """Subjects that at least one seed evaluated."""
         return int((~np.isnan(self.probs_SNK).any(axis=2)).any(axis=0).sum())
 
+    @cached_property
+    def tested(self) -> frozenset[str]:
+        """Subjects that at least one seed evaluated."""
+        seen = (~np.isnan(self.probs_SNK).any(axis=2)).any(axis=0)
+        return frozenset(s for s, here in zip(self.subjects, seen, strict=True) if here)
+
     @property
     def complete(self) -> bool:
         """Whether every planned seed is there."""

@@ -11,6 +11,7 @@ import pandas as pd
 
 from agrm_study.report.build import write_table
 from agrm_study.report.cells import Cell
+from agrm_study.report.checks.people import merged_people
 from agrm_study.report.collect import collect
 from agrm_study.report.collect_cells import VERSIONS
 from agrm_study.report.evidence import ArmInfo, Evidence, Planned, StudyInfo
@@ -71,12 +72,11 @@ def merge(found: Sequence[Evidence], by: str, allow: Collection[str]) -> Evidenc
     Raises:
         InputError: When their records differ in a way that is not allowed, or their primary metrics differ.
     """
+    labels = folder_labels(found)
     for kind, column in VERSIONS.items():
-        named = {
-            e.study.name: sorted(set(e.trials.loc[e.trials["status"] == "finished", column].dropna())) for e in found
-        }
-        if kind not in allow and len({tuple(v) for v in named.values() if v}) > 1:
-            said = "; ".join(f"{name}: {', '.join(v)}" for name, v in named.items())
+        named = [sorted(set(e.trials.loc[e.trials["status"] == "finished", column].dropna())) for e in found]
+        if kind not in allow and len({tuple(v) for v in named if v}) > 1:
+            said = "; ".join(f"{label}: {', '.join(v)}" for label, v in zip(labels, named, strict=True))
             raise InputError(
                 f"the studies differ in {kind} and are not compared ({said})",
                 hint=f"`--allow {kind}` compares them all the same.",
@@ -91,7 +91,7 @@ def merge(found: Sequence[Evidence], by: str, allow: Collection[str]) -> Evidenc
     for k, e in enumerate(found):
         for a in e.study.arms:
             unique = names.count(a.name) == 1 or not several
-            rename[k, a.name] = a.name if unique else f"{a.name} ({e.study.name})"
+            rename[k, a.name] = a.name if unique else f"{a.name} ({labels[k]})"
             arms.append((replace(a, name=rename[k, a.name]), k))
     order = sorted(arms, key=lambda pair: _sort_key(level_of(pair[0], by)))
     tasks = tuple(t for t in found[0].study.tasks if all(t in e.study.tasks for e in found))
@@ -103,7 +103,7 @@ def merge(found: Sequence[Evidence], by: str, allow: Collection[str]) -> Evidenc
         if t in tasks
     }
     study = StudyInfo(
-        name=" + ".join(dict.fromkeys(e.study.name for e in found)),
+        name=" + ".join(labels),
         question=f"How does {by} act across studies?",
         tasks=tasks,
         seeds=tuple(sorted({s for e in found for s in e.study.seeds})),
@@ -120,8 +120,35 @@ def merge(found: Sequence[Evidence], by: str, allow: Collection[str]) -> Evidenc
         planned=tuple(planned),
         trials=pd.concat([e.trials for e in found]).drop_duplicates("trial_id").reset_index(drop=True),
         cells={key: c for t in tasks for key, c in aligned({k: c for k, c in cells.items() if k[1] == t}).items()},
-        problems=tuple(p for e in found for p in e.problems),
+        people=merged_people([e.people for e in found]),
+        problems=tuple(
+            p if p.arm is None else replace(p, arm=rename.get((k, p.arm), p.arm))
+            for k, e in enumerate(found)
+            for p in e.problems
+        ),
     )
+
+
+def folder_labels(found: Sequence[Evidence]) -> list[str]:
+    """What each study is called: its name where that tells it apart, else the end of its folder's path that does.
+
+    Raises:
+        InputError: When a folder is given twice.
+    """
+    names = [e.study.name for e in found]
+    paths = [e.results.resolve() for e in found]
+    if len(set(paths)) < len(paths):
+        raise InputError(
+            "each results folder must be given once", field="RESULTS", given=[str(e.results) for e in found]
+        )
+    labels = []
+    for name, path in zip(names, paths, strict=True):
+        others = [other for other in paths if other != path]
+        n = 1
+        while any(other.parts[-n:] == path.parts[-n:] for other in others):
+            n += 1
+        labels.append(name if names.count(name) == 1 else "/".join(path.parts[-n:]))
+    return labels
 
 
 def aligned(cells: dict[tuple[str, str], Cell]) -> dict[tuple[str, str], Cell]:

@@ -110,6 +110,10 @@ class Measurements:
             self._measure(cell, {*TABLE_METRICS, metric, self.evidence.study.primary_metric})
         return self._measured[arm, task, metric]
 
+    def same_test(self, arms: Sequence[str], task: str) -> bool:
+        """Whether the arms that have a cell on a task were tested on the same subjects."""
+        return len({c.tested for a in arms if (c := self.cell(a, task)) is not None}) <= 1
+
     def compared(self, metric: str | None = None) -> Mapping[tuple[str, str], Compared]:
         """Every arm but the reference against the reference, by (arm, task); empty without a reference."""
         metric = metric or self.evidence.study.primary_metric
@@ -132,10 +136,15 @@ class Measurements:
         return interaction(full, without_a, without_b, without_both, self.draws(task))
 
     def average(self, arms: Sequence[str], task: str, metric: str | None = None) -> Difference | None:
-        """Mean of several arms with its interval, their subjects and seeds drawn jointly; None when one is missing."""
+        """Mean of several arms with its interval, their subjects and seeds drawn jointly.
+
+        None when an arm is missing, or when the arms were tested on different subjects.
+        """
         metric = metric or self.evidence.study.primary_metric
         cells = [c for a in arms if (c := self.cell(a, task)) is not None]
         if not cells or len(cells) < len(arms) or not has_metric(metric, len(cells[0].classes)):
+            return None
+        if not self.same_test(arms, task):
             return None
         if len(arms) == 1 and (known := self.metric(arms[0], task, metric)) is not None:
             return Difference(

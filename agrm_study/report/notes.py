@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from agrm_study import __version__
@@ -111,11 +111,14 @@ def comparison_note(m: Measurements, tasks: tuple[str, ...], arms: Iterable[str]
     return "; ".join(parts) + "."
 
 
-def ranking_note() -> str:
-    """What bold and underline mean."""
-    return (
+def ranking_note(m: Measurements, arms: Sequence[str], tasks: tuple[str, ...]) -> str:
+    """What bold and underline mean, and which tasks are not ranked."""
+    mixed = tuple(t for t in tasks if not m.same_test(arms, t))
+    ranked = (
         "Bold: best, underlined: second, by task, ranked on unrounded means; ties at the precision shown share a rank."
     )
+    unranked = f"Not ranked on the {tasks_text(mixed)} task: the arms are tested on different subjects."
+    return ranked if not mixed else unranked if len(mixed) == len(tasks) else f"{ranked} {unranked}"
 
 
 def versions_note(evidence: Evidence) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
@@ -63,6 +63,15 @@ def check_people(rows: pd.DataFrame) -> tuple[People, list[Finding]]:
             labels[fingerprint, str(part)] = dict(zip(members["subject_id"], members["label"], strict=True))
     findings.extend(_other_labels(unique))
     return People(rows=unique, labels=labels, broken=broken), findings
+
+
+def merged_people(several: Sequence[People]) -> People:
+    """The people of several results folders."""
+    return People(
+        rows=pd.concat([p.rows for p in several]).drop_duplicates(ignore_index=True),
+        labels={key: named for p in several for key, named in p.labels.items()},
+        broken={fp: rule for p in several for fp, rule in p.broken.items()},
+    )
 
 
 def _file(fingerprint: str) -> str:

@@ -60,8 +60,9 @@ def block(m: Measurements, task: str, arms: Sequence[str], extra: Extra = no_ext
     measured = {a: {k: m.metric(a, task, k) for k in metrics} for a in arms}
     styles: dict[str, Sequence[Style]] = {}
     stopped = m.evidence.race.by_cell if m.evidence.race is not None else {}
+    ranked = m.same_test(arms, task)
     for k in metrics:
-        found = [None if (a, task) in stopped else measured[a][k] for a in arms]
+        found = [None if not ranked or (a, task) in stopped else measured[a][k] for a in arms]
         means = [None if x is None else x.summary.mean for x in found]
         styles[k] = best_and_second(means, ["" if v is None else percent(v) for v in means])
     rows = []
@@ -156,7 +157,7 @@ def standard_notes(m: Measurements, arms: Sequence[str], tasks: tuple[str, ...])
         notes.interval_note(m, tasks),
         *notes.race_notes(m.evidence, arms, tasks),
         notes.comparison_note(m, tasks, arms),
-        notes.ranking_note() if len(arms) > 1 else None,
+        notes.ranking_note(m, arms, tasks) if len(arms) > 1 else None,
         *(difference_gaps(m, arms, tasks)),
         *notes.gap_notes(m.evidence, arms, tasks),
         notes.versions_note(m.evidence),
