@@ -11,22 +11,24 @@ import ray
 from ray.tune import Callback
 from ray.tune.experiment import Trial
 
+from agrm_study.execution.driver.actor_cache import ActorCache
 from agrm_study.execution.driver.channel import TICK_S
 from agrm_study.execution.driver.executor import ExecutionLost
-from agrm_study.execution.driver.ray_patches import last_error
 from agrm_study.execution.driver.remote_source import RemoteSource
 from agrm_study.execution.driver.session import dead_parts
 from agrm_study.execution.driver.stall_detector import StallDetector
+from agrm_study.execution.driver.study_trial import StudyTrial
 from agrm_study.execution.driver.trainable import EVENT
 from agrm_study.execution.trial.events import TrialEvent
-from agrm_study.execution.trial.failures import Failure, classify
+from agrm_study.execution.trial.failures import Failure
 from agrm_study.execution.trial.heartbeat import Heartbeat
 from agrm_study.execution.trial.records import first_beat, record_failure
 from agrm_study.execution.trial.work import Work, WorkerSettings
 from agrm_study.records.location import Location
 
-SHOWN_LINES: Final = 12
-"""Lines that a record keeps of Ray's text about a dead worker."""
+UNBORN: Final = 3
+"""Workers that cannot be created on a node, within `UNBORN_S`, after which the driver ends."""
+UNBORN_S: Final = 600.0
 
 
 class DriverCallback(Callback):  # type: ignore[misc]
@@ -50,6 +52,8 @@ class DriverCallback(Callback):  # type: ignore[misc]
         self._stalled: dict[str, str] = {}  # trial → what its worker was killed for
         self._ticked = 0.0
         self._dead: list[str] = []
+        self._unborn: dict[str, list[float]] = {}  # node → when workers could not be created there
+        self._worked = False
 
     def __getstate__(self) -> dict[str, Any]:
         return {}  # the Tuner pickles itself for a restore that never comes
@@ -73,8 +77,10 @@ class DriverCallback(Callback):  # type: ignore[misc]
         if self._dead or self._broken:  # an error that leaves a callback ends Tune's loop
             raise ExecutionLost
 
-    def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+    def on_trial_start(self, iteration: int, trials: list[Trial], trial: StudyTrial, **info: Any) -> None:
         with self._kept():
+            trial.begin()
+            self._worked = True
             self._stall.began(trial.trial_id, time.monotonic())
             epochs = self._source.work(trial.trial_id).trial.recipe.epochs
             self._source.report(TrialEvent(kind="started", trial_id=trial.trial_id, epochs=epochs))
@@ -92,8 +98,13 @@ class DriverCallback(Callback):  # type: ignore[misc]
                 self._stall.ended(trial.trial_id)
             self._source.report(event)
 
-    def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+    def on_trial_recover(self, iteration: int, trials: list[Trial], trial: StudyTrial, **info: Any) -> None:
         with self._kept():
+            ActorCache.distrust()  # others may have died with this worker
+            if trial.unborn_on is not None:
+                self._count_unborn(trial.unborn_on, trial.failure)
+            if trial.unborn:
+                return
             failure = self._death(trial)
             self._source.report(
                 TrialEvent(
@@ -105,17 +116,25 @@ class DriverCallback(Callback):  # type: ignore[misc]
                 )
             )
 
-    def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+    def on_trial_error(self, iteration: int, trials: list[Trial], trial: StudyTrial, **info: Any) -> None:
         with self._kept():
+            ActorCache.distrust()
             failure = self._death(trial)
             self._source.report(give_up(self._source.work(trial.trial_id), self._settings, failure))
 
-    def _death(self, trial: Trial) -> Failure:
+    def _death(self, trial: StudyTrial) -> Failure:
         """What is known of the death of a trial's worker."""
         self._stall.ended(trial.trial_id)
-        failure = dead_worker(last_error(trial))
         why = self._stalled.pop(trial.trial_id, None)
-        return failure if why is None else Failure("worker_killed", why)
+        return trial.failure if why is None else Failure("worker_killed", why)
+
+    def _count_unborn(self, node: str, failure: Failure) -> None:
+        """Ends the driver where workers cannot be created: no trial is to blame, and Tune would try for ever."""
+        now = time.monotonic()
+        recent = [at for at in self._unborn.get(node, []) if now - at < UNBORN_S] + [now]
+        self._unborn[node] = recent
+        if len(recent) >= UNBORN:
+            raise ExecutionLost(f"no worker can be started on node {node} ({failure.message})", final=not self._worked)
 
     def _kill_the_stalled(self, trials: list[Trial], now: float) -> None:
         for trial_id, silent_s in self._stall.too_long(now):
@@ -132,14 +151,6 @@ class DriverCallback(Callback):  # type: ignore[misc]
             yield
         except Exception as error:
             self._broken = self._broken or error
-
-
-def dead_worker(error: BaseException | None) -> Failure:
-    """What is known of a worker that died."""
-    if error is None:
-        return Failure("worker_killed", "the worker process ended without a word")
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return Failure(classify(error).kind, lines[0], tail="\n".join(lines[1:SHOWN_LINES]))
 
 
 def give_up(work: Work, settings: WorkerSettings, failure: Failure) -> TrialEvent:

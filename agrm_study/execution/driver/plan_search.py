@@ -16,6 +16,7 @@ from ray.tune.experiment import Experiment, Trial
 from ray.tune.search import SearchAlgorithm
 
 from agrm_study.execution.driver.remote_source import RemoteSource
+from agrm_study.execution.driver.study_trial import StudyTrial
 from agrm_study.execution.driver.trainable import SETTINGS, SHARE, WORK
 from agrm_study.execution.resources.capacity import Resources, each_kind
 from agrm_study.execution.trial.work import WorkerSettings
@@ -71,7 +72,7 @@ class PlanSearch(SearchAlgorithm):  # type: ignore[misc]
         self._live[trial_id] = work.accelerator
         kind = work.accelerator or self._resources.accelerator
         bundle = replace(self._resources, gpu=share, accelerator=kind).bundle()
-        return Trial(
+        return StudyTrial(
             self._spec["run"],
             config={WORK: work.to_json(), SETTINGS: self._settings, SHARE: share},
             trial_id=trial_id,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,12 +12,10 @@ from ray.air.execution._internal.actor_manager import RayActorManager
 from ray.exceptions import OutOfMemoryError, RayActorError
 from ray.tune.execution import tune_controller
 from ray.tune.execution.tune_controller import TuneController
-from ray.tune.experiment import Trial
 from ray.tune.trainable.metadata import _TrainingRunMetadata
 
 from agrm_study.execution.driver.actor_cache import ActorCache
 from agrm_study.execution.driver.patching import patched_attribute
-from agrm_study.execution.trial.failures import classify, is_forgiven
 
 
 class HostOutOfMemory(RayActorError):  # type: ignore[misc]
@@ -37,7 +34,7 @@ class HostOutOfMemory(RayActorError):  # type: ignore[misc]
 
 @contextlib.contextmanager
 def patched_tune() -> Iterator[None]:
-    """Eight changes to Tune for the duration of the block.
+    """Changes to Tune for the duration of the block.
 
     A worker that was killed for memory counts as one that died. Ray's memory monitor raises `OutOfMemoryError`, which
     is no `RayActorError`; Tune's actor manager knows only the latter and would end the whole experiment.
@@ -45,24 +42,15 @@ def patched_tune() -> Iterator[None]:
     One empty snapshot of the experiment is written, which Tune wants to find at its end, and no other. Snapshots are
     for `Tuner.restore`, which a study never uses, and cost some milliseconds and a copied folder a trial.
 
-    A trial keeps its last error (`last_error`), which Tune otherwise writes to a file, and not always.
-
-    A node that leaves does not count to the limit of a trial's retries (`failures.is_forgiven`). Tune forgives only
-    what Ray's autoscaler has announced as a preemption; a node that SLURM or a cloud takes back just vanishes.
-
     No statistics are kept of the numbers that Tune adds to each result: thousands of trials would hold them to the end.
 
     Workers stay warm for a while when trials that could take them are to come (`warm`).
 
-    They are let go when a worker dies: others may have died with it, and Tune would find out by a trial that fails.
-
     When the run is asked to stop, a trial that has no worker yet is let go: its node may never come.
     """
-    task_failed, snapshot, handle_error, trial_failed, stop_if_needed = (
+    task_failed, snapshot, stop_if_needed = (
         RayActorManager._actor_task_failed,
         TuneController.checkpoint,
-        Trial.handle_error,
-        TuneController._process_trial_failure,
         TuneController._stop_experiment_if_needed,
     )
 
@@ -70,22 +58,6 @@ def patched_tune() -> Iterator[None]:
         if isinstance(exception, OutOfMemoryError):
             exception = HostOutOfMemory(str(exception))
         return task_failed(self, tracked_actor_task, exception)
-
-    def keep_error(self: Any, exc: Exception | None = None) -> None:
-        if isinstance(exc, OutOfMemoryError):
-            exc = HostOutOfMemory(str(exc))
-        self.agrm_study_error = exc
-        counted = self.run_metadata.num_failures
-        handle_error(self, exc)
-        kind = classify(exc).kind if exc is not None else "worker_killed"
-        self.agrm_study_deaths = deaths = getattr(self, "agrm_study_deaths", Counter())
-        deaths[kind] += 1
-        if is_forgiven(kind, deaths[kind]):
-            self.run_metadata.num_failures = counted
-
-    def trial_failed_and_none_warm(self: Any, trial: Trial, exception: Exception) -> None:
-        self._cleanup_cached_actors(force_all=True)
-        trial_failed(self, trial, exception)
 
     def stop_what_waits(self: Any) -> None:
         stop_if_needed(self)
@@ -107,8 +79,6 @@ def patched_tune() -> Iterator[None]:
 
     with (
         patched_attribute(RayActorManager, "_actor_task_failed", task_failed_or_memory),
-        patched_attribute(Trial, "handle_error", keep_error),
-        patched_attribute(TuneController, "_process_trial_failure", trial_failed_and_none_warm),
         patched_attribute(TuneController, "_stop_experiment_if_needed", stop_what_waits),
         patched_attribute(tune_controller, "_ObjectCache", ActorCache),
         patched_attribute(TuneController, "checkpoint", first_snapshot),
@@ -116,8 +86,3 @@ def patched_tune() -> Iterator[None]:
         patched_attribute(_TrainingRunMetadata, "update_metric", lambda *args, **options: None),
     ):
         yield
-
-
-def last_error(trial: Trial) -> BaseException | None:
-    """What a trial failed of, last."""
-    return getattr(trial, "agrm_study_error", None)

@@ -1,0 +1,58 @@
+"""Does Tune count what a study wants to be counted, and remember nothing that nobody reads?"""
+
+from __future__ import annotations
+
+import pytest
+
+from agrm_study.execution.trial.failures import NODE_LOSSES_FORGIVEN
+
+pytest.importorskip("ray")
+
+KILLED = "The actor died unexpectedly before finishing this task.\n\tpid: 7\n\tip: 10.0.0.7\nThe actor is dead."
+CREATION = (
+    "The actor died because of an error raised in its creation task, ray::A.__init__() (pid=7, ip=10.0.0.7)\n"
+    "  File \"trainable.py\", line 1\nModuleNotFoundError: No module named 'agrm_study'"
+)
+
+
+def test_losing_its_node_does_not_use_up_a_trials_retries_but_its_workers_deaths_do() -> None:
+    from ray.exceptions import RayActorError
+
+    from agrm_study.execution.driver.study_trial import StudyTrial
+
+    trial = StudyTrial("trial", stub=True, max_failures=2)
+    lost = RayActorError(error_msg="The actor died because its node has died. Node Id: 12ab")
+    for _ in range(NODE_LOSSES_FORGIVEN):
+        trial.begin()
+        trial.handle_error(lost)
+    assert (trial.run_metadata.num_failures, trial.should_recover()) == (0, True)
+    trial.begin()
+    trial.handle_error(lost)  # one node after the other falls: it may be the trial
+    assert trial.run_metadata.num_failures == 1
+    trial.begin()
+    trial.handle_error(RayActorError(error_msg=KILLED))
+    assert (trial.run_metadata.num_failures, trial.should_recover()) == (2, True)
+    assert (trial.failure.kind, trial.unborn) == ("worker_killed", False)
+    assert trial.failure.message == KILLED.splitlines()[0]
+    trial.begin()
+    trial.handle_error(RayActorError(error_msg=KILLED))
+    assert (trial.run_metadata.num_failures, trial.should_recover()) == (3, False)
+
+
+def test_a_worker_that_has_not_taken_the_trial_says_nothing_about_it() -> None:
+    from ray.exceptions import RayActorError
+
+    from agrm_study.execution.driver.study_trial import StudyTrial
+
+    trial = StudyTrial("trial", stub=True, max_failures=0)
+    trial.handle_error(RayActorError(error_msg=CREATION, actor_init_failed=True))
+    assert (trial.unborn, trial.unborn_on, trial.should_recover()) == (True, "10.0.0.7", True)
+    assert trial.failure.message == "a worker could not be created: ModuleNotFoundError: No module named 'agrm_study'"
+    trial.handle_error(RayActorError(error_msg=KILLED))
+    assert (trial.unborn, trial.unborn_on, trial.should_recover()) == (True, "10.0.0.7", True)
+    trial.temporary_state.ray_actor = object()  # a warm one that has died since
+    trial.handle_error(RayActorError(error_msg=KILLED))
+    assert (trial.unborn, trial.unborn_on, trial.should_recover()) == (True, None, True)
+    trial.begin()
+    trial.handle_error(RayActorError(error_msg=KILLED))
+    assert (trial.unborn, trial.should_recover()) == (False, False)
