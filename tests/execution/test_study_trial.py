@@ -56,3 +56,13 @@ def test_a_worker_that_has_not_taken_the_trial_says_nothing_about_it() -> None:
     trial.begin()
     trial.handle_error(RayActorError(error_msg=KILLED))
     assert (trial.unborn, trial.should_recover()) == (False, False)
+
+
+def test_a_result_leaves_no_statistics_behind() -> None:
+    from agrm_study.execution.driver.study_trial import StudyTrial
+
+    trial = StudyTrial("trial", stub=True)
+    trial.update_last_result({"event": "text", "time_total_s": 1.0, "done": True})
+    assert trial.last_result["event"] == "text"
+    assert trial.run_metadata.metric_analysis == {}
+    assert trial.get_json_state() == ("{}", "{}")

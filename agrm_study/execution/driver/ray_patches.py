@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from ray.air.execution._internal.actor_manager import RayActorManager
 from ray.exceptions import OutOfMemoryError, RayActorError
 from ray.tune.execution import tune_controller
 from ray.tune.execution.tune_controller import TuneController
-from ray.tune.trainable.metadata import _TrainingRunMetadata
 
 from agrm_study.execution.driver.actor_cache import ActorCache
 from agrm_study.execution.driver.patching import patched_attribute
@@ -39,18 +36,12 @@ def patched_tune() -> Iterator[None]:
     A worker that was killed for memory counts as one that died. Ray's memory monitor raises `OutOfMemoryError`, which
     is no `RayActorError`; Tune's actor manager knows only the latter and would end the whole experiment.
 
-    One empty snapshot of the experiment is written, which Tune wants to find at its end, and no other. Snapshots are
-    for `Tuner.restore`, which a study never uses, and cost some milliseconds and a copied folder a trial.
-
-    No statistics are kept of the numbers that Tune adds to each result: thousands of trials would hold them to the end.
-
     Workers stay warm for a while when trials that could take them are to come (`warm`).
 
     When the run is asked to stop, a trial that has no worker yet is let go: its node may never come.
     """
-    task_failed, snapshot, stop_if_needed = (
+    task_failed, stop_if_needed = (
         RayActorManager._actor_task_failed,
-        TuneController.checkpoint,
         TuneController._stop_experiment_if_needed,
     )
 
@@ -68,21 +59,9 @@ def patched_tune() -> Iterator[None]:
                     self._schedule_trial_stop(trial)
                     self._live_trials.discard(trial)
 
-    def first_snapshot(self: Any, force: bool = False, wait: bool = False) -> None:
-        if self._iteration == 0:
-            snapshot(self, force=True, wait=True)
-
-    def save_nothing(self: Any) -> None:
-        file = Path(self.experiment_state_path)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps({"trial_data": [], "runner_data": {}, "stats": {}}))
-
     with (
         patched_attribute(RayActorManager, "_actor_task_failed", task_failed_or_memory),
         patched_attribute(TuneController, "_stop_experiment_if_needed", stop_what_waits),
         patched_attribute(tune_controller, "_ObjectCache", ActorCache),
-        patched_attribute(TuneController, "checkpoint", first_snapshot),
-        patched_attribute(TuneController, "save_to_dir", save_nothing),
-        patched_attribute(_TrainingRunMetadata, "update_metric", lambda *args, **options: None),
     ):
         yield

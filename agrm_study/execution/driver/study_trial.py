@@ -54,6 +54,14 @@ class StudyTrial(Trial):  # type: ignore[misc]
         if not is_forgiven(self.failure.kind, self._deaths[self.failure.kind]):
             self.run_metadata.num_failures += 1
 
+    def update_last_result(self, result: dict[str, Any]) -> None:
+        """Keeps the result without statistics of its numbers."""
+        self.run_metadata.last_result = result
+
+    def get_json_state(self) -> tuple[str, str]:
+        """Nothing: the state of an experiment is never read back."""
+        return "{}", "{}"
+
 
 def dead_worker(error: BaseException | None) -> Failure:
     """What is known of a worker that died."""
