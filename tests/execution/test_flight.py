@@ -167,3 +167,15 @@ def test_a_worker_of_a_driver_that_was_replaced_writes_nothing(
     assert Ledger(results).states() == {}
     assert not list((results / "checkpoints").glob("*/*"))
     assert journal(results)[-1].startswith("close")
+
+
+def test_a_worker_that_takes_a_trial_when_the_run_stops_leaves_it_alone(make_study: Make, results: Path) -> None:
+    (work,) = works_of(make_study({"A": 0.5}, seeds=1))
+    flag = Location.of(results) / "stop"
+    flag.write_atomic(b"")
+    settings = WorkerSettings(results=str(results), runner="scripted_runner:ScriptedRunner", stop_flag=flag.address)
+    worker = TrialWorker(settings)
+    worker.begin(work)
+    assert worker.step().kind == "interrupted"
+    assert not (results / ".run").exists()
+    assert journal(results) == []

@@ -48,11 +48,6 @@ class PlanSearch(SearchAlgorithm):  # type: ignore[misc]
         self._spec: dict[str, Any] = {}
 
     @property
-    def stopped(self) -> bool:
-        """Whether also what was handed out before must not begin."""
-        return self._source.stopped
-
-    @property
     def total_samples(self) -> int:
         return len(self._source)
 

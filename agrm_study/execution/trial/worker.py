@@ -102,6 +102,8 @@ class TrialWorker:
         """
         if self._work is None:
             raise RuntimeError("a trial must begin before it steps")
+        if self._running is None and self._should_stop():
+            return self._interrupted(self._work)
         try:
             running = self._running = self._running or self._open(self._work)
             if not running.started:
@@ -256,7 +258,7 @@ class TrialWorker:
         return event
 
     def _interrupted(self, work: Work) -> TrialEvent:
-        """Leaves the trial as it is, to the worker of a later driver."""
+        """Leaves the trial as it is, for another attempt."""
         self.drop()
         return TrialEvent(kind="interrupted", trial_id=work.trial.trial_id, epochs=work.trial.recipe.epochs)
 
