@@ -111,6 +111,12 @@ class ScriptedRunner(TrialRunner):
             return
         if what == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
+        if what == "hog":  # what a worker that runs away does; some of it, so that no machine runs out of memory
+            held = []
+            while len(held) < 16:
+                held.append(bytearray(os.urandom(2**20) * 256))
+                time.sleep(0.3)
+            time.sleep(60)
         if what == "hang":
             os.kill(os.getpid(), signal.SIGSTOP)
             return

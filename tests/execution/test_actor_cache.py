@@ -1,6 +1,8 @@
-"""Which workers stay warm between two trials?"""
+"""Which workers stay warm between two trials, and does Tune still have the place where that is decided?"""
 
 from __future__ import annotations
+
+import inspect
 
 import pytest
 
@@ -60,3 +62,39 @@ def test_a_worker_that_no_trial_has_taken_for_a_minute_gives_its_node_back(monke
     cache.increase_max("T4")
     now = 200.0
     assert list(cache.flush_cached_objects()) == [], "a trial is about to take it"
+
+
+def test_it_takes_the_place_of_the_class_that_this_ray_has_and_of_no_other() -> None:
+    from ray.tune.execution import tune_controller
+
+    from agrm_study.execution.driver.ray_patches import unlike, warm_workers
+
+    before = tune_controller._ObjectCache
+    with warm_workers() as problem:
+        assert problem == ""
+        assert tune_controller._ObjectCache is ActorCache
+    assert tune_controller._ObjectCache is before
+    assert "has no _ObjectCache" in unlike(None)
+
+    class Newer(before):  # type: ignore[misc, valid-type]
+        def cache_object(self, key: object, obj: object, seconds: float) -> bool:
+            return False
+
+    class Wider(before):  # type: ignore[misc, valid-type]
+        def evict(self) -> None:
+            return None
+
+    assert "_ObjectCache.cache_object" in unlike(Newer)
+    assert "_ObjectCache.evict" in unlike(Wider)
+    assert inspect.signature(ActorCache.flush_cached_objects).parameters["force_all"].default is False
+
+
+def test_a_ray_without_that_class_runs_without_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    from ray.tune.execution import tune_controller
+
+    from agrm_study.execution.driver.ray_patches import warm_workers
+
+    monkeypatch.delattr(tune_controller, "_ObjectCache")
+    with warm_workers() as problem:
+        assert problem == "this Ray has no _ObjectCache"
+        assert not hasattr(tune_controller, "_ObjectCache")

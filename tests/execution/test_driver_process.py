@@ -58,7 +58,7 @@ def test_a_driver_works_in_a_folder_of_its_own_that_no_module_is_looked_for_in(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", "relative", prepend=":")
     found = call("facts", {})
-    assert Path(found["folder"]).name.startswith("agrm-study-driver-")
+    assert Path(found["folder"]).name.startswith(".driver.")
     assert not Path(found["folder"]).exists()
     assert str(tmp_path / "relative") in found["path"]
     assert not {"", str(tmp_path), found["folder"]} & set(found["path"])

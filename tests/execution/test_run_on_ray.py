@@ -15,6 +15,7 @@ import pytest
 from scripted_runner import journal
 from test_run_inline import Watcher, outcome, same
 
+from agrm_study.execution.resources.memory import memory_uses
 from agrm_study.execution.summary import RunSummary
 from agrm_study.execution.trial.events import TrialEvent
 from agrm_study.records.reader import Ledger
@@ -105,20 +106,23 @@ def test_an_interruption_stops_at_the_epoch_boundary_and_the_next_run_goes_on(
 
 
 @pytest.mark.slow
-def test_a_worker_killed_for_memory_is_a_failed_trial_and_not_the_end_of_the_study(
+def test_a_trial_whose_worker_fills_the_memory_goes_on_from_its_checkpoint_and_costs_no_other_trial_anything(
     make_study: Callable[..., Study],
     run: Callable[..., RunSummary],
-    results: Path,
     script: Callable[..., None],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    script(A={"epochs": 20, "epoch_s": 0.2}, B={"epochs": 20, "epoch_s": 0.2})
-    monkeypatch.setenv("RAY_memory_usage_threshold", "0.01")  # the machine always uses more
-    monkeypatch.setenv("RAY_memory_monitor_refresh_ms", "250")
-    summary = run(make_study(seeds=1), executor="ray", slots=1, retries=1)
-    assert summary.exit_code == 1
-    assert {f.failure for f in summary.failed} == {"oom_host"}
-    assert all(f.heals for f in summary.failed)
+    script(A={"epochs": 4, "fail": "hog", "at": 3, "times": 1}, B={"epochs": 30, "epoch_s": 1.0})
+    use = max(memory_uses(), key=lambda use: use.share)
+    monkeypatch.setattr("agrm_study.execution.driver.memory_watchdog.THRESHOLD", use.share + 2 * 2**30 / use.limit)
+    watcher = Watcher()
+    summary = run(make_study(seeds=1), executor="ray", slots=2, view=watcher)
+    assert (summary.exit_code, summary.finished) == (0, 2), summary
+    (retried,) = [event for event in watcher.events if event.kind == "retried"]
+    assert retried.failure == "oom_host"
+    assert "its worker held" in (retried.error or "")
+    ends = [event for event in watcher.events if event.kind == "finished"]
+    assert {(event.epoch, event.resumed) for event in ends} == {(4, 2), (30, 0)}
 
 
 @pytest.mark.slow

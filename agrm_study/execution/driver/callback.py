@@ -14,8 +14,9 @@ from ray.tune.experiment import Trial
 from agrm_study.execution.driver.actor_cache import ActorCache
 from agrm_study.execution.driver.channel import TICK_S
 from agrm_study.execution.driver.executor import ExecutionLost
+from agrm_study.execution.driver.memory_watchdog import MemoryWatchdog
+from agrm_study.execution.driver.ray_watch import dead_parts
 from agrm_study.execution.driver.remote_source import RemoteSource
-from agrm_study.execution.driver.session import dead_parts
 from agrm_study.execution.driver.stall_detector import StallDetector
 from agrm_study.execution.driver.study_trial import StudyTrial
 from agrm_study.execution.driver.trainable import EVENT
@@ -52,6 +53,8 @@ class DriverCallback(Callback):  # type: ignore[misc]
         self._stalled: dict[str, str] = {}  # trial → what its worker was killed for
         self._ticked = 0.0
         self._dead: list[str] = []
+        self._running: set[str] = set()
+        self.watchdog: MemoryWatchdog | None = None
         self._unborn: dict[str, list[float]] = {}  # node → when workers could not be created there
         self._worked = False
 
@@ -65,6 +68,12 @@ class DriverCallback(Callback):  # type: ignore[misc]
             raise ExecutionLost(f"Ray has ended on this machine ({', '.join(self._dead)} died)") from None
         if self._broken is not None:
             raise self._broken
+
+    def workers(self) -> dict[str, int]:
+        """Process id of the worker of each running trial; called by the watchdog of the memory."""
+        results = Location.of(self._settings.results)
+        beats = [Heartbeat.read(results, trial_id) for trial_id in tuple(self._running)]
+        return {beat.trial_id: beat.pid for beat in beats if beat is not None}
 
     def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         with self._kept():
@@ -81,6 +90,7 @@ class DriverCallback(Callback):  # type: ignore[misc]
         with self._kept():
             trial.begin()
             self._worked = True
+            self._running.add(trial.trial_id)
             self._stall.began(trial.trial_id, time.monotonic())
             epochs = self._source.work(trial.trial_id).trial.recipe.epochs
             self._source.report(TrialEvent(kind="started", trial_id=trial.trial_id, epochs=epochs))
@@ -95,7 +105,7 @@ class DriverCallback(Callback):  # type: ignore[misc]
             elif event.kind == "preparing":
                 self._stall.prepares(trial.trial_id, time.monotonic(), event.note)
             else:
-                self._stall.ended(trial.trial_id)
+                self._ended(trial.trial_id)
             self._source.report(event)
 
     def on_trial_recover(self, iteration: int, trials: list[Trial], trial: StudyTrial, **info: Any) -> None:
@@ -124,9 +134,18 @@ class DriverCallback(Callback):  # type: ignore[misc]
 
     def _death(self, trial: StudyTrial) -> Failure:
         """What is known of the death of a trial's worker."""
-        self._stall.ended(trial.trial_id)
-        why = self._stalled.pop(trial.trial_id, None)
-        return trial.failure if why is None else Failure("worker_killed", why)
+        trial_id = trial.trial_id
+        self._ended(trial_id)
+        if why := self._stalled.pop(trial_id, None):
+            return Failure("worker_killed", why)
+        if self.watchdog is not None and (why := self.watchdog.take_reason(trial_id)):
+            return Failure("oom_host", why)
+        return trial.failure
+
+    def _ended(self, trial_id: str) -> None:
+        """No worker runs the trial now."""
+        self._stall.ended(trial_id)
+        self._running.discard(trial_id)
 
     def _count_unborn(self, node: str, failure: Failure) -> None:
         """Ends the driver where workers cannot be created: no trial is to blame, and Tune would try for ever."""

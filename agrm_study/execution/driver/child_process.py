@@ -9,11 +9,9 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 import uuid
@@ -25,12 +23,12 @@ import psutil
 
 import agrm_study
 from agrm_study.execution.driver.protocol import Job, Message, decode, encode
+from agrm_study.execution.resources.private_folder import remove_abandoned
+from agrm_study.study.temporary import temporary_folder
 
 MODULE: Final = "agrm_study.execution.driver.child"
 MARK: Final = "AGRM_STUDY_DRIVER"
 """Environment variable of the driver process and of all that descends from it; its value differs from run to run."""
-PREFIX: Final = "agrm-study-driver-"
-"""Names of the folders that driver processes work in begin with this."""
 TAIL_LINES: Final = 3
 """Lines of its log that explain the death of a driver process."""
 ORDERLY_S: Final = 20.0
@@ -48,7 +46,8 @@ class DriverProcess:
 
     def __init__(self, job: Job) -> None:
         self._mark = uuid.uuid4().hex
-        self.folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+        self._stack = contextlib.ExitStack()
+        self.folder = self._stack.enter_context(temporary_folder("driver"))
         self._log = self.folder / "log"
         self._messages: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
         events, theirs = os.pipe()
@@ -66,7 +65,7 @@ class DriverProcess:
                 )
         except BaseException:
             os.close(events)
-            shutil.rmtree(self.folder, ignore_errors=True)
+            self._stack.close()
             raise
         finally:
             os.close(theirs)
@@ -147,7 +146,8 @@ class DriverProcess:
             end_family(self.pid, self._mark)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(GONE_S)
-            shutil.rmtree(self.folder, ignore_errors=True)
+            self._stack.close()
+            remove_abandoned()  # the folder of a Ray that was killed
             self._ended = True
 
     def _drain(self, events: BinaryIO) -> None:

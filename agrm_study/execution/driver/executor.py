@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Final
 
 from agrm_study.execution.dispatch.work_source import WorkSource
 from agrm_study.execution.interrupt import Interrupt
@@ -12,9 +11,6 @@ from agrm_study.execution.trial.events import OnEvent
 from agrm_study.execution.trial.heartbeat import Heartbeat
 from agrm_study.execution.trial.work import WorkerSettings
 from agrm_study.records.location import Location
-
-GOES_ON: Final = "What had finished is kept; the same command goes on from the last checkpoints."
-"""What a person should know when a run was lost."""
 
 
 def goes_on(results: Location) -> str:

@@ -12,7 +12,7 @@ from dataclasses import asdict, replace
 from typing import Any, Final
 
 from agrm_study.execution.dispatch.work_source import WorkSource
-from agrm_study.execution.driver import stall_detector
+from agrm_study.execution.driver import memory_watchdog, stall_detector
 from agrm_study.execution.driver.call import SILENT_S
 from agrm_study.execution.driver.child_process import ORDERLY_S, DriverProcess
 from agrm_study.execution.driver.executor import ExecutionLost, Executor
@@ -119,7 +119,12 @@ class RayExecutor(Executor):
 
     def _job(self, flight: Flight) -> Job:
         limits = {"first_epoch_s": stall_detector.FIRST_EPOCH_S, "epoch_s": stall_detector.EPOCH_S}
-        given = {"settings": flight.settings.to_json(), "total": flight.total, "stall": limits}
+        given = {
+            "settings": flight.settings.to_json(),
+            "total": flight.total,
+            "stall": limits,
+            "memory_threshold": memory_watchdog.THRESHOLD,
+        }
         return Job("run", self._arguments | given)
 
     def _set_slots(self, slots: int) -> None:

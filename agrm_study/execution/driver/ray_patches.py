@@ -1,51 +1,54 @@
-"""What does Tune 2.60 do that a study cannot live with, and how is it told otherwise while a study runs?"""
+"""The one member of Ray that is replaced, in the driver process: Tune's cache of warm workers."""
 
 from __future__ import annotations
 
 import contextlib
+import inspect
 from collections.abc import Iterator
-from typing import Any
-
-from ray.air.execution._internal.actor_manager import RayActorManager
-from ray.exceptions import OutOfMemoryError, RayActorError
-from ray.tune.execution import tune_controller
+from typing import Final
 
 from agrm_study.execution.driver.actor_cache import ActorCache
 from agrm_study.execution.driver.patching import patched_attribute
 
-
-class HostOutOfMemory(RayActorError):  # type: ignore[misc]
-    """A worker that Ray's memory monitor has killed."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.text = text
-
-    def __str__(self) -> str:
-        return self.text
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return HostOutOfMemory, (self.text,)
+NAME: Final = "_ObjectCache"
 
 
 @contextlib.contextmanager
-def patched_tune() -> Iterator[None]:
-    """Changes to Tune for the duration of the block.
+def warm_workers() -> Iterator[str]:
+    """Keeps all workers warm between trials within the block (`ActorCache`).
 
-    A worker that was killed for memory counts as one that died. Ray's memory monitor raises `OutOfMemoryError`, which
-    is no `RayActorError`; Tune's actor manager knows only the latter and would end the whole experiment.
+    Tune's own cache keeps one worker where no trial is about to start, and the others pay the start of a process and
+    the import of torch again with their next trial.
 
-    Workers stay warm for a while when trials that could take them are to come (`warm`).
+    Gives:
+        Why this Ray does not allow it; empty when it does. A study runs without it, only slower.
     """
-    task_failed = RayActorManager._actor_task_failed
+    from ray.tune.execution import tune_controller
 
-    def task_failed_or_memory(self: Any, tracked_actor_task: Any, exception: Exception) -> Any:
-        if isinstance(exception, OutOfMemoryError):
-            exception = HostOutOfMemory(str(exception))
-        return task_failed(self, tracked_actor_task, exception)
+    problem = unlike(getattr(tune_controller, NAME, None))
+    if problem:
+        yield problem
+        return
+    with patched_attribute(tune_controller, NAME, ActorCache):
+        yield ""
 
-    with (
-        patched_attribute(RayActorManager, "_actor_task_failed", task_failed_or_memory),
-        patched_attribute(tune_controller, "_ObjectCache", ActorCache),
-    ):
-        yield
+
+def unlike(theirs: object) -> str:
+    """How Tune's class differs from `ActorCache`; empty where one can take the other's place.
+
+    Args:
+        theirs: Tune's class, ``None`` where this Ray has none.
+    """
+    if theirs is None:
+        return f"this Ray has no {NAME}"
+    for name, member in inspect.getmembers(theirs):
+        if name.startswith("_") and name != "__init__":
+            continue
+        ours = getattr(ActorCache, name, None)
+        if ours is None or _parameters(ours) != _parameters(member):
+            return f"{NAME}.{name} of this Ray is another"
+    return ""
+
+
+def _parameters(member: object) -> list[str] | None:
+    return list(inspect.signature(member).parameters) if callable(member) else None

@@ -15,14 +15,11 @@ from typing import Final
 
 import psutil
 
-from agrm_study.execution.driver.executor import GOES_ON
-
 VITAL: Final = ("raylet", "gcs_server")
 """Processes of Ray without which no trial runs."""
 LOOK_EVERY_S: Final = 0.5
-GRACE_S: Final = 20.0
+GRACE_S: Final = 5.0
 """Seconds in which the main thread may end the run in order, once a part has died."""
-SHOW_CURSOR: Final = "\x1b[?25h"
 
 
 class RayProcesses:
@@ -75,7 +72,7 @@ def watched_ray() -> Iterator[None]:
 
 def _lives(process: psutil.Process) -> bool:
     with contextlib.suppress(psutil.Error):
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     return False
 
 
@@ -88,8 +85,6 @@ def _watch(processes: RayProcesses, over: threading.Event) -> None:
 
 
 def _end(dead: list[str], processes: RayProcesses) -> None:
-    cursor = SHOW_CURSOR if sys.stderr.isatty() else ""
-    sys.stderr.write(f"{cursor}error: Ray has ended on this machine ({', '.join(dead)} died). {GOES_ON}\n")
-    sys.stderr.flush()
+    print(f"Ray has ended on this machine ({', '.join(dead)} died)", file=sys.stderr, flush=True)
     processes.kill()
     os._exit(1)

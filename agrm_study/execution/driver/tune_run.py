@@ -5,14 +5,17 @@ Its folder is fresh and never read back: the ledger decides what runs, Tune only
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from agrm_study.execution.driver.channel import Channel
+from agrm_study.execution.driver.memory_watchdog import MemoryWatchdog
 from agrm_study.execution.driver.patching import patched_environment
 from agrm_study.execution.driver.preflight import check_files
+from agrm_study.execution.driver.protocol import Note
 from agrm_study.execution.driver.remote_source import RemoteSource
 from agrm_study.execution.driver.session import ray_session
 from agrm_study.execution.driver.stall_detector import StallDetector
@@ -38,6 +41,7 @@ class TuneRun:
         data: What trials read, by size where it is a clip store: every node of a cluster must see it, and have room.
         retries: How often a trial whose worker died goes on from its checkpoint within one run.
         stall: Arguments of the `StallDetector`.
+        memory_threshold: Used part of this machine's memory from which the largest worker is ended.
     """
 
     def __init__(
@@ -54,12 +58,13 @@ class TuneRun:
         data: Mapping[str, int],
         retries: int,
         stall: Mapping[str, float],
+        memory_threshold: float,
     ) -> None:
         self._channel, self._settings = channel, WorkerSettings.from_json(settings)
         self._source = RemoteSource(channel, total, prune=self._settings.prune)
         self._resources, self._kinds, self._slots = resources, tuple(kinds), slots
         self._address, self._grows, self._data, self._retries = address, grows, data, retries
-        self._stall = StallDetector(**stall)
+        self._stall, self._memory_threshold = StallDetector(**stall), memory_threshold
 
     def run(self) -> None:
         """Returns when no trial is left.
@@ -80,7 +85,7 @@ class TuneRun:
 
         from agrm_study.execution.driver.callback import DriverCallback
         from agrm_study.execution.driver.plan_search import PlanSearch
-        from agrm_study.execution.driver.ray_patches import patched_tune
+        from agrm_study.execution.driver.ray_patches import warm_workers
         from agrm_study.execution.driver.trainable import StudyTrainable
 
         callback = DriverCallback(self._source, self._settings, self._stall, lambda: self._channel.tick(slots()))
@@ -100,8 +105,22 @@ class TuneRun:
         logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
         # The searcher hands out no more than fit: Tune need not hold any of them back
         pending = slots() if self._address is None else MOST_SLOTS
-        with patched_environment({"TUNE_MAX_PENDING_TRIALS_PG": str(pending)}), patched_tune():
+        with (
+            patched_environment({"TUNE_MAX_PENDING_TRIALS_PG": str(pending)}),
+            warm_workers() as problem,
+            self._watchdog(callback.workers) as callback.watchdog,
+        ):
+            if problem:
+                self._channel.send(Note(f"Workers are started anew more often than needed: {problem}."))
             try:
                 tuner.fit()
             finally:
                 callback.raise_if_broken()
+
+    def _watchdog(
+        self, workers: Callable[[], Mapping[str, int]]
+    ) -> contextlib.AbstractContextManager[MemoryWatchdog | None]:
+        """Watches the memory of this machine; the nodes of a cluster have Ray's own monitor."""
+        if self._address is not None:
+            return contextlib.nullcontext()
+        return MemoryWatchdog(workers, threshold=self._memory_threshold)

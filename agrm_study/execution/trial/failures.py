@@ -94,8 +94,6 @@ def _kind(error: BaseException) -> FailureClass:
         return "interrupted"
     if declared in FAILURE_CLASSES:
         return declared  # type: ignore[no-any-return]
-    if "HostOutOfMemory" in names:
-        return "oom_host"
     if names & {"NodeDiedError"} or (names & _DEATHS and "node has died" in text):
         return "node_lost"
     if names & _DEATHS:
