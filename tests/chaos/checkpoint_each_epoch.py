@@ -17,5 +17,6 @@ if __name__ == "__main__":
         run_module.RunOptions,
         checkpoint_every_s=float(os.environ.get("CHAOS_CHECKPOINT_EVERY_S", "0")),
         executor=os.environ.get("CHAOS_EXECUTOR", "ray"),
+        retries=int(os.environ.get("CHAOS_RETRIES", "3")),
     )
     main()

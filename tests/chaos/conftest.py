@@ -25,7 +25,7 @@ if str(HERE) not in sys.path:
 from processes import adopted_orphans  # noqa: E402
 
 NOT_COMPARED = ["wall_s", "started_at", "host", "attempt"]
-EPOCHS = 24
+EPOCHS = 40
 STUDY = tiny_study(
     "chaos",
     {

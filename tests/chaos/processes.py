@@ -19,7 +19,7 @@ _SET_CHILD_SUBREAPER = 36
 
 @dataclass(frozen=True)
 class Process:
-    """A living process; ``kind`` is ``worker`` (of Ray), ``ray`` (any other process of Ray's) or ``other``."""
+    """A living process; ``kind`` is ``driver`` (which runs Tune), ``worker`` or ``ray`` (of Ray's), or ``other``."""
 
     pid: int
     parent: int
@@ -28,6 +28,8 @@ class Process:
 
     @property
     def kind(self) -> str:
+        if "agrm_study.execution.driver.child" in self.command:
+            return "driver"
         name = self.command.split("\0")[0]
         if name.startswith("ray::") and not name.strip().endswith("Agent"):
             return "worker"

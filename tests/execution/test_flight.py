@@ -47,7 +47,8 @@ def flight_of(works: list[Work], results: Path, share: float = 0.0) -> tuple[Fli
         told.append(event)
         source.observe(event)
 
-    return Flight(source, WorkerSettings(results=str(results)), share, on_event), source, told
+    settings = WorkerSettings(results=str(results))
+    return Flight(source, settings, share=share, losses=3, on_event=on_event), source, told
 
 
 def test_a_trial_that_has_a_record_has_ended_and_its_events_are_those_that_were_lost(
@@ -110,6 +111,25 @@ def test_only_trials_that_had_begun_are_told_to_come_again_and_all_are_handed_ou
     flight.observe(TrialEvent(kind="epoch", trial_id=second, epoch=2, resumed=2, saved=2))
     assert not flight.reconcile("it died"), "it has only gone on from where it was"
     assert source.take() is not None
+
+
+def test_a_trial_under_which_one_driver_after_the_other_dies_is_given_up(make_study: Make, results: Path) -> None:
+    works = works_of(make_study(seeds=1))
+    flight, source, told = flight_of(works, results)
+    bad, good = (work.trial.trial_id for work in works)
+    for death in range(4):
+        flight.assign(Take())
+        flight.assign(Take())
+        for trial_id in (bad, good):
+            flight.observe(TrialEvent(kind="started", trial_id=trial_id))
+        flight.observe(TrialEvent(kind="epoch", trial_id=good, epoch=death + 1, saved=death + 1))
+        flight.reconcile("it died")
+    (failed,) = [event for event in told if event.kind == "failed"]
+    assert (failed.trial_id, failed.failure) == (bad, "worker_killed")
+    assert Ledger(results).states()[bad].failure == "worker_killed"
+    assert not source.exhausted
+    assert flight.assign(Take()).work == works[1].to_json()
+    assert flight.assign(Take()).finished
 
 
 def test_a_trial_that_waits_for_a_larger_share_of_a_gpu_gets_it_from_the_next_driver(

@@ -49,9 +49,6 @@ def test_a_worker_that_has_not_taken_the_trial_says_nothing_about_it() -> None:
     assert (trial.unborn, trial.unborn_on, trial.should_recover()) == (True, "10.0.0.7", True)
     assert trial.failure.message == "a worker could not be created: ModuleNotFoundError: No module named 'agrm_study'"
     trial.handle_error(RayActorError(error_msg=KILLED))
-    assert (trial.unborn, trial.unborn_on, trial.should_recover()) == (True, "10.0.0.7", True)
-    trial.temporary_state.ray_actor = object()  # a warm one that has died since
-    trial.handle_error(RayActorError(error_msg=KILLED))
     assert (trial.unborn, trial.unborn_on, trial.should_recover()) == (True, None, True)
     trial.begin()
     trial.handle_error(RayActorError(error_msg=KILLED))

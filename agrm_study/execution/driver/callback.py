@@ -14,6 +14,7 @@ from ray.tune.experiment import Trial
 from agrm_study.execution.driver.actor_cache import ActorCache
 from agrm_study.execution.driver.channel import TICK_S
 from agrm_study.execution.driver.executor import ExecutionLost
+from agrm_study.execution.driver.give_up import give_up
 from agrm_study.execution.driver.memory_watchdog import MemoryWatchdog
 from agrm_study.execution.driver.ray_watch import dead_parts
 from agrm_study.execution.driver.remote_source import RemoteSource
@@ -23,13 +24,14 @@ from agrm_study.execution.driver.trainable import EVENT
 from agrm_study.execution.trial.events import TrialEvent
 from agrm_study.execution.trial.failures import Failure
 from agrm_study.execution.trial.heartbeat import Heartbeat
-from agrm_study.execution.trial.records import first_beat, record_failure
-from agrm_study.execution.trial.work import Work, WorkerSettings
+from agrm_study.execution.trial.work import WorkerSettings
 from agrm_study.records.location import Location
 
 UNBORN: Final = 3
-"""Workers that cannot be created on a node, within `UNBORN_S`, after which the driver ends."""
+"""Workers whose creation raises an error on a node, within `UNBORN_S`, after which the driver ends."""
 UNBORN_S: Final = 600.0
+KILLED_UNBORN: Final = 12
+"""Workers in a row that are killed before they take a trial, after which the driver ends."""
 
 
 class DriverCallback(Callback):  # type: ignore[misc]
@@ -57,6 +59,7 @@ class DriverCallback(Callback):  # type: ignore[misc]
         self.watchdog: MemoryWatchdog | None = None
         self._unborn: dict[str, list[float]] = {}  # node → when workers could not be created there
         self._worked = False
+        self._killed_unborn = 0
 
     def __getstate__(self) -> dict[str, Any]:
         return {}  # the Tuner pickles itself for a restore that never comes
@@ -89,7 +92,7 @@ class DriverCallback(Callback):  # type: ignore[misc]
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: StudyTrial, **info: Any) -> None:
         with self._kept():
             trial.begin()
-            self._worked = True
+            self._worked, self._killed_unborn = True, 0
             self._running.add(trial.trial_id)
             self._stall.began(trial.trial_id, time.monotonic())
             epochs = self._source.work(trial.trial_id).trial.recipe.epochs
@@ -111,9 +114,8 @@ class DriverCallback(Callback):  # type: ignore[misc]
     def on_trial_recover(self, iteration: int, trials: list[Trial], trial: StudyTrial, **info: Any) -> None:
         with self._kept():
             ActorCache.distrust()  # others may have died with this worker
-            if trial.unborn_on is not None:
-                self._count_unborn(trial.unborn_on, trial.failure)
             if trial.unborn:
+                self._count_unborn(trial.unborn_on, trial.failure)
                 return
             failure = self._death(trial)
             self._source.report(
@@ -147,8 +149,13 @@ class DriverCallback(Callback):  # type: ignore[misc]
         self._stall.ended(trial_id)
         self._running.discard(trial_id)
 
-    def _count_unborn(self, node: str, failure: Failure) -> None:
+    def _count_unborn(self, node: str | None, failure: Failure) -> None:
         """Ends the driver where workers cannot be created: no trial is to blame, and Tune would try for ever."""
+        if node is None:
+            self._killed_unborn += 1
+            if self._killed_unborn >= KILLED_UNBORN:
+                raise ExecutionLost(f"{KILLED_UNBORN} workers in a row died before their trial ({failure.message})")
+            return
         now = time.monotonic()
         recent = [at for at in self._unborn.get(node, []) if now - at < UNBORN_S] + [now]
         self._unborn[node] = recent
@@ -170,25 +177,3 @@ class DriverCallback(Callback):  # type: ignore[misc]
             yield
         except Exception as error:
             self._broken = self._broken or error
-
-
-def give_up(work: Work, settings: WorkerSettings, failure: Failure) -> TrialEvent:
-    """Records a trial whose workers died more often than it may be retried."""
-    trial_id = work.trial.trial_id
-    beat = Heartbeat.read(Location.of(settings.results), trial_id) or first_beat(work, "cpu")
-    message = failure.message
-    try:
-        record_failure(settings.results, work, failure, beat, pauses_s=())  # Tune's loop waits meanwhile
-    except OSError as error:
-        message = f"{message} (and its record could not be written: {error})"
-    return TrialEvent(
-        kind="failed",
-        trial_id=trial_id,
-        epoch=beat.epoch,
-        epochs=beat.epochs,
-        failure=failure.kind,
-        error=message,
-        attempt=beat.attempt,
-        wall_s=beat.wall_s,
-        host=beat.host,
-    )

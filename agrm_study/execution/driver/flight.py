@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from agrm_study.execution.dispatch.work_source import WorkSource
+from agrm_study.execution.driver.give_up import give_up
 from agrm_study.execution.driver.gpu_growth import GpuGrowth
 from agrm_study.execution.driver.protocol import Assigned, Take
 from agrm_study.execution.driver.recorded import recorded_events
 from agrm_study.execution.trial.events import UNDER_WAY, OnEvent, TrialEvent
+from agrm_study.execution.trial.failures import Failure
 from agrm_study.execution.trial.work import Work, WorkerSettings
 from agrm_study.records.location import Location
 
@@ -18,15 +22,20 @@ class Flight:
         source: The trials.
         settings: What is the same for all trials.
         share: GPUs of a trial.
+        losses: Deaths of drivers in a row under a trial that neither ended nor was saved in between, after which the
+            trial is given up: it may be what they die of.
         on_event: Receives every event, in order.
     """
 
-    def __init__(self, source: WorkSource, settings: WorkerSettings, share: float, on_event: OnEvent) -> None:
+    def __init__(
+        self, source: WorkSource, settings: WorkerSettings, *, share: float, losses: int, on_event: OnEvent
+    ) -> None:
         self._source, self.settings, self._on_event = source, settings, on_event
         self._growth = GpuGrowth(share)
         self._held: dict[str, Work] = {}
         self._attempts: dict[str, int] = {}  # trial → attempt whose record was seen
         self._saved: dict[str, int] = {}
+        self._most_losses, self._losses = losses, Counter[str]()
         self.started: set[str] = set()
         """Trials whose worker has begun and not ended."""
         self._achieved = False  # whether a trial has ended or was saved since the last `reconcile`
@@ -79,6 +88,7 @@ class Flight:
         if event.kind in ("epoch", "interrupted") and event.saved > self._saved.setdefault(trial_id, event.resumed):
             self._saved[trial_id] = event.saved
             self._achieved = True
+            del self._losses[trial_id]
         if event.kind in ("finished", "failed"):
             self._attempts[trial_id] = event.attempt
             self._achieved = True
@@ -104,9 +114,14 @@ class Flight:
         results = Location.of(self.settings.results)
         for event in recorded_events(results, self.settings.metric, self._held.values(), self._attempts):
             self.observe(event)
-        for trial_id, work in self._held.items():
+        for trial_id, work in list(self._held.items()):
             if self._source.stopped:
                 break
+            self._losses[trial_id] += trial_id in began
+            if self._losses[trial_id] > self._most_losses:
+                failure = Failure("worker_killed", f"{self._losses[trial_id]} times in a row, last: {reason}")
+                self.observe(give_up(work, self.settings, failure))
+                continue
             if trial_id in began:
                 self.observe(
                     TrialEvent(

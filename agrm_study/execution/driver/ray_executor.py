@@ -7,6 +7,7 @@ something is replaced without limit; several in a row that did not end the run.
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any, Final
@@ -93,7 +94,9 @@ class RayExecutor(Executor):
         on_tick: Callable[[], None],
     ) -> None:
         results = Location.of(settings.results)
-        flight = Flight(source, settings, self._resources.gpu, on_event)
+        flight = Flight(
+            source, settings, share=self._resources.gpu, losses=self._arguments["retries"], on_event=on_event
+        )
         fruitless = 0
         while not source.exhausted or flight.holds_trials:
             number = raise_fence(results)
@@ -148,6 +151,7 @@ class _Served:
         self._interrupt, self._on_tick, self._on_slots = interrupt, on_tick, on_slots
         self._on_note = on_note
         self._flagged = self._sent_stop = False
+        self._ticked = 0.0
         self.final = False
         """Whether another driver would die in the same way."""
 
@@ -160,7 +164,9 @@ class _Served:
         """
         while True:
             try:
-                self._on_tick()
+                if (now := time.monotonic()) - self._ticked >= WAIT_S:
+                    self._ticked = now
+                    self._on_tick()
                 if self._interrupt.requested:
                     self._stop()
                     if not self._flight.started:

@@ -26,7 +26,7 @@ class StudyTrial(Trial):  # type: ignore[misc]
     Attributes:
         failure: What the last worker died of.
         unborn: Whether it died before it had taken the trial: warm from another one, or while it was created.
-        unborn_on: Address of the node on which it could not be created; ``None`` for a worker that was there.
+        unborn_on: Address of the node on which creating it raised an error; ``None`` for a process that was killed.
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -46,7 +46,7 @@ class StudyTrial(Trial):  # type: ignore[misc]
         self.failure = dead_worker(exc)
         self.unborn, self._begun, self.unborn_on = not self._begun, False, None
         if self.unborn:
-            if self.temporary_state.ray_actor is None:
+            if isinstance(exc, RayActorError) and exc.actor_init_failed:
                 address = _ADDRESS.search(str(exc))
                 self.unborn_on = address[1] if address is not None else "unknown"
             return
