@@ -1,4 +1,4 @@
-"""Does Ray start here, or does a cluster answer, and can each of its nodes do the work?"""
+"""Checks of `doctor` that need Ray: a local Ray starts, or a cluster answers, and each of its nodes is fit."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from agrm_study.study.errors import InputError, InputErrors
 
 
 def check_ray(address: str | None, results: str) -> Iterator[Finding]:
-    """Start a Ray of this machine's own, or connect to a cluster, and ask every node what `run` would ask it.
+    """Start a local Ray, or connect to a cluster, and check every node as `run` does.
 
     Args:
         address: A cluster; ``None`` starts Ray here.
@@ -29,16 +29,19 @@ def check_ray(address: str | None, results: str) -> Iterator[Finding]:
             yield ok("ray", f"{'connected' if address else 'started'} in {took:.0f} s")
             yield from _check_nodes(results)
     except InputError as error:
-        yield problem("ray", str(error), "`ray status` on the head node says whether the cluster is up.")
+        advice = "`ray status` on the head node says whether the cluster is up." if address else ""
+        yield problem("ray", str(error).removesuffix(f". {error.hint}"), error.hint or advice)
     except Exception as error:  # Ray raises whatever happened in its own processes
-        text = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        text = "; ".join(str(error).strip().splitlines()) or type(error).__name__
         yield problem(
-            "ray", f"does not start ({text})", "Look at /tmp/ray/session_latest/logs; a full /tmp is the usual cause."
+            "ray",
+            f"does not start ({text})",
+            "The text after the reason is from Ray's own logs; `ulimit -a` and `df -h` show what is short.",
         )
 
 
 def _check_nodes(results: str) -> Iterator[Finding]:
-    """The same code and versions everywhere, storage that all write to, videos, GPUs, clocks."""
+    """Equal code and versions, storage that all nodes write to, videos, GPUs, clocks."""
     nodes = alive_nodes()
     gpus = any(node["Resources"].get("GPU", 0.0) for node in nodes)
     place = Location.of(results if "://" in results else existing(Path(results)))
@@ -49,7 +52,7 @@ def _check_nodes(results: str) -> Iterator[Finding]:
             yield problem("nodes", str(each).removesuffix(f". {each.hint}"), each.hint or "")
         return
     except OSError as error:
-        yield note("nodes", f"not asked: {place.address} cannot be written to ({error})", "Mend it first.")
+        yield note("nodes", f"not checked: {place.address} cannot be written to ({error})", "Fix that first.")
         return
     yield ok("nodes", f"{in_words(nodes)}: the same versions, all read and write {place.address}")
     for text in notes:

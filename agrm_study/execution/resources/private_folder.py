@@ -29,6 +29,8 @@ SOCKET_BYTES: Final = 107
 """Longest name of a socket on Linux (`sun_path` in unix(7))."""
 LONGEST_SOCKET: Final = "/ray/session_2026-01-31_23-59-59_999999_4194304/sockets/plasma_store"
 """Longest name of a socket below Ray's folder."""
+LONGEST_PLACE: Final = SOCKET_BYTES - len(LONGEST_SOCKET) - len(f"/{PREFIX}12345678")
+"""Bytes that the path of a place may have."""
 LEAST_FREE_BYTES: Final = 100 * 2**20
 UNLOCKED_S: Final = 60.0
 """Age from which a folder without a lock is nobody's; making one takes some milliseconds."""
@@ -96,9 +98,8 @@ def places() -> list[Path]:
 
 def unfit(place: Path) -> str:
     """Why a private folder cannot be in a place; empty when nothing is known against it."""
-    longest = len(os.fsencode(place / f"{PREFIX}{8 * 'x'}")) + len(LONGEST_SOCKET)
-    if longest > SOCKET_BYTES:
-        return f"is too long for names of sockets ({longest} of at most {SOCKET_BYTES} bytes)"
+    if (length := len(os.fsencode(place))) > LONGEST_PLACE:
+        return f"is too long for names of sockets ({length} of at most {LONGEST_PLACE} bytes)"
     try:
         about = place.stat()
         free = shutil.disk_usage(place).free
