@@ -1,4 +1,4 @@
-"""How does a study get from its file to its tables? One command, safe to repeat at any time."""
+"""The verb `run`: from a study file to its tables, safe to repeat at any time."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import os
 import sys
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from agrm_study.cli.options import results_folder, study_options
 from agrm_study.hooks import HOOKS
+from agrm_study.study.errors import InputError
 
 if TYPE_CHECKING:
     from agrm_study.execution.summary import RunSummary
@@ -72,21 +73,26 @@ def run(
         summary = run_study(asked, options, view=view, interrupt=interrupt)
     _tell(summary)
     with ExitStack() as at_the_end:  # also when the report cannot be written
-        said: dict[str, str | None] = {"answer": None, "report": None}
+        said: dict[str, Any] = {"answer": None, "report": None, "exit_code": summary.exit_code}
         at_the_end.callback(_notify, command, summary, said)
         for follower in followers:
             if (problem := follower.close()) is not None:
                 click.echo(problem, err=True)
         if summary.before + summary.finished and not no_report:
-            said |= _report(options.results)
-    return summary.exit_code
+            said |= _report(options.results, summary.exit_code)
+    return int(said["exit_code"])
 
 
-def _report(results: str | Path) -> dict[str, str | None]:
-    """Writes the tables; gives the answer and the page."""
+def _report(results: str | Path, exit_code: int) -> dict[str, Any]:
+    """Writes the tables; gives the answer, the page and the exit code: trials have run, so a failure here is no 2."""
     from agrm_study.cli.report import below, write_report
 
-    made = write_report([results])
+    try:
+        made = write_report([results])
+    except (InputError, OSError) as problem:
+        click.echo(f"error: the report could not be written: {problem}", err=True)
+        click.echo(f"The records are kept; `agrm-study report {results}` writes it later.", err=True)
+        return {"exit_code": exit_code or 1}
     return {"answer": made.answers.get(str(results)), "report": below(results, "report.html")}
 
 
@@ -99,8 +105,8 @@ def _notifier(given: str | None) -> tuple[str, ...] | None:
     return notifier(command, VARIABLE) if command else None
 
 
-def _notify(command: tuple[str, ...] | None, summary: RunSummary, said: dict[str, str | None]) -> None:
-    """Runs the command; what is wrong with it is said and changes nothing."""
+def _notify(command: tuple[str, ...] | None, summary: RunSummary, said: dict[str, Any]) -> None:
+    """Runs the command; what goes wrong with it is printed and changes nothing."""
     from agrm_study.execution.notify import notify
 
     if command is not None and (problem := notify(command, summary.sentence, summary.to_dict() | said)) is not None:
@@ -114,6 +120,8 @@ def _tell(summary: RunSummary) -> None:
     def line(text: str) -> None:
         click.echo(text, err=True)
 
+    if summary.error:
+        line(f"error: the run has ended early: {summary.error}")
     line(summary.sentence)
     for trial in summary.failed:
         words = failure_words(trial.failure, trial.error)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 from agrm_study.execution.backend import Backend
 from agrm_study.execution.data.node_store import local_folder
@@ -51,8 +52,8 @@ def run_study(
         interrupt: Asks the run to stop. By default only a `KeyboardInterrupt` does, and no signal handler is installed.
 
     Raises:
-        InputError: Anything wrong with the data, another run that holds the results folder, or storage that takes
-            nothing (full, read-only).
+        InputError: Before any trial has run: anything wrong with the data, another run that holds the results folder,
+            or storage that refuses (full, read-only). Afterwards the summary's `error` says what ended the run.
     """
     backend = Backend.of(study, options)
     results = Location.of(options.results)
@@ -98,9 +99,21 @@ class _Run:
         self._messages: list[str] = []
         self._told_of_stop = self._told_of_not_left = False
         self._data: dict[str, int] = {}  # what trials read
+        self._phases: dict[int, tuple[StudyProgress, int]] = {}  # phases with events, and their trials finished before
         self._refused: set[str] = set()  # trials whose results the storage did not take
 
     def run(self) -> RunSummary:
+        try:
+            return self._run()
+        except (InputError, OSError) as error:
+            if not self._phases:
+                raise
+            progress, before = zip(*self._phases.values(), strict=True)
+            text = str(error) if isinstance(error, InputError) else f"the results cannot be written or read: {error}"
+            to_come = final_trials(self._study) if progress[-1].to_draw is not None else 0
+            return replace(self._summary(progress, sum(before), False, to_come=to_come), error=text)
+
+    def _run(self) -> RunSummary:
         asking = Step("Asking the nodes of the cluster", 0, 0)
         if self._options.address is not None:
             self._view.step(asking)
@@ -136,7 +149,7 @@ class _Run:
         self._view.begin(search.progress)
         interrupted = False
         if not search.source.exhausted:
-            interrupted = self._execute(search.source, search.progress, prune=search.prunes)
+            interrupted = self._execute(search.source, search.progress, search.before, prune=search.prunes)
         search.close()
         if search.source.why_stopped:
             self._say(f"The search ends here: {search.source.why_stopped}.")
@@ -161,7 +174,7 @@ class _Run:
             interrupted = True
         else:
             source = self._source(study, plan, works, shared, progress)
-            interrupted = False if source.exhausted else self._execute(source, progress)
+            interrupted = False if source.exhausted else self._execute(source, progress, before)
         if search is None:
             return self._summary([progress], before, interrupted)
         return self._summary([search.progress, progress], search.before + before, interrupted)
@@ -179,8 +192,8 @@ class _Run:
             to_come=to_come,
         )
 
-    def _execute(self, source: WorkSource, progress: StudyProgress, *, prune: bool = False) -> bool:
-        """Runs what the source hands out; whether that was interrupted."""
+    def _execute(self, source: WorkSource, progress: StudyProgress, before: int, *, prune: bool = False) -> bool:
+        """Runs what the source hands out; whether that was interrupted. `before` trials were finished already."""
         try:
             self._measure_gpu_share()
         except KeyboardInterrupt:
@@ -207,6 +220,7 @@ class _Run:
         compacting = Compacting(self._results)
 
         def on_event(event: TrialEvent) -> None:
+            self._phases[id(progress)] = progress, before
             if event.kind == "finished":
                 compacting.finished()
             progress.slots = executor.slots

@@ -46,6 +46,7 @@ class RunSummary:
         wall_s: Seconds of this run.
         messages: What a person should know beside this.
         inherited: Epochs that its trials took over from others instead of training them.
+        error: What ended the run after trials had run; empty when it came to its end.
     """
 
     study: str
@@ -61,13 +62,14 @@ class RunSummary:
     messages: tuple[str, ...] = ()
     diverged: int = 0
     inherited: int = 0
+    error: str = ""
 
     @property
     def exit_code(self) -> int:
         """0 all done, 1 incomplete, 130 interrupted."""
         if self.interrupted:
             return 130
-        return 0 if self.before + self.finished + self.diverged == self.total else 1
+        return 0 if not self.error and self.before + self.finished + self.diverged == self.total else 1
 
     @property
     def sentence(self) -> str:

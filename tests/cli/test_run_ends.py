@@ -1,6 +1,7 @@
-"""How does `run` end: tables, then the answer and its page as the last lines, then whoever wanted to hear of it?"""
+"""The end of `run`: tables, then the answer and its page as the last lines, then the notification."""
 
 import json
+import shutil
 import sys
 
 import pytest
@@ -72,11 +73,19 @@ def test_a_notifier_that_fails_changes_nothing(place):
 
 def test_somebody_is_told_even_when_the_report_cannot_be_written(place):
     (place / "results" / "study.yaml").write_text("schema_version: 99\n")
-    with pytest.raises(InputError, match="another schema version"):
-        call(place, "--notify", f"{sys.executable} {place / 'listen.py'}")
-    assert json.loads((place / "told.json").read_text())[1]["answer"] is None
+    done = call(place, "--notify", f"{sys.executable} {place / 'listen.py'}")
+    assert done.return_value == 1, "trials have run: 2 would say that nothing was"
+    assert "another schema version" in done.stderr
+    assert f"agrm-study report {place / 'results'}" in done.stderr
+    facts = json.loads((place / "told.json").read_text())[1]
+    assert (facts["answer"], facts["exit_code"], facts["finished"]) == (None, 1, 8)
+
+
+def test_results_that_are_gone_when_the_report_is_made_are_no_wrong_input(place):
+    shutil.move(place / "results" / "study.yaml", place / "study.yaml")
+    assert call(place).return_value == 1
 
 
 def test_a_wrong_notifier_is_refused_before_the_run(place):
-    with pytest.raises(InputError, match="is not there"):
+    with pytest.raises(InputError, match="does not exist"):
         call(place, "--notify", "no-such-program")

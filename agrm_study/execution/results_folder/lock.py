@@ -93,7 +93,8 @@ def _local(results: Location, study: str) -> Iterator[None]:
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, json.dumps(asdict(_this_run(study))).encode(), 0)
         yield
-        os.ftruncate(descriptor, 0)
+        with contextlib.suppress(OSError):  # storage that is read-only by now; the lock itself ends in any case
+            os.ftruncate(descriptor, 0)
     finally:
         os.close(descriptor)
 
