@@ -91,7 +91,7 @@ def _report(results: str | Path, exit_code: int) -> dict[str, Any]:
         made = write_report([results])
     except (InputError, OSError) as problem:
         click.echo(f"error: the report could not be written: {problem}", err=True)
-        click.echo(f"The records are kept; `agrm-study report {results}` writes it later.", err=True)
+        click.echo(f"`agrm-study report {results}` writes it from the records, once that is fixed.", err=True)
         return {"exit_code": exit_code or 1}
     return {"answer": made.answers.get(str(results)), "report": below(results, "report.html")}
 
