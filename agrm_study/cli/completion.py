@@ -13,7 +13,7 @@ def complete_study(context: Context, parameter: Parameter, incomplete: str) -> l
     """Shipped studies, each with its question, and study files of this folder; else whatever files there are."""
     if "/" in incomplete:
         return [CompletionItem(incomplete, type="file")]
-    from agrm_study.study.sources import shipped_folders
+    from agrm_study.study.library import shipped_folders
 
     shipped = {file.stem: file for folder in reversed(shipped_folders()) for file in folder.glob("*.yaml")}
     items = [
@@ -26,7 +26,7 @@ def complete_study(context: Context, parameter: Parameter, incomplete: str) -> l
 
 def complete_preset(context: Context, parameter: Parameter, incomplete: str) -> list[CompletionItem]:
     """Presets that are shipped, or lie beside the study file."""
-    from agrm_study.study.sources import known_parts
+    from agrm_study.study.library import known_parts
 
     study = context.params.get("study")
     beside = Path(study).parent if study is not None else None

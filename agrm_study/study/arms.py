@@ -61,7 +61,7 @@ def build_arms(drafts: Sequence[ArmDraft], loading: Loading) -> list[Arm]:
         # An arm's own settings stand in its own lines; everything else that is wrong with it stands at its name.
         places, prefix = loading.origins, ""
         if settings:
-            own = {tuple(setting.name.split(".")): setting.place for setting in settings}
+            own: dict[KeyPath, Place] = {tuple(setting.name.split(".")): setting.place for setting in settings}
             places, prefix = Places(draft.place, own), f"arm {draft.name}: "
         tree = with_settings(loading.tree, settings)
         recipe = build_recipe(tree, places, loading.problems, loading.names, prefix=prefix)

@@ -13,12 +13,13 @@ from agrm_study.study.arms import build_arms, draft_arms, try_dimensions
 from agrm_study.study.checks import check_study
 from agrm_study.study.document import read_yaml
 from agrm_study.study.errors import InputError
+from agrm_study.study.library import find_study
 from agrm_study.study.loading import Loading
 from agrm_study.study.merge import build_recipe
 from agrm_study.study.problems import Names
 from agrm_study.study.recipe import Recipe
 from agrm_study.study.seeds import Race
-from agrm_study.study.sources import base_layer, find_study, option_layer, preset_layer, recipe_layer
+from agrm_study.study.sources import base_layer, option_layer, preset_layer, recipe_layer
 from agrm_study.study.spec import StudyFile, reference_of
 from agrm_study.study.study import Study
 from agrm_study.study.translate import translate

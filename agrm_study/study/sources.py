@@ -1,4 +1,4 @@
-"""Where a study's values come from: the shipped library, base recipes, presets and options of the command line."""
+"""What base recipes, presets and options of the command line say, laid over a study."""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ from pydantic import ValidationError
 
 from agrm_study.study.document import parse_yaml, read_yaml
 from agrm_study.study.errors import InputError, did_you_mean
+from agrm_study.study.library import known_parts, part_folders
 from agrm_study.study.loading import Loading
 from agrm_study.study.problems import Place, Places, Problems
 from agrm_study.study.settings import Setting, known_settings, read_settings, resolve_path, suggest_setting
 from agrm_study.study.spec import PresetFile, StudyFile
 from agrm_study.study.translate import translate
-
-_PACKAGE = Path(__file__).resolve().parents[1]
 
 NOT_BY_OPTION = {
     "arms": "Edit the study file: its arms are its question.",
@@ -28,45 +27,6 @@ NOT_BY_OPTION = {
 """Keys of a study file that an option cannot change."""
 
 
-def shipped_folders() -> tuple[Path, ...]:
-    """Folders that hold shipped studies: inside the installed package, else beside it in a checkout."""
-    return tuple(
-        folder for folder in (_PACKAGE / "_search_spaces", _PACKAGE.parent / "search_spaces") if folder.is_dir()
-    )
-
-
-def find_study(path: str | Path) -> Path:
-    """The study file meant by a path or by the name of a shipped study (``ablation``).
-
-    Raises:
-        InputError: When there is none; shipped names are listed.
-    """
-    given = Path(path)
-    if given.is_file():
-        return given
-    shipped = {file.stem: file for folder in reversed(shipped_folders()) for file in folder.glob("*.yaml")}
-    if given.parent == Path() and given.stem in shipped and given.suffix in ("", ".yaml"):
-        return shipped[given.stem]
-    if given.is_dir():
-        raise InputError("this is a folder; name a study file", where=given)
-    raise InputError(
-        "there is no such study file",
-        where=given,
-        allowed=f"a file, or a shipped study: {', '.join(sorted(shipped))}",
-        hint=did_you_mean(given.stem, shipped),
-    )
-
-
-def known_parts(kind: str, beside: Path | None) -> list[str]:
-    """Names of the base recipes (``kind`` base) or presets (``presets``): beside a study file, and the shipped ones."""
-    return sorted({path.stem for folder in _folders(kind, beside) for path in folder.glob("*.yaml")})
-
-
-def _folders(kind: str, beside: Path | None) -> Sequence[Path]:
-    own = () if beside is None else (beside / kind,)
-    return (*own, *(folder / kind for folder in shipped_folders()))
-
-
 def _find_part(kind: str, name: str, beside: Path | None, place: Place, problems: Problems) -> Path | None:
     """The file of a base recipe or preset: by its path from ``beside``, or by its name; None after noting that there is
     none."""
@@ -74,7 +34,7 @@ def _find_part(kind: str, name: str, beside: Path | None, place: Place, problems
         path = Path(name).expanduser()
         found = [path if beside is None else beside / path]
     else:
-        found = [folder / f"{name}.yaml" for folder in _folders(kind, beside)]
+        found = [folder / f"{name}.yaml" for folder in part_folders(kind, beside)]
     for path in found:
         if path.is_file():
             return path

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from agrm_study.cli.app import app
 from agrm_study.study.document import read_yaml
-from agrm_study.study.sources import shipped_folders
+from agrm_study.study.library import shipped_folders
 
 STUDIES = sorted(shipped_folders()[-1].glob("*.yaml"))
 
