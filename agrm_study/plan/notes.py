@@ -19,6 +19,12 @@ def study_notes(study: Study) -> tuple[str, ...]:
 
 
 def _other(study: Study) -> Iterator[str]:
+    if study.followed:
+        changes = " and ".join(f"{each.name} from {each.before} to {each.after}" for each in study.followed)
+        yield (
+            f"`epochs` is {study.base.epochs}, so the following are shortened in proportion: {changes}. Set them to "
+            "choose other values."
+        )
     if study.reference is None and len(study.arms) + (study.search.promote if study.search else 0) > 1:
         yield (
             "The study names no reference: no arm is compared with another, and no difference is tested. "

@@ -13,6 +13,7 @@ from agrm_study.study.arms import build_arms, draft_arms, try_dimensions
 from agrm_study.study.checks import check_study
 from agrm_study.study.document import read_yaml
 from agrm_study.study.errors import InputError
+from agrm_study.study.following import follow_epochs
 from agrm_study.study.library import find_study
 from agrm_study.study.loading import Loading
 from agrm_study.study.merge import build_recipe
@@ -52,7 +53,9 @@ def load_study(
     laid_over = preset_layer(preset, loading)
     loading.options = option_layer(overrides, loading)
     spec = _read_spec(loading)
-    for layer in (base_layer(loading), own, laid_over, loading.options):
+    layers = [base_layer(loading), own, laid_over, loading.options]
+    following, followed = follow_epochs(layers)
+    for layer in (*layers, following):
         loading.lay(layer)
     if spec is not None:
         loading.tree |= {"task": spec.tasks[0], "seed": 0, "split_seed": spec.split_seed}
@@ -87,6 +90,7 @@ def load_study(
         preset=preset,
         overrides=tuple(overrides),
         path=loading.file,
+        followed=followed,
     )
 
 

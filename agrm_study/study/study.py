@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from agrm_study.study.following import Followed
 from agrm_study.study.labels import Task
 from agrm_study.study.recipe import Recipe
 from agrm_study.study.resources import Resources
@@ -50,6 +51,7 @@ class Study:
         base_name: Name or file of the recipe that `base` started from.
         sharing: Whether trials train the epochs that they have in common once; ``keep`` keeps the states at their ends.
         path: The study file; None for a study read back from a results folder.
+        followed: Settings that were shortened with `epochs`, for the reader: `base` has their values.
     """
 
     name: str
@@ -72,6 +74,7 @@ class Study:
     overrides: tuple[str, ...] = ()
     race: Race | None = None
     path: Path | None = field(default=None, compare=False)
+    followed: tuple[Followed, ...] = field(default=(), compare=False)
 
     def arm(self, name: str) -> Arm:
         """The arm of that name.

@@ -305,7 +305,7 @@ BAD_FILES = {
         ["study.yaml:7: `data.unlabelled_train`", "at least 1", "agrm"],
     ),
     "a teacher that never starts": (
-        ARMS + "set: {epochs: 10}\n",
+        ARMS + "set: {epochs: 10, ssl.pretrain_epochs: 10}\n",
         ["study.yaml:7: `ssl.pretrain_epochs`", "less than epochs (10)", "given 10"],
     ),
     "a family of strangers": (
