@@ -7,6 +7,7 @@ import os
 import sys
 import tempfile
 import traceback
+from io import TextIOWrapper
 from pathlib import Path
 
 import click
@@ -61,8 +62,12 @@ for command in (
 
 def main() -> None:
     """Entry point of ``agrm-study``."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal may lack a letter of an arm's name
     try:
         code = app.main(standalone_mode=False)
+        sys.stdout.flush()
     except InputError as problem:
         click.echo(f"error: {problem}", err=True)
         code = EXIT_WRONG_INPUT
@@ -88,6 +93,13 @@ def _storage_error(fault: Exception) -> int:
     if said := store_error_text(fault):
         click.echo(f"error: the object store cannot be used: {said}", err=True)
         return EXIT_WRONG_INPUT
+    if not fault.filename and fault.errno == errno.ENOENT and not _working_folder_exists():
+        click.echo("error: the working folder does not exist any more. Change into another one.", err=True)
+        return EXIT_WRONG_INPUT
+    if not fault.filename and fault.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still buffered has no place
+        click.echo(f"error: the output cannot be written: {str(fault.strerror).lower()}", err=True)
+        return EXIT_WRONG_INPUT
     if not fault.filename or fault.errno not in STORAGE_FAULTS:
         return 0
     click.echo(
@@ -96,6 +108,14 @@ def _storage_error(fault: Exception) -> int:
         err=True,
     )
     return EXIT_WRONG_INPUT
+
+
+def _working_folder_exists() -> bool:
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _internal_error(fault: Exception) -> int:

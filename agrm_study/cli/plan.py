@@ -51,7 +51,7 @@ def plan(
     whole = expand(asked, prepared.fingerprints)
     facts = _facts(asked, whole, prepared, folder, search, measure=measure)
     if as_json:
-        click.echo(json.dumps(facts, indent=2, ensure_ascii=False))
+        click.echo(json.dumps(facts, indent=2))  # ASCII: the same on every terminal
     else:
         _show(facts)
 
