@@ -110,6 +110,14 @@ class Measurements:
             self._measure(cell, {*TABLE_METRICS, metric, self.evidence.study.primary_metric})
         return self._measured[arm, task, metric]
 
+    def undefined(self, arms: Sequence[str], tasks: Sequence[str], metrics: Sequence[str]) -> int:
+        """The most replicates without a value among the intervals of these arms, tasks and metrics, and their Δ."""
+        found = [self.metric(a, t, k) for a in arms for t in tasks for k in metrics]
+        differences = [self.compared().get((a, t)) for a in arms for t in tasks]
+        lost = [x.undefined for x in found if x is not None]
+        lost += [c.difference.undefined for c in differences if c is not None and c.difference is not None]
+        return max(lost, default=0)
+
     def same_test(self, arms: Sequence[str], task: str) -> bool:
         """Whether the arms that have a cell on a task were tested on the same subjects."""
         return len({c.tested for a in arms if (c := self.cell(a, task)) is not None}) <= 1

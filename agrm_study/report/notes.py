@@ -42,13 +42,22 @@ def replicates_note(m: Measurements, arms: Iterable[str], tasks: tuple[str, ...]
     )
 
 
-def interval_note(m: Measurements, tasks: tuple[str, ...]) -> str:
-    """What the intervals are, with B and the number of undefined replicates."""
+def interval_note(m: Measurements, undefined: int) -> str:
+    """What the intervals are, with B.
+
+    Args:
+        m: Measurements of the table.
+        undefined: Replicates without a value, the most of any interval of the table.
+    """
     if not m.replicates:
         return "No bootstrap was computed: intervals and p values are missing."
-    lost = sum(x.undefined for (_, t, _), x in m._measured.items() if t in tasks)
     text = f"Brackets: 95% percentile intervals, two-way bootstrap over seeds and subjects, B = {m.replicates:,}"
-    return f"{text}; replicates in which a class has no subject are left out ({lost} in all)." if lost else f"{text}."
+    if not undefined:
+        return f"{text}."
+    return (
+        f"{text}; replicates in which a metric is undefined, as a class has no subject, are left out: "
+        f"up to {undefined:,} of {m.replicates:,} per interval."
+    )
 
 
 def race_notes(evidence: Evidence, arms: Iterable[str], tasks: tuple[str, ...]) -> tuple[str, ...]:

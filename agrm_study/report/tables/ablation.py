@@ -83,4 +83,5 @@ class Ablation(TableKind):
             return None
         blank = [EMPTY] * (len(MODULES) + len(shown_metrics(m)) + 1)
         head = (Entry(text="", value=task), Entry(text="Interaction", value="Interaction"))
-        return Row(entries=(*head, *blank, difference_entry(d), EMPTY))
+        planned = max(len(m.evidence.planned_seeds(a, task)) for a in four)
+        return Row(entries=(*head, *blank, difference_entry(d, planned), EMPTY))

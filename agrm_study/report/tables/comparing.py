@@ -123,8 +123,14 @@ def delta_entries(m: Measurements, arm: str, task: str) -> tuple[Entry, Entry]:
     c = m.compared().get((arm, task))
     if c is None or c.difference is None:
         return Entry(text="refused" if c is not None and c.refused else MISSING), Entry(text=MISSING)
-    entry = difference_entry(c.difference)
+    cell = m.evidence.cells[arm, task]
+    entry = difference_entry(c.difference, cell.planned)
     return (entry.marked("†") if c.dagger else entry), p_entry(c)
+
+
+def seeds_marks(n: int, planned: int) -> tuple[str, ...]:
+    """k/n where a number rests on k of n planned seeds."""
+    return () if n >= planned else (f"{n}/{planned}",)
 
 
 def p_entry(c: Compared) -> Entry:
@@ -134,8 +140,8 @@ def p_entry(c: Compared) -> Entry:
     return Entry(text=p_text(c.adjusted_p), value=c.adjusted_p, parts=parts)
 
 
-def difference_entry(d: Difference) -> Entry:
-    """Δ [low, high] in percentage points; everything else about it in CSV."""
+def difference_entry(d: Difference, planned: int) -> Entry:
+    """Δ [low, high] in percentage points, marked where it rests on fewer seeds than planned; the rest is in CSV."""
     text = points(d.delta)
     if d.interval.defined:
         text += f" {bracket(d.interval)}"
@@ -147,14 +153,14 @@ def difference_entry(d: Difference) -> Entry:
         "paired": int(d.paired),
         "undefined": d.undefined,
     }
-    return Entry(text=text, value=d.delta, parts=parts)
+    return Entry(text=text, value=d.delta, parts=parts, marks=seeds_marks(d.n, planned))
 
 
 def standard_notes(m: Measurements, arms: Sequence[str], tasks: tuple[str, ...]) -> tuple[str, ...]:
     """The footnotes every comparing table has; to be called after its rows are made."""
     found = [
         notes.replicates_note(m, arms, tasks),
-        notes.interval_note(m, tasks),
+        notes.interval_note(m, m.undefined(arms, tasks, shown_metrics(m))),
         *notes.race_notes(m.evidence, arms, tasks),
         notes.comparison_note(m, tasks, arms),
         notes.ranking_note(m, arms, tasks) if len(arms) > 1 else None,

@@ -15,6 +15,7 @@ from agrm_study.report.facts import by_cell, trial_facts
 from agrm_study.report.measure import Measurements
 from agrm_study.report.table import Column, Entry, Row, Table, whole, words
 from agrm_study.report.tables.base import TableKind
+from agrm_study.report.tables.comparing import seeds_marks
 from agrm_study.report.tables.thresholds import values_entry
 from agrm_study.report.wording import METRIC_NAMES, METRIC_TITLES, MISSING, TASK_TITLES, bracket, percent
 from agrm_study.study.seeds import NEED_ALL_ARMS
@@ -84,6 +85,7 @@ class FactorResponse(TableKind):
                     rows.append(self._row(m, scores, task, factor, level, arms, heading))
                     first = False
         metric = METRIC_NAMES[study.primary_metric]
+        undefined = max((int(row.entries[-1].parts.get("undefined") or 0) for row in rows), default=0)
         return Table(
             name=self.name,
             caption=f"Response of {metric} to each factor, averaged over the levels of the others.",
@@ -98,10 +100,10 @@ class FactorResponse(TableKind):
             rows=tuple(rows),
             notes=(
                 "Test: mean over the arms of a level and their seeds, with the two-way bootstrap interval; an arm "
-                "without a finished seed leaves the level's mean out. Validation: mean ± sample standard deviation "
-                "(ddof 1) over trials. Choose settings on validation, never on test.",
+                "without a finished seed, or with other test subjects, leaves the level's mean out. Validation: mean ± "
+                "sample standard deviation (ddof 1) over trials. Choose settings on validation, never on test.",
                 notes.replicates_note(m, [a.name for a in study.arms], study.tasks),
-                notes.interval_note(m, study.tasks),
+                notes.interval_note(m, undefined),
                 *notes.gap_notes(m.evidence, [a.name for a in study.arms], study.tasks),
                 notes.versions_note(m.evidence),
             ),
@@ -134,5 +136,6 @@ class FactorResponse(TableKind):
         if d is None or not d.n:
             return Entry(text=MISSING)
         text = percent(d.delta) + (f" {bracket(d.interval)}" if d.interval.defined else "")
-        parts = {"low": d.interval.low, "high": d.interval.high, "n": d.n}
-        return Entry(text=text, value=d.delta, parts=parts)
+        parts = {"low": d.interval.low, "high": d.interval.high, "n": d.n, "undefined": d.undefined}
+        planned = max(len(m.evidence.planned_seeds(a, task)) for a in arms)
+        return Entry(text=text, value=d.delta, parts=parts, marks=seeds_marks(d.n, planned))

@@ -34,6 +34,7 @@ class Networks(TableKind):
             findings += part.findings
             by_network[network] = replace(m, evidence=replace(m.evidence, cells=part.cells), replicates=0)
         rows = []
+        undefined = 0
         for task in study.tasks:
             first = True
             for arm in arms:
@@ -46,7 +47,8 @@ class Networks(TableKind):
                     d = None
                     if network == "teacher" and teacher is not None and student is not None:
                         d = m.difference_of_cells(teacher, student)
-                    entries.append(words("") if d is None else difference_entry(d))
+                    undefined = max(undefined, 0 if d is None else d.undefined)
+                    entries.append(words("") if d is None or teacher is None else difference_entry(d, teacher.planned))
                     heading = TASK_TITLES[task] if first and len(study.tasks) > 1 else None
                     rows.append(Row(entries=tuple(entries), heading=heading))
                     first = False
@@ -66,7 +68,7 @@ class Networks(TableKind):
                 f"Δ: teacher − student in {METRIC_NAMES[study.primary_metric]}, percentage points, same trials, "
                 "subjects and seeds drawn jointly; descriptive, outside every family of tests.",
                 notes.replicates_note(by_network["teacher"], arms, study.tasks),
-                notes.interval_note(m, study.tasks),
+                notes.interval_note(m, undefined),
                 *rest,
                 *notes.gap_notes(m.evidence, arms, study.tasks, findings),
                 notes.versions_note(m.evidence),

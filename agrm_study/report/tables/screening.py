@@ -55,7 +55,7 @@ class ScreeningTable(TableKind):
                 + (", and by Bayes' rule at those stated." if prevalences else "; elsewhere they differ."),
                 "PR-AUC: average precision without interpolation; its chance level is the prevalence.",
                 notes.replicates_note(m, arms, (TASK,)),
-                notes.interval_note(m, (TASK,)),
+                notes.interval_note(m, m.undefined(arms, (TASK,), METRICS)),
                 *notes.gap_notes(m.evidence, arms, (TASK,)),
                 notes.versions_note(m.evidence),
             ),

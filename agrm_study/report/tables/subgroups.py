@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import ClassVar
 
@@ -31,6 +32,17 @@ def groups_of(people: pd.DataFrame) -> dict[str, set[str]]:
     return {name: ids for name, ids in found.items() if ids}
 
 
+def unknown_attributes(people: pd.DataFrame, subjects: Sequence[str]) -> list[str]:
+    """Sentences about the tested subjects who are in no subgroup."""
+    rows = people[people["subject_id"].isin(subjects)]
+    sentences = []
+    for column in ("sex", "age"):
+        n = len(subjects) - int(rows[column].notna().sum())
+        if 0 < n < len(subjects):
+            sentences.append(f"{column.capitalize()} unknown: {n} of {len(subjects)} subjects, in no such subgroup.")
+    return sentences
+
+
 def restrict(cell: Cell, ids: set[str]) -> Cell:
     """The cell with these subjects only."""
     keep = np.array([s in ids for s in cell.subjects], dtype=bool)
@@ -56,17 +68,21 @@ class Subgroups(TableKind):
         people = m.evidence.subjects.drop_duplicates("subject_id")
         rows: list[Row] = []
         left_out: list[str] = []
+        unknown: list[str] = []
+        undefined = 0
         for task in study.tasks:
             cell = m.cell(arm, task)
             if cell is None:
                 continue
             first = True
+            unknown += unknown_attributes(people, cell.subjects)
             for name, ids in {"All": set(cell.subjects), **groups_of(people)}.items():
                 part = restrict(cell, ids)
                 if len(part.subjects) < SMALLEST:
                     left_out.append(name)
                     continue
                 own = replace(m, evidence=replace(m.evidence, cells={(arm, task): part}))
+                undefined = max(undefined, own.undefined([arm], [task], ["accuracy", "macro_f1", study.primary_metric]))
                 entries = [words(task), words(name), whole(len(part.subjects))]
                 entries += [
                     metric_entry(own, arm, task, own.metric(arm, task, k), "plain") for k in ("accuracy", "macro_f1")
@@ -91,8 +107,9 @@ class Subgroups(TableKind):
             notes=(
                 "Descriptive: subgroups were not powered for comparison and no test is made between them.",
                 *small,
+                *dict.fromkeys(unknown),
                 notes.replicates_note(m, [arm], study.tasks),
-                notes.interval_note(m, study.tasks),
+                notes.interval_note(m, undefined),
                 notes.versions_note(m.evidence),
             ),
             partial=m.evidence.partial,
