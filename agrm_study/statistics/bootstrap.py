@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from agrm_study.statistics.arrays import Floats
 from agrm_study.statistics.classification import METRICS, SCREENING, one_hot_columns, split_counts
 from agrm_study.statistics.estimators import UNDEFINED, Interval
+from agrm_study.statistics.probabilities import TIE
 from agrm_study.statistics.ranking import average_precision, roc_auc
 
 REPLICATES = 10_000
@@ -152,11 +153,11 @@ def percentile_interval(replicates_B: ArrayLike, level: float = 0.95) -> Interva
 def p_value(differences_B: ArrayLike) -> float:
     """Two-sided bootstrap p of a difference of 0: 2·(1 + min(#Δ*≤0, #Δ*≥0))/(B + 1), at most 1.
 
-    The +1 counts the observed data as one of the draws (Davison & Hinkley 1997). NaN when no replicate is defined.
+    A difference within `TIE` of 0 counts in both tails. The +1 counts the observed data as one of the draws (Davison & Hinkley 1997). NaN when no replicate is defined.
     """
     x = np.asarray(differences_B, dtype=np.float64)
     x = x[~np.isnan(x)]
     if x.size == 0:
         return float("nan")
-    tail: int = min(int((x <= 0).sum()), int((x >= 0).sum()))
+    tail: int = min(int((x <= TIE).sum()), int((x >= -TIE).sum()))
     return min(1.0, 2 * (1 + tail) / (x.size + 1))

@@ -10,6 +10,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import logsumexp
 
 from agrm_study.statistics.arrays import Floats, Ints
+from agrm_study.statistics.probabilities import decide
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +34,14 @@ class Reliability:
 
 
 def reliability(probs_NK: ArrayLike, labels_N: ArrayLike, bins: int = 15) -> Reliability:
-    """Equal-width bins (lo, hi] of the top-class probability; a confidence of 0 joins the first bin."""
+    """Equal-width bins (lo, hi] of the top-class probability, with the share of right decisions (`decide`).
+
+    A confidence of 0 joins the first bin.
+    """
     probs = np.asarray(probs_NK, dtype=np.float64)
     labels = np.asarray(labels_N, dtype=np.int64)
     confidence = probs.max(axis=1)
-    right = probs.argmax(axis=1) == labels
+    right = decide(probs) == labels
     edges = np.linspace(0.0, 1.0, bins + 1)
     index = np.clip(np.searchsorted(edges, confidence, side="left") - 1, 0, bins - 1)
     count: Ints = np.bincount(index, minlength=bins).astype(np.int64)

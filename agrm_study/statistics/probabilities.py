@@ -7,6 +7,9 @@ from numpy.typing import ArrayLike
 
 from agrm_study.statistics.arrays import Floats, Ints
 
+TIE = 1e-12
+"""Probabilities, and differences of metrics, that are closer than this are equal: rounding must not decide."""
+
 
 def softmax(logits: ArrayLike, temperature: float = 1.0) -> Floats:
     """Class probabilities in float64 over the last axis, logits divided by a temperature > 0.
@@ -41,9 +44,14 @@ def average_by_group(probs_RK: ArrayLike, group_R: ArrayLike, n_groups: int) -> 
 def decide(probs: ArrayLike) -> Ints:
     """Class index by subject: the most probable class; with two classes, class 1 when p₁ ≥ 0.5; −1 where NaN.
 
-    Ties among three or more classes go to the lower index.
+    Probabilities within `TIE` of each other are equal: averaging in another order must not decide. Ties among three or
+    more classes go to the lower index.
     """
     p = np.asarray(probs, dtype=np.float64)
     absent = np.isnan(p).any(axis=-1)
-    chosen = p[..., 1] >= 0.5 if p.shape[-1] == 2 else np.where(np.isnan(p), -np.inf, p).argmax(axis=-1)
+    if p.shape[-1] == 2:
+        chosen = p[..., 1] >= 0.5 - TIE
+    else:
+        known = np.where(np.isnan(p), -np.inf, p)
+        chosen = (known >= known.max(axis=-1, keepdims=True) - TIE).argmax(axis=-1)
     return np.where(absent, -1, chosen).astype(np.int64)

@@ -8,10 +8,18 @@ from numpy.typing import NDArray
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
+TIE = 1e-12
+"""Probabilities closer than this are equal: the order in which windows are averaged must not decide."""
+
 
 def decide(probs_NK: Floats) -> Ints:
-    """Class decisions: with two classes abnormal at p ≥ 0.5 (Song et al. 2026, section 3.3), else the arg max."""
-    decided_N: Ints = (probs_NK[:, 1] >= 0.5).astype(np.int64) if probs_NK.shape[1] == 2 else probs_NK.argmax(axis=1)
+    """Class decisions: with two classes abnormal at p ≥ 0.5 (Song et al. 2026, section 3.3), else the arg max.
+
+    Probabilities within `TIE` are equal, as in the tables: a tie goes to class 1 of two, else to the lower index.
+    """
+    if probs_NK.shape[1] == 2:
+        return (probs_NK[:, 1] >= 0.5 - TIE).astype(np.int64)
+    decided_N: Ints = (probs_NK >= probs_NK.max(axis=1, keepdims=True) - TIE).argmax(axis=1)
     return decided_N
 
 
