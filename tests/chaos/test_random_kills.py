@@ -34,7 +34,9 @@ from agrm_study.records.location import Location
 pytestmark = pytest.mark.chaos
 
 KILLS = int(os.environ.get("CHAOS_KILLS", "100"))
-WEIGHTS = {"worker": 0.6, "driver": 0.16, "ray": 0.16, "run": 0.08}
+WEIGHTS = {"worker": 0.7, "driver": 0.15, "ray": 0.15}
+LIVES = (3, 30)
+"""Kills, at least and at most, that a run sees before it is killed itself."""
 FRUITLESS = 2
 """Strikes against driver and Ray in a row, at most, without a new epoch in between: three end the run."""
 BEFORE_TRAINING = 0.3
@@ -76,8 +78,10 @@ class Chaos:
         run = self._command.start()
         self._strikes = 0
         overdue = self.killed.total() >= KILLS // 2 and not self.watch.finished
+        lives = self.killed.total() + self._random.randint(*LIVES)
         if self._random.random() < BEFORE_TRAINING and not overdue:
             self._pause(run, self._random.uniform(0.2, 6.0))
+            lives = self.killed.total() + 1
         else:
             until = min(end, time.monotonic() + (OVERDUE_S if overdue else MOST_CALM_S))
             wanted = self.watch.look() + (1 if self._random.random() < 0.5 or overdue else 0)
@@ -85,10 +89,10 @@ class Chaos:
                 if self._trains(began) and self.watch.look() >= wanted:
                     break
                 self._pause(run, 0.1)
-        while run.poll() is None and self.killed.total() < KILLS and time.monotonic() < end:
+        while run.poll() is None and self.killed.total() < min(lives, KILLS) and time.monotonic() < end:
             self._pause(run, self._random.expovariate(1 / 0.7))
             self._strike(run)
-        if run.poll() is None and self.killed.total() < KILLS:
+        if self.killed.total() < KILLS:
             self._strike(run, "run")
         self._calm(run)
         code = run.wait(10)
@@ -114,6 +118,8 @@ class Chaos:
                 return
         itself = Process(run.pid, os.getpid(), "run", False)
         below = [process for process in descendants(run.pid) if process.kind == kind and not process.zombie]
+        if kind == "worker" and self._random.random() < 0.7:  # most of the time only those that train
+            below = [process for process in below if "StudyTrainable" in process.command]
         victims = [itself] if kind == "run" else sorted(below, key=lambda process: process.pid)
         if victims and not (kind == "worker" and self._random.random() < 0.5):
             victims = [self._random.choice(victims)]
@@ -172,7 +178,7 @@ def test_a_study_whose_processes_are_killed_at_random_comes_out_as_if_nothing_ha
     assert chaos.ended == [0], command.said()[-5000:]
     assert chaos.killed.total() >= KILLS, survived
     assert under_fire > 0, f"{survived}: a study gets on while it is being killed"
-    assert min(chaos.killed.get(kind, 0) for kind in WEIGHTS) > 0, survived
+    assert min(chaos.killed.get(kind, 0) for kind in (*WEIGHTS, "run")) > 0, survived
     assert chaos.watch.violations == []
     assert len(chaos.watch.finished) == TRIALS
     undisturbed.assert_same(command.results)
