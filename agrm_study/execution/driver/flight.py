@@ -38,6 +38,7 @@ class Flight:
         self._most_losses, self._losses = losses, Counter[str]()
         self.started: set[str] = set()
         """Trials whose worker has begun and not ended."""
+        self.ever_started = False
         self._achieved = False  # whether a trial has ended or was saved since the last `reconcile`
 
     @property
@@ -49,6 +50,11 @@ class Flight:
     def holds_trials(self) -> bool:
         """Whether a trial comes again that the source has handed out before."""
         return self._growth.pending and not self._source.stopped
+
+    @property
+    def stopped(self) -> bool:
+        """Whether nothing is handed out any more, and what was handed out need not begin."""
+        return self._source.stopped
 
     def stop(self) -> None:
         """Hands out nothing more."""
@@ -85,6 +91,7 @@ class Flight:
         if event.kind == "started":
             self._growth.started(trial_id)
             self.started.add(trial_id)
+            self.ever_started = True
         if event.kind in ("epoch", "interrupted") and event.saved > self._saved.setdefault(trial_id, event.resumed):
             self._saved[trial_id] = event.saved
             self._achieved = True

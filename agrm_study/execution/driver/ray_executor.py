@@ -161,13 +161,14 @@ class _Served:
         Raises:
             KeyboardInterrupt: At the second interruption.
             InputError: The driver refuses the input.
+            ExecutionLost: The driver refuses what another one took.
         """
         while True:
             try:
                 if (now := time.monotonic()) - self._ticked >= WAIT_S:
                     self._ticked = now
                     self._on_tick()
-                if self._interrupt.requested:
+                if self._interrupt.requested or self._flight.stopped:
                     self._stop()
                     if not self._flight.started:
                         return None
@@ -201,15 +202,17 @@ class _Served:
         elif isinstance(message, Note):
             self._on_note(message.value)
         elif isinstance(message, Refused):
+            if self._flight.ever_started:  # the input was right before: the cluster has gone
+                raise ExecutionLost(str(message.error()).rstrip("."))
             raise message.error()
 
     def _stop(self) -> None:
-        """Starts nothing more, and asks the workers to stop; again until storage takes the flag."""
+        """Starts nothing more; an interruption also asks the workers to stop, again until storage takes the flag."""
         if not self._sent_stop:
             self._sent_stop = True
             self._flight.stop()
             self._process.send(Stop())
-        if not self._flagged:
+        if self._interrupt.requested and not self._flagged:
             with contextlib.suppress(OSError):
                 self._flag.write_atomic(b"stop")
                 self._flagged = True
