@@ -19,7 +19,7 @@ from agrm_study.plan.source_hash import source_hash
 
 _PACKAGE: Final = Path(agrm_study.__file__).resolve().parent
 _PACKAGES: Final = (
-    "torch", "torchvision", "ray", "numpy", "pandas", "pyarrow", "pydantic", "omegaconf", "scikit-learn", "scipy",
+    "torch", "torchvision", "ray", "numpy", "pandas", "pyarrow", "pydantic", "scikit-learn", "scipy",
     "statsmodels", "opencv-python-headless", "decord", "av", "safetensors", "optuna",
 )  # fmt: skip
 

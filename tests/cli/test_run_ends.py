@@ -24,7 +24,7 @@ def place(tmp_path, monkeypatch):
     """A study whose run is over at once: its records were written beforehand."""
     write_results(tmp_path / "results", STUDY, subjects=12, epochs=4)
 
-    def run_study(study, options, *, view):
+    def run_study(study, options, *, view, interrupt):
         with view:
             pass
         return RunSummary(

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-import ray
+from pathlib import Path
 
+from agrm_study.execution.driver import session
 from agrm_study.execution.driver.child import main
+from agrm_study.execution.resources.capacity import Resources
 
-if __name__ == "__main__":
+start = session._start
+
+
+def start_with_two_gpus(folder: Path, resources: Resources, slots: int) -> None:
+    import ray  # not before the environment of the private Ray is set
+
     init = ray.init
     ray.init = lambda **options: init(**{**options, "num_gpus": 2})
+    start(folder, resources, slots)
+
+
+if __name__ == "__main__":
+    session._start = start_with_two_gpus
     main()

@@ -78,7 +78,7 @@ def _local(results: Location, study: str) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         descriptor = _open(folder, os.O_RDWR | os.O_CREAT)
     except OSError as error:
-        link = error.errno in (errno.ELOOP, errno.ENOTDIR)
+        link = folder.is_symlink() or (folder / LOCK).is_symlink()
         raise InputError(
             "a results folder and its lock must not be links" if link else "the results folder must be writable",
             where=folder / LOCK if link else results.path,
