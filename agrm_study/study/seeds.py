@@ -1,15 +1,15 @@
-"""Which seeds does a study run: a fixed list, or as many as a race gives each arm?"""
+"""Seeds of a study: a fixed list, or as many as a race gives each arm."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import BeforeValidator, Field, ValidationError, WithJsonSchema, model_validator
 
-from agrm_study.study.errors import did_you_mean
+from agrm_study.study.problems import Place, Places
 from agrm_study.study.recipe import MAX_SEED, Section
-from agrm_study.study.translate import Rule
+from agrm_study.study.translate import Rule, translate
 
 MAX_TRIALS = 1_000_000
 """Trials of a study at most: a larger plan is a slip, and would fill the memory before anybody saw it."""
@@ -46,6 +46,15 @@ class Race(Section):
     """Seeds of a round after the first."""
     level: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
     """Probability at most, by task, that the truly best arm is dropped."""
+
+    @model_validator(mode="after")
+    def _grows(self) -> Race:
+        if self.most <= self.first:
+            raise Rule(
+                f"race.most must be more than race.first, not {self.most} after {self.first}",
+                hint=f"`seeds: {self.most}` gives every arm the same number.",
+            )
+        return self
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -93,34 +102,13 @@ def _read_race(value: Mapping[str, Any]) -> Race:
     """
     if list(value) != ["race"] or not isinstance(value["race"], Mapping):
         raise Rule("must be {race: {…}} when it is a group", allowed=ALLOWED)
-    race, known = value["race"], list(Race.model_fields)
-    for name, given in race.items():
-        if name not in known:
-            hint = did_you_mean(str(name), known)
-            raise Rule(f"there is no key {name!r} in `race`", allowed=", ".join(known), hint=hint)
-        kinds = (int, float) if name == "level" else (int,)
-        if isinstance(given, bool) or not isinstance(given, kinds):
-            raise Rule(f"race.{name} must be a {'' if name == 'level' else 'whole '}number, not {given!r}")
-    asked = {name: race.get(name, field.default) for name, field in Race.model_fields.items()}
-    if asked["first"] < LEAST_FIRST:
-        raise Rule(
-            f"race.first must be at least {LEAST_FIRST}, not {asked['first']}: no arm is judged by fewer seeds",
-            allowed=ALLOWED,
-        )
-    if asked["most"] <= asked["first"]:
-        raise Rule(
-            f"race.most must be more than race.first, not {asked['most']} after {asked['first']}",
-            allowed=ALLOWED,
-            hint=f"`seeds: {asked['most']}` gives every arm the same number.",
-        )
-    if asked["step"] < 1:
-        raise Rule(f"race.step must be at least 1, not {asked['step']}")
-    for name in ("first", "most", "step"):
-        if asked[name] > MAX_TRIALS:
-            raise Rule(f"race.{name} must be at most {MAX_TRIALS}, not {asked[name]}", allowed=ALLOWED)
-    if not 0 < asked["level"] < 0.5:
-        raise Rule(f"race.level must lie between 0 and 0.5, not {asked['level']:g}", allowed="e.g. 0.05")
-    return Race(**asked)
+    try:
+        return Race.model_validate(value["race"], strict=True)
+    except ValidationError as fault:
+        problem = translate(fault, Places(Place(None)), model=Race, prefix="race.")[0]
+    given = "" if problem.given is None else f", not {problem.given!r}"
+    rule = f"{problem.field} {problem.rule}{given}" if problem.field != "race" else problem.rule
+    raise Rule(rule, allowed=problem.allowed or ALLOWED, hint=problem.hint)
 
 
 def _counted(least: int) -> dict[str, int]:

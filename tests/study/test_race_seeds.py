@@ -56,7 +56,7 @@ def test_options_change_a_race_or_end_it(tmp_path: Path) -> None:
         ({"race": {"most": 2.5}}, "race.most must be a whole number, not 2.5"),
         ({"race": {"mots": 8}}, "Did you mean `most`?"),
         ({"race": {"step": 0}}, "race.step must be at least 1"),
-        ({"race": {"level": 1}}, "race.level must lie between 0 and 0.5"),
+        ({"race": {"level": 1}}, "race.level must be less than 0.5, not 1"),
         ({"race": {"level": True}}, "race.level must be a number"),
         ({"race": 5}, "must be {race: {…}}"),
         ({"first": 3}, "must be {race: {…}}"),
