@@ -1,4 +1,4 @@
-"""What would `run` do, and what would it cost?"""
+"""The verb `plan`: what `run` would do, and what it would cost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What does a plan say of time and disk: from trials that have run, and from steps timed for those that have not?"""
+"""Time and disk in a plan's output: from trials that have run, and from steps timed for those that have not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What does a plan say of a race, and of the GPUs that trials share?"""
+"""Seeds, races and shared GPUs in a plan's output."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What will run: expansion into trials, their identity, their stages and their cost."""
+"""The plan of a study: its trials, their identity, their stages and their cost."""

@@ -1,4 +1,4 @@
-"""Which settings can change the outcome of a trial, and which cannot?
+"""The settings that can change the outcome of a trial, and those that cannot.
 
 The table `RULES` is the whole answer. A setting that it names does not enter a trial's identity, and the trial is run
 with that setting at its default: two trials of one identity are one run, not two that somebody believes to be equal.

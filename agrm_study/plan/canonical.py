@@ -1,4 +1,4 @@
-"""How are values written so that equal ones are equal text, whose hash can name a trial?"""
+"""Canonical JSON, in which equal values are equal text, and its hash."""
 
 from __future__ import annotations
 

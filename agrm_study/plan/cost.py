@@ -1,4 +1,4 @@
-"""What will the missing trials cost, judging by those that were measured?"""
+"""Time that the missing trials will take, estimated from measured trials."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much disk will the missing trials take, judging by those that were measured?"""
+"""Disk space that the missing trials will take, estimated from measured trials."""
 
 from __future__ import annotations
 

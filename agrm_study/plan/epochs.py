@@ -1,4 +1,4 @@
-"""Which settings act in which epoch of a trial?
+"""The settings that act in each epoch of a trial, as tokens.
 
 A trial begins with supervised epochs, whatever its method: there is no teacher yet, no unlabelled clip is read. Such
 an epoch is an epoch of the supervised method, and what cannot act there (α, τ, the ramp, the policy) is not in its

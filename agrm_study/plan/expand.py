@@ -1,4 +1,4 @@
-"""Which trials does a study consist of?"""
+"""Expansion of a study into trials: arms × tasks × seeds."""
 
 from __future__ import annotations
 

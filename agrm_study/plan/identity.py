@@ -1,4 +1,4 @@
-"""When are two trials the same trial?"""
+"""The identity of a trial: a hash of all that can change its outcome."""
 
 from __future__ import annotations
 

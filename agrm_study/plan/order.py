@@ -1,4 +1,4 @@
-"""Which trial runs first? Every arm fills seed by seed, and within a seed the long trials start first."""
+"""The running order: every arm fills seed by seed, and within a seed the long trials start first."""
 
 from __future__ import annotations
 

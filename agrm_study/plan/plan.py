@@ -1,4 +1,4 @@
-"""What will run, in which order, and which cell of which table does each trial fill?"""
+"""A plan: the trials in running order, and the cells of the tables that each fills."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How does a search make trials, and how do its best become arms?"""
+"""Trials of a search, and the promotion of its best to arms."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What will trials cost at most, judging by a few steps that were timed before anything ran?"""
+"""Upper bound of the time of trials, from a few steps timed before anything has run."""
 
 from __future__ import annotations
 

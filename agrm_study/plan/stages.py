@@ -1,4 +1,4 @@
-"""Which epochs do trials have in common, so that they are trained once?
+"""Stages: epochs that trials have in common and that are trained once.
 
 A trial is a chain of stages. A stage's key hashes its parent's key and the settings that can act in its epochs, so
 equal keys mean equal states; where the chains of two trials part, a stage ends and each goes on from its checkpoint.

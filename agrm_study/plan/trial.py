@@ -1,4 +1,4 @@
-"""What is one training run of a study?"""
+"""The specification of one training run of a study."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is an arm of a grid called? By its factors' symbols and values: ``τ=0.8, α=0.99``."""
+"""Names of a grid's arms, made of the symbols and values of its factors: ``τ=0.8, α=0.99``."""
 
 from __future__ import annotations
 

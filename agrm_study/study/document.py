@@ -1,4 +1,4 @@
-"""What does a YAML file say, and in which line does it say it?
+"""YAML documents as plain values, with the line of every value.
 
 YAML is read by the safe composer only, and scalars by the rules of YAML 1.2: ``1e-4`` is a number, ``no``, ``off`` and
 ``2026-01-01`` are text, ``010`` is ten. PyYAML's own rules (YAML 1.1) would silently turn ``mode: off`` into ``False``.

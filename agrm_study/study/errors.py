@@ -1,4 +1,4 @@
-"""What is a person told when the input is wrong?"""
+"""Errors in the user's input, and their messages."""
 
 from __future__ import annotations
 

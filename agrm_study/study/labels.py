@@ -1,4 +1,4 @@
-"""Which classes does each task tell apart?"""
+"""Labels of the data, and the classes of each task."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is somebody told who names a folder that holds no results?"""
+"""The error for a folder that holds no results."""
 
 from __future__ import annotations
 

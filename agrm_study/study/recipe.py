@@ -1,4 +1,4 @@
-"""What settings does one trial have, and which values are allowed?
+"""The settings of one trial, their defaults and the values that they may have.
 
 A `Recipe` is frozen, knows every setting that can change a trial's outcome, and nothing else does: resources, paths of
 results and names of arms live elsewhere. Defaults are the paper's protocol (Song et al. 2026, section 3.1) and, where

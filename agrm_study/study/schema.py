@@ -1,4 +1,4 @@
-"""What does an editor need to know to complete and check a study file?"""
+"""JSON Schema of the study file, by which editors complete and check it."""
 
 from __future__ import annotations
 

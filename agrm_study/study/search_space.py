@@ -1,4 +1,4 @@
-"""From which distributions does a search draw its settings, and how is it judged?"""
+"""A search: the distributions of its settings, its sampler, pruner and objectives."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which settings does a recipe have, by dotted name, and which of them does a group of YAML lines give?"""
+"""A recipe's settings by dotted name, and the reading of a group of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What may a study file say? Its keys, their types and their ranges, before anything is merged."""
+"""The keys of a study file, their types and ranges, before anything is merged."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def read_tasks(value: Any) -> tuple[Task, ...]:
 
 
 def read_sharing(value: Any) -> bool | Literal["keep"]:
-    """Whether trials share epochs, and whether their states stay.
+    """Whether trials share epochs, and whether the states at their ends are kept.
 
     Raises:
         Rule: For anything but true, false and ``keep``.
