@@ -13,6 +13,8 @@ import pytest
 from agrm_study.cli import plan as module
 from agrm_study.cli.plan import plan
 from agrm_study.cli.plan_parts import seeds_text
+from agrm_study.cli.run import run
+from agrm_study.study.errors import InputError
 
 STUDY = """\
 name: small
@@ -30,11 +32,11 @@ Invoke = Callable[..., click.testing.Result]
 def invoke(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Invoke:
     monkeypatch.chdir(tmp_path)
 
-    def run(text: str, *words: str) -> click.testing.Result:
+    def planned(text: str, *words: str) -> click.testing.Result:
         (tmp_path / "study.yaml").write_text(text, encoding="utf-8")
         return click.testing.CliRunner().invoke(plan, ["study.yaml", *words], catch_exceptions=False)
 
-    return run
+    return planned
 
 
 def test_notes_are_shown_and_are_in_the_json(invoke: Invoke) -> None:
@@ -64,3 +66,16 @@ def test_trials_that_another_study_has_finished_are_not_new(invoke: Invoke, monk
 def test_many_seeds_are_shown_by_their_ends() -> None:
     assert seeds_text([3, 1]) == "3, 1"
     assert seeds_text(range(32_000)) == "0, 1, …, 31999 (32000 seeds)"
+
+
+def test_run_shows_the_same_notes_before_it_begins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "study.yaml").write_text(ARMS, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+
+    def refuse(*args: object, **options: object) -> None:
+        raise InputError("stopped here")
+
+    monkeypatch.setattr("agrm_study.execution.run.run_study", refuse)
+    done = click.testing.CliRunner().invoke(run, ["study.yaml"])
+    assert "note: The arms `A` and `B` are one training" in done.stderr
+    assert str(done.exception) == "stopped here"
