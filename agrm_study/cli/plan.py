@@ -227,7 +227,8 @@ def _trials_sentence(facts: dict[str, Any]) -> str:
     if facts["search"] is None:
         return f"{words}, {facts['epochs_at_most']} epochs at most"
     known = "arms known so far" if facts["search"]["to_promote"] else "final phase"
-    return f"{known}: {words}; search and final phase together: {facts['epochs_at_most']} epochs at most"
+    epochs = f"; search and final phase together: {facts['epochs_at_most']} epochs at most"
+    return f"{known}: {words}{epochs if facts['epochs_at_most'] else ''}"
 
 
 def _to_come(search: dict[str, int] | None) -> int:
