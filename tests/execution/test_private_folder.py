@@ -112,3 +112,11 @@ def test_folders_of_owners_that_have_ended_are_removed_and_no_others(place: Path
         assert not psutil.pid_exists(int(pid)) or psutil.Process(int(pid)).status() == psutil.STATUS_ZOMBIE
         remaining = {path.name for path in place.iterdir()}
         assert remaining == {lives.name, new.name, "elsewhere", f"{PREFIX}link"}
+
+
+def test_a_folder_that_its_owner_removes_meanwhile_is_nothing_to_remove(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Path, "glob", lambda self, pattern: iter([self / f"{PREFIX}gone"]))
+    remove_abandoned()
+    assert list(place.iterdir()) == []

@@ -158,8 +158,11 @@ def _end_processes(folder: Path) -> None:
 def _is_abandoned(folder: Path) -> bool:
     try:
         about = folder.lstat()
-        if not stat.S_ISDIR(about.st_mode) or about.st_uid != os.getuid():
-            return False
+    except OSError:  # its owner has just removed it
+        return False
+    if not stat.S_ISDIR(about.st_mode) or about.st_uid != os.getuid():
+        return False
+    try:
         descriptor = os.open(folder / OWNER, os.O_RDWR | os.O_NOFOLLOW)
     except FileNotFoundError:
         return time.time() - about.st_mtime > UNLOCKED_S
