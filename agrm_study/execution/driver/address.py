@@ -23,7 +23,7 @@ import psutil
 from agrm_study.execution.resources.private_folder import PREFIX
 from agrm_study.study.errors import InputError
 
-PATIENCE_S: Final = 20.0
+PATIENCE_S: Final = 30.0
 """Seconds that a cluster has to answer."""
 CONNECT_S: Final = 5.0
 OPTION: Final = "--address"

@@ -27,7 +27,7 @@ FIRST_ROUNDS: Final = 4
 
 
 def check_autoscaler(resources: Resources, kinds: Sequence[str], tick: Callable[[], None]) -> list[str]:
-    """Asks for a node for each kind of trial that no node of the cluster can hold; it is not waited for.
+    """Requests a node for each kind of trial that no node of the cluster can hold, without waiting for it to start.
 
     Args:
         resources: What one trial takes.
@@ -35,10 +35,10 @@ def check_autoscaler(resources: Resources, kinds: Sequence[str], tick: Callable[
         tick: Called several times a second; may raise to give up.
 
     Returns:
-        What is worth knowing.
+        Non-fatal notes.
 
     Raises:
-        InputError: No node would ever come.
+        InputError: The autoscaler can start no node for it, or the cluster has no autoscaler.
     """
     notes = []
     head = head_connection()

@@ -1,7 +1,7 @@
-"""What does a node of a cluster say of itself?
+"""Facts of one node of a cluster, gathered on the node.
 
-`describe` travels to the node as it stands here, by value: it also runs, and says so, where this package is missing.
-Therefore everything that it needs is imported inside, and nothing of this package is taken for granted.
+`describe` is sent to the node by value, so that it also runs where this package is missing. Therefore it imports
+everything inside, and assumes nothing of this package.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ def describe(question: dict[str, Any]) -> dict[str, Any]:
 
     Args:
         question: ``results`` and ``probe`` (a results folder and the name of a file in it whose
-            content is ``token``), ``answer`` (the name of a file that the node shall write), ``files`` (paths that it
-            shall see), ``stores`` and ``local`` (clip stores by size, and where copies of them go), ``video`` and
-            ``gpus`` (whether to try decoding, and CUDA).
+            content is ``token``), ``answer`` (the name of a file that the node writes), ``files`` (paths that it must
+            see), ``stores`` and ``local`` (clip stores by size, and the folder of their copies), ``video`` and
+            ``gpus`` (whether to test decoding, and CUDA).
 
     Returns:
         ``host, clock``, and ``missing`` where this package cannot be imported; otherwise ``versions``, ``unseen``,
@@ -46,7 +46,7 @@ def describe(question: dict[str, Any]) -> dict[str, Any]:
 
 
 def unseen(files: list[str]) -> list[str]:
-    """Those of the paths that are not there."""
+    """Those of the paths that do not exist here."""
     from pathlib import Path
 
     return [file for file in files if not Path(file).exists()]
@@ -104,7 +104,7 @@ def try_cuda() -> tuple[list[str], str]:
     except subprocess.TimeoutExpired:
         return [], "torch does not compute within a minute"
     if done.returncode:
-        said = done.stderr.strip().splitlines()
-        return [], said[-1] if said else f"torch ended with {done.returncode}"
+        lines = done.stderr.strip().splitlines()
+        return [], lines[-1] if lines else f"torch ended with {done.returncode}"
     names = done.stdout.split("\n")[:-1] if done.stdout.strip() else []
     return names, "" if names else "torch finds no GPU"

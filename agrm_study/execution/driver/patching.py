@@ -1,4 +1,4 @@
-"""How is something of the process changed for the length of a block, and put back whatever happens in it?"""
+"""Temporary changes to the environment and to attributes, undone when a block ends."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 @contextlib.contextmanager
 def patched_environment(values: Mapping[str, str]) -> Iterator[None]:
-    """Environment variables have these values in the block; afterwards they are as they were, or gone."""
+    """Environment variables have these values in the block, and their former ones (or none) afterwards."""
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
     try:

@@ -1,8 +1,8 @@
-"""Is every node of a cluster fit for a study? Asked before the first trial, so that no trial finds out.
+"""Checks every node of a cluster before the first trial: code, versions, storage, videos, GPUs, clocks.
 
 Code reaches the workers by being installed: every node has this package in the environment that its Ray was started
-from, and a node that has it not, or in another version, is refused with its name. The study itself travels with each
-trial; clip stores and results go by storage that all nodes reach.
+from. A node that lacks it, or has another version, is refused with its name. The study itself is sent with each trial;
+clip stores and results are on storage that all nodes reach.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ from agrm_study.study.errors import InputError, InputErrors
 NODE_S: Final = 90.0
 """Seconds that the nodes have to answer, all at the same time; a worker must start and import its libraries."""
 CLOCKS_S: Final = 5.0
-"""Seconds that two clocks may differ by before somebody is told."""
+"""Difference of two clocks, in seconds, from which a note is shown."""
 NOTHING: Final = {"files": [], "stores": {}, "local": "", "video": False, "gpus": False}
-"""What a node is not asked unless a question says so."""
+"""Parts of a question that are left out unless asked for."""
 INSTALL: Final = "Install the same agrm-study everywhere, in the environment that each node's Ray was started from"
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a node said, or why it said nothing.
+    """Facts of a node, or the reason why there are none.
 
     Attributes:
         node: Its name, unique among the nodes.
         resources: What Ray may use of it, by Ray's names.
         facts: As `node_facts.describe` has them; ``None`` when it did not answer.
         silence: Why it did not answer.
-        skew_s: Seconds that its clock is ahead of this machine's, beyond what the journey can explain.
+        skew_s: Seconds by which its clock is ahead of this machine's, beyond the time that the answer took.
     """
 
     node: str
@@ -49,18 +49,18 @@ class Answer:
 
 
 def check_cluster(results: Location, *, on_gpus: bool, below: str = ".run/") -> list[str]:
-    """Asks every node of the cluster that this process is connected to.
+    """Checks every node of the cluster that this process is connected to.
 
     Args:
         results: Results folder.
         on_gpus: Whether trials compute on GPUs.
-        below: Where in the results folder something is written, to see whether it can be; it is removed again.
+        below: Folder within the results where a file is written as a test, and removed again.
 
     Returns:
-        What is worth knowing and hinders nothing.
+        Non-fatal notes.
 
     Raises:
-        InputError: A node is not fit: every one of them is named, with what is wrong.
+        InputError: Some nodes are not fit; each is named with its faults.
     """
     token = uuid.uuid4().hex
     folder = f"{below}.preflight-{token[:8]}"
@@ -80,15 +80,15 @@ def check_cluster(results: Location, *, on_gpus: bool, below: str = ".run/") -> 
             (results / folder).delete_folder()
     _refuse(_unfit(answers, arrived, results.address))
     return [
-        f"{answer.node}: its clock is {answer.skew_s:+.0f} s from this machine's; signs of life of its trials look "
-        "old or new by as much. Let all take their time from one server (NTP)."
+        f"{answer.node}: its clock is {answer.skew_s:+.0f} s from this machine's, so updates of its trials look old "
+        "or new by as much. Synchronise all clocks with one server (NTP)."
         for answer in answers
         if abs(answer.skew_s) > CLOCKS_S
     ]
 
 
 def check_files(files: Sequence[str], stores: Mapping[str, int], local: str) -> None:
-    """Asks every node whether it sees what trials read, and has room for its copies of the clip stores.
+    """Checks that every node sees what trials read, and has room for its copies of the clip stores.
 
     Args:
         files: Paths and URIs that trials read.
@@ -96,14 +96,14 @@ def check_files(files: Sequence[str], stores: Mapping[str, int], local: str) -> 
         local: Folder on each node's own disk to which stores are copied; empty to read them in place.
 
     Raises:
-        InputError: A node does not, or has not.
+        InputError: A node does not.
     """
     here = [file for file in files if "://" not in file]
     _refuse(_blind(ask({"files": here, "stores": dict(stores), "local": local})))
 
 
 def _blind(answers: Iterable[Answer]) -> Iterator[Unfit]:
-    """What nodes do not see, or have no room for; who does not answer has done so before, and trials go elsewhere."""
+    """Files that nodes do not see, and disks without room. A node that no longer answers gets no trials."""
     for answer in answers:
         for file in (answer.facts or {}).get("unseen", ()):
             hint = (
@@ -117,7 +117,7 @@ def _blind(answers: Iterable[Answer]) -> Iterator[Unfit]:
 
 
 def ask(question: Mapping[str, Any], *, answer_in: str = "") -> list[Answer]:
-    """What every living node says to a question (`node_facts.describe`); all are asked at the same time."""
+    """The answer of every living node to a question (`node_facts.describe`); all are asked at the same time."""
     import ray
     from ray import cloudpickle
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -150,7 +150,7 @@ def ask(question: Mapping[str, Any], *, answer_in: str = "") -> list[Answer]:
         answers.append(_answer(ready[0], name, resources, sent_at, written[name]))
     for sent, (name, resources, _) in pending.items():
         ray.cancel(sent, force=True)
-        answers.append(Answer(name, resources, None, f"says nothing within {NODE_S:.0f} s"))
+        answers.append(Answer(name, resources, None, f"no answer within {NODE_S:.0f} s"))
     return sorted(answers, key=lambda answer: answer.node)
 
 
@@ -178,15 +178,15 @@ def _names(nodes: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 Unfit = tuple[str, str, Mapping[str, str], str]
-"""The rule that is broken, the node, what is given (and allowed), and what to do."""
+"""The broken rule, the node, the given (and allowed) value, and the remedy."""
 
 
 def _unfit(answers: Iterable[Answer], arrived: set[str], place: str) -> Iterator[Unfit]:
-    """What is wrong with the nodes."""
+    """Faults of the nodes."""
     for answer in answers:
         node, facts = answer.node, answer.facts
         if facts is None:
-            yield "every node must answer", node, {"given": answer.silence}, f"{INSTALL}, or take the node away."
+            yield "every node must answer", node, {"given": answer.silence}, f"{INSTALL}, or remove the node."
             continue
         if "missing" in facts:
             hint = f"{INSTALL}: `pip install agrm-study` (or this checkout) there, then start its Ray again."
@@ -203,17 +203,17 @@ def _unfit(answers: Iterable[Answer], arrived: set[str], place: str) -> Iterator
         if facts.get("video"):
             yield "every node must be able to read videos", node, {"given": facts["video"]}, f"{INSTALL}."
         if facts.get("cuda"):
-            told = f"{answer.resources['GPU']:g} GPUs for Ray, but {facts['cuda']}"
+            given = f"{answer.resources['GPU']:g} GPUs for Ray, but {facts['cuda']}"
             yield (
                 "torch must compute on the GPUs of a node",
                 node,
-                {"given": told},
-                "`agrm-study doctor` there says more.",
+                {"given": given},
+                "`agrm-study doctor` on that node shows details.",
             )
 
 
 def _refuse(unfit: Iterable[Unfit]) -> None:
-    """One error for all; nodes with the same fault share a line."""
+    """One error for all faults; nodes with the same fault share a line."""
     alike: dict[tuple[str, str, str, str], list[str]] = {}
     for rule, node, words, hint in unfit:
         alike.setdefault((rule, words.get("given", ""), words.get("allowed", ""), hint), []).append(node)

@@ -1,1 +1,1 @@
-"""Is this machine fit to run a study? One check a question, each with what to do when the answer is no."""
+"""Checks of this machine; each finding that would stop a study comes with a remedy."""

@@ -1,4 +1,4 @@
-"""What does one check of a machine say?"""
+"""The result of one check of a machine."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ Level = Literal["ok", "note", "problem"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """The answer to one question about this machine.
+    """The result of one check.
 
     Attributes:
-        check: What was looked at, in one or two words.
-        level: ``problem`` for what would stop a study, ``note`` for what is worth knowing.
+        check: What was checked, in one or two words.
+        level: ``problem`` for what would stop a study, ``note`` for non-fatal facts.
         text: What was found.
-        advice: What to do; empty when nothing is to be done.
+        advice: The remedy; empty when none is needed.
     """
 
     check: str
@@ -30,12 +30,12 @@ class Finding:
 
 
 def ok(check: str, text: str) -> Finding:
-    """All is well."""
+    """A check that passed."""
     return Finding(check=check, level="ok", text=text)
 
 
 def note(check: str, text: str, advice: str = "") -> Finding:
-    """Worth knowing; stops nothing."""
+    """A non-fatal fact."""
     return Finding(check=check, level="note", text=text, advice=advice)
 
 

@@ -1,4 +1,4 @@
-"""Does the machine itself suffice: processors, memory, shared memory, open files, its clock?"""
+"""Checks of processors, memory, shared memory, open files and the clock."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ BUILT: Final = datetime(2025, 1, 1, tzinfo=UTC)
 
 
 def check_processors() -> Iterator[Finding]:
-    """Processors that this process may use, beside those of the machine and of its container."""
+    """Processors that this process may use, compared with those of the machine and of its container."""
     usable, whole = available_cpus(), os.cpu_count() or 1
     limit = cgroup_processors()
     text = f"{usable} usable" + (f" of {whole}" if whole != usable else "")
     if limit is not None and limit + 0.05 < usable:
-        advice = f"Run with `--slots {max(1, int(limit))}`: more trials at once only get in each other's way."
+        advice = f"Run with `--slots {max(1, int(limit))}`: more trials at once only slow each other down."
         yield note("processors", f"{text}, but the container may use only {limit:g}", advice)
     else:
         yield ok("processors", text)
@@ -75,7 +75,7 @@ def check_shared_memory(place: Path = Path("/dev/shm")) -> Iterator[Finding]:  #
 
 
 def check_open_files() -> Iterator[Finding]:
-    """Limit of open files, of which Ray uses many."""
+    """Limit of open files; Ray opens many."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     text = f"at most {_count(soft)} at once" + (f" (may be raised to {_count(hard)})" if hard != soft else "")
     if soft < LEAST_FILES and hard < LEAST_FILES:
@@ -91,7 +91,7 @@ def _count(limit: int) -> str:
 
 
 def check_clock() -> Iterator[Finding]:
-    """Whether the clock can be true: times left and signs of life are computed from it."""
+    """Whether the clock is plausible: remaining times and the age of updates are computed from it."""
     now = datetime.now(UTC)
     text = f"{now:%Y-%m-%d %H:%M:%S} UTC, local time {time.strftime('%H:%M %Z')}"
     if now < BUILT:

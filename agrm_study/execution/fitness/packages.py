@@ -1,4 +1,4 @@
-"""Are Python and the packages that a study needs there, in versions that work?"""
+"""Checks of Python and of the packages that a study needs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def check_python() -> Iterator[Finding]:
 
 
 def check_packages() -> Iterator[Finding]:
-    """Whether every package that agrm-study asks for is installed, and new enough."""
+    """Whether every package that agrm-study requires is installed, in a version that it supports."""
     wrong = list(unmet_requirements())
     if wrong:
         yield problem("packages", "; ".join(wrong), "`pip install --upgrade agrm-study` in this environment.")
@@ -42,7 +42,7 @@ def check_packages() -> Iterator[Finding]:
 
 
 def unmet_requirements(distribution: str = "agrm-study") -> Iterator[str]:
-    """What a distribution asks for and this environment lacks, in words."""
+    """Requirements of a distribution that this environment does not meet, in words."""
     try:
         requirements = importlib.metadata.requires(distribution) or []
     except importlib.metadata.PackageNotFoundError:
@@ -103,7 +103,7 @@ def _check_gpus() -> Iterator[Finding]:
         if computed != 512.0:
             yield problem("gpu", f"{text}, computes wrongly", OLDEST_DRIVER)
         elif free < 0.5 * whole:
-            yield note("gpu", text, "Somebody else uses it; trials that need more memory than is free will fail.")
+            yield note("gpu", text, "Other processes use it; trials that need more memory than is free will fail.")
         else:
             yield ok("gpu", text)
 

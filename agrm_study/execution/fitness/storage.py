@@ -1,4 +1,4 @@
-"""Can results and clip stores be written where they are to go, and is there room?"""
+"""Checks of the folders of results and clip stores: writing, renaming, locks, free space."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Final
 from agrm_study.execution.fitness.finding import Finding, note, ok, problem
 
 CACHE_VARIABLE: Final = "AGRM_STUDY_CACHE"
-"""As `prepare` has it; named here as well, since that module takes a second to import."""
+"""The same as in `prepare`; repeated here, since that module takes a second to import."""
 RESULTS_GB: Final = 1.0
 STORE_GB: Final = 10.0
 """Free space below which a folder gets a note; the protocol's store of 1,000 clips is about 9 GB."""
@@ -23,10 +23,10 @@ CLOCK_SKEW_S: Final = 5.0
 
 
 def check_storage(results: Path) -> Iterator[Finding]:
-    """The results folder (or where it will be made) and the folder of clip stores.
+    """The results folder (or where it will be created) and the folder of clip stores.
 
     Args:
-        results: A results folder, there or not.
+        results: A results folder, which need not exist yet.
     """
     yield from _check_folder("results folder", results)
     cache = os.environ.get(CACHE_VARIABLE)
@@ -42,7 +42,7 @@ def _check_folder(check: str, folder: Path) -> Iterator[Finding]:
     if not place.is_dir():
         yield problem(check, f"{place} is a file", "Name another folder.")
         return
-    missing = "" if place == folder.absolute() else f" (not there yet; tried in {place})"
+    missing = "" if place == folder.absolute() else f" (does not exist yet; tested in {place})"
     first, second = (place / f".agrm-study-doctor-{uuid.uuid4().hex[:8]}{end}" for end in ("", ".2"))
     try:
         for file in (first, second):
@@ -57,7 +57,7 @@ def _check_folder(check: str, folder: Path) -> Iterator[Finding]:
     else:
         skew = written - time.time()
         if abs(skew) > CLOCK_SKEW_S:
-            advice = "Let both take their time from one server (NTP), or signs of life of trials look old."
+            advice = "Synchronise both with one server (NTP), or updates of trials look old."
             yield note(check, f"the clock of the disk's server differs by {skew:+.0f} s from this machine's", advice)
         if _locks(second):
             yield ok(check, f"{folder}{missing}: writable, renames and locks work")
@@ -86,7 +86,7 @@ def _check_room(check: str, folder: Path, wanted_gb: float, advice: str) -> Iter
 
 
 def existing(folder: Path) -> Path:
-    """The folder, or the nearest of its parents that is there."""
+    """The folder, or the nearest of its parents that exists."""
     place = folder.absolute()
     while not place.exists() and place != place.parent:
         place = place.parent

@@ -1,4 +1,4 @@
-"""Are videos decoded here, exactly and by both decoders? A tiny one is made to see."""
+"""Checks that both decoders read a tiny video exactly."""
 
 from __future__ import annotations
 
