@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 import pytest
 
-from agrm_study.execution.resources.private_folder import PREFIX
+from agrm_study.execution.resources.ray_folder import PREFIX
 
 pytest.importorskip("ray")
 

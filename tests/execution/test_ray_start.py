@@ -11,7 +11,7 @@ import pytest
 from agrm_study.execution.driver.session import ray_session
 from agrm_study.execution.fitness import ray_start
 from agrm_study.execution.fitness.ray_start import check_ray_start
-from agrm_study.execution.resources import private_folder
+from agrm_study.execution.resources import ray_folder
 from agrm_study.execution.resources.capacity import Resources
 from agrm_study.study.errors import InputError
 
@@ -22,7 +22,7 @@ def problems() -> dict[str, str]:
 
 def test_this_machine_can_start_ray_and_nothing_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     with tempfile.TemporaryDirectory(prefix="a", dir="/tmp") as place:
-        monkeypatch.setattr(private_folder, "places", lambda: [Path(place)])
+        monkeypatch.setattr(ray_folder, "places", lambda: [Path(place)])
         found = list(check_ray_start())
         assert [(each.check, each.level) for each in found] == [
             (c, "ok") for c in ("ray folder", "loopback", "threads")
@@ -33,7 +33,7 @@ def test_this_machine_can_start_ray_and_nothing_is_left_behind(monkeypatch: pyte
 
 def test_each_place_without_room_for_sockets_is_named_and_no_run_begins(monkeypatch: pytest.MonkeyPatch) -> None:
     long = Path("/" + "x" * 60)
-    monkeypatch.setattr(private_folder, "places", lambda: [long, Path("/nowhere")])
+    monkeypatch.setattr(ray_folder, "places", lambda: [long, Path("/nowhere")])
     (text,) = problems().values()
     assert f"{long} is too long for names of sockets (61 of at most 21 bytes)" in text
     assert "/nowhere cannot be used (No such file or directory)" in text

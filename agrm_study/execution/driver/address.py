@@ -20,7 +20,7 @@ from typing import Final
 
 import psutil
 
-from agrm_study.execution.resources.private_folder import PREFIX
+from agrm_study.execution.resources.ray_folder import PREFIX
 from agrm_study.study.errors import InputError
 
 PATIENCE_S: Final = 30.0

@@ -23,7 +23,7 @@ import psutil
 
 import agrm_study
 from agrm_study.execution.driver.protocol import Job, Message, decode, encode
-from agrm_study.execution.resources.private_folder import remove_abandoned
+from agrm_study.execution.resources.ray_folder import remove_abandoned_rays
 from agrm_study.study.temporary import temporary_folder
 
 MODULE: Final = "agrm_study.execution.driver.child"
@@ -147,7 +147,7 @@ class DriverProcess:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(GONE_S)
             self._stack.close()
-            remove_abandoned()  # the folder of a Ray that was killed
+            remove_abandoned_rays()  # the folder of a Ray that was killed
             self._ended = True
 
     def _drain(self, events: BinaryIO) -> None:

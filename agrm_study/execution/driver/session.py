@@ -25,7 +25,7 @@ from agrm_study.execution.resources.capacity import (
     local_slots,
     trials_on,
 )
-from agrm_study.execution.resources.private_folder import private_folder, private_token
+from agrm_study.execution.resources.ray_folder import new_token, ray_folder
 from agrm_study.study.errors import InputError
 
 OBJECT_STORE_BYTES: Final = 80 * 2**20
@@ -76,7 +76,7 @@ def ray_session(
     """
     with contextlib.ExitStack() as stack:
         if address is None:
-            folder = stack.enter_context(_private_folder())
+            folder = stack.enter_context(_checked_folder())
             stack.enter_context(patched_environment(ENVIRONMENT | private_environment(folder)))
             stack.enter_context(watched_ray())
             slots = slots or local_slots(resources)
@@ -102,14 +102,14 @@ def private_environment(folder: Path) -> dict[str, str]:
     return LOOPBACK | {
         "RAY_TMPDIR": str(folder),
         "RAY_AUTH_MODE": "token",
-        "RAY_AUTH_TOKEN_PATH": str(private_token(folder)),
+        "RAY_AUTH_TOKEN_PATH": str(new_token(folder)),
         # Its kill is an error that ends a whole Tune run; `memory_watchdog` ends the largest worker instead
         "RAY_memory_monitor_refresh_ms": "0",
     }
 
 
 @contextlib.contextmanager
-def _private_folder() -> Iterator[Path]:
+def _checked_folder() -> Iterator[Path]:
     """The folder of a local Ray.
 
     Raises:
@@ -118,7 +118,7 @@ def _private_folder() -> Iterator[Path]:
     for finding in check_ray_start():
         if finding.level == "problem":
             raise InputError(f"Ray cannot start on this machine: {finding.text}", hint=finding.advice)
-    with private_folder() as folder:
+    with ray_folder() as folder:
         yield folder
 
 

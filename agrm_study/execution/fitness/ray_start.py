@@ -13,7 +13,7 @@ from typing import Final
 import psutil
 
 from agrm_study.execution.fitness.finding import Finding, ok, problem
-from agrm_study.execution.resources.private_folder import LONGEST_PLACE, NoPrivateFolder, make_folder, remove_folder
+from agrm_study.execution.resources.ray_folder import LONGEST_PLACE, NoRayFolder, make_ray_folder, remove_ray_folder
 
 LEAST_THREADS: Final = 400
 """Threads of a local Ray with one worker, and room for the libraries that a worker imports."""
@@ -28,11 +28,11 @@ def check_ray_start() -> Iterator[Finding]:
 
 def _check_folder() -> Finding:
     try:
-        folder = make_folder()
-    except NoPrivateFolder as error:
+        folder = make_ray_folder()
+    except NoRayFolder as error:
         advice = f"Set RAY_TMPDIR to a writable folder on a local disk, of at most {LONGEST_PLACE} characters."
         return problem("ray folder", f"no place for Ray's sockets and logs: {error}", advice)
-    remove_folder(folder)
+    remove_ray_folder(folder)
     return ok("ray folder", f"private, in {folder.parent}")
 
 

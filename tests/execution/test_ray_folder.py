@@ -12,16 +12,16 @@ from pathlib import Path
 import psutil
 import pytest
 
-from agrm_study.execution.resources import private_folder as module
-from agrm_study.execution.resources.private_folder import (
+from agrm_study.execution.resources import ray_folder as module
+from agrm_study.execution.resources.ray_folder import (
     OWNER,
     PREFIX,
-    NoPrivateFolder,
-    make_folder,
+    NoRayFolder,
+    make_ray_folder,
+    new_token,
     places,
-    private_folder,
-    private_token,
-    remove_abandoned,
+    ray_folder,
+    remove_abandoned_rays,
     unfit,
 )
 
@@ -37,10 +37,10 @@ def place(monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_folder_and_its_token_are_closed_to_others_and_removed(place: Path) -> None:
-    with private_folder() as folder:
+    with ray_folder() as folder:
         assert folder.parent == place
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-        token = private_token(folder)
+        token = new_token(folder)
         assert stat.S_IMODE(token.stat().st_mode) == 0o600
         assert len(token.read_text()) == 64
         (folder / "ray").mkdir()
@@ -67,8 +67,8 @@ def test_each_place_that_is_not_fit_has_its_reason(
     assert unfit(place) == ""
     monkeypatch.setattr(module, "LEAST_FREE_BYTES", 2**62)
     assert "MiB free" in unfit(place)
-    with pytest.raises(NoPrivateFolder, match="MiB free"):
-        make_folder()
+    with pytest.raises(NoRayFolder, match="MiB free"):
+        make_ray_folder()
 
 
 def test_the_longest_name_of_a_socket_is_just_short_enough(place: Path) -> None:
@@ -85,11 +85,11 @@ def test_the_longest_name_of_a_socket_is_just_short_enough(place: Path) -> None:
 
 
 def test_folders_of_owners_that_have_ended_are_removed_and_no_others(place: Path) -> None:
-    with private_folder() as lives:
+    with ray_folder() as lives:
         script = (
-            "import os, sys; from pathlib import Path; from agrm_study.execution.resources import private_folder as m\n"
+            "import os, sys; from pathlib import Path; from agrm_study.execution.resources import ray_folder as m\n"
             f"m.places = lambda: [Path({str(place)!r})]\n"
-            "context = m.private_folder(); folder = context.__enter__(); print(folder, flush=True)\n"
+            "context = m.ray_folder(); folder = context.__enter__(); print(folder, flush=True)\n"
             "import subprocess\n"
             "left = dict(os.environ, RAY_TMPDIR=str(folder))\n"
             "print(subprocess.Popen(['sleep', '60'], env=left, stdout=-3, stderr=-3).pid, flush=True)\n"
@@ -108,7 +108,7 @@ def test_folders_of_owners_that_have_ended_are_removed_and_no_others(place: Path
         elsewhere = place / "elsewhere"
         elsewhere.mkdir()
         (place / f"{PREFIX}link").symlink_to(elsewhere)
-        remove_abandoned()
+        remove_abandoned_rays()
         assert not psutil.pid_exists(int(pid)) or psutil.Process(int(pid)).status() == psutil.STATUS_ZOMBIE
         remaining = {path.name for path in place.iterdir()}
         assert remaining == {lives.name, new.name, "elsewhere", f"{PREFIX}link"}

@@ -38,7 +38,7 @@ GONE_S: Final = 5.0
 """Seconds in which the last processes of a Ray that was ended stop writing to its folder."""
 
 
-class NoPrivateFolder(OSError):
+class NoRayFolder(OSError):
     """No place on this machine can hold a private folder.
 
     Attributes:
@@ -51,26 +51,26 @@ class NoPrivateFolder(OSError):
 
 
 @contextlib.contextmanager
-def private_folder() -> Iterator[Path]:
+def ray_folder() -> Iterator[Path]:
     """A new folder that only this user may enter, short enough for Ray's sockets; removed after the block.
 
     Raises:
-        NoPrivateFolder: When there is no place for one.
+        NoRayFolder: When there is no place for one.
     """
-    remove_abandoned()
-    folder = make_folder()
+    remove_abandoned_rays()
+    folder = make_ray_folder()
     try:
         with _locked(folder):
             yield folder
     finally:
-        remove_folder(folder)
+        remove_ray_folder(folder)
 
 
-def make_folder() -> Path:
+def make_ray_folder() -> Path:
     """A new folder in the first place that is fit for one; the caller removes it.
 
     Raises:
-        NoPrivateFolder: When there is none.
+        NoRayFolder: When there is none.
     """
     reasons = []
     for place in places():
@@ -84,9 +84,9 @@ def make_folder() -> Path:
                 reason = _without_sockets(folder)
                 if not reason:
                     return folder
-                remove_folder(folder)
+                remove_ray_folder(folder)
         reasons.append(f"{place} {reason}")
-    raise NoPrivateFolder(reasons)
+    raise NoRayFolder(reasons)
 
 
 def places() -> list[Path]:
@@ -114,7 +114,7 @@ def unfit(place: Path) -> str:
     return ""
 
 
-def private_token(folder: Path) -> Path:
+def new_token(folder: Path) -> Path:
     """A file with this process's secret in a private folder, readable by its owner alone."""
     file = folder / "auth_token"
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -131,7 +131,7 @@ def _secret() -> str:
     return secrets.token_hex(32)
 
 
-def remove_abandoned() -> None:
+def remove_abandoned_rays() -> None:
     """Removes this user's private folders whose owner has ended without removing them (killed, power cut).
 
     Processes of their Ray are ended first: its agents outlive a raylet that was killed.
@@ -141,7 +141,7 @@ def remove_abandoned() -> None:
             for folder in place.glob(f"{PREFIX}*"):
                 if _is_abandoned(folder):
                     _end_processes(folder)
-                    remove_folder(folder)
+                    remove_ray_folder(folder)
 
 
 def _end_processes(folder: Path) -> None:
@@ -205,7 +205,7 @@ def _without_sockets(folder: Path) -> str:
     return ""
 
 
-def remove_folder(folder: Path) -> None:
+def remove_ray_folder(folder: Path) -> None:
     """Removes a folder, also while the last processes that write to it end."""
     end = time.monotonic() + GONE_S
     while True:
