@@ -15,7 +15,17 @@ from agrm_study.cli.options import results_folder, study_options
 from agrm_study.cli.plan_cost import cost_sentence, disk_sentence, format_bytes, time_steps, timed_sentence
 from agrm_study.cli.plan_parts import gpu_facts, gpu_sentence, race_facts, race_sentence, seeds_text
 
-SEARCH_FACTS = ("trials", "finished", "pruned", "failed", "missing", "promote", "to_promote")
+SEARCH_FACTS = (
+    "trials",
+    "finished",
+    "pruned",
+    "failed",
+    "missing",
+    "promote",
+    "to_promote",
+    "held_back",
+    "nothing_to_promote",
+)
 
 if TYPE_CHECKING:
     from agrm_study.execution.data.prepared import Prepared
@@ -62,7 +72,8 @@ def _facts(
     """The plan in plain values."""
     from agrm_study.execution.dispatch.equal_trials import find_equal
     from agrm_study.execution.dispatch.race import standing as race_standing
-    from agrm_study.execution.trial.failures import DETERMINISTIC
+    from agrm_study.execution.dispatch.to_run import trials_to_run
+    from agrm_study.execution.trial.heartbeat import Heartbeat
     from agrm_study.plan.cost import estimate_cost, unmeasured
     from agrm_study.plan.disk import estimate_disk
     from agrm_study.plan.notes import study_notes
@@ -73,17 +84,18 @@ def _facts(
     ledger = Ledger(str(folder))
     states = ledger.states()
     status = {trial.trial_id: states[trial.trial_id].status for trial in plan.trials if trial.trial_id in states}
-    missing = plan.missing([trial for trial, its in status.items() if its == "finished"])
-    equal = {found.trial.trial_id for found in find_equal(Location.of(folder), missing)}
-    missing = tuple(trial for trial in missing if trial.trial_id not in equal)
+    unfinished = plan.missing([trial for trial, its in status.items() if its == "finished"])
+    equal = {found.trial.trial_id for found in find_equal(Location.of(folder), unfinished)}
+    remaining = {trial: its for trial, its in states.items() if trial not in equal}
+    to_run = trials_to_run(plan, remaining, started=Heartbeat.started(Location.of(folder)))
+    missing = tuple(trial for trial in to_run.trials if trial.trial_id not in equal)
     records = ledger.trials()
     finished = records[(records["status"] == "finished") & (records["stop_reason"] != PRUNED)]
     measured: list[dict[str, Any]] = [{str(k): v for k, v in row.items()} for row in finished.to_dict("records")]
     to_come = () if search is None else search.stand_ins
     race, cells = None, plan.cells
     if asked_race := study.race:
-        ended = [trial for trial, its in states.items() if its.status == "finished" or its.failure in DETERMINISTIC]
-        standing = race_standing(study, plan, Location.of(folder), {t.trial_id for t in plan.trials}.difference(ended))
+        standing = race_standing(study, plan, Location.of(folder), {trial.trial_id for trial in to_run.trials})
         wanted = standing.wanted()
         missing = tuple(trial for trial in missing if trial.trial_id in wanted)
         cells = tuple(c for c in cells if c.trial_id in wanted or status.get(c.trial_id) == "finished")
@@ -118,7 +130,7 @@ def _facts(
     return {
         "study": study.name,
         "question": study.question,
-        "notes": list(study_notes(study)),
+        "notes": [*study_notes(study), *to_run.notes],
         "results": str(folder),
         "tasks": list(study.tasks),
         "seeds": list(study.seeds),
@@ -250,4 +262,8 @@ def _search_sentence(search: dict[str, int], replicates: int) -> str:
     words = f"search: {search['trials']} trials on validation, {', '.join(done)}, {search['missing']} to run"
     if search["to_promote"]:
         words += f"; then its best {search['promote']} × {replicates} seeds, {search['to_promote']} trials more"
+    if search["held_back"]:
+        words += "; held back, as its trials keep failing in the same way: --retry-failed runs them"
+    if search["nothing_to_promote"]:
+        words += "; none finished with a defined metric, so nothing is promoted"
     return words

@@ -49,14 +49,18 @@ def provenance(fingerprints: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
         "code_version": code_version(),
         "git": git_state(),
         "python": sys.version.split()[0],
-        "packages": packages(),
+        "packages": dict(packages()),
         "hardware": hardware(),
         "data": {name: dict(values) for name, values in fingerprints.items()},
     }
 
 
-def packages() -> dict[str, str]:
-    """Versions of the packages that matter, and a hash over all that are installed under ``lock``."""
+@lru_cache(maxsize=1)
+def packages() -> Mapping[str, str]:
+    """Versions of the packages that matter, and a hash over all that are installed under ``lock``.
+
+    Read once per process: the metadata of some hundred packages take a second.
+    """
     installed = sorted(
         {f"{d.metadata['Name']}=={d.version}" for d in importlib.metadata.distributions() if d.metadata["Name"]}
     )

@@ -13,11 +13,11 @@ from agrm_study.execution.data.prepare import Step, prepare
 from agrm_study.execution.data.prepared import Prepared
 from agrm_study.execution.data.searched_data import searched_recipes
 from agrm_study.execution.dispatch.equal_trials import take_over_equal
-from agrm_study.execution.dispatch.missing import finished_metrics, missing_works, read_states
 from agrm_study.execution.dispatch.race_source import open_race
 from agrm_study.execution.dispatch.search_phase import SearchPhase, final_trials, open_search, promote
 from agrm_study.execution.dispatch.shared_stages import SharedStages
-from agrm_study.execution.dispatch.work_source import HOLD_AFTER, WorkSource
+from agrm_study.execution.dispatch.to_run import finished_metrics, read_states, trials_to_run, works_of
+from agrm_study.execution.dispatch.work_source import WorkSource
 from agrm_study.execution.driver.executor import ExecutionLost, goes_on
 from agrm_study.execution.interrupt import Interrupt
 from agrm_study.execution.options import RunOptions
@@ -29,6 +29,8 @@ from agrm_study.execution.results_folder.study_files import write_study
 from agrm_study.execution.summary import RunSummary, stopped_early, summarise
 from agrm_study.execution.trial.events import TrialEvent
 from agrm_study.execution.trial.failures import refused_by_storage
+from agrm_study.execution.trial.heartbeat import Heartbeat
+from agrm_study.execution.trial.repeated_failures import HOLD_AFTER
 from agrm_study.execution.trial.versions import own_versions
 from agrm_study.execution.trial.work import Work, WorkerSettings
 from agrm_study.plan.expand import expand
@@ -136,13 +138,12 @@ class _Run:
         if interrupted or not search.source.complete:
             return self._summary([search.progress], search.before, interrupted, to_come=final_trials(self._study))
         study = promote(self._study, search)
-        if self._study.search.promote and len(study.arms) == len(self._study.arms):
-            self._say("No search trial came to its end with a defined metric: there is nothing to promote.")
-            return self._summary([search.progress], search.before, False, to_come=final_trials(self._study))
+        if nothing_promoted := self._study.search.promote > 0 and len(study.arms) == len(self._study.arms):
+            self._say("No search trial finished with a defined metric: nothing is promoted.")
         plan = expand(study, prepared.fingerprints)
         write_study(self._results, study, prepared, plan)
         search.source.was_promoted()
-        return self._final(study, prepared, plan, search)
+        return self._final(study, prepared, plan, search, nothing_promoted=nothing_promoted)
 
     def _run_search(self, search: SearchPhase) -> bool:
         """Runs what the search is missing; whether that was interrupted."""
@@ -152,10 +153,19 @@ class _Run:
             interrupted = self._execute(search.source, search.progress, search.before, prune=search.prunes)
         search.close()
         if search.source.why_stopped:
-            self._say(f"The search ends here: {search.source.why_stopped}.")
+            hint = " Fix the cause, then rerun with --retry-failed." if search.source.held_back else ""
+            self._say(f"The search ends here: {search.source.why_stopped}.{hint}")
         return interrupted
 
-    def _final(self, study: Study, prepared: Prepared, plan: Plan, search: SearchPhase | None = None) -> RunSummary:
+    def _final(
+        self,
+        study: Study,
+        prepared: Prepared,
+        plan: Plan,
+        search: SearchPhase | None = None,
+        *,
+        nothing_promoted: bool = False,
+    ) -> RunSummary:
         """Runs the trials that are reported."""
         states = read_states(self._results, self._say)
         finished = {trial_id for trial_id, state in states.items() if state.status == "finished"}
@@ -165,8 +175,12 @@ class _Run:
         metrics = finished_metrics(self._results, plan, known, shown_metric_name(study))
         progress = StudyProgress.of(study, plan.cells, known, metrics=metrics)
         before = progress.counts().finished
-        works = missing_works(plan, prepared, known, retry_failed=self._options.retry_failed, say=self._say)
-        works = self._backend.placed(works)
+        retry_failed, started = self._options.retry_failed, Heartbeat.started(self._results)
+        to_run = trials_to_run(plan, known, started=started, retry_failed=retry_failed)
+        for note in to_run.notes:
+            self._say(note)
+        progress.hold(trial.trial_id for trial in to_run.held)
+        works = self._backend.placed(works_of(to_run.trials, prepared, known))
         shared = SharedStages(self._results, works, study.sharing)
         progress.reopen(work.trial.trial_id for work in works)
         self._view.begin(progress)
@@ -174,13 +188,21 @@ class _Run:
             interrupted = True
         else:
             source = self._source(study, plan, works, shared, progress)
+            source.count_failures(to_run.repeated)
             interrupted = False if source.exhausted else self._execute(source, progress, before)
         if search is None:
             return self._summary([progress], before, interrupted)
-        return self._summary([search.progress, progress], search.before + before, interrupted)
+        parts, before = [search.progress, progress], search.before + before
+        return self._summary(parts, before, interrupted, nothing_promoted=nothing_promoted)
 
     def _summary(
-        self, parts: Sequence[StudyProgress], before: int, interrupted: bool, *, to_come: int = 0
+        self,
+        parts: Sequence[StudyProgress],
+        before: int,
+        interrupted: bool,
+        *,
+        to_come: int = 0,
+        nothing_promoted: bool = False,
     ) -> RunSummary:
         return summarise(
             parts,
@@ -190,6 +212,7 @@ class _Run:
             wall_s=time.monotonic() - self._began,
             messages=self._messages,
             to_come=to_come,
+            nothing_promoted=nothing_promoted,
         )
 
     def _execute(self, source: WorkSource, progress: StudyProgress, before: int, *, prune: bool = False) -> bool:
@@ -274,8 +297,8 @@ class _Run:
             progress.apply(TrialEvent(kind="held", trial_id=work.trial.trial_id))
         if held:
             self._say(
-                f"{arm}: three trials failed in the same way; its {len(held)} other trials are not started. "
-                "Mend the cause and run again."
+                f"{arm}: {HOLD_AFTER} trials failed in the same way; its {len(held)} other trials are held back. "
+                "Fix the cause, then rerun with --retry-failed."
             )
 
     def _storage_failed(self, event: TrialEvent, source: WorkSource) -> None:

@@ -38,7 +38,7 @@ class RunSummary:
         before: Trials that were finished before.
         finished: Trials that this run has finished.
         failed: Trials that have failed, in this run or before.
-        held: Trials that were not started because their arm kept failing in the same way.
+        held: Trials that were not started because their arm, or their search, keeps failing in the same way.
         unfinished: Trials without a record; the next run goes on with them.
         diverged: Search trials whose loss became infinite or not a number. That is an answer about their settings: the
             study is complete with them.
@@ -47,6 +47,7 @@ class RunSummary:
         messages: What a person should know beside this.
         inherited: Epochs that its trials took over from others instead of training them.
         error: What ended the run after trials had run; empty when it came to its end.
+        nothing_promoted: Whether its search has ended without a point to promote: the study is incomplete.
     """
 
     study: str
@@ -63,13 +64,15 @@ class RunSummary:
     diverged: int = 0
     inherited: int = 0
     error: str = ""
+    nothing_promoted: bool = False
 
     @property
     def exit_code(self) -> int:
         """0 all done, 1 incomplete, 130 interrupted."""
         if self.interrupted:
             return 130
-        return 0 if not self.error and self.before + self.finished + self.diverged == self.total else 1
+        complete = self.before + self.finished + self.diverged == self.total
+        return 0 if complete and not self.error and not self.nothing_promoted else 1
 
     @property
     def sentence(self) -> str:
@@ -95,6 +98,7 @@ def summarise(
     wall_s: float,
     messages: Sequence[str],
     to_come: int = 0,
+    nothing_promoted: bool = False,
 ) -> RunSummary:
     """The summary of a run that has ended.
 
@@ -106,8 +110,10 @@ def summarise(
         wall_s: Seconds of this run.
         messages: What a person should know beside this.
         to_come: Trials of a phase that was not reached.
+        nothing_promoted: Whether a search has ended without a point to promote.
     """
     counts = [part.counts() for part in parts]
+    held_back = any(part.held_back for part in parts)
     failed = [(part, trial) for part in parts for trial in part.trials.values() if trial.state == "failed"]
     diverged = [trial for part, trial in failed if part.to_draw is not None and trial.failure == "nan_loss"]
     return RunSummary(
@@ -117,13 +123,14 @@ def summarise(
         before=before,
         finished=sum(count.finished for count in counts) - before,
         failed=tuple(_failed(trial) for _, trial in failed),
-        held=sum(count.held for count in counts),
-        unfinished=sum(count.running + count.waiting for count in counts) + to_come,
+        held=sum(count.held for count in counts) + (to_come if held_back else 0),
+        unfinished=sum(count.left for count in counts) + (0 if held_back else to_come),
         diverged=len(diverged),
         interrupted=interrupted,
         wall_s=wall_s,
         messages=tuple(messages),
         inherited=sum(part.inherited for part in parts),
+        nothing_promoted=nothing_promoted,
     )
 
 

@@ -44,6 +44,7 @@ class SearchLog:
         directions: ``maximize`` or ``minimize`` of each.
         to_promote: Trials of the final phase that the end of the search will add; 0 once they are planned.
         network: The network that is judged, once there is a teacher.
+        ended: Whether the search has ended, with what it has drawn, and its best are planned.
         proposals: Points in the order in which they were drawn.
     """
 
@@ -55,7 +56,16 @@ class SearchLog:
     directions: tuple[str, ...]
     to_promote: int
     network: str = "student"
+    ended: bool = False
     proposals: tuple[Proposal, ...] = ()
+
+    def has_ended(self, promote: int) -> bool:
+        """Whether the search draws no more, though it may have fewer trials than it was to have.
+
+        Args:
+            promote: How many of the best the study asks to promote.
+        """
+        return self.ended or self.to_promote == 0 < promote
 
     def write(self, results: Location) -> None:
         """Puts it into the results folder; readers see the old file or the new one."""

@@ -10,7 +10,7 @@ from scripted_runner import journal
 from test_run_inline import Watcher
 from test_trial_queue import taus
 
-from agrm_study.execution.dispatch.missing import missing_works
+from agrm_study.execution.dispatch import to_run
 from agrm_study.execution.dispatch.trial_queue import TrialQueue
 from agrm_study.execution.dispatch.work_source import WorkSource
 from agrm_study.execution.driver.flight import Flight
@@ -35,8 +35,7 @@ def works_of(study: Study) -> list[Work]:
     from conftest import NamedData
 
     data = NamedData()
-    plan = expand(study, data.fingerprints)
-    return missing_works(plan, data, {}, retry_failed=False, say=print)  # type: ignore[arg-type]
+    return to_run.works_of(expand(study, data.fingerprints).trials, data, {})  # type: ignore[arg-type]
 
 
 def flight_of(works: list[Work], results: Path, share: float = 0.0) -> tuple[Flight, WorkSource, list[TrialEvent]]:
@@ -74,7 +73,7 @@ def test_a_trial_that_has_a_record_has_ended_and_its_events_are_those_that_were_
         for name in ("trial_id", "epoch", "epochs", "metric", "stop_reason", "best_epoch", "attempt", "failure"):
             assert getattr(event, name) == getattr(real[event.kind], name), name
     assert (epoch.kind, epoch.trial_id) == ("epoch", real["finished"].trial_id)
-    assert list(epoch.inherited_metrics) == curve  # its last epoch is told with the end
+    assert list(epoch.earlier_metrics) == curve  # its last epoch is told with the end
     assert source.exhausted
     assert flight.assign(Take()).finished
 

@@ -89,7 +89,7 @@ class RaceSource(WorkSource):
     def drain_held(self) -> list[Work]:
         """Trials of held arms that were not started, those of later rounds included."""
         held = [work for source in self._rounds for work in source.drain_held()]
-        held += [work for work in self._to_come.values() if work.trial.arm in self._held_arms]
+        held += [work for work in self._to_come.values() if work.trial.arm in self._repeated.held]
         for work in held:
             self._to_come.pop(work.trial.trial_id, None)
         self._end(held)
@@ -107,7 +107,7 @@ class RaceSource(WorkSource):
         self._state.advance(task, self._ended, self._scores)
         self._on_look()
         asked = self._state.asked(task)
-        wanted = [w for t, w in self._to_come.items() if t in asked and w.trial.arm not in self._held_arms]
+        wanted = [w for t, w in self._to_come.items() if t in asked and w.trial.arm not in self._repeated.held]
         works = [self._to_come.pop(work.trial.trial_id) for work in wanted]
         if works:
             source = self._make_source(works)

@@ -1,21 +1,22 @@
-"""What have earlier runs of a search done that still belongs to it?
+"""Draws of earlier runs that belong to a search as it is asked for now.
 
-A record belongs to a search when the trial made anew from its settings is the very trial of the record: then data,
-split, base recipe and seed are those of now. Points that the space does not hold any more are left out.
+A record belongs to the search when the trial made from its settings has the identity of the record: data, split, base
+recipe and seed are then the same. Points outside the present space are left out.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from agrm_study.execution.dispatch.sampler import End, inner
 from agrm_study.execution.trial.failures import DETERMINISTIC
+from agrm_study.execution.trial.repeated_failures import search_keeps_failing
 from agrm_study.plan.trial import TrialSpec
 from agrm_study.records.location import Location
-from agrm_study.records.reader import Ledger
+from agrm_study.records.reader import Ledger, TrialState
 from agrm_study.records.schemas import PRUNED
 from agrm_study.records.search_log import Proposal, SearchLog
 from agrm_study.records.validation_scores import Scores, read_scores
@@ -33,14 +34,14 @@ class Past:
         spec: Its trial; ``None`` when no recipe allows the values.
         end: How it ended; ``None`` when it is to be run (again).
         scores: Its scores, when it was measured.
-        attempts: Starts so far.
+        state: What the ledger knows of it.
     """
 
     proposal: Proposal
     spec: TrialSpec | None
     end: End | None = None
     scores: Scores | None = None
-    attempts: int = 0
+    state: TrialState | None = None
 
 
 def read_past(
@@ -59,7 +60,7 @@ def read_past(
         retry_failed: Also run again what failed for a reason that comes out the same.
     """
     ledger = Ledger(results)
-    trials = ledger.trials()
+    trials, states = ledger.trials(), ledger.states()
     rows = trials[trials["phase"] == "search"].sort_values("started_at", kind="stable", na_position="last")
     records: dict[str, dict[str, Any]] = {
         row["trial_id"]: {str(k): v for k, v in row.items()} for row in rows.to_dict("records")
@@ -79,10 +80,10 @@ def read_past(
             if found is not None and found[1] is not None:
                 points.append(found)
     specs = {spec.trial_id: spec for _, spec in points if spec is not None}
-    best_epochs = {t: int(records[t]["best_epoch"]) for t in specs if t in records and _finished(records[t])}
+    best_epochs = {t: states[t].best_epoch or 0 for t in specs if t in states and states[t].status == "finished"}
     scores = read_scores(ledger, best_epochs, search.metric, lambda t: reported_network(specs[t].recipe))
     return [
-        _past(proposal, spec, records.get(proposal.trial_id), scores.get(proposal.trial_id), retry_failed)
+        _past(proposal, spec, states.get(proposal.trial_id), scores.get(proposal.trial_id), retry_failed)
         for proposal, spec in points
     ]
 
@@ -112,17 +113,17 @@ def _point(
 
 
 def _past(
-    proposal: Proposal, spec: TrialSpec | None, row: dict[str, Any] | None, scores: Scores | None, retry_failed: bool
+    proposal: Proposal, spec: TrialSpec | None, state: TrialState | None, scores: Scores | None, retry_failed: bool
 ) -> Past:
-    if row is None:
-        return Past(proposal=proposal, spec=spec)
-    end: End | None
-    if _finished(row):
-        end = "pruned" if row["stop_reason"] == PRUNED else "finished"
-    else:
-        end = "failed" if row["failure"] in DETERMINISTIC and not retry_failed else None
-    return Past(proposal=proposal, spec=spec, end=end, scores=scores, attempts=int(row["attempt"]))
+    end: End | None = None
+    if state is not None and state.status == "finished":
+        end = "pruned" if state.stop_reason == PRUNED else "finished"
+    elif state is not None and state.failure in DETERMINISTIC and not retry_failed:
+        end = "failed"
+    return Past(proposal=proposal, spec=spec, end=end, scores=scores, state=state)
 
 
-def _finished(row: dict[str, Any]) -> bool:
-    return bool(row["status"] == "finished")
+def keeps_failing(past: Iterable[Past]) -> bool:
+    """Whether a search is held back, as its trials keep failing in the same way."""
+    ended = (item for item in past if item.spec is not None and item.end is not None)
+    return search_keeps_failing((item.proposal.trial_id, item.state) for item in ended if item.state is not None)

@@ -42,9 +42,10 @@ class SearchPhase:
     before: int
 
     def close(self) -> None:
-        """A search that is complete with fewer trials than it was to have draws none any more."""
+        """Brings the progress up to the end of the run: a search that is complete, or held back, draws no more."""
         if self.source.complete:
             self.progress.to_draw = 0
+        self.progress.held_back = self.source.held_back
 
 
 def open_search(study: Study, prepared: Prepared, results: Location, *, retry_failed: bool) -> SearchPhase:
@@ -69,7 +70,7 @@ def open_search(study: Study, prepared: Prepared, results: Location, *, retry_fa
         to_draw=0,
     )
     stages = SearchStages(study, results)
-    attempts = {item.proposal.trial_id: item.attempts for item in past}
+    attempts = {item.proposal.trial_id: item.state.attempt for item in past if item.state is not None}
 
     def work_of(spec: TrialSpec) -> Work:
         return Work(

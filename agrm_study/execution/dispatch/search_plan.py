@@ -1,11 +1,11 @@
-"""What would a search still run? Known without drawing anything: from its file, its log and the ledger."""
+"""Plan of a search: what it has done and would still run, without drawing anything."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from agrm_study.execution.data.prepared import Prepared
-from agrm_study.execution.dispatch.search_history import read_past
+from agrm_study.execution.dispatch.search_history import keeps_failing, read_past
 from agrm_study.plan.expand import TrialBuilder
 from agrm_study.plan.promotion import Candidate, promoted, search_trial
 from agrm_study.plan.trial import TrialSpec
@@ -16,7 +16,7 @@ from agrm_study.study.study import Study
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchPlan:
-    """What a search has done and what it would do.
+    """Plan of a search.
 
     Attributes:
         trials: Trials that it is to have in all.
@@ -28,6 +28,8 @@ class SearchPlan:
         to_promote: Trials of those arms, while they are not known yet; 0 once they are.
         study: The study, with the promoted arms once the search is done.
         stand_ins: A trial of the base recipe for each that is to come and not known yet, to estimate cost by.
+        held_back: Whether nothing more is run, as search trials keep failing in the same way.
+        nothing_to_promote: Whether the search has ended without a trial that can be promoted.
     """
 
     trials: int
@@ -39,6 +41,8 @@ class SearchPlan:
     to_promote: int
     study: Study
     stand_ins: tuple[TrialSpec, ...]
+    held_back: bool
+    nothing_to_promote: bool
 
 
 def plan_search(study: Study, prepared: Prepared, results: Location) -> SearchPlan | None:
@@ -51,9 +55,10 @@ def plan_search(study: Study, prepared: Prepared, results: Location) -> SearchPl
     points = {item.spec.trial_id: item for item in past if item.spec is not None}
     ends = [item.end for item in points.values()]
     log = SearchLog.read(results)
-    exhausted = log is not None and log.to_promote == 0 and log.trials == search.trials and None not in ends
-    missing = 0 if exhausted else max(0, search.trials - sum(end is not None for end in ends))
-    if not missing:
+    ended = log is not None and log.has_ended(search.promote) and log.trials == search.trials and None not in ends
+    held_back = keeps_failing(past)
+    missing = 0 if ended or held_back else max(0, search.trials - sum(end is not None for end in ends))
+    if not missing and not held_back:
         candidates = [
             Candidate(item.spec.params, item.scores.values)
             for item in points.values()
@@ -75,4 +80,6 @@ def plan_search(study: Study, prepared: Prepared, results: Location) -> SearchPl
         to_promote=to_promote,
         study=arms,
         stand_ins=(stand_in,) * (missing + to_promote),
+        held_back=held_back,
+        nothing_to_promote=not missing and not held_back and search.promote > 0 and len(arms.arms) == len(study.arms),
     )

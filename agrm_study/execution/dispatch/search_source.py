@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 from agrm_study.execution.dispatch.sampler import Draw, End, Sampler
-from agrm_study.execution.dispatch.search_history import Past
-from agrm_study.execution.dispatch.work_source import HOLD_AFTER, WorkSource
+from agrm_study.execution.dispatch.search_history import Past, keeps_failing
+from agrm_study.execution.dispatch.work_source import WorkSource
 from agrm_study.execution.trial.events import TrialEvent
 from agrm_study.execution.trial.pruning import ask_to_end
+from agrm_study.execution.trial.repeated_failures import HOLD_AFTER, SEARCH
 from agrm_study.execution.trial.work import Work
 from agrm_study.plan.promotion import Candidate
 from agrm_study.plan.trial import TrialSpec
@@ -38,6 +39,7 @@ class _Point:
     scores: Scores | None = None
     best: float | None = None
     judged: int = 0
+    pruned: bool = False
 
 
 class SearchSource(WorkSource):
@@ -76,11 +78,15 @@ class SearchSource(WorkSource):
         self._queue: deque[_Point] = deque()
         self._proposals: list[Proposal] = []
         self._left = max(0, search.trials - len({p.spec.trial_id for p in past if p.spec is not None and p.end}))
-        self._failed_alike: dict[tuple[str | None, str], set[str]] = {}
         self._exhausted = False
         self.why_stopped: str | None = None
+        self.held_back = False
         for item in past:
+            if item.end == "failed" and item.state is not None and item.state.failure != "nan_loss":
+                self._repeated.add_recorded(SEARCH, item.proposal.trial_id, item.state)
             self._replay(item)
+        if keeps_failing(past):
+            self._hold_back()
         self._length = self._left
         self._write()
 
@@ -117,7 +123,7 @@ class SearchSource(WorkSource):
     def observe(self, event: TrialEvent) -> str | None:
         point = self._points[event.trial_id]
         if event.kind == "epoch":
-            for epoch, metric in enumerate(event.inherited_metrics, start=1):
+            for epoch, metric in enumerate(event.earlier_metrics, start=1):
                 self._judge(point, epoch, metric)
             self._judge(point, event.epoch, event.metric)
         elif event.kind == "finished":
@@ -137,8 +143,8 @@ class SearchSource(WorkSource):
         return ended == len(self._points) and (self._exhausted or self._left <= 0)
 
     def was_promoted(self) -> None:
-        """Notes that the best have become arms, in the plan."""
-        self._log = replace(self._log, to_promote=0)
+        """Records that the search has ended and its best, if there are any, are arms of the plan."""
+        self._log = replace(self._log, to_promote=0, ended=True)
         self._write()
 
     def candidates(self) -> list[Candidate]:
@@ -165,11 +171,19 @@ class SearchSource(WorkSource):
                 self._queue.append(point)
             point.draws.append(draw)
             return
+        repeated = point.end is not None  # it was drawn again after its end, and the sampler saw its values alone
         point.end, point.scores = item.end, item.scores
-        if item.scores is not None:
-            for epoch, value in best_so_far(item.scores.curve, maximize=self._maximize).items():
-                self._sampler.report(draw, epoch, value)
+        if item.scores is not None and item.state is not None and not repeated:
+            last = (item.state.epochs or 0) - (item.end == "finished")
+            self._replay_reports(draw, item.scores.curve, last, pruned=item.end == "pruned")
         self._tell(point, draw)
+
+    def _replay_reports(self, draw: Draw, curve: Mapping[int, float], last: int, *, pruned: bool) -> None:
+        """Reports the epochs that were judged while the trial ran: all but the last of one that ran to its end, as its
+        end comes with it, and none after the one that it was pruned at."""
+        for epoch, value in best_so_far(curve, maximize=self._maximize).items():
+            if epoch > last or (self._sampler.report(draw, epoch, value) and pruned):
+                break
 
     def _draw_new(self) -> _Point | None:
         for _ in range(MOST_REPEATS):
@@ -196,14 +210,15 @@ class SearchSource(WorkSource):
         return None
 
     def _judge(self, point: _Point, epoch: int, metric: float | None) -> None:
-        """Takes the metric of an epoch, and asks the worker to end the trial where the pruner says so."""
-        if metric is None or epoch <= point.judged:  # after a worker's death epochs are told twice
+        """Takes the metric of an epoch, and asks the worker to end the trial where the pruner decides so."""
+        if metric is None or epoch <= point.judged or point.pruned:  # a resumed trial sends its epochs again
             return
         point.judged = epoch
         better = max if self._maximize else min
         point.best = metric if point.best is None else better(point.best, metric)
         verdicts = [self._sampler.report(draw, epoch, point.best) for draw in point.draws]
         if any(verdicts):
+            point.pruned = True
             ask_to_end(self._results, point.spec.trial_id, epoch)
 
     def _end(self, point: _Point, end: End, best_epoch: int = 0) -> None:
@@ -224,14 +239,17 @@ class SearchSource(WorkSource):
         self._sampler.tell(draw, point.end, point.scores.values if point.scores is not None else None)
 
     def _count_failure(self, event: TrialEvent) -> None:
-        """A search of which nothing finishes and several trials fail in the same way is not gone on with."""
-        if event.failure not in ("bug", "data"):
-            return
-        alike = self._failed_alike.setdefault((event.failure, event.frame or (event.error or "")), set())
-        alike.add(event.trial_id)
-        if len(alike) >= HOLD_AFTER and not any(p.end in ("finished", "pruned") for p in self._points.values()):
-            self.why_stopped = f"{len(alike)} search trials failed in the same way and none has finished"
-            self.stop()
+        """Holds the search back when several of its trials failed in the same way and none has finished."""
+        if event.failure != "nan_loss":  # a setting that diverges is an answer about that setting
+            self._repeated.add(SEARCH, event.trial_id, event.failure, event.error or "", event.frame)
+        ended = any(point.end in ("finished", "pruned") for point in self._points.values())
+        if SEARCH in self._repeated.held and not ended:
+            self._hold_back()
+
+    def _hold_back(self) -> None:
+        self.held_back = True
+        self.why_stopped = f"{HOLD_AFTER} search trials failed in the same way and none has finished"
+        self.stop()
 
     def _write(self) -> None:
         replace(self._log, proposals=tuple(self._proposals)).write(self._results)

@@ -1,17 +1,14 @@
-"""Which trial comes next, and which are not worth starting?"""
+"""The source that a run takes its trials from; an arm that keeps failing is held back."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Sequence
-from typing import Final
 
 from agrm_study.execution.dispatch.trial_queue import TrialQueue
 from agrm_study.execution.trial.events import TrialEvent
+from agrm_study.execution.trial.repeated_failures import RepeatedFailures
 from agrm_study.execution.trial.work import Work
-
-HOLD_AFTER: Final = 3
-"""Equal failures of different trials of an arm after which the rest of the arm is not started."""
 
 
 class WorkSource:
@@ -19,7 +16,6 @@ class WorkSource:
 
     Args:
         works: The trials, in running order.
-        hold_after: Equal failures after which an arm is held back.
         order: Says when each may start; by default each may at once, as they come.
         drop: Told of each stage that no trial of the run needs any more.
     """
@@ -27,7 +23,6 @@ class WorkSource:
     def __init__(
         self,
         works: Sequence[Work],
-        hold_after: int = HOLD_AFTER,
         *,
         order: TrialQueue | None = None,
         drop: Callable[[str], None] = lambda key: None,
@@ -36,10 +31,8 @@ class WorkSource:
         self._drop = drop
         self._arm_of = {work.trial.trial_id: work.trial.arm for work in works}
         self._work_of = {work.trial.trial_id: work for work in works}
-        self._failures: dict[tuple[str, str | None, str], set[str]] = {}
-        self._held_arms: set[str] = set()
+        self._repeated = RepeatedFailures()
         self._held: list[Work] = []
-        self._hold_after = hold_after
         self._stopped = False
         self._lock = threading.Lock()
 
@@ -83,14 +76,13 @@ class WorkSource:
             needless = self._order.observe(event)
         for key in needless:
             self._drop(key)
-        if event.kind != "failed" or event.failure not in ("bug", "data"):
+        if event.kind != "failed":
             return None
         arm = self._arm_of[event.trial_id]
         with self._lock:
-            equal = self._failures.setdefault((arm, event.failure, event.frame or (event.error or "")), set())
-            equal.add(event.trial_id)
-            if len(equal) < self._hold_after or arm in self._held_arms:
-                return None
+            holds = self._repeated.add(arm, event.trial_id, event.failure, event.error or "", event.frame)
+        if not holds:
+            return None
         self.hold(arm)
         return arm
 
@@ -99,10 +91,14 @@ class WorkSource:
         with self._lock:
             self._order.put_back(trial_id)
 
+    def count_failures(self, repeated: RepeatedFailures) -> None:
+        """Failures of earlier runs count too."""
+        self._repeated = repeated
+
     def hold(self, arm: str) -> None:
         """Hands out no trial of an arm any more."""
         with self._lock:
-            self._held_arms.add(arm)
+            self._repeated.held.add(arm)
             self._held += self._order.remove({arm})
 
     def drain_held(self) -> list[Work]:

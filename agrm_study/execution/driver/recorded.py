@@ -10,6 +10,7 @@ from agrm_study.execution.trial.work import Work
 from agrm_study.records.location import Location
 from agrm_study.records.patience import retry_storage
 from agrm_study.records.reader import Ledger
+from agrm_study.records.schemas import PRUNED
 from agrm_study.records.validation_scores import Scores, read_scores
 from agrm_study.study.reported import reported_network
 
@@ -19,7 +20,7 @@ def recorded_events(
 ) -> list[TrialEvent]:
     """What happened to trials that have a record of this run; none for the others.
 
-    A finished trial also gives an ``epoch`` event with the scores of all its epochs.
+    A finished trial also gives an ``epoch`` event with the scores of the epochs before its end.
 
     Args:
         results: Results folder.
@@ -55,10 +56,12 @@ def _finished(row: Mapping[str, Any], scores: Scores | None, work: Work) -> list
     end = TrialEvent(
         kind="finished", stop_reason=row["stop_reason"], best_epoch=int(row["best_epoch"]), metric=best, **common
     )
-    if scores is None or not end.epoch:
+    judged = end.epoch - (end.stop_reason != PRUNED)  # the last epoch of a trial that ran to its end comes with the end
+    if scores is None or judged < 1:
         return [end]
-    curve = tuple(scores.curve.get(epoch) for epoch in range(1, end.epoch + 1))
-    return [TrialEvent(kind="epoch", metric=curve[-1], inherited_metrics=curve[:-1], **common), end]
+    curve = tuple(scores.curve.get(epoch) for epoch in range(1, judged + 1))
+    epoch = TrialEvent(kind="epoch", metric=curve[-1], earlier_metrics=curve, **common | {"epoch": judged})
+    return [epoch, end]
 
 
 def _common(row: Mapping[str, Any], works: Mapping[str, Work]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from agrm_study.execution.progress.time_left import time_left_s
 from agrm_study.execution.progress.trial_progress import TrialProgress
 from agrm_study.execution.results_folder.lock import running_owner
 from agrm_study.execution.trial.heartbeat import Heartbeat
+from agrm_study.execution.trial.repeated_failures import held_trials, search_keeps_failing
 from agrm_study.plan.plan import Cell, parse_cells
 from agrm_study.records.location import Location
 from agrm_study.records.race_log import RaceLog
@@ -39,6 +40,7 @@ class Snapshot:
         cells: Cells of those trials; those that a race spares are left out.
         search_log: The content of search.json.
         race: What a race has decided.
+        nothing_promoted: Whether the search has ended without a point to promote.
         unfinished: Trials that were started and have no record: they run, or the next run resumes them.
         problems: Records that cannot be read.
     """
@@ -50,6 +52,7 @@ class Snapshot:
     cells: tuple[Cell, ...] = ()
     search_log: SearchLog | None = None
     race: RaceLog | None = None
+    nothing_promoted: bool = False
     unfinished: tuple[TrialProgress, ...] = ()
     problems: tuple[str, ...] = ()
 
@@ -84,7 +87,7 @@ class Snapshot:
     @property
     def left(self) -> int:
         """Trials that will still run."""
-        return self.states["waiting"] + self.states["running"] + self._to_come
+        return self.states["waiting"] + self.states["running"] + (0 if self._held_back else self._to_come)
 
     @property
     def over(self) -> bool:
@@ -96,7 +99,8 @@ class Snapshot:
         """Whether every trial has finished. A search trial that diverged counts: its settings have been tried."""
         searched = () if self.search is None else self.search.trials.values()
         diverged = sum(trial.state == "failed" and trial.failure == "nan_loss" for trial in searched)
-        return self.final is not None and self.states["finished"] + diverged == self.total
+        finished = self.states["finished"] + diverged == self.total
+        return self.final is not None and finished and not self.nothing_promoted
 
     @property
     def now(self) -> float:
@@ -109,7 +113,12 @@ class Snapshot:
         if self.owner is None:
             return None
         slots = max(1, len(self.unfinished))
-        return time_left_s(self.trials.values(), now=self.now, slots=slots, to_draw=self._to_come)
+        to_draw = 0 if self._held_back else self._to_come
+        return time_left_s(self.trials.values(), now=self.now, slots=slots, to_draw=to_draw)
+
+    @property
+    def _held_back(self) -> bool:
+        return self.search is not None and self.search.held_back
 
     @property
     def _to_come(self) -> int:
@@ -152,13 +161,20 @@ class SnapshotReader:
         beats = self._beats({cell.trial_id for cell in (*points, *cells)}, owner)
         for beat in beats:  # a failed trial that runs again
             states.pop(beat.trial_id, None)
+        started = {beat.trial_id for beat in beats}
         search = None
         if log is not None:
-            known = states.keys() | {beat.trial_id for beat in beats}
+            known = states.keys() | started
+            promote = 0 if study.search is None else study.search.promote
             points = tuple(point for point in points if point.trial_id in known)
             search = self._progress(study, points, states, ledger, to_draw=0)
-            search.to_draw = 0 if _has_ended(log, search) else max(0, log.trials - len(points))
+            search.to_draw = 0 if log.has_ended(promote) else max(0, log.trials - len(points))
+            recorded = ((p.trial_id, states[p.trial_id]) for p in points if p.trial_id in states)
+            search.held_back = search_keeps_failing(recorded)
         final = self._progress(study, cells, states, ledger)
+        final.hold(held_trials(cells, states, started))
+        if search is not None and search.held_back:  # the trials that are reported wait for its end
+            final.hold(trial.trial_id for trial in final.trials.values() if trial.state == "waiting")
         snapshot = Snapshot(
             results=self._results,
             owner=owner,
@@ -167,6 +183,7 @@ class SnapshotReader:
             cells=cells,
             search_log=log,
             race=race,
+            nothing_promoted=log is not None and log.ended and _promotes_nothing(study),
             problems=tuple(f"{problem.path}: {problem.reason}" for problem in ledger.problems),
         )
         trials = snapshot.trials
@@ -244,9 +261,9 @@ def search_cells(log: SearchLog) -> tuple[Cell, ...]:
     return tuple(cells.values())
 
 
-def _has_ended(log: SearchLog, search: StudyProgress) -> bool:
-    """Whether a search draws no more, though it may have fewer trials than it was to have: its best are planned."""
-    return log.to_promote == 0 and any(t.state == "finished" and not t.pruned for t in search.trials.values())
+def _promotes_nothing(study: Study) -> bool:
+    """Whether a search that has ended added no arm to its study, though it was to promote some."""
+    return study.search is not None and study.search.promote > 0 and not any(arm.settings for arm in study.arms)
 
 
 def _apply(beat: Heartbeat, trial: TrialProgress, *, running: bool, clock: float) -> None:

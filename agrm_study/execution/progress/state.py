@@ -49,6 +49,7 @@ class StudyProgress:
         slots: Trials at once, as far as is known; 0 when nothing runs.
         to_draw: Trials of a search that are not drawn yet; None when this is no search.
         maximize: Whether a higher metric is better.
+        held_back: Whether a search draws no more, as its trials keep failing in the same way.
     """
 
     name: str
@@ -62,6 +63,7 @@ class StudyProgress:
     slots: int = 1
     to_draw: int | None = None
     maximize: bool = True
+    held_back: bool = False
     clock: Callable[[], float] = time.monotonic
 
     @classmethod
@@ -126,6 +128,11 @@ class StudyProgress:
             trial = self.trials[trial_id]
             trial.state, trial.failure, trial.error, trial.wall_s = "waiting", None, None, 0.0
 
+    def hold(self, trial_ids: Iterable[str]) -> None:
+        """These trials are not started, as their arm keeps failing in the same way."""
+        for trial_id in trial_ids:
+            self.trials[trial_id].state = "held"
+
     def spare(self, cells: Collection[tuple[str, str, int]]) -> None:
         """These cells, (arm, task, seed), need no trial any more; one that fills another cell too stays."""
         for arm, task, seed in cells:
@@ -169,7 +176,7 @@ class StudyProgress:
         """Trials by state."""
         found = dict.fromkeys(("waiting", "running", "finished", "failed", "held"), 0)
         found |= Counter(map(attrgetter("state"), self.trials.values()))
-        found["waiting"] += self.to_draw or 0
+        found["held" if self.held_back else "waiting"] += self.to_draw or 0
         return Counts(total=len(self.trials) + (self.to_draw or 0), **found)
 
     def running(self) -> list[TrialProgress]:

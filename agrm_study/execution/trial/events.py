@@ -30,7 +30,8 @@ class TrialEvent:
         resumed: Epoch of the checkpoint that this attempt went on from, 0 for none.
         saved: Epoch that the rolling checkpoint holds, 0 for none.
         inherited: Epochs whose state this attempt took over from another trial, 0 for none.
-        inherited_metrics: The validation metric after each of those epochs; told once.
+        earlier_metrics: In a search that prunes, the validation metric after each epoch that this attempt did not
+            train, from the first; in its first ``epoch`` event alone, which adds no epoch.
         left: Stages whose state is there for other trials since the last event.
         stage_error: Why the state of a stage could not be saved for other trials.
         stop_reason: Of a ``finished`` trial: ``epochs``, ``early_stop``, or ``pruned`` when a search ended it early.
@@ -49,7 +50,7 @@ class TrialEvent:
     resumed: int = 0
     saved: int = 0
     inherited: int = 0
-    inherited_metrics: tuple[float | None, ...] = ()
+    earlier_metrics: tuple[float | None, ...] = ()
     left: tuple[str, ...] = ()
     stage_error: str = ""
     stop_reason: str = ""
@@ -70,7 +71,7 @@ class TrialEvent:
     def from_json(cls, text: str) -> TrialEvent:
         """The event of `to_json`."""
         values = json.loads(text)
-        lists = {name: tuple(values[name]) for name in ("left", "inherited_metrics")}
+        lists = {name: tuple(values[name]) for name in ("left", "earlier_metrics")}
         return cls(**values | lists)
 
 

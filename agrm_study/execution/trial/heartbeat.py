@@ -59,6 +59,11 @@ class Heartbeat:
         found = [cls._parse(file) for file in (results / FOLDER).children(".json")]
         return sorted((beat for beat in found if beat is not None), key=lambda beat: beat.started_at)
 
+    @classmethod
+    def started(cls, results: Location) -> set[str]:
+        """Trials that were started and neither finished nor failed."""
+        return {beat.trial_id for beat in cls.read_all(results) if not beat.over}
+
     @staticmethod
     def remove(results: Location, trial_id: str) -> None:
         """The trial has ended for good."""

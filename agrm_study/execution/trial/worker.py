@@ -60,7 +60,7 @@ class _Running:
     resumed: int = 0
     saved: int = 0
     inherited: int = 0
-    inherited_metrics: tuple[float | None, ...] = ()
+    earlier_metrics: tuple[float | None, ...] = ()
     left: Left = NOTHING
     rows: list[EpochRow] = field(default_factory=list)
     saved_at: float = 0.0
@@ -110,6 +110,8 @@ class TrialWorker:
                 if note := running.runner.fetch(self._work, self.settings):
                     return self._not_yet(running, note)
                 self._start(running)
+                if running.earlier_metrics:
+                    return self._send_earlier(running)
             if self._is_pruned(running):
                 return self._finish(running, PRUNED)
             return self._run_epoch(running)
@@ -161,11 +163,20 @@ class TrialWorker:
             beat = replace(beat, wall_s=wall_s, saved_wall_s=0.0)
         running.saved = running.resumed
         running.rows.extend(runner.rows())
-        if running.inherited:
+        done = running.resumed or running.inherited
+        if self.settings.prune:
             shown = metric_by_epoch(running.rows, work.trial.recipe, self.settings.metric)
-            running.inherited_metrics = tuple(shown.get(epoch) for epoch in range(1, running.inherited + 1))
-        running.beat = replace(beat, epoch=running.resumed or running.inherited)
+            running.earlier_metrics = tuple(shown.get(epoch) for epoch in range(1, done + 1))
+        running.beat = replace(beat, epoch=done)
         running.started = True
+
+    def _send_earlier(self, running: _Running) -> TrialEvent:
+        """Sends the metrics of epochs that this attempt did not train, so that the pruner judges them before the next
+        one is trained: a driver that was started again decides as the one before."""
+        running.beat = replace(running.beat, metric=running.earlier_metrics[-1])
+        event = _event("epoch", running)
+        running.earlier_metrics = ()
+        return event
 
     def _run_epoch(self, running: _Running) -> TrialEvent:
         began = time.monotonic()
@@ -189,7 +200,6 @@ class TrialWorker:
         elif time.monotonic() - running.beat_at >= HEARTBEAT_EVERY_S:
             self._write_beat(running)
         event = _event("interrupted" if stop else "epoch", running, report)
-        running.inherited_metrics = ()
         if stop:
             self.drop()
         return event
@@ -309,7 +319,7 @@ def _event(kind: EventKind, running: _Running, report: EpochReport | None = None
         resumed=running.resumed,
         saved=running.saved,
         inherited=running.inherited,
-        inherited_metrics=running.inherited_metrics,
+        earlier_metrics=running.earlier_metrics,
         left=running.left.keys,
         stage_error=running.left.problem,
         attempt=beat.attempt,

@@ -1,0 +1,107 @@
+"""The trials of a plan that are to be run, by the ledger; `plan` and `run` both ask here."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from agrm_study.execution.data.prepared import Prepared
+from agrm_study.execution.results_folder.compacting import COMPACT_FROM
+from agrm_study.execution.trial.failures import DETERMINISTIC
+from agrm_study.execution.trial.repeated_failures import RepeatedFailures, held_trials, repeated_in_arms
+from agrm_study.execution.trial.work import Work
+from agrm_study.plan.plan import Plan
+from agrm_study.plan.trial import TrialSpec
+from agrm_study.records.compaction import compact
+from agrm_study.records.location import Location
+from agrm_study.records.reader import Ledger, TrialState
+from agrm_study.records.validation_scores import read_metric
+from agrm_study.study.reported import reported_network
+
+MOST_CELLS_SHOWN: Final = 400
+"""Cells up to which the metrics of trials that finished before are read for the picture."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToRun:
+    """The unfinished trials of a plan.
+
+    Attributes:
+        trials: Those to run, in running order.
+        failed: Those left alone, as they failed deterministically.
+        held: Those not started, as their arm keeps failing in the same way.
+        repeated: The failures of those left alone.
+    """
+
+    trials: tuple[TrialSpec, ...]
+    failed: tuple[TrialSpec, ...]
+    held: tuple[TrialSpec, ...]
+    repeated: RepeatedFailures
+
+    @property
+    def notes(self) -> list[str]:
+        """What is not run, and how to run it, in sentences."""
+        notes = []
+        if self.failed:
+            notes.append(f"{len(self.failed)} failed trials would fail again; --retry-failed runs them.")
+        notes += [
+            f"{arm}: {held} trials are held back, as the arm keeps failing in the same way; --retry-failed runs them."
+            for arm, held in Counter(trial.arm for trial in self.held).items()
+        ]
+        return notes
+
+
+def trials_to_run(
+    plan: Plan, states: Mapping[str, TrialState], *, started: Collection[str] = (), retry_failed: bool = False
+) -> ToRun:
+    """Sorts the unfinished trials of a plan.
+
+    Args:
+        plan: All trials.
+        states: What the ledger knows of them.
+        started: Trials without a record that an earlier run has started: they are resumed in any case.
+        retry_failed: Also run what failed deterministically, and what was held back for it.
+    """
+    repeated = RepeatedFailures() if retry_failed else repeated_in_arms(plan.cells, states)
+    held = set(held_trials(plan.cells, states, started, repeated))
+    failed = {trial_id for trial_id, state in states.items() if state.failure in DETERMINISTIC and not retry_failed}
+    missing = plan.missing({trial_id for trial_id, state in states.items() if state.status == "finished"})
+    return ToRun(
+        trials=tuple(trial for trial in missing if trial.trial_id not in failed | held),
+        failed=tuple(trial for trial in missing if trial.trial_id in failed),
+        held=tuple(trial for trial in missing if trial.trial_id in held),
+        repeated=repeated,
+    )
+
+
+def works_of(trials: Collection[TrialSpec], prepared: Prepared, states: Mapping[str, TrialState]) -> list[Work]:
+    """The trials with where their data are and how often they were started before."""
+    return [
+        Work(
+            trial=trial,
+            manifest=prepared.manifest_path(trial.recipe),
+            store=prepared.store_path(trial.recipe),
+            attempts=states[trial.trial_id].attempt if trial.trial_id in states else 0,
+        )
+        for trial in trials
+    ]
+
+
+def read_states(results: Location, say: Callable[[str], None]) -> dict[str, TrialState]:
+    """What the ledger knows of each trial; many loose records are merged first, and unreadable ones named."""
+    ledger = Ledger(results)
+    if len(ledger.loose_files("trials")) >= COMPACT_FROM:
+        compact(results)
+    states = ledger.states()
+    for problem in ledger.problems:
+        say(f"{problem.path} cannot be read and counts as not done: {problem.reason}")
+    return states
+
+
+def finished_metrics(results: Location, plan: Plan, states: Mapping[str, TrialState], metric: str) -> dict[str, float]:
+    """Validation metric at the best epoch of the trials that have finished, when there are few enough to show."""
+    if len(plan.cells) > MOST_CELLS_SHOWN:
+        return {}
+    return read_metric(Ledger(results), states, metric, lambda trial_id: reported_network(plan.by_id[trial_id].recipe))

@@ -1,0 +1,96 @@
+"""Failures that repeat: the rule by which the rest of an arm, or of a search, is held back."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Final
+
+from agrm_study.execution.trial.failures import DETERMINISTIC
+from agrm_study.plan.plan import Cell
+from agrm_study.records.reader import TrialState
+
+HOLD_AFTER: Final = 3
+"""Equal failures of different trials of an arm after which the rest of the arm is not started."""
+SEARCH: Final = "search"
+"""The group of all trials of a search."""
+
+
+class RepeatedFailures:
+    """Deterministic failures of groups of trials, by how they failed.
+
+    Trials fail in the same way when their failures have one class and come from one place in the code (or have one
+    message, where no place is known). A divergence is one way, whatever the step: its message names epoch and losses.
+    """
+
+    def __init__(self) -> None:
+        self._trials: dict[tuple[str, str, str], set[str]] = {}
+        self.held: set[str] = set()
+
+    def add(self, group: str, trial_id: str, failure: str | None, message: str, frame: str) -> bool:
+        """Counts a failure.
+
+        Returns:
+            Whether it is the one that holds the rest of its group back.
+        """
+        if failure is None or failure not in DETERMINISTIC:
+            return False
+        cause = "" if failure == "nan_loss" else frame or message
+        alike = self._trials.setdefault((group, failure, cause), set())
+        alike.add(trial_id)
+        if len(alike) < HOLD_AFTER or group in self.held:
+            return False
+        self.held.add(group)
+        return True
+
+    def add_recorded(self, group: str, trial_id: str, state: TrialState) -> None:
+        """Counts a failure that the ledger knows (`Failure.error`)."""
+        message, _, rest = (state.error or "").partition("\n")
+        second = rest.partition("\n")[0]
+        self.add(group, trial_id, state.failure, message, second.removeprefix("at ") if second[:3] == "at " else "")
+
+
+def repeated_in_arms(cells: Iterable[Cell], states: Mapping[str, TrialState]) -> RepeatedFailures:
+    """The failures of each arm that are recorded; a trial that fills several cells counts for the first one's arm."""
+    repeated, counted = RepeatedFailures(), set[str]()
+    for cell in cells:
+        state = states.get(cell.trial_id)
+        if state is not None and state.status == "failed" and cell.trial_id not in counted:
+            repeated.add_recorded(cell.arm, cell.trial_id, state)
+        counted.add(cell.trial_id)
+    return repeated
+
+
+def held_trials(
+    cells: Sequence[Cell],
+    states: Mapping[str, TrialState],
+    started: Collection[str],
+    repeated: RepeatedFailures | None = None,
+) -> list[str]:
+    """The trials that are not started, as their arm keeps failing in the same way.
+
+    Args:
+        cells: Every cell of the plan.
+        states: What the ledger knows of the trials.
+        started: Trials without a record that were started: they are resumed in any case.
+        repeated: The failures that count; those that are recorded by default.
+    """
+    repeated = repeated_in_arms(cells, states) if repeated is None else repeated
+    arm_of: dict[str, str] = {}
+    for cell in cells:
+        arm_of.setdefault(cell.trial_id, cell.arm)
+    known = states.keys() | set(started)
+    return [trial_id for trial_id, arm in arm_of.items() if arm in repeated.held and trial_id not in known]
+
+
+def search_keeps_failing(states: Iterable[tuple[str, TrialState]]) -> bool:
+    """Whether a search is held back: several of its trials failed in the same way, and none has finished.
+
+    A setting that diverges is an answer about that setting, and counts in no search.
+    """
+    repeated = RepeatedFailures()
+    for trial_id, state in states:
+        if state.status == "finished":
+            return False
+        if state.failure != "nan_loss":
+            repeated.add_recorded(SEARCH, trial_id, state)
+    return SEARCH in repeated.held
