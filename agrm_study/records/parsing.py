@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 from pydantic import Field, TypeAdapter
 from pydantic_core import from_json
@@ -16,6 +16,8 @@ Seconds = Annotated[float, Field(ge=0, lt=1e10, allow_inf_nan=False)]
 
 T = TypeVar("T")
 
+MOST_DIGITS: Final = 9
+
 
 def read_typed(kind: type[T], file: Location, **expected: Any) -> T | None:
     """As `parse`, of a file; ``None`` also where there is none, or a folder in its place.
@@ -27,6 +29,19 @@ def read_typed(kind: type[T], file: Location, **expected: Any) -> T | None:
         return parse(kind, file.read(), **expected)
     except IsADirectoryError:
         return None
+
+
+def read_count(file: Location) -> int | None:
+    """The whole number that a file consists of; ``None`` where there is none, or none below a billion.
+
+    Raises:
+        OSError: The storage refuses.
+    """
+    try:
+        content = file.read()
+    except IsADirectoryError:
+        return None
+    return int(content) if content is not None and content.isdigit() and len(content) <= MOST_DIGITS else None
 
 
 def parse(kind: type[T], content: bytes | str | None, **expected: Any) -> T | None:

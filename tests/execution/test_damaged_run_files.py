@@ -13,6 +13,7 @@ import pytest
 from agrm_study.execution.progress.status import status
 from agrm_study.execution.resources.gpu_share import read as measured_before
 from agrm_study.execution.summary import RunSummary
+from agrm_study.execution.trial.fence import current_fence, raise_fence
 from agrm_study.execution.trial.heartbeat import Heartbeat
 from agrm_study.execution.trial.pruning import ask_to_end, ends_after
 from agrm_study.execution.trial.stage_store import StageFacts, StageStore
@@ -100,6 +101,14 @@ def test_a_request_to_end_that_is_no_epoch_is_none(tmp_path: Path, content: byte
     assert ends_after(results, "t") == 12
     (tmp_path / ".run" / "prune" / "t").write_bytes(content)
     assert ends_after(results, "t") is None
+
+
+@pytest.mark.parametrize("content", [b"", b"x", b"-1", b"9" * 5000, b"\xff"])
+def test_a_damaged_fence_counts_as_none_and_the_next_driver_writes_it_again(tmp_path: Path, content: bytes) -> None:
+    results = Location.of(tmp_path)
+    (results / ".run" / "fence").write_atomic(content)
+    assert current_fence(results) == 0
+    assert [raise_fence(results), raise_fence(results), current_fence(results)] == [1, 2, 2]
 
 
 def test_a_trial_whose_heartbeat_is_damaged_starts_again_and_the_status_can_be_read(

@@ -77,15 +77,16 @@ def test_a_kill_between_any_two_renames_leaves_a_checkpoint_with_its_own_best_we
     """A save with a new best renames three files; it is stopped before each of them."""
     save(tmp_path, 1, best_epoch=1, best=True)
     renames = 0
-    replace = Path.replace
+    rename = Path.rename
 
     def killed(self: Path, target: Path) -> Path:
         nonlocal renames
-        renames += 1
+        renames += target.parent == tmp_path
         if renames == moment + 1:
             raise KeyboardInterrupt
-        return replace(self, target)
+        return rename(self, target)
 
+    monkeypatch.setattr(Path, "rename", killed)
     monkeypatch.setattr(Path, "replace", killed)
     with pytest.raises(KeyboardInterrupt):
         save(tmp_path, 2, best_epoch=2, best=True)

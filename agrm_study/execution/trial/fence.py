@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from agrm_study.records.location import Location
+from agrm_study.records.parsing import read_count
 from agrm_study.records.patience import retry_storage
 
 FILE: Final = ".run/fence"
@@ -29,13 +30,12 @@ def raise_fence(results: Location) -> int:
 
 
 def current_fence(results: Location) -> int:
-    """The number in a results folder, 0 where there is none.
+    """The number in a results folder, 0 where there is none that can be read.
 
     Raises:
         OSError: When storage refuses.
     """
-    content = retry_storage(lambda: (results / FILE).read())
-    return int(content) if content is not None and content.isdigit() else 0
+    return retry_storage(lambda: read_count(results / FILE)) or 0
 
 
 def check_fence(results: Location, number: int) -> None:

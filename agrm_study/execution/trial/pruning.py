@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import Final
 
 from agrm_study.records.location import Location
+from agrm_study.records.parsing import read_count
 
 FOLDER: Final = ".run/prune"
-MOST_DIGITS: Final = 9
 
 
 def ask_to_end(results: Location, trial_id: str, epoch: int) -> None:
@@ -21,8 +21,7 @@ def ask_to_end(results: Location, trial_id: str, epoch: int) -> None:
 
 def ends_after(results: Location, trial_id: str) -> int | None:
     """The epoch after which a trial is to end; ``None`` where no such request can be read."""
-    content = (results / FOLDER / trial_id).read()
-    return int(content) if content is not None and content.isdigit() and len(content) <= MOST_DIGITS else None
+    return read_count(results / FOLDER / trial_id)
 
 
 def forget(results: Location, trial_id: str) -> None:
