@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from agrm_study.records.location import Location
-from agrm_study.records.migrations import version_of
+from agrm_study.records.migrations import migrate, version_of
 from agrm_study.records.reader import COMPACTED, HELD, Ledger
 from agrm_study.records.schemas import SCHEMA_VERSION, SCHEMAS, Kind, with_version
 
@@ -66,6 +66,7 @@ def compacted_bytes(kind: Kind, tables: Sequence[pa.Table]) -> memoryview:
         compression="zstd",
         use_dictionary=[f.name for f in schema if pa.types.is_string(f.type) or pa.types.is_integer(f.type)],
         row_group_size=ROW_GROUP,
+        write_page_checksum=True,
     )
     return memoryview(sink.getvalue())
 
@@ -84,10 +85,10 @@ def _merge(folder: Location, kind: Kind, files: Sequence[Location]) -> int:
         if content is None:
             continue
         try:
-            read = pq.ParquetFile(pa.BufferReader(content))
+            read = pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True)
             if version_of(read.schema_arrow) != SCHEMA_VERSION:
                 continue
-            tables.append(read.read().select(SCHEMAS[kind].names).cast(SCHEMAS[kind]))
+            tables.append(migrate(read.read(), kind, SCHEMA_VERSION))
         except (OSError, KeyError, ValueError, pa.ArrowException):
             continue  # stays loose; the reader reports it
         sources.append((file, stamp))

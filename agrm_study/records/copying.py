@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from agrm_study.records.integrity import verified
 from agrm_study.records.location import Location
 from agrm_study.records.reader import Ledger
 from agrm_study.records.schemas import SCHEMAS, Kind, with_version
-from agrm_study.records.writer import put_record, rows_table
+from agrm_study.records.writer import put_record, rows_table, sealed_rows
 
 
 def copy_trial(source: Ledger, root: Location, trial_id: str, columns: Mapping[str, Any]) -> None:
@@ -33,4 +34,6 @@ def copy_trial(source: Ledger, root: Location, trial_id: str, columns: Mapping[s
         if table.num_rows:
             versioned = table.replace_schema_metadata(with_version(SCHEMAS[kind]).metadata)
             put_record(root / "records", kind, trial_id, versioned)
-    put_record(root / "records", "trials", trial_id, rows_table([{**rows[0], **columns}], SCHEMAS["trials"]))
+    row = {**rows[0], **columns}
+    seal = sealed_rows([row]) if verified(row) else rows_table([row], SCHEMAS["trials"])
+    put_record(root / "records", "trials", trial_id, seal)

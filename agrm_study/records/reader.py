@@ -108,7 +108,7 @@ class Ledger:
     def trials(self, *, trial_ids: Collection[str] | None = None) -> pd.DataFrame:
         """The `trials` records (of the trials named), one row a trial, in the order of their identities."""
         wanted = None if trial_ids is None else frozenset(trial_ids)
-        return _frame(self._one_row_each(self._table("trials", wanted=wanted)), ["trial_id"])
+        return frame_of(self._one_row_each(self._table("trials", wanted=wanted)), ["trial_id"])
 
     def _one_row_each(self, trials: pa.Table) -> pa.Table:
         """The `trials` records with one row per trial; a trial whose rows differ is left out as a problem."""
@@ -132,13 +132,18 @@ class Ledger:
         """One kind of record of one trial, as it was written."""
         return self._table(kind, wanted=frozenset([trial_id]))
 
+    def table_of(self, kind: Kind, trial_ids: Collection[str] | None = None) -> pa.Table:
+        """Whole rows of one kind as an Arrow table; of the `trials` record, one row per trial."""
+        table = self._table(kind, wanted=None if trial_ids is None else frozenset(trial_ids))
+        return self._one_row_each(table) if kind == "trials" else table
+
     def epochs(self, *, trial_ids: Sequence[str] | None = None) -> pd.DataFrame:
         """The `epochs` records of finished trials (or of the trials named), in order."""
         wanted = self.finished_ids() if trial_ids is None else frozenset(trial_ids)
-        return _frame(self._table("epochs", wanted=wanted), ["trial_id", "epoch", "split", "network"])
+        return frame_of(self._table("epochs", wanted=wanted), ["trial_id", "epoch", "split", "network"])
 
-    def epoch_table(self, columns: Sequence[str], *, trial_ids: Sequence[str] | None = None) -> pa.Table:
-        """Columns of the `epochs` records as an Arrow table in no particular order: for thousands of trials."""
+    def epoch_table(self, columns: Sequence[str] | None, *, trial_ids: Sequence[str] | None = None) -> pa.Table:
+        """Columns of the `epochs` records (all for None) as an Arrow table in no order: for thousands of trials."""
         wanted = self.finished_ids() if trial_ids is None else frozenset(trial_ids)
         return self._table("epochs", columns, wanted=wanted)
 
@@ -151,7 +156,7 @@ class Ledger:
         """
         table = self.prediction_table(split, network, trial_ids=trial_ids)
         table = pa.table([table[f.name].cast(f.type) for f in SCHEMAS["predictions"]], names=table.column_names)
-        return _frame(table, ["trial_id", "split", "clip_id", "network"])
+        return frame_of(table, ["trial_id", "split", "clip_id", "network"])
 
     def prediction_table(
         self,
@@ -177,7 +182,7 @@ class Ledger:
 
     def subjects(self) -> pd.DataFrame:
         """The `subjects` records of every split, in order."""
-        return _frame(self._table("subjects"), ["split_fingerprint", "split", "subject_id"])
+        return frame_of(self._table("subjects"), ["split_fingerprint", "split", "subject_id"])
 
     def bytes_on_disk(self) -> int:
         """What the records of trials take."""
@@ -287,6 +292,9 @@ class Ledger:
             elif missing := missing_columns(physical, kind):
                 self._problem(fragment.path, f"column {missing[0]} is missing")
             else:
+                if unknown := sorted(set(physical.names) - set(SCHEMAS[kind].names)):
+                    reason = f"column {unknown[0]} is unknown: of a newer agrm-study, or damaged"
+                    self._problem(fragment.path, reason, used=True)
                 current.append(fragment)
         if current:
             dataset = ds.FileSystemDataset(current, schema, dataset.format, self.records.filesystem)
@@ -306,7 +314,7 @@ class Ledger:
         """A file of an older schema version, as today's schema has it."""
         try:
             with self.records.filesystem.open_input_file(path) as stream:
-                table = migrate(pq.read_table(stream), kind, version)
+                table = migrate(pq.read_table(stream, page_checksum_verification=True), kind, version)
         except FileNotFoundError:
             raise
         except (OSError, KeyError, ValueError, pa.ArrowException) as error:
@@ -316,7 +324,8 @@ class Ledger:
 
     def _dataset(self, files: list[Location], schema: pa.Schema) -> ds.FileSystemDataset:
         text = [f.name for f in schema if pa.types.is_dictionary(f.type)]
-        form = ds.ParquetFileFormat(dictionary_columns=text)
+        options = ds.ParquetFragmentScanOptions(page_checksum_verification=True)
+        form = ds.ParquetFileFormat(dictionary_columns=text, default_fragment_scan_options=options)
         return ds.dataset([f.path for f in files], schema=schema, format=form, filesystem=self.records.filesystem)
 
     def _problem(self, path: str, error: Exception | str, *, used: bool = False) -> None:
@@ -327,7 +336,7 @@ class Ledger:
         """Whether the whole file can be read and holds what its schema allows."""
         try:
             with self.records.filesystem.open_input_file(file.path) as stream:
-                table = pq.read_table(stream)
+                table = pq.read_table(stream, page_checksum_verification=True)
             _without_nulls(migrate(table, kind, version_of(table.schema)), SCHEMAS[kind])
         except FileNotFoundError:
             raise
@@ -365,6 +374,7 @@ def _only(table: pa.Table, key: str, names: Collection[str] | None) -> pa.Table:
     return table.filter(pa.chunked_array(masks, type=pa.bool_()))
 
 
-def _frame(table: pa.Table, order: list[str]) -> pd.DataFrame:
+def frame_of(table: pa.Table, order: list[str]) -> pd.DataFrame:
+    """Rows as a data frame, sorted by these columns."""
     frame: pd.DataFrame = table.to_pandas()
     return frame.sort_values(order, kind="stable", ignore_index=True)

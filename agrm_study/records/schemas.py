@@ -51,10 +51,16 @@ TRIALS: Final = pa.schema(
         pa.field("data_fingerprint", pa.string()),
         pa.field("split_fingerprint", pa.string()),
         pa.field("attempt", pa.int32(), nullable=False),
+        pa.field("epochs_digest", pa.string()),
+        pa.field("predictions_digest", pa.string()),
+        pa.field("weights_digest", pa.string()),
+        pa.field("row_digest", pa.string()),
     ]
 )
 """One row a trial. ``params`` is JSON of the factors; ``tau``, ``alpha`` and ``ramp_epochs`` are null where the method
-has none; ``wall_s`` sums the attempts that led to the outcome; ``error`` ends with the traceback's tail."""
+has none; ``wall_s`` sums the attempts that led to the outcome; ``error`` ends with the traceback's tail. The digests
+(`digests`) are null in records of version 0.1: ``predictions_digest`` is JSON by ``part/network``, ``row_digest``
+covers all other columns."""
 
 EPOCHS: Final = pa.schema(
     [
@@ -106,10 +112,12 @@ SUBJECTS: Final = pa.schema(
         pa.field("source", pa.string()),
         pa.field("clips", pa.int32()),
         pa.field("split_fingerprint", pa.string(), nullable=False),
+        pa.field("rows_digest", pa.string()),
     ]
 )
 """One row a subject and part of a split; ``split`` is train, val, test, unlabelled_train or unlabelled_val, ``label``
-is null for unlabelled subjects, ``clips`` counts the subject's clips in the part."""
+is null for unlabelled subjects, ``clips`` counts the subject's clips in the part; ``rows_digest``, the same in
+every row of a split, covers all of them."""
 
 SCHEMAS: Final[dict[Kind, pa.Schema]] = {
     "trials": TRIALS,

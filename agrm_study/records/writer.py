@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from agrm_study.records.digests import block_digests, blocks_text, digests
 from agrm_study.records.location import Location
 from agrm_study.records.patience import PAUSES_S, retry_storage
 from agrm_study.records.schemas import EPOCHS, PREDICTIONS, SUBJECTS, TRIALS, Kind, with_version
@@ -30,7 +31,7 @@ def write_trial(
     predictions: Sequence[Mapping[str, Any]] = (),
     pauses_s: Sequence[float] = PAUSES_S,
 ) -> None:
-    """Writes the records of one trial, the `trials` record last.
+    """Writes the records of one trial, the `trials` record last, with the digests of all.
 
     Args:
         root: Results folder (the records go to ``records/<kind>/<trial_id>.parquet``).
@@ -47,11 +48,23 @@ def write_trial(
     """
     records = Location.of(root) / "records"
     trial_id = str(trial["trial_id"])
+    row = {**trial, "predictions_digest": None, "epochs_digest": None}
     if predictions:
-        put_record(records, "predictions", trial_id, predictions_table(trial_id, predictions), pauses_s)
+        table = predictions_table(trial_id, predictions)
+        row["predictions_digest"] = blocks_text(block_digests(table).get(trial_id, {}))
+        put_record(records, "predictions", trial_id, table, pauses_s)
     if epochs:
-        put_record(records, "epochs", trial_id, epochs_table(trial_id, epochs), pauses_s)
-    put_record(records, "trials", trial_id, rows_table([trial], TRIALS), pauses_s)
+        table = epochs_table(trial_id, epochs)
+        row["epochs_digest"] = digests(table, "epochs", "trial_id")[trial_id]
+        put_record(records, "epochs", trial_id, table, pauses_s)
+    put_record(records, "trials", trial_id, sealed_rows([row]), pauses_s)
+
+
+def sealed_rows(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
+    """Rows of the `trials` record with the digest of each."""
+    table = rows_table([{**row, "row_digest": None} for row in rows], TRIALS)
+    found = digests(table, "trials", "trial_id")
+    return rows_table([{**row, "row_digest": found[str(row["trial_id"])]} for row in rows], TRIALS)
 
 
 def write_subjects(root: str | Path | Location, split_fingerprint: str, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -60,7 +73,9 @@ def write_subjects(root: str | Path | Location, split_fingerprint: str, rows: Se
     Raises:
         OSError: When storage still refuses after some retries.
     """
-    rows = [{**row, "split_fingerprint": split_fingerprint} for row in rows]
+    rows = [{**row, "split_fingerprint": split_fingerprint, "rows_digest": None} for row in rows]
+    found = digests(rows_table(rows, SUBJECTS), "subjects", "split_fingerprint")
+    rows = [{**row, "rows_digest": found[split_fingerprint]} for row in rows]
     put_record(Location.of(root) / "records", "subjects", split_fingerprint, rows_table(rows, SUBJECTS))
 
 
@@ -105,7 +120,7 @@ def table_bytes(table: pa.Table) -> memoryview:
     """The table as the bytes of a zstd Parquet file."""
     sink = pa.BufferOutputStream()
     # A dictionary for each column of a few rows costs more time and room than it saves
-    pq.write_table(table, sink, compression="zstd", use_dictionary=table.num_rows > FEW_ROWS)
+    pq.write_table(table, sink, compression="zstd", use_dictionary=table.num_rows > FEW_ROWS, write_page_checksum=True)
     return memoryview(sink.getvalue())
 
 

@@ -10,9 +10,10 @@ from typing import Any
 import pandas as pd
 
 from agrm_study.plan.plan import read_cells
+from agrm_study.records.integrity import DIGESTS, broken_rows
 from agrm_study.records.location import Location
 from agrm_study.records.race_log import RaceLog
-from agrm_study.records.reader import Ledger
+from agrm_study.records.reader import Ledger, frame_of
 from agrm_study.records.search_log import SearchLog
 from agrm_study.report.checks.epochs import check_epochs
 from agrm_study.report.checks.finding import Finding, refused_trials
@@ -49,15 +50,16 @@ def collect(results: Path, *, allow: Collection[str] = ()) -> Evidence:
         raise InputError("cannot be allowed to differ", given=sorted(unknown), allowed=", ".join(VERSIONS))
     found: list[Finding] = []
     ledger = Ledger(results)
-    recorded = ledger.trials()
+    rows = ledger.table_of("trials")
+    recorded = frame_of(rows, ["trial_id"])
     asked = read_resolved(resolved)
     planned = _plan(results / "plan.json", asked, recorded, found)
     race = RaceLog.read(Location.of(results)) if asked.race is not None else None
     if race is not None:
         planned = _still_asked(planned, race, recorded)
-    people, wrong = check_people(ledger.subjects())
+    people, wrong = check_people(ledger.table_of("subjects"))
     found += wrong
-    recorded, wrong = check_trials(recorded, people.broken)
+    recorded, wrong = check_trials(recorded, people.broken, broken_rows(rows))
     found += _of_plan(wrong, planned)
     planned, wrong = check_plan(planned, asked, _columns(recorded))
     found += wrong
@@ -65,6 +67,7 @@ def collect(results: Path, *, allow: Collection[str] = ()) -> Evidence:
     trials = recorded[recorded["trial_id"].isin([p.trial_id for p in planned])].reset_index(drop=True)
     found += check_epochs(ledger, trials)
     found += _without_people(trials, people)
+    found += _unverified(trials)
     refused = refused_trials(found)
     part = cells_of(ledger, study, planned, trials, people, split="test", refused=refused, allow=allow)
     found += part.findings
@@ -96,6 +99,14 @@ def _of_plan(found: Sequence[Finding], planned: Sequence[Planned]) -> list[Findi
     """The findings about planned trials: other trials of the folder are not reported."""
     wanted = {p.trial_id for p in planned}
     return [f for f in found if f.trial_id in wanted]
+
+
+def _unverified(trials: pd.DataFrame) -> list[Finding]:
+    """A mark for the finished trials whose records have no digests."""
+    finished = trials[trials["status"] == "finished"]
+    old = int(finished[list(DIGESTS)].isna().all(axis=1).sum())
+    rule = f"{old} of {len(finished)} finished trials are unverified: version 0.1 recorded no digests"
+    return [Finding(where="records/trials", rule=rule, severity="mark")] if old else []
 
 
 def _without_people(trials: pd.DataFrame, people: People) -> list[Finding]:

@@ -11,6 +11,7 @@ import pandas as pd
 import pyarrow as pa
 
 from agrm_study.plan.canonical import canonical_json
+from agrm_study.records.integrity import broken_block
 from agrm_study.records.reader import Ledger
 from agrm_study.report.cells import Cell
 from agrm_study.report.checks.finding import Finding
@@ -70,6 +71,8 @@ def cells_of(
     windows = {a.name: _windows(a) for a in study.arms if a.name in wanted}
     versions = {k: finished[column].fillna(NOT_RECORDED).astype("str").to_dict() for k, column in VERSIONS.items()}
     best_epoch = finished["best_epoch"].to_dict()
+    sealed = finished[finished["row_digest"].notna()]
+    digests = dict(zip(sealed["trial_id"], sealed["predictions_digest"], strict=True))
     cells: dict[tuple[str, str], Cell] = {}
     findings: list[Finding] = []
     for task in study.tasks:
@@ -82,8 +85,9 @@ def cells_of(
             )
             for p in mine
         }
-        rows = PredictionRows.of(_read(ledger, mine, wanted, split), list(expected), len(CLASSES[task]))
-        bad = check_predictions(rows, task, split, expected, people)
+        table, bad = _read(ledger, mine, wanted, split, digests)
+        rows = PredictionRows.of(table, list(expected), len(CLASSES[task]))
+        bad = check_predictions(rows, task, split, expected, people, bad)
         first = {p.trial_id: p for p in reversed(mine)}
         findings += [
             Finding(
@@ -137,12 +141,23 @@ def _windows(arm: ArmInfo) -> str:
     return canonical_json({"clip": recipe["clip"], "clips": recipe["evaluate"]["clips"]})
 
 
-def _read(ledger: Ledger, mine: Sequence[Planned], wanted: Mapping[str, str], split: str) -> pa.Table:
+def _read(
+    ledger: Ledger,
+    mine: Sequence[Planned],
+    wanted: Mapping[str, str],
+    split: str,
+    stored: Mapping[str, str | None],
+) -> tuple[pa.Table, dict[str, str]]:
+    """The predictions of the trials, of the network wanted, and the trials whose rows are damaged."""
     tables = []
+    bad: dict[str, str] = {}
     for name in sorted({wanted[p.arm] for p in mine}):
         ids = list(dict.fromkeys(p.trial_id for p in mine if wanted[p.arm] == name))
-        tables.append(ledger.prediction_table(split, name, trial_ids=ids, columns=PREDICTED))
-    return pa.concat_tables(tables)
+        table = ledger.prediction_table(split, name, trial_ids=ids, columns=PREDICTED)
+        there = set(table["trial_id"].unique().to_pylist())
+        bad |= broken_block(table, split, name, {t: stored[t] for t in ids if t in stored and t in there})
+        tables.append(table)
+    return pa.concat_tables(tables), bad
 
 
 def _cell(

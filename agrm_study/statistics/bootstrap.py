@@ -153,7 +153,8 @@ def percentile_interval(replicates_B: ArrayLike, level: float = 0.95) -> Interva
 def p_value(differences_B: ArrayLike) -> float:
     """Two-sided bootstrap p of a difference of 0: 2·(1 + min(#Δ*≤0, #Δ*≥0))/(B + 1), at most 1.
 
-    A difference within `TIE` of 0 counts in both tails. The +1 counts the observed data as one of the draws (Davison & Hinkley 1997). NaN when no replicate is defined.
+    A difference within `TIE` of 0 counts in both tails. The +1 counts the observed data as one of the draws (Davison &
+    Hinkley 1997). NaN when no replicate is defined.
     """
     x = np.asarray(differences_B, dtype=np.float64)
     x = x[~np.isnan(x)]

@@ -7,6 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 from synthetic_records import ABLATION, trial_id, write_results
 
+from agrm_study.records.writer import write_subjects
 from agrm_study.report.build import make_report
 from agrm_study.report.collect import collect
 from agrm_study.report.measure import Measurements
@@ -145,9 +146,14 @@ def people(root):
     return root / "records" / "subjects" / "split-a.parquet"
 
 
+def rewrite_people(root, edit):
+    frame = edit(pq.read_table(people(root)).to_pandas())
+    write_subjects(root, "split-a", pa.Table.from_pandas(frame, preserve_index=False).to_pylist())
+
+
 def test_a_subject_on_two_sides_of_a_split_refuses_its_trials_and_the_note_says_so(tmp_path):
     root = results(tmp_path)
-    rewrite(people(root), lambda f: pd.concat([f, f[f["subject_id"] == "test001"].assign(split="train")]))
+    rewrite_people(root, lambda f: pd.concat([f, f[f["subject_id"] == "test001"].assign(split="train")]))
     evidence = collect(root)
     assert any("1 subject is in two parts (test001 in test and train)" in f.rule for f in evidence.problems)
     assert not evidence.cells
@@ -160,14 +166,14 @@ def test_a_subject_on_two_sides_of_a_split_refuses_its_trials_and_the_note_says_
 def test_the_unlabelled_clips_of_a_subject_may_share_its_side(tmp_path):
     root = results(tmp_path)
     own = {"split": "unlabelled_train", "label": None}
-    rewrite(people(root), lambda f: pd.concat([f, f[f["subject_id"] == "train001"].assign(**own)]))
+    rewrite_people(root, lambda f: pd.concat([f, f[f["subject_id"] == "train001"].assign(**own)]))
     assert not collect(root).problems
 
 
 def test_duplicated_subjects_are_counted_once_and_marked(tmp_path):
     root = results(tmp_path)
     before = collect(root)
-    rewrite(people(root), lambda f: pd.concat([f, f.head(3)]))
+    rewrite_people(root, lambda f: pd.concat([f, f.head(3)]))
     after = collect(root)
     pd.testing.assert_frame_equal(after.subjects, before.subjects)
     assert [f.severity for f in after.problems] == ["mark"]
@@ -261,3 +267,28 @@ def test_what_is_no_record_although_it_bears_such_a_name_is_named(tmp_path, kind
     evidence = collect(root)
     assert any(VICTIM in f.where and path.suffix in f.where for f in evidence.problems)
     assert evidence.cells["w/o MTM", "two_class"].complete
+
+
+@pytest.mark.parametrize(
+    ("kind", "column", "severity"),
+    [("trials", "wall_s", "refuse"), ("predictions", "logits", "refuse"), ("epochs", "loss", "mark")],
+)
+def test_a_value_that_changed_after_writing_is_refused_or_marked(tmp_path, kind, column, severity):
+    root = results(tmp_path)
+    path = root / "records" / kind / f"{VICTIM}.parquet"
+    if kind == "predictions":
+        rewrite(path, lambda f: f.assign(logits=[v * np.float32(1.0001) for v in f["logits"]]))
+    else:
+        rewrite(path, lambda f: f.assign(**{column: f[column] + 1}))
+    evidence = collect(root)
+    assert [f.severity for f in evidence.problems] == [severity]
+    assert "differs from the digest" in evidence.problems[0].rule
+    assert evidence.cells["AGRM", "two_class"].complete == (severity == "mark")
+
+
+def test_subjects_that_changed_after_writing_refuse_their_split(tmp_path):
+    root = results(tmp_path)
+    rewrite(people(root), lambda f: f.assign(age=f["age"] + 1))
+    evidence = collect(root)
+    assert "differs from the digest" in evidence.problems[0].rule
+    assert not evidence.cells

@@ -8,7 +8,10 @@ from functools import cached_property
 from typing import Final
 
 import pandas as pd
+import pyarrow as pa
 
+from agrm_study.records.integrity import broken_splits
+from agrm_study.records.reader import frame_of
 from agrm_study.report.checks.finding import Finding, some
 
 SIDES: Final[Mapping[str, str]] = {
@@ -38,13 +41,15 @@ class People:
         return frozenset(self.rows["split_fingerprint"])
 
 
-def check_people(rows: pd.DataFrame) -> tuple[People, list[Finding]]:
+def check_people(table: pa.Table) -> tuple[People, list[Finding]]:
     """The people of every split, and what is wrong with their records.
 
     Args:
-        rows: The `subjects` records of all splits.
+        table: The `subjects` records of all splits.
     """
     findings: list[Finding] = []
+    rows = frame_of(table.drop_columns(["rows_digest"]), ["split_fingerprint", "split", "subject_id"])
+    damaged = broken_splits(table)
     unique = rows.drop_duplicates(ignore_index=True)
     if len(unique) < len(rows):
         for fingerprint, again in rows[rows.duplicated()].groupby("split_fingerprint"):
@@ -55,7 +60,7 @@ def check_people(rows: pd.DataFrame) -> tuple[People, list[Finding]]:
     labels: dict[tuple[str, str], dict[str, str]] = {}
     for key, people in unique.groupby("split_fingerprint"):
         fingerprint = str(key)
-        rule = _fault(people)
+        rule = _fault(people) or damaged.get(fingerprint)
         if rule is not None:
             broken[fingerprint] = rule
             findings.append(Finding(where=_file(fingerprint), rule=f"{rule}; no trial of this split is used"))

@@ -40,7 +40,12 @@ class Expected:
 
 
 def check_predictions(
-    rows: PredictionRows, task: str, part: str, expected: Mapping[str, Expected], people: People
+    rows: PredictionRows,
+    task: str,
+    part: str,
+    expected: Mapping[str, Expected],
+    people: People,
+    damaged: Mapping[str, str],
 ) -> dict[str, str]:
     """The rule that each trial with a fault breaks, by trial id; one rule per trial.
 
@@ -50,8 +55,9 @@ def check_predictions(
         part: ``train``, ``val`` or ``test``.
         expected: What the other records say of each trial of the rows.
         people: Who is in which part of each split.
+        damaged: Trials whose rows differ from their digests, and why.
     """
-    bad: dict[str, str] = {}
+    bad = dict(damaged)
 
     def refuse(broken: Bools | Ints, rule: str) -> None:
         for i in np.unique(rows.trial_R[broken]):

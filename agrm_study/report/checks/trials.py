@@ -10,12 +10,15 @@ import pandas as pd
 from agrm_study.report.checks.finding import Finding, Severity
 
 
-def check_trials(trials: pd.DataFrame, broken_splits: Mapping[str, str]) -> tuple[pd.DataFrame, list[Finding]]:
+def check_trials(
+    trials: pd.DataFrame, broken_splits: Mapping[str, str], broken_rows: Mapping[str, str]
+) -> tuple[pd.DataFrame, list[Finding]]:
     """The records with settings that can be read, and a finding for each finished trial that cannot count.
 
     Args:
         trials: The `trials` records, one row per trial.
         broken_splits: The rule that a split breaks, by its fingerprint.
+        broken_rows: Why a record is damaged, by trial id.
     """
     findings: list[Finding] = []
     readable = trials["params"].map(_is_object).astype(bool)
@@ -32,6 +35,8 @@ def check_trials(trials: pd.DataFrame, broken_splits: Mapping[str, str]) -> tupl
             "its split cannot be used (see records/subjects)",
         ),
     )
+    for _, row in trials[trials["trial_id"].isin(list(broken_rows))].iterrows():
+        findings.append(trial_finding(row.to_dict(), broken_rows[row["trial_id"]]))
     for broken, rule in rules:
         for _, row in trials[broken].iterrows():
             findings.append(trial_finding(row.to_dict(), rule))

@@ -1,0 +1,176 @@
+"""Comparison of records and weights with the digests that were taken when they were written.
+
+Records of version 0.1 have no digests: they are unverified, not broken.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, Final
+
+import pyarrow as pa
+
+from agrm_study.records.digests import HEX, blocks_text, digests, read_blocks
+from agrm_study.records.location import Location
+from agrm_study.records.reader import Ledger
+from agrm_study.records.schemas import PRUNED, Kind
+
+DAMAGED: Final = "differs from the digest that was taken when it was written"
+DIGESTS: Final = ("epochs_digest", "predictions_digest", "weights_digest", "row_digest")
+PARTS: Final = tuple((part, network) for part in ("train", "val", "test") for network in ("student", "teacher"))
+WEIGHTS: Final = "best.safetensors"
+"""Name of a trial's weights in ``checkpoints/<trial_id>/``."""
+_AT_ONCE: Final = 500
+"""Trials whose predictions are read at a time: bounds the memory."""
+
+
+def verified(row: Mapping[str, Any]) -> bool:
+    """Whether a `trials` record has digests; one of version 0.1 has none."""
+    return any(row[name] is not None for name in DIGESTS)
+
+
+def broken_rows(trials: pa.Table) -> dict[str, str]:
+    """Trials whose `trials` record is damaged, and why.
+
+    Args:
+        trials: Whole rows, one per trial.
+    """
+    if not trials.num_rows:
+        return {}
+    found = digests(trials, "trials", "trial_id")
+    ids, stored = trials["trial_id"].to_pylist(), trials["row_digest"].to_pylist()
+    others = [trials[name].to_pylist() for name in DIGESTS[:-1]]
+    broken = {}
+    for trial_id, digest, *rest in zip(ids, stored, *others, strict=True):
+        if digest != found[trial_id] and (digest is not None or any(d is not None for d in rest)):
+            broken[trial_id] = f"the row {DAMAGED}"
+    return broken
+
+
+def broken_block(table: pa.Table, part: str, network: str, stored: Mapping[str, str | None]) -> dict[str, str]:
+    """Trials whose predictions of one part and network are damaged, and why.
+
+    Args:
+        table: Rows of the `predictions` schema of that part and network.
+        part: ``train``, ``val`` or ``test``.
+        network: ``student`` or ``teacher``.
+        stored: ``predictions_digest`` of each trial that has digests, by trial id; null where it predicted nothing.
+    """
+    block = f"{part}/{network}"
+    found = digests(table, "predictions", "trial_id", block)
+    return _differing(found, {t: read_blocks(text).get(block) for t, text in stored.items()}, f"the block {block}")
+
+
+def broken_epochs(table: pa.Table, stored: Mapping[str, str | None]) -> dict[str, str]:
+    """Trials whose epochs are damaged, and why.
+
+    Args:
+        table: Rows of the `epochs` schema.
+        stored: ``epochs_digest`` of each trial that has digests, by trial id.
+    """
+    return _differing(digests(table, "epochs", "trial_id"), stored, "the record")
+
+
+def broken_splits(subjects: pa.Table) -> dict[str, str]:
+    """Splits whose `subjects` records are damaged, and why."""
+    if not subjects.num_rows:
+        return {}
+    stored: dict[str, set[str | None]] = {}
+    for fingerprint, digest in zip(
+        subjects["split_fingerprint"].to_pylist(), subjects["rows_digest"].to_pylist(), strict=True
+    ):
+        stored.setdefault(fingerprint, set()).add(digest)
+    found = digests(subjects, "subjects", "split_fingerprint")
+    return {
+        fingerprint: f"the record {DAMAGED}"
+        for fingerprint, digest in found.items()
+        if stored[fingerprint] not in ({None}, {digest})
+    }
+
+
+def weights_digest(content: bytes) -> str:
+    """The digest of a weights file."""
+    return hashlib.sha256(content).hexdigest()[:HEX]
+
+
+def broken_weights(results: Location, stored: Mapping[str, str]) -> dict[str, str]:
+    """Trials whose weights are gone or damaged, and why.
+
+    Args:
+        results: Results folder.
+        stored: ``weights_digest`` by trial id.
+    """
+    broken = {}
+    for trial_id, digest in stored.items():
+        try:
+            content = (results / "checkpoints" / trial_id / WEIGHTS).read()
+        except OSError as error:
+            broken[trial_id] = f"cannot be read: {error.strerror or error}"
+            continue
+        if content is None:
+            broken[trial_id] = "is missing"
+        elif weights_digest(content) != digest:
+            broken[trial_id] = DAMAGED
+    return broken
+
+
+def broken_records(ledger: Ledger, *, trial_ids: Collection[str] | None = None) -> dict[str, tuple[str, str]]:
+    """Every finished trial whose records are damaged: the record's place and what is wrong with it, by trial id.
+
+    Reads all content.
+
+    Args:
+        ledger: The records.
+        trial_ids: Only these trials; all by default.
+    """
+    trials = ledger.table_of("trials", trial_ids)
+    broken = {t: (f"records/trials of trial {t}", why) for t, why in broken_rows(trials).items()}
+    rows = [row for row in trials.to_pylist() if row["status"] == "finished" and row["trial_id"] not in broken]
+    for start in range(0, len(rows), _AT_ONCE):
+        _check_content(ledger, rows[start : start + _AT_ONCE], broken)
+    return broken
+
+
+def _check_content(ledger: Ledger, rows: list[dict[str, Any]], broken: dict[str, tuple[str, str]]) -> None:
+    ids = [row["trial_id"] for row in rows]
+    sealed = {row["trial_id"]: row for row in rows if verified(row)}
+
+    def note(kind: Kind, found: Mapping[str, str]) -> None:
+        for trial_id, why in found.items():
+            broken.setdefault(trial_id, (f"records/{kind} of trial {trial_id}", why))
+
+    epochs = ledger.epoch_table(None, trial_ids=ids)
+    note("epochs", broken_epochs(epochs, {t: row["epochs_digest"] for t, row in sealed.items()}))
+    note("epochs", _absent(rows, set(epochs["trial_id"].unique().to_pylist()), "epochs"))
+    predicted: set[str] = set()
+    for part, network in PARTS:
+        table = ledger.prediction_table(part, network, trial_ids=ids)
+        predicted |= set(table["trial_id"].unique().to_pylist())
+        stored = {t: row["predictions_digest"] for t, row in sealed.items()}
+        note("predictions", broken_block(table, part, network, stored))
+    note("predictions", _absent(rows, predicted, "predictions"))
+
+
+def _absent(rows: Iterable[Mapping[str, Any]], there: Collection[str], kind: Kind) -> dict[str, str]:
+    """Finished trials without records of a kind that they must have."""
+    return {
+        row["trial_id"]: "is missing or cannot be read"
+        for row in rows
+        if row["trial_id"] not in there and must_have(row, kind)
+    }
+
+
+def must_have(row: Mapping[str, Any], kind: Kind) -> bool:
+    """Whether a finished trial has records of a kind: by its digests, or by its phase where it has none."""
+    if verified(row):
+        return row[f"{kind}_digest"] not in (None, blocks_text({}))
+    return kind == "epochs" or row["stop_reason"] != PRUNED
+
+
+def _differing(found: Mapping[str, str], stored: Mapping[str, str | None], what: str) -> dict[str, str]:
+    return {
+        trial_id: f"{what} {DAMAGED}" if trial_id in found else f"{what} is missing"
+        for trial_id, digest in stored.items()
+        if found.get(trial_id) != digest
+    }
