@@ -194,6 +194,15 @@ class Ledger:
         """Files of one trial each that have not been compacted."""
         return [f for f in self._files(kind) if not f.name.startswith(COMPACTED)]
 
+    def recorded(self, kind: Kind) -> set[str]:
+        """Trials that have a file of a kind, by the names of the files and what compacted ones say they hold."""
+        files = self._files(kind)
+        found = {f.name.removesuffix(".parquet") for f in files if not f.name.startswith(COMPACTED)}
+        for file in files:
+            if file.name.startswith(COMPACTED):
+                found |= self._held(kind, file, "trial_id")
+        return found
+
     def _files(self, kind: Kind) -> list[Location]:
         """The files of one kind; what is no file although it bears such a name becomes a problem."""
         files, others = (self.records / kind).files(".parquet")

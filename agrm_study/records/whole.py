@@ -1,0 +1,47 @@
+"""Finished trials whose files are not all there and whole."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import Final
+
+from agrm_study.records.integrity import WEIGHTS, broken_records, broken_weights, must_have
+from agrm_study.records.location import Location
+from agrm_study.records.reader import Ledger
+from agrm_study.records.schemas import Kind
+
+_KINDS: Final[tuple[Kind, ...]] = ("epochs", "predictions")
+
+
+def broken_trials(
+    results: str | Path | Location, *, content: bool = True, weights: bool = False
+) -> dict[str, tuple[str, str]]:
+    """The finished trials that are not whole: the file or record, and what is wrong with it, by trial id.
+
+    A trial whose `trials` record is damaged is among them, whatever that record says.
+
+    Args:
+        results: Results folder.
+        content: Read every record and compare it with its digest; otherwise only look whether the files are there.
+        weights: Compare the weights with their digests; otherwise only look whether they are there.
+    """
+    location = Location.of(results)
+    ledger = Ledger(location)
+    rows = [row for row in ledger.table_of("trials").to_pylist() if row["status"] == "finished"]
+    broken = broken_records(ledger) if content else {}
+    for kind in _KINDS:
+        there = ledger.recorded(kind)
+        for row in rows:
+            if must_have(row, kind) and row["trial_id"] not in there:
+                broken.setdefault(row["trial_id"], (f"records/{kind} of trial {row['trial_id']}", "is missing"))
+    stored = {row["trial_id"]: row["weights_digest"] for row in rows if row["weights_digest"] is not None}
+    lost = dict.fromkeys(_without_weights(location, stored), "is missing")
+    found = broken_weights(location, stored) if weights else lost
+    for trial_id, why in found.items():
+        broken.setdefault(trial_id, (f"checkpoints/{trial_id}/{WEIGHTS}", why))
+    return broken
+
+
+def _without_weights(results: Location, trial_ids: Collection[str]) -> list[str]:
+    return [t for t in trial_ids if not (results / "checkpoints" / t / WEIGHTS).exists()]
