@@ -31,6 +31,7 @@ from agrm_study.cli import (
 )
 from agrm_study.study.errors import InputError
 from agrm_study.study.object_store import store_error_text
+from agrm_study.study.terminal import printable
 
 EXIT_WRONG_INPUT = 2
 EXIT_INTERNAL = 70
@@ -69,7 +70,7 @@ def main() -> None:
         code = app.main(standalone_mode=False)
         sys.stdout.flush()
     except InputError as problem:
-        click.echo(f"error: {problem}", err=True)
+        click.echo(printable(f"error: {problem}"), err=True)
         code = EXIT_WRONG_INPUT
     except click.ClickException as problem:
         problem.show()

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from agrm_study.cli.completion import complete_results, complete_setting_name
+from agrm_study.study.terminal import printable
 
 
 @click.command()
@@ -42,4 +43,4 @@ def compare(
     with ExitStack() as copies:
         folders = [copies.enter_context(local_copy(folder)) for folder in results]
         table = compare_studies(folders, by, allow=allow, replicates=replicates, seed=seed, out=out)
-    click.echo(RENDERERS["md"](table))
+    click.echo(printable(RENDERERS["md"](table)))

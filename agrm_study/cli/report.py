@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from agrm_study.cli.completion import complete_results
+from agrm_study.study.terminal import printable
 
 if TYPE_CHECKING:
     from agrm_study.report.build import ReportSummary
@@ -96,21 +97,22 @@ def write_report(
             put_back(asked, folder, summary.files)
     for made in summary.tables.values():
         for table in made.values():
-            click.echo(RENDERERS["md"](table))
+            click.echo(printable(RENDERERS["md"](table)))
     for asked, folder in zip(results, folders, strict=True):
         if str(folder) in summary.partial:
             click.echo(f"{asked}: {summary.partial[str(folder)]}", err=True)
     for problem in summary.problems:
-        click.echo(f"{'left out' if problem.severity == 'refuse' else 'marked'}: {problem}", err=True)
+        click.echo(printable(f"{'left out' if problem.severity == 'refuse' else 'marked'}: {problem}"), err=True)
     for reason in summary.skipped:
-        click.echo(f"not made: {reason}", err=True)
+        click.echo(printable(f"not made: {reason}"), err=True)
     for asked, folder in zip(results, folders, strict=True):
         written = [file for file in summary.files if file.is_relative_to(folder)]
         pages = [file for file in written if file.suffix == ".html" and file.parent == folder]
         places = f"{below(asked, 'tables')} and {below(asked, 'figures')}"
         click.echo(f"{len(written) - len(pages)} files in {places}", err=True)
         for page in pages:
-            click.echo(f"{summary.answers[str(folder)]}\nthe whole report: {below(asked, page.name)}", err=True)
+            said = printable(summary.answers[str(folder)])
+            click.echo(f"{said}\nthe whole report: {below(asked, page.name)}", err=True)
     answers = {
         str(asked): summary.answers[str(folder)]
         for asked, folder in zip(results, folders, strict=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from agrm_study.cli.completion import complete_results
+from agrm_study.study.terminal import escape, printable
 
 if TYPE_CHECKING:
     from agrm_study.execution.progress.status import SearchStatus, StudyStatus
@@ -16,20 +17,33 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("results", type=str, shell_complete=complete_results)
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable, on stdout.")
-def status(results: str, as_json: bool) -> None:
-    """Show the progress of the study in RESULTS, from any shell, while it runs or afterwards."""
+@click.option("--check", is_flag=True, help="Read every record and weights file and compare it with its digest.")
+def status(results: str, as_json: bool, check: bool) -> int:
+    """Show the progress of the study in RESULTS, from any shell, while it runs or afterwards.
+
+    With --check the exit code is 1 when a file is missing or damaged.
+    """
     from agrm_study.execution.progress.status import status as read_status
+    from agrm_study.records.whole import broken_trials, check_results
 
     state = read_status(results)
+    if check:
+        faults = check_results(results)
+    else:
+        faults = [f"{place}: {why}" for place, why in broken_trials(results, content=False).values()]
     if as_json:
-        click.echo(json.dumps(state.to_dict(), indent=2, ensure_ascii=False))
+        click.echo(json.dumps({**state.to_dict(), "faults": faults}, indent=2, ensure_ascii=False))
     else:
         _show(state)
+        for fault in faults:
+            click.echo(printable(f"not whole: {fault}"))
+        if check and not faults:
+            click.echo("every record and weights file is whole")
+    return 1 if check and faults else 0
 
 
 def _show(state: StudyStatus) -> None:
     from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
 
     from agrm_study.execution.dispatch.race import why
@@ -55,7 +69,7 @@ def _show(state: StudyStatus) -> None:
         table.add_column(title, justify="left" if title in ("arm", "task") else "right")
     for arm in state.arms:
         numbers = (str(n) for n in (arm.finished, arm.running, arm.failed, arm.waiting))
-        table.add_row(escape(arm.arm), TASK_WORDS.get(arm.task, arm.task), *numbers)
+        table.add_row(escape(arm.arm), escape(TASK_WORDS.get(arm.task, arm.task)), *numbers)
     console.print(table)
 
     if state.running:
@@ -65,7 +79,7 @@ def _show(state: StudyStatus) -> None:
         metric = "" if trial.metric is None else f", validation {trial.metric:.3f}"
         updated = f", last update {duration(trial.heard_s)} ago" if state.active else ""
         console.print(
-            f"  {escape(' / '.join(trial.arms))} · {TASK_WORDS.get(trial.task, trial.task)} · seed {trial.seed}: "
+            f"  {escape(' / '.join(trial.arms))} · {escape(TASK_WORDS.get(trial.task, trial.task))} · seed {trial.seed}: "
             f"{escape(done)}{metric}{updated}"
         )
     if state.failures:
@@ -73,7 +87,9 @@ def _show(state: StudyStatus) -> None:
     for failed in state.failures:
         heals = "the next run retries it" if failed.heals else "--retry-failed runs it again"
         words = escape(failure_words(failed.failure, failed.error))
-        console.print(f"  {escape(' / '.join(failed.arms))} · {failed.task} · seed {failed.seed}: {words}; {heals}")
+        console.print(
+            f"  {escape(' / '.join(failed.arms))} · {escape(failed.task)} · seed {failed.seed}: {words}; {heals}"
+        )
     for problem in state.problems:
         console.print(f"\ncannot be read: {escape(problem)}")
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from agrm_study.cli.completion import complete_results
+from agrm_study.study.terminal import printable
 
 if TYPE_CHECKING:
     from agrm_study.execution.progress.snapshot import Snapshot, SnapshotReader
@@ -46,7 +47,7 @@ def watch(results: str, interval: float, once: bool) -> int:
             picture = WatchPicture()
             with picture:
                 last = _follow(reader, first, picture.show, interval, once)
-            click.echo(summary_words(last), err=True)
+            click.echo(printable(summary_words(last)), err=True)
         else:
             last = _follow(reader, first, WatchLines(sys.stderr).show, interval, once)
     except KeyboardInterrupt:

@@ -89,6 +89,12 @@ def broken_splits(subjects: pa.Table) -> dict[str, str]:
     }
 
 
+def split_is_whole(results: Location, fingerprint: str) -> bool:
+    """Whether the `subjects` record of a split is there and as it was written."""
+    table = Ledger(results).table_of("subjects", [fingerprint])
+    return bool(table.num_rows) and not broken_splits(table)
+
+
 def weights_digest(content: bytes) -> str:
     """The digest of a weights file."""
     return hashlib.sha256(content).hexdigest()[:HEX]

@@ -6,7 +6,14 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Final
 
-from agrm_study.records.integrity import WEIGHTS, broken_records, broken_weights, must_have
+from agrm_study.records.integrity import (
+    WEIGHTS,
+    broken_records,
+    broken_splits,
+    broken_weights,
+    must_have,
+    verified,
+)
 from agrm_study.records.location import Location
 from agrm_study.records.reader import Ledger
 from agrm_study.records.schemas import Kind
@@ -45,3 +52,23 @@ def broken_trials(
 
 def _without_weights(results: Location, trial_ids: Collection[str]) -> list[str]:
     return [t for t in trial_ids if not (results / "checkpoints" / t / WEIGHTS).exists()]
+
+
+def check_results(results: str | Path | Location) -> list[str]:
+    """Every fault of the records and weights of a results folder, each as a place and a rule; reads everything.
+
+    Records of version 0.1, which have no digests, are counted in one entry.
+    """
+    location = Location.of(results)
+    ledger = Ledger(location)
+    found = [f"{place}: {why}" for place, why in broken_trials(location, weights=True).values()]
+    subjects = ledger.table_of("subjects")
+    found += [f"records/subjects/{fp}.parquet: {why}" for fp, why in broken_splits(subjects).items()]
+    rows = [row for row in ledger.table_of("trials").to_pylist() if row["status"] == "finished"]
+    for kind in _KINDS:
+        ledger.table_of(kind)
+    found += [f"{p.path}: {p.reason}" for p in ledger.problems]
+    old = sum(not verified(row) for row in rows)
+    if old:
+        found.append(f"records/trials: {old} finished trials are unverified: version 0.1 recorded no digests")
+    return found

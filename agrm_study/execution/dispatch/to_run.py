@@ -18,6 +18,7 @@ from agrm_study.records.compaction import compact
 from agrm_study.records.location import Location
 from agrm_study.records.reader import Ledger, TrialState
 from agrm_study.records.validation_scores import read_metric
+from agrm_study.records.whole import broken_trials
 from agrm_study.study.reported import reported_network
 
 MOST_CELLS_SHOWN: Final = 400
@@ -90,13 +91,16 @@ def works_of(trials: Collection[TrialSpec], prepared: Prepared, states: Mapping[
 
 
 def read_states(results: Location, say: Callable[[str], None]) -> dict[str, TrialState]:
-    """What the ledger knows of each trial; many loose records are merged first, and unreadable ones named."""
+    """What the ledger knows of each trial that is whole; many loose records are merged first, and damage is named."""
     ledger = Ledger(results)
     if len(ledger.loose_files("trials")) >= COMPACT_FROM:
         compact(results)
     states = ledger.states()
     for problem in ledger.problems:
         say(f"{problem.path} cannot be read and counts as not done: {problem.reason}")
+    for trial_id, (place, fault) in broken_trials(results).items():
+        if states.pop(trial_id, None) is not None:
+            say(f"{place} {fault}: the trial counts as not done.")
     return states
 
 

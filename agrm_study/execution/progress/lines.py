@@ -12,6 +12,7 @@ from agrm_study.execution.progress.trial_progress import TrialProgress
 from agrm_study.execution.progress.view import View
 from agrm_study.execution.progress.wording import best_words, duration, failure_words, rough, trial_name
 from agrm_study.execution.trial.events import TrialEvent
+from agrm_study.study.terminal import printable
 
 EVERY_S: Final = 60.0
 STAGE_EVERY_S: Final = 15.0
@@ -98,4 +99,4 @@ class LinesView(View):
             self._say(text)
 
     def _say(self, text: str) -> None:
-        print(f"{datetime.now():%H:%M:%S}  {text}", file=self._stream, flush=True)
+        print(f"{datetime.now():%H:%M:%S}  {printable(text)}", file=self._stream, flush=True)

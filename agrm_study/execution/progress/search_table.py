@@ -6,9 +6,9 @@ from typing import Final
 
 from rich.console import Group, RenderableType
 from rich.table import Table
-from rich.text import Text
 
 from agrm_study.execution.progress.state import StudyProgress
+from agrm_study.execution.progress.text import Text
 
 MOST: Final = 5
 DIM: Final = "bright_black"

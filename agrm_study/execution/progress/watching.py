@@ -9,12 +9,13 @@ from typing import Any, Final, TextIO
 
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
-from rich.text import Text
 
 from agrm_study.execution.data.prepare import Step
 from agrm_study.execution.progress.live import DIM, LiveView
 from agrm_study.execution.progress.snapshot import Snapshot
+from agrm_study.execution.progress.text import Text
 from agrm_study.execution.progress.wording import best_words, failure_words, rough, trial_name
+from agrm_study.study.terminal import printable
 
 LINE_EVERY_S: Final = 60.0
 PREPARING: Final = "Preparing data"
@@ -109,5 +110,5 @@ class WatchLines:
         due = self._written is None or now - self._written >= LINE_EVERY_S
         words = summary_words(snapshot)
         if due or (snapshot.over and words != self._line):
-            print(f"{datetime.now():%H:%M:%S}  {words}", file=self._stream, flush=True)
+            print(f"{datetime.now():%H:%M:%S}  {printable(words)}", file=self._stream, flush=True)
             self._written, self._line = now, words

@@ -7,6 +7,7 @@ import json
 from agrm_study.execution.data.prepared import Prepared
 from agrm_study.execution.provenance import provenance
 from agrm_study.plan.plan import Plan, write_cells
+from agrm_study.records.integrity import split_is_whole
 from agrm_study.records.location import Location
 from agrm_study.records.writer import write_subjects
 from agrm_study.study.resolved import write_resolved
@@ -28,5 +29,5 @@ def write_study(results: Location, study: Study, prepared: Prepared, plan: Plan)
         for name in ("plan.json", "provenance.json", "study.yaml"):
             (results / name).write_atomic((folder / name).read_bytes())
     for fingerprint, rows in prepared.subjects().items():
-        if not (results / "records" / "subjects" / f"{fingerprint}.parquet").exists():
+        if not split_is_whole(results, fingerprint):
             write_subjects(results, fingerprint, rows)

@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from agrm_study.records.integrity import WEIGHTS, weights_digest
 from agrm_study.records.location import Location
 from agrm_study.study.temporary import temporary_folder
 
 ROLLING: Final = "rolling.pt"
-BEST: Final = "best.safetensors"
+BEST: Final = WEIGHTS
 NEXT_BEST: Final = "best.next.safetensors"
 """Best weights on their way to their place; the trainer looks for them under both names."""
 
@@ -94,6 +95,11 @@ class CheckpointFolder:
 
     def _put(self, name: str, there: str) -> None:
         (self.shared / there).write_atomic((self.local / name).read_bytes())
+
+    def weights_digest(self) -> str | None:
+        """The digest of the best weights; ``None`` where there are none."""
+        file = self.local / BEST
+        return weights_digest(file.read_bytes()) if file.exists() else None
 
     def discard(self) -> None:
         """Drops the rolling checkpoint: the next start begins from nothing."""

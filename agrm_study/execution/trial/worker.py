@@ -252,9 +252,13 @@ class TrialWorker:
         wall_s = running.beat.wall_s + time.monotonic() - began
         best = metric_by_epoch(outcome.rows, trial.recipe, self.settings.metric).get(outcome.best_epoch)
         running.beat = replace(running.beat, metric=best, epoch=outcome.epochs, wall_s=wall_s)
+        weights = running.folder.weights_digest() if keep_weights else None
         write_trial(
             self._results,
-            trial_columns(trial) | finished_columns(outcome, stop_reason) | run_columns(running.beat),
+            trial_columns(trial)
+            | finished_columns(outcome, stop_reason)
+            | run_columns(running.beat)
+            | {"weights_digest": weights},
             epochs=epoch_columns(outcome.rows),
             predictions=() if stop_reason == PRUNED else prediction_blocks(outcome, trial.phase),
         )
