@@ -67,17 +67,41 @@ def folder_in(place: Path, purpose: str, *, mode: int = 0o777) -> Iterator[Path]
     """
     folder = place / _name(purpose)
     folder.mkdir(mode)
-    lock = None
     try:
-        lock = os.open(folder / f"{OWNER}.new", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        with owned(folder):
+            yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def owned(folder: Path) -> Iterator[None]:
+    """A new folder has this process for its owner in the block; that ends with the process, however it ends.
+
+    Raises:
+        OSError: When the storage refuses.
+    """
+    lock = os.open(folder / f"{OWNER}.new", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    try:
         with contextlib.suppress(OSError):  # storage without locks
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         (folder / f"{OWNER}.new").rename(folder / OWNER)  # under this name it is never without its lock
-        yield folder
+        yield
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        if lock is not None:
-            os.close(lock)
+        os.close(lock)
+
+
+def is_abandoned(folder: Path) -> bool:
+    """Whether a folder that had an owner (`owned`) has none any more.
+
+    Raises:
+        OSError: When it cannot be read.
+    """
+    try:
+        with _unowned(folder / OWNER) as unowned:
+            return unowned
+    except FileNotFoundError:
+        return time.time() - folder.lstat().st_mtime > UNLOCKED_S
 
 
 @contextlib.contextmanager
@@ -131,14 +155,8 @@ def _remove_abandoned(path: Path, about: os.stat_result) -> None:
         with _unowned(path) as unowned:
             if unowned:
                 path.unlink()
-    elif stat.S_ISDIR(about.st_mode):
-        try:
-            with _unowned(path / OWNER) as unowned:
-                if unowned:
-                    shutil.rmtree(path)
-        except FileNotFoundError:
-            if time.time() - about.st_mtime > UNLOCKED_S:
-                shutil.rmtree(path)
+    elif stat.S_ISDIR(about.st_mode) and is_abandoned(path):
+        shutil.rmtree(path)
 
 
 @contextlib.contextmanager

@@ -14,7 +14,6 @@ import pytest
 
 from agrm_study.execution.resources import ray_folder as module
 from agrm_study.execution.resources.ray_folder import (
-    OWNER,
     PREFIX,
     NoRayFolder,
     make_ray_folder,
@@ -24,6 +23,7 @@ from agrm_study.execution.resources.ray_folder import (
     remove_abandoned_rays,
     unfit,
 )
+from agrm_study.study.temporary import OWNER
 
 
 @pytest.fixture

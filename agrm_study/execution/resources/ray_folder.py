@@ -22,9 +22,9 @@ from typing import Final
 
 import psutil
 
+from agrm_study.study.temporary import is_abandoned, owned
+
 PREFIX: Final = "agrm-ray-"
-OWNER: Final = "owner.lock"
-"""File that the owner of a folder keeps locked: whoever can lock it knows that the owner has ended."""
 SOCKET_BYTES: Final = 107
 """Longest name of a socket on Linux (`sun_path` in unix(7))."""
 LONGEST_SOCKET: Final = "/ray/session_2026-01-31_23-59-59_999999_4194304/sockets/plasma_store"
@@ -32,8 +32,6 @@ LONGEST_SOCKET: Final = "/ray/session_2026-01-31_23-59-59_999999_4194304/sockets
 LONGEST_PLACE: Final = SOCKET_BYTES - len(LONGEST_SOCKET) - len(f"/{PREFIX}12345678")
 """Bytes that the path of a place may have."""
 LEAST_FREE_BYTES: Final = 100 * 2**20
-UNLOCKED_S: Final = 60.0
-"""Age from which a folder without a lock is nobody's; making one takes some milliseconds."""
 GONE_S: Final = 5.0
 """Seconds in which the last processes of a Ray that was ended stop writing to its folder."""
 
@@ -60,7 +58,7 @@ def ray_folder() -> Iterator[Path]:
     remove_abandoned_rays()
     folder = make_ray_folder()
     try:
-        with _locked(folder):
+        with owned(folder):
             yield folder
     finally:
         remove_ray_folder(folder)
@@ -156,38 +154,10 @@ def _end_processes(folder: Path) -> None:
 
 
 def _is_abandoned(folder: Path) -> bool:
-    try:
+    with contextlib.suppress(OSError):
         about = folder.lstat()
-    except OSError:  # its owner has just removed it
-        return False
-    if not stat.S_ISDIR(about.st_mode) or about.st_uid != os.getuid():
-        return False
-    try:
-        descriptor = os.open(folder / OWNER, os.O_RDWR | os.O_NOFOLLOW)
-    except FileNotFoundError:
-        return time.time() - about.st_mtime > UNLOCKED_S
-    except OSError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    finally:
-        os.close(descriptor)
-    return True
-
-
-@contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """The folder has an owner in the block; the lock ends with the process, however that ends."""
-    unnamed = folder / f"{OWNER}.new"
-    descriptor = os.open(unnamed, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        unnamed.rename(folder / OWNER)  # under its name it is never without a lock
-        yield
-    finally:
-        os.close(descriptor)
+        return stat.S_ISDIR(about.st_mode) and about.st_uid == os.getuid() and is_abandoned(folder)
+    return False
 
 
 def _without_sockets(folder: Path) -> str:
