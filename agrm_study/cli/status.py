@@ -79,8 +79,8 @@ def _show(state: StudyStatus) -> None:
         metric = "" if trial.metric is None else f", validation {trial.metric:.3f}"
         updated = f", last update {duration(trial.heard_s)} ago" if state.active else ""
         console.print(
-            f"  {escape(' / '.join(trial.arms))} · {escape(TASK_WORDS.get(trial.task, trial.task))} · seed {trial.seed}: "
-            f"{escape(done)}{metric}{updated}"
+            f"  {escape(' / '.join(trial.arms))} · {escape(TASK_WORDS.get(trial.task, trial.task))} · "
+            f"seed {trial.seed}: {escape(done)}{metric}{updated}"
         )
     if state.failures:
         console.print("\n[dim]failed[/]")

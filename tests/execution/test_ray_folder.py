@@ -118,5 +118,5 @@ def test_a_folder_that_its_owner_removes_meanwhile_is_nothing_to_remove(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Path, "glob", lambda self, pattern: iter([self / f"{PREFIX}gone"]))
-    remove_abandoned()
+    remove_abandoned_rays()
     assert list(place.iterdir()) == []
