@@ -41,7 +41,7 @@ def test_a_node_with_other_code_or_none_is_refused(quiet: Quiet, nodes: Nodes, t
     other = tmp_path / "other"
     shutil.copytree(Path(agrm_study.__file__).parent, other / "agrm_study")
     with (other / "agrm_study" / "training" / "fit.py").open("a") as file:
-        file.write("# another version\n")
+        file.write("ANOTHER = 1\n")
     (other / "numpy-1.0.dist-info").mkdir()
     (other / "numpy-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: numpy\nVersion: 1.0\n")
     # Ray puts the driver's paths before a node's own, so the node must have its package before it sees them
