@@ -12,9 +12,10 @@ With --large N, agrm-study alone once more with so many trials: what a trial cos
 With --epochs E, agrm-study with as many trials as slots and E empty epochs each: what the report of an epoch costs.
 
 Reported per trial: the time between the first and the last trial's end, divided by the trials in between; Ray's start
-and end are not in it. Beside it the driver's processor time per trial, the whole run, and the largest memory of the
-driver. An epoch's report is the time from one report of a worker to its next. Must reach, at 1,000 trials: at most 1.5
-times bare; at 10,000: at most 1.2 times the cost at 1,000, and less than 1 GB; an epoch's report: at most 6 ms.
+and end are not in it. Beside it the processor time per trial of the run and its driver process, the whole run, and the
+largest memory of the run's own process (of Tune's, for the two others). An epoch's report is the time from one report
+of a worker to its next. Must reach, at 1,000 trials: at most 1.5 times bare; at 10,000: at most 1.2 times the cost at
+1,000, and less than 1 GB; an epoch's report: at most 6 ms.
 """
 
 from __future__ import annotations

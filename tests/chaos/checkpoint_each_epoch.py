@@ -9,12 +9,12 @@ from __future__ import annotations
 import functools
 import os
 
-import agrm_study.execution.run as run_module
 from agrm_study.cli import main
+from agrm_study.execution import options
 
 if __name__ == "__main__":
-    run_module.RunOptions = functools.partial(  # type: ignore[assignment, misc]
-        run_module.RunOptions,
+    options.RunOptions = functools.partial(  # type: ignore[assignment, misc]
+        options.RunOptions,
         checkpoint_every_s=float(os.environ.get("CHAOS_CHECKPOINT_EVERY_S", "0")),
         executor=os.environ.get("CHAOS_EXECUTOR", "ray"),
         retries=int(os.environ.get("CHAOS_RETRIES", "3")),

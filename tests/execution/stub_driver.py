@@ -48,7 +48,20 @@ def end(channel: Channel, arguments: Mapping[str, Any]) -> None:
     os.kill(os.getpid(), 9)
 
 
-operations.OPERATIONS = {"family": family, "facts": facts, "refuse": refuse, "end": end}  # type: ignore[misc]
+def run(channel: Channel, arguments: Mapping[str, Any]) -> None:
+    """Dies, or hangs where ``STUB_HANGS`` is set."""
+    if "STUB_HANGS" in os.environ:
+        time.sleep(600)
+    end(channel, {"how": "kill"})
+
+
+operations.OPERATIONS = {  # type: ignore[misc]
+    "family": family,
+    "facts": facts,
+    "refuse": refuse,
+    "end": end,
+    "run": run,
+}
 
 if __name__ == "__main__":
     main()

@@ -5,13 +5,17 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import psutil
 import pytest
 from conftest import HERE
+from test_trial_queue import trial
 
+from agrm_study.execution.dispatch.work_source import WorkSource
+from agrm_study.execution.driver import ray_executor
 from agrm_study.execution.driver.call import call
 from agrm_study.execution.driver.child_process import DriverProcess
 from agrm_study.execution.driver.executor import ExecutionLost
@@ -30,6 +34,9 @@ from agrm_study.execution.driver.protocol import (
     decode,
     encode,
 )
+from agrm_study.execution.interrupt import Interrupt
+from agrm_study.execution.resources.capacity import Resources
+from agrm_study.execution.trial.work import Work, WorkerSettings
 from agrm_study.study.errors import InputError, InputErrors
 
 MESSAGES: list[Message] = [
@@ -141,3 +148,43 @@ def test_nothing_of_a_driver_outlives_the_run_when_that_is_killed() -> None:
     run.wait(10)
     _, alive = psutil.wait_procs(family, timeout=20)
     assert alive == []
+
+
+@pytest.mark.parametrize("hangs", [False, True])
+def test_three_drivers_in_a_row_that_achieve_nothing_end_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hangs: bool
+) -> None:
+    if hangs:
+        monkeypatch.setenv("STUB_HANGS", "1")
+        monkeypatch.setattr(ray_executor, "START_S", 1.0)
+    notes: list[str] = []
+    source = WorkSource([Work(trial=trial("a"))])
+    with pytest.raises(ExecutionLost) as lost:
+        ray_executor.RayExecutor(resources=Resources(), on_note=notes.append).run(
+            source,
+            WorkerSettings(results=str(tmp_path)),
+            on_event=lambda event: None,
+            interrupt=Interrupt(),
+            on_tick=lambda: None,
+        )
+    why = "Ray did not start within 1 s" if hangs else "the driver process died: it was killed by SIGKILL"
+    assert str(lost.value) == f"{why}; 3 driver processes in a row achieved nothing"
+    assert notes == [f"{why[0].upper()}{why[1:]}. A new driver process goes on."] * 2
+    assert (tmp_path / ".run" / "fence").read_text() == "3"
+    assert list((tmp_path / ".run").iterdir()) == [tmp_path / ".run" / "fence"]
+
+
+def test_an_interruption_before_any_trial_has_started_ends_the_driver_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STUB_HANGS", "1")
+    interrupt, source = Interrupt(), WorkSource([Work(trial=trial("a"))])
+    threading.Timer(1.0, interrupt.request).start()
+    ray_executor.RayExecutor(resources=Resources()).run(
+        source,
+        WorkerSettings(results=str(tmp_path)),
+        on_event=lambda event: None,
+        interrupt=interrupt,
+        on_tick=lambda: None,
+    )
+    assert source.stopped
