@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +14,7 @@ from test_run_inline import Watcher, outcome, same
 
 from agrm_study.execution.summary import RunSummary
 from agrm_study.execution.trial.versions import CODE, DifferentVersionsError, difference, own_versions, refuse_others
+from agrm_study.records.reader import Ledger
 from agrm_study.study.study import Study
 
 
@@ -65,3 +69,20 @@ def test_a_worker_with_other_versions_ends_the_run_early_and_the_next_one_heals_
     (other / "script.json").write_text("{}")
     run(make_study(), results=other)
     assert same(outcome(results), outcome(other))
+
+
+def test_each_trial_records_its_versions_and_those_of_the_attempt_that_it_was_resumed_from(
+    make_study: Callable[..., Study], run: Callable[..., RunSummary], results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop = Watcher(lambda event: os.kill(os.getpid(), signal.SIGINT) if event.kind == "epoch" else None)
+
+    def installed(numpy: str) -> None:
+        for module in ("run", "trial.versions"):
+            monkeypatch.setattr(f"agrm_study.execution.{module}.own_versions", lambda: {"numpy": numpy, CODE: "x"})
+
+    installed("2.4.0")
+    assert run(make_study({"A": 0.5}), view=stop).exit_code == 130
+    installed("2.0.2")
+    assert run(make_study({"A": 0.5})).exit_code == 0
+    trials = Ledger(results).trials().set_index("seed")["versions"].map(json.loads)
+    assert trials.to_dict() == {0: {"numpy": ["2.4.0", "2.0.2"]}, 1: {"numpy": ["2.0.2"]}}

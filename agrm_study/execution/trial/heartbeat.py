@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Final
 
 from agrm_study.records.location import Location
@@ -23,6 +23,7 @@ class Heartbeat:
         wall_s: Seconds of training so far.
         saved_wall_s: Seconds of training that the rolling checkpoint holds.
         code_version: Version of the code that made the checkpoint.
+        versions: Versions that the trial was trained with so far, by package.
         over: Whether the attempt has ended in a failure that another attempt may heal.
         note: What the trial waits for before its first epoch.
     """
@@ -41,6 +42,7 @@ class Heartbeat:
     wall_s: Seconds = 0.0
     saved_wall_s: Seconds = 0.0
     code_version: str = ""
+    versions: dict[str, list[str]] = field(default_factory=dict)
     over: bool = False
     note: str = ""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import time
@@ -16,6 +17,7 @@ from agrm_study.execution.trial.checkpoints import CheckpointFolder
 from agrm_study.execution.trial.convert import failed_columns, trial_columns
 from agrm_study.execution.trial.failures import DETERMINISTIC, Failure
 from agrm_study.execution.trial.heartbeat import Heartbeat
+from agrm_study.execution.trial.versions import versions_of_trial
 from agrm_study.execution.trial.work import Work
 from agrm_study.records.location import Location
 from agrm_study.records.patience import PAUSES_S
@@ -60,6 +62,7 @@ def first_beat(work: Work, device: str, last: Heartbeat | None = None) -> Heartb
         epochs=work.trial.recipe.epochs,
         saved_wall_s=last.saved_wall_s if last is not None else 0.0,
         code_version=code_version(),
+        versions=versions_of_trial({}),
     )
 
 
@@ -71,6 +74,7 @@ def run_columns(beat: Heartbeat) -> dict[str, Any]:
         "device": beat.device,
         "host": beat.host,
         "code_version": beat.code_version,
+        "versions": json.dumps(beat.versions) if beat.versions else None,
         "attempt": beat.attempt,
     }
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Final
 
@@ -45,6 +45,17 @@ def own_versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return found | {CODE: code_version()}
+
+
+def versions_of_trial(earlier: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    """Versions that a trial is trained with, by package; the code has a column of its own.
+
+    Args:
+        earlier: The same of the attempt from whose checkpoint the trial is resumed; its versions come first.
+    """
+    own = {name: version for name, version in own_versions().items() if name != CODE}
+    names = dict.fromkeys([*earlier, *own])
+    return {n: list(dict.fromkeys([*earlier.get(n, ()), *([own[n]] if n in own else [])])) for n in names}
 
 
 def difference(given: Mapping[str, str], allowed: Mapping[str, str]) -> tuple[str, str]:

@@ -29,7 +29,7 @@ from agrm_study.execution.trial.pruning import ends_after, forget
 from agrm_study.execution.trial.records import first_beat, record_failure, run_columns
 from agrm_study.execution.trial.runner import RunnerContext, TrialRunner, load_runner
 from agrm_study.execution.trial.stage_store import StageStore
-from agrm_study.execution.trial.versions import refuse_others
+from agrm_study.execution.trial.versions import refuse_others, versions_of_trial
 from agrm_study.execution.trial.work import Work, WorkerSettings
 from agrm_study.records.location import Location
 from agrm_study.records.patience import PAUSES_S, retry_storage
@@ -158,7 +158,8 @@ class TrialWorker:
             running.resumed, running.inherited = 0, taken_over.epoch
             beat = replace(beat, wall_s=taken_over.wall_s + wall_s, saved_wall_s=0.0)
         elif running.resumed and last is not None:
-            beat = replace(beat, started_at=last.started_at, wall_s=last.saved_wall_s + wall_s)
+            wall_s += last.saved_wall_s
+            beat = replace(beat, started_at=last.started_at, wall_s=wall_s, versions=versions_of_trial(last.versions))
         else:
             beat = replace(beat, wall_s=wall_s, saved_wall_s=0.0)
         running.saved = running.resumed

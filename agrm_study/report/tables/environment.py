@@ -1,9 +1,12 @@
-"""On what was this computed? (Table 3 of the paper.)"""
+"""Table of the hardware and software that a study ran on (Table 3 of the paper)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
+
+import pandas as pd
 
 from agrm_study.report.measure import Measurements
 from agrm_study.report.table import Column, Row, Table, words
@@ -38,6 +41,42 @@ def flatten(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, s
             yield name, "none" if item is None else str(item)
 
 
+MOST_NAMED = 5
+"""Trials of one version that a note names; of more it gives the number."""
+
+
+def mixed_versions(trials: pd.DataFrame) -> tuple[str, ...]:
+    """A note for each package of which trials ran several versions, with the trials of each but the commonest.
+
+    Another build of one version (``2.8.0+cu128``) is no other version: a machine without a GPU has its own.
+
+    Args:
+        trials: `trials` records; ``versions`` is null in those of version 0.1.
+    """
+    ran: dict[str, dict[str, list[str]]] = {}
+    unknown = 0
+    for arm, task, seed, text in trials[["arm", "task", "seed", "versions"]].itertuples(index=False):
+        if not isinstance(text, str):
+            unknown += 1
+            continue
+        for package, versions in json.loads(text).items():
+            names = dict.fromkeys(version.partition("+")[0] for version in versions)
+            ran.setdefault(package, {}).setdefault(" then ".join(names), []).append(f"{arm}, {task}, seed {seed}")
+    notes = []
+    for package, by_version in sorted(ran.items()):
+        commonest, *others = sorted(by_version, key=lambda version: (-len(by_version[version]), version))
+        if others:
+            listed = "; ".join(f"{version} in {_trials(by_version[version])}" for version in others)
+            notes.append(f"Trials ran with several versions of {package}: {commonest}, but {listed}.")
+    if ran and unknown:
+        notes.append(f"The versions of {unknown} trials are not recorded.")
+    return tuple(notes)
+
+
+def _trials(names: Sequence[str]) -> str:
+    return f"{len(names)} trials" if len(names) > MOST_NAMED else f"{len(names)} ({' / '.join(names)})"
+
+
 class Environment(TableKind):
     """Hardware, software and the time that training took."""
 
@@ -68,5 +107,6 @@ class Environment(TableKind):
                 Column(key="value", title="Value", align="left"),
             ),
             rows=tuple(rows),
+            notes=mixed_versions(trials),
             partial=m.evidence.partial,
         )
