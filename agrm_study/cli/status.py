@@ -53,9 +53,9 @@ def _show(state: StudyStatus) -> None:
     console = Console(highlight=False)
     console.print(f"[bold]{escape(state.results)}[/]  {escape(owner_words(state.active))}")
     counts = [f"{state.finished} of {state.total} trials finished"]
-    counts += [f"{len(state.running)} {'running' if state.active else 'unfinished'}"]
+    counts += [f"{len(state.running)} {'running' if state.active else 'unfinished'}"] * bool(state.running)
     counts += [f"{state.failed} failed"] * bool(state.failed) + [f"{state.held} held back"] * bool(state.held)
-    counts += [f"{state.waiting} waiting"]
+    counts += [f"{state.waiting} waiting"] * bool(state.waiting)
     left = "" if state.time_left_s is None else f" · {rough(state.time_left_s)} left"
     console.print(", ".join(counts) + left + "\n")
 

@@ -59,9 +59,9 @@ TRIALS: Final = pa.schema(
     ]
 )
 """One row a trial. ``params`` is JSON of the factors; ``tau``, ``alpha`` and ``ramp_epochs`` are null where the method
-has none; ``wall_s`` sums the attempts that led to the outcome; ``error`` ends with the traceback's tail. Null in records
-of version 0.1: ``versions``, JSON of Python and the packages that can change a result, with every version of a trial
-that was resumed with another; and the digests (`digests`): ``predictions_digest`` is JSON by ``part/network``,
+has none; ``wall_s`` sums the attempts that led to the outcome; ``error`` ends with the traceback's tail. Null in
+records of version 0.1: ``versions``, JSON of Python and the packages that can change a result, with every version of
+a trial that was resumed with another; and the digests (`digests`): ``predictions_digest`` is JSON by ``part/network``,
 ``row_digest`` covers all other columns."""
 
 EPOCHS: Final = pa.schema(

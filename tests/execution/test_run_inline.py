@@ -46,7 +46,7 @@ class Watcher(NoView):
 def outcome(results: Path) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """All records without times, hosts and attempts."""
     ledger = Ledger(results)
-    trials = ledger.trials().drop(columns=["wall_s", "started_at", "host", "attempt"])
+    trials = ledger.trials().drop(columns=["wall_s", "started_at", "host", "attempt", "row_digest"])
     return trials.astype(str), ledger.epochs().astype(str), ledger.predictions().astype(str)
 
 
