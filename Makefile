@@ -46,4 +46,13 @@ docs: $(READY)  ## the documentation as HTML, in docs/_build
 bench: $(READY)  ## every benchmark, one after the other
 	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script; done
 
-.PHONY: help setup demo test slow chaos cluster check docs bench
+gpu: $(READY)  ## GPU tests and benchmark, in at most eight minutes on one GPU; without one, most of it is not run
+	$(BIN)/python benchmarks/gpu.py --save
+
+floors:  ## a small study and the tests on every lower bound of pyproject.toml, in .venv-lowest
+	$(PYTHON) tools/floors.py lowest
+
+newest:  ## the same on the newest releases, in .venv-newest
+	$(PYTHON) tools/floors.py newest
+
+.PHONY: help setup demo test slow chaos cluster check docs bench gpu floors newest
