@@ -90,7 +90,9 @@ def clip_set(count: int, frames: int, side: int, first_row: int) -> ClipSet:
 class Ours:
     """The package's step."""
 
-    def __init__(self, recipe: Recipe, device_name: str, store: ArrayStore, count: int, stored: int, side: int) -> None:
+    def __init__(
+        self, recipe: Recipe, device_name: str, store: ArrayStore, count: int, stored: int, side: int, *, ahead: int = 0
+    ) -> None:
         self.device = Device(device_name, recipe)
         self.student = build_model(recipe.model, n_outputs=3, frames=recipe.clip.frames, size=recipe.clip.size, seed=0)
         self.device.place(self.student)
@@ -113,6 +115,7 @@ class Ours:
             renderer=self.renderer,
             device=self.device,
             label_view=True,
+            ahead=ahead,
         )
         self.batch = recipe.batch.labelled
         self.stats = PseudoStats(3, self.device.torch)

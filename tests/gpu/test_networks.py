@@ -1,4 +1,4 @@
-"""Do the networks run on a GPU as they do on the CPU? (Skipped without one.)"""
+"""Networks on a GPU against the same networks on the CPU."""
 
 import pytest
 import torch
@@ -7,7 +7,7 @@ from agrm_study.study.recipe import Model, Pooling
 from agrm_study.training.models.backbones import BACKBONES
 from agrm_study.training.models.build import build_model
 
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+pytestmark = pytest.mark.gpu
 
 
 @pytest.mark.parametrize("name", BACKBONES)
