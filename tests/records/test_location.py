@@ -32,7 +32,7 @@ def test_a_location_in_a_bucket_is_found_again_by_its_address() -> None:
 def test_a_server_of_google_that_cannot_be_reached_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("agrm_study.study.object_store.RETRIED_FOR_S", 0.2)  # for Arrow it is a quarter of an hour
     began = time.monotonic()
-    with pytest.raises(OSError, match="Could not connect"):
+    with pytest.raises(OSError, match=r"Could(n't| not) connect"):
         Location.of("gs://anonymous@bucket/a?scheme=http&endpoint_override=127.0.0.1:9").read()
     assert time.monotonic() - began < 10
 
