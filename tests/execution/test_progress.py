@@ -192,7 +192,7 @@ def test_the_picture_shows_cells_means_and_what_runs(plan: tuple[Study, Plan], c
         "A", "0.500", "0.700", "25", "%", "0.600", "2/3",
     ]  # fmt: skip
     assert any(line.split()[:4] == ["B", "failed", "·", "·"] for line in lines)
-    assert any("▸ A · seed 2" in line and "epoch 25/100" in line and "1.5 s an epoch" in line for line in lines)
+    assert any("▸ A · seed 2" in line and "epoch 25/100" in line and "1.5 s per epoch" in line for line in lines)
     assert any("2 of 6 trials" in line and "1 running" in line and "1 failed" in line for line in lines)
     assert any("KeyError: 'x'" in line for line in lines)
 

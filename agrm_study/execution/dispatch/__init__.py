@@ -1,1 +1,1 @@
-"""Which trial runs next."""
+"""The order in which trials run: queue, shared stages, races and searches."""

@@ -1,8 +1,8 @@
-"""Which missing trials has another study beside this one already run? Their records are taken over.
+"""Reuse of equal trials that another study beside this one has finished.
 
 A trial's identity holds all that can change its outcome, so equal identities made by one version of the code are one
 trial, whichever study asked for it first. The other studies are the folders beside the results folder. A second results
-folder of the same study is a repetition that somebody asked for, and takes nothing over.
+folder of the same study is a deliberate repetition and reuses nothing.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def find_equal(results: Location, missing: Iterable[TrialSpec]) -> Iterator[Equa
 
 
 def take_over_equal(results: Location, missing: Iterable[TrialSpec], say: Callable[[str], None]) -> int:
-    """Takes over what studies beside this one have finished of its missing trials.
+    """Copies the records of missing trials that studies beside this one have finished.
 
     Returns:
         How many.
@@ -60,7 +60,7 @@ def take_over_equal(results: Location, missing: Iterable[TrialSpec], say: Callab
         take_over(results, equal)
         taken[equal.results.name] += 1
     for name, trials in taken.items():
-        say(f"{trials} trials are equal to trials of {name} beside it and were taken over from there.")
+        say(f"{trials} trials were reused from {name}, which has finished equal ones.")
     return taken.total()
 
 

@@ -1,4 +1,4 @@
-"""Where does a race stand? Its looks are replayed from validation scores, so that a restarted run decides alike."""
+"""State of a race, replayed from validation scores so that a restarted run decides alike."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class _Task:
 
     Attributes:
         trials: Trial ids of each arm, seed by seed.
-        inside: Arms that are in, in the order of the study.
-        looked: Looks that were taken.
+        inside: Arms that have not been dropped, in the order of the study.
+        looked: Looks taken so far.
     """
 
     trials: dict[str, tuple[str, ...]]
@@ -68,7 +68,7 @@ class RaceState:
         return self._tasks[task].looked == len(self._looks)
 
     def asked(self, task: str) -> set[str]:
-        """The trials of the present round and those before it, of the arms that are in."""
+        """The trials of the present round and those before it, of the arms that have not been dropped."""
         state = self._tasks[task]
         n = self._race.most if self.over(task) else self._looks[state.looked]
         return {trial_id for arm in state.inside for trial_id in state.trials[arm][:n]}
@@ -85,7 +85,7 @@ class RaceState:
             scores: Asked once a look.
 
         Returns:
-            The arms that went out.
+            The arms that were dropped.
         """
         state, new = self._tasks[task], list[Stopped]()
         while not self.over(task) and all(trial_id in ended for trial_id in self.asked(task)):
@@ -93,15 +93,15 @@ class RaceState:
         return new
 
     def wanted(self) -> set[str]:
-        """All trials of the arms that are in."""
+        """All trials of the arms that have not been dropped."""
         return {trial_id for state in self._tasks.values() for arm in state.inside for trial_id in state.trials[arm]}
 
     def at_most(self, missing: Collection[str]) -> int:
-        """Trials that are still to run when no further arm goes out."""
+        """Trials still to run if no further arm is dropped."""
         return len(self.wanted().intersection(missing))
 
     def at_least(self, missing: Collection[str]) -> int:
-        """Trials that are still to run when all arms but one go out at the next look."""
+        """Trials still to run if all arms but one are dropped at the next look."""
         wanted: set[str] = set()
         for task, state in self._tasks.items():
             wanted |= self.asked(task)
@@ -170,7 +170,7 @@ def ledger_scores(results: Location, plan: Plan, metric: str) -> Scores:
 
 
 def standing(study: Study, plan: Plan, results: Location, to_run: Collection[str]) -> RaceState:
-    """Where the race of a study stands by its ledger.
+    """The race of a study by its ledger.
 
     Args:
         study: A study that races.

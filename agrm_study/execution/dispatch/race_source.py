@@ -1,4 +1,4 @@
-"""Which trial of a race comes next? A round's trials are handed out when the round before it is complete."""
+"""Source of the trials of a race: a round is handed out when the round before it is complete."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from agrm_study.records.race_log import RaceLog
 from agrm_study.study.study import Study
 
 MakeSource = Callable[[Sequence[Work]], WorkSource]
-"""Hands out the trials of one round, whatever else it minds."""
+"""Makes the source of one round."""
 
 
 class RaceSource(WorkSource):
@@ -30,7 +30,7 @@ class RaceSource(WorkSource):
         state: The race.
         ended: Trials of the plan that are not among the works.
         scores: Validation scores by trial.
-        on_look: Told after looks were taken.
+        on_look: Called after looks were taken.
         make_source: Makes the source of a round.
     """
 
@@ -45,7 +45,7 @@ class RaceSource(WorkSource):
         make_source: MakeSource = WorkSource,
     ) -> None:
         super().__init__(works, order=TrialQueue(()))
-        self._to_come = {work.trial.trial_id: work for work in works}
+        self._pending = {work.trial.trial_id: work for work in works}
         self._state, self._ended, self._scores = state, set(ended), scores
         self._on_look, self._make_source = on_look, make_source
         self._rounds: list[WorkSource] = []
@@ -89,26 +89,26 @@ class RaceSource(WorkSource):
     def drain_held(self) -> list[Work]:
         """Trials of held arms that were not started, those of later rounds included."""
         held = [work for source in self._rounds for work in source.drain_held()]
-        held += [work for work in self._to_come.values() if work.trial.arm in self._repeated.held]
+        held += [work for work in self._pending.values() if work.trial.arm in self._repeated.held]
         for work in held:
-            self._to_come.pop(work.trial.trial_id, None)
+            self._pending.pop(work.trial.trial_id, None)
         self._end(held)
         return held
 
     def _end(self, works: Sequence[Work]) -> None:
-        """These trials have no score to come; whatever waited for them goes on."""
+        """Notes that these trials will have no further score, and takes the looks that waited for them."""
         self._ended.update(work.trial.trial_id for work in works)
         if not self._stopped:
             for task in dict.fromkeys(work.trial.task for work in works):
                 self._go_on(task)
 
     def _go_on(self, task: str) -> None:
-        """Takes the looks whose rounds are complete, and hands out what the arms that are in run next."""
+        """Takes the looks whose rounds are complete, and opens the next round of the arms that stay."""
         self._state.advance(task, self._ended, self._scores)
         self._on_look()
         asked = self._state.asked(task)
-        wanted = [w for t, w in self._to_come.items() if t in asked and w.trial.arm not in self._repeated.held]
-        works = [self._to_come.pop(work.trial.trial_id) for work in wanted]
+        wanted = [w for t, w in self._pending.items() if t in asked and w.trial.arm not in self._repeated.held]
+        works = [self._pending.pop(work.trial.trial_id) for work in wanted]
         if works:
             source = self._make_source(works)
             self._rounds.append(source)
@@ -132,8 +132,8 @@ def open_race(
         plan: Its trials.
         works: Those that have no record, or will run again.
         results: Results folder.
-        progress: Trials that are not needed any more are taken out of it.
-        say: Told of every arm that gets no more seeds.
+        progress: Trials that are no longer needed are removed from it.
+        say: Called with a sentence for every arm that gets no more seeds.
         make_source: Makes the source of a round.
     """
     state = RaceState(study, plan)

@@ -1,8 +1,7 @@
-"""Which point of the search space is tried next? Optuna's samplers and pruners, in the terms of a study file.
+"""Optuna's samplers and pruners in the terms of a study file.
 
 Each draw has a sampler seed of its own, made of the search's `sampler_seed` and the number of the draw: a search that
-was stopped and is asked again goes on as if it had not been, and a random search draws the same points whatever they
-scored.
+was stopped resumes as if it had not been, and a random search draws the same points whatever their scores.
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ class Draw:
 
 
 class Sampler:
-    """An Optuna study in memory; what it knows is what it was told or replayed.
+    """An Optuna study in memory, filled by `tell` and `replay`.
 
     A dimension with a condition is drawn only where it holds. TPE decomposes such a space into groups; GP draws
     conditional dimensions at random, as its model needs a fixed space.
@@ -65,12 +64,12 @@ class Sampler:
         return len(self._study.get_trials(deepcopy=False))
 
     def ask(self) -> Draw:
-        """The next point, from all that was told."""
+        """The next point, given all results so far."""
         self._study.sampler = optuna_sampler(self._search, self.number)
         return self._draw()
 
     def replay(self, drawn: Mapping[str, float | int]) -> Draw:
-        """A point that an earlier run has drawn, told of as if it had just been asked for."""
+        """Adds a point that an earlier run has drawn, as if it had just been asked for."""
         import optuna
 
         if self._search.sampler == "nsga2":  # the sampler marks each trial with its generation
@@ -81,14 +80,14 @@ class Sampler:
         return self._draw()
 
     def report(self, draw: Draw, epoch: int, value: float) -> bool:
-        """Takes the best validation metric of a trial up to an epoch; whether the trial should end there."""
+        """Reports the best validation metric of a trial up to an epoch; whether the trial should be pruned there."""
         if self._search.pruner.name == "none":
             return False
         draw.handle.report(value, epoch)
         return bool(draw.handle.should_prune())
 
     def tell(self, draw: Draw, end: End, values: tuple[float, ...] | None = None) -> None:
-        """Takes the end of a trial; one without finite objectives has failed, as far as the sampler can learn."""
+        """Reports the end of a trial; to the sampler, one without finite objectives has failed."""
         from optuna.trial import TrialState
 
         if end == "finished" and values is not None and all(math.isfinite(value) for value in values):
@@ -182,7 +181,7 @@ def optuna_sampler(search: Search, number: int) -> optuna.samplers.BaseSampler:
 
 
 def population(trials: int) -> int:
-    """Size of a generation: so many that there are about five, between 4 and Optuna's 50."""
+    """Size of a generation: a fifth of the trials, between 4 and Optuna's default of 50."""
     return min(50, max(4, trials // 5))
 
 

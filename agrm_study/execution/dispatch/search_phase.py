@@ -1,4 +1,4 @@
-"""How does a search begin, and what becomes of it? Earlier draws are taken up, and at its end the best become arms."""
+"""Start and end of a search: earlier draws are replayed, and its best become arms."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class SearchPhase:
 
 
 def open_search(study: Study, prepared: Prepared, results: Location, *, retry_failed: bool) -> SearchPhase:
-    """The search of a study, with all that earlier runs have done of it.
+    """The search of a study, with the draws of earlier runs.
 
     Raises:
         InputError: What `search_trial` raises for data that cannot be read.
@@ -115,7 +115,7 @@ def promote(study: Study, phase: SearchPhase) -> Study:
 
 
 def final_trials(study: Study) -> int:
-    """Trials that the final phase is going to have, as far as is known before the search has ended."""
+    """Number of trials of the final phase, as far as is known before the search has ended."""
     search = _search(study)
     return (len(study.arms) + search.promote) * len(study.tasks) * len(study.seeds)
 

@@ -1,4 +1,4 @@
-"""Which search trial comes next? The sampler is asked when a slot is free, and told how every trial ends."""
+"""Source of search trials: the sampler draws one when a slot is free, and learns how every trial ends."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from agrm_study.study.reported import reported_network
 from agrm_study.study.search_space import Search
 
 MOST_REPEATS: Final = 100
-"""Draws in a row that come to trials known before, after which the space counts as exhausted."""
+"""Draws in a row that repeat known trials, after which the space counts as exhausted."""
 
 
 @dataclass(slots=True)
@@ -45,17 +45,17 @@ class _Point:
 class SearchSource(WorkSource):
     """Hands out search trials as the sampler draws them; used by one thread.
 
-    Trials of earlier runs are told to the sampler first: those that ended, in the order in which they were drawn, with
-    their scores. Those that were drawn and have no record are handed out before anything new is drawn.
+    Trials of earlier runs are replayed first: those that ended, in the order in which they were drawn, with their
+    scores. Those that were drawn and have no record are handed out before anything new is drawn.
 
     Args:
         search: The search.
-        past: What earlier runs have drawn, and how that ended.
+        past: Draws of earlier runs, and how their trials ended.
         make: The trial of a point; may raise `InputError` for values that no recipe allows.
         work_of: The work of a trial.
         results: Results folder.
         log: The content of search.json but for the proposals.
-        on_draw: Told of each trial that is handed out.
+        on_draw: Called with each trial that is handed out.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class SearchSource(WorkSource):
         point = self._queue.popleft() if self._queue else self._draw_new()
         if point is None:
             self._exhausted = True
-            self.why_stopped = f"every point that the sampler still draws was tried before ({MOST_REPEATS} in a row)"
+            self.why_stopped = f"the sampler draws only points that were tried before ({MOST_REPEATS} in a row)"
             return None
         self._left -= 1
         if (known := self._work_of.get(point.spec.trial_id)) is not None:

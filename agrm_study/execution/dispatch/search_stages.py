@@ -1,7 +1,7 @@
-"""Which epochs can trials of a search share, when nobody knows what is drawn next?
+"""Stages that trials of a search share.
 
-Their supervised pre-training, where its settings can come again: the first trial that has trained it leaves it, whoever
-is drawn later takes it over, and nobody waits.
+Only the supervised pre-training, and only where its settings can be drawn again: the first trial that trains it saves
+it, later draws reuse it, and no trial waits for another.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from agrm_study.study.study import Study
 
 
 class SearchStages:
-    """The stages of a search's trials; what is there of older code is removed.
+    """The stages of a search's trials; stages saved by other code are removed.
 
     Args:
         study: A study that searches.
@@ -35,7 +35,7 @@ class SearchStages:
             StageStore.of(results).take_stock(code_version())
 
     def ends(self, trial: TrialSpec) -> tuple[StageEnd, ...]:
-        """What a trial takes over or leaves.
+        """The stages that a trial reuses or saves.
 
         Raises:
             InputError: When a file that its recipe names cannot be read.
@@ -45,7 +45,7 @@ class SearchStages:
 
 
 def pretraining_comes_again(study: Study) -> bool:
-    """Whether no setting that is drawn from a range acts in pre-training: such a one hardly ever comes twice."""
+    """Whether no setting that is drawn from a range acts in pre-training: such a value is hardly ever drawn twice."""
     assert study.search is not None
     ssl = study.base.ssl.model_copy(update={"method": "supervised"})
     later = idle_settings(study.base.model_copy(update={"ssl": ssl})).keys() - {"ssl.pretrain_epochs"}

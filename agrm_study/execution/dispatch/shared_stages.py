@@ -1,4 +1,4 @@
-"""How do the trials of a run come to share stages? What is there is looked up, and what nobody needs is removed."""
+"""Stages that the trials of a run share: saved ones are looked up, and those that no trial needs are removed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class SharedStages:
     Args:
         results: Results folder.
         works: Every trial of the run, in running order.
-        sharing: As the study says; False: nothing is looked up, left or removed.
+        sharing: `sharing` of the study; False: nothing is looked up, saved or removed.
 
     Raises:
         InputError: When a file that a recipe names cannot be read.
@@ -32,28 +32,28 @@ class SharedStages:
 
     def __init__(self, results: Location, works: Sequence[Work], sharing: Sharing) -> None:
         self._sharing = sharing
-        self._shelf = StageStore.of(results)
+        self._store = StageStore.of(results)
         self._there: dict[str, int] = {}
         if not sharing:
             return
-        stock = self._shelf.take_stock(code_version())
+        stock = self._store.take_stock(code_version())
         self._there = {key: facts.epoch for key, facts in stock.items()}
         if self._keeps or not stock:
             return
         needed = plan_stages([work.trial for work in works], known=stock).by_key
         for key in stock.keys() - needed.keys():
-            self._shelf.drop(key)
+            self._store.drop(key)
             del self._there[key]
 
     def source(self, works: Sequence[Work]) -> WorkSource:
-        """Hands out some of the trials, each when what it shares with others is there."""
+        """The source of some of the trials; each waits until a stage that it shares is saved."""
         if not self._sharing:
             return WorkSource(works)
         trials = [work.trial for work in works]
         ends = self._pretraining_ends(trials) if self._keeps else set()
         stages = plan_stages(trials, known=self._there.keys() | ends)
         order = TrialQueue(works, stages, there=self._there, exists=self._exists, keep=self._keeps)
-        return WorkSource(works, order=order) if self._keeps else WorkSource(works, order=order, drop=self._shelf.drop)
+        return WorkSource(works, order=order) if self._keeps else WorkSource(works, order=order, drop=self._store.drop)
 
     @property
     def _keeps(self) -> bool:
@@ -61,13 +61,13 @@ class SharedStages:
 
     @staticmethod
     def _pretraining_ends(trials: Sequence[TrialSpec]) -> set[str]:
-        """Where arms that are not asked for yet are most likely to part from these."""
+        """Ends of pre-training: where arms added later are most likely to branch off."""
         reader = SpanReader(cache(file_hash))
         ends = (pretraining_end(trial, reader) for trial in trials)
         return {end[0] for end in ends if end is not None}
 
     def _exists(self, key: str) -> bool:
         try:
-            return self._shelf.exists(key)
+            return self._store.exists(key)
         except OSError:  # the worker finds out
             return True

@@ -1,9 +1,8 @@
-"""Which trial may start now, so that the epochs that trials share are trained once?
+"""Queue of trials in which epochs that several trials share are trained once.
 
-A trial runs whole. On its way it leaves its state where a stage ends that others wait for; they wait without holding a
-slot, and go on from there. Whoever starts first of those that share a stage is its leader, whichever trial that is;
-when it fails or its state is lost, the next one leads. Nobody waits for a trial that is not running, so something can
-always start when nothing runs.
+A trial runs as a whole. At the end of each stage that others wait for it saves its state; they wait without a slot and
+resume from there. The first trial to start of those that share a stage is its leader; when it fails or its state is
+lost, another one leads. No trial waits for one that is not running, so something can always start when nothing runs.
 """
 
 from __future__ import annotations
@@ -31,9 +30,9 @@ class TrialQueue:
     Args:
         works: In running order.
         stages: What they share; nothing by default.
-        there: Stages whose state is there, by key, with the epoch it was left at.
-        exists: Whether the state of a stage is (still) there; asked before a trial is sent to take it over.
-        keep: Trials also leave what nobody waits for, their last state among it.
+        there: Saved stages by key, with the epoch of their state.
+        exists: Whether a stage is (still) saved; asked before a trial is sent to reuse it.
+        keep: Trials also save stages that no other trial waits for, and their last state.
     """
 
     def __init__(
@@ -158,7 +157,7 @@ class TrialQueue:
         return removed
 
     def _handed_over(self, trial_id: str) -> list[Stage]:
-        """The stages of a trial that it shares, or whose state is there; none beyond one in which training stopped."""
+        """The stages of a trial that are shared or saved; none beyond one in which training stopped."""
         found = []
         for stage in self._stages.chain(trial_id):
             epoch = self._there.get(stage.key)
@@ -169,7 +168,7 @@ class TrialQueue:
         return found
 
     def _judge(self, trial_id: str) -> tuple[Place, int]:
-        """Where a waiting trial stands, and how many others its start lets follow."""
+        """The place of a waiting trial, and how many others can follow once it has started."""
         others = 0
         for stage in reversed(self._handed_over(trial_id)):
             if stage.key in self._there:
@@ -197,7 +196,7 @@ class TrialQueue:
             heapq.heappush(self._would_lead[kind], (-place[1], self._rank[trial_id], trial_id))
 
     def _put_again(self, stages: Collection[Stage]) -> None:
-        """Judges anew the waiting trials of some stages of one chain; the first has them all."""
+        """Places again the waiting trials of some stages of one chain; the first has them all."""
         if stages:
             first = min(stages, key=lambda stage: stage.first)
             for trial_id in first.trials:
@@ -233,7 +232,7 @@ class TrialQueue:
         return None
 
     def _still_there(self, trial_id: str) -> bool:
-        """Whether the state that a trial would take over is there; otherwise whoever needs it is judged anew."""
+        """Whether the stage that a trial would reuse is still saved; if not, its trials are placed again."""
         for stage in reversed(self._handed_over(trial_id)):
             if stage.key in self._there:
                 if self._exists(stage.key):
@@ -261,7 +260,7 @@ class TrialQueue:
             self._followers[stage.key] -= 1
 
     def _will_lead(self, trial_id: str) -> list[Stage]:
-        """Notes a running trial as leader of its stages that are not there; gives those that had none."""
+        """Notes a running trial as leader of its stages that are not saved; gives those that had none."""
         led = []
         for stage in self._handed_over(trial_id):
             if stage.key not in self._there and stage.key not in self._hopeless:

@@ -16,8 +16,8 @@ class WorkSource:
 
     Args:
         works: The trials, in running order.
-        order: Says when each may start; by default each may at once, as they come.
-        drop: Told of each stage that no trial of the run needs any more.
+        order: The queue that they wait in; by default each can start at once.
+        drop: Called with each stage that no trial of the run needs any more.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class WorkSource:
         return self._work_of[trial_id]
 
     def take(self, full: Collection[str | None] = ()) -> Work | None:
-        """The next trial to start; ``None`` when there is none, or none now because all wait for running ones.
+        """The next trial to start; ``None`` when there is none, or all wait for running ones.
 
         Args:
             full: Accelerators (`Work.accelerator`) that have no room for another trial now.
@@ -59,7 +59,7 @@ class WorkSource:
 
     @property
     def stopped(self) -> bool:
-        """Whether `stop` was called: also what was handed out before must not come again."""
+        """Whether `stop` was called; trials that were handed out before must not start again either."""
         return self._stopped
 
     def stop(self) -> None:
@@ -102,7 +102,7 @@ class WorkSource:
             self._held += self._order.remove({arm})
 
     def drain_held(self) -> list[Work]:
-        """Trials of held arms that were not started, each told once."""
+        """Trials of held arms that were not started; each is returned once."""
         with self._lock:
             held, self._held = self._held, []
             return held

@@ -1,1 +1,1 @@
-"""What does a person see while a study runs? A live picture on a terminal, plain lines elsewhere."""
+"""Progress of a study: the read model of its results folder, the time left, and the views."""

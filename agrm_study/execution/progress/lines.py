@@ -1,4 +1,4 @@
-"""How is a run told in a log file? One line a trial that ends, and one a minute."""
+"""View of a run as plain lines: one per trial that ends, and one per minute."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class LinesView(View):
         self._stream = stream
         self._progress: StudyProgress | None = None
         self._step: Step | None = None
-        self._told = 0.0
+        self._written = 0.0
         self._noted = float("-inf")
 
     def step(self, step: Step) -> None:
@@ -33,10 +33,10 @@ class LinesView(View):
         fresh = self._step is None or self._step.title != step.title
         ended = step.total > 0 and step.done >= step.total
         was_ended = self._step is not None and not fresh and self._step.done >= self._step.total > 0
-        if fresh or (ended and not was_ended) or now - self._told >= STAGE_EVERY_S:
+        if fresh or (ended and not was_ended) or now - self._written >= STAGE_EVERY_S:
             counted = f": {step.done} of {step.total}" if step.total > 1 else ""
             self._say(f"{step.title}{counted}")
-            self._told = now
+            self._written = now
         self._step = step
 
     def begin(self, progress: StudyProgress) -> None:
@@ -48,14 +48,14 @@ class LinesView(View):
             parts.append(f"{counts.failed} failed before")
         kind = "" if progress.to_draw is None else ", search"
         self._say(f"{progress.name}{kind}: {', '.join([*parts, *best_words(progress)])}")
-        self._told = time.monotonic()
+        self._written = time.monotonic()
 
     def event(self, event: TrialEvent, trial: TrialProgress) -> None:
         progress = self._progress
         if progress is None or event.kind in ("started", "epoch", "held"):
             return
         if event.kind == "preparing":
-            self._say_now_and_then(f"{event.host}: {event.note}")
+            self._say_sometimes(f"{event.host}: {event.note}")
             return
         counts = progress.counts()
         place = f"{counts.finished + counts.failed}/{counts.total}"
@@ -64,21 +64,21 @@ class LinesView(View):
             self._say(f"pruned   {place}  {name}: after {event.epoch} epochs")
         elif event.kind == "finished":
             shown = "" if event.metric is None else f"validation {progress.metric} {event.metric:.3f}, "
-            taken = f" ({event.inherited} taken over)" if event.inherited else ""
+            taken = f" ({event.inherited} reused)" if event.inherited else ""
             self._say(f"finished {place}  {name}: {shown}{event.epoch} epochs{taken} in {duration(event.wall_s)}")
         elif event.kind == "failed":
             self._say(f"failed   {place}  {name}: {failure_words(event.failure, event.error)}")
         elif event.kind == "retried":
             self._say(f"again    {place}  {name}: {failure_words(event.failure, event.error)}")
         elif event.kind == "interrupted":
-            saved = f"saved after epoch {event.epoch} of {event.epochs}" if event.epoch else "it had not begun"
+            saved = f"saved after epoch {event.epoch} of {event.epochs}" if event.epoch else "before its first epoch"
             self._say(f"stopped  {place}  {name}: {saved}")
 
     def tick(self) -> None:
         progress = self._progress
-        if progress is None or time.monotonic() - self._told < EVERY_S:
+        if progress is None or time.monotonic() - self._written < EVERY_S:
             return
-        self._told = time.monotonic()
+        self._written = time.monotonic()
         counts = progress.counts()
         left = progress.time_left_s()
         parts = [f"{counts.finished} of {counts.total} finished", f"{counts.running} running"]
@@ -92,7 +92,7 @@ class LinesView(View):
     def message(self, text: str) -> None:
         self._say(text)
 
-    def _say_now_and_then(self, text: str) -> None:
+    def _say_sometimes(self, text: str) -> None:
         now = time.monotonic()
         if now - self._noted >= STAGE_EVERY_S:
             self._noted = now

@@ -1,4 +1,4 @@
-"""How does a run look on a terminal? One calm picture: the table as it fills, what is running, what is left."""
+"""View of a run on a terminal: the table as it fills, running trials, counts and the time left."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from agrm_study.execution.trial.events import TrialEvent
 
 FRAMES_PER_S: Final = 4
 PAUSE_BY_COST: Final = 20.0
-"""A picture stands for so many times as long as it took to draw: one of ten thousand arms takes half a second, and the
-program has other things to do."""
+"""A picture is shown for at least this many times the time that it took to draw: one of ten thousand arms takes half a
+second."""
 MOST_SEEDS: Final = 10
 """Replicates that a grid shows one by one; with more, or on a narrow terminal, an arm is a bar."""
 MOST_RUNNING: Final = 8
@@ -88,7 +88,7 @@ class LiveView(View):
         with self._lock:
             self._steps.clear()
         if event.kind in ("failed", "retried") and self._progress is not None:
-            verb = "failed" if event.kind == "failed" else "goes on elsewhere"
+            verb = "failed" if event.kind == "failed" else "is retried"
             reason = failure_words(event.failure, event.error)
             self.message(f"{trial_name(trial, self._progress)} {verb}: {reason}")
 
@@ -100,7 +100,7 @@ class LiveView(View):
             self._messages.append(text)
 
     def _drawn(self) -> RenderableType:
-        """The picture of this moment, or of a moment ago where drawing takes long."""
+        """The present picture, or the last one while drawing takes long."""
         with self._lock:
             began = time.monotonic()
             if self._frame is None or self._ended or began >= self._next_frame:
@@ -110,7 +110,7 @@ class LiveView(View):
             return self._frame
 
     def picture(self) -> RenderableType:
-        """The picture of this moment."""
+        """The present picture."""
         with self._lock:
             parts: list[RenderableType] = []
             progress = self._progress
@@ -128,7 +128,7 @@ class LiveView(View):
             return Padding(Group(*parts), (0, 1))
 
     def _step_lines(self) -> Iterable[RenderableType]:
-        """One line a step of the preparation; the last one is under way."""
+        """One line per step of the preparation; the last one is under way."""
         for title, (step, began, heard) in self._steps.items():
             ended = 0 < step.total <= step.done or title != next(reversed(self._steps))
             seconds = (heard if ended else time.monotonic()) - began
@@ -160,7 +160,7 @@ class LiveView(View):
                 yield self._grid(progress, task, arms)
 
     def _grid(self, progress: StudyProgress, task: str, arms: list[str]) -> RenderableType:
-        """One row an arm: a cell a seed, the mean, and a bar of the epochs done."""
+        """One row per arm: a cell per seed, the mean, and a bar of the epochs done."""
         width = self._console.width
         longest = min(40, max(cell_len(arm) for arm in arms))
         one_by_one = len(progress.seeds) <= MOST_SEEDS and longest + 7 * len(progress.seeds) + 24 < width
@@ -222,7 +222,7 @@ class LiveView(View):
                 continue
             epoch = f"epoch {trial.epoch}/{trial.epochs}" if trial.epoch else "starting"
             metric = "" if trial.metric is None else f"{progress.metric} {trial.metric:.3f}"
-            pace = f"{duration(trial.epoch_s)} an epoch" if trial.epoch_s else ""
+            pace = f"{duration(trial.epoch_s)} per epoch" if trial.epoch_s else ""
             table.add_row(
                 name,
                 _bar(trial.epochs, trial.epoch, 16, finished=RUN),

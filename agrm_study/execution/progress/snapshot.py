@@ -82,12 +82,12 @@ class Snapshot:
     @property
     def total(self) -> int:
         """Trials of the study, those that are not known yet included."""
-        return len(self.trials) + self._to_come
+        return len(self.trials) + self._pending
 
     @property
     def left(self) -> int:
         """Trials that will still run."""
-        return self.states["waiting"] + self.states["running"] + (0 if self._held_back else self._to_come)
+        return self.states["waiting"] + self.states["running"] + (0 if self._held_back else self._pending)
 
     @property
     def over(self) -> bool:
@@ -113,7 +113,7 @@ class Snapshot:
         if self.owner is None:
             return None
         slots = max(1, len(self.unfinished))
-        to_draw = 0 if self._held_back else self._to_come
+        to_draw = 0 if self._held_back else self._pending
         return time_left_s(self.trials.values(), now=self.now, slots=slots, to_draw=to_draw)
 
     @property
@@ -121,7 +121,7 @@ class Snapshot:
         return self.search is not None and self.search.held_back
 
     @property
-    def _to_come(self) -> int:
+    def _pending(self) -> int:
         return self.to_promote + (0 if self.search is None else self.search.to_draw or 0)
 
 

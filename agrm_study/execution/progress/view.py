@@ -1,4 +1,4 @@
-"""What must a view of a running study be able to show?"""
+"""Interface of the views of a running study."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ class View(ABC):
 
     @abstractmethod
     def step(self, step: Step) -> None:
-        """A step of the preparation has begun or gone on; ``total`` 0 has no known length."""
+        """A step of the preparation has advanced; its length is unknown where ``total`` is 0."""
 
     @abstractmethod
     def begin(self, progress: StudyProgress) -> None:
-        """The plan stands; `progress` changes while the run goes on."""
+        """The plan is known; `progress` changes during the run."""
 
     @abstractmethod
     def event(self, event: TrialEvent, trial: TrialProgress) -> None:
-        """Something happened to a trial; `progress` knows of it already."""
+        """Something happened to a trial; `progress` is up to date."""
 
     @abstractmethod
     def tick(self) -> None:
@@ -40,7 +40,7 @@ class View(ABC):
 
     @abstractmethod
     def message(self, text: str) -> None:
-        """Something a person should read."""
+        """A message for the user."""
 
 
 class NoView(View):

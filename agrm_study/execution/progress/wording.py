@@ -25,7 +25,7 @@ def duration(seconds: float) -> str:
 
 
 def rough(seconds: float) -> str:
-    """A span of time that nobody knows exactly: ``less than a minute``, ``about 19 min``, ``about 2 h 30 min``."""
+    """An estimated span of time: ``less than a minute``, ``about 19 min``, ``about 2 h 30 min``."""
     minutes = max(0.0, seconds) / 60
     if minutes < 1:
         return "less than a minute"
