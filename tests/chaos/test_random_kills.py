@@ -118,7 +118,7 @@ class Chaos:
                 return
         itself = Process(run.pid, os.getpid(), "run", False)
         below = [process for process in descendants(run.pid) if process.kind == kind and not process.zombie]
-        if kind == "worker" and self._random.random() < 0.7:  # most of the time only those that train
+        if kind == "worker" and self._random.random() < 0.9:  # Ray waits a minute for one that dies while it starts
             below = [process for process in below if "StudyTrainable" in process.command]
         victims = [itself] if kind == "run" else sorted(below, key=lambda process: process.pid)
         if victims and not (kind == "worker" and self._random.random() < 0.5):

@@ -156,7 +156,7 @@ def test_three_drivers_in_a_row_that_achieve_nothing_end_the_run(
 ) -> None:
     if hangs:
         monkeypatch.setenv("STUB_HANGS", "1")
-        monkeypatch.setattr(ray_executor, "START_S", 1.0)
+        monkeypatch.setattr(ray_executor, "SILENT_S", 1.0)
     notes: list[str] = []
     source = WorkSource([Work(trial=trial("a"))])
     with pytest.raises(ExecutionLost) as lost:
@@ -167,7 +167,7 @@ def test_three_drivers_in_a_row_that_achieve_nothing_end_the_run(
             interrupt=Interrupt(),
             on_tick=lambda: None,
         )
-    why = "Ray did not start within 1 s" if hangs else "the driver process died: it was killed by SIGKILL"
+    why = "the driver process did not respond for 1 s" if hangs else "the driver process died: it was killed by SIGKILL"
     assert str(lost.value) == f"{why}; 3 driver processes in a row achieved nothing"
     assert notes == [f"{why[0].upper()}{why[1:]}. A new driver process goes on."] * 2
     assert (tmp_path / ".run" / "fence").read_text() == "3"

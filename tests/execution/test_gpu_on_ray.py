@@ -42,7 +42,7 @@ def test_a_trial_that_runs_out_of_gpu_memory_comes_again_on_a_larger_share_from_
     study = make_study({"half": 0.5, "never": 0.6}, seeds=1, resources={"cpu": 1, "gpu": "1/4"})
     # no retries: what grows takes none of those that a trial has for workers that die
     summary = run(study, executor="ray", slots=2, device="cpu", runner=RUNNER, view=watcher, retries=0)
-    assert (summary.finished, summary.exit_code) == (1, 1)
+    assert (summary.finished, summary.exit_code) == (1, 1), (summary, watcher.events)
     (failure,) = summary.failed
     assert (failure.arm, failure.failure, failure.heals) == ("never", "oom_gpu", True)
     assert "a whole GPU was not enough" in failure.error

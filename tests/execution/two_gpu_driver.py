@@ -8,17 +8,15 @@ from agrm_study.execution.driver import session
 from agrm_study.execution.driver.child import main
 from agrm_study.execution.resources.capacity import Resources
 
-start = session._start
-
-
-def start_with_two_gpus(folder: Path, resources: Resources, slots: int) -> None:
-    import ray  # not before the environment of the private Ray is set
-
-    init = ray.init
-    ray.init = lambda **options: init(**{**options, "num_gpus": 2})
-    start(folder, resources, slots)
-
-
 if __name__ == "__main__":
-    session._start = start_with_two_gpus
+    start = session._start
+
+    def start_with_gpus(folder: Path, resources: Resources, slots: int) -> None:
+        import ray  # not before: Ray reads the environment of the session when it is imported
+
+        init = ray.init
+        ray.init = lambda **options: init(**{**options, "num_gpus": 2})
+        start(folder, resources, slots)
+
+    session._start = start_with_gpus
     main()

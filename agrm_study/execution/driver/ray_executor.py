@@ -42,8 +42,6 @@ from agrm_study.records.location import Location
 
 FRUITLESS: Final = 3
 """Drivers in a row that die without having achieved anything, after which the run ends."""
-START_S: Final = 90.0
-"""Seconds in which a local Ray must have started: where one of its first workers dies, Ray waits for it without end."""
 WAIT_S: Final = 0.1
 """Seconds between two looks at an interruption while the driver is silent."""
 
@@ -105,10 +103,7 @@ class RayExecutor(Executor):
             flag = results / FOLDER / f"{number}.stop"
             flight.settings = replace(settings, fence=number, stop_flag=flag.address)
             with DriverProcess(self._job(flight)) as process:
-                served = _Served(
-                    process, flight, flag, interrupt, on_tick, self._set_slots, self._on_note,
-                    starts_ray=self._arguments["address"] is None,
-                )  # fmt: skip
+                served = _Served(process, flight, flag, interrupt, on_tick, self._set_slots, self._on_note)
                 try:
                     reason = served.serve()
                     process.end(patience_s=ORDERLY_S if reason is None else 0.0)
@@ -151,12 +146,10 @@ class _Served:
         on_tick: Callable[[], None],
         on_slots: Callable[[int], None],
         on_note: Callable[[str], None],
-        *,
-        starts_ray: bool,
     ) -> None:
         self._process, self._flight, self._flag = process, flight, flag
         self._interrupt, self._on_tick, self._on_slots = interrupt, on_tick, on_slots
-        self._on_note, self._starts = on_note, starts_ray
+        self._on_note = on_note
         self._flagged = self._sent_stop = False
         self._ticked = 0.0
         self.final = False
@@ -194,10 +187,8 @@ class _Served:
                 if self._interrupt.requested:
                     raise
                 self._interrupt.request("KeyboardInterrupt")
-            limit = START_S if self._starts else SILENT_S
-            if self._process.silent_s >= limit:
-                what = "Ray did not start" if self._starts else "the driver process did not respond"
-                return f"{what} within {limit:.0f} s"
+            if self._process.silent_s >= SILENT_S:
+                return f"the driver process did not respond for {SILENT_S:.0f} s"
 
     def _handle(self, message: Message) -> None:
         if isinstance(message, Event):
@@ -207,7 +198,6 @@ class _Served:
         elif isinstance(message, Take):
             self._process.send(self._flight.assign(message) if not self._interrupt.requested else Assigned())
         elif isinstance(message, Tick) and message.slots is not None:
-            self._starts = False
             self._on_slots(message.slots)
         elif isinstance(message, Note):
             self._on_note(message.value)

@@ -105,6 +105,8 @@ def private_environment(folder: Path) -> dict[str, str]:
         "RAY_AUTH_TOKEN_PATH": str(new_token(folder)),
         # Its kill is an error that ends a whole Tune run; `memory_watchdog` ends the largest worker instead
         "RAY_memory_monitor_refresh_ms": "0",
+        # A driver that waits for the first workers waits without end where one of them dies
+        "RAY_prestart_worker_first_driver": "0",
     }
 
 
