@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 from tiny_study import WITHOUT_MTM, tiny_study
@@ -20,9 +19,9 @@ pytestmark = pytest.mark.gpu
 
 def most_at_once(trials: pd.DataFrame) -> int:
     """Largest number of trials that ran at one moment."""
-    begins = trials["started_at"].to_numpy()
-    ends = begins + pd.to_timedelta(trials["wall_s"], unit="s").to_numpy()
-    return int(max(np.sum((begins <= moment) & (moment < ends)) for moment in begins))
+    begins = pd.to_datetime(trials["started_at"], utc=True)
+    ends = begins + pd.to_timedelta(trials["wall_s"], unit="s")
+    return max(int(((begins <= moment) & (moment < ends)).sum()) for moment in begins)
 
 
 @pytest.fixture
