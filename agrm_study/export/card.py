@@ -10,7 +10,7 @@ from agrm_study.statistics.estimators import Interval, summarise
 from agrm_study.statistics.part_scores import PartScores
 from agrm_study.study.recipe import Clip
 from agrm_study.study.study import Study
-from agrm_study.training.temperature import BOUNDS
+from agrm_study.training.temperature import UNSCALED
 
 _PARTS = {"val": "validation", "test": "test"}
 _TITLES = {
@@ -30,7 +30,9 @@ def model_card(model: ModelRecipe, choice: Choice, study: Study) -> str:
     """The card as Markdown."""
     recipe = model.recipe
     words = " / ".join(name.replace("_", " ") for name in recipe.classes)
-    at_bound = not BOUNDS[0] * 1.01 < model.temperature < BOUNDS[1] / 1.01
+    scaling = f"scaled by the temperature {model.temperature:.3f}, fitted on validation."
+    if model.temperature == UNSCALED:
+        scaling = "not scaled: the temperature is not identifiable on validation, and 1 is used."
     seeds = f"{len(choice.seeds)} seed{'s' if len(choice.seeds) != 1 else ''}"
     reading = (
         "*This network* with a 95% percentile bootstrap over the part's subjects (the network fixed; draws in which a "
@@ -77,8 +79,7 @@ def model_card(model: ModelRecipe, choice: Choice, study: Study) -> str:
         "## How it decides",
         f"{_sentence(recipe.clip)} The logits of up to {recipe.evaluate.clips} windows spread over the video become "
         f"probabilities and are averaged. Decision: {DECISIONS[len(recipe.classes)]}. The probabilities that `predict` "
-        f"prints are scaled by the temperature {model.temperature:.3f}, fitted on validation"
-        + (", which is as far as it is searched: the validation part says too little about it." * at_bound or "."),
+        f"prints are {scaling}",
         "## Intended use, and limits",
         "For research on screening methods: comparing networks on video that was recorded like the training videos. "
         "Not for children, cameras, places or conditions that the training set does not hold; the metrics above say "

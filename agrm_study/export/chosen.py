@@ -11,6 +11,7 @@ import pandas as pd
 
 from agrm_study.export.scores import read_scores
 from agrm_study.plan.plan import Cell, parse_cells
+from agrm_study.records.integrity import weights_digest
 from agrm_study.records.location import Location
 from agrm_study.records.reader import Ledger
 from agrm_study.statistics.classification import METRICS
@@ -165,6 +166,13 @@ class FinishedStudy:
                 "the weights of this trial were not kept",
                 where=file.path,
                 hint="Export another seed of the arm (--seed), or run the study into a new folder.",
+            )
+        stored = choice.row["weights_digest"]
+        if isinstance(stored, str) and weights_digest(content) != stored:
+            raise InputError(
+                "the weights differ from the digest that was taken when they were written",
+                where=file.path,
+                hint="Export another seed of the arm (--seed), or delete this file and run the study again.",
             )
         return content
 

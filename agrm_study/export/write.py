@@ -17,7 +17,7 @@ from agrm_study.export.card import model_card
 from agrm_study.export.chosen import Choice, FinishedStudy
 from agrm_study.export.recipe_file import CARD, RECIPE, WEIGHTS, ModelRecipe
 from agrm_study.study.errors import InputError
-from agrm_study.training.temperature import fit_temperature
+from agrm_study.training.temperature import UNSCALED, fit_temperature
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +58,7 @@ def export(study: FinishedStudy, choice: Choice, out: Path) -> Exported:
         trial_id=choice.trial_id,
         network=choice.network,
         best_epoch=int(choice.row["best_epoch"]),
-        temperature=fit_temperature(validation.logits_RK, validation.owners_R, validation.labels_N),
+        temperature=fit_temperature(validation.logits_RK, validation.owners_R, validation.labels_N) or UNSCALED,
         recipe=choice.recipe,
         data_fingerprint=str(choice.row["data_fingerprint"]),
         split_fingerprint=str(choice.row["split_fingerprint"]),

@@ -27,6 +27,8 @@ COMPACTED: Final = "compacted-"
 HELD: Final = b"trial_ids"
 """Parquet metadata of a compacted file: the trials it holds, separated by commas."""
 
+UNREADABLE: Final = (OSError, KeyError, ValueError, pa.ArrowException)
+"""What Arrow raises for a damaged file."""
 _TEXT: Final = pa.dictionary(pa.int32(), pa.string())
 """Text that repeats, as codes: a tenth of the memory."""
 _PAUSES_S: Final = (0.0, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 4.0)
@@ -65,10 +67,6 @@ class TrialState:
     stop_reason: str | None = None
     epochs: int | None = None
     best_epoch: int | None = None
-
-
-class _ReplacedError(OSError):
-    """Another file has taken the place of one whose footer was read before."""
 
 
 class Ledger:
@@ -226,7 +224,7 @@ class Ledger:
             time.sleep(pause)
             try:
                 return self._read(kind, schema, columns, wanted, where)
-            except (FileNotFoundError, _ReplacedError):
+            except FileNotFoundError:
                 continue
         return self._read(kind, schema, columns, wanted, where)
 
@@ -276,7 +274,7 @@ class Ledger:
                 return set(parquet.read([key])[key].unique().to_pylist())
         except FileNotFoundError:
             raise
-        except (OSError, KeyError, pa.ArrowException) as error:
+        except UNREADABLE as error:
             self._problem(file.path, error)
             return set()
 
@@ -289,19 +287,20 @@ class Ledger:
         for fragment in dataset.get_fragments():
             try:
                 physical = fragment.physical_schema
+                names = set(physical.names)
             except FileNotFoundError:
                 raise
-            except (OSError, pa.ArrowException) as error:
+            except UNREADABLE as error:
                 self._problem(fragment.path, error)
                 continue
             version = version_of(physical)
             if version != SCHEMA_VERSION:
                 check_version(version, fragment.path)
-                parts.append(self._old(kind, fragment.path, version, schema, where).select(columns))
+                parts.append(self._alone(kind, fragment.path, version, schema, where).select(columns))
             elif missing := missing_columns(physical, kind):
                 self._problem(fragment.path, f"column {missing[0]} is missing")
             else:
-                if unknown := sorted(set(physical.names) - set(SCHEMAS[kind].names)):
+                if unknown := sorted(names - set(SCHEMAS[kind].names)):
                     reason = f"column {unknown[0]} is unknown: of a newer agrm-study, or damaged"
                     self._problem(fragment.path, reason, used=True)
                 current.append(fragment)
@@ -311,22 +310,20 @@ class Ledger:
                 parts.append(_without_nulls(dataset.to_table(columns=columns, filter=where), asked))
             except FileNotFoundError:
                 raise
-            except (OSError, ValueError, pa.ArrowException):
-                good = [Location(self.records.filesystem, f.path) for f in current]
-                good = [f for f in good if self._readable(kind, f)]
-                if len(good) == len(current):
-                    raise _ReplacedError("a record was replaced while it was read") from None
-                parts.append(self._scan(kind, good, schema, columns, where))
+            except UNREADABLE:  # one file at a time: a damaged one becomes a problem, a replaced one is read anew
+                alone = (self._alone(kind, f.path, SCHEMA_VERSION, schema, where) for f in current)
+                parts += [table.select(columns) for table in alone]
         return pa.concat_tables([p.cast(asked) for p in parts]) if parts else asked.empty_table()
 
-    def _old(self, kind: Kind, path: str, version: int, schema: pa.Schema, where: ds.Expression | None) -> pa.Table:
-        """A file of an older schema version, as today's schema has it."""
+    def _alone(self, kind: Kind, path: str, version: int, schema: pa.Schema, where: ds.Expression | None) -> pa.Table:
+        """The rows of one file, as today's schema has them; none, and a problem, where they break it."""
         try:
             with self.records.filesystem.open_input_file(path) as stream:
                 table = migrate(pq.read_table(stream, page_checksum_verification=True), kind, version)
+            _without_nulls(table, SCHEMAS[kind])
         except FileNotFoundError:
             raise
-        except (OSError, KeyError, ValueError, pa.ArrowException) as error:
+        except UNREADABLE as error:
             self._problem(path, error)
             table = SCHEMAS[kind].empty_table()
         return (table if where is None else table.filter(where)).cast(schema)
@@ -340,19 +337,6 @@ class Ledger:
     def _problem(self, path: str, error: Exception | str, *, used: bool = False) -> None:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         self._problems[path] = RecordProblem(path, reason, used)
-
-    def _readable(self, kind: Kind, file: Location) -> bool:
-        """Whether the whole file can be read and holds what its schema allows."""
-        try:
-            with self.records.filesystem.open_input_file(file.path) as stream:
-                table = pq.read_table(stream, page_checksum_verification=True)
-            _without_nulls(migrate(table, kind, version_of(table.schema)), SCHEMAS[kind])
-        except FileNotFoundError:
-            raise
-        except (OSError, KeyError, ValueError, pa.ArrowException) as error:
-            self._problem(file.path, error)
-            return False
-        return True
 
 
 def _without_nulls(table: pa.Table, schema: pa.Schema) -> pa.Table:

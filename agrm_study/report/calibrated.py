@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +15,10 @@ from agrm_study.statistics.probabilities import softmax
 
 @dataclass(frozen=True, kw_only=True)
 class Calibrated:
-    """Calibration of one cell, a value a seed; temperature and what follows from it are None without validation."""
+    """Calibration of one cell, one value per seed; temperature and what follows from it are None without validation.
+
+    A temperature that validation does not identify is NaN, and 1 is used in its place.
+    """
 
     ece_S: Floats
     brier_S: Floats
@@ -24,9 +28,18 @@ class Calibrated:
     probs_after_SNK: Floats | None
 
 
+UNSCALED = 1.0
+"""The temperature in use where validation identifies none."""
+
+
 def log_probabilities(probs: Floats) -> Floats:
     """Logarithms of a subject's averaged probabilities: logits that softmax turns back into them."""
     return np.log(np.clip(probs, 1e-12, None))
+
+
+def mean_in_use(temperature_S: Floats) -> float:
+    """Mean of the temperatures in use: 1 where validation identifies none."""
+    return float(np.nan_to_num(temperature_S, nan=UNSCALED).mean())
 
 
 def calibrate(cell: Cell, validation: Cell | None) -> Calibrated:
@@ -47,13 +60,14 @@ def calibrate(cell: Cell, validation: Cell | None) -> Calibrated:
         return Calibrated(
             ece_S=ece, brier_S=br, temperature_S=none, ece_after_S=none, brier_after_S=none, probs_after_SNK=none
         )
-    temperatures, after = [], []
+    temperatures: list[float] = []
+    after = []
     for s, seed in enumerate(cell.seeds):
         val = validation.probs_SNK[validation.seeds.index(seed)]
         here = ~np.isnan(val).any(axis=1)
         t = fit_temperature(log_probabilities(val[here]), validation.labels_N[here])
-        temperatures.append(t)
-        after.append(softmax(log_probabilities(cell.probs_SNK[s]), t))
+        temperatures.append(math.nan if t is None else t)
+        after.append(softmax(log_probabilities(cell.probs_SNK[s]), UNSCALED if t is None else t))
     probs_after = np.stack(after)
     ece_after, brier_after = scores(probs_after)
     return Calibrated(

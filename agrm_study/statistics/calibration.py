@@ -68,12 +68,16 @@ def log_loss(logits_NK: ArrayLike, labels_N: ArrayLike, temperature: float = 1.0
     return float((logsumexp(z, axis=1) - z[np.arange(labels.size), labels]).mean())
 
 
-def fit_temperature(logits_NK: ArrayLike, labels_N: ArrayLike, low: float = 0.05, high: float = 20.0) -> float:
-    """Temperature in [low, high] that minimises the log-loss (Guo et al. 2017); to be fitted on validation only."""
+def fit_temperature(logits_NK: ArrayLike, labels_N: ArrayLike, low: float = 0.05, high: float = 20.0) -> float | None:
+    """Temperature in (low, high) that minimises the log-loss (Guo et al. 2017); to be fitted on validation only.
+
+    None where the minimum is within 1 % of a bound: these data do not identify the temperature.
+    """
     best = minimize_scalar(
         lambda log_t: log_loss(logits_NK, labels_N, float(np.exp(log_t))),
         bounds=(np.log(low), np.log(high)),
         method="bounded",
         options={"xatol": 1e-6},
     )
-    return float(np.exp(best.x))
+    temperature = float(np.exp(best.x))
+    return temperature if low * 1.01 < temperature < high / 1.01 else None

@@ -11,7 +11,7 @@ from agrm_study.study.recipe import Recipe
 from agrm_study.training.clipset import ClipSet
 from agrm_study.training.evaluate import Evaluator, spread
 from agrm_study.training.outcome import Network, Predictions, Split
-from agrm_study.training.temperature import fit_temperature
+from agrm_study.training.temperature import UNSCALED, fit_temperature
 
 
 def predict(
@@ -47,5 +47,5 @@ def predict(
                 )
             )
             if part == "val":
-                temperature[network] = fit_temperature(logits_NK, windows.owners_N, windows.labels_S)
+                temperature[network] = fit_temperature(logits_NK, windows.owners_N, windows.labels_S) or UNSCALED
     return tuple(predictions), temperature

@@ -15,6 +15,8 @@ Floats = NDArray[np.float64]
 
 BOUNDS = (0.05, 20.0)
 """Temperatures searched; a validation part that is classified without error would otherwise ask for 0."""
+UNSCALED = 1.0
+"""The temperature in use where the data identify none."""
 
 
 def subject_log_probs(
@@ -39,8 +41,10 @@ def subject_log_probs(
     return log_probs
 
 
-def fit_temperature(logits_NK: NDArray[np.floating], owners_N: Ints, labels_S: Ints) -> float:
+def fit_temperature(logits_NK: NDArray[np.floating], owners_N: Ints, labels_S: Ints) -> float | None:
     """The temperature within `BOUNDS` that minimises the subjects' mean negative log likelihood (Guo et al. 2017).
+
+    None where the minimum is within 1 % of a bound: these data do not identify the temperature.
 
     Args:
         logits_NK: Logits of each validation window.
@@ -55,4 +59,5 @@ def fit_temperature(logits_NK: NDArray[np.floating], owners_N: Ints, labels_S: I
 
     objective: Callable[[float], float] = loss
     found = minimize_scalar(objective, bounds=(math.log(BOUNDS[0]), math.log(BOUNDS[1])), method="bounded")
-    return float(math.exp(found.x))
+    temperature = math.exp(found.x)
+    return temperature if BOUNDS[0] * 1.01 < temperature < BOUNDS[1] / 1.01 else None

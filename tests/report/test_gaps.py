@@ -1,5 +1,6 @@
 import re
 
+import numpy as np
 from synthetic_records import ABLATION, write_results
 
 from agrm_study.report.collect import collect
@@ -56,3 +57,18 @@ def test_subjects_in_no_subgroup_are_counted(tmp_path):
     rows.loc[rows["subject_id"].isin(["test000", "test001"]), "sex"] = None
     notes = table_kind("subgroups").build(Measurements(evidence, replicates=0)).notes
     assert "Sex unknown: 2 of 18 subjects, in no such subgroup." in notes
+
+
+def test_a_temperature_that_validation_does_not_identify_is_said_to_be_so_and_1_is_used(tmp_path):
+    def certain(trial, blocks, rows):
+        if trial["arm"] == "AGRM":
+            for block in blocks:
+                if block["split"] == "val":
+                    block["logits"] = (40 * np.eye(2)[block["label"]]).astype(np.float32)
+
+    root = write_results(tmp_path / "r", STUDY, subjects=18, epochs=4, change=certain)
+    made = table(root, "calibration", replicates=0)
+    row = next(r for r in made.rows if r.entries[1].text == "AGRM")
+    by_key = dict(zip((c.key for c in made.columns), row.entries, strict=True))
+    assert by_key["temperature"].text == "not identifiable"
+    assert by_key["ece_scaled"].value == by_key["ece"].value

@@ -74,7 +74,9 @@ class ReliabilityDiagram(FigureKind[ReliabilityInfo]):
                     scaled=scaled,
                     ece=summarise(c.ece_S).mean,
                     ece_scaled=None if c.ece_after_S is None else summarise(c.ece_after_S).mean,
-                    temperature=None if c.temperature_S is None else summarise(c.temperature_S).mean,
+                    temperature=None
+                    if c.temperature_S is None
+                    else float(np.nan_to_num(c.temperature_S, nan=UNSCALED).mean()),
                 )
             )
         return ReliabilityInfo(arm=arm, panels=tuple(panels), n_seeds=seeds) if panels else None

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import numpy as np
+
 from agrm_study.report import notes
 from agrm_study.report.calibrated import calibrate
+from agrm_study.report.cells import Cell
 from agrm_study.report.collect_cells import cells_of_part
 from agrm_study.report.measure import Measurements
 from agrm_study.report.table import Column, Entry, Row, Table, words
 from agrm_study.report.tables.base import TableKind
-from agrm_study.report.tables.comparing import shown_arms
+from agrm_study.report.tables.comparing import seeds_marks, shown_arms
 from agrm_study.report.wording import MISSING, TASK_TITLES, number
 from agrm_study.statistics.arrays import Floats
 from agrm_study.statistics.estimators import summarise
@@ -23,6 +26,16 @@ def spread(values: Floats | None, marks: tuple[str, ...], digits: int = 3) -> En
     s = summarise(values)
     text = number(s.mean, digits) + (f" ± {number(s.std, digits)}" if s.n > 1 else "")
     return Entry(text=text, value=s.mean, parts={"std": s.std, "n": s.n}, marks=marks)
+
+
+def temperature_entry(values_S: Floats | None, cell: Cell) -> Entry:
+    """Mean ± std of the temperatures that validation identifies, marked with their number where it is not all."""
+    if values_S is None:
+        return Entry(text=MISSING)
+    known = values_S[~np.isnan(values_S)]
+    if not known.size:
+        return Entry(text="not identifiable", parts={"n": 0}, marks=cell.marks)
+    return spread(known, seeds_marks(known.size, cell.planned), 2)
 
 
 class CalibrationTable(TableKind):
@@ -51,7 +64,7 @@ class CalibrationTable(TableKind):
                     words(arm),
                     spread(c.ece_S, cell.marks),
                     spread(c.brier_S, cell.marks),
-                    spread(c.temperature_S, cell.marks, 2),
+                    temperature_entry(c.temperature_S, cell),
                     spread(c.ece_after_S, cell.marks),
                     spread(c.brier_after_S, cell.marks),
                 )
@@ -74,7 +87,8 @@ class CalibrationTable(TableKind):
             notes=(
                 "ECE: expected calibration error of the top class, 15 bins (lo, hi], weighted by count; Brier: "
                 "multi-class, 0 to 2. Temperature: fitted on validation by log-loss, applied to the logarithm of a "
-                "subject's averaged probabilities. Fractions, not percent.",
+                "subject's averaged probabilities; where the minimum is at a bound of the search it is not "
+                "identifiable, and 1 is used. Fractions, not percent.",
                 notes.replicates_note(m, arms, study.tasks).removeprefix("Percent; "),
                 *rest,
                 *notes.gap_notes(m.evidence, arms, study.tasks, validation.findings),
