@@ -9,7 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
+from agrm_study.records.analysis_log import fix_analysis
 from agrm_study.records.writer import write_subjects, write_trial
+from agrm_study.study.analysis import analysis_settings
 from agrm_study.study.labels import CLASSES, LABELS
 from agrm_study.study.load import load_study
 from agrm_study.study.resolved import write_resolved
@@ -63,6 +65,7 @@ def write_results(
     file.write_text(text, encoding="utf-8")
     study = load_study(file)
     write_resolved(study, root / "study.yaml")
+    fix_analysis(root, analysis_settings(study))
     people = person_rows(subjects)
     plan = []
     for task in study.tasks:

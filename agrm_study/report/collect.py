@@ -10,6 +10,8 @@ from typing import Any
 import pandas as pd
 
 from agrm_study.plan.plan import read_cells
+from agrm_study.records.analysis_log import FILE as ANALYSIS
+from agrm_study.records.analysis_log import analysis_changes
 from agrm_study.records.integrity import DIGESTS, broken_rows
 from agrm_study.records.location import Location
 from agrm_study.records.race_log import RaceLog
@@ -22,6 +24,7 @@ from agrm_study.report.checks.plan import check_plan
 from agrm_study.report.checks.trials import check_trials
 from agrm_study.report.collect_cells import VERSIONS, cells_of
 from agrm_study.report.evidence import ArmInfo, Evidence, Planned, StudyInfo
+from agrm_study.study.analysis import analysis_settings
 from agrm_study.study.errors import InputError
 from agrm_study.study.merge import with_settings
 from agrm_study.study.no_results import no_results
@@ -68,6 +71,7 @@ def collect(results: Path, *, allow: Collection[str] = ()) -> Evidence:
     found += check_epochs(ledger, trials)
     found += _without_people(trials, people)
     found += _unverified(trials)
+    found += _analysis(results, asked, trials)
     refused = refused_trials(found)
     part = cells_of(ledger, study, planned, trials, people, split="test", refused=refused, allow=allow)
     found += part.findings
@@ -99,6 +103,14 @@ def _of_plan(found: Sequence[Finding], planned: Sequence[Planned]) -> list[Findi
     """The findings about planned trials: other trials of the folder are not reported."""
     wanted = {p.trial_id for p in planned}
     return [f for f in found if f.trial_id in wanted]
+
+
+def _analysis(results: Path, study: Study, trials: pd.DataFrame) -> list[Finding]:
+    """Marks for analysis settings that were not fixed before the first test record; version 0.1 fixed none."""
+    if trials["row_digest"].isna().all():
+        return []
+    changes = analysis_changes(results, analysis_settings(study))
+    return [Finding(where=ANALYSIS, rule=change, severity="mark") for change in changes]
 
 
 def _unverified(trials: pd.DataFrame) -> list[Finding]:

@@ -292,3 +292,17 @@ def test_subjects_that_changed_after_writing_refuse_their_split(tmp_path):
     evidence = collect(root)
     assert "differs from the digest" in evidence.problems[0].rule
     assert not evidence.cells
+
+
+def test_a_metric_that_was_chosen_after_the_test_is_listed_below_every_table(tmp_path):
+    root = results(tmp_path)
+    file = root / "study.yaml"
+    file.write_text(file.read_text().replace("primary_metric: macro_f1", "primary_metric: accuracy"))
+    evidence = collect(root)
+    assert [f.severity for f in evidence.problems] == ["mark"]
+    make_report([root], tables=["arms", "ablation"], figures=[], formats=["md"], replicates=0, page=False)
+    for name in ("arms", "ablation"):
+        text = (root / "tables" / f"{name}.md").read_text().replace("\\\\", "")
+        assert "primary_metric changed" in text
+            "primary_m", "primary\\_m"
+        )

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from matplotlib.figure import Figure
 
-from agrm_study.report.calibrated import calibrate
+from agrm_study.report.calibrated import calibrate, mean_in_use
 from agrm_study.report.collect_cells import cells_of_part
 from agrm_study.report.figures.base import FigureKind
 from agrm_study.report.figures.style import COLOURS, GREY, TWO_COLUMNS_IN, soft_grid, styled
@@ -74,9 +74,7 @@ class ReliabilityDiagram(FigureKind[ReliabilityInfo]):
                     scaled=scaled,
                     ece=summarise(c.ece_S).mean,
                     ece_scaled=None if c.ece_after_S is None else summarise(c.ece_after_S).mean,
-                    temperature=None
-                    if c.temperature_S is None
-                    else float(np.nan_to_num(c.temperature_S, nan=UNSCALED).mean()),
+                    temperature=None if c.temperature_S is None else mean_in_use(c.temperature_S),
                 )
             )
         return ReliabilityInfo(arm=arm, panels=tuple(panels), n_seeds=seeds) if panels else None

@@ -1,0 +1,16 @@
+"""The settings that decide how results are analysed, as opposed to how trials are trained."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from agrm_study.study.study import Study
+
+_SHOWN = frozenset({"tables", "figures"})
+"""Fields of `report` that choose what is shown and decide no number."""
+
+
+def analysis_settings(study: Study) -> dict[str, Any]:
+    """Reference, primary metric and every field of `report` that a number depends on, as plain JSON values."""
+    report = study.report.model_dump(mode="json", exclude=set(_SHOWN))
+    return {"reference": study.reference, "primary_metric": study.primary_metric, **report}

@@ -1,0 +1,41 @@
+import shutil
+from pathlib import Path
+
+import pytest
+
+from agrm_study.records.whole import broken_trials, check_results
+from agrm_study.report.collect import collect
+from agrm_study.report.measure import Measurements
+
+FOLDER = Path(__file__).with_name("results_0_1_0")
+ACCURACY = {
+    "AGRM": [15 / 18, 15 / 18],
+    "w/o MTM": [14 / 18, 16 / 18],
+    "w/o SHPM": [17 / 18, 15 / 18],
+    "w/o both": [15 / 18, 13 / 18],
+}
+"""By seed, as version 0.1.0 reports them."""
+
+
+def test_results_of_0_1_0_report_the_same_numbers_and_are_marked_as_unverified(tmp_path):
+    root = tmp_path / "r"
+    shutil.copytree(FOLDER, root)
+    evidence = collect(root)
+    m = Measurements(evidence, replicates=0)
+    for arm, expected in ACCURACY.items():
+        assert m.metric(arm, "two_class", "accuracy").values_S == pytest.approx(expected)
+    assert [f.severity for f in evidence.problems] == ["mark"]
+    assert "8 of 8 finished trials are unverified" in evidence.problems[0].rule
+    assert evidence.partial is None
+    assert broken_trials(root) == {}
+    assert check_results(root) == ["records/trials: 8 finished trials are unverified: version 0.1 recorded no digests"]
+
+
+@pytest.mark.parametrize("kind", ["epochs", "predictions"])
+def test_their_missing_files_are_found_all_the_same(tmp_path, kind):
+    root = tmp_path / "r"
+    shutil.copytree(FOLDER, root)
+    victim = sorted((root / "records" / kind).iterdir())[0]
+    victim.unlink()
+    for content in (False, True):
+        assert list(broken_trials(root, content=content)) == [victim.stem]
