@@ -43,4 +43,4 @@ def compare(
     with ExitStack() as copies:
         folders = [copies.enter_context(local_copy(folder)) for folder in results]
         table = compare_studies(folders, by, allow=allow, replicates=replicates, seed=seed, out=out)
-    click.echo(printable(RENDERERS["md"](table)))
+    click.echo(printable(str(RENDERERS["md"](table))))

@@ -97,7 +97,7 @@ def write_report(
             put_back(asked, folder, summary.files)
     for made in summary.tables.values():
         for table in made.values():
-            click.echo(printable(RENDERERS["md"](table)))
+            click.echo(printable(str(RENDERERS["md"](table))))
     for asked, folder in zip(results, folders, strict=True):
         if str(folder) in summary.partial:
             click.echo(f"{asked}: {summary.partial[str(folder)]}", err=True)

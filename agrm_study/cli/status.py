@@ -78,7 +78,6 @@ def _show(state: StudyStatus) -> None:
         done = trial.note if trial.note and not trial.epoch else f"epoch {trial.epoch} of at most {trial.epochs}"
         metric = "" if trial.metric is None else f", validation {trial.metric:.3f}"
         updated = f", last update {duration(trial.heard_s)} ago" if state.active else ""
-        task = escape(TASK_WORDS.get(trial.task, trial.task))
         console.print(
             f"  {escape(' / '.join(trial.arms))} · {escape(TASK_WORDS.get(trial.task, trial.task))} · "
             f"seed {trial.seed}: {escape(done)}{metric}{updated}"

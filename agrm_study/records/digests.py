@@ -155,7 +155,7 @@ def _column(name: str, values: pa.ChunkedArray) -> _Column:
     elif pa.types.is_list(values.type):
         lengths = pc.fill_null(pc.list_value_length(values), 0).combine_chunks().to_numpy(zero_copy_only=False)
         whole = np.ascontiguousarray(pc.list_flatten(values).combine_chunks().to_numpy(zero_copy_only=False))
-        flat = memoryview(whole.view(np.uint8)) if whole.size else memoryview(b"")
+        flat = memoryview(whole.view(np.uint8).data) if whole.size else memoryview(b"")
         offsets = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]) * whole.itemsize
         fixed = _numbers(lengths.astype(np.int32))
     else:

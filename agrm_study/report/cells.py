@@ -72,7 +72,7 @@ class Cell:
     @cached_property
     def tested(self) -> frozenset[str]:
         """Subjects that at least one seed evaluated."""
-        seen = (~np.isnan(self.probs_SNK).any(axis=2)).any(axis=0)
+        seen = np.asarray((~np.isnan(self.probs_SNK).any(axis=2)).any(axis=0))
         return frozenset(s for s, here in zip(self.subjects, seen, strict=True) if here)
 
     @property

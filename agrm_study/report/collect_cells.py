@@ -69,7 +69,10 @@ def cells_of(
     usable = set(finished.index) - set(refused)
     chosen = [p for p in planned if p.arm in wanted and p.trial_id in usable and p.phase in phases]
     windows = {a.name: _windows(a) for a in study.arms if a.name in wanted}
-    versions = {k: finished[column].fillna(NOT_RECORDED).astype("str").to_dict() for k, column in VERSIONS.items()}
+    versions = {
+        k: dict(zip(finished["trial_id"], finished[column].fillna(NOT_RECORDED).astype("str"), strict=True))
+        for k, column in VERSIONS.items()
+    }
     best_epoch = finished["best_epoch"].to_dict()
     sealed = finished[finished["row_digest"].notna()]
     digests = dict(zip(sealed["trial_id"], sealed["predictions_digest"], strict=True))

@@ -21,9 +21,8 @@ def test_a_change_after_a_test_record_is_listed_and_one_before_is_not(tmp_path):
     fix_analysis(tmp_path, FIRST)
     assert analysis_changes(tmp_path, FIRST) == []
     write(tmp_path, "t0")
-    assert 'primary_metric changed from "macro_f1" to "accuracy" since the last run' in analysis_changes(
-        tmp_path, LATER
-    )
+    (said,) = analysis_changes(tmp_path, LATER)
+    assert said == 'primary_metric changed from "macro_f1" to "accuracy" since the last run'
     fix_analysis(tmp_path, LATER)
     (said,) = analysis_changes(tmp_path, LATER)
     assert "after 1 final trials" in said

@@ -302,7 +302,5 @@ def test_a_metric_that_was_chosen_after_the_test_is_listed_below_every_table(tmp
     assert [f.severity for f in evidence.problems] == ["mark"]
     make_report([root], tables=["arms", "ablation"], figures=[], formats=["md"], replicates=0, page=False)
     for name in ("arms", "ablation"):
-        text = (root / "tables" / f"{name}.md").read_text().replace("\\\\", "")
+        text = (root / "tables" / f"{name}.md").read_text().replace(chr(92), "")
         assert "primary_metric changed" in text
-            "primary_m", "primary\\_m"
-        )

@@ -60,10 +60,10 @@ def check_people(table: pa.Table) -> tuple[People, list[Finding]]:
     labels: dict[tuple[str, str], dict[str, str]] = {}
     for key, people in unique.groupby("split_fingerprint"):
         fingerprint = str(key)
-        rule = _fault(people) or damaged.get(fingerprint)
-        if rule is not None:
-            broken[fingerprint] = rule
-            findings.append(Finding(where=_file(fingerprint), rule=f"{rule}; no trial of this split is used"))
+        fault = _fault(people) or damaged.get(fingerprint)
+        if fault is not None:
+            broken[fingerprint] = fault
+            findings.append(Finding(where=_file(fingerprint), rule=f"{fault}; no trial of this split is used"))
         for part, members in people[people["split"].isin(LABELLED)].groupby("split"):
             labels[fingerprint, str(part)] = dict(zip(members["subject_id"], members["label"], strict=True))
     findings.extend(_other_labels(unique))

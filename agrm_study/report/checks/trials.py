@@ -35,11 +35,10 @@ def check_trials(
             "its split cannot be used (see records/subjects)",
         ),
     )
-    for _, row in trials[trials["trial_id"].isin(list(broken_rows))].iterrows():
-        findings.append(trial_finding(row.to_dict(), broken_rows[row["trial_id"]]))
+    for row in _rows(trials[trials["trial_id"].isin(list(broken_rows))]):
+        findings.append(trial_finding(row, broken_rows[str(row["trial_id"])]))
     for broken, rule in rules:
-        for _, row in trials[broken].iterrows():
-            findings.append(trial_finding(row.to_dict(), rule))
+        findings += [trial_finding(row, rule) for row in _rows(trials[broken])]
     return trials, findings
 
 
@@ -56,6 +55,10 @@ def trial_finding(
         task=str(row["task"]),
         seed=int(str(row["seed"])),
     )
+
+
+def _rows(trials: pd.DataFrame) -> list[dict[str, object]]:
+    return [{str(name): value for name, value in row.items()} for row in trials.to_dict("records")]
 
 
 def _is_object(text: str) -> bool:
