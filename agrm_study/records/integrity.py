@@ -5,7 +5,10 @@ Records of version 0.1 have no digests: they are unverified, not broken.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import json
+import struct
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final
 
@@ -21,6 +24,8 @@ DIGESTS: Final = ("epochs_digest", "predictions_digest", "weights_digest", "row_
 PARTS: Final = tuple((part, network) for part in ("train", "val", "test") for network in ("student", "teacher"))
 WEIGHTS: Final = "best.safetensors"
 """Name of a trial's weights in ``checkpoints/<trial_id>/``."""
+_HEADER_LENGTH: Final = struct.Struct("<Q")
+"""Length of the JSON header, the first bytes of a safetensors file."""
 _AT_ONCE: Final = 500
 """Trials whose predictions are read at a time: bounds the memory."""
 
@@ -96,7 +101,16 @@ def split_is_whole(results: Location, fingerprint: str) -> bool:
 
 
 def weights_digest(content: bytes) -> str:
-    """The digest of a weights file."""
+    """The digest of a safetensors file, over its header in canonical form and its tensors.
+
+    The library writes the entries of a header's metadata in an order of chance, so equal weights differ in bytes. A file
+    whose header cannot be read has the digest of its bytes.
+    """
+    data = _HEADER_LENGTH.size
+    with contextlib.suppress(ValueError, struct.error):
+        end = data + _HEADER_LENGTH.unpack_from(content)[0]
+        header = json.dumps(json.loads(content[data:end]), sort_keys=True).encode()
+        return hashlib.sha256(header + b"\0" + memoryview(content)[end:]).hexdigest()[:HEX]
     return hashlib.sha256(content).hexdigest()[:HEX]
 
 

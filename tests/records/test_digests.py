@@ -1,4 +1,5 @@
 import hashlib
+import json
 import struct
 
 import numpy as np
@@ -119,3 +120,15 @@ def test_subjects_and_weights_are_checked(tmp_path):
     assert broken_weights(Location.of(tmp_path), stored) == {"t2": "is missing"}
     (folder / "best.safetensors").write_bytes(b"weightz")
     assert "digest" in broken_weights(Location.of(tmp_path), stored)["t1"]
+
+
+def test_weights_keep_their_digest_when_only_the_order_of_their_metadata_differs() -> None:
+    def file(metadata: dict[str, str], data: bytes) -> bytes:
+        header = {"__metadata__": metadata, "w": {"dtype": "U8", "shape": [2], "data_offsets": [0, 2]}}
+        text = json.dumps(header).encode()
+        return len(text).to_bytes(8, "little") + text + data
+
+    first = weights_digest(file({"epoch": "1", "identity": "a"}, b"ab"))
+    assert weights_digest(file({"identity": "a", "epoch": "1"}, b"ab")) == first
+    assert weights_digest(file({"identity": "b", "epoch": "1"}, b"ab")) != first
+    assert weights_digest(file({"identity": "a", "epoch": "1"}, b"ac")) != first
