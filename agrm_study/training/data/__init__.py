@@ -1,1 +1,1 @@
-"""What a trial reads: manifests, splits, decoded clips, augmented batches."""
+"""Input data of a trial: manifests, splits and decoded clips."""

@@ -1,9 +1,9 @@
-"""Where is the walker when nobody has drawn boxes and the camera stands still?
+"""Estimates the walker's bounding boxes by background subtraction, for a fixed camera and a manifest without boxes.
 
-What differs from a moment before and from a moment after, or from one of them and from the scene (the median over the
-clip), moves in front of it. (Mixture models such as OpenCV's MOG2 take somebody who walks towards the camera for the
-scene: they stay at one place of the picture.) The largest moving region of each frame is the walker; the path of its
-box is cleaned with a median over time, so that a flicker of the light or a missed frame does not move it.
+A pixel is foreground if it differs from an earlier and from a later frame, or from one of them and from the background
+(the median over the clip). Mixture models such as OpenCV's MOG2 absorb a person who walks towards the camera into the
+background, because the person stays at the same image position. The largest foreground region of each frame is the
+walker. A median filter over time removes outliers caused by flickering light or missed frames.
 """
 
 from __future__ import annotations
@@ -16,28 +16,32 @@ from agrm_study.training.data.decoding import VideoError, VideoInfo, read_frames
 from agrm_study.training.data.manifest import Box, ClipRecord
 
 BOXES_VERSION = 1
-"""Raised when the same video would give other boxes."""
+"""Increment when the same video would yield different boxes."""
 WIDTH = 320
-"""Pixels of the frames that are looked at, at most."""
+"""Maximum width of the analysed frames, in pixels."""
 RATE = 12.5
-"""Frames looked at in a second, at most."""
+"""Maximum number of analysed frames per second."""
 SMALLEST = 0.01
-"""Share of the frame below which a region is no person."""
+"""Minimum area of a person, as a fraction of the frame."""
 SEEN = 0.3
-"""Share of the frames in which a person must be found."""
+"""Minimum fraction of frames in which a person must be detected."""
 MEDIAN_S = 0.6
-"""Seconds of the median over a box's path."""
+"""Window of the median filter over a box's path, in seconds."""
 LAG_S = 0.25
-"""Seconds of the moment before and after."""
+"""Distance to the earlier and the later comparison frame, in seconds."""
 LEAST_CHANGE, NOISE_FACTOR = 18.0, 6.0
-"""Grey levels, and multiples of the frame-to-frame noise, above which a pixel has changed."""
+"""A pixel has changed if it differs by more grey levels than the larger of `LEAST_CHANGE` and `NOISE_FACTOR` times the
+frame-to-frame noise."""
 
 
 def estimate_boxes(record: ClipRecord, info: VideoInfo) -> tuple[Box, ...]:
-    """Key boxes (frame, x, y, w, h) of the one walker in a clip of a fixed camera, in pixels of the shown frame.
+    """Estimate key boxes of the single walker in a clip of a fixed camera.
+
+    Returns:
+        Boxes (frame, x, y, w, h) in pixels of the displayed frame (after rotation).
 
     Raises:
-        VideoError: The file cannot be decoded, or nobody moves in it.
+        VideoError: The file cannot be decoded, or no moving person is detected.
     """
     step = max(1, round(info.fps / RATE))
     indices = np.arange(0, info.frames, step)
@@ -47,7 +51,7 @@ def estimate_boxes(record: ClipRecord, info: VideoInfo) -> tuple[Box, ...]:
     found_T4 = moving_boxes(frames_THWC, max(1, round(LAG_S * info.fps / step)))
     seen = np.isfinite(found_T4[:, 0])
     if seen.mean() < SEEN:
-        raise VideoError("no walker was found in front of the background; give boxes in the manifest", "no_boxes")
+        raise VideoError("no walker was detected in front of the background; add boxes to the manifest", "no_boxes")
     times = np.arange(len(indices))
     filled = np.stack([np.interp(times, times[seen], found_T4[seen, side]) for side in range(4)], axis=1)
     sides = median_over_time(filled, max(1, round(MEDIAN_S * info.fps / step)))
@@ -58,7 +62,12 @@ def estimate_boxes(record: ClipRecord, info: VideoInfo) -> tuple[Box, ...]:
 
 
 def moving_boxes(frames_THWC: NDArray[np.uint8], lag: int) -> NDArray[np.float64]:
-    """Left, top, right and bottom (T, 4) of what moves in each frame; NaN where nothing of a person's size does."""
+    """Left, top, right and bottom (T, 4) of the moving person in each frame; NaN where no region is large enough.
+
+    Args:
+        frames_THWC: Frames of the clip.
+        lag: Distance to the comparison frames, in frames.
+    """
     masks_THW = moving_masks(frames_THWC, lag)
     boxes = np.full((len(masks_THW), 4), np.nan)
     smallest = SMALLEST * masks_THW[0].size
@@ -69,7 +78,7 @@ def moving_boxes(frames_THWC: NDArray[np.uint8], lag: int) -> NDArray[np.float64
         areas = stats[1:, cv2.CC_STAT_AREA]
         if areas.max() < smallest:
             continue
-        # Head and feet may be parted from the trunk: regions above or below it, and not much wider, belong to it.
+        # Head and feet may be disconnected from the trunk: merge regions above or below it that are not much wider.
         x, _, w, _, _ = stats[1 + int(areas.argmax())]
         near = [s for s in stats[1:] if s[4] > 0.05 * areas.max() and s[0] > x - w / 2 and s[0] + s[2] < x + 1.5 * w]
         left, top = min(s[0] for s in near), min(s[1] for s in near)
@@ -78,9 +87,9 @@ def moving_boxes(frames_THWC: NDArray[np.uint8], lag: int) -> NDArray[np.float64
 
 
 def moving_masks(frames_THWC: NDArray[np.uint8], lag: int) -> NDArray[np.uint8]:
-    """1 where something stands in front of the scene, (T, H, W); `lag` is a moment, in frames."""
+    """Foreground masks (T, H, W) of 0 and 1; `lag` is the distance to the comparison frames, in frames."""
     blurred = np.stack([cv2.GaussianBlur(frame, (5, 5), 0) for frame in frames_THWC])
-    # A sample of frames bounds the memory of the median over long clips.
+    # The median uses a sample of the frames, which bounds its memory on long clips.
     scene = np.median(blurred[:: max(1, len(blurred) // 60)], axis=0).astype(np.uint8)
     noise = float(np.median(cv2.absdiff(blurred[1:], blurred[:-1]))) if len(blurred) > 1 else 0.0
     threshold = max(LEAST_CHANGE, NOISE_FACTOR * noise)
@@ -95,7 +104,10 @@ def moving_masks(frames_THWC: NDArray[np.uint8], lag: int) -> NDArray[np.uint8]:
 
 
 def _moments(frame: int, lag: int, count: int) -> tuple[int, int]:
-    """The frames a moment before and after; at the ends of a clip two on the same side, so that no ghost is left."""
+    """Indices of the two comparison frames.
+
+    They lie `lag` frames before and after. Near the ends of a clip both lie on the same side, which avoids ghosts.
+    """
     if frame < lag:
         one, other = frame + lag, frame + 2 * lag
     elif frame + lag >= count:
@@ -110,7 +122,10 @@ def _differs(image_HWC: NDArray[np.uint8], other_HWC: NDArray[np.uint8], thresho
 
 
 def median_over_time(path_TD: NDArray[np.float64], window: int) -> NDArray[np.float64]:
-    """Running median over `window` samples (made odd), the ends continued so that a steady walk stays one."""
+    """Running median (T, D) over `window` samples (rounded up to odd).
+
+    The ends are padded by odd reflection, so that a path of constant velocity is unchanged.
+    """
     reach = window // 2
     mode = {"mode": "reflect", "reflect_type": "odd"} if len(path_TD) > 1 else {"mode": "edge"}
     padded = np.pad(path_TD, ((reach, reach), (0, 0)), **mode)  # type: ignore[call-overload]

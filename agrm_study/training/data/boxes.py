@@ -1,4 +1,4 @@
-"""Where is the person, frame by frame, and which square follows them?"""
+"""Interpolated person boxes and the square crop windows that follow them."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 from agrm_study.training.data.manifest import Box
 
 SMOOTH_S = 0.4
-"""Standard deviation, in seconds, of the Gaussian that smooths the window's path."""
+"""Standard deviation of the Gaussian that smooths the window's path, in seconds."""
 MARGIN = 1.1
-"""Side of the square over the longer side of the box."""
+"""Ratio of the square's side to the longer side of the box."""
 
 BoxPart = Literal["whole", "legs"]
 
 
 def boxes_at(boxes: tuple[Box, ...], frames_T: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Boxes (T, 4) as x, y, w, h at these frames: linear between key boxes, constant outside them."""
+    """Boxes (T, 4) as x, y, w, h at the given frames, interpolated linearly and constant outside the key boxes."""
     keys = np.asarray(boxes, dtype=np.float64)
     return np.stack([np.interp(frames_T, keys[:, 0], keys[:, column]) for column in range(1, 5)], axis=1)
 
@@ -27,13 +27,16 @@ def boxes_at(boxes: tuple[Box, ...], frames_T: NDArray[np.int64]) -> NDArray[np.
 def square_windows(
     boxes: tuple[Box, ...], frames_T: NDArray[np.int64], fps: float, part: BoxPart = "whole"
 ) -> NDArray[np.float64]:
-    """Squares (T, 3) as centre x, centre y and side, in pixels of the shown frame, that follow the person smoothly.
+    """Square crop windows that follow the person smoothly.
 
     Args:
         boxes: Key boxes.
-        frames_T: Frames of the file that are kept.
-        fps: Their rate, which the smoothing refers to.
-        part: The whole box, or its lower half.
+        frames_T: Indices of the kept frames in the file.
+        fps: Frame rate of the kept frames; converts the smoothing from seconds to samples.
+        part: `whole` for the whole box, `legs` for its lower half.
+
+    Returns:
+        Centre x, centre y and side (T, 3), in pixels of the displayed frame (after rotation).
     """
     x, y, w, h = boxes_at(boxes, frames_T).T
     if part == "legs":
@@ -45,7 +48,10 @@ def square_windows(
 
 
 def smooth(path_TD: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
-    """Gaussian smoothing over time, `sigma` in samples; the ends are continued so that a steady walk stays one."""
+    """Gaussian smoothing of a path (T, D) over time, with `sigma` in samples.
+
+    The ends are padded by odd reflection, so that a path of constant velocity is unchanged.
+    """
     reach = int(np.ceil(3 * sigma))
     if reach < 1 or len(path_TD) < 2:
         return path_TD
@@ -59,11 +65,11 @@ def smooth(path_TD: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
 def crop_square(
     frame_HWC: NDArray[np.uint8], centre_x: float, centre_y: float, side: float, size: int
 ) -> NDArray[np.uint8]:
-    """A square of a frame, resized to (size, size, 3); what lies outside repeats the frame's edge."""
+    """Crop a square and resize it to (size, size, 3); pixels outside the frame repeat its edge."""
     height, width = frame_HWC.shape[:2]
     pixels = max(2, round(side))
     left, top = round(centre_x - pixels / 2), round(centre_y - pixels / 2)
-    # A window that leaves the frame altogether is held at its edge.
+    # A window that leaves the frame completely is held at its edge.
     left = min(max(left, 1 - pixels), width - 1)
     top = min(max(top, 1 - pixels), height - 1)
     inside = frame_HWC[max(top, 0) : min(top + pixels, height), max(left, 0) : min(left + pixels, width)]

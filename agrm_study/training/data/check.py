@@ -1,4 +1,4 @@
-"""What is wrong with the files of a manifest, and which of it would stop a study?"""
+"""Checks every video of a manifest and reports findings that stop a study or are worth a note."""
 
 from __future__ import annotations
 
@@ -19,33 +19,33 @@ from agrm_study.training.data.store.problems import foreseen
 Severity = Literal["stops", "note"]
 
 KINDS: dict[str, tuple[Severity, str]] = {
-    "missing": ("stops", "the file is not there"),
+    "missing": ("stops", "the file does not exist"),
     "zero_length": ("stops", "the file is empty or has no frames"),
     "unreadable": ("stops", "the file cannot be opened or decoded"),
-    "truncated": ("stops", "fewer frames than the container or the manifest promises"),
-    "changed": ("stops", "not the file that was indexed"),
+    "truncated": ("stops", "fewer frames than the container or the manifest states"),
+    "changed": ("stops", "the file has changed since it was indexed"),
     "too_small": ("stops", "the stored frame is smaller than the network's input"),
-    "duplicate": ("stops", "one video under two subjects: it could stand in training and in test"),
-    "too_short": ("note", "shorter than one window: its last frame is repeated"),
-    "variable_rate": ("note", "frames are unevenly spaced: they are resampled by their own times"),
-    "rotated": ("note", "the container asks for a rotation: it is honoured"),
-    "odd_size": ("note", "an odd width or height"),
-    "edit_list": ("note", "part of the stream is hidden by an edit list: only what is presented counts"),
-    "restated_rate": ("note", "the manifest states another frame rate than the container: the manifest's counts"),
-    "repeated": ("note", "one video twice under one subject"),
-    "label_less": ("note", "no label, in a data set that has labels: it counts as unlabelled"),
+    "duplicate": ("stops", "the same video under two subjects: it could be in both training and test"),
+    "too_short": ("note", "shorter than one window: the last frame is repeated"),
+    "variable_rate": ("note", "variable frame rate: frames are resampled by their timestamps"),
+    "rotated": ("note", "the container specifies a rotation, which is applied"),
+    "odd_size": ("note", "odd width or height"),
+    "edit_list": ("note", "an edit list hides part of the stream: only presented frames are used"),
+    "restated_rate": ("note", "the manifest and the container state different frame rates: the manifest's is used"),
+    "repeated": ("note", "the same video twice under one subject"),
+    "label_less": ("note", "no label in a data set that has labels: treated as unlabelled"),
 }
-"""What can be found: whether it stops a study, and what it means."""
+"""Severity and meaning of each kind of finding."""
 
 DAMAGE = frozenset({"missing", "zero_length", "unreadable", "truncated", "changed"})
-"""Kinds of a file that is not what it was."""
+"""Kinds of findings that mean a damaged or changed file."""
 SMALL = 64
-"""Pixels of the short side at which files are decoded for a check."""
+"""Short side of the frames decoded for a check, in pixels."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing about one clip; `severity` is `stops` or `note`."""
+    """One finding about one clip; `severity` is `stops` (a study refuses the clip) or `note`."""
 
     clip_id: str
     subject_id: str
@@ -57,10 +57,12 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class CheckReport:
-    """All findings, those that stop a study first, then by kind and clip.
+    """All findings, sorted by severity (`stops` first), kind and clip.
 
     Attributes:
-        clips: Files that were checked.
+        manifest: Path of the manifest.
+        clips: Number of files checked.
+        findings: The findings.
     """
 
     manifest: Path
@@ -69,21 +71,21 @@ class CheckReport:
 
     @property
     def stops(self) -> bool:
-        """Whether something would stop a study."""
+        """Whether any finding stops a study."""
         return any(finding.severity == "stops" for finding in self.findings)
 
     @property
     def subjects_that_stop(self) -> tuple[str, ...]:
-        """Subjects without whom a study would run."""
+        """Sorted subjects to exclude so that a study can run."""
         return tuple(sorted({finding.subject_id for finding in self.findings if finding.severity == "stops"}))
 
     def counts(self) -> dict[str, int]:
-        """Findings by kind, in the order of `KINDS`."""
+        """Number of findings by kind, in the order of `KINDS`."""
         counts = Counter(finding.kind for finding in self.findings)
         return {kind: counts[kind] for kind in KINDS if counts[kind]}
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values."""
+        """The report as JSON-serializable values."""
         return {
             "manifest": str(self.manifest),
             "clips": self.clips,
@@ -101,14 +103,14 @@ def check_manifest(
     on_progress: Callable[[int, int], None] | None = None,
     stall_s: float = 120.0,
 ) -> CheckReport:
-    """Decode every file of a manifest to its end and say what is wrong.
+    """Decode every file of a manifest completely and collect findings.
 
     Args:
-        manifest: Read with `require_files=False`, so that missing files are findings and not an error.
+        manifest: Read with `require_files=False`, so that missing files become findings instead of an error.
         clip: The preprocessing to check against (window length, smallest frame).
-        workers: Processes that decode.
-        on_progress: Called with files checked and files in all.
-        stall_s: Seconds without a sign of life after which a file is given up.
+        workers: Number of decoding processes.
+        on_progress: Called with the number of checked files and the total number of files.
+        stall_s: Seconds without progress after which a file is abandoned.
     """
     clip = clip or Clip()
     findings = _by_name(manifest, clip)
@@ -128,7 +130,7 @@ def check_manifest(
 
 
 def _without_echoes(findings: list[Finding]) -> list[Finding]:
-    """One finding a clip and kind; nothing that only follows from a file's damage."""
+    """Keep one finding per clip and kind, and drop findings that only follow from a file's damage."""
     unique = {(finding.clip_id, finding.kind): finding for finding in findings}
     damaged = {finding.clip_id for finding in findings if finding.kind in DAMAGE}
     opened = {finding.clip_id for finding in findings if finding.kind in DAMAGE - {"unreadable"}}
@@ -141,7 +143,7 @@ def _without_echoes(findings: list[Finding]) -> list[Finding]:
 
 
 def check_file(record: ClipRecord) -> list[tuple[str, str]]:
-    """Kinds and messages of one file, decoded to its end (runs in a child process)."""
+    """Kinds and messages of the findings in one file, decoded completely (runs in a child process)."""
     try:
         info = verified(record)
         scale = min(1.0, SMALL / min(info.width, info.height))
@@ -167,7 +169,7 @@ def _notes(record: ClipRecord, info: VideoInfo) -> Iterable[tuple[str, str]]:
 
 
 def _by_name(manifest: Manifest, clip: Clip) -> list[Finding]:
-    """What the manifest alone shows."""
+    """Findings that need only the manifest."""
     findings = [
         _finding(manifest.by_id[problem.clip_id], problem.kind, problem.message) for problem in foreseen(manifest, clip)
     ]
@@ -178,10 +180,10 @@ def _by_name(manifest: Manifest, clip: Clip) -> list[Finding]:
         stored = stored_shape(record, clip)[0]
         if 0 < stored < clip.frames:
             findings.append(
-                _finding(record, "too_short", f"{stored} frames at {clip.fps:g} fps, a window has {clip.frames}")
+                _finding(record, "too_short", f"{stored} frames at {clip.fps:g} fps; a window has {clip.frames}")
             )
         if record.label is None and record.source in labelled_sources:
-            findings.append(_finding(record, "label_less", f"{record.source} has labels, this clip has none"))
+            findings.append(_finding(record, "label_less", f"{record.source} has labels; this clip has none"))
     for records in twins.values():
         first = records[0]
         for other in records[1:]:

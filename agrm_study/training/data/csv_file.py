@@ -1,4 +1,4 @@
-"""How is a CSV read that a person wrote, Excel's spellings included?"""
+"""Reader for hand-written CSV files, including Excel's encodings and delimiters."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from agrm_study.study.errors import InputError
 
 @dataclass(frozen=True, slots=True)
 class CsvRow:
-    """One data row: its line in the file (from 1) and its cells by column name, stripped of outer blanks."""
+    """One data row: its line in the file (from 1) and its cells by column name, stripped of surrounding whitespace."""
 
     line: int
     cells: dict[str, str]
@@ -20,7 +20,7 @@ class CsvRow:
 
 @dataclass(frozen=True, slots=True)
 class CsvFile:
-    """A CSV's columns in their order, and its rows without blank ones."""
+    """Columns of a CSV file in file order, and its non-blank rows."""
 
     path: Path
     columns: tuple[str, ...]
@@ -28,10 +28,12 @@ class CsvFile:
 
 
 def read_csv(path: Path) -> CsvFile:
-    """Read a CSV in UTF-8 (with or without a byte-order mark), UTF-16 or Windows-1252, split by `,`, `;` or tab.
+    """Read a CSV file delimited by `,`, `;` or tab.
+
+    The encoding is UTF-8 (with or without a byte-order mark), UTF-16 with one, or Windows-1252.
 
     Raises:
-        InputError: A file that is missing, empty, has a column twice, or a row of another length than the header's.
+        InputError: The file is missing or empty, a column is duplicated, or a row differs in length from the header.
     """
     text = _text(path)
     if not text.strip():
@@ -54,14 +56,14 @@ def read_csv(path: Path) -> CsvFile:
             else:
                 rows.append(CsvRow(reader.line_num, dict(zip(columns, cells, strict=False))))
     except csv.Error as error:
-        raise InputError(f"is not a readable CSV ({error})", where=path, line=reader.line_num) from None
+        raise InputError(f"not a readable CSV file ({error})", where=path, line=reader.line_num) from None
     return CsvFile(path, columns, tuple(rows))
 
 
 def _check_header(path: Path, line: int, columns: tuple[str, ...]) -> None:
     twice = sorted({name for name in columns if name and columns.count(name) > 1})
     if twice:
-        raise InputError("a column stands twice in the header", where=path, line=line, field=twice[0])
+        raise InputError("duplicate column in the header", where=path, line=line, field=twice[0])
 
 
 def _text(path: Path) -> str:

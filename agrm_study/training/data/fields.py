@@ -1,4 +1,4 @@
-"""What does one cell of a table say, and which rule does it break if it cannot be read?"""
+"""Validating readers for single cells of a user's table."""
 
 from __future__ import annotations
 
@@ -16,7 +16,14 @@ from agrm_study.study.errors import InputError, did_you_mean
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A value and where it stands; every reader returns a checked value or raises an `InputError` that says where."""
+    """A raw value and its location; every reader returns a validated value or raises an `InputError` with the location.
+
+    Attributes:
+        path: The table's file.
+        line: Line of a CSV file or row of a Parquet file, from 1.
+        field: Column name.
+        value: The raw value.
+    """
 
     path: Path
     line: int
@@ -25,18 +32,18 @@ class Cell:
 
     @property
     def empty(self) -> bool:
-        """Nothing there: null, NaN or blanks."""
+        """Whether the value is null, NaN or blank."""
         value = self.value
         return value is None or (isinstance(value, float) and math.isnan(value)) or not str(value).strip()
 
     def fail(self, rule: str, *, allowed: str | None = None, hint: str | None = None) -> NoReturn:
-        """Raise the error that names this cell."""
+        """Raise an `InputError` for this cell."""
         raise InputError(
             rule, where=self.path, line=self.line, field=self.field, given=self.value, allowed=allowed, hint=hint
         )
 
     def text(self) -> str:
-        """Text that is not blank."""
+        """Non-blank text."""
         if self.empty:
             self.fail("must not be empty")
         return _plain(self.value)
@@ -53,7 +60,7 @@ class Cell:
         return text
 
     def number(self, *, minimum: float | None = None, maximum: float | None = None) -> float:
-        """A finite number within the bounds."""
+        """A finite number within inclusive bounds."""
         try:
             number = float(self.text())
         except ValueError:
@@ -64,22 +71,22 @@ class Cell:
         return number
 
     def optional_number(self, *, minimum: float | None = None, maximum: float | None = None) -> float | None:
-        """The same, or None for a blank cell."""
+        """A finite number within inclusive bounds, or None for a blank cell."""
         return None if self.empty else self.number(minimum=minimum, maximum=maximum)
 
     def integer(self, *, minimum: int | None = None, maximum: int | None = None) -> int:
-        """A whole number within the bounds (`12.0` is one)."""
+        """An integer within inclusive bounds (`12.0` is accepted)."""
         number = self.number(minimum=minimum, maximum=maximum)
         if number != int(number):
-            self.fail("must be a whole number")
+            self.fail("must be an integer")
         return int(number)
 
     def optional_integer(self, *, minimum: int | None = None, maximum: int | None = None) -> int | None:
-        """The same, or None for a blank cell."""
+        """An integer within inclusive bounds, or None for a blank cell."""
         return None if self.empty else self.integer(minimum=minimum, maximum=maximum)
 
     def hexadecimal(self, digits: int) -> str:
-        """Lower-case hexadecimal text of so many digits."""
+        """Lower-case hexadecimal text with exactly `digits` digits."""
         text = self.text().lower()
         if not re.fullmatch(f"[0-9a-f]{{{digits}}}", text):
             self.fail(f"must be {digits} hexadecimal digits")
@@ -90,7 +97,7 @@ def parse_boxes(cell: Cell, frames: int) -> tuple[tuple[int, float, float, float
     """Key boxes from JSON text `[[frame, x, y, w, h], …]`; None for a blank cell.
 
     Raises:
-        InputError: Text that is no such list, frames that do not increase or lie outside the clip, empty boxes.
+        InputError: The text is not such a list, frames do not increase or lie outside the clip, or a box is empty.
     """
     if cell.empty:
         return None
@@ -111,5 +118,5 @@ def parse_boxes(cell: Cell, frames: int) -> tuple[tuple[int, float, float, float
 
 
 def _plain(value: Any) -> str:
-    """Text of a value; whole floats without `.0`, as a spreadsheet's number column would mean them."""
+    """Text of a value; integral floats lose their `.0`, which spreadsheets add to number columns."""
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value).strip()

@@ -1,7 +1,7 @@
-"""Which clips are there, of whom, with which label, and what must a file say so that one can trust it?
+"""The manifest of a data set: clip records, validation, reading and writing.
 
-A manifest is one row a clip: `manifest.parquet` for programs, `manifest.csv` beside it for people. Paths are relative
-to the manifest's folder, so a data set can be moved as a whole.
+A manifest has one row per clip: `manifest.parquet` for programs and `manifest.csv` beside it for people. Paths are
+relative to the manifest's folder, so that a data set can be moved as a whole.
 """
 
 from __future__ import annotations
@@ -32,22 +32,23 @@ class ClipRecord:
     """One video file.
 
     Attributes:
-        subject_id: Who is seen; the unit of splits and statistics.
+        subject_id: The person in the video; the unit of splits and statistics.
         clip_id: Unique within a manifest.
         path: Absolute path of the video.
         label: `normal`, `genu_varum`, `genu_valgum`, or None for an unlabelled clip.
-        hidden_label: The true label of an unlabelled synthetic clip; only the record of pseudo-label accuracy reads it.
-        view: Angle of the camera in degrees (CASIA-B: 0 … 180), or None.
-        condition: How the subject walks (CASIA-B: `nm-01`, `bg-02`, `cl-01`), or None.
-        frames: Frames that are presented (edit lists honoured); 0 for a file that could not be read.
+        hidden_label: True label of an unlabelled synthetic clip, used only to measure pseudo-label accuracy.
+        view: Camera angle in degrees (CASIA-B: 0 … 180), or None.
+        condition: Walking condition (CASIA-B: `nm-01`, `bg-02`, `cl-01`), or None.
+        frames: Number of presented frames (after edit lists); 0 for an unreadable file.
         fps: Mean frames per second.
-        width, height: Pixels of a frame as it is shown, after rotation.
-        rotation: Clockwise degrees that the container asks for: 0, 90, 180 or 270.
+        width, height: Size of a displayed frame (after rotation), in pixels.
+        rotation: Clockwise rotation stated by the container, in degrees: 0, 90, 180 or 270.
         checksum: SHA-256 of the file, hexadecimal.
         source: The data set (`spwvd`, `casia_b`, `folder`, …).
         sex: `male`, `female` or None.
         age: Years, or None.
-        boxes: Key boxes of the person (frame, x, y, w, h), in pixels of the shown frame, linear between keys.
+        boxes: Key boxes of the person (frame, x, y, w, h) in pixels of the displayed frame, interpolated linearly
+            between keys; None without boxes.
     """
 
     subject_id: str
@@ -92,14 +93,14 @@ _SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class Manifest:
-    """The clips of a data set, in the order of the file."""
+    """The clips of a data set in file order."""
 
     path: Path
     clips: tuple[ClipRecord, ...]
 
     @cached_property
     def fingerprint(self) -> str:
-        """Hash of every clip's content and attributes: equal wherever the files lie and however the rows are sorted."""
+        """Hash of every clip's content and attributes, independent of file locations and row order."""
         rows = sorted(json.dumps(_content(clip), sort_keys=True) for clip in self.clips)
         return hashlib.sha256("\n".join(rows).encode()).hexdigest()[:16]
 
@@ -110,7 +111,7 @@ class Manifest:
 
     @cached_property
     def unlabelled(self) -> tuple[ClipRecord, ...]:
-        """Clips without one."""
+        """Clips without a label."""
         return tuple(clip for clip in self.clips if clip.label is None)
 
     @cached_property
@@ -119,7 +120,7 @@ class Manifest:
         return {clip.clip_id: clip for clip in self.clips}
 
     def select(self, clip_ids: Iterable[str]) -> Manifest:
-        """The same manifest with only these clips, in its own order."""
+        """A manifest restricted to the given clips, in file order."""
         wanted = set(clip_ids)
         return Manifest(self.path, tuple(clip for clip in self.clips if clip.clip_id in wanted))
 
@@ -128,12 +129,12 @@ def read_manifest(path: Path | str, *, require_files: bool = True) -> Manifest:
     """Read and validate a manifest (.parquet or .csv).
 
     Args:
-        path: The manifest, or a folder that holds `manifest.parquet`.
-        require_files: Refuse a manifest that names a video that is not there.
+        path: The manifest, or a folder that contains `manifest.parquet`.
+        require_files: Whether a missing video is an error.
 
     Raises:
-        InputError: Missing column, unparsable value, unknown label, clip id used twice, a subject with two labels,
-            a video that does not exist, no clips at all.
+        InputError: A column is missing or unknown, a value cannot be parsed, a label is unknown, a clip id is
+            duplicated, a subject has two labels, a video does not exist, or the manifest has no clips.
     """
     path = Path(path)
     path = path / "manifest.parquet" if path.is_dir() else path
@@ -145,7 +146,7 @@ def read_manifest(path: Path | str, *, require_files: bool = True) -> Manifest:
     for line, cells in rows:
         clip = _clip(path, line, cells, require_files=require_files)
         if clip.clip_id in first_line:
-            rule = f"a clip_id must be unique, first used in row {first_line[clip.clip_id]}"
+            rule = f"a clip_id must be unique; first used in row {first_line[clip.clip_id]}"
             raise InputError(rule, where=path, line=line, field="clip_id", given=clip.clip_id)
         first_line[clip.clip_id] = line
         if clip.label is not None and label_of.setdefault(clip.subject_id, clip.label) != clip.label:
@@ -158,10 +159,10 @@ def read_manifest(path: Path | str, *, require_files: bool = True) -> Manifest:
 
 
 def write_manifest(clips: Iterable[ClipRecord], folder: Path | str) -> Path:
-    """Write `manifest.parquet` and `manifest.csv` and return the path of the first.
+    """Write `manifest.parquet` and `manifest.csv`, and return the path of the Parquet file.
 
-    Videos inside the folder are named relative to it, others by their absolute path. Each file replaces an older one at
-    once, whole.
+    Paths of videos inside the folder are written relative to it, others as absolute paths. Each file is replaced
+    atomically.
     """
     folder = _absolute(Path(folder))
     folder.mkdir(parents=True, exist_ok=True)
@@ -178,10 +179,10 @@ def write_manifest(clips: Iterable[ClipRecord], folder: Path | str) -> Path:
 
 
 def read_rows(path: Path) -> tuple[Sequence[str], list[tuple[int, Mapping[str, Any]]]]:
-    """Columns, and rows with the number a person would look for: the line of a CSV, the row (from 1) of a Parquet.
+    """Columns, and rows with their line number in a CSV file or row number (from 1) in a Parquet file.
 
     Raises:
-        InputError: A file that is missing or no readable table.
+        InputError: The file is missing or is not a readable table.
     """
     if not path.exists():
         raise InputError("the file does not exist", where=path, hint="`agrm-study data index` writes manifests.")
@@ -193,12 +194,12 @@ def read_rows(path: Path) -> tuple[Sequence[str], list[tuple[int, Mapping[str, A
     try:
         table = pq.read_table(path)
     except (pa.ArrowInvalid, OSError) as error:
-        raise InputError(f"is not a readable Parquet file ({error})", where=path) from None
+        raise InputError(f"not a readable Parquet file ({error})", where=path) from None
     return table.column_names, list(enumerate(table.to_pylist(), start=1))
 
 
 def _absolute(path: Path) -> Path:
-    """Absolute, without `..`; symbolic links stay, so that a linked data set keeps its own names."""
+    """Absolute path without `..`; symbolic links are kept, so that a linked data set keeps its own names."""
     return Path(os.path.normpath(path.absolute()))
 
 

@@ -1,4 +1,4 @@
-"""What does someone who uses the trainer alone need between a manifest and `fit`?"""
+"""Opens the data that `fit` needs, for use of the trainer without a study."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from agrm_study.training.data.store import ClipStore, build_store
 
 
 class TrialData(NamedTuple):
-    """What a trial reads; the names are those of `fit`'s arguments."""
+    """Input data of a trial; the field names match the arguments of `fit`."""
 
     store: ClipStore
     manifest: Manifest
@@ -20,16 +20,16 @@ class TrialData(NamedTuple):
 
 
 def open_data(recipe: Recipe, manifest: Path | str, *, cache: Path, workers: int = 1) -> TrialData:
-    """Split a manifest as the recipe says and decode its videos once, or open the store that has them.
+    """Split a manifest by the recipe and open its clip store, decoding the videos if no store exists.
 
     Args:
-        recipe: Its `data`, `clip` and `split_seed` count.
-        manifest: A manifest file, or the folder that holds one.
+        recipe: Only `data`, `clip` and `split_seed` are used.
+        manifest: A manifest file, or the folder that contains one.
         cache: Folder of the clip stores.
-        workers: Processes that decode.
+        workers: Number of decoding processes.
 
     Raises:
-        InputError: Anything wrong with the manifest, the split or a video; every bad video is named at once.
+        InputError: The manifest, the split or a video is invalid; one error lists all unusable videos.
     """
     read = read_manifest(manifest)
     split = make_split(read, recipe.data, recipe.split_seed)

@@ -1,4 +1,4 @@
-"""What does the store keep of a video? Shown as pictures, so that a wrong crop is seen before a study runs on it."""
+"""Contact sheets that compare each video with its stored clip, to reveal wrong crops before a study runs."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ from agrm_study.training.data.store.frames import kept_frames, stored_frames
 from agrm_study.training.data.store.ingest import verified
 
 MOMENTS = 6
+"""Number of frames shown per clip."""
 HEIGHT = 180
-"""Pixels of one picture in a sheet."""
+"""Height of one image in a sheet, in pixels."""
 GREEN, ORANGE, WHITE, DARK = (80, 220, 80), (40, 150, 250), (255, 255, 255), (30, 30, 30)
-"""In OpenCV's order: the person's box, the window that is stored, text, background."""
+"""BGR colours of the person's box, the stored window, text and background."""
 
 
 def draw_pictures(
@@ -34,18 +35,18 @@ def draw_pictures(
     workers: int = 1,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> list[Path]:
-    """Write a contact sheet a clip: six moments of the video with box and window, and below what the store keeps.
+    """Write one contact sheet per clip: six frames of the video with box and window above the stored frames.
 
     Args:
-        manifest: Of these clips some are taken, spread over labels and sources.
+        manifest: Clips to choose from, spread over labels and sources.
         clip: The preprocessing.
-        out: Folder of the sheets, `<clip_id>.jpg`.
-        clips: How many, at most.
-        workers: Processes that draw.
-        on_progress: Called with sheets done and sheets in all.
+        out: Output folder of the sheets, `<clip_id>.jpg`.
+        clips: Maximum number of sheets.
+        workers: Number of drawing processes.
+        on_progress: Called with the number of finished sheets and the total number of sheets.
 
     Returns:
-        The sheets that could be drawn; files that cannot be read have none.
+        Sorted paths of the sheets; unreadable files have none.
     """
     out.mkdir(parents=True, exist_ok=True)
     chosen = spread(manifest, clips)
@@ -61,7 +62,7 @@ def draw_pictures(
 
 
 def spread(manifest: Manifest, clips: int) -> list[ClipRecord]:
-    """Some readable clips: each label of each source in turn, evenly over its clips."""
+    """At most `clips` readable clips, an equal number per label and source, evenly spaced within each group."""
     groups: dict[tuple[str, str], list[ClipRecord]] = {}
     for record in manifest.clips:
         if record.frames:
@@ -79,7 +80,7 @@ def draw_sheet(record: ClipRecord, clip: Clip, path: Path) -> None:
     """Draw the sheet of one clip (runs in a child process).
 
     Raises:
-        VideoError: The video cannot be read.
+        VideoError: The video cannot be read, or the sheet cannot be written.
     """
     info = verified(record)
     kept = kept_frames(record, info, clip)
@@ -95,13 +96,13 @@ def draw_sheet(record: ClipRecord, clip: Clip, path: Path) -> None:
     rows = [np.hstack([_padded(_scaled(image), width) for image in row]) for row in (seen, below)]
     sheet = np.vstack([_title(record, clip, rows[0].shape[1]), *rows])
     if not cv2.imwrite(str(path), sheet, [cv2.IMWRITE_JPEG_QUALITY, 90]):
-        raise VideoError(f"the picture {path} cannot be written")
+        raise VideoError(f"the image {path} cannot be written")
 
 
 def _marks(
     record: ClipRecord, info: VideoInfo, clip: Clip, kept: NDArray[np.int64], places: NDArray[np.int64]
 ) -> list[list[tuple[NDArray[np.float64], tuple[int, int, int]]]]:
-    """For each moment the boxes (x, y, w, h) to draw, and their colours."""
+    """Boxes (x, y, w, h) to draw on each frame, with their colours."""
     marks: list[list[tuple[NDArray[np.float64], tuple[int, int, int]]]] = [[] for _ in places]
     boxes = record.boxes
     if boxes is None and clip.crop == "person_box":

@@ -1,4 +1,4 @@
-"""Which clips train, which validate, which test, and does nobody stand on two sides?"""
+"""Subject-wise splits into training, validation and test, and the check for leakage between them."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ PARTS: tuple[Part, ...] = get_args(Part)
 SIDE: dict[Part, str] = {
     "train": "train", "unlabelled_train": "train", "val": "val", "unlabelled_val": "val", "test": "test",
 }  # fmt: skip
-"""The side that a part stands on; what is learned from, what is chosen on and what is reported must share nobody."""
+"""Side of each part; training, validation and test must not share subjects."""
 
 
 @dataclass(frozen=True)
 class Split:
-    """Clip ids of each part, sorted.
+    """Sorted clip ids of each part.
 
     Attributes:
         train, val, test: Labelled clips.
-        unlabelled_train, unlabelled_val: Clips whose label is not used.
-        subject_of: The subject of every clip named.
+        unlabelled_train, unlabelled_val: Clips without a label.
+        subject_of: Subject of every clip in the split.
     """
 
     train: tuple[str, ...]
@@ -51,35 +51,36 @@ class Split:
 
     @cached_property
     def all_clips(self) -> tuple[str, ...]:
-        """Every clip that a trial can read."""
+        """Clip ids of all parts."""
         return tuple(clip for part in PARTS for clip in self.clips(part))
 
     def subjects(self, part: Part) -> tuple[str, ...]:
-        """Subjects of a part, sorted."""
+        """Sorted subjects of a part."""
         return tuple(sorted({self.subject_of[clip] for clip in self.clips(part)}))
 
     @cached_property
     def fingerprint(self) -> str:
-        """Hash of who stands where."""
+        """Hash of the clips and subjects of every part."""
         content = {part: [[clip, self.subject_of.get(clip)] for clip in self.clips(part)] for part in PARTS}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def make_split(manifest: Manifest, data: Data, split_seed: int) -> Split:
-    """Split a manifest by subject; a pure function of the manifest's content, the settings and the seed.
+    """Split a manifest by subject.
 
-    Labelled subjects are stratified by their three-class label, so that both tasks share one split. Unlabelled clips
-    are drawn from subjects that are split between training and validation in proportion to the clips asked for;
-    unlabelled clips of a labelled subject stay on that subject's side.
+    The result is a pure function of the manifest's content, the settings and the seed. Labelled subjects are stratified
+    by their three-class label, so that both tasks share one split. The other subjects with unlabelled clips are divided
+    between training and validation in proportion to the requested numbers of clips. Unlabelled clips of a labelled
+    subject stay on that subject's side.
 
     Raises:
-        InputError: Nobody to train on, an unknown subject in `exclude` or the split file, a subject or a video on two
-            sides.
+        InputError: No labelled subject remains, the training part lacks a label, `exclude` or the split file names an
+            unknown subject, or a subject or a video is on two sides.
     """
     clips = kept_clips(manifest, data)
     label_of = {clip.subject_id: clip.label for clip in clips if clip.label is not None}
     if not label_of:
-        raise InputError("no labelled subject is left to train on", where=manifest.path, field="label")
+        raise InputError("no labelled subject remains for training", where=manifest.path, field="label")
     if data.subset == "balanced":
         chosen = take_balanced(label_of, generator(split_seed, "balanced"))
         label_of = {subject: label for subject, label in label_of.items() if subject in chosen}
@@ -87,7 +88,7 @@ def make_split(manifest: Manifest, data: Data, split_seed: int) -> Split:
     sides = _labelled_sides(label_of, data, split_seed, given)
     train = {subject: label for subject, label in label_of.items() if subject in sides["train"]}
     if missing := sorted(set(label_of.values()) - set(train.values())):
-        rule = f"the training part has no subject of label {', '.join(missing)}"
+        rule = f"the training part has no subject with label {', '.join(missing)}"
         raise InputError(rule, where=manifest.path, field="label", given=f"{len(label_of)} labelled subjects")
     used = dict(sides)
     used["train"] = take_share(train, data.labelled_fraction, generator(split_seed, "labelled_fraction"))
@@ -106,18 +107,19 @@ def make_split(manifest: Manifest, data: Data, split_seed: int) -> Split:
 
 
 def kept_clips(manifest: Manifest, data: Data) -> list[ClipRecord]:
-    """Clips that a split of these settings can use: no excluded subject, of unlabelled clips only the views asked for.
+    """Clips that a split with these settings can use, sorted by clip id.
 
-    Sorted by clip id. A clip store is built of these, `manifest.select(clip.clip_id for clip in kept_clips(…))`.
+    Clips of excluded subjects and unlabelled clips of other views are left out. A clip store is built from
+    `manifest.select(clip.clip_id for clip in kept_clips(…))`.
 
     Raises:
-        InputError: `data.exclude` names a subject that is not there.
+        InputError: `data.exclude` names an unknown subject.
     """
     known = {clip.subject_id for clip in manifest.clips}
     for subject in data.exclude:
         if subject not in known:
             hint = did_you_mean(subject, known)
-            raise InputError("no such subject", where=manifest.path, field="data.exclude", given=subject, hint=hint)
+            raise InputError("unknown subject", where=manifest.path, field="data.exclude", given=subject, hint=hint)
     return sorted(
         (
             clip
@@ -130,10 +132,10 @@ def kept_clips(manifest: Manifest, data: Data) -> list[ClipRecord]:
 
 
 def check_leakage(manifest: Manifest, split: Split) -> None:
-    """Refuse a split in which a subject, or one video under two names, stands on two sides.
+    """Refuse a split with a subject, or the same video under two clip ids, on two sides.
 
     Raises:
-        InputError: Naming the subject or the two clips, and their parts.
+        InputError: Leakage; the message names the subject or the two clips, and their parts.
     """
     subjects: dict[str, Part] = {}
     videos: dict[str, tuple[Part, str]] = {}
@@ -142,17 +144,17 @@ def check_leakage(manifest: Manifest, split: Split) -> None:
             clip = manifest.by_id[clip_id]
             first = subjects.setdefault(clip.subject_id, part)
             if SIDE[first] != SIDE[part]:
-                rule = f"a subject must stand on one side of the split, found in {first} and {part}"
+                rule = f"a subject must be on one side of the split; found in {first} and {part}"
                 raise InputError(rule, where=manifest.path, field="subject_id", given=clip.subject_id)
             other, name = videos.setdefault(clip.checksum, (part, clip_id))
             if SIDE[other] != SIDE[part]:
-                rule = f"the same video stands on two sides of the split: {name} in {other}, {clip_id} in {part}"
-                hint = "Give both clips the same subject_id, or leave one subject out with data.exclude."
+                rule = f"the same video is on two sides of the split: {name} in {other}, {clip_id} in {part}"
+                hint = "Give both clips the same subject_id, or exclude one subject with data.exclude."
                 raise InputError(rule, where=manifest.path, field="checksum", given=clip.checksum, hint=hint)
 
 
 def write_split_file(split: Split, path: Path) -> None:
-    """Write a split as a CSV (subject_id, split) that `data.split_file` reads."""
+    """Write a split as a CSV file (subject_id, split) for `data.split_file`."""
     rows = sorted({(subject, part) for part in PARTS for subject in split.subjects(part)})
     with path.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
@@ -167,7 +169,7 @@ def _labelled_sides(
     if data.split_file is not None:
         if missing := sorted(set(label_of) - set(given)):
             rule = f"{len(missing)} labelled subjects are not in the split file"
-            hint = "Give them a split of `none` or name them in data.exclude to leave them out."
+            hint = "To leave them out, set their split to `none` or list them in data.exclude."
             raise InputError(rule, where=data.split_file, field="subject_id", given=", ".join(missing[:5]), hint=hint)
         return {side: {s for s in label_of if given[s] == side} for side in ("train", "val", "test")}
     rng = generator(split_seed, "split")
@@ -190,7 +192,7 @@ def _unlabelled(
     left_out: set[str],
     given: Mapping[str, str],
 ) -> dict[Part, list[ClipRecord]]:
-    """Unlabelled clips for training and validation."""
+    """Unlabelled clips of the training and validation parts."""
     pool = [clip for clip in clips if clip.label is None and clip.subject_id not in left_out]
     rng = generator(split_seed, "unlabelled")
     subjects = sorted({clip.subject_id for clip in pool})
@@ -213,7 +215,7 @@ def _unlabelled(
 
 
 def _read_split_file(path: Path, manifest: Manifest) -> dict[str, str]:
-    """Part of each subject named in a user's CSV."""
+    """Part of each subject in a user's split file."""
     allowed = (*PARTS, "none")
     file = read_csv(path)
     for column in ("subject_id", "split"):
@@ -225,7 +227,7 @@ def _read_split_file(path: Path, manifest: Manifest) -> dict[str, str]:
         subject, part = row.cells["subject_id"], row.cells["split"].lower()
         if subject not in known:
             hint = did_you_mean(subject, known)
-            raise InputError("no such subject", where=path, line=row.line, field="subject_id", given=subject, hint=hint)
+            raise InputError("unknown subject", where=path, line=row.line, field="subject_id", given=subject, hint=hint)
         if part not in allowed:
             hint = did_you_mean(part, allowed)
             choices = ", ".join(allowed)
@@ -233,6 +235,6 @@ def _read_split_file(path: Path, manifest: Manifest) -> dict[str, str]:
                 "unknown part", where=path, line=row.line, field="split", given=part, allowed=choices, hint=hint
             )
         if parts.setdefault(subject, part) != part:
-            rule = f"a subject must stand in one part; it is in {parts[subject]} already"
+            rule = f"a subject must be in one part; already in {parts[subject]}"
             raise InputError(rule, where=path, line=row.line, field="subject_id", given=subject)
     return parts

@@ -1,4 +1,4 @@
-"""How are subjects dealt to parts so that every label keeps its share and every count is exact?"""
+"""Stratified assignment of subjects to parts and folds, with exact counts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 
 def largest_remainder(total: int, shares: Sequence[float]) -> tuple[int, ...]:
-    """Whole numbers that sum to `total` and are closest to `total · shares` (Hamilton; ties: earlier first)."""
+    """Integers that sum to `total`, apportioned to `shares` by largest remainders (Hamilton; ties: earlier first)."""
     exact = [total * share for share in shares]
     counts = [math.floor(value + 1e-9) for value in exact]
     order = sorted(range(len(shares)), key=lambda part: (-(exact[part] - counts[part]), part))
@@ -21,14 +21,17 @@ def largest_remainder(total: int, shares: Sequence[float]) -> tuple[int, ...]:
 
 
 def stratified_counts(sizes: Sequence[int], shares: Sequence[float]) -> NDArray[np.int64]:
-    """Subjects of each label (rows) in each part (columns).
+    """Number of subjects of each label (rows) in each part (columns).
 
-    Rows sum to `sizes`; columns sum to the largest-remainder counts of the whole wherever each cell can stay within one
-    of its exact value; among such tables the one that rounds up the largest remainders is taken.
+    Rows sum to `sizes`. Columns sum to the largest-remainder counts of the total wherever each cell can stay within one
+    of its exact value. Among such tables, the one that rounds up the largest remainders is chosen.
 
     Args:
-        sizes: Subjects of each label.
+        sizes: Number of subjects of each label.
         shares: Share of each part; they sum to 1.
+
+    Returns:
+        Counts (labels, parts).
     """
     exact = np.outer(np.asarray(sizes, dtype=np.float64), np.asarray(shares, dtype=np.float64))
     floors = np.floor(exact + 1e-9).astype(np.int64)
@@ -37,7 +40,7 @@ def stratified_counts(sizes: Sequence[int], shares: Sequence[float]) -> NDArray[
     options: list[list[NDArray[np.int64]]] = []
     for row, size in enumerate(sizes):
         missing = int(size - floors[row].sum())
-        open_parts = np.flatnonzero(rest[row] > 1e-9)  # a cell that is exact stays so
+        open_parts = np.flatnonzero(rest[row] > 1e-9)  # an exact cell is not rounded up
         chosen = itertools.combinations(open_parts.tolist(), missing)
         options.append([np.isin(np.arange(len(shares)), pick).astype(np.int64) for pick in chosen])
     best: tuple[int, float] = (1 << 30, 0.0)
@@ -52,7 +55,7 @@ def stratified_counts(sizes: Sequence[int], shares: Sequence[float]) -> NDArray[
 
 
 def shuffled_strata(label_of: Mapping[str, str], rng: np.random.Generator) -> dict[str, list[str]]:
-    """Subjects of each label in random order; depends on the subjects and the generator, not on the mapping's order."""
+    """Subjects of each label in random order, independent of the order of the mapping."""
     strata: dict[str, list[str]] = {}
     for label in sorted(set(label_of.values())):
         members = sorted(subject for subject, its in label_of.items() if its == label)
@@ -61,7 +64,7 @@ def shuffled_strata(label_of: Mapping[str, str], rng: np.random.Generator) -> di
 
 
 def deal(label_of: Mapping[str, str], shares: Sequence[float], rng: np.random.Generator) -> list[set[str]]:
-    """Deal subjects to parts, stratified by label, with the counts of `stratified_counts`."""
+    """Assign subjects to parts, stratified by label, with the counts of `stratified_counts`."""
     strata = shuffled_strata(label_of, rng)
     counts = stratified_counts([len(members) for members in strata.values()], shares)
     parts: list[set[str]] = [set() for _ in shares]
@@ -73,7 +76,7 @@ def deal(label_of: Mapping[str, str], shares: Sequence[float], rng: np.random.Ge
 
 
 def deal_folds(label_of: Mapping[str, str], folds: int, rng: np.random.Generator) -> list[set[str]]:
-    """Deal subjects to folds whose sizes differ by one at most, and by one at most in every label."""
+    """Assign subjects to folds whose sizes differ by at most one, in total and within each label."""
     parts: list[set[str]] = [set() for _ in range(folds)]
     dealt = itertools.chain.from_iterable(shuffled_strata(label_of, rng).values())
     for position, subject in enumerate(dealt):
@@ -82,7 +85,7 @@ def deal_folds(label_of: Mapping[str, str], folds: int, rng: np.random.Generator
 
 
 def take_share(label_of: Mapping[str, str], share: float, rng: np.random.Generator) -> set[str]:
-    """A stratified share of the subjects, at least one of each label; a smaller share is a subset of a larger one."""
+    """A stratified share of the subjects, with at least one per label; smaller shares are subsets of larger ones."""
     taken: set[str] = set()
     for members in shuffled_strata(label_of, rng).values():
         taken.update(members[: max(1, math.floor(len(members) * share + 0.5))])
@@ -90,7 +93,7 @@ def take_share(label_of: Mapping[str, str], share: float, rng: np.random.Generat
 
 
 def take_balanced(label_of: Mapping[str, str], rng: np.random.Generator) -> set[str]:
-    """As many subjects of each label as the rarest has."""
+    """A balanced subset: as many subjects of each label as the rarest label has."""
     strata = shuffled_strata(label_of, rng)
     size = min((len(members) for members in strata.values()), default=0)
     return {subject for members in strata.values() for subject in members[:size]}

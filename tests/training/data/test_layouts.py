@@ -87,7 +87,7 @@ def test_spwvd_takes_a_file_column_a_folder_a_child_and_a_csv_from_elsewhere(tmp
         ("subject,label3,sex\n1,normal,maybe", ["labels.csv:2", "`sex`", "maybe"]),
         ("subject,label3,age\n1,normal,old", ["labels.csv:2", "`age`", "years"]),
         ("subject,label3\n1,normal\n01,normal", ["labels.csv:3", "already the video"]),
-        ("subject,colour\n1,normal", ["labels.csv:1", "no column says the label", "diagnosis"]),
+        ("subject,colour\n1,normal", ["labels.csv:1", "the table has no label column", "diagnosis"]),
         ("subject,label3\n,normal", ["labels.csv:2", "must not be empty"]),
         ("subject,label3\n2,normal", ["labels.csv:2", "several videos", "a/2.mp4, b/2.mp4"]),
     ],
@@ -129,11 +129,11 @@ def test_casia_b_reads_both_folders_and_skips_backgrounds(tmp_path):
 @pytest.mark.parametrize(
     ("name", "word"),
     [
-        ("125-nm-01-000.avi", "no name of CASIA-B"),
-        ("001-nm-07-000.avi", "no name of CASIA-B"),
-        ("001-bg-03-000.avi", "no name of CASIA-B"),
-        ("001-nm-01-017.avi", "no name of CASIA-B"),
-        ("holiday.avi", "have no name of CASIA-B"),
+        ("125-nm-01-000.avi", "not a CASIA-B file name"),
+        ("001-nm-07-000.avi", "not a CASIA-B file name"),
+        ("001-bg-03-000.avi", "not a CASIA-B file name"),
+        ("001-nm-01-017.avi", "not a CASIA-B file name"),
+        ("holiday.avi", "do not have a CASIA-B file name"),
     ],
 )
 def test_casia_b_refuses_names_that_are_none_of_its_own(tmp_path, name, word):
@@ -144,7 +144,7 @@ def test_casia_b_refuses_names_that_are_none_of_its_own(tmp_path, name, word):
 
 def test_a_recording_that_lies_in_both_folders_is_refused(tmp_path):
     touch(tmp_path, "DatasetB-1/001-nm-01-000.avi", "DatasetB-2/001-nm-01-000.avi")
-    with pytest.raises(InputError, match="two videos have the name 001-nm-01-000"):
+    with pytest.raises(InputError, match="two videos have the clip id 001-nm-01-000"):
         layout_of("casia_b").index(tmp_path)
 
 
@@ -187,5 +187,5 @@ def test_a_table_with_paths_alone_is_completed(tmp_path, sample):
 def test_two_sets_that_name_different_people_alike_are_not_merged(videos):
     one = videos.record(Path("/a/1.mp4"), subject_id="1", source="spwvd")
     two = videos.record(Path("/b/1.mp4"), "other", subject_id="1", source="folder")
-    with pytest.raises(InputError, match="two data sets have one name, spwvd and folder"):
+    with pytest.raises(InputError, match="subjects of two data sets, spwvd and folder, have the same name"):
         check_names([one, two])

@@ -71,7 +71,7 @@ def test_a_csv_saved_by_excel_reads_like_the_original(clips, tmp_path):
         ("checksum", "checksumm", ["manifest.csv", "`checksum`", "missing", "Did you mean `checksumm`"]),
         ("genu_varum", "genu_varus", ["manifest.csv:3", "`label`", "genu_varus", "genu_valgum", "Did you mean"]),
         (",20,", ",twenty,", ["manifest.csv:2", "`frames`", "twenty", "number"]),
-        (",20,", ",20.5,", [":2", "`frames`", "whole number"]),
+        (",20,", ",20.5,", [":2", "`frames`", "must be an integer"]),
         ("29.97", "-3", [":2", "`fps`", "range"]),
         ("female", "f", [":2", "`sex`", "male, female"]),
         ("1" * 64, "1" * 63, [":3", "`checksum`", "64 hexadecimal"]),

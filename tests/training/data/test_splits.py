@@ -161,7 +161,7 @@ def test_a_users_split_is_taken_as_it_stands_and_reads_back(tmp_path):
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("normal-9,train", ["split.csv:2", "normal-9", "no such subject"]),
+        ("normal-9,train", ["split.csv:2", "normal-9", "unknown subject"]),
         ("normal-0,trian", ["split.csv:2", "trian", "Did you mean `train`"]),
         ("normal-0,train\nnormal-0,test", ["split.csv:3", "train already"]),
         ("normal-0,train", ["labelled subjects are not in the split file"]),
@@ -180,7 +180,7 @@ def test_one_video_under_two_names_on_two_sides_is_refused():
     split = make_split(manifest, Data(), 0)
     twins = {split.train[0]: "same", split.test[0]: "same"}
     clips = tuple(dataclasses.replace(c, checksum=twins.get(c.clip_id, c.checksum)) for c in manifest.clips)
-    with pytest.raises(InputError, match="same video stands on two sides"):
+    with pytest.raises(InputError, match="same video is on two sides"):
         make_split(Manifest(Path("/m"), clips), Data(), 0)
 
 

@@ -107,7 +107,7 @@ def test_gather_copies_the_windows_asked_for(store):
     ("frames", "top", "left"), [([0, 30], 0, 0), ([-1, 0], 0, 0), ([0, 1], 17, 0), ([0, 1], -1, 0), ([0, 1], 0, 81)]
 )
 def test_a_window_outside_a_clip_is_refused_by_the_clips_name(store, frames, top, left):
-    with pytest.raises(IndexError, match="clip s1, which holds 30 frames of 64x128"):
+    with pytest.raises(IndexError, match="clip s1, which has 30 frames of 64x128"):
         store.gather([0, 1], [[0, 1], frames], [0, top], [0, left], 48)
 
 
@@ -332,7 +332,7 @@ def test_a_stuck_decoder_costs_its_file_alone(manifest, cache, monkeypatch):
         "map_unordered",
         lambda pool, function, tasks: original(pool, function, [(60,) for _ in tasks][:1]),
     )
-    with pytest.raises(BadVideos, match="nothing was heard"):
+    with pytest.raises(BadVideos, match="no progress for"):
         build_store(manifest.select(["s0"]), CLIP, cache, stall_s=1.0)
 
 

@@ -1,6 +1,6 @@
-"""Which layouts of videos on disk can be read?
+"""Registry of data set layouts.
 
-A layout is one new file and one line here; `tests/conformance/test_layouts.py` runs over this dictionary.
+To add a layout, write a module and add a line to `LAYOUTS`; `tests/conformance/test_layouts.py` tests every entry.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ LAYOUTS: dict[str, str] = {
     "folder": f"{_HERE}.folder:FolderLayout",
     "manifest": f"{_HERE}.manifest_layout:ManifestLayout",
 }
-"""Name of a layout → `module:Class`; strings, so that reading the names imports no decoder. `--layout` takes a hyphen
-where a name has an underscore."""
+"""Name of a layout → `module:Class`, as strings so that listing the names imports no decoder. On the command line,
+`--layout` spells underscores as hyphens."""
 
 
 def layout_of(name: str) -> Layout:
-    """The layout of that name.
+    """The layout with the given name.
 
     Raises:
-        InputError: Unknown name; the message lists the known ones.
+        InputError: The name is unknown; the message lists the known names.
     """
     layout: Layout = resolve(LAYOUTS, name, kind="layouts", field="--layout")()
     return layout

@@ -1,4 +1,4 @@
-"""How is CASIA-B read: subject, way of walking and view from names like 001-nm-01-090.avi?"""
+"""Layout of CASIA-B: subject, condition and view are parsed from file names such as 001-nm-01-090.avi."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ NAME = re.compile(r"(\d{3})-([a-z]{2})-(\d{2})-(\d{3})", re.IGNORECASE)
 BACKGROUND = re.compile(r"\d{3}-(bkgrd|bkgd|background)-\d{3}", re.IGNORECASE)
 SUBJECTS = range(1, 125)
 SEQUENCES = {"nm": range(1, 7), "bg": range(1, 3), "cl": range(1, 3)}
-"""Normal walking, with a bag, in a coat."""
+"""Sequence numbers of each condition: normal walking, with a bag, in a coat."""
 VIEWS = range(0, 181, 18)
 
 
 class CasiaBLayout(Layout):
-    """Videos below one folder, DatasetB-1 and DatasetB-2 beside each other or merged; background files are skipped."""
+    """Videos in one folder tree, with DatasetB-1 and DatasetB-2 separate or merged; background files are skipped."""
 
     name = "casia_b"
     describes = "a folder with videos named SSS-mm-nn-vvv.avi (001-nm-01-000.avi)"
@@ -35,7 +35,7 @@ class CasiaBLayout(Layout):
             subject, way, number, view = int(match[1]), match[2].lower(), int(match[3]), int(match[4])
             if subject not in SUBJECTS or number not in SEQUENCES.get(way, ()) or view not in VIEWS:
                 allowed = "subject 001-124; nm-01..06, bg-01..02, cl-01..02; view 000-180 in steps of 018"
-                raise InputError("is no name of CASIA-B", where=video, given=video.stem, allowed=allowed)
+                raise InputError("not a CASIA-B file name", where=video, given=video.stem, allowed=allowed)
             if options.views is None or view in options.views:
                 found.append(
                     Found(
@@ -44,9 +44,9 @@ class CasiaBLayout(Layout):
                     )
                 )  # fmt: skip
         if not found:
-            given = f"{len(foreign)} other videos, {foreign[0].name} among them" if foreign else "no video"
-            raise InputError("holds no video of CASIA-B", where=path, given=given, allowed=self.describes)
+            given = f"{len(foreign)} other videos, including {foreign[0].name}" if foreign else "no video"
+            raise InputError("the folder contains no CASIA-B video", where=path, given=given, allowed=self.describes)
         if foreign:
-            rule = f"{len(foreign)} of its videos have no name of CASIA-B"
+            rule = f"{len(foreign)} videos do not have a CASIA-B file name"
             raise InputError(rule, where=path, given=foreign[0].name, allowed=self.describes)
         return sorted(found, key=lambda each: each.clip_id)

@@ -1,4 +1,4 @@
-"""How is anyone's own data read: a folder a class, in it videos, or a folder a subject?"""
+"""Layout for your own data: one folder per class, with videos or one folder per subject inside."""
 
 from __future__ import annotations
 
@@ -18,10 +18,12 @@ from agrm_study.training.data.datasets.layout import (
 
 
 class FolderLayout(Layout):
-    """`normal/…`, `genu_varum/…`, `genu_valgum/…`, `unlabelled/…`; a folder inside one of these is a subject."""
+    """`normal/…`, `genu_varum/…`, `genu_valgum/…`, `unlabelled/…`; each folder inside one of these is a subject."""
 
     name = "folder"
-    describes = "class-named folders (normal, genu_varum, genu_valgum, unlabelled) of videos or of subjects' folders"
+    describes = (
+        "class-named folders (normal, genu_varum, genu_valgum, unlabelled) with videos or one folder per subject"
+    )
     example = MappingProxyType({"normal/1.mp4": "", "genu_valgum/2.mp4": ""})
 
     def find(self, path: Path, options: Options) -> list[Found]:
@@ -30,22 +32,22 @@ class FolderLayout(Layout):
         for video in videos_under(path):
             parts = video.relative_to(path).with_suffix("").parts
             if len(parts) == 1:
-                raise InputError("a video must lie in the folder of its class", where=video, allowed=self.describes)
+                raise InputError("a video must be in the folder of its class", where=video, allowed=self.describes)
             try:
                 label = read_label(parts[0], options.spellings)
             except ValueError:
                 where = path / parts[0]
                 raise InputError(
-                    "is no known label", where=where, given=parts[0], allowed=LABEL_CHOICES, hint=LABEL_HINT
+                    "unknown label", where=where, given=parts[0], allowed=LABEL_CHOICES, hint=LABEL_HINT
                 ) from None
             subject = parts[1]
             first, other = label_of.setdefault(subject, (label, video))
             if first != label:
-                rule = f"subject {subject} stands under two classes; the other is {other.relative_to(path)}"
-                hint = "Names of people must differ between the folders."
+                rule = f"subject {subject} is in two class folders; the other file is {other.relative_to(path)}"
+                hint = "Use different subject names in the class folders."
                 raise InputError(rule, where=video, hint=hint)
             clip_id = "-".join(parts[1:])
             found.append(Found(path=video, subject_id=subject, clip_id=clip_id, source=self.name, label=label))
         if not found:
-            raise InputError("holds no video", where=path, allowed=self.describes)
+            raise InputError("the folder contains no video", where=path, allowed=self.describes)
         return sorted(found, key=lambda each: each.clip_id)

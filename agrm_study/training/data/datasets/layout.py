@@ -1,4 +1,4 @@
-"""How does a folder of videos become clips, whatever its layout?"""
+"""Interface of a data set layout, and indexing of the videos it finds."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What a person may say beside the path.
+    """User options of a layout, in addition to the path.
 
     Attributes:
-        labels: The CSV of labels (spwvd); None looks for the only one in the folder.
-        spellings: Further spellings of labels, such as {"0": "normal"}.
-        views: Degrees to keep of a multi-view set; None keeps all.
+        labels: CSV file of labels (spwvd); None uses the only CSV file in the folder.
+        spellings: Additional spellings of labels, such as {"0": "normal"}.
+        views: Views to keep from a multi-view data set, in degrees; None keeps all.
     """
 
     labels: Path | None = None
@@ -39,7 +39,7 @@ class Options:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """A video and what its layout says of it; the attributes are those of a `ClipRecord`."""
+    """A video and the metadata known from its layout; the attributes match those of `ClipRecord`."""
 
     path: Path
     subject_id: str
@@ -55,20 +55,23 @@ class Found:
 
 
 class Layout(ABC):
-    """One way in which videos lie on a disk."""
+    """A convention for arranging the videos and labels of a data set on disk."""
 
     name: str
     describes: str
-    """What is expected there, in one sentence for people."""
+    """One-line description of the expected files, for messages."""
     example: Mapping[str, str]
-    """A smallest set of two subjects: path below a folder → its text (of a video, nothing)."""
+    """Minimal example with two subjects: relative path → text content (empty for a video)."""
 
     @abstractmethod
     def find(self, path: Path, options: Options) -> list[Found]:
-        """The videos under a path, sorted by clip id, from names and tables alone.
+        """Find the videos under a path from file names and tables alone, without opening them.
+
+        Returns:
+            The videos, sorted by clip id.
 
         Raises:
-            InputError: A path that is not laid out like this, a label or a name that cannot be understood.
+            InputError: The path does not follow this layout, or a label or a name cannot be parsed.
         """
 
     def index(
@@ -79,12 +82,18 @@ class Layout(ABC):
         workers: int = 1,
         on_progress: Progress | None = None,
     ) -> list[ClipRecord]:
-        """Find the videos and read from each how long, fast and large it is, and its checksum.
+        """Find the videos and read the metadata and checksum of each.
 
-        A video that cannot be read is kept with 0 frames, so that `data check` names it and a study refuses it.
+        An unreadable video is kept with 0 frames, so that `data check` reports it and a study refuses it.
+
+        Args:
+            path: The data set.
+            options: User options.
+            workers: Number of processes.
+            on_progress: Called with the number of indexed videos and the total number of videos.
 
         Raises:
-            InputError: As in `find`.
+            InputError: As in `find`, or two videos have the same clip id.
         """
         path = Path(path).absolute()
         if not path.exists():
@@ -93,7 +102,7 @@ class Layout(ABC):
 
 
 def examine(found: Sequence[Found], *, workers: int = 1, on_progress: Progress | None = None) -> list[ClipRecord]:
-    """Clip records of these videos, in their order."""
+    """Clip records of the videos, in the given order; `workers` processes read the metadata."""
     check_names(found)
     records: list[ClipRecord | None] = [None] * len(found)
     with KillablePool(min(workers, max(1, len(found)))) as pool:
@@ -107,24 +116,28 @@ def examine(found: Sequence[Found], *, workers: int = 1, on_progress: Progress |
 
 
 def check_names(clips: Iterable[Found | ClipRecord]) -> None:
-    """Refuse clips that share an id, and people of two sources that share one.
+    """Check that clip ids are unique and that no subject id occurs in two sources.
 
     Raises:
-        InputError: Naming both.
+        InputError: A duplicate; the message names both clips or both sources.
     """
     paths: dict[str, Path] = {}
     sources: dict[str, str] = {}
     for clip in clips:
         if paths.setdefault(clip.clip_id, clip.path) != clip.path:
-            rule = f"two videos have the name {clip.clip_id}: {paths[clip.clip_id]} is the other"
+            rule = f"two videos have the clip id {clip.clip_id}; the other is {paths[clip.clip_id]}"
             raise InputError(rule, where=clip.path, field="clip_id")
         if sources.setdefault(clip.subject_id, clip.source) != clip.source:
-            rule = f"subjects of two data sets have one name, {sources[clip.subject_id]} and {clip.source}"
+            rule = f"subjects of two data sets, {sources[clip.subject_id]} and {clip.source}, have the same name"
             raise InputError(rule, where=clip.path, field="subject_id", given=clip.subject_id)
 
 
 def videos_under(path: Path) -> list[Path]:
-    """Video files at or below a folder, sorted; hidden ones are left out."""
+    """Sorted video files in a folder tree, without hidden files.
+
+    Raises:
+        InputError: The path is not a folder.
+    """
     if not path.is_dir():
         raise InputError("must be a folder", where=path)
     return sorted(
@@ -145,10 +158,11 @@ _SPELLINGS: dict[str, str] = {
 
 
 def read_label(text: str, spellings: Mapping[str, str]) -> str | None:
-    """The label that a person meant (`Varus`, `genu-varum`, `bow legs`, …); None for an unlabelled clip.
+    """Parse a label in a common spelling (`Varus`, `genu-varum`, `bow legs`, …); None for an unlabelled clip.
 
     Raises:
-        ValueError: Nobody can tell. Numbers are among these: sets differ in what 1 and 2 stand for.
+        ValueError: The text is ambiguous or unknown. This includes numbers without an explicit spelling, because data
+            sets assign different meanings to 1 and 2.
     """
     extra = {_squeezed(key): value for key, value in spellings.items()}
     key = _squeezed(text)
@@ -158,8 +172,8 @@ def read_label(text: str, spellings: Mapping[str, str]) -> str | None:
     return label or None
 
 
-LABEL_HINT = "Further spellings can be given, a number's too: `--label 1=genu_varum`."
-LABEL_CHOICES = f"{', '.join(LABELS)} in the usual spellings, or empty"
+LABEL_HINT = "Define other spellings, including numbers, with `--label 1=genu_varum`."
+LABEL_CHOICES = f"{', '.join(LABELS)} in common spellings, or empty"
 
 
 def _squeezed(text: str) -> str:
@@ -167,7 +181,7 @@ def _squeezed(text: str) -> str:
 
 
 def _facts(path: Path) -> VideoInfo | None:
-    """What the container says; None for a file that cannot be read (runs in a child)."""
+    """Container metadata of a video; None if it cannot be read (runs in a child process)."""
     try:
         return read_info(path)
     except VideoError:

@@ -1,4 +1,4 @@
-"""How is a table read that a person wrote, or that another index made: any columns of a manifest, `path` at least?"""
+"""Layout for a hand-written or existing table: a `path` column and any other columns of a manifest."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from agrm_study.training.data.fields import Cell, parse_boxes
 from agrm_study.training.data.manifest import COLUMNS, read_rows
 
 ANY_FRAME = 1 << 40
+"""Upper bound for frame numbers of boxes, because the video's length is not known yet."""
 
 
 class ManifestLayout(Layout):
-    """A CSV or Parquet with a column `path`; what the videos say themselves is read from them anew."""
+    """A CSV or Parquet file with a `path` column; metadata such as size and length is read from the videos again."""
 
     name = "manifest"
-    describes = "a CSV or Parquet with a column `path` and any other columns of a manifest"
+    describes = "a CSV or Parquet file with a column `path` and any other columns of a manifest"
     example = MappingProxyType({"manifest.csv": "path,label\n1.mp4,normal\n2.mp4,varus\n", "1.mp4": "", "2.mp4": ""})
 
     def find(self, path: Path, options: Options) -> list[Found]:
@@ -47,7 +48,7 @@ class ManifestLayout(Layout):
             try:
                 return read_label(cell(name).optional_text() or "", options.spellings)
             except ValueError:
-                cell(name).fail("is no known label", allowed=LABEL_CHOICES, hint=LABEL_HINT)
+                cell(name).fail("unknown label", allowed=LABEL_CHOICES, hint=LABEL_HINT)
 
         video = path.parent / cell("path").text()
         if not video.is_file():

@@ -1,4 +1,4 @@
-"""How is SPWVD read: one walking video a child, and a CSV that says who has which label?"""
+"""Layout of SPWVD: one walking video per child and a CSV file of labels."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "age": ("age", "ageyears", "agey", "years"),
     "file": ("file", "filename", "video", "videofile", "path", "clip"),
 }  # fmt: skip
-"""Spellings of each column, without blanks, case and punctuation; the earlier one wins."""
+"""Accepted spellings of each column, ignoring blanks, case and punctuation; earlier spellings take precedence."""
 SEXES = {
     **dict.fromkeys(("m", "male", "boy", "man"), "male"),
     **dict.fromkeys(("f", "female", "girl", "woman", "w"), "female"),
@@ -36,10 +36,10 @@ SEXES = {
 
 
 class SpwvdLayout(Layout):
-    """One video a child anywhere below a folder, and a CSV with subject, label3 and perhaps sex, age and file."""
+    """One video per child anywhere in a folder tree, and a CSV with subject, label3 and optional sex, age and file."""
 
     name = "spwvd"
-    describes = "a folder with one video a child and a labels CSV (subject, label3, sex, age)"
+    describes = "a folder with one video per child and a labels CSV (subject, label3, sex, age)"
     example = MappingProxyType({"labels.csv": "subject,label3\n1,normal\n2,varus\n", "1.mp4": "", "2.mp4": ""})
 
     def find(self, path: Path, options: Options) -> list[Found]:
@@ -57,7 +57,7 @@ class SpwvdLayout(Layout):
             if video in taken:
                 cell.fail("subject", f"{video.name} is already the video of subject {taken[video]}")
             if subject in taken.values():
-                cell.fail("subject", "a subject must stand in one row")
+                cell.fail("subject", "a subject must have exactly one row")
             taken[video] = subject
             found.append(
                 Found(
@@ -71,7 +71,7 @@ class SpwvdLayout(Layout):
 
 
 class _Cells:
-    """A row's cells by what they mean."""
+    """Cells of one row by their meaning."""
 
     def __init__(self, path: Path, row: CsvRow, column: Mapping[str, str]) -> None:
         self.path, self.row, self.column = path, row, column
@@ -89,12 +89,12 @@ class _Cells:
         try:
             return read_label(self.text("label"), spellings)
         except ValueError:
-            self.fail("label", "is no known label", LABEL_CHOICES, LABEL_HINT)
+            self.fail("label", "unknown label", LABEL_CHOICES, LABEL_HINT)
 
     def sex(self) -> str | None:
         text = self.text("sex").lower()
         if text and text not in SEXES:
-            self.fail("sex", "is no known sex", "male, female, m, f, or empty")
+            self.fail("sex", "unknown sex", "male, female, m, f, or empty")
         return SEXES.get(text)
 
     def age(self) -> float | None:
@@ -103,7 +103,7 @@ class _Cells:
             return None
         match = re.fullmatch(r"(\d{1,3}(?:[.,]\d+)?)\s*(?:y|yr|yrs|year|years)?\.?", text, re.IGNORECASE)
         if match is None:
-            self.fail("age", "must be years, as a number")
+            self.fail("age", "must be a number of years")
         return float(match[1].replace(",", "."))
 
 
@@ -115,13 +115,17 @@ def _labels_file(path: Path, given: Path | None) -> Path:
     tables = [each for each in sorted(path.glob("*.csv")) if each.name != "manifest.csv"]
     if len(tables) == 1:
         return tables[0]
-    rule = "holds no labels CSV" if not tables else "holds several CSVs, and it is not clear which has the labels"
+    rule = "the folder contains no labels CSV" if not tables else "the folder contains several CSV files"
     names = [each.name for each in tables] or None
-    raise InputError(rule, where=path, given=names, hint="Name it with `--labels FILE`.")
+    raise InputError(rule, where=path, given=names, hint="Select the labels CSV with `--labels FILE`.")
 
 
 def _columns(table: CsvFile) -> dict[str, str]:
-    """The table's name of each column that is there."""
+    """The table's own name of each known column.
+
+    Raises:
+        InputError: A required column is missing.
+    """
     squeezed = {re.sub(r"[\W_]+", "", name.lower()): name for name in table.columns}
     column = {
         wanted: squeezed[next(each for each in spellings if each in squeezed)]
@@ -130,19 +134,19 @@ def _columns(table: CsvFile) -> dict[str, str]:
     }
     for needed in ("subject", "label"):
         if needed not in column:
-            rule, allowed = f"no column says the {needed}", ", ".join(COLUMNS[needed])
+            rule, allowed = f"the table has no {needed} column", ", ".join(COLUMNS[needed])
             raise InputError(rule, where=table.path, line=1, given=list(table.columns), allowed=allowed)
     return column
 
 
 def _key(name: str) -> str:
-    """A name as Excel may have left it: case and leading zeros are gone."""
+    """A name without case and leading zeros, which Excel may have removed."""
     name = name.strip().lower()
     return name.lstrip("0") or "0" if name.isdigit() else name
 
 
 def _by_name(videos: Sequence[Path]) -> dict[str, list[Path]]:
-    """Videos by their stem, and by their folder where it holds one video."""
+    """Videos by stem, and by folder name for folders with a single video."""
     names: dict[str, list[Path]] = {}
     for video in videos:
         names.setdefault(_key(video.stem), []).append(video)
@@ -160,10 +164,10 @@ def _video(cell: _Cells, root: Path, subject: str, file: str, by_name: Mapping[s
         matches = by_name.get(_key(subject), [])
     if len(matches) == 1:
         return matches[0]
-    hint = "Remove the row, or name the video in a column `file`."
+    hint = "Remove the row, or give the video in a column `file`."
     which = "file" if file else "subject"
     if not matches:
-        cell.fail(which, f"no video of this name lies under {root}", hint=hint)
+        cell.fail(which, f"no video with this name under {root}", hint=hint)
     cell.fail(
         which, f"several videos have this name: {', '.join(str(m.relative_to(root)) for m in matches)}", hint=hint
     )

@@ -1,7 +1,7 @@
-"""How are exact frames read from a video file, whatever the file does?
+"""Frame-exact video decoding.
 
-`probe` and `decode` run in a child process that is killed when it hangs; `read_info` and `read_frames` do the same work
-in the calling process and belong into such children.
+`probe` and `decode` run in a child process that is killed if it hangs. `read_info` and `read_frames` do the same work
+in the calling process and are meant to run in such children.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ DECODERS: dict[str, Decoder] = {
     "decord": DecordDecoder(),
     "pyav": PyavDecoder(),
 }
-"""Decoders by name, in the order in which they are tried."""
+"""Decoders by name, in order of preference."""
 
 __all__ = ["DECODERS", "Decoder", "VideoError", "VideoInfo", "decode", "probe", "read_frames", "read_info"]
 
 
 def probe(path: Path | str) -> VideoInfo:
-    """What a file's container says, read in a killable child.
+    """Read a file's container metadata in a killable child process.
 
     Raises:
-        VideoError: A file that cannot be read, or that hung or crashed its reader.
+        VideoError: The file cannot be read, or its reader hung or crashed.
     """
     info: VideoInfo = _answer(shared_pool().run(read_info, Path(path)))
     return info
@@ -41,18 +41,18 @@ def probe(path: Path | str) -> VideoInfo:
 def decode(
     path: Path | str, indices: Sequence[int] | None = None, width: int | None = None, height: int | None = None
 ) -> NDArray[np.uint8]:
-    """Frames of a file, read in a killable child.
+    """Decode frames of a file in a killable child process.
 
     Args:
-        path: The file.
-        indices: Presented frames, from 0, in any order; None for all.
-        width, height: Size in pixels after rotation; None keeps the file's.
+        path: The video file.
+        indices: Indices of presented frames, from 0, in any order; None for all frames.
+        width, height: Output size after rotation, in pixels; None keeps the file's size.
 
     Returns:
-        (T, height, width, 3) RGB.
+        RGB frames (T, height, width, 3).
 
     Raises:
-        VideoError: A file that cannot be decoded, or that hung or crashed its decoder.
+        VideoError: The file cannot be decoded, or its decoder hung or crashed.
     """
     frames: NDArray[np.uint8] = _answer(shared_pool().run(_decode_all, Path(path), indices, width, height))
     return frames
@@ -61,17 +61,17 @@ def decode(
 def read_frames(
     path: Path, info: VideoInfo, indices: Sequence[int], width: int, height: int, *, decoder: str | None = None
 ) -> Iterator[NDArray[np.uint8]]:
-    """Chunks (n, height, width, 3) of the frames asked for, in this process.
+    """Yield chunks (n, height, width, 3) of the requested RGB frames, decoded in this process.
 
-    The first decoder that is exact on such a file reads it; when that one fails before it has given a frame, the next
-    one tries, and the error of the last is raised.
+    Uses the first decoder that is exact for this kind of file. If it fails before its first frame, the next decoder is
+    tried; the error of the last one is raised.
 
     Args:
-        path: The file.
-        info: What `read_info` said of it.
-        indices: Presented frames, from 0, not decreasing.
-        width, height: Size in pixels after rotation.
-        decoder: A name of `DECODERS` to use and no other.
+        path: The video file.
+        info: Result of `read_info` for this file.
+        indices: Indices of presented frames, from 0, non-decreasing.
+        width, height: Output size after rotation, in pixels.
+        decoder: Use only this decoder of `DECODERS`.
 
     Raises:
         VideoError: No decoder can read the file up to the last index.
@@ -95,7 +95,7 @@ def _decode_all(path: Path, indices: Sequence[int] | None, width: int | None, he
     info = read_info(path)
     wanted = np.arange(info.frames) if indices is None else np.asarray(indices, dtype=np.int64)
     if len(wanted) and (wanted.min() < 0 or wanted.max() >= info.frames):
-        raise VideoError(f"frames {wanted.min()} to {wanted.max()} were asked for, it has {info.frames}")
+        raise VideoError(f"frames {wanted.min()} to {wanted.max()} were requested; the video has {info.frames}")
     width, height = width or info.width, height or info.height
     order = np.argsort(wanted, kind="stable")
     frames = np.empty((len(wanted), height, width, 3), np.uint8)

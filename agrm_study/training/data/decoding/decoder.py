@@ -1,4 +1,4 @@
-"""What must a decoder do?"""
+"""Interface of a video decoder."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from agrm_study.training.data.decoding.video import VideoInfo
 
 CHUNK_BYTES = 32 << 20
-"""Decoded bytes that a decoder may hold at once."""
+"""Maximum size of the decoded frames that a decoder holds at once, in bytes."""
 
 
 class Decoder(ABC):
-    """Reads exact frames of a file, rotated as the container asks, at a size of the caller's choice."""
+    """Reads exact frames of a file, with the container's rotation applied, at a requested size."""
 
     name: str
 
@@ -26,27 +26,27 @@ class Decoder(ABC):
 
     @abstractmethod
     def handles(self, info: VideoInfo) -> bool:
-        """Whether it is exact on such a file."""
+        """Whether the decoder is frame-exact for this kind of file."""
 
     @abstractmethod
     def read(
         self, path: Path, info: VideoInfo, indices: Sequence[int], width: int, height: int
     ) -> Iterator[NDArray[np.uint8]]:
-        """Yield the frames asked for, in chunks (n, height, width, 3) of RGB.
+        """Yield the requested frames in RGB chunks (n, height, width, 3).
 
         Args:
-            path: The file.
-            info: What `read_info` said of it.
-            indices: Presented frames, from 0, not decreasing.
-            width, height: Size after rotation, in pixels.
+            path: The video file.
+            info: Result of `read_info` for this file.
+            indices: Indices of presented frames, from 0, non-decreasing.
+            width, height: Output size after rotation, in pixels.
 
         Raises:
-            VideoError: A file that cannot be decoded up to the last index.
+            VideoError: The file cannot be decoded up to the last index.
         """
 
 
 def chunks(indices: Sequence[int], width: int, height: int) -> Iterator[list[int]]:
-    """Indices in runs whose decoded frames stay below `CHUNK_BYTES`."""
+    """Split indices into runs whose decoded frames fit into `CHUNK_BYTES` (at least one frame per run)."""
     size = max(1, CHUNK_BYTES // (width * height * 3))
     for start in range(0, len(indices), size):
         yield list(indices[start : start + size])

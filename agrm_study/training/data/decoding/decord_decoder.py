@@ -1,10 +1,14 @@
-"""How does decord read frames, its traps avoided?
+"""Decoder based on decord, restricted to the files that decord reads exactly.
 
-A living reader decodes ahead without bound at full resolution, so a reader is opened for one file, with a size and one
-thread, and deleted after it. Its seeks land on the wrong frame, without an error, in MPEG-4 with B-frames, H.264 in
-avi, mpg, asf and mpegts, and it repeats frames of files with an edit list: only containers and codecs on which it was
-found exact are read with it. decord2 3.4 refuses some widths below 192 pixels (it takes rows for wider than they are
-where padding them to 64 pixels adds a third, at 32 or 96 say): it raises before the first frame, and PyAV reads those.
+Limitations of decord and their workarounds:
+
+- An open reader decodes ahead at full resolution without bound. A reader is opened for a single file, with a target
+  size and one thread, and deleted afterwards.
+- Seeks silently land on the wrong frame in MPEG-4 with B-frames and in H.264 in avi, mpg, asf and mpegts; frames of
+  files with an edit list are repeated. `handles` accepts only containers and codecs for which decord was verified to be
+  exact.
+- decord2 3.4 overestimates the width of rows where padding them to a multiple of 64 pixels adds at least a third (for
+  example at 32 or 96 pixels), and refuses such widths below 192 pixels before the first frame. PyAV reads these.
 """
 
 from __future__ import annotations
@@ -20,13 +24,13 @@ from agrm_study.training.data.decoding.decoder import Decoder, chunks
 from agrm_study.training.data.decoding.video import VideoError, VideoInfo
 
 REORDERING_SAFE = frozenset({"h264", "hevc", "vp8", "vp9"})
-"""Codecs whose frames it finds in mp4 and matroska with and without B-frames."""
+"""Codecs that decord reads exactly in mp4 and matroska, with or without B-frames."""
 INTRA_OR_PLAIN = frozenset({"mjpeg", "mpeg4", "msmpeg4v1", "msmpeg4v2", "msmpeg4v3"})
-"""Codecs whose frames it finds when they are stored in the order in which they are shown."""
+"""Codecs that decord reads exactly if frames are stored in display order."""
 
 
 class DecordDecoder(Decoder):
-    """decord, or its maintained fork decord2 (the same import name)."""
+    """Decoder based on decord or its maintained fork decord2 (same import name)."""
 
     name = "decord"
 
@@ -50,14 +54,14 @@ class DecordDecoder(Decoder):
         try:
             reader = decord.VideoReader(str(path), ctx=decord.cpu(0), width=width, height=height, num_threads=1)
         except (RuntimeError, decord.DECORDError) as error:
-            raise VideoError(f"decord cannot open it ({_first_line(error)})") from None
+            raise VideoError(f"decord cannot open the file ({_first_line(error)})") from None
         try:
             if len(reader) != info.frames:
-                raise VideoError(f"decord finds {len(reader)} frames where the container holds {info.frames}")
+                raise VideoError(f"decord finds {len(reader)} frames; the container has {info.frames}")
             for chunk in chunks(indices, width, height):
                 yield np.asarray(reader.get_batch(chunk).asnumpy(), dtype=np.uint8)
         except (RuntimeError, IndexError, decord.DECORDError) as error:
-            raise VideoError(f"decord cannot read its frames ({_first_line(error)})") from None
+            raise VideoError(f"decord cannot read the frames ({_first_line(error)})") from None
         finally:
             del reader
 

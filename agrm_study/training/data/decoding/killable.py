@@ -1,8 +1,8 @@
-"""How does a call that may hang or crash cost one file, and not the run?
+"""Pool of child processes for calls that may hang or crash, so that a bad file fails alone and not the whole run.
 
-Work goes to child processes that talk over pipes. A child that dies, or that says nothing for `stall_s` seconds, is
-killed and replaced, and its task is answered with a `Failure`. Children start as fresh interpreters (a decoder opened
-in a forked child hangs), import neither torch nor the caller's main module, and leave when their parent is gone.
+The pool and its children communicate over pipes. A child that dies, or that sends nothing for `stall_s` seconds, is
+killed and replaced, and its task returns a `Failure`. Children start as fresh interpreters (a decoder opened in a
+forked child hangs), import neither torch nor the caller's main module, and exit when their parent dies.
 """
 
 from __future__ import annotations
@@ -24,19 +24,20 @@ from pathlib import Path
 from typing import Any, Literal
 
 START_S = 120.0
-"""Seconds that a child may take to start."""
+"""Maximum time for a child to start, in seconds."""
 
 _to_parent: Connection | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a task has no result.
+    """Reason why a task has no result.
 
     Attributes:
-        kind: `error`: the function raised; `stalled`: nothing was heard for too long; `crashed`: the process died.
+        kind: `error` (the function raised), `stalled` (the child sent nothing for too long) or `crashed` (the child
+            died).
         message: One line.
-        error: What the function raised, where it can be carried over.
+        error: The function's exception, if it can be pickled.
     """
 
     kind: Literal["error", "stalled", "crashed"]
@@ -45,13 +46,13 @@ class Failure:
 
 
 def beat() -> None:
-    """Tell the parent that work goes on; does nothing outside a child."""
+    """Report progress to the parent; does nothing outside a child."""
     if _to_parent is not None:
         _to_parent.send(("beat", None))
 
 
 def serve(read_fd: int, write_fd: int) -> None:
-    """Answer tasks until the parent closes the pipe (the child's main loop)."""
+    """Main loop of a child: run tasks until the parent closes the pipe."""
     global _to_parent
     threading.Thread(target=_leave_with_parent, args=(os.getppid(),), daemon=True).start()
     tasks, _to_parent = Connection(read_fd, writable=False), Connection(write_fd, readable=False)
@@ -69,12 +70,12 @@ def serve(read_fd: int, write_fd: int) -> None:
 
 
 class KillablePool:
-    """A few child processes that run one task each.
+    """Pool of child processes that run one task at a time each.
 
     Args:
-        workers: Child processes; they start with the first task.
-        stall_s: Seconds without a sign of life (`beat`, a result) after which a child is killed.
-        recycle_after: Tasks after which a child is replaced, so that what a decoder leaks stays bounded.
+        workers: Maximum number of child processes; they start on demand.
+        stall_s: Seconds without a message (`beat` or a result) after which a child is killed.
+        recycle_after: Number of tasks after which a child is replaced, which bounds memory leaked by decoders.
     """
 
     def __init__(self, workers: int = 1, *, stall_s: float = 60.0, recycle_after: int = 500) -> None:
@@ -88,19 +89,19 @@ class KillablePool:
         self.close()
 
     def close(self) -> None:
-        """End every child."""
+        """Kill all children."""
         for child in self._children:
             child.kill()
         self._children.clear()
 
     def run(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """The function's result, or a `Failure`."""
+        """Run one task and return its result or a `Failure`."""
         return next(self.map_unordered(function, [arguments]))[1]
 
     def map_unordered(
         self, function: Callable[..., Any], tasks: Iterable[tuple[Any, ...]]
     ) -> Iterator[tuple[int, Any]]:
-        """Run the tasks and yield (position, result or `Failure`) as they end."""
+        """Run the tasks and yield (position, result or `Failure`) as they finish."""
         waiting = deque(enumerate(tasks))
         try:
             while waiting or any(child.task is not None for child in self._children):
@@ -136,7 +137,7 @@ class KillablePool:
                     yield task, answer
             elif time.monotonic() >= child.deadline(self._stall_s):
                 self._drop(child)
-                yield task, Failure("stalled", f"nothing was heard of it for {self._stall_s:g} s; it was stopped")
+                yield task, Failure("stalled", f"no progress for {self._stall_s:g} s; the reading process was killed")
 
     def _drop(self, child: _Child) -> None:
         child.kill()
@@ -144,7 +145,7 @@ class KillablePool:
 
 
 class _Child:
-    """One child process and the task it works on."""
+    """One child process and its current task."""
 
     def __init__(self) -> None:
         task_read, task_write = os.pipe()
@@ -171,22 +172,22 @@ class _Child:
         self._heard = time.monotonic()
 
     def deadline(self, stall_s: float) -> float:
-        """When patience with it ends."""
+        """Monotonic time, in seconds, at which the child counts as stalled."""
         return self._heard + (stall_s if self._ready else max(START_S, stall_s))
 
     def start(self, function: Callable[..., Any], task: int, arguments: tuple[Any, ...]) -> None:
-        """Hand it a task."""
+        """Send a task to the child."""
         self.task, self._heard = task, time.monotonic()
         with suppress(BrokenPipeError):
             self.tasks.send((function, arguments))
 
     def receive(self) -> list[Any]:
-        """The result or `Failure` of its task; nothing when it only gave a sign of life."""
+        """The result or `Failure` of the task in a list; an empty list after a progress message."""
         try:
             kind, value = self.answers.recv()
         except (EOFError, OSError, pickle.UnpicklingError):
             self.gone, self.task = True, None
-            return [Failure("crashed", f"the process that read it died ({_reason(self.process)})")]
+            return [Failure("crashed", f"the reading process died ({_reason(self.process)})")]
         self._heard = time.monotonic()
         if kind in ("beat", "ready"):
             self._ready = True
@@ -196,7 +197,7 @@ class _Child:
         return [value if kind == "done" else Failure("error", *value)]
 
     def kill(self) -> None:
-        """End it at once."""
+        """Kill the child and close its pipes."""
         with suppress(ProcessLookupError):
             self.process.kill()
         self.process.wait()
@@ -230,7 +231,7 @@ _shared: tuple[int, KillablePool] | None = None
 
 
 def shared_pool() -> KillablePool:
-    """One child of this process, kept for single calls."""
+    """A pool with one child, shared by all single calls of this process."""
     global _shared
     if _shared is None or _shared[0] != os.getpid():
         _shared = (os.getpid(), KillablePool(1))

@@ -1,4 +1,4 @@
-"""How does PyAV read frames? From the start to the last one asked for, which is exact on every file."""
+"""Decoder based on PyAV; decodes from the start to the last requested frame, which is exact for every file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from agrm_study.training.data.decoding.video import VideoError, VideoInfo
 
 
 class PyavDecoder(Decoder):
-    """PyAV: slower than decord where frames are skipped, and right where decord is not (edit lists, AV1)."""
+    """PyAV decoder: slower than decord if frames are skipped, but exact where decord is not (edit lists, AV1)."""
 
     name = "pyav"
 
@@ -40,7 +40,11 @@ class PyavDecoder(Decoder):
     def _frames(
         self, path: Path, info: VideoInfo, wanted: Sequence[int], width: int, height: int
     ) -> Iterator[tuple[int, NDArray[np.uint8]]]:
-        """Each wanted frame once; raises when the file ends before the last."""
+        """Yield each wanted index and frame once.
+
+        Raises:
+            VideoError: The file cannot be decoded, or ends before the last wanted frame.
+        """
         import av
 
         size = (width, height) if info.rotation % 180 == 0 else (height, width)
@@ -61,4 +65,6 @@ class PyavDecoder(Decoder):
         except av.FFmpegError as error:
             raise VideoError(f"PyAV cannot read past frame {position} ({error.strerror})") from None
         if target is not None:
-            raise VideoError(f"it ends after {position + 1} frames, {info.frames} were announced", "truncated")
+            raise VideoError(
+                f"the video ends after {position + 1} frames; its container states {info.frames}", "truncated"
+            )

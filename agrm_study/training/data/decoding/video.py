@@ -1,4 +1,4 @@
-"""What does a video file say about itself, read packet by packet and without decoding it?"""
+"""Container metadata of a video file, read from its packets without decoding all frames."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 
 class VideoError(Exception):
-    """A video that cannot be used; its text says why, in one line.
+    """A video cannot be used; the message states the reason in one line.
 
     Attributes:
-        kind: One word for it: `unreadable`, `missing`, `zero_length`, `truncated`, `changed`, `no_boxes`.
+        kind: `unreadable`, `missing`, `zero_length`, `truncated`, `changed` or `no_boxes`.
     """
 
     def __init__(self, message: str, kind: str = "unreadable") -> None:
@@ -28,20 +28,20 @@ class VideoError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VideoInfo:
-    """What the container says.
+    """Container metadata of a video file.
 
     Attributes:
-        frames: Frames that are presented: packets that an edit list does not discard.
-        promised: Packets that the container's header or index announces, or 0 where it announces none.
-        packets: Packets that the file really holds.
-        fps: Mean frames per second: (frames - 1) / (time of the last - time of the first frame), to a millionth.
-        width, height: Pixels as shown, after rotation.
-        rotation: Clockwise degrees that the container asks for: 0, 90, 180 or 270.
+        frames: Number of presented frames, that is, packets that an edit list does not discard.
+        promised: Number of packets stated by the container's header or index; 0 if it states none.
+        packets: Number of packets in the file.
+        fps: Mean frames per second: (frames - 1) / (time of the last - time of the first frame), rounded to 1e-6.
+        width, height: Displayed size (after rotation), in pixels.
+        rotation: Clockwise rotation stated by the container, in degrees: 0, 90, 180 or 270.
         codec, container: FFmpeg's names.
-        reordered: Whether frames are stored in another order than they are shown (B-frames).
-        edit_list: Whether part of the stream is hidden by an edit list.
-        variable_rate: Whether the steps between frames differ by more than half a step.
-        times: (frames,) seconds from the first presented frame, increasing.
+        reordered: Whether the storage order differs from the display order (B-frames).
+        edit_list: Whether an edit list hides part of the stream.
+        variable_rate: Whether the steps between frames vary by more than half of the median step.
+        times: Increasing times (frames,) in seconds from the first presented frame.
     """
 
     frames: int
@@ -60,7 +60,7 @@ class VideoInfo:
 
     @property
     def truncated(self) -> bool:
-        """Whether the file holds less than it announces."""
+        """Whether the file contains fewer packets than its container states."""
         return self.packets < self.promised
 
 
@@ -68,7 +68,7 @@ def read_info(path: Path | str) -> VideoInfo:
     """Read a container's header and packets.
 
     Raises:
-        VideoError: No such file, no video in it, not one frame, or a container that cannot be parsed.
+        VideoError: The file does not exist, has no video stream or no frames, or its container cannot be parsed.
     """
     import av
 
@@ -79,7 +79,7 @@ def read_info(path: Path | str) -> VideoInfo:
     try:
         with av.open(str(path)) as container:
             if not container.streams.video:
-                raise VideoError("the file holds no video stream")
+                raise VideoError("the file has no video stream")
             stream = container.streams.video[0]
             name, codec = container.format.name, stream.codec_context.name
             promised = len(stream.index_entries) if "mp4" in name else int(stream.frames)
@@ -92,9 +92,9 @@ def read_info(path: Path | str) -> VideoInfo:
             stamps = [None] * _count_decoded(path)
         rotation, width, height = _first_frame(path)
     except av.InvalidDataError as error:
-        raise VideoError(f"it is no video, or was cut off before its end ({_short(error)})") from None
+        raise VideoError(f"not a video, or the file is truncated ({_short(error)})") from None
     except av.FFmpegError as error:
-        raise VideoError(f"it cannot be read ({_short(error)})") from None
+        raise VideoError(f"the file cannot be read ({_short(error)})") from None
     times = _times(stamps, rate)
     steps = np.diff(times)
     span = float(times[-1]) if len(times) > 1 else 0.0
@@ -116,7 +116,7 @@ def read_info(path: Path | str) -> VideoInfo:
 
 
 def _packets(container: Any, stream: Any) -> tuple[int, list[float | None], int]:
-    """Packets with content, presentation times in seconds of those that are shown, and how many are discarded."""
+    """Number of non-empty packets, presentation times (seconds) of the presented ones, number of discarded ones."""
     packets, discarded = 0, 0
     stamps: list[float | None] = []
     base = float(stream.time_base)
@@ -137,7 +137,7 @@ def _out_of_order(stamps: list[float | None]) -> bool:
 
 
 def _times(stamps: list[float | None], rate: float) -> NDArray[np.float64]:
-    """Seconds from the first frame; where a container keeps no times, the frames lie evenly at its rate."""
+    """Seconds from the first frame; evenly spaced at the container's rate if it stores no usable times."""
     known = [stamp for stamp in stamps if stamp is not None]
     if len(known) == len(stamps) and len(set(known)) == len(known):
         return np.sort(np.asarray(known, dtype=np.float64)) - min(known)
@@ -145,9 +145,9 @@ def _times(stamps: list[float | None], rate: float) -> NDArray[np.float64]:
 
 
 def _count_decoded(path: Path | str) -> int:
-    """Frames that come out of a decoder.
+    """Number of frames that the decoder outputs.
 
-    DivX and XviD pack B-frames two to a packet and pad with empty ones, so that packets of an avi miscount them.
+    DivX and XviD store two B-frames per packet and pad with empty packets, so the packet count of an avi file is wrong.
     """
     import av
 
@@ -157,16 +157,16 @@ def _count_decoded(path: Path | str) -> int:
 
 
 def _first_frame(path: Path | str) -> tuple[int, int, int]:
-    """Rotation (clockwise), and width and height as shown, from the first frame that can be decoded."""
+    """Clockwise rotation in degrees, and displayed width and height, of the first decodable frame."""
     import av
 
     with av.open(str(path)) as container:
         for frame in container.decode(video=0):
-            # FFmpeg counts counter-clockwise, from -180 to 180.
+            # FFmpeg's rotation is counter-clockwise, from -180 to 180.
             rotation = round(-frame.rotation / 90) * 90 % 360
             shown = (frame.width, frame.height) if rotation % 180 == 0 else (frame.height, frame.width)
             return rotation, *shown
-    raise VideoError("not one frame can be decoded")
+    raise VideoError("no frame can be decoded")
 
 
 def _short(error: Exception) -> str:

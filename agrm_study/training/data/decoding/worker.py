@@ -1,4 +1,4 @@
-"""What does a child process of `killable.KillablePool` run?"""
+"""Entry point of a child process of `killable.KillablePool`."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Where do trials read their clips? From a store in which every video was decoded once."""
+"""Clip stores: preprocessed, decoded videos that trials read."""
 
 from agrm_study.training.data.store.build import build_store
 from agrm_study.training.data.store.fetch import fetch_store, publish_store

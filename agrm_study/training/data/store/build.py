@@ -1,8 +1,8 @@
-"""How is a store made: once, in parallel, whole or not at all, and without decoding anything twice?
+"""Builds clip stores in parallel, atomically and without decoding a video twice.
 
-Everything is written into a hidden folder beside the store's place and renamed when it is complete. Each finished clip
-is noted in a journal, so an interrupted build goes on where it stopped, and another store of the same preprocessing
-copies what it shares.
+A build writes into a hidden folder next to the store's final location and renames it when it is complete. Each finished
+clip is recorded in a journal. An interrupted build therefore resumes where it stopped, and other stores with the same
+preprocessing copy the clips they share.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ from agrm_study.training.data.store.problems import BadVideos, Problem, foreseen
 
 Progress = Callable[[int, int], None]
 STALL_S = 120.0
-"""Seconds without a decoded chunk after which a file counts as stuck."""
+"""Seconds without a decoded chunk after which a file is abandoned."""
 RESERVE = 64 << 20
-"""Bytes that stay free on the disk."""
+"""Disk space that a build leaves free, in bytes."""
 
 
 def build_store(
@@ -56,19 +56,19 @@ def build_store(
     on_progress: Progress | None = None,
     stall_s: float = STALL_S,
 ) -> Path:
-    """The folder of the finished store of these clips under `cache`; made when it is not there.
+    """Build the store of these clips under `cache` unless it exists, and return its folder.
 
     Args:
-        manifest: Exactly the clips that are wanted.
-        clip: Preprocessing.
+        manifest: Exactly the clips to store.
+        clip: The preprocessing.
         cache: Folder of all stores.
-        workers: Processes that decode.
-        on_progress: Called with clips done and clips in all.
-        stall_s: Seconds without a sign of life after which a file is given up.
+        workers: Number of decoding processes.
+        on_progress: Called with the number of stored clips and the total number of clips.
+        stall_s: Seconds without progress after which a file is abandoned.
 
     Raises:
-        BadVideos: Some videos cannot be used; names every one of them.
-        InputError: The disk has no room for the store.
+        BadVideos: Some videos cannot be used; the error lists all of them.
+        InputError: The disk has too little free space for the store.
     """
     cache = Path(cache).absolute()
     key = store_key(manifest, clip)
@@ -111,7 +111,7 @@ def _build(manifest: Manifest, clip: Clip, final: Path, workers: int, report: Pr
         raise
     except InputError:
         with suppress(OSError):
-            partial.rmdir()  # when nothing was written
+            partial.rmdir()  # succeeds only if the folder is empty
         raise
     if problems:
         order = {record.clip_id: position for position, record in enumerate(manifest.clips)}
@@ -125,7 +125,7 @@ def _stored(rows: Sequence[StoredClip], finished: dict[str, Done]) -> list[Store
 
 
 def _to_decode(rows: Sequence[StoredClip], finished: dict[str, Done]) -> Iterator[StoredClip]:
-    """One row of each content that is not there yet."""
+    """One row for each distinct content that is not stored yet."""
     seen = set(finished)
     for row in rows:
         if row.clip_key not in seen:
@@ -134,7 +134,7 @@ def _to_decode(rows: Sequence[StoredClip], finished: dict[str, Done]) -> Iterato
 
 
 def _copy_twins(partial: Path, rows: Sequence[StoredClip], finished: dict[str, Done], clip: Clip) -> None:
-    """Two clips of one content share a decoding; in the flat file each has its own place."""
+    """Copy clips with identical content, which are decoded once but have separate offsets in the flat file."""
     if clip.storage == "raw":
         for row in _stored(rows, finished):
             done = finished[row.clip_key]
@@ -147,7 +147,11 @@ def _partial(cache: Path, key: str) -> Path:
 
 
 def _reserve(partial: Path, manifest: Manifest, clip: Clip) -> None:
-    """Make room for the whole store, or say at once that there is none."""
+    """Allocate disk space for the whole store.
+
+    Raises:
+        InputError: The disk has too little free space.
+    """
     needed = store_bytes(manifest, clip)
     if clip.storage == "jpeg":
         held = sum(file.stat().st_size for file in partial.rglob("*.arrow"))
@@ -169,17 +173,17 @@ def _disk_full(partial: Path, manifest: Manifest, clip: Clip) -> InputError:
     free = shutil.disk_usage(partial).free
     needed = store_bytes(manifest, clip)
     return InputError(
-        f"the disk has no room for the clip store of {len(manifest.clips)} clips",
+        f"the disk has too little free space for the clip store of {len(manifest.clips)} clips",
         where=partial.parent,
         given=f"{free / 1e9:.2f} GB free",
         allowed=f"at least {(needed + RESERVE) / 1e9:.2f} GB",
-        hint="Free some, set AGRM_STUDY_CACHE to a folder on a larger disk, or use a smaller clip.resize or "
+        hint="Free disk space, set AGRM_STUDY_CACHE to a folder on a larger disk, reduce clip.resize, or use "
         "clip.storage: jpeg.",
     )
 
 
 def _resume(partial: Path, rows: Sequence[StoredClip], clip: Clip) -> dict[str, Done]:
-    """What an interrupted build of this store has finished, as far as its bytes are still what they were."""
+    """Clips that an interrupted build of this store has finished and whose bytes match their checksums."""
     known = journal.read(partial)
     wanted = {row.clip_key for row in rows}
     kept = {
@@ -195,7 +199,7 @@ def _is_intact(path: Path, done: Done) -> bool:
 
 
 def _reuse(partial: Path, rows: Sequence[StoredClip], clip: Clip) -> dict[str, Done]:
-    """Copy what other stores of the same preprocessing, finished or not, hold of the same content."""
+    """Copy clips with the same content from other finished or unfinished stores with the same preprocessing."""
     missing = {row.clip_key: row for row in rows}
     for key in journal.read(partial):
         missing.pop(key, None)
@@ -244,7 +248,7 @@ def _write_index(partial: Path, rows: Sequence[StoredClip], clip: Clip) -> None:
 
 
 def _remove_leftovers(cache: Path, key: str) -> None:
-    """Drop unfinished stores that nobody works on and that hold nothing which the finished one does not."""
+    """Delete unfinished stores that no process is building and whose clips are all in the finished store."""
     preprocessing = key.split("-")[0]
     taken = set(journal.read(cache / key))
     for partial in cache.glob(f".{preprocessing}-*.partial"):

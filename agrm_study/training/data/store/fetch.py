@@ -1,7 +1,7 @@
-"""How does a store travel between machines that share no disk, or only a slow one?
+"""Copies clip stores between machines without a shared disk, or with a slow one.
 
-Whoever built it puts a copy where all can read it (`publish_store`); each node takes a copy of its own, once
-(`fetch_store`). Stores are named by their content, so a copy that is there is the right one.
+The machine that builds a store publishes it to a location that all nodes can read (`publish_store`); each node makes
+one local copy (`fetch_store`). Stores are named by their content, so an existing copy is always valid.
 """
 
 from __future__ import annotations
@@ -23,26 +23,26 @@ if TYPE_CHECKING:
     from pyarrow.fs import FileInfo, FileSystem
 
 RESERVE: Final = 64 << 20
-"""Bytes that stay free on a node's disk."""
+"""Disk space that a copy leaves free on a node, in bytes."""
 PIECE: Final = 16 << 20
-"""Bytes that are copied at once; a store is one large file, or many small ones."""
+"""Size of one copied piece, in bytes; a store consists of one large file or many small ones."""
 STREAMS: Final = 8
-"""Pieces under way at the same time: one stream alone gets a fraction of what an object store gives."""
+"""Number of concurrent pieces; a single stream gets only a fraction of an object store's bandwidth."""
 
 OnBytes = Callable[[int, int], None]
-"""Told of the bytes copied so far, and of all."""
+"""Progress callback: bytes copied so far, total bytes."""
 
 
 def fetch_store(source: Path | str, cache: Path | str, on_bytes: OnBytes | None = None) -> Path:
-    """A local copy of a finished store, made once a node, whole or not at all.
+    """Copy a finished store to this node, once and atomically, and return the local folder.
 
     Args:
         source: Folder of a finished store: a path, or a URI that Arrow can read (`s3://…`, `gs://…`).
-        cache: Local folder of stores; a store that already lies in it is not copied.
-        on_bytes: Told how far the copy is; not at all while another process makes it.
+        cache: Local folder of stores; an existing copy in it is reused.
+        on_bytes: Progress callback; not called while another process makes the copy.
 
     Raises:
-        InputError: There is no finished store at the source, it cannot be reached, or the disk has no room for it.
+        InputError: The source has no finished store or cannot be reached, or the disk has too little free space.
     """
     from pyarrow import ArrowException, fs
 
@@ -55,12 +55,12 @@ def fetch_store(source: Path | str, cache: Path | str, on_bytes: OnBytes | None 
             if (final / STORE_FILE).is_file():
                 return final
             if system.get_file_info(f"{root}/{STORE_FILE}").type != fs.FileType.File:
-                raise InputError("there is no finished clip store", where=str(source))
+                raise InputError("no finished clip store found", where=str(source))
             sizes = {file.path: file.size or 0 for file in _files(system, root)}
             _check_room(sum(sizes.values()), cache, source)
             partial = cache / f".{key}.{uuid.uuid4().hex[:8]}.copy"
             try:
-                for left in cache.glob(f".{key}.*.copy"):  # of a process that was killed: nobody else holds the lock
+                for left in cache.glob(f".{key}.*.copy"):  # from a killed process, because this one holds the lock
                     shutil.rmtree(left, ignore_errors=True)
                 partial.mkdir(parents=True)
                 _copy_all(system, root, sizes, partial, on_bytes or _tell_nobody)
@@ -73,17 +73,17 @@ def fetch_store(source: Path | str, cache: Path | str, on_bytes: OnBytes | None 
 
 
 def publish_store(store: Path, target: str, on_bytes: OnBytes | None = None) -> str:
-    """Copy a finished store under `target` (a path or a URI) unless it is there, and return its place.
+    """Copy a finished store under `target` unless it exists there, and return the location of the copy.
 
-    The file that marks a store as finished goes last: nobody takes half a copy for a store.
+    The file that marks a store as finished is written last, so that a partial copy is never used as a store.
 
     Args:
         store: Folder of a finished store.
-        target: Folder of stores, a path or a URI.
-        on_bytes: Told how far the copy is.
+        target: Folder of stores: a path or a URI.
+        on_bytes: Progress callback.
 
     Raises:
-        InputError: The place cannot be reached or written.
+        InputError: The target cannot be reached or written.
     """
     from pyarrow import ArrowException, fs
 
@@ -93,7 +93,7 @@ def publish_store(store: Path, target: str, on_bytes: OnBytes | None = None) -> 
         system, root = _place(place)
         if system.get_file_info(f"{root}/{STORE_FILE}").type == fs.FileType.File:
             return place
-        local = isinstance(system, fs.LocalFileSystem)  # an object store needs no folders, nor the right to make them
+        local = isinstance(system, fs.LocalFileSystem)  # object stores need no folders
         if local:
             system.create_dir(root, recursive=True)
         files = sorted(path for path in store.rglob("*") if path.is_file() and path.name != STORE_FILE)
@@ -109,12 +109,12 @@ def publish_store(store: Path, target: str, on_bytes: OnBytes | None = None) -> 
                     done += len(piece)
                     (on_bytes or _tell_nobody)(done, total)
     except (ArrowException, OSError) as error:
-        raise InputError(f"the clip store cannot be copied there ({error})", where=place) from None
+        raise InputError(f"the clip store cannot be copied to this location ({error})", where=place) from None
     return place
 
 
 def _place(source: Path | str) -> tuple[FileSystem, str]:
-    """Arrow's file system of a path or a URI, and the path in it."""
+    """Arrow file system of a path or a URI, and the path within it."""
     from pyarrow import fs
 
     if "://" in str(source):
@@ -134,16 +134,16 @@ def _check_room(needed: int, cache: Path, source: Path | str) -> None:
     free = shutil.disk_usage(cache).free
     if free < needed + RESERVE:
         raise InputError(
-            "the node's disk has no room for a copy of the clip store",
+            "the node's disk has too little free space for a copy of the clip store",
             where=cache,
             given=f"{free / 1e9:.2f} GB free",
             allowed=f"at least {(needed + RESERVE) / 1e9:.2f} GB",
-            hint=f"AGRM_STUDY_LOCAL_STORE names a folder on a larger disk; the store is {source}.",
+            hint=f"Set AGRM_STUDY_LOCAL_STORE to a folder on a larger disk; the store is {source}.",
         )
 
 
 def _copy_all(system: FileSystem, root: str, sizes: Mapping[str, int], folder: Path, on_bytes: OnBytes) -> None:
-    """Copies files, several pieces at the same time, into a folder that is there."""
+    """Copy files into an existing folder, several pieces concurrently."""
     done, total = 0, sum(sizes.values())
     pool = ThreadPoolExecutor(STREAMS, thread_name_prefix="copy")
     try:
@@ -155,7 +155,7 @@ def _copy_all(system: FileSystem, root: str, sizes: Mapping[str, int], folder: P
 
 
 def _pieces(root: str, sizes: Mapping[str, int], folder: Path) -> Iterator[tuple[str, Path, int, int]]:
-    """File, copy, offset and length of each piece; the copies are there, empty."""
+    """Yield source file, target file, offset and length of each piece; creates the target files."""
     for file, size in sizes.items():
         copy = folder / file.removeprefix(root).lstrip("/")
         copy.parent.mkdir(parents=True, exist_ok=True)
@@ -165,15 +165,15 @@ def _pieces(root: str, sizes: Mapping[str, int], folder: Path) -> Iterator[tuple
 
 
 def _copy(system: FileSystem, file: str, copy: Path, offset: int, length: int) -> int:
-    """Copies a piece; gives its length.
+    """Copy one piece and return its length in bytes.
 
     Raises:
-        OSError: The file is shorter than it was, or cannot be read or written.
+        OSError: The file has become shorter, or cannot be read or written.
     """
     with system.open_input_file(file) as content, copy.open("rb+") as target:
         piece = memoryview(content.read_at(length, offset))
         if len(piece) != length:
-            raise OSError(f"{file} has changed while it was copied")
+            raise OSError(f"{file} changed during the copy")
         while piece:
             written = os.pwrite(target.fileno(), piece, offset)
             piece, offset = piece[written:], offset + written

@@ -1,4 +1,4 @@
-"""Which frames and pixels of a video does the store keep?"""
+"""Preprocessing: the frames and pixels of a video that the store keeps."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from agrm_study.training.data.manifest import ClipRecord
 
 
 def stored_shape(record: ClipRecord, clip: Clip) -> tuple[int, int, int]:
-    """Frames, height and width that the store keeps of a clip; known from the manifest alone."""
+    """Frames, height and width of a stored clip, computed from the manifest alone."""
     frames = math.floor((record.frames - 1) / record.fps * clip.fps + 1e-6) + 1 if record.frames and record.fps else 0
     if clip.crop == "person_box":
         return frames, clip.resize, clip.resize
@@ -27,10 +27,10 @@ def stored_shape(record: ClipRecord, clip: Clip) -> tuple[int, int, int]:
 
 
 def kept_frames(record: ClipRecord, info: VideoInfo, clip: Clip) -> NDArray[np.int64]:
-    """For each stored frame, the presented frame nearest to its time (k / clip.fps).
+    """Index of the presented frame nearest to the time k / clip.fps of each stored frame k.
 
-    The file's own times count, so that a variable frame rate does not speed the walker up; they are stretched where the
-    manifest states another mean rate than the container.
+    The file's timestamps are used, so that a variable frame rate does not change the walking speed. They are rescaled
+    if the manifest states a different mean rate than the container.
     """
     times = info.times * (info.fps / record.fps)
     wanted = np.arange(stored_shape(record, clip)[0]) / clip.fps
@@ -42,10 +42,10 @@ def kept_frames(record: ClipRecord, info: VideoInfo, clip: Clip) -> NDArray[np.i
 
 
 def stored_frames(record: ClipRecord, info: VideoInfo, clip: Clip) -> Iterator[NDArray[np.uint8]]:
-    """Chunks (n, 3, H, W) of what the store keeps of a clip, in order.
+    """Yield the stored RGB frames of a clip in order, in chunks (n, 3, H, W).
 
     Raises:
-        VideoError: A file that cannot be decoded, or a person crop in which no person is found.
+        VideoError: The file cannot be decoded, or the person crop finds no person.
     """
     _, height, width = stored_shape(record, clip)
     indices = kept_frames(record, info, clip)
@@ -70,7 +70,7 @@ def _raw_centre(
 def _person(record: ClipRecord, info: VideoInfo, indices: NDArray[np.int64], clip: Clip) -> Iterator[NDArray[np.uint8]]:
     boxes = record.boxes or estimate_boxes(record, info)
     windows = square_windows(boxes, indices, clip.fps, clip.box_part)
-    # Decode no larger than the smallest window asks for: the far walker keeps every pixel that the store can hold.
+    # Decode at the resolution that the smallest window requires: a distant walker keeps all pixels the store can hold.
     scale = min(1.0, clip.resize / float(windows[:, 2].min()))
     width, height = max(2, round(info.width * scale)), max(2, round(info.height * scale))
     stretch = np.array([width / info.width, height / info.height, max(width / info.width, height / info.height)])

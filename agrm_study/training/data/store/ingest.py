@@ -1,4 +1,4 @@
-"""How does one video become stored frames? (Runs in a child process that may be killed.)"""
+"""Decodes one video into a store; runs in a child process that may be killed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,14 @@ from agrm_study.training.data.store.layout import StoredClip, data_file
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A clip to be stored, and the folder of the unfinished store."""
+    """One clip to store.
+
+    Attributes:
+        record: The clip in the manifest.
+        clip: The preprocessing.
+        stored: The clip's location in the store.
+        folder: Folder of the unfinished store.
+    """
 
     record: ClipRecord
     clip: Clip
@@ -30,11 +37,11 @@ class Job:
 
 
 def store_clip(job: Job) -> Done:
-    """Decode a clip and write its frames to their place.
+    """Decode a clip and write its frames to their location in the store.
 
     Raises:
-        VideoError: The file is not what the manifest says, or cannot be decoded to its end.
-        OSError: The disk is full, say.
+        VideoError: The file differs from the manifest, or cannot be decoded completely.
+        OSError: The frames cannot be written, for example because the disk is full.
     """
     info = verified(job.record)
     path = data_file(job.folder, job.stored.clip_key, job.clip.storage)
@@ -50,20 +57,22 @@ def store_clip(job: Job) -> Done:
 
 
 def verified(record: ClipRecord) -> VideoInfo:
-    """What the file says of itself, once it agrees with the manifest.
+    """Read a video's metadata and check it against the manifest.
 
     Raises:
-        VideoError: It is missing, changed, truncated or unreadable.
+        VideoError: The file is missing, changed, truncated or unreadable.
     """
     if not record.path.is_file():
         raise VideoError("the file does not exist", "missing")
     if file_checksum(record.path) != record.checksum:
-        raise VideoError("it is not the file that was indexed: its checksum is not the manifest's", "changed")
+        raise VideoError(
+            "the file has changed since it was indexed: its checksum differs from the manifest's", "changed"
+        )
     info = read_info(record.path)
     if info.truncated:
-        raise VideoError(f"truncated: {info.packets} of {info.promised} frames are there", "truncated")
+        raise VideoError(f"truncated: only {info.packets} of {info.promised} frames are present", "truncated")
     if info.frames != record.frames:
-        raise VideoError(f"{info.frames} frames, the manifest says {record.frames}", "truncated")
+        raise VideoError(f"{info.frames} frames; the manifest states {record.frames}", "truncated")
     return info
 
 
@@ -90,5 +99,5 @@ def _store_raw(job: Job, info: VideoInfo, path: Path) -> Done:
     finally:
         os.close(file)
     if written != job.stored.bytes:
-        raise VideoError(f"{written} bytes of frames where {job.stored.bytes} were expected", "truncated")
+        raise VideoError(f"{written} bytes of frames were decoded; {job.stored.bytes} were expected", "truncated")
     return Done(job.stored.clip_key, job.stored.offset, written, crc)

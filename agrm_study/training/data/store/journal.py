@@ -1,7 +1,7 @@
-"""What has a build finished, so that a later one need not decode it again?
+"""Journal of the clips that a build has finished, which later builds reuse.
 
-One line a finished clip, appended and flushed after its bytes: the key of its content, its place, and a checksum that
-is verified before the bytes are trusted.
+One line per finished clip, appended after its bytes: the key of its content, its location, and a checksum that is
+verified before the bytes are reused.
 """
 
 from __future__ import annotations
@@ -18,7 +18,14 @@ BLOCK = 8 << 20
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """A finished clip: where its bytes lie in its data file (`layout.data_file`), and their CRC-32."""
+    """A finished clip.
+
+    Attributes:
+        clip_key: Key of the clip's content (`layout.clip_key`).
+        offset: Position of its first byte in its data file (`layout.data_file`).
+        bytes: Number of bytes.
+        crc: CRC-32 of the bytes.
+    """
 
     clip_key: str
     offset: int
@@ -27,13 +34,13 @@ class Done:
 
 
 def append(folder: Path, done: Done) -> None:
-    """Add a line."""
+    """Append a finished clip to the journal in `folder`."""
     with (folder / JOURNAL_FILE).open("a") as file:
         file.write(json.dumps(asdict(done)) + "\n")
 
 
 def read(folder: Path) -> dict[str, Done]:
-    """Finished clips by key; a line that a crash cut short is left out."""
+    """Finished clips by key; ignores a line that a crash truncated."""
     finished: dict[str, Done] = {}
     try:
         lines = (folder / JOURNAL_FILE).read_text().splitlines()
@@ -49,7 +56,7 @@ def read(folder: Path) -> dict[str, Done]:
 
 
 def blocks(path: Path, done: Done) -> Iterator[bytes]:
-    """The bytes of a finished clip, in blocks."""
+    """Yield the bytes of a finished clip in blocks of at most `BLOCK` bytes."""
     with path.open("rb") as file:
         file.seek(done.offset)
         left = done.bytes
@@ -59,7 +66,7 @@ def blocks(path: Path, done: Done) -> Iterator[bytes]:
 
 
 def intact(path: Path, done: Done) -> bool:
-    """Whether the bytes are there and have the checksum."""
+    """Whether the bytes are complete and match their checksum."""
     crc, size = 0, 0
     for block in blocks(path, done):
         crc, size = zlib.crc32(block, crc), size + len(block)

@@ -1,4 +1,4 @@
-"""How are clips kept as JPEG frames in Arrow, for sets that are too large for raw storage?"""
+"""JPEG storage: clips as JPEG frames in Arrow files, for data sets that are too large for raw storage."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from agrm_study.training.data.store.layout import data_file
 
 QUALITY = 95
 OPEN_FILES = 256
-"""Clips whose file stays mapped."""
+"""Maximum number of clips whose files stay memory-mapped."""
 
 
 def encode_frames(frames_TCHW: NDArray[np.uint8]) -> list[bytes]:
-    """Each frame as a JPEG of quality 95."""
+    """Encode each RGB frame of (T, 3, H, W) as a JPEG of quality `QUALITY`."""
     flags = [cv2.IMWRITE_JPEG_QUALITY, QUALITY]
     images = (np.ascontiguousarray(frame.transpose(1, 2, 0)[:, :, ::-1]) for frame in frames_TCHW)
     return [cv2.imencode(".jpg", image, flags)[1].tobytes() for image in images]
 
 
 def write_jpegs(path: Path, jpegs: Iterable[bytes]) -> None:
-    """Write the frames of one clip as an Arrow file with one binary row a frame."""
+    """Write the frames of one clip as an Arrow file with one binary row per frame."""
     table = pa.table({"jpeg": pa.array(list(jpegs), pa.large_binary())})
     path.parent.mkdir(exist_ok=True)
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
@@ -36,7 +36,13 @@ def write_jpegs(path: Path, jpegs: Iterable[bytes]) -> None:
 
 
 class JpegFrames:
-    """One mapped Arrow file a clip."""
+    """Frames of a JPEG store; one memory-mapped Arrow file per clip.
+
+    Args:
+        folder: Folder of the store.
+        clip_keys: Key of each clip, by row.
+        shapes_N3: Frames, height and width of each clip.
+    """
 
     def __init__(self, folder: Path, clip_keys: Sequence[str], shapes_N3: NDArray[np.int64]) -> None:
         self._paths = [data_file(folder, key, "jpeg") for key in clip_keys]
@@ -44,7 +50,11 @@ class JpegFrames:
         self._open: OrderedDict[int, Any] = OrderedDict()
 
     def clip(self, row: int) -> NDArray[np.uint8]:
-        """All frames of a clip, decoded."""
+        """Decode all frames of a clip into (T, 3, H, W).
+
+        Raises:
+            InputError: A frame is damaged.
+        """
         frames, height, width = self._shapes[row].tolist()
         out = np.empty((frames, 3, height, width), np.uint8)
         for frame in range(frames):
@@ -59,7 +69,11 @@ class JpegFrames:
         tops_B: NDArray[np.int64],
         lefts_B: NDArray[np.int64],
     ) -> None:
-        """Fill `out_BTCHW` with decoded windows."""
+        """Decode one square window per clip into `out_BTCHW` (see `ClipStore.gather`).
+
+        Raises:
+            InputError: A frame is damaged.
+        """
         size = out_BTCHW.shape[-1]
         for item, row in enumerate(rows_B.tolist()):
             top, left = int(tops_B[item]), int(lefts_B[item])
@@ -70,7 +84,7 @@ class JpegFrames:
         data = np.frombuffer(self._jpegs(row)[frame].as_buffer(), dtype=np.uint8)
         image = cv2.imdecode(data, cv2.IMREAD_COLOR)
         if image is None:
-            hint = "Delete the store; the next run builds it again."
+            hint = "Delete the store; the next run rebuilds it."
             raise InputError(f"frame {frame} of the clip is damaged", where=self._paths[row], hint=hint)
         return np.asarray(image[:, :, ::-1].transpose(2, 0, 1), dtype=np.uint8)
 

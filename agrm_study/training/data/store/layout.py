@@ -1,4 +1,4 @@
-"""Where does each clip lie in a store, and which key says that two stores hold the same?"""
+"""Layout of a store on disk, and the keys that identify clips and stores by content."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from agrm_study.training.data.store.frames import stored_shape
 
 STORE_FILE, INDEX_FILE, RAW_FILE, JPEG_FOLDER = "store.json", "index.parquet", "frames.u8", "jpeg"
 STORE_VERSION = 1
-"""Raised when the same key would hold other bytes."""
+"""Increment when the same key would hold different bytes."""
 JPEG_SHARE = 1 / 6
-"""Size of a JPEG store over that of a raw one, about."""
+"""Approximate ratio of the size of a JPEG store to that of a raw store."""
 PAGE = 4096
-"""Each clip starts at a multiple of this, so that reading one ahead does not touch its neighbour."""
+"""Alignment of clips in the flat file, in bytes, so that read-ahead of one clip does not touch its neighbour."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +28,11 @@ class StoredClip:
     """One clip of a store.
 
     Attributes:
-        clip_key: Hash of the video's content and of all that the preprocessing takes from the manifest.
-        offset: First byte in the flat file (raw stores).
+        clip_id: Id of the clip in the manifest.
+        clip_key: Hash of the video's content and of all manifest values that the preprocessing uses.
+        offset: Position of the first byte in the flat file (raw stores).
+        frames: Number of stored frames.
+        height, width: Size of a stored frame, in pixels.
     """
 
     clip_id: str
@@ -41,23 +44,23 @@ class StoredClip:
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
-        """(T, 3, H, W)."""
+        """Shape (T, 3, H, W)."""
         return self.frames, 3, self.height, self.width
 
     @property
     def bytes(self) -> int:
-        """Size of its pixels."""
+        """Size of the decoded pixels, in bytes."""
         return self.frames * 3 * self.height * self.width
 
 
 def store_key(manifest: Manifest, clip: Clip) -> str:
-    """Name of the store of these clips: the preprocessing's hash, a dash, and the hash of what is stored."""
+    """Name of the store of these clips: hash of the preprocessing, a dash, hash of the clip ids and contents."""
     rows = sorted((record.clip_id, clip_key(record, clip)) for record in manifest.clips)
     return f"{preprocessing_key(clip)}-{_hash(rows)[:16]}"
 
 
 def preprocessing_key(clip: Clip) -> str:
-    """Hash of the settings that change a stored pixel; `frames` and `size` do not."""
+    """Hash of the settings that affect stored pixels (`frames` and `size` do not)."""
     settings = {
         "version": STORE_VERSION, "fps": clip.fps, "crop": clip.crop, "resize": clip.resize, "storage": clip.storage,
         "box_part": clip.box_part if clip.crop == "person_box" else None,
@@ -66,7 +69,7 @@ def preprocessing_key(clip: Clip) -> str:
 
 
 def clip_key(record: ClipRecord, clip: Clip) -> str:
-    """Hash of all that decides the stored pixels of one clip."""
+    """Hash of everything that determines the stored pixels of one clip."""
     content: dict[str, Any] = {
         name: getattr(record, name) for name in ("checksum", "frames", "fps", "width", "height", "rotation")
     }
@@ -76,7 +79,7 @@ def clip_key(record: ClipRecord, clip: Clip) -> str:
 
 
 def lay_out(records: Iterable[ClipRecord], clip: Clip) -> tuple[StoredClip, ...]:
-    """The clips in the order of their ids, one after the other."""
+    """Locations of the clips, consecutive in order of their ids."""
     rows: list[StoredClip] = []
     offset = 0
     for record in sorted(records, key=lambda each: each.clip_id):
@@ -87,19 +90,19 @@ def lay_out(records: Iterable[ClipRecord], clip: Clip) -> tuple[StoredClip, ...]
 
 
 def store_bytes(manifest: Manifest, clip: Clip) -> int:
-    """Bytes that the store of these clips takes on disk: exact for raw storage, an estimate for JPEG."""
+    """Size of the store of these clips on disk, in bytes: exact for raw storage, an estimate for JPEG."""
     rows = lay_out(manifest.clips, clip)
     total = rows[-1].offset + rows[-1].bytes if rows else 0
     return total if clip.storage == "raw" else round(sum(row.bytes for row in rows) * JPEG_SHARE)
 
 
 def has_store(folder: Path) -> bool:
-    """Whether a finished store lies in this folder."""
+    """Whether the folder contains a finished store."""
     return (folder / STORE_FILE).is_file()
 
 
 def data_file(folder: Path, clip_key: str, storage: str) -> Path:
-    """The file that holds a clip's frames: the flat file of all, or an Arrow file of its own."""
+    """The file with a clip's frames: the common flat file (raw) or an Arrow file per clip (JPEG)."""
     return folder / RAW_FILE if storage == "raw" else folder / JPEG_FOLDER / f"{clip_key}.arrow"
 
 

@@ -1,4 +1,4 @@
-"""How do two runs that need the same thing make it once?"""
+"""File locks that let concurrent runs build a shared artefact once."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 POLL_S = 0.2
+"""Seconds between attempts to acquire a lock."""
 
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold an exclusive lock on a file beside what is made; waits for another holder, and outlives no process."""
+    """Hold an exclusive lock on a file; blocks until it is free. The lock is released when its process ends."""
     file = _open(path)
     try:
         while not _try(file):
@@ -26,7 +27,7 @@ def locked(path: Path) -> Iterator[None]:
 
 @contextmanager
 def locked_if_free(path: Path) -> Iterator[bool]:
-    """The same without waiting; yields whether the lock was free."""
+    """Try to hold an exclusive lock on a file without blocking; yields whether it was acquired."""
     file = _open(path)
     try:
         yield _try(file)

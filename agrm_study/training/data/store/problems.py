@@ -1,4 +1,4 @@
-"""Which videos cannot be used, and why?"""
+"""Unusable videos, and the error that lists them."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from agrm_study.training.data.manifest import ClipRecord, Manifest
 from agrm_study.training.data.store.frames import stored_shape
 
 SHOWN = 10
-"""Problems that the message spells out."""
+"""Maximum number of problems listed in the message."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong with one clip.
+    """One problem of one clip.
 
     Attributes:
+        clip_id, subject_id, path: The clip.
         kind: `unreadable`, `truncated`, `zero_length`, `too_short`, `too_small`, `changed`, `no_boxes`, … (see
             `check.KINDS`).
         message: One line.
@@ -34,10 +35,10 @@ class Problem:
 
 
 class BadVideos(InputError):
-    """Videos that would fail in the middle of a trial, all of them at once.
+    """Videos cannot be used; one error lists all of them.
 
     Attributes:
-        problems: One per clip and kind.
+        problems: One entry per clip and kind.
     """
 
     def __init__(self, manifest: Path, problems: Sequence[Problem]) -> None:
@@ -49,7 +50,7 @@ class BadVideos(InputError):
         count = f"{len(self.problems)} video{'s' if len(self.problems) > 1 else ''} cannot be used"
         out = f"data.exclude: [{', '.join(subjects[:SHOWN])}{', …' if len(subjects) > SHOWN else ''}]"
         super().__init__(
-            f"{count}:{''.join(lines)}\n  repair the files and index them again, or leave the subjects out with {out}",
+            f"{count}:{''.join(lines)}\n  Repair the files and index them again, or exclude the subjects with {out}",
             where=manifest,
         )
 
@@ -58,7 +59,7 @@ class BadVideos(InputError):
 
 
 def foreseen(manifest: Manifest, clip: Clip) -> list[Problem]:
-    """Problems that the manifest alone shows: no frames, too few for a window, a frame too small for the crop."""
+    """Problems that the manifest alone reveals: unreadable videos, and stored frames smaller than the input crop."""
     found: list[Problem] = []
     for record in manifest.clips:
         kind_and_message = _foreseen(record, clip)
@@ -71,8 +72,8 @@ def _foreseen(record: ClipRecord, clip: Clip) -> tuple[str, str] | None:
     if record.frames == 0:
         return "unreadable", "could not be read when the manifest was written"
     if record.fps <= 0 or min(record.width, record.height) == 0:
-        return "unreadable", f"the manifest says {record.fps:g} fps, {record.width}x{record.height}"
+        return "unreadable", f"the manifest states {record.fps:g} fps, {record.width}x{record.height}"
     _, height, width = stored_shape(record, clip)
     if min(height, width) < clip.size:
-        return "too_small", f"the stored {width}x{height} is smaller than clip.size {clip.size}"
+        return "too_small", f"the stored frame, {width}x{height}, is smaller than clip.size {clip.size}"
     return None

@@ -1,4 +1,4 @@
-"""How are planar uint8 clips in one flat file read?"""
+"""Raw storage: planar uint8 clips in one memory-mapped flat file."""
 
 from __future__ import annotations
 
@@ -12,13 +12,19 @@ from numpy.typing import NDArray
 from agrm_study.training.data.store.layout import RAW_FILE
 
 ADVICE_S = 60.0
-"""Seconds for which what was asked for counts as being in memory: asking costs a fifth of a warm copy."""
+"""Seconds for which requested pages are assumed to stay in memory; a request costs a fifth of a warm copy."""
 ADVICE_FRAMES = 16
-"""Windows that start within the same so many frames of a clip count as one."""
+"""Windows that start within the same block of this many frames share one read-ahead request."""
 
 
 class RawFrames:
-    """A mapped flat file; each clip is (T, 3, H, W) from its offset on."""
+    """Frames of a raw store; each clip is a (T, 3, H, W) array at its offset in the file.
+
+    Args:
+        folder: Folder of the store.
+        offsets_N: Byte offset of each clip, by row.
+        shapes_N3: Frames, height and width of each clip.
+    """
 
     def __init__(self, folder: Path, offsets_N: NDArray[np.int64], shapes_N3: NDArray[np.int64]) -> None:
         with (folder / RAW_FILE).open("rb") as file:
@@ -29,7 +35,7 @@ class RawFrames:
         self._advised_since = time.monotonic()
 
     def clip(self, row: int) -> NDArray[np.uint8]:
-        """All frames of a clip, without a copy."""
+        """All frames (T, 3, H, W) of a clip, without a copy."""
         frames, height, width = self._shape[row]
         return np.ndarray((frames, 3, height, width), np.uint8, buffer=self._map, offset=self._offset[row])
 
@@ -41,9 +47,10 @@ class RawFrames:
         tops_B: NDArray[np.int64],
         lefts_B: NDArray[np.int64],
     ) -> None:
-        """Fill `out_BTCHW`: all windows are asked for first, so that a cold disk reads them at once, then copied.
+        """Copy one square window per clip into `out_BTCHW` (see `ClipStore.gather`).
 
-        A window's rows are copied as items of `size` bytes each, which numpy does with one `memmove` a row.
+        Read-ahead is requested for all windows before the first copy, so that a cold disk serves them concurrently. A
+        window's rows are copied as items of `size` bytes each, for which numpy uses one `memmove` per row.
         """
         if not out_BTCHW.size:
             return
@@ -69,7 +76,7 @@ class RawFrames:
                 out_BTCH[item, place] = np.ndarray((3, size), line, self._map, start, (plane, width))
 
     def _read_ahead(self, rows: list[int], first: list[int], last: list[int]) -> None:
-        """Ask the kernel for the windows' bytes."""
+        """Request read-ahead of the windows' bytes from the kernel."""
         now = time.monotonic()
         if now - self._advised_since > ADVICE_S:
             self._advised.clear()
@@ -85,5 +92,5 @@ class RawFrames:
                 self._map.madvise(mmap.MADV_WILLNEED, start, stop - start)
 
     def close(self) -> None:
-        """Forget the file; it is unmapped once the last view of it is gone."""
+        """Release the file; it is unmapped when its last view is garbage-collected."""
         self._shape = []

@@ -1,7 +1,6 @@
-"""How does a training step get its windows out of a store?
+"""Read access to a finished store.
 
-The flat file is mapped into memory, so all trials of a node share one copy of it in the page cache and none holds the
-store itself.
+The flat file of a raw store is memory-mapped, so that all trials of a node share one copy in the page cache.
 """
 
 from __future__ import annotations
@@ -21,11 +20,11 @@ from agrm_study.training.data.store.raw import RawFrames
 
 
 class ClipStore:
-    """A finished store, read only; pickles as its path.
+    """Read-only access to a finished store; pickled as its path.
 
     Attributes:
-        path: Its folder.
-        clip_ids: Clips by row.
+        path: Folder of the store.
+        clip_ids: Clip ids by row.
         settings: The preprocessing (`fps`, `crop`, `resize`, …).
     """
 
@@ -34,7 +33,7 @@ class ClipStore:
         try:
             self.settings: dict[str, Any] = json.loads((self.path / STORE_FILE).read_text())["clip"]
         except FileNotFoundError:
-            raise InputError("there is no finished clip store", where=path, hint="`agrm-study data build`") from None
+            raise InputError("no finished clip store found", where=path, hint="Run `agrm-study data build`.") from None
         index = pq.read_table(self.path / INDEX_FILE).to_pydict()
         self.clip_ids: tuple[str, ...] = tuple(index["clip_id"])
         self._row = {clip_id: row for row, clip_id in enumerate(self.clip_ids)}
@@ -54,7 +53,7 @@ class ClipStore:
         """Open a store by its folder.
 
         Raises:
-            InputError: There is none, or it was never finished.
+            InputError: The folder contains no finished store.
         """
         return cls(path)
 
@@ -68,42 +67,42 @@ class ClipStore:
         """Row of a clip.
 
         Raises:
-            KeyError: The store does not hold it.
+            KeyError: The store does not contain the clip.
         """
         return self._row[clip_id]
 
     def frames(self, row: int) -> int:
-        """Stored frames of a clip, at `settings["fps"]`."""
+        """Number of stored frames of a clip, at `settings["fps"]`."""
         return int(self._frames[row])
 
     def height(self, row: int) -> int:
-        """Pixels."""
+        """Height of a stored frame, in pixels."""
         return int(self._height[row])
 
     def width(self, row: int) -> int:
-        """Pixels."""
+        """Width of a stored frame, in pixels."""
         return int(self._width[row])
 
     def clip(self, row: int) -> NDArray[np.uint8]:
-        """All frames of a clip, (T, 3, H, W); a read-only view of the mapped file where the store is raw."""
+        """All frames (T, 3, H, W) of a clip; for a raw store, a read-only view of the mapped file."""
         return self._pixels.clip(row)
 
     def gather(
         self, rows_B: ArrayLike, frames_BT: ArrayLike, tops_B: ArrayLike, lefts_B: ArrayLike, size: int
     ) -> NDArray[np.uint8]:
-        """Copy one window out of each of B clips.
+        """Copy one square window from each of B clips.
 
         Args:
-            rows_B: Rows of the clips.
-            frames_BT: Stored frames, in any order, repeats allowed.
-            tops_B, lefts_B: First row and column of the square.
-            size: Its side, in pixels.
+            rows_B: Rows of the clips in the store.
+            frames_BT: Indices of stored frames, in any order; repeats are allowed.
+            tops_B, lefts_B: Top and left pixel of the square.
+            size: Side of the square, in pixels.
 
         Returns:
-            (B, T, 3, size, size).
+            RGB windows (B, T, 3, size, size).
 
         Raises:
-            IndexError: A frame or a square that the clip does not hold.
+            IndexError: A frame or a square lies outside its clip.
         """
         rows, frames = np.asarray(rows_B, dtype=np.int64), np.asarray(frames_BT, dtype=np.int64)
         tops, lefts = np.asarray(tops_B, dtype=np.int64), np.asarray(lefts_B, dtype=np.int64)
@@ -118,11 +117,11 @@ class ClipStore:
         if not fits.all():
             bad = int(rows[int(np.argmin(fits))])
             held = f"{self.frames(bad)} frames of {self.height(bad)}x{self.width(bad)}"
-            raise IndexError(f"a window lies outside clip {self.clip_ids[bad]}, which holds {held}")
+            raise IndexError(f"a window lies outside clip {self.clip_ids[bad]}, which has {held}")
         out = np.empty((len(rows), frames.shape[1], 3, size, size), np.uint8)
         self._pixels.gather(out, rows, frames, tops, lefts)
         return out
 
     def close(self) -> None:
-        """Unmap the file; a window that was gathered stays valid."""
+        """Unmap the file; gathered windows stay valid."""
         self._pixels.close()

@@ -1,7 +1,7 @@
-"""What does a hybrid data set look like when its truth is known? Synthetic walkers in real video files.
+"""Synthetic hybrid data sets: rendered walkers with known knee angles, in real video files.
 
-`write_synthetic` writes labelled children in the form of SPWVD and unlabelled adults in the form of CASIA-B;
-`contact_sheet` shows them. Nothing but the drawn knees depends on the class (`nuisance`, `classes`).
+`write_synthetic` writes labelled children in the format of SPWVD and unlabelled adults in the format of CASIA-B;
+`contact_sheet` displays them. Only the rendered knees depend on the class (`nuisance`, `classes`).
 """
 
 from agrm_study.training.data.datasets.synthetic.contact_sheet import contact_sheet

@@ -1,10 +1,10 @@
-"""Who walks in which clips of a synthetic set?
+"""Subjects and clips of a synthetic data set.
 
-The labelled part has the form of SPWVD: children, one clip each, towards the camera and back (`C0001.mp4`, 192x256,
-36 frames at 12.5 fps: 2.9 s, where the real ones last 15 to 20 s). The unlabelled part has the form of CASIA-B: adults
-001 to 124 in another place, some clips each, named subject-condition-number-view (`001-nm-01-000.avi`, 320x240, 50
-frames at 25 fps: 2 s). Four of five unlabelled clips show view 000 or 180, the fifth shows 018, 090 or 162, as a
-data set of many views would: those are the ones that `data.views` drops.
+The labelled part follows SPWVD: children, one clip each, who walk towards the camera and back (`C0001.mp4`, 192x256,
+36 frames at 12.5 fps: 2.9 s; real clips last 15 to 20 s). The unlabelled part follows CASIA-B: adults 001 to 124 at
+another location, several clips each, named subject-condition-number-view (`001-nm-01-000.avi`, 320x240, 50 frames at
+25 fps: 2 s). Four of five unlabelled clips show view 000 or 180; the fifth shows 018, 090 or 162, which `data.views`
+removes.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ CONDITIONS: tuple[str, ...] = (
 MAIN_VIEWS = (0, 180)
 OTHER_VIEWS = (18, 90, 162)
 ADULTS = 124
-"""Subjects of CASIA-B."""
+"""Number of subjects in CASIA-B."""
 CLIPS_PER_ADULT = 3
-"""Of a set that needs no more; a larger one has more clips of all 124."""
+"""Minimum number of clips per adult; larger sets have more clips of all 124 adults."""
 MOST_UNLABELLED = ADULTS * len(CONDITIONS) * len(MAIN_VIEWS)
 
 
 @dataclass(frozen=True)
 class Role:
-    """One clip to be: the plan of its frames, its place in the data set and what the manifest says of it."""
+    """One planned clip: the plan of its frames, its location in the data set and its manifest entry."""
 
     plan: ClipPlan
     file: str
@@ -42,7 +42,7 @@ class Role:
     subject: str
     label: str
     hidden: bool
-    """The label is known to the manifest's `hidden_label` only."""
+    """Whether the label appears only in the manifest's `hidden_label`."""
     condition: str | None
 
 
@@ -70,7 +70,7 @@ def labelled_roles(subjects: int, seed: int, difficulty: str) -> list[Role]:
 
 
 def unlabelled_roles(clips: int, seed: int, difficulty: str) -> list[Role]:
-    """The adults' clips, in order of their names."""
+    """Clips of the adults, in order of their names."""
     per_adult = max(CLIPS_PER_ADULT, -(-clips // ADULTS))
     names = [f"{number:03d}" for number in range(1, -(-clips // per_adult) + 1)]
     labels = balanced_labels(seed, "unlabelled", names)
@@ -101,7 +101,7 @@ def unlabelled_roles(clips: int, seed: int, difficulty: str) -> list[Role]:
 
 
 def draw_takes(seed: int, subject: str, numbers: Sequence[int]) -> list[tuple[str, int]]:
-    """Condition and view of each of a subject's clips, sorted, none twice; `numbers` count through the whole set."""
+    """Condition and view of each clip of a subject, sorted and without duplicates; `numbers` are set-wide indices."""
     rng = generator(seed, f"nuisance/{subject}/takes")
     main, other = (
         iter(rng.permutation([(condition, view) for condition in range(len(CONDITIONS)) for view in views]).tolist())

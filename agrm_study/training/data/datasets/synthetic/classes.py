@@ -1,4 +1,4 @@
-"""Which class and which knee angles does a subject get, independently of everything else about the subject?
+"""Class labels and knee angles of synthetic subjects, independent of all their other attributes.
 
 =========== ================= ==========================
 difficulty  genu varum/valgum normal
@@ -8,8 +8,8 @@ medium      ±(18 ± 4)°        0 ± 4°
 hard        ±(11 ± 3)°        0 ± 3°
 =========== ================= ==========================
 
-(mean ± standard deviation of a normal distribution cut at two standard deviations; both knees of a subject lie within
-±1.5° of it). Classes are balanced: their counts differ by at most one.
+Angles are mean ± standard deviation of a normal distribution truncated at two standard deviations; both knees of a
+subject lie within ±1.5° of the drawn angle. Classes are balanced: their counts differ by at most one.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ from agrm_study.training.data.datasets.synthetic.skeleton import Knees
 from agrm_study.training.generators import generator
 
 ANGLES_DEG = {"easy": (26.0, 3.0), "medium": (18.0, 4.0), "hard": (11.0, 3.0)}
-"""Mean and standard deviation of the knee angle of an abnormal subject, by difficulty."""
+"""Mean and standard deviation of the knee angle of an abnormal subject, in degrees, by difficulty."""
 DIFFICULTIES = tuple(ANGLES_DEG)
 SIGN = {"normal": 0.0, "genu_varum": 1.0, "genu_valgum": -1.0}
 """Direction of the angle (`skeleton`: varum outward)."""
 
 
 def balanced_labels(seed: int, purpose: str, subjects: Sequence[str]) -> dict[str, str]:
-    """A label for each subject, in equal numbers, shuffled by the stream ``class/<purpose>``."""
+    """A label for each subject, balanced and shuffled with the random stream ``class/<purpose>``."""
     order = generator(seed, f"class/{purpose}").permutation(len(subjects))
     return {subjects[int(place)]: LABELS[rank % len(LABELS)] for rank, place in enumerate(order)}
 
 
 def draw_knees(seed: int, subject: str, label: str, difficulty: str) -> Knees:
-    """The subject's knee angles, from the stream ``angle/<subject>``."""
+    """Knee angles of a subject, drawn from the random stream ``angle/<subject>``."""
     rng = generator(seed, f"angle/{subject}")
     mean, deviation = ANGLES_DEG[difficulty]
     score = rng.normal()

@@ -1,4 +1,4 @@
-"""Which frames and which boxes does one planned clip have?"""
+"""Frames and key boxes of one planned clip."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from agrm_study.training.data.datasets.synthetic.skeleton import Array, Knees, p
 from agrm_study.training.generators import generator
 
 BOX_EVERY = 4
-"""Frames between two key boxes."""
+"""Number of frames between two key boxes."""
 TURN_S = 0.5
-"""Seconds a walker who comes and goes needs to turn round."""
+"""Duration of a walker's turn, in seconds."""
 
 
 @dataclass(frozen=True)
 class ClipPlan:
-    """All that determines the frames of one clip."""
+    """Everything that determines the frames of one clip."""
 
     clip_id: str
     person: Person
@@ -31,9 +31,10 @@ class ClipPlan:
     scene: Scene
     outfit: Outfit
     view: int | None
-    """Degrees between walking direction and camera (0 towards it, 180 away); None comes, turns and goes."""
+    """Angle between walking direction and camera in degrees (0 towards it, 180 away); None approaches, turns and
+    walks away."""
     seed: int
-    """Of the noise's stream."""
+    """Seed of the noise."""
     width: int
     height: int
     frames: int
@@ -41,7 +42,7 @@ class ClipPlan:
 
     @property
     def camera(self) -> Camera:
-        """Framed for this walker."""
+        """The camera, framed for this walker."""
         return frame_walker(
             self.width,
             self.height,
@@ -54,7 +55,7 @@ class ClipPlan:
 
 @dataclass(frozen=True)
 class Step:
-    """Where the walker is at one frame."""
+    """Position (metres), yaw (radians), gait phase (cycles) and vigour of the walker at one frame."""
 
     x: float
     z: float
@@ -64,7 +65,7 @@ class Step:
 
 
 def walk(plan: ClipPlan) -> list[Step]:
-    """One step a frame."""
+    """One `Step` per frame."""
     scene, gait, seconds = plan.scene, plan.person.gait, plan.frames / plan.fps
     cycle = gait.cycle_s(plan.person.body)
     steps = []
@@ -91,14 +92,14 @@ def _smooth(share: float) -> float:
 
 
 def world_joints(plan: ClipPlan, step: Step) -> dict[str, Array]:
-    """The joints that the frame of this step draws, in the world frame."""
+    """Joint positions at this step, in the world frame."""
     return to_world(
         pose(plan.person.body, plan.person.gait, plan.knees, step.phase, step.vigour), step.x, step.z, step.yaw
     )
 
 
 def key_boxes(plan: ClipPlan) -> tuple[tuple[int, float, float, float, float], ...]:
-    """(frame, x, y, w, h) every few frames, where the walk turns, and at the last; see `leg_box`."""
+    """Boxes (frame, x, y, w, h) every `BOX_EVERY` frames, at the turn and at the last frame (see `leg_box`)."""
     steps, camera, scene, leg = walk(plan), plan.camera, plan.scene, plan.person.body.leg
     nearest = min(range(len(steps)), key=lambda frame: steps[frame].z)
     boxes = []
@@ -110,7 +111,7 @@ def key_boxes(plan: ClipPlan) -> tuple[tuple[int, float, float, float, float], .
 
 
 def render(plan: ClipPlan) -> Iterator[Image]:
-    """The frames, (height, width, 3) RGB uint8, of a plan; the same plan gives the same pixels."""
+    """Yield the frames (height, width, 3) of a plan in RGB uint8; equal plans give identical pixels."""
     scene, camera = plan.scene, plan.camera
     rng = generator(plan.seed, f"noise/{plan.clip_id}")
     empty = paint_corridor(camera, scene)

@@ -1,4 +1,4 @@
-"""What does a synthetic set look like at a glance?"""
+"""Contact sheet of a synthetic data set."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from agrm_study.training.data.manifest import ClipRecord, Manifest, read_manifes
 
 TITLES = {"normal": "normal", "genu_varum": "genu varum", "genu_valgum": "genu valgum"}
 WHOLE = 4.0 / 3.0
-"""Height over width of the pictures of whole figures."""
+"""Aspect ratio (height / width) of whole-figure images."""
 
 
 def contact_sheet(manifest: Path | str, out_png: Path | str, *, columns: int = 7, legs: bool = True) -> Path:
-    """Draw one clip of each class and one unlabelled clip over time, with the crops that a network sees.
+    """Draw one clip per class and one unlabelled clip over time, with the crops that a network receives.
 
     Args:
-        manifest: Of a set of `write_synthetic`.
-        out_png: File to write.
-        columns: Moments of each clip, evenly spread.
-        legs: Also show, under each row, the crops by the person's box.
+        manifest: Manifest of a data set from `write_synthetic`.
+        out_png: Output file.
+        columns: Number of evenly spaced frames per clip.
+        legs: Whether to show the person-box crops below each row.
 
     Returns:
-        The path of the picture.
+        The path of the image.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -58,7 +58,7 @@ def contact_sheet(manifest: Path | str, out_png: Path | str, *, columns: int = 7
 
 
 def chosen_clips(manifest: Manifest) -> list[tuple[str, ClipRecord]]:
-    """The first clip of each label and the first unlabelled one seen from the front, with their titles."""
+    """The first clip of each label and the first frontal unlabelled clip, with their titles."""
     rows = []
     for label in LABELS:
         rows += [(TITLES[label], clip) for clip in manifest.labelled if clip.label == label][:1]
@@ -67,7 +67,7 @@ def chosen_clips(manifest: Manifest) -> list[tuple[str, ClipRecord]]:
 
 
 def portrait(frame: Image, clip: ClipRecord, at: int) -> Image:
-    """The part of a wide frame that is as upright as the labelled clips and holds the walker."""
+    """The part of a frame around the walker, with the aspect ratio of the labelled clips."""
     wide = min(clip.width, round(clip.height / WHOLE))
     _, x, _, w, _ = min(clip.boxes or (), key=lambda box: abs(box[0] - at))
     left = int(np.clip(x + w / 2.0 - wide / 2.0, 0, clip.width - wide))
@@ -75,7 +75,7 @@ def portrait(frame: Image, clip: ClipRecord, at: int) -> Image:
 
 
 def crop_box(frame: Image, clip: ClipRecord, at: int, side: int = 96) -> Image:
-    """The square that the person's box cuts from frame number `at`, resized."""
+    """The crop of the person's box from frame number `at`, resized to (side, side, 3)."""
     keys = np.array(clip.boxes)
     x, y, w, h = (float(np.interp(at, keys[:, 0], keys[:, column])) for column in range(1, 5))
     patch = frame[round(y) : round(y + h), round(x) : round(x + w)]

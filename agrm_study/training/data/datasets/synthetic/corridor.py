@@ -1,4 +1,4 @@
-"""What does the empty corridor look like?"""
+"""Rendering of the empty corridor."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from agrm_study.training.data.datasets.synthetic.nuisance import Colour, Scene
 
 Image = npt.NDArray[np.uint8]
 NEAREST = 0.9
-"""Distance, metres, at which the walls leave every frame."""
+"""Distance at which the walls are outside every frame, in metres."""
 SUBPIXEL_BITS = 4
-"""Binary digits after the point of OpenCV's fixed-point corners."""
+"""Fractional bits of OpenCV's fixed-point coordinates."""
 
 
 def fill_polygon(image: Image, corners_N2: npt.NDArray[np.float64], colour: Colour) -> None:
-    """An antialiased convex polygon, corners in pixels with fractions."""
+    """Draw an antialiased convex polygon, in place; corners (N, 2) are in fractional pixels."""
     fixed = np.round(corners_N2 * (1 << SUBPIXEL_BITS)).astype(np.int32)
     cv2.fillConvexPoly(image, fixed, colour, lineType=cv2.LINE_AA, shift=SUBPIXEL_BITS)
 
 
 def paint_corridor(camera: Camera, scene: Scene) -> Image:
-    """The background of a clip, (height, width, 3) RGB uint8, light included."""
+    """The illuminated background of a clip, (height, width, 3) RGB uint8."""
     image = np.zeros((camera.height, camera.width, 3), np.uint8)
     half, top, end = scene.half_width, scene.height, scene.depth
 

@@ -1,4 +1,4 @@
-"""How do frames become a video file, the same bytes each time?"""
+"""Deterministic encoding of frames into a video file."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from agrm_study.training.data.datasets.synthetic.corridor import Image
 def encode(
     path: Path, frames: Iterable[Image], *, fps: float, width: int, height: int, codec: str, quality: float
 ) -> None:
-    """Write an .mp4 (H.264) or .avi (MPEG-4 part 2 with the XVID tag).
+    """Write an .mp4 (H.264) or .avi (MPEG-4 part 2 with the XVID tag) file.
 
     Args:
-        path: File to write.
-        frames: (height, width, 3) RGB uint8.
-        fps: Frames per second; the same for the whole file.
-        width: Pixels, even.
-        height: Pixels, even.
+        path: Output file.
+        frames: RGB uint8 frames (height, width, 3).
+        fps: Constant frame rate, in frames per second.
+        width: Width in pixels, even.
+        height: Height in pixels, even.
         codec: ``h264`` or ``mpeg4``.
-        quality: 0 (light compression) to 1 (heavy).
+        quality: Compression, from 0 (light) to 1 (heavy).
     """
     h264 = codec == "h264"
     options = (
@@ -38,7 +38,7 @@ def encode(
         context = stream.codec_context
         context.thread_count = 1
         context.gop_size = 12
-        context.max_b_frames = 0  # an mp4 with B-frames would begin with an edit list
+        context.max_b_frames = 0  # an mp4 with B-frames would start with an edit list
         if not h264:
             context.codec_tag = "XVID"
         for frame in frames:

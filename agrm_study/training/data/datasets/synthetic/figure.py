@@ -1,7 +1,7 @@
-"""How is a posed skeleton drawn as a clothed person?
+"""Rendering of a posed skeleton as a clothed person.
 
-Everything is a tapered limb (the hull of two discs) or the hull of several discs, painted in three layers, from a dark
-rim to a lit ridge on the side the light comes from, far parts before near ones.
+Every part is the convex hull of two discs (a tapered limb) or more. Parts are painted from far to near, each in three
+layers from a dark rim to a bright ridge on the side of the light.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from agrm_study.training.data.datasets.synthetic.skeleton import SIDES, Array
 _ARC = np.linspace(0.0, 2.0 * np.pi, 14, endpoint=False)
 _CIRCLE = np.stack([np.cos(_ARC), np.sin(_ARC)], axis=1)
 _LAYERS = ((1.0, 0.0, 0.66), (0.8, 0.14, 0.92), (0.42, 0.38, 1.1))
-"""Share of the radius, shift towards the light in radii, factor on the colour."""
+"""For each layer: fraction of the radius, shift towards the light in radii, colour factor."""
 
 
 @dataclass(frozen=True)
 class Outfit:
-    """What is worn or carried beyond the usual clothes."""
+    """Items worn or carried in addition to the usual clothes."""
 
     coat: bool = False
     bag: bool = False
@@ -35,30 +35,30 @@ class Outfit:
 
 @dataclass(frozen=True)
 class Part:
-    """The hull of discs: centres in world metres (N, 3), radii in metres."""
+    """The convex hull of discs with centres (N, 3) in world metres and radii in metres."""
 
     centres: Array
     radii: tuple[float, ...]
     colour: Colour
     limb: str
-    """Neighbours of one name are painted as one; they must have one colour."""
+    """Limb name; consecutive parts with the same name are painted as one and must share a colour."""
 
     @property
     def distance(self) -> float:
-        """Mean distance from the camera, metres."""
+        """Mean distance from the camera, in metres."""
         return float(self.centres[:, 2].mean())
 
 
 def part(limb: str, colour: Colour, *discs: tuple[Array, float]) -> Part:
-    """A part from (centre, radius) pairs."""
+    """Create a part from (centre, radius) pairs."""
     return Part(np.stack([centre for centre, _ in discs]), tuple(radius for _, radius in discs), colour, limb)
 
 
 def figure_parts(joints: dict[str, Array], person: Person, outfit: Outfit) -> list[list[Part]]:
-    """The limbs of a person in the order in which they are painted; joints in the world frame.
+    """The limbs of a person in painting order, from joints in the world frame.
 
-    A limb is a list of parts of one colour that are painted together, layer by layer, so that no rim shows where they
-    join.
+    A limb is a list of parts of one colour that are painted together, layer by layer, so that no rim is visible at
+    their joints.
     """
     legs = {side: list(_leg(joints, person, side)) for side in SIDES}
     arms = {side: list(_arm(joints, person, side, outfit)) for side in SIDES}
@@ -139,7 +139,7 @@ def _trunk(joints: dict[str, Array], person: Person, outfit: Outfit) -> Iterator
 
 
 def _head(joints: dict[str, Array], person: Person) -> tuple[list[Part], list[Part]]:
-    """What is painted before the trunk and what after it."""
+    """Parts of the head painted before the trunk, and parts painted after it."""
     radius, clothes = person.body.head_radius, person.clothes
     head, left = joints["head"], joints["shoulder_left"] - joints["shoulder_right"]
     left = left / max(float(np.linalg.norm(left)), 1e-9)
@@ -161,7 +161,7 @@ def _head(joints: dict[str, Array], person: Person) -> tuple[list[Part], list[Pa
 
 
 def disc_points(camera: Camera, limbs: list[list[Part]], light_angle: float) -> npt.NDArray[np.float32]:
-    """Points on the rims of all discs of a figure, (layers, discs, points, 2) pixels."""
+    """Points on the rims of all discs of a figure, (layers, discs, points, 2) in pixels."""
     centres_N3 = np.concatenate([piece.centres for limb in limbs for piece in limb])
     radii_N = np.concatenate([piece.radii for limb in limbs for piece in limb]) * camera.focal_px / centres_N3[:, 2]
     centres_N2 = camera.project(centres_N3)
@@ -174,7 +174,7 @@ def disc_points(camera: Camera, limbs: list[list[Part]], light_angle: float) -> 
 
 
 def draw_shadow(image: Image, camera: Camera, x: float, z: float, size: float) -> None:
-    """Darken the floor under the walker, softly; `size` is the shadow's half-width in metres."""
+    """Draw a soft shadow under the walker, in place; `size` is its half-width in metres."""
     centre = camera.project(np.array([[x, 0.0, z]]))[0]
     wide = size * camera.focal_px / z
     high = max(1.5, 0.32 * wide)

@@ -1,8 +1,8 @@
-"""What differs between walkers and recordings that must say nothing about the class?
+"""Nuisance variables: attributes of walkers and recordings that are independent of the class.
 
-Every value here is drawn from ``generator(seed, "nuisance/<subject>")`` (and, for what changes between the recordings
-of one person, ``"nuisance/<subject>/<clip>"``). The functions do not know the class: it is assigned elsewhere, from
-streams of its own (`classes`).
+Attributes of a person are drawn from ``generator(seed, "nuisance/<subject>")``, those of a recording from
+``"nuisance/<subject>/<clip>"``. These functions do not receive the class, which is drawn from separate streams
+(`classes`).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Colour = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class Clothes:
-    """Colours and cut."""
+    """Colours and cut of the clothes."""
 
     skin: Colour
     hair: Colour
@@ -29,17 +29,17 @@ class Clothes:
     legs: Colour
     shoes: Colour
     cut: float
-    """Where the trousers end, as a share of the way from hip to ankle; below 0.5 they are shorts."""
+    """End of the trousers as a fraction of the distance from hip to ankle; below 0.5 they are shorts."""
     looseness: float
     """Factor on the radius of the trousers."""
     sleeve: float
-    """Where the sleeve ends, as a share of the arm."""
+    """End of the sleeve as a fraction of the arm."""
     long_hair: bool
 
 
 @dataclass(frozen=True)
 class Person:
-    """What stays with a subject over all recordings."""
+    """Attributes of a subject, constant over all recordings."""
 
     body: Body
     gait: Gait
@@ -51,59 +51,59 @@ class Person:
 
 @dataclass(frozen=True)
 class Scene:
-    """What belongs to one recording."""
+    """Attributes of one recording."""
 
     wall: Colour
     floor: Colour
     ceiling: Colour
     door: Colour
     half_width: float
-    """Half the corridor's width, metres."""
+    """Half the corridor's width, in metres."""
     height: float
     depth: float
     doors: tuple[float, ...]
-    """Distances from the camera, metres, of the doors in the left (negative) and the right (positive) wall."""
+    """Distances of the doors from the camera, in metres; negative for the left wall, positive for the right wall."""
     tiles: float
-    """Side of a floor tile, metres; 0 for a plain floor."""
+    """Side of a floor tile, in metres; 0 for a plain floor."""
     camera_height: float
     """Metres."""
     near: float
-    """Smallest distance of the walker, metres."""
+    """Smallest distance between walker and camera, in metres."""
     fill: float
-    """Share of the frame's height that the walker takes there."""
+    """Fraction of the frame's height that the walker occupies at distance `near`."""
     drift: float
-    """Sideways place of the walking line, metres."""
+    """Lateral offset of the walking line, in metres."""
     heading: float
-    """Angle between walking line and camera axis, radians."""
+    """Angle between walking line and camera axis, in radians."""
     turn_at: float
-    """When a walker who comes and goes turns, as a share of the clip."""
+    """Time of the turn as a fraction of the clip, for a walker who approaches and walks away."""
     light: Colour
     """Factors on red, green and blue."""
     light_angle: float
-    """Side from which the light falls, -1 (image left) to 1."""
+    """Direction of the light, from -1 (image left) to 1 (image right)."""
     gradient: tuple[float, float]
     """Relative change of the light over the frame, horizontally and vertically."""
     flicker: float
     noise: float
-    """Standard deviation of the sensor noise, grey levels."""
+    """Standard deviation of the sensor noise, in grey levels."""
     shake: float
-    """Amplitude of the camera's trembling, pixels."""
+    """Amplitude of the camera shake, in pixels."""
     quality: float
     """Compression, 0 (light) to 1 (heavy)."""
     phase: float
-    """Gait phase at the first frame, cycles."""
+    """Gait phase at the first frame, in cycles."""
     box_shift: tuple[float, float]
-    """How far the person's box misses the legs, as shares of its side: a detector is never exact."""
+    """Offset of the person's box as a fraction of its side, which simulates an inexact detector."""
     box_scale: float
     """Factor on the side of the person's box."""
 
 
 STRENGTH = {"easy": 0.35, "medium": 0.6, "hard": 1.0}
-"""How far the nuisance of a difficulty leaves the middle of each range."""
+"""Fraction of each nuisance range used at a difficulty, centred on the middle of the range."""
 
 
 class _Ranges:
-    """Draws around the middle of a range, narrowed by the difficulty's strength."""
+    """Uniform draws from ranges that are narrowed around their middle by the difficulty's strength."""
 
     def __init__(self, rng: np.random.Generator, strength: float) -> None:
         self.rng, self.strength = rng, strength
@@ -113,24 +113,24 @@ class _Ranges:
         return float(middle + self.strength * half * self.rng.uniform(-1.0, 1.0))
 
     def most(self, high: float) -> float:
-        """Between 0 and `high` times the strength."""
+        """A value between 0 and `high` times the strength."""
         return float(self.strength * high * self.rng.uniform(0.2, 1.0))
 
     def colour(self, saturation: tuple[float, float], value: tuple[float, float]) -> Colour:
-        """A colour of any hue (the full range at each difficulty)."""
+        """A colour of any hue; not narrowed by the difficulty."""
         hue, sat, val = self.rng.uniform(), self.rng.uniform(*saturation), self.rng.uniform(*value)
         red, green, blue = colorsys.hsv_to_rgb(hue, sat, val)
         return (255.0 * red, 255.0 * green, 255.0 * blue)
 
     def between(self, dark: Colour, light: Colour) -> Colour:
-        """A colour on the line between two."""
+        """A colour on the line between two colours; not narrowed by the difficulty."""
         share = self.rng.uniform()
         mixed = np.asarray(dark) * (1.0 - share) + np.asarray(light) * share
         return (float(mixed[0]), float(mixed[1]), float(mixed[2]))
 
 
 def draw_person(seed: int, subject: str, difficulty: str, *, adult: bool) -> Person:
-    """A child of 3 to 12 years or an adult; a pure function of the arguments."""
+    """Draw a child (3 to 12 years) or an adult; a pure function of the arguments."""
     rng = generator(seed, f"nuisance/{subject}")
     draw = _Ranges(rng, STRENGTH[difficulty])
     sex = "male" if rng.uniform() < 0.5 else "female"
@@ -177,7 +177,7 @@ def draw_person(seed: int, subject: str, difficulty: str, *, adult: bool) -> Per
 
 
 def draw_scene(seed: int, subject: str, clip: str, difficulty: str, *, adult: bool) -> Scene:
-    """A corridor, a camera and a light: a clinic's for the children, a gait laboratory's for the adults."""
+    """Draw corridor, camera and light of a recording: a clinic for children, a gait laboratory for adults."""
     rng = generator(seed, f"nuisance/{subject}/{clip}")
     draw = _Ranges(rng, STRENGTH[difficulty])
     if adult:

@@ -1,4 +1,4 @@
-"""What do the three difficulties look like, class by class, and the unlabelled part beside them?
+"""Overview figure of the synthetic classes at every difficulty and of the unlabelled part.
 
 python -m agrm_study.training.data.datasets.synthetic.overview docs/figures/synthetic.png
 """
@@ -21,19 +21,22 @@ from agrm_study.training.data.datasets.synthetic.corridor import Image
 from agrm_study.training.data.datasets.synthetic.write import planned_clip
 
 MOMENTS = (0.06, 0.3, 0.7, 0.94)
-"""Shares of a clip at which it is shown: coming and going."""
+"""Positions of the shown frames as fractions of a clip."""
 SIDE, GAP, DPI = 88, 3, 100
-"""Pixels of a picture's height and between pictures, and of the figure per inch."""
+"""Height of an image and gap between images, in pixels; resolution of the figure, in pixels per inch."""
 COLOURS = 192
-"""Of the written file: sensor noise does not compress."""
+"""Size of the palette of the written file, which is quantized because sensor noise does not compress."""
 
 
 def overview(out_png: Path | str, *, seed: int = 0) -> Path:
-    """Draw a row a class and difficulty and one unlabelled row: whole frames, and crops to the person's box.
+    """Draw one row per class and difficulty and one unlabelled row: whole frames and person-box crops.
 
     Args:
-        out_png: File to write; nothing else is written.
-        seed: Of the children and adults shown; those of `write_synthetic` with this seed.
+        out_png: Output file.
+        seed: Seed of the subjects, as in `write_synthetic`.
+
+    Returns:
+        The path of the image.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -63,7 +66,7 @@ def overview(out_png: Path | str, *, seed: int = 0) -> Path:
 
 
 def shown_roles(seed: int) -> list[tuple[str, Role]]:
-    """The first child of each class at each difficulty and the first adult seen from the front, with their titles."""
+    """The first child of each class at each difficulty and the first frontal adult clip, with their titles."""
     rows = []
     for difficulty in DIFFICULTIES:
         children = labelled_roles(9, seed, difficulty)
@@ -77,7 +80,7 @@ def shown_roles(seed: int) -> list[tuple[str, Role]]:
 
 
 def strip(role: Role) -> Image:
-    """Whole frames and crops of one clip, side by side on white."""
+    """Whole frames and crops of one clip, side by side on a white background."""
     clip = planned_clip(role)
     moments = [round(share * (clip.frames - 1)) for share in MOMENTS]
     frames = dict(enumerate(render(role.plan)))

@@ -1,6 +1,6 @@
-"""Where are a walker's joints at a moment, and how does the knee deviate in the frontal plane?
+"""Joint positions of a walker as a function of gait phase and frontal-plane knee angles.
 
-Body frame, in metres: x to the walker's left, y up, z forward; the origin is on the ground below the walking line.
+Body frame, in metres: x to the walker's left, y up, z forward; the origin is on the ground at the walking line.
 A frontal-plane knee angle is the angle between thigh and shank projected on the x-y plane, 0 for a straight leg,
 positive when the knee lies outward of the line from hip to ankle (genu varum), negative when inward (genu valgum).
 """
@@ -18,17 +18,17 @@ SIDES = {"left": 1.0, "right": -1.0}
 
 @dataclass(frozen=True)
 class Body:
-    """Lengths in metres; nothing here knows the knee angle, so stature and leg length do not depend on the class."""
+    """Body dimensions in metres. They are independent of the knee angle, hence of the class."""
 
     stature: float
     leg: float
-    """Hip joint to ankle, measured along the straight line between them in quiet standing."""
+    """Straight-line distance between hip joint and ankle in quiet standing."""
     thigh_share: float
-    """Share of `leg` above the knee."""
+    """Fraction of `leg` above the knee."""
     hip_half: float
-    """Half the distance of the hip joints."""
+    """Half the distance between the hip joints."""
     ankle_half: float
-    """Half the distance of the ankles of a straight-legged walker."""
+    """Half the distance between the ankles of a walker with straight legs."""
     shoulder_half: float
     arm: float
     head_radius: float
@@ -40,48 +40,51 @@ class Body:
 
 @dataclass(frozen=True)
 class Gait:
-    """How the body moves."""
+    """Parameters of the walking motion."""
 
     speed: float
-    """Metres per second."""
+    """Walking speed, in metres per second."""
     hip_swing: float
-    """Amplitude of hip flexion, radians."""
+    """Amplitude of hip flexion, in radians."""
     knee_swing: float
-    """Largest knee flexion in swing, radians."""
+    """Maximum knee flexion in swing, in radians."""
     arm_swing: float
     elbow: float
     sway: float
-    """Amplitude of the sideways motion of the pelvis, metres."""
+    """Amplitude of the lateral motion of the pelvis, in metres."""
     lean: float
-    """Amplitude of the trunk's sideways tilt, radians."""
+    """Amplitude of the lateral tilt of the trunk, in radians."""
     toe_out: float
-    """Radians."""
+    """Toe-out angle of the feet, in radians."""
     phase: float
-    """Gait phase of the left leg at time 0, cycles."""
+    """Gait phase of the left leg at time 0, in cycles."""
 
     def cycle_s(self, body: Body) -> float:
-        """Seconds per stride, such that the stance foot moves back as fast as the body moves on."""
+        """Stride duration in seconds at which the stance foot does not slide on the ground."""
         return 4.0 * body.leg * float(np.sin(self.hip_swing)) / self.speed
 
 
 @dataclass(frozen=True)
 class Knees:
-    """The signed frontal-plane angles, radians (varum positive)."""
+    """Signed frontal-plane knee angles in radians (positive for varum)."""
 
     left: float
     right: float
 
 
 def knee_offset(upper: float, lower: float, angle: float) -> float:
-    """Outward distance of the knee from the hip-ankle line that bends the leg by `angle` in the frontal plane.
+    """Outward distance d of the knee from the hip-ankle line at which the frontal-plane knee angle equals `angle`.
 
-    With u and l the shares of the line above and below the knee, angle = atan(d/u) + atan(d/l), hence
-    d² tan(angle) + d (u + l) - u l tan(angle) = 0, whose root that vanishes with the angle is returned.
+    With u and l the parts of the line above and below the knee, angle = atan(d/u) + atan(d/l), hence
+    d² tan(angle) + d (u + l) - u l tan(angle) = 0. The root that vanishes with the angle is returned.
 
     Args:
-        upper: Length of the line from the hip to the foot of the knee's perpendicular, metres.
-        lower: The same to the ankle.
-        angle: Signed angle, radians, within ±π/2.
+        upper: u, the distance from the hip to the knee's projection onto the line, in metres.
+        lower: l, the distance from the knee's projection to the ankle, in metres.
+        angle: Signed angle in radians, within ±π/2.
+
+    Returns:
+        d in metres, negative for an inward knee.
     """
     tangent = float(np.tan(angle))
     if abs(tangent) < 1e-12:
@@ -91,7 +94,7 @@ def knee_offset(upper: float, lower: float, angle: float) -> float:
 
 
 def ankle_half_width(body: Body, angle: float) -> float:
-    """Where the feet go: knock-knees spread the ankles so that the knees can pass, bow legs bring them together."""
+    """Half the ankle distance in metres: wider for genu valgum, so that the knees can pass, narrower for genu varum."""
     offset = knee_offset(body.leg * body.thigh_share, body.leg * (1.0 - body.thigh_share), angle)
     return max(body.ankle_half - (0.4 if angle > 0 else 1.0) * offset, 0.035 * body.leg)
 
@@ -102,10 +105,10 @@ def _bump(phase: float, centre: float, width: float) -> float:
 
 
 def sagittal_angles(gait: Gait, phase: float, vigour: float) -> tuple[float, float, float]:
-    """Hip flexion, knee flexion and foot pitch (toe up positive), radians; phase 0 is the heel strike.
+    """Hip flexion, knee flexion and foot pitch (positive for toe up) in radians; phase 0 is heel strike.
 
-    The curves are Gaussian bumps at the places where normal gait has them: knee flexion of the loading response at
-    14 % and of the swing at 72 % of the stride, push-off at 60 % (Perry and Burnfield 2010, chapters 4 and 5).
+    The curves are Gaussian bumps at the peaks of normal gait: knee flexion at 14 % (loading response) and 72 % (swing)
+    of the stride, push-off at about 60 % (Perry and Burnfield 2010, chapters 4 and 5).
     """
     hip = 0.09 + gait.hip_swing * float(np.cos(2.0 * np.pi * phase))
     knee = 0.06 + 0.17 * _bump(phase, 0.14, 0.07) + gait.knee_swing * _bump(phase, 0.72, 0.1)
@@ -117,15 +120,15 @@ def pose(body: Body, gait: Gait, knees: Knees, phase: float, vigour: float = 1.0
     """Joint positions in the body frame.
 
     Args:
-        body: Lengths.
-        gait: Motion.
-        knees: Frontal-plane angles; exact for the projected joints at every phase.
-        phase: Gait phase of the left leg, cycles; the right leg is half a cycle apart.
-        vigour: Factor on all sagittal motion (smaller while the walker turns).
+        body: Body dimensions.
+        gait: Motion parameters.
+        knees: Frontal-plane angles, which the projected joints have exactly at every phase.
+        phase: Gait phase of the left leg, in cycles; the right leg is offset by half a cycle.
+        vigour: Factor on all sagittal motion (below 1 while the walker turns).
 
     Returns:
-        Joint name to (3,) metres: pelvis, neck, head, and hip, knee, ankle, heel, toe, shoulder, elbow, wrist of each
-        side (``hip_left`` ...).
+        Positions (3,) in metres by joint name: pelvis, neck, head, and hip, knee, ankle, heel, toe, shoulder, elbow and
+        wrist of each side (``hip_left`` ...).
     """
     joints: dict[str, Array] = {}
     sway = gait.sway * float(np.sin(2.0 * np.pi * (phase - 0.05)))
@@ -177,7 +180,7 @@ def pose(body: Body, gait: Gait, knees: Knees, phase: float, vigour: float = 1.0
 
 
 def frontal_angle(hip: Array, knee: Array, ankle: Array, side: str) -> float:
-    """The signed frontal-plane knee angle of joints, radians, measured from their x and y alone."""
+    """Signed frontal-plane knee angle in radians, measured from the x and y coordinates of the joints."""
     thigh, shank = (knee - hip)[:2], (ankle - knee)[:2]
     turn = float(np.arctan2(thigh[0] * shank[1] - thigh[1] * shank[0], thigh @ shank))
     return -SIDES[side] * turn

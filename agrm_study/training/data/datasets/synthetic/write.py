@@ -1,4 +1,4 @@
-"""How does a whole synthetic data set get onto the disk, all of it or nothing?"""
+"""Writes a synthetic data set atomically."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from agrm_study.training.data.decoding.killable import Failure, KillablePool
 from agrm_study.training.data.manifest import ClipRecord, write_manifest
 
 DRAWING_VERSION = 1
-"""Counts up whenever the same arguments would give other pixels."""
+"""Increment when the same arguments would give different pixels."""
 CARD = "synthetic.json"
-"""What was asked for, in the data set's folder."""
+"""File with the arguments, in the data set's folder."""
 FEWEST_SUBJECTS = 6
 
 
@@ -40,22 +40,22 @@ def write_synthetic(
 ) -> Path:
     """Write a synthetic hybrid data set of real video files and its manifest.
 
-    The folder appears whole under its name or not at all. Asking again for what is already there writes nothing.
+    The folder is created atomically. If it already contains the same data set, nothing is written.
 
     Args:
-        out: Folder of the data set; must not exist, be empty, or hold the same set.
-        subjects: Labelled children, one clip each, at least 6.
-        unlabelled: Unlabelled clips of adults (see `cast`), 0 or more.
-        seed: Of everything that is drawn.
+        out: Folder of the data set; must not exist, be empty, or contain the same data set.
+        subjects: Number of labelled children, one clip each; at least 6.
+        unlabelled: Number of unlabelled clips of adults (see `cast`); 0 or more.
+        seed: Seed of all random draws.
         difficulty: ``easy``, ``medium`` or ``hard`` (see `classes`).
-        on_progress: Called with (clips written, clips in all).
-        workers: Processes that draw and encode; the files do not depend on it.
+        on_progress: Called with the number of written clips and the total number of clips.
+        workers: Number of drawing and encoding processes; the files do not depend on it.
 
     Returns:
         The path of ``manifest.parquet``.
 
     Raises:
-        InputError: A bad argument, a folder that holds something else or cannot be written.
+        InputError: An argument is invalid, or the folder has other content or cannot be written.
     """
     out = Path(out).absolute()
     _check(subjects, unlabelled, seed, difficulty, workers)
@@ -84,7 +84,7 @@ def write_synthetic(
         _move(partial, out, card)
     except OSError as error:
         rule = f"the synthetic data set could not be written ({error})"
-        raise InputError(rule, where=out, hint="Is there room, and may this user write here?") from error
+        raise InputError(rule, where=out, hint="Check the free disk space and your write permission.") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return out / "manifest.parquet"
@@ -99,7 +99,7 @@ def _check(subjects: int, unlabelled: int, seed: int, difficulty: str, workers: 
     }
     for field, (given, least, most) in bounds.items():
         if isinstance(given, bool) or not isinstance(given, int) or not least <= given <= most:
-            raise InputError("must be a whole number in range", field=field, given=given, allowed=f"{least} to {most}")
+            raise InputError("must be an integer in range", field=field, given=given, allowed=f"{least} to {most}")
     if difficulty not in DIFFICULTIES:
         known = ", ".join(DIFFICULTIES)
         hint = did_you_mean(str(difficulty), DIFFICULTIES)
@@ -107,7 +107,11 @@ def _check(subjects: int, unlabelled: int, seed: int, difficulty: str, workers: 
 
 
 def _is_there(out: Path, card: dict[str, object]) -> bool:
-    """Whether the folder holds this very set; raises where it holds anything else."""
+    """Whether the folder contains the same data set.
+
+    Raises:
+        InputError: The folder has other content.
+    """
     if not out.exists():
         return False
     if out.is_dir() and not any(out.iterdir()):
@@ -115,12 +119,12 @@ def _is_there(out: Path, card: dict[str, object]) -> bool:
     with contextlib.suppress(OSError, ValueError):
         if (out / "manifest.parquet").is_file() and json.loads((out / CARD).read_text(encoding="utf-8")) == card:
             return True
-    rule = "must be a folder that does not exist, is empty, or holds the same synthetic data set"
-    raise InputError(rule, where=out, hint="Name another folder, or remove this one.")
+    rule = "must be a folder that does not exist, is empty, or contains the same synthetic data set"
+    raise InputError(rule, where=out, hint="Choose another folder, or remove this one.")
 
 
 def _move(partial: Path, out: Path, card: dict[str, object]) -> None:
-    """Give the finished folder its name; another process that was first with the same set wins."""
+    """Rename the finished folder to its final name, unless another process has already written the same data set."""
     try:
         partial.rename(out)
     except OSError:
@@ -143,20 +147,20 @@ def _written(roles: Sequence[Role], folder: Path, workers: int) -> Iterator[Clip
 
 
 def _write_alone(role: Role, folder: Path) -> ClipRecord:
-    """`write_clip` in a process of its own, which takes one core."""
+    """`write_clip` for a child process, restricted to one core."""
     cv2.setNumThreads(1)
     return write_clip(role, folder)
 
 
 def planned_clips(*, subjects: int, unlabelled: int, seed: int, difficulty: str) -> list[ClipRecord]:
-    """The clips that `write_synthetic` would write, before anything is drawn; checksums stand for files to come."""
+    """Manifest records of the clips that `write_synthetic` would write, with placeholder checksums; draws nothing."""
     _check(subjects, unlabelled, seed, difficulty, 1)
     roles = labelled_roles(subjects, seed, difficulty) + unlabelled_roles(unlabelled, seed, difficulty)
     return [planned_clip(role) for role in roles]
 
 
 def planned_clip(role: Role) -> ClipRecord:
-    """One of them."""
+    """Manifest record of one clip before it is drawn, with a placeholder checksum."""
     return _record(role, Path(role.file), hashlib.sha256(role.file.encode()).hexdigest())
 
 
