@@ -1,1 +1,1 @@
-"""What a trial trains: a backbone, a pooling layer, a classifier."""
+"""Networks: backbones, pooling layers, classifiers and pre-trained weights."""

@@ -1,4 +1,4 @@
-"""How does a recipe's `model` section become a network with its initial weights?"""
+"""Builds the network described by a recipe's `model` section, with its initial weights."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ __all__ = ["VideoClassifier", "build_model", "count_parameters"]
 
 
 def build_model(model: Model, *, n_outputs: int, frames: int, size: int, seed: int) -> VideoClassifier:
-    """A network on the CPU with its initial weights.
+    """Build a network on the CPU with its initial weights.
 
-    The weights are a pure function of the arguments; no global random state is read or moved. Backbone and head draw
-    from streams of their own, so arms that differ in pooling or classifier start from the same backbone.
-    `model.weights` is not read here: that is `load_weights`.
+    The weights are a pure function of the arguments; global random state is neither used nor changed. Backbone and head
+    use separate random streams, so arms that differ in pooling or classifier start from the same backbone.
+    `model.weights` is not read here; see `weights.load_weights`.
 
     Args:
         model: The recipe's `model` section.
-        n_outputs: K, outputs that the loss asks for.
-        frames: T of the clips.
-        size: Height and width of the clips, pixels.
-        seed: The trial's seed.
+        n_outputs: Number of outputs that the loss requires.
+        frames: T, the number of frames of a clip.
+        size: Height and width of a clip, in pixels.
+        seed: Seed of the trial.
 
     Raises:
-        InputError: Unknown backbone or pooling.
+        InputError: The backbone or pooling layer is unknown.
     """
     network, backbone = _assemble(model, n_outputs, frames, size)
     network.to_empty(device="cpu")
@@ -47,20 +47,20 @@ def build_model(model: Model, *, n_outputs: int, frames: int, size: int, seed: i
 
 
 def count_parameters(model: Model, *, n_outputs: int, frames: int, size: int) -> int:
-    """Trainable parameters of the network that `build_model` would make; takes no memory for them.
+    """Number of trainable parameters of the network from `build_model`, without allocating it.
 
     Raises:
-        InputError: As `build_model`.
+        InputError: The backbone or pooling layer is unknown.
     """
     network, _ = _assemble(model, n_outputs, frames, size)
     return sum(parameter.numel() for parameter in network.parameters())
 
 
 def _assemble(model: Model, n_outputs: int, frames: int, size: int) -> tuple[VideoClassifier, Backbone]:
-    """The network without storage (on the meta device), and its backbone, whose stages the network shares."""
+    """The network on the meta device (without storage), and its backbone, whose stages the network shares."""
     with torch.device("meta"):
         backbone = backbone_class(model.backbone).from_settings(model)
-        with torch.no_grad():  # in evaluation mode: batch norm refuses a single place in training mode
+        with torch.no_grad():  # in training mode, batch norm rejects a single position
             features = backbone.eval().features(torch.empty(1, 3, frames, size, size))
         backbone.train()
         pooling = backbone.published_pooling(model) if model.pooling.name == "average" else None
@@ -73,7 +73,7 @@ def _assemble(model: Model, n_outputs: int, frames: int, size: int) -> tuple[Vid
 
 @contextmanager
 def _stream(seed: int, purpose: str) -> Iterator[None]:
-    """torch's default CPU generator set to a stream of its own, and put back afterwards."""
+    """Seed torch's default CPU generator for one purpose, and restore its state afterwards."""
     with torch.random.fork_rng(devices=[]), torch.device("cpu"):
         torch.default_generator.manual_seed(stream_seed(seed, purpose))
         yield

@@ -1,4 +1,4 @@
-"""What turns a pooled vector into one output a class?"""
+"""Classifiers that map a pooled vector to the network's outputs."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from torch import Tensor, nn
 
 @final
 class CosineClassifier(nn.Module):
-    """Cosines of the angles between the vector and a direction for each class (ArcFace; Deng et al. 2019).
+    """Cosines of the angles between the pooled vector and one direction per class (ArcFace; Deng et al. 2019).
 
-    Outputs lie in [-1, 1], computed in float32 at least. The loss scales them and, where labels are given, adds the
-    angular margin; the network never does.
+    Outputs (B, K) are in [-1, 1], computed in float32 or better. The loss scales them and adds the angular margin of
+    the labelled class.
 
     Args:
-        n_in: Length of the vector.
-        n_outputs: K, outputs.
+        n_in: Length of the pooled vector.
+        n_outputs: K, the number of outputs.
     """
 
     def __init__(self, n_in: int, n_outputs: int) -> None:
@@ -26,7 +26,7 @@ class CosineClassifier(nn.Module):
         self.weight = nn.Parameter(torch.empty(n_outputs, n_in))
 
     def forward(self, pooled_BP: Tensor) -> Tensor:
-        # A cosine in half precision has no usable arccosine near 1.
+        # In half precision, cosines near 1 are too coarse for their arccosine.
         with torch.autocast(pooled_BP.device.type, enabled=False):
             pooled_BP = pooled_BP.to(torch.promote_types(pooled_BP.dtype, torch.float32))
             return F.linear(F.normalize(pooled_BP, dim=1), F.normalize(self.weight, dim=1))
@@ -36,18 +36,18 @@ class CosineClassifier(nn.Module):
 
 
 def make_classifier(name: Literal["linear", "arcface"], n_in: int, n_outputs: int) -> nn.Linear | CosineClassifier:
-    """The last layer of a network, its values not yet drawn.
+    """Create the last layer of a network, without initial values.
 
     Args:
-        name: `linear` returns logits, `arcface` cosines.
+        name: `linear` outputs logits, `arcface` outputs cosines.
         n_in: Length of the pooled vector.
-        n_outputs: K, outputs.
+        n_outputs: K, the number of outputs.
     """
     return nn.Linear(n_in, n_outputs) if name == "linear" else CosineClassifier(n_in, n_outputs)
 
 
 def reset_classifier(classifier: nn.Linear | CosineClassifier, std: float) -> None:
-    """Draw the weights from a normal of the given standard deviation; the bias is 0."""
+    """Draw the weights from a normal distribution with standard deviation `std`; set the bias to 0."""
     nn.init.normal_(classifier.weight, std=std)
     if isinstance(classifier, nn.Linear):
         nn.init.zeros_(classifier.bias)

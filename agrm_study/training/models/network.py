@@ -1,4 +1,4 @@
-"""What is the network of a trial? Backbone, pooling, hidden layers where it has some, dropout, classifier."""
+"""The network of a trial: backbone, pooling, optional hidden layers, dropout and classifier."""
 
 from __future__ import annotations
 
@@ -13,18 +13,21 @@ from agrm_study.training.models.classifier import CosineClassifier
 
 @final
 class VideoClassifier(nn.Module):
-    """Clips in, one output a class.
+    """Classifies clips.
 
-    The backbone's stages are children of this module under their own names and the classifier is `fc`, so the state
-    dict of an R3D-18 with linear classifier has exactly torchvision's keys: Kinetics files load, and a trained file
-    loads into torchvision's model where the pooling is its average.
+    The backbone's stages are children of this module under their own names and the classifier is `fc`. The state dict
+    of an R3D-18 with a linear classifier therefore has exactly torchvision's keys: Kinetics weights can be loaded, and
+    trained weights load into torchvision's model if the pooling is the global average.
 
     Args:
-        backbone: Its stages are taken over.
-        pooling: Feature volume (B, D, T, H, W) → vector (B, P).
+        backbone: The backbone, whose stages become children of this module.
+        pooling: Maps a feature volume (B, D, T, H, W) to a vector (B, P).
         hidden: Layers between pooling and dropout, by name.
-        dropout: Probability of the dropout before the classifier.
-        classifier: Vector → outputs (B, K).
+        dropout: Dropout probability before the classifier.
+        classifier: Maps the vector to outputs (B, K).
+
+    Raises:
+        ValueError: Names of stages or hidden layers collide.
     """
 
     def __init__(
@@ -40,7 +43,7 @@ class VideoClassifier(nn.Module):
         stages = dict(backbone.named_children())
         taken = (set(stages) | set(hidden)) & {"pooling", "dropout", "fc"} | set(stages) & set(hidden)
         if taken:
-            raise ValueError(f"stage names must be free, given {sorted(taken)}")
+            raise ValueError(f"stage names must be unique and not reserved, given {sorted(taken)}")
         self._stages, self._hidden = tuple(stages), tuple(hidden)
         for name, layer in stages.items():
             self.add_module(name, layer)
@@ -65,7 +68,7 @@ class VideoClassifier(nn.Module):
         return self.fc(self.dropout(vector_BP))  # type: ignore[no-any-return]
 
     def forward(self, clips_BCTHW: Tensor) -> Tensor:
-        """Outputs (B, K): logits, or cosines where the classifier is `arcface`."""
+        """Outputs (B, K) of normalised clips (B, 3, T, H, W): logits, or cosines with the `arcface` classifier."""
         return self.classify(self.features(clips_BCTHW))
 
     @property
@@ -75,5 +78,5 @@ class VideoClassifier(nn.Module):
 
     @property
     def head_names(self) -> tuple[str, ...]:
-        """Names of the children with parameters that depend on pooling, clip size or classes."""
+        """Names of the children whose parameters depend on pooling, clip size or classes."""
         return (*self._hidden, "fc")

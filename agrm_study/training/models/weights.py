@@ -1,4 +1,4 @@
-"""How do local pre-trained weights get into a network?"""
+"""Loads pre-trained weights from a local file into a network."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from agrm_study.study.errors import InputError
 from agrm_study.training.models.network import VideoClassifier
 
 _WRAPPERS: Final = ("state_dict", "model_state_dict", "model_state", "model")
-"""Keys under which training scripts keep the state dict inside a checkpoint."""
+"""Keys under which training scripts store the state dict in a checkpoint."""
 _PREFIXES: Final = ("module.", "_orig_mod.")
-"""What DataParallel and torch.compile put before every key."""
+"""Key prefixes added by DataParallel and torch.compile."""
 _CLASSIFIERS: Final = ("fc", "head", "fc8")
-"""Names of the last layer in published files: torchvision, UniFormer, C3D."""
+"""Names of the last layer in the published files of torchvision, UniFormer and C3D."""
 _FIELD: Final = "model.weights"
 _SHOWN: Final = 6
 
@@ -29,18 +29,18 @@ def load_weights(model: VideoClassifier, path: Path) -> list[str]:
     """Copy the weights of a local file into a network.
 
     Keys are torchvision's for the residual backbones and the published ones for C3D and UniFormer. Layers of the head
-    that have another shape in the file (another class count, another pooling) keep their initial weights.
+    whose shape differs from the file (other classes or pooling) keep their initial weights.
 
     Args:
-        model: Changed in place, on whatever device it is.
-        path: A `.safetensors` file, or one that `torch.load(weights_only=True)` reads.
+        model: The network, on any device; modified in place.
+        path: A `.safetensors` file, or a file readable by `torch.load(weights_only=True)`.
 
     Returns:
-        One message for each thing that was not taken over.
+        One message for each entry that was not loaded.
 
     Raises:
-        InputError: No such file, unreadable, keys missing or unexpected, or a shape of the backbone that differs.
-            The network is unchanged then.
+        InputError: The file does not exist or is unreadable, keys are missing or unexpected, or a shape of the backbone
+            differs. The network is then unchanged.
     """
     found = _plain_keys(_read(path))
     own = model.state_dict()
@@ -48,8 +48,8 @@ def load_weights(model: VideoClassifier, path: Path) -> list[str]:
     foreign_head = {key for key in found if key.split(".")[0] in {*model.head_names, *_CLASSIFIERS}}
     counters = {key for key in own if key.endswith(".num_batches_tracked")}
 
-    _refuse("must hold every weight of the backbone", "missing", set(own) - set(found) - head - counters, path)
-    _refuse("must hold weights of this backbone only", "unexpected", set(found) - set(own) - foreign_head, path)
+    _refuse("must contain every weight of the backbone", "missing", set(own) - set(found) - head - counters, path)
+    _refuse("must contain only weights of this backbone", "unexpected", set(found) - set(own) - foreign_head, path)
     differing = [key for key in found if key in own and key not in head and found[key].shape != own[key].shape]
     _refuse(
         "must have the shapes of this backbone (width and depth)",
@@ -77,11 +77,11 @@ def _read(path: Path) -> Mapping[str, Any]:
             content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise InputError(
-            "must be a file of tensors that loads without running code",
+            "must be a file of tensors that loads without executing code",
             field=_FIELD,
             given=str(path),
-            allowed=".safetensors, or .pth/.pt that torch.load(weights_only=True) reads",
-            hint="Save its state dict alone, best as .safetensors.",
+            allowed=".safetensors, or a .pth/.pt file readable by torch.load(weights_only=True)",
+            hint="Save only the state dict, preferably as .safetensors.",
         ) from error
     except (SafetensorError, RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
         raise InputError("must be a readable weights file", field=_FIELD, given=str(path), hint=f"{error}") from error
@@ -89,12 +89,12 @@ def _read(path: Path) -> Mapping[str, Any]:
         if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
             content = content[wrapper]
     if not isinstance(content, Mapping) or not content:
-        raise InputError("must hold a state dict (name → tensor)", field=_FIELD, given=str(path))
+        raise InputError("must contain a state dict (name → tensor)", field=_FIELD, given=str(path))
     return content
 
 
 def _plain_keys(content: Mapping[str, Any]) -> dict[str, Tensor]:
-    """Tensors by key, without the prefixes of wrappers and with the classifier called `fc`."""
+    """Tensors by key, without wrapper prefixes and with the classifier renamed to `fc`."""
     plain: dict[str, Tensor] = {}
     for key, value in content.items():
         if not isinstance(value, Tensor):

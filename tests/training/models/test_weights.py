@@ -164,10 +164,10 @@ def test_files_that_are_no_weights_are_refused(tmp_path, capsys):
     with pytest.raises(InputError, match="must be an existing file"):
         load_weights(network, tmp_path / "absent.pth")
     (tmp_path / "evil.pth").write_bytes(pickle.dumps(Evil(), protocol=2))
-    with pytest.raises(InputError, match="without running code"):
+    with pytest.raises(InputError, match="without executing code"):
         load_weights(network, tmp_path / "evil.pth")
     torch.save({"state_dict": Evil()}, tmp_path / "evil2.pth")
-    with pytest.raises(InputError, match="without running code"):
+    with pytest.raises(InputError, match="without executing code"):
         load_weights(network, tmp_path / "evil2.pth")
     assert capsys.readouterr().out == ""
     for name in ("noise.safetensors", "noise.pth", "empty.pth", "empty.safetensors"):
@@ -175,5 +175,5 @@ def test_files_that_are_no_weights_are_refused(tmp_path, capsys):
         with pytest.raises(InputError, match=r"model\.weights"):
             load_weights(network, tmp_path / name)
     torch.save([1, 2, 3], tmp_path / "list.pth")
-    with pytest.raises(InputError, match="must hold a state dict"):
+    with pytest.raises(InputError, match="must contain a state dict"):
         load_weights(network, tmp_path / "list.pth")

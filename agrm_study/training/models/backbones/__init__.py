@@ -1,6 +1,7 @@
-"""Which backbones are there?
+"""Registry of backbones.
 
-A backbone is one new file and one line here; `tests/conformance/test_backbones.py` runs over this dictionary.
+To add a backbone, write a module and add a line to `BACKBONES`; `tests/conformance/test_backbones.py` tests every
+entry.
 """
 
 from __future__ import annotations
@@ -21,13 +22,13 @@ BACKBONES: dict[str, str] = {
     "c3d": f"{_HERE}.c3d:C3d",
     "uniformer_s": f"{_HERE}.uniformer:UniFormer",
 }
-"""Name of `model.backbone` → `module:Class`; strings, so that reading the names does not import torch."""
+"""Value of `model.backbone` → `module:Class`, as strings so that listing the names does not import torch."""
 
 
 def backbone_class(name: str) -> type[Backbone]:
     """The class of a backbone.
 
     Raises:
-        InputError: Unknown name; the message lists the known ones.
+        InputError: The name is unknown; the message lists the known names.
     """
     return cast("type[Backbone]", resolve(BACKBONES, name, kind="backbones", field="model.backbone"))

@@ -1,4 +1,4 @@
-"""What must every backbone offer?
+"""Interface of a backbone.
 
 Legend of axes: B clips, C colours (3), D features, T frames, H rows, W columns.
 """
@@ -15,16 +15,16 @@ from agrm_study.study.recipe import Model
 
 
 class Backbone(nn.Module, ABC):
-    """A chain of named stages that turns clips into a feature volume.
+    """A sequence of named stages that maps clips to a feature volume.
 
-    The stages are the module's children, in running order. `VideoClassifier` takes them over under their own names, so
-    a stage's name begins its keys in a weights file; `pooling`, `dropout` and `fc` are not free for stages.
-    The last stage returns the feature volume and does not overwrite it afterwards: Grad-CAM hooks into it.
-    Clips of any length and size pass, and every row, column and frame of them reaches the features.
+    The stages are the module's children, in execution order. `VideoClassifier` adopts them under the same names, so the
+    name of a stage prefixes its keys in a weights file; `pooling`, `dropout` and `fc` are reserved. The last stage
+    returns the feature volume, which must not be modified in place afterwards because Grad-CAM hooks into it. A
+    backbone accepts clips of any length and size, and every row, column and frame influences the features.
 
     Args:
-        stages: Stages by name, in running order.
-        feature_dim: D, channels of the feature volume.
+        stages: Stages by name, in execution order.
+        feature_dim: D, the number of channels of the feature volume.
     """
 
     CLASSIFIER_STD: ClassVar[float] = 0.01
@@ -39,7 +39,7 @@ class Backbone(nn.Module, ABC):
     @classmethod
     @abstractmethod
     def from_settings(cls, settings: Model) -> Backbone:
-        """The backbone that a recipe's `model` section asks for."""
+        """Create the backbone described by a recipe's `model` section."""
 
     def features(self, clips_BCTHW: Tensor) -> Tensor:
         """Feature volume (B, D, T', H', W') of normalised clips (B, 3, T, H, W)."""
@@ -57,18 +57,25 @@ class Backbone(nn.Module, ABC):
         return list(self.children())[-1]
 
     def published_pooling(self, settings: Model) -> nn.Module | None:
-        """The pooling that `average` stands for where the published network does not take the global average."""
+        """The pooling used for `model.pooling.name: average`, or None for the global average.
+
+        Overridden by networks whose published pooling is not the global average.
+        """
         return None
 
     def hidden_layers(self, pooled_dim: int) -> tuple[dict[str, nn.Module], int]:
-        """Layers of the published head between pooling and classifier, by name, and the length of their output."""
+        """Layers between pooling and classifier in the published network, by name, and the length of their output.
+
+        Args:
+            pooled_dim: P, the length of the pooled vector.
+        """
         return {}, pooled_dim
 
     def reset_layer(self, layer: nn.Module) -> None:
-        """Draw the initial values of one layer that holds parameters (He et al. 2015, fan out, as torchvision does).
+        """Initialise one layer with parameters (He et al. 2015, fan-out mode, as in torchvision).
 
         Raises:
-            TypeError: A kind of layer that this scheme says nothing about.
+            TypeError: The scheme does not define this type of layer.
         """
         match layer:
             case nn.Conv3d() | nn.Linear():
@@ -81,7 +88,7 @@ class Backbone(nn.Module, ABC):
                 raise TypeError(f"no initial values are defined for {type(layer).__name__}")
 
     def reset(self, root: nn.Module) -> None:
-        """Draw the initial values of every layer below `root`, in order, from torch's default CPU generator."""
+        """Initialise every layer below `root`, in order, from torch's default CPU generator."""
         for layer in root.modules():
             if layer._parameters or layer._buffers:
                 self.reset_layer(layer)

@@ -1,7 +1,7 @@
-"""What is C3D? Eight 3x3x3 convolutions, five max poolings, two hidden layers (Tran et al. 2015).
+"""C3D: eight 3x3x3 convolutions, five max-pooling layers and two hidden layers (Tran et al. 2015).
 
-Layer names are the published ones (conv1 … conv5b, fc6, fc7). Poolings round up, so that short clips and uneven sizes
-lose no row and no frame; at the published 16 frames and at sizes divisible by 16 that changes nothing.
+Layers have their published names (conv1 … conv5b, fc6, fc7). Pooling layers round up, so that short clips and sizes not
+divisible by 16 lose no row or frame; this has no effect at the published 16 frames and sizes divisible by 16.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from agrm_study.study.recipe import Model
 from agrm_study.training.models.backbones.base import Backbone
 
 _PLAN: Final = (("1",), ("2",), ("3a", "3b"), ("4a", "4b"), ("5a", "5b"))
-"""Convolutions of the five groups; a pooling stands between two groups."""
+"""Convolutions of the five groups, which are separated by pooling layers."""
 _WIDTHS: Final = (1, 2, 4, 8, 8)
-"""Channels of the groups, in units of the first group's."""
+"""Channels of the groups, as multiples of the first group's."""
 _GRID: Final = (1, 4, 4)
-"""What the fifth pooling returns for the published 16 x 112 x 112 clips."""
+"""Output size of the fifth pooling layer for the published 16 x 112 x 112 clips."""
 _DROPOUT: Final = 0.5
 """Published dropout after each hidden layer."""
 
 
 @final
 class C3d(Backbone):
-    """C3D up to the ReLU of conv5b; `pool5` belongs to the head. Output: T/8, H/16, W/16.
+    """C3D up to the ReLU of conv5b; `pool5` is part of the head. Output: T/8, H/16, W/16.
 
-    With `model.pooling.name: average` the head is the published one (`C3dPooling`); the other poolings take the place
-    of the fifth pooling. `model.depth` says nothing here; `model.width` scales all layers, 64 is the published one.
+    With `model.pooling.name: average` the head is the published one (`C3dPooling`); other pooling layers replace the
+    fifth pooling layer. `model.depth` is ignored; `model.width` scales all layers (published: 64).
 
     Args:
         width: Channels of conv1; the hidden layers have 64 times as many units.
@@ -67,7 +67,7 @@ class C3d(Backbone):
         return layers, n_in
 
     def reset_layer(self, layer: nn.Module) -> None:
-        """He et al. 2015, fan in: without batch norm the forward signal must keep its scale."""
+        """He et al. 2015 in fan-in mode, which preserves the scale of activations without batch norm."""
         if not isinstance(layer, nn.Conv3d | nn.Linear):
             raise TypeError(f"no initial values are defined for {type(layer).__name__}")
         nn.init.kaiming_normal_(layer.weight, mode="fan_in", nonlinearity="relu")
@@ -77,11 +77,11 @@ class C3d(Backbone):
 
 @final
 class C3dPooling(nn.Module):
-    """The published fifth pooling, then a flattened vector.
+    """The published fifth pooling layer, followed by flattening to a vector (B, P).
 
     Args:
-        head: `flatten` takes the grid as it comes, so the first hidden layer grows with the clip; `adaptive` averages
-            it to 1 x 4 x 4 (the published grid at 16 x 112 x 112), so the network has the same size for every clip.
+        head: `flatten` keeps the pooled grid, so the first hidden layer grows with the clip; `adaptive` averages the
+            grid to 1 x 4 x 4 (the published grid at 16 x 112 x 112), so the network's size is independent of the clip.
     """
 
     def __init__(self, head: Literal["flatten", "adaptive"]) -> None:

@@ -1,4 +1,4 @@
-"""What is a mixed-convolution network? 3D convolutions in the first stage, 2D ones after it."""
+"""MC3, a mixed-convolution network: 3D convolutions in the stem and the first stage, 2D convolutions after them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is an R(2+1)D network? Each 3D convolution becomes a spatial one and a temporal one with a ReLU between."""
+"""R(2+1)D: each 3D convolution is factored into a spatial and a temporal convolution with a ReLU in between."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class R2Plus1d(Backbone):
 
 
 def _stem(width: int) -> nn.Sequential:
-    between = 45 * width // 64  # the published stem has 45 channels between its two convolutions at width 64
+    between = 45 * width // 64  # 45 channels between the two convolutions at the published width 64
     return nn.Sequential(
         nn.Conv3d(3, between, (1, 7, 7), stride=(1, 2, 2), padding=(0, 3, 3), bias=False),
         nn.BatchNorm3d(between),

@@ -1,6 +1,6 @@
-"""How do UniFormer's blocks relate the places of a clip? Locally by convolution, globally by attention.
+"""UniFormer blocks: local relations by convolution, global relations by self-attention.
 
-A block is x + position(x), then + relation(norm(x)), then + mlp(norm(x)) (Li et al. 2022, equations 1–3).
+A block computes x + position(x), then adds relation(norm(x)), then mlp(norm(x)) (Li et al. 2022, equations 1–3).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def _depthwise(channels: int, kernel: int) -> nn.Conv3d:
 
 @final
 class LocalBlock(nn.Module):
-    """Relations within a tube of 5 x 5 x 5 places, learned and shared by all clips (equation 5).
+    """Relations within tubes of 5 x 5 x 5 positions, learned and shared by all clips (equation 5).
 
     Args:
         channels: Channels of input and output.
@@ -48,11 +48,11 @@ class LocalBlock(nn.Module):
 
 @final
 class GlobalBlock(nn.Module):
-    """Relations between all places of a clip by multi-head attention (equations 6 and 7).
+    """Relations between all positions of a clip by multi-head self-attention (equations 6 and 7).
 
     Args:
         channels: Channels of input and output; a multiple of `head_dim`.
-        head_dim: Channels of an attention head.
+        head_dim: Channels per attention head.
         drop_path: Probability that a training clip skips a branch.
     """
 
@@ -75,7 +75,7 @@ class GlobalBlock(nn.Module):
 
 @final
 class Attention(nn.Module):
-    """Multi-head self-attention over tokens (B, N, D), scaled by the root of the head's width."""
+    """Multi-head self-attention over tokens (B, N, D), scaled by 1/sqrt(head_dim)."""
 
     def __init__(self, channels: int, head_dim: int) -> None:
         super().__init__()

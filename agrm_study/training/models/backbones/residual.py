@@ -1,7 +1,7 @@
-"""How is a residual video network put together from torchvision's blocks?
+"""Stages of residual video networks, assembled from torchvision's blocks.
 
-With width 64 and depth 18 the stages are those of torchvision's `VideoResNet`: same architecture, same state-dict keys
-(Tran et al. 2018, "A Closer Look at Spatiotemporal Convolutions for Action Recognition").
+With width 64 and depth 18 the stages equal those of torchvision's `VideoResNet`, including their state-dict keys (Tran
+et al. 2018, "A Closer Look at Spatiotemporal Convolutions for Action Recognition").
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from torch import nn
 from torchvision.models.video.resnet import BasicBlock
 
 BLOCKS: Final[dict[int, tuple[int, int, int, int]]] = {10: (1, 1, 1, 1), 18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}
-"""Basic blocks of the four stages, by depth (He et al. 2016, Table 1)."""
+"""Number of basic blocks in each of the four stages, by depth (He et al. 2016, Table 1)."""
 
 
 def simple_stem(width: int) -> nn.Sequential:
-    """Convolution 3x7x7 with spatial stride 2, batch norm, ReLU."""
+    """A 3x7x7 convolution with spatial stride 2, batch norm and ReLU."""
     return nn.Sequential(
         nn.Conv3d(3, width, (3, 7, 7), stride=(1, 2, 2), padding=(1, 3, 3), bias=False),
         nn.BatchNorm3d(width),
@@ -26,16 +26,16 @@ def simple_stem(width: int) -> nn.Sequential:
 
 
 def residual_stages(stem: nn.Module, convolutions: Sequence[Any], width: int, depth: int) -> dict[str, nn.Module]:
-    """Stem and four residual stages of `width`, 2, 4 and 8 times `width` channels.
+    """A stem and four residual stages with 1, 2, 4 and 8 times `width` channels.
 
     Args:
-        stem: First stage; returns `width` channels.
+        stem: First stage; outputs `width` channels.
         convolutions: One of torchvision's convolution classes for each residual stage.
         width: Channels of the first residual stage.
         depth: A key of `BLOCKS`.
 
     Returns:
-        Stages by torchvision's names: stem, layer1 … layer4.
+        Stages by their torchvision names: stem, layer1 … layer4.
     """
     stages: dict[str, nn.Module] = {"stem": stem}
     channels = width

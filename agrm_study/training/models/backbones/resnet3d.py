@@ -1,4 +1,4 @@
-"""What is a 3D ResNet? Every convolution spans space and time."""
+"""R3D, a residual network in which every convolution is three-dimensional."""
 
 from __future__ import annotations
 

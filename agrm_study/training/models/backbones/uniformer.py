@@ -1,7 +1,7 @@
-"""What is UniFormer-S? A CNN–Transformer hybrid: local relations in shallow stages, global ones in deep stages.
+"""UniFormer-S, a hybrid of CNN and transformer: local relations in shallow stages, global relations in deep stages.
 
-Written from the description in Li et al. 2022 ("UniFormer: Unified Transformer for Efficient Spatiotemporal
-Representation Learning", section 3 and Table 1). Parameter names are those of the published weight files.
+Implemented from the description in Li et al. 2022 ("UniFormer: Unified Transformer for Efficient Spatiotemporal
+Representation Learning", section 3 and Table 1). Parameter names match the published weight files.
 """
 
 from __future__ import annotations
@@ -17,17 +17,16 @@ from agrm_study.training.models.backbones.relation_blocks import GlobalBlock, Lo
 
 _DEPTHS: Final = (3, 4, 8, 3)
 _WIDTHS: Final = (1, 2, 5, 8)
-"""Channels of the stages, in units of the first stage's (64: 64, 128, 320, 512)."""
+"""Channels of the stages, as multiples of the first stage's (64, 128, 320, 512 at width 64)."""
 _DROP_PATH: Final = 0.1
-"""Probability of skipping the last block's branches; it grows linearly from 0 at the first block."""
+"""Stochastic depth: probability of skipping a branch of the last block; increases linearly from 0 at the first."""
 
 
 @final
 class UniFormer(Backbone):
     """UniFormer-S. Output: T/2, H/32, W/32, rounded up.
 
-    `model.width` scales all stages (64 is the published one) and is the width of an attention head; `model.depth`
-    says nothing here.
+    `model.width` scales all stages (published: 64) and sets the width of an attention head; `model.depth` is ignored.
 
     Args:
         width: Channels of the first stage and of each attention head.
@@ -57,7 +56,10 @@ class UniFormer(Backbone):
         return cls(settings.width)
 
     def reset_layer(self, layer: nn.Module) -> None:
-        """Linear layers from a normal of 0.02 cut at two units, as the published code; the rest as torch does."""
+        """Linear weights from a normal distribution (std 0.02, truncated at ±2), as in the published code.
+
+        Other layers use torch's defaults.
+        """
         match layer:
             case nn.Linear():
                 nn.init.trunc_normal_(layer.weight, std=0.02)
@@ -71,7 +73,7 @@ class UniFormer(Backbone):
 class PatchEmbedding(nn.Module):
     """A strided convolution and a layer norm over the channels.
 
-    Rows and columns that do not fill a patch are padded with zeros instead of being dropped.
+    Incomplete patches at the bottom and right edges are padded with zeros instead of being dropped.
 
     Args:
         n_in: Channels of the input.

@@ -1,6 +1,7 @@
-"""Which pooling layers are there?
+"""Registry of pooling layers.
 
-A pooling layer is one new file and one line here; `tests/conformance/test_pooling.py` runs over this dictionary.
+To add a pooling layer, write a module and add a line to `POOLING`; `tests/conformance/test_pooling.py` tests every
+entry.
 """
 
 from __future__ import annotations
@@ -20,13 +21,13 @@ POOLING: dict[str, str] = {
     "hpp": f"{_HERE}.hpp:HorizontalPyramidPooling",
     "shpm": f"{_HERE}.shpm:SpatialHierarchicalPooling",
 }
-"""Name of `model.pooling.name` → `module:Class`; strings, so that reading the names does not import torch."""
+"""Value of `model.pooling.name` → `module:Class`, as strings so that listing the names does not import torch."""
 
 
 def pooling_class(name: str) -> type[Pooling]:
     """The class of a pooling layer.
 
     Raises:
-        InputError: Unknown name; the message lists the known ones.
+        InputError: The name is unknown; the message lists the known names.
     """
     return cast("type[Pooling]", resolve(POOLING, name, kind="pooling layers", field="model.pooling.name"))

@@ -1,4 +1,4 @@
-"""What is the average over space?"""
+"""Average pooling over space."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from agrm_study.training.models.pooling.base import Pooling
 
 @final
 class AveragePooling(Pooling):
-    """Mean over H and W; with `temporal: mean` the global average pooling of the published residual networks."""
+    """Mean over H and W; with `temporal: mean`, the global average pooling of the published residual networks."""
 
     def pool_space(self, features_BDTHW: Tensor) -> Tensor:
         return features_BDTHW.mean((3, 4)).unsqueeze(-1)
 
     def forward(self, features_BDTHW: Tensor) -> Tensor:
         if self.settings.temporal == "mean":
-            return features_BDTHW.mean((2, 3, 4))  # one reduction: the same bits as torchvision's average pooling
+            return features_BDTHW.mean(
+                (2, 3, 4)
+            )  # a single reduction is bit-identical to torchvision's average pooling
         return super().forward(features_BDTHW)

@@ -1,6 +1,6 @@
-"""What must every pooling layer offer?
+"""Interface of a pooling layer.
 
-Legend of axes: B clips, D features, T frames, H rows, W columns, N places (bins) of the pooled map, P pooled values.
+Legend of axes: B clips, D features, T frames, H rows, W columns, N bins of the pooled map, P pooled values.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from agrm_study.study.recipe import Pooling as PoolingSettings
 
 
 class Pooling(nn.Module, ABC):
-    """Turns a feature volume of any height and width into a vector; holds no parameters.
+    """Maps a feature volume of any height and width to a vector, without parameters.
 
-    Space is pooled first, frame by frame; then `temporal` says what happens to T.
+    Each frame is pooled over space first; `temporal` selects how the frames are then combined.
 
     Args:
         settings: The recipe's `model.pooling` section.
-        steps: T of the feature volumes to come; it matters to `temporal: flatten` alone.
+        steps: T of the feature volumes; used only by `temporal: flatten`.
     """
 
     def __init__(self, settings: PoolingSettings, *, steps: int) -> None:
@@ -29,13 +29,13 @@ class Pooling(nn.Module, ABC):
 
     @abstractmethod
     def pool_space(self, features_BDTHW: Tensor) -> Tensor:
-        """Pooled places of each frame, (B, D', T, N)."""
+        """Pool each frame over space; returns (B, D', T, N)."""
 
     def forward(self, features_BDTHW: Tensor) -> Tensor:
         """Pooled vector (B, P).
 
         Raises:
-            ValueError: `temporal: flatten` and another number of frames than the layer was built for.
+            ValueError: With `temporal: flatten`, the number of frames differs from `steps`.
         """
         places_BDTN = self.pool_space(features_BDTHW)
         match self.settings.temporal:

@@ -1,4 +1,4 @@
-"""What are average and maximum of each bin of a grid laid over a feature map?"""
+"""Average and maximum over the bins of spatial grids."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ from torch import Tensor
 
 
 def pool_grids(features_BDTHW: Tensor, grids: Sequence[tuple[int, int]], combine: Literal["sum", "concat"]) -> Tensor:
-    """Average and maximum of every bin of every grid, frame by frame (Song et al. 2026, equations 8–11).
+    """Average and maximum of every bin of every grid, per frame (Song et al. 2026, equations 8–11).
 
-    Bin i of n spans rows floor(i·H/n) up to, not including, ceil((i+1)·H/n), columns likewise: every row is in some
-    bin, neighbours share a row where H is no multiple of n, and a map with fewer rows than bins repeats rows.
+    Bin i of n covers rows floor(i·H/n) (inclusive) to ceil((i+1)·H/n) (exclusive), and columns likewise. Every row is
+    in at least one bin, adjacent bins share a row if H is not a multiple of n, and a map with fewer rows than bins
+    repeats rows.
 
     Args:
         features_BDTHW: Feature volume.
         grids: (rows, columns) of each grid.
-        combine: `sum` adds average and maximum of a bin; `concat` puts them side by side in D (averages first).
+        combine: `sum` adds average and maximum of a bin; `concat` concatenates them along D (averages first).
 
     Returns:
-        Places (B, D or 2D, T, N), N over grids in order, rows before columns within a grid.
+        Pooled bins (B, D or 2D, T, N), ordered by grid and row-major within a grid.
     """
     frames = features_BDTHW.shape[2]
     places = []

@@ -1,4 +1,4 @@
-"""What is horizontal pyramid pooling?"""
+"""Horizontal pyramid pooling."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from agrm_study.training.models.pooling.grids import pool_grids
 
 @final
 class HorizontalPyramidPooling(Pooling):
-    """Average and maximum of horizontal stripes (Fu et al. 2019); of `bins` only the rows count, columns are one."""
+    """Average and maximum of horizontal stripes (Fu et al. 2019); uses the row counts of `bins` and one column."""
 
     def pool_space(self, features_BDTHW: Tensor) -> Tensor:
         stripes = [(rows, 1) for rows, _ in self.settings.bins]

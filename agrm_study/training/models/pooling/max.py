@@ -1,4 +1,4 @@
-"""What is the maximum over space?"""
+"""Max pooling over space."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from agrm_study.training.models.pooling.base import Pooling
 
 @final
 class MaxPooling(Pooling):
-    """Maximum over H and W; with `temporal: max` the global maximum."""
+    """Maximum over H and W; with `temporal: max`, the global maximum."""
 
     def pool_space(self, features_BDTHW: Tensor) -> Tensor:
         return features_BDTHW.amax((3, 4)).unsqueeze(-1)

@@ -1,4 +1,4 @@
-"""What is the Spatial Hierarchical Pooling Module?"""
+"""Spatial Hierarchical Pooling Module (SHPM)."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from agrm_study.training.models.pooling.grids import pool_grids
 class SpatialHierarchicalPooling(Pooling):
     """Average and maximum of every bin of a pyramid of grids (Song et al. 2026, section 2.5).
 
-    All bins stand side by side in the vector and one linear layer reads them: bins 1², 2², 4² of 512 channels and three
-    classes are 21 · 512 · 3 + 3 parameters on R3D-18's trunk of 33,166,272, which makes 33,198,531.
+    The bins are concatenated and classified by one linear layer. With grids 1x1, 2x2 and 4x4, 512 channels and three
+    classes, the classifier has 21 · 512 · 3 + 3 parameters; with R3D-18's backbone of 33,166,272 parameters the network
+    has 33,198,531.
     """
 
     def pool_space(self, features_BDTHW: Tensor) -> Tensor:
