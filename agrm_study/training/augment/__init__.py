@@ -1,1 +1,1 @@
-"""Views of clips: which frames, which crop, which colours. Parameters are drawn with numpy, applied with torch."""
+"""Augmentation: views of clips, with parameters drawn in numpy and applied in torch."""

@@ -1,13 +1,14 @@
-"""Which 3×3 matrix and offset do brightness, contrast, saturation and hue make of a clip?
+"""Colour jitter as one 3×3 matrix and one offset per clip.
 
-Brightness, contrast and saturation are affine in RGB; so is a rotation about the grey axis, which is an exact hue shift
-at thirds of a turn and close to it between. Applied in the order brightness, contrast, saturation, hue they collapse to
+Brightness, contrast and saturation are affine in RGB. So is a rotation about the grey axis, which equals a hue shift at
+thirds of a turn and approximates it elsewhere. Applied in the order brightness, contrast, saturation, hue, they combine
+to
 
     x ↦ c·b·R·S·x + (1 − c)·b·(g·m),   S = s·I + (1 − s)·1gᵀ
 
-with grey weights g, the clip's mean colour m and the rotation R. What differs from torchvision's ColorJitter: the order
-is fixed, values are clamped to [0, 1] once at the end, the contrast's mean is the clip's and not each frame's, and the
-hue is rotated instead of converted to HSV and back.
+with grey weights g, mean colour m of the clip and rotation R. Differences from torchvision's ColorJitter: the order is
+fixed, values are clamped to [0, 1] once at the end, contrast uses the mean of the clip instead of each frame, and hue
+is rotated instead of converted to HSV and back.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ GREY = np.array([0.2989, 0.587, 0.114])
 
 
 def hue_rotation(turns_N: Floats) -> Floats:
-    """(N, 3, 3) rotations about the grey axis (1, 1, 1), counted in turns (Rodrigues' formula)."""
+    """Rotations (N, 3, 3) about the grey axis (1, 1, 1), by angles in turns (Rodrigues' formula)."""
     angle_N11 = 2 * np.pi * turns_N[:, None, None]
     cross = np.array([[0.0, -1.0, 1.0], [1.0, 0.0, -1.0], [-1.0, 1.0, 0.0]]) / np.sqrt(3.0)
     mean = np.full((3, 3), 1 / 3)
@@ -31,7 +32,7 @@ def hue_rotation(turns_N: Floats) -> Floats:
 
 
 def colour_matrices(brightness_N: Floats, contrast_N: Floats, saturation_N: Floats, hue_N: Floats) -> Floats:
-    """(N, 3, 3) matrices c·b·R·S. Factors as in torchvision (1 changes nothing); hue in turns (0 changes nothing)."""
+    """Matrices c·b·R·S (N, 3, 3); the identity is brightness, contrast and saturation 1 and hue 0 (in turns)."""
     saturation_N11 = saturation_N[:, None, None]
     mixing_N33 = saturation_N11 * np.eye(3) + (1 - saturation_N11) * np.broadcast_to(GREY, (3, 3))
     scale_N11 = (brightness_N * contrast_N)[:, None, None]
@@ -40,6 +41,6 @@ def colour_matrices(brightness_N: Floats, contrast_N: Floats, saturation_N: Floa
 
 
 def contrast_offsets(brightness_N: Floats, contrast_N: Floats) -> Floats:
-    """(N, 3) weights of the clip's mean colour m in the offset that all channels share: (1 − c)·b·g."""
+    """Weights (1 − c)·b·g (N, 3) of the clip's mean colour m in the offset, which is equal for all channels."""
     weights_N3: Floats = ((1 - contrast_N) * brightness_N)[:, None] * GREY
     return weights_N3

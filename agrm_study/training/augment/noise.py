@@ -1,4 +1,4 @@
-"""Where does Gaussian noise come from? From a bank that is drawn once a trial."""
+"""Gaussian noise from a bank of values that is drawn once per trial."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from torch import Tensor
 from agrm_study.training.generators import generator
 
 BANK = 1 << 18
-"""Smallest number of values in a bank; this many stay in a core's cache."""
+"""Minimum number of values in a bank, chosen to fit into a core's cache."""
 
 
 class NoiseBank:
-    """Standard normal numbers, drawn once with numpy from (seed, "noise bank") and read at random offsets.
+    """Standard normal values, drawn once with numpy from (seed, "noise bank") and read at random offsets.
 
-    Each frame reads a run of its own, so that noise differs from frame to frame and costs a copy instead of a draw. The
-    same numbers serve every device. The bank holds at least eight frames, so two runs seldom overlap at the same place.
+    Each frame reads a run at its own offset, so that noise differs between frames and costs a copy instead of a draw.
+    The values are the same on every device. The bank holds at least eight frames, so runs with equal offsets are rare.
 
     Args:
         seed: Seed of the trial.
-        run: Values of a frame (3 · size · size).
-        device: Where the clips are.
+        run: Number of values per frame (3 · size · size).
+        device: Device of the clips.
     """
 
     def __init__(self, seed: int, run: int, device: torch.device | str = "cpu") -> None:
@@ -31,5 +31,5 @@ class NoiseBank:
         self._runs = torch.from_numpy(values).to(device).unfold(0, run, 1)
 
     def read(self, offsets_F: Tensor) -> Tensor:
-        """(F, run) values, one run a frame, that start at the offsets (int64, on the bank's device)."""
+        """Runs (F, run), one per frame, that start at the given offsets (int64, on the bank's device)."""
         return self._runs.index_select(0, offsets_F)

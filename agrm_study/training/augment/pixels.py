@@ -1,8 +1,8 @@
-"""How do gathered bytes become what a network sees? A whole batch at a time, on the device where it lies.
+"""Renders gathered uint8 crops as network input, one batch at a time on the batch's device.
 
-Colours, normalisation and the scale of bytes are one 3×3 matrix and one offset a clip; noise is read from a bank; the
-result is written once, in the layout that the convolutions want. On a CPU a large batch is worked off in runs of clips
-that stay in the cache.
+Colour jitter, normalisation and scaling are combined into one 3×3 matrix and one offset per clip. Noise is read from a
+bank. The result is written once, in the memory layout that convolutions prefer. On a CPU, large batches are processed
+in runs of clips that fit into the cache.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from agrm_study.training.augment.noise import NoiseBank
 from agrm_study.training.augment.views import View
 
 MEAN = (0.43216, 0.394666, 0.37645)
-"""Channel means of Kinetics-400 in the [0, 1] image: red, green, blue (as in torchvision's video weights)."""
+"""Channel means (red, green, blue) of Kinetics-400 images in [0, 1], as in torchvision's video weights."""
 STD = (0.22803, 0.22145, 0.216989)
-"""Channel standard deviations of Kinetics-400."""
+"""Channel standard deviations (red, green, blue) of Kinetics-400 images in [0, 1]."""
 
 _CACHE_VALUES = 1 << 20
-"""Values of a run of clips on a CPU."""
+"""Maximum number of values in a run of clips on a CPU."""
 
 
 class Renderer:
     """Applies drawn views to gathered clips.
 
     Args:
-        seed: Seed of the trial; it fills the noise bank.
-        size: Side of the crops, S.
-        device: Where the clips are.
-        noise: Whether any view may ask for noise; without, no bank is drawn.
+        seed: Seed of the trial, used for the noise bank.
+        size: S, the side of the crops in pixels.
+        device: Device of the clips.
+        noise: Whether views may contain noise; if not, no bank is drawn.
     """
 
     def __init__(self, seed: int, size: int, device: torch.device | str = "cpu", *, noise: bool = True) -> None:
@@ -43,11 +43,14 @@ class Renderer:
 
     @torch.no_grad()
     def __call__(self, bytes_BTCHW: Tensor, view: View) -> Tensor:
-        """Normalised clips (B, 3, T, S, S) float32, channels last in memory.
+        """Render a batch.
 
         Args:
-            bytes_BTCHW: uint8 crops on the renderer's device; its mirrored clips are changed in place.
+            bytes_BTCHW: uint8 crops on the renderer's device; mirrored clips are modified in place.
             view: Parameters of the same B clips.
+
+        Returns:
+            Normalised clips (B, 3, T, S, S) in float32 and channels-last memory format.
         """
         batch, frames, _, size, _ = bytes_BTCHW.shape
         for row in np.flatnonzero(view.flips_N).tolist():
@@ -67,7 +70,7 @@ class Renderer:
         return clips_BCTHW
 
     def _planes(self, bytes_RTCHW: Tensor, view: View, rows: slice) -> Tensor:
-        """(R·T, 3, S·S) float32: colours, normalisation, noise, clamp."""
+        """Apply colours, normalisation, noise and clamping; returns (R·T, 3, S·S) float32."""
         clips, frames, _, size, _ = bytes_RTCHW.shape
         values = bytes_RTCHW.to(torch.float32).view(clips * frames, 3, size * size)
         if view.matrices_N33 is None or view.mean_weights_N3 is None:

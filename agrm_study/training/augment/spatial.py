@@ -1,4 +1,4 @@
-"""Where in the frame does a view look, and which rectangle is hidden?"""
+"""Random crop positions and random erasing."""
 
 from __future__ import annotations
 
@@ -9,20 +9,23 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 ERASE_RATIO = (0.3, 3.3)
-"""Aspect ratios of erased rectangles, drawn log-uniformly (Zhong et al. 2020, as in torchvision)."""
+"""Range of aspect ratios of erased rectangles, drawn log-uniformly (Zhong et al. 2020; as in torchvision)."""
 
 
 def crop_positions(sides_N: Ints, size: int, shift: float, uniform_N: Floats) -> Ints:
-    """First row (or column) of each crop: the centre, moved by up to `shift` of the free margin on either side.
+    """First row (or column) of each crop: centred, then shifted by up to `shift` times the free margin on either side.
 
     Args:
-        sides_N: Height (or width) of each stored frame, at least `size`.
-        size: Side of the crop.
-        shift: Share of the margin, 0 for the exact centre (rounded down).
-        uniform_N: Numbers in [0, 1).
+        sides_N: Height (or width) of each stored frame in pixels, at least `size`.
+        size: Side of the crop in pixels.
+        shift: Maximum shift as a fraction of the margin; 0 gives the exact centre (rounded down).
+        uniform_N: Random numbers in [0, 1).
+
+    Returns:
+        Positions (N,) in pixels.
 
     Raises:
-        ValueError: When a frame is smaller than the crop.
+        ValueError: A frame is smaller than the crop.
     """
     margin_N = sides_N - size
     if (margin_N < 0).any():
@@ -34,16 +37,19 @@ def crop_positions(sides_N: Ints, size: int, shift: float, uniform_N: Floats) ->
 
 
 def erase_boxes(probability: float, area: tuple[float, float], size: int, uniform_N5: Floats) -> Ints:
-    """Rectangles to erase, (N, 4) as top, left, height, width; all zeros where nothing is erased.
+    """Rectangles to erase (Zhong et al. 2020).
 
-    Area uniform in `area` (shares of the frame), aspect ratio log-uniform in `ERASE_RATIO`, position uniform. A side
-    that would leave the frame is cut to it (torchvision draws again), so that one row of numbers makes one rectangle.
+    The area is uniform in `area`, the aspect ratio log-uniform in `ERASE_RATIO`, the position uniform. A side longer
+    than the frame is truncated (torchvision draws again), so that each row of random numbers gives one rectangle.
 
     Args:
-        probability: Share of the clips with a rectangle.
-        area: Smallest and largest area.
+        probability: Probability that a clip has an erased rectangle.
+        area: Minimum and maximum area, as fractions of the frame.
         size: Side of the frame in pixels.
-        uniform_N5: Numbers in [0, 1): whether, area, ratio, top, left.
+        uniform_N5: Random numbers in [0, 1) for occurrence, area, aspect ratio, top and left.
+
+    Returns:
+        Top, left, height and width (N, 4) in pixels; all 0 where nothing is erased.
     """
     low, high = np.log(ERASE_RATIO)
     area_N = (area[0] + (area[1] - area[0]) * uniform_N5[:, 1]) * size * size

@@ -1,4 +1,4 @@
-"""Which stored frames make a clip?"""
+"""Temporal sampling: the stored frames that make up a clip."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ Floats = NDArray[np.float64]
 
 
 def random_windows(uniform_N: Floats, lengths_N: Ints, frames: int) -> Ints:
-    """First frames of one random window a clip: uniform over all that fit, 0 where the video is not longer.
+    """First frame (N,) of one random window per clip, uniform over all windows that fit; 0 for shorter videos.
 
     Args:
-        uniform_N: Numbers in [0, 1).
-        lengths_N: Stored frames of each video.
-        frames: Frames of a clip, T.
+        uniform_N: Random numbers in [0, 1).
+        lengths_N: Number of stored frames of each video.
+        frames: T, the number of frames of a clip.
     """
     fitting_N = np.maximum(lengths_N - frames, 0) + 1
     starts_N: Ints = np.minimum((uniform_N * fitting_N).astype(np.int64), fitting_N - 1)
@@ -23,12 +23,12 @@ def random_windows(uniform_N: Floats, lengths_N: Ints, frames: int) -> Ints:
 
 
 def spread_windows(length: int, frames: int, count: int) -> Ints:
-    """First frames of windows spread evenly over a video, without repeats: the middle one for a count of 1.
+    """First frames of distinct windows spread evenly over a video; the middle window for a count of 1.
 
     Args:
-        length: Stored frames of the video.
-        frames: Frames of a clip, T.
-        count: Windows asked for; a short video has fewer that differ.
+        length: Number of stored frames of the video.
+        frames: T, the number of frames of a clip.
+        count: Maximum number of windows; short videos have fewer distinct ones.
     """
     last = max(length - frames, 0)
     if count == 1:
@@ -43,17 +43,17 @@ def frame_indices(
     speeds_N: Floats | None = None,
     jitter_NT: Ints | None = None,
 ) -> Ints:
-    """Stored frames of each clip, (N, T), rising and inside the video (a short video repeats its last frame).
+    """Stored frames (N, T) of each clip, non-decreasing and within the video (short videos repeat their last frame).
 
-    A speed s stretches the window about its centre to steps of s frames, moved back inside the video where it leaves
-    it; a jitter then displaces each frame, and sorting keeps the order of time without enlarging any displacement.
+    A speed s stretches the window about its centre to steps of s frames; a window that leaves the video is moved back
+    inside. Jitter then displaces each frame. Sorting restores temporal order without increasing any displacement.
 
     Args:
         starts_N: First frame of each window at speed 1.
-        lengths_N: Stored frames of each video.
-        frames: Frames of a clip, T.
-        speeds_N: Speed factor of each clip.
-        jitter_NT: Displacement of each frame, in stored frames.
+        lengths_N: Number of stored frames of each video.
+        frames: T, the number of frames of a clip.
+        speeds_N: Speed factor of each clip; None for 1.
+        jitter_NT: Displacement of each frame, in stored frames; None for 0.
     """
     steps_T = np.arange(frames)
     if speeds_N is None:

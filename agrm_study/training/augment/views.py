@@ -1,7 +1,7 @@
-"""What does a weak or a strong view of each clip look like? Drawn as numbers, before any pixel is read.
+"""Parameters of weak and strong views, drawn before any pixel is read.
 
-Every clip takes one row of uniform numbers, always the same count, so that neither the settings nor the number of clips
-after it change what a clip is given: arms of one seed stay paired.
+Every clip uses one row with a fixed number of uniform random numbers. Its draws therefore depend neither on the
+settings nor on the number of later clips, which keeps arms with the same seed paired.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 _SINGLES = 14
-"""Uniform numbers of a clip beside the two of each frame."""
+"""Uniform random numbers per clip, in addition to two per frame."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Geometry:
-    """The stored frames that views are cut from, and the clip that a network sees.
+    """Size of the stored videos and of the network's input.
 
     Attributes:
-        lengths_N: Stored frames of each video.
-        heights_N: Their height in pixels.
-        widths_N: Their width.
-        frames: Frames of a clip, T.
-        size: Side of the crop, S.
+        lengths_N: Number of stored frames of each video.
+        heights_N: Height of the stored frames, in pixels.
+        widths_N: Width of the stored frames, in pixels.
+        frames: T, the number of frames of a clip.
+        size: S, the side of the crop in pixels.
     """
 
     lengths_N: Ints
@@ -47,18 +47,18 @@ class Geometry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
-    """One view of N clips; the same for all frames of a clip, but for `frames_NT` and `noise_starts_NT`.
+    """Parameters of one view of N clips; all frames of a clip share them, except `frames_NT` and `noise_starts_NT`.
 
     Attributes:
-        frames_NT: Stored frames.
+        frames_NT: Indices of the stored frames.
         tops_N: First row of the crop.
         lefts_N: First column of the crop.
-        flips_N: Whether it is mirrored.
-        matrices_N33: Colour matrix, or None when no view of these changes colours.
-        mean_weights_N3: Weights of the mean colour in the common offset (see `colour`).
-        sigmas_N: Standard deviation of the noise in units of the [0, 1] image, or None.
-        noise_starts_NT: Where each frame's noise begins in the bank, as a fraction of its offsets.
-        boxes_N4: Erased rectangle (top, left, height, width) in the crop after the flip; height 0 for none.
+        flips_N: Whether the clip is mirrored horizontally.
+        matrices_N33: Colour matrices, or None if no colour jitter is applied.
+        mean_weights_N3: Weights of the mean colour in the offset (see `colour`), or None.
+        sigmas_N: Standard deviation of the noise for images in [0, 1], or None.
+        noise_starts_NT: Start of each frame's noise in the bank, as a fraction of the bank's offsets, or None.
+        boxes_N4: Erased rectangle (top, left, height, width) in the flipped crop, with height 0 for none; or None.
     """
 
     frames_NT: Ints
@@ -72,7 +72,7 @@ class View:
     boxes_N4: Ints | None = None
 
     def take(self, rows_B: Ints) -> View:
-        """The view of some of the clips, in the order asked for."""
+        """The view restricted to the given clips, in the given order."""
         return View(
             frames_NT=self.frames_NT[rows_B],
             tops_N=self.tops_N[rows_B],
@@ -87,13 +87,13 @@ class View:
 
 
 def draw_view(settings: Weak | Strong, rng: np.random.Generator, windows_N: Floats, geometry: Geometry) -> View:
-    """A weak or strong view of every clip.
+    """Draw a weak or strong view of every clip.
 
     Args:
-        settings: Strengths; the class says which kind of view.
-        rng: Stream of its own for this use and epoch.
-        windows_N: Uniform numbers that choose the window in time; two views of a clip share them.
-        geometry: What the views are cut from.
+        settings: Strengths of the augmentation; the class determines the kind of view.
+        rng: Random stream of this use and epoch.
+        windows_N: Uniform random numbers that select the temporal window; two views of a clip share them.
+        geometry: Size of the stored videos and of the crop.
     """
     frames = geometry.frames
     uniform = rng.random((len(geometry), _SINGLES + 2 * frames))
@@ -130,7 +130,7 @@ def draw_view(settings: Weak | Strong, rng: np.random.Generator, windows_N: Floa
 
 
 def centre_view(starts_N: Ints, geometry: Geometry) -> View:
-    """The view of evaluation: these windows, centre crop, nothing else."""
+    """The view for evaluation: windows that start at `starts_N`, centre crop, no augmentation."""
     none_N = np.zeros(len(geometry))
     return View(
         frames_NT=frame_indices(starts_N, geometry.lengths_N, geometry.frames),
