@@ -103,7 +103,7 @@ def split_is_whole(results: Location, fingerprint: str) -> bool:
 def weights_digest(content: bytes) -> str:
     """The digest of a safetensors file, over its header in canonical form and its tensors.
 
-    The library writes the entries of a header's metadata in an order of chance, so equal weights differ in bytes. A file
+    The library writes the entries of a header's metadata in an order of chance, so files of equal weights differ. One
     whose header cannot be read has the digest of its bytes.
     """
     data = _HEADER_LENGTH.size
