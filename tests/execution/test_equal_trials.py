@@ -17,7 +17,7 @@ from agrm_study.study.study import Study
 
 Make = Callable[..., Study]
 Run = Callable[..., RunSummary]
-OWN = ["study", "arm", "params"]
+OWN = ["study", "arm", "params", "row_digest"]
 
 
 @pytest.fixture
