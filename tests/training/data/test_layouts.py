@@ -82,8 +82,8 @@ def test_spwvd_takes_a_file_column_a_folder_a_child_and_a_csv_from_elsewhere(tmp
 @pytest.mark.parametrize(
     ("table", "words"),
     [
-        ("subject,label3\n1,normal\n9,normal", ["labels.csv:3", "`subject`", "no video of this name", "9"]),
-        ("subject,label3\n1,2", ["labels.csv:2", "`label3`", "no known label", "genu_varum", "--label"]),
+        ("subject,label3\n1,normal\n9,normal", ["labels.csv:3", "`subject`", "no video with this name", "9"]),
+        ("subject,label3\n1,2", ["labels.csv:2", "`label3`", "unknown label", "genu_varum", "--label"]),
         ("subject,label3,sex\n1,normal,maybe", ["labels.csv:2", "`sex`", "maybe"]),
         ("subject,label3,age\n1,normal,old", ["labels.csv:2", "`age`", "years"]),
         ("subject,label3\n1,normal\n01,normal", ["labels.csv:3", "already the video"]),
@@ -105,7 +105,7 @@ def test_spwvd_asks_for_the_csv_where_there_is_none_or_more_than_one(tmp_path):
     with pytest.raises(InputError, match=r"no labels CSV.*--labels"):
         find("spwvd", tmp_path)
     touch(tmp_path, "a.csv", "b.csv")
-    with pytest.raises(InputError, match="several CSVs"):
+    with pytest.raises(InputError, match="several CSV files"):
         find("spwvd", tmp_path)
 
 
@@ -159,9 +159,9 @@ def test_folders_name_the_class_and_perhaps_the_subject(tmp_path):
 @pytest.mark.parametrize(
     ("names", "word"),
     [
-        (("limping/a.mp4",), "no known label"),
+        (("limping/a.mp4",), "unknown label"),
         (("a.mp4",), "folder of its class"),
-        (("normal/a/1.mp4", "varus/a/2.mp4"), "two classes"),
+        (("normal/a/1.mp4", "varus/a/2.mp4"), "two class folders"),
         ((), "no video"),
     ],
 )

@@ -102,7 +102,7 @@ def test_each_broken_rule_is_told_with_its_place(clips, tmp_path, old, new, word
         ("a.parquet", b"PAR1 but no more", "not a readable Parquet"),
         ("a.csv", b"", "empty"),
         ("a.xlsx", b"", ".parquet or .csv"),
-        ("a.csv", b"subject_id,subject_id\n", "twice"),
+        ("a.csv", b"subject_id,subject_id\n", "duplicate column"),
         ("a.csv", b"subject_id,label\n1,normal,3\n", "as many cells"),
     ],
 )

@@ -163,7 +163,7 @@ def test_a_users_split_is_taken_as_it_stands_and_reads_back(tmp_path):
     [
         ("normal-9,train", ["split.csv:2", "normal-9", "unknown subject"]),
         ("normal-0,trian", ["split.csv:2", "trian", "Did you mean `train`"]),
-        ("normal-0,train\nnormal-0,test", ["split.csv:3", "train already"]),
+        ("normal-0,train\nnormal-0,test", ["split.csv:3", "already in train"]),
         ("normal-0,train", ["labelled subjects are not in the split file"]),
     ],
 )

@@ -214,7 +214,7 @@ def test_a_truncated_video_whose_checksum_was_taken_after_the_damage_is_found(tm
     path = tmp_path / "cut.avi"
     path.write_bytes(whole.read_bytes()[: whole.stat().st_size * 7 // 10])
     manifest = Manifest(tmp_path / "m", (videos.record(path, width=320, height=240),))
-    with pytest.raises(BadVideos, match=r"truncated: \d+ of 30 frames are there"):
+    with pytest.raises(BadVideos, match=r"truncated: only \d+ of 30 frames are present"):
         build_store(manifest, CLIP, cache)
 
 
@@ -319,7 +319,7 @@ def test_a_full_disk_is_told_before_it_is_full(manifest, cache, monkeypatch):
     usage = shutil.disk_usage("/")
     monkeypatch.setattr(build.shutil, "disk_usage", lambda path: usage._replace(free=10))
     for storage in ("raw", "jpeg"):
-        with pytest.raises(InputError, match=r"no room for the clip store of 4 clips.*GB free.*AGRM_STUDY_CACHE"):
+        with pytest.raises(InputError, match=r"too little free space for the clip store of 4 clips.*GB free.*AGRM_STUDY_CACHE"):
             build_store(manifest, CLIP.model_copy(update={"storage": storage}), cache)
 
 
@@ -414,7 +414,7 @@ def test_half_a_published_store_is_no_store_and_a_full_node_is_told(store, tmp_p
     marker.write_text(text)
     usage = shutil.disk_usage("/")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=10))
-    with pytest.raises(InputError, match=r"no room for a copy.*AGRM_STUDY_LOCAL_STORE"):
+    with pytest.raises(InputError, match=r"too little free space for a copy.*AGRM_STUDY_LOCAL_STORE"):
         fetch_store(place, tmp_path / "node")
 
 

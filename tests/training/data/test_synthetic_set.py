@@ -160,7 +160,7 @@ def test_the_walker_moves_inside_the_box_more_than_outside(manifest: Manifest) -
 def test_asking_again_writes_nothing_and_asking_for_another_set_in_its_place_is_refused(small: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in small.parent.rglob("*")}
     assert write_synthetic(small.parent, **SIZE) == small
-    with pytest.raises(InputError, match="holds the same synthetic data set"):
+    with pytest.raises(InputError, match="contains the same synthetic data set"):
         write_synthetic(small.parent, **(SIZE | {"seed": 4}))
     assert {path: path.stat().st_mtime_ns for path in small.parent.rglob("*")} == before
 
