@@ -1,1 +1,1 @@
-"""How unlabelled clips teach: mean teacher, ramps, pseudo-labels, thresholds, losses."""
+"""Semi-supervised learning: mean teacher, ramp-up, pseudo-labels, threshold policies and losses."""

@@ -1,4 +1,4 @@
-"""Who is the teacher? The exponential moving average of the student's weights."""
+"""The teacher network: an exponential moving average (EMA) of the student's weights."""
 
 from __future__ import annotations
 
@@ -15,28 +15,29 @@ from agrm_study.study.recipe import Ema
 
 
 class EmaTeacher:
-    """A teacher θ′ that starts as a copy of the student (θ′ ← θ) and follows it: θ′ ← α θ′ + (1 − α) θ.
+    """A teacher θ′ that is initialised from the student (θ′ ← θ) and updated by θ′ ← α θ′ + (1 − α) θ.
 
     (Song et al. 2026, sections 2.4.4 and 3.1, after Tarvainen & Valpola 2017.) The teacher shares no memory with the
-    student, has no gradients and stands in eval mode. Create it after the student is on its device: the teacher keeps
-    hold of the student's tensors, which in-place changes (optimizer steps, ``load_state_dict``) leave where they are.
+    student, has no gradients and is in eval mode. Create it after the student is on its device: the teacher holds
+    references to the student's tensors, which stay valid under in-place changes (optimizer steps,
+    ``load_state_dict``).
 
-    What becomes of the buffers (the running statistics of batch norm) is `ema.buffers`:
+    `ema.buffers` selects how buffers (the running statistics of batch norm) are updated:
 
-    - ``average``: floating-point buffers follow the same average as the weights;
-    - ``copy``: they are the student's after each update;
-    - ``own``: they come from the teacher's own forward passes, so its norm layers run in train mode inside `labelling`
-      (they normalise by the batch, as Tarvainen & Valpola do); dropout stays off.
+    - ``average``: floating-point buffers are averaged like the weights;
+    - ``copy``: buffers are copied from the student at each update;
+    - ``own``: buffers come from the teacher's own forward passes, so its norm layers run in train mode inside
+      `labelling` (they normalise by the batch, as in Tarvainen & Valpola); dropout stays off.
 
-    Integer buffers (``num_batches_tracked``) are copied from the student, except under ``own``.
+    Integer buffers (``num_batches_tracked``) are copied from the student, except with ``own``.
 
     Args:
-        student: The network to follow, not wrapped by ``torch.compile``.
+        student: The student network, not wrapped by ``torch.compile``.
         ema: α, the treatment of buffers, and the warm-up.
 
     Attributes:
-        module: The teacher network, always in eval mode outside `labelling`.
-        step: Updates made so far.
+        module: The teacher network, in eval mode outside `labelling`.
+        step: Number of updates so far.
     """
 
     def __init__(self, student: nn.Module, ema: Ema) -> None:
@@ -59,14 +60,14 @@ class EmaTeacher:
 
     @property
     def alpha(self) -> float:
-        """The α of the next update: `ema.alpha`, or min(alpha, (step + 1) / (step + 10)) during the warm-up."""
+        """α of the next update: `ema.alpha`, or min(alpha, (step + 1) / (step + 10)) with `ema.warmup`."""
         if self._ema.warmup:
             return min(self._ema.alpha, (self.step + 1) / (self.step + 10))
         return self._ema.alpha
 
     @torch.no_grad()
     def update(self) -> None:
-        """Follow the student by one step; call it after each step of the optimizer."""
+        """Update the teacher from the student; call after each optimizer step."""
         torch._foreach_lerp_(self._averaged, self._sources, 1.0 - self.alpha)
         if self._copied:
             torch._foreach_copy_(self._copied, self._originals)
@@ -74,7 +75,13 @@ class EmaTeacher:
 
     @contextmanager
     def labelling(self) -> Iterator[nn.Module]:
-        """The network for forward passes on the training's unlabelled clips: no gradients; own statistics if asked."""
+        """Context for forward passes on unlabelled training clips, without gradients.
+
+        With `ema.buffers: own`, the norm layers update their running statistics.
+
+        Yields:
+            The teacher network.
+        """
         for norm in self._norms:
             norm.training = True
         try:
@@ -85,20 +92,20 @@ class EmaTeacher:
                 norm.training = False
 
     def __call__(self, clips: Tensor) -> Tensor:
-        """Outputs on the training's unlabelled clips (for evaluation use `module`, which changes nothing)."""
+        """Outputs on unlabelled training clips; for evaluation, use `module`, which has no side effects."""
         with self.labelling() as network:
             outputs: Tensor = network(clips)
         return outputs
 
     def state_dict(self) -> dict[str, Any]:
-        """The number of updates and the network's state: tensors and an int."""
+        """Number of updates and state of the network, as tensors and an int."""
         return {"step": self.step, "module": self.module.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Become the teacher that `state_dict` was taken of; copies into the existing tensors.
+        """Restore a `state_dict` by copying into the existing tensors.
 
         Raises:
-            RuntimeError: When the state belongs to another network (from torch, naming the keys).
+            RuntimeError: The state belongs to a different network (raised by torch, which names the keys).
         """
         self.module.load_state_dict(state["module"], strict=True)
         self.step = int(state["step"])

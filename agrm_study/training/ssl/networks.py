@@ -1,4 +1,4 @@
-"""Which networks does a trial have? The student and, once it has started, the teacher."""
+"""The networks of a trial: the student and, after pre-training, the teacher."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ class Networks:
     """Student and teacher on their device.
 
     Args:
-        student: Placed there already.
-        ema: How the teacher follows.
-        device: Compiles the teacher if the recipe asks for it.
+        student: The student, already on its device.
+        ema: Settings of the teacher's updates.
+        device: Compiles the teacher if the recipe requests it.
 
     Attributes:
-        teacher: None until it has started, and for methods without one.
+        student: The student.
+        teacher: The teacher; None before it is started and for methods without a teacher.
     """
 
     def __init__(self, student: nn.Module, ema: Ema, device: Device) -> None:
@@ -31,24 +32,28 @@ class Networks:
         self._ema, self._device = ema, device
 
     def start_teacher(self) -> None:
-        """θ′ ← θ (Song et al. 2026, section 3.1)."""
+        """Create the teacher as a copy of the student, θ′ ← θ (Song et al. 2026, section 3.1)."""
         self.teacher = EmaTeacher(self.student, self._ema)
         self._device.compile(self.teacher.module)
 
     @property
     def labeller(self) -> nn.Module:
-        """Who labels outside of training steps: the teacher, or the student where there is none."""
+        """The network that labels outside training steps: the teacher, or the student if there is no teacher."""
         return self.student if self.teacher is None else self.teacher.module
 
     def modules(self, of: Mapping[str, Tensor] | None = None) -> dict[Network, nn.Module]:
-        """The networks by name, student first; with weights given, only those that they hold."""
+        """The networks by name, student first.
+
+        Args:
+            of: Weights from `weights`; restricts the result to the networks they contain.
+        """
         found: dict[Network, nn.Module] = {"student": self.student}
         if self.teacher is not None and (of is None or any(name.startswith("teacher.") for name in of)):
             found["teacher"] = self.teacher.module
         return found
 
     def weights(self) -> dict[str, Tensor]:
-        """Copies on the CPU of the networks' states, under ``student.`` and ``teacher.``."""
+        """CPU copies of the networks' states, with the key prefixes ``student.`` and ``teacher.``."""
         return {
             f"{name}.{key}": value.detach().to("cpu", copy=True)
             for name, network in self.modules().items()
@@ -56,21 +61,21 @@ class Networks:
         }
 
     def load_weights(self, weights: Mapping[str, Tensor]) -> None:
-        """Put such copies back into the networks that they hold."""
+        """Load weights from `weights` into the networks they contain."""
         for name, network in self.modules(weights).items():
             prefix = f"{name}."
             state = {key.removeprefix(prefix): weights[key] for key in weights if key.startswith(prefix)}
             network.load_state_dict(state)
 
     def state_dict(self) -> dict[str, Any]:
-        """All that a checkpoint needs."""
+        """State of student and teacher for a checkpoint."""
         return {
             "student": self.student.state_dict(),
             "teacher": None if self.teacher is None else self.teacher.state_dict(),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from a `state_dict`."""
+        """Restore a `state_dict`; starts the teacher if the state contains one."""
         self.student.load_state_dict(state["student"])
         if state["teacher"] is not None:
             self.start_teacher()

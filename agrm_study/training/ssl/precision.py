@@ -1,4 +1,4 @@
-"""In which precision are probabilities and losses computed? In float32 or better, whatever autocast chose before."""
+"""Minimum precision of probabilities and losses: float32, regardless of autocast."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ _HALF = (torch.float16, torch.bfloat16)
 
 
 def at_least_float32(values: Tensor) -> Tensor:
-    """The values in float32 if they came in half precision; otherwise the very same tensor."""
+    """The values in float32 if they are in half precision; otherwise the same tensor."""
     return values.float() if values.dtype in _HALF else values

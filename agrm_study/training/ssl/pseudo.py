@@ -1,4 +1,4 @@
-"""What does the student learn from unlabelled clips, and how good are the labels it is given?"""
+"""Pseudo-labels, the losses on unlabelled clips, and statistics of pseudo-label quality."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ Target = Literal["hard", "soft"]
 
 
 class Candidates(NamedTuple):
-    """Pseudo-labels of a batch before a threshold policy has judged them; nothing carries a gradient.
+    """Pseudo-labels of a batch before a threshold policy is applied, without gradients.
 
     Attributes:
-        probs_BK: Class probabilities that the policy judges and that a soft target is made of. (Under ``min`` they sum
-            to less than 1 where the networks differ.)
-        labels_B: The pseudo-label: arg max of `probs_BK`.
-        confidence_B: Its probability: max of `probs_BK`.
-        allowed_B: 1 where the clip may be accepted at all, float32; 0 only under ``agree``.
+        probs_BK: Class probabilities for the threshold policy and for soft targets. With ``min`` they sum to less than
+            1 if the networks differ.
+        labels_B: Pseudo-labels, the arg max of `probs_BK`.
+        confidence_B: Confidence, the max of `probs_BK`.
+        allowed_B: 1 if the clip may be accepted, otherwise 0 (only with ``agree``); float32.
     """
 
     probs_BK: Tensor
@@ -32,18 +32,20 @@ class Candidates(NamedTuple):
 
 
 def candidates(teacher_probs_BK: Tensor, student_probs_BK: Tensor, source: Source) -> Candidates:
-    """Pseudo-labels, by whose confidence decides (`ssl.pseudo.confidence`; left open by Song et al. 2026, section 2.1).
+    """Pseudo-labels and their confidence from a given source.
 
-    - ``teacher``: the labelling network alone (without a teacher: the student itself, on the view that is labelled);
-    - ``student``: the student alone, on the view it learns from;
+    The source is `ssl.pseudo.confidence`, which Song et al. (2026, section 2.1) do not specify:
+
+    - ``teacher``: the labelling network (without a teacher, the student on the view to be labelled);
+    - ``student``: the student, on the view it is trained on;
     - ``mean``: the mean of both distributions;
-    - ``min``: the smaller of both probabilities, class by class: a class counts as much as both grant it;
-    - ``agree``: the teacher's label and confidence, but only where the student's arg max is the same.
+    - ``min``: the smaller of both probabilities for each class;
+    - ``agree``: the teacher's label and confidence, accepted only if the student's arg max is the same.
 
     Args:
         teacher_probs_BK: Class probabilities of the labelling network.
-        student_probs_BK: Class probabilities of the student; gradients are not followed.
-        source: Whose confidence decides.
+        student_probs_BK: Class probabilities of the student; detached.
+        source: Source of labels and confidence.
     """
     teacher_BK = at_least_float32(teacher_probs_BK.detach())
     student_BK = at_least_float32(student_probs_BK.detach())
@@ -64,13 +66,16 @@ def candidates(teacher_probs_BK: Tensor, student_probs_BK: Tensor, source: Sourc
 
 
 def consistency_loss(student_log_probs_BK: Tensor, teacher_probs_BK: Tensor) -> Tensor:
-    """Squared distance of both class distributions: mean over the batch of Σ_k (p_S − p_T)², in [0, 2].
+    """Squared distance between both class distributions: mean over the batch of Σ_k (p_S − p_T)², in [0, 2].
 
-    (Song et al. 2026, section 2.4.3.) The teacher is a target: no gradient reaches it.
+    (Song et al. 2026, section 2.4.3.) The teacher's probabilities are a constant target without gradient.
 
     Args:
         student_log_probs_BK: Logarithms of the student's class probabilities, with gradient.
-        teacher_probs_BK: The teacher's class probabilities.
+        teacher_probs_BK: Class probabilities of the teacher.
+
+    Returns:
+        The loss, a scalar with gradient.
     """
     student_BK = at_least_float32(student_log_probs_BK).exp()
     teacher_BK = at_least_float32(teacher_probs_BK.detach())
@@ -82,14 +87,18 @@ def pseudo_label_loss(
 ) -> Tensor:
     """Weighted cross-entropy of the student with its pseudo-labels: (1/B) Σ_b w_b · CE_b.
 
-    The mean is over the WHOLE unlabelled batch, rejected clips included (Sohn et al. 2020, equation 4), so that a batch
-    with few accepted clips pulls less. The target is the label (``hard``) or the candidates' distribution (``soft``).
+    The mean is over the whole unlabelled batch, including rejected clips (Sohn et al. 2020, equation 4), so that a
+    batch with few accepted clips has less influence. The target is the label (``hard``) or the candidates' distribution
+    (``soft``).
 
     Args:
         student_log_probs_BK: Logarithms of the student's class probabilities, with gradient.
         labels: The pseudo-labels.
-        weights_B: Weight of each clip in [0, 1]: the policy's times `Candidates.allowed_B`.
+        weights_B: Weight of each clip in [0, 1]: the policy's weight times `Candidates.allowed_B`.
         target: ``hard`` or ``soft``.
+
+    Returns:
+        The loss, a scalar with gradient.
     """
     log_probs_BK = at_least_float32(student_log_probs_BK)
     if target == "hard":
@@ -101,14 +110,14 @@ def pseudo_label_loss(
 
 
 class PseudoStats:
-    """Sums over an epoch's pseudo-labels, kept on the device and read once.
+    """Pseudo-label statistics of an epoch, accumulated on the device and read once.
 
-    Each clip counts with its weight w, so that the shares mean the same under a 0/1 policy and under SoftMatch (whose
-    authors call coverage and accuracy quantity and quality; Chen et al. 2023, section 2).
+    Each clip is weighted by its weight w, so that the statistics are comparable between 0/1 policies and SoftMatch
+    (whose authors call coverage and accuracy quantity and quality; Chen et al. 2023, section 2).
 
     Args:
-        n_classes: Number of classes K.
-        device: Where the batches are.
+        n_classes: K, the number of classes.
+        device: Device of the batches.
     """
 
     def __init__(self, n_classes: int, device: torch.device | str = "cpu") -> None:
@@ -117,12 +126,12 @@ class PseudoStats:
 
     @torch.no_grad()
     def add(self, labels: Candidates, weights_B: Tensor, hidden_B: Tensor | None = None) -> None:
-        """Count a batch; never waits for the device.
+        """Add a batch without synchronizing with the device.
 
         Args:
             labels: The pseudo-labels.
-            weights_B: The weights that the loss used.
-            hidden_B: int64 true classes where the data set hides them, −1 where it does not know; ``None``: nowhere.
+            weights_B: The weights used in the loss.
+            hidden_B: int64 true classes from hidden labels, −1 if unknown; ``None`` if all are unknown.
         """
         weights_B = weights_B.detach().to(torch.float64)
         if hidden_B is None:
@@ -135,12 +144,13 @@ class PseudoStats:
         self._sums += torch.cat([torch.stack(columns, dim=1), members_BK], dim=1).sum(dim=0)
 
     def read(self) -> dict[str, Any]:
-        """The epoch's figures, named as in the records; the one point that waits for the device.
+        """The statistics of the epoch, named as in the records; synchronizes with the device.
 
         Returns:
-            ``pseudo_coverage`` (Σw / clips seen) and ``pseudo_class_counts`` (clips with w > 0 by label, K ints); where
-            anything was accepted ``pseudo_confidence`` (Σw·m / Σw), and where true classes of it are known
-            ``pseudo_accuracy`` (Σw·correct / Σw of those). Empty when no batch was added.
+            ``pseudo_coverage`` (Σw / number of clips) and ``pseudo_class_counts`` (number of clips with w > 0 by label,
+            K ints); ``pseudo_confidence`` (Σw·m / Σw, with confidence m) if any clip was accepted; and
+            ``pseudo_accuracy`` (Σw·correct / Σw over clips with known true class) if any of these was accepted. Empty
+            if no batch was added.
         """
         seen, accepted, confidence, known, correct, *counts = self._sums.tolist()
         if seen == 0:

@@ -1,4 +1,4 @@
-"""How much does the unsupervised loss weigh in an epoch?"""
+"""Ramp-up of the unsupervised loss weight."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from agrm_study.study.recipe import Ramp
 
 
 def ramp_weight(ramp: Ramp, epochs_since_start: int) -> float:
-    """Weight λ of the unsupervised loss.
+    """Weight λ of the unsupervised loss in an epoch.
 
-    With t = epochs_since_start / ramp.epochs, cut at 1:
+    With t = min(epochs_since_start / ramp.epochs, 1):
 
     - ``linear``: maximum · t (Song et al. 2026, section 3.1: from 0 to 1 over 30 epochs);
-    - ``sigmoid``: maximum · exp(−5 (1 − t)²) (Tarvainen & Valpola 2017, section 3.4), which starts at 0.0067 · maximum;
-    - ``step``: 0 before t = 1, then the maximum.
+    - ``sigmoid``: maximum · exp(−5 (1 − t)²), which starts at 0.0067 · maximum (Tarvainen & Valpola 2017, section 3.4);
+    - ``step``: 0 for t < 1, then the maximum.
 
     Args:
         ramp: Shape, length in epochs and maximum; a length of 0 gives the maximum from the start.
-        epochs_since_start: Whole epochs since the teacher started: 0 in its first epoch.
+        epochs_since_start: Number of epochs since the teacher started; 0 in its first epoch.
 
     Raises:
-        ValueError: For a negative epoch.
+        ValueError: `epochs_since_start` is negative.
     """
     if epochs_since_start < 0:
         raise ValueError(f"epochs_since_start must be at least 0, given {epochs_since_start}")

@@ -1,4 +1,4 @@
-"""What do the networks say about whole unlabelled parts? For rounds of pseudo-labels, and for the record."""
+"""Pseudo-labels for a whole unlabelled part: for rounds of pseudo-labelling and for records."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ def hold_round(
     networks: Networks,
     source: Source,
 ) -> dict[str, Any]:
-    """Label every unlabelled clip and move those that the policy accepts with full weight.
+    """Label every unlabelled clip and move the clips that the policy accepts with full weight.
 
-    Both networks, in eval mode, see the same centre view of the middle of each video ("based on the same input",
-    Song et al. 2026, section 2.1).
+    Both networks run in eval mode on the same centre view of the middle of each video ("based on the same input", Song
+    et al. 2026, section 2.1).
 
     Args:
-        rounds: Takes the labels.
-        policy: Judges all clips at once; one step of its state.
+        rounds: Receives the labels.
+        policy: Applied to all clips at once; its state advances by one step.
         evaluator: Runs the networks.
-        windows: One window for each unlabelled clip, in the order of the ids.
-        networks: The teacher labels, or the student where the method has none.
-        source: Whose confidence decides.
+        windows: One window per unlabelled clip, in order of the ids.
+        networks: The teacher labels, or the student for methods without a teacher.
+        source: Source of labels and confidence (`pseudo.candidates`).
 
     Returns:
-        The figures of `PseudoStats` over the clips moved so far, with the labels that they now carry.
+        The statistics of `PseudoStats` over all clips moved so far, with their current labels.
     """
     labels, _ = _candidates(evaluator, windows, networks, source)
     ids = torch.arange(len(labels.labels_B))
@@ -59,9 +59,19 @@ def observe(
     networks: Networks,
     source: Source,
 ) -> dict[str, Any]:
-    """Consistency and pseudo-labels on unlabelled clips that nothing learns from; changes no state.
+    """Consistency loss and pseudo-label statistics on unlabelled validation clips; changes no state.
 
-    The policy's current mean threshold stands for the policy.
+    Clips are accepted above the policy's current mean threshold, without a step of the policy.
+
+    Args:
+        policy: The threshold policy.
+        evaluator: Runs the networks.
+        windows: One window per clip.
+        networks: The teacher labels, or the student for methods without a teacher.
+        source: Source of labels and confidence (`pseudo.candidates`).
+
+    Returns:
+        ``loss_consistency`` and the statistics of `PseudoStats`.
     """
     labels, consistency = _candidates(evaluator, windows, networks, source)
     weights_N = (labels.confidence_B > policy.threshold()).float() * labels.allowed_B

@@ -1,4 +1,4 @@
-"""Which unlabelled clips have been moved into the supervised set, and with which label?"""
+"""Bookkeeping of unlabelled clips that rounds of pseudo-labelling move into the supervised set."""
 
 from __future__ import annotations
 
@@ -12,20 +12,23 @@ OPEN = -1
 
 
 class Rounds:
-    """The bookkeeping of `ssl.pseudo.mode: rounds` (Song et al. 2026, sections 2.1 and 2.4.3).
+    """State of `ssl.pseudo.mode: rounds` (Song et al. 2026, sections 2.1 and 2.4.3).
 
-    A round labels the unlabelled clips with the current network. Those that qualify are "moved into the supervised set"
-    and stay there; clips that were moved before take the label that the current network gives them. Rounds go on until
-    no clip is left or none of those left qualifies. (Rounds before the first acceptance do not end it: then the network
-    goes on learning from the labelled clips alone and is asked again.)
+    Each round labels the unlabelled clips with the current network. Accepted clips are "moved into the supervised set"
+    and stay there; clips moved earlier receive the current network's label. Rounds end when no clip remains or when a
+    round accepts none of the remaining clips. Rounds before the first acceptance do not count: the network continues to
+    learn from the labelled clips only and is evaluated again in the next round.
 
     Args:
-        n_unlabelled: Number of unlabelled training clips; ids lie in [0, n_unlabelled).
-        round_epochs: Epochs between two rounds.
+        n_unlabelled: Number of unlabelled training clips; ids are in [0, n_unlabelled).
+        round_epochs: Number of epochs between two rounds.
 
     Attributes:
-        moved_by_round: How many clips each round moved, in order.
+        moved_by_round: Number of clips moved by each round.
         done: Whether the rounds have ended.
+
+    Raises:
+        ValueError: An argument is out of range.
     """
 
     def __init__(self, n_unlabelled: int, round_epochs: int) -> None:
@@ -41,41 +44,41 @@ class Rounds:
 
     @property
     def accepted_ids(self) -> NDArray[np.int64]:
-        """(M,) ids of the clips in the supervised set, rising."""
+        """Increasing ids (M,) of the clips in the supervised set."""
         return np.flatnonzero(self._labels_N != OPEN)
 
     @property
     def accepted_labels(self) -> NDArray[np.int64]:
-        """(M,) their labels, in the order of `accepted_ids`."""
+        """Labels (M,) of the moved clips, in the order of `accepted_ids`."""
         return self._labels_N[self.accepted_ids]
 
     @property
     def accepted_rounds(self) -> NDArray[np.int64]:
-        """(M,) the round (from 0) that moved each of them."""
+        """Round (M,), from 0, that moved each clip, in the order of `accepted_ids`."""
         return self._rounds_N[self.accepted_ids]
 
     @property
     def open_ids(self) -> NDArray[np.int64]:
-        """(N − M,) ids of the clips that are still unlabelled, rising."""
+        """Increasing ids (N − M,) of the clips that are still unlabelled."""
         return np.flatnonzero(self._labels_N == OPEN)
 
     def due(self, epochs_since_start: int) -> bool:
-        """Whether a round is held before this epoch; the first one follows the pre-training at once (epoch 0)."""
+        """Whether a round takes place before this epoch; the first is directly after pre-training (epoch 0)."""
         return not self.done and epochs_since_start >= 0 and epochs_since_start % self.round_epochs == 0
 
     def close(self, ids_N: NDArray[np.int64], labels_N: NDArray[np.int64], qualifies_N: NDArray[np.bool_]) -> int:
-        """Enter the labels of one round.
+        """Record the labels of one round.
 
         Args:
-            ids_N: Clips that were labelled, each once: at least all of `open_ids`.
-            labels_N: Their labels, at least 0.
-            qualifies_N: Whether the policy accepts them; without effect on clips that were moved before.
+            ids_N: Ids of the labelled clips, without duplicates; must include all of `open_ids`.
+            labels_N: Labels of these clips, at least 0.
+            qualifies_N: Whether the policy accepts each clip; ignored for clips moved earlier.
 
         Returns:
-            How many clips were moved by this round.
+            Number of clips moved by this round.
 
         Raises:
-            ValueError: When ids are unknown, repeated or missing, labels negative, or the rounds have ended.
+            ValueError: Ids are unknown, duplicated or missing, a label is negative, or the rounds have ended.
         """
         if self.done:
             raise ValueError("the rounds have ended")
@@ -94,19 +97,19 @@ class Rounds:
     def _check(self, ids_N: NDArray[np.int64], labels_N: NDArray[np.int64], qualifies_N: NDArray[np.bool_]) -> None:
         if not len(ids_N) == len(labels_N) == len(qualifies_N):
             lengths = f"{len(ids_N)}, {len(labels_N)}, {len(qualifies_N)}"
-            raise ValueError(f"ids, labels and qualifies must be equally long, given {lengths}")
+            raise ValueError(f"ids, labels and qualifies must have the same length, given {lengths}")
         if len(np.unique(ids_N)) != len(ids_N):
-            raise ValueError("each clip may be labelled once a round, given a repeated id")
+            raise ValueError("each clip may be labelled once per round, given a duplicate id")
         if len(ids_N) and (ids_N.min() < 0 or ids_N.max() >= len(self._labels_N)):
-            raise ValueError(f"ids must lie in [0, {len(self._labels_N)}), given {ids_N.min()} to {ids_N.max()}")
+            raise ValueError(f"ids must be in [0, {len(self._labels_N)}), given {ids_N.min()} to {ids_N.max()}")
         if len(labels_N) and labels_N.min() < 0:
             raise ValueError(f"labels must be at least 0, given {labels_N.min()}")
         missing = np.setdiff1d(self.open_ids, ids_N)
         if len(missing):
-            raise ValueError(f"a round labels every open clip, missing {len(missing)}, the first of them {missing[0]}")
+            raise ValueError(f"a round must label every unlabelled clip; {len(missing)} missing, first {missing[0]}")
 
     def state_dict(self) -> dict[str, Any]:
-        """All of it, as plain ints and lists."""
+        """The complete state, as ints, bools and lists."""
         return {
             "labels": self._labels_N.tolist(),
             "rounds": self._rounds_N.tolist(),
@@ -115,13 +118,13 @@ class Rounds:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from a `state_dict`.
+        """Restore a `state_dict`.
 
         Raises:
-            ValueError: When it belongs to another number of unlabelled clips.
+            ValueError: The state has a different number of unlabelled clips.
         """
         if len(state["labels"]) != len(self._labels_N):
-            raise ValueError(f"the state must hold {len(self._labels_N)} clips, given {len(state['labels'])}")
+            raise ValueError(f"the state must contain {len(self._labels_N)} clips, given {len(state['labels'])}")
         self._labels_N = np.asarray(state["labels"], dtype=np.int64)
         self._rounds_N = np.asarray(state["rounds"], dtype=np.int64)
         self.moved_by_round = [int(moved) for moved in state["moved_by_round"]]

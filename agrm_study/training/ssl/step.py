@@ -1,4 +1,4 @@
-"""What happens in one step of training? Losses of labelled and unlabelled clips, the optimizer, the teacher."""
+"""One training step: supervised and unsupervised losses, optimizer and teacher update."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from agrm_study.training.ssl.pseudo import PseudoStats, candidates, consistency_
 from agrm_study.training.ssl.thresholds.policy import ThresholdPolicy
 
 TERMS = ("loss_supervised", "loss_consistency", "loss_pseudo")
-"""Names of a step's loss terms, in their order."""
+"""Names of a step's loss terms, in the order of `StepResult.terms_3`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Method:
-    """What a method does with unlabelled clips.
+    """How a method uses unlabelled clips.
 
     Attributes:
-        labeller: Who makes the target: nobody, the ``teacher`` or ``student`` on a view of its own, or the student on
-            the very view that it learns from (``same``).
-        consistency: Whether the student's distribution is pulled to the labeller's.
-        pseudo: Whether accepted pseudo-labels are learned.
+        labeller: Network that provides the target: None, the ``teacher`` or the ``student`` on a separate view, or the
+            student on the view it is trained on (``same``).
+        consistency: Whether the consistency loss between student and labeller is used.
+        pseudo: Whether accepted pseudo-labels are used.
     """
 
     labeller: str | None = None
@@ -36,7 +36,7 @@ class Method:
 
     @property
     def label_view(self) -> bool:
-        """Whether the labeller sees a view of its own."""
+        """Whether the labeller uses a separate view."""
         return self.labeller in ("teacher", "student")
 
 
@@ -47,16 +47,17 @@ METHODS: dict[str, Method] = {
     "fixmatch": Method(labeller="student", pseudo=True),
     "agrm": Method(labeller="teacher", consistency=True, pseudo=True),
 }
-"""Tarvainen & Valpola 2017; Lee 2013; Sohn et al. 2020; Song et al. 2026."""
+"""Methods by the value of `ssl.method`: supervised, Tarvainen & Valpola 2017, Lee 2013, Sohn et al. 2020, Song et al.
+2026."""
 
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
-    """What a step leaves for the record, on the device.
+    """Results of a step for the record, on the device.
 
     Attributes:
-        terms_3: Supervised, consistency and pseudo-label loss, before any weight.
-        logits_BK: The student's logits on the labelled batch.
+        terms_3: Supervised, consistency and pseudo-label loss, before weighting.
+        logits_BK: Logits of the student on the labelled batch.
     """
 
     terms_3: Tensor
@@ -64,20 +65,20 @@ class StepResult:
 
 
 class Learner:
-    """Makes steps.
+    """Runs training steps.
 
     A step minimises CE + λ (consistency + w · pseudo) (Song et al. 2026, section 2.4.3; w is `ssl.pseudo.weight`).
-    Labelled and unlabelled clips pass the student separately, each followed by its backward pass, so that only one
-    graph is in memory at a time. With λ = 0 the unlabelled clips are not looked at: such a step is, to the last bit, a
-    supervised one. FixMatch labels with the student in training mode, without gradient, as its authors do.
+    Labelled and unlabelled clips go through the student in separate forward and backward passes, so that only one graph
+    is in memory at a time. With λ = 0, unlabelled clips are skipped and the step is bit-identical to a supervised step.
+    FixMatch labels with the student in train mode, without gradient, as its authors do.
 
     Args:
-        recipe: Method, pseudo-label settings, accumulation, gradient norm.
-        networks: Student, and teacher once it has started.
-        optimizer: Of the student's parameters only.
+        recipe: Method, pseudo-label settings, gradient accumulation and gradient clipping.
+        networks: The student and, once started, the teacher.
+        optimizer: Optimizer of the student's parameters.
         loss: The supervised loss.
-        policy: Accepts pseudo-labels.
-        device: Where all of it is.
+        policy: The threshold policy for pseudo-labels.
+        device: Device of networks and batches.
     """
 
     def __init__(
@@ -100,7 +101,7 @@ class Learner:
 
     @property
     def uses_unlabelled(self) -> bool:
-        """Whether a step has a use for an unlabelled batch."""
+        """Whether a step uses an unlabelled batch."""
         return self.method.consistency or self._learns_pseudo
 
     def step(
@@ -110,13 +111,13 @@ class Learner:
         ramp_weight: float,
         stats: PseudoStats,
     ) -> StepResult:
-        """One step.
+        """Run one training step.
 
         Args:
             labelled: The labelled batch.
-            unlabelled: The unlabelled one, if this epoch has any.
-            ramp_weight: λ.
-            stats: Counts the pseudo-labels.
+            unlabelled: The unlabelled batch, or None.
+            ramp_weight: λ, the weight of the unsupervised losses.
+            stats: Accumulates the pseudo-label statistics.
         """
         self._optimizer.zero_grad(set_to_none=True)
         supervised, logits_BK = self._learn_labelled(labelled)
@@ -160,7 +161,7 @@ class Learner:
         return total_consistency, total_pseudo
 
     def _target(self, part: UnlabelledBatch) -> Tensor | None:
-        """Class probabilities of the labeller on its own view; None where it labels the student's."""
+        """Class probabilities (B, K) of the labeller on its view; None if it labels the student's view."""
         if part.label_BCTHW is None:
             return None
         with torch.no_grad(), self._device.autocast():

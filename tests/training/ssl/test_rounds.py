@@ -72,7 +72,7 @@ def test_rounds_follow_the_pre_training_and_then_come_at_their_interval() -> Non
         ([0, 1, 3], [0, 0, 0], [True] * 3, r"lie in \[0, 3\), given 0 to 3"),
         ([0, 1], [0, 0], [True] * 2, "missing 1, the first of them 2"),
         ([0, 1, 2], [0, -1, 0], [True] * 3, "labels must be at least 0"),
-        ([0, 1, 2], [0, 0], [True] * 3, "equally long"),
+        ([0, 1, 2], [0, 0], [True] * 3, "same length"),
     ],
 )
 def test_a_round_that_cannot_be_right_is_refused_and_changes_nothing(ids, labels, qualifies, message) -> None:

@@ -1,4 +1,4 @@
-"""Which supervised losses are there?"""
+"""Registry of supervised losses."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ LOSSES: dict[str, str] = {
     "corn": "agrm_study.training.ssl.losses.corn:Corn",
     "arcface": "agrm_study.training.ssl.losses.arcface:ArcFace",
 }
-"""Name in the recipe → class, loaded when it is built (so that the names cost no torch)."""
+"""Value of `loss.name` → `module:Class`, as strings so that listing the names does not import torch."""
 
 
 def build_loss(loss: Loss, classes: Sequence[str], class_counts: Sequence[int]) -> SupervisedLoss:
-    """The supervised loss of a recipe.
+    """Build the supervised loss of a recipe.
 
     Args:
-        loss: Its settings.
+        loss: The recipe's `loss` section.
         classes: Class names by class index.
-        class_counts: Labelled training clips of each class.
+        class_counts: Number of labelled training clips of each class.
 
     Raises:
-        InputError: For a loss that does not exist, or settings that it cannot honour.
+        InputError: The loss is unknown or does not support its settings.
     """
     build = resolve(LOSSES, loss.name, kind="losses", field="loss.name")
     built: SupervisedLoss = build(loss, classes, class_counts)

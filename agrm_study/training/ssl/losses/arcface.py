@@ -1,4 +1,4 @@
-"""What if the true class must win by an angle? (Deng et al. 2019.)"""
+"""ArcFace: cross-entropy with an additive angular margin (Deng et al. 2019)."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from agrm_study.training.ssl.losses.supervised import SupervisedLoss
 
 
 class ArcFace(SupervisedLoss):
-    """Cross-entropy of s·cos θ_k with the true class's angle enlarged by the margin m (Deng et al. 2019, equation 3).
+    """Cross-entropy of s·cos θ_k, with margin m added to the true class's angle (Deng et al. 2019, equation 3).
 
-    The network's outputs must be cosines in [−1, 1] (`model.classifier: arcface`); scale s and margin m (radians) are
-    `loss.arcface_scale` and `loss.arcface_margin`. Where θ + m would pass π, and its cosine would rise again, the true
-    class gets cos θ − m·sin m, as in the authors' released code. Probabilities are the softmax of s·cos θ, without the
-    margin.
+    The network's outputs must be cosines in [−1, 1] (`model.classifier: arcface`). Scale s and margin m (radians) are
+    `loss.arcface_scale` and `loss.arcface_margin`. If θ + m exceeds π, where the cosine would increase again, the true
+    class uses cos θ − m·sin m, as in the authors' released code. Class probabilities are the softmax of s·cos θ,
+    without the margin.
     """
 
     def __init__(self, settings: Loss, classes: Sequence[str], class_counts: Sequence[int]) -> None:
@@ -30,7 +30,7 @@ class ArcFace(SupervisedLoss):
     def __call__(self, outputs_BO: Tensor, labels_B: Tensor) -> Tensor:
         cosines_BK = super().logits(outputs_BO)
         true_BK = F.one_hot(labels_B, cosines_BK.shape[1]).bool()
-        # The floor keeps the slope finite at θ = 0 and π, and the root real where rounding put a cosine beyond 1.
+        # Clamping keeps the gradient finite at θ = 0 and π, and the root real if rounding puts a cosine beyond 1.
         sines_BK = (1.0 - cosines_BK.square()).clamp(min=torch.finfo(cosines_BK.dtype).eps).sqrt()
         widened_BK = cosines_BK * math.cos(self.margin) - sines_BK * math.sin(self.margin)
         beyond_BK = cosines_BK < -math.cos(self.margin)
@@ -39,5 +39,5 @@ class ArcFace(SupervisedLoss):
         return F.cross_entropy(logits_BK, labels_B, label_smoothing=self.settings.label_smoothing)
 
     def logits(self, outputs_BO: Tensor) -> Tensor:
-        """s·cos θ."""
+        """s·cos θ (B, K)."""
         return self.scale * super().logits(outputs_BO)

@@ -1,4 +1,4 @@
-"""What if rare classes count more, by their effective number of clips? (Cui et al. 2019.)"""
+"""Class-balanced cross-entropy, weighted by the effective number of clips per class (Cui et al. 2019)."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from agrm_study.training.ssl.losses.supervised import SupervisedLoss
 def effective_number_weights(class_counts: Sequence[int], beta: float) -> tuple[float, ...]:
     """Class weights (1 − β) / (1 − β^n_k), scaled to sum to K (Cui et al. 2019, equation 2 and section 4).
 
-    β = 0 weighs all classes alike; β → 1 weighs them by 1/n_k.
+    β = 0 weights all classes equally; β → 1 weights them by 1/n_k.
 
     Args:
-        class_counts: Clips of each class, at least 1.
-        beta: In [0, 1).
+        class_counts: Number of clips n_k of each class, at least 1.
+        beta: β in [0, 1).
     """
     if beta == 0:
         return (1.0,) * len(class_counts)
@@ -30,10 +30,12 @@ def effective_number_weights(class_counts: Sequence[int], beta: float) -> tuple[
 
 
 class ClassBalanced(SupervisedLoss):
-    """w_y · cross-entropy, summed and divided by the batch's size B (not by its weights: a rare class pulls harder).
+    """Mean of w_y · cross-entropy over the batch of size B.
+
+    The sum is divided by B and not by the sum of the weights, so that clips of rare classes have a larger influence.
 
     Raises:
-        InputError: When a class has no labelled training clip, for which no weight exists.
+        InputError: A class has no labelled training clip, so its weight is undefined.
     """
 
     def __init__(self, settings: Loss, classes: Sequence[str], class_counts: Sequence[int]) -> None:
@@ -41,7 +43,7 @@ class ClassBalanced(SupervisedLoss):
         empty = [name for name, count in zip(classes, class_counts, strict=True) if count < 1]
         if empty:
             raise InputError(
-                f"`class_balanced` needs labelled training clips of every class; there is none of {', '.join(empty)}",
+                f"`class_balanced` needs labelled training clips of every class; none for {', '.join(empty)}",
                 field="loss.name",
                 given=settings.name,
                 hint="Use another loss, or a larger data.labelled_fraction.",

@@ -1,4 +1,4 @@
-"""What if the classes are ordered? (CORN: Shi, Cao & Raschka 2021.)"""
+"""CORN, conditional ordinal regression for ordered classes (Shi, Cao & Raschka 2021)."""
 
 from __future__ import annotations
 
@@ -12,23 +12,24 @@ from agrm_study.study.recipe import Loss
 from agrm_study.training.ssl.losses.supervised import SupervisedLoss
 
 LEG_AXIS = ("genu_varum", "normal", "genu_valgum")
-"""The three labels in the order of the knee angle: bowed outwards, straight, bowed inwards."""
+"""The three labels in order of the knee angle."""
 
 
 def rising_order(classes: Sequence[str]) -> tuple[int, ...]:
-    """Class indices from the lowest to the highest rank: along the knee angle for the three labels, else as given."""
+    """Class indices by increasing rank: by knee angle for the three labels, otherwise in the given order."""
     if set(classes) == set(LEG_AXIS):
         return tuple(classes.index(name) for name in LEG_AXIS)
     return tuple(range(len(classes)))
 
 
 class Corn(SupervisedLoss):
-    """K − 1 outputs z_j with σ(z_j) = P(rank > j | rank ≥ j); binary cross-entropies over the clips that got that far.
+    """Binary cross-entropies of K − 1 outputs z_j with σ(z_j) = P(rank > j | rank ≥ j).
 
-    Loss: −1/Σ_j|S_j| · Σ_j Σ_{i∈S_j} [1(r_i > j) log σ(z_ij) + 1(r_i = j) log(1 − σ(z_ij))], S_j = {i: r_i ≥ j}
-    (Shi, Cao & Raschka 2021, equation 6). Class probabilities by the chain rule: P(rank > j) = Π_{l≤j} σ(z_l), so
-    P(rank = j) = (1 − σ(z_j)) Π_{l<j} σ(z_l), which sums to 1 whatever the outputs. With two classes it is the logistic
-    regression. The mean is over Σ_j|S_j|, which differs from batch to batch.
+    Output j is trained on the clips S_j = {i: r_i ≥ j} whose rank is at least j. The loss is
+    −1/Σ_j|S_j| · Σ_j Σ_{i∈S_j} [1(r_i > j) log σ(z_ij) + 1(r_i = j) log(1 − σ(z_ij))]
+    (Shi, Cao & Raschka 2021, equation 6); its denominator Σ_j|S_j| varies between batches. Class probabilities follow
+    from the chain rule, P(rank > j) = Π_{l≤j} σ(z_l), hence P(rank = j) = (1 − σ(z_j)) Π_{l<j} σ(z_l), which always sum
+    to 1. With two classes, CORN is logistic regression.
     """
 
     smooths = False
@@ -39,7 +40,7 @@ class Corn(SupervisedLoss):
         self._ranks_K = torch.tensor([self.order.index(index) for index in range(len(self.order))])
 
     def n_outputs(self, n_classes: int) -> int:
-        """K − 1."""
+        """K − 1 outputs for K classes."""
         return n_classes - 1
 
     def __call__(self, outputs_BO: Tensor, labels_B: Tensor) -> Tensor:
@@ -52,7 +53,7 @@ class Corn(SupervisedLoss):
         return (reached_BO * losses_BO).sum() / reached_BO.sum()
 
     def logits(self, outputs_BO: Tensor) -> Tensor:
-        """The logarithms of the class probabilities, in the order of the classes: their softmax is themselves."""
+        """Log-probabilities (B, K) in the order of the classes; softmax maps them to the class probabilities."""
         outputs_BO = super().logits(outputs_BO)
         nothing_B1 = outputs_BO.new_zeros(len(outputs_BO), 1)
         reached_BK = torch.cat([nothing_B1, F.logsigmoid(outputs_BO).cumsum(dim=1)], dim=1)
@@ -63,6 +64,6 @@ class Corn(SupervisedLoss):
         return self.logits(outputs_BO)
 
     def _ranks_on(self, device: torch.device) -> Tensor:
-        """Rank of each class; moved once, so that a step never waits for a copy."""
+        """Rank of each class, moved to the device only once so that later steps need no copy."""
         self._ranks_K = self._ranks_K.to(device)
         return self._ranks_K

@@ -1,4 +1,4 @@
-"""How surprised is the network by the labels?"""
+"""Cross-entropy with optional label smoothing."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from agrm_study.training.ssl.losses.supervised import SupervisedLoss
 
 
 class CrossEntropy(SupervisedLoss):
-    """−Σ_k q_k log p_k, mean over the batch.
+    """−Σ_k q_k log p_k, averaged over the batch.
 
-    The target q is one-hot, or with smoothing ε: (1 − ε)·onehot + ε/K (Szegedy et al. 2016, section 7).
+    The target q is one-hot, or (1 − ε)·onehot + ε/K with label smoothing ε (Szegedy et al. 2016, section 7).
     """
 
     def __call__(self, outputs_BO: Tensor, labels_B: Tensor) -> Tensor:

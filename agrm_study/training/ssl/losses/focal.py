@@ -1,4 +1,4 @@
-"""What if easy clips count less? (Lin et al. 2017.)"""
+"""Focal loss, which down-weights easy clips (Lin et al. 2017)."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from agrm_study.training.ssl.losses.supervised import SupervisedLoss
 
 
 class Focal(SupervisedLoss):
-    """−(1 − p_y)^γ log p_y, mean over the batch (Lin et al. 2017, equation 4, over the softmax; without α weights).
+    """−(1 − p_y)^γ log p_y, averaged over the batch (Lin et al. 2017, equation 4, with softmax and without α weights).
 
-    γ = 0 is the cross-entropy. 1 − p_y is computed as −expm1(log p_y), which keeps its digits when p_y is close to 1.
+    γ = 0 gives the cross-entropy. 1 − p_y is computed as −expm1(log p_y), which is accurate for p_y close to 1.
     """
 
     smooths = False
@@ -21,6 +21,6 @@ class Focal(SupervisedLoss):
         log_true_B = -F.nll_loss(self.log_probs(outputs_BO), labels_B, reduction="none")
         if self.settings.focal_gamma == 0:
             return -log_true_B.mean()
-        # The floor keeps the slope of x^γ finite at x = 0 for γ < 1.
+        # Clamping keeps the derivative of x^γ finite at x = 0 for γ < 1.
         missing_B = (-torch.expm1(log_true_B)).clamp(min=torch.finfo(log_true_B.dtype).eps)
         return -(missing_B.pow(self.settings.focal_gamma) * log_true_B).mean()

@@ -1,4 +1,4 @@
-"""What must a supervised loss do?"""
+"""Interface of a supervised loss."""
 
 from __future__ import annotations
 
@@ -14,30 +14,31 @@ from agrm_study.training.ssl.precision import at_least_float32
 
 
 class SupervisedLoss(ABC):
-    """Says what the network's outputs mean as class probabilities, and how far they are from the labels.
+    """Maps the network's outputs to class probabilities and measures their distance from the labels.
 
-    All is computed in float32 or better, also under autocast.
+    All computations use float32 or better, also under autocast.
 
     Args:
-        settings: `loss` of the recipe; each loss reads its own fields.
+        settings: The recipe's `loss` section; each loss reads its own fields.
         classes: Class names by class index.
-        class_counts: Labelled training clips of each class.
+        class_counts: Number of labelled training clips of each class.
 
     Raises:
-        InputError: When `label_smoothing` is set for a loss that has no place for it.
+        InputError: `label_smoothing` is set for a loss that does not support it.
+        ValueError: There are fewer than 2 classes, or `class_counts` has a different length.
     """
 
     smooths = True
-    """Whether the loss has a place for `loss.label_smoothing`."""
+    """Whether the loss supports `loss.label_smoothing`."""
 
     def __init__(self, settings: Loss, classes: Sequence[str], class_counts: Sequence[int]) -> None:
         if len(classes) < 2:
             raise ValueError(f"a loss needs at least 2 classes, given {len(classes)}")
         if len(class_counts) != len(classes):
-            raise ValueError(f"class_counts must hold {len(classes)} numbers, given {len(class_counts)}")
+            raise ValueError(f"class_counts must contain {len(classes)} numbers, given {len(class_counts)}")
         if settings.label_smoothing > 0 and not self.smooths:
             raise InputError(
-                f"must be 0 with the loss `{settings.name}`, which has no place for it",
+                f"must be 0 with the loss `{settings.name}`, which does not support it",
                 field="loss.label_smoothing",
                 given=settings.label_smoothing,
             )
@@ -46,7 +47,7 @@ class SupervisedLoss(ABC):
         self.class_counts = tuple(class_counts)
 
     def n_outputs(self, n_classes: int) -> int:
-        """Outputs O that the network needs for this many classes."""
+        """Number of network outputs O for K = `n_classes` classes."""
         return n_classes
 
     @abstractmethod
@@ -58,13 +59,13 @@ class SupervisedLoss(ABC):
             labels_B: int64 class indices.
 
         Returns:
-            A scalar with gradient.
+            The loss, a scalar with gradient.
         """
 
     def logits(self, outputs_BO: Tensor) -> Tensor:
-        """(B, K) values whose softmax are the class probabilities: what predictions record, before any temperature."""
+        """Values (B, K) whose softmax is the class probabilities; recorded in predictions without temperature."""
         return at_least_float32(outputs_BO)
 
     def log_probs(self, outputs_BO: Tensor) -> Tensor:
-        """(B, K) logarithms of the class probabilities, with gradient."""
+        """Logarithms (B, K) of the class probabilities, with gradient."""
         return torch.log_softmax(self.logits(outputs_BO), dim=1)

@@ -1,4 +1,4 @@
-"""Which policies accept pseudo-labels?"""
+"""Registry of threshold policies for pseudo-labels."""
 
 from __future__ import annotations
 
@@ -19,14 +19,19 @@ POLICIES: dict[str, str] = {
     "softmatch": "agrm_study.training.ssl.thresholds.softmatch:SoftMatch",
     "percentile": "agrm_study.training.ssl.thresholds.percentile:Percentile",
 }
-"""Name in the recipe → class, loaded when it is built (so that the names cost no torch)."""
+"""Value of `ssl.threshold.policy` → `module:Class`, as strings so that listing the names does not import torch."""
 
 
 def build_policy(threshold: Threshold, n_classes: int, n_unlabelled: int) -> ThresholdPolicy:
-    """The policy of a recipe, at the start of its state.
+    """Build the threshold policy of a recipe, in its initial state.
+
+    Args:
+        threshold: The recipe's `ssl.threshold` section.
+        n_classes: K, the number of classes.
+        n_unlabelled: Number of unlabelled training clips.
 
     Raises:
-        InputError: For a policy that does not exist.
+        InputError: The policy is unknown.
     """
     build = resolve(POLICIES, threshold.policy, kind="threshold policies", field="ssl.threshold.policy")
     policy: ThresholdPolicy = build(threshold, n_classes, n_unlabelled)

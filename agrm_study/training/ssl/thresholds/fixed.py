@@ -1,4 +1,4 @@
-"""What if the threshold never changes? (FixMatch, Sohn et al. 2020, and the source paper's τ = 0.8.)"""
+"""Fixed threshold (FixMatch, Sohn et al. 2020; Song et al. 2026 use τ = 0.8)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from agrm_study.training.ssl.thresholds.policy import ThresholdPolicy, confidenc
 
 
 class Fixed(ThresholdPolicy):
-    """Accepts where m > τ, strictly; remembers nothing."""
+    """Accepts clips with confidence m > τ (strictly); stateless."""
 
     def select(self, probs_BK: Tensor, sample_ids_B: Tensor) -> Tensor:
         confidence_B, _ = confidence(probs_BK)

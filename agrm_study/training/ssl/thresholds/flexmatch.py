@@ -1,4 +1,4 @@
-"""How low may the threshold be for classes that are learned slowly? (FlexMatch, Zhang et al. 2021.)"""
+"""FlexMatch: lower thresholds for classes that are learned slowly (Zhang et al. 2021)."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from agrm_study.study.recipe import Threshold
 from agrm_study.training.ssl.thresholds.policy import ThresholdPolicy, confidence, indicator, snapshot
 
 UNUSED = -1
-"""Remembered class of a clip that has never been above τ."""
+"""Class of a clip whose confidence has never exceeded τ."""
 
 
 class FlexMatch(ThresholdPolicy):
-    """Accepts where m > T(c), T(c) = τ · β_c / (2 − β_c), β_c = n_c / max(max_k n_k, unused).
+    """Accepts clips with confidence m > T(c), T(c) = τ · β_c / (2 − β_c), β_c = n_c / max(max_k n_k, unused).
 
-    n_c counts the clips whose latest confident prediction (m > τ) was class c, `unused` those that never had one
-    (curriculum pseudo-labelling with warm-up and the convex mapping; Zhang et al. 2021, equations 5, 7, 11 and
-    algorithm 1). A batch is judged by the counts before it, then enters them. Without any confident clip yet, T = 0.
+    n_c is the number of clips whose latest confident prediction (m > τ) was class c, and `unused` the number of clips
+    without one (curriculum pseudo-labelling with warm-up and the convex mapping; Zhang et al. 2021, equations 5, 7, 11
+    and algorithm 1). A batch is evaluated with the counts before it and then added to them. T = 0 until the first
+    confident clip.
     """
 
     def __init__(self, settings: Threshold, n_classes: int, n_unlabelled: int) -> None:
@@ -25,13 +26,13 @@ class FlexMatch(ThresholdPolicy):
         self._classes_N = torch.full((n_unlabelled,), UNUSED, dtype=torch.int64)
 
     def select(self, probs_BK: Tensor, sample_ids_B: Tensor) -> Tensor:
-        """As `ThresholdPolicy.select`.
+        """See `ThresholdPolicy.select`.
 
         Raises:
-            ValueError: For ids outside [0, n_unlabelled); looked at only on the CPU, where looking costs nothing.
+            ValueError: An id is outside [0, n_unlabelled). Checked only on the CPU, to avoid synchronizing a GPU.
         """
         if sample_ids_B.device.type == "cpu" and ((sample_ids_B < 0) | (sample_ids_B >= self.n_unlabelled)).any():
-            raise ValueError(f"sample ids must lie in [0, {self.n_unlabelled}), given {sample_ids_B.tolist()}")
+            raise ValueError(f"sample ids must be in [0, {self.n_unlabelled}), given {sample_ids_B.tolist()}")
         confidence_B, labels_B = confidence(probs_BK)
         self._classes_N = self._classes_N.to(confidence_B.device)
         thresholds_K = self._thresholds().to(confidence_B.dtype)
@@ -46,7 +47,7 @@ class FlexMatch(ThresholdPolicy):
         return self.settings.tau * beta_K / (2.0 - beta_K)
 
     def _remember(self, sample_ids_B: Tensor, labels_B: Tensor, confident_B: Tensor) -> None:
-        """Note the class of each confident clip; where one comes twice in a batch the later counts, on any device."""
+        """Store the class of each confident clip; of duplicates in a batch the last is used, on every device."""
         positions_B = torch.arange(len(labels_B), device=labels_B.device)
         last_N = torch.full_like(self._classes_N, UNUSED).scatter_reduce_(
             0, sample_ids_B, torch.where(confident_B, positions_B, UNUSED), reduce="amax"

@@ -1,4 +1,4 @@
-"""How confident is the network by now, overall and by class? (FreeMatch, Wang et al. 2023.)"""
+"""FreeMatch: thresholds that adapt to the network's confidence, overall and by class (Wang et al. 2023)."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from agrm_study.training.ssl.thresholds.policy import ThresholdPolicy, confidenc
 
 
 class FreeMatch(ThresholdPolicy):
-    """Accepts where m > τ_t(c), the self-adaptive threshold τ_t(c) = τ_t · p̃_t(c) / max_k p̃_t(k).
+    """Accepts clips with confidence m > τ_t(c), the self-adaptive threshold τ_t(c) = τ_t · p̃_t(c) / max_k p̃_t(k).
 
-    τ_t follows the batch mean of m, p̃_t that of the class probabilities, both with an EMA of `momentum` that starts at
-    1/K (Wang et al. 2023, equations 5, 6, 7). The batch enters both before it is judged. Only the threshold is used
-    here: the paper's fairness penalty is a loss of its own.
+    τ_t is an EMA (with `momentum`) of the batch mean of m, and p̃_t of the batch mean of the class probabilities; both
+    start at 1/K (Wang et al. 2023, equations 5, 6, 7). Both are updated with a batch before it is evaluated. The
+    fairness penalty of the paper, a separate loss term, is not included.
     """
 
     def __init__(self, settings: Threshold, n_classes: int, n_unlabelled: int) -> None:

@@ -1,4 +1,4 @@
-"""What if each batch sets its own threshold, so that a fixed share is accepted?"""
+"""Per-batch threshold at a percentile of the confidence, which accepts a fixed share of each batch."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from agrm_study.training.ssl.thresholds.policy import ThresholdPolicy, confidenc
 
 
 class Percentile(ThresholdPolicy):
-    """Accepts where m lies strictly above the given percentile of the batch's confidences.
+    """Accepts clips with confidence m strictly above a percentile of the batch's confidences.
 
-    The percentile is interpolated linearly between the sorted confidences (numpy's default). Of a batch whose
-    confidences are all equal, nothing is accepted. The threshold on record is the latest batch's; 1.0 before the first.
+    The percentile is interpolated linearly between the sorted confidences (numpy's default). If all confidences of a
+    batch are equal, no clip is accepted. `threshold` returns the value of the latest batch, 1.0 before the first.
     """
 
     def __init__(self, settings: Threshold, n_classes: int, n_unlabelled: int) -> None:

@@ -1,4 +1,4 @@
-"""What must a threshold policy do?"""
+"""Interface of a threshold policy."""
 
 from __future__ import annotations
 
@@ -12,15 +12,18 @@ from agrm_study.training.ssl.precision import at_least_float32
 
 
 class ThresholdPolicy(ABC):
-    """Decides how much each pseudo-label of a batch counts.
+    """Assigns a weight to each pseudo-label of a batch.
 
-    A policy draws nothing at random, never asks the device for a value inside `select`, and keeps all it remembers in
-    `state_dict`. Its state moves to the device of the probabilities that it is given.
+    A policy is deterministic, does not synchronize with the device inside `select`, and keeps its complete state in
+    `state_dict`. The state moves to the device of the given probabilities.
 
     Args:
-        settings: `ssl.threshold` of the recipe; each policy reads its own fields.
-        n_classes: Number of classes K, at least 2.
-        n_unlabelled: Number of unlabelled training clips; sample ids lie in [0, n_unlabelled).
+        settings: The recipe's `ssl.threshold` section; each policy reads its own fields.
+        n_classes: K, the number of classes, at least 2.
+        n_unlabelled: Number of unlabelled training clips; sample ids are in [0, n_unlabelled).
+
+    Raises:
+        ValueError: A number is out of range.
     """
 
     def __init__(self, settings: Threshold, n_classes: int, n_unlabelled: int) -> None:
@@ -34,54 +37,58 @@ class ThresholdPolicy(ABC):
 
     @abstractmethod
     def select(self, probs_BK: Tensor, sample_ids_B: Tensor) -> Tensor:
-        """Weights of a batch's pseudo-labels; one step of the policy's state.
+        """Compute the weights of a batch's pseudo-labels and advance the policy's state by one step.
 
         Args:
-            probs_BK: Class probabilities by which the clips are judged; gradients are not followed.
+            probs_BK: Class probabilities; detached.
             sample_ids_B: int64 ids of the clips in [0, n_unlabelled).
 
         Returns:
-            (B,) float32 in [0, 1] on the device of the probabilities: 0 rejects, 1 accepts, SoftMatch lies between.
+            float32 weights (B,) in [0, 1] on the device of the probabilities: 0 rejects, 1 accepts; SoftMatch also uses
+            values in between.
         """
 
     @abstractmethod
     def threshold(self) -> float:
-        """The current threshold for the record: the mean over the classes where it differs. May wait for the device."""
+        """The current threshold for the record, averaged over classes if it is class-specific.
+
+        May synchronize with the device.
+        """
 
     def state_dict(self) -> dict[str, Tensor]:
-        """All that the policy remembers, as tensors on the CPU; empty for a policy without memory."""
+        """The policy's state as CPU tensors; empty for a stateless policy."""
         return {}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Go on from a `state_dict` of the same policy.
+        """Restore a `state_dict` of the same policy.
 
         Raises:
-            ValueError: When the state's names or shapes are not this policy's.
+            ValueError: Names or shapes of the state differ from this policy's.
         """
         mine = self.state_dict()
         if {name: value.shape for name, value in state.items()} != {name: value.shape for name, value in mine.items()}:
             given = ", ".join(f"{name} {tuple(value.shape)}" for name, value in state.items()) or "nothing"
             wanted = ", ".join(f"{name} {tuple(value.shape)}" for name, value in mine.items()) or "nothing"
-            raise ValueError(f"the state of {type(self).__name__} holds {wanted}; given {given}")
+            raise ValueError(f"the state of {type(self).__name__} must contain {wanted}; given {given}")
         self._restore({name: value.to(mine[name].dtype).clone() for name, value in state.items()})
 
     def _restore(self, state: dict[str, Tensor]) -> None:
-        """Take over a checked state; a policy that remembers something overrides this."""
+        """Restore a validated state; overridden by policies with state."""
         return
 
 
 def confidence(probs_BK: Tensor) -> tuple[Tensor, Tensor]:
-    """Largest probability m (B,) and its class c (B,): detached, in float32 or better; ties go to the lower class."""
+    """Maximum probability m (B,) and its class c (B,), detached, in float32 or better; ties select the lower class."""
     probs_BK = at_least_float32(probs_BK.detach())
     confidence_B, labels_B = probs_BK.max(dim=1)
     return confidence_B, labels_B
 
 
 def snapshot(value: Tensor) -> Tensor:
-    """A copy on the CPU that later steps do not change."""
+    """A CPU copy that later steps do not modify."""
     return value.detach().to("cpu", copy=True)
 
 
 def indicator(mask_B: Tensor) -> Tensor:
-    """Accepted as 1, rejected as 0, float32."""
+    """The mask as float32 weights: 1 for accepted, 0 for rejected."""
     return mask_B.to(torch.float32)

@@ -1,4 +1,4 @@
-"""What if pseudo-labels are weighted instead of cut? (SoftMatch, Chen et al. 2023.)"""
+"""SoftMatch: pseudo-labels weighted by confidence instead of accepted or rejected (Chen et al. 2023)."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from agrm_study.training.ssl.thresholds.policy import ThresholdPolicy, confidenc
 
 
 class SoftMatch(ThresholdPolicy):
-    """Weights by a truncated Gaussian of the confidence: exp(−min(m − μ, 0)² · n_σ² / (2 σ²)), 1 above μ.
+    """Weights clips by a truncated Gaussian of the confidence m: exp(−min(m − μ, 0)² · n_σ² / (2 σ²)), 1 above μ.
 
-    μ and σ² follow the batch's mean and unbiased variance of m with an EMA of `momentum`, from μ = 1/K and σ² = 1
-    (Chen et al. 2023, section 3.1; n_σ = 2 is their released setting). The batch enters both before it is weighted; a
-    batch of one clip has no variance and leaves σ² alone. Without the paper's uniform alignment, which rescales the
-    probabilities before they are weighted.
+    μ and σ² are EMAs (with `momentum`) of the batch mean and the unbiased batch variance of m, starting at μ = 1/K and
+    σ² = 1 (Chen et al. 2023, section 3.1; their released code uses n_σ = 2). Both are updated with a batch before it is
+    weighted; a batch of one clip has no variance and leaves σ² unchanged. The paper's uniform alignment, which rescales
+    the probabilities before weighting, is not included.
     """
 
     def __init__(self, settings: Threshold, n_classes: int, n_unlabelled: int) -> None:
@@ -37,7 +37,7 @@ class SoftMatch(ThresholdPolicy):
         return torch.exp(-below_B.square() * sharpness).float()
 
     def threshold(self) -> float:
-        """μ, above which the weight is 1."""
+        """μ, the confidence above which the weight is 1."""
         return float(self._mean)
 
     def state_dict(self) -> dict[str, Tensor]:
