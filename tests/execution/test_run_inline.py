@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from scripted_runner import journal
 
@@ -19,6 +21,7 @@ from agrm_study.execution.summary import RunSummary
 from agrm_study.execution.trial.events import TrialEvent
 from agrm_study.records.location import Location
 from agrm_study.records.reader import Ledger
+from agrm_study.records.whole import check_results
 from agrm_study.study.errors import InputError
 from agrm_study.study.study import Study
 
@@ -290,3 +293,30 @@ def test_run_needs_no_main_thread(make_study: Make, run: Run) -> None:
     thread.start()
     thread.join()
     assert summaries[0].exit_code == 0
+
+
+@pytest.mark.parametrize("kind", ["predictions", "epochs", "trials"])
+@pytest.mark.parametrize("damage", ["deleted", "truncated", "changed"])
+def test_a_trial_that_is_not_whole_runs_again_and_the_others_do_not(
+    make_study: Make, run: Run, results: Path, kind: str, damage: str
+) -> None:
+    run(make_study())
+    before = outcome(results)
+    path = sorted((results / "records" / kind).iterdir())[1]
+    content = path.read_bytes()
+    if damage == "deleted":
+        path.unlink()
+    elif damage == "truncated":
+        path.write_bytes(content[: len(content) // 2])
+    else:
+        table = pq.read_table(path)
+        name = {"predictions": "epoch", "epochs": "epoch", "trials": "attempt"}[kind]
+        place = table.schema.get_field_index(name)
+        other = pa.array([value + 1 for value in table.column(place).to_pylist()], table.schema.types[place])
+        pq.write_table(table.set_column(place, table.schema.field(place), other), path)
+    starts = len([line for line in journal(results) if line.startswith("start")])
+    summary = run(make_study())
+    assert (summary.total, summary.before, summary.exit_code) == (4, 3, 0)
+    assert len([line for line in journal(results) if line.startswith("start")]) == starts + 1
+    assert same(outcome(results), before)
+    assert check_results(results) == []

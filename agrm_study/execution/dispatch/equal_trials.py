@@ -18,6 +18,7 @@ from agrm_study.plan.trial import TrialSpec
 from agrm_study.records.copying import copy_trial
 from agrm_study.records.location import Location
 from agrm_study.records.reader import Ledger
+from agrm_study.records.whole import broken_trials
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,7 @@ def find_equal(results: Location, missing: Iterable[TrialSpec]) -> Iterator[Equa
             return
         trials = Ledger(folder).trials(trial_ids=wanted)
         mine = trials[(trials["status"] == "finished") & (trials["code_version"] == code_version())]
+        mine = mine[~mine["trial_id"].isin(list(broken_trials(folder, weights=True)) if len(mine) else [])]
         for trial_id, study, phase in zip(mine["trial_id"], mine["study"], mine["phase"], strict=True):
             if study != wanted[trial_id].study and phase == wanted[trial_id].phase:
                 yield EqualTrial(wanted.pop(trial_id), folder)
