@@ -29,12 +29,8 @@ from agrm_study.study.terminal import printable
 @click.option(
     "--allow", type=click.Choice(["code", "data", "split"]), multiple=True, help="A difference that does not refuse."
 )
-@click.option("--replicates", type=click.IntRange(min=0), default=10_000, show_default=True, help="As of `report`.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the bootstrap.")
 @click.option("--out", type=click.Path(path_type=Path), default=None, help="Also write the table into this folder.")
-def compare(
-    results: tuple[str, ...], by: str, allow: tuple[str, ...], replicates: int, seed: int, out: Path | None
-) -> None:
+def compare(results: tuple[str, ...], by: str, allow: tuple[str, ...], out: Path | None) -> None:
     """Compare the arms of one or several RESULTS along one setting."""
     from agrm_study.records.local_copy import local_copy
     from agrm_study.report.compare import compare as compare_studies
@@ -42,5 +38,5 @@ def compare(
 
     with ExitStack() as copies:
         folders = [copies.enter_context(local_copy(folder)) for folder in results]
-        table = compare_studies(folders, by, allow=allow, replicates=replicates, seed=seed, out=out)
+        table = compare_studies(folders, by, allow=allow, out=out)
     click.echo(printable(str(RENDERERS["md"](table))))

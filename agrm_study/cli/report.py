@@ -28,11 +28,6 @@ if TYPE_CHECKING:
 @click.option("--table", "tables", multiple=True, metavar="NAME", help="Only these tables. May be repeated.")
 @click.option("--figure", "figures", multiple=True, metavar="NAME", help="Only these figures. May be repeated.")
 @click.option(
-    "--replicates", type=click.IntRange(min=0), default=10_000, show_default=True,
-    help="Bootstrap replicates; 0 leaves intervals and p values out.",
-)  # fmt: skip
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the bootstrap.")
-@click.option(
     "--allow", type=click.Choice(["code", "data", "split"]), multiple=True,
     help="A difference between records that does not refuse a cell.",
 )  # fmt: skip
@@ -40,14 +35,10 @@ def report(
     results: tuple[str, ...],
     tables: tuple[str, ...],
     figures: tuple[str, ...],
-    replicates: int,
-    seed: int,
     allow: tuple[str, ...],
 ) -> None:
     """Make the tables and figures of RESULTS again, from the records alone."""
-    write_report(
-        list(results), tables=tables or None, figures=figures or None, replicates=replicates, seed=seed, allow=allow
-    )
+    write_report(list(results), tables=tables or None, figures=figures or None, allow=allow)
 
 
 def write_report(
@@ -55,8 +46,6 @@ def write_report(
     *,
     tables: Sequence[str] | None = None,
     figures: Sequence[str] | None = None,
-    replicates: int = 10_000,
-    seed: int = 0,
     allow: Sequence[str] = (),
 ) -> ReportSummary:
     """Write tables and figures; the main tables go to stdout, everything else that is said to stderr, the answer last.
@@ -88,8 +77,6 @@ def write_report(
             folders,
             tables=tables,
             figures=figures,
-            replicates=replicates,
-            seed=seed,
             allow=allow,
             on_progress=lambda what: status.update(what),
         )

@@ -35,8 +35,8 @@ def model_card(model: ModelRecipe, choice: Choice, study: Study) -> str:
         scaling = "not scaled: the temperature is not identifiable on validation, and 1 is used."
     seeds = f"{len(choice.seeds)} seed{'s' if len(choice.seeds) != 1 else ''}"
     reading = (
-        "*This network* with a 95% percentile bootstrap over the part's subjects (the network fixed; draws in which a "
-        "metric is undefined are left out); *arm* is mean ± sample standard deviation over "
+        "*This network* with a 95% interval over the part's subjects (the network fixed; none where it makes no "
+        "error); *arm* is mean ± sample standard deviation over "
         f"{seeds} of the same arm; in percent."
     )
     if choice.reason != "named":

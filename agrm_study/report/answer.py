@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 
+from agrm_study.report.advice import differences, sentence
 from agrm_study.report.measure import Measurements
-from agrm_study.report.wording import METRIC_NAMES, TASK_TITLES, bracket, listing, p_text, percent, points
+from agrm_study.report.wording import METRIC_NAMES, TASK_TITLES, UNDECIDED, bracket, listing, p_text, percent, points
 
 MAX_ARMS = 6
 """Arms that the answer names; the tables have all."""
@@ -55,10 +56,15 @@ def _task(m: Measurements, task: str) -> str | None:
     if not parts:
         return f"{head}; no other arm can be compared yet."
     both = [a for a, c in compared.items() if c.dagger]
-    verdict = "the tests settle neither a difference nor its absence"
+    verdict = UNDECIDED
     if both:
-        verdict = f"both tests find a difference for {listing(_first(both))}"
-    return f"{head}; difference in points: {'; '.join(_first(parts))}. By the study's rule {verdict}."
+        verdict = f"a difference is found for {listing(_first(both))} (adjusted p < .05)"
+    undecided = {a: o for a, o in differences(m, task).items() if a not in both}
+    outlook = sentence(undecided)
+    return (
+        f"{head}; difference in points: {'; '.join(_first(parts))}. By the study's rule {verdict}."
+        f"{f' {outlook}.' if outlook else ''}"
+    )
 
 
 def _first(items: list[str]) -> list[str]:

@@ -17,7 +17,6 @@ from agrm_study.report.page import render as render_page
 from agrm_study.report.renderers import RENDERERS, available
 from agrm_study.report.table import Table
 from agrm_study.report.tables import TABLES, table_kind
-from agrm_study.statistics.bootstrap import REPLICATES
 from agrm_study.study.errors import InputError, did_you_mean
 
 WORD_ROWS = 200
@@ -56,8 +55,6 @@ def make_report(
     formats: Sequence[str] | None = None,
     figure_formats: Sequence[str] = FIGURE_FORMATS,
     page: bool = True,
-    replicates: int = REPLICATES,
-    seed: int = 0,
     allow: Collection[str] = (),
     on_progress: Callable[[str], None] | None = None,
 ) -> ReportSummary:
@@ -70,8 +67,6 @@ def make_report(
         formats: Suffixes of `RENDERERS`; by default all that can be written with what is installed.
         figure_formats: ``pdf``, ``svg``, ``png``.
         page: Whether to write ``report.html``.
-        replicates: Bootstrap replicates B; 0 leaves intervals and p values out.
-        seed: Seed of the bootstrap.
         allow: Differences (``code``, ``data``, ``split``) that do not refuse a cell or a Δ.
         on_progress: Told what is being made, in a few words.
 
@@ -91,7 +86,7 @@ def make_report(
     for folder in results:
         evidence = collect(Path(folder), allow=allow)
         study = evidence.study
-        m = Measurements(evidence, replicates=replicates, seed=seed, families=study.families, allow=tuple(allow))
+        m = Measurements(evidence, families=study.families, allow=tuple(allow))
         if evidence.partial:
             partial[str(folder)] = evidence.partial
         own = made[str(folder)] = {}

@@ -1,31 +1,52 @@
-"""How well calibrated is each arm, before and after a temperature that was fitted on validation?"""
+"""Calibration of each arm, as trained and after a temperature that was fitted on validation."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from agrm_study.report.cells import Cell
-from agrm_study.statistics.arrays import Floats
-from agrm_study.statistics.calibration import brier, fit_temperature, reliability
+from agrm_study.report.measure import Measured, measured
+from agrm_study.statistics.arrays import Bools, Floats, Ints
+from agrm_study.statistics.calibration import (
+    brier,
+    brier_influence,
+    ece_influence,
+    fit_temperature,
+    recalibrate,
+    reliability,
+)
+from agrm_study.statistics.comparison import Scored
 from agrm_study.statistics.probabilities import softmax
 
 
 @dataclass(frozen=True, kw_only=True)
 class Calibrated:
-    """Calibration of one cell, one value per seed; temperature and what follows from it are None without validation.
+    """Calibration of one cell.
 
-    A temperature that validation does not identify is NaN, and 1 is used in its place.
+    Attributes:
+        ece: Expected calibration error, 15 bins.
+        brier: Brier score.
+        slope: Calibration slope of a two-class task; None where it does not exist at a seed.
+        intercept: Calibration in the large; likewise.
+        temperature_S: Temperature at each seed, NaN where validation does not identify it and 1 is used in its place;
+            None without validation, as what follows from it.
+        ece_after: ECE after scaling.
+        brier_after: Brier score after scaling.
+        probs_after_SNK: Scaled probabilities.
     """
 
-    ece_S: Floats
-    brier_S: Floats
-    temperature_S: Floats | None
-    ece_after_S: Floats | None
-    brier_after_S: Floats | None
-    probs_after_SNK: Floats | None
+    ece: Measured
+    brier: Measured
+    slope: Measured | None
+    intercept: Measured | None
+    temperature_S: Floats | None = None
+    ece_after: Measured | None = None
+    brier_after: Measured | None = None
+    probs_after_SNK: Floats | None = None
 
 
 UNSCALED = 1.0
@@ -43,38 +64,77 @@ def mean_in_use(temperature_S: Floats) -> float:
 
 
 def calibrate(cell: Cell, validation: Cell | None) -> Calibrated:
-    """ECE (15 bins) and Brier score of a cell, and the same after scaling the subjects' log-probabilities."""
-
-    def scores(probs_SNK: Floats) -> tuple[Floats, Floats]:
-        ece, br = [], []
-        for probs in probs_SNK:
-            here = ~np.isnan(probs).any(axis=1)
-            ece.append(reliability(probs[here], cell.labels_N[here]).ece)
-            br.append(brier(probs[here], cell.labels_N[here]))
-        return np.array(ece), np.array(br)
-
-    ece, br = scores(cell.probs_SNK)
-    usable = validation is not None and set(cell.seeds) <= set(validation.seeds)
-    if validation is None or not usable:
-        none = None
-        return Calibrated(
-            ece_S=ece, brier_S=br, temperature_S=none, ece_after_S=none, brier_after_S=none, probs_after_SNK=none
-        )
-    temperatures: list[float] = []
-    after = []
-    for s, seed in enumerate(cell.seeds):
-        val = validation.probs_SNK[validation.seeds.index(seed)]
-        here = ~np.isnan(val).any(axis=1)
-        t = fit_temperature(log_probabilities(val[here]), validation.labels_N[here])
-        temperatures.append(math.nan if t is None else t)
-        after.append(softmax(log_probabilities(cell.probs_SNK[s]), UNSCALED if t is None else t))
-    probs_after = np.stack(after)
-    ece_after, brier_after = scores(probs_after)
+    """ECE, Brier score, slope and intercept of a cell, and the first two after scaling the log-probabilities."""
+    slope, intercept = _recalibration(cell)
+    plain = Calibrated(
+        ece=_each_seed(cell, cell.probs_SNK, lambda p, y: reliability(p, y).ece, ece_influence, 1.0),
+        brier=_each_seed(cell, cell.probs_SNK, brier, brier_influence, 2.0),
+        slope=slope,
+        intercept=intercept,
+    )
+    if validation is None or not set(cell.seeds) <= set(validation.seeds):
+        return plain
+    found = np.array([_temperature(validation, seed) for seed in cell.seeds])
+    used = np.nan_to_num(found, nan=UNSCALED)
+    after = np.stack([softmax(log_probabilities(p), float(t)) for p, t in zip(cell.probs_SNK, used, strict=True)])
     return Calibrated(
-        ece_S=ece,
-        brier_S=br,
-        temperature_S=np.array(temperatures),
-        ece_after_S=ece_after,
-        brier_after_S=brier_after,
-        probs_after_SNK=probs_after,
+        ece=plain.ece,
+        brier=plain.brier,
+        slope=slope,
+        intercept=intercept,
+        temperature_S=found,
+        ece_after=_each_seed(cell, after, lambda p, y: reliability(p, y).ece, ece_influence, 1.0),
+        brier_after=_each_seed(cell, after, brier, brier_influence, 2.0),
+        probs_after_SNK=after,
+    )
+
+
+def _temperature(validation: Cell, seed: int) -> float:
+    """The temperature of one seed; NaN where its validation subjects do not identify one."""
+    probs = validation.probs_SNK[validation.seeds.index(seed)]
+    here = _present(probs)
+    found = fit_temperature(log_probabilities(probs[here]), validation.labels_N[here])
+    return math.nan if found is None else found
+
+
+def _present(probs_NK: Floats) -> Bools:
+    """Subjects that a seed evaluated."""
+    return np.asarray(~np.isnan(probs_NK).any(axis=1))
+
+
+def _each_seed(
+    cell: Cell,
+    probs_SNK: Floats,
+    score: Callable[[Floats, Ints], float],
+    influence: Callable[[Floats, Ints], Floats],
+    high: float,
+) -> Measured:
+    """A score of probabilities at each seed, over the subjects that it evaluated."""
+    values, influences = [], np.zeros(probs_SNK.shape[:2])
+    for row, probs in zip(influences, probs_SNK, strict=True):
+        here = _present(probs)
+        values.append(score(probs[here], cell.labels_N[here]))
+        row[here] = influence(probs[here], cell.labels_N[here]) * (here.size / here.sum())
+    return measured(Scored(seeds=cell.seeds, values_S=np.array(values), influence_SN=influences), 0.0, high)
+
+
+def _recalibration(cell: Cell) -> tuple[Measured | None, Measured | None]:
+    """Slope and intercept over the seeds; None unless every seed has them."""
+    if len(cell.classes) != 2:
+        return None, None
+    shape = cell.probs_SNK.shape[:2]
+    slopes, intercepts = np.zeros(shape), np.zeros(shape)
+    values = []
+    for s, probs in enumerate(cell.probs_SNK):
+        here = _present(probs)
+        found = recalibrate(cell.labels_N[here] == 1, probs[here, 1])
+        if found is None:
+            return None, None
+        values.append((found.slope, found.intercept))
+        slopes[s, here] = found.slope_influence * (here.size / here.sum())
+        intercepts[s, here] = found.intercept_influence * (here.size / here.sum())
+    of_slope, of_intercept = np.array(values).T
+    return (
+        measured(Scored(seeds=cell.seeds, values_S=of_slope, influence_SN=slopes), -math.inf, math.inf),
+        measured(Scored(seeds=cell.seeds, values_S=of_intercept, influence_SN=intercepts), -math.inf, math.inf),
     )

@@ -12,9 +12,9 @@ from functools import cached_property
 import numpy as np
 
 from agrm_study.statistics.arrays import Floats, Ints
-from agrm_study.statistics.bootstrap import RANKING
 from agrm_study.statistics.classification import METRICS, SCREENING, Counts, count
 from agrm_study.statistics.probabilities import decide
+from agrm_study.statistics.ranking import RANKING
 
 _OF_COUNTS = METRICS | SCREENING
 

@@ -166,6 +166,7 @@ def study_info(study: Study, planned: Sequence[Planned], trials: pd.DataFrame) -
         figures=study.report.figures,
         families=study.report.families,
         prevalences=study.report.prevalences,
+        margin=study.report.margin,
         search_metric=None if study.search is None else study.search.metric[0],
         race=study.race,
     )

@@ -20,7 +20,6 @@ from agrm_study.report.renderers import available
 from agrm_study.report.table import Column, Entry, Row, Table, words
 from agrm_study.report.tables.comparing import block, columns, standard_notes
 from agrm_study.report.tables.factor_response import level_of, level_text
-from agrm_study.statistics.bootstrap import REPLICATES
 from agrm_study.study.errors import InputError, did_you_mean
 from agrm_study.study.settings import known_settings
 
@@ -30,8 +29,6 @@ def compare(
     by: str,
     *,
     allow: Collection[str] = (),
-    replicates: int = REPLICATES,
-    seed: int = 0,
     out: Path | None = None,
     formats: Sequence[str] | None = None,
 ) -> Table:
@@ -41,8 +38,6 @@ def compare(
         results: Results folders.
         by: Dotted name of the setting (``ssl.threshold.tau``).
         allow: Differences between the studies that are accepted: ``code``, ``data``, ``split``.
-        replicates: Bootstrap replicates B.
-        seed: Seed of the bootstrap.
         out: Folder that gets ``compare.<format>``; None writes nothing.
         formats: Suffixes of `RENDERERS`; by default all that can be written.
 
@@ -58,7 +53,7 @@ def compare(
     if not results:
         raise InputError("needs at least one results folder", field="RESULTS")
     merged = merge([collect(Path(r), allow=allow) for r in results], by, allow)
-    m = Measurements(merged, replicates=replicates, seed=seed, allow=tuple(allow))
+    m = Measurements(merged, allow=tuple(allow))
     table = comparison_table(m, by)
     if out is not None:
         for suffix in formats or available():

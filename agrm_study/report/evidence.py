@@ -63,6 +63,7 @@ class StudyInfo:
     figures: tuple[str, ...] = ()
     families: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     prevalences: tuple[float, ...] = ()
+    margin: float | None = None
     search_metric: str | None = None
     race: Race | None = None
 

@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from agrm_study.report.cells import Cell, has_metric
 from agrm_study.report.evidence import Evidence
 from agrm_study.statistics.arrays import Floats
-from agrm_study.statistics.bootstrap import (
-    RANKING,
-    REPLICATES,
-    Draws,
-    average_seeds,
-    percentile_interval,
-    replicate,
-    replicate_ranking,
-    undefined,
+from agrm_study.statistics.classification import Counts
+from agrm_study.statistics.comparison import (
+    ALPHA,
+    Difference,
+    Scored,
+    compare,
+    contrast,
+    equivalence_p,
+    holm,
+    interaction,
+    seeds_are_shared,
 )
-from agrm_study.statistics.comparison import Difference, Replicated, compare, contrast, daggers, holm, interaction
-from agrm_study.statistics.estimators import UNDEFINED, Interval, Summary, seed_interval, summarise
+from agrm_study.statistics.estimators import UNDEFINED, Interval, Summary, interval_of, seed_interval, summarise
+from agrm_study.statistics.influence import RANKING_INFLUENCE, of_counts, of_decisions
+from agrm_study.statistics.two_way import Components, components, difference_interval, logit_interval
 
 TABLE_METRICS = ("accuracy", "macro_precision", "macro_recall", "macro_f1")
 """Metrics of the paper's tables."""
@@ -36,15 +39,15 @@ class Measured:
         values_S: Metric at each seed.
         summary: n, mean, standard deviation.
         seeds: Student's t interval over seeds (test set fixed).
-        interval: Headline interval: two-way bootstrap over seeds and subjects.
-        undefined: Replicates without a value.
+        interval: Headline interval over seeds and subjects; undefined for one seed, and where nothing varies.
+        components: Variance of the mean by source; None for one seed.
     """
 
     values_S: Floats
     summary: Summary
     seeds: Interval
     interval: Interval
-    undefined: int
+    components: Components | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,16 +55,21 @@ class Compared:
     """An arm against the reference on one task.
 
     Attributes:
-        difference: Δ with interval, p, Welch's p and Hedges g; None when refused or when a side is missing.
+        difference: Δ with interval, p and Hedges g; None when refused or when a side is missing.
         adjusted_p: p after Holm over the family; NaN without one.
-        dagger: Whether both tests agree below .05.
+        equivalence_p: p of equivalence within the study's margin, after Holm over the family; NaN without one.
         refused: Why there is no Δ.
     """
 
     difference: Difference | None
     adjusted_p: float = math.nan
-    dagger: bool = False
+    equivalence_p: float = math.nan
     refused: str | None = None
+
+    @property
+    def dagger(self) -> bool:
+        """Whether the arms differ by the study's rule: adjusted p below .05."""
+        return self.adjusted_p < ALPHA
 
 
 @dataclass
@@ -70,29 +78,18 @@ class Measurements:
 
     Args:
         evidence: What is known.
-        replicates: B; 0 computes no bootstrap.
-        seed: Seed of the draws.
         families: Family name → arms, for Holm; arms that none names form one family. Each task has its own.
         allow: Differences between arm and reference that are accepted (``code``, ``data``, ``split``).
     """
 
     evidence: Evidence
-    replicates: int = REPLICATES
-    seed: int = 0
     families: Mapping[str, Sequence[str]] = field(default_factory=dict)
     allow: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         self._measured: dict[tuple[str, str, str], Measured] = {}
         self._compared: dict[str, dict[tuple[str, str], Compared]] = {}
-        self._kept: dict[tuple[str, str, str], Replicated] = {}
-
-    def draws(self, task: str) -> Draws | None:
-        """The draws all cells of a task share; None without a bootstrap."""
-        cell = next((c for (_, t), c in self.evidence.cells.items() if t == task), None)
-        if cell is None or not self.replicates:
-            return None
-        return Draws(len(cell.subjects), self.replicates, self.seed)
+        self._paired: dict[tuple[str, str], bool] = {}
 
     def cell(self, arm: str, task: str) -> Cell | None:
         """The cell, unless it is missing or refused."""
@@ -104,19 +101,12 @@ class Measurements:
         cell = self.cell(arm, task)
         if cell is None or not has_metric(metric, len(cell.classes)):
             return None
-        if (arm, task, metric) not in self._measured and self.replicates:
-            self.compared()  # measures every arm on the way: its replicates are too large to be kept
         if (arm, task, metric) not in self._measured:
-            self._measure(cell, {*TABLE_METRICS, metric, self.evidence.study.primary_metric})
+            wanted = {*TABLE_METRICS, metric, self.evidence.study.primary_metric}
+            known = sorted(m for m in wanted if has_metric(m, len(cell.classes)))
+            for name, scored in scores(cell, known).items():
+                self._measured[arm, task, name] = measured(scored)
         return self._measured[arm, task, metric]
-
-    def undefined(self, arms: Sequence[str], tasks: Sequence[str], metrics: Sequence[str]) -> int:
-        """The most replicates without a value among the intervals of these arms, tasks and metrics, and their Δ."""
-        found = [self.metric(a, t, k) for a in arms for t in tasks for k in metrics]
-        differences = [self.compared().get((a, t)) for a in arms for t in tasks]
-        lost = [x.undefined for x in found if x is not None]
-        lost += [c.difference.undefined for c in differences if c is not None and c.difference is not None]
-        return max(lost, default=0)
 
     def same_test(self, arms: Sequence[str], task: str) -> bool:
         """Whether the arms that have a cell on a task were tested on the same subjects."""
@@ -129,22 +119,28 @@ class Measurements:
             self._compared[metric] = self._compare_all(metric)
         return self._compared[metric]
 
+    def paired(self, task: str, metric: str | None = None) -> bool:
+        """Whether the arms' metrics move together over seeds, so that seeds are contrasted one by one."""
+        metric = metric or self.evidence.study.primary_metric
+        if (task, metric) not in self._paired:
+            cells = [c for a in self.evidence.study.arms if (c := self.cell(a.name, task)) is not None]
+            cells = [c for c in cells if has_metric(metric, len(c.classes))]
+            self._paired[task, metric] = seeds_are_shared(
+                [Scored(seeds=c.seeds, values_S=c.values(metric), influence_SN=np.empty((0, 0))) for c in cells]
+            )
+        return self._paired[task, metric]
+
     def interaction(self, arms: Sequence[str], task: str, metric: str | None = None) -> Difference | None:
         """full − w/o A − w/o B + w/o both of four arms, in this order; None when one is missing or refused."""
         metric = metric or self.evidence.study.primary_metric
-        cells = [self.cell(a, task) for a in arms]
-        if any(c is None for c in cells):
+        cells = [c for a in arms if (c := self.cell(a, task)) is not None]
+        if len(cells) < len(arms) or any(self._differs(c, cells[0]) for c in cells[1:]):
             return None
-        reference, *others = [c for c in cells if c is not None]
-        if any(self._differs(c, reference) for c in others):
-            return None
-        full, without_a, without_b, without_both = (
-            self._replicated(c, (metric,))[metric] for c in cells if c is not None
-        )
-        return interaction(full, without_a, without_b, without_both, self.draws(task))
+        full, without_a, without_b, without_both = (scores(c, (metric,))[metric] for c in cells)
+        return interaction(full, without_a, without_b, without_both, paired=self.paired(task, metric))
 
     def average(self, arms: Sequence[str], task: str, metric: str | None = None) -> Difference | None:
-        """Mean of several arms with its interval, their subjects and seeds drawn jointly.
+        """Mean of several arms with its interval over their common seeds and subjects.
 
         None when an arm is missing, or when the arms were tested on different subjects.
         """
@@ -154,28 +150,17 @@ class Measurements:
             return None
         if not self.same_test(arms, task):
             return None
-        if len(arms) == 1 and (known := self.metric(arms[0], task, metric)) is not None:
-            return Difference(
-                delta=known.summary.mean,
-                interval=known.interval,
-                p=math.nan,
-                welch_p=math.nan,
-                g=math.nan,
-                n=known.summary.n,
-                paired=True,
-                undefined=known.undefined,
-            )
-        replicated = [self._replicated(c, (metric,))[metric] for c in cells]
-        return contrast(replicated, [1 / len(cells)] * len(cells), self.draws(task))
+        found = contrast([scores(c, (metric,))[metric] for c in cells], [1 / len(cells)] * len(cells), paired=True)
+        interval = bounded(found.delta, found.components)
+        return replace(found, interval=interval, p=math.nan)
 
     def difference_of_cells(self, cell: Cell, other: Cell, metric: str | None = None) -> Difference | None:
-        """Δ = cell − other of two cells of the same subjects; None where the metric is not defined."""
+        """Δ = cell − other of two cells of the same trials and subjects; None where the metric is not defined."""
         metric = metric or self.evidence.study.primary_metric
         if not has_metric(metric, len(cell.classes)) or cell.subjects != other.subjects:
             return None
-        ours, theirs = (self._replicated(c, (metric,))[metric] for c in (cell, other))
-        draws = Draws(len(cell.subjects), self.replicates, self.seed) if self.replicates else None
-        return compare(ours, theirs, draws)
+        ours, theirs = (scores(c, (metric,))[metric] for c in (cell, other))
+        return compare(ours, theirs, paired=True)
 
     def family(self, arm: str) -> str:
         """Name of the family that an arm's comparison belongs to."""
@@ -188,39 +173,6 @@ class Measurements:
             if t == task and c.difference is not None and math.isfinite(c.difference.p):
                 sizes[self.family(arm)] = sizes.get(self.family(arm), 0) + 1
         return sizes
-
-    def _replicated(self, cell: Cell, metrics: Sequence[str]) -> dict[str, Replicated]:
-        draws = self.draws(cell.task)
-        per_seed: dict[str, Floats] = {}
-        if draws is not None:
-            decisions = [m for m in metrics if m not in RANKING]
-            rankings = [m for m in metrics if m in RANKING]
-            if decisions:
-                per_seed |= replicate(cell.labels_N, cell.predicted_SN, len(cell.classes), draws, decisions)
-            if rankings:
-                per_seed |= replicate_ranking(cell.labels_N == 1, cell.probs_SNK[:, :, 1], draws, rankings)
-        return {
-            m: Replicated(seeds=cell.seeds, values_S=cell.values(m), replicates_BS=per_seed.get(m)) for m in metrics
-        }
-
-    def _measure(self, cell: Cell, metrics: set[str]) -> dict[str, Replicated]:
-        """Measures a cell and hands back its replicates, which are too large to keep for every arm."""
-        draws = self.draws(cell.task)
-        known = sorted(m for m in metrics if has_metric(m, len(cell.classes)))
-        replicated = self._replicated(cell, known)
-        for name, r in replicated.items():
-            interval, missing = UNDEFINED, 0
-            if draws is not None and r.replicates_BS is not None:
-                averaged = average_seeds(r.replicates_BS, draws.seeds(len(cell.seeds)))
-                interval, missing = percentile_interval(averaged), undefined(averaged)
-            self._measured[cell.arm, cell.task, name] = Measured(
-                values_S=r.values_S,
-                summary=summarise(r.values_S),
-                seeds=seed_interval(r.values_S),
-                interval=interval,
-                undefined=missing,
-            )
-        return replicated
 
     def _differs(self, cell: Cell, reference: Cell) -> str | None:
         for kind in ("code", "data", "split"):
@@ -238,24 +190,24 @@ class Measurements:
             reference = self.cell(study.reference, task)
             base = None
             if reference is not None and has_metric(metric, len(reference.classes)):
-                base = self._measure(reference, {*TABLE_METRICS, metric})[metric]
+                base = scores(reference, (metric,))[metric]
             for arm in (a.name for a in study.arms if a.name != study.reference):
                 out[arm, task] = self._compare(arm, task, metric, reference, base)
             self._adjust(out, task)
         return out
 
-    def _compare(self, arm: str, task: str, metric: str, reference: Cell | None, base: Replicated | None) -> Compared:
+    def _compare(self, arm: str, task: str, metric: str, reference: Cell | None, base: Scored | None) -> Compared:
         cell = self.cell(arm, task)
         if cell is None or reference is None or base is None:
             return Compared(difference=None)
         refused = self._differs(cell, reference)
         if refused:
             return Compared(difference=None, refused=refused)
-        replicated = self._measure(cell, {*TABLE_METRICS, metric})[metric]
-        return Compared(difference=compare(replicated, base, self.draws(task)))
+        scored = scores(cell, (metric,))[metric]
+        return Compared(difference=compare(scored, base, paired=self.paired(task, metric)))
 
     def _adjust(self, compared: dict[tuple[str, str], Compared], task: str) -> None:
-        """Holm within each family of a task, then the daggers."""
+        """Holm within each family of a task."""
         groups: dict[str, list[str]] = {}
         for (arm, t), c in compared.items():
             if t == task and c.difference is not None:
@@ -263,6 +215,56 @@ class Measurements:
         for arms in groups.values():
             differences = [d for a in arms if (d := compared[a, task].difference) is not None]
             adjusted = holm([d.p for d in differences])
-            marks = daggers(adjusted, np.array([d.welch_p for d in differences]))
-            for arm, difference, p, mark in zip(arms, differences, adjusted, marks, strict=True):
-                compared[arm, task] = Compared(difference=difference, adjusted_p=float(p), dagger=bool(mark))
+            equal = holm([self._equivalence(d) for d in differences])
+            for arm, difference, p, q in zip(arms, differences, adjusted, equal, strict=True):
+                compared[arm, task] = Compared(difference=difference, adjusted_p=float(p), equivalence_p=float(q))
+
+    def _equivalence(self, d: Difference) -> float:
+        margin = self.evidence.study.margin
+        return math.nan if margin is None or d.components is None else equivalence_p(d.delta, d.components, margin)
+
+
+def scores(cell: Cell, metrics: Iterable[str]) -> dict[str, Scored]:
+    """Metrics of a cell at each seed, with the influence of each subject."""
+    metrics = tuple(metrics)
+    decisions = [m for m in metrics if m not in RANKING_INFLUENCE]
+    influence = of_decisions(cell.labels_N, cell.predicted_SN, len(cell.classes), decisions) if decisions else {}
+    for name in metrics:
+        if name in RANKING_INFLUENCE:
+            influence[name] = RANKING_INFLUENCE[name](cell.labels_N == 1, cell.probs_SNK[:, :, 1])
+    return {m: Scored(seeds=cell.seeds, values_S=cell.values(m), influence_SN=influence[m]) for m in metrics}
+
+
+def measured_counts(
+    cell: Cell, functions: Mapping[str, Callable[[Counts], Floats]], low: float = 0.0, high: float = 1.0
+) -> dict[str, Measured]:
+    """Measurements of any functions of a cell's counts, whose values lie between two bounds, by name."""
+    influence = of_counts(cell.labels_N, cell.predicted_SN, len(cell.classes), functions)
+    return {
+        name: measured(
+            Scored(seeds=cell.seeds, values_S=function(cell.counts), influence_SN=influence[name]), low, high
+        )
+        for name, function in functions.items()
+    }
+
+
+def measured(scored: Scored, low: float = 0.0, high: float = 1.0) -> Measured:
+    """Summary and intervals of one metric of one cell, whose values lie between two bounds."""
+    summary = summarise(scored.values_S)
+    found = components(scored.values_S, scored.influence_SN)
+    return Measured(
+        values_S=scored.values_S,
+        summary=summary,
+        seeds=seed_interval(scored.values_S),
+        interval=bounded(summary.mean, found, low, high),
+        components=found,
+    )
+
+
+def bounded(mean: float, found: Components | None, low: float = 0.0, high: float = 1.0) -> Interval:
+    """The headline interval of a mean between two bounds (infinite for none); undefined where nothing can be said."""
+    if found is None or not math.isfinite(mean):
+        return UNDEFINED
+    if math.isinf(low):
+        return interval_of(difference_interval(mean, found))
+    return interval_of(logit_interval(mean, found, low=low, high=high))

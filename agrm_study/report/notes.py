@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -11,9 +12,14 @@ from agrm_study.report.checks.finding import Finding
 from agrm_study.report.evidence import Evidence
 from agrm_study.report.measure import Measurements
 from agrm_study.report.wording import METRIC_NAMES, TASK_TITLES, listing, percent, tasks_text
+from agrm_study.statistics.comparison import ALPHA
 
 MOST_STOPPED: Final = 8
 """Stopped arms that a footnote names; the table of the race has them all."""
+MOST_NAMED: Final = 6
+"""Arms that a caution names."""
+FEW_SEEDS: Final = 5
+FEW_SUBJECTS: Final = 20
 MOST_FINDINGS: Final = 3
 """Findings that a footnote lists; the table of failures lists all."""
 SCREENING = "Screening research: nothing here diagnoses anybody."
@@ -42,22 +48,40 @@ def replicates_note(m: Measurements, arms: Iterable[str], tasks: tuple[str, ...]
     )
 
 
-def interval_note(m: Measurements, undefined: int) -> str:
-    """What the intervals are, with B.
-
-    Args:
-        m: Measurements of the table.
-        undefined: Replicates without a value, the most of any interval of the table.
-    """
-    if not m.replicates:
-        return "No bootstrap was computed: intervals and p values are missing."
-    text = f"Brackets: 95% percentile intervals, two-way bootstrap over seeds and subjects, B = {m.replicates:,}"
-    if not undefined:
-        return f"{text}."
-    return (
-        f"{text}; replicates in which a metric is undefined, as a class has no subject, are left out: "
-        f"up to {undefined:,} of {m.replicates:,} per interval."
+def interval_note(m: Measurements, tasks: tuple[str, ...]) -> str:
+    """What the intervals are, and why some are missing."""
+    cells = [c for (_, t), c in m.evidence.cells.items() if t in tasks and not c.refused]
+    if cells and all(len(c.seeds) < 2 for c in cells):
+        return "One seed: no interval and no p, as the variance between trainings cannot be estimated."
+    text = (
+        "Brackets: 95% intervals over seeds and subjects (two-way variance with Satterthwaite's t, metrics on the "
+        "logit scale)"
     )
+    return f"{text}; none for one seed, nor where no decision varies."
+
+
+def caution_notes(m: Measurements, arms: Iterable[str], tasks: tuple[str, ...]) -> tuple[str, ...]:
+    """Where few seeds, few subjects or unstable trainings make the numbers weak."""
+    arms = set(arms)
+    cells = [c for (a, t), c in m.evidence.cells.items() if a in arms and t in tasks and not c.refused]
+    out = []
+    if cells and (fewest := min(len(c.seeds) for c in cells)) < FEW_SEEDS:
+        out.append(f"Caution: {fewest} seed{'s' if fewest != 1 else ''}; fewer than {FEW_SEEDS} leave intervals wide.")
+    small = {t: n for t in tasks if (n := max((c.n_subjects for c in cells if c.task == t), default=0)) < FEW_SUBJECTS}
+    if cells and (small := {t: n for t, n in small.items() if n}):
+        said = listing([f"{n} on the {tasks_text((t,))} task" for t, n in small.items()])
+        out.append(f"Caution: fewer than {FEW_SUBJECTS} test subjects ({said}); coverage is not guaranteed there.")
+    unstable = []
+    for c in cells:
+        x = m.metric(c.arm, c.task, m.evidence.study.primary_metric)
+        if x is not None and x.components is not None and float(x.components.shares[0]) > 0.5:
+            unstable.append(f"{c.arm} ({TASK_TITLES[c.task].lower()})" if len(tasks) > 1 else c.arm)
+    if unstable:
+        shown = listing(
+            [*unstable[:MOST_NAMED], *([f"{len(unstable) - MOST_NAMED} more"] * (len(unstable) > MOST_NAMED))]
+        )
+        out.append(f"Caution: most of the variance is between seeds for {shown}: trainings are unstable.")
+    return tuple(out)
 
 
 def race_notes(evidence: Evidence, arms: Iterable[str], tasks: tuple[str, ...]) -> tuple[str, ...]:
@@ -104,20 +128,39 @@ def comparison_note(m: Measurements, tasks: tuple[str, ...], arms: Iterable[str]
     arms = set(arms)
     metric = METRIC_NAMES[study.primary_metric]
     compared = {(a, t): c for (a, t), c in m.compared().items() if a in arms and t in tasks}
-    paired = all(c.difference.paired for c in compared.values() if c.difference is not None)
-    draws = "seeds and subjects drawn jointly" if paired else "subjects drawn jointly, seeds jointly where shared"
-    parts = [f"Δ: difference in {metric} from {study.reference}, percentage points, {draws}"]
-    if m.replicates:
-        sizes = {t: m.family_sizes(t) for t in tasks}
+    known = [c for c in compared.values() if c.difference is not None and math.isfinite(c.difference.p)]
+    parts = [f"Δ: difference in {metric} from {study.reference}, percentage points"]
+    if known:
+        paired = [t for t in tasks if m.paired(t)]
+        how = {0: "as independent draws", len(tasks): "paired"}.get(
+            len(paired), f"paired on {tasks_text(tuple(paired))}"
+        )
         families = [
             f"the {k} comparison{'s' if k > 1 else ''}{f' of family {f}' if f else ''} on the {tasks_text((t,))} task"
-            for t, found in sizes.items()
-            for f, k in sorted(found.items())
+            for t in tasks
+            for f, k in sorted(m.family_sizes(t).items())
         ]
-        text = listing(families)
-        parts.append(f"p: two-sided bootstrap with +1 correction, Holm over {text or 'no comparison'}")
-        parts.append("† Holm-adjusted p < .05 and Welch's t-test over seeds p < .05")
+        parts[0] += ", with its 95% interval, not adjusted for several comparisons"
+        parts.append(f"p: two-sided t-test over seeds ({how}) and subjects (paired), Holm over {listing(families)}")
+        parts.append("† p < .05")
     return "; ".join(parts) + "."
+
+
+def equivalence_note(m: Measurements, arms: Iterable[str], tasks: tuple[str, ...]) -> str | None:
+    """Which arms are equivalent to the reference within the study's margin; None without a margin."""
+    margin = m.evidence.study.margin
+    if margin is None or m.evidence.study.reference is None:
+        return None
+    arms = set(arms)
+    equal = [
+        f"{a} ({TASK_TITLES[t].lower()})" if len(tasks) > 1 else a
+        for (a, t), c in m.compared().items()
+        if a in arms and t in tasks and c.equivalence_p < ALPHA
+    ]
+    return (
+        f"Equivalent to {m.evidence.study.reference} within ±{percent(margin)} points (two one-sided t-tests, Holm, "
+        f"p < .05): {listing(equal) if equal else 'none'}."
+    )
 
 
 def ranking_note(m: Measurements, arms: Sequence[str], tasks: tuple[str, ...]) -> str:

@@ -44,8 +44,8 @@ TRIAL_COLUMNS = {
 }
 
 DETAILS = (
-    *("class_counts", "splits", "environment", "agrm", "per_class", "screening", "networks", "subgroups"),
-    *("calibration", "failures"),
+    *("class_counts", "splits", "environment", "agrm", "per_class", "screening", "discrimination"),
+    *("predictive_values", "networks", "subgroups", "calibration", "failures"),
 )
 """Tables that stand behind the figures; those that answer the question stand before them."""
 COMPARING = ("ablation", "baselines", "thresholds")

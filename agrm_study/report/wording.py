@@ -9,6 +9,9 @@ from agrm_study.statistics.estimators import Interval
 MISSING = "–"
 """Stands where there is no number."""
 
+UNDECIDED = "no comparison meets the criterion (adjusted p < .05), which does not show equality"
+"""Said of comparisons without a dagger."""
+
 METRIC_TITLES = {
     "accuracy": "Accuracy",
     "balanced_accuracy": "Balanced accuracy",

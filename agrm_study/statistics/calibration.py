@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +13,9 @@ from scipy.special import logsumexp
 
 from agrm_study.statistics.arrays import Floats, Ints
 from agrm_study.statistics.probabilities import decide
+
+TEMPERATURES = (0.05, 20.0)
+"""Bounds of the search for a temperature."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +59,106 @@ def reliability(probs_NK: ArrayLike, labels_N: ArrayLike, bins: int = 15) -> Rel
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """Decisions in groups of nearly equal size by rising confidence: mean confidence, accuracy and size, (G,) each."""
+
+    confidence: Floats
+    accuracy: Floats
+    count: Ints
+
+
+def grouped(probs_NK: ArrayLike, labels_N: ArrayLike, groups: int) -> Groups:
+    """Groups of decisions by the quantiles of their confidence; fewer where there are fewer decisions."""
+    probs = np.asarray(probs_NK, dtype=np.float64)
+    confidence = probs.max(axis=1)
+    right = decide(probs) == np.asarray(labels_N, dtype=np.int64)
+    parts = np.array_split(np.argsort(confidence, kind="stable"), min(groups, len(confidence)))
+    return Groups(
+        np.array([confidence[p].mean() for p in parts]),
+        np.array([right[p].mean() for p in parts]),
+        np.array([p.size for p in parts], dtype=np.int64),
+    )
+
+
 def brier(probs_NK: ArrayLike, labels_N: ArrayLike) -> float:
     """Multi-class Brier score, mean over subjects of Σ_k (p_k − 1[y = k])² (Brier 1950; in [0, 2])."""
     probs = np.asarray(probs_NK, dtype=np.float64)
     truth = np.asarray(labels_N, dtype=np.int64)[:, None] == np.arange(probs.shape[1])
     return float(((probs - truth) ** 2).sum(axis=1).mean())
+
+
+def brier_influence(probs_NK: ArrayLike, labels_N: ArrayLike) -> Floats:
+    """Influence (N,) of each subject on the Brier score: its own loss minus the mean."""
+    probs = np.asarray(probs_NK, dtype=np.float64)
+    truth = np.asarray(labels_N, dtype=np.int64)[:, None] == np.arange(probs.shape[1])
+    loss = ((probs - truth) ** 2).sum(axis=1)
+    return np.asarray(loss - loss.mean())
+
+
+def ece_influence(probs_NK: ArrayLike, labels_N: ArrayLike, bins: int = 15) -> Floats:
+    """Jackknife influence (N,) of each subject on the expected calibration error, (N − 1)·(ECE − ECE without it)."""
+    probs = np.asarray(probs_NK, dtype=np.float64)
+    n, confidence = probs.shape[0], probs.max(axis=1)
+    gap = (decide(probs) == np.asarray(labels_N)) - confidence
+    index = np.clip(np.searchsorted(np.linspace(0.0, 1.0, bins + 1), confidence, side="left") - 1, 0, bins - 1)
+    by_bin = np.bincount(index, weights=gap, minlength=bins)
+    total = np.abs(by_bin).sum()
+    without = (total - np.abs(by_bin[index]) + np.abs(by_bin[index] - gap)) / max(n - 1, 1)
+    return np.asarray((n - 1) * (total / n - without))
+
+
+@dataclass(frozen=True, slots=True)
+class Recalibration:
+    """Logistic recalibration of a two-class score: slope, intercept, and the influence (N,) of each subject on them.
+
+    Attributes:
+        slope: Of a logistic regression of the outcome on the score's logit; 1 is perfect, below 1 is overconfident.
+        intercept: Calibration in the large: the intercept with the slope fixed at 1; 0 is perfect, above 0 means that
+            the positive class is more frequent than predicted.
+    """
+
+    slope: float
+    intercept: float
+    slope_influence: Floats
+    intercept_influence: Floats
+
+
+def recalibrate(positive_N: ArrayLike, probability_N: ArrayLike) -> Recalibration | None:
+    """Calibration slope and intercept (Cox 1958; Van Calster et al. 2019) by maximum likelihood (statsmodels).
+
+    Influence: the infinitesimal jackknife N·H⁻¹·x·(y − p), H the Fisher information.
+
+    Returns:
+        None where they do not exist: one class only, or scores that separate the classes.
+    """
+    y = np.asarray(positive_N, dtype=np.float64)
+    p = np.clip(np.asarray(probability_N, dtype=np.float64), 1e-9, 1 - 1e-9)
+    z = np.log(p) - np.log1p(-p)
+    positives, negatives = z[y == 1], z[y == 0]
+    if not positives.size or not negatives.size or positives.min() > negatives.max() or np.ptp(z) == 0:
+        return None
+    from statsmodels.genmod.families import Binomial
+    from statsmodels.genmod.generalized_linear_model import GLM
+
+    x = np.column_stack([np.ones_like(z), z])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        both = GLM(y, x, family=Binomial()).fit()
+        large = GLM(y, x[:, :1], family=Binomial(), offset=z).fit()
+    slope, intercept = float(both.params[1]), float(large.params[0])
+    if not (math.isfinite(slope) and math.isfinite(intercept) and abs(slope) < 1e3):
+        return None
+    fitted, one = both.fittedvalues, large.fittedvalues
+    information = (x * (fitted * (1 - fitted))[:, None]).T @ x
+    scores = x * (y - fitted)[:, None]
+    n = y.size
+    return Recalibration(
+        slope,
+        intercept,
+        np.asarray(n * np.linalg.solve(information, scores.T)[1]),
+        np.asarray(n * (y - one) / (one * (1 - one)).sum()),
+    )
 
 
 def log_loss(logits_NK: ArrayLike, labels_N: ArrayLike, temperature: float = 1.0) -> float:
@@ -68,11 +168,12 @@ def log_loss(logits_NK: ArrayLike, labels_N: ArrayLike, temperature: float = 1.0
     return float((logsumexp(z, axis=1) - z[np.arange(labels.size), labels]).mean())
 
 
-def fit_temperature(logits_NK: ArrayLike, labels_N: ArrayLike, low: float = 0.05, high: float = 20.0) -> float | None:
-    """Temperature in (low, high) that minimises the log-loss (Guo et al. 2017); to be fitted on validation only.
+def fit_temperature(logits_NK: ArrayLike, labels_N: ArrayLike) -> float | None:
+    """Temperature within `TEMPERATURES` that minimises the log-loss (Guo et al. 2017); to be fitted on validation only.
 
     None where the minimum is within 1 % of a bound: these data do not identify the temperature.
     """
+    low, high = TEMPERATURES
     best = minimize_scalar(
         lambda log_t: log_loss(logits_NK, labels_N, float(np.exp(log_t))),
         bounds=(np.log(low), np.log(high)),

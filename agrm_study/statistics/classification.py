@@ -150,6 +150,14 @@ SCREENING: dict[str, Callable[[Counts], Floats]] = {
 """Metrics of two-class decisions with class 1 as the positive one, by name."""
 
 
+def mcc(c: Counts) -> Floats:
+    """Matthews' correlation of K classes (Gorodkin 2004) (...,), in [−1, 1]; 0 where one class alone is predicted."""
+    n, right = c.support.sum(-1), c.right.sum(-1)
+    product = (c.predicted * c.support).sum(-1)
+    spread = (n**2 - np.square(c.predicted).sum(-1)) * (n**2 - np.square(c.support).sum(-1))
+    return np.where(n > 0, _ratio(n * right - product, np.sqrt(np.maximum(spread, 0.0)), 0.0), np.nan)
+
+
 def confusion(labels_N: ArrayLike, predicted_SN: ArrayLike, n_classes: int) -> Ints:
     """Confusion matrices (S, K, K): rows true, columns predicted; absent predictions (−1) are left out."""
     labels = np.asarray(labels_N, dtype=np.int64)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
 from numpy.typing import ArrayLike
 
+from agrm_study.statistics.arrays import Floats
 from agrm_study.statistics.classification import confusion
 from agrm_study.statistics.estimators import Interval, wilson
 
@@ -62,20 +64,56 @@ def screen(labels_N: ArrayLike, predicted_SN: ArrayLike) -> tuple[Screening, ...
     )
 
 
-def ppv_at(sensitivity: float, specificity: float, prevalence: float) -> float:
-    """Positive predictive value at a stated prevalence (Bayes); NaN where nothing would be called positive."""
-    _check(prevalence)
-    called = sensitivity * prevalence + (1 - specificity) * (1 - prevalence)
-    return sensitivity * prevalence / called if called > 0 else math.nan
+def ppv_at(sensitivity: ArrayLike, specificity: ArrayLike, prevalence: float) -> Floats:
+    """Positive predictive value at a stated prevalence (Bayes), (…,); NaN where nothing would be called positive.
+
+    Raises:
+        ValueError: For a prevalence outside [0, 1].
+    """
+    return _predictive(
+        np.asarray(sensitivity) * prevalence, (1 - np.asarray(specificity)) * (1 - prevalence), prevalence
+    )
 
 
-def npv_at(sensitivity: float, specificity: float, prevalence: float) -> float:
-    """Negative predictive value at a stated prevalence (Bayes); NaN where nothing would be called negative."""
-    _check(prevalence)
-    called = specificity * (1 - prevalence) + (1 - sensitivity) * prevalence
-    return specificity * (1 - prevalence) / called if called > 0 else math.nan
+def npv_at(sensitivity: ArrayLike, specificity: ArrayLike, prevalence: float) -> Floats:
+    """Negative predictive value at a stated prevalence (Bayes), (…,); NaN where nothing would be called negative.
+
+    Raises:
+        ValueError: For a prevalence outside [0, 1].
+    """
+    return _predictive(
+        np.asarray(specificity) * (1 - prevalence), (1 - np.asarray(sensitivity)) * prevalence, prevalence
+    )
 
 
-def _check(prevalence: float) -> None:
+def _predictive(right: Floats, wrong: Floats, prevalence: float) -> Floats:
     if not 0 <= prevalence <= 1:
         raise ValueError(f"prevalence must lie in [0, 1], given {prevalence}")
+    called = right + wrong
+    return np.asarray(np.divide(right, called, out=np.full(np.shape(called), np.nan), where=called > 0))
+
+
+def net_benefit(positive_N: ArrayLike, scores_SN: ArrayLike, thresholds_T: ArrayLike) -> Floats:
+    """Net benefit (S, T) of calling subjects positive at scores of at least a threshold (Vickers & Elkin 2006).
+
+    TP/N − FP/N · t/(1 − t), per seed over the subjects that it evaluated.
+
+    Args:
+        positive_N: Which subjects are positive.
+        scores_SN: Probability of the positive class; NaN where a seed did not evaluate a subject.
+        thresholds_T: Thresholds t in (0, 1).
+    """
+    positive = np.asarray(positive_N, dtype=bool)
+    scores = np.atleast_2d(np.asarray(scores_SN, dtype=np.float64))
+    t = np.asarray(thresholds_T, dtype=np.float64)
+    present_S = (~np.isnan(scores)).sum(axis=1)
+    called_STN = scores[:, None, :] >= t[:, None]
+    right, wrong = (called_STN & positive).sum(axis=-1), (called_STN & ~positive).sum(axis=-1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray((right - wrong * t / (1 - t)) / present_S[:, None])
+
+
+def treat_all(prevalence: float, thresholds_T: ArrayLike) -> Floats:
+    """Net benefit (T,) of calling everybody positive; that of calling nobody is 0."""
+    t = np.asarray(thresholds_T, dtype=np.float64)
+    return np.asarray(prevalence - (1 - prevalence) * t / (1 - t))

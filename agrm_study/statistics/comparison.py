@@ -1,4 +1,4 @@
-"""Does an arm differ from the reference, by how much, and would it survive other seeds and other subjects?"""
+"""Contrasts of arms over the same test subjects: difference, interval, p, and Holm's correction."""
 
 from __future__ import annotations
 
@@ -7,30 +7,35 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
-from scipy import special
+from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from agrm_study.statistics.arrays import Bools, Floats
-from agrm_study.statistics.bootstrap import Draws, average_seeds, p_value, percentile_interval, undefined
+from agrm_study.statistics.arrays import Floats
 from agrm_study.statistics.estimators import UNDEFINED, Interval, hedges_g
+from agrm_study.statistics.two_way import (
+    Components,
+    combined,
+    difference_interval,
+    seeds_move_together,
+    t_test,
+)
 
 ALPHA = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Replicated:
-    """One arm's metric: at each seed, and at each seed under every replicate's subjects.
+class Scored:
+    """One arm's metric.
 
     Attributes:
         seeds: (S,) training seeds.
-        values_S: Metric on all subjects.
-        replicates_BS: Metric on the subjects of each replicate; None without a bootstrap.
+        values_S: Metric at each seed, on all subjects.
+        influence_SN: Influence of each subject on it (`statistics.influence`).
     """
 
     seeds: tuple[int, ...]
     values_S: Floats
-    replicates_BS: Floats | None = None
+    influence_SN: Floats
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,38 +43,22 @@ class Difference:
     """A contrast of arms; for two arms, Δ = arm − reference.
 
     Attributes:
-        delta: Difference of the means over the seeds used.
-        interval: Two-way percentile interval with shared draws.
-        p: Two-sided bootstrap p, uncorrected.
-        welch_p: Welch's t-test over the seed values (test set fixed); NaN for contrasts of more than two arms.
+        delta: Contrast of the means over the seeds used.
+        interval: 95% t interval over seeds and subjects; undefined for one seed.
+        p: Two-sided p of the same t, uncorrected; NaN for one seed.
         g: Hedges g; NaN for contrasts of more than two arms.
         n: Seeds used on the smallest side.
-        paired: Whether seeds were drawn jointly.
-        undefined: Replicates without a value.
+        paired: Whether seeds were contrasted one by one.
+        components: Variance by source and degrees of freedom; None for one seed.
     """
 
     delta: float
     interval: Interval
     p: float
-    welch_p: float
     g: float
     n: int
     paired: bool
-    undefined: int
-
-
-def welch_p(values: ArrayLike, reference: ArrayLike) -> float:
-    """Two-sided p of Welch's unequal-variance t-test; NaN when a side has fewer than two values or neither varies.
-
-    The degrees of freedom are Welch and Satterthwaite's (Welch 1947).
-    """
-    a, b = np.asarray(values, dtype=np.float64), np.asarray(reference, dtype=np.float64)
-    if a.size < 2 or b.size < 2 or (np.ptp(a) == 0 and np.ptp(b) == 0):
-        return math.nan
-    u, v = float(a.var(ddof=1)) / a.size, float(b.var(ddof=1)) / b.size
-    t = (float(a.mean()) - float(b.mean())) / math.sqrt(u + v)
-    df = (u + v) ** 2 / (u**2 / (a.size - 1) + v**2 / (b.size - 1))
-    return float(2 * special.stdtr(df, -abs(t)))
+    components: Components | None
 
 
 def holm(p_values: Sequence[float]) -> Floats:
@@ -82,65 +71,74 @@ def holm(p_values: Sequence[float]) -> Floats:
     return out
 
 
-def daggers(adjusted_p: ArrayLike, welch: ArrayLike, alpha: float = ALPHA) -> Bools:
-    """Where a dagger stands: Holm-adjusted bootstrap p < alpha **and** Welch p < alpha."""
-    a, w = np.asarray(adjusted_p, dtype=np.float64), np.asarray(welch, dtype=np.float64)
-    return np.asarray((a < alpha) & (w < alpha), dtype=np.bool_)
+def common_seeds(arms: Sequence[Scored]) -> tuple[int, ...]:
+    """Seeds that all arms have, in the order of the first."""
+    others = [set(a.seeds) for a in arms[1:]]
+    return tuple(s for s in arms[0].seeds if all(s in o for o in others)) if arms else ()
 
 
-def contrast(arms: Sequence[Replicated], coefficients: Sequence[float], draws: Draws | None) -> Difference:
-    """Σ cᵢ·meanᵢ with one draw of the subjects for all arms, and of the seeds where the arms share them.
+def seeds_are_shared(arms: Sequence[Scored]) -> bool:
+    """Whether the arms' metrics move together over their common seeds (`two_way.seeds_move_together`).
 
-    Arms with at least two common seeds are paired on these; otherwise each arm's seeds are drawn on their own.
+    Decides for all comparisons of a task at once whether seeds are contrasted one by one: a seed that is lucky for
+    every arm cancels, while pairing what is not related halves the degrees of freedom.
+    """
+    common = common_seeds(arms)
+    if len(common) < 2:
+        return False
+    return bool(seeds_move_together([[a.values_S[a.seeds.index(s)] for s in common] for a in arms]))
+
+
+def contrast(arms: Sequence[Scored], coefficients: Sequence[float], *, paired: bool) -> Difference:
+    """Σ cᵢ·meanᵢ of arms on the same subjects.
 
     Args:
-        arms: Replicates under the same `draws`.
+        arms: Scores over the same subjects, in one order.
         coefficients: One an arm; (1, −1) is a difference, (1, −1, −1, 1) the interaction of a 2×2 ablation.
-        draws: The draws that made the replicates; None leaves interval and p undefined.
+        paired: Whether the seeds common to all arms are contrasted one by one; otherwise, and with fewer than two
+            common ones, every arm keeps all its seeds, which count as independent draws.
 
     Raises:
         ValueError: When arms and coefficients differ in number.
     """
     if len(arms) != len(coefficients):
         raise ValueError(f"one coefficient an arm is needed: {len(arms)} arms, {len(coefficients)} coefficients")
-    common = tuple(s for s in arms[0].seeds if all(s in a.seeds for a in arms))
-    paired = len(common) >= 2 or all(a.seeds == arms[0].seeds for a in arms)
+    common = common_seeds(arms)
+    paired = paired and len(common) >= 2
     kept = [[a.seeds.index(s) for s in common] if paired else list(range(len(a.seeds))) for a in arms]
-    values = [a.values_S[k] for a, k in zip(arms, kept, strict=True)]
     n = min((len(k) for k in kept), default=0)
+    parts = [(c, a.values_S[k], a.influence_SN[k]) for c, a, k in zip(coefficients, arms, kept, strict=True) if len(k)]
     if n == 0:
         return Difference(
-            delta=math.nan,
-            interval=UNDEFINED,
-            p=math.nan,
-            welch_p=math.nan,
-            g=math.nan,
-            n=0,
-            paired=paired,
-            undefined=0,
+            delta=math.nan, interval=UNDEFINED, p=math.nan, g=math.nan, n=0, paired=paired, components=None
         )
-    delta = float(sum(c * v.mean() for c, v in zip(coefficients, values, strict=True)))
-    two = len(arms) == 2
-    welch = welch_p(values[0], values[1]) if two else math.nan
-    g = hedges_g(values[0], values[1]) if two else math.nan
-    interval, p, missing = UNDEFINED, math.nan, 0
-    if draws is not None and all(a.replicates_BS is not None for a in arms):
-        total = np.zeros(draws.replicates)
-        for position, (arm, coefficient, k) in enumerate(zip(arms, coefficients, kept, strict=True)):
-            assert arm.replicates_BS is not None
-            weights = draws.seeds(len(k), stream=0 if paired else position)
-            total += coefficient * average_seeds(arm.replicates_BS[:, k], weights)
-        interval, p, missing = percentile_interval(total), p_value(total), undefined(total)
-    return Difference(delta=delta, interval=interval, p=p, welch_p=welch, g=g, n=n, paired=paired, undefined=missing)
+    delta = float(sum(c * v.mean() for c, v, _ in parts))
+    g = hedges_g(parts[0][1], parts[1][1]) if len(arms) == 2 else math.nan
+    found = combined(parts, paired=paired)
+    interval, p = UNDEFINED, math.nan
+    if found is not None and math.isfinite(delta) and np.isfinite(found.variance):
+        low, high = difference_interval(delta, found)
+        bound = float(np.abs(coefficients).sum()) / 2
+        interval, p = Interval(max(float(low), -bound), min(float(high), bound)), float(t_test(delta, found))
+        interval = interval if math.isfinite(low) else UNDEFINED
+    return Difference(delta=delta, interval=interval, p=p, g=g, n=n, paired=paired, components=found)
 
 
-def compare(arm: Replicated, reference: Replicated, draws: Draws | None) -> Difference:
-    """Δ = arm − reference, with shared subject draws and, where seeds are paired, shared seed draws."""
-    return contrast([arm, reference], [1.0, -1.0], draws)
+def compare(arm: Scored, reference: Scored, *, paired: bool) -> Difference:
+    """Δ = arm − reference."""
+    return contrast([arm, reference], [1.0, -1.0], paired=paired)
+
+
+def equivalence_p(delta: float, c: Components, margin: float) -> float:
+    """p of equivalence within ±margin: the larger of two one-sided t-tests (Schuirmann 1987)."""
+    error = math.sqrt(float(c.variance))
+    if not error > 0:
+        return math.nan
+    return float(max(stats.t.sf((delta + margin) / error, c.df), stats.t.sf((margin - delta) / error, c.df)))
 
 
 def interaction(
-    full: Replicated, without_a: Replicated, without_b: Replicated, without_both: Replicated, draws: Draws | None
+    full: Scored, without_a: Scored, without_b: Scored, without_both: Scored, *, paired: bool
 ) -> Difference:
     """Interaction of a 2×2 ablation, full − w/o A − w/o B + w/o both: 0 when the two gains add up."""
-    return contrast([full, without_a, without_b, without_both], [1.0, -1.0, -1.0, 1.0], draws)
+    return contrast([full, without_a, without_b, without_both], [1.0, -1.0, -1.0, 1.0], paired=paired)

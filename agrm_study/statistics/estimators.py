@@ -40,6 +40,12 @@ class Summary:
 UNDEFINED = Interval(math.nan, math.nan)
 
 
+def interval_of(ends: ArrayLike, level: float = 0.95) -> Interval:
+    """The interval with these two ends; undefined unless both are finite."""
+    low, high = (float(x) for x in np.asarray(ends, dtype=np.float64))
+    return Interval(low, high, level) if math.isfinite(low) and math.isfinite(high) else UNDEFINED
+
+
 def summarise(values: ArrayLike) -> Summary:
     """Mean and standard deviation (ddof 1) over the replicates of a cell.
 

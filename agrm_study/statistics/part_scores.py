@@ -10,13 +10,11 @@ import numpy as np
 import pandas as pd
 
 from agrm_study.statistics.arrays import Floats, Ints
-from agrm_study.statistics.bootstrap import Draws, percentile_interval, replicate
 from agrm_study.statistics.classification import METRICS, SCREENING, count
-from agrm_study.statistics.estimators import Interval
+from agrm_study.statistics.estimators import UNDEFINED, Interval, interval_of
+from agrm_study.statistics.influence import of_decisions
 from agrm_study.statistics.probabilities import average_by_group, decide, softmax
-
-REPLICATES = 2_000
-"""Bootstrap replicates of the intervals."""
+from agrm_study.statistics.two_way import logit_interval, of_one_network
 
 
 @dataclass(frozen=True)
@@ -74,7 +72,10 @@ class PartScores:
         return {name: float((METRICS | SCREENING)[name](counts)[0]) for name in self.names}
 
     def intervals(self) -> dict[str, Interval]:
-        """95% percentile bootstrap over subjects, of each metric: the network fixed, the subjects drawn."""
-        draws = Draws(len(self.labels_N), REPLICATES, 0)
-        drawn = replicate(self.labels_N, self.decided_N[None], self.n_classes, draws, self.names)
-        return {name: percentile_interval(values_BS[:, 0]) for name, values_BS in drawn.items()}
+        """95% interval over subjects of each metric, the network fixed; undefined without errors."""
+        influence = of_decisions(self.labels_N, self.decided_N[None], self.n_classes, self.names)
+        out = {}
+        for name, value in self.metrics.items():
+            found = of_one_network(influence[name][0])
+            out[name] = UNDEFINED if found is None else interval_of(logit_interval(value, found))
+        return out

@@ -6,6 +6,7 @@ Axes: B bootstrap weightings, N subjects. Tied scores form one threshold. Averag
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -97,3 +98,10 @@ def precision_at(curve: PrecisionRecall, recall_grid: ArrayLike) -> Floats:
     """Precision at given recalls: of the lowest threshold step that reaches each (no interpolation)."""
     at = np.searchsorted(curve.recall, np.asarray(recall_grid, dtype=np.float64) - 1e-12, side="left")
     return curve.precision[np.minimum(at, curve.precision.size - 1)]
+
+
+RANKING: dict[str, Callable[[ArrayLike, ArrayLike, ArrayLike | None], Floats]] = {
+    "average_precision": average_precision,
+    "roc_auc": roc_auc,
+}
+"""Metrics of two-class scores, by name."""

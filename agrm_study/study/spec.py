@@ -180,6 +180,9 @@ class ReportRequest(Section):
     arms are one family."""
     prevalences: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = ()
     """Prevalences of an abnormal gait at which PPV and NPV are also stated."""
+    margin: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Difference in the primary metric that would not matter (0.05 is five points): arms are tested for equivalence
+    with the reference within it."""
 
 
 class StudyFile(Section):

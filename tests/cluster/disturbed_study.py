@@ -103,5 +103,5 @@ def outcome(results: str | Path) -> tuple[dict[str, pd.DataFrame], dict[str, byt
             "predictions": ledger.predictions().assign(logits=lambda rows: rows["logits"].map(bytes)),
         }
         assert not ledger.problems
-        made = make_report([folder], figures=(), formats=("md", "csv"), replicates=200)
+        made = make_report([folder], figures=(), formats=("md", "csv"))
         return records, {file.name: file.read_bytes() for file in made.files if file.suffix in (".md", ".csv")}

@@ -98,8 +98,8 @@ def test_it_is_seen_as_it_runs_and_read_as_a_folder_is(
             assert content is not None
             Location.of(folder / file.path.removeprefix(f"{here.path}/")).write_atomic(content)
     for verb, *words in (("report", "--figure", "forest"), ("compare", "--by", "model.pooling.name")):
-        there = said(verb, results, "--replicates", "50", *words)
-        assert there[:2] == said(verb, str(folder), "--replicates", "50", *words)[:2]
+        there = said(verb, results, *words)
+        assert there[:2] == said(verb, str(folder), *words)[:2]
         assert "w/o SHPM" in there[1]
     page = (here / "report.html").read()
     assert page is not None

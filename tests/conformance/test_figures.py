@@ -25,7 +25,7 @@ def measurements(request, tmp_path_factory):
         "empty": [(a, t, s) for a in arms for t in tasks for s in range(3)],
     }[request.param]
     root = tmp_path_factory.mktemp(request.param) / "r"
-    return Measurements(collect(write_results(root, SMALL, subjects=18, epochs=5, skip=skip)), replicates=60)
+    return Measurements(collect(write_results(root, SMALL, subjects=18, epochs=5, skip=skip)))
 
 
 @pytest.mark.parametrize("name", FIGURES)

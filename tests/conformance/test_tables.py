@@ -25,7 +25,7 @@ def measurements(request, tmp_path_factory):
     failed = [("w/o MTM", "three_class", 1)] if request.param == "sparse" else []
     root = tmp_path_factory.mktemp(request.param) / "r"
     write_results(root, SMALL, subjects=18, epochs=5, skip=skip, failed=failed, parts=("test", "val", "train"))
-    return Measurements(collect(root), replicates=60)
+    return Measurements(collect(root))
 
 
 @pytest.mark.parametrize("name", TABLES)

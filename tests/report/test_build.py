@@ -27,7 +27,7 @@ def test_the_same_records_give_the_same_bytes_here_and_elsewhere(root, tmp_path)
     elsewhere = tmp_path / "copied"
     shutil.copytree(root, elsewhere)
     for folder in (root, elsewhere):
-        make_report([folder], tables=["ablation"], figures=["forest"], replicates=100)
+        make_report([folder], tables=["ablation"], figures=["forest"])
     for part in ("tables", "figures"):
         assert digests(root / part) == digests(elsewhere / part)
         assert digests(root / part)
@@ -42,7 +42,7 @@ def test_the_command_reports_on_a_copied_folder_that_may_only_be_read_without_to
         "            raise ImportError(name)\n"
         "sys.meta_path.insert(0, Refuse())\n"
         "from agrm_study.cli import main\n"
-        "sys.argv = ['agrm-study', 'report', sys.argv[1], *'--table ablation --figure forest --replicates 9'.split()]\n"
+        "sys.argv = ['agrm-study', 'report', sys.argv[1], *'--table ablation --figure forest'.split()]\n"
         "try:\n"
         "    main()\n"
         "finally:\n"
@@ -62,7 +62,7 @@ def test_the_command_reports_on_a_copied_folder_that_may_only_be_read_without_to
 
 
 def test_the_ablation_table_marks_modules_by_recipe_and_has_the_interaction(root):
-    m = Measurements(collect(root), replicates=300)
+    m = Measurements(collect(root))
     assert four_arms(m.evidence.study) == ("AGRM", "w/o MTM", "w/o SHPM", "w/o both")
     table = Ablation().build(m)
     marks = [(row.entries[1].text, row.entries[2].text, row.entries[3].text) for row in table.rows[:5]]
@@ -80,25 +80,30 @@ def test_the_ablation_table_marks_modules_by_recipe_and_has_the_interaction(root
 
 
 def test_footnotes_state_n_ddof_subjects_replicates_test_family_and_versions(root):
-    notes = " ".join(Ablation().build(Measurements(collect(root), replicates=300)).notes)
+    notes = " ".join(Ablation().build(Measurements(collect(root))).notes)
     for said in (
         "ddof 1",
         "n = 3",
         "N = 24",
-        "B = 300",
         "Holm over the 3 comparisons",
-        "Welch",
-        "two-way bootstrap",
+        "two-sided t-test over seeds",
+        "not adjusted for several comparisons",
+        "two-way variance",
+        "Caution: 3 seeds",
         "code 0123456789ab",
         "diagnoses",
     ):
         assert said in notes, said
 
 
-def test_without_a_bootstrap_the_table_is_made_and_says_so(root):
-    table = Ablation().build(Measurements(collect(root), replicates=0))
-    assert "No bootstrap was computed" in " ".join(table.notes)
+def test_one_seed_gives_no_interval_and_no_p_and_says_so(tmp_path):
+    root = write_results(tmp_path / "r", SMALL.replace("[0, 1, 2]", "[0]"), subjects=24, epochs=4)
+    table = Ablation().build(Measurements(collect(root)))
+    notes = " ".join(table.notes)
+    assert "One seed: no interval and no p" in notes
+    assert "t-test" not in notes
     assert all(row.entries[-3].text in ("–", "") for row in table.rows)
+    assert {row.entries[-1].text for row in table.rows} <= {"–", ""}
 
 
 def test_a_study_without_any_finished_trial_makes_an_empty_report(tmp_path):
@@ -112,6 +117,6 @@ def test_a_study_without_any_finished_trial_makes_an_empty_report(tmp_path):
             for s in range(3)
         ],
     )
-    summary = make_report([root], replicates=100)
+    summary = make_report([root])
     assert summary.partial
     assert "PARTIAL: 0 of 24" in (root / "tables" / "ablation.md").read_text()

@@ -110,7 +110,7 @@ def test_an_arm_whose_every_trial_lacks_subjects_is_refused_in_its_row_and_below
             lose_subjects(trial, [blocks[0], blocks[0]], rows)
 
     root = results(tmp_path, change=change)
-    summary = make_report([root], tables=["ablation"], figures=[], formats=["md"], replicates=0, page=False)
+    summary = make_report([root], tables=["ablation"], figures=[], formats=["md"], page=False)
     text = (root / "tables" / "ablation.md").read_text()
     row = next(line for line in text.splitlines() if "w/o both" in line)
     assert "refused" in row
@@ -157,7 +157,7 @@ def test_a_subject_on_two_sides_of_a_split_refuses_its_trials_and_the_note_says_
     evidence = collect(root)
     assert any("1 subject is in two parts (test001 in test and train)" in f.rule for f in evidence.problems)
     assert not evidence.cells
-    make_report([root], tables=["splits", "ablation"], figures=[], formats=["md"], replicates=0, page=False)
+    make_report([root], tables=["splits", "ablation"], figures=[], formats=["md"], page=False)
     assert "nobody is in two parts" not in (root / "tables" / "splits.md").read_text()
     assert "test001 in test and train" in (root / "tables" / "splits.md").read_text()
     assert "±" not in (root / "tables" / "ablation.md").read_text().split("<sub>")[0]
@@ -245,7 +245,7 @@ def test_a_trial_recorded_twice_counts_once_or_not_at_all(tmp_path, same):
 def test_an_absent_version_is_a_difference_and_no_traceback(tmp_path, column):
     evidence = collect(results(tmp_path, change=of_victim(lambda t, b, r: t.update({column: None}))))
     assert "not recorded" in evidence.cells["AGRM", "two_class"].refused
-    assert Measurements(evidence, replicates=0).metric("w/o MTM", "two_class", "accuracy") is not None
+    assert Measurements(evidence).metric("w/o MTM", "two_class", "accuracy") is not None
 
 
 @pytest.mark.parametrize("kind", ["trials", "predictions", "epochs"])

@@ -95,7 +95,7 @@ def test_a_truncated_record_is_a_problem_and_the_rest_is_made(tmp_path):
     root = results(tmp_path)
     victim = root / "records" / "predictions" / f"{trial_id('w/o SHPM', 'three_class', 2)}.parquet"
     victim.write_bytes(victim.read_bytes()[:200])
-    summary = make_report([root], figures=[], formats=["md"], tables=["ablation"], replicates=200)
+    summary = make_report([root], figures=[], formats=["md"], tables=["ablation"])
     assert any(victim.name in p.where for p in summary.problems)
     text = (root / "tables" / "ablation.md").read_text()
     assert "<sup>2/3</sup>" in text
@@ -110,10 +110,10 @@ def test_records_of_mixed_code_in_a_cell_are_refused_with_the_difference_named(t
     root = results(tmp_path, change=change)
     evidence = collect(root)
     assert "mixed code" in evidence.cells["AGRM", "three_class"].refused
-    m = Measurements(evidence, replicates=100)
+    m = Measurements(evidence)
     assert m.metric("AGRM", "three_class", "accuracy") is None
     assert m.metric("w/o MTM", "three_class", "accuracy") is not None
-    make_report([root], figures=[], tables=["ablation"], replicates=100)
+    make_report([root], figures=[], tables=["ablation"])
     text = (root / "tables" / "ablation.md").read_text()
     assert "refused" in text
     assert "0123456789abcdef, feedface" in text
@@ -125,7 +125,7 @@ def test_an_arm_on_other_data_is_shown_but_not_subtracted(tmp_path):
         if trial["arm"] == "w/o MTM":
             trial["data_fingerprint"] = "data-b"
 
-    m = Measurements(collect(results(tmp_path, change=change)), replicates=100)
+    m = Measurements(collect(results(tmp_path, change=change)))
     compared = m.compared()
     assert "data differs" in compared["w/o MTM", "three_class"].refused
     assert compared["w/o SHPM", "three_class"].difference is not None
@@ -148,8 +148,8 @@ def test_a_damaged_plan_is_a_problem_not_a_traceback(tmp_path):
 
 def test_named_families_are_corrected_apart(tmp_path):
     evidence = collect(results(tmp_path))
-    one = Measurements(evidence, replicates=400)
-    two = Measurements(evidence, replicates=400, families={"mtm": ["w/o MTM"]})
+    one = Measurements(evidence)
+    two = Measurements(evidence, families={"mtm": ["w/o MTM"]})
     alone = two.compared()["w/o MTM", "three_class"]
     assert alone.adjusted_p == alone.difference.p
     assert one.compared()["w/o MTM", "three_class"].adjusted_p >= alone.adjusted_p
@@ -168,7 +168,7 @@ def test_records_of_mixed_data_or_split_in_a_cell_are_refused_with_the_differenc
     assert f"mixed {kind} in one cell" in cell.refused
     assert f"{kind}-a" in cell.refused
     assert f"other-{kind}" in cell.refused
-    m = Measurements(evidence, replicates=0)
+    m = Measurements(evidence)
     assert m.metric("AGRM", "three_class", "accuracy") is None
     assert m.metric("w/o SHPM", "three_class", "accuracy") is not None
     assert collect(root, allow=[kind]).cells["AGRM", "three_class"].refused is None
@@ -177,7 +177,7 @@ def test_records_of_mixed_data_or_split_in_a_cell_are_refused_with_the_differenc
 def test_a_running_study_is_reported_as_partial_in_every_table_figure_and_on_the_page(tmp_path):
     root = results(tmp_path, skip=[("AGRM", "three_class", 1), ("w/o both", "three_class", 0)])
     names = ["ablation", "splits", "failures"]
-    summary = make_report([root], tables=names, figures=["confusion"], figure_formats=["svg"], replicates=0)
+    summary = make_report([root], tables=names, figures=["confusion"], figure_formats=["svg"])
     said = "PARTIAL: 10 of 12 planned trials are finished"
     assert summary.partial == {str(root): said}
     for file in [*(root / "tables" / f"{n}.{f}" for n in names for f in ("md", "tex", "html"))]:

@@ -25,7 +25,7 @@ def folder(root, *, split="split-a", skill=None):
 def test_folders_of_one_study_name_are_told_apart_by_path_with_the_numbers_of_each(tmp_path):
     good = folder(tmp_path / "runs" / "good", skill={"AGRM": 9.0, "w/o MTM": 9.0})
     poor = folder(tmp_path / "runs" / "poor", skill={"AGRM": 0.0, "w/o MTM": 0.0})
-    table = compare([good, poor], "ssl.method", replicates=0)
+    table = compare([good, poor], "ssl.method")
     accuracy = [c.key for c in table.columns].index("accuracy")
     found = {row.entries[1].text: row.entries[accuracy].value for row in table.rows}
     assert len(found) == 8
@@ -39,8 +39,8 @@ def test_folders_of_one_study_name_are_told_apart_by_path_with_the_numbers_of_ea
 def test_folders_of_one_study_name_and_other_splits_are_refused(tmp_path):
     a, b = folder(tmp_path / "x" / "r"), folder(tmp_path / "y" / "r", split="split-b")
     with pytest.raises(InputError, match=r"differ in split.*x/r: split-a; y/r: split-b.*--allow split"):
-        compare([a, b], "ssl.method", replicates=0)
-    assert len(compare([a, b], "ssl.method", replicates=0, allow=["split"]).rows) == 8
+        compare([a, b], "ssl.method")
+    assert len(compare([a, b], "ssl.method", allow=["split"]).rows) == 8
 
 
 def test_a_folder_is_compared_with_others_and_not_with_itself(tmp_path):
@@ -51,7 +51,7 @@ def test_a_folder_is_compared_with_others_and_not_with_itself(tmp_path):
 
 def test_a_report_of_two_folders_of_one_study_name_makes_the_tables_of_each(tmp_path):
     a, b = folder(tmp_path / "a"), folder(tmp_path / "b")
-    summary = make_report([a, b], tables=["arms"], figures=[], formats=["md"], replicates=0, page=False)
+    summary = make_report([a, b], tables=["arms"], figures=[], formats=["md"], page=False)
     assert set(summary.tables) == {str(a), str(b)}
 
 
@@ -75,9 +75,9 @@ def test_arms_that_are_tested_on_different_subjects_are_not_ranked(tmp_path):
             block["clip_id"] = [f"{fold}-{s}" for s in block["clip_id"]]
 
     root = write_results(tmp_path / "r", FOLDS, subjects=18, epochs=3, change=change)
-    m = Measurements(collect(root), replicates=0)
+    m = Measurements(collect(root))
     table = table_kind("arms").build(m)
     assert {e.style for row in table.rows for e in row.entries} == {"plain"}
     assert any("Not ranked on the two-class task" in n for n in table.notes)
-    make_report([root], tables=["arms"], figures=[], formats=["md"], replicates=0)
+    make_report([root], tables=["arms"], figures=[], formats=["md"])
     assert "tested on different subjects and are not ranked" in (root / "report.html").read_text()

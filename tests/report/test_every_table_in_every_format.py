@@ -11,7 +11,7 @@ from agrm_study.records.location import Location
 from agrm_study.records.race_log import RaceLog, Stopped
 from agrm_study.report.collect import collect
 from agrm_study.report.measure import Measurements
-from agrm_study.report.renderers import RENDERERS
+from agrm_study.report.renderers import RENDERERS, latex
 from agrm_study.report.tables import TABLES, table_kind
 
 TWO_SEEDS = ABLATION.replace("[0, 1, 2, 3, 4]", "[0, 1]")
@@ -42,9 +42,9 @@ def tables(tmp_path_factory):
         if name == "race":
             rules = {"first": 3, "most": 4, "step": 1, "level": 0.05}
             RaceLog(study="ablation", metric="macro_f1", stopped=(STOPPED,), **rules).write(Location.of(root))
-        m = Measurements(collect(root), replicates=40)
+        m = Measurements(collect(root))
         made |= {n: table_kind(n).build(m) for n in TABLES if n not in made and table_kind(n).unfit(m) is None}
-    assert set(TABLES) - set(made) == {"promoted"}
+    assert set(TABLES) - set(made) == {"promoted", "predictive_values"}
     return made
 
 
@@ -72,6 +72,61 @@ def test_all_tables_compile_in_one_paper_without_an_error_or_a_missing_sign(tabl
     assert "Missing character" not in done.stdout
     for name in tables:
         assert f"({name}.tex" in done.stdout.replace("./", "").replace("\n", "")
+
+
+@pytest.fixture(scope="module")
+def many_arms(tmp_path_factory):
+    """Tables of ten arms of which one beats the reference, with two prevalences."""
+    arms = "".join(f"  - {{name: FixMatch tau {k}, set: {{ssl.threshold.tau: 0.{50 + k}}}}}\n" for k in range(6))
+    text = TWO_SEEDS.replace("[0, 1]", "[0, 1, 2]").replace("reference:", f"{arms}reference:")
+    text += "report: {prevalences: [0.02, 0.1], margin: 0.05}\n"
+    root = write_results(tmp_path_factory.mktemp("many") / "r", text, subjects=30, epochs=3)
+    m = Measurements(collect(root))
+    return {n: table_kind(n).build(m) for n in ("arms", "ablation", "screening", "discrimination", "predictive_values")}
+
+
+@pytest.mark.parametrize("paper", ["", "twocolumn"])
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no TeX engine (pdflatex) on this machine")
+def test_no_table_is_wider_than_the_text_of_an_article(tables, many_arms, tmp_path, paper):
+    named = {**tables, **{f"many-{n}": t for n, t in many_arms.items()}}
+    for name, table in named.items():
+        (tmp_path / f"{name}.tex").write_text(RENDERERS["tex"](table), encoding="utf-8")
+    body = "\n".join(rf"\input{{{name}}}\clearpage" for name in named)
+    (tmp_path / "paper.tex").write_text(
+        rf"\documentclass[{paper}]{{article}}\usepackage{{booktabs,amssymb}}\begin{{document}}"
+        f"\n{body}\n"
+        r"\end{document}",
+        encoding="utf-8",
+    )
+    done = subprocess.run(
+        ["pdflatex", "-draftmode", "-halt-on-error", "-interaction=nonstopmode", "paper.tex"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert "Overfull" not in done.stdout
+
+
+def test_wide_tables_are_set_smaller_and_their_intervals_under_their_numbers(many_arms):
+    for table in many_arms.values():
+        assert latex.layout(table).width <= latex.TEXT_WIDTH_PT, table.name
+    assert r"\begin{tabular}[t]{@{}r@{}}" in latex.render(many_arms["screening"])
+    assert r"[t]" not in latex.render(many_arms["predictive_values"])
+
+
+def test_word_tables_have_three_rules_and_no_shading(tables):
+    docx = pytest.importorskip("docx", reason="python-docx is not installed")
+    (grid,) = docx.Document(io.BytesIO(RENDERERS["docx"](tables["ablation"]))).tables
+    xml = grid._tbl.xml
+    columns = len(grid.columns)
+    assert xml.count("<w:top ") == columns
+    assert xml.count("<w:bottom ") == 2 * columns
+    assert "w:shd" not in xml
+    assert grid.style.name == "Normal Table"
 
 
 def test_all_tables_open_in_word_with_their_caption_rows_and_notes(tables):

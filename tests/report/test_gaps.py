@@ -1,5 +1,3 @@
-import re
-
 import numpy as np
 from synthetic_records import ABLATION, write_results
 
@@ -20,8 +18,8 @@ resources: {cpu: 1, gpu: 0}
 """
 
 
-def table(root, name, **more):
-    return table_kind(name).build(Measurements(collect(root), **({"replicates": 50} | more)))
+def table(root, name):
+    return table_kind(name).build(Measurements(collect(root)))
 
 
 def entries(made, key):
@@ -41,21 +39,12 @@ def test_the_mean_of_a_factor_level_says_how_many_seeds_all_its_arms_have(tmp_pa
     assert marks == [("2/3",), (), ("2/3",), ()]
 
 
-def test_undefined_replicates_are_counted_once_per_interval_and_never_exceed_b(tmp_path):
-    root = write_results(tmp_path / "r", STUDY, subjects=4, epochs=4)
-    for name in ("ablation", "screening", "agrm"):
-        notes = " ".join(table(root, name, replicates=80).notes)
-        found = re.search(r"up to (\d+) of 80 per interval", notes)
-        assert found is not None, name
-        assert 0 < int(found[1]) <= 80
-
-
 def test_subjects_in_no_subgroup_are_counted(tmp_path):
     root = write_results(tmp_path / "r", STUDY, subjects=18, epochs=4)
     evidence = collect(root)
     rows = evidence.people.rows
     rows.loc[rows["subject_id"].isin(["test000", "test001"]), "sex"] = None
-    notes = table_kind("subgroups").build(Measurements(evidence, replicates=0)).notes
+    notes = table_kind("subgroups").build(Measurements(evidence)).notes
     assert "Sex unknown: 2 of 18 subjects, in no such subgroup." in notes
 
 
@@ -67,7 +56,7 @@ def test_a_temperature_that_validation_does_not_identify_is_said_to_be_so_and_1_
                     block["logits"] = (40 * np.eye(2)[block["label"]]).astype(np.float32)
 
     root = write_results(tmp_path / "r", STUDY, subjects=18, epochs=4, change=certain)
-    made = table(root, "calibration", replicates=0)
+    made = table(root, "calibration")
     row = next(r for r in made.rows if r.entries[1].text == "AGRM")
     by_key = dict(zip((c.key for c in made.columns), row.entries, strict=True))
     assert by_key["temperature"].text == "not identifiable"

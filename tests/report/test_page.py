@@ -34,7 +34,7 @@ class Seen(HTMLParser):
 
 
 def test_the_page_is_self_contained_escaped_and_lists_failures(root):
-    make_report([root], tables=["ablation"], figures=["confusion"], replicates=60)
+    make_report([root], tables=["ablation"], figures=["confusion"])
     text = (root / "report.html").read_text(encoding="utf-8")
     seen = Seen()
     seen.feed(text)
@@ -49,7 +49,7 @@ def test_the_page_is_self_contained_escaped_and_lists_failures(root):
 
 
 def test_the_answer_names_the_reference_its_interval_and_every_difference(root):
-    said = answer(Measurements(collect(root), replicates=200))
+    said = answer(Measurements(collect(root)))
     assert said.startswith("So far (7 of 8 planned trials are finished): Two-class: AGRM reaches")
     assert "95% interval [" in said
     for arm in ("w/o MTM", "w/o SHPM", "w/o both"):
@@ -62,7 +62,7 @@ def test_word_tables_are_equal_each_time_and_readable(root):
     from agrm_study.report.renderers import RENDERERS
     from agrm_study.report.tables import table_kind
 
-    table = table_kind("ablation").build(Measurements(collect(root), replicates=0))
+    table = table_kind("ablation").build(Measurements(collect(root)))
     content = RENDERERS["docx"](table)
     assert content == RENDERERS["docx"](table)
     assert zipfile.is_zipfile(io.BytesIO(content))
@@ -78,7 +78,7 @@ def test_studies_are_compared_along_a_setting(tmp_path):
         subjects=18,
         epochs=3,
     )
-    table = compare([a, b], "model.pooling.name", replicates=60, out=tmp_path / "out", formats=["md"])
+    table = compare([a, b], "model.pooling.name", out=tmp_path / "out", formats=["md"])
     settings = [row.entries[2].text for row in table.rows]
     assert settings == sorted(settings)
     assert len(table.rows) == 8
@@ -97,5 +97,5 @@ def test_studies_on_other_data_are_not_compared_unless_allowed(tmp_path):
         change=lambda trial, blocks, rows: trial.update(data_fingerprint="data-b"),
     )
     with pytest.raises(InputError, match=r"differ in data.*data-a.*data-b.*--allow data"):
-        compare([a, b], "ssl.method", replicates=0)
-    assert len(compare([a, b], "ssl.method", replicates=0, allow=["data"]).rows) == 8
+        compare([a, b], "ssl.method")
+    assert len(compare([a, b], "ssl.method", allow=["data"]).rows) == 8

@@ -50,7 +50,7 @@ def opened(tmp_path_factory):
     """What the browser found on the page, and what it logged."""
     folder = tmp_path_factory.mktemp("browser")
     root = write_results(folder / "r", STUDY, subjects=18, epochs=4, failed=[("w/o MTM", "two_class", 1)])
-    make_report([root], tables=["ablation", "failures"], figures=["forest", "confusion"], replicates=60)
+    make_report([root], tables=["ablation", "failures"], figures=["forest", "confusion"])
     text = (root / "report.html").read_text(encoding="utf-8")
     page = folder / "page.html"
     page.write_text(text.replace("<title>", LISTEN + "<title>").replace("</body>", PROBE + "</body>"), encoding="utf-8")

@@ -40,7 +40,7 @@ def write(root: Path, stopped=(STOPPED,), skip=SPARED) -> Measurements:
         stopped=stopped,
     )
     log.write(Location.of(root))
-    return Measurements(collect(root), replicates=50)
+    return Measurements(collect(root))
 
 
 def test_an_arm_that_the_race_stopped_is_complete_with_its_n(tmp_path):

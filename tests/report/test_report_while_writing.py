@@ -25,7 +25,7 @@ for number, trial in enumerate(sorted((whole / "trials").iterdir())):
     compact(growing.parent, at_least=2)
     time.sleep(0.1)
 """
-SHAPE = {"tables": ["ablation"], "figures": [], "formats": ["csv"], "page": False, "replicates": 0}
+SHAPE = {"tables": ["ablation"], "figures": [], "formats": ["csv"], "page": False}
 
 
 def test_reports_made_beside_a_writer_and_a_compaction_count_up_to_the_whole(tmp_path: Path) -> None:

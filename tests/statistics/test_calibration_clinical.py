@@ -4,9 +4,18 @@ import math
 import numpy as np
 import pytest
 from sklearn import metrics as sk
+from sklearn.linear_model import LogisticRegression
 
-from agrm_study.statistics.calibration import brier, fit_temperature, log_loss, reliability
-from agrm_study.statistics.clinical import npv_at, ppv_at, screen
+from agrm_study.statistics.calibration import (
+    brier,
+    brier_influence,
+    ece_influence,
+    fit_temperature,
+    log_loss,
+    recalibrate,
+    reliability,
+)
+from agrm_study.statistics.clinical import net_benefit, npv_at, ppv_at, screen, treat_all
 from agrm_study.statistics.probabilities import softmax
 
 RNG = np.random.default_rng(6)
@@ -65,3 +74,49 @@ def test_predictive_values_follow_bayes():
     assert ppv_at(s.sensitivity, s.specificity, 0.6) == pytest.approx(s.ppv)
     with pytest.raises(ValueError, match="prevalence"):
         ppv_at(0.9, 0.8, 1.1)
+
+
+def test_net_benefit_is_vickers_formula_and_treating_all_its_limit():
+    positive = np.array([True, True, False, False, False])
+    scores = np.array([[0.9, 0.4, 0.6, 0.2, np.nan]])
+    # at t = .5: TP 1, FP 1 of 4 evaluated: 1/4 − 1/4·(.5/.5) = 0; at t = .1: TP 2, FP 2: 2/4 − 2/4·(1/9)
+    np.testing.assert_allclose(net_benefit(positive, scores, [0.5, 0.1]), [[0.0, 0.5 - 0.5 / 9]])
+    np.testing.assert_allclose(treat_all(0.5, [0.1]), [0.5 - 0.5 / 9])
+
+
+def test_influence_on_brier_and_ece_is_the_jackknife_of_the_score():
+    rng = np.random.default_rng(2)
+    probs, labels = rng.dirichlet([1, 1, 1], 30), rng.integers(0, 3, 30)
+    for score, influence in ((brier, brier_influence), (lambda p, y: reliability(p, y).ece, ece_influence)):
+        whole = score(probs, labels)
+        left = [score(np.delete(probs, i, 0), np.delete(labels, i)) for i in range(30)]
+        np.testing.assert_allclose(influence(probs, labels), 29 * (whole - np.array(left)), atol=1e-12)
+
+
+def test_slope_and_intercept_are_a_logistic_regressions_and_perfect_ones_are_1_and_0():
+    rng = np.random.default_rng(4)
+    z = rng.normal(0, 1.5, 4000)
+    p = 1 / (1 + np.exp(-z))
+    y = rng.random(4000) < p
+    found = recalibrate(y, p)
+    fit = LogisticRegression(C=np.inf, tol=1e-10, max_iter=1000).fit(z[:, None], y)
+    assert found.slope == pytest.approx(fit.coef_[0, 0], rel=1e-4)
+    assert (found.slope, found.intercept) == (pytest.approx(1, abs=0.1), pytest.approx(0, abs=0.1))
+    overconfident = recalibrate(y, 1 / (1 + np.exp(-2 * z)))
+    assert overconfident.slope == pytest.approx(found.slope / 2, rel=1e-4)
+
+
+def test_influence_on_the_slope_is_nearly_what_leaving_a_subject_out_does():
+    rng = np.random.default_rng(5)
+    z = rng.normal(0, 1.5, 300)
+    p, y = 1 / (1 + np.exp(-z)), rng.random(300) < 1 / (1 + np.exp(-z))
+    found = recalibrate(y, p)
+    for i in range(0, 300, 60):
+        left = recalibrate(np.delete(y, i), np.delete(p, i))
+        assert found.slope_influence[i] == pytest.approx(299 * (found.slope - left.slope), abs=0.1)
+        assert found.intercept_influence[i] == pytest.approx(299 * (found.intercept - left.intercept), abs=0.1)
+
+
+def test_scores_that_separate_the_classes_have_no_slope():
+    assert recalibrate([True, True, False], [0.9, 0.8, 0.1]) is None
+    assert recalibrate([True, True], [0.9, 0.8]) is None

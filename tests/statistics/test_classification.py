@@ -101,3 +101,12 @@ def test_window_probabilities_are_averaged_per_subject():
 def test_two_class_decisions_are_abnormal_from_one_half_on():
     assert decide([[0.5, 0.5], [0.51, 0.49], [np.nan, np.nan]]).tolist() == [1, 0, -1]
     assert decide([[0.3, 0.3, 0.4], [0.4, 0.4, 0.2]]).tolist() == [2, 0]
+
+
+@pytest.mark.parametrize("k", [2, 3])
+def test_matthews_correlation_is_scikit_learns(k):
+    labels, predicted = data(k)
+    got = c.mcc(c.count(labels, predicted, k))
+    np.testing.assert_allclose(got, [sk.matthews_corrcoef(labels, p) for p in predicted])
+    alone = c.mcc(c.count(labels, np.zeros_like(labels), k))
+    assert alone.tolist() == [0.0]

@@ -1,19 +1,19 @@
 import numpy as np
 import pytest
 
-from agrm_study.statistics.bootstrap import p_value
 from agrm_study.statistics.calibration import reliability
 from agrm_study.statistics.probabilities import decide
+from agrm_study.statistics.two_way import components, difference_interval, t_test
 from agrm_study.training.metrics import decide as decide_in_training
 
 ROUNDED = np.array([0.1, 0.2, 0.3]).sum() - 0.6  # 1.1e-16: zero but for rounding
 
 
-def test_differences_that_are_zero_but_for_rounding_count_in_both_tails():
-    apart = [0.1] * 80 + [-0.1] * 10
-    rounded = np.array([ROUNDED, -ROUNDED] * 5 + apart)
-    assert p_value(np.array([0.0] * 10 + apart)) == pytest.approx(2 * (1 + 20) / 101)
-    assert p_value(rounded) == pytest.approx(2 * (1 + 20) / 101)
+def test_differences_that_are_zero_but_for_rounding_are_no_difference():
+    values = np.array([ROUNDED, -ROUNDED, ROUNDED])
+    found = components(values, np.outer(values, np.array([1.0, -1.0, 0.0, 0.0])))
+    assert float(t_test(values.mean(), found)) == 1
+    assert np.isnan(difference_interval(values.mean(), found)).all()
 
 
 @pytest.mark.parametrize("function", [decide, decide_in_training])

@@ -13,9 +13,12 @@ _HERE = "agrm_study.report.figures"
 
 FIGURES: dict[str, str] = {
     "forest": f"{_HERE}.forest:Forest",
+    "variance": f"{_HERE}.variance:VarianceShares",
     "learning_curves": f"{_HERE}.learning_curves:LearningCurves",
     "confusion": f"{_HERE}.confusion:Confusion",
     "pr": f"{_HERE}.pr:PrCurves",
+    "roc": f"{_HERE}.roc:RocCurves",
+    "decision_curve": f"{_HERE}.decision_curve:DecisionCurve",
     "reliability": f"{_HERE}.reliability:ReliabilityDiagram",
     "tau_response": f"{_HERE}.tau_response:TauResponse",
     "alpha_tau": f"{_HERE}.alpha_tau:AlphaTau",

@@ -34,7 +34,6 @@ class ForestInfo:
     reference: str
     tasks: tuple[str, ...]
     rows: tuple[ForestRow, ...]
-    replicates: int
 
 
 class Forest(FigureKind[ForestInfo]):
@@ -42,11 +41,11 @@ class Forest(FigureKind[ForestInfo]):
 
     name: ClassVar[str] = "forest"
     question: ClassVar[str] = "How far is each arm from the reference?"
-    needs: ClassVar[str] = "a reference, another arm, both with finished trials, and bootstrap replicates"
+    needs: ClassVar[str] = "a reference, another arm, both with at least two finished seeds"
 
     def info(self, m: Measurements) -> ForestInfo | None:
         study = m.evidence.study
-        if study.reference is None or not m.replicates:
+        if study.reference is None:
             return None
         rows = []
         for task in study.tasks:
@@ -57,7 +56,7 @@ class Forest(FigureKind[ForestInfo]):
                     continue
                 own = dict(zip(cell.seeds, cell.values(study.primary_metric), strict=True))
                 base = dict(zip(reference.seeds, reference.values(study.primary_metric), strict=True))
-                by_seed = tuple(float(own[s] - base[s]) for s in own if s in base) if c.difference.paired else ()
+                by_seed = tuple(float(own[s] - base[s]) for s in own if s in base)
                 rows.append(
                     ForestRow(
                         arm=arm,
@@ -75,7 +74,6 @@ class Forest(FigureKind[ForestInfo]):
             reference=study.reference,
             tasks=tuple(t for t in study.tasks if any(r.task == t for r in rows)),
             rows=tuple(rows),
-            replicates=m.replicates,
         )
 
     def draw(self, info: ForestInfo) -> Figure:
@@ -112,7 +110,6 @@ class Forest(FigureKind[ForestInfo]):
     def caption(self, info: ForestInfo) -> str:
         return (
             f"Difference in {METRIC_NAMES[info.metric]} from {info.reference} in percentage points. Squares: mean over "
-            f"seeds; lines: 95% two-way bootstrap intervals over seeds and subjects (B = {info.replicates:,}), drawn "
-            "jointly with the reference; ticks: single seeds. Filled squares: Holm-adjusted bootstrap p and Welch's p "
-            "both below .05."
+            f"seeds; lines: 95% intervals over seeds and subjects, not adjusted for several comparisons; ticks: "
+            "differences at single seeds. Filled squares: Holm-adjusted p < .05."
         )

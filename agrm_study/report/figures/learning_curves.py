@@ -16,6 +16,9 @@ from agrm_study.report.measure import Measurements
 from agrm_study.report.wording import METRIC_NAMES, METRIC_TITLES, TASK_TITLES
 from agrm_study.statistics.arrays import Floats, Ints
 
+MAX_NAMED = 10
+"""Arms in colour and by name: the reference and those that are best in the end; the others are grey lines."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Curve:
@@ -49,6 +52,8 @@ class LearningCurvesInfo:
     quantities: tuple[str, ...]
     panels: tuple[Panel, ...]
     n_seeds: int
+    named: tuple[str, ...]
+    unnamed: int
 
     def panel(self, task: str, quantity: str) -> Panel:
         """The panel of a task and a quantity."""
@@ -106,12 +111,20 @@ class LearningCurves(FigureKind[LearningCurvesInfo]):
                     panels.append(Panel(task=task, quantity=quantity, title=title, curves=curves))
         if not panels:
             return None
+        arms = [a.name for a in study.arms if any(c.arm == a.name for p in panels for c in p.curves)]
+        named = tuple(arms)
+        if len(arms) > MAX_NAMED:
+            last = {c.arm: c.mean[-1] for p in reversed(panels) if p.quantity == metric for c in p.curves}
+            best = sorted(arms, key=lambda a: (a != study.reference, -last.get(a, -np.inf)))[:MAX_NAMED]
+            named = tuple(a for a in arms if a in best)
         return LearningCurvesInfo(
             metric=metric,
             tasks=tuple(t for t in study.tasks if any(p.task == t for p in panels)),
             quantities=tuple(q for q in wanted if any(p.quantity == q for p in panels)),
             panels=tuple(panels),
             n_seeds=max(c.planned for c in m.evidence.cells.values()) if m.evidence.cells else 0,
+            named=named,
+            unnamed=len(arms) - len(named),
         )
 
     def _curves(self, m: Measurements, epochs: pd.DataFrame, task: str, quantity: str) -> tuple[Curve, ...]:
@@ -158,8 +171,12 @@ class LearningCurves(FigureKind[LearningCurvesInfo]):
         if panel is None:
             axes.set_axis_off()
             return
-        for c in panel.curves:
-            line = axes.plot(c.epochs, 100 * c.mean, **look(c.position))[0]
+        for c in sorted(panel.curves, key=lambda c: c.arm in info.named):  # the named ones on top
+            if c.arm not in info.named:
+                rest = axes.plot(c.epochs, 100 * c.mean, color="#BDBDBD", linewidth=0.6)[0]
+                handles.setdefault(f"{info.unnamed} more arms", rest)
+                continue
+            line = axes.plot(c.epochs, 100 * c.mean, **look(info.named.index(c.arm)))[0]
             axes.fill_between(c.epochs, 100 * c.low, 100 * c.high, color=line.get_color(), alpha=0.15, linewidth=0)
             handles.setdefault(c.arm, line)
         if axes.get_subplotspec().is_first_col():
@@ -167,10 +184,11 @@ class LearningCurves(FigureKind[LearningCurvesInfo]):
             axes.set_ylabel(f"{what}\n{panel.title if quantity == info.metric else panel.title.lower()} (%)")
 
     def caption(self, info: LearningCurvesInfo) -> str:
+        rest = f" In colour: reference and best at the end; grey: {info.unnamed} more arms." if info.unnamed else ""
         return (
             f"Learning curves: {METRIC_NAMES[info.metric]} on validation; coverage is the share of unlabelled clips "
             "whose pseudo-label was accepted, and pseudo-label accuracy the share of the accepted ones that agree with "
             f"the hidden label, where there is one. Lines: mean over n = {info.n_seeds} seeds; bands: lowest to "
-            "highest seed; a seed that stopped early keeps its last value. Before there is a teacher the student is "
-            "shown."
+            f"highest seed; a seed that stopped early keeps its last value.{rest} Before there is a teacher the "
+            "student is shown."
         )

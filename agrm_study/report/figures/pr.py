@@ -118,13 +118,16 @@ class PrCurves(FigureKind[PrInfo]):
             axes.step(100 * c.recall, 100 * c.precision, where="pre", color=colour, linewidth=0.5, alpha=0.55)
         axes.plot(100 * arm.recall, 100 * arm.mean, color=colour, linewidth=1.5)
         axes.axhline(100 * info.prevalence, color=GREY, linestyle=":", linewidth=0.9)
-        chance = f"prevalence {percent(info.prevalence, 0)}"
-        axes.text(2, 100 * info.prevalence - 2, chance, fontsize=6, color=GREY, va="top")
         said = f"AP {percent(arm.average_precision)}"
         if arm.interval.defined:
             said += f"\n{bracket(arm.interval)}"
-        axes.text(3, 4, said, fontsize=6.5, va="bottom")
-        axes.set_title("\n".join(name_lines([arm.arm], 24)))
+        said += f"\nprevalence {percent(info.prevalence, 0)}"
+        free = {"y": 4, "va": "bottom", "x": 3, "ha": "left"}
+        if info.prevalence < 0.4:  # the curves fall to the prevalence: the space is above them on the right
+            free = {"y": 99, "va": "top", "x": 98, "ha": "right"}
+        paper = {"facecolor": "white", "alpha": 0.75, "pad": 0.6, "linewidth": 0}
+        axes.text(s=said, fontsize=6.5, bbox=paper, **free)
+        axes.set_title("\n".join(name_lines([arm.arm], 19)))
         axes.set_xlim(0, 100.5)
         axes.set_ylim(0, 102)
         axes.set_xticks([0, 25, 50, 75, 100])
@@ -136,5 +139,5 @@ class PrCurves(FigureKind[PrInfo]):
             f"Precision–recall curves of the two-class task on N = {info.n_subjects} test subjects; abnormal is "
             "positive. Thin lines: single seeds; thick line and band: mean and range over seeds at equal recall; "
             "dotted: prevalence, the precision of a chance ranking. AP: average precision without interpolation, mean "
-            f"over seeds, with its 95% two-way bootstrap interval.{rest}"
+            f"over seeds, with its 95% interval over seeds and subjects.{rest}"
         )

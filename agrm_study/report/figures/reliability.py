@@ -14,19 +14,36 @@ from agrm_study.report.figures.base import FigureKind
 from agrm_study.report.figures.style import COLOURS, GREY, TWO_COLUMNS_IN, soft_grid, styled
 from agrm_study.report.measure import Measurements
 from agrm_study.report.wording import TASK_TITLES, number
-from agrm_study.statistics.calibration import Reliability, reliability
-from agrm_study.statistics.estimators import summarise
+from agrm_study.statistics.calibration import Groups, Reliability, grouped, reliability
+from agrm_study.statistics.estimators import Interval, wilson
 
 BINS = 15
+PER_GROUP, MOST_GROUPS = 8, 10
+"""Test subjects in a group of decisions, and groups at most."""
+
+
+def _wilson(share: float, n: float) -> Interval:
+    """Wilson's interval of a share of about n subjects."""
+    subjects = max(1, round(n))
+    return wilson(round(share * subjects), subjects)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Panel:
-    """One task of one arm: bins over all seeds, and ECE before and after temperature scaling (mean over seeds)."""
+    """One task of one arm: decisions of all seeds, and ECE before and after temperature scaling (mean over seeds).
+
+    Attributes:
+        bins: Number of decisions by confidence.
+        groups: Accuracy by confidence in groups of equal size.
+        ranges: Wilson interval of each group's accuracy, as if every subject had been decided once.
+        scaled: The groups after temperature scaling.
+    """
 
     task: str
     bins: Reliability
-    scaled: Reliability | None
+    groups: Groups
+    ranges: tuple[Interval, ...]
+    scaled: Groups | None
     ece: float
     ece_scaled: float | None
     temperature: float | None
@@ -65,15 +82,21 @@ class ReliabilityDiagram(FigureKind[ReliabilityInfo]):
             probs = cell.probs_SNK.reshape(-1, len(cell.classes))
             here = ~np.isnan(probs).any(axis=1)
             scaled = None
+            n_groups = int(np.clip(cell.n_subjects // PER_GROUP, 2, MOST_GROUPS))
+            groups = grouped(probs[here], labels[here], n_groups)
             if c.probs_after_SNK is not None:
-                scaled = reliability(c.probs_after_SNK.reshape(probs.shape)[here], labels[here], BINS)
+                scaled = grouped(c.probs_after_SNK.reshape(probs.shape)[here], labels[here], n_groups)
             panels.append(
                 Panel(
                     task=task,
                     bins=reliability(probs[here], labels[here], BINS),
+                    groups=groups,
+                    ranges=tuple(
+                        _wilson(a, n / len(cell.seeds)) for a, n in zip(groups.accuracy, groups.count, strict=True)
+                    ),
                     scaled=scaled,
-                    ece=summarise(c.ece_S).mean,
-                    ece_scaled=None if c.ece_after_S is None else summarise(c.ece_after_S).mean,
+                    ece=c.ece.summary.mean,
+                    ece_scaled=None if c.ece_after is None else c.ece_after.summary.mean,
                     temperature=None if c.temperature_S is None else mean_in_use(c.temperature_S),
                 )
             )
@@ -93,19 +116,15 @@ class ReliabilityDiagram(FigureKind[ReliabilityInfo]):
         top.plot([0, 100], [0, 100], color=GREY, linestyle=":", linewidth=0.9)
         middles = 50 * (panel.bins.edges[:-1] + panel.bins.edges[1:])
         width = 100 / BINS
-        shown = np.nan_to_num(100 * panel.bins.accuracy)
-        top.bar(middles, shown, width=0.92 * width, color="#BFE0F5", edgecolor=COLOURS[0], linewidth=0.5)
+        x, y = 100 * panel.groups.confidence, 100 * panel.groups.accuracy
+        for at, r in zip(x, panel.ranges, strict=True):
+            top.plot([at, at], [100 * r.low, 100 * r.high], "-", color=COLOURS[0], linewidth=0.9, alpha=0.7)
+        top.plot(x, y, "o", color=COLOURS[0], markersize=4, clip_on=False, label="as trained")
         said = f"ECE {number(panel.ece, 3)}"
         if panel.scaled is not None and panel.ece_scaled is not None and panel.temperature is not None:
-            filled = panel.scaled.count > 0
+            x, y = 100 * panel.scaled.confidence, 100 * panel.scaled.accuracy
             top.plot(
-                100 * panel.scaled.confidence[filled],
-                100 * panel.scaled.accuracy[filled],
-                "o-",
-                color=COLOURS[1],
-                linewidth=0.9,
-                markersize=3,
-                clip_on=False,
+                x, y, "D", color=COLOURS[1], markerfacecolor="white", markersize=3.5, clip_on=False, label="scaled"
             )
             said += f"; {number(panel.ece_scaled, 3)} at T = {number(panel.temperature, 2)}"
         top.text(0, 101.5, said, fontsize=6.5, va="bottom")
@@ -121,8 +140,8 @@ class ReliabilityDiagram(FigureKind[ReliabilityInfo]):
 
     def caption(self, info: ReliabilityInfo) -> str:
         return (
-            f"Reliability of {info.arm} on the test part, {info.n_seeds} seeds together: accuracy by confidence in "
-            f"{BINS} bins (lo, hi], and the number of decisions in each. Bars: as trained; line: after temperature "
-            "scaling fitted on validation; dotted: perfect calibration. ECE: expected calibration error, mean over "
-            "seeds."
+            f"Reliability of {info.arm} on the test part, {info.n_seeds} seeds together: accuracy by confidence "
+            f"in groups of equal size, and the number of decisions in {BINS} bins. Dots: as trained, with Wilson's 95% "
+            "interval for the number of subjects in a group; open diamonds: after temperature scaling fitted on "
+            "validation; dotted: perfect calibration. ECE: expected calibration error in the bins, mean over seeds."
         )

@@ -6,7 +6,7 @@ import pandas as pd
 
 from agrm_study.report.facts import factor_values, ran_to_end, trial_facts
 from agrm_study.report.measure import Measurements
-from agrm_study.report.tables.factor_response import level_of, level_text
+from agrm_study.report.tables.factor_response import is_full_grid, level_of, level_text
 
 MIN_TRIALS = 8
 """Fewer trials say nothing about several settings at once."""
@@ -15,13 +15,14 @@ MIN_TRIALS = 8
 def tried(m: Measurements, task: str) -> tuple[pd.DataFrame, pd.Series[float], str] | None:
     """Settings that vary (a column each) and validation scores of the trials of one task; None without enough.
 
-    Search trials where there are any, else all trials of a study whose arms differ in settings. Trials that a pruner
-    ended early are left out: their score is not what their settings come to.
+    Search trials where there are any, else all trials of a full grid: where arms differ in several settings at once,
+    as in an ablation, none can be told apart. Trials that a pruner ended early are left out: their score is not what
+    their settings come to.
     """
     e = m.evidence
     trials = e.searched if not e.searched.empty else e.trials
     trials = ran_to_end(trials[trials["task"] == task])
-    if len(trials) < MIN_TRIALS:
+    if len(trials) < MIN_TRIALS or (e.searched.empty and not is_full_grid(e.study)):
         return None
     metric = (e.study.search_metric or f"val/{e.study.primary_metric}").replace("/", "_")
     facts = trial_facts(e, trials)

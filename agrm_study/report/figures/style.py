@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import matplotlib as mpl
@@ -19,8 +20,6 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 GREY = "#6E6E6E"
 
 RC: dict[str, Any] = {
-    "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans"],
     "font.size": 7.5,
     "axes.titlesize": 8,
     "axes.titleweight": "bold",
@@ -55,17 +54,34 @@ RC: dict[str, Any] = {
 }
 
 
+CJK_FONTS = (
+    *("Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans CJK KR", "Source Han Sans SC", "WenQuanYi Zen Hei"),
+    *("PingFang SC", "Hiragino Sans", "Apple SD Gothic Neo", "Microsoft YaHei", "Yu Gothic", "Malgun Gothic", "SimHei"),
+)
+"""Fonts for Chinese, Japanese and Korean names; those that are installed are used for signs that DejaVu Sans lacks."""
+
+
+@cache
+def _families() -> tuple[str, ...]:
+    """DejaVu Sans, which matplotlib brings, and what is installed of `CJK_FONTS`."""
+    from matplotlib import font_manager
+
+    installed = set(font_manager.get_font_names())
+    return ("DejaVu Sans", *(name for name in CJK_FONTS if name in installed))
+
+
 def styled() -> Any:
     """A context in which matplotlib draws in this project's style, whatever the user's matplotlibrc says."""
     mpl.use("agg", force=False)
-    settings: dict[Any, Any] = {**dict(mpl.rcParamsDefault), **RC}
+    settings: dict[Any, Any] = {**dict(mpl.rcParamsDefault), **RC, "font.family": list(_families())}
     settings.pop("backend", None)
     return mpl.rc_context(settings)
 
 
 def look(position: int) -> dict[str, Any]:
     """Colour and dash of the arm at a position: told apart by both, so that grey prints work."""
-    return {"color": COLOURS[position % len(COLOURS)], "linestyle": DASHES[position % len(DASHES)]}
+    dash = position + position // len(COLOURS)  # moves on when the colours begin again
+    return {"color": COLOURS[position % len(COLOURS)], "linestyle": DASHES[dash % len(DASHES)]}
 
 
 def marker(position: int) -> str:
@@ -79,7 +95,7 @@ def soft_grid(axes: Any, which: str = "y") -> None:
 
 
 def name_lines(names: Sequence[str], width: int = 22) -> list[str]:
-    """Names broken into lines of at most that many characters where they have spaces or commas."""
+    """Names broken into lines of at most that many characters, at spaces where there are some."""
     import textwrap
 
-    return ["\n".join(textwrap.wrap(n, width, break_long_words=False)) or n for n in names]
+    return ["\n".join(textwrap.wrap(n, width)) or n for n in names]

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from agrm_study.report.figures.base import FigureKind
 from agrm_study.report.figures.learning_curves import curve_of
-from agrm_study.report.figures.style import COLOURS, DASHES, MARKERS, TWO_COLUMNS_IN, soft_grid, styled
+from agrm_study.report.figures.style import COLOURS, DASHES, MARKERS, TWO_COLUMNS_IN, name_lines, soft_grid, styled
 from agrm_study.report.measure import Measurements
 from agrm_study.report.tables.thresholds import accepts, rule_of
 from agrm_study.report.wording import METRIC_NAMES, METRIC_TITLES, TASK_TITLES
@@ -89,7 +89,7 @@ class TauResponse(FigureKind[TauResponseInfo]):
     def draw(self, info: TauResponseInfo) -> Figure:
         with styled():
             figure = Figure(figsize=(TWO_COLUMNS_IN, 2.35 * len(info.tasks) + 0.35), layout="constrained")
-            grid: Any = figure.subplots(len(info.tasks), 2, squeeze=False, width_ratios=[1.1, 1])
+            grid: Any = figure.subplots(len(info.tasks), 2, squeeze=False, width_ratios=[1.3, 1])
             handles: dict[str, Any] = {}
             for i, task in enumerate(info.tasks):
                 self._response(grid[i, 0], info, task)
@@ -112,7 +112,8 @@ class TauResponse(FigureKind[TauResponseInfo]):
         known = [p.tau for p in fixed if p.tau is not None]
         last = max(known, default=0.0)
         step = (last - min(known)) / max(1, len(known) - 1) if len(known) > 1 else 0.1
-        positions = [*known, *(last + (k + 1.2) * step for k in range(len(others)))]
+        apart = max(step, 0.38 * (last - min(known, default=last)))
+        positions = [*known, *(last + (k + 1.0) * apart for k in range(len(others)))]
         for k, (x, p) in enumerate(zip(positions, [*fixed, *others], strict=True)):
             colour = COLOURS[k % len(COLOURS)]
             axes.plot([x] * p.values_S.size, 100 * p.values_S, ".", color=colour, markersize=3, alpha=0.6)
@@ -120,13 +121,8 @@ class TauResponse(FigureKind[TauResponseInfo]):
                 axes.plot([x, x], [100 * p.interval.low, 100 * p.interval.high], "-", color=colour, linewidth=1)
             axes.plot(x, 100 * p.mean, MARKERS[k % len(MARKERS)], color=colour, markersize=4.5)
         if others and fixed:
-            axes.axvline(last + 0.6 * step, color="#B0B0B0", linewidth=0.6)
-        axes.set_xticks(positions, [*(f"{t:g}" for t in known), *(p.arm for p in others)])
-        if others:
-            for label in axes.get_xticklabels()[len(known) :]:
-                label.set_rotation(20)
-                label.set_horizontalalignment("right")
-                label.set_rotation_mode("anchor")
+            axes.axvline(last + 0.5 * apart, color="#B0B0B0", linewidth=0.6)
+        axes.set_xticks(positions, [*(f"{t:g}" for t in known), *name_lines([p.arm for p in others], 9)])
         axes.set_xlabel("Threshold τ" + (" | adaptive policies" if others else ""))
         axes.set_ylabel(f"Test {METRIC_TITLES[info.metric]} (%)")
         axes.set_title(TASK_TITLES[task])
@@ -149,7 +145,7 @@ class TauResponse(FigureKind[TauResponseInfo]):
     def caption(self, info: TauResponseInfo) -> str:
         return (
             f"Left: {METRIC_NAMES[info.metric]} on test by threshold; large markers: mean over seeds, bars: 95% "
-            "two-way bootstrap intervals, dots: single seeds, band: lowest to highest seed. Right: share of unlabelled "
-            "clips accepted and share of these that agree with the hidden label, mean over seeds, epoch by epoch; the "
-            "marker is the last epoch."
+            "intervals over seeds and subjects, dots: single seeds, band: lowest to highest seed. Right: share of "
+            "unlabelled clips accepted and share of these that agree with the hidden label, mean over seeds, epoch by "
+            "epoch; the marker is the last epoch."
         )

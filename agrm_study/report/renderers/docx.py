@@ -1,4 +1,4 @@
-"""Renderer of tables for Word; needs the optional python-docx."""
+"""Tables for Word, ruled by three lines as in a journal. Needs the optional python-docx."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from typing import Any
 
 from agrm_study.report.table import Entry, Table
 from agrm_study.study.errors import InputError
+
+THICK, THIN = 8, 4
+"""Rules of a table as in a journal, in eighths of a point: above and below the table, and below the headings."""
 
 
 def render(table: Table) -> bytes:
@@ -42,7 +45,6 @@ def render(table: Table) -> bytes:
         section.page_width, section.page_height = section.page_height, section.page_width
     document.add_paragraph(_clean(table.heading), style="Caption")
     grid = document.add_table(rows=1, cols=len(columns))
-    grid.style = "Light Shading"
     for cell, column in zip(grid.rows[0].cells, columns, strict=True):
         _fill(cell, Entry(text=column.title, style="best"), aligned[column.align], Pt(8))
     for row in table.rows:
@@ -53,10 +55,30 @@ def render(table: Table) -> bytes:
         cells = grid.add_row().cells
         for cell, column, i in zip(cells, columns, table.visible, strict=True):
             _fill(cell, row.entries[i], aligned[column.align], Pt(8))
+    _rule(grid.rows[0].cells, "top", THICK)
+    _rule(grid.rows[0].cells, "bottom", THIN)
+    _rule(grid.rows[-1].cells, "bottom", THICK)
     for note in table.notes:
         run = document.add_paragraph().add_run(_clean(note))
         run.font.size = Pt(8)
     return _archive(document)
+
+
+def _rule(cells: Any, edge: str, eighths: int) -> None:
+    """A line along an edge of a row's cells, its width in eighths of a point."""
+    from docx.oxml import OxmlElement
+    from docx.oxml.ns import qn
+
+    for cell in cells:
+        properties = cell._tc.get_or_add_tcPr()
+        borders = properties.find(qn("w:tcBorders"))
+        if borders is None:
+            borders = OxmlElement("w:tcBorders")
+            properties.append(borders)
+        line = OxmlElement(f"w:{edge}")
+        for key, value in (("val", "single"), ("sz", str(eighths)), ("space", "0"), ("color", "000000")):
+            line.set(qn(f"w:{key}"), value)
+        borders.append(line)
 
 
 def _clean(text: str) -> str:

@@ -2,7 +2,9 @@ r"""How is a table written in LaTeX? Plain booktabs that compiles on its own and
 
 from __future__ import annotations
 
+import textwrap
 import unicodedata
+from dataclasses import dataclass
 
 from agrm_study.report.table import Entry, Table
 
@@ -72,9 +74,25 @@ _ACCENTS = {
 _LETTERS = {"ß": r"\ss{}", "æ": r"\ae{}", "Æ": r"\AE{}", "ø": r"\o{}", "Ø": r"\O{}", "ł": r"\l{}", "Ł": r"\L{}"}
 _LETTERS |= {"œ": r"\oe{}", "Œ": r"\OE{}", "ı": r"\i{}"}
 
-TEXT_WIDTH_PT = 506
-_SIZES = ((r"\small", 9, 5.0), (r"\footnotesize", 8, 3.0), (r"\scriptsize", 7, 1.2))
-"""LaTeX's sizes below 10 pt: name, points, gap between columns in points."""
+TEXT_WIDTH_PT, COLUMN_WIDTH_PT = 345.0, 200.0
+"""Text width of the article class at 10 pt in one column, and its column width in two."""
+_SIZES = (
+    (r"\small", 9, 1.03, 5.0),
+    (r"\footnotesize", 8, 1.07, 3.0),
+    (r"\scriptsize", 7, 1.14, 1.5),
+)
+"""LaTeX's sizes below 10 pt: name, points, how much wider the small cuts of Computer Modern run, column gap."""
+_TINY = (r"\tiny", 5, 1.36, 1.0)
+_EM = (
+    dict.fromkeys("0123456789–/†‡", 0.5)
+    | dict.fromkeys(".,:;'[]ijl|!()", 0.28)
+    | dict.fromkeys("tfrs-†I", 0.39)
+    | dict.fromkeys("±−+=<>×≥≤mwGDNOQMWA", 0.78)
+    | {"%": 0.83, "Δ": 0.83, " ": 0.33}
+)
+"""Widths of Computer Modern's signs in em."""
+_WRAP = 16
+"""Characters of a line of a name or heading where a table would be too wide."""
 
 _HEAD = r"""% {caption}
 % Compiles on its own; or \input it where booktabs and amssymb are loaded.
@@ -112,53 +130,93 @@ def _character(c: str) -> str:
     return f"[U+{ord(c):04X}]"
 
 
-def _entry(entry: Entry) -> str:
-    text = escape(entry.text)
-    if entry.style == "best":
-        text = rf"\textbf{{{text}}}"
-    elif entry.style == "second":
-        text = rf"\underline{{{text}}}"
-    return text + "".join(rf"\textsuperscript{{{escape(mark)}}}" for mark in entry.marks)
+def _em(text: str) -> float:
+    """Width of a text in em."""
+    return sum(_EM.get(c, 0.72 if c.isupper() else 0.52) for c in text)
 
 
-def _fitting(table: Table) -> tuple[str, str]:
-    """The largest type (and gap between columns) in which the longest cells fit a text width of 178 mm."""
-    characters = sum(
-        max(len(table.columns[i].title), *(_shown(row.entries[i]) for row in table.rows), 0) for i in table.visible
-    )
-
-    def width(points: int, gap: float) -> float:
-        return characters * 0.485 * points + 2 * gap * (len(table.visible) - 1)
-
-    fitting = (choice for choice in _SIZES if width(*choice[1:]) <= TEXT_WIDTH_PT)
-    size, _, gap = next(fitting, _SIZES[-1])
-    return size, f"{gap}pt"
+def _lines(text: str) -> list[str]:
+    """A cell's text on several lines: an interval under its number, a spread under its mean, names at spaces."""
+    for sign in (" [", " ± "):
+        if sign in text:
+            first, rest = text.split(sign, 1)
+            return [first, sign.strip() + (" " if sign == " ± " else "") + rest]
+    if text.count(" / ") == 3:
+        parts = text.split(" / ")
+        return [" / ".join(parts[:2]) + " /", " / ".join(parts[2:])]
+    return textwrap.wrap(text, _WRAP, break_long_words=False) or [text]
 
 
-def _shown(entry: Entry) -> float:
-    """Length of an entry in characters; raised marks are smaller."""
-    return len(entry.text) + 0.7 * len("".join(entry.marks))
+def _cell(entry: Entry, align: str, *, broken: bool) -> str:
+    """An entry as LaTeX; on several lines where the table is too wide."""
+
+    def styled(text: str) -> str:
+        text = escape(text)
+        if entry.style == "best":
+            return rf"\textbf{{{text}}}"
+        return rf"\underline{{{text}}}" if entry.style == "second" else text
+
+    marks = "".join(rf"\textsuperscript{{{escape(mark)}}}" for mark in entry.marks)
+    lines = _lines(entry.text) if broken else [entry.text]
+    if len(lines) == 1:
+        return styled(lines[0]) + marks
+    # A line that begins with a bracket would be taken for the optional argument of the line break before it.
+    body = r" \\ ".join(("{}" if x.startswith(("[", "*")) else "") + styled(x) for x in lines)
+    return rf"\begin{{tabular}}[t]{{@{{}}{align}@{{}}}}{body}{marks}\end{{tabular}}"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Type size, gap between columns, and whether cells are broken into lines."""
+
+    size: str
+    gap: float
+    broken: bool
+    width: float
+
+
+def layout(table: Table) -> Layout:
+    """The largest type in which the table fits the text width, cells in one line if that is possible."""
+
+    def width(points: float, wider: float, gap: float, *, broken: bool) -> float:
+        total = 0.0
+        for i in table.visible:
+            cells = [Entry(text=table.columns[i].title), *(row.entries[i] for row in table.rows)]
+            total += max(
+                max(_em(x) for x in (_lines(c.text) if broken else [c.text])) * (1.15 if c.style == "best" else 1.0)
+                + 0.7 * _em("".join(c.marks))
+                for c in cells
+            )
+        return total * points * wider + 2 * gap * (len(table.visible) - 1)
+
+    choices = [(s, False) for s in _SIZES] + [(s, True) for s in (*_SIZES[1:], _TINY)]
+    found = [
+        Layout(name, gap, broken, width(points, wider, gap, broken=broken))
+        for (name, points, wider, gap), broken in choices
+    ]
+    return next((x for x in found if x.width <= TEXT_WIDTH_PT), found[-1])
 
 
 def render(table: Table) -> str:
     """A float with caption, tabular and notes; a wide one spans both columns of a two-column paper."""
     columns = [table.columns[i] for i in table.visible]
-    wide = len(columns) > 5
+    found = layout(table)
+    wide = found.width > COLUMN_WIDTH_PT
     environment = "table*" if wide else "table"
-    alignment = "".join({"left": "l", "right": "r", "center": "c"}[c.align] for c in columns)
-    size, gap = _fitting(table)
+    alignments = {"left": "l", "right": "r", "center": "c"}
+    alignment = "".join(alignments[c.align] for c in columns)
     lines = [
         _HEAD.format(caption=" ".join(table.heading.split())),
         rf"\begin{{{environment}}}[htbp]",
         r"\centering",
         rf"\caption{{{escape(table.heading)}}}",
         rf"\label{{tab:{''.join(c for c in table.name if c.isalnum() or c in '-:')}}}",
-        size,
-        rf"\setlength{{\tabcolsep}}{{{gap}}}",
+        found.size,
+        rf"\setlength{{\tabcolsep}}{{{found.gap}pt}}",
         r"\renewcommand{\arraystretch}{1.12}",
         rf"\begin{{tabular}}{{@{{}}{alignment}@{{}}}}",
         r"\toprule",
-        " & ".join(escape(c.title) for c in columns) + r" \\",
+        " & ".join(_cell(Entry(text=c.title), alignments[c.align], broken=found.broken) for c in columns) + r" \\",
         r"\midrule",
     ]
     for number, row in enumerate(table.rows):
@@ -166,7 +224,9 @@ def render(table: Table) -> str:
             lines += [r"\midrule"] if number else []
             lines.append(rf"\multicolumn{{{len(columns)}}}{{@{{}}l}}{{\textit{{{escape(row.heading)}}}}} \\")
         # A row that begins with a bracket would be taken for the optional argument of the line before.
-        cells = " & ".join(_entry(row.entries[i]) for i in table.visible)
+        cells = " & ".join(
+            _cell(row.entries[i], alignments[table.columns[i].align], broken=found.broken) for i in table.visible
+        )
         lines.append(("{}" if cells.startswith(("[", "*")) else "") + cells + r" \\")
     lines += [r"\bottomrule", r"\end{tabular}"]
     if table.notes:

@@ -43,7 +43,6 @@ class Agrm(TableKind):
             rows += block
         shown = [PARTS[p].lower() for p in PARTS if any(by_part[p].cell(arm, t) is not None for t in study.tasks)]
         absent = [name.lower() for name in PARTS.values() if name.lower() not in shown]
-        undefined = max(own.undefined([arm], study.tasks, TABLE_METRICS) for own in by_part.values())
         gap = (f"Not recorded: predictions on the {' and '.join(absent)} part.",) if absent else ()
         return Table(
             name=self.name,
@@ -58,7 +57,7 @@ class Agrm(TableKind):
             rows=tuple(rows),
             notes=(
                 notes.replicates_note(m, [arm], study.tasks),
-                notes.interval_note(m, undefined),
+                notes.interval_note(m, study.tasks),
                 "Training and validation rows describe data that training has seen or that chose the epoch.",
                 *gap,
                 *notes.gap_notes(m.evidence, [arm], study.tasks, findings),

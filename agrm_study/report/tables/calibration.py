@@ -7,10 +7,10 @@ from typing import ClassVar
 import numpy as np
 
 from agrm_study.report import notes
-from agrm_study.report.calibrated import calibrate
+from agrm_study.report.calibrated import Calibrated, calibrate
 from agrm_study.report.cells import Cell
 from agrm_study.report.collect_cells import cells_of_part
-from agrm_study.report.measure import Measurements
+from agrm_study.report.measure import Measured, Measurements
 from agrm_study.report.table import Column, Entry, Row, Table, words
 from agrm_study.report.tables.base import TableKind
 from agrm_study.report.tables.comparing import seeds_marks, shown_arms
@@ -38,8 +38,19 @@ def temperature_entry(values_S: Floats | None, cell: Cell) -> Entry:
     return spread(known, seeds_marks(known.size, cell.planned), 2)
 
 
+def plain_entry(x: Measured | None, marks: tuple[str, ...], digits: int = 3, *, interval: bool = True) -> Entry:
+    """Mean of plain numbers and its interval, which is always in CSV."""
+    if x is None:
+        return Entry(text=MISSING)
+    text = number(x.summary.mean, digits)
+    if interval and x.interval.defined:
+        text += f" [{number(x.interval.low, digits)}, {number(x.interval.high, digits)}]"
+    parts = {"std": x.summary.std, "n": x.summary.n, "low": x.interval.low, "high": x.interval.high}
+    return Entry(text=text, value=x.summary.mean, parts=parts, marks=marks)
+
+
 class CalibrationTable(TableKind):
-    """Expected calibration error, Brier score and temperature."""
+    """Expected calibration error, Brier score, slope, intercept and temperature."""
 
     name: ClassVar[str] = "calibration"
     question: ClassVar[str] = "Do the probabilities mean what they say?"
@@ -59,17 +70,8 @@ class CalibrationTable(TableKind):
                 if cell is None:
                     continue
                 c = calibrate(cell, validation.cells.get((arm, task)))
-                entries = (
-                    words(task),
-                    words(arm),
-                    spread(c.ece_S, cell.marks),
-                    spread(c.brier_S, cell.marks),
-                    temperature_entry(c.temperature_S, cell),
-                    spread(c.ece_after_S, cell.marks),
-                    spread(c.brier_after_S, cell.marks),
-                )
                 heading = TASK_TITLES[task] if first and len(study.tasks) > 1 else None
-                rows.append(Row(entries=entries, heading=heading))
+                rows.append(Row(entries=_entries(task, arm, cell, c), heading=heading))
                 first = False
         return Table(
             name=self.name,
@@ -77,22 +79,41 @@ class CalibrationTable(TableKind):
             columns=(
                 Column(key="task", title="Task", shown=False),
                 Column(key="arm", title="Arm", align="left"),
-                Column(key="ece", title="ECE"),
-                Column(key="brier", title="Brier"),
-                Column(key="temperature", title="Temperature"),
-                Column(key="ece_scaled", title="ECE scaled"),
-                Column(key="brier_scaled", title="Brier scaled"),
+                Column(key="ece", title="ECE [95% CI]"),
+                Column(key="brier", title="Brier [95% CI]"),
+                Column(key="slope", title="Slope [95% CI]"),
+                Column(key="intercept", title="Intercept [95% CI]"),
+                Column(key="temperature", title="T"),
+                Column(key="ece_scaled", title="ECE at T"),
+                Column(key="brier_scaled", title="Brier at T"),
             ),
             rows=tuple(rows),
             notes=(
-                "ECE: expected calibration error of the top class, 15 bins (lo, hi], weighted by count; Brier: "
-                "multi-class, 0 to 2. Temperature: fitted on validation by log-loss, applied to the logarithm of a "
-                "subject's averaged probabilities; where the minimum is at a bound of the search it is not "
-                "identifiable, and 1 is used. Fractions, not percent.",
+                "ECE: expected calibration error of the top class, 15 bins (lo, hi], weighted by count; it is above 0 "
+                "even for perfect probabilities, the more so the fewer subjects. Brier: multi-class, 0 to 2. Slope "
+                "(1 is perfect, below 1 is overconfident) and intercept (calibration in the large, 0 is perfect): "
+                "two-class only, none where the scores separate the classes. T: temperature, fitted on validation by "
+                "log-loss, applied to the logarithm of a subject's averaged probabilities, mean ± standard deviation; where the minimum is at a bound of the "
+                "search it is not identifiable, and 1 is used. Fractions, not percent.",
                 notes.replicates_note(m, arms, study.tasks).removeprefix("Percent; "),
+                notes.interval_note(m, study.tasks),
                 *rest,
                 *notes.gap_notes(m.evidence, arms, study.tasks, validation.findings),
                 notes.versions_note(m.evidence),
             ),
             partial=m.evidence.partial,
         )
+
+
+def _entries(task: str, arm: str, cell: Cell, c: Calibrated) -> tuple[Entry, ...]:
+    return (
+        words(task),
+        words(arm),
+        plain_entry(c.ece, cell.marks),
+        plain_entry(c.brier, cell.marks),
+        plain_entry(c.slope, cell.marks, 2),
+        plain_entry(c.intercept, cell.marks, 2),
+        temperature_entry(c.temperature_S, cell),
+        plain_entry(c.ece_after, cell.marks, interval=False),
+        plain_entry(c.brier_after, cell.marks, interval=False),
+    )

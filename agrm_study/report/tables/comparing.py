@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 from agrm_study.report import notes
@@ -94,9 +95,19 @@ def metric_entry(m: Measurements, arm: str, task: str, x: Measured | None, style
         "seed_high": x.seeds.high,
         "low": x.interval.low,
         "high": x.interval.high,
-        "undefined": x.undefined,
     }
     return Entry(text=text, value=x.summary.mean, parts=parts, style=style, marks=marks)
+
+
+def estimate_entry(x: Measured | None, marks: tuple[str, ...]) -> Entry:
+    """Mean and headline interval in percent; the standard deviation in CSV."""
+    if x is None:
+        return Entry(text=MISSING)
+    text = percent(x.summary.mean)
+    if x.interval.defined:
+        text += f" {bracket(x.interval)}"
+    parts = {"std": x.summary.std, "n": x.summary.n, "low": x.interval.low, "high": x.interval.high}
+    return Entry(text=text, value=x.summary.mean, parts=parts, marks=marks)
 
 
 def seeds_entry(m: Measurements, arm: str, task: str) -> Entry:
@@ -134,9 +145,11 @@ def seeds_marks(n: int, planned: int) -> tuple[str, ...]:
 
 
 def p_entry(c: Compared) -> Entry:
-    """The Holm-adjusted p, the uncorrected one and Welch's beside it in CSV."""
+    """The Holm-adjusted p, the uncorrected one beside it in CSV."""
     d = c.difference
-    parts = {} if d is None else {"uncorrected": d.p, "welch": d.welch_p}
+    parts = {} if d is None else {"uncorrected": d.p}
+    if math.isfinite(c.equivalence_p):
+        parts["equivalence"] = c.equivalence_p
     return Entry(text=p_text(c.adjusted_p), value=c.adjusted_p, parts=parts)
 
 
@@ -151,7 +164,7 @@ def difference_entry(d: Difference, planned: int) -> Entry:
         "hedges_g": d.g,
         "n": d.n,
         "paired": int(d.paired),
-        "undefined": d.undefined,
+        "df": math.nan if d.components is None else float(d.components.df),
     }
     return Entry(text=text, value=d.delta, parts=parts, marks=seeds_marks(d.n, planned))
 
@@ -160,9 +173,11 @@ def standard_notes(m: Measurements, arms: Sequence[str], tasks: tuple[str, ...])
     """The footnotes every comparing table has; to be called after its rows are made."""
     found = [
         notes.replicates_note(m, arms, tasks),
-        notes.interval_note(m, m.undefined(arms, tasks, shown_metrics(m))),
+        notes.interval_note(m, tasks),
+        *notes.caution_notes(m, arms, tasks),
         *notes.race_notes(m.evidence, arms, tasks),
         notes.comparison_note(m, tasks, arms),
+        notes.equivalence_note(m, arms, tasks),
         notes.ranking_note(m, arms, tasks) if len(arms) > 1 else None,
         *(difference_gaps(m, arms, tasks)),
         *notes.gap_notes(m.evidence, arms, tasks),
@@ -181,7 +196,7 @@ def difference_gaps(m: Measurements, arms: Sequence[str], tasks: tuple[str, ...]
             out.append(f"Δ of {arm} ({TASK_TITLES[task].lower()}) refused: {c.refused}.")
         cell = m.cell(arm, task)
         if c.difference is not None and cell is not None and c.difference.n < cell.planned:
-            kind = "common seeds" if c.difference.paired else "seeds, not paired"
+            kind = "common seeds" if c.difference.paired else "seeds of the arm with fewer"
             out.append(f"Δ of {arm} ({TASK_TITLES[task].lower()}) rests on {c.difference.n} {kind}.")
     return tuple(out)
 

@@ -55,6 +55,12 @@ def varied(study: StudyInfo) -> tuple[str, ...]:
     return tuple(f for f in study.factors if len(levels(study, f)) > 1)
 
 
+def is_full_grid(study: StudyInfo) -> bool:
+    """Whether the arms cross their factors: one arm for each combination of levels."""
+    factors = varied(study)
+    return bool(factors) and math.prod(len(levels(study, f)) for f in factors) == len(study.arms)
+
+
 class FactorResponse(TableKind):
     """Marginal means of the primary metric by factor and level."""
 
@@ -67,7 +73,7 @@ class FactorResponse(TableKind):
             return f"the study races: {NEED_ALL_ARMS[self.name]}"
         if not varied(study):
             return "the study crosses no factors"
-        if math.prod(len(levels(study, f)) for f in varied(study)) != len(study.arms):
+        if not is_full_grid(study):
             return "the arms do not cross their factors: the mean of a level would mix in the others"
         return None
 
@@ -85,7 +91,6 @@ class FactorResponse(TableKind):
                     rows.append(self._row(m, scores, task, factor, level, arms, heading))
                     first = False
         metric = METRIC_NAMES[study.primary_metric]
-        undefined = max((int(row.entries[-1].parts.get("undefined") or 0) for row in rows), default=0)
         return Table(
             name=self.name,
             caption=f"Response of {metric} to each factor, averaged over the levels of the others.",
@@ -99,11 +104,12 @@ class FactorResponse(TableKind):
             ),
             rows=tuple(rows),
             notes=(
-                "Test: mean over the arms of a level and their seeds, with the two-way bootstrap interval; an arm "
-                "without a finished seed, or with other test subjects, leaves the level's mean out. Validation: mean ± "
-                "sample standard deviation (ddof 1) over trials. Choose settings on validation, never on test.",
+                "Test: mean over the arms of a level and their seeds, with its interval over common seeds and "
+                "subjects; an arm without a finished seed, or with other test subjects, leaves the level's mean out. "
+                "Validation: mean ± sample standard deviation (ddof 1) over trials. Choose settings on validation, "
+                "never on test.",
                 notes.replicates_note(m, [a.name for a in study.arms], study.tasks),
-                notes.interval_note(m, undefined),
+                notes.interval_note(m, study.tasks),
                 *notes.gap_notes(m.evidence, [a.name for a in study.arms], study.tasks),
                 notes.versions_note(m.evidence),
             ),
@@ -136,6 +142,6 @@ class FactorResponse(TableKind):
         if d is None or not d.n:
             return Entry(text=MISSING)
         text = percent(d.delta) + (f" {bracket(d.interval)}" if d.interval.defined else "")
-        parts = {"low": d.interval.low, "high": d.interval.high, "n": d.n, "undefined": d.undefined}
+        parts = {"low": d.interval.low, "high": d.interval.high, "n": d.n}
         planned = max(len(m.evidence.planned_seeds(a, task)) for a in arms)
         return Entry(text=text, value=d.delta, parts=parts, marks=seeds_marks(d.n, planned))

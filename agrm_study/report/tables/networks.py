@@ -32,9 +32,8 @@ class Networks(TableKind):
         for network in ("student", "teacher"):
             part = cells_of_part(m.evidence, "test", arms=arms, network=network)
             findings += part.findings
-            by_network[network] = replace(m, evidence=replace(m.evidence, cells=part.cells), replicates=0)
+            by_network[network] = replace(m, evidence=replace(m.evidence, cells=part.cells))
         rows = []
-        undefined = 0
         for task in study.tasks:
             first = True
             for arm in arms:
@@ -47,7 +46,6 @@ class Networks(TableKind):
                     d = None
                     if network == "teacher" and teacher is not None and student is not None:
                         d = m.difference_of_cells(teacher, student)
-                    undefined = max(undefined, 0 if d is None else d.undefined)
                     entries.append(words("") if d is None or teacher is None else difference_entry(d, teacher.planned))
                     heading = TASK_TITLES[task] if first and len(study.tasks) > 1 else None
                     rows.append(Row(entries=tuple(entries), heading=heading))
@@ -65,10 +63,10 @@ class Networks(TableKind):
             ),
             rows=tuple(rows),
             notes=(
-                f"Δ: teacher − student in {METRIC_NAMES[study.primary_metric]}, percentage points, same trials, "
-                "subjects and seeds drawn jointly; descriptive, outside every family of tests.",
+                f"Δ: teacher − student in {METRIC_NAMES[study.primary_metric]}, percentage points, paired by trial and "
+                "subject; descriptive, outside every family of tests.",
                 notes.replicates_note(by_network["teacher"], arms, study.tasks),
-                notes.interval_note(m, undefined),
+                notes.interval_note(m, study.tasks),
                 *rest,
                 *notes.gap_notes(m.evidence, arms, study.tasks, findings),
                 notes.versions_note(m.evidence),

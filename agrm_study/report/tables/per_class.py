@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar
 
 from agrm_study.report import notes
-from agrm_study.report.measure import Measurements
-from agrm_study.report.table import Column, Entry, Row, Table, whole, words
+from agrm_study.report.measure import Measurements, measured_counts
+from agrm_study.report.table import Column, Row, Table, whole, words
 from agrm_study.report.tables.base import TableKind
-from agrm_study.report.tables.comparing import shown_arms
-from agrm_study.report.wording import CLASS_TITLES, TASK_TITLES, mean_std
-from agrm_study.statistics.classification import count, f1, precision, recall
-from agrm_study.statistics.estimators import summarise
+from agrm_study.report.tables.comparing import estimate_entry, shown_arms
+from agrm_study.report.wording import CLASS_TITLES, TASK_TITLES
+from agrm_study.statistics.arrays import Floats
+from agrm_study.statistics.classification import Counts, f1, precision, recall
 
 PARTS = {"precision": precision, "recall": recall, "f1": f1}
+
+
+def of_class(function: Callable[[Counts], Floats], k: int) -> Callable[[Counts], Floats]:
+    """A metric by class, for one class."""
+    return lambda c: function(c)[..., k]
 
 
 class PerClass(TableKind):
@@ -35,15 +41,11 @@ class PerClass(TableKind):
                 cell = m.cell(arm, task)
                 if cell is None:
                     continue
-                counts = count(cell.labels_N, cell.predicted_SN, len(cell.classes))
-                found = {name: function(counts) for name, function in PARTS.items()}
                 for k, label in enumerate(cell.classes):
-                    support = int(counts.support[:, k].max())
+                    support = int(cell.counts.support[:, k].max())
+                    found = measured_counts(cell, {name: of_class(f, k) for name, f in PARTS.items()})
                     entries = [words(task), words(arm), words(CLASS_TITLES.get(label, label)), whole(support)]
-                    for values in found.values():
-                        s = summarise(values[:, k])
-                        parts = {"std": s.std, "n": s.n}
-                        entries.append(Entry(text=mean_std(s.mean, s.std), value=s.mean, parts=parts, marks=cell.marks))
+                    entries += [estimate_entry(x, cell.marks) for x in found.values()]
                     heading = TASK_TITLES[task] if first and len(study.tasks) > 1 else None
                     rows.append(Row(entries=tuple(entries), heading=heading))
                     first = False
@@ -55,13 +57,16 @@ class PerClass(TableKind):
                 Column(key="arm", title="Arm", align="left"),
                 Column(key="class", title="Class", align="left"),
                 Column(key="subjects", title="N"),
-                Column(key="precision", title="Precision"),
-                Column(key="recall", title="Recall"),
-                Column(key="f1", title="F1"),
+                Column(key="precision", title="Precision [95% CI]"),
+                Column(key="recall", title="Recall [95% CI]"),
+                Column(key="f1", title="F1 [95% CI]"),
             ),
             rows=tuple(rows),
             notes=(
-                notes.replicates_note(m, arms, study.tasks),
+                notes.replicates_note(m, arms, study.tasks).replace(
+                    "mean ± sample standard deviation (ddof 1)", "means"
+                ),
+                notes.interval_note(m, study.tasks),
                 *rest,
                 *notes.gap_notes(m.evidence, arms, study.tasks),
                 notes.versions_note(m.evidence),

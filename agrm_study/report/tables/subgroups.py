@@ -69,7 +69,6 @@ class Subgroups(TableKind):
         rows: list[Row] = []
         left_out: list[str] = []
         unknown: list[str] = []
-        undefined = 0
         for task in study.tasks:
             cell = m.cell(arm, task)
             if cell is None:
@@ -82,7 +81,6 @@ class Subgroups(TableKind):
                     left_out.append(name)
                     continue
                 own = replace(m, evidence=replace(m.evidence, cells={(arm, task): part}))
-                undefined = max(undefined, own.undefined([arm], [task], ["accuracy", "macro_f1", study.primary_metric]))
                 entries = [words(task), words(name), whole(len(part.subjects))]
                 entries += [
                     metric_entry(own, arm, task, own.metric(arm, task, k), "plain") for k in ("accuracy", "macro_f1")
@@ -109,7 +107,7 @@ class Subgroups(TableKind):
                 *small,
                 *dict.fromkeys(unknown),
                 notes.replicates_note(m, [arm], study.tasks),
-                notes.interval_note(m, undefined),
+                notes.interval_note(m, study.tasks),
                 notes.versions_note(m.evidence),
             ),
             partial=m.evidence.partial,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import ClassVar
 
 import numpy as np
@@ -13,7 +14,16 @@ from agrm_study.report.measure import Measurements
 from agrm_study.report.table import Column, Entry, Row, Table
 from agrm_study.report.tables.base import TableKind
 from agrm_study.report.tables.comparing import block, columns, standard_notes
-from agrm_study.report.wording import METRIC_NAMES, MISSING, TASK_TITLES, listing, mean_std, number, tasks_text
+from agrm_study.report.wording import (
+    METRIC_NAMES,
+    MISSING,
+    TASK_TITLES,
+    UNDECIDED,
+    listing,
+    mean_std,
+    number,
+    tasks_text,
+)
 from agrm_study.statistics.arrays import Floats
 from agrm_study.statistics.estimators import summarise
 
@@ -100,24 +110,21 @@ def conclusion(m: Measurements, arms: list[str], task: str) -> str:
     where = f"{TASK_TITLES[task]}, {METRIC_NAMES[study.primary_metric]} against {study.reference}: "
     if not compared:
         return where + "nothing can be concluded yet, no comparison is complete."
-    if not m.replicates:
-        return where + "nothing is concluded without a bootstrap."
     better = [a for a, c in compared.items() if c.dagger and c.difference is not None and c.difference.delta > 0]
     worse = [a for a, c in compared.items() if c.dagger and c.difference is not None and c.difference.delta < 0]
     open_ = [a for a, c in compared.items() if not c.dagger]
     said = []
     if better:
-        said.append(f"{listing(better)} {'is' if len(better) == 1 else 'are'} better by both tests")
+        said.append(f"{listing(better)} {'is' if len(better) == 1 else 'are'} better (p < .05)")
     if worse:
-        said.append(f"{listing(worse)} {'is' if len(worse) == 1 else 'are'} worse by both tests")
+        said.append(f"{listing(worse)} {'is' if len(worse) == 1 else 'are'} worse (p < .05)")
     if open_:
-        widest = max(
-            max(abs(d.interval.low), abs(d.interval.high)) for a in open_ if (d := compared[a].difference) is not None
+        intervals = [d.interval for a in open_ if (d := compared[a].difference) is not None and d.interval.defined]
+        widest = max((max(abs(x.low), abs(x.high)) for x in intervals), default=math.nan)
+        limit = (
+            f": differences up to {number(100 * widest, 1)} points are compatible with the data" if intervals else ""
         )
-        said.append(
-            f"for {listing(open_)} the data settle neither a difference nor its absence: "
-            f"differences up to {number(100 * widest, 1)} points stay compatible with them"
-        )
+        said.append(f"for {listing(open_)} {UNDECIDED}{limit}")
     limits = (
         f"Only comparisons with {study.reference} are tested, so the order among the other rules is not; and a rule "
         "that was picked because it is best on this test set must be confirmed on other subjects."

@@ -319,7 +319,9 @@ def test_a_full_disk_is_told_before_it_is_full(manifest, cache, monkeypatch):
     usage = shutil.disk_usage("/")
     monkeypatch.setattr(build.shutil, "disk_usage", lambda path: usage._replace(free=10))
     for storage in ("raw", "jpeg"):
-        with pytest.raises(InputError, match=r"too little free space for the clip store of 4 clips.*GB free.*AGRM_STUDY_CACHE"):
+        with pytest.raises(
+            InputError, match=r"too little free space for the clip store of 4 clips.*GB free.*AGRM_STUDY_CACHE"
+        ):
             build_store(manifest, CLIP.model_copy(update={"storage": storage}), cache)
 
 

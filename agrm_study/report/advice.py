@@ -1,0 +1,77 @@
+"""What would narrow an interval: more seeds, more test subjects, or both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from agrm_study.report.measure import Measurements
+from agrm_study.report.wording import listing, percent
+from agrm_study.statistics.two_way import Components
+
+HELPS = 0.10
+"""Doubling a number helps where it narrows the interval by at least this share."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outlook:
+    """Half-widths of a 95% interval, as fractions: now, and as expected with twice as many.
+
+    Attributes:
+        shares: Of the variance: seeds, subjects, their interaction.
+    """
+
+    shares: tuple[float, float, float]
+    now: float
+    more_seeds: float
+    more_subjects: float
+    more_of_both: float
+
+    @property
+    def advice(self) -> str:
+        """What would narrow the interval, as the predicate of a sentence."""
+        seeds, subjects = (1 - x / self.now >= HELPS for x in (self.more_seeds, self.more_subjects))
+        if seeds and subjects:
+            return "more seeds and more test subjects would each narrow this"
+        if subjects:
+            return "more test subjects would narrow this, more seeds would hardly"
+        if seeds:
+            return "more seeds would narrow this, more test subjects would hardly"
+        return "only more seeds and more test subjects together would narrow this"
+
+
+def outlook(c: Components | None) -> Outlook | None:
+    """The outlook of a mean or contrast; None where nothing is known or nothing varies."""
+    if c is None or not float(c.variance) > 0:
+        return None
+    return Outlook(
+        shares=tuple(float(s) for s in c.shares),  # type: ignore[arg-type]
+        now=float(c.half_width()),
+        more_seeds=float(c.projected(seeds=2).half_width()),
+        more_subjects=float(c.projected(subjects=2).half_width()),
+        more_of_both=float(c.projected(seeds=2, subjects=2).half_width()),
+    )
+
+
+def differences(m: Measurements, task: str) -> Mapping[str, Outlook]:
+    """Outlook of each arm's difference from the reference on a task."""
+    found = {}
+    for (arm, t), c in m.compared().items():
+        known = outlook(c.difference.components) if t == task and c.difference is not None else None
+        if known is not None:
+            found[arm] = known
+    return found
+
+
+def sentence(found: Mapping[str, Outlook], most: int = 6) -> str | None:
+    """What would narrow the differences of these arms, arms with equal advice together; None without any."""
+    by_advice: dict[str, list[str]] = {}
+    for arm, o in found.items():
+        by_advice.setdefault(o.advice, []).append(arm)
+    said = []
+    for advice, arms in by_advice.items():
+        widest = max((found[a] for a in arms), key=lambda o: o.now)
+        named = arms if len(arms) <= most else [*arms[:most], f"{len(arms) - most} more"]
+        doubled = f"±{percent(widest.more_seeds)} with twice the seeds, ±{percent(widest.more_subjects)} with twice the"
+        said.append(f"{listing(named)}: {advice} (±{percent(widest.now)} points now, {doubled} subjects)")
+    return "; ".join(said) if said else None

@@ -1,0 +1,128 @@
+"""ROC curves of the two-class task: sensitivity against false alarms, whatever the threshold."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from agrm_study.report.figures.base import FigureKind
+from agrm_study.report.figures.style import GREY, TWO_COLUMNS_IN, look, name_lines, soft_grid, styled
+from agrm_study.report.measure import Measurements
+from agrm_study.report.wording import bracket, percent
+from agrm_study.statistics.arrays import Floats
+from agrm_study.statistics.estimators import Interval
+from agrm_study.statistics.ranking import Roc, roc_curve
+
+TASK = "two_class"
+MAX_ARMS = 8
+GRID = np.linspace(0, 1, 101)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RocArm:
+    """Curves of one arm: one a seed, their mean and range at equal false-positive rates, and the area."""
+
+    arm: str
+    position: int
+    seeds: tuple[Roc, ...]
+    mean: Floats
+    low: Floats
+    high: Floats
+    area: float
+    interval: Interval
+
+
+@dataclass(frozen=True, kw_only=True)
+class RocInfo:
+    """Arms in the order of the study."""
+
+    arms: tuple[RocArm, ...]
+    n_subjects: int
+    left_out: tuple[str, ...]
+
+
+class RocCurves(FigureKind[RocInfo]):
+    """ROC with one line a seed and a band."""
+
+    name: ClassVar[str] = "roc"
+    question: ClassVar[str] = "How many abnormal gaits are found at which rate of false alarms?"
+    needs: ClassVar[str] = "finished trials on the two-class task"
+
+    def info(self, m: Measurements) -> RocInfo | None:
+        found = [(i, a.name, c) for i, a in enumerate(m.evidence.study.arms) if (c := m.cell(a.name, TASK)) is not None]
+        arms = []
+        for i, name, cell in found[:MAX_ARMS]:
+            curves = []
+            for scores in cell.probs_SNK[:, :, 1]:
+                here = ~np.isnan(scores)
+                positive = cell.labels_N[here] == 1
+                if positive.any() and not positive.all():
+                    curves.append(roc_curve(positive, scores[here]))
+            measured = m.metric(name, TASK, "roc_auc")
+            if not curves or measured is None:
+                continue
+            on_grid = np.stack([np.interp(GRID, c.false_positive_rate, c.true_positive_rate) for c in curves])
+            arms.append(
+                RocArm(
+                    arm=name,
+                    position=i,
+                    seeds=tuple(curves),
+                    mean=on_grid.mean(axis=0),
+                    low=on_grid.min(axis=0),
+                    high=on_grid.max(axis=0),
+                    area=measured.summary.mean,
+                    interval=measured.interval,
+                )
+            )
+        if not arms:
+            return None
+        left_out = tuple(name for _, name, _ in found[MAX_ARMS:])
+        return RocInfo(arms=tuple(arms), n_subjects=found[0][2].n_subjects, left_out=left_out)
+
+    def draw(self, info: RocInfo) -> Figure:
+        with styled():
+            columns = min(4, len(info.arms))
+            rows = math.ceil(len(info.arms) / columns)
+            width = TWO_COLUMNS_IN * columns / 4 + (0.3 if columns < 4 else 0)
+            figure = Figure(figsize=(max(width, 2.4), 1.95 * rows), layout="constrained")
+            grid: Any = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
+            for k, axes in enumerate(grid.ravel()):
+                if k >= len(info.arms):
+                    axes.set_axis_off()
+                    continue
+                self._panel(axes, info.arms[k])
+                if k % columns == 0:
+                    axes.set_ylabel("Sensitivity (%)")
+                if k + columns >= len(info.arms):
+                    axes.set_xlabel("1 − specificity (%)")
+                    axes.tick_params(labelbottom=True)
+            return figure
+
+    def _panel(self, axes: Any, arm: RocArm) -> None:
+        soft_grid(axes, "both")
+        colour = look(arm.position)["color"]
+        axes.plot([0, 100], [0, 100], color=GREY, linestyle=":", linewidth=0.9)
+        axes.fill_between(100 * GRID, 100 * arm.low, 100 * arm.high, color=colour, alpha=0.15, linewidth=0)
+        for c in arm.seeds:
+            axes.plot(100 * c.false_positive_rate, 100 * c.true_positive_rate, color=colour, linewidth=0.5, alpha=0.55)
+        axes.plot(100 * GRID, 100 * arm.mean, color=colour, linewidth=1.5)
+        said = f"AUC {percent(arm.area)}" + (f"\n{bracket(arm.interval)}" if arm.interval.defined else "")
+        axes.text(99, 4, said, fontsize=6.5, va="bottom", ha="right")
+        axes.set_title("\n".join(name_lines([arm.arm], 19)))
+        axes.set_xlim(-1, 101)
+        axes.set_ylim(-1, 102)
+        axes.set_xticks([0, 25, 50, 75, 100])
+        axes.set_yticks([0, 25, 50, 75, 100])
+
+    def caption(self, info: RocInfo) -> str:
+        rest = f" Not shown: {', '.join(info.left_out)}." if info.left_out else ""
+        return (
+            f"ROC curves of the two-class task on N = {info.n_subjects} test subjects; abnormal is positive. Thin "
+            "lines: single seeds; thick line and band: mean and range over seeds at equal false-positive rate; dotted: "
+            "a chance ranking. AUC: area under the curve, mean over seeds, with its 95% interval over seeds and "
+            f"subjects.{rest}"
+        )

@@ -1,0 +1,82 @@
+"""How well do the two-class scores separate abnormal from normal, whatever the threshold?"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from agrm_study.report import notes
+from agrm_study.report.measure import Measurements, measured_counts
+from agrm_study.report.table import EMPTY, Column, Entry, Row, Table, words
+from agrm_study.report.tables.base import TableKind
+from agrm_study.report.tables.comparing import difference_entry, estimate_entry
+from agrm_study.report.wording import METRIC_TITLES, MISSING
+from agrm_study.statistics.classification import mcc
+
+TASK = "two_class"
+AREAS = ("roc_auc", "average_precision")
+
+
+class Discrimination(TableKind):
+    """Areas under the curves with their differences from the reference, and Matthews' correlation."""
+
+    name: ClassVar[str] = "discrimination"
+    question: ClassVar[str] = "How well do the scores separate abnormal from normal?"
+
+    def unfit(self, m: Measurements) -> str | None:
+        return None if TASK in m.evidence.study.tasks else "the study has no two-class task"
+
+    def build(self, m: Measurements) -> Table:
+        study = m.evidence.study
+        arms = [a.name for a in study.arms]
+        compared = study.reference is not None
+        columns = [Column(key="arm", title="Arm", align="left")]
+        for k in AREAS:
+            columns.append(Column(key=k, title=f"{METRIC_TITLES[k]} [95% CI]"))
+            if compared:
+                columns.append(Column(key=f"{k}_delta", title=f"Δ{METRIC_TITLES[k]} [95% CI]"))
+        columns.append(Column(key="mcc", title="MCC [95% CI]"))
+        delta = (
+            f"Δ: difference from {study.reference} in percentage points with its 95% interval, not adjusted for "
+            "several comparisons; outside every family of tests.",
+        )
+        return Table(
+            name=self.name,
+            caption="Separation of abnormal from normal by the two-class scores; test part.",
+            columns=tuple(columns),
+            rows=tuple(self._row(m, arm) for arm in arms),
+            notes=(
+                "ROC-AUC: area under the ROC curve. PR-AUC: average precision without interpolation; its chance level "
+                "is the prevalence. MCC: Matthews' correlation of the decisions at p ≥ 0.5, times 100.",
+                *(delta if compared else ()),
+                notes.replicates_note(m, arms, (TASK,)).replace("mean ± sample standard deviation (ddof 1)", "means"),
+                notes.interval_note(m, (TASK,)),
+                *notes.caution_notes(m, arms, (TASK,)),
+                *notes.gap_notes(m.evidence, arms, (TASK,)),
+                notes.versions_note(m.evidence),
+            ),
+            partial=m.evidence.partial,
+        )
+
+    def _row(self, m: Measurements, arm: str) -> Row:
+        study = m.evidence.study
+        cell = m.cell(arm, TASK)
+        entries = [words(arm)]
+        for k in AREAS:
+            entries.append(Entry(text=MISSING) if cell is None else estimate_entry(m.metric(arm, TASK, k), cell.marks))
+            if study.reference is not None:
+                entries.append(self._delta(m, arm, k))
+        if cell is None:
+            entries.append(Entry(text=MISSING))
+        else:
+            found = measured_counts(cell, {"mcc": mcc}, -1.0, 1.0)["mcc"]
+            entries.append(estimate_entry(found, cell.marks))
+        return Row(entries=tuple(entries))
+
+    def _delta(self, m: Measurements, arm: str, metric: str) -> Entry:
+        if arm == m.evidence.study.reference:
+            return EMPTY
+        c = m.compared(metric).get((arm, TASK))
+        cell = m.cell(arm, TASK)
+        if c is None or c.difference is None or cell is None:
+            return Entry(text=MISSING)
+        return difference_entry(c.difference, cell.planned)

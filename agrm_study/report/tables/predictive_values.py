@@ -1,0 +1,73 @@
+"""What would a positive and a negative decision mean where abnormal gaits are rarer or more frequent?"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import ClassVar
+
+from agrm_study.report import notes
+from agrm_study.report.measure import Measurements, measured_counts
+from agrm_study.report.table import Column, Entry, Row, Table, words
+from agrm_study.report.tables.base import TableKind
+from agrm_study.report.tables.comparing import estimate_entry
+from agrm_study.report.tables.screening import TASK
+from agrm_study.report.wording import MISSING
+from agrm_study.statistics.arrays import Floats
+from agrm_study.statistics.classification import Counts, sensitivity, specificity
+from agrm_study.statistics.clinical import npv_at, ppv_at
+
+
+def ppv_of(c: Counts, at: float) -> Floats:
+    """PPV at a prevalence."""
+    return ppv_at(sensitivity(c), specificity(c), at)
+
+
+def npv_of(c: Counts, at: float) -> Floats:
+    """NPV at a prevalence."""
+    return npv_at(sensitivity(c), specificity(c), at)
+
+
+class PredictiveValues(TableKind):
+    """PPV and NPV of the two-class task at the prevalences that the study states."""
+
+    name: ClassVar[str] = "predictive_values"
+    question: ClassVar[str] = "What would a decision mean at another prevalence?"
+
+    def unfit(self, m: Measurements) -> str | None:
+        if TASK not in m.evidence.study.tasks:
+            return "the study has no two-class task"
+        return None if m.evidence.study.prevalences else "the study states no report.prevalences"
+
+    def build(self, m: Measurements) -> Table:
+        study = m.evidence.study
+        arms = [a.name for a in study.arms]
+        rows = []
+        for at in study.prevalences:
+            for i, arm in enumerate(arms):
+                cell = m.cell(arm, TASK)
+                values = [Entry(text=MISSING)] * 2
+                if cell is not None:
+                    found = measured_counts(cell, {"ppv": partial(ppv_of, at=at), "npv": partial(npv_of, at=at)})
+                    values = [estimate_entry(found[k], cell.marks) for k in ("ppv", "npv")]
+                shown = f"{100 * at:g}%"
+                entries = (Entry(text=shown, value=at), words(arm), *values)
+                rows.append(Row(entries=entries, heading=None if i else f"Prevalence {shown}"))
+        return Table(
+            name=self.name,
+            caption="Predictive values of the two-class decision (p ≥ 0.5) at stated prevalences.",
+            columns=(
+                Column(key="prevalence", title="Prevalence", shown=False),
+                Column(key="arm", title="Arm", align="left"),
+                Column(key="ppv", title="PPV [95% CI]"),
+                Column(key="npv", title="NPV [95% CI]"),
+            ),
+            rows=tuple(rows),
+            notes=(
+                "By Bayes' rule from sensitivity and specificity on the test part; the prevalence is taken as known.",
+                notes.replicates_note(m, arms, (TASK,)).replace("mean ± sample standard deviation (ddof 1)", "means"),
+                notes.interval_note(m, (TASK,)),
+                *notes.gap_notes(m.evidence, arms, (TASK,)),
+                notes.versions_note(m.evidence),
+            ),
+            partial=m.evidence.partial,
+        )

@@ -1,0 +1,257 @@
+"""Two-way variance of a seed-averaged metric: seeds × subjects, with intervals and a t-test.
+
+A metric averaged over S seeds on N subjects has two sources of chance: other seeds and other subjects. With u the
+influence values of `statistics.influence` (S, N), centred by seed, and values the metric at each seed, the variance
+of the mean has the estimates
+
+    seeds       = variance of values / S,                   which contains the interaction,
+    subjects    = variance of the subjects' mean u / N,     which contains it too,
+    interaction = residual mean square of u / (S·N).
+
+The variance of the mean is seeds + max(subjects − interaction, 0), and never less than subjects: the crossed
+random-effects variance of studies with several readers and several cases (Obuchowski & Rockette 1995; Hillis 2007),
+with a floor that protects against a seed variance that comes out too small by chance. Degrees of freedom are
+Satterthwaite's (1946), those of the subjects from the fourth moment of u (few influential subjects give few), and at
+most `MOST_DF` times those of the seeds. The rule was chosen among others by simulation: docs/statistics.md,
+benchmarks/intervals.py.
+
+Axes: S seeds, N subjects; leading axes (several arms or simulated studies) are kept.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import special
+
+from agrm_study.statistics.arrays import Floats
+
+ROUNDING: Final = 1e-12
+"""Differences and errors below this are rounding."""
+MOST_DF: Final = 3.0
+"""Degrees of freedom at most, as a multiple of those of the seeds: from few seeds the shares themselves are unsure."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Components:
+    """Variances of a mean, or of a contrast of means, by source; numbers or arrays of equal shape.
+
+    Attributes:
+        seeds: Variance from seeds on these subjects, interaction included.
+        subjects: Variance from subjects for these seeds, interaction included.
+        interaction: The part that is in both.
+        seed_df: Degrees of freedom of `seeds`.
+        subject_df: Degrees of freedom of `subjects`.
+        n_seeds: Seeds (of the arm with the fewest).
+        n_subjects: Subjects.
+    """
+
+    seeds: Any
+    subjects: Any
+    interaction: Any
+    seed_df: Any
+    subject_df: Any
+    n_seeds: int
+    n_subjects: int
+
+    @property
+    def variance(self) -> Floats:
+        """Variance of the mean or contrast."""
+        total = self.seeds + np.maximum(np.asarray(self.subjects) - self.interaction, 0.0)
+        return np.asarray(np.maximum(total, self.subjects), dtype=np.float64)
+
+    @property
+    def df(self) -> Floats:
+        """Degrees of freedom of the variance."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            spread = np.square(self.seeds) / self.seed_df + np.square(self.subjects) / self.subject_df
+            df = np.where(spread > 0, np.square(self.variance) / spread, self.seed_df)
+        return np.asarray(np.clip(df, 1.0, np.maximum(MOST_DF * np.asarray(self.seed_df), 1.0)), dtype=np.float64)
+
+    @property
+    def shares(self) -> tuple[Floats, Floats, Floats]:
+        """Shares of the variance of seeds, subjects and their interaction, summing to 1; NaN without any variance."""
+        seeds = np.maximum(np.asarray(self.seeds, dtype=np.float64) - self.interaction, 0.0)
+        subjects = np.maximum(np.asarray(self.subjects, dtype=np.float64) - self.interaction, 0.0)
+        total = seeds + subjects + self.interaction
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return seeds / total, subjects / total, np.asarray(self.interaction / total)
+
+    def half_width(self, level: float = 0.95) -> Floats:
+        """Half the width of the t interval on the metric's own scale."""
+        return np.asarray(special.stdtrit(self.df, 0.5 + level / 2) * np.sqrt(self.variance), dtype=np.float64)
+
+    def projected(self, *, seeds: float = 1.0, subjects: float = 1.0) -> Components:
+        """What to expect with that many times as many seeds and subjects, if the variances are as estimated."""
+        pure_seeds = np.maximum(np.asarray(self.seeds) - self.interaction, 0.0) / seeds
+        pure_subjects = np.maximum(np.asarray(self.subjects) - self.interaction, 0.0) / subjects
+        both = np.asarray(self.interaction) / (seeds * subjects)
+        more = (self.n_seeds * seeds - 1) / (self.n_seeds - 1)
+        return replace(
+            self,
+            seeds=pure_seeds + both,
+            subjects=pure_subjects + both,
+            interaction=both,
+            seed_df=self.seed_df * more,
+            subject_df=self.subject_df * subjects,
+        )
+
+
+def components(values_S: ArrayLike, influence_SN: ArrayLike) -> Components | None:
+    """Components of the mean over seeds.
+
+    Args:
+        values_S: Metric at each seed, (…, S).
+        influence_SN: Influence of each subject on each of them, (…, S, N).
+
+    Returns:
+        None for fewer than two seeds or subjects, where no variance between them can be estimated.
+    """
+    values = np.asarray(values_S, dtype=np.float64)
+    u = np.asarray(influence_SN, dtype=np.float64)
+    s, n = u.shape[-2:]
+    if s < 2 or n < 2:
+        return None
+    subjects, subject_df, interaction = _of_subjects(u)
+    return Components(
+        seeds=values.var(axis=-1, ddof=1) / s,
+        subjects=subjects,
+        interaction=interaction,
+        seed_df=np.full(values.shape[:-1], s - 1.0),
+        subject_df=subject_df,
+        n_seeds=s,
+        n_subjects=n,
+    )
+
+
+def of_one_network(influence_N: ArrayLike) -> Components | None:
+    """Components with the network fixed, so that subjects alone vary; None for fewer than two of them."""
+    u = np.asarray(influence_N, dtype=np.float64)
+    if u.shape[-1] < 2:
+        return None
+    variance, df = subject_variance(u)
+    return Components(
+        seeds=0.0,
+        subjects=variance,
+        interaction=0.0,
+        seed_df=np.inf,
+        subject_df=df,
+        n_seeds=1,
+        n_subjects=u.shape[-1],
+    )
+
+
+def _of_subjects(influence_SN: Floats) -> tuple[Floats, Floats, Floats]:
+    """Variance from subjects, its degrees of freedom, and the interaction."""
+    s, n = influence_SN.shape[-2:]
+    u = influence_SN - influence_SN.mean(axis=-1, keepdims=True)
+    mean_N = u.mean(axis=-2)
+    rest = np.square(u - mean_N[..., None, :]).sum(axis=(-1, -2)) if s > 1 else np.zeros(u.shape[:-2])
+    variance, df = subject_variance(mean_N)
+    return variance, df, rest / (max(s - 1, 1) * (n - 1)) / (s * n)
+
+
+def subject_variance(influence_N: ArrayLike) -> tuple[Floats, Floats]:
+    """Variance of a mean over subjects and its degrees of freedom, from influence values (…, N).
+
+    The degrees of freedom match the variance's estimated variance, 2·V²/Var(V), and are at most N − 1.
+    """
+    u = np.asarray(influence_N, dtype=np.float64)
+    u = u - u.mean(axis=-1, keepdims=True)
+    n = u.shape[-1]
+    square = np.square(u)
+    second, fourth = square.sum(axis=-1), np.square(square).sum(axis=-1)
+    excess = fourth - np.square(second) / n
+    with np.errstate(divide="ignore", invalid="ignore"):
+        df = np.where(excess > 0, 2 * np.square(second) / excess, n - 1.0)
+    return second / (n - 1) / n, np.clip(df, 1.0, n - 1.0)
+
+
+def combined(parts: list[tuple[float, Floats, Floats]], *, paired: bool) -> Components | None:
+    """Components of a contrast Σ cᵢ·meanᵢ over the same subjects.
+
+    Args:
+        parts: Coefficient, values (S) and influence (S, N) of each arm.
+        paired: Whether the seeds of all arms are the same and in one order, and are to be contrasted one by one;
+            otherwise each arm's seeds count as independent draws.
+
+    Returns:
+        None where an arm has fewer than two seeds.
+    """
+    if paired:
+        values = np.sum([c * v for c, v, _ in parts], axis=0)
+        return components(values, np.sum([c * u for c, _, u in parts], axis=0))
+    each = [(c, components(v, u)) for c, v, u in parts]
+    known = [(c, x) for c, x in each if x is not None]
+    if len(known) < len(each):
+        return None
+    seeds = sum(c * c * x.seeds for c, x in known)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        spread = sum(np.square(c * c * x.seeds) / x.seed_df for c, x in known)
+        seed_df = np.where(spread > 0, np.square(seeds) / spread, known[0][1].seed_df)
+    mean_N = np.sum([c * (u - u.mean(axis=-1, keepdims=True)).mean(axis=-2) for c, _, u in parts], axis=0)
+    subjects, subject_df = subject_variance(mean_N)
+    return Components(
+        seeds=seeds,
+        subjects=subjects,
+        interaction=sum(c * c * x.interaction for c, x in known),
+        seed_df=seed_df,
+        subject_df=subject_df,
+        n_seeds=min(x.n_seeds for _, x in known),
+        n_subjects=known[0][1].n_subjects,
+    )
+
+
+def logit_interval(
+    mean: ArrayLike, c: Components, *, low: float = 0.0, high: float = 1.0, level: float = 0.95
+) -> Floats:
+    """Interval (2, …) of a mean between two bounds: t on the logit scale, transformed back.
+
+    NaN where the mean lies on a bound or nothing varies: such data say nothing about how uncertain they are.
+    """
+    x = (np.asarray(mean, dtype=np.float64) - low) / (high - low)
+    half = c.half_width(level) / (high - low)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        centre, step = np.log(x) - np.log1p(-x), half / (x * (1 - x))
+        ends = low + (high - low) * special.expit(np.stack([centre - step, centre + step]))
+    return np.where((x > 0) & (x < 1) & (half > ROUNDING), ends, np.nan)
+
+
+def difference_interval(delta: ArrayLike, c: Components, level: float = 0.95) -> Floats:
+    """t interval (2, …) of a contrast of means; NaN where nothing varies."""
+    x, half = np.asarray(delta, dtype=np.float64), c.half_width(level)
+    return np.where(half > ROUNDING, np.stack([x - half, x + half]), np.nan)
+
+
+def t_test(delta: ArrayLike, c: Components) -> Floats:
+    """Two-sided p of a contrast of 0; 1 where it is 0 and nothing varies, NaN where only the latter holds."""
+    x = np.asarray(delta, dtype=np.float64)
+    error = np.sqrt(c.variance)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        p = 2 * special.stdtr(c.df, -np.abs(x) / error)
+    return np.where(error > ROUNDING, p, np.where(np.abs(x) < ROUNDING, 1.0, np.nan))
+
+
+def seeds_move_together(values_AS: ArrayLike, level: float = 0.05) -> Any:
+    """Whether arms share a seed effect: F-test of the seeds in the two-way layout arms × seeds, p below the level.
+
+    Args:
+        values_AS: Metric of at least two arms at the same seeds, (…, A, S).
+
+    Returns:
+        A bool, or an array of them for leading axes; False for fewer than two arms or seeds.
+    """
+    x = np.asarray(values_AS, dtype=np.float64)
+    a, s = x.shape[-2:]
+    if a < 2 or s < 2:
+        return np.zeros(x.shape[:-2], dtype=bool)
+    by_seed = x.mean(axis=-2, keepdims=True)
+    rest = x - x.mean(axis=-1, keepdims=True) - by_seed + x.mean(axis=(-1, -2), keepdims=True)
+    between = a * np.square(by_seed - by_seed.mean(axis=-1, keepdims=True)).sum(axis=(-1, -2)) / (s - 1)
+    within = np.square(rest).sum(axis=(-1, -2)) / ((a - 1) * (s - 1))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        p = special.fdtrc(s - 1, (a - 1) * (s - 1), between / within)
+    return np.where(within > 1e-24, p < level, between > 1e-24)

@@ -1,0 +1,408 @@
+"""Every number of every table of test metrics, recomputed from the records with numpy, scipy and scikit-learn."""
+
+import csv
+import functools
+import io
+import math
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from scipy import optimize, special, stats
+from sklearn import metrics as sk
+from sklearn.linear_model import LogisticRegression
+from synthetic_records import ABLATION, trial_id, write_results
+
+from agrm_study.report.collect import collect
+from agrm_study.report.measure import Measurements
+from agrm_study.report.renderers import csv as csv_renderer
+from agrm_study.report.tables import table_kind
+
+ARMS, TASKS, SEEDS = ("AGRM", "w/o MTM", "w/o SHPM", "w/o both"), ("two_class", "three_class"), (0, 1, 2)
+CLASSES = {"two_class": 2, "three_class": 3}
+NAMES = {"two_class": ("normal", "abnormal"), "three_class": ("normal", "genu_varum", "genu_valgum")}
+TITLES = {"normal": "Normal", "abnormal": "Abnormal", "genu_varum": "Genu varum", "genu_valgum": "Genu valgum"}
+PREVALENCES, MARGIN = (0.02, 0.1), 0.1
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    text = ABLATION.replace("[0, 1, 2, 3, 4]", "[0, 1, 2]")
+    text += f"report: {{prevalences: {list(PREVALENCES)}, margin: {MARGIN}}}\n"
+    return write_results(
+        tmp_path_factory.mktemp("recomputed") / "r", text, subjects=30, epochs=4, parts=("test", "val")
+    )
+
+
+@pytest.fixture(scope="module")
+def study(root):
+    return Study(root)
+
+
+@pytest.fixture(scope="module")
+def table_of(root):
+    m = Measurements(collect(root))
+    return lambda name: list(csv.DictReader(io.StringIO(csv_renderer.render(table_kind(name).build(m)))))
+
+
+class Study:
+    """Labels and probabilities straight from the parquet files."""
+
+    def __init__(self, root):
+        self.root = root
+
+    @functools.cache  # noqa: B019
+    def probabilities(self, arm, task, part="test", network=None):
+        network = network or ("student" if arm in ("w/o MTM", "w/o both") else "teacher")
+        out = []
+        for seed in SEEDS:
+            file = self.root / "records" / "predictions" / f"{trial_id(arm, task, seed)}.parquet"
+            rows = pq.read_table(file).to_pandas()
+            rows = rows[(rows["split"] == part) & (rows["network"] == network)]
+            p = special.softmax(np.stack(rows["logits"]).astype(np.float64), axis=1)
+            subjects = sorted(set(rows["subject_id"]))
+            where = rows["subject_id"].to_numpy()
+            out.append(np.stack([p[where == s].mean(axis=0) for s in subjects]))
+            labels = np.array([rows.loc[where == s, "label"].iloc[0] for s in subjects])
+        return labels, np.stack(out)
+
+    def decisions(self, arm, task, part="test", network=None):
+        labels, p = self.probabilities(arm, task, part, network)
+        return labels, (p[..., 1] >= 0.5).astype(int) if p.shape[-1] == 2 else p.argmax(axis=-1)
+
+
+def by_class(y, d, k):
+    right, called, own = ((y == k) & (d == k)).sum(), (d == k).sum(), (y == k).sum()
+    precision = right / called if called else 0.0
+    return precision, right / own, 2 * right / (called + own)
+
+
+def macro(i, k):
+    return lambda y, d: np.mean([by_class(y, d, c)[i] for c in range(k)])
+
+
+def ppv(y, d, at=None):
+    sensitivity, specificity = d[y == 1].mean(), 1 - d[y == 0].mean()
+    at = (y == 1).mean() if at is None else at
+    return sensitivity * at / (sensitivity * at + (1 - specificity) * (1 - at))
+
+
+def npv(y, d, at=None):
+    return ppv(1 - y, 1 - d, None if at is None else 1 - at)
+
+
+def decided(k):
+    out = {"accuracy": lambda y, d: (y == d).mean()}
+    return out | {f"macro_{n}": macro(i, k) for i, n in enumerate(("precision", "recall", "f1"))}
+
+
+def jackknife(function, y, d):
+    n = len(y)
+    return (n - 1) * (function(y, d) - np.array([function(np.delete(y, i), np.delete(d, i, 0)) for i in range(n)]))
+
+
+def scored(function, y, d_SN):
+    return np.array([function(y, d) for d in d_SN]), np.stack([jackknife(function, y, d) for d in d_SN])
+
+
+def area(y, p_SN):
+    values, influence = [], []
+    for p in p_SN:
+        psi = (p[y == 1][:, None] > p[y == 0]) + 0.5 * (p[y == 1][:, None] == p[y == 0])
+        u = np.zeros(len(y))
+        u[y == 1] = (psi.mean(1) - psi.mean()) * len(y) / (y == 1).sum()
+        u[y == 0] = (psi.mean(0) - psi.mean()) * len(y) / (y == 0).sum()
+        values.append(sk.roc_auc_score(y, p))
+        influence.append(u)
+    return np.array(values), np.stack(influence)
+
+
+def average_precision(y, p_SN):
+    step, n = 1e-6, len(y)
+
+    def weighted(p, w):
+        order = np.argsort(-p)
+        true, called = np.cumsum((w * y)[order]), np.cumsum(w[order])
+        return ((w * y)[order] * true / called).sum() / (w * y).sum()
+
+    def slope(p, i):
+        return (
+            n * (weighted(p, 1 + step * (np.arange(n) == i)) - weighted(p, 1 - step * (np.arange(n) == i))) / (2 * step)
+        )
+
+    values = np.array([sk.average_precision_score(y, p) for p in p_SN])
+    assert values == pytest.approx([weighted(p, np.ones(n)) for p in p_SN])
+    return values, np.array([[slope(p, i) for i in range(n)] for p in p_SN])
+
+
+def parts_of(values, u):
+    """V_seeds, V_subjects, V_interaction, degrees of freedom of the first two."""
+    s, n = u.shape
+    u = u - u.mean(axis=1, keepdims=True)
+    m = u.mean(axis=0)
+    subjects = (m**2).sum() / (n - 1) / n
+    second, fourth = (m**2).sum(), (m**4).sum()
+    spread = fourth - second**2 / n
+    df = min(max(2 * second**2 / spread if spread > 0 else n - 1, 1), n - 1)
+    both = ((u - m) ** 2).sum() / ((s - 1) * (n - 1)) / (s * n)
+    return np.var(values, ddof=1) / s, subjects, both, s - 1.0, df
+
+
+def variance(seeds, subjects, both, seed_df, subject_df):
+    v = max(seeds + max(subjects - both, 0), subjects)
+    df = v**2 / (seeds**2 / seed_df + subjects**2 / subject_df) if v > 0 else seed_df
+    return v, min(max(df, 1), 3 * seed_df)
+
+
+def interval(values, u, low=0.0, high=1.0):
+    v, df = variance(*parts_of(values, u))
+    mean, half = values.mean(), stats.t.ppf(0.975, df) * math.sqrt(v)
+    if math.isinf(low):
+        return mean - half, mean + half
+    x, half = (mean - low) / (high - low), half / (high - low)
+    if not (0 < x < 1 and half > 0):
+        return math.nan, math.nan
+    ends = [special.expit(special.logit(x) + sign * half / (x * (1 - x))) for sign in (-1, 1)]
+    return tuple(low + (high - low) * e for e in ends)
+
+
+def seeds_shared(values_AS):
+    x = np.array(values_AS)
+    a, s = x.shape
+    seeds = x.mean(0) - x.mean()
+    rest = x - x.mean(1, keepdims=True) - x.mean(0) + x.mean()
+    f = (a * (seeds**2).sum() / (s - 1)) / ((rest**2).sum() / ((a - 1) * (s - 1)))
+    return stats.f.sf(f, s - 1, (a - 1) * (s - 1)) < 0.05
+
+
+def contrast(terms, paired):
+    """Δ, variance, degrees of freedom, parts."""
+    delta = sum(c * v.mean() for c, v, _ in terms)
+    if paired:
+        parts = parts_of(sum(c * v for c, v, _ in terms), sum(c * u for c, _, u in terms))
+    else:
+        each = [(c, parts_of(v, u)) for c, v, u in terms]
+        seeds = sum(c * c * p[0] for c, p in each)
+        seed_df = seeds**2 / sum((c * c * p[0]) ** 2 / p[3] for c, p in each)
+        m = sum(c * (u - u.mean(1, keepdims=True)).mean(0) for c, _, u in terms)
+        _, subjects, _, _, df = parts_of(np.zeros(2), np.stack([m, m]))
+        parts = (seeds, subjects, sum(c * c * p[2] for c, p in each), seed_df, df)
+    return delta, *variance(*parts), parts
+
+
+def difference(terms, paired, bound=1.0):
+    delta, v, df, _ = contrast(terms, paired)
+    half = stats.t.ppf(0.975, df) * math.sqrt(v)
+    out = {"": delta, "_low": max(delta - half, -bound), "_high": min(delta + half, bound)}
+    out |= {"_n": 3, "_paired": int(paired), "_df": df, "_hedges_g": math.nan}
+    if len(terms) == 2:
+        a, b = terms[0][1], terms[1][1]
+        pooled = math.sqrt((a.var(ddof=1) + b.var(ddof=1)) / 2)
+        out["_hedges_g"] = math.gamma(2) / (math.sqrt(2) * math.gamma(1.5)) * delta / pooled
+    return out
+
+
+def holm(p):
+    order = np.argsort(p)
+    adjusted = np.maximum.accumulate([min(1, (len(p) - i) * p[k]) for i, k in enumerate(order)])
+    return dict(zip(order, adjusted, strict=True))
+
+
+def check(row, prefix, expected):
+    for key, value in expected.items():
+        text = row[f"{prefix}{key}"]
+        got = math.nan if text == "" else float(text)
+        assert got == pytest.approx(value, rel=1e-5, abs=1e-7, nan_ok=True), (row.get("arm"), prefix + key)
+
+
+def estimate(values, u, low=0.0, high=1.0):
+    ends = interval(values, u, low, high)
+    return {"": values.mean(), "_std": values.std(ddof=1), "_n": 3, "_low": ends[0], "_high": ends[1]}
+
+
+def cell(values, u):
+    """All that the comparing tables hold about a metric."""
+    low, high = stats.t.interval(0.95, 2, values.mean(), stats.sem(values))
+    return estimate(values, u) | {"_planned": 3, "_seed_low": low, "_seed_high": high}
+
+
+def covered(row, *prefixes):
+    """Whether every numeric column of a row belongs to a prefix that was checked."""
+    numeric = {k for k, v in row.items() if v.replace(".", "").replace("-", "").replace("e", "").isdigit()}
+    assert {k for k in numeric if not k.startswith(prefixes)} == set()
+
+
+@pytest.mark.parametrize("name", ["arms", "ablation"])
+def test_every_number_of_the_comparing_tables(study, table_of, name):
+    rows = table_of(name)
+    for task in TASKS:
+        f1 = {}
+        for arm in ARMS:
+            (row,) = [r for r in rows if (r["task"], r["arm"]) == (task, arm)]
+            y, d = study.decisions(arm, task)
+            for metric, function in decided(CLASSES[task]).items():
+                values, u = scored(function, y, d)
+                check(row, metric, cell(values, u))
+                if metric == "macro_f1":
+                    f1[arm] = values, u
+                    low, high = interval(values, u)
+                    check(row, "macro_f1_interval", {"_low": low, "_high": high})
+            covered(row, "accuracy", "macro_", "delta", "p", "mtm", "shpm")
+        paired = seeds_shared([f1[a][0] for a in ARMS])
+        raw, equal = [], []
+        for arm in ARMS[1:]:
+            (row,) = [r for r in rows if (r["task"], r["arm"]) == (task, arm)]
+            terms = [(1, *f1[arm]), (-1, *f1["AGRM"])]
+            check(row, "delta", difference(terms, paired))
+            delta, v, df, _ = contrast(terms, paired)
+            raw.append(2 * stats.t.sf(abs(delta) / math.sqrt(v), df))
+            equal.append(max(stats.t.sf((s * delta + MARGIN) / math.sqrt(v), df) for s in (-1, 1)))
+        for i, arm in enumerate(ARMS[1:]):
+            (row,) = [r for r in rows if (r["task"], r["arm"]) == (task, arm)]
+            check(row, "p", {"": holm(raw)[i], "_uncorrected": raw[i], "_equivalence": holm(equal)[i]})
+        if name == "ablation":
+            (row,) = [r for r in rows if (r["task"], r["arm"]) == (task, "Interaction")]
+            terms = [(c, *f1[a]) for c, a in zip((1, -1, -1, 1), ARMS, strict=True)]
+            check(row, "delta", difference(terms, paired, 2.0))
+
+
+def test_every_number_of_the_table_of_parts(study, table_of):
+    for row in table_of("agrm"):
+        part = {"Validation": "val", "Test": "test"}[row["part"]]
+        y, d = study.decisions("AGRM", row["task"], part)
+        assert int(row["subjects"]) == len(y)
+        for metric, function in decided(CLASSES[row["task"]]).items():
+            check(row, metric, cell(*scored(function, y, d)))
+        covered(row, "accuracy", "macro_", "subjects")
+
+
+def test_every_number_of_the_table_by_class(study, table_of):
+    for row in table_of("per_class"):
+        y, d = study.decisions(row["arm"], row["task"])
+        k = [TITLES[c] for c in NAMES[row["task"]]].index(row["class"])
+        assert int(row["subjects"]) == (y == k).sum()
+        for i, metric in enumerate(("precision", "recall", "f1")):
+            check(row, metric, estimate(*scored(lambda a, b, i=i, k=k: by_class(a, b, k)[i], y, d)))
+        covered(row, "precision", "recall", "f1", "subjects")
+
+
+def test_every_number_of_the_screening_tables(study, table_of):
+    functions = {"sensitivity": lambda y, d: d[y == 1].mean(), "specificity": lambda y, d: 1 - d[y == 0].mean()}
+    functions |= {"ppv": ppv, "npv": npv}
+    for row in table_of("screening"):
+        y, d = study.decisions(row["arm"], "two_class")
+        counts = {"_tp": d[:, y == 1].sum(1), "_fp": d[:, y == 0].sum(1)}
+        counts |= {"_fn": (1 - d[:, y == 1]).sum(1), "_tn": (1 - d[:, y == 0]).sum(1)}
+        check(row, "counts", {k: v.mean() for k, v in counts.items()})
+        for metric, function in functions.items():
+            check(row, metric, estimate(*scored(function, y, d)))
+        covered(row, "counts", *functions)
+    for row in table_of("predictive_values"):
+        y, d = study.decisions(row["arm"], "two_class")
+        at = float(row["prevalence"])
+        check(row, "ppv", estimate(*scored(lambda a, b, at=at: ppv(a, b, at), y, d)))
+        check(row, "npv", estimate(*scored(lambda a, b, at=at: npv(a, b, at), y, d)))
+        covered(row, "ppv", "npv", "prevalence")
+
+
+def test_every_number_of_the_table_of_discrimination(study, table_of):
+    found = {}
+    for arm in ARMS:
+        y, p = study.probabilities(arm, "two_class")
+        found[arm] = {"roc_auc": area(y, p[:, :, 1]), "average_precision": average_precision(y, p[:, :, 1])}
+    for row in table_of("discrimination"):
+        arm = row["arm"]
+        y, d = study.decisions(arm, "two_class")
+        for metric in ("roc_auc", "average_precision"):
+            check(row, metric, estimate(*found[arm][metric]))
+            if arm != "AGRM":
+                paired = seeds_shared([found[a][metric][0] for a in ARMS])
+                terms = [(1, *found[arm][metric]), (-1, *found["AGRM"][metric])]
+                check(row, f"{metric}_delta", difference(terms, paired))
+        check(row, "mcc", estimate(*scored(sk.matthews_corrcoef, y, d), -1, 1))
+        covered(row, "roc_auc", "average_precision", "mcc")
+
+
+def test_every_number_of_the_table_of_networks(study, table_of):
+    for row in table_of("networks"):
+        task, arm = row["task"], row["arm"]
+        y, d = study.decisions(arm, task, "test", row["network"])
+        for metric, function in decided(CLASSES[task]).items():
+            check(row, metric, cell(*scored(function, y, d)))
+        if row["network"] == "teacher":
+            _, other = study.decisions(arm, task, "test", "student")
+            f1 = decided(CLASSES[task])["macro_f1"]
+            check(row, "delta", difference([(1, *scored(f1, y, d)), (-1, *scored(f1, y, other))], paired=True))
+        covered(row, "accuracy", "macro_", "delta")
+
+
+def test_every_number_of_the_table_of_calibration(study, table_of):
+    def ece(y, p):
+        top, right = p.max(axis=1), p.argmax(axis=1) == y
+        index = np.ceil(top * 15).astype(int)
+        return sum(abs((right[index == b] - top[index == b]).sum()) for b in set(index)) / len(y)
+
+    def brier(y, p):
+        return ((p - np.eye(p.shape[1])[y]) ** 2).sum(axis=1).mean()
+
+    def temperature(y, p):
+        z = np.log(p)
+        bounds = (math.log(0.05), math.log(20))
+        loss = lambda t: -special.log_softmax(z / math.exp(t), axis=1)[np.arange(len(y)), y].mean()  # noqa: E731
+        return math.exp(optimize.minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-9}).x)
+
+    for row in table_of("calibration"):
+        task, arm = row["task"], row["arm"]
+        y, p = study.probabilities(arm, task)
+        check(row, "ece", estimate(*scored(ece, y, p)))
+        check(row, "brier", estimate(*scored(brier, y, p), 0, 2))
+        y_val, p_val = study.probabilities(arm, task, "val")
+        t = np.array([temperature(y_val, x) for x in p_val])
+        t[(t < 0.0505) | (t > 19.8)] = 1.0  # on a bound of the search: not used
+        text = {k: float(row[f"temperature{k}"]) for k in ("", "_std", "_n")}
+        assert text == pytest.approx({"": t.mean(), "_std": t.std(ddof=1), "_n": 3}, rel=1e-4)
+        scaled = np.stack([special.softmax(np.log(x) / s, axis=1) for x, s in zip(p, t, strict=True)])
+        for name, function, high in (("ece_scaled", ece, 1), ("brier_scaled", brier, 2)):
+            expected = estimate(*scored(function, y, scaled), 0, high)
+            got = {k: float(row[f"{name}{k}"]) for k in expected}
+            assert got == pytest.approx(expected, rel=1e-3)
+        if task == "two_class":
+            z = special.logit(p[:, :, 1])
+            slopes, large = [], []
+            for x in z:
+                fit = LogisticRegression(C=np.inf, tol=1e-12, max_iter=10_000).fit(x[:, None], y)
+                q, design = fit.predict_proba(x[:, None])[:, 1], np.column_stack([np.ones_like(x), x])
+                information = design.T @ (design * (q * (1 - q))[:, None])
+                u = len(y) * np.linalg.solve(information, (design * (y - q)[:, None]).T)[1]
+                slopes.append((fit.coef_[0, 0], u))
+                a = optimize.brentq(lambda a, x=x, y=y: (special.expit(x + a) - y).sum(), -20, 20)
+                q = special.expit(x + a)
+                large.append((a, len(y) * (y - q) / (q * (1 - q)).sum()))
+            for name, fits in (("slope", slopes), ("intercept", large)):
+                values, u = np.array([f[0] for f in fits]), np.stack([f[1] for f in fits])
+                expected = estimate(values, u, -math.inf, math.inf)
+                got = {k: float(row[f"{name}{k}"]) for k in expected}
+                assert got == pytest.approx(expected, rel=1e-3, abs=1e-4)
+        covered(row, "ece", "brier", "slope", "intercept", "temperature")
+
+
+def test_every_number_of_the_table_of_variance(study, table_of):
+    rows = table_of("variance")
+    for task in TASKS:
+        f1 = {a: scored(decided(CLASSES[task])["macro_f1"], *study.decisions(a, task)) for a in ARMS}
+        paired = seeds_shared([f1[a][0] for a in ARMS])
+        for row in (r for r in rows if r["task"] == task):
+            terms = [(1, *f1[row["arm"]])]
+            if row["kind"] == "difference":
+                terms.append((-1, *f1["AGRM"]))
+            _, v, df, (seeds, subjects, both, seed_df, subject_df) = contrast(terms, paired or len(terms) == 1)
+            pure = [max(seeds - both, 0), max(subjects - both, 0), both]
+            expected = {"half_width": stats.t.ppf(0.975, df) * math.sqrt(v)}
+            expected |= dict(zip(("seeds", "subjects", "interaction"), np.array(pure) / sum(pure), strict=True))
+            for key, by_seed, by_subject in (("more_seeds", 2, 1), ("more_subjects", 1, 2), ("more_of_both", 2, 2)):
+                rest = both / (by_seed * by_subject)
+                new = (pure[0] / by_seed + rest, pure[1] / by_subject + rest, rest)
+                v, df = variance(*new, seed_df * (3 * by_seed - 1) / 2, subject_df * by_subject)
+                expected[key] = stats.t.ppf(0.975, df) * math.sqrt(v)
+            check(row, "", expected)
+            covered(row, *expected)
