@@ -1,110 +1,239 @@
-"""How often does the headline interval cover the truth, and how often does a dagger stand where nothing differs?
+"""How often does the headline interval cover the truth, and how often is a difference claimed where there is none?
 
-    python benchmarks/intervals.py --studies 1000
+    python benchmarks/intervals.py                  # a few regimes, a minute
+    python benchmarks/intervals.py --full choose    # every regime; writes intervals-choose.csv
+    python benchmarks/intervals.py --full confirm   # the same with other simulation seeds
+    python benchmarks/intervals.py --table          # all that these files hold
 
-Simulates studies of two-class arms: a subject's score is skill·(class) + what makes the subject hard + what makes the
-seed better or worse + noise. The truth is the metric's expectation over new seeds and new subjects, from one very large
-draw. Prints a Markdown table: coverage of the two-way percentile bootstrap and, beside it, of the t interval over seeds
-(which is meant for a fixed test set), and the share of studies of equal arms in which at least one of three comparisons
-gets a dagger, or would get a star from each test alone.
+Simulates studies (`regimes.py`). The truth is the metric's expectation over new seeds and new subjects. Coverage: share
+of the printed 95 % intervals that hold it; width: mean width over 2·1.96·(standard deviation of the mean over studies),
+that of an interval with known variances. Error: share of studies of equal arms in which Holm-adjusted p < .05 for any
+arm; power: the same for the one arm that differs. The rule was chosen on the set "choose" and confirmed on the set
+"confirm".
 """
 
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
+import csv
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
+from candidates import INTERVALS, Bootstrap, holm, tests
+from regimes import METRICS, REGIMES, Regime, draw, measure, truth
 
-from agrm_study.statistics.arrays import Floats, Ints
-from agrm_study.statistics.bootstrap import Draws, average_seeds, percentile_interval, replicate, replicate_ranking
-from agrm_study.statistics.classification import METRICS, count
-from agrm_study.statistics.comparison import ALPHA, Replicated, compare, daggers, holm
-from agrm_study.statistics.estimators import seed_interval
-from agrm_study.statistics.ranking import average_precision
+from agrm_study.statistics.two_way import components, seeds_move_together
 
-NAMES = ("accuracy", "macro_f1", "average_precision")
-SUBJECT_SD, SEED_SD, SEED_SKILL_SD, NOISE_SD, SKILL = 1.0, 0.25, 0.25, 0.8, 2.2
-PREVALENCE = 2 / 3
-
-
-@dataclass(frozen=True)
-class Arm:
-    """Scores (S, N) above 0 for class 1, and the labels (N,)."""
-
-    labels_N: Ints
-    scores_SN: Floats
+SETS = {"choose": 1, "confirm": 2}
+CELLS = ((2, 172), (3, 172), (5, 172), (10, 172), (3, 48), (5, 48), (3, 20), (5, 20))
+"""(Seeds, test subjects)."""
+POWER: dict[str, float] = {"default": 1.0, "seeds related": -0.8, "arm x subject": -0.8}
+"""What the second arm's skill differs by: about 9 points of accuracy."""
+BOOTSTRAPPED = ("default", "seeds 2-3 x", "seeds dominate", "seeds alone", "seeds related")
+"""Regimes in which the bootstraps are measured beside the others, on the first set at 172 subjects: they are slow."""
+BOOTSTRAP_STUDIES = 400
+AT_ONCE = 100
+COLUMNS = ("kind", "set", "regime", "seeds", "subjects", "arms", "metric", "rule", "studies", "rate", "width", "shown")
+Row = dict[str, object]
 
 
-def draw(rng: np.random.Generator, arms: int, seeds: int, subjects: int) -> list[Arm]:
-    """Arms that differ in nothing but chance, judged on the same subjects."""
-    labels = (rng.random(subjects) < PREVALENCE).astype(np.int64)
-    hard = rng.normal(0, SUBJECT_SD, subjects)
+def coverage(name: str, regime: Regime, seeds: int, subjects: int, studies: int, of: str, boot: bool) -> Iterator[Row]:
+    """Coverage and width of every candidate in one cell."""
+    rng = np.random.default_rng([SETS[of], 1, seeds, subjects, list(REGIMES).index(name)])
+    bootstrap = Bootstrap(rng, seeds, subjects) if boot else None
+    means: dict[str, list[object]] = {m: [] for m in METRICS}
+    ends: dict[tuple[str, str], list[object]] = {}
+    for done in range(0, studies, AT_ONCE):
+        y, scores = draw(rng, regime, AT_ONCE, seeds, subjects)
+        for metric in METRICS:
+            values, influence = (x[:, 0] for x in measure(metric, y, scores))
+            means[metric].append(values.mean(axis=-1))
+            parts = components(values, influence)
+            assert parts is not None
+            for rule, interval in INTERVALS.items():
+                ends.setdefault((metric, rule), []).append(interval(values, parts))
+            if bootstrap is None or metric == "roc_auc" or done >= BOOTSTRAP_STUDIES:
+                continue
+            called = scores[:, 0] >= 0
+            drawn = [bootstrap.percentile(bootstrap.means(metric, *one)) for one in zip(y, called, strict=True)]
+            ends.setdefault((metric, "percentile bootstrap"), []).append(np.transpose(drawn))
+            if metric == "accuracy":
+                hits = (called == y[:, None]).astype(np.float64)
+                drawn = [bootstrap.studentized(h) for h in hits]
+                ends.setdefault((metric, "studentized bootstrap"), []).append(np.transpose(drawn))
+    for (metric, rule), found in ends.items():
+        low, high = np.concatenate([np.asarray(p) for p in found], axis=1)
+        shown = np.isfinite(low)
+        right = truth(metric, regime)
+        known = 2 * 1.959964 * float(np.concatenate([np.asarray(p) for p in means[metric]]).std())
+        yield {
+            **{"kind": "coverage", "set": of, "regime": name, "seeds": seeds, "subjects": subjects, "arms": 1},
+            **{"metric": metric, "rule": rule, "studies": low.size, "shown": float(shown.mean())},
+            "rate": float(((low <= right) & (right <= high))[shown].mean()),
+            "width": float((np.minimum(high, 1) - np.maximum(low, 0))[shown].mean() / known),
+        }
+
+
+def errors(
+    name: str, regime: Regime, seeds: int, subjects: int, studies: int, of: str, better: Sequence[float], boot: bool
+) -> Iterator[Row]:
+    """Share of studies in which a difference is claimed: for any arm where all are equal, else for the second."""
+    power = any(better)
+    rng = np.random.default_rng([SETS[of], 2 + power, seeds, subjects, len(better), list(REGIMES).index(name)])
+    bootstrap = Bootstrap(rng, seeds, subjects) if boot else None
+    p: dict[tuple[str, str], list[object]] = {}
+    for done in range(0, studies, AT_ONCE):
+        y, scores = draw(rng, regime, AT_ONCE, seeds, subjects, better)
+        for metric in METRICS[:2]:
+            values, influence = measure(metric, y, scores)
+            found = tests(values, influence, seeds_move_together(values))
+            if bootstrap is not None and done < BOOTSTRAP_STUDIES:
+                drawn = [
+                    [bootstrap.means(metric, labels, arm >= 0) for arm in arms]
+                    for labels, arms in zip(y, scores, strict=True)
+                ]
+                found["bootstrap + Holm"] = np.array(
+                    [[bootstrap.p_value(arm - study[0]) for arm in study[1:]] for study in drawn]
+                )
+            for rule, of_rule in found.items():
+                p.setdefault((metric, rule), []).append(of_rule)
+    raw = {key: np.concatenate([np.asarray(x) for x in parts]) for key, parts in p.items()}
+    for (metric, rule), x in raw.items():
+        claimed = holm(x) < 0.05
+        if rule == "bootstrap + Holm":
+            former = claimed & (raw[metric, "Welch"][: len(claimed)] < 0.05)
+            yield _error(name, seeds, subjects, of, better, metric, "both (former dagger)", former)
+        yield _error(name, seeds, subjects, of, better, metric, rule, claimed)
+
+
+def _error(
+    name: str, seeds: int, subjects: int, of: str, better: Sequence[float], metric: str, rule: str, claimed: object
+) -> Row:
+    marks = np.asarray(claimed)
+    rate = marks[:, 0].mean() if any(better) else marks.any(axis=1).mean()
+    return {
+        **{"kind": "power" if any(better) else "error", "set": of, "regime": name, "seeds": seeds},
+        **{"subjects": subjects, "arms": len(better), "metric": metric, "rule": rule, "studies": len(marks)},
+        **{"rate": float(rate), "width": "", "shown": ""},
+    }
+
+
+def everything(studies: int, of: str) -> Iterator[Row]:
+    """Every regime and cell."""
+    for name, regime in REGIMES.items():
+        for seeds, subjects in CELLS:
+            boot = of == "choose" and subjects == 172 and name in BOOTSTRAPPED
+            yield from coverage(name, regime, seeds, subjects, studies, of, boot)
+            yield from errors(name, regime, seeds, subjects, studies, of, [0.0] * 4, boot and seeds in (3, 5))
+            if seeds in (3, 5) and subjects == 172:
+                yield from errors(name, regime, seeds, subjects, studies, of, [0.0] * 2, False)
+                if name in POWER:
+                    better = [0.0, POWER[name], 0.0, 0.0]
+                    yield from errors(name, regime, seeds, subjects, studies, of, better, boot)
+        print(f"{of}: {name}", file=sys.stderr, flush=True)
+
+
+def a_few(studies: int) -> Iterator[Row]:
+    """Three regimes at 3 and 5 seeds."""
+    for name in ("default", "seeds dominate", "seeds related"):
+        for seeds in (3, 5):
+            yield from coverage(name, REGIMES[name], seeds, 172, studies, "confirm", False)
+            yield from errors(name, REGIMES[name], seeds, 172, studies, "confirm", [0.0] * 4, False)
+
+
+def tables(rows: Sequence[Row]) -> str:
+    """Markdown: for each kind and set, a line a cell and metric and a column a rule."""
     out = []
-    for _ in range(arms):
-        level = rng.normal(0, SEED_SD, (seeds, 1))
-        skill = SKILL + rng.normal(0, SEED_SKILL_SD, (seeds, 1))
-        noise = rng.normal(0, NOISE_SD, (seeds, subjects))
-        out.append(Arm(labels, skill * (labels - 0.5) + hard + level + noise))
-    return out
-
-
-def values(arm: Arm) -> dict[str, Floats]:
-    """Each metric at each seed."""
-    counts = count(arm.labels_N, arm.scores_SN >= 0, 2)
-    out = {name: METRICS[name](counts) for name in NAMES[:2]}
-    out["average_precision"] = np.array([average_precision(arm.labels_N == 1, s)[0] for s in arm.scores_SN])
-    return out
-
-
-def replicates(arm: Arm, draws: Draws) -> dict[str, Floats]:
-    """Each metric at each seed for each replicate's subjects."""
-    out = replicate(arm.labels_N, (arm.scores_SN >= 0).astype(np.int64), 2, draws, list(NAMES[:2]))
-    return out | replicate_ranking(arm.labels_N == 1, arm.scores_SN, draws, ["average_precision"])
-
-
-def simulate(studies: int, seeds: int = 5, subjects: int = 172, bootstrap: int = 1000) -> dict[str, dict[str, float]]:
-    """Coverage and error rates by metric, over that many studies of four equal arms."""
-    rng = np.random.default_rng(2026)
-    truth = {k: float(np.mean(v)) for k, v in values(draw(rng, 1, 400, 20_000)[0]).items()}
-    kinds = ("coverage", "coverage_seeds", "dagger", "bootstrap_only", "welch_only")
-    hits = {name: dict.fromkeys(kinds, 0) for name in NAMES}
-    for study in range(studies):
-        arms = draw(rng, 4, seeds, subjects)
-        draws = Draws(subjects, bootstrap, seed=study)
-        measured = [values(a) for a in arms]
-        drawn = [replicates(a, draws) for a in arms]
-        for name in NAMES:
-            interval = percentile_interval(average_seeds(drawn[0][name], draws.seeds(seeds)))
-            fixed = seed_interval(measured[0][name])
-            hits[name]["coverage"] += interval.low <= truth[name] <= interval.high
-            hits[name]["coverage_seeds"] += fixed.low <= truth[name] <= fixed.high
-            made = [
-                Replicated(seeds=tuple(range(seeds)), values_S=v[name], replicates_BS=d[name])
-                for v, d in zip(measured, drawn, strict=True)
+    for kind in ("coverage", "error", "power"):
+        for of in SETS:
+            mine = [r for r in rows if r["kind"] == kind and r["set"] == of]
+            if not mine:
+                continue
+            rules = list(dict.fromkeys(str(r["rule"]) for r in mine))
+            rules.sort(key=lambda r: r != "shipped")
+            out += [f"**{kind}, set {of}**", "", f"| Regime | n | N | arms | metric | {' | '.join(rules)} |"]
+            out.append("| :-- | --: | --: | --: | :-- |" + " --: |" * len(rules))
+            lines: dict[tuple[object, ...], dict[str, str]] = {}
+            for r in mine:
+                text = f"{100 * float(str(r['rate'])):.1f}"
+                text += f" ({float(str(r['width'])):.2f})" if r["width"] != "" else ""
+                key = tuple(r[k] for k in ("regime", "seeds", "subjects", "arms", "metric"))
+                lines.setdefault(key, {})[str(r["rule"])] = text
+            out += [
+                f"| {' | '.join(str(k) for k in key)} | {' | '.join(found.get(r, '') for r in rules)} |"
+                for key, found in lines.items()
             ]
-            found = [compare(a, made[0], draws) for a in made[1:]]
-            adjusted = holm([d.p for d in found])
-            welch = np.array([d.welch_p for d in found])
-            hits[name]["dagger"] += bool(daggers(adjusted, welch).any())
-            hits[name]["bootstrap_only"] += bool((adjusted < ALPHA).any())
-            hits[name]["welch_only"] += bool((welch < ALPHA).any())
-    return {name: {k: v / studies for k, v in h.items()} for name, h in hits.items()}
+            out.append("")
+    return "\n".join(out)
+
+
+def summary(rows: Sequence[Row]) -> str:
+    """Markdown, a line a regime: the shipped rule's worst cells, the first set / the second.
+
+    Coverage of accuracy and macro-F1 and of ROC-AUC at 3 and more seeds, of the former at 2 seeds; mean relative width
+    of accuracy's interval at 5 seeds and 172 subjects; the largest share of wrong claims with four arms and with two.
+    """
+
+    def worst(of: str, name: str, kind: str, pick: Callable[[Row], bool], column: str = "rate") -> str:
+        found = [
+            float(str(r[column]))
+            for r in rows
+            if (r["set"], r["regime"], r["kind"], r["rule"]) == (of, name, kind, "shipped") and pick(r)
+        ]
+        if not found:
+            return "–"
+        return f"{found[0]:.2f}" if column == "width" else f"{100 * (min if kind == 'coverage' else max)(found):.1f}"
+
+    decisions = METRICS[:2]
+    columns: dict[str, tuple[str, Callable[[Row], bool], str]] = {
+        "Coverage, n ≥ 3": ("coverage", lambda r: r["metric"] in decisions and int(str(r["seeds"])) > 2, "rate"),
+        "n = 2": ("coverage", lambda r: r["metric"] in decisions and int(str(r["seeds"])) == 2, "rate"),
+        "ROC-AUC, n ≥ 3": ("coverage", lambda r: r["metric"] == METRICS[2] and int(str(r["seeds"])) > 2, "rate"),
+        "Width, 5 × 172": (
+            "coverage",
+            lambda r: (r["metric"], str(r["seeds"]), str(r["subjects"])) == ("accuracy", "5", "172"),
+            "width",
+        ),
+        "Error, 4 arms": ("error", lambda r: int(str(r["arms"])) == 4, "rate"),
+        "Error, 2 arms": ("error", lambda r: int(str(r["arms"])) == 2, "rate"),
+    }
+    out = [f"| Regime | {' | '.join(columns)} |", "| :-- |" + " --: |" * len(columns)]
+    for name in REGIMES:
+        cells = [" / ".join(worst(of, name, *how) for of in SETS) for how in columns.values()]
+        out.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(out)
+
+
+def results_of(of: str) -> Path:
+    """The file that holds the published results of a set."""
+    return Path(__file__).with_name(f"intervals-{of}.csv")
 
 
 def main() -> None:
     """Reads the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--studies", type=int, default=1000)
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--subjects", type=int, default=172)
+    parser.add_argument("--studies", type=int, help="in each cell [default: 400, with --full 2000]")
+    parser.add_argument("--full", choices=tuple(SETS), help="every regime; writes intervals-choose.csv, …-confirm.csv")
+    parser.add_argument("--table", action="store_true", help="print what these files hold")
     options = parser.parse_args()
-    found = simulate(options.studies, options.seeds, options.subjects)
-    print("| Metric | Coverage, two-way | Coverage, t over seeds | Dagger | Bootstrap + Holm alone | Welch alone |")
-    print("| :-- | --: | --: | --: | --: | --: |")
-    for name, h in found.items():
-        cells = (h[k] for k in ("coverage", "coverage_seeds", "dagger", "bootstrap_only", "welch_only"))
-        print(f"| {name.replace('_', ' ')} | {' | '.join(f'{100 * c:.1f}%' for c in cells)} |")
+    if options.table:
+        rows: list[Row] = []
+        for of in SETS:
+            if results_of(of).is_file():
+                rows += csv.DictReader(results_of(of).read_text(encoding="utf-8").splitlines())
+        print(summary(rows), tables(rows), sep="\n\n")
+        return
+    if not options.full:
+        print(tables(list(a_few(options.studies or 400))))
+        return
+    with results_of(options.full).open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        for row in everything(options.studies or 2000, options.full):
+            writer.writerow({k: f"{v:.4f}" if isinstance(v, float) else v for k, v in row.items()})
+            file.flush()
 
 
 if __name__ == "__main__":
