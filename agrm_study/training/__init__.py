@@ -1,1 +1,1 @@
-"""One trial: data in, epochs, predictions out. Knows nothing of Ray, studies or tables."""
+"""Training of a single trial, from data to predictions; independent of Ray, studies and tables."""

@@ -1,4 +1,4 @@
-"""What does a step learn from? Batches of an epoch, on the device, in an order and with views that the seed fixes."""
+"""Batches of an epoch, on the device, with order and views determined by the seed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,12 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class LabelledBatch:
-    """Views (B, 3, T, S, S) and class indices."""
+    """Labelled training clips.
+
+    Attributes:
+        clips_BCTHW: Views (B, 3, T, S, S).
+        labels_B: Class indices.
+    """
 
     clips_BCTHW: Tensor
     labels_B: Tensor
@@ -38,13 +43,13 @@ class LabelledBatch:
 
 @dataclass(frozen=True, slots=True)
 class UnlabelledBatch:
-    """Two views of the same clips.
+    """Two views of the same unlabelled clips.
 
     Attributes:
-        student_BCTHW: What the student learns from.
-        label_BCTHW: What the labelling network sees; None for a method that labels the student's own view.
+        student_BCTHW: View for the student.
+        label_BCTHW: View for the labelling network; None for methods that label the student's view.
         ids_B: Ids of the clips in the unlabelled part.
-        hidden_B: Their hidden classes, −1 where nobody knows; no loss reads them.
+        hidden_B: Hidden class indices, −1 if unknown; used for statistics only, not by any loss.
     """
 
     student_BCTHW: Tensor
@@ -66,7 +71,7 @@ Step = tuple[LabelledBatch, UnlabelledBatch | None]
 
 @dataclass(frozen=True, slots=True)
 class _Bytes:
-    """A view that has been read and not yet rendered."""
+    """A view that has been read but not rendered."""
 
     clips_BTCHW: Tensor
     view: View
@@ -74,7 +79,7 @@ class _Bytes:
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """A step whose bytes are in memory."""
+    """The data of a step that have been read but not rendered."""
 
     labelled: _Bytes
     labels_B: Ints
@@ -84,17 +89,17 @@ class _Read:
 
 
 class Batches:
-    """The batches of any epoch.
+    """Generates the batches of an epoch.
 
     Args:
-        recipe: Batch sizes, clip, views, seed.
-        store: Where the frames are.
-        labelled: The labelled training clips.
-        unlabelled: The unlabelled ones, possibly none.
-        renderer: Makes views of bytes.
-        device: Where the views go.
+        recipe: Batch sizes, clip, augmentation and seed.
+        store: Clip store.
+        labelled: Labelled training clips.
+        unlabelled: Unlabelled training clips, possibly none.
+        renderer: Renders views.
+        device: Device of the batches.
         label_view: Whether the method needs a second view of unlabelled clips.
-        ahead: Steps that a thread reads in advance; changes nothing but the time.
+        ahead: Number of steps that a thread reads in advance; does not affect the results.
     """
 
     def __init__(
@@ -116,13 +121,13 @@ class Batches:
     def epoch(
         self, epoch: int, *, moved_ids: Ints | None = None, moved_labels: Ints | None = None, unlabelled: bool
     ) -> Iterator[Step]:
-        """The steps of an epoch.
+        """Yield the labelled and unlabelled batch of each step of an epoch.
 
         Args:
-            epoch: From 1.
-            moved_ids: Unlabelled clips that have been moved into the supervised set.
-            moved_labels: Their labels.
-            unlabelled: Whether the steps come with unlabelled batches (from the clips that were not moved).
+            epoch: Number of the epoch, from 1.
+            moved_ids: Ids of unlabelled clips that have been moved into the supervised set.
+            moved_labels: Labels of the moved clips.
+            unlabelled: Whether to include unlabelled batches (of the clips that have not been moved).
         """
         labelled = self._labelled
         open_ids = np.arange(len(self._unlabelled), dtype=np.int64)

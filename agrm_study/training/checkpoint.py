@@ -1,8 +1,9 @@
-"""Checkpoints of a training, from which it resumes after its last saved epoch, whenever it is killed.
+"""Crash-safe checkpoints, from which a training resumes after its last saved epoch.
 
-Two files: ``rolling.pt``, the state after the last saved epoch, and ``best.safetensors``, the networks of the best one.
-A new best is first written beside the old, then the rolling file that refers to it, then it takes the old one's place:
-whichever moment a kill comes, the rolling file and its best epoch are both there.
+A checkpoint consists of ``rolling.pt``, the state after the last saved epoch, and ``best.safetensors``, the networks of
+the best epoch. New best weights are written next to the old ones, then the rolling file that refers to them, and then
+they replace the old weights. The rolling file and its best weights are therefore consistent whenever the process is
+killed.
 """
 
 from __future__ import annotations
@@ -24,14 +25,14 @@ from agrm_study.study.temporary import folder_in, replacing
 from agrm_study.training.failures import CheckpointError
 
 FORMAT = 1
-"""Raised when the content of a checkpoint changes its meaning."""
+"""Increment when the format of checkpoints changes."""
 ROLLING = "rolling.pt"
 BEST = "best.safetensors"
 _NEXT_BEST = "best.next.safetensors"
 
 
 def trial_identity(recipe: Recipe, data_fingerprint: str, split_fingerprint: str) -> str:
-    """Hash of all that a training's outcome depends on; where its files lie is left out."""
+    """Hash of everything that affects the outcome of a training; excludes file locations."""
     settings = recipe.settings()
     for location in ("manifest", "split_file"):
         settings["data"].pop(location)
@@ -50,16 +51,16 @@ def save_checkpoint(
     """Replace the checkpoint in a folder.
 
     Args:
-        folder: Made if it is not there.
-        identity: Of the trial.
-        state: Tensors and plain values (what `torch.load` reads with ``weights_only=True``).
-        best_epoch: The epoch that the best weights are of; 0 before there are any.
-        best: Those weights, if they are newer than the last saved ones.
+        folder: Folder of the checkpoint; created if necessary.
+        identity: Identity of the trial.
+        state: Tensors and plain values (readable by `torch.load` with ``weights_only=True``).
+        best_epoch: Epoch of the best weights; 0 if there are none yet.
+        best: The best weights, or None if they have been saved already.
     """
     folder.mkdir(parents=True, exist_ok=True)
     if best is not None:
         header = {"format": str(FORMAT), "identity": identity, "epoch": str(best_epoch)}
-        with folder_in(folder, _NEXT_BEST) as place:  # safetensors writes to a name of its own first
+        with folder_in(folder, _NEXT_BEST) as place:  # safetensors writes to a temporary file first
             save_file({name: tensor.contiguous() for name, tensor in best.items()}, place / BEST, metadata=header)
             (place / BEST).replace(folder / _NEXT_BEST)
     content = {"format": FORMAT, "identity": identity, "best_epoch": best_epoch, "state": dict(state)}
@@ -70,10 +71,10 @@ def save_checkpoint(
 
 
 def load_checkpoint(folder: Path, identity: str) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
-    """The state and the best weights (empty before there are any) in a folder, or None when it holds no checkpoint.
+    """Load the state and the best weights (empty if there are none yet), or None if the folder has no checkpoint.
 
     Raises:
-        CheckpointError: When the checkpoint is another trial's, of another format, or damaged.
+        CheckpointError: The checkpoint belongs to another trial, has another format, or is damaged.
     """
     path = folder / ROLLING
     if not path.is_file():
@@ -82,17 +83,17 @@ def load_checkpoint(folder: Path, identity: str) -> tuple[dict[str, Any], dict[s
         content = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, EOFError, pickle.UnpicklingError, OSError, ValueError) as error:
         raise CheckpointError(
-            path, f"the checkpoint cannot be read ({_first_line(error)}); remove it to start again"
+            path, f"the checkpoint cannot be read ({_first_line(error)}); remove it to start over"
         ) from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         found = content.get("format") if isinstance(content, dict) else type(content).__name__
         raise CheckpointError(
             path, f"the checkpoint must have format {FORMAT}, found {found!r}; finish the trial with "
-            "the version that wrote it, or remove it to start again",
+            "the version that wrote it, or remove it to start over",
         )  # fmt: skip
     if content["identity"] != identity:
         raise CheckpointError(
-            path, f"the checkpoint belongs to another trial ({content['identity'][:16]}, this one is {identity[:16]}): "
+            path, f"the checkpoint belongs to another trial ({content['identity'][:16]}, expected {identity[:16]}): "
             "settings, data or split differ",
         )  # fmt: skip
     best = _best(folder, identity, content["best_epoch"]) if content["best_epoch"] else {}
@@ -100,7 +101,7 @@ def load_checkpoint(folder: Path, identity: str) -> tuple[dict[str, Any], dict[s
 
 
 def drop_rolling(folder: Path) -> None:
-    """Remove what only an unfinished trial needs; the best weights stay."""
+    """Remove the files that only an unfinished trial needs; keeps the best weights."""
     for name in (ROLLING, _NEXT_BEST):
         (folder / name).unlink(missing_ok=True)
 
@@ -114,7 +115,7 @@ def _best(folder: Path, identity: str, epoch: int) -> dict[str, Tensor]:
                 path.replace(folder / BEST)
             return weights
     raise CheckpointError(
-        folder / BEST, f"the best weights, of epoch {epoch}, are not there; remove {ROLLING} to start again"
+        folder / BEST, f"the best weights (epoch {epoch}) are missing; remove {ROLLING} to start over"
     )
 
 

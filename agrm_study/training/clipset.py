@@ -1,4 +1,4 @@
-"""Which clips does a part of the split hold? As arrays that batches index."""
+"""Clips of a part of the split, as arrays that batches index."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ Ints = NDArray[np.int64]
 
 
 class Store(Protocol):
-    """What the trainer asks of a clip store."""
+    """The part of a clip store's interface that the trainer uses."""
 
     def row(self, clip_id: str) -> int:
         """Row of a clip."""
         ...
 
     def frames(self, row: int) -> int:
-        """Stored frames of a row."""
+        """Number of stored frames of a row."""
         ...
 
     def height(self, row: int) -> int:
-        """Pixels of a stored frame."""
+        """Height of a stored frame, in pixels."""
         ...
 
     def width(self, row: int) -> int:
-        """Pixels of a stored frame."""
+        """Width of a stored frame, in pixels."""
         ...
 
     def gather(self, rows_B: Ints, frames_BT: Ints, tops_B: Ints, lefts_B: Ints, size: int) -> NDArray[np.uint8]:
-        """Crops (B, T, 3, size, size); the result is the caller's to change."""
+        """Crops (B, T, 3, size, size) in a new array that the caller may modify."""
         ...
 
 
@@ -48,10 +48,10 @@ class ClipSet:
     """N clips.
 
     Attributes:
-        clip_ids, subject_ids: Names.
-        rows_N: Rows of the store.
-        lengths_N, heights_N, widths_N: Stored frames and their sides in pixels.
-        labels_N: Class indices of the task: of the label, or of the hidden label of an unlabelled clip; −1 for unknown.
+        clip_ids, subject_ids: Ids of the clips and their subjects.
+        rows_N: Rows in the store.
+        lengths_N, heights_N, widths_N: Number of stored frames, and their height and width in pixels.
+        labels_N: Class indices of the task, from the label or the hidden label; −1 if unknown.
     """
 
     clip_ids: tuple[str, ...]
@@ -66,13 +66,13 @@ class ClipSet:
         return len(self.clip_ids)
 
     def geometry(self, frames: int, size: int) -> Geometry:
-        """What views of these clips are cut from, for clips of T frames and crops of `size` pixels."""
+        """Geometry for views of these clips with `frames` frames and crops of `size` pixels."""
         return Geometry(
             lengths_N=self.lengths_N, heights_N=self.heights_N, widths_N=self.widths_N, frames=frames, size=size
         )
 
     def take(self, rows: Ints) -> ClipSet:
-        """Some of the clips, in the order asked for."""
+        """The given rows, in the given order."""
         return ClipSet(
             clip_ids=tuple(self.clip_ids[row] for row in rows),
             subject_ids=tuple(self.subject_ids[row] for row in rows),
@@ -84,7 +84,7 @@ class ClipSet:
         )
 
     def with_moved(self, others: ClipSet, rows: Ints, labels: Ints) -> ClipSet:
-        """These clips followed by some of another set's, which carry the labels given."""
+        """These clips, followed by the given rows of another set with new labels."""
         moved = others.take(rows)
         return ClipSet(
             clip_ids=self.clip_ids + moved.clip_ids,
@@ -98,10 +98,10 @@ class ClipSet:
 
 
 def clip_set(clip_ids: Sequence[str], manifest: Manifest, store: Store, task: str) -> ClipSet:
-    """The clips of a part, in the split's order.
+    """The given clips, in order.
 
     Raises:
-        KeyError: For a clip that the manifest or the store does not hold.
+        KeyError: The manifest or the store does not contain a clip.
     """
     clips = [manifest.by_id[clip_id] for clip_id in clip_ids]
     rows = [store.row(clip_id) for clip_id in clip_ids]
@@ -123,7 +123,7 @@ def clips_of_parts(
     """The clips of every part.
 
     Raises:
-        InputError: When a part is empty that the recipe cannot do without.
+        InputError: A part that the recipe requires is empty.
     """
     parts = {part: clip_set(split.clips(part), manifest, store, recipe.task) for part in PARTS}
     needed: tuple[Part, ...] = ("train", "val", "test") if needs_test else ("train", "val")
@@ -132,11 +132,11 @@ def clips_of_parts(
             raise InputError(
                 f"the {part} part needs at least one labelled clip",
                 field=f"data.split.{part}",
-                hint="Use more subjects, or a larger share.",
+                hint="Use more subjects, or a larger share for this part.",
             )
     if recipe.uses_unlabelled and not len(parts["unlabelled_train"]):
         raise InputError(
-            f"the method `{recipe.ssl.method}` learns from unlabelled clips, and the training part has none",
+            f"the method `{recipe.ssl.method}` needs unlabelled clips; the training part has none",
             field="data.unlabelled_train",
             hint="Add unlabelled clips, or use `ssl.method: supervised`.",
         )

@@ -1,4 +1,4 @@
-"""What differs between a CPU and a GPU? Layout, precision, determinism, and how memory runs out."""
+"""Device-specific behaviour: memory layout, precision, determinism and out-of-memory errors."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class Device:
-    """Where a trial computes.
+    """The device of a trial.
 
     Args:
         name: ``cpu``, ``cuda`` or ``cuda:N``.
-        recipe: Its precision and whether networks are compiled.
+        recipe: Precision, compilation and seed.
 
     Raises:
-        InputError: For a device that torch cannot use here, or half precision without a GPU.
+        InputError: torch cannot use the device, or the device does not support the precision.
     """
 
     def __init__(self, name: str, recipe: Recipe) -> None:
@@ -43,7 +43,10 @@ class Device:
             )
         if self._half is torch.bfloat16 and not torch.cuda.is_bf16_supported():
             raise InputError(
-                "this GPU has no bfloat16", field="precision", given="bf16", allowed="fp16 or fp32 on this device"
+                "this GPU does not support bfloat16",
+                field="precision",
+                given="bf16",
+                allowed="fp16 or fp32 on this device",
             )
         if self.is_cuda:
             torch.cuda.reset_peak_memory_stats(self.torch)
@@ -55,30 +58,30 @@ class Device:
         return torch.cuda.get_device_name(self.torch) if self.is_cuda else "cpu"
 
     def place(self, network: nn.Module) -> None:
-        """Move a network here, channels last in memory."""
+        """Move a network to the device, in channels-last memory format."""
         network.to(self.torch)
         network.to(memory_format=torch.channels_last_3d)
 
     def compile(self, network: nn.Module) -> None:
-        """`torch.compile` a placed network, if the recipe asks for it; its state dict keeps its names."""
+        """Compile a placed network in place if the recipe requests it; the keys of its state dict do not change."""
         if self._compile:
             network.compile()
 
     def upload(self, values: NDArray[Any] | Tensor) -> Tensor:
-        """An array on the device; copies from pinned memory do not wait."""
+        """Copy an array to the device; copies from pinned memory are asynchronous."""
         tensor = torch.from_numpy(values) if isinstance(values, np.ndarray) else values
         return tensor.to(self.torch, non_blocking=True)
 
     def autocast(self) -> AbstractContextManager[Any]:
-        """Forward passes in the recipe's precision."""
+        """Context for forward passes in the recipe's precision."""
         return nullcontext() if self._half is None else torch.autocast(self.torch.type, dtype=self._half)
 
     def backward(self, loss: Tensor) -> None:
-        """Add the gradients of a loss, scaled for fp16."""
+        """Accumulate the gradients of a loss, scaled for fp16."""
         self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
 
     def step(self, optimizer: torch.optim.Optimizer, parameters: list[nn.Parameter], clip_norm: float | None) -> None:
-        """One step of the optimizer; under fp16 it is left out when a scaled gradient overflowed."""
+        """Run an optimizer step with optional gradient clipping; with fp16, skipped if scaled gradients overflowed."""
         if clip_norm is not None:
             self.scaler.unscale_(optimizer)
             torch.nn.utils.clip_grad_norm_(parameters, clip_norm)
@@ -87,15 +90,18 @@ class Device:
 
     @property
     def peak_bytes(self) -> int:
-        """Largest amount of GPU memory allocated since this object was made; 0 on a CPU."""
+        """Peak GPU memory allocated since this object was created, in bytes; 0 on a CPU."""
         return torch.cuda.max_memory_allocated(self.torch) if self.is_cuda else 0
 
     @contextmanager
     def session(self, epoch: int) -> Iterator[None]:
-        """Surroundings of an epoch, restored afterwards.
+        """Context of an epoch, which restores torch's global settings afterwards.
 
-        torch's global generators (dropout, drop path) start from (seed, "torch", epoch); on a CPU only deterministic
-        algorithms are allowed; exhausted memory of the device raises `DeviceMemoryError`.
+        Seeds torch's global generators (dropout, stochastic depth) from (seed, "torch", epoch), and allows only
+        deterministic algorithms on a CPU.
+
+        Raises:
+            DeviceMemoryError: The device is out of memory.
         """
         was_deterministic = torch.are_deterministic_algorithms_enabled()
         was_warning = torch.is_deterministic_algorithms_warn_only_enabled()
@@ -133,14 +139,14 @@ def _usable(name: str) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError:
-        raise InputError("must be a device of torch", field="device", given=name, allowed=allowed) from None
+        raise InputError("must be a torch device", field="device", given=name, allowed=allowed) from None
     if device.type not in ("cpu", "cuda"):
         raise InputError("must be a CPU or a CUDA device", field="device", given=name, allowed=allowed)
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise InputError(
-            "there is no such GPU",
+            "the GPU does not exist",
             field="device",
             given=name,
-            allowed=f"cpu, or one of {torch.cuda.device_count()} GPUs that torch sees",
+            allowed=f"cpu, or one of the {torch.cuda.device_count()} GPUs visible to torch",
         )
     return device

@@ -1,4 +1,4 @@
-"""How is a network judged? Centre crops of spread windows, probabilities averaged per subject."""
+"""Evaluation of networks on centre crops of evenly spread windows, with probabilities averaged per subject."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ class Windows:
     """The evaluated windows of a part.
 
     Attributes:
-        clips: One row a window.
-        view: Their frames and centre crops.
-        names: Unique within the part: ``clip_id#window``.
-        owners_N: Index of each window's subject.
+        clips: The clips, one row per window.
+        view: Frames and centre crops of the windows.
+        names: Names of the windows, ``clip_id#window``, unique within the part.
+        owners_N: Index of each window's subject in `subjects`.
         subjects: Subject ids.
         labels_S: Class index of each subject.
     """
@@ -49,18 +49,23 @@ class Windows:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Score:
-    """A network on a part: mean cross-entropy over subjects, and accuracy, balanced_accuracy, macro_f1."""
+    """Score of a network on a part.
+
+    Attributes:
+        loss: Mean cross-entropy over subjects.
+        metrics: accuracy, balanced_accuracy and macro_f1, in [0, 1]; empty if the loss is not finite.
+    """
 
     loss: float
     metrics: dict[str, float]
 
     def value(self, metric: str) -> float:
-        """A metric, or the loss, by its name."""
+        """A metric by its name, or the loss for ``loss``."""
         return self.loss if metric == "loss" else self.metrics[metric]
 
 
 def spread(clips: ClipSet, clip: Clip, count: int) -> Windows:
-    """Up to `count` windows of each clip, spread over the video; a video no longer than a clip has one."""
+    """Up to `count` windows of each clip, evenly spread over the video; one window for videos no longer than a clip."""
     starts = [spread_windows(int(length), clip.frames, count) for length in clips.lengths_N]
     rows = np.repeat(np.arange(len(clips)), [len(of_clip) for of_clip in starts])
     repeated = clips.take(rows)
@@ -84,12 +89,12 @@ class Evaluator:
     """Runs networks over windows.
 
     Args:
-        store: Where the frames are.
-        renderer: Normalises them.
-        device: Where the networks are.
-        loss: Says what outputs mean as logits.
-        size: Side of the crops.
-        batch: Windows of a forward pass.
+        store: Clip store.
+        renderer: Normalises the frames.
+        device: Device of the networks.
+        loss: Converts outputs to logits.
+        size: Side of the crops, in pixels.
+        batch: Number of windows per forward pass.
     """
 
     def __init__(
@@ -100,7 +105,7 @@ class Evaluator:
 
     @torch.inference_mode()
     def logits(self, networks: Mapping[Name, nn.Module], windows: Windows) -> dict[Name, NDArray[np.float32]]:
-        """Logits (N, K) of each network, in eval mode; each window is read once. Training modes are put back."""
+        """Logits (N, K) of each network in eval mode; reads each window once and restores train modes afterwards."""
         was_training = {name: network.training for name, network in networks.items()}
         outputs: dict[Name, list[torch.Tensor]] = {name: [] for name in networks}
         try:
@@ -124,7 +129,7 @@ class Evaluator:
 
 
 def score(logits_NK: NDArray[np.float32], windows: Windows) -> Score:
-    """Loss and metrics of a network on a part, one vote a subject."""
+    """Loss and metrics of a network on a part, with one decision per subject."""
     log_probs_SK = subject_log_probs(logits_NK, windows.owners_N, len(windows.subjects))
     loss = float(-log_probs_SK[np.arange(len(windows.subjects)), windows.labels_S].mean())
     n_classes = log_probs_SK.shape[1]

@@ -1,4 +1,4 @@
-"""Recognises errors that report exhausted memory, of the GPU or of the host."""
+"""Detects errors that report exhausted GPU or host memory."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _GPU: Final = re.compile(
 )
 _HOST: Final = re.compile(
     r"DefaultCPUAllocator: (?:can't allocate|not enough) memory"  # torch
-    r"|Cannot allocate memory"  # the system's words for ENOMEM: mmap, fork, the loader of shared libraries
+    r"|Cannot allocate memory"  # message of ENOMEM: mmap, fork, loading of shared libraries
     r"|CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED"
     r"|std::bad_alloc"
     r"|can't start new thread"  # no address space for a stack
@@ -33,10 +33,10 @@ _CUDA_OUT_OF_MEMORY: Final = 2
 
 
 def exhausted_memory(error: BaseException) -> Memory | None:
-    """Which memory an error, or one that led to it, reports as exhausted; ``None`` for neither.
+    """The memory that an error or one of its causes reports as exhausted; ``None`` if none does.
 
-    Python's, NumPy's, Arrow's and safetensors' own errors are `MemoryError`; torch, cuBLAS and cuDNN raise
-    `RuntimeError` and say it in the message.
+    Python, NumPy, Arrow and safetensors raise `MemoryError`; torch, cuBLAS and cuDNN raise `RuntimeError`, which is
+    recognised by its message.
     """
     for each in chain(error):
         if (found := _reported(each)) is not None:
@@ -45,7 +45,7 @@ def exhausted_memory(error: BaseException) -> Memory | None:
 
 
 def chain(error: BaseException) -> Iterator[BaseException]:
-    """An error and those that led to it, the last one first."""
+    """Yield an error and its causes, most recent first."""
     seen: set[int] = set()
     each: BaseException | None = error
     while each is not None and id(each) not in seen:

@@ -1,7 +1,6 @@
-"""How does a training end when it cannot go on?
+"""Errors that end a training, with the class of failure for its record.
 
-Errors that say which class of failure a trial met, without importing torch, and that survive pickling between
-processes.
+They do not import torch, and can be pickled between processes.
 """
 
 from __future__ import annotations
@@ -11,10 +10,14 @@ from typing import Any, ClassVar
 
 
 class TrainingFailure(Exception):
-    """A failure of one trial, with a class that goes into its record."""
+    """A failure of one trial.
+
+    Attributes:
+        facts: Details as plain values.
+    """
 
     failure: ClassVar[str] = "training"
-    """Name of the class of failure."""
+    """Class of failure in the trial's record."""
 
     def __init__(self, message: str, **facts: Any) -> None:
         super().__init__(message)
@@ -31,9 +34,9 @@ def _rebuild(kind: type[TrainingFailure], message: str, facts: dict[str, Any]) -
 
 
 class NanLossError(TrainingFailure):
-    """The loss became infinite or not a number; nothing of the trial may enter a table.
+    """The loss is infinite or not a number; results of the trial must not enter a table.
 
-    Attributes of `facts`: `epoch` and `step` (both from 1) and `terms` (name of a loss term → its value).
+    Keys of `facts`: `epoch` (from 1), `step` (from 1; 0 for validation) and `terms` (values of the loss terms by name).
     """
 
     failure = "nan_loss"
@@ -46,10 +49,9 @@ class NanLossError(TrainingFailure):
 
 
 class DeviceMemoryError(TrainingFailure):
-    """The device had no memory for a step.
+    """The device has too little memory for a step.
 
-    Attributes of `facts`: `peak_bytes` (largest amount allocated so far; 0 where the device does not say), `device`
-    (``cpu`` or ``cuda``).
+    Keys of `facts`: `peak_bytes` (peak allocation so far; 0 if unknown) and `device` (``cpu`` or ``cuda``).
     """
 
     failure = "out_of_memory"
@@ -57,8 +59,8 @@ class DeviceMemoryError(TrainingFailure):
     def __init__(self, device: str, description: str, peak_bytes: int, batch: str) -> None:
         peak = f" (peak so far {peak_bytes / 2**30:.2f} GiB)" if peak_bytes else ""
         super().__init__(
-            f"{description} has no memory for a step with {batch}{peak}. Raise `batch.accumulate` (less memory, "
-            "the same gradients but for batch norm's statistics), lower `batch.labelled`, `batch.unlabelled`, "
+            f"{description} has too little memory for a step with {batch}{peak}. Increase `batch.accumulate` (less "
+            "memory, same gradients except for batch norm's statistics), reduce `batch.labelled`, `batch.unlabelled`, "
             "`clip.size` or `clip.frames`, or use `precision: bf16` on a GPU",
             device=device,
             peak_bytes=peak_bytes,
@@ -66,7 +68,7 @@ class DeviceMemoryError(TrainingFailure):
 
 
 class CheckpointError(TrainingFailure):
-    """A checkpoint that must not be resumed: another trial's, another format's, or damaged."""
+    """A checkpoint cannot be resumed: it belongs to another trial, has another format, or is damaged."""
 
     failure = "checkpoint"
 

@@ -1,9 +1,8 @@
-"""How is one trial trained, from data to predictions?
+"""Training loop of one trial, from data to predictions.
 
     outcome = fit(recipe, store=store, manifest=manifest, split=split)
 
-A `Training` is set up from a recipe, runs epoch after epoch (learn, validate, remember the best), can be saved and
-resumed between any two, and ends in a `TrialOutcome`.
+A `Training` trains and validates epoch by epoch, can be saved and resumed between epochs, and ends in a `TrialOutcome`.
 """
 
 from __future__ import annotations
@@ -58,7 +57,7 @@ def fit(
     identity: str | None = None,
     ahead: int = 0,
 ) -> TrialOutcome:
-    """Train until the last epoch or the early stop, saving after every epoch; arguments and errors as of `Training`."""
+    """Train until the last epoch or early stopping, saving after every epoch; arguments and errors as in `Training`."""
     training = Training(
         recipe,
         store=store,
@@ -81,28 +80,27 @@ def fit(
 
 
 class Training:
-    """A trial that stands between two epochs.
+    """State of a trial between two epochs.
 
     Args:
-        recipe: Every setting.
-        store: Frames of every clip of the split.
+        recipe: All settings of the trial.
+        store: Clip store with every clip of the split.
         manifest: Subjects and labels.
         split: Clip ids of each part.
-        checkpoint_dir: Where `save` writes; None: nowhere.
+        checkpoint_dir: Folder of the checkpoint; None disables saving.
         device: ``cpu``, ``cuda`` or ``cuda:N``.
-        resume: Go on from a checkpoint in `checkpoint_dir`, if there is one.
-        evaluate_test: Whether the outcome holds predictions on the test and training parts (a search has no use for
-            either, and must not see the first).
-        identity: Name of the trial that its checkpoint must bear; None: a hash of recipe, data and split.
-        ahead: Steps that a thread reads in advance; changes nothing but the time.
+        resume: Whether to resume from a checkpoint in `checkpoint_dir`.
+        evaluate_test: Whether to predict the test and training parts; a search must not see the test part.
+        identity: Identity that the checkpoint must have; None uses a hash of recipe, data and split.
+        ahead: Number of steps that a thread reads in advance; does not affect the results.
 
     Attributes:
-        epoch: Epochs run so far.
-        messages: What a person should know (weights that were not taken over, say).
+        epoch: Number of completed epochs.
+        messages: Notes for the user, for example about pre-trained weights that were not loaded.
 
     Raises:
-        InputError: When recipe, data and device do not go together.
-        CheckpointError: When the checkpoint must not be resumed.
+        InputError: Recipe, data and device are incompatible.
+        CheckpointError: The checkpoint cannot be resumed.
     """
 
     def __init__(
@@ -189,16 +187,16 @@ class Training:
 
     @property
     def peak_bytes(self) -> int:
-        """Largest amount of GPU memory that the training has held; 0 on a CPU."""
+        """Peak GPU memory of the training, in bytes; 0 on a CPU."""
         return self._device.peak_bytes
 
     def run_epoch(self) -> EpochReport:
-        """Learn for an epoch, validate, and decide whether to go on.
+        """Train for one epoch, validate, and update learning rate, best weights and early stopping.
 
         Raises:
-            NanLossError: When a loss is not finite; the training must not go on.
-            DeviceMemoryError: When the device has too little memory.
-            ValueError: When the training has ended.
+            NanLossError: A loss is not finite; the training must not continue.
+            DeviceMemoryError: The device is out of memory.
+            ValueError: The training has ended.
         """
         if self.done:
             raise ValueError(f"the training has ended after {self.epoch} epochs")
@@ -221,10 +219,10 @@ class Training:
         return EpochReport(epoch=epoch, rows=(train_row, *val_rows), done=self.done, clips_per_s=clips_per_s)
 
     def outcome(self) -> TrialOutcome:
-        """Predictions of the best epoch's networks, and all rows.
+        """Predictions of the best epoch's networks, and the rows of all epochs.
 
         Raises:
-            ValueError: Before the first epoch.
+            ValueError: No epoch has been completed.
         """
         if not self._best:
             raise ValueError("there is no outcome before the first epoch")
@@ -251,15 +249,15 @@ class Training:
 
     @property
     def rows(self) -> tuple[EpochRow, ...]:
-        """Rows of every epoch so far, those before a resumption included."""
+        """Rows of all completed epochs, including those before resuming."""
         return tuple(self._rows)
 
     def save(self, folder: Path | None = None, *, identity: str | None = None) -> None:
-        """Write the checkpoint.
+        """Write a checkpoint.
 
         Args:
-            folder: Default: `checkpoint_dir`; without either nothing is written.
-            identity: The name that it bears, if not this trial's own: other trials may `resume` under it.
+            folder: Folder of the checkpoint; defaults to `checkpoint_dir`. Nothing is written if both are None.
+            identity: Identity of the checkpoint; defaults to this trial's. Other trials can `resume` with it.
         """
         folder = folder or self._folder
         if folder is None:
@@ -271,15 +269,15 @@ class Training:
         self._best_is_saved = self._best_is_saved or is_home
 
     def resume(self, folder: Path, *, identity: str | None = None) -> bool:
-        """Become the training that was saved in a folder; False when there is none.
+        """Restore the checkpoint in a folder; returns False if there is none.
 
         Args:
-            folder: Of the checkpoint.
-            identity: The name that it must bear, if not this trial's own: pre-training is supervised whatever the
-                method, so trials that differ only in what acts later can go on from one checkpoint.
+            folder: Folder of the checkpoint.
+            identity: Identity that the checkpoint must have; defaults to this trial's. Trials that differ only in
+                settings that act after pre-training can resume from a shared checkpoint.
 
         Raises:
-            CheckpointError: When the checkpoint is another trial's, of another format, or damaged.
+            CheckpointError: The checkpoint cannot be resumed.
         """
         saved = load_checkpoint(folder, identity or self._identity)
         if saved is None:
@@ -292,7 +290,7 @@ class Training:
         self._stopping.load_state_dict(state["stopping"])
         self._rows = [EpochRow(**row) for row in state["rows"]]
         self.epoch, self._best_is_saved = state["epoch"], folder == self._folder
-        # Until then they are as they began, whatever the method that the checkpoint was made with
+        # Before that, policy and rounds are in their initial state, and the checkpoint may come from another method.
         if self.recipe.uses_unlabelled and self.epoch > self.recipe.ssl.pretrain_epochs:
             self._policy.load_state_dict(state["policy"])
             if self._rounds is not None:
@@ -301,7 +299,7 @@ class Training:
         return True
 
     def close(self) -> None:
-        """Let go of gradients and best weights; the training cannot go on."""
+        """Release gradients and best weights; the training cannot continue."""
         self._optimizer.zero_grad(set_to_none=True)
         self._best = {}
 
@@ -321,7 +319,7 @@ class Training:
 
     @property
     def _judges_teacher(self) -> bool:
-        """Whether validation's verdict is the teacher's: where the recipe says so, once it has started."""
+        """Whether the teacher's validation score selects epochs: if the recipe says so and the teacher has started."""
         return self._networks.teacher is not None and self.recipe.evaluate.network == "teacher"
 
     def _hold_round(self, rounds: Rounds) -> None:
@@ -330,7 +328,7 @@ class Training:
         self._round_figures = hold_round(rounds, self._policy, self._evaluator, middles, self._networks, confidence)
 
     def _learn(self, epoch: int, since_start: int) -> tuple[EpochRow, float]:
-        """One pass over the labelled clips; the student's row, and clips learned from per second."""
+        """Train for one pass over the labelled clips; returns the student's row and the clips per second."""
         ssl, method = self.recipe.ssl, self._learner.method
         weight = ramp_weight(ssl.ramp, since_start) if since_start >= 0 and method.labeller else 0.0
         steps = self._batches.epoch(

@@ -1,4 +1,4 @@
-"""How good are an epoch's decisions? The few figures that choose epochs; tables compute theirs from the records."""
+"""Metrics for the selection of epochs; tables compute their metrics from records."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 TIE = 1e-12
-"""Probabilities closer than this are equal: the order in which windows are averaged must not decide."""
+"""Probabilities within this distance count as equal, so that the order of averaging windows has no effect."""
 
 
 def decide(probs_NK: Floats) -> Ints:
-    """Class decisions: with two classes abnormal at p ≥ 0.5 (Song et al. 2026, section 3.3), else the arg max.
+    """Class decisions (N,): for two classes, class 1 at p ≥ 0.5 (Song et al. 2026, section 3.3); otherwise the arg max.
 
-    Probabilities within `TIE` are equal, as in the tables: a tie goes to class 1 of two, else to the lower index.
+    Probabilities within `TIE` count as equal, as in the tables. Ties select class 1 of two classes, otherwise the lower
+    index.
     """
     if probs_NK.shape[1] == 2:
         return (probs_NK[:, 1] >= 0.5 - TIE).astype(np.int64)
@@ -24,9 +25,14 @@ def decide(probs_NK: Floats) -> Ints:
 
 
 def classification_metrics(labels_N: Ints, decided_N: Ints, n_classes: int) -> dict[str, float]:
-    """accuracy, balanced_accuracy (mean recall of the classes present) and macro_f1 (mean F1 of all classes).
+    """accuracy, balanced_accuracy (mean recall of the present classes) and macro_f1 (mean F1 of all classes).
 
-    The F1 of a class that is neither present nor decided is 0.
+    The F1 score of a class that is neither present nor predicted is 0.
+
+    Args:
+        labels_N: True class indices.
+        decided_N: Predicted class indices.
+        n_classes: K, the number of classes.
     """
     confusion_KK = np.bincount(labels_N * n_classes + decided_N, minlength=n_classes**2).reshape(n_classes, n_classes)
     hits_K = np.diag(confusion_KK)

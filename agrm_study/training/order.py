@@ -1,4 +1,4 @@
-"""In which order do an epoch's clips come? From (seed, epoch) alone, so that arms of one seed see the same."""
+"""Order of clips within an epoch, determined by (seed, epoch) so that arms with the same seed share it."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ Ints = NDArray[np.int64]
 
 
 def labelled_batches(seed: int, epoch: int, clips: int, batch: int) -> list[Ints]:
-    """Every clip once, in ⌈clips / batch⌉ batches whose sizes differ by one at most.
+    """Row indices of each labelled batch: every clip once, in ⌈clips / batch⌉ batches of nearly equal size.
 
-    (A rest of one clip would be a batch of its own, with statistics that batch norm cannot use.)
+    Sizes differ by at most one. A last batch with a single clip would give unusable batch-norm statistics.
     """
     order_N = generator(seed, "order", epoch).permutation(clips)
     return np.array_split(order_N, math.ceil(clips / batch))
 
 
 def unlabelled_batches(seed: int, epoch: int, clips: int, open_ids: Ints, batch: int, steps: int) -> list[Ints]:
-    """Batches for each step, cycling through the open clips in a new order each time.
+    """Ids of each unlabelled batch, cycling through the open clips in a new order each cycle.
 
     Args:
         seed: Seed of the trial.
-        epoch: From 1.
-        clips: Unlabelled clips of the part, open or not: what the order is drawn for.
-        open_ids: Clips that are still unlabelled, at least one.
-        batch: Clips of a batch; more than there are makes a batch of all of them, each once.
-        steps: Batches wanted.
+        epoch: Number of the epoch, from 1.
+        clips: Number of all clips in the unlabelled part, for which the order is drawn.
+        open_ids: Ids of clips that are still unlabelled, at least one.
+        batch: Maximum batch size; limited by the number of open clips.
+        steps: Number of batches.
     """
     rng = generator(seed, "unlabelled", epoch)
     is_open = np.zeros(clips, dtype=bool)

@@ -1,4 +1,4 @@
-"""What does a trial hand back, epoch by epoch and at its end?"""
+"""Results of a trial, per epoch and at its end."""
 
 from __future__ import annotations
 
@@ -14,14 +14,16 @@ Split = Literal["train", "val", "test"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EpochRow:
-    """One network on one part after one epoch; losses and pseudo-label figures stand on the student's train row.
+    """Results of one network on one part after one epoch.
 
     Attributes:
-        epoch: From 1.
+        epoch: Number of the epoch, from 1.
+        split: Part of the split.
+        network: The network.
         loss: Mean cross-entropy of the evaluation (val), or total training loss (train).
-        metrics: accuracy, balanced_accuracy, macro_f1 (fractions in [0, 1]).
-        training: On train rows: loss_supervised, loss_consistency, loss_pseudo, ramp_weight, lr, threshold,
-            pseudo_coverage, pseudo_confidence, pseudo_accuracy (absent without hidden labels), and the list
+        metrics: accuracy, balanced_accuracy and macro_f1, in [0, 1].
+        training: On the student's train row: loss_supervised, loss_consistency, loss_pseudo, ramp_weight, lr,
+            threshold, pseudo_coverage, pseudo_confidence, pseudo_accuracy (only with hidden labels) and the list
             pseudo_class_counts.
     """
 
@@ -35,7 +37,14 @@ class EpochRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EpochReport:
-    """What an epoch adds: its rows, and whether the trial has ended."""
+    """Results of one epoch.
+
+    Attributes:
+        epoch: Number of the epoch, from 1.
+        rows: Rows of the epoch.
+        done: Whether the training has ended.
+        clips_per_s: Training throughput, in clips per second.
+    """
 
     epoch: int
     rows: tuple[EpochRow, ...]
@@ -45,13 +54,16 @@ class EpochReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Predictions:
-    """Logits of one network on one part at its best epoch; one row a subject and evaluated window.
+    """Logits of one network on one part at the best epoch, with one row per evaluated window.
 
     Attributes:
-        subject_id: (N,) strings.
-        clip_id: (N,) strings, unique within the part: clip and window.
-        label: (N,) class indices of the task, int8.
-        logits: (N, K) float32.
+        split: Part of the split.
+        network: The network.
+        epoch: The best epoch, from 1.
+        subject_id: Subject of each window (N,).
+        clip_id: Clip and window (N,), unique within the part.
+        label: Class indices of the task (N,), int8.
+        logits: Logits (N, K), float32.
     """
 
     split: Split
@@ -65,13 +77,18 @@ class Predictions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialOutcome:
-    """A finished training.
+    """Outcome of a finished training.
 
     Attributes:
         stop_reason: ``epochs`` or ``early_stop``.
-        best_epoch: Epoch whose weights made the predictions, from 1.
+        best_epoch: Epoch of the weights used for the predictions, from 1.
+        epochs: Number of completed epochs.
+        n_params: Number of parameters of the student.
+        class_names: Class names of the logits' columns.
+        rows: Rows of all epochs.
+        predictions: Predictions by network and part.
         temperature: Softmax temperature fitted on validation, by network.
-        class_names: Names of the logits' columns.
+        device: ``cpu`` or the name of the GPU.
     """
 
     stop_reason: Literal["epochs", "early_stop"]

@@ -1,4 +1,4 @@
-"""What do the best epoch's networks answer on each part?"""
+"""Predictions of the best epoch's networks on each part."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ def predict(
     recipe: Recipe,
     epoch: int,
 ) -> tuple[tuple[Predictions, ...], dict[str, float]]:
-    """Predictions, one row a window, and each network's softmax temperature, fitted on the part ``val``.
+    """Predictions with one row per window, and each network's softmax temperature, fitted on the part ``val``.
 
     Args:
-        networks: With the weights of the best epoch.
+        networks: Networks with the weights of the best epoch.
         parts: Clips by part.
         evaluator: Runs the networks.
         recipe: Clip and number of windows.

@@ -1,4 +1,4 @@
-"""How is the next batch read while this one is computed on?"""
+"""Prefetching of batches in a background thread."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ Item = TypeVar("Item")
 
 
 def prefetched(items: Iterable[Item], ahead: int) -> Iterator[Item]:
-    """The same items in the same order, up to `ahead` of them made in advance by a thread.
+    """Yield the same items in the same order; a thread produces up to `ahead` items in advance.
 
-    With 0 no thread is started. An error of the maker is raised at the place where its item would have come; a consumer
-    that stops early stops the maker.
+    With `ahead` 0 no thread is started. An error in the producer is raised in place of its item. If the consumer stops
+    early, the producer stops too.
     """
     if ahead == 0:
         yield from items

@@ -1,4 +1,4 @@
-"""Which class does a name in a recipe stand for? (Names are checked without importing torch.)"""
+"""Lookup of registered classes by name; names are checked without importing torch."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from agrm_study.study.errors import InputError, did_you_mean
 
 
 def target(table: Mapping[str, str], name: str, *, kind: str, field: str) -> str:
-    """The `module:Class` that a seam's table holds for a name.
+    """The `module:Class` registered under a name.
 
     Args:
-        table: A seam's dictionary, name → `module:Class`.
+        table: Registry of an extension point, name → `module:Class`.
         name: The name to look up.
-        kind: What the names are, in the plural ("backbones").
-        field: Dotted name of the setting that holds the name.
+        kind: Plural noun for the entries, used in messages ("backbones").
+        field: Dotted name of the setting that contains the name.
 
     Raises:
-        InputError: The table has no such name.
+        InputError: The name is unknown; the message lists the known names.
     """
     if name not in table:
         raise InputError(
@@ -33,10 +33,10 @@ def target(table: Mapping[str, str], name: str, *, kind: str, field: str) -> str
 
 
 def resolve(table: Mapping[str, str], name: str, *, kind: str, field: str) -> Any:
-    """The class itself; its module is imported now and not before.
+    """The class registered under a name; imports its module. Arguments as in `target`.
 
     Raises:
-        InputError: The table has no such name.
+        InputError: The name is unknown; the message lists the known names.
     """
     module, _, attribute = target(table, name, kind=kind, field=field).partition(":")
     return getattr(import_module(module), attribute)

@@ -1,4 +1,4 @@
-"""How is a step of a recipe made before there are any data? On random clips of the right shape."""
+"""Training steps of a recipe on random clips, for measurements without data."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ from agrm_study.training.ssl.thresholds import build_policy
 
 
 class Rehearsal:
-    """Network, optimizer, teacher and batches of a recipe, without its data.
+    """Networks, optimizer and batches of a recipe, with random clips instead of its data.
 
-    Its methods are called within ``device.session(1)``.
+    Call its methods within ``device.session(1)``.
 
     Args:
-        recipe: Every setting.
+        recipe: All settings of the trial.
         device: ``cpu``, ``cuda`` or ``cuda:N``.
-        compiled: Whether networks are compiled where the recipe asks for it.
+        compiled: Whether the student may be compiled, if the recipe requests it.
 
     Attributes:
-        device: Where all of it is.
-        student: The network that learns.
+        device: The device.
+        student: The student.
 
     Raises:
-        InputError: When recipe and device do not go together.
+        InputError: Recipe and device are incompatible.
     """
 
     def __init__(self, recipe: Recipe, device: str, *, compiled: bool = False) -> None:
@@ -76,17 +76,17 @@ class Rehearsal:
         self._stats = PseudoStats(len(classes), place.torch)
 
     def step(self, *, unlabelled: bool) -> None:
-        """One step of training, reading and rendering included.
+        """Run one training step, including rendering of the clips.
 
         Args:
-            unlabelled: With unlabelled clips, as after pre-training; the method must use some.
+            unlabelled: Whether to include unlabelled clips, as after pre-training; the method must use them.
         """
         self.student.train()
         labelled_batch, unlabelled_batch = next(self._steps[unlabelled])
         self._learner.step(labelled_batch, unlabelled_batch, 1.0 if unlabelled else 0.0, self._stats)
 
     def evaluate(self) -> None:
-        """One network on a batch of the evaluation."""
+        """Run the student on one evaluation batch."""
         clip = self._recipe.clip
         self.student.eval()
         with torch.no_grad(), self.device.autocast():
@@ -101,7 +101,7 @@ class Rehearsal:
 
 
 class _RandomClips:
-    """One random clip in the place of a clip store."""
+    """A stand-in for a clip store that returns one random clip for every row."""
 
     def row(self, clip_id: str) -> int:
         return 0
@@ -121,7 +121,7 @@ class _RandomClips:
 
 
 def _clips(count: int, classes: int, frames: int, side: int) -> ClipSet:
-    """Clips of one length and size, all classes among them."""
+    """Clips of equal length and size that cycle through all classes."""
     names = tuple(f"clip{index}" for index in range(count))
     return ClipSet(
         clip_ids=names,

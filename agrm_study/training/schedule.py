@@ -1,4 +1,4 @@
-"""When does the learning rate fall, which epoch is the best, and when does a training stop?"""
+"""Optimizers, learning-rate schedule and early stopping."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from agrm_study.study.recipe import Optimizer
 
 
 def build_optimizer(settings: Optimizer, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
-    """Adam, AdamW or SGD in torch's fused form."""
+    """Build Adam, AdamW or SGD with torch's fused implementation."""
     if settings.name == "sgd":
         return torch.optim.SGD(
             parameters,
@@ -27,9 +27,10 @@ def build_optimizer(settings: Optimizer, parameters: list[nn.Parameter]) -> torc
 
 
 def build_plateau(settings: Optimizer, optimizer: torch.optim.Optimizer) -> ReduceLROnPlateau:
-    """The learning rate times `plateau_factor` when the loss has not fallen for `plateau_patience` epochs in a row.
+    """Scheduler that multiplies the learning rate by `plateau_factor` after `plateau_patience` epochs without decrease.
 
-    (torch counts one epoch more than its patience, and ignores improvements below a threshold; neither holds here.)
+    torch's scheduler waits for one epoch more than its patience and ignores small improvements by default; the
+    arguments here compensate for both.
     """
     return ReduceLROnPlateau(
         optimizer, factor=settings.plateau_factor, patience=settings.plateau_patience - 1, threshold=0.0, eps=0.0
@@ -37,16 +38,16 @@ def build_plateau(settings: Optimizer, optimizer: torch.optim.Optimizer) -> Redu
 
 
 class EarlyStopping:
-    """Keeps the best value and counts the epochs without a better one.
+    """Tracks the best value of a metric and stops the training when it no longer improves.
 
     Args:
-        metric: ``loss`` is minimised, anything else maximised.
-        patience: Epochs without improvement after which training stops.
-        armed_after: First epoch whose lack of improvement counts.
+        metric: ``loss`` is minimised, any other metric is maximised.
+        patience: Number of counted epochs without improvement after which training stops.
+        armed_after: First epoch that is counted if it brings no improvement.
 
     Attributes:
-        best_epoch: Epoch of the best value, from 1; 0 before any. The first of equals.
-        waited: Counted epochs without improvement since.
+        best_epoch: Epoch of the best value, from 1 (the earliest of ties); 0 before the first value.
+        waited: Number of counted epochs without improvement since then.
     """
 
     def __init__(self, metric: str, patience: int, armed_after: int) -> None:
@@ -55,11 +56,11 @@ class EarlyStopping:
         self.restart()
 
     def restart(self) -> None:
-        """Forget what was seen: another network is judged from now on."""
+        """Reset the state, because a different network is evaluated from now on."""
         self.best_epoch, self.waited, self._best = 0, 0, -math.inf
 
     def update(self, epoch: int, value: float) -> bool:
-        """Enter an epoch's value; True when it is better than all before."""
+        """Record the value of an epoch; returns whether it is a new best."""
         if self._sign * value > self._best:
             self._best, self.best_epoch, self.waited = self._sign * value, epoch, 0
             return True
@@ -69,13 +70,13 @@ class EarlyStopping:
 
     @property
     def stops(self) -> bool:
-        """Whether patience has run out."""
+        """Whether the patience is exhausted."""
         return self.waited >= self._patience
 
     def state_dict(self) -> dict[str, Any]:
-        """Plain numbers."""
+        """The state as plain numbers."""
         return {"best": self._best, "best_epoch": self.best_epoch, "waited": self.waited}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from a `state_dict`."""
+        """Restore a `state_dict`."""
         self._best, self.best_epoch, self.waited = state["best"], state["best_epoch"], state["waited"]

@@ -1,7 +1,7 @@
-"""How much memory of a GPU does a training step take?
+"""Measures the GPU memory that a trial of a recipe needs.
 
-One step of a recipe is made on random clips, without its data: the network, the optimizer's state, the teacher, the
-largest batch of the evaluation. What is asked of CUDA is asked through a `Gauge`.
+The measurement runs training steps and an evaluation batch on random clips, with network, teacher and optimizer state.
+CUDA's memory statistics are read through a `Gauge`.
 """
 
 from __future__ import annotations
@@ -14,31 +14,31 @@ from agrm_study.study.recipe import Recipe
 from agrm_study.training.rehearsal import Rehearsal
 
 STEPS = 2
-"""The optimizer's state is there from the second step on."""
+"""Number of measured steps; the optimizer's state exists from the second step on."""
 
 
 class Gauge(ABC):
-    """The memory of one GPU, in bytes."""
+    """Interface for memory statistics of one GPU, in bytes."""
 
     @abstractmethod
     def begin(self) -> None:
-        """Peaks count from here; memory that nobody holds is given back first."""
+        """Release cached memory and reset the peak."""
 
     @abstractmethod
     def peak(self) -> int:
-        """Most that tensors and torch's cache held at once since `begin`."""
+        """Peak memory reserved by torch (tensors and cache) since `begin`."""
 
     @abstractmethod
     def outside(self) -> int:
-        """What is taken beside torch's memory: the CUDA context with its kernels, and whatever else is on the GPU."""
+        """Memory used outside torch: the CUDA context with its kernels, and other processes on the GPU."""
 
     @abstractmethod
     def total(self) -> int:
-        """All memory of the GPU."""
+        """Total memory of the GPU."""
 
 
 class CudaGauge(Gauge):
-    """The memory of the current CUDA device."""
+    """Memory statistics of the current CUDA device."""
 
     def begin(self) -> None:
         torch.cuda.empty_cache()
@@ -56,11 +56,11 @@ class CudaGauge(Gauge):
 
 
 def step_bytes(recipe: Recipe, device: str, gauge: Gauge) -> int:
-    """Memory that a trial of a recipe needs: the peak of its steps and of its evaluation, and the CUDA context.
+    """GPU memory that a trial of a recipe needs, in bytes: the peak of steps and evaluation, plus the CUDA context.
 
     Raises:
-        DeviceMemoryError: When the GPU is too small for one.
-        InputError: When recipe and device do not go together.
+        DeviceMemoryError: The GPU has too little memory for a step.
+        InputError: Recipe and device are incompatible.
     """
     gauge.begin()
     rehearsal = Rehearsal(recipe, device)

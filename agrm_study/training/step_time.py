@@ -1,7 +1,7 @@
-"""How long does a training step take here, and how large is the network?
+"""Measures the duration of a training step and the size of the network.
 
-Steps of a recipe are timed on random clips, after one that only warms up. On a CPU, where a step takes as long as its
-clips together, a few clips stand for a large batch.
+Steps of a recipe are timed on random clips after one warm-up step. On a CPU, where the duration is proportional to the
+number of clips, a few clips represent a large batch.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from agrm_study.study.recipe import Recipe
 from agrm_study.training.rehearsal import Rehearsal
 
 STEPS: Final = 3
-"""Steps that are timed."""
+"""Maximum number of timed steps."""
 BUDGET_S: Final = 30.0
-"""No further step is timed after so many seconds."""
+"""Seconds after which no further step is timed."""
 CPU_CLIPS: Final = 4
-"""Clips of a batch on a CPU, at most."""
+"""Maximum number of clips per batch on a CPU."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepTime:
-    """What a recipe showed.
+    """Measured durations of a recipe, scaled to its batch sizes.
 
     Attributes:
-        supervised: Seconds of steps without unlabelled clips, of the recipe's batch.
-        full: Seconds of steps with them; none for a method that uses none.
-        window: Seconds that one network takes for one window of the evaluation.
-        network_bytes: Size of a network's weights and buffers.
+        supervised: Durations of steps without unlabelled clips, in seconds.
+        full: Durations of steps with unlabelled clips, in seconds; empty for methods that use none.
+        window: Durations of evaluating one window with one network, in seconds.
+        network_bytes: Size of a network's weights and buffers, in bytes.
     """
 
     supervised: tuple[float, ...]
@@ -45,13 +45,13 @@ def step_time(recipe: Recipe, device: str, *, clock: Callable[[], float] = time.
     """Time the steps of a recipe.
 
     Args:
-        recipe: Every setting.
+        recipe: All settings of the trial.
         device: ``cpu``, ``cuda`` or ``cuda:N``.
-        clock: Seconds.
+        clock: Monotonic clock, in seconds.
 
     Raises:
-        DeviceMemoryError: When the device is too small for a step.
-        InputError: When recipe and device do not go together.
+        DeviceMemoryError: The device has too little memory for a step.
+        InputError: Recipe and device are incompatible.
     """
     batch, small = recipe.batch, recipe
     if device == "cpu":

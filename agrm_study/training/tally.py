@@ -1,4 +1,4 @@
-"""What did an epoch of learning amount to, and was every loss of it finite?"""
+"""Accumulates losses and metrics of a training epoch, and checks that losses are finite."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from agrm_study.training.outcome import EpochRow
 from agrm_study.training.ssl.step import TERMS, StepResult
 
 _STEPS_BETWEEN_CHECKS = {"cpu": 1, "cuda": 16}
-"""Looking at a loss makes a GPU wait; on a CPU it costs nothing."""
+"""Steps between checks for finite losses; reading a loss synchronizes with a GPU, but is free on a CPU."""
 
 
 class EpochTally:
-    """Collects the steps of an epoch.
+    """Accumulates the steps of an epoch.
 
     Args:
-        epoch: From 1.
+        epoch: Number of the epoch, from 1.
         ramp_weight: λ of the epoch.
         pseudo_weight: w in CE + λ (consistency + w · pseudo).
     """
@@ -34,10 +34,10 @@ class EpochTally:
         self._checked = 0
 
     def add(self, result: StepResult, labels_B: Tensor) -> None:
-        """Enter a step.
+        """Add a step.
 
         Raises:
-            NanLossError: When a loss of this step, or on a GPU of one since the last look, is not finite.
+            NanLossError: A loss of this step, or on a GPU of a step since the last check, is not finite.
         """
         self._terms.append(result.terms_3)
         self._logits.append(result.logits_BK)
@@ -46,13 +46,13 @@ class EpochTally:
             self._check()
 
     def row(self, training: dict[str, Any]) -> EpochRow:
-        """The student's train row: mean losses, and metrics of its answers to the augmented labelled clips.
+        """The student's train row: mean losses, and metrics on the augmented labelled clips.
 
         Args:
-            training: Further figures of the epoch.
+            training: Further values of the epoch.
 
         Raises:
-            NanLossError: When a loss is not finite.
+            NanLossError: A loss is not finite.
         """
         self._check()
         sizes_S = np.array([len(labels) for labels in self._labels], dtype=np.float64)

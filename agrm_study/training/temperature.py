@@ -1,4 +1,4 @@
-"""Which softmax temperature makes a network's confidence on validation honest?"""
+"""Temperature scaling: the softmax temperature that calibrates a network on validation (Guo et al. 2017)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 BOUNDS = (0.05, 20.0)
-"""Temperatures searched; a validation part that is classified without error would otherwise ask for 0."""
+"""Search interval; without a lower bound, a perfectly classified validation part would give a temperature of 0."""
 UNSCALED = 1.0
 """The temperature in use where the data identify none."""
 
@@ -22,15 +22,15 @@ UNSCALED = 1.0
 def subject_log_probs(
     logits_NK: NDArray[np.floating], owners_N: Ints, n_subjects: int, temperature: float = 1.0
 ) -> Floats:
-    """(subjects, K) logarithms of each subject's class probabilities: the mean over its windows of softmax(z / T).
+    """Logarithms (S, K) of the subjects' class probabilities, the mean of softmax(z / T) over the windows of a subject.
 
     Args:
-        logits_NK: Logits of each window.
-        owners_N: Index of its subject; every subject has at least one window.
-        n_subjects: Number of subjects.
+        logits_NK: Logits z of each window.
+        owners_N: Index of each window's subject; every subject has at least one window.
+        n_subjects: S, the number of subjects.
         temperature: T.
     """
-    with np.errstate(invalid="ignore"):  # logits that are not numbers make probabilities that are none either
+    with np.errstate(invalid="ignore"):  # NaN logits give NaN probabilities
         window_log_probs_NK = log_softmax(logits_NK.astype(np.float64) / temperature, axis=1)
         highest_SK = np.full((n_subjects, logits_NK.shape[1]), -np.inf)
         np.maximum.at(highest_SK, owners_N, window_log_probs_NK)
@@ -42,13 +42,13 @@ def subject_log_probs(
 
 
 def fit_temperature(logits_NK: NDArray[np.floating], owners_N: Ints, labels_S: Ints) -> float | None:
-    """The temperature within `BOUNDS` that minimises the subjects' mean negative log likelihood (Guo et al. 2017).
+    """The temperature within `BOUNDS` that minimises the mean negative log-likelihood of subjects (Guo et al. 2017).
 
     None where the minimum is within 1 % of a bound: these data do not identify the temperature.
 
     Args:
         logits_NK: Logits of each validation window.
-        owners_N: Index of its subject.
+        owners_N: Index of each window's subject.
         labels_S: Class index of each subject.
     """
     subjects = np.arange(len(labels_S))

@@ -1,4 +1,4 @@
-"""What does an epoch look like on the validation part?"""
+"""Validation after each epoch."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from agrm_study.training.ssl.thresholds.policy import ThresholdPolicy
 
 
 class Validation:
-    """Judges the networks on the labelled validation clips, and watches them on the unlabelled ones.
+    """Evaluates the networks on labelled validation clips, and monitors them on unlabelled validation clips.
 
     Args:
-        recipe: Windows, method, whether to watch unlabelled clips.
+        recipe: Number of windows, method, and whether to monitor unlabelled clips.
         evaluator: Runs the networks.
-        labelled: The labelled validation clips.
-        unlabelled: The unlabelled ones, possibly none; they enter no metric.
+        labelled: Labelled validation clips.
+        unlabelled: Unlabelled validation clips, possibly none; they do not affect metrics.
     """
 
     def __init__(self, recipe: Recipe, *, evaluator: Evaluator, labelled: ClipSet, unlabelled: ClipSet) -> None:
@@ -34,10 +34,12 @@ class Validation:
         self._watched = spread(unlabelled, recipe.clip, 1) if watches else None
 
     def rows(self, epoch: int, networks: Networks, policy: ThresholdPolicy, *, pretraining: bool) -> list[EpochRow]:
-        """The student's row, then the teacher's if it has started; the last one carries the unlabelled clips' figures.
+        """The student's row, then the teacher's row once it has started.
+
+        The last row contains the statistics of the unlabelled clips.
 
         Raises:
-            NanLossError: When a loss is not finite.
+            NanLossError: A loss is not finite.
         """
         rows: list[EpochRow] = []
         for network, logits_NK in self._evaluator.logits(networks.modules(), self._windows).items():
