@@ -159,7 +159,7 @@ def test_a_bad_video_costs_only_itself(lab, tmp_path):
     done = call(predict, tmp_path / "model", tmp_path / "broken.mp4", tmp_path / "gone.avi", good, tmp_path)
     assert done.return_value == 1
     assert "gone.avi: the file does not exist" in done.stderr
-    assert "broken.mp4: it is no video" in done.stderr
+    assert "broken.mp4: not a video" in done.stderr
     assert "this is a folder" in done.stderr
     assert good.name in done.stdout.replace("\n", "")
     assert "not a diagnosis" in done.stdout
