@@ -1,1 +1,1 @@
-"""What the model looked at: Grad-CAM and occlusion on finished trials."""
+"""Explanations of finished trials: Grad-CAM and occlusion."""

@@ -1,4 +1,4 @@
-"""Which clips are shown? A fixed rule that also shows what went wrong, so that nobody picks the pretty ones."""
+"""Selects the clips to show by a fixed rule that includes mistakes, to prevent cherry-picking."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ RULE: Final = (
     "per true class, by the probability of the decided class: the correct clips at evenly spaced ranks from the most "
     "to the least confident (two: the most confident and the median; one: the median), and the most confident mistakes"
 )
-"""The rule in words, as printed beside the pictures."""
+"""Description of the rule, written next to the figures."""
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A subject that is shown.
+    """A selected subject.
 
     Attributes:
         subject: Index of the subject.
-        reason: Why, in words ("most confident correct").
+        reason: Reason for the selection ("most confident correct").
     """
 
     subject: int
@@ -31,16 +31,16 @@ class Choice:
 def choose(
     labels_S: NDArray[np.int64], decided_S: NDArray[np.int64], confidence_S: NDArray[np.float64], per_class: int = 3
 ) -> list[Choice]:
-    """The subjects to show, class by class; ties go to the earlier subject.
+    """Select the subjects to show, class by class; ties are resolved in favour of the earlier subject.
 
-    Of N a class, a third (at least one from two on) are mistakes. A class with too few of either kind shows fewer: what
-    is missing is not filled up with others.
+    A third of the N subjects per class (at least one if N ≥ 2) are mistakes. A class with too few correct or wrong
+    subjects shows fewer; they are not replaced by the other kind.
 
     Args:
-        labels_S: True class index; subjects without one (−1) are never chosen.
-        decided_S: Decided class index.
-        confidence_S: Probability of the decided class.
-        per_class: Clips of each true class, N.
+        labels_S: True class indices; subjects without one (−1) are never selected.
+        decided_S: Predicted class indices.
+        confidence_S: Probability of the predicted class.
+        per_class: N, the number of subjects per true class.
     """
     chosen: list[Choice] = []
     for label in np.unique(labels_S[labels_S >= 0]).tolist():

@@ -1,4 +1,6 @@
-"""Which places of a clip raised the score of a class? Grad-CAM (Selvaraju et al. 2017; Song et al. 2026, section 3.4).
+"""Grad-CAM: maps of the positions that increase the score of a class.
+
+Sources: Selvaraju et al. 2017; Song et al. 2026, section 3.4.
 
 Legend of axes: B clips, C colours (3), D features, T frames, H rows, W columns, K classes.
 """
@@ -17,23 +19,24 @@ from agrm_study.training.models.network import VideoClassifier
 def grad_cam(
     network: VideoClassifier, logits: Callable[[Tensor], Tensor], clips_BCTHW: Tensor, targets_B: Tensor
 ) -> Tensor:
-    """Maps (B, T', H', W') on the grid of the last block's features: ReLU(Σ_d α_d A_d), α_d the mean of ∂logit/∂A_d.
+    """Grad-CAM maps ReLU(Σ_d α_d A_d) of the last block's features A, with α_d the mean of ∂logit/∂A_d.
 
-    The network answers in evaluation mode; its training mode is put back. Nothing is accumulated in its parameters.
+    The network runs in eval mode; its train mode is restored afterwards. No gradients are accumulated in its
+    parameters.
 
     Args:
-        network: Its `gradcam_layer` is the last convolutional block.
-        logits: What the network's outputs mean as logits (B, K), `SupervisedLoss.logits`.
+        network: The network; the features are the output of its `gradcam_layer`.
+        logits: Converts the network's outputs to logits (B, K), `SupervisedLoss.logits`.
         clips_BCTHW: Normalised clips on the network's device.
-        targets_B: Class index of the logit that each clip is explained by.
+        targets_B: Class index of the explained logit of each clip.
 
     Returns:
-        Values of 0 and more, not normalised, in the features' precision.
+        Unnormalised, non-negative maps (B, T', H', W') in the precision of the features.
     """
     kept: list[Tensor] = []
 
     def keep(_module: nn.Module, _inputs: object, output: Tensor) -> Tensor:
-        # The features become the graph's beginning: the blocks before them need no gradient.
+        # The graph starts at the features, so that earlier blocks need no gradients.
         kept.append(output.detach().requires_grad_())
         return kept[0]
 
@@ -53,9 +56,9 @@ def grad_cam(
 
 
 def to_clip(maps_BTHW: Tensor, frames: int, size: int) -> Tensor:
-    """Maps (B, frames, size, size): trilinear to the clip, then min–max within each clip.
+    """Resize maps (B, T', H', W') to (B, frames, size, size) by trilinear interpolation, and min–max normalise each.
 
-    A map without any relief, as when no feature speaks for the class, becomes 0 everywhere.
+    A constant map, for example if no feature supports the class, becomes 0 everywhere.
     """
     whole_BTHW = F.interpolate(maps_BTHW[:, None].float(), (frames, size, size), mode="trilinear", align_corners=False)[
         :, 0

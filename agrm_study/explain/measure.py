@@ -1,4 +1,4 @@
-"""How do hidden regions and deletion change one trial's decisions, clip by clip?"""
+"""Occlusion and deletion measurements of one trial, per clip."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from agrm_study.training.data.manifest import Box
 from agrm_study.training.generators import generator
 
 Boxes = dict[str, tuple[Box, ...] | None]
-"""Key boxes by clip: finding them in a video is done once for all seeds."""
+"""Key boxes by clip, shared by all seeds so that they are estimated only once."""
 
 
 def subjects_of_check(count: int, limit: int | None) -> list[int]:
-    """The subjects that are measured: all, or `limit` of them evenly spread over the part."""
+    """Indices of the measured subjects: all of `count`, or `limit` evenly spread ones."""
     if limit is None or limit >= count:
         return list(range(count))
     return sorted({int(place) for place in np.linspace(0, count - 1, limit) + 0.5})
@@ -34,19 +34,20 @@ def measure(
     boxes: Boxes,
     on_clip: Callable[[], None] = lambda: None,
 ) -> list[dict[str, Any]]:
-    """One row a subject and measurement: its middle window, explained by the class that was decided for the subject.
+    """Measure the middle window of each subject, with respect to the class predicted for the subject.
 
     Args:
         answers: Network and decisions.
-        kind: What the person's boxes hold.
+        kind: Content of the person's boxes.
         subjects: Indices of the subjects.
-        boxes: Known boxes; those of other clips are added.
+        boxes: Known boxes; boxes of other clips are added.
         on_clip: Called after each subject.
 
     Returns:
-        Columns trial_id, arm, task, seed, subject_id, clip_id, label, decided, region, measure, value. The measures of
-        a region are area, drop, elsewhere, excess (drop − elsewhere) and changes, see `RegionEffect`; `deletion`,
-        `deletion_random` and `deletion_gain` (random − by map) have no region. What cannot be measured has no row.
+        One row per subject and measure, with columns trial_id, arm, task, seed, subject_id, clip_id, label, decided,
+        region, measure and value. The measures of a region are area, drop, elsewhere, excess (drop − elsewhere) and
+        changes (see `RegionEffect`); `deletion`, `deletion_random` and `deletion_gain` (random − by map) have no
+        region. Undefined measures have no row.
     """
     rows: list[dict[str, Any]] = []
     classes, windows, size = answers.recipe.classes, answers.windows, answers.recipe.clip.size
@@ -57,7 +58,7 @@ def measure(
         targets_B = torch.tensor([target], device=clip_CTHW.device)
         map_THW = grad_cam(answers.network, answers.loss.logits, clip_CTHW[None], targets_B)[0]
         values: dict[tuple[str, str], float] = {}
-        # The places are drawn by subject, not by seed of the trial: all seeds and arms are asked the same.
+        # Random positions depend on the subject, not on the trial's seed, so that all seeds and arms share them.
         rng = generator(0, f"explain/{name}")
         if clip_id not in boxes:
             boxes[clip_id] = person_boxes(answers.data.manifest.by_id[clip_id])

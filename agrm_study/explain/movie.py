@@ -1,4 +1,4 @@
-"""How does an explained clip look in motion? An mp4: the clip beside its map, in its own time."""
+"""Videos of explained clips: the clip next to its map, at the clip's speed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from agrm_study.explain.panels import Explained, enlarged
 from agrm_study.training.data.datasets.synthetic.encode import encode
 
 SHORTEST_S: Final = 4.0
-"""The clip is repeated until the movie lasts this long."""
+"""Minimum duration in seconds; the clip is repeated until it is reached."""
 _SIDE: Final = 320
 
 
@@ -20,9 +20,9 @@ def write_movie(explained: Explained, path: Path, fps: float) -> None:
     """Write frames and overlay side by side as H.264.
 
     Args:
-        explained: The clip.
-        path: An .mp4 file.
-        fps: Frame rate of the clip.
+        explained: The explained clip.
+        path: Output file (.mp4).
+        fps: Frame rate of the clip, in frames per second.
     """
     side = max(_SIDE, explained.frames_THWC.shape[1])
     side += side % 2

@@ -1,4 +1,4 @@
-"""What did a finished trial's network answer on the test part, and is it still the same network and data?"""
+"""Reloads a finished trial's network, and verifies its outputs on the test part against the records."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ from agrm_study.training.ssl.losses.supervised import SupervisedLoss
 from agrm_study.training.temperature import subject_log_probs
 
 TOLERANCE: Final[Mapping[str, float]] = {"fp32": 0.01, "bf16": 0.1, "fp16": 0.05}
-"""How far an answer may be from the recorded one, as a share of the largest logit, by the precision of the training:
-another device or another version of a library computes slightly differently, other weights or data do not."""
+"""Maximum deviation from the recorded logits, relative to the largest logit, by precision of the training. It accepts
+differences between devices and library versions, but not different weights or data."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Data:
-    """What a trial read; `execution` finds it, the trainer's own words name it."""
+    """Input data of a trial, located by `execution`; the field names match the arguments of `fit`."""
 
     store: Store
     manifest: Manifest
@@ -48,14 +48,20 @@ class Data:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answers:
-    """A trained network and its decisions on the test part, one a subject, as they were reported.
+    """A trained network and its decisions on the test part, one per subject.
 
     Attributes:
-        name: ``teacher`` or ``student``: the one that the recipe reports.
+        trial: The trial.
+        recipe: Recipe of the trial, in fp32 and without compilation.
+        name: The reported network, ``teacher`` or ``student``.
+        network: The network, in eval mode.
+        loss: The supervised loss, which converts outputs to logits.
+        device: Device of the network.
+        data: Input data of the trial.
         windows: The evaluated windows.
-        probs_SK: Class probabilities of each subject, the mean over its windows.
-        decided_S: Decisions.
-        middle_S: Index of each subject's middle window, the one that is explained.
+        probs_SK: Class probabilities of each subject, averaged over its windows.
+        decided_S: Predicted class of each subject.
+        middle_S: Index of each subject's middle window, which is explained.
     """
 
     trial: FinishedTrial
@@ -71,11 +77,11 @@ class Answers:
     middle_S: NDArray[np.int64]
 
     def frames(self, subject: int) -> NDArray[np.uint8]:
-        """The explained window of a subject as the network sees it, (T, size, size, 3) RGB."""
+        """The explained window of a subject, cropped as for the network, as RGB (T, size, size, 3)."""
         return np.ascontiguousarray(self._crops(subject)[0].transpose(0, 2, 3, 1))
 
     def clip(self, subject: int) -> Tensor:
-        """The same window, normalised, (3, T, size, size) on the device."""
+        """The explained window of a subject, normalised, (3, T, size, size) on the device."""
         renderer = Renderer(0, self.recipe.clip.size, self.device.torch, noise=False)
         view = self.windows.view.take(self.middle_S[[subject]])
         clip_CTHW: Tensor = renderer(self.device.upload(self._crops(subject)), view)[0]
@@ -83,7 +89,7 @@ class Answers:
 
     @torch.no_grad()
     def predict(self, clips_BCTHW: Tensor) -> Tensor:
-        """Logits (B, K) in evaluation mode, a batch of the recipe's size at a time."""
+        """Logits (B, K) of normalised clips, in batches of the recipe's evaluation batch size."""
         parts = torch.split(clips_BCTHW.to(memory_format=torch.channels_last_3d), self.recipe.evaluate.batch)
         return torch.cat([self.loss.logits(self.network(part)) for part in parts])
 
@@ -96,26 +102,26 @@ class Answers:
 
 
 def answers(trial: FinishedTrial, data: Data, recorded: pd.DataFrame, device: str = "cpu") -> Answers:
-    """Load the best weights of a trial and ask them about the test part again, as the evaluation did.
+    """Load the best weights of a trial and repeat its evaluation on the test part.
 
     Args:
-        trial: Finished, its weights kept.
-        data: What it read.
-        recorded: Its `predictions` records of the test part.
+        trial: A finished trial whose weights were kept.
+        data: Input data of the trial.
+        recorded: The trial's `predictions` records of the test part.
         device: ``cpu``, ``cuda`` or ``cuda:N``; always in single precision.
 
     Raises:
-        InputError: Data, weights or answers that are not those of the records.
+        InputError: Data, weights or logits differ from the records.
     """
     found = (data.manifest.fingerprint, data.split.fingerprint)
     planned = (trial.data_fingerprint, trial.split_fingerprint)
     if found != planned:
         raise InputError(
-            "the data must be those that the trial was trained on",
+            "the data must be the same as in training",
             where=data.manifest.path,
             given=f"fingerprints {', '.join(found)}",
             allowed=", ".join(planned),
-            hint="Did the manifest or the videos change since?",
+            hint="Check whether the manifest or the videos have changed.",
         )
     recipe = trial.recipe.model_copy(update={"precision": "fp32", "compile": False})
     weights = _weights(trial)
@@ -164,14 +170,14 @@ def _weights(trial: FinishedTrial) -> dict[str, Tensor]:
         raise InputError(
             "the weights of this trial were not kept",
             where=path,
-            hint="Run the study into a new folder, and keep the weights, to explain it.",
+            hint="To explain the study, run it in a new folder and keep the weights.",
         )
     try:
         with safe_open(path, framework="pt") as file:
             epoch = (file.metadata() or {}).get("epoch")
             if epoch != str(trial.best_epoch):
                 raise InputError(
-                    "the weights must be those of the recorded best epoch",
+                    "the weights must be from the recorded best epoch",
                     where=path,
                     given=epoch,
                     allowed=str(trial.best_epoch),
@@ -198,14 +204,18 @@ def _network(
         network.load_state_dict(state)
     except RuntimeError:
         raise InputError(
-            f"the weights must be of the recorded network (a {recipe.model.backbone}, {name})", where=path
+            f"the weights must be of the recorded network ({recipe.model.backbone}, {name})", where=path
         ) from None
     network.requires_grad_(False)
     return network.eval()
 
 
 def _compare(logits_NK: NDArray[np.float32], windows: Windows, recorded: pd.DataFrame, trial: FinishedTrial) -> None:
-    """Raises an InputError when the network does not answer what the ledger says it answered."""
+    """Compare the network's logits with the ledger.
+
+    Raises:
+        InputError: Logits are missing in the ledger or differ by more than `TOLERANCE`.
+    """
     by_window = dict(zip(recorded["clip_id"], recorded["logits"], strict=True))
     missing = [name for name in windows.names if name not in by_window]
     if missing:
@@ -218,9 +228,9 @@ def _compare(logits_NK: NDArray[np.float32], windows: Windows, recorded: pd.Data
     allowed = TOLERANCE[trial.recipe.precision]
     if not off <= allowed:
         raise InputError(
-            "the network must answer what was recorded",
+            "the network must reproduce the recorded logits",
             where=trial.weights,
-            given=f"logits off by {off:.0%} of the largest",
-            allowed=f"{allowed:.0%}",
-            hint="The weights, the clip store or the code are not those of the records.",
+            given=f"a deviation of {off:.0%} of the largest logit",
+            allowed=f"at most {allowed:.0%}",
+            hint="The weights, the clip store or the code differ from those of the records.",
         )

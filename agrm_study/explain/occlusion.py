@@ -1,7 +1,7 @@
-"""How much does a decision lose when a part of the clip is hidden, and does the map know which part matters?
+"""Occlusion of regions, and deletion curves that test whether a map identifies important positions.
 
-Hidden pixels take the value that random erasing writes in training, 0 after normalisation: the mean colour of the
-normalisation, so the network has met it.
+Hidden pixels are set to 0 after normalisation, the mean colour, as in random erasing during training; the network is
+therefore familiar with them.
 
 Legend of axes: B variants of one clip, C colours, T frames, H rows, W columns, K classes.
 """
@@ -20,26 +20,26 @@ from torch import Tensor
 from agrm_study.explain.gradcam import to_clip
 
 PLACES: Final = 4
-"""Random places at which a region's shape is hidden for comparison."""
+"""Number of random positions at which a region's shape is hidden for comparison."""
 RANDOM_MAPS: Final = 4
-"""Random maps that a deletion curve is compared with."""
+"""Number of random maps with which a deletion curve is compared."""
 FRACTIONS: Final = tuple(step / 10 for step in range(11))
-"""Shares of the clip that are deleted."""
+"""Deleted fractions of the clip."""
 
 Predict = Callable[[Tensor], Tensor]
-"""Clips (B, 3, T, H, W) to logits (B, K)."""
+"""Maps normalised clips (B, 3, T, H, W) to logits (B, K)."""
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegionEffect:
-    """What hiding one region of one clip does; all NaN but the area where the crop shows nothing of it.
+    """Effect of hiding one region of one clip; NaN except for `area` if the region is outside the crop.
 
     Attributes:
-        area: Share of the clip's pixels.
-        drop: Logit of the decided class before minus after.
-        elsewhere: The same for the region's shape at random places, on average.
-        changes: 1.0 when the largest logit becomes another class's, else 0.0.
+        area: Fraction of the clip's pixels.
+        drop: Decrease of the predicted class's logit.
+        elsewhere: Mean decrease when the region's shape is hidden at random positions.
+        changes: 1.0 if the class with the largest logit changes, otherwise 0.0.
     """
 
     area: float
@@ -50,12 +50,12 @@ class RegionEffect:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deletion:
-    """Probability of the decided class while the clip is deleted, at `FRACTIONS`.
+    """Probability of the predicted class as the clip is deleted, at `FRACTIONS`.
 
     Attributes:
-        by_map: Most important places first.
-        by_chance: The mean over `RANDOM_MAPS` maps of the same grid with their values shuffled.
-        flat: The map has no relief, so its order means nothing.
+        by_map: Curve with the most important positions deleted first.
+        by_chance: Mean curve of `RANDOM_MAPS` maps with shuffled values on the same grid.
+        flat: Whether the map is constant, so that its order is meaningless.
     """
 
     by_map: Floats
@@ -64,12 +64,12 @@ class Deletion:
 
     @property
     def auc(self) -> float:
-        """Area under the map's curve; low when the map finds what carries the decision (Petsiuk et al. 2018)."""
+        """Area under the map's curve; low if the map identifies the decisive positions (Petsiuk et al. 2018)."""
         return float(np.trapezoid(self.by_map, FRACTIONS))
 
     @property
     def auc_random(self) -> float:
-        """Area under the curve of chance."""
+        """Area under the curve of the shuffled maps."""
         return float(np.trapezoid(self.by_chance, FRACTIONS))
 
 
@@ -80,15 +80,15 @@ def region_effects(
     masks: Mapping[str, NDArray[np.bool_]],
     rng: np.random.Generator,
 ) -> dict[str, RegionEffect]:
-    """Hide each region alone.
+    """Effect of hiding each region separately.
 
     Args:
-        predict: Logits of variants of the clip.
+        predict: Computes the logits of variants of the clip.
         clip_CTHW: The normalised clip.
-        target: Class that was decided.
-        masks: Each region's pixels (T, H, W).
-        rng: Draws the random places: the mask is shifted around the frame, leaving it on one side and coming back on
-            the other, so its area and its course over time stay what they are.
+        target: The predicted class.
+        masks: Pixels (T, H, W) of each region.
+        rng: Draws the random positions, by which the mask is shifted cyclically within the frame, so that its area and
+            its motion over time are preserved.
     """
     variants, drawn = [clip_CTHW], {name: mask for name, mask in masks.items() if mask.any()}
     for mask in drawn.values():
@@ -117,17 +117,17 @@ def region_effects(
 def deletion_curve(
     predict: Predict, clip_CTHW: Tensor, target: int, map_THW: Tensor, rng: np.random.Generator
 ) -> Deletion:
-    """Delete ever larger parts of a clip, in the order of its map and in random orders of the same coarseness.
+    """Delete increasing fractions of a clip, in the order of its map and in random orders of the same resolution.
 
-    A random order comes from the map's own cells, shuffled and enlarged the same way: deleting single random pixels
-    would be another kind of damage, and the comparison would be with that.
+    A random order results from shuffling the cells of the map and resizing it in the same way. Deleting single random
+    pixels would not be comparable, because it damages the clip differently.
 
     Args:
-        predict: Logits of variants of the clip.
+        predict: Computes the logits of variants of the clip.
         clip_CTHW: The normalised clip.
-        target: Class that was decided.
-        map_THW: Its map on the grid of the features.
-        rng: Shuffles.
+        target: The predicted class.
+        map_THW: The clip's map on the grid of the features.
+        rng: Shuffles the maps.
     """
     _, frames, size, _ = clip_CTHW.shape
     cells = map_THW.detach().float().cpu()
@@ -141,7 +141,7 @@ def deletion_curve(
 
 
 def _curve(predict: Predict, clip_CTHW: Tensor, target: int, order: Tensor) -> Floats:
-    """Probability of the class when the first `FRACTIONS` of an order of voxels are hidden."""
+    """Probability of the class with the first `FRACTIONS` of the ordered voxels hidden."""
     n, variants = len(order), []
     for fraction in FRACTIONS:
         hidden = torch.zeros(n, dtype=torch.bool)

@@ -1,4 +1,4 @@
-"""How does one explained clip, and how do all of them, look on paper?"""
+"""Figures of explained clips: one panel per clip, and a grid of all clips."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 COLOUR_MAP: Final = "plasma"
 OPACITY: Final = 0.5
-"""Map and opacity are the same for every class and every clip. Plasma grows lighter all the way, so the strongest
-place is never mistaken for the weakest, in grey or by a colour-blind reader either."""
+"""Colour map and opacity are the same for all classes and clips. The lightness of plasma increases monotonically, so
+strong and weak positions stay distinguishable in greyscale and for colour-blind readers."""
 MOST_COLUMNS: Final = 8
 _SHARPER: Final = 240
-"""Side, in pixels, of a drawn frame: small crops are enlarged once, by cubic interpolation."""
+"""Minimum side of a drawn frame in pixels; smaller crops are enlarged once, by cubic interpolation."""
 
 _GREEN, _RED, _GREY = "#00724F", "#C0392B", "#555555"
 
@@ -27,13 +27,13 @@ class Explained:
     """One clip with its map.
 
     Attributes:
-        subject_id, clip_id: Names.
-        label, decided: Class names.
-        probability: Of the decided class, for the subject.
-        reason: Why this clip is shown.
-        frames_THWC: uint8 RGB.
-        map_THW: In [0, 1].
-        seconds_T: Time of each frame in the video.
+        subject_id, clip_id: Ids of subject and clip.
+        label, decided: Names of the true and the predicted class.
+        probability: Probability of the predicted class, for the subject.
+        reason: Reason for the selection.
+        frames_THWC: Frames, uint8 RGB.
+        map_THW: Map with values in [0, 1].
+        seconds_T: Time of each frame in the video, in seconds.
     """
 
     subject_id: str
@@ -48,12 +48,12 @@ class Explained:
 
     @property
     def correct(self) -> bool:
-        """Whether the decision is right."""
+        """Whether the predicted class is the true class."""
         return self.label == self.decided
 
 
 def overlay(frames_THWC: NDArray[np.uint8], map_THW: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Frames with their map laid over: `COLOUR_MAP` at `OPACITY` everywhere, (T, H, W, 3) uint8."""
+    """Frames blended with their map in `COLOUR_MAP` at a constant `OPACITY`, (T, H, W, 3) uint8."""
     from matplotlib import colormaps
 
     colours = colormaps[COLOUR_MAP](map_THW)[..., :3] * 255.0
@@ -61,14 +61,14 @@ def overlay(frames_THWC: NDArray[np.uint8], map_THW: NDArray[np.float32]) -> NDA
 
 
 def enlarged(explained: Explained, side: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Frames and overlays (T, side, side, 3); frames and map are enlarged apart, so that colours stay on the map."""
+    """Frames and overlays (T, side, side, 3); frames and map are resized separately, before the map is coloured."""
     frames = np.stack([_resize(frame, side) for frame in explained.frames_THWC])
     maps = np.stack([cv2.resize(each, (side, side), interpolation=cv2.INTER_LINEAR) for each in explained.map_THW])
     return frames, overlay(frames, maps.astype(np.float32))
 
 
 def draw_panel(explained: Explained, path: Path) -> None:
-    """One clip: its frames above, the maps over them below."""
+    """Draw one clip, with its frames above and the overlays below."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -98,7 +98,7 @@ def draw_panel(explained: Explained, path: Path) -> None:
 
 
 def draw_grid(clips: Sequence[Explained], title: str, path: Path) -> None:
-    """All clips, a row a true class: of each the frame where its map is strongest (the first of equals)."""
+    """Draw all clips, one row per true class, each with the frame of its strongest map (the first of ties)."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

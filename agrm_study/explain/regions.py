@@ -1,7 +1,7 @@
-"""Which pixels of a window show the knees, the lower legs, the thighs, the trunk, and which the background?
+"""Pixel masks of body regions (knees, lower legs, thighs, trunk) and background in a window.
 
-Regions are bands of the person's box, as fractions of its height and width, carried into the crop that the network
-sees. They follow the box, not the joints: a bent knee can leave its band.
+Regions are bands of the person's box, defined as fractions of its height and width and transformed into the network's
+crop. They follow the box and not the joints, so a bent knee can leave its band.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ Masks = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class Bands:
-    """Where the regions lie in a box, as fractions of its height (rows) and width (columns).
+    """Regions within a box, as fractions of its height (rows) and width (columns).
 
     Attributes:
         rows: First and last row of each region.
-        columns: First and last column of all of them; what is outside of every region's rows and these columns, but
-            for the head, is background.
-        person: First and last row of the person: the head is neither a region nor background.
+        columns: First and last column of all regions.
+        person: First and last row of the person, including the head, which is neither a region nor background. Pixels
+            outside these rows and `columns` are background.
     """
 
     rows: dict[str, tuple[float, float]]
@@ -42,25 +42,25 @@ class Bands:
 
 
 BANDS: Final[dict[BoxKind, Bands]] = {
-    # Segment heights of the standing body over stature, from the ground: knee 0.285, hip 0.530, shoulder 0.818
-    # (Drillis and Contini 1966, as in Winter 2009, figure 4.1); the knee's band reaches 0.075 to either side.
+    # Heights of a standing person's joints above the ground, relative to stature: knee 0.285, hip 0.530, shoulder 0.818
+    # (Drillis and Contini 1966, as in Winter 2009, figure 4.1); the knee's band extends 0.075 to either side.
     "person": Bands(
         rows={"trunk": (0.18, 0.47), "thigh": (0.47, 0.64), "knee": (0.64, 0.79), "lower leg": (0.79, 1.0)},
         columns=(0.0, 1.0),
     ),
-    # The synthetic figures' boxes are squares from the waist to the soles; the figure fills their middle columns. The
-    # waist and the hips are all of the trunk that they hold. Measured on the drawn joints: hips at 0.06–0.14 of the
-    # height, knees at 0.40–0.51, ankles at 0.60–0.87 (2nd to 98th percentile; the boxes miss on purpose).
+    # Boxes of synthetic figures are squares from the waist to the soles, with the figure in their middle columns; of
+    # the trunk they contain only waist and hips. Positions of the drawn joints, relative to the height: hips 0.06–0.14,
+    # knees 0.40–0.51, ankles 0.60–0.87 (2nd to 98th percentile, including the simulated detection error).
     "legs": Bands(
         rows={"trunk": (0.0, 0.14), "thigh": (0.14, 0.37), "knee": (0.37, 0.56), "lower leg": (0.56, 1.0)},
         columns=(0.2, 0.8),
     ),
 }
-"""Bands by what the boxes hold: the whole person, or the legs alone."""
+"""Bands by content of the boxes: the whole person, or only the legs."""
 
 
 def person_boxes(record: ClipRecord) -> tuple[Box, ...] | None:
-    """The manifest's key boxes; without any, those found in the video; None when that cannot be done."""
+    """The manifest's key boxes, or boxes estimated from the video; None if there are neither."""
     if record.boxes:
         return record.boxes
     if not record.path.is_file():
@@ -72,15 +72,18 @@ def person_boxes(record: ClipRecord) -> tuple[Box, ...] | None:
 
 
 def stored_boxes(record: ClipRecord, boxes: tuple[Box, ...], clip: Clip, shape: tuple[int, int, int]) -> Floats:
-    """Boxes (T, 4) as x, y, w, h in pixels of each stored frame, whatever part of the frame the store keeps.
+    """Transform key boxes to pixels of the stored frames.
 
-    A frame's time is taken as even, so in a file of varying frame rate the boxes may be off by a frame.
+    Frames are assumed to be evenly spaced, so with a variable frame rate the boxes may be off by a frame.
 
     Args:
-        record: Size and rate of the video.
-        boxes: Key boxes in pixels of the shown frame.
-        clip: What the store keeps.
-        shape: Stored frames, height and width.
+        record: Size and frame rate of the video.
+        boxes: Key boxes in pixels of the displayed frame (after rotation).
+        clip: The preprocessing.
+        shape: Number of stored frames, their height and their width.
+
+    Returns:
+        Boxes (T, 4) as x, y, w, h.
     """
     frames, height, width = shape
     times = np.rint(np.arange(frames) / clip.fps * record.fps).astype(np.int64)
@@ -98,12 +101,12 @@ def stored_boxes(record: ClipRecord, boxes: tuple[Box, ...], clip: Clip, shape: 
 
 
 def region_masks(boxes_T4: Floats, size: int, kind: BoxKind) -> dict[str, Masks]:
-    """Masks (T, size, size) of every region; one that lies outside the crop is empty.
+    """Masks (T, size, size) of all regions; a region outside the crop has an empty mask.
 
     Args:
-        boxes_T4: x, y, w, h of the window's frames in pixels of the crop.
-        size: Side of the crop.
-        kind: What the boxes hold.
+        boxes_T4: Boxes (x, y, w, h) of the window's frames, in pixels of the crop.
+        size: Side of the crop, in pixels.
+        kind: Content of the boxes.
     """
     bands, centres = BANDS[kind], np.arange(size) + 0.5
     x_T1, y_T1, w_T1, h_T1 = (column[:, None] for column in boxes_T4.T)

@@ -1,4 +1,4 @@
-"""How does a finished trial become pictures, movies and a table of what its decisions rest on?"""
+"""Explains a finished trial with figures, videos and a table of occlusion measurements."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ OnProgress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What is made.
+    """Options of an explanation.
 
     Attributes:
-        out: Folder of everything.
-        clips: Clips shown of each true class.
-        subjects: Test subjects of the occlusion check; None: all; 0: no check.
-        boxes: What the person's boxes hold.
+        out: Output folder.
+        clips: Number of clips shown per true class.
+        subjects: Number of test subjects for the occlusion measurements; None for all, 0 to skip them.
+        boxes: Content of the person's boxes.
         device: ``cpu``, ``cuda`` or ``cuda:N``.
     """
 
@@ -47,13 +47,13 @@ class Options:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
-    """What was made.
+    """Output of an explanation.
 
     Attributes:
-        pictures: Folder of the trial's pictures and movies.
-        shown: Its clips.
-        table: ``occlusion.md``; None where nothing was measured.
-        notes: What a person should know.
+        pictures: Folder of the trial's figures and videos.
+        shown: The clips shown.
+        table: Path of ``occlusion.md``; None if measurements were skipped.
+        notes: Notes for the user.
     """
 
     pictures: Path
@@ -65,17 +65,17 @@ class Explanation:
 def explain(
     trials: FinishedTrials, trial: FinishedTrial, data: Data, options: Options, on_progress: OnProgress | None = None
 ) -> Explanation:
-    """Explain one trial in pictures, and every seed of its arm in numbers.
+    """Draw figures of one trial, and measure occlusion for all seeds of its arm.
 
     Args:
-        trials: Of the results folder.
-        trial: The one that is shown.
-        data: What its arm reads.
-        options: What is made.
-        on_progress: Called with clips measured and clips in all.
+        trials: The finished trials of the results folder.
+        trial: The trial to show.
+        data: Input data of its arm.
+        options: Options.
+        on_progress: Called with the number of measured clips and the total number of clips.
 
     Raises:
-        InputError: Weights that are missing, or data, weights or answers that are not those of the records.
+        InputError: Weights are missing, or data, weights or logits differ from the records.
     """
     own = answers(trial, data, _recorded(trials, trial), options.device)
     folder = options.out / trial.trial_id
@@ -90,7 +90,7 @@ def explain(
         if each.weights.is_file():
             seeds.append(each)
         else:
-            notes.append(f"{each.arm}, seed {each.seed} is left out: its weights were not kept")
+            notes.append(f"{each.arm}, seed {each.seed} is omitted: its weights were not kept")
     subjects = subjects_of_check(len(own.windows.subjects), options.subjects)
     if len(subjects) < len(own.windows.subjects):
         notes.append(f"Measured on {len(subjects)} of {len(own.windows.subjects)} test subjects.")
@@ -113,7 +113,7 @@ def explain(
 
 
 def explained_clips(own: Answers, choices: Iterable[Choice]) -> list[Explained]:
-    """The chosen subjects' middle windows with their maps, of the class that was decided for the subject."""
+    """The middle windows of the selected subjects, with maps of the class predicted for the subject."""
     recipe, windows, found = own.recipe, own.windows, []
     for choice in choices:
         subject, window = choice.subject, int(own.middle_S[choice.subject])
@@ -138,7 +138,10 @@ def explained_clips(own: Answers, choices: Iterable[Choice]) -> list[Explained]:
 
 
 def write_pictures(shown: list[Explained], own: Answers, folder: Path) -> None:
-    """A panel and a movie a clip, a grid of all, and a list of what was chosen; replaces those of an earlier call."""
+    """Write a panel and a video per clip, a grid of all clips, and the list and rule of the selection.
+
+    Replaces the folder of an earlier call.
+    """
     if folder.exists():
         shutil.rmtree(folder)
     folder.mkdir(parents=True)
@@ -165,8 +168,8 @@ def write_pictures(shown: list[Explained], own: Answers, folder: Path) -> None:
         draw_grid(shown, title, folder / f"grid.{suffix}")
     pd.DataFrame(rows).to_csv(folder / "clips.csv", index=False)
     (folder / "rule.txt").write_text(
-        f"Shown {RULE}.\nOf each subject its middle test window, explained by the logit of the class that was decided "
-        "for the subject.\n",
+        f"Clips shown {RULE}.\nEach subject is shown by its middle test window, explained by the logit of the class "
+        "predicted for the subject.\n",
         encoding="utf-8",
     )
 
@@ -184,11 +187,11 @@ def _about_boxes(boxes: Boxes, data: Data) -> list[str]:
     notes = []
     if without:
         notes.append(
-            f"{len(without)} of {len(boxes)} clips have no person boxes in the manifest and none were found in their "
-            "videos: no regions are measured on them"
+            f"{len(without)} of {len(boxes)} clips have no person boxes in the manifest, and none were detected in "
+            "their videos: their regions are not measured"
         )
     if guessed:
-        notes.append(f"the boxes of {len(guessed)} of {len(boxes)} clips were found by their motion in the video")
+        notes.append(f"the boxes of {len(guessed)} of {len(boxes)} clips were estimated from motion in the video")
     return notes
 
 

@@ -1,4 +1,4 @@
-"""What do the measurements of all explained trials come to? Mean ± standard deviation over the seeds of each arm."""
+"""Summary of the measurements of all explained trials: mean ± standard deviation over the seeds of each arm."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#~])")
 
 
 def write_raw(out: Path, trial_id: str, rows: list[dict[str, Any]]) -> Path:
-    """The measurements of one trial, one row each, replacing those of an earlier call."""
+    """Write the measurements of one trial as CSV, replacing those of an earlier call, and return the path."""
     path = out / RAW_FOLDER / f"{trial_id}.csv"
     path.parent.mkdir(parents=True, exist_ok=True)
     pd.DataFrame(rows, columns=list(COLUMNS)).to_csv(path, index=False)
@@ -32,10 +32,10 @@ def write_raw(out: Path, trial_id: str, rows: list[dict[str, Any]]) -> Path:
 
 
 def read_raw(out: Path) -> pd.DataFrame:
-    """The measurements of every trial that was explained into this folder.
+    """Read the measurements of all trials explained in this folder.
 
     Raises:
-        InputError: A file that this package did not write.
+        InputError: A file is not a valid file of measurements.
     """
     parts = []
     for path in sorted((out / RAW_FOLDER).glob("*.csv")):
@@ -43,9 +43,9 @@ def read_raw(out: Path) -> pd.DataFrame:
             part = pd.read_csv(path, dtype={"trial_id": str, "subject_id": str, "clip_id": str}, keep_default_na=False)
             part["value"] = pd.to_numeric(part["value"])
         except (ValueError, KeyError) as fault:
-            raise InputError("is not a file of measurements", where=path, hint=f"{fault}. Remove it.") from None
+            raise InputError("not a valid file of measurements", where=path, hint=f"{fault}. Remove it.") from None
         if missing := set(COLUMNS) - set(part.columns):
-            raise InputError("is not a file of measurements", where=path, given=sorted(missing), hint="Remove it.")
+            raise InputError("not a valid file of measurements", where=path, given=sorted(missing), hint="Remove it.")
         parts.append(part)
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=list(COLUMNS))
 
@@ -53,9 +53,12 @@ def read_raw(out: Path) -> pd.DataFrame:
 def summarise(raw: pd.DataFrame) -> pd.DataFrame:
     """Mean and sample standard deviation (ddof 1) over seeds of each seed's mean over its clips.
 
+    Args:
+        raw: Rows of `read_raw`.
+
     Returns:
-        Columns arm, task, region, measure, mean, std (NaN for one seed), seeds, clips (of the seed with the fewest);
-        regions in the order of `REGIONS`, the deletion curve last.
+        Columns arm, task, region, measure, mean, std (NaN for one seed), seeds and clips (minimum over seeds). Regions
+        are in the order of `REGIONS`, followed by the deletion curve.
     """
     keys = ["arm", "task", "region", "measure"]
     of_seeds = raw.groupby([*keys, "seed"], sort=False)["value"].agg(["mean", "count"]).reset_index()
@@ -81,7 +84,7 @@ def _page(summary: pd.DataFrame, kind: BoxKind, notes: list[str]) -> str:
     bands = BANDS[kind]
     spans = ", ".join(f"{name} {low:g}–{high:g}" for name, (low, high) in bands.rows.items())
     box = "the whole person" if kind == "person" else "the legs from waist to soles"
-    lines = ["# What the decision loses when a part of the clip is hidden", ""]
+    lines = ["# Effect of hiding parts of the clip on the decision", ""]
     for names, rows in summary.groupby(["arm", "task"], sort=False):
         cells: dict[tuple[str, str], Any] = {(str(row.region), str(row.measure)): row for row in rows.itertuples()}
         lines += [f"## {_escape(', '.join(map(str, names)))}", ""]
@@ -102,21 +105,21 @@ def _page(summary: pd.DataFrame, kind: BoxKind, notes: list[str]) -> str:
             ]
     lines += [
         "Mean ± sample standard deviation over seeds (ddof 1) of each seed's mean over the test subjects, one clip",
-        "each: the middle window, the logit (and for deletion the probability) of the class decided for the subject.",
-        "Hidden pixels take the mean colour of the normalisation, as random erasing does in training. “Same shape",
-        "elsewhere” hides the region's shape at random places: what any hole of that size does. “Decision changes” is",
-        "of the window. Deletion hides 0, 10, … 100 % of the clip, most important places first; chance shuffles the",
-        "map's own cells. A positive difference, and a positive “chance − map”, say that the region, or what the",
-        "map points at, matters more than chance.",
+        "each: the middle window, and the logit (for deletion, the probability) of the subject's predicted class.",
+        "Hidden pixels are set to the mean colour of the normalisation, as in random erasing during training. “Same",
+        "shape elsewhere” hides the region's shape at random positions, as a control for the size of the hole.",
+        "“Decision changes” refers to the window. Deletion hides 0, 10, … 100 % of the clip, most important positions",
+        "first; “by chance” shuffles the map's cells. A positive difference, or a positive “chance − map”, indicates",
+        "that the region, or the positions highlighted by the map, matter more than chance.",
         "",
-        f"Regions are bands of the person's box, which holds {box}, as fractions of its height: {spans};",
-        f"columns {bands.columns[0]:g}–{bands.columns[1]:g} of its width. Background is what lies outside of the",
-        "person's rows and columns. The bands follow the box, not the joints. A clip whose crop shows nothing of a",
-        "region does not count for it.",
+        f"Regions are bands of the person's box, which contains {box}, as fractions of its height: {spans};",
+        f"columns {bands.columns[0]:g}–{bands.columns[1]:g} of its width. The background is everything outside the",
+        "person's rows and columns. The bands follow the box, not the joints. A clip whose crop does not show a region",
+        "is not counted for it.",
         "",
         *(f"- {_escape(note)}" for note in notes),
         *([""] if notes else []),
-        "Grad-CAM and occlusion describe the model's behaviour; they localise no cause and diagnose nobody.",
+        "Grad-CAM and occlusion describe the model's behaviour; they do not localise causes or provide a diagnosis.",
     ]
     return "\n".join(lines) + "\n"
 

@@ -1,4 +1,4 @@
-"""Which finished trials are explained, and what was each one's recipe?"""
+"""Selects finished trials from a results folder, and restores their recipes."""
 
 from __future__ import annotations
 
@@ -24,13 +24,17 @@ _SHOWN = 6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinishedTrial:
-    """One trial of the ledger.
+    """A finished trial of the ledger.
 
     Attributes:
-        arm: The arm that it is looked at as; it may stand for others too.
-        weights: Where its best weights are, if they were kept.
-        best_epoch: The epoch of those weights.
-        data_fingerprint, split_fingerprint: Of the data that it was trained on.
+        trial_id: Id of the trial.
+        arm: The selected arm; other arms may share the trial.
+        task: Task of the trial.
+        seed: Seed of the trial.
+        recipe: All settings of the trial.
+        weights: Path of the best weights, which exist if they were kept.
+        best_epoch: Epoch of the best weights.
+        data_fingerprint, split_fingerprint: Fingerprints of the training data and split.
     """
 
     trial_id: str
@@ -48,14 +52,14 @@ class FinishedTrials:
     """The finished final trials of a results folder.
 
     Args:
-        results: The folder, on this machine.
+        results: A local results folder.
 
     Attributes:
         study: The study as it was run.
         ledger: Its records.
 
     Raises:
-        InputError: The folder holds no results, or none has finished.
+        InputError: The folder contains no results, or no trial has finished.
     """
 
     def __init__(self, results: Path) -> None:
@@ -72,15 +76,15 @@ class FinishedTrials:
         }
         if not self._rows:
             raise InputError(
-                "needs a finished trial", where=results, hint=f"`agrm-study status {results}` says what is running."
+                "no trial has finished", where=results, hint=f"`agrm-study status {results}` shows the running trials."
             )
         self._cells = read_cells(results / "plan.json")
 
     def by_id(self, prefix: str) -> FinishedTrial:
-        """The trial whose id begins with these characters.
+        """The trial whose id starts with a prefix.
 
         Raises:
-            InputError: There is none, there are several, or it is a search trial.
+            InputError: No trial or several trials match, or the trial is a search trial.
         """
         ids = list(self._rows)
         found = [name for name in ids if name.startswith(prefix)]
@@ -88,21 +92,21 @@ class FinishedTrials:
             return self._trial(found[0], None)
         if found:
             raise InputError(
-                "must be the beginning of one trial's id", field="TRIAL", given=prefix, allowed=_some(sorted(found))
+                "the prefix matches several trial ids", field="TRIAL", given=prefix, allowed=_some(sorted(found))
             )
         raise InputError(
-            "must be the id of a finished trial, or its beginning",
+            "must be the id of a finished trial, or a prefix of it",
             field="TRIAL",
             given=prefix,
             allowed=_some(sorted(name for name in ids if self._rows[name]["phase"] == "final")),
-            hint=did_you_mean(prefix, ids) or "Or name it: --arm NAME --seed N --task TASK.",
+            hint=did_you_mean(prefix, ids) or "Or select it with --arm NAME --seed N --task TASK.",
         )
 
     def by_cell(self, arm: str, seed: int | None, task: str | None) -> FinishedTrial:
-        """The trial of an arm; seed and task may be left out: the first ones of the study.
+        """The trial of an arm; seed and task default to the first of the study.
 
         Raises:
-            InputError: No such arm, task or seed, or that trial has not finished.
+            InputError: The arm, task or seed is unknown, or the trial has not finished.
         """
         arms = list(dict.fromkeys(cell.arm for cell in self._cells))
         if arm not in arms:
@@ -128,15 +132,15 @@ class FinishedTrials:
         [trial_id] = [cell.trial_id for cell in cells if cell.seed == seed]
         if trial_id not in self._rows:
             raise InputError(
-                "must be a trial that has finished",
+                "the trial has not finished",
                 field="TRIAL",
                 given=f"{arm}, {task}, seed {seed} ({trial_id})",
-                hint=f"`agrm-study status {self._results}` says why it has not.",
+                hint=f"`agrm-study status {self._results}` shows its state.",
             )
         return self._trial(trial_id, arm)
 
     def replicates(self, trial: FinishedTrial) -> list[FinishedTrial]:
-        """The finished trials of the same arm and task, by seed: this one among them."""
+        """The finished trials of the same arm and task, including this one, sorted by seed."""
         ids = [c.trial_id for c in self._cells if c.arm == trial.arm and c.task == trial.task]
         found = [self._trial(name, trial.arm) for name in dict.fromkeys(ids) if name in self._rows]
         if all(each.trial_id != trial.trial_id for each in found):
@@ -147,7 +151,7 @@ class FinishedTrials:
         row = self._rows[trial_id]
         if row["phase"] != "final":
             raise InputError(
-                "must be a final trial: a search keeps no weights and never sees the test part",
+                "must be a final trial: search trials keep no weights and are not evaluated on the test part",
                 field="TRIAL",
                 given=trial_id,
             )
@@ -165,7 +169,7 @@ class FinishedTrials:
 
 
 def asked_study(study: Study, recipe: Recipe) -> Study:
-    """The study with one more arm, this recipe: the data of a promoted trial are then among the study's."""
+    """The study with this recipe as an additional arm, so that the data of a promoted trial are included."""
     return replace(study, arms=(*study.arms, Arm(name="explained", settings={}, recipe=recipe)))
 
 

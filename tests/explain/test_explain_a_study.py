@@ -116,7 +116,7 @@ def test_an_unknown_trial_is_told_with_the_known_ones(results):
         call(results, "--arm", "AGRM", "--seed", 9)
     with pytest.raises(InputError, match="must be a task of the study"):
         call(results, "--arm", "AGRM", "--task", "two_class")
-    with pytest.raises(InputError, match="must be the beginning of one trial's id"):
+    with pytest.raises(InputError, match="the prefix matches several trial ids"):
         call(results, "")
 
 
@@ -136,7 +136,7 @@ def test_missing_weights_are_told_and_those_of_another_seed_left_out(results, tm
     with pytest.raises(InputError, match="the weights of this trial were not kept"):
         call(results, "--arm", "AGRM", "--seed", 1)
     done = call(results, "--arm", "AGRM", "--seed", 0, "--out", tmp_path, "--subjects", 1, "--clips", 1)
-    assert "seed 1 is left out" in done.output
+    assert "seed 1 is omitted" in done.output
     assert (pd.read_csv(tmp_path / "occlusion.csv")["seeds"] == 1).all()
 
 
@@ -146,20 +146,20 @@ def test_weights_that_do_not_answer_what_was_recorded_are_refused(results):
     other = {name: value + 0.5 if name.endswith("fc.bias") else value for name, value in load_file(path).items()}
     other = {name: value * 2 if name.endswith("fc.weight") else value for name, value in other.items()}
     save_file(other, path, metadata={"epoch": str(epoch)})
-    with pytest.raises(InputError, match="must answer what was recorded"):
+    with pytest.raises(InputError, match="must reproduce the recorded logits"):
         call(results, "--arm", "AGRM", "--seed", 0)
     path.write_bytes(b"not a file of tensors")
     with pytest.raises(InputError, match="the weights cannot be read"):
         call(results, "--arm", "AGRM", "--seed", 0)
     save_file(other, path, metadata={"epoch": "99"})
-    with pytest.raises(InputError, match="must be those of the recorded best epoch"):
+    with pytest.raises(InputError, match="must be from the recorded best epoch"):
         call(results, "--arm", "AGRM", "--seed", 0)
 
 
 def test_data_that_are_no_longer_those_of_the_records_are_refused(results):
     study = results / "study.yaml"
     study.write_text(study.read_text().replace("labelled_fraction: 1.0", "labelled_fraction: 0.5"))
-    with pytest.raises(InputError, match="the data must be those that the trial was trained on"):
+    with pytest.raises(InputError, match="the data must be the same as in training"):
         call(results, "--arm", "AGRM", "--seed", 0)
 
 
