@@ -1,1 +1,1 @@
-"""A finished trial as a folder that predicts: weights, recipe and model card, and the predictions themselves."""
+"""Export of finished trials as model folders (weights, recipe, model card), and prediction with them."""

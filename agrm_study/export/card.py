@@ -1,4 +1,4 @@
-"""What must somebody know before they use an exported network? Its model card, from the records alone."""
+"""Model card of an exported network, generated from the records."""
 
 from __future__ import annotations
 
@@ -27,7 +27,13 @@ _TITLES = {
 
 
 def model_card(model: ModelRecipe, choice: Choice, study: Study) -> str:
-    """The card as Markdown."""
+    """The model card as Markdown.
+
+    Args:
+        model: Content of ``recipe.json``.
+        choice: The exported trial, with scores.
+        study: The study of the trial.
+    """
     recipe = model.recipe
     words = " / ".join(name.replace("_", " ") for name in recipe.classes)
     scaling = f"scaled by the temperature {model.temperature:.3f}, fitted on validation."
@@ -35,23 +41,23 @@ def model_card(model: ModelRecipe, choice: Choice, study: Study) -> str:
         scaling = "not scaled: the temperature is not identifiable on validation, and 1 is used."
     seeds = f"{len(choice.seeds)} seed{'s' if len(choice.seeds) != 1 else ''}"
     reading = (
-        "*This network* with a 95% interval over the part's subjects (the network fixed; none where it makes no "
-        "error); *arm* is mean ± sample standard deviation over "
-        f"{seeds} of the same arm; in percent."
+        "Values are in percent. *This network*: with a 95% interval over the part's subjects (the network is fixed; none "
+        "where it makes no error). *Arm*: mean ± sample standard deviation "
+        f"over {seeds} of the same arm."
     )
     if choice.reason != "named":
         reading += (
-            " The seed was picked on validation, so the validation figures of this network are optimistic; the test "
-            "part took no part in the choice."
+            " The seed was selected on validation, so the validation scores of this network are optimistic; the test "
+            "part was not used for the selection."
         )
     parts = [
         f"# {model.arm}: {recipe.task.replace('_', '-')} ({words})",
-        f"> **{NOTICE.capitalize()}.** This network was trained to study methods. It has not been validated for any "
-        "clinical use, and nobody may be diagnosed, treated or left untreated because of what it says.",
-        "## What it is",
+        f"> **{NOTICE.capitalize()}.** This network was trained for methodological research. It has not been validated "
+        "for clinical use. Do not base diagnosis or treatment decisions on its predictions.",
+        "## Model",
         f"Network: {recipe.model.backbone} (width {recipe.model.width}) with {recipe.model.pooling.name} pooling, "
-        f"trained by the method `{recipe.ssl.method}`. These are the weights of the {model.network} at epoch "
-        f"{model.best_epoch}, the one that was best on validation, of one training run:",
+        f"trained with the method `{recipe.ssl.method}`. The weights are those of the {model.network} at the best "
+        f"validation epoch ({model.best_epoch}) of one training run:",
         _list(
             {
                 "study": f"{model.study}: {model.question}" if model.question else model.study,
@@ -70,34 +76,34 @@ def model_card(model: ModelRecipe, choice: Choice, study: Study) -> str:
                     for part, title in _PARTS.items()
                     if model.trial_id in choice.scores[part]
                 ),
-                "synthetic": "yes: drawn figures, not children" if recipe.data.synthetic is not None else None,
+                "synthetic": "yes: rendered figures, not children" if recipe.data.synthetic is not None else None,
             }
         ),
-        "## How good it is",
+        "## Evaluation",
         _metrics(choice),
         reading,
-        "## How it decides",
-        f"{_sentence(recipe.clip)} The logits of up to {recipe.evaluate.clips} windows spread over the video become "
-        f"probabilities and are averaged. Decision: {DECISIONS[len(recipe.classes)]}. The probabilities that `predict` "
-        f"prints are {scaling}",
-        "## Intended use, and limits",
-        "For research on screening methods: comparing networks on video that was recorded like the training videos. "
-        "Not for children, cameras, places or conditions that the training set does not hold; the metrics above say "
-        "nothing about those. The classes are all it knows: a video without a walker, or of another gait disorder, "
-        "still gets one of them. Where persons are cropped, `predict` finds the walker by motion, which needs a camera "
-        "that stands still.",
-        "## Use",
+        "## Preprocessing and decision rule",
+        f"{_sentence(recipe.clip)} The logits of up to {recipe.evaluate.clips} windows spread over the video are "
+        f"converted to probabilities and averaged. Decision: {DECISIONS[len(recipe.classes)]}. The probabilities "
+        f"printed by `predict` are {scaling}",
+        "## Intended use and limitations",
+        "Research on screening methods: comparing networks on videos recorded under the conditions of the training "
+        "videos. Not for children, cameras, places or conditions that are not in the training set; the scores above do "
+        "not apply to them. The network always predicts one of its classes, even for a video without a walker or with "
+        "another gait disorder. If the preprocessing crops persons, `predict` detects the walker by motion, which "
+        "requires a static camera.",
+        "## Usage",
         "```bash\nagrm-study predict THIS_FOLDER VIDEO...\n```",
         "```python\nfrom agrm_study.export.predict import Predictor\n\n"
         'predictor = Predictor.load("THIS_FOLDER")\nprint(predictor.predict(["walk.mp4"])[0].probabilities)\n```',
-        "`model.safetensors` holds the network's state dict, `recipe.json` the settings, the preprocessing and the "
-        "decision rule. Paths and names of subjects were left out of it.",
+        "`model.safetensors` contains the network's state dict; `recipe.json` contains the settings, the preprocessing "
+        "and the decision rule, without file paths and subject names.",
     ]
     return "\n\n".join(parts) + "\n"
 
 
 def _metrics(choice: Choice) -> str:
-    """A table: metric by part, of this network and of its arm."""
+    """Table of metrics by part, for this network and its arm."""
     own = {part: choice.scores[part].get(choice.trial_id) for part in _PARTS}
     shown = {part: scores for part, scores in own.items() if scores is not None}
     intervals = {part: scores.intervals() for part, scores in shown.items()}
@@ -128,14 +134,14 @@ def _arm(choice: Choice, part: str, name: str) -> str:
 
 def _sentence(clip: Clip) -> str:
     kept = {
-        "resize": f"the frame with its short side resized to {clip.resize} pixels",
-        "raw": f"the central {clip.resize} × {clip.resize} pixels",
-        "person_box": f"a square of {clip.resize} pixels around the walker"
+        "resize": f"resized to a short side of {clip.resize} pixels",
+        "raw": f"cropped to the central {clip.resize} × {clip.resize} pixels",
+        "person_box": f"cropped to a square of {clip.resize} pixels around the walker"
         + (" (the legs)" if clip.box_part == "legs" else ""),
     }[clip.crop]
     return (
-        f"A video is resampled to {clip.fps:g} frames a second; of each frame it keeps {kept}, of which the network "
-        f"sees the central {clip.size} × {clip.size}, {clip.frames} frames at a time."
+        f"A video is resampled to {clip.fps:g} frames per second. Each frame is {kept}; the network's input is the "
+        f"central {clip.size} × {clip.size} pixels of {clip.frames} consecutive frames."
     )
 
 

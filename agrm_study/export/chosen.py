@@ -1,4 +1,4 @@
-"""Which finished trial is exported, and which seeds stand beside it?"""
+"""Selects the finished trial to export, and collects the scores of its arm's seeds."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ _SHOWN = 6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """A trial to be exported.
+    """The trial to export.
 
     Attributes:
-        row: Its `trials` record.
-        arm: The arm that it is exported as; it may stand for others too.
-        recipe: All its settings.
-        network: ``teacher`` or ``student``: the one that the study reports.
-        seeds: Finished trials of the arm on the task, seed → id, this one among them.
-        scores: Scores of those trials, by part (``val``, ``test``) and id.
-        reason: Why it was chosen, as words.
+        row: The trial's `trials` record.
+        arm: The selected arm; other arms may share the trial.
+        recipe: All settings of the trial.
+        network: The reported network, ``teacher`` or ``student``.
+        seeds: Trial ids by seed of the arm's finished trials on the task, including this one.
+        scores: Scores of these trials, by part (``val``, ``test``) and trial id.
+        reason: Reason for the selection; ``named`` if the user selected it.
     """
 
     row: dict[str, Any]
@@ -53,18 +53,18 @@ class Choice:
 
     @property
     def trial_id(self) -> str:
-        """Its identity."""
+        """Id of the trial."""
         return str(self.row["trial_id"])
 
 
 class FinishedStudy:
-    """The finished final trials of a results folder, here or in an object store.
+    """The finished final trials of a results folder, local or in an object store.
 
     Args:
-        results: The folder; a local path or a URI.
+        results: Results folder; a local path or a URI.
 
     Raises:
-        InputError: It holds no results, or no trial that could be exported has finished.
+        InputError: The folder contains no results, or no final trial has finished.
     """
 
     def __init__(self, results: str | Path) -> None:
@@ -84,26 +84,26 @@ class FinishedStudy:
         }
         if not self._rows:
             raise InputError(
-                "needs a finished trial of the final phase (a search keeps no weights)",
+                "no trial of the final phase has finished (search trials keep no weights)",
                 where=self.name,
-                hint=f"`agrm-study status {self.name}` says what is running.",
+                hint=f"`agrm-study status {self.name}` shows the running trials.",
             )
 
     def by_id(self, prefix: str) -> Choice:
-        """The trial whose id begins with these characters.
+        """The trial whose id starts with a prefix.
 
         Raises:
-            InputError: There is none, or there are several.
+            InputError: No trial or several trials match.
         """
         found = sorted(name for name in self._rows if name.startswith(prefix))
         if len(found) != 1:
-            rule = "must be the id of a finished trial, or its beginning"
+            rule = "must be the id of a finished trial, or a prefix of it"
             raise InputError(
-                rule if not found else "must be the beginning of one trial's id",
+                rule if not found else "the prefix matches several trial ids",
                 field="TRIAL",
                 given=prefix,
                 allowed=_some(found or sorted(self._rows)),
-                hint=did_you_mean(prefix, self._rows) or "Or leave it out, and name an arm: --arm NAME.",
+                hint=did_you_mean(prefix, self._rows) or "Or omit it and select an arm with --arm NAME.",
             )
         row = self._rows[found[0]]
         own = [cell.arm for cell in self._cells if cell.trial_id == found[0]]
@@ -114,12 +114,12 @@ class FinishedStudy:
         """The trial of an arm with the best validation metric.
 
         Args:
-            arm: By default the reference; without one, the arm with the best mean on validation.
-            task: By default the study's first.
-            seed: This seed instead of the best.
+            arm: Defaults to the reference; without a reference, to the arm with the best mean on validation.
+            task: Defaults to the first task of the study.
+            seed: Select this seed instead of the best one.
 
         Raises:
-            InputError: No such arm, task or seed, or nothing of it has finished.
+            InputError: The arm, task or seed is unknown, or none of its trials has finished.
         """
         task = _known("--task", task, list(self.study.tasks))
         arms = list(dict.fromkeys(cell.arm for cell in self._cells if cell.task == task))
@@ -136,16 +136,16 @@ class FinishedStudy:
         values = {name: of_seed for name, of_seed in values.items() if of_seed}
         if not values:
             raise InputError(
-                "must be an arm of which a trial has finished",
+                "must be an arm with a finished trial",
                 field="--arm",
                 given=chosen,
-                hint=f"`agrm-study status {self.name}` says what is running.",
+                hint=f"`agrm-study status {self.name}` shows the running trials.",
             )
         winner = max(values, key=lambda name: sum(values[name].values()) / len(values[name]))
         of_seed = values[winner]
         if seed is not None and seed not in of_seed:
             raise InputError(
-                "must be a seed that has finished", field="--seed", given=seed, allowed=", ".join(map(str, of_seed))
+                "must be a seed with a finished trial", field="--seed", given=seed, allowed=", ".join(map(str, of_seed))
             )
         best = seed if seed is not None else max(of_seed, key=lambda s: (of_seed[s], -s))
         why = "named" if seed is not None else f"best validation {metric} of {len(of_seed)} seeds"
@@ -157,7 +157,7 @@ class FinishedStudy:
         """Content of the trial's ``best.safetensors``.
 
         Raises:
-            InputError: It was not kept.
+            InputError: The weights were not kept.
         """
         file = self.location / "checkpoints" / choice.trial_id / "best.safetensors"
         content = file.read()
@@ -165,7 +165,7 @@ class FinishedStudy:
             raise InputError(
                 "the weights of this trial were not kept",
                 where=file.path,
-                hint="Export another seed of the arm (--seed), or run the study into a new folder.",
+                hint="Export another seed of the arm (--seed), or run the study in a new folder.",
             )
         stored = choice.row["weights_digest"]
         if isinstance(stored, str) and weights_digest(content) != stored:
@@ -215,7 +215,7 @@ def _rows(frame: pd.DataFrame) -> list[dict[Any, Any]]:
 def _known(field: str, given: str | None, names: list[str]) -> str:
     if given is not None and given not in names:
         raise InputError(
-            "is not in this study", field=field, given=given, allowed=_some(names), hint=did_you_mean(given, names)
+            "not in this study", field=field, given=given, allowed=_some(names), hint=did_you_mean(given, names)
         )
     return names[0] if given is None else given
 

@@ -1,4 +1,4 @@
-"""What does an exported network say about a video? Decoded, cropped and averaged as in the study that trained it."""
+"""Prediction with an exported network; videos are preprocessed and windows averaged as in the original study."""
 
 from __future__ import annotations
 
@@ -32,22 +32,22 @@ from agrm_study.training.temperature import subject_log_probs
 OnProgress = Callable[[int, int], None]
 
 STALL_S: Final = 120.0
-"""Seconds without a decoded chunk after which a video is given up."""
+"""Seconds without a decoded chunk after which a video is abandoned."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prediction:
-    """What the network says about one video, or why it says nothing.
+    """The prediction for one video, or the reason why there is none.
 
     Attributes:
         file: The video.
-        decision: A class, by the rule that the study evaluated; None where there is none.
-        probabilities: By class, averaged over the windows, with the fitted temperature.
-        as_evaluated: The same without it: what the study's records hold and the decision rests on.
-        windows: How many windows were averaged.
-        seconds: Length of what was read.
-        note: What a person should know of the video.
-        error: Why there is no prediction.
+        decision: Predicted class, by the decision rule of the study; None if there is no prediction.
+        probabilities: Probabilities by class, averaged over windows, with the fitted temperature.
+        as_evaluated: Probabilities without temperature, as in the study's records; the decision is based on these.
+        windows: Number of averaged windows.
+        seconds: Duration of the decoded video, in seconds.
+        note: Note for the user about the video.
+        error: Reason why there is no prediction.
     """
 
     file: str
@@ -60,15 +60,15 @@ class Prediction:
     error: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values, labelled as what they are."""
+        """The prediction as JSON-serializable values, with the research notice."""
         return {"notice": NOTICE} | asdict(self)
 
 
 class Predictor:
-    """An exported network, ready to look at videos; always in single precision.
+    """An exported network that predicts videos, in single precision.
 
     Attributes:
-        model: What its folder says.
+        model: Content of the model folder's ``recipe.json``.
     """
 
     def __init__(self, model: ModelRecipe, network: VideoClassifier, loss: SupervisedLoss, device: Device) -> None:
@@ -77,26 +77,26 @@ class Predictor:
 
     @classmethod
     def load(cls, folder: Path | str, device: str = "cpu") -> Predictor:
-        """The network of a folder that `export` wrote.
+        """Load a model folder written by `export`.
 
         Args:
-            folder: The folder.
+            folder: The model folder.
             device: ``cpu``, ``cuda`` or ``cuda:N``.
 
         Raises:
-            InputError: A folder that holds no such model, weights that are not its own, or a device that is not there.
+            InputError: The folder is not a model folder, its weights do not match, or the device does not exist.
         """
         folder = Path(folder)
         if not folder.is_dir():
             raise InputError(
-                "must be a model folder" if not folder.exists() else "must be a model folder, and this is a file",
+                "must be a model folder" if not folder.exists() else "must be a model folder, not a file",
                 where=folder,
                 hint="`agrm-study export RESULTS --out FOLDER` writes one.",
             )
         model = ModelRecipe.read(folder / RECIPE)
         recipe = model.recipe.model_copy(update={"precision": "fp32", "compile": False})
         place = Device(device, recipe)
-        loss = build_loss(recipe.loss, recipe.classes, [1] * len(recipe.classes))  # counts weigh losses, never logits
+        loss = build_loss(recipe.loss, recipe.classes, [1] * len(recipe.classes))  # counts affect losses, not logits
         network = build_model(
             recipe.model,
             n_outputs=loss.n_outputs(len(recipe.classes)),
@@ -108,7 +108,7 @@ class Predictor:
             content = (folder / WEIGHTS).read_bytes()
             if hashlib.sha256(content).hexdigest() != model.weights_sha256:
                 raise InputError(
-                    f"the weights are not those that {RECIPE} describes",
+                    f"the weights do not match {RECIPE}",
                     where=folder / WEIGHTS,
                     hint="Export the trial again.",
                 )
@@ -123,12 +123,15 @@ class Predictor:
     def predict(
         self, videos: Sequence[Path | str], *, workers: int = 1, on_progress: OnProgress | None = None
     ) -> list[Prediction]:
-        """One prediction a video, in their order; a video that cannot be used costs only its own.
+        """Predict videos; an unusable video does not affect the others.
 
         Args:
-            videos: Files.
-            workers: Processes that decode.
-            on_progress: Called with videos done and videos in all.
+            videos: Video files.
+            workers: Number of decoding processes.
+            on_progress: Called with the number of finished videos and the total number of videos.
+
+        Returns:
+            One prediction per video, in the given order.
         """
         found: dict[int, Prediction] = {}
         tasks = [(Path(video).absolute(), self.model.recipe.clip) for video in videos]
@@ -171,7 +174,7 @@ class Predictor:
             for temperature in (1.0, self.model.temperature)
         )
         if not np.isfinite(plain_K).all():
-            return Prediction(file=name, error="the network's answer is not a number; its weights are damaged")
+            return Prediction(file=name, error="the network's output is not a number; its weights are damaged")
         decision = recipe.classes[int(decide(plain_K[None])[0])]
         return Prediction(
             file=name,
@@ -188,14 +191,14 @@ class Predictor:
         notes = []
         if length < recipe.clip.frames:
             needed = recipe.clip.frames / recipe.clip.fps
-            notes.append(f"shorter than one window ({needed:.2g} s): its last frame was repeated")
+            notes.append(f"shorter than one window ({needed:.2g} s): the last frame is repeated")
         if recipe.classes[int(decide(soft_K[None])[0])] != decision:
-            notes.append("on the edge: before the temperature, where the decision is made, another class leads")
+            notes.append("borderline: the decision is made without the temperature; with it, another class is ahead")
         return "; ".join(notes) or None
 
 
 class _OneVideo:
-    """A clip store with one clip, in memory."""
+    """An in-memory clip store with a single clip."""
 
     def __init__(self, frames_TCHW: NDArray[np.uint8]) -> None:
         self._frames = frames_TCHW

@@ -1,4 +1,4 @@
-"""What must a folder say beside its weights, so that a video can be classified as the study did?"""
+"""The ``recipe.json`` of a model folder: everything needed, besides weights, to classify a video as in the study."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from agrm_study.training.data.background import BOXES_VERSION
 from agrm_study.training.data.store.layout import STORE_VERSION
 
 EXPORT_VERSION: Final = 1
-"""Raised when a key of recipe.json is renamed, removed or changes its meaning."""
+"""Increment when a key of recipe.json is renamed, removed or changes its meaning."""
 RECIPE, WEIGHTS, CARD = "recipe.json", "model.safetensors", "README.md"
 NOTICE: Final = "screening research, not a diagnosis"
 DECISIONS: Final = {
-    2: "abnormal where its probability, averaged over the windows and before the temperature, is at least 0.5",
-    3: "the class with the highest probability, averaged over the windows and before the temperature",
+    2: "abnormal if its probability, averaged over the windows without temperature, is at least 0.5",
+    3: "the class with the highest probability, averaged over the windows without temperature",
 }
-"""Rule by number of classes: the one that the study's metrics were computed with."""
+"""Decision rule by number of classes, as used for the study's metrics."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,12 +29,15 @@ class ModelRecipe:
     """The content of ``recipe.json``.
 
     Attributes:
+        study, question, arm: Names in the study.
+        trial_id: Id of the trial.
         network: ``teacher`` or ``student``.
         best_epoch: Epoch of the weights, from 1.
         temperature: Softmax temperature, fitted on the validation part.
-        recipe: All settings of the training; once written, without paths and names of subjects.
-        weights_sha256: Of ``model.safetensors``.
-        code_version: Of the code that trained it.
+        recipe: All settings of the training; paths and subject names are not written.
+        data_fingerprint, split_fingerprint: Fingerprints of the training data and split.
+        code_version: Version of the training code.
+        weights_sha256: SHA-256 of ``model.safetensors``, hexadecimal.
     """
 
     study: str
@@ -51,7 +54,7 @@ class ModelRecipe:
     weights_sha256: str
 
     def write(self, path: Path) -> None:
-        """Write it as JSON, preprocessing and decision rule spelled out for those who do not use agrm-study."""
+        """Write the file as JSON, with explicit preprocessing and decision rule for use without agrm-study."""
         from agrm_study import __version__
 
         content = asdict(self) | {"recipe": None}
@@ -74,10 +77,10 @@ class ModelRecipe:
 
     @classmethod
     def read(cls, path: Path) -> ModelRecipe:
-        """Read what `write` wrote.
+        """Read a file written by `write`.
 
         Raises:
-            InputError: Missing, damaged, or of a version whose pixels or keys are others.
+            InputError: The file is missing, damaged, or from a version with different keys or preprocessing.
         """
         from pydantic import ValidationError
 
@@ -90,7 +93,7 @@ class ModelRecipe:
         try:
             if value["export_version"] != EXPORT_VERSION:
                 raise InputError(
-                    "was exported by another version",
+                    "the model was exported by an incompatible version",
                     where=path,
                     field="export_version",
                     given=value["export_version"],
@@ -100,7 +103,7 @@ class ModelRecipe:
             for name, now in _preprocessing().items():
                 if value["preprocessing"][name] != now:
                     raise InputError(
-                        "the pixels that this version makes are not those that the network was trained on",
+                        "the preprocessing of this version differs from that of the training",
                         where=path,
                         field=f"preprocessing.{name}",
                         given=value["preprocessing"][name],
@@ -118,7 +121,7 @@ class ModelRecipe:
 
 
 def _shareable(recipe: Recipe) -> dict[str, Any]:
-    """All settings, but for paths of this machine and names of subjects: a model is handed on, those are not."""
+    """All settings, without local paths and subject names, which must not be shared with the model."""
     settings = recipe.settings()
     settings["data"] |= {"manifest": None, "split_file": None, "exclude": []}
     settings["model"] |= {"weights": None}
@@ -126,7 +129,7 @@ def _shareable(recipe: Recipe) -> dict[str, Any]:
 
 
 def _preprocessing() -> dict[str, Any]:
-    """What else than settings decides the pixels."""
+    """Constants that determine the network's input in addition to the settings."""
     from agrm_study.training.augment.pixels import MEAN, STD
 
     return {"mean": list(MEAN), "std": list(STD), "store_version": STORE_VERSION, "boxes_version": BOXES_VERSION}
@@ -134,7 +137,7 @@ def _preprocessing() -> dict[str, Any]:
 
 def _not_a_model(path: Path, why: str) -> InputError:
     return InputError(
-        f"is not the {RECIPE} of an exported model: {why}",
+        f"not a valid {RECIPE} of an exported model: {why}",
         where=path,
         hint="`agrm-study export RESULTS --out FOLDER` writes a model folder.",
     )

@@ -1,4 +1,4 @@
-"""How good are the trials of an arm? From their recorded predictions alone."""
+"""Scores of an arm's trials, computed from their recorded predictions."""
 
 from __future__ import annotations
 
@@ -9,9 +9,13 @@ from agrm_study.statistics.part_scores import PartScores
 
 
 def read_scores(ledger: Ledger, part: str, network: str, trial_ids: Sequence[str]) -> dict[str, PartScores]:
-    """The scores of trials by id, of this network, or of the student where the best epoch had no teacher yet.
+    """Scores on one part by trial id; trials without predictions on the part are absent.
 
-    Trials without predictions of the part are absent.
+    Args:
+        ledger: The records.
+        part: ``val`` or ``test``.
+        network: The reported network; the student is used if the best epoch precedes the teacher.
+        trial_ids: Ids of the trials.
     """
     predictions = ledger.predictions(part, trial_ids=list(trial_ids))
     return {str(key): PartScores.of_predictions(rows, network) for key, rows in predictions.groupby("trial_id")}

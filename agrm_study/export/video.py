@@ -1,6 +1,6 @@
-"""Which frames does a video without a manifest give to a network? The very ones that a clip store would keep.
+"""Preprocesses a video without a manifest in the same way as a clip store.
 
-Runs in a child process that may be killed: a decoder that hangs costs one video.
+Runs in a child process that may be killed, so that a hanging decoder affects only one video.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from agrm_study.training.data.store.frames import stored_frames
 from agrm_study.training.data.store.problems import foreseen
 
 MOST_BYTES = 4 << 30
-"""Pixels of one video that are held in memory, at most."""
+"""Maximum size of one preprocessed video in memory, in bytes."""
 
 
 def video_frames(path: Path, clip: Clip) -> NDArray[np.uint8]:
-    """What a clip store would keep of a video, (T, 3, H, W).
+    """Frames (T, 3, H, W) of a video, preprocessed as in a clip store.
 
     Raises:
-        VideoError: It is missing, truncated or unreadable, its frames are too small, or no walker is found where
-            persons are cropped.
+        VideoError: The video is missing, truncated, unreadable or too long, its frames are too small, or the person
+            crop finds no walker.
     """
     if not path.is_file():
-        raise VideoError("this is a folder" if path.is_dir() else "the file does not exist", "missing")
+        raise VideoError("the path is a folder" if path.is_dir() else "the file does not exist", "missing")
     info = read_info(path)
     if info.truncated:
-        raise VideoError(f"truncated: {info.packets} of {info.promised} frames are there", "truncated")
+        raise VideoError(f"truncated: only {info.packets} of {info.promised} frames are present", "truncated")
     record = ClipRecord(
         subject_id=path.name,
         clip_id=path.name,
@@ -50,5 +50,5 @@ def video_frames(path: Path, clip: Clip) -> NDArray[np.uint8]:
     for chunk in stored_frames(record, info, clip):
         chunks.append(chunk)
         if sum(each.nbytes for each in chunks) > MOST_BYTES:
-            raise VideoError(f"too long: at {clip.fps:g} frames a second it does not fit into memory; cut it")
+            raise VideoError(f"too long: at {clip.fps:g} frames per second it does not fit into memory; cut the video")
     return np.concatenate(chunks)

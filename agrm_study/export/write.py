@@ -1,4 +1,4 @@
-"""How does a finished trial become a folder of its own: weights, recipe and model card?"""
+"""Writes a finished trial as a model folder with weights, recipe and model card."""
 
 from __future__ import annotations
 
@@ -22,7 +22,13 @@ from agrm_study.training.temperature import UNSCALED, fit_temperature
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exported:
-    """What was written."""
+    """Result of an export.
+
+    Attributes:
+        folder: The model folder.
+        choice: The exported trial.
+        recipe: Content of ``recipe.json``.
+    """
 
     folder: Path
     choice: Choice
@@ -30,23 +36,23 @@ class Exported:
 
 
 def export(study: FinishedStudy, choice: Choice, out: Path) -> Exported:
-    """Write a model folder; an earlier export there is replaced, anything else refused.
+    """Write a model folder; replaces an earlier export and refuses any other content.
 
     Args:
-        study: The results.
-        choice: The trial.
-        out: The folder.
+        study: The finished study.
+        choice: The trial to export.
+        out: The model folder.
 
     Raises:
-        InputError: Weights that were not kept or are not those of the record, no validation predictions, or a folder
-            that holds something else or cannot be written.
+        InputError: The weights were not kept or do not match the record, validation predictions are missing, or the
+            folder has other content or cannot be written.
     """
     _free(out)
     weights = _network(study.weights(choice), choice, study.name)
     validation = choice.scores["val"].get(choice.trial_id)
     if validation is None:
         raise InputError(
-            "the temperature needs this trial's validation predictions, which are not in the ledger",
+            "this trial's validation predictions, which the temperature requires, are not in the ledger",
             where=study.name,
             given=choice.trial_id,
             hint="Export another seed of the arm (--seed).",
@@ -76,7 +82,7 @@ def export(study: FinishedStudy, choice: Choice, out: Path) -> Exported:
 
 def _free(out: Path) -> None:
     if out.exists() and not out.is_dir():
-        raise InputError("must be a folder, and this is a file", field="--out", given=str(out))
+        raise InputError("must be a folder, not a file", field="--out", given=str(out))
     if not out.exists():
         return
     try:
@@ -90,12 +96,12 @@ def _free(out: Path) -> None:
             "must be a new or empty folder, or an earlier export",
             field="--out",
             given=str(out),
-            hint=f"It holds {', '.join(foreign[:3])}{', …' if len(foreign) > 3 else ''}.",
+            hint=f"It contains {', '.join(foreign[:3])}{', …' if len(foreign) > 3 else ''}.",
         )
 
 
 def _write(out: Path, weights: bytes, recipe: ModelRecipe, card: str) -> None:
-    """A folder appears whole or not at all."""
+    """Write the folder atomically."""
     out.parent.mkdir(parents=True, exist_ok=True)
     partial = out.with_name(f".{out.name}.{os.getpid()}")
     partial.mkdir()
@@ -111,7 +117,7 @@ def _write(out: Path, weights: bytes, recipe: ModelRecipe, card: str) -> None:
 
 
 def _network(content: bytes, choice: Choice, results: str) -> bytes:
-    """The weights of the reported network alone, under the network's own names, as a safetensors file."""
+    """Weights of the reported network, without its key prefix, as the content of a safetensors file."""
     where = f"{results}: checkpoints/{choice.trial_id}/best.safetensors"
     try:
         tensors, epoch = load(content), _metadata(content).get("epoch")
@@ -119,7 +125,7 @@ def _network(content: bytes, choice: Choice, results: str) -> bytes:
         raise InputError("the weights cannot be read", where=where, hint=f"{fault}.") from None
     if epoch != str(int(choice.row["best_epoch"])):
         raise InputError(
-            "the weights must be those of the recorded best epoch",
+            "the weights must be from the recorded best epoch",
             where=where,
             given=epoch,
             allowed=str(choice.row["best_epoch"]),
@@ -127,12 +133,12 @@ def _network(content: bytes, choice: Choice, results: str) -> bytes:
     prefix = f"{choice.network}."
     own = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
     if not own:
-        raise InputError(f"the weights must hold the network that is reported (the {choice.network})", where=where)
+        raise InputError(f"the weights must contain the reported network (the {choice.network})", where=where)
     renamed: bytes = save(own, metadata={"format": "pt", "trial_id": choice.trial_id, "network": prefix[:-1]})
     return renamed
 
 
 def _metadata(content: bytes) -> dict[str, Any]:
-    """The metadata of a safetensors file: its header is JSON, its length stands before it."""
+    """Metadata of a safetensors file, read from its JSON header, which is preceded by its length."""
     length = int.from_bytes(content[:8], "little")
     return dict(json.loads(content[8 : 8 + length]).get("__metadata__", {}))

@@ -160,7 +160,7 @@ def test_a_bad_video_costs_only_itself(lab, tmp_path):
     assert done.return_value == 1
     assert "gone.avi: the file does not exist" in done.stderr
     assert "broken.mp4: not a video" in done.stderr
-    assert "this is a folder" in done.stderr
+    assert "the path is a folder" in done.stderr
     assert good.name in done.stdout.replace("\n", "")
     assert "not a diagnosis" in done.stdout
 
@@ -169,26 +169,26 @@ def test_a_folder_that_is_no_model_is_told(lab, tmp_path):
     call(export, lab / "results", "--arm", "whole frame", "--out", tmp_path / "model")
     with pytest.raises(InputError, match="must be a model folder"):
         call(predict, tmp_path / "nowhere", "x.avi")
-    with pytest.raises(InputError, match=r"is not the recipe\.json of an exported model: it is missing"):
+    with pytest.raises(InputError, match=r"not a valid recipe\.json of an exported model: it is missing"):
         call(predict, lab / "results", "x.avi")
     weights = tmp_path / "model" / "model.safetensors"
     content = bytearray(weights.read_bytes())
     content[-1] ^= 255
     weights.write_bytes(content)
-    with pytest.raises(InputError, match=r"the weights are not those that recipe\.json describes"):
+    with pytest.raises(InputError, match=r"the weights do not match recipe\.json"):
         call(predict, tmp_path / "model", "x.avi")
     recipe = tmp_path / "model" / "recipe.json"
     recipe.write_text(recipe.read_text().replace('"store_version": 1', '"store_version": 0'))
-    with pytest.raises(InputError, match="the pixels that this version makes are not those"):
+    with pytest.raises(InputError, match="the preprocessing of this version differs"):
         call(predict, tmp_path / "model", "x.avi")
 
 
 def test_what_cannot_be_exported_is_told(lab, tmp_path):
     with pytest.raises(InputError, match="must be a results folder"):
         call(export, tmp_path, "--out", tmp_path / "model")
-    with pytest.raises(InputError, match=r"is not in this study.*Did you mean `AGRM`"):
+    with pytest.raises(InputError, match=r"not in this study.*Did you mean `AGRM`"):
         call(export, lab / "results", "--arm", "AGRN", "--out", tmp_path / "model")
-    with pytest.raises(InputError, match=r"must be a seed that has finished.*allowed: 0, 1"):
+    with pytest.raises(InputError, match=r"must be a seed with a finished trial.*allowed: 0, 1"):
         call(export, lab / "results", "--seed", 7, "--out", tmp_path / "model")
     with pytest.raises(InputError, match="must be the id of a finished trial"):
         call(export, lab / "results", "zzz", "--out", tmp_path / "model")

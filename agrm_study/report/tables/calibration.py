@@ -94,7 +94,8 @@ class CalibrationTable(TableKind):
                 "(1 is perfect, below 1 is overconfident) and intercept (calibration in the large, 0 is perfect): "
                 "two-class only, none where the scores separate the classes. T: temperature, fitted on validation by "
                 "log-loss, applied to the logarithm of a subject's averaged probabilities, mean ± standard deviation; "
-                "where the minimum is at a bound of the search it is not identifiable, and 1 is used. Fractions, not percent.",
+                "where the minimum is at a bound of the search it is not identifiable, and 1 is used. Fractions, not "
+                "percent.",
                 notes.replicates_note(m, arms, study.tasks).removeprefix("Percent; "),
                 notes.interval_note(m, study.tasks),
                 *rest,
