@@ -1,7 +1,7 @@
-"""Where else can a study be looked at? Each hook is one file and one line here.
+"""Registry of hooks, which export a study's records to external trackers.
 
-Its class is loaded when it is asked for. A hook is fed from the records: a study that ran without it can be shown by it
-at any time.
+To add a hook, write a module and add a line to `HOOKS`. Classes are loaded on demand. Hooks read the records, so a
+study can be exported at any time, including after it has run without the hook.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ HOOKS: dict[str, str] = {
     "wandb": "agrm_study.hooks.to_wandb:WandbHook",
     "optuna": "agrm_study.hooks.to_optuna:OptunaHook",
 }
-"""Name on the command line → class."""
+"""Name on the command line → `module:Class`."""
 
 
 def hook_class(name: str) -> type[Hook]:
-    """The class of a hook; the package that it writes for is not imported yet.
+    """The class of a hook; does not import the tracker's package.
 
     Raises:
-        InputError: There is no such hook.
+        InputError: The hook is unknown; the message lists the known names.
     """
     if name not in HOOKS:
         raise InputError(
-            "does not exist", field="--to", given=name, allowed=", ".join(HOOKS), hint=did_you_mean(name, HOOKS)
+            "unknown hook", field="--to", given=name, allowed=", ".join(HOOKS), hint=did_you_mean(name, HOOKS)
         )
     module, _, attribute = HOOKS[name].partition(":")
     found: type[Hook] = getattr(import_module(module), attribute)

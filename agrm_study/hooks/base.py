@@ -1,4 +1,4 @@
-"""What must a place do in which a study's trials are shown?"""
+"""Interface of an external tracker."""
 
 from __future__ import annotations
 
@@ -14,22 +14,26 @@ from agrm_study.study.errors import InputError
 
 
 class Hook(ABC):
-    """Keeps one entry a trial somewhere else; a context manager.
+    """Maintains one entry per trial in an external tracker; a context manager.
 
-    Whatever has been written is recognised by its stamp when it is opened again: writing a study twice changes nothing,
-    and a trial whose record has changed since replaces its entry.
+    Entries carry a stamp of the trial's record. Writing a study twice therefore changes nothing, and the entry of a
+    trial whose record has changed is replaced.
 
     Args:
-        out: A folder, or a URI that the hook understands; None for the place beside the results.
-        study: The study that is shown.
+        out: A folder, or a URI that the hook supports; None for the default location in the results folder.
+        study: The study to export.
+
+    Attributes:
+        study: The study to export.
+        out: Location of the tracker's data.
 
     Raises:
-        InputError: Its package is not installed, or the study or the place cannot be shown by it.
+        InputError: The tracker's package is not installed, or it cannot export the study or use the location.
     """
 
     name: ClassVar[str]
     package: ClassVar[str]
-    """Module that must be importable."""
+    """Module of the tracker, which must be importable."""
 
     def __init__(self, out: str | None, study: StudyLog) -> None:
         require(self.name, self.package)
@@ -42,50 +46,50 @@ class Hook(ABC):
                 "cannot be written",
                 field="--out",
                 given=str(fault.filename or out),
-                hint=f"{fault.strerror or fault}. Name a folder that this user may write to.",
+                hint=f"{fault.strerror or fault}. Choose a writable folder.",
             ) from None
 
     @property
     def where(self) -> str:
-        """What a person opens to see it."""
+        """Command, path or address that shows the exported study."""
         return self.out
 
     @abstractmethod
     def stamps(self) -> Mapping[str, str]:
-        """Stamp of each trial's entry that is there, by trial id."""
+        """Stamps of the existing entries, by trial id."""
 
     @abstractmethod
     def write(self, trial: TrialLog) -> None:
-        """Put the entry of a trial in place of an earlier one of the same trial."""
+        """Write the entry of a trial, replacing an earlier entry of the same trial."""
 
     def wanted(self, trial: Mapping[str, object]) -> bool:
-        """Whether a `trials` record gets an entry."""
+        """Whether the hook has an entry for a `trials` record."""
         return True
 
     def close(self) -> None:
-        """Let go of what is open."""
+        """Release open resources."""
         return None
 
     @abstractmethod
     def _place(self, out: str | None) -> str:
-        """Where it writes."""
+        """The location to write to; `out` is the user's choice."""
 
     @abstractmethod
     def _open(self) -> None:
-        """Make the place ready."""
+        """Prepare the location for writing."""
 
     @final
     def _beside(self, name: str) -> Path:
-        """A path in the results folder.
+        """The path `name` in the results folder.
 
         Raises:
             InputError: The results are in an object store.
         """
         if not self.study.location.is_local:
             raise InputError(
-                "must be given for results in an object store",
+                "is required for results in an object store",
                 field="--out",
-                hint=f"Name a local folder for {self.name}.",
+                hint=f"Choose a local folder for {self.name}.",
             )
         return Path(self.study.location.path) / name
 
@@ -99,15 +103,15 @@ class Hook(ABC):
 
 
 def require(name: str, package: str) -> None:
-    """Refuse a hook whose package is not installed, and say how it is.
+    """Check that a hook's package is installed.
 
     Raises:
-        InputError: It is not.
+        InputError: The package is not installed; the message contains the install command.
     """
     found = importlib.util.find_spec(package)
     if found is None or found.origin is None:  # a folder of that name in the working directory has no origin
         raise InputError(
-            f"needs the package {package}, which is not installed",
+            f"requires the package {package}, which is not installed",
             field=name,
             hint=f"Install it with: pip install 'agrm-study[{name}]'",
         )

@@ -1,4 +1,4 @@
-"""How is a hook kept up to date while a study runs, without the study ever waiting for it?"""
+"""Updates a hook in the background while a study runs."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ from agrm_study.hooks.log import log_study
 from agrm_study.study.errors import InputError
 
 EVERY_S = 10.0
-"""Seconds between two writes, at least."""
+"""Minimum number of seconds between two updates."""
 
 
 class Follower:
-    """Writes what is new to a hook, in a thread of its own. The first failure is the last attempt: it is told once.
+    """Writes new and changed trials to a hook in a separate thread; stops after an error, which is reported once.
 
     Args:
-        results: The results folder, a local path or a URI.
+        results: Results folder; a local path or a URI.
         name: A name of `HOOKS`.
+        every_s: Minimum number of seconds between two updates.
 
     Raises:
-        InputError: There is no such hook, or its package is not installed.
+        InputError: The hook is unknown, or its package is not installed.
     """
 
     def __init__(self, results: str | Path, name: str, *, every_s: float = EVERY_S) -> None:
@@ -33,24 +34,24 @@ class Follower:
         self._thread = threading.Thread(target=self._follow, name=f"log to {name}", daemon=True)
 
     def changed(self) -> None:
-        """A trial has ended: what is new is written soon."""
+        """Schedule an update after a trial has ended."""
         self._changed.set()
         if self._thread.ident is None:
             self._thread.start()
 
     def problem(self) -> str | None:
-        """What went wrong, the first time it is asked for afterwards."""
+        """The error message, once; None if there is no new error."""
         problem, self._problem = self._problem, None
         return problem
 
     def close(self, timeout_s: float = 60.0) -> str | None:
-        """Write what is left and end; what went wrong, unless that was told before."""
+        """Write the remaining trials and stop the thread; returns the error message unless it was reported before."""
         if self._thread.ident is not None:
             self._closing.set()
             self._changed.set()
             self._thread.join(timeout_s)
             if self._thread.is_alive():
-                self._problem = self._words("is still not done, and is left alone")
+                self._problem = self._words("writing did not finish in time")
         return self.problem()
 
     def _follow(self) -> None:
@@ -63,7 +64,7 @@ class Follower:
             except InputError as fault:
                 self._problem = self._words(str(fault))
                 return
-            except Exception as fault:  # whatever a foreign package raises must not reach the study
+            except Exception as fault:  # errors of third-party packages must not reach the study
                 self._problem = self._words(f"{type(fault).__name__}: {fault}".splitlines()[0])
                 return
             if last:
@@ -72,6 +73,6 @@ class Follower:
 
     def _words(self, reason: str) -> str:
         return (
-            f"Writing for {self._name} has failed ({reason.rstrip('.')}). The study goes on without it; "
-            f"`agrm-study log {self._results} --to {self._name}` writes it later."
+            f"Logging to {self._name} failed ({reason.rstrip('.')}). The study continues without it; "
+            f"to log it later, run `agrm-study log {self._results} --to {self._name}`."
         )

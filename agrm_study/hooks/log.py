@@ -1,4 +1,4 @@
-"""How does a study get to where it is looked at? What is not there yet, or has changed since, is written."""
+"""Exports a study to a hook; writes only new and changed trials."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ OnProgress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Logged:
-    """What was done.
+    """Result of an export.
 
     Attributes:
-        where: What a person opens to see it.
-        written: Trials that were new or had changed.
-        unchanged: Trials that were there already.
+        where: Command, path or address that shows the exported study.
+        written: Number of new or changed trials.
+        unchanged: Number of trials whose entries were up to date.
     """
 
     where: str
@@ -30,16 +30,16 @@ class Logged:
 def log_study(
     results: str | Path, name: str, out: str | None = None, *, on_progress: OnProgress | None = None
 ) -> Logged:
-    """Show the recorded trials of a results folder with a hook; safe to repeat at any time.
+    """Write the recorded trials of a results folder to a hook; idempotent.
 
     Args:
-        results: A local path or a URI.
+        results: Results folder; a local path or a URI.
         name: A name of `HOOKS`.
-        out: A folder or a URI that the hook understands; by default a place in the results folder.
-        on_progress: Called with trials written and trials to write.
+        out: A folder or a URI that the hook supports; defaults to a location in the results folder.
+        on_progress: Called with the number of written trials and the number of trials to write.
 
     Raises:
-        InputError: No results, no such hook, or one that cannot be used here.
+        InputError: The folder contains no results, or the hook is unknown or cannot be used.
     """
     study = StudyLog(results)
     with hook_class(name)(out, study) as hook:

@@ -1,4 +1,4 @@
-"""How does a study look in MLflow? An experiment, with a run a trial."""
+"""MLflow hook: one experiment per study, one run per trial."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from agrm_study.study.errors import InputError
 
 TRIAL: Final = "agrm_study.trial_id"
 STAMP: Final = "agrm_study.stamp"
-"""Tags that name a run's trial and stamp."""
+"""Tags with a run's trial id and stamp."""
 METRICS_A_CALL, PARAMS_A_CALL, VALUE_LIMIT = 1000, 100, 500
-"""What MLflow takes in one call; characters of a parameter that every version takes."""
+"""MLflow's limits on metrics and parameters per call, and the length of a parameter that every version accepts."""
 
 
 class MlflowHook(Hook):
-    """Writes through MLflow's client; a folder gets a SQLite store, a URI may be a tracking server's."""
+    """Writes with MLflow's client, to a SQLite store in a folder or to a tracking server's URI."""
 
     name: ClassVar[str] = "mlflow"
     package: ClassVar[str] = "mlflow"
@@ -57,7 +57,10 @@ class MlflowHook(Hook):
             self._client.log_batch(run_id, params=params[first : first + PARAMS_A_CALL])
         if trial.failed:
             self._client.set_tag(run_id, "mlflow.note.content", str(trial.record.get("error", ""))[-5000:])
-        marks = [RunTag(TRIAL, trial.trial_id), RunTag(STAMP, trial.stamp)]  # last: a run cut short is written again
+        marks = [
+            RunTag(TRIAL, trial.trial_id),
+            RunTag(STAMP, trial.stamp),
+        ]  # written last, so that an incomplete run is rewritten
         self._client.log_batch(run_id, tags=marks)
         self._client.set_terminated(run_id, status="FAILED" if trial.failed else "FINISHED", end_time=end)
 
@@ -69,7 +72,7 @@ class MlflowHook(Hook):
         return f"sqlite:///{folder / 'mlflow.db'}"
 
     def _open(self) -> None:
-        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # nothing is told to anybody unless it is asked for
+        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # no telemetry unless the user enables it
         logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
         from mlflow import MlflowClient
         from mlflow.exceptions import MlflowException
@@ -89,14 +92,14 @@ class MlflowHook(Hook):
             ) from None
         if found is not None and found.lifecycle_stage != "active":
             raise InputError(
-                "the experiment was deleted there; restore it, or name another place",
+                "the experiment was deleted; restore it, or choose another location",
                 field="--out",
                 given=self.out,
                 hint=f"mlflow experiments restore --experiment-id {found.experiment_id}",
             )
 
     def _artifacts(self) -> str | None:
-        """Where a local store would keep artifacts: beside its database, not in the working folder."""
+        """Artifact location of a local store: next to its database instead of in the working directory."""
         if not self.out.startswith("sqlite:///"):
             return None
         return (Path(self.out.removeprefix("sqlite:///")).absolute().parent / "artifacts").as_uri()

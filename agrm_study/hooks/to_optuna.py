@@ -1,4 +1,4 @@
-"""How does a search look in Optuna's dashboard? A study in a storage, with every trial that has ended."""
+"""Optuna hook: a search as an Optuna study with every finished trial, for Optuna's dashboard."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 TRIAL: Final = "agrm_study:trial_id"
 STAMP: Final = "agrm_study:stamp"
-"""User attributes that name a trial and its stamp."""
+"""User attributes with the trial id and stamp."""
 
 
 class OptunaHook(Hook):
-    """Adds the trials of a search to an Optuna study; values are those of the study file, not the sampler's own terms.
+    """Adds the trials of a search to an Optuna study, with parameter values as in the study file.
 
-    Optuna never changes a trial that has ended, so a trial that failed and was run again has an entry for each end.
+    Optuna does not allow changes to finished trials, so a trial that failed and was rerun has one entry per attempt.
     """
 
     name: ClassVar[str] = "optuna"
@@ -82,9 +82,9 @@ class OptunaHook(Hook):
 
         if self.study.study.search is None:
             raise InputError(
-                "this study has no search, so there is nothing for Optuna to show",
+                "the Optuna hook needs a study with a search",
                 where=self.study.location.path,
-                hint="tensorboard, mlflow and wandb show every study.",
+                hint="tensorboard, mlflow and wandb support every study.",
             )
         self._search: Search = self.study.study.search
         log = SearchLog.read(self.study.location)
@@ -98,7 +98,7 @@ class OptunaHook(Hook):
                 directions=list(self._search.directions),
                 load_if_exists=True,
             )
-        except Exception as fault:  # storages raise what their databases raise
+        except Exception as fault:  # storages raise errors of their databases
             raise InputError(
                 "Optuna cannot use this storage",
                 field="--out",
@@ -108,16 +108,16 @@ class OptunaHook(Hook):
             ) from None
         if [direction.name.lower() for direction in self._optuna.directions] != list(self._search.directions):
             raise InputError(
-                "holds a study of the same name with other objectives", field="--out", given=self.out,
-                hint="Name another storage.",
+                "contains a study with the same name and other objectives", field="--out", given=self.out,
+                hint="Choose another storage.",
             )  # fmt: skip
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Optuna calls names of objectives experimental
+            warnings.simplefilter("ignore")  # Optuna marks names of objectives as experimental
             self._optuna.set_metric_names(list(self._search.metric))
 
 
 def distribution(dimension: Dimension) -> BaseDistribution:
-    """A dimension in Optuna's terms. Optuna has no logit scale: such a one is shown on a linear axis."""
+    """The Optuna distribution of a dimension; a logit scale, which Optuna lacks, becomes a linear one."""
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
     if dimension.choices is not None:
@@ -134,5 +134,5 @@ def _value(dimension: Dimension, value: Any) -> Any:
 
 
 def _choice(value: Any) -> bool | int | float | str | None:
-    """A choice as Optuna stores it: lists and groups as JSON text."""
+    """A choice in a type that Optuna stores: lists and mappings become JSON text."""
     return value if value is None or isinstance(value, bool | int | float | str) else json.dumps(value)

@@ -1,4 +1,4 @@
-"""How does a study look in TensorBoard? A run a trial, with its curves, hyperparameters and final metrics."""
+"""TensorBoard hook: one run per trial, with curves, hyperparameters and final metrics."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from agrm_study.hooks.base import Hook
 from agrm_study.hooks.trial_log import TrialLog
 
 MARK: Final = "agrm-study.json"
-"""A file in each run's folder that names its trial and stamp."""
+"""File in each run's folder with the trial id and stamp."""
 
 
 class TensorBoardHook(Hook):
-    """Writes event files with TensorBoard's own writer, without TensorFlow or torch."""
+    """Writes event files with TensorBoard's writer, without TensorFlow or torch."""
 
     name: ClassVar[str] = "tensorboard"
     package: ClassVar[str] = "tensorboard"
@@ -45,7 +45,9 @@ class TensorBoardHook(Hook):
         finally:
             writer.close()
         mark = {"trial_id": trial.trial_id, "stamp": trial.stamp}
-        (run / MARK).write_text(json.dumps(mark) + "\n", encoding="utf-8")  # last: a run cut short is written again
+        (run / MARK).write_text(
+            json.dumps(mark) + "\n", encoding="utf-8"
+        )  # written last, so that an incomplete run is rewritten
 
     def _place(self, out: str | None) -> str:
         return str(self._beside("tensorboard") if out is None else Path(out).absolute())
@@ -58,7 +60,7 @@ class TensorBoardHook(Hook):
 
 
 def _events(trial: TrialLog) -> list[Any]:
-    """Hyperparameters, curves, final metrics and a failure's text, as events."""
+    """Events of a trial: hyperparameters, curves, final metrics and error message."""
     from tensorboard.compat.proto.event_pb2 import Event
     from tensorboard.compat.proto.summary_pb2 import Summary
 
@@ -84,7 +86,7 @@ def _events(trial: TrialLog) -> list[Any]:
 
 
 def _hparams(trial: TrialLog) -> list[Any]:
-    """What the HPARAMS page reads: the metrics of the experiment, and the values and the end of this session."""
+    """Summaries for the HPARAMS page: metrics of the experiment, and hyperparameters and end of the session."""
     from tensorboard.compat.proto.summary_pb2 import Summary, SummaryMetadata
     from tensorboard.plugins.hparams.api_pb2 import (
         DATA_TYPE_BOOL,

@@ -1,4 +1,4 @@
-"""How does a study look in Weights & Biases? A project, with a run a trial, on this machine unless asked."""
+"""Weights & Biases hook: one project per study, one run per trial; offline by default."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from agrm_study.hooks.base import Hook
 from agrm_study.hooks.trial_log import TrialLog
 
 STATE: Final = "agrm-study.json"
-"""Stamps of the trials that were written, by id, beside the runs."""
+"""File with the stamps of the written trials by id, next to the runs."""
 
 
 class WandbHook(Hook):
-    """Writes runs with W&B's own client: offline, unless WANDB_MODE says otherwise."""
+    """Writes runs with the W&B client, offline unless WANDB_MODE is set."""
 
     name: ClassVar[str] = "wandb"
     package: ClassVar[str] = "wandb"

@@ -1,4 +1,4 @@
-"""What is there to show of each trial of a study? Read from the records alone."""
+"""Content exported to trackers: each trial's record, curves and final metrics, read from the records."""
 
 from __future__ import annotations
 
@@ -23,28 +23,28 @@ from agrm_study.study.reported import reported_in_record
 from agrm_study.study.study import Study
 
 CHUNK: Final = 200
-"""Trials whose epochs and predictions are held at once."""
+"""Number of trials whose epochs and predictions are in memory at once."""
 HPARAMS: Final = ("phase", "arm", "task", "seed", "backbone", "pooling", "method", "tau", "alpha", "ramp_epochs")
-"""Columns of the `trials` record that are shown as hyperparameters, beside the factors."""
+"""Columns of the `trials` record exported as hyperparameters, in addition to the factors."""
 CURVES: Final = (
     "loss", "loss_supervised", "loss_consistency", "loss_pseudo", "ramp_weight", "lr", "threshold", "pseudo_coverage",
     "pseudo_confidence", "pseudo_accuracy", "accuracy", "balanced_accuracy", "macro_f1",
 )  # fmt: skip
-"""Columns of the `epochs` record that are drawn."""
+"""Columns of the `epochs` record exported as curves."""
 VALIDATION: Final = ("accuracy", "balanced_accuracy", "macro_f1", "loss")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialLog:
-    """One trial, as it is shown.
+    """Content of one trial.
 
     Attributes:
-        record: Its `trials` record; null columns are absent.
+        record: The `trials` record without null columns.
         factors: The settings that vary, by dotted name.
-        curves: Values by epoch and name (``val/teacher/macro_f1``); what was not measured is absent.
-        final: The reported network at the best epoch: ``val/…`` and, in the final phase, ``test/…``.
-        objective_curve: The judged network's validation figures by epoch: epoch → metric → value.
-        stamp: Changes whenever the record does.
+        curves: Values by epoch and name (``val/teacher/macro_f1``); missing values are absent.
+        final: Metrics of the reported network at the best epoch: ``val/…`` and, in the final phase, ``test/…``.
+        objective_curve: Validation metrics of the network that selects epochs: epoch → metric → value.
+        stamp: Hash of the record.
     """
 
     record: Mapping[str, Any]
@@ -56,33 +56,33 @@ class TrialLog:
 
     @property
     def trial_id(self) -> str:
-        """Its identity."""
+        """Id of the trial."""
         return str(self.record["trial_id"])
 
     @property
     def title(self) -> str:
-        """What a person calls it."""
+        """Display name: arm, task and seed."""
         return f"{self.record['arm']}, {self.record['task']}, seed {self.record['seed']}"
 
     @property
     def failed(self) -> bool:
-        """Whether its last word is a failure."""
+        """Whether the trial has failed."""
         return bool(self.record["status"] == "failed")
 
     @property
     def started_at(self) -> datetime.datetime:
-        """When it started; the beginning of time for a record that does not say."""
+        """Start time; 1970-01-01 if the record has none."""
         started: datetime.datetime = self.record.get("started_at", datetime.datetime.fromtimestamp(0, datetime.UTC))
         return started
 
     def time_of(self, epoch: int) -> float:
-        """Seconds since 1970 at the end of an epoch; epochs lie evenly, as the records keep no time of each."""
+        """Unix time at the end of an epoch, in seconds; assumes epochs of equal length, because none are recorded."""
         share = epoch / max(1, int(self.record.get("epochs", epoch) or epoch))
         return self.started_at.timestamp() + float(self.record.get("wall_s", 0.0)) * min(1.0, share)
 
     @property
     def hparams(self) -> dict[str, Any]:
-        """Hyperparameters: plain values, lists as JSON text."""
+        """Hyperparameters as plain values, with lists as JSON text."""
         shown = {name: self.record[name] for name in HPARAMS if name in self.record}
         plain = bool | int | float | str
         return shown | {n: v if isinstance(v, plain) else json.dumps(v) for n, v in self.factors.items()}
@@ -92,10 +92,15 @@ class StudyLog:
     """The trials of a results folder.
 
     Args:
-        results: A local path or a URI.
+        results: Results folder; a local path or a URI.
+
+    Attributes:
+        location: Location of the results.
+        study: The study as it was run.
+        ledger: Its records.
 
     Raises:
-        InputError: It holds no results.
+        InputError: The folder contains no results.
     """
 
     def __init__(self, results: str | Path) -> None:
@@ -104,12 +109,12 @@ class StudyLog:
         self.ledger = Ledger(self.location)
 
     def records(self) -> dict[str, dict[str, Any]]:
-        """The `trials` records by id, null columns left out, in the order in which they were started."""
+        """The `trials` records by id, without null columns, in order of start time."""
         rows = self.ledger.trials().sort_values(["started_at", "trial_id"], kind="stable", na_position="last")
         return {str(row["trial_id"]): _plain(row) for row in rows.to_dict("records")}
 
     def logs(self, records: Mapping[str, dict[str, Any]], wanted: Collection[str]) -> Iterator[TrialLog]:
-        """These trials, in the order of the records; a few hundred are held at once."""
+        """Yield the content of the wanted trials in the order of the records, loading `CHUNK` trials at once."""
         ids = [trial_id for trial_id in records if trial_id in wanted]
         for first in range(0, len(ids), CHUNK):
             chunk = ids[first : first + CHUNK]
@@ -151,13 +156,13 @@ class StudyLog:
 
 
 def stamp(record: Mapping[str, Any]) -> str:
-    """A hash of a `trials` record."""
+    """Hash of a `trials` record, which identifies its version."""
     content = json.dumps({name: str(value) for name, value in sorted(record.items())})
     return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
 def _plain(row: Mapping[Any, Any]) -> dict[str, Any]:
-    """A record with its null columns left out and its times as times."""
+    """A record without null columns, with timestamps as `datetime`."""
     found = {str(name): value for name, value in row.items() if value is not None and not _null(value)}
     return {n: v.to_pydatetime() if isinstance(v, pd.Timestamp) else v for n, v in found.items()}
 

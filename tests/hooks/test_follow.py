@@ -47,7 +47,7 @@ def test_a_hook_that_hangs_does_not_keep_the_study(tmp_path, monkeypatch):
     follower = Follower(tmp_path, "optuna", every_s=0.0)
     began = time.monotonic()
     follower.changed()
-    assert "is still not done" in follower.close(timeout_s=0.2)
+    assert "writing did not finish in time" in follower.close(timeout_s=0.2)
     assert time.monotonic() - began < 5
     released.set()
 
