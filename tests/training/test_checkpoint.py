@@ -68,7 +68,7 @@ def test_a_checkpoint_that_would_run_code_is_refused(tmp_path):
 def test_missing_best_weights_are_refused(tmp_path):
     save(tmp_path, 1, best_epoch=1, best=True)
     (tmp_path / BEST).unlink()
-    with pytest.raises(CheckpointError, match="the best weights \(epoch 1\) are missing"):
+    with pytest.raises(CheckpointError, match=r"the best weights \(epoch 1\) are missing"):
         load_checkpoint(tmp_path, "me")
 
 
