@@ -41,9 +41,9 @@ def model_card(model: ModelRecipe, choice: Choice, study: Study) -> str:
         scaling = "not scaled: the temperature is not identifiable on validation, and 1 is used."
     seeds = f"{len(choice.seeds)} seed{'s' if len(choice.seeds) != 1 else ''}"
     reading = (
-        "Values are in percent. *This network*: with a 95% interval over the part's subjects (the network is fixed; none "
-        "where it makes no error). *Arm*: mean ± sample standard deviation "
-        f"over {seeds} of the same arm."
+        "Values are in percent. *This network*: with a 95% interval over the part's subjects (the network is fixed; "
+        "none where it makes no error). *Arm*: mean ± sample standard deviation over "
+        f"{seeds} of the same arm."
     )
     if choice.reason != "named":
         reading += (
