@@ -38,8 +38,8 @@ def test_no_verb_sends_what_a_file_holds_to_the_terminal(tmp_path, verb, monkeyp
     plan = root / "plan.json"
     plan.write_text(plan.read_text().replace("w/o both", "\\u001b]0;pwn\\u0007\\u009b31m\\u202eevil"))
     options = {
-        "report": ["--replicates", "0", "--table", "arms", "--figure", "forest"],
-        "compare": ["--by", "ssl.method", "--replicates", "0"],
+        "report": ["--table", "arms", "--figure", "forest"],
+        "compare": ["--by", "ssl.method"],
         "watch": ["--once"],
     }
     monkeypatch.setattr(sys, "argv", ["agrm-study"])

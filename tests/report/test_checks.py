@@ -300,7 +300,7 @@ def test_a_metric_that_was_chosen_after_the_test_is_listed_below_every_table(tmp
     file.write_text(file.read_text().replace("primary_metric: macro_f1", "primary_metric: accuracy"))
     evidence = collect(root)
     assert [f.severity for f in evidence.problems] == ["mark"]
-    make_report([root], tables=["arms", "ablation"], figures=[], formats=["md"], replicates=0, page=False)
+    make_report([root], tables=["arms", "ablation"], figures=[], formats=["md"], page=False)
     for name in ("arms", "ablation"):
         text = (root / "tables" / f"{name}.md").read_text().replace(chr(92), "")
         assert "primary_metric changed" in text

@@ -50,7 +50,7 @@ def judge(root, before):
     """Reports the folder; whether its numbers are those of the whole study, and what is said about it."""
     try:
         evidence = collect(root)
-        m = Measurements(evidence, replicates=20)
+        m = Measurements(evidence)
         for name in ("ablation", "splits", "failures", "networks", "thresholds"):
             if table_kind(name).unfit(m) is None:
                 table_kind(name).build(m)

@@ -21,7 +21,7 @@ def test_results_of_0_1_0_report_the_same_numbers_and_are_marked_as_unverified(t
     root = tmp_path / "r"
     shutil.copytree(FOLDER, root)
     evidence = collect(root)
-    m = Measurements(evidence, replicates=0)
+    m = Measurements(evidence)
     for arm, expected in ACCURACY.items():
         assert m.metric(arm, "two_class", "accuracy").values_S == pytest.approx(expected)
     assert [f.severity for f in evidence.problems] == ["mark"]
