@@ -62,7 +62,7 @@ def test_class_balanced_with_equal_counts_is_the_cross_entropy() -> None:
 
 
 def test_class_balanced_refuses_a_class_without_clips() -> None:
-    with pytest.raises(InputError, match="none of genu_varum"):
+    with pytest.raises(InputError, match="none for genu_varum"):
         build_loss(Loss(name="class_balanced"), THREE, (5, 0, 5))
 
 

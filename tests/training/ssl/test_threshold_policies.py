@@ -57,7 +57,7 @@ def test_flexmatch_takes_the_later_of_two_views_of_a_clip_in_one_batch() -> None
 @pytest.mark.parametrize("wrong", [-1, 4])
 def test_flexmatch_refuses_ids_that_do_not_exist(wrong: int) -> None:
     policy = build_policy(Threshold(policy="flexmatch"), 2, 4)
-    with pytest.raises(ValueError, match=r"lie in \[0, 4\)"):
+    with pytest.raises(ValueError, match=r"be in \[0, 4\)"):
         policy.select(batch((0, 0.9)), ids(wrong))
 
 
