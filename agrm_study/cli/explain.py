@@ -97,13 +97,13 @@ def _data(study: Study, chosen: FinishedTrial, results: Path) -> tuple[Data, boo
     from agrm_study.execution.data.node_store import node_store
     from agrm_study.execution.data.prepare import prepare
     from agrm_study.explain.network import Data
-    from agrm_study.explain.trials import asked_study
+    from agrm_study.explain.trials import study_with_recipe
     from agrm_study.training.data.manifest import read_manifest
     from agrm_study.training.data.splits import make_split
     from agrm_study.training.data.store import ClipStore
 
     with step_bars() as on_step:
-        prepared = prepare(asked_study(study, chosen.recipe), results, build=True, on_step=on_step)
+        prepared = prepare(study_with_recipe(study, chosen.recipe), results, build=True, on_step=on_step)
     manifest = read_manifest(prepared.manifest_path(chosen.recipe), require_files=False)
     split = make_split(manifest, chosen.recipe.data, chosen.recipe.split_seed)
     store = ClipStore.open(node_store(prepared.store_path(chosen.recipe), ""))

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from agrm_study.explain.gradcam import grad_cam
-from agrm_study.explain.network import Answers
+from agrm_study.explain.network import ReloadedTrial
 from agrm_study.explain.occlusion import deletion_curve, region_effects
 from agrm_study.explain.regions import BoxKind, person_boxes, region_masks, stored_boxes
 from agrm_study.training.data.manifest import Box
@@ -27,7 +27,7 @@ def subjects_of_check(count: int, limit: int | None) -> list[int]:
 
 
 def measure(
-    answers: Answers,
+    reloaded: ReloadedTrial,
     *,
     kind: BoxKind,
     subjects: list[int],
@@ -37,7 +37,7 @@ def measure(
     """Measure the middle window of each subject, with respect to the class predicted for the subject.
 
     Args:
-        answers: Network and decisions.
+        reloaded: Network and decisions.
         kind: Content of the person's boxes.
         subjects: Indices of the subjects.
         boxes: Known boxes; boxes of other clips are added.
@@ -50,43 +50,43 @@ def measure(
         region. Undefined measures have no row.
     """
     rows: list[dict[str, Any]] = []
-    classes, windows, size = answers.recipe.classes, answers.windows, answers.recipe.clip.size
+    classes, windows, size = reloaded.recipe.classes, reloaded.windows, reloaded.recipe.clip.size
     for subject in subjects:
-        window, target = int(answers.middle_S[subject]), int(answers.decided_S[subject])
+        window, target = int(reloaded.middle_S[subject]), int(reloaded.decided_S[subject])
         name, clip_id = windows.subjects[subject], windows.clips.clip_ids[window]
-        clip_CTHW = answers.clip(subject)
+        clip_CTHW = reloaded.clip(subject)
         targets_B = torch.tensor([target], device=clip_CTHW.device)
-        map_THW = grad_cam(answers.network, answers.loss.logits, clip_CTHW[None], targets_B)[0]
+        map_THW = grad_cam(reloaded.network, reloaded.loss.logits, clip_CTHW[None], targets_B)[0]
         values: dict[tuple[str, str], float] = {}
         # Random positions depend on the subject, not on the trial's seed, so that all seeds and arms share them.
         rng = generator(0, f"explain/{name}")
         if clip_id not in boxes:
-            boxes[clip_id] = person_boxes(answers.data.manifest.by_id[clip_id])
+            boxes[clip_id] = person_boxes(reloaded.data.manifest.by_id[clip_id])
         if (keys := boxes[clip_id]) is not None:
-            record = answers.data.manifest.by_id[clip_id]
+            record = reloaded.data.manifest.by_id[clip_id]
             shape = tuple(
                 int(of[window]) for of in (windows.clips.lengths_N, windows.clips.heights_N, windows.clips.widths_N)
             )
-            stored_T4 = stored_boxes(record, keys, answers.recipe.clip, (shape[0], shape[1], shape[2]))
+            stored_T4 = stored_boxes(record, keys, reloaded.recipe.clip, (shape[0], shape[1], shape[2]))
             corner = np.array([windows.view.lefts_N[window], windows.view.tops_N[window], 0, 0])
             masks = region_masks(stored_T4[windows.view.frames_NT[window]] - corner, size, kind)
-            for region, effect in region_effects(answers.predict, clip_CTHW, target, masks, rng).items():
+            for region, effect in region_effects(reloaded.predict, clip_CTHW, target, masks, rng).items():
                 values[region, "area"] = effect.area
                 values[region, "drop"] = effect.drop
                 values[region, "elsewhere"] = effect.elsewhere
                 values[region, "excess"] = effect.drop - effect.elsewhere
                 values[region, "changes"] = effect.changes
-        deletion = deletion_curve(answers.predict, clip_CTHW, target, map_THW, rng)
+        deletion = deletion_curve(reloaded.predict, clip_CTHW, target, map_THW, rng)
         if not deletion.flat:
             values["", "deletion"] = deletion.auc
             values["", "deletion_random"] = deletion.auc_random
             values["", "deletion_gain"] = deletion.auc_random - deletion.auc
         rows += [
             {
-                "trial_id": answers.trial.trial_id,
-                "arm": answers.trial.arm,
-                "task": answers.trial.task,
-                "seed": answers.trial.seed,
+                "trial_id": reloaded.trial.trial_id,
+                "arm": reloaded.trial.arm,
+                "task": reloaded.trial.task,
+                "seed": reloaded.trial.seed,
                 "subject_id": name,
                 "clip_id": clip_id,
                 "label": classes[int(windows.labels_S[subject])],

@@ -47,7 +47,7 @@ class Data:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answers:
+class ReloadedTrial:
     """A trained network and its decisions on the test part, one per subject.
 
     Attributes:
@@ -101,7 +101,7 @@ class Answers:
         )
 
 
-def answers(trial: FinishedTrial, data: Data, recorded: pd.DataFrame, device: str = "cpu") -> Answers:
+def reload_trial(trial: FinishedTrial, data: Data, recorded: pd.DataFrame, device: str = "cpu") -> ReloadedTrial:
     """Load the best weights of a trial and repeat its evaluation on the test part.
 
     Args:
@@ -149,7 +149,7 @@ def answers(trial: FinishedTrial, data: Data, recorded: pd.DataFrame, device: st
     _compare(logits_NK, windows, recorded[recorded["network"] == name], trial)
     probs_SK = np.exp(subject_log_probs(logits_NK, windows.owners_N, len(windows.subjects)))
     of_subject = [np.flatnonzero(windows.owners_N == subject) for subject in range(len(windows.subjects))]
-    return Answers(
+    return ReloadedTrial(
         trial=trial,
         recipe=recipe,
         name=name,

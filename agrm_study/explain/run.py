@@ -16,7 +16,7 @@ from agrm_study.explain.choice import RULE, Choice, choose
 from agrm_study.explain.gradcam import grad_cam, to_clip
 from agrm_study.explain.measure import Boxes, measure, subjects_of_check
 from agrm_study.explain.movie import write_movie
-from agrm_study.explain.network import Answers, Data, answers
+from agrm_study.explain.network import Data, ReloadedTrial, reload_trial
 from agrm_study.explain.panels import Explained, draw_grid, draw_panel
 from agrm_study.explain.regions import BoxKind
 from agrm_study.explain.summary import write_raw, write_summary
@@ -77,7 +77,7 @@ def explain(
     Raises:
         InputError: Weights are missing, or data, weights or logits differ from the records.
     """
-    own = answers(trial, data, _recorded(trials, trial), options.device)
+    own = reload_trial(trial, data, _recorded(trials, trial), options.device)
     folder = options.out / trial.trial_id
     shown = explained_clips(own, choose(own.windows.labels_S, own.decided_S, own.probs_SK.max(axis=1), options.clips))
     write_pictures(shown, own, folder)
@@ -104,15 +104,19 @@ def explain(
 
     boxes: Boxes = {}
     for each in seeds:
-        asked = own if each.trial_id == trial.trial_id else answers(each, data, _recorded(trials, each), options.device)
-        rows = measure(asked, kind=options.boxes, subjects=subjects, boxes=boxes, on_clip=step)
+        replicate = (
+            own
+            if each.trial_id == trial.trial_id
+            else reload_trial(each, data, _recorded(trials, each), options.device)
+        )
+        rows = measure(replicate, kind=options.boxes, subjects=subjects, boxes=boxes, on_clip=step)
         write_raw(options.out, each.trial_id, rows)
     notes += _about_boxes(boxes, data)
     _, page = write_summary(options.out, options.boxes, notes)
     return Explanation(pictures=folder, shown=tuple(shown), table=page, notes=tuple(notes))
 
 
-def explained_clips(own: Answers, choices: Iterable[Choice]) -> list[Explained]:
+def explained_clips(own: ReloadedTrial, choices: Iterable[Choice]) -> list[Explained]:
     """The middle windows of the selected subjects, with maps of the class predicted for the subject."""
     recipe, windows, found = own.recipe, own.windows, []
     for choice in choices:
@@ -137,7 +141,7 @@ def explained_clips(own: Answers, choices: Iterable[Choice]) -> list[Explained]:
     return found
 
 
-def write_pictures(shown: list[Explained], own: Answers, folder: Path) -> None:
+def write_pictures(shown: list[Explained], own: ReloadedTrial, folder: Path) -> None:
     """Write a panel and a video per clip, a grid of all clips, and the list and rule of the selection.
 
     Replaces the folder of an earlier call.

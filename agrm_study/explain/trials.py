@@ -168,7 +168,7 @@ class FinishedTrials:
         )
 
 
-def asked_study(study: Study, recipe: Recipe) -> Study:
+def study_with_recipe(study: Study, recipe: Recipe) -> Study:
     """The study with this recipe as an additional arm, so that the data of a promoted trial are included."""
     return replace(study, arms=(*study.arms, Arm(name="explained", settings={}, recipe=recipe)))
 

@@ -14,7 +14,7 @@ from agrm_study.study.recipe import Clip
 from agrm_study.training.data.decoding import VideoError, read_info
 from agrm_study.training.data.manifest import ClipRecord, Manifest
 from agrm_study.training.data.store.frames import stored_frames
-from agrm_study.training.data.store.problems import foreseen
+from agrm_study.training.data.store.problems import manifest_problems
 
 MOST_BYTES = 4 << 30
 """Maximum size of one preprocessed video in memory, in bytes."""
@@ -44,7 +44,7 @@ def video_frames(path: Path, clip: Clip) -> NDArray[np.uint8]:
         checksum="",
         source="predict",
     )
-    if problems := foreseen(Manifest(path, (record,)), clip):
+    if problems := manifest_problems(Manifest(path, (record,)), clip):
         raise VideoError(problems[0].message, problems[0].kind)
     chunks: list[NDArray[np.uint8]] = []
     for chunk in stored_frames(record, info, clip):

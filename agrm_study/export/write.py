@@ -47,7 +47,7 @@ def export(study: FinishedStudy, choice: Choice, out: Path) -> Exported:
         InputError: The weights were not kept or do not match the record, validation predictions are missing, or the
             folder has other content or cannot be written.
     """
-    _free(out)
+    _check_out(out)
     weights = _network(study.weights(choice), choice, study.name)
     validation = choice.scores["val"].get(choice.trial_id)
     if validation is None:
@@ -80,7 +80,7 @@ def export(study: FinishedStudy, choice: Choice, out: Path) -> Exported:
     return Exported(folder=out, choice=choice, recipe=recipe)
 
 
-def _free(out: Path) -> None:
+def _check_out(out: Path) -> None:
     if out.exists() and not out.is_dir():
         raise InputError("must be a folder, not a file", field="--out", given=str(out))
     if not out.exists():

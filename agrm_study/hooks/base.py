@@ -79,7 +79,7 @@ class Hook(ABC):
         """Prepare the location for writing."""
 
     @final
-    def _beside(self, name: str) -> Path:
+    def _in_results(self, name: str) -> Path:
         """The path `name` in the results folder.
 
         Raises:

@@ -51,7 +51,7 @@ class Follower:
             self._changed.set()
             self._thread.join(timeout_s)
             if self._thread.is_alive():
-                self._problem = self._words("writing did not finish in time")
+                self._problem = self._message("writing did not finish in time")
         return self.problem()
 
     def _follow(self) -> None:
@@ -62,16 +62,16 @@ class Follower:
             try:
                 log_study(self._results, self._name)
             except InputError as fault:
-                self._problem = self._words(str(fault))
+                self._problem = self._message(str(fault))
                 return
             except Exception as fault:  # errors of third-party packages must not reach the study
-                self._problem = self._words(f"{type(fault).__name__}: {fault}".splitlines()[0])
+                self._problem = self._message(f"{type(fault).__name__}: {fault}".splitlines()[0])
                 return
             if last:
                 return
             self._closing.wait(self._every_s)
 
-    def _words(self, reason: str) -> str:
+    def _message(self, reason: str) -> str:
         return (
             f"Logging to {self._name} failed ({reason.rstrip('.')}). The study continues without it; "
             f"to log it later, run `agrm-study log {self._results} --to {self._name}`."

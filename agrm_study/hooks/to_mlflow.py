@@ -67,7 +67,7 @@ class MlflowHook(Hook):
     def _place(self, out: str | None) -> str:
         if out is not None and "://" in out:
             return out
-        folder = self._beside("mlflow") if out is None else Path(out).absolute()
+        folder = self._in_results("mlflow") if out is None else Path(out).absolute()
         folder.mkdir(parents=True, exist_ok=True)
         return f"sqlite:///{folder / 'mlflow.db'}"
 

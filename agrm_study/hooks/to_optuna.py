@@ -70,7 +70,7 @@ class OptunaHook(Hook):
     def _place(self, out: str | None) -> str:
         if out is not None and "://" in out:
             return out
-        path = self._beside("optuna.db") if out is None else Path(out).absolute()
+        path = self._in_results("optuna.db") if out is None else Path(out).absolute()
         path = path / "optuna.db" if path.is_dir() else path
         path.parent.mkdir(parents=True, exist_ok=True)
         return str(path) if path.suffix in (".log", ".journal") else f"sqlite:///{path}"

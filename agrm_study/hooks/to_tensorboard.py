@@ -50,7 +50,7 @@ class TensorBoardHook(Hook):
         )  # written last, so that an incomplete run is rewritten
 
     def _place(self, out: str | None) -> str:
-        return str(self._beside("tensorboard") if out is None else Path(out).absolute())
+        return str(self._in_results("tensorboard") if out is None else Path(out).absolute())
 
     def _open(self) -> None:
         Path(self.out).mkdir(parents=True, exist_ok=True)
@@ -78,9 +78,9 @@ def _events(trial: TrialLog) -> list[Any]:
         summary = Summary(value=[scalar(f"final/{name}", value) for name, value in trial.final.items()])
         events.append(Event(wall_time=end, step=int(trial.record.get("best_epoch", 0)), summary=summary))
     if trial.failed:
-        said = f"{trial.record.get('failure')}: {trial.record.get('error')}"
+        message = f"{trial.record.get('failure')}: {trial.record.get('error')}"
         events.append(
-            Event(wall_time=end, step=int(trial.record.get("epochs", 0)), summary=Summary(value=[_text(said)]))
+            Event(wall_time=end, step=int(trial.record.get("epochs", 0)), summary=Summary(value=[_text(message)]))
         )
     return events
 

@@ -67,7 +67,7 @@ class WandbHook(Hook):
         temporary.replace(self._state)
 
     def _place(self, out: str | None) -> str:
-        return str(self._beside("wandb") if out is None else Path(out).absolute())
+        return str(self._in_results("wandb") if out is None else Path(out).absolute())
 
     def _open(self) -> None:
         Path(self.out).mkdir(parents=True, exist_ok=True)

@@ -35,7 +35,7 @@ from agrm_study.training.ssl.losses import build_loss
 from agrm_study.training.ssl.networks import Networks
 from agrm_study.training.ssl.pseudo import PseudoStats
 from agrm_study.training.ssl.ramp import ramp_weight
-from agrm_study.training.ssl.relabel import hold_round
+from agrm_study.training.ssl.relabel import label_round
 from agrm_study.training.ssl.rounds import Rounds
 from agrm_study.training.ssl.step import Learner
 from agrm_study.training.ssl.thresholds import build_policy
@@ -204,15 +204,15 @@ class Training:
         with self._device.session(epoch):
             if since_start == 0 and self.recipe.has_teacher:
                 self._networks.start_teacher()
-                if self._judges_teacher:
+                if self._teacher_selects:
                     self._stopping.restart()
             if self._rounds is not None and self._rounds.due(since_start):
-                self._hold_round(self._rounds)
+                self._label_round(self._rounds)
             train_row, clips_per_s = self._learn(epoch, since_start)
             val_rows = self._validation.rows(epoch, self._networks, self._policy, pretraining=since_start < 0)
-        judged = val_rows[-1] if self._judges_teacher else val_rows[0]
-        self._plateau.step(judged.loss)
-        if self._stopping.update(epoch, {"loss": judged.loss, **judged.metrics}[self.recipe.early_stop.metric]):
+        selecting = val_rows[-1] if self._teacher_selects else val_rows[0]
+        self._plateau.step(selecting.loss)
+        if self._stopping.update(epoch, {"loss": selecting.loss, **selecting.metrics}[self.recipe.early_stop.metric]):
             self._best, self._best_is_saved = self._networks.weights(), False
         self._rows += (train_row, *val_rows)
         self.epoch = epoch
@@ -318,14 +318,14 @@ class Training:
         }
 
     @property
-    def _judges_teacher(self) -> bool:
+    def _teacher_selects(self) -> bool:
         """Whether the teacher's validation score selects epochs: if the recipe says so and the teacher has started."""
         return self._networks.teacher is not None and self.recipe.evaluate.network == "teacher"
 
-    def _hold_round(self, rounds: Rounds) -> None:
+    def _label_round(self, rounds: Rounds) -> None:
         middles = spread(self._clips["unlabelled_train"], self.recipe.clip, 1)
         confidence = self.recipe.ssl.pseudo.confidence
-        self._round_figures = hold_round(rounds, self._policy, self._evaluator, middles, self._networks, confidence)
+        self._round_figures = label_round(rounds, self._policy, self._evaluator, middles, self._networks, confidence)
 
     def _learn(self, epoch: int, since_start: int) -> tuple[EpochRow, float]:
         """Train for one pass over the labelled clips; returns the student's row and the clips per second."""

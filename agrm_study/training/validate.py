@@ -30,8 +30,8 @@ class Validation:
         self._evaluator, self._confidence = evaluator, recipe.ssl.pseudo.confidence
         self._method = METHODS[recipe.ssl.method]
         self._windows = spread(labelled, recipe.clip, recipe.evaluate.clips)
-        watches = recipe.evaluate.unlabelled and self._method.labeller is not None and len(unlabelled) > 0
-        self._watched = spread(unlabelled, recipe.clip, 1) if watches else None
+        monitors = recipe.evaluate.unlabelled and self._method.labeller is not None and len(unlabelled) > 0
+        self._monitored = spread(unlabelled, recipe.clip, 1) if monitors else None
 
     def rows(self, epoch: int, networks: Networks, policy: ThresholdPolicy, *, pretraining: bool) -> list[EpochRow]:
         """The student's row, then the teacher's row once it has started.
@@ -47,8 +47,8 @@ class Validation:
             if not math.isfinite(result.loss):
                 raise NanLossError(epoch, 0, {f"validation loss of the {network}": result.loss})
             rows.append(EpochRow(epoch=epoch, split="val", network=network, loss=result.loss, metrics=result.metrics))
-        if self._watched is not None and not pretraining:
-            figures = observe(policy, self._evaluator, self._watched, networks, self._confidence)
+        if self._monitored is not None and not pretraining:
+            figures = observe(policy, self._evaluator, self._monitored, networks, self._confidence)
             measured = {
                 name: value
                 for name, value in figures.items()

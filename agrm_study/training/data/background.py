@@ -96,14 +96,14 @@ def moving_masks(frames_THWC: NDArray[np.uint8], lag: int) -> NDArray[np.uint8]:
     thin, gaps = np.ones((3, 3), np.uint8), np.ones((9, 7), np.uint8)
     masks = np.empty(blurred.shape[:3], np.uint8)
     for frame, image in enumerate(blurred):
-        one, other = (_differs(image, blurred[moment], threshold) for moment in _moments(frame, lag, len(blurred)))
+        one, other = (_differs(image, blurred[at], threshold) for at in _comparison_frames(frame, lag, len(blurred)))
         changed = (one & other) | (_differs(image, scene, threshold) & (one | other))
         opened = cv2.morphologyEx(changed.astype(np.uint8), cv2.MORPH_OPEN, thin)
         masks[frame] = cv2.morphologyEx(opened, cv2.MORPH_CLOSE, gaps)
     return masks
 
 
-def _moments(frame: int, lag: int, count: int) -> tuple[int, int]:
+def _comparison_frames(frame: int, lag: int, count: int) -> tuple[int, int]:
     """Indices of the two comparison frames.
 
     They lie `lag` frames before and after. Near the ends of a clip both lie on the same side, which avoids ghosts.

@@ -14,7 +14,7 @@ from agrm_study.training.data.decoding.killable import Failure, KillablePool
 from agrm_study.training.data.manifest import ClipRecord, Manifest
 from agrm_study.training.data.store.frames import stored_shape
 from agrm_study.training.data.store.ingest import verified
-from agrm_study.training.data.store.problems import foreseen
+from agrm_study.training.data.store.problems import manifest_problems
 
 Severity = Literal["stops", "note"]
 
@@ -113,7 +113,7 @@ def check_manifest(
         stall_s: Seconds without progress after which a file is abandoned.
     """
     clip = clip or Clip()
-    findings = _by_name(manifest, clip)
+    findings = _manifest_findings(manifest, clip)
     with KillablePool(min(workers, len(manifest.clips)), stall_s=stall_s) as pool:
         results = pool.map_unordered(check_file, [(record,) for record in manifest.clips])
         for done, (position, result) in enumerate(results, start=1):
@@ -124,12 +124,12 @@ def check_manifest(
                 on_progress(done, len(manifest.clips))
     order = list(KINDS)
     ranked = sorted(
-        _without_echoes(findings), key=lambda each: (each.severity != "stops", order.index(each.kind), each.clip_id)
+        _deduplicated(findings), key=lambda each: (each.severity != "stops", order.index(each.kind), each.clip_id)
     )
     return CheckReport(manifest.path, len(manifest.clips), tuple(ranked))
 
 
-def _without_echoes(findings: list[Finding]) -> list[Finding]:
+def _deduplicated(findings: list[Finding]) -> list[Finding]:
     """Keep one finding per clip and kind, and drop findings that only follow from a file's damage."""
     unique = {(finding.clip_id, finding.kind): finding for finding in findings}
     damaged = {finding.clip_id for finding in findings if finding.kind in DAMAGE}
@@ -168,10 +168,11 @@ def _notes(record: ClipRecord, info: VideoInfo) -> Iterable[tuple[str, str]]:
         yield "restated_rate", f"{record.fps:g} in the manifest, {info.fps:g} in the file"
 
 
-def _by_name(manifest: Manifest, clip: Clip) -> list[Finding]:
+def _manifest_findings(manifest: Manifest, clip: Clip) -> list[Finding]:
     """Findings that need only the manifest."""
     findings = [
-        _finding(manifest.by_id[problem.clip_id], problem.kind, problem.message) for problem in foreseen(manifest, clip)
+        _finding(manifest.by_id[problem.clip_id], problem.kind, problem.message)
+        for problem in manifest_problems(manifest, clip)
     ]
     labelled_sources = {record.source for record in manifest.labelled}
     twins: defaultdict[str, list[ClipRecord]] = defaultdict(list)

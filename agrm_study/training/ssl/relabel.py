@@ -17,7 +17,7 @@ from agrm_study.training.ssl.thresholds.policy import ThresholdPolicy
 Source = Literal["teacher", "student", "mean", "min", "agree"]
 
 
-def hold_round(
+def label_round(
     rounds: Rounds,
     policy: ThresholdPolicy,
     evaluator: Evaluator,

@@ -106,7 +106,7 @@ def examine(found: Sequence[Found], *, workers: int = 1, on_progress: Progress |
     check_names(found)
     records: list[ClipRecord | None] = [None] * len(found)
     with KillablePool(min(workers, max(1, len(found)))) as pool:
-        results = pool.map_unordered(_facts, [(each.path,) for each in found])
+        results = pool.map_unordered(_metadata, [(each.path,) for each in found])
         for done, (position, result) in enumerate(results, start=1):
             info = None if isinstance(result, Failure) else result
             records[position] = _record(found[position], info)
@@ -164,8 +164,8 @@ def read_label(text: str, spellings: Mapping[str, str]) -> str | None:
         ValueError: The text is ambiguous or unknown. This includes numbers without an explicit spelling, because data
             sets assign different meanings to 1 and 2.
     """
-    extra = {_squeezed(key): value for key, value in spellings.items()}
-    key = _squeezed(text)
+    extra = {_normalised(key): value for key, value in spellings.items()}
+    key = _normalised(text)
     label = extra.get(key, _SPELLINGS.get(key))
     if label is None or (label and label not in LABELS):
         raise ValueError(text)
@@ -176,11 +176,11 @@ LABEL_HINT = "Define other spellings, including numbers, with `--label 1=genu_va
 LABEL_CHOICES = f"{', '.join(LABELS)} in common spellings, or empty"
 
 
-def _squeezed(text: str) -> str:
+def _normalised(text: str) -> str:
     return re.sub(r"[\W_]+", "", text.strip().lower())
 
 
-def _facts(path: Path) -> VideoInfo | None:
+def _metadata(path: Path) -> VideoInfo | None:
     """Container metadata of a video; None if it cannot be read (runs in a child process)."""
     try:
         return read_info(path)
@@ -189,10 +189,10 @@ def _facts(path: Path) -> VideoInfo | None:
 
 
 def _record(found: Found, info: VideoInfo | None) -> ClipRecord:
-    said: dict[str, Any] = {name: getattr(found, name) for name in Found.__slots__}
-    facts: dict[str, Any] = {name: getattr(info, name, 0) for name in ("frames", "width", "height", "rotation")}
+    known: dict[str, Any] = {name: getattr(found, name) for name in Found.__slots__}
+    metadata: dict[str, Any] = {name: getattr(info, name, 0) for name in ("frames", "width", "height", "rotation")}
     try:
         checksum = file_checksum(found.path)
     except OSError as error:
         raise InputError(f"the file cannot be read ({error.strerror})", where=found.path) from None
-    return ClipRecord(**said, **facts, fps=info.fps if info else 0.0, checksum=checksum)
+    return ClipRecord(**known, **metadata, fps=info.fps if info else 0.0, checksum=checksum)

@@ -54,7 +54,7 @@ def beat() -> None:
 def serve(read_fd: int, write_fd: int) -> None:
     """Main loop of a child: run tasks until the parent closes the pipe."""
     global _to_parent
-    threading.Thread(target=_leave_with_parent, args=(os.getppid(),), daemon=True).start()
+    threading.Thread(target=_exit_with_parent, args=(os.getppid(),), daemon=True).start()
     tasks, _to_parent = Connection(read_fd, writable=False), Connection(write_fd, readable=False)
     _to_parent.send(("ready", None))
     while True:
@@ -124,13 +124,13 @@ class KillablePool:
     def _collect(self) -> Iterator[tuple[int, Any]]:
         busy = {child.answers: child for child in self._children if child.task is not None}
         now = time.monotonic()
-        patience = min((child.deadline(self._stall_s) for child in busy.values()), default=now) - now
-        heard = wait(list(busy), timeout=max(0.0, patience))
+        timeout = min((child.deadline(self._stall_s) for child in busy.values()), default=now) - now
+        ready = wait(list(busy), timeout=max(0.0, timeout))
         for connection, child in busy.items():
             task = child.task
             if task is None:
                 continue
-            if connection in heard:
+            if connection in ready:
                 for answer in child.receive():
                     if child.gone:
                         self._drop(child)
@@ -169,15 +169,15 @@ class _Child:
         self.done_tasks = 0
         self.gone = False
         self._ready = False
-        self._heard = time.monotonic()
+        self._last_message = time.monotonic()
 
     def deadline(self, stall_s: float) -> float:
         """Monotonic time, in seconds, at which the child counts as stalled."""
-        return self._heard + (stall_s if self._ready else max(START_S, stall_s))
+        return self._last_message + (stall_s if self._ready else max(START_S, stall_s))
 
     def start(self, function: Callable[..., Any], task: int, arguments: tuple[Any, ...]) -> None:
         """Send a task to the child."""
-        self.task, self._heard = task, time.monotonic()
+        self.task, self._last_message = task, time.monotonic()
         with suppress(BrokenPipeError):
             self.tasks.send((function, arguments))
 
@@ -188,7 +188,7 @@ class _Child:
         except (EOFError, OSError, pickle.UnpicklingError):
             self.gone, self.task = True, None
             return [Failure("crashed", f"the reading process died ({_reason(self.process)})")]
-        self._heard = time.monotonic()
+        self._last_message = time.monotonic()
         if kind in ("beat", "ready"):
             self._ready = True
             return []
@@ -221,7 +221,7 @@ def _portable(error: Exception) -> Exception | None:
     return error
 
 
-def _leave_with_parent(parent: int) -> None:
+def _exit_with_parent(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(1.0)
     os._exit(1)

@@ -38,7 +38,7 @@ from agrm_study.training.data.store.layout import (
     store_key,
 )
 from agrm_study.training.data.store.lock import locked, locked_if_free
-from agrm_study.training.data.store.problems import BadVideos, Problem, foreseen
+from agrm_study.training.data.store.problems import BadVideos, Problem, manifest_problems
 
 Progress = Callable[[int, int], None]
 STALL_S = 120.0
@@ -75,7 +75,7 @@ def build_store(
     final = cache / key
     report = on_progress or (lambda done, total: None)
     if not (final / STORE_FILE).is_file():
-        if problems := foreseen(manifest, clip):
+        if problems := manifest_problems(manifest, clip):
             raise BadVideos(manifest.path, problems)
         with locked(cache / f".{key}.lock"):
             if not (final / STORE_FILE).is_file():
@@ -104,7 +104,7 @@ def _build(manifest: Manifest, clip: Clip, final: Path, workers: int, report: Pr
                     journal.append(partial, result)
                     finished[result.clip_key] = result
                     report(len(_stored(rows, finished)), total)
-        _copy_twins(partial, rows, finished, clip)
+        _copy_duplicates(partial, rows, finished, clip)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise _disk_full(partial, manifest, clip) from None
@@ -133,7 +133,7 @@ def _to_decode(rows: Sequence[StoredClip], finished: dict[str, Done]) -> Iterato
             yield row
 
 
-def _copy_twins(partial: Path, rows: Sequence[StoredClip], finished: dict[str, Done], clip: Clip) -> None:
+def _copy_duplicates(partial: Path, rows: Sequence[StoredClip], finished: dict[str, Done], clip: Clip) -> None:
     """Copy clips with identical content, which are decoded once but have separate offsets in the flat file."""
     if clip.storage == "raw":
         for row in _stored(rows, finished):

@@ -63,7 +63,7 @@ def fetch_store(source: Path | str, cache: Path | str, on_bytes: OnBytes | None 
                 for left in cache.glob(f".{key}.*.copy"):  # from a killed process, because this one holds the lock
                     shutil.rmtree(left, ignore_errors=True)
                 partial.mkdir(parents=True)
-                _copy_all(system, root, sizes, partial, on_bytes or _tell_nobody)
+                _copy_all(system, root, sizes, partial, on_bytes or _ignore_progress)
                 partial.rename(final)
             finally:
                 shutil.rmtree(partial, ignore_errors=True)
@@ -107,7 +107,7 @@ def publish_store(store: Path, target: str, on_bytes: OnBytes | None = None) -> 
                 while piece := content.read(PIECE):
                     copy.write(piece)
                     done += len(piece)
-                    (on_bytes or _tell_nobody)(done, total)
+                    (on_bytes or _ignore_progress)(done, total)
     except (ArrowException, OSError) as error:
         raise InputError(f"the clip store cannot be copied to this location ({error})", where=place) from None
     return place
@@ -180,5 +180,5 @@ def _copy(system: FileSystem, file: str, copy: Path, offset: int, length: int) -
     return length
 
 
-def _tell_nobody(done: int, total: int) -> None:
+def _ignore_progress(done: int, total: int) -> None:
     return None

@@ -58,17 +58,17 @@ class BadVideos(InputError):
         return BadVideos, (Path(str(self.where)), self.problems)
 
 
-def foreseen(manifest: Manifest, clip: Clip) -> list[Problem]:
+def manifest_problems(manifest: Manifest, clip: Clip) -> list[Problem]:
     """Problems that the manifest alone reveals: unreadable videos, and stored frames smaller than the input crop."""
     found: list[Problem] = []
     for record in manifest.clips:
-        kind_and_message = _foreseen(record, clip)
+        kind_and_message = _manifest_problem(record, clip)
         if kind_and_message is not None:
             found.append(Problem(record.clip_id, record.subject_id, record.path, *kind_and_message))
     return found
 
 
-def _foreseen(record: ClipRecord, clip: Clip) -> tuple[str, str] | None:
+def _manifest_problem(record: ClipRecord, clip: Clip) -> tuple[str, str] | None:
     if record.frames == 0:
         return "unreadable", "could not be read when the manifest was written"
     if record.fps <= 0 or min(record.width, record.height) == 0:
