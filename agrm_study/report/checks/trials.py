@@ -24,10 +24,14 @@ def check_trials(
     readable = trials["params"].map(_is_object).astype(bool)
     if not readable.all():
         trials = trials.assign(params=trials["params"].where(readable, "{}"))
+    named = trials["versions"].map(_is_versions).astype(bool)
+    if not named.all():
+        trials = trials.assign(versions=trials["versions"].where(named, None))
     finished = trials["status"] == "finished"
     best, epochs = trials["best_epoch"], trials["epochs"]
     rules = (
         (~readable, "params must be a JSON object"),
+        (~named, "versions must be a JSON object of lists of text"),
         (finished & (best.isna() | epochs.isna()), "a finished trial must have best_epoch and epochs"),
         (finished & ((best < 1) | (best > epochs)), "best_epoch must lie between 1 and epochs"),
         (
@@ -59,6 +63,18 @@ def trial_finding(
 
 def _rows(trials: pd.DataFrame) -> list[dict[str, object]]:
     return [{str(name): value for name, value in row.items()} for row in trials.to_dict("records")]
+
+
+def _is_versions(text: object) -> bool:
+    """Whether a value of ``versions`` can be read; a null can."""
+    if not isinstance(text, str):
+        return True
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return False
+    lists = value.values() if isinstance(value, dict) else [None]
+    return all(isinstance(found, list) and all(isinstance(v, str) for v in found) for found in lists)
 
 
 def _is_object(text: str) -> bool:
