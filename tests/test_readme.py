@@ -1,4 +1,4 @@
-"""Is every command and every figure in the README true?"""
+"""Commands, files and figures of the README."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -75,19 +76,22 @@ def test_every_verb_in_its_table_explains_itself() -> None:
         assert done.returncode == 0, words
 
 
-def test_the_trainer_alone_runs_as_shown(folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_trainer_alone_trains_with_a_teacher_as_shown(folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (code,) = (block for block in blocks("python") if "fit(" in block)
-    small = (
-        'Recipe(task="three_class", epochs=1, clip=dict(frames=4, fps=4, crop="person_box", resize=18, size=16),'
-        " model=dict(width=4, depth=10), ssl=dict(pretrain_epochs=0))"
+    opening = 'Recipe(task="three_class", epochs=3, '
+    smaller = (
+        'clip=dict(frames=4, fps=4, crop="person_box", resize=18, size=16), model=dict(width=4, depth=10), '
+        "batch=dict(labelled=4, unlabelled=4), "
     )
-    assert 'Recipe(task="three_class", epochs=3)' in code
-    code = code.replace('Recipe(task="three_class", epochs=3)', small).replace('"cuda"', '"cpu"')
+    assert opening in code
+    code = code.replace(opening, opening + smaller).replace('"cuda"', '"cpu"')
     code = code.replace("data/hybrid/manifest.parquet", str(folders / "made" / "manifest.parquet"))
     monkeypatch.chdir(folders)
-    names: dict[str, object] = {}
+    names: dict[str, Any] = {}
     exec(compile(code, "README.md", "exec"), names)
-    assert names["outcome"].epochs == 1  # type: ignore[attr-defined]
+    outcome = names["outcome"]
+    assert outcome.epochs == 3
+    assert {block.network for block in outcome.predictions} == {"student", "teacher"}
 
 
 def test_the_study_it_shows_is_valid(folders: Path) -> None:
