@@ -51,6 +51,7 @@ def write_results(
     failed=(),
     parts=("test", "val"),
     change=None,
+    twins=None,
 ):
     """Writes study.yaml, plan.json, provenance.json and records; trials in `skip` are planned but absent.
 
@@ -58,6 +59,7 @@ def write_results(
         skill: Arm → separation of its logits; decides how good it is.
         skip: (arm, task, seed) planned and not run.
         failed: (arm, task, seed) planned and failed.
+        twins: Arm → another arm whose trials are its trials.
         change: Called with each trial's columns and prediction blocks before they are written.
     """
     root.mkdir(parents=True, exist_ok=True)
@@ -77,10 +79,10 @@ def write_results(
                         "arm": arm.name,
                         "task": task,
                         "seed": seed,
-                        "trial_id": trial_id(*key),
+                        "trial_id": trial_id((twins or {}).get(arm.name, arm.name), task, seed),
                     }
                 )
-                if key in skip:
+                if key in skip or arm.name in (twins or {}):
                     continue
                 write_one(root, study, arm, task, seed, people, skill or SKILL, windows, epochs, failed, parts, change)
     (root / "plan.json").write_text(

@@ -1,8 +1,8 @@
-"""Arms of a study that come to one and the same training, and the settings that cannot tell them apart."""
+"""Arms of a study that are one training, and the settings in which they differ without effect."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,11 +52,11 @@ def same_training(arms: Iterable[tuple[str, Recipe]]) -> tuple[SameTraining, ...
         key = (*(members[setting] for setting in sorted(members)), *(value_of(recipe, setting) for setting in DATA))
         groups.setdefault(key, {})[name] = recipe
     return tuple(
-        SameTraining(tuple(group), _idle(tuple(group.values()))) for group in groups.values() if len(group) > 1
+        SameTraining(tuple(group), idle_between(tuple(group.values()))) for group in groups.values() if len(group) > 1
     )
 
 
-def _idle(recipes: tuple[Recipe, ...]) -> dict[str, str]:
+def idle_between(recipes: Sequence[Recipe]) -> dict[str, str]:
     """The settings in which recipes of one training differ, with the reason why they cannot act."""
     reasons = [idle_settings(recipe) for recipe in recipes]
     found: dict[str, str] = {}

@@ -42,8 +42,10 @@ def _task(m: Measurements, task: str) -> str | None:
     interval = f", 95% interval {bracket(x.interval)}" if x.interval.defined else ""
     head = f"{TASK_TITLES[task]}: {subject} reaches {percent(x.summary.mean)}% {metric} ({n}{interval})"
     if study.reference is None:
-        untested = f", the highest mean of {len(measured)} arms; no reference arm is named, so none is tested"
-        return f"{head}{untested if len(measured) > 1 else ''}."
+        trainings = len({m.training(arm) for arm in measured})
+        of = f"{trainings} arms" if trainings == len(measured) else f"{trainings} different trainings"
+        unranked = f", the highest mean of {of}; no reference arm is named, so none is tested"
+        return f"{head}{unranked if trainings > 1 else ''}."
     compared = {a: c for (a, t), c in m.compared().items() if t == task and c.difference is not None}
     parts = []
     for arm, c in compared.items():
@@ -53,8 +55,12 @@ def _task(m: Measurements, task: str) -> str | None:
         p = f", p = {p_text(c.adjusted_p)}".replace("= <", "< ") if math.isfinite(c.adjusted_p) else ""
         text = f"{arm} {points(d.delta)} {bracket(d.interval)}{p}" if d.interval.defined else f"{arm} {points(d.delta)}"
         parts.append(text + ("†" if c.dagger else ""))
+    same = [a for (a, t), c in m.compared().items() if t == task and c.same]
+    untested = f" {listing(_first(same))}: one training with {study.reference}, not compared." if same else ""
     if not parts:
-        return f"{head}; no other arm can be compared yet."
+        left = len(measured) - 1 - len([a for a in same if a in measured])
+        waits = "; no other arm can be compared yet" if left or not same else ""
+        return f"{head}{waits}.{untested}"
     both = [a for a, c in compared.items() if c.dagger]
     verdict = UNDECIDED
     if both:
@@ -63,7 +69,7 @@ def _task(m: Measurements, task: str) -> str | None:
     outlook = sentence(undecided)
     return (
         f"{head}; difference in points: {'; '.join(_first(parts))}. By the study's rule {verdict}."
-        f"{f' {outlook}.' if outlook else ''}"
+        f"{f' {outlook}.' if outlook else ''}{untested}"
     )
 
 

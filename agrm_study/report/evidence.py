@@ -13,11 +13,13 @@ from typing import Any
 
 import pandas as pd
 
+from agrm_study.plan.same_training import SameTraining
 from agrm_study.records.race_log import RaceLog
 from agrm_study.records.reader import Ledger
 from agrm_study.report.cells import Cell
 from agrm_study.report.checks.finding import Finding, refused_trials
 from agrm_study.report.checks.people import People
+from agrm_study.report.idle import NeverActed, never_acted, same_arms
 from agrm_study.study.recipe import Recipe
 from agrm_study.study.reported import Network, reported_network
 from agrm_study.study.seeds import Race
@@ -40,6 +42,12 @@ class ArmInfo:
     def has_shpm(self) -> bool:
         """Whether the arm has the spatial hierarchical pooling module."""
         return self.recipe.model.pooling.name == "shpm"
+
+    @property
+    def accepts(self) -> bool:
+        """Whether the arm accepts pseudo-labels by a threshold."""
+        ssl = self.recipe.ssl
+        return self.recipe.uses_unlabelled and ssl.method != "mean_teacher" and ssl.pseudo.mode != "off"
 
     @property
     def network(self) -> Network:
@@ -133,6 +141,22 @@ class Evidence:
         for p in self.planned:
             found.setdefault((p.arm, p.task), []).append(p)
         return {key: tuple(trials) for key, trials in found.items()}
+
+    @cached_property
+    def same(self) -> tuple[SameTraining, ...]:
+        """The groups of arms that are one training."""
+        return same_arms(self.study.arms, self.planned)
+
+    @cached_property
+    def shares_trials(self) -> frozenset[str]:
+        """Arms that are one training with another arm."""
+        return frozenset(arm for group in self.same for arm in group.arms)
+
+    @cached_property
+    def never_acted(self) -> tuple[NeverActed, ...]:
+        """Semi-supervised arms and tasks with trials in which semi-supervision did not act."""
+        finished = set(self.trials.loc[self.trials["status"] == "finished", "trial_id"])
+        return never_acted(Ledger(self.results), self.study, self.replicates, finished)
 
     @property
     def subjects(self) -> pd.DataFrame:

@@ -59,12 +59,14 @@ class Compared:
         adjusted_p: p after Holm over the family; NaN without one.
         equivalence_p: p of equivalence within the study's margin, after Holm over the family; NaN without one.
         refused: Why there is no Δ.
+        same: Whether the arm and the reference are one training, which leaves nothing to compare.
     """
 
     difference: Difference | None
     adjusted_p: float = math.nan
     equivalence_p: float = math.nan
     refused: str | None = None
+    same: bool = False
 
     @property
     def dagger(self) -> bool:
@@ -111,6 +113,10 @@ class Measurements:
     def same_test(self, arms: Sequence[str], task: str) -> bool:
         """Whether the arms that have a cell on a task were tested on the same subjects."""
         return len({c.tested for a in arms if (c := self.cell(a, task)) is not None}) <= 1
+
+    def one_training(self, arms: Sequence[str]) -> bool:
+        """Whether all the arms are one training."""
+        return len(arms) > 1 and any(set(arms) <= set(group.arms) for group in self.evidence.same)
 
     def compared(self, metric: str | None = None) -> Mapping[tuple[str, str], Compared]:
         """Every arm but the reference against the reference, by (arm, task); empty without a reference."""
@@ -167,12 +173,16 @@ class Measurements:
         return next((name for name, arms in self.families.items() if arm in arms), "")
 
     def family_sizes(self, task: str) -> dict[str, int]:
-        """Comparisons of each family on a task that have a p value."""
-        sizes: dict[str, int] = {}
+        """Comparisons of each family on a task that have a p value; arms that are one training count once."""
+        found: dict[str, set[str]] = {}
         for (arm, t), c in self.compared().items():
             if t == task and c.difference is not None and math.isfinite(c.difference.p):
-                sizes[self.family(arm)] = sizes.get(self.family(arm), 0) + 1
-        return sizes
+                found.setdefault(self.family(arm), set()).add(self.training(arm))
+        return {family: len(trainings) for family, trainings in found.items()}
+
+    def training(self, arm: str) -> str:
+        """The first arm that is one training with the arm; mostly itself."""
+        return next((group.arms[0] for group in self.evidence.same if arm in group.arms), arm)
 
     def _differs(self, cell: Cell, reference: Cell) -> str | None:
         for kind in ("code", "data", "split"):
@@ -200,6 +210,8 @@ class Measurements:
         cell = self.cell(arm, task)
         if cell is None or reference is None or base is None:
             return Compared(difference=None)
+        if self.one_training((arm, reference.arm)):
+            return Compared(difference=None, same=True)
         refused = self._differs(cell, reference)
         if refused:
             return Compared(difference=None, refused=refused)
@@ -207,17 +219,19 @@ class Measurements:
         return Compared(difference=compare(scored, base, paired=self.paired(task, metric)))
 
     def _adjust(self, compared: dict[tuple[str, str], Compared], task: str) -> None:
-        """Holm within each family of a task."""
-        groups: dict[str, list[str]] = {}
+        """Holm within each family of a task; arms that are one training are one comparison."""
+        groups: dict[str, dict[str, list[str]]] = {}
         for (arm, t), c in compared.items():
             if t == task and c.difference is not None:
-                groups.setdefault(self.family(arm), []).append(arm)
-        for arms in groups.values():
-            differences = [d for a in arms if (d := compared[a, task].difference) is not None]
+                groups.setdefault(self.family(arm), {}).setdefault(self.training(arm), []).append(arm)
+        for trainings in groups.values():
+            arms = list(trainings.values())
+            differences = [d for same in arms if (d := compared[same[0], task].difference) is not None]
             adjusted = holm([d.p for d in differences])
             equal = holm([self._equivalence(d) for d in differences])
-            for arm, difference, p, q in zip(arms, differences, adjusted, equal, strict=True):
-                compared[arm, task] = Compared(difference=difference, adjusted_p=float(p), equivalence_p=float(q))
+            for same, difference, p, q in zip(arms, differences, adjusted, equal, strict=True):
+                for arm in same:
+                    compared[arm, task] = Compared(difference=difference, adjusted_p=float(p), equivalence_p=float(q))
 
     def _equivalence(self, d: Difference) -> float:
         margin = self.evidence.study.margin

@@ -10,6 +10,7 @@ from agrm_study import __version__
 from agrm_study.records.race_log import Stopped
 from agrm_study.report.checks.finding import Finding
 from agrm_study.report.evidence import Evidence
+from agrm_study.report.idle import SAME
 from agrm_study.report.measure import Measurements
 from agrm_study.report.wording import METRIC_NAMES, TASK_TITLES, listing, percent, tasks_text
 from agrm_study.statistics.comparison import ALPHA
@@ -187,10 +188,24 @@ def versions_note(evidence: Evidence) -> str:
     )
 
 
+def same_notes(evidence: Evidence, arms: Iterable[str]) -> tuple[str, ...]:
+    """Which of the arms are one training, and the settings that cannot act on them."""
+    arms = set(arms)
+    return tuple(f"{SAME} {group.sentence.replace('`', '')}" for group in evidence.same if arms & set(group.arms))
+
+
+def idle_notes(evidence: Evidence, arms: Iterable[str], tasks: tuple[str, ...]) -> tuple[str, ...]:
+    """For which of the arms semi-supervision did not act."""
+    arms, several = set(arms), len(evidence.study.tasks) > 1
+    found = [each for each in evidence.never_acted if each.arm in arms and each.task in tasks]
+    rest = (f"So it was for {len(found) - MOST_NAMED} more.",) if len(found) > MOST_NAMED else ()
+    return (*(each.sentence(several_tasks=several) for each in found[:MOST_NAMED]), *rest)
+
+
 def gap_notes(
     evidence: Evidence, arms: Iterable[str], tasks: tuple[str, ...], more: Iterable[Finding] = ()
 ) -> tuple[str, ...]:
-    """Cells that are refused, trials that are left out, and marks on the evidence.
+    """Arms that are one training or never semi-supervised, refused cells, trials left out, and marks on the evidence.
 
     Args:
         evidence: What is known.
@@ -199,7 +214,8 @@ def gap_notes(
         more: Findings about other parts that the table alone reads.
     """
     arms = set(arms)
-    out = [
+    out = [*same_notes(evidence, arms), *idle_notes(evidence, arms, tasks)]
+    out += [
         f"Refused: {c.arm} on the {tasks_text((c.task,))} task, {c.refused}."
         for (a, t), c in evidence.cells.items()
         if a in arms and t in tasks and c.refused

@@ -14,7 +14,7 @@ import pandas as pd
 from agrm_study import __version__
 from agrm_study.report.answer import sentences
 from agrm_study.report.measure import Measurements
-from agrm_study.report.notes import SCREENING
+from agrm_study.report.notes import SCREENING, idle_notes, same_notes
 from agrm_study.report.renderers import html as html_table
 from agrm_study.report.table import Table
 
@@ -127,6 +127,8 @@ def render(m: Measurements, tables: Mapping[str, Table], pictures: Sequence[Pict
     e = m.evidence
     name, text = html.escape(e.study.name), html.escape
     warnings = [f"{e.partial}."] if e.partial else []
+    names = [a.name for a in e.study.arms]
+    warnings += [*same_notes(e, names), *idle_notes(e, names, e.study.tasks)]
     warnings += [str(p) for p in e.problems]
     later = {*DETAILS, *(["arms"] if any(t in tables for t in COMPARING) else [])}
     every = pd.concat([e.trials, e.searched]) if len(e.searched) else e.trials

@@ -12,7 +12,7 @@ from agrm_study.report.figures.base import FigureKind
 from agrm_study.report.figures.learning_curves import curve_of
 from agrm_study.report.figures.style import COLOURS, DASHES, MARKERS, TWO_COLUMNS_IN, name_lines, soft_grid, styled
 from agrm_study.report.measure import Measurements
-from agrm_study.report.tables.thresholds import accepts, rule_of
+from agrm_study.report.tables.thresholds import rule_of
 from agrm_study.report.wording import METRIC_NAMES, METRIC_TITLES, TASK_TITLES
 from agrm_study.statistics.arrays import Floats
 from agrm_study.statistics.estimators import Interval
@@ -50,7 +50,7 @@ class TauResponse(FigureKind[TauResponseInfo]):
 
     def info(self, m: Measurements) -> TauResponseInfo | None:
         study = m.evidence.study
-        arms = [a for a in study.arms if accepts(a)]
+        arms = [a for a in study.arms if a.accepts]
         if len({rule_of(a) for a in arms}) < 2 or len({rule_of(a) for a in arms}) < len(arms):
             return None
         arms.sort(key=lambda a: (rule_of(a)[0] != "fixed", rule_of(a)[1] if rule_of(a)[0] == "fixed" else 0.0))

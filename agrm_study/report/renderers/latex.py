@@ -40,6 +40,7 @@ _SYMBOLS = {
     "✓": r"\ensuremath{\checkmark}",
     "†": r"\ensuremath{\dagger}",
     "‡": r"\ensuremath{\ddagger}",
+    "§": r"\S{}",
     "°": r"\ensuremath{^{\circ}}",
     "²": r"\ensuremath{^{2}}",
     "³": r"\ensuremath{^{3}}",
@@ -84,7 +85,7 @@ _SIZES = (
 """LaTeX's sizes below 10 pt: name, points, how much wider the small cuts of Computer Modern run, column gap."""
 _TINY = (r"\tiny", 5, 1.36, 1.0)
 _EM = (
-    dict.fromkeys("0123456789–/†‡", 0.5)
+    dict.fromkeys("0123456789–/†‡§", 0.5)
     | dict.fromkeys(".,:;'[]ijl|!()", 0.28)
     | dict.fromkeys("tfrs-†I", 0.39)
     | dict.fromkeys("±−+=<>×≥≤mwGDNOQMWA", 0.78)

@@ -20,7 +20,7 @@ def _entry(entry: Entry) -> str:
         text = f"**{text}**"
     elif entry.style == "second":
         text = f"<u>{text}</u>"
-    return text + "".join(mark if mark in "†‡" else f"<sup>{escape(mark)}</sup>" for mark in entry.marks)
+    return text + "".join(mark if mark in "†‡§" else f"<sup>{escape(mark)}</sup>" for mark in entry.marks)
 
 
 def render(table: Table) -> str:

@@ -10,10 +10,11 @@ from agrm_study.report import notes
 from agrm_study.report.calibrated import Calibrated, calibrate
 from agrm_study.report.cells import Cell
 from agrm_study.report.collect_cells import cells_of_part
+from agrm_study.report.evidence import Evidence
 from agrm_study.report.measure import Measured, Measurements
 from agrm_study.report.table import Column, Entry, Row, Table, words
 from agrm_study.report.tables.base import TableKind
-from agrm_study.report.tables.comparing import seeds_marks, shown_arms
+from agrm_study.report.tables.comparing import arm_entry, seeds_marks, shown_arms
 from agrm_study.report.wording import MISSING, TASK_TITLES, number
 from agrm_study.statistics.arrays import Floats
 from agrm_study.statistics.estimators import summarise
@@ -71,7 +72,7 @@ class CalibrationTable(TableKind):
                     continue
                 c = calibrate(cell, validation.cells.get((arm, task)))
                 heading = TASK_TITLES[task] if first and len(study.tasks) > 1 else None
-                rows.append(Row(entries=_entries(task, arm, cell, c), heading=heading))
+                rows.append(Row(entries=_entries(m.evidence, task, arm, cell, c), heading=heading))
                 first = False
         return Table(
             name=self.name,
@@ -106,10 +107,10 @@ class CalibrationTable(TableKind):
         )
 
 
-def _entries(task: str, arm: str, cell: Cell, c: Calibrated) -> tuple[Entry, ...]:
+def _entries(evidence: Evidence, task: str, arm: str, cell: Cell, c: Calibrated) -> tuple[Entry, ...]:
     return (
         words(task),
-        words(arm),
+        arm_entry(evidence, arm),
         plain_entry(c.ece, cell.marks),
         plain_entry(c.brier, cell.marks),
         plain_entry(c.slope, cell.marks, 2),

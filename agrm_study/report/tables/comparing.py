@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable, Sequence
 
 from agrm_study.report import notes
+from agrm_study.report.evidence import Evidence
+from agrm_study.report.idle import SAME
 from agrm_study.report.marks import best_and_second
 from agrm_study.report.measure import TABLE_METRICS, Compared, Measured, Measurements
 from agrm_study.report.table import EMPTY, Column, Entry, Row, Style, whole, words
@@ -55,13 +57,18 @@ def columns(m: Measurements, extra: Sequence[Column] = (), *, arm_title: str = "
     return tuple(out)
 
 
+def arm_entry(evidence: Evidence, arm: str) -> Entry:
+    """The name of an arm, marked when another arm is the same training."""
+    return words(arm).marked(SAME) if arm in evidence.shares_trials else words(arm)
+
+
 def block(m: Measurements, task: str, arms: Sequence[str], extra: Extra = no_extra) -> list[Row]:
     """The rows of one task: one an arm, in the order given."""
     metrics = shown_metrics(m)
     measured = {a: {k: m.metric(a, task, k) for k in metrics} for a in arms}
     styles: dict[str, Sequence[Style]] = {}
     stopped = m.evidence.race.by_cell if m.evidence.race is not None else {}
-    ranked = m.same_test(arms, task)
+    ranked = m.same_test(arms, task) and not m.one_training(arms)
     for k in metrics:
         found = [None if not ranked or (a, task) in stopped else measured[a][k] for a in arms]
         means = [None if x is None else x.summary.mean for x in found]
@@ -69,7 +76,7 @@ def block(m: Measurements, task: str, arms: Sequence[str], extra: Extra = no_ext
     rows = []
     heading = TASK_TITLES[task] if len(m.evidence.study.tasks) > 1 else None
     for i, arm in enumerate(arms):
-        entries = [words(task), words(arm), *extra(arm, task)]
+        entries = [words(task), arm_entry(m.evidence, arm), *extra(arm, task)]
         if m.evidence.study.race is not None:
             entries.append(seeds_entry(m, arm, task))
         entries += [metric_entry(m, arm, task, measured[arm][k], styles[k][i]) for k in metrics]
@@ -132,6 +139,8 @@ def delta_entries(m: Measurements, arm: str, task: str) -> tuple[Entry, Entry]:
     if arm == m.evidence.study.reference:
         return Entry(text="reference"), EMPTY
     c = m.compared().get((arm, task))
+    if c is not None and c.same:
+        return Entry(text=MISSING).marked(SAME), Entry(text=MISSING)
     if c is None or c.difference is None:
         return Entry(text="refused" if c is not None and c.refused else MISSING), Entry(text=MISSING)
     cell = m.evidence.cells[arm, task]
@@ -178,7 +187,7 @@ def standard_notes(m: Measurements, arms: Sequence[str], tasks: tuple[str, ...])
         *notes.race_notes(m.evidence, arms, tasks),
         notes.comparison_note(m, tasks, arms),
         notes.equivalence_note(m, arms, tasks),
-        notes.ranking_note(m, arms, tasks) if len(arms) > 1 else None,
+        notes.ranking_note(m, arms, tasks) if len(arms) > 1 and not m.one_training(arms) else None,
         *(difference_gaps(m, arms, tasks)),
         *notes.gap_notes(m.evidence, arms, tasks),
         notes.versions_note(m.evidence),

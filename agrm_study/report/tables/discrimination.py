@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import ClassVar
 
 from agrm_study.report import notes
+from agrm_study.report.idle import SAME
 from agrm_study.report.measure import Measurements, measured_counts
-from agrm_study.report.table import EMPTY, Column, Entry, Row, Table, words
+from agrm_study.report.table import EMPTY, Column, Entry, Row, Table
 from agrm_study.report.tables.base import TableKind
-from agrm_study.report.tables.comparing import difference_entry, estimate_entry
+from agrm_study.report.tables.comparing import arm_entry, difference_entry, estimate_entry
 from agrm_study.report.wording import METRIC_TITLES, MISSING
 from agrm_study.statistics.classification import mcc
 
@@ -60,7 +61,7 @@ class Discrimination(TableKind):
     def _row(self, m: Measurements, arm: str) -> Row:
         study = m.evidence.study
         cell = m.cell(arm, TASK)
-        entries = [words(arm)]
+        entries = [arm_entry(m.evidence, arm)]
         for k in AREAS:
             entries.append(Entry(text=MISSING) if cell is None else estimate_entry(m.metric(arm, TASK, k), cell.marks))
             if study.reference is not None:
@@ -77,6 +78,8 @@ class Discrimination(TableKind):
             return EMPTY
         c = m.compared(metric).get((arm, TASK))
         cell = m.cell(arm, TASK)
+        if c is not None and c.same:
+            return Entry(text=MISSING).marked(SAME)
         if c is None or c.difference is None or cell is None:
             return Entry(text=MISSING)
         return difference_entry(c.difference, cell.planned)

@@ -12,6 +12,7 @@ import numpy as np
 from agrm_study.report import notes
 from agrm_study.report.evidence import ArmInfo, StudyInfo
 from agrm_study.report.facts import by_cell, trial_facts
+from agrm_study.report.idle import SAME
 from agrm_study.report.measure import Measurements
 from agrm_study.report.table import Column, Entry, Row, Table, whole, words
 from agrm_study.report.tables.base import TableKind
@@ -61,6 +62,12 @@ def is_full_grid(study: StudyInfo) -> bool:
     return bool(factors) and math.prod(len(levels(study, f)) for f in factors) == len(study.arms)
 
 
+def acts(m: Measurements, factor: str) -> bool:
+    """Whether the levels of a factor are different trainings."""
+    trainings = [{m.training(arm) for arm in arms} for arms in levels(m.evidence.study, factor).values()]
+    return any(trainings[0] != others for others in trainings[1:])
+
+
 class FactorResponse(TableKind):
     """Marginal means of the primary metric by factor and level."""
 
@@ -73,6 +80,8 @@ class FactorResponse(TableKind):
             return f"the study races: {NEED_ALL_ARMS[self.name]}"
         if not varied(study):
             return "the study crosses no factors"
+        if not any(acts(m, factor) for factor in varied(study)):
+            return "the arms are one training: no factor acts"
         if not is_full_grid(study):
             return "the arms do not cross their factors: the mean of a level would mix in the others"
         return None
@@ -126,6 +135,11 @@ class FactorResponse(TableKind):
         arms: Sequence[str],
         heading: str | None,
     ) -> Row:
+        if not acts(m, factor):
+            unknown = Entry(text=MISSING).marked(SAME)
+            return Row(
+                entries=(words(task), words(factor), words(level), whole(len(arms)), unknown, unknown), heading=heading
+            )
         scores = np.array([s for a in arms for s in scores_of.get((a, task), ())])
         entries = (
             words(task),

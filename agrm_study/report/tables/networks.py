@@ -11,7 +11,7 @@ from agrm_study.report.collect_cells import cells_of_part
 from agrm_study.report.measure import TABLE_METRICS, Measurements
 from agrm_study.report.table import Column, Row, Table, words
 from agrm_study.report.tables.base import TableKind
-from agrm_study.report.tables.comparing import difference_entry, metric_entry, shown_arms
+from agrm_study.report.tables.comparing import arm_entry, difference_entry, metric_entry, shown_arms
 from agrm_study.report.wording import METRIC_NAMES, METRIC_TITLES, TASK_TITLES
 
 
@@ -40,7 +40,7 @@ class Networks(TableKind):
                 for network, own in by_network.items():
                     if own.cell(arm, task) is None:
                         continue
-                    entries = [words(task), words(arm), words(network)]
+                    entries = [words(task), arm_entry(m.evidence, arm), words(network)]
                     entries += [metric_entry(own, arm, task, own.metric(arm, task, k), "plain") for k in TABLE_METRICS]
                     teacher, student = by_network["teacher"].cell(arm, task), by_network["student"].cell(arm, task)
                     d = None

@@ -9,7 +9,7 @@ from agrm_study.report import notes
 from agrm_study.report.measure import Measurements, measured_counts
 from agrm_study.report.table import Column, Row, Table, whole, words
 from agrm_study.report.tables.base import TableKind
-from agrm_study.report.tables.comparing import estimate_entry, shown_arms
+from agrm_study.report.tables.comparing import arm_entry, estimate_entry, shown_arms
 from agrm_study.report.wording import CLASS_TITLES, TASK_TITLES
 from agrm_study.statistics.arrays import Floats
 from agrm_study.statistics.classification import Counts, f1, precision, recall
@@ -44,7 +44,12 @@ class PerClass(TableKind):
                 for k, label in enumerate(cell.classes):
                     support = int(cell.counts.support[:, k].max())
                     found = measured_counts(cell, {name: of_class(f, k) for name, f in PARTS.items()})
-                    entries = [words(task), words(arm), words(CLASS_TITLES.get(label, label)), whole(support)]
+                    entries = [
+                        words(task),
+                        arm_entry(m.evidence, arm),
+                        words(CLASS_TITLES.get(label, label)),
+                        whole(support),
+                    ]
                     entries += [estimate_entry(x, cell.marks) for x in found.values()]
                     heading = TASK_TITLES[task] if first and len(study.tasks) > 1 else None
                     rows.append(Row(entries=tuple(entries), heading=heading))

@@ -7,9 +7,9 @@ from typing import ClassVar
 
 from agrm_study.report import notes
 from agrm_study.report.measure import Measurements, measured_counts
-from agrm_study.report.table import Column, Entry, Row, Table, words
+from agrm_study.report.table import Column, Entry, Row, Table
 from agrm_study.report.tables.base import TableKind
-from agrm_study.report.tables.comparing import estimate_entry
+from agrm_study.report.tables.comparing import arm_entry, estimate_entry
 from agrm_study.report.tables.screening import TASK
 from agrm_study.report.wording import MISSING
 from agrm_study.statistics.arrays import Floats
@@ -50,7 +50,7 @@ class PredictiveValues(TableKind):
                     found = measured_counts(cell, {"ppv": partial(ppv_of, at=at), "npv": partial(npv_of, at=at)})
                     values = [estimate_entry(found[k], cell.marks) for k in ("ppv", "npv")]
                 shown = f"{100 * at:g}%"
-                entries = (Entry(text=shown, value=at), words(arm), *values)
+                entries = (Entry(text=shown, value=at), arm_entry(m.evidence, arm), *values)
                 rows.append(Row(entries=entries, heading=None if i else f"Prevalence {shown}"))
         return Table(
             name=self.name,

@@ -12,6 +12,7 @@ from agrm_study.report.facts import by_cell, trial_facts
 from agrm_study.report.measure import Measurements
 from agrm_study.report.table import EMPTY, Column, Entry, Row, Table, whole, words
 from agrm_study.report.tables.base import TableKind
+from agrm_study.report.tables.comparing import arm_entry
 from agrm_study.report.tables.thresholds import values_entry
 from agrm_study.report.wording import METRIC_NAMES, METRIC_TITLES, MISSING, TASK_TITLES, points, tasks_text
 
@@ -40,7 +41,7 @@ class RaceTable(TableKind):
                 why = stopped.get((arm, task))
                 entries = (
                     words(task),
-                    words(arm),
+                    arm_entry(m.evidence, arm),
                     whole(len(values)).marked("‡") if why is not None else whole(len(values)),
                     words(_state(why, len(values), asked, most)),
                     values_entry(np.array(values), asked),
@@ -69,6 +70,7 @@ class RaceTable(TableKind):
                 "Validation score at the best epoch; percent, mean ± sample standard deviation (ddof 1) over n seeds. "
                 "Difference: the rival minus the arm over the seeds that both have at that look, percentage points; p: "
                 "one-sided paired t-test; the arm goes out when p is at most the limit.",
+                *notes.same_notes(m.evidence, [a.name for a in study.arms]),
                 notes.SCREENING,
             ),
             partial=m.evidence.partial,

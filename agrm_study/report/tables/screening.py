@@ -9,9 +9,9 @@ import numpy as np
 
 from agrm_study.report import notes
 from agrm_study.report.measure import Measurements
-from agrm_study.report.table import Column, Entry, Row, Table, words
+from agrm_study.report.table import Column, Entry, Row, Table
 from agrm_study.report.tables.base import TableKind
-from agrm_study.report.tables.comparing import estimate_entry
+from agrm_study.report.tables.comparing import arm_entry, estimate_entry
 from agrm_study.report.wording import METRIC_TITLES, MISSING, percent
 from agrm_study.statistics.clinical import screen
 
@@ -62,10 +62,13 @@ class ScreeningTable(TableKind):
     def _row(self, m: Measurements, arm: str) -> Row:
         cell = m.cell(arm, TASK)
         if cell is None:
-            return Row(entries=(words(arm), *[Entry(text=MISSING)] * (len(METRICS) + 1)))
+            return Row(entries=(arm_entry(m.evidence, arm), *[Entry(text=MISSING)] * (len(METRICS) + 1)))
         counts = screen(cell.labels_N, cell.predicted_SN)
         means = [float(np.mean([getattr(c, k) for c in counts])) for k in ("tp", "fp", "fn", "tn")]
         text = " / ".join(f"{x:.1f}" for x in means)
-        entries = [words(arm), Entry(text=text, parts=dict(zip(("tp", "fp", "fn", "tn"), means, strict=True)))]
+        entries = [
+            arm_entry(m.evidence, arm),
+            Entry(text=text, parts=dict(zip(("tp", "fp", "fn", "tn"), means, strict=True))),
+        ]
         entries += [estimate_entry(m.metric(arm, TASK, k), cell.marks) for k in METRICS]
         return Row(entries=tuple(entries))

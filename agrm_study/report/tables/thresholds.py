@@ -34,13 +34,6 @@ EXTRA = (
 )
 
 
-def accepts(arm: ArmInfo) -> bool:
-    """Whether the arm accepts pseudo-labels by a threshold."""
-    return (
-        arm.recipe.uses_unlabelled and arm.recipe.ssl.method != "mean_teacher" and arm.recipe.ssl.pseudo.mode != "off"
-    )
-
-
 def rule_of(arm: ArmInfo) -> tuple[str, float | None]:
     """Policy and τ; τ is None where the policy has none."""
     t = arm.recipe.ssl.threshold
@@ -66,12 +59,12 @@ class Thresholds(TableKind):
     question: ClassVar[str] = "Which rule for accepting pseudo-labels is best?"
 
     def unfit(self, m: Measurements) -> str | None:
-        rules = {rule_of(a) for a in m.evidence.study.arms if accepts(a)}
+        rules = {rule_of(a) for a in m.evidence.study.arms if a.accepts}
         return None if len(rules) > 1 else "no two arms accept pseudo-labels by different rules"
 
     def build(self, m: Measurements) -> Table:
         study = m.evidence.study
-        arms = [a.name for a in study.arms if accepts(a) or a.name == study.reference]
+        arms = [a.name for a in study.arms if a.accepts or a.name == study.reference]
         facts = trial_facts(m.evidence, m.evidence.trials)
 
         def extra(arm: str, task: str) -> tuple[Entry, ...]:

@@ -87,6 +87,7 @@ class Variance(TableKind):
                 "are rough.",
                 notes.replicates_note(m, arms, study.tasks).removeprefix("Percent; "),
                 *rest,
+                *notes.same_notes(m.evidence, arms),
                 *notes.caution_notes(m, arms, study.tasks),
                 notes.versions_note(m.evidence),
             ),

@@ -1,0 +1,125 @@
+"""What a study asks for and never had: arms that are one training, and unlabelled clips that never taught."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pyarrow.compute as pc
+
+from agrm_study.plan.same_training import SameTraining, idle_between
+from agrm_study.report.wording import TASK_TITLES
+
+if TYPE_CHECKING:
+    from agrm_study.records.reader import Ledger
+    from agrm_study.report.evidence import ArmInfo, Planned, StudyInfo
+
+SAME = "§"
+"""Raised beside the name of an arm whose trials are another arm's trials too."""
+
+
+def same_arms(arms: Iterable[ArmInfo], planned: Iterable[Planned]) -> tuple[SameTraining, ...]:
+    """The groups of arms that share trials, in the order of their first arm; equal trials have equal ids."""
+    recipes = {arm.name: arm.recipe for arm in arms}
+    first: dict[str, str] = {}
+    group_of: dict[str, str] = {}
+    for p in planned:
+        if p.arm not in recipes:
+            continue
+        joined = group_of.get(first.setdefault(p.trial_id, p.arm), first[p.trial_id])
+        kept = group_of.setdefault(p.arm, joined)
+        if kept != joined:
+            group_of = {arm: kept if name == joined else name for arm, name in group_of.items()}
+    groups: dict[str, list[str]] = {}
+    for arm in recipes:
+        groups.setdefault(group_of.get(arm, arm), []).append(arm)
+    return tuple(
+        SameTraining(tuple(group), idle_between([recipes[arm] for arm in group]))
+        for group in groups.values()
+        if len(group) > 1
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NeverActed:
+    """An arm on a task some of whose semi-supervised trials learned as if they were supervised.
+
+    Attributes:
+        arm: The arm.
+        task: The task.
+        trials: Finished trials.
+        no_weight: Those whose λ was never above 0: nothing was learned from unlabelled clips.
+        no_label: Those whose λ was above 0 and whose coverage was 0 in every epoch: no pseudo-label was learned.
+        consistency: Whether the method has a consistency loss, which acts without pseudo-labels.
+    """
+
+    arm: str
+    task: str
+    trials: int
+    no_weight: int
+    no_label: int
+    consistency: bool
+
+    def sentence(self, *, several_tasks: bool) -> str:
+        """The finding as a sentence."""
+        found = []
+        if self.no_weight:
+            found.append(f"λ was never above 0 in {self._of(self.no_weight)}: unlabelled clips taught nothing")
+        if self.no_label:
+            left = "only the consistency loss acted" if self.consistency else "unlabelled clips taught nothing"
+            found.append(
+                f"coverage was 0 in every epoch of {self._of(self.no_label)}: no pseudo-label was used, {left}"
+            )
+        arm = f"{self.arm} ({TASK_TITLES.get(self.task, self.task).lower()})" if several_tasks else self.arm
+        return f"Semi-supervision did not act for {arm}: {'; '.join(found)}."
+
+    def _of(self, n: int) -> str:
+        if n == self.trials:
+            return "its only trial" if n == 1 else f"all {n} trials"
+        return f"{n} of {self.trials} trials"
+
+
+def never_acted(
+    ledger: Ledger, study: StudyInfo, replicates: Mapping[tuple[str, str], Sequence[Planned]], finished: set[str]
+) -> tuple[NeverActed, ...]:
+    """The semi-supervised arms and tasks with such trials, from the `epochs` records.
+
+    Args:
+        ledger: The records.
+        study: What was asked.
+        replicates: Planned trials by (arm, task).
+        finished: Ids of the finished trials.
+    """
+    arms = {a.name: a for a in study.arms if a.recipe.uses_unlabelled}
+    mine = {
+        (arm, task): ids
+        for (arm, task), planned in replicates.items()
+        if arm in arms and (ids := [p.trial_id for p in planned if p.trial_id in finished])
+    }
+    wanted = sorted({trial_id for ids in mine.values() for trial_id in ids})
+    if not wanted:
+        return ()
+    table = ledger.epoch_table(["trial_id", "split", "ramp_weight", "pseudo_coverage"], trial_ids=wanted)
+    train = table.filter(pc.equal(table["split"], "train"))
+    highest = train.group_by("trial_id").aggregate([("ramp_weight", "max"), ("pseudo_coverage", "max")]).to_pylist()
+    weight = {row["trial_id"]: row["ramp_weight_max"] for row in highest}
+    coverage = {row["trial_id"]: row["pseudo_coverage_max"] for row in highest}
+    found = []
+    for (arm, task), ids in mine.items():
+        no_weight = [t for t in ids if weight.get(t) is not None and not weight[t] > 0]
+        no_label = []
+        if arms[arm].accepts:
+            no_label = [t for t in ids if t not in no_weight and coverage.get(t) is not None and not coverage[t] > 0]
+        if no_weight or no_label:
+            found.append(
+                NeverActed(
+                    arm=arm,
+                    task=task,
+                    trials=len(ids),
+                    no_weight=len(no_weight),
+                    no_label=len(no_label),
+                    consistency=arms[arm].recipe.has_teacher,
+                )
+            )
+    return tuple(found)
