@@ -43,14 +43,14 @@ SAVED = Path(__file__).resolve().parents[1] / "results" / "gpu"
 def rows(parts: Sequence[str], device: str, deadline: Deadline) -> Iterator[Row]:
     """The rows of the parts asked for, one after the other as they are measured."""
     shape = SMALL if device == "cpu" else PAPER
+    if "tests" in parts:
+        yield from rows_of_tests(device, deadline)
     if "step" in parts:
         yield from step_rows(shape, device, deadline)
     if "input" in parts:
         yield from input_rows(shape, device, deadline)
     if "seeds" in parts:
         yield from seed_rows(device, deadline)
-    if "tests" in parts:
-        yield from rows_of_tests(device, deadline)
 
 
 def facts(device: str) -> dict[str, Any]:

@@ -9,12 +9,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree
 
-from gpu_parts.rows import NEEDS_GPU, Deadline, Row
+from gpu_parts.rows import NEEDS_GPU, NO_TIME, Deadline, Row
 from gpu_parts.seeds import finish
 
 ROOT = Path(__file__).resolve().parents[2]
 LIMIT_S = 200.0
 """The tests are ended after this time."""
+NEEDS_S = 60.0
+"""Seconds that must be left when they start."""
 
 
 def rows_of_tests(device: str, deadline: Deadline, folder: Path = ROOT / "tests" / "gpu") -> Iterator[Row]:
@@ -28,6 +30,10 @@ def rows_of_tests(device: str, deadline: Deadline, folder: Path = ROOT / "tests"
     files = sorted(path.stem for path in folder.glob("test_*.py"))
     if device == "cpu":
         yield from (Row(part="tests", setting=file, state="not run", note=NEEDS_GPU) for file in files)
+        return
+    if deadline.left() < NEEDS_S:
+        note = f"{NO_TIME} ({NEEDS_S:g} s are needed)"
+        yield from (Row(part="tests", setting=file, state="not run", note=note) for file in files)
         return
     with tempfile.TemporaryDirectory(prefix="agrm-study-gpu-") as place:
         report = Path(place) / "junit.xml"

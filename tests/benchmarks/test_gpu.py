@@ -112,6 +112,12 @@ def test_a_part_without_time_is_not_run_and_one_that_fails_leaves_the_others(ben
     assert deadline.left() == 0.0
 
 
+def test_the_gpu_tests_are_not_started_without_time_for_them(bench):
+    rows = list(bench.gpu_tests.rows_of_tests("cuda", bench.rows.Deadline(10.0)))
+    assert {row.setting for row in rows} >= {"test_memory", "test_networks", "test_precisions", "test_shared_card"}
+    assert {(row.state, row.note) for row in rows} == {("not run", "no time left (60 s are needed)")}
+
+
 def test_a_failed_row_gives_status_one_and_is_written(bench, tmp_path, monkeypatch):
     row = bench.rows.Row(part="step", setting="fp32", state="failed", note="why")
     monkeypatch.setattr(bench.gpu, "rows", lambda *_: iter([row]))
