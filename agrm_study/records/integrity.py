@@ -62,6 +62,8 @@ def broken_block(table: pa.Table, part: str, network: str, stored: Mapping[str, 
         network: ``student`` or ``teacher``.
         stored: ``predictions_digest`` of each trial that has digests, by trial id; null where it predicted nothing.
     """
+    if not stored:
+        return {}
     block = f"{part}/{network}"
     found = digests(table, "predictions", "trial_id", block)
     return _differing(found, {t: read_blocks(text).get(block) for t, text in stored.items()}, f"the block {block}")
@@ -74,7 +76,7 @@ def broken_epochs(table: pa.Table, stored: Mapping[str, str | None]) -> dict[str
         table: Rows of the `epochs` schema.
         stored: ``epochs_digest`` of each trial that has digests, by trial id.
     """
-    return _differing(digests(table, "epochs", "trial_id"), stored, "the record")
+    return _differing(digests(table, "epochs", "trial_id"), stored, "the record") if stored else {}
 
 
 def broken_splits(subjects: pa.Table) -> dict[str, str]:
