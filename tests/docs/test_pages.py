@@ -139,7 +139,7 @@ def test_every_figure_has_a_picture_and_says_how_to_read_it() -> None:
         section = re.split(r"^##", rest, maxsplit=1, flags=re.MULTILINE)[0]
         assert heading, name
         assert re.search(rf"!\[[^\]]+\]\([^)]*{name}\.png\)", section), name
-        assert "*Read" in section, name
+        assert "*Reading" in section, name
 
 
 def test_the_study_shown_is_valid_and_so_are_its_grid_and_its_search(tmp_path: Path) -> None:
