@@ -1,4 +1,4 @@
-# `make demo` and `make test` do all the set-up on a fresh machine: a virtual environment, then the package.
+# `make demo` and `make test` set everything up on a fresh machine: a virtual environment, then the package.
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
@@ -16,7 +16,7 @@ $(READY): pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	@touch $@
 
-setup: $(READY)  ## only the set-up
+setup: $(READY)  ## create .venv (about 7 GB; the README has the CPU wheels)
 
 demo: $(READY)  ## the paper's ablation table from real training on synthetic video (no GPU, two cores)
 	$(BIN)/agrm-study run search_spaces/demo.yaml
@@ -43,16 +43,16 @@ docs: $(READY)  ## the documentation as HTML, in docs/_build
 	$(BIN)/python -m sphinx -q -W --keep-going docs docs/_build
 	@echo "docs/_build/index.html"
 
-bench: $(READY)  ## every benchmark, one after the other
+bench: $(READY)  ## every benchmark in turn
 	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script; done
 
-gpu: $(READY)  ## GPU tests and benchmark, in at most eight minutes on one GPU; without one, most of it is not run
+gpu: $(READY)  ## GPU tests and benchmark, in at most eight minutes on one GPU; without one, most of it is skipped
 	$(BIN)/python benchmarks/gpu.py --save
 
-floors:  ## a small study and the tests on every lower bound of pyproject.toml, in .venv-lowest
+floors:  ## a small study and the tests on the lower bounds of pyproject.toml, in .venv-lowest
 	$(PYTHON) tools/floors.py lowest
 
-newest:  ## the same on the newest releases, in .venv-newest
+newest:  ## a small study and the tests on the newest releases, in .venv-newest
 	$(PYTHON) tools/floors.py newest
 
 .PHONY: help setup demo test slow chaos cluster check docs bench gpu floors newest

@@ -7,8 +7,8 @@
 Parts: the tests marked `gpu`; a training step at the paper's shape in each precision, beside a plain torchvision loop
 and the FLOPs of the step; clips per second of the input path; five seeds one after the other, two and four per GPU.
 Without a GPU the script measures single precision, the input path and one seed after the other at a small shape on the
-CPU, and reports everything else as not run. A part for which no time is left is not run, and says so.
-The status is 1 when a row failed.
+CPU, and reports everything else as not run. A part for which no time is left is reported as not run.
+The exit status is 1 when a row failed.
 """
 
 from __future__ import annotations

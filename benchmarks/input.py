@@ -1,4 +1,4 @@
-"""How fast do clips come out of the store, beside decoding them each time and beside a plain memory copy?
+"""Reading rate of the clip store, compared with decoding each clip and with a plain memory copy.
 
     python benchmarks/input.py [--size 96] [--resize 112] [--seconds 3] [--json FILE]
 
@@ -6,12 +6,12 @@ Writes sample videos (2560×1440 H.264 and 320×240 avi), builds a store of them
 16 frames by decord, by the store, a memory copy of as many bytes, the store read by two processes at once, the store
 with a cold page cache, and the private memory of a reader of a small and of a large store.
 
-What is compared is measured in turns, a third of a second each, and the median of the turns counts, so that a busy
-machine slows both sides alike; the load at the start and at the end is printed beside the figures.
+Compared quantities are measured in turns of a third of a second, and the median of the turns is reported, so that a busy
+machine slows both alike; the load at the start and at the end is printed too.
 
 A window is a part of each stored row. Memory is read by the row, so the store cannot be faster than a copy of the rows
 in which its windows lie; `rows read` says how many bytes those are. `whole frames` are windows as large as the stored
-frame, as `clip.crop: person_box` with `clip.size` equal to `clip.resize` gives them: there every byte read is wanted.
+frame, as `clip.crop: person_box` with `clip.size` equal to `clip.resize` gives them: there every byte read is used.
 """
 
 from __future__ import annotations
@@ -312,7 +312,7 @@ def main() -> None:
         verdict = "" if target is None else f"   (asked: {target:g}; {'reached' if value >= target else 'MISSED'})"
         print(f"{name:40s} {value:12,.2f}{verdict}")
     if max(figures["load at the start"], figures["load at the end"]) > 1.0 + (os.cpu_count() or 1):
-        print("other work ran on this machine meanwhile: believe the ratios more than the rates, and neither much")
+        print("other work ran on this machine meanwhile: the rates are unreliable, and the ratios less so")
     if options.json is not None:
         options.json.write_text(json.dumps(figures, indent=1) + "\n")
 

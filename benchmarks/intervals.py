@@ -1,13 +1,13 @@
-"""How often does the headline interval cover the truth, and how often is a difference claimed where there is none?
+"""Coverage of the shipped interval, and error rate and power of the shipped test, in simulated studies.
 
     python benchmarks/intervals.py                  # a few regimes, a minute
     python benchmarks/intervals.py --full choose    # every regime; writes intervals-choose.csv
     python benchmarks/intervals.py --full confirm   # the same with other simulation seeds
-    python benchmarks/intervals.py --table          # all that these files hold
+    python benchmarks/intervals.py --table          # prints the contents of these files
 
 Simulates studies (`regimes.py`). The truth is the metric's expectation over new seeds and new subjects. Coverage: share
 of the printed 95 % intervals that hold it; width: mean width over 2·1.96·(standard deviation of the mean over studies),
-that of an interval with known variances. Error: share of studies of equal arms in which Holm-adjusted p < .05 for any
+the width of an interval with known variances. Error: share of studies of equal arms in which Holm-adjusted p < .05 for any
 arm; power: the same for the one arm that differs. The rule was chosen on the set "choose" and confirmed on the set
 "confirm".
 """
@@ -216,7 +216,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--studies", type=int, help="in each cell [default: 400, with --full 2000]")
     parser.add_argument("--full", choices=tuple(SETS), help="every regime; writes intervals-choose.csv, …-confirm.csv")
-    parser.add_argument("--table", action="store_true", help="print what these files hold")
+    parser.add_argument("--table", action="store_true", help="print the contents of these files")
     options = parser.parse_args()
     if options.table:
         rows: list[Row] = []

@@ -1,15 +1,15 @@
-"""What does a trial that does nothing cost, beside bare Ray Tune?
+"""Cost of a trial that does nothing, compared with bare Ray Tune.
 
     python benchmarks/overhead.py                # 256 trials, 2 slots
     python benchmarks/overhead.py --trials 1000 --repeats 3
     python benchmarks/overhead.py --trials 1000 --large 10000 --default-trials 0
 
-Three ways, each in a process and a Ray of its own, in turn:
+Three ways are measured in turn, each in its own process with its own Ray:
   agrm-study   our executor with `NoopRunner`: plan order, heartbeat, records of every trial on disk
   bare         Ray Tune at its best: class trainable, `reuse_actors`, loggers off, as many pending trials as slots
-  default      Ray Tune as it comes: class trainable, no reuse, its own loggers (few trials: it is slow)
-With --large N, agrm-study alone once more with so many trials: what a trial costs there against --trials.
-With --epochs E, agrm-study with as many trials as slots and E empty epochs each: what the report of an epoch costs.
+  default      Ray Tune with its defaults: class trainable, no reuse, its own loggers (few trials: it is slow)
+With --large N, agrm-study alone once more with N trials, to compare the cost per trial with that at --trials.
+With --epochs E, agrm-study with as many trials as slots and E empty epochs each: the cost of an epoch's report.
 
 Reported per trial: the time between the first and the last trial's end, divided by the trials in between; Ray's start
 and end are not in it. Beside it the processor time per trial of the run and its driver process, the whole run, and the
@@ -225,7 +225,9 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=256)
     parser.add_argument("--slots", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=1)
-    parser.add_argument("--default-trials", type=int, default=8, help="trials of Tune as it comes; 0 leaves it out")
+    parser.add_argument(
+        "--default-trials", type=int, default=8, help="trials of Tune with its defaults; 0 leaves it out"
+    )
     parser.add_argument("--large", type=int, default=0, help="trials of a second, larger run; 0 leaves it out")
     parser.add_argument("--epochs", type=int, default=200, help="empty epochs of a trial; 0 leaves them out")
     parser.add_argument("--measure", choices=WAYS, help=argparse.SUPPRESS)
@@ -251,7 +253,7 @@ def main() -> None:
     if options.epochs:
         found["epochs"].append(_measure("epochs", options.slots, options.slots, options.epochs))
     large = _measure("agrm-study", options.large, options.slots) if options.large else None
-    print(f"{options.slots} slots, {options.repeats} × each; milliseconds a trial (median)")
+    print(f"{options.slots} slots, {options.repeats} × each; milliseconds per trial (median)")
     print(f"{'':12}{'trials':>8}{'ms/trial':>10}{'× bare':>8}{'driver CPU ms':>15}{'whole s':>9}{'driver MiB':>12}")
     for way, median in medians.items():
         last = found[way][-1]

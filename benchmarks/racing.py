@@ -1,10 +1,10 @@
-"""How often does a race drop the best arm, and how many trials does it save?
+"""Rate at which races drop a best arm, and trials that they save, in simulated studies.
 
     python benchmarks/racing.py --races 2000
 
 Simulates races of four arms by macro F1 on a validation part of some size: a subject's score is skill·(class) + what
 makes the subject hard + what makes the seed better or worse + noise. `equal`: all arms are alike, so that each of them
-is a best one, which is where a race errs most. `apart`: skills 3.0, 2.2, 2.0 and 1.2. Prints a Markdown table.
+is a best one; here a race errs most. `apart`: skills 3.0, 2.2, 2.0 and 1.2. Prints a Markdown table.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""How long does a report on ten thousand trials take, and how much memory?
+"""Time and memory of a report on ten thousand trials.
 
     python benchmarks/report.py --trials 10000 --subjects 860 --folder /tmp/report-benchmark
 
-Writes made-up records of a study of trials / 5 arms (test part 20 % of the subjects, validation 16 %, training 64 %;
-student and teacher; ten epochs) straight as compacted files, or with --loose as one file a trial, then makes all
+Writes simulated records of a study of trials / 5 arms (test part 20 % of the subjects, validation 16 %, training 64 %;
+student and teacher; ten epochs) straight as compacted files, or with --loose as one file per trial, then makes all
 tables, with intervals and tests, in a fresh process, and prints seconds (by the clock and of the processor), peak
 memory, and the processor's seconds that checking the evidence takes. With --loose it also compacts the records and
 measures once more. Must reach: 15 s and 1 GB; checking 10 % of the whole.
@@ -202,7 +202,7 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=10_000)
     parser.add_argument("--subjects", type=int, default=860)
     parser.add_argument("--folder", type=Path, help="is written when it does not exist [default: a temporary one]")
-    parser.add_argument("--loose", action="store_true", help="one file a trial, as `run` writes them")
+    parser.add_argument("--loose", action="store_true", help="one file per trial, as `run` writes them")
     parser.add_argument("--report", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.report:

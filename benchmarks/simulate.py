@@ -1,27 +1,27 @@
-"""What breaks first in a study of 100,000 trials over 1,000 nodes?
+"""Simulation of a study of 100,000 trials on 1,000 nodes.
 
     python benchmarks/simulate.py                                  # minutes; the figures of docs/scale.md
     python benchmarks/simulate.py --trials 2000 --nodes 20 --mtbf-h 50
 
 The study file and its checks, the expansion, the running order, the shared stages, the source of work with its held
-arms, the policy for failures and the bookkeeping of progress are the program's own. Only the cluster is played: nodes
-with slots, the time that epochs take and what goes wrong are events on a simulated clock.
+arms, the policy for failures and the bookkeeping of progress are the program's own. Only the cluster is simulated: nodes
+with slots, the time that epochs take and failures are events on a simulated clock.
 
-How it is played (seeded; every figure is an option or stands in `Cluster`):
+The model (seeded; every figure is an option or an attribute of `Cluster`):
   epochs      early stopping ends a trial after a uniform number of epochs between 40 and the recipe's 100
   length      --mean-h hours on average; an epoch takes what `rough_cost` says of its recipe, times a log-normal factor
               of its trial (sigma 0.25)
   checkpoint  at the first epoch's end --checkpoint-s seconds after the last one
-  node        dies after an exponential time of mean --mtbf-h, or is taken back with mean --preempt-h; another one
-              stands in its place after --repair-min minutes
-  worker      is killed after an exponential time of mean --worker-mtbf-h hours a slot
+  node        dies after an exponential time of mean --mtbf-h, or is reclaimed with mean --preempt-h; another one
+              replaces it after --repair-min minutes
+  worker      is killed after an exponential time of mean --worker-mtbf-h hours per slot
   nan         a share of trials ends at a random epoch with a loss that is not a number
   bug         a share of arms raises the same error in the first epoch of each trial
 A free slot takes a trial that lost its worker first, then what the source hands out, as under Tune.
 
 Reported: makespan over its lower bound (the larger of all work / slots and the longest trial, the epochs of shared
-stages counted once), epochs run again, traffic of the ledger (bytes of real records of a made-up trial), seconds and
-memory of the planner, events a second that the driver must take and can take, and with --ledger N seconds to write,
+stages counted once), epochs run again, traffic of the ledger (bytes of real records of a simulated trial), seconds and
+memory of the planner, events per second that the driver receives and can handle, and with --ledger N seconds to write,
 list, read and compact N real loose records. The last line is JSON.
 """
 

@@ -1,21 +1,21 @@
-"""What does a training step cost beside its arithmetic, and beside the straightforward way to write it?
+"""Time and memory of a training step, compared with its arithmetic and with a straightforward implementation.
 
     OMP_NUM_THREADS=1 python benchmarks/step.py                     # 8 frames of 64 x 64, one thread
-    OMP_NUM_THREADS=1 python benchmarks/step.py --shape demo        # that of `make demo`
+    OMP_NUM_THREADS=1 python benchmarks/step.py --shape demo        # the shape of `make demo`
     OMP_NUM_THREADS=1 python benchmarks/step.py --shape paper       # 16 frames of 224 x 224, R3D-18
     python benchmarks/step.py --shape paper --device cuda
 
-Four things are timed in turn, round after round in one process, so that the ratios of their medians stand on the same
+Four things are timed in turn, round after round in one process, so that the ratios of their medians refer to the same
 machine in the same state:
 
 - `step`: an AGRM step as `agrm_study.training` makes it, from the stored bytes to the updated teacher;
-- `parts`: the arithmetic that it cannot do without, on the bare network: forward and backward of the labelled and of
+- `parts`: the necessary arithmetic, on the bare network: forward and backward of the labelled and of
   the unlabelled clips, the teacher's forward;
 - `extras`: what the step adds, alone: reading and rendering the three views, and the teacher's average;
 - `loop`: the straightforward torchvision loop: contiguous tensors, transforms.v2 clip by clip, one graph for both
   losses, an average over the state dict in Python.
 
-Peak memory is what tensors hold during a step beyond what they held before it.
+Peak memory is that of the tensors during a step, less that before it.
 """
 
 from __future__ import annotations

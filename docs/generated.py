@@ -1,4 +1,4 @@
-"""Which parts of the pages does the code know best? Each function returns Markdown, made from what it describes."""
+"""Parts of the pages that are generated from the code; each function returns Markdown."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from agrm_study.study.spec import StudyFile
 
 
 def commands() -> str:
-    """Every verb: what it does, how it is called, its options."""
+    """Every command: purpose, usage, options."""
     return "\n\n".join(_command(names, command) for names, command in verbs(app, ()))
 
 
@@ -68,7 +68,7 @@ def study_keys() -> str:
 
 
 def sections_of(model: type[Section], path: str = "") -> Iterator[tuple[str, type[Section]]]:
-    """A group of keys and all groups inside it, each with the place where it stands in a file."""
+    """A group of keys and all groups inside it, each with its place in a file."""
     yield path, model
     for name, info in model.model_fields.items():
         for wrapped, inner in _inner(info.annotation):
@@ -103,7 +103,7 @@ def settings() -> str:
 
 
 def _setting_default(name: str, info: Any) -> str:
-    """A setting's default; inside a section that is absent by default, the one that holds once it is there."""
+    """A setting's default; inside a section that is absent by default, the default once it is present."""
     value = default_of(name)
     return _default(info.get_default() if value is None else value)
 
@@ -163,7 +163,7 @@ def _number(node: Mapping[str, Any]) -> str:
 
 
 def _default(value: Any) -> str:
-    """A default as it would be written in a study file."""
+    """A default as written in a study file."""
     if isinstance(value, Section):
         return "see there"
     if value is None or value in ({}, (), [], ""):
@@ -179,7 +179,7 @@ def tables() -> str:
 
 
 def figures() -> str:
-    """Every kind of figure, the question it answers and what a study must have for it."""
+    """Every kind of figure, the question it answers and its requirements."""
     kinds = [(f"[`{name}`](#{name.replace('_', '-')})", figure_kind(name)) for name in FIGURES]
     return _table(("name", "question", "needs"), [(link, kind.question, kind.needs) for link, kind in kinds])
 
