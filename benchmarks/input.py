@@ -6,8 +6,8 @@ Writes sample videos (2560×1440 H.264 and 320×240 avi), builds a store of them
 16 frames by decord, by the store, a memory copy of as many bytes, the store read by two processes at once, the store
 with a cold page cache, and the private memory of a reader of a small and of a large store.
 
-Compared quantities are measured in turns of a third of a second, and the median of the turns is reported, so that a busy
-machine slows both alike; the load at the start and at the end is printed too.
+Compared quantities are measured in turns of a third of a second, and the median of the turns is reported, so that a
+busy machine slows both alike; the load at the start and at the end is printed too.
 
 A window is a part of each stored row. Memory is read by the row, so the store cannot be faster than a copy of the rows
 in which its windows lie; `rows read` says how many bytes those are. `whole frames` are windows as large as the stored

@@ -4,8 +4,8 @@
     python benchmarks/simulate.py --trials 2000 --nodes 20 --mtbf-h 50
 
 The study file and its checks, the expansion, the running order, the shared stages, the source of work with its held
-arms, the policy for failures and the bookkeeping of progress are the program's own. Only the cluster is simulated: nodes
-with slots, the time that epochs take and failures are events on a simulated clock.
+arms, the policy for failures and the bookkeeping of progress are the program's own. Only the cluster is simulated:
+nodes with slots, the time that epochs take and failures are events on a simulated clock.
 
 The model (seeded; every figure is an option or an attribute of `Cluster`):
   epochs      early stopping ends a trial after a uniform number of epochs between 40 and the recipe's 100

@@ -4,11 +4,11 @@
     python benchmarks/utilisation.py --nodes 3 --slots-each 1 --trials 9 --shortest 0.3
 
 Ray nodes are started on the loopback interface of this machine, with logical GPUs, and our executor runs trials on
-them that sleep: one epoch each, lasting 1 to 8 times the shortest, in a mixed order. This measures
-the orchestration, not training.
+them that sleep: one epoch each, lasting 1 to 8 times the shortest, in a mixed order. This measures the
+orchestration, not training.
 
 Reported: the share of slot-seconds in which a trial was running, from the first trial's start to the moment from which
-on there was nothing left to start (from then on slots fall idle under any scheduler), and to the last trial's end; beside it the
+on there was nothing left to start (then slots fall idle under any scheduler), and to the last trial's end; also the
 start-up, from the executor's start to the first trial's.
 """
 
