@@ -6,9 +6,9 @@
     python benchmarks/intervals.py --table          # prints the contents of these files
 
 Simulates studies (`regimes.py`). The truth is the metric's expectation over new seeds and new subjects. Coverage: share
-of the printed 95 % intervals that hold it; width: mean width over 2·1.96·(standard deviation of the mean over
-studies), the width of an interval with known variances. Error: share of studies of equal arms in which Holm-adjusted
-p < .05 for any arm; power: the same for the one arm that differs. The rule was chosen on the set "choose" and confirmed on the set
+of the printed 95 % intervals that hold it; width: mean width over 2·1.96·(standard deviation of the mean over studies),
+the width of an interval with known variances. Error: share of studies of equal arms in which Holm-adjusted p < .05 for
+any arm; power: the same for the one arm that differs. The rule was chosen on the set "choose" and confirmed on the set
 "confirm".
 """
 

@@ -6,10 +6,10 @@
 The study runs with `sharing: true` and with `sharing: false`, each in a process, a Ray and a results folder of its own,
 on the same clip store, in turn, `--repeats` times. Nothing else differs: the same two slots, checkpoints and records.
 
-Reported for each: epochs trained (a trial's record counts all its epochs, reused too), the wall time
-of the whole command without the report, the wall time from the first trial's start to the last one's end, and the ratios;
-whether the records (times, hosts and attempts aside) and tables/<study>.md are the same, byte for byte; and which arm
-is the best by the study's table. Must be: the same winner and the same table.
+Reported for each: epochs trained (a trial's record counts all its epochs, reused too), the wall time of the whole
+command without the report, the wall time from the first trial's start to the last one's end, and the ratios; whether
+the records (times, hosts and attempts aside) and tables/<study>.md are the same, byte for byte; and which arm is the
+best by the study's table. Must be: the same winner and the same table.
 """
 
 from __future__ import annotations
