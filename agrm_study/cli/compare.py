@@ -8,7 +8,6 @@ from pathlib import Path
 import click
 
 from agrm_study.cli.completion import complete_results, complete_setting_name
-from agrm_study.study.terminal import printable
 
 
 @click.command()
@@ -32,11 +31,11 @@ from agrm_study.study.terminal import printable
 @click.option("--out", type=click.Path(path_type=Path), default=None, help="Also write the table into this folder.")
 def compare(results: tuple[str, ...], by: str, allow: tuple[str, ...], out: Path | None) -> None:
     """Compare the arms of one or several RESULTS along one setting."""
+    from agrm_study.cli.report import print_table
     from agrm_study.records.local_copy import local_copy
     from agrm_study.report.compare import compare as compare_studies
-    from agrm_study.report.renderers import RENDERERS
 
     with ExitStack() as copies:
         folders = [copies.enter_context(local_copy(folder)) for folder in results]
         table = compare_studies(folders, by, allow=allow, out=out)
-    click.echo(printable(str(RENDERERS["md"](table))))
+    print_table(table)

@@ -15,6 +15,10 @@ from agrm_study.study.terminal import printable
 
 if TYPE_CHECKING:
     from agrm_study.report.build import ReportSummary
+    from agrm_study.report.table import Table
+
+PLAIN_WIDTH = 120
+"""Width to which notes are wrapped where the output is not a terminal."""
 
 
 @click.command()
@@ -48,7 +52,7 @@ def write_report(
     figures: Sequence[str] | None = None,
     allow: Sequence[str] = (),
 ) -> ReportSummary:
-    """Write tables and figures; the main tables go to stdout, everything else that is said to stderr, the answer last.
+    """Write tables and figures; print one table per study on stdout, and messages and the answer on stderr.
 
     Args:
         results: Results folders, paths or URIs.
@@ -65,7 +69,7 @@ def write_report(
     from agrm_study.records.compaction import compact
     from agrm_study.records.local_copy import local_copy, put_back
     from agrm_study.report.build import make_report
-    from agrm_study.report.renderers import RENDERERS
+    from agrm_study.report.main_table import main_table
 
     for folder in results:
         with contextlib.suppress(OSError):  # a folder that may only be read is reported on as it is
@@ -82,9 +86,13 @@ def write_report(
         )
         for asked, folder in zip(results, folders, strict=True):
             put_back(asked, folder, summary.files)
-    for made in summary.tables.values():
-        for table in made.values():
-            click.echo(printable(str(RENDERERS["md"](table))))
+    for folder, made in summary.tables.items():
+        if (table := next(iter(made.values()), None) if tables else main_table(made)) is not None:
+            print_table(table)
+            others = [name for name in made if name != table.name]
+            if others:
+                asked = next(asked for asked, copy in zip(results, folders, strict=True) if str(copy) == folder)
+                click.echo(f"other tables in {below(asked, 'tables')}: {', '.join(others)}", err=True)
     for asked, folder in zip(results, folders, strict=True):
         if str(folder) in summary.partial:
             click.echo(f"{asked}: {summary.partial[str(folder)]}", err=True)
@@ -106,6 +114,20 @@ def write_report(
         if str(folder) in summary.answers
     }
     return replace(summary, answers=answers)
+
+
+def print_table(table: Table) -> None:
+    """Print a table on stdout, as wide as a terminal, or unbroken and without styles into a file."""
+    from rich.console import Console
+
+    from agrm_study.report.renderers.terminal import render, wide_enough
+
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=max(PLAIN_WIDTH, wide_enough(table)))
+    styled = console.is_terminal
+    console.print(render(table, console.width if styled else None, styled=styled))
+    console.print()
 
 
 def below(results: str | Path, name: str) -> str:

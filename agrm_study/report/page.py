@@ -13,6 +13,7 @@ import pandas as pd
 
 from agrm_study import __version__
 from agrm_study.report.answer import sentences
+from agrm_study.report.main_table import details
 from agrm_study.report.measure import Measurements
 from agrm_study.report.notes import SCREENING, idle_notes, same_notes
 from agrm_study.report.renderers import html as html_table
@@ -42,14 +43,6 @@ TRIAL_COLUMNS = {
     "code_version": "Code",
     "trial_id": "Trial",
 }
-
-DETAILS = (
-    *("class_counts", "splits", "environment", "agrm", "per_class", "screening", "discrimination"),
-    *("predictive_values", "networks", "subgroups", "calibration", "failures"),
-)
-"""Tables that stand behind the figures; those that answer the question stand before them."""
-COMPARING = ("ablation", "baselines", "thresholds")
-"""Where one of these is, the plain table of arms is a detail too."""
 
 _STYLE = """
 :root { color-scheme: light; --ink: #1c1f23; --soft: #5b6169; --rule: #dcdfe3; --blue: #0072b2; --red: #d55e00; }
@@ -130,7 +123,7 @@ def render(m: Measurements, tables: Mapping[str, Table], pictures: Sequence[Pict
     names = [a.name for a in e.study.arms]
     warnings += [*same_notes(e, names), *idle_notes(e, names, e.study.tasks)]
     warnings += [str(p) for p in e.problems]
-    later = {*DETAILS, *(["arms"] if any(t in tables for t in COMPARING) else [])}
+    later = details(tables)
     every = pd.concat([e.trials, e.searched]) if len(e.searched) else e.trials
     parts = [
         "<!doctype html>",
