@@ -43,7 +43,8 @@ def several(tmp_path_factory):
 def test_one_training_is_not_compared_with_itself(alone):
     m = Measurements(collect(alone))
     found = m.compared()["B", "two_class"]
-    assert found.same and found.difference is None
+    assert found.same
+    assert found.difference is None
     assert m.family_sizes("two_class") == {}
 
 
@@ -58,12 +59,15 @@ def test_tables_mark_arms_that_are_one_training_and_name_the_setting_that_cannot
         assert all("§" in row.entries[at].marks for row in made[name].rows), name
     with (alone / "tables" / "arms.csv").open() as file:
         row = next(r for r in csv.DictReader(file) if r["arm"] == "B")
-    assert not row.get("delta") and not row.get("p")
+    assert not row.get("delta")
+    assert not row.get("p")
     table = made["arms"]
     last = table.rows[1].entries
-    assert [last[-2].text, last[-1].text] == ["–", "–"] and last[-2].marks == ("§",)
+    assert [last[-2].text, last[-1].text] == ["–", "–"]
+    assert last[-2].marks == ("§",)
     assert {entry.style for row in table.rows for entry in row.entries} == {"plain"}
-    assert "B§" in markdown.render(table) and r"B\textsuperscript{\S{}}" in latex.render(table)
+    assert "B§" in markdown.render(table)
+    assert r"B\textsuperscript{\S{}}" in latex.render(table)
 
 
 def test_the_answer_and_the_page_say_which_arms_are_one_training(alone):
@@ -77,7 +81,8 @@ def test_arms_that_are_one_training_count_once_in_the_correction(several):
     m = Measurements(collect(several))
     c, d = m.compared()["C", "two_class"], m.compared()["D", "two_class"]
     assert m.compared()["B", "two_class"].same
-    assert c.difference is not None and c.adjusted_p == d.adjusted_p == holm([c.difference.p])[0]
+    assert c.difference is not None
+    assert c.adjusted_p == d.adjusted_p == holm([c.difference.p])[0]
     assert m.family_sizes("two_class") == {"": 1}
 
 

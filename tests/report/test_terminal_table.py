@@ -53,7 +53,9 @@ def test_marks_and_control_characters_are_shown():
     column = (Column(key="arm", title="Arm", align="left"), Column(key="f1", title="F1"))
     row = Row(entries=(Entry(text="a\x1b[31mb"), Entry(text="50.0 ± 1.0", style="second", marks=("4/5", "†"))))
     text = printed(Table(name="x", caption="[bold]c[/bold]", columns=column, rows=(row,)), 80)
-    assert "a\\x1b[31mb" in text and "50.0 ± 1.0 (4/5)†" in text and "[bold]c[/bold]" in text
+    assert "a\\x1b[31mb" in text
+    assert "50.0 ± 1.0 (4/5)†" in text
+    assert "[bold]c[/bold]" in text
 
 
 def test_report_prints_the_table_that_answers_and_names_the_others(root, capsys):
@@ -61,11 +63,14 @@ def test_report_prints_the_table_that_answers_and_names_the_others(root, capsys)
     out, err = capsys.readouterr()
     assert out.startswith("[PARTIAL: 7 of 8 planned trials are finished] Ablation")
     assert out.count("PARTIAL") == 1
-    assert "¹" in out and "¹ replaces bold" in out
+    assert "¹" in out
+    assert "¹ replaces bold" in out
     for sign in ("<u>", "<sub>", "\\[", "**", "\x1b"):
         assert sign not in out
     [others] = [line for line in err.splitlines() if line.startswith("other tables in ")]
-    assert f"{root}/tables" in others and "arms" in others and "ablation" not in others
+    assert f"{root}/tables" in others
+    assert "arms" in others
+    assert "ablation" not in others
 
 
 def test_report_prints_the_first_table_asked_for(root, capsys):
