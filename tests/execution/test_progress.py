@@ -240,3 +240,25 @@ def test_the_view_draws_on_a_terminal_and_writes_lines_elsewhere(tmp_path: Path)
 def test_times_are_told_in_words(seconds: float, text: str, about: str) -> None:
     assert duration(seconds) == text
     assert rough(seconds) == about
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_running_trials_fit_the_terminal_with_their_seed_epoch_and_pace(
+    make_study: Make, width: int, clock: Clock
+) -> None:
+    study = make_study({"an arm with both modules and adaptive thresholds": 0.5, "B": 0.6}, seeds=3)
+    plan = expand(study, lambda recipe: ("data", "split"))
+    progress = StudyProgress.of(study, plan.cells, {}, clock=clock)
+    for number in range(len(plan.trials)):
+        progress.apply(event("started", plan, number))
+        progress.apply(event("epoch", plan, number, epoch=17, epochs=100, wall_s=9.0, epoch_s=203.0, metric=0.712))
+    file = io.StringIO()
+    view = LiveView(Console(file=file, width=width, height=60, force_terminal=True, color_system=None))
+    view.begin(progress)
+    Console(file=file, width=width, color_system=None).print(view.picture())
+    lines = file.getvalue().splitlines()
+    assert max(map(len, lines)) <= width
+    running = [line for line in lines if "▸" in line]
+    assert len(running) == len(plan.trials)
+    assert all(f"seed {seed}" in " ".join(running) for seed in range(3))
+    assert all("epoch 17/100" in line and "0.712" in line and "3 min 23 s per epoch" in line for line in running)

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import Final
 
+import rich.text
 from rich.cells import cell_len
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -31,6 +32,8 @@ second."""
 MOST_SEEDS: Final = 10
 """Replicates that a grid shows one by one; with more, or on a narrow terminal, an arm is a bar."""
 MOST_RUNNING: Final = 8
+NARROW: Final = 110
+"""A terminal below this width shows running trials without bar and name of the metric."""
 MOST_MESSAGES: Final = 4
 
 DIM, DONE, RUN, BAD = "bright_black", "default", "cyan", "red"
@@ -129,17 +132,18 @@ class LiveView(View):
 
     def _step_lines(self) -> Iterable[RenderableType]:
         """One line per step of the preparation; the last one is under way."""
+        width = 10 if self._console.width < NARROW else 30
         for title, (step, began, heard) in self._steps.items():
             ended = 0 < step.total <= step.done or title != next(reversed(self._steps))
             seconds = (heard if ended else time.monotonic()) - began
             line = Table.grid(padding=(0, 2))
             line.add_column(width=34)
-            line.add_column(width=30)
+            line.add_column(width=width)
             line.add_column()
             bar: RenderableType = Text()
             counted = duration(int(seconds))
             if step.total > 1:
-                bar = _bar(step.total, step.done, 30, finished=DIM)
+                bar = _bar(step.total, step.done, width, finished=DIM)
                 counted = f"{step.done} of {step.total}  {counted}"
                 if not ended and step.done > 0 and seconds > 3:
                     counted += f"  {rough(seconds / step.done * (step.total - step.done))} left"
@@ -208,27 +212,33 @@ class LiveView(View):
         return [arm for arm in arms if arm in chosen], [arm for arm in arms if arm not in chosen]
 
     def _running(self, progress: StudyProgress, running: list[TrialProgress]) -> RenderableType:
-        table = Table.grid(padding=(0, 2))
-        table.add_column(no_wrap=True, overflow="ellipsis", max_width=46)
-        table.add_column(width=16)
-        table.add_column(justify="right", no_wrap=True)
-        table.add_column(no_wrap=True)
-        table.add_column(justify="right", no_wrap=True, style=DIM)
+        narrow = self._console.width < NARROW
         waiting = Table.grid(padding=(0, 2))
+        rows = []
         for trial in running[:MOST_RUNNING]:
-            name = Text("▸ " + trial_name(trial, progress), style=RUN)
+            name = "▸ " + trial_name(trial, progress)
             if trial.note:
-                waiting.add_row(name, Text(trial.note, style=DIM))
+                waiting.add_row(Text(name, style=RUN), Text(trial.note, style=DIM))
                 continue
             epoch = f"epoch {trial.epoch}/{trial.epochs}" if trial.epoch else "starting"
-            metric = "" if trial.metric is None else f"{progress.metric} {trial.metric:.3f}"
+            metric = "" if trial.metric is None else f"{trial.metric:.3f}"
             pace = f"{duration(trial.epoch_s)} per epoch" if trial.epoch_s else ""
+            named = metric if narrow or not metric else f"{progress.metric} {metric}"
+            rows.append((name, trial, (epoch, named, pace)))
+        widths = [max(map(len, column)) for column in zip(*(texts for _, _, texts in rows), strict=True)]
+        bar = 0 if narrow else 16
+        room = self._console.width - 2 - sum(width + 2 for width in (*widths, *([bar] * bool(bar))))
+        most = max(12, min(46, room))
+        table = Table.grid(padding=(0, 2))
+        table.add_column(no_wrap=True, overflow="ellipsis", max_width=most)
+        if bar:
+            table.add_column(width=bar)
+        for width, style in zip(widths, (DIM, None, DIM), strict=False):
+            table.add_column(justify="right", no_wrap=True, width=width, style=style)
+        for name, trial, texts in rows:
+            drawn = [_bar(trial.epochs, trial.epoch, bar, finished=RUN)] if bar else []
             table.add_row(
-                name,
-                _bar(trial.epochs, trial.epoch, 16, finished=RUN),
-                Text(epoch, style=DIM),
-                Text(metric),
-                pace,
+                Text(_shortened(name, 2 + len(trial.arm), most), style=RUN), *drawn, *(Text(text) for text in texts)
             )
         if len(running) > MOST_RUNNING:
             waiting.add_row(Text(f"  … and {len(running) - MOST_RUNNING} more", style=DIM))
@@ -236,29 +246,26 @@ class LiveView(View):
 
     def _footer(self, progress: StudyProgress) -> RenderableType:
         counts = progress.counts()
-        words = Text(f"{counts.finished} of {counts.total} trials", style="bold")
-        if counts.running:
-            words.append(f"   {counts.running} running", style=RUN)
-        if counts.failed:
-            words.append(f"   {counts.failed} failed", style=BAD)
-        if counts.held:
-            words.append(f"   {counts.held} held back", style="yellow")
-        if progress.inherited:
-            words.append(f"   {progress.inherited} epochs shared", style=DIM)
+        words: list[rich.text.Text] = [Text(f"{counts.finished} of {counts.total} trials", style="bold")]
+        for number, state, style in (
+            (counts.running, "running", RUN),
+            (counts.failed, "failed", BAD),
+            (counts.held, "held back", "yellow"),
+            (progress.inherited, "epochs shared", DIM),
+        ):
+            if number:
+                words.append(Text(f"{number} {state}", style=style))
         if self._began is not None:
-            words.append(f"   {duration(int(time.monotonic() - self._began))}", style=DIM)
+            words.append(Text(duration(int(time.monotonic() - self._began)), style=DIM))
         left = progress.time_left_s()
         if counts.waiting + counts.running and left is not None:
-            words.append(f"   {rough(left)} left", style=DIM)
+            words.append(Text(f"{rough(left)} left", style=DIM))
+        done = counts.finished + counts.failed
+        bar = ProgressBar(counts.total, done, width=30, complete_style="green", finished_style="green")
         line = Table.grid(padding=(0, 2))
         line.add_column(width=30)
         line.add_column()
-        line.add_row(
-            ProgressBar(
-                counts.total, counts.finished + counts.failed, width=30, complete_style="green", finished_style="green"
-            ),
-            words,
-        )
+        line.add_row(bar, Group(*_filled(words, self._console.width - 34)))
         what = "cells" if progress.to_draw is None else "best so far"
         note = Text(f"{what}: {progress.metric} on validation, at the best epoch", style=DIM)
         return Group(line, note)
@@ -300,6 +307,23 @@ def _summary(trials: list[TrialProgress]) -> list[RenderableType]:
         _bar(sum(t.epochs for t in trials), epochs, 12),
         Text(f"{done}/{len(trials)}", style=DONE if complete else DIM),
     ]
+
+
+def _shortened(name: str, arm: int, width: int) -> str:
+    """The name of a trial with its arm, which ends at a position, shortened so that task and seed fit a width."""
+    kept = width - (len(name) - arm) - 1
+    return name if len(name) <= width or kept < 4 else f"{name[:kept]}…{name[arm:]}"
+
+
+def _filled(parts: Iterable[rich.text.Text], width: int) -> list[rich.text.Text]:
+    """Lines of parts that fit a width; no part is broken."""
+    lines: list[rich.text.Text] = []
+    for part in parts:
+        if lines and lines[-1].cell_len + 3 + part.cell_len <= width:
+            lines[-1].append("   ").append_text(part)
+        else:
+            lines.append(part.copy())
+    return lines
 
 
 def _bar(total: int, done: int, width: int, *, style: str = RUN, finished: str = "green") -> ProgressBar:
