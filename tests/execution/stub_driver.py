@@ -43,7 +43,7 @@ def end(channel: Channel, arguments: Mapping[str, Any]) -> None:
     if how == "bug":
         raise KeyError("no such thing")
     if how == "exit":
-        print("the last words", flush=True)
+        print("the last words\n\x1b[33m(raylet)\x1b[0m A worker died or was killed.", flush=True)
         os._exit(7)
     os.kill(os.getpid(), 9)
 

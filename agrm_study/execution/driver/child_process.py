@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
+import re
 import signal
 import subprocess
 import sys
@@ -35,6 +36,7 @@ ORDERLY_S: Final = 20.0
 """Seconds in which a driver process whose work is done may shut Ray down."""
 GONE_S: Final = 20.0
 """Seconds in which killed processes disappear; longer only where the kernel holds one."""
+_ESCAPES: Final = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class DriverProcess:
@@ -124,7 +126,8 @@ class DriverProcess:
         if code < 0:
             with contextlib.suppress(ValueError):
                 return f"it was killed by {signal.Signals(-code).name}"
-        lines = [line for line in self._log.read_text(errors="replace").splitlines() if line.strip()]
+        lines = [_ESCAPES.sub("", line).strip() for line in self._log.read_text(errors="replace").splitlines()]
+        lines = [line for line in lines if line and not line.startswith("(")]  # what Ray passes on of its workers
         said = f": {' / '.join(lines[-TAIL_LINES:])}" if lines else ""
         return f"it ended with exit code {code}{said}"
 
