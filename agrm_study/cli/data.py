@@ -87,7 +87,8 @@ def index(
     """Read the videos under PATH and write a manifest (Parquet, and a CSV to look at) into a folder."""
     from agrm_study.cli.progress_bar import progress_bar
     from agrm_study.training.data.datasets import layout_of
-    from agrm_study.training.data.datasets.layout import Options, check_names
+    from agrm_study.training.data.datasets.append import merge
+    from agrm_study.training.data.datasets.layout import Options
     from agrm_study.training.data.manifest import read_manifest, write_manifest
 
     options = Options(labels=labels, spellings=_spellings(spellings), views=views or None)
@@ -96,9 +97,15 @@ def index(
         found = layout_of(layout.replace("-", "_")).index(
             path, options, workers=workers or os.cpu_count() or 1, on_progress=on_progress
         )
-    clips = [*before, *found]
-    check_names(clips)
-    written = write_manifest(clips, out)
+    merged = merge(before, found)
+    clips = merged.clips
+    if append and not merged.added and not merged.updated:
+        written = out / "manifest.parquet"
+        click.echo(f"nothing to add: all {merged.unchanged} videos are in the manifest already", err=True)
+    else:
+        written = write_manifest(clips, out)
+    if append and (merged.added or merged.updated):
+        click.echo(f"{merged.added} added, {merged.updated} updated, {merged.unchanged} unchanged", err=True)
     labelled = sum(clip.label is not None for clip in clips)
     click.echo(
         f"{len(clips)} clips, {labelled} with a label, {len({clip.subject_id for clip in clips})} subjects", err=True

@@ -93,28 +93,44 @@ class Cell:
         return text
 
 
-def parse_boxes(cell: Cell, frames: int) -> tuple[tuple[int, float, float, float, float], ...] | None:
+Boxes = tuple[tuple[int, float, float, float, float], ...]
+BOX_SHAPE = "[[frame, x, y, w, h], …] with increasing frames and positive w and h"
+
+
+def parse_boxes(cell: Cell, frames: int = 0) -> Boxes | None:
     """Key boxes from JSON text `[[frame, x, y, w, h], …]`; None for a blank cell.
+
+    Args:
+        cell: The cell.
+        frames: Number of frames of the clip; 0 if it is not known.
 
     Raises:
         InputError: The text is not such a list, frames do not increase or lie outside the clip, or a box is empty.
     """
     if cell.empty:
         return None
-    shape = "[[frame, x, y, w, h], …] with increasing frames and positive w and h"
     try:
         rows = json.loads(cell.value)
         boxes = tuple((int(f), float(x), float(y), float(w), float(h)) for f, x, y, w, h in rows)
-    except (ValueError, TypeError):
-        cell.fail("is not a list of boxes", allowed=shape)
+    except (ValueError, TypeError, OverflowError):
+        cell.fail("is not a list of boxes", allowed=BOX_SHAPE)
+    if problem := box_problem(boxes, frames):
+        cell.fail(problem, allowed=BOX_SHAPE)
+    return boxes
+
+
+def box_problem(boxes: Boxes, frames: int = 0) -> str | None:
+    """The rule that key boxes break in a clip with so many frames (0: not known), or None."""
     keys = [box[0] for box in boxes]
     if not boxes or any(not math.isfinite(value) for box in boxes for value in box):
-        cell.fail("is not a list of boxes", allowed=shape)
-    if any(b <= a for a, b in itertools.pairwise(keys)) or keys[0] < 0 or keys[-1] >= max(frames, 1):
-        cell.fail(f"frames of boxes must increase and lie in 0 … {max(frames - 1, 0)}", allowed=shape)
+        return "is not a list of boxes"
+    if any(b <= a for a, b in itertools.pairwise(keys)) or keys[0] < 0:
+        return "frames of boxes must increase from 0"
+    if frames and keys[-1] >= frames:
+        return f"frames of boxes must lie in 0 … {frames - 1}, the frames of the video"
     if any(box[3] <= 0 or box[4] <= 0 for box in boxes):
-        cell.fail("width and height of a box must be positive", allowed=shape)
-    return boxes
+        return "width and height of a box must be positive"
+    return None
 
 
 def _plain(value: Any) -> str:

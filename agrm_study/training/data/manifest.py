@@ -79,6 +79,8 @@ COLUMNS: tuple[str, ...] = tuple(field.name for field in dataclasses.fields(Clip
 REQUIRED: tuple[str, ...] = (
     "subject_id", "clip_id", "path", "label", "frames", "fps", "width", "height", "checksum", "source",
 )  # fmt: skip
+VIEWS = (-360, 360)
+"""Smallest and largest camera angle, in degrees."""
 
 _TEXT = pa.string()
 _SCHEMA = pa.schema(
@@ -138,20 +140,27 @@ def read_manifest(path: Path | str, *, require_files: bool = True) -> Manifest:
     """
     path = Path(path)
     path = path / "manifest.parquet" if path.is_dir() else path
-    columns, rows = read_rows(path)
+    return _validated(path, *read_rows(path), require_files=require_files)
+
+
+def _validated(
+    path: Path, columns: Sequence[str], rows: Iterable[tuple[int, Mapping[str, Any]]], *, require_files: bool
+) -> Manifest:
     _check_columns(path, columns)
     clips: list[ClipRecord] = []
     first_line: dict[str, int] = {}
-    label_of: dict[str, str] = {}
+    label_of: dict[str, tuple[str, int]] = {}
     for line, cells in rows:
         clip = _clip(path, line, cells, require_files=require_files)
         if clip.clip_id in first_line:
             rule = f"a clip_id must be unique; first used in row {first_line[clip.clip_id]}"
             raise InputError(rule, where=path, line=line, field="clip_id", given=clip.clip_id)
         first_line[clip.clip_id] = line
-        if clip.label is not None and label_of.setdefault(clip.subject_id, clip.label) != clip.label:
-            rule = f"a subject must have one label; {clip.subject_id} is {label_of[clip.subject_id]} in an earlier row"
-            raise InputError(rule, where=path, line=line, field="label", given=clip.label)
+        if clip.label is not None:
+            label, row = label_of.setdefault(clip.subject_id, (clip.label, line))
+            if label != clip.label:
+                rule = f"a subject must have one label; {clip.subject_id} is {label} in row {row}"
+                raise InputError(rule, where=path, line=line, field="label", given=clip.label)
         clips.append(clip)
     if not clips:
         raise InputError("the manifest has no clips", where=path)
@@ -161,21 +170,54 @@ def read_manifest(path: Path | str, *, require_files: bool = True) -> Manifest:
 def write_manifest(clips: Iterable[ClipRecord], folder: Path | str) -> Path:
     """Write `manifest.parquet` and `manifest.csv`, and return the path of the Parquet file.
 
-    Paths of videos inside the folder are written relative to it, others as absolute paths. Each file is replaced
-    atomically.
+    Paths of videos inside the folder are written relative to it, others as absolute paths. The new files are read by
+    the rules of `read_manifest` before they replace the old ones, each atomically.
+
+    Raises:
+        InputError: The rows break a rule of `read_manifest`; the old files are unchanged.
     """
-    folder = _absolute(Path(folder))
+    folder, clips = absolute_path(Path(folder)), list(clips)
+    for clip in clips:
+        if not _encodable(clip):
+            raise InputError("a file name must be valid UTF-8", where=printable(clip.path), field="path")
     folder.mkdir(parents=True, exist_ok=True)
-    rows = [_cells(clip, folder) for clip in clips]
-    table = pa.Table.from_pylist(rows, schema=_SCHEMA)
+    table = pa.Table.from_pylist([_cells(clip, folder) for clip in clips], schema=_SCHEMA)
     parquet, text = folder / "manifest.parquet", folder / "manifest.csv"
     temporary = folder / f".manifest.{os.getpid()}.parquet"
-    pq.write_table(table, temporary, compression="zstd")
     temporary_csv = folder / f".manifest.{os.getpid()}.csv"
-    table.to_pandas(integer_object_nulls=True).to_csv(temporary_csv, index=False)
-    temporary_csv.replace(text)
-    temporary.replace(parquet)
+    try:
+        pq.write_table(table, temporary, compression="zstd")
+        table.to_pandas(integer_object_nulls=True).to_csv(temporary_csv, index=False)
+        for written in (temporary, temporary_csv):
+            _check_written(parquet, written, clips)
+        temporary_csv.replace(text)
+        temporary.replace(parquet)
+    finally:
+        temporary.unlink(missing_ok=True)
+        temporary_csv.unlink(missing_ok=True)
     return parquet
+
+
+def _check_written(parquet: Path, written: Path, clips: Sequence[ClipRecord]) -> None:
+    """Read a temporary file as the manifest that it becomes; an error names the video of the row."""
+    columns, rows = read_rows(written)
+    numbered = [(number, cells) for number, (_, cells) in enumerate(rows, start=1)]
+    try:
+        _validated(parquet, columns, numbered, require_files=False)
+    except InputError as error:
+        where = parquet if error.line is None else clips[error.line - 1].path
+        raise InputError(
+            error.rule, where=where, field=error.field, given=error.given, allowed=error.allowed, hint=error.hint
+        ) from None
+
+
+def _encodable(clip: ClipRecord) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in f"{clip.path}{clip.clip_id}{clip.subject_id}")
+
+
+def printable(path: Path | str) -> str:
+    """A path as text that can be printed and written as JSON; bytes that are not UTF-8 appear as `\\xNN`."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def read_rows(path: Path) -> tuple[Sequence[str], list[tuple[int, Mapping[str, Any]]]]:
@@ -198,7 +240,7 @@ def read_rows(path: Path) -> tuple[Sequence[str], list[tuple[int, Mapping[str, A
     return table.column_names, list(enumerate(table.to_pylist(), start=1))
 
 
-def _absolute(path: Path) -> Path:
+def absolute_path(path: Path) -> Path:
     """Absolute path without `..`; symbolic links are kept, so that a linked data set keeps its own names."""
     return Path(os.path.normpath(path.absolute()))
 
@@ -209,7 +251,7 @@ def _content(clip: ClipRecord) -> dict[str, Any]:
 
 def _cells(clip: ClipRecord, folder: Path) -> dict[str, Any]:
     cells = {name: getattr(clip, name) for name in COLUMNS}
-    path = _absolute(clip.path)
+    path = absolute_path(clip.path)
     cells["path"] = path.relative_to(folder).as_posix() if path.is_relative_to(folder) else str(path)
     cells["boxes"] = None if clip.boxes is None else json.dumps([list(box) for box in clip.boxes])
     return cells
@@ -233,7 +275,7 @@ def _clip(path: Path, line: int, cells: Mapping[str, Any], *, require_files: boo
         return Cell(path, line, name, cells.get(name))
 
     frames = cell("frames").integer(minimum=0)
-    video = _absolute(path.parent / cell("path").text())
+    video = absolute_path(path.parent / cell("path").text())
     if require_files and not video.is_file():
         raise InputError("the video file does not exist", where=path, line=line, field="path", given=str(video))
     return ClipRecord(
@@ -242,7 +284,7 @@ def _clip(path: Path, line: int, cells: Mapping[str, Any], *, require_files: boo
         path=video,
         label=cell("label").optional_choice(LABELS),
         hidden_label=cell("hidden_label").optional_choice(LABELS),
-        view=cell("view").optional_integer(minimum=-360, maximum=360),
+        view=cell("view").optional_integer(minimum=VIEWS[0], maximum=VIEWS[1]),
         condition=cell("condition").optional_text(),
         frames=frames,
         fps=cell("fps").number(minimum=0),

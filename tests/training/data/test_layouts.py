@@ -5,7 +5,7 @@ import pytest
 
 from agrm_study.study.errors import InputError
 from agrm_study.training.data.datasets import layout_of
-from agrm_study.training.data.datasets.layout import Options, check_names, read_label
+from agrm_study.training.data.datasets.layout import Options, check_clips, read_label
 from agrm_study.training.data.manifest import read_manifest, write_manifest
 
 
@@ -188,4 +188,4 @@ def test_two_sets_that_name_different_people_alike_are_not_merged(videos):
     one = videos.record(Path("/a/1.mp4"), subject_id="1", source="spwvd")
     two = videos.record(Path("/b/1.mp4"), "other", subject_id="1", source="folder")
     with pytest.raises(InputError, match="subjects of two data sets, spwvd and folder, have the same name"):
-        check_names([one, two])
+        check_clips([one, two])

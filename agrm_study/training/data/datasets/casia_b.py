@@ -7,7 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from agrm_study.study.errors import InputError
-from agrm_study.training.data.datasets.layout import Found, Layout, Options, videos_under
+from agrm_study.training.data.datasets.layout import Found, Layout, Options, keep_views, videos_under
 
 NAME = re.compile(r"(\d{3})-([a-z]{2})-(\d{2})-(\d{3})", re.IGNORECASE)
 BACKGROUND = re.compile(r"\d{3}-(bkgrd|bkgd|background)-\d{3}", re.IGNORECASE)
@@ -36,17 +36,16 @@ class CasiaBLayout(Layout):
             if subject not in SUBJECTS or number not in SEQUENCES.get(way, ()) or view not in VIEWS:
                 allowed = "subject 001-124; nm-01..06, bg-01..02, cl-01..02; view 000-180 in steps of 018"
                 raise InputError("not a CASIA-B file name", where=video, given=video.stem, allowed=allowed)
-            if options.views is None or view in options.views:
-                found.append(
-                    Found(
-                        path=video, subject_id=f"casia_b-{match[1]}", clip_id=video.stem.lower(), source=self.name,
-                        view=view, condition=f"{way}-{match[3]}",
-                    )
-                )  # fmt: skip
+            found.append(
+                Found(
+                    path=video, subject_id=f"casia_b-{match[1]}", clip_id=video.stem.lower(), source=self.name,
+                    view=view, condition=f"{way}-{match[3]}",
+                )
+            )  # fmt: skip
         if not found:
             given = f"{len(foreign)} other videos, including {foreign[0].name}" if foreign else "no video"
             raise InputError("the folder contains no CASIA-B video", where=path, given=given, allowed=self.describes)
         if foreign:
             rule = f"{len(foreign)} videos do not have a CASIA-B file name"
             raise InputError(rule, where=path, given=foreign[0].name, allowed=self.describes)
-        return sorted(found, key=lambda each: each.clip_id)
+        return sorted(keep_views(found, options, path), key=lambda each: each.clip_id)

@@ -12,6 +12,7 @@ from agrm_study.training.data.datasets.layout import (
     Found,
     Layout,
     Options,
+    keep_views,
     read_label,
     videos_under,
 )
@@ -50,4 +51,4 @@ class FolderLayout(Layout):
             found.append(Found(path=video, subject_id=subject, clip_id=clip_id, source=self.name, label=label))
         if not found:
             raise InputError("the folder contains no video", where=path, allowed=self.describes)
-        return sorted(found, key=lambda each: each.clip_id)
+        return sorted(keep_views(found, options, path), key=lambda each: each.clip_id)

@@ -13,12 +13,15 @@ from agrm_study.study.errors import InputError
 from agrm_study.study.labels import LABELS
 from agrm_study.training.data.decoding import VideoError, VideoInfo, read_info
 from agrm_study.training.data.decoding.killable import Failure, KillablePool
-from agrm_study.training.data.manifest import Box, ClipRecord
+from agrm_study.training.data.fields import box_problem
+from agrm_study.training.data.manifest import Box, ClipRecord, absolute_path
 from agrm_study.training.data.store.ingest import file_checksum
 
 VIDEO_SUFFIXES = frozenset(
     {".avi", ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".flv", ".mts", ".ts"}
 )
+OLDEST = 130
+"""Largest age of a subject, in years; larger numbers are ages in months or other errors."""
 Progress = Callable[[int, int], None]
 
 
@@ -38,8 +41,22 @@ class Options:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A row of a user's table, for messages: the file, and the line of a CSV file or the row of a Parquet file."""
+
+    table: Path
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.table.name}:{self.line}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """A video and the metadata known from its layout; the attributes match those of `ClipRecord`."""
+    """A video and the metadata known from its layout.
+
+    The attributes match those of `ClipRecord`, except `row`, the row of the table that describes the video.
+    """
 
     path: Path
     subject_id: str
@@ -52,6 +69,7 @@ class Found:
     sex: str | None = None
     age: float | None = None
     boxes: tuple[Box, ...] | None = None
+    row: Row | None = None
 
 
 class Layout(ABC):
@@ -93,7 +111,7 @@ class Layout(ABC):
             on_progress: Called with the number of indexed videos and the total number of videos.
 
         Raises:
-            InputError: As in `find`, or two videos have the same clip id.
+            InputError: As in `find` and `check_clips`, or a box lies outside its video.
         """
         path = Path(path).absolute()
         if not path.exists():
@@ -103,7 +121,7 @@ class Layout(ABC):
 
 def examine(found: Sequence[Found], *, workers: int = 1, on_progress: Progress | None = None) -> list[ClipRecord]:
     """Clip records of the videos, in the given order; `workers` processes read the metadata."""
-    check_names(found)
+    check_clips(found)
     records: list[ClipRecord | None] = [None] * len(found)
     with KillablePool(min(workers, max(1, len(found)))) as pool:
         results = pool.map_unordered(_metadata, [(each.path,) for each in found])
@@ -115,21 +133,62 @@ def examine(found: Sequence[Found], *, workers: int = 1, on_progress: Progress |
     return [record for record in records if record is not None]
 
 
-def check_names(clips: Iterable[Found | ClipRecord]) -> None:
-    """Check that clip ids are unique and that no subject id occurs in two sources.
+def check_clips(clips: Iterable[Found | ClipRecord]) -> None:
+    """Check that clip ids are unique, and that a subject occurs in one source and with one label.
 
     Raises:
-        InputError: A duplicate; the message names both clips or both sources.
+        InputError: A clip breaks a rule; the message names both clips.
     """
-    paths: dict[str, Path] = {}
-    sources: dict[str, str] = {}
+    by_id: dict[str, Found | ClipRecord] = {}
+    by_subject: dict[str, Found | ClipRecord] = {}
+    labelled: dict[str, Found | ClipRecord] = {}
     for clip in clips:
-        if paths.setdefault(clip.clip_id, clip.path) != clip.path:
-            rule = f"two videos have the clip id {clip.clip_id}; the other is {paths[clip.clip_id]}"
-            raise InputError(rule, where=clip.path, field="clip_id")
-        if sources.setdefault(clip.subject_id, clip.source) != clip.source:
-            rule = f"subjects of two data sets, {sources[clip.subject_id]} and {clip.source}, have the same name"
-            raise InputError(rule, where=clip.path, field="subject_id", given=clip.subject_id)
+        first = by_id.setdefault(clip.clip_id, clip)
+        if first is not clip:
+            rule = f"two videos have the clip id {clip.clip_id}; the other is {described(first)}"
+            raise _refused(rule, clip, field="clip_id")
+        first = by_subject.setdefault(clip.subject_id, clip)
+        if first.source != clip.source:
+            rule = f"subjects of two data sets, {first.source} and {clip.source}, have the same name"
+            raise _refused(rule, clip, field="subject_id", given=clip.subject_id)
+        if clip.label is None:
+            continue
+        first = labelled.setdefault(clip.subject_id, clip)
+        if first.label != clip.label:
+            rule = f"a subject must have one label; {clip.subject_id} is {first.label} in {described(first)}"
+            hint = "Give different children different subject ids."
+            raise _refused(rule, clip, field="label", given=clip.label, hint=hint)
+
+
+def keep_views(found: Sequence[Found], options: Options, where: Path) -> list[Found]:
+    """The clips with one of the views in the options.
+
+    Raises:
+        InputError: A view has no clip; the message lists the views of the data set.
+    """
+    if options.views is None:
+        return list(found)
+    existing = sorted({clip.view for clip in found if clip.view is not None})
+    for view in options.views:
+        if view not in existing:
+            allowed = ", ".join(map(str, existing)) or "none: no view of this data set is known"
+            raise InputError("no video has this view", where=where, field="--view", given=view, allowed=allowed)
+    return [clip for clip in found if clip.view in options.views]
+
+
+def described(clip: Found | ClipRecord) -> str:
+    """The row of a table that describes a clip, or its path."""
+    row = getattr(clip, "row", None)
+    return str(clip.path) if row is None else str(row)
+
+
+def _refused(
+    rule: str, clip: Found | ClipRecord, *, field: str, given: object = None, hint: str | None = None
+) -> InputError:
+    """The error of a clip, at its row in the user's table if there is one."""
+    row: Row | None = getattr(clip, "row", None)
+    where, line = (clip.path, None) if row is None else (row.table, row.line)
+    return InputError(rule, where=where, line=line, field=field, given=given, hint=hint)
 
 
 def videos_under(path: Path) -> list[Path]:
@@ -189,7 +248,10 @@ def _metadata(path: Path) -> VideoInfo | None:
 
 
 def _record(found: Found, info: VideoInfo | None) -> ClipRecord:
-    known: dict[str, Any] = {name: getattr(found, name) for name in Found.__slots__}
+    if found.boxes is not None and (problem := box_problem(found.boxes, info.frames if info else 0)):
+        raise _refused(problem, found, field="boxes", given=[list(box) for box in found.boxes])
+    known: dict[str, Any] = {name: getattr(found, name) for name in Found.__slots__ if name != "row"}
+    known["path"] = absolute_path(found.path)
     metadata: dict[str, Any] = {name: getattr(info, name, 0) for name in ("frames", "width", "height", "rotation")}
     try:
         checksum = file_checksum(found.path)

@@ -8,12 +8,19 @@ from types import MappingProxyType
 from typing import Any
 
 from agrm_study.study.errors import InputError, did_you_mean
-from agrm_study.training.data.datasets.layout import LABEL_CHOICES, LABEL_HINT, Found, Layout, Options, read_label
+from agrm_study.training.data.datasets.layout import (
+    LABEL_CHOICES,
+    LABEL_HINT,
+    Found,
+    Layout,
+    OLDEST,
+    Options,
+    Row,
+    keep_views,
+    read_label,
+)
 from agrm_study.training.data.fields import Cell, parse_boxes
-from agrm_study.training.data.manifest import COLUMNS, read_rows
-
-ANY_FRAME = 1 << 40
-"""Upper bound for frame numbers of boxes, because the video's length is not known yet."""
+from agrm_study.training.data.manifest import COLUMNS, VIEWS, read_rows
 
 
 class ManifestLayout(Layout):
@@ -38,7 +45,7 @@ class ManifestLayout(Layout):
         found = [self._found(path, line, cells, options) for line, cells in rows]
         if not found:
             raise InputError("the table has no rows", where=path)
-        return sorted(found, key=lambda each: each.clip_id)
+        return sorted(keep_views(found, options, path), key=lambda each: each.clip_id)
 
     def _found(self, path: Path, line: int, cells: Mapping[str, Any], options: Options) -> Found:
         def cell(name: str) -> Cell:
@@ -60,9 +67,10 @@ class ManifestLayout(Layout):
             source=cell("source").optional_text() or self.name,
             label=label("label"),
             hidden_label=label("hidden_label"),
-            view=cell("view").optional_integer(),
+            view=cell("view").optional_integer(minimum=VIEWS[0], maximum=VIEWS[1]),
             condition=cell("condition").optional_text(),
             sex=cell("sex").optional_choice(("male", "female")),
-            age=cell("age").optional_number(minimum=0),
-            boxes=parse_boxes(cell("boxes"), ANY_FRAME),
+            age=cell("age").optional_number(minimum=0, maximum=OLDEST),
+            boxes=parse_boxes(cell("boxes")),
+            row=Row(table=path, line=line),
         )

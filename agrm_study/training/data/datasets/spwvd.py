@@ -13,9 +13,11 @@ from agrm_study.training.data.csv_file import CsvFile, CsvRow, read_csv
 from agrm_study.training.data.datasets.layout import (
     LABEL_CHOICES,
     LABEL_HINT,
+    OLDEST,
     Found,
     Layout,
     Options,
+    keep_views,
     read_label,
     videos_under,
 )
@@ -67,7 +69,7 @@ class SpwvdLayout(Layout):
             )  # fmt: skip
         rest = [video for video in videos if video not in taken]
         found += [Found(path=v, subject_id=v.stem, clip_id=v.stem, source=self.name) for v in rest]
-        return sorted(found, key=lambda each: each.clip_id)
+        return sorted(keep_views(found, options, path), key=lambda each: each.clip_id)
 
 
 class _Cells:
@@ -104,7 +106,10 @@ class _Cells:
         match = re.fullmatch(r"(\d{1,3}(?:[.,]\d+)?)\s*(?:y|yr|yrs|year|years)?\.?", text, re.IGNORECASE)
         if match is None:
             self.fail("age", "must be a number of years")
-        return float(match[1].replace(",", "."))
+        age = float(match[1].replace(",", "."))
+        if age > OLDEST:
+            self.fail("age", "number out of range", f"0 to {OLDEST} years")
+        return age
 
 
 def _labels_file(path: Path, given: Path | None) -> Path:

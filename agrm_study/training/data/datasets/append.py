@@ -1,0 +1,70 @@
+"""Merging newly indexed clips into the clips of a manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from agrm_study.study.errors import InputError
+from agrm_study.training.data.datasets.layout import check_clips
+from agrm_study.training.data.manifest import ClipRecord, absolute_path
+
+IDENTITY = ("clip_id", "subject_id", "label", "source")
+"""Columns that must not change when a video is indexed again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """Clips of the merged manifest: those before in their order, then the new ones.
+
+    Attributes:
+        clips: All clips.
+        added: Number of new clips.
+        updated: Number of clips whose video or metadata changed since they were indexed.
+        unchanged: Number of clips that were in the manifest already.
+    """
+
+    clips: tuple[ClipRecord, ...]
+    added: int
+    updated: int
+    unchanged: int
+
+
+def merge(before: Sequence[ClipRecord], found: Sequence[ClipRecord]) -> Merged:
+    """Add clips to a manifest; a clip that is in it already is not added twice.
+
+    Raises:
+        InputError: A video of the manifest has another clip id, subject, label or source now, or the merged clips break
+            a rule of `check_clips`.
+    """
+    by_path: dict[Path, dict[str, ClipRecord]] = {}
+    for clip in before:
+        by_path.setdefault(absolute_path(clip.path), {})[clip.clip_id] = clip
+    replaced: dict[str, ClipRecord] = {}
+    added: list[ClipRecord] = []
+    updated = 0
+    for clip in found:
+        same_video = by_path.get(absolute_path(clip.path))
+        if same_video is None:
+            added.append(clip)
+            continue
+        old = same_video.get(clip.clip_id) or next(iter(same_video.values()))
+        _check_identity(old, clip)
+        replaced[clip.clip_id] = clip
+        updated += clip != old
+    clips = (*(replaced.get(clip.clip_id, clip) for clip in before), *added)
+    check_clips(clips)
+    return Merged(clips, len(added), updated, len(found) - len(added) - updated)
+
+
+def _check_identity(old: ClipRecord, new: ClipRecord) -> None:
+    for name in IDENTITY:
+        if getattr(old, name) != getattr(new, name):
+            rule = f"the video is in the manifest with another {name}: {_row(old)}; now: {_row(new)}"
+            hint = "Index into a new folder, or correct the rows before appending."
+            raise InputError(rule, where=new.path, field=name, hint=hint)
+
+
+def _row(clip: ClipRecord) -> str:
+    return ", ".join(f"{name} {getattr(clip, name) or '(empty)'}" for name in IDENTITY)
