@@ -73,6 +73,7 @@ def synth(
 @click.option("--labels", type=click.Path(path_type=Path), default=None, help="The CSV of labels (spwvd).")
 @click.option("--label", "spellings", multiple=True, metavar="TEXT=LABEL", help="How a label is spelled: 1=genu_varum.")
 @click.option("--view", "views", type=int, multiple=True, metavar="DEG", help="Views to keep. [default: all]")
+@click.option("--json", "as_json", is_flag=True, help="Print the files taken, left out and unreadable as JSON.")
 @WORKERS
 def index(
     path: Path,
@@ -82,37 +83,30 @@ def index(
     labels: Path | None,
     spellings: tuple[str, ...],
     views: tuple[int, ...],
+    as_json: bool,
     workers: int | None,
 ) -> None:
     """Read the videos under PATH and write a manifest (Parquet, and a CSV to look at) into a folder."""
     from agrm_study.cli.progress_bar import progress_bar
     from agrm_study.training.data.datasets import layout_of
     from agrm_study.training.data.datasets.append import merge
-    from agrm_study.training.data.datasets.layout import Options
+    from agrm_study.training.data.datasets.layout import Options, examine, existing
+    from agrm_study.training.data.datasets.report import IndexReport
     from agrm_study.training.data.manifest import read_manifest, write_manifest
 
     options = Options(labels=labels, spellings=_spellings(spellings), views=views or None)
     before = list(read_manifest(out / "manifest.parquet", require_files=False).clips) if append else []
+    survey = layout_of(layout.replace("-", "_")).survey(existing(path), options)
     with progress_bar("Reading videos") as on_progress:
-        found = layout_of(layout.replace("-", "_")).index(
-            path, options, workers=workers or os.cpu_count() or 1, on_progress=on_progress
-        )
-    merged = merge(before, found)
-    clips = merged.clips
-    if append and not merged.added and not merged.updated:
-        written = out / "manifest.parquet"
-        click.echo(f"nothing to add: all {merged.unchanged} videos are in the manifest already", err=True)
-    else:
-        written = write_manifest(clips, out)
-    if append and (merged.added or merged.updated):
-        click.echo(f"{merged.added} added, {merged.updated} updated, {merged.unchanged} unchanged", err=True)
-    labelled = sum(clip.label is not None for clip in clips)
-    click.echo(
-        f"{len(clips)} clips, {labelled} with a label, {len({clip.subject_id for clip in clips})} subjects", err=True
-    )
-    if unread := sum(clip.frames == 0 for clip in found):
-        click.echo(f"{unread} of them cannot be read; `agrm-study data check {written}` says why", err=True)
-    click.echo(str(written))
+        examined = examine(survey.found, workers=workers or os.cpu_count() or 1, on_progress=on_progress)
+    merged = merge(before, examined.clips)
+    written = out / "manifest.parquet"
+    if not append or merged.added or merged.updated:
+        written = write_manifest(merged.clips, out)
+    report = IndexReport(written, survey, examined, merged, appended=append)
+    for line in report.lines():
+        click.echo(line, err=True)
+    click.echo(json.dumps(report.to_dict(), indent=2, ensure_ascii=False) if as_json else str(written))
 
 
 @data.command()

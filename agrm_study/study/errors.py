@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 SHOWN = 300
@@ -72,6 +72,14 @@ class InputErrors(InputError):
     def render(self) -> str:
         """A heading with their number, then one line each."""
         return "\n".join([f"{len(self.problems)} problems:", *(f"  {problem.render()}" for problem in self.problems)])
+
+
+def raise_together(problems: Sequence[InputError]) -> None:
+    """Raise the problems as one error; does nothing without problems."""
+    if len(problems) == 1:
+        raise problems[0]
+    if problems:
+        raise InputErrors(problems)
 
 
 def _shortened(text: str) -> str:

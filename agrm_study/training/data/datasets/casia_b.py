@@ -7,7 +7,8 @@ from pathlib import Path
 from types import MappingProxyType
 
 from agrm_study.study.errors import InputError
-from agrm_study.training.data.datasets.layout import Found, Layout, Options, keep_views, videos_under
+from agrm_study.training.data.datasets.layout import Found, Layout, Options, Survey, survey_of
+from agrm_study.training.data.datasets.walk import LeftOut, walk
 
 NAME = re.compile(r"(\d{3})-([a-z]{2})-(\d{2})-(\d{3})", re.IGNORECASE)
 BACKGROUND = re.compile(r"\d{3}-(bkgrd|bkgd|background)-\d{3}", re.IGNORECASE)
@@ -24,13 +25,18 @@ class CasiaBLayout(Layout):
     describes = "a folder with videos named SSS-mm-nn-vvv.avi (001-nm-01-000.avi)"
     example = MappingProxyType({"001-nm-01-000.avi": "", "002-cl-01-180.avi": ""})
 
-    def find(self, path: Path, options: Options) -> list[Found]:
+    def survey(self, path: Path, options: Options) -> Survey:
+        tree = walk(path)
+        left_out = list(tree.left_out)
         found: list[Found] = []
         foreign: list[Path] = []
-        for video in videos_under(path):
+        for video in tree.videos:
             match = NAME.fullmatch(video.stem)
             if match is None:
-                foreign += [] if BACKGROUND.fullmatch(video.stem) else [video]
+                if BACKGROUND.fullmatch(video.stem):
+                    left_out.append(LeftOut(str(video), "a background without a person"))
+                else:
+                    foreign.append(video)
                 continue
             subject, way, number, view = int(match[1]), match[2].lower(), int(match[3]), int(match[4])
             if subject not in SUBJECTS or number not in SEQUENCES.get(way, ()) or view not in VIEWS:
@@ -48,4 +54,4 @@ class CasiaBLayout(Layout):
         if foreign:
             rule = f"{len(foreign)} videos do not have a CASIA-B file name"
             raise InputError(rule, where=path, given=foreign[0].name, allowed=self.describes)
-        return sorted(keep_views(found, options, path), key=lambda each: each.clip_id)
+        return survey_of(found, left_out, options, path)

@@ -12,9 +12,16 @@ from agrm_study.training.data.datasets.layout import (
     Found,
     Layout,
     Options,
-    keep_views,
+    Survey,
     read_label,
-    videos_under,
+    survey_of,
+)
+from agrm_study.training.data.datasets.walk import walk
+from agrm_study.training.data.names import name_key
+
+DISTINCT = (
+    "Names that differ only in case or Unicode form are one child; if they are two, rename one, or index a table "
+    "(`--layout manifest`) with a column subject_id."
 )
 
 
@@ -27,10 +34,13 @@ class FolderLayout(Layout):
     )
     example = MappingProxyType({"normal/1.mp4": "", "genu_valgum/2.mp4": ""})
 
-    def find(self, path: Path, options: Options) -> list[Found]:
+    def survey(self, path: Path, options: Options) -> Survey:
+        tree = walk(path)
         found: list[Found] = []
+        name_of: dict[str, str] = {}
+        notes: dict[str, str] = {}
         label_of: dict[str, tuple[str | None, Path]] = {}
-        for video in videos_under(path):
+        for video in tree.videos:
             parts = video.relative_to(path).with_suffix("").parts
             if len(parts) == 1:
                 raise InputError("a video must be in the folder of its class", where=video, allowed=self.describes)
@@ -41,14 +51,16 @@ class FolderLayout(Layout):
                 raise InputError(
                     "unknown label", where=where, given=parts[0], allowed=LABEL_CHOICES, hint=LABEL_HINT
                 ) from None
-            subject = parts[1]
+            subject = name_of.setdefault(name_key(parts[1]), parts[1])
+            if subject != parts[1]:
+                notes[parts[1]] = f"{parts[1]} and {subject} are one subject. {DISTINCT}"
             first, other = label_of.setdefault(subject, (label, video))
             if first != label:
-                rule = f"subject {subject} is in two class folders; the other file is {other.relative_to(path)}"
-                hint = "Use different subject names in the class folders."
-                raise InputError(rule, where=video, hint=hint)
+                rule = f"subject {parts[1]} is in two class folders; the other file is {other.relative_to(path)}"
+                raise InputError(rule, where=video, hint=DISTINCT)
             clip_id = "-".join(parts[1:])
             found.append(Found(path=video, subject_id=subject, clip_id=clip_id, source=self.name, label=label))
         if not found:
-            raise InputError("the folder contains no video", where=path, allowed=self.describes)
-        return sorted(keep_views(found, options, path), key=lambda each: each.clip_id)
+            given = f"{len(tree.left_out)} other files"
+            raise InputError("the folder contains no video", where=path, given=given, allowed=self.describes)
+        return survey_of(found, tree.left_out, options, path, tuple(notes.values()))

@@ -11,15 +11,13 @@ from typing import Any
 
 from agrm_study.study.errors import InputError
 from agrm_study.study.labels import LABELS
+from agrm_study.training.data.datasets.walk import LeftOut
 from agrm_study.training.data.decoding import VideoError, VideoInfo, read_info
 from agrm_study.training.data.decoding.killable import Failure, KillablePool
 from agrm_study.training.data.fields import box_problem
-from agrm_study.training.data.manifest import Box, ClipRecord, absolute_path
+from agrm_study.training.data.manifest import Box, ClipRecord, absolute_path, printable
 from agrm_study.training.data.store.ingest import file_checksum
 
-VIDEO_SUFFIXES = frozenset(
-    {".avi", ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".flv", ".mts", ".ts"}
-)
 OLDEST = 130
 """Largest age of a subject, in years; larger numbers are ages in months or other errors."""
 Progress = Callable[[int, int], None]
@@ -72,6 +70,29 @@ class Found:
     row: Row | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """The files of a data set before any video is opened.
+
+    Attributes:
+        found: Videos, sorted by clip id.
+        left_out: The other files, with reasons.
+        notes: Decisions that the user should know, one sentence each.
+    """
+
+    found: tuple[Found, ...]
+    left_out: tuple[LeftOut, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """Clip records, and the videos among them whose metadata cannot be read (records with 0 frames), with reasons."""
+
+    clips: tuple[ClipRecord, ...]
+    unreadable: tuple[LeftOut, ...]
+
+
 class Layout(ABC):
     """A convention for arranging the videos and labels of a data set on disk."""
 
@@ -82,15 +103,16 @@ class Layout(ABC):
     """Minimal example with two subjects: relative path → text content (empty for a video)."""
 
     @abstractmethod
-    def find(self, path: Path, options: Options) -> list[Found]:
+    def survey(self, path: Path, options: Options) -> Survey:
         """Find the videos under a path from file names and tables alone, without opening them.
-
-        Returns:
-            The videos, sorted by clip id.
 
         Raises:
             InputError: The path does not follow this layout, or a label or a name cannot be parsed.
         """
+
+    def find(self, path: Path, options: Options) -> list[Found]:
+        """The videos of `survey`, sorted by clip id."""
+        return list(self.survey(path, options).found)
 
     def index(
         self,
@@ -113,24 +135,39 @@ class Layout(ABC):
         Raises:
             InputError: As in `find` and `check_clips`, or a box lies outside its video.
         """
-        path = Path(path).absolute()
-        if not path.exists():
-            raise InputError("the path does not exist", where=path)
-        return examine(self.find(path, options or Options()), workers=workers, on_progress=on_progress)
+        found = self.find(existing(path), options or Options())
+        return list(examine(found, workers=workers, on_progress=on_progress).clips)
 
 
-def examine(found: Sequence[Found], *, workers: int = 1, on_progress: Progress | None = None) -> list[ClipRecord]:
-    """Clip records of the videos, in the given order; `workers` processes read the metadata."""
+def existing(path: Path | str) -> Path:
+    """The absolute path of a data set.
+
+    Raises:
+        InputError: It does not exist.
+    """
+    path = Path(path).absolute()
+    if not path.exists():
+        raise InputError("the path does not exist", where=printable(path))
+    return path
+
+
+def examine(found: Sequence[Found], *, workers: int = 1, on_progress: Progress | None = None) -> Examined:
+    """Read the metadata and checksums of videos in `workers` processes; the records keep the given order."""
     check_clips(found)
     records: list[ClipRecord | None] = [None] * len(found)
+    unreadable: dict[int, LeftOut] = {}
     with KillablePool(min(workers, max(1, len(found)))) as pool:
         results = pool.map_unordered(_metadata, [(each.path,) for each in found])
         for done, (position, result) in enumerate(results, start=1):
-            info = None if isinstance(result, Failure) else result
+            info = result if isinstance(result, VideoInfo) else None
+            if info is None:
+                reason = result.message if isinstance(result, Failure) else result
+                unreadable[position] = LeftOut(str(found[position].path), reason)
             records[position] = _record(found[position], info)
             if on_progress is not None:
                 on_progress(done, len(found))
-    return [record for record in records if record is not None]
+    clips = tuple(record for record in records if record is not None)
+    return Examined(clips, tuple(unreadable[position] for position in sorted(unreadable)))
 
 
 def check_clips(clips: Iterable[Found | ClipRecord]) -> None:
@@ -160,20 +197,24 @@ def check_clips(clips: Iterable[Found | ClipRecord]) -> None:
             raise _refused(rule, clip, field="label", given=clip.label, hint=hint)
 
 
-def keep_views(found: Sequence[Found], options: Options, where: Path) -> list[Found]:
-    """The clips with one of the views in the options.
+def survey_of(
+    found: Sequence[Found], left_out: Iterable[LeftOut], options: Options, where: Path, notes: Sequence[str] = ()
+) -> Survey:
+    """The survey of a layout: the clips with one of the views in the options, sorted by clip id.
 
     Raises:
         InputError: A view has no clip; the message lists the views of the data set.
     """
-    if options.views is None:
-        return list(found)
-    existing = sorted({clip.view for clip in found if clip.view is not None})
-    for view in options.views:
-        if view not in existing:
-            allowed = ", ".join(map(str, existing)) or "none: no view of this data set is known"
-            raise InputError("no video has this view", where=where, field="--view", given=view, allowed=allowed)
-    return [clip for clip in found if clip.view in options.views]
+    kept, left_out = list(found), list(left_out)
+    if options.views is not None:
+        existing = sorted({clip.view for clip in found if clip.view is not None})
+        for view in options.views:
+            if view not in existing:
+                allowed = ", ".join(map(str, existing)) or "none: no view of this data set is known"
+                raise InputError("no video has this view", where=where, field="--view", given=view, allowed=allowed)
+        kept = [clip for clip in found if clip.view in options.views]
+        left_out += [LeftOut(str(clip.path), "another view") for clip in found if clip.view not in options.views]
+    return Survey(tuple(sorted(kept, key=lambda each: each.clip_id)), tuple(left_out), tuple(notes))
 
 
 def described(clip: Found | ClipRecord) -> str:
@@ -189,21 +230,6 @@ def _refused(
     row: Row | None = getattr(clip, "row", None)
     where, line = (clip.path, None) if row is None else (row.table, row.line)
     return InputError(rule, where=where, line=line, field=field, given=given, hint=hint)
-
-
-def videos_under(path: Path) -> list[Path]:
-    """Sorted video files in a folder tree, without hidden files.
-
-    Raises:
-        InputError: The path is not a folder.
-    """
-    if not path.is_dir():
-        raise InputError("must be a folder", where=path)
-    return sorted(
-        each
-        for each in path.rglob("*")
-        if each.suffix.lower() in VIDEO_SUFFIXES and not each.name.startswith(".") and each.is_file()
-    )
 
 
 _SPELLINGS: dict[str, str] = {
@@ -239,12 +265,12 @@ def _normalised(text: str) -> str:
     return re.sub(r"[\W_]+", "", text.strip().lower())
 
 
-def _metadata(path: Path) -> VideoInfo | None:
-    """Container metadata of a video; None if it cannot be read (runs in a child process)."""
+def _metadata(path: Path) -> VideoInfo | str:
+    """Container metadata of a video, or the reason why it cannot be read (runs in a child process)."""
     try:
         return read_info(path)
-    except VideoError:
-        return None
+    except VideoError as error:
+        return str(error)
 
 
 def _record(found: Found, info: VideoInfo | None) -> ClipRecord:

@@ -7,20 +7,22 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from agrm_study.study.errors import InputError, did_you_mean
+from agrm_study.study.errors import InputError, did_you_mean, raise_together
 from agrm_study.training.data.datasets.layout import (
     LABEL_CHOICES,
     LABEL_HINT,
+    OLDEST,
     Found,
     Layout,
-    OLDEST,
     Options,
     Row,
-    keep_views,
+    Survey,
     read_label,
+    survey_of,
 )
 from agrm_study.training.data.fields import Cell, parse_boxes
 from agrm_study.training.data.manifest import COLUMNS, VIEWS, read_rows
+from agrm_study.training.data.names import nearest
 
 
 class ManifestLayout(Layout):
@@ -30,7 +32,7 @@ class ManifestLayout(Layout):
     describes = "a CSV or Parquet file with a column `path` and any other columns of a manifest"
     example = MappingProxyType({"manifest.csv": "path,label\n1.mp4,normal\n2.mp4,varus\n", "1.mp4": "", "2.mp4": ""})
 
-    def find(self, path: Path, options: Options) -> list[Found]:
+    def survey(self, path: Path, options: Options) -> Survey:
         if path.is_dir():
             tables = (path / "manifest.parquet", path / "manifest.csv")
             path = next((table for table in tables if table.is_file()), tables[0])
@@ -42,10 +44,16 @@ class ManifestLayout(Layout):
             if name not in COLUMNS:
                 hint, allowed = did_you_mean(name, COLUMNS), ", ".join(COLUMNS)
                 raise InputError("unknown column", where=path, field=name, allowed=allowed, hint=hint)
-        found = [self._found(path, line, cells, options) for line, cells in rows]
+        found, problems = [], []
+        for line, cells in rows:
+            try:
+                found.append(self._found(path, line, cells, options))
+            except InputError as error:
+                problems.append(error)
+        raise_together(problems)
         if not found:
             raise InputError("the table has no rows", where=path)
-        return sorted(keep_views(found, options, path), key=lambda each: each.clip_id)
+        return survey_of(found, (), options, path)
 
     def _found(self, path: Path, line: int, cells: Mapping[str, Any], options: Options) -> Found:
         def cell(name: str) -> Cell:
@@ -59,7 +67,8 @@ class ManifestLayout(Layout):
 
         video = path.parent / cell("path").text()
         if not video.is_file():
-            cell("path").fail(f"the video file does not exist ({video})")
+            rule = f"the video file does not exist ({video})"
+            cell("path").fail(rule, hint=nearest(video.name, _names(video.parent)))
         return Found(
             path=video,
             subject_id=cell("subject_id").optional_text() or video.stem,
@@ -74,3 +83,8 @@ class ManifestLayout(Layout):
             boxes=parse_boxes(cell("boxes")),
             row=Row(table=path, line=line),
         )
+
+
+def _names(folder: Path) -> list[str]:
+    """Names of the files in a folder; empty if there is no such folder."""
+    return sorted(each.name for each in folder.iterdir() if each.is_file()) if folder.is_dir() else []

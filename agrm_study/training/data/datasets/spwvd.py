@@ -8,7 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NoReturn
 
-from agrm_study.study.errors import InputError
+from agrm_study.study.errors import InputError, raise_together
 from agrm_study.training.data.csv_file import CsvFile, CsvRow, read_csv
 from agrm_study.training.data.datasets.layout import (
     LABEL_CHOICES,
@@ -17,10 +17,13 @@ from agrm_study.training.data.datasets.layout import (
     Found,
     Layout,
     Options,
-    keep_views,
+    Row,
+    Survey,
     read_label,
-    videos_under,
+    survey_of,
 )
+from agrm_study.training.data.datasets.walk import walk
+from agrm_study.training.data.names import nearest, spreadsheet_key
 
 COLUMNS: dict[str, tuple[str, ...]] = {
     "subject": ("subject", "subjectid", "id", "name", "child", "childid", "participant", "participantid", "patient",
@@ -44,32 +47,49 @@ class SpwvdLayout(Layout):
     describes = "a folder with one video per child and a labels CSV (subject, label3, sex, age)"
     example = MappingProxyType({"labels.csv": "subject,label3\n1,normal\n2,varus\n", "1.mp4": "", "2.mp4": ""})
 
-    def find(self, path: Path, options: Options) -> list[Found]:
+    def survey(self, path: Path, options: Options) -> Survey:
         table = read_csv(_labels_file(path, options.labels))
         column = _columns(table)
-        videos = videos_under(path)
+        tree = walk(path)
+        videos = tree.videos
         by_name = _by_name(videos)
         taken: dict[Path, str] = {}
         found: list[Found] = []
+        problems: list[InputError] = []
         for row in table.rows:
-            cells = {wanted: row.cells[name] for wanted, name in column.items()}
-            cell = _Cells(table.path, row, column)
-            subject = cells["subject"] or cell.fail("subject", "must not be empty")
-            video = _video(cell, path, subject, cells.get("file", ""), by_name)
-            if video in taken:
-                cell.fail("subject", f"{video.name} is already the video of subject {taken[video]}")
-            if subject in taken.values():
-                cell.fail("subject", "a subject must have exactly one row")
-            taken[video] = subject
-            found.append(
-                Found(
-                    path=video, subject_id=subject, clip_id=subject, source=self.name,
-                    label=cell.label(options.spellings), sex=cell.sex(), age=cell.age(),
-                )
-            )  # fmt: skip
+            try:
+                child = self._child(_Cells(table.path, row, column), path, by_name, taken, options)
+            except InputError as error:
+                problems.append(error)
+                continue
+            taken[child.path] = child.subject_id
+            found.append(child)
+        raise_together(problems)
         rest = [video for video in videos if video not in taken]
         found += [Found(path=v, subject_id=v.stem, clip_id=v.stem, source=self.name) for v in rest]
-        return sorted(keep_views(found, options, path), key=lambda each: each.clip_id)
+        return survey_of(found, tree.left_out, options, path)
+
+    def _child(
+        self,
+        cell: _Cells,
+        root: Path,
+        by_name: Mapping[str, list[Path]],
+        taken: Mapping[Path, str],
+        options: Options,
+    ) -> Found:
+        subject = cell.text("subject") or cell.fail("subject", "must not be empty")
+        video = _video(cell, root, subject, cell.text("file"), by_name)
+        if re.fullmatch(r"\d+[.,]0+", subject) and subject != video.stem:
+            subject = re.split("[.,]", subject)[0]  # a number column that a spreadsheet read as fractions
+        if video in taken:
+            cell.fail("subject", f"{video.name} is already the video of subject {taken[video]}")
+        if subject in taken.values():
+            cell.fail("subject", "a subject must have exactly one row")
+        row = Row(table=cell.path, line=cell.row.line)
+        return Found(
+            path=video, subject_id=subject, clip_id=subject, source=self.name,
+            label=cell.label(options.spellings), sex=cell.sex(), age=cell.age(), row=row,
+        )  # fmt: skip
 
 
 class _Cells:
@@ -144,35 +164,32 @@ def _columns(table: CsvFile) -> dict[str, str]:
     return column
 
 
-def _key(name: str) -> str:
-    """A name without case and leading zeros, which Excel may have removed."""
-    name = name.strip().lower()
-    return name.lstrip("0") or "0" if name.isdigit() else name
-
-
 def _by_name(videos: Sequence[Path]) -> dict[str, list[Path]]:
     """Videos by stem, and by folder name for folders with a single video."""
     names: dict[str, list[Path]] = {}
     for video in videos:
-        names.setdefault(_key(video.stem), []).append(video)
+        names.setdefault(spreadsheet_key(video.stem), []).append(video)
     for video in videos:
         if sum(other.parent == video.parent for other in videos) == 1:
-            names.setdefault(_key(video.parent.name), [video])
+            names.setdefault(spreadsheet_key(video.parent.name), [video])
     return names
 
 
 def _video(cell: _Cells, root: Path, subject: str, file: str, by_name: Mapping[str, list[Path]]) -> Path:
     if file:
         direct = root / file
-        matches = [direct] if direct.is_file() else by_name.get(_key(Path(file).stem), [])
+        matches = [direct] if direct.is_file() else by_name.get(spreadsheet_key(Path(file).stem), [])
     else:
-        matches = by_name.get(_key(subject), [])
+        matches = by_name.get(spreadsheet_key(subject), [])
     if len(matches) == 1:
         return matches[0]
     hint = "Remove the row, or give the video in a column `file`."
     which = "file" if file else "subject"
     if not matches:
-        cell.fail(which, f"no video with this name under {root}", hint=hint)
+        wanted = Path(file).stem if file else subject
+        stems = [video.stem for videos in by_name.values() for video in videos]
+        close = nearest(wanted, stems)
+        cell.fail(which, f"no video with this name under {root}", hint=f"{close} {hint}" if close else hint)
     cell.fail(
         which, f"several videos have this name: {', '.join(str(m.relative_to(root)) for m in matches)}", hint=hint
     )

@@ -1,0 +1,137 @@
+"""The files of a folder tree: videos, and what is left out for which reason."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from agrm_study.study.errors import InputError
+from agrm_study.training.data.manifest import printable
+
+_SUFFIXES = """
+264 265 266 3g2 3gp amv asf avi avs2 divx dv dvr-ms evo f4v flv h261 h263 h264 h265 h266 hevc ifv ismv ivf lvf m1v m2p
+m2t m2ts m2v m4v mj2 mjpeg mjpg mk3d mkv mod moflex mov mp4 mpe mpeg mpg mpv mts mxf nsv nut obu ogm ogv ogx qt rm rmvb
+tod trp ts vc1 viv vob vro vvc webm wm wmv wtv xmv y4m
+"""
+VIDEO_SUFFIXES = frozenset(f".{suffix}" for suffix in _SUFFIXES.split())
+"""Suffixes of the containers and streams with video that FFmpeg opens, in lower case."""
+SYSTEM_FOLDERS = frozenset(
+    {"@eadir", "#recycle", "#snapshot", "@tmp", "__macosx", "$recycle.bin", "recycler", "system volume information",
+     "lost+found"}
+)  # fmt: skip
+"""Folders that file servers and operating systems create, in lower case."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A file that is not in the index, and the reason. The path is printable: bytes that are not UTF-8 are escaped."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """Sorted videos of a folder tree, and all its other files."""
+
+    videos: tuple[Path, ...]
+    left_out: tuple[LeftOut, ...]
+
+
+def walk(root: Path) -> Tree:
+    """Walk a folder tree.
+
+    Links to folders are followed, each folder is read once, and real folders come before links to them. Hidden files
+    and folders, system folders, and names that are not UTF-8 are left out with all that they contain.
+
+    Raises:
+        InputError: The path is not a folder, or its name is not UTF-8.
+    """
+    if not root.is_dir():
+        raise InputError("must be a folder", where=printable(root))
+    if _undecodable(str(root)):
+        raise InputError("the name of the folder must be valid UTF-8", where=printable(root))
+    walker = _Walker(root)
+    walker.read(root, None)
+    while walker.links:
+        walker.follow(walker.links.pop(0))
+    return Tree(tuple(sorted(walker.videos)), tuple(sorted(walker.left_out, key=lambda each: each.path)))
+
+
+class _Walker:
+    """The state of one walk."""
+
+    def __init__(self, root: Path) -> None:
+        self.videos: list[Path] = []
+        self.left_out: list[LeftOut] = []
+        self.links: list[Path] = []
+        self._seen: set[tuple[int, int]] = set()
+        self._ancestors = {_identity(parent) for parent in root.resolve().parents}
+
+    def read(self, folder: Path, hidden: str | None) -> None:
+        """Read a folder; `hidden` is the reason for which all that it contains is left out."""
+        if hidden is None:
+            self._seen.add(_identity(folder))
+        try:
+            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        except OSError as error:
+            self.leave_out(folder, f"the folder cannot be read ({error.strerror})")
+            return
+        for entry in entries:
+            path, reason = folder / entry.name, hidden or _hidden(entry.name)
+            try:
+                real_folder, linked_folder = entry.is_dir(follow_symlinks=False), entry.is_dir()
+                is_file = entry.is_file()
+            except OSError as error:
+                self.leave_out(path, f"the link cannot be followed ({error.strerror})")
+                continue
+            if linked_folder:
+                reason = reason or _system(entry.name)
+            if real_folder:
+                self.read(path, reason)
+            elif reason is None and linked_folder:
+                self.links.append(path)
+            else:
+                self.file(path, reason, is_file)
+
+    def file(self, path: Path, reason: str | None, is_file: bool) -> None:
+        if reason is None and not is_file:
+            reason = "a link to a file that does not exist" if path.is_symlink() else "not a regular file"
+        if reason is None and path.suffix.lower() not in VIDEO_SUFFIXES:
+            reason = f"not a video (suffix {path.suffix.lower()})" if path.suffix else "not a video (no suffix)"
+        if reason is None:
+            self.videos.append(path)
+        else:
+            self.leave_out(path, reason)
+
+    def follow(self, link: Path) -> None:
+        target = _identity(link)
+        if target in self._ancestors:
+            self.leave_out(link, "a link to a folder that contains this data set")
+        elif target in self._seen:
+            self.leave_out(link, "a link to a folder that is read already")
+        else:
+            self.read(link, None)
+
+    def leave_out(self, path: Path, reason: str) -> None:
+        self.left_out.append(LeftOut(printable(path), reason))
+
+
+def _identity(folder: Path) -> tuple[int, int]:
+    status = folder.stat()
+    return status.st_dev, status.st_ino
+
+
+def _undecodable(name: str) -> bool:
+    return any("\ud800" <= character <= "\udfff" for character in name)
+
+
+def _hidden(name: str) -> str | None:
+    if _undecodable(name):
+        return "the name is not valid UTF-8"
+    return "hidden" if name.startswith(".") else None
+
+
+def _system(name: str) -> str | None:
+    return "in a system folder" if name.lower() in SYSTEM_FOLDERS else None
