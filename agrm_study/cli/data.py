@@ -156,7 +156,12 @@ def build(study: str, results: str | None, overrides: tuple[str, ...], preset: s
     asked = read_study(Path(study), overrides, preset)
     with step_bars() as on_step:
         prepared = prepare(
-            asked, results_folder(asked.name, results, preset), build=True, on_step=on_step, workers=workers
+            asked,
+            results_folder(asked.name, results, preset),
+            build=True,
+            on_step=on_step,
+            on_note=lambda text: click.echo(text, err=True),
+            workers=workers,
         )
     for store in sorted(set(prepared.stores.values())):
         click.echo(str(store))

@@ -103,7 +103,13 @@ def _data(study: Study, chosen: FinishedTrial, results: Path) -> tuple[Data, boo
     from agrm_study.training.data.store import ClipStore
 
     with step_bars() as on_step:
-        prepared = prepare(study_with_recipe(study, chosen.recipe), results, build=True, on_step=on_step)
+        prepared = prepare(
+            study_with_recipe(study, chosen.recipe),
+            results,
+            build=True,
+            on_step=on_step,
+            on_note=lambda text: click.echo(text, err=True),
+        )
     manifest = read_manifest(prepared.manifest_path(chosen.recipe), require_files=False)
     split = make_split(manifest, chosen.recipe.data, chosen.recipe.split_seed)
     store = ClipStore.open(node_store(prepared.store_path(chosen.recipe), ""))

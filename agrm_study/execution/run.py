@@ -124,7 +124,12 @@ class _Run:
             if self._backend.note:
                 self._say(self._backend.note)
             prepared = prepare(
-                self._study, self._options.results, build=True, on_step=self._step, workers=self._options.workers
+                self._study,
+                self._options.results,
+                build=True,
+                on_step=self._step,
+                on_note=self._say,
+                workers=self._options.workers,
             )
             plan = expand(self._study, prepared.fingerprints)
         except KeyboardInterrupt:

@@ -36,6 +36,7 @@ class Step:
 
 
 OnStep = Callable[[Step], None]
+OnNote = Callable[[str], None]
 
 
 def prepare(
@@ -44,6 +45,7 @@ def prepare(
     *,
     build: bool,
     on_step: OnStep | None = None,
+    on_note: OnNote | None = None,
     workers: int | None = None,
 ) -> Prepared:
     """Reads, and with ``build`` also makes, the data of a study.
@@ -52,7 +54,9 @@ def prepare(
         study: Its arms say which data, splits and clips are needed.
         results: Results folder; synthetic data and stores go to ``.data`` beside it, or to ``$AGRM_STUDY_CACHE``.
         build: Write synthetic data and clip stores that are not there. Without it, synthetic data that are not there
-            get provisional fingerprints.
+            get provisional fingerprints. Clip stores that exist are verified, and repaired where they are damaged.
+        on_step: Receives the progress.
+        on_note: Receives one line about each clip store that is repaired or replaced.
         workers: Processes that draw and decode; all processors by default.
 
     Raises:
@@ -82,7 +86,7 @@ def prepare(
         if key not in splits and (source := source_key(recipe.data)) in manifests:
             splits[key] = make_split(manifests[source], recipe.data, recipe.split_seed)
     wanted = _wanted(recipes, manifests, splits, unwritten)
-    stores = _build(wanted, cache, workers, tell) if build else {}
+    stores = _build(wanted, cache, workers, tell, on_note) if build else {}
     return Prepared(
         cache,
         manifests,
@@ -96,7 +100,11 @@ def prepare(
 
 def _sending(tell: OnStep) -> Callable[[int, int], None]:
     """Tells of the bytes of a store that are where all nodes can read them, in megabytes."""
-    return lambda done, total: tell(Step("Sending the clip store (MB)", -(-done // 10**6), -(-total // 10**6)))
+    return lambda done, total: tell(_megabytes("Sending the clip store (MB)", done, total))
+
+
+def _megabytes(title: str, done: int, total: int) -> Step:
+    return Step(title, -(-done // 10**6), -(-total // 10**6))
 
 
 def cache_folder(results: str | Path) -> Path:
@@ -227,7 +235,9 @@ def _sizes(wanted: Mapping[str, _Wanted], cache: Path) -> tuple[StoreSize, ...]:
     return tuple(sizes.values())
 
 
-def _build(wanted: Mapping[str, _Wanted], cache: Path, workers: int, tell: OnStep) -> dict[str, Path]:
+def _build(
+    wanted: Mapping[str, _Wanted], cache: Path, workers: int, tell: OnStep, on_note: OnNote | None
+) -> dict[str, Path]:
     from agrm_study.training.data.store import build_store
 
     stores: dict[str, Path] = {}
@@ -240,5 +250,7 @@ def _build(wanted: Mapping[str, _Wanted], cache: Path, workers: int, tell: OnSte
             cache / "stores",
             workers=workers,
             on_progress=lambda done, total, title=title: tell(Step(title, done, total)),  # type: ignore[misc]
+            on_verified=lambda done, total: tell(_megabytes("Verifying the clip store (MB)", done, total)),
+            on_note=on_note,
         )
     return stores

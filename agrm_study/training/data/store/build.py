@@ -2,21 +2,19 @@
 
 A build writes into a hidden folder next to the store's final location and renames it when it is complete. Each finished
 clip is recorded in a journal. An interrupted build therefore resumes where it stopped, and other stores with the same
-preprocessing copy the clips they share.
+preprocessing copy the clips they share. A damaged store is repaired in the same way, in place.
 """
 
 from __future__ import annotations
 
 import errno
-import json
 import os
 import shutil
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-
-import pyarrow as pa
-import pyarrow.parquet as pq
+from typing import Any
 
 from agrm_study.study.errors import InputError
 from agrm_study.study.recipe import Clip
@@ -24,21 +22,21 @@ from agrm_study.training.data.decoding import VideoError
 from agrm_study.training.data.decoding.killable import Failure, KillablePool
 from agrm_study.training.data.manifest import Manifest
 from agrm_study.training.data.store import journal
+from agrm_study.training.data.store.index_file import checksums, write_index
 from agrm_study.training.data.store.ingest import Job, store_clip
 from agrm_study.training.data.store.journal import Done
 from agrm_study.training.data.store.layout import (
-    INDEX_FILE,
     RAW_FILE,
-    STORE_FILE,
-    STORE_VERSION,
     StoredClip,
-    data_file,
     lay_out,
     store_bytes,
     store_key,
 )
 from agrm_study.training.data.store.lock import locked, locked_if_free
 from agrm_study.training.data.store.problems import BadVideos, Problem, manifest_problems
+from agrm_study.training.data.store.reuse import copy_duplicates, resume, reuse, stored
+from agrm_study.training.data.store.sources import check_sources, stamps_of
+from agrm_study.training.data.store.verify import Condition, condition
 
 Progress = Callable[[int, int], None]
 STALL_S = 120.0
@@ -54,9 +52,14 @@ def build_store(
     *,
     workers: int = 1,
     on_progress: Progress | None = None,
+    on_verified: Progress | None = None,
+    on_note: Callable[[str], None] | None = None,
     stall_s: float = STALL_S,
 ) -> Path:
-    """Build the store of these clips under `cache` unless it exists, and return its folder.
+    """Build the store of these clips under `cache`, or verify and repair an existing one, and return its folder.
+
+    All bytes of an existing store are compared with their checksums; damaged clips are decoded again. The videos that
+    were written since the last call are compared with the manifest.
 
     Args:
         manifest: Exactly the clips to store.
@@ -64,6 +67,8 @@ def build_store(
         cache: Folder of all stores.
         workers: Number of decoding processes.
         on_progress: Called with the number of stored clips and the total number of clips.
+        on_verified: Called with the number of verified bytes and the total number of bytes of an existing store.
+        on_note: Receives one line about a store that is repaired or replaced.
         stall_s: Seconds without progress after which a file is abandoned.
 
     Raises:
@@ -71,30 +76,85 @@ def build_store(
         InputError: The disk has too little free space for the store.
     """
     cache = Path(cache).absolute()
-    key = store_key(manifest, clip)
+    key, rows = store_key(manifest, clip), lay_out(manifest.clips, clip)
     final = cache / key
-    report = on_progress or (lambda done, total: None)
-    if not (final / STORE_FILE).is_file():
+    report, note = on_progress or (lambda done, total: None), on_note or (lambda text: None)
+    stamps: dict[str, list[Any]] = {}
+    if not _is_sound(final, rows, clip, workers, on_verified):
         if problems := manifest_problems(manifest, clip):
             raise BadVideos(manifest.path, problems)
         with locked(cache / f".{key}.lock"):
-            if not (final / STORE_FILE).is_file():
-                _build(manifest, clip, final, workers, report, stall_s)
+            found = condition(final, rows, clip, workers, on_verified) if os.path.lexists(final) else None
+            if found is None:
+                stamps = _build(manifest, clip, final, workers, report, stall_s)
+            elif found.damage:
+                note(f"The clip store {final} is damaged ({found.damage}); it is repaired from the videos.")
+                stamps = _repair(manifest, clip, final, workers, report, note, stall_s)
+            elif found.dated:
+                with suppress(OSError):  # a read-only store stays as it is
+                    write_index(final, rows, checksums(final, clip.storage), clip)
         _remove_leftovers(cache, key)
+    check_sources(manifest, final, stamps, workers)
     report(len(manifest.clips), len(manifest.clips))
     return final
 
 
-def _build(manifest: Manifest, clip: Clip, final: Path, workers: int, report: Progress, stall_s: float) -> None:
-    partial = _partial(final.parent, final.name)
+def _is_sound(final: Path, rows: Sequence[StoredClip], clip: Clip, workers: int, on_verified: Progress | None) -> bool:
+    return os.path.lexists(final) and condition(final, rows, clip, workers, on_verified) == Condition()
+
+
+def _repair(
+    manifest: Manifest,
+    clip: Clip,
+    final: Path,
+    workers: int,
+    report: Progress,
+    note: Callable[[str], None],
+    stall_s: float,
+) -> dict[str, list[Any]]:
+    """Decode the damaged clips of a store again, in place; replace a store that cannot be written.
+
+    Running trials that have mapped the store keep reading it meanwhile.
+    """
+    try:
+        return _build(manifest, clip, final, workers, report, stall_s, folder=final)
+    except OSError as error:
+        note(f"The clip store {final} cannot be repaired ({error}); it is replaced.")
+    aside = final.with_name(f".{final.name}.{uuid.uuid4().hex[:8]}.damaged")
+    final.rename(aside)
+    if aside.is_dir() and not aside.is_symlink():
+        shutil.rmtree(aside, ignore_errors=True)
+    else:
+        aside.unlink()
+    return _build(manifest, clip, final, workers, report, stall_s)
+
+
+def _build(
+    manifest: Manifest,
+    clip: Clip,
+    final: Path,
+    workers: int,
+    report: Progress,
+    stall_s: float,
+    *,
+    folder: Path | None = None,
+) -> dict[str, list[Any]]:
+    """Write what a store lacks, in `folder` or in a hidden folder that becomes `final`.
+
+    Returns:
+        Size and times of the decoded video files, before they were read (`sources.stamps_of`).
+    """
+    partial = folder or _partial(final.parent, final.name)
     partial.mkdir(parents=True, exist_ok=True)
     rows = lay_out(manifest.clips, clip)
     try:
         _reserve(partial, manifest, clip)
-        finished = _resume(partial, rows, clip) | _reuse(partial, rows, clip)
+        finished = resume(partial, rows, clip)
+        finished |= reuse(partial, rows, finished, clip)
         total = len(rows)
-        report(len(_stored(rows, finished)), total)
+        report(len(stored(rows, finished)), total)
         jobs = [Job(manifest.by_id[row.clip_id], clip, row, partial) for row in _to_decode(rows, finished)]
+        stamps = stamps_of(job.record for job in jobs)
         problems: list[Problem] = []
         with KillablePool(min(workers, max(1, len(jobs))), stall_s=stall_s) as pool:
             for position, result in pool.map_unordered(store_clip, [(job,) for job in jobs]):
@@ -103,8 +163,8 @@ def _build(manifest: Manifest, clip: Clip, final: Path, workers: int, report: Pr
                 else:
                     journal.append(partial, result)
                     finished[result.clip_key] = result
-                    report(len(_stored(rows, finished)), total)
-        _copy_duplicates(partial, rows, finished, clip)
+                    report(len(stored(rows, finished)), total)
+        copy_duplicates(partial, rows, finished, clip)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise _disk_full(partial, manifest, clip) from None
@@ -116,12 +176,10 @@ def _build(manifest: Manifest, clip: Clip, final: Path, workers: int, report: Pr
     if problems:
         order = {record.clip_id: position for position, record in enumerate(manifest.clips)}
         raise BadVideos(manifest.path, sorted(problems, key=lambda each: order[each.clip_id]))
-    _write_index(partial, rows, clip)
-    partial.rename(final)
-
-
-def _stored(rows: Sequence[StoredClip], finished: dict[str, Done]) -> list[StoredClip]:
-    return [row for row in rows if row.clip_key in finished]
+    write_index(partial, rows, finished, clip)
+    if folder is None:
+        partial.rename(final)
+    return stamps
 
 
 def _to_decode(rows: Sequence[StoredClip], finished: dict[str, Done]) -> Iterator[StoredClip]:
@@ -131,15 +189,6 @@ def _to_decode(rows: Sequence[StoredClip], finished: dict[str, Done]) -> Iterato
         if row.clip_key not in seen:
             seen.add(row.clip_key)
             yield row
-
-
-def _copy_duplicates(partial: Path, rows: Sequence[StoredClip], finished: dict[str, Done], clip: Clip) -> None:
-    """Copy clips with identical content, which are decoded once but have separate offsets in the flat file."""
-    if clip.storage == "raw":
-        for row in _stored(rows, finished):
-            done = finished[row.clip_key]
-            if done.offset != row.offset:
-                _copy(partial / RAW_FILE, done, partial / RAW_FILE, row.offset)
 
 
 def _partial(cache: Path, key: str) -> Path:
@@ -182,69 +231,12 @@ def _disk_full(partial: Path, manifest: Manifest, clip: Clip) -> InputError:
     )
 
 
-def _resume(partial: Path, rows: Sequence[StoredClip], clip: Clip) -> dict[str, Done]:
-    """Clips that an interrupted build of this store has finished and whose bytes match their checksums."""
-    known = journal.read(partial)
-    wanted = {row.clip_key for row in rows}
-    kept = {
-        key: done
-        for key, done in known.items()
-        if key in wanted and _is_intact(data_file(partial, key, clip.storage), done)
-    }
-    return kept
-
-
-def _is_intact(path: Path, done: Done) -> bool:
-    return path.is_file() and journal.intact(path, done)
-
-
-def _reuse(partial: Path, rows: Sequence[StoredClip], clip: Clip) -> dict[str, Done]:
-    """Copy clips with the same content from other finished or unfinished stores with the same preprocessing."""
-    missing = {row.clip_key: row for row in rows}
-    for key in journal.read(partial):
-        missing.pop(key, None)
-    preprocessing = partial.name.lstrip(".").split("-")[0]
-    copied: dict[str, Done] = {}
-    siblings = [*partial.parent.glob(f"{preprocessing}-*"), *partial.parent.glob(f".{preprocessing}-*.partial")]
-    for sibling in siblings:
-        if sibling == partial or not missing:
-            continue
-        for key, done in journal.read(sibling).items():
-            source = data_file(sibling, key, clip.storage)
-            if key not in missing or not _is_intact(source, done):
-                continue
-            row = missing.pop(key)
-            target = data_file(partial, key, clip.storage)
-            offset = row.offset if clip.storage == "raw" else 0
-            _copy(source, done, target, offset)
-            copied[key] = Done(key, offset, done.bytes, done.crc)
-            journal.append(partial, copied[key])
-    return copied
-
-
-def _copy(source: Path, done: Done, target: Path, offset: int) -> None:
-    target.parent.mkdir(exist_ok=True)
-    with target.open("r+b" if target.exists() else "wb") as file:
-        file.seek(offset)
-        for block in journal.blocks(source, done):
-            file.write(block)
-
-
 def _problem(job: Job, failure: Failure) -> Problem:
     if isinstance(failure.error, OSError) and failure.error.errno in (errno.ENOSPC, errno.EDQUOT):
         raise failure.error
     kind = failure.error.kind if isinstance(failure.error, VideoError) else "unreadable"
     message = str(failure.error) if isinstance(failure.error, VideoError) else failure.message
     return Problem(job.record.clip_id, job.record.subject_id, job.record.path, kind, message)
-
-
-def _write_index(partial: Path, rows: Sequence[StoredClip], clip: Clip) -> None:
-    names = ("clip_id", "clip_key", "offset", "frames", "height", "width")
-    pq.write_table(pa.table({name: [getattr(row, name) for row in rows] for name in names}), partial / INDEX_FILE)
-    settings = clip.model_dump(mode="json", include={"fps", "crop", "box_part", "resize", "storage"})
-    temporary = partial / f"{STORE_FILE}.tmp"
-    temporary.write_text(json.dumps({"version": STORE_VERSION, "clip": settings}, indent=1) + "\n")
-    temporary.rename(partial / STORE_FILE)
 
 
 def _remove_leftovers(cache: Path, key: str) -> None:

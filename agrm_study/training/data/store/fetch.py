@@ -1,7 +1,8 @@
 """Copies clip stores between machines without a shared disk, or with a slow one.
 
 The machine that builds a store publishes it to a location that all nodes can read (`publish_store`); each node makes
-one local copy (`fetch_store`). Stores are named by their content, so an existing copy is always valid.
+one local copy (`fetch_store`). Stores are named by their content, so an existing copy is valid if its bytes match their
+checksums.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from agrm_study.study.errors import InputError
 from agrm_study.study.object_store import arrow_uri
 from agrm_study.training.data.store.layout import STORE_FILE
 from agrm_study.training.data.store.lock import locked
+from agrm_study.training.data.store.verify import damaged_copy, is_sound_copy
 
 if TYPE_CHECKING:
     from pyarrow.fs import FileInfo, FileSystem
@@ -38,11 +40,12 @@ def fetch_store(source: Path | str, cache: Path | str, on_bytes: OnBytes | None 
 
     Args:
         source: Folder of a finished store: a path, or a URI that Arrow can read (`s3://…`, `gs://…`).
-        cache: Local folder of stores; an existing copy in it is reused.
+        cache: Local folder of stores; an existing copy in it is verified and reused, or replaced if it is damaged.
         on_bytes: Progress callback; not called while another process makes the copy.
 
     Raises:
-        InputError: The source has no finished store or cannot be reached, or the disk has too little free space.
+        InputError: The source has no finished store, a damaged one, or cannot be reached, or the disk has too little
+            free space.
     """
     from pyarrow import ArrowException, fs
 
@@ -52,7 +55,7 @@ def fetch_store(source: Path | str, cache: Path | str, on_bytes: OnBytes | None 
         key = root.rstrip("/").rsplit("/", 1)[-1]
         final = cache / key
         with locked(cache / f".{key}.lock"):
-            if (final / STORE_FILE).is_file():
+            if final.is_dir() and is_sound_copy(final):
                 return final
             if system.get_file_info(f"{root}/{STORE_FILE}").type != fs.FileType.File:
                 raise InputError("no finished clip store found", where=str(source))
@@ -64,9 +67,15 @@ def fetch_store(source: Path | str, cache: Path | str, on_bytes: OnBytes | None 
                     shutil.rmtree(left, ignore_errors=True)
                 partial.mkdir(parents=True)
                 _copy_all(system, root, sizes, partial, on_bytes or _ignore_progress)
+                if damage := damaged_copy(partial):
+                    hint = "If this repeats, delete the folder and rerun: `run` publishes the store again."
+                    raise InputError(f"the copy of the clip store is damaged ({damage})", where=str(source), hint=hint)
+                if os.path.lexists(final):
+                    final.rename(cache / f".{key}.{uuid.uuid4().hex[:8]}.copy")
                 partial.rename(final)
             finally:
-                shutil.rmtree(partial, ignore_errors=True)
+                for left in cache.glob(f".{key}.*.copy"):
+                    shutil.rmtree(left, ignore_errors=True)
     except (ArrowException, OSError) as error:
         raise InputError(f"the clip store cannot be copied ({error})", where=str(source)) from None
     return final

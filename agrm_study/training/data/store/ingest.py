@@ -18,6 +18,8 @@ from agrm_study.training.data.store.journal import Done
 from agrm_study.training.data.store.jpeg import encode_frames, write_jpegs
 from agrm_study.training.data.store.layout import StoredClip, data_file
 
+CHANGED = "the file has changed since it was indexed: its checksum differs from the manifest's"
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
@@ -65,9 +67,7 @@ def verified(record: ClipRecord) -> VideoInfo:
     if not record.path.is_file():
         raise VideoError("the file does not exist", "missing")
     if file_checksum(record.path) != record.checksum:
-        raise VideoError(
-            "the file has changed since it was indexed: its checksum differs from the manifest's", "changed"
-        )
+        raise VideoError(CHANGED, "changed")
     info = read_info(record.path)
     if info.truncated:
         raise VideoError(f"truncated: only {info.packets} of {info.promised} frames are present", "truncated")

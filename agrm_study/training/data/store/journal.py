@@ -66,8 +66,11 @@ def blocks(path: Path, done: Done) -> Iterator[bytes]:
 
 
 def intact(path: Path, done: Done) -> bool:
-    """Whether the bytes are complete and match their checksum."""
+    """Whether the bytes can be read, are complete and match their checksum."""
     crc, size = 0, 0
-    for block in blocks(path, done):
-        crc, size = zlib.crc32(block, crc), size + len(block)
+    try:
+        for block in blocks(path, done):
+            crc, size = zlib.crc32(block, crc), size + len(block)
+    except OSError:
+        return False
     return size == done.bytes and crc == done.crc

@@ -13,6 +13,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from agrm_study.study.errors import InputError
+from agrm_study.study.temporary import replacing
+from agrm_study.training.data.store.index_file import HINT
 from agrm_study.training.data.store.layout import data_file
 
 QUALITY = 95
@@ -31,7 +33,7 @@ def write_jpegs(path: Path, jpegs: Iterable[bytes]) -> None:
     """Write the frames of one clip as an Arrow file with one binary row per frame."""
     table = pa.table({"jpeg": pa.array(list(jpegs), pa.large_binary())})
     path.parent.mkdir(exist_ok=True)
-    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+    with replacing(path, durable=False) as file, pa.ipc.new_file(file, table.schema) as writer:
         writer.write_table(table)
 
 
@@ -84,13 +86,16 @@ class JpegFrames:
         data = np.frombuffer(self._jpegs(row)[frame].as_buffer(), dtype=np.uint8)
         image = cv2.imdecode(data, cv2.IMREAD_COLOR)
         if image is None:
-            hint = "Delete the store; the next run rebuilds it."
-            raise InputError(f"frame {frame} of the clip is damaged", where=self._paths[row], hint=hint)
+            raise InputError(f"frame {frame} of the clip is damaged", where=self._paths[row], hint=HINT)
         return np.asarray(image[:, :, ::-1].transpose(2, 0, 1), dtype=np.uint8)
 
     def _jpegs(self, row: int) -> Any:
         if row not in self._open:
-            self._open[row] = pa.ipc.open_file(pa.memory_map(str(self._paths[row]))).read_all().column("jpeg")
+            try:
+                self._open[row] = pa.ipc.open_file(pa.memory_map(str(self._paths[row]))).read_all().column("jpeg")
+            except (OSError, pa.ArrowException) as error:
+                message = f"the clip's frames cannot be read ({error})"
+                raise InputError(message, where=self._paths[row], hint=HINT) from None
             if len(self._open) > OPEN_FILES:
                 self._open.popitem(last=False)
         self._open.move_to_end(row)

@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from agrm_study.study.errors import InputError
+from agrm_study.training.data.store.index_file import HINT
 from agrm_study.training.data.store.layout import RAW_FILE
 
 ADVICE_S = 60.0
@@ -24,11 +26,22 @@ class RawFrames:
         folder: Folder of the store.
         offsets_N: Byte offset of each clip, by row.
         shapes_N3: Frames, height and width of each clip.
+
+    Raises:
+        InputError: The file is missing or too short.
     """
 
     def __init__(self, folder: Path, offsets_N: NDArray[np.int64], shapes_N3: NDArray[np.int64]) -> None:
-        with (folder / RAW_FILE).open("rb") as file:
-            self._map = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
+        path, needed = folder / RAW_FILE, int((offsets_N + 3 * shapes_N3.prod(axis=1)).max(initial=0))
+        try:
+            with path.open("rb") as file:
+                self._map = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
+        except (OSError, ValueError) as error:
+            raise InputError(f"the clip store's frames cannot be read ({error})", where=path, hint=HINT) from None
+        if len(self._map) < needed:
+            size = f"{len(self._map)} bytes"
+            message = "the clip store's frames are truncated"
+            raise InputError(message, where=path, given=size, allowed=f"{needed} bytes", hint=HINT)
         self._offset: list[int] = offsets_N.tolist()
         self._shape: list[list[int]] = shapes_N3.tolist()
         self._advised: set[tuple[int, int]] = set()

@@ -5,17 +5,14 @@ The flat file of a raw store is memory-mapped, so that all trials of a node shar
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 from numpy.typing import ArrayLike, NDArray
 
-from agrm_study.study.errors import InputError
+from agrm_study.training.data.store.index_file import read_index, read_settings
 from agrm_study.training.data.store.jpeg import JpegFrames
-from agrm_study.training.data.store.layout import INDEX_FILE, STORE_FILE
 from agrm_study.training.data.store.raw import RawFrames
 
 
@@ -30,11 +27,8 @@ class ClipStore:
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
-        try:
-            self.settings: dict[str, Any] = json.loads((self.path / STORE_FILE).read_text())["clip"]
-        except FileNotFoundError:
-            raise InputError("no finished clip store found", where=path, hint="Run `agrm-study data build`.") from None
-        index = pq.read_table(self.path / INDEX_FILE).to_pydict()
+        self.settings: dict[str, Any] = read_settings(self.path)
+        index = read_index(self.path)
         self.clip_ids: tuple[str, ...] = tuple(index["clip_id"])
         self._row = {clip_id: row for row, clip_id in enumerate(self.clip_ids)}
         self._frames = np.asarray(index["frames"], dtype=np.int64)
@@ -53,7 +47,7 @@ class ClipStore:
         """Open a store by its folder.
 
         Raises:
-            InputError: The folder contains no finished store.
+            InputError: The folder contains no finished store, or a file of it is missing or damaged.
         """
         return cls(path)
 
