@@ -9,8 +9,8 @@ from typing import Any, get_args, get_origin
 
 import click
 
+from agrm_study.api.names import known_names
 from agrm_study.cli.app import app
-from agrm_study.cli.names import known_names
 from agrm_study.report.figures import FIGURES, figure_kind
 from agrm_study.report.tables import TABLES, table_kind
 from agrm_study.study.recipe import Recipe, Section

@@ -45,7 +45,7 @@ def complete_model(context: Context, parameter: Parameter, incomplete: str) -> l
 
 def complete_setting(context: Context, parameter: Parameter, incomplete: str) -> list[CompletionItem]:
     """``name=`` of the settings that begin so; once there is one, its values, or its default."""
-    from agrm_study.cli.names import known_names
+    from agrm_study.api.names import known_names
     from agrm_study.study.settings import choices_of, default_of, known_settings
 
     typed, given, value = incomplete.partition("=")

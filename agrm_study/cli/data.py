@@ -148,7 +148,7 @@ def check(manifest: Path, study: str | None, pictures: Path | None, as_json: boo
 @WORKERS
 def build(study: str, results: str | None, overrides: tuple[str, ...], preset: str | None, workers: int | None) -> None:
     """Decode the videos of STUDY once, into the clip store that all its trials share (`run` does so by itself)."""
-    from agrm_study.cli.names import read_study
+    from agrm_study.api.names import read_study
     from agrm_study.cli.options import results_folder
     from agrm_study.cli.progress_bar import step_bars
     from agrm_study.execution.data.prepare import prepare
@@ -186,7 +186,7 @@ def _clip(study: str | None) -> Clip:
 
     if study is None:
         return Clip()
-    from agrm_study.cli.names import read_study
+    from agrm_study.api.names import read_study
 
     return read_study(Path(study), (), None).base.clip
 

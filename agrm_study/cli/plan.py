@@ -47,7 +47,7 @@ def plan(
     study: Path, results: str | None, overrides: tuple[str, ...], preset: str | None, measure: bool, as_json: bool
 ) -> None:
     """Say what `run STUDY` would do: trials new, finished and failed, and what the missing ones cost."""
-    from agrm_study.cli.names import read_study
+    from agrm_study.api.names import read_study
     from agrm_study.execution.data.prepare import prepare
     from agrm_study.execution.dispatch.search_plan import plan_search
     from agrm_study.plan.expand import expand

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -66,32 +65,25 @@ def write_report(
     """
     from rich.console import Console
 
-    from agrm_study.records.compaction import compact
-    from agrm_study.records.local_copy import local_copy, put_back
-    from agrm_study.report.build import make_report
+    from agrm_study.report.folders import report_on
     from agrm_study.report.main_table import main_table
 
-    for folder in results:
-        with contextlib.suppress(OSError):  # a folder that may only be read is reported on as it is
-            compact(folder)
     console = Console(stderr=True, highlight=False)
-    with contextlib.ExitStack() as copies, console.status("Writing tables and figures") as status:
-        folders = [copies.enter_context(local_copy(folder)) for folder in results]
-        summary = make_report(
-            folders,
+    with console.status("Writing tables and figures") as status:
+        made = report_on(
+            results,
             tables=tables,
             figures=figures,
             allow=allow,
             on_progress=lambda what: status.update(what),
         )
-        for asked, folder in zip(results, folders, strict=True):
-            put_back(asked, folder, summary.files)
-    for folder, made in summary.tables.items():
-        if (table := next(iter(made.values()), None) if tables else main_table(made)) is not None:
+    summary, folders = made.summary, made.folders
+    for read, by_name in summary.tables.items():
+        if (table := next(iter(by_name.values()), None) if tables else main_table(by_name)) is not None:
             print_table(table)
-            others = [name for name in made if name != table.name]
+            others = [name for name in by_name if name != table.name]
             if others:
-                asked = next(asked for asked, copy in zip(results, folders, strict=True) if str(copy) == folder)
+                asked = next(asked for asked, copy in zip(results, folders, strict=True) if str(copy) == read)
                 click.echo(f"other tables in {below(asked, 'tables')}: {', '.join(others)}", err=True)
     for asked, folder in zip(results, folders, strict=True):
         if str(folder) in summary.partial:

@@ -52,8 +52,8 @@ def run(
     STUDY is a study file or the name of a shipped study. Nothing that has finished is run again: the same command
     goes on after an interruption, a crash, or a widened study.
     """
+    from agrm_study.api.names import read_study
     from agrm_study.cli.followed_view import FollowedView
-    from agrm_study.cli.names import read_study
     from agrm_study.execution.interrupt import Interrupt
     from agrm_study.execution.options import RunOptions
     from agrm_study.execution.progress.choose_view import choose_view

@@ -18,7 +18,7 @@ import click
 )
 def schema(out: Path | None) -> None:
     """Print the JSON Schema of study files, for editors (docs/editor.md says how to use it)."""
-    from agrm_study.cli.names import known_names
+    from agrm_study.api.names import known_names
     from agrm_study.study.errors import InputError
     from agrm_study.study.schema import study_schema
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from agrm_study.api.names import read_study
 from agrm_study.cli.app import app
 from agrm_study.cli.first_study import facts_of, first_study
-from agrm_study.cli.names import read_study
 from agrm_study.study.errors import InputError
 from agrm_study.training.data.manifest import ClipRecord, write_manifest
 

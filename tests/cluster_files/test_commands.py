@@ -12,8 +12,8 @@ import click
 import pytest
 from packaging.requirements import Requirement
 
+from agrm_study.api.names import read_study
 from agrm_study.cli.app import app
-from agrm_study.cli.names import read_study
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = [*sorted(file for file in (ROOT / "cluster").iterdir() if file.is_file()), ROOT / "docs" / "cluster.md"]

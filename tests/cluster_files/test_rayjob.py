@@ -17,8 +17,8 @@ import pytest
 import yaml
 from ray.autoscaler._private.kuberay.autoscaling_config import _derive_autoscaling_config_from_ray_cr
 
+from agrm_study.api.names import read_study
 from agrm_study.cli.app import app
-from agrm_study.cli.names import read_study
 
 FILE = Path(__file__).resolve().parents[2] / "cluster" / "kuberay-rayjob.yaml"
 

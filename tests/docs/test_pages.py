@@ -15,8 +15,8 @@ import pytest
 import yaml
 from synthetic_records import ABLATION, write_results
 
+from agrm_study.api.names import read_study
 from agrm_study.cli.app import app
-from agrm_study.cli.names import read_study
 from agrm_study.execution.trial.failures import DETERMINISTIC, FAILURE_CLASSES
 from agrm_study.records.schemas import SCHEMAS
 from agrm_study.report.figures import FIGURES

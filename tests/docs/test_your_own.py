@@ -98,7 +98,7 @@ def test_the_new_names_are_offered_in_study_files_and_checked_there(house: Path)
         "data: {synthetic: {subjects: 12}}\nreport: {tables: [by_seed], figures: [seed_dots]}\n"
     )
     (house / "s.yaml").write_text(study, encoding="utf-8")
-    read = "from pathlib import Path\nfrom agrm_study.cli.names import read_study\nread_study(Path({!r}), (), None)"
+    read = "from pathlib import Path\nfrom agrm_study.api.names import read_study\nread_study(Path({!r}), (), None)"
     assert python(house, "-c", read.format("s.yaml")).returncode == 0
     (house / "t.yaml").write_text(study.replace("plain3d", "plain3e"), encoding="utf-8")
     assert "Did you mean `plain3d`?" in python(house, "-c", read.format("t.yaml")).stderr

@@ -1,4 +1,4 @@
-"""Which names may a study file use for things that live in layers above the study's?"""
+"""Names that a study file may use for what layers above the study define."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def known_names() -> Mapping[str, Collection[str]]:
-    """Names that exist, by the dotted field that holds them; read from the seams' dictionaries without their code."""
+    """Names that exist, by the dotted field that holds them; read without importing what they name."""
     from agrm_study.report.figures import FIGURES
     from agrm_study.report.tables import TABLES
     from agrm_study.training.models.backbones import BACKBONES

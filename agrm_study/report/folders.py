@@ -1,0 +1,60 @@
+"""Reports of results folders wherever they are: compaction first, local copies of object stores, files put back."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from agrm_study.records.compaction import compact
+from agrm_study.records.local_copy import local_copy, put_back
+from agrm_study.report.build import ReportSummary, make_report
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FolderReport:
+    """Reports of several results folders.
+
+    Attributes:
+        folders: The folders that were read, in the order in which they were given; temporary for object stores.
+        summary: What was made, by these folders.
+    """
+
+    folders: tuple[Path, ...]
+    summary: ReportSummary
+
+
+def report_on(
+    results: Sequence[str | Path],
+    *,
+    tables: Sequence[str] | None = None,
+    figures: Sequence[str] | None = None,
+    allow: Sequence[str] = (),
+    on_progress: Callable[[str], None] | None = None,
+) -> FolderReport:
+    """Write the tables, figures and page of each results folder into it.
+
+    Args:
+        results: Results folders, paths or URIs.
+        tables: As of `make_report`, as are the others.
+
+    Raises:
+        InputError: A folder without results, or a name that does not exist.
+        OSError: The report cannot be written.
+    """
+    for folder in results:
+        with contextlib.suppress(OSError):  # a folder that may only be read is reported on as it is
+            compact(folder)
+    with contextlib.ExitStack() as copies:
+        folders = tuple(copies.enter_context(local_copy(folder)) for folder in results)
+        summary = make_report(
+            folders,
+            tables=tables,
+            figures=figures,
+            allow=allow,
+            on_progress=on_progress,
+        )
+        for asked, folder in zip(results, folders, strict=True):
+            put_back(asked, folder, summary.files)
+    return FolderReport(folders=folders, summary=summary)
