@@ -57,7 +57,7 @@ def build_arms(drafts: Sequence[ArmDraft], loading: Loading) -> list[Arm]:
     """The arms with their recipes; one whose recipe is not valid is noted and left out."""
     arms = []
     for draft in drafts:
-        settings = [resolve_path(setting, loading.file.parent) for setting in draft.settings]
+        settings = [resolve_path(setting, loading.folder) for setting in draft.settings]
         # An arm's own settings stand in its own lines; everything else that is wrong with it stands at its name.
         places, prefix = loading.origins, ""
         if settings:

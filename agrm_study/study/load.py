@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePath
 from types import MappingProxyType
+from typing import Any
 
 from pydantic import ValidationError
 
 from agrm_study.study.arms import build_arms, draft_arms, try_dimensions
 from agrm_study.study.checks import check_study
-from agrm_study.study.document import read_yaml
+from agrm_study.study.document import Document, read_yaml
 from agrm_study.study.errors import InputError
 from agrm_study.study.following import follow_epochs
 from agrm_study.study.library import find_study
-from agrm_study.study.loading import Loading
+from agrm_study.study.loading import GIVEN, Loading
 from agrm_study.study.merge import build_recipe
 from agrm_study.study.problems import Names
 from agrm_study.study.recipe import Recipe
@@ -30,7 +31,7 @@ PARTS = {"arms": "arm", "grid": "factor", "search": "dimension"}
 
 
 def load_study(
-    path: str | Path,
+    path: str | Path | Mapping[str, Any],
     *,
     overrides: Sequence[str] = (),
     preset: str | None = None,
@@ -39,7 +40,8 @@ def load_study(
     """Load a study file: base recipe, then the study's own settings, the preset's, the options', each arm's.
 
     Args:
-        path: A study file, or the name of a shipped study.
+        path: A study file, the name of a shipped study, or the content of a study file as plain values; paths in such
+            values start from the working folder.
         overrides: ``KEY=VALUE`` texts: a recipe's setting for every arm, or one of the study's keys (``seeds=[0, 1]``).
         preset: Name of a preset in search_spaces/presets/, or a file.
         names: Names that exist, by dotted field (``model.backbone``, ``report.tables``, …). This layer knows neither
@@ -48,7 +50,7 @@ def load_study(
     Raises:
         InputError: One message with all that is wrong: file, line, field, rule, value and what is allowed.
     """
-    loading = _open(find_study(path), names)
+    loading = _open_values(path, names) if isinstance(path, Mapping) else _open(find_study(path), names)
     own = recipe_layer(loading.value, loading.places, loading.problems)
     laid_over = preset_layer(preset, loading)
     loading.options = option_layer(overrides, loading)
@@ -101,6 +103,24 @@ def _open(file: Path, names: Names) -> Loading:
     if not isinstance(document.value, dict):
         raise InputError("a study is a group of keys, `name: …`, `tasks: …`", where=file, line=document.line(()))
     return Loading.of(document, file, names)
+
+
+def _open_values(value: Mapping[str, Any], names: Names) -> Loading:
+    try:
+        plain = json.loads(json.dumps(dict(value), allow_nan=False, default=_plain))
+    except (TypeError, ValueError) as fault:
+        raise InputError(
+            f"must hold plain values only ({fault})",
+            where=GIVEN,
+            allowed="dicts with text keys, lists, text, numbers, True, False, None and paths",
+        ) from None
+    return Loading.of(Document(plain, None, {}), None, names)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, PurePath):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} is no plain value")
 
 
 def _read_spec(loading: Loading) -> StudyFile | None:

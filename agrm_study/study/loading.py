@@ -6,12 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 
 from agrm_study.study.document import Document, KeyPath
 from agrm_study.study.merge import Tree, with_settings
 from agrm_study.study.problems import Names, Place, Places, Problems, dotted
 from agrm_study.study.settings import Setting
+
+GIVEN: Final = "the given study"
+"""What messages call a study that was given as plain values."""
 
 
 @dataclass(slots=True)
@@ -19,7 +22,7 @@ class Loading:
     """A study that is being loaded.
 
     Attributes:
-        file: The study file.
+        file: The study file; None for a study that was given as plain values.
         value: Its own keys, in plain values; a preset and options are laid over them.
         places: Where each of these keys was written last.
         names: Names that exist, by dotted field; fields without an entry are not checked.
@@ -29,7 +32,7 @@ class Loading:
         options: Recipe settings that options of the command line give.
     """
 
-    file: Path
+    file: Path | None
     value: dict[str, Any]
     places: Places
     names: Names = field(default_factory=lambda: MappingProxyType({}))
@@ -39,14 +42,25 @@ class Loading:
     options: Sequence[Setting] = ()
 
     def __post_init__(self) -> None:
-        self.origins = Places(Place(self.file))
+        self.origins = Places(self.place)
 
     @staticmethod
-    def of(document: Document, file: Path, names: Names) -> Loading:
-        """The beginning: a study file that was read."""
+    def of(document: Document, file: Path | None, names: Names) -> Loading:
+        """The beginning: a study file that was read, or plain values without a file."""
         places = Places.of(document)
-        places.default = Place(file)
-        return Loading(file, dict(document.value), places, names)
+        loading = Loading(file, dict(document.value), places, names)
+        places.default = loading.place
+        return loading
+
+    @property
+    def place(self) -> Place:
+        """The study as a whole, in messages."""
+        return Place(GIVEN if self.file is None else self.file)
+
+    @property
+    def folder(self) -> Path:
+        """The folder that the study's paths start from: that of its file, else the working folder."""
+        return Path.cwd() if self.file is None else self.file.parent
 
     def lay(self, settings: Sequence[Setting]) -> None:
         """Lay settings over those merged so far; a later one wins, lists are replaced as a whole."""

@@ -56,7 +56,7 @@ def base_layer(loading: Loading) -> list[Setting]:
     name, place = loading.value.get("base", "agrm"), loading.places.find(("base",))
     if not isinstance(name, str):
         return []
-    found = _find_part("base", name, loading.file.parent, place, loading.problems)
+    found = _find_part("base", name, loading.folder, place, loading.problems)
     if found is None:
         return []
     document = read_yaml(found)
@@ -87,7 +87,7 @@ def preset_layer(name: str | None, loading: Loading) -> list[Setting]:
     """Lay a preset over a study's own keys, and give its recipe settings."""
     if name is None:
         return []
-    beside = None if "/" in name else loading.file.parent
+    beside = None if "/" in name else loading.folder
     found = _find_part("presets", name, beside, Place("--preset"), loading.problems)
     if found is None:
         return []

@@ -16,23 +16,31 @@ def _plain(value: Number) -> str:
     return value if isinstance(value, str) else repr(value)
 
 
-def render(table: Table) -> str:
-    """A header and one line a row: a column for each value and each of its parts; fractions, not percent."""
+def values(table: Table) -> tuple[list[str], list[list[Number]]]:
+    """The names of the columns, and the rows at full precision: a column for each value and each of its parts."""
     parts = [
         list(dict.fromkeys(k for row in table.rows for k in row.entries[i].parts)) for i in range(len(table.columns))
     ]
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    header = []
+    header: list[str] = []
     valued = [any(row.entries[i].value is not None for row in table.rows) for i in range(len(table.columns))]
     for column, named, has_value in zip(table.columns, parts, valued, strict=True):
         header += [column.key] if has_value or not named else []
         header += [f"{column.key}_{k}" for k in named]
-    writer.writerow(header)
+    rows: list[list[Number]] = []
     for row in table.rows:
-        cells = []
+        cells: list[Number] = []
         for entry, named, has_value in zip(row.entries, parts, valued, strict=True):
-            cells += [_plain(entry.value)] if has_value or not named else []
-            cells += [_plain(entry.parts.get(k)) for k in named]
-        writer.writerow(cells)
+            cells += [entry.value] if has_value or not named else []
+            cells += [entry.parts.get(k) for k in named]
+        rows.append(cells)
+    return header, rows
+
+
+def render(table: Table) -> str:
+    """A header and one line a row: a column for each value and each of its parts; fractions, not percent."""
+    header, rows = values(table)
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows([_plain(value) for value in row] for row in rows)
     return out.getvalue()
