@@ -1,0 +1,21 @@
+"""Display of figures in a notebook without pyplot."""
+
+from __future__ import annotations
+
+from agrm_study.api.notebook_view import shell
+
+
+def show_figures() -> None:
+    """Let a notebook show matplotlib figures as PNG, unless it can already; nothing outside a notebook."""
+    found = shell()
+    if found is None:
+        return
+    from matplotlib.figure import Figure
+
+    from agrm_study.report.figures.base import images
+
+    formatter = found.display_formatter.formatters["image/png"]
+    try:
+        formatter.lookup_by_type(Figure)
+    except KeyError:
+        formatter.for_type(Figure, lambda figure: images(figure, ["png"])["png"])

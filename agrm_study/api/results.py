@@ -1,0 +1,257 @@
+"""Results of a study: its records as data frames, its tables, figures, comparisons and status."""
+
+from __future__ import annotations
+
+import weakref
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import cached_property
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from agrm_study.api.notebook_figures import show_figures
+from agrm_study.api.result_table import ResultTable
+from agrm_study.execution.progress.status import StudyStatus, status
+from agrm_study.execution.summary import RunSummary
+from agrm_study.records.local_copy import local_copy
+from agrm_study.records.reader import Ledger
+from agrm_study.report.answer import answer
+from agrm_study.report.cells import has_metric
+from agrm_study.report.collect import collect
+from agrm_study.report.evidence import Evidence
+from agrm_study.report.figures import FIGURES, figure_kind
+from agrm_study.report.measure import Measurements
+from agrm_study.report.tables import TABLES, table_kind
+from agrm_study.statistics.bootstrap import REPLICATES
+from agrm_study.study.errors import InputError, did_you_mean
+from agrm_study.study.spec import METRICS
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+
+class Results:
+    """Results of a study, read from its results folder alone.
+
+    Records are read when they are first asked for; `refresh` reads them again. `status` always reads anew.
+
+    Args:
+        path: Results folder, a local path or a URI.
+        replicates: Bootstrap replicates of intervals and p values.
+        seed: Seed of the bootstrap.
+        allow: Differences between records that do not refuse a number: ``code``, ``data``, ``split``.
+        summary: What the run that made them has done.
+
+    Raises:
+        InputError: The folder holds no results.
+
+    Examples:
+        >>> results = ags.open_results("results/ablation")
+        >>> results
+        Results('results/ablation'): ablation, 40 of 40 trials finished
+        >>> results.trials[["arm", "task", "seed", "status"]].head(2).shape
+        (2, 4)
+        >>> frame = results.compare("w/o MTM", "AGRM", metric="macro_f1")
+        >>> list(frame["task"])
+        ['two_class', 'three_class']
+        >>> results.status().finished
+        40
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        replicates: int = REPLICATES,
+        seed: int = 0,
+        allow: tuple[str, ...] = (),
+        summary: RunSummary | None = None,
+    ) -> None:
+        self.path = path
+        self.summary = summary
+        self._replicates, self._seed, self._allow = replicates, seed, allow
+        self._copies = ExitStack()
+        weakref.finalize(self, self._copies.close)
+        self._folder = self._copies.enter_context(local_copy(path))
+        self._evidence = collect(self._folder, allow=allow)
+
+    def refresh(self) -> None:
+        """Read the records again: a study may have gone on since."""
+        self._copies.close()
+        self._folder = self._copies.enter_context(local_copy(self.path))
+        self._evidence = collect(self._folder, allow=self._allow)
+        for name in ("trials", "epochs", "predictions", "subjects", "_measurements"):
+            self.__dict__.pop(name, None)
+
+    @cached_property
+    def trials(self) -> pd.DataFrame:
+        """One row per recorded trial, trials of a search included (docs/records.md, "trials")."""
+        return Ledger(self._folder).trials()
+
+    @cached_property
+    def epochs(self) -> pd.DataFrame:
+        """One row per finished trial, epoch, part and network (docs/records.md, "epochs")."""
+        return Ledger(self._folder).epochs()
+
+    @cached_property
+    def predictions(self) -> pd.DataFrame:
+        """One row per finished trial, evaluated window and network; ``logits`` is an array of shape (K,)."""
+        return Ledger(self._folder).predictions()
+
+    @cached_property
+    def subjects(self) -> pd.DataFrame:
+        """One row per subject and part of a split (docs/records.md, "subjects")."""
+        return Ledger(self._folder).subjects()
+
+    @cached_property
+    def _measurements(self) -> Measurements:
+        return self._measure(self._evidence)
+
+    def _measure(self, evidence: Evidence) -> Measurements:
+        return Measurements(
+            evidence,
+            replicates=self._replicates,
+            seed=self._seed,
+            families=evidence.study.families,
+            allow=self._allow,
+        )
+
+    @property
+    def answer(self) -> str:
+        """The answer to the study's question, in one sentence per task with its uncertainty."""
+        return answer(self._measurements)
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Records that cannot be used, and marks of others, as sentences."""
+        return tuple(map(str, self._evidence.problems))
+
+    def table(self, name: str) -> ResultTable:
+        """A table of the report.
+
+        Args:
+            name: As in a study file under ``report.tables`` (``ablation``).
+
+        Raises:
+            InputError: There is no such table, or this study cannot have it.
+        """
+        _known("table", name, TABLES)
+        kind = table_kind(name)
+        reason = kind.unfit(self._measurements)
+        if reason is not None:
+            raise InputError(f"this study cannot have the table: {reason}", where=str(self.path), given=name)
+        return ResultTable(kind.build(self._measurements))
+
+    def figure(self, name: str) -> Figure:
+        """A figure of the report, as a matplotlib figure that can be changed and saved.
+
+        Args:
+            name: As in a study file under ``report.figures`` (``forest``).
+
+        Raises:
+            InputError: There is no such figure, or this study cannot have it.
+        """
+        _known("figure", name, FIGURES)
+        kind = figure_kind(name)
+        info: Any = kind.info(self._measurements)
+        if info is None:
+            raise InputError(
+                f"this study cannot have the figure: it needs {kind.needs}", where=str(self.path), given=name
+            )
+        show_figures()
+        return kind.draw(info)
+
+    def compare(self, arm: str, reference: str | None = None, *, metric: str | None = None) -> pd.DataFrame:
+        """An arm against another on the test part, one row per task.
+
+        Args:
+            arm: Name of the arm.
+            reference: Name of the arm that it is compared with; by default the study's reference.
+            metric: One of the metrics of a study file; by default the study's primary metric.
+
+        Returns:
+            A data frame with ``task``, ``arm``, ``reference``, ``metric``, the difference ``delta`` = arm − reference
+            of the means over seeds, its two-way bootstrap interval ``low`` to ``high`` (95 %), the bootstrap's ``p``
+            and Welch's ``welch_p``, neither corrected for other comparisons, Hedges' ``g``, and the number of
+            ``seeds``. Tasks on which the metric is not defined are left out.
+
+        Raises:
+            InputError: There is no such arm or metric, or the two cannot be compared (no finished trial, other code,
+                data or split).
+        """
+        import pandas as pd
+
+        study = self._evidence.study
+        names = {a.name: a for a in study.arms}
+        against = reference if reference is not None else study.reference
+        if against is None:
+            raise InputError("the study has no reference: name one", field="reference", allowed=", ".join(names))
+        for field, name in (("arm", arm), ("reference", against)):
+            _known(field, name, names)
+        if arm == against:
+            raise InputError("must be two different arms", field="arm", given=arm)
+        wanted = metric or study.primary_metric
+        _known("metric", wanted, METRICS)
+        pair = replace(study, arms=(names[against], names[arm]), reference=against)
+        m = self._measure(replace(self._evidence, study=pair))
+        rows: list[dict[str, Any]] = []
+        for task in study.tasks:
+            cell = m.cell(arm, task) or m.cell(against, task)
+            if cell is not None and not has_metric(wanted, len(cell.classes)):
+                continue
+            found = m.compared(wanted)[arm, task]
+            d = found.difference
+            if d is None:
+                reason = found.refused or "one of them has no usable test predictions"
+                raise InputError(f"{arm} and {against} cannot be compared on {task}: {reason}", where=str(self.path))
+            rows.append(
+                {
+                    "task": task, "arm": arm, "reference": against, "metric": wanted, "delta": d.delta,
+                    "low": d.interval.low, "high": d.interval.high, "p": d.p, "welch_p": d.welch_p, "g": d.g,
+                    "seeds": d.n,
+                }
+            )  # fmt: skip
+        if not rows:
+            raise InputError("is not defined on the study's tasks", field="metric", given=wanted)
+        return pd.DataFrame(rows)
+
+    def status(self) -> StudyStatus:
+        """What is finished, running, failed and waiting now, as `agrm-study status --json` prints it."""
+        return status(self.path)
+
+    def __repr__(self) -> str:
+        asked = len({planned.trial_id for planned in self._evidence.planned})
+        name = self._evidence.study.name
+        return f"Results({str(self.path)!r}): {name}, {self._evidence.finished} of {asked} trials finished"
+
+    def _repr_html_(self) -> str:
+        study = self._evidence.study
+        question = f"<p>{escape(study.question)}</p>" if study.question else ""
+        return f"<p><b>{escape(repr(self))}</b></p>{question}<p>{escape(self.answer)}</p>"
+
+
+def open_results(path: str | Path, *, allow: tuple[str, ...] = ()) -> Results:
+    """Open the results of a study that was run, here or elsewhere, or that still runs.
+
+    Args:
+        path: Results folder, a local path or a URI.
+        allow: Differences between records that do not refuse a number: ``code``, ``data``, ``split``.
+
+    Raises:
+        InputError: The folder holds no results.
+
+    Examples:
+        >>> results = ags.open_results("results/ablation")
+        >>> results.table("ablation").to_frame().shape[0]
+        10
+    """
+    return Results(path, allow=allow)
+
+
+def _known(field: str, name: str, known: Any) -> None:
+    if name not in known:
+        raise InputError(
+            "does not exist", field=field, given=name, allowed=", ".join(known), hint=did_you_mean(name, known)
+        )

@@ -1,0 +1,102 @@
+"""Running of studies from Python: the engine and the report of `agrm-study run`, without its signal handlers."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from agrm_study.api.notebook_view import NotebookView, in_notebook
+from agrm_study.api.results import Results
+from agrm_study.api.studies import load_study
+from agrm_study.execution.options import RunOptions
+from agrm_study.execution.progress.choose_view import choose_view
+from agrm_study.execution.progress.view import NoView, View
+from agrm_study.execution.run import run_study
+from agrm_study.execution.summary import RunSummary
+from agrm_study.report.folders import report_on
+from agrm_study.study.errors import InputError
+from agrm_study.study.study import Study
+
+
+class RunWarning(UserWarning):
+    """A run has ended and the study is incomplete: trials have failed or were held back."""
+
+
+def run(
+    study: Study | str | Path | Mapping[str, Any],
+    results: str | Path | None = None,
+    *,
+    slots: int | None = None,
+    address: str | None = None,
+    autoscale: bool = False,
+    device: Literal["cpu", "cuda"] | None = None,
+    retry_failed: bool = False,
+    executor: Literal["ray", "inline"] = "ray",
+    report: bool = True,
+    progress: bool = True,
+) -> Results:
+    """Run what a study is missing, record it, and write its tables, figures and page.
+
+    Nothing that has finished is run again. No signal handler is installed in this process: in a notebook, interrupting
+    the cell stops the run at once; trials resume from their last checkpoint in the next run.
+
+    Args:
+        study: A study, or anything that `load_study` takes.
+        results: Results folder, a path or URI; ``results/<name of the study>`` by default.
+        slots: Trials at once; by default as many as fit.
+        address: A Ray cluster; by default a Ray on this machine is started.
+        autoscale: The cluster's autoscaler brings nodes for trials that wait; needs ``slots``.
+        device: Device of the trainings; by default a GPU where a trial has one.
+        retry_failed: Also run trials that failed for a reason that would come out the same.
+        executor: ``ray``, or ``inline`` for one trial after the other in this process, for debugging.
+        report: Whether to write tables, figures and page into the results folder.
+        progress: Whether to show a progress bar (notebook, terminal) or lines on stderr.
+
+    Returns:
+        The results; their `summary` says what this run has done.
+
+    Raises:
+        InputError: Anything wrong with the study, its data, the results folder or the cluster.
+        KeyboardInterrupt: The run was interrupted; what had finished is kept.
+
+    Warns:
+        RunWarning: When the study is incomplete, with the failed trials.
+
+    Examples:
+        >>> results = ags.run(study, results="results/ablation")  # doctest: +SKIP
+        >>> results.table("ablation")  # doctest: +SKIP
+    """
+    asked = study if isinstance(study, Study) else load_study(study)
+    folder = results if results is not None else Path("results") / asked.name
+    options = RunOptions(
+        results=folder,
+        slots=slots,
+        address=address,
+        autoscale=autoscale,
+        device=device,
+        retry_failed=retry_failed,
+        executor=executor,
+    )
+    summary = run_study(asked, options, view=_view() if progress else NoView())
+    if report and summary.before + summary.finished:
+        report_on([folder])
+    if summary.interrupted:
+        raise KeyboardInterrupt(summary.sentence)
+    if summary.error:
+        raise InputError(f"the run has ended early: {summary.error}", where=folder, hint=summary.sentence + ".")
+    if summary.exit_code:
+        warnings.warn(_incomplete(summary), RunWarning, stacklevel=2)
+    return Results(folder, summary=summary)
+
+
+def _view() -> View:
+    return NotebookView() if in_notebook() else choose_view(sys.stderr)
+
+
+def _incomplete(summary: RunSummary) -> str:
+    failed = [f"{t.arm}, {t.task}, seed {t.seed}: {t.failure}: {t.error.splitlines()[0] if t.error else ''}"
+              for t in summary.failed]  # fmt: skip
+    return "\n".join([summary.sentence, *summary.messages, *failed])

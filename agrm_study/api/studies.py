@@ -1,0 +1,57 @@
+"""Loading of studies from Python."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from agrm_study.api.names import known_names
+from agrm_study.study import load
+from agrm_study.study.study import Study
+
+
+def load_study(
+    study: str | Path | Mapping[str, Any],
+    *,
+    overrides: Mapping[str, Any] | Sequence[str] = (),
+    preset: str | None = None,
+) -> Study:
+    """Load and check a study.
+
+    Args:
+        study: A study file, the name of a shipped study, or the content of a study file as a dict. Paths in a dict
+            start from the working folder.
+        overrides: Settings of every arm, or keys of the study, that are laid over it: ``{"epochs": 60}``, or texts as
+            after ``--set`` (``["epochs=60"]``).
+        preset: Name or file of a preset that is laid over the study (``tiny``).
+
+    Raises:
+        InputError: One message with all that is wrong: file, line, field, rule, value and what is allowed.
+
+    Examples:
+        >>> import agrm_study as ags
+        >>> study = ags.load_study("ablation", overrides={"epochs": 60, "seeds": [0, 1]})
+        >>> [arm.name for arm in study.arms]
+        ['AGRM', 'w/o MTM', 'w/o SHPM', 'w/o both']
+        >>> study.base.epochs, study.seeds
+        (60, (0, 1))
+
+        A study can also be given as a dict:
+
+        >>> study = ags.load_study({
+        ...     "name": "alpha", "tasks": ["two_class"], "seeds": 3, "data": {"synthetic": {"subjects": 30}},
+        ...     "grid": {"ssl.ema.alpha": [0.9, 0.99]},
+        ... })
+        >>> [arm.name for arm in study.arms]
+        ['α=0.9', 'α=0.99']
+        >>> ags.load_study("ablation", overrides={"ssl.ema.alfa": 0.9})
+        Traceback (most recent call last):
+            ...
+        agrm_study.study.errors.InputError: --set ssl.ema.alfa=0.9: ... Did you mean `ssl.ema.alpha`?
+    """
+    texts = overrides
+    if isinstance(overrides, Mapping):
+        texts = [f"{key}={json.dumps(value, ensure_ascii=False, default=str)}" for key, value in overrides.items()]
+    return load.load_study(study, overrides=tuple(texts), preset=preset, names=known_names())
