@@ -23,7 +23,6 @@ from agrm_study.report.evidence import Evidence
 from agrm_study.report.figures import FIGURES, figure_kind
 from agrm_study.report.measure import Measurements
 from agrm_study.report.tables import TABLES, table_kind
-from agrm_study.statistics.bootstrap import REPLICATES
 from agrm_study.study.errors import InputError, did_you_mean
 from agrm_study.study.spec import METRICS
 
@@ -39,8 +38,6 @@ class Results:
 
     Args:
         path: Results folder, a local path or a URI.
-        replicates: Bootstrap replicates of intervals and p values.
-        seed: Seed of the bootstrap.
         allow: Differences between records that do not refuse a number: ``code``, ``data``, ``split``.
         summary: What the run that made them has done.
 
@@ -64,14 +61,12 @@ class Results:
         self,
         path: str | Path,
         *,
-        replicates: int = REPLICATES,
-        seed: int = 0,
         allow: tuple[str, ...] = (),
         summary: RunSummary | None = None,
     ) -> None:
         self.path = path
         self.summary = summary
-        self._replicates, self._seed, self._allow = replicates, seed, allow
+        self._allow = allow
         self._copies = ExitStack()
         weakref.finalize(self, self._copies.close)
         self._folder = self._copies.enter_context(local_copy(path))
@@ -110,13 +105,7 @@ class Results:
         return self._measure(self._evidence)
 
     def _measure(self, evidence: Evidence) -> Measurements:
-        return Measurements(
-            evidence,
-            replicates=self._replicates,
-            seed=self._seed,
-            families=evidence.study.families,
-            allow=self._allow,
-        )
+        return Measurements(evidence, families=evidence.study.families, allow=self._allow)
 
     @property
     def answer(self) -> str:
@@ -173,8 +162,8 @@ class Results:
 
         Returns:
             A data frame with ``task``, ``arm``, ``reference``, ``metric``, the difference ``delta`` = arm − reference
-            of the means over seeds, its two-way bootstrap interval ``low`` to ``high`` (95 %), the bootstrap's ``p``
-            and Welch's ``welch_p``, neither corrected for other comparisons, Hedges' ``g``, and the number of
+            of the means over seeds, its interval ``low`` to ``high`` (95 %) and ``p`` over seeds and subjects
+            (docs/statistics.md; ``p`` is not corrected for other comparisons), Hedges' ``g``, and the number of
             ``seeds``. Tasks on which the metric is not defined are left out.
 
         Raises:
@@ -194,8 +183,9 @@ class Results:
             raise InputError("must be two different arms", field="arm", given=arm)
         wanted = metric or study.primary_metric
         _known("metric", wanted, METRICS)
-        pair = replace(study, arms=(names[against], names[arm]), reference=against)
-        m = self._measure(replace(self._evidence, study=pair))
+        m = self._measurements
+        if against != study.reference:
+            m = self._measure(replace(self._evidence, study=replace(study, reference=against)))
         rows: list[dict[str, Any]] = []
         for task in study.tasks:
             cell = m.cell(arm, task) or m.cell(against, task)
@@ -209,8 +199,7 @@ class Results:
             rows.append(
                 {
                     "task": task, "arm": arm, "reference": against, "metric": wanted, "delta": d.delta,
-                    "low": d.interval.low, "high": d.interval.high, "p": d.p, "welch_p": d.welch_p, "g": d.g,
-                    "seeds": d.n,
+                    "low": d.interval.low, "high": d.interval.high, "p": d.p, "g": d.g, "seeds": d.n,
                 }
             )  # fmt: skip
         if not rows:
