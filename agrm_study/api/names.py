@@ -1,17 +1,18 @@
-"""Names that a study file may use for what layers above the study define."""
+"""Studies with the names of all shipped parts, and with the parts that they bring along."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from agrm_study.study.parts.source import OwnParts
     from agrm_study.study.study import Study
 
 
 def known_names() -> Mapping[str, Collection[str]]:
-    """Names that exist, by the dotted field that holds them; read without importing what they name."""
+    """Names of shipped parts, by the dotted field that holds them; read without importing what they name."""
     from agrm_study.report.figures import FIGURES
     from agrm_study.report.tables import TABLES
     from agrm_study.training.models.backbones import BACKBONES
@@ -29,12 +30,44 @@ def known_names() -> Mapping[str, Collection[str]]:
     }
 
 
-def read_study(study: Path, overrides: tuple[str, ...], preset: str | None) -> Study:
-    """The study of a command line.
+def all_names(own: OwnParts) -> Mapping[str, Collection[str]]:
+    """Names of shipped parts and of those that a study brings along, by the dotted field that holds them."""
+    names, added = known_names(), own.names()
+    return {field: [*known, *added.get(field, ())] for field, known in names.items()}
+
+
+def read_study(study: str | Path | Mapping[str, Any], overrides: Sequence[str], preset: str | None) -> Study:
+    """The study of a command line or a script; the parts that it brings along are executed.
 
     Raises:
-        InputError: Anything wrong with the file, the preset or an option.
+        InputError: Anything wrong with the study, its parts, the preset or an option.
     """
     from agrm_study.study.load import load_study
 
-    return load_study(study, overrides=overrides, preset=preset, names=known_names())
+    own = parts_of(study)
+    return load_study(study, overrides=overrides, preset=preset, names=all_names(own), own=own)
+
+
+def parts_of(study: str | Path | Mapping[str, Any]) -> OwnParts:
+    """The parts that a study brings along, executed; none for a study whose `parts` are not a list of names.
+
+    Raises:
+        InputError: The study is no YAML, or a part cannot be executed.
+    """
+    from agrm_study.plan.own_parts import own_parts
+    from agrm_study.study.document import read_yaml
+    from agrm_study.study.library import find_study
+    from agrm_study.study.loading import GIVEN
+    from agrm_study.study.problems import Place, Places
+
+    if isinstance(study, Mapping):
+        value, folder, places = study, Path.cwd(), Places(Place(GIVEN))
+    else:
+        file = find_study(study)
+        document = read_yaml(file)
+        value, folder, places = document.value, file.parent, Places.of(document)
+    listed = value.get("parts") if isinstance(value, Mapping) else None
+    if not isinstance(listed, list | tuple) or not all(isinstance(entry, str) for entry in listed):
+        listed = ()  # refused with all else that is wrong with the study
+    entries = [(entry, places.find(("parts", number))) for number, entry in enumerate(listed)]
+    return own_parts(entries, folder, known_names())

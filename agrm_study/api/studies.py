@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from agrm_study.api.names import known_names
-from agrm_study.study import load
+from agrm_study.api.names import read_study
 from agrm_study.study.study import Study
 
 
@@ -54,4 +53,4 @@ def load_study(
     texts = overrides
     if isinstance(overrides, Mapping):
         texts = [f"{key}={json.dumps(value, ensure_ascii=False, default=str)}" for key, value in overrides.items()]
-    return load.load_study(study, overrides=tuple(texts), preset=preset, names=known_names())
+    return read_study(study, tuple(texts), preset)

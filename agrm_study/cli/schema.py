@@ -7,8 +7,11 @@ from pathlib import Path
 
 import click
 
+from agrm_study.cli.completion import complete_study
+
 
 @click.command(short_help="JSON Schema of study files, for editors.")
+@click.argument("study", type=click.Path(path_type=Path, dir_okay=False), required=False, shell_complete=complete_study)
 @click.option(
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -16,13 +19,18 @@ import click
     metavar="FILE",
     help="Write it here. [default: stdout]",
 )
-def schema(out: Path | None) -> None:
-    """Print the JSON Schema of study files, for editors (docs/editor.md says how to use it)."""
-    from agrm_study.api.names import known_names
+def schema(study: Path | None, out: Path | None) -> None:
+    """Print the JSON Schema of study files, for editors (docs/editor.md says how to use it).
+
+    With STUDY it also offers the parts of your own that this study brings along, and their options.
+    """
+    from agrm_study.api.names import all_names, parts_of
     from agrm_study.study.errors import InputError
+    from agrm_study.study.parts.source import OwnParts
     from agrm_study.study.schema import study_schema
 
-    text = json.dumps(study_schema(known_names()), indent=2, ensure_ascii=False) + "\n"
+    own = OwnParts() if study is None else parts_of(study)
+    text = json.dumps(study_schema(all_names(own), own.parts), indent=2, ensure_ascii=False) + "\n"
     if out is None:
         click.echo(text, nl=False)
         return

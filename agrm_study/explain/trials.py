@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from agrm_study.plan.plan import read_cells
+from agrm_study.records.part_sources import offer_kept_sources
 from agrm_study.records.reader import Ledger
 from agrm_study.study.errors import InputError, did_you_mean
 from agrm_study.study.merge import with_settings
 from agrm_study.study.no_results import no_results
+from agrm_study.study.parts.use import as_trained
 from agrm_study.study.problems import Place
 from agrm_study.study.recipe import Recipe
 from agrm_study.study.resolved import read_resolved
@@ -66,6 +68,7 @@ class FinishedTrials:
         if not (results / "study.yaml").is_file():
             raise no_results(results, "study.yaml")
         self._results = results
+        offer_kept_sources(results)
         self.study: Study = read_resolved(results / "study.yaml")
         self.ledger = Ledger(results)
         trials = self.ledger.trials()
@@ -177,7 +180,7 @@ def _recipe(study: Study, row: Mapping[str, Any]) -> Recipe:
     settings = [Setting(name, value, Place(None)) for name, value in json.loads(row["params"]).items()]
     tree = with_settings(study.base.settings(), settings)
     tree |= {"task": str(row["task"]), "seed": int(row["seed"]), "split_seed": int(row["split_seed"])}
-    return Recipe.model_validate_json(json.dumps(tree), strict=True)
+    return as_trained(Recipe.model_validate_json(json.dumps(tree), strict=True), study.parts)
 
 
 def _some(names: list[str]) -> str:

@@ -13,12 +13,16 @@ from agrm_study.export.scores import read_scores
 from agrm_study.plan.plan import Cell, parse_cells
 from agrm_study.records.integrity import weights_digest
 from agrm_study.records.location import Location
+from agrm_study.records.part_sources import kept_source
 from agrm_study.records.reader import Ledger
 from agrm_study.statistics.classification import METRICS
 from agrm_study.statistics.part_scores import PartScores
 from agrm_study.study.errors import InputError, did_you_mean
 from agrm_study.study.merge import with_settings
 from agrm_study.study.no_results import no_results
+from agrm_study.study.parts.names import source_of
+from agrm_study.study.parts.source import PartSource
+from agrm_study.study.parts.use import as_trained, used_parts
 from agrm_study.study.problems import Place
 from agrm_study.study.recipe import Recipe
 from agrm_study.study.reported import reported_network
@@ -205,7 +209,21 @@ class FinishedStudy:
         settings = [Setting(name, value, Place(None)) for name, value in json.loads(row["params"]).items()]
         tree = with_settings(self.study.base.settings(), settings)
         tree |= {"task": str(row["task"]), "seed": int(row["seed"]), "split_seed": int(row["split_seed"])}
-        return Recipe.model_validate_json(json.dumps(tree), strict=True)
+        return as_trained(Recipe.model_validate_json(json.dumps(tree), strict=True), self.study.parts)
+
+    def sources(self, choice: Choice) -> list[PartSource]:
+        """Source of the study's own parts that a trial uses.
+
+        Raises:
+            InputError: The results folder does not have it.
+        """
+        found = []
+        for _, name in used_parts(choice.recipe):
+            source = kept_source(self.location, source_of(name))
+            if source is None:
+                raise InputError("the source of a part of this study was not kept", where=self.name, given=name)
+            found.append(source)
+        return found
 
 
 def _rows(frame: pd.DataFrame) -> list[dict[Any, Any]]:

@@ -15,6 +15,7 @@ from safetensors.torch import load
 
 from agrm_study.export.recipe_file import NOTICE, RECIPE, WEIGHTS, ModelRecipe
 from agrm_study.export.video import video_frames
+from agrm_study.records.part_sources import offer_kept_sources
 from agrm_study.study.errors import InputError
 from agrm_study.training.augment.pixels import Renderer
 from agrm_study.training.clipset import ClipSet, Ints
@@ -93,6 +94,7 @@ class Predictor:
                 where=folder,
                 hint="`agrm-study export RESULTS --out FOLDER` writes one.",
             )
+        offer_kept_sources(folder)
         model = ModelRecipe.read(folder / RECIPE)
         recipe = model.recipe.model_copy(update={"precision": "fp32", "compile": False})
         place = Device(device, recipe)

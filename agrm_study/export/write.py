@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,11 @@ from safetensors.numpy import load, save
 from agrm_study.export.card import model_card
 from agrm_study.export.chosen import Choice, FinishedStudy
 from agrm_study.export.recipe_file import CARD, RECIPE, WEIGHTS, ModelRecipe
+from agrm_study.records.location import Location
+from agrm_study.records.part_sources import FOLDER as PARTS
+from agrm_study.records.part_sources import write_sources
 from agrm_study.study.errors import InputError
+from agrm_study.study.parts.source import PartSource
 from agrm_study.training.temperature import UNSCALED, fit_temperature
 
 
@@ -72,7 +77,7 @@ def export(study: FinishedStudy, choice: Choice, out: Path) -> Exported:
         weights_sha256=hashlib.sha256(weights).hexdigest(),
     )
     try:
-        _write(out, weights, recipe, model_card(recipe, choice, study.study))
+        _write(out, weights, recipe, model_card(recipe, choice, study.study), study.sources(choice))
     except OSError as fault:
         raise InputError(
             "the folder cannot be written", field="--out", given=str(out), hint=f"{fault.strerror}."
@@ -86,7 +91,7 @@ def _check_out(out: Path) -> None:
     if not out.exists():
         return
     try:
-        foreign = sorted({path.name for path in out.iterdir()} - {RECIPE, WEIGHTS, CARD})
+        foreign = sorted({path.name for path in out.iterdir()} - {RECIPE, WEIGHTS, CARD, PARTS})
     except OSError as fault:
         raise InputError(
             "the folder cannot be read", field="--out", given=str(out), hint=f"{fault.strerror}."
@@ -100,7 +105,7 @@ def _check_out(out: Path) -> None:
         )
 
 
-def _write(out: Path, weights: bytes, recipe: ModelRecipe, card: str) -> None:
+def _write(out: Path, weights: bytes, recipe: ModelRecipe, card: str, sources: Sequence[PartSource]) -> None:
     """Write the folder atomically."""
     out.parent.mkdir(parents=True, exist_ok=True)
     partial = out.with_name(f".{out.name}.{os.getpid()}")
@@ -109,6 +114,7 @@ def _write(out: Path, weights: bytes, recipe: ModelRecipe, card: str) -> None:
         (partial / WEIGHTS).write_bytes(weights)
         recipe.write(partial / RECIPE)
         (partial / CARD).write_text(card, encoding="utf-8")
+        write_sources(Location.of(partial), sources)
         if out.exists():
             shutil.rmtree(out)
         partial.rename(out)

@@ -6,22 +6,22 @@ study can be exported at any time, including after it has run without the hook.
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
-from agrm_study.study.errors import InputError, did_you_mean
+from agrm_study.study.parts.registry import Registry
 
 if TYPE_CHECKING:
     from agrm_study.hooks.base import Hook
 
 __all__ = ["HOOKS", "hook_class"]
 
-HOOKS: dict[str, str] = {
+_SHIPPED: dict[str, str] = {
     "tensorboard": "agrm_study.hooks.to_tensorboard:TensorBoardHook",
     "mlflow": "agrm_study.hooks.to_mlflow:MlflowHook",
     "wandb": "agrm_study.hooks.to_wandb:WandbHook",
     "optuna": "agrm_study.hooks.to_optuna:OptunaHook",
 }
+HOOKS = Registry("hook", _SHIPPED)
 """Name on the command line → `module:Class`."""
 
 
@@ -31,10 +31,5 @@ def hook_class(name: str) -> type[Hook]:
     Raises:
         InputError: The hook is unknown; the message lists the known names.
     """
-    if name not in HOOKS:
-        raise InputError(
-            "unknown hook", field="--to", given=name, allowed=", ".join(HOOKS), hint=did_you_mean(name, HOOKS)
-        )
-    module, _, attribute = HOOKS[name].partition(":")
-    found: type[Hook] = getattr(import_module(module), attribute)
+    found: type[Hook] = HOOKS.load(name)
     return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -12,6 +12,8 @@ from agrm_study.plan.identity import FileHash, config_id, configuration, file_ha
 from agrm_study.plan.order import running_order
 from agrm_study.plan.plan import Cell, Plan
 from agrm_study.plan.trial import Phase, TrialSpec
+from agrm_study.study.parts.source import OwnPart
+from agrm_study.study.parts.use import as_trained
 from agrm_study.study.recipe import Data, Recipe
 from agrm_study.study.study import Study
 
@@ -31,7 +33,7 @@ def expand(study: Study, fingerprints: Fingerprints, *, hash_file: FileHash = fi
     Raises:
         InputError: What ``fingerprints`` and ``hash_file`` raise: a missing manifest, an unreadable file.
     """
-    builder = TrialBuilder(study.name, fingerprints, hash_file=hash_file)
+    builder = TrialBuilder(study.name, fingerprints, parts=study.parts, hash_file=hash_file)
     trials: dict[str, TrialSpec] = {}
     cells: list[Cell] = []
     for arm in study.arms:
@@ -49,11 +51,19 @@ class TrialBuilder:
     Args:
         study: Name of the study.
         fingerprints: As of `expand`.
+        parts: The study's own parts.
         hash_file: As of `expand`.
     """
 
-    def __init__(self, study: str, fingerprints: Fingerprints, *, hash_file: FileHash = file_hash) -> None:
-        self._study = study
+    def __init__(
+        self,
+        study: str,
+        fingerprints: Fingerprints,
+        *,
+        parts: Sequence[OwnPart] = (),
+        hash_file: FileHash = file_hash,
+    ) -> None:
+        self._study, self._parts = study, tuple(parts)
         self._fingerprints, self._known = fingerprints, dict[tuple[Data, int], tuple[str, str]]()
         self._known_labelled = dict[tuple[Data, int], str]()
         self._hash_file: FileHash = cache(hash_file)
@@ -73,6 +83,7 @@ class TrialBuilder:
         Raises:
             InputError: As `expand`.
         """
+        recipe = as_trained(recipe, self._parts)
         data, split = self._fingerprint(recipe)
         labelled = self._labelled_fingerprint(recipe)
         config = config_id(configuration(recipe, data_fingerprint=data, phase=phase, hash_file=self._hash_file))

@@ -11,13 +11,14 @@ from agrm_study.plan.acting import acting_members
 from agrm_study.plan.canonical import canonical_object, digest, member, scalar_member
 from agrm_study.plan.trial import Phase
 from agrm_study.study.errors import InputError
+from agrm_study.study.parts.kinds import KINDS
 from agrm_study.study.recipe import Recipe
 from agrm_study.study.settings import value_of
 
 IDENTITY_VERSION: Final = 1
 """Raised when the meaning of a setting changes, so that no old record passes for a new trial."""
 
-ADDED_LATER: Final[Mapping[str, Any]] = {}
+ADDED_LATER: Final[Mapping[str, Any]] = {kind.options: {} for kind in KINDS.values() if kind.options}
 """Settings that were added after records had been written, with the value that means what was done before; at that
 value they stay outside the identity, so that an upgrade re-adds no trial. Dotted name → plain value."""
 
@@ -60,9 +61,6 @@ def configuration(
         InputError: When such a file cannot be read.
     """
     members = content_members(recipe, hash_file)
-    for name, value in ADDED_LATER.items():
-        if members.get(name) == member(name, value):
-            del members[name]
     members["data_fingerprint"] = member("data_fingerprint", data_fingerprint)
     if phase != "final":
         members["phase"] = member("phase", phase)
@@ -70,7 +68,8 @@ def configuration(
 
 
 def content_members(recipe: Recipe, hash_file: FileHash) -> dict[str, str]:
-    """`acting_members` with the content of files in the place of their names.
+    """`acting_members` with the content of files in the place of their names, and without what `ADDED_LATER` leaves
+    out. Parts of a study's own stand in it with the hash of their source, as their full names have it.
 
     Raises:
         InputError: When such a file cannot be read.
@@ -80,6 +79,9 @@ def content_members(recipe: Recipe, hash_file: FileHash) -> dict[str, str]:
         path = value_of(recipe, name)
         if name in members and path is not None:
             members[name] = member(name, hash_file(Path(path)))
+    for name, value in ADDED_LATER.items():
+        if members.get(name) == member(name, value):
+            del members[name]
     return members
 
 

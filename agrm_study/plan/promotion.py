@@ -110,7 +110,7 @@ def _recipe(study: Study, settings: Mapping[str, Any]) -> Recipe:
     place = Place(study.path)
     tree: Tree = with_settings(study.base.settings(), [Setting(name, value, place) for name, value in settings.items()])
     problems = Problems()
-    recipe = build_recipe(tree, Places(place), problems, {}, prefix="search.space: ")
+    recipe = build_recipe(tree, Places(place), problems, {}, prefix="search.space: ", parts=study.parts)
     problems.raise_any()
     if recipe is None:
         raise InputError("the search drew values that no recipe allows", where=study.path)

@@ -28,6 +28,7 @@ from agrm_study.study.analysis import analysis_settings
 from agrm_study.study.errors import InputError
 from agrm_study.study.merge import with_settings
 from agrm_study.study.no_results import no_results
+from agrm_study.study.parts.use import with_full_names
 from agrm_study.study.problems import Place
 from agrm_study.study.recipe import Recipe
 from agrm_study.study.resolved import read_resolved
@@ -175,7 +176,8 @@ def study_info(study: Study, planned: Sequence[Planned], trials: pd.DataFrame) -
 def _promoted(study: Study, arm: str, params: dict[str, Any]) -> ArmInfo:
     nowhere = Place(None)
     tree = with_settings(study.base.settings(), [Setting(name, value, nowhere) for name, value in params.items()])
-    return ArmInfo(name=arm, settings=params, recipe=Recipe.model_validate_json(json.dumps(tree)))
+    recipe = with_full_names(Recipe.model_validate_json(json.dumps(tree)), study.parts)
+    return ArmInfo(name=arm, settings=params, recipe=recipe)
 
 
 def _plan(path: Path, study: Study, trials: pd.DataFrame, found: list[Finding]) -> tuple[Planned, ...]:

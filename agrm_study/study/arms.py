@@ -64,7 +64,7 @@ def build_arms(drafts: Sequence[ArmDraft], loading: Loading) -> list[Arm]:
             own: dict[KeyPath, Place] = {tuple(setting.name.split(".")): setting.place for setting in settings}
             places, prefix = Places(draft.place, own), f"arm {draft.name}: "
         tree = with_settings(loading.tree, settings)
-        recipe = build_recipe(tree, places, loading.problems, loading.names, prefix=prefix)
+        recipe = build_recipe(tree, places, loading.problems, loading.names, prefix=prefix, parts=loading.parts)
         if recipe is not None:
             values = MappingProxyType({setting.name: setting.value for setting in settings})
             arms.append(Arm(name=draft.name, settings=values, recipe=recipe, accelerator=draft.accelerator))
@@ -77,7 +77,9 @@ def try_dimensions(space: Mapping[str, Dimension], names: Sequence[str], loading
         place = loading.places.find(("search", "space", name))
         for probe in space[name].probes:
             tree = with_settings(loading.tree, [Setting(name, probe, place)])
-            build_recipe(tree, Places(place), loading.problems, loading.names, prefix="search.space: ")
+            build_recipe(
+                tree, Places(place), loading.problems, loading.names, prefix="search.space: ", parts=loading.parts
+            )
 
 
 def _listed_arms(spec: StudyFile, loading: Loading) -> list[ArmDraft]:

@@ -18,11 +18,13 @@ from agrm_study.study.following import follow_epochs
 from agrm_study.study.library import find_study
 from agrm_study.study.loading import GIVEN, Loading
 from agrm_study.study.merge import build_recipe
+from agrm_study.study.parts.names import full_name
+from agrm_study.study.parts.source import OwnParts
 from agrm_study.study.problems import Names
 from agrm_study.study.recipe import Recipe
 from agrm_study.study.seeds import Race
 from agrm_study.study.sources import base_layer, option_layer, preset_layer, recipe_layer
-from agrm_study.study.spec import StudyFile, reference_of
+from agrm_study.study.spec import ReportRequest, StudyFile, reference_of
 from agrm_study.study.study import Study
 from agrm_study.study.translate import translate
 
@@ -36,6 +38,7 @@ def load_study(
     overrides: Sequence[str] = (),
     preset: str | None = None,
     names: Names = MappingProxyType({}),
+    own: OwnParts = OwnParts(),  # noqa: B008 - frozen
 ) -> Study:
     """Load a study file: base recipe, then the study's own settings, the preset's, the options', each arm's.
 
@@ -46,22 +49,24 @@ def load_study(
         preset: Name of a preset in search_spaces/presets/, or a file.
         names: Names that exist, by dotted field (``model.backbone``, ``report.tables``, …). This layer knows neither
             networks nor tables, so the caller says; fields without an entry are not checked.
+        own: The parts that the study brings along (`plan.own_parts`), whose names are among ``names``.
 
     Raises:
         InputError: One message with all that is wrong: file, line, field, rule, value and what is allowed.
     """
     loading = _open_values(path, names) if isinstance(path, Mapping) else _open(find_study(path), names)
-    own = recipe_layer(loading.value, loading.places, loading.problems)
+    loading.parts = own.parts
+    given = recipe_layer(loading.value, loading.places, loading.problems)
     laid_over = preset_layer(preset, loading)
     loading.options = option_layer(overrides, loading)
     spec = _read_spec(loading)
-    layers = [base_layer(loading), own, laid_over, loading.options]
+    layers = [base_layer(loading), given, laid_over, loading.options]
     following, followed = follow_epochs(layers)
     for layer in (*layers, following):
         loading.lay(layer)
     if spec is not None:
         loading.tree |= {"task": spec.tasks[0], "seed": 0, "split_seed": spec.split_seed}
-    base = build_recipe(loading.tree, loading.origins, loading.problems, loading.names)
+    base = build_recipe(loading.tree, loading.origins, loading.problems, loading.names, parts=loading.parts)
     drafts, varies, factors = ([], "arms", ()) if spec is None else draft_arms(spec, loading)
     if spec is None or base is None:
         loading.problems.raise_any()
@@ -85,7 +90,7 @@ def load_study(
         reference=reference_of(spec),
         primary_metric=spec.primary_metric,
         resources=spec.resources,
-        report=spec.report,
+        report=_with_own_names(spec.report, own),
         base=base,
         base_name=spec.base,
         sharing=spec.sharing,
@@ -93,6 +98,19 @@ def load_study(
         overrides=tuple(overrides),
         path=loading.file,
         followed=followed,
+        parts=own.parts,
+        sources=own.sources,
+    )
+
+
+def _with_own_names(report: ReportRequest, own: OwnParts) -> ReportRequest:
+    """The request with the full names of the study's own tables and figures."""
+    full = {(part.kind, part.name): full_name(part.name, part.source) for part in own.parts}
+    return report.model_copy(
+        update={
+            "tables": tuple(full.get(("table", name), name) for name in report.tables),
+            "figures": tuple(full.get(("figure", name), name) for name in report.figures),
+        }
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from agrm_study.study.document import Document, KeyPath
 from agrm_study.study.merge import Tree, with_settings
+from agrm_study.study.parts.source import OwnPart
 from agrm_study.study.problems import Names, Place, Places, Problems, dotted
 from agrm_study.study.settings import Setting
 
@@ -30,6 +31,7 @@ class Loading:
         tree: The recipe's settings, merged so far, without defaults.
         origins: Where each of these settings was written last.
         options: Recipe settings that options of the command line give.
+        parts: The study's own parts.
     """
 
     file: Path | None
@@ -40,6 +42,7 @@ class Loading:
     tree: Tree = field(default_factory=dict)
     origins: Places = field(init=False)
     options: Sequence[Setting] = ()
+    parts: Sequence[OwnPart] = ()
 
     def __post_init__(self) -> None:
         self.origins = Places(self.place)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from pydantic import ValidationError
 
 from agrm_study.study.errors import did_you_mean
+from agrm_study.study.parts.source import OwnPart
+from agrm_study.study.parts.use import check_options, with_full_names
 from agrm_study.study.problems import Names, Places, Problems
 from agrm_study.study.recipe import Recipe
 from agrm_study.study.settings import Setting, known_settings, value_of
@@ -32,7 +34,9 @@ def with_settings(tree: Tree, settings: Iterable[Setting]) -> Tree:
     return result
 
 
-def build_recipe(tree: Tree, places: Places, problems: Problems, names: Names, *, prefix: str = "") -> Recipe | None:
+def build_recipe(
+    tree: Tree, places: Places, problems: Problems, names: Names, *, prefix: str = "", parts: Sequence[OwnPart] = ()
+) -> Recipe | None:
     """The validated recipe, or None after noting what is wrong with it.
 
     Args:
@@ -41,6 +45,7 @@ def build_recipe(tree: Tree, places: Places, problems: Problems, names: Names, *
         problems: Takes every broken rule.
         names: Names that exist, by dotted field; fields without an entry are not checked.
         prefix: Put before the field in messages (``arm `w/o MTM` ``).
+        parts: The study's own parts; the recipe has their full names.
     """
     try:
         # JSON mode: lists become tuples and text paths, but nothing else is converted (no "5" for 5, no true for 1).
@@ -53,8 +58,9 @@ def build_recipe(tree: Tree, places: Places, problems: Problems, names: Names, *
         check_name(
             field, value_of(recipe, field) if _is_setting(field) else None, known, places, problems, prefix=prefix
         )
+    check_options(recipe, parts, places, problems, prefix=prefix)
     _check_together(recipe, places, problems, prefix)
-    return recipe if len(problems) == before else None
+    return with_full_names(recipe, parts) if len(problems) == before else None
 
 
 def check_name(

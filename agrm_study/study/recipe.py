@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from agrm_study.study.labels import CLASSES, Task
+from agrm_study.study.options import OptionsField
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 MAX_SEED = 2**63 - 1
@@ -187,6 +188,8 @@ class Pooling(Section):
     """How average and maximum of a bin come together (shpm, hpp)."""
     temporal: Literal["mean", "max", "flatten"] = "mean"
     """What happens to T."""
+    options: OptionsField
+    """Options of a pooling layer of your own."""
 
 
 class Model(Section):
@@ -207,6 +210,8 @@ class Model(Section):
     pooling: Pooling = Pooling()
     weights: Path | None = None
     """Local pre-trained weights (.safetensors, .pth); heads of another class count are dropped with a message."""
+    options: OptionsField
+    """Options of a backbone of your own."""
 
 
 class Ema(Section):
@@ -244,6 +249,8 @@ class Threshold(Section):
     """Width of the Gaussian of `softmatch`."""
     percentile: Annotated[float, Field(ge=0, le=100)] = 80.0
     """`percentile` accepts what lies above this percentile of the batch's confidences."""
+    options: OptionsField
+    """Options of a threshold policy of your own."""
 
 
 class Pseudo(Section):
@@ -289,6 +296,8 @@ class Loss(Section):
     """ArcFace: factor s of the cosines (64 in the paper, for thousands of identities)."""
     arcface_margin: Annotated[float, Field(ge=0, lt=1.57)] = 0.5
     """ArcFace: margin m, in radians."""
+    options: OptionsField
+    """Options of a loss of your own."""
 
 
 class Optimizer(Section):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,6 +14,8 @@ from pydantic import ValidationError
 from agrm_study.study.document import decode_yaml, dump_yaml, read_yaml
 from agrm_study.study.errors import InputError
 from agrm_study.study.merge import with_settings
+from agrm_study.study.parts.source import OwnPart
+from agrm_study.study.parts.use import with_full_names
 from agrm_study.study.problems import Place, Places
 from agrm_study.study.recipe import Recipe
 from agrm_study.study.resources import ArmResources, Resources
@@ -55,6 +58,7 @@ def study_to_dict(study: Study) -> dict[str, Any]:
         "resources": study.resources.model_dump(mode="json"),
         "sharing": study.sharing,
         "report": study.report.model_dump(mode="json"),
+        "parts": [asdict(part) | {"schema": dict(part.schema)} for part in study.parts],
         "base": study.base.settings(),
     }
 
@@ -79,11 +83,12 @@ def study_from_dict(value: Any, *, where: Path | None = None) -> Study:
     places = Places(Place(where))
     model: Any = Recipe
     try:
-        base = _strict(Recipe, value["base"])
+        parts = tuple(OwnPart(**part) for part in value.get("parts", ()))
+        base = with_full_names(_strict(Recipe, value["base"]), parts)
         arms = []
         for arm in value["arms"]:
             settings = [Setting(name, item, places.default) for name, item in arm["settings"].items()]
-            recipe = _strict(Recipe, with_settings(value["base"], settings))
+            recipe = with_full_names(_strict(Recipe, with_settings(value["base"], settings)), parts)
             pinned = _strict(ArmResources, arm.get("resources", {})).accelerator
             arms.append(Arm(name=arm["name"], settings=dict(arm["settings"]), recipe=recipe, accelerator=pinned))
         model = Search
@@ -106,6 +111,7 @@ def study_from_dict(value: Any, *, where: Path | None = None) -> Study:
             sharing=value.get("sharing", True),
             report=report,
             base=base,
+            parts=parts,
             **{key: value[key] for key in _PLAIN},
         )
     except ValidationError as fault:

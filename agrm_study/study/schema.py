@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+from agrm_study.study.parts.kinds import KINDS
+from agrm_study.study.parts.source import OwnPart
 from agrm_study.study.recipe import Recipe
 from agrm_study.study.settings import SAID_BY_THE_STUDY, known_settings
 from agrm_study.study.spec import StudyFile
 
 
-def study_schema(names: Mapping[str, Collection[str]] = MappingProxyType({})) -> dict[str, Any]:
+def study_schema(
+    names: Mapping[str, Collection[str]] = MappingProxyType({}), parts: Sequence[OwnPart] = ()
+) -> dict[str, Any]:
     """JSON Schema (2020-12) of a study file; settings are offered by dotted name and nested.
 
     Args:
         names: For a dotted field, the names that exist (`model.backbone`, `report.tables`, …): what layers above know.
+        parts: The parts that a study brings along, whose options are offered.
     """
     schema = StudyFile.model_json_schema(by_alias=True)
     recipe = Recipe.model_json_schema(by_alias=True)
@@ -24,12 +29,14 @@ def study_schema(names: Mapping[str, Collection[str]] = MappingProxyType({})) ->
         root = schema if field.partition(".")[0] in schema["properties"] else recipe
         node = _property(field, root, definitions)
         node.get("items", node)["enum"] = list(known)
+    options = _options(parts, recipe, definitions)
+    settings_known = [*known_settings(), *options]
     nested = {name: part for name, part in recipe["properties"].items() if name not in SAID_BY_THE_STUDY}
     by_name = {name: _property(name, recipe, definitions) for name in known_settings()}
     definitions["Settings"] = {
         "type": "object",
         "description": "Settings of a recipe, by dotted name or nested.",
-        "properties": {**nested, **by_name},
+        "properties": {**nested, **by_name, **options},
         "additionalProperties": not nested,
     }
     settings = {"$ref": "#/$defs/Settings"}
@@ -40,8 +47,8 @@ def study_schema(names: Mapping[str, Collection[str]] = MappingProxyType({})) ->
     properties["grid"]["anyOf"][0]["additionalProperties"] = {
         "anyOf": [{"type": "array", "minItems": 1}, {"$ref": "#/$defs/Factor"}]  # the short form, a list of values
     }
-    properties["grid"]["propertyNames"] = {"enum": list(known_settings())}
-    definitions["Search"]["properties"]["space"]["propertyNames"] = {"enum": list(known_settings())}
+    properties["grid"]["propertyNames"] = {"enum": settings_known}
+    definitions["Search"]["properties"]["space"]["propertyNames"] = {"enum": settings_known}
     schema["oneOf"] = [
         {"required": [way], "properties": {way: {"not": {"type": "null"}}}} for way in ("arms", "grid", "search")
     ]
@@ -51,6 +58,36 @@ def study_schema(names: Mapping[str, Collection[str]] = MappingProxyType({})) ->
         **_untitled(schema),
         "$defs": definitions,
     }
+
+
+def _options(
+    parts: Sequence[OwnPart], recipe: dict[str, Any], definitions: dict[str, Any]
+) -> dict[str, dict[str, Any]]:
+    """Options of a study's own parts by dotted name, also put into the sections that hold them."""
+    found: dict[str, dict[str, Any]] = {}
+    for kind in KINDS.values():
+        if not kind.options:
+            continue
+        own: dict[str, Any] = {}
+        for part in parts:
+            if part.kind == kind.name:
+                definitions |= {f"{part.name}.{name}": of for name, of in part.schema.get("$defs", {}).items()}
+                own |= {name: _named(of, part.name) for name, of in part.schema.get("properties", {}).items()}
+        node = _property(kind.options, recipe, definitions)
+        node.pop("additionalProperties", None)
+        node |= {"type": "object", "properties": own, "additionalProperties": False}
+        found |= {f"{kind.options}.{name}": of for name, of in own.items()}
+    return found
+
+
+def _named(node: Any, part: str) -> Any:
+    """A part's schema with references to definitions that bear the part's name."""
+    if isinstance(node, dict):
+        return {
+            key: value.replace("#/$defs/", f"#/$defs/{part}.") if key == "$ref" else _named(value, part)
+            for key, value in node.items()
+        }
+    return [_named(item, part) for item in node] if isinstance(node, list) else node
 
 
 def _property(name: str, root: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:

@@ -11,11 +11,16 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from agrm_study.study.document import KeyPath
 from agrm_study.study.errors import did_you_mean
+from agrm_study.study.options import OptionValues
+from agrm_study.study.parts.kinds import KINDS
 from agrm_study.study.problems import Place, Places, Problems
 from agrm_study.study.recipe import Recipe, Section
 
 PATH_SETTINGS = ("data.manifest", "data.split_file", "model.weights")
 """Settings that name a file; a relative one counts from the file that states it."""
+
+OPTION_GROUPS = tuple(kind.options for kind in KINDS.values() if kind.options)
+"""Settings that hold the options of a study's own parts."""
 
 SAID_BY_THE_STUDY = {
     "task": "Name the tasks with `tasks: [two_class, three_class]`.",
@@ -91,8 +96,17 @@ def value_of(recipe: Recipe, name: str) -> Any:
     """Value of a recipe's setting by dotted name, as Python sees it."""
     value: Any = recipe
     for part in name.split("."):
-        value = None if value is None else getattr(value, part)
+        value = value.get(part) if isinstance(value, OptionValues) else None if value is None else getattr(value, part)
     return value
+
+
+def option_group(name: str) -> str | None:
+    """The `options` that a dotted name is one of (``model.options`` of ``model.options.blocks``); None for no option.
+
+    Options are those of a study's own parts: which exist depends on the study.
+    """
+    group, _, option = name.rpartition(".")
+    return group if option and group in OPTION_GROUPS else None
 
 
 def read_settings(
@@ -142,6 +156,8 @@ def _walk(group: Any, places: Places, problems: Problems, prefix: str, at: KeyPa
 
 def _lookup(name: str) -> tuple[type[Section] | None, bool, bool]:
     """The section a dotted name stands for (None for a plain setting), whether it may be null, whether it exists."""
+    if option_group(name) is not None:
+        return None, False, True
     section: type[Section] | None = Recipe
     optional = False
     for part in name.split("."):
@@ -153,7 +169,7 @@ def _lookup(name: str) -> tuple[type[Section] | None, bool, bool]:
 
 def refusal(name: str) -> tuple[str, str] | None:
     """Why a dotted name cannot be varied or set by an arm (the broken rule and what to do), or None when it can."""
-    if name in known_settings():
+    if name in known_settings() or option_group(name) is not None:
         return None
     if name in SAID_BY_THE_STUDY:
         return "is not a setting of an arm or a recipe", SAID_BY_THE_STUDY[name]

@@ -22,6 +22,7 @@ NOT_BY_OPTION = {
     "arms": "Edit the study file: its arms are its question.",
     "grid": "Edit the study file: its grid is its question.",
     "set": "Give the setting itself, e.g. --set ssl.ema.alpha=0.999.",
+    "parts": "Edit the study file: its parts are code.",
     "name": "Use --results to write into another folder.",
 }
 """Keys of a study file that an option cannot change."""

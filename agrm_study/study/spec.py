@@ -194,6 +194,8 @@ class StudyFile(Section):
     """The question it answers, in a sentence."""
     base: str = "agrm"
     """A recipe: its name in search_spaces/base/, or a file."""
+    parts: tuple[str, ...] = ()
+    """Backbones, losses, tables … of your own: Python files relative to the study file, or modules."""
     tasks: Tasks
     """What is told apart: normal and abnormal, or the three classes. Each arm is trained once a task and seed."""
     seeds: Seeds

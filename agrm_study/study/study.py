@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from agrm_study.study.following import Followed
 from agrm_study.study.labels import Task
+from agrm_study.study.parts.source import OwnPart, PartSource
 from agrm_study.study.recipe import Recipe
 from agrm_study.study.resources import Resources
 from agrm_study.study.search_space import Search
@@ -51,6 +52,8 @@ class Study:
         base_name: Name or file of the recipe that `base` started from.
         sharing: Whether trials train the epochs that they have in common once; ``keep`` keeps the states at their ends.
         path: The study file; None for a study read back from a results folder.
+        parts: Parts of its own; its recipes hold their full names.
+        sources: Their source; empty for a study read back from a results folder, which keeps it in ``parts/``.
         followed: Settings that were shortened with `epochs`, for the reader: `base` has their values.
     """
 
@@ -74,6 +77,8 @@ class Study:
     overrides: tuple[str, ...] = ()
     race: Race | None = None
     path: Path | None = field(default=None, compare=False)
+    parts: tuple[OwnPart, ...] = ()
+    sources: tuple[PartSource, ...] = field(default=(), compare=False, repr=False)
     followed: tuple[Followed, ...] = field(default=(), compare=False)
 
     def arm(self, name: str) -> Arm:

@@ -81,7 +81,7 @@ def test_it_needs_results(hook, tmp_path):
 
 
 def test_an_unknown_hook_is_told_with_the_known_ones(tmp_path):
-    with pytest.raises(InputError, match=r"unknown hook.*Did you mean `tensorboard`"):
+    with pytest.raises(InputError, match=r"must be one of the known hooks.*Did you mean `tensorboard`"):
         log_study(write_hook_results(tmp_path / "r"), "tensorbord")
 
 

@@ -55,7 +55,7 @@ def open_search(study: Study, prepared: Prepared, results: Location, *, retry_fa
         InputError: What `search_trial` raises for data that cannot be read.
     """
     search = _search(study)
-    builder = TrialBuilder(study.name, prepared.fingerprints)
+    builder = TrialBuilder(study.name, prepared.fingerprints, parts=study.parts)
 
     def make(settings: dict[str, Any]) -> TrialSpec:
         return search_trial(study, settings, builder)

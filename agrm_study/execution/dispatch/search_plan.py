@@ -50,7 +50,7 @@ def plan_search(study: Study, prepared: Prepared, results: Location) -> SearchPl
     search = study.search
     if search is None:
         return None
-    builder = TrialBuilder(study.name, prepared.fingerprints)
+    builder = TrialBuilder(study.name, prepared.fingerprints, parts=study.parts)
     past = read_past(results, search, lambda settings: search_trial(study, settings, builder))
     points = {item.spec.trial_id: item for item in past if item.spec is not None}
     ends = [item.end for item in points.values()]

@@ -12,6 +12,7 @@ from agrm_study.execution.driver.protocol import Job, Lost, Note, Refused, Resul
 from agrm_study.execution.fitness.finding import Finding, problem
 from agrm_study.execution.resources.capacity import Resources
 from agrm_study.execution.resources.gpu_share import Measure, Measured
+from agrm_study.study.parts.loaded import portable_sources
 from agrm_study.study.recipe import Recipe
 
 SILENT_S: Final = 180.0
@@ -76,6 +77,7 @@ def measure_on_ray(address: str | None, resources: Resources, *, grows: bool, ti
             "recipes": {kind: recipe.model_dump_json() for kind, recipe in wanted.items()},
             "known": [asdict(each) for each in known],
             "measure": MEASURE,
+            "parts": portable_sources(),
         }
         return Measured(**call("measure", arguments, tick=tick))
 

@@ -10,6 +10,7 @@ from agrm_study.execution.driver.executor import ExecutionLost
 from agrm_study.execution.driver.session import ray_session
 from agrm_study.execution.resources.capacity import Resources
 from agrm_study.execution.resources.gpu_share import Measured
+from agrm_study.study.parts.loaded import offer_portable
 from agrm_study.study.recipe import Recipe
 
 
@@ -21,6 +22,7 @@ def measure_on_ray(
     recipes: Mapping[str, str],
     known: Sequence[Mapping[str, Any]],
     measure: str,
+    parts: Sequence[str],
     tick: Callable[[], None],
 ) -> Measured:
     """Measures within a Ray task on a GPU of the cluster, or of this machine.
@@ -32,6 +34,7 @@ def measure_on_ray(
         recipes: JSON of a recipe by kind of step.
         known: Fields of earlier measurements.
         measure: ``module:function`` that the task calls.
+        parts: Sources of the study's own parts (`portable_sources`).
         tick: Called while the task runs.
 
     Raises:
@@ -43,7 +46,9 @@ def measure_on_ray(
         needs: dict[str, Any] = {"num_cpus": resources.cpu, "num_gpus": resources.gpu, "max_retries": 0}
         if resources.accelerator:
             needs["accelerator_type"] = resources.accelerator
-        task = ray.remote(**needs)(_measured).remote(measure, dict(recipes), [dict(each) for each in known])
+        task = ray.remote(**needs)(_measured).remote(
+            measure, dict(recipes), [dict(each) for each in known], list(parts)
+        )
         while not ray.wait([task], timeout=0.5)[0]:
             tick()
         try:
@@ -54,7 +59,10 @@ def measure_on_ray(
         return found
 
 
-def _measured(measure: str, recipes: Mapping[str, str], known: Sequence[Mapping[str, Any]]) -> Measured:
+def _measured(
+    measure: str, recipes: Mapping[str, str], known: Sequence[Mapping[str, Any]], parts: Sequence[str]
+) -> Measured:
+    offer_portable(parts)
     module, _, name = measure.partition(":")
     function = getattr(importlib.import_module(module), name)
     found: Measured = function(

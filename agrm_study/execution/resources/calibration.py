@@ -20,6 +20,7 @@ from agrm_study.execution.resources.gpu_share import kind_of
 from agrm_study.plan.order import rough_cost
 from agrm_study.plan.rehearsed import Rehearsed
 from agrm_study.plan.trial import TrialSpec
+from agrm_study.study.parts.loaded import portable_sources
 from agrm_study.study.recipe import Recipe
 
 MOST_SHAPES: Final = 6
@@ -122,7 +123,7 @@ def _answers(recipes: Mapping[str, Recipe], *, cpu: int, gpu: bool, tell: Tell) 
         assert process.stdout is not None
         try:
             with contextlib.suppress(BrokenPipeError), process.stdin as stdin:  # what became of it is told below
-                json.dump({"gpu": gpu, "recipes": texts}, stdin)
+                json.dump({"gpu": gpu, "recipes": texts, "parts": portable_sources()}, stdin)
             for done, line in enumerate(process.stdout):
                 yield json.loads(line)
                 if done < len(open_shapes):

@@ -1,7 +1,7 @@
 """What does the process do that times the steps of recipes, so that its parent stays without torch?
 
-It reads one JSON object from stdin, ``{"gpu": bool, "recipes": {name: recipe}}``, and writes one a line: where it
-computes, then the times of each recipe, or why it has none.
+It reads one JSON object from stdin, ``{"gpu": bool, "recipes": {name: recipe}, "parts": [source]}``, and writes one a
+line: where it computes, then the times of each recipe, or why it has none.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ def main() -> None:
     import torch
 
     from agrm_study.study.errors import InputError
+    from agrm_study.study.parts.loaded import offer_portable
     from agrm_study.study.recipe import Recipe
     from agrm_study.training.failures import DeviceMemoryError
     from agrm_study.training.step_time import step_time
@@ -25,6 +26,7 @@ def main() -> None:
         print(json.dumps(facts), flush=True)
 
     asked = json.load(sys.stdin)
+    offer_portable(asked["parts"])
     on_gpu = asked["gpu"] and torch.cuda.is_available()
     device = "cuda" if on_gpu else "cpu"
     tell(device=torch.cuda.get_device_name() if on_gpu else "cpu", threads=torch.get_num_threads())

@@ -10,6 +10,7 @@ from agrm_study.plan.plan import Plan, write_cells
 from agrm_study.records.analysis_log import fix_analysis
 from agrm_study.records.integrity import split_is_whole
 from agrm_study.records.location import Location
+from agrm_study.records.part_sources import write_sources
 from agrm_study.records.writer import write_subjects
 from agrm_study.study.analysis import analysis_settings
 from agrm_study.study.resolved import write_resolved
@@ -18,12 +19,13 @@ from agrm_study.study.temporary import temporary_folder
 
 
 def write_study(results: Location, study: Study, prepared: Prepared, plan: Plan) -> None:
-    """Writes analysis.json, study.yaml, plan.json, provenance.json and the `subjects` records.
+    """Writes analysis.json, study.yaml, plan.json, provenance.json, the source of the study's own parts and the `subjects` records.
 
     Raises:
         OSError: When the storage refuses.
     """
     fix_analysis(results, analysis_settings(study))
+    write_sources(results, study.sources)
     with temporary_folder("study") as folder:
         write_resolved(study, folder / "study.yaml")
         write_cells(plan, folder / "plan.json")

@@ -32,6 +32,7 @@ from agrm_study.execution.trial.stage_store import StageStore
 from agrm_study.execution.trial.versions import refuse_others, versions_of_trial
 from agrm_study.execution.trial.work import Work, WorkerSettings
 from agrm_study.records.location import Location
+from agrm_study.records.part_sources import offer_kept_sources
 from agrm_study.records.patience import PAUSES_S, retry_storage
 from agrm_study.records.schemas import PRUNED
 from agrm_study.records.writer import write_trial
@@ -79,6 +80,7 @@ class TrialWorker:
     def __init__(self, settings: WorkerSettings, should_stop: Callable[[], bool] | None = None) -> None:
         self.settings = settings
         self._results = Location.of(settings.results).anchored()
+        offer_kept_sources(self._results)
         self._flag = Location.of(settings.stop_flag) if settings.stop_flag else None
         self._should_stop = should_stop or self._flag_is_there
         self._work: Work | None = None

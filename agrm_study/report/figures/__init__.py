@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from agrm_study.report.seams import load
+from agrm_study.study.parts.registry import Registry
 
 if TYPE_CHECKING:
     from agrm_study.report.figures.base import FigureKind
 
 _HERE = "agrm_study.report.figures"
 
-FIGURES: dict[str, str] = {
+_SHIPPED: dict[str, str] = {
     "forest": f"{_HERE}.forest:Forest",
     "variance": f"{_HERE}.variance:VarianceShares",
     "learning_curves": f"{_HERE}.learning_curves:LearningCurves",
@@ -25,6 +25,7 @@ FIGURES: dict[str, str] = {
     "importance": f"{_HERE}.importance:Importance",
     "parallel_coordinates": f"{_HERE}.parallel_coordinates:ParallelCoordinates",
 }
+FIGURES = Registry("figure", _SHIPPED)
 """Kinds of figures by name, as module:class so that a name costs no import; a new one is a file here and a line above.
 """
 
@@ -33,7 +34,7 @@ def figure_kind(name: str) -> FigureKind[Any]:
     """The kind of figure of that name.
 
     Raises:
-        KeyError: When there is none.
+        InputError: When there is none.
     """
-    kind: FigureKind[Any] = load(FIGURES, name)
+    kind: FigureKind[Any] = FIGURES.load(name)()
     return kind

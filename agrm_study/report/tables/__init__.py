@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from agrm_study.report.seams import load
+from agrm_study.study.parts.registry import Registry
 
 if TYPE_CHECKING:
     from agrm_study.report.tables.base import TableKind
 
 _HERE = "agrm_study.report.tables"
 
-TABLES: dict[str, str] = {
+_SHIPPED: dict[str, str] = {
     "class_counts": f"{_HERE}.class_counts:ClassCounts",
     "splits": f"{_HERE}.splits:Splits",
     "environment": f"{_HERE}.environment:Environment",
@@ -33,6 +33,7 @@ TABLES: dict[str, str] = {
     "calibration": f"{_HERE}.calibration:CalibrationTable",
     "failures": f"{_HERE}.failures:Failures",
 }
+TABLES = Registry("table", _SHIPPED)
 """Kinds of tables by name, as module:class so that a name costs no import; a new one is a file and a line above."""
 
 
@@ -40,7 +41,7 @@ def table_kind(name: str) -> TableKind:
     """The kind of table of that name.
 
     Raises:
-        KeyError: When there is none.
+        InputError: When there is none.
     """
-    kind: TableKind = load(TABLES, name)
+    kind: TableKind = TABLES.load(name)()
     return kind

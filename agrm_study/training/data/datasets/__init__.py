@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from agrm_study.training.registry import resolve
+from agrm_study.study.parts.registry import Registry
 
 if TYPE_CHECKING:
     from agrm_study.training.data.datasets.layout import Layout
@@ -16,12 +16,13 @@ __all__ = ["LAYOUTS", "layout_of"]
 
 _HERE = "agrm_study.training.data.datasets"
 
-LAYOUTS: dict[str, str] = {
+_SHIPPED: dict[str, str] = {
     "spwvd": f"{_HERE}.spwvd:SpwvdLayout",
     "casia_b": f"{_HERE}.casia_b:CasiaBLayout",
     "folder": f"{_HERE}.folder:FolderLayout",
     "manifest": f"{_HERE}.manifest_layout:ManifestLayout",
 }
+LAYOUTS = Registry("layout", _SHIPPED)
 """Name of a layout → `module:Class`, as strings so that listing the names imports no decoder. On the command line,
 `--layout` spells underscores as hyphens."""
 
@@ -32,5 +33,5 @@ def layout_of(name: str) -> Layout:
     Raises:
         InputError: The name is unknown; the message lists the known names.
     """
-    layout: Layout = resolve(LAYOUTS, name, kind="layouts", field="--layout")()
+    layout: Layout = LAYOUTS.load(name)()
     return layout

@@ -8,20 +8,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from agrm_study.training.registry import resolve
+from agrm_study.study.parts.registry import Registry
 
 if TYPE_CHECKING:
     from agrm_study.training.models.backbones.base import Backbone
 
 _HERE = "agrm_study.training.models.backbones"
 
-BACKBONES: dict[str, str] = {
+_SHIPPED: dict[str, str] = {
     "r3d_18": f"{_HERE}.resnet3d:ResNet3d",
     "r2plus1d_18": f"{_HERE}.r2plus1d:R2Plus1d",
     "mc3_18": f"{_HERE}.mc3:Mc3",
     "c3d": f"{_HERE}.c3d:C3d",
     "uniformer_s": f"{_HERE}.uniformer:UniFormer",
 }
+BACKBONES = Registry("backbone", _SHIPPED)
 """Value of `model.backbone` → `module:Class`, as strings so that listing the names does not import torch."""
 
 
@@ -31,4 +32,4 @@ def backbone_class(name: str) -> type[Backbone]:
     Raises:
         InputError: The name is unknown; the message lists the known names.
     """
-    return cast("type[Backbone]", resolve(BACKBONES, name, kind="backbones", field="model.backbone"))
+    return cast("type[Backbone]", BACKBONES.load(name))

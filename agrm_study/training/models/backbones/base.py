@@ -11,10 +11,11 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
+from agrm_study.study.parts.options import HasOptions
 from agrm_study.study.recipe import Model
 
 
-class Backbone(nn.Module, ABC):
+class Backbone(nn.Module, HasOptions, ABC):
     """A sequence of named stages that maps clips to a feature volume.
 
     The stages are the module's children, in execution order. `VideoClassifier` adopts them under the same names, so the

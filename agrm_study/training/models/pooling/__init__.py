@@ -8,19 +8,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from agrm_study.training.registry import resolve
+from agrm_study.study.parts.registry import Registry
 
 if TYPE_CHECKING:
     from agrm_study.training.models.pooling.base import Pooling
 
 _HERE = "agrm_study.training.models.pooling"
 
-POOLING: dict[str, str] = {
+_SHIPPED: dict[str, str] = {
     "average": f"{_HERE}.average:AveragePooling",
     "max": f"{_HERE}.max:MaxPooling",
     "hpp": f"{_HERE}.hpp:HorizontalPyramidPooling",
     "shpm": f"{_HERE}.shpm:SpatialHierarchicalPooling",
 }
+POOLING = Registry("pooling", _SHIPPED)
 """Value of `model.pooling.name` → `module:Class`, as strings so that listing the names does not import torch."""
 
 
@@ -30,4 +31,4 @@ def pooling_class(name: str) -> type[Pooling]:
     Raises:
         InputError: The name is unknown; the message lists the known names.
     """
-    return cast("type[Pooling]", resolve(POOLING, name, kind="pooling layers", field="model.pooling.name"))
+    return cast("type[Pooling]", POOLING.load(name))

@@ -9,10 +9,11 @@ from abc import ABC, abstractmethod
 
 from torch import Tensor, nn
 
+from agrm_study.study.parts.options import HasOptions
 from agrm_study.study.recipe import Pooling as PoolingSettings
 
 
-class Pooling(nn.Module, ABC):
+class Pooling(nn.Module, HasOptions, ABC):
     """Maps a feature volume of any height and width to a vector, without parameters.
 
     Each frame is pooled over space first; `temporal` selects how the frames are then combined.

@@ -5,21 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from agrm_study.study.parts.registry import Registry
 from agrm_study.study.recipe import Loss
-from agrm_study.training.registry import resolve
 
 if TYPE_CHECKING:
     from agrm_study.training.ssl.losses.supervised import SupervisedLoss
 
 __all__ = ["LOSSES", "build_loss"]
 
-LOSSES: dict[str, str] = {
+_SHIPPED: dict[str, str] = {
     "cross_entropy": "agrm_study.training.ssl.losses.cross_entropy:CrossEntropy",
     "focal": "agrm_study.training.ssl.losses.focal:Focal",
     "class_balanced": "agrm_study.training.ssl.losses.class_balanced:ClassBalanced",
     "corn": "agrm_study.training.ssl.losses.corn:Corn",
     "arcface": "agrm_study.training.ssl.losses.arcface:ArcFace",
 }
+LOSSES = Registry("loss", _SHIPPED)
 """Value of `loss.name` → `module:Class`, as strings so that listing the names does not import torch."""
 
 
@@ -34,6 +35,6 @@ def build_loss(loss: Loss, classes: Sequence[str], class_counts: Sequence[int]) 
     Raises:
         InputError: The loss is unknown or does not support its settings.
     """
-    build = resolve(LOSSES, loss.name, kind="losses", field="loss.name")
+    build = LOSSES.load(loss.name)
     built: SupervisedLoss = build(loss, classes, class_counts)
     return built

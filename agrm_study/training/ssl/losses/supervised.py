@@ -9,11 +9,12 @@ import torch
 from torch import Tensor
 
 from agrm_study.study.errors import InputError
+from agrm_study.study.parts.options import HasOptions
 from agrm_study.study.recipe import Loss
 from agrm_study.training.ssl.precision import at_least_float32
 
 
-class SupervisedLoss(ABC):
+class SupervisedLoss(HasOptions, ABC):
     """Maps the network's outputs to class probabilities and measures their distance from the labels.
 
     All computations use float32 or better, also under autocast.

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from agrm_study.study.parts.registry import Registry
 from agrm_study.study.recipe import Threshold
-from agrm_study.training.registry import resolve
 
 if TYPE_CHECKING:
     from agrm_study.training.ssl.thresholds.policy import ThresholdPolicy
 
 __all__ = ["POLICIES", "build_policy"]
 
-POLICIES: dict[str, str] = {
+_SHIPPED: dict[str, str] = {
     "fixed": "agrm_study.training.ssl.thresholds.fixed:Fixed",
     "flexmatch": "agrm_study.training.ssl.thresholds.flexmatch:FlexMatch",
     "freematch": "agrm_study.training.ssl.thresholds.freematch:FreeMatch",
     "softmatch": "agrm_study.training.ssl.thresholds.softmatch:SoftMatch",
     "percentile": "agrm_study.training.ssl.thresholds.percentile:Percentile",
 }
+POLICIES = Registry("threshold", _SHIPPED)
 """Value of `ssl.threshold.policy` → `module:Class`, as strings so that listing the names does not import torch."""
 
 
@@ -33,6 +34,6 @@ def build_policy(threshold: Threshold, n_classes: int, n_unlabelled: int) -> Thr
     Raises:
         InputError: The policy is unknown.
     """
-    build = resolve(POLICIES, threshold.policy, kind="threshold policies", field="ssl.threshold.policy")
+    build = POLICIES.load(threshold.policy)
     policy: ThresholdPolicy = build(threshold, n_classes, n_unlabelled)
     return policy

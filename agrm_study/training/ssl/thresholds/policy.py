@@ -7,11 +7,12 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor
 
+from agrm_study.study.parts.options import HasOptions
 from agrm_study.study.recipe import Threshold
 from agrm_study.training.ssl.precision import at_least_float32
 
 
-class ThresholdPolicy(ABC):
+class ThresholdPolicy(HasOptions, ABC):
     """Assigns a weight to each pseudo-label of a batch.
 
     A policy is deterministic, does not synchronize with the device inside `select`, and keeps its complete state in

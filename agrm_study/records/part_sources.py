@@ -1,0 +1,53 @@
+"""Source of a study's own parts in a results folder: ``parts/<digest>.json``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from agrm_study.records.location import Location
+from agrm_study.records.patience import retry_storage
+from agrm_study.study.errors import InputError
+from agrm_study.study.parts.loaded import offer_sources
+from agrm_study.study.parts.source import PartSource
+
+FOLDER: Final = "parts"
+
+
+def write_sources(results: Location, sources: Iterable[PartSource]) -> None:
+    """Keep sources in a results folder; what is there already stays.
+
+    Raises:
+        OSError: The storage refuses.
+    """
+    for source in sources:
+        place = results / FOLDER / f"{source.digest}.json"
+        if not place.exists():
+            place.write_atomic(source.to_json().encode())
+
+
+def kept_source(results: Location, digest: str) -> PartSource | None:
+    """The source of a digest; None where a results folder has none.
+
+    Raises:
+        InputError: The file is damaged.
+        OSError: The storage refuses.
+    """
+    place = results / FOLDER / f"{digest}.json"
+    content = place.read()
+    if content is None:
+        return None
+    try:
+        source = PartSource.from_json(content)
+        if source.digest != digest:
+            raise ValueError(f"it holds the source {source.digest}")
+    except ValueError as fault:
+        raise InputError(f"the file is damaged: {fault}", where=place.address) from None
+    return source
+
+
+def offer_kept_sources(results: str | Path | Location) -> None:
+    """Let parts be loaded from the source that a results folder (or an exported model) keeps."""
+    location = Location.of(results)
+    offer_sources(lambda digest: retry_storage(lambda: kept_source(location, digest)))

@@ -1,0 +1,19 @@
+"""Values of the options of a study's own parts, inside a recipe."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field, JsonValue
+
+
+class OptionValues(dict[str, Any]):
+    """Options by name, in plain JSON values; hashable, as nobody changes them."""
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(json.dumps(self, sort_keys=True))
+
+
+OptionsField = Annotated[dict[str, JsonValue], AfterValidator(OptionValues), Field(default_factory=OptionValues)]
+"""A field of a recipe's section that holds options."""

@@ -1,0 +1,14 @@
+"""The decorators that name a study's own parts."""
+
+from __future__ import annotations
+
+from agrm_study.study.parts.loaded import decorator
+
+backbone = decorator("backbone")
+pooling = decorator("pooling")
+threshold = decorator("threshold")
+loss = decorator("loss")
+layout = decorator("layout")
+table = decorator("table")
+figure = decorator("figure")
+hook = decorator("hook")

@@ -1,0 +1,50 @@
+"""Kinds of parts: what they are called, where a study names them, and the contract they fulfil."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of part.
+
+    Attributes:
+        name: As its decorator.
+        plural: In messages.
+        field: Dotted name of the setting, or the option, that names such a part.
+        contract: Class that it derives from, as ``module:Class``.
+        options: Dotted name of the setting that holds options of its own; empty for none.
+    """
+
+    name: str
+    plural: str
+    field: str
+    contract: str
+    options: str = ""
+
+    @property
+    def in_recipe(self) -> bool:
+        """Whether it takes part in training, and so in the identity of the trials that use it."""
+        return bool(self.options)
+
+
+KINDS: Final = {
+    kind.name: kind
+    for kind in (
+        Kind("backbone", "backbones", "model.backbone", "agrm_study.training.models.backbones.base:Backbone",
+             "model.options"),
+        Kind("pooling", "pooling layers", "model.pooling.name", "agrm_study.training.models.pooling.base:Pooling",
+             "model.pooling.options"),
+        Kind("threshold", "threshold policies", "ssl.threshold.policy",
+             "agrm_study.training.ssl.thresholds.policy:ThresholdPolicy", "ssl.threshold.options"),
+        Kind("loss", "losses", "loss.name", "agrm_study.training.ssl.losses.supervised:SupervisedLoss",
+             "loss.options"),
+        Kind("layout", "layouts", "--layout", "agrm_study.training.data.datasets.layout:Layout"),
+        Kind("table", "tables", "report.tables", "agrm_study.report.tables.base:TableKind"),
+        Kind("figure", "figures", "report.figures", "agrm_study.report.figures.base:FigureKind"),
+        Kind("hook", "hooks", "--to", "agrm_study.hooks.base:Hook"),
+    )
+}  # fmt: skip
+"""The kinds by name."""

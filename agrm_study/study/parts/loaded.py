@@ -1,0 +1,229 @@
+"""Execution of the source of a study's own parts, and the classes that it defines.
+
+Modules of a source are imported from the text that was hashed and kept under names that no other source has: a process
+can load studies with parts of one name and different content, and no byte code of an earlier edit is used.
+"""
+
+from __future__ import annotations
+
+import importlib.abc
+import importlib.util
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib.machinery import ModuleSpec
+from pathlib import PurePosixPath
+from types import ModuleType
+from typing import Any, TypeVar
+
+from agrm_study.study.errors import InputError
+from agrm_study.study.parts.kinds import KINDS
+from agrm_study.study.parts.names import short_name, source_of, valid_name
+from agrm_study.study.parts.source import PartSource
+
+C = TypeVar("C", bound=type)
+Defined = Mapping[tuple[str, str], type]
+"""Classes by kind and name."""
+
+_loaded: dict[str, Defined] = {}
+_sources: dict[str, PartSource] = {}
+_finders: list[Callable[[str], PartSource | None]] = []
+_collecting: list[dict[tuple[str, str], type]] = []
+
+
+def decorator(kind: str) -> Callable[[str], Callable[[C], C]]:
+    """The class decorator that gives a part of a kind its name."""
+
+    def named(name: str) -> Callable[[C], C]:
+        if not valid_name(name):
+            allowed = "lower-case letters, digits and underscores, beginning with a letter, at most 40"
+            raise InputError(f"is no name for a {kind}", field="name", given=name, allowed=allowed)
+
+        def register(part: C) -> C:
+            if part.__module__ == "__main__":
+                raise InputError(
+                    f"the {kind} `{name}` is defined in a notebook or script, where no worker can import it",
+                    hint="Write the class into a file and name that file in the study: `parts: [my_parts.py]`.",
+                )
+            if _collecting:
+                found = _collecting[-1]
+                if (kind, name) in found and found[kind, name] is not part:
+                    raise InputError(f"defines two {KINDS[kind].plural} of one name", field=name)
+                found[kind, name] = part
+            return part
+
+        return register
+
+    return named
+
+
+def load_source(source: PartSource) -> Defined:
+    """The parts that a source defines; its code is executed once per process.
+
+    Raises:
+        InputError: The code raises an error, or a part does not fulfil its kind's contract.
+    """
+    if source.digest not in _loaded:
+        _loaded[source.digest] = _execute(source)
+        _sources[source.digest] = source
+    return _loaded[source.digest]
+
+
+def offer_sources(find: Callable[[str], PartSource | None]) -> None:
+    """Add a place that has sources by digest, such as a results folder.
+
+    Args:
+        find: Gives the source of a digest, or None.
+    """
+    _finders.append(find)
+    del _finders[:-8]  # those of the latest studies
+
+
+def portable_sources() -> list[str]:
+    """All sources that were executed, as JSON: what another process needs to load the same parts."""
+    return [source.to_json() for source in _sources.values()]
+
+
+def offer_portable(texts: Sequence[str]) -> None:
+    """Let parts be loaded from the sources of `portable_sources`."""
+    given = {source.digest: source for source in map(PartSource.from_json, texts)}
+    offer_sources(given.get)
+
+
+def own_class(kind: str, name: str) -> Any:
+    """The class of a study's own part.
+
+    Args:
+        kind: A name of `KINDS`.
+        name: Its full name.
+
+    Raises:
+        InputError: Its source is not here, or does not define it.
+    """
+    digest = source_of(name)
+    if digest not in _loaded:
+        source = next((found for find in reversed(_finders) if (found := find(digest)) is not None), None)
+        if source is None:
+            raise InputError(
+                f"the source of the study's own {kind} is not here",
+                given=name,
+                hint=f"It is kept in the results folder, parts/{digest}.json.",
+            )
+        load_source(source)
+    found = _loaded[digest].get((kind, short_name(name)))
+    if found is None:
+        raise InputError(f"its source defines no such {kind}", given=name)
+    return found
+
+
+def _execute(source: PartSource) -> Defined:
+    defined: dict[tuple[str, str], type] = {}
+    where = f"{source.folder}/{source.written}" if source.folder and source.written.endswith(".py") else source.written
+    _collecting.append(defined)
+    try:
+        with _importable(source) as entry:
+            importlib.import_module(entry)
+    except InputError as problem:
+        raise InputError(problem.rule, where=where, field=problem.field, given=problem.given, allowed=problem.allowed,
+                         hint=problem.hint) from None  # fmt: skip
+    except Exception as error:
+        line = _line_in(error, source)
+        raise InputError(
+            f"the file cannot be imported: {type(error).__name__}: {error}", where=where, line=line
+        ) from error
+    finally:
+        _collecting.pop()
+    for (kind, name), part in defined.items():
+        module, _, attribute = KINDS[kind].contract.partition(":")
+        contract = getattr(importlib.import_module(module), attribute)
+        if not (isinstance(part, type) and issubclass(part, contract)):
+            raise InputError(f"the {kind} must derive from {attribute}", where=where, field=name,
+                             hint=f"`class {part.__name__}(ags.{_PUBLIC.get(attribute, attribute)})`")  # fmt: skip
+        if missing := sorted(getattr(part, "__abstractmethods__", ())):
+            raise InputError(f"the {kind} lacks {', '.join(missing)}", where=where, field=name)
+    if not defined:
+        raise InputError("defines no part", where=where, hint="Mark a class with `@ags.backbone(name)`, say.")
+    return defined
+
+
+_PUBLIC = {"SupervisedLoss": "Loss"}
+"""Public names of contracts that are called otherwise inside the package."""
+
+
+def _line_in(error: BaseException, source: PartSource) -> int | None:
+    """Line of the source's own file in which an error was raised."""
+    if isinstance(error, SyntaxError):
+        return error.lineno
+    names = {_filename(source, name) for name in source.files}
+    line, trace = None, error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename in names:
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return line
+
+
+def _filename(source: PartSource, name: str) -> str:
+    return f"{source.folder}/{name}" if source.folder else f"<parts {source.digest}>/{name}"
+
+
+def _modules(source: PartSource) -> dict[str, tuple[str, bool]]:
+    """File of each module of a source, and whether it is a package."""
+    found = {}
+    for name in source.files:
+        path = PurePosixPath(name)
+        package = path.stem == "__init__"
+        parts = path.parent.parts if package else (*path.parent.parts, path.stem)
+        found[".".join(parts)] = (name, package)
+    return found
+
+
+@contextmanager
+def _importable(source: PartSource) -> Iterator[str]:
+    """While the block runs, the modules of a source are those that its names mean; gives the name of its entry.
+
+    Afterwards they stay in `sys.modules` under names of their own, and what bore their names before is back.
+    """
+    modules = _modules(source)
+    before = {name: sys.modules.pop(name) for name in list(sys.modules) if name in modules}
+    finder = _Finder(source, modules)
+    sys.meta_path.insert(0, finder)
+    try:
+        yield source.entry
+    finally:
+        sys.meta_path.remove(finder)
+        for name in modules:
+            if (module := sys.modules.pop(name, None)) is not None:
+                sys.modules[f"agrm_study_parts.{source.digest}.{name}"] = module
+        sys.modules.update(before)
+
+
+class _Finder(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
+    """Imports the modules of a source from its text."""
+
+    def __init__(self, source: PartSource, modules: Mapping[str, tuple[str, bool]]) -> None:
+        self._source, self._modules = source, modules
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if fullname not in self._modules:
+            return None
+        name, package = self._modules[fullname]
+        spec = importlib.util.spec_from_loader(fullname, self, origin=_filename(self._source, name), is_package=package)
+        return spec
+
+    def create_module(self, spec: ModuleSpec) -> None:
+        return None
+
+    def exec_module(self, module: ModuleType) -> None:
+        name, _ = self._modules[module.__spec__.name]  # type: ignore[union-attr]
+        file = _filename(self._source, name)
+        module.__file__ = file
+        exec(compile(self._source.files[name], file, "exec"), module.__dict__)  # noqa: S102 - the user's own part
+
+    def get_source(self, fullname: str) -> str | None:
+        return self._source.files[self._modules[fullname][0]] if fullname in self._modules else None
+
+    def is_package(self, fullname: str) -> bool:
+        return self._modules[fullname][1]

@@ -1,0 +1,56 @@
+"""Registry of one kind of part: the shipped ones by name, and those that studies bring along."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from typing import Any
+
+from agrm_study.study.errors import InputError, did_you_mean
+from agrm_study.study.parts.kinds import KINDS
+from agrm_study.study.parts.loaded import own_class
+from agrm_study.study.parts.names import is_own
+
+
+class Registry(Mapping[str, str]):
+    """Shipped parts of one kind, name → ``module:Class``; strings, so that reading the names imports none of them.
+
+    Args:
+        kind: A name of `KINDS`.
+        shipped: The shipped parts.
+    """
+
+    def __init__(self, kind: str, shipped: Mapping[str, str]) -> None:
+        self.kind = KINDS[kind]
+        self._shipped = dict(shipped)
+
+    def __getitem__(self, name: str) -> str:
+        return self._shipped[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._shipped)
+
+    def __len__(self) -> int:
+        return len(self._shipped)
+
+    def load(self, name: str) -> Any:
+        """The class of a part; its module is imported now and not before.
+
+        Args:
+            name: Of a shipped part, or the full name (``name@source``) of one that a study brings along.
+
+        Raises:
+            InputError: There is no such part, or the source of the study's own part is not here.
+        """
+        if is_own(name):
+            return own_class(self.kind.name, name)
+        if name not in self._shipped:
+            raise InputError(
+                f"must be one of the known {self.kind.plural}",
+                field=self.kind.field,
+                given=name,
+                allowed=", ".join(self._shipped),
+                hint=did_you_mean(name, self._shipped),
+            )
+        module, _, attribute = self._shipped[name].partition(":")
+        return getattr(import_module(module), attribute)
