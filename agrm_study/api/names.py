@@ -48,6 +48,18 @@ def read_study(study: str | Path | Mapping[str, Any], overrides: Sequence[str], 
     return load_study(study, overrides=overrides, preset=preset, names=all_names(own), own=own)
 
 
+def parts_in(files: Sequence[Path]) -> OwnParts:
+    """The parts of files that were named on the command line, executed.
+
+    Raises:
+        InputError: A file cannot be executed.
+    """
+    from agrm_study.plan.own_parts import own_parts
+    from agrm_study.study.problems import Place
+
+    return own_parts([(str(file), Place("--parts")) for file in files], Path.cwd(), known_names())
+
+
 def parts_of(study: str | Path | Mapping[str, Any]) -> OwnParts:
     """The parts that a study brings along, executed; none for a study whose `parts` are not a list of names.
 

@@ -20,9 +20,8 @@ from agrm_study.report.answer import answer
 from agrm_study.report.cells import has_metric
 from agrm_study.report.collect import collect
 from agrm_study.report.evidence import Evidence
-from agrm_study.report.figures import FIGURES, figure_kind
 from agrm_study.report.measure import Measurements
-from agrm_study.report.tables import TABLES, table_kind
+from agrm_study.report.own import NotMade, drawing, made_table, wanted_names
 from agrm_study.study.errors import InputError, did_you_mean
 from agrm_study.study.spec import METRICS
 
@@ -126,12 +125,11 @@ class Results:
         Raises:
             InputError: There is no such table, or this study cannot have it.
         """
-        _known("table", name, TABLES)
-        kind = table_kind(name)
-        reason = kind.unfit(self._measurements)
-        if reason is not None:
-            raise InputError(f"this study cannot have the table: {reason}", where=str(self.path), given=name)
-        return ResultTable(kind.build(self._measurements))
+        [full] = wanted_names("table", [name], self._evidence.study)
+        try:
+            return ResultTable(made_table(self._measurements, full))
+        except NotMade as reason:
+            raise InputError(f"this study cannot have the table: {reason}", where=str(self.path), given=name) from None
 
     def figure(self, name: str) -> Figure:
         """A figure of the report, as a matplotlib figure that can be changed and saved.
@@ -142,15 +140,13 @@ class Results:
         Raises:
             InputError: There is no such figure, or this study cannot have it.
         """
-        _known("figure", name, FIGURES)
-        kind = figure_kind(name)
-        info: Any = kind.info(self._measurements)
-        if info is None:
-            raise InputError(
-                f"this study cannot have the figure: it needs {kind.needs}", where=str(self.path), given=name
-            )
+        [full] = wanted_names("figure", [name], self._evidence.study)
+        try:
+            found = drawing(self._measurements, full)
+        except NotMade as reason:
+            raise InputError(f"this study cannot have the figure: {reason}", where=str(self.path), given=name) from None
         show_figures()
-        return kind.draw(info)
+        return found.kind.draw(found.info)
 
     def compare(self, arm: str, reference: str | None = None, *, metric: str | None = None) -> pd.DataFrame:
         """An arm against another on the test part, one row per task.

@@ -34,14 +34,25 @@ PLAIN_WIDTH = 120
     "--allow", type=click.Choice(["code", "data", "split"]), multiple=True,
     help="A difference between records that does not refuse a cell.",
 )  # fmt: skip
+@click.option(
+    "--parts", type=click.Path(path_type=Path, dir_okay=False), multiple=True,
+    help="Execute this file of yours and make its tables and figures again. May be repeated.",
+)  # fmt: skip
 def report(
     results: tuple[str, ...],
     tables: tuple[str, ...],
     figures: tuple[str, ...],
     allow: tuple[str, ...],
+    parts: tuple[Path, ...],
 ) -> None:
     """Make the tables and figures of RESULTS again, from the records alone."""
-    write_report(list(results), tables=tables or None, figures=figures or None, allow=allow)
+    write_report(
+        list(results),
+        tables=tables or None,
+        figures=figures or None,
+        allow=allow,
+        parts=parts,
+    )
 
 
 def write_report(
@@ -50,12 +61,14 @@ def write_report(
     tables: Sequence[str] | None = None,
     figures: Sequence[str] | None = None,
     allow: Sequence[str] = (),
+    parts: Sequence[Path] = (),
 ) -> ReportSummary:
     """Write tables and figures; print one table per study on stdout, and messages and the answer on stderr.
 
     Args:
         results: Results folders, paths or URIs.
         tables: As of `make_report`, as are the others.
+        parts: Files with tables and figures of the user's own, which are executed.
 
     Returns:
         What was made; its answers by results folder, as it was given.
@@ -65,6 +78,7 @@ def write_report(
     """
     from rich.console import Console
 
+    from agrm_study.api.names import parts_in
     from agrm_study.report.folders import report_on
     from agrm_study.report.main_table import main_table
 
@@ -75,6 +89,7 @@ def write_report(
             tables=tables,
             figures=figures,
             allow=allow,
+            parts=parts_in(parts).parts if parts else (),
             on_progress=lambda what: status.update(what),
         )
     summary, folders = made.summary, made.folders

@@ -16,6 +16,8 @@ from agrm_study.study.object_store import store_error_text
 from agrm_study.study.temporary import temporary_folder
 
 RECORDS = "records"
+KEPT_TABLES = "parts/tables"
+"""Tables of a study's own, as they were last made."""
 
 
 @contextlib.contextmanager
@@ -45,6 +47,9 @@ def _fetch(location: Location, folder: Path) -> None:
     for file in location.children():
         if "." in file.name and (content := file.read()) is not None:
             (folder / file.name).write_bytes(content)
+    for kept in (location / KEPT_TABLES).files(".json")[0]:
+        (folder / KEPT_TABLES).mkdir(parents=True, exist_ok=True)
+        (folder / KEPT_TABLES / kept.name).write_bytes(kept.read() or b"")
     records = location / RECORDS
     if records.exists():
         for kind in SCHEMAS:  # Arrow makes the folders that it sees, and in Google's storage it sees none

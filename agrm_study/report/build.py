@@ -9,15 +9,16 @@ from pathlib import Path
 from agrm_study.report.answer import answer
 from agrm_study.report.checks.finding import Finding
 from agrm_study.report.collect import collect
-from agrm_study.report.figures import FIGURES, figure_kind
 from agrm_study.report.figures.base import images, save
 from agrm_study.report.measure import Measurements
+from agrm_study.report.own import NotMade, drawing, keep_table, made_table, wanted_names
 from agrm_study.report.page import Picture
 from agrm_study.report.page import render as render_page
 from agrm_study.report.renderers import RENDERERS, available
 from agrm_study.report.table import Table
-from agrm_study.report.tables import TABLES, table_kind
 from agrm_study.study.errors import InputError, did_you_mean
+from agrm_study.study.parts.names import short_name
+from agrm_study.study.parts.source import OwnPart
 
 WORD_ROWS = 200
 """Longer tables are not written for Word unless it is asked for."""
@@ -56,6 +57,7 @@ def make_report(
     figure_formats: Sequence[str] = FIGURE_FORMATS,
     page: bool = True,
     allow: Collection[str] = (),
+    parts: Sequence[OwnPart] = (),
     on_progress: Callable[[str], None] | None = None,
 ) -> ReportSummary:
     """Writes the tables and figures of each results folder into it.
@@ -68,13 +70,12 @@ def make_report(
         figure_formats: ``pdf``, ``svg``, ``png``.
         page: Whether to write ``report.html``.
         allow: Differences (``code``, ``data``, ``split``) that do not refuse a cell or a Δ.
+        parts: Tables and figures of users' own whose code was executed, in place of those that studies were run with.
         on_progress: Told what is being made, in a few words.
 
     Raises:
         InputError: For a folder that holds no results, or a name that does not exist.
     """
-    _known("tables", tables, TABLES)
-    _known("figures", figures, FIGURES)
     _known("formats", formats, RENDERERS)
     _known("figure_formats", figure_formats, dict.fromkeys(FIGURE_FORMATS))
     made: dict[str, dict[str, Table]] = {}
@@ -92,29 +93,34 @@ def make_report(
         own = made[str(folder)] = {}
         mine: list[str] = []
         pictures: list[Picture] = []
-        for name in _wanted(tables, study.tables, TABLES):
-            kind = table_kind(name)
-            reason = kind.unfit(m)
-            if reason is not None:
+        names = wanted_names("table", tables, study, parts)
+        figure_names = wanted_names("figure", figures, study, parts)
+        for full in names:
+            name = short_name(full)
+            _tell(on_progress, f"{study.name}: table {name}")
+            try:
+                table = made_table(m, full)
+            except NotMade as reason:
                 mine.append(f"{study.name}: table {name}: {reason}")
                 continue
-            _tell(on_progress, f"{study.name}: table {name}")
-            table = kind.build(m)
             own[name] = table
+            files += keep_table(Path(folder), full, table)
             files += [write_table(table, Path(folder) / "tables", suffix) for suffix in _fitting(formats, table)]
-        for name in _wanted(figures, study.figures, FIGURES):
-            drawing = figure_kind(name)
-            info = drawing.info(m)
-            if info is None:
-                mine.append(f"{study.name}: figure {name}: it needs {drawing.needs}")
-                continue
+        for full in figure_names:
+            name = short_name(full)
             _tell(on_progress, f"{study.name}: figure {name}")
-            drawn = images(drawing.draw(info), dict.fromkeys([*figure_formats, *(["svg"] if page else [])]))
+            try:
+                found = drawing(m, full)
+            except NotMade as reason:
+                mine.append(f"{study.name}: figure {name}: {reason}")
+                continue
+            kind, info = found.kind, found.info
+            drawn = images(kind.draw(info), dict.fromkeys([*figure_formats, *(["svg"] if page else [])]))
             files += save({f: drawn[f] for f in figure_formats}, Path(folder) / "figures", name)
             warning = f"[{evidence.partial}] " if evidence.partial else ""
-            said = f"{warning}{drawing.caption(info)}"
+            said = f"{warning}{kind.caption(info)}"
             if page:
-                pictures.append(Picture(name=name, caption=drawing.caption(info), svg=drawn["svg"]))
+                pictures.append(Picture(name=name, caption=kind.caption(info), svg=drawn["svg"]))
             caption = Path(folder) / "figures" / f"{name}.txt"
             write_file(caption, f"{said}\n")
             files.append(caption)
@@ -156,12 +162,6 @@ def write_file(path: Path, content: str | bytes) -> None:
     temporary = path.with_name(f".{path.name}")
     temporary.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
     temporary.replace(path)
-
-
-def _wanted(given: Sequence[str] | None, asked: Sequence[str], known: Mapping[str, object]) -> list[str]:
-    """Names asked for on the command line, or by the study, or all."""
-    _known("report", asked, known)
-    return list(dict.fromkeys(given if given is not None else (asked or known)))
 
 
 def _known(field_name: str, names: Sequence[str] | None, known: Mapping[str, object]) -> None:

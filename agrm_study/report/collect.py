@@ -170,6 +170,7 @@ def study_info(study: Study, planned: Sequence[Planned], trials: pd.DataFrame) -
         margin=study.report.margin,
         search_metric=None if study.search is None else study.search.metric[0],
         race=study.race,
+        parts=study.parts,
     )
 
 

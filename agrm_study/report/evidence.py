@@ -20,6 +20,7 @@ from agrm_study.report.cells import Cell
 from agrm_study.report.checks.finding import Finding, refused_trials
 from agrm_study.report.checks.people import People
 from agrm_study.report.idle import NeverActed, never_acted, same_arms
+from agrm_study.study.parts.source import OwnPart
 from agrm_study.study.recipe import Recipe
 from agrm_study.study.reported import Network, reported_network
 from agrm_study.study.seeds import Race
@@ -74,6 +75,7 @@ class StudyInfo:
     margin: float | None = None
     search_metric: str | None = None
     race: Race | None = None
+    parts: tuple[OwnPart, ...] = ()
 
     def arm(self, name: str) -> ArmInfo:
         """The arm of that name.

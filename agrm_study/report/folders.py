@@ -10,6 +10,7 @@ from pathlib import Path
 from agrm_study.records.compaction import compact
 from agrm_study.records.local_copy import local_copy, put_back
 from agrm_study.report.build import ReportSummary, make_report
+from agrm_study.study.parts.source import OwnPart
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +32,7 @@ def report_on(
     tables: Sequence[str] | None = None,
     figures: Sequence[str] | None = None,
     allow: Sequence[str] = (),
+    parts: Sequence[OwnPart] = (),
     on_progress: Callable[[str], None] | None = None,
 ) -> FolderReport:
     """Write the tables, figures and page of each results folder into it.
@@ -53,6 +55,7 @@ def report_on(
             tables=tables,
             figures=figures,
             allow=allow,
+            parts=parts,
             on_progress=on_progress,
         )
         for asked, folder in zip(results, folders, strict=True):

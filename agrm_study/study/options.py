@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, JsonValue
+from pydantic import AfterValidator, JsonValue
 
 
 class OptionValues(dict[str, Any]):
@@ -15,5 +15,5 @@ class OptionValues(dict[str, Any]):
         return hash(json.dumps(self, sort_keys=True))
 
 
-OptionsField = Annotated[dict[str, JsonValue], AfterValidator(OptionValues), Field(default_factory=OptionValues)]
+OptionsField = Annotated[dict[str, JsonValue], AfterValidator(OptionValues)]
 """A field of a recipe's section that holds options."""

@@ -79,6 +79,11 @@ def offer_sources(find: Callable[[str], PartSource | None]) -> None:
     del _finders[:-8]  # those of the latest studies
 
 
+def is_loaded(name: str) -> bool:
+    """Whether the source of a study's own part was executed in this process."""
+    return source_of(name) in _loaded
+
+
 def portable_sources() -> list[str]:
     """All sources that were executed, as JSON: what another process needs to load the same parts."""
     return [source.to_json() for source in _sources.values()]
@@ -110,10 +115,10 @@ def own_class(kind: str, name: str) -> Any:
                 hint=f"It is kept in the results folder, parts/{digest}.json.",
             )
         load_source(source)
-    found = _loaded[digest].get((kind, short_name(name)))
-    if found is None:
+    part = _loaded[digest].get((kind, short_name(name)))
+    if part is None:
         raise InputError(f"its source defines no such {kind}", given=name)
-    return found
+    return part
 
 
 def _execute(source: PartSource) -> Defined:

@@ -1,0 +1,141 @@
+"""Tables and figures of a study's own: made where their code may be executed, else shown as they were last made."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from agrm_study.records.local_copy import KEPT_TABLES
+from agrm_study.report.evidence import StudyInfo
+from agrm_study.report.figures import FIGURES, figure_kind
+from agrm_study.report.figures.base import FigureKind
+from agrm_study.report.measure import Measurements
+from agrm_study.report.table import Column, Entry, Row, Table
+from agrm_study.report.tables import TABLES, table_kind
+from agrm_study.study.errors import InputError, did_you_mean
+from agrm_study.study.parts.loaded import is_loaded
+from agrm_study.study.parts.names import full_name, is_own, short_name
+from agrm_study.study.parts.source import OwnPart
+
+KEPT = "kept as it was last made: its code ({}) is not executed here; `agrm-study report --parts` makes it again"
+
+
+class NotMade(Exception):
+    """A study cannot have a table or figure; the message is the reason, a clause."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """A figure that can be drawn."""
+
+    kind: FigureKind[Any]
+    info: Any
+
+
+def wanted_names(kind: str, given: Sequence[str] | None, study: StudyInfo, redraw: Sequence[OwnPart] = ()) -> list[str]:
+    """Tables or figures to make: those given, or those that the study asks for, or all.
+
+    Args:
+        kind: ``table`` or ``figure``.
+        given: Names as in a study file; None for the study's.
+        study: What was asked.
+        redraw: Parts whose code may be executed in place of those that the study was run with.
+
+    Returns:
+        Names; of the study's own parts the full names.
+
+    Raises:
+        InputError: A name that does not exist.
+    """
+    shipped = TABLES if kind == "table" else FIGURES
+    own = {p.name: full_name(p.name, p.source) for p in (*study.parts, *redraw) if p.kind == kind}
+    asked = study.tables if kind == "table" else study.figures
+    names = given if given is not None else (asked or [*shipped, *own])
+    found = []
+    for name in names:
+        short = short_name(name)
+        if short not in shipped and short not in own:
+            known = [*shipped, *own]
+            raise InputError(
+                "does not exist", field=f"{kind}s", given=name, allowed=", ".join(known), hint=did_you_mean(name, known)
+            )
+        found.append(own.get(short, name))
+    return list(dict.fromkeys(found))
+
+
+def made_table(m: Measurements, name: str) -> Table:
+    """A table; one of the study's own that cannot be made here as it was kept.
+
+    Args:
+        m: Of the study.
+        name: Of `wanted_names`.
+
+    Raises:
+        NotMade: This study cannot have it.
+    """
+    if is_own(name) and not is_loaded(name):
+        return _kept_table(m, name)
+    kind = table_kind(name)
+    reason = kind.unfit(m)
+    if reason is not None:
+        raise NotMade(reason)
+    return replace(kind.build(m), name=short_name(name))
+
+
+def drawing(m: Measurements, name: str) -> Drawing:
+    """A figure before it is drawn.
+
+    Raises:
+        NotMade: This study cannot have it, or its code is not executed here.
+    """
+    if is_own(name) and not is_loaded(name):
+        raise NotMade(KEPT.format(_written(m, name)))
+    kind = figure_kind(name)
+    info = kind.info(m)
+    if info is None:
+        raise NotMade(f"it needs {kind.needs}")
+    return Drawing(kind, info)
+
+
+def keep_table(results: Path, name: str, table: Table) -> list[Path]:
+    """Keep a table of the study's own; gives the file, or nothing for a shipped or a kept one."""
+    if not (is_own(name) and is_loaded(name)):
+        return []
+    path = results / KEPT_TABLES / f"{short_name(name)}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}")
+    temporary.write_text(json.dumps(asdict(table), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    temporary.replace(path)
+    return [path]
+
+
+def _kept_table(m: Measurements, name: str) -> Table:
+    note = KEPT.format(_written(m, name))
+    try:
+        value = json.loads((m.evidence.results / KEPT_TABLES / f"{short_name(name)}.json").read_text(encoding="utf-8"))
+        table = _table(value)
+    except FileNotFoundError:
+        raise NotMade(f"its code ({_written(m, name)}) is not executed here, and it was never made") from None
+    except (ValueError, KeyError, TypeError):
+        raise NotMade("what was kept of it is damaged") from None
+    return replace(table, notes=(*table.notes, f"This table is {note}."))
+
+
+def _table(value: Mapping[str, Any]) -> Table:
+    rows = tuple(
+        Row(
+            entries=tuple(Entry(**entry | {"marks": tuple(entry["marks"])}) for entry in row["entries"]),
+            heading=row["heading"],
+        )
+        for row in value["rows"]
+    )
+    columns = tuple(Column(**column) for column in value["columns"])
+    return Table(**{**value, "rows": rows, "columns": columns, "notes": tuple(value["notes"])})
+
+
+def _written(m: Measurements, name: str) -> str:
+    named = (p.written for p in m.evidence.study.parts if full_name(p.name, p.source) == name)
+    return next(named, "a part of the study's own")
