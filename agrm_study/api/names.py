@@ -60,6 +60,18 @@ def parts_in(files: Sequence[Path]) -> OwnParts:
     return own_parts([(str(file), Place("--parts")) for file in files], Path.cwd(), known_names())
 
 
+def own_name(kind: str, name: str, files: Sequence[Path]) -> str:
+    """The full name of a part of files that were named on the command line, else the name as it is.
+
+    Raises:
+        InputError: A file cannot be executed.
+    """
+    from agrm_study.study.parts.names import full_name
+
+    found = {part.name: part for part in parts_in(files).parts if part.kind == kind}
+    return full_name(name, found[name].source) if name in found else name
+
+
 def parts_of(study: str | Path | Mapping[str, Any]) -> OwnParts:
     """The parts that a study brings along, executed; none for a study whose `parts` are not a list of names.
 

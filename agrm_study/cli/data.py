@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from agrm_study.cli.options import PARTS
 from agrm_study.training.data.datasets import LAYOUTS
 
 if TYPE_CHECKING:
@@ -67,7 +68,11 @@ def synth(
 
 @data.command()
 @click.argument("path", type=click.Path(path_type=Path))
-@click.option("--layout", type=click.Choice(LAYOUT_NAMES), required=True, help="How the videos lie on the disk.")
+@click.option(
+    "--layout", metavar="NAME", required=True,
+    help=f"How the videos lie on the disk: {', '.join(LAYOUT_NAMES)}, or one of --parts.",
+)  # fmt: skip
+@PARTS
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the manifest.")
 @click.option("--append", is_flag=True, help="Add to the manifest in OUT instead of replacing it.")
 @click.option("--labels", type=click.Path(path_type=Path), default=None, help="The CSV of labels (spwvd).")
@@ -78,6 +83,7 @@ def synth(
 def index(
     path: Path,
     layout: str,
+    parts: tuple[Path, ...],
     out: Path,
     append: bool,
     labels: Path | None,
@@ -87,6 +93,7 @@ def index(
     workers: int | None,
 ) -> None:
     """Read the videos under PATH and write a manifest (Parquet, and a CSV to look at) into a folder."""
+    from agrm_study.api.names import own_name
     from agrm_study.cli.progress_bar import progress_bar
     from agrm_study.training.data.datasets import layout_of
     from agrm_study.training.data.datasets.append import merge
@@ -96,7 +103,7 @@ def index(
 
     options = Options(labels=labels, spellings=_spellings(spellings), views=views or None)
     before = list(read_manifest(out / "manifest.parquet", require_files=False).clips) if append else []
-    survey = layout_of(layout.replace("-", "_")).survey(existing(path), options)
+    survey = layout_of(own_name("layout", layout.replace("-", "_"), parts)).survey(existing(path), options)
     with progress_bar("Reading videos") as on_progress:
         examined = examine(survey.found, workers=workers or os.cpu_count() or 1, on_progress=on_progress)
     merged = merge(before, examined.clips)

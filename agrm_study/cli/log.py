@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from agrm_study.cli.completion import complete_results
+from agrm_study.cli.options import PARTS
 from agrm_study.hooks import HOOKS
 
 
 @click.command(short_help="Show a study's trials in TensorBoard, MLflow, W&B or Optuna's dashboard.")
 @click.argument("results", type=str, shell_complete=complete_results)
-@click.option("--to", "name", required=True, type=click.Choice(list(HOOKS)), help="Where they are shown.")
+@click.option(
+    "--to", "name", required=True, metavar="NAME", help=f"Where they are shown: {', '.join(HOOKS)}, or one of --parts."
+)
+@PARTS
 @click.option("--out", default=None, metavar="DIR|URI", help="Where it is written. [default: a place in RESULTS]")
-def log(results: str, name: str, out: str | None) -> None:
+def log(results: str, name: str, parts: tuple[Path, ...], out: str | None) -> None:
     """Show the trials of RESULTS elsewhere: their curves, settings, final metrics and failures.
 
     Everything comes from the records, at any time, while the study runs or afterwards. Doing it again writes only what
     is new. W&B runs stay on this machine unless WANDB_MODE says otherwise; optuna takes searches.
     """
+    from agrm_study.api.names import own_name
     from agrm_study.cli.progress_bar import progress_bar
     from agrm_study.hooks.log import log_study
 
     with progress_bar(f"Writing trials for {name}") as on_progress:
-        done = log_study(results, name, out, on_progress=on_progress)
+        done = log_study(results, own_name("hook", name, parts), out, on_progress=on_progress)
     click.echo(f"{done.written} trials written, {done.unchanged} were there already", err=True)
     click.echo(done.where)

@@ -12,6 +12,13 @@ from agrm_study.cli.completion import complete_preset, complete_setting, complet
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+PARTS = click.option(
+    "--parts",
+    type=click.Path(path_type=Path, dir_okay=False),
+    multiple=True,
+    help="A Python file with parts of your own, which is executed. May be repeated.",
+)
+
 
 def study_options(verb: F) -> F:
     """STUDY, --results, --set and --preset: what `run` and `plan` are asked about."""

@@ -70,6 +70,7 @@ def _facts(
     study: Study, plan: Plan, prepared: Prepared, folder: str | Path, search: SearchPlan | None, *, measure: bool
 ) -> dict[str, Any]:
     """The plan in plain values."""
+    from agrm_study.execution.dispatch.edited_parts import edited_parts, measured_before
     from agrm_study.execution.dispatch.equal_trials import find_equal
     from agrm_study.execution.dispatch.race import standing as race_standing
     from agrm_study.execution.dispatch.to_run import trials_to_run
@@ -92,6 +93,7 @@ def _facts(
     records = ledger.trials()
     finished = records[(records["status"] == "finished") & (records["stop_reason"] != PRUNED)]
     measured: list[dict[str, Any]] = [{str(k): v for k, v in row.items()} for row in finished.to_dict("records")]
+    measured = measured_before(measured, study)
     to_come = () if search is None else search.stand_ins
     race, cells = None, plan.cells
     if asked_race := study.race:
@@ -103,6 +105,11 @@ def _facts(
     stages, there = _stages(study, missing, Location.of(folder))
     inherited = stages.inherited(there)
     cost = estimate_cost([*missing, *to_come], measured, inherited=inherited)
+    done = [trial_id for trial_id, state in states.items() if state.status == "finished"]
+    edited = []
+    for part in edited_parts(study, plan, missing, Location.of(folder), done):
+        of_part = estimate_cost(part.trials, measured)
+        edited.append(part.sentence(None if of_part is None else of_part.hours))
     new = unmeasured([*missing, *to_come], measured)
     timed = time_steps(study, prepared, new, inherited) if measure else None
     estimated = None if timed is None else timed.record_bytes
@@ -130,7 +137,7 @@ def _facts(
     return {
         "study": study.name,
         "question": study.question,
-        "notes": [*study_notes(study), *to_run.notes],
+        "notes": [*study_notes(study), *edited, *to_run.notes],
         "results": str(folder),
         "tasks": list(study.tasks),
         "seeds": list(study.seeds),

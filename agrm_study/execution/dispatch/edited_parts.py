@@ -1,0 +1,99 @@
+"""Trials that an edit of a study's own parts makes run again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from agrm_study.plan.plan import Plan, parse_cells
+from agrm_study.plan.trial import TrialSpec
+from agrm_study.records.location import Location
+from agrm_study.records.study_file import read_study
+from agrm_study.study.parts.names import full_name, is_own, short_name, source_of
+from agrm_study.study.parts.use import used_parts
+from agrm_study.study.study import Study
+
+
+@dataclass(frozen=True, slots=True)
+class EditedPart:
+    """An entry under `parts:` whose code is not that of the recorded study.
+
+    Attributes:
+        written: The entry.
+        trials: Trials to run whose cells had finished with the code before.
+        arms: Their arms.
+    """
+
+    written: str
+    trials: tuple[TrialSpec, ...]
+    arms: tuple[str, ...]
+
+    def sentence(self, hours: float | None = None) -> str:
+        """Why trials run again, and at what cost.
+
+        Args:
+            hours: Of one slot; None where it is not known.
+        """
+        cost = (
+            ""
+            if hours is None
+            else f", some {hours:.1g} h of one slot"
+            if hours < 1
+            else f", some {hours:.0f} h of one slot"
+        )
+        count = f"{len(self.trials)} trial{'s' * (len(self.trials) != 1)}"
+        again = f"{count} of {', '.join(self.arms)} run again{cost}"
+        return (
+            f"{self.written} has changed since its trials were recorded: {again}. "
+            "Undo the edit to keep the recorded ones."
+        )
+
+
+def edited_parts(
+    study: Study, plan: Plan, missing: Iterable[TrialSpec], results: Location, finished: Iterable[str]
+) -> tuple[EditedPart, ...]:
+    """The edited parts of a study that was recorded before, each with the trials that run again for it.
+
+    Args:
+        study: As it is asked for now.
+        plan: Its plan.
+        missing: Its trials to run.
+        results: Results folder.
+        finished: Identities of the trials that are recorded as finished.
+    """
+    content = (results / "plan.json").read() if study.parts else None
+    if content is None or not (results / "study.yaml").exists():
+        return ()
+    before = {(part.kind, part.name): part.source for part in read_study(results).parts}
+    changed = {
+        full_name(part.name, part.source): part.written
+        for part in study.parts
+        if before.get((part.kind, part.name), part.source) != part.source
+    }
+    done = set(finished)
+    had = {(c.arm, c.task, c.seed) for c in parse_cells(content, results.address) if c.trial_id in done}
+    again = {c.trial_id for c in plan.cells if (c.arm, c.task, c.seed) in had}
+    found: dict[str, dict[str, TrialSpec]] = {}
+    for trial in missing:
+        for _, name in used_parts(trial.recipe):
+            if name in changed and trial.trial_id in again:
+                found.setdefault(changed[name], {})[trial.trial_id] = trial
+    return tuple(
+        EditedPart(
+            written, tuple(trials.values()), tuple(dict.fromkeys(arm for t in trials for arm in plan.arms_of(t)))
+        )
+        for written, trials in found.items()
+    )
+
+
+def measured_before(rows: Iterable[Mapping[str, Any]], study: Study) -> list[dict[str, Any]]:
+    """Records of finished trials with the present names of edited backbones, whose time is a good guess for them."""
+    present = {part.name: full_name(part.name, part.source) for part in study.parts if part.kind == "backbone"}
+    found = []
+    for row in rows:
+        name = row["backbone"]
+        if isinstance(name, str) and is_own(name) and source_of(name) != source_of(present.get(short_name(name), name)):
+            row = {**row, "backbone": present[short_name(name)]}
+        found.append(dict(row))
+    return found
