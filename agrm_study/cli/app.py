@@ -14,6 +14,7 @@ import click
 
 from agrm_study import __version__
 from agrm_study.cli import (
+    check_part,
     compare,
     data,
     doctor,
@@ -56,7 +57,7 @@ def app() -> None:
 
 for command in (
     run.run, plan.plan, status.status, watch.watch, report.report, compare.compare, data.data, init.init, doctor.doctor,
-    schema.schema, explain.explain, export.export, predict.predict, log.log,
+    schema.schema, explain.explain, export.export, predict.predict, log.log, check_part.check_part,
 ):  # fmt: skip
     app.add_command(command)
 

@@ -9,7 +9,7 @@ import pytest
 
 VERBS = (
     "run", "plan", "status", "watch", "report", "compare", "explain", "export", "predict", "log", "data", "init",
-    "doctor", "schema",
+    "doctor", "schema", "check-part",
 )  # fmt: skip
 
 

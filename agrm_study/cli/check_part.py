@@ -1,0 +1,34 @@
+"""The verb `check-part`: what parts of one's own must do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command("check-part", short_help="Check backbones, losses, tables … of your own.")
+@click.argument("file", type=click.Path(path_type=Path))
+def check_part(file: Path) -> int:
+    """Run the conformance checks of every part in FILE and say what fails, in words; exit code 1 when something does.
+
+    FILE is a Python file or a module, as under `parts:` in a study. It is executed.
+    """
+    from agrm_study.api.names import parts_in
+    from agrm_study.conformance.checks import SUITES
+    from agrm_study.conformance.checks import check_part as checks
+    from agrm_study.study.parts.names import full_name
+    from agrm_study.study.terminal import printable
+
+    failed = 0
+    for part in parts_in([file]).parts:
+        if part.kind not in SUITES:
+            click.echo(f"{part.kind} {part.name}: it has no checks; try it with `agrm-study log --parts {file}`")
+            continue
+        ended = list(checks(part.kind, full_name(part.name, part.source)))
+        broken = [check for check in ended if check.reason]
+        failed += len(broken)
+        click.echo(f"{part.kind} {part.name}: {len(ended) - len(broken)} of {len(ended)} checks pass")
+        for check in broken:
+            click.echo(printable(f"  fails: {check.promise} Here {check.reason}."))
+    return 1 if failed else 0

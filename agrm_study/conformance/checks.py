@@ -1,0 +1,73 @@
+"""Running of the checks of one part."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Final
+
+SUITES: Final = {
+    "backbone": "agrm_study.conformance.backbones",
+    "pooling": "agrm_study.conformance.pooling",
+    "threshold": "agrm_study.conformance.thresholds",
+    "loss": "agrm_study.conformance.losses",
+    "layout": "agrm_study.conformance.layouts",
+    "table": "agrm_study.conformance.tables",
+    "figure": "agrm_study.conformance.figures",
+}
+"""Module of the checks of each kind; its `CHECKS` take the name of a part."""
+
+Check = Callable[[str], None]
+
+
+class Broken(Exception):
+    """A part breaks a promise; the message says how."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A check and its end.
+
+    Attributes:
+        promise: What the part must do, as a sentence.
+        reason: How it fails; empty where it holds.
+    """
+
+    promise: str
+    reason: str = ""
+
+
+def must(holds: object, reason: str) -> None:
+    """Raise `Broken` with the reason unless something holds."""
+    if not holds:
+        raise Broken(reason)
+
+
+def checks_of(kind: str) -> tuple[Check, ...]:
+    """The checks of a kind of part; the first line of a check's docstring is the promise."""
+    found: tuple[Check, ...] = import_module(SUITES[kind]).CHECKS
+    return found
+
+
+def promise_of(check: Check) -> str:
+    """What a check asks for, as a sentence."""
+    return (check.__doc__ or check.__name__).strip().splitlines()[0]
+
+
+def check_part(kind: str, name: str) -> Iterator[Checked]:
+    """Run the checks of a part, one after the other; any exception of the part's is a failed check.
+
+    Args:
+        kind: A name of `SUITES`.
+        name: Of a shipped part, or the full name of a study's own.
+    """
+    for check in checks_of(kind):
+        try:
+            check(name)
+        except Broken as broken:
+            yield Checked(promise_of(check), str(broken))
+        except Exception as error:
+            yield Checked(promise_of(check), f"raises {type(error).__name__}: {error}".splitlines()[0])
+        else:
+            yield Checked(promise_of(check))

@@ -1,0 +1,67 @@
+"""What every layout of videos must do."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from agrm_study.conformance.checks import Broken, must
+from agrm_study.study.errors import InputError
+from agrm_study.study.parts.names import short_name
+from agrm_study.training.data.datasets import layout_of
+from agrm_study.training.data.datasets.layout import Options
+from agrm_study.training.data.manifest import read_manifest, write_manifest
+
+
+@contextmanager
+def _laid(name: str) -> Iterator[Path]:
+    """A folder with the layout's own example; the videos hold their names."""
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder).resolve() / "set"
+        for path, text in layout_of(name).example.items():
+            (root / path).parent.mkdir(parents=True, exist_ok=True)
+            (root / path).write_text(text or path, encoding="utf-8")
+        yield root
+
+
+def is_described(name: str) -> None:
+    """It has its name and a sentence that says what it expects."""
+    layout = layout_of(name)
+    must(layout.name == short_name(name), f"its name is {layout.name}")
+    must(len(layout.describes) > 20, "`describes` says too little")
+
+
+def finds_its_example(name: str) -> None:
+    """It finds the two videos of its example, sorted by clip id, with absolute paths of existing files."""
+    with _laid(name) as root:
+        found = layout_of(name).find(root, Options())
+        must(len(found) == 2, f"it finds {len(found)}")
+        must([f.clip_id for f in found] == sorted(f.clip_id for f in found), "they are not sorted by clip id")
+        must(len({f.subject_id for f in found}) == 2, "they are not of two subjects")
+        must(all(f.path.is_absolute() and f.path.is_file() for f in found), "a path is not that of a file")
+        must({f.source for f in found} == {layout_of(name).name}, "their source is not the layout's name")
+
+
+def index_is_a_manifest(name: str) -> None:
+    """What it indexes is a manifest, also where no video can be read."""
+    with _laid(name) as root:
+        records = layout_of(name).index(root)
+        must([record.frames for record in records] == [0, 0], "files that are no videos have frames")
+        written = write_manifest(records, root.parent / "out")
+        must(read_manifest(written).clips == tuple(records), "the manifest reads back as something else")
+
+
+def wrong_paths_are_refused(name: str) -> None:
+    """A path that does not exist and an empty folder are refused with an InputError."""
+    with tempfile.TemporaryDirectory() as folder:
+        for path in (Path(folder) / "none", Path(folder)):
+            try:
+                layout_of(name).index(path)
+            except InputError:
+                continue
+            raise Broken(f"{'an empty folder' if path.exists() else 'a path that does not exist'} is taken")
+
+
+CHECKS = (is_described, finds_its_example, index_is_a_manifest, wrong_paths_are_refused)

@@ -1,0 +1,246 @@
+"""A results folder with made-up predictions, for the checks of tables and figures."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import json
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from agrm_study.records.analysis_log import fix_analysis
+from agrm_study.records.location import Location
+from agrm_study.records.writer import write_subjects, write_trial
+from agrm_study.study.analysis import analysis_settings
+from agrm_study.study.labels import CLASSES, LABELS, Task
+from agrm_study.study.load import load_study
+from agrm_study.study.recipe import Recipe
+from agrm_study.study.resolved import write_resolved
+from agrm_study.study.study import Arm, Study
+
+Change = Callable[[dict[str, Any], list[dict[str, Any]], list[dict[str, Any]]], None]
+"""Changes a trial's columns, prediction blocks and epoch rows before they are written."""
+
+ABLATION = """
+name: ablation
+question: Which of the two modules earns its place?
+tasks: [two_class, three_class]
+seeds: [0, 1, 2, 3, 4]
+data: {synthetic: {subjects: 60, unlabelled: 20}}
+arms:
+  - {name: AGRM}
+  - {name: w/o MTM, set: {ssl.method: supervised}}
+  - {name: w/o SHPM, set: {model.pooling.name: average}}
+  - {name: w/o both, set: {ssl.method: supervised, model.pooling.name: average}}
+reference: AGRM
+primary_metric: macro_f1
+resources: {cpu: 1, gpu: 0}
+"""
+
+SKILL = {"AGRM": 1.5, "w/o MTM": 1.1, "w/o SHPM": 1.25, "w/o both": 0.9}
+
+
+def trial_id(arm: str, task: str, seed: object) -> str:
+    """Made-up identity of a trial."""
+    return hashlib.sha256(f"{arm}/{task}/{seed}".encode()).hexdigest()[:16]
+
+
+def write_results(
+    root: Path,
+    text: str = ABLATION,
+    *,
+    skill: Mapping[str, float] | None = None,
+    subjects: int = 54,
+    windows: int = 2,
+    epochs: int = 14,
+    skip: Collection[tuple[str, str, int]] = (),
+    failed: Collection[tuple[str, str, int]] = (),
+    parts: Sequence[str] = ("test", "val"),
+    change: Change | None = None,
+    twins: Mapping[str, str] | None = None,
+) -> Path:
+    """Writes study.yaml, plan.json, provenance.json and records; trials in `skip` are planned but absent.
+
+    Args:
+        skill: Arm → separation of its logits; decides how good it is.
+        skip: (arm, task, seed) planned and not run.
+        failed: (arm, task, seed) planned and failed.
+        twins: Arm → another arm whose trials are its trials.
+        change: Called with each trial's columns and prediction blocks before they are written.
+    """
+    root.mkdir(parents=True, exist_ok=True)
+    file = root / "given.yaml"
+    file.write_text(text, encoding="utf-8")
+    study = load_study(file)
+    write_resolved(study, root / "study.yaml")
+    fix_analysis(Location.of(root), analysis_settings(study))
+    people = person_rows(subjects)
+    plan = []
+    for task in study.tasks:
+        for arm in study.arms:
+            for seed in study.seeds:
+                key = (arm.name, task, seed)
+                plan.append(
+                    {
+                        "arm": arm.name,
+                        "task": task,
+                        "seed": seed,
+                        "trial_id": trial_id((twins or {}).get(arm.name, arm.name), task, seed),
+                    }
+                )
+                if key in skip or arm.name in (twins or {}):
+                    continue
+                write_one(root, study, arm, task, seed, people, skill or SKILL, windows, epochs, failed, parts, change)
+    (root / "plan.json").write_text(
+        json.dumps({"plan_version": 1, "study": study.name, "cells": plan}), encoding="utf-8"
+    )
+    write_subjects(root, "split-a", [r | {"split_seed": 0, "clips": 1} for r in people])
+    provenance = {
+        "agrm_study": "0.1.0",
+        "git": {"commit": "0123456789abcdef", "dirty": False},
+        "packages": {"torch": "2.7.0", "ray": "2.50.0", "numpy": "2.4.0"},
+        "hardware": {"cpu": "Example CPU", "cores": 2, "memory_gb": 8.0, "gpu": []},
+        "python": "3.11.9",
+        "platform": "Linux",
+    }
+    (root / "provenance.json").write_text(json.dumps(provenance), encoding="utf-8")
+    return root
+
+
+def person_rows(subjects: int) -> list[dict[str, Any]]:
+    """Rows of the `subjects` record: as many test subjects as asked for, and others in proportion."""
+    rng = np.random.default_rng(0)
+    rows: list[dict[str, Any]] = []
+    for part, n in (("train", 3 * subjects), ("val", subjects // 2), ("test", subjects)):
+        for i in range(n):
+            rows.append(
+                {
+                    "subject_id": f"{part}{i:03d}",
+                    "split": part,
+                    "label": LABELS[i % 3],
+                    "sex": ["male", "female"][int(rng.integers(2))],
+                    "age": float(5 + rng.integers(2)),
+                    "source": "spwvd",
+                }
+            )
+    for part, n in (("unlabelled_train", 12), ("unlabelled_val", 8)):
+        for i in range(n):
+            rows.append({"subject_id": f"c{part}{i}", "split": part, "label": None, "source": "casia_b"})
+    return rows
+
+
+def write_one(
+    root: Path,
+    study: Study,
+    arm: Arm,
+    task: Task,
+    seed: int,
+    people: list[dict[str, Any]],
+    skill: Mapping[str, float],
+    windows: int,
+    epochs: int,
+    failed: Collection[tuple[str, str, int]],
+    parts: Sequence[str],
+    change: Change | None,
+) -> None:
+    """Write the records of one trial."""
+    recipe = arm.recipe
+    rng = np.random.default_rng(seed * 1000 + len(arm.name) * 10 + len(task))
+    trial: dict[str, Any] = {
+        "study": study.name,
+        "trial_id": trial_id(arm.name, task, seed),
+        "config_id": trial_id(arm.name, task, "all"),
+        "phase": "final",
+        "arm": arm.name,
+        "task": task,
+        "seed": seed,
+        "split_seed": study.split_seed,
+        "params": json.dumps(dict(arm.settings)),
+        "backbone": recipe.model.backbone,
+        "pooling": recipe.model.pooling.name,
+        "method": recipe.ssl.method,
+        "tau": recipe.ssl.threshold.tau if recipe.uses_unlabelled else None,
+        "alpha": recipe.ssl.ema.alpha if recipe.has_teacher else None,
+        "n_params": 33_167_811,
+        "status": "finished",
+        "stop_reason": "early_stop",
+        "best_epoch": max(1, epochs - 3),
+        "epochs": epochs,
+        "wall_s": 61.5 + seed,
+        "started_at": datetime.datetime(2026, 3, 1, 12, seed, tzinfo=datetime.UTC),
+        "device": "cpu",
+        "host": "node-1",
+        "code_version": "0123456789abcdef",
+        "data_fingerprint": "data-a",
+        "split_fingerprint": "split-a",
+        "attempt": 1,
+    }
+    if (arm.name, task, seed) in failed:
+        trial |= {"status": "failed", "failure": "OutOfMemory", "error": "needed <8 GB> & more", "stop_reason": None}
+        write_trial(root, trial)
+        return
+    k = len(CLASSES[task])
+    strength = skill.get(arm.name, 1.2)
+    blocks: list[dict[str, Any]] = []
+    for part in parts:
+        chosen = [p for p in people if p["split"] == part]
+        labels = np.array([min(LABELS.index(p["label"]), k - 1) for p in chosen])
+        person = np.random.default_rng(77).normal(size=(len(chosen), k))  # what makes a subject hard for every arm
+        for network in ("student", "teacher") if recipe.has_teacher else ("student",):
+            logits = np.eye(k)[labels] * strength * 1.6 + person + rng.normal(0, 0.8, (len(chosen), k))
+            spread = rng.normal(0, 0.3, (windows, len(chosen), k))
+            blocks.append(
+                {
+                    "split": part,
+                    "network": network,
+                    "epoch": max(1, epochs - 3),
+                    "subject_id": [p["subject_id"] for p in chosen] * windows,
+                    "clip_id": [f"{p['subject_id']}#{w}" for w in range(windows) for p in chosen],
+                    "label": np.tile(labels, windows).astype(np.int8),
+                    "logits": (logits[None] + spread).reshape(-1, k).astype(np.float32),
+                }
+            )
+    rows = epoch_rows(recipe, rng, epochs, strength, k)
+    if change is not None:
+        change(trial, blocks, rows)
+    write_trial(root, trial, epochs=rows, predictions=blocks)
+
+
+def epoch_rows(recipe: Recipe, rng: np.random.Generator, epochs: int, strength: float, k: int) -> list[dict[str, Any]]:
+    """Rows of the `epochs` record of a trial that learns."""
+    rows: list[dict[str, Any]] = []
+    for epoch in range(1, epochs + 1):
+        grown = 1 - np.exp(-epoch / 5)
+        train: dict[str, Any] = {"epoch": epoch, "split": "train", "network": "student", "loss": 1.1 - 0.8 * grown}
+        train |= {"loss_supervised": 1.1 - 0.8 * grown, "lr": 1e-4}
+        if recipe.uses_unlabelled:
+            tau = recipe.ssl.threshold.tau
+            coverage = np.clip(grown * (1.35 - tau) + rng.normal(0, 0.02), 0, 1)
+            train |= {
+                "loss_consistency": 0.2 * (1 - grown),
+                "loss_pseudo": 0.3 * (1 - grown),
+                "ramp_weight": min(1.0, epoch / 10),
+                "threshold": tau,
+                "pseudo_coverage": coverage,
+                "pseudo_confidence": 0.6 + 0.3 * grown,
+                "pseudo_accuracy": float(np.clip(0.45 + 0.35 * grown * tau + rng.normal(0, 0.02), 0, 1)),
+                "pseudo_class_counts": [5] * k,
+            }
+        rows.append(train)
+        for network in ("student", "teacher") if recipe.has_teacher else ("student",):
+            score = float(np.clip(1 / k + (strength / 2 - 1 / k) * grown + rng.normal(0, 0.02), 0, 1))
+            rows.append(
+                {
+                    "epoch": epoch,
+                    "split": "val",
+                    "network": network,
+                    "loss": 1.1 - 0.6 * grown,
+                    "accuracy": score,
+                    "balanced_accuracy": score,
+                    "macro_f1": score - 0.01,
+                }
+            )
+    return rows
