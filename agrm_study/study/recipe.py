@@ -188,7 +188,7 @@ class Pooling(Section):
     """How average and maximum of a bin come together (shpm, hpp)."""
     temporal: Literal["mean", "max", "flatten"] = "mean"
     """What happens to T."""
-    options: OptionsField = OptionValues()
+    options: OptionsField = Field(default_factory=OptionValues)
     """Options of a pooling layer of your own."""
 
 
@@ -210,7 +210,7 @@ class Model(Section):
     pooling: Pooling = Pooling()
     weights: Path | None = None
     """Local pre-trained weights (.safetensors, .pth); heads of another class count are dropped with a message."""
-    options: OptionsField = OptionValues()
+    options: OptionsField = Field(default_factory=OptionValues)
     """Options of a backbone of your own."""
 
 
@@ -249,7 +249,7 @@ class Threshold(Section):
     """Width of the Gaussian of `softmatch`."""
     percentile: Annotated[float, Field(ge=0, le=100)] = 80.0
     """`percentile` accepts what lies above this percentile of the batch's confidences."""
-    options: OptionsField = OptionValues()
+    options: OptionsField = Field(default_factory=OptionValues)
     """Options of a threshold policy of your own."""
 
 
@@ -296,7 +296,7 @@ class Loss(Section):
     """ArcFace: factor s of the cosines (64 in the paper, for thousands of identities)."""
     arcface_margin: Annotated[float, Field(ge=0, lt=1.57)] = 0.5
     """ArcFace: margin m, in radians."""
-    options: OptionsField = OptionValues()
+    options: OptionsField = Field(default_factory=OptionValues)
     """Options of a loss of your own."""
 
 
