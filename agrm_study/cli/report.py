@@ -93,13 +93,13 @@ def write_report(
             on_progress=lambda what: status.update(what),
         )
     summary, folders = made.summary, made.folders
-    for read, by_name in summary.tables.items():
+    names = {str(folder): asked for asked, folder in zip(results, folders, strict=True)}
+    for place, by_name in summary.tables.items():
         if (table := next(iter(by_name.values()), None) if tables else main_table(by_name)) is not None:
             print_table(table)
             others = [name for name in by_name if name != table.name]
             if others:
-                asked = next(asked for asked, copy in zip(results, folders, strict=True) if str(copy) == read)
-                click.echo(f"other tables in {below(asked, 'tables')}: {', '.join(others)}", err=True)
+                click.echo(f"other tables in {below(names[place], 'tables')}: {', '.join(others)}", err=True)
     for asked, folder in zip(results, folders, strict=True):
         if str(folder) in summary.partial:
             click.echo(f"{asked}: {summary.partial[str(folder)]}", err=True)

@@ -74,7 +74,7 @@ def every_corner_counts(name: str) -> None:
     """Every row, column and frame of a clip reaches the features."""
     network = network_of(name).eval()
     given = clips(1, FRAMES, 50).requires_grad_()
-    network.features(given).square().sum().backward()
+    network.features(given).square().sum().backward()  # type: ignore[no-untyped-call]
     assert given.grad is not None
     for axis, what in ((2, "frame"), (3, "row"), (4, "column")):
         gradient = given.grad.abs()
@@ -105,7 +105,7 @@ def gradcam_works(name: str) -> None:
 def every_parameter_learns(name: str) -> None:
     """Every parameter gets a finite gradient."""
     network = network_of(name)
-    torch.nn.functional.cross_entropy(network(clips(4)), torch.tensor([0, 1, 2, 0])).backward()
+    torch.nn.functional.cross_entropy(network(clips(4)), torch.tensor([0, 1, 2, 0])).backward()  # type: ignore[no-untyped-call]
     for key, parameter in network.named_parameters():
         must(parameter.grad is not None, f"{key} has none")
         must(parameter.grad is None or torch.isfinite(parameter.grad).all(), f"that of {key} is not finite")

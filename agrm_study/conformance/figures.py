@@ -31,7 +31,7 @@ def draws_a_frozen_value(name: str) -> None:
         info = kind.info(m)
         if info is None:
             continue
-        frozen = dataclasses.is_dataclass(info) and info.__dataclass_params__.frozen  # type: ignore[attr-defined]
+        frozen = dataclasses.is_dataclass(info) and getattr(type(info), "__dataclass_params__").frozen  # noqa: B009 - no public way
         must(frozen, f"its info is a {type(info).__name__}, not a frozen dataclass")
         figure = kind.draw(info)
         must(isinstance(figure, Figure), f"it draws a {type(figure).__name__}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import torch
 from torch import Tensor
 
@@ -11,7 +13,7 @@ from agrm_study.study.recipe import Loss
 from agrm_study.training.ssl.losses import build_loss
 from agrm_study.training.ssl.losses.supervised import SupervisedLoss
 
-TASKS: tuple[Task, ...] = tuple(CLASSES)
+TASKS: tuple[Task, ...] = get_args(Task)
 
 
 def loss_of(name: str, task: Task = "three_class") -> SupervisedLoss:
@@ -35,7 +37,7 @@ def is_a_scalar_with_gradient(name: str) -> None:
         found = loss(outputs.requires_grad_(), labels)
         must(found.shape == () and found.dtype == torch.float32, f"it is {found.dtype} of {tuple(found.shape)}")
         must(found.item() >= 0, f"it is {found.item():g}")
-        found.backward()
+        found.backward()  # type: ignore[no-untyped-call]
         assert outputs.grad is not None
         must(torch.isfinite(outputs.grad).all(), "its gradient is not finite")
         must((outputs.grad.abs().sum(dim=1) > 0).all(), "a clip has no gradient")
@@ -66,7 +68,7 @@ def descent_helps(name: str) -> None:
         optimizer = torch.optim.SGD([learned], lr=0.02)
         for _ in range(20):
             optimizer.zero_grad()
-            loss(learned, labels).backward()
+            loss(learned, labels).backward()  # type: ignore[no-untyped-call]
             optimizer.step()
         end = loss.log_probs(learned).gather(1, labels[:, None]).mean()
         must(end > start, f"their mean log probability goes from {start:.3f} to {end:.3f}")
@@ -105,7 +107,7 @@ def extreme_outputs_stay_finite(name: str) -> None:
     pattern = torch.tensor([[1.0, -1.0, 1.0], [-1.0, 1.0, -1.0]])[:, : loss.n_outputs(3)]
     outputs = (size * pattern.repeat(3, 1)).requires_grad_()
     found = loss(outputs, torch.tensor([0, 0, 1, 1, 2, 2]))
-    found.backward()
+    found.backward()  # type: ignore[no-untyped-call]
     assert outputs.grad is not None
     must(torch.isfinite(found), f"the loss is {found.item()}")
     must(torch.isfinite(outputs.grad).all(), "the gradient is not finite")
@@ -116,7 +118,7 @@ def the_device_is_not_asked(name: str) -> None:
     """A step never waits for a value from the device (`.item()`, `if tensor:`, `float(tensor)`)."""
     loss = loss_of(name)
     outputs, labels = example(loss)
-    loss(outputs.to("meta").requires_grad_(), labels.to("meta")).backward()
+    loss(outputs.to("meta").requires_grad_(), labels.to("meta")).backward()  # type: ignore[no-untyped-call]
     must(loss.log_probs(outputs.to("meta")).device.type == "meta", "log_probs are on another device")
 
 
