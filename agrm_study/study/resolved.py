@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -28,6 +29,8 @@ from agrm_study.study.translate import translate
 
 RESOLVED_VERSION: Final = 1
 """Raised when a key of the resolved study is renamed, removed or changes its meaning."""
+
+_DIGEST: Final = "# sha256 of what follows: "
 
 _PLAIN = ("name", "question", "split_seed", "varies", "reference", "primary_metric", "base_name", "preset")
 
@@ -141,10 +144,14 @@ def search_to_dict(search: Search) -> dict[str, Any]:
 
 
 def write_resolved(study: Study, path: Path) -> None:
-    """Write a study as YAML, every value stated; readers see the old file or the new one, never a part."""
+    """Write a study as YAML, every value stated, with a digest; readers see the old file or the new one, never a part.
+
+    A reader refuses a file that was cut or edited: what is lost would otherwise take its default.
+    """
+    body = dump_yaml(study_to_dict(study))
     text = (
-        "# The study as it was run: every value, defaults included. Written by agrm-study; edits have no effect.\n"
-        + dump_yaml(study_to_dict(study))
+        "# The study as it was run: every value, defaults included. Written by agrm-study; an edited file is refused.\n"
+        f"{_DIGEST}{hashlib.sha256(body.encode()).hexdigest()}\n{body}"
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
@@ -158,7 +165,11 @@ def read_resolved(path: Path) -> Study:
     Raises:
         InputError: When the file is missing, damaged, or of another schema version.
     """
-    return study_from_dict(read_yaml(path).value, where=path)
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return study_from_dict(read_yaml(path).value, where=path)  # says what is wrong with the file
+    return parse_resolved(content, path)
 
 
 def parse_resolved(content: bytes, where: Path) -> Study:
@@ -167,7 +178,28 @@ def parse_resolved(content: bytes, where: Path) -> Study:
     Raises:
         InputError: When it is damaged, or of another schema version.
     """
-    return study_from_dict(decode_yaml(content, where).value, where=where)
+    value = decode_yaml(content, where).value
+    if isinstance(value, Mapping) and value.get("schema_version") == RESOLVED_VERSION:
+        _check_digest(content, where)
+    return study_from_dict(value, where=where)
+
+
+def _check_digest(content: bytes, where: Path) -> None:
+    """Refuses a file that differs from its digest; one of version 0.1 has none.
+
+    Raises:
+        InputError: When it was cut or edited after it was written.
+    """
+    head, found, rest = content.partition(_DIGEST.encode())
+    if not found or head.count(b"\n") > 1:
+        return
+    digest, _, body = rest.partition(b"\n")
+    if digest.strip() != hashlib.sha256(body).hexdigest().encode():
+        raise InputError(
+            "is damaged: it differs from the digest that was taken when it was written",
+            where=where,
+            hint="`agrm-study run` of the same study writes it again.",
+        )
 
 
 def _strict(model: Any, value: Any) -> Any:
