@@ -1,4 +1,4 @@
-"""Does the main job work from nothing, and does it come out the same twice?"""
+"""The demo: every trial finishes, and two runs from nothing give identical records."""
 
 from __future__ import annotations
 

@@ -50,6 +50,9 @@ def explain(
     """Show what a finished TRIAL of RESULTS looked at, and measure it on every seed of its arm.
 
     TRIAL is a trial's id or its beginning. Pictures go to OUT/<trial id>, numbers to OUT/occlusion.csv and .md.
+
+    The occlusion check hides each region of every test subject for every network of the arm. On a CPU this takes
+    minutes, four for the demo; --subjects 12 tests fewer subjects, and --subjects 0 only draws the pictures.
     """
     from agrm_study.cli.progress_bar import progress_bar
     from agrm_study.explain.run import Options

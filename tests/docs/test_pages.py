@@ -1,4 +1,4 @@
-"""Is the documentation built without a warning, and is what it says of the code true?"""
+"""The documentation: built without a warning, and its statements about the code checked against the code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does a person get from folders of videos to a first study as the page says?"""
+"""The page on your own data: each command in its order, from folders of videos to a first study."""
 
 from __future__ import annotations
 
@@ -69,6 +69,8 @@ def test_every_command_but_the_training_works_in_its_order(lab: Path, monkeypatc
             words += [word for setting in SMALL for word in ("--set", setting)]
         done = CliRunner().invoke(app, words)
         assert done.exit_code in (0, None), (line, done.output, done.exception)
+        if "epochs=5" in line:
+            assert "ssl.pretrain_epochs from 10 to 1 and ssl.ramp.epochs from 30 to 2" in done.output
     for name, labelled in (("hybrid", 15), ("clinic", 9), ("table", 15)):
         assert len(read_manifest(lab / "data" / name).labelled) == labelled
 
