@@ -99,3 +99,10 @@ def test_studies_on_other_data_are_not_compared_unless_allowed(tmp_path):
     with pytest.raises(InputError, match=r"differ in data.*data-a.*data-b.*--allow data"):
         compare([a, b], "ssl.method")
     assert len(compare([a, b], "ssl.method", allow=["data"]).rows) == 8
+
+
+def test_a_page_without_figures_or_details_has_no_empty_heading(root):
+    make_report([root], tables=["ablation"], figures=[])
+    text = (root / "report.html").read_text(encoding="utf-8")
+    assert re.findall(r"<h2[^>]*>(.*?)</h2>", text) == ["Results", "Trials", "Provenance"]
+    assert re.findall(r'<a href="#([a-z-]+)">', text) == ["results", "all-trials", "provenance"]

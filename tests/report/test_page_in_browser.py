@@ -31,13 +31,25 @@ PROBE = """<script>addEventListener('load', () => {
   const heads = [...document.querySelectorAll('#trials th')];
   const at = (title) => heads.findIndex((h) => h.textContent === title);
   const click = (title) => { heads[at(title)].querySelector('button').click(); return column(at(title)); };
-  const seen = {first: column(at('Status'))[0], up: click('Seconds'), down: click('Seconds'), seeds: click('Seed')};
+  const seen = {first: column(at('Status'))[0], up: click('Duration'), down: click('Duration'), seeds: click('Seed'),
+    scores: click('Best validation F1'), heads: heads.map((h) => h.textContent)};
   seen.sorted = heads.map((h) => h.getAttribute('aria-sort')).filter(Boolean);
   seen.images = [...document.images].map((i) => [i.complete, i.naturalWidth > 50]);
   seen.requests = performance.getEntriesByType('resource').map((r) => r.name).filter((n) => !n.startsWith('data:'));
   seen.overflow = document.documentElement.scrollWidth - document.documentElement.clientWidth;
   seen.title = document.title;
   seen.faults = faults;
+  document.body.style.width = '390px';
+  document.body.style.margin = '0';
+  document.body.style.padding = '14px';
+  const wider = (e) => e.scrollWidth > e.clientWidth + 1;
+  const boxes = [...document.querySelectorAll('.scroll')];
+  const blocks = [...document.querySelectorAll('header, nav, h1, h2, p, figure, figcaption, .notes, img')];
+  seen.phone = {
+    overflow: Math.max(...blocks.map((e) => e.getBoundingClientRect().right)) - 390,
+    scrolls: boxes.filter(wider).map((e) => getComputedStyle(e).overflowX),
+    cut: blocks.filter((e) => e.tagName !== 'IMG' && wider(e)).map((e) => e.tagName + '.' + e.className),
+  };
   const out = document.createElement('pre');
   out.id = 'seen';
   out.textContent = JSON.stringify(seen);
@@ -84,12 +96,28 @@ def test_nothing_that_a_user_wrote_is_run(opened):
 def test_the_table_of_trials_begins_with_failures_and_sorts_by_number_both_ways(opened):
     seen, _ = opened
     assert seen["first"] == "failed"
-    assert seen["up"] == sorted(seen["up"], key=float)
+    seconds = [int(h) * 3600 + int(m) * 60 + int(s) for h, m, s in (text.split(":") for text in seen["up"] if text)]
+    assert seconds == sorted(seconds)
     assert seen["down"] == seen["up"][::-1]
     assert seen["seeds"] == sorted(seen["seeds"], key=int)
+    assert seen["scores"][:-1] == sorted(seen["scores"][:-1], key=float)
+    assert seen["scores"][-1] == ""  # of the failed trial
     assert seen["sorted"] == ["ascending"]
+
+
+def test_the_list_of_trials_has_id_seed_best_validation_score_and_duration(opened):
+    seen, _ = opened
+    assert seen["heads"][:6] == ["Trial", "Arm", "Task", "Seed", "Best validation F1", "Duration"]
 
 
 def test_the_page_is_no_wider_than_the_window(opened):
     seen, _ = opened
     assert seen["overflow"] <= 0
+
+
+def test_on_a_phone_tables_scroll_and_nothing_else_is_wider_than_the_screen(opened):
+    seen, _ = opened
+    assert seen["phone"]["overflow"] <= 0
+    assert all(scrolls in ("auto", "scroll") for scrolls in seen["phone"]["scrolls"])
+    assert seen["phone"]["scrolls"]
+    assert seen["phone"]["cut"] == []

@@ -6,6 +6,9 @@ import html
 
 from agrm_study.report.table import Entry, Table
 
+WIDE = 6
+"""Columns from which a table takes the whole width of the page."""
+
 
 def _entry(entry: Entry) -> str:
     text = html.escape(entry.text)
@@ -36,9 +39,11 @@ def render(table: Table) -> str:
         body.append(f"<tr>{cells}</tr>")
     notes = "".join(f"<p>{html.escape(n)}</p>" for n in table.notes)
     name = html.escape(table.name, quote=True)
+    wide = ' class="wide"' if len(columns) >= WIDE else ""
     partial = f'<span class="partial">{html.escape(table.partial)}</span> ' if table.partial else ""
     return (
         f'<figure class="table" id="table-{name}">\n<figcaption>{partial}{html.escape(table.caption)}</figcaption>\n'
-        f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n" + "\n".join(body) + "\n</tbody>\n</table>\n"
+        f'<div class="scroll" tabindex="0"><table{wide}>\n'
+        f"<thead><tr>{head}</tr></thead>\n<tbody>\n" + "\n".join(body) + "\n</tbody>\n</table></div>\n"
         f'<div class="notes">{notes}</div>\n</figure>\n'
     )
