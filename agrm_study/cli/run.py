@@ -67,7 +67,7 @@ def run(
     command = _notifier(notify)
     for note in study_notes(asked):
         click.echo(f"note: {note}", err=True)
-    followers = [Follower(options.results, name) for name in dict.fromkeys(logs)]
+    followers = [Follower(options.results, name, asked) for name in dict.fromkeys(logs)]
     with Interrupt() as interrupt:
         view = FollowedView(choose_view(sys.stderr), followers)
         summary = run_study(asked, options, view=view, interrupt=interrupt)

@@ -11,6 +11,7 @@ from typing import ClassVar, final
 
 from agrm_study.hooks.trial_log import StudyLog, TrialLog
 from agrm_study.study.errors import InputError
+from agrm_study.study.study import Study
 
 
 class Hook(ABC):
@@ -37,6 +38,7 @@ class Hook(ABC):
 
     def __init__(self, out: str | None, study: StudyLog) -> None:
         require(self.name, self.package)
+        self.check(study.study)
         self.study = study
         try:
             self.out = self._place(out)
@@ -48,6 +50,15 @@ class Hook(ABC):
                 given=str(fault.filename or out),
                 hint=f"{fault.strerror or fault}. Choose a writable folder.",
             ) from None
+
+    @classmethod
+    def check(cls, study: Study) -> None:
+        """Check that the hook can export a study; by default it can.
+
+        Raises:
+            InputError: It cannot.
+        """
+        return None
 
     @property
     def where(self) -> str:

@@ -9,6 +9,7 @@ from agrm_study.hooks import hook_class
 from agrm_study.hooks.base import require
 from agrm_study.hooks.log import log_study
 from agrm_study.study.errors import InputError
+from agrm_study.study.study import Study
 
 EVERY_S = 10.0
 """Minimum number of seconds between two updates."""
@@ -20,14 +21,16 @@ class Follower:
     Args:
         results: Results folder; a local path or a URI.
         name: A name of `HOOKS`.
+        study: The study to export.
         every_s: Minimum number of seconds between two updates.
 
     Raises:
-        InputError: The hook is unknown, or its package is not installed.
+        InputError: The hook is unknown, its package is not installed, or it cannot export the study.
     """
 
-    def __init__(self, results: str | Path, name: str, *, every_s: float = EVERY_S) -> None:
+    def __init__(self, results: str | Path, name: str, study: Study, *, every_s: float = EVERY_S) -> None:
         require(name, hook_class(name).package)
+        hook_class(name).check(study)
         self._results, self._name, self._every_s = results, name, every_s
         self._changed, self._closing = threading.Event(), threading.Event()
         self._problem: str | None = None

@@ -33,12 +33,13 @@ class MlflowHook(Hook):
         return {run.data.tags[TRIAL]: run.data.tags.get(STAMP, "") for run in self._runs()}
 
     def write(self, trial: TrialLog) -> None:
-        from mlflow.entities import Metric, Param, RunTag
+        from mlflow.entities import Metric, Param
 
         for run in self._runs(f"tags.`{TRIAL}` = '{trial.trial_id}'"):
             self._client.delete_run(run.info.run_id)
         start = round(1000 * trial.time_of(0))
-        tags = {"agrm_study.study": self.study.study.name, "agrm_study.status": str(trial.record["status"])}
+        tags = {TRIAL: trial.trial_id, "agrm_study.study": self.study.study.name}
+        tags["agrm_study.status"] = str(trial.record["status"])
         tags |= {f"agrm_study.{n}": str(trial.record[n]) for n in ("code_version", "failure") if n in trial.record}
         created = self._client.create_run(self._experiment, start_time=start, run_name=trial.title, tags=tags)
         run_id = created.info.run_id
@@ -57,12 +58,8 @@ class MlflowHook(Hook):
             self._client.log_batch(run_id, params=params[first : first + PARAMS_A_CALL])
         if trial.failed:
             self._client.set_tag(run_id, "mlflow.note.content", str(trial.record.get("error", ""))[-5000:])
-        marks = [
-            RunTag(TRIAL, trial.trial_id),
-            RunTag(STAMP, trial.stamp),
-        ]  # written last, so that an incomplete run is rewritten
-        self._client.log_batch(run_id, tags=marks)
         self._client.set_terminated(run_id, status="FAILED" if trial.failed else "FINISHED", end_time=end)
+        self._client.set_tag(run_id, STAMP, trial.stamp)  # written last, so that an incomplete run is replaced
 
     def _place(self, out: str | None) -> str:
         if out is not None and "://" in out:

@@ -7,7 +7,7 @@ import math
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
 from agrm_study.hooks.base import Hook
 from agrm_study.hooks.trial_log import TrialLog
@@ -15,8 +15,10 @@ from agrm_study.records.schemas import PRUNED
 from agrm_study.records.search_log import SearchLog
 from agrm_study.study.errors import InputError
 from agrm_study.study.search_space import Dimension, Search
+from agrm_study.study.study import Study
 
 if TYPE_CHECKING:
+    import optuna
     from optuna.distributions import BaseDistribution
 
 TRIAL: Final = "agrm_study:trial_id"
@@ -28,10 +30,22 @@ class OptunaHook(Hook):
     """Adds the trials of a search to an Optuna study, with parameter values as in the study file.
 
     Optuna does not allow changes to finished trials, so a trial that failed and was rerun has one entry per attempt.
+    Nor does it allow other choices or another scale in the same study: after such a change of the space, the trials
+    are written to a new Optuna study, ``NAME (space 2)``, in the same storage. A dimension whose bounds or choices
+    exclude the value of a trial is left out of its entry.
     """
 
     name: ClassVar[str] = "optuna"
     package: ClassVar[str] = "optuna"
+
+    @classmethod
+    def check(cls, study: Study) -> None:
+        if study.search is None:
+            raise InputError(
+                "the Optuna hook needs a study with a search",
+                where=study.name,
+                hint="tensorboard, mlflow and wandb support every study.",
+            )
 
     @property
     def where(self) -> str:
@@ -53,7 +67,11 @@ class OptunaHook(Hook):
         state = TrialState.PRUNED if trial.record.get("stop_reason") == PRUNED else TrialState.COMPLETE
         if trial.failed or (state is TrialState.COMPLETE and not all(math.isfinite(value) for value in values)):
             state = TrialState.FAIL
-        space = {name: dimension for name, dimension in self._search.space.items() if name in trial.factors}
+        space = {
+            name: dimension
+            for name, dimension in self._search.space.items()
+            if name in trial.factors and dimension.can_be(trial.factors[name])
+        }
         curve = {epoch: at[metrics[0]] for epoch, at in trial.objective_curve.items() if metrics[0] in at}
         names = ("arm", "seed", "failure", "best_epoch", "epochs", "wall_s")
         attributes = {name: trial.record[name] for name in names if name in trial.record}
@@ -80,24 +98,13 @@ class OptunaHook(Hook):
         from optuna.storages import JournalStorage
         from optuna.storages.journal import JournalFileBackend
 
-        if self.study.study.search is None:
-            raise InputError(
-                "the Optuna hook needs a study with a search",
-                where=self.study.location.path,
-                hint="tensorboard, mlflow and wandb support every study.",
-            )
-        self._search: Search = self.study.study.search
+        self._search = cast(Search, self.study.study.search)  # `check` has accepted the study
         log = SearchLog.read(self.study.location)
         self._drawn = None if log is None else {proposal.trial_id for proposal in log.proposals}
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         try:
             storage: Any = self.out if "://" in self.out else JournalStorage(JournalFileBackend(self.out))
-            self._optuna = optuna.create_study(
-                storage=storage,
-                study_name=self.study.study.name,
-                directions=list(self._search.directions),
-                load_if_exists=True,
-            )
+            self._optuna = self._study_of_this_space(storage)
         except Exception as fault:  # storages raise errors of their databases
             raise InputError(
                 "Optuna cannot use this storage",
@@ -114,6 +121,35 @@ class OptunaHook(Hook):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Optuna marks names of objectives as experimental
             self._optuna.set_metric_names(list(self._search.metric))
+
+    def _study_of_this_space(self, storage: Any) -> optuna.Study:
+        """The first Optuna study of this name whose trials have compatible dimensions; a new one if there is none."""
+        import optuna
+
+        space = {name: distribution(dimension) for name, dimension in self._search.space.items()}
+        number = 1
+        while True:
+            found = optuna.create_study(
+                storage=storage,
+                study_name=self.study.study.name if number == 1 else f"{self.study.study.name} (space {number})",
+                directions=list(self._search.directions),
+                load_if_exists=True,
+            )
+            if all(_compatible(trial.distributions, space) for trial in found.get_trials(deepcopy=False)):
+                return found
+            number += 1
+
+
+def _compatible(recorded: Mapping[str, BaseDistribution], space: Mapping[str, BaseDistribution]) -> bool:
+    """Whether Optuna accepts both distributions of every dimension that they share in one study."""
+    from optuna.distributions import check_distribution_compatibility
+
+    try:
+        for name in recorded.keys() & space.keys():
+            check_distribution_compatibility(recorded[name], space[name])
+    except ValueError:
+        return False
+    return True
 
 
 def distribution(dimension: Dimension) -> BaseDistribution:

@@ -14,6 +14,7 @@ from typing import Any, Final, cast
 import numpy as np
 import pandas as pd
 
+from agrm_study.plan.plan import parse_cells
 from agrm_study.records.location import Location
 from agrm_study.records.reader import Ledger
 from agrm_study.records.study_file import read_study
@@ -22,6 +23,7 @@ from agrm_study.statistics.part_scores import PartScores
 from agrm_study.study.reported import reported_in_record
 from agrm_study.study.study import Study
 
+PLAN: Final = "plan.json"
 CHUNK: Final = 200
 """Number of trials whose epochs and predictions are in memory at once."""
 HPARAMS: Final = ("phase", "arm", "task", "seed", "backbone", "pooling", "method", "tau", "alpha", "ramp_epochs")
@@ -109,9 +111,23 @@ class StudyLog:
         self.ledger = Ledger(self.location)
 
     def records(self) -> dict[str, dict[str, Any]]:
-        """The `trials` records by id, without null columns, in order of start time."""
+        """The `trials` records by id, without null columns, in order of start time.
+
+        ``arm`` has the names that the current plan gives the trial, joined by " = ": a record keeps the name that its
+        arm had when the trial ran.
+        """
         rows = self.ledger.trials().sort_values(["started_at", "trial_id"], kind="stable", na_position="last")
-        return {str(row["trial_id"]): _plain(row) for row in rows.to_dict("records")}
+        records = {str(row["trial_id"]): _plain(row) for row in rows.to_dict("records")}
+        names = self._names()
+        return {t: record | ({"arm": " = ".join(names[t])} if t in names else {}) for t, record in records.items()}
+
+    def _names(self) -> dict[str, list[str]]:
+        """Names of the arms of each planned trial; empty without a plan."""
+        plan = (self.location / PLAN).read()
+        names: dict[str, list[str]] = {}
+        for cell in () if plan is None else parse_cells(plan, f"{self.location.address}/{PLAN}"):
+            names.setdefault(cell.trial_id, []).append(cell.arm)
+        return names
 
     def logs(self, records: Mapping[str, dict[str, Any]], wanted: Collection[str]) -> Iterator[TrialLog]:
         """Yield the content of the wanted trials in the order of the records, loading `CHUNK` trials at once."""

@@ -7,7 +7,10 @@ from hook_results import POINTS, score, search_id, test_accuracy, write_hook_res
 from synthetic_records import trial_id
 
 from agrm_study.hooks.log import log_study
+from agrm_study.hooks.trial_log import StudyLog
 from agrm_study.study.errors import InputError
+from agrm_study.study.load import load_study
+from agrm_study.study.resolved import write_resolved
 
 DONE, FAILED = trial_id("base", "two_class", 0), trial_id("base", "two_class", 1)
 
@@ -131,3 +134,92 @@ def test_optuna_refuses_a_study_without_a_search_and_a_storage_that_is_none(resu
     (tmp_path / "notes.db").write_text("no database at all, but long enough to be taken for one " * 100)
     with pytest.raises(InputError, match=r"Optuna cannot use this storage.*allowed: a folder"):
         log_study(results, "optuna", str(tmp_path / "notes.db"))
+
+
+def test_an_interrupted_tensorboard_write_is_replaced(results, tmp_path):
+    pytest.importorskip("tensorboard", reason="pip install 'agrm-study[tensorboard]'")
+    log_study(results, "tensorboard", str(tmp_path))
+    [mark] = tmp_path.glob(f"base/two_class/*-{DONE[:8]}/agrm-study.json")
+    mark.unlink()  # written last
+    again = log_study(results, "tensorboard", str(tmp_path))
+    assert (again.written, again.unchanged) == (1, 5)
+    assert mark.is_file()
+    assert len(list(mark.parent.glob("*tfevents*"))) == 1
+
+
+def test_an_interrupted_mlflow_write_leaves_no_running_run(results, tmp_path, monkeypatch):
+    pytest.importorskip("mlflow", reason="pip install 'agrm-study[mlflow]'")
+    from mlflow import MlflowClient
+
+    def fail(*arguments, **named):
+        raise KeyboardInterrupt
+
+    for method in ("log_batch", "set_terminated"):
+        with monkeypatch.context() as patch:
+            patch.setattr(MlflowClient, method, fail)
+            with pytest.raises(KeyboardInterrupt):
+                log_study(results, "mlflow", str(tmp_path))
+    log_study(results, "mlflow", str(tmp_path))
+    client = MlflowClient(tracking_uri=f"sqlite:///{tmp_path / 'mlflow.db'}")
+    runs = client.search_runs([client.get_experiment_by_name("sweep").experiment_id])
+    assert len(runs) == 6
+    assert {run.info.status for run in runs} == {"FINISHED", "FAILED"}
+    again = log_study(results, "mlflow", str(tmp_path))
+    assert (again.written, again.unchanged) == (0, 6)
+
+
+def changed_space(results, old, new):
+    """Another space in the study file of a results folder."""
+    given = results / "given.yaml"
+    given.write_text(given.read_text().replace(old, new))
+    write_resolved(load_study(given), results / "study.yaml")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("[[1, 1]], [[1, 1], [2, 2]]", "[[1, 1]], [[1, 1], [2, 2]], [[4, 1]]"),
+        ("[1.0e-5, 1.0e-3], scale: log", "[1.0e-5, 1.0e-3]"),
+    ],
+)
+def test_optuna_gets_a_new_study_when_choices_or_a_scale_change(tmp_path, old, new):
+    import optuna
+
+    results = write_hook_results(tmp_path / "r")
+    log_study(results, "optuna")
+    changed_space(results, old, new)
+    again = log_study(results, "optuna")
+    assert (again.written, again.unchanged) == (4, 0)
+    storage = f"sqlite:///{results / 'optuna.db'}"
+    assert len(optuna.load_study(study_name="sweep", storage=storage).trials) == 4
+    assert len(optuna.load_study(study_name="sweep (space 2)", storage=storage).trials) == 4
+    assert log_study(results, "optuna").unchanged == 4
+
+
+def test_optuna_keeps_its_study_when_only_bounds_change(tmp_path):
+    results = write_hook_results(tmp_path / "r")
+    log_study(results, "optuna")
+    changed_space(results, "[0.5, 0.95]", "[0.4, 0.95]")
+    assert log_study(results, "optuna").unchanged == 4
+
+
+def test_optuna_leaves_out_the_dimensions_that_a_trial_is_outside_of(tmp_path):
+    import optuna
+
+    results = write_hook_results(tmp_path / "r")
+    changed_space(results, "[0.5, 0.95]", "[0.65, 0.95]")
+    log_study(results, "optuna")
+    study = optuna.load_study(study_name="sweep", storage=f"sqlite:///{results / 'optuna.db'}")
+    assert ["ssl.threshold.tau" in trial.params for trial in study.trials] == [False, True, True, True]
+
+
+def test_a_trial_has_the_name_that_its_arm_has_in_the_plan(tmp_path):
+    results = write_hook_results(tmp_path / "r")
+    cell = {"task": "two_class", "seed": 0, "trial_id": DONE}
+    cells = [{"arm": arm} | cell for arm in ("renamed", "twin")]
+    (results / "plan.json").write_text(json.dumps({"plan_version": 1, "study": "sweep", "cells": cells}))
+    study = StudyLog(results)
+    records = study.records()
+    assert records[DONE]["arm"] == "renamed = twin"
+    assert records[FAILED]["arm"] == "base"
+    assert [log.title for log in study.logs(records, {DONE})] == ["renamed = twin, two_class, seed 0"]
