@@ -51,12 +51,16 @@ def measure(
     """
     rows: list[dict[str, Any]] = []
     classes, windows, size = reloaded.recipe.classes, reloaded.windows, reloaded.recipe.clip.size
+    hidden_1K: torch.Tensor | None = None
     for subject in subjects:
         window, target = int(reloaded.middle_S[subject]), int(reloaded.decided_S[subject])
         name, clip_id = windows.subjects[subject], windows.clips.clip_ids[window]
         clip_CTHW = reloaded.clip(subject)
         targets_B = torch.tensor([target], device=clip_CTHW.device)
         map_THW = grad_cam(reloaded.network, reloaded.loss.logits, clip_CTHW[None], targets_B)[0]
+        logits_1K = reloaded.predict(clip_CTHW[None])
+        if hidden_1K is None:  # the same for every clip
+            hidden_1K = reloaded.predict(torch.zeros_like(clip_CTHW)[None])
         values: dict[tuple[str, str], float] = {}
         # Random positions depend on the subject, not on the trial's seed, so that all seeds and arms share them.
         rng = generator(0, f"explain/{name}")
@@ -70,13 +74,13 @@ def measure(
             stored_T4 = stored_boxes(record, keys, reloaded.recipe.clip, (shape[0], shape[1], shape[2]))
             corner = np.array([windows.view.lefts_N[window], windows.view.tops_N[window], 0, 0])
             masks = region_masks(stored_T4[windows.view.frames_NT[window]] - corner, size, kind)
-            for region, effect in region_effects(reloaded.predict, clip_CTHW, target, masks, rng).items():
+            for region, effect in region_effects(reloaded.predict, clip_CTHW, logits_1K[0], target, masks, rng).items():
                 values[region, "area"] = effect.area
                 values[region, "drop"] = effect.drop
                 values[region, "elsewhere"] = effect.elsewhere
                 values[region, "excess"] = effect.drop - effect.elsewhere
                 values[region, "changes"] = effect.changes
-        deletion = deletion_curve(reloaded.predict, clip_CTHW, target, map_THW, rng)
+        deletion = deletion_curve(reloaded.predict, clip_CTHW, torch.cat([logits_1K, hidden_1K]), target, map_THW, rng)
         if not deletion.flat:
             values["", "deletion"] = deletion.auc
             values["", "deletion_random"] = deletion.auc_random
