@@ -204,6 +204,7 @@ def _show(report: CheckReport) -> None:
     from rich.table import Table
 
     from agrm_study.training.data.check import KINDS
+    from agrm_study.training.data.names import yaml_list
 
     console = Console(highlight=False)
     if not console.is_terminal:
@@ -228,8 +229,7 @@ def _show(report: CheckReport) -> None:
     console.print(
         f"{report.clips} videos checked: those of {len(subjects)} subjects would stop a study", soft_wrap=True
     )
-    more = ", …" if len(subjects) > SHOWN_SUBJECTS else ""
-    out = f"data.exclude: [{', '.join(subjects[:SHOWN_SUBJECTS])}{more}]"
+    out = f"data.exclude: {yaml_list(subjects, SHOWN_SUBJECTS)}"
     console.print(
         escape(f"Repair the files and index them again, or leave the subjects out with {out}"), soft_wrap=True
     )

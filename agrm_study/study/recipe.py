@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from agrm_study.study.labels import CLASSES, Task
 from agrm_study.study.options import OptionsField, OptionValues
@@ -30,6 +30,14 @@ Pixels = Annotated[int, Field(ge=1, le=10_000)]
 Cells = Annotated[int, Field(ge=1, le=1000)]
 Bin = tuple[Cells, Cells]
 View = Annotated[int, Field(ge=-360, le=360)]
+
+
+def _as_text(value: object) -> object:
+    """Text of a whole number that YAML read in place of a name such as 12 or 010; other values unchanged."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+SubjectId = Annotated[str, BeforeValidator(_as_text)]
 
 
 class Section(BaseModel):
@@ -77,7 +85,7 @@ class Data(Section):
     """Write and use a synthetic data set instead of a manifest."""
     subset: Literal["all", "balanced"] = "all"
     """`balanced` takes as many subjects of each label as the rarest has."""
-    exclude: tuple[str, ...] = ()
+    exclude: tuple[SubjectId, ...] = ()
     """Subjects to leave out (a broken video, say)."""
     split: SplitFractions = SplitFractions()
     split_file: Path | None = None

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from agrm_study.study.errors import InputError
+
+WORKBOOKS = frozenset({".xlsx", ".xlsm", ".xls", ".ods", ".numbers"})
+"""Suffixes of spreadsheets that are not text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,16 +34,17 @@ class CsvFile:
 def read_csv(path: Path) -> CsvFile:
     """Read a CSV file delimited by `,`, `;` or tab.
 
-    The encoding is UTF-8 (with or without a byte-order mark), UTF-16 with one, or Windows-1252.
+    The encoding is UTF-8 (with or without a byte-order mark), UTF-16, or Windows-1252. A first line `sep=;` states the
+    delimiter. Unnamed columns that are blank or number the rows, as pandas writes them, are left out.
 
     Raises:
         InputError: The file is missing or empty, a column is duplicated, or a row differs in length from the header.
     """
-    text = _text(path)
+    text, stated = _without_separator_line(_text(path))
     if not text.strip():
         raise InputError("the file is empty: a header line is needed", where=path)
     stream = io.StringIO(text, newline="")
-    reader = csv.reader(stream, delimiter=_delimiter(text))
+    reader = csv.reader(stream, delimiter=stated or _delimiter(text))
     columns: tuple[str, ...] = ()
     rows: list[CsvRow] = []
     try:
@@ -48,7 +53,7 @@ def read_csv(path: Path) -> CsvFile:
             if not any(cells):
                 continue
             if not columns:
-                columns = tuple(cells)
+                columns = tuple(cell or f"(column {number})" for number, cell in enumerate(cells, start=1))
                 _check_header(path, reader.line_num, columns)
             elif (len(cells) > len(columns) and any(cells[len(columns) :])) or len(cells) < len(columns):
                 rule = "a row must have as many cells as the header"
@@ -57,7 +62,32 @@ def read_csv(path: Path) -> CsvFile:
                 rows.append(CsvRow(reader.line_num, dict(zip(columns, cells, strict=False))))
     except csv.Error as error:
         raise InputError(f"not a readable CSV file ({error})", where=path, line=reader.line_num) from None
-    return CsvFile(path, columns, tuple(rows))
+    return _without_row_numbers(CsvFile(path, columns, tuple(rows)))
+
+
+def _without_separator_line(text: str) -> tuple[str, str | None]:
+    """Text with a blank first line instead of Excel's `sep=;`, and the separator that it states."""
+    match = re.match(r'"?sep=([,;\t|])"?[,;\t]*(?=\r|\n|$)', text, re.IGNORECASE)
+    return (text[match.end() :], match[1]) if match else (text, None)
+
+
+def _without_row_numbers(file: CsvFile) -> CsvFile:
+    """A table without unnamed columns that are blank or count its rows; other unnamed columns get their number."""
+    dropped = {name for name in file.columns if _unnamed(name) and _blank_or_count(file, name)}
+    rows = tuple(
+        CsvRow(row.line, {name: cell for name, cell in row.cells.items() if name not in dropped}) for row in file.rows
+    )
+    return CsvFile(file.path, tuple(name for name in file.columns if name not in dropped), rows)
+
+
+def _unnamed(name: str) -> bool:
+    return bool(re.fullmatch(r"\(column \d+\)|Unnamed: \d+", name))
+
+
+def _blank_or_count(file: CsvFile, name: str) -> bool:
+    cells = [row.cells[name] for row in file.rows]
+    counts = [[str(start + number) for number in range(len(cells))] for start in (0, 1)]
+    return not any(cells) or [cell.removesuffix(".0") for cell in cells] in counts
 
 
 def _check_header(path: Path, line: int, columns: tuple[str, ...]) -> None:
@@ -75,6 +105,11 @@ def _text(path: Path) -> str:
         raise InputError(f"the file cannot be read ({error.strerror})", where=path) from None
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
         return raw.decode("utf-16", errors="replace")
+    if raw.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")) or path.suffix.lower() in WORKBOOKS:
+        hint = "Save the sheet as CSV (in Excel: Save As, CSV UTF-8)."
+        raise InputError("a workbook cannot be read; a CSV file is needed", where=path, hint=hint)
+    if len(raw) > 3 and (raw[0] == 0 or raw[1] == 0) and raw.count(0) > len(raw) // 4:
+        return raw.decode("utf-16-be" if raw[0] == 0 else "utf-16-le", errors="replace")
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError:

@@ -60,9 +60,12 @@ class Cell:
         return text
 
     def number(self, *, minimum: float | None = None, maximum: float | None = None) -> float:
-        """A finite number within inclusive bounds."""
+        """A finite number within inclusive bounds; a decimal comma is accepted except before three digits."""
+        return self._number(re.sub(r"^(-?\d+),(\d{1,2}|\d{4,})$", r"\1.\2", self.text()), minimum, maximum)
+
+    def _number(self, text: str, minimum: float | None, maximum: float | None) -> float:
         try:
-            number = float(self.text())
+            number = float(text)
         except ValueError:
             self.fail("must be a number")
         low, high = -math.inf if minimum is None else minimum, math.inf if maximum is None else maximum
@@ -76,7 +79,7 @@ class Cell:
 
     def integer(self, *, minimum: int | None = None, maximum: int | None = None) -> int:
         """An integer within inclusive bounds (`12.0` is accepted)."""
-        number = self.number(minimum=minimum, maximum=maximum)
+        number = self._number(self.text(), minimum, maximum)
         if number != int(number):
             self.fail("must be an integer")
         return int(number)

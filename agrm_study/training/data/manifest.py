@@ -79,6 +79,8 @@ COLUMNS: tuple[str, ...] = tuple(field.name for field in dataclasses.fields(Clip
 REQUIRED: tuple[str, ...] = (
     "subject_id", "clip_id", "path", "label", "frames", "fps", "width", "height", "checksum", "source",
 )  # fmt: skip
+PANDAS_INDEX = "__index_level_0__"
+"""Column of row numbers that pandas adds to Parquet files."""
 VIEWS = (-360, 360)
 """Smallest and largest camera angle, in degrees."""
 
@@ -237,6 +239,8 @@ def read_rows(path: Path) -> tuple[Sequence[str], list[tuple[int, Mapping[str, A
         table = pq.read_table(path)
     except (pa.ArrowInvalid, OSError) as error:
         raise InputError(f"not a readable Parquet file ({error})", where=path) from None
+    if PANDAS_INDEX in table.column_names:
+        table = table.drop_columns([PANDAS_INDEX])
     return table.column_names, list(enumerate(table.to_pylist(), start=1))
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from agrm_study.study.errors import did_you_mean
 
@@ -21,16 +22,47 @@ def spreadsheet_key(name: str) -> str:
     return match[1].lstrip("0") or "0" if match else key
 
 
+class Names:
+    """Known names, found by what a person or a spreadsheet writes for them."""
+
+    def __init__(self, known: Iterable[str]) -> None:
+        self._known = set(known)
+        self._by_key: list[tuple[Callable[[str], str], dict[str, list[str]]]] = []
+        for key in (name_key, spreadsheet_key):
+            names: dict[str, list[str]] = {}
+            for name in sorted(self._known):
+                names.setdefault(key(name), []).append(name)
+            self._by_key.append((key, names))
+
+    def resolve(self, name: str) -> str | None:
+        """The known name that is meant: the same one, or else the only one with the same key; None otherwise."""
+        if name in self._known:
+            return name
+        for key, names in self._by_key:
+            if len(matches := names.get(key(name), [])) == 1:
+                return matches[0]
+        return None
+
+    def hint(self, name: str) -> str | None:
+        """The names that differ from this one only in leading zeros, case or form, or else the closest known name."""
+        matches = self._by_key[-1][1].get(spreadsheet_key(name), [])
+        return f"Several match: {', '.join(matches)}." if len(matches) > 1 else nearest(name, self._known)
+
+
 def resolve_name(name: str, known: Iterable[str]) -> str | None:
-    """The known name that is meant: the same one, or else the only one with the same key; None otherwise."""
-    known = set(known)
-    if name in known:
-        return name
-    for key in (name_key, spreadsheet_key):
-        matches = [each for each in known if key(each) == key(name)]
-        if len(matches) == 1:
-            return matches[0]
-    return None
+    """`Names(known).resolve(name)`."""
+    return Names(known).resolve(name)
+
+
+def yaml_list(names: Sequence[str], shown: int) -> str:
+    """A YAML list of the first names, with quotes around those that YAML would not read as the same text."""
+    plain = re.compile(r"[^\W\d][\w-]*")
+    special = {"null", "true", "false", "yes", "no", "on", "off", "y", "n"}
+    quoted = [
+        name if plain.fullmatch(name) and name.lower() not in special else json.dumps(name, ensure_ascii=False)
+        for name in names[:shown]
+    ]
+    return f"[{', '.join(quoted)}{', …' if len(names) > shown else ''}]"
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:

@@ -13,10 +13,11 @@ from typing import Literal, cast, get_args
 
 import numpy as np
 
-from agrm_study.study.errors import InputError, did_you_mean
+from agrm_study.study.errors import InputError, did_you_mean, raise_together
 from agrm_study.study.recipe import Data
 from agrm_study.training.data.csv_file import read_csv
 from agrm_study.training.data.manifest import ClipRecord, Manifest
+from agrm_study.training.data.names import Names
 from agrm_study.training.data.strata import deal, deal_folds, take_balanced, take_share
 from agrm_study.training.generators import generator
 
@@ -115,16 +116,22 @@ def kept_clips(manifest: Manifest, data: Data) -> list[ClipRecord]:
     Raises:
         InputError: `data.exclude` names an unknown subject.
     """
-    known = {clip.subject_id for clip in manifest.clips}
-    for subject in data.exclude:
-        if subject not in known:
-            hint = did_you_mean(subject, known)
-            raise InputError("unknown subject", where=manifest.path, field="data.exclude", given=subject, hint=hint)
+    names = Names(clip.subject_id for clip in manifest.clips)
+    excluded = {subject: names.resolve(subject) for subject in data.exclude}
+    raise_together(
+        [
+            InputError(
+                "unknown subject", where=manifest.path, field="data.exclude", given=subject, hint=names.hint(subject)
+            )
+            for subject, name in excluded.items()
+            if name is None
+        ]
+    )
     return sorted(
         (
             clip
             for clip in manifest.clips
-            if clip.subject_id not in data.exclude
+            if clip.subject_id not in excluded.values()
             and (clip.label is not None or clip.view is None or clip.view in data.views)
         ),
         key=lambda clip: clip.clip_id,
@@ -221,13 +228,18 @@ def _read_split_file(path: Path, manifest: Manifest) -> dict[str, str]:
     for column in ("subject_id", "split"):
         if column not in file.columns:
             raise InputError("the column is missing", where=path, field=column, given=list(file.columns))
-    known = {clip.subject_id for clip in manifest.clips}
+    names = Names(clip.subject_id for clip in manifest.clips)
+    problems: list[InputError] = []
     parts: dict[str, str] = {}
     for row in file.rows:
-        subject, part = row.cells["subject_id"], row.cells["split"].lower()
-        if subject not in known:
-            hint = did_you_mean(subject, known)
-            raise InputError("unknown subject", where=path, line=row.line, field="subject_id", given=subject, hint=hint)
+        given, part = row.cells["subject_id"], row.cells["split"].lower()
+        subject = names.resolve(given)
+        if subject is None:
+            hint = names.hint(given)
+            problems.append(
+                InputError("unknown subject", where=path, line=row.line, field="subject_id", given=given, hint=hint)
+            )
+            continue
         if part not in allowed:
             hint = did_you_mean(part, allowed)
             choices = ", ".join(allowed)
@@ -237,4 +249,5 @@ def _read_split_file(path: Path, manifest: Manifest) -> dict[str, str]:
         if parts.setdefault(subject, part) != part:
             rule = f"a subject must be in one part; already in {parts[subject]}"
             raise InputError(rule, where=path, line=row.line, field="subject_id", given=subject)
+    raise_together(problems)
     return parts

@@ -18,8 +18,6 @@ from agrm_study.training.data.fields import box_problem
 from agrm_study.training.data.manifest import Box, ClipRecord, absolute_path, printable
 from agrm_study.training.data.store.ingest import file_checksum
 
-OLDEST = 130
-"""Largest age of a subject, in years; larger numbers are ages in months or other errors."""
 Progress = Callable[[int, int], None]
 
 

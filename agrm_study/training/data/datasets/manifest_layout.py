@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 from agrm_study.study.errors import InputError, did_you_mean, raise_together
 from agrm_study.training.data.datasets.layout import (
     LABEL_CHOICES,
     LABEL_HINT,
-    OLDEST,
     Found,
     Layout,
     Options,
@@ -20,9 +20,12 @@ from agrm_study.training.data.datasets.layout import (
     read_label,
     survey_of,
 )
+from agrm_study.training.data.datasets.person import HEADERS, SEX_CHOICES, read_age, read_sex, squeezed
 from agrm_study.training.data.fields import Cell, parse_boxes
 from agrm_study.training.data.manifest import COLUMNS, VIEWS, read_rows
-from agrm_study.training.data.names import nearest
+from agrm_study.training.data.names import nearest, resolve_name
+
+T = TypeVar("T")
 
 
 class ManifestLayout(Layout):
@@ -36,7 +39,7 @@ class ManifestLayout(Layout):
         if path.is_dir():
             tables = (path / "manifest.parquet", path / "manifest.csv")
             path = next((table for table in tables if table.is_file()), tables[0])
-        columns, rows = read_rows(path)
+        columns, rows = _understood(*read_rows(path))
         if "path" not in columns:
             hint = did_you_mean("path", columns)
             raise InputError("the column is missing", where=path, field="path", given=list(columns), hint=hint)
@@ -65,7 +68,15 @@ class ManifestLayout(Layout):
             except ValueError:
                 cell(name).fail("unknown label", allowed=LABEL_CHOICES, hint=LABEL_HINT)
 
+        def person(name: str, read: Callable[[str], T], allowed: str | None = None) -> T:
+            try:
+                return read(cell(name).optional_text() or "")
+            except ValueError as error:
+                cell(name).fail(str(error), allowed=allowed)
+
         video = path.parent / cell("path").text()
+        if not video.is_file() and (name := resolve_name(video.name, _names(video.parent))):
+            video = video.parent / name
         if not video.is_file():
             rule = f"the video file does not exist ({video})"
             cell("path").fail(rule, hint=nearest(video.name, _names(video.parent)))
@@ -78,8 +89,8 @@ class ManifestLayout(Layout):
             hidden_label=label("hidden_label"),
             view=cell("view").optional_integer(minimum=VIEWS[0], maximum=VIEWS[1]),
             condition=cell("condition").optional_text(),
-            sex=cell("sex").optional_choice(("male", "female")),
-            age=cell("age").optional_number(minimum=0, maximum=OLDEST),
+            sex=person("sex", read_sex, SEX_CHOICES),
+            age=person("age", read_age),
             boxes=parse_boxes(cell("boxes")),
             row=Row(table=path, line=line),
         )
@@ -88,3 +99,20 @@ class ManifestLayout(Layout):
 def _names(folder: Path) -> list[str]:
     """Names of the files in a folder; empty if there is no such folder."""
     return sorted(each.name for each in folder.iterdir() if each.is_file()) if folder.is_dir() else []
+
+
+def _understood(
+    columns: Sequence[str], rows: Sequence[tuple[int, Mapping[str, Any]]]
+) -> tuple[list[str], list[tuple[int, dict[str, Any]]]]:
+    """The table with columns of sex and age by their usual names, and without `.0` in a column of subject numbers."""
+    renamed = {name: name for name in columns}
+    for meaning, spellings in HEADERS.items():
+        matches = [name for name in columns if squeezed(name) in spellings]
+        if meaning not in columns and len(matches) == 1:
+            renamed[matches[0]] = meaning
+    table = [(line, {renamed[name]: value for name, value in cells.items()}) for line, cells in rows]
+    subjects = [str(cells.get("subject_id") or "") for _, cells in table]
+    if any(subjects) and all(re.fullmatch(r"(\d+\.0+)?", subject) for subject in subjects):
+        for (_, cells), subject in zip(table, subjects, strict=True):
+            cells["subject_id"] = subject.partition(".")[0]
+    return list(renamed.values()), table

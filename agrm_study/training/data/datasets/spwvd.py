@@ -9,11 +9,10 @@ from types import MappingProxyType
 from typing import NoReturn
 
 from agrm_study.study.errors import InputError, raise_together
-from agrm_study.training.data.csv_file import CsvFile, CsvRow, read_csv
+from agrm_study.training.data.csv_file import WORKBOOKS, CsvFile, CsvRow, read_csv
 from agrm_study.training.data.datasets.layout import (
     LABEL_CHOICES,
     LABEL_HINT,
-    OLDEST,
     Found,
     Layout,
     Options,
@@ -22,22 +21,20 @@ from agrm_study.training.data.datasets.layout import (
     read_label,
     survey_of,
 )
+from agrm_study.training.data.datasets.person import HEADERS, SEX_CHOICES, read_age, read_sex, squeezed
 from agrm_study.training.data.datasets.walk import walk
 from agrm_study.training.data.names import nearest, spreadsheet_key
 
 COLUMNS: dict[str, tuple[str, ...]] = {
     "subject": ("subject", "subjectid", "id", "name", "child", "childid", "participant", "participantid", "patient",
-                "patientid", "no", "number"),
-    "label": ("label3", "label", "class", "class3", "diagnosis", "category", "group", "type"),
-    "sex": ("sex", "gender"),
-    "age": ("age", "ageyears", "agey", "years"),
-    "file": ("file", "filename", "video", "videofile", "path", "clip"),
+                "patientid", "no", "number", "kind", "proband", "probandin", "nr", "nummer", "sujet", "enfant", "nom",
+                "numero"),
+    "label": ("label3", "label", "class", "class3", "diagnosis", "category", "group", "type", "diagnose", "klasse",
+              "gruppe", "befund", "diagnostic", "classe", "groupe"),
+    **HEADERS,
+    "file": ("file", "filename", "video", "videofile", "path", "clip", "datei", "dateiname", "fichier"),
 }  # fmt: skip
-"""Accepted spellings of each column, ignoring blanks, case and punctuation; earlier spellings take precedence."""
-SEXES = {
-    **dict.fromkeys(("m", "male", "boy", "man"), "male"),
-    **dict.fromkeys(("f", "female", "girl", "woman", "w"), "female"),
-}
+"""Accepted spellings of each column, as `squeezed` leaves them; earlier spellings take precedence."""
 
 
 class SpwvdLayout(Layout):
@@ -114,22 +111,16 @@ class _Cells:
             self.fail("label", "unknown label", LABEL_CHOICES, LABEL_HINT)
 
     def sex(self) -> str | None:
-        text = self.text("sex").lower()
-        if text and text not in SEXES:
-            self.fail("sex", "unknown sex", "male, female, m, f, or empty")
-        return SEXES.get(text)
+        try:
+            return read_sex(self.text("sex"))
+        except ValueError as error:
+            self.fail("sex", str(error), SEX_CHOICES)
 
     def age(self) -> float | None:
-        text = self.text("age")
-        if not text:
-            return None
-        match = re.fullmatch(r"(\d{1,3}(?:[.,]\d+)?)\s*(?:y|yr|yrs|year|years)?\.?", text, re.IGNORECASE)
-        if match is None:
-            self.fail("age", "must be a number of years")
-        age = float(match[1].replace(",", "."))
-        if age > OLDEST:
-            self.fail("age", "number out of range", f"0 to {OLDEST} years")
-        return age
+        try:
+            return read_age(self.text("age"))
+        except ValueError as error:
+            self.fail("age", str(error))
 
 
 def _labels_file(path: Path, given: Path | None) -> Path:
@@ -138,6 +129,7 @@ def _labels_file(path: Path, given: Path | None) -> Path:
     if not path.is_dir():
         raise InputError("must be a folder", where=path, allowed=SpwvdLayout.describes)
     tables = [each for each in sorted(path.glob("*.csv")) if each.name != "manifest.csv"]
+    tables = tables or [each for each in sorted(path.iterdir()) if each.suffix.lower() in WORKBOOKS]
     if len(tables) == 1:
         return tables[0]
     rule = "the folder contains no labels CSV" if not tables else "the folder contains several CSV files"
@@ -151,11 +143,11 @@ def _columns(table: CsvFile) -> dict[str, str]:
     Raises:
         InputError: A required column is missing.
     """
-    squeezed = {re.sub(r"[\W_]+", "", name.lower()): name for name in table.columns}
+    names = {squeezed(name): name for name in table.columns}
     column = {
-        wanted: squeezed[next(each for each in spellings if each in squeezed)]
+        wanted: names[next(each for each in spellings if each in names)]
         for wanted, spellings in COLUMNS.items()
-        if any(each in squeezed for each in spellings)
+        if any(each in names for each in spellings)
     }
     for needed in ("subject", "label"):
         if needed not in column:

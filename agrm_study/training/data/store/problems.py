@@ -10,6 +10,7 @@ from typing import Any
 from agrm_study.study.errors import InputError
 from agrm_study.study.recipe import Clip
 from agrm_study.training.data.manifest import ClipRecord, Manifest
+from agrm_study.training.data.names import yaml_list
 from agrm_study.training.data.store.frames import stored_shape
 
 SHOWN = 10
@@ -48,7 +49,7 @@ class BadVideos(InputError):
         lines += [f"\n  … and {more} more (`agrm-study data check` lists them)"] if more > 0 else []
         subjects = sorted({each.subject_id for each in self.problems})
         count = f"{len(self.problems)} video{'s' if len(self.problems) > 1 else ''} cannot be used"
-        out = f"data.exclude: [{', '.join(subjects[:SHOWN])}{', …' if len(subjects) > SHOWN else ''}]"
+        out = f"data.exclude: {yaml_list(subjects, SHOWN)}"
         super().__init__(
             f"{count}:{''.join(lines)}\n  Repair the files and index them again, or exclude the subjects with {out}",
             where=manifest,

@@ -1,0 +1,70 @@
+"""Spellings of sex, age and of their column names in spreadsheets, in English, German and French."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+HEADERS: dict[str, tuple[str, ...]] = {
+    "sex": ("sex", "gender", "geschlecht", "sexe", "genre"),
+    "age": (
+        "age",
+        "ageyears",
+        "agey",
+        "years",
+        "alter",
+        "alterjahre",
+        "alterinjahren",
+        "jahre",
+        "ageans",
+        "ageenannees",
+    ),
+}
+"""Column names without case, accents and punctuation; earlier spellings take precedence."""
+SEXES = {
+    **dict.fromkeys(("m", "male", "boy", "man", "mannlich", "maennlich", "junge", "mann", "masculin", "garcon", "homme",
+                     "h"), "male"),
+    **dict.fromkeys(("f", "female", "girl", "woman", "w", "weiblich", "madchen", "maedchen", "frau", "feminin", "fille",
+                     "femme"), "female"),
+}  # fmt: skip
+SEX_CHOICES = "male, female, m, f, the same in German or French, or empty"
+OLDEST = 130
+"""Largest age of a subject, in years; larger numbers are ages in months or other errors."""
+
+
+def squeezed(text: str) -> str:
+    """Text in lower case without accents, blanks and punctuation."""
+    plain = "".join(each for each in unicodedata.normalize("NFKD", text) if not unicodedata.combining(each))
+    return re.sub(r"[\W_]+", "", plain.lower())
+
+
+def read_sex(text: str) -> str | None:
+    """`male` or `female`; None for blank text.
+
+    Raises:
+        ValueError: The text is unknown.
+    """
+    if not text.strip():
+        return None
+    if (sex := SEXES.get(squeezed(text))) is None:
+        raise ValueError("unknown sex")
+    return sex
+
+
+def read_age(text: str) -> float | None:
+    """Age in years from text such as `5.5`, `5,5` or `7 years`; None for blank text.
+
+    Raises:
+        ValueError: The text is not an age; the message states the rule.
+    """
+    if not text.strip():
+        return None
+    match = re.fullmatch(
+        r"(\d{1,3}(?:[.,]\d+)?)\s*(?:y|yr|yrs|year|years|j|jahr|jahre|an|ans)?\.?", text.strip(), re.IGNORECASE
+    )
+    if match is None:
+        raise ValueError("must be a number of years")
+    age = float(match[1].replace(",", "."))
+    if age > OLDEST:
+        raise ValueError(f"must be a number of years of at most {OLDEST}")
+    return age
