@@ -12,6 +12,8 @@ from agrm_study.study.errors import InputError
 
 WORKBOOKS = frozenset({".xlsx", ".xlsm", ".xls", ".ods", ".numbers"})
 """Suffixes of spreadsheets that are not text."""
+LONGEST_CELL = 1 << 28
+"""Characters of the longest cell; key boxes of every frame exceed the default of the `csv` module."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,7 @@ def read_csv(path: Path) -> CsvFile:
     Raises:
         InputError: The file is missing or empty, a column is duplicated, or a row differs in length from the header.
     """
+    csv.field_size_limit(LONGEST_CELL)
     text, stated = _without_separator_line(_text(path))
     if not text.strip():
         raise InputError("the file is empty: a header line is needed", where=path)

@@ -124,3 +124,20 @@ def test_a_view_without_a_video_is_refused_with_the_views_that_exist(tmp_path):
 def test_a_view_is_refused_for_a_layout_without_views(clinic):
     with pytest.raises(InputError, match="no view of this data set is known"):
         layout_of("folder").find(clinic, Options(views=(0,)))
+
+
+def test_appending_a_child_whose_name_differs_in_case_adds_to_that_child(videos):
+    anna = videos.record(Path("/d/normal/anna.mp4"), subject_id="anna", source="folder", label="normal")
+    again = replace(anna, path=Path("/d/normal/Anna/2.mp4"), clip_id="Anna-2", subject_id="Anna")
+    merged = merge([anna], [again])
+    assert [clip.subject_id for clip in merged.clips] == ["anna", "anna"]
+    assert merge(merged.clips, [again]).unchanged == 1
+    with pytest.raises(InputError, match="one label; anna is normal"):
+        merge([anna], [replace(again, label="genu_varum")])
+
+
+def test_boxes_of_every_frame_of_a_long_video_are_written_and_read_in_both_files(tmp_path, videos):
+    boxes = tuple((frame, 100.123456, 100.123456, 50.123456, 90.123456) for frame in range(4000))
+    clip = videos.record(Path("/d/a.mp4"), frames=4000, boxes=boxes)
+    write_manifest([clip], tmp_path)
+    assert read_manifest(tmp_path / "manifest.csv", require_files=False).clips == (clip,)

@@ -1,6 +1,7 @@
 """Tables as spreadsheets and pandas save them are understood where they are unambiguous."""
 
 import csv
+import random
 from pathlib import Path
 
 import pyarrow as pa
@@ -177,3 +178,49 @@ def test_a_decimal_comma_is_read(text, number):
 def test_a_comma_before_three_digits_is_refused_as_ambiguous(read):
     with pytest.raises(InputError, match="must be a number"):
         getattr(Cell(Path("t.csv"), 2, "frames", "1,000"), read)()
+
+
+MANIFEST = (
+    "path,subject_id,clip_id,label,sex,age,view,condition,boxes\n"
+    'a.mp4,001,a,normal,m,"5,5",0,nm-01,"[[0,1,2,3,4],[9,1,2,3,4]]"\n'
+    "b.mp4,002,b,varus,f,6,180,,\n"
+)
+LABELS = "sep=;\nsubject;label3;sex;age;file\n1;normal;m;5,5;a.mp4\n2;varus;f;6;\n"
+
+
+def mutated(text: bytes, rng: random.Random) -> bytes:
+    """Bytes with one to four edits: replaced, inserted, removed, doubled or cut."""
+    content = bytearray(text)
+    for _ in range(rng.randint(1, 4)):
+        at = rng.randrange(len(content) or 1)
+        token = rng.choice(
+            [b"\x00", b"\xff", b'"', b",", b";", b"\n", b"\r", b"1e999", b"NaN", b"-1", b"\xc3", b"[", b"=1+1"]
+        )
+        kind = rng.randrange(5)
+        if kind == 0:
+            content[at : at + 1] = token
+        elif kind == 1:
+            content[at:at] = token
+        elif kind == 2:
+            del content[at : at + rng.randint(1, 9)]
+        elif kind == 3:
+            content[at:at] = content[at : at + rng.randint(1, 40)]
+        else:
+            content = content[: max(at, 1)]
+    return bytes(content)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("layout", "name", "text"), [("manifest", "t.csv", MANIFEST), ("spwvd", "labels.csv", LABELS)])
+def test_three_hundred_mutated_tables_are_read_or_refused_in_words(tmp_path, layout, name, text):
+    touch(tmp_path, "a.mp4", "b.mp4", "1.mp4", "2.mp4")
+    rng = random.Random(17)
+    refused = 0
+    for _ in range(300):
+        encoding = rng.choice(["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+        (tmp_path / name).write_bytes(mutated(text.encode(encoding), rng))
+        try:
+            layout_of(layout).find(tmp_path / name if layout == "manifest" else tmp_path, Options())
+        except InputError:
+            refused += 1
+    assert 30 < refused < 300

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from agrm_study.study.errors import InputError
 from agrm_study.training.data.datasets.layout import check_clips
 from agrm_study.training.data.manifest import ClipRecord, absolute_path
+from agrm_study.training.data.names import name_key
 
+TABLE = "manifest"
+"""Default source of clips whose table states the subject."""
 IDENTITY = ("clip_id", "subject_id", "label", "source")
 """Columns that must not change when a video is indexed again."""
 
@@ -41,6 +44,7 @@ def merge(before: Sequence[ClipRecord], found: Sequence[ClipRecord]) -> Merged:
     by_path: dict[Path, dict[str, ClipRecord]] = {}
     for clip in before:
         by_path.setdefault(absolute_path(clip.path), {})[clip.clip_id] = clip
+    found = _same_children(before, found)
     replaced: dict[str, ClipRecord] = {}
     added: list[ClipRecord] = []
     updated = 0
@@ -56,6 +60,18 @@ def merge(before: Sequence[ClipRecord], found: Sequence[ClipRecord]) -> Merged:
     clips = (*(replaced.get(clip.clip_id, clip) for clip in before), *added)
     check_clips(clips)
     return Merged(clips, len(added), updated, len(found) - len(added) - updated)
+
+
+def _same_children(before: Sequence[ClipRecord], found: Sequence[ClipRecord]) -> list[ClipRecord]:
+    """The clips found, with the manifest's spelling of subjects that were named by files and not by a table."""
+    spelled: dict[tuple[str, str], str] = {}
+    for clip in before:
+        if clip.source != TABLE:
+            spelled.setdefault((clip.source, name_key(clip.subject_id)), clip.subject_id)
+    return [
+        replace(clip, subject_id=spelled.get((clip.source, name_key(clip.subject_id)), clip.subject_id))
+        for clip in found
+    ]
 
 
 def _check_identity(old: ClipRecord, new: ClipRecord) -> None:
