@@ -95,6 +95,7 @@ def index(
     """Read the videos under PATH and write a manifest (Parquet, and a CSV to look at) into a folder."""
     from agrm_study.api.names import own_name
     from agrm_study.cli.progress_bar import progress_bar
+    from agrm_study.study.errors import InputError
     from agrm_study.training.data.datasets import layout_of
     from agrm_study.training.data.datasets.append import merge
     from agrm_study.training.data.datasets.layout import Options, examine, existing
@@ -103,7 +104,10 @@ def index(
 
     options = Options(labels=labels, spellings=_spellings(spellings), views=views or None)
     before = list(read_manifest(out / "manifest.parquet", require_files=False).clips) if append else []
-    survey = layout_of(own_name("layout", layout.replace("-", "_"), parts)).survey(existing(path), options)
+    chosen = layout_of(own_name("layout", layout.replace("-", "_"), parts))
+    if labels is not None and not chosen.takes_labels:
+        raise InputError("this layout reads no separate labels", field="--labels", given=str(labels))
+    survey = chosen.survey(existing(path), options)
     with progress_bar("Reading videos") as on_progress:
         examined = examine(survey.found, workers=workers or os.cpu_count() or 1, on_progress=on_progress)
     merged = merge(before, examined.clips)

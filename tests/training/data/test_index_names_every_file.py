@@ -146,3 +146,19 @@ def test_a_folder_with_an_undecodable_name_is_refused_in_words(tmp_path):
     Path(folder).mkdir()
     with pytest.raises(InputError, match=r"\\xff: the name of the folder must be valid UTF-8"):
         walk(Path(folder))
+
+
+def test_a_table_of_labels_is_refused_for_a_layout_that_would_ignore_it(tmp_path):
+    touch(tmp_path, "normal/a.mp4", "labels.csv")
+    words = [
+        "--layout",
+        "folder",
+        str(tmp_path),
+        "--out",
+        str(tmp_path / "m"),
+        "--labels",
+        str(tmp_path / "labels.csv"),
+    ]
+    done = CliRunner().invoke(app, ["data", "index", *words])
+    assert isinstance(done.exception, InputError)
+    assert "`--labels`: this layout reads no separate labels" in str(done.exception)

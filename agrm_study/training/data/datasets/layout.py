@@ -97,6 +97,8 @@ class Layout(ABC):
     name: str
     describes: str
     """One-line description of the expected files, for messages."""
+    takes_labels = False
+    """Whether the layout reads a separate CSV of labels (`--labels`)."""
     example: Mapping[str, str]
     """Minimal example with two subjects: relative path → text content (empty for a video)."""
 

@@ -42,6 +42,7 @@ class SpwvdLayout(Layout):
 
     name = "spwvd"
     describes = "a folder with one video per child and a labels CSV (subject, label3, sex, age)"
+    takes_labels = True
     example = MappingProxyType({"labels.csv": "subject,label3\n1,normal\n2,varus\n", "1.mp4": "", "2.mp4": ""})
 
     def survey(self, path: Path, options: Options) -> Survey:
