@@ -30,8 +30,8 @@ def video_frames(path: Path, clip: Clip) -> NDArray[np.uint8]:
     if not path.is_file():
         raise VideoError("the path is a folder" if path.is_dir() else "the file does not exist", "missing")
     info = read_info(path)
-    if info.truncated:
-        raise VideoError(f"truncated: only {info.packets} of {info.promised} frames are present", "truncated")
+    if info.shortfall:
+        raise VideoError(f"truncated: {info.shortfall}", "truncated")
     record = ClipRecord(
         subject_id=path.name,
         clip_id=path.name,

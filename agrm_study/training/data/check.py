@@ -29,6 +29,8 @@ KINDS: dict[str, tuple[Severity, str]] = {
     "too_short": ("note", "shorter than one window: the last frame is repeated"),
     "variable_rate": ("note", "variable frame rate: frames are resampled by their timestamps"),
     "rotated": ("note", "the container specifies a rotation, which is applied"),
+    "anamorphic": ("note", "the pixels are not square: frames are read as they are shown"),
+    "interlaced": ("note", "interlaced: the two fields of a frame are not separated"),
     "odd_size": ("note", "odd width or height"),
     "edit_list": ("note", "an edit list hides part of the stream: only presented frames are used"),
     "restated_rate": ("note", "the manifest and the container state different frame rates: the manifest's is used"),
@@ -160,6 +162,10 @@ def _notes(record: ClipRecord, info: VideoInfo) -> Iterable[tuple[str, str]]:
         yield "variable_rate", f"{info.fps:.3g} frames per second on average"
     if info.rotation:
         yield "rotated", f"by {info.rotation}° clockwise"
+    if info.pixel_aspect != 1.0:
+        yield "anamorphic", f"pixel aspect ratio {info.pixel_aspect:.4g}, shown at {info.width}x{info.height}"
+    if info.interlaced:
+        yield "interlaced", "two fields per frame"
     if info.width % 2 or info.height % 2:
         yield "odd_size", f"{info.width}x{info.height}"
     if info.edit_list:

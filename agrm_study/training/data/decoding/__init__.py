@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from agrm_study.training.data.decoding.decoder import Decoder
 from agrm_study.training.data.decoding.decord_decoder import DecordDecoder
+from agrm_study.training.data.decoding.error import VideoError
 from agrm_study.training.data.decoding.killable import Failure, beat, shared_pool
 from agrm_study.training.data.decoding.pyav_decoder import PyavDecoder
-from agrm_study.training.data.decoding.video import VideoError, VideoInfo, read_info
+from agrm_study.training.data.decoding.video import VideoInfo, read_info
 
 DECODERS: dict[str, Decoder] = {
     "decord": DecordDecoder(),

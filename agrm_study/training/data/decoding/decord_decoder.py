@@ -5,8 +5,8 @@ Limitations of decord and their workarounds:
 - An open reader decodes ahead at full resolution without bound. A reader is opened for a single file, with a target
   size and one thread, and deleted afterwards.
 - Seeks silently land on the wrong frame in MPEG-4 with B-frames and in H.264 in avi, mpg, asf and mpegts; frames of
-  files with an edit list are repeated. `handles` accepts only containers and codecs for which decord was verified to be
-  exact.
+  files with an edit list are repeated; of several streams, decord chooses one by a rule of its own. `handles` accepts
+  only containers and codecs for which decord was verified to be exact.
 - decord2 3.4 overestimates the width of rows where padding them to a multiple of 64 pixels adds at least a third (for
   example at 32 or 96 pixels), and refuses such widths below 192 pixels before the first frame. PyAV reads these.
 """
@@ -21,7 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agrm_study.training.data.decoding.decoder import Decoder, chunks
-from agrm_study.training.data.decoding.video import VideoError, VideoInfo
+from agrm_study.training.data.decoding.error import VideoError
+from agrm_study.training.data.decoding.video import VideoInfo
 
 REORDERING_SAFE = frozenset({"h264", "hevc", "vp8", "vp9"})
 """Codecs that decord reads exactly in mp4 and matroska, with or without B-frames."""
@@ -38,7 +39,7 @@ class DecordDecoder(Decoder):
         return importlib.util.find_spec("decord") is not None
 
     def handles(self, info: VideoInfo) -> bool:
-        if info.edit_list:
+        if info.edit_list or info.streams > 1:
             return False
         if info.container == "avi":
             return info.codec in INTRA_OR_PLAIN and not info.reordered

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agrm_study.training.data.decoding.decoder import Decoder, chunks
-from agrm_study.training.data.decoding.video import VideoError, VideoInfo
+from agrm_study.training.data.decoding.error import VideoError
+from agrm_study.training.data.decoding.video import VideoInfo
 
 
 class PyavDecoder(Decoder):
@@ -53,8 +54,9 @@ class PyavDecoder(Decoder):
         position = -1
         try:
             with av.open(str(path)) as container:
-                container.streams.video[0].codec_context.thread_count = 1
-                for position, frame in enumerate(container.decode(video=0)):
+                stream = container.streams[info.stream]
+                stream.codec_context.thread_count = 1  # type: ignore[union-attr]
+                for position, frame in enumerate(container.decode(stream)):
                     if position != target:
                         continue
                     image = frame.reformat(*size, format="rgb24", interpolation="BICUBIC").to_ndarray()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,20 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from agrm_study.training.data.decoding.error import VideoError
+from agrm_study.training.data.decoding.file_size import cut_off
+from agrm_study.training.data.decoding.stream import STILL, video_stream
 
-class VideoError(Exception):
-    """A video cannot be used; the message states the reason in one line.
-
-    Attributes:
-        kind: `unreadable`, `missing`, `zero_length`, `truncated`, `changed` or `no_boxes`.
-    """
-
-    def __init__(self, message: str, kind: str = "unreadable") -> None:
-        super().__init__(message, kind)
-        self.kind = kind
-
-    def __str__(self) -> str:
-        return str(self.args[0])
+LACKING_S = 0.5
+"""Seconds by which a stream may end before its container's stated duration, at least."""
+LACKING_SHARE = 0.02
+"""The same as a share of the duration."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +30,14 @@ class VideoInfo:
         promised: Number of packets stated by the container's header or index; 0 if it states none.
         packets: Number of packets in the file.
         fps: Mean frames per second: (frames - 1) / (time of the last - time of the first frame), rounded to 1e-6.
-        width, height: Displayed size (after rotation), in pixels.
+        promised_s: Duration stated by a container that states no number of packets, in seconds; 0 if it states none.
+        cut_off: What the file lacks of the size that its container states, in words; empty for nothing.
+        present_s: End of the last packet of any stream, in seconds; only where `promised_s` is used.
+        stream: Index of the stream that is read, in the container.
+        streams: Number of video streams in the container.
+        width, height: Displayed size (square pixels, after rotation).
+        pixel_aspect: Width of a stored pixel divided by its height, before rotation.
+        interlaced: Whether the first frame consists of two fields.
         rotation: Clockwise rotation stated by the container, in degrees: 0, 90, 180 or 270.
         codec, container: FFmpeg's names.
         reordered: Whether the storage order differs from the display order (B-frames).
@@ -47,10 +49,17 @@ class VideoInfo:
     frames: int
     promised: int
     packets: int
+    promised_s: float
+    present_s: float
+    cut_off: str
+    stream: int
+    streams: int
     fps: float
     width: int
     height: int
     rotation: int
+    pixel_aspect: float
+    interlaced: bool
     codec: str
     container: str
     reordered: bool
@@ -59,16 +68,21 @@ class VideoInfo:
     times: NDArray[np.float64]
 
     @property
-    def truncated(self) -> bool:
-        """Whether the file contains fewer packets than its container states."""
-        return self.packets < self.promised
+    def shortfall(self) -> str:
+        """What the file lacks of what its container states, in words; empty for a complete file."""
+        if self.packets < self.promised:
+            return f"only {self.packets} of {self.promised} frames are present"
+        if self.promised_s - self.present_s > max(LACKING_S, LACKING_SHARE * self.promised_s):
+            return f"only {self.present_s:.1f} of {self.promised_s:.1f} seconds are present"
+        return self.cut_off
 
 
 def read_info(path: Path | str) -> VideoInfo:
     """Read a container's header and packets.
 
     Raises:
-        VideoError: The file does not exist, has no video stream or no frames, or its container cannot be parsed.
+        VideoError: The file does not exist, has no video stream or no frames, holds only still pictures, or its
+            container cannot be parsed.
     """
     import av
 
@@ -78,19 +92,22 @@ def read_info(path: Path | str) -> VideoInfo:
         raise VideoError("the file is empty (0 bytes)", "zero_length")
     try:
         with av.open(str(path)) as container:
-            if not container.streams.video:
-                raise VideoError("the file has no video stream")
-            stream = container.streams.video[0]
+            stream = video_stream(container, path)
+            index, streams = stream.index, len(container.streams.video)
             name, codec = container.format.name, stream.codec_context.name
             promised = len(stream.index_entries) if "mp4" in name else int(stream.frames)
+            promised_s = 0.0 if promised else _stated_duration(container, stream)
             rate = float(stream.average_rate or stream.guessed_rate or 0.0)
-            packets, stamps, discarded = _packets(container, stream)
+            aspect = float(stream.sample_aspect_ratio or 1)
+            packets, stamps, discarded, present_s = _packets(container, stream)
             reordered = bool(stream.codec_context.has_b_frames) or _out_of_order(stamps)
         if packets == 0:
             raise VideoError("the video has no frames", "zero_length")
         if codec == "mpeg4" and name == "avi" and reordered:
-            stamps = [None] * _count_decoded(path)
-        rotation, width, height = _first_frame(path)
+            stamps = [None] * _count_decoded(path, index)
+        if len(stamps) == 1 and promised <= 1:
+            raise VideoError(STILL)
+        rotation, width, height, interlaced = _first_frame(path, index, aspect)
     except av.InvalidDataError as error:
         raise VideoError(f"not a video, or the file is truncated ({_short(error)})") from None
     except av.FFmpegError as error:
@@ -102,10 +119,17 @@ def read_info(path: Path | str) -> VideoInfo:
         frames=len(stamps),
         promised=promised,
         packets=packets,
+        promised_s=promised_s,
+        present_s=present_s,
+        cut_off=cut_off(path, name),
+        stream=index,
+        streams=streams,
         fps=round((len(times) - 1) / span, 6) if span > 0 else rate,
         width=width,
         height=height,
         rotation=rotation,
+        pixel_aspect=aspect,
+        interlaced=interlaced,
         codec=codec,
         container=name,
         reordered=reordered,
@@ -115,20 +139,39 @@ def read_info(path: Path | str) -> VideoInfo:
     )
 
 
-def _packets(container: Any, stream: Any) -> tuple[int, list[float | None], int]:
-    """Number of non-empty packets, presentation times (seconds) of the presented ones, number of discarded ones."""
-    packets, discarded = 0, 0
+def _stated_duration(container: Any, stream: Any) -> float:
+    """Seconds that the stream lasts according to its container; 0 where FFmpeg estimates them from the packets."""
+    tag = stream.metadata.get("DURATION", "")
+    with suppress(ValueError):
+        hours, minutes, seconds = (float(part) for part in tag.split(":"))
+        return 3600 * hours + 60 * minutes + seconds
+    if stream.duration is not None:
+        return float(stream.duration * stream.time_base)
+    return float(container.duration or 0) / 1e6
+
+
+def _packets(container: Any, stream: Any) -> tuple[int, list[float | None], int, float]:
+    """Number of non-empty packets, presentation times (seconds) of the presented ones, number of discarded ones.
+
+    The fourth value is the end (seconds) of the last packet of any stream: audio may be longer than video.
+    """
+    packets, discarded, end = 0, 0, 0.0
     stamps: list[float | None] = []
     base = float(stream.time_base)
-    for packet in container.demux(stream):
+    for packet in container.demux():
+        stamp = packet.pts if packet.pts is not None else packet.dts
         if packet.size == 0:
+            continue
+        if stamp is not None and packet.time_base:
+            end = max(end, float((stamp + (packet.duration or 0)) * packet.time_base))
+        if packet.stream.index != stream.index:
             continue
         packets += 1
         if packet.is_discard:
             discarded += 1
         else:
             stamps.append(None if packet.pts is None else packet.pts * base)
-    return packets, stamps, discarded
+    return packets, stamps, discarded, end
 
 
 def _out_of_order(stamps: list[float | None]) -> bool:
@@ -144,7 +187,7 @@ def _times(stamps: list[float | None], rate: float) -> NDArray[np.float64]:
     return np.arange(len(stamps), dtype=np.float64) / (rate or 25.0)
 
 
-def _count_decoded(path: Path | str) -> int:
+def _count_decoded(path: Path | str, index: int) -> int:
     """Number of frames that the decoder outputs.
 
     DivX and XviD store two B-frames per packet and pad with empty packets, so the packet count of an avi file is wrong.
@@ -152,20 +195,25 @@ def _count_decoded(path: Path | str) -> int:
     import av
 
     with av.open(str(path)) as container:
-        container.streams.video[0].codec_context.thread_count = 1
-        return sum(1 for _ in container.decode(video=0))
+        stream = container.streams[index]
+        stream.codec_context.thread_count = 1
+        return sum(1 for _ in container.decode(stream))
 
 
-def _first_frame(path: Path | str) -> tuple[int, int, int]:
-    """Clockwise rotation in degrees, and displayed width and height, of the first decodable frame."""
+def _first_frame(path: Path | str, index: int, aspect: float) -> tuple[int, int, int, bool]:
+    """Clockwise rotation in degrees, displayed width and height, and interlacing of the first decodable frame.
+
+    Frames with non-square pixels are shown larger along one side, so that no stored pixel is lost.
+    """
     import av
 
     with av.open(str(path)) as container:
-        for frame in container.decode(video=0):
+        for frame in container.decode(container.streams[index]):
             # FFmpeg's rotation is counter-clockwise, from -180 to 180.
             rotation = round(-frame.rotation / 90) * 90 % 360
-            shown = (frame.width, frame.height) if rotation % 180 == 0 else (frame.height, frame.width)
-            return rotation, *shown
+            width, height = round(frame.width * max(1.0, aspect)), round(frame.height / min(1.0, aspect))
+            shown = (width, height) if rotation % 180 == 0 else (height, width)
+            return rotation, *shown, frame.interlaced_frame
     raise VideoError("no frame can be decoded")
 
 

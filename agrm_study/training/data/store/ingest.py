@@ -69,10 +69,16 @@ def verified(record: ClipRecord) -> VideoInfo:
     if file_checksum(record.path) != record.checksum:
         raise VideoError(CHANGED, "changed")
     info = read_info(record.path)
-    if info.truncated:
-        raise VideoError(f"truncated: only {info.packets} of {info.promised} frames are present", "truncated")
+    if info.shortfall:
+        raise VideoError(f"truncated: {info.shortfall}", "truncated")
     if info.frames != record.frames:
         raise VideoError(f"{info.frames} frames; the manifest states {record.frames}", "truncated")
+    if info.pixel_aspect != 1.0 and (info.width, info.height) != (record.width, record.height):
+        shown, stated = f"{info.width}x{info.height}", f"{record.width}x{record.height}"
+        message = (
+            f"its pixels are not square: frames are shown at {shown}, the manifest states {stated}; index it again"
+        )
+        raise VideoError(message, "changed")
     return info
 
 

@@ -1,0 +1,32 @@
+"""File sizes that containers state, where FFmpeg ignores what a cut file lacks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+ASF_FILE_PROPERTIES: Final = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
+"""GUID of ASF's File Properties Object: object size (8 bytes) and file id (16) follow, then the file's size (8)."""
+ASF_HEADER_BYTES: Final = 64 << 10
+SYNC: Final = 0x47
+"""First byte of an MPEG-TS packet of 188 bytes; in .m2ts and .mts files a time stamp of 4 bytes precedes each."""
+
+
+def cut_off(path: Path | str, container: str) -> str:
+    """What a file lacks of the size that its container states, in words; empty for a complete file.
+
+    Args:
+        path: The file.
+        container: FFmpeg's name of its format.
+    """
+    size = Path(path).stat().st_size
+    with Path(path).open("rb") as file:
+        head = file.read(ASF_HEADER_BYTES)
+    if container == "asf" and (start := head.find(ASF_FILE_PROPERTIES)) >= 0:
+        stated = int.from_bytes(head[start + 40 : start + 48], "little")
+        return f"only {size} of {stated} bytes are present" if size < stated else ""
+    if container == "mpegts":
+        for length, first in ((188, 0), (192, 4)):
+            if head[first::length][:8] == bytes([SYNC]) * 8 and size % length:
+                return "the file ends within a packet"
+    return ""
