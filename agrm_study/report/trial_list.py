@@ -52,7 +52,7 @@ def trial_list(m: Measurements) -> str:
     ordered = trials.sort_values(["status", "arm", "task", "seed"], kind="stable")
     records = ordered.head(MAX_TRIALS)[list(COLUMNS)].to_dict("records")
     shown = [c for c in COLUMNS if c in (SCORE, "wall_s") or any(_text(c, record[c]) for record in records)]
-    titles = COLUMNS | {SCORE: f"Best validation {METRIC_TITLES[metric]}"}
+    titles = {**COLUMNS, SCORE: f"Best validation {METRIC_TITLES[metric]}"}
     head = "".join(f'<th scope="col"{_side(c)}><button type="button">{titles[c]}</button></th>' for c in shown)
     rows = "\n".join(
         f'<tr class="{html.escape(str(record["status"]), quote=True)}">'

@@ -55,7 +55,7 @@ class PyavDecoder(Decoder):
         try:
             with av.open(str(path)) as container:
                 stream = container.streams[info.stream]
-                stream.codec_context.thread_count = 1  # type: ignore[union-attr]
+                stream.codec_context.thread_count = 1
                 for position, frame in enumerate(container.decode(stream)):
                     if position != target:
                         continue
