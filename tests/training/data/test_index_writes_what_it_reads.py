@@ -70,7 +70,7 @@ def test_appending_a_subject_with_another_label_is_refused_with_both_rows(videos
         ("a.mp4,1,normal,720,,", [":2", "`view`", "720", "-360 to 360"]),
         ('a.mp4,1,normal,0,"[[999,0,0,10,10]]",', [":2", "`boxes`", "0 … 9", "999"]),
         ('a.mp4,1,normal,0,"[[1e999,0,0,10,10]]",', [":2", "`boxes`"]),
-        ("a.mp4,1,normal,,,720", [":2", "`age`", "0 to 130"]),
+        ("a.mp4,1,normal,,,720", [":2", "`age`", "at most 130"]),
         ("a.mp4,1,normal,,,\nb.mp4,1,varus,,,", [":3", "`label`", "genu_varum", "1 is normal in table.csv:2"]),
     ],
 )
