@@ -32,8 +32,9 @@ RUN_HERE = ("docs/tutorial.md", "docs/editor.md", "cluster/local.md")
 RUN_ELSEWHERE = {
     "README.md": "tests/test_readme.py",
     "docs/your_data.md": "tests/docs/test_your_data.py",
+    "docs/your_own.md": "tests/docs/test_your_own.py",
 }
-"""Pages whose `agrm-study` commands another test runs in their order."""
+"""Pages whose `agrm-study` commands another test runs in their order (that of your_own.md in part from Python)."""
 
 NOT_RUN = {
     r"^git clone ": "downloads the repository",
@@ -42,7 +43,6 @@ NOT_RUN = {
     r"^python3? -m (venv|pip) ": "installs or builds packages",
     r"^python tools/floors\.py ": "builds environments; see tests/tools",
     r"^python benchmarks/": "measures for minutes",
-    r"^python -m pytest tests/conformance/": "test_your_own.py runs it on a copy of the package",
     r" --address auto| (s3|gs)://": "needs a cluster or a bucket; see tests/cluster",
     r"^agrm-study status /shared/": "status of a local folder is run for the tour",
 }
