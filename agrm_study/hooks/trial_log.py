@@ -13,16 +13,20 @@ from typing import Any, Final, cast
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from agrm_study.plan.plan import parse_cells
 from agrm_study.records.location import Location
 from agrm_study.records.reader import Ledger
+from agrm_study.records.schemas import TRIALS
 from agrm_study.records.study_file import read_study
 from agrm_study.records.validation_scores import validation_rows
 from agrm_study.statistics.part_scores import PartScores
 from agrm_study.study.reported import reported_in_record
 from agrm_study.study.study import Study
 
+INTEGERS: Final = tuple(each.name for each in TRIALS if pa.types.is_integer(each.type))
+"""Integer columns of the `trials` record."""
 PLAN: Final = "plan.json"
 CHUNK: Final = 200
 """Number of trials whose epochs and predictions are in memory at once."""
@@ -178,8 +182,13 @@ def stamp(record: Mapping[str, Any]) -> str:
 
 
 def _plain(row: Mapping[Any, Any]) -> dict[str, Any]:
-    """A record without null columns, with timestamps as `datetime`."""
+    """A record without null columns, with timestamps as `datetime`.
+
+    Integers stay integers: pandas turns a column into floats when any record of the table has none, and a stamp must
+    not depend on other records.
+    """
     found = {str(name): value for name, value in row.items() if value is not None and not _null(value)}
+    found |= {name: int(found[name]) for name in INTEGERS if name in found}
     return {n: v.to_pydatetime() if isinstance(v, pd.Timestamp) else v for n, v in found.items()}
 
 

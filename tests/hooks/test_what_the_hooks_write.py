@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hook_results import POINTS, score, search_id, test_accuracy, write_hook_results
+from hook_results import POINTS, score, search_id, test_accuracy, write_hook_results, write_search_trial
 from synthetic_records import trial_id
 
 from agrm_study.hooks.log import log_study
@@ -223,3 +223,11 @@ def test_a_trial_has_the_name_that_its_arm_has_in_the_plan(tmp_path):
     assert records[DONE]["arm"] == "renamed = twin"
     assert records[FAILED]["arm"] == "base"
     assert [log.title for log in study.logs(records, {DONE})] == ["renamed = twin, two_class, seed 0"]
+
+
+def test_a_failed_trial_does_not_make_the_export_of_the_others_stale(tmp_path):
+    results = write_hook_results(tmp_path / "r", ended=3, failed=())
+    log_study(results, "optuna")
+    write_search_trial(results, 3)  # it fails: it has no best epoch
+    again = log_study(results, "optuna")
+    assert (again.written, again.unchanged) == (1, 3)
