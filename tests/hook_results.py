@@ -85,6 +85,7 @@ def write_search_trial(root, k, end=None):
     }  # fmt: skip
     if end == "failed":
         trial |= {"status": "failed", "failure": "nan_loss", "error": "the loss is not a number", "stop_reason": None}
+        trial["best_epoch"] = None
         write_trial(root, trial)
         return
     rows = [{"epoch": e, "split": "train", "network": "student", "loss": 1.0 / e, "lr": 1e-4} for e in (1, 2, 3)]
