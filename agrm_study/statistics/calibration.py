@@ -171,14 +171,20 @@ def log_loss(logits_NK: ArrayLike, labels_N: ArrayLike, temperature: float = 1.0
 def fit_temperature(logits_NK: ArrayLike, labels_N: ArrayLike) -> float | None:
     """Temperature within `TEMPERATURES` that minimises the log-loss (Guo et al. 2017); to be fitted on validation only.
 
-    None where the minimum is within 1 % of a bound: these data do not identify the temperature.
+    None where the minimum is within 1 % of a bound, or the log-loss at a bound is as small (it is 0 over a range of
+    temperatures when every subject is classified with certainty): these data do not identify the temperature.
     """
     low, high = TEMPERATURES
+
+    def loss(log_t: float) -> float:
+        return log_loss(logits_NK, labels_N, float(np.exp(log_t)))
+
     best = minimize_scalar(
-        lambda log_t: log_loss(logits_NK, labels_N, float(np.exp(log_t))),
+        loss,
         bounds=(np.log(low), np.log(high)),
         method="bounded",
         options={"xatol": 1e-6},
     )
     temperature = float(np.exp(best.x))
-    return temperature if low * 1.01 < temperature < high / 1.01 else None
+    identified = low * 1.01 < temperature < high / 1.01 and best.fun < min(loss(np.log(low)), loss(np.log(high)))
+    return temperature if identified else None

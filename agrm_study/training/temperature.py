@@ -44,7 +44,8 @@ def subject_log_probs(
 def fit_temperature(logits_NK: NDArray[np.floating], owners_N: Ints, labels_S: Ints) -> float | None:
     """The temperature within `BOUNDS` that minimises the mean negative log-likelihood of subjects (Guo et al. 2017).
 
-    None where the minimum is within 1 % of a bound: these data do not identify the temperature.
+    None where the minimum is within 1 % of a bound, or the loss at a bound is as small (it is 0 over a range of
+    temperatures when every subject is classified with certainty): these data do not identify the temperature.
 
     Args:
         logits_NK: Logits of each validation window.
@@ -58,6 +59,8 @@ def fit_temperature(logits_NK: NDArray[np.floating], owners_N: Ints, labels_S: I
         return float(-log_probs[subjects, labels_S].mean())
 
     objective: Callable[[float], float] = loss
-    found = minimize_scalar(objective, bounds=(math.log(BOUNDS[0]), math.log(BOUNDS[1])), method="bounded")
+    low, high = BOUNDS
+    found = minimize_scalar(objective, bounds=(math.log(low), math.log(high)), method="bounded")
     temperature = math.exp(found.x)
-    return temperature if BOUNDS[0] * 1.01 < temperature < BOUNDS[1] / 1.01 else None
+    identified = low * 1.01 < temperature < high / 1.01 and found.fun < min(loss(math.log(low)), loss(math.log(high)))
+    return temperature if identified else None

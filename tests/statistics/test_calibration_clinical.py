@@ -56,6 +56,13 @@ def test_the_fitted_temperature_undoes_a_known_sharpening():
     assert fit_temperature(3 * logits, labels) == pytest.approx(3, rel=0.05)
 
 
+@pytest.mark.parametrize("margin", [40, 400, 4000])
+def test_certain_and_correct_logits_identify_no_temperature(margin):
+    """exp(-margin / T) is 0 in double precision up to some T, so the log-loss is 0 over a whole range."""
+    labels = np.arange(12) % 2
+    assert fit_temperature(margin * np.eye(2)[labels], labels) is None
+
+
 def test_screening_counts_and_shares():
     labels, predicted = [1, 1, 1, 0, 0], [[1, 1, 0, 0, 1], [0, 0, 0, 0, 0]]
     first, second = screen(labels, predicted)

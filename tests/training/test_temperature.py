@@ -44,3 +44,10 @@ def test_the_temperature_is_the_minimum_of_a_grid():
     best = grid[np.argmin([loss(temperature) for temperature in grid])]
     found = fit_temperature(logits, owners, labels)
     assert found == pytest.approx(best, rel=0.01) if BOUNDS[0] < best < BOUNDS[1] else found is None
+
+
+@pytest.mark.parametrize("margin", [40, 400, 4000])
+def test_certain_and_correct_logits_identify_no_temperature(margin):
+    """exp(-margin / T) is 0 in double precision up to some T, so the loss is 0 over a whole range."""
+    labels = np.arange(12) % 2
+    assert fit_temperature((margin * np.eye(2)[labels]).astype(np.float32), np.arange(12), labels) is None
