@@ -143,7 +143,8 @@ def test_missing_weights_are_told_and_those_of_another_seed_left_out(results, tm
 def test_weights_that_do_not_answer_what_was_recorded_are_refused(results):
     path = weights_of(results, "AGRM", 0)
     epoch = Ledger(results).trials().set_index("trial_id").loc[path.parent.name, "best_epoch"]
-    other = {name: value + 0.5 if name.endswith("fc.bias") else value for name, value in load_file(path).items()}
+    loaded = {name: value.clone() for name, value in load_file(path).items()}  # not the mapped file, which is replaced
+    other = {name: value + 0.5 if name.endswith("fc.bias") else value for name, value in loaded.items()}
     other = {name: value * 2 if name.endswith("fc.weight") else value for name, value in other.items()}
     save_file(other, path, metadata={"epoch": str(epoch)})
     with pytest.raises(InputError, match="must reproduce the recorded logits"):
