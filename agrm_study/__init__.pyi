@@ -21,7 +21,10 @@ from agrm_study.study.study import Study as Study
 from agrm_study.training.data.datasets.layout import Layout as Layout
 from agrm_study.training.models.backbones.base import Backbone as Backbone
 from agrm_study.training.models.pooling.base import Pooling as Pooling
+from agrm_study.training.ssl.losses.supervised import SupervisedLoss
 from agrm_study.training.ssl.thresholds.policy import ThresholdPolicy as ThresholdPolicy
+
+Loss = SupervisedLoss
 
 __version__: str
 __all__: list[str]

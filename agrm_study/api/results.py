@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import weakref
 from contextlib import ExitStack
 from dataclasses import replace
@@ -159,8 +160,9 @@ class Results:
         Returns:
             A data frame with ``task``, ``arm``, ``reference``, ``metric``, the difference ``delta`` = arm − reference
             of the means over seeds, its interval ``low`` to ``high`` (95 %) and ``p`` over seeds and subjects
-            (docs/statistics.md; ``p`` is not corrected for other comparisons), Hedges' ``g``, and the number of
-            ``seeds``. Tasks on which the metric is not defined are left out.
+            (docs/statistics.md; ``p`` is not corrected for other comparisons), Hedges' ``g``, the number of
+            ``seeds``, and the shares of the variance that come ``from_seeds``, ``from_subjects`` and ``from_both``
+            together. Tasks on which the metric is not defined are left out.
 
         Raises:
             InputError: There is no such arm or metric, or the two cannot be compared (no finished trial, other code,
@@ -192,10 +194,12 @@ class Results:
             if d is None:
                 reason = found.refused or "one of them has no usable test predictions"
                 raise InputError(f"{arm} and {against} cannot be compared on {task}: {reason}", where=str(self.path))
+            shares = (math.nan,) * 3 if d.components is None else tuple(map(float, d.components.shares))
             rows.append(
                 {
                     "task": task, "arm": arm, "reference": against, "metric": wanted, "delta": d.delta,
                     "low": d.interval.low, "high": d.interval.high, "p": d.p, "g": d.g, "seeds": d.n,
+                    "from_seeds": shares[0], "from_subjects": shares[1], "from_both": shares[2],
                 }
             )  # fmt: skip
         if not rows:

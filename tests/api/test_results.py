@@ -112,3 +112,8 @@ def test_refreshing_reads_trials_that_came_in_since(tmp_path) -> None:
     assert len(results.trials) == 39
     results.refresh()
     assert len(results.trials) == 40
+
+
+def test_the_shares_of_variance_of_a_comparison_sum_to_one(ablation) -> None:
+    frame = ags.open_results(ablation).compare("w/o MTM")
+    assert list(frame[["from_seeds", "from_subjects", "from_both"]].sum(axis=1)) == pytest.approx([1.0, 1.0])
