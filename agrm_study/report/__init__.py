@@ -1,1 +1,1 @@
-"""What a person reads: tables, figures and pages made from records alone."""
+"""Tables, figures and pages of a study, made from its records alone."""

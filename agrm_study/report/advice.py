@@ -1,4 +1,4 @@
-"""What would narrow an interval: more seeds, more test subjects, or both."""
+"""Advice on narrowing an interval: more seeds, more test subjects, or both."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from agrm_study.report.wording import listing, percent
 from agrm_study.statistics.two_way import Components
 
 HELPS = 0.10
-"""Doubling a number helps where it narrows the interval by at least this share."""
+"""Smallest relative reduction of the half-width at which doubling a number is recommended."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outlook:
-    """Half-widths of a 95% interval, as fractions: now, and as expected with twice as many.
+    """Half-widths of a 95% interval, as fractions: observed, and expected after doubling a number.
 
     Attributes:
-        shares: Of the variance: seeds, subjects, their interaction.
+        shares: Shares of the variance due to seeds, subjects and their interaction.
     """
 
     shares: tuple[float, float, float]
@@ -29,7 +29,7 @@ class Outlook:
 
     @property
     def advice(self) -> str:
-        """What would narrow the interval, as the predicate of a sentence."""
+        """Advice on narrowing the interval, as the predicate of a sentence."""
         seeds, subjects = (1 - x / self.now >= HELPS for x in (self.more_seeds, self.more_subjects))
         if seeds and subjects:
             return "more seeds and more test subjects would each narrow this"
@@ -41,7 +41,7 @@ class Outlook:
 
 
 def outlook(c: Components | None) -> Outlook | None:
-    """The outlook of a mean or contrast; None where nothing is known or nothing varies."""
+    """Outlook of a mean or contrast; None without variance components or when nothing varies."""
     if c is None or not float(c.variance) > 0:
         return None
     return Outlook(
@@ -64,7 +64,7 @@ def differences(m: Measurements, task: str) -> Mapping[str, Outlook]:
 
 
 def sentence(found: Mapping[str, Outlook], most: int = 6) -> str | None:
-    """What would narrow the differences of these arms, arms with equal advice together; None without any."""
+    """Advice for the differences of these arms, grouping arms with equal advice; None for an empty mapping."""
     by_advice: dict[str, list[str]] = {}
     for arm, o in found.items():
         by_advice.setdefault(o.advice, []).append(arm)

@@ -1,4 +1,4 @@
-"""What is the answer to the study's question, in one sentence with its uncertainty?"""
+"""Answer to the study's question, one sentence per task with its uncertainty."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from agrm_study.report.measure import Measurements
 from agrm_study.report.wording import METRIC_NAMES, TASK_TITLES, UNDECIDED, bracket, listing, p_text, percent, points
 
 MAX_ARMS = 6
-"""Arms that the answer names; the tables have all."""
+"""Maximum number of arms named in the answer; the tables list all of them."""
 
 
 def answer(m: Measurements) -> str:
-    """The sentences in one line."""
+    """The sentences of the answer, joined into one line."""
     return " ".join(sentences(m))
 
 
 def sentences(m: Measurements) -> tuple[str, ...]:
-    """One sentence a task: the reference (or the best arm), its interval, and what can be said about the others."""
+    """One sentence per task: the reference (or the best arm), its interval, and the comparisons with the others."""
     said = [s for t in m.evidence.study.tasks if (s := _task(m, t))]
     if not said:
         return ("No trial has finished: there is no answer yet.",)
@@ -74,5 +74,5 @@ def _task(m: Measurements, task: str) -> str | None:
 
 
 def _first(items: list[str]) -> list[str]:
-    """The first few, and how many more there are."""
+    """The first few items, and the number of remaining ones."""
     return items if len(items) <= MAX_ARMS else [*items[:MAX_ARMS], f"{len(items) - MAX_ARMS} more in the tables"]

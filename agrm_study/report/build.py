@@ -1,4 +1,4 @@
-"""How does a results folder become tables, figures and a page? From its records alone."""
+"""Builds the tables, figures and page of a results folder from its records alone."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ from agrm_study.study.parts.names import short_name
 from agrm_study.study.parts.source import OwnPart
 
 WORD_ROWS = 200
-"""Longer tables are not written for Word unless it is asked for."""
+"""Tables with more rows are written for Word only on request."""
 FIGURE_FORMATS = ("pdf", "svg", "png")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReportSummary:
-    """What was made, by study.
+    """Output of a report, by study.
 
     Attributes:
         results: The results folders.
         tables: Tables by results folder and name.
         files: Every file that was written.
-        skipped: Tables and figures that a study cannot have, with the reason.
-        problems: What could not be used, and why.
-        partial: Results folders whose study is incomplete, with the sentence that says so.
+        skipped: Tables and figures that cannot be made for a study, with the reason.
+        problems: Records that could not be used, with the reason.
+        partial: Results folders whose study is incomplete, with a sentence that describes what is missing.
         answers: The answer to each study's question, by results folder, where a page was written.
     """
 
@@ -64,17 +64,17 @@ def make_report(
 
     Args:
         results: Results folders.
-        tables: Names of `TABLES`; by default those the study asks for, or else all that fit it.
-        figures: Names of `FIGURES`; likewise.
-        formats: Suffixes of `RENDERERS`; by default all that can be written with what is installed.
+        tables: Names of `TABLES`; by default those that the study requests, or all applicable ones.
+        figures: Names of `FIGURES`; same default.
+        formats: Suffixes of `RENDERERS`; by default all whose dependencies are installed.
         figure_formats: ``pdf``, ``svg``, ``png``.
         page: Whether to write ``report.html``.
-        allow: Differences (``code``, ``data``, ``split``) that do not refuse a cell or a Δ.
-        parts: Tables and figures of users' own whose code was executed, in place of those that studies were run with.
-        on_progress: Told what is being made, in a few words.
+        allow: Differences (``code``, ``data``, ``split``) that do not exclude a cell or a Δ.
+        parts: User-defined tables and figures whose code was executed; they replace those recorded with the studies.
+        on_progress: Callback that receives a short description of the current step.
 
     Raises:
-        InputError: For a folder that holds no results, or a name that does not exist.
+        InputError: If a folder holds no results, or a name does not exist.
     """
     _known("formats", formats, RENDERERS)
     _known("figure_formats", figure_formats, dict.fromkeys(FIGURE_FORMATS))
@@ -128,7 +128,7 @@ def make_report(
             _tell(on_progress, f"{study.name}: report.html")
             write_file(Path(folder) / "report.html", render_page(m, own, pictures, mine))
             files.append(Path(folder) / "report.html")
-            answers[str(folder)] = answer(m)  # of what the page has measured: this costs nothing
+            answers[str(folder)] = answer(m)  # reuses the measurements of the page
         skipped += mine
         problems += evidence.problems
     return ReportSummary(
@@ -143,21 +143,21 @@ def make_report(
 
 
 def _fitting(formats: Sequence[str] | None, table: Table) -> tuple[str, ...]:
-    """The formats asked for; by default all that are installed, Word for tables of a readable length only."""
+    """The requested formats; by default all available ones, Word only for tables of a readable length."""
     if formats is not None:
         return tuple(formats)
     return tuple(f for f in available() if f != "docx" or len(table.rows) <= WORD_ROWS)
 
 
 def write_table(table: Table, folder: Path, suffix: str) -> Path:
-    """Writes a table in one format and hands back its path."""
+    """Writes a table in one format and returns its path."""
     path = folder / f"{table.name}.{suffix}"
     write_file(path, RENDERERS[suffix](table))
     return path
 
 
 def write_file(path: Path, content: str | bytes) -> None:
-    """Writes a file so that a reader sees the old one or the new one, never a part."""
+    """Writes a file atomically: a reader sees either the old or the new content."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}")
     temporary.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)

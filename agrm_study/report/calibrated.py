@@ -1,4 +1,4 @@
-"""Calibration of each arm, as trained and after a temperature that was fitted on validation."""
+"""Calibration of each arm, as trained and after temperature scaling fitted on validation data."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ class Calibrated:
     Attributes:
         ece: Expected calibration error, 15 bins.
         brier: Brier score.
-        slope: Calibration slope of a two-class task; None where it does not exist at a seed.
-        intercept: Calibration in the large; likewise.
-        temperature_S: Temperature at each seed, NaN where validation does not identify it and 1 is used in its place;
-            None without validation, as what follows from it.
+        slope: Calibration slope of a two-class task; None if it is undefined at any seed.
+        intercept: Calibration in the large; None under the same condition.
+        temperature_S: Temperature at each seed, NaN where validation does not identify it and 1 is used instead;
+            None without validation data, as are the attributes below.
         ece_after: ECE after scaling.
         brier_after: Brier score after scaling.
         probs_after_SNK: Scaled probabilities.
@@ -50,21 +50,21 @@ class Calibrated:
 
 
 UNSCALED = 1.0
-"""The temperature in use where validation identifies none."""
+"""Temperature used where validation does not identify one."""
 
 
 def log_probabilities(probs: Floats) -> Floats:
-    """Logarithms of a subject's averaged probabilities: logits that softmax turns back into them."""
+    """Logarithms of a subject's averaged probabilities, whose softmax is these probabilities."""
     return np.log(np.clip(probs, 1e-12, None))
 
 
 def mean_in_use(temperature_S: Floats) -> float:
-    """Mean of the temperatures in use: 1 where validation identifies none."""
+    """Mean of the temperatures used, with 1 where validation does not identify one."""
     return float(np.nan_to_num(temperature_S, nan=UNSCALED).mean())
 
 
 def calibrate(cell: Cell, validation: Cell | None) -> Calibrated:
-    """ECE, Brier score, slope and intercept of a cell, and the first two after scaling the log-probabilities."""
+    """ECE, Brier score, slope and intercept of a cell, with ECE and Brier score also after temperature scaling."""
     slope, intercept = _recalibration(cell)
     plain = Calibrated(
         ece=_each_seed(cell, cell.probs_SNK, lambda p, y: reliability(p, y).ece, ece_influence, 1.0),
@@ -90,7 +90,7 @@ def calibrate(cell: Cell, validation: Cell | None) -> Calibrated:
 
 
 def _temperature(validation: Cell, seed: int) -> float:
-    """The temperature of one seed; NaN where its validation subjects do not identify one."""
+    """Temperature of one seed; NaN if its validation subjects do not identify one."""
     probs = validation.probs_SNK[validation.seeds.index(seed)]
     here = _present(probs)
     found = fit_temperature(log_probabilities(probs[here]), validation.labels_N[here])
@@ -98,7 +98,7 @@ def _temperature(validation: Cell, seed: int) -> float:
 
 
 def _present(probs_NK: Floats) -> Bools:
-    """Subjects that a seed evaluated."""
+    """Mask of the subjects that a seed evaluated."""
     return np.asarray(~np.isnan(probs_NK).any(axis=1))
 
 
@@ -119,7 +119,7 @@ def _each_seed(
 
 
 def _recalibration(cell: Cell) -> tuple[Measured | None, Measured | None]:
-    """Slope and intercept over the seeds; None unless every seed has them."""
+    """Slope and intercept over the seeds; None unless they are defined at every seed."""
     if len(cell.classes) != 2:
         return None, None
     shape = cell.probs_SNK.shape[:2]

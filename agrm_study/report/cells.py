@@ -1,4 +1,4 @@
-"""What did the replicates of one arm on one task say about each subject?
+"""Predictions of the replicates of one arm on one task, for each subject.
 
 Axes: S seeds, N subjects, K classes.
 """
@@ -20,25 +20,25 @@ _OF_COUNTS = METRICS | SCREENING
 
 
 def has_metric(metric: str, n_classes: int) -> bool:
-    """Whether a metric is defined for that many classes."""
+    """Whether a metric is defined for a number of classes."""
     return metric in METRICS or (n_classes == 2 and (metric in SCREENING or metric in RANKING))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """Predictions of one arm on one task, a row a seed.
+    """Predictions of one arm on one task, one row per seed.
 
     Attributes:
         classes: Class names, K.
         seeds: Training seeds, S.
-        planned: How many seeds the study asks for.
-        trial_ids: One a seed.
+        planned: Number of seeds that the study requests.
+        trial_ids: Trial ids, one per seed.
         subjects: Subject ids, N; equal for all cells of a task.
         labels_N: Class index of each subject.
         probs_SNK: Probabilities averaged over the windows of a subject; NaN where a seed did not evaluate it.
         network: ``student`` or ``teacher``.
-        versions: code, data and split that the records name, each a tuple of what occurs.
-        refused: Why the cell must not be shown, or None.
+        versions: Distinct versions of code, data and split in the records, each as a tuple.
+        refused: Reason for which the cell is excluded, or None.
     """
 
     arm: str
@@ -56,17 +56,17 @@ class Cell:
 
     @cached_property
     def predicted_SN(self) -> Ints:
-        """Decided class of each seed and subject, −1 where absent."""
+        """Predicted class for each seed and subject, −1 where absent."""
         return decide(self.probs_SNK)
 
     @cached_property
     def counts(self) -> Counts:
-        """Right, predicted and true subjects by class, (S, K) each."""
+        """Correct, predicted and true subjects by class, (S, K) each."""
         return count(self.labels_N, self.predicted_SN, len(self.classes))
 
     @cached_property
     def n_subjects(self) -> int:
-        """Subjects that at least one seed evaluated."""
+        """Number of subjects that at least one seed evaluated."""
         return int((~np.isnan(self.probs_SNK).any(axis=2)).any(axis=0).sum())
 
     @cached_property
@@ -77,19 +77,19 @@ class Cell:
 
     @property
     def complete(self) -> bool:
-        """Whether every planned seed is there."""
+        """Whether every planned seed is present."""
         return len(self.seeds) == self.planned
 
     @property
     def marks(self) -> tuple[str, ...]:
-        """What is raised beside a number of this cell: k/n when only k of n planned seeds are there."""
+        """Superscript marks for the numbers of this cell: k/n when only k of n planned seeds are present."""
         return () if self.complete else (f"{len(self.seeds)}/{self.planned}",)
 
     def values(self, metric: str) -> Floats:
-        """The metric at each seed (S,), on all subjects; NaN where undefined.
+        """Metric at each seed (S,), on all subjects; NaN where undefined.
 
         Raises:
-            KeyError: For a metric that does not exist.
+            KeyError: If the metric does not exist.
         """
         if not has_metric(metric, len(self.classes)):
             return np.full(len(self.seeds), np.nan)
@@ -102,5 +102,5 @@ class Cell:
         return _OF_COUNTS[metric](self.counts)
 
     def without(self, reason: str) -> Cell:
-        """The same cell, refused."""
+        """A copy of the cell, excluded for a reason."""
         return replace(self, refused=reason)

@@ -1,4 +1,4 @@
-"""How do records become evidence? Reads a results folder, checks it, and names whatever cannot be used."""
+"""Collection of the evidence: reads a results folder, checks it, and lists the records that cannot be used."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ from agrm_study.study.study import Study
 
 
 def collect(results: Path, *, allow: Collection[str] = ()) -> Evidence:
-    """Reads everything a report needs from one results folder.
+    """Reads all data that a report needs from one results folder.
 
     Args:
-        results: A folder that `run` wrote, here or elsewhere.
-        allow: Differences that are accepted within a cell: ``code``, ``data``, ``split``.
+        results: A folder written by `run`, on this or another machine.
+        allow: Differences accepted within a cell: ``code``, ``data``, ``split``.
 
     Raises:
-        InputError: When the folder is not a results folder.
+        InputError: If the folder is not a results folder.
     """
     resolved = results / "study.yaml"
     if not resolved.is_file():
@@ -94,20 +94,20 @@ def collect(results: Path, *, allow: Collection[str] = ()) -> Evidence:
 
 
 def _columns(trials: pd.DataFrame) -> dict[str, dict[str, Any]]:
-    """What the plan is checked against, by trial id."""
+    """Columns of the `trials` records that the plan is checked against, by trial id."""
     names = ["task", "seed", "phase", "arm", "params"]
     rows = zip(trials["trial_id"], *(trials[name] for name in names), strict=True)
     return {trial_id: dict(zip(names, values, strict=True)) for trial_id, *values in rows}
 
 
 def _of_plan(found: Sequence[Finding], planned: Sequence[Planned]) -> list[Finding]:
-    """The findings about planned trials: other trials of the folder are not reported."""
+    """The findings about planned trials; other trials of the folder are not reported."""
     wanted = {p.trial_id for p in planned}
     return [f for f in found if f.trial_id in wanted]
 
 
 def _analysis(results: Path, study: Study, trials: pd.DataFrame) -> list[Finding]:
-    """Marks for analysis settings that were not fixed before the first test record; version 0.1 fixed none."""
+    """Marks for analysis settings not fixed before the first test record; version 0.1 did not fix any."""
     if trials["row_digest"].isna().all():
         return []
     changes = analysis_changes(results, analysis_settings(study))
@@ -115,7 +115,7 @@ def _analysis(results: Path, study: Study, trials: pd.DataFrame) -> list[Finding
 
 
 def _unverified(trials: pd.DataFrame) -> list[Finding]:
-    """A mark for the finished trials whose records have no digests."""
+    """Mark for the finished trials whose records have no digests."""
     finished = trials[trials["status"] == "finished"]
     old = int(finished[list(DIGESTS)].isna().all(axis=1).sum())
     rule = f"{old} of {len(finished)} finished trials are unverified: version 0.1 recorded no digests"
@@ -123,7 +123,7 @@ def _unverified(trials: pd.DataFrame) -> list[Finding]:
 
 
 def _without_people(trials: pd.DataFrame, people: People) -> list[Finding]:
-    """Splits of finished trials that no `subjects` record describes."""
+    """Marks for splits of finished trials that have no `subjects` records."""
     finished = trials[trials["status"] == "finished"]
     unknown = sorted(set(finished["split_fingerprint"].dropna()) - people.splits)
     rule = "is missing: the subjects and labels that most trials have are taken as those of the split"
@@ -131,14 +131,14 @@ def _without_people(trials: pd.DataFrame, people: People) -> list[Finding]:
 
 
 def _still_asked(planned: Sequence[Planned], race: RaceLog, trials: pd.DataFrame) -> tuple[Planned, ...]:
-    """The planned trials without those that a race spared."""
+    """The planned trials, except those that a race made unnecessary."""
     finished = set(trials.loc[trials["status"] == "finished", "trial_id"])
     spared = race.spared([(p.arm, p.task, p.seed, p.trial_id) for p in planned], finished)
     return tuple(p for p in planned if (p.arm, p.task, p.seed) not in spared)
 
 
 def _searched(results: Path, study: str, trials: pd.DataFrame) -> pd.DataFrame:
-    """The `trials` records of the search as it was asked for last, by search.json; without that file, all there are."""
+    """The `trials` records of the latest search in search.json; all search records if there is no such file."""
     found = trials[(trials["phase"] == "search") & (trials["study"] == study)]
     log = SearchLog.read(Location.of(results))
     if log is not None:
@@ -147,7 +147,7 @@ def _searched(results: Path, study: str, trials: pd.DataFrame) -> pd.DataFrame:
 
 
 def study_info(study: Study, planned: Sequence[Planned], trials: pd.DataFrame) -> StudyInfo:
-    """The parts of a resolved study that a report speaks of; arms that a search promoted are read from the records."""
+    """The parts of a resolved study used in a report; arms promoted by a search are read from the records."""
     arms = [ArmInfo(name=a.name, settings=dict(a.settings), recipe=a.recipe) for a in study.arms]
     known = {a.name for a in arms}
     promoted = dict.fromkeys(p.arm for p in planned if p.phase == "final" and p.arm not in known)
@@ -182,7 +182,7 @@ def _promoted(study: Study, arm: str, params: dict[str, Any]) -> ArmInfo:
 
 
 def _plan(path: Path, study: Study, trials: pd.DataFrame, found: list[Finding]) -> tuple[Planned, ...]:
-    """The planned trials; without a readable plan, the recorded ones."""
+    """The planned trials; the recorded ones if the plan cannot be read."""
     if path.is_file():
         try:
             return tuple(

@@ -22,7 +22,7 @@ from agrm_study.report.predictions import PredictionRows, TrialPredictions, subj
 from agrm_study.study.labels import CLASSES
 
 VERSIONS = {"code": "code_version", "data": "data_fingerprint", "split": "split_fingerprint"}
-"""What must agree within a cell, and the column of the `trials` record that says it."""
+"""Versions that must agree within a cell, and the column of the `trials` record that holds them."""
 PREDICTED = ("trial_id", "subject_id", "clip_id", "epoch", "label", "logits")
 """Columns of the `predictions` record that a cell is made from."""
 NOT_RECORDED = "not recorded"
@@ -30,7 +30,7 @@ NOT_RECORDED = "not recorded"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartCells:
-    """Cells of one part by (arm, task), and what was found wrong with its predictions."""
+    """Cells of one part by (arm, task), and the findings about its predictions."""
 
     cells: Mapping[tuple[str, str], Cell]
     findings: tuple[Finding, ...]
@@ -49,18 +49,18 @@ def cells_of(
     arms: Iterable[str] | None = None,
     network: str | None = None,
 ) -> PartCells:
-    """Cells of one part; cells without a usable trial are left out.
+    """Cells of one part; cells without a usable trial are omitted.
 
     Args:
         ledger: The records.
-        study: What was asked.
-        planned: What should be there.
-        trials: What is there.
-        people: Who is in which part of each split.
+        study: The study and its arms.
+        planned: The planned trials.
+        trials: The recorded trials.
+        people: Subjects in each part of each split.
         split: ``train``, ``val`` or ``test``.
-        refused: Trials that do not count, whatever they predict.
+        refused: Trials that are excluded regardless of their predictions.
         allow: Differences accepted within a cell.
-        arms: Only these; all by default.
+        arms: Arms to include; all by default.
         network: ``student`` or ``teacher``; by default the one that the arm's recipe names.
     """
     wanted = {a.name: network or a.network for a in study.arms if arms is None or a.name in set(arms)}
@@ -123,7 +123,7 @@ def cells_of(
 def cells_of_part(
     evidence: Evidence, split: str, *, arms: Iterable[str] | None = None, network: str | None = None
 ) -> PartCells:
-    """Cells of another part or network than the reported ones."""
+    """Cells of a part or network other than the reported one."""
     return cells_of(
         Ledger(evidence.results),
         evidence.study,
@@ -139,7 +139,7 @@ def cells_of_part(
 
 
 def _windows(arm: ArmInfo) -> str:
-    """Text that is equal for arms that evaluate the same windows of each clip."""
+    """Key that is equal for arms that evaluate the same windows of each clip."""
     recipe = arm.recipe.model_dump(mode="json")
     return canonical_json({"clip": recipe["clip"], "clips": recipe["evaluate"]["clips"]})
 
@@ -151,7 +151,7 @@ def _read(
     split: str,
     stored: Mapping[str, str | None],
 ) -> tuple[pa.Table, dict[str, str]]:
-    """The predictions of the trials, of the network wanted, and the trials whose rows are damaged."""
+    """Predictions of the selected network of each trial, and the trials whose rows are damaged."""
     tables = []
     bad: dict[str, str] = {}
     for name in sorted({wanted[p.arm] for p in mine}):
@@ -195,7 +195,7 @@ def _mixed(
     finished: pd.DataFrame,
     allow: Collection[str],
 ) -> str | None:
-    """What differs between the records of one cell although it must not."""
+    """Versions that differ between the records of one cell but must agree."""
     for kind in ("code", "data"):
         if kind not in allow and len(cell.versions[kind]) > 1:
             return f"records of mixed {kind} in one cell ({', '.join(cell.versions[kind])})"

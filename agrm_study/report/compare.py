@@ -1,4 +1,4 @@
-"""How do arms of several studies compare along one setting?"""
+"""Comparison of the arms of several studies along one setting."""
 
 from __future__ import annotations
 
@@ -32,20 +32,20 @@ def compare(
     out: Path | None = None,
     formats: Sequence[str] | None = None,
 ) -> Table:
-    """One table of the arms of all studies, ordered by a setting.
+    """Compares the arms of all studies in one table, ordered by a setting.
 
     Args:
         results: Results folders.
         by: Dotted name of the setting (``ssl.threshold.tau``).
-        allow: Differences between the studies that are accepted: ``code``, ``data``, ``split``.
-        out: Folder that gets ``compare.<format>``; None writes nothing.
-        formats: Suffixes of `RENDERERS`; by default all that can be written.
+        allow: Differences accepted between the studies: ``code``, ``data``, ``split``.
+        out: Folder to write ``compare.<format>`` to; None writes nothing.
+        formats: Suffixes of `RENDERERS`; by default all available ones.
 
     Returns:
-        The table; Δ is to the reference of the first study that has one.
+        The table; Δ is relative to the reference of the first study that has one.
 
     Raises:
-        InputError: For an unknown setting, a folder without results, or studies whose code, data or split differ.
+        InputError: If the setting is unknown, a folder has no results, or code, data or split differ between studies.
     """
     if by not in known_settings():
         hint = did_you_mean(by, known_settings()) or "Settings are named as in a study file: ssl.threshold.tau, say."
@@ -62,10 +62,10 @@ def compare(
 
 
 def merge(found: Sequence[Evidence], by: str, allow: Collection[str]) -> Evidence:
-    """The evidence of several studies as that of one, arms ordered by the setting.
+    """Merges the evidence of several studies into one, with arms ordered by the setting.
 
     Raises:
-        InputError: When their records differ in a way that is not allowed, or their primary metrics differ.
+        InputError: If the records differ in a way that is not allowed, or the primary metrics differ.
     """
     labels = folder_labels(found)
     for kind, column in VERSIONS.items():
@@ -125,10 +125,10 @@ def merge(found: Sequence[Evidence], by: str, allow: Collection[str]) -> Evidenc
 
 
 def folder_labels(found: Sequence[Evidence]) -> list[str]:
-    """What each study is called: its name where that tells it apart, else the end of its folder's path that does.
+    """Label of each study: its name if unique, otherwise the shortest unique suffix of its folder's path.
 
     Raises:
-        InputError: When a folder is given twice.
+        InputError: If a folder is given twice.
     """
     names = [e.study.name for e in found]
     paths = [e.results.resolve() for e in found]
@@ -147,10 +147,10 @@ def folder_labels(found: Sequence[Evidence]) -> list[str]:
 
 
 def aligned(cells: dict[tuple[str, str], Cell]) -> dict[tuple[str, str], Cell]:
-    """Cells of one task on one list of subjects, NaN where a cell has none.
+    """Aligns the cells of a task on a common list of subjects, with NaN for missing subjects.
 
     Raises:
-        InputError: When two studies label a subject differently.
+        InputError: If two studies label a subject differently.
     """
     label: dict[str, int] = {}
     for c in cells.values():
@@ -169,7 +169,7 @@ def aligned(cells: dict[tuple[str, str], Cell]) -> dict[tuple[str, str], Cell]:
 
 
 def comparison_table(m: Measurements, by: str) -> Table:
-    """The arms of a merged study with their value of the setting."""
+    """Table of the arms of a merged study, with their value of the setting."""
     study = m.evidence.study
     arms = [a.name for a in study.arms]
 

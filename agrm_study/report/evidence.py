@@ -1,6 +1,6 @@
-"""What is known about a study when its report is made?
+"""Evidence of a study that its report is made from.
 
-Frozen values: the question and its arms, what was planned, what was recorded, and what is wrong with it.
+Frozen values: the question and its arms, the planned trials, the records, and the findings about them.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from agrm_study.study.seeds import Race
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArmInfo:
-    """One row of a table: its name, what it sets, and its full recipe (task and seed aside)."""
+    """One arm: its name, its settings, and its full recipe (except task and seed)."""
 
     name: str
     settings: Mapping[str, Any]
@@ -52,13 +52,13 @@ class ArmInfo:
 
     @property
     def network(self) -> Network:
-        """The network that is reported."""
+        """The reported network."""
         return reported_network(self.recipe)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StudyInfo:
-    """What was asked."""
+    """The parts of a study that a report uses: question, arms, tasks, seeds and analysis settings."""
 
     name: str
     question: str
@@ -81,7 +81,7 @@ class StudyInfo:
         """The arm of that name.
 
         Raises:
-            KeyError: When the study has no such arm.
+            KeyError: If the study has no such arm.
         """
         for arm in self.arms:
             if arm.name == name:
@@ -91,7 +91,7 @@ class StudyInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
-    """One trial that the study asks for."""
+    """One trial that the study requests."""
 
     arm: str
     task: str
@@ -103,20 +103,20 @@ class Planned:
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """Everything a report is made from.
+    """All data that a report is made from.
 
     Attributes:
         results: The results folder.
-        study: What was asked.
-        planned: Every trial of the plan, in its order; those that a race spared are left out.
+        study: The study and its arms.
+        planned: Every trial of the plan, in its order, except those that a race made unnecessary.
         trials: The `trials` records of the planned trials.
         searched: The `trials` records of the study's search phase.
-        cells: Test predictions of each arm and task that has any, by (arm, task).
-        people: The `subjects` records: who is in which part of each split.
-        provenance: Content of provenance.json; empty when there is none.
-        problems: What is wrong with the evidence, what it refuses and what it marks.
-        allow: Differences between records that are accepted (``code``, ``data``, ``split``).
-        race: What the race has decided, for a study that races.
+        cells: Test predictions by (arm, task), where available.
+        people: The `subjects` records: subjects in each part of each split.
+        provenance: Content of provenance.json; empty if the file does not exist.
+        problems: Findings about the evidence, each of which excludes or marks records.
+        allow: Differences accepted between records (``code``, ``data``, ``split``).
+        race: Decisions of the race, for a study with a race.
     """
 
     results: Path
@@ -146,17 +146,17 @@ class Evidence:
 
     @cached_property
     def same(self) -> tuple[SameTraining, ...]:
-        """The groups of arms that are one training."""
+        """Groups of arms that share the same trainings."""
         return same_arms(self.study.arms, self.planned)
 
     @cached_property
     def shares_trials(self) -> frozenset[str]:
-        """Arms that are one training with another arm."""
+        """Arms that share their trainings with another arm."""
         return frozenset(arm for group in self.same for arm in group.arms)
 
     @cached_property
     def never_acted(self) -> tuple[NeverActed, ...]:
-        """Semi-supervised arms and tasks with trials in which semi-supervision did not act."""
+        """Semi-supervised arms and tasks with trials in which semi-supervision had no effect."""
         finished = set(self.trials.loc[self.trials["status"] == "finished", "trial_id"])
         return never_acted(Ledger(self.results), self.study, self.replicates, finished)
 
@@ -167,16 +167,16 @@ class Evidence:
 
     @property
     def finished(self) -> int:
-        """Number of planned trials that are finished."""
+        """Number of finished planned trials."""
         return int((self.trials["status"] == "finished").sum())
 
     @cached_property
     def refused(self) -> frozenset[str]:
-        """Finished trials that a finding leaves out of the numbers."""
+        """Finished trials that a finding excludes from the numbers."""
         return refused_trials(self.problems) & set(self.trials.loc[self.trials["status"] == "finished", "trial_id"])
 
     def is_refused(self, arm: str, task: str) -> bool:
-        """Whether no number of an arm on a task is shown because of what was found, not for want of trials."""
+        """Whether an arm has no numbers on a task because of findings rather than missing trials."""
         cell = self.cells.get((arm, task))
         if cell is not None:
             return cell.refused is not None
@@ -185,7 +185,7 @@ class Evidence:
 
     @property
     def partial(self) -> str | None:
-        """A sentence that says how much is missing; None when every planned trial is there and usable."""
+        """A sentence on what is missing; None when every planned trial is present and usable."""
         asked = len({p.trial_id for p in self.planned})
         if self.refused:
             usable = self.finished - len(self.refused)
@@ -195,5 +195,5 @@ class Evidence:
         return None
 
     def planned_seeds(self, arm: str, task: str) -> tuple[int, ...]:
-        """Seeds the study asks of an arm on a task."""
+        """Seeds that the study requests for an arm on a task."""
         return tuple(p.seed for p in self.replicates.get((arm, task), ()))

@@ -1,4 +1,4 @@
-"""How did each trial train: its validation score, and its pseudo-labels at the best epoch?"""
+"""Per-trial training facts: the validation scores, and the pseudo-labels at the best epoch."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from agrm_study.report.evidence import Evidence
 from agrm_study.study.reported import reported_in_record
 
 VALIDATION = ("accuracy", "balanced_accuracy", "macro_f1", "loss")
-"""Validation metrics that epochs are recorded with."""
+"""Validation metrics recorded for each epoch."""
 NETWORK = "evaluate.network"
 PSEUDO = ("pseudo_coverage", "pseudo_accuracy", "pseudo_confidence", "threshold")
 
 
 def trial_facts(evidence: Evidence, trials: pd.DataFrame) -> pd.DataFrame:
-    """One row a finished trial, by trial_id, NaN where nothing was measured.
+    """One row per finished trial, indexed by trial_id, with NaN for missing measurements.
 
     Columns: ``val_<metric>`` of the reported network at the best epoch, the pseudo-label figures of that epoch,
     ``epochs`` and ``best_epoch``.
@@ -57,7 +57,7 @@ def trial_facts(evidence: Evidence, trials: pd.DataFrame) -> pd.DataFrame:
 
 
 def ran_to_end(trials: pd.DataFrame) -> pd.DataFrame:
-    """The finished trials that no pruner ended early: the scores of the others are not what their settings come to."""
+    """The finished trials that were not pruned; scores of pruned trials do not reflect their settings."""
     return trials[(trials["status"] == "finished") & (trials["stop_reason"] != PRUNED)]
 
 
@@ -78,7 +78,7 @@ def by_cell(evidence: Evidence, facts: pd.DataFrame, column: str) -> dict[tuple[
 
 
 def factor_values(trials: pd.DataFrame, factors: Sequence[str] = ()) -> pd.DataFrame:
-    """The settings that vary, one column each, indexed by trial_id: of ``params``, or of those factors only."""
+    """The settings that vary, one column each, indexed by trial_id: all ``params``, or only the given factors."""
     parsed = [json.loads(p) if p else {} for p in trials["params"]]
     frame = pd.DataFrame(parsed, index=trials["trial_id"].to_numpy())
     if factors:

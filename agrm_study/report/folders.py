@@ -1,4 +1,4 @@
-"""Reports of results folders wherever they are: compaction first, local copies of object stores, files put back."""
+"""Reports of local and remote results folders: compaction, local copies of object stores, and upload of the files."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class FolderReport:
     """Reports of several results folders.
 
     Attributes:
-        folders: The folders that were read, in the order in which they were given; temporary for object stores.
-        summary: What was made, by these folders.
+        folders: The folders that were read, in the given order; temporary copies for object stores.
+        summary: Output of the report, by these folders.
     """
 
     folders: tuple[Path, ...]
@@ -39,14 +39,14 @@ def report_on(
 
     Args:
         results: Results folders, paths or URIs.
-        tables: As of `make_report`, as are the others.
+        tables: See `make_report`, also for the remaining parameters.
 
     Raises:
-        InputError: A folder without results, or a name that does not exist.
-        OSError: The report cannot be written.
+        InputError: If a folder has no results, or a name does not exist.
+        OSError: If the report cannot be written.
     """
     for folder in results:
-        with contextlib.suppress(OSError):  # a folder that may only be read is reported on as it is
+        with contextlib.suppress(OSError):  # a read-only folder is reported without compaction
             compact(folder)
     with contextlib.ExitStack() as copies:
         folders = tuple(copies.enter_context(local_copy(folder)) for folder in results)

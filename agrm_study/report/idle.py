@@ -1,4 +1,4 @@
-"""What a study asks for and never had: arms that are one training, and unlabelled clips that never taught."""
+"""Settings without effect: arms that share the same trainings, and semi-supervision that contributed nothing."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from agrm_study.report.evidence import ArmInfo, Planned, StudyInfo
 
 SAME = "§"
-"""Raised beside the name of an arm whose trials are another arm's trials too."""
+"""Superscript after the name of an arm that shares its trials with another arm."""
 
 
 def same_arms(arms: Iterable[ArmInfo], planned: Iterable[Planned]) -> tuple[SameTraining, ...]:
-    """The groups of arms that share trials, in the order of their first arm; equal trials have equal ids."""
+    """Groups of arms that share trials, in the order of their first arm; equal trials have equal ids."""
     recipes = {arm.name: arm.recipe for arm in arms}
     first: dict[str, str] = {}
     group_of: dict[str, str] = {}
@@ -43,14 +43,14 @@ def same_arms(arms: Iterable[ArmInfo], planned: Iterable[Planned]) -> tuple[Same
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NeverActed:
-    """An arm on a task some of whose semi-supervised trials learned as if they were supervised.
+    """An arm on a task with semi-supervised trials that trained as supervised ones.
 
     Attributes:
         arm: The arm.
         task: The task.
-        trials: Finished trials.
-        no_weight: Those whose λ was never above 0: nothing was learned from unlabelled clips.
-        no_label: Those whose λ was above 0 and whose coverage was 0 in every epoch: no pseudo-label was learned.
+        trials: Number of finished trials.
+        no_weight: Number of trials whose λ was never above 0, so that unlabelled clips had no weight.
+        no_label: Number of trials with λ above 0 and coverage 0 in every epoch, so that no pseudo-label was used.
         consistency: Whether the method has a consistency loss, which acts without pseudo-labels.
     """
 
@@ -83,11 +83,11 @@ class NeverActed:
 def never_acted(
     ledger: Ledger, study: StudyInfo, replicates: Mapping[tuple[str, str], Sequence[Planned]], finished: set[str]
 ) -> tuple[NeverActed, ...]:
-    """The semi-supervised arms and tasks with such trials, from the `epochs` records.
+    """The semi-supervised arms and tasks with trials that trained as supervised ones, from the `epochs` records.
 
     Args:
         ledger: The records.
-        study: What was asked.
+        study: The study and its arms.
         replicates: Planned trials by (arm, task).
         finished: Ids of the finished trials.
     """

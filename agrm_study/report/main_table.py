@@ -1,4 +1,4 @@
-"""Which of a study's tables answers its question, and which are details."""
+"""Selection of the study's main table; the other tables are details."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ DETAILS: Final = (
     *("class_counts", "splits", "environment", "agrm", "per_class", "screening", "discrimination"),
     *("predictive_values", "networks", "subgroups", "calibration", "failures"),
 )
-"""Tables that do not answer the question of a study."""
+"""Tables that do not answer a study's question."""
 COMPARING: Final = ("ablation", "baselines", "thresholds")
-"""Where one of these is, the plain table of arms is a detail too."""
+"""If one of these is present, the plain table of arms is a detail too."""
 
 
 def details(tables: Collection[str]) -> frozenset[str]:
-    """Names of details among the tables of a study."""
+    """Names of the detail tables among the tables of a study."""
     plain = ["arms"] if any(name in tables for name in COMPARING) else []
     return frozenset(name for name in tables if name in {*DETAILS, *plain})
 
 
 def main_table(tables: Mapping[str, Table]) -> Table | None:
-    """The first table that answers the question, else the first one; None without tables."""
+    """The first table that answers the question, otherwise the first one; None without tables."""
     later = details(tables)
     return next((table for name, table in tables.items() if name not in later), next(iter(tables.values()), None))

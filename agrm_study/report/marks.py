@@ -1,4 +1,4 @@
-"""Which rows are best and second best?"""
+"""Marks for the best and second-best rows of a table."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from agrm_study.report.table import Style
 
 
 def best_and_second(values: Sequence[float | None], shown: Sequence[str]) -> tuple[Style, ...]:
-    """Styles by rank: larger is better, ranked on unrounded values; every tie as it is shown shares the rank.
+    """Styles by rank: larger is better, ranked on unrounded values; values with equal printed text share the rank.
 
     Args:
-        values: Unrounded values; None or NaN does not take part.
-        shown: The same at the precision that is printed; equal texts tie.
+        values: Unrounded values; None and NaN are not ranked.
+        shown: The values as printed; equal texts are ties.
     """
     known = [i for i, v in enumerate(values) if v is not None and math.isfinite(v)]
     styles: list[Style] = ["plain"] * len(values)

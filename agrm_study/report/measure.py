@@ -1,4 +1,4 @@
-"""What does each arm score, and how does it differ from the reference? Computed once, read by tables and figures."""
+"""Metrics of each arm and their differences from the reference, computed once for all tables and figures."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Measured:
         values_S: Metric at each seed.
         summary: n, mean, standard deviation.
         seeds: Student's t interval over seeds (test set fixed).
-        interval: Headline interval over seeds and subjects; undefined for one seed, and where nothing varies.
+        interval: Headline interval over seeds and subjects; undefined for one seed or zero variance.
         components: Variance of the mean by source; None for one seed.
     """
 
@@ -55,11 +55,11 @@ class Compared:
     """An arm against the reference on one task.
 
     Attributes:
-        difference: Δ with interval, p and Hedges g; None when refused or when a side is missing.
-        adjusted_p: p after Holm over the family; NaN without one.
-        equivalence_p: p of equivalence within the study's margin, after Holm over the family; NaN without one.
-        refused: Why there is no Δ.
-        same: Whether the arm and the reference are one training, which leaves nothing to compare.
+        difference: Δ with interval, p and Hedges' g; None if excluded or if a side is missing.
+        adjusted_p: Holm-adjusted p within the family; NaN if undefined.
+        equivalence_p: Holm-adjusted p of equivalence within the study's margin; NaN if undefined.
+        refused: Reason for which there is no Δ, or None.
+        same: Whether the arm and the reference share the same trainings, so that there is nothing to compare.
     """
 
     difference: Difference | None
@@ -70,18 +70,18 @@ class Compared:
 
     @property
     def dagger(self) -> bool:
-        """Whether the arms differ by the study's rule: adjusted p below .05."""
+        """Whether the difference is significant: adjusted p below .05."""
         return self.adjusted_p < ALPHA
 
 
 @dataclass
 class Measurements:
-    """Metrics and comparisons of a study, computed on demand and kept.
+    """Metrics and comparisons of a study, computed on demand and cached.
 
     Args:
-        evidence: What is known.
-        families: Family name → arms, for Holm; arms that none names form one family. Each task has its own.
-        allow: Differences between arm and reference that are accepted (``code``, ``data``, ``split``).
+        evidence: The evidence of the study.
+        families: Family name → arms, for the Holm correction within each task; unlisted arms form one family.
+        allow: Differences accepted between arm and reference (``code``, ``data``, ``split``).
     """
 
     evidence: Evidence
@@ -94,12 +94,12 @@ class Measurements:
         self._paired: dict[tuple[str, str], bool] = {}
 
     def cell(self, arm: str, task: str) -> Cell | None:
-        """The cell, unless it is missing or refused."""
+        """The cell, or None when it is missing or excluded."""
         cell = self.evidence.cells.get((arm, task))
         return None if cell is None or cell.refused else cell
 
     def metric(self, arm: str, task: str, metric: str) -> Measured | None:
-        """The metric of an arm on a task; None when its cell is missing or refused."""
+        """The metric of an arm on a task; None when its cell is missing or excluded."""
         cell = self.cell(arm, task)
         if cell is None or not has_metric(metric, len(cell.classes)):
             return None
@@ -111,22 +111,22 @@ class Measurements:
         return self._measured[arm, task, metric]
 
     def same_test(self, arms: Sequence[str], task: str) -> bool:
-        """Whether the arms that have a cell on a task were tested on the same subjects."""
+        """Whether the arms with a cell on a task were tested on the same subjects."""
         return len({c.tested for a in arms if (c := self.cell(a, task)) is not None}) <= 1
 
     def one_training(self, arms: Sequence[str]) -> bool:
-        """Whether all the arms are one training."""
+        """Whether all the arms share the same trainings."""
         return len(arms) > 1 and any(set(arms) <= set(group.arms) for group in self.evidence.same)
 
     def compared(self, metric: str | None = None) -> Mapping[tuple[str, str], Compared]:
-        """Every arm but the reference against the reference, by (arm, task); empty without a reference."""
+        """Comparison of every other arm with the reference, by (arm, task); empty without a reference."""
         metric = metric or self.evidence.study.primary_metric
         if metric not in self._compared:
             self._compared[metric] = self._compare_all(metric)
         return self._compared[metric]
 
     def paired(self, task: str, metric: str | None = None) -> bool:
-        """Whether the arms' metrics move together over seeds, so that seeds are contrasted one by one."""
+        """Whether the arms' metrics are correlated over seeds, so that differences are paired by seed."""
         metric = metric or self.evidence.study.primary_metric
         if (task, metric) not in self._paired:
             cells = [c for a in self.evidence.study.arms if (c := self.cell(a.name, task)) is not None]
@@ -137,7 +137,7 @@ class Measurements:
         return self._paired[task, metric]
 
     def interaction(self, arms: Sequence[str], task: str, metric: str | None = None) -> Difference | None:
-        """full − w/o A − w/o B + w/o both of four arms, in this order; None when one is missing or refused."""
+        """full − w/o A − w/o B + w/o both of four arms, in this order; None when one is missing or excluded."""
         metric = metric or self.evidence.study.primary_metric
         cells = [c for a in arms if (c := self.cell(a, task)) is not None]
         if len(cells) < len(arms) or any(self._differs(c, cells[0]) for c in cells[1:]):
@@ -148,7 +148,7 @@ class Measurements:
     def average(self, arms: Sequence[str], task: str, metric: str | None = None) -> Difference | None:
         """Mean of several arms with its interval over their common seeds and subjects.
 
-        None when an arm is missing, or when the arms were tested on different subjects.
+        None if an arm is missing, or if the arms were tested on different subjects.
         """
         metric = metric or self.evidence.study.primary_metric
         cells = [c for a in arms if (c := self.cell(a, task)) is not None]
@@ -161,7 +161,7 @@ class Measurements:
         return replace(found, interval=interval, p=math.nan)
 
     def difference_of_cells(self, cell: Cell, other: Cell, metric: str | None = None) -> Difference | None:
-        """Δ = cell − other of two cells of the same trials and subjects; None where the metric is not defined."""
+        """Δ = cell − other of two cells of the same trials and subjects; None if the metric is undefined."""
         metric = metric or self.evidence.study.primary_metric
         if not has_metric(metric, len(cell.classes)) or cell.subjects != other.subjects:
             return None
@@ -173,7 +173,7 @@ class Measurements:
         return next((name for name, arms in self.families.items() if arm in arms), "")
 
     def family_sizes(self, task: str) -> dict[str, int]:
-        """Comparisons of each family on a task that have a p value; arms that are one training count once."""
+        """Number of comparisons with a p value in each family on a task; arms with shared trainings count once."""
         found: dict[str, set[str]] = {}
         for (arm, t), c in self.compared().items():
             if t == task and c.difference is not None and math.isfinite(c.difference.p):
@@ -181,7 +181,7 @@ class Measurements:
         return {family: len(trainings) for family, trainings in found.items()}
 
     def training(self, arm: str) -> str:
-        """The first arm that is one training with the arm; mostly itself."""
+        """The first arm that shares its trainings with the arm; the arm itself if there is no other."""
         return next((group.arms[0] for group in self.evidence.same if arm in group.arms), arm)
 
     def _differs(self, cell: Cell, reference: Cell) -> str | None:
@@ -219,7 +219,7 @@ class Measurements:
         return Compared(difference=compare(scored, base, paired=self.paired(task, metric)))
 
     def _adjust(self, compared: dict[tuple[str, str], Compared], task: str) -> None:
-        """Holm within each family of a task; arms that are one training are one comparison."""
+        """Holm correction within each family of a task; arms with shared trainings are one comparison."""
         groups: dict[str, dict[str, list[str]]] = {}
         for (arm, t), c in compared.items():
             if t == task and c.difference is not None:
@@ -252,7 +252,7 @@ def scores(cell: Cell, metrics: Iterable[str]) -> dict[str, Scored]:
 def measured_counts(
     cell: Cell, functions: Mapping[str, Callable[[Counts], Floats]], low: float = 0.0, high: float = 1.0
 ) -> dict[str, Measured]:
-    """Measurements of any functions of a cell's counts, whose values lie between two bounds, by name."""
+    """Measurements of functions of a cell's counts with values between two bounds, by name."""
     influence = of_counts(cell.labels_N, cell.predicted_SN, len(cell.classes), functions)
     return {
         name: measured(
@@ -263,7 +263,7 @@ def measured_counts(
 
 
 def measured(scored: Scored, low: float = 0.0, high: float = 1.0) -> Measured:
-    """Summary and intervals of one metric of one cell, whose values lie between two bounds."""
+    """Summary and intervals of one metric of one cell, with values between two bounds."""
     summary = summarise(scored.values_S)
     found = components(scored.values_S, scored.influence_SN)
     return Measured(
@@ -276,7 +276,7 @@ def measured(scored: Scored, low: float = 0.0, high: float = 1.0) -> Measured:
 
 
 def bounded(mean: float, found: Components | None, low: float = 0.0, high: float = 1.0) -> Interval:
-    """The headline interval of a mean between two bounds (infinite for none); undefined where nothing can be said."""
+    """Headline interval of a mean between two bounds (infinite for none); undefined without mean or components."""
     if found is None or not math.isfinite(mean):
         return UNDEFINED
     if math.isinf(low):

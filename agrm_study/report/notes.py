@@ -1,4 +1,4 @@
-"""What must a reader know to judge the numbers of a table? Footnotes, in one wording for all tables."""
+"""Footnotes needed to interpret the numbers of a table, worded identically in all tables."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from agrm_study.report.wording import METRIC_NAMES, TASK_TITLES, listing, percen
 from agrm_study.statistics.comparison import ALPHA
 
 MOST_STOPPED: Final = 8
-"""Stopped arms that a footnote names; the table of the race has them all."""
+"""Maximum number of stopped arms named in a footnote; the table of the race lists all."""
 MOST_NAMED: Final = 6
-"""Arms that a caution names."""
+"""Maximum number of arms named in a caution."""
 FEW_SEEDS: Final = 5
 FEW_SUBJECTS: Final = 20
 MOST_FINDINGS: Final = 3
-"""Findings that a footnote lists; the table of failures lists all."""
+"""Maximum number of findings listed in a footnote; the table of failures lists all."""
 SCREENING = "Screening research: nothing here diagnoses anybody."
 
 
@@ -50,7 +50,7 @@ def replicates_note(m: Measurements, arms: Iterable[str], tasks: tuple[str, ...]
 
 
 def interval_note(m: Measurements, tasks: tuple[str, ...]) -> str:
-    """What the intervals are, and why some are missing."""
+    """Definition of the intervals, and the reasons why some are missing."""
     cells = [c for (_, t), c in m.evidence.cells.items() if t in tasks and not c.refused]
     if cells and all(len(c.seeds) < 2 for c in cells):
         return "One seed: no interval and no p, as the variance between trainings cannot be estimated."
@@ -62,7 +62,7 @@ def interval_note(m: Measurements, tasks: tuple[str, ...]) -> str:
 
 
 def caution_notes(m: Measurements, arms: Iterable[str], tasks: tuple[str, ...]) -> tuple[str, ...]:
-    """Where few seeds, few subjects or unstable trainings make the numbers weak."""
+    """Cautions about numbers that rest on few seeds, few subjects or unstable trainings."""
     arms = set(arms)
     cells = [c for (a, t), c in m.evidence.cells.items() if a in arms and t in tasks and not c.refused]
     out = []
@@ -86,7 +86,7 @@ def caution_notes(m: Measurements, arms: Iterable[str], tasks: tuple[str, ...]) 
 
 
 def race_notes(evidence: Evidence, arms: Iterable[str], tasks: tuple[str, ...]) -> tuple[str, ...]:
-    """How a race chose who gets seeds, whom it stopped and why, and what that does to the numbers."""
+    """How a race allocated seeds, which arms it stopped and why, and the effect on the numbers."""
     rules, race, arms = evidence.study.race, evidence.race, set(arms)
     if rules is None:
         return ()
@@ -113,7 +113,7 @@ def race_notes(evidence: Evidence, arms: Iterable[str], tasks: tuple[str, ...]) 
 
 
 def stop_reason(s: Stopped, *, several_tasks: bool) -> str:
-    """Why the race stopped an arm: the rival, the difference and the test."""
+    """Reason why the race stopped an arm: the rival, the difference and the test."""
     arm = f"{s.arm} ({TASK_TITLES[s.task].lower()})" if several_tasks else s.arm
     return (
         f"{arm} after {s.n} seeds, behind {s.rival} by {percent(s.difference)} points on validation "
@@ -122,7 +122,7 @@ def stop_reason(s: Stopped, *, several_tasks: bool) -> str:
 
 
 def comparison_note(m: Measurements, tasks: tuple[str, ...], arms: Iterable[str]) -> str | None:
-    """What Δ, p and the dagger are, with the family of the correction."""
+    """Definition of Δ, p and the dagger, with the family of the correction."""
     study = m.evidence.study
     if study.reference is None:
         return None
@@ -165,7 +165,7 @@ def equivalence_note(m: Measurements, arms: Iterable[str], tasks: tuple[str, ...
 
 
 def ranking_note(m: Measurements, arms: Sequence[str], tasks: tuple[str, ...]) -> str:
-    """What bold and underline mean, and which tasks are not ranked."""
+    """Meaning of bold and underline, and the tasks that are not ranked."""
     mixed = tuple(t for t in tasks if not m.same_test(arms, t))
     ranked = (
         "Bold: best, underlined: second, by task, ranked on unrounded means; ties at the precision shown share a rank."
@@ -175,7 +175,7 @@ def ranking_note(m: Measurements, arms: Sequence[str], tasks: tuple[str, ...]) -
 
 
 def versions_note(evidence: Evidence) -> str:
-    """Which program and which records the numbers come from."""
+    """Version of the program and the records that the numbers come from."""
     finished = evidence.trials[evidence.trials["status"] == "finished"]
 
     def named(column: str) -> str:
@@ -189,13 +189,13 @@ def versions_note(evidence: Evidence) -> str:
 
 
 def same_notes(evidence: Evidence, arms: Iterable[str]) -> tuple[str, ...]:
-    """Which of the arms are one training, and the settings that cannot act on them."""
+    """Arms that share the same trainings, and the settings that have no effect on them."""
     arms = set(arms)
     return tuple(f"{SAME} {group.sentence.replace('`', '')}" for group in evidence.same if arms & set(group.arms))
 
 
 def idle_notes(evidence: Evidence, arms: Iterable[str], tasks: tuple[str, ...]) -> tuple[str, ...]:
-    """For which of the arms semi-supervision did not act."""
+    """Arms for which semi-supervision had no effect."""
     arms, several = set(arms), len(evidence.study.tasks) > 1
     found = [each for each in evidence.never_acted if each.arm in arms and each.task in tasks]
     rest = (f"So it was for {len(found) - MOST_NAMED} more.",) if len(found) > MOST_NAMED else ()
@@ -205,13 +205,13 @@ def idle_notes(evidence: Evidence, arms: Iterable[str], tasks: tuple[str, ...]) 
 def gap_notes(
     evidence: Evidence, arms: Iterable[str], tasks: tuple[str, ...], more: Iterable[Finding] = ()
 ) -> tuple[str, ...]:
-    """Arms that are one training or never semi-supervised, refused cells, trials left out, and marks on the evidence.
+    """Notes on shared trainings, semi-supervision without effect, excluded cells and trials, and marks on the evidence.
 
     Args:
-        evidence: What is known.
+        evidence: The evidence of the study.
         arms: Arms of the table.
         tasks: Tasks of the table.
-        more: Findings about other parts that the table alone reads.
+        more: Findings about other parts that only this table reads.
     """
     arms = set(arms)
     out = [*same_notes(evidence, arms), *idle_notes(evidence, arms, tasks)]

@@ -1,4 +1,4 @@
-"""Tables and figures of a study's own: made where their code may be executed, else shown as they were last made."""
+"""User-defined tables and figures: made where their code may be executed, otherwise shown as last made."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ KEPT = "kept as it was last made: its code ({}) is not executed here; `agrm-stud
 
 
 class NotMade(Exception):
-    """A study cannot have a table or figure; the message is the reason, a clause."""
+    """Raised if a table or figure cannot be made for a study; the message is the reason, as a clause."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,19 +36,19 @@ class Drawing:
 
 
 def wanted_names(kind: str, given: Sequence[str] | None, study: StudyInfo, redraw: Sequence[OwnPart] = ()) -> list[str]:
-    """Tables or figures to make: those given, or those that the study asks for, or all.
+    """Tables or figures to make: those given, those that the study requests, or all.
 
     Args:
         kind: ``table`` or ``figure``.
-        given: Names as in a study file; None for the study's.
-        study: What was asked.
-        redraw: Parts whose code may be executed in place of those that the study was run with.
+        given: Names as in a study file; None for those of the study.
+        study: The study and its arms.
+        redraw: Parts whose code may be executed; they replace those recorded with the study.
 
     Returns:
-        Names; of the study's own parts the full names.
+        The names; user-defined parts have their full names.
 
     Raises:
-        InputError: A name that does not exist.
+        InputError: If a name does not exist.
     """
     shipped = TABLES if kind == "table" else FIGURES
     own = {p.name: full_name(p.name, p.source) for p in (*study.parts, *redraw) if p.kind == kind}
@@ -67,14 +67,14 @@ def wanted_names(kind: str, given: Sequence[str] | None, study: StudyInfo, redra
 
 
 def made_table(m: Measurements, name: str) -> Table:
-    """A table; one of the study's own that cannot be made here as it was kept.
+    """Makes a table; a user-defined one whose code is not executed here is read from its stored copy.
 
     Args:
-        m: Of the study.
-        name: Of `wanted_names`.
+        m: Measurements of the study.
+        name: A name from `wanted_names`.
 
     Raises:
-        NotMade: This study cannot have it.
+        NotMade: If the table cannot be made for this study.
     """
     if is_own(name) and not is_loaded(name):
         return _kept_table(m, name)
@@ -89,7 +89,7 @@ def drawing(m: Measurements, name: str) -> Drawing:
     """A figure before it is drawn.
 
     Raises:
-        NotMade: This study cannot have it, or its code is not executed here.
+        NotMade: If the figure cannot be made for this study, or its code is not executed here.
     """
     if is_own(name) and not is_loaded(name):
         raise NotMade(KEPT.format(_written(m, name)))
@@ -101,7 +101,7 @@ def drawing(m: Measurements, name: str) -> Drawing:
 
 
 def keep_table(results: Path, name: str, table: Table) -> list[Path]:
-    """Keep a table of the study's own; gives the file, or nothing for a shipped or a kept one."""
+    """Store a user-defined table that was made here; returns its file, or an empty list for other tables."""
     if not (is_own(name) and is_loaded(name)):
         return []
     path = results / KEPT_TABLES / f"{short_name(name)}.json"

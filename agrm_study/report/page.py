@@ -1,4 +1,4 @@
-"""How does a reader see a whole study at once? One self-contained HTML page that asks nothing of the network."""
+"""Report page of a study: one self-contained HTML file that needs no network access."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from agrm_study.report.trial_list import trial_list
 
 MAX_WARNINGS = 8
 MAGNIFIED = 1.75
-"""Pixels per point of a figure, whose type is set for paper."""
+"""Pixels per point of a figure, whose font sizes are chosen for print."""
 STRETCHED = 1.4
-"""A figure that has a row to itself grows to this many times its width."""
+"""Maximum magnification of a figure that is alone in its row."""
 
 _STYLE = """
 :root { color-scheme: light; --ink: #1c1f23; --soft: #5b6169; --rule: #dcdfe3; --blue: #0072b2; --red: #d55e00; }
@@ -102,7 +102,7 @@ document.querySelectorAll('#trials th button').forEach((button) => button.addEve
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:
-    """A figure as it stands on the page."""
+    """A figure as shown on the page."""
 
     name: str
     caption: str
@@ -110,7 +110,7 @@ class Picture:
 
 
 def render(m: Measurements, tables: Mapping[str, Table], pictures: Sequence[Picture], skipped: Sequence[str]) -> str:
-    """The page: question, answer, tables, figures, trials, provenance; everything that a user wrote is escaped."""
+    """Renders the page: question, answer, tables, figures, trials, provenance; all user input is escaped."""
     e = m.evidence
     name, text = html.escape(e.study.name), html.escape
     warnings = [f"{e.partial}."] if e.partial else []
@@ -161,7 +161,7 @@ def _section(title: str, content: Sequence[str]) -> str:
 
 
 def _anchor(title: str) -> str:
-    """Id of a section: apart from the table of trials, which has the id ``trials``."""
+    """Id of a section, distinct from the id ``trials`` of the table of trials."""
     return "all-trials" if title == "Trials" else title.lower()
 
 

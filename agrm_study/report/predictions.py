@@ -21,7 +21,7 @@ class PredictionRows:
     """Rows of one part, one network per trial, for the trials of one task.
 
     Attributes:
-        trial_ids: Trials, in the order wanted; T.
+        trial_ids: Trial ids in the requested order; T.
         subjects: Subject ids that occur; N.
         clips: Clip and window ids that occur.
         trial_R: Index into `trial_ids`.
@@ -48,11 +48,11 @@ class PredictionRows:
 
     @classmethod
     def of(cls, table: pa.Table, trial_ids: Sequence[str], n_classes: int) -> PredictionRows:
-        """The rows of the trials named.
+        """The rows of the given trials.
 
         Args:
             table: Columns trial_id, subject_id, clip_id, epoch, label and logits of the `predictions` schema.
-            trial_ids: Trials of one task, in the order wanted.
+            trial_ids: Trials of one task, in the requested order.
             n_classes: K.
         """
         position = {t: i for i, t in enumerate(trial_ids)}
@@ -93,14 +93,14 @@ class TrialPredictions:
 
 
 def subject_probabilities(rows: PredictionRows, bad: Mapping[str, str]) -> TrialPredictions:
-    """Averages the window probabilities of each subject, for the trials without a fault.
+    """Averages the window probabilities of each subject, for the valid trials.
 
     Args:
         rows: Rows of one part.
-        bad: The rule that a trial breaks, by trial id: it is left out.
+        bad: The rule that an invalid trial violates, by trial id; these trials are excluded.
 
     Returns:
-        Subjects in the order of their ids; only those that a trial without a fault evaluated.
+        The predictions, with subjects sorted by id; only subjects that a valid trial evaluated.
     """
     good_T = np.array([t not in bad for t in rows.trial_ids], dtype=bool)
     kept = tuple(t for t in rows.trial_ids if t not in bad)
@@ -113,7 +113,7 @@ def subject_probabilities(rows: PredictionRows, bad: Mapping[str, str]) -> Trial
     probs, _ = average_by_group(softmax(rows.logits_UK[keep]), group, len(kept) * n)
     probs_TNK = probs.reshape(len(kept), n, rows.n_classes)
     labels_N = np.full(n, -1, dtype=np.int64)
-    labels_N[rows.subject_R[chosen]] = rows.label_R[chosen]  # equal in all trials without a fault
+    labels_N[rows.subject_R[chosen]] = rows.label_R[chosen]  # equal in all valid trials
     seen = np.asarray(np.isfinite(probs_TNK[:, :, 0]).any(axis=0))
     by_name = np.argsort(np.array(rows.subjects, dtype=str), kind="stable")
     by_name = by_name[seen[by_name]]
@@ -122,7 +122,7 @@ def subject_probabilities(rows: PredictionRows, bad: Mapping[str, str]) -> Trial
 
 
 def text_codes(column: pa.ChunkedArray) -> tuple[Ints, list[str]]:
-    """Integer codes of a text column and the texts they stand for."""
+    """Integer codes of a text column, and the text of each code."""
     if not pa.types.is_dictionary(column.type):
         column = column.dictionary_encode()
     column = column.unify_dictionaries()
@@ -130,7 +130,7 @@ def text_codes(column: pa.ChunkedArray) -> tuple[Ints, list[str]]:
         return np.empty(0, dtype=np.int64), []
     codes = np.concatenate([c.indices.to_numpy(zero_copy_only=False) for c in column.chunks]).astype(np.int64)
     texts = column.chunk(0).dictionary.to_pylist()
-    occurs = np.bincount(codes, minlength=len(texts)) > 0  # a dictionary may name what its rows do not
+    occurs = np.bincount(codes, minlength=len(texts)) > 0  # a dictionary may hold values that no row uses
     return (np.cumsum(occurs) - 1)[codes], [t for t, o in zip(texts, occurs, strict=True) if o]
 
 

@@ -1,4 +1,4 @@
-"""What is a table before it is written in a format? A frozen value of plain Unicode text and full-precision numbers."""
+"""Format-independent table: a frozen value of plain Unicode text and full-precision numbers."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ class Entry:
     """One cell of a table.
 
     Attributes:
-        text: What is shown, without marks.
-        value: The same at full precision, for CSV; None where there is no value.
+        text: The displayed text, without marks.
+        value: The value at full precision, for CSV; None if there is none.
         parts: Further full-precision values (std, n, low, high, p …), by suffix of the CSV column.
         style: ``best`` is set in bold, ``second`` underlined.
-        marks: Raised signs after the text (†), explained in the notes.
+        marks: Superscripts after the text (†), explained in the notes.
     """
 
     text: str
@@ -29,11 +29,11 @@ class Entry:
     marks: tuple[str, ...] = ()
 
     def styled(self, style: Style) -> Entry:
-        """The same entry in another style."""
+        """A copy of the entry with another style."""
         return replace(self, style=style)
 
     def marked(self, *marks: str) -> Entry:
-        """The same entry with further marks."""
+        """A copy of the entry with additional marks."""
         return replace(self, marks=self.marks + marks)
 
 
@@ -46,13 +46,13 @@ def words(text: str) -> Entry:
 
 
 def whole(number: int | None) -> Entry:
-    """An entry of a whole number, thousands set apart by commas; an en dash for none."""
+    """An entry of an integer with thousands separators; an en dash for None."""
     return Entry(text="–") if number is None else Entry(text=f"{number:,}", value=number)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
-    """A column: its key in CSV, its heading, its alignment; one that is not ``shown`` is written to CSV only."""
+    """A column: its key in CSV, its heading, its alignment; columns that are not ``shown`` are in CSV only."""
 
     key: str
     title: str
@@ -62,7 +62,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One row; a ``heading`` begins a block and stands in a line of its own above it."""
+    """One row; a ``heading`` starts a block and is shown on a separate line above it."""
 
     entries: tuple[Entry, ...]
     heading: str | None = None
@@ -74,11 +74,11 @@ class Table:
 
     Attributes:
         name: File name without suffix.
-        caption: What it shows, in a sentence or two.
-        columns: Headings.
-        rows: As many entries each as there are columns.
-        notes: Footnotes: n, ddof, N, B, test, family, versions; what is missing and why.
-        partial: Says how much of the study is missing; None when nothing is.
+        caption: Description of the content, in one or two sentences.
+        columns: The columns.
+        rows: The rows, each with one entry per column.
+        notes: Footnotes: n, ddof, N, B, test, family, versions; missing numbers and the reasons.
+        partial: Sentence on how much of the study is missing; None if complete.
     """
 
     name: str
@@ -95,10 +95,10 @@ class Table:
 
     @property
     def visible(self) -> tuple[int, ...]:
-        """Positions of the columns that are shown to readers."""
+        """Positions of the columns that are displayed."""
         return tuple(i for i, c in enumerate(self.columns) if c.shown)
 
     @property
     def heading(self) -> str:
-        """The caption, preceded by what is missing."""
+        """The caption, preceded by the sentence on missing trials."""
         return f"[{self.partial}] {self.caption}" if self.partial else self.caption

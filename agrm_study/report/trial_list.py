@@ -1,4 +1,4 @@
-"""The page's list of trials: a table that a click on a heading sorts."""
+"""List of trials on the report page: a table that can be sorted by clicking a heading."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from agrm_study.report.measure import Measurements
 from agrm_study.report.wording import METRIC_TITLES
 
 MAX_TRIALS: Final = 3000
-"""Rows of the list; failed trials come first, the records have all."""
+"""Maximum number of rows; failed trials come first, and the records hold all trials."""
 SCORE: Final = "best validation score"
 COLUMNS: Final[Mapping[str, str]] = {
     "trial_id": "Trial",
@@ -34,12 +34,12 @@ COLUMNS: Final[Mapping[str, str]] = {
     "attempt": "Attempt",
     "code_version": "Code",
 }
-"""Headings by column; a column without a value in any trial is left out."""
+"""Headings by column; columns without any value are omitted."""
 RIGHT: Final = ("seed", SCORE, "wall_s", "best_epoch", "epochs", "attempt")
 
 
 def trial_list(m: Measurements) -> str:
-    """HTML of all recorded trials of the study, the search's too; empty without any."""
+    """HTML of all recorded trials of the study, including search trials; empty if there are none."""
     e = m.evidence
     trials = pd.concat([e.trials, e.searched]) if len(e.searched) else e.trials
     trials = trials.drop_duplicates("trial_id")
@@ -81,7 +81,7 @@ def _cell(column: str, value: Any) -> str:
 
 
 def _text(column: str, value: Any) -> str:
-    """A record's value in one line; nothing for null."""
+    """A record's value on one line; empty for null."""
     if value is None or value != value:
         return ""
     if column == "wall_s":

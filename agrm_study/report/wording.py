@@ -1,4 +1,4 @@
-"""How is a number written for a reader?"""
+"""Formatting of numbers, metric names and lists for readers."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import math
 from agrm_study.statistics.estimators import Interval
 
 MISSING = "–"
-"""Stands where there is no number."""
+"""Placeholder for a missing number."""
 
 UNDECIDED = "no comparison meets the criterion (adjusted p < .05), which does not show equality"
-"""Said of comparisons without a dagger."""
+"""Note on comparisons without a dagger."""
 
 METRIC_TITLES = {
     "accuracy": "Accuracy",
@@ -26,7 +26,7 @@ METRIC_TITLES = {
     "npv": "NPV",
     "loss": "Loss",
 }
-"""Short headings."""
+"""Column headings of the metrics."""
 
 METRIC_NAMES = METRIC_TITLES | {
     "accuracy": "accuracy",
@@ -39,7 +39,7 @@ METRIC_NAMES = METRIC_TITLES | {
     "sensitivity": "sensitivity",
     "specificity": "specificity",
 }
-"""Names within a sentence."""
+"""Names of the metrics within a sentence."""
 
 TASK_TITLES = {"two_class": "Two-class", "three_class": "Three-class"}
 CLASS_TITLES = {
@@ -51,7 +51,7 @@ CLASS_TITLES = {
 
 
 def number(x: float, digits: int = 2) -> str:
-    """A plain number with a true minus sign; a dash for NaN; never −0."""
+    """A plain number with a Unicode minus sign; a dash for NaN; never −0."""
     if not math.isfinite(x):
         return MISSING
     text = f"{abs(x):.{digits}f}"
@@ -59,7 +59,7 @@ def number(x: float, digits: int = 2) -> str:
 
 
 def percent(fraction: float, digits: int = 1) -> str:
-    """A fraction in percent, without the sign %."""
+    """A fraction in percent, without the percent sign."""
     return number(100 * fraction, digits)
 
 
@@ -71,7 +71,7 @@ def mean_std(mean: float, std: float, digits: int = 1) -> str:
 
 
 def points(difference: float, digits: int = 1) -> str:
-    """A difference of fractions in percentage points, always with its sign."""
+    """A difference of fractions in percentage points, always with a sign."""
     if not math.isfinite(difference):
         return MISSING
     text = percent(difference, digits)
@@ -86,7 +86,7 @@ def bracket(interval: Interval, digits: int = 1) -> str:
 
 
 def p_text(p: float) -> str:
-    """A p value with three digits, never 0 and never a verdict."""
+    """A p value with three digits; never 0, and without a significance verdict."""
     if not math.isfinite(p):
         return MISSING
     if p < 0.001:

@@ -1,4 +1,4 @@
-"""Checks of the `epochs` records: a finished trial has the validation score that chose its best epoch."""
+"""Checks of the `epochs` records: each finished trial has the validation score that selected its best epoch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A fault in the evidence: what it concerns, which rule it breaks, and whether it refuses or marks a number."""
+"""A problem in the evidence: the record, the rule it violates, and whether numbers are excluded or marked."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from dataclasses import dataclass
 from typing import Literal
 
 Severity = Literal["refuse", "mark"]
-"""``refuse`` leaves what the finding concerns out of every number; ``mark`` keeps it and lists the finding."""
+"""``refuse`` excludes the affected records from all numbers; ``mark`` keeps them and lists the finding."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One fault.
+    """One problem in the evidence.
 
     Attributes:
-        where: The file or the record.
-        rule: The rule it breaks, with the values found.
-        severity: Whether numbers are refused or marked.
-        trial_id: The trial, where the fault concerns one.
+        where: The affected file or record.
+        rule: The rule that it violates, with the values found.
+        severity: Whether numbers are excluded or marked.
+        trial_id: The affected trial, if any.
         arm: Its arm.
         task: Its task.
         seed: Its seed.
-        subject: The subject, where the fault concerns one.
+        subject: The affected subject, if any.
     """
 
     where: str
@@ -42,11 +42,11 @@ class Finding:
 
 
 def refused_trials(findings: Iterable[Finding]) -> frozenset[str]:
-    """Trials that a finding leaves out of every number."""
+    """Trials that a finding excludes from all numbers."""
     return frozenset(f.trial_id for f in findings if f.severity == "refuse" and f.trial_id is not None)
 
 
 def some(items: list[str], most: int = 3) -> str:
-    """The first few items and how many more there are."""
+    """The first few items, and the number of remaining ones."""
     shown = ", ".join(items[:most])
     return shown if len(items) <= most else f"{shown} and {len(items) - most} more"

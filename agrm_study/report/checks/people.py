@@ -17,18 +17,18 @@ from agrm_study.report.checks.finding import Finding, some
 SIDES: Final[Mapping[str, str]] = {
     "train": "train", "unlabelled_train": "train", "val": "val", "unlabelled_val": "val", "test": "test",
 }  # fmt: skip
-"""The side of each part: what is learned from, what chooses, and what is reported share no subject."""
+"""Side of each part: training, model selection and reported data share no subject."""
 LABELLED: Final = ("train", "val", "test")
 
 
 @dataclass(frozen=True, kw_only=True)
 class People:
-    """Who is in which part of each split.
+    """Subjects in each part of each split.
 
     Attributes:
         rows: The `subjects` records, each row once.
         labels: Manifest label of each subject of a labelled part, by (split fingerprint, part).
-        broken: Rule that a split breaks, by its fingerprint: none of its trials counts.
+        broken: Rule that a split violates, by its fingerprint; all its trials are excluded.
     """
 
     rows: pd.DataFrame
@@ -42,7 +42,7 @@ class People:
 
 
 def check_people(table: pa.Table) -> tuple[People, list[Finding]]:
-    """The people of every split, and what is wrong with their records.
+    """The subjects of every split, and the findings about their records.
 
     Args:
         table: The `subjects` records of all splits.
@@ -71,7 +71,7 @@ def check_people(table: pa.Table) -> tuple[People, list[Finding]]:
 
 
 def merged_people(several: Sequence[People]) -> People:
-    """The people of several results folders."""
+    """The subjects of several results folders."""
     return People(
         rows=pd.concat([p.rows for p in several]).drop_duplicates(ignore_index=True),
         labels={key: named for p in several for key, named in p.labels.items()},
@@ -84,7 +84,7 @@ def _file(fingerprint: str) -> str:
 
 
 def _fault(people: pd.DataFrame) -> str | None:
-    """The first rule that the rows of one split break."""
+    """The first rule that the rows of one split violate, or None."""
     unknown = sorted(set(people["split"]) - set(SIDES))
     if unknown:
         return f"part must be one of {', '.join(SIDES)}; given {some([repr(p) for p in unknown])}"

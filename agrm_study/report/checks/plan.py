@@ -17,15 +17,15 @@ WHERE = "plan.json"
 def check_plan(
     planned: Sequence[Planned], study: Study, records: Mapping[str, Mapping[str, Any]]
 ) -> tuple[tuple[Planned, ...], list[Finding]]:
-    """The planned replicates that can be trusted; the others stay planned, filled by no trial.
+    """Checks the planned replicates; inconsistent ones stay planned, but without a trial.
 
     Args:
         planned: The cells of the plan.
-        study: What was asked.
+        study: The resolved study.
         records: Rows of the `trials` record by trial id.
 
     Returns:
-        Every replicate that the plan or the study asks for, once, and the findings.
+        Every replicate of the plan or the study, once, and the findings.
     """
     findings: list[Finding] = []
     by_cell: dict[tuple[str, str, int], list[Planned]] = {}
@@ -58,12 +58,12 @@ def check_plan(
 
 
 def void(p: Planned) -> Planned:
-    """The same replicate without a trial that fills it."""
+    """A copy of the replicate without its trial."""
     return replace(p, trial_id=f"none:{p.arm}/{p.task}/{p.seed}")
 
 
 def _finding(p: Planned, rule: str, harmless: bool) -> Finding:
-    """A finding about a replicate; the trial may fill others rightly."""
+    """A finding about a replicate; the trial may still be valid for other replicates."""
     severity: Severity = "mark" if harmless else "refuse"
     rule = f"{rule} (trial {p.trial_id})"
     return Finding(where=WHERE, rule=rule, severity=severity, arm=p.arm, task=p.task, seed=p.seed)
@@ -72,15 +72,15 @@ def _finding(p: Planned, rule: str, harmless: bool) -> Finding:
 def _contradiction(
     p: Planned, record: Mapping[str, Any], settings: Mapping[str, Mapping[str, Any]], arms: set[str]
 ) -> str | None:
-    """How a trial's record contradicts the cell that it fills."""
+    """Contradiction between a trial's record and the cell that it fills, or None."""
     for name, asked in (("task", p.task), ("seed", p.seed), ("phase", p.phase)):
         if record[name] != asked:
             return f"its trial is recorded with {name} {record[name]!r}"
     other = record["arm"]
     if other == p.arm or other not in settings or other in arms:
-        return None  # an arm can be renamed, and arms of equal settings share a trial
+        return None  # the arm was renamed, or shares the trial with an arm of equal settings
     if _settings(record) == settings.get(p.arm):
-        return None  # two arms that exchanged their names
+        return None  # two arms exchanged their names
     return f"its trial is recorded as one of arm {other!r}"
 
 
@@ -92,7 +92,7 @@ def _settings(record: Mapping[str, Any]) -> Any:
 
 
 def _missing(planned: Sequence[Planned], study: Study, findings: list[Finding]) -> list[Planned]:
-    """Replicates of the study that the plan lacks. A search and a race plan as they go."""
+    """Replicates of the study missing from the plan. Searches and races extend their plan during the run."""
     if study.search is not None or study.race is not None or not planned:
         return []
     known = {(p.arm, p.task, p.seed) for p in planned}

@@ -19,19 +19,19 @@ from agrm_study.statistics.arrays import Bools, Ints
 from agrm_study.study.labels import LABELS, class_index
 
 ABSENT: Final = -1
-"""In place of a class index: the subject is not in the part."""
+"""Placeholder for a class index: the subject is not in the part."""
 UNSETTLED: Final = -2
-"""In place of a class index: as many trials name one class as another."""
+"""Placeholder for a class index: the trials are tied between classes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expected:
-    """What the records say of a trial whose predictions are checked.
+    """Expected properties of a trial whose predictions are checked, from its records.
 
     Attributes:
         split: Fingerprint of its split.
         best_epoch: The epoch whose networks were evaluated.
-        windows: Text that is equal for trials that evaluate the same windows of each subject.
+        windows: Key that is equal for trials that evaluate the same windows of each subject.
     """
 
     split: str
@@ -47,15 +47,15 @@ def check_predictions(
     people: People,
     damaged: Mapping[str, str],
 ) -> dict[str, str]:
-    """The rule that each trial with a fault breaks, by trial id; one rule per trial.
+    """The rule that each invalid trial violates, by trial id; one rule per trial.
 
     Args:
         rows: Rows of the part.
         task: Task of the trials.
         part: ``train``, ``val`` or ``test``.
-        expected: What the other records say of each trial of the rows.
-        people: Who is in which part of each split.
-        damaged: Trials whose rows differ from their digests, and why.
+        expected: Expected properties of each trial in the rows.
+        people: Subjects in each part of each split.
+        damaged: Trials whose rows do not match their digests, with the reason.
     """
     bad = dict(damaged)
 
@@ -81,7 +81,7 @@ def check_predictions(
 
 
 def _again(rows: PredictionRows) -> Bools:
-    """Rows whose trial has another row of the same clip before them."""
+    """Mask of the rows that repeat an earlier row of the same trial and clip."""
     key = rows.trial_R * max(len(rows.clips), 1) + rows.clip_R
     order = np.argsort(key, kind="stable")
     again = np.zeros(key.size, dtype=bool)
@@ -97,7 +97,7 @@ def _check_subjects(
     people: People,
     bad: dict[str, str],
 ) -> None:
-    """Every subject of the part is there with its label, and no other."""
+    """Checks that trials predict exactly the subjects of the part, with their labels."""
     subjects = np.array(rows.subjects, dtype=object)
     for split in sorted({expected[t].split for t in rows.trial_ids}):
         mine = [i for i, t in enumerate(rows.trial_ids) if expected[t].split == split and t not in bad]
@@ -122,7 +122,7 @@ def _check_subjects(
             first.setdefault(int(rows.trial_R[row]), str(subjects[rows.subject_R[row]]))
         for i, subject in first.items():
             bad.setdefault(rows.trial_ids[i], f"label of subject {subject} differs from that of {source}")
-        absent = len(wanted) - int(in_part_N.sum())  # subjects that no trial at all predicts
+        absent = len(wanted) - int(in_part_N.sum())  # subjects that no trial predicts
         for i in mine:
             strange = found_TN[i] & ~in_part_N
             if strange.any():
@@ -141,7 +141,7 @@ def _indices(named: Mapping[str, str], task: str) -> dict[str, int]:
 
 
 def _majority(rows: PredictionRows, here: Ints, n_trials: int) -> dict[str, int]:
-    """Class index that most trials give each subject that at least half of them predict."""
+    """Majority class index of each subject that at least half of the trials predict."""
     votes: dict[str, Counter[int]] = {}
     triples = np.unique(np.stack([rows.subject_R[here], rows.trial_R[here], rows.label_R[here]], axis=1), axis=0)
     for subject, _, label in triples.tolist():
@@ -155,7 +155,7 @@ def _majority(rows: PredictionRows, here: Ints, n_trials: int) -> dict[str, int]
 
 
 def _check_windows(rows: PredictionRows, part: str, expected: Mapping[str, Expected], bad: dict[str, str]) -> None:
-    """Trials that evaluate the same windows have the same ones: those of at least half of them."""
+    """Checks that trials with equal window settings predict the windows that at least half of them predict."""
     groups: dict[tuple[str, str], list[int]] = {}
     for i, trial_id in enumerate(rows.trial_ids):
         if trial_id not in bad:

@@ -1,4 +1,4 @@
-"""Checks of the `trials` records: values that a finished trial must have, and settings that can be read."""
+"""Checks of the `trials` records: required values of finished trials, and readable settings."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from agrm_study.report.checks.finding import Finding, Severity
 def check_trials(
     trials: pd.DataFrame, broken_splits: Mapping[str, str], broken_rows: Mapping[str, str]
 ) -> tuple[pd.DataFrame, list[Finding]]:
-    """The records with settings that can be read, and a finding for each finished trial that cannot count.
+    """The records with readable settings, and a finding for each finished trial that is excluded.
 
     Args:
         trials: The `trials` records, one row per trial.
-        broken_splits: The rule that a split breaks, by its fingerprint.
-        broken_rows: Why a record is damaged, by trial id.
+        broken_splits: The rule that a split violates, by its fingerprint.
+        broken_rows: Reason for which a record is damaged, by trial id.
     """
     findings: list[Finding] = []
     readable = trials["params"].map(_is_object).astype(bool)
@@ -66,7 +66,7 @@ def _rows(trials: pd.DataFrame) -> list[dict[str, object]]:
 
 
 def _is_versions(text: object) -> bool:
-    """Whether a value of ``versions`` can be read; a null can."""
+    """Whether a value of ``versions`` is valid; null is."""
     if not isinstance(text, str):
         return True
     try:

@@ -1,4 +1,4 @@
-"""Which figures can a report hold?"""
+"""Kinds of figures that a report can hold, by name."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _SHIPPED: dict[str, str] = {
     "parallel_coordinates": f"{_HERE}.parallel_coordinates:ParallelCoordinates",
 }
 FIGURES = Registry("figure", _SHIPPED)
-"""Kinds of figures by name, as module:class so that a name costs no import; a new one is a file here and a line above.
+"""Kinds of figures by name, as module:class for lazy import. To add one, add a file here and a line above.
 """
 
 
@@ -34,7 +34,7 @@ def figure_kind(name: str) -> FigureKind[Any]:
     """The kind of figure of that name.
 
     Raises:
-        InputError: When there is none.
+        InputError: If there is no such kind.
     """
     kind: FigureKind[Any] = FIGURES.load(name)()
     return kind

@@ -1,4 +1,4 @@
-"""Do the teacher's inertia α and the threshold τ act together? Validation only: test data choose nothing."""
+"""Interaction of the teacher's EMA decay α and the threshold τ, on validation data only."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ALPHA, TAU = "ssl.ema.alpha", "ssl.threshold.tau"
 
 @dataclass(frozen=True, kw_only=True)
 class AlphaTauInfo:
-    """Mean validation metric by task, α (rows) and τ (columns); NaN where nothing was trained."""
+    """Mean validation metric by task, α (rows) and τ (columns); NaN for untrained combinations."""
 
     metric: str
     alphas: tuple[float, ...]

@@ -1,4 +1,4 @@
-"""What is a kind of figure? An info value that is computed first, and a drawing of it."""
+"""Base class of a kind of figure: an info value computed first, and its drawing."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _DATE = datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC)
 
 
 class FigureKind(ABC, Generic[Info]):
-    """One kind of figure.
+    """Base class for a kind of figure.
 
     Attributes:
-        name: Its name in a study file, and of its files.
-        question: The one question it answers.
-        needs: What a study must have for it; said where nothing can be drawn.
+        name: Name in a study file, and stem of the output files.
+        question: The question that the figure answers.
+        needs: Requirement on the study, shown when the figure cannot be drawn.
     """
 
     name: ClassVar[str]
@@ -36,19 +36,19 @@ class FigureKind(ABC, Generic[Info]):
 
     @abstractmethod
     def info(self, m: Measurements) -> Info | None:
-        """Everything that is drawn, as a frozen value of numbers and names; None when the study has no such thing."""
+        """All numbers and names to draw, as a frozen value; None if the figure does not apply to the study."""
 
     @abstractmethod
     def draw(self, info: Info) -> Figure:
-        """Draws the info value, and nothing but it."""
+        """Draws the info value, using no other data."""
 
     @abstractmethod
     def caption(self, info: Info) -> str:
-        """What is seen, with n, N and what bands and brackets are."""
+        """Caption that describes the content, n, N, and the meaning of bands and brackets."""
 
 
 def images(figure: Figure, formats: Iterable[str]) -> dict[str, bytes]:
-    """A figure in several formats, laid out once; equal figures give equal bytes (fixed dates and ids)."""
+    """Renders a figure in several formats with one layout; equal figures give equal bytes (fixed dates and ids)."""
     metadata: dict[str, dict[str, Any]] = {
         "pdf": {"CreationDate": _DATE, "ModDate": _DATE, "Creator": "agrm-study", "Producer": None},
         "svg": {"Date": None, "Creator": "agrm-study"},
@@ -68,7 +68,7 @@ def images(figure: Figure, formats: Iterable[str]) -> dict[str, bytes]:
 
 
 def save(pictures: Mapping[str, bytes], folder: Path, name: str) -> list[Path]:
-    """Writes the formats of a figure, so that a reader sees the old picture or the new one."""
+    """Writes each format of a figure atomically: a reader sees either the old or the new file."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
     for suffix, content in pictures.items():

@@ -1,4 +1,4 @@
-"""Which classes are taken for which?"""
+"""Figure of the confusion matrices."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from agrm_study.statistics.arrays import Ints
 from agrm_study.statistics.classification import confusion
 
 MAX_ARMS = 6
-"""Arms shown: the reference and the first others."""
+"""Maximum number of arms shown: the reference, then the first others."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Matrix:
-    """One arm on one task: counts summed over seeds, rows true, columns predicted."""
+    """Confusion matrix of one arm on one task: counts summed over seeds, rows true, columns predicted."""
 
     arm: str
     task: str

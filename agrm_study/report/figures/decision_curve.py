@@ -1,4 +1,4 @@
-"""Decision curve: is acting on the two-class score better than treating everybody or nobody?"""
+"""Decision curves of the two-class task: net benefit compared with treating all subjects or none."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class NetBenefit:
 
 @dataclass(frozen=True, kw_only=True)
 class DecisionCurveInfo:
-    """Arms, reference first, and treating everybody at the test set's prevalence."""
+    """Net benefit of each arm, reference first, and of treating all at the test set's prevalence."""
 
     arms: tuple[NetBenefit, ...]
     everybody: Floats

@@ -1,4 +1,4 @@
-"""How far is each arm from the reference, and how sure is that?"""
+"""Forest plot of each arm's difference from the reference, with its interval."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from agrm_study.statistics.estimators import Interval
 
 @dataclass(frozen=True, kw_only=True)
 class ForestRow:
-    """Δ of one arm on one task: all seeds together, and each seed where they are paired."""
+    """Δ of one arm on one task: over all seeds, and for each seed where seeds are paired."""
 
     arm: str
     task: str
@@ -37,7 +37,7 @@ class ForestInfo:
 
 
 class Forest(FigureKind[ForestInfo]):
-    """Δ to the reference with its interval, one row an arm."""
+    """Δ to the reference with its interval, one row per arm."""
 
     name: ClassVar[str] = "forest"
     question: ClassVar[str] = "How far is each arm from the reference?"

@@ -1,4 +1,4 @@
-"""Which settings mattered? Permutation importance of a forest that predicts the validation metric."""
+"""Permutation importance of each setting, from a random forest that predicts the validation metric."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ TREES = 100
 
 @dataclass(frozen=True, kw_only=True)
 class TaskImportance:
-    """Settings of one task by falling importance: loss of the forest's R² when a setting is shuffled.
+    """Settings of one task by decreasing importance: loss of the forest's R² when a setting is shuffled.
 
     Attributes:
-        r2: The forest's out-of-bag R²: what the settings explain at all.
+        r2: The forest's out-of-bag R²: variance that the settings explain in total.
     """
 
     task: str
@@ -45,7 +45,7 @@ class ImportanceInfo:
 
 
 def _whole(values_N: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Values without gaps: trials in which the setting takes no part get one far below all others."""
+    """Fills missing values: trials in which the setting is inactive get a value far below all others."""
     known = values_N[~np.isnan(values_N)]
     below = known.min() - (float(np.ptp(known)) or 1.0) if known.size else 0.0
     return np.where(np.isnan(values_N), below, values_N)

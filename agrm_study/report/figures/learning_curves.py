@@ -1,4 +1,4 @@
-"""How did training go: the validation metric by epoch, and how many pseudo-labels were accepted and right?"""
+"""Learning curves: the validation metric, pseudo-label coverage and pseudo-label accuracy by epoch."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from agrm_study.report.wording import METRIC_NAMES, METRIC_TITLES, TASK_TITLES
 from agrm_study.statistics.arrays import Floats, Ints
 
 MAX_NAMED = 10
-"""Arms in colour and by name: the reference and those that are best in the end; the others are grey lines."""
+"""Maximum number of arms in colour and named: the reference and the best final arms; the others are grey lines."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Curve:
-    """One quantity of one arm by epoch: mean, lowest and highest seed, and how many seeds are still training."""
+    """One quantity of one arm by epoch: mean, lowest and highest seed, and number of seeds still training."""
 
     arm: str
     position: int
@@ -61,8 +61,8 @@ class LearningCurvesInfo:
 
 
 def curve_of(arm: str, position: int, rows: pd.DataFrame, column: str) -> Curve | None:
-    """Mean and range over seeds at each epoch; a seed that stopped early keeps its last value, so that the mean of the
-    rest does not jump when one ends."""
+    """Mean and range over seeds at each epoch; a seed that stopped early keeps its last value, so that the mean does
+    not jump when it ends."""
     wide = rows.pivot_table(index="epoch", columns="trial_id", values=column, aggfunc="last").sort_index()
     wide = wide.dropna(axis=0, how="all").dropna(axis=1, how="all")
     if wide.empty:
@@ -82,7 +82,7 @@ def curve_of(arm: str, position: int, rows: pd.DataFrame, column: str) -> Curve 
 
 
 def deciding(rows: pd.DataFrame, network: str) -> pd.DataFrame:
-    """One row a trial and epoch: of the network that decides, and of the student before there is a teacher."""
+    """One row per trial and epoch: the deciding network, or the student before a teacher exists."""
     preferred = rows.assign(preferred=rows["network"] == network).sort_values("preferred", kind="stable")
     return preferred.drop_duplicates(["trial_id", "epoch"], keep="last")
 
@@ -171,7 +171,7 @@ class LearningCurves(FigureKind[LearningCurvesInfo]):
         if panel is None:
             axes.set_axis_off()
             return
-        for c in sorted(panel.curves, key=lambda c: c.arm in info.named):  # the named ones on top
+        for c in sorted(panel.curves, key=lambda c: c.arm in info.named):  # draw the named arms on top
             if c.arm not in info.named:
                 rest = axes.plot(c.epochs, 100 * c.mean, color="#BDBDBD", linewidth=0.6)[0]
                 handles.setdefault(f"{info.unnamed} more arms", rest)

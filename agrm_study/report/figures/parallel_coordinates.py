@@ -1,4 +1,4 @@
-"""Which combinations of settings were tried, and which did well on validation?"""
+"""Parallel coordinates of the settings tried, coloured by their validation score."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from agrm_study.report.wording import METRIC_NAMES, METRIC_TITLES, TASK_TITLES
 
 WIDE: Final = 10.0
 GAP: Final = 0.18
-"""Share of an axis below its numbers, for trials in which the setting takes no part."""
+"""Share of an axis below its numbers, for trials in which the setting is inactive."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Axis:
-    """One setting: where each trial lies between 0 and 1, and what the ticks say."""
+    """One setting: position of each trial in [0, 1], and the tick labels."""
 
     title: str
     positions: NDArray[np.floating]
@@ -34,7 +34,7 @@ class Axis:
 
 @dataclass(frozen=True, kw_only=True)
 class ParallelTask:
-    """Trials of one task: their settings, and their validation score as the last axis."""
+    """Trials of one task: one axis per setting, and the validation score as the last axis."""
 
     task: str
     axes: tuple[Axis, ...]
@@ -43,7 +43,7 @@ class ParallelTask:
 
 @dataclass(frozen=True, kw_only=True)
 class ParallelInfo:
-    """Tasks with enough trials."""
+    """Trials of each task that has enough of them."""
 
     metric: str
     tasks: tuple[ParallelTask, ...]
@@ -52,8 +52,8 @@ class ParallelInfo:
 def axis_of(title: str, values: NDArray[np.floating], names: list[str] | None) -> Axis:
     """Places values on an axis.
 
-    A setting that spans a factor of 10 and more is placed by its logarithm, one that comes 10 times nearer to 1 than it
-    begins by its logit. Where a number takes no part it is NaN and lies below the others.
+    The scale is logit if the distance of the values from 1 spans a factor of 10 or more, otherwise logarithmic if the
+    values do, otherwise linear. NaN means that the setting is inactive and is placed below the other values.
     """
     if names is not None:
         top = max(len(names) - 1, 1)
@@ -83,7 +83,7 @@ def axis_of(title: str, values: NDArray[np.floating], names: list[str] | None) -
 
 
 def _scale(low: float, high: float) -> tuple[Callable[[Any], Any], Callable[[float], float]]:
-    """How values spread on an axis, and the way back."""
+    """The transform from values to axis coordinates, and its inverse."""
     if 0 < low < high < 1 and (1 - low) / (1 - high) >= WIDE:
         return lambda v: np.log(v) - np.log1p(-v), lambda u: float(1 / (1 + np.exp(-u)))
     if low > 0 and high / low >= WIDE:
@@ -92,7 +92,7 @@ def _scale(low: float, high: float) -> tuple[Callable[[Any], Any], Callable[[flo
 
 
 class ParallelCoordinates(FigureKind[ParallelInfo]):
-    """One line a trial across its settings, coloured by the validation metric."""
+    """One line per trial across its settings, coloured by the validation metric."""
 
     name: ClassVar[str] = "parallel_coordinates"
     question: ClassVar[str] = "Which combinations of settings did well on validation?"

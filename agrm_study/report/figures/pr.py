@@ -1,4 +1,4 @@
-"""At which price in false alarms are abnormal gaits found? Precision–recall curves of the two-class task."""
+"""Precision–recall curves of the two-class task."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MAX_ARMS = 8
 
 @dataclass(frozen=True, kw_only=True)
 class PrArm:
-    """Curves of one arm: one a seed, their mean and range on a grid of recalls, average precision."""
+    """Curves of one arm: one per seed, their mean and range on a grid of recalls, and average precision."""
 
     arm: str
     position: int
@@ -38,7 +38,7 @@ class PrArm:
 
 @dataclass(frozen=True, kw_only=True)
 class PrInfo:
-    """Arms, and the prevalence that a chance ranking would show as its precision."""
+    """Curves of each arm, and the prevalence, which is the precision of a random ranking."""
 
     arms: tuple[PrArm, ...]
     prevalence: float
@@ -47,7 +47,7 @@ class PrInfo:
 
 
 class PrCurves(FigureKind[PrInfo]):
-    """Precision–recall with one line a seed, a band, and the prevalence."""
+    """Precision–recall curves with one line per seed, a band, and the prevalence."""
 
     name: ClassVar[str] = "pr"
     question: ClassVar[str] = "At which price in false alarms are abnormal gaits found?"
@@ -123,7 +123,7 @@ class PrCurves(FigureKind[PrInfo]):
             said += f"\n{bracket(arm.interval)}"
         said += f"\nprevalence {percent(info.prevalence, 0)}"
         free = {"y": 4, "va": "bottom", "x": 3, "ha": "left"}
-        if info.prevalence < 0.4:  # the curves fall to the prevalence: the space is above them on the right
+        if info.prevalence < 0.4:  # the curves fall to the prevalence, which leaves space at the upper right
             free = {"y": 99, "va": "top", "x": 98, "ha": "right"}
         paper = {"facecolor": "white", "alpha": 0.75, "pad": 0.6, "linewidth": 0}
         axes.text(s=said, fontsize=6.5, bbox=paper, **free)

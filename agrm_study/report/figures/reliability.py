@@ -1,4 +1,4 @@
-"""When a network says 80 %, is it right 80 % of the time?"""
+"""Reliability diagram: accuracy of the predictions by confidence."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from agrm_study.statistics.estimators import Interval, wilson
 
 BINS = 15
 PER_GROUP, MOST_GROUPS = 8, 10
-"""Test subjects in a group of decisions, and groups at most."""
+"""Test subjects per group of predictions, and maximum number of groups."""
 
 
 def _wilson(share: float, n: float) -> Interval:
-    """Wilson's interval of a share of about n subjects."""
+    """Wilson interval of a proportion of about n subjects."""
     subjects = max(1, round(n))
     return wilson(round(share * subjects), subjects)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Panel:
-    """One task of one arm: decisions of all seeds, and ECE before and after temperature scaling (mean over seeds).
+    """One task of one arm: predictions of all seeds, and ECE before and after temperature scaling (mean over seeds).
 
     Attributes:
-        bins: Number of decisions by confidence.
+        bins: Number of predictions by confidence.
         groups: Accuracy by confidence in groups of equal size.
-        ranges: Wilson interval of each group's accuracy, as if every subject had been decided once.
+        ranges: Wilson interval of each group's accuracy, counting every subject once.
         scaled: The groups after temperature scaling.
     """
 
@@ -59,7 +59,7 @@ class ReliabilityInfo:
 
 
 class ReliabilityDiagram(FigureKind[ReliabilityInfo]):
-    """Accuracy against confidence of the reference arm, with the number of decisions in each bin."""
+    """Accuracy against confidence of the reference arm, with the number of predictions in each bin."""
 
     name: ClassVar[str] = "reliability"
     question: ClassVar[str] = "When a network says 80 %, is it right 80 % of the time?"

@@ -1,4 +1,4 @@
-"""ROC curves of the two-class task: sensitivity against false alarms, whatever the threshold."""
+"""ROC curves of the two-class task: sensitivity against false-positive rate over all thresholds."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ GRID = np.linspace(0, 1, 101)
 
 @dataclass(frozen=True, kw_only=True)
 class RocArm:
-    """Curves of one arm: one a seed, their mean and range at equal false-positive rates, and the area."""
+    """Curves of one arm: one per seed, their mean and range at equal false-positive rates, and the AUC."""
 
     arm: str
     position: int
@@ -38,7 +38,7 @@ class RocArm:
 
 @dataclass(frozen=True, kw_only=True)
 class RocInfo:
-    """Arms in the order of the study."""
+    """Curves of each arm, in the order of the study."""
 
     arms: tuple[RocArm, ...]
     n_subjects: int
@@ -46,7 +46,7 @@ class RocInfo:
 
 
 class RocCurves(FigureKind[RocInfo]):
-    """ROC with one line a seed and a band."""
+    """ROC curves with one line per seed and a band."""
 
     name: ClassVar[str] = "roc"
     question: ClassVar[str] = "How many abnormal gaits are found at which rate of false alarms?"

@@ -1,4 +1,4 @@
-"""Which settings were tried, and what did each score on validation? Shared by the figures of a search."""
+"""Settings tried in a search and their validation scores, shared by the figures of a search."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from agrm_study.report.measure import Measurements
 from agrm_study.report.tables.factor_response import is_full_grid, level_of, level_text
 
 MIN_TRIALS = 8
-"""Fewer trials say nothing about several settings at once."""
+"""Minimum number of trials; fewer cannot separate the effects of several settings."""
 
 
 def tried(m: Measurements, task: str) -> tuple[pd.DataFrame, pd.Series[float], str] | None:
-    """Settings that vary (a column each) and validation scores of the trials of one task; None without enough.
+    """Settings that vary (one column each) and validation scores of the trials of one task; None if too few.
 
-    Search trials where there are any, else all trials of a full grid: where arms differ in several settings at once,
-    as in an ablation, none can be told apart. Trials that a pruner ended early are left out: their score is not what
-    their settings come to.
+    Uses the search trials if there are any, otherwise all trials of a full grid: if arms differ in several settings at
+    once, as in an ablation, their effects cannot be separated. Pruned trials are excluded, since their score does not
+    reflect their settings.
     """
     e = m.evidence
     trials = e.searched if not e.searched.empty else e.trials
@@ -29,7 +29,7 @@ def tried(m: Measurements, task: str) -> tuple[pd.DataFrame, pd.Series[float], s
     metric = metric if metric in facts else "val_macro_f1"
     scores = facts[metric].dropna()
     factors = factor_values(trials, [f for f in e.study.factors if f in factor_values(trials)]).loc[scores.index]
-    if e.searched.empty:  # what an arm does not name has the value of the base
+    if e.searched.empty:  # a setting that an arm does not name has the value of the base
         arm_of = trials.set_index("trial_id")["arm"].loc[scores.index]
         for factor in factors.columns:
             known = {a.name: level_of(a, str(factor)) for a in e.study.arms}
@@ -38,9 +38,9 @@ def tried(m: Measurements, task: str) -> tuple[pd.DataFrame, pd.Series[float], s
 
 
 def as_numbers(column: pd.Series[float]) -> tuple[pd.Series[float], list[str] | None]:
-    """A setting as numbers, and the names of its values when it is not a number.
+    """A setting as numbers, and the names of its values if it is not numeric.
 
-    A number that takes part in some trials only (its condition) is NaN in the others; a missing name is a name too.
+    A conditional number is NaN in the trials in which it is inactive; a missing name is encoded as a name of its own.
     """
     set_ = column[column.notna()]
     if len(set_) and set_.map(lambda v: isinstance(v, int | float) and not isinstance(v, bool)).all():

@@ -1,4 +1,4 @@
-"""What do all figures look like? One style: colour-blind safe, readable in a column, equal bytes for equal data."""
+"""Common style of all figures: colour-blind safe, readable in a column, equal bytes for equal data."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import matplotlib as mpl
 
 ONE_COLUMN_IN = 3.4
-"""Width of a column of a two-column paper, in inches."""
+"""Width of one column of a two-column paper, in inches."""
 TWO_COLUMNS_IN = 7.0
 """Width of both columns, in inches."""
 
@@ -58,12 +58,12 @@ CJK_FONTS = (
     *("Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans CJK KR", "Source Han Sans SC", "WenQuanYi Zen Hei"),
     *("PingFang SC", "Hiragino Sans", "Apple SD Gothic Neo", "Microsoft YaHei", "Yu Gothic", "Malgun Gothic", "SimHei"),
 )
-"""Fonts for Chinese, Japanese and Korean names; those that are installed are used for signs that DejaVu Sans lacks."""
+"""Fonts for Chinese, Japanese and Korean names; installed ones are used for glyphs that DejaVu Sans lacks."""
 
 
 @cache
 def _families() -> tuple[str, ...]:
-    """DejaVu Sans, which matplotlib brings, and what is installed of `CJK_FONTS`."""
+    """DejaVu Sans, which ships with matplotlib, and the installed fonts of `CJK_FONTS`."""
     from matplotlib import font_manager
 
     installed = set(font_manager.get_font_names())
@@ -71,7 +71,7 @@ def _families() -> tuple[str, ...]:
 
 
 def styled() -> Any:
-    """A context in which matplotlib draws in this project's style, whatever the user's matplotlibrc says."""
+    """Context manager that applies this project's matplotlib style and ignores the user's matplotlibrc."""
     mpl.use("agg", force=False)
     settings: dict[Any, Any] = {**dict(mpl.rcParamsDefault), **RC, "font.family": list(_families())}
     settings.pop("backend", None)
@@ -79,8 +79,8 @@ def styled() -> Any:
 
 
 def look(position: int) -> dict[str, Any]:
-    """Colour and dash of the arm at a position: told apart by both, so that grey prints work."""
-    dash = position + position // len(COLOURS)  # moves on when the colours begin again
+    """Colour and dash of the arm at a position; both vary, so that arms stay distinct in greyscale prints."""
+    dash = position + position // len(COLOURS)  # shifts by one each time the colours repeat
     return {"color": COLOURS[position % len(COLOURS)], "linestyle": DASHES[dash % len(DASHES)]}
 
 
@@ -90,12 +90,12 @@ def marker(position: int) -> str:
 
 
 def soft_grid(axes: Any, which: str = "y") -> None:
-    """A light grid behind the data."""
+    """Draws a light grid behind the data."""
     axes.grid(True, axis=which, color="#E3E3E3", linewidth=0.5)
 
 
 def name_lines(names: Sequence[str], width: int = 22) -> list[str]:
-    """Names broken into lines of at most that many characters, at spaces where there are some."""
+    """Names wrapped to lines of at most ``width`` characters, at spaces where possible."""
     import textwrap
 
     return ["\n".join(textwrap.wrap(n, width)) or n for n in names]

@@ -1,4 +1,4 @@
-"""How does the threshold act on the result, and on what is accepted?"""
+"""Effect of the confidence threshold τ on the metric and on the accepted pseudo-labels."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from agrm_study.statistics.estimators import Interval
 
 @dataclass(frozen=True, kw_only=True)
 class Point:
-    """One rule on one task: the metric at each seed, its interval, and how coverage and purity went by epoch."""
+    """One rule on one task: the metric at each seed, its interval, and coverage and purity by epoch."""
 
     arm: str
     policy: str
@@ -34,7 +34,7 @@ class Point:
 
 @dataclass(frozen=True, kw_only=True)
 class TauResponseInfo:
-    """Points by task, fixed thresholds in rising order and then the other policies."""
+    """Points by task: fixed thresholds in increasing order, then the other policies."""
 
     metric: str
     tasks: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""Shares of variance of each difference (or arm): seeds, subjects, and their interaction."""
+"""Figure of the shares of variance of each difference (or arm): seeds, subjects, and their interaction."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SOURCES = (("seeds", COLOURS[1], ""), ("test subjects", COLOURS[0], ""), ("seeds
 
 @dataclass(frozen=True, kw_only=True)
 class Bar:
-    """One mean or difference on one task."""
+    """Shares of variance of one mean or difference on one task."""
 
     arm: str
     outlook: Outlook
@@ -28,7 +28,7 @@ class Bar:
 
 @dataclass(frozen=True, kw_only=True)
 class VarianceInfo:
-    """Bars by task, of differences where there is a reference, else of means."""
+    """Bars by task: differences if there is a reference, otherwise means."""
 
     metric: str
     reference: str | None

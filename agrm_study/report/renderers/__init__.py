@@ -1,4 +1,4 @@
-"""Which formats can a table be written in?"""
+"""Formats that a table can be written in."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ RENDERERS: dict[str, Callable[[Table], str | bytes]] = {
     "html": html.render,
     "docx": docx.render,
 }
-"""Formats by the suffix of their files."""
+"""Renderers by file suffix."""
 
 
 def available() -> tuple[str, ...]:
-    """The formats that can be written with what is installed: docx is optional."""
+    """Formats whose dependencies are installed; docx is optional."""
     return tuple(name for name in RENDERERS if name != "docx" or find_spec("docx") is not None)

@@ -1,4 +1,4 @@
-"""How is a table written as CSV at full precision?"""
+"""CSV renderer of a table, at full precision."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from agrm_study.report.table import Number, Table
 
 
 def _plain(value: Number) -> str:
-    """Shortest text that reads back as the same number; empty for none or NaN."""
+    """Shortest text that round-trips to the same number; empty for None and NaN."""
     if value is None or (isinstance(value, float) and not math.isfinite(value)):
         return ""
     return value if isinstance(value, str) else repr(value)
 
 
 def values(table: Table) -> tuple[list[str], list[list[Number]]]:
-    """The names of the columns, and the rows at full precision: a column for each value and each of its parts."""
+    """Column names, and rows at full precision: one column for each value and each of its parts."""
     parts = [
         list(dict.fromkeys(k for row in table.rows for k in row.entries[i].parts)) for i in range(len(table.columns))
     ]
@@ -37,7 +37,7 @@ def values(table: Table) -> tuple[list[str], list[list[Number]]]:
 
 
 def render(table: Table) -> str:
-    """A header and one line a row: a column for each value and each of its parts; fractions, not percent."""
+    """A header and one line per row: one column for each value and each of its parts; fractions, not percent."""
     header, rows = values(table)
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")

@@ -1,4 +1,4 @@
-"""Tables for Word, ruled by three lines as in a journal. Needs the optional python-docx."""
+"""Word renderer of a table with three horizontal rules; requires the optional python-docx."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from agrm_study.report.table import Entry, Table
 from agrm_study.study.errors import InputError
 
 THICK, THIN = 8, 4
-"""Rules of a table as in a journal, in eighths of a point: above and below the table, and below the headings."""
+"""Widths of the horizontal rules in eighths of a point: above and below the table, and below the headings."""
 
 
 def render(table: Table) -> bytes:
     """A document with the caption, the table and its notes; equal tables give equal bytes.
 
     Raises:
-        InputError: When python-docx is not installed.
+        InputError: If python-docx is not installed.
     """
     try:
         import docx
@@ -65,7 +65,7 @@ def render(table: Table) -> bytes:
 
 
 def _rule(cells: Any, edge: str, eighths: int) -> None:
-    """A line along an edge of a row's cells, its width in eighths of a point."""
+    """Draws a line along an edge of a row's cells, with its width in eighths of a point."""
     from docx.oxml import OxmlElement
     from docx.oxml.ns import qn
 
@@ -82,7 +82,7 @@ def _rule(cells: Any, edge: str, eighths: int) -> None:
 
 
 def _clean(text: str) -> str:
-    """Text without the control characters that XML cannot hold."""
+    """Removes the control characters that XML does not allow."""
     return "".join(c for c in text if c.isprintable() or c in "\t\n")
 
 
@@ -101,7 +101,7 @@ def _fill(cell: Any, entry: Entry, alignment: Any, size: Any) -> None:
 def _archive(document: Any) -> bytes:
     """The document's package with fixed dates.
 
-    python-docx's own `save` dates the files by the clock, which a zip archive cannot hold before 1980 or after 2107.
+    python-docx's own `save` uses the current time, which a zip archive cannot store before 1980 or after 2107.
     """
     from docx.opc.packuri import CONTENT_TYPES_URI, PACKAGE_URI
 

@@ -1,4 +1,4 @@
-"""How is a table written in HTML? Everything that comes from a user is escaped."""
+"""HTML renderer of a table; all user input is escaped."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import html
 from agrm_study.report.table import Entry, Table
 
 WIDE = 6
-"""Columns from which a table takes the whole width of the page."""
+"""Number of columns from which a table takes the full width of the page."""
 
 
 def _entry(entry: Entry) -> str:
@@ -24,7 +24,7 @@ def _sort_key(entry: Entry) -> str:
 
 
 def render(table: Table) -> str:
-    """A <figure> with the table, its caption and its notes; styled by the page it stands on."""
+    """A <figure> with the table, its caption and its notes; the enclosing page supplies the style."""
     columns = [table.columns[i] for i in table.visible]
     head = "".join(f'<th class="{c.align}" scope="col">{html.escape(c.title)}</th>' for c in columns)
     body = []

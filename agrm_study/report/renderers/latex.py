@@ -1,4 +1,4 @@
-r"""How is a table written in LaTeX? Plain booktabs that compiles on its own and can be \input into a paper as it is."""
+r"""LaTeX renderer of a table: booktabs source that compiles standalone and that a paper can \input unchanged."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ _SIZES = (
     (r"\footnotesize", 8, 1.07, 3.0),
     (r"\scriptsize", 7, 1.14, 1.5),
 )
-"""LaTeX's sizes below 10 pt: name, points, how much wider the small cuts of Computer Modern run, column gap."""
+"""LaTeX font sizes below 10 pt: name, points, relative width of Computer Modern at that size, column gap."""
 _TINY = (r"\tiny", 5, 1.36, 1.0)
 _EM = (
     dict.fromkeys("0123456789–/†‡§", 0.5)
@@ -91,9 +91,9 @@ _EM = (
     | dict.fromkeys("±−+=<>×≥≤mwGDNOQMWA", 0.78)
     | {"%": 0.83, "Δ": 0.83, " ": 0.33}
 )
-"""Widths of Computer Modern's signs in em."""
+"""Widths of Computer Modern characters in em."""
 _WRAP = 16
-"""Characters of a line of a name or heading where a table would be too wide."""
+"""Characters per line at which names and headings are wrapped in a table that is too wide."""
 
 _HEAD = r"""% {caption}
 % Compiles on its own; or \input it where booktabs and amssymb are loaded.
@@ -111,7 +111,7 @@ _HEAD = r"""% {caption}
 
 
 def escape(text: str) -> str:
-    """Text that LaTeX sets as it stands; a character it has no sign for becomes its code point in brackets."""
+    """Escapes text for LaTeX; an unsupported character becomes its code point in brackets."""
     return "".join(_character(c) for c in text)
 
 
@@ -137,7 +137,7 @@ def _em(text: str) -> float:
 
 
 def _lines(text: str) -> list[str]:
-    """A cell's text on several lines: an interval under its number, a spread under its mean, names at spaces."""
+    """Splits a cell's text into lines: interval below number, spread below mean, names at spaces."""
     for sign in (" [", " ± "):
         if sign in text:
             first, rest = text.split(sign, 1)
@@ -149,7 +149,7 @@ def _lines(text: str) -> list[str]:
 
 
 def _cell(entry: Entry, align: str, *, broken: bool) -> str:
-    """An entry as LaTeX; on several lines where the table is too wide."""
+    """An entry as LaTeX, on several lines if ``broken``."""
 
     def styled(text: str) -> str:
         text = escape(text)
@@ -161,14 +161,14 @@ def _cell(entry: Entry, align: str, *, broken: bool) -> str:
     lines = _lines(entry.text) if broken else [entry.text]
     if len(lines) == 1:
         return styled(lines[0]) + marks
-    # A line that begins with a bracket would be taken for the optional argument of the line break before it.
+    # LaTeX would parse a leading bracket as the optional argument of the preceding line break.
     body = r" \\ ".join(("{}" if x.startswith(("[", "*")) else "") + styled(x) for x in lines)
     return rf"\begin{{tabular}}[t]{{@{{}}{align}@{{}}}}{body}{marks}\end{{tabular}}"
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Type size, gap between columns, and whether cells are broken into lines."""
+    """Font size, gap between columns, and whether cells are broken into lines."""
 
     size: str
     gap: float
@@ -177,7 +177,7 @@ class Layout:
 
 
 def layout(table: Table) -> Layout:
-    """The largest type in which the table fits the text width, cells in one line if that is possible."""
+    """The largest font size at which the table fits the text width, with cells on one line if possible."""
 
     def width(points: float, wider: float, gap: float, *, broken: bool) -> float:
         total = 0.0
@@ -224,7 +224,7 @@ def render(table: Table) -> str:
         if row.heading is not None:
             lines += [r"\midrule"] if number else []
             lines.append(rf"\multicolumn{{{len(columns)}}}{{@{{}}l}}{{\textit{{{escape(row.heading)}}}}} \\")
-        # A row that begins with a bracket would be taken for the optional argument of the line before.
+        # LaTeX would parse a leading bracket as the optional argument of the preceding row end.
         cells = " & ".join(
             _cell(row.entries[i], alignments[table.columns[i].align], broken=found.broken) for i in table.visible
         )

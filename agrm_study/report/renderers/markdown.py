@@ -1,4 +1,4 @@
-"""How is a table written in Markdown?"""
+"""Markdown renderer of a table."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#~])")
 
 
 def escape(text: str) -> str:
-    """Text that Markdown shows as it stands."""
+    """Escapes text for Markdown."""
     return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
 
 
@@ -24,7 +24,7 @@ def _entry(entry: Entry) -> str:
 
 
 def render(table: Table) -> str:
-    """A pipe table with its caption above and its notes below."""
+    """A pipe table with the caption above and the notes below."""
     columns = [table.columns[i] for i in table.visible]
     grid = [[escape(c.title) for c in columns]]
     for row in table.rows:

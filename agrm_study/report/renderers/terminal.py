@@ -1,4 +1,4 @@
-"""A table on a terminal, with Rich: cells in one line, else in two, else with fewer columns, else a list of rows."""
+"""Terminal renderer of a table, with Rich; narrow terminals get two-line cells, fewer columns, or a list of rows."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from agrm_study.study.terminal import printable
 
 STYLES = {"plain": "", "best": "bold", "second": "underline"}
 SIGNS = {"plain": "", "best": "¹", "second": "²"}
-"""Signs that replace the styles where none can be shown."""
+"""Symbols that replace the styles on terminals without them."""
 SIGNS_NOTE = "¹ replaces bold, ² replaces underline."
 NAME_WIDTH = 12
-"""Narrowest column of names: names are wrapped, numbers are not."""
+"""Minimum width of a column of names: names are wrapped, numbers are not."""
 
 
 def render(table: Table, width: int | None, *, styled: bool) -> RenderableType:
-    """The table with its caption and notes; names the columns that do not fit.
+    """The table with its caption and notes; lists the columns that do not fit.
 
     Args:
         table: The table.
-        width: Columns of the terminal; None for no limit.
-        styled: Whether bold and underlined text can be shown.
+        width: Width of the terminal in characters; None for no limit.
+        styled: Whether the terminal supports bold and underlined text.
     """
     shown, left_out = list(table.visible), []
     drawn = _drawn(table, shown, broken=False, styled=styled)
@@ -53,12 +53,12 @@ def render(table: Table, width: int | None, *, styled: bool) -> RenderableType:
 
 
 def wide_enough(table: Table) -> int:
-    """Columns in which the table stands without a break."""
+    """Width in characters at which the table needs no line breaks."""
     return _width(_drawn(table, table.visible, broken=False, styled=False))
 
 
 def _drawn(table: Table, shown: Sequence[int], *, broken: bool, styled: bool) -> rich.table.Table:
-    """The table without caption and notes, of the columns at these positions."""
+    """The table without caption and notes, limited to the columns at the given positions."""
     drawn = rich.table.Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1))
     for i in shown:
         column, names = table.columns[i], table.columns[i].align == "left"
@@ -79,7 +79,7 @@ def _drawn(table: Table, shown: Sequence[int], *, broken: bool, styled: bool) ->
 
 
 def _listed(table: Table, *, styled: bool) -> rich.table.Table:
-    """Each row as a list of titles and values, for a terminal that is too narrow for the numbers of a row."""
+    """Each row as a list of titles and values, for a terminal too narrow for a row of numbers."""
     drawn = rich.table.Table.grid(padding=(0, 1))
     drawn.add_column(overflow="fold")
     drawn.add_column(overflow="fold")
@@ -93,7 +93,7 @@ def _listed(table: Table, *, styled: bool) -> rich.table.Table:
 
 
 def _cell(entry: Entry, *, broken: bool, styled: bool) -> Text:
-    """The text of an entry, its marks after the number."""
+    """The text of an entry, with its marks after the number."""
     first, *rest = (_lines(entry.text) if broken else entry.text).split("\n")
     style = STYLES[entry.style] if styled else ""
     marks = "".join(mark if mark in "†‡§" else f" ({mark})" for mark in entry.marks)
@@ -104,12 +104,12 @@ def _cell(entry: Entry, *, broken: bool, styled: bool) -> Text:
 
 
 def _lines(text: str) -> str:
-    """A spread under its mean, an interval under its number."""
+    """Breaks text into lines: spread below mean, interval below number."""
     return text.replace(" ± ", "\n± ").replace(" [", "\n[").replace(" 95% CI", "\n95% CI", 1).replace("\n\n", "\n")
 
 
 def _droppable(table: Table) -> list[int]:
-    """Columns of numbers without an interval of their own, from the right; never the last two, Δ and p."""
+    """Columns that can be dropped: numbers without an interval, from the right, except the last two (Δ and p)."""
     keys = {column.key for column in table.columns}
     return [
         i

@@ -1,4 +1,4 @@
-"""Which tables can a report hold?"""
+"""Kinds of tables that a report can hold, by name."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ _SHIPPED: dict[str, str] = {
     "failures": f"{_HERE}.failures:Failures",
 }
 TABLES = Registry("table", _SHIPPED)
-"""Kinds of tables by name, as module:class so that a name costs no import; a new one is a file and a line above."""
+"""Kinds of tables by name, as module:class for lazy import. To add one, add a file here and a line above."""
 
 
 def table_kind(name: str) -> TableKind:
     """The kind of table of that name.
 
     Raises:
-        InputError: When there is none.
+        InputError: If there is no such kind.
     """
     kind: TableKind = TABLES.load(name)()
     return kind

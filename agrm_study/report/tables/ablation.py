@@ -1,4 +1,4 @@
-"""Which module earns its place? (Table 6 of the paper.)"""
+"""Ablation table of the modules (Table 6 of the paper)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MODULES = (Column(key="mtm", title="MTM", align="center"), Column(key="shpm", ti
 
 
 def four_arms(study: StudyInfo) -> tuple[str, str, str, str] | None:
-    """Arms of a 2×2 ablation: full, without MTM, without SHPM, without both; None unless each is unique."""
+    """Arms of a 2×2 ablation: full, without MTM, without SHPM, without both; None unless exactly one arm fits each."""
     found: dict[tuple[bool, bool], list[str]] = {}
     for arm in study.arms:
         found.setdefault((arm.has_mtm, arm.has_shpm), []).append(arm.name)

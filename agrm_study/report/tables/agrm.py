@@ -1,4 +1,4 @@
-"""How does the method do on training, validation and test data? (Table 4 of the paper.)"""
+"""Table of the method's results on training, validation and test data (Table 4 of the paper)."""
 
 from __future__ import annotations
 

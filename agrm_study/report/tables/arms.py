@@ -1,4 +1,4 @@
-"""How do the arms of a study compare?"""
+"""Comparison table of all arms of a study."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is a kind of table? A name, what it needs, and how it is made from measurements."""
+"""Base class of a kind of table: its name, its requirements, and how it is built from measurements."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from agrm_study.report.table import Table
 
 
 class TableKind(ABC):
-    """One kind of table.
+    """Base class for a kind of table.
 
     Attributes:
-        name: Its name in a study file, and of its files.
-        question: The one question it answers.
+        name: Name in a study file, and stem of the output files.
+        question: The question that the table answers.
     """
 
     name: ClassVar[str]
@@ -22,8 +22,8 @@ class TableKind(ABC):
 
     @abstractmethod
     def unfit(self, m: Measurements) -> str | None:
-        """Why this study cannot have the table, as a sentence; None when it can."""
+        """Reason why the table does not apply to this study, as a sentence; None if it does."""
 
     @abstractmethod
     def build(self, m: Measurements) -> Table:
-        """The table; a gap in the records is a gap in the table, never an exception."""
+        """Builds the table; missing records leave gaps in the table and do not raise an exception."""

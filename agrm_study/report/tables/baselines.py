@@ -1,4 +1,4 @@
-"""Is the method better than other networks trained in the same way? (Table 5 of the paper.)"""
+"""Comparison table of the method and other networks trained in the same way (Table 5 of the paper)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def parameter_counts(m: Measurements) -> dict[tuple[str, str], int]:
 
 
 class Baselines(TableKind):
-    """Arms with their number of parameters."""
+    """Arms with their metrics and their number of parameters."""
 
     name: ClassVar[str] = "baselines"
     question: ClassVar[str] = "Is the method better than other networks trained in the same way?"

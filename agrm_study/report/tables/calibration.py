@@ -1,4 +1,4 @@
-"""Do the probabilities mean what they say?"""
+"""Table of the calibration of the predicted probabilities."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def spread(values: Floats | None, marks: tuple[str, ...], digits: int = 3) -> En
 
 
 def temperature_entry(values_S: Floats | None, cell: Cell) -> Entry:
-    """Mean ± std of the temperatures that validation identifies, marked with their number where it is not all."""
+    """Mean ± std of the temperatures that validation identifies, marked with their number if some are missing."""
     if values_S is None:
         return Entry(text=MISSING)
     known = values_S[~np.isnan(values_S)]
@@ -40,7 +40,7 @@ def temperature_entry(values_S: Floats | None, cell: Cell) -> Entry:
 
 
 def plain_entry(x: Measured | None, marks: tuple[str, ...], digits: int = 3, *, interval: bool = True) -> Entry:
-    """Mean of plain numbers and its interval, which is always in CSV."""
+    """Mean of plain numbers with its interval; CSV always includes the interval."""
     if x is None:
         return Entry(text=MISSING)
     text = number(x.summary.mean, digits)

@@ -1,4 +1,4 @@
-"""How many subjects of each class are there, and who are they? (Table 1 of the paper.)"""
+"""Table of the subjects by class, with sex and age (Table 1 of the paper)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LABELLED_PARTS = ("train", "val", "test")
 
 
 def subjects_of(evidence: Evidence) -> tuple[pd.DataFrame, int]:
-    """The `subjects` records of one split of this study, and how many splits there are."""
+    """The `subjects` records of one split of this study, and the number of splits."""
     rows = evidence.subjects
     used = set(evidence.trials["split_fingerprint"].dropna()) & set(rows["split_fingerprint"])
     prints = sorted(used or set(rows["split_fingerprint"]))
@@ -26,7 +26,7 @@ def subjects_of(evidence: Evidence) -> tuple[pd.DataFrame, int]:
 
 
 class ClassCounts(TableKind):
-    """Labelled subjects by class, with sex and age where the manifest has them."""
+    """Labelled subjects by class, with sex and age if the manifest has them."""
 
     name: ClassVar[str] = "class_counts"
     question: ClassVar[str] = "How many subjects of each class are there?"

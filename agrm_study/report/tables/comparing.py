@@ -1,4 +1,4 @@
-"""How is a block of arms laid out: metrics, interval, Δ to the reference? Shared by the tables that compare arms."""
+"""Layout of a block of arms (metrics, interval, Δ to the reference), shared by the tables that compare arms."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from agrm_study.report.wording import (
 from agrm_study.statistics.comparison import Difference
 
 MAX_ARMS = 40
-"""Arms in a supplementary table; the tables that compare arms show them all."""
+"""Maximum number of arms in a supplementary table; the tables that compare arms show all."""
 
 Extra = Callable[[str, str], tuple[Entry, ...]]
 """(arm, task) → the entries of the columns that a table adds after the arm's name."""
@@ -36,13 +36,13 @@ def no_extra(arm: str, task: str) -> tuple[Entry, ...]:
 
 
 def shown_metrics(m: Measurements) -> tuple[str, ...]:
-    """The paper's four metrics, and the primary one when it is another."""
+    """The paper's four metrics, and the primary metric if it is not among them."""
     primary = m.evidence.study.primary_metric
     return TABLE_METRICS if primary in TABLE_METRICS else (*TABLE_METRICS, primary)
 
 
 def columns(m: Measurements, extra: Sequence[Column] = (), *, arm_title: str = "Arm") -> tuple[Column, ...]:
-    """Headings of a comparing table."""
+    """Columns of a comparison table."""
     study = m.evidence.study
     primary = METRIC_TITLES[study.primary_metric]
     out = [Column(key="task", title="Task", align="left", shown=False)]
@@ -58,12 +58,12 @@ def columns(m: Measurements, extra: Sequence[Column] = (), *, arm_title: str = "
 
 
 def arm_entry(evidence: Evidence, arm: str) -> Entry:
-    """The name of an arm, marked when another arm is the same training."""
+    """The name of an arm, marked if it shares its trainings with another arm."""
     return words(arm).marked(SAME) if arm in evidence.shares_trials else words(arm)
 
 
 def block(m: Measurements, task: str, arms: Sequence[str], extra: Extra = no_extra) -> list[Row]:
-    """The rows of one task: one an arm, in the order given."""
+    """The rows of one task: one per arm, in the given order."""
     metrics = shown_metrics(m)
     measured = {a: {k: m.metric(a, task, k) for k in metrics} for a in arms}
     styles: dict[str, Sequence[Style]] = {}
@@ -88,7 +88,7 @@ def block(m: Measurements, task: str, arms: Sequence[str], extra: Extra = no_ext
 
 
 def metric_entry(m: Measurements, arm: str, task: str, x: Measured | None, style: Style) -> Entry:
-    """Mean ± std, with n where it is not the planned one, or why there is none."""
+    """Mean ± std, with n if it differs from the plan, or the reason for a missing value."""
     cell = m.evidence.cells.get((arm, task))
     if x is None:
         return Entry(text="refused" if m.evidence.is_refused(arm, task) else MISSING)
@@ -107,7 +107,7 @@ def metric_entry(m: Measurements, arm: str, task: str, x: Measured | None, style
 
 
 def estimate_entry(x: Measured | None, marks: tuple[str, ...]) -> Entry:
-    """Mean and headline interval in percent; the standard deviation in CSV."""
+    """Mean and headline interval in percent; CSV also has the standard deviation."""
     if x is None:
         return Entry(text=MISSING)
     text = percent(x.summary.mean)
@@ -118,7 +118,7 @@ def estimate_entry(x: Measured | None, marks: tuple[str, ...]) -> Entry:
 
 
 def seeds_entry(m: Measurements, arm: str, task: str) -> Entry:
-    """Seeds of an arm in a race, marked where the race stopped it."""
+    """Number of seeds of an arm in a race, marked if the race stopped it."""
     cell = m.evidence.cells.get((arm, task))
     if cell is None:
         return Entry(text=MISSING)
@@ -149,12 +149,12 @@ def delta_entries(m: Measurements, arm: str, task: str) -> tuple[Entry, Entry]:
 
 
 def seeds_marks(n: int, planned: int) -> tuple[str, ...]:
-    """k/n where a number rests on k of n planned seeds."""
+    """The mark k/n if a number is based on k of n planned seeds; empty otherwise."""
     return () if n >= planned else (f"{n}/{planned}",)
 
 
 def p_entry(c: Compared) -> Entry:
-    """The Holm-adjusted p, the uncorrected one beside it in CSV."""
+    """The Holm-adjusted p; CSV also has the uncorrected p."""
     d = c.difference
     parts = {} if d is None else {"uncorrected": d.p}
     if math.isfinite(c.equivalence_p):
@@ -163,7 +163,7 @@ def p_entry(c: Compared) -> Entry:
 
 
 def difference_entry(d: Difference, planned: int) -> Entry:
-    """Δ [low, high] in percentage points, marked where it rests on fewer seeds than planned; the rest is in CSV."""
+    """Δ [low, high] in percentage points, marked if based on fewer seeds than planned; CSV has further statistics."""
     text = points(d.delta)
     if d.interval.defined:
         text += f" {bracket(d.interval)}"
@@ -179,7 +179,7 @@ def difference_entry(d: Difference, planned: int) -> Entry:
 
 
 def standard_notes(m: Measurements, arms: Sequence[str], tasks: tuple[str, ...]) -> tuple[str, ...]:
-    """The footnotes every comparing table has; to be called after its rows are made."""
+    """Footnotes of every comparison table; must be called after the rows are built."""
     found = [
         notes.replicates_note(m, arms, tasks),
         notes.interval_note(m, tasks),
@@ -196,7 +196,7 @@ def standard_notes(m: Measurements, arms: Sequence[str], tasks: tuple[str, ...])
 
 
 def difference_gaps(m: Measurements, arms: Sequence[str], tasks: tuple[str, ...]) -> tuple[str, ...]:
-    """Why a Δ is refused, and which Δ rest on fewer seeds than either arm has."""
+    """Notes on excluded differences, and on those based on fewer seeds than either arm has."""
     out = []
     for (arm, task), c in m.compared().items():
         if arm not in arms or task not in tasks:
@@ -211,7 +211,7 @@ def difference_gaps(m: Measurements, arms: Sequence[str], tasks: tuple[str, ...]
 
 
 def shown_arms(m: Measurements, arms: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
-    """The arms that a supplementary table shows, reference first, and the note that says how many it leaves out."""
+    """The arms that a supplementary table shows, reference first, and a note on the number of omitted arms."""
     order = sorted(arms, key=lambda a: a != m.evidence.study.reference)
     if len(order) <= MAX_ARMS:
         return list(arms), ()

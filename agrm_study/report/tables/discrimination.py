@@ -1,4 +1,4 @@
-"""How well do the two-class scores separate abnormal from normal, whatever the threshold?"""
+"""Table of threshold-free discrimination of the two-class scores."""
 
 from __future__ import annotations
 

@@ -26,11 +26,11 @@ TITLES = {
     "packages.lock": "Hash of all packages",
 }
 HIDDEN = ("schema_version", "written_at", "hardware.host")
-"""Of the folder, not of the computation."""
+"""Keys that describe the results folder rather than the computation."""
 
 
 def flatten(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Dotted names and values as text."""
+    """Flattens nested values to pairs of dotted name and text."""
     for key, item in value.items():
         name = f"{prefix}{key}"
         if isinstance(item, Mapping):
@@ -42,13 +42,13 @@ def flatten(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, s
 
 
 MOST_NAMED = 5
-"""Trials of one version that a note names; of more it gives the number."""
+"""Maximum number of trials per version named in a note; above it, the note gives their number."""
 
 
 def mixed_versions(trials: pd.DataFrame) -> tuple[str, ...]:
-    """A note for each package of which trials ran several versions, with the trials of each but the commonest.
+    """A note for each package with several versions among the trials, listing trials without the commonest version.
 
-    Another build of one version (``2.8.0+cu128``) is no other version: a machine without a GPU has its own.
+    Builds of one version (``2.8.0+cu128``) are not distinguished, since machines without a GPU have another build.
 
     Args:
         trials: `trials` records; ``versions`` is null in those of version 0.1.
@@ -78,7 +78,7 @@ def _trials(names: Sequence[str]) -> str:
 
 
 class Environment(TableKind):
-    """Hardware, software and the time that training took."""
+    """Hardware, software and training time."""
 
     name: ClassVar[str] = "environment"
     question: ClassVar[str] = "On what was this computed?"

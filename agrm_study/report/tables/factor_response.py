@@ -1,4 +1,4 @@
-"""How does each factor of a grid act, averaged over the others?"""
+"""Table of the marginal effect of each factor of a grid, averaged over the other factors."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from agrm_study.study.settings import value_of
 
 
 def level_of(arm: ArmInfo, factor: str) -> Any:
-    """The arm's value of a factor, in plain JSON."""
+    """The arm's value of a factor, as a JSON value."""
     value = value_of(arm.recipe, factor)
     return json.loads(value.model_dump_json()) if hasattr(value, "model_dump_json") else value
 
 
 def levels(study: StudyInfo, factor: str) -> dict[str, list[str]]:
-    """Arms by the value they give a factor, values in their natural order."""
+    """Arms by level of a factor, with levels in their natural order."""
     found: dict[str, list[str]] = {}
     values: dict[str, Any] = {}
     for arm in study.arms:
@@ -43,7 +43,7 @@ def levels(study: StudyInfo, factor: str) -> dict[str, list[str]]:
 
 
 def level_text(value: Any) -> str:
-    """A factor's value as a reader sees it."""
+    """A factor's value as displayed text."""
     if isinstance(value, str):
         return value
     if isinstance(value, float):
@@ -52,18 +52,18 @@ def level_text(value: Any) -> str:
 
 
 def varied(study: StudyInfo) -> tuple[str, ...]:
-    """The factors of the study that take at least two values."""
+    """The factors of the study with at least two levels."""
     return tuple(f for f in study.factors if len(levels(study, f)) > 1)
 
 
 def is_full_grid(study: StudyInfo) -> bool:
-    """Whether the arms cross their factors: one arm for each combination of levels."""
+    """Whether the arms form a full factorial design: one arm for each combination of levels."""
     factors = varied(study)
     return bool(factors) and math.prod(len(levels(study, f)) for f in factors) == len(study.arms)
 
 
 def acts(m: Measurements, factor: str) -> bool:
-    """Whether the levels of a factor are different trainings."""
+    """Whether a factor has an effect: its levels are different trainings."""
     trainings = [{m.training(arm) for arm in arms} for arms in levels(m.evidence.study, factor).values()]
     return any(trainings[0] != others for others in trainings[1:])
 

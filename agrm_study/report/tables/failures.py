@@ -1,4 +1,4 @@
-"""Which trials are missing, and why?"""
+"""Table of the missing trials and unusable records, with the reasons."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from agrm_study.report.tables.base import TableKind
 from agrm_study.report.wording import TASK_TITLES
 
 LONGEST = 120
-"""Characters of an error that are shown; CSV has them all."""
+"""Maximum number of characters shown of an error; CSV has the full text."""
 
 
 class Failures(TableKind):
-    """Planned trials that failed or have not finished, and records that could not be used."""
+    """Planned trials that failed or are unfinished, and records that could not be used."""
 
     name: ClassVar[str] = "failures"
     question: ClassVar[str] = "Which trials are missing, and why?"

@@ -1,4 +1,4 @@
-"""Is the teacher better than the student it averages?"""
+"""Comparison table of the teacher and the student that it averages."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from agrm_study.report.wording import METRIC_NAMES, METRIC_TITLES, TASK_TITLES
 
 
 class Networks(TableKind):
-    """Student and teacher of each arm that has both."""
+    """Student and teacher metrics of each arm that has both."""
 
     name: ClassVar[str] = "networks"
     question: ClassVar[str] = "Is the teacher better than the student it averages?"

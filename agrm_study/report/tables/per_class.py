@@ -1,4 +1,4 @@
-"""How well is each class recognised?"""
+"""Table of precision, recall and F1 by class."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PARTS = {"precision": precision, "recall": recall, "f1": f1}
 
 
 def of_class(function: Callable[[Counts], Floats], k: int) -> Callable[[Counts], Floats]:
-    """A metric by class, for one class."""
+    """Restricts a per-class metric to one class."""
     return lambda c: function(c)[..., k]
 
 

@@ -1,4 +1,4 @@
-"""What would a positive and a negative decision mean where abnormal gaits are rarer or more frequent?"""
+"""Table of the predictive values of the two-class task at other prevalences."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What did the search find, and does it hold on test data with fresh seeds?"""
+"""Table of the arms that a search promoted, with their results on test data with fresh seeds."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from agrm_study.report.wording import METRIC_NAMES, METRIC_TITLES, MISSING, list
 
 
 def _point(settings: Mapping[str, Any]) -> str:
-    """A point of the space as text that is equal for equal settings."""
+    """Canonical text of a point of the search space."""
     return json.dumps(settings, sort_keys=True)
 
 
 class Promoted(TableKind):
-    """The promoted arms: their settings, their validation score, their test metrics."""
+    """The promoted arms: settings, validation score and test metrics."""
 
     name: ClassVar[str] = "promoted"
     question: ClassVar[str] = "What did the search find, and does it hold on test data?"

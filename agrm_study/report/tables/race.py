@@ -1,4 +1,4 @@
-"""Which arms did a race stop, after how many seeds, and why?"""
+"""Table of the arms of a race: seeds used, and the reason why an arm was stopped."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from agrm_study.report.wording import METRIC_NAMES, METRIC_TITLES, MISSING, TASK
 
 
 class RaceTable(TableKind):
-    """Each arm of a race with its seeds, its validation score, and what stopped it."""
+    """Each arm of a race with its seeds, its validation score, and the test that stopped it."""
 
     name: ClassVar[str] = "race"
     question: ClassVar[str] = "Which arms did the race stop, after how many seeds, and why?"
@@ -86,7 +86,7 @@ def _state(why: Stopped | None, n: int, asked: int, most: int | None) -> str:
 
 
 def _test(why: Stopped | None) -> tuple[Entry, Entry, Entry, Entry]:
-    """Rival, difference, p and its limit."""
+    """Entries for the rival, the difference, p and its limit."""
     if why is None:
         return words(MISSING), EMPTY, EMPTY, EMPTY
     difference = Entry(text=points(why.difference), value=why.difference, parts={"n": why.pairs})

@@ -1,4 +1,4 @@
-"""What would the two-class decision mean in screening?"""
+"""Table of the two-class decision in screening: counts, sensitivity, specificity and predictive values."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TASK = "two_class"
 
 
 def prevalence(m: Measurements) -> float:
-    """Share of abnormal test subjects; NaN without any."""
+    """Proportion of abnormal test subjects; NaN without test subjects."""
     cells = [c for (_, t), c in m.evidence.cells.items() if t == TASK]
     return float((cells[0].labels_N == 1).mean()) if cells and cells[0].labels_N.size else math.nan
 

@@ -1,4 +1,4 @@
-"""Which part of the data does each class fall into? (Table 2 of the paper.)"""
+"""Table of the subjects by class and part of the data (Table 2 of the paper)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from agrm_study.study.labels import LABELS
 
 
 class Splits(TableKind):
-    """Subjects by class and part, and the unlabelled clips beside them."""
+    """Subjects by class and part, and the number of unlabelled clips."""
 
     name: ClassVar[str] = "splits"
     question: ClassVar[str] = "Which part of the data does each class fall into?"
@@ -51,7 +51,7 @@ class Splits(TableKind):
         )
 
     def _overlap(self, m: Measurements) -> str:
-        """Whether a subject is on two sides of a split, as the records say."""
+        """Sentence on whether a subject is on two sides of a split, according to the records."""
         broken = m.evidence.people.broken
         if not broken:
             return "Split by subject: nobody is in two parts."

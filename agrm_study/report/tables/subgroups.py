@@ -1,4 +1,4 @@
-"""Does the method serve girls and boys, younger and older children alike?"""
+"""Table of the reference arm's results by sex and age."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from agrm_study.report.tables.comparing import interval_entry, metric_entry
 from agrm_study.report.wording import METRIC_TITLES, TASK_TITLES
 
 SMALLEST = 5
-"""Subjects a subgroup needs to be shown."""
+"""Minimum number of subjects for a subgroup to be shown."""
 
 
 def groups_of(people: pd.DataFrame) -> dict[str, set[str]]:
-    """Subject ids by subgroup: each sex, each full year of age."""
+    """Subject ids by subgroup: sex, and age in full years."""
     found: dict[str, set[str]] = {}
     for sex in ("female", "male"):
         found[f"Sex: {sex}"] = set(people.loc[people["sex"] == sex, "subject_id"])
@@ -33,7 +33,7 @@ def groups_of(people: pd.DataFrame) -> dict[str, set[str]]:
 
 
 def unknown_attributes(people: pd.DataFrame, subjects: Sequence[str]) -> list[str]:
-    """Sentences about the tested subjects who are in no subgroup."""
+    """Sentences about the tested subjects that are in no subgroup."""
     rows = people[people["subject_id"].isin(subjects)]
     sentences = []
     for column in ("sex", "age"):
@@ -44,14 +44,14 @@ def unknown_attributes(people: pd.DataFrame, subjects: Sequence[str]) -> list[st
 
 
 def restrict(cell: Cell, ids: set[str]) -> Cell:
-    """The cell with these subjects only."""
+    """The cell restricted to the given subjects."""
     keep = np.array([s in ids for s in cell.subjects], dtype=bool)
     subjects = tuple(s for s, k in zip(cell.subjects, keep, strict=True) if k)
     return replace(cell, subjects=subjects, labels_N=cell.labels_N[keep], probs_SNK=cell.probs_SNK[:, keep])
 
 
 class Subgroups(TableKind):
-    """The reference arm by sex and age."""
+    """Metrics of the reference arm by sex and age."""
 
     name: ClassVar[str] = "subgroups"
     question: ClassVar[str] = "Does the method serve all subgroups alike?"

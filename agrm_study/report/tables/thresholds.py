@@ -1,4 +1,4 @@
-"""Which rule for accepting pseudo-labels is best, and what does it accept?"""
+"""Comparison table of the pseudo-label acceptance rules, and of the labels that they accept."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ EXTRA = (
 
 
 def rule_of(arm: ArmInfo) -> tuple[str, float | None]:
-    """Policy and τ; τ is None where the policy has none."""
+    """Policy and τ of an arm; τ is None if the policy has none."""
     t = arm.recipe.ssl.threshold
     return t.policy, t.tau if t.policy in ("fixed", "flexmatch") else None
 
@@ -53,7 +53,7 @@ def values_entry(values: pd.Series[float] | Floats, planned: int, *, percent: bo
 
 
 class Thresholds(TableKind):
-    """Threshold policies with their metrics, coverage and the accuracy of what they accept."""
+    """Threshold policies with their metrics, coverage, and the accuracy of the accepted pseudo-labels."""
 
     name: ClassVar[str] = "thresholds"
     question: ClassVar[str] = "Which rule for accepting pseudo-labels is best?"
@@ -97,7 +97,7 @@ class Thresholds(TableKind):
 
 
 def conclusion(m: Measurements, arms: list[str], task: str) -> str:
-    """A sentence that says what can and what cannot be concluded on one task."""
+    """A sentence on the conclusions that the data support on one task."""
     study = m.evidence.study
     compared = {a: c for a in arms if (c := m.compared().get((a, task))) is not None and c.difference is not None}
     where = f"{TASK_TITLES[task]}, {METRIC_NAMES[study.primary_metric]} against {study.reference}: "

@@ -1,4 +1,4 @@
-"""Shares of variance: what makes each number uncertain, and what more seeds or test subjects would give."""
+"""Table of the shares of variance, and of the intervals expected with more seeds or test subjects."""
 
 from __future__ import annotations
 
