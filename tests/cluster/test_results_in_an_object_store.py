@@ -18,8 +18,10 @@ from agrm_study.execution.trial.checkpoints import BEST, NEXT_BEST, ROLLING, Che
 from agrm_study.records.compaction import compact
 from agrm_study.records.location import Location
 from agrm_study.records.reader import Ledger
-from agrm_study.training.data.store import publish_store
-from agrm_study.training.data.store.layout import STORE_FILE
+from agrm_study.study.recipe import Clip
+from agrm_study.training.data.datasets.synthetic import write_synthetic
+from agrm_study.training.data.manifest import read_manifest
+from agrm_study.training.data.store import ClipStore, build_store, publish_store
 
 
 def test_a_location_in_an_object_store_behaves_like_a_folder_and_is_found_again_by_its_address(bucket: Bucket) -> None:
@@ -125,16 +127,14 @@ def test_a_run_into_a_bucket_that_is_stopped_goes_on_from_its_checkpoints(
 def test_a_node_copies_a_clip_store_from_a_bucket_once_and_is_told_before_its_disk_is_full(
     bucket: Bucket, tmp_path: Path
 ) -> None:
-    store = tmp_path / "built" / "0123abcd"
-    store.mkdir(parents=True)
-    (store / "frames").write_bytes(b"x" * 1000)
-    (store / STORE_FILE).write_text("{}")
+    made = write_synthetic(tmp_path / "made", subjects=6, unlabelled=0, seed=0, difficulty="easy", workers=1)
+    store = build_store(read_manifest(made), Clip(frames=4, size=32, resize=36), tmp_path / "built", workers=1)
     place = publish_store(store, bucket.uri("stores"))
     node = str(tmp_path / "node")
     with ThreadPoolExecutor(2) as workers:
         copies = list(workers.map(lambda _: node_store(place, node), range(2)))
     assert copies[0] == copies[1]
-    assert (copies[0] / "frames").read_bytes() == b"x" * 1000
+    assert (ClipStore.open(copies[0]).clip(0) == ClipStore.open(store).clip(0)).all()
     assert lacking_room({place: 10**18}, node) == "", "what is there needs no room"
-    assert "clip stores in" in lacking_room({place.replace("0123abcd", "other"): 10**18}, node)
+    assert "clip stores in" in lacking_room({place.replace(store.name, "other"): 10**18}, node)
     assert lacking_room({str(store): 10**18}, "") == "", "a store that is read in place needs none"
