@@ -1,4 +1,4 @@
-"""What does a person type? One module a verb, each importing what it needs when it is called."""
+"""Commands of the `agrm-study` command line, one module per command; each imports its dependencies when called."""
 
 from agrm_study.cli.app import main
 

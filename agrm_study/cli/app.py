@@ -1,4 +1,4 @@
-"""How does a command line become a verb, and how does a verb end? With 0, 1, 2 or 130, and never with a traceback."""
+"""The `agrm-study` entry point: dispatches to commands and maps errors to exit codes 0, 1, 2 and 130."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def main() -> None:
         click.echo("interrupted: what had finished is kept; the same command goes on from there", err=True)
         code = EXIT_INTERRUPTED
     except BrokenPipeError:
-        # The reader of our output has gone (a pager that was closed, `head`): nothing is left to say.
+        # The reader of the output has closed the pipe (a pager, `head`), so nothing more can be printed.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
     except Exception as fault:
@@ -89,7 +89,7 @@ def main() -> None:
 
 
 def _storage_error(fault: Exception) -> int:
-    """Tell of a place that this user cannot use in one message; 0 for any other fault."""
+    """Report storage that this user cannot access in one message; 0 for any other error."""
     if os.environ.get("AGRM_STUDY_TRACEBACK") or not isinstance(fault, OSError):
         return 0
     if said := store_error_text(fault):
@@ -99,7 +99,7 @@ def _storage_error(fault: Exception) -> int:
         click.echo("error: the working folder does not exist any more. Change into another one.", err=True)
         return EXIT_WRONG_INPUT
     if not fault.filename and fault.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still buffered has no place
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # buffered output can no longer be written
         click.echo(f"error: the output cannot be written: {str(fault.strerror).lower()}", err=True)
         return EXIT_WRONG_INPUT
     if not fault.filename or fault.errno not in STORAGE_FAULTS:
@@ -121,7 +121,7 @@ def _working_folder_exists() -> bool:
 
 
 def _internal_error(fault: Exception) -> int:
-    """Tell a fault of ours in one message; the traceback goes to a file that can be sent with a report."""
+    """Report a bug in agrm-study in one message; the traceback is written to a file to attach to a bug report."""
     if os.environ.get("AGRM_STUDY_TRACEBACK"):
         traceback.print_exception(fault)
         return EXIT_INTERNAL

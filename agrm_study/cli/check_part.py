@@ -1,4 +1,4 @@
-"""The verb `check-part`: what parts of one's own must do."""
+"""The `check-part` command: tests of user-defined parts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which setting is better, across studies?"""
+"""The `compare` command: comparison of settings across studies."""
 
 from __future__ import annotations
 

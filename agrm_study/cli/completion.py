@@ -1,4 +1,4 @@
-"""What does a shell offer when the tab key is pressed?"""
+"""Shell completion of studies, presets, results folders, models and settings."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from click.shell_completion import CompletionItem
 
 
 def complete_study(context: Context, parameter: Parameter, incomplete: str) -> list[CompletionItem]:
-    """Shipped studies, each with its question, and study files of this folder; else whatever files there are."""
+    """Shipped studies, each with its question, and study files of this folder; otherwise all files."""
     if "/" in incomplete:
         return [CompletionItem(incomplete, type="file")]
     from agrm_study.study.library import shipped_folders
@@ -25,7 +25,7 @@ def complete_study(context: Context, parameter: Parameter, incomplete: str) -> l
 
 
 def complete_preset(context: Context, parameter: Parameter, incomplete: str) -> list[CompletionItem]:
-    """Presets that are shipped, or lie beside the study file."""
+    """Presets that are shipped or stored beside the study file."""
     from agrm_study.study.library import known_parts
 
     study = context.params.get("study")
@@ -34,17 +34,17 @@ def complete_preset(context: Context, parameter: Parameter, incomplete: str) -> 
 
 
 def complete_results(context: Context, parameter: Parameter, incomplete: str) -> list[CompletionItem]:
-    """Folders that hold a study, under ``results`` or where the typed path leads; else whatever folders there are."""
+    """Folders that hold a study, under ``results`` or the typed path; otherwise all folders."""
     return _folders_with("study.yaml", incomplete, also=Path("results"))
 
 
 def complete_model(context: Context, parameter: Parameter, incomplete: str) -> list[CompletionItem]:
-    """Folders that hold an exported model; else whatever folders there are."""
+    """Folders that hold an exported model; otherwise all folders."""
     return _folders_with("recipe.json", incomplete)
 
 
 def complete_setting(context: Context, parameter: Parameter, incomplete: str) -> list[CompletionItem]:
-    """``name=`` of the settings that begin so; once there is one, its values, or its default."""
+    """``name=`` of settings with this prefix; after ``=``, the setting's values or its default."""
     from agrm_study.api.names import known_names
     from agrm_study.study.settings import choices_of, default_of, known_settings
 
@@ -65,19 +65,19 @@ def complete_setting_name(context: Context, parameter: Parameter, incomplete: st
 
 
 def _folders_with(file: str, incomplete: str, *, also: Path | None = None) -> list[CompletionItem]:
-    """Folders beside what is typed (and in another one) that hold a file."""
+    """Folders at the typed path (and in another folder) that contain a given file."""
     beside = Path(incomplete) if incomplete.endswith("/") else Path(incomplete).parent
     places = dict.fromkeys([beside, *([also] if also is not None else [])])
     try:
         found = sorted({str(path.parent) for place in places for path in place.glob(f"*/{file}")})
-    except OSError:  # a folder that may not be read has nothing to offer
+    except OSError:  # an unreadable folder yields no completions
         found = []
     items = [CompletionItem(folder) for folder in found if folder.startswith(incomplete)]
     return items or [CompletionItem(incomplete, type="dir")]
 
 
 def _question(file: Path) -> str:
-    """The question of a study, read as text: a tab must not wait for a parser."""
+    """The question of a study, read as plain text, since parsing YAML would delay completion."""
     try:
         with file.open(encoding="utf-8") as lines:
             for line in lines:

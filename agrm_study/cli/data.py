@@ -1,4 +1,4 @@
-"""How does a person make, read, check and prepare a data set?"""
+"""The `data` commands: create, import, check and prepare a data set."""
 
 from __future__ import annotations
 
@@ -192,7 +192,7 @@ def _spellings(texts: tuple[str, ...]) -> dict[str, str]:
 
 
 def _clip(study: str | None) -> Clip:
-    """The preprocessing of a study, or the protocol's."""
+    """The preprocessing of a study, or the protocol's default."""
     from agrm_study.study.recipe import Clip
 
     if study is None:
@@ -212,7 +212,7 @@ def _show(report: CheckReport) -> None:
 
     console = Console(highlight=False)
     if not console.is_terminal:
-        console.width = 200  # a row a line, for grep
+        console.width = 200  # one row per line, for grep
     if report.findings:
         table = Table(box=None, pad_edge=False, header_style="dim")
         for title in ("", "finding", "clip", "subject", "what"):

@@ -1,4 +1,4 @@
-"""Is this machine or cluster fit to run a study, and what is to be done when it is not?"""
+"""The `doctor` command: checks whether a machine or cluster can run a study, with a remedy for each problem."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def doctor(results: str, address: str | None, with_ray: bool, as_json: bool) -> 
 
 
 def _findings(results: str, address: str | None, with_ray: bool) -> Iterator[Finding]:
-    """Every check in its order, each as soon as it is known."""
+    """Yields the finding of every check, in order, as soon as it is available."""
     from agrm_study.execution.fitness import machine, packages, ray_start
     from agrm_study.execution.fitness.finding import note, problem
 
@@ -63,7 +63,7 @@ def _findings(results: str, address: str | None, with_ray: bool) -> Iterator[Fin
     for check in checks:
         try:
             yield from check()
-        except Exception as fault:  # a check that breaks is a finding, and the others are still wanted
+        except Exception as fault:  # an error in a check becomes a finding; the other checks still run
             name = getattr(check, "__name__", "check").removeprefix("check_").strip("_")
             yield problem(name, f"{type(fault).__name__}: {fault}", "This check itself failed; report it, please.")
     if place is None and not (with_ray or address is not None):
@@ -89,7 +89,7 @@ def _ray(address: str | None, results: str) -> Iterable[Finding]:
 
 
 def _show(findings: Iterable[Finding]) -> list[Finding]:
-    """Print each finding as it comes, and a last line that says what it amounts to."""
+    """Print each finding as it arrives, then a one-line conclusion."""
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
@@ -100,7 +100,7 @@ def _show(findings: Iterable[Finding]) -> list[Finding]:
     for finding in findings:
         found.append(finding)
         text, advice = escape(finding.text), escape(finding.advice)
-        if not console.is_terminal:  # a finding a line, for grep
+        if not console.is_terminal:  # one finding per line, for grep
             line = f"{finding.level:<8}{finding.check:<18}{text}{' -> ' if advice else ''}{advice}"
             console.print(line, soft_wrap=True)
             continue

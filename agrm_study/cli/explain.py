@@ -1,4 +1,4 @@
-"""What did a finished trial look at? Grad-CAM panels and movies, and an occlusion check over the seeds of its arm."""
+"""The `explain` command: Grad-CAM panels and movies of a trial, and an occlusion check over the seeds of its arm."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def explain(
 
 
 def _data(study: Study, chosen: FinishedTrial, results: Path) -> tuple[Data, bool]:
-    """What the trial read, and whether it is synthetic; a clip store that has gone is built again."""
+    """Data that the trial read, and whether they are synthetic; a missing clip store is rebuilt."""
     from agrm_study.cli.progress_bar import step_bars
     from agrm_study.execution.data.node_store import node_store
     from agrm_study.execution.data.prepare import prepare

@@ -1,4 +1,4 @@
-"""How does a finished trial leave its study? As a folder with weights, recipe and model card."""
+"""The `export` command: writes a finished trial as a folder with weights, recipe and model card."""
 
 from __future__ import annotations
 

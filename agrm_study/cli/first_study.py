@@ -1,4 +1,4 @@
-"""What does a study file say that a person can start from, given their data and their machine?"""
+"""Contents of a first study file, derived from the user's data and machine."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ SMALL: Final = """\
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataFacts:
-    """What a study file must know of a data set.
+    """Facts about a data set that a study file depends on.
 
     Attributes:
         data: Lines of the `data` section.
         tasks: Tasks that the labels allow.
         unlabelled: Unlabelled clips that training may draw from.
-        boxes: Whether every clip says where the person is.
+        boxes: Whether every clip has a bounding box of the person.
         seconds: Length of the shortest clip that can be read.
-        summary: One line for the person.
-        remarks: What they should know, one line each.
+        summary: One line for the user.
+        remarks: Notes for the user, one line each.
     """
 
     data: tuple[str, ...]
@@ -70,7 +70,7 @@ def synthetic_facts() -> DataFacts:
 
 
 def facts_of(manifest: Path, study_file: Path) -> DataFacts:
-    """Read a manifest for what matters to a first study.
+    """Read the facts that a first study needs from a manifest.
 
     Raises:
         InputError: A manifest that cannot be read, or whose labels allow no task.
@@ -154,19 +154,19 @@ def first_study(name: str, facts: DataFacts, *, cpus: int, gpus: int) -> str:
 
 
 def quoted(name: str) -> str:
-    """A name as YAML reads it back: in quotes where it would be taken for a number or a truth value."""
+    """A name as a YAML scalar, quoted where YAML would parse it as a number or a boolean."""
     from agrm_study.study.document import parse_yaml
 
     return name if parse_yaml(name).value == name else json.dumps(name)
 
 
 def _line(text: str, comment: str) -> str:
-    """A line with its comment, in one column with the others' where it is short enough."""
+    """A line with its comment, aligned with the other comments where the line is short enough."""
     return f"{text.ljust(31)} # {comment}\n"
 
 
 def _settings(facts: DataFacts, gpus: int) -> str:
-    """The `set` section: active for synthetic data, else commented out."""
+    """The `set` section: active for synthetic data, otherwise commented out."""
     if facts.synthetic:
         return f"{ABOVE_SETTINGS} Small enough for two processors.\nset:\n{SMALL}"
     head = "# set:\n"
@@ -220,7 +220,7 @@ def _resources(cpus: int, gpus: int) -> str:
 
 
 def _unlabelled_lines(clips: int) -> tuple[str, ...]:
-    """How many of the unlabelled clips are drawn: the paper's numbers where there are enough, else four fifths."""
+    """Number of unlabelled clips to draw: the paper's numbers where there are enough, otherwise four fifths."""
     default = Data()
     train, val = default.unlabelled_train, default.unlabelled_val
     if clips < train + val:
@@ -233,7 +233,7 @@ def _unlabelled_lines(clips: int) -> tuple[str, ...]:
 
 
 def _views(found: list[int]) -> tuple[int, ...] | None:
-    """Views to keep; None where those of the protocol are among them, or nothing is known of views."""
+    """Views to keep; None where the protocol's views are among them or the manifest has no views."""
     return None if not found or set(found) & set(Data().views) else tuple(found)
 
 
@@ -252,6 +252,6 @@ def _tasks(counts: Counter[str], where: Path) -> tuple[str, ...]:
 
 
 def _relative(manifest: Path, study_file: Path) -> str:
-    """The manifest as the study file names it: relative when it lies near."""
+    """Path of the manifest as written in the study file; relative if it is nearby."""
     near = os.path.relpath(manifest, study_file.absolute().parent)
     return str(manifest) if near.startswith(os.path.join("..", "..", "..")) else Path(near).as_posix()  # noqa: PTH118

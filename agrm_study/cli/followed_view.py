@@ -1,4 +1,4 @@
-"""How do hooks hear of a running study? Through the view that a person looks at."""
+"""A view that wraps another view and notifies followers, such as hooks, when a trial ends."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from agrm_study.hooks.follow import Follower
 
 
 class FollowedView(View):
-    """Shows what another view shows, and tells the followers when a trial has ended.
+    """Wraps another view and notifies followers when a trial ends.
 
     Args:
-        shown: The view that draws.
-        followers: What keeps the hooks up to date.
+        shown: The wrapped view.
+        followers: Followers, which keep hooks up to date.
     """
 
     def __init__(self, shown: View, followers: Sequence[Follower]) -> None:

@@ -1,4 +1,4 @@
-"""How does a person get a first study file of their own?"""
+"""The `init` command: writes a first study file."""
 
 from __future__ import annotations
 

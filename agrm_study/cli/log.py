@@ -1,4 +1,4 @@
-"""How does a study get into TensorBoard, MLflow, W&B or Optuna's dashboard?"""
+"""The `log` command: exports a study to TensorBoard, MLflow, W&B or Optuna's dashboard."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which options do several verbs share?"""
+"""Options shared by several commands."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PARTS = click.option(
 
 
 def study_options(verb: F) -> F:
-    """STUDY, --results, --set and --preset: what `run` and `plan` are asked about."""
+    """STUDY, --results, --set and --preset: the options that select a study."""
     for option in reversed(
         (
             click.argument("study", type=click.Path(path_type=Path, dir_okay=False), shell_complete=complete_study),
@@ -53,7 +53,7 @@ def study_options(verb: F) -> F:
 
 
 def results_folder(name: str, results: str | None, preset: str | None) -> str | Path:
-    """The results folder of a study: as asked (a URI as it is), or ``results/<name>`` (``results/<name>-<preset>``)."""
+    """Results folder of a study: as given (a URI unchanged), or ``results/<name>`` (``results/<name>-<preset>``)."""
     if results is not None:
         return results if "://" in results else Path(results)
     return Path("results") / (name if preset is None else f"{name}-{preset}")

@@ -1,4 +1,4 @@
-"""The verb `plan`: what `run` would do, and what it would cost."""
+"""The `plan` command: what `run` would do, and what it would cost."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def plan(
 def _facts(
     study: Study, plan: Plan, prepared: Prepared, folder: str | Path, search: SearchPlan | None, *, measure: bool
 ) -> dict[str, Any]:
-    """The plan in plain values."""
+    """The plan as plain values."""
     from agrm_study.execution.dispatch.edited_parts import edited_parts, measured_before
     from agrm_study.execution.dispatch.equal_trials import find_equal
     from agrm_study.execution.dispatch.race import standing as race_standing
@@ -179,7 +179,7 @@ def _facts(
 
 
 def _stages(study: Study, missing: Sequence[TrialSpec], results: Location) -> tuple[Stages, set[str]]:
-    """The stages of the missing trials, and those of them whose state is there."""
+    """The stages of the missing trials, and those whose state is saved."""
     from agrm_study.execution.provenance import code_version
     from agrm_study.execution.trial.stage_store import StageStore
     from agrm_study.plan.stages import plan_stages
@@ -240,7 +240,7 @@ def _show(facts: dict[str, Any]) -> None:
 
 
 def _trials_sentence(facts: dict[str, Any]) -> str:
-    """How many trials there are, and how many of them are to run."""
+    """Number of trials, and of those to run, as a sentence."""
     merged = f" ({facts['merged']} cells share a trial with an equal one)" if facts["merged"] else ""
     words = f"{facts['trials']} trials{merged}, {facts['missing']} to run"
     if facts["search"] is None:
@@ -255,7 +255,7 @@ def _to_come(search: dict[str, int] | None) -> int:
 
 
 def _sharing_sentence(sharing: dict[str, Any], alone: int) -> str:
-    """What sharing saves."""
+    """Training saved by sharing, as a sentence."""
     shared = sharing["epochs_at_most"]
     there = f", {sharing['stages_there']} of them trained already" if sharing["stages_there"] else ""
     words = f"{sharing['stages_shared']} stages that trials share{there}" if sharing["stages_shared"] else "kept states"
@@ -263,7 +263,7 @@ def _sharing_sentence(sharing: dict[str, Any], alone: int) -> str:
 
 
 def _search_sentence(search: dict[str, int], replicates: int) -> str:
-    """What the search is to run, and what comes of it."""
+    """Trials of the search and the final trials that follow, as a sentence."""
     done = [f"{search['finished']} finished"] + [f"{search['pruned']} ended early"] * bool(search["pruned"])
     done += [f"{search['failed']} failed"] * bool(search["failed"])
     words = f"search: {search['trials']} trials on validation, {', '.join(done)}, {search['missing']} to run"

@@ -1,4 +1,4 @@
-"""Time and disk in a plan's output: from trials that have run, and from steps timed for those that have not."""
+"""Time and disk estimates of a plan, from finished trials and, for kinds that have never run, from timed steps."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timed:
-    """What timed steps come to.
+    """Estimates from timed steps.
 
     Attributes:
-        facts: In plain values, for the reader.
+        facts: The estimates as plain values.
         network_bytes: Size of a network, by trial.
-        record_bytes: Of a trial's records, on average; None where nothing was timed.
+        record_bytes: Average size of a trial's records; None where nothing was timed.
     """
 
     facts: dict[str, Any]
@@ -31,11 +31,11 @@ class Timed:
 
 
 def time_steps(study: Study, prepared: Prepared, trials: Sequence[TrialSpec], inherited: Mapping[str, int]) -> Timed:
-    """Times steps of trials and tells on stderr which.
+    """Times steps of trials; prints the timed shapes to stderr.
 
     Args:
-        study: Its resources say on what.
-        prepared: Its data, drawn or not.
+        study: The study; its resources determine the device.
+        prepared: Its data, generated or not.
         trials: Trials of kinds that have never run.
         inherited: Epochs that a trial takes over from another, by trial.
     """
@@ -67,7 +67,7 @@ def time_steps(study: Study, prepared: Prepared, trials: Sequence[TrialSpec], in
 
 
 def timed_sentence(timed: dict[str, Any]) -> str:
-    """The same as sentences."""
+    """The estimates as sentences."""
     problems = "".join(f"A step could not be timed: {problem}\n" for problem in timed["problems"]).rstrip()
     hours = timed["slot_hours_at_most"]
     if hours is None:
@@ -89,7 +89,7 @@ def _time(hours: float) -> str:
 
 
 def format_bytes(size: float) -> str:
-    """A size that a person reads: `3.2 GB`, `48 MB`."""
+    """A human-readable size: `3.2 GB`, `48 MB`."""
     for unit, factor in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6)):
         if size >= factor:
             return f"{size / factor:.1f} {unit}" if size < 10 * factor else f"{size / factor:.0f} {unit}"
@@ -97,7 +97,7 @@ def format_bytes(size: float) -> str:
 
 
 def cost_sentence(cost: dict[str, Any] | None, missing: int) -> str:
-    """The time of the missing trials, from those that have run."""
+    """The estimated time of the missing trials, from those that have run, as a sentence."""
     if not missing:
         return "Nothing to train: no trial is missing."
     if cost is None:
@@ -110,7 +110,7 @@ def cost_sentence(cost: dict[str, Any] | None, missing: int) -> str:
 
 
 def disk_sentence(disk: dict[str, Any], *, kept: bool) -> str:
-    """What the missing trials will take of the disk."""
+    """The disk space that the missing trials need, as a sentence."""
     parts = [f"{format_bytes(disk['weights'])} of weights"]
     if disk["records"] is not None:
         parts.append(f"{format_bytes(disk['records'])} of records")

@@ -25,7 +25,7 @@ def seeds_text(seeds: Sequence[int]) -> str:
 
 
 def gpu_facts(asked: float | str, recipes: list[Recipe], folder: str | Path) -> dict[str, Any] | None:
-    """The share of a GPU that a trial gets and how many trials one GPU holds; None for a study without GPUs."""
+    """The GPU share of a trial and the number of trials per GPU; None for a study without GPUs."""
     from agrm_study.execution.resources.gpu_share import known_share
     from agrm_study.records.location import Location
 
@@ -54,7 +54,7 @@ def gpu_sentence(gpu: dict[str, Any]) -> str:
 
 
 def race_facts(race: Race, standing: RaceState, missing: set[str]) -> dict[str, Any]:
-    """A race in plain values: its rules, what it has decided, and how many trials it still asks for."""
+    """A race as plain values: its rules, its decisions so far, and the number of trials it still requires."""
     return {
         **race.model_dump(mode="json"),
         "stopped": [asdict(stopped) for stopped in standing.log().stopped],

@@ -1,4 +1,4 @@
-"""What does an exported network say about videos of one's own?"""
+"""The `predict` command: predictions of an exported model on new videos."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How is one long step shown? As a bar on a terminal, and as a line at its end elsewhere."""
+"""Progress of one long step: a bar on a terminal, otherwise one line when it ends."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def progress_bar(title: str) -> Iterator[Callable[[int, int], None]]:
 
 @contextmanager
 def step_bars() -> Iterator[Callable[[Step], None]]:
-    """A callback for the steps of a preparation: one bar a step, one after the other."""
+    """A callback for the steps of a preparation; shows one bar per step, in sequence."""
     with ExitStack() as open_bars:
         bars: dict[str, Callable[[int, int], None]] = {}
 

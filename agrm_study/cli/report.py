@@ -1,4 +1,4 @@
-"""How does a results folder become tables and figures? From its records alone, without torch and without Ray."""
+"""The `report` command: tables and figures from the records of results folders; needs neither torch nor Ray."""
 
 from __future__ import annotations
 
@@ -67,14 +67,14 @@ def write_report(
 
     Args:
         results: Results folders, paths or URIs.
-        tables: As of `make_report`, as are the others.
-        parts: Files with tables and figures of the user's own, which are executed.
+        tables: As in `make_report`, like the other arguments.
+        parts: Python files with user-defined tables and figures; they are executed.
 
     Returns:
-        What was made; its answers by results folder, as it was given.
+        The report; its answers are keyed by results folder as given.
 
     Raises:
-        InputError: A folder without results, or a name that does not exist.
+        InputError: A folder without results, or an unknown name.
     """
     from rich.console import Console
 
@@ -124,7 +124,7 @@ def write_report(
 
 
 def print_table(table: Table) -> None:
-    """Print a table on stdout, as wide as a terminal, or unbroken and without styles into a file."""
+    """Print a table on stdout: at terminal width, or unwrapped and unstyled if stdout is not a terminal."""
     from rich.console import Console
 
     from agrm_study.report.renderers.terminal import render, wide_enough
@@ -138,5 +138,5 @@ def print_table(table: Table) -> None:
 
 
 def below(results: str | Path, name: str) -> str:
-    """A file or folder of a results folder, as it is told; for a URI with its parameters left out."""
+    """Path of a file or folder within a results folder for display; parameters of a URI are omitted."""
     return f"{str(results).partition('?')[0]}/{name}" if "://" in str(results) else str(Path(results) / name)

@@ -1,4 +1,4 @@
-"""The verb `run`: from a study file to its tables, safe to repeat at any time."""
+"""The `run` command: runs a study and writes its tables; safe to repeat at any time."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def run(
 
 
 def _report(results: str | Path, exit_code: int) -> dict[str, Any]:
-    """Writes the tables; gives the answer, the page and the exit code: trials have run, so a failure here is no 2."""
+    """Writes the tables; returns the answer, the page and the exit code (not 2 on failure, as trials have run)."""
     from agrm_study.cli.report import below, write_report
 
     try:
@@ -106,7 +106,7 @@ def _notifier(given: str | None) -> tuple[str, ...] | None:
 
 
 def _notify(command: tuple[str, ...] | None, summary: RunSummary, said: dict[str, Any]) -> None:
-    """Runs the command; what goes wrong with it is printed and changes nothing."""
+    """Runs the notification command; a failure is printed and does not affect the exit code."""
     from agrm_study.execution.notify import notify
 
     if command is not None and (problem := notify(command, summary.sentence, summary.to_dict() | said)) is not None:
@@ -114,7 +114,7 @@ def _notify(command: tuple[str, ...] | None, summary: RunSummary, said: dict[str
 
 
 def _tell(summary: RunSummary) -> None:
-    """What was done and what was not, on stderr."""
+    """Prints what was done and what was not to stderr."""
     from agrm_study.execution.progress.wording import failure_words
 
     def line(text: str) -> None:

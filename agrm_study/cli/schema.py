@@ -1,4 +1,4 @@
-"""What does an editor need to know to complete and check study files?"""
+"""The `schema` command: JSON schema for completing and checking study files in an editor."""
 
 from __future__ import annotations
 

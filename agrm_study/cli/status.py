@@ -1,4 +1,4 @@
-"""The verb `status`: what is finished, what runs, and what failed and why."""
+"""The `status` command: finished, running and failed trials, with the reason of each failure."""
 
 from __future__ import annotations
 

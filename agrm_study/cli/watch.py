@@ -1,4 +1,4 @@
-"""The verb `watch`: follows the study in a results folder, from any shell."""
+"""The `watch` command: follows the study in a results folder, from any shell."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def watch(results: str, interval: float, once: bool) -> int:
 def _follow(
     reader: SnapshotReader, snapshot: Snapshot, show: Callable[[Snapshot], None], interval: float, once: bool
 ) -> Snapshot:
-    """Shows every snapshot until nothing can change any more; gives the last."""
+    """Shows every snapshot until nothing can change any more; returns the last one."""
     from agrm_study.records.patience import retry_storage
 
     show(snapshot)
