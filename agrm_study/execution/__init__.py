@@ -1,1 +1,1 @@
-"""How the plan is carried out: trials on Ray Tune, failures, interruption, progress."""
+"""Execution of a plan: trials on Ray Tune, failures, interruption, progress."""

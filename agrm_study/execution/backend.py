@@ -1,4 +1,4 @@
-"""Who runs the trials of a study, and on what: this process, a Ray of this machine, or a cluster that is fit for it?"""
+"""Choice and checks of what runs the trials of a study: this process, a local Ray, or a Ray cluster."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ OPENED: Final = ".run/opened"
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """What trials run on.
+    """Where and with what resources trials run.
 
     Attributes:
         options: How the study is run.
-        resources: What a trial takes.
-        device: What it computes on, ``cpu`` or ``cuda``.
-        note: What was decided here and the user should know; empty for nothing.
-        accelerators: What the trials of each arm run on, where arms differ in that.
+        resources: Resources of one trial.
+        device: Device of a trial, ``cpu`` or ``cuda``.
+        note: A note for the user about what was decided; empty for none.
+        accelerators: Accelerator of the trials of each arm, where arms differ.
     """
 
     options: RunOptions
@@ -39,10 +39,10 @@ class Backend:
 
     @classmethod
     def of(cls, study: Study, options: RunOptions) -> Backend:
-        """The backend that a study and its options ask for.
+        """The backend that a study and its options select.
 
         Raises:
-            InputError: A GPU that this machine has not, or options that contradict each other.
+            InputError: A GPU that this machine lacks, or options that contradict each other.
         """
         asked = study.resources
         if options.executor == "inline":
@@ -69,25 +69,25 @@ class Backend:
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """Accelerators that trials name, where arms differ in that."""
+        """Accelerators that trials name, where arms differ."""
         return tuple(dict.fromkeys(self.accelerators.values()))
 
     def placed(self, works: Sequence[Work]) -> list[Work]:
-        """The same trials, each with the accelerator of its arm where arms differ in that."""
+        """The same trials, each with the accelerator of its arm where arms differ."""
         return [replace(work, accelerator=self.accelerators.get(work.trial.arm)) for work in works]
 
     def check(self, results: Location, tell: Callable[[str], None], tick: Callable[[], None]) -> None:
-        """Finds out what can be wrong with storage and cluster before anything else is done.
+        """Checks storage and cluster before anything else is done.
 
         Args:
             results: Results folder.
-            tell: Hears what is worth knowing and hinders nothing.
-            tick: Called while an autoscaler is waited for; may raise to give up.
+            tell: Callback for non-fatal notes.
+            tick: Called while waiting for an autoscaler; may raise to give up.
 
         Raises:
-            InputError: The cluster does not answer, has not what a trial takes and will not have it, or a node is not
-                fit.
-            OSError: The object store does not take anything.
+            InputError: The cluster does not answer, lacks the resources a trial needs and cannot obtain them,
+                or a node is unfit.
+            OSError: The object store does not accept writes.
         """
         if not results.is_local:
             (results / OPENED).write_atomic(b"")
@@ -112,13 +112,13 @@ class Backend:
     def measured(
         self, asked: float | str, recipes: Sequence[Recipe], results: Location, tick: Callable[[], None]
     ) -> Backend:
-        """The same with the share of a GPU that a step of the recipes needs, where `auto` asks for it.
+        """The same backend with the GPU share that a step of the recipes needs, where the study says `auto`.
 
         Args:
-            asked: GPUs of a trial, as the study says.
-            recipes: Of its trials.
-            results: Results folder, where measurements are kept.
-            tick: Called while something is measured; may raise to give up.
+            asked: GPUs of a trial, as given in the study.
+            recipes: Recipes of its trials.
+            results: Results folder, where measurements are stored.
+            tick: Called during the measurement; may raise to give up.
 
         Raises:
             ExecutionLost: When nothing could be measured.
@@ -136,8 +136,8 @@ class Backend:
         """A new executor.
 
         Args:
-            data: What trials read, as `Prepared.data` has it.
-            on_note: Receives what a user should know.
+            data: Data that trials read, as in `Prepared.data`.
+            on_note: Receives notes for the user.
         """
         if self.options.executor == "inline":
             from agrm_study.execution.driver.inline import InlineExecutor

@@ -20,8 +20,8 @@ class Interrupt:
     """Whether the run was asked to stop.
 
     As a context manager in the main thread it handles SIGINT, SIGTERM, SIGUSR1 and SIGHUP: the first asks for a stop at
-    the next epoch boundary, a second SIGINT or SIGTERM raises `KeyboardInterrupt`. A process that is not the command's
-    own uses it without entering it.
+    the next epoch boundary, a second SIGINT or SIGTERM raises `KeyboardInterrupt`. A process other than
+    the command itself uses it without entering it.
     """
 
     def __init__(self) -> None:
@@ -31,11 +31,11 @@ class Interrupt:
 
     @property
     def requested(self) -> bool:
-        """Whether a stop was asked for."""
+        """Whether a stop was requested."""
         return self._event.is_set()
 
     def request(self, reason: str = "asked") -> None:
-        """Asks for a stop at the next epoch boundary."""
+        """Requests a stop at the next epoch boundary."""
         self.reason = self.reason or reason
         self._event.set()
 
@@ -43,7 +43,7 @@ class Interrupt:
         if threading.current_thread() is threading.main_thread():
             for number in _SIGNALS:
                 if number == signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN:
-                    continue  # under nohup the run goes on when the terminal is closed
+                    continue  # under nohup the run continues when the terminal is closed
                 self._previous[number] = signal.signal(number, self._on_signal)
         return self
 
@@ -63,7 +63,7 @@ class Interrupt:
 
 
 def _leave_terminal() -> None:
-    """Sends further output nowhere where the terminal is gone: writing to it would raise an error."""
+    """Discards further output if the terminal is gone, as writing to it would raise an error."""
     for stream in (sys.__stdout__, sys.__stderr__):
         if stream is None:
             continue

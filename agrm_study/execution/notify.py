@@ -1,4 +1,4 @@
-"""Notification at the end of a run: a command of the user's gets the outcome."""
+"""Notification at the end of a run, by a user-defined command."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _IN_A_SCRIPT: Final = "No shell reads the command: put pipes, redirections and v
 
 
 def notifier(command: str, field: str = "--notify") -> tuple[str, ...]:
-    """The words of a command; no shell reads them.
+    """Splits a command into words; it is run without a shell.
 
     Raises:
-        InputError: It has no words, an open quote, an operator of the shell, or a program that cannot be run.
+        InputError: It is empty, or has an open quote, a shell operator, or a program that cannot be run.
     """
     try:
         words = tuple(shlex.split(command))
@@ -48,7 +48,7 @@ def notifier(command: str, field: str = "--notify") -> tuple[str, ...]:
 
 
 def _operator(command: str) -> str:
-    """The first operator of the shell outside quotes; empty for none, or where an escaped quote hides it."""
+    """The first shell operator outside quotes; empty for none, or where an escaped quote hides it."""
     lexer = shlex.shlex(command, posix=False, punctuation_chars=True)
     lexer.whitespace_split, lexer.commenters = True, ""
     try:
@@ -63,13 +63,13 @@ def notify(words: Sequence[str], sentence: str, facts: dict[str, Any], *, timeou
     The command may leave processes in the background: what it writes goes to a file, so nothing waits for them.
 
     Args:
-        words: Of `notifier`.
+        words: As returned by `notifier`.
         sentence: The outcome, in one line.
         facts: The run's summary in plain JSON values.
         timeout_s: Seconds after which the command is ended.
 
     Returns:
-        What went wrong, as a message; None when the command ended with 0. Nothing is raised: a notifier must not
+        An error message; None if the command exited with 0. Nothing is raised: a notifier must not
         change how a run ends.
     """
     text = json.dumps(facts, ensure_ascii=False) + "\n"

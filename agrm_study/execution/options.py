@@ -15,17 +15,17 @@ class RunOptions:
 
     Attributes:
         results: Results folder, a local path or a URI.
-        slots: Trials at once; ``None`` for as many as fit.
+        slots: Number of concurrent trials; ``None`` for as many as fit.
         address: A Ray cluster; ``None`` starts a Ray on this machine.
-        autoscale: The cluster's autoscaler brings nodes for trials that wait; needs ``slots``.
-        device: ``cpu`` or ``cuda``, whatever a trial holds; ``None`` for a GPU where it holds one.
-        retry_failed: Also run what failed for a reason that comes out the same again (bug, nan_loss, data). Other
-            failures are run again in any case.
+        autoscale: The cluster's autoscaler adds nodes for waiting trials; needs ``slots``.
+        device: ``cpu`` or ``cuda``, regardless of a trial's resources; ``None`` for a GPU if the trial has one.
+        retry_failed: Also rerun trials that failed deterministically (bug, nan_loss, data). Other failures are rerun
+            in any case.
         executor: ``ray``, or ``inline`` for one trial after the other in this process.
-        retries: How often a trial whose worker died goes on from its checkpoint within this run.
+        retries: How often a trial whose worker died is resumed from its checkpoint within this run.
         checkpoint_every_s: Seconds between two rolling checkpoints of a trial, at least.
         keep_weights: Keep the best weights of finished trials.
-        runner: ``module:Class`` of what runs a trial.
+        runner: ``module:Class`` of the trial runner.
         workers: Processes that prepare data; all processors by default.
     """
 

@@ -1,4 +1,4 @@
-"""By what was a result made: which code, which packages, which machine, which data?"""
+"""Provenance of results: versions of code and packages, hardware, data fingerprints."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ _PACKAGES: Final = (
 def code_version() -> str:
     """Version and hash of the code that decides a trial's outcome: `training` and the settings it reads.
 
-    Readers of data sets are left out: what they found is in the data fingerprint. Comments, docstrings and formatting
-    do not count, so that an edited sentence invalidates no record; an uncommitted change of the code does count. Tables
+    Readers of data sets are excluded, since the data fingerprint covers their output. Comments, docstrings and
+    formatting do not count, so that editing them invalidates no record; uncommitted code changes do count. Tables
     refuse to mix versions.
     """
     training = (file for file in (_PACKAGE / "training").rglob("*.py") if "datasets" not in file.parts)
@@ -38,7 +38,7 @@ def code_version() -> str:
 
 
 def provenance(fingerprints: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
-    """Everything that `provenance.json` says.
+    """The content of `provenance.json`.
 
     Args:
         fingerprints: By manifest: the data fingerprint, and the split fingerprints by name.
@@ -57,7 +57,7 @@ def provenance(fingerprints: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
 
 @lru_cache(maxsize=1)
 def packages() -> Mapping[str, str]:
-    """Versions of the packages that matter, and a hash over all that are installed under ``lock``.
+    """Versions of the relevant packages, and under ``lock`` a hash over all installed packages.
 
     Read once per process: the metadata of some hundred packages take a second.
     """

@@ -1,4 +1,4 @@
-"""How does a study run? Data are prepared, the plan is compared with the ledger, and what is missing is executed."""
+"""Running a study: prepares data, compares the plan with the ledger and executes the missing trials."""
 
 from __future__ import annotations
 
@@ -45,17 +45,17 @@ from agrm_study.study.study import Study
 def run_study(
     study: Study, options: RunOptions, *, view: View | None = None, interrupt: Interrupt | None = None
 ) -> RunSummary:
-    """Runs what a study is missing; safe to repeat at any time.
+    """Runs the missing trials of a study; safe to repeat at any time.
 
     Args:
         study: The study.
-        options: How it is run.
+        options: Options of the run.
         view: Shows the run.
         interrupt: Asks the run to stop. By default only a `KeyboardInterrupt` does, and no signal handler is installed.
 
     Raises:
         InputError: Before any trial has run: anything wrong with the data, another run that holds the results folder,
-            or storage that refuses (full, read-only). Afterwards the summary's `error` says what ended the run.
+            or storage that refuses (full, read-only). Afterwards the summary's `error` holds the reason.
     """
     backend = Backend.of(study, options)
     results = Location.of(options.results)
@@ -100,9 +100,9 @@ class _Run:
         self._began = time.monotonic()
         self._messages: list[str] = []
         self._told_of_stop = self._told_of_not_left = False
-        self._data: dict[str, int] = {}  # what trials read
+        self._data: dict[str, int] = {}  # data that trials read
         self._phases: dict[int, tuple[StudyProgress, int]] = {}  # phases with events, and their trials finished before
-        self._refused: set[str] = set()  # trials whose results the storage did not take
+        self._refused: set[str] = set()  # trials whose results storage refused
 
     def run(self) -> RunSummary:
         try:
@@ -151,7 +151,7 @@ class _Run:
         return self._final(study, prepared, plan, search, nothing_promoted=nothing_promoted)
 
     def _run_search(self, search: SearchPhase) -> bool:
-        """Runs what the search is missing; whether that was interrupted."""
+        """Runs the missing trials of the search; returns whether that was interrupted."""
         self._view.begin(search.progress)
         interrupted = False
         if not search.source.exhausted:
@@ -171,7 +171,7 @@ class _Run:
         *,
         nothing_promoted: bool = False,
     ) -> RunSummary:
-        """Runs the trials that are reported."""
+        """Runs the final phase, the reported trials."""
         states = read_states(self._results, self._say)
         finished = {trial_id for trial_id, state in states.items() if state.status == "finished"}
         if take_over_equal(self._results, plan.missing(finished), self._say):
@@ -221,7 +221,7 @@ class _Run:
         )
 
     def _execute(self, source: WorkSource, progress: StudyProgress, before: int, *, prune: bool = False) -> bool:
-        """Runs what the source hands out; whether that was interrupted. `before` trials were finished already."""
+        """Runs the source's trials; returns whether that was interrupted. `before` trials were already finished."""
         try:
             self._measure_gpu_share()
         except KeyboardInterrupt:
@@ -265,7 +265,7 @@ class _Run:
                 source.stop()
                 self._say(f"No other trial is started: {event.error}. Make them alike, and the same command goes on.")
 
-        gc.freeze()  # the plan stays: to search it for garbage takes seconds each time at 100,000 trials
+        gc.freeze()  # the plan stays alive: scanning it for garbage takes seconds each time at 100,000 trials
         try:
             executor.run(source, settings, on_event=on_event, interrupt=self._interrupt, on_tick=self._tick)
         except ExecutionLost as lost:
@@ -286,7 +286,7 @@ class _Run:
         return True
 
     def _measure_gpu_share(self) -> None:
-        """Where `gpu: auto` leaves the share of a trial to be measured."""
+        """Measures the GPU share of a trial for `gpu: auto`."""
         study, told = self._study, self._backend.note
         recipes = [arm.recipe for arm in study.arms]
         if study.search is not None:
@@ -307,7 +307,7 @@ class _Run:
             )
 
     def _storage_failed(self, event: TrialEvent, source: WorkSource) -> None:
-        """On a full disk every trial would train and fail: after some nothing more is started."""
+        """Counts refusals by storage; after several, no more trials are started, as each would train and then fail."""
         self._refused.add(event.trial_id)
         if len(self._refused) == HOLD_AFTER:
             source.stop()
@@ -319,7 +319,7 @@ class _Run:
     def _source(
         self, study: Study, plan: Plan, works: Sequence[Work], shared: SharedStages, progress: StudyProgress
     ) -> WorkSource:
-        """What hands out the trials that are reported."""
+        """The source of the reported trials."""
         if study.race is not None:
             return open_race(study, plan, works, self._results, progress, say=self._say, make_source=shared.source)
         RaceLog.forget(self._results)

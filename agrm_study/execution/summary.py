@@ -1,4 +1,4 @@
-"""How did a run end?"""
+"""Summary of a run: counts, failures, exit code."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from agrm_study.execution.trial.failures import DETERMINISTIC
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailedTrial:
-    """A trial whose last word is a failure."""
+    """A trial whose last attempt failed."""
 
     trial_id: str
     arm: str
@@ -25,29 +25,29 @@ class FailedTrial:
 
     @property
     def heals(self) -> bool:
-        """Whether the next run tries it again by itself."""
+        """Whether the next run retries it automatically."""
         return self.failure not in DETERMINISTIC
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSummary:
-    """What a run has done.
+    """Outcome of a run.
 
     Attributes:
         total: Trials of the study.
         before: Trials that were finished before.
-        finished: Trials that this run has finished.
-        failed: Trials that have failed, in this run or before.
+        finished: Trials that finished in this run.
+        failed: Trials that failed, in this run or before.
         held: Trials that were not started because their arm, or their search, keeps failing in the same way.
-        unfinished: Trials without a record; the next run goes on with them.
-        diverged: Search trials whose loss became infinite or not a number. That is an answer about their settings: the
-            study is complete with them.
+        unfinished: Trials without a record; the next run resumes them.
+        diverged: Search trials whose loss became infinite or NaN. This is a valid result for their settings: the
+            study counts as complete.
         interrupted: Whether the run was stopped.
         wall_s: Seconds of this run.
-        messages: What a person should know beside this.
-        inherited: Epochs that its trials took over from others instead of training them.
-        error: What ended the run after trials had run; empty when it came to its end.
-        nothing_promoted: Whether its search has ended without a point to promote: the study is incomplete.
+        messages: Further notes for the user.
+        inherited: Epochs that its trials inherited from others instead of training them.
+        error: The error that ended the run after trials had run; empty if it completed normally.
+        nothing_promoted: Whether its search ended without a point to promote; the study is then incomplete.
     """
 
     study: str
@@ -108,8 +108,8 @@ def summarise(
         before: Trials that were finished before.
         interrupted: Whether the run was stopped.
         wall_s: Seconds of this run.
-        messages: What a person should know beside this.
-        to_come: Trials of a phase that was not reached.
+        messages: Further notes for the user.
+        to_come: Number of trials of a phase that was not reached.
         nothing_promoted: Whether a search has ended without a point to promote.
     """
     counts = [part.counts() for part in parts]

@@ -1,4 +1,4 @@
-"""Place from which a worker reads the clip store: where it was built, or a copy on its node's own disk.
+"""Location from which a worker reads the clip store: where it was built, or a copy on its node's disk.
 
 Three ways to share a store, by environment variables of the process that starts the study:
 
@@ -26,19 +26,19 @@ SHARED_VARIABLE: Final = "AGRM_STUDY_SHARED_STORE"
 
 
 def local_folder() -> str:
-    """The node-local folder that the caller's environment names; empty for none."""
+    """The node-local folder set in the caller's environment; empty for none."""
     return os.environ.get(LOCAL_VARIABLE, "")
 
 
 def published(store: Path, on_bytes: OnBytes | None = None) -> str:
-    """Where workers find a store that was just built: here, or at the place of object storage that is named.
+    """Location of a newly built store for workers: its folder, or a copy in the configured object storage.
 
     Args:
         store: Its folder.
-        on_bytes: Told how far a copy to that place is, and of its size.
+        on_bytes: Receives the progress and the size of a copy to object storage.
 
     Raises:
-        InputError: That place cannot be written.
+        InputError: The object storage cannot be written.
     """
     shared = os.environ.get(SHARED_VARIABLE, "")
     if not shared:
@@ -49,12 +49,12 @@ def published(store: Path, on_bytes: OnBytes | None = None) -> str:
 
 
 def node_store(store: str, local: str, on_bytes: OnBytes | None = None) -> Path:
-    """The folder that this node reads; copies the store when it has to, one process at a time.
+    """The folder that this node reads; copies the store if needed, one process at a time.
 
     Args:
         store: Path or URI of a finished store.
-        local: Folder on a disk of each node; empty to read in place. The node's own environment goes first.
-        on_bytes: Told how far a copy is, and of its size.
+        local: Folder on a disk of each node; empty to read in place. The node's own environment takes precedence.
+        on_bytes: Receives the progress and the size of a copy.
 
     Raises:
         InputError: There is no store, or no room for a copy.
@@ -68,11 +68,11 @@ def node_store(store: str, local: str, on_bytes: OnBytes | None = None) -> Path:
 
 
 class Arrival:
-    """A store that is on its way to this node, in a thread of its own.
+    """A store that is being copied to this node in a separate thread.
 
     Args:
-        store: As of `node_store`.
-        local: As of `node_store`.
+        store: As in `node_store`.
+        local: As in `node_store`.
     """
 
     def __init__(self, store: str, local: str) -> None:
@@ -85,7 +85,7 @@ class Arrival:
             self._thread.start()
 
     def wait(self, most_s: float) -> str:
-        """Waits for it, for so many seconds at most; says what is under way then, and nothing when it is there.
+        """Waits for the store with a time limit; returns what is still in progress, or nothing once it has arrived.
 
         Raises:
             InputError: There is no store, or no room for a copy.
@@ -101,7 +101,7 @@ class Arrival:
     def _bring(self) -> None:
         try:
             node_store(self._store, self._local, self._copied)
-        except Exception as error:  # told to whoever waits
+        except Exception as error:  # raised in the thread that waits
             self._hindrance = error
 
     def _copied(self, done: int, total: int) -> None:
@@ -109,11 +109,11 @@ class Arrival:
 
 
 def copy_folder(store: str, local: str) -> str:
-    """Where this node puts its copy of a store; empty where it reads the store in place.
+    """Folder of this node's copy of a store; empty where it reads the store in place.
 
     Args:
         store: Path or URI of a finished store.
-        local: What the run asks for; this node's own environment goes first.
+        local: As requested by the run; this node's own environment takes precedence.
     """
     local = local_folder() or local
     if "://" in store and not local:
@@ -122,11 +122,11 @@ def copy_folder(store: str, local: str) -> str:
 
 
 def lacking_room(stores: Mapping[str, int], local: str) -> str:
-    """What hinders this node from copying stores, in words; empty for nothing.
+    """Reason why this node cannot copy stores; empty for none.
 
     Args:
-        stores: Bytes of each store, by its path or URI; those that this node has already are not counted.
-        local: As of `copy_folder`.
+        stores: Bytes of each store, by its path or URI; those already on this node are not counted.
+        local: As in `copy_folder`.
     """
     needed: dict[Path, int] = {}
     for store, size in stores.items():

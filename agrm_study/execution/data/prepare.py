@@ -1,6 +1,6 @@
-"""Are the data of a study there, whole and readable, and what are they?
+"""Preparation of a study's data: reading and checking manifests, splits and videos, and building clip stores.
 
-Everything that can be wrong with the data is found here, before the first trial starts.
+All problems with the data are reported here, before the first trial starts.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ CACHE_VARIABLE: Final = "AGRM_STUDY_CACHE"
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """How far a step of the preparation is."""
+    """Progress of one step of the preparation."""
 
     title: str
     done: int
@@ -48,16 +48,16 @@ def prepare(
     on_note: OnNote | None = None,
     workers: int | None = None,
 ) -> Prepared:
-    """Reads, and with ``build`` also makes, the data of a study.
+    """Reads, and with ``build`` also creates, the data of a study.
 
     Args:
-        study: Its arms say which data, splits and clips are needed.
+        study: Its arms determine the data, splits and clips that are needed.
         results: Results folder; synthetic data and stores go to ``.data`` beside it, or to ``$AGRM_STUDY_CACHE``.
-        build: Write synthetic data and clip stores that are not there. Without it, synthetic data that are not there
+        build: Write missing synthetic data and clip stores. Without it, missing synthetic data
             get provisional fingerprints. Clip stores that exist are verified, and repaired where they are damaged.
         on_step: Receives the progress.
         on_note: Receives one line about each clip store that is repaired or replaced.
-        workers: Processes that draw and decode; all processors by default.
+        workers: Processes that generate and decode videos; all processors by default.
 
     Raises:
         InputError: Anything wrong with a manifest, a split or a video; every bad video is named at once.
@@ -99,7 +99,7 @@ def prepare(
 
 
 def _sending(tell: OnStep) -> Callable[[int, int], None]:
-    """Tells of the bytes of a store that are where all nodes can read them, in megabytes."""
+    """Reports the megabytes of a store that have been copied to where all nodes can read them."""
     return lambda done, total: tell(_megabytes("Sending the clip store (MB)", done, total))
 
 
@@ -108,7 +108,7 @@ def _megabytes(title: str, done: int, total: int) -> Step:
 
 
 def cache_folder(results: str | Path) -> Path:
-    """Where synthetic data and clip stores go."""
+    """Folder of synthetic data and clip stores."""
     named = os.environ.get(CACHE_VARIABLE)
     if named:
         return Path(named).expanduser().absolute()
@@ -118,7 +118,7 @@ def cache_folder(results: str | Path) -> Path:
 
 
 def synthetic_folder(cache: Path, wanted: Synthetic) -> Path:
-    """The folder of a synthetic data set; a pure function of what was asked for."""
+    """The folder of a synthetic data set; a pure function of its settings."""
     from agrm_study.training.data.datasets.synthetic.write import DRAWING_VERSION
 
     text = json.dumps([DRAWING_VERSION, wanted.model_dump(mode="json")], sort_keys=True)
@@ -166,7 +166,7 @@ def _write_synthetic(folder: Path, wanted: Synthetic, workers: int, tell: OnStep
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """The clips and the preprocessing of one store; `drawn` is false for synthetic videos that are not there yet."""
+    """The clips and the preprocessing of one store; `drawn` is false for synthetic videos not generated yet."""
 
     manifest: Manifest
     clip: Clip
@@ -176,7 +176,7 @@ class _Wanted:
 def _wanted(
     recipes: Iterable[Recipe], manifests: Mapping[str, Manifest], splits: Mapping[str, Split], unwritten: set[str]
 ) -> dict[str, _Wanted]:
-    """The stores that the recipes need, by `store_key_of`; of data that are not drawn yet, as they will be."""
+    """The stores that the recipes need, by `store_key_of`; for data not generated yet, as they will be."""
     clips: dict[str, set[str]] = {}
     settings: dict[str, Clip] = {}
     sources: dict[str, Manifest] = dict(manifests)
@@ -198,7 +198,7 @@ def _wanted(
 
 
 def clip_counts(prepared: Prepared) -> Callable[[Recipe], Mapping[str, int]]:
-    """Tells how many clips each part of a recipe's split has; of data that are not drawn yet, as they will be."""
+    """Number of clips in each part of a recipe's split; for data not generated yet, as they will be."""
     known: dict[str, Mapping[str, int]] = {}
 
     def count(recipe: Recipe) -> Mapping[str, int]:

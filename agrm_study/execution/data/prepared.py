@@ -1,4 +1,4 @@
-"""Which data does a study have: manifests, splits and clip stores, by recipe?"""
+"""Prepared data of a study: manifests, splits and clip stores, by recipe."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class StoreSize:
     """A clip store that a study needs.
 
     Attributes:
-        path: Its folder; None while the videos are not drawn, whose content names it.
-        clips: How many clips it holds.
+        path: Its folder; None until the videos, whose content determines its name, are generated.
+        clips: Number of clips.
         bytes: Its size on disk: exact for raw storage, an estimate for JPEG.
-        built: Whether it is there.
+        built: Whether it exists.
     """
 
     path: Path | None
@@ -41,12 +41,12 @@ class Prepared:
 
     Attributes:
         cache: Folder of synthetic data and stores.
-        manifests: By the part of the settings that names one (`source_key`).
+        manifests: By the data settings that identify one (`source_key`).
         splits: By data settings and split seed (`split_key`).
         stores: Folder of the clip store, by source and preprocessing (`store_key_of`); empty when nothing was built.
         store_sizes: The clip stores that the study needs, built or not, known from the manifests alone.
-        places: Where workers find a store that lies elsewhere than it was built, by its folder.
-        unwritten: Sources of synthetic data that are not there yet.
+        places: Location for workers of a store that is not read where it was built, by its folder.
+        unwritten: Sources of synthetic data not generated yet.
     """
 
     cache: Path
@@ -59,7 +59,7 @@ class Prepared:
     _views: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
 
     def fingerprints(self, recipe: Recipe) -> tuple[str, str]:
-        """Fingerprints of the manifest and of the split that a recipe asks for.
+        """Fingerprints of the manifest and the split of a recipe.
 
         Raises:
             InputError: When the split cannot be made.
@@ -85,14 +85,14 @@ class Prepared:
         return "" if store is None else self.places.get(store, str(store))
 
     def data(self) -> dict[str, int]:
-        """What trials read: bytes of clip stores by their path or URI, and manifests, which count as nothing."""
+        """Data that trials read: bytes of clip stores by path or URI, and manifests, which count as 0 bytes."""
         sizes = {size.path: size.bytes for size in self.store_sizes}
         manifests = {str(manifest.path): 0 for manifest in self.manifests.values()}
         stores = set(self.stores.values())
         return manifests | {self.places.get(store, str(store)): sizes.get(store, 0) for store in sorted(stores)}
 
     def store_bytes(self, *, built: bool = False) -> int:
-        """Bytes on disk of the clip stores that are still to be built, or of those that are there."""
+        """Bytes on disk of the clip stores still to be built, or of existing ones."""
         return sum(store.bytes for store in self.store_sizes if store.built == built)
 
     def subjects(self) -> dict[str, list[dict[str, Any]]]:
@@ -116,17 +116,17 @@ class Prepared:
 
 
 def source_key(data: Data) -> str:
-    """Which manifest: what names it, in canonical JSON."""
+    """Key of a manifest: the settings that identify it, as canonical JSON."""
     return json.dumps(data.model_dump(mode="json", include={"manifest", "synthetic"}), sort_keys=True)
 
 
 def split_key(recipe: Recipe) -> str:
-    """Which split: the data's settings and the split's seed, in canonical JSON."""
+    """Key of a split: data settings and split seed, as canonical JSON."""
     return json.dumps([source_key(recipe.data), recipe.data.model_dump(mode="json"), recipe.split_seed], sort_keys=True)
 
 
 def store_key_of(recipe: Recipe) -> str:
-    """Which clip store: the manifest and the preprocessing, in canonical JSON."""
+    """Key of a clip store: the manifest and the preprocessing, as canonical JSON."""
     preprocessing = recipe.clip.model_dump(mode="json", exclude={"frames", "size"})
     return json.dumps([source_key(recipe.data), preprocessing], sort_keys=True)
 

@@ -1,4 +1,4 @@
-"""Which data can a search ask for? All of them are prepared before its first trial starts."""
+"""Recipes for all data settings that a search can draw; their data are prepared before its first trial starts."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ OF_ANY_STORE: Final = ("clip.frames", "clip.size")
 
 
 def searched_recipes(study: Study) -> list[Recipe]:
-    """A recipe for each combination of the data settings that a search varies; none when it varies none.
+    """A recipe for each combination of the data settings that a search varies; empty if it varies none.
 
     Raises:
-        InputError: For a range of a data setting, of which each value would need data of its own.
+        InputError: For a range over a data setting, as each value would need separate data.
     """
     if study.search is None:
         return []

@@ -1,4 +1,4 @@
-"""Trials that an edit of a study's own parts makes run again."""
+"""Trials that rerun because user-defined parts of the study were edited."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from agrm_study.study.study import Study
 
 @dataclass(frozen=True, slots=True)
 class EditedPart:
-    """An entry under `parts:` whose code is not that of the recorded study.
+    """An entry under `parts:` whose code differs from that of the recorded study.
 
     Attributes:
         written: The entry.
-        trials: Trials to run whose cells had finished with the code before.
+        trials: Trials to run whose cells had finished with the previous code.
         arms: Their arms.
     """
 
@@ -30,10 +30,10 @@ class EditedPart:
     arms: tuple[str, ...]
 
     def sentence(self, hours: float | None = None) -> str:
-        """Why trials run again, and at what cost.
+        """Explains why trials rerun, and at what cost.
 
         Args:
-            hours: Of one slot; None where it is not known.
+            hours: Hours of one slot; None where unknown.
         """
         cost = (
             ""
@@ -53,10 +53,10 @@ class EditedPart:
 def edited_parts(
     study: Study, plan: Plan, missing: Iterable[TrialSpec], results: Location, finished: Iterable[str]
 ) -> tuple[EditedPart, ...]:
-    """The edited parts of a study that was recorded before, each with the trials that run again for it.
+    """The edited parts of a study that was recorded before, each with the trials that rerun because of it.
 
     Args:
-        study: As it is asked for now.
+        study: The study as requested now.
         plan: Its plan.
         missing: Its trials to run.
         results: Results folder.
@@ -88,7 +88,7 @@ def edited_parts(
 
 
 def measured_before(rows: Iterable[Mapping[str, Any]], study: Study) -> list[dict[str, Any]]:
-    """Records of finished trials with the present names of edited backbones, whose time is a good guess for them."""
+    """Records of finished trials under the new names of edited backbones, whose time is a good estimate for them."""
     present = {part.name: full_name(part.name, part.source) for part in study.parts if part.kind == "backbone"}
     found = []
     for row in rows:

@@ -1,8 +1,8 @@
 """Reuse of equal trials that another study beside this one has finished.
 
-A trial's identity holds all that can change its outcome, so equal identities made by one version of the code are one
-trial, whichever study asked for it first. The other studies are the folders beside the results folder. A second results
-folder of the same study is a deliberate repetition and reuses nothing.
+A trial's identity holds everything that can change its outcome, so equal identities under one version of the code are
+the same trial, whichever study ran it first. The other studies are the folders beside the results folder. A second
+results folder of the same study is a deliberate repetition and reuses nothing.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class EqualTrial:
     """A trial that another study has finished.
 
     Attributes:
-        trial: As this study asks for it.
+        trial: The trial as this study requests it.
         results: Results folder of the other study.
     """
 
@@ -52,7 +52,7 @@ def take_over_equal(results: Location, missing: Iterable[TrialSpec], say: Callab
     """Copies the records of missing trials that studies beside this one have finished.
 
     Returns:
-        How many.
+        Number of trials copied.
 
     Raises:
         OSError: When storage refuses.

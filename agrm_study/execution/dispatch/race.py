@@ -27,7 +27,7 @@ class _Task:
 
     Attributes:
         trials: Trial ids of each arm, seed by seed.
-        inside: Arms that have not been dropped, in the order of the study.
+        inside: Arms still in the race, in the order of the study.
         looked: Looks taken so far.
     """
 
@@ -64,11 +64,11 @@ class RaceState:
         return tuple(self._tasks)
 
     def over(self, task: str) -> bool:
-        """Whether the last look was taken: the arms that are in get all seeds."""
+        """Whether the last look was taken: the remaining arms get all seeds."""
         return self._tasks[task].looked == len(self._looks)
 
     def asked(self, task: str) -> set[str]:
-        """The trials of the present round and those before it, of the arms that have not been dropped."""
+        """The trials of the current and earlier rounds, of the arms still in the race."""
         state = self._tasks[task]
         n = self._race.most if self.over(task) else self._looks[state.looked]
         return {trial_id for arm in state.inside for trial_id in state.trials[arm][:n]}
@@ -82,7 +82,7 @@ class RaceState:
         Args:
             task: The task.
             ended: Trials that finished, or will not run.
-            scores: Asked once a look.
+            scores: Called once per look.
 
         Returns:
             The arms that were dropped.
@@ -93,7 +93,7 @@ class RaceState:
         return new
 
     def wanted(self) -> set[str]:
-        """All trials of the arms that have not been dropped."""
+        """All trials of the arms still in the race."""
         return {trial_id for state in self._tasks.values() for arm in state.inside for trial_id in state.trials[arm]}
 
     def at_most(self, missing: Collection[str]) -> int:
@@ -111,7 +111,7 @@ class RaceState:
         return len(wanted.intersection(missing))
 
     def log(self) -> RaceLog:
-        """What the race has decided so far."""
+        """Decisions of the race so far."""
         race = self._race
         return RaceLog(
             study=self._study,
@@ -170,13 +170,13 @@ def ledger_scores(results: Location, plan: Plan, metric: str) -> Scores:
 
 
 def standing(study: Study, plan: Plan, results: Location, to_run: Collection[str]) -> RaceState:
-    """The race of a study by its ledger.
+    """The race of a study, reconstructed from its ledger.
 
     Args:
         study: A study that races.
         plan: Its trials.
         results: Results folder.
-        to_run: Trials that have no record, or will run again.
+        to_run: Trials without a record, or to be rerun.
     """
     state = RaceState(study, plan)
     ended = {trial.trial_id for trial in plan.trials}.difference(to_run)
@@ -187,7 +187,7 @@ def standing(study: Study, plan: Plan, results: Location, to_run: Collection[str
 
 
 def why(stopped: Stopped, *, task: bool = False) -> str:
-    """Why an arm gets no more seeds, in a sentence."""
+    """Explains in a sentence why an arm gets no more seeds."""
     arm = f"{stopped.arm} ({stopped.task})" if task else stopped.arm
     return (
         f"{arm} gets no more than {stopped.n} seeds: {stopped.rival} is better on validation by "

@@ -22,16 +22,16 @@ MakeSource = Callable[[Sequence[Work]], WorkSource]
 class RaceSource(WorkSource):
     """Hands out the trials of a race; used by one thread.
 
-    Each round is a source of its own, so that whatever orders the trials of a study (stages that they share, say)
-    orders those of a round. Tasks do not wait for each other.
+    Each round is a source of its own, so that the ordering of a study's trials (by shared stages, for example)
+    also applies within a round. Tasks do not wait for each other.
 
     Args:
-        works: The trials that have no record, or will run again, in running order.
+        works: The trials without a record, or to be rerun, in running order.
         state: The race.
-        ended: Trials of the plan that are not among the works.
+        ended: Trials of the plan that are not in `works`.
         scores: Validation scores by trial.
         on_look: Called after looks were taken.
-        make_source: Makes the source of a round.
+        make_source: Creates the source of a round.
     """
 
     def __init__(
@@ -96,14 +96,14 @@ class RaceSource(WorkSource):
         return held
 
     def _end(self, works: Sequence[Work]) -> None:
-        """Notes that these trials will have no further score, and takes the looks that waited for them."""
+        """Marks these trials as having no further score, and takes the looks that waited for them."""
         self._ended.update(work.trial.trial_id for work in works)
         if not self._stopped:
             for task in dict.fromkeys(work.trial.task for work in works):
                 self._go_on(task)
 
     def _go_on(self, task: str) -> None:
-        """Takes the looks whose rounds are complete, and opens the next round of the arms that stay."""
+        """Takes the looks whose rounds are complete, and opens the next round of the remaining arms."""
         self._state.advance(task, self._ended, self._scores)
         self._on_look()
         asked = self._state.asked(task)
@@ -130,11 +130,11 @@ def open_race(
     Args:
         study: A study that races.
         plan: Its trials.
-        works: Those that have no record, or will run again.
+        works: Those without a record, or to be rerun.
         results: Results folder.
         progress: Trials that are no longer needed are removed from it.
-        say: Called with a sentence for every arm that gets no more seeds.
-        make_source: Makes the source of a round.
+        say: Called with a sentence for every dropped arm.
+        make_source: Creates the source of a round.
     """
     state = RaceState(study, plan)
     missing = {work.trial.trial_id for work in works}

@@ -1,7 +1,7 @@
 """Optuna's samplers and pruners in the terms of a study file.
 
-Each draw has a sampler seed of its own, made of the search's `sampler_seed` and the number of the draw: a search that
-was stopped resumes as if it had not been, and a random search draws the same points whatever their scores.
+Each draw has its own sampler seed, derived from the search's `sampler_seed` and the number of the draw: an interrupted
+search resumes as if uninterrupted, and a random search draws the same points whatever their scores.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ End = Literal["finished", "pruned", "failed"]
 
 @dataclass(frozen=True, slots=True)
 class Draw:
-    """One point that the sampler asked for.
+    """One point proposed by the sampler.
 
     Attributes:
         handle: Optuna's trial.
         settings: Values by dotted name; dimensions whose condition does not hold are absent.
-        drawn: The same in Optuna's own terms: the logit of a value, the place of a choice.
+        drawn: The same in Optuna's representation: the logit of a value, the index of a choice.
     """
 
     handle: optuna.Trial
@@ -69,7 +69,7 @@ class Sampler:
         return self._draw()
 
     def replay(self, drawn: Mapping[str, float | int]) -> Draw:
-        """Adds a point that an earlier run has drawn, as if it had just been asked for."""
+        """Adds a point drawn by an earlier run, as if `ask` had just returned it."""
         import optuna
 
         if self._search.sampler == "nsga2":  # the sampler marks each trial with its generation
@@ -87,7 +87,7 @@ class Sampler:
         return bool(draw.handle.should_prune())
 
     def tell(self, draw: Draw, end: End, values: tuple[float, ...] | None = None) -> None:
-        """Reports the end of a trial; to the sampler, one without finite objectives has failed."""
+        """Reports the end of a trial; one without finite objectives counts as failed."""
         from optuna.trial import TrialState
 
         if end == "finished" and values is not None and all(math.isfinite(value) for value in values):
@@ -110,7 +110,7 @@ class Sampler:
 
 
 def _suggest(handle: optuna.Trial, name: str, dimension: Dimension) -> float | int:
-    """A value in Optuna's terms; a logit scale is a linear one of the logit, a choice is its place."""
+    """A value in Optuna's representation: a logit scale becomes a linear scale of the logit, a choice its index."""
     if dimension.choices is not None:
         return int(handle.suggest_categorical(name, tuple(range(len(dimension.choices)))))
     low, high = dimension.bounds
@@ -123,7 +123,7 @@ def _suggest(handle: optuna.Trial, name: str, dimension: Dimension) -> float | i
 
 
 def outer(dimension: Dimension, drawn: float | int) -> Any:
-    """The setting of a value in Optuna's terms."""
+    """The setting for a value in Optuna's representation."""
     if dimension.choices is not None:
         return dimension.choices[int(drawn)][1]
     if dimension.kind == "int":
@@ -134,7 +134,7 @@ def outer(dimension: Dimension, drawn: float | int) -> Any:
 
 
 def inner(search: Search, settings: Mapping[str, Any]) -> dict[str, float | int] | None:
-    """A point in Optuna's terms; ``None`` when the space does not hold it (any more)."""
+    """A point in Optuna's representation; ``None`` if the current space does not contain it."""
     drawn: dict[str, float | int] = {}
     for name, dimension in search.space.items():
         if not dimension.when.holds(settings):
@@ -186,7 +186,7 @@ def population(trials: int) -> int:
 
 
 def optuna_pruner(pruner: Pruner) -> optuna.pruners.BasePruner:
-    """A pruner in Optuna's terms; a step is an epoch."""
+    """An Optuna pruner; a step is an epoch."""
     from optuna import pruners
 
     match pruner.name:

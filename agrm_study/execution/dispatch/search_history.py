@@ -1,7 +1,7 @@
-"""Draws of earlier runs that belong to a search as it is asked for now.
+"""Draws of earlier runs that belong to the current search.
 
 A record belongs to the search when the trial made from its settings has the identity of the record: data, split, base
-recipe and seed are then the same. Points outside the present space are left out.
+recipe and seed are then the same. Points outside the current space are left out.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ class Past:
 
     Attributes:
         proposal: The point.
-        spec: Its trial; ``None`` when no recipe allows the values.
-        end: How it ended; ``None`` when it is to be run (again).
-        scores: Its scores, when it was measured.
-        state: What the ledger knows of it.
+        spec: Its trial; ``None`` if no recipe allows the values.
+        end: How it ended; ``None`` if it is to be run (again).
+        scores: Its scores, if it was measured.
+        state: Its state in the ledger.
     """
 
     proposal: Proposal
@@ -51,13 +51,13 @@ def read_past(
     *,
     retry_failed: bool = False,
 ) -> list[Past]:
-    """The draws of earlier runs in their order: those of search.json, then trials that only the records know.
+    """The draws of earlier runs in their order: those of search.json, then trials found only in the records.
 
     Args:
         results: Results folder.
-        search: The search as it is asked for now.
+        search: The search as requested now.
         make: The trial of a point.
-        retry_failed: Also run again what failed for a reason that comes out the same.
+        retry_failed: Also rerun trials that failed deterministically.
     """
     ledger = Ledger(results)
     trials, states = ledger.trials(), ledger.states()
@@ -91,7 +91,7 @@ def read_past(
 def _point(
     proposal: Proposal, search: Search, make: Callable[[dict[str, Any]], TrialSpec]
 ) -> tuple[Proposal, TrialSpec | None] | None:
-    """The point with its trial, if it belongs to the search as it is asked for now."""
+    """The point with its trial, if it belongs to the current search."""
     drawn = inner(search, proposal.settings)
     if drawn is None:
         return None
@@ -124,6 +124,6 @@ def _past(
 
 
 def keeps_failing(past: Iterable[Past]) -> bool:
-    """Whether a search is held back, as its trials keep failing in the same way."""
+    """Whether a search is held back because its trials keep failing in the same way."""
     ended = (item for item in past if item.spec is not None and item.end is not None)
     return search_keeps_failing((item.proposal.trial_id, item.state) for item in ended if item.state is not None)

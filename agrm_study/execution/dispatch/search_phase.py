@@ -31,7 +31,7 @@ class SearchPhase:
 
     Attributes:
         source: Hands out its trials.
-        progress: How far it is; the source adds trials as they are drawn.
+        progress: Its progress; the source adds trials as they are drawn.
         prunes: Whether trials may be ended early.
         before: Trials that had finished before.
     """
@@ -42,7 +42,7 @@ class SearchPhase:
     before: int
 
     def close(self) -> None:
-        """Brings the progress up to the end of the run: a search that is complete, or held back, draws no more."""
+        """Updates the progress at the end of the run: a search that is complete or held back draws no more."""
         if self.source.complete:
             self.progress.to_draw = 0
         self.progress.held_back = self.source.held_back
@@ -115,7 +115,7 @@ def promote(study: Study, phase: SearchPhase) -> Study:
 
 
 def final_trials(study: Study) -> int:
-    """Number of trials of the final phase, as far as is known before the search has ended."""
+    """Number of trials of the final phase, as far as known before the search ends."""
     search = _search(study)
     return (len(study.arms) + search.promote) * len(study.tasks) * len(study.seeds)
 

@@ -1,4 +1,4 @@
-"""Plan of a search: what it has done and would still run, without drawing anything."""
+"""Plan of a search: finished and remaining trials, computed without drawing points."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ class SearchPlan:
     """Plan of a search.
 
     Attributes:
-        trials: Trials that it is to have in all.
+        trials: Total number of trials.
         finished: Trials that ran to their end.
         pruned: Trials that were ended early.
-        failed: Trials that failed for a reason that would come out the same again.
+        failed: Trials that failed deterministically.
         missing: Trials that it would run.
-        promote: How many of the best become arms.
-        to_promote: Trials of those arms, while they are not known yet; 0 once they are.
+        promote: Number of best trials that become arms.
+        to_promote: Trials of those arms until they are known; 0 afterwards.
         study: The study, with the promoted arms once the search is done.
-        stand_ins: A trial of the base recipe for each that is to come and not known yet, to estimate cost by.
-        held_back: Whether nothing more is run, as search trials keep failing in the same way.
+        stand_ins: A trial of the base recipe for each trial not known yet, to estimate cost.
+        held_back: Whether the search is stopped because its trials keep failing in the same way.
         nothing_to_promote: Whether the search has ended without a trial that can be promoted.
     """
 

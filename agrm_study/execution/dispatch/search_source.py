@@ -1,4 +1,4 @@
-"""Source of search trials: the sampler draws one when a slot is free, and learns how every trial ends."""
+"""Source of search trials: the sampler draws one when a slot is free, and is updated with the end of every trial."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ MOST_REPEATS: Final = 100
 
 @dataclass(slots=True)
 class _Point:
-    """One trial of the search: every draw that came to it, and how it ended."""
+    """One trial of the search: every draw of its settings, and how it ended."""
 
     spec: TrialSpec
     draws: list[Draw] = field(default_factory=list)
@@ -46,7 +46,7 @@ class SearchSource(WorkSource):
     """Hands out search trials as the sampler draws them; used by one thread.
 
     Trials of earlier runs are replayed first: those that ended, in the order in which they were drawn, with their
-    scores. Those that were drawn and have no record are handed out before anything new is drawn.
+    scores. Drawn points without a record are handed out before anything new is drawn.
 
     Args:
         search: The search.
@@ -54,7 +54,7 @@ class SearchSource(WorkSource):
         make: The trial of a point; may raise `InputError` for values that no recipe allows.
         work_of: The work of a trial.
         results: Results folder.
-        log: The content of search.json but for the proposals.
+        log: The content of search.json except the proposals.
         on_draw: Called with each trial that is handed out.
     """
 
@@ -143,7 +143,7 @@ class SearchSource(WorkSource):
         return ended == len(self._points) and (self._exhausted or self._left <= 0)
 
     def was_promoted(self) -> None:
-        """Records that the search has ended and its best, if there are any, are arms of the plan."""
+        """Records that the search has ended and that its best trials, if any, are arms of the plan."""
         self._log = replace(self._log, to_promote=0, ended=True)
         self._write()
 
@@ -171,7 +171,7 @@ class SearchSource(WorkSource):
                 self._queue.append(point)
             point.draws.append(draw)
             return
-        repeated = point.end is not None  # it was drawn again after its end, and the sampler saw its values alone
+        repeated = point.end is not None  # it was drawn again after its end, and the sampler saw only its values
         point.end, point.scores = item.end, item.scores
         if item.scores is not None and item.state is not None and not repeated:
             last = (item.state.epochs or 0) - (item.end == "finished")
@@ -210,7 +210,7 @@ class SearchSource(WorkSource):
         return None
 
     def _judge(self, point: _Point, epoch: int, metric: float | None) -> None:
-        """Takes the metric of an epoch, and asks the worker to end the trial where the pruner decides so."""
+        """Takes the metric of an epoch, and requests the worker to end the trial if the pruner decides so."""
         if metric is None or epoch <= point.judged or point.pruned:  # a resumed trial sends its epochs again
             return
         point.judged = epoch
@@ -240,7 +240,7 @@ class SearchSource(WorkSource):
 
     def _count_failure(self, event: TrialEvent) -> None:
         """Holds the search back when several of its trials failed in the same way and none has finished."""
-        if event.failure != "nan_loss":  # a setting that diverges is an answer about that setting
+        if event.failure != "nan_loss":  # divergence is a valid result for a setting
             self._repeated.add(SEARCH, event.trial_id, event.failure, event.error or "", event.frame)
         ended = any(point.end in ("finished", "pruned") for point in self._points.values())
         if SEARCH in self._repeated.held and not ended:

@@ -1,7 +1,7 @@
 """Stages that trials of a search share.
 
-Only the supervised pre-training, and only where its settings can be drawn again: the first trial that trains it saves
-it, later draws reuse it, and no trial waits for another.
+Only supervised pre-training is shared, and only where its settings can be drawn again: the first trial that trains it
+saves it, later draws reuse it, and no trial waits for another.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class SearchStages:
 
 
 def pretraining_comes_again(study: Study) -> bool:
-    """Whether no setting that is drawn from a range acts in pre-training: such a value is hardly ever drawn twice."""
+    """Whether no setting drawn from a range affects pre-training; such a value is rarely drawn twice."""
     assert study.search is not None
     ssl = study.base.ssl.model_copy(update={"method": "supervised"})
     later = idle_settings(study.base.model_copy(update={"ssl": ssl})).keys() - {"ssl.pretrain_epochs"}

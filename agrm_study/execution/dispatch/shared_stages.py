@@ -61,7 +61,7 @@ class SharedStages:
 
     @staticmethod
     def _pretraining_ends(trials: Sequence[TrialSpec]) -> set[str]:
-        """Ends of pre-training: where arms added later are most likely to branch off."""
+        """Ends of pre-training, where arms added later are most likely to branch off."""
         reader = SpanReader(cache(file_hash))
         ends = (pretraining_end(trial, reader) for trial in trials)
         return {end[0] for end in ends if end is not None}
@@ -69,5 +69,5 @@ class SharedStages:
     def _exists(self, key: str) -> bool:
         try:
             return self._store.exists(key)
-        except OSError:  # the worker finds out
+        except OSError:  # the worker reports the error
             return True

@@ -1,4 +1,4 @@
-"""The trials of a plan that are to be run, by the ledger; `plan` and `run` both ask here."""
+"""The trials of a plan that still have to run, by the ledger; used by `plan` and `run`."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class ToRun:
 
     Attributes:
         trials: Those to run, in running order.
-        failed: Those left alone, as they failed deterministically.
-        held: Those not started, as their arm keeps failing in the same way.
-        repeated: The failures of those left alone.
+        failed: Those not rerun because they failed deterministically.
+        held: Those not started because their arm keeps failing in the same way.
+        repeated: The failures of trials that are not rerun.
     """
 
     trials: tuple[TrialSpec, ...]
@@ -43,7 +43,7 @@ class ToRun:
 
     @property
     def notes(self) -> list[str]:
-        """What is not run, and how to run it, in sentences."""
+        """Sentences on which trials do not run, and how to run them."""
         notes = []
         if self.failed:
             notes.append(f"{len(self.failed)} failed trials would fail again; --retry-failed runs them.")
@@ -61,9 +61,9 @@ def trials_to_run(
 
     Args:
         plan: All trials.
-        states: What the ledger knows of them.
+        states: Their states in the ledger.
         started: Trials without a record that an earlier run has started: they are resumed in any case.
-        retry_failed: Also run what failed deterministically, and what was held back for it.
+        retry_failed: Also run trials that failed deterministically, and those held back because of them.
     """
     repeated = RepeatedFailures() if retry_failed else repeated_in_arms(plan.cells, states)
     held = set(held_trials(plan.cells, states, started, repeated))
@@ -78,7 +78,7 @@ def trials_to_run(
 
 
 def works_of(trials: Collection[TrialSpec], prepared: Prepared, states: Mapping[str, TrialState]) -> list[Work]:
-    """The trials with where their data are and how often they were started before."""
+    """The trials with the locations of their data and the number of earlier starts."""
     return [
         Work(
             trial=trial,
@@ -91,7 +91,7 @@ def works_of(trials: Collection[TrialSpec], prepared: Prepared, states: Mapping[
 
 
 def read_states(results: Location, say: Callable[[str], None]) -> dict[str, TrialState]:
-    """What the ledger knows of each trial that is whole; many loose records are merged first, and damage is named."""
+    """State of each trial with an intact record; many loose records are merged first, and damaged ones are reported."""
     ledger = Ledger(results)
     if len(ledger.loose_files("trials")) >= COMPACT_FROM:
         compact(results)
@@ -105,7 +105,7 @@ def read_states(results: Location, say: Callable[[str], None]) -> dict[str, Tria
 
 
 def finished_metrics(results: Location, plan: Plan, states: Mapping[str, TrialState], metric: str) -> dict[str, float]:
-    """Validation metric at the best epoch of the trials that have finished, when there are few enough to show."""
+    """Validation metric at the best epoch of the trials that have finished, if there are few enough to show."""
     if len(plan.cells) > MOST_CELLS_SHOWN:
         return {}
     return read_metric(Ledger(results), states, metric, lambda trial_id: reported_network(plan.by_id[trial_id].recipe))

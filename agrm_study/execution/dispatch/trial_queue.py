@@ -25,11 +25,11 @@ Place = Literal["waits", "leads", "free"]
 
 
 class TrialQueue:
-    """The trials of a run that have not started; pure bookkeeping but for `exists`.
+    """The trials of a run that have not started; pure bookkeeping except for `exists`.
 
     Args:
         works: In running order.
-        stages: What they share; nothing by default.
+        stages: Stages that they share; none by default.
         there: Saved stages by key, with the epoch of their state.
         exists: Whether a stage is (still) saved; asked before a trial is sent to reuse it.
         keep: Trials also save stages that no other trial waits for, and their last state.
@@ -53,7 +53,7 @@ class TrialQueue:
         self._leaders: defaultdict[str, set[str]] = defaultdict(set)  # running trials that will leave a stage
         self._hopeless: set[str] = set()
         self._followers: Counter[str] = Counter()  # waiting trials of a stage
-        self._needed: Counter[str] = Counter()  # trials of a stage that have not ended
+        self._needed: Counter[str] = Counter()  # unfinished trials of a stage
         for trial_id in self._works:
             for stage in stages.chain(trial_id):
                 self._followers[stage.key] += 1
@@ -72,15 +72,15 @@ class TrialQueue:
     def pop(self, full: Collection[str | None] = ()) -> Work | None:
         """The next trial to start; ``None`` when there is none, or each waits for a running one, or for room.
 
-        The order given holds, but when so few are left to start that slots would soon stand empty, whoever lets most
-        others follow comes first.
+        The given order holds, except when so few trials are left to start that slots would soon be idle: then the
+        trial that lets most others follow comes first.
 
         Args:
             full: Accelerators that have no room for another trial now.
         """
         while True:
             kinds = [kind for kind in self._free if kind not in full]
-            leader = self._next_leader(kinds)  # finds out which of them are free by now, so it comes first
+            leader = self._next_leader(kinds)  # determines which of them are free, so it comes first
             free = self._next_free(kinds)
             trial_id = self._choose(free, leader)
             if trial_id is None:
@@ -95,7 +95,7 @@ class TrialQueue:
         return leader if to_come <= len(self._running) or self._rank[leader] < self._rank[free] else free
 
     def observe(self, event: TrialEvent) -> list[str]:
-        """Takes note of an event.
+        """Updates the queue with an event.
 
         Returns:
             Stages that no trial needs any more.
@@ -112,9 +112,9 @@ class TrialQueue:
         chain = self._stages.chain(trial_id)
         if event.kind == "epoch":
             for stage in chain:
-                if trial_id in self._leaders[stage.key] and event.epoch >= stage.last:  # it passed by, leaving nothing
+                if trial_id in self._leaders[stage.key] and event.epoch >= stage.last:  # it passed without saving
                     self._leaders[stage.key].discard(trial_id)
-                    if self._exists(stage.key):  # an attempt that died had left it
+                    if self._exists(stage.key):  # saved by an attempt that died
                         self._now_there(stage, stage.last)
                     changed.append(stage)
         elif event.kind == "retried":
@@ -125,7 +125,7 @@ class TrialQueue:
                 if trial_id in self._leaders[stage.key]:
                     self._leaders[stage.key].discard(trial_id)
                     if event.failure in DETERMINISTIC and stage.first <= event.epoch + 1 <= stage.last:
-                        self._hopeless.add(stage.key)  # the others are not made to fail one after the other
+                        self._hopeless.add(stage.key)  # the other trials must not fail one after the other
                     changed.append(stage)
         self._put_again(changed)
         if event.kind == "finished" or event.failure in DETERMINISTIC:
@@ -133,7 +133,7 @@ class TrialQueue:
         return []
 
     def put_back(self, trial_id: str) -> None:
-        """Takes back a trial that was handed out and runs nowhere any more; it goes on in its place in the order."""
+        """Takes back a trial that was handed out and no longer runs; it resumes at its place in the order."""
         if trial_id not in self._running:
             return
         self._running.discard(trial_id)
@@ -181,7 +181,7 @@ class TrialQueue:
         return ("leads", others) if others else ("free", 0)
 
     def _put(self, trial_id: str) -> None:
-        """Puts a waiting trial in its place, if that has changed."""
+        """Moves a waiting trial to its place in the order, if that has changed."""
         place, old = self._judge(trial_id), self._places.get(trial_id)
         if place == old:
             return
@@ -196,7 +196,7 @@ class TrialQueue:
             heapq.heappush(self._would_lead[kind], (-place[1], self._rank[trial_id], trial_id))
 
     def _put_again(self, stages: Collection[Stage]) -> None:
-        """Places again the waiting trials of some stages of one chain; the first has them all."""
+        """Repositions the waiting trials of some stages of one chain; the first stage has them all."""
         if stages:
             first = min(stages, key=lambda stage: stage.first)
             for trial_id in first.trials:
@@ -232,7 +232,7 @@ class TrialQueue:
         return None
 
     def _still_there(self, trial_id: str) -> bool:
-        """Whether the stage that a trial would reuse is still saved; if not, its trials are placed again."""
+        """Whether the stage that a trial would reuse is still saved; if not, its trials are repositioned."""
         for stage in reversed(self._handed_over(trial_id)):
             if stage.key in self._there:
                 if self._exists(stage.key):
@@ -260,7 +260,7 @@ class TrialQueue:
             self._followers[stage.key] -= 1
 
     def _will_lead(self, trial_id: str) -> list[Stage]:
-        """Notes a running trial as leader of its stages that are not saved; gives those that had none."""
+        """Registers a running trial as leader of its unsaved stages; returns those that had none."""
         led = []
         for stage in self._handed_over(trial_id):
             if stage.key not in self._there and stage.key not in self._hopeless:

@@ -67,10 +67,10 @@ class WorkSource:
         self._stopped = True
 
     def observe(self, event: TrialEvent) -> str | None:
-        """Takes note of an event.
+        """Updates the source with an event.
 
         Returns:
-            The arm, when this event is the one that holds the rest of it back.
+            The arm, if this event causes the rest of it to be held back.
         """
         with self._lock:
             needless = self._order.observe(event)
@@ -87,12 +87,12 @@ class WorkSource:
         return arm
 
     def put_back(self, trial_id: str) -> None:
-        """Takes back a trial that was handed out and runs nowhere any more: it is handed out again."""
+        """Takes back a trial that was handed out and no longer runs, to hand it out again."""
         with self._lock:
             self._order.put_back(trial_id)
 
     def count_failures(self, repeated: RepeatedFailures) -> None:
-        """Failures of earlier runs count too."""
+        """Counts failures of earlier runs."""
         self._repeated = repeated
 
     def hold(self, arm: str) -> None:

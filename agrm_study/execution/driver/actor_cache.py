@@ -1,4 +1,4 @@
-"""Warm workers between two trials: all are kept for a while, unless they hold what another trial waits for."""
+"""Cache of warm workers between trials: all are kept for a while, unless another trial waits for their resources."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ WARM_S: Final = 60.0
 
 
 class ActorCache:
-    """Takes the place of Tune's cache of actors whose trial has ended, by what they hold.
+    """Replaces Tune's cache of actors whose trial has ended; actors are grouped by the resources they hold.
 
     Tune's own keeps one where no trial is about to start: of several trials that end together, or while others wait for
     a stage that a running one leaves, all but one lose their process, and the next trials start it anew. This one keeps
     them for a minute, or until a trial that asks for other resources is about to start; one that asks for the same
-    takes one of them. There are never more than slots: a trial only gets a new actor when none of these is left.
+    takes one of them. There are never more actors than slots: a new actor is created only when no cached one is left.
     """
 
     _distrusted: ClassVar[float] = float("-inf")
@@ -29,7 +29,7 @@ class ActorCache:
 
     @classmethod
     def distrust(cls) -> None:
-        """A worker has died: those that wait now may have died with it, and are used for no trial any more."""
+        """A worker has died: cached workers may have died with it and are not reused."""
         cls._distrusted = time.monotonic()
 
     @property

@@ -1,7 +1,7 @@
 """Finds out whether a Ray cluster answers at an address, with which token, and whether it runs the same Ray.
 
 Ray's client waits more than a minute for a cluster that is not there, and ends its process when a token is missing. So
-`ray status` asks first, in a process of its own, with a time limit.
+`ray status` runs first, in a separate process with a time limit.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Reached:
     Attributes:
         address: ``host:port`` of its head, as this machine reaches it.
         loopback: Whether the cluster lives on this machine's loopback interface only.
-        auth: Value of ``RAY_AUTH_MODE`` with which it answers; empty for the environment's own.
+        auth: Value of ``RAY_AUTH_MODE`` with which it answers; empty for the one in the environment.
     """
 
     address: str
@@ -57,7 +57,7 @@ class Reached:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What ``ray status`` printed, and its exit code; no code when it did not end in time."""
+    """What ``ray status`` printed, and its exit code; no code on timeout."""
 
     code: int | None
     text: str
@@ -69,10 +69,10 @@ class Status:
 
 
 def reach(address: str) -> Reached:
-    """Asks for a cluster at ``HOST:PORT``, or at ``auto``: the one of ``$RAY_ADDRESS``, or that runs on this machine.
+    """Finds a cluster at ``HOST:PORT``, or at ``auto``: the one of ``$RAY_ADDRESS``, or the one on this machine.
 
     Raises:
-        InputError: Nothing answers there, something else than Ray does, it requires a token that is not here, or it
+        InputError: Nothing or another service answers there, it requires a token that is missing here, or it
             runs another version of Ray.
     """
     if address == "auto":
@@ -118,7 +118,7 @@ def ray_status(address: str, environment: Mapping[str, str]) -> Status:
 
 
 def different_versions(theirs: Mapping[str, str]) -> InputError:
-    """The refusal of a cluster whose versions (of ``ray`` and ``python``) are not those of this machine."""
+    """The error for a cluster whose versions (of ``ray`` and ``python``) differ from those of this machine."""
     ours = {"ray": importlib.metadata.version("ray"), "python": platform.python_version()}
     return InputError(
         "the cluster and this machine must run the same versions",
@@ -130,7 +130,7 @@ def different_versions(theirs: Mapping[str, str]) -> InputError:
 
 
 def _on_this_machine() -> str:
-    """Address of the one cluster that has a node on this machine; of this user's where others run some, too.
+    """Address of the only cluster with a node on this machine; this user's where other users run some, too.
 
     Raises:
         InputError: There is none, or there are several.
@@ -150,7 +150,7 @@ def _on_this_machine() -> str:
 
 
 def _local_clusters() -> Iterator[tuple[str, int]]:
-    """Address of the head and user of each raylet of this machine, but for those of other local runs of a study."""
+    """Head address and user of each raylet on this machine, except those of other local runs of a study."""
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
             if process.name() != "raylet":
@@ -166,7 +166,7 @@ def _listening(address: str) -> str:
     """The address as this machine reaches it: Ray knows a node by the address of its network card, not by loopback.
 
     Raises:
-        InputError: It is no address, or nothing listens there.
+        InputError: It is not an address, or nothing listens there.
     """
     host, _, port = address.rpartition(":")
     host = host.strip("[]")
@@ -186,7 +186,7 @@ def _listening(address: str) -> str:
 def _own_address() -> str:
     """This machine's address towards other machines; loopback without a network."""
     with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as towards:
-        towards.connect(("192.0.2.1", 9))  # an address of no machine (RFC 5737); nothing is sent
+        towards.connect(("192.0.2.1", 9))  # an address reserved for documentation (RFC 5737); nothing is sent
         return str(towards.getsockname()[0])
     return "127.0.0.1"
 

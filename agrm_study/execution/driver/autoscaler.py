@@ -1,7 +1,7 @@
 """Checks whether the cluster's autoscaler can start a node that holds a trial, before anything else is done.
 
 Ray does not list the kinds of node that an autoscaler may start. So the check requests a node as a trial would. Where a
-kind of node fits, the autoscaler starts one, which comes up while the data are prepared, and stops it again when it was
+kind of node fits, the autoscaler starts one while the data are prepared, and stops it again after it was
 idle for a while. Otherwise Ray's second autoscaler (`ray up`, KubeRay) reports it, and its first does nothing.
 """
 
@@ -30,7 +30,7 @@ def check_autoscaler(resources: Resources, kinds: Sequence[str], tick: Callable[
     """Requests a node for each kind of trial that no node of the cluster can hold, without waiting for it to start.
 
     Args:
-        resources: What one trial takes.
+        resources: Resources of one trial.
         kinds: Accelerators that trials name; none when they do not.
         tick: Called several times a second; may raise to give up.
 

@@ -1,4 +1,4 @@
-"""Operations of a driver process whose result is waited for."""
+"""Blocking calls of operations in a driver process."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def call(
 
     Args:
         operation: Its name in `operations`.
-        arguments: Its arguments; JSON.
+        arguments: Its arguments, as JSON values.
         tick: Called several times a second; may raise to give up.
-        on_note: Receives what the operation finds before its end.
+        on_note: Receives notes of the operation before its end.
 
     Raises:
         InputError: The operation raised it.
@@ -64,8 +64,8 @@ def measure_on_ray(address: str | None, resources: Resources, *, grows: bool, ti
 
     Args:
         address: A cluster; ``None`` for a Ray of this machine.
-        resources: What a trial takes, with a whole GPU.
-        grows: Whether an autoscaler brings the GPU.
+        resources: Resources of a trial, with a whole GPU.
+        grows: Whether an autoscaler provides the GPU.
         tick: Called while the task runs; may raise to give up.
     """
 
@@ -85,7 +85,7 @@ def measure_on_ray(address: str | None, resources: Resources, *, grows: bool, ti
 
 
 def ray_findings(address: str | None, results: str) -> Iterator[Finding]:
-    """What `doctor` finds about Ray on this machine or on a cluster.
+    """Findings of `doctor` about Ray on this machine or on a cluster.
 
     Args:
         address: A cluster; ``None`` starts Ray here.

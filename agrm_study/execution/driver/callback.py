@@ -1,4 +1,4 @@
-"""Tune's reports as events of the run, and what is done about workers that die or hang."""
+"""Tune callback that turns reports into events of the run and handles workers that die or hang."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ KILLED_UNBORN: Final = 12
 class DriverCallback(Callback):  # type: ignore[misc]
     """Turns Tune's reports into events.
 
-    An error of its own is kept for later, as Tune continues after some errors of callbacks and hides others.
+    Its own errors are stored and raised later, as Tune ignores some errors of callbacks and hides others.
 
     Args:
         source: Receives the events.
-        settings: What is the same for all trials.
+        settings: Settings shared by all trials.
         stall: Finds workers that hang.
         on_tick: Called about twice a second.
     """
@@ -52,12 +52,12 @@ class DriverCallback(Callback):  # type: ignore[misc]
         self._source, self._settings = source, settings
         self._stall, self._on_tick = stall, on_tick
         self._broken: Exception | None = None
-        self._stalled: dict[str, str] = {}  # trial → what its worker was killed for
+        self._stalled: dict[str, str] = {}  # trial → reason why its worker was killed
         self._ticked = 0.0
         self._dead: list[str] = []
         self._running: set[str] = set()
         self.watchdog: MemoryWatchdog | None = None
-        self._unborn: dict[str, list[float]] = {}  # node → when workers could not be created there
+        self._unborn: dict[str, list[float]] = {}  # node → times at which creating a worker failed
         self._worked = False
         self._killed_unborn = 0
 
@@ -65,7 +65,7 @@ class DriverCallback(Callback):  # type: ignore[misc]
         return {}  # the Tuner pickles itself for a restore that never comes
 
     def raise_if_broken(self) -> None:
-        """Raises the first error of the driver's own, or that Ray has died."""
+        """Raises the driver's first own error, or an error if Ray has died."""
         self._dead = self._dead or dead_parts()
         if self._dead:
             raise ExecutionLost(f"Ray has ended on this machine ({', '.join(self._dead)} died)") from None
@@ -73,7 +73,7 @@ class DriverCallback(Callback):  # type: ignore[misc]
             raise self._broken
 
     def workers(self) -> dict[str, int]:
-        """Process id of the worker of each running trial; called by the watchdog of the memory."""
+        """Process id of the worker of each running trial; called by the memory watchdog."""
         results = Location.of(self._settings.results)
         beats = [Heartbeat.read(results, trial_id) for trial_id in tuple(self._running)]
         return {beat.trial_id: beat.pid for beat in beats if beat is not None}
@@ -135,7 +135,7 @@ class DriverCallback(Callback):  # type: ignore[misc]
             self._source.report(give_up(self._source.work(trial.trial_id), self._settings, failure))
 
     def _death(self, trial: StudyTrial) -> Failure:
-        """What is known of the death of a trial's worker."""
+        """Details of the death of a trial's worker."""
         trial_id = trial.trial_id
         self._ended(trial_id)
         if why := self._stalled.pop(trial_id, None):
@@ -150,7 +150,7 @@ class DriverCallback(Callback):  # type: ignore[misc]
         self._running.discard(trial_id)
 
     def _count_unborn(self, node: str | None, failure: Failure) -> None:
-        """Ends the driver where workers cannot be created: no trial is to blame, and Tune would try for ever."""
+        """Ends the driver if workers cannot be created: no trial is at fault, and Tune would retry forever."""
         if node is None:
             self._killed_unborn += 1
             if self._killed_unborn >= KILLED_UNBORN:

@@ -22,7 +22,7 @@ class Channel:
     Args:
         events: Descriptor that messages are written to.
         commands: Descriptor that messages are read from.
-        on_end: Called in a thread of its own when the run has gone.
+        on_end: Called in a separate thread when the run has ended.
     """
 
     def __init__(self, events: int, commands: int, on_end: Callable[[], None]) -> None:
@@ -35,7 +35,7 @@ class Channel:
 
     @classmethod
     def of_this_process(cls, events: int, on_end: Callable[[], None]) -> Channel:
-        """The channel of a driver process; what it starts later inherits neither end."""
+        """The channel of a driver process; its child processes inherit neither end."""
         os.set_inheritable(events, False)
         commands = os.dup(sys.stdin.fileno())
         nothing = os.open(os.devnull, os.O_RDONLY)
@@ -47,7 +47,7 @@ class Channel:
         """Waits for the job, and listens in a thread afterwards.
 
         Raises:
-            EOFError: The run has gone.
+            EOFError: The run has ended.
         """
         line = self._commands.readline()
         if not line:
@@ -58,14 +58,14 @@ class Channel:
         return job
 
     def send(self, message: Message) -> None:
-        """Sends a message; nobody reads it once the run has gone."""
+        """Sends a message; it is discarded once the run has ended."""
         line = memoryview(encode(message))
         with self._lock, contextlib.suppress(BrokenPipeError):
             while line:
                 line = line[os.write(self._events, line) :]
 
     def tick(self, slots: int | None = None) -> None:
-        """Gives a sign of life."""
+        """Reports that the driver is alive."""
         self.send(Tick(slots))
 
     def ask(self, message: Take | Event) -> Assigned | Seen:

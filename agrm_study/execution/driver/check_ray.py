@@ -1,4 +1,4 @@
-"""Checks of `doctor` that need Ray: a local Ray starts, or a cluster answers, and each of its nodes is fit."""
+"""Checks of `doctor` that need Ray: a local Ray starts, or a cluster answers and each of its nodes is fit."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def check_ray(address: str | None, results: str) -> Iterator[Finding]:
     except InputError as error:
         advice = "`ray status` on the head node says whether the cluster is up." if address else ""
         yield problem("ray", str(error).removesuffix(f". {error.hint}"), error.hint or advice)
-    except Exception as error:  # Ray raises whatever happened in its own processes
+    except Exception as error:  # Ray raises errors of any class from its own processes
         text = "; ".join(str(error).strip().splitlines()) or type(error).__name__
         yield problem(
             "ray",
@@ -41,7 +41,7 @@ def check_ray(address: str | None, results: str) -> Iterator[Finding]:
 
 
 def _check_nodes(results: str) -> Iterator[Finding]:
-    """Equal code and versions, storage that all nodes write to, videos, GPUs, clocks."""
+    """Checks code and versions, shared storage, videos, GPUs and clocks of the nodes."""
     nodes = alive_nodes()
     gpus = any(node["Resources"].get("GPU", 0.0) for node in nodes)
     place = Location.of(results if "://" in results else existing(Path(results)))

@@ -39,14 +39,14 @@ def main() -> None:
         channel.send(Refused.of(error))
     except ExecutionLost as lost:
         channel.send(Lost(str(lost), lost.final))
-    except Exception as error:  # of Ray, of many classes; another driver goes on
+    except Exception as error:  # Ray raises errors of many classes; another driver resumes
         traceback.print_exc()
         lines = str(error).strip().splitlines() or [""]
         channel.send(Lost(f"{type(error).__name__}: {lines[0]}".rstrip(": ")))
 
 
 def _end_without_run() -> None:
-    """Ends this process and everything below it."""
+    """Ends this process and all of its descendants."""
     if "ray" in sys.modules:
         shutdown = threading.Thread(target=sys.modules["ray"].shutdown, daemon=True)
         shutdown.start()

@@ -1,7 +1,7 @@
-"""The driver process as the run sees it: start, messages, end.
+"""The driver process from the run's side: start, messages, end.
 
-The process leads a session of its own. Everything that Ray starts below it belongs to that session and inherits its
-environment, so `DriverProcess.end` finds all of it, orphans included.
+The process leads its own session. All processes that Ray starts below it belong to that session and inherit its
+environment, so `DriverProcess.end` finds all of them, orphans included.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class DriverProcess:
     """A driver process and the queue of its messages.
 
     Args:
-        job: What it does.
+        job: The operation that it performs.
     """
 
     def __init__(self, job: Job) -> None:
@@ -99,7 +99,7 @@ class DriverProcess:
             self._process.stdin.flush()
 
     def next(self, timeout: float) -> Message | None:
-        """The next message, ``None`` where none came in time.
+        """The next message; ``None`` on timeout.
 
         Raises:
             EOFError: The process has ended, or has closed its side; no message is left.
@@ -127,12 +127,12 @@ class DriverProcess:
             with contextlib.suppress(ValueError):
                 return f"it was killed by {signal.Signals(-code).name}"
         lines = [_ESCAPES.sub("", line).strip() for line in self._log.read_text(errors="replace").splitlines()]
-        lines = [line for line in lines if line and not line.startswith("(")]  # what Ray passes on of its workers
+        lines = [line for line in lines if line and not line.startswith("(")]  # output of workers, forwarded by Ray
         said = f": {' / '.join(lines[-TAIL_LINES:])}" if lines else ""
         return f"it ended with exit code {code}{said}"
 
     def end(self, *, patience_s: float = 0.0) -> None:
-        """Ends the process and everything that descends from it, and waits until all of it is gone.
+        """Ends the process and all of its descendants, and waits until they are gone.
 
         Args:
             patience_s: Seconds in which the process may end by itself.
@@ -162,7 +162,7 @@ class DriverProcess:
 
 
 def end_family(session: int, mark: str) -> None:
-    """Kills the processes of a session, those that carry a mark, and their descendants; this process is left alone.
+    """Kills the processes of a session, those with a mark, and their descendants, except this process.
 
     Args:
         session: Id of the session.
@@ -177,7 +177,7 @@ def end_family(session: int, mark: str) -> None:
 
 
 def _family(session: int, mark: str) -> list[psutil.Process]:
-    """Living processes of a session or with a mark, and all below them."""
+    """Living processes of a session or with a mark, and their descendants."""
     found: dict[int, psutil.Process] = {}
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
@@ -196,7 +196,7 @@ def _lives(process: psutil.Process) -> bool:
 
 
 def _environment(mark: str) -> dict[str, str]:
-    """The environment of a driver process: no relative path and no working folder on anybody's module path."""
+    """The environment of a driver process: no relative path and no working folder on the module path."""
     root = str(Path(agrm_study.__file__).resolve().parents[1])
     given = [str(Path(part).resolve()) for part in os.environ.get("PYTHONPATH", "").split(os.pathsep) if part]
     paths = given if _is_installed(root) else [*given, root]

@@ -1,4 +1,4 @@
-"""Interface of what runs the trials of a study: Ray Tune, or this process (`inline`)."""
+"""Interface of the executors that run trials: Ray Tune, or this process (`inline`)."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from agrm_study.records.location import Location
 
 
 def goes_on(results: Location) -> str:
-    """What the same command does after a run was lost: it goes on from checkpoints only where there are some."""
+    """What rerunning the command does after a run was lost; it resumes from checkpoints only if there are any."""
     saved = any(beat.saved_wall_s > 0 for beat in Heartbeat.read_all(results))
     return f"What had finished is kept; the same command goes on{' from the last checkpoints' if saved else ''}."
 
 
 class ExecutionLost(Exception):
-    """What ran the trials has died under them; what had finished is recorded, the rest goes on in the next run.
+    """The backend died while trials ran; finished trials are recorded, and the next run resumes the rest.
 
     Args:
         reason: A clause without a full stop.
-        final: Whether trying again at once would fail in the same way.
+        final: Whether an immediate retry would fail in the same way.
     """
 
     def __init__(self, reason: str = "", *, final: bool = False) -> None:
@@ -33,13 +33,13 @@ class ExecutionLost(Exception):
 
 
 class Executor(ABC):
-    """Runs what a source hands out.
+    """Runs the trials that a source hands out.
 
-    Records are written by whoever runs the trial. A trial for which neither a ``finished`` nor a ``failed`` event was
-    sent has no record and runs again, from its checkpoint, in the next run.
+    Records are written by the process that runs the trial. A trial without a ``finished`` or ``failed`` event has no
+    record and resumes from its checkpoint in the next run.
 
     Attributes:
-        slots: Trials at once; exact once `run` has begun.
+        slots: Number of concurrent trials; exact once `run` has started.
     """
 
     slots: int = 1
@@ -58,12 +58,12 @@ class Executor(ABC):
 
         Args:
             source: Hands out trials.
-            settings: What is the same for all trials.
-            on_event: Told of everything that happens to a trial, in the calling thread.
+            settings: Settings shared by all trials.
+            on_event: Called with every event of a trial, in the calling thread.
             interrupt: When requested, running trials stop at their next epoch boundary and none is started.
             on_tick: Called several times a second, or at every epoch.
 
         Raises:
             KeyboardInterrupt: At the second interruption; workers are gone by then.
-            ExecutionLost: When no trial can go on, as what runs them has died.
+            ExecutionLost: When no trial can continue because the backend has died.
         """

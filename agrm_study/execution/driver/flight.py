@@ -1,4 +1,4 @@
-"""Trials between their hand-out and their end, and what becomes of them when the driver process dies."""
+"""Trials that are handed out and have not ended, and their recovery when the driver process dies."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class Flight:
 
     Args:
         source: The trials.
-        settings: What is the same for all trials.
+        settings: Settings shared by all trials.
         share: GPUs of a trial.
-        losses: Deaths of drivers in a row under a trial that neither ended nor was saved in between, after which the
-            trial is given up: it may be what they die of.
+        losses: Consecutive driver deaths during a trial that neither ended nor was saved in between, after which the
+            trial is given up, as it may be their cause.
         on_event: Receives every event, in order.
     """
 
@@ -48,12 +48,12 @@ class Flight:
 
     @property
     def holds_trials(self) -> bool:
-        """Whether a trial comes again that the source has handed out before."""
+        """Whether a trial that the source has handed out before is to run again."""
         return self._growth.pending and not self._source.stopped
 
     @property
     def stopped(self) -> bool:
-        """Whether nothing is handed out any more, and what was handed out need not begin."""
+        """Whether nothing more is handed out, and trials already handed out need not start."""
         return self._source.stopped
 
     def stop(self) -> None:
@@ -62,9 +62,9 @@ class Flight:
         self._growth.stop()
 
     def assign(self, take: Take) -> Assigned:
-        """The next trial: one that comes again on a larger share of a GPU, else a new one.
+        """The next trial: one to be restarted on a larger share of a GPU, otherwise a new one.
 
-        Nothing new is handed out on an accelerator on which a larger share is waited for.
+        Nothing new is handed out on an accelerator where a trial waits for a larger share.
         """
         work = self._next(frozenset(take.full), idle=take.idle)
         if work is None:
@@ -82,11 +82,11 @@ class Flight:
         waited_for = {self._source.work(trial_id).accelerator for trial_id in self._growth.needs_room}
         work = self._source.take(full | waited_for)
         if work is None and idle and not waited_for:
-            return self._source.take()  # its nodes have left: it waits for one, for an autoscaler to see
+            return self._source.take()  # its nodes have left; a pending trial lets the autoscaler see the demand
         return work
 
     def observe(self, event: TrialEvent) -> None:
-        """Takes note of an event and passes it on."""
+        """Updates the state with an event and forwards it."""
         trial_id = event.trial_id
         if event.kind == "started":
             self._growth.started(trial_id)
@@ -107,12 +107,12 @@ class Flight:
         self._on_event(passed)
 
     def reconcile(self, reason: str) -> bool:
-        """Settles the trials that are handed out while no driver process lives.
+        """Reconciles the trials in flight while no driver process is alive.
 
-        Those with a record of this run have ended; the others are put back, to go on from their checkpoints.
+        Those with a record of this run have ended; the others are put back, to resume from their checkpoints.
 
         Args:
-            reason: Of the driver's death.
+            reason: Reason of the driver's death.
 
         Returns:
             Whether a trial has ended or was saved since the last time.

@@ -1,4 +1,4 @@
-"""What becomes of a trial whose share of a GPU was too small? It comes again with a larger one, up to a whole GPU."""
+"""Restart of a trial that ran out of GPU memory with a larger share of a GPU, up to a whole one."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ WHOLE_IS_TOO_SMALL: Final = "a whole GPU was not enough"
 
 
 def larger_share(share: float) -> float:
-    """At least twice a share, and again exactly one k-th of a GPU: 1/5 → 1/2 → 1."""
+    """The next share 1/k of a GPU that is at least twice the given one: 1/5 → 1/2 → 1."""
     k = Fraction(share).limit_denominator(1000).denominator
     return 1.0 / max(1, k // 2)
 
 
 class GpuGrowth:
-    """The shares of a GPU that trials of a run have; used by one thread.
+    """GPU shares of the trials of a run; used by one thread.
 
-    For whoever orders the trials of a study, a trial that comes again has never ended: it is told that the trial was
-    put back. It takes nothing from the retries that a trial has for workers that die.
+    For the source of the trials, a restarted trial has never ended: it receives the event that the trial was put
+    back. A restart does not count as one of a trial's retries after a worker's death.
 
     Args:
-        share: GPUs of a trial; growth begins below 1.
+        share: GPUs of a trial; it can grow if below 1.
     """
 
     def __init__(self, share: float) -> None:
@@ -37,15 +37,15 @@ class GpuGrowth:
         self._expected: set[str] = set()
 
     def share(self, trial_id: str) -> float:
-        """GPUs of a trial, now."""
+        """Current GPUs of a trial."""
         return self._grown.get(trial_id, self._share)
 
     def answer(self, event: TrialEvent, *, stopped: bool) -> TrialEvent:
-        """What an event comes to: a trial that ran out of GPU memory is put back while its share can grow.
+        """The event to report: a trial that ran out of GPU memory is put back while its share can grow.
 
         Args:
             event: Of a trial's worker.
-            stopped: Whether nothing is started any more; the trial then keeps its failure, which the next run heals.
+            stopped: Whether nothing is started any more; the trial then keeps its failure, and the next run retries it.
         """
         if event.kind != "failed" or event.failure != "oom_gpu" or stopped:
             return event
@@ -60,7 +60,7 @@ class GpuGrowth:
         return replace(event, kind="retried", error=told)
 
     def next(self, fits: Callable[[str], bool] = lambda trial_id: True) -> str | None:
-        """The next trial to come again, of those for which there is room."""
+        """The next trial to restart, of those for which there is room."""
         trial_id = next((waiting for waiting in self._again if fits(waiting)), None)
         if trial_id is not None:
             self._again.remove(trial_id)
@@ -73,12 +73,12 @@ class GpuGrowth:
 
     @property
     def pending(self) -> bool:
-        """Whether a trial is to come again that was not handed out."""
+        """Whether a trial to be restarted has not been handed out yet."""
         return bool(self._again)
 
     @property
     def needs_room(self) -> set[str]:
-        """Trials whose larger share is waited for: what was freed must not be taken by others in small pieces."""
+        """Trials that wait for a larger share: freed GPU memory must not be taken by smaller trials."""
         return self._expected.union(self._again)
 
     def stop(self) -> None:

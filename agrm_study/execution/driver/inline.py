@@ -1,4 +1,4 @@
-"""How do trials run without Ray? One after the other, in this process."""
+"""In-process executor: runs trials without Ray, one after the other."""
 
 from __future__ import annotations
 

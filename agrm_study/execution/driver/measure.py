@@ -1,4 +1,4 @@
-"""Measurement of training steps on a GPU of Ray, by a task that has one GPU to itself."""
+"""Measurement of training steps in a Ray task with a GPU of its own."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def measure_on_ray(
 
     Args:
         address: A cluster; ``None`` for a Ray of this machine.
-        resources: What a trial takes, with a whole GPU.
-        grows: Whether an autoscaler brings the GPU.
+        resources: Resources of a trial, with a whole GPU.
+        grows: Whether an autoscaler provides the GPU.
         recipes: JSON of a recipe by kind of step.
         known: Fields of earlier measurements.
         measure: ``module:function`` that the task calls.

@@ -1,7 +1,7 @@
-"""Ends the largest worker before this machine runs out of memory, and knows which workers died for lack of memory.
+"""Watchdog that ends the largest worker before this machine runs out of memory, and detects out-of-memory kills.
 
-Ray's own memory monitor raises an error that ends a whole Tune run, and may end a small worker. It is switched off for
-a Ray of ours; here the largest worker is ended, which costs its trial the epochs since its checkpoint.
+Ray's own memory monitor raises an error that ends a whole Tune run, and may end a small worker. It is disabled for
+a local Ray; instead the largest worker is ended, which costs its trial the epochs since its checkpoint.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Victim:
 
 
 def choose_victim(uses: Sequence[MemoryUse], sizes: Mapping[str, int], threshold: float = THRESHOLD) -> Victim | None:
-    """The largest worker, when memory is used up to a threshold and the workers are part of the cause.
+    """The largest worker, if memory use exceeds a threshold and the workers contribute to it.
 
     Args:
         uses: Memory in use, of the machine and of the containers around it.
@@ -45,7 +45,7 @@ def choose_victim(uses: Sequence[MemoryUse], sizes: Mapping[str, int], threshold
         threshold: Used part from which a worker is ended.
 
     Returns:
-        ``None`` below the threshold, without workers, and where ending all of them would not free enough: then other
+        ``None`` below the threshold, without workers, and where ending all of them would not free enough because other
         processes fill the memory.
     """
     for use in uses:
@@ -93,9 +93,9 @@ class MemoryWatchdog:
         self._thread.join(SETTLE_S)
 
     def take_reason(self, trial_id: str) -> str:
-        """Why a worker that has died was out of memory; empty when it died of something else.
+        """Why a dead worker ran out of memory; empty if it died of another cause.
 
-        A kill by the kernel explains one death: the one that is asked for first after the kernel has counted it.
+        A kill by the kernel explains one death: the first one queried after the kernel has counted it.
         """
         if reason := self._reasons.pop(trial_id, ""):
             return reason
@@ -125,7 +125,7 @@ class MemoryWatchdog:
 def worker_trees(workers: Mapping[str, int]) -> dict[str, list[psutil.Process]]:
     """The processes of each worker that runs below this process: the worker first, then what it has started.
 
-    A process id that now belongs to a process of somebody else is not among them.
+    Process ids that were reused by unrelated processes are excluded.
     """
     below = {process.pid: process for process in psutil.Process().children(recursive=True)}
     trees = {}
@@ -137,7 +137,7 @@ def worker_trees(workers: Mapping[str, int]) -> dict[str, list[psutil.Process]]:
 
 
 def _size(tree: Sequence[psutil.Process]) -> int:
-    """Bytes that become free when these processes end: what they hold alone, without mapped files."""
+    """Bytes freed when these processes end: memory that they do not share, without mapped files."""
     total = 0
     for process in tree:
         with contextlib.suppress(psutil.Error):

@@ -1,7 +1,7 @@
 """Facts of one node of a cluster, gathered on the node.
 
 `describe` is sent to the node by value, so that it also runs where this package is missing. Therefore it imports
-everything inside, and assumes nothing of this package.
+everything inside the functions and does not depend on this package.
 """
 
 from __future__ import annotations
@@ -53,14 +53,14 @@ def unseen(files: list[str]) -> list[str]:
 
 
 def try_room(question: dict[str, Any]) -> str:
-    """What this node's disk lacks for copies of the clip stores; empty for nothing."""
+    """Disk space that this node lacks for copies of the clip stores, in words; empty for none."""
     from agrm_study.execution.data.node_store import lacking_room
 
     return lacking_room(question["stores"], question["local"])
 
 
 def try_storage(question: dict[str, Any]) -> str:
-    """What hinders reading and writing the results folder; empty for nothing."""
+    """Problem with reading or writing the results folder; empty for none."""
     from agrm_study.records.location import Location
 
     try:
@@ -71,20 +71,20 @@ def try_storage(question: dict[str, Any]) -> str:
         if content.decode() != question["token"]:
             return "reads something else than was written"
         (results / question["answer"]).write_atomic(content)
-    except Exception as error:  # of the storage's library, whatever it is
+    except Exception as error:  # the storage library raises errors of any class
         return str(error).strip().partition("\n")[0] or type(error).__name__
     return ""
 
 
 def try_video() -> str:
-    """What is wrong with reading a tiny video; empty for nothing."""
+    """Problem with reading a tiny video; empty for none."""
     from agrm_study.execution.fitness.video import check_video
 
     return "; ".join(f"{found.check}: {found.text}" for found in check_video() if found.level == "problem")
 
 
 def try_cuda() -> tuple[list[str], str]:
-    """GPUs by name, and what hinders computing on one; in a process of its own, as Ray hides GPUs from this one."""
+    """GPU names, and any problem with computing on one; in a child process, as Ray hides GPUs from this one."""
     import os
     import subprocess
     import sys

@@ -1,4 +1,4 @@
-"""What a driver process can do, by name."""
+"""Operations of a driver process, by name."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def run_trials(channel: Channel, arguments: Mapping[str, Any]) -> None:
 
 
 def check(channel: Channel, arguments: Mapping[str, Any]) -> list[str]:
-    """Checks every node of a cluster, and its autoscaler; gives what a user should know."""
+    """Checks every node of a cluster, and its autoscaler; returns notes for the user."""
     from agrm_study.execution.driver.autoscaler import check_autoscaler
     from agrm_study.execution.driver.preflight import check_cluster
     from agrm_study.execution.driver.session import ray_session

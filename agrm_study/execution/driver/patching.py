@@ -10,7 +10,7 @@ from typing import Any
 
 @contextlib.contextmanager
 def patched_environment(values: Mapping[str, str]) -> Iterator[None]:
-    """Environment variables have these values in the block, and their former ones (or none) afterwards."""
+    """Sets environment variables within the block and restores them afterwards."""
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
     try:
@@ -25,10 +25,10 @@ def patched_environment(values: Mapping[str, str]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def patched_attribute(owner: object, name: str, value: Any) -> Iterator[None]:
-    """An attribute of a module, a class or an object has this value in the block.
+    """Sets an attribute of a module, a class or an object within the block.
 
     Raises:
-        AttributeError: The owner has no such attribute: a library has changed, and the block relied on it.
+        AttributeError: The owner has no such attribute, as a library that the block relies on has changed.
     """
     before = getattr(owner, name)
     setattr(owner, name, value)

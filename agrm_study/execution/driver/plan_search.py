@@ -1,7 +1,7 @@
 """Tune's search algorithm over the trials that the run hands out, one when a slot is free.
 
-Tune asks for a trial whenever it has room. Handing out no more than there are slots keeps every finished trial's actor
-for the next one, without a placement group asked for and cancelled in between.
+Tune asks for a trial whenever it has room. Handing out no more trials than slots keeps every finished trial's actor
+for the next one, without requesting and cancelling a placement group in between.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ class PlanSearch(SearchAlgorithm):  # type: ignore[misc]
 
     Args:
         source: Hands out trials.
-        settings: What is the same for all trials.
-        full: Gives the accelerators that have no room now, from the trials that run on each.
-        resources: What one trial takes, its share of a GPU aside.
+        settings: Settings shared by all trials.
+        full: Returns the accelerators without room, given the trials that run on each.
+        resources: Resources of one trial, except its share of a GPU.
         kinds: Accelerators that trials name; none when they do not.
     """
 
@@ -85,13 +85,13 @@ class PlanSearch(SearchAlgorithm):  # type: ignore[misc]
         return self._source.exhausted
 
     def set_finished(self) -> None:
-        """Nothing: the run decides when there is no trial left."""
+        """Does nothing: the run decides when no trial is left."""
 
     def __getstate__(self) -> dict[str, Any]:
         return {}  # the Tuner pickles itself for a restore that never comes
 
     def save_to_dir(self, dirpath: str, **kwargs: Any) -> None:
-        """Nothing: Tune's state is never read back."""
+        """Does nothing: Tune's state is never read back."""
 
 
 def _folder_name(trial: Trial) -> str:

@@ -1,7 +1,7 @@
 """Checks every node of a cluster before the first trial: code, versions, storage, videos, GPUs, clocks.
 
-Code reaches the workers by being installed: every node has this package in the environment that its Ray was started
-from. A node that lacks it, or has another version, is refused with its name. The study itself is sent with each trial;
+The package must be installed on every node, in the environment that its Ray was started from. A node that lacks it, or
+has another version, is refused by name. The study itself is sent with each trial;
 clip stores and results are on storage that all nodes reach.
 """
 
@@ -35,8 +35,8 @@ class Answer:
 
     Attributes:
         node: Its name, unique among the nodes.
-        resources: What Ray may use of it, by Ray's names.
-        facts: As `node_facts.describe` has them; ``None`` when it did not answer.
+        resources: Its resources, by Ray's names.
+        facts: As returned by `node_facts.describe`; ``None`` if it did not answer.
         silence: Why it did not answer.
         skew_s: Seconds by which its clock is ahead of this machine's, beyond the time that the answer took.
     """
@@ -60,7 +60,7 @@ def check_cluster(results: Location, *, on_gpus: bool, below: str = ".run/") -> 
         Non-fatal notes.
 
     Raises:
-        InputError: Some nodes are not fit; each is named with its faults.
+        InputError: Some nodes are unfit; each is listed with its problems.
     """
     token = uuid.uuid4().hex
     folder = f"{below}.preflight-{token[:8]}"
@@ -88,7 +88,7 @@ def check_cluster(results: Location, *, on_gpus: bool, below: str = ".run/") -> 
 
 
 def check_files(files: Sequence[str], stores: Mapping[str, int], local: str) -> None:
-    """Checks that every node sees what trials read, and has room for its copies of the clip stores.
+    """Checks that every node can access the data of the trials and has room for its copies of the clip stores.
 
     Args:
         files: Paths and URIs that trials read.
@@ -96,14 +96,14 @@ def check_files(files: Sequence[str], stores: Mapping[str, int], local: str) -> 
         local: Folder on each node's own disk to which stores are copied; empty to read them in place.
 
     Raises:
-        InputError: A node does not.
+        InputError: A node cannot, or lacks room.
     """
     here = [file for file in files if "://" not in file]
     _refuse(_blind(ask({"files": here, "stores": dict(stores), "local": local})))
 
 
 def _blind(answers: Iterable[Answer]) -> Iterator[Unfit]:
-    """Files that nodes do not see, and disks without room. A node that no longer answers gets no trials."""
+    """Files that nodes cannot access, and disks without room. A node that no longer answers gets no trials."""
     for answer in answers:
         for file in (answer.facts or {}).get("unseen", ()):
             hint = (
@@ -117,7 +117,7 @@ def _blind(answers: Iterable[Answer]) -> Iterator[Unfit]:
 
 
 def ask(question: Mapping[str, Any], *, answer_in: str = "") -> list[Answer]:
-    """The answer of every living node to a question (`node_facts.describe`); all are asked at the same time."""
+    """The answer of every living node to a question (`node_facts.describe`); all are queried concurrently."""
     import ray
     from ray import cloudpickle
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -159,7 +159,7 @@ def _answer(sent: Any, name: str, resources: Mapping[str, float], sent_at: float
 
     try:
         facts = ray.get(sent)
-    except Exception as error:  # Ray raises whatever happened on the node
+    except Exception as error:  # Ray raises errors of any class from the node
         lines = str(error).strip().splitlines() or [type(error).__name__]
         return Answer(name, resources, None, f"cannot run a task ({lines[-1][:160]})")
     now, clock = time.time(), facts["clock"]
@@ -168,7 +168,7 @@ def _answer(sent: Any, name: str, resources: Mapping[str, float], sent_at: float
 
 
 def _names(nodes: Sequence[Mapping[str, Any]]) -> list[str]:
-    """A name for each node, of its host where that is enough."""
+    """A name for each node: its host name where unique."""
     hosts = [str(node["NodeManagerHostname"]) for node in nodes]
     addresses = [str(node["NodeManagerAddress"]) for node in nodes]
     for candidate in (hosts, [f"{h} ({a})" for h, a in zip(hosts, addresses, strict=True)]):
@@ -182,7 +182,7 @@ Unfit = tuple[str, str, Mapping[str, str], str]
 
 
 def _unfit(answers: Iterable[Answer], arrived: set[str], place: str) -> Iterator[Unfit]:
-    """Faults of the nodes."""
+    """Problems of the nodes."""
     for answer in answers:
         node, facts = answer.node, answer.facts
         if facts is None:
@@ -213,7 +213,7 @@ def _unfit(answers: Iterable[Answer], arrived: set[str], place: str) -> Iterator
 
 
 def _refuse(unfit: Iterable[Unfit]) -> None:
-    """One error for all faults; nodes with the same fault share a line."""
+    """Raises one error for all problems; nodes with the same problem share a line."""
     alike: dict[tuple[str, str, str, str], list[str]] = {}
     for rule, node, words, hint in unfit:
         alike.setdefault((rule, words.get("given", ""), words.get("allowed", ""), hint), []).append(node)

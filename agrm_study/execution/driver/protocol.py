@@ -38,12 +38,12 @@ class Take:
 
 @dataclass(frozen=True, slots=True)
 class Assigned:
-    """The answer to `Take`.
+    """The reply to `Take`.
 
     Attributes:
         work: The trial as `Work.to_json`, or ``None`` for none now.
         share: GPUs of the trial.
-        finished: Whether no trial will be handed out any more, unless one that runs now is put back.
+        finished: Whether no trial will be handed out any more, unless a running one is put back.
     """
 
     work: str | None = None
@@ -71,7 +71,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """The run has taken note of an event, and what it decides is in the results folder."""
+    """The run has processed an event, and its decision is in the results folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """The operation cannot go on.
+    """The operation cannot continue.
 
     Attributes:
         reason: A clause without a full stop.

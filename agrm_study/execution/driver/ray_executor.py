@@ -1,7 +1,7 @@
 """Trials on Ray Tune, run by a driver process that is replaced when it dies.
 
-Which trial comes next is decided here, so that queue, race and search outlive a driver. A driver that achieved
-something is replaced without limit; several in a row that did not end the run.
+The next trial is chosen here, so that queue, race and search outlive a driver. A driver that made progress is replaced
+without limit; several consecutive drivers without progress end the run.
 """
 
 from __future__ import annotations
@@ -50,14 +50,14 @@ class RayExecutor(Executor):
     """Runs trials on Ray Tune, on this machine or on a cluster.
 
     Args:
-        resources: What one trial takes.
+        resources: Resources of one trial.
         kinds: Accelerators that trials name (`Work.accelerator`); none when they do not.
-        slots: Trials at once; ``None`` for as many as fit.
+        slots: Number of concurrent trials; ``None`` for as many as fit.
         address: A Ray cluster; ``None`` starts a local Ray.
-        grows: Whether the cluster's autoscaler brings nodes that are not there yet.
-        data: What trials read, by size where it is a clip store: every node of a cluster must see it, and have room.
-        retries: How often a trial whose worker died goes on from its checkpoint within one run.
-        on_note: Receives what a user should know.
+        grows: Whether the cluster's autoscaler adds nodes.
+        data: Data that trials read, with the size of clip stores; every node must be able to access them and have room.
+        retries: How often a trial whose worker died is resumed from its checkpoint within one run.
+        on_note: Receives notes for the user.
     """
 
     def __init__(
@@ -156,12 +156,12 @@ class _Served:
         """Whether another driver would die in the same way."""
 
     def serve(self) -> str | None:
-        """Answers the driver until its work is done, or it was stopped; otherwise gives the reason of its death.
+        """Serves the driver until its work is done or it was stopped; otherwise returns the reason of its death.
 
         Raises:
             KeyboardInterrupt: At the second interruption.
             InputError: The driver refuses the input.
-            ExecutionLost: The driver refuses what another one took.
+            ExecutionLost: The driver refuses input that an earlier one accepted.
         """
         while True:
             try:
@@ -202,12 +202,12 @@ class _Served:
         elif isinstance(message, Note):
             self._on_note(message.value)
         elif isinstance(message, Refused):
-            if self._flight.ever_started:  # the input was right before: the cluster has gone
+            if self._flight.ever_started:  # the input was valid before, so the cluster is gone
                 raise ExecutionLost(str(message.error()).rstrip("."))
             raise message.error()
 
     def _stop(self) -> None:
-        """Starts nothing more; an interruption also asks the workers to stop, again until storage takes the flag."""
+        """Starts nothing more; on interruption also writes the workers' stop flag, until storage accepts it."""
         if not self._sent_stop:
             self._sent_stop = True
             self._flight.stop()

@@ -1,6 +1,6 @@
-"""The one private member of Ray that the check of an autoscaler needs: a connection to the cluster's head.
+"""Private interface of Ray that the autoscaler check needs: a connection to the cluster's head.
 
-No public interface says whether an autoscaler can start a node for a request: `ray status` and `ray.util.state` list
+No public interface reports whether an autoscaler can start a node for a request: `ray status` and `ray.util.state` list
 requests that wait, not those that no kind of node can hold.
 """
 
@@ -13,9 +13,9 @@ METHODS: Final = ("get_cluster_status", "internal_kv_get")
 
 
 def head_connection() -> Any | None:
-    """This process's connection to the head of its cluster; ``None`` where this version of Ray has it no more."""
+    """This process's connection to the head of its cluster; ``None`` if this version of Ray lacks it."""
     try:
-        from ray.core.generated.autoscaler_pb2 import GetClusterStatusReply  # noqa: F401 - what the head answers with
+        from ray.core.generated.autoscaler_pb2 import GetClusterStatusReply  # noqa: F401 - message types of the head's replies
         from ray.experimental.internal_kv import internal_kv_get_gcs_client
     except ImportError:
         return None
@@ -24,13 +24,13 @@ def head_connection() -> Any | None:
 
 
 def cluster_status(head: Any) -> Any:
-    """What the head knows of requests for nodes, and what its second autoscaler answered (autoscaler.proto)."""
+    """The head's state of requests for nodes, and the reply of its second autoscaler (autoscaler.proto)."""
     from ray.core.generated.autoscaler_pb2 import GetClusterStatusReply
 
     return GetClusterStatusReply.FromString(head.get_cluster_status())
 
 
 def first_autoscaler_report(head: Any) -> bytes | None:
-    """What Ray's first autoscaler wrote at its last round, as JSON; ``None`` when there was no round."""
+    """The last report of Ray's first autoscaler, as JSON; ``None`` if it has not run yet."""
     report: bytes | None = head.internal_kv_get(b"__autoscaling_status", None)
     return report

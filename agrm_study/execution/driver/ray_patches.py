@@ -1,4 +1,4 @@
-"""The one member of Ray that is replaced, in the driver process: Tune's cache of warm workers."""
+"""Temporary patches to Ray Tune in the driver process: its cache of warm workers."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ NAME: Final = "_ObjectCache"
 def warm_workers() -> Iterator[str]:
     """Keeps all workers warm between trials within the block (`ActorCache`).
 
-    Tune's own cache keeps one worker where no trial is about to start, and the others pay the start of a process and
-    the import of torch again with their next trial.
+    Tune's own cache keeps one worker when no trial is about to start; the next trials of the others start a new
+    process and import torch again.
 
     Gives:
-        Why this Ray does not allow it; empty when it does. A study runs without it, only slower.
+        Yields the reason why this version of Ray does not allow it; empty if it does. A study then runs more slowly.
     """
     from ray.tune.execution import tune_controller
 
@@ -34,10 +34,10 @@ def warm_workers() -> Iterator[str]:
 
 
 def unlike(theirs: object) -> str:
-    """How Tune's class differs from `ActorCache`; empty where one can take the other's place.
+    """How Tune's class differs from `ActorCache`; empty if it can be replaced.
 
     Args:
-        theirs: Tune's class, ``None`` where this Ray has none.
+        theirs: Tune's class, ``None`` if this version of Ray has none.
     """
     if theirs is None:
         return f"this Ray has no {NAME}"

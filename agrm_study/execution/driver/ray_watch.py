@@ -1,7 +1,7 @@
-"""Notices when the raylet or the GCS of a Ray that this process started has died.
+"""Detection of a dead raylet or GCS of a Ray that this process started.
 
-The callback of Tune's loop asks for it (`dead_parts`) and ends the run in order. A call into Ray that waits for a dead
-raylet or GCS does not come back for a minute or longer, so a thread ends the process when the run does not end.
+The callback of Tune's loop checks `dead_parts` and ends the run cleanly. A call into Ray that waits for a dead raylet
+or GCS can block for a minute or longer, so a thread ends the process if the run does not end.
 """
 
 from __future__ import annotations
@@ -49,16 +49,16 @@ _watched: RayProcesses | None = None
 
 
 def dead_parts() -> list[str]:
-    """Vital parts of the Ray that this process started that have died; empty for a cluster of others.
+    """Vital processes of the Ray started here that have died; empty for an external cluster.
 
-    Tune would wait for them without end. A cluster of others may come back.
+    Tune would wait for them forever. An external cluster may recover.
     """
     return [] if _watched is None else _watched.dead()
 
 
 @contextlib.contextmanager
 def watched_ray() -> Iterator[None]:
-    """Watches the Ray that is started in the block; where the block hangs as Ray has died, the process ends with 1."""
+    """Watches the Ray started in the block; if the block hangs because Ray has died, the process exits with 1."""
     global _watched
     over = threading.Event()
     _watched = processes = RayProcesses()

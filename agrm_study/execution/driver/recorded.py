@@ -1,4 +1,4 @@
-"""Events of trials that have ended, read from their records: a driver process may die before it has sent them."""
+"""Events of ended trials, read from their records, as a driver process may die before sending them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from agrm_study.study.reported import reported_network
 def recorded_events(
     results: Location, metric: str, works: Iterable[Work], known: Mapping[str, int]
 ) -> list[TrialEvent]:
-    """What happened to trials that have a record of this run; none for the others.
+    """Events of trials that have a record of this run; none for the others.
 
     A finished trial also gives an ``epoch`` event with the scores of the epochs before its end.
 

@@ -1,4 +1,4 @@
-"""The run's trials as the driver process sees them."""
+"""Client of the run's trial source, used in the driver process."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ ASK_EVERY_S: Final = 1.0
 
 
 class RemoteSource:
-    """Asks the run for trials and reports events to it; used by one thread.
+    """Requests trials from the run and reports events to it; used by one thread.
 
     Args:
         channel: Connection to the run.
         total: Trials of the run.
-        prune: Whether the run may end a trial after an epoch: the next one does not begin before it has decided.
+        prune: Whether the run may end a trial after an epoch: the next one starts only after that decision.
     """
 
     def __init__(self, channel: Channel, total: int, *, prune: bool) -> None:
@@ -44,7 +44,7 @@ class RemoteSource:
         return self._shares[trial_id]
 
     def report(self, event: TrialEvent) -> None:
-        """Sends an event; what can be taken may be different afterwards."""
+        """Sends an event; the trials available may change afterwards."""
         if self._prune and event.kind == "epoch":
             self._channel.ask(Event(event.to_json(), waits=True))
         else:
@@ -77,10 +77,10 @@ class RemoteSource:
 
     @property
     def exhausted(self) -> bool:
-        """Whether no trial will be handed out any more, by the last answer; unknown after an event."""
+        """Whether no trial will be handed out any more, by the last reply; unknown after an event."""
         return self.stopped or (self._finished and self._asked is not None)
 
     @property
     def stopped(self) -> bool:
-        """Whether the run was interrupted: also what was handed out and has no worker must not begin."""
+        """Whether the run was interrupted: trials that were handed out and have no worker must not start."""
         return self._channel.stopped

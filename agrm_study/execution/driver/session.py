@@ -1,4 +1,4 @@
-"""A connection to Ray for the length of a block: a private local Ray, or a cluster, and the trials that fit into it."""
+"""Ray sessions: a connection to a private local Ray or a cluster, and the number of trials that fit."""
 
 from __future__ import annotations
 
@@ -57,22 +57,22 @@ def ray_session(
     grows: bool = False,
     kinds: Sequence[str] = (),
 ) -> Iterator[Slots]:
-    """A connection to Ray for the duration of the block; gives the number of trials that may run at once.
+    """Connects to Ray for the duration of the block; yields the number of trials that may run concurrently.
 
     Ray reads its environment when it is imported: a process that has imported it before the first session does not
     keep a local Ray on the loopback interface. Ray also takes the process's handler of SIGTERM.
 
     Args:
-        address: A cluster; ``None`` starts a Ray of its own on this machine, which ends with the block.
-        resources: What one trial takes.
-        slots: Trials at once; ``None`` for as many as fit.
-        grows: Whether the cluster's autoscaler brings nodes that are not there yet.
+        address: A cluster; ``None`` starts a private Ray on this machine, which ends with the block.
+        resources: Resources of one trial.
+        slots: Number of concurrent trials; ``None`` for as many as fit.
+        grows: Whether the cluster's autoscaler adds nodes.
         kinds: Accelerators that trials name; none when they do not.
 
     Raises:
-        InputError: When the cluster cannot be reached, something on this machine keeps Ray from starting, or not one
+        InputError: When the cluster cannot be reached, something on this machine prevents Ray from starting, or no
             trial fits.
-        ExecutionLost: When a Ray of its own dies while it starts.
+        ExecutionLost: When a private Ray dies during start-up.
     """
     with contextlib.ExitStack() as stack:
         if address is None:
@@ -94,7 +94,7 @@ def ray_session(
 
 
 def private_environment(folder: Path) -> dict[str, str]:
-    """Environment of a local Ray: nothing of it is open to other machines or other users.
+    """Environment of a local Ray that is closed to other machines and other users.
 
     Args:
         folder: Folder that only this user may enter, for Ray's sockets, logs and token.
@@ -103,9 +103,9 @@ def private_environment(folder: Path) -> dict[str, str]:
         "RAY_TMPDIR": str(folder),
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN_PATH": str(new_token(folder)),
-        # Its kill is an error that ends a whole Tune run; `memory_watchdog` ends the largest worker instead
+        # A kill by Ray's monitor ends the whole Tune run; `memory_watchdog` ends the largest worker instead
         "RAY_memory_monitor_refresh_ms": "0",
-        # A driver that waits for the first workers waits without end where one of them dies
+        # A driver that waits for the first workers waits forever if one of them dies
         "RAY_prestart_worker_first_driver": "0",
     }
 
@@ -115,7 +115,7 @@ def _checked_folder() -> Iterator[Path]:
     """The folder of a local Ray.
 
     Raises:
-        InputError: Something on this machine keeps Ray from starting.
+        InputError: Something on this machine prevents Ray from starting.
     """
     for finding in check_ray_start():
         if finding.level == "problem":
@@ -137,7 +137,7 @@ def _start(folder: Path, resources: Resources, slots: int) -> None:
             log_to_driver=False,
             logging_level=logging.ERROR,
         )
-    except Exception as error:  # of many classes, when a part of Ray dies while the others wait for it
+    except Exception as error:  # many classes are possible when a part of Ray dies while others wait for it
         reason = f"Ray could not be started on this machine ({_reason(error)})"
         raise ExecutionLost("\n".join([reason, *_last_lines(folder)])) from None
 
@@ -166,14 +166,14 @@ def _shutdown() -> None:
 
 
 def _reason(error: BaseException) -> str:
-    """The first line of the error that came first: Ray raises less specific ones from it."""
+    """The first line of the root cause, from which Ray raises less specific errors."""
     while error.__cause__ is not None:
         error = error.__cause__
     return (str(error).partition("\n")[0] or type(error).__name__).rstrip(".")
 
 
 def _their_versions(error: BaseException | None) -> dict[str, str]:
-    """Versions of a cluster that Ray refused for them; empty when it refused for something else."""
+    """Versions of a cluster that Ray refused because of them; empty if it refused for another reason."""
     while error is not None:
         if found := _VERSIONS.search(str(error)):
             return {"ray": found[1], "python": found[2]}
@@ -182,7 +182,7 @@ def _their_versions(error: BaseException | None) -> dict[str, str]:
 
 
 def _last_lines(folder: Path) -> list[str]:
-    """The last lines that the parts of a Ray which did not start have written about an error."""
+    """The last error lines in the logs of a Ray that did not start."""
     found = []
     for log in sorted(folder.glob("ray/session_latest/logs/*.err")):
         with contextlib.suppress(OSError):
@@ -192,10 +192,10 @@ def _last_lines(folder: Path) -> list[str]:
 
 
 def _check_fit(resources: Resources, *, on_cluster: bool) -> None:
-    """Refuses what would wait for ever.
+    """Rejects trials that would wait forever.
 
     Raises:
-        InputError: When not one trial fits.
+        InputError: When no trial fits.
     """
     nodes = alive_nodes()
     if any(trials_on(node["Resources"], resources) for node in nodes):
@@ -210,7 +210,7 @@ def _check_fit(resources: Resources, *, on_cluster: bool) -> None:
 
 
 def require_local_gpus(asked: float | Literal["auto"]) -> None:
-    """Refuse at once what this machine will never have; processors are shared, GPUs are not.
+    """Rejects more GPUs than this machine has; processors can be oversubscribed, GPUs cannot.
 
     Raises:
         InputError: When a trial asks for more GPUs than there are.

@@ -1,6 +1,6 @@
-"""Which worker has said nothing for so long that it must hang?
+"""Detection of workers that hang.
 
-Ray waits for a hanging worker without end: a decoder that never returns, a GPU that does not answer, a stopped process.
+Ray waits forever for a hanging worker: a decoder that never returns, a GPU that does not respond, a stopped process.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ PAUSE_S: Final = 10.0
 
 
 class StallDetector:
-    """When each running trial was last heard of; times are seconds on the monotonic clock.
+    """Time of the last update of each running trial; times are seconds on the monotonic clock.
 
     Args:
         first_epoch_s: Limit before a trial's first epoch, at least.
@@ -38,24 +38,24 @@ class StallDetector:
         self._last[trial_id] = now
 
     def prepares(self, trial_id: str, now: float, note: str) -> None:
-        """The trial waits for something; a copy that gets nowhere says the same again and again."""
+        """The trial waits for something; a stalled copy repeats the same note."""
         if self._notes.get(trial_id) != note:
             self._notes[trial_id], self._last[trial_id] = note, now
 
     def heard(self, trial_id: str, now: float, epoch_s: float) -> None:
-        """The trial has done an epoch."""
+        """The trial has completed an epoch."""
         self._last[trial_id] = now
         self._longest[trial_id] = max(self._longest.get(trial_id, 0.0), epoch_s)
         self._longest_of_all = max(self._longest_of_all, epoch_s)
 
     def ended(self, trial_id: str) -> None:
-        """Nobody runs the trial (now)."""
+        """The trial is no longer running."""
         self._last.pop(trial_id, None)
         self._longest.pop(trial_id, None)
         self._notes.pop(trial_id, None)
 
     def too_long(self, now: float) -> list[tuple[str, float]]:
-        """The trials that have been silent beyond their limit, with how long."""
+        """The trials without an update beyond their limit, with the time since the last one."""
         if self._looked is not None and now - self._looked > PAUSE_S:
             pause = now - self._looked
             self._last = {trial_id: min(now, last + pause) for trial_id, last in self._last.items()}

@@ -1,4 +1,4 @@
-"""A Tune trial that counts the deaths of its workers as a study does, and keeps nothing that a study never reads."""
+"""A Tune trial with a study's rule for counting worker deaths, and without state that a study never reads."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _ADDRESS: Final = re.compile(r"\bip[:=] ?([^\s,)]+)")
 
 
 class StudyTrial(Trial):  # type: ignore[misc]
-    """Overrides how Tune counts the failures of a trial, and what it remembers of results.
+    """Overrides how Tune counts the failures of a trial, and what it stores of results.
 
-    Tune forgives only announced preemptions, while a node that SLURM or a cloud takes back just vanishes; and a worker
-    that died before it took the trial says nothing about the trial. Statistics and states are for `Tuner.restore`,
+    Tune forgives only announced preemptions, while a node that SLURM or a cloud takes back just vanishes; and the death
+    of a worker before it took the trial is unrelated to the trial. Statistics and states are for `Tuner.restore`,
     which is not used: they grow with every result.
 
     Attributes:
-        failure: What the last worker died of.
+        failure: Cause of death of the last worker.
         unborn: Whether it died before it had taken the trial: warm from another one, or while it was created.
         unborn_on: Address of the node on which creating it raised an error; ``None`` for a process that was killed.
     """
@@ -42,7 +42,7 @@ class StudyTrial(Trial):  # type: ignore[misc]
         self._begun = True
 
     def handle_error(self, exc: Exception | None = None) -> None:
-        """Notes the death of the worker; Tune compares `num_failures` with `max_failures`."""
+        """Records the death of the worker; Tune compares `num_failures` with `max_failures`."""
         self.failure = dead_worker(exc)
         self.unborn, self._begun, self.unborn_on = not self._begun, False, None
         if self.unborn:
@@ -59,12 +59,12 @@ class StudyTrial(Trial):  # type: ignore[misc]
         self.run_metadata.last_result = result
 
     def get_json_state(self) -> tuple[str, str]:
-        """Nothing: the state of an experiment is never read back."""
+        """Returns nothing: the state of an experiment is never read back."""
         return "{}", "{}"
 
 
 def dead_worker(error: BaseException | None) -> Failure:
-    """What is known of a worker that died."""
+    """Details of a worker that died."""
     if error is None:
         return Failure("worker_killed", "the worker process ended without a reason")
     lines = str(error).strip().splitlines() or [type(error).__name__]

@@ -1,4 +1,4 @@
-"""How does a Ray actor run our trials, one after the other, with nothing left of the one before?
+"""Tune trainable that runs trials one after the other in a Ray actor, without state carried over between trials.
 
 Tune's own checkpoints are not used, and no exception reaches Tune: the worker writes records and rolling checkpoints
 itself, so that Tune sees a failure only when a process dies.
@@ -44,14 +44,14 @@ class StudyTrainable(Trainable):  # type: ignore[misc]
 
     def step(self) -> dict[str, Any]:
         event = self._worker.step()
-        # One text, not its fields: Tune keeps statistics of every number that it is given
+        # One string, not its fields: Tune keeps statistics of every number in a result
         return {EVENT: event.to_json(), "done": event.kind not in UNDER_WAY}
 
     def cleanup(self) -> None:
         self._worker.drop()
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
-        """Nothing: the worker has written what another attempt needs."""
+        """Does nothing: the worker has written what another attempt needs."""
 
     def load_checkpoint(self, checkpoint: dict[str, Any] | None) -> None:
-        """Nothing: the next step begins at the worker's own checkpoint."""
+        """Does nothing: the next step starts from the worker's own checkpoint."""

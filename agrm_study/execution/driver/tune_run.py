@@ -33,13 +33,13 @@ class TuneRun:
         channel: Hands out trials and receives their events.
         settings: JSON of `WorkerSettings`.
         total: Trials of the run.
-        resources: What one trial takes.
+        resources: Resources of one trial.
         kinds: Accelerators that trials name (`Work.accelerator`); none when they do not.
-        slots: Trials at once; ``None`` for as many as fit.
+        slots: Number of concurrent trials; ``None`` for as many as fit.
         address: A Ray cluster; ``None`` starts a local Ray.
-        grows: Whether the cluster's autoscaler brings nodes that are not there yet.
-        data: What trials read, by size where it is a clip store: every node of a cluster must see it, and have room.
-        retries: How often a trial whose worker died goes on from its checkpoint within one run.
+        grows: Whether the cluster's autoscaler adds nodes.
+        data: Data that trials read, with the size of clip stores; every node must be able to access them and have room.
+        retries: How often a trial whose worker died is resumed from its checkpoint within one run.
         stall: Arguments of the `StallDetector`.
         memory_threshold: Used part of this machine's memory from which the largest worker is ended.
     """
@@ -70,7 +70,7 @@ class TuneRun:
         """Returns when no trial is left.
 
         Raises:
-            InputError: The cluster or its nodes do not fit.
+            InputError: The cluster or its nodes are unfit.
             ExecutionLost: Ray has died.
         """
         with ray_session(self._address, self._resources, self._slots, grows=self._grows, kinds=self._kinds) as slots:
@@ -95,7 +95,7 @@ class TuneRun:
             tune_config=TuneConfig(search_alg=search, num_samples=max(1, len(self._source)), reuse_actors=True),
             run_config=RunConfig(
                 name="tune",
-                storage_path=str(Path.cwd()),  # of this process alone, and gone with it
+                storage_path=str(Path.cwd()),  # of this process alone, and removed with it
                 failure_config=FailureConfig(max_failures=self._retries),
                 checkpoint_config=CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
                 callbacks=[callback],
@@ -103,7 +103,7 @@ class TuneRun:
             ),
         )
         logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
-        # The searcher hands out no more than fit: Tune need not hold any of them back
+        # The searcher hands out no more than fit: Tune need not queue any of them
         pending = slots() if self._address is None else MOST_SLOTS
         with (
             patched_environment({"TUNE_MAX_PENDING_TRIALS_PG": str(pending)}),
@@ -120,7 +120,7 @@ class TuneRun:
     def _watchdog(
         self, workers: Callable[[], Mapping[str, int]]
     ) -> contextlib.AbstractContextManager[MemoryWatchdog | None]:
-        """Watches the memory of this machine; the nodes of a cluster have Ray's own monitor."""
+        """Watches the memory of this machine; the nodes of a cluster use Ray's own monitor."""
         if self._address is not None:
             return contextlib.nullcontext()
         return MemoryWatchdog(workers, threshold=self._memory_threshold)

@@ -13,7 +13,7 @@ class Finding:
     """The result of one check.
 
     Attributes:
-        check: What was checked, in one or two words.
+        check: Name of the check, one or two words.
         level: ``problem`` for what would stop a study, ``note`` for non-fatal facts.
         text: What was found.
         advice: The remedy; empty when none is needed.
@@ -40,5 +40,5 @@ def note(check: str, text: str, advice: str = "") -> Finding:
 
 
 def problem(check: str, text: str, advice: str) -> Finding:
-    """Would stop a study."""
+    """A finding that would stop a study."""
     return Finding(check=check, level="problem", text=text, advice=advice)

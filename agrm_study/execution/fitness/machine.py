@@ -59,7 +59,7 @@ def check_memory() -> Iterator[Finding]:
         yield ok("memory", text)
 
 
-def check_shared_memory(place: Path = Path("/dev/shm")) -> Iterator[Finding]:  # noqa: S108 - Ray's, not ours
+def check_shared_memory(place: Path = Path("/dev/shm")) -> Iterator[Finding]:  # noqa: S108 - used by Ray
     """Room for Ray's object store."""
     try:
         usage = shutil.disk_usage(place)

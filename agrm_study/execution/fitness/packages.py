@@ -17,7 +17,7 @@ OLDEST_DRIVER: Final = "Install a torch that was built for this driver, or a new
 
 
 def check_python() -> Iterator[Finding]:
-    """Whether Python is one that the package supports."""
+    """Whether the package supports this version of Python."""
     found = ".".join(str(part) for part in sys.version_info[:3])
     oldest, newest = (".".join(str(part) for part in version) for version in PYTHON)
     if PYTHON[0] <= sys.version_info[:2] < PYTHON[1]:
@@ -27,7 +27,7 @@ def check_python() -> Iterator[Finding]:
 
 
 def check_packages() -> Iterator[Finding]:
-    """Whether every package that agrm-study requires is installed, in a version that it supports."""
+    """Whether every required package is installed in a supported version."""
     wrong = list(unmet_requirements())
     if wrong:
         yield problem("packages", "; ".join(wrong), "`pip install --upgrade agrm-study` in this environment.")

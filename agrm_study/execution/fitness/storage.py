@@ -37,7 +37,7 @@ def check_storage(results: Path) -> Iterator[Finding]:
 
 
 def _check_folder(check: str, folder: Path) -> Iterator[Finding]:
-    """What the ledger relies on: writing, renaming over a file, locking, and a clock like this machine's."""
+    """Checks what the ledger relies on: writing, renaming over a file, locking, and a synchronised clock."""
     place = existing(folder)
     if not place.is_dir():
         yield problem(check, f"{place} is a file", "Name another folder.")

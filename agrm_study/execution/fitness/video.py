@@ -76,7 +76,7 @@ def _check(path: Path, codec: str) -> Iterator[Finding]:
 
 
 def _failure(path: Path, decoder: str, drawn: Sequence[object]) -> str:
-    """What is wrong with the frames of a decoder; empty when nothing is. Runs it in a child that may crash."""
+    """Problem with the frames of a decoder; empty for none. Runs it in a child process, as it may crash."""
     import numpy as np
 
     from agrm_study.training.data.decoding.killable import Failure, shared_pool

@@ -8,7 +8,7 @@ from agrm_study.execution.progress.view import View
 
 
 def choose_view(stream: TextIO) -> View:
-    """A live picture when the stream is a terminal, plain lines otherwise."""
+    """A live view if the stream is a terminal, plain lines otherwise."""
     if stream.isatty():
         from agrm_study.execution.progress.live import LiveView
 

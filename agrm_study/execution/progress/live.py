@@ -1,4 +1,4 @@
-"""View of a run on a terminal: the table as it fills, running trials, counts and the time left."""
+"""Live view of a run on a terminal: results so far, running trials, counts and the time left."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ DIM, DONE, RUN, BAD = "bright_black", "default", "cyan", "red"
 
 
 class LiveView(View):
-    """A picture on standard error that redraws itself in place.
+    """A live view on standard error that redraws in place.
 
     Args:
         console: Where to draw; standard error by default.
@@ -96,14 +96,14 @@ class LiveView(View):
             self.message(f"{trial_name(trial, self._progress)} {verb}: {reason}")
 
     def tick(self) -> None:
-        return None  # a thread of rich's redraws
+        return None  # redrawn by a thread of rich
 
     def message(self, text: str) -> None:
         with self._lock:
             self._messages.append(text)
 
     def _drawn(self) -> RenderableType:
-        """The present picture, or the last one while drawing takes long."""
+        """The current picture, or the previous one while drawing takes long."""
         with self._lock:
             began = time.monotonic()
             if self._frame is None or self._ended or began >= self._next_frame:
@@ -113,7 +113,7 @@ class LiveView(View):
             return self._frame
 
     def picture(self) -> RenderableType:
-        """The present picture."""
+        """The current picture."""
         with self._lock:
             parts: list[RenderableType] = []
             progress = self._progress
@@ -131,7 +131,7 @@ class LiveView(View):
             return Padding(Group(*parts), (0, 1))
 
     def _step_lines(self) -> Iterable[RenderableType]:
-        """One line per step of the preparation; the last one is under way."""
+        """One line per step of the preparation; the last one is in progress."""
         width = 10 if self._console.width < NARROW else 30
         for title, (step, began, heard) in self._steps.items():
             ended = 0 < step.total <= step.done or title != next(reversed(self._steps))
@@ -201,7 +201,7 @@ class LiveView(View):
         return [progress.trials[trial_id] for trial_id in ids if trial_id is not None]
 
     def _fitting(self, progress: StudyProgress, task: str, arms: list[str]) -> tuple[list[str], list[str]]:
-        """The arms that the terminal has room for, those that are under way first, in the order of the study."""
+        """The arms that the terminal has room for, those in progress first, in the order of the study."""
         others = 12 + min(MOST_RUNNING, len(progress.running())) + len(self._messages[-MOST_MESSAGES:])
         room = max(3, (self._console.height - others) // max(1, len(progress.tasks)) - 3)
         if len(arms) <= room or self._ended:
@@ -291,7 +291,7 @@ def _cell(progress: StudyProgress, task: str, arm: str, seed: int) -> Text:
         return Text("failed", style=BAD)
     if trial.state == "held":
         return Text("held", style="yellow")
-    if trial.epoch:  # stopped, and goes on from its checkpoint
+    if trial.epoch:  # stopped; resumes from its checkpoint
         return Text(f"{100 * trial.epoch // max(1, trial.epochs)} %", style=DIM)
     return Text("·", style=DIM)
 
@@ -310,7 +310,7 @@ def _summary(trials: list[TrialProgress]) -> list[RenderableType]:
 
 
 def _shortened(name: str, arm: int, width: int) -> str:
-    """The name of a trial with its arm, which ends at a position, shortened so that task and seed fit a width."""
+    """The name of a trial, its arm (up to a given position) shortened so that task and seed fit a width."""
     kept = width - (len(name) - arm) - 1
     return name if len(name) <= width or kept < 4 else f"{name[:kept]}…{name[arm:]}"
 

@@ -1,4 +1,4 @@
-"""Snapshot of a study, read from its results folder alone; `status` and `watch` show it from any process."""
+"""Snapshot of a study, read only from its results folder; used by `status` and `watch`."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ from agrm_study.study.study import Study
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """A study at one moment.
+    """State of a study at one time.
 
     Attributes:
         results: The results folder.
-        owner: Who runs the study (study, host, pid, since); ``None`` for nobody.
+        owner: The run that holds the study (study, host, pid, since); ``None`` for none.
         search: Progress of its search; ``None`` for a study without one.
         final: Progress of the trials that are reported; ``None`` while a first run still prepares its data.
         cells: Cells of those trials; those that a race spares are left out.
         search_log: The content of search.json.
-        race: What a race has decided.
+        race: Decisions of a race.
         nothing_promoted: Whether the search has ended without a point to promote.
-        unfinished: Trials that were started and have no record: they run, or the next run resumes them.
+        unfinished: Trials that were started and have no record: they are running, or the next run resumes them.
         problems: Records that cannot be read.
     """
 
@@ -58,7 +58,7 @@ class Snapshot:
 
     @property
     def progress(self) -> StudyProgress | None:
-        """The phase under way: the search until its best have become arms, then the trials that are reported."""
+        """The current phase: the search until its best trials have become arms, then the reported trials."""
         if self.search is not None and (self.search.counts().left or self.to_promote):
             return self.search
         return self.final
@@ -71,7 +71,7 @@ class Snapshot:
 
     @property
     def states(self) -> Counter[str]:
-        """Known trials by state; those that nobody runs count as waiting."""
+        """Known trials by state; those not running count as waiting."""
         return Counter(trial.state for trial in self.trials.values())
 
     @property
@@ -81,22 +81,22 @@ class Snapshot:
 
     @property
     def total(self) -> int:
-        """Trials of the study, those that are not known yet included."""
+        """Trials of the study, including those not known yet."""
         return len(self.trials) + self._pending
 
     @property
     def left(self) -> int:
-        """Trials that will still run."""
+        """Remaining trials."""
         return self.states["waiting"] + self.states["running"] + (0 if self._held_back else self._pending)
 
     @property
     def over(self) -> bool:
-        """Whether nobody runs the study and nothing of it is left."""
+        """Whether no run is active and no trials remain."""
         return self.owner is None and self.final is not None and not self.left
 
     @property
     def complete(self) -> bool:
-        """Whether every trial has finished. A search trial that diverged counts: its settings have been tried."""
+        """Whether every trial has finished. A search trial that diverged counts as finished."""
         searched = () if self.search is None else self.search.trials.values()
         diverged = sum(trial.state == "failed" and trial.failure == "nan_loss" for trial in searched)
         finished = self.states["finished"] + diverged == self.total
@@ -104,12 +104,12 @@ class Snapshot:
 
     @property
     def now(self) -> float:
-        """The present on the clock of `TrialProgress.heard`."""
+        """The current time on the clock of `TrialProgress.heard`."""
         return 0.0 if self.final is None else self.final.clock()
 
     @property
     def time_left_s(self) -> float | None:
-        """Seconds until the last trial ends; ``None`` when nobody runs the study or nothing was measured."""
+        """Seconds until the last trial ends; ``None`` if no run is active or nothing was measured."""
         if self.owner is None:
             return None
         slots = max(1, len(self.unfinished))
@@ -126,7 +126,7 @@ class Snapshot:
 
 
 class SnapshotReader:
-    """Reads snapshots of a results folder again and again; what cannot change any more is read once.
+    """Reads snapshots of a results folder repeatedly; final records are read only once.
 
     Args:
         results: Results folder, a local path or a URI.
@@ -138,7 +138,7 @@ class SnapshotReader:
         self._metrics: dict[tuple[str, str], float | None] = {}
 
     def read(self) -> Snapshot:
-        """The study as it is now.
+        """The current state of the study.
 
         Raises:
             InputError: When the folder holds no results and no run is preparing them, or its files are damaged.
@@ -159,7 +159,7 @@ class SnapshotReader:
         log = SearchLog.read(self._location)
         points = () if log is None else search_cells(log)
         beats = self._beats({cell.trial_id for cell in (*points, *cells)}, owner)
-        for beat in beats:  # a failed trial that runs again
+        for beat in beats:  # a failed trial that is running again
             states.pop(beat.trial_id, None)
         started = {beat.trial_id for beat in beats}
         search = None
@@ -173,7 +173,7 @@ class SnapshotReader:
             search.held_back = search_keeps_failing(recorded)
         final = self._progress(study, cells, states, ledger)
         final.hold(held_trials(cells, states, started))
-        if search is not None and search.held_back:  # the trials that are reported wait for its end
+        if search is not None and search.held_back:  # the reported trials wait for its end
             final.hold(trial.trial_id for trial in final.trials.values() if trial.state == "waiting")
         snapshot = Snapshot(
             results=self._results,
@@ -202,8 +202,8 @@ class SnapshotReader:
         return self._study[1]
 
     def _beats(self, planned: Collection[str], owner: Mapping[str, Any] | None) -> list[Heartbeat]:
-        """Last updates of trials that were started and have no record; those that the present run has not taken up are
-        left out."""
+        """Last updates of trials that were started and have no record; those that the current run has not
+        resumed are left out."""
         since = 0.0 if owner is None else owner.get("since", 0.0)
         beats = Heartbeat.read_all(self._location)
         return [beat for beat in beats if beat.trial_id in planned and not beat.over and beat.updated_at >= since]
@@ -244,13 +244,13 @@ def read_snapshot(results: str | Path) -> Snapshot:
     """One snapshot of a results folder.
 
     Raises:
-        InputError: As `SnapshotReader.read`.
+        InputError: As in `SnapshotReader.read`.
     """
     return SnapshotReader(results).read()
 
 
 def wanted_cells(cells: Sequence[Cell], race: RaceLog, finished: Collection[str]) -> tuple[Cell, ...]:
-    """The cells that a race still asks for, and those whose trial has finished."""
+    """The cells that a race still requires, and those whose trial has finished."""
     spared = race.spared([(c.arm, c.task, c.seed, c.trial_id) for c in cells], set(finished))
     return tuple(cell for cell in cells if (cell.arm, cell.task, cell.seed) not in spared)
 
@@ -262,12 +262,12 @@ def search_cells(log: SearchLog) -> tuple[Cell, ...]:
 
 
 def _promotes_nothing(study: Study) -> bool:
-    """Whether a search that has ended added no arm to its study, though it was to promote some."""
+    """Whether a search has ended without adding an arm to its study, although it was to promote some."""
     return study.search is not None and study.search.promote > 0 and not any(arm.settings for arm in study.arms)
 
 
 def _apply(beat: Heartbeat, trial: TrialProgress, *, running: bool, clock: float) -> None:
-    """Brings a trial up to its last update."""
+    """Updates a trial from its last heartbeat."""
     now = time.time()
     trial.state = "running" if running else "waiting"
     trial.epoch, trial.epochs, trial.metric = beat.epoch, beat.epochs or trial.epochs, beat.metric

@@ -1,4 +1,4 @@
-"""Progress of a study: what its records say, kept up to date by events. The views draw it."""
+"""Progress of a study, read from its records and updated by events; the model behind the views."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Counts:
 
     @property
     def left(self) -> int:
-        """Trials that will still run."""
+        """Remaining trials."""
         return self.running + self.waiting
 
 
@@ -46,10 +46,10 @@ class StudyProgress:
     Attributes:
         metric: Name of the validation metric shown.
         cells: Trial of each (task, arm, seed).
-        slots: Trials at once, as far as is known; 0 when nothing runs.
-        to_draw: Trials of a search that are not drawn yet; None when this is no search.
+        slots: Number of concurrent trials, as far as known; 0 if nothing runs.
+        to_draw: Trials of a search that are not drawn yet; None if this is not a search.
         maximize: Whether a higher metric is better.
-        held_back: Whether a search draws no more, as its trials keep failing in the same way.
+        held_back: Whether a search draws no more because its trials keep failing in the same way.
     """
 
     name: str
@@ -77,14 +77,14 @@ class StudyProgress:
         to_draw: int | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> StudyProgress:
-        """The progress of a study, or of its search, by its records.
+        """The progress of a study, or of its search, from its records.
 
         Args:
             study: The study.
             cells: Its cells, or a search's points as cells.
-            states: What the ledger knows of their trials.
+            states: States of their trials in the ledger.
             metrics: Validation metric of finished trials, where known.
-            to_draw: Trials of a search that are not drawn yet; ``None`` for the trials that are reported.
+            to_draw: Trials of a search that are not drawn yet; ``None`` for the reported trials.
             clock: Seconds.
         """
         epochs = {arm.name: arm.recipe.epochs for arm in study.arms}
@@ -123,25 +123,25 @@ class StudyProgress:
         return sorted(done, key=lambda t: t.metric or 0.0, reverse=self.maximize)[:most]
 
     def reopen(self, trial_ids: Iterable[str]) -> None:
-        """These trials will be run: failures of theirs are past."""
+        """Marks trials as to be run; their earlier failures no longer count."""
         for trial_id in trial_ids:
             trial = self.trials[trial_id]
             trial.state, trial.failure, trial.error, trial.wall_s = "waiting", None, None, 0.0
 
     def hold(self, trial_ids: Iterable[str]) -> None:
-        """These trials are not started, as their arm keeps failing in the same way."""
+        """Marks trials as held back because their arm keeps failing in the same way."""
         for trial_id in trial_ids:
             self.trials[trial_id].state = "held"
 
     def spare(self, cells: Collection[tuple[str, str, int]]) -> None:
-        """These cells, (arm, task, seed), need no trial any more; one that fills another cell too stays."""
+        """Drops cells (arm, task, seed) that need no trial any more; a trial that also fills another cell stays."""
         for arm, task, seed in cells:
             self.cells.pop((task, arm, seed), None)
         wanted = set(self.cells.values())
         self.trials = {trial_id: trial for trial_id, trial in self.trials.items() if trial_id in wanted}
 
     def apply(self, event: TrialEvent) -> TrialProgress:
-        """Takes note of an event; gives the trial that it is about."""
+        """Updates the progress with an event; returns its trial."""
         trial = self.trials[event.trial_id]
         now = trial.heard = self.clock()
         if event.kind == "started":
@@ -189,5 +189,5 @@ class StudyProgress:
 
 
 def shown_metric_name(study: Study) -> str:
-    """The validation metric that progress shows: the study's own where it is known after every epoch."""
+    """The validation metric to show: the study's own metric if it is known after every epoch."""
     return study.primary_metric if study.primary_metric in SHOWN else SHOWN[0]

@@ -1,4 +1,4 @@
-"""Status of a study in plain values: what `status --json` prints."""
+"""Status of a study as plain values, the output of `status --json`."""
 
 from __future__ import annotations
 
@@ -67,14 +67,14 @@ class SearchStatus:
     """Progress of a search.
 
     Attributes:
-        trials: Trials that it is to have in all.
+        trials: Total number of trials.
         finished: Trials that ran to their end.
         pruned: Trials that the pruner ended early.
         failed: Trials whose last attempt failed.
-        running: Trials that run, or that the next run resumes.
+        running: Trials that are running, or that the next run resumes.
         waiting: Trials to come; 0 once the best were promoted.
         metric: Its first objective, a validation metric.
-        best: The best of it so far; ``None`` before a trial has finished.
+        best: The best value so far; ``None`` before a trial has finished.
         best_arm: The point that reached it.
         to_promote: Trials of the final phase that its end will add; 0 once they are planned.
     """
@@ -101,11 +101,11 @@ class StudyStatus:
     """Status of a study.
 
     Attributes:
-        active: Who runs it now (study, host, pid, since), ``None`` for nobody.
-        running: Trials that run; when nobody runs the study, trials that the next run resumes.
+        active: The active run (study, host, pid, since); ``None`` for none.
+        running: Running trials; if no run is active, trials that the next run resumes.
         search: Progress of the search, for a study that has one; its trials count in the numbers above.
-        race: What a race has decided, for a study that races; trials that it spares count nowhere.
-        time_left_s: Seconds until the last trial ends at the present pace; ``None`` when nobody runs it or nothing was
+        race: Decisions of the race, for a study that races; trials that it spares are not counted.
+        time_left_s: Seconds until the last trial ends at the current pace; ``None`` if no run is active or nothing was
             measured.
     """
 
@@ -137,13 +137,13 @@ def status(results: str | Path) -> StudyStatus:
     """The status of a results folder.
 
     Raises:
-        InputError: As `SnapshotReader.read`.
+        InputError: As in `SnapshotReader.read`.
     """
     return status_of(read_snapshot(results))
 
 
 def status_of(snapshot: Snapshot) -> StudyStatus:
-    """A snapshot in plain values."""
+    """A snapshot as plain values."""
     trials = snapshot.trials
     names: dict[str, dict[str, None]] = {}
     if snapshot.search is not None:

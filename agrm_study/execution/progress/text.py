@@ -1,4 +1,4 @@
-"""Rich text whose content may come from a file: control characters are shown, not sent."""
+"""Rich text for content that may come from a file: control characters are made visible."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from agrm_study.study.terminal import printable
 
 
 class Text(rich.text.Text):
-    """As Rich's, with `printable` content."""
+    """Rich's `Text` with `printable` content."""
 
     def __init__(self, text: str = "", *arguments: Any, **options: Any) -> None:
         super().__init__(printable(text), *arguments, **options)

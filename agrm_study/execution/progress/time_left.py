@@ -11,12 +11,12 @@ from agrm_study.execution.progress.trial_progress import TrialProgress
 def time_left_s(trials: Collection[TrialProgress], *, now: float, slots: int, to_draw: int = 0) -> float | None:
     """Seconds until the last trial ends; ``None`` before anything was measured, or when nothing runs.
 
-    A trial that waits is expected to take over as much from others as those of its arm did.
+    A waiting trial is expected to inherit as much from other trials as the trials of its arm did.
 
     Args:
         trials: Trials that are known.
         now: Time on the clock of `TrialProgress.heard`.
-        slots: Trials at once; 0 when nothing runs.
+        slots: Number of concurrent trials; 0 if nothing runs.
         to_draw: Trials that are not known yet.
     """
     cost, own_cost = _measured(trials, own=False), _measured(trials, own=True)
@@ -41,7 +41,7 @@ def _measured(trials: Collection[TrialProgress], *, own: bool) -> Callable[[Tria
 
     Args:
         trials: Trials that are known.
-        own: Without the epochs that it takes over; else as if it were trained alone, as its `wall_s` counts.
+        own: Without inherited epochs; otherwise as if it were trained alone, as in its `wall_s`.
     """
     finished: dict[tuple[str, str], list[float]] = {}
     guesses: dict[tuple[str, str], list[float]] = {}

@@ -18,9 +18,9 @@ class TrialProgress:
         wall_s: Seconds of training up to `heard`; those of inherited epochs count.
         heard: Time of its last update, on the monotonic clock.
         error: Text of its failure; the first line is the message.
-        now: Whether this run has finished or failed it.
-        pruned: Whether a search ended it early; its metric is then no result of its settings.
-        inherited: Epochs that this run took over from another trial instead of training them.
+        now: Whether it finished or failed in this run.
+        pruned: Whether a search ended it early; its metric is then not a result of its settings.
+        inherited: Epochs that this run inherited from another trial instead of training them.
         note: What it waits for before its first epoch.
     """
 

@@ -1,4 +1,4 @@
-"""Views of a study that another process runs: the run's own picture, or one line a minute."""
+"""Views of a study that another process runs: the run's live view, or one line per minute."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ RESUME: Final = "rerun the same `agrm-study run` to resume"
 
 
 def owner_words(owner: Mapping[str, Any] | None) -> str:
-    """Who runs the study."""
+    """The run that holds the study, in words."""
     if owner is None:
         return "not running"
     if "pid" not in owner:
@@ -32,12 +32,12 @@ def owner_words(owner: Mapping[str, Any] | None) -> str:
 
 
 def next_step(snapshot: Snapshot) -> str:
-    """What to do when nobody runs a study of which something is left; empty otherwise."""
+    """The next step for an incomplete study without an active run; empty otherwise."""
     return RESUME if snapshot.owner is None and snapshot.left else ""
 
 
 def summary_words(snapshot: Snapshot) -> str:
-    """Counts, the best of a search, the time left."""
+    """Counts, the best trial of a search, and the time left, in words."""
     if snapshot.progress is None:
         return f"{PREPARING}, {owner_words(snapshot.owner)}"
     states = snapshot.states
@@ -58,7 +58,7 @@ def summary_words(snapshot: Snapshot) -> str:
 
 
 class WatchPicture(LiveView):
-    """The picture that `run` draws, of a study that another process runs."""
+    """The live view of `run`, for a study that another process runs."""
 
     def __init__(self, console: Console | None = None) -> None:
         self._snapshot: Snapshot | None = None
@@ -66,7 +66,7 @@ class WatchPicture(LiveView):
         super().__init__(console)
 
     def show(self, snapshot: Snapshot) -> None:
-        """Takes a new snapshot into the picture."""
+        """Updates the view with a new snapshot."""
         with self._lock:
             self._snapshot = snapshot
             if snapshot.progress is None:
@@ -97,7 +97,7 @@ class WatchPicture(LiveView):
 
 
 class WatchLines:
-    """One line a minute, and one when the watching ends."""
+    """One line per minute, and one at the end."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream

@@ -55,7 +55,7 @@ def failure_words(kind: str | None, error: str | None) -> str:
 
 
 def best_words(progress: StudyProgress) -> list[str]:
-    """What a search has found so far; nothing before its first trial has finished, or when this is no search."""
+    """The best result of a search so far; empty before its first trial has finished, or if this is not a search."""
     if progress.to_draw is None:
         return []
     return [f"best {progress.metric} {trial.metric:.3f} ({trial.arm})" for trial in progress.best()]

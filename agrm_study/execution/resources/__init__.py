@@ -1,1 +1,1 @@
-"""What a trial takes, and what a machine can hold."""
+"""Resources of trials and capacity of machines."""

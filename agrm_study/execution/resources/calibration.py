@@ -1,6 +1,6 @@
-"""How long do the steps of a study's trials take on this machine, before any trial has run?
+"""Timing of training steps on this machine before any trial has run.
 
-A process of its own times a few steps of each shape of trial, so that the caller stays without torch.
+A child process times a few steps of each shape of trial, so that the caller need not import torch.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ Tell = Callable[[int, int, str], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
-    """What was timed, and where.
+    """Timed steps and the device that they ran on.
 
     Attributes:
-        device: ``cpu``, or the name of the GPU; empty when the process did not get that far.
-        threads: Of the process.
-        trials: What the steps of a trial's shape took, by trial.
-        shapes: Each shape that was timed, in words, and its times.
-        problems: Why a shape has no times.
+        device: ``cpu``, or the name of the GPU; empty if the process ended before reporting it.
+        threads: Threads of the process.
+        trials: Times of the steps of a trial's shape, by trial.
+        shapes: Each timed shape, in words, and its times.
+        problems: Reasons why shapes could not be timed.
     """
 
     device: str
@@ -57,13 +57,13 @@ class Calibration:
 def calibrate(
     trials: Iterable[TrialSpec], *, cpu: int, gpu: bool, tell: Tell = lambda index, total, words: None
 ) -> Calibration:
-    """Time the steps of trials, those of one shape once.
+    """Times the steps of trials, once per shape.
 
     Args:
         trials: Trials to come.
         cpu: Threads of a trial.
-        gpu: Whether a trial asks for a GPU; where there is none, the CPU is timed.
-        tell: Hears of each shape before it is timed.
+        gpu: Whether a trial uses a GPU; the CPU is timed if there is none.
+        tell: Called with each shape before it is timed.
     """
     kinds: dict[str, list[TrialSpec]] = {}
     for trial in trials:
@@ -92,7 +92,7 @@ def calibrate(
 
 
 def shape_words(recipe: Recipe) -> str:
-    """A shape as a person says it: ``r3d_18 with shpm, agrm, 16 frames of 224², batch 16 + 16``."""
+    """A human-readable shape: ``r3d_18 with shpm, agrm, 16 frames of 224², batch 16 + 16``."""
     model, clip, batch = recipe.model, recipe.clip, recipe.batch
     unlabelled = f" + {batch.unlabelled}" if recipe.uses_unlabelled else ""
     return (
@@ -102,7 +102,7 @@ def shape_words(recipe: Recipe) -> str:
 
 
 def _answers(recipes: Mapping[str, Recipe], *, cpu: int, gpu: bool, tell: Tell) -> Iterable[dict[str, Any]]:
-    """What the process says, as it says it; a last problem when it ends before it has said all."""
+    """Yields the output of the process as it arrives, then a problem if it ends early."""
     if not recipes:
         return
     threads = {name: str(cpu) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
@@ -122,7 +122,7 @@ def _answers(recipes: Mapping[str, Recipe], *, cpu: int, gpu: bool, tell: Tell) 
         assert process.stdin is not None
         assert process.stdout is not None
         try:
-            with contextlib.suppress(BrokenPipeError), process.stdin as stdin:  # what became of it is told below
+            with contextlib.suppress(BrokenPipeError), process.stdin as stdin:  # its result is reported below
                 json.dump({"gpu": gpu, "recipes": texts, "parts": portable_sources()}, stdin)
             for done, line in enumerate(process.stdout):
                 yield json.loads(line)

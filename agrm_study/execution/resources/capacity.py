@@ -1,4 +1,4 @@
-"""How many trials can run at once: on this machine, or on a cluster whose nodes come and go?"""
+"""Number of trials that can run concurrently on this machine or on a cluster that changes in size."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ROUNDING: Final = 1e-6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resources:
-    """What one trial takes.
+    """Resources of one trial.
 
     Attributes:
         cpu: Processors.
@@ -31,7 +31,7 @@ class Resources:
     accelerator: str | None = None
 
     def bundle(self) -> dict[str, float]:
-        """By Ray's names."""
+        """Resources by Ray's names."""
         named = {f"{_KIND}{self.accelerator}": 0.001} if self.accelerator else {}
         return {"CPU": self.cpu, "GPU": self.gpu, **named}
 
@@ -57,7 +57,7 @@ def trials_on(node: Mapping[str, float], resources: Resources, *, pinned: bool =
 
     Args:
         node: The node's resources, by Ray's names.
-        resources: What one trial takes.
+        resources: Resources of one trial.
         pinned: Whether the kind of accelerator counts.
     """
     if pinned and resources.accelerator and f"{_KIND}{resources.accelerator}" not in node:
@@ -75,26 +75,26 @@ def _by_gpu(gpus: float, share: float) -> int:
 
 
 def alive_nodes() -> list[dict[str, Any]]:
-    """The nodes of the cluster that this process is connected to, as Ray tells them."""
+    """The living nodes of the connected cluster, as reported by Ray."""
     import ray
 
     return [node for node in ray.nodes() if node["Alive"]]
 
 
 def capacity(resources: Resources) -> int:
-    """Trials that the cluster can hold at once, were it empty."""
+    """Trials that the cluster could hold at once if it were empty."""
     return sum(trials_on(node["Resources"], resources) for node in alive_nodes())
 
 
 def each_kind(resources: Resources, kinds: Sequence[str]) -> dict[str | None, Resources]:
-    """What a trial takes, by the accelerator that it names (`Work.accelerator`); ``None`` where trials name none."""
+    """Resources of a trial, by the accelerator that it names (`Work.accelerator`); ``None`` where trials name none."""
     if not kinds:
         return {None: resources}
     return {kind: replace(resources, accelerator=kind) for kind in kinds}
 
 
 def in_words(nodes: Sequence[Mapping[str, Any]]) -> str:
-    """What nodes have: ``2 nodes with 8 CPUs and 1 GPU (A100); 1 node with 4 CPUs``."""
+    """Resources of nodes in words: ``2 nodes with 8 CPUs and 1 GPU (A100); 1 node with 4 CPUs``."""
     counts: dict[str, int] = {}
     for node in nodes:
         found = node["Resources"]
@@ -110,15 +110,15 @@ def in_words(nodes: Sequence[Mapping[str, Any]]) -> str:
 
 
 class Slots:
-    """Trials at once, now: what the cluster can hold, and never more than were asked for.
+    """Current number of concurrent trials: what the cluster can hold, up to the requested number.
 
-    A cluster that grows or shrinks while a study runs is followed. One whose autoscaler is to bring nodes only does so
-    for trials that wait for them, so there as many are handed out as were asked for.
+    Follows a cluster that grows or shrinks while a study runs. An autoscaler only adds nodes for waiting trials, so
+    with one the requested number of trials is always handed out.
 
     Args:
-        resources: What one trial takes.
-        most: Trials at once that were asked for; ``None`` for as many as fit.
-        grows: Whether an autoscaler brings nodes that are not there yet. Each accelerator then has an even share.
+        resources: Resources of one trial.
+        most: Requested number of concurrent trials; ``None`` for as many as fit.
+        grows: Whether an autoscaler adds nodes. Each accelerator then has an even share.
         kinds: Accelerators that trials name; none when they do not.
     """
 
@@ -139,7 +139,7 @@ class Slots:
     def full(self, running: Mapping[str | None, int]) -> frozenset[str | None]:
         """Accelerators that have no room for another trial.
 
-        Nodes of one kind that are full, or have left with the trials that wait for them, hold back no other kind.
+        If the nodes of one kind are full, or have left while trials wait for them, other kinds are unaffected.
 
         Args:
             running: Trials that were handed out and have not ended, by the accelerator that they name.
@@ -154,7 +154,7 @@ class Slots:
         return frozenset(kind for kind, room in rooms.items() if running.get(kind, 0) >= room)
 
     def _look(self) -> dict[str | None, int]:
-        """Trials of each kind that the nodes can hold, as of the last look."""
+        """Trials of each kind that the nodes can hold, at the last check."""
         now = time.monotonic()
         if now - self._looked >= LOOK_EVERY_S:
             self._looked = now

@@ -1,7 +1,7 @@
-"""How much of a GPU does a trial of a study get, when `gpu: auto` leaves it to be measured?
+"""Measurement of the GPU share of a trial for `gpu: auto`.
 
-A step of each of the heaviest kinds of trial is made on one GPU; the share is the smallest 1/k that holds the largest
-of them with a reserve. What was measured is kept in the results folder, by kind of step and name of the GPU.
+A training step of each of the heaviest kinds of trial runs on one GPU; the share is the smallest 1/k that holds the
+largest of them with a reserve. Measurements are stored in the results folder, by kind of step and name of the GPU.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ MOST_MEASURED: Final = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """What one GPU showed.
+    """Measurements on one GPU.
 
     Attributes:
-        name: Of the GPU.
+        name: Name of the GPU.
         total: Its memory, in bytes.
-        peaks: Bytes of a step, by kind (`kind_of`); all of the memory where it was not enough.
+        peaks: Bytes of a step, by kind (`kind_of`); the total memory if it was not enough.
     """
 
     name: str
@@ -56,7 +56,7 @@ Measure = Callable[[Mapping[str, Recipe], Sequence[Measured]], Measured]
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """The share of a GPU that a trial gets, and what a user is told about it."""
+    """The share of a GPU that a trial gets, and a note about it for the user."""
 
     gpu: float
     note: str = ""
@@ -75,7 +75,7 @@ def gpu_share(asked: float | Literal["auto"], address: str | None) -> tuple[floa
 
 
 def kind_of(recipe: Recipe) -> str:
-    """What decides how much memory a step takes, as a short name: equal for recipes whose steps take the same."""
+    """Short key of what determines the memory of a step; equal for recipes whose steps need the same memory."""
     said = {
         "model": recipe.model.model_dump(mode="json", exclude={"weights"}),
         "clip": [recipe.clip.frames, recipe.clip.size],
@@ -96,16 +96,16 @@ def heaviest(recipes: Iterable[Recipe], most: int = MOST_MEASURED) -> dict[str, 
 
 
 def share_for(peak: int, total: int) -> float:
-    """The smallest 1/k of a GPU that holds a peak with its reserve; a whole one when none does."""
+    """The smallest 1/k of a GPU that holds a peak with its reserve; a whole GPU if none does."""
     return 1.0 / max(1, min(MOST_ON_ONE, int(total / (peak * RESERVE)))) if peak else 1.0
 
 
 def decide(kinds: Iterable[str], measured: Measured) -> Share | None:
-    """The share that the measured kinds come to; None when one of them was not measured.
+    """The share for the measured kinds; None if one of them was not measured.
 
     Args:
-        kinds: Of `kind_of`.
-        measured: What one GPU showed.
+        kinds: As returned by `kind_of`.
+        measured: Measurements on one GPU.
     """
     peaks = [measured.peaks.get(kind) for kind in kinds]
     known = [peak for peak in peaks if peak is not None]
@@ -124,18 +124,18 @@ def decide(kinds: Iterable[str], measured: Measured) -> Share | None:
 
 
 def known_share(results: Location, recipes: Iterable[Recipe]) -> Share | None:
-    """The share that earlier measurements come to, on the GPU that was measured last; None when too little is known."""
+    """The share from earlier measurements on the GPU that was measured last; None if too little is known."""
     kinds = list(heaviest(recipes))
     return next((share for m in reversed(read(results)) if (share := decide(kinds, m)) is not None), None)
 
 
 def measured_share(results: Location, recipes: Iterable[Recipe], measure: Measure) -> Share:
-    """The share of a GPU of a study's trials; what is new is measured and kept.
+    """The GPU share of a study's trials; new kinds are measured and stored.
 
     Args:
         results: Results folder.
-        recipes: Of the study's trials.
-        measure: Measures what is not known.
+        recipes: Recipes of the study's trials.
+        measure: Measures unknown kinds.
     """
     wanted, known = heaviest(recipes), read(results)
     found = measure(wanted, known)
@@ -148,13 +148,13 @@ def measured_share(results: Location, recipes: Iterable[Recipe], measure: Measur
 
 
 def read(results: Location) -> list[Measured]:
-    """What was measured before, the last GPU last; nothing when the file is not there or cannot be read."""
+    """Earlier measurements, most recent GPU last; empty if the file is missing or cannot be read."""
     found = read_typed(_File, results / FILE, gpu_memory_version=VERSION)
     return [] if found is None else list(found.gpus)
 
 
 def write(results: Location, measured: Sequence[Measured]) -> None:
-    """Keeps what was measured; readers see the old file or the new one."""
+    """Stores measurements; readers see either the old file or the new one."""
     gpus = [{"name": m.name, "total": m.total, "peaks": dict(m.peaks)} for m in measured]
     text = json.dumps({"gpu_memory_version": VERSION, "gpus": gpus}, indent=1)
     (results / FILE).write_atomic((text + "\n").encode())
@@ -184,7 +184,7 @@ def measure_here(wanted: Mapping[str, Recipe], known: Sequence[Measured]) -> Mea
 
 
 def keep_to_share(share: float) -> None:
-    """Lets this process allocate no more than its share of the GPU: who asks for more fails, not its neighbour."""
+    """Limits this process to its share of GPU memory, so that exceeding it fails here, not in another process."""
     if not 0 < share < 1:
         return
     import torch

@@ -50,7 +50,7 @@ def memory_uses(proc: Path = PROC) -> list[MemoryUse]:
 
 
 def tightest(uses: list[MemoryUse]) -> MemoryUse:
-    """The one of several uses that leaves the fewest bytes."""
+    """The use that leaves the fewest bytes."""
     return min(uses, key=lambda use: use.limit - use.used)
 
 
@@ -69,7 +69,7 @@ def oom_kills(proc: Path = PROC) -> int:
 
 
 def oom_killed_since(before: int, proc: Path = PROC) -> bool:
-    """Whether the kernel has killed a process for lack of memory since `oom_kills` gave a number."""
+    """Whether the kernel has killed a process for lack of memory since `oom_kills` returned a number."""
     return oom_kills(proc) > before
 
 

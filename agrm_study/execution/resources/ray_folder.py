@@ -1,4 +1,4 @@
-"""A private folder on this machine for a local Ray: where it lies, who owns it, and its removal.
+"""Private folders for a local Ray on this machine: location, ownership and removal.
 
 Ray's own choice is /tmp/ray, open to all users, never removed, and unusable where another user has made it or where
 `TMPDIR` is too long for the names of sockets.
@@ -53,7 +53,7 @@ def ray_folder() -> Iterator[Path]:
     """A new folder that only this user may enter, short enough for Ray's sockets; removed after the block.
 
     Raises:
-        NoRayFolder: When there is no place for one.
+        NoRayFolder: When no location is suitable.
     """
     remove_abandoned_rays()
     folder = make_ray_folder()
@@ -65,7 +65,7 @@ def ray_folder() -> Iterator[Path]:
 
 
 def make_ray_folder() -> Path:
-    """A new folder in the first place that is fit for one; the caller removes it.
+    """A new folder in the first suitable location; the caller removes it.
 
     Raises:
         NoRayFolder: When there is none.
@@ -88,14 +88,14 @@ def make_ray_folder() -> Path:
 
 
 def places() -> list[Path]:
-    """Where a private folder may be, in order: where the user wants temporary files, then the system's places."""
+    """Candidate locations, in order: the user's temporary folder, then the system's."""
     wanted = [os.environ.get(name, "") for name in ("RAY_TMPDIR", "TMPDIR")]
     system = ["/tmp", "/var/tmp", os.environ.get("XDG_RUNTIME_DIR", ""), str(Path("~").expanduser()), "/dev/shm"]  # noqa: S108 - the folder in it is private
     return [Path(place) for place in dict.fromkeys([*wanted, *system]) if place.startswith("/")]
 
 
 def unfit(place: Path) -> str:
-    """Why a private folder cannot be in a place; empty when nothing is known against it."""
+    """Why a location is unsuitable for a private folder; empty if no problem is known."""
     if (length := len(os.fsencode(place))) > LONGEST_PLACE:
         return f"is too long for names of sockets ({length} of at most {LONGEST_PLACE} bytes)"
     try:
@@ -161,7 +161,7 @@ def _is_abandoned(folder: Path) -> bool:
 
 
 def _without_sockets(folder: Path) -> str:
-    """Why a place cannot hold sockets and locks (some network file systems); empty when it can."""
+    """Why a location cannot hold sockets and locks (some network file systems); empty if it can."""
     try:
         with socket.socket(socket.AF_UNIX) as tried:
             tried.bind(str(folder / "socket"))
@@ -176,7 +176,7 @@ def _without_sockets(folder: Path) -> str:
 
 
 def remove_ray_folder(folder: Path) -> None:
-    """Removes a folder, also while the last processes that write to it end."""
+    """Removes a folder, even while the last processes that write to it are ending."""
     end = time.monotonic() + GONE_S
     while True:
         shutil.rmtree(folder, ignore_errors=True)

@@ -1,7 +1,7 @@
-"""What does the process do that times the steps of recipes, so that its parent stays without torch?
+"""Child process that times training steps, so that its parent need not import torch.
 
-It reads one JSON object from stdin, ``{"gpu": bool, "recipes": {name: recipe}, "parts": [source]}``, and writes one a
-line: where it computes, then the times of each recipe, or why it has none.
+It reads one JSON object from stdin, ``{"gpu": bool, "recipes": {name: recipe}, "parts": [source]}``, and writes one
+per line: the device, then the times of each recipe or the reason why it has none.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 
 def main() -> None:
-    """Answer on stdout."""
+    """Writes the results to stdout."""
     import torch
 
     from agrm_study.study.errors import InputError

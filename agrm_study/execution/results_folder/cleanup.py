@@ -1,4 +1,4 @@
-"""Removal of what killed processes of earlier runs, or of this one, left behind."""
+"""Removal of files left behind by killed processes of this or earlier runs."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ RUN_FOLDER: Final = ".run"
 def clean(results: Location) -> None:
     """Removes temporary files and folders whose owner has ended, and stop flags.
 
-    They lie in the results folder (in an object store a file is there wholly or not at all) and in this user's
+    They lie in the results folder (in an object store a file exists completely or not at all) and in this user's
     temporary folder on this machine. Call it while no trial of these results runs and while the results lock is held:
-    every stop flag is then a leftover. What storage does not let go now is tried again by the next run.
+    every stop flag is then a leftover. What cannot be removed now is retried by the next run.
     """
     with contextlib.suppress(OSError):
         remove_abandoned(private_folder())
@@ -31,7 +31,7 @@ def clean(results: Location) -> None:
 
 
 def _folders(root: Path) -> list[Path]:
-    """Where processes write; of checkpoint folders only those of unfinished trials, as there may be very many."""
+    """Folders that processes write to; checkpoint folders only of unfinished trials, as there may be very many."""
     run = root / RUN_FOLDER
     unfinished = (beat.stem for beat in (run / "heartbeats").glob("*.json"))
     return [

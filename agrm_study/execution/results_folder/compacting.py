@@ -1,8 +1,8 @@
-"""How do the records of a long run stay readable while it goes on? Every so often those that have come are merged.
+"""Periodic merging of records during a long run.
 
-Whoever looks at a results folder opens each loose record: `status` of a hundred thousand would take minutes. A process
-of its own merges them: in this one they would hold up the trials, and a merge leaves some 90 MB of scattered memory
-that does not go back to the system.
+Readers of a results folder open each loose record: `status` of a hundred thousand would take minutes. A child process
+merges them: in this process a merge would delay the trials and leave some 90 MB of fragmented memory that is not
+returned to the system.
 """
 
 from __future__ import annotations
@@ -19,10 +19,9 @@ MERGE: Final = "import os, sys; from agrm_study.records.compaction import compac
 
 
 class Compacting:
-    """Merges the records of finished trials in a process of its own, again and again.
+    """Repeatedly merges the records of finished trials in a child process.
 
-    A merge that storage refuses leaves the records as they are; the next one takes them too. So does one that is cut
-    short.
+    A merge that fails or is cut short leaves the records unchanged; the next one includes them.
 
     Args:
         results: Results folder.
@@ -35,7 +34,7 @@ class Compacting:
         self._merge: subprocess.Popen[bytes] | None = None
 
     def finished(self) -> None:
-        """One more trial has finished."""
+        """Counts a finished trial."""
         self._loose += 1
         if self._loose < self._every or (self._merge is not None and self._merge.poll() is None):
             return
@@ -47,6 +46,6 @@ class Compacting:
         )  # fmt: skip
 
     def close(self) -> None:
-        """Waits for the merge that is under way."""
+        """Waits for the merge in progress."""
         if self._merge is not None:
             self._merge.wait()

@@ -93,14 +93,14 @@ def _local(results: Location, study: str) -> Iterator[None]:
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, json.dumps(asdict(_this_run(study))).encode(), 0)
         yield
-        with contextlib.suppress(OSError):  # storage that is read-only by now; the lock itself ends in any case
+        with contextlib.suppress(OSError):  # storage may have become read-only; the lock is released in any case
             os.ftruncate(descriptor, 0)
     finally:
         os.close(descriptor)
 
 
 def _open(folder: Path, flags: int) -> int:
-    """The lock file, which must be a file: a link would lead to a file that is not ours.
+    """The lock file, which must be a file: a link could lead to an unrelated file.
 
     Raises:
         OSError: With ELOOP or ENOTDIR when it, or its folder, is a link or something else.

@@ -65,7 +65,7 @@ def claimed(file: Location, owner: Mapping[str, Any], on_wait: Callable[[], None
 
     def renew() -> None:
         while not over.wait(RENEW_EVERY_S):
-            with contextlib.suppress(OSError):  # the next renewal makes up for it
+            with contextlib.suppress(OSError):  # the next renewal will follow
                 _write(file, mine)
 
     thread = threading.Thread(target=renew, name="claim", daemon=True)
@@ -90,7 +90,7 @@ def holder(file: Location) -> dict[str, Any] | None:
 
 
 def _watch(file: Location, on_wait: Callable[[], None]) -> None:
-    """Returns when no run renews the claim.
+    """Returns if no run renews the claim.
 
     Raises:
         TakenError: A run does.

@@ -1,7 +1,6 @@
-"""How does a worker run a real training?
+"""Runner of AGRM trainings on a worker.
 
-Manifest, split and clip store are read once a process and shared by the trials that follow; nothing else outlives a
-trial.
+Manifest, split and clip store are read once per process and shared by later trials; nothing else outlives a trial.
 """
 
 from __future__ import annotations
@@ -79,7 +78,7 @@ class AgrmRunner(TrialRunner):
             except CheckpointError:
                 if last:
                     raise
-                drop_rolling(context.checkpoint_dir)  # damaged, or another trial's: begin anew
+                drop_rolling(context.checkpoint_dir)  # damaged, or another trial's: start from scratch
         assert self._training is not None
         return self._training.epoch
 
@@ -120,9 +119,9 @@ class AgrmRunner(TrialRunner):
 
 
 def _seed_globals(seed: int) -> None:
-    """The trainer draws from generators of its own; what a library draws from the global ones is the same each time."""
+    """Seeds the global generators that libraries may use; the trainer has its own generators."""
     torch.manual_seed(stream_seed(seed, "global"))
-    np.random.seed(stream_seed(seed, "global") % 2**32)  # noqa: NPY002 - the global state that libraries may use
+    np.random.seed(stream_seed(seed, "global") % 2**32)  # noqa: NPY002 - libraries may use the global state
     random.seed(stream_seed(seed, "global"))
 
 

@@ -28,7 +28,7 @@ class CheckpointFolder:
 
     Attributes:
         shared: ``checkpoints/<trial_id>`` in the results folder.
-        local: Folder on this machine that the trainer writes to; the same one when the results are local.
+        local: Folder on this machine that the trainer writes to; the same as `shared` if the results are local.
     """
 
     shared: Location
@@ -37,7 +37,7 @@ class CheckpointFolder:
 
     @classmethod
     def of(cls, results: str | Location, trial_id: str) -> CheckpointFolder:
-        """The folder of a trial; it is not there before something is written to it."""
+        """The folder of a trial; it is created by the first write."""
         root = Location.of(results)
         shared = root / "checkpoints" / trial_id
         if root.is_local:
@@ -51,7 +51,7 @@ class CheckpointFolder:
         return self.shared.is_local
 
     def pull(self) -> None:
-        """Fetches the files of an earlier attempt to this machine; what another left here does not count."""
+        """Fetches the files of an earlier attempt to this machine, replacing leftover local files."""
         if self._same:
             return
         shutil.rmtree(self.local, ignore_errors=True)
@@ -62,20 +62,20 @@ class CheckpointFolder:
                 (self.local / file.name).write_bytes(content)
 
     def save(self, write: Callable[[], None]) -> None:
-        """Lets the trainer write into the local folder, and brings that to where any machine can go on.
+        """Lets the trainer write to the local folder, then uploads it so that any machine can resume.
 
         Raises:
-            OSError: When storage refuses, or is gone: no folder is made where it was.
+            OSError: When storage refuses or is gone; its folder is not created anew.
         """
         self.shared.require_anchor()
         write()
         self.push()
 
     def push(self) -> None:
-        """Brings this machine's files to where any machine can go on, those that have changed.
+        """Uploads files that have changed, so that any machine can resume.
 
-        New best weights go first, under another name, and take the place of the old ones when the rolling checkpoint
-        that refers to them is there: whenever this is cut short, what is there belongs together.
+        New best weights are uploaded first, under another name, and replace the old ones once the rolling checkpoint
+        that refers to them is stored, so that the files are consistent whenever this is cut short.
         """
         if self._same or not self.local.exists():
             return
@@ -97,18 +97,18 @@ class CheckpointFolder:
         (self.shared / there).write_atomic((self.local / name).read_bytes())
 
     def weights_digest(self) -> str | None:
-        """The digest of the best weights; ``None`` where there are none."""
+        """The digest of the best weights; ``None`` if there are none."""
         file = self.local / BEST
         return weights_digest(file.read_bytes()) if file.exists() else None
 
     def discard(self) -> None:
-        """Drops the rolling checkpoint: the next start begins from nothing."""
+        """Removes the rolling checkpoint; the next attempt starts from scratch."""
         (self.local / ROLLING).unlink(missing_ok=True)
         if not self._same:
             (self.shared / ROLLING).delete()
 
     def finish(self, *, keep_weights: bool) -> None:
-        """Leaves nothing but the best weights, or nothing at all."""
+        """Removes everything except the best weights, or everything."""
         if keep_weights and not self.local.exists():
             return
         kept = keep_weights and (self.local / BEST).exists()
@@ -132,10 +132,10 @@ class CheckpointFolder:
 
 @functools.cache
 def process_folder() -> Path:
-    """This process's folder for checkpoints of trials whose results lie in an object store; it ends with the process.
+    """This process's folder for checkpoints of trials with results in an object store; removed with the process.
 
     Raises:
-        OSError: There is no place for it.
+        OSError: It cannot be created.
     """
     stack = contextlib.ExitStack()
     folder = stack.enter_context(temporary_folder("checkpoints"))
@@ -144,6 +144,6 @@ def process_folder() -> Path:
 
 
 def _stamp(file: Path) -> tuple[int, int]:
-    """What changes whenever the file is replaced."""
+    """A stamp that changes whenever the file is replaced."""
     found = file.stat()
     return found.st_ino, found.st_mtime_ns

@@ -1,4 +1,4 @@
-"""How does a trial's outcome become the rows of its records?"""
+"""Conversion of a trial's outcome into rows of its records."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def trial_columns(trial: TrialSpec) -> dict[str, Any]:
 
 
 def finished_columns(outcome: TrialOutcome, stop_reason: str | None = None) -> dict[str, Any]:
-    """The columns that a success adds; the reason is the outcome's own unless another is given."""
+    """The columns that a success adds; the stop reason is the outcome's unless given."""
     return {
         "status": "finished",
         "n_params": outcome.n_params,
@@ -66,7 +66,7 @@ def failed_columns(failure: Failure, epochs: int) -> dict[str, Any]:
 
 
 def epoch_columns(rows: Iterable[EpochRow]) -> list[dict[str, Any]]:
-    """Rows of the `epochs` record; what the schema has no column for is left out."""
+    """Rows of the `epochs` record; values without a column in the schema are omitted."""
     known = set(EPOCHS.names)
     converted = []
     for row in rows:
@@ -77,7 +77,7 @@ def epoch_columns(rows: Iterable[EpochRow]) -> list[dict[str, Any]]:
 
 
 def prediction_blocks(outcome: TrialOutcome, phase: Phase = "final") -> list[dict[str, Any]]:
-    """Blocks of the `predictions` record; a search keeps none of the test part, whoever ran the trial."""
+    """Blocks of the `predictions` record; a search never keeps those of the test part."""
     return [
         {
             "split": block.split,
@@ -94,5 +94,5 @@ def prediction_blocks(outcome: TrialOutcome, phase: Phase = "final") -> list[dic
 
 
 def metric_by_epoch(rows: Iterable[EpochRow], recipe: Recipe, metric: str) -> dict[int, float]:
-    """The validation metric that a trial in memory shows, where it is finite, by epoch."""
+    """The finite values of a trial's validation metric, by epoch."""
     return validation_curve(epoch_columns(rows), reported_network(recipe), metric)

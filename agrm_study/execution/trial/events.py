@@ -1,4 +1,4 @@
-"""What happens to a trial while a study runs?"""
+"""Events of a trial during a run."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ UNDER_WAY: Final = ("preparing", "epoch")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialEvent:
-    """Something that happened to a trial; plain values, so that it travels between processes.
+    """An event of a trial, as plain values that can be sent between processes.
 
     Attributes:
-        kind: ``started``, ``preparing`` (what it reads is still on its way), ``epoch`` (one more epoch done),
+        kind: ``started``, ``preparing`` (its data are still being copied), ``epoch`` (an epoch is done),
             ``finished`` and ``failed`` (a record was written),
             ``interrupted`` (stopped at an epoch boundary, resumes later), ``retried`` (its worker died, or its share of
-            a GPU was too small, and it was put back in the queue), ``held`` (not started, as its arm failed in the same
-            way several times).
+            a GPU was too small, and it was put back in the queue), ``held`` (not started because its arm failed in
+            the same way several times).
         epoch: Epochs done.
         epochs: Epochs at most.
         metric: Validation metric of the study after this epoch, or at the best epoch when finished.
-        wall_s: Seconds of training so far, over all attempts that led here.
+        wall_s: Seconds of training so far, over all contributing attempts.
         epoch_s: Seconds of the last epoch.
-        resumed: Epoch of the checkpoint that this attempt went on from, 0 for none.
+        resumed: Epoch of the checkpoint that this attempt resumed from, 0 for none.
         saved: Epoch that the rolling checkpoint holds, 0 for none.
-        inherited: Epochs whose state this attempt took over from another trial, 0 for none.
+        inherited: Epochs whose state this attempt inherited from another trial, 0 for none.
         earlier_metrics: In a search that prunes, the validation metric after each epoch that this attempt did not
-            train, from the first; in its first ``epoch`` event alone, which adds no epoch.
-        left: Stages whose state is there for other trials since the last event.
+            train, from the first; only in its first ``epoch`` event, which adds no epoch.
+        left: Stages whose state was saved for other trials since the last event.
         stage_error: Why the state of a stage could not be saved for other trials.
         stop_reason: Of a ``finished`` trial: ``epochs``, ``early_stop``, or ``pruned`` when a search ended it early.
         best_epoch: Of a ``finished`` trial.

@@ -51,7 +51,7 @@ class Failure:
 
     Attributes:
         kind: Its class.
-        message: One line for a person.
+        message: One line for the user.
         frame: ``file:line in function`` of the deepest frame that is neither the standard library's nor an installed
             package's; empty where there is none.
         tail: Last lines of the traceback.
@@ -74,12 +74,12 @@ class Failure:
 
 
 def is_forgiven(kind: str, times: int) -> bool:
-    """Whether a death of a trial's worker, the ``times``-th of its class, does not count to the limit of retries."""
+    """Whether the ``times``-th death of this class of a trial's worker does not count towards the retry limit."""
     return kind == "node_lost" and times <= NODE_LOSSES_FORGIVEN
 
 
 def classify(error: BaseException) -> Failure:
-    """The class of an exception and what to say about it."""
+    """Classifies an exception and describes it."""
     name = type(error).__name__
     text = str(error).strip()
     message = f"{name}: {text.splitlines()[0]}" if text else name
@@ -115,8 +115,8 @@ _DEATHS: Final = frozenset({"ActorDiedError", "RayActorError", "WorkerCrashedErr
 
 STORAGE_ERRORS: Final = frozenset(
     {
-        *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM),  # it does not take what is written
-        *(errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.ETIMEDOUT, errno.EHOSTDOWN, errno.EHOSTUNREACH),  # it is gone
+        *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM),  # the write is refused
+        *(errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.ETIMEDOUT, errno.EHOSTDOWN, errno.EHOSTUNREACH),  # gone
     }
 )
 """Numbers of the errors by which storage refuses."""
@@ -152,7 +152,7 @@ def own_frame(trace: TracebackType | None) -> str:
 
 
 def _short(filename: str) -> str:
-    """Package files are named from the package on, so that equal failures read equal on all machines."""
+    """Paths of package files start at the package, so that equal failures have equal text on all machines."""
     path = Path(filename)
     parts = path.parts
     return Path(*parts[parts.index("agrm_study") :]).as_posix() if "agrm_study" in parts else path.as_posix()

@@ -1,6 +1,6 @@
 """The number of the driver whose workers may write, in ``.run/fence``.
 
-Each driver raises it, so that a worker of an earlier driver that still lives somewhere writes nothing more.
+Each driver increments it, so that a surviving worker of an earlier driver writes nothing more.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class FencedError(Exception):
 
 
 def raise_fence(results: Location) -> int:
-    """Raises the number in a results folder, and gives it.
+    """Increments the number in a results folder and returns it.
 
     Raises:
         OSError: When storage refuses.
@@ -30,7 +30,7 @@ def raise_fence(results: Location) -> int:
 
 
 def current_fence(results: Location) -> int:
-    """The number in a results folder, 0 where there is none that can be read.
+    """The number in a results folder; 0 if there is none or it cannot be read.
 
     Raises:
         OSError: When storage refuses.
@@ -43,7 +43,7 @@ def check_fence(results: Location, number: int) -> None:
 
     Args:
         results: Results folder.
-        number: Of the worker's driver; 0 for none.
+        number: Number of the worker's driver; 0 for none.
 
     Raises:
         FencedError: A later one has.

@@ -1,4 +1,4 @@
-"""What does a trial take over from trials that share its first epochs, and what does it leave for them?"""
+"""Stages that a trial inherits from, or saves for, trials that share its first epochs."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from agrm_study.training.failures import CheckpointError
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """What a trial has left for others after an epoch.
+    """Result of saving stages after an epoch.
 
     Attributes:
-        keys: Stages whose state is there for others now.
+        keys: Stages whose state is now saved.
         problem: Why a state could not be saved; empty where it was, or none was due.
     """
 
@@ -34,11 +34,11 @@ class Handover:
     """The stages of a running trial.
 
     Attributes:
-        shelf: Where stages are.
-        work: The trial; its `stages` are those that it may take over or leave.
+        shelf: Store of the stages.
+        work: The trial; its `stages` are those that it may inherit or save.
         runner: Runs it.
-        code_version: Of the code that runs it: a trial is made by one version.
-        check: Called before something is left for others; may raise.
+        code_version: Version of the code that runs it; a trial uses a single version.
+        check: Called before a stage is saved; may raise.
     """
 
     shelf: StageStore
@@ -48,7 +48,7 @@ class Handover:
     check: Callable[[], None] = lambda: None
 
     def take_over(self, done: int) -> StageFacts | None:
-        """Makes the trial go on from the longest stage that is there and leads beyond the epochs it has done.
+        """Resumes the trial from the longest saved stage that extends beyond the epochs it has done.
 
         A stage that cannot be read is removed, and the next shorter one is tried.
         """
@@ -62,7 +62,7 @@ class Handover:
         return None
 
     def _read(self, key: str) -> bool:
-        """Whether a stage could be taken over."""
+        """Loads a stage; returns whether that succeeded."""
         try:
             with self.shelf.opened(key) as folder:
                 return self.runner.take_over(folder, key) > 0
@@ -70,14 +70,14 @@ class Handover:
             return False
 
     def leave(self, epoch: int, wall_s: float, *, over: bool) -> Left:
-        """Puts the trial's state in place where a stage of it ends here.
+        """Saves the trial's state if one of its stages ends here.
 
         A training that stops early does so for every trial that shares the stage it is in: its last state is that
         stage's end.
 
         Args:
             epoch: Epochs done.
-            wall_s: Seconds of training that led here.
+            wall_s: Seconds of training so far.
             over: Whether the training has ended.
         """
         end = next((end for end in self.work.stages if end.last >= epoch), None)
@@ -88,6 +88,6 @@ class Handover:
         try:
             if not self.shelf.exists(end.key):
                 retry_storage(lambda: self.shelf.put(facts, lambda folder: self.runner.leave(folder, end.key)))
-        except Exception as error:  # costs others some epochs, and is told; the trial itself is whole
+        except Exception as error:  # costs other trials some epochs and is reported; this trial is unaffected
             return Left(problem=f"{type(error).__name__}: {error}")
         return Left(keys=(end.key,))

@@ -17,14 +17,14 @@ class Heartbeat:
     """Progress of an unfinished trial; times are seconds since 1970.
 
     Attributes:
-        attempt: Which start of the trial this is, from 1.
+        attempt: Number of this start of the trial, from 1.
         started_at: First start whose work is still part of the trial.
         updated_at: Time of writing.
         wall_s: Seconds of training so far.
         saved_wall_s: Seconds of training that the rolling checkpoint holds.
         code_version: Version of the code that made the checkpoint.
         versions: Versions that the trial was trained with so far, by package.
-        over: Whether the attempt has ended in a failure that another attempt may heal.
+        over: Whether the attempt ended in a failure that a retry may resolve.
         note: What the trial waits for before its first epoch.
     """
 
@@ -47,17 +47,17 @@ class Heartbeat:
     note: str = ""
 
     def write(self, results: Location) -> None:
-        """Puts it into the results folder."""
+        """Writes it to the results folder."""
         _place(results, self.trial_id).write_atomic(json.dumps(asdict(self)).encode(), durable=False)
 
     @classmethod
     def read(cls, results: Location, trial_id: str) -> Heartbeat | None:
-        """The heartbeat of a trial, ``None`` where there is none, or none of that trial that can be read."""
+        """The heartbeat of a trial; ``None`` if there is none that can be read."""
         return cls._parse(_place(results, trial_id))
 
     @classmethod
     def read_all(cls, results: Location) -> list[Heartbeat]:
-        """Heartbeats of all trials that have begun and not finished, oldest first."""
+        """Heartbeats of all started, unfinished trials, oldest first."""
         found = [cls._parse(file) for file in (results / FOLDER).children(".json")]
         return sorted((beat for beat in found if beat is not None), key=lambda beat: beat.started_at)
 
@@ -68,7 +68,7 @@ class Heartbeat:
 
     @staticmethod
     def remove(results: Location, trial_id: str) -> None:
-        """The trial has ended for good."""
+        """Removes the heartbeat of a trial that has ended for good."""
         _place(results, trial_id).delete()
 
     @classmethod

@@ -1,7 +1,7 @@
 """Requests to end a trial early: small files in ``.run/prune``, read by its worker.
 
-The driver decides between two epochs, so the worker sees the decision before it begins the next one. The file says
-after which epoch: a trial that was killed meanwhile ends at the same epoch when it goes on from its checkpoint.
+The driver decides between two epochs, so the worker sees the decision before it starts the next one. The file holds
+the epoch: a trial that was killed meanwhile ends at the same epoch when it resumes from its checkpoint.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ FOLDER: Final = ".run/prune"
 
 
 def ask_to_end(results: Location, trial_id: str, epoch: int) -> None:
-    """The trial is to end after this epoch."""
+    """Requests that a trial end after this epoch."""
     (results / FOLDER / trial_id).write_atomic(str(epoch).encode(), durable=False)
 
 
 def ends_after(results: Location, trial_id: str) -> int | None:
-    """The epoch after which a trial is to end; ``None`` where no such request can be read."""
+    """The epoch after which a trial is to end; ``None`` if no request can be read."""
     return read_count(results / FOLDER / trial_id)
 
 
 def forget(results: Location, trial_id: str) -> None:
-    """The trial has ended."""
+    """Removes the request of a trial that has ended."""
     (results / FOLDER / trial_id).delete()

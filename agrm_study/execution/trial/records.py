@@ -1,4 +1,4 @@
-"""What does a trial leave behind beside its results: its first sign of life, how it was run, how it failed?"""
+"""Records of a trial besides its results: first heartbeat, columns about the run, failure."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def record_failure(
     rows: Sequence[dict[str, Any]] = (),
     pauses_s: Sequence[float] = PAUSES_S,
 ) -> None:
-    """Writes the record of a trial that failed; its checkpoint stays only where another attempt may go on from it.
+    """Writes the record of a trial that failed; its checkpoint stays only if another attempt may resume from it.
 
     Raises:
         OSError: When storage refuses.
@@ -49,7 +49,7 @@ def record_failure(
 
 
 def first_beat(work: Work, device: str, last: Heartbeat | None = None) -> Heartbeat:
-    """The heartbeat of a start, one attempt after the last."""
+    """The first heartbeat of a new attempt."""
     now = time.time()
     return Heartbeat(
         trial_id=work.trial.trial_id,
@@ -67,7 +67,7 @@ def first_beat(work: Work, device: str, last: Heartbeat | None = None) -> Heartb
 
 
 def run_columns(beat: Heartbeat) -> dict[str, Any]:
-    """Columns of a trial's record that say how, where and by what code it was run."""
+    """Columns of a trial's record on how, where and by which code it was run."""
     return {
         "wall_s": beat.wall_s,
         "started_at": datetime.fromtimestamp(beat.started_at, UTC),

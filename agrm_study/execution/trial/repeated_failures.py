@@ -1,4 +1,4 @@
-"""Failures that repeat: the rule by which the rest of an arm, or of a search, is held back."""
+"""Repeated failures: the rule that holds back the rest of an arm or a search."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ SEARCH: Final = "search"
 
 
 class RepeatedFailures:
-    """Deterministic failures of groups of trials, by how they failed.
+    """Deterministic failures of groups of trials, grouped by cause.
 
-    Trials fail in the same way when their failures have one class and come from one place in the code (or have one
-    message, where no place is known). A divergence is one way, whatever the step: its message names epoch and losses.
+    Trials fail in the same way when their failures have the same class and the same location in the code (or the same
+    message, if no location is known). All divergences count as the same, as their messages contain epoch and losses.
     """
 
     def __init__(self) -> None:
@@ -30,7 +30,7 @@ class RepeatedFailures:
         """Counts a failure.
 
         Returns:
-            Whether it is the one that holds the rest of its group back.
+            Whether this failure causes the rest of its group to be held back.
         """
         if failure is None or failure not in DETERMINISTIC:
             return False
@@ -43,14 +43,14 @@ class RepeatedFailures:
         return True
 
     def add_recorded(self, group: str, trial_id: str, state: TrialState) -> None:
-        """Counts a failure that the ledger knows (`Failure.error`)."""
+        """Counts a failure recorded in the ledger (`Failure.error`)."""
         message, _, rest = (state.error or "").partition("\n")
         second = rest.partition("\n")[0]
         self.add(group, trial_id, state.failure, message, second.removeprefix("at ") if second[:3] == "at " else "")
 
 
 def repeated_in_arms(cells: Iterable[Cell], states: Mapping[str, TrialState]) -> RepeatedFailures:
-    """The failures of each arm that are recorded; a trial that fills several cells counts for the first one's arm."""
+    """The recorded failures of each arm; a trial that fills several cells counts for the first one's arm."""
     repeated, counted = RepeatedFailures(), set[str]()
     for cell in cells:
         state = states.get(cell.trial_id)
@@ -66,13 +66,13 @@ def held_trials(
     started: Collection[str],
     repeated: RepeatedFailures | None = None,
 ) -> list[str]:
-    """The trials that are not started, as their arm keeps failing in the same way.
+    """The trials that are not started because their arm keeps failing in the same way.
 
     Args:
         cells: Every cell of the plan.
-        states: What the ledger knows of the trials.
+        states: States of the trials in the ledger.
         started: Trials without a record that were started: they are resumed in any case.
-        repeated: The failures that count; those that are recorded by default.
+        repeated: The failures that count; by default the recorded ones.
     """
     repeated = repeated_in_arms(cells, states) if repeated is None else repeated
     arm_of: dict[str, str] = {}
@@ -85,7 +85,7 @@ def held_trials(
 def search_keeps_failing(states: Iterable[tuple[str, TrialState]]) -> bool:
     """Whether a search is held back: several of its trials failed in the same way, and none has finished.
 
-    A setting that diverges is an answer about that setting, and counts in no search.
+    Divergence is a valid result for a setting and does not count.
     """
     repeated = RepeatedFailures()
     for trial_id, state in states:

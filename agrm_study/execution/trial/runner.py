@@ -1,4 +1,4 @@
-"""How is one trial run, epoch by epoch, whatever it is that trains?"""
+"""Interface of trial runners, which run one trial epoch by epoch."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from agrm_study.training.outcome import EpochReport, EpochRow, TrialOutcome
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunnerContext:
-    """Where a trial runs.
+    """Context of a running trial.
 
     Attributes:
-        settings: What is the same for all trials.
-        checkpoint_dir: Local folder for the rolling checkpoint and the best weights; who writes to it makes it.
+        settings: Settings shared by all trials.
+        checkpoint_dir: Local folder for the rolling checkpoint and the best weights; created by its first writer.
     """
 
     settings: WorkerSettings
@@ -26,36 +26,36 @@ class RunnerContext:
 
 
 class TrialRunner(ABC):
-    """Runs one trial; a fresh one is made for each trial, so nothing can leak into the next.
+    """Runs one trial; each trial has a new runner, so no state carries over.
 
     Any method may raise: the worker classifies the exception and records it.
     """
 
     def fetch(self, work: Work, settings: WorkerSettings) -> str:
-        """Brings what the trial reads to this node, for a moment; called again until it has nothing more to say.
+        """Fetches the trial's data to this node for a limited time; called repeatedly until it returns an empty string.
 
         Returns:
-            What is still under way, in words; empty when `start` can be called.
+            What is still in progress, in words; empty once `start` can be called.
         """
         return ""
 
     @abstractmethod
     def start(self, work: Work, context: RunnerContext) -> int:
-        """Makes ready, from the rolling checkpoint where there is one.
+        """Prepares the training, from the rolling checkpoint if there is one.
 
         Returns:
-            The epoch that it goes on from, 0 for a fresh start.
+            The epoch that it resumes from, 0 for a fresh start.
         """
 
     @abstractmethod
     def take_over(self, folder: Path, name: str) -> int:
-        """Goes on from the state that another trial has left in a folder under a name, instead of its own.
+        """Resumes from the state that another trial saved in a folder under a name, instead of its own.
 
         Returns:
-            The epoch that it goes on from, 0 where nothing was left.
+            The epoch that it resumes from, 0 if no state was saved.
 
         Raises:
-            CheckpointError: When what was left is damaged, or bears another name.
+            CheckpointError: When the saved state is damaged or has another name.
         """
 
     @abstractmethod
@@ -64,11 +64,11 @@ class TrialRunner(ABC):
 
     @abstractmethod
     def rows(self) -> Sequence[EpochRow]:
-        """Rows of all epochs done, those that it went on from included."""
+        """Rows of all epochs done, including those that it resumed from."""
 
     @abstractmethod
     def run_epoch(self) -> EpochReport:
-        """Runs one epoch; ``done`` in the report says that it was the last."""
+        """Runs one epoch; ``done`` in the report marks the last one."""
 
     @abstractmethod
     def save(self) -> None:
@@ -80,11 +80,11 @@ class TrialRunner(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Lets go of memory and files; called once, also after a failure, and before `start` has returned."""
+        """Releases memory and files; called once, also after a failure, and even if `start` has not returned."""
 
 
 def load_runner(name: str) -> TrialRunner:
-    """A new runner of the class ``module:Class``."""
+    """Creates a runner of the class ``module:Class``."""
     module, _, attribute = name.partition(":")
     runner = getattr(importlib.import_module(module), attribute)()
     if not isinstance(runner, TrialRunner):
@@ -93,7 +93,7 @@ def load_runner(name: str) -> TrialRunner:
 
 
 class NoopRunner(TrialRunner):
-    """A trial of one epoch that computes nothing: what is left is the cost of the orchestration."""
+    """A trial of one epoch that computes nothing, to measure the overhead of orchestration."""
 
     def start(self, work: Work, context: RunnerContext) -> int:
         return 0

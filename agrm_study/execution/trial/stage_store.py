@@ -1,7 +1,7 @@
-"""Store of the states that trials reach at the ends of the stages that they share.
+"""Store of the training states at the ends of stages that trials share.
 
-``stages/<key>/`` in the results folder holds a checkpoint and, written last, ``stage.json``: a stage is there exactly
-when that file is.
+``stages/<key>/`` in the results folder holds a checkpoint and, written last, ``stage.json``: a stage exists if and only
+if that file does.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ class StageFacts:
     """Facts about a state.
 
     Attributes:
-        key: Of the stage.
+        key: Key of the stage.
         epoch: Epochs done; fewer than the stage has when the training stopped early in it.
-        wall_s: Seconds of training that led there.
+        wall_s: Seconds of training up to this state.
         code_version: Version of the code that made it.
     """
 
@@ -58,22 +58,22 @@ class StageStore:
         return cls(results / FOLDER)
 
     def find(self, key: str) -> StageFacts | None:
-        """What is known of a stage; ``None`` when it is not there."""
+        """Facts about a stage; ``None`` if it does not exist."""
         facts = read_typed(StageFacts, self.root / key / FACTS)
         return facts if facts is not None and facts.key == key else None
 
     def exists(self, key: str) -> bool:
-        """Whether a stage is there."""
+        """Whether a stage exists."""
         return (self.root / key / FACTS).exists()
 
     def look(self, code_version: str) -> dict[str, StageFacts]:
-        """The stages that are there and were made by this code, by key."""
+        """The stages that exist and were made by this code, by key."""
         names = (folder.name for folder in self.root.children() if not folder.name.endswith(UNFINISHED))
         found = {name: self.find(name) for name in names}
         return {name: facts for name, facts in found.items() if facts and facts.code_version == code_version}
 
     def take_stock(self, code_version: str) -> dict[str, StageFacts]:
-        """As `look`; what was left unfinished, cannot be read or was made by other code is removed."""
+        """As `look`; also removes stages that are unfinished, unreadable or made by other code."""
         found = self.look(code_version)
         for folder in self.root.children():
             if folder.name not in found:
@@ -81,14 +81,14 @@ class StageStore:
         return found
 
     def put(self, facts: StageFacts, write: Callable[[Path], None]) -> None:
-        """Puts a stage in place, wholly or not at all; one that is there already stays.
+        """Saves a stage atomically; an existing one is kept.
 
         Args:
-            facts: What is known of it.
+            facts: Facts about it.
             write: Writes the state into a folder on this machine.
 
         Raises:
-            OSError: When the storage refuses; nothing is left behind.
+            OSError: When storage refuses; no partial files remain.
         """
         text = json.dumps(asdict(facts)).encode()
         if not self.root.is_local:
@@ -119,7 +119,7 @@ class StageStore:
                     raise
                 if self.exists(key):
                     return
-                shutil.rmtree(place, ignore_errors=True)  # a stage that was dropped by halves
+                shutil.rmtree(place, ignore_errors=True)  # a stage that was only partly removed
 
     @contextlib.contextmanager
     def opened(self, key: str) -> Iterator[Path]:
@@ -135,10 +135,10 @@ class StageStore:
             yield folder
 
     def drop(self, key: str) -> None:
-        """Removes a stage; what the storage does not remove now goes when stock is taken again."""
+        """Removes a stage; files that cannot be removed now are removed by the next `take_stock`."""
         with contextlib.suppress(OSError):
             (self.root / key / FACTS).delete()
             (self.root / key).delete_folder()
         if self.root.is_local:
             with contextlib.suppress(OSError):
-                Path(self.root.path).rmdir()  # when it was the last one
+                Path(self.root.path).rmdir()  # if it was the last one

@@ -1,7 +1,7 @@
-"""Do two machines run the same versions? Results of others could not be compared.
+"""Comparison of software versions between machines, as results of different versions are not comparable.
 
-A cluster is asked before the first trial; a node that joins later, or code that is edited meanwhile, is found by the
-worker that would train with it.
+A cluster is checked before the first trial; a node that joins later, or code that is edited meanwhile, is detected by
+the worker that would train with it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ CODE: Final = "training code"
 
 
 class DifferentVersionsError(RuntimeError):
-    """A worker must not train, as it runs other versions than the study was started with."""
+    """A worker must not train because its versions differ from those the study was started with."""
 
     failure: Final = "versions"
 
@@ -59,9 +59,9 @@ def versions_of_trial(earlier: Mapping[str, Sequence[str]]) -> dict[str, list[st
 
 
 def difference(given: Mapping[str, str], allowed: Mapping[str, str]) -> tuple[str, str]:
-    """What differs, as words: the given versions and the allowed ones; both empty where nothing does.
+    """Differences in words: the given versions and the allowed ones; both empty if there are none.
 
-    What one side lacks is no difference, nor is another build (``+cu128``): a machine without a GPU has one of its own.
+    A package missing on one side is not a difference, nor is another build (``+cu128``), as it depends on the GPU.
     """
     names = [name for name in given if name in allowed and _comparable(name, given) != _comparable(name, allowed)]
     return ", ".join(f"{n} {given[n]}" for n in names), ", ".join(f"{n} {allowed[n]}" for n in names)
@@ -71,7 +71,7 @@ def refuse_others(allowed: Mapping[str, str]) -> None:
     """Checks that this process runs these versions.
 
     Raises:
-        DifferentVersionsError: It does not.
+        DifferentVersionsError: The versions differ.
     """
     here, there = difference(own_versions(), allowed)
     if here:

@@ -1,4 +1,4 @@
-"""What does a worker need in order to run one trial?"""
+"""Input of a worker: one trial, and the settings shared by all trials."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ class StageEnd(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """One trial and where its data lie.
+    """One trial and the locations of its data.
 
     Attributes:
         trial: The trial.
         manifest: Path of its manifest.
         store: Path or URI of its clip store.
         attempts: Starts that earlier runs have recorded.
-        stages: Stages of the trial, first to last, whose state it takes over where it is there, and leaves for other
-            trials where it is not.
-        accelerator: Type of accelerator that it must run on, where arms differ in that.
+        stages: Stages of the trial, first to last; it inherits their state if saved, and otherwise saves it for other
+            trials.
+        accelerator: Type of accelerator that it must run on, where arms differ.
     """
 
     trial: TrialSpec
@@ -61,7 +61,7 @@ class Work:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerSettings:
-    """What is the same for all trials of a run.
+    """Settings shared by all trials of a run.
 
     Attributes:
         results: Results folder, a local path or a URI.
@@ -75,7 +75,7 @@ class WorkerSettings:
         keep_weights: Whether the best weights of a finished trial stay in its checkpoint folder.
         local_store: Folder on each node's own disk to which it copies the clip store; empty to read it in place.
         prune: Whether the driver may end a trial between two epochs (`pruning`).
-        versions: Those that every worker must run; none to ask for nothing.
+        versions: Versions that every worker must run; empty for no requirement.
         fence: Number of the driver (`fence`); a worker whose number is smaller than that of the results folder writes
             nothing more. 0 for no driver.
     """

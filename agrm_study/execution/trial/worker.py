@@ -1,4 +1,4 @@
-"""How does a worker take a trial from start to record, whatever goes wrong on the way?
+"""Worker that runs a trial from start to record and turns failures into records.
 
 The same worker runs inside a Ray actor and, in tests, inside the calling process. `begin` and `step` never raise an
 `Exception`: a trial that fails becomes a record, and the worker is ready for the next one.
@@ -49,7 +49,7 @@ MOST_SECONDS_UNSAVED: Final = 1800.0
 
 @dataclass(slots=True)
 class _Running:
-    """A trial under way; `last` is the sign of life that an earlier attempt has left."""
+    """A trial in progress; `last` is the heartbeat of an earlier attempt."""
 
     work: Work
     folder: CheckpointFolder
@@ -73,8 +73,8 @@ class TrialWorker:
     """Runs one trial after the other.
 
     Args:
-        settings: What is the same for all trials.
-        should_stop: Asked after each epoch; the stop flag of the settings by default.
+        settings: Settings shared by all trials.
+        should_stop: Called after each epoch; the stop flag of the settings by default.
     """
 
     def __init__(self, settings: WorkerSettings, should_stop: Callable[[], bool] | None = None) -> None:
@@ -87,12 +87,12 @@ class TrialWorker:
         self._running: _Running | None = None
 
     def begin(self, work: Work) -> None:
-        """Takes a trial; everything of the one before is dropped. The work itself begins with `step`."""
+        """Accepts a trial and drops the state of the previous one. The work itself starts with `step`."""
         self.drop()
         self._work = work
 
     def drop(self) -> None:
-        """Lets go of the current trial."""
+        """Releases the current trial."""
         running, self._running, self._work = self._running, None, None
         if running is not None:
             running.runner.close()
@@ -100,7 +100,7 @@ class TrialWorker:
     def step(self) -> TrialEvent:
         """Runs one epoch of the trial: an ``epoch``, ``finished``, ``failed`` or ``interrupted`` event.
 
-        While what it reads is on its way to this node it gives ``preparing`` events instead, every few seconds.
+        While its data are being copied to this node, it returns ``preparing`` events instead, every few seconds.
         """
         if self._work is None:
             raise RuntimeError("a trial must begin before it steps")
@@ -123,20 +123,20 @@ class TrialWorker:
             return self._fail(self._work, classify(error))
 
     def _open(self, work: Work) -> _Running:
-        """Gives the first sign of life."""
+        """Writes the first heartbeat."""
         refuse_others(self.settings.versions)
         folder = CheckpointFolder.of(self._results, work.trial.trial_id)
         last = retry_storage(lambda: Heartbeat.read(self._results, work.trial.trial_id))
         beat = first_beat(work, self.settings.device, last)
         if last is not None and last.code_version != beat.code_version:
-            folder.discard()  # a trial is made by one version of the code
+            folder.discard()  # a trial uses a single version of the code
         runner = load_runner(self.settings.runner)
         retry_storage(lambda: beat.write(self._results))
         handover = Handover(StageStore.of(self._results), work, runner, beat.code_version, self._check_fence)
         return _Running(work, folder, runner, beat, last, handover)
 
     def _not_yet(self, running: _Running, note: str) -> TrialEvent:
-        """What the trial waits for; it has done nothing that could be saved."""
+        """Reports what the trial waits for; there is nothing to save yet."""
         running.beat = replace(running.beat, note=note, updated_at=time.time())
         self._write_beat(running)
         stop = self._should_stop()
@@ -146,7 +146,7 @@ class TrialWorker:
         return event
 
     def _start(self, running: _Running) -> None:
-        """Makes the trial ready for its next epoch."""
+        """Prepares the trial for its next epoch."""
         work, runner, last = running.work, running.runner, running.last
         beat = replace(running.beat, note="")
         if last is not None:
@@ -175,7 +175,7 @@ class TrialWorker:
 
     def _send_earlier(self, running: _Running) -> TrialEvent:
         """Sends the metrics of epochs that this attempt did not train, so that the pruner judges them before the next
-        one is trained: a driver that was started again decides as the one before."""
+        one is trained: a restarted driver decides as the previous one did."""
         running.beat = replace(running.beat, metric=running.earlier_metrics[-1])
         event = _event("epoch", running)
         running.earlier_metrics = ()
@@ -210,7 +210,7 @@ class TrialWorker:
     def _flag_is_there(self) -> bool:
         try:
             return self._flag is not None and self._flag.exists()
-        except OSError:  # asked again after the next epoch
+        except OSError:  # checked again after the next epoch
             return False
 
     def _is_pruned(self, running: _Running) -> bool:
@@ -239,7 +239,7 @@ class TrialWorker:
         self._write_beat(running)
 
     def _write_beat(self, running: _Running) -> None:
-        with contextlib.suppress(OSError):  # the next one says the same; what must not be lost is written with patience
+        with contextlib.suppress(OSError):  # the next one holds the same; essential files are written with retries
             running.beat.write(self._results)
         running.beat_at = time.monotonic()
 
@@ -249,9 +249,9 @@ class TrialWorker:
         outcome = running.runner.outcome()
         stop_reason = stop_reason or outcome.stop_reason
         self._check_fence()
-        keep_weights = self.settings.keep_weights and trial.phase == "final"  # those of a search serve nobody
+        keep_weights = self.settings.keep_weights and trial.phase == "final"  # those of a search are not used
         if keep_weights:
-            retry_storage(lambda: running.folder.save(running.runner.save))  # puts the best weights in their place
+            retry_storage(lambda: running.folder.save(running.runner.save))  # moves the best weights into place
         wall_s = running.beat.wall_s + time.monotonic() - began
         best = metric_by_epoch(outcome.rows, trial.recipe, self.settings.metric).get(outcome.best_epoch)
         running.beat = replace(running.beat, metric=best, epoch=outcome.epochs, wall_s=wall_s)
@@ -265,7 +265,7 @@ class TrialWorker:
             epochs=epoch_columns(outcome.rows),
             predictions=() if stop_reason == PRUNED else prediction_blocks(outcome, trial.phase),
         )
-        with contextlib.suppress(OSError):  # the trial has finished, whatever is left lying about
+        with contextlib.suppress(OSError):  # the trial has finished, even if files remain
             retry_storage(lambda: running.folder.finish(keep_weights=keep_weights))
             retry_storage(lambda: Heartbeat.remove(self._results, trial.trial_id))
             if self.settings.prune:
@@ -275,7 +275,7 @@ class TrialWorker:
         return event
 
     def _interrupted(self, work: Work) -> TrialEvent:
-        """Leaves the trial as it is, for another attempt."""
+        """Leaves the trial's state for another attempt."""
         self.drop()
         return TrialEvent(kind="interrupted", trial_id=work.trial.trial_id, epochs=work.trial.recipe.epochs)
 
@@ -285,7 +285,7 @@ class TrialWorker:
         message = failure.message
         try:
             rows = epoch_columns(running.rows) if running is not None else ()
-            # Storage that refused is not waited for twice: without a record the trial runs again all the same
+            # Do not wait twice for storage that refused: without a record the trial runs again anyway
             pauses_s = () if failure.kind == "storage" else PAUSES_S
             self._check_fence()
             record_failure(self._results, work, failure, beat, rows=rows, pauses_s=pauses_s)
@@ -295,7 +295,7 @@ class TrialWorker:
             message += f" (and its record could not be written: {error})"
         try:
             self.drop()
-        except Exception as error:  # a broken close must not take the worker with it
+        except Exception as error:  # an error in `close` must not end the worker
             message += f" (and closing it raised {type(error).__name__}: {error})"
         return TrialEvent(
             kind="failed",
