@@ -43,7 +43,7 @@ STORAGE_FAULTS = frozenset(
         errno.ENAMETOOLONG,
     }
 )  # fmt: skip
-"""What a disk answers when the path is the user's mistake, or the disk's, but not ours."""
+"""System errors caused by the path or the disk, not by a bug in agrm-study."""
 
 
 @click.group(

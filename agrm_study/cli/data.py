@@ -1,4 +1,4 @@
-"""The `data` commands: create, import, check and prepare a data set."""
+"""The `data` commands: create, index, check and build a data set."""
 
 from __future__ import annotations
 

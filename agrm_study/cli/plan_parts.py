@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 SEEDS_SHOWN = 12
-"""Seeds that a line lists; of more it gives the ends and the number."""
+"""Maximum number of seeds to list; beyond it, only the ends and the number are shown."""
 
 
 def seeds_text(seeds: Sequence[int]) -> str:

@@ -16,7 +16,7 @@ from agrm_study.study.recipe import Recipe
 from agrm_study.study.study import Study
 
 OPENED: Final = ".run/opened"
-"""What a run writes first into an object store, which has no folder to look at."""
+"""Test file that a run first writes to an object store, which has no folder to inspect."""
 
 
 @dataclass(frozen=True, slots=True)

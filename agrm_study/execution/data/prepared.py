@@ -15,7 +15,7 @@ from agrm_study.training.data.manifest import Manifest
 from agrm_study.training.data.splits import PARTS, Split, make_split
 
 UNWRITTEN: Final = "unwritten-"
-"""Fingerprints of data that are not there yet begin with this."""
+"""Prefix of fingerprints of data that do not exist yet."""
 
 
 @dataclass(frozen=True, slots=True)

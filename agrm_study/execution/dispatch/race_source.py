@@ -16,7 +16,7 @@ from agrm_study.records.race_log import RaceLog
 from agrm_study.study.study import Study
 
 MakeSource = Callable[[Sequence[Work]], WorkSource]
-"""Makes the source of one round."""
+"""Creates the source of one round."""
 
 
 class RaceSource(WorkSource):

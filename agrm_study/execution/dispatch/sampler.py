@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import optuna
 
 DIGITS: Final = 8
-"""Significant digits of drawn numbers: enough for any setting, few enough to be read."""
+"""Significant digits of drawn numbers: enough for any setting, and still readable."""
 
 End = Literal["finished", "pruned", "failed"]
 

@@ -26,7 +26,7 @@ from agrm_study.study.reported import reported_network
 from agrm_study.study.search_space import Search
 
 MOST_REPEATS: Final = 100
-"""Draws in a row that repeat known trials, after which the space counts as exhausted."""
+"""Consecutive draws of known trials after which the space counts as exhausted."""
 
 
 @dataclass(slots=True)

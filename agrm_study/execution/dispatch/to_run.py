@@ -22,7 +22,7 @@ from agrm_study.records.whole import broken_trials
 from agrm_study.study.reported import reported_network
 
 MOST_CELLS_SHOWN: Final = 400
-"""Cells up to which the metrics of trials that finished before are read for the picture."""
+"""Maximum number of cells for which metrics of earlier trials are read for the live view."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from collections.abc import Hashable, Iterator
 from typing import Any, ClassVar, Final
 
 WARM_S: Final = 60.0
-"""Seconds without a trial after which a worker gives back what it holds: others may want it, or its node may leave."""
+"""Idle seconds after which a worker releases its resources, so that others can use them or its node can leave."""
 
 
 class ActorCache:

@@ -20,7 +20,7 @@ from agrm_study.study.errors import InputError
 UNDESCRIBED: Final = re.compile("node_[0-9a-f]+")
 """Kind that Ray's first autoscaler gives to a node that its configuration does not describe."""
 PATIENCE_S: Final = 60.0
-"""Seconds that an autoscaler has to answer; it looks every five seconds, and asks a cloud meanwhile."""
+"""Timeout of an autoscaler, in seconds; it updates every five seconds, and queries a cloud meanwhile."""
 LOOK_EVERY_S: Final = 0.5
 FIRST_ROUNDS: Final = 4
 """Rounds of Ray's first autoscaler, which does not report what it cannot start, within which it starts a node."""

@@ -18,7 +18,7 @@ from agrm_study.study.recipe import Recipe
 SILENT_S: Final = 180.0
 """Seconds without a message after which a driver process counts as hanging."""
 MEASURE: Final = "agrm_study.execution.resources.gpu_share:measure_here"
-"""What measures training steps on a GPU."""
+"""``module:function`` that measures training steps on a GPU."""
 
 
 def call(

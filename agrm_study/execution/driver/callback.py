@@ -31,7 +31,7 @@ UNBORN: Final = 3
 """Workers whose creation raises an error on a node, within `UNBORN_S`, after which the driver ends."""
 UNBORN_S: Final = 600.0
 KILLED_UNBORN: Final = 12
-"""Workers in a row that are killed before they take a trial, after which the driver ends."""
+"""Consecutive workers killed before they take a trial, after which the driver ends."""
 
 
 class DriverCallback(Callback):  # type: ignore[misc]

@@ -13,7 +13,7 @@ from typing import Final
 from agrm_study.execution.driver.protocol import Assigned, Event, Job, Message, Seen, Stop, Take, Tick, decode, encode
 
 TICK_S: Final = 0.5
-"""Seconds between two signs of life, at least."""
+"""Minimum seconds between two `Tick` messages."""
 
 
 class Channel:
@@ -31,7 +31,7 @@ class Channel:
         self._answers: queue.SimpleQueue[Assigned | Seen] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self.stopped = False
-        """Whether the run asked to start nothing more."""
+        """Whether the run requested that nothing more be started."""
 
     @classmethod
     def of_this_process(cls, events: int, on_end: Callable[[], None]) -> Channel:

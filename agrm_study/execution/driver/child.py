@@ -20,7 +20,7 @@ from agrm_study.execution.driver.protocol import Lost, Refused, Result
 from agrm_study.study.errors import InputError
 
 SHUTDOWN_S: Final = 5.0
-"""Seconds that Ray has to shut down once the run has gone."""
+"""Timeout for Ray's shutdown once the run has ended, in seconds."""
 
 
 def main() -> None:

@@ -41,9 +41,9 @@ from agrm_study.execution.trial.work import WorkerSettings
 from agrm_study.records.location import Location
 
 FRUITLESS: Final = 3
-"""Drivers in a row that die without having achieved anything, after which the run ends."""
+"""Consecutive drivers that die without progress, after which the run ends."""
 WAIT_S: Final = 0.1
-"""Seconds between two looks at an interruption while the driver is silent."""
+"""Seconds between two checks for an interruption while the driver sends nothing."""
 
 
 class RayExecutor(Executor):

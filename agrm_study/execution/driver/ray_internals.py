@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 METHODS: Final = ("get_cluster_status", "internal_kv_get")
-"""What is called on the connection."""
+"""Methods called on the connection."""
 
 
 def head_connection() -> Any | None:

@@ -12,7 +12,7 @@ from agrm_study.execution.trial.events import TrialEvent
 from agrm_study.execution.trial.work import Work
 
 ASK_EVERY_S: Final = 1.0
-"""Seconds between two questions for a trial while nothing has changed."""
+"""Seconds between two requests for a trial while nothing has changed."""
 
 
 class RemoteSource:

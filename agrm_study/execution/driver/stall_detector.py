@@ -8,13 +8,13 @@ from __future__ import annotations
 from typing import Final
 
 FIRST_EPOCH_S: Final = 3600.0
-"""From a trial's start, or the last new word on what it waits for, to the end of its first epoch, at least."""
+"""Minimum limit, from a trial's start or the last new note on what it waits for to the end of its first epoch."""
 EPOCH_S: Final = 900.0
-"""From one epoch's end to the next, at least."""
+"""Minimum limit, from one epoch's end to the next."""
 FACTOR: Final = 20.0
-"""And so many times the longest epoch: of the trial, or of any trial before its own first."""
+"""The limit is also at least this multiple of the longest epoch of the trial, or of any trial before its first."""
 PAUSE_S: Final = 10.0
-"""The driver looks several times a second; after a longer pause it was its own silence, not the workers'."""
+"""The driver checks several times a second; after a longer pause the driver itself was suspended, not the workers."""
 
 
 class StallDetector:

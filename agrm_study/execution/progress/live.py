@@ -27,7 +27,7 @@ from agrm_study.execution.trial.events import TrialEvent
 
 FRAMES_PER_S: Final = 4
 PAUSE_BY_COST: Final = 20.0
-"""A picture is shown for at least this many times the time that it took to draw: one of ten thousand arms takes half a
+"""Each frame is shown for at least this multiple of the time it took to draw; one of ten thousand arms takes half a
 second."""
 MOST_SEEDS: Final = 10
 """Replicates that a grid shows one by one; with more, or on a narrow terminal, an arm is a bar."""

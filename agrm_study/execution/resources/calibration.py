@@ -27,7 +27,7 @@ MOST_SHAPES: Final = 6
 """Shapes of trials that are timed: those that the study spends most on."""
 
 Tell = Callable[[int, int, str], None]
-"""Hears which shape is timed, of how many, and its words."""
+"""Called with the number of the shape being timed, the total, and a description."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

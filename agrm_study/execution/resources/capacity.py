@@ -10,7 +10,7 @@ from typing import Any, Final
 from agrm_study.execution.provenance import available_cpus
 
 LOOK_EVERY_S: Final = 2.0
-"""Seconds between two looks at the nodes of a cluster."""
+"""Seconds between two checks of a cluster's nodes."""
 _KIND: Final = "accelerator_type:"
 _ANY: Final = 10**6
 _ROUNDING: Final = 1e-6

@@ -25,7 +25,7 @@ VERSION: Final = 1
 RESERVE: Final = 1.15
 """A share holds this many times what was measured: memory is handed out in blocks, and steps differ a little."""
 MOST_ON_ONE: Final = 16
-"""Trials on one GPU at most: beyond it they only wait for each other."""
+"""Maximum trials on one GPU; more would only wait for each other."""
 MOST_MEASURED: Final = 4
 """Kinds of step that are measured: the heaviest."""
 

@@ -30,7 +30,7 @@ SOCKET_BYTES: Final = 107
 LONGEST_SOCKET: Final = "/ray/session_2026-01-31_23-59-59_999999_4194304/sockets/plasma_store"
 """Longest name of a socket below Ray's folder."""
 LONGEST_PLACE: Final = SOCKET_BYTES - len(LONGEST_SOCKET) - len(f"/{PREFIX}12345678")
-"""Bytes that the path of a place may have."""
+"""Maximum length of a location's path, in bytes."""
 LEAST_FREE_BYTES: Final = 100 * 2**20
 GONE_S: Final = 5.0
 """Seconds in which the last processes of a Ray that was ended stop writing to its folder."""

@@ -14,7 +14,7 @@ from typing import Final
 from agrm_study.records.location import Location
 
 COMPACT_FROM: Final = 1024
-"""Loose records from which they are merged."""
+"""Number of loose records from which they are merged."""
 MERGE: Final = "import os, sys; from agrm_study.records.compaction import compact; os.nice(5); compact(sys.argv[1])"
 
 

@@ -22,11 +22,11 @@ from agrm_study.records.location import Location
 
 RENEW_EVERY_S: Final = 10.0
 EXPIRES_AFTER_S: Final = 60.0
-"""A claim that is not renewed for so long was left by a crash."""
+"""Seconds without renewal after which a claim counts as left by a crash."""
 IGNORED_AFTER_S: Final = 900.0
 """Age from which a claim is not even watched, whatever the difference of the clocks."""
 SETTLE_S: Final = 2.0
-"""Between writing a claim and reading it again."""
+"""Seconds between writing a claim and reading it again."""
 LOOK_EVERY_S: Final = 0.5
 
 _RENEWED_AT: Final = "said_at"

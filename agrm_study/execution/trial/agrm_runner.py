@@ -30,7 +30,7 @@ from agrm_study.training.generators import stream_seed
 from agrm_study.training.outcome import EpochReport, EpochRow, TrialOutcome
 
 FETCH_S: Final = 2.0
-"""Seconds between two words on a store that is copied."""
+"""Seconds between two progress notes on a store that is copied."""
 
 
 class AgrmRunner(TrialRunner):

@@ -19,7 +19,7 @@ from agrm_study.study.temporary import temporary_folder
 ROLLING: Final = "rolling.pt"
 BEST: Final = WEIGHTS
 NEXT_BEST: Final = "best.next.safetensors"
-"""Best weights on their way to their place; the trainer looks for them under both names."""
+"""Temporary name of the best weights; the trainer looks for them under both names."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ ERROR_LIMIT = 8_000
 
 
 _HAVE_TAU = ("fixed", "flexmatch")
-"""Policies in which `ssl.threshold.tau` acts."""
+"""Policies in which `ssl.threshold.tau` has an effect."""
 
 
 def trial_columns(trial: TrialSpec) -> dict[str, Any]:

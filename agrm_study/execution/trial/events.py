@@ -9,7 +9,7 @@ from typing import Final, Literal
 
 EventKind = Literal["started", "preparing", "epoch", "finished", "failed", "interrupted", "retried", "held"]
 UNDER_WAY: Final = ("preparing", "epoch")
-"""Kinds after which a trial's worker goes on with it."""
+"""Kinds after which a trial's worker continues."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

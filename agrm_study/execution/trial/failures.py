@@ -33,14 +33,14 @@ MEANING: Final[dict[FailureClass, str]] = {
     "bug": "the program raised an error",
     "interrupted": "the run was interrupted",
 }
-"""Each class in words."""
+"""Description of each class."""
 
 DETERMINISTIC: Final[frozenset[str]] = frozenset({"nan_loss", "data", "bug"})
-"""Classes that would come out the same again: re-run only with ``--retry-failed``. The others heal on the next run."""
+"""Deterministic classes: rerun only with ``--retry-failed``. Other failures are retried by the next run."""
 
 NODE_LOSSES_FORGIVEN: Final = 20
-"""A node that leaves was more often taken back by its owner (preempted) than brought down by the trial: so many losses
-of one trial do not count to the limit of its retries."""
+"""A node that leaves was more likely preempted than brought down by the trial: this many losses of one trial do not
+count towards its retry limit."""
 
 TAIL_LINES: Final = 15
 
@@ -111,7 +111,7 @@ def _kind(error: BaseException) -> FailureClass:
 
 
 _DEATHS: Final = frozenset({"ActorDiedError", "RayActorError", "WorkerCrashedError", "ActorUnavailableError"})
-"""Ray's errors of a process that has ended; their texts name many possible causes."""
+"""Ray's errors for a dead process; their texts list many possible causes."""
 
 STORAGE_ERRORS: Final = frozenset(
     {
@@ -119,7 +119,7 @@ STORAGE_ERRORS: Final = frozenset(
         *(errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.ETIMEDOUT, errno.EHOSTDOWN, errno.EHOSTUNREACH),  # gone
     }
 )
-"""Numbers of the errors by which storage refuses."""
+"""Error numbers of refusals by storage."""
 
 _NUMBER_IN_WORDS: Final = re.compile(r"\(os error (\d+)\)")
 

@@ -39,12 +39,12 @@ from agrm_study.records.writer import write_trial
 from agrm_study.training.outcome import EpochReport, EpochRow
 
 HEARTBEAT_EVERY_S: Final = 2.0
-"""Seconds between two signs of life, at least."""
+"""Minimum seconds between two heartbeats."""
 SAVE_SHARE: Final = 0.05
-"""Share of its time that a trial may spend on rolling checkpoints: where storage is slow, or many write to it at once,
-they come less often."""
+"""Maximum share of its time that a trial spends on rolling checkpoints; on slow or busy storage they are written less
+often."""
 MOST_SECONDS_UNSAVED: Final = 1800.0
-"""They come so often in any case."""
+"""Maximum seconds between two rolling checkpoints."""
 
 
 @dataclass(slots=True)
