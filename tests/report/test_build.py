@@ -56,7 +56,7 @@ def test_the_command_reports_on_a_copied_folder_that_may_only_be_read_without_to
         [sys.executable, "-c", code, str(copied)], check=False, timeout=120, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
-    assert "**Ablation of the Mean Teacher" in done.stdout
+    assert done.stdout.startswith("Ablation of the Mean Teacher")
     assert str(copied / "report.html") in done.stderr
     assert (copied / "report.html").is_file()
 

@@ -66,6 +66,7 @@ def test_a_folder_without_a_study_is_an_input_error(tmp_path):
 
 
 def test_unknown_names_list_what_exists(tmp_path):
+    write_results(tmp_path, subjects=6, epochs=2)
     with pytest.raises(InputError, match=r"ablatoin.*allowed: .*ablation.*Did you mean `ablation`"):
         make_report([tmp_path], tables=["ablatoin"])
 
