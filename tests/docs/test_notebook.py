@@ -14,6 +14,7 @@ import agrm_study as ags
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "notebook.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_the_page_runs_as_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(ags, "run", lambda *args, run=ags.run, **more: run(*args, executor="inline", **more))
