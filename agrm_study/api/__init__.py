@@ -1,1 +1,1 @@
-"""The Python interface: loading, running and reading studies. `agrm_study` offers its public names."""
+"""The Python interface: loading, running and reading studies. `agrm_study` exports its public names."""

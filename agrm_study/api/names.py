@@ -1,4 +1,4 @@
-"""Studies with the names of all shipped parts, and with the parts that they bring along."""
+"""Loading of studies with the names of all shipped parts and of the study's own parts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def known_names() -> Mapping[str, Collection[str]]:
-    """Names of shipped parts, by the dotted field that holds them; read without importing what they name."""
+    """Names of shipped parts, by the dotted field that holds them; the parts are not imported."""
     from agrm_study.report.figures import FIGURES
     from agrm_study.report.tables import TABLES
     from agrm_study.training.models.backbones import BACKBONES
@@ -40,7 +40,7 @@ def read_study(study: str | Path | Mapping[str, Any], overrides: Sequence[str], 
     """The study of a command line or a script; the parts that it brings along are executed.
 
     Raises:
-        InputError: Anything wrong with the study, its parts, the preset or an option.
+        InputError: If the study, its parts, the preset or an option is invalid.
     """
     from agrm_study.study.load import load_study
 
@@ -49,7 +49,7 @@ def read_study(study: str | Path | Mapping[str, Any], overrides: Sequence[str], 
 
 
 def parts_in(files: Sequence[Path]) -> OwnParts:
-    """The parts of files that were named on the command line, executed.
+    """The parts of files given on the command line, executed.
 
     Raises:
         InputError: A file cannot be executed.
@@ -61,7 +61,7 @@ def parts_in(files: Sequence[Path]) -> OwnParts:
 
 
 def own_name(kind: str, name: str, files: Sequence[Path]) -> str:
-    """The full name of a part of files that were named on the command line, else the name as it is.
+    """The full name of a part defined in files given on the command line; other names are returned unchanged.
 
     Raises:
         InputError: A file cannot be executed.
@@ -76,7 +76,7 @@ def parts_of(study: str | Path | Mapping[str, Any]) -> OwnParts:
     """The parts that a study brings along, executed; none for a study whose `parts` are not a list of names.
 
     Raises:
-        InputError: The study is no YAML, or a part cannot be executed.
+        InputError: If the study is not YAML, or a part cannot be executed.
     """
     from agrm_study.plan.own_parts import own_parts
     from agrm_study.study.document import read_yaml
@@ -92,6 +92,6 @@ def parts_of(study: str | Path | Mapping[str, Any]) -> OwnParts:
         value, folder, places = document.value, file.parent, Places.of(document)
     listed = value.get("parts") if isinstance(value, Mapping) else None
     if not isinstance(listed, list | tuple) or not all(isinstance(entry, str) for entry in listed):
-        listed = ()  # refused with all else that is wrong with the study
+        listed = ()  # rejected later, together with the study's other errors
     entries = [(entry, places.find(("parts", number))) for number, entry in enumerate(listed)]
     return own_parts(entries, folder, known_names())

@@ -6,7 +6,7 @@ from agrm_study.api.notebook_view import shell
 
 
 def show_figures() -> None:
-    """Let a notebook show matplotlib figures as PNG, unless it can already; nothing outside a notebook."""
+    """Registers a PNG formatter for matplotlib figures in a notebook, unless one exists; no effect elsewhere."""
     found = shell()
     if found is None:
         return

@@ -1,4 +1,4 @@
-"""Progress of a run as a bar in a notebook."""
+"""Progress bar of a run in a notebook."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from agrm_study.execution.progress.wording import rough
 from agrm_study.execution.trial.events import TrialEvent
 
 EVERY_S: Final = 0.5
-"""Seconds between two updates, at least: each one is a message to the browser."""
+"""Minimum seconds between two updates, as each is a message to the browser."""
 
 
 def shell() -> Any:
@@ -71,7 +71,7 @@ class NotebookView(View):
             self._handle.update(self._html(self.html()))
 
     def html(self) -> str:
-        """What is shown now; everything that comes from a user is escaped."""
+        """The current content as HTML; all user text is escaped."""
         notes = "".join(f"<div>{html.escape(text)}</div>" for text in self._messages)
         if self._step is not None:
             done, total = self._step.done, self._step.total

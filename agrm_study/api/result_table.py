@@ -1,4 +1,4 @@
-"""A table of a report as notebooks show it, and as a data frame."""
+"""A table of a report, for display in notebooks and as a data frame."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class ResultTable:
     r"""One table of a study; a notebook shows it with its caption and notes.
 
     Args:
-        table: Of the report.
+        table: Table of the report.
 
     Examples:
         >>> table = results.table("ablation")
@@ -43,7 +43,7 @@ class ResultTable:
 
     @property
     def caption(self) -> str:
-        """What it shows, preceded by what is missing."""
+        """The caption, preceded by a note of missing trials."""
         return self._table.heading
 
     @property
@@ -52,7 +52,7 @@ class ResultTable:
         return self._table.notes
 
     def to_frame(self) -> pd.DataFrame:
-        """The content of the table's CSV file: fractions at full precision, with intervals and p values beside."""
+        """The content of the table's CSV file: fractions at full precision, with intervals and p values."""
         import pandas as pd
 
         header, rows = csv.values(self._table)
@@ -60,19 +60,19 @@ class ResultTable:
         return pd.DataFrame({name: _series(list(column)) for name, column in zip(header, columns, strict=True)})
 
     def to_csv(self) -> str:
-        """As the CSV file of the report."""
+        """The table as CSV, identical to the report's file."""
         return csv.render(self._table)
 
     def to_latex(self) -> str:
-        """As the LaTeX file of the report."""
+        """The table as LaTeX, identical to the report's file."""
         return latex.render(self._table)
 
     def to_markdown(self) -> str:
-        """As the Markdown file of the report."""
+        """The table as Markdown, identical to the report's file."""
         return markdown.render(self._table)
 
     def to_html(self) -> str:
-        """As on the page of the report: a ``<figure>`` with the table, its caption and its notes."""
+        """The table as HTML: a ``<figure>`` with the table, its caption and its notes."""
         return html.render(self._table)
 
     def _repr_html_(self) -> str:

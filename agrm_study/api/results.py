@@ -34,15 +34,15 @@ if TYPE_CHECKING:
 class Results:
     """Results of a study, read from its results folder alone.
 
-    Records are read when they are first asked for; `refresh` reads them again. `status` always reads anew.
+    Records are read on first access and cached; `refresh` reads them again. `status` is never cached.
 
     Args:
         path: Results folder, a local path or a URI.
         allow: Differences between records that do not refuse a number: ``code``, ``data``, ``split``.
-        summary: What the run that made them has done.
+        summary: Summary of the run that produced them.
 
     Raises:
-        InputError: The folder holds no results.
+        InputError: If the folder contains no results.
 
     Examples:
         >>> results = ags.open_results("results/ablation")
@@ -73,7 +73,7 @@ class Results:
         self._evidence = collect(self._folder, allow=allow)
 
     def refresh(self) -> None:
-        """Read the records again: a study may have gone on since."""
+        """Read the records again, for example while a study is running."""
         self._copies.close()
         self._folder = self._copies.enter_context(local_copy(self.path))
         self._evidence = collect(self._folder, allow=self._allow)
@@ -114,17 +114,17 @@ class Results:
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """Records that cannot be used, and marks of others, as sentences."""
+        """Records that cannot be used, and remarks on others, as sentences."""
         return tuple(map(str, self._evidence.problems))
 
     def table(self, name: str) -> ResultTable:
         """A table of the report.
 
         Args:
-            name: As in a study file under ``report.tables`` (``ablation``).
+            name: Name of the table, as under ``report.tables`` of a study file (``ablation``).
 
         Raises:
-            InputError: There is no such table, or this study cannot have it.
+            InputError: If the table does not exist, or is not available for this study.
         """
         [full] = wanted_names("table", [name], self._evidence.study)
         try:
@@ -136,10 +136,10 @@ class Results:
         """A figure of the report, as a matplotlib figure that can be changed and saved.
 
         Args:
-            name: As in a study file under ``report.figures`` (``forest``).
+            name: Name of the figure, as under ``report.figures`` of a study file (``forest``).
 
         Raises:
-            InputError: There is no such figure, or this study cannot have it.
+            InputError: If the figure does not exist, or is not available for this study.
         """
         [full] = wanted_names("figure", [name], self._evidence.study)
         try:
@@ -150,7 +150,7 @@ class Results:
         return found.kind.draw(found.info)
 
     def compare(self, arm: str, reference: str | None = None, *, metric: str | None = None) -> pd.DataFrame:
-        """An arm against another on the test part, one row per task.
+        """Compare two arms on the test part, one row per task.
 
         Args:
             arm: Name of the arm.
@@ -165,8 +165,8 @@ class Results:
             together. Tasks on which the metric is not defined are left out.
 
         Raises:
-            InputError: There is no such arm or metric, or the two cannot be compared (no finished trial, other code,
-                data or split).
+            InputError: If an arm or the metric does not exist, or the arms cannot be compared (no finished trial,
+                other code, data or split).
         """
         import pandas as pd
 
@@ -207,7 +207,7 @@ class Results:
         return pd.DataFrame(rows)
 
     def status(self) -> StudyStatus:
-        """What is finished, running, failed and waiting now, as `agrm-study status --json` prints it."""
+        """Current numbers of finished, running, failed and waiting trials, as printed by `agrm-study status --json`."""
         return status(self.path)
 
     def __repr__(self) -> str:
@@ -222,14 +222,14 @@ class Results:
 
 
 def open_results(path: str | Path, *, allow: tuple[str, ...] = ()) -> Results:
-    """Open the results of a study that was run, here or elsewhere, or that still runs.
+    """Open the results of a finished or running study.
 
     Args:
         path: Results folder, a local path or a URI.
         allow: Differences between records that do not refuse a number: ``code``, ``data``, ``split``.
 
     Raises:
-        InputError: The folder holds no results.
+        InputError: If the folder contains no results.
 
     Examples:
         >>> results = ags.open_results("results/ablation")

@@ -22,7 +22,7 @@ from agrm_study.study.study import Study
 
 
 class RunWarning(UserWarning):
-    """A run has ended and the study is incomplete: trials have failed or were held back."""
+    """Issued when a run ends with an incomplete study, because trials failed or were held back."""
 
 
 def run(
@@ -38,32 +38,32 @@ def run(
     report: bool = True,
     progress: bool = True,
 ) -> Results:
-    """Run what a study is missing, record it, and write its tables, figures and page.
+    """Run the missing trials of a study, and write its tables, figures and page.
 
-    Nothing that has finished is run again. No signal handler is installed in this process: in a notebook, interrupting
-    the cell stops the run at once; trials resume from their last checkpoint in the next run.
+    Finished trials are not run again. No signal handler is installed in this process: in a notebook, interrupting the
+    cell stops the run at once; trials resume from their last checkpoint in the next run.
 
     Args:
-        study: A study, or anything that `load_study` takes.
+        study: A study, or any argument accepted by `load_study`.
         results: Results folder, a path or URI; ``results/<name of the study>`` by default.
-        slots: Trials at once; by default as many as fit.
-        address: A Ray cluster; by default a Ray on this machine is started.
-        autoscale: The cluster's autoscaler brings nodes for trials that wait; needs ``slots``.
-        device: Device of the trainings; by default a GPU where a trial has one.
-        retry_failed: Also run trials that failed for a reason that would come out the same.
-        executor: ``ray``, or ``inline`` for one trial after the other in this process, for debugging.
+        slots: Maximum number of concurrent trials; by default as many as fit.
+        address: Address of a Ray cluster; by default Ray is started on this machine.
+        autoscale: Whether the cluster's autoscaler adds nodes for waiting trials; requires ``slots``.
+        device: Device of the trainings; by default a GPU if the trial requests one.
+        retry_failed: Also run trials that failed deterministically.
+        executor: ``ray``, or ``inline`` to run trials one by one in this process, for debugging.
         report: Whether to write tables, figures and page into the results folder.
         progress: Whether to show a progress bar (notebook, terminal) or lines on stderr.
 
     Returns:
-        The results; their `summary` says what this run has done.
+        The results; their `summary` describes this run.
 
     Raises:
-        InputError: Anything wrong with the study, its data, the results folder or the cluster.
-        KeyboardInterrupt: The run was interrupted; what had finished is kept.
+        InputError: If the study, its data, the results folder or the cluster is invalid.
+        KeyboardInterrupt: If the run is interrupted; finished trials are kept.
 
     Warns:
-        RunWarning: When the study is incomplete, with the failed trials.
+        RunWarning: If the study is incomplete, with the failed trials.
 
     Examples:
         >>> results = ags.run(study, results="results/ablation")  # doctest: +SKIP

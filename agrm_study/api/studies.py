@@ -22,12 +22,12 @@ def load_study(
     Args:
         study: A study file, the name of a shipped study, or the content of a study file as a dict. Paths in a dict
             start from the working folder.
-        overrides: Settings of every arm, or keys of the study, that are laid over it: ``{"epochs": 60}``, or texts as
-            after ``--set`` (``["epochs=60"]``).
-        preset: Name or file of a preset that is laid over the study (``tiny``).
+        overrides: Settings of every arm, or keys of the study, to override: ``{"epochs": 60}``, or texts as after
+            ``--set`` (``["epochs=60"]``).
+        preset: Name or file of a preset to apply to the study (``tiny``).
 
     Raises:
-        InputError: One message with all that is wrong: file, line, field, rule, value and what is allowed.
+        InputError: If the study is invalid; one message lists every error with file, line, field, rule and value.
 
     Examples:
         >>> import agrm_study as ags

@@ -1,1 +1,1 @@
-"""What every part of a kind must do, as checks that run on shipped parts and on users' own alike."""
+"""Conformance checks of each kind of part, for shipped parts and users' own."""

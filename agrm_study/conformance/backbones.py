@@ -1,4 +1,4 @@
-"""What every backbone must do."""
+"""Conformance checks of backbones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Running of the checks of one part."""
+"""Running of the conformance checks of one part."""
 
 from __future__ import annotations
 

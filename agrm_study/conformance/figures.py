@@ -1,4 +1,4 @@
-"""What every figure must do."""
+"""Conformance checks of figures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every layout of videos must do."""
+"""Conformance checks of video layouts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every supervised loss must do."""
+"""Conformance checks of supervised losses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Measurements of made-up studies: a complete one, a sparse one and one without any result."""
+"""Measurements of synthetic studies: a complete one, a sparse one and one without any result."""
 
 from __future__ import annotations
 

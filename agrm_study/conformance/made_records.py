@@ -1,4 +1,4 @@
-"""A results folder with made-up predictions, for the checks of tables and figures."""
+"""A results folder with synthetic predictions, for the checks of tables and figures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every pooling layer must do."""
+"""Conformance checks of pooling layers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every table must do."""
+"""Conformance checks of tables."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every threshold policy must do."""
+"""Conformance checks of threshold policies."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """The settings that can change the outcome of a trial, and those that cannot.
 
-The table `RULES` is the whole answer. A setting that it names does not enter a trial's identity, and the trial is run
-with that setting at its default: two trials of one identity are one run, not two that somebody believes to be equal.
-A rule stands here only when the code that reads the setting is provably not reached: in doubt a setting acts.
+The table `RULES` is exhaustive. A setting that it names is excluded from a trial's identity, and the trial is run with
+that setting at its default, so trials of equal identity are one and the same run. A rule is added only if the code that
+reads the setting is provably not reached; in case of doubt a setting counts as acting.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from agrm_study.study.recipe import Recipe, Section
 from agrm_study.study.settings import known_settings, value_of
 
 SEEDS: Final = ("seed", "split_seed")
-"""What tells the replicates of an arm apart."""
+"""Settings that distinguish the replicates of an arm."""
 
 DEFAULTS: Final = Recipe()
 
@@ -133,7 +133,7 @@ RULES: Final[tuple[Rule, ...]] = (
         "how many clips are evaluated at once changes their results by rounding alone",
     ),
 )
-"""What cannot act, when, and why."""
+"""Rules: which settings cannot act, when, and why."""
 
 
 def idle_settings(recipe: Recipe) -> dict[str, str]:
@@ -155,10 +155,10 @@ def _section_members(name: str, section: Section) -> Mapping[str, str]:
 
 
 def acting_recipe(recipe: Recipe) -> Recipe:
-    """The recipe as it is run: settings that cannot act at their defaults, `early_stop.armed_after` resolved.
+    """The recipe that is run: settings that cannot act at their defaults, `early_stop.armed_after` resolved.
 
-    What is asked of the data and of their store stays as it was given, since files are found by it; so does
-    `evaluate.batch`, which only fits memory.
+    Settings of the data and the clip store keep their given values, since files are located by them; so does
+    `evaluate.batch`, which only affects memory.
     """
     resets: dict[str, Any] = {
         name: value_of(DEFAULTS, name)
@@ -175,7 +175,7 @@ def acting_members(recipe: Recipe) -> dict[str, str]:
     members: dict[str, str] = {}
     for field in Recipe.model_fields:
         value = getattr(recipe, field)
-        if isinstance(value, Section):  # written once, however many trials have an equal one
+        if isinstance(value, Section):  # serialised once, however many trials share it
             members |= _section_members(field, value)
         elif field not in SEEDS:
             members[field] = scalar_member(field, value)
@@ -184,7 +184,7 @@ def acting_members(recipe: Recipe) -> dict[str, str]:
 
 
 def labelled_view(recipe: Recipe) -> Recipe:
-    """The recipe without unlabelled clips: its split holds what a supervised epoch can see, and nothing else."""
+    """The recipe without unlabelled clips: its split contains only what a supervised epoch can read."""
     data = recipe.data.model_copy(update={"unlabelled_train": 0, "unlabelled_val": 0, "views": ()})
     return recipe.model_copy(update={"data": data})
 
@@ -199,7 +199,7 @@ def matching(pattern: str) -> tuple[str, ...]:
 
 
 def _replaced(section: SectionT, values: Mapping[str, Any]) -> SectionT:
-    """A section with some settings at other values, which must be valid; parts that do not change stay as they are."""
+    """A copy of a section with some settings replaced by valid values; unchanged subsections are shared."""
     groups: dict[str, dict[str, Any]] = {}
     changed: dict[str, Any] = {}
     for name, value in values.items():

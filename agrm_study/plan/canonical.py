@@ -29,14 +29,14 @@ def member(name: str, value: Any) -> str:
 
 
 scalar_member = lru_cache(maxsize=4096, typed=True)(member)
-"""`member` for what comes again and again: text, numbers, and tuples of them."""
+"""Cached `member` for frequent values: text, numbers, and tuples of them."""
 
 
 def canonical_object(members: Mapping[str, str]) -> str:
-    """An object in canonical JSON: `canonical_json` of all of it at once, put together from what was written before.
+    """An object in canonical JSON, equal to `canonical_json` of the whole, assembled from serialised members.
 
     Args:
-        members: Of `member`, by name.
+        members: Results of `member`, by name.
     """
     return "{" + ",".join([members[name] for name in sorted(members)]) + "}"
 

@@ -13,10 +13,10 @@ from agrm_study.plan.order import rough_cost
 from agrm_study.plan.trial import TrialSpec
 
 COVERAGE: Final = 1.96
-"""Standard errors on either side: 95 % if the trials' times are roughly normal in sum."""
+"""Half width of the interval in standard errors: 95 % if the sum of the trials' times is roughly normal."""
 
 Key = tuple[str, str, str]
-"""Backbone, method, task: what mostly decides how long a trial takes."""
+"""Backbone, method and task, which mostly determine the duration of a trial."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Cost:
         hours: Expected time of all of them one after the other, in hours of one slot.
         plus_minus: Half width of a 95 % interval of that, in hours; None with fewer than two measured trials of a kind.
         known: Trials that the estimate covers.
-        unknown: Trials of kinds that were never measured; ``hours`` leaves them out.
+        unknown: Trials of kinds that were never measured, excluded from ``hours``.
     """
 
     hours: float
@@ -45,17 +45,17 @@ def estimate_cost(
     """Estimate from finished trials of the same backbone, method and task.
 
     The time of a trial is the measured time of an epoch times the epochs that such trials took, at most its own, less
-    the share of those that it takes over. The interval joins the spread between trials with the uncertainty of their
-    mean: n s² + n² s²/m for n trials to come after m measured ones.
+    the share of inherited epochs. The interval combines the spread between trials with the uncertainty of their mean:
+    n s² + n² s²/m for n missing trials and m measured ones.
 
     Args:
-        missing: Trials to come.
+        missing: Missing trials.
         measured: Rows of finished trials: backbone, method, task, epochs, and wall_s as if each had trained all its
             epochs.
-        inherited: How many of its first epochs a trial takes over from another, by trial; none by default.
+        inherited: Number of first epochs that a trial takes from another, by trial; 0 by default.
 
     Returns:
-        None when no missing trial is of a measured kind.
+        None if no missing trial is of a measured kind.
     """
     rows = _by_kind(measured)
     groups: dict[Key, list[TrialSpec]] = {}
@@ -88,13 +88,13 @@ def estimate_cost(
 
 
 def unmeasured(missing: Iterable[TrialSpec], measured: Iterable[Mapping[str, Any]]) -> tuple[TrialSpec, ...]:
-    """The trials that `estimate_cost` leaves out: those of kinds of which none has finished."""
+    """The trials that `estimate_cost` excludes, of kinds without a finished trial."""
     rows = _by_kind(measured)
     return tuple(trial for trial in missing if _kind(trial) not in rows)
 
 
 def _own_share(trial: TrialSpec, epochs: float, inherited: int) -> float:
-    """The share of a trial's cost that it does not take over; pre-training is cheaper than what comes after it."""
+    """The share of a trial's cost that is not inherited; pre-training is cheaper than the later epochs."""
     return 1 - rough_cost(trial.recipe, min(inherited, epochs)) / rough_cost(trial.recipe, epochs)
 
 

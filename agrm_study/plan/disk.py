@@ -13,7 +13,7 @@ from agrm_study.plan.trial import TrialSpec
 from agrm_study.study.recipe import Recipe
 
 BYTES: Final = 4
-"""Of a parameter: weights and states are kept in float32."""
+"""Bytes per parameter: weights and states are stored in float32."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,12 +21,12 @@ class Disk:
     """Bytes, clip stores aside.
 
     Attributes:
-        weights: Best weights of the missing trials, which stay.
-        checkpoint: The largest rolling checkpoint, one for each trial that runs.
-        states: Most that the states at the ends of stages take at once; they go when no trial needs them, unless they
-            are kept.
-        records: Records of the missing trials; None where no record was measured.
-        unknown: Trials of networks that were never measured; the others leave them out.
+        weights: Best weights of the missing trials, which are kept.
+        checkpoint: The largest rolling checkpoint, one per running trial.
+        states: Maximum total size of the states at the ends of stages; they are removed when no trial needs them,
+            unless sharing is ``keep``.
+        records: Records of the missing trials; None if no record was measured.
+        unknown: Trials of networks that were never measured, excluded from the other values.
     """
 
     weights: int
@@ -48,15 +48,15 @@ def estimate_disk(
     """Estimate from the parameter counts of finished trials with the same backbone and pooling.
 
     Args:
-        missing: Trials to come.
-        stages: What they share.
+        missing: Missing trials.
+        stages: Stages of these trials.
         measured: Rows of finished trials: backbone, pooling, n_params.
-        keep: Whether states stay where every stage and trial ends.
+        keep: Whether the states at the ends of stages and trials are kept.
         record_bytes: Bytes of records of a finished trial.
-        network_bytes: Size of a network, by trial, where it is known although no trial like it has finished.
+        network_bytes: Size of a network, by trial, if it is known although no similar trial has finished.
 
     Returns:
-        None when no missing trial has a network of a measured kind.
+        None if no missing trial has a network of a measured kind.
     """
     counts: dict[tuple[str, str], list[float]] = {}
     for row in measured:
@@ -89,6 +89,6 @@ def _networks(recipe: Recipe) -> int:
 
 
 def _copies(recipe: Recipe, epoch: int) -> int:
-    """Networks' worth that the state after an epoch holds: the networks, the best ones, the optimizer's averages."""
+    """Size of the state after an epoch in multiples of a network: networks, best networks, optimizer averages."""
     networks = _networks(recipe) if epoch > recipe.ssl.pretrain_epochs else 1
     return 2 * networks + (1 if recipe.optimizer.name == "sgd" else 2)

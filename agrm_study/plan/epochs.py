@@ -1,9 +1,9 @@
 """The settings that act in each epoch of a trial, as tokens.
 
-A trial begins with supervised epochs, whatever its method: there is no teacher yet, no unlabelled clip is read. Such
-an epoch is an epoch of the supervised method, and what cannot act there (α, τ, the ramp, the policy) is not in its
-token. Two trials that have equal tokens from the first epoch on have, until the first difference, the same state to the
-last bit.
+A trial of any method begins with supervised epochs: there is no teacher yet, and no unlabelled clip is read. Such an
+epoch equals an epoch of the supervised method, and settings that cannot act in it (α, τ, the ramp, the policy) are not
+in its token. Two trials with equal tokens from the first epoch on have bit-identical states up to the first
+difference.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from agrm_study.plan.trial import TrialSpec
 from agrm_study.study.recipe import Ramp, Recipe
 
 STAGE_VERSION: Final = 1
-"""Raised when an epoch's token changes its meaning, so that no old stage passes for a new one."""
+"""Incremented when the meaning of an epoch's token changes, so that old stages are not reused."""
 
 LOOP: Final = ("epochs", "early_stop.patience", "early_stop.armed_after")
-"""Settings that say when a training ends, not what an epoch does: a longer training continues a shorter one."""
+"""Settings that affect only when a training ends: a longer training continues a shorter one."""
 
 WHEN: Final = ("ssl.pretrain_epochs", "ssl.ramp.shape", "ssl.ramp.epochs", "ssl.ramp.maximum")
-"""Settings that act through what an epoch is (its place in the chain and its λ), which its token says."""
+"""Settings that act only through an epoch's position in the chain and its λ, which are in its token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Span:
 
 
 class SpanReader:
-    """Reads the spans of trials; what the replicates of an arm have in common is worked out once.
+    """Computes the spans of trials; values common to the replicates of an arm are computed once.
 
     Args:
         hash_file: Hashes the files that recipes name.
@@ -57,7 +57,7 @@ class SpanReader:
         """The spans of a trial, from epoch 1 to its last one; neighbours differ.
 
         Raises:
-            InputError: When a file that its recipe names cannot be read.
+            InputError: If a file that its recipe names cannot be read.
         """
         key = (trial.config_id, trial.split_fingerprint, trial.labelled_fingerprint)
         if key not in self._known:
@@ -95,7 +95,7 @@ class SpanReader:
             members.pop(name, None)
         data = _member("data_fingerprint", trial.data_fingerprint)
         content = members | data | _member("split_fingerprint", split_fingerprint)
-        return dict(sorted(content.items()))  # written once a span; what is sorted already is sorted fast
+        return dict(sorted(content.items()))  # serialised once per span; sorting sorted content is fast
 
 
 def _member(name: str, value: Any) -> dict[str, str]:
@@ -103,10 +103,10 @@ def _member(name: str, value: Any) -> dict[str, str]:
 
 
 def weight_key(ramp: Ramp, since_start: int) -> tuple[Any, ...]:
-    """What decides λ in an epoch, given how many epochs have passed since the teacher started.
+    """Key that determines λ in an epoch, given the number of epochs since the teacher started.
 
-    Equal keys at equal ``since_start`` mean equal λ: two ramps that both still stand at 0, or have both reached the
-    same maximum, do not differ.
+    Equal keys at equal ``since_start`` mean equal λ: two ramps that are both still at 0, or have both reached the same
+    maximum, have equal keys.
     """
     if since_start >= ramp.epochs:
         return "end", ramp.maximum

@@ -18,7 +18,7 @@ from agrm_study.study.recipe import Data, Recipe
 from agrm_study.study.study import Study
 
 Fingerprints = Callable[[Recipe], tuple[str, str]]
-"""Fingerprints of the data and of the split that a recipe asks for."""
+"""Fingerprints of the data and the split of a recipe."""
 
 
 @gc_paused()
@@ -27,11 +27,11 @@ def expand(study: Study, fingerprints: Fingerprints, *, hash_file: FileHash = fi
 
     Args:
         study: The study.
-        fingerprints: Gives the fingerprints of a recipe's data and split; asked once for each different data section.
+        fingerprints: Returns the fingerprints of a recipe's data and split; called once per distinct data section.
         hash_file: Hashes the files that recipes name.
 
     Raises:
-        InputError: What ``fingerprints`` and ``hash_file`` raise: a missing manifest, an unreadable file.
+        InputError: Raised by ``fingerprints`` and ``hash_file``: a missing manifest, an unreadable file.
     """
     builder = TrialBuilder(study.name, fingerprints, parts=study.parts, hash_file=hash_file)
     trials: dict[str, TrialSpec] = {}
@@ -46,13 +46,13 @@ def expand(study: Study, fingerprints: Fingerprints, *, hash_file: FileHash = fi
 
 
 class TrialBuilder:
-    """Makes trials of recipes, asking for each fingerprint and hashing each file once.
+    """Builds trials from recipes, computing each fingerprint and file hash once.
 
     Args:
         study: Name of the study.
-        fingerprints: As of `expand`.
+        fingerprints: See `expand`.
         parts: The study's own parts.
-        hash_file: As of `expand`.
+        hash_file: See `expand`.
     """
 
     def __init__(
@@ -71,17 +71,17 @@ class TrialBuilder:
     def replicates(
         self, recipe: Recipe, seeds: Iterable[int], *, arm: str, params: Mapping[str, Any], phase: Phase = "final"
     ) -> list[TrialSpec]:
-        """The trials of a recipe, one a seed.
+        """The trials of a recipe, one per seed.
 
         Args:
-            recipe: With task and split seed; its own seed does not count.
+            recipe: Recipe with task and split seed; its own seed is ignored.
             seeds: Training seeds.
             arm: Row of a table.
-            params: What the arm sets, by dotted name.
+            params: Settings of the arm, by dotted name.
             phase: ``search`` or ``final``.
 
         Raises:
-            InputError: As `expand`.
+            InputError: See `expand`.
         """
         recipe = as_trained(recipe, self._parts)
         data, split = self._fingerprint(recipe)

@@ -1,4 +1,4 @@
-"""Pause of Python's search for cyclic garbage while a plan is built."""
+"""Pause of Python's cyclic garbage collector while a plan is built."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from contextlib import contextmanager
 
 @contextmanager
 def gc_paused() -> Iterator[None]:
-    """Do not search for cyclic garbage inside; also a decorator.
+    """Context manager and decorator that disables cyclic garbage collection.
 
-    A plan is hundreds of thousands of small values without cycles. Searching all of them again and again while they
-    are made takes a third of the time.
+    A plan consists of hundreds of thousands of small values without cycles. Repeated collection takes a third of the
+    time of building it.
     """
     enabled = gc.isenabled()
     gc.disable()

@@ -1,4 +1,4 @@
-"""The identity of a trial: a hash of all that can change its outcome."""
+"""The identity of a trial: a hash of everything that can change its outcome."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from agrm_study.study.recipe import Recipe
 from agrm_study.study.settings import value_of
 
 IDENTITY_VERSION: Final = 1
-"""Raised when the meaning of a setting changes, so that no old record passes for a new trial."""
+"""Incremented when the meaning of a setting changes, so that old records are not reused."""
 
 ADDED_LATER: Final[Mapping[str, Any]] = {kind.options: {} for kind in KINDS.values() if kind.options}
-"""Settings that were added after records had been written, with the value that means what was done before; at that
-value they stay outside the identity, so that an upgrade re-adds no trial. Dotted name → plain value."""
+"""Settings added after the first records were written, with the value that reproduces the earlier behaviour; at that
+value they are excluded from the identity, so that an upgrade repeats no trial. Dotted name → plain value."""
 
 CONTENT: Final = ("data.split_file", "model.weights")
-"""Settings that name a file whose content counts, not its place."""
+"""Settings that name a file, which is identified by content, not by path."""
 
 IDENTITY: Final = member("identity_version", IDENTITY_VERSION)
 
@@ -34,7 +34,7 @@ def file_hash(path: Path) -> str:
     """SHA-256 of a file's content.
 
     Raises:
-        InputError: When the file cannot be read.
+        InputError: If the file cannot be read.
     """
     try:
         with path.open("rb") as file:
@@ -46,19 +46,19 @@ def file_hash(path: Path) -> str:
 def configuration(
     recipe: Recipe, *, data_fingerprint: str, phase: Phase = "final", hash_file: FileHash = file_hash
 ) -> dict[str, str]:
-    """What can change the outcome of a trial, seeds and split aside: each a member of an object in canonical JSON, by
-    name.
+    """Everything that can change the outcome of a trial except seeds and split, by name, as members of a canonical JSON
+    object.
 
-    Resources, names, places of files and settings that cannot act (`acting.RULES`) are not in it.
+    Resources, names, file paths and settings that cannot act (`acting.RULES`) are excluded.
 
     Args:
-        recipe: With its task.
-        data_fingerprint: Of the manifest's content.
-        phase: A search trial keeps no test prediction, so it never passes for a final one.
+        recipe: Recipe, including its task.
+        data_fingerprint: Fingerprint of the manifest's content.
+        phase: ``search`` or ``final``; a search trial has no test predictions and cannot replace a final one.
         hash_file: Hashes the files that the recipe names.
 
     Raises:
-        InputError: When such a file cannot be read.
+        InputError: If such a file cannot be read.
     """
     members = content_members(recipe, hash_file)
     members["data_fingerprint"] = member("data_fingerprint", data_fingerprint)
@@ -68,11 +68,11 @@ def configuration(
 
 
 def content_members(recipe: Recipe, hash_file: FileHash) -> dict[str, str]:
-    """`acting_members` with the content of files in the place of their names, and without what `ADDED_LATER` leaves
-    out. Parts of a study's own stand in it with the hash of their source, as their full names have it.
+    """`acting_members` with file names replaced by content hashes, and without the settings that `ADDED_LATER`
+    excludes. A study's own parts are included with the hash of their source, which is part of their full names.
 
     Raises:
-        InputError: When such a file cannot be read.
+        InputError: If such a file cannot be read.
     """
     members = acting_members(recipe)
     for name in CONTENT:
@@ -86,7 +86,7 @@ def content_members(recipe: Recipe, hash_file: FileHash) -> dict[str, str]:
 
 
 def config_id(configuration: Mapping[str, str]) -> str:
-    """Identity of what the replicates of an arm on a task have in common: 16 hexadecimal digits.
+    """Identity of the configuration shared by the replicates of an arm on a task: 16 hexadecimal digits.
 
     Args:
         configuration: Of `configuration`.
@@ -100,9 +100,9 @@ def trial_id(config: str, *, seed: int, split_seed: int, split_fingerprint: str)
 
     Args:
         config: The `config_id`.
-        seed: Of the training.
-        split_seed: Of the split.
-        split_fingerprint: Of the parts of the split that the trial can see.
+        seed: Training seed.
+        split_seed: Seed of the split.
+        split_fingerprint: Fingerprint of the parts of the split that the trial reads.
     """
     content = {
         "config": scalar_member("config", config),

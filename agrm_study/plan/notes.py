@@ -1,4 +1,4 @@
-"""What the author of a study should know before it runs: comparisons that cannot be made, parts that never act."""
+"""Warnings about a valid study before it runs: impossible comparisons and parts without effect."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from agrm_study.study.recipe import Recipe
 from agrm_study.study.study import Study
 
 ARMS_NAMED = 5
-"""Arms that a note names; of more it gives the number."""
+"""Maximum number of arms that a warning names; beyond it only their number is given."""
 
 
 def study_notes(study: Study) -> tuple[str, ...]:
@@ -44,7 +44,7 @@ def _other(study: Study) -> Iterator[str]:
 
 
 def _hardly_semi_supervised(recipe: Recipe) -> str | None:
-    """Why the unlabelled clips of a semi-supervised recipe teach nothing, or next to nothing."""
+    """Why the unlabelled clips of a semi-supervised recipe have little or no effect."""
     if not recipe.uses_unlabelled:
         return None
     epochs, before, ramp = recipe.epochs, recipe.ssl.pretrain_epochs, recipe.ssl.ramp

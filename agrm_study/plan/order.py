@@ -1,4 +1,4 @@
-"""The running order: every arm fills seed by seed, and within a seed the long trials start first."""
+"""The running order of trials: seed by seed over all arms, and longest trials first within a seed."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ matters here. Unknown backbones count as r3d_18."""
 
 
 def rough_cost(recipe: Recipe, epochs: float | None = None) -> float:
-    """What a trial costs in arbitrary units, before anything was measured: enough to sort by.
+    """Relative cost of a trial in arbitrary units, without measurements; used for sorting only.
 
     Passes of the network over the epochs × multiply-adds of one. A semi-supervised step passes the unlabelled clips
-    forward and back, and once more forward for their label.
+    forward and backward, and forward once more for their pseudo-labels.
 
     Args:
-        recipe: Of the trial.
-        epochs: Only so many of its first ones.
+        recipe: Recipe of the trial.
+        epochs: Number of first epochs to count.
     """
     epochs = recipe.epochs if epochs is None else epochs
     supervised, unlabelled = _step_passes(recipe)
@@ -36,12 +36,12 @@ def rough_cost(recipe: Recipe, epochs: float | None = None) -> float:
 
 
 def step_cost(recipe: Recipe) -> float:
-    """What the heaviest step of a trial costs in arbitrary units: a measure of its memory, too, enough to sort by."""
+    """Relative cost of a trial's heaviest step in arbitrary units, also a proxy for its memory; for sorting only."""
     return _pass_cost(recipe) * sum(_step_passes(recipe))
 
 
 def _step_passes(recipe: Recipe) -> tuple[float, float]:
-    """Forward passes of one clip that a step comes to, on its labelled and on its unlabelled clips."""
+    """Equivalent number of forward passes of one clip per step, for its labelled and its unlabelled clips."""
     return 3.0 * recipe.batch.labelled, 4.0 * recipe.batch.unlabelled if recipe.uses_unlabelled else 0.0
 
 
@@ -56,10 +56,10 @@ def _pass_cost(recipe: Recipe) -> float:
 
 
 def running_order(trials: Iterable[TrialSpec], seeds: Sequence[int]) -> tuple[TrialSpec, ...]:
-    """The trials, by the place of their seed in the study, then the costly first; ties stay as they are.
+    """The trials, sorted by the position of their seed in the study, then by decreasing cost; the sort is stable.
 
-    A study that is cut short has as many replicates as possible in all its arms, and the slots stay busy to the end of
-    a round because the short trials come last.
+    An interrupted study then has as many replicates as possible in all its arms, and slots stay busy until the end of a
+    round because short trials run last.
     """
     place = {seed: position for position, seed in enumerate(seeds)}
     return tuple(sorted(trials, key=lambda trial: (place.get(trial.seed, len(place)), -rough_cost(trial.recipe))))

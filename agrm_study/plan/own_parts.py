@@ -1,4 +1,4 @@
-"""The parts that a study brings along: read, executed once, and described for everything that does not execute them."""
+"""A study's own parts: read, executed once, and described for code that does not execute them."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ GROUP = "agrm_study.parts"
 
 
 def own_parts(entries: Sequence[tuple[str, Place]], folder: Path, shipped: Mapping[str, Iterable[str]]) -> OwnParts:
-    """The parts of the entries under `parts:` and of installed packages. Their code is executed.
+    """Loads the parts of the entries under `parts:` and of installed packages; their code is executed.
 
     Args:
-        entries: As written, each with its place.
-        folder: What relative files count from.
+        entries: Entries of the study file, each with its place.
+        folder: Folder that relative paths start from.
         shipped: Names of shipped parts, by the dotted field that may hold them.
 
     Raises:
-        InputError: An entry cannot be read or executed, or two parts share a name.
+        InputError: If an entry cannot be read or executed, or two parts share a name.
     """
     installed = [(point.value, Place(f"entry point {point.name}")) for point in entry_points(group=GROUP)]
     sources: dict[str, PartSource] = {}
@@ -59,7 +59,7 @@ def _schema(part: Any, kind: str, name: str, written: str) -> dict[str, Any]:
     """JSON Schema of a part's options; empty for none.
 
     Raises:
-        InputError: The kind has no options, or one of them has no default.
+        InputError: If the kind has no options, or an option has no default.
     """
     options = getattr(part, "Options", None)
     if options is None or not hasattr(options, "model_fields") or not options.model_fields:

@@ -1,4 +1,4 @@
-"""Files of a study's own parts: the one that `parts:` names and those beside it that it imports, with their hash."""
+"""Files of a study's own parts: the one that `parts:` names and the modules beside it that it imports, hashed."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ ALLOWED: Final = "a Python file (my_parts.py), relative to the study file, or a 
 
 
 def read_source(written: str, folder: Path, place: Place) -> PartSource:
-    """The source that an entry under `parts:` stands for; none of its code is executed.
+    """Reads the source of an entry under `parts:` without executing its code.
 
     Args:
         written: The entry.
-        folder: What a relative file counts from; modules are looked for here first, then among installed ones.
-        place: Of the entry, for messages.
+        folder: Folder that relative paths start from; modules are searched here first, then among installed ones.
+        place: Place of the entry, for messages.
 
     Raises:
-        InputError: There is no such file or module, it is not Python, or it imports what cannot be kept.
+        InputError: If the file or module does not exist, is not Python, or imports modules that cannot be stored.
     """
     root, file, entry = _find(written, folder, place)
     texts: dict[str, str] = {}
@@ -53,7 +53,7 @@ def _find(written: str, folder: Path, place: Place) -> tuple[Path, Path, str]:
         raise _refused("must be a Python file or a module", written, place)
     path = Path(*written.split("."))
     roots = [folder.resolve()]
-    spec = importlib.util.find_spec(written.partition(".")[0])  # of the top alone: nothing is executed
+    spec = importlib.util.find_spec(written.partition(".")[0])  # top-level package only, so that nothing is executed
     if spec is not None and spec.origin is not None:
         origin = Path(spec.origin)
         roots.append(origin.parent.parent if origin.name == "__init__.py" else origin.parent)
@@ -65,7 +65,7 @@ def _find(written: str, folder: Path, place: Place) -> tuple[Path, Path, str]:
 
 
 def _collect(root: Path, file: Path, texts: dict[str, str], place: Place) -> None:
-    """Add a file and, from below the same folder, what it imports."""
+    """Add a file and the modules below the same folder that it imports."""
     name = file.relative_to(root).as_posix()
     if name in texts:
         return
@@ -95,7 +95,7 @@ def _collect(root: Path, file: Path, texts: dict[str, str], place: Place) -> Non
 
 
 def _files_of(root: Path, module: str) -> list[Path]:
-    """The file of a module below a folder; none when it lies elsewhere."""
+    """The file of a module below a folder; empty if it is located elsewhere."""
     path = root / Path(*module.split("."))
     return [file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()][:1]
 

@@ -17,13 +17,13 @@ from agrm_study.plan.trial import TrialSpec
 from agrm_study.study.errors import InputError
 
 PLAN_VERSION: Final = 1
-"""Raised when a key of plan.json is renamed, removed or changes its meaning."""
+"""Incremented when a key of plan.json is renamed, removed or changes its meaning."""
 _WRITTEN_AGAIN: Final = "`agrm-study run` of the same study writes it again."
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Cell:
-    """One replicate of a study: the trial that fills it may fill other cells too."""
+    """One replicate of a study; its trial may also fill other cells."""
 
     arm: str
     task: str
@@ -66,16 +66,16 @@ class Plan:
         return {trial: tuple(names) for trial, names in arms.items()}
 
     def arms_of(self, trial_id: str) -> tuple[str, ...]:
-        """The arms that a trial stands for: more than one where their settings come to the same training."""
+        """The arms of a trial; more than one if their settings result in the same training."""
         return self._arms[trial_id]
 
     @property
     def merged(self) -> int:
-        """Cells that need no trial of their own because another cell's is the same."""
+        """Cells that reuse the trial of another cell."""
         return len(self.cells) - len(self.trials)
 
     def missing(self, finished: Collection[str]) -> tuple[TrialSpec, ...]:
-        """The trials that are not among the finished ones, in running order."""
+        """The unfinished trials, in running order."""
         done = finished if isinstance(finished, set | frozenset | dict) else set(finished)
         return tuple(trial for trial in self.trials if trial.trial_id not in done)
 
@@ -101,7 +101,7 @@ def read_cells(path: Path) -> tuple[Cell, ...]:
     """Read what `write_cells` wrote.
 
     Raises:
-        InputError: When the file is missing, damaged or of another version.
+        InputError: If the file is missing, damaged or of another version.
     """
     try:
         content = path.read_bytes()
@@ -114,7 +114,7 @@ def parse_cells(content: bytes | str, where: Path | str) -> tuple[Cell, ...]:
     """The cells of a plan's content; ``where`` is named in messages.
 
     Raises:
-        InputError: When it is damaged or of another version.
+        InputError: If it is damaged or of another version.
     """
     try:
         value = from_json(content)

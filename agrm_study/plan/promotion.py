@@ -25,7 +25,7 @@ class Candidate:
     """A finished search trial.
 
     Attributes:
-        settings: The values it was given, by dotted name; dimensions whose condition did not hold are absent.
+        settings: Drawn values by dotted name; dimensions whose condition did not hold are absent.
         values: Its objectives on validation, in the order of the search's metrics.
     """
 
@@ -63,11 +63,11 @@ def search_trial(study: Study, settings: Mapping[str, Any], builder: TrialBuilde
 def promoted(study: Study, candidates: Sequence[Candidate]) -> Study:
     """The study whose arms are the best candidates on validation, beside the base when it is the reference.
 
-    With several objectives the Pareto front is promoted, by its first objective; candidates that stand for the same
-    training count once, and those with an undefined value not at all.
+    With several objectives the Pareto front is promoted, ordered by the first objective. Candidates with the same
+    training count once; those with an undefined value are ignored.
 
     Args:
-        study: A study that searches.
+        study: A study with a search.
         candidates: Its finished search trials.
     """
     search = _search(study)
@@ -93,7 +93,7 @@ def _dominates(one: Sequence[float], other: Sequence[float]) -> bool:
 
 
 def _distinct(name: str, taken: Mapping[str, object]) -> str:
-    """The name, with a number where rounding made two names equal."""
+    """The name, numbered if rounding made two names equal."""
     number = 2
     candidate = name
     while candidate in taken:
@@ -102,7 +102,7 @@ def _distinct(name: str, taken: Mapping[str, object]) -> str:
 
 
 def _rounded(value: Any) -> Any:
-    """Drawn numbers are shown with four digits."""
+    """The value, with floats rounded to four significant digits."""
     return float(f"{value:.4g}") if isinstance(value, float) else value
 
 

@@ -1,4 +1,4 @@
-"""Upper bound of the time of trials, from a few steps timed before anything has run."""
+"""Upper bound of the time of trials, from a few steps timed before any trial has run."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from agrm_study.study.recipe import Recipe
 Pick = Callable[[Sequence[float]], float]
 
 RECORD_BYTES: Final = 15_000
-"""Of a trial's records beside their rows: three parquet files with their schemas, as small studies show."""
+"""Bytes of a trial's records without rows: three Parquet files with their schemas, measured on small studies."""
 EPOCH_BYTES: Final = 40
-"""Of a row of the epochs: thirty figures, compressed."""
+"""Bytes of an epoch row: thirty numbers, compressed."""
 NAME_BYTES: Final = 8
-"""Of what names a row of the predictions: subject, clip and window, compressed."""
+"""Bytes of the identifiers of a prediction row: subject, clip and window, compressed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rehearsed:
-    """What the steps of a trial's shape took.
+    """Measured times of the steps of a trial's shape.
 
     Attributes:
         supervised: Seconds of steps without unlabelled clips.
-        full: Seconds of steps with them; none for a method that uses none.
+        full: Seconds of steps with unlabelled clips; empty for a method that uses none.
         window: Seconds of one network on one window of the evaluation.
         network_bytes: Size of a network's weights and buffers.
     """
@@ -41,13 +41,13 @@ class Rehearsed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bound:
-    """Most time that trials take; early stops make it less.
+    """Upper bound of the time of trials, without early stopping.
 
     Attributes:
-        hours: Of all of them one after the other, in hours of one slot.
-        plus_minus: Half of what lies between the fastest and the slowest timed steps, in hours.
-        known: Trials that it covers.
-        unknown: Trials of shapes that were not timed; ``hours`` leaves them out.
+        hours: Time of all trials in sequence, in hours of one slot.
+        plus_minus: Half the difference between the fastest and the slowest timed steps, in hours.
+        known: Number of trials covered.
+        unknown: Trials of shapes that were not timed, excluded from ``hours``.
     """
 
     hours: float
@@ -66,13 +66,13 @@ def bound_cost(
     """Time of trials that run to their last epoch.
 
     Args:
-        trials: Trials to come.
-        rehearsed: What their steps took, by trial.
+        trials: Missing trials.
+        rehearsed: Measured step times, by trial.
         clips: Clips of each part of a recipe's split.
-        inherited: How many of its first epochs a trial takes over from another, by trial; none by default.
+        inherited: Number of first epochs that a trial takes from another, by trial; 0 by default.
 
     Returns:
-        None when no trial's shape was timed.
+        None if no trial's shape was timed.
     """
     trials = tuple(trials)
     known = [trial for trial in trials if trial.trial_id in rehearsed]
@@ -101,15 +101,15 @@ def trial_seconds(
 ) -> float:
     """Seconds of a trial that runs to its last epoch.
 
-    A step counts by the clips in it; each epoch ends with the networks on the validation part, the trial with them on
+    Steps are weighted by their clips. Each epoch ends with an evaluation on the validation part, the trial with one on
     all labelled parts.
 
     Args:
-        recipe: Of the trial.
-        rehearsed: What its steps took.
+        recipe: Recipe of the trial.
+        rehearsed: Measured step times.
         clips: Clips of each part.
-        pick: Makes one figure of several timed ones.
-        inherited: Epochs that it takes over.
+        pick: Reduces several measured times to one.
+        inherited: Number of inherited epochs.
     """
     batch, ssl = recipe.batch, recipe.ssl
     steps = math.ceil(clips["train"] / batch.labelled)
@@ -134,7 +134,7 @@ def record_bytes(recipe: Recipe, clips: Mapping[str, int]) -> int:
     """Bytes of a trial's records, roughly: windows × networks × classes of the predictions, and the rows of its epochs.
 
     Args:
-        recipe: Of the trial.
+        recipe: Recipe of the trial.
         clips: Clips of each part.
     """
     networks = 2 if recipe.has_teacher else 1

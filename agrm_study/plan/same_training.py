@@ -1,4 +1,4 @@
-"""Arms of a study that are one training, and the settings in which they differ without effect."""
+"""Arms of a study with identical training, and the settings in which they differ without effect."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from agrm_study.study.recipe import Recipe
 from agrm_study.study.settings import known_settings, value_of
 
 DATA = ("data.manifest", "data.synthetic")
-"""Outside `acting_members`, since their content counts by its fingerprint; two names are taken for two sets of data."""
+"""Not in `acting_members`, since their content is fingerprinted; here different names count as different data."""
 
 
 @dataclass(frozen=True, slots=True)
 class SameTraining:
-    """Arms whose trials are the same trials.
+    """Arms that share all their trials.
 
     Attributes:
-        arms: Their names, in the order of the study; at least two.
+        arms: Names, in the order of the study; at least two.
         idle: Settings in which they differ, each with the reason why it cannot act; empty for equal settings.
     """
 
@@ -41,10 +41,10 @@ class SameTraining:
 
 
 def same_training(arms: Iterable[tuple[str, Recipe]]) -> tuple[SameTraining, ...]:
-    """The groups of arms that are one training, in the order of their first arm.
+    """The groups of arms with identical training, in the order of their first arm.
 
     Args:
-        arms: Name and recipe of each arm of one study; task and seeds do not count.
+        arms: Name and recipe of each arm of one study; task and seeds are ignored.
     """
     groups: dict[tuple[Any, ...], dict[str, Recipe]] = {}
     for name, recipe in arms:
@@ -57,7 +57,7 @@ def same_training(arms: Iterable[tuple[str, Recipe]]) -> tuple[SameTraining, ...
 
 
 def idle_between(recipes: Sequence[Recipe]) -> dict[str, str]:
-    """The settings in which recipes of one training differ, with the reason why they cannot act."""
+    """The settings in which recipes with identical training differ, with the reason why they cannot act."""
     reasons = [idle_settings(recipe) for recipe in recipes]
     found: dict[str, str] = {}
     for name in known_settings():

@@ -20,7 +20,7 @@ def source_hash(root: Path, files: Iterable[Path]) -> str:
         files: Python files, in any order.
 
     Raises:
-        SyntaxError: When a file is not Python.
+        SyntaxError: If a file is not valid Python.
     """
     digest = hashlib.sha256()
     for name, file in sorted((file.relative_to(root).as_posix(), file) for file in files):
@@ -35,7 +35,7 @@ def normal_form(source: str) -> str:
     depends on the version of Python, which adds fields (`type_params` in 3.12) and splits f-strings differently.
 
     Raises:
-        SyntaxError: When the source is not Python.
+        SyntaxError: If the source is not valid Python.
     """
     parts: list[str] = []
     _write(ast.parse(source), parts)
@@ -50,7 +50,7 @@ def _write(value: Any, parts: list[str]) -> None:
         for name in sorted(value._fields):
             field = getattr(value, name, None)
             if name in IGNORED or field is None or field == []:
-                continue  # an absent field is the same as one that this version of Python does not have
+                continue  # an absent field equals a field that this version of Python lacks
             parts.append(f"{name}=")
             _write(field, parts)
         parts.append(")")
@@ -62,7 +62,7 @@ def _write(value: Any, parts: list[str]) -> None:
                 parts.append(",")
         parts.append("]")
     else:
-        parts.append(f"{type(value).__name__}:{value!a}")  # not repr: which characters it escapes depends on Python
+        parts.append(f"{type(value).__name__}:{value!a}")  # not repr, whose escapes depend on the version of Python
 
 
 def _says_nothing(node: Any) -> bool:

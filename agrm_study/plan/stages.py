@@ -1,7 +1,7 @@
-"""Stages: epochs that trials have in common and that are trained once.
+"""Stages: epochs that several trials share and that are trained once.
 
 A trial is a chain of stages. A stage's key hashes its parent's key and the settings that can act in its epochs, so
-equal keys mean equal states; where the chains of two trials part, a stage ends and each goes on from its checkpoint.
+equal keys mean equal states; where the chains of two trials diverge, a stage ends and both resume from its checkpoint.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ KEY_DIGITS: Final = 16
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Epochs that some trials share, or that one trial has for itself.
+    """Epochs shared by several trials, or of one trial alone.
 
     Attributes:
         key: 16 hexadecimal digits; equal keys mean equal states at the end of the stage.
-        parent: Key of the stage it continues; None from the beginning.
+        parent: Key of the stage it continues; None for a first stage.
         first: First epoch, from 1.
         last: Last epoch.
-        trials: Trials that pass through, in running order; the stage may be run with the recipe of any of them, but for
-            the last epoch, which is the stage's.
-        ends: Those of them whose last epoch this is.
+        trials: Trials that contain the stage, in running order; it may be run with the recipe of any of them, except
+            for the last epoch, which is the stage's.
+        ends: Trials that end with this stage.
     """
 
     key: str
@@ -45,12 +45,12 @@ class Stage:
 
     @property
     def epochs(self) -> int:
-        """Length."""
+        """Number of epochs."""
         return self.last - self.first + 1
 
     @property
     def shared(self) -> bool:
-        """Whether more than one trial passes through."""
+        """Whether more than one trial contains the stage."""
         return len(self.trials) > 1
 
 
@@ -81,11 +81,11 @@ class Stages:
         return {parent: tuple(found) for parent, found in children.items()}
 
     def chain(self, trial_id: str) -> tuple[Stage, ...]:
-        """The stages of a trial, first to last; none for a trial that was not planned."""
+        """The stages of a trial, first to last; empty for a trial that was not planned."""
         return self._chains.get(trial_id, ())
 
     def children(self, key: str | None) -> tuple[Stage, ...]:
-        """The stages that continue one; of None, those that begin."""
+        """The stages that continue a stage; for None, the first stages."""
         return self._children.get(key, ())
 
     @property
@@ -104,12 +104,12 @@ class Stages:
         return self.epochs_without_sharing - self.epochs_with_sharing
 
     def to_train(self, known: Collection[str] = ()) -> tuple[Stage, ...]:
-        """The stages that must be trained when the states at the ends of some are there already."""
+        """The stages that must be trained, given the stages whose end states exist."""
         wanted = {stage.key for trial in self._chains for stage in self._beyond(trial, known)}
         return tuple(stage for stage in self.stages if stage.key in wanted)
 
     def inherited(self, known: Collection[str] = ()) -> dict[str, int]:
-        """How many of its first epochs each trial takes over, when the first trial that needs a stage trains it."""
+        """Number of inherited epochs of each trial, if the first trial that needs a stage trains it."""
         trained: set[str] = set()
         found = {}
         for trial, chain in self._chains.items():
@@ -122,7 +122,7 @@ class Stages:
         return found
 
     def _beyond(self, trial_id: str, known: Collection[str]) -> tuple[Stage, ...]:
-        """The stages of a trial after the last one whose state is there."""
+        """The stages of a trial after the last one whose state exists."""
         chain = self._chains[trial_id]
         if not known:
             return chain
@@ -140,16 +140,16 @@ def plan_stages(
 ) -> Stages:
     """The stages of trials.
 
-    Keys do not depend on which other trials there are: a stage that was trained for a study serves the widened one.
+    Keys do not depend on the other trials: stages trained for a study are reused after it is extended.
 
     Args:
-        trials: In running order; those that are missing, usually.
-        share: Off: each trial is one stage of its own.
-        known: Keys of states that are there: a stage also ends where one of them can be taken over.
+        trials: Trials in running order, usually the missing ones.
+        share: If False, each trial is a separate stage.
+        known: Keys of existing states; a stage also ends where one of them can be reused.
         hash_file: Hashes the files that recipes name.
 
     Raises:
-        InputError: When such a file cannot be read.
+        InputError: If such a file cannot be read.
     """
     reader = SpanReader(cache(hash_file))
     chains = [_Chain(trial.trial_id, reader.spans(trial)) for trial in trials]
@@ -163,10 +163,10 @@ def plan_stages(
 
 
 def pretraining_end(trial: TrialSpec, reader: SpanReader) -> tuple[str, int] | None:
-    """Key and last epoch of a trial's supervised pre-training; None when it has none.
+    """Key and last epoch of a trial's supervised pre-training; None if it has none.
 
     Raises:
-        InputError: When a file that its recipe names cannot be read.
+        InputError: If a file that its recipe names cannot be read.
     """
     last, key = trial.recipe.ssl.pretrain_epochs, ROOT
     if not trial.recipe.uses_unlabelled or not last:
@@ -179,7 +179,7 @@ def pretraining_end(trial: TrialSpec, reader: SpanReader) -> tuple[str, int] | N
 
 @dataclass(frozen=True, slots=True)
 class _Chain:
-    """A trial as its spans."""
+    """Spans of a trial."""
 
     trial: str
     spans: tuple[Span, ...]

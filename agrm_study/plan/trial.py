@@ -15,8 +15,8 @@ class TrialSpec:
     """One training run: arm × task × seed.
 
     Attributes:
-        trial_id: Hash of all that can change the outcome (16 hexadecimal digits).
-        config_id: The same without the seeds: equal for the replicates of an arm on a task.
+        trial_id: Hash of everything that can change the outcome (16 hexadecimal digits).
+        config_id: The same without the seeds; equal for the replicates of an arm on a task.
         study: Name of the study.
         phase: ``search`` picks settings on validation; ``final`` is reported.
         arm: Row of a table.
@@ -24,7 +24,7 @@ class TrialSpec:
         params: The factors in which the arm differs from the base recipe, by dotted name, in plain JSON values.
         data_fingerprint: Hash of the manifest's content.
         split_fingerprint: Hash of the split's content.
-        labelled_fingerprint: Hash of the labelled parts of the split: all that a supervised epoch can see.
+        labelled_fingerprint: Hash of the labelled parts of the split, which are all that a supervised epoch reads.
     """
 
     trial_id: str

@@ -1,1 +1,1 @@
-"""What has finished: the ledger of trials, epochs and predictions, and the only truth about what is done."""
+"""Ledger of finished trials, their epochs and predictions: the only source for what is done."""

@@ -24,12 +24,12 @@ VERSION: Final = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnalysisEntry:
-    """Settings from one moment on.
+    """Analysis settings and when they took effect.
 
     Attributes:
         settings: Reference, metric, families and the like, by name.
-        digest: Of the settings, the hash of the entry before, and the number of trials.
-        tested: Final trials that had finished.
+        digest: Hash of the settings, the previous entry's digest, and the number of trials.
+        tested: Number of final trials finished at that time.
         written_at: UTC, ISO 8601.
     """
 
@@ -55,14 +55,14 @@ def read_analysis(results: str | Path | Location) -> tuple[AnalysisEntry, ...]:
 
 
 def fix_analysis(results: str | Path | Location, settings: Mapping[str, Any]) -> None:
-    """Records the analysis settings of a study unless they are those recorded last.
+    """Records the analysis settings of a study unless they equal those recorded last.
 
     Args:
         results: Results folder.
         settings: Plain JSON values by name.
 
     Raises:
-        OSError: When storage refuses.
+        OSError: If writing fails.
     """
     location = Location.of(results)
     entries = read_analysis(location)
@@ -83,7 +83,7 @@ def analysis_changes(results: str | Path | Location, settings: Mapping[str, Any]
 
     Args:
         results: Results folder.
-        settings: Those of the report.
+        settings: Settings of the report.
     """
     entries = read_analysis(results)
     if not entries:

@@ -1,9 +1,9 @@
-"""How do many small records become few files, while a study may still be writing?
+"""Merging of many small record files into a few, safe while a study is still writing.
 
-Only finished trials are merged: their records do not change again, and one that does all the same (its file is no
-longer the one that was merged) stays loose and supersedes the merged rows. The merged file is put in place first, the
-files it replaces are removed afterwards; a crash in between leaves the same rows twice, which the reader recognises.
-Files of another schema version are left as they are.
+Only finished trials are merged, since their records no longer change. A record that changes nevertheless (its file is
+no longer the one that was merged) stays loose and supersedes the merged rows. The merged file is written first, and the
+files it replaces are removed afterwards; a crash in between leaves duplicate rows, which the reader recognises.
+Files of another schema version are left unchanged.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ _ORDER: Final[dict[Kind, tuple[str, ...]]] = {
     "epochs": ("trial_id", "epoch"),
     "trials": ("trial_id",),
 }
-"""Rows that are read together lie together: a reader passes over the row groups of other parts and networks."""
+"""Sort keys: rows that are read together are adjacent, so a reader skips row groups of other parts and networks."""
 AT_ONCE: Final = 500
-"""Trials a compacted file holds: what bounds the memory of a compaction."""
+"""Trials per compacted file; bounds the memory of a compaction."""
 ROW_GROUP: Final = 65_536
 
 
@@ -41,7 +41,7 @@ def compact(root: str | Path | Location, *, at_least: int = 64) -> int:
         Number of files that were merged.
 
     Raises:
-        OSError: When storage refuses; nothing is lost then.
+        OSError: If reading or writing fails; no record is lost.
     """
     ledger = Ledger(root)
     finished = ledger.finished_ids()
@@ -72,12 +72,12 @@ def compacted_bytes(kind: Kind, tables: Sequence[pa.Table]) -> memoryview:
 
 
 def compacted_name() -> str:
-    """Name of a new compacted file; names sort by time, so the newest of two that hold a trial has the greater one."""
+    """Name of a new compacted file; names sort by time, so the newest file has the greatest name."""
     return f"{COMPACTED}{time.time_ns():020d}-{uuid.uuid4().hex[:8]}.parquet"
 
 
 def _merge(folder: Location, kind: Kind, files: Sequence[Location]) -> int:
-    """Merges these files into one and removes those that have not changed meanwhile; returns how many."""
+    """Merges files into one, removes those that are unchanged since, and returns their number."""
     tables, sources = [], []
     for file in files:
         stamp = file.stamp()

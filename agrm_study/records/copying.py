@@ -1,4 +1,4 @@
-"""How does a finished trial come into the ledger of another study?"""
+"""Copying of a finished trial into the ledger of another study."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ def copy_trial(source: Ledger, root: Location, trial_id: str, columns: Mapping[s
     """Copies the records of one trial, the `trials` record last.
 
     Args:
-        source: Holds the trial.
-        root: Results folder that takes it.
-        trial_id: The trial.
-        columns: Columns of the `trials` record that differ there.
+        source: Ledger that holds the trial.
+        root: Results folder to copy to.
+        trial_id: Identity of the trial.
+        columns: Columns of the `trials` record that differ in the copy.
 
     Raises:
-        KeyError: When the source has no such trial.
-        OSError: When storage refuses.
+        KeyError: If the source has no such trial.
+        OSError: If reading or writing fails.
     """
     rows = source.table("trials", trial_id).to_pylist()
     if not rows:

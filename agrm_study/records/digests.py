@@ -48,11 +48,11 @@ def hashed_columns(kind: Kind) -> tuple[str, ...]:
 
 
 def digests(table: pa.Table, kind: Kind, group: str, suffix: str = "") -> dict[str, str]:
-    """The digest of each group of rows.
+    """Digest of each group of rows.
 
     Args:
         table: Rows with the `hashed_columns` of the kind and the column that names the group, in any order.
-        kind: Which records.
+        kind: Kind of records.
         group: Column that names the group: ``trial_id`` or ``split_fingerprint``.
         suffix: Hashed after the group's name (the part and network of a block of predictions).
     """
@@ -100,7 +100,7 @@ def blocks_text(blocks: Mapping[str, str]) -> str:
 
 
 def read_blocks(text: str | None) -> dict[str, str]:
-    """What `blocks_text` wrote; empty for a null or what cannot be read."""
+    """Inverse of `blocks_text`; empty for null or unreadable text."""
     try:
         value = json.loads(text or "{}")
     except ValueError:

@@ -1,6 +1,6 @@
-"""Comparison of records and weights with the digests that were taken when they were written.
+"""Comparison of records and weights with the digests computed when they were written.
 
-Records of version 0.1 have no digests: they are unverified, not broken.
+Records of version 0.1 have no digests and count as unverified, not as damaged.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ WEIGHTS: Final = "best.safetensors"
 _HEADER_LENGTH: Final = struct.Struct("<Q")
 """Length of the JSON header, the first bytes of a safetensors file."""
 _AT_ONCE: Final = 500
-"""Trials whose predictions are read at a time: bounds the memory."""
+"""Trials whose predictions are read at a time; bounds the memory."""
 
 
 def verified(row: Mapping[str, Any]) -> bool:
-    """Whether a `trials` record has digests; one of version 0.1 has none."""
+    """Whether a `trials` record has digests; records of version 0.1 have none."""
     return any(row[name] is not None for name in DIGESTS)
 
 
@@ -60,7 +60,7 @@ def broken_block(table: pa.Table, part: str, network: str, stored: Mapping[str, 
         table: Rows of the `predictions` schema of that part and network.
         part: ``train``, ``val`` or ``test``.
         network: ``student`` or ``teacher``.
-        stored: ``predictions_digest`` of each trial that has digests, by trial id; null where it predicted nothing.
+        stored: ``predictions_digest`` of each trial that has digests, by trial id; null where it has no predictions.
     """
     if not stored:
         return {}
@@ -97,7 +97,7 @@ def broken_splits(subjects: pa.Table) -> dict[str, str]:
 
 
 def split_is_whole(results: Location, fingerprint: str) -> bool:
-    """Whether the `subjects` record of a split is there and as it was written."""
+    """Whether the `subjects` record of a split exists and is unchanged."""
     table = Ledger(results).table_of("subjects", [fingerprint])
     return bool(table.num_rows) and not broken_splits(table)
 
@@ -105,8 +105,8 @@ def split_is_whole(results: Location, fingerprint: str) -> bool:
 def weights_digest(content: bytes) -> str:
     """The digest of a safetensors file, over its header in canonical form and its tensors.
 
-    The library writes the entries of a header's metadata in an order of chance, so files of equal weights differ. One
-    whose header cannot be read has the digest of its bytes.
+    The library writes the entries of a header's metadata in arbitrary order, so files of equal weights differ. A file
+    with an unreadable header has the digest of its bytes.
     """
     data = _HEADER_LENGTH.size
     with contextlib.suppress(ValueError, struct.error):
@@ -117,7 +117,7 @@ def weights_digest(content: bytes) -> str:
 
 
 def broken_weights(results: Location, stored: Mapping[str, str]) -> dict[str, str]:
-    """Trials whose weights are gone or damaged, and why.
+    """Trials whose weights are missing or damaged, and why.
 
     Args:
         results: Results folder.
@@ -138,9 +138,9 @@ def broken_weights(results: Location, stored: Mapping[str, str]) -> dict[str, st
 
 
 def broken_records(ledger: Ledger, *, trial_ids: Collection[str] | None = None) -> dict[str, tuple[str, str]]:
-    """Every finished trial whose records are damaged: the record's place and what is wrong with it, by trial id.
+    """Damaged records of finished trials, by trial id: the location of the record and the fault.
 
-    Reads all content.
+    Reads the entire content of the records.
 
     Args:
         ledger: The records.
@@ -175,7 +175,7 @@ def _check_content(ledger: Ledger, rows: list[dict[str, Any]], broken: dict[str,
 
 
 def _absent(rows: Iterable[Mapping[str, Any]], there: Collection[str], kind: Kind) -> dict[str, str]:
-    """Finished trials without records of a kind that they must have."""
+    """Finished trials that lack required records of a kind."""
     return {
         row["trial_id"]: "is missing or cannot be read"
         for row in rows
@@ -184,7 +184,7 @@ def _absent(rows: Iterable[Mapping[str, Any]], there: Collection[str], kind: Kin
 
 
 def must_have(row: Mapping[str, Any], kind: Kind) -> bool:
-    """Whether a finished trial has records of a kind: by its digests, or by its phase where it has none."""
+    """Whether a finished trial should have records of a kind, by its digests or, without digests, by its phase."""
     if verified(row):
         return row[f"{kind}_digest"] not in (None, blocks_text({}))
     return kind == "epochs" or row["stop_reason"] != PRUNED

@@ -1,4 +1,4 @@
-"""Local copy of results in an object store, for a report; what the report makes is copied back."""
+"""Local copy of results in an object store, for a report; the report's output is copied back."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from agrm_study.study.temporary import temporary_folder
 
 RECORDS = "records"
 KEPT_TABLES = "parts/tables"
-"""Tables of a study's own, as they were last made."""
+"""Stored output of a study's own tables."""
 
 
 @contextlib.contextmanager
@@ -25,7 +25,7 @@ def local_copy(results: str | Path) -> Iterator[Path]:
     """A results folder as plain files: the folder itself, or a copy of its descriptions and records for the block.
 
     Raises:
-        InputError: The object store does not answer, or holds no results there.
+        InputError: If the object store does not respond, or the folder contains no results.
     """
     location = Location.of(results)
     if location.is_local:
@@ -52,7 +52,7 @@ def _fetch(location: Location, folder: Path) -> None:
         (folder / KEPT_TABLES / kept.name).write_bytes(kept.read() or b"")
     records = location / RECORDS
     if records.exists():
-        for kind in SCHEMAS:  # Arrow makes the folders that it sees, and in Google's storage it sees none
+        for kind in SCHEMAS:  # Arrow creates only folders that it lists, and it lists none in Google's storage
             (folder / RECORDS / kind).mkdir(parents=True)
         fs.copy_files(
             records.path,
@@ -63,10 +63,10 @@ def _fetch(location: Location, folder: Path) -> None:
 
 
 def put_back(results: str | Path, folder: Path, files: Iterable[Path]) -> None:
-    """Brings files that were made in a local copy to where the results are; nothing to do where they are local.
+    """Copies files from a local copy back to the results; does nothing for local results.
 
     Raises:
-        OSError: The object store refuses.
+        OSError: If the object store rejects a request.
     """
     location = Location.of(results)
     if location.is_local:

@@ -18,7 +18,7 @@ from agrm_study.study.temporary import replacing
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """A folder that is reached through `pyarrow.fs`; equal code for ``/data/x``, ``s3://bucket/x`` and ``gs://bucket/x``.
+    """A folder accessed through `pyarrow.fs`; one interface for ``/data/x``, ``s3://bucket/x`` and ``gs://bucket/x``.
 
     Attributes:
         filesystem: Arrow filesystem.
@@ -26,7 +26,7 @@ class Location:
         scheme: Of an object store's URI (``s3``); empty for a local folder.
         query: Of an object store's URI (``endpoint_override=…``).
         user: Of an object store's URI (``anonymous@``).
-        anchor: A local folder that was there (`anchored`); empty for none.
+        anchor: A local folder that must exist (`anchored`); empty for none.
     """
 
     filesystem: fs.FileSystem
@@ -40,12 +40,11 @@ class Location:
     def of(cls, root: str | Path | Location) -> Location:
         """The location of a local path or a URI (``s3://…``, ``gs://…``, ``file://…``).
 
-        An object store that is not the provider's own is named by ``?endpoint_override=HOST:PORT&scheme=http``, or
-        for S3 by the environment variable ``AWS_ENDPOINT_URL``; one of Google's that asks for no credentials by
-        ``gs://anonymous@bucket``.
+        A custom endpoint is given by ``?endpoint_override=HOST:PORT&scheme=http``, or for S3 by the environment
+        variable ``AWS_ENDPOINT_URL``; anonymous access to Google's storage by ``gs://anonymous@bucket``.
 
         Raises:
-            InputError: A URI that cannot be read, holds keys, or is of an unknown kind.
+            InputError: If the URI is malformed, contains keys, or has an unknown scheme.
         """
         if isinstance(root, Location):
             return root
@@ -67,28 +66,28 @@ class Location:
 
     @property
     def is_local(self) -> bool:
-        """Whether plain file operations reach it."""
+        """Whether it is a local path, usable with plain file operations."""
         return isinstance(self.filesystem, fs.LocalFileSystem)
 
     @property
     def address(self) -> str:
-        """The absolute path, or the URI, from which `of` makes this location on any machine."""
+        """The absolute path or URI; `of` maps it back to this location on any machine."""
         if self.is_local:
             return self.path
         return f"{self.scheme}://{self.user}{self.path}{'?' if self.query else ''}{self.query}"
 
     def anchored(self) -> Location:
-        """The same folder, of which it is known that it is there.
+        """The same folder, marked as existing.
 
-        When it is gone, the disk that holds it is: nothing is written in its place, where nobody would look for it.
+        If it is missing later, its disk was unmounted; writing then fails instead of creating the folder anew.
         """
         return replace(self, anchor=self.path if self.is_local else "")
 
     def require_anchor(self) -> None:
-        """Looks whether the folder that was there still is.
+        """Checks that the anchor folder still exists.
 
         Raises:
-            OSError: It is not.
+            OSError: If it is missing.
         """
         if self.anchor and not Path(self.anchor).is_dir():
             raise OSError(errno.ESTALE, "the storage with this folder is gone", self.anchor)
@@ -102,13 +101,13 @@ class Location:
         return self.path.rsplit("/", 1)[-1]
 
     def write_atomic(self, data: bytes | memoryview, *, durable: bool = True) -> None:
-        """Puts a file at this location so that a reader sees the old content or the new one, never a part.
+        """Writes a file atomically: a reader sees either the old or the new content.
 
         Locally: a temporary name in the same folder, fsync (if ``durable``: it survives a power cut), rename. In an
         object store a single put is atomic.
 
         Raises:
-            OSError: When the storage refuses (full, read-only, unreachable); nothing is left behind.
+            OSError: If writing fails (storage full, read-only or unreachable); no temporary file is left.
         """
         if not self.is_local:
             with self.filesystem.open_output_stream(self.path) as stream:
@@ -128,11 +127,11 @@ class Location:
             stream.write(data)
 
     def read(self) -> bytes | None:
-        """Content of the file, or ``None`` where there is none.
+        """Content of the file, or ``None`` if it does not exist.
 
         Raises:
-            IsADirectoryError: A local folder is there instead.
-            OSError: The storage refuses.
+            IsADirectoryError: If the path is a local folder.
+            OSError: If reading fails.
         """
         try:
             with self.filesystem.open_input_stream(self.path) as stream:
@@ -147,13 +146,13 @@ class Location:
         return content
 
     def exists(self) -> bool:
-        """Whether a file or folder stands here."""
+        """Whether a file or folder exists here."""
         if self.is_local:
             return Path(self.path).exists()
         return bool(self.filesystem.get_file_info(self.path).type != fs.FileType.NotFound)
 
     def stamp(self) -> tuple[int, int, int] | None:
-        """What changes whenever the file is replaced: its inode (locally), time of change and size; None if absent."""
+        """Version of the file: its inode (locally), modification time and size; None if absent."""
         if self.is_local:
             try:
                 found = Path(self.path).stat()
@@ -164,30 +163,30 @@ class Location:
         return None if info.type == fs.FileType.NotFound else (0, info.mtime_ns or 0, info.size or 0)
 
     def delete(self) -> None:
-        """Removes the file; one that is gone already is fine."""
+        """Removes the file, if it exists."""
         with contextlib.suppress(FileNotFoundError):
             self.filesystem.delete_file(self.path)
 
     def delete_folder(self) -> None:
-        """Removes the folder and what it holds; one that is gone already is fine."""
+        """Removes the folder and its content, if it exists."""
         try:
             self.filesystem.delete_dir(self.path)
-        except OSError:  # of a folder that is gone Arrow says so in words alone, or in the same way of its mark
+        except OSError:  # Arrow reports a missing folder, or its missing marker, in the error text only
             if self.exists():
                 raise
 
     def mark(self) -> None:
-        """Lets `children` of the folder above see this one in Google's storage, which knows no folders by itself."""
+        """Creates a folder marker in Google's storage, which has no folders, so that `children` lists it."""
         if self.filesystem.type_name != "gcs":
             return
         parts = self.path.split("/")
-        for end in range(2, len(parts) + 1):  # Arrow's own way up would ask for the right to see the bucket's settings
+        for end in range(2, len(parts) + 1):  # recursive creation needs permission to read the bucket's settings
             self.filesystem.create_dir("/".join(parts[:end]), recursive=False)
 
     def children(self, suffix: str = "") -> list[Location]:
-        """Visible files and folders of this folder, by name; empty where there is no folder.
+        """Visible files and folders of this folder, by name; empty if the folder does not exist.
 
-        In Google's storage folders are seen when they were marked (`mark`).
+        In Google's storage only marked folders are listed (`mark`).
         """
         return [self / name for name in self._entries(suffix)]
 

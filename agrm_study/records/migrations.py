@@ -1,4 +1,4 @@
-"""How does a record of an older schema version become one of today's? In memory, version by version; never on disk."""
+"""Conversion of records of older schema versions, in memory and version by version; files on disk stay unchanged."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from agrm_study.records.schemas import SCHEMA_VERSION, SCHEMAS, Kind
 from agrm_study.study.errors import InputError
 
 Step = Callable[[pa.Table], pa.Table]
-"""Takes a table of one version and hands back the same rows as the next version has them."""
+"""Function from a table of one version to the same rows in the next version."""
 
 MIGRATIONS: Final[dict[int, Mapping[Kind, Step]]] = {}
 """Steps by the version they start from; a kind that a version did not change needs none. Empty while version 1 is the
-only one: who raises `SCHEMA_VERSION` adds the step from the version before, and a test with one of its files."""
+only one. When raising `SCHEMA_VERSION`, add the step from the previous version and a test with one of its files."""
 
 
 def version_of(schema: pa.Schema) -> int:
-    """The schema version that a file says it has; 1 where it says nothing."""
+    """The schema version stated in a file's metadata; 1 if it is absent."""
     try:
         return int((schema.metadata or {}).get(b"schema_version", b"1"))
     except ValueError:
@@ -27,10 +27,10 @@ def version_of(schema: pa.Schema) -> int:
 
 
 def check_version(version: int, where: str) -> None:
-    """Refuses what cannot be read rightly.
+    """Rejects files of unsupported schema versions.
 
     Raises:
-        InputError: For records of a newer program, or of a version that nothing leads on from.
+        InputError: For records of a newer version of the program, or of a version without a migration.
     """
     if version > SCHEMA_VERSION:
         raise InputError(
@@ -45,11 +45,11 @@ def check_version(version: int, where: str) -> None:
 
 
 def migrate(table: pa.Table, kind: Kind, version: int) -> pa.Table:
-    """The rows as today's schema has them; columns that were added since are null.
+    """The rows in the current schema; columns added since are null.
 
     Raises:
-        InputError: As `check_version`.
-        pyarrow.ArrowInvalid: When a value does not fit its column, or a column that must have a value is missing.
+        InputError: See `check_version`.
+        pyarrow.ArrowInvalid: If a value does not fit its column, or a required column is missing.
     """
     check_version(version, kind)
     for v in range(version, SCHEMA_VERSION):
@@ -64,6 +64,6 @@ def migrate(table: pa.Table, kind: Kind, version: int) -> pa.Table:
 
 
 def missing_columns(schema: pa.Schema, kind: Kind) -> tuple[str, ...]:
-    """Columns that must have a value and that a file does not have."""
+    """Required columns that a file lacks."""
     names = set(schema.names)
     return tuple(f.name for f in SCHEMAS[kind] if not f.nullable and f.name not in names)

@@ -1,4 +1,4 @@
-"""Typed reading of JSON files that may hold anything."""
+"""Typed reading of JSON files with arbitrary content."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from agrm_study.records.location import Location
 
 Count = Annotated[int, Field(ge=0, lt=2**31)]
 Seconds = Annotated[float, Field(ge=0, lt=1e10, allow_inf_nan=False)]
-"""Durations, and times since 1970 that a date can hold."""
+"""Durations, and Unix times in the range of `datetime`."""
 
 T = TypeVar("T")
 
@@ -20,7 +20,7 @@ MOST_DIGITS: Final = 9
 
 
 def read_typed(kind: type[T], file: Location, **expected: Any) -> T | None:
-    """As `parse`, of a file; ``None`` also where there is none, or a folder in its place.
+    """Like `parse`, for a file; ``None`` also if it does not exist or is a folder.
 
     Raises:
         OSError: The storage refuses.
@@ -32,7 +32,7 @@ def read_typed(kind: type[T], file: Location, **expected: Any) -> T | None:
 
 
 def read_count(file: Location) -> int | None:
-    """The whole number that a file consists of; ``None`` where there is none, or none below a billion.
+    """The whole number that a file consists of; ``None`` if the file is missing or its content is not below a billion.
 
     Raises:
         OSError: The storage refuses.
@@ -45,12 +45,12 @@ def read_count(file: Location) -> int | None:
 
 
 def parse(kind: type[T], content: bytes | str | None, **expected: Any) -> T | None:
-    """The value of a dataclass that JSON describes; ``None`` where it is not JSON, or a value is of another type.
+    """Parses JSON into a dataclass; ``None`` if it is not JSON, or a value has another type.
 
     Args:
-        kind: The dataclass; fields without a default must be there, other keys are ignored.
+        kind: The dataclass; fields without a default are required, other keys are ignored.
         content: The JSON; ``None`` gives ``None``.
-        expected: Keys with the values that they must have, such as the version of the file.
+        expected: Required values by key, such as the version of the file.
     """
     if content is None:
         return None
@@ -60,7 +60,7 @@ def parse(kind: type[T], content: bytes | str | None, **expected: Any) -> T | No
             if not isinstance(values, dict) or any(values.get(key) != value for key, value in expected.items()):
                 return None
         value: T = _adapter(kind).validate_json(content, strict=True)  # type: ignore[arg-type]
-    except ValueError:  # of pydantic too
+    except ValueError:  # includes pydantic's ValidationError
         return None
     return value
 

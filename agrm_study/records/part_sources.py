@@ -16,7 +16,7 @@ FOLDER: Final = "parts"
 
 
 def write_sources(results: Location, sources: Iterable[PartSource]) -> None:
-    """Keep sources in a results folder; what is there already stays.
+    """Keep sources in a results folder; existing ones are not overwritten.
 
     Raises:
         OSError: The storage refuses.
@@ -28,10 +28,10 @@ def write_sources(results: Location, sources: Iterable[PartSource]) -> None:
 
 
 def kept_source(results: Location, digest: str) -> PartSource | None:
-    """The source of a digest; None where a results folder has none.
+    """The source of a digest; None if the results folder does not contain it.
 
     Raises:
-        InputError: The file is damaged.
+        InputError: If the file is damaged.
         OSError: The storage refuses.
     """
     place = results / FOLDER / f"{digest}.json"
@@ -48,6 +48,6 @@ def kept_source(results: Location, digest: str) -> PartSource | None:
 
 
 def offer_kept_sources(results: str | Path | Location) -> None:
-    """Let parts be loaded from the source that a results folder (or an exported model) keeps."""
+    """Register a results folder (or an exported model) as a place to load parts from."""
     location = Location.of(results)
     offer_sources(lambda digest: retry_storage(lambda: kept_source(location, digest)))

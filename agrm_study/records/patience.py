@@ -1,4 +1,4 @@
-"""How long is storage waited for that refuses for a while: a network that is cut, a server that restarts?"""
+"""Retries of storage operations during temporary outages, such as a network failure or a server restart."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
 
 PAUSES_S: Final = (0.1, 0.5, 2.0, 5.0, 10.0, 15.0)
-"""Pauses between the attempts: storage may be gone for half a minute before a trial is lost."""
+"""Pauses between attempts: an outage of up to half a minute does not fail a trial."""
 PAUSES_WHEN_FULL_S: Final = PAUSES_S[:3]
-"""A disk that is full seldom becomes empty by waiting."""
+"""Pauses for a full disk; fewer, as waiting rarely frees space."""
 LONGEST_S: Final = 60.0
-"""After so long there is one more attempt at most: a server that is silent takes minutes to be given up each time."""
+"""Time after which at most one more attempt is made: an unresponsive server takes minutes to time out each time."""
 FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 T = TypeVar("T")
 
 
 def retry_storage(action: Callable[[], T], pauses_s: Sequence[float] = PAUSES_S) -> T:
-    """What an action on storage gives, tried again after each pause while it is refused.
+    """Runs a storage operation and returns its result, retrying after each pause while it fails.
 
     Args:
-        action: May be done again after it failed half-way.
+        action: Operation that can be repeated after a partial failure.
         pauses_s: Seconds before each further attempt; none for a single one.
 
     Raises:
-        OSError: The last refusal.
+        OSError: Error of the last attempt.
     """
     attempt = 0
     began = time.monotonic()

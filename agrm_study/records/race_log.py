@@ -1,6 +1,6 @@
-"""Arms that a race has stopped, after how many seeds, and why: ``race.json`` beside the plan.
+"""Arms stopped by a race, with the number of seeds and the reason: ``race.json`` beside the plan.
 
-The file is informative: its content follows from the records and is computed anew whenever the study runs.
+The file is informative: its content is recomputed from the records whenever the study runs.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ class Stopped:
     """An arm that gets no more seeds on a task.
 
     Attributes:
-        n: Seeds that were asked of it.
-        rival: The arm that beat it most surely.
-        pairs: Seeds that both have.
+        n: Seeds run for the arm.
+        rival: The arm with the smallest p value against it.
+        pairs: Seeds that both arms have.
         difference: Mean of rival − arm over them, in the metric of the race.
-        p: One-sided paired t.
-        limit: The level of that test.
+        p: One-sided p value of the paired t-test.
+        limit: Level of that test.
     """
 
     arm: str
@@ -45,13 +45,13 @@ class RaceLog:
     """The content of ``race.json``.
 
     Attributes:
-        metric: Validation metric that decides, at the best epoch.
+        metric: Validation metric at the best epoch, by which arms are compared.
         first: Seeds before the first look.
-        most: Seeds at most.
+        most: Maximum number of seeds.
         step: Seeds between two looks.
-        level: Probability at most that a truly best arm is dropped, by task.
+        level: Upper bound of the probability that a truly best arm is dropped, by task.
         looked: By task, the number of seeds at the last look; 0 before the first.
-        stopped: Arms in the order in which they went out.
+        stopped: Arms in the order in which they were stopped.
     """
 
     study: str
@@ -73,7 +73,7 @@ class RaceLog:
 
         Args:
             cells: (arm, task, seed, trial id), the seeds of an arm in their order.
-            done: Trials that have a record: they count in any case.
+            done: Trials that have a record; they always count.
         """
         stopped = self.by_cell
         places: dict[tuple[str, str], int] = {}
@@ -86,16 +86,16 @@ class RaceLog:
         return found
 
     def write(self, results: Location) -> None:
-        """Puts it into the results folder; readers see the old file or the new one."""
+        """Writes the log to the results folder, atomically."""
         content = {"race_version": VERSION, **asdict(self)}
         (results / FILE).write_atomic((json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode())
 
     @classmethod
     def read(cls, results: Location) -> RaceLog | None:
-        """The log of a results folder; None where there is none, or none that can be read."""
+        """The log of a results folder; None if it is missing or unreadable."""
         return read_typed(cls, results / FILE, race_version=VERSION)
 
     @staticmethod
     def forget(results: Location) -> None:
-        """Removes what an earlier race has said: the study gives every arm the same seeds now."""
+        """Removes the log of an earlier race, for a study that now gives every arm the same seeds."""
         (results / FILE).delete()

@@ -1,7 +1,7 @@
-"""What has been done so far? The ledger answers from the records alone.
+"""Reading of the ledger: finished and failed trials, their epochs and predictions.
 
 A loose file ``<trial_id>.parquet`` supersedes what compacted files hold about that trial. A file that cannot be read
-becomes a problem in `Ledger.problems`, not a crash: its trial counts as not done.
+is listed in `Ledger.problems` instead of raising an error: its trial counts as not done.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ HELD: Final = b"trial_ids"
 """Parquet metadata of a compacted file: the trials it holds, separated by commas."""
 
 UNREADABLE: Final = (OSError, KeyError, ValueError, pa.ArrowException)
-"""What Arrow raises for a damaged file."""
+"""Exceptions that Arrow raises for a damaged file."""
 _TEXT: Final = pa.dictionary(pa.int32(), pa.string())
-"""Text that repeats, as codes: a tenth of the memory."""
+"""Columns of repeated text, read as dictionaries: a tenth of the memory."""
 _PAUSES_S: Final = (0.0, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 4.0)
-"""Before each further attempt to read a folder whose files are being written and compacted."""
+"""Pauses before each retry to read a folder whose files are being written and compacted."""
 
 
 @dataclass(frozen=True, slots=True)
 class RecordProblem:
-    """A fault of a record: where it is, what it is, and whether the record is used all the same."""
+    """A fault of a record: its location, its description, and whether the record is used nevertheless."""
 
     path: str
     reason: str
@@ -46,17 +46,17 @@ class RecordProblem:
 
 @dataclass(frozen=True, slots=True)
 class TrialState:
-    """What the ledger knows of one trial.
+    """State of one trial in the ledger.
 
     Attributes:
         status: ``finished`` or ``failed``.
-        failure: Class of the failure, ``None`` when finished.
-        error: Its message.
+        failure: Class of the failure, ``None`` if finished.
+        error: Message of the failure.
         attempt: Number of starts so far.
         wall_s: Seconds of training.
         stop_reason: Why a finished trial ended.
         epochs: Epochs done.
-        best_epoch: Of a finished trial.
+        best_epoch: Best epoch of a finished trial.
     """
 
     status: str
@@ -72,7 +72,7 @@ class TrialState:
 class Ledger:
     """Reads the records of one results folder.
 
-    Every method reads the folder anew: a study that is still writing shows its newest state.
+    Every method reads the folder again, and so returns the newest state of a study that is still writing.
 
     Args:
         root: Results folder; a local path or a URI.
@@ -99,17 +99,17 @@ class Ledger:
         return {trial_id: TrialState(*rest) for trial_id, *rest in rows}
 
     def failed(self) -> pd.DataFrame:
-        """The `trials` records of the trials whose last word is a failure."""
+        """The `trials` records of the trials whose last attempt failed."""
         trials = self.trials()
         return trials[trials["status"] == "failed"].reset_index(drop=True)
 
     def trials(self, *, trial_ids: Collection[str] | None = None) -> pd.DataFrame:
-        """The `trials` records (of the trials named), one row a trial, in the order of their identities."""
+        """The `trials` records (of the given trials), one row per trial, sorted by identity."""
         wanted = None if trial_ids is None else frozenset(trial_ids)
         return frame_of(self._one_row_each(self._table("trials", wanted=wanted)), ["trial_id"])
 
     def _one_row_each(self, trials: pa.Table) -> pa.Table:
-        """The `trials` records with one row per trial; a trial whose rows differ is left out as a problem."""
+        """The `trials` records, one row per trial; a trial with conflicting rows is left out and noted as a problem."""
         ids = trials["trial_id"]
         if pc.count_distinct(ids).as_py() == len(ids):
             return trials
@@ -136,19 +136,19 @@ class Ledger:
         return self._one_row_each(table) if kind == "trials" else table
 
     def epochs(self, *, trial_ids: Sequence[str] | None = None) -> pd.DataFrame:
-        """The `epochs` records of finished trials (or of the trials named), in order."""
+        """The `epochs` records of finished trials (or of the given trials), in order."""
         wanted = self.finished_ids() if trial_ids is None else frozenset(trial_ids)
         return frame_of(self._table("epochs", wanted=wanted), ["trial_id", "epoch", "split", "network"])
 
     def epoch_table(self, columns: Sequence[str] | None, *, trial_ids: Sequence[str] | None = None) -> pa.Table:
-        """Columns of the `epochs` records (all for None) as an Arrow table in no order: for thousands of trials."""
+        """Columns of the `epochs` records (all for None) as an unsorted Arrow table, for thousands of trials."""
         wanted = self.finished_ids() if trial_ids is None else frozenset(trial_ids)
         return self._table("epochs", columns, wanted=wanted)
 
     def predictions(
         self, split: str | None = None, network: str | None = None, *, trial_ids: Sequence[str] | None = None
     ) -> pd.DataFrame:
-        """The `predictions` records of finished trials (or of the trials named), of one part and network if given.
+        """The `predictions` records of finished trials (or of the given trials), of one part and network if given.
 
         ``logits`` is a float32 array of shape (K,) in each row.
         """
@@ -164,11 +164,11 @@ class Ledger:
         trial_ids: Sequence[str] | None = None,
         columns: Sequence[str] | None = None,
     ) -> pa.Table:
-        """As `predictions`, but an Arrow table in no particular order, its text as dictionaries: for many trials."""
+        """Like `predictions`, but an unsorted Arrow table with dictionary-encoded text, for many trials."""
         wanted = self.finished_ids() if trial_ids is None else frozenset(trial_ids)
         where = None
         if trial_ids is not None and 0 < len(wanted) <= 500:
-            names = sorted(wanted)  # the bounds let whole row groups be passed over
+            names = sorted(wanted)  # the bounds allow whole row groups to be skipped
             where = ds.field("trial_id").isin(names)
             where &= (ds.field("trial_id") >= names[0]) & (ds.field("trial_id") <= names[-1])
         for column, value in (("split", split), ("network", network)):
@@ -183,7 +183,7 @@ class Ledger:
         return frame_of(self._table("subjects"), ["split_fingerprint", "split", "subject_id"])
 
     def bytes_on_disk(self) -> int:
-        """What the records of trials take."""
+        """Size of the records of trials."""
         kinds: tuple[Kind, ...] = ("trials", "epochs", "predictions")
         stamps = [file.stamp() for kind in kinds for file in self._files(kind)]
         return sum(stamp[2] for stamp in stamps if stamp is not None)
@@ -193,7 +193,7 @@ class Ledger:
         return [f for f in self._files(kind) if not f.name.startswith(COMPACTED)]
 
     def recorded(self, kind: Kind) -> set[str]:
-        """Trials that have a file of a kind, by the names of the files and what compacted ones say they hold."""
+        """Trials that have a file of a kind, from file names and the metadata of compacted files."""
         files = self._files(kind)
         found = {f.name.removesuffix(".parquet") for f in files if not f.name.startswith(COMPACTED)}
         for file in files:
@@ -202,7 +202,7 @@ class Ledger:
         return found
 
     def _files(self, kind: Kind) -> list[Location]:
-        """The files of one kind; what is no file although it bears such a name becomes a problem."""
+        """The files of one kind; other entries with such a name are noted as problems."""
         files, others = (self.records / kind).files(".parquet")
         for path, what in others.items():
             self._problem(path, what)
@@ -217,10 +217,10 @@ class Ledger:
         where: ds.Expression | None = None,
         schema: pa.Schema | None = None,
     ) -> pa.Table:
-        """One kind as a table: loose files of the wanted trials, then what only compacted files hold."""
+        """One kind as a table: loose files of the wanted trials, then rows found only in compacted files."""
         schema = SCHEMAS[kind] if schema is None else schema
         columns = list(names or schema.names)
-        for pause in _PAUSES_S:  # others may remove and replace files between listing and reading
+        for pause in _PAUSES_S:  # other processes may remove and replace files between listing and reading
             time.sleep(pause)
             try:
                 return self._read(kind, schema, columns, wanted, where)
@@ -239,13 +239,13 @@ class Ledger:
         key = "split_fingerprint" if kind == "subjects" else "trial_id"
         files = self._files(kind)
         loose = {f.name.removesuffix(".parquet"): f for f in files if not f.name.startswith(COMPACTED)}
-        taken = set(loose)  # a loose file holds its whole trial: it supersedes compacted rows in any case
+        taken = set(loose)  # a loose file holds its whole trial and always supersedes compacted rows
         if wanted is not None:
             loose = {trial_id: f for trial_id, f in loose.items() if trial_id in wanted}
         alone: list[Location] = []
         shared: list[tuple[Location, set[str]]] = []
         for file in reversed([f for f in files if f.name.startswith(COMPACTED)]):
-            # The newest comes first, should two hold a trial (a compaction that was cut short).
+            # Newest first, as two files may hold the same trial after an interrupted compaction.
             names = self._held(kind, file, key)
             if wanted is None or names & wanted:
                 if names & taken:
@@ -264,7 +264,7 @@ class Ledger:
         return pa.concat_tables(parts)
 
     def _held(self, kind: Kind, file: Location, key: str) -> set[str]:
-        """The trials that a compacted file holds; none when it cannot be read."""
+        """The trials that a compacted file holds; none if it cannot be read."""
         try:
             with self.records.filesystem.open_input_file(file.path) as stream:
                 parquet = pq.ParquetFile(stream)
@@ -310,13 +310,13 @@ class Ledger:
                 parts.append(_without_nulls(dataset.to_table(columns=columns, filter=where), asked))
             except FileNotFoundError:
                 raise
-            except UNREADABLE:  # one file at a time: a damaged one becomes a problem, a replaced one is read anew
+            except UNREADABLE:  # one file at a time: a damaged one is noted as a problem, a replaced one is read again
                 alone = (self._alone(kind, f.path, SCHEMA_VERSION, schema, where) for f in current)
                 parts += [table.select(columns) for table in alone]
         return pa.concat_tables([p.cast(asked) for p in parts]) if parts else asked.empty_table()
 
     def _alone(self, kind: Kind, path: str, version: int, schema: pa.Schema, where: ds.Expression | None) -> pa.Table:
-        """The rows of one file, as today's schema has them; none, and a problem, where they break it."""
+        """The rows of one file in the current schema; none, and a noted problem, if they violate it."""
         try:
             with self.records.filesystem.open_input_file(path) as stream:
                 table = migrate(pq.read_table(stream, page_checksum_verification=True), kind, version)
@@ -343,7 +343,7 @@ def _without_nulls(table: pa.Table, schema: pa.Schema) -> pa.Table:
     """The table.
 
     Raises:
-        ValueError: When a column that must have a value has a row without one.
+        ValueError: If a required column contains a null.
     """
     for field in schema:
         if not field.nullable and table[field.name].null_count:

@@ -1,7 +1,7 @@
-"""Which columns does each kind of record have?
+"""Arrow schemas of the kinds of records.
 
-`trials` holds one row a trial and decides what is done; `epochs` and `predictions` hold what it produced; `subjects`
-describes the people of a split. Every file carries ``schema_version`` in its Parquet metadata.
+`trials` has one row per trial and determines which trials are done; `epochs` and `predictions` hold their results;
+`subjects` describes the subjects of a split. Every file has ``schema_version`` in its Parquet metadata.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ SCHEMA_VERSION: Final = 1
 Kind = Literal["trials", "epochs", "predictions", "subjects"]
 Status = Literal["finished", "failed"]
 PRUNED: Final = "pruned"
-"""The `stop_reason` of a search trial that was ended early, beside ``epochs`` and ``early_stop``. It has finished, as
-it is not run again, but its scores are not what its settings come to: it is neither promoted nor compared."""
+"""The `stop_reason` of a pruned search trial, beside ``epochs`` and ``early_stop``. The trial counts as finished, since
+it is not run again, but it is neither promoted nor compared, as its scores are not final."""
 
 TRIALS: Final = pa.schema(
     [
@@ -58,11 +58,11 @@ TRIALS: Final = pa.schema(
         pa.field("row_digest", pa.string()),
     ]
 )
-"""One row a trial. ``params`` is JSON of the factors; ``tau``, ``alpha`` and ``ramp_epochs`` are null where the method
+"""One row per trial. ``params`` is JSON of the factors; ``tau``, ``alpha`` and ``ramp_epochs`` are null if the method
 has none; ``wall_s`` sums the attempts that led to the outcome; ``error`` ends with the traceback's tail. Null in
 records of version 0.1: ``versions``, JSON of Python and the packages that can change a result, with every version of
-a trial that was resumed with another; and the digests (`digests`): ``predictions_digest`` is JSON by ``part/network``,
-``row_digest`` covers all other columns."""
+a trial that was resumed with other versions; and the digests (`digests`): ``predictions_digest`` is JSON by
+``part/network``, ``row_digest`` covers all other columns."""
 
 EPOCHS: Final = pa.schema(
     [
@@ -86,8 +86,8 @@ EPOCHS: Final = pa.schema(
         pa.field("macro_f1", pa.float64()),
     ]
 )
-"""One row a trial, epoch, part and network. ``loss`` is the evaluation's cross-entropy (val) or the total training loss
-(train); what a part does not measure is null."""
+"""One row per trial, epoch, part and network. ``loss`` is the evaluation's cross-entropy (val) or the total training
+loss (train); what a part does not measure is null."""
 
 PREDICTIONS: Final = pa.schema(
     [
@@ -101,7 +101,7 @@ PREDICTIONS: Final = pa.schema(
         pa.field("logits", pa.list_(pa.float32()), nullable=False),
     ]
 )
-"""One row a subject and evaluated window, unique on (trial_id, split, clip_id, network)."""
+"""One row per subject and evaluated window, unique on (trial_id, split, clip_id, network)."""
 
 SUBJECTS: Final = pa.schema(
     [
@@ -117,7 +117,7 @@ SUBJECTS: Final = pa.schema(
         pa.field("rows_digest", pa.string()),
     ]
 )
-"""One row a subject and part of a split; ``split`` is train, val, test, unlabelled_train or unlabelled_val, ``label``
+"""One row per subject and part of a split; ``split`` is train, val, test, unlabelled_train or unlabelled_val, ``label``
 is null for unlabelled subjects, ``clips`` counts the subject's clips in the part; ``rows_digest``, the same in
 every row of a split, covers all of them."""
 
@@ -130,5 +130,5 @@ SCHEMAS: Final[dict[Kind, pa.Schema]] = {
 
 
 def with_version(schema: pa.Schema) -> pa.Schema:
-    """The schema as it is written: with ``schema_version`` in its metadata."""
+    """The schema with ``schema_version`` in its metadata."""
     return schema.with_metadata({b"schema_version": str(SCHEMA_VERSION).encode()})

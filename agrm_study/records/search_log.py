@@ -1,7 +1,7 @@
-"""Points that a search has drawn so far, in order: ``search.json`` beside the plan.
+"""Points drawn by a search so far, in order: ``search.json`` beside the plan.
 
-The ledger alone says how a trial ended. This file adds what the ledger cannot know: which trials were drawn and have
-no record yet, and in which order all were drawn. Without it a search goes on from the records.
+The outcome of a trial is in the ledger. This file adds which trials were drawn but have no record yet, and the order
+in which all were drawn. If it is missing, a search resumes from the records.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ class Proposal:
     """One point that the sampler drew.
 
     Attributes:
-        trial_id: Its trial; empty when no recipe allows the values.
-        arm: What the point is called.
+        trial_id: Its trial; empty if the values give no valid recipe.
+        arm: Name of the point.
         settings: Values by dotted name.
-        drawn: The same in Optuna's terms, exactly as drawn.
+        drawn: The same values as Optuna's parameters, exactly as drawn.
     """
 
     trial_id: str
@@ -39,12 +39,12 @@ class SearchLog:
     """The content of ``search.json``.
 
     Attributes:
-        trials: How many trials the search is to have.
-        metric: Its objectives.
+        trials: Requested number of trials.
+        metric: The objectives.
         directions: ``maximize`` or ``minimize`` of each.
         to_promote: Trials of the final phase that the end of the search will add; 0 once they are planned.
-        network: The network that is judged, once there is a teacher.
-        ended: Whether the search has ended, with what it has drawn, and its best are planned.
+        network: The network that is judged, from the teacher's first epoch on.
+        ended: Whether the search has ended with the points drawn so far and its best are planned.
         proposals: Points in the order in which they were drawn.
     """
 
@@ -60,19 +60,19 @@ class SearchLog:
     proposals: tuple[Proposal, ...] = ()
 
     def has_ended(self, promote: int) -> bool:
-        """Whether the search draws no more, though it may have fewer trials than it was to have.
+        """Whether the search draws no more points, even if it has fewer trials than requested.
 
         Args:
-            promote: How many of the best the study asks to promote.
+            promote: Number of best trials to promote.
         """
         return self.ended or self.to_promote == 0 < promote
 
     def write(self, results: Location) -> None:
-        """Puts it into the results folder; readers see the old file or the new one."""
+        """Writes the log to the results folder, atomically."""
         content = {"search_version": VERSION, **asdict(self)}
         (results / FILE).write_atomic((json.dumps(content, ensure_ascii=False) + "\n").encode(), durable=False)
 
     @classmethod
     def read(cls, results: Location) -> SearchLog | None:
-        """The log of a results folder; ``None`` where there is none, or none that can be read."""
+        """The log of a results folder; ``None`` if it is missing or unreadable."""
         return read_typed(cls, results / FILE, search_version=VERSION)

@@ -11,10 +11,10 @@ from agrm_study.study.study import Study
 
 
 def read_study(results: Location) -> Study:
-    """The study as it was run last.
+    """The study as last run.
 
     Raises:
-        InputError: When the folder has no study.yaml, or it is damaged or of another schema version.
+        InputError: If study.yaml is missing, damaged or of another schema version.
     """
     content = (results / "study.yaml").read()
     if content is None:

@@ -1,6 +1,6 @@
-"""Validation scores of a trial: the metric of the network that it is judged by, epoch by epoch.
+"""Validation scores of a trial: the metric of the judged network, epoch by epoch.
 
-`validation_rows` is the one rule of which row counts; readers of the ledger and of a trial in memory both use it.
+`validation_rows` alone defines which rows count; it is used for records of the ledger and for trials in memory.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Finished trials whose files are not all there and whole."""
+"""Finished trials with missing or damaged files."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _KINDS: Final[tuple[Kind, ...]] = ("epochs", "predictions")
 def broken_trials(
     results: str | Path | Location, *, content: bool = True, weights: bool = False
 ) -> dict[str, tuple[str, str]]:
-    """The finished trials that are not whole: the file or record, and what is wrong with it, by trial id.
+    """Faults of finished trials with missing or damaged files, by trial id: the file or record, and the fault.
 
-    A trial whose `trials` record is damaged is among them, whatever that record says.
+    Includes every trial whose `trials` record is damaged, whatever status it states.
 
     Args:
         results: Results folder.
-        content: Read every record and compare it with its digest; otherwise only look whether the files are there.
-        weights: Compare the weights with their digests; otherwise only look whether they are there.
+        content: Compare every record with its digest; otherwise only check that the files exist.
+        weights: Compare the weights with their digests; otherwise only check that they exist.
     """
     location = Location.of(results)
     ledger = Ledger(location)
@@ -55,7 +55,7 @@ def _without_weights(results: Location, trial_ids: Collection[str]) -> list[str]
 
 
 def check_results(results: str | Path | Location) -> list[str]:
-    """Every fault of the records and weights of a results folder, each as a place and a rule; reads everything.
+    """Every fault of the records and weights of a results folder, as location and violated rule; reads all content.
 
     Records of version 0.1, which have no digests, are counted in one entry.
     """

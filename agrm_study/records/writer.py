@@ -1,7 +1,7 @@
-"""How does a trial enter the ledger, so that it is there wholly or not at all?
+"""Atomic writing of a trial's records.
 
-Each kind is one small file a trial, put in place by a rename; the `trials` record comes last, so its presence means
-that everything it refers to is there. Writing a trial again replaces its files: a later success supersedes a failure,
+Each kind is one small file per trial, written atomically; the `trials` record is written last, so its presence implies
+that all other records exist. Writing a trial again replaces its files: a later success supersedes a failure,
 and the last attempt wins.
 """
 
@@ -36,15 +36,15 @@ def write_trial(
     Args:
         root: Results folder (the records go to ``records/<kind>/<trial_id>.parquet``).
         trial: Columns of the `trials` record; absent ones are null.
-        epochs: One mapping a row of the `epochs` record, without ``trial_id``.
-        predictions: One mapping a part and network: ``split``, ``network``, ``epoch`` (scalars), ``subject_id`` and
+        epochs: One mapping per row of the `epochs` record, without ``trial_id``.
+        predictions: One mapping per part and network: ``split``, ``network``, ``epoch`` (scalars), ``subject_id`` and
             ``clip_id`` (N strings), ``label`` (N,), ``logits`` (N, K).
-        pauses_s: Before each further attempt while storage refuses.
+        pauses_s: Pauses before each retry after a storage error, in seconds.
 
     Raises:
-        OSError: When storage still refuses after some retries.
-        pyarrow.ArrowInvalid: When a value does not fit its column.
-        ValueError: For a column that the schema does not have.
+        OSError: If storage still fails after the retries.
+        pyarrow.ArrowInvalid: If a value does not fit its column.
+        ValueError: For a column that is not in the schema.
     """
     records = Location.of(root) / "records"
     trial_id = str(trial["trial_id"])
@@ -68,10 +68,10 @@ def sealed_rows(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
 
 
 def write_subjects(root: str | Path | Location, split_fingerprint: str, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Writes who is in which part of a split: ``records/subjects/<split_fingerprint>.parquet``.
+    """Writes the subjects of each part of a split: ``records/subjects/<split_fingerprint>.parquet``.
 
     Raises:
-        OSError: When storage still refuses after some retries.
+        OSError: If storage still fails after the retries.
     """
     rows = [{**row, "split_fingerprint": split_fingerprint, "rows_digest": None} for row in rows]
     found = digests(rows_table(rows, SUBJECTS), "subjects", "split_fingerprint")
@@ -96,7 +96,7 @@ def epochs_table(trial_id: str, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
 
 
 def predictions_table(trial_id: str, blocks: Sequence[Mapping[str, Any]]) -> pa.Table:
-    """Blocks of predictions (one a part and network) as a table of the `predictions` schema."""
+    """Blocks of predictions (one per part and network) as a table of the `predictions` schema."""
     tables = []
     for block in blocks:
         logits_NK = np.ascontiguousarray(block["logits"], dtype=np.float32)
@@ -119,23 +119,23 @@ def predictions_table(trial_id: str, blocks: Sequence[Mapping[str, Any]]) -> pa.
 def table_bytes(table: pa.Table) -> memoryview:
     """The table as the bytes of a zstd Parquet file."""
     sink = pa.BufferOutputStream()
-    # A dictionary for each column of a few rows costs more time and room than it saves
+    # Dictionary encoding costs more time and space than it saves in columns of a few rows
     pq.write_table(table, sink, compression="zstd", use_dictionary=table.num_rows > FEW_ROWS, write_page_checksum=True)
     return memoryview(sink.getvalue())
 
 
 def put_record(records: Location, kind: Kind, name: str, table: pa.Table, pauses_s: Sequence[float] = PAUSES_S) -> None:
-    """Puts one file of records in place.
+    """Writes one file of records.
 
     Args:
         records: The folder ``records``.
-        kind: Which of them.
+        kind: Kind of record.
         name: The trial's identity, or the split's fingerprint.
         table: Its rows.
-        pauses_s: Before each further attempt while storage refuses.
+        pauses_s: Pauses before each retry after a storage error, in seconds.
 
     Raises:
-        OSError: When storage still refuses after some retries.
+        OSError: If storage still fails after the retries.
     """
     data = table_bytes(table)
     target = records / kind / f"{name}.parquet"

@@ -1,1 +1,1 @@
-"""What the numbers mean: pure functions on arrays."""
+"""Metrics, intervals and tests as pure functions on arrays."""

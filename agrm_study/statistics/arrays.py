@@ -1,4 +1,4 @@
-"""Which array types do the statistics speak of?"""
+"""Array types of the statistics."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Do probabilities mean what they say? Reliability bins, ECE, Brier score, temperature."""
+"""Calibration of probabilities: reliability bins, ECE, Brier score, recalibration, temperature."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def reliability(probs_NK: ArrayLike, labels_N: ArrayLike, bins: int = 15) -> Rel
 
 @dataclass(frozen=True, slots=True)
 class Groups:
-    """Decisions in groups of nearly equal size by rising confidence: mean confidence, accuracy and size, (G,) each."""
+    """Decisions in groups of nearly equal size, by confidence: mean confidence, accuracy and size, (G,) each."""
 
     confidence: Floats
     accuracy: Floats
@@ -69,7 +69,7 @@ class Groups:
 
 
 def grouped(probs_NK: ArrayLike, labels_N: ArrayLike, groups: int) -> Groups:
-    """Groups of decisions by the quantiles of their confidence; fewer where there are fewer decisions."""
+    """Groups of decisions by quantiles of their confidence; fewer groups if there are fewer decisions."""
     probs = np.asarray(probs_NK, dtype=np.float64)
     confidence = probs.max(axis=1)
     right = decide(probs) == np.asarray(labels_N, dtype=np.int64)
@@ -130,7 +130,7 @@ def recalibrate(positive_N: ArrayLike, probability_N: ArrayLike) -> Recalibratio
     Influence: the infinitesimal jackknife N·H⁻¹·x·(y − p), H the Fisher information.
 
     Returns:
-        None where they do not exist: one class only, or scores that separate the classes.
+        None if the estimates do not exist: a single class, or scores that separate the classes.
     """
     y = np.asarray(positive_N, dtype=np.float64)
     p = np.clip(np.asarray(probability_N, dtype=np.float64), 1e-9, 1 - 1e-9)
@@ -169,7 +169,7 @@ def log_loss(logits_NK: ArrayLike, labels_N: ArrayLike, temperature: float = 1.0
 
 
 def fit_temperature(logits_NK: ArrayLike, labels_N: ArrayLike) -> float | None:
-    """Temperature within `TEMPERATURES` that minimises the log-loss (Guo et al. 2017); to be fitted on validation only.
+    """Temperature within `TEMPERATURES` that minimises the log-loss (Guo et al. 2017); fit on validation data only.
 
     None where the minimum is within 1 % of a bound, or the log-loss at a bound is as small (it is 0 over a range of
     temperatures when every subject is classified with certainty): these data do not identify the temperature.

@@ -1,4 +1,4 @@
-"""How good are decisions? Metrics from counts, for many seeds and many bootstrap weightings at once.
+"""Classification metrics from counts, vectorised over seeds and bootstrap weightings.
 
 Axes: B bootstrap weightings, S seeds, N subjects, K classes. A class without a subject leaves macro metrics undefined
 (NaN); a class that is never predicted has precision 0, as in scikit-learn.
@@ -17,7 +17,7 @@ from agrm_study.statistics.arrays import Floats, Ints
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Sums of weights, each (..., K): rightly predicted, predicted, and truly of each class."""
+    """Sums of weights, each (..., K): correctly predicted, predicted, and true subjects of each class."""
 
     right: Floats
     predicted: Floats
@@ -87,7 +87,7 @@ def f1(c: Counts) -> Floats:
 
 
 def accuracy(c: Counts) -> Floats:
-    """Share of right decisions (...,); NaN without a subject."""
+    """Share of correct decisions (...,); NaN without a subject."""
     return _ratio(c.right.sum(-1), c.support.sum(-1), np.nan)
 
 
@@ -132,12 +132,12 @@ def specificity(c: Counts) -> Floats:
 
 
 def ppv(c: Counts) -> Floats:
-    """Right among those called class 1 (...,); NaN when nobody is."""
+    """Share of true class 1 among predictions of class 1 (...,); NaN without such a prediction."""
     return _ratio(c.right[..., 1], c.predicted[..., 1], np.nan)
 
 
 def npv(c: Counts) -> Floats:
-    """Right among those called class 0 (...,); NaN when nobody is."""
+    """Share of true class 0 among predictions of class 0 (...,); NaN without such a prediction."""
     return _ratio(c.right[..., 0], c.predicted[..., 0], np.nan)
 
 
@@ -151,7 +151,7 @@ SCREENING: dict[str, Callable[[Counts], Floats]] = {
 
 
 def mcc(c: Counts) -> Floats:
-    """Matthews' correlation of K classes (Gorodkin 2004) (...,), in [−1, 1]; 0 where one class alone is predicted."""
+    """Matthews' correlation of K classes (Gorodkin 2004) (...,), in [−1, 1]; 0 if a single class is predicted."""
     n, right = c.support.sum(-1), c.right.sum(-1)
     product = (c.predicted * c.support).sum(-1)
     spread = (n**2 - np.square(c.predicted).sum(-1)) * (n**2 - np.square(c.support).sum(-1))

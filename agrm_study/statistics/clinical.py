@@ -1,4 +1,4 @@
-"""What would a two-class decision mean in screening? Sensitivity, specificity, predictive values."""
+"""Screening metrics of two-class decisions: sensitivity, specificity, predictive values, net benefit."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ class Screening:
 
     @property
     def ppv(self) -> float:
-        """TP/(TP + FP) at the test set's own prevalence; NaN when nothing is called positive."""
+        """TP/(TP + FP) at the test set's own prevalence; NaN without a positive decision."""
         return _share(self.tp, self.tp + self.fp)
 
     @property
     def npv(self) -> float:
-        """TN/(TN + FN) at the test set's own prevalence; NaN when nothing is called negative."""
+        """TN/(TN + FN) at the test set's own prevalence; NaN without a negative decision."""
         return _share(self.tn, self.tn + self.fn)
 
     def intervals(self) -> dict[str, Interval]:
@@ -65,7 +65,7 @@ def screen(labels_N: ArrayLike, predicted_SN: ArrayLike) -> tuple[Screening, ...
 
 
 def ppv_at(sensitivity: ArrayLike, specificity: ArrayLike, prevalence: float) -> Floats:
-    """Positive predictive value at a stated prevalence (Bayes), (…,); NaN where nothing would be called positive.
+    """Positive predictive value at a stated prevalence (Bayes), (…,); NaN if no decision is positive.
 
     Raises:
         ValueError: For a prevalence outside [0, 1].
@@ -76,7 +76,7 @@ def ppv_at(sensitivity: ArrayLike, specificity: ArrayLike, prevalence: float) ->
 
 
 def npv_at(sensitivity: ArrayLike, specificity: ArrayLike, prevalence: float) -> Floats:
-    """Negative predictive value at a stated prevalence (Bayes), (…,); NaN where nothing would be called negative.
+    """Negative predictive value at a stated prevalence (Bayes), (…,); NaN if no decision is negative.
 
     Raises:
         ValueError: For a prevalence outside [0, 1].
@@ -94,7 +94,7 @@ def _predictive(right: Floats, wrong: Floats, prevalence: float) -> Floats:
 
 
 def net_benefit(positive_N: ArrayLike, scores_SN: ArrayLike, thresholds_T: ArrayLike) -> Floats:
-    """Net benefit (S, T) of calling subjects positive at scores of at least a threshold (Vickers & Elkin 2006).
+    """Net benefit (S, T) of classifying subjects as positive at scores of at least a threshold (Vickers & Elkin 2006).
 
     TP/N − FP/N · t/(1 − t), per seed over the subjects that it evaluated.
 
@@ -114,6 +114,6 @@ def net_benefit(positive_N: ArrayLike, scores_SN: ArrayLike, thresholds_T: Array
 
 
 def treat_all(prevalence: float, thresholds_T: ArrayLike) -> Floats:
-    """Net benefit (T,) of calling everybody positive; that of calling nobody is 0."""
+    """Net benefit (T,) of classifying all subjects as positive; that of classifying none is 0."""
     t = np.asarray(thresholds_T, dtype=np.float64)
     return np.asarray(prevalence - (1 - prevalence) * t / (1 - t))

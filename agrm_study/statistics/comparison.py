@@ -45,10 +45,10 @@ class Difference:
     Attributes:
         delta: Contrast of the means over the seeds used.
         interval: 95% t interval over seeds and subjects; undefined for one seed.
-        p: Two-sided p of the same t, uncorrected; NaN for one seed.
+        p: Two-sided p value of the same t-test, uncorrected; NaN for one seed.
         g: Hedges g; NaN for contrasts of more than two arms.
         n: Seeds used on the smallest side.
-        paired: Whether seeds were contrasted one by one.
+        paired: Whether the contrast is paired by seed.
         components: Variance by source and degrees of freedom; None for one seed.
     """
 
@@ -62,7 +62,7 @@ class Difference:
 
 
 def holm(p_values: Sequence[float]) -> Floats:
-    """Holm's step-down adjustment over one family; NaN entries stay NaN and do not count in it."""
+    """Holm's step-down adjustment over one family; NaN entries stay NaN and are not counted."""
     p = np.asarray(p_values, dtype=np.float64)
     out = np.full(p.shape, np.nan)
     known = ~np.isnan(p)
@@ -72,16 +72,16 @@ def holm(p_values: Sequence[float]) -> Floats:
 
 
 def common_seeds(arms: Sequence[Scored]) -> tuple[int, ...]:
-    """Seeds that all arms have, in the order of the first."""
+    """Seeds common to all arms, in the order of the first arm."""
     others = [set(a.seeds) for a in arms[1:]]
     return tuple(s for s in arms[0].seeds if all(s in o for o in others)) if arms else ()
 
 
 def seeds_are_shared(arms: Sequence[Scored]) -> bool:
-    """Whether the arms' metrics move together over their common seeds (`two_way.seeds_move_together`).
+    """Whether the arms' metrics share a seed effect over their common seeds (`two_way.seeds_move_together`).
 
-    Decides for all comparisons of a task at once whether seeds are contrasted one by one: a seed that is lucky for
-    every arm cancels, while pairing what is not related halves the degrees of freedom.
+    The result decides pairing for all comparisons of a task. Pairing removes a seed effect that is common to all arms;
+    without such an effect it halves the degrees of freedom.
     """
     common = common_seeds(arms)
     if len(common) < 2:
@@ -94,12 +94,12 @@ def contrast(arms: Sequence[Scored], coefficients: Sequence[float], *, paired: b
 
     Args:
         arms: Scores over the same subjects, in one order.
-        coefficients: One an arm; (1, −1) is a difference, (1, −1, −1, 1) the interaction of a 2×2 ablation.
-        paired: Whether the seeds common to all arms are contrasted one by one; otherwise, and with fewer than two
-            common ones, every arm keeps all its seeds, which count as independent draws.
+        coefficients: One per arm; (1, −1) is a difference, (1, −1, −1, 1) the interaction of a 2×2 ablation.
+        paired: Whether to pair the seeds common to all arms; otherwise, and with fewer than two common seeds, every
+            arm keeps all its seeds, which count as independent draws.
 
     Raises:
-        ValueError: When arms and coefficients differ in number.
+        ValueError: If arms and coefficients differ in number.
     """
     if len(arms) != len(coefficients):
         raise ValueError(f"one coefficient an arm is needed: {len(arms)} arms, {len(coefficients)} coefficients")
@@ -130,7 +130,7 @@ def compare(arm: Scored, reference: Scored, *, paired: bool) -> Difference:
 
 
 def equivalence_p(delta: float, c: Components, margin: float) -> float:
-    """p of equivalence within ±margin: the larger of two one-sided t-tests (Schuirmann 1987)."""
+    """p value of equivalence within ±margin: the larger of two one-sided t-tests (Schuirmann 1987)."""
     error = math.sqrt(float(c.variance))
     if not error > 0:
         return math.nan

@@ -1,4 +1,4 @@
-"""How large is a metric over the seeds, and how sure is its mean for a fixed test set?"""
+"""Mean and standard deviation over seeds, confidence intervals, and Hedges' g."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from scipy import special, stats
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A two-sided interval; both ends NaN when it is undefined."""
+    """A two-sided interval; both ends are NaN if it is undefined."""
 
     low: float
     high: float
@@ -21,7 +21,7 @@ class Interval:
 
     @property
     def defined(self) -> bool:
-        """Whether both ends are numbers."""
+        """Whether both ends are defined."""
         return math.isfinite(self.low) and math.isfinite(self.high)
 
 
@@ -75,7 +75,7 @@ def wilson(successes: int, n: int, level: float = 0.95) -> Interval:
     """Wilson score interval of a proportion (Wilson 1927); undefined for n = 0.
 
     Raises:
-        ValueError: When successes lie outside 0..n.
+        ValueError: If successes lie outside 0..n.
     """
     if not 0 <= successes <= n:
         raise ValueError(f"successes must lie between 0 and n = {n}, given {successes}")

@@ -1,4 +1,4 @@
-"""Influence of each subject on a metric of each seed: what variances over subjects are computed from.
+"""Influence of each subject on a metric of each seed, the basis of variances over subjects.
 
 θ̂ − θ ≈ mean of u over the subjects, so that the variance of θ̂ over subjects is the variance of u divided by N. Metrics
 of decisions use the jackknife, u = (N − 1)·(θ̂ − θ̂ without the subject) (Efron & Stein 1981). The area under the ROC

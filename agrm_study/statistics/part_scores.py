@@ -1,4 +1,4 @@
-"""How good is one network of one trial on a part of the data, and how sure is that? From its logits alone."""
+"""Metrics of one network of one trial on one part of the data, with intervals, from its logits."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class PartScores:
     """One network of one trial on one part: R windows of N subjects, K classes.
 
     Attributes:
-        logits_RK: As recorded.
+        logits_RK: Recorded logits.
         owners_R: Index of each window's subject.
         labels_N: Class index of each subject.
         network: ``teacher`` or ``student``.
@@ -35,11 +35,11 @@ class PartScores:
 
     @classmethod
     def of_predictions(cls, rows: pd.DataFrame, network: str) -> Self:
-        """Of `predictions` records, one a window: columns ``network``, ``subject_id``, ``label`` and ``logits``.
+        """Builds the scores from `predictions` records (``network``, ``subject_id``, ``label``, ``logits``).
 
         Args:
-            rows: Of one trial and one part, at least one.
-            network: The one wanted; without a row of it (the best epoch had no teacher yet) the student is taken.
+            rows: Rows of one trial and one part, one per window, at least one.
+            network: Requested network; the student is used if it has no rows (no teacher yet at the best epoch).
         """
         name = network if (rows["network"] == network).any() else "student"
         own = rows[rows["network"] == name]
@@ -51,18 +51,18 @@ class PartScores:
 
     @cached_property
     def decided_N(self) -> Ints:
-        """Decision of each subject, on the mean of its windows' probabilities."""
+        """Decision for each subject, from the mean of its windows' probabilities."""
         probs_NK, _ = average_by_group(softmax(self.logits_RK), self.owners_R, len(self.labels_N))
         return decide(probs_NK)
 
     @property
     def n_classes(self) -> int:
-        """K."""
+        """Number of classes, K."""
         return int(self.logits_RK.shape[1])
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Metrics that are defined for so many classes."""
+        """Metrics that are defined for this number of classes."""
         return (*METRICS, *SCREENING) if self.n_classes == 2 else tuple(METRICS)
 
     @cached_property

@@ -1,4 +1,4 @@
-"""What does a network say about a subject, given the logits of its windows?"""
+"""Class probabilities and decisions by subject, from the logits of its windows."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 from agrm_study.statistics.arrays import Floats, Ints
 
 TIE = 1e-12
-"""Probabilities, and differences of metrics, that are closer than this are equal: rounding must not decide."""
+"""Tolerance within which probabilities and differences of metrics count as equal, so that rounding has no effect."""
 
 
 def softmax(logits: ArrayLike, temperature: float = 1.0) -> Floats:
@@ -31,7 +31,7 @@ def softmax(logits: ArrayLike, temperature: float = 1.0) -> Floats:
 def average_by_group(probs_RK: ArrayLike, group_R: ArrayLike, n_groups: int) -> tuple[Floats, Ints]:
     """Mean probabilities of each group of rows (windows of a subject), shape (n_groups, K), and rows per group.
 
-    Groups without a row are NaN.
+    Groups without rows are NaN.
     """
     probs = np.asarray(probs_RK, dtype=np.float64)
     group = np.asarray(group_R, dtype=np.int64)
@@ -44,8 +44,8 @@ def average_by_group(probs_RK: ArrayLike, group_R: ArrayLike, n_groups: int) -> 
 def decide(probs: ArrayLike) -> Ints:
     """Class index by subject: the most probable class; with two classes, class 1 when p₁ ≥ 0.5; −1 where NaN.
 
-    Probabilities within `TIE` of each other are equal: averaging in another order must not decide. Ties among three or
-    more classes go to the lower index.
+    Probabilities within `TIE` of each other count as equal, so that the order of averaging has no effect. Ties among
+    three or more classes go to the lower index.
     """
     p = np.asarray(probs, dtype=np.float64)
     absent = np.isnan(p).any(axis=-1)

@@ -1,17 +1,17 @@
-"""Which arms are out of a race: surely enough worse than another arm, after so few seeds?
+"""Racing: early elimination of arms that are significantly worse than another arm.
 
-Seeds are added in rounds. After each round (a look) every arm is compared with every arm that is still in, by a
-one-sided paired t-test over the seeds that both have. The test of one arm at one look has the level
+Seeds are added in rounds. After each round (a look) every arm is compared with every remaining arm by a one-sided
+paired t-test over their common seeds. The test of one arm at one look has the level
 
     limit = level / (looks · (arms − 1)),
 
-its share of the whole by Bonferroni over looks and rivals. The race errs about an arm that is truly best (no other has
-a larger expectation) only if one of these looks · (arms − 1) tests errs, so that
+its Bonferroni share over looks and rivals. The race drops an arm that is truly best (no other has a larger
+expectation) only if one of these looks · (arms − 1) tests errs, so that
 
     P(a truly best arm is dropped) ≤ level,
 
-whatever is dropped beside it and whenever the race is read: the bound is a sum over tests that could have been made,
-not only over those that were. It holds as far as the paired t-test does: seeds independent, differences roughly normal.
+regardless of which other arms are dropped and when the race is read: the bound sums over all possible tests, not only
+over those performed. It assumes what the paired t-test assumes: independent seeds, roughly normal differences.
 
 Racing: Maron & Moore 1994; by paired tests over blocks (F-race): Birattari et al. 2002. The equal spending of the level
 over looks is the Bonferroni form of Pocock 1977; that the best arm's own tests suffice is Hsu 1981 (multiple
@@ -33,20 +33,20 @@ from scipy import special
 from agrm_study.statistics.arrays import Floats
 
 LEAST_SEEDS: Final = 3
-"""Seeds that both arms of a test must have: with two, the t-test has one degree of freedom and decides nothing."""
+"""Minimum number of common seeds of a test: with two, the t-test has one degree of freedom and almost no power."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Out:
-    """Why an arm is out.
+    """Reason for which an arm was dropped.
 
     Attributes:
-        arm: Its row.
-        rival: Row of the arm that beats it most surely.
-        n: Seeds that both have.
+        arm: Row of the arm.
+        rival: Row of the arm with the smallest p value against it.
+        n: Number of common seeds.
         difference: Mean of rival − arm.
-        p: One-sided paired t.
-        limit: The level it is below of.
+        p: One-sided p value of the paired t-test.
+        limit: Level of the test, above p.
     """
 
     arm: int
@@ -61,7 +61,7 @@ def looks(first: int, most: int, step: int = 1) -> tuple[int, ...]:
     """Numbers of seeds after which arms may be dropped: first, first + step, … below ``most``.
 
     Raises:
-        ValueError: When a number makes no sense.
+        ValueError: If a number is out of range.
     """
     if not LEAST_SEEDS <= first < most or step < 1:
         raise ValueError(f"a race needs {LEAST_SEEDS} ≤ first < most and step ≥ 1, given {first}, {most}, {step}")
@@ -74,10 +74,10 @@ def limit(level: float, arms: int, number_of_looks: int) -> float:
 
 
 def paired_p(differences_AS: ArrayLike) -> Floats:
-    """One-sided p of a mean difference of at most 0, by row (A,); NaN entries do not count.
+    """One-sided p value of a mean difference of at most 0, by row (A,); NaN entries are ignored.
 
-    Rows with fewer than `LEAST_SEEDS` differences have p = 1. Where all differences are the same positive number there
-    is no variance to judge by: the sign test's 2⁻ⁿ is used.
+    Rows with fewer than `LEAST_SEEDS` differences have p = 1. If all differences are the same positive number, so that
+    their variance is zero, the sign test's 2⁻ⁿ is used.
     """
     d = np.atleast_2d(np.asarray(differences_AS, dtype=np.float64))
     here = ~np.isnan(d)
@@ -94,17 +94,17 @@ def paired_p(differences_AS: ArrayLike) -> Floats:
 
 
 def drop(values_AS: ArrayLike, inside: Collection[int], limit: float, *, keep: Collection[int] = ()) -> list[Out]:
-    """The arms that go out at one look.
+    """The arms that are dropped at one look.
 
     Args:
-        values_AS: Metric of each arm at the seeds of this look, larger is better; NaN where there is none.
-        inside: Rows that are in.
+        values_AS: Metric of each arm at the seeds of this look, larger is better; NaN where it is missing.
+        inside: Rows of the remaining arms.
         limit: Level of each test.
-        keep: Rows that never go out.
+        keep: Rows that are never dropped.
 
     Returns:
-        In the order of the rows. Never all of ``inside``: the arm with the largest mean loses to nobody, and where
-        missing seeds make arms beat each other in a circle, none goes out.
+        Dropped arms in the order of the rows. Never all of ``inside``: the arm with the largest mean is never dropped,
+        and if missing seeds make arms beat each other in a circle, none of them is dropped.
     """
     values = np.atleast_2d(np.asarray(values_AS, dtype=np.float64))
     rows = sorted(inside)
@@ -127,18 +127,18 @@ def drop(values_AS: ArrayLike, inside: Collection[int], limit: float, *, keep: C
 def race(
     values_AS: ArrayLike, *, first: int, most: int, level: float, step: int = 1, keep: Collection[int] = ()
 ) -> dict[int, tuple[int, Out]]:
-    """A whole race over values that are all known.
+    """Simulates a race over values that are all known.
 
     Args:
         values_AS: Metric of each arm at each of ``most`` seeds, larger is better.
         first: Seeds before the first look.
-        most: Seeds at most.
-        level: Probability at most that a truly best arm is dropped.
+        most: Maximum number of seeds.
+        level: Upper bound of the probability that a truly best arm is dropped.
         step: Seeds between two looks.
-        keep: Rows that never go out.
+        keep: Rows that are never dropped.
 
     Returns:
-        For each arm that went out: the number of seeds of that look, and why.
+        For each dropped arm, the number of seeds at that look and the reason.
     """
     values = np.atleast_2d(np.asarray(values_AS, dtype=np.float64))
     at = looks(first, most, step)
@@ -153,5 +153,5 @@ def race(
 
 
 def seeds_used(outs: dict[int, tuple[int, Out]], arms: int, most: int) -> int:
-    """Trials that a race has run: the seeds of every arm until it went out."""
+    """Number of trials of a race: the seeds of every arm until it was dropped."""
     return sum(outs[arm][0] if arm in outs else most for arm in range(arms))

@@ -1,4 +1,4 @@
-"""How well do scores rank the positive class, whatever the threshold? ROC and precision–recall, with weights.
+"""Threshold-free ranking metrics of the positive class: ROC and precision–recall curves, with weights.
 
 Axes: B bootstrap weightings, N subjects. Tied scores form one threshold. Average precision is the step sum
 Σ (R_i − R_{i−1})·P_i without interpolation (as in scikit-learn); the area under the ROC curve is trapezoidal.
@@ -72,7 +72,7 @@ def precision_recall_curve(positive_N: ArrayLike, scores_N: ArrayLike) -> Precis
     """The precision–recall curve of one seed.
 
     Raises:
-        ValueError: When there is no positive.
+        ValueError: If there is no positive.
     """
     true, false, thresholds = _cumulated(positive_N, scores_N, _weights(None, np.size(scores_N)))
     if true[0, -1] == 0:
@@ -86,7 +86,7 @@ def roc_curve(positive_N: ArrayLike, scores_N: ArrayLike) -> Roc:
     """The ROC curve of one seed.
 
     Raises:
-        ValueError: When a class is missing.
+        ValueError: If a class is missing.
     """
     true, false, _ = _cumulated(positive_N, scores_N, _weights(None, np.size(scores_N)))
     if true[0, -1] == 0 or false[0, -1] == 0:
@@ -95,7 +95,7 @@ def roc_curve(positive_N: ArrayLike, scores_N: ArrayLike) -> Roc:
 
 
 def precision_at(curve: PrecisionRecall, recall_grid: ArrayLike) -> Floats:
-    """Precision at given recalls: of the lowest threshold step that reaches each (no interpolation)."""
+    """Precision at given recalls, at the first threshold step that reaches each (no interpolation)."""
     at = np.searchsorted(curve.recall, np.asarray(recall_grid, dtype=np.float64) - 1e-12, side="left")
     return curve.precision[np.minimum(at, curve.precision.size - 1)]
 

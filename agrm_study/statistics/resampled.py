@@ -1,7 +1,7 @@
-"""What can be said about paired differences over few seeds, without the bootstrap?
+"""Tests of paired differences over few seeds, without the bootstrap.
 
-At n = 5 the exact two-sided sign-flip and Wilcoxon tests cannot give a p below 2/2⁵ = .0625: the result carries that
-floor, so that a table can say "floor" instead of passing a limit of the design off as a lack of effect.
+At n = 5 the exact two-sided sign-flip and Wilcoxon tests cannot give a p value below 2/2⁵ = .0625. Results include this
+floor, so that a table can mark it instead of presenting a limit of the design as a lack of effect.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from scipy import stats
 
 @dataclass(frozen=True, slots=True)
 class ExactTest:
-    """A p value and the smallest one the design could give."""
+    """A p value and the smallest p value that the design can give."""
 
     p: float
     floor: float
 
     @property
     def at_floor(self) -> bool:
-        """Whether no data of this size could have given a smaller p."""
+        """Whether p is the smallest value possible at this sample size."""
         return self.p <= self.floor * (1 + 1e-9)
 
 

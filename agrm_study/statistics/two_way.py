@@ -1,18 +1,18 @@
 """Two-way variance of a seed-averaged metric: seeds × subjects, with intervals and a t-test.
 
-A metric averaged over S seeds on N subjects has two sources of chance: other seeds and other subjects. With u the
+A metric averaged over S seeds on N subjects has two sources of random variation: seeds and subjects. With u the
 influence values of `statistics.influence` (S, N), centred by seed, and values the metric at each seed, the variance
 of the mean has the estimates
 
     seeds       = variance of values / S,                   which contains the interaction,
-    subjects    = variance of the subjects' mean u / N,     which contains it too,
+    subjects    = variance of the subjects' mean u / N,     which also contains it,
     interaction = residual mean square of u / (S·N).
 
 The variance of the mean is seeds + max(subjects − interaction, 0), and never less than subjects: the crossed
 random-effects variance of studies with several readers and several cases (Obuchowski & Rockette 1995; Hillis 2007),
-with a floor that protects against a seed variance that comes out too small by chance. Degrees of freedom are
+with a floor that protects against a seed variance that is underestimated by chance. Degrees of freedom are
 Satterthwaite's (1946), those of the subjects from the fourth moment of u (few influential subjects give few), and at
-most `MOST_DF` times those of the seeds. The rule was chosen among others by simulation: docs/statistics.md,
+most `MOST_DF` times those of the seeds. The rule was selected by simulation: docs/statistics.md,
 benchmarks/intervals.py.
 
 Axes: S seeds, N subjects; leading axes (several arms or simulated studies) are kept.
@@ -30,9 +30,9 @@ from scipy import special
 from agrm_study.statistics.arrays import Floats
 
 ROUNDING: Final = 1e-12
-"""Differences and errors below this are rounding."""
+"""Differences and standard errors below this are treated as rounding errors."""
 MOST_DF: Final = 3.0
-"""Degrees of freedom at most, as a multiple of those of the seeds: from few seeds the shares themselves are unsure."""
+"""Upper bound of the degrees of freedom, as a multiple of those of the seeds: few seeds estimate the shares poorly."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +42,7 @@ class Components:
     Attributes:
         seeds: Variance from seeds on these subjects, interaction included.
         subjects: Variance from subjects for these seeds, interaction included.
-        interaction: The part that is in both.
+        interaction: The part contained in both.
         seed_df: Degrees of freedom of `seeds`.
         subject_df: Degrees of freedom of `subjects`.
         n_seeds: Seeds (of the arm with the fewest).
@@ -85,7 +85,7 @@ class Components:
         return np.asarray(special.stdtrit(self.df, 0.5 + level / 2) * np.sqrt(self.variance), dtype=np.float64)
 
     def projected(self, *, seeds: float = 1.0, subjects: float = 1.0) -> Components:
-        """What to expect with that many times as many seeds and subjects, if the variances are as estimated."""
+        """Expected components with seeds and subjects multiplied by these factors, if the estimated variances hold."""
         pure_seeds = np.maximum(np.asarray(self.seeds) - self.interaction, 0.0) / seeds
         pure_subjects = np.maximum(np.asarray(self.subjects) - self.interaction, 0.0) / subjects
         both = np.asarray(self.interaction) / (seeds * subjects)
@@ -108,7 +108,7 @@ def components(values_S: ArrayLike, influence_SN: ArrayLike) -> Components | Non
         influence_SN: Influence of each subject on each of them, (…, S, N).
 
     Returns:
-        None for fewer than two seeds or subjects, where no variance between them can be estimated.
+        None for fewer than two seeds or subjects, whose variance cannot be estimated.
     """
     values = np.asarray(values_S, dtype=np.float64)
     u = np.asarray(influence_SN, dtype=np.float64)
@@ -175,11 +175,11 @@ def combined(parts: list[tuple[float, Floats, Floats]], *, paired: bool) -> Comp
 
     Args:
         parts: Coefficient, values (S) and influence (S, N) of each arm.
-        paired: Whether the seeds of all arms are the same and in one order, and are to be contrasted one by one;
-            otherwise each arm's seeds count as independent draws.
+        paired: Whether to pair the arms by seed, which requires the same seeds in the same order; otherwise each
+            arm's seeds count as independent draws.
 
     Returns:
-        None where an arm has fewer than two seeds.
+        None if an arm has fewer than two seeds.
     """
     if paired:
         values = np.sum([c * v for c, v, _ in parts], axis=0)
@@ -210,7 +210,7 @@ def logit_interval(
 ) -> Floats:
     """Interval (2, …) of a mean between two bounds: t on the logit scale, transformed back.
 
-    NaN where the mean lies on a bound or nothing varies: such data say nothing about how uncertain they are.
+    NaN if the mean lies on a bound or the variance is zero: such data do not identify the uncertainty.
     """
     x = (np.asarray(mean, dtype=np.float64) - low) / (high - low)
     half = c.half_width(level) / (high - low)
@@ -221,13 +221,13 @@ def logit_interval(
 
 
 def difference_interval(delta: ArrayLike, c: Components, level: float = 0.95) -> Floats:
-    """t interval (2, …) of a contrast of means; NaN where nothing varies."""
+    """t interval (2, …) of a contrast of means; NaN if the variance is zero."""
     x, half = np.asarray(delta, dtype=np.float64), c.half_width(level)
     return np.where(half > ROUNDING, np.stack([x - half, x + half]), np.nan)
 
 
 def t_test(delta: ArrayLike, c: Components) -> Floats:
-    """Two-sided p of a contrast of 0; 1 where it is 0 and nothing varies, NaN where only the latter holds."""
+    """Two-sided p value of a contrast; with zero variance 1 if the contrast is 0, else NaN."""
     x = np.asarray(delta, dtype=np.float64)
     error = np.sqrt(c.variance)
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -1,1 +1,1 @@
-"""What is asked: study files, recipes and their validation."""
+"""Study files, recipes and their validation."""

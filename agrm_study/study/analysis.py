@@ -7,7 +7,7 @@ from typing import Any
 from agrm_study.study.study import Study
 
 _SHOWN = frozenset({"tables", "figures"})
-"""Fields of `report` that choose what is shown and decide no number."""
+"""Fields of `report` that select what is shown and affect no number."""
 
 
 def analysis_settings(study: Study) -> dict[str, Any]:

@@ -31,7 +31,7 @@ SYMBOLS: dict[str, str] = {
 
 
 def symbols(names: Sequence[str]) -> dict[str, str]:
-    """A short, distinct name for each factor: where two would be equal, more of the dotted name is shown."""
+    """A short, distinct name for each factor; if two would be equal, more of the dotted name is shown."""
     chosen = {name: SYMBOLS.get(name, name.rsplit(".", 1)[-1]) for name in names}
     counts: dict[str, int] = {}
     for symbol in chosen.values():
@@ -43,12 +43,12 @@ def symbols(names: Sequence[str]) -> dict[str, str]:
 
 
 def arm_name(assigned: Mapping[str, tuple[str | None, Any]], symbol_of: Mapping[str, str]) -> str:
-    """The name of an arm from its factors, dotted name → (label or None, value): a label speaks for itself."""
+    """The name of an arm from its factors, dotted name → (label or None, value); a label is used alone."""
     return ", ".join(label or f"{symbol_of[name]}={value_text(value)}" for name, (label, value) in assigned.items())
 
 
 def value_text(value: Any) -> str:
-    """A value in few characters; bins read ``1+2²+4²``, other lists are joined with ``/``."""
+    """A short text of a value; bins read ``1+2²+4²``, other lists are joined with ``/``."""
     if value is None:
         return "none"
     if isinstance(value, bool):

@@ -22,12 +22,12 @@ from agrm_study.study.study import Arm, Varies
 from agrm_study.study.translate import Rule
 
 MAX_ARMS = 10_000
-"""Arms a grid may cross to: beyond it somebody has mistaken a grid for a search."""
+"""Maximum number of arms of a grid; a larger space calls for a search."""
 
 
 @dataclass(frozen=True, slots=True)
 class ArmDraft:
-    """An arm before its recipe is built: its name, what it sets, and where it stands."""
+    """An arm before its recipe is built: its name, settings and place in the file."""
 
     name: str
     settings: tuple[Setting, ...]
@@ -36,7 +36,7 @@ class ArmDraft:
 
 
 def draft_arms(spec: StudyFile, loading: Loading) -> tuple[list[ArmDraft], Varies, tuple[str, ...]]:
-    """The arms, which of the three ways varies them, and the dotted names of what varies."""
+    """The arms, which of the three ways varies them, and the dotted names of the varied settings."""
     if spec.search is not None:
         factors = tuple(check_factors(("search", "space"), spec.search.space, loading))
         place = loading.places.find(("reference",))
@@ -54,11 +54,11 @@ def draft_arms(spec: StudyFile, loading: Loading) -> tuple[list[ArmDraft], Varie
 
 
 def build_arms(drafts: Sequence[ArmDraft], loading: Loading) -> list[Arm]:
-    """The arms with their recipes; one whose recipe is not valid is noted and left out."""
+    """The arms with their recipes; an arm with an invalid recipe is noted and left out."""
     arms = []
     for draft in drafts:
         settings = [resolve_path(setting, loading.folder) for setting in draft.settings]
-        # An arm's own settings stand in its own lines; everything else that is wrong with it stands at its name.
+        # Errors in an arm's own settings are reported at their lines, all other errors at its name.
         places, prefix = loading.origins, ""
         if settings:
             own: dict[KeyPath, Place] = {tuple(setting.name.split(".")): setting.place for setting in settings}
@@ -72,7 +72,7 @@ def build_arms(drafts: Sequence[ArmDraft], loading: Loading) -> list[Arm]:
 
 
 def try_dimensions(space: Mapping[str, Dimension], names: Sequence[str], loading: Loading) -> None:
-    """Note the dimensions of a search of which an end of the range, or a choice, makes no valid recipe."""
+    """Note the dimensions of a search with an end of the range, or a choice, that gives no valid recipe."""
     for name in names:
         place = loading.places.find(("search", "space", name))
         for probe in space[name].probes:
@@ -168,12 +168,12 @@ def check_factors(group: KeyPath, factors: Mapping[str, Factor | Dimension], loa
 def _holding(
     name: str, factors: Mapping[str, Factor | Dimension], holding: Mapping[str, dict[str, list[Any]]]
 ) -> dict[str, list[Any]]:
-    """For each factor on which one depends, directly or through others: its values where that one is varied.
+    """For each factor on which a factor depends, directly or indirectly: its values where the factor is varied.
 
     Args:
         name: The factor.
         factors: All of them.
-        holding: The same of the factors further up.
+        holding: The same for the earlier factors.
     """
     required = factors[name].when.required
     found: dict[str, list[Any]] = {}
@@ -202,7 +202,7 @@ def _combinations(
 
 
 def _check_names(drafts: Sequence[ArmDraft], loading: Loading) -> None:
-    """Note names that two arms share, also when they differ in capitals, spaces or Unicode form (NFC, NFD) only."""
+    """Note names that two arms share, also if they differ only in capitals, spaces or Unicode form (NFC, NFD)."""
     first: dict[str, ArmDraft] = {}
     for draft in drafts:
         key = " ".join(unicodedata.normalize("NFC", draft.name.casefold()).split())
@@ -218,9 +218,9 @@ def _check_names(drafts: Sequence[ArmDraft], loading: Loading) -> None:
 
 
 def _check_accelerators(drafts: Sequence[ArmDraft], of_study: str | None, loading: Loading) -> None:
-    """Note the arms without a kind of accelerator where others name one.
+    """Note the arms without a type of accelerator if others name one.
 
-    Trials that may run anywhere would take the nodes that the others wait for.
+    Unrestricted trials would occupy the nodes that the others wait for.
     """
     named = list(dict.fromkeys(draft.accelerator for draft in drafts if draft.accelerator))
     for draft in drafts if named and not of_study else ():
@@ -235,7 +235,7 @@ def _check_accelerators(drafts: Sequence[ArmDraft], of_study: str | None, loadin
 
 
 def _check_options_act(drafts: Sequence[ArmDraft], factors: Sequence[str], varies: Varies, loading: Loading) -> None:
-    """Note an option that every arm overrules: it would silently do nothing."""
+    """Note an option that every arm overrides, which would silently have no effect."""
     for setting in loading.options:
         if varies != "arms" and setting.name in factors:
             rule, hint = f"the {varies} of this study varies this setting", "Edit the study file to vary it otherwise."

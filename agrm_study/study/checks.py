@@ -15,7 +15,7 @@ from agrm_study.study.study import Arm
 
 
 def check_study(spec: StudyFile, base: Recipe, arms: Sequence[Arm], loading: Loading) -> None:
-    """Note what does not fit together in a study whose keys are valid each by itself."""
+    """Note conflicts between the individually valid keys of a study."""
     known = [arm.name for arm in arms]
     _check_size(spec, len(arms), loading)
     if spec.search is not None:
@@ -82,7 +82,7 @@ def _check_search(spec: StudyFile, search: Search, loading: Loading) -> None:
 
 
 def _check_race(spec: StudyFile, arms: Sequence[Arm], loading: Loading) -> None:
-    """A race drops arms, so nothing that needs all of them at the same seeds may be asked of it."""
+    """Note settings that need all arms at the same seeds, which a race does not provide."""
     same_for_all = "Give every arm the same seeds, `seeds: 5`."
     if spec.search is not None:
         rule = "a search cannot race: its pruner ends bad trials early, and what it promotes is reported at equal seeds"

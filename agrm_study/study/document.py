@@ -17,10 +17,10 @@ import yaml
 from agrm_study.study.errors import InputError
 
 KeyPath = tuple[str | int, ...]
-"""The way to a value: keys of mappings and positions in lists."""
+"""Path to a value: keys of mappings and positions in lists."""
 
 NODE_LIMIT = 100_000
-"""Values a file may hold, aliases counted each time (a few lines of nested aliases can mean billions)."""
+"""Maximum number of values in a file, with aliases expanded (a few lines of nested aliases can expand to billions)."""
 
 _TAG = "tag:yaml.org,2002:"
 _RULES: tuple[tuple[str, str, str], ...] = (
@@ -42,7 +42,7 @@ class _Loader(yaml.SafeLoader):
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes what `_Loader` reads back: text that looks like a number is quoted."""
+    """Dumper whose output `_Loader` reads back: text that looks like a number is quoted."""
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012
 
@@ -59,11 +59,11 @@ for _name, _pattern, _first in _RULES:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A YAML document and where its parts stand.
+    """A YAML document with the lines of its parts.
 
     Attributes:
         value: Plain dicts (text keys), lists, text, numbers, booleans and None.
-        source: The file, or what the text is called in messages.
+        source: The file, or the name of the text in messages.
         lines: Line, counted from 1, of every key and list item.
     """
 
@@ -72,7 +72,7 @@ class Document:
     lines: dict[KeyPath, int] = field(repr=False)
 
     def line(self, path: KeyPath) -> int | None:
-        """Line of a value, or of the nearest enclosing one that the document states."""
+        """Line of a value, or of the nearest enclosing value in the document."""
         for length in range(len(path), -1, -1):
             if (found := self.lines.get(path[:length])) is not None:
                 return found
@@ -83,7 +83,7 @@ def read_yaml(path: Path) -> Document:
     """Read a YAML file.
 
     Raises:
-        InputError: For a file that cannot be read, is not UTF-8, is not YAML, or states a key twice.
+        InputError: If the file cannot be read, is not UTF-8, is not YAML, or has a duplicate key.
     """
     try:
         content = path.read_bytes()
@@ -97,10 +97,10 @@ def read_yaml(path: Path) -> Document:
 
 
 def decode_yaml(content: bytes, source: Path) -> Document:
-    """Read the content of a YAML file, wherever it came from; ``source`` is named in messages.
+    """Read the content of a YAML file from any storage; ``source`` is its name in messages.
 
     Raises:
-        InputError: As `read_yaml`.
+        InputError: See `read_yaml`.
     """
     try:
         text = content.decode("utf-8-sig")
@@ -110,10 +110,10 @@ def decode_yaml(content: bytes, source: Path) -> Document:
 
 
 def parse_yaml(text: str, source: Path | None = None) -> Document:
-    """Read YAML text; ``source`` is named in messages.
+    """Read YAML text; ``source`` is its name in messages.
 
     Raises:
-        InputError: As `read_yaml`.
+        InputError: See `read_yaml`.
     """
     loader = None
     try:
@@ -122,7 +122,7 @@ def parse_yaml(text: str, source: Path | None = None) -> Document:
     except yaml.MarkedYAMLError as fault:
         mark = fault.problem_mark or fault.context_mark
         if fault.context_mark is not None and "expected ':'" in str(fault.problem):
-            mark = fault.context_mark  # the key itself: the parser has gone on to the next line
+            mark = fault.context_mark  # the key itself, as the parser has advanced to the next line
         line = None if mark is None else mark.line + 1
         raise _not_yaml(fault, text, source, line) from None
     except yaml.reader.ReaderError as fault:
@@ -172,11 +172,11 @@ _EXPLAINED: tuple[tuple[str, str, str], ...] = (
     ("undefined alias", "`*` begins an alias that is not defined", "Quote text that begins with `*`."),
     ("cannot start any token", "a value begins with a character that has a meaning in YAML", "Quote the value."),
 )
-"""What the parser's words mean: a part of its message, the rule, and what to do."""
+"""Translations of parser errors: a part of the message, the rule, and what to do."""
 
 
 def _not_yaml(fault: yaml.MarkedYAMLError, text: str, source: Path | None, line: int | None) -> InputError:
-    """A parser's error in words that need no knowledge of YAML's grammar."""
+    """A parser's error in words that do not require knowledge of YAML's grammar."""
     problem = " ".join(part for part in (fault.context, fault.problem) if part)
     rule, hint = next(((r, h) for part, r, h in _EXPLAINED if re.search(part, problem)), (problem, None))
     written = "" if line is None else "".join(text.split("\n")[max(0, line - 2) : line])
@@ -213,7 +213,7 @@ class _Reader:
         self._count = 0
 
     def read(self, node: yaml.Node, path: KeyPath) -> Any:
-        """The plain value of a node that stands at ``path``."""
+        """The plain value of the node at ``path``."""
         line = node.start_mark.line + 1
         self.lines.setdefault(path, line)
         self._count += 1

@@ -7,19 +7,19 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 SHOWN = 300
-"""Characters of a wrong value that a message repeats."""
+"""Maximum number of characters of an invalid value in a message."""
 
 
 class InputError(Exception):
-    """Input that breaks a rule; the command prints it as one message and exits with code 2.
+    """Invalid input; the command prints it as one message and exits with code 2.
 
     Args:
         rule: The rule that was broken, as a sentence ("must be one of the known backbones").
-        where: The user's file (and field) it stands in; ``None`` for a command-line value.
+        where: The user's file (and field) that contains it; ``None`` for a command-line value.
         line: Line in that file, counted from 1.
         field: Dotted name of the setting or the column.
         given: The value received.
-        allowed: The values that would have been accepted, as text.
+        allowed: The accepted values, as text.
         hint: What to do next.
     """
 
@@ -54,7 +54,7 @@ class InputError(Exception):
 
 
 class InputErrors(InputError):
-    """Several broken rules told in one message, one line each."""
+    """Several errors in one message, one line each."""
 
     def __init__(self, problems: Iterable[InputError]) -> None:
         self.problems: tuple[InputError, ...] = tuple(problems)
@@ -70,7 +70,7 @@ class InputErrors(InputError):
         )
 
     def render(self) -> str:
-        """A heading with their number, then one line each."""
+        """The number of errors, then one line each."""
         return "\n".join([f"{len(self.problems)} problems:", *(f"  {problem.render()}" for problem in self.problems)])
 
 
@@ -83,11 +83,11 @@ def raise_together(problems: Sequence[InputError]) -> None:
 
 
 def _shortened(text: str) -> str:
-    """Text of at most `SHOWN` characters; the middle of a longer one is left out."""
+    """Text of at most `SHOWN` characters; longer text is shortened in the middle."""
     return text if len(text) <= SHOWN else f"{text[: SHOWN * 3 // 4]} … {text[-SHOWN // 4 :]}"
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str | None:
-    """A hint that names the closest known word, or ``None`` when nothing is close."""
+    """A hint that names the closest known word, or ``None`` if none is similar."""
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
     return f"Did you mean `{close[0]}`?" if close else None

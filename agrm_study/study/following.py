@@ -1,4 +1,4 @@
-"""Settings that follow when a study shortens `epochs` below the pre-training of the recipe it builds on."""
+"""Settings that are rescaled when a study shortens `epochs` below the pre-training of its base recipe."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from agrm_study.study.merge import Tree, with_settings
 from agrm_study.study.settings import Setting, default_of
 
 FOLLOWING: Final = ("ssl.pretrain_epochs", "ssl.ramp.epochs")
-"""Settings whose length only makes sense as a part of `epochs`."""
+"""Durations that are meaningful only as a fraction of `epochs`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Followed:
-    """A setting that followed `epochs`: its dotted name, and its value before and after."""
+    """A setting that was rescaled with `epochs`: its dotted name, and its value before and after."""
 
     name: str
     before: int
@@ -25,19 +25,19 @@ class Followed:
 def follow_epochs(layers: Sequence[Sequence[Setting]]) -> tuple[list[Setting], tuple[Followed, ...]]:
     """The settings that shrink in proportion to `epochs`.
 
-    They do so only where the recipe would be refused otherwise, because its pre-training is not shorter than its
-    training: no study that loads without this rule changes. A setting follows when it was given before `epochs` was,
-    never when the same layer or a later one gives it.
+    The rule applies only if the recipe would otherwise be refused because its pre-training is not shorter than its
+    training, so studies that load without the rule are unaffected. A setting is rescaled if a layer before that of
+    `epochs` gives it, never if the same layer or a later one does.
 
     Args:
         layers: Settings of the base recipe, the study, the preset and the options, in this order.
 
     Returns:
-        The settings to lay over the others, at the place of `epochs`; and the same for the reader.
+        The settings to merge at the place of `epochs`, and a description of the changes.
     """
     tree: Tree = {}
-    last: dict[str, int] = {}  # the layer that gave a setting last
-    before: Any = default_of("epochs")  # of the layers below the one that gave `epochs` last
+    last: dict[str, int] = {}  # the last layer that gave a setting
+    before: Any = default_of("epochs")  # value of the layers below the last one that gave `epochs`
     shortened: Setting | None = None
     for number, layer in enumerate(layers):
         for setting in layer:
@@ -55,7 +55,7 @@ def follow_epochs(layers: Sequence[Sequence[Setting]]) -> tuple[list[Setting], t
     for name, value in values.items():
         if last.get(name, -1) < last["epochs"] and value > 0:
             after = max(1, round(value * epochs / before))
-            # Two epochs with unlabelled clips at least: λ is 0 in the first one of a ramp.
+            # At least two epochs with unlabelled clips, since λ is 0 in the first epoch of a ramp.
             found.append(Followed(name, value, min(after, max(0, epochs - 2)) if name == FOLLOWING[0] else after))
     return [Setting(each.name, each.after, shortened.place) for each in found], tuple(found)
 

@@ -7,7 +7,7 @@ from typing import Literal
 Task = Literal["two_class", "three_class"]
 
 LABELS: tuple[str, ...] = ("normal", "genu_varum", "genu_valgum")
-"""The labels a manifest may hold."""
+"""The valid labels of a manifest."""
 
 CLASSES: dict[str, tuple[str, ...]] = {
     "two_class": ("normal", "abnormal"),
@@ -20,7 +20,7 @@ def class_index(label: str, task: str) -> int:
     """Index of a manifest label in a task (two-class: genu varum and genu valgum are both abnormal).
 
     Raises:
-        ValueError: For a label or a task that does not exist.
+        ValueError: For an unknown label or task.
     """
     if task not in CLASSES:
         raise ValueError(f"task must be one of {', '.join(CLASSES)}; given {task!r}")

@@ -1,4 +1,4 @@
-"""The shipped studies, base recipes and presets; loads nothing else, as completion in a shell needs them at once."""
+"""The shipped studies, base recipes and presets; imports little, so that shell completion is fast."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def shipped_folders() -> tuple[Path, ...]:
-    """Folders that hold shipped studies: inside the installed package, else beside it in a checkout."""
+    """Folders of shipped studies: inside the installed package, otherwise beside it in a checkout."""
     return tuple(
         folder for folder in (_PACKAGE / "_search_spaces", _PACKAGE.parent / "search_spaces") if folder.is_dir()
     )
 
 
 def find_study(path: str | Path) -> Path:
-    """The study file meant by a path or by the name of a shipped study (``ablation``).
+    """The study file for a path or the name of a shipped study (``ablation``).
 
     Raises:
-        InputError: When there is none; shipped names are listed.
+        InputError: If there is none; the message lists the shipped names.
     """
     given = Path(path)
     if given.is_file():

@@ -1,4 +1,4 @@
-"""Loading of a study file, with a preset and options laid over it."""
+"""Loading of a study file, with overrides from a preset and options."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from agrm_study.study.study import Study
 from agrm_study.study.translate import translate
 
 PARTS = {"arms": "arm", "grid": "factor", "search": "dimension"}
-"""The ways to say what varies, and what each is made of."""
+"""The keys that define what varies, with a description of each."""
 
 
 def load_study(
@@ -47,12 +47,12 @@ def load_study(
             values start from the working folder.
         overrides: ``KEY=VALUE`` texts: a recipe's setting for every arm, or one of the study's keys (``seeds=[0, 1]``).
         preset: Name of a preset in search_spaces/presets/, or a file.
-        names: Names that exist, by dotted field (``model.backbone``, ``report.tables``, …). This layer knows neither
-            networks nor tables, so the caller says; fields without an entry are not checked.
-        own: The parts that the study brings along (`plan.own_parts`), whose names are among ``names``.
+        names: Existing names by dotted field (``model.backbone``, ``report.tables``, …), given by the caller since
+            this layer knows neither networks nor tables; fields without an entry are not checked.
+        own: The study's own parts (`plan.own_parts`), whose names are among ``names``.
 
     Raises:
-        InputError: One message with all that is wrong: file, line, field, rule, value and what is allowed.
+        InputError: If the study is invalid; one message lists every error with file, line, field, rule and value.
     """
     loading = _open_values(path, names) if isinstance(path, Mapping) else _open(find_study(path), names)
     loading.parts = own.parts
@@ -142,7 +142,7 @@ def _plain(value: Any) -> str:
 
 
 def _read_spec(loading: Loading) -> StudyFile | None:
-    """The study's own keys, validated; None after noting what is wrong with them."""
+    """The study's own keys, validated; None after noting errors."""
     value, problems = loading.value, loading.problems
     given = [way for way in PARTS if value.get(way) is not None]
     before = len(problems)
@@ -173,7 +173,7 @@ def _read_spec(loading: Loading) -> StudyFile | None:
 
 
 def _with_recipe_hint(problem: InputError) -> InputError:
-    """A recipe's section at the top level of a study is a likely slip: say where it belongs."""
+    """Note a recipe's section at the top level of a study, a likely mistake, with its correct place."""
     if problem.rule != "there is no such key" or problem.field not in Recipe.model_fields:
         return problem
     return InputError(

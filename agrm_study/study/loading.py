@@ -15,7 +15,7 @@ from agrm_study.study.problems import Names, Place, Places, Problems, dotted
 from agrm_study.study.settings import Setting
 
 GIVEN: Final = "the given study"
-"""What messages call a study that was given as plain values."""
+"""Name in messages of a study that was given as plain values."""
 
 
 @dataclass(slots=True)
@@ -24,13 +24,13 @@ class Loading:
 
     Attributes:
         file: The study file; None for a study that was given as plain values.
-        value: Its own keys, in plain values; a preset and options are laid over them.
-        places: Where each of these keys was written last.
-        names: Names that exist, by dotted field; fields without an entry are not checked.
-        problems: Every broken rule found so far.
+        value: Its own keys, in plain values, including overrides from a preset and options.
+        places: Place where each of these keys was last written.
+        names: Existing names by dotted field; fields without an entry are not checked.
+        problems: Errors found so far.
         tree: The recipe's settings, merged so far, without defaults.
-        origins: Where each of these settings was written last.
-        options: Recipe settings that options of the command line give.
+        origins: Place where each of these settings was last written.
+        options: Recipe settings from command-line options.
         parts: The study's own parts.
     """
 
@@ -49,7 +49,7 @@ class Loading:
 
     @staticmethod
     def of(document: Document, file: Path | None, names: Names) -> Loading:
-        """The beginning: a study file that was read, or plain values without a file."""
+        """The initial state, from a study file or from plain values."""
         places = Places.of(document)
         loading = Loading(file, dict(document.value), places, names)
         places.default = loading.place
@@ -62,11 +62,11 @@ class Loading:
 
     @property
     def folder(self) -> Path:
-        """The folder that the study's paths start from: that of its file, else the working folder."""
+        """Base folder of relative paths: that of the study file, otherwise the working folder."""
         return Path.cwd() if self.file is None else self.file.parent
 
     def lay(self, settings: Sequence[Setting]) -> None:
-        """Lay settings over those merged so far; a later one wins, lists are replaced as a whole."""
+        """Merge settings into those so far; later ones win, lists are replaced as a whole."""
         self.tree = with_settings(self.tree, settings)
         for setting in settings:
             self.origins.note(tuple(setting.name.split(".")), setting.place)
@@ -75,9 +75,9 @@ class Loading:
         """Note a broken rule.
 
         Args:
-            path: Of the study's key.
+            path: Path of the study's key.
             rule: The rule.
-            at: Path of the place, where it is another one.
-            more: What else `Problems.add` takes.
+            at: Path of the reported place, if different.
+            more: Further arguments of `Problems.add`.
         """
         self.problems.add(self.places.find(at or path), rule, **({"field": dotted(path)} | more))

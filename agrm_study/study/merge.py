@@ -37,14 +37,14 @@ def with_settings(tree: Tree, settings: Iterable[Setting]) -> Tree:
 def build_recipe(
     tree: Tree, places: Places, problems: Problems, names: Names, *, prefix: str = "", parts: Sequence[OwnPart] = ()
 ) -> Recipe | None:
-    """The validated recipe, or None after noting what is wrong with it.
+    """The validated recipe, or None after noting errors.
 
     Args:
         tree: Merged settings.
-        places: Where each stands.
-        problems: Takes every broken rule.
-        names: Names that exist, by dotted field; fields without an entry are not checked.
-        prefix: Put before the field in messages (``arm `w/o MTM` ``).
+        places: Place of each setting.
+        problems: Collects the errors.
+        names: Existing names by dotted field; fields without an entry are not checked.
+        prefix: Prefix of the field in messages (``arm `w/o MTM` ``).
         parts: The study's own parts; the recipe has their full names.
     """
     try:
@@ -66,7 +66,7 @@ def build_recipe(
 def check_name(
     field: str, given: object, known: Iterable[str], places: Places, problems: Problems, *, prefix: str = ""
 ) -> None:
-    """Note a name that does not exist; None is no name."""
+    """Note a name that does not exist; None is ignored."""
     options = sorted(known)
     if given is None or given in options:
         return

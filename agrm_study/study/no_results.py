@@ -10,11 +10,11 @@ _SHOWN = 4
 
 
 def no_results(where: str | Path, missing: str) -> InputError:
-    """The error: what is wrong with the folder, and which folders hold results.
+    """Builds the error: the fault of the folder, and the folders that contain results.
 
     Args:
-        where: What was named, a local path or a URI.
-        missing: The file that a results folder would have.
+        where: The given local path or URI.
+        missing: The file that every results folder contains.
     """
     path = Path(where)
     why = f" (it has no {missing})"

@@ -1,4 +1,4 @@
-"""How is a folder in an object store named, and how long is a server that refuses waited for?"""
+"""Object-store URIs, error texts and retry limits."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ GOOGLE: Final = ("gs", "gcs")
 ANONYMOUS: Final = "anonymous"
 RETRIED_FOR: Final = "retry_limit_seconds"
 RETRIED_FOR_S: Final = 15
-"""For so long a request that Google's server refuses is sent again; Arrow's own limit is a quarter of an hour."""
+"""Retry limit of failed requests to Google's storage; Arrow's default is 15 minutes."""
 _KEYS: Final = {
     "s3": "Give them by AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or by a role of the machines.",
     **dict.fromkeys(GOOGLE, "Google's are found by themselves, e.g. where GOOGLE_APPLICATION_CREDENTIALS says."),
 }
 _SPEAKERS: Final = ("AWS Error", "google::cloud::")
-"""What Arrow's errors of an object store contain; they have no number."""
+"""Texts that identify Arrow's object-store errors, which have no error number."""
 
 
 def store_error_text(error: BaseException) -> str:
-    """What an object store, or the way to it, answered to Arrow, in short; empty for any other error."""
+    """Short text of an object-store or network error from Arrow; empty for any other error."""
     text = str(error)
     if not isinstance(error, OSError) or not any(name in text for name in _SPEAKERS):
         return ""
@@ -28,15 +28,15 @@ def store_error_text(error: BaseException) -> str:
 
 
 def user_of(uri: str) -> str:
-    """What a URI names before its bucket, ``anonymous@`` for one; empty for nothing."""
+    """The user part of a URI, such as ``anonymous@``; empty if absent."""
     return "".join(uri.partition("://")[2].partition("/")[0].rpartition("@")[:2])
 
 
 def arrow_uri(uri: str) -> str:
-    """The URI as Arrow is to take it: one of Google's with a limit of waiting.
+    """The URI to pass to Arrow, with a retry limit for Google's storage.
 
     Raises:
-        InputError: Keys stand in it: they would be printed, and seen by all who list processes.
+        InputError: If it contains keys, which would appear in output and in process lists.
     """
     scheme, user = uri.partition("://")[0], user_of(uri)
     if user and scheme in _KEYS and not (scheme in GOOGLE and user == f"{ANONYMOUS}@"):

@@ -1,4 +1,4 @@
-"""Broken rules of a study, and the places where its values were written."""
+"""Collected errors of a study, and the places where its values were written."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def dotted(path: tuple[str | int, ...]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a value was written: a file and a line, or an option of the command line."""
+    """Place of a value: a file and a line, or a command-line option."""
 
     where: str | Path | None
     line: int | None = None
@@ -31,7 +31,7 @@ class Place:
 
 @dataclass(slots=True)
 class Places:
-    """The place of every value of a document that several sources may have written."""
+    """The places of all values of a document merged from several sources."""
 
     default: Place
     by_path: dict[KeyPath, Place] = field(default_factory=dict)
@@ -46,13 +46,13 @@ class Places:
         return Places(Place(document.source, document.line(under)), by_path)
 
     def note(self, path: KeyPath, place: Place) -> None:
-        """Say that the value at ``path``, with all that it contains, was last written at ``place``."""
+        """Record ``place`` as the last place of the value at ``path`` and of everything it contains."""
         size = len(path)
         self.by_path = {other: at for other, at in self.by_path.items() if other[:size] != path}
         self.by_path[path] = place
 
     def find(self, path: KeyPath) -> Place:
-        """The place of a value; else of the last part of it that has one; else of the nearest enclosing one."""
+        """The place of a value, otherwise of its last part that has one, otherwise of the nearest enclosing value."""
         if path in self.by_path:
             return self.by_path[path]
         inside = [at for other, at in self.by_path.items() if path and other[: len(path)] == path]
@@ -64,14 +64,14 @@ class Places:
         return self.default
 
     def latest(self, paths: Iterable[KeyPath]) -> Place:
-        """The place of that of several values which was written last: who wrote it made the others wrong."""
+        """The place of the value written last among several, which caused their conflict."""
         order = {path: position for position, path in enumerate(self.by_path)}
         written = [path for path in paths if path in order]
         return self.by_path[max(written, key=order.__getitem__)] if written else self.default
 
 
 class Problems:
-    """Collects broken rules, so that a person reads all of them at once."""
+    """Collects errors, so that all of them are reported at once."""
 
     def __init__(self) -> None:
         self._found: list[InputError] = []
@@ -93,13 +93,13 @@ class Problems:
         allowed: str | None = None,
         hint: str | None = None,
     ) -> None:
-        """Note one broken rule; a rule that was noted already with the same words is not repeated."""
+        """Note one error; duplicates are ignored."""
         self.extend(
             [InputError(rule, where=place.where, line=place.line, field=field, given=given, allowed=allowed, hint=hint)]
         )
 
     def extend(self, problems: Iterable[InputError]) -> None:
-        """Note several broken rules."""
+        """Note several errors."""
         for problem in problems:
             for single in problem.problems if isinstance(problem, InputErrors) else (problem,):
                 if (text := single.render()) not in self._told:
@@ -107,14 +107,14 @@ class Problems:
                     self._found.append(single)
 
     def absorb(self, other: Problems) -> None:
-        """Note what another collector noted."""
+        """Note the errors of another collector."""
         self.extend(other._found)
 
     def raise_any(self) -> None:
-        """Raise what was noted.
+        """Raise the noted errors, if any.
 
         Raises:
-            InputError: The one problem, or an `InputErrors` that holds all of them.
+            InputError: The single error, or an `InputErrors` with all of them.
         """
         if len(self._found) == 1:
             raise self._found[0]
@@ -123,4 +123,4 @@ class Problems:
 
 
 Names = Mapping[str, Iterable[str]]
-"""For a dotted field, the names that exist: ``{"model.backbone": ("r3d_18", …)}``. The study layer cannot know them."""
+"""Existing names by dotted field: ``{"model.backbone": ("r3d_18", …)}``, which the study layer cannot know."""

@@ -10,7 +10,7 @@ from agrm_study.study.recipe import Recipe
 Network = Literal["teacher", "student"]
 
 TEACHER_METHODS: Final = ("mean_teacher", "agrm")
-"""Methods that keep a teacher (`Recipe.has_teacher`), for those who have only a record."""
+"""Methods with a teacher (`Recipe.has_teacher`), for use with records."""
 
 
 def reported_network(recipe: Recipe) -> Network:
@@ -19,16 +19,16 @@ def reported_network(recipe: Recipe) -> Network:
 
 
 def reported_of(method: str | None, asked: str) -> Network:
-    """The same of a method and an `evaluate.network` alone."""
+    """The reported network for a method and a value of `evaluate.network`."""
     return "teacher" if asked == "teacher" and method in TEACHER_METHODS else "student"
 
 
 def reported_in_record(method: str | None, factors: Mapping[str, Any], asked: str) -> Network:
-    """The same of a `trials` record.
+    """The reported network of a `trials` record.
 
     Args:
-        method: Its ``method``.
-        factors: Its ``params``.
+        method: ``method`` of the record.
+        factors: ``params`` of the record.
         asked: `evaluate.network` of the study's base recipe, which a factor overrides.
     """
     return reported_of(method, factors.get("evaluate.network", asked))

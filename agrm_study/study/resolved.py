@@ -1,4 +1,4 @@
-"""The resolved study: every value of a study, as it is kept beside its results."""
+"""The resolved study: every value of a study, stored beside its results."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from agrm_study.study.study import Arm, Study
 from agrm_study.study.translate import translate
 
 RESOLVED_VERSION: Final = 1
-"""Raised when a key of the resolved study is renamed, removed or changes its meaning."""
+"""Incremented when a key of the resolved study is renamed, removed or changes its meaning."""
 
 _DIGEST: Final = "# sha256 of what follows: "
 
@@ -36,7 +36,7 @@ _PLAIN = ("name", "question", "split_seed", "varies", "reference", "primary_metr
 
 
 def study_to_dict(study: Study) -> dict[str, Any]:
-    """Plain JSON values of a study: every setting of its base, and what each arm sets."""
+    """Plain JSON values of a study: every setting of its base, and the settings of each arm."""
     return {
         "schema_version": RESOLVED_VERSION,
         "name": study.name,
@@ -124,7 +124,7 @@ def study_from_dict(value: Any, *, where: Path | None = None) -> Study:
 
 
 def search_to_dict(search: Search) -> dict[str, Any]:
-    """A search in the form in which a study file states it."""
+    """A search in the form of a study file."""
     value = search.model_dump(mode="json", exclude={"space"})
     value["metric"] = list(search.metric)
     value["space"] = {}
@@ -146,7 +146,7 @@ def search_to_dict(search: Search) -> dict[str, Any]:
 def write_resolved(study: Study, path: Path) -> None:
     """Write a study as YAML, every value stated, with a digest; readers see the old file or the new one, never a part.
 
-    A reader refuses a file that was cut or edited: what is lost would otherwise take its default.
+    A truncated or edited file is refused on reading, since missing values would otherwise take their defaults.
     """
     body = dump_yaml(study_to_dict(study))
     text = (
@@ -163,20 +163,20 @@ def read_resolved(path: Path) -> Study:
     """Read what `write_resolved` wrote.
 
     Raises:
-        InputError: When the file is missing, damaged, or of another schema version.
+        InputError: If the file is missing, damaged, or of another schema version.
     """
     try:
         content = path.read_bytes()
     except OSError:
-        return study_from_dict(read_yaml(path).value, where=path)  # says what is wrong with the file
+        return study_from_dict(read_yaml(path).value, where=path)  # raises with the fault of the file
     return parse_resolved(content, path)
 
 
 def parse_resolved(content: bytes, where: Path) -> Study:
-    """The same of a file's content, which may come from an object store; ``where`` is named in messages.
+    """Like `read_resolved`, for a file's content, such as from an object store; ``where`` is its name in messages.
 
     Raises:
-        InputError: When it is damaged, or of another schema version.
+        InputError: If it is damaged, or of another schema version.
     """
     value = decode_yaml(content, where).value
     if isinstance(value, Mapping) and value.get("schema_version") == RESOLVED_VERSION:
@@ -185,10 +185,10 @@ def parse_resolved(content: bytes, where: Path) -> Study:
 
 
 def _check_digest(content: bytes, where: Path) -> None:
-    """Refuses a file that differs from its digest; one of version 0.1 has none.
+    """Refuses a file that differs from its digest; files of version 0.1 have none.
 
     Raises:
-        InputError: When it was cut or edited after it was written.
+        InputError: If it was truncated or edited after it was written.
     """
     head, found, rest = content.partition(_DIGEST.encode())
     if not found or head.count(b"\n") > 1:

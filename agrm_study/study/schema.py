@@ -1,4 +1,4 @@
-"""JSON Schema of the study file, by which editors complete and check it."""
+"""JSON Schema of the study file, for completion and validation in editors."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def study_schema(
     """JSON Schema (2020-12) of a study file; settings are offered by dotted name and nested.
 
     Args:
-        names: For a dotted field, the names that exist (`model.backbone`, `report.tables`, …): what layers above know.
-        parts: The parts that a study brings along, whose options are offered.
+        names: Existing names by dotted field (`model.backbone`, `report.tables`, …), from the layers above.
+        parts: The study's own parts, whose options are offered.
     """
     schema = StudyFile.model_json_schema(by_alias=True)
     recipe = Recipe.model_json_schema(by_alias=True)

@@ -17,7 +17,7 @@ from agrm_study.study.problems import Place, Places, Problems
 from agrm_study.study.recipe import Recipe, Section
 
 PATH_SETTINGS = ("data.manifest", "data.split_file", "model.weights")
-"""Settings that name a file; a relative one counts from the file that states it."""
+"""Settings that name a file; relative paths start from the file that contains the setting."""
 
 OPTION_GROUPS = tuple(kind.options for kind in KINDS.values() if kind.options)
 """Settings that hold the options of a study's own parts."""
@@ -27,12 +27,12 @@ SAID_BY_THE_STUDY = {
     "seed": "Name the seeds with `seeds: [0, 1, 2, 3, 4]`.",
     "split_seed": "Name the seed of the split with `split_seed: 0` beside `seeds`.",
 }
-"""Fields of a recipe that a study gives by an axis of its own."""
+"""Fields of a recipe that a study sets by a separate key."""
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One setting that somebody gave: its dotted name, its plain value and its place."""
+    """One given setting: its dotted name, plain value and place."""
 
     name: str
     value: Any
@@ -73,7 +73,7 @@ def default_of(name: str) -> Any:
 
 
 def choices_of(name: str) -> list[str]:
-    """The words that a setting may be, where it is one of a few; empty for numbers and free text."""
+    """The valid words of a categorical setting; empty for numbers and free text."""
     section: type[Section] = Recipe
     *groups, leaf = name.split(".")
     for group in groups:
@@ -103,7 +103,7 @@ def value_of(recipe: Recipe, name: str) -> Any:
 def option_group(name: str) -> str | None:
     """The `options` that a dotted name is one of (``model.options`` of ``model.options.blocks``); None for no option.
 
-    Options are those of a study's own parts: which exist depends on the study.
+    Which options exist depends on the study's own parts.
     """
     group, _, option = name.rpartition(".")
     return group if option and group in OPTION_GROUPS else None
@@ -115,9 +115,9 @@ def read_settings(
     """The settings of a group of lines; names may be dotted (``ssl.ema.alpha: 0.9``), nested, or both.
 
     Args:
-        group: What stands in the file.
-        places: Where its values stand, by path from ``group``.
-        problems: Takes unknown names, names given twice, and values where a group is needed.
+        group: Content of the group.
+        places: Places of its values, by path from ``group``.
+        problems: Collects unknown names, duplicate names, and values where a group is needed.
         prefix: Dotted name of the group itself, with a trailing dot (``data.``), or empty.
         at: Path of ``group`` in ``places``.
     """
@@ -183,7 +183,7 @@ def refusal(name: str) -> tuple[str, str] | None:
 
 
 def suggest_setting(name: str) -> str:
-    """What to write instead of an unknown setting: the closest name, or where the names are listed."""
+    """A hint for an unknown setting: the closest name, or where the names are listed."""
     known = known_settings()
     leaf = name.rsplit(".", 1)[-1]
     same_leaf = [other for other in known if other.rsplit(".", 1)[-1] == leaf]
@@ -207,7 +207,7 @@ def _has_interpolation(value: Any) -> bool:
 
 
 def resolve_path(setting: Setting, folder: Path) -> Setting:
-    """The setting with a relative file name made absolute from ``folder``; others are returned as they are."""
+    """The setting with a relative file name made absolute from ``folder``; others are returned unchanged."""
     if setting.name not in PATH_SETTINGS or not isinstance(setting.value, str):
         return setting
     path = Path(setting.value).expanduser()

@@ -1,4 +1,4 @@
-"""What base recipes, presets and options of the command line say, laid over a study."""
+"""Base recipes, presets and command-line options that are merged into a study."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def recipe_layer(value: dict[str, Any], places: Places, problems: Problems) -> l
 
 
 def preset_layer(name: str | None, loading: Loading) -> list[Setting]:
-    """Lay a preset over a study's own keys, and give its recipe settings."""
+    """Apply a preset to a study's own keys, and return its recipe settings."""
     if name is None:
         return []
     beside = None if "/" in name else loading.folder
@@ -104,7 +104,7 @@ def preset_layer(name: str | None, loading: Loading) -> list[Setting]:
             _assign(loading, (key,), preset[key], own.find((key,)))
     for key in ("resources", "search"):
         before = loading.value.get(key, {} if key == "resources" else None)
-        if isinstance(before, dict):  # there is no search to lay anything over, or what there is will be refused
+        if isinstance(before, dict):  # otherwise there is no search to update, or it is invalid and refused later
             for part, item in (preset.get(key) or {}).items():
                 given = before.get(part)
                 merged = given | item if isinstance(given, dict) and isinstance(item, dict) else item
@@ -113,10 +113,10 @@ def preset_layer(name: str | None, loading: Loading) -> list[Setting]:
 
 
 def option_layer(options: Sequence[str], loading: Loading) -> list[Setting]:
-    """Change a study's own keys by ``KEY=VALUE`` options, and give the recipe settings among them; a later one wins.
+    """Apply ``KEY=VALUE`` options to a study's own keys, and return the recipe settings among them; later ones win.
 
     Raises:
-        InputError: For an option without ``=``, with an empty key, or with a value that is no YAML.
+        InputError: For an option without ``=``, with an empty key, or with a value that is not YAML.
     """
     settings: dict[str, Setting] = {}
     for key, value, place in map(_parse, options):
@@ -154,7 +154,7 @@ def _parse(text: str) -> tuple[str, Any, Place]:
 
 
 def _assign(loading: Loading, path: tuple[str, ...], value: Any, place: Place) -> None:
-    """Replace one of the study's values; nothing that the document shares with another one is changed."""
+    """Replace one of the study's values, without changing content shared with other documents."""
     group = loading.value
     for part in path[:-1]:
         inner = group.get(part)

@@ -24,9 +24,9 @@ class Arm:
     """One row of the tables.
 
     Attributes:
-        name: As printed.
-        settings: What it sets, by dotted name, in plain JSON values.
-        recipe: All its settings; task and seed are those of no trial yet.
+        name: Printed name.
+        settings: Settings of the arm, by dotted name, in plain JSON values.
+        recipe: All its settings; task and seed are placeholders.
         accelerator: Type of accelerator that its trials run on; None for the study's.
     """
 
@@ -38,23 +38,23 @@ class Arm:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Study:
-    """One question, one file, one results folder; nothing in it changes after it was loaded.
+    """One question, one file, one results folder; immutable after loading.
 
     Attributes:
-        seeds: Training seeds of the replicates, in the order in which they are run; in a race the most of an arm.
+        seeds: Training seeds of the replicates, in running order; in a race the maximum of an arm.
         split_seed: Seed of the split, the same for all trials.
         arms: Rows of the tables; for a search the base recipe alone (when it is the reference) or none.
-        varies: Which of the three ways says what varies.
+        varies: Which of the three keys defines what varies.
         factors: Dotted names of what varies, in the order of the file.
         search: The search, or None.
-        race: How arms are dropped while seeds are added; None when every arm gets all seeds.
+        race: How arms are dropped while seeds are added; None if every arm gets all seeds.
         base: The recipe that the arms differ from.
         base_name: Name or file of the recipe that `base` started from.
-        sharing: Whether trials train the epochs that they have in common once; ``keep`` keeps the states at their ends.
+        sharing: Whether common epochs of trials are trained once; ``keep`` also keeps the states at their ends.
         path: The study file; None for a study read back from a results folder.
-        parts: Parts of its own; its recipes hold their full names.
+        parts: The study's own parts; its recipes hold their full names.
         sources: Their source; empty for a study read back from a results folder, which keeps it in ``parts/``.
-        followed: Settings that were shortened with `epochs`, for the reader: `base` has their values.
+        followed: Settings that were shortened with `epochs`, for messages; `base` has their values.
     """
 
     name: str
@@ -85,7 +85,7 @@ class Study:
         """The arm of that name.
 
         Raises:
-            KeyError: When there is none.
+            KeyError: If there is none.
         """
         for arm in self.arms:
             if arm.name == name:

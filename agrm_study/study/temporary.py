@@ -1,6 +1,6 @@
-"""Temporary files and folders that carry a lock of their owner, so that what a killed process leaves can be removed.
+"""Temporary files and folders, locked by their owner, so that leftovers of killed processes can be removed.
 
-A lock (flock) ends with the process that holds it, however that ends, and is seen by other hosts on a shared disk. On
+A lock (flock) is released when its process ends for any reason, and is visible to other hosts on a shared disk. On
 storage without locks nothing is removed.
 """
 
@@ -23,20 +23,20 @@ from typing import BinaryIO, Final
 OWNER: Final = "owner.lock"
 """File in a temporary folder that the owner keeps locked."""
 UNLOCKED_S: Final = 60.0
-"""Age from which a folder without that file has no owner; making one takes milliseconds."""
+"""Age above which a folder without that file has no owner; creating the file takes milliseconds."""
 _NAME: Final = re.compile(r"\..+\.[0-9a-f]{8}\.tmp")
 
 
 @contextlib.contextmanager
 def replacing(target: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
-    """A file to write in the block; afterwards it takes the place of ``target``, and readers see the old or the new.
+    """Atomic replacement of ``target`` by a file that is written in the block; readers see the old or the new file.
 
     Args:
-        target: In a folder that exists.
+        target: Path in an existing folder.
         durable: Whether the content survives a power cut.
 
     Raises:
-        OSError: When the storage refuses; nothing is left behind.
+        OSError: If writing fails; no temporary file is left.
     """
     temporary, descriptor = _new_file(target)
     try:
@@ -46,7 +46,7 @@ def replacing(target: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
             if durable:
                 os.fsync(stream.fileno())
             else:
-                os.close(os.dup(stream.fileno()))  # a network disk reports refused writes when a file is closed
+                os.close(os.dup(stream.fileno()))  # network disks report failed writes when a file is closed
             temporary.rename(target)
     except BaseException:
         temporary.unlink(missing_ok=True)
@@ -58,7 +58,7 @@ def folder_in(place: Path, purpose: str, *, mode: int = 0o777) -> Iterator[Path]
     """A new folder for the duration of the block; it may be moved away in it, or files out of it.
 
     Args:
-        place: The folder around it, which exists.
+        place: Existing parent folder.
         purpose: Part of its name.
         mode: Permissions, before the umask.
 
@@ -76,7 +76,7 @@ def folder_in(place: Path, purpose: str, *, mode: int = 0o777) -> Iterator[Path]
 
 @contextlib.contextmanager
 def owned(folder: Path) -> Iterator[None]:
-    """A new folder has this process for its owner in the block; that ends with the process, however it ends.
+    """Marks a new folder as owned by this process inside the block; ownership ends with the process.
 
     Raises:
         OSError: When the storage refuses.
@@ -85,17 +85,17 @@ def owned(folder: Path) -> Iterator[None]:
     try:
         with contextlib.suppress(OSError):  # storage without locks
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        (folder / f"{OWNER}.new").rename(folder / OWNER)  # under this name it is never without its lock
+        (folder / f"{OWNER}.new").rename(folder / OWNER)  # the file has this name only while it is locked
         yield
     finally:
         os.close(lock)
 
 
 def is_abandoned(folder: Path) -> bool:
-    """Whether a folder that had an owner (`owned`) has none any more.
+    """Whether the owner of a folder (`owned`) no longer exists.
 
     Raises:
-        OSError: When it cannot be read.
+        OSError: If it cannot be read.
     """
     try:
         with _unowned(folder / OWNER) as unowned:
@@ -109,17 +109,17 @@ def temporary_folder(purpose: str) -> Iterator[Path]:
     """A new folder below `private_folder` for the duration of the block.
 
     Raises:
-        OSError: When there is no place for it.
+        OSError: If it cannot be created.
     """
     with folder_in(private_folder(), purpose, mode=0o700) as folder:
         yield folder
 
 
 def private_folder() -> Path:
-    """This user's folder in the machine's temporary folder (``$TMPDIR``), which nobody else can enter.
+    """This user's private folder in the machine's temporary folder (``$TMPDIR``), inaccessible to other users.
 
     Raises:
-        OSError: It cannot be made, is a link, or belongs to another user.
+        OSError: If it cannot be created, is a link, or belongs to another user.
     """
     folder = Path(tempfile.gettempdir()) / f"agrm-study-{os.getuid()}"
     with contextlib.suppress(FileExistsError):
@@ -142,7 +142,7 @@ def private_folder() -> Path:
 
 
 def remove_abandoned(place: Path) -> None:
-    """Removes what `replacing` and `folder_in` left in a folder when their process was killed; nothing else."""
+    """Removes files that `replacing` and `folder_in` of killed processes left in a folder."""
     with contextlib.suppress(OSError), os.scandir(place) as entries:
         for entry in entries:
             if _NAME.fullmatch(entry.name):
@@ -161,7 +161,7 @@ def _remove_abandoned(path: Path, about: os.stat_result) -> None:
 
 @contextlib.contextmanager
 def _unowned(path: Path) -> Iterator[bool]:
-    """Whether nobody holds the lock of a file; in the block nobody can take it."""
+    """Whether a file is unlocked; inside the block no other process can lock it."""
     descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
     try:
         yield _lock(descriptor)
@@ -184,7 +184,7 @@ def _new_file(target: Path) -> tuple[Path, int]:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:  # another process took it for abandoned before it was locked
+        except BlockingIOError:  # another process considered it abandoned before it was locked
             os.close(descriptor)
             continue
         except OSError:  # storage without locks

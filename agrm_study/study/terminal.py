@@ -1,4 +1,4 @@
-"""Text from files as a terminal may receive it: control characters shown, not sent."""
+"""Escaping of control characters in text that is printed to a terminal."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _HIDDEN: Final = frozenset({"Cc", "Cf", "Zl", "Zp", "Cs"})
 """Unicode categories that are shown as an escape: controls (C0, C1), direction marks and other format characters, line
 and paragraph separators, surrogates."""
 _KEPT: Final = frozenset("\n\t\u200d")
-"""Characters of these categories that are sent: line ends, tabs, and the joiner of emoji and Indic scripts."""
+"""Characters of these categories that are not escaped: line ends, tabs, and the joiner of emoji and Indic scripts."""
 
 
 def printable(text: str) -> str:
@@ -20,7 +20,7 @@ def printable(text: str) -> str:
 
 
 def escape(text: object) -> str:
-    """`printable` text for Rich, whose markup it does not start; on one line."""
+    """`printable` text on one line, with Rich markup escaped."""
     from rich.markup import escape as escape_markup
 
     return escape_markup(printable(str(text)).replace("\n", "\\n"))

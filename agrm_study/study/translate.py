@@ -1,4 +1,4 @@
-"""Translation of pydantic's validation errors into messages that need no Python."""
+"""Translation of pydantic's validation errors into messages for users who do not know Python."""
 
 from __future__ import annotations
 
@@ -48,17 +48,17 @@ def translate(
     """The problems of a pydantic error, one for each broken rule, in the order of the file.
 
     Args:
-        fault: What pydantic raised.
-        places: Where the values stand, by path.
-        model: The validated model: its fields are the names that an unknown one is compared with.
-        prefix: Put before the dotted field.
+        fault: Error raised by pydantic.
+        places: Places of the values, by path.
+        model: The validated model, whose fields are suggested for unknown names.
+        prefix: Prefix of the dotted field.
     """
     errors = fault.errors(include_url=False)
     broken = {error["loc"] for error in errors}
     problems = [
         _one(error, places, model, prefix)
         for error in errors
-        # A list whose items are wrong also counts as too short for pydantic: the items say it better.
+        # pydantic also reports a list with invalid items as too short; the errors of the items are clearer.
         if error["type"] != "too_short" or not any(_inside(other, error["loc"]) for other in broken)
     ]
     return sorted(problems, key=lambda problem: problem.line or 0)
@@ -106,7 +106,7 @@ def _one(error: ErrorDetails, places: Places, model: type[BaseModel], prefix: st
 
 
 class Rule(ValueError):
-    """A rule that a validator of ours found broken; carries what the message says beside it."""
+    """Violation of a rule, raised by this package's validators, with further content of the message."""
 
     def __init__(self, rule: str, *, allowed: str | None = None, hint: str | None = None, show: bool = True) -> None:
         super().__init__(rule)
@@ -141,7 +141,7 @@ def _plain(message: str) -> str:
 
 
 def fields_at(model: type[BaseModel], path: tuple[str | int, ...]) -> tuple[str, ...]:
-    """The keys that the group at ``path`` of a model may have; empty when it is no group."""
+    """The valid keys of the group at ``path`` of a model; empty if it is not a group."""
     from pydantic import BaseModel as Base
 
     current: Any = model
@@ -149,7 +149,7 @@ def fields_at(model: type[BaseModel], path: tuple[str | int, ...]) -> tuple[str,
     for part in path:
         if isinstance(part, int):
             continue
-        if keyed:  # the name of an entry, not of a field
+        if keyed:  # name of an entry, not of a field
             keyed = False
             continue
         info = next((i for name, i in current.model_fields.items() if part in (name, i.alias)), None)

@@ -11,11 +11,11 @@ class Kind:
     """One kind of part.
 
     Attributes:
-        name: As its decorator.
-        plural: In messages.
+        name: Name of the kind and of its decorator.
+        plural: Plural, for messages.
         field: Dotted name of the setting, or the option, that names such a part.
-        contract: Class that it derives from, as ``module:Class``.
-        options: Dotted name of the setting that holds options of its own; empty for none.
+        contract: Base class of such parts, as ``module:Class``.
+        options: Dotted name of the setting with options of the part; empty for none.
     """
 
     name: str
@@ -26,7 +26,7 @@ class Kind:
 
     @property
     def in_recipe(self) -> bool:
-        """Whether it takes part in training, and so in the identity of the trials that use it."""
+        """Whether it affects training, and therefore the identity of the trials that use it."""
         return bool(self.options)
 
 

@@ -1,7 +1,7 @@
 """Execution of the source of a study's own parts, and the classes that it defines.
 
-Modules of a source are imported from the text that was hashed and kept under names that no other source has: a process
-can load studies with parts of one name and different content, and no byte code of an earlier edit is used.
+Modules of a source are imported from the hashed text and kept under names unique to the source: a process can load
+studies with parts of equal name and different content, and no byte code of an earlier edit is used.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def load_source(source: PartSource) -> Defined:
     """The parts that a source defines; its code is executed once per process.
 
     Raises:
-        InputError: The code raises an error, or a part does not fulfil its kind's contract.
+        InputError: If the code raises an error, or a part does not fulfil its kind's contract.
     """
     if source.digest not in _loaded:
         _loaded[source.digest] = _execute(source)
@@ -70,13 +70,13 @@ def load_source(source: PartSource) -> Defined:
 
 
 def offer_sources(find: Callable[[str], PartSource | None]) -> None:
-    """Add a place that has sources by digest, such as a results folder.
+    """Add a place to look up sources by digest, such as a results folder.
 
     Args:
-        find: Gives the source of a digest, or None.
+        find: Returns the source of a digest, or None.
     """
     _finders.append(find)
-    del _finders[:-8]  # those of the latest studies
+    del _finders[:-8]  # keeps those of the latest studies
 
 
 def is_loaded(name: str) -> bool:
@@ -85,12 +85,12 @@ def is_loaded(name: str) -> bool:
 
 
 def portable_sources() -> list[str]:
-    """All sources that were executed, as JSON: what another process needs to load the same parts."""
+    """All executed sources as JSON, with which another process can load the same parts."""
     return [source.to_json() for source in _sources.values()]
 
 
 def offer_portable(texts: Sequence[str]) -> None:
-    """Let parts be loaded from the sources of `portable_sources`."""
+    """Register the sources of `portable_sources`, so that their parts can be loaded."""
     given = {source.digest: source for source in map(PartSource.from_json, texts)}
     offer_sources(given.get)
 
@@ -100,10 +100,10 @@ def own_class(kind: str, name: str) -> Any:
 
     Args:
         kind: A name of `KINDS`.
-        name: Its full name.
+        name: Full name of the part.
 
     Raises:
-        InputError: Its source is not here, or does not define it.
+        InputError: If its source is unavailable, or does not define it.
     """
     digest = source_of(name)
     if digest not in _loaded:
@@ -152,7 +152,7 @@ def _execute(source: PartSource) -> Defined:
 
 
 _PUBLIC = {"SupervisedLoss": "Loss"}
-"""Public names of contracts that are called otherwise inside the package."""
+"""Public names of contracts whose names inside the package differ."""
 
 
 def _line_in(error: BaseException, source: PartSource) -> int | None:
@@ -185,9 +185,9 @@ def _modules(source: PartSource) -> dict[str, tuple[str, bool]]:
 
 @contextmanager
 def _importable(source: PartSource) -> Iterator[str]:
-    """While the block runs, the modules of a source are those that its names mean; gives the name of its entry.
+    """Makes a source's modules importable by name inside the block; yields the name of the entry module.
 
-    Afterwards they stay in `sys.modules` under names of their own, and what bore their names before is back.
+    Afterwards they stay in `sys.modules` under unique names, and the previous modules of these names are restored.
     """
     modules = _modules(source)
     before = {name: sys.modules.pop(name) for name in list(sys.modules) if name in modules}

@@ -1,6 +1,6 @@
 """Full names of a study's own parts: the name in the study file and the hash of the source that defines it.
 
-Two studies may have parts of one name and different content: their full names differ, and so do the identities of the
+Two studies may have parts of equal name and different content: their full names differ, and so do the identities of the
 trials that use them.
 """
 
@@ -17,8 +17,8 @@ def full_name(name: str, source: str) -> str:
     """The full name of a part.
 
     Args:
-        name: As in the study file.
-        source: Hash of its source.
+        name: Name in the study file.
+        source: Hash of the source.
     """
     return f"{name}{MARK}{source}"
 
@@ -39,5 +39,5 @@ def source_of(name: str) -> str:
 
 
 def valid_name(name: object) -> bool:
-    """Whether a part may have this name: lower-case letters, digits and underscores, at most 40."""
+    """Whether the name is valid for a part: lower-case letters, digits and underscores, at most 40."""
     return isinstance(name, str) and _NAME.fullmatch(name) is not None

@@ -1,4 +1,4 @@
-"""Options: settings that a part has for itself."""
+"""Options: settings of an individual part."""
 
 from __future__ import annotations
 

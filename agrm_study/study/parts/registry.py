@@ -1,4 +1,4 @@
-"""Registry of one kind of part: the shipped ones by name, and those that studies bring along."""
+"""Registry of one kind of part: shipped parts by name, and the studies' own parts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from agrm_study.study.parts.names import is_own
 
 
 class Registry(Mapping[str, str]):
-    """Shipped parts of one kind, name → ``module:Class``; strings, so that reading the names imports none of them.
+    """Shipped parts of one kind, name → ``module:Class``; strings, so that listing the names imports no part.
 
     Args:
         kind: A name of `KINDS`.
@@ -34,13 +34,13 @@ class Registry(Mapping[str, str]):
         return len(self._shipped)
 
     def load(self, name: str) -> Any:
-        """The class of a part; its module is imported now and not before.
+        """The class of a part; its module is imported on this call.
 
         Args:
-            name: Of a shipped part, or the full name (``name@source``) of one that a study brings along.
+            name: Name of a shipped part, or full name (``name@source``) of a study's own part.
 
         Raises:
-            InputError: There is no such part, or the source of the study's own part is not here.
+            InputError: If the part does not exist, or the source of the study's own part is unavailable.
         """
         if is_own(name):
             return own_class(self.kind.name, name)

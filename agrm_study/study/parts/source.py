@@ -12,14 +12,14 @@ from agrm_study.study.parts.kinds import KINDS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartSource:
-    """What one entry under `parts:` stands for.
+    """Source of one entry under `parts:`.
 
     Attributes:
         written: The entry (``my_parts.py``, ``my_lab.parts``).
         entry: Name of the module that defines the parts.
         digest: 16 hexadecimal digits over the code of all files; comments, docstrings and formatting do not count.
         files: Content by path, relative to the folder that the modules are imported from.
-        folder: That folder, for messages; empty for a source that was read back.
+        folder: That folder, for messages; empty for a source read from a results folder.
     """
 
     written: str
@@ -29,7 +29,7 @@ class PartSource:
     folder: str = field(default="", compare=False)
 
     def to_json(self) -> str:
-        """As it is kept in a results folder."""
+        """The source as stored in a results folder."""
         kept = {"written": self.written, "entry": self.entry, "digest": self.digest, "files": dict(self.files)}
         return json.dumps(kept, indent=1, ensure_ascii=False) + "\n"
 
@@ -38,7 +38,7 @@ class PartSource:
         """The source of `to_json`.
 
         Raises:
-            ValueError: When the text is damaged.
+            ValueError: If the text is damaged.
         """
         value = json.loads(text)
         try:
@@ -49,13 +49,13 @@ class PartSource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OwnPart:
-    """A part of a study's own, as the study knows it without running its code.
+    """Description of a study's own part, available without running its code.
 
     Attributes:
         kind: A name of `KINDS`.
-        name: In the study file.
+        name: Name in the study file.
         source: Digest of its source.
-        written: The entry under `parts:` that brought it.
+        written: The entry under `parts:` that defines it.
         schema: JSON Schema of its options; empty for none.
     """
 
@@ -68,13 +68,13 @@ class OwnPart:
 
 @dataclass(frozen=True, slots=True)
 class OwnParts:
-    """The parts that a study brings along, and where they come from."""
+    """A study's own parts and their sources."""
 
     parts: tuple[OwnPart, ...] = ()
     sources: tuple[PartSource, ...] = ()
 
     def names(self) -> dict[str, list[str]]:
-        """Names by the dotted field of a study file that may hold them."""
+        """Names by the dotted field of a study file that accepts them."""
         found: dict[str, list[str]] = {}
         for part in self.parts:
             found.setdefault(KINDS[part.kind].field, []).append(part.name)

@@ -20,7 +20,7 @@ from agrm_study.study.translate import translate
 
 
 def with_full_names(recipe: Recipe, parts: Iterable[OwnPart]) -> Recipe:
-    """The recipe with the full names of a study's own parts; its options stay as they were written."""
+    """The recipe with the full names of a study's own parts; options are unchanged."""
     full = {(part.kind, part.name): full_name(part.name, part.source) for part in parts}
     for kind, groups, leaf, section in _sections(recipe):
         name = getattr(section, leaf)
@@ -30,10 +30,10 @@ def with_full_names(recipe: Recipe, parts: Iterable[OwnPart]) -> Recipe:
 
 
 def as_trained(recipe: Recipe, parts: Iterable[OwnPart]) -> Recipe:
-    """The recipe of a trial: full names, and the options of the parts it uses, all of them and no others.
+    """The recipe of a trial: full names, and the complete options of exactly the parts that it uses.
 
-    Options whose part the recipe does not use cannot act. Defaults come from the parts' JSON Schema: none of their
-    code is executed.
+    Options of unused parts have no effect. Defaults come from the parts' JSON Schema, so none of their code is
+    executed.
     """
     known = {(part.kind, full_name(part.name, part.source)): part for part in parts}
     recipe = with_full_names(recipe, known.values())
@@ -59,14 +59,14 @@ def used_parts(recipe: Recipe) -> tuple[tuple[str, str], ...]:
 def check_options(
     recipe: Recipe, parts: Sequence[OwnPart], places: Places, problems: Problems, *, prefix: str = ""
 ) -> None:
-    """Note options that no part has, and values that a part does not allow.
+    """Note unknown options and values that a part does not allow.
 
     Args:
-        recipe: With the names and options as written.
-        parts: The study's own; their classes are loaded.
-        places: Where the settings stand.
-        problems: Takes every broken rule.
-        prefix: Put before the field in messages.
+        recipe: Recipe with the names and options as written.
+        parts: The study's own parts; their classes are loaded.
+        places: Places of the settings.
+        problems: Collects the errors.
+        prefix: Prefix of the field in messages.
     """
     for kind, _, leaf, section in _sections(recipe):
         path = tuple(kind.options.split("."))
