@@ -1,4 +1,4 @@
-"""A results folder with a search and its promoted arm: what tests of the hooks read."""
+"""A results folder with a search and its promoted arm, for tests of the hooks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which recipe do tests take that measure a step? One that a processor steps through in milliseconds."""
+"""A recipe for tests that measure a step, which takes milliseconds on a CPU."""
 
 from typing import Any
 

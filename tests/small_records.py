@@ -1,4 +1,4 @@
-"""Records of a few rows: what tests of the ledger write."""
+"""Records of a few rows, for tests of the ledger."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which machines reach each other by ssh? Namespaces of this one, each with an sshd, a home and a /tmp of its own.
+"""Machines that reach each other by ssh: namespaces of this one, each with an sshd, a home and a /tmp.
 
 Everything lives in one process namespace, whose first process ends when the test's end of a pipe is closed.
 """

@@ -1,4 +1,4 @@
-"""A results folder with made-up predictions: what tests of the report read."""
+"""A results folder with synthetic predictions, for tests of the report."""
 
 from agrm_study.conformance.made_records import ABLATION, SKILL, person_rows, trial_id, write_one, write_results
 

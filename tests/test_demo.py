@@ -1,4 +1,4 @@
-"""The demo: every trial finishes, and two runs from nothing give identical records."""
+"""The demo: every trial finishes, and two runs from scratch give identical records."""
 
 from __future__ import annotations
 

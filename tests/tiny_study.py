@@ -1,4 +1,4 @@
-"""Which study do tests run that disturb one? Real trainings on real files, of a second or some each."""
+"""A study for tests that disturb one: real trainings on real files, a few seconds each."""
 
 from __future__ import annotations
 

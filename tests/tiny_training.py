@@ -1,4 +1,4 @@
-"""A data set in memory and a recipe that trains in a moment, as fixtures."""
+"""Fixtures: a data set in memory and a recipe that trains quickly."""
 
 from __future__ import annotations
 

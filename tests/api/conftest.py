@@ -1,4 +1,4 @@
-"""A small results folder, made once, in a working folder of its own."""
+"""A small results folder, created once, in a separate working folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The examples in the docstrings of the public names give what they show."""
+"""The docstring examples of the public names produce the output that they show."""
 
 from __future__ import annotations
 

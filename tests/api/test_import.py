@@ -1,4 +1,4 @@
-"""`import agrm_study` is at once there, and offers what it lists."""
+"""`import agrm_study` is fast and exports every listed name."""
 
 from __future__ import annotations
 

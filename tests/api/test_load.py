@@ -1,4 +1,4 @@
-"""Studies are loaded from dicts as from files."""
+"""Studies load from dicts as they do from files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Results from Python are those that the report writes."""
+"""Results read from Python equal those that the report writes."""
 
 from __future__ import annotations
 

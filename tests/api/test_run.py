@@ -1,4 +1,4 @@
-"""Running from Python: how it ends, and what a notebook shows."""
+"""Running from Python: return values, warnings and the notebook display."""
 
 from __future__ import annotations
 

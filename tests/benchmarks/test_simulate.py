@@ -1,4 +1,4 @@
-"""Does the simulated cluster keep the accounts that its figures are taken from?"""
+"""Bookkeeping of the simulated cluster that the benchmark figures are based on."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""`agrm-study`, but with a checkpoint after each epoch and the executor that ``CHAOS_EXECUTOR`` names.
+"""`agrm-study` with a checkpoint after each epoch and the executor named by ``CHAOS_EXECUTOR``.
 
 Trials of this suite last seconds and are killed every few; with the command's twenty seconds between two checkpoints
-they would always begin anew, and nothing would be seen of how they go on.
+they would always start over, and resuming would not be tested.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A study of real, tiny trainings; how it comes out when nothing disturbs it; and the command that runs it."""
+"""A study of real, tiny trainings, its undisturbed result, and the command that runs it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which processes descend from the ones a test started, and which may it kill?
+"""Processes that descend from those a test started, and that it may kill.
 
 A test becomes the subreaper of its descendants, so that an orphan stays in its tree. Nothing outside it is touched.
 """

@@ -1,8 +1,8 @@
-"""Does a run end soon when it is interrupted at any moment of its start, and does nothing of it stay?
+"""A run that is interrupted at any moment of its start ends soon and leaves nothing behind.
 
 The command gets a SIGINT or SIGHUP at a random time between its first line and some time after its first worker has
 begun (seeded: ``CHAOS_SEED``; as often as ``CHAOS_INTERRUPTS`` says). It must end within a minute and leave nothing
-behind; when it is left in peace at last, the study is as if it had never been disturbed.
+behind; a final undisturbed run gives the results of a study that was never interrupted.
 """
 
 from __future__ import annotations

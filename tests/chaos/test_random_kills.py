@@ -1,4 +1,4 @@
-"""Does a study come out the same when whatever runs it is killed again and again?
+"""A study gives the same results when its processes are killed repeatedly.
 
 A seeded run (``CHAOS_SEED``, 0 by default) of real trainings on Ray, with kill -9 at random times of
 

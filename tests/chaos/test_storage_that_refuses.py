@@ -1,4 +1,4 @@
-"""What does `run` say, and lose, when the results cannot be written?
+"""Messages and kept results of `run` when the results cannot be written.
 
 A small tmpfs (mounted by root; skipped for others) takes the results of a study of real trainings.
 

@@ -1,4 +1,4 @@
-"""What happens when a study is run twice at the same time?
+"""Concurrent runs of one study: exactly one proceeds.
 
 Several `run`s of one study into one folder start in the same moment, and another one when trials run: exactly one
 works, every other is refused with one message that names it, and no trial is started twice. The lock of a `run` that

@@ -1,4 +1,4 @@
-"""Is a trial that has finished left alone for good?"""
+"""Monitor that verifies that a finished trial's record never changes."""
 
 from __future__ import annotations
 

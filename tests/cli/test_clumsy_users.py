@@ -1,4 +1,4 @@
-"""Whatever is typed wrong: one message that says what to do, exit code 2, and never a traceback."""
+"""Invalid command lines: one message that says what to do, exit code 2, and no traceback."""
 
 from __future__ import annotations
 

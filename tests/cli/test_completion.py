@@ -1,4 +1,4 @@
-"""What does the tab key offer, and without loading anything heavy?"""
+"""Shell completion: its suggestions, and the modules that it does not import."""
 
 from __future__ import annotations
 

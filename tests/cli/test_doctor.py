@@ -1,4 +1,4 @@
-"""Does `doctor` find what would stop a study, and say what to do?"""
+"""`doctor` finds what would stop a study and says how to fix it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does `init` write a study file that loads, for whatever data a person has?"""
+"""`init` writes a study file that loads, for every kind of data."""
 
 from __future__ import annotations
 

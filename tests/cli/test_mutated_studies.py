@@ -1,4 +1,4 @@
-"""Whatever is wrong with a study file, `plan` ends with a plan or with one message, soon."""
+"""Mutated study files: `plan` ends quickly, with a plan or with one message."""
 
 from __future__ import annotations
 

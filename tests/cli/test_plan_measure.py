@@ -1,4 +1,4 @@
-"""What does `plan --measure` say before anything has run, and does `plan` stay without torch?"""
+"""Output of `plan --measure` before any trial has run; `plan` does not import torch."""
 
 from __future__ import annotations
 

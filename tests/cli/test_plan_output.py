@@ -1,4 +1,4 @@
-"""`plan` says the same in its table and in its sentences."""
+"""The table and the sentences of `plan` agree."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does the schema that editors use agree with the study files that are shipped?"""
+"""The editor schema agrees with the shipped study files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is the command there at once, and does it load only what it needs?"""
+"""The command starts quickly and imports only what it needs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A terminal without Greek letters, a full disk behind stdout, a deleted working folder: one message or none."""
+"""Terminals without Greek letters, a full disk behind stdout, a deleted working folder: at most one message."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does `watch` show from the results folder alone what is there, and end when nothing is left?"""
+"""`watch` displays a study from its results folder alone, and ends when the study has ended."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which cluster grows by itself? A head with Ray's own autoscaler, which starts real nodes on this machine.
+"""A cluster head with Ray's own autoscaler, which starts real nodes on this machine.
 
 Ray ships such a cluster for its tests (`ray.cluster_utils.AutoscalingCluster`), but that one ends every Ray of its user
 by name, and listens on all interfaces.

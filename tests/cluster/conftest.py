@@ -1,4 +1,4 @@
-"""A quiet run to compare with, a cluster without nodes, and a bucket in an object store."""
+"""An undisturbed run for comparison, a cluster without nodes, and a bucket in an object store."""
 
 from __future__ import annotations
 

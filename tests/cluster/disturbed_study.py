@@ -1,4 +1,4 @@
-"""What does a study of real, tiny trainings give when nothing disturbs it, and how is it run on a cluster?"""
+"""A study of real, tiny trainings, its undisturbed results, and its execution on a cluster."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An emulator of Google's storage, with the one thing that it lacks and Arrow needs: marks of folders are listed.
+"""An emulator of Google's storage that also lists folder markers, which Arrow needs.
 
 `python google_storage.py PORT`. Google's own testbench, which is not on PyPI, lists them too.
 """

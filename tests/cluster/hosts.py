@@ -1,4 +1,4 @@
-"""Which machines does a test have? Network namespaces of this one, each with an address and a cable that can be cut."""
+"""Hosts of a test: network namespaces of this machine, each with an address and a link that can be cut."""
 
 from __future__ import annotations
 

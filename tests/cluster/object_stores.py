@@ -1,4 +1,4 @@
-"""How does a test get a bucket in S3 or in Google's storage? From a server that forgets all at the end."""
+"""Buckets in S3 or Google's storage for tests, from servers that keep nothing after the test."""
 
 from __future__ import annotations
 

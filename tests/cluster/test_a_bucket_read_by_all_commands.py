@@ -1,4 +1,4 @@
-"""Does a study that runs into a bucket, is stopped and goes on, look to every command as it does in a folder?"""
+"""All commands treat a study in a bucket, interrupted and resumed, as they treat one in a folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Do separate hosts give the same tables when the cable of one is pulled for twenty seconds?"""
+"""Separate hosts give the same tables when the link of one is cut for twenty seconds."""
 
 from __future__ import annotations
 

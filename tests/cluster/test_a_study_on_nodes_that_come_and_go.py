@@ -1,4 +1,4 @@
-"""Do the tables come out the same when nodes die, come, fall silent, or storage is gone for a while?"""
+"""Tables stay the same when nodes die, join or hang, or storage is unavailable for a while."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Do nodes come for the trials that wait and leave afterwards, and is it said when none would ever come?"""
+"""Autoscaling: nodes start for waiting trials and stop afterwards, and impossible requests are reported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does each arm run on the kind of GPU that it names, beside the others, and is a kind that no node has refused?"""
+"""Each arm runs on the type of GPU that it names; a type that no node has is refused."""
 
 from __future__ import annotations
 

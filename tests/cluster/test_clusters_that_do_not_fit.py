@@ -1,4 +1,4 @@
-"""Is a cluster that cannot run a study refused at once, with exit code 2 and one message that says why?"""
+"""A cluster that cannot run a study is refused at once, with exit code 2 and one message that gives the reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does a study run, go on and report with its results in S3 or Google's storage, and when the server falls silent?"""
+"""Studies with results in S3 or Google's storage: run, resume, report, and a server that stops responding."""
 
 from __future__ import annotations
 

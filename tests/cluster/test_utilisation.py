@@ -1,4 +1,4 @@
-"""Does the measurement of busy slots measure that? Figures themselves decide no test."""
+"""Correctness of the measurement of busy slots; no test depends on the measured values."""
 
 from __future__ import annotations
 

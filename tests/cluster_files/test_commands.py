@@ -1,4 +1,4 @@
-"""Is every command in the launch files and on the cluster page one that exists, and every file they name there?"""
+"""Every command and file named in the launch files and on the cluster page exists."""
 
 from __future__ import annotations
 

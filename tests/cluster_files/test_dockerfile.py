@@ -1,4 +1,4 @@
-"""Is the image built as images should be: from a pinned base, as an ordinary user, from the package index alone?"""
+"""The image follows good practice: a pinned base, an ordinary user, packages from the package index alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Would `ray up` take the files for machines of one's own, Amazon's and Google's?"""
+"""The files for on-premises machines, Amazon and Google are valid input of `ray up`."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Does `ray up` start Ray on machines that are reached by ssh, and does a study run on all of them?
+"""`ray up` starts Ray on machines that are reached by ssh, and a study runs on all of them.
 
-The machines are namespaces of this one. What the file installs on each is stood in for by this environment; everything
-else in it is done as it stands there.
+The machines are namespaces of this one. This environment replaces what the file installs on each machine; all other
+steps are executed as written.
 """
 
 from __future__ import annotations

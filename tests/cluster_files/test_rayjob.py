@@ -1,4 +1,4 @@
-"""Would KubeRay take the RayJob, and does it run what our command understands?
+"""The RayJob is valid for KubeRay, and runs a command that `agrm-study` accepts.
 
 The custom resource's definition is KubeRay's and large; KUBERAY_CRD names a file of it (in KubeRay's repository
 helm-chart/kuberay-operator/crds/ray.io_rayjobs.yaml).

@@ -1,4 +1,4 @@
-"""Does a study on a real SLURM give the tables of an undisturbed run: warned, cancelled, or with a node that dies?"""
+"""A study on a real SLURM gives the tables of an undisturbed run: warned, cancelled, or with a node that dies."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Does the SLURM script run a study over two nodes, stop at SLURM's warning, and go on when it is started again?
+"""The SLURM script runs a study on two nodes, stops at SLURM's warning, and resumes when it is started again.
 
-SLURM is stood in for by `slurm_stub/`; Ray, the study and its trials are real, in a network of their own.
+`slurm_stub/` replaces SLURM; Ray, the study and its trials are real, in a network of their own.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Every shipped part keeps the promises of its kind; the same checks find what is wrong with a part of a user's own."""
+"""Every shipped part passes the checks of its kind; the same checks detect defects of a user's own part."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every figure: an info value first, a drawing of it second, equal bytes each time, sparse records included."""
+"""Every figure computes an info value first and draws it second, with equal bytes each time, also for sparse data."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""Every hook: shows what the records hold, doubles nothing, takes up changes, and says what is missing."""
+"""Every hook reports the content of the records without duplicates, follows changes, and names what is missing."""
 
 import importlib.util
 import subprocess

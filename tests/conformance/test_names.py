@@ -1,4 +1,4 @@
-"""Names of parts cost no torch, and an unknown one is refused with the known ones."""
+"""Listing the names of parts does not import torch; an unknown name is refused with the known ones."""
 
 from __future__ import annotations
 

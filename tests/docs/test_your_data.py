@@ -1,4 +1,4 @@
-"""The page on your own data: each command in its order, from folders of videos to a first study."""
+"""The commands of the page on your own data run in order, from folders of videos to a first study."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Studies without data: the plan is real, the data are named only, and a scripted runner takes the trainer's place."""
+"""Studies without data: the plan is real, the data are only named, and a scripted runner replaces the trainer."""
 
 from __future__ import annotations
 

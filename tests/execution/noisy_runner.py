@@ -1,4 +1,4 @@
-"""A runner whose trials differ in length and whose validation curves go up and down, by a hash of their settings."""
+"""A runner whose trials differ in length and whose validation curves fluctuate, by a hash of their settings."""
 
 from __future__ import annotations
 

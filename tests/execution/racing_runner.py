@@ -1,4 +1,4 @@
-"""A runner whose validation scores are those of ``scores.json`` in the results folder: arm → a score a seed."""
+"""A runner with the validation scores of ``scores.json`` in the results folder: arm → one score per seed."""
 
 from __future__ import annotations
 

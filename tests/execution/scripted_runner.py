@@ -1,4 +1,4 @@
-"""A runner whose trials do what ``script.json`` in the results folder says, arm by arm."""
+"""A runner whose trials follow ``script.json`` in the results folder, arm by arm."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A runner whose validation metric is known in closed form: 1 − |τ − 0.7| of it is reached step by step."""
+"""A runner whose validation metric has a closed form: it approaches 1 − |τ − 0.7| step by step."""
 
 from __future__ import annotations
 

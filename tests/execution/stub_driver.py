@@ -1,4 +1,4 @@
-"""A driver process with operations of the tests."""
+"""A driver process with additional operations for tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which workers stay warm between two trials, and does Tune still have the place where that is decided?"""
+"""Workers that are reused between two trials, and the internals of Tune that decide it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is it understood what Ray's two autoscalers say of a node that a trial would need?"""
+"""Interpretation of what Ray's two autoscalers report about a node that a trial would need."""
 
 from __future__ import annotations
 

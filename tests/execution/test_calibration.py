@@ -1,4 +1,4 @@
-"""Are steps timed once a shape, in a process of their own, whose failure is told and not thrown?"""
+"""Steps are timed once per shape, in a separate process whose failure is reported and not raised."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many trials fit onto nodes, and does the number follow a cluster that changes?"""
+"""Number of trials that fit onto nodes, also while the cluster changes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Do checkpoints come as often as asked, and less often where they take long?"""
+"""Checkpoints are written at the requested interval, and less often where they are slow."""
 
 from __future__ import annotations
 

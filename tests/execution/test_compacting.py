@@ -1,4 +1,4 @@
-"""Are the records of a long run merged while it goes on?"""
+"""Records of a long run are merged while it continues."""
 
 from __future__ import annotations
 

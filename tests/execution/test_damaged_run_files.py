@@ -1,4 +1,4 @@
-"""Files in a results folder that execution reads may hold anything: a study runs, and its status can be read."""
+"""Files that execution reads may hold anything: a study still runs, and its status can be read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is a trial that waits for its data seen to wait, free to stop, and no worse for it?"""
+"""A trial that waits for its data is shown as waiting, can be stopped, and gives the same result."""
 
 from __future__ import annotations
 

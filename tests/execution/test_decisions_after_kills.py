@@ -1,4 +1,4 @@
-"""Does a study that is killed at any moment, again and again, decide as one that is left alone?"""
+"""A study that is killed repeatedly makes the same decisions as an undisturbed one."""
 
 from __future__ import annotations
 

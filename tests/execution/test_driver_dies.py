@@ -1,4 +1,4 @@
-"""Does a run outlive its driver process and its Ray, and does it end when it should?"""
+"""A run survives the death of its driver process and its Ray, and ends when it should."""
 
 from __future__ import annotations
 

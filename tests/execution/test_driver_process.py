@@ -1,4 +1,4 @@
-"""Does a driver process say what it is asked, and does nothing of it outlive its end or its run's?"""
+"""A driver process answers requests, and leaves nothing behind after its own end or its run's."""
 
 from __future__ import annotations
 

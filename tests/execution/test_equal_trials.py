@@ -1,4 +1,4 @@
-"""Is a trial that a study beside this one has run reused, whole, and never run twice?"""
+"""An equal trial of a neighbouring study is reused, complete, and never run twice."""
 
 from __future__ import annotations
 

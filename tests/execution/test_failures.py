@@ -1,4 +1,4 @@
-"""Every failure has the class that decides what happens to its trial."""
+"""Every failure has the class that determines how its trial is handled."""
 
 from __future__ import annotations
 

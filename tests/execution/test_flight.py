@@ -1,4 +1,4 @@
-"""What becomes of the trials of a driver process that has died?"""
+"""Trials of a driver process that has died."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does a trial that runs out of GPU memory come again on a larger share, and only as often as that can help?"""
+"""A trial that runs out of GPU memory is retried on a larger share, only as often as that can help."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Do trials get the share of a GPU that they ask for? On two GPUs that Ray believes in."""
+"""Trials get the share of a GPU that they request, on two GPUs that are simulated in Ray."""
 
 from __future__ import annotations
 

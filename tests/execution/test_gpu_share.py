@@ -1,4 +1,4 @@
-"""Which share of a GPU does `gpu: auto` come to, and what is measured for it?"""
+"""The share of a GPU that `gpu: auto` selects, and the measurements behind it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does looking at a results folder get in the way of a run?"""
+"""Reading a results folder does not interfere with a run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Memory limits and the kernel's kills are read from the files of Linux, whatever kind of container is around."""
+"""Memory limits and OOM kills are read from the files of Linux, for every kind of container."""
 
 from __future__ import annotations
 

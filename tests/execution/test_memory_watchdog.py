@@ -1,4 +1,4 @@
-"""Before the memory is used up the largest worker is ended, and its trial's death is named for what it is."""
+"""Before memory runs out the largest worker is ended, and its trial's failure is classified as out of memory."""
 
 from __future__ import annotations
 

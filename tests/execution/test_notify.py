@@ -1,4 +1,4 @@
-"""A command of the user's gets the outcome of a run, and nothing that goes wrong with it reaches the run."""
+"""A user's command receives the outcome of a run, and its failures never affect the run."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Is what was changed for a block put back, whatever happens in it?"""
+"""Patches that apply to a block are reverted, whatever happens in it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is a cluster whose nodes differ refused, with every node and every difference named?"""
+"""A cluster whose nodes differ is refused, with every node and every difference named."""
 
 from __future__ import annotations
 

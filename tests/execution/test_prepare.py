@@ -1,4 +1,4 @@
-"""Are the data of a study made, checked and named before its first trial, and is a real trial run on them?"""
+"""The data of a study are created, checked and named before its first trial, and a real trial runs on them."""
 
 from __future__ import annotations
 

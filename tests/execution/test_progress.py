@@ -1,4 +1,4 @@
-"""Is what a person sees true, readable and calm?"""
+"""The progress display is correct, readable and without flicker."""
 
 from __future__ import annotations
 

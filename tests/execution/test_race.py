@@ -1,4 +1,4 @@
-"""Does a race run what it needs and nothing else, and decide alike however often it is interrupted?"""
+"""A race runs only the trials that it needs, and decides alike however often it is interrupted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ray's private folder: chosen so that its sockets fit, closed to others, removed only when its owner has ended."""
+"""Ray's private folder: short enough for its sockets, closed to others, removed only after its owner has ended."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A local Ray is private: nothing of it is open to other users or machines, and nothing of it stays behind."""
+"""A local Ray is private: not open to other users or machines, and removed without residue."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What keeps a local Ray from starting is found beforehand, by `doctor` and by a run, with a remedy."""
+"""Obstacles to starting a local Ray are found beforehand, by `doctor` and by a run, with a remedy."""
 
 from __future__ import annotations
 

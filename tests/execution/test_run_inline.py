@@ -1,4 +1,4 @@
-"""Does a run do exactly what is missing, and survive what its trials do?"""
+"""A run executes exactly the missing trials, and survives their failures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does Ray Tune run a study as the inline twin does, when workers die, trials fail and the user interrupts?"""
+"""Ray Tune runs a study as the inline executor does, when workers die, trials fail and the user interrupts."""
 
 from __future__ import annotations
 

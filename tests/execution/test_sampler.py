@@ -1,4 +1,4 @@
-"""Are points drawn from the distributions that a study file states, and only where their conditions hold?"""
+"""Points are drawn from the distributions that a study file states, and only where their conditions hold."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does a search draw, prune, go on, and promote as its study file says, and never look at the test part?"""
+"""A search draws, prunes, resumes and promotes as its study file says, and never reads the test part."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does a search on Ray Tune do what it does inline, prune between two epochs, and survive a killed worker?"""
+"""A search on Ray Tune equals the inline one, prunes between two epochs, and survives a killed worker."""
 
 from __future__ import annotations
 

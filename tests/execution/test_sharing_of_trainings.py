@@ -1,4 +1,4 @@
-"""Do real trainings that share their first epochs leave, bit for bit, the records of trainings that share nothing?"""
+"""Trainings that share their first epochs leave, bit for bit, the records of trainings that share nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Do trials on Ray wait for each other without holding a slot, also when workers die and states cannot be saved?"""
+"""Trials on Ray wait for each other without holding a slot, also when workers die or states cannot be saved."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does every reader of a validation score show that of the network that the study reports?"""
+"""Every reader of a validation score shows that of the network that the study reports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A stage is there wholly or not at all, on a disk and in an object store."""
+"""Stages are stored atomically, on a disk and in an object store."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is a worker that hangs told from one that is slow?"""
+"""A hanging worker is distinguished from a slow one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does a results folder alone say how far its study is?"""
+"""The status of a study is read from its results folder alone."""
 
 from __future__ import annotations
 

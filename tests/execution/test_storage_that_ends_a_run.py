@@ -1,4 +1,4 @@
-"""Storage that refuses for good ends a run; with exit code 2 (nothing was run) only before the first trial."""
+"""Permanent storage errors end a run; with exit code 2 (nothing was run) only before the first trial."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does a trial live through storage that does not answer for a while?"""
+"""A trial survives storage that is unavailable for a while."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Do run, plan, status and watch agree when nothing more can be run, though not everything has finished?"""
+"""run, plan, status and watch agree on studies that are unfinished but have no trial left to run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does Tune count what a study wants to be counted, and remember nothing that nobody reads?"""
+"""Tune counts what a study needs to be counted, and keeps no state that is never read."""
 
 from __future__ import annotations
 

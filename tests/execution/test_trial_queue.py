@@ -1,4 +1,4 @@
-"""Trials wait for what a running one is about to leave them, and for nothing else."""
+"""Trials wait for the stages that a running trial will save, and for nothing else."""
 
 from __future__ import annotations
 

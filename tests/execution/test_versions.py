@@ -1,4 +1,4 @@
-"""Does a worker with other versions refuse to train, and is the study none the worse for it?"""
+"""A worker with other package versions refuses to train, without harm to the study."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does a trial travel to a worker without losing anything?"""
+"""A trial is sent to a worker without loss of information."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A driver process whose local Ray has two GPUs, as far as it knows."""
+"""A driver process whose local Ray has two simulated GPUs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Are the clips that are shown those that the rule names?"""
+"""The explained clips are those that the selection rule names."""
 
 import numpy as np
 

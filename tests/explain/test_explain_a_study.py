@@ -1,4 +1,4 @@
-"""From a run study to pictures and a table, the way a person types it; and one clear message where that cannot be."""
+"""`explain` on a finished study: pictures and a table, or one clear message where that is impossible."""
 
 import json
 import shutil

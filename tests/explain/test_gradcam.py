@@ -1,4 +1,4 @@
-"""Is the map Grad-CAM, for a network whose map is known, and for every backbone?"""
+"""Grad-CAM maps, for a network with a known map and for every backbone."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Does hiding find the region that a network looks at, and does deletion know a good map from chance?"""
+"""Occlusion finds the region that a network uses, and the deletion curve separates a good map from chance."""
 
 import numpy as np
 import pytest

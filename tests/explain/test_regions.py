@@ -1,4 +1,4 @@
-"""Do the regions lie where the box says, whatever the store keeps of a frame?"""
+"""Regions lie where the box says, whatever the store keeps of a frame."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""From a run study to a model folder, and from the folder to the very probabilities that the study recorded."""
+"""An exported model gives exactly the probabilities that the study recorded."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""A runner whose trials take the part of a GPU's memory that ``needs.json`` in the results folder gives."""
+"""A runner whose trials occupy the share of a GPU's memory given by ``needs.json`` in the results folder."""
 
 from __future__ import annotations
 

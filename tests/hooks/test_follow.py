@@ -1,4 +1,4 @@
-"""Does a hook keep up with a running study, and can it never harm it?"""
+"""Hooks keep up with a running study and never harm it."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""Read back with each package's own reader: are curves, settings, metrics and failures those of the records?"""
+"""Curves, settings, metrics and failures, read back with each package's own reader, equal the records."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Can the software be cited, and does its changelog say what this version is?"""
+"""The software can be cited, and its changelog describes this version."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does the package that is built install and run where there is nothing of the checkout?"""
+"""The built package installs and runs without a checkout."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A plan says which trials an edit of a part makes run again."""
+"""A plan lists the trials that an edit of a part invalidates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Parts of one's own: read from a file beside the study, identified by their code, with options of their own."""
+"""Parts of a user's own: read from a file beside the study, identified by their code, with their own options."""
 
 from __future__ import annotations
 

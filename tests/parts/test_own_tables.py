@@ -1,4 +1,4 @@
-"""Tables and figures of one's own: made by a run, kept afterwards, made again only when a user asks."""
+"""Tables and figures of a user's own: made by a run, kept afterwards, remade only on request."""
 
 from __future__ import annotations
 

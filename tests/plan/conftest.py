@@ -1,4 +1,4 @@
-"""Studies to plan, written as a person would."""
+"""Typical studies to plan."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The cost of what is missing is told from what was measured, and not told where nothing was."""
+"""The cost of missing trials is estimated from measured ones, and not stated without measurements."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Disk is told from the parameter counts of finished trials: weights that stay, and states that come and go."""
+"""Disk use is estimated from the parameter counts of finished trials: permanent weights and temporary states."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A study becomes its trials: every cell has one, equal ones are run once, and the order fills all arms alike."""
+"""Expansion into trials: every cell has one, equal ones run once, and the order fills all arms evenly."""
 
 from __future__ import annotations
 

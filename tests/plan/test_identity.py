@@ -1,4 +1,4 @@
-"""Two trials are the same trial exactly when nothing that can act differs."""
+"""Two trials have the same identity exactly when no setting with an effect differs."""
 
 from __future__ import annotations
 

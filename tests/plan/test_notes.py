@@ -1,4 +1,4 @@
-"""Before it runs, a study is told which of its comparisons cannot be made, and which of its parts never act."""
+"""Warnings about a study before it runs: impossible comparisons and parts without effect."""
 
 from __future__ import annotations
 

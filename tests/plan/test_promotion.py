@@ -1,4 +1,4 @@
-"""A search picks on validation, and its best become arms with fresh seeds."""
+"""A search selects on validation, and its best points become arms with fresh seeds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Timed steps become hours by counting what a trial does: steps, windows, epochs that are its own."""
+"""Timed steps are converted to hours by counting a trial's steps, windows and own epochs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Records stay valid when only words change: the hash of the code ignores comments, docstrings and formatting."""
+"""Records stay valid when only wording changes: the code hash ignores comments, docstrings and formatting."""
 
 from __future__ import annotations
 

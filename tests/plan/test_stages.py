@@ -1,4 +1,4 @@
-"""Trials share exactly the epochs in which nothing that acts differs."""
+"""Trials share exactly the epochs in which all settings with an effect are equal."""
 
 from __future__ import annotations
 

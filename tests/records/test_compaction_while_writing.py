@@ -1,4 +1,4 @@
-"""Does a compaction lose or double a row while other processes write and read?"""
+"""Compaction neither loses nor duplicates a row while other processes write and read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does the ledger hold what was written, whole, once, and in spite of damage?"""
+"""The ledger holds what was written, complete, once, and in spite of damage."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does a location name the same place everywhere, and is nothing written where its disk has gone?"""
+"""A location names the same place on every machine, and nothing is written where its disk is missing."""
 
 from __future__ import annotations
 

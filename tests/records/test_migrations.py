@@ -1,4 +1,4 @@
-"""Are records of an older schema version read as today's, and left on disk as they are?"""
+"""Records of an older schema version are read in today's form, and stay unchanged on disk."""
 
 from __future__ import annotations
 

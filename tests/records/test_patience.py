@@ -1,4 +1,4 @@
-"""Is storage that is gone for a while waited for, and no longer than makes sense?"""
+"""Storage operations are retried during an outage, for a bounded time."""
 
 from __future__ import annotations
 

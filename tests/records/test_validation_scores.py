@@ -1,4 +1,4 @@
-"""Is a validation score that of the network which is judged, epoch by epoch?"""
+"""A validation score is that of the judged network, epoch by epoch."""
 
 from __future__ import annotations
 

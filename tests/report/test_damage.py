@@ -1,4 +1,4 @@
-"""Damage of every kind to a finished study: refused or marked where the number is, or without any effect."""
+"""Damage of every kind to a finished study: refused, marked beside the number, or without effect."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""Does every table compile in one paper, and open in Word?"""
+"""Every table compiles in one paper and opens in Word."""
 
 import io
 import shutil

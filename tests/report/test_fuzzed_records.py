@@ -1,4 +1,4 @@
-"""Records of random wrong content: a report names what it cannot use and never ends with an internal error."""
+"""Records of random wrong content: a report names what it cannot use, without an internal error."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""Does the environment table name the trials that ran with other versions?"""
+"""The environment table names the trials that ran with other versions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does a real browser show the page: without an error, without the network, with a table that sorts?"""
+"""A real browser shows the page without errors or network access, and its table sorts."""
 
 import html
 import json

@@ -1,4 +1,4 @@
-"""Does a report of a race say who was stopped, and call the study complete?"""
+"""A report of a race lists the stopped arms and calls the study complete."""
 
 from pathlib import Path
 

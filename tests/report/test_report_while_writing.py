@@ -1,4 +1,4 @@
-"""Is a report that is made while a study writes and compacts a true report of some moment of it?"""
+"""A report made while a study writes and compacts shows a consistent state of it."""
 
 from __future__ import annotations
 

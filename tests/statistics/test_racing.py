@@ -1,4 +1,4 @@
-"""Does a race drop what is surely worse, keep what is best, and stay at its level?"""
+"""A race drops arms that are significantly worse, keeps the best, and respects its error level."""
 
 import runpy
 from pathlib import Path

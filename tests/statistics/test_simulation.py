@@ -1,4 +1,4 @@
-"""The headline interval and the test, judged by simulated studies; docs/statistics.md shows the long run."""
+"""The headline interval and test in simulated studies; docs/statistics.md shows the long run."""
 
 import importlib
 import sys

@@ -1,4 +1,4 @@
-"""Every way to get a study file wrong, and what the message must then say."""
+"""Invalid study files of every kind, and the required content of their messages."""
 
 from __future__ import annotations
 

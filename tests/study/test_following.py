@@ -1,4 +1,4 @@
-"""Who shortens `epochs` alone gets a study that trains, with a pre-training and a ramp in proportion."""
+"""Shortening `epochs` alone gives a study that trains, with pre-training and ramp in proportion."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a study file comes to once base, study, preset and options have had their say."""
+"""The result of merging base, study, preset and options."""
 
 from __future__ import annotations
 

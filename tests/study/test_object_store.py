@@ -1,4 +1,4 @@
-"""Is a bucket named without keys, and is what its server says told in short?"""
+"""Bucket URIs must not contain keys, and server errors are shown in short."""
 
 from __future__ import annotations
 

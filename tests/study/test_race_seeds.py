@@ -1,4 +1,4 @@
-"""What may `seeds: {race: …}` say, and which studies may not race?"""
+"""Valid values of `seeds: {race: …}`, and the studies that may not race."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is the network that is judged the same, whether it is asked of a recipe or of a record?"""
+"""The judged network is the same whether it is read from a recipe or from a record."""
 
 import pytest
 

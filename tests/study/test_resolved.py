@@ -1,4 +1,4 @@
-"""A study kept beside its results says all that a report needs."""
+"""The study file kept beside the results contains everything that a report needs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an editor is told about a study file agrees with what loading accepts."""
+"""The schema for editors agrees with what loading accepts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The shipped studies load, alone and with every preset, and name only what exists."""
+"""The shipped studies load, alone and with every preset, and refer only to existing names."""
 
 from __future__ import annotations
 

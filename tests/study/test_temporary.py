@@ -1,4 +1,4 @@
-"""What a killed process leaves is told apart from what a live one needs."""
+"""Leftovers of a killed process are distinguished from files in use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is drawn for a view: which frames, which crop, which rectangle."""
+"""Random draws of a view: frames, crop and erased rectangle."""
 
 from __future__ import annotations
 

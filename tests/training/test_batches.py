@@ -1,4 +1,4 @@
-"""Batches: paired over arms, the same whatever reads them, two views of the same clips."""
+"""Batches: paired over arms, independent of the reader, two views of the same clips."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checkpoints are whole, are refused when they are somebody else's, and survive a kill at any moment."""
+"""Checkpoints are written atomically, refused when they belong to another trial, and survive kills."""
 
 from __future__ import annotations
 

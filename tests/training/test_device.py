@@ -1,4 +1,4 @@
-"""Devices: what is refused, what is restored, how memory runs out."""
+"""Devices: validation, restoring of settings, and exhausted memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Evaluation: which windows, which crop, and how answers become a subject's."""
+"""Evaluation: windows, crop, and aggregation of outputs by subject."""
 
 from __future__ import annotations
 

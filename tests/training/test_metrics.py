@@ -1,4 +1,4 @@
-"""The few metrics of an epoch equal scikit-learn's."""
+"""The metrics of an epoch equal scikit-learn's."""
 
 from __future__ import annotations
 

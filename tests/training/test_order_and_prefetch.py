@@ -1,4 +1,4 @@
-"""Order of clips, and reading ahead."""
+"""Order of clips, and prefetching."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A training resumed at any epoch boundary is the one that was never interrupted, to the last bit."""
+"""A training resumed at any epoch boundary equals an uninterrupted one, to the last bit."""
 
 from __future__ import annotations
 

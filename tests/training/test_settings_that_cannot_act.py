@@ -1,6 +1,6 @@
-"""The plan believes that some settings cannot act, and that some epochs are the same for several trials: is it true?
+"""Settings and epochs that the plan treats as equal give equal trainings.
 
-Both are claims about the trainer, so the trainer decides: to the last bit, by running both.
+Both variants are trained and compared, to the last bit.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Is a step made and measured for every method, without data and without a GPU's API in the way?"""
+"""A step is built and measured for every method, without data and without a GPU's API."""
 
 import pytest
 from small_recipe import small_recipe

@@ -1,4 +1,4 @@
-"""Are the steps of a recipe timed as often as they should be, and scaled to its batch?"""
+"""The steps of a recipe are timed the required number of times and scaled to its batch."""
 
 import itertools
 

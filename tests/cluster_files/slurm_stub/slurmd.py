@@ -1,4 +1,4 @@
-"""What does SLURM do with a batch script on its first node? Here it is done in a network that has nothing but loopback.
+"""Stub of SLURM that runs a batch script on its first node, in a network with nothing but loopback.
 
 Called as `unshare --net --pid --fork --kill-child --mount-proc python slurmd.py JOB.json`; everything that is left when
 it ends dies with the namespace. The script's own `#SBATCH` lines say how it is warned.

@@ -1,4 +1,4 @@
-"""`data index` accounts for every file under a folder: taken, left out with a reason, or unreadable."""
+"""`data index` accounts for every file under a folder: included, left out with a reason, or unreadable."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Tables as spreadsheets and pandas save them are understood where they are unambiguous."""
+"""Tables saved by spreadsheets and pandas are read wherever they are unambiguous."""
 
 import csv
 import random

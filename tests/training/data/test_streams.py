@@ -1,4 +1,4 @@
-"""Choice of the video stream, pixel aspect ratio, stills, and files that are shorter than they state."""
+"""Choice of the video stream, pixel aspect ratio, still images, and files that are shorter than they state."""
 
 from __future__ import annotations
 

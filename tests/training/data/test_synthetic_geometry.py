@@ -1,4 +1,4 @@
-"""Are the knees that are drawn the knees that were asked for?"""
+"""The drawn knees have the requested geometry."""
 
 from __future__ import annotations
 

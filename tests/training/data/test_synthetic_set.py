@@ -1,4 +1,4 @@
-"""Is a synthetic set what its documentation promises, and the same each time?"""
+"""A synthetic set matches its documentation and is reproducible."""
 
 from __future__ import annotations
 

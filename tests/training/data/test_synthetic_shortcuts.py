@@ -1,7 +1,7 @@
-"""Can the class be guessed from anything but the legs?
+"""The class of a synthetic clip shows in the legs alone.
 
-Two proofs: other knees leave every pixel outside the legs as it was, so a class can show nowhere else; and what is
-drawn outside the legs does not go with the class over many children, which a permutation test judges.
+Two checks: changing the knees changes no pixel outside the legs; and a permutation test over many children finds no
+association between the class and what is drawn outside the legs.
 """
 
 from __future__ import annotations

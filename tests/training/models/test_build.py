@@ -1,4 +1,4 @@
-"""Are the initial weights a function of the seed and of nothing else?"""
+"""The initial weights are a function of the seed alone."""
 
 import random
 

@@ -1,4 +1,4 @@
-"""Has C3D the published shapes, and does it stand short and uneven clips?"""
+"""C3D has the published shapes and accepts short and uneven clips."""
 
 import pytest
 import torch

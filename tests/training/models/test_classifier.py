@@ -1,4 +1,4 @@
-"""Does the cosine classifier return cosines and nothing else?"""
+"""The cosine classifier returns cosines and nothing else."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Do the networks have the published numbers of parameters? (Counted without memory, on the meta device.)"""
+"""Networks have the published numbers of parameters (counted without memory, on the meta device)."""
 
 import pytest
 

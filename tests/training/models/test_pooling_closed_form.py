@@ -1,4 +1,4 @@
-"""Do the pooling layers compute what their formulas say, on maps small enough to do by hand?"""
+"""Pooling layers match their formulas, on maps small enough to compute by hand."""
 
 import math
 

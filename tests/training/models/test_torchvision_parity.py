@@ -1,4 +1,4 @@
-"""Is a published residual network, with the same weights, the same function as torchvision's?"""
+"""A published residual network with the same weights is the same function as torchvision's."""
 
 import pytest
 import torch

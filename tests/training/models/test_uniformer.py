@@ -1,4 +1,4 @@
-"""Is the UniFormer the one of the paper?"""
+"""The UniFormer matches the paper."""
 
 import pytest
 import torch

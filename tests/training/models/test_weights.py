@@ -1,4 +1,4 @@
-"""Do local weights load, and are wrong ones refused by name?"""
+"""Local weights load, and wrong ones are refused by name."""
 
 import pickle
 
