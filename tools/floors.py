@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[1]
 AS_IN_SETUP = ("torch", "torchvision")
 """Installed by name, without a bound, as in `make setup`: another release of them is a download of gigabytes."""
 STUDY = (
-    "run", "ablation", "--preset", "tiny", "--set", "seeds=[0]", "--set", "tasks=[two_class]", "--set", "epochs=2",
+    "run", "ablation", "--preset", "tiny", "--set", "seeds=[0]", "--set", "tasks=[two_class]", "--set", "epochs=3",
     "--set", "ssl.pretrain_epochs=1", "--set", "ssl.ramp.epochs=1", "--set", "resources.gpu=0",
 )  # fmt: skip
 """Words of the command that runs the study."""
