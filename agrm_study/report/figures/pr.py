@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -10,7 +9,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from agrm_study.report.figures.base import FigureKind
-from agrm_study.report.figures.style import GREY, TWO_COLUMNS_IN, look, name_lines, soft_grid, styled
+from agrm_study.report.figures.curve_panels import curve_panels
+from agrm_study.report.figures.style import GREY, look, name_lines, soft_grid, styled
 from agrm_study.report.measure import Measurements
 from agrm_study.report.wording import bracket, percent
 from agrm_study.statistics.arrays import Floats
@@ -92,22 +92,11 @@ class PrCurves(FigureKind[PrInfo]):
 
     def draw(self, info: PrInfo) -> Figure:
         with styled():
-            columns = min(4, len(info.arms))
-            rows = math.ceil(len(info.arms) / columns)
-            figure = Figure(figsize=(max(1.75 * columns, 3.4 if columns < 2 else 0), 1.95 * rows), layout="constrained")
-            if len(info.arms) > 1:
-                figure.set_size_inches(TWO_COLUMNS_IN * columns / 4 + (0.3 if columns < 4 else 0), 1.95 * rows)
-            grid: Any = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
-            for k, axes in enumerate(grid.ravel()):
-                if k >= len(info.arms):
-                    axes.set_axis_off()
-                    continue
-                self._panel(axes, info, info.arms[k])
-                if k % columns == 0:
-                    axes.set_ylabel("Precision (%)")
-                if k + columns >= len(info.arms):
-                    axes.set_xlabel("Recall (%)")
-                    axes.tick_params(labelbottom=True)
+            figure, panels = curve_panels(
+                len(info.arms), x_title="Recall (%)", y_title="Precision (%)", narrowest_in=3.4
+            )
+            for axes, arm in zip(panels, info.arms, strict=True):
+                self._panel(axes, info, arm)
             return figure
 
     def _panel(self, axes: Any, info: PrInfo, arm: PrArm) -> None:
