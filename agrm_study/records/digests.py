@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from agrm_study.records.schemas import SCHEMAS, Kind, with_version
+from agrm_study.records.schemas import SCHEMAS, Kind
 
 Bytes = NDArray[np.uint8]
 HEX: Final = 32
@@ -85,13 +85,6 @@ def block_digests(table: pa.Table) -> dict[str, dict[str, str]]:
         for trial_id, digest in digests(mine, "predictions", "trial_id", block).items():
             found.setdefault(trial_id, {})[block] = digest
     return found
-
-
-def row_digest(row: Mapping[str, Any]) -> str:
-    """The digest of one `trials` record."""
-    schema = with_version(SCHEMAS["trials"])
-    table = pa.Table.from_pylist([{name: row.get(name) for name in schema.names}], schema=schema)
-    return digests(table, "trials", "trial_id")[str(row["trial_id"])]
 
 
 def blocks_text(blocks: Mapping[str, str]) -> str:

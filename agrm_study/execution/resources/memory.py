@@ -68,11 +68,6 @@ def oom_kills(proc: Path = PROC) -> int:
     return _keyed(proc / "vmstat").get("oom_kill", 0)
 
 
-def oom_killed_since(before: int, proc: Path = PROC) -> bool:
-    """Whether the kernel has killed a process for lack of memory since `oom_kills` returned a number."""
-    return oom_kills(proc) > before
-
-
 def _container_use(folder: Path) -> MemoryUse | None:
     """Limit and use of one cgroup; ``None`` where it has no limit."""
     for limit_name, used_name, cache_name in (_V2, _V1):
