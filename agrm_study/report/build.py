@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from agrm_study.report import numbers
 from agrm_study.report.answer import answer
 from agrm_study.report.checks.finding import Finding
 from agrm_study.report.collect import collect
@@ -128,6 +129,8 @@ def make_report(
             _tell(on_progress, f"{study.name}: report.html")
             write_file(Path(folder) / "report.html", render_page(m, own, pictures, mine))
             files.append(Path(folder) / "report.html")
+            write_file(Path(folder) / numbers.FILE, numbers.render(study.name, numbers.numbers(m)))
+            files.append(Path(folder) / numbers.FILE)
             answers[str(folder)] = answer(m)  # reuses the measurements of the page
         skipped += mine
         problems += evidence.problems

@@ -82,7 +82,7 @@ def made_table(m: Measurements, name: str) -> Table:
     reason = kind.unfit(m)
     if reason is not None:
         raise NotMade(reason)
-    return replace(kind.build(m), name=short_name(name))
+    return replace(kind.build(m), name=short_name(name), study=m.evidence.study.name)
 
 
 def drawing(m: Measurements, name: str) -> Drawing:
@@ -121,7 +121,7 @@ def _kept_table(m: Measurements, name: str) -> Table:
         raise NotMade(f"its code ({_written(m, name)}) is not executed here, and it was never made") from None
     except (ValueError, KeyError, TypeError):
         raise NotMade("what was kept of it is damaged") from None
-    return replace(table, notes=(*table.notes, f"This table is {note}."))
+    return replace(table, notes=(*table.notes, f"This table is {note}."), study=m.evidence.study.name)
 
 
 def _table(value: Mapping[str, Any]) -> Table:

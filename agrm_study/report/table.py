@@ -79,6 +79,7 @@ class Table:
         rows: The rows, each with one entry per column.
         notes: Footnotes: n, ddof, N, B, test, family, versions; missing numbers and the reasons.
         partial: Sentence on how much of the study is missing; None if complete.
+        study: Name of the study; with ``name`` it identifies the table in a manuscript.
     """
 
     name: str
@@ -87,6 +88,7 @@ class Table:
     rows: tuple[Row, ...]
     notes: tuple[str, ...] = ()
     partial: str | None = None
+    study: str = ""
 
     def __post_init__(self) -> None:
         for row in self.rows:

@@ -33,6 +33,7 @@ RUN_ELSEWHERE = {
     "README.md": "tests/test_readme.py",
     "docs/your_data.md": "tests/docs/test_your_data.py",
     "docs/your_own.md": "tests/docs/test_your_own.py",
+    "docs/submission.md": "tests/docs/test_submission.py",
 }
 """Pages whose `agrm-study` commands another test runs in their order (that of your_own.md in part from Python)."""
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from agrm_study.report.table import Entry, Table
 
-_SYMBOLS = {
+SYMBOLS = {
     "\\": r"\textbackslash{}",
     "{": r"\{",
     "}": r"\}",
@@ -57,7 +57,8 @@ _GREEK = (
     *("alpha", "beta", "gamma", "delta", "varepsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "mu", "nu"),
     *("xi", "omicron", "pi", "rho", "varsigma", "sigma", "tau", "upsilon", "varphi", "chi", "psi", "omega"),
 )
-_SYMBOLS |= {chr(0x3B1 + i): rf"\ensuremath{{\{name}}}" for i, name in enumerate(_GREEK) if name != "omicron"}
+SYMBOLS |= {chr(0x3B1 + i): rf"\ensuremath{{\{name}}}" for i, name in enumerate(_GREEK) if name != "omicron"}
+"""LaTeX of characters that it cannot contain as they are."""
 _ACCENTS = {
     "\u0300": "`",
     "\u0301": "'",
@@ -95,6 +96,9 @@ _EM = (
 _WRAP = 16
 """Characters per line at which names and headings are wrapped in a table that is too wide."""
 
+TABLE_ID = "% agrm-study table "
+"""Start of the comment that names the study and the table of a tabular; `agrm-study verify` finds tables by it."""
+
 _HEAD = r"""% {caption}
 % Compiles on its own; or \input it where booktabs and amssymb are loaded.
 \expandafter\ifx\csname @nodocument\endcsname\relax
@@ -116,8 +120,8 @@ def escape(text: str) -> str:
 
 
 def _character(c: str) -> str:
-    if c in _SYMBOLS:
-        return _SYMBOLS[c]
+    if c in SYMBOLS:
+        return SYMBOLS[c]
     if c in _LETTERS:
         return _LETTERS[c]
     if c.isspace():
@@ -216,6 +220,7 @@ def render(table: Table) -> str:
         rf"\setlength{{\tabcolsep}}{{{found.gap}pt}}",
         r"\renewcommand{\arraystretch}{1.12}",
         rf"\begin{{tabular}}{{@{{}}{alignment}@{{}}}}",
+        *([f"{TABLE_ID}{table.study}/{table.name}"] if table.study else []),
         r"\toprule",
         " & ".join(_cell(Entry(text=c.title), alignments[c.align], broken=found.broken) for c in columns) + r" \\",
         r"\midrule",

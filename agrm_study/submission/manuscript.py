@@ -1,0 +1,138 @@
+r"""Verification of a manuscript: its tables of ours, every ``\agrm{key}`` and every defined number."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from agrm_study.report import numbers
+from agrm_study.report.renderers import latex
+from agrm_study.study.errors import InputError, did_you_mean
+from agrm_study.submission.grid import compare_grids
+from agrm_study.submission.read_latex import FoundTable, find_tables, find_uses, grid_of, without_comments
+from agrm_study.submission.verify import Made, Verification
+
+_INPUT: Final = re.compile(r"\\(?:input|include|subfile|subfileinclude)\s*\{([^{}]+)\}")
+MOST_FILES: Final = 1000
+"""Maximum number of files of one manuscript."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One LaTeX file of a manuscript: its path as given or included, and its text."""
+
+    path: Path
+    text: str
+
+
+def read_manuscript(path: Path) -> tuple[list[Source], list[str]]:
+    r"""A LaTeX file and what it includes by ``\input``, ``\include`` and ``\subfile``, and the files that are missing.
+
+    Raises:
+        InputError: If the file itself cannot be read.
+    """
+    waiting, seen = [path], set[Path]()
+    sources: list[Source] = []
+    missing: list[str] = []
+    while waiting and len(sources) < MOST_FILES:
+        file = waiting.pop(0)
+        if file.resolve() in seen:
+            continue
+        seen.add(file.resolve())
+        try:
+            text = file.read_text(encoding="utf-8", errors="replace")
+        except OSError as error:
+            if file == path:
+                raise InputError("the manuscript cannot be read", where=path, given=error.strerror) from None
+            missing.append(f"{file}: is included, but cannot be read: {str(error.strerror).lower()}")
+            continue
+        sources.append(Source(file, text))
+        for name in _INPUT.findall(without_comments(text)):
+            asked = path.parent / name.strip()
+            waiting.append(asked if asked.suffix == ".tex" or asked.is_file() else asked.with_name(f"{asked.name}.tex"))
+    return sources, missing
+
+
+def verify_manuscript(path: Path, made: Sequence[Made], out: Verification) -> None:
+    """Compare every table of ours and every number in a manuscript with the records.
+
+    Args:
+        path: LaTeX file of the manuscript.
+        made: What the records give, for each results folder.
+        out: Receives the differences and remarks.
+
+    Raises:
+        InputError: If the manuscript cannot be read, or two folders hold studies of one name.
+    """
+    by_study = {numbers.segment(x.study): x for x in made}
+    if len(by_study) < len(made):
+        raise InputError(
+            "two results folders hold studies of one name, so that the tables of a manuscript cannot be told apart",
+            given=", ".join(x.folder for x in made),
+        )
+    values = {key: value for x in made for key, value in x.numbers.items()}
+    sources, missing = read_manuscript(path)
+    out.differences.extend(missing)
+    for source in sources:
+        defined = numbers.parse(without_comments(source.text))
+        for sentence in _wrong_numbers(defined, values, by_study, str(source.path)):
+            out.differences.append(sentence)
+        out.count("numbers", len(defined))
+        for use in find_uses(source.text):
+            out.count("uses of a number")
+            if use.key not in values:
+                where = f"{source.path}:{use.line}"
+                out.differences.append(f"{where}: \\agrm{{{use.key}}}: {_why_unknown(use.key, values, by_study)}")
+        for table in find_tables(source.text):
+            _verify_table(source, table, by_study, values.get, out)
+    if not out.checked.get("tables in the manuscript") and not out.checked.get("uses of a number"):
+        out.differences.append(
+            f"{path}: contains neither a table of ours nor a number by \\agrm{{key}}, so that nothing can be verified"
+        )
+
+
+def _wrong_numbers(
+    defined: Mapping[str, str], values: Mapping[str, str], by_study: Mapping[str, Made], named: str
+) -> list[str]:
+    out = []
+    for key, value in defined.items():
+        if key not in values:
+            out.append(f"{named}: number `{key}`: {_why_unknown(key, values, by_study)}")
+        elif value != values[key]:
+            out.append(f"{named}: number `{key}`: the file has `{value}`, the records give `{values[key]}`")
+    return out
+
+
+def _why_unknown(key: str, values: Mapping[str, str], by_study: Mapping[str, Made]) -> str:
+    study = key.partition(".")[0]
+    if study not in by_study:
+        return f"not verified, as no results folder of a study `{study}` was given"
+    return f"the records have no such number. {did_you_mean(key, values) or ''}".strip()
+
+
+def _verify_table(
+    source: Source,
+    table: FoundTable,
+    by_study: Mapping[str, Made],
+    value: Callable[[str], str | None],
+    out: Verification,
+) -> None:
+    where, named = f"{source.path}:{table.line}", f"table `{table.study}/{table.name}`"
+    made = by_study.get(numbers.segment(table.study))
+    if made is None:
+        out.differences.append(f"{where}: {named}: not verified, as no results folder of this study was given")
+        return
+    if table.name not in made.tables:
+        out.differences.append(f"{where}: {named}: the records give no table of this name")
+        return
+    if table.body[0] == table.body[1]:
+        out.differences.append(f"{where}: {named}: no tabular follows its comment")
+        return
+    [again] = find_tables(latex.render(made.tables[table.name]))
+    compared = compare_grids(grid_of(table, value), grid_of(again), whole=False)
+    out.differences.extend(f"{source.path}:{x.line}: {named}, {x}" for x in compared.mismatches)
+    out.remarks.extend(f"{where}: {named}: {remark}" for remark in compared.remarks)
+    out.count("tables in the manuscript")
