@@ -13,11 +13,13 @@ from agrm_study.cli.options import PARTS
 from agrm_study.training.data.datasets import LAYOUTS
 
 if TYPE_CHECKING:
-    from agrm_study.study.recipe import Clip
+    from agrm_study.study.recipe import Recipe
     from agrm_study.training.data.check import CheckReport
 
 WORKERS = click.option("--workers", type=click.IntRange(min=1), default=None, help="Processes. [default: one a core]")
-STUDY = click.option("--study", default=None, metavar="STUDY", help="Take frame rate, crop and size from this study.")
+STUDY = click.option(
+    "--study", default=None, metavar="STUDY", help="Take frame rate, crop, size and views from this study."
+)
 SHOWN_SUBJECTS = 20
 LAYOUT_NAMES = tuple(name.replace("_", "-") for name in LAYOUTS)
 
@@ -124,7 +126,10 @@ def index(
 @click.argument("manifest", type=click.Path(path_type=Path))
 @STUDY
 @click.option(
-    "--pictures", type=click.Path(path_type=Path), default=None, help="Draw what is kept of some clips, here."
+    "--pictures",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="Draw some clips here: what the store keeps, and what the network sees in training and testing.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable, on stdout.")
 @WORKERS
@@ -135,9 +140,9 @@ def check(manifest: Path, study: str | None, pictures: Path | None, as_json: boo
     from agrm_study.training.data.manifest import read_manifest
 
     read = read_manifest(manifest, require_files=False)
-    clip, processes = _clip(study), workers or os.cpu_count() or 1
+    recipe, processes = _recipe(study), workers or os.cpu_count() or 1
     with progress_bar("Decoding videos") as on_progress:
-        report = check_manifest(read, clip, workers=processes, on_progress=on_progress)
+        report = check_manifest(read, recipe.clip, workers=processes, on_progress=on_progress)
     if as_json:
         click.echo(json.dumps(report.to_dict(), indent=2, ensure_ascii=False))
     else:
@@ -146,7 +151,9 @@ def check(manifest: Path, study: str | None, pictures: Path | None, as_json: boo
         from agrm_study.training.data.pictures import draw_pictures
 
         with progress_bar("Drawing pictures") as on_progress:
-            sheets = draw_pictures(read, clip, pictures, workers=processes, on_progress=on_progress)
+            sheets = draw_pictures(
+                read, recipe.clip, pictures, augment=recipe.augment, workers=processes, on_progress=on_progress
+            )
         click.echo(f"{len(sheets)} pictures in {pictures}", err=True)
     return 1 if report.stops else 0
 
@@ -191,15 +198,15 @@ def _spellings(texts: tuple[str, ...]) -> dict[str, str]:
     return spellings
 
 
-def _clip(study: str | None) -> Clip:
-    """The preprocessing of a study, or the protocol's default."""
-    from agrm_study.study.recipe import Clip
+def _recipe(study: str | None) -> Recipe:
+    """The recipe of a study, or the protocol's default."""
+    from agrm_study.study.recipe import Recipe
 
     if study is None:
-        return Clip()
+        return Recipe()
     from agrm_study.api.names import read_study
 
-    return read_study(Path(study), (), None).base.clip
+    return read_study(Path(study), (), None).base
 
 
 def _show(report: CheckReport) -> None:

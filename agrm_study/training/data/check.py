@@ -12,6 +12,7 @@ from agrm_study.study.recipe import Clip
 from agrm_study.training.data.decoding import VideoError, VideoInfo, read_frames
 from agrm_study.training.data.decoding.killable import Failure, KillablePool
 from agrm_study.training.data.manifest import ClipRecord, Manifest
+from agrm_study.training.data.seen import square_notes
 from agrm_study.training.data.store.frames import stored_shape
 from agrm_study.training.data.store.ingest import verified
 from agrm_study.training.data.store.problems import manifest_problems
@@ -26,6 +27,8 @@ KINDS: dict[str, tuple[Severity, str]] = {
     "changed": ("stops", "the file has changed since it was indexed"),
     "too_small": ("stops", "the stored frame is smaller than the network's input"),
     "duplicate": ("stops", "the same video under two subjects: it could be in both training and test"),
+    "cut_off": ("note", "part of the person lies outside the square that the network sees in testing"),
+    "narrow": ("note", "the square that the network sees in testing covers little of the frame"),
     "too_short": ("note", "shorter than one window: the last frame is repeated"),
     "variable_rate": ("note", "variable frame rate: frames are resampled by their timestamps"),
     "rotated": ("note", "the container specifies a rotation, which is applied"),
@@ -109,7 +112,7 @@ def check_manifest(
 
     Args:
         manifest: Read with `require_files=False`, so that missing files become findings instead of an error.
-        clip: The preprocessing to check against (window length, smallest frame).
+        clip: The preprocessing to check against (window length, smallest frame, the network's square).
         workers: Number of decoding processes.
         on_progress: Called with the number of checked files and the total number of files.
         stall_s: Seconds without progress after which a file is abandoned.
@@ -117,7 +120,7 @@ def check_manifest(
     clip = clip or Clip()
     findings = _manifest_findings(manifest, clip)
     with KillablePool(min(workers, len(manifest.clips)), stall_s=stall_s) as pool:
-        results = pool.map_unordered(check_file, [(record,) for record in manifest.clips])
+        results = pool.map_unordered(check_file, [(record, clip) for record in manifest.clips])
         for done, (position, result) in enumerate(results, start=1):
             record = manifest.clips[position]
             facts = [("unreadable", result.message)] if isinstance(result, Failure) else result
@@ -144,7 +147,7 @@ def _deduplicated(findings: list[Finding]) -> list[Finding]:
     ]
 
 
-def check_file(record: ClipRecord) -> list[tuple[str, str]]:
+def check_file(record: ClipRecord, clip: Clip) -> list[tuple[str, str]]:
     """Kinds and messages of the findings in one file, decoded completely (runs in a child process)."""
     try:
         info = verified(record)
@@ -152,9 +155,9 @@ def check_file(record: ClipRecord) -> list[tuple[str, str]]:
         size = max(2, round(info.width * scale)), max(2, round(info.height * scale))
         for _ in read_frames(record.path, info, list(range(info.frames)), *size):
             pass
+        return [*_notes(record, info), *square_notes(record, info, clip)]
     except VideoError as error:
         return [(error.kind, str(error))]
-    return list(_notes(record, info))
 
 
 def _notes(record: ClipRecord, info: VideoInfo) -> Iterable[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""Contact sheets that compare each video with its stored clip, to reveal wrong crops before a study runs."""
+"""Contact sheets of clips: the video, the stored frame, and the squares that the network sees."""
 
 from __future__ import annotations
 
@@ -9,21 +9,25 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from agrm_study.study.recipe import Clip
+from agrm_study.study.recipe import Augment, Clip
+from agrm_study.training.augment.views import Geometry, draw_view
 from agrm_study.training.data.background import estimate_boxes
-from agrm_study.training.data.boxes import boxes_at, square_windows
 from agrm_study.training.data.decoding import VideoError, VideoInfo, read_frames
 from agrm_study.training.data.decoding.killable import Failure, KillablePool
-from agrm_study.training.data.manifest import ClipRecord, Manifest
+from agrm_study.training.data.drawing import BLUE, GREEN, ORANGE, PINK, Mark, Row, draw
+from agrm_study.training.data.manifest import Box, ClipRecord, Manifest
+from agrm_study.training.data.seen import (
+    WHOLE,
+    person_boxes,
+    share_inside,
+    square_in_testing,
+    stored_region,
+)
 from agrm_study.training.data.store.frames import kept_frames, stored_frames
 from agrm_study.training.data.store.ingest import verified
 
 MOMENTS = 6
 """Number of frames shown per clip."""
-HEIGHT = 180
-"""Height of one image in a sheet, in pixels."""
-GREEN, ORANGE, WHITE, DARK = (80, 220, 80), (40, 150, 250), (255, 255, 255), (30, 30, 30)
-"""BGR colours of the person's box, the stored window, text and background."""
 
 
 def draw_pictures(
@@ -31,16 +35,18 @@ def draw_pictures(
     clip: Clip,
     out: Path,
     *,
+    augment: Augment | None = None,
     clips: int = 24,
     workers: int = 1,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> list[Path]:
-    """Write one contact sheet per clip: six frames of the video with box and window above the stored frames.
+    """Write one contact sheet per clip: six frames of the video, as stored, and as the network sees them.
 
     Args:
         manifest: Clips to choose from, spread over labels and sources.
         clip: The preprocessing.
         out: Output folder of the sheets, `<clip_id>.jpg`.
+        augment: The views in training; None for the protocol's.
         clips: Maximum number of sheets.
         workers: Number of drawing processes.
         on_progress: Called with the number of finished sheets and the total number of sheets.
@@ -50,12 +56,13 @@ def draw_pictures(
     """
     out.mkdir(parents=True, exist_ok=True)
     chosen = spread(manifest, clips)
-    tasks = [(record, clip, out / f"{record.clip_id.replace('/', '_')}.jpg") for record in chosen]
+    views = augment or Augment()
+    tasks = [(record, clip, views, out / f"{record.clip_id.replace('/', '_')}.jpg") for record in chosen]
     sheets: list[Path] = []
     with KillablePool(min(workers, max(1, len(tasks)))) as pool:
         for done, (position, result) in enumerate(pool.map_unordered(draw_sheet, tasks), start=1):
             if not isinstance(result, Failure):
-                sheets.append(tasks[position][2])
+                sheets.append(tasks[position][3])
             if on_progress is not None:
                 on_progress(done, len(tasks))
     return sorted(sheets)
@@ -76,7 +83,7 @@ def spread(manifest: Manifest, clips: int) -> list[ClipRecord]:
     return picked[:clips]
 
 
-def draw_sheet(record: ClipRecord, clip: Clip, path: Path) -> None:
+def draw_sheet(record: ClipRecord, clip: Clip, augment: Augment, path: Path) -> None:
     """Draw the sheet of one clip (runs in a child process).
 
     Raises:
@@ -85,68 +92,86 @@ def draw_sheet(record: ClipRecord, clip: Clip, path: Path) -> None:
     info = verified(record)
     kept = kept_frames(record, info, clip)
     places = np.unique(np.linspace(0, len(kept) - 1, MOMENTS).round().astype(int))
-    frames_THWC = np.concatenate(list(read_frames(record.path, info, kept[places].tolist(), info.width, info.height)))
-    seen = [
-        _marked(frame, marks)
-        for frame, marks in zip(frames_THWC, _marks(record, info, clip, kept, places), strict=True)
+    boxes = _boxes(record, info, clip)
+    region = stored_region(record, info, clip, kept, boxes)
+    stored_THWC = np.concatenate(list(stored_frames(record, info, clip)))[places].transpose(0, 2, 3, 1)
+    video_THWC = np.concatenate(list(read_frames(record.path, info, kept[places].tolist(), info.width, info.height)))
+
+    testing = square_in_testing(region.height, region.width, clip.size)
+    training_T4, flips_T = _squares_in_training(augment, clip, region.height, region.width, len(places))
+    person_T4 = None if boxes is None else person_boxes(boxes, kept, clip)
+    in_video: list[list[Mark]] = [[(box, ORANGE)] for box in region.boxes_T4[places]]
+    in_store: list[list[Mark]] = [[(testing, BLUE), (square, PINK)] for square in training_T4]
+    legend = [(ORANGE, "what the store keeps of the video")]
+    warning = ""
+    if person_T4 is not None:
+        person_in_store_T4 = region.to_stored(person_T4)
+        for marks, box in zip(in_video, person_T4[places], strict=True):
+            marks.append((box, GREEN))
+        for marks, box in zip(in_store, person_in_store_T4[places], strict=True):
+            marks.append((box, GREEN))
+        origin = "the manifest's boxes" if record.boxes else "estimated from motion"
+        legend.append((GREEN, f"the person ({origin})"))
+        share = share_inside(person_in_store_T4, testing)
+        warning = f"Only {share:.0%} of the person is inside the test square." if share < WHOLE else ""
+    rows = f"{clip.size} of {region.height} rows, {clip.size} of {region.width} columns of the stored frame"
+    legend += [
+        (BLUE, f"test square: {rows}"),
+        (
+            PINK,
+            f"training square: one random draw per column ({augment.labelled} view; colour, noise, erasing not shown)",
+        ),
     ]
-    stored = np.concatenate(list(stored_frames(record, info, clip)))[places]
-    below = [np.ascontiguousarray(frame.transpose(1, 2, 0)[:, :, ::-1]) for frame in stored]
-    width = max(_scaled(image).shape[1] for image in (*seen, *below))
-    rows = [np.hstack([_padded(_scaled(image), width) for image in row]) for row in (seen, below)]
-    sheet = np.vstack([_title(record, clip, rows[0].shape[1]), *rows])
+    sheet = draw(
+        _title(record, clip),
+        legend,
+        warning,
+        [
+            Row("video", video_THWC, in_video),
+            Row("stored", stored_THWC, in_store),
+            Row("network, testing", _cut(stored_THWC, np.tile(testing, (len(places), 1)))),
+            Row("network, training", _cut(stored_THWC, training_T4, flips_T)),
+        ],
+    )
     if not cv2.imwrite(str(path), sheet, [cv2.IMWRITE_JPEG_QUALITY, 90]):
         raise VideoError(f"the image {path} cannot be written")
 
 
-def _marks(
-    record: ClipRecord, info: VideoInfo, clip: Clip, kept: NDArray[np.int64], places: NDArray[np.int64]
-) -> list[list[tuple[NDArray[np.float64], tuple[int, int, int]]]]:
-    """Boxes (x, y, w, h) to draw on each frame, with their colours."""
-    marks: list[list[tuple[NDArray[np.float64], tuple[int, int, int]]]] = [[] for _ in places]
-    boxes = record.boxes
-    if boxes is None and clip.crop == "person_box":
-        boxes = estimate_boxes(record, info)
-    if boxes is not None:
-        for mark, box in zip(marks, boxes_at(boxes, kept[places]), strict=True):
-            mark.append((box, GREEN))
-    if clip.crop == "raw":
-        side = np.minimum(clip.resize, [info.width, info.height])
-        window = np.concatenate([(np.array([info.width, info.height]) - side) / 2, side])
-        for mark in marks:
-            mark.append((window, ORANGE))
-    if boxes is not None and clip.crop == "person_box":
-        windows = square_windows(boxes, kept, clip.fps, clip.box_part)[places]
-        for mark, (x, y, side) in zip(marks, windows, strict=True):
-            mark.append((np.array([x - side / 2, y - side / 2, side, side]), ORANGE))
-    return marks
+def _boxes(record: ClipRecord, info: VideoInfo, clip: Clip) -> tuple[Box, ...] | None:
+    """The manifest's boxes, or estimated ones; None if the clip needs none and no walker is found."""
+    try:
+        return record.boxes or estimate_boxes(record, info)
+    except VideoError:
+        if clip.crop == "person_box":
+            raise
+        return None
 
 
-def _marked(
-    frame_HWC: NDArray[np.uint8], marks: list[tuple[NDArray[np.float64], tuple[int, int, int]]]
-) -> NDArray[np.uint8]:
-    image = np.ascontiguousarray(frame_HWC[:, :, ::-1])
-    thick = max(1, round(image.shape[0] / HEIGHT * 1.5))
-    for (x, y, w, h), colour in marks:
-        cv2.rectangle(image, (round(x), round(y)), (round(x + w), round(y + h)), colour, thick)
-    return image
-
-
-def _scaled(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    width = max(1, round(image.shape[1] * HEIGHT / image.shape[0]))
-    return np.asarray(cv2.resize(image, (width, HEIGHT), interpolation=cv2.INTER_AREA), dtype=np.uint8)
-
-
-def _padded(image: NDArray[np.uint8], width: int) -> NDArray[np.uint8]:
-    free = width - image.shape[1]
-    return np.asarray(
-        cv2.copyMakeBorder(image, 2, 2, free // 2 + 2, free - free // 2 + 2, cv2.BORDER_CONSTANT, value=DARK)
+def _squares_in_training(
+    augment: Augment, clip: Clip, height: int, width: int, count: int
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Random squares x, y, w, h (N, 4) of the stored frame in training, and whether each is mirrored."""
+    one = np.ones(count, dtype=np.int64)
+    geometry = Geometry(
+        lengths_N=one * clip.frames, heights_N=one * height, widths_N=one * width, frames=clip.frames, size=clip.size
     )
+    settings = augment.strong if augment.labelled == "strong" else augment.weak
+    view = draw_view(settings, np.random.default_rng(0), np.zeros(count), geometry)
+    sides = one * clip.size
+    return np.stack([view.lefts_N, view.tops_N, sides, sides], axis=1).astype(np.float64), view.flips_N
 
 
-def _title(record: ClipRecord, clip: Clip, width: int) -> NDArray[np.uint8]:
-    bar = np.full((26, width, 3), DARK, np.uint8)
+def _cut(
+    frames_THWC: NDArray[np.uint8], squares_T4: NDArray[np.float64], flips_T: NDArray[np.bool_] | None = None
+) -> NDArray[np.uint8]:
+    """The square of each frame, mirrored where `flips_T` is true."""
+    cut = []
+    for place, (frame, (x, y, w, h)) in enumerate(zip(frames_THWC, squares_T4.astype(int), strict=True)):
+        square = frame[y : y + h, x : x + w]
+        cut.append(square[:, ::-1] if flips_T is not None and flips_T[place] else square)
+    return np.stack(cut)
+
+
+def _title(record: ClipRecord, clip: Clip) -> str:
     who = f"{record.source}  {record.clip_id}  {record.label or 'unlabelled'}"
-    text = f"{who}  {record.width}x{record.height}  crop: {clip.crop}"
-    cv2.putText(bar, text, (6, 18), cv2.FONT_HERSHEY_SIMPLEX, 0.5, WHITE, 1, cv2.LINE_AA)
-    return bar
+    return f"{who}  {record.width}x{record.height}  crop: {clip.crop}"

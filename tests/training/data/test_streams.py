@@ -123,17 +123,17 @@ def test_non_square_pixels_are_read_as_they_are_shown(aspect, rotation, shown, t
     scale = 64 / min(shown)
     assert stored.shape[2:] == (round(shown[1] * scale), round(shown[0] * scale))
     assert (video_frames(path, CLIP) == stored).all()
-    kinds = [kind for kind, _ in check_file(record)]
+    kinds = [kind for kind, _ in check_file(record, Clip())]
     assert ("anamorphic" in kinds) == (aspect != 1)
     old = dataclasses.replace(record, width=120, height=120)
     if aspect != 1:
-        assert [kind for kind, _ in check_file(old)] == ["changed"]
+        assert [kind for kind, _ in check_file(old, Clip())] == ["changed"]
         assert Manifest(path, (old,)).fingerprint != Manifest(path, (record,)).fingerprint
 
 
 def test_interlaced_video_is_noted(tmp_path, videos):
     path = videos.write(tmp_path / "fields.mp4", options={"x264-params": "tff=1", "flags": "+ildct+ilme"})
-    assert ("interlaced", "two fields per frame") in check_file(videos.record(path))
+    assert ("interlaced", "two fields per frame") in check_file(videos.record(path), Clip())
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_a_file_that_is_shorter_than_its_container_states_stops_the_study(name, 
     cut.write_bytes(whole.read_bytes()[: whole.stat().st_size * 6 // 10])
     found = read_info(cut)
     record = videos.record(cut, frames=found.frames, fps=found.fps, width=320, height=240)
-    ((kind, message),) = check_file(record)
+    ((kind, message),) = check_file(record, Clip())
     assert kind == "truncated"
     assert "are present" in message or "ends within a packet" in message
     with pytest.raises(VideoError, match=r"are present|ends within a packet"):
