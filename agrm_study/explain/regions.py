@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from agrm_study.study.recipe import Clip
 from agrm_study.training.data.background import estimate_boxes
-from agrm_study.training.data.boxes import boxes_at, square_windows
+from agrm_study.training.data.boxes import boxes_at
 from agrm_study.training.data.decoding import VideoError, probe
 from agrm_study.training.data.manifest import Box, ClipRecord
+from agrm_study.training.data.seen import stored_region
 
 BoxKind = Literal["person", "legs"]
 REGIONS: Final = ("knee", "lower leg", "thigh", "trunk", "background")
@@ -63,7 +64,7 @@ def person_boxes(record: ClipRecord) -> tuple[Box, ...] | None:
     """The manifest's key boxes, or boxes estimated from the video; None if there are neither."""
     if record.boxes:
         return record.boxes
-    if not record.path.is_file():
+    if not record.path.exists():
         return None
     try:
         return estimate_boxes(record, probe(record.path))
@@ -71,7 +72,7 @@ def person_boxes(record: ClipRecord) -> tuple[Box, ...] | None:
         return None
 
 
-def stored_boxes(record: ClipRecord, boxes: tuple[Box, ...], clip: Clip, shape: tuple[int, int, int]) -> Floats:
+def stored_boxes(record: ClipRecord, boxes: tuple[Box, ...], clip: Clip, frames: int) -> Floats:
     """Transform key boxes to pixels of the stored frames.
 
     Frames are assumed to be evenly spaced, so with a variable frame rate the boxes may be off by a frame.
@@ -80,24 +81,14 @@ def stored_boxes(record: ClipRecord, boxes: tuple[Box, ...], clip: Clip, shape: 
         record: Size and frame rate of the video.
         boxes: Key boxes in pixels of the displayed frame (after rotation).
         clip: The preprocessing.
-        shape: Number of stored frames, their height and their width.
+        frames: Number of stored frames.
 
     Returns:
         Boxes (T, 4) as x, y, w, h.
     """
-    frames, height, width = shape
     times = np.rint(np.arange(frames) / clip.fps * record.fps).astype(np.int64)
     shown_T = np.clip(times, 0, max(record.frames - 1, 0))
-    boxes_T4 = boxes_at(boxes, shown_T)
-    if clip.crop == "resize":
-        return np.asarray(boxes_T4 * np.array([width / record.width, height / record.height] * 2))
-    if clip.crop == "raw":
-        corner = np.array([(record.width - width) // 2, (record.height - height) // 2, 0, 0])
-        return np.asarray(boxes_T4 - corner)
-    x_T, y_T, side_T = square_windows(boxes, shown_T, clip.fps, clip.box_part).T
-    boxes_T4[:, 0] -= x_T - side_T / 2
-    boxes_T4[:, 1] -= y_T - side_T / 2
-    return np.asarray(boxes_T4 * (clip.resize / side_T)[:, None])
+    return stored_region(record, clip, shown_T, boxes).to_stored(boxes_at(boxes, shown_T))
 
 
 def region_masks(boxes_T4: Floats, size: int, kind: BoxKind) -> dict[str, Masks]:

@@ -24,7 +24,7 @@ def record(**values):
 
 def boxes(clip, **values):
     clip_record = record(**values)
-    return stored_boxes(clip_record, clip_record.boxes, clip, stored_shape(clip_record, clip))
+    return stored_boxes(clip_record, clip_record.boxes, clip, stored_shape(clip_record, clip)[0])
 
 
 def test_resized_frames_scale_the_box():

@@ -93,7 +93,7 @@ def draw_sheet(record: ClipRecord, clip: Clip, augment: Augment, path: Path) -> 
     kept = kept_frames(record, info, clip)
     places = np.unique(np.linspace(0, len(kept) - 1, MOMENTS).round().astype(int))
     boxes = _boxes(record, info, clip)
-    region = stored_region(record, info, clip, kept, boxes)
+    region = stored_region(record, clip, kept, boxes)
     stored_THWC = np.concatenate(list(stored_frames(record, info, clip)))[places].transpose(0, 2, 3, 1)
     video_THWC = np.concatenate(list(read_frames(record.path, info, kept[places].tolist(), info.width, info.height)))
 

@@ -44,17 +44,15 @@ class Region:
         return np.concatenate([(boxes_T4[:, :2] - self.boxes_T4[:, :2]) * scale_T2, boxes_T4[:, 2:] * scale_T2], axis=1)
 
 
-def stored_region(
-    record: ClipRecord, info: VideoInfo, clip: Clip, kept_T: NDArray[np.int64], boxes: tuple[Box, ...] | None
-) -> Region:
+def stored_region(record: ClipRecord, clip: Clip, kept_T: NDArray[np.int64], boxes: tuple[Box, ...] | None) -> Region:
     """The region that `stored_frames` keeps of each kept frame; `boxes` are needed for `clip.crop: person_box`."""
     _, height, width = stored_shape(record, clip)
     if clip.crop == "person_box" and boxes is not None:
         x, y, side = square_windows(boxes, kept_T, clip.fps, clip.box_part).T
         return Region(np.stack([x - side / 2, y - side / 2, side, side], axis=1), height, width)
-    region = [0.0, 0.0, info.width, info.height]
+    region = [0, 0, record.width, record.height]
     if clip.crop == "raw":
-        region = [(info.width - width) // 2, (info.height - height) // 2, width, height]
+        region = [(record.width - width) // 2, (record.height - height) // 2, width, height]
     return Region(np.tile(np.asarray(region, dtype=np.float64), (len(kept_T), 1)), height, width)
 
 
@@ -80,7 +78,7 @@ def square_notes(record: ClipRecord, info: VideoInfo, clip: Clip) -> list[tuple[
     _, height, width = stored_shape(record, clip)
     if min(height, width) < clip.size:
         return []
-    rows, columns = (info.height, info.width) if clip.crop == "raw" else (height, width)
+    rows, columns = (record.height, record.width) if clip.crop == "raw" else (height, width)
     narrow = clip.crop != "person_box" and clip.size < NARROW * max(rows, columns)
     boxes, source = record.boxes, "the manifest's boxes"
     if boxes is None and narrow:
@@ -90,7 +88,7 @@ def square_notes(record: ClipRecord, info: VideoInfo, clip: Clip) -> list[tuple[
     if boxes is None:
         return [("narrow", f"{covers}; the person's position is unknown")] if narrow else []
     kept = kept_frames(record, info, clip)
-    region = stored_region(record, info, clip, kept, boxes)
+    region = stored_region(record, clip, kept, boxes)
     person = region.to_stored(person_boxes(boxes, kept, clip))
     share = share_inside(person, square_in_testing(height, width, clip.size))
     return [("cut_off", f"{covers}, and {share:.0%} of the person according to {source}")] if share < WHOLE else []

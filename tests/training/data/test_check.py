@@ -212,7 +212,7 @@ def test_a_person_whom_the_test_square_cuts_off_is_noted_with_the_share_that_is_
         inside = mask[round(middle - side / 2) : round(middle + side / 2)]
     expected = inside.sum() / mask.sum()
     assert (kept_frames(record, info, clip) == kept).all()
-    region = stored_region(record, info, clip, kept, record.boxes)
+    region = stored_region(record, clip, kept, record.boxes)
     assert next(stored_frames(record, info, clip)).shape[2:] == (region.height, region.width)
     square = square_in_testing(region.height, region.width, clip.size)
     person = region.to_stored(person_boxes(record.boxes, kept, clip))
