@@ -28,6 +28,7 @@ from agrm_study.cli import (
     run,
     schema,
     status,
+    submission,
     verify,
     watch,
 )
@@ -59,6 +60,7 @@ def app() -> None:
 for command in (
     run.run, plan.plan, status.status, watch.watch, report.report, compare.compare, data.data, init.init, doctor.doctor,
     schema.schema, explain.explain, export.export, predict.predict, log.log, check_part.check_part,
+    submission.submission,
     verify.verify,
 ):  # fmt: skip
     app.add_command(command)

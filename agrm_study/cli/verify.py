@@ -29,15 +29,16 @@ MOST_SHOWN = 50
 def verify(results: tuple[str, ...], as_json: bool) -> int:
     """Make the tables, numbers and figures of RESULTS again from the records and compare them with the files there.
 
-    RESULTS are results folders or records bundles (.zip). In a manuscript PAPER.tex, every table of agrm-study and
-    every number by \\agrm{key} is compared with the records too. Works without torch and Ray. The exit code is 1 if
-    anything differs or cannot be verified.
+    RESULTS are results folders, records bundles (.zip) or submission folders. In a manuscript PAPER.tex, every table
+    of agrm-study and every number by \\agrm{key} is compared with the records too. Works without torch and Ray. The
+    exit code is 1 if anything differs or cannot be verified.
     """
     from rich.console import Console
 
     from agrm_study.records.local_copy import local_copy
     from agrm_study.submission.bundle import opened_bundle
     from agrm_study.submission.manuscript import verify_manuscript
+    from agrm_study.submission.pack import BUNDLE, MAIN, verify_submission
     from agrm_study.submission.verify import Made, Verification, verify_folder
 
     papers = [Path(name) for name in results if name.endswith(".tex")]
@@ -52,13 +53,16 @@ def verify(results: tuple[str, ...], as_json: bool) -> int:
     console = Console(stderr=True, highlight=False)
     with contextlib.ExitStack() as copies, console.status("Reading") as status:
         for name in folders:
+            if (Path(name) / MAIN).is_file() and (Path(name) / BUNDLE).is_file():
+                verify_submission(Path(name), out)
+                continue
             if name.endswith(".zip"):
                 folder, faults = copies.enter_context(opened_bundle(Path(name)))
                 out.differences.extend(f"{name}: {fault}" for fault in faults)
             else:
                 folder = copies.enter_context(local_copy(name))
             show = partial(_show_step, status, name)
-            made.append(verify_folder(folder, out, named=name, on_progress=show))
+            made.append(verify_folder(folder, out, named=name, weights=not name.endswith(".zip"), on_progress=show))
         for paper in papers:
             status.update(str(paper))
             verify_manuscript(paper, made, out)

@@ -54,14 +54,19 @@ def _without_weights(results: Location, trial_ids: Collection[str]) -> list[str]
     return [t for t in trial_ids if not (results / "checkpoints" / t / WEIGHTS).exists()]
 
 
-def check_results(results: str | Path | Location) -> list[str]:
+def check_results(results: str | Path | Location, *, weights: bool = True) -> list[str]:
     """Every fault of the records and weights of a results folder, as location and violated rule; reads all content.
 
     Records of version 0.1, which have no digests, are counted in one entry.
+
+    Args:
+        results: Results folder.
+        weights: Whether the folder holds weights, which a records bundle does not.
     """
     location = Location.of(results)
     ledger = Ledger(location)
-    found = [f"{place}: {why}" for place, why in broken_trials(location, weights=True).values()]
+    broken = broken_trials(location, weights=weights).values()
+    found = [f"{place}: {why}" for place, why in broken if weights or not place.startswith("checkpoints/")]
     subjects = ledger.table_of("subjects")
     found += [f"records/subjects/{fp}.parquet: {why}" for fp, why in broken_splits(subjects).items()]
     rows = [row for row in ledger.table_of("trials").to_pylist() if row["status"] == "finished"]

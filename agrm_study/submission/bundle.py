@@ -22,7 +22,7 @@ from agrm_study.study.temporary import replacing, temporary_folder
 
 MANIFEST: Final = "bundle.json"
 FORMAT: Final = 1
-LEFT_OUT: Final = frozenset({"checkpoints", "stages", "ray", "leases"})
+LEFT_OUT: Final = frozenset({"checkpoints", "stages", "ray", "leases", "submission"})
 """Folders of a results folder that are not part of a bundle."""
 _DATE: Final = (2000, 1, 1, 0, 0, 0)
 _AT_ONCE: Final = 1 << 20

@@ -140,7 +140,7 @@ def compare_grids(found: Grid, expected: Grid, *, whole: bool) -> GridComparison
     for ours, theirs in rows:
         if ours is not None and theirs is not None:
             out.mismatches.extend(_compare_row(ours, theirs, positions, len(found.columns), exact=found.exact))
-    _compare_prose(found.prose, expected.prose, out)
+    compare_prose(found.prose, expected.prose, out)
     return out
 
 
@@ -188,7 +188,7 @@ def _only_digits_differ(found: str, expected: str) -> bool:
     return DIGITS.sub("#", _key(found)) == DIGITS.sub("#", _key(expected))
 
 
-def _compare_prose(found: Sequence[GridCell], expected: Sequence[GridCell], out: GridComparison) -> None:
+def compare_prose(found: Sequence[GridCell], expected: Sequence[GridCell], out: GridComparison) -> None:
     """Numbers within captions and notes, where the words around them are those of the records' table."""
     wanted: dict[str, dict[str, str]] = {}
     for text in expected:

@@ -70,6 +70,7 @@ def verify_folder(
     out: Verification,
     *,
     named: str | None = None,
+    weights: bool = True,
     on_progress: Callable[[str], None] | None = None,
 ) -> Made:
     """Make everything again from the records of a folder and compare it with the files there.
@@ -81,6 +82,7 @@ def verify_folder(
         folder: Results folder.
         out: Receives the differences and remarks.
         named: Name of the folder in messages; its path by default.
+        weights: Whether the folder holds weights, which a records bundle does not.
         on_progress: Callback that receives a short description of the current step.
 
     Raises:
@@ -90,7 +92,7 @@ def verify_folder(
     say = on_progress or (lambda text: None)
     say("records and weights")
     evidence = collect(folder)
-    out.differences.extend(f"{named}/{fault}" for fault in check_results(folder))
+    out.differences.extend(f"{named}/{fault}" for fault in check_results(folder, weights=weights))
     out.differences.extend(f"{named}: {finding}" for finding in evidence.problems if finding.severity == "refuse")
     out.remarks.extend(f"{named}: {finding}" for finding in evidence.problems if finding.severity != "refuse")
     if evidence.partial:

@@ -1,0 +1,39 @@
+"""The `submission` command: everything that a manuscript needs from the records, in one folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from agrm_study.cli.completion import complete_results
+from agrm_study.study.terminal import printable
+
+
+@click.command()
+@click.argument("results", type=click.Path(path_type=Path, file_okay=False), shell_complete=complete_results)
+@click.option(
+    "--checklist", "checklists", type=click.Choice(["claim", "tripod-ai"]), multiple=True,
+    help="A checklist to fill from the records. May be repeated; all by default.",
+)  # fmt: skip
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder; RESULTS/submission by default.")
+def submission(results: Path, checklists: tuple[str, ...], out: Path | None) -> None:
+    """Write methods, participant flow, tables, figures, checklists and a records bundle of RESULTS into one folder.
+
+    Each checklist item is answered from the records, with the place of the answer, or marked as the authors'. The
+    folder compiles with pdflatex, and `agrm-study verify` checks it. Works without torch and Ray.
+    """
+    from rich.console import Console
+
+    from agrm_study.submission.checklists import CHECKLISTS
+    from agrm_study.submission.pack import MAIN, write_submission
+
+    target = out or results / "submission"
+    with Console(stderr=True, highlight=False).status("Reading") as status:
+        pack = write_submission(results, target, checklists or tuple(CHECKLISTS), on_progress=status.update)
+    click.echo(printable(f"{len(pack.files)} files in {pack.folder}"))
+    for name, (open_items, items) in pack.open_items.items():
+        click.echo(
+            f"{CHECKLISTS[name].title}: {items - open_items} of {items} items filled, {open_items} for the authors"
+        )
+    click.echo(printable(f"compile: pdflatex {MAIN} (in {pack.folder}); verify: agrm-study verify {pack.folder}"))

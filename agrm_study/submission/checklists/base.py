@@ -1,0 +1,94 @@
+"""Items of a checklist, and their answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from agrm_study.report.table import Column, Row, Table, words
+from agrm_study.submission.facts import Fact, Facts
+
+AUTHORS = "For the authors."
+"""Start of the answer to an item that the records say nothing about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One item of a checklist.
+
+    Attributes:
+        number: Number in the published checklist.
+        section: Section of the published checklist.
+        asks: The content of the item in our own words.
+        answer: The fact that answers it, or what the authors have to add.
+    """
+
+    number: str
+    section: str
+    asks: str
+    answer: Callable[[Facts], Fact] | str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checklist:
+    """A published checklist.
+
+    Attributes:
+        name: Name on the command line, and stem of its files.
+        title: Name in print.
+        citation: Where it was published.
+        items: Its items in order.
+    """
+
+    name: str
+    title: str
+    citation: str
+    items: tuple[Item, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An item with its answer; ``source`` is empty where the authors have to answer."""
+
+    item: Item
+    text: str
+    source: str
+
+
+def answers(checklist: Checklist, facts: Facts) -> Iterator[Answer]:
+    """Every item with what the records say, or with what the authors have to add."""
+    for item in checklist.items:
+        if isinstance(item.answer, str):
+            yield Answer(item, f"{AUTHORS} {item.answer}".strip(), "")
+        else:
+            fact = item.answer(facts)
+            yield Answer(item, fact.text, fact.source)
+
+
+def as_table(checklist: Checklist, facts: Facts) -> Table:
+    """The checklist as a table with one row per item, blocks by section."""
+    rows, section = [], ""
+    found = list(answers(checklist, facts))
+    for answer in found:
+        heading = answer.item.section if answer.item.section != section else None
+        section = answer.item.section
+        cells = (answer.item.number, answer.item.asks, answer.text, answer.source, "")
+        rows.append(Row(entries=tuple(words(c) for c in cells), heading=heading))
+    filled = sum(bool(a.source) for a in found)
+    return Table(
+        name=checklist.name,
+        caption=f"{checklist.title}: {filled} of {len(found)} items are filled from the records.",
+        columns=(
+            Column(key="item", title="Item", align="left"),
+            Column(key="asks", title="Content", align="left"),
+            Column(key="answer", title="Answer", align="left"),
+            Column(key="source", title="Source in the results", align="left"),
+            Column(key="page", title="Page", align="left"),
+        ),
+        rows=tuple(rows),
+        notes=(
+            f"Item numbers: {checklist.citation}. The wording of the items is our own; submit the published form.",
+            "An answer from the records covers what the records know; check that it covers all that the item asks.",
+        ),
+        study=facts.m.evidence.study.name,
+    )

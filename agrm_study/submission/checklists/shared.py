@@ -1,0 +1,64 @@
+"""Answers that several checklists share: combinations of facts, and tables of the report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from agrm_study.submission.facts import Fact, Facts
+
+
+def both(*of: Callable[[Facts], Fact]) -> Callable[[Facts], Fact]:
+    """An answer made of several facts."""
+
+    def answer(facts: Facts) -> Fact:
+        found = [fact(facts) for fact in of]
+        return Fact(" ".join(f.text for f in found), "; ".join(dict.fromkeys(f.source for f in found)))
+
+    return answer
+
+
+def shown(text: str, *tables: str) -> Callable[[Facts], Fact]:
+    """An answer that refers to tables and figures of the report."""
+    return lambda facts: Fact(text, ", ".join(tables))
+
+
+def goal(facts: Facts) -> Fact:
+    """The question of the study."""
+    study = facts.m.evidence.study
+    return Fact(study.question or f"Study {study.name}.", "study.yaml (question)")
+
+
+def answer_of_study(facts: Facts) -> Fact:
+    """The answer to the study's question."""
+    from agrm_study.report.answer import answer
+
+    return Fact(answer(facts.m), "report.html; tables")
+
+
+def calibration(facts: Facts) -> Fact:
+    """Discrimination, calibration and clinical utility, where they are in the report."""
+    return Fact(
+        "Discrimination, calibration and, for two classes, net benefit are computed with intervals.",
+        "tables discrimination, calibration, predictive_values; figures pr, roc, reliability, decision_curve",
+    )
+
+
+def subgroups(facts: Facts) -> Fact:
+    """Performance by sex and age group."""
+    return Fact("Performance by sex and age group, where the manifest has them, with intervals.", "table subgroups")
+
+
+def margin(facts: Facts) -> Fact:
+    """What would narrow the intervals, and the margin of equivalence."""
+    study = facts.m.evidence.study
+    equivalence = (
+        f"Equivalence was declared as a difference below {100 * study.margin:g} points."
+        if study.margin is not None
+        else ""
+    )
+    text = (
+        f"The test part has {sum(facts.counts['test'].values())} subjects, each arm {len(study.seeds)} "
+        f"seeds; the table "
+        f"variance gives the half-widths to expect from more of either. {equivalence}"
+    )
+    return Fact(text.strip(), "table variance; study.yaml (report.margin)")

@@ -1,0 +1,325 @@
+"""Facts of a study for a manuscript: sentences made from its records, each with the place that it comes from."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final
+
+from agrm_study import __version__
+from agrm_study.report.evidence import ArmInfo
+from agrm_study.report.measure import Measurements
+from agrm_study.report.notes import comparison_note, interval_note
+from agrm_study.report.tables.class_counts import LABELLED_PARTS, subjects_of
+from agrm_study.report.wording import METRIC_NAMES, listing, number, tasks_text
+from agrm_study.study.recipe import Recipe
+
+METHODS: Final = {
+    "supervised": "labelled clips alone",
+    "mean_teacher": "Mean Teacher (consistency between student and teacher)",
+    "pseudo_label": "pseudo-labels above a confidence threshold",
+    "fixmatch": "FixMatch (pseudo-labels of a weak view for a strong view)",
+    "agrm": "Mean Teacher consistency together with pseudo-labels",
+}
+PART_TITLES: Final = {"train": "training", "val": "validation", "test": "test"}
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A statement for a manuscript.
+
+    Attributes:
+        text: One or more sentences.
+        source: Files and tables of the results folder that it comes from.
+    """
+
+    text: str
+    source: str
+
+
+@dataclass
+class Facts:
+    """Facts of one study.
+
+    Args:
+        m: Measurements of the study.
+    """
+
+    m: Measurements
+
+    @property
+    def recipe(self) -> Recipe:
+        """The recipe of the reference arm, or of the first arm."""
+        study = self.m.evidence.study
+        arm = study.arm(study.reference) if study.reference is not None else study.arms[0]
+        return arm.recipe
+
+    @cached_property
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Labelled subjects by part and label."""
+        rows, _ = subjects_of(self.m.evidence)
+        people = rows[rows["split"].isin(LABELLED_PARTS) & rows["label"].notna()]
+        return {
+            part: {
+                str(k): int(v) for k, v in people[people["split"] == part]["label"].value_counts().sort_index().items()
+            }
+            for part in LABELLED_PARTS
+        }
+
+    @cached_property
+    def unlabelled(self) -> dict[str, tuple[int, int]]:
+        """Unlabelled subjects and clips by part."""
+        rows, _ = subjects_of(self.m.evidence)
+        found = {}
+        for part in ("train", "val"):
+            here = rows[rows["split"] == f"unlabelled_{part}"]
+            found[part] = (int(here["subject_id"].nunique()), int(here["clips"].fillna(1).sum()))
+        return found
+
+    def data(self) -> Fact:
+        """Sources, subjects and clips."""
+        rows, splits = subjects_of(self.m.evidence)
+        sources = sorted({str(s) for s in rows["source"].dropna()})
+        total = sum(sum(by.values()) for by in self.counts.values())
+        clips, people = sum(c for _, c in self.unlabelled.values()), sum(s for s, _ in self.unlabelled.values())
+        text = f"The data are {total} labelled subjects"
+        text += f" and {clips} unlabelled clips of {people} other subjects" if clips else ""
+        text += f" (sources: {listing(sources)})." if sources else "."
+        if self.recipe.data.synthetic is not None:
+            text += " The data are synthetic: drawn walking figures in real video files, not recordings of persons."
+        if splits > 1:
+            text += f" The study has {splits} splits; counts are those of one of them."
+        return Fact(text, "records/subjects; study.yaml (data)")
+
+    def exclusions(self) -> Fact:
+        """Subjects that the study leaves out."""
+        data = self.recipe.data
+        text = (
+            f"{len(data.exclude)} subjects were excluded by name."
+            if data.exclude
+            else "No subject was excluded by name."
+        )
+        if data.subset == "balanced":
+            text += " Classes were balanced by drawing as many subjects of each class as the rarest has."
+        if data.labelled_fraction < 1:
+            text += (
+                f" Of the training subjects, a stratified share of {data.labelled_fraction:g} was used with its label."
+            )
+        views = ", ".join(f"{v}°" for v in data.views)
+        if any(c for _, c in self.unlabelled.values()):
+            text += f" Of unlabelled sources with several views, the views {views} were kept."
+        return Fact(text, "study.yaml (data.exclude, data.subset, data.labelled_fraction, data.views)")
+
+    def preprocessing(self) -> Fact:
+        """How a video becomes the network's input."""
+        clip = self.recipe.clip
+        kept = {
+            "resize": f"resized to a short side of {clip.resize} pixels",
+            "raw": f"cropped to its central {clip.resize} × {clip.resize} pixels",
+            "person_box": f"cropped to the box of the person and resized to {clip.resize} × {clip.resize} pixels",
+        }.get(clip.crop, f"cropped by `{clip.crop}` to {clip.resize} pixels")
+        text = (
+            f"Videos were resampled to {clip.fps:g} frames per second. Each frame was {kept}. The network receives "
+            f"clips of {clip.frames} frames of {clip.size} × {clip.size} pixels."
+        )
+        return Fact(text, "study.yaml (clip)")
+
+    def split(self) -> Fact:
+        """How subjects were assigned to parts."""
+        data, counts = self.recipe.data, self.counts
+        sizes = listing([f"{sum(counts[p].values())} {PART_TITLES[p]}" for p in LABELLED_PARTS])
+        how = "by a split file of the authors" if data.split_file is not None else "at random, stratified by label"
+        if data.folds:
+            how = f"as {data.folds} stratified folds, of which one is the test part"
+        seeds = sorted({p.split_seed for p in self.m.evidence.planned})
+        overlap = self.m.evidence.people.broken
+        disjoint = (
+            f"The records contradict this: {listing(list(overlap.values()))}."
+            if overlap
+            else ("Parts are disjoint by subject, unlabelled clips included; the records were checked for this.")
+        )
+        text = (
+            f"Subjects were assigned {how} (split seed {listing([str(s) for s in seeds])}): {sizes} "
+            f"subjects. {disjoint}"
+        )
+        return Fact(text, "study.yaml (data.split); records/subjects; table splits")
+
+    def model(self) -> Fact:
+        """The network."""
+        r = self.recipe
+        sizes = self.m.evidence.trials.loc[self.m.evidence.trials["status"] == "finished", "n_params"].dropna()
+        size = ""
+        if len(sizes):
+            low, high = int(sizes.min()), int(sizes.max())
+            size = f" ({low:,} parameters)" if low == high else f" ({low:,} to {high:,} parameters over the arms)"
+        weights = "initialised at random" if r.model.weights is None else "initialised from local pre-trained weights"
+        text = (
+            f"The network is {r.model.backbone} with {r.model.pooling.name} pooling and a "
+            f"{r.model.classifier} classifier"
+            f"{size}, {weights}. It returns one probability for each class; probabilities of "
+            f"{r.evaluate.clips} windows of "
+            "a video are averaged for each subject."
+        )
+        return Fact(text, "study.yaml (base.model, base.evaluate); records/trials (n_params)")
+
+    def training(self) -> Fact:
+        """Optimisation and use of unlabelled clips."""
+        r = self.recipe
+        text = (
+            f"Training used {METHODS.get(r.ssl.method, r.ssl.method)}, {r.optimizer.name} with a learning rate of "
+            f"{r.optimizer.lr:g}, batches of {r.batch.labelled} labelled"
+        )
+        text += f" and {r.batch.unlabelled} unlabelled clips" if r.uses_unlabelled else " clips"
+        text += f", and at most {r.epochs} epochs. The loss of labelled clips is {r.loss.name.replace('_', '-')}."
+        if r.has_teacher:
+            text += (
+                f" The teacher is an exponential moving average of the student (α = {r.ssl.ema.alpha:g}), which "
+                f"starts after "
+                f"{r.ssl.pretrain_epochs} supervised epochs; the unsupervised loss is ramped up over "
+                f"{r.ssl.ramp.epochs} epochs."
+            )
+        return Fact(text, "study.yaml (base.ssl, base.optimizer, base.batch, base.loss)")
+
+    def augmentation(self) -> Fact:
+        """Augmentation of training clips."""
+        s, a = self.recipe.augment.strong, self.recipe.augment
+        text = (
+            f"Labelled clips were augmented by the {a.labelled} view. The strong view consists of a random "
+            f"crop and flip, "
+            f"colour jitter (brightness {s.brightness:g}, contrast {s.contrast:g}, saturation "
+            f"{s.saturation:g}, hue {s.hue:g}), "
+            f"Gaussian noise (up to {s.noise:g}), random erasing (probability {s.erase:g}), temporal jitter "
+            f"(up to {s.temporal_jitter} frames) and a change of speed (± {s.speed:g}); the weak view of a "
+            f"light crop and flip."
+        )
+        return Fact(text, "study.yaml (base.augment)")
+
+    def selection(self) -> Fact:
+        """How the reported network of a trial was selected."""
+        r = self.recipe
+        text = (
+            f"For each trial, the epoch with the best validation "
+            f"{METRIC_NAMES.get(r.early_stop.metric, r.early_stop.metric)} "
+            f"was kept; training stopped after {r.early_stop.patience} epochs without improvement. The test part was "
+            "evaluated once, with the network of that epoch."
+        )
+        searched = len(self.m.evidence.searched)
+        if searched:
+            text += (
+                f" A search evaluated {searched} trials on validation only; its best settings were trained again "
+                f"with new seeds."
+            )
+        return Fact(text, "study.yaml (base.early_stop, search); records/trials (best_epoch, phase)")
+
+    def arms(self) -> Fact:
+        """The arms and seeds."""
+        study = self.m.evidence.study
+        named = [_arm(a) for a in study.arms[:20]]
+        more = [f"{len(study.arms) - 20} more"] if len(study.arms) > 20 else []
+        reference = f" The reference is {study.reference}." if study.reference else ""
+        n = len(study.seeds)
+        text = (
+            f"{len(study.arms)} arms were compared on the {tasks_text(study.tasks)} task: "
+            f"{listing(named + more)}.{reference} Each "
+            f"was trained with {n} seed{'s' if n != 1 else ''}; the seeds are the same for all arms."
+        )
+        return Fact(text, "study.yaml (arms, seeds)")
+
+    def statistics(self) -> Fact:
+        """Metrics, intervals and tests."""
+        study = self.m.evidence.study
+        comparison = comparison_note(self.m, study.tasks, [a.name for a in study.arms]) or ""
+        text = (
+            f"The primary metric is {METRIC_NAMES.get(study.primary_metric, study.primary_metric)}; values "
+            f"are mean ± sample "
+            f"standard deviation over seeds. {interval_note(self.m, study.tasks)} {comparison}"
+        )
+        return Fact(text.strip(), "study.yaml (primary_metric, reference, report); tables")
+
+    def compute(self) -> Fact:
+        """Hardware and training time, failed and search trials included."""
+        e = self.m.evidence
+        hardware = e.provenance.get("hardware", {}) if isinstance(e.provenance.get("hardware"), dict) else {}
+        gpus = listing([str(g) for g in hardware.get("gpus") or []]) or "no GPU"
+        finished = e.trials[e.trials["status"] == "finished"]
+        failed = e.trials[e.trials["status"] == "failed"]
+        hours = float(finished["wall_s"].sum()) / 3600
+        text = (
+            f"{len(finished)} trials took {number(hours, 2)} hours of training on "
+            f"{hardware.get('processor', 'an unknown processor')} "
+            f"({gpus})."
+        )
+        if len(e.searched):
+            text += (
+                f" The search took {number(float(e.searched['wall_s'].sum()) / 3600, 2)} hours more "
+                f"({len(e.searched)} trials)."
+            )
+        if len(failed):
+            text += (
+                f" {len(failed)} trials failed after {number(float(failed['wall_s'].fillna(0).sum()) / 3600, 2)} hours."
+            )
+        return Fact(text, "records/trials (wall_s); provenance.json; tables environment, failures")
+
+    def software(self) -> Fact:
+        """Software versions and code version."""
+        e = self.m.evidence
+        packages = e.provenance.get("packages", {}) if isinstance(e.provenance.get("packages"), dict) else {}
+        main = [f"{name} {packages[name]}" for name in ("torch", "ray", "numpy", "decord") if name in packages]
+        codes = sorted(set(e.trials["code_version"].dropna()))
+        text = (
+            f"Software: agrm-study {__version__} (code {', '.join(codes)}), {listing(main)}."
+            if main
+            else (f"Software: agrm-study {__version__} (code {', '.join(codes)}).")
+        )
+        return Fact(text, "provenance.json; records/trials (code_version, versions)")
+
+    def missing(self) -> Fact:
+        """Trials and evidence that are missing or refused."""
+        e = self.m.evidence
+        text = e.partial.removeprefix("PARTIAL: ") + "." if e.partial else "All planned trials are finished and usable."
+        refused = [f for f in e.problems if f.severity == "refuse"]
+        text += f" {len(refused)} findings exclude records from the numbers." if refused else ""
+        return Fact(text[0].upper() + text[1:], "records; table failures")
+
+    def characteristics(self) -> Fact:
+        """Sex and age of the labelled subjects."""
+        rows, _ = subjects_of(self.m.evidence)
+        people = rows[rows["split"].isin(LABELLED_PARTS)]
+        parts = []
+        for part in LABELLED_PARTS:
+            here = people[people["split"] == part]
+            by = ", ".join(f"{label} {n}" for label, n in self.counts[part].items())
+            words = f"{PART_TITLES[part]}: {by}"
+            if here["sex"].notna().any():
+                words += (
+                    f"; {int((here['sex'] == 'female').sum())} female of {int(here['sex'].notna().sum())} with known "
+                    f"sex"
+                )
+            if here["age"].notna().any():
+                words += f"; age {here['age'].mean():.1f} ± {here['age'].std(ddof=1):.1f} years"
+            parts.append(words)
+        return Fact(". ".join(parts) + ".", "records/subjects; tables class_counts, splits")
+
+    def code(self) -> Fact:
+        """Identity of the code, data and split."""
+        e = self.m.evidence
+        git: dict[str, Any] = e.provenance.get("git") or {}
+        prints = {name: sorted(set(e.trials[f"{name}_fingerprint"].dropna())) for name in ("data", "split")}
+        text = (
+            f"Git commit {git.get('commit') or 'unknown'}; data {', '.join(prints['data'])}; split "
+            f"{', '.join(prints['split'])}. "
+            "The records bundle (records.zip) holds every prediction and can be verified with `agrm-study verify`."
+        )
+        return Fact(text, "provenance.json; records.zip")
+
+
+def _arm(arm: ArmInfo) -> str:
+    if not arm.settings:
+        return f"{arm.name} (the base recipe)"
+    changes = ", ".join(f"{key} = {_value(value)}" for key, value in arm.settings.items())
+    return f"{arm.name} ({changes})"
+
+
+def _value(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
