@@ -109,7 +109,7 @@ def _facts(
     edited = []
     for part in edited_parts(study, plan, missing, Location.of(folder), done):
         of_part = estimate_cost(part.trials, measured)
-        edited.append(part.sentence(None if of_part is None else of_part.hours))
+        edited.append(part.sentence(None if of_part is None else of_part.slot_hours))
     new = unmeasured([*missing, *to_come], measured)
     timed = time_steps(study, prepared, new, inherited) if measure else None
     estimated = None if timed is None else timed.record_bytes
@@ -164,14 +164,7 @@ def _facts(
             {"path": store.path and str(store.path), "clips": store.clips, "bytes": store.bytes, "built": store.built}
             for store in prepared.store_sizes
         ],
-        "cost": None
-        if cost is None
-        else {
-            "slot_hours": cost.hours,
-            "plus_minus": cost.plus_minus,
-            "trials_covered": cost.known,
-            "trials_unknown": cost.unknown,
-        },
+        "cost": None if cost is None else asdict(cost),
         "timed": None if timed is None else timed.facts,
         "disk": None if disk is None else asdict(disk),
         "running_order": [trial.trial_id for trial in missing],

@@ -24,16 +24,16 @@ class Cost:
     """Time of trials that have not run.
 
     Attributes:
-        hours: Expected time of all of them one after the other, in hours of one slot.
-        plus_minus: Half width of a 95 % interval of that, in hours; None with fewer than two measured trials of a kind.
-        known: Trials that the estimate covers.
-        unknown: Trials of kinds that were never measured, excluded from ``hours``.
+        slot_hours: Time of all of them one after the other, in hours of one slot.
+        plus_minus: Uncertainty of that, in hours; None where it is unknown.
+        trials_covered: Trials that the estimate covers.
+        trials_unknown: Trials of kinds that were never measured, excluded from ``slot_hours``.
     """
 
-    hours: float
+    slot_hours: float
     plus_minus: float | None
-    known: int
-    unknown: int
+    trials_covered: int
+    trials_unknown: int
 
 
 def estimate_cost(
@@ -55,6 +55,7 @@ def estimate_cost(
         inherited: Number of first epochs that a trial takes from another, by trial; 0 by default.
 
     Returns:
+        The expected time and half the width of its 95 % interval, which takes two measured trials of each kind;
         None if no missing trial is of a measured kind.
     """
     rows = _by_kind(measured)
@@ -80,10 +81,10 @@ def estimate_cost(
     if not known:
         return None
     return Cost(
-        hours=seconds / 3600,
+        slot_hours=seconds / 3600,
         plus_minus=COVERAGE * math.sqrt(spread) / 3600 if bounded else None,
-        known=known,
-        unknown=len(missing) - known,
+        trials_covered=known,
+        trials_unknown=len(missing) - known,
     )
 
 

@@ -9,6 +9,7 @@ from statistics import fmean
 from types import MappingProxyType
 from typing import Final
 
+from agrm_study.plan.cost import Cost
 from agrm_study.plan.trial import TrialSpec
 from agrm_study.study.recipe import Recipe
 
@@ -39,31 +40,14 @@ class Rehearsed:
     network_bytes: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bound:
-    """Upper bound of the time of trials, without early stopping.
-
-    Attributes:
-        hours: Time of all trials in sequence, in hours of one slot.
-        plus_minus: Half the difference between the fastest and the slowest timed steps, in hours.
-        known: Number of trials covered.
-        unknown: Trials of shapes that were not timed, excluded from ``hours``.
-    """
-
-    hours: float
-    plus_minus: float
-    known: int
-    unknown: int
-
-
 def bound_cost(
     trials: Iterable[TrialSpec],
     rehearsed: Mapping[str, Rehearsed],
     clips: Callable[[Recipe], Mapping[str, int]],
     *,
     inherited: Mapping[str, int] = MappingProxyType({}),
-) -> Bound | None:
-    """Time of trials that run to their last epoch.
+) -> Cost | None:
+    """Upper bound of the time of trials: each runs to its last epoch.
 
     Args:
         trials: Missing trials.
@@ -72,7 +56,8 @@ def bound_cost(
         inherited: Number of first epochs that a trial takes from another, by trial; 0 by default.
 
     Returns:
-        None if no trial's shape was timed.
+        The time, and half the difference between the fastest and the slowest timed steps; None if no trial's shape was
+        timed.
     """
     trials = tuple(trials)
     known = [trial for trial in trials if trial.trial_id in rehearsed]
@@ -88,11 +73,11 @@ def bound_cost(
         )
         return sum(seconds) / 3600
 
-    return Bound(
-        hours=hours(fmean),
+    return Cost(
+        slot_hours=hours(fmean),
         plus_minus=(hours(max) - hours(min)) / 2,
-        known=len(known),
-        unknown=len(trials) - len(known),
+        trials_covered=len(known),
+        trials_unknown=len(trials) - len(known),
     )
 
 

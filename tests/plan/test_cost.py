@@ -29,9 +29,9 @@ def test_trials_of_a_measured_kind_cost_what_it_cost(plan_of: PlanOf) -> None:
     plan = plan_of(ARMS, "tasks=[two_class]")
     cost = estimate_cost(plan.trials, [row(wall_s=1800.0), row(wall_s=5400.0)])
     assert cost is not None
-    assert (cost.known, cost.unknown) == (3, 3)
+    assert (cost.trials_covered, cost.trials_unknown) == (3, 3)
     assert {trial.arm for trial in unmeasured(plan.trials, [row()])} == {"w/o MTM"}
-    assert cost.hours == pytest.approx(3.0)
+    assert cost.slot_hours == pytest.approx(3.0)
     between = 1800.0**2 * 2  # the sample variance of 1800 and 5400
     assert cost.plus_minus == pytest.approx(1.96 * math.sqrt(between * (9 / 2 + 3)) / 3600)
 
@@ -39,7 +39,7 @@ def test_trials_of_a_measured_kind_cost_what_it_cost(plan_of: PlanOf) -> None:
 def test_one_measurement_gives_no_interval(plan_of: PlanOf) -> None:
     cost = estimate_cost(plan_of(ARMS, "tasks=[two_class]").trials, [row(), row(method="supervised", wall_s=360.0)])
     assert cost is not None
-    assert cost.hours == pytest.approx(3 * 1.1)
+    assert cost.slot_hours == pytest.approx(3 * 1.1)
     assert cost.plus_minus is None
 
 
@@ -47,7 +47,7 @@ def test_a_shorter_trial_costs_its_own_epochs(plan_of: PlanOf) -> None:
     plan = plan_of("arms: [{name: short, set: {epochs: 50}}]\n", "tasks=[two_class]", "seeds=1")
     cost = estimate_cost(plan.trials, [row(wall_s=2880.0, epochs=80)])
     assert cost is not None
-    assert cost.hours == pytest.approx(0.5)
+    assert cost.slot_hours == pytest.approx(0.5)
 
 
 def test_epochs_that_are_taken_over_cost_nothing_and_pretraining_less_than_the_rest(plan_of: PlanOf) -> None:
@@ -58,7 +58,7 @@ def test_epochs_that_are_taken_over_cost_nothing_and_pretraining_less_than_the_r
     measured = [row(wall_s=3600.0, epochs=100)]
     shared = estimate_cost(plan.trials, measured, inherited={other.trial_id: 10})
     assert shared is not None
-    assert shared.hours == pytest.approx(2 - 10 * 3 / (10 * 3 + 90 * 7))
+    assert shared.slot_hours == pytest.approx(2 - 10 * 3 / (10 * 3 + 90 * 7))
     whole = estimate_cost(plan.trials, measured, inherited={other.trial_id: 100})
     assert whole is not None
-    assert whole.hours == pytest.approx(1.0)
+    assert whole.slot_hours == pytest.approx(1.0)

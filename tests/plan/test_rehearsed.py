@@ -51,8 +51,8 @@ def test_the_bound_is_the_sum_and_its_spread_that_of_the_steps(plan_of: PlanOf) 
     bound = bound_cost(plan.trials, timed, lambda recipe: CLIPS)
     assert bound is not None
     one = next(trial.recipe for trial in plan.trials if trial.arm == "AGRM")
-    assert (bound.known, bound.unknown) == (2, 2)
-    assert bound.hours == pytest.approx(2 * trial_seconds(one, STEPS, CLIPS) / 3600)
+    assert (bound.trials_covered, bound.trials_unknown) == (2, 2)
+    assert bound.slot_hours == pytest.approx(2 * trial_seconds(one, STEPS, CLIPS) / 3600)
     slowest, fastest = trial_seconds(one, STEPS, CLIPS, max), trial_seconds(one, STEPS, CLIPS, min)
     assert bound.plus_minus == pytest.approx(2 * (slowest - fastest) / 2 / 3600)
     assert bound_cost(plan.trials, {}, lambda recipe: CLIPS) is None
