@@ -1,9 +1,10 @@
-"""Disk space that the missing trials will take, estimated from measured trials."""
+"""Disk space of clip stores, and of the missing trials, estimated from measured ones."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import fmean
 from types import MappingProxyType
 from typing import Any, Final
@@ -34,6 +35,23 @@ class Disk:
     states: int
     records: int | None
     unknown: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoreSize:
+    """A clip store that a study needs.
+
+    Attributes:
+        path: Its folder; None until the videos, whose content determines its name, are generated.
+        clips: Number of clips.
+        bytes: Its size on disk: exact for raw storage, an estimate for JPEG.
+        built: Whether it exists.
+    """
+
+    path: Path | None
+    clips: int
+    bytes: int
+    built: bool
 
 
 def estimate_disk(

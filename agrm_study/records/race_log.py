@@ -12,32 +12,10 @@ from typing import Final
 
 from agrm_study.records.location import Location
 from agrm_study.records.parsing import read_typed
+from agrm_study.study.seeds import Stopped
 
 FILE: Final = "race.json"
 VERSION: Final = 1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stopped:
-    """An arm that gets no more seeds on a task.
-
-    Attributes:
-        n: Seeds run for the arm.
-        rival: The arm with the smallest p value against it.
-        pairs: Seeds that both arms have.
-        difference: Mean of rival − arm over them, in the metric of the race.
-        p: One-sided p value of the paired t-test.
-        limit: Level of that test.
-    """
-
-    arm: str
-    task: str
-    n: int
-    rival: str
-    pairs: int
-    difference: float
-    p: float
-    limit: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,13 +7,13 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from agrm_study import __version__
-from agrm_study.records.race_log import Stopped
 from agrm_study.report.checks.finding import Finding
 from agrm_study.report.evidence import Evidence
 from agrm_study.report.idle import SAME
 from agrm_study.report.measure import Measurements
 from agrm_study.report.wording import METRIC_NAMES, TASK_TITLES, listing, percent, tasks_text
 from agrm_study.statistics.comparison import ALPHA
+from agrm_study.study.seeds import Stopped
 
 MOST_STOPPED: Final = 8
 """Maximum number of stopped arms named in a footnote; the table of the race lists all."""

@@ -1,8 +1,9 @@
-"""Seeds of a study: a fixed list, or as many as a race gives each arm."""
+"""Seeds of a study: a fixed list, or as many as a race gives each arm; arms that a race has stopped."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, ValidationError, WithJsonSchema, model_validator
@@ -60,6 +61,29 @@ class Race(Section):
     def seeds(self) -> tuple[int, ...]:
         """The seeds of an arm that stays in, in the order in which they are run."""
         return tuple(range(self.most))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stopped:
+    """An arm that gets no more seeds on a task.
+
+    Attributes:
+        n: Seeds run for the arm.
+        rival: The arm with the smallest p value against it.
+        pairs: Seeds that both arms have.
+        difference: Mean of rival − arm over them, in the metric of the race.
+        p: One-sided p value of the paired t-test.
+        limit: Level of that test.
+    """
+
+    arm: str
+    task: str
+    n: int
+    rival: str
+    pairs: int
+    difference: float
+    p: float
+    limit: float
 
 
 def read_seeds(value: Any) -> tuple[int, ...] | Race:

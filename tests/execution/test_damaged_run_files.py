@@ -18,9 +18,10 @@ from agrm_study.execution.trial.heartbeat import Heartbeat
 from agrm_study.execution.trial.pruning import ask_to_end, ends_after
 from agrm_study.execution.trial.stage_store import StageFacts, StageStore
 from agrm_study.records.location import Location
-from agrm_study.records.race_log import RaceLog, Stopped
+from agrm_study.records.race_log import RaceLog
 from agrm_study.records.search_log import Proposal, SearchLog
 from agrm_study.study.errors import InputError
+from agrm_study.study.seeds import Stopped
 from agrm_study.study.study import Study
 
 BEAT = Heartbeat(

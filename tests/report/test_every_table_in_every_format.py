@@ -8,11 +8,12 @@ import pytest
 from synthetic_records import ABLATION, write_results
 
 from agrm_study.records.location import Location
-from agrm_study.records.race_log import RaceLog, Stopped
+from agrm_study.records.race_log import RaceLog
 from agrm_study.report.collect import collect
 from agrm_study.report.measure import Measurements
 from agrm_study.report.renderers import RENDERERS, latex
 from agrm_study.report.tables import TABLES, table_kind
+from agrm_study.study.seeds import Stopped
 
 TWO_SEEDS = ABLATION.replace("[0, 1, 2, 3, 4]", "[0, 1]")
 BROAD = TWO_SEEDS.replace(

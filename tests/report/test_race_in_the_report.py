@@ -6,11 +6,12 @@ import pytest
 from synthetic_records import trial_id, write_results
 
 from agrm_study.records.location import Location
-from agrm_study.records.race_log import RaceLog, Stopped
+from agrm_study.records.race_log import RaceLog
 from agrm_study.report.collect import collect
 from agrm_study.report.measure import Measurements
 from agrm_study.report.renderers import RENDERERS
 from agrm_study.report.tables import table_kind
+from agrm_study.study.seeds import Stopped
 
 RACE = """
 name: backbones

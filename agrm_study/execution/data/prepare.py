@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Final
 
 from agrm_study.execution.data.node_store import published
-from agrm_study.execution.data.prepared import Prepared, StoreSize, source_key, split_key, store_key_of
+from agrm_study.execution.data.prepared import Prepared, source_key, split_key, store_key_of
 from agrm_study.execution.data.searched_data import searched_recipes
 from agrm_study.execution.provenance import available_cpus
+from agrm_study.plan.disk import StoreSize
 from agrm_study.study.errors import InputError
 from agrm_study.study.recipe import Clip, Data, Recipe, Synthetic
 from agrm_study.study.study import Study

@@ -10,29 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from agrm_study.plan.disk import StoreSize
 from agrm_study.study.recipe import Data, Recipe
 from agrm_study.training.data.manifest import Manifest
 from agrm_study.training.data.splits import PARTS, Split, make_split
 
 UNWRITTEN: Final = "unwritten-"
 """Prefix of fingerprints of data that do not exist yet."""
-
-
-@dataclass(frozen=True, slots=True)
-class StoreSize:
-    """A clip store that a study needs.
-
-    Attributes:
-        path: Its folder; None until the videos, whose content determines its name, are generated.
-        clips: Number of clips.
-        bytes: Its size on disk: exact for raw storage, an estimate for JPEG.
-        built: Whether it exists.
-    """
-
-    path: Path | None
-    clips: int
-    bytes: int
-    built: bool
 
 
 @dataclass(frozen=True, slots=True)

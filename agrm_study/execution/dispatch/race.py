@@ -9,12 +9,12 @@ import numpy as np
 
 from agrm_study.plan.plan import Plan
 from agrm_study.records.location import Location
-from agrm_study.records.race_log import RaceLog, Stopped
+from agrm_study.records.race_log import RaceLog
 from agrm_study.records.reader import Ledger
 from agrm_study.records.validation_scores import read_scores
 from agrm_study.statistics.racing import drop, limit, looks
 from agrm_study.study.reported import reported_network
-from agrm_study.study.seeds import Race
+from agrm_study.study.seeds import Race, Stopped
 from agrm_study.study.study import Study
 
 Scores = Callable[[Collection[str]], Mapping[str, float]]

@@ -6,7 +6,6 @@ from typing import ClassVar
 
 import numpy as np
 
-from agrm_study.records.race_log import Stopped
 from agrm_study.report import notes
 from agrm_study.report.facts import by_cell, trial_facts
 from agrm_study.report.measure import Measurements
@@ -15,6 +14,7 @@ from agrm_study.report.tables.base import TableKind
 from agrm_study.report.tables.comparing import arm_entry
 from agrm_study.report.tables.thresholds import values_entry
 from agrm_study.report.wording import METRIC_NAMES, METRIC_TITLES, MISSING, TASK_TITLES, points, tasks_text
+from agrm_study.study.seeds import Stopped
 
 
 class RaceTable(TableKind):
