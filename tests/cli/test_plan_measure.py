@@ -11,6 +11,7 @@ from pathlib import Path
 import click.testing
 import pytest
 
+from agrm_study.api import planning
 from agrm_study.cli.plan import plan
 from agrm_study.execution.resources import calibration
 from agrm_study.execution.resources.calibration import Calibration
@@ -50,7 +51,7 @@ def timed(monkeypatch: pytest.MonkeyPatch) -> None:
             shapes=(("a shape", times),), problems=("no",),
         )  # fmt: skip
 
-    monkeypatch.setattr(calibration, "calibrate", calibrate)
+    monkeypatch.setattr(planning, "calibrate", calibrate)
 
 
 @pytest.mark.usefixtures("timed")

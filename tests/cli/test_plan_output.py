@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click.testing
 import pytest
 
-from agrm_study.cli import plan as module
-from agrm_study.cli.plan import plan
-from agrm_study.cli.plan_parts import seeds_text
+from agrm_study.api import planning
+from agrm_study.cli.plan import plan, seeds_text
 from agrm_study.cli.run import run
+from agrm_study.plan.summary import PlanSummary
 from agrm_study.study.errors import InputError
 
 STUDY = """\
@@ -53,9 +54,12 @@ def test_a_search_counts_its_own_trials_apart_from_its_arms(invoke: Invoke) -> N
 
 
 def test_trials_that_another_study_has_finished_are_not_new(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
-    facts = json.loads(invoke(STUDY + "arms: [{name: A}]\n", "--json").stdout)
-    shown: dict[str, Any] = facts | {"missing": 0, "equal_beside": 2, "arms": [facts["arms"][0] | {"reused": 2}]}
-    monkeypatch.setattr(module, "_facts", lambda *args, **options: shown)
+    def plan_study(*args: Any, **options: Any) -> PlanSummary:
+        summary = plan_as_it_is(*args, **options)
+        return replace(summary, missing=0, equal_beside=2, arms=(replace(summary.arms[0], reused=2),))
+
+    plan_as_it_is = planning.plan_study
+    monkeypatch.setattr(planning, "plan_study", plan_study)
     told = invoke(STUDY + "arms: [{name: A}]\n").stdout
     assert told.splitlines()[3].split() == ["arm", "trials", "finished", "failed", "reused", "new"]
     assert told.splitlines()[4].split() == ["A", "2", "0", "0", "2", "0"]

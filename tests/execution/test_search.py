@@ -295,8 +295,9 @@ def test_plan_counts_search_trials_and_the_replicates_of_the_promoted(
     def planned(study: Study) -> tuple[int, ...]:
         plan = plan_search(study, Data(), Location.of(results))  # type: ignore[arg-type]
         assert plan is not None
-        assert len(plan.stand_ins) == plan.missing + plan.to_promote
-        return plan.trials, plan.finished, plan.missing, plan.to_promote, len(plan.study.arms)
+        its = plan.summary
+        assert len(plan.stand_ins) == its.missing + its.to_promote
+        return its.trials, its.finished, its.missing, its.to_promote, len(plan.study.arms)
 
     assert planned(search_of()) == (5, 0, 5, 4, 1)
     hunt(search_of())

@@ -50,7 +50,7 @@ def test_a_search_with_nothing_to_promote_ends_everywhere(
     assert summary.exit_code == 1
     assert any("nothing is promoted" in message for message in summary.messages)
     plan = planned(study, results)
-    assert (plan.missing, plan.to_promote, plan.nothing_to_promote) == (0, 0, True)
+    assert (plan.summary.missing, plan.summary.to_promote, plan.summary.nothing_to_promote) == (0, 0, True)
     assert to_run(plan.study, results).trials == ()
     found, snapshot = status(results), read_snapshot(results)
     assert (found.total, found.finished, found.failed, found.waiting) == (points + final, final, points, 0)
@@ -103,7 +103,7 @@ def test_a_search_that_keeps_failing_is_held_back_until_it_is_asked_for(
     assert (found.total, found.failed, found.held, found.waiting) == (26, 3, 23, 0)
     assert snapshot.over
     plan = planned(study, results)
-    assert (plan.missing, plan.to_promote, plan.held_back) == (0, 0, True)
+    assert (plan.summary.missing, plan.summary.to_promote, plan.summary.held_back) == (0, 0, True)
     before = journal(results)
     assert run(study, runner=RUNNER).exit_code == 1
     assert journal(results) == before

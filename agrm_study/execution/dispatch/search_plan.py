@@ -8,6 +8,7 @@ from agrm_study.execution.data.prepared import Prepared
 from agrm_study.execution.dispatch.search_history import keeps_failing, read_past
 from agrm_study.plan.expand import TrialBuilder
 from agrm_study.plan.promotion import Candidate, promoted, search_trial
+from agrm_study.plan.summary import SearchSummary
 from agrm_study.plan.trial import TrialSpec
 from agrm_study.records.location import Location
 from agrm_study.records.search_log import SearchLog
@@ -19,30 +20,14 @@ class SearchPlan:
     """Plan of a search.
 
     Attributes:
-        trials: Total number of trials.
-        finished: Trials that ran to their end.
-        pruned: Trials that were ended early.
-        failed: Trials that failed deterministically.
-        missing: Trials that it would run.
-        promote: Number of best trials that become arms.
-        to_promote: Trials of those arms until they are known; 0 afterwards.
+        summary: Its trials.
         study: The study, with the promoted arms once the search is done.
         stand_ins: A trial of the base recipe for each trial not known yet, to estimate cost.
-        held_back: Whether the search is stopped because its trials keep failing in the same way.
-        nothing_to_promote: Whether the search has ended without a trial that can be promoted.
     """
 
-    trials: int
-    finished: int
-    pruned: int
-    failed: int
-    missing: int
-    promote: int
-    to_promote: int
+    summary: SearchSummary
     study: Study
     stand_ins: tuple[TrialSpec, ...]
-    held_back: bool
-    nothing_to_promote: bool
 
 
 def plan_search(study: Study, prepared: Prepared, results: Location) -> SearchPlan | None:
@@ -70,7 +55,7 @@ def plan_search(study: Study, prepared: Prepared, results: Location) -> SearchPl
     to_promote = search.promote * len(study.tasks) * len(study.seeds) if missing else 0
     base = study.base.model_copy(update={"task": study.tasks[0], "split_seed": study.split_seed})
     [stand_in] = builder.replicates(base, [search.seed], arm="search", params={}, phase="search")
-    return SearchPlan(
+    summary = SearchSummary(
         trials=search.trials,
         finished=ends.count("finished"),
         pruned=ends.count("pruned"),
@@ -78,8 +63,7 @@ def plan_search(study: Study, prepared: Prepared, results: Location) -> SearchPl
         missing=missing,
         promote=search.promote,
         to_promote=to_promote,
-        study=arms,
-        stand_ins=(stand_in,) * (missing + to_promote),
         held_back=held_back,
         nothing_to_promote=not missing and not held_back and search.promote > 0 and len(arms.arms) == len(study.arms),
     )
+    return SearchPlan(summary=summary, study=arms, stand_ins=(stand_in,) * (missing + to_promote))

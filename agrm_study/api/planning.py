@@ -1,0 +1,202 @@
+"""Planning of a study: what `run` would do, by its results folder, and what that would cost."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from agrm_study.execution.data.prepare import clip_counts, prepare
+from agrm_study.execution.data.prepared import Prepared
+from agrm_study.execution.dispatch.edited_parts import edited_parts, measured_before
+from agrm_study.execution.dispatch.equal_trials import find_equal
+from agrm_study.execution.dispatch.race import RaceState, standing
+from agrm_study.execution.dispatch.search_plan import plan_search
+from agrm_study.execution.dispatch.to_run import trials_to_run
+from agrm_study.execution.provenance import code_version
+from agrm_study.execution.resources.calibration import Calibration, calibrate
+from agrm_study.execution.resources.gpu_share import known_share
+from agrm_study.execution.trial.heartbeat import Heartbeat
+from agrm_study.execution.trial.stage_store import StageStore
+from agrm_study.plan.cost import estimate_cost, unmeasured
+from agrm_study.plan.disk import estimate_disk
+from agrm_study.plan.expand import expand
+from agrm_study.plan.notes import study_notes
+from agrm_study.plan.plan import Cell
+from agrm_study.plan.rehearsed import bound_cost, record_bytes
+from agrm_study.plan.stages import plan_stages
+from agrm_study.plan.summary import ArmSummary, GpuSummary, PlanSummary, RaceSummary, SharingSummary, TimedSummary
+from agrm_study.plan.trial import TrialSpec
+from agrm_study.records.location import Location
+from agrm_study.records.reader import Ledger
+from agrm_study.records.schemas import PRUNED
+from agrm_study.study.study import Study
+
+OnShape = Callable[[int, int, str], None]
+"""Called with the number of the shape being timed, the total, and a description."""
+
+
+def plan_study(
+    asked: Study,
+    folder: str | Path,
+    *,
+    measure: bool = False,
+    on_shape: OnShape = lambda index, total, words: None,
+) -> PlanSummary:
+    """The plan of a study; nothing is written or run.
+
+    Args:
+        asked: The study.
+        folder: Results folder, which need not exist.
+        measure: Time a few training steps of trials of kinds that have never run.
+        on_shape: Receives the progress of that.
+
+    Raises:
+        InputError: For problems with the study's data.
+    """
+    results = Location.of(folder)
+    prepared = prepare(asked, folder, build=False)
+    search = plan_search(asked, prepared, results)
+    study, stand_ins = (asked, ()) if search is None else (search.study, search.stand_ins)
+    plan = expand(study, prepared.fingerprints)
+    ledger = Ledger(results)
+    states = ledger.states()
+    status = {trial.trial_id: states[trial.trial_id].status for trial in plan.trials if trial.trial_id in states}
+    unfinished = plan.missing([trial_id for trial_id, its in status.items() if its == "finished"])
+    equal = {found.trial.trial_id for found in find_equal(results, unfinished)}
+    remaining = {trial_id: state for trial_id, state in states.items() if trial_id not in equal}
+    to_run = trials_to_run(plan, remaining, started=Heartbeat.started(results))
+    missing = tuple(trial for trial in to_run.trials if trial.trial_id not in equal)
+    cells, race = plan.cells, None
+    if study.race is not None:
+        race = standing(study, plan, results, {trial.trial_id for trial in to_run.trials})
+        wanted = race.wanted()
+        missing = tuple(trial for trial in missing if trial.trial_id in wanted)
+        cells = tuple(c for c in cells if c.trial_id in wanted or status.get(c.trial_id) == "finished")
+    there = set(StageStore.of(results).look(code_version())) if study.sharing else set()
+    stages = plan_stages(missing, share=bool(study.sharing), known=there)
+    there &= stages.by_key.keys()
+    inherited = stages.inherited(there)
+
+    measured = _measured(ledger, study)
+    trials = [*missing, *stand_ins]
+    new = unmeasured(trials, measured)
+    resources = study.resources
+    calibration = calibrate(new, cpu=resources.cpu, gpu=resources.gpu != 0, tell=on_shape) if measure else None
+    clips = clip_counts(prepared)
+    new_bytes = fmean(record_bytes(trial.recipe, clips(trial.recipe)) for trial in new) if calibration and new else None
+    disk = estimate_disk(
+        trials,
+        stages,
+        measured,
+        keep=study.sharing == "keep",
+        record_bytes=ledger.bytes_on_disk() / len(states) if states else new_bytes,
+        network_bytes={} if calibration is None else {t: its.network_bytes for t, its in calibration.trials.items()},
+    )
+    edited = []
+    done = [trial_id for trial_id, state in states.items() if state.status == "finished"]
+    for part in edited_parts(study, plan, missing, results, done):
+        of_part = estimate_cost(part.trials, measured)
+        edited.append(part.sentence(None if of_part is None else of_part.slot_hours))
+    epochs = sum(trial.recipe.epochs for trial in trials)
+    return PlanSummary(
+        study=study.name,
+        question=study.question,
+        notes=(*study_notes(study), *edited, *to_run.notes),
+        results=str(folder),
+        tasks=tuple(study.tasks),
+        seeds=tuple(study.seeds),
+        arms=_by_arm(study, cells, status, equal),
+        cells=len(plan.cells),
+        trials=len(plan.trials),
+        merged=plan.merged,
+        finished=sum(its == "finished" for its in status.values()),
+        failed=sum(its == "failed" for its in status.values()),
+        equal_beside=len(equal),
+        missing=len(missing),
+        race=None if race is None else _race_summary(study, race, missing),
+        gpu=_gpu_summary(study, results),
+        search=None if search is None else search.summary,
+        epochs_at_most=epochs,
+        sharing=SharingSummary(
+            asked=study.sharing,
+            stages_shared=sum(stage.shared for stage in stages.stages),
+            stages_there=len(there),
+            epochs_at_most=epochs - sum(inherited.values()),
+        ),
+        data_to_write=tuple(sorted(prepared.unwritten)),
+        clip_stores=prepared.store_sizes,
+        cost=estimate_cost(trials, measured, inherited=inherited),
+        timed=None if calibration is None else _timed_summary(calibration, new, prepared, inherited),
+        disk=disk,
+        running_order=tuple(trial.trial_id for trial in missing),
+    )
+
+
+def _by_arm(
+    study: Study, cells: Sequence[Cell], status: Mapping[str, str], equal: Collection[str]
+) -> tuple[ArmSummary, ...]:
+    ends = Counter((c.arm, "reused" if c.trial_id in equal else status.get(c.trial_id)) for c in cells)
+    of_arm = Counter(cell.arm for cell in cells)
+    return tuple(
+        ArmSummary(
+            arm=arm.name,
+            cells=of_arm[arm.name],
+            finished=ends[arm.name, "finished"],
+            failed=ends[arm.name, "failed"],
+            reused=ends[arm.name, "reused"],
+        )
+        for arm in study.arms
+    )
+
+
+def _measured(ledger: Ledger, study: Study) -> list[dict[str, Any]]:
+    """Records of finished trials, from which time and disk space are estimated."""
+    records = ledger.trials()
+    finished = records[(records["status"] == "finished") & (records["stop_reason"] != PRUNED)]
+    return measured_before([{str(k): v for k, v in row.items()} for row in finished.to_dict("records")], study)
+
+
+def _race_summary(study: Study, race: RaceState, missing: Collection[TrialSpec]) -> RaceSummary:
+    assert study.race is not None
+    trial_ids = {trial.trial_id for trial in missing}
+    return RaceSummary(
+        **study.race.model_dump(mode="json"),
+        stopped=race.log().stopped,
+        at_least=race.at_least(trial_ids),
+        at_most=race.at_most(trial_ids),
+    )
+
+
+def _gpu_summary(study: Study, results: Location) -> GpuSummary | None:
+    """The GPU share of a trial and the number of trials per GPU; ``None`` for a study without GPUs."""
+    asked = study.resources.gpu
+    if asked == 0:
+        return None
+    measured = known_share(results, [arm.recipe for arm in study.arms]) if asked == "auto" else None
+    share = asked if asked != "auto" else measured.gpu if measured is not None else None
+    return GpuSummary(
+        asked=asked,
+        share=share,
+        trials_on_one=None if share is None else int(1 / share + 1e-6),
+        note="" if measured is None else measured.note,
+    )
+
+
+def _timed_summary(
+    found: Calibration, trials: Sequence[TrialSpec], prepared: Prepared, inherited: Mapping[str, int]
+) -> TimedSummary:
+    bound = bound_cost(trials, found.trials, clip_counts(prepared), inherited=inherited)
+    return TimedSummary(
+        device=found.device,
+        threads=found.threads,
+        shapes=found.shapes,
+        steps=found.steps,
+        problems=found.problems,
+        slot_hours_at_most=None if bound is None else bound.slot_hours,
+        plus_minus=None if bound is None else bound.plus_minus,
+        trials_covered=0 if bound is None else bound.trials_covered,
+        trials_unknown=len(trials) if bound is None else bound.trials_unknown,
+    )

@@ -1,0 +1,168 @@
+"""Summary of what `run` would do with a study and what that would cost; `plan --json` prints it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from agrm_study.plan.cost import Cost
+from agrm_study.plan.disk import Disk, StoreSize
+from agrm_study.plan.rehearsed import Rehearsed
+from agrm_study.study.seeds import Stopped
+from agrm_study.study.spec import Sharing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArmSummary:
+    """Cells of an arm by state; `reused` ones are finished in another results folder."""
+
+    arm: str
+    cells: int
+    finished: int
+    failed: int
+    reused: int
+
+    @property
+    def new(self) -> int:
+        """Cells whose trial is to run."""
+        return self.cells - self.finished - self.failed - self.reused
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RaceSummary:
+    """Rules of a race, its decisions so far, and the least and the greatest number of trials it still requires."""
+
+    first: int
+    most: int
+    step: int
+    level: float
+    stopped: tuple[Stopped, ...]
+    at_least: int
+    at_most: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GpuSummary:
+    """GPUs of a trial as given in the study, its share of one where known, and how that was measured."""
+
+    asked: float | str
+    share: float | None
+    trials_on_one: int | None
+    note: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchSummary:
+    """Trials of a search.
+
+    Attributes:
+        trials: Total number of trials.
+        finished: Trials that ran to their end.
+        pruned: Trials that were ended early.
+        failed: Trials that failed deterministically.
+        missing: Trials that it would run.
+        promote: Number of best trials that become arms.
+        to_promote: Trials of those arms until they are known; 0 afterwards.
+        held_back: Whether the search is stopped because its trials keep failing in the same way.
+        nothing_to_promote: Whether the search has ended without a trial that can be promoted.
+    """
+
+    trials: int
+    finished: int
+    pruned: int
+    failed: int
+    missing: int
+    promote: int
+    to_promote: int
+    held_back: bool
+    nothing_to_promote: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SharingSummary:
+    """Stages that the missing trials share, those already trained, and the epochs that sharing leaves."""
+
+    asked: Sharing
+    stages_shared: int
+    stages_there: int
+    epochs_at_most: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimedSummary:
+    """Time of trials of kinds that have never run, from steps timed on a device.
+
+    Attributes:
+        shapes: Each timed shape, in words, and its times.
+        steps: Steps that were timed.
+        problems: Why shapes could not be timed.
+        slot_hours_at_most: Upper bound of the time; ``None`` where nothing was timed.
+    """
+
+    device: str
+    threads: int
+    shapes: tuple[tuple[str, Rehearsed], ...]
+    steps: int
+    problems: tuple[str, ...]
+    slot_hours_at_most: float | None
+    plus_minus: float | None
+    trials_covered: int
+    trials_unknown: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanSummary:
+    """What `run` would do with a study.
+
+    Attributes:
+        notes: What the user should know before running it.
+        cells: Cells of the tables; several may share a trial (`merged`).
+        finished: Trials of the plan that are recorded as finished.
+        equal_beside: Missing trials that another results folder has finished.
+        missing: Trials to run, those of a search aside.
+        epochs_at_most: Epochs of the trials to run, those of a search included, without sharing.
+        data_to_write: Synthetic data not generated yet.
+        cost: Estimated from finished trials; ``None`` where none is of a kind that is to run.
+        timed: Estimated from timed steps, if that was requested.
+        running_order: Identities of the trials to run.
+    """
+
+    study: str
+    question: str
+    notes: tuple[str, ...]
+    results: str
+    tasks: tuple[str, ...]
+    seeds: tuple[int, ...]
+    arms: tuple[ArmSummary, ...]
+    cells: int
+    trials: int
+    merged: int
+    finished: int
+    failed: int
+    equal_beside: int
+    missing: int
+    race: RaceSummary | None
+    gpu: GpuSummary | None
+    search: SearchSummary | None
+    epochs_at_most: int
+    sharing: SharingSummary
+    data_to_write: tuple[str, ...]
+    clip_stores: tuple[StoreSize, ...]
+    cost: Cost | None
+    timed: TimedSummary | None
+    disk: Disk | None
+    running_order: tuple[str, ...]
+
+    @property
+    def to_run(self) -> int:
+        """Trials to run, those of a search and of the arms that it will promote included."""
+        return self.missing + (0 if self.search is None else self.search.missing + self.search.to_promote)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        values = asdict(self)
+        for store in values["clip_stores"]:
+            store["path"] = store["path"] and str(store["path"])
+        if self.timed is not None:
+            values["timed"]["shapes"] = [{"shape": words} | asdict(times) for words, times in self.timed.shapes]
+        return values
