@@ -123,7 +123,7 @@ def measure_ours(trials: int, slots: int, folder: Path, *, epochs: int = 0) -> d
             WorkerSettings(results=str(folder), runner="overhead:EpochsRunner" if epochs else NOOP_RUNNER),
             on_event=on_event,
             interrupt=Interrupt(),
-            on_tick=view.tick,
+            on_tick=view.refresh,
         )
         compacting.close()
     whole = time.perf_counter() - began

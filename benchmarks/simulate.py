@@ -293,7 +293,7 @@ class Play:
     def _leave(self, attempt: Attempt, key: str, epoch: int) -> None:
         if attempt.alive and key not in self._there:
             self._there[key] = epoch
-            self._tell(TrialEvent(kind="epoch", trial_id=attempt.trial_id, epoch=epoch, left=(key,)))
+            self._tell(TrialEvent(kind="epoch", trial_id=attempt.trial_id, epoch=epoch, saved_stage=key))
 
     def _die(self, attempt: Attempt, kind: FailureClass) -> None:
         """A worker is gone; its trial goes on from its checkpoint as often as the policy says."""

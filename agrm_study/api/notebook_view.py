@@ -57,7 +57,7 @@ class NotebookView(View):
         self._step = None
         self._show()
 
-    def tick(self) -> None:
+    def refresh(self) -> None:
         self._show()
 
     def message(self, text: str) -> None:

@@ -84,7 +84,7 @@ def plan_study(
     trials = [*missing, *stand_ins]
     new = unmeasured(trials, measured)
     resources = study.resources
-    calibration = calibrate(new, cpu=resources.cpu, gpu=resources.gpu != 0, tell=on_shape) if measure else None
+    calibration = calibrate(new, cpu=resources.cpu, gpu=resources.gpu != 0, on_shape=on_shape) if measure else None
     clips = clip_counts(prepared)
     new_bytes = fmean(record_bytes(trial.recipe, clips(trial.recipe)) for trial in new) if calibration and new else None
     disk = estimate_disk(

@@ -46,8 +46,8 @@ class FollowedView(View):
         if event.kind in ("finished", "failed"):
             self._changed()
 
-    def tick(self) -> None:
-        self._shown.tick()
+    def refresh(self) -> None:
+        self._shown.refresh()
         for follower in self._followers:
             if (problem := follower.problem()) is not None:
                 self._shown.message(problem)

@@ -76,13 +76,13 @@ class Backend:
         """The same trials, each with the accelerator of its arm where arms differ."""
         return [replace(work, accelerator=self.accelerators.get(work.trial.arm)) for work in works]
 
-    def check(self, results: Location, tell: Callable[[str], None], tick: Callable[[], None]) -> None:
+    def check(self, results: Location, on_note: Callable[[str], None], on_wait: Callable[[], None]) -> None:
         """Checks storage and cluster before anything else is done.
 
         Args:
             results: Results folder.
-            tell: Callback for non-fatal notes.
-            tick: Called while waiting for an autoscaler; may raise to give up.
+            on_note: Callback for non-fatal notes.
+            on_wait: Called while waiting for an autoscaler; may raise to give up.
 
         Raises:
             InputError: The cluster does not answer, lacks the resources a trial needs and cannot obtain them,
@@ -106,11 +106,11 @@ class Backend:
             "results": results.address,
             "on_gpus": self.device == "cuda",
         }
-        for note in call("check", arguments, tick=tick):
-            tell(note)
+        for note in call("check", arguments, tick=on_wait):
+            on_note(note)
 
     def measured(
-        self, asked: float | str, recipes: Sequence[Recipe], results: Location, tick: Callable[[], None]
+        self, asked: float | str, recipes: Sequence[Recipe], results: Location, on_wait: Callable[[], None]
     ) -> Backend:
         """The same backend with the GPU share that a step of the recipes needs, where the study says `auto`.
 
@@ -118,7 +118,7 @@ class Backend:
             asked: GPUs of a trial, as given in the study.
             recipes: Recipes of its trials.
             results: Results folder, where measurements are stored.
-            tick: Called during the measurement; may raise to give up.
+            on_wait: Called during the measurement; may raise to give up.
 
         Raises:
             ExecutionLost: When nothing could be measured.
@@ -128,7 +128,7 @@ class Backend:
         from agrm_study.execution.driver.call import measure_on_ray
         from agrm_study.execution.resources.gpu_share import measured_share
 
-        measure = measure_on_ray(self.options.address, self.resources, grows=self.options.autoscale, tick=tick)
+        measure = measure_on_ray(self.options.address, self.resources, grows=self.options.autoscale, tick=on_wait)
         share = measured_share(results, recipes, measure)
         return replace(self, resources=replace(self.resources, gpu=share.gpu), note=share.note)
 

@@ -99,7 +99,7 @@ class _Run:
         self._interrupt, self._view = interrupt, view
         self._began = time.monotonic()
         self._messages: list[str] = []
-        self._told_of_stop = self._told_of_not_left = False
+        self._stop_shown = self._stage_error_shown = False
         self._data: dict[str, int] = {}  # data that trials read
         self._phases: dict[int, tuple[StudyProgress, int]] = {}  # phases with events, and their trials finished before
         self._refused: set[str] = set()  # trials whose results storage refused
@@ -112,23 +112,23 @@ class _Run:
                 raise
             progress, before = zip(*self._phases.values(), strict=True)
             text = str(error) if isinstance(error, InputError) else f"the results cannot be written or read: {error}"
-            to_come = final_trials(self._study) if progress[-1].to_draw is not None else 0
-            return replace(self._summary(progress, sum(before), False, to_come=to_come), error=text)
+            pending = final_trials(self._study) if progress[-1].to_draw is not None else 0
+            return replace(self._summary(progress, sum(before), False, pending=pending), error=text)
 
     def _run(self) -> RunSummary:
         asking = Step("Asking the nodes of the cluster", 0, 0)
         if self._options.address is not None:
             self._view.step(asking)
         try:
-            self._backend.check(self._results, self._say, lambda: self._step(asking))
+            self._backend.check(self._results, self._note, lambda: self._step(asking))
             if self._backend.note:
-                self._say(self._backend.note)
+                self._note(self._backend.note)
             prepared = prepare(
                 self._study,
                 self._options.results,
                 build=True,
                 on_step=self._step,
-                on_note=self._say,
+                on_note=self._note,
                 workers=self._options.workers,
             )
             plan = expand(self._study, prepared.fingerprints)
@@ -141,10 +141,10 @@ class _Run:
         search = open_search(self._study, prepared, self._results, retry_failed=self._options.retry_failed)
         interrupted = self._run_search(search)
         if interrupted or not search.source.complete:
-            return self._summary([search.progress], search.before, interrupted, to_come=final_trials(self._study))
+            return self._summary([search.progress], search.before, interrupted, pending=final_trials(self._study))
         study = promote(self._study, search)
         if nothing_promoted := self._study.search.promote > 0 and len(study.arms) == len(self._study.arms):
-            self._say("No search trial finished with a defined metric: nothing is promoted.")
+            self._note("No search trial finished with a defined metric: nothing is promoted.")
         plan = expand(study, prepared.fingerprints)
         write_study(self._results, study, prepared, plan)
         search.source.was_promoted()
@@ -159,7 +159,7 @@ class _Run:
         search.close()
         if search.source.why_stopped:
             hint = " Fix the cause, then rerun with --retry-failed." if search.source.held_back else ""
-            self._say(f"The search ends here: {search.source.why_stopped}.{hint}")
+            self._note(f"The search ends here: {search.source.why_stopped}.{hint}")
         return interrupted
 
     def _final(
@@ -172,10 +172,10 @@ class _Run:
         nothing_promoted: bool = False,
     ) -> RunSummary:
         """Runs the final phase, the reported trials."""
-        states = read_states(self._results, self._say)
+        states = read_states(self._results, self._note)
         finished = {trial_id for trial_id, state in states.items() if state.status == "finished"}
-        if take_over_equal(self._results, plan.missing(finished), self._say):
-            states = read_states(self._results, self._say)
+        if take_over_equal(self._results, plan.missing(finished), self._note):
+            states = read_states(self._results, self._note)
         known = {trial.trial_id: states[trial.trial_id] for trial in plan.trials if trial.trial_id in states}
         metrics = finished_metrics(self._results, plan, known, shown_metric_name(study))
         progress = StudyProgress.of(study, plan.cells, known, metrics=metrics)
@@ -183,7 +183,7 @@ class _Run:
         retry_failed, started = self._options.retry_failed, Heartbeat.started(self._results)
         to_run = trials_to_run(plan, known, started=started, retry_failed=retry_failed)
         for note in to_run.notes:
-            self._say(note)
+            self._note(note)
         progress.hold(trial.trial_id for trial in to_run.held)
         works = self._backend.placed(works_of(to_run.trials, prepared, known))
         shared = SharedStages(self._results, works, study.sharing)
@@ -206,7 +206,7 @@ class _Run:
         before: int,
         interrupted: bool,
         *,
-        to_come: int = 0,
+        pending: int = 0,
         nothing_promoted: bool = False,
     ) -> RunSummary:
         return summarise(
@@ -216,7 +216,7 @@ class _Run:
             interrupted=interrupted,
             wall_s=time.monotonic() - self._began,
             messages=self._messages,
-            to_come=to_come,
+            pending=pending,
             nothing_promoted=nothing_promoted,
         )
 
@@ -227,11 +227,11 @@ class _Run:
         except KeyboardInterrupt:
             return True
         except ExecutionLost as lost:
-            self._say(f"{lost}. {goes_on(self._results)}")
+            self._note(f"{lost}. {goes_on(self._results)}")
             return False
         if self._options.executor == "ray":
             self._view.step(Step("Starting Ray and its workers", 0, 0))
-        executor = self._backend.executor(self._data, self._say)
+        executor = self._backend.executor(self._data, self._note)
         settings = WorkerSettings(
             results=self._results.address,
             runner=self._options.runner,
@@ -253,9 +253,9 @@ class _Run:
                 compacting.finished()
             progress.slots = executor.slots
             self._view.event(event, progress.apply(event))
-            if event.stage_error and not self._told_of_not_left:
-                self._told_of_not_left = True
-                self._say(f"Epochs that other trials share could not be saved for them: {event.stage_error}")
+            if event.stage_error and not self._stage_error_shown:
+                self._stage_error_shown = True
+                self._note(f"Epochs that other trials share could not be saved for them: {event.stage_error}")
             held_arm = source.observe(event)
             if held_arm is not None:
                 self._hold(held_arm, source, progress)
@@ -263,16 +263,16 @@ class _Run:
                 self._storage_failed(event, source)
             elif event.kind == "failed" and event.failure == "versions" and not source.stopped:
                 source.stop()
-                self._say(f"No other trial is started: {event.error}. Make them alike, and the same command goes on.")
+                self._note(f"No other trial is started: {event.error}. Make them alike, and the same command goes on.")
 
         gc.freeze()  # the plan stays alive: scanning it for garbage takes seconds each time at 100,000 trials
         try:
-            executor.run(source, settings, on_event=on_event, interrupt=self._interrupt, on_tick=self._tick)
+            executor.run(source, settings, on_event=on_event, interrupt=self._interrupt, on_tick=self._on_wait)
         except ExecutionLost as lost:
-            self._say(f"{lost}. {goes_on(self._results)}")
+            self._note(f"{lost}. {goes_on(self._results)}")
             return False
         except KeyboardInterrupt:
-            self._say("Stopped at once; trials go on from their last checkpoint in the next run.")
+            self._note("Stopped at once; trials go on from their last checkpoint in the next run.")
             return True
         finally:
             gc.unfreeze()
@@ -282,26 +282,26 @@ class _Run:
             return False
         saved = [trial for trial in progress.trials.values() if trial.state == "waiting" and trial.epoch]
         if saved:
-            self._say(f"{len(saved)} running trials were saved and go on from there in the next run.")
+            self._note(f"{len(saved)} running trials were saved and go on from there in the next run.")
         return True
 
     def _measure_gpu_share(self) -> None:
         """Measures the GPU share of a trial for `gpu: auto`."""
-        study, told = self._study, self._backend.note
+        study, known = self._study, self._backend.note
         recipes = [arm.recipe for arm in study.arms]
         if study.search is not None:
             recipes += [*searched_recipes(study), study.base]
         step = Step("Measuring a training step on a GPU", 0, 0)
         self._backend = self._backend.measured(study.resources.gpu, recipes, self._results, lambda: self._step(step))
-        if self._backend.note != told:
-            self._say(self._backend.note)
+        if self._backend.note != known:
+            self._note(self._backend.note)
 
     def _hold(self, arm: str, source: WorkSource, progress: StudyProgress) -> None:
         held = source.drain_held()
         for work in held:
             progress.apply(TrialEvent(kind="held", trial_id=work.trial.trial_id))
         if held:
-            self._say(
+            self._note(
                 f"{arm}: {HOLD_AFTER} trials failed in the same way; its {len(held)} other trials are held back. "
                 "Fix the cause, then rerun with --retry-failed."
             )
@@ -311,7 +311,7 @@ class _Run:
         self._refused.add(event.trial_id)
         if len(self._refused) == HOLD_AFTER:
             source.stop()
-            self._say(
+            self._note(
                 f"{HOLD_AFTER} trials could not write their results; no other is started. "
                 "Make room (or writable), and the same command goes on."
             )
@@ -321,7 +321,7 @@ class _Run:
     ) -> WorkSource:
         """The source of the reported trials."""
         if study.race is not None:
-            return open_race(study, plan, works, self._results, progress, say=self._say, make_source=shared.source)
+            return open_race(study, plan, works, self._results, progress, on_note=self._note, make_source=shared.source)
         RaceLog.forget(self._results)
         return shared.source(works)
 
@@ -330,20 +330,20 @@ class _Run:
         if self._interrupt.requested:
             raise KeyboardInterrupt
 
-    def _tick(self) -> None:
-        if self._interrupt.requested and not self._told_of_stop:
-            self._told_of_stop = True
+    def _on_wait(self) -> None:
+        if self._interrupt.requested and not self._stop_shown:
+            self._stop_shown = True
             self._view.message(
                 f"{self._interrupt.reason}: running trials stop after this epoch and are saved. "
                 "Once more stops them at once."
             )
-        self._view.tick()
+        self._view.refresh()
 
     def _stopped_early(self) -> RunSummary:
-        self._say("Stopped before the first trial; what is done is kept.")
+        self._note("Stopped before the first trial; what is done is kept.")
         wall_s = time.monotonic() - self._began
         return stopped_early(self._study.name, str(self._options.results), wall_s=wall_s, messages=self._messages)
 
-    def _say(self, text: str) -> None:
+    def _note(self, text: str) -> None:
         self._messages.append(text)
         self._view.message(text)

@@ -97,7 +97,7 @@ def summarise(
     interrupted: bool,
     wall_s: float,
     messages: Sequence[str],
-    to_come: int = 0,
+    pending: int = 0,
     nothing_promoted: bool = False,
 ) -> RunSummary:
     """The summary of a run that has ended.
@@ -109,7 +109,7 @@ def summarise(
         interrupted: Whether the run was stopped.
         wall_s: Seconds of this run.
         messages: Further notes for the user.
-        to_come: Number of trials of a phase that was not reached.
+        pending: Number of trials of a phase that was not reached.
         nothing_promoted: Whether a search has ended without a point to promote.
     """
     counts = [part.counts() for part in parts]
@@ -119,12 +119,12 @@ def summarise(
     return RunSummary(
         study=parts[0].name,
         results=results,
-        total=sum(count.total for count in counts) + to_come,
+        total=sum(count.total for count in counts) + pending,
         before=before,
         finished=sum(count.finished for count in counts) - before,
         failed=tuple(_failed(trial) for _, trial in failed),
-        held=sum(count.held for count in counts) + (to_come if held_back else 0),
-        unfinished=sum(count.left for count in counts) + (0 if held_back else to_come),
+        held=sum(count.held for count in counts) + (pending if held_back else 0),
+        unfinished=sum(count.left for count in counts) + (0 if held_back else pending),
         diverged=len(diverged),
         interrupted=interrupted,
         wall_s=wall_s,

@@ -43,8 +43,8 @@ def invoke(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Invoke:
 def timed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Steps of one second each, but for those of one arm, which cannot be timed."""
 
-    def calibrate(trials, *, cpu, gpu, tell):
-        tell(1, 1, "a shape")
+    def calibrate(trials, *, cpu, gpu, on_shape):
+        on_shape(1, 1, "a shape")
         times = Rehearsed(supervised=(1.0, 1.0), full=(2.0, 3.0), window=(0.0,), network_bytes=1000)
         return Calibration(
             device="cpu", threads=cpu, trials={t.trial_id: times for t in trials if t.arm != "w/o both"},

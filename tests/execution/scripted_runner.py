@@ -51,7 +51,7 @@ class ScriptedRunner(TrialRunner):
             self._load(json.loads(rolling.read_text()))
         return self.epoch
 
-    def take_over(self, folder: Path, name: str) -> int:
+    def load_stage(self, folder: Path, name: str) -> int:
         try:
             saved = json.loads((folder / "rolling.pt").read_text())
         except (OSError, ValueError):
@@ -61,7 +61,7 @@ class ScriptedRunner(TrialRunner):
         note(self.root, f"take-over {self.work.trial.arm} {self.work.trial.seed} {self.epoch}")
         return self.epoch
 
-    def leave(self, folder: Path, name: str) -> None:
+    def save_stage(self, folder: Path, name: str) -> None:
         if self.script.get("fail") == "leave":
             raise OSError(errno.ENOSPC, "No space left on device")
         (folder / "rolling.pt").write_text(json.dumps(self._saved() | {"name": name}))

@@ -31,7 +31,7 @@ def trials(make_study: Callable[..., Study]) -> tuple[TrialSpec, ...]:
 
 def test_steps_are_timed_once_a_shape_and_a_shape_that_cannot_be_timed_is_told(trials: tuple[TrialSpec, ...]) -> None:
     heard: list[tuple[int, int, str]] = []
-    found = calibrate(trials, cpu=1, gpu=False, tell=lambda *words: heard.append(words))
+    found = calibrate(trials, cpu=1, gpu=False, on_shape=lambda *words: heard.append(words))
     assert (found.device, found.threads) == ("cpu", 1)
     assert [index for index, _, _ in heard] == [1, 2, 3]
     assert {trial.arm for trial in trials if trial.trial_id in found.trials} == {"A", "B", "S"}

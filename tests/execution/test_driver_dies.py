@@ -95,7 +95,7 @@ def test_an_interruption_while_ray_starts_is_not_waited_for(make_study: Make, ru
     class Impatient(Watcher):
         ticks = 0
 
-        def tick(self) -> None:
+        def refresh(self) -> None:
             self.ticks += 1
             if self.ticks == 10:
                 os.kill(os.getpid(), signal.SIGINT)

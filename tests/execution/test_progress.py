@@ -158,7 +158,7 @@ def test_lines_report_once_a_minute(plan: tuple[Study, Plan], clock: Clock, monk
     progress.apply(event("started", trials, 0))
     for second in range(0, 150, 5):
         now = float(second)
-        view.tick()
+        view.refresh()
     assert stream.getvalue().count("0 of 6 finished, 1 running") == 2
 
 

@@ -168,8 +168,8 @@ def test_a_stage_that_is_damaged_is_removed_and_trained_again(train: Run, tmp_pa
     damaged: list[Path] = []
 
     def damage(event: TrialEvent) -> None:
-        if event.left and not damaged:
-            damaged.append(tmp_path / "shared" / "stages" / event.left[0] / "rolling.pt")
+        if event.saved_stage and not damaged:
+            damaged.append(tmp_path / "shared" / "stages" / event.saved_stage / "rolling.pt")
             damaged[0].write_bytes(damaged[0].read_bytes()[:-100])
 
     train("alone", sharing=False, arms=arms)

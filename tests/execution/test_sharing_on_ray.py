@@ -68,7 +68,7 @@ def test_on_ray_a_follower_gets_the_free_slot_at_once_when_its_leader_has_left_t
     summary = run(study, executor="ray", slots=2, view=watcher)
     assert (summary.exit_code, summary.finished, summary.inherited) == (0, 4, 6), summary.failed
     assert [event.kind for _, event in told].count("retried") == 1
-    ((left_at, left),) = [(at, event) for at, event in told if event.left]
+    ((left_at, left),) = [(at, event) for at, event in told if event.saved_stage]
     starts: dict[str, float] = {}
     for at, event in told:
         if event.kind == "started":

@@ -48,10 +48,10 @@ class Bench:
     def key(self, name: str, number: int) -> str:
         return self.stages.chain(name)[number].key
 
-    def tell(self, name: str, kind: str = "epoch", epoch: int = 1, *, left: str = "", **more: object) -> list[str]:
-        if left:
-            self.shelf.add(left)
-        values = {"kind": kind, "trial_id": name, "epoch": epoch, "left": (left,) if left else ()} | more
+    def tell(self, name: str, kind: str = "epoch", epoch: int = 1, *, saved: str = "", **more: object) -> list[str]:
+        if saved:
+            self.shelf.add(saved)
+        values = {"kind": kind, "trial_id": name, "epoch": epoch, "saved_stage": saved} | more
         return self.queue.observe(TrialEvent(**values))  # type: ignore[arg-type]
 
 
@@ -78,14 +78,14 @@ def test_who_starts_first_leads_and_the_others_wait_until_its_state_is_there() -
     assert len(bench.queue) == 2
     bench.tell("a0", epoch=9)
     assert bench.pop() is None
-    bench.tell("a0", epoch=10, left=bench.key("a0", 0))
+    bench.tell("a0", epoch=10, saved=bench.key("a0", 0))
     assert [bench.pop(), bench.pop(), bench.pop()] == ["b0", "c0", None]
 
 
 def test_the_other_seeds_lead_while_the_first_ones_followers_wait() -> None:
     bench = Bench(*taus(seeds=2))
     assert [bench.pop(), bench.pop(), bench.pop()] == ["a0", "a1", None]
-    bench.tell("a1", epoch=10, left=bench.key("a1", 0))
+    bench.tell("a1", epoch=10, saved=bench.key("a1", 0))
     assert [bench.pop(), bench.pop(), bench.pop()] == ["b1", "c1", None]
 
 
@@ -93,7 +93,7 @@ def test_with_enough_followers_at_hand_an_arm_fills_before_the_next_seed_begins(
     bench = Bench(*taus(seeds=4))
     assert [bench.pop(), bench.pop()] == ["a0", "a1"]  # two slots
     for name in ("a0", "a1"):
-        bench.tell(name, epoch=10, left=bench.key(name, 0))
+        bench.tell(name, epoch=10, saved=bench.key(name, 0))
     bench.tell("a0", "finished", 100)
     assert bench.pop() == "b0"
     bench.tell("a1", "finished", 100)
@@ -130,7 +130,7 @@ def test_nobody_waits_in_a_stage_in_which_training_fails() -> None:
 def test_a_failure_beyond_the_stage_says_nothing_about_it() -> None:
     bench = Bench(*taus())
     bench.pop()
-    bench.tell("a0", epoch=10, left=bench.key("a0", 0))
+    bench.tell("a0", epoch=10, saved=bench.key("a0", 0))
     assert bench.tell("a0", "failed", 40, failure="bug") == [bench.key("a0", 1)] * 0
     assert [bench.pop(), bench.pop()] == ["b0", "c0"]
 
@@ -157,14 +157,14 @@ def test_a_leader_whose_worker_died_still_leads() -> None:
     bench.tell("a0", epoch=5)
     bench.tell("a0", "retried")
     assert bench.pop() is None
-    bench.tell("a0", epoch=10, left=bench.key("a0", 0))
+    bench.tell("a0", epoch=10, saved=bench.key("a0", 0))
     assert bench.pop() == "b0"
 
 
 def test_a_state_that_is_lost_is_led_to_again() -> None:
     bench = Bench(*taus())
     bench.pop()
-    bench.tell("a0", epoch=10, left=bench.key("a0", 0))
+    bench.tell("a0", epoch=10, saved=bench.key("a0", 0))
     bench.shelf.clear()
     work = bench.queue.pop()
     assert work is not None
@@ -189,7 +189,7 @@ def test_a_single_trial_takes_over_too() -> None:
 def test_a_shorter_trial_follows_the_longer_one() -> None:
     bench = Bench(trial("long", epochs=100), trial("short", epochs=50))
     assert [bench.pop(), bench.pop()] == ["long", None]
-    bench.tell("long", epoch=50, left=bench.key("short", 0))
+    bench.tell("long", epoch=50, saved=bench.key("short", 0))
     assert bench.pop() == "short"
 
 
@@ -197,7 +197,7 @@ def test_when_training_stops_in_a_stage_nobody_waits_for_what_comes_after_it() -
     trials = [trial(name, epochs=epochs) for name, epochs in (("a", 100), ("b", 80), ("c", 60))]
     bench = Bench(*trials)
     assert [bench.pop(), bench.pop()] == ["a", None]
-    bench.tell("a", "finished", 35, left=bench.key("c", 0))
+    bench.tell("a", "finished", 35, saved=bench.key("c", 0))
     assert [bench.pop(), bench.pop()] == ["b", "c"]
 
 
@@ -206,9 +206,9 @@ def test_the_nearest_of_several_stages_is_waited_for() -> None:
     bench = Bench(trial("a", ramp=20), trial("b", ramp=30), trial("c", tau=0.9))
     assert [(stage.first, stage.last) for stage in bench.stages.chain("b")] == [(1, 10), (11, 11), (12, 100)]
     assert [bench.pop(), bench.pop()] == ["a", None]
-    bench.tell("a", epoch=10, left=bench.key("a", 0))
+    bench.tell("a", epoch=10, saved=bench.key("a", 0))
     assert [bench.pop(), bench.pop()] == ["c", None]
-    bench.tell("a", epoch=11, left=bench.key("a", 1))
+    bench.tell("a", epoch=11, saved=bench.key("a", 1))
     assert bench.pop() == "b"
 
 
@@ -216,14 +216,14 @@ def test_a_stage_is_dropped_when_the_last_trial_of_it_has_ended_for_good() -> No
     bench = Bench(*taus())
     bench.pop()
     key = bench.key("a0", 0)
-    bench.tell("a0", epoch=10, left=key)
+    bench.tell("a0", epoch=10, saved=key)
     bench.pop(), bench.pop()
     assert bench.tell("a0", "finished", 100) == []
     assert bench.tell("b0", "failed", 20, failure="worker_killed") == []  # the next run needs it
     assert bench.tell("c0", "finished", 100) == []
     other = Bench(*taus())
     other.pop()
-    other.tell("a0", epoch=10, left=key)
+    other.tell("a0", epoch=10, saved=key)
     other.pop(), other.pop()
     ended = [other.tell("b0", "failed", 20, failure="bug"), other.tell("c0", "finished", 100)]
     assert [*ended, other.tell("a0", "finished", 100)] == [[], [], [key]]
@@ -235,7 +235,7 @@ def test_trials_of_an_arm_that_is_held_are_not_waited_for() -> None:
     assert [work.trial.trial_id for work in bench.queue.remove({"b", "a"})] == ["b0", "a1", "b1"]
     assert bench.pop() == "c1"
     assert bench.pop() is None
-    bench.tell("a0", epoch=10, left=bench.key("a0", 0))
+    bench.tell("a0", epoch=10, saved=bench.key("a0", 0))
     assert bench.pop() == "c0"
 
 
@@ -281,7 +281,7 @@ def test_whatever_happens_every_trial_starts_once_and_something_can_when_nothing
         else:
             over = epoch >= chain[-1].last
             for stage in passed[:1]:
-                bench.tell(name, "epoch", epoch, left=stage.key)
+                bench.tell(name, "epoch", epoch, saved=stage.key)
             if over:
                 del running[name]
             for key in bench.tell(name, "finished" if over else "epoch", epoch):

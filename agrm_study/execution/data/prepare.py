@@ -63,7 +63,7 @@ def prepare(
     Raises:
         InputError: Anything wrong with a manifest, a split or a video; every bad video is named at once.
     """
-    tell = on_step or (lambda step: None)
+    on_step = on_step or (lambda step: None)
     cache = cache_folder(results)
     workers = workers or available_cpus()
     recipes = [arm.recipe.model_copy(update={"split_seed": study.split_seed}) for arm in study.arms] or [
@@ -76,7 +76,7 @@ def prepare(
         source = source_key(recipe.data)
         if source in manifests or source in unwritten:
             continue
-        manifest = _manifest(recipe.data, cache, study, build=build, workers=workers, tell=tell)
+        manifest = _manifest(recipe.data, cache, study, build=build, workers=workers, on_step=on_step)
         if manifest is None:
             unwritten.add(source)
         else:
@@ -87,21 +87,21 @@ def prepare(
         if key not in splits and (source := source_key(recipe.data)) in manifests:
             splits[key] = make_split(manifests[source], recipe.data, recipe.split_seed)
     wanted = _wanted(recipes, manifests, splits, unwritten)
-    stores = _build(wanted, cache, workers, tell, on_note) if build else {}
+    stores = _build(wanted, cache, workers, on_step, on_note) if build else {}
     return Prepared(
         cache,
         manifests,
         splits,
         stores,
         store_sizes=_sizes(wanted, cache),
-        places={store: published(store, _sending(tell)) for store in set(stores.values())},
+        places={store: published(store, _sending(on_step)) for store in set(stores.values())},
         unwritten=frozenset(unwritten),
     )
 
 
-def _sending(tell: OnStep) -> Callable[[int, int], None]:
+def _sending(on_step: OnStep) -> Callable[[int, int], None]:
     """Reports the megabytes of a store that have been copied to where all nodes can read them."""
-    return lambda done, total: tell(_megabytes("Sending the clip store (MB)", done, total))
+    return lambda done, total: on_step(_megabytes("Sending the clip store (MB)", done, total))
 
 
 def _megabytes(title: str, done: int, total: int) -> Step:
@@ -126,13 +126,13 @@ def synthetic_folder(cache: Path, wanted: Synthetic) -> Path:
     return cache / f"synthetic-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
-def _manifest(data: Data, cache: Path, study: Study, *, build: bool, workers: int, tell: OnStep) -> Manifest | None:
+def _manifest(data: Data, cache: Path, study: Study, *, build: bool, workers: int, on_step: OnStep) -> Manifest | None:
     if data.synthetic is not None:
         folder = synthetic_folder(cache, data.synthetic)
         if not (folder / "manifest.parquet").is_file():
             if not build:
                 return None
-            _write_synthetic(folder, data.synthetic, workers, tell)
+            _write_synthetic(folder, data.synthetic, workers, on_step)
         return read_manifest(folder / "manifest.parquet")
     if data.manifest is None:
         raise InputError(
@@ -142,25 +142,25 @@ def _manifest(data: Data, cache: Path, study: Study, *, build: bool, workers: in
             allowed="data.manifest (a file), or data.synthetic (drawn for you)",
             hint="`--preset tiny` uses a small synthetic set.",
         )
-    tell(Step("Reading the manifest", 0, 1))
+    on_step(Step("Reading the manifest", 0, 1))
     manifest = read_manifest(data.manifest)
-    tell(Step("Reading the manifest", 1, 1))
+    on_step(Step("Reading the manifest", 1, 1))
     return manifest
 
 
-def _write_synthetic(folder: Path, wanted: Synthetic, workers: int, tell: OnStep) -> None:
+def _write_synthetic(folder: Path, wanted: Synthetic, workers: int, on_step: OnStep) -> None:
     from agrm_study.training.data.datasets.synthetic.write import write_synthetic
 
     folder.parent.mkdir(parents=True, exist_ok=True)
     title = "Drawing synthetic videos"
-    tell(Step(title, 0, wanted.subjects + wanted.unlabelled))
+    on_step(Step(title, 0, wanted.subjects + wanted.unlabelled))
     write_synthetic(
         folder,
         subjects=wanted.subjects,
         unlabelled=wanted.unlabelled,
         seed=wanted.seed,
         difficulty=wanted.difficulty,
-        on_progress=lambda done, total: tell(Step(title, done, total)),
+        on_progress=lambda done, total: on_step(Step(title, done, total)),
         workers=workers,
     )
 
@@ -237,21 +237,21 @@ def _sizes(wanted: Mapping[str, _Wanted], cache: Path) -> tuple[StoreSize, ...]:
 
 
 def _build(
-    wanted: Mapping[str, _Wanted], cache: Path, workers: int, tell: OnStep, on_note: OnNote | None
+    wanted: Mapping[str, _Wanted], cache: Path, workers: int, on_step: OnStep, on_note: OnNote | None
 ) -> dict[str, Path]:
     from agrm_study.training.data.store import build_store
 
     stores: dict[str, Path] = {}
     for number, (key, each) in enumerate(wanted.items(), start=1):
         title = "Decoding videos" if len(wanted) == 1 else f"Decoding videos, store {number} of {len(wanted)}"
-        tell(Step(title, 0, len(each.manifest.clips)))
+        on_step(Step(title, 0, len(each.manifest.clips)))
         stores[key] = build_store(
             each.manifest,
             each.clip,
             cache / "stores",
             workers=workers,
-            on_progress=lambda done, total, title=title: tell(Step(title, done, total)),  # type: ignore[misc]
-            on_verified=lambda done, total: tell(_megabytes("Verifying the clip store (MB)", done, total)),
+            on_progress=lambda done, total, title=title: on_step(Step(title, done, total)),  # type: ignore[misc]
+            on_verified=lambda done, total: on_step(_megabytes("Verifying the clip store (MB)", done, total)),
             on_note=on_note,
         )
     return stores

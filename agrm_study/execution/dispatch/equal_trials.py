@@ -48,7 +48,7 @@ def find_equal(results: Location, missing: Iterable[TrialSpec]) -> Iterator[Equa
                 yield EqualTrial(wanted.pop(trial_id), folder)
 
 
-def take_over_equal(results: Location, missing: Iterable[TrialSpec], say: Callable[[str], None]) -> int:
+def take_over_equal(results: Location, missing: Iterable[TrialSpec], on_note: Callable[[str], None]) -> int:
     """Copies the records of missing trials that studies beside this one have finished.
 
     Returns:
@@ -62,7 +62,7 @@ def take_over_equal(results: Location, missing: Iterable[TrialSpec], say: Callab
         take_over(results, equal)
         taken[equal.results.name] += 1
     for name, trials in taken.items():
-        say(f"{trials} trials were reused from {name}, which has finished equal ones.")
+        on_note(f"{trials} trials were reused from {name}, which has finished equal ones.")
     return taken.total()
 
 

@@ -122,7 +122,7 @@ def open_race(
     results: Location,
     progress: StudyProgress,
     *,
-    say: Callable[[str], None],
+    on_note: Callable[[str], None],
     make_source: MakeSource = WorkSource,
 ) -> RaceSource:
     """The source of a study that races; race.json and the progress follow its decisions.
@@ -133,7 +133,7 @@ def open_race(
         works: Those without a record, or to be rerun.
         results: Results folder.
         progress: Trials that are no longer needed are removed from it.
-        say: Called with a sentence for every dropped arm.
+        on_note: Called with a sentence for every dropped arm.
         make_source: Creates the source of a round.
     """
     state = RaceState(study, plan)
@@ -151,14 +151,14 @@ def open_race(
         progress.spare(log.spared(cells, {t.trial_id for t in progress.trials.values() if t.state == "finished"}))
         for stopped in log.stopped:
             if known and stopped not in known[-1].stopped:
-                say(why(stopped, task=len(state.tasks) > 1))
+                on_note(why(stopped, task=len(state.tasks) > 1))
         known.append(log)
 
     for task in state.tasks:
         state.advance(task, ended, scores)
     on_look()
     if known[0].stopped:
-        say(f"The race has stopped {len(known[0].stopped)} arms before; they get no more seeds.")
+        on_note(f"The race has stopped {len(known[0].stopped)} arms before; they get no more seeds.")
     return RaceSource(
         works,
         state,

@@ -90,17 +90,17 @@ def works_of(trials: Collection[TrialSpec], prepared: Prepared, states: Mapping[
     ]
 
 
-def read_states(results: Location, say: Callable[[str], None]) -> dict[str, TrialState]:
+def read_states(results: Location, on_note: Callable[[str], None]) -> dict[str, TrialState]:
     """State of each trial with an intact record; many loose records are merged first, and damaged ones are reported."""
     ledger = Ledger(results)
     if len(ledger.loose_files("trials")) >= COMPACT_FROM:
         compact(results)
     states = ledger.states()
     for problem in ledger.problems:
-        say(f"{problem.path} cannot be read and counts as not done: {problem.reason}")
+        on_note(f"{problem.path} cannot be read and counts as not done: {problem.reason}")
     for trial_id, (place, fault) in broken_trials(results).items():
         if states.pop(trial_id, None) is not None:
-            say(f"{place} {fault}: the trial counts as not done.")
+            on_note(f"{place} {fault}: the trial counts as not done.")
     return states
 
 

@@ -91,8 +91,8 @@ class TrialQueue:
     def _choose(self, free: str | None, leader: str | None) -> str | None:
         if free is None or leader is None:
             return free or leader
-        to_come = self._count["free"] + self._count["waits"]
-        return leader if to_come <= len(self._running) or self._rank[leader] < self._rank[free] else free
+        pending = self._count["free"] + self._count["waits"]
+        return leader if pending <= len(self._running) or self._rank[leader] < self._rank[free] else free
 
     def observe(self, event: TrialEvent) -> list[str]:
         """Updates the queue with an event.
@@ -104,11 +104,10 @@ class TrialQueue:
         if trial_id not in self._running:
             return []
         changed: list[Stage] = []
-        for key in event.left:
-            stage = self._stages.by_key.get(key)
-            if stage is not None and key not in self._there:
-                self._now_there(stage, min(event.epoch, stage.last))
-                changed.append(stage)
+        stage = self._stages.by_key.get(event.saved_stage)
+        if stage is not None and stage.key not in self._there:
+            self._now_there(stage, min(event.epoch, stage.last))
+            changed.append(stage)
         chain = self._stages.chain(trial_id)
         if event.kind == "epoch":
             for stage in chain:

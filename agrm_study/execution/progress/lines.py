@@ -74,7 +74,7 @@ class LinesView(View):
             saved = f"saved after epoch {event.epoch} of {event.epochs}" if event.epoch else "before its first epoch"
             self._say(f"stopped  {place}  {name}: {saved}")
 
-    def tick(self) -> None:
+    def refresh(self) -> None:
         progress = self._progress
         if progress is None or time.monotonic() - self._written < EVERY_S:
             return

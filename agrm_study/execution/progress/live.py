@@ -95,7 +95,7 @@ class LiveView(View):
             reason = failure_words(event.failure, event.error)
             self.message(f"{trial_name(trial, self._progress)} {verb}: {reason}")
 
-    def tick(self) -> None:
+    def refresh(self) -> None:
         return None  # redrawn by a thread of rich
 
     def message(self, text: str) -> None:

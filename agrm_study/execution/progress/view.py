@@ -35,7 +35,7 @@ class View(ABC):
         """Something happened to a trial; `progress` is up to date."""
 
     @abstractmethod
-    def tick(self) -> None:
+    def refresh(self) -> None:
         """Time has passed."""
 
     @abstractmethod
@@ -55,7 +55,7 @@ class NoView(View):
     def event(self, event: TrialEvent, trial: TrialProgress) -> None:
         return None
 
-    def tick(self) -> None:
+    def refresh(self) -> None:
         return None
 
     def message(self, text: str) -> None:

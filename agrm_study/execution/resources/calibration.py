@@ -26,7 +26,7 @@ from agrm_study.study.recipe import Recipe
 MOST_SHAPES: Final = 6
 """Shapes of trials that are timed: those that the study spends most on."""
 
-Tell = Callable[[int, int, str], None]
+OnShape = Callable[[int, int, str], None]
 """Called with the number of the shape being timed, the total, and a description."""
 
 
@@ -55,7 +55,7 @@ class Calibration:
 
 
 def calibrate(
-    trials: Iterable[TrialSpec], *, cpu: int, gpu: bool, tell: Tell = lambda index, total, words: None
+    trials: Iterable[TrialSpec], *, cpu: int, gpu: bool, on_shape: OnShape = lambda index, total, words: None
 ) -> Calibration:
     """Times the steps of trials, once per shape.
 
@@ -63,7 +63,7 @@ def calibrate(
         trials: Trials to come.
         cpu: Threads of a trial.
         gpu: Whether a trial uses a GPU; the CPU is timed if there is none.
-        tell: Called with each shape before it is timed.
+        on_shape: Called with each shape before it is timed.
     """
     kinds: dict[str, list[TrialSpec]] = {}
     for trial in trials:
@@ -73,7 +73,7 @@ def calibrate(
     where: dict[str, Any] = {"device": "", "threads": 0}
     times: dict[str, Rehearsed] = {}
     problems: list[str] = []
-    for answer in _answers(chosen, cpu=cpu, gpu=gpu, tell=tell):
+    for answer in _answers(chosen, cpu=cpu, gpu=gpu, on_shape=on_shape):
         if "device" in answer:
             where = answer
         elif "times" in answer:
@@ -101,7 +101,7 @@ def shape_words(recipe: Recipe) -> str:
     )
 
 
-def _answers(recipes: Mapping[str, Recipe], *, cpu: int, gpu: bool, tell: Tell) -> Iterable[dict[str, Any]]:
+def _answers(recipes: Mapping[str, Recipe], *, cpu: int, gpu: bool, on_shape: OnShape) -> Iterable[dict[str, Any]]:
     """Yields the output of the process as it arrives, then a problem if it ends early."""
     if not recipes:
         return
@@ -109,12 +109,12 @@ def _answers(recipes: Mapping[str, Recipe], *, cpu: int, gpu: bool, tell: Tell) 
     texts = {name: recipe.settings() for name, recipe in recipes.items()}
     open_shapes = [shape_words(recipe) for recipe in recipes.values()]
     with (
-        tempfile.TemporaryFile("w+") as said,
+        tempfile.TemporaryFile("w+") as errors,
         subprocess.Popen(
             [sys.executable, "-m", "agrm_study.execution.resources.step_child"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=said,
+            stderr=errors,
             text=True,
             env={**os.environ, **threads},
         ) as process,
@@ -127,10 +127,10 @@ def _answers(recipes: Mapping[str, Recipe], *, cpu: int, gpu: bool, tell: Tell) 
             for done, line in enumerate(process.stdout):
                 yield json.loads(line)
                 if done < len(open_shapes):
-                    tell(done + 1, len(open_shapes), open_shapes[done])
+                    on_shape(done + 1, len(open_shapes), open_shapes[done])
             if process.wait() != 0:
-                said.seek(0)
-                last = said.read().strip().splitlines()[-1:] or [f"the process ended with {process.returncode}"]
+                errors.seek(0)
+                last = errors.read().strip().splitlines()[-1:] or [f"the process ended with {process.returncode}"]
                 yield {"problem": last[0]}
         finally:
             process.kill()

@@ -76,7 +76,7 @@ def gpu_share(asked: float | Literal["auto"], address: str | None) -> tuple[floa
 
 def kind_of(recipe: Recipe) -> str:
     """Short key of what determines the memory of a step; equal for recipes whose steps need the same memory."""
-    said = {
+    settings = {
         "model": recipe.model.model_dump(mode="json", exclude={"weights"}),
         "clip": [recipe.clip.frames, recipe.clip.size],
         "batch": recipe.batch.model_dump(mode="json"),
@@ -85,7 +85,7 @@ def kind_of(recipe: Recipe) -> str:
         "precision": [recipe.precision, recipe.compile],
         "evaluate": recipe.evaluate.batch,
     }
-    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def heaviest(recipes: Iterable[Recipe], most: int = MOST_MEASURED) -> dict[str, Recipe]:

@@ -22,19 +22,19 @@ def main() -> None:
     from agrm_study.training.failures import DeviceMemoryError
     from agrm_study.training.step_time import step_time
 
-    def tell(**facts: Any) -> None:
+    def write(**facts: Any) -> None:
         print(json.dumps(facts), flush=True)
 
     asked = json.load(sys.stdin)
     offer_portable(asked["parts"])
     on_gpu = asked["gpu"] and torch.cuda.is_available()
     device = "cuda" if on_gpu else "cpu"
-    tell(device=torch.cuda.get_device_name() if on_gpu else "cpu", threads=torch.get_num_threads())
+    write(device=torch.cuda.get_device_name() if on_gpu else "cpu", threads=torch.get_num_threads())
     for name, recipe in asked["recipes"].items():
         try:
-            tell(name=name, times=asdict(step_time(Recipe.model_validate(recipe), device)))
+            write(name=name, times=asdict(step_time(Recipe.model_validate(recipe), device)))
         except (InputError, DeviceMemoryError) as error:
-            tell(name=name, problem=str(error))
+            write(name=name, problem=str(error))
 
 
 if __name__ == "__main__":

@@ -82,11 +82,11 @@ class AgrmRunner(TrialRunner):
         assert self._training is not None
         return self._training.epoch
 
-    def take_over(self, folder: Path, name: str) -> int:
+    def load_stage(self, folder: Path, name: str) -> int:
         assert self._training is not None
         return self._training.epoch if self._training.resume(folder, identity=name) else 0
 
-    def leave(self, folder: Path, name: str) -> None:
+    def save_stage(self, folder: Path, name: str) -> None:
         assert self._training is not None
         self._training.save(folder, identity=name)
 

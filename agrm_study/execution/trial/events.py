@@ -32,7 +32,7 @@ class TrialEvent:
         inherited: Epochs whose state this attempt inherited from another trial, 0 for none.
         earlier_metrics: In a search that prunes, the validation metric after each epoch that this attempt did not
             train, from the first; only in its first ``epoch`` event, which adds no epoch.
-        left: Stages whose state was saved for other trials since the last event.
+        saved_stage: Stage whose state was saved for other trials since the last event.
         stage_error: Why the state of a stage could not be saved for other trials.
         stop_reason: Of a ``finished`` trial: ``epochs``, ``early_stop``, or ``pruned`` when a search ended it early.
         best_epoch: Of a ``finished`` trial.
@@ -51,7 +51,7 @@ class TrialEvent:
     saved: int = 0
     inherited: int = 0
     earlier_metrics: tuple[float | None, ...] = ()
-    left: tuple[str, ...] = ()
+    saved_stage: str = ""
     stage_error: str = ""
     stop_reason: str = ""
     best_epoch: int = 0
@@ -71,8 +71,7 @@ class TrialEvent:
     def from_json(cls, text: str) -> TrialEvent:
         """The event of `to_json`."""
         values = json.loads(text)
-        lists = {name: tuple(values[name]) for name in ("left", "earlier_metrics")}
-        return cls(**values | lists)
+        return cls(**values | {"earlier_metrics": tuple(values["earlier_metrics"])})
 
 
 OnEvent = Callable[[TrialEvent], None]

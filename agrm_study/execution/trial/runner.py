@@ -48,7 +48,7 @@ class TrialRunner(ABC):
         """
 
     @abstractmethod
-    def take_over(self, folder: Path, name: str) -> int:
+    def load_stage(self, folder: Path, name: str) -> int:
         """Resumes from the state that another trial saved in a folder under a name, instead of its own.
 
         Returns:
@@ -59,7 +59,7 @@ class TrialRunner(ABC):
         """
 
     @abstractmethod
-    def leave(self, folder: Path, name: str) -> None:
+    def save_stage(self, folder: Path, name: str) -> None:
         """Writes the state for other trials into a folder, under a name."""
 
     @abstractmethod
@@ -98,10 +98,10 @@ class NoopRunner(TrialRunner):
     def start(self, work: Work, context: RunnerContext) -> int:
         return 0
 
-    def take_over(self, folder: Path, name: str) -> int:
+    def load_stage(self, folder: Path, name: str) -> int:
         return 0
 
-    def leave(self, folder: Path, name: str) -> None:
+    def save_stage(self, folder: Path, name: str) -> None:
         return None
 
     def rows(self) -> Sequence[EpochRow]:

@@ -23,7 +23,7 @@ from agrm_study.execution.trial.convert import (
 from agrm_study.execution.trial.events import EventKind, TrialEvent
 from agrm_study.execution.trial.failures import Failure, classify
 from agrm_study.execution.trial.fence import FencedError, check_fence
-from agrm_study.execution.trial.handover import NOTHING, Handover, Left
+from agrm_study.execution.trial.handover import Handover
 from agrm_study.execution.trial.heartbeat import Heartbeat
 from agrm_study.execution.trial.pruning import ends_after, forget
 from agrm_study.execution.trial.records import first_beat, record_failure, run_columns
@@ -62,7 +62,8 @@ class _Running:
     saved: int = 0
     inherited: int = 0
     earlier_metrics: tuple[float | None, ...] = ()
-    left: Left = NOTHING
+    saved_stage: str = ""
+    stage_error: str = ""
     rows: list[EpochRow] = field(default_factory=list)
     saved_at: float = 0.0
     save_s: float = 0.0
@@ -154,7 +155,7 @@ class TrialWorker:
         running.saved_at = running.beat_at = began = time.monotonic()
         context = RunnerContext(settings=self.settings, checkpoint_dir=running.folder.local)
         running.resumed = runner.start(work, context)
-        taken_over = running.handover.take_over(running.resumed)
+        taken_over = running.handover.load(running.resumed)
         wall_s = time.monotonic() - began
         if taken_over is not None:  # its time counts, as if the trial had been trained alone
             running.resumed, running.inherited = 0, taken_over.epoch
@@ -194,7 +195,9 @@ class TrialWorker:
             wall_s=running.beat.wall_s + epoch_s,
             updated_at=time.time(),
         )
-        running.left = running.handover.leave(report.epoch, running.beat.wall_s, over=report.done)
+        running.saved_stage, running.stage_error = running.handover.save(
+            report.epoch, running.beat.wall_s, over=report.done
+        )
         if report.done:
             return self._finish(running)
         stop = self._should_stop()
@@ -327,8 +330,8 @@ def _event(kind: EventKind, running: _Running, report: EpochReport | None = None
         saved=running.saved,
         inherited=running.inherited,
         earlier_metrics=running.earlier_metrics,
-        left=running.left.keys,
-        stage_error=running.left.problem,
+        saved_stage=running.saved_stage,
+        stage_error=running.stage_error,
         attempt=beat.attempt,
         host=beat.host,
         pid=beat.pid,
