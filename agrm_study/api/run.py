@@ -13,7 +13,7 @@ from agrm_study.api.results import Results
 from agrm_study.api.studies import load_study
 from agrm_study.execution.options import RunOptions
 from agrm_study.execution.progress.choose_view import choose_view
-from agrm_study.execution.progress.view import NoView, View
+from agrm_study.execution.progress.view import View
 from agrm_study.execution.run import run_study
 from agrm_study.execution.summary import RunSummary
 from agrm_study.report.folders import report_on
@@ -80,7 +80,7 @@ def run(
         retry_failed=retry_failed,
         executor=executor,
     )
-    summary = run_study(asked, options, view=_view() if progress else NoView())
+    summary = run_study(asked, options, view=_view() if progress else View())
     if report and summary.before + summary.finished:
         report_on([folder])
     if summary.interrupted:

@@ -22,11 +22,11 @@ from agrm_study.execution.driver.executor import ExecutionLost, goes_on
 from agrm_study.execution.interrupt import Interrupt
 from agrm_study.execution.options import RunOptions
 from agrm_study.execution.progress.state import StudyProgress, shown_metric_name
-from agrm_study.execution.progress.view import NoView, View
+from agrm_study.execution.progress.view import View
 from agrm_study.execution.results_folder.compacting import Compacting
 from agrm_study.execution.results_folder.lock import results_lock
 from agrm_study.execution.results_folder.study_files import write_study
-from agrm_study.execution.summary import RunSummary, stopped_early, summarise
+from agrm_study.execution.summary import RunSummary, summarise
 from agrm_study.execution.trial.events import TrialEvent
 from agrm_study.execution.trial.failures import refused_by_storage
 from agrm_study.execution.trial.heartbeat import Heartbeat
@@ -62,7 +62,7 @@ def run_study(
     interrupt = interrupt or Interrupt()
     try:
         with (
-            view or NoView() as shown,
+            view or View() as shown,
             results_lock(results, study.name, lambda: _looks_into_claim(shown, interrupt)),
         ):
             return _Run(study, options, backend, results, interrupt, shown).run()
@@ -101,7 +101,7 @@ class _Run:
         self._messages: list[str] = []
         self._stop_shown = self._stage_error_shown = False
         self._data: dict[str, int] = {}  # data that trials read
-        self._phases: dict[int, tuple[StudyProgress, int]] = {}  # phases with events, and their trials finished before
+        self._phases: list[StudyProgress] = []  # those with events
         self._refused: set[str] = set()  # trials whose results storage refused
 
     def run(self) -> RunSummary:
@@ -110,10 +110,9 @@ class _Run:
         except (InputError, OSError) as error:
             if not self._phases:
                 raise
-            progress, before = zip(*self._phases.values(), strict=True)
             text = str(error) if isinstance(error, InputError) else f"the results cannot be written or read: {error}"
-            pending = final_trials(self._study) if progress[-1].to_draw is not None else 0
-            return replace(self._summary(progress, sum(before), False, pending=pending), error=text)
+            pending = final_trials(self._study) if self._phases[-1].to_draw is not None else 0
+            return replace(self._summary(self._phases, False, pending=pending), error=text)
 
     def _run(self) -> RunSummary:
         asking = Step("Asking the nodes of the cluster", 0, 0)
@@ -133,7 +132,8 @@ class _Run:
             )
             plan = expand(self._study, prepared.fingerprints)
         except KeyboardInterrupt:
-            return self._stopped_early()
+            self._note("Stopped before the first trial; what is done is kept.")
+            return self._summary([], True)
         self._data = prepared.data()
         write_study(self._results, self._study, prepared, plan)
         if self._study.search is None:
@@ -141,7 +141,7 @@ class _Run:
         search = open_search(self._study, prepared, self._results, retry_failed=self._options.retry_failed)
         interrupted = self._run_search(search)
         if interrupted or not search.source.complete:
-            return self._summary([search.progress], search.before, interrupted, pending=final_trials(self._study))
+            return self._summary([search.progress], interrupted, pending=final_trials(self._study))
         study = promote(self._study, search)
         if nothing_promoted := self._study.search.promote > 0 and len(study.arms) == len(self._study.arms):
             self._note("No search trial finished with a defined metric: nothing is promoted.")
@@ -155,7 +155,7 @@ class _Run:
         self._view.begin(search.progress)
         interrupted = False
         if not search.source.exhausted:
-            interrupted = self._execute(search.source, search.progress, search.before, prune=search.prunes)
+            interrupted = self._execute(search.source, search.progress, prune=search.prunes)
         search.close()
         if search.source.why_stopped:
             hint = " Fix the cause, then rerun with --retry-failed." if search.source.held_back else ""
@@ -179,7 +179,6 @@ class _Run:
         known = {trial.trial_id: states[trial.trial_id] for trial in plan.trials if trial.trial_id in states}
         metrics = finished_metrics(self._results, plan, known, shown_metric_name(study))
         progress = StudyProgress.of(study, plan.cells, known, metrics=metrics)
-        before = progress.counts().finished
         retry_failed, started = self._options.retry_failed, Heartbeat.started(self._results)
         to_run = trials_to_run(plan, known, started=started, retry_failed=retry_failed)
         for note in to_run.notes:
@@ -194,25 +193,22 @@ class _Run:
         else:
             source = self._source(study, plan, works, shared, progress)
             source.count_failures(to_run.repeated)
-            interrupted = False if source.exhausted else self._execute(source, progress, before)
-        if search is None:
-            return self._summary([progress], before, interrupted)
-        parts, before = [search.progress, progress], search.before + before
-        return self._summary(parts, before, interrupted, nothing_promoted=nothing_promoted)
+            interrupted = False if source.exhausted else self._execute(source, progress)
+        parts = [progress] if search is None else [search.progress, progress]
+        return self._summary(parts, interrupted, nothing_promoted=nothing_promoted)
 
     def _summary(
         self,
         parts: Sequence[StudyProgress],
-        before: int,
         interrupted: bool,
         *,
         pending: int = 0,
         nothing_promoted: bool = False,
     ) -> RunSummary:
         return summarise(
+            self._study.name,
+            str(self._options.results),
             parts,
-            results=str(self._options.results),
-            before=before,
             interrupted=interrupted,
             wall_s=time.monotonic() - self._began,
             messages=self._messages,
@@ -220,8 +216,8 @@ class _Run:
             nothing_promoted=nothing_promoted,
         )
 
-    def _execute(self, source: WorkSource, progress: StudyProgress, before: int, *, prune: bool = False) -> bool:
-        """Runs the source's trials; returns whether that was interrupted. `before` trials were already finished."""
+    def _execute(self, source: WorkSource, progress: StudyProgress, *, prune: bool = False) -> bool:
+        """Runs the source's trials; returns whether that was interrupted."""
         try:
             self._measure_gpu_share()
         except KeyboardInterrupt:
@@ -248,7 +244,8 @@ class _Run:
         compacting = Compacting(self._results)
 
         def on_event(event: TrialEvent) -> None:
-            self._phases[id(progress)] = progress, before
+            if not self._phases or self._phases[-1] is not progress:
+                self._phases.append(progress)
             if event.kind == "finished":
                 compacting.finished()
             progress.slots = executor.slots
@@ -338,11 +335,6 @@ class _Run:
                 "Once more stops them at once."
             )
         self._view.refresh()
-
-    def _stopped_early(self) -> RunSummary:
-        self._note("Stopped before the first trial; what is done is kept.")
-        wall_s = time.monotonic() - self._began
-        return stopped_early(self._study.name, str(self._options.results), wall_s=wall_s, messages=self._messages)
 
     def _note(self, text: str) -> None:
         self._messages.append(text)

@@ -90,10 +90,10 @@ class RunSummary:
 
 
 def summarise(
+    study: str,
+    results: str,
     parts: Sequence[StudyProgress],
     *,
-    results: str,
-    before: int,
     interrupted: bool,
     wall_s: float,
     messages: Sequence[str],
@@ -103,9 +103,9 @@ def summarise(
     """The summary of a run that has ended.
 
     Args:
-        parts: The progress of its phases.
+        study: Name of the study.
         results: Results folder.
-        before: Trials that were finished before.
+        parts: The progress of its phases; none for a run that was stopped before it had a plan.
         interrupted: Whether the run was stopped.
         wall_s: Seconds of this run.
         messages: Further notes for the user.
@@ -114,14 +114,16 @@ def summarise(
     """
     counts = [part.counts() for part in parts]
     held_back = any(part.held_back for part in parts)
-    failed = [(part, trial) for part in parts for trial in part.trials.values() if trial.state == "failed"]
+    trials = [(part, trial) for part in parts for trial in part.trials.values()]
+    finished = [trial.in_this_run for _, trial in trials if trial.state == "finished"]
+    failed = [(part, trial) for part, trial in trials if trial.state == "failed"]
     diverged = [trial for part, trial in failed if part.to_draw is not None and trial.failure == "nan_loss"]
     return RunSummary(
-        study=parts[0].name,
+        study=study,
         results=results,
         total=sum(count.total for count in counts) + pending,
-        before=before,
-        finished=sum(count.finished for count in counts) - before,
+        before=len(finished) - sum(finished),
+        finished=sum(finished),
         failed=tuple(_failed(trial) for _, trial in failed),
         held=sum(count.held for count in counts) + (pending if held_back else 0),
         unfinished=sum(count.left for count in counts) + (0 if held_back else pending),
@@ -131,23 +133,6 @@ def summarise(
         messages=tuple(messages),
         inherited=sum(part.inherited for part in parts),
         nothing_promoted=nothing_promoted,
-    )
-
-
-def stopped_early(study: str, results: str, *, wall_s: float, messages: Sequence[str]) -> RunSummary:
-    """The summary of a run that was stopped before it had a plan."""
-    return RunSummary(
-        study=study,
-        results=results,
-        total=0,
-        before=0,
-        finished=0,
-        failed=(),
-        held=0,
-        unfinished=0,
-        interrupted=True,
-        wall_s=wall_s,
-        messages=tuple(messages),
     )
 
 

@@ -15,7 +15,7 @@ from agrm_study.cli.app import app
 from agrm_study.execution.options import RunOptions
 from agrm_study.execution.progress.snapshot import Snapshot, SnapshotReader
 from agrm_study.execution.progress.status import status
-from agrm_study.execution.progress.view import NoView
+from agrm_study.execution.progress.view import View
 from agrm_study.execution.progress.watching import WatchLines, WatchPicture, summary_words
 from agrm_study.execution.results_folder.lock import results_lock
 from agrm_study.execution.run import run_study
@@ -49,7 +49,7 @@ class NamedData:
         return {}
 
 
-class Looking(NoView):
+class Looking(View):
     """Looks at the folder from outside at a moment of the run."""
 
     def __init__(self, results: Path, stop: bool) -> None:

@@ -19,7 +19,7 @@ from tiny_study import WITHOUT_SHPM, tiny_study
 from agrm_study.cli.app import main
 from agrm_study.execution.options import RunOptions
 from agrm_study.execution.progress.snapshot import Snapshot, SnapshotReader
-from agrm_study.execution.progress.view import NoView
+from agrm_study.execution.progress.view import View
 from agrm_study.execution.run import run_study
 from agrm_study.execution.trial.events import TrialEvent
 from agrm_study.records.location import Location
@@ -30,7 +30,7 @@ EPOCHS = 4
 TRIALS = 2
 
 
-class Looking(NoView):
+class Looking(View):
     """Looks at the bucket in the second epoch of the first trial, and stops the run there."""
 
     def __init__(self, results: str) -> None:

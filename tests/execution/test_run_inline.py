@@ -15,7 +15,7 @@ import pytest
 from scripted_runner import journal
 
 from agrm_study.execution.progress.trial_progress import TrialProgress
-from agrm_study.execution.progress.view import NoView
+from agrm_study.execution.progress.view import View
 from agrm_study.execution.results_folder.lock import results_lock
 from agrm_study.execution.summary import RunSummary
 from agrm_study.execution.trial.events import TrialEvent
@@ -30,7 +30,7 @@ Run = Callable[..., RunSummary]
 Script = Callable[..., None]
 
 
-class Watcher(NoView):
+class Watcher(View):
     """Collects events, and calls back at each."""
 
     def __init__(self, on_event: Callable[[TrialEvent], None] = lambda event: None) -> None:

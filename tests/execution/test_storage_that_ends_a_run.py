@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from agrm_study.execution.progress.state import TrialProgress
-from agrm_study.execution.progress.view import NoView
+from agrm_study.execution.progress.view import View
 from agrm_study.execution.summary import RunSummary
 from agrm_study.execution.trial.events import TrialEvent
 from agrm_study.records.location import Location
@@ -18,7 +18,7 @@ from agrm_study.study.errors import InputError
 from agrm_study.study.study import Study
 
 
-class AtFirstFinish(NoView):
+class AtFirstFinish(View):
     """Does something when the first trial has finished."""
 
     def __init__(self, action: Callable[[], object]) -> None:

@@ -33,13 +33,11 @@ class SearchPhase:
         source: Hands out its trials.
         progress: Its progress; the source adds trials as they are drawn.
         prunes: Whether trials may be ended early.
-        before: Trials that had finished before.
     """
 
     source: SearchSource
     progress: StudyProgress
     prunes: bool
-    before: int
 
     def close(self) -> None:
         """Updates the progress at the end of the run: a search that is complete or held back draws no more."""
@@ -106,7 +104,7 @@ def open_search(study: Study, prepared: Prepared, results: Location, *, retry_fa
         on_draw=on_draw,
     )
     progress.to_draw = len(source)
-    return SearchPhase(source, progress, search.pruner.name != "none", progress.counts().finished)
+    return SearchPhase(source, progress, search.pruner.name != "none")
 
 
 def promote(study: Study, phase: SearchPhase) -> Study:

@@ -95,9 +95,6 @@ class LiveView(View):
             reason = failure_words(event.failure, event.error)
             self.message(f"{trial_name(trial, self._progress)} {verb}: {reason}")
 
-    def refresh(self) -> None:
-        return None  # redrawn by a thread of rich
-
     def message(self, text: str) -> None:
         with self._lock:
             self._messages.append(text)

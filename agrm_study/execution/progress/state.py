@@ -153,7 +153,7 @@ class StudyProgress:
             trial.state = "running"
             trial.epoch, trial.metric, trial.epoch_s = event.epoch, event.metric, event.epoch_s
         elif event.kind in ("finished", "failed"):
-            trial.state, trial.now = ("finished" if event.kind == "finished" else "failed"), True
+            trial.state, trial.in_this_run = ("finished" if event.kind == "finished" else "failed"), True
             trial.epoch, trial.metric = event.epoch, event.metric
             trial.failure, trial.error = event.failure, event.error
             trial.pruned = event.stop_reason == PRUNED

@@ -18,7 +18,7 @@ class TrialProgress:
         wall_s: Seconds of training up to `heard`; those of inherited epochs count.
         heard: Time of its last update, on the monotonic clock.
         error: Text of its failure; the first line is the message.
-        now: Whether it finished or failed in this run.
+        in_this_run: Whether it finished or failed in this run.
         pruned: Whether a search ended it early; its metric is then not a result of its settings.
         inherited: Epochs that this run inherited from another trial instead of training them.
         note: What it waits for before its first epoch.
@@ -40,7 +40,7 @@ class TrialProgress:
     host: str = ""
     failure: str | None = None
     error: str | None = None
-    now: bool = False
+    in_this_run: bool = False
     pruned: bool = False
     inherited: int = 0
     note: str = ""

@@ -1,8 +1,7 @@
-"""Interface of the views of a running study."""
+"""Base class of the views of a running study."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from types import TracebackType
 
 from agrm_study.execution.data.prepare import Step
@@ -11,8 +10,11 @@ from agrm_study.execution.progress.trial_progress import TrialProgress
 from agrm_study.execution.trial.events import TrialEvent
 
 
-class View(ABC):
-    """Shows a run; a context manager around all of it. Every method is called in the thread of the run."""
+class View:
+    """Shows nothing of a run; derived classes do.
+
+    A view is a context manager around the run. Every method is called in the thread of the run.
+    """
 
     def __enter__(self) -> View:
         return self
@@ -22,41 +24,17 @@ class View(ABC):
     ) -> None:
         return None
 
-    @abstractmethod
     def step(self, step: Step) -> None:
         """A step of the preparation has advanced; its length is unknown where ``total`` is 0."""
 
-    @abstractmethod
     def begin(self, progress: StudyProgress) -> None:
         """The plan is known; `progress` changes during the run."""
 
-    @abstractmethod
     def event(self, event: TrialEvent, trial: TrialProgress) -> None:
         """Something happened to a trial; `progress` is up to date."""
 
-    @abstractmethod
     def refresh(self) -> None:
         """Time has passed."""
 
-    @abstractmethod
     def message(self, text: str) -> None:
         """A message for the user."""
-
-
-class NoView(View):
-    """Shows nothing."""
-
-    def step(self, step: Step) -> None:
-        return None
-
-    def begin(self, progress: StudyProgress) -> None:
-        return None
-
-    def event(self, event: TrialEvent, trial: TrialProgress) -> None:
-        return None
-
-    def refresh(self) -> None:
-        return None
-
-    def message(self, text: str) -> None:
-        return None
