@@ -13,7 +13,7 @@ from agrm_study.execution.data.prepared import Prepared
 from agrm_study.execution.dispatch.edited_parts import edited_parts, measured_before
 from agrm_study.execution.dispatch.equal_trials import find_equal
 from agrm_study.execution.dispatch.race import RaceState, standing
-from agrm_study.execution.dispatch.search_plan import plan_search
+from agrm_study.execution.dispatch.search_phase import plan_search
 from agrm_study.execution.dispatch.to_run import trials_to_run
 from agrm_study.execution.provenance import code_version
 from agrm_study.execution.resources.calibration import Calibration, calibrate

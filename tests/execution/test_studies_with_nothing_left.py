@@ -9,7 +9,7 @@ import pytest
 from conftest import NamedData
 from scripted_runner import journal
 
-from agrm_study.execution.dispatch.search_plan import SearchPlan, plan_search
+from agrm_study.execution.dispatch.search_phase import SearchPlan, plan_search
 from agrm_study.execution.dispatch.to_run import ToRun, trials_to_run
 from agrm_study.execution.progress.snapshot import read_snapshot
 from agrm_study.execution.progress.status import status

@@ -9,13 +9,15 @@ from agrm_study.execution.dispatch.trial_queue import TrialQueue
 from agrm_study.execution.dispatch.work_source import WorkSource
 from agrm_study.execution.provenance import code_version
 from agrm_study.execution.trial.stage_store import StageStore
-from agrm_study.execution.trial.work import Work
+from agrm_study.execution.trial.work import StageEnd, Work
+from agrm_study.plan.acting import idle_settings
 from agrm_study.plan.epochs import SpanReader
 from agrm_study.plan.identity import file_hash
 from agrm_study.plan.stages import plan_stages, pretraining_end
 from agrm_study.plan.trial import TrialSpec
 from agrm_study.records.location import Location
 from agrm_study.study.spec import Sharing
+from agrm_study.study.study import Study
 
 
 class SharedStages:
@@ -71,3 +73,38 @@ class SharedStages:
             return self._store.exists(key)
         except OSError:  # the worker reports the error
             return True
+
+
+class SearchStages:
+    """The stages of a search's trials; stages saved by other code are removed.
+
+    Only supervised pre-training is shared, and only where its settings can be drawn again: the first trial that trains
+    it saves it, later draws reuse it, and no trial waits for another.
+
+    Args:
+        study: A study that searches.
+        results: Results folder.
+    """
+
+    def __init__(self, study: Study, results: Location) -> None:
+        self._shares = bool(study.sharing) and pretraining_comes_again(study)
+        self._reader = SpanReader(cache(file_hash))
+        if self._shares:
+            StageStore.of(results).take_stock(code_version())
+
+    def ends(self, trial: TrialSpec) -> tuple[StageEnd, ...]:
+        """The stages that a trial reuses or saves.
+
+        Raises:
+            InputError: When a file that its recipe names cannot be read.
+        """
+        end = pretraining_end(trial, self._reader) if self._shares else None
+        return () if end is None else (StageEnd(*end),)
+
+
+def pretraining_comes_again(study: Study) -> bool:
+    """Whether no setting drawn from a range affects pre-training; such a value is rarely drawn twice."""
+    assert study.search is not None
+    ssl = study.base.ssl.model_copy(update={"method": "supervised"})
+    later = idle_settings(study.base.model_copy(update={"ssl": ssl})).keys() - {"ssl.pretrain_epochs"}
+    return all(dimension.choices is not None or name in later for name, dimension in study.search.space.items())

@@ -22,6 +22,8 @@ NO_STAGES: Final = Stages(())
 
 Place = Literal["waits", "leads", "free"]
 """Waits for a running trial; would be the first of several that share a stage; neither."""
+Entry = tuple[int, int, str]
+"""A waiting trial: minus the number of trials that it lets follow, its rank, its identity."""
 
 
 class TrialQueue:
@@ -60,8 +62,9 @@ class TrialQueue:
                 self._needed[stage.key] += 1
         self._places: dict[str, tuple[Place, int]] = {}
         kinds = dict.fromkeys(work.accelerator for work in works)
-        self._free: dict[str | None, list[tuple[int, str]]] = {kind: [] for kind in kinds}
-        self._would_lead: dict[str | None, list[tuple[int, int, str]]] = {kind: [] for kind in kinds}
+        self._heaps: dict[Place, dict[str | None, list[Entry]]] = {
+            place: {kind: [] for kind in kinds} for place in ("free", "leads")
+        }
         self._count: Counter[Place] = Counter()
         for trial_id in self._works:
             self._put(trial_id)
@@ -79,9 +82,9 @@ class TrialQueue:
             full: Accelerators that have no room for another trial now.
         """
         while True:
-            kinds = [kind for kind in self._free if kind not in full]
-            leader = self._next_leader(kinds)  # determines which of them are free, so it comes first
-            free = self._next_free(kinds)
+            kinds = [kind for kind in self._heaps["free"] if kind not in full]
+            leader = self._next("leads", kinds)  # determines which of them are free, so it comes first
+            free = self._next("free", kinds)
             trial_id = self._choose(free, leader)
             if trial_id is None:
                 return None
@@ -188,11 +191,9 @@ class TrialQueue:
         if old is not None:
             self._count[old[0]] -= 1
         self._places[trial_id] = place
-        kind = self._works[trial_id].accelerator
-        if place[0] == "free":
-            heapq.heappush(self._free[kind], (self._rank[trial_id], trial_id))
-        elif place[0] == "leads":
-            heapq.heappush(self._would_lead[kind], (-place[1], self._rank[trial_id], trial_id))
+        if place[0] != "waits":
+            heap = self._heaps[place[0]][self._works[trial_id].accelerator]
+            heapq.heappush(heap, (-place[1], self._rank[trial_id], trial_id))
 
     def _put_again(self, stages: Collection[Stage]) -> None:
         """Repositions the waiting trials of some stages of one chain; the first stage has them all."""
@@ -202,28 +203,16 @@ class TrialQueue:
                 if trial_id in self._waiting:
                     self._put(trial_id)
 
-    def _next_free(self, kinds: Iterable[str | None]) -> str | None:
-        found = (self._first_free(self._free[kind]) for kind in kinds)
-        return min((first for first in found if first is not None), default=(0, None))[-1]
-
-    def _first_free(self, heap: list[tuple[int, str]]) -> tuple[int, str] | None:
-        while heap:
-            trial_id = heap[0][-1]
-            if trial_id in self._waiting and self._judge(trial_id)[0] == "free":
-                return heap[0]
-            heapq.heappop(heap)
-            if trial_id in self._waiting:
-                self._put(trial_id)
-        return None
-
-    def _next_leader(self, kinds: Iterable[str | None]) -> str | None:
-        found = (self._first_leader(self._would_lead[kind]) for kind in kinds)
+    def _next(self, place: Place, kinds: Iterable[str | None]) -> str | None:
+        """The first trial at a place, over some accelerators."""
+        found = (self._first(self._heaps[place][kind], place) for kind in kinds)
         return min((first for first in found if first is not None), default=(0, 0, None))[-1]
 
-    def _first_leader(self, heap: list[tuple[int, int, str]]) -> tuple[int, int, str] | None:
+    def _first(self, heap: list[Entry], place: Place) -> Entry | None:
+        """The first entry of a heap that still holds; outdated ones are removed and their trials repositioned."""
         while heap:
             others, _, trial_id = heap[0]
-            if trial_id in self._waiting and self._judge(trial_id) == ("leads", -others):
+            if trial_id in self._waiting and self._judge(trial_id) == (place, -others):
                 return heap[0]
             heapq.heappop(heap)
             if trial_id in self._waiting:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Collection, Sequence
 
 from agrm_study.execution.dispatch.trial_queue import TrialQueue
@@ -12,7 +11,7 @@ from agrm_study.execution.trial.work import Work
 
 
 class WorkSource:
-    """The trials of a run that have not been started, in order; safe to use from several threads.
+    """The trials of a run that have not been started, in order.
 
     Args:
         works: The trials, in running order.
@@ -29,12 +28,10 @@ class WorkSource:
     ) -> None:
         self._order = order or TrialQueue(works)
         self._drop = drop
-        self._arm_of = {work.trial.trial_id: work.trial.arm for work in works}
         self._work_of = {work.trial.trial_id: work for work in works}
         self._repeated = RepeatedFailures()
         self._held: list[Work] = []
         self._stopped = False
-        self._lock = threading.Lock()
 
     def __len__(self) -> int:
         return len(self._work_of)
@@ -49,8 +46,7 @@ class WorkSource:
         Args:
             full: Accelerators (`Work.accelerator`) that have no room for another trial now.
         """
-        with self._lock:
-            return None if self._stopped else self._order.pop(full)
+        return None if self._stopped else self._order.pop(full)
 
     @property
     def exhausted(self) -> bool:
@@ -72,24 +68,17 @@ class WorkSource:
         Returns:
             The arm, if this event causes the rest of it to be held back.
         """
-        with self._lock:
-            needless = self._order.observe(event)
-        for key in needless:
+        for key in self._order.observe(event):
             self._drop(key)
-        if event.kind != "failed":
-            return None
-        arm = self._arm_of[event.trial_id]
-        with self._lock:
-            holds = self._repeated.add(arm, event.trial_id, event.failure, event.error or "", event.frame)
-        if not holds:
+        arm = self.work(event.trial_id).trial.arm
+        if not self._repeated.add(arm, event.trial_id, event.failure, event.error or "", event.frame):
             return None
         self.hold(arm)
         return arm
 
     def put_back(self, trial_id: str) -> None:
         """Takes back a trial that was handed out and no longer runs, to hand it out again."""
-        with self._lock:
-            self._order.put_back(trial_id)
+        self._order.put_back(trial_id)
 
     def count_failures(self, repeated: RepeatedFailures) -> None:
         """Counts failures of earlier runs."""
@@ -97,12 +86,10 @@ class WorkSource:
 
     def hold(self, arm: str) -> None:
         """Hands out no trial of an arm any more."""
-        with self._lock:
-            self._repeated.held.add(arm)
-            self._held += self._order.remove({arm})
+        self._repeated.held.add(arm)
+        self._held += self._order.remove({arm})
 
     def drain_held(self) -> list[Work]:
         """Trials of held arms that were not started; each is returned once."""
-        with self._lock:
-            held, self._held = self._held, []
-            return held
+        held, self._held = self._held, []
+        return held
