@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from agrm_study.execution.dispatch.work_source import WorkSource
-from agrm_study.execution.trial.convert import epoch_columns, prediction_blocks, trial_columns
 from agrm_study.execution.trial.events import TrialEvent
+from agrm_study.execution.trial.records import epoch_columns, prediction_blocks, trial_columns
 from agrm_study.execution.trial.runner import NoopRunner
 from agrm_study.execution.trial.work import Work, WorkerSettings
 from agrm_study.plan.trial import TrialSpec

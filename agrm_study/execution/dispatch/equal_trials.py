@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from agrm_study.execution.provenance import code_version
 from agrm_study.execution.trial.checkpoints import BEST
-from agrm_study.execution.trial.convert import trial_columns
+from agrm_study.execution.trial.records import trial_columns
 from agrm_study.plan.trial import TrialSpec
 from agrm_study.records.copying import copy_trial
 from agrm_study.records.location import Location

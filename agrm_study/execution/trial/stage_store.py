@@ -21,8 +21,6 @@ from agrm_study.study.temporary import OWNER, folder_in, temporary_folder
 
 FOLDER: Final = "stages"
 FACTS: Final = "stage.json"
-UNFINISHED: Final = ".tmp"
-"""End of the name of a folder that was left half-written by an earlier version."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,8 +66,7 @@ class StageStore:
 
     def look(self, code_version: str) -> dict[str, StageFacts]:
         """The stages that exist and were made by this code, by key."""
-        names = (folder.name for folder in self.root.children() if not folder.name.endswith(UNFINISHED))
-        found = {name: self.find(name) for name in names}
+        found = {folder.name: self.find(folder.name) for folder in self.root.children()}
         return {name: facts for name, facts in found.items() if facts and facts.code_version == code_version}
 
     def take_stock(self, code_version: str) -> dict[str, StageFacts]:

@@ -13,20 +13,22 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from agrm_study.execution.trial.checkpoints import CheckpointFolder
-from agrm_study.execution.trial.convert import (
-    epoch_columns,
-    finished_columns,
-    metric_by_epoch,
-    prediction_blocks,
-    trial_columns,
-)
 from agrm_study.execution.trial.events import EventKind, TrialEvent
 from agrm_study.execution.trial.failures import Failure, classify
 from agrm_study.execution.trial.fence import FencedError, check_fence
 from agrm_study.execution.trial.handover import Handover
 from agrm_study.execution.trial.heartbeat import Heartbeat
 from agrm_study.execution.trial.pruning import ends_after, forget
-from agrm_study.execution.trial.records import first_beat, record_failure, run_columns
+from agrm_study.execution.trial.records import (
+    epoch_columns,
+    finished_columns,
+    first_beat,
+    metric_by_epoch,
+    prediction_blocks,
+    record_failure,
+    run_columns,
+    trial_columns,
+)
 from agrm_study.execution.trial.runner import RunnerContext, TrialRunner, load_runner
 from agrm_study.execution.trial.stage_store import StageStore
 from agrm_study.execution.trial.versions import refuse_others, versions_of_trial
@@ -36,7 +38,7 @@ from agrm_study.records.part_sources import offer_kept_sources
 from agrm_study.records.patience import PAUSES_S, retry_storage
 from agrm_study.records.schemas import PRUNED
 from agrm_study.records.writer import write_trial
-from agrm_study.training.outcome import EpochReport, EpochRow
+from agrm_study.training.outcome import EpochRow
 
 HEARTBEAT_EVERY_S: Final = 2.0
 """Minimum seconds between two heartbeats."""
@@ -68,6 +70,17 @@ class _Running:
     saved_at: float = 0.0
     save_s: float = 0.0
     beat_at: float = 0.0
+
+    def event(self, kind: EventKind) -> TrialEvent:
+        return replace(
+            _event(kind, self.beat),
+            resumed=self.resumed,
+            saved=self.saved,
+            inherited=self.inherited,
+            earlier_metrics=self.earlier_metrics,
+            saved_stage=self.saved_stage,
+            stage_error=self.stage_error,
+        )
 
 
 class TrialWorker:
@@ -141,7 +154,7 @@ class TrialWorker:
         running.beat = replace(running.beat, note=note, updated_at=time.time())
         self._write_beat(running)
         stop = self._should_stop()
-        event = replace(_event("interrupted" if stop else "preparing", running), note=note)
+        event = replace(running.event("interrupted" if stop else "preparing"), note=note)
         if stop:
             self.drop()
         return event
@@ -178,7 +191,7 @@ class TrialWorker:
         """Sends the metrics of epochs that this attempt did not train, so that the pruner judges them before the next
         one is trained: a restarted driver decides as the previous one did."""
         running.beat = replace(running.beat, metric=running.earlier_metrics[-1])
-        event = _event("epoch", running)
+        event = running.event("epoch")
         running.earlier_metrics = ()
         return event
 
@@ -205,7 +218,7 @@ class TrialWorker:
             self._save(running)
         elif time.monotonic() - running.beat_at >= HEARTBEAT_EVERY_S:
             self._write_beat(running)
-        event = _event("interrupted" if stop else "epoch", running, report)
+        event = replace(running.event("interrupted" if stop else "epoch"), clips_per_s=report.clips_per_s)
         if stop:
             self.drop()
         return event
@@ -273,7 +286,7 @@ class TrialWorker:
             retry_storage(lambda: Heartbeat.remove(self._results, trial.trial_id))
             if self.settings.prune:
                 retry_storage(lambda: forget(self._results, trial.trial_id))
-        event = replace(_event("finished", running), stop_reason=stop_reason, best_epoch=outcome.best_epoch)
+        event = replace(running.event("finished"), stop_reason=stop_reason, best_epoch=outcome.best_epoch)
         self.drop()
         return event
 
@@ -300,23 +313,11 @@ class TrialWorker:
             self.drop()
         except Exception as error:  # an error in `close` must not end the worker
             message += f" (and closing it raised {type(error).__name__}: {error})"
-        return TrialEvent(
-            kind="failed",
-            trial_id=beat.trial_id,
-            epoch=beat.epoch,
-            epochs=beat.epochs,
-            wall_s=beat.wall_s,
-            attempt=beat.attempt,
-            host=beat.host,
-            pid=beat.pid,
-            failure=failure.kind,
-            error=message,
-            frame=failure.frame,
-        )
+        event = _event("failed", replace(beat, metric=None, epoch_s=0.0))
+        return replace(event, failure=failure.kind, error=message, frame=failure.frame)
 
 
-def _event(kind: EventKind, running: _Running, report: EpochReport | None = None) -> TrialEvent:
-    beat = running.beat
+def _event(kind: EventKind, beat: Heartbeat) -> TrialEvent:
     return TrialEvent(
         kind=kind,
         trial_id=beat.trial_id,
@@ -325,13 +326,6 @@ def _event(kind: EventKind, running: _Running, report: EpochReport | None = None
         metric=beat.metric,
         wall_s=beat.wall_s,
         epoch_s=beat.epoch_s,
-        clips_per_s=report.clips_per_s if report is not None else 0.0,
-        resumed=running.resumed,
-        saved=running.saved,
-        inherited=running.inherited,
-        earlier_metrics=running.earlier_metrics,
-        saved_stage=running.saved_stage,
-        stage_error=running.stage_error,
         attempt=beat.attempt,
         host=beat.host,
         pid=beat.pid,
