@@ -25,7 +25,6 @@ class Backend:
 
     Attributes:
         options: How the study is run.
-        resources: Resources of one trial.
         device: Device of a trial, ``cpu`` or ``cuda``.
         note: A note for the user about what was decided; empty for none.
         accelerators: Accelerator of the trials of each arm, where arms differ.
@@ -80,8 +79,6 @@ class Backend:
         """Checks storage and cluster before anything else is done.
 
         Args:
-            results: Results folder.
-            on_note: Callback for non-fatal notes.
             on_wait: Called while waiting for an autoscaler; may raise to give up.
 
         Raises:
@@ -115,9 +112,6 @@ class Backend:
         """The same backend with the GPU share that a step of the recipes needs, where the study says `auto`.
 
         Args:
-            asked: GPUs of a trial, as given in the study.
-            recipes: Recipes of its trials.
-            results: Results folder, where measurements are stored.
             on_wait: Called during the measurement; may raise to give up.
 
         Raises:
@@ -137,7 +131,6 @@ class Backend:
 
         Args:
             data: Data that trials read, as in `Prepared.data`.
-            on_note: Receives notes for the user.
         """
         if self.options.executor == "inline":
             from agrm_study.execution.driver.inline import InlineExecutor

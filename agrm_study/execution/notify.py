@@ -63,8 +63,6 @@ def notify(words: Sequence[str], sentence: str, facts: dict[str, Any], *, timeou
     The command may leave processes in the background: what it writes goes to a file, so nothing waits for them.
 
     Args:
-        words: As returned by `notifier`.
-        sentence: The outcome, in one line.
         facts: The run's summary in plain JSON values.
         timeout_s: Seconds after which the command is ended.
 

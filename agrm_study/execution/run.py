@@ -48,9 +48,6 @@ def run_study(
     """Runs the missing trials of a study; safe to repeat at any time.
 
     Args:
-        study: The study.
-        options: Options of the run.
-        view: Shows the run.
         interrupt: Asks the run to stop. By default only a `KeyboardInterrupt` does, and no signal handler is installed.
 
     Raises:

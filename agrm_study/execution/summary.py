@@ -34,17 +34,11 @@ class RunSummary:
     """Outcome of a run.
 
     Attributes:
-        total: Trials of the study.
-        before: Trials that were finished before.
-        finished: Trials that finished in this run.
         failed: Trials that failed, in this run or before.
         held: Trials that were not started because their arm, or their search, keeps failing in the same way.
         unfinished: Trials without a record; the next run resumes them.
         diverged: Search trials whose loss became infinite or NaN. This is a valid result for their settings: the
             study counts as complete.
-        interrupted: Whether the run was stopped.
-        wall_s: Seconds of this run.
-        messages: Further notes for the user.
         inherited: Epochs that its trials inherited from others instead of training them.
         error: The error that ended the run after trials had run; empty if it completed normally.
         nothing_promoted: Whether its search ended without a point to promote; the study is then incomplete.
@@ -103,14 +97,8 @@ def summarise(
     """The summary of a run that has ended.
 
     Args:
-        study: Name of the study.
-        results: Results folder.
         parts: The progress of its phases; none for a run that was stopped before it had a plan.
-        interrupted: Whether the run was stopped.
-        wall_s: Seconds of this run.
-        messages: Further notes for the user.
         pending: Number of trials of a phase that was not reached.
-        nothing_promoted: Whether a search has ended without a point to promote.
     """
     counts = [part.counts() for part in parts]
     held_back = any(part.held_back for part in parts)

@@ -33,10 +33,6 @@ def local_folder() -> str:
 def published(store: Path, on_bytes: OnBytes | None = None) -> str:
     """Location of a newly built store for workers: its folder, or a copy in the configured object storage.
 
-    Args:
-        store: Its folder.
-        on_bytes: Receives the progress and the size of a copy to object storage.
-
     Raises:
         InputError: The object storage cannot be written.
     """
@@ -52,9 +48,7 @@ def node_store(store: str, local: str, on_bytes: OnBytes | None = None) -> Path:
     """The folder that this node reads; copies the store if needed, one process at a time.
 
     Args:
-        store: Path or URI of a finished store.
         local: Folder on a disk of each node; empty to read in place. The node's own environment takes precedence.
-        on_bytes: Receives the progress and the size of a copy.
 
     Raises:
         InputError: There is no store, or no room for a copy.
@@ -68,12 +62,7 @@ def node_store(store: str, local: str, on_bytes: OnBytes | None = None) -> Path:
 
 
 class Arrival:
-    """A store that is being copied to this node in a separate thread.
-
-    Args:
-        store: As in `node_store`.
-        local: As in `node_store`.
-    """
+    """A store that is being copied to this node in a separate thread."""
 
     def __init__(self, store: str, local: str) -> None:
         self._store, self._local = store, local
@@ -112,7 +101,6 @@ def copy_folder(store: str, local: str) -> str:
     """Folder of this node's copy of a store; empty where it reads the store in place.
 
     Args:
-        store: Path or URI of a finished store.
         local: As requested by the run; this node's own environment takes precedence.
     """
     local = local_folder() or local
@@ -126,7 +114,6 @@ def lacking_room(stores: Mapping[str, int], local: str) -> str:
 
     Args:
         stores: Bytes of each store, by its path or URI; those already on this node are not counted.
-        local: As in `copy_folder`.
     """
     needed: dict[Path, int] = {}
     for store, size in stores.items():

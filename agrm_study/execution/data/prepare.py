@@ -56,7 +56,6 @@ def prepare(
         results: Results folder; synthetic data and stores go to ``.data`` beside it, or to ``$AGRM_STUDY_CACHE``.
         build: Write missing synthetic data and clip stores. Without it, missing synthetic data
             get provisional fingerprints. Clip stores that exist are verified, and repaired where they are damaged.
-        on_step: Receives the progress.
         on_note: Receives one line about each clip store that is repaired or replaced.
         workers: Processes that generate and decode videos; all processors by default.
 

@@ -24,7 +24,6 @@ class Prepared:
     """The data of a study.
 
     Attributes:
-        cache: Folder of synthetic data and stores.
         manifests: By the data settings that identify one (`source_key`).
         splits: By data settings and split seed (`split_key`).
         stores: Folder of the clip store, by source and preprocessing (`store_key_of`); empty when nothing was built.

@@ -20,9 +20,7 @@ class EditedPart:
     """An entry under `parts:` whose code differs from that of the recorded study.
 
     Attributes:
-        written: The entry.
         trials: Trials to run whose cells had finished with the previous code.
-        arms: Their arms.
     """
 
     written: str
@@ -53,15 +51,7 @@ class EditedPart:
 def edited_parts(
     study: Study, plan: Plan, missing: Iterable[TrialSpec], results: Location, finished: Iterable[str]
 ) -> tuple[EditedPart, ...]:
-    """The edited parts of a study that was recorded before, each with the trials that rerun because of it.
-
-    Args:
-        study: The study as requested now.
-        plan: Its plan.
-        missing: Its trials to run.
-        results: Results folder.
-        finished: Identities of the trials that are recorded as finished.
-    """
+    """The edited parts of a study that was recorded before, each with the trials that rerun because of it."""
     content = (results / "plan.json").read() if study.parts else None
     if content is None or not (results / "study.yaml").exists():
         return ()

@@ -27,7 +27,6 @@ class EqualTrial:
 
     Attributes:
         trial: The trial as this study requests it.
-        results: Results folder of the other study.
     """
 
     trial: TrialSpec

@@ -28,7 +28,6 @@ class _Task:
     Attributes:
         trials: Trial ids of each arm, seed by seed.
         inside: Arms still in the race, in the order of the study.
-        looked: Looks taken so far.
     """
 
     trials: dict[str, tuple[str, ...]]
@@ -38,12 +37,7 @@ class _Task:
 
 
 class RaceState:
-    """A race over the trials of a plan; each task is a race of its own.
-
-    Args:
-        study: A study that races.
-        plan: Its trials.
-    """
+    """A race over the trials of a plan; each task is a race of its own."""
 
     def __init__(self, study: Study, plan: Plan) -> None:
         self._study, self._race = study.name, _race(study)
@@ -78,11 +72,6 @@ class RaceState:
 
         A look sees the seeds of its own round and those before it, whatever else is recorded: the decision is the same
         whenever it is made.
-
-        Args:
-            task: The task.
-            ended: Trials that finished, or will not run.
-            scores: Called once per look.
 
         Returns:
             The arms that were dropped.
@@ -170,14 +159,7 @@ def ledger_scores(results: Location, plan: Plan, metric: str) -> Scores:
 
 
 def standing(study: Study, plan: Plan, results: Location, to_run: Collection[str]) -> RaceState:
-    """The race of a study, reconstructed from its ledger.
-
-    Args:
-        study: A study that races.
-        plan: Its trials.
-        results: Results folder.
-        to_run: Trials without a record, or to be rerun.
-    """
+    """The race of a study, reconstructed from its ledger."""
     state = RaceState(study, plan)
     ended = {trial.trial_id for trial in plan.trials}.difference(to_run)
     scores = ledger_scores(results, plan, study.primary_metric)

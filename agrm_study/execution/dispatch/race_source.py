@@ -27,11 +27,7 @@ class RaceSource(WorkSource):
 
     Args:
         works: The trials without a record, or to be rerun, in running order.
-        state: The race.
         ended: Trials of the plan that are not in `works`.
-        scores: Validation scores by trial.
-        on_look: Called after looks were taken.
-        make_source: Creates the source of a round.
     """
 
     def __init__(
@@ -128,13 +124,9 @@ def open_race(
     """The source of a study that races; race.json and the progress follow its decisions.
 
     Args:
-        study: A study that races.
-        plan: Its trials.
         works: Those without a record, or to be rerun.
-        results: Results folder.
         progress: Trials that are no longer needed are removed from it.
         on_note: Called with a sentence for every dropped arm.
-        make_source: Creates the source of a round.
     """
     state = RaceState(study, plan)
     missing = {work.trial.trial_id for work in works}

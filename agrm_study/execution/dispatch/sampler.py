@@ -30,7 +30,6 @@ class Draw:
     """One point proposed by the sampler.
 
     Attributes:
-        handle: Optuna's trial.
         settings: Values by dotted name; dimensions whose condition does not hold are absent.
         drawn: The same in Optuna's representation: the logit of a value, the index of a choice.
     """

@@ -30,11 +30,8 @@ class Past:
     """A draw of an earlier run.
 
     Attributes:
-        proposal: The point.
         spec: Its trial; ``None`` if no recipe allows the values.
         end: How it ended; ``None`` if it is to be run (again).
-        scores: Its scores, if it was measured.
-        state: Its state in the ledger.
     """
 
     proposal: Proposal
@@ -51,14 +48,7 @@ def read_past(
     *,
     retry_failed: bool = False,
 ) -> list[Past]:
-    """The draws of earlier runs in their order: those of search.json, then trials found only in the records.
-
-    Args:
-        results: Results folder.
-        search: The search as requested now.
-        make: The trial of a point.
-        retry_failed: Also rerun trials that failed deterministically.
-    """
+    """The draws of earlier runs in their order: those of search.json, then trials found only in the records."""
     ledger = Ledger(results)
     trials, states = ledger.trials(), ledger.states()
     rows = trials[trials["phase"] == "search"].sort_values("started_at", kind="stable", na_position="last")

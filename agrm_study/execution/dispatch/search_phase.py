@@ -31,9 +31,7 @@ class SearchPhase:
     """A search that is about to run.
 
     Attributes:
-        source: Hands out its trials.
         progress: Its progress; the source adds trials as they are drawn.
-        prunes: Whether trials may be ended early.
     """
 
     source: SearchSource
@@ -118,7 +116,6 @@ class SearchPlan:
     """Plan of a search.
 
     Attributes:
-        summary: Its trials.
         study: The study, with the promoted arms once the search is done.
         stand_ins: A trial of the base recipe for each trial not known yet, to estimate cost.
     """

@@ -49,11 +49,7 @@ class SearchSource(WorkSource):
     scores. Drawn points without a record are handed out before anything new is drawn.
 
     Args:
-        search: The search.
-        past: Draws of earlier runs, and how their trials ended.
         make: The trial of a point; may raise `InputError` for values that no recipe allows.
-        work_of: The work of a trial.
-        results: Results folder.
         log: The content of search.json except the proposals.
         on_draw: Called with each trial that is handed out.
     """

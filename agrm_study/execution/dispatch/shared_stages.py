@@ -24,7 +24,6 @@ class SharedStages:
     """The stages of a run's trials.
 
     Args:
-        results: Results folder.
         works: Every trial of the run, in running order.
         sharing: `sharing` of the study; False: nothing is looked up, saved or removed.
 
@@ -80,10 +79,6 @@ class SearchStages:
 
     Only supervised pre-training is shared, and only where its settings can be drawn again: the first trial that trains
     it saves it, later draws reuse it, and no trial waits for another.
-
-    Args:
-        study: A study that searches.
-        results: Results folder.
     """
 
     def __init__(self, study: Study, results: Location) -> None:

@@ -30,10 +30,8 @@ class ToRun:
     """The unfinished trials of a plan.
 
     Attributes:
-        trials: Those to run, in running order.
         failed: Those not rerun because they failed deterministically.
         held: Those not started because their arm keeps failing in the same way.
-        repeated: The failures of trials that are not rerun.
     """
 
     trials: tuple[TrialSpec, ...]
@@ -60,8 +58,6 @@ def trials_to_run(
     """Sorts the unfinished trials of a plan.
 
     Args:
-        plan: All trials.
-        states: Their states in the ledger.
         started: Trials without a record that an earlier run has started: they are resumed in any case.
         retry_failed: Also run trials that failed deterministically, and those held back because of them.
     """

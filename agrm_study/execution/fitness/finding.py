@@ -13,9 +13,7 @@ class Finding:
     """The result of one check.
 
     Attributes:
-        check: Name of the check, one or two words.
         level: ``problem`` for what would stop a study, ``note`` for non-fatal facts.
-        text: What was found.
         advice: The remedy; empty when none is needed.
     """
 

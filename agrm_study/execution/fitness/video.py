@@ -16,11 +16,7 @@ WIDEST_ERROR: Final = 12.0
 
 
 def check_video(folder: Path | None = None) -> Iterator[Finding]:
-    """Write H.264 and MPEG-4 with the libraries that are installed, and read frames of them with every decoder.
-
-    Args:
-        folder: Where the videos are written; a temporary folder by default.
-    """
+    """Write H.264 and MPEG-4 with the libraries that are installed, and read frames of them with every decoder."""
     try:
         import av  # noqa: F401
         import cv2  # noqa: F401

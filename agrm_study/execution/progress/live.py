@@ -40,11 +40,7 @@ DIM, DONE, RUN, BAD = "bright_black", "default", "cyan", "red"
 
 
 class LiveView(View):
-    """A live view on standard error that redraws in place.
-
-    Args:
-        console: Where to draw; standard error by default.
-    """
+    """A live view on standard error that redraws in place."""
 
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or Console(stderr=True, highlight=False)

@@ -33,16 +33,11 @@ class Snapshot:
     """State of a study at one time.
 
     Attributes:
-        results: The results folder.
         owner: The run that holds the study (study, host, pid, since); ``None`` for none.
-        search: Progress of its search; ``None`` for a study without one.
         final: Progress of the trials that are reported; ``None`` while a first run still prepares its data.
         cells: Cells of those trials; those that a race spares are left out.
-        search_log: The content of search.json.
-        race: Decisions of a race.
         nothing_promoted: Whether the search has ended without a point to promote.
         unfinished: Trials that were started and have no record: they are running, or the next run resumes them.
-        problems: Records that cannot be read.
     """
 
     results: str

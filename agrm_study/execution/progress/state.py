@@ -48,7 +48,6 @@ class StudyProgress:
         cells: Trial of each (task, arm, seed).
         slots: Number of concurrent trials, as far as known; 0 if nothing runs.
         to_draw: Trials of a search that are not drawn yet; None if this is not a search.
-        maximize: Whether a higher metric is better.
         held_back: Whether a search draws no more because its trials keep failing in the same way.
     """
 
@@ -80,12 +79,8 @@ class StudyProgress:
         """The progress of a study, or of its search, from its records.
 
         Args:
-            study: The study.
             cells: Its cells, or a search's points as cells.
-            states: States of their trials in the ledger.
-            metrics: Validation metric of finished trials, where known.
             to_draw: Trials of a search that are not drawn yet; ``None`` for the reported trials.
-            clock: Seconds.
         """
         epochs = {arm.name: arm.recipe.epochs for arm in study.arms}
         trials: dict[str, TrialProgress] = {}

@@ -67,7 +67,6 @@ class SearchStatus:
     """Progress of a search.
 
     Attributes:
-        trials: Total number of trials.
         finished: Trials that ran to their end.
         pruned: Trials that the pruner ended early.
         failed: Trials whose last attempt failed.
@@ -75,7 +74,6 @@ class SearchStatus:
         waiting: Trials to come; 0 once the best were promoted.
         metric: Its first objective, a validation metric.
         best: The best value so far; ``None`` before a trial has finished.
-        best_arm: The point that reached it.
         to_promote: Trials of the final phase that its end will add; 0 once they are planned.
     """
 

@@ -14,10 +14,8 @@ def time_left_s(trials: Collection[TrialProgress], *, now: float, slots: int, to
     A waiting trial is expected to inherit as much from other trials as the trials of its arm did.
 
     Args:
-        trials: Trials that are known.
         now: Time on the clock of `TrialProgress.heard`.
         slots: Number of concurrent trials; 0 if nothing runs.
-        to_draw: Trials that are not known yet.
     """
     cost, own_cost = _measured(trials, own=False), _measured(trials, own=True)
     if cost is None or own_cost is None or not slots:
@@ -40,7 +38,6 @@ def _measured(trials: Collection[TrialProgress], *, own: bool) -> Callable[[Tria
     """Seconds that a trial takes: by arm and task where measured, else on average.
 
     Args:
-        trials: Trials that are known.
         own: Without inherited epochs; otherwise as if it were trained alone, as in its `wall_s`.
     """
     finished: dict[tuple[str, str], list[float]] = {}

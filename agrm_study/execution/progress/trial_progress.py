@@ -13,7 +13,6 @@ class TrialProgress:
     """Progress of one trial.
 
     Attributes:
-        epoch: Epochs done.
         metric: Validation metric: of the last epoch while running, of the best one when finished.
         wall_s: Seconds of training up to `heard`; those of inherited epochs count.
         heard: Time of its last update, on the monotonic clock.

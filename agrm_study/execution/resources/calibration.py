@@ -38,7 +38,6 @@ class Calibration:
         device: ``cpu``, or the name of the GPU; empty if the process ended before reporting it.
         threads: Threads of the process.
         trials: Times of the steps of a trial's shape, by trial.
-        shapes: Each timed shape, in words, and its times.
         problems: Reasons why shapes could not be timed.
     """
 
@@ -60,8 +59,6 @@ def calibrate(
     """Times the steps of trials, once per shape.
 
     Args:
-        trials: Trials to come.
-        cpu: Threads of a trial.
         gpu: Whether a trial uses a GPU; the CPU is timed if there is none.
         on_shape: Called with each shape before it is timed.
     """

@@ -21,7 +21,6 @@ class Resources:
     """Resources of one trial.
 
     Attributes:
-        cpu: Processors.
         gpu: GPUs; a whole number, or 1/k.
         accelerator: Type of accelerator that its node must have, by Ray's name.
     """
@@ -57,7 +56,6 @@ def trials_on(node: Mapping[str, float], resources: Resources, *, pinned: bool =
 
     Args:
         node: The node's resources, by Ray's names.
-        resources: Resources of one trial.
         pinned: Whether the kind of accelerator counts.
     """
     if pinned and resources.accelerator and f"{_KIND}{resources.accelerator}" not in node:
@@ -116,7 +114,6 @@ class Slots:
     with one the requested number of trials is always handed out.
 
     Args:
-        resources: Resources of one trial.
         most: Requested number of concurrent trials; ``None`` for as many as fit.
         grows: Whether an autoscaler adds nodes. Each accelerator then has an even share.
         kinds: Accelerators that trials name; none when they do not.

@@ -35,7 +35,6 @@ class Measured:
     """Measurements on one GPU.
 
     Attributes:
-        name: Name of the GPU.
         total: Its memory, in bytes.
         peaks: Bytes of a step, by kind (`kind_of`); the total memory if it was not enough.
     """
@@ -101,12 +100,7 @@ def share_for(peak: int, total: int) -> float:
 
 
 def decide(kinds: Iterable[str], measured: Measured) -> Share | None:
-    """The share for the measured kinds; None if one of them was not measured.
-
-    Args:
-        kinds: As returned by `kind_of`.
-        measured: Measurements on one GPU.
-    """
+    """The share for the measured kinds; None if one of them was not measured."""
     peaks = [measured.peaks.get(kind) for kind in kinds]
     known = [peak for peak in peaks if peak is not None]
     if not known or len(known) < len(peaks):
@@ -130,13 +124,7 @@ def known_share(results: Location, recipes: Iterable[Recipe]) -> Share | None:
 
 
 def measured_share(results: Location, recipes: Iterable[Recipe], measure: Measure) -> Share:
-    """The GPU share of a study's trials; new kinds are measured and stored.
-
-    Args:
-        results: Results folder.
-        recipes: Recipes of the study's trials.
-        measure: Measures unknown kinds.
-    """
+    """The GPU share of a study's trials; new kinds are measured and stored."""
     wanted, known = heaviest(recipes), read(results)
     found = measure(wanted, known)
     old = next((m.peaks for m in known if m.name == found.name), {})

@@ -19,7 +19,6 @@ class MemoryUse:
     """Memory in use of one limit.
 
     Attributes:
-        place: ``machine`` or ``container``.
         limit: Bytes that may be used.
         used: Bytes in use that the kernel cannot take back by dropping its file cache.
     """
@@ -35,11 +34,7 @@ class MemoryUse:
 
 
 def memory_uses(proc: Path = PROC) -> list[MemoryUse]:
-    """Use of the machine's memory, and of each memory limit of a container (cgroup v1 or v2) around this process.
-
-    Args:
-        proc: Folder of the process file system, from which the containers are read.
-    """
+    """Use of the machine's memory, and of each memory limit of a container (cgroup v1 or v2) around this process."""
     whole = psutil.virtual_memory()
     uses = [MemoryUse("machine", whole.total, whole.total - whole.available)]
     for folder in _cgroups(proc):

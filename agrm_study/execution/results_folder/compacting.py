@@ -24,7 +24,6 @@ class Compacting:
     A merge that fails or is cut short leaves the records unchanged; the next one includes them.
 
     Args:
-        results: Results folder.
         every: Trials that finish between two merges, at least.
     """
 

@@ -46,8 +46,6 @@ def results_lock(results: Location, study: str, on_wait: Callable[[], None] = la
     is claimed (`object_store_lock`); a claim that a crash left is recognised within a minute.
 
     Args:
-        results: The folder.
-        study: Name of the study.
         on_wait: Called while another run's claim is watched; may raise to give up.
 
     Raises:

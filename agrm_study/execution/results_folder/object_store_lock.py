@@ -46,8 +46,6 @@ def claimed(file: Location, owner: Mapping[str, Any], on_wait: Callable[[], None
     """Holds a claim for the duration of the block.
 
     Args:
-        file: The claim.
-        owner: Description of this run.
         on_wait: Called several times a second while another run's claim is watched; may raise to give up.
 
     Raises:

@@ -22,11 +22,8 @@ class TrialEvent:
             ``interrupted`` (stopped at an epoch boundary, resumes later), ``retried`` (its worker died, or its share of
             a GPU was too small, and it was put back in the queue), ``held`` (not started because its arm failed in
             the same way several times).
-        epoch: Epochs done.
-        epochs: Epochs at most.
         metric: Validation metric of the study after this epoch, or at the best epoch when finished.
         wall_s: Seconds of training so far, over all contributing attempts.
-        epoch_s: Seconds of the last epoch.
         resumed: Epoch of the checkpoint that this attempt resumed from, 0 for none.
         saved: Epoch that the rolling checkpoint holds, 0 for none.
         inherited: Epochs whose state this attempt inherited from another trial, 0 for none.
@@ -35,7 +32,6 @@ class TrialEvent:
         saved_stage: Stage whose state was saved for other trials since the last event.
         stage_error: Why the state of a stage could not be saved for other trials.
         stop_reason: Of a ``finished`` trial: ``epochs``, ``early_stop``, or ``pruned`` when a search ended it early.
-        best_epoch: Of a ``finished`` trial.
         note: What a ``preparing`` trial waits for.
     """
 

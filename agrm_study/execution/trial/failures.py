@@ -50,11 +50,9 @@ class Failure:
     """One failure of one trial.
 
     Attributes:
-        kind: Its class.
         message: One line for the user.
         frame: ``file:line in function`` of the deepest frame that is neither the standard library's nor an installed
             package's; empty where there is none.
-        tail: Last lines of the traceback.
     """
 
     kind: FailureClass

@@ -42,7 +42,6 @@ def check_fence(results: Location, number: int) -> None:
     """Checks that no later driver has taken over.
 
     Args:
-        results: Results folder.
         number: Number of the worker's driver; 0 for none.
 
     Raises:

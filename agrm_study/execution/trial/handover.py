@@ -17,9 +17,7 @@ class Handover:
     """The stages of a running trial.
 
     Attributes:
-        store: Store of the stages.
         work: The trial; its `stages` are those that it may inherit or save.
-        runner: Runs it.
         code_version: Version of the code that runs it; a trial uses a single version.
         check: Called before a stage is saved; may raise.
     """
@@ -57,11 +55,6 @@ class Handover:
 
         A training that stops early does so for every trial that shares the stage it is in: its last state is that
         stage's end.
-
-        Args:
-            epoch: Epochs done.
-            wall_s: Seconds of training so far.
-            over: Whether the training has ended.
 
         Returns:
             The stage whose state is now saved, and why its state could not be saved; each empty otherwise.

@@ -19,8 +19,6 @@ class Heartbeat:
     Attributes:
         attempt: Number of this start of the trial, from 1.
         started_at: First start whose work is still part of the trial.
-        updated_at: Time of writing.
-        wall_s: Seconds of training so far.
         saved_wall_s: Seconds of training that the rolling checkpoint holds.
         code_version: Version of the code that made the checkpoint.
         versions: Versions that the trial was trained with so far, by package.

@@ -69,8 +69,6 @@ def held_trials(
     """The trials that are not started because their arm keeps failing in the same way.
 
     Args:
-        cells: Every cell of the plan.
-        states: States of the trials in the ledger.
         started: Trials without a record that were started: they are resumed in any case.
         repeated: The failures that count; by default the recorded ones.
     """

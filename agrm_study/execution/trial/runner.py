@@ -17,7 +17,6 @@ class RunnerContext:
     """Context of a running trial.
 
     Attributes:
-        settings: Settings shared by all trials.
         checkpoint_dir: Local folder for the rolling checkpoint and the best weights; created by its first writer.
     """
 

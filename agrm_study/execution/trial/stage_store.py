@@ -28,10 +28,8 @@ class StageFacts:
     """Facts about a state.
 
     Attributes:
-        key: Key of the stage.
         epoch: Epochs done; fewer than the stage has when the training stopped early in it.
         wall_s: Seconds of training up to this state.
-        code_version: Version of the code that made it.
     """
 
     key: str
@@ -81,7 +79,6 @@ class StageStore:
         """Saves a stage atomically; an existing one is kept.
 
         Args:
-            facts: Facts about it.
             write: Writes the state into a folder on this machine.
 
         Raises:

@@ -26,9 +26,6 @@ class Work:
     """One trial and the locations of its data.
 
     Attributes:
-        trial: The trial.
-        manifest: Path of its manifest.
-        store: Path or URI of its clip store.
         attempts: Starts that earlier runs have recorded.
         stages: Stages of the trial, first to last; it inherits their state if saved, and otherwise saves it for other
             trials.

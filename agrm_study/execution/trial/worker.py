@@ -87,7 +87,6 @@ class TrialWorker:
     """Runs one trial after the other.
 
     Args:
-        settings: Settings shared by all trials.
         should_stop: Called after each epoch; the stop flag of the settings by default.
     """
 
