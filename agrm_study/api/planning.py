@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from agrm_study.execution.data.prepare import clip_counts, prepare
+from agrm_study.execution.data.prepare import prepare
 from agrm_study.execution.data.prepared import Prepared
 from agrm_study.execution.dispatch.edited_parts import edited_parts, measured_before
 from agrm_study.execution.dispatch.equal_trials import find_equal
@@ -85,7 +85,7 @@ def plan_study(
     new = unmeasured(trials, measured)
     resources = study.resources
     calibration = calibrate(new, cpu=resources.cpu, gpu=resources.gpu != 0, on_shape=on_shape) if measure else None
-    clips = clip_counts(prepared)
+    clips = prepared.clip_counts
     new_bytes = fmean(record_bytes(trial.recipe, clips(trial.recipe)) for trial in new) if calibration and new else None
     disk = estimate_disk(
         trials,
@@ -188,7 +188,7 @@ def _gpu_summary(study: Study, results: Location) -> GpuSummary | None:
 def _timed_summary(
     found: Calibration, trials: Sequence[TrialSpec], prepared: Prepared, inherited: Mapping[str, int]
 ) -> TimedSummary:
-    bound = bound_cost(trials, found.trials, clip_counts(prepared), inherited=inherited)
+    bound = bound_cost(trials, found.trials, prepared.clip_counts, inherited=inherited)
     return TimedSummary(
         device=found.device,
         threads=found.threads,

@@ -22,7 +22,7 @@ from agrm_study.study.errors import InputError
 from agrm_study.study.recipe import Clip, Data, Recipe, Synthetic
 from agrm_study.study.study import Study
 from agrm_study.training.data.manifest import Manifest, read_manifest
-from agrm_study.training.data.splits import PARTS, Split, make_split
+from agrm_study.training.data.splits import Split, make_split
 
 CACHE_VARIABLE: Final = "AGRM_STUDY_CACHE"
 
@@ -70,29 +70,24 @@ def prepare(
     ]
     recipes += [recipe.model_copy(update={"split_seed": study.split_seed}) for recipe in searched_recipes(study)]
     manifests: dict[str, Manifest] = {}
+    splits: dict[str, Split] = {}
     unwritten: set[str] = set()
     for recipe in recipes:
-        source = source_key(recipe.data)
-        if source in manifests or source in unwritten:
-            continue
-        manifest = _manifest(recipe.data, cache, study, build=build, workers=workers, on_step=on_step)
-        if manifest is None:
-            unwritten.add(source)
-        else:
-            manifests[source] = manifest
-    splits: dict[str, Split] = {}
-    for recipe in recipes:
-        key = split_key(recipe)
-        if key not in splits and (source := source_key(recipe.data)) in manifests:
+        source, key = source_key(recipe.data), split_key(recipe)
+        if source not in manifests:
+            manifest = _manifest(recipe.data, cache, study, build=build, workers=workers, on_step=on_step)
+            if manifest is None:
+                unwritten.add(source)
+            manifests[source] = manifest or _planned_manifest(recipe.data)
+        if key not in splits:
             splits[key] = make_split(manifests[source], recipe.data, recipe.split_seed)
-    wanted = _wanted(recipes, manifests, splits, unwritten)
+    wanted = _wanted(recipes, manifests, splits)
     stores = _build(wanted, cache, workers, on_step, on_note) if build else {}
     return Prepared(
-        cache,
         manifests,
         splits,
         stores,
-        store_sizes=_sizes(wanted, cache),
+        store_sizes=_sizes(wanted, cache, unwritten),
         places={store: published(store, _sending(on_step)) for store in set(stores.values())},
         unwritten=frozenset(unwritten),
     )
@@ -166,53 +161,31 @@ def _write_synthetic(folder: Path, wanted: Synthetic, workers: int, on_step: OnS
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """The clips and the preprocessing of one store; `drawn` is false for synthetic videos not generated yet."""
+    """A clip store that recipes need: its source, its clips and their preprocessing."""
 
+    source: str
     manifest: Manifest
     clip: Clip
-    drawn: bool
 
 
 def _wanted(
-    recipes: Iterable[Recipe], manifests: Mapping[str, Manifest], splits: Mapping[str, Split], unwritten: set[str]
+    recipes: Iterable[Recipe], manifests: Mapping[str, Manifest], splits: Mapping[str, Split]
 ) -> dict[str, _Wanted]:
-    """The stores that the recipes need, by `store_key_of`; for data not generated yet, as they will be."""
-    clips: dict[str, set[str]] = {}
-    settings: dict[str, Clip] = {}
-    sources: dict[str, Manifest] = dict(manifests)
-    key_sources: dict[str, str] = {}
+    """The stores by `store_key_of`, each with the clips of all its splits at the largest size."""
+    users: dict[str, list[Recipe]] = {}
     for recipe in recipes:
-        key, source = store_key_of(recipe), source_key(recipe.data)
-        if source in unwritten and source not in sources:
-            sources[source] = _planned_manifest(recipe.data)
-        split = splits.get(split_key(recipe)) or make_split(sources[source], recipe.data, recipe.split_seed)
-        key_sources[key] = source
-        clips.setdefault(key, set()).update(split.all_clips)
-        largest = settings.get(key)
-        if largest is None or recipe.clip.size > largest.size:
-            settings[key] = recipe.clip
-    return {
-        key: _Wanted(sources[source].select(clips[key]), settings[key], source not in unwritten)
-        for key, source in key_sources.items()
-    }
-
-
-def clip_counts(prepared: Prepared) -> Callable[[Recipe], Mapping[str, int]]:
-    """Number of clips in each part of a recipe's split; for data not generated yet, as they will be."""
-    known: dict[str, Mapping[str, int]] = {}
-
-    def count(recipe: Recipe) -> Mapping[str, int]:
-        key = split_key(recipe)
-        if key not in known:
-            manifest = prepared.manifests.get(source_key(recipe.data)) or _planned_manifest(recipe.data)
-            split = prepared.splits.get(key) or make_split(manifest, recipe.data, recipe.split_seed)
-            known[key] = {part: len(split.clips(part)) for part in PARTS}
-        return known[key]
-
-    return count
+        users.setdefault(store_key_of(recipe), []).append(recipe)
+    found = {}
+    for key, its in users.items():
+        source = source_key(its[0].data)
+        clips = {clip_id for recipe in its for clip_id in splits[split_key(recipe)].all_clips}
+        largest = max((recipe.clip for recipe in its), key=lambda clip: clip.size)
+        found[key] = _Wanted(source, manifests[source].select(clips), largest)
+    return found
 
 
 def _planned_manifest(data: Data) -> Manifest:
+    """The manifest of synthetic data that are not drawn yet."""
     from agrm_study.training.data.datasets.synthetic.write import planned_clips
 
     wanted = data.synthetic
@@ -223,13 +196,13 @@ def _planned_manifest(data: Data) -> Manifest:
     return Manifest(Path("synthetic"), tuple(clips))
 
 
-def _sizes(wanted: Mapping[str, _Wanted], cache: Path) -> tuple[StoreSize, ...]:
+def _sizes(wanted: Mapping[str, _Wanted], cache: Path, unwritten: set[str]) -> tuple[StoreSize, ...]:
     from agrm_study.training.data.store import has_store, store_bytes, store_key
 
     sizes: dict[str, StoreSize] = {}
     for each in wanted.values():
         key = store_key(each.manifest, each.clip)
-        path = cache / "stores" / key if each.drawn else None
+        path = None if each.source in unwritten else cache / "stores" / key
         size = store_bytes(each.manifest, each.clip)
         sizes[key] = StoreSize(path, len(each.manifest.clips), size, path is not None and has_store(path))
     return tuple(sizes.values())

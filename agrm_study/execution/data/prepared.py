@@ -29,34 +29,44 @@ class Prepared:
         stores: Folder of the clip store, by source and preprocessing (`store_key_of`); empty when nothing was built.
         store_sizes: The clip stores that the study needs, built or not, known from the manifests alone.
         places: Location for workers of a store that is not read where it was built, by its folder.
-        unwritten: Sources of synthetic data not generated yet.
+        unwritten: Sources of synthetic data not generated yet; their manifests and splits are as they will be.
     """
 
-    cache: Path
     manifests: Mapping[str, Manifest]
     splits: Mapping[str, Split]
     stores: Mapping[str, Path]
     store_sizes: tuple[StoreSize, ...] = ()
     places: Mapping[Path, str] = field(default_factory=dict)
     unwritten: frozenset[str] = frozenset()
-    _views: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
+    _further: dict[str, Split] = field(default_factory=dict, repr=False, compare=False)
 
     def fingerprints(self, recipe: Recipe) -> tuple[str, str]:
         """Fingerprints of the manifest and the split of a recipe.
 
         Raises:
-            InputError: When the split cannot be made.
+            InputError: As `split`.
         """
         source = source_key(recipe.data)
         if source in self.unwritten:
             name = UNWRITTEN + hashlib.sha256(source.encode()).hexdigest()[:8]
             return name, name
-        manifest, key = self.manifests[source], split_key(recipe)
-        if key in self.splits:
-            return manifest.fingerprint, self.splits[key].fingerprint
-        if key not in self._views:
-            self._views[key] = make_split(manifest, recipe.data, recipe.split_seed).fingerprint
-        return manifest.fingerprint, self._views[key]
+        return self.manifests[source].fingerprint, self.split(recipe).fingerprint
+
+    def split(self, recipe: Recipe) -> Split:
+        """The split of a recipe.
+
+        Raises:
+            InputError: When it cannot be made.
+        """
+        key = split_key(recipe)
+        if key not in self.splits and key not in self._further:
+            self._further[key] = make_split(self.manifests[source_key(recipe.data)], recipe.data, recipe.split_seed)
+        return self.splits.get(key) or self._further[key]
+
+    def clip_counts(self, recipe: Recipe) -> dict[str, int]:
+        """Number of clips in each part of a recipe's split."""
+        split = self.split(recipe)
+        return {part: len(split.clips(part)) for part in PARTS}
 
     def manifest_path(self, recipe: Recipe) -> str:
         """The manifest of a recipe."""
