@@ -58,7 +58,7 @@ def measure_ours(trials: int, slots: int, folder: Path, *, epochs: int = 0) -> d
     from agrm_study.execution.progress.state import StudyProgress
     from agrm_study.execution.progress.trial_progress import TrialProgress
     from agrm_study.execution.resources.capacity import Resources
-    from agrm_study.execution.results_folder.compacting import Compacting
+    from agrm_study.execution.results_folder.upkeep import Compacting
     from agrm_study.execution.trial.events import TrialEvent
     from agrm_study.execution.trial.work import NOOP_RUNNER, Work, WorkerSettings
     from agrm_study.plan.trial import TrialSpec

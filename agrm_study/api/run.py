@@ -12,7 +12,7 @@ from agrm_study.api.notebook_view import NotebookView, in_notebook
 from agrm_study.api.results import Results
 from agrm_study.api.studies import load_study
 from agrm_study.execution.options import RunOptions
-from agrm_study.execution.progress.choose_view import choose_view
+from agrm_study.execution.progress.lines import choose_view
 from agrm_study.execution.progress.view import View
 from agrm_study.execution.run import run_study
 from agrm_study.execution.summary import RunSummary

@@ -56,7 +56,7 @@ def run(
     from agrm_study.cli.followed_view import FollowedView
     from agrm_study.execution.interrupt import Interrupt
     from agrm_study.execution.options import RunOptions
-    from agrm_study.execution.progress.choose_view import choose_view
+    from agrm_study.execution.progress.lines import choose_view
     from agrm_study.execution.run import run_study
     from agrm_study.hooks.follow import Follower
     from agrm_study.plan.notes import study_notes

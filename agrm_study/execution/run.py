@@ -9,9 +9,8 @@ from dataclasses import replace
 
 from agrm_study.execution.backend import Backend
 from agrm_study.execution.data.node_store import local_folder
-from agrm_study.execution.data.prepare import Step, prepare
+from agrm_study.execution.data.prepare import Step, prepare, searched_recipes
 from agrm_study.execution.data.prepared import Prepared
-from agrm_study.execution.data.searched_data import searched_recipes
 from agrm_study.execution.dispatch.equal_trials import take_over_equal
 from agrm_study.execution.dispatch.race_source import open_race
 from agrm_study.execution.dispatch.search_phase import SearchPhase, final_trials, open_search, promote
@@ -23,9 +22,9 @@ from agrm_study.execution.interrupt import Interrupt
 from agrm_study.execution.options import RunOptions
 from agrm_study.execution.progress.state import StudyProgress, shown_metric_name
 from agrm_study.execution.progress.view import View
-from agrm_study.execution.results_folder.compacting import Compacting
 from agrm_study.execution.results_folder.lock import results_lock
 from agrm_study.execution.results_folder.study_files import write_study
+from agrm_study.execution.results_folder.upkeep import Compacting
 from agrm_study.execution.summary import RunSummary, summarise
 from agrm_study.execution.trial.events import TrialEvent
 from agrm_study.execution.trial.failures import refused_by_storage

@@ -7,7 +7,7 @@ from rich.console import Console
 from synthetic_records import ABLATION, write_results
 
 from agrm_study.cli.app import app
-from agrm_study.execution.progress.text import Text
+from agrm_study.execution.progress.rich_parts import Text
 from agrm_study.study.terminal import escape, printable
 
 HOSTILE = "\x1b]0;pwn\x07\x9b31m\u202eevil"

@@ -14,7 +14,7 @@ from typing import Any
 def main(asked: dict[str, Any]) -> int:
     """The exit code of the run; what went wrong is printed."""
     from agrm_study.execution.options import RunOptions
-    from agrm_study.execution.progress.choose_view import choose_view
+    from agrm_study.execution.progress.lines import choose_view
     from agrm_study.execution.run import run_study
     from agrm_study.study.errors import InputError
     from agrm_study.study.load import load_study

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from small_records import trial_row
 
-from agrm_study.execution.results_folder.compacting import Compacting
+from agrm_study.execution.results_folder.upkeep import Compacting
 from agrm_study.records.location import Location
 from agrm_study.records.reader import Ledger
 from agrm_study.records.writer import write_trial

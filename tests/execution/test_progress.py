@@ -11,8 +11,7 @@ from rich.console import Console
 
 from agrm_study.execution.data.prepare import Step
 from agrm_study.execution.progress import lines as lines_module
-from agrm_study.execution.progress.choose_view import choose_view
-from agrm_study.execution.progress.lines import LinesView
+from agrm_study.execution.progress.lines import LinesView, choose_view
 from agrm_study.execution.progress.live import LiveView
 from agrm_study.execution.progress.state import Counts, StudyProgress
 from agrm_study.execution.progress.wording import duration, rough

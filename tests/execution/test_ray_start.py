@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from agrm_study.execution.driver.session import ray_session
-from agrm_study.execution.fitness import ray_start
-from agrm_study.execution.fitness.ray_start import check_ray_start
+from agrm_study.execution.fitness import machine
+from agrm_study.execution.fitness.machine import check_ray_start
 from agrm_study.execution.resources import ray_folder
 from agrm_study.execution.resources.capacity import Resources
 from agrm_study.study.errors import InputError
@@ -58,9 +58,9 @@ def test_a_loopback_interface_that_is_down_is_a_problem(monkeypatch: pytest.Monk
 def test_a_limit_of_threads_that_leaves_too_few_is_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "pids.max").write_text("500\n")
     (tmp_path / "pids.current").write_text("480\n")
-    (limit,) = [each for each in ray_start._thread_limits(tmp_path) if each[0] != "ulimit -u"]
+    (limit,) = [each for each in machine._thread_limits(tmp_path) if each[0] != "ulimit -u"]
     assert limit == ("limit of the container", 500, 480)
     (tmp_path / "pids.max").write_text("max\n")
-    assert [each[0] for each in ray_start._thread_limits(tmp_path) if each[0] != "ulimit -u"] == []
-    monkeypatch.setattr(ray_start, "_thread_limits", lambda: [limit])
+    assert [each[0] for each in machine._thread_limits(tmp_path) if each[0] != "ulimit -u"] == []
+    monkeypatch.setattr(machine, "_thread_limits", lambda: [limit])
     assert problems()["threads"].startswith("20 more may be started (limit of the container) -> Ray needs 400")

@@ -15,7 +15,7 @@ from scripted_runner import journal
 from search_runner import score
 from test_run_inline import Watcher
 
-from agrm_study.execution.data.searched_data import searched_recipes
+from agrm_study.execution.data.prepare import searched_recipes
 from agrm_study.execution.dispatch.search_phase import plan_search
 from agrm_study.execution.progress.lines import LinesView
 from agrm_study.execution.progress.live import LiveView

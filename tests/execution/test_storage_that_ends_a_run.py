@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from agrm_study.execution.progress.state import TrialProgress
+from agrm_study.execution.progress.trial_progress import TrialProgress
 from agrm_study.execution.progress.view import View
 from agrm_study.execution.summary import RunSummary
 from agrm_study.execution.trial.events import TrialEvent

@@ -6,18 +6,19 @@ All problems with the data are reported here, before the first trial starts.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from agrm_study.execution.data.node_store import published
 from agrm_study.execution.data.prepared import Prepared, source_key, split_key, store_key_of
-from agrm_study.execution.data.searched_data import searched_recipes
 from agrm_study.execution.provenance import available_cpus
 from agrm_study.plan.disk import StoreSize
+from agrm_study.plan.promotion import search_arm
 from agrm_study.study.errors import InputError
 from agrm_study.study.recipe import Clip, Data, Recipe, Synthetic
 from agrm_study.study.study import Study
@@ -227,3 +228,39 @@ def _build(
             on_note=on_note,
         )
     return stores
+
+
+OF_ANY_STORE: Final = ("clip.frames", "clip.size")
+"""Settings of the clips that any clip store serves, up to the largest size."""
+
+
+def searched_recipes(study: Study) -> list[Recipe]:
+    """A recipe for each combination of the data settings that a search varies; empty if it varies none.
+
+    Raises:
+        InputError: For a range over a data setting, as each value would need separate data.
+    """
+    if study.search is None:
+        return []
+    varied: dict[str, tuple[Any, ...]] = {}
+    for name, dimension in study.search.space.items():
+        if not name.startswith(("data.", "clip.")):
+            continue
+        if dimension.choices is None and name not in OF_ANY_STORE:
+            raise InputError(
+                "a search may pick data settings from a list only: each value needs videos prepared for it",
+                where=study.path,
+                field=f"search.space.{name}",
+                given=dimension.kind,
+                allowed="choice: [a, b, …]",
+            )
+        varied[name] = dimension.probes
+    if not varied:
+        return []
+    found = []
+    for values in itertools.product(*varied.values()):
+        try:
+            found.append(search_arm(study, dict(zip(varied, values, strict=True))).recipe)
+        except InputError:
+            continue  # no recipe allows the combination, so no trial will ask for it
+    return found

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from agrm_study.execution.data.prepared import Prepared
-from agrm_study.execution.results_folder.compacting import COMPACT_FROM
+from agrm_study.execution.results_folder.upkeep import COMPACT_FROM
 from agrm_study.execution.trial.failures import DETERMINISTIC
 from agrm_study.execution.trial.repeated_failures import RepeatedFailures, held_trials, repeated_in_arms
 from agrm_study.execution.trial.work import Work

@@ -14,7 +14,7 @@ from agrm_study.execution.driver.address import LOOPBACK, Reached, different_ver
 from agrm_study.execution.driver.executor import ExecutionLost
 from agrm_study.execution.driver.patching import patched_environment
 from agrm_study.execution.driver.ray_watch import watched_ray
-from agrm_study.execution.fitness.ray_start import check_ray_start
+from agrm_study.execution.fitness.machine import check_ray_start
 from agrm_study.execution.resources.capacity import (
     Resources,
     Slots,

@@ -100,3 +100,14 @@ class LinesView(View):
 
     def _say(self, text: str) -> None:
         print(f"{datetime.now():%H:%M:%S}  {printable(text)}", file=self._stream, flush=True)
+
+
+def choose_view(stream: TextIO) -> View:
+    """A live view if the stream is a terminal, plain lines otherwise."""
+    if stream.isatty():
+        from agrm_study.execution.progress.live import LiveView
+
+        return LiveView()
+    from agrm_study.execution.progress.lines import LinesView
+
+    return LinesView(stream)

@@ -17,9 +17,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 from agrm_study.execution.data.prepare import Step
-from agrm_study.execution.progress.search_table import search_table
+from agrm_study.execution.progress.rich_parts import Text, search_table
 from agrm_study.execution.progress.state import StudyProgress
-from agrm_study.execution.progress.text import Text
 from agrm_study.execution.progress.trial_progress import TrialProgress
 from agrm_study.execution.progress.view import View
 from agrm_study.execution.progress.wording import TASK_WORDS, duration, failure_words, rough, trial_name

@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from agrm_study.execution.progress.state import StudyProgress
-from agrm_study.execution.progress.time_left import time_left_s
-from agrm_study.execution.progress.trial_progress import TrialProgress
+from agrm_study.execution.progress.trial_progress import TrialProgress, time_left_s
 from agrm_study.execution.results_folder.lock import running_owner
 from agrm_study.execution.trial.heartbeat import Heartbeat
 from agrm_study.execution.trial.repeated_failures import held_trials, search_keeps_failing

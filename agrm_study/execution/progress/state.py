@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Final
 
-from agrm_study.execution.progress.time_left import time_left_s
-from agrm_study.execution.progress.trial_progress import TrialProgress
+from agrm_study.execution.progress.trial_progress import TrialProgress, time_left_s
 from agrm_study.execution.trial.events import TrialEvent
 from agrm_study.plan.plan import Cell
 from agrm_study.records.reader import TrialState

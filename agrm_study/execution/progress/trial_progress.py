@@ -1,8 +1,10 @@
-"""Progress of one trial, as the views, the summary and `status` read it."""
+"""Progress of one trial, and the time left of a study, estimated from the trials measured so far."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Literal
 
 State = Literal["waiting", "running", "finished", "failed", "held"]
@@ -53,3 +55,51 @@ class TrialProgress:
     def reason(self) -> str | None:
         """The message of its failure."""
         return (self.error or "").partition("\n")[0] or None
+
+
+def time_left_s(trials: Collection[TrialProgress], *, now: float, slots: int, to_draw: int = 0) -> float | None:
+    """Seconds until the last trial ends; ``None`` before anything was measured, or when nothing runs.
+
+    A waiting trial is expected to inherit as much from other trials as the trials of its arm did.
+
+    Args:
+        now: Time on the clock of `TrialProgress.heard`.
+        slots: Number of concurrent trials; 0 if nothing runs.
+    """
+    cost, own_cost = _measured(trials, own=False), _measured(trials, own=True)
+    if cost is None or own_cost is None or not slots:
+        return None
+    left = longest = 0.0
+    if to_draw:
+        walls = [t.wall_s * t.own_share for t in trials if t.state == "finished" and t.wall_s > 0]
+        left = to_draw * (fmean(walls) if walls else fmean(map(own_cost, trials)))
+    for trial in trials:
+        if trial.state == "waiting":
+            left += own_cost(trial)
+        elif trial.state == "running":
+            rest = max(cost(trial) - trial.wall_s - (now - trial.heard), trial.epoch_s * 0.5)
+            left += rest
+            longest = max(longest, rest)
+    return max(left / slots, longest)
+
+
+def _measured(trials: Collection[TrialProgress], *, own: bool) -> Callable[[TrialProgress], float] | None:
+    """Seconds that a trial takes: by arm and task where measured, else on average.
+
+    Args:
+        own: Without inherited epochs; otherwise as if it were trained alone, as in its `wall_s`.
+    """
+    finished: dict[tuple[str, str], list[float]] = {}
+    guesses: dict[tuple[str, str], list[float]] = {}
+    for trial in trials:
+        key = (trial.arm, trial.task)
+        if trial.state == "finished" and trial.wall_s > 0:
+            finished.setdefault(key, []).append(trial.wall_s * (trial.own_share if own else 1))
+        elif trial.state == "running" and trial.epoch > 0:
+            epochs = trial.epochs - (trial.inherited if own else 0)
+            guesses.setdefault(key, []).append(trial.wall_s / trial.epoch * epochs)
+    means = {key: fmean(values) for key, values in (guesses | finished).items()}
+    if not means:
+        return None
+    overall = fmean(means.values())
+    return lambda trial: means.get((trial.arm, trial.task), overall)

@@ -12,8 +12,8 @@ from rich.padding import Padding
 
 from agrm_study.execution.data.prepare import Step
 from agrm_study.execution.progress.live import DIM, LiveView
+from agrm_study.execution.progress.rich_parts import Text
 from agrm_study.execution.progress.snapshot import Snapshot
-from agrm_study.execution.progress.text import Text
 from agrm_study.execution.progress.wording import best_words, failure_words, rough, trial_name
 from agrm_study.study.terminal import printable
 

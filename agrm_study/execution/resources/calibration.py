@@ -13,7 +13,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from agrm_study.execution.resources.gpu_share import kind_of
@@ -108,7 +108,7 @@ def _answers(recipes: Mapping[str, Recipe], *, cpu: int, gpu: bool, on_shape: On
     with (
         tempfile.TemporaryFile("w+") as errors,
         subprocess.Popen(
-            [sys.executable, "-m", "agrm_study.execution.resources.step_child"],
+            [sys.executable, "-m", "agrm_study.execution.resources.calibration"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,
@@ -131,3 +131,36 @@ def _answers(recipes: Mapping[str, Recipe], *, cpu: int, gpu: bool, on_shape: On
                 yield {"problem": last[0]}
         finally:
             process.kill()
+
+
+def main() -> None:
+    """The child process.
+
+    It reads one JSON object from stdin, ``{"gpu": bool, "recipes": {name: recipe}, "parts": [source]}``, and writes one
+    per line to stdout: the device, then the times of each recipe or the reason why it has none.
+    """
+    import torch
+
+    from agrm_study.study.errors import InputError
+    from agrm_study.study.parts.loaded import offer_portable
+    from agrm_study.study.recipe import Recipe
+    from agrm_study.training.failures import DeviceMemoryError
+    from agrm_study.training.step_time import step_time
+
+    def write(**facts: Any) -> None:
+        print(json.dumps(facts), flush=True)
+
+    asked = json.load(sys.stdin)
+    offer_portable(asked["parts"])
+    on_gpu = asked["gpu"] and torch.cuda.is_available()
+    device = "cuda" if on_gpu else "cpu"
+    write(device=torch.cuda.get_device_name() if on_gpu else "cpu", threads=torch.get_num_threads())
+    for name, recipe in asked["recipes"].items():
+        try:
+            write(name=name, times=asdict(step_time(Recipe.model_validate(recipe), device)))
+        except (InputError, DeviceMemoryError) as error:
+            write(name=name, problem=str(error))
+
+
+if __name__ == "__main__":
+    main()

@@ -15,8 +15,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from agrm_study.execution.results_folder.cleanup import RUN_FOLDER, clean
 from agrm_study.execution.results_folder.object_store_lock import TakenError, claimed, holder
+from agrm_study.execution.results_folder.upkeep import RUN_FOLDER, clean
 from agrm_study.records.location import Location
 from agrm_study.records.parsing import parse
 from agrm_study.study.errors import InputError

@@ -16,7 +16,6 @@ from agrm_study.execution.trial.checkpoints import CheckpointFolder
 from agrm_study.execution.trial.events import EventKind, TrialEvent
 from agrm_study.execution.trial.failures import Failure, classify
 from agrm_study.execution.trial.fence import FencedError, check_fence
-from agrm_study.execution.trial.handover import Handover
 from agrm_study.execution.trial.heartbeat import Heartbeat
 from agrm_study.execution.trial.pruning import ends_after, forget
 from agrm_study.execution.trial.records import (
@@ -30,7 +29,7 @@ from agrm_study.execution.trial.records import (
     trial_columns,
 )
 from agrm_study.execution.trial.runner import RunnerContext, TrialRunner, load_runner
-from agrm_study.execution.trial.stage_store import StageStore
+from agrm_study.execution.trial.stage_store import Handover, StageStore
 from agrm_study.execution.trial.versions import refuse_others, versions_of_trial
 from agrm_study.execution.trial.work import Work, WorkerSettings
 from agrm_study.records.location import Location

@@ -1,14 +1,23 @@
-"""Table of the best points of a search so far."""
+"""Text for the terminal with control characters made visible, and the table of the best points of a search."""
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
+import rich.text
 from rich.console import Group, RenderableType
 from rich.table import Table
 
 from agrm_study.execution.progress.state import StudyProgress
-from agrm_study.execution.progress.text import Text
+from agrm_study.study.terminal import printable
+
+
+class Text(rich.text.Text):
+    """Rich's `Text` with `printable` content."""
+
+    def __init__(self, text: str = "", *arguments: Any, **options: Any) -> None:
+        super().__init__(printable(text), *arguments, **options)
+
 
 MOST: Final = 5
 DIM: Final = "bright_black"
