@@ -65,7 +65,7 @@ def plan_study(
     states = ledger.states()
     status = {trial.trial_id: states[trial.trial_id].status for trial in plan.trials if trial.trial_id in states}
     unfinished = plan.missing([trial_id for trial_id, its in status.items() if its == "finished"])
-    equal = {found.trial.trial_id for found in find_equal(results, unfinished)}
+    equal = {trial.trial_id for trial, _ in find_equal(results, unfinished)}
     remaining = {trial_id: state for trial_id, state in states.items() if trial_id not in equal}
     to_run = trials_to_run(plan, remaining, started=Heartbeat.started(results))
     missing = tuple(trial for trial in to_run.trials if trial.trial_id not in equal)

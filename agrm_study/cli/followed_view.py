@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import TracebackType
 
 from agrm_study.execution.data.prepare import Step
 from agrm_study.execution.progress.state import StudyProgress
@@ -28,10 +27,8 @@ class FollowedView(View):
         self._shown.__enter__()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._shown.__exit__(kind, error, trace)
+    def __exit__(self, *error: object) -> None:
+        self._shown.__exit__(*error)
 
     def step(self, step: Step) -> None:
         self._shown.step(step)

@@ -33,13 +33,8 @@ class EditedPart:
         Args:
             hours: Hours of one slot; None where unknown.
         """
-        cost = (
-            ""
-            if hours is None
-            else f", some {hours:.1g} h of one slot"
-            if hours < 1
-            else f", some {hours:.0f} h of one slot"
-        )
+        number = "" if hours is None else f"{hours:.1g}" if hours < 1 else f"{hours:.0f}"
+        cost = f", some {number} h of one slot" if number else ""
         count = f"{len(self.trials)} trial{'s' * (len(self.trials) != 1)}"
         again = f"{count} of {', '.join(self.arms)} run again{cost}"
         return (

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from agrm_study.execution.provenance import code_version
 from agrm_study.execution.trial.checkpoints import BEST
@@ -21,20 +21,11 @@ from agrm_study.records.reader import Ledger
 from agrm_study.records.whole import broken_trials
 
 
-@dataclass(frozen=True, slots=True)
-class EqualTrial:
-    """A trial that another study has finished.
+def find_equal(results: Location, missing: Iterable[TrialSpec]) -> Iterator[tuple[TrialSpec, Location]]:
+    """The missing trials that a study beside this one has finished, each with the results folder of that study.
 
-    Attributes:
-        trial: The trial as this study requests it.
+    Phase and version of the code must be the same.
     """
-
-    trial: TrialSpec
-    results: Location
-
-
-def find_equal(results: Location, missing: Iterable[TrialSpec]) -> Iterator[EqualTrial]:
-    """The missing trials that a study beside this one has finished in the same phase, with the code as it is now."""
     wanted = {trial.trial_id: trial for trial in missing}
     for folder in _beside(results):
         if not wanted:
@@ -44,7 +35,7 @@ def find_equal(results: Location, missing: Iterable[TrialSpec]) -> Iterator[Equa
         mine = mine[~mine["trial_id"].isin(list(broken_trials(folder, weights=True)) if len(mine) else [])]
         for trial_id, study, phase in zip(mine["trial_id"], mine["study"], mine["phase"], strict=True):
             if study != wanted[trial_id].study and phase == wanted[trial_id].phase:
-                yield EqualTrial(wanted.pop(trial_id), folder)
+                yield wanted.pop(trial_id), folder
 
 
 def take_over_equal(results: Location, missing: Iterable[TrialSpec], on_note: Callable[[str], None]) -> int:
@@ -57,25 +48,21 @@ def take_over_equal(results: Location, missing: Iterable[TrialSpec], on_note: Ca
         OSError: When storage refuses.
     """
     taken: Counter[str] = Counter()
-    for equal in find_equal(results, missing):
-        take_over(results, equal)
-        taken[equal.results.name] += 1
+    for trial, folder in find_equal(results, missing):
+        _copy(trial, folder, results)
+        taken[folder.name] += 1
     for name, trials in taken.items():
         on_note(f"{trials} trials were reused from {name}, which has finished equal ones.")
     return taken.total()
 
 
-def take_over(results: Location, equal: EqualTrial) -> None:
-    """Copies the weights, then the records of a trial; its row names this study and its arm.
-
-    Raises:
-        OSError: When storage refuses.
-    """
-    trial_id = equal.trial.trial_id
-    weights = (equal.results / "checkpoints" / trial_id / BEST).read()
+def _copy(trial: TrialSpec, source: Location, target: Location) -> None:
+    """Copies the weights, then the records of a trial; its row names this study and its arm."""
+    place = f"checkpoints/{trial.trial_id}/{BEST}"
+    weights = (source / place).read()
     if weights is not None:
-        (results / "checkpoints" / trial_id / BEST).write_atomic(weights)
-    copy_trial(Ledger(equal.results), results, trial_id, trial_columns(equal.trial))
+        (target / place).write_atomic(weights)
+    copy_trial(Ledger(source), target, trial.trial_id, trial_columns(trial))
 
 
 def _beside(results: Location) -> list[Location]:

@@ -14,7 +14,7 @@ from agrm_study.records.reader import Ledger
 from agrm_study.records.validation_scores import read_scores
 from agrm_study.statistics.racing import drop, limit, looks
 from agrm_study.study.reported import reported_network
-from agrm_study.study.seeds import Race, Stopped
+from agrm_study.study.seeds import Stopped
 from agrm_study.study.study import Study
 
 Scores = Callable[[Collection[str]], Mapping[str, float]]
@@ -40,7 +40,8 @@ class RaceState:
     """A race over the trials of a plan; each task is a race of its own."""
 
     def __init__(self, study: Study, plan: Plan) -> None:
-        self._study, self._race = study.name, _race(study)
+        assert study.race is not None
+        self._study, self._race = study.name, study.race
         self._metric, self._reference = study.primary_metric, study.reference
         self._looks = looks(self._race.first, self._race.most, self._race.step)
         self._tasks: dict[str, _Task] = {}
@@ -175,9 +176,3 @@ def why(stopped: Stopped, *, task: bool = False) -> str:
         f"{arm} gets no more than {stopped.n} seeds: {stopped.rival} is better on validation by "
         f"{stopped.difference:.3f} (p = {stopped.p:.2g}, at most {stopped.limit:.2g} allowed)."
     )
-
-
-def _race(study: Study) -> Race:
-    if study.race is None:
-        raise ValueError(f"the study {study.name} does not race")
-    return study.race

@@ -22,7 +22,6 @@ from agrm_study.records.location import Location
 from agrm_study.records.reader import Ledger
 from agrm_study.records.search_log import SearchLog
 from agrm_study.study.reported import reported_network
-from agrm_study.study.search_space import Search
 from agrm_study.study.study import Study
 
 
@@ -51,7 +50,8 @@ def open_search(study: Study, prepared: Prepared, results: Location, *, retry_fa
     Raises:
         InputError: What `search_trial` raises for data that cannot be read.
     """
-    search = _search(study)
+    search = study.search
+    assert search is not None
     builder = TrialBuilder(study.name, prepared.fingerprints, parts=study.parts)
 
     def make(settings: dict[str, Any]) -> TrialSpec:
@@ -166,11 +166,5 @@ def plan_search(study: Study, prepared: Prepared, results: Location) -> SearchPl
 
 def final_trials(study: Study) -> int:
     """Number of trials of the final phase, as far as known before the search ends."""
-    search = _search(study)
-    return (len(study.arms) + search.promote) * len(study.tasks) * len(study.seeds)
-
-
-def _search(study: Study) -> Search:
-    if study.search is None:
-        raise ValueError(f"the study {study.name} does not search")
-    return study.search
+    assert study.search is not None
+    return (len(study.arms) + study.search.promote) * len(study.tasks) * len(study.seeds)

@@ -103,21 +103,15 @@ def _open(folder: Path, flags: int) -> int:
     Raises:
         OSError: With ELOOP or ENOTDIR when it, or its folder, is a link or something else.
     """
-    with _descriptor(folder, os.O_RDONLY | os.O_DIRECTORY) as parent:
+    parent = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
         descriptor = os.open(LOCK, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666, dir_fd=parent)
+    finally:
+        os.close(parent)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise OSError(errno.ELOOP, "Not a regular file", str(folder / LOCK))
     return descriptor
-
-
-@contextlib.contextmanager
-def _descriptor(path: Path, flags: int) -> Iterator[int]:
-    descriptor = os.open(path, flags | os.O_NOFOLLOW)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
 
 
 def _take(descriptor: int) -> None:
