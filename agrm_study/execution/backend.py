@@ -38,11 +38,7 @@ class Backend:
 
     @classmethod
     def of(cls, study: Study, options: RunOptions) -> Backend:
-        """The backend that a study and its options select.
-
-        Raises:
-            InputError: A GPU that this machine lacks, or options that contradict each other.
-        """
+        """The backend that a study and its options select; `InputError` if they do not fit together."""
         asked = study.resources
         if options.executor == "inline":
             gpu, note = 0.0 if asked.gpu == "auto" else asked.gpu, None
@@ -76,10 +72,7 @@ class Backend:
         return [replace(work, accelerator=self.accelerators.get(work.trial.arm)) for work in works]
 
     def check(self, results: Location, on_note: Callable[[str], None], on_wait: Callable[[], None]) -> None:
-        """Checks storage and cluster before anything else is done.
-
-        Args:
-            on_wait: Called while waiting for an autoscaler; may raise to give up.
+        """Checks storage and cluster before anything else is done; `on_wait` is called meanwhile and may raise.
 
         Raises:
             InputError: The cluster does not answer, lacks the resources a trial needs and cannot obtain them,
@@ -111,11 +104,7 @@ class Backend:
     ) -> Backend:
         """The same backend with the GPU share that a step of the recipes needs, where the study says `auto`.
 
-        Args:
-            on_wait: Called during the measurement; may raise to give up.
-
-        Raises:
-            ExecutionLost: When nothing could be measured.
+        `on_wait`, called during the measurement, may raise to give up; `ExecutionLost` when nothing could be measured.
         """
         if asked != "auto" or self.resources.gpu == 0 or self.options.executor == "inline":
             return self
@@ -127,11 +116,7 @@ class Backend:
         return replace(self, resources=replace(self.resources, gpu=share.gpu), note=share.note)
 
     def executor(self, data: Mapping[str, int], on_note: Callable[[str], None]) -> Executor:
-        """A new executor.
-
-        Args:
-            data: Data that trials read, as in `Prepared.data`.
-        """
+        """A new executor for trials that read these data (`Prepared.data`)."""
         if self.options.executor == "inline":
             from agrm_study.execution.driver.inline import InlineExecutor
 

@@ -62,10 +62,6 @@ def notify(words: Sequence[str], sentence: str, facts: dict[str, Any], *, timeou
 
     The command may leave processes in the background: what it writes goes to a file, so nothing waits for them.
 
-    Args:
-        facts: The run's summary in plain JSON values.
-        timeout_s: Seconds after which the command is ended.
-
     Returns:
         An error message; None if the command exited with 0. Nothing is raised: a notifier must not
         change how a run ends.

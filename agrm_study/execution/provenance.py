@@ -38,11 +38,7 @@ def code_version() -> str:
 
 
 def provenance(fingerprints: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
-    """The content of `provenance.json`.
-
-    Args:
-        fingerprints: By manifest: the data fingerprint, and the split fingerprints by name.
-    """
+    """The content of `provenance.json`, with the data and split fingerprints of each manifest."""
     return {
         "schema_version": 1,
         "written_at": datetime.now(UTC).isoformat(timespec="seconds"),

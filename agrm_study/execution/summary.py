@@ -94,12 +94,7 @@ def summarise(
     pending: int = 0,
     nothing_promoted: bool = False,
 ) -> RunSummary:
-    """The summary of a run that has ended.
-
-    Args:
-        parts: The progress of its phases; none for a run that was stopped before it had a plan.
-        pending: Number of trials of a phase that was not reached.
-    """
+    """The summary of a run that has ended; `pending` trials belong to a phase that was not reached."""
     counts = [part.counts() for part in parts]
     held_back = any(part.held_back for part in parts)
     trials = [(part, trial) for part in parts for trial in part.trials.values()]

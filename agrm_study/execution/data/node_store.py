@@ -31,11 +31,7 @@ def local_folder() -> str:
 
 
 def published(store: Path, on_bytes: OnBytes | None = None) -> str:
-    """Location of a newly built store for workers: its folder, or a copy in the configured object storage.
-
-    Raises:
-        InputError: The object storage cannot be written.
-    """
+    """Location of a newly built store for workers: its folder, or a copy in the configured object storage."""
     shared = os.environ.get(SHARED_VARIABLE, "")
     if not shared:
         return str(store)
@@ -98,11 +94,7 @@ class Arrival:
 
 
 def copy_folder(store: str, local: str) -> str:
-    """Folder of this node's copy of a store; empty where it reads the store in place.
-
-    Args:
-        local: As requested by the run; this node's own environment takes precedence.
-    """
+    """Folder of this node's copy of a store, by its environment, else `local`; empty where it reads it in place."""
     local = local_folder() or local
     if "://" in store and not local:
         return str(private_folder())
@@ -110,11 +102,7 @@ def copy_folder(store: str, local: str) -> str:
 
 
 def lacking_room(stores: Mapping[str, int], local: str) -> str:
-    """Reason why this node cannot copy stores; empty for none.
-
-    Args:
-        stores: Bytes of each store, by its path or URI; those already on this node are not counted.
-    """
+    """Reason why this node cannot copy the stores that it lacks (bytes by path or URI); empty for none."""
     needed: dict[Path, int] = {}
     for store, size in stores.items():
         if folder := copy_folder(store, local):

@@ -41,11 +41,7 @@ class Prepared:
     _further: dict[str, Split] = field(default_factory=dict, repr=False, compare=False)
 
     def fingerprints(self, recipe: Recipe) -> tuple[str, str]:
-        """Fingerprints of the manifest and the split of a recipe.
-
-        Raises:
-            InputError: As `split`.
-        """
+        """Fingerprints of the manifest and the split of a recipe; `InputError` as `split`."""
         source = source_key(recipe.data)
         if source in self.unwritten:
             name = UNWRITTEN + hashlib.sha256(source.encode()).hexdigest()[:8]
@@ -53,11 +49,7 @@ class Prepared:
         return self.manifests[source].fingerprint, self.split(recipe).fingerprint
 
     def split(self, recipe: Recipe) -> Split:
-        """The split of a recipe.
-
-        Raises:
-            InputError: When it cannot be made.
-        """
+        """The split of a recipe; `InputError` when it cannot be made."""
         key = split_key(recipe)
         if key not in self.splits and key not in self._further:
             self._further[key] = make_split(self.manifests[source_key(recipe.data)], recipe.data, recipe.split_seed)

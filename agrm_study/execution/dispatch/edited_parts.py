@@ -28,11 +28,7 @@ class EditedPart:
     arms: tuple[str, ...]
 
     def sentence(self, hours: float | None = None) -> str:
-        """Explains why trials rerun, and at what cost.
-
-        Args:
-            hours: Hours of one slot; None where unknown.
-        """
+        """Explains why trials rerun, and how many hours of one slot that costs where it is known."""
         number = "" if hours is None else f"{hours:.1g}" if hours < 1 else f"{hours:.0f}"
         cost = f", some {number} h of one slot" if number else ""
         count = f"{len(self.trials)} trial{'s' * (len(self.trials) != 1)}"

@@ -39,14 +39,7 @@ def find_equal(results: Location, missing: Iterable[TrialSpec]) -> Iterator[tupl
 
 
 def take_over_equal(results: Location, missing: Iterable[TrialSpec], on_note: Callable[[str], None]) -> int:
-    """Copies the records of missing trials that studies beside this one have finished.
-
-    Returns:
-        Number of trials copied.
-
-    Raises:
-        OSError: When storage refuses.
-    """
+    """Copies the records of missing trials that studies beside this one have finished; returns their number."""
     taken: Counter[str] = Counter()
     for trial, folder in find_equal(results, missing):
         _copy(trial, folder, results)

@@ -69,13 +69,10 @@ class RaceState:
         return {trial_id for arm in state.inside for trial_id in state.trials[arm][:n]}
 
     def advance(self, task: str, ended: Collection[str], scores: Scores) -> list[Stopped]:
-        """Takes every look whose round is complete.
+        """Takes every look whose round is complete, and returns the arms that were dropped.
 
         A look sees the seeds of its own round and those before it, whatever else is recorded: the decision is the same
         whenever it is made.
-
-        Returns:
-            The arms that were dropped.
         """
         state, new = self._tasks[task], list[Stopped]()
         while not self.over(task) and all(trial_id in ended for trial_id in self.asked(task)):

@@ -27,11 +27,7 @@ from agrm_study.study.study import Study
 
 @dataclass(frozen=True, slots=True)
 class SearchPhase:
-    """A search that is about to run.
-
-    Attributes:
-        progress: Its progress; the source adds trials as they are drawn.
-    """
+    """A search that is about to run; its source adds trials to the progress as they are drawn."""
 
     source: SearchSource
     progress: StudyProgress
@@ -45,11 +41,7 @@ class SearchPhase:
 
 
 def open_search(study: Study, prepared: Prepared, results: Location, *, retry_failed: bool) -> SearchPhase:
-    """The search of a study, with the draws of earlier runs.
-
-    Raises:
-        InputError: What `search_trial` raises for data that cannot be read.
-    """
+    """The search of a study, with the draws of earlier runs; `InputError` as `search_trial`."""
     search = study.search
     assert search is not None
     builder = TrialBuilder(study.name, prepared.fingerprints, parts=study.parts)

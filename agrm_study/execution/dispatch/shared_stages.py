@@ -88,11 +88,7 @@ class SearchStages:
             StageStore.of(results).take_stock(code_version())
 
     def ends(self, trial: TrialSpec) -> tuple[StageEnd, ...]:
-        """The stages that a trial reuses or saves.
-
-        Raises:
-            InputError: When a file that its recipe names cannot be read.
-        """
+        """The stages that a trial reuses or saves; `InputError` when a file that its recipe names cannot be read."""
         end = pretraining_end(trial, self._reader) if self._shares else None
         return () if end is None else (StageEnd(*end),)
 

@@ -76,10 +76,7 @@ class TrialQueue:
         """The next trial to start; ``None`` when there is none, or each waits for a running one, or for room.
 
         The given order holds, except when so few trials are left to start that slots would soon be idle: then the
-        trial that lets most others follow comes first.
-
-        Args:
-            full: Accelerators that have no room for another trial now.
+        trial that lets most others follow comes first. Accelerators in `full` have no room for another trial now.
         """
         while True:
             kinds = [kind for kind in self._heaps["free"] if kind not in full]
@@ -98,11 +95,7 @@ class TrialQueue:
         return leader if pending <= len(self._running) or self._rank[leader] < self._rank[free] else free
 
     def observe(self, event: TrialEvent) -> list[str]:
-        """Updates the queue with an event.
-
-        Returns:
-            Stages that no trial needs any more.
-        """
+        """Updates the queue with an event; returns the stages that no trial needs any more."""
         trial_id = event.trial_id
         if trial_id not in self._running:
             return []

@@ -43,8 +43,7 @@ class WorkSource:
     def take(self, full: Collection[str | None] = ()) -> Work | None:
         """The next trial to start; ``None`` when there is none, or all wait for running ones.
 
-        Args:
-            full: Accelerators (`Work.accelerator`) that have no room for another trial now.
+        Accelerators in `full` (`Work.accelerator`) have no room for another trial now.
         """
         return None if self._stopped else self._order.pop(full)
 
@@ -63,11 +62,7 @@ class WorkSource:
         self._stopped = True
 
     def observe(self, event: TrialEvent) -> str | None:
-        """Updates the source with an event.
-
-        Returns:
-            The arm, if this event causes the rest of it to be held back.
-        """
+        """Updates the source with an event; returns its arm if the event causes the rest of the arm to be held back."""
         for key in self._order.observe(event):
             self._drop(key)
         arm = self.work(event.trial_id).trial.arm

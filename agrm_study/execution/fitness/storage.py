@@ -23,11 +23,7 @@ CLOCK_SKEW_S: Final = 5.0
 
 
 def check_storage(results: Path) -> Iterator[Finding]:
-    """The results folder (or where it will be created) and the folder of clip stores.
-
-    Args:
-        results: A results folder, which need not exist yet.
-    """
+    """The results folder (or where it will be created) and the folder of clip stores."""
     yield from _check_folder("results folder", results)
     cache = os.environ.get(CACHE_VARIABLE)
     stores = Path(cache) if cache else results.parent / ".data"

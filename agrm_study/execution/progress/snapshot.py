@@ -120,11 +120,7 @@ class Snapshot:
 
 
 class SnapshotReader:
-    """Reads snapshots of a results folder repeatedly; final records are read only once.
-
-    Args:
-        results: Results folder, a local path or a URI.
-    """
+    """Reads snapshots of a results folder repeatedly; final records are read only once."""
 
     def __init__(self, results: str | Path) -> None:
         self._results, self._location = str(results), Location.of(results)
@@ -235,11 +231,7 @@ class SnapshotReader:
 
 
 def read_snapshot(results: str | Path) -> Snapshot:
-    """One snapshot of a results folder.
-
-    Raises:
-        InputError: As in `SnapshotReader.read`.
-    """
+    """One snapshot of a results folder; `InputError` as `SnapshotReader.read`."""
     return SnapshotReader(results).read()
 
 

@@ -75,12 +75,7 @@ class StudyProgress:
         to_draw: int | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> StudyProgress:
-        """The progress of a study, or of its search, from its records.
-
-        Args:
-            cells: Its cells, or a search's points as cells.
-            to_draw: Trials of a search that are not drawn yet; ``None`` for the reported trials.
-        """
+        """The progress of a study's reported trials, or (with `to_draw`) of its search, whose points are the cells."""
         epochs = {arm.name: arm.recipe.epochs for arm in study.arms}
         trials: dict[str, TrialProgress] = {}
         for cell in cells:

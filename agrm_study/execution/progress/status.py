@@ -14,12 +14,7 @@ from agrm_study.records.race_log import RaceLog
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnfinishedTrial:
-    """A trial that was started and has no record.
-
-    Attributes:
-        heard_s: Seconds since its last update.
-        note: What it waits for before its first epoch.
-    """
+    """A trial that was started and has no record; its last update was `heard_s` ago."""
 
     trial_id: str
     arms: tuple[str, ...]
@@ -132,11 +127,7 @@ class StudyStatus:
 
 
 def status(results: str | Path) -> StudyStatus:
-    """The status of a results folder.
-
-    Raises:
-        InputError: As in `SnapshotReader.read`.
-    """
+    """The status of a results folder; `InputError` as `SnapshotReader.read`."""
     return status_of(read_snapshot(results))
 
 

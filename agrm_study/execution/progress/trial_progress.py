@@ -58,13 +58,10 @@ class TrialProgress:
 
 
 def time_left_s(trials: Collection[TrialProgress], *, now: float, slots: int, to_draw: int = 0) -> float | None:
-    """Seconds until the last trial ends; ``None`` before anything was measured, or when nothing runs.
+    """Seconds until the last trial ends; ``None`` before anything was measured, or when nothing runs (no slots).
 
-    A waiting trial is expected to inherit as much from other trials as the trials of its arm did.
-
-    Args:
-        now: Time on the clock of `TrialProgress.heard`.
-        slots: Number of concurrent trials; 0 if nothing runs.
+    A waiting trial is expected to inherit as much from other trials as the trials of its arm did. `now` is the time on
+    the clock of `TrialProgress.heard`.
     """
     cost, own_cost = _measured(trials, own=False), _measured(trials, own=True)
     if cost is None or own_cost is None or not slots:
@@ -86,8 +83,7 @@ def time_left_s(trials: Collection[TrialProgress], *, now: float, slots: int, to
 def _measured(trials: Collection[TrialProgress], *, own: bool) -> Callable[[TrialProgress], float] | None:
     """Seconds that a trial takes: by arm and task where measured, else on average.
 
-    Args:
-        own: Without inherited epochs; otherwise as if it were trained alone, as in its `wall_s`.
+    With `own`, inherited epochs do not count; otherwise as if it were trained alone, as in its `wall_s`.
     """
     finished: dict[tuple[str, str], list[float]] = {}
     guesses: dict[tuple[str, str], list[float]] = {}

@@ -56,12 +56,7 @@ class Calibration:
 def calibrate(
     trials: Iterable[TrialSpec], *, cpu: int, gpu: bool, on_shape: OnShape = lambda index, total, words: None
 ) -> Calibration:
-    """Times the steps of trials, once per shape.
-
-    Args:
-        gpu: Whether a trial uses a GPU; the CPU is timed if there is none.
-        on_shape: Called with each shape before it is timed.
-    """
+    """Times the steps of trials, once per shape; the CPU is timed if a GPU is asked for and there is none."""
     kinds: dict[str, list[TrialSpec]] = {}
     for trial in trials:
         kinds.setdefault(kind_of(trial.recipe), []).append(trial)

@@ -54,9 +54,7 @@ def local_gpus() -> int:
 def trials_on(node: Mapping[str, float], resources: Resources, *, pinned: bool = True) -> int:
     """Trials that fit on one node at once; a share of a GPU lies on one GPU.
 
-    Args:
-        node: The node's resources, by Ray's names.
-        pinned: Whether the kind of accelerator counts.
+    The node's resources have Ray's names; its kind of accelerator counts if `pinned`.
     """
     if pinned and resources.accelerator and f"{_KIND}{resources.accelerator}" not in node:
         return 0
@@ -134,12 +132,9 @@ class Slots:
         return min(self._most, fitting) if self._most is not None else fitting
 
     def full(self, running: Mapping[str | None, int]) -> frozenset[str | None]:
-        """Accelerators that have no room for another trial.
+        """Accelerators that have no room for another trial, given the trials that run on each.
 
         If the nodes of one kind are full, or have left while trials wait for them, other kinds are unaffected.
-
-        Args:
-            running: Trials that were handed out and have not ended, by the accelerator that they name.
         """
         if self._most is not None and sum(running.values()) >= self._most:
             return frozenset(self._resources)

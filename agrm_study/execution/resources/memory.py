@@ -16,12 +16,7 @@ _V1: Final = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_
 
 @dataclass(frozen=True, slots=True)
 class MemoryUse:
-    """Memory in use of one limit.
-
-    Attributes:
-        limit: Bytes that may be used.
-        used: Bytes in use that the kernel cannot take back by dropping its file cache.
-    """
+    """Limit and use in bytes; what the kernel can take back by dropping its file cache is not in use."""
 
     place: str
     limit: int

@@ -37,11 +37,7 @@ GONE_S: Final = 5.0
 
 
 class NoRayFolder(OSError):
-    """No place on this machine can hold a private folder.
-
-    Attributes:
-        reasons: Why each place that was tried cannot.
-    """
+    """No place on this machine can hold a private folder; `reasons` names each with the reason."""
 
     def __init__(self, reasons: list[str]) -> None:
         super().__init__("; ".join(reasons))
@@ -50,11 +46,7 @@ class NoRayFolder(OSError):
 
 @contextlib.contextmanager
 def ray_folder() -> Iterator[Path]:
-    """A new folder that only this user may enter, short enough for Ray's sockets; removed after the block.
-
-    Raises:
-        NoRayFolder: When no location is suitable.
-    """
+    """A new folder that only this user may enter, short enough for Ray's sockets; removed after the block."""
     remove_abandoned_rays()
     folder = make_ray_folder()
     try:
@@ -65,11 +57,7 @@ def ray_folder() -> Iterator[Path]:
 
 
 def make_ray_folder() -> Path:
-    """A new folder in the first suitable location; the caller removes it.
-
-    Raises:
-        NoRayFolder: When there is none.
-    """
+    """A new folder in the first suitable location, which the caller removes; `NoRayFolder` when there is none."""
     reasons = []
     for place in places():
         reason = unfit(place)

@@ -43,10 +43,8 @@ def results_lock(results: Location, study: str, on_wait: Callable[[], None] = la
     """Holds the results folder for this process, and removes what killed runs left in it.
 
     A local folder is locked with flock; the lock ends with the process, however that ends. A folder in an object store
-    is claimed (`object_store_lock`); a claim that a crash left is recognised within a minute.
-
-    Args:
-        on_wait: Called while another run's claim is watched; may raise to give up.
+    is claimed (`object_store_lock`); a claim that a crash left is recognised within a minute. `on_wait`, called
+    meanwhile, may raise to give up.
 
     Raises:
         InputError: Another run holds it (the message names it), or the folder cannot be written.
@@ -98,11 +96,7 @@ def _local(results: Location, study: str) -> Iterator[None]:
 
 
 def _open(folder: Path, flags: int) -> int:
-    """The lock file, which must be a file: a link could lead to an unrelated file.
-
-    Raises:
-        OSError: With ELOOP or ENOTDIR when it, or its folder, is a link or something else.
-    """
+    """The lock file; `OSError` if it or its folder is a link, which could lead to an unrelated file."""
     parent = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         descriptor = os.open(LOCK, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666, dir_fd=parent)
@@ -127,11 +121,7 @@ def _take(descriptor: int) -> None:
 
 
 def running_owner(results: Location) -> dict[str, Any] | None:
-    """The run that holds a results folder (the fields of `Owner`); ``None`` for no run, ``{}`` for an unknown one.
-
-    Raises:
-        OSError: The object store does not answer.
-    """
+    """The run that holds a results folder (the fields of `Owner`); ``None`` for no run, ``{}`` for an unknown one."""
     if not results.is_local:
         found = holder(results / FOLDER / LOCK)
         return None if found is None else _owner(json.dumps(found))

@@ -43,14 +43,9 @@ class TakenError(Exception):
 
 @contextlib.contextmanager
 def claimed(file: Location, owner: Mapping[str, Any], on_wait: Callable[[], None]) -> Iterator[None]:
-    """Holds a claim for the duration of the block.
+    """Holds a claim for the duration of the block; `TakenError` if another run holds it.
 
-    Args:
-        on_wait: Called several times a second while another run's claim is watched; may raise to give up.
-
-    Raises:
-        TakenError: Another run holds it.
-        OSError: The object store does not answer.
+    `on_wait`, called several times a second while another run's claim is watched, may raise to give up.
     """
     _watch(file, on_wait)
     mine = {**owner, _CLAIM: uuid.uuid4().hex}
@@ -78,21 +73,13 @@ def claimed(file: Location, owner: Mapping[str, Any], on_wait: Callable[[], None
 
 
 def holder(file: Location) -> dict[str, Any] | None:
-    """The run that holds a claim, judged by its last renewal; ``None`` for no run.
-
-    Raises:
-        OSError: The object store does not answer.
-    """
+    """The run that holds a claim, judged by its last renewal; ``None`` for no run."""
     found = _parsed(file.read())
     return _owner(found) if _age_s(found) < EXPIRES_AFTER_S else None
 
 
 def _watch(file: Location, on_wait: Callable[[], None]) -> None:
-    """Returns if no run renews the claim.
-
-    Raises:
-        TakenError: A run does.
-    """
+    """Returns if no run renews the claim; `TakenError` if one does."""
     first = file.read()
     if first is None or _age_s(_parsed(first)) >= IGNORED_AFTER_S:
         return

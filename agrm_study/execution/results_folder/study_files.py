@@ -19,11 +19,7 @@ from agrm_study.study.temporary import temporary_folder
 
 
 def write_study(results: Location, study: Study, prepared: Prepared, plan: Plan) -> None:
-    """Writes analysis.json, study.yaml, plan.json, provenance.json, the source of parts, and the `subjects` records.
-
-    Raises:
-        OSError: When the storage refuses.
-    """
+    """Writes analysis.json, study.yaml, plan.json, provenance.json, the source of parts, and the `subjects` records."""
     fix_analysis(results, analysis_settings(study))
     write_sources(results, study.sources)
     with temporary_folder("study") as folder:

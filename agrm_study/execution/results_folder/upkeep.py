@@ -49,12 +49,9 @@ MERGE: Final = "import os, sys; from agrm_study.records.compaction import compac
 
 
 class Compacting:
-    """Repeatedly merges the records of finished trials in a child process.
+    """Merges the records of finished trials in a child process, after at least `every` trials.
 
     A merge that fails or is cut short leaves the records unchanged; the next one includes them.
-
-    Args:
-        every: Trials that finish between two merges, at least.
     """
 
     def __init__(self, results: Location, every: int = COMPACT_FROM) -> None:

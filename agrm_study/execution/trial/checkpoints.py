@@ -132,11 +132,7 @@ class CheckpointFolder:
 
 @functools.cache
 def process_folder() -> Path:
-    """This process's folder for checkpoints of trials with results in an object store; removed with the process.
-
-    Raises:
-        OSError: It cannot be created.
-    """
+    """This process's folder for checkpoints of trials with results in an object store; removed with the process."""
     stack = contextlib.ExitStack()
     folder = stack.enter_context(temporary_folder("checkpoints"))
     atexit.register(stack.close)

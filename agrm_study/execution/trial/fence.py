@@ -19,34 +19,18 @@ class FencedError(Exception):
 
 
 def raise_fence(results: Location) -> int:
-    """Increments the number in a results folder and returns it.
-
-    Raises:
-        OSError: When storage refuses.
-    """
+    """Increments the number in a results folder and returns it."""
     number = current_fence(results) + 1
     retry_storage(lambda: (results / FILE).write_atomic(str(number).encode()))
     return number
 
 
 def current_fence(results: Location) -> int:
-    """The number in a results folder; 0 if there is none or it cannot be read.
-
-    Raises:
-        OSError: When storage refuses.
-    """
+    """The number in a results folder; 0 if there is none or it cannot be read."""
     return retry_storage(lambda: read_count(results / FILE)) or 0
 
 
 def check_fence(results: Location, number: int) -> None:
-    """Checks that no later driver has taken over.
-
-    Args:
-        number: Number of the worker's driver; 0 for none.
-
-    Raises:
-        FencedError: A later one has.
-        OSError: When storage refuses.
-    """
+    """Raises `FencedError` if a driver later than this number has taken over; 0 is no driver."""
     if number and current_fence(results) > number:
         raise FencedError(f"driver {number} was replaced")

@@ -119,11 +119,7 @@ def record_failure(
     rows: Sequence[dict[str, Any]] = (),
     pauses_s: Sequence[float] = PAUSES_S,
 ) -> None:
-    """Writes the record of a trial that failed; its checkpoint stays only if another attempt may resume from it.
-
-    Raises:
-        OSError: When storage refuses.
-    """
+    """Writes the record of a trial that failed; its checkpoint stays only if another attempt may resume from it."""
     columns = trial_columns(work.trial) | failed_columns(failure, beat.epoch) | run_columns(beat)
     root, trial_id = Location.of(results), work.trial.trial_id
     write_trial(root, columns, epochs=rows, pauses_s=pauses_s)

@@ -27,11 +27,7 @@ class RepeatedFailures:
         self.held: set[str] = set()
 
     def add(self, group: str, trial_id: str, failure: str | None, message: str, frame: str) -> bool:
-        """Counts a failure.
-
-        Returns:
-            Whether this failure causes the rest of its group to be held back.
-        """
+        """Counts a failure; returns whether it causes the rest of its group to be held back."""
         if failure is None or failure not in DETERMINISTIC:
             return False
         cause = "" if failure == "nan_loss" else frame or message

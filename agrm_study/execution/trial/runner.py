@@ -14,11 +14,7 @@ from agrm_study.training.outcome import EpochReport, EpochRow, TrialOutcome
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunnerContext:
-    """Context of a running trial.
-
-    Attributes:
-        checkpoint_dir: Local folder for the rolling checkpoint and the best weights; created by its first writer.
-    """
+    """Settings shared by all trials, and this trial's local folder for its checkpoint and best weights."""
 
     settings: WorkerSettings
     checkpoint_dir: Path
@@ -33,28 +29,19 @@ class TrialRunner(ABC):
     def fetch(self, work: Work, settings: WorkerSettings) -> str:
         """Fetches the trial's data to this node for a limited time; called repeatedly until it returns an empty string.
 
-        Returns:
-            What is still in progress, in words; empty once `start` can be called.
+        What it returns otherwise describes what is still in progress.
         """
         return ""
 
     @abstractmethod
     def start(self, work: Work, context: RunnerContext) -> int:
-        """Prepares the training, from the rolling checkpoint if there is one.
-
-        Returns:
-            The epoch that it resumes from, 0 for a fresh start.
-        """
+        """Prepares the training, from the rolling checkpoint if there is one; returns its epoch, else 0."""
 
     @abstractmethod
     def load_stage(self, folder: Path, name: str) -> int:
         """Resumes from the state that another trial saved in a folder under a name, instead of its own.
 
-        Returns:
-            The epoch that it resumes from, 0 if no state was saved.
-
-        Raises:
-            CheckpointError: When the saved state is damaged or has another name.
+        Returns its epoch, 0 if no state was saved; `CheckpointError` when the state is damaged or has another name.
         """
 
     @abstractmethod

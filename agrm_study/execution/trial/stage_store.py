@@ -44,11 +44,7 @@ class StageFacts:
 
 @dataclass(frozen=True, slots=True)
 class StageStore:
-    """The stages of a results folder.
-
-    Attributes:
-        root: The folder ``stages``.
-    """
+    """The stages of a results folder, in its folder ``stages``."""
 
     root: Location
 
@@ -80,10 +76,7 @@ class StageStore:
         return found
 
     def put(self, facts: StageFacts, write: Callable[[Path], None]) -> None:
-        """Saves a stage atomically; an existing one is kept.
-
-        Args:
-            write: Writes the state into a folder on this machine.
+        """Saves a stage atomically from what `write` writes into a folder on this machine; an existing one is kept.
 
         Raises:
             OSError: When storage refuses; no partial files remain.

@@ -50,8 +50,7 @@ def own_versions() -> dict[str, str]:
 def versions_of_trial(earlier: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
     """Versions that a trial is trained with, by package; the code has a column of its own.
 
-    Args:
-        earlier: The same of the attempt from whose checkpoint the trial is resumed; its versions come first.
+    Those of the attempt from whose checkpoint the trial is resumed come first.
     """
     own = {name: version for name, version in own_versions().items() if name != CODE}
     names = dict.fromkeys([*earlier, *own])
@@ -68,11 +67,7 @@ def difference(given: Mapping[str, str], allowed: Mapping[str, str]) -> tuple[st
 
 
 def refuse_others(allowed: Mapping[str, str]) -> None:
-    """Checks that this process runs these versions.
-
-    Raises:
-        DifferentVersionsError: The versions differ.
-    """
+    """Raises `DifferentVersionsError` if this process runs other versions than these."""
     here, there = difference(own_versions(), allowed)
     if here:
         raise DifferentVersionsError(f"{here} on {platform.node()}, where the study was started with {there}")

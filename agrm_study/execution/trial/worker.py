@@ -83,11 +83,7 @@ class _Running:
 
 
 class TrialWorker:
-    """Runs one trial after the other.
-
-    Args:
-        should_stop: Called after each epoch; the stop flag of the settings by default.
-    """
+    """Runs one trial after the other, until `should_stop` (by default: the stop flag of the settings exists)."""
 
     def __init__(self, settings: WorkerSettings, should_stop: Callable[[], bool] | None = None) -> None:
         self.settings = settings
