@@ -103,15 +103,13 @@ def git_state() -> dict[str, Any] | None:
 
 
 def _git(*words: str) -> str | None:
+    return _output("git", *words)
+
+
+def _output(*command: str) -> str | None:
+    """What a program of the user's path writes; ``None`` if it fails."""
     try:
-        done = subprocess.run(
-            ["git", *words],  # noqa: S607 - the git of the user's path
-            cwd=_PACKAGE,
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=True,
-        )
+        done = subprocess.run(command, cwd=_PACKAGE, capture_output=True, text=True, timeout=10, check=True)
     except (OSError, subprocess.SubprocessError, UnicodeDecodeError):
         return None
     return done.stdout
@@ -128,14 +126,5 @@ def _processor() -> str:
 
 
 def _gpus() -> list[str]:
-    try:
-        done = subprocess.run(
-            ["nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"],  # noqa: S607
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=True,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return []
-    return [line.strip() for line in done.stdout.splitlines() if line.strip()]
+    lines = _output("nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader") or ""
+    return [line.strip() for line in lines.splitlines() if line.strip()]

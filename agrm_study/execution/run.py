@@ -13,9 +13,10 @@ from agrm_study.execution.data.prepare import Step, prepare, searched_recipes
 from agrm_study.execution.data.prepared import Prepared
 from agrm_study.execution.dispatch.equal_trials import take_over_equal
 from agrm_study.execution.dispatch.race_source import open_race
-from agrm_study.execution.dispatch.search_phase import SearchPhase, final_trials, open_search, promote
+from agrm_study.execution.dispatch.search_phase import final_trials, open_search
+from agrm_study.execution.dispatch.search_source import SearchSource
 from agrm_study.execution.dispatch.shared_stages import SharedStages
-from agrm_study.execution.dispatch.to_run import finished_metrics, read_states, trials_to_run, works_of
+from agrm_study.execution.dispatch.to_run import finished_metrics, read_states, trials_to_run, work_on
 from agrm_study.execution.dispatch.work_source import WorkSource
 from agrm_study.execution.driver.executor import ExecutionLost, goes_on
 from agrm_study.execution.interrupt import Interrupt
@@ -25,7 +26,7 @@ from agrm_study.execution.progress.view import View
 from agrm_study.execution.results_folder.lock import results_lock
 from agrm_study.execution.results_folder.study_files import write_study
 from agrm_study.execution.results_folder.upkeep import Compacting
-from agrm_study.execution.summary import RunSummary, summarise
+from agrm_study.execution.summary import FailedTrial, RunSummary
 from agrm_study.execution.trial.events import TrialEvent
 from agrm_study.execution.trial.failures import refused_by_storage
 from agrm_study.execution.trial.heartbeat import Heartbeat
@@ -34,6 +35,7 @@ from agrm_study.execution.trial.versions import own_versions
 from agrm_study.execution.trial.work import Work, WorkerSettings
 from agrm_study.plan.expand import expand
 from agrm_study.plan.plan import Plan
+from agrm_study.plan.promotion import promoted
 from agrm_study.records.location import Location
 from agrm_study.records.race_log import RaceLog
 from agrm_study.study.errors import InputError
@@ -132,30 +134,31 @@ class _Run:
             return self._summary([], True)
         self._data = prepared.data()
         write_study(self._results, self._study, prepared, plan)
-        if self._study.search is None:
+        search = self._study.search
+        if search is None:
             return self._final(self._study, prepared, plan)
-        search = open_search(self._study, prepared, self._results, retry_failed=self._options.retry_failed)
-        interrupted = self._run_search(search)
-        if interrupted or not search.source.complete:
-            return self._summary([search.progress], interrupted, pending=final_trials(self._study))
-        study = promote(self._study, search)
-        if nothing_promoted := self._study.search.promote > 0 and len(study.arms) == len(self._study.arms):
+        source, progress = open_search(self._study, prepared, self._results, retry_failed=self._options.retry_failed)
+        interrupted = self._run_search(source, progress, prune=search.pruner.name != "none")
+        if interrupted or not source.complete:
+            return self._summary([progress], interrupted, pending=final_trials(self._study))
+        study = promoted(self._study, source.candidates())
+        if nothing_promoted := search.promote > 0 and len(study.arms) == len(self._study.arms):
             self._note("No search trial finished with a defined metric: nothing is promoted.")
         plan = expand(study, prepared.fingerprints)
         write_study(self._results, study, prepared, plan)
-        search.source.was_promoted()
-        return self._final(study, prepared, plan, search, nothing_promoted=nothing_promoted)
+        source.was_promoted()
+        return self._final(study, prepared, plan, [progress], nothing_promoted=nothing_promoted)
 
-    def _run_search(self, search: SearchPhase) -> bool:
+    def _run_search(self, source: SearchSource, progress: StudyProgress, *, prune: bool) -> bool:
         """Runs the missing trials of the search; returns whether that was interrupted."""
-        self._view.begin(search.progress)
-        interrupted = False
-        if not search.source.exhausted:
-            interrupted = self._execute(search.source, search.progress, prune=search.prunes)
-        search.close()
-        if search.source.why_stopped:
-            hint = " Fix the cause, then rerun with --retry-failed." if search.source.held_back else ""
-            self._note(f"The search ends here: {search.source.why_stopped}.{hint}")
+        self._view.begin(progress)
+        interrupted = False if source.exhausted else self._execute(source, progress, prune=prune)
+        if source.complete:
+            progress.to_draw = 0
+        progress.held_back = source.held_back
+        if source.why_stopped:
+            hint = " Fix the cause, then rerun with --retry-failed." if source.held_back else ""
+            self._note(f"The search ends here: {source.why_stopped}.{hint}")
         return interrupted
 
     def _final(
@@ -163,11 +166,11 @@ class _Run:
         study: Study,
         prepared: Prepared,
         plan: Plan,
-        search: SearchPhase | None = None,
+        searched: Sequence[StudyProgress] = (),
         *,
         nothing_promoted: bool = False,
     ) -> RunSummary:
-        """Runs the final phase, the reported trials."""
+        """Runs the final phase, the reported trials, after the search if there is one."""
         states = read_states(self._results, self._note)
         finished = {trial_id for trial_id, state in states.items() if state.status == "finished"}
         if take_over_equal(self._results, plan.missing(finished), self._note):
@@ -180,7 +183,7 @@ class _Run:
         for note in to_run.notes:
             self._note(note)
         progress.hold(trial.trial_id for trial in to_run.held)
-        works = self._backend.placed(works_of(to_run.trials, prepared, known))
+        works = self._backend.placed([work_on(t, prepared, known.get(t.trial_id)) for t in to_run.trials])
         shared = SharedStages(self._results, works, study.sharing)
         progress.reopen(work.trial.trial_id for work in works)
         self._view.begin(progress)
@@ -190,25 +193,31 @@ class _Run:
             source = self._source(study, plan, works, shared, progress)
             source.count_failures(to_run.repeated)
             interrupted = False if source.exhausted else self._execute(source, progress)
-        parts = [progress] if search is None else [search.progress, progress]
-        return self._summary(parts, interrupted, nothing_promoted=nothing_promoted)
+        return self._summary([*searched, progress], interrupted, nothing_promoted=nothing_promoted)
 
     def _summary(
-        self,
-        parts: Sequence[StudyProgress],
-        interrupted: bool,
-        *,
-        pending: int = 0,
-        nothing_promoted: bool = False,
+        self, parts: Sequence[StudyProgress], interrupted: bool, *, pending: int = 0, nothing_promoted: bool = False
     ) -> RunSummary:
-        return summarise(
-            self._study.name,
-            str(self._options.results),
-            parts,
+        """The summary of the phases so far; `pending` trials belong to a phase that was not reached."""
+        counts = [part.counts() for part in parts]
+        held_back = any(part.held_back for part in parts)
+        trials = [(part, trial) for part in parts for trial in part.trials.values()]
+        finished = [trial.in_this_run for _, trial in trials if trial.state == "finished"]
+        failed = [(part, trial) for part, trial in trials if trial.state == "failed"]
+        return RunSummary(
+            study=self._study.name,
+            results=str(self._options.results),
+            total=sum(count.total for count in counts) + pending,
+            before=len(finished) - sum(finished),
+            finished=sum(finished),
+            failed=tuple(FailedTrial.of(trial) for _, trial in failed),
+            held=sum(count.held for count in counts) + (pending if held_back else 0),
+            unfinished=sum(count.left for count in counts) + (0 if held_back else pending),
+            diverged=sum(part.to_draw is not None and trial.failure == "nan_loss" for part, trial in failed),
             interrupted=interrupted,
             wall_s=time.monotonic() - self._began,
-            messages=self._messages,
-            pending=pending,
+            messages=tuple(self._messages),
+            inherited=sum(part.inherited for part in parts),
             nothing_promoted=nothing_promoted,
         )
 

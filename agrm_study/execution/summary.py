@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from agrm_study.execution.progress.state import StudyProgress
 from agrm_study.execution.progress.trial_progress import TrialProgress
 from agrm_study.execution.progress.wording import duration
 from agrm_study.execution.trial.failures import DETERMINISTIC
@@ -22,6 +20,18 @@ class FailedTrial:
     seed: int
     failure: str
     error: str
+
+    @classmethod
+    def of(cls, trial: TrialProgress) -> FailedTrial:
+        """The failure of a trial."""
+        return cls(
+            trial_id=trial.trial_id,
+            arm=trial.arm,
+            task=trial.task,
+            seed=trial.seed,
+            failure=trial.failure or "bug",
+            error=trial.reason or "",
+        )
 
     @property
     def heals(self) -> bool:
@@ -81,50 +91,3 @@ class RunSummary:
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
         return asdict(self) | {"exit_code": self.exit_code}
-
-
-def summarise(
-    study: str,
-    results: str,
-    parts: Sequence[StudyProgress],
-    *,
-    interrupted: bool,
-    wall_s: float,
-    messages: Sequence[str],
-    pending: int = 0,
-    nothing_promoted: bool = False,
-) -> RunSummary:
-    """The summary of a run that has ended; `pending` trials belong to a phase that was not reached."""
-    counts = [part.counts() for part in parts]
-    held_back = any(part.held_back for part in parts)
-    trials = [(part, trial) for part in parts for trial in part.trials.values()]
-    finished = [trial.in_this_run for _, trial in trials if trial.state == "finished"]
-    failed = [(part, trial) for part, trial in trials if trial.state == "failed"]
-    diverged = [trial for part, trial in failed if part.to_draw is not None and trial.failure == "nan_loss"]
-    return RunSummary(
-        study=study,
-        results=results,
-        total=sum(count.total for count in counts) + pending,
-        before=len(finished) - sum(finished),
-        finished=sum(finished),
-        failed=tuple(_failed(trial) for _, trial in failed),
-        held=sum(count.held for count in counts) + (pending if held_back else 0),
-        unfinished=sum(count.left for count in counts) + (0 if held_back else pending),
-        diverged=len(diverged),
-        interrupted=interrupted,
-        wall_s=wall_s,
-        messages=tuple(messages),
-        inherited=sum(part.inherited for part in parts),
-        nothing_promoted=nothing_promoted,
-    )
-
-
-def _failed(trial: TrialProgress) -> FailedTrial:
-    return FailedTrial(
-        trial_id=trial.trial_id,
-        arm=trial.arm,
-        task=trial.task,
-        seed=trial.seed,
-        failure=trial.failure or "bug",
-        error=trial.reason or "",
-    )

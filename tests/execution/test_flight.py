@@ -35,7 +35,8 @@ def works_of(study: Study) -> list[Work]:
     from conftest import NamedData
 
     data = NamedData()
-    return to_run.works_of(expand(study, data.fingerprints).trials, data, {})  # type: ignore[arg-type]
+    trials = expand(study, data.fingerprints).trials
+    return [to_run.work_on(trial, data, None) for trial in trials]  # type: ignore[arg-type]
 
 
 def flight_of(works: list[Work], results: Path, share: float = 0.0) -> tuple[Flight, WorkSource, list[TrialEvent]]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from agrm_study.execution.data.prepared import Prepared
 from agrm_study.execution.dispatch.search_history import keeps_failing, read_past
 from agrm_study.execution.dispatch.search_source import SearchSource
 from agrm_study.execution.dispatch.shared_stages import SearchStages
+from agrm_study.execution.dispatch.to_run import work_on
 from agrm_study.execution.progress.state import StudyProgress
 from agrm_study.execution.progress.trial_progress import TrialProgress
 from agrm_study.execution.trial.work import Work
@@ -25,23 +26,10 @@ from agrm_study.study.reported import reported_network
 from agrm_study.study.study import Study
 
 
-@dataclass(frozen=True, slots=True)
-class SearchPhase:
-    """A search that is about to run; its source adds trials to the progress as they are drawn."""
-
-    source: SearchSource
-    progress: StudyProgress
-    prunes: bool
-
-    def close(self) -> None:
-        """Updates the progress at the end of the run: a search that is complete or held back draws no more."""
-        if self.source.complete:
-            self.progress.to_draw = 0
-        self.progress.held_back = self.source.held_back
-
-
-def open_search(study: Study, prepared: Prepared, results: Location, *, retry_failed: bool) -> SearchPhase:
-    """The search of a study, with the draws of earlier runs; `InputError` as `search_trial`."""
+def open_search(
+    study: Study, prepared: Prepared, results: Location, *, retry_failed: bool
+) -> tuple[SearchSource, StudyProgress]:
+    """The search of a study with the draws of earlier runs, and its progress; `InputError` as `search_trial`."""
     search = study.search
     assert search is not None
     builder = TrialBuilder(study.name, prepared.fingerprints, parts=study.parts)
@@ -50,25 +38,19 @@ def open_search(study: Study, prepared: Prepared, results: Location, *, retry_fa
         return search_trial(study, settings, builder)
 
     past = read_past(results, search, make, retry_failed=retry_failed)
+    states = Ledger(results).states()
     ended = [(item.spec, item.scores) for item in past if item.spec is not None and item.end is not None]
     progress = StudyProgress.of(
         study,
         [Cell(spec.arm, spec.task, spec.seed, spec.trial_id) for spec, _ in ended],
-        Ledger(results).states(),
+        states,
         metrics={s.trial_id: its.values[0] for s, its in ended if its is not None and math.isfinite(its.values[0])},
         to_draw=0,
     )
     stages = SearchStages(study, results)
-    attempts = {item.proposal.trial_id: item.state.attempt for item in past if item.state is not None}
 
     def work_of(spec: TrialSpec) -> Work:
-        return Work(
-            trial=spec,
-            manifest=prepared.manifest_path(spec.recipe),
-            store=prepared.store_path(spec.recipe),
-            attempts=attempts.get(spec.trial_id, 0),
-            stages=stages.ends(spec),
-        )
+        return replace(work_on(spec, prepared, states.get(spec.trial_id)), stages=stages.ends(spec))
 
     def on_draw(spec: TrialSpec) -> None:
         progress.trials[spec.trial_id] = TrialProgress(
@@ -95,12 +77,7 @@ def open_search(study: Study, prepared: Prepared, results: Location, *, retry_fa
         on_draw=on_draw,
     )
     progress.to_draw = len(source)
-    return SearchPhase(source, progress, search.pruner.name != "none")
-
-
-def promote(study: Study, phase: SearchPhase) -> Study:
-    """The study whose arms are the base recipe (when it is the reference) and the best of the search."""
-    return promoted(study, phase.source.candidates())
+    return source, progress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -73,17 +73,10 @@ def trials_to_run(
     )
 
 
-def works_of(trials: Collection[TrialSpec], prepared: Prepared, states: Mapping[str, TrialState]) -> list[Work]:
-    """The trials with the locations of their data and the number of earlier starts."""
-    return [
-        Work(
-            trial=trial,
-            manifest=prepared.manifest_path(trial.recipe),
-            store=prepared.store_path(trial.recipe),
-            attempts=states[trial.trial_id].attempt if trial.trial_id in states else 0,
-        )
-        for trial in trials
-    ]
+def work_on(trial: TrialSpec, prepared: Prepared, state: TrialState | None) -> Work:
+    """A trial with the locations of its data and the number of earlier starts."""
+    manifest, store = prepared.manifest_path(trial.recipe), prepared.store_path(trial.recipe)
+    return Work(trial=trial, manifest=manifest, store=store, attempts=0 if state is None else state.attempt)
 
 
 def read_states(results: Location, on_note: Callable[[str], None]) -> dict[str, TrialState]:

@@ -160,16 +160,10 @@ class LiveView(View):
         table = Table.grid(padding=(0, 1))
         table.add_column(width=max(longest, 12), no_wrap=True, overflow="ellipsis")
         head: list[RenderableType] = [Text(TASK_WORDS.get(task, task), style=DIM)]
-        if one_by_one:
-            for seed in progress.seeds:
-                table.add_column(width=6, justify="right", no_wrap=True)
-                head.append(Text(f"s{seed}", style=DIM))
-        table.add_column(width=8, justify="right", no_wrap=True)
-        head.append(Text("mean", style=DIM))
-        table.add_column(width=12)
-        head.append(Text(""))
-        table.add_column(width=8, justify="right", no_wrap=True)
-        head.append(Text(""))
+        seeds = [(f"s{seed}", 6) for seed in progress.seeds] if one_by_one else []
+        for title, column_width in (*seeds, ("mean", 8), ("", 12), ("", 8)):
+            table.add_column(width=column_width, justify="right", no_wrap=True)
+            head.append(Text(title, style=DIM))
         table.add_row(*head)
         shown, hidden = self._fitting(progress, task, arms)
         for arm in shown:

@@ -155,16 +155,13 @@ def _owner(content: bytes | str) -> dict[str, Any]:
 
 
 def _refusal(results: Location, owner: dict[str, Any]) -> InputError:
+    given = "held by another process"
+    if owner:
+        minutes = (time.time() - owner["since"]) / 60
+        given = f"held by process {owner['pid']} on {owner['host']} (study {owner['study']}, for {minutes:.0f} min)"
     return InputError(
         "one run at a time may write to a results folder",
         where=results.address,
-        given=_describe(owner),
+        given=given,
         hint="Wait for it, stop it, or choose another --results folder.",
     )
-
-
-def _describe(owner: dict[str, Any]) -> str:
-    if not owner:
-        return "held by another process"
-    minutes = (time.time() - owner["since"]) / 60
-    return f"held by process {owner['pid']} on {owner['host']} (study {owner['study']}, for {minutes:.0f} min)"

@@ -46,13 +46,9 @@ class CheckpointFolder:
             local = process_folder() / hashlib.sha256(root.address.encode()).hexdigest()[:12] / trial_id
         return cls(shared, local)
 
-    @property
-    def _same(self) -> bool:
-        return self.shared.is_local
-
     def pull(self) -> None:
         """Fetches the files of an earlier attempt to this machine, replacing leftover local files."""
-        if self._same:
+        if self.shared.is_local:
             return
         shutil.rmtree(self.local, ignore_errors=True)
         self.local.mkdir(parents=True, exist_ok=True)
@@ -77,7 +73,7 @@ class CheckpointFolder:
         New best weights are uploaded first, under another name, and replace the old ones once the rolling checkpoint
         that refers to them is stored, so that the files are consistent whenever this is cut short.
         """
-        if self._same or not self.local.exists():
+        if self.shared.is_local or not self.local.exists():
             return
         changed = [name for name in (BEST, ROLLING) if self._has_changed(name)]
         if BEST in changed:
@@ -104,7 +100,7 @@ class CheckpointFolder:
     def discard(self) -> None:
         """Removes the rolling checkpoint; the next attempt starts from scratch."""
         (self.local / ROLLING).unlink(missing_ok=True)
-        if not self._same:
+        if not self.shared.is_local:
             (self.shared / ROLLING).delete()
 
     def finish(self, *, keep_weights: bool) -> None:
@@ -114,14 +110,14 @@ class CheckpointFolder:
         kept = keep_weights and (self.local / BEST).exists()
         if not kept:
             shutil.rmtree(self.local, ignore_errors=True)
-            if not self._same:
+            if not self.shared.is_local:
                 self.shared.delete_folder()
             return
         for file in self.local.iterdir():
             if file.name != BEST:
                 with contextlib.suppress(OSError):
                     file.unlink()
-        if not self._same:
+        if not self.shared.is_local:
             if self._has_changed(BEST):
                 self._put(BEST, BEST)
             for remote in self.shared.children():
