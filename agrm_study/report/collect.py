@@ -168,6 +168,7 @@ def study_info(study: Study, planned: Sequence[Planned], trials: pd.DataFrame) -
         families=study.report.families,
         prevalences=study.report.prevalences,
         margin=study.report.margin,
+        operating_points=study.report.operating_points,
         search_metric=None if study.search is None else study.search.metric[0],
         race=study.race,
         parts=study.parts,

@@ -24,6 +24,7 @@ from agrm_study.study.parts.source import OwnPart
 from agrm_study.study.recipe import Recipe
 from agrm_study.study.reported import Network, reported_network
 from agrm_study.study.seeds import Race
+from agrm_study.study.spec import OperatingPoint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +74,7 @@ class StudyInfo:
     families: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     prevalences: tuple[float, ...] = ()
     margin: float | None = None
+    operating_points: tuple[OperatingPoint, ...] = ()
     search_metric: str | None = None
     race: Race | None = None
     parts: tuple[OwnPart, ...] = ()

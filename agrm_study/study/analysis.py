@@ -9,8 +9,12 @@ from agrm_study.study.study import Study
 _SHOWN = frozenset({"tables", "figures"})
 """Fields of `report` that select what is shown and affect no number."""
 
+_ADDED_LATER = frozenset({"operating_points"})
+"""Fields that older records do not have; an empty one is left out."""
+
 
 def analysis_settings(study: Study) -> dict[str, Any]:
     """Reference, primary metric and every field of `report` that a number depends on, as plain JSON values."""
     report = study.report.model_dump(mode="json", exclude=set(_SHOWN))
+    report = {name: value for name, value in report.items() if value or name not in _ADDED_LATER}
     return {"reference": study.reference, "primary_metric": study.primary_metric, **report}

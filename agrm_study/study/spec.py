@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
 from agrm_study.study.errors import did_you_mean
 from agrm_study.study.labels import Task
@@ -168,6 +168,33 @@ def _families(families: Mapping[str, tuple[str, ...]]) -> Mapping[str, tuple[str
     return families
 
 
+class OperatingPoint(Section):
+    """A share that the decision of a two-class task must reach on validation: exactly one of the two."""
+
+    sensitivity: Annotated[float, Field(gt=0, le=1)] | None = None
+    """Least share of the positive class that is found."""
+    specificity: Annotated[float, Field(gt=0, le=1)] | None = None
+    """Least share of the other class that is not called positive."""
+
+    @model_validator(mode="after")
+    def _one(self) -> OperatingPoint:
+        if (self.sensitivity is None) == (self.specificity is None):
+            raise ValueError("give exactly one of sensitivity and specificity")
+        return self
+
+    @property
+    def required(self) -> Literal["sensitivity", "specificity"]:
+        """The share that is required."""
+        return "specificity" if self.sensitivity is None else "sensitivity"
+
+    @property
+    def least(self) -> float:
+        """Its least value."""
+        least = self.specificity if self.sensitivity is None else self.sensitivity
+        assert least is not None  # by the validator
+        return least
+
+
 class ReportRequest(Section):
     """What the study's report shows."""
 
@@ -183,6 +210,9 @@ class ReportRequest(Section):
     margin: Annotated[float, Field(gt=0, lt=1)] | None = None
     """Difference in the primary metric that would not matter (0.05 is five points): arms are tested for equivalence
     with the reference within it."""
+    operating_points: tuple[OperatingPoint, ...] = ()
+    """Required sensitivities or specificities of two-class tasks: thresholds are chosen on validation and applied to
+    the test part, beside 0.5."""
 
 
 class StudyFile(Section):

@@ -21,6 +21,7 @@ BROAD = TWO_SEEDS.replace(
     "  - {name: τ=0.9, set: {ssl.threshold.tau: 0.9}}\n"
     "  - {name: C3D & co_, set: {model.backbone: r2plus1d_18}}\nreference:",
 )
+BROAD += "report: {operating_points: [{sensitivity: 0.9}, {specificity: 0.8}]}\n"
 RACE = TWO_SEEDS.replace("[0, 1]", "{race: {first: 3, most: 4}}")
 STOPPED = Stopped(
     arm="w/o both", task="three_class", n=3, rival="AGRM", pairs=3, difference=0.1, p=0.001, limit=0.05 / 3

@@ -28,6 +28,7 @@ _SHIPPED: dict[str, str] = {
     "screening": f"{_HERE}.screening:ScreeningTable",
     "discrimination": f"{_HERE}.discrimination:Discrimination",
     "predictive_values": f"{_HERE}.predictive_values:PredictiveValues",
+    "operating_points": f"{_HERE}.operating_points:OperatingPoints",
     "networks": f"{_HERE}.networks:Networks",
     "subgroups": f"{_HERE}.subgroups:Subgroups",
     "calibration": f"{_HERE}.calibration:CalibrationTable",
