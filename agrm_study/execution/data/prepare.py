@@ -84,19 +84,18 @@ def prepare(
             splits[key] = make_split(manifests[source], recipe.data, recipe.split_seed)
     wanted = _wanted(recipes, manifests, splits)
     stores = _build(wanted, cache, workers, on_step, on_note) if build else {}
+
+    def on_bytes(done: int, total: int) -> None:
+        on_step(_megabytes("Sending the clip store (MB)", done, total))
+
     return Prepared(
         manifests,
         splits,
         stores,
         store_sizes=_sizes(wanted, cache, unwritten),
-        places={store: published(store, _sending(on_step)) for store in set(stores.values())},
+        places={store: published(store, on_bytes) for store in set(stores.values())},
         unwritten=frozenset(unwritten),
     )
-
-
-def _sending(on_step: OnStep) -> Callable[[int, int], None]:
-    """Reports the megabytes of a store that have been copied to where all nodes can read them."""
-    return lambda done, total: on_step(_megabytes("Sending the clip store (MB)", done, total))
 
 
 def _megabytes(title: str, done: int, total: int) -> Step:

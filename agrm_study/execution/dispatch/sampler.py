@@ -156,7 +156,8 @@ def inner(search: Search, settings: Mapping[str, Any]) -> dict[str, float | int]
             drawn[name] = int(value)
         else:
             drawn[name] = _logit(value) if dimension.scale == "logit" else float(value)
-        if dimension.step is not None and not _on_grid(value - low, dimension.step):
+        steps = (value - low) / (dimension.step or 1)
+        if dimension.step is not None and abs(steps - round(steps)) >= 1e-6:
             return None
     return drawn if set(settings) <= set(search.space) else None
 
@@ -203,10 +204,6 @@ def optuna_pruner(pruner: Pruner) -> optuna.pruners.BasePruner:
 
 def _logit(value: float) -> float:
     return math.log(value) - math.log1p(-value)
-
-
-def _on_grid(distance: float, step: float) -> bool:
-    return abs(distance / step - round(distance / step)) < 1e-6
 
 
 def _same(one: Any, other: Any) -> bool:

@@ -82,17 +82,15 @@ class TrialQueue:
             kinds = [kind for kind in self._heaps["free"] if kind not in full]
             leader = self._next("leads", kinds)  # determines which of them are free, so it comes first
             free = self._next("free", kinds)
-            trial_id = self._choose(free, leader)
+            trial_id = free or leader
             if trial_id is None:
                 return None
+            if free is not None and leader is not None:
+                pending = self._count["free"] + self._count["waits"]
+                soon_idle = pending <= len(self._running)
+                trial_id = leader if soon_idle or self._rank[leader] < self._rank[free] else free
             if self._still_there(trial_id):
                 return self._start(trial_id)
-
-    def _choose(self, free: str | None, leader: str | None) -> str | None:
-        if free is None or leader is None:
-            return free or leader
-        pending = self._count["free"] + self._count["waits"]
-        return leader if pending <= len(self._running) or self._rank[leader] < self._rank[free] else free
 
     def observe(self, event: TrialEvent) -> list[str]:
         """Updates the queue with an event; returns the stages that no trial needs any more."""

@@ -40,6 +40,12 @@ class AgrmRunner(TrialRunner):
         self._training: Training | None = None
         self._arrival: Arrival | None = None
 
+    @property
+    def _live(self) -> Training:
+        """The training since `start`."""
+        assert self._training is not None
+        return self._training
+
     def fetch(self, work: Work, settings: WorkerSettings) -> str:
         self._arrival = self._arrival or Arrival(work.store, settings.local_store)
         return self._arrival.wait(FETCH_S)
@@ -79,34 +85,27 @@ class AgrmRunner(TrialRunner):
                 if last:
                     raise
                 drop_rolling(context.checkpoint_dir)  # damaged, or another trial's: start from scratch
-        assert self._training is not None
-        return self._training.epoch
+        return self._live.epoch
 
     def load_stage(self, folder: Path, name: str) -> int:
-        assert self._training is not None
-        return self._training.epoch if self._training.resume(folder, identity=name) else 0
+        return self._live.epoch if self._live.resume(folder, identity=name) else 0
 
     def save_stage(self, folder: Path, name: str) -> None:
-        assert self._training is not None
-        self._training.save(folder, identity=name)
+        self._live.save(folder, identity=name)
 
     def rows(self) -> Sequence[EpochRow]:
-        assert self._training is not None
-        return self._training.rows
+        return self._live.rows
 
     def run_epoch(self) -> EpochReport:
-        assert self._training is not None
-        if self._training.done:  # the checkpoint was of the last epoch
-            return EpochReport(epoch=self._training.epoch, rows=(), done=True)
-        return self._training.run_epoch()
+        if self._live.done:  # the checkpoint was of the last epoch
+            return EpochReport(epoch=self._live.epoch, rows=(), done=True)
+        return self._live.run_epoch()
 
     def save(self) -> None:
-        assert self._training is not None
-        self._training.save()
+        self._live.save()
 
     def outcome(self) -> TrialOutcome:
-        assert self._training is not None
-        return self._training.outcome()
+        return self._live.outcome()
 
     def close(self) -> None:
         training, self._training = self._training, None

@@ -81,7 +81,8 @@ def classify(error: BaseException) -> Failure:
     name = type(error).__name__
     text = str(error).strip()
     message = f"{name}: {text.splitlines()[0]}" if text else name
-    return Failure(_kind(error), message, own_frame(error.__traceback__), _tail(error))
+    lines = "".join(traceback.format_exception(error)).rstrip().splitlines()
+    return Failure(_kind(error), message, own_frame(error.__traceback__), "\n".join(lines[-TAIL_LINES:]))
 
 
 def _kind(error: BaseException) -> FailureClass:
@@ -154,8 +155,3 @@ def _short(filename: str) -> str:
     path = Path(filename)
     parts = path.parts
     return Path(*parts[parts.index("agrm_study") :]).as_posix() if "agrm_study" in parts else path.as_posix()
-
-
-def _tail(error: BaseException) -> str:
-    lines = "".join(traceback.format_exception(error)).rstrip().splitlines()
-    return "\n".join(lines[-TAIL_LINES:])
