@@ -41,7 +41,7 @@ def doctor(results: str, address: str | None, with_ray: bool, as_json: bool) -> 
 
 def _findings(results: str, address: str | None, with_ray: bool) -> Iterator[Finding]:
     """Yields the finding of every check, in order, as soon as it is available."""
-    from agrm_study.execution.fitness import machine, packages, ray_start
+    from agrm_study.execution.fitness import machine, packages
     from agrm_study.execution.fitness.finding import note, problem
 
     place = None if "://" in results else Path(results)
@@ -53,7 +53,7 @@ def _findings(results: str, address: str | None, with_ray: bool) -> Iterator[Fin
         machine.check_shared_memory,
         machine.check_open_files,
         machine.check_clock,
-        ray_start.check_ray_start,
+        machine.check_ray_start,
         lambda: _storage(place),
         packages.check_torch,
         _video,
