@@ -68,10 +68,7 @@ def measure(
             boxes[clip_id] = person_boxes(reloaded.data.manifest.by_id[clip_id])
         if (keys := boxes[clip_id]) is not None:
             record = reloaded.data.manifest.by_id[clip_id]
-            shape = tuple(
-                int(of[window]) for of in (windows.clips.lengths_N, windows.clips.heights_N, windows.clips.widths_N)
-            )
-            stored_T4 = stored_boxes(record, keys, reloaded.recipe.clip, shape[0])
+            stored_T4 = stored_boxes(record, keys, reloaded.recipe.clip, int(windows.clips.lengths_N[window]))
             corner = np.array([windows.view.lefts_N[window], windows.view.tops_N[window], 0, 0])
             masks = region_masks(stored_T4[windows.view.frames_NT[window]] - corner, size, kind)
             for region, effect in region_effects(reloaded.predict, clip_CTHW, logits_1K[0], target, masks, rng).items():
