@@ -80,6 +80,12 @@ def synth(
 @click.option("--labels", type=click.Path(path_type=Path), default=None, help="The CSV of labels (spwvd).")
 @click.option("--label", "spellings", multiple=True, metavar="TEXT=LABEL", help="How a label is spelled: 1=genu_varum.")
 @click.option("--view", "views", type=int, multiple=True, metavar="DEG", help="Views to keep. [default: all]")
+@click.option(
+    "--fps",
+    type=click.FloatRange(min=0, max=1000, min_open=True),
+    default=None,
+    help="Read folders of numbered images as videos of this frame rate. [default: leave them out]",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the files taken, left out and unreadable as JSON.")
 @WORKERS
 def index(
@@ -91,6 +97,7 @@ def index(
     labels: Path | None,
     spellings: tuple[str, ...],
     views: tuple[int, ...],
+    fps: float | None,
     as_json: bool,
     workers: int | None,
 ) -> None:
@@ -104,14 +111,14 @@ def index(
     from agrm_study.training.data.datasets.report import IndexReport
     from agrm_study.training.data.manifest import read_manifest, write_manifest
 
-    options = Options(labels=labels, spellings=_spellings(spellings), views=views or None)
+    options = Options(labels=labels, spellings=_spellings(spellings), views=views or None, fps=fps)
     before = list(read_manifest(out / "manifest.parquet", require_files=False).clips) if append else []
     chosen = layout_of(own_name("layout", layout.replace("-", "_"), parts))
     if labels is not None and not chosen.takes_labels:
         raise InputError("this layout reads no separate labels", field="--labels", given=str(labels))
     survey = chosen.survey(existing(path), options)
     with progress_bar("Reading videos") as on_progress:
-        examined = examine(survey.found, workers=workers or os.cpu_count() or 1, on_progress=on_progress)
+        examined = examine(survey.found, fps=fps, workers=workers or os.cpu_count() or 1, on_progress=on_progress)
     merged = merge(before, examined.clips)
     written = out / "manifest.parquet"
     if not append or merged.added or merged.updated:

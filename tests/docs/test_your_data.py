@@ -10,12 +10,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import pytest
 from click.testing import CliRunner
 
 from agrm_study.cli.app import app
 from agrm_study.training.data.check import KINDS
 from agrm_study.training.data.datasets.synthetic import write_synthetic
+from agrm_study.training.data.decoding import decode
 from agrm_study.training.data.manifest import read_manifest
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "your_data.md").read_text(encoding="utf-8")
@@ -46,6 +48,11 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Path:
         place = lab / "clinic" / str(clip.label) / (f"child{number}/visit1" if number % 2 else f"child{number}")
         place.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(videos[clip.clip_id], place.with_suffix(videos[clip.clip_id].suffix))
+    for clip in manifest.labelled[:2]:
+        place = lab / "frames" / str(clip.label) / clip.subject_id
+        place.mkdir(parents=True)
+        for number, frame in enumerate(decode(videos[clip.clip_id], range(8), 80, 60)):
+            cv2.imwrite(str(place / f"{number}.png"), frame[:, :, ::-1])
     with (lab / "table.csv").open("w", newline="") as stream:
         writer = csv.writer(stream)
         writer.writerow(("path", "subject_id", "label"))
@@ -71,7 +78,7 @@ def test_every_command_but_the_training_works_in_its_order(lab: Path, monkeypatc
         assert done.exit_code in (0, None), (line, done.output, done.exception)
         if "epochs=5" in line:
             assert "ssl.pretrain_epochs from 10 to 1 and ssl.ramp.epochs from 30 to 2" in done.output
-    for name, labelled in (("hybrid", 15), ("clinic", 9), ("table", 15)):
+    for name, labelled in (("hybrid", 15), ("clinic", 9), ("frames", 2), ("table", 15)):
         assert len(read_manifest(lab / "data" / name).labelled) == labelled
 
 

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from agrm_study.study.recipe import Clip
 from agrm_study.training.data.decoding import VideoError, VideoInfo, read_frames
+from agrm_study.training.data.decoding.images import CONTAINER
 from agrm_study.training.data.decoding.killable import Failure, KillablePool
 from agrm_study.training.data.manifest import ClipRecord, Manifest
 from agrm_study.training.data.seen import square_notes
@@ -34,6 +35,7 @@ KINDS: dict[str, tuple[Severity, str]] = {
     "rotated": ("note", "the container specifies a rotation, which is applied"),
     "anamorphic": ("note", "the pixels are not square: frames are read as they are shown"),
     "interlaced": ("note", "interlaced: the two fields of a frame are not separated"),
+    "gaps": ("note", "images are absent from a numbered series: the others keep their time"),
     "odd_size": ("note", "odd width or height"),
     "edit_list": ("note", "an edit list hides part of the stream: only presented frames are used"),
     "restated_rate": ("note", "the manifest and the container state different frame rates: the manifest's is used"),
@@ -173,7 +175,9 @@ def _notes(record: ClipRecord, info: VideoInfo) -> Iterable[tuple[str, str]]:
         yield "odd_size", f"{info.width}x{info.height}"
     if info.edit_list:
         yield "edit_list", f"{info.frames} frames are presented, {info.packets} are stored"
-    if abs(info.fps - record.fps) > 0.01 * info.fps:
+    if info.absent:
+        yield "gaps", f"{info.absent} of {info.frames + info.absent} numbers are absent"
+    if info.container != CONTAINER and abs(info.fps - record.fps) > 0.01 * info.fps:
         yield "restated_rate", f"{record.fps:g} in the manifest, {info.fps:g} in the file"
 
 

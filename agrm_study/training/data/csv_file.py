@@ -1,17 +1,17 @@
-"""Reader for hand-written CSV files, including Excel's encodings and delimiters."""
+"""Reader for hand-written tables: CSV files, including Excel's encodings and delimiters, and workbooks."""
 
 from __future__ import annotations
 
 import csv
 import io
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from agrm_study.study.errors import InputError
+from agrm_study.training.data.workbook import SAVE_AS_CSV, WORKBOOKS, workbook_lines
 
-WORKBOOKS = frozenset({".xlsx", ".xlsm", ".xls", ".ods", ".numbers"})
-"""Suffixes of spreadsheets that are not text."""
 LONGEST_CELL = 1 << 28
 """Characters of the longest cell; key boxes of every frame exceed the default of the `csv` module."""
 
@@ -26,7 +26,7 @@ class CsvRow:
 
 @dataclass(frozen=True, slots=True)
 class CsvFile:
-    """Columns of a CSV file in file order, and its non-blank rows."""
+    """Columns of a table in file order, and its non-blank rows."""
 
     path: Path
     columns: tuple[str, ...]
@@ -34,38 +34,47 @@ class CsvFile:
 
 
 def read_csv(path: Path) -> CsvFile:
-    """Read a CSV file delimited by `,`, `;` or tab.
+    """Read a CSV file delimited by `,`, `;` or tab, or the only sheet of an .xlsx or .xlsm workbook.
 
-    The encoding is UTF-8 (with or without a byte-order mark), UTF-16, or Windows-1252. A first line `sep=;` states the
-    delimiter. Unnamed columns that are blank or number the rows, as pandas writes them, are left out.
+    The encoding of a CSV file is UTF-8 (with or without a byte-order mark), UTF-16, or Windows-1252. A first line
+    `sep=;` states the delimiter. Unnamed columns that are blank or count the rows, as pandas writes them, are left out.
 
     Raises:
-        InputError: The file is missing or empty, a column is duplicated, or a row differs in length from the header.
+        InputError: The file is missing, empty or not a table, a column is duplicated, or a row differs in length from
+            the header.
     """
+    lines = workbook_lines(path) if path.suffix.lower() in WORKBOOKS else _csv_lines(path)
+    columns: tuple[str, ...] = ()
+    rows: list[CsvRow] = []
+    for line, values in lines:
+        cells = [value.strip() for value in values]
+        if not any(cells):
+            continue
+        if not columns:
+            columns = tuple(cell or f"(column {number})" for number, cell in enumerate(cells, start=1))
+            _check_header(path, line, columns)
+        elif (len(cells) > len(columns) and any(cells[len(columns) :])) or len(cells) < len(columns):
+            rule = "a row must have as many cells as the header"
+            raise InputError(rule, where=path, line=line, given=len(cells), allowed=str(len(columns)))
+        else:
+            rows.append(CsvRow(line, dict(zip(columns, cells, strict=False))))
+    if not columns:
+        raise InputError("the file is empty: a header line is needed", where=path)
+    return _without_row_numbers(CsvFile(path, columns, tuple(rows)))
+
+
+def _csv_lines(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Line number and cells of each row of a CSV file."""
     csv.field_size_limit(LONGEST_CELL)
     text, stated = _without_separator_line(_text(path))
     if not text.strip():
-        raise InputError("the file is empty: a header line is needed", where=path)
-    stream = io.StringIO(text, newline="")
-    reader = csv.reader(stream, delimiter=stated or _delimiter(text))
-    columns: tuple[str, ...] = ()
-    rows: list[CsvRow] = []
+        return
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=stated or _delimiter(text))
     try:
         for values in reader:
-            cells = [value.strip() for value in values]
-            if not any(cells):
-                continue
-            if not columns:
-                columns = tuple(cell or f"(column {number})" for number, cell in enumerate(cells, start=1))
-                _check_header(path, reader.line_num, columns)
-            elif (len(cells) > len(columns) and any(cells[len(columns) :])) or len(cells) < len(columns):
-                rule = "a row must have as many cells as the header"
-                raise InputError(rule, where=path, line=reader.line_num, given=len(cells), allowed=str(len(columns)))
-            else:
-                rows.append(CsvRow(reader.line_num, dict(zip(columns, cells, strict=False))))
+            yield reader.line_num, values
     except csv.Error as error:
         raise InputError(f"not a readable CSV file ({error})", where=path, line=reader.line_num) from None
-    return _without_row_numbers(CsvFile(path, columns, tuple(rows)))
 
 
 def _without_separator_line(text: str) -> tuple[str, str | None]:
@@ -108,9 +117,8 @@ def _text(path: Path) -> str:
         raise InputError(f"the file cannot be read ({error.strerror})", where=path) from None
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
         return raw.decode("utf-16", errors="replace")
-    if raw.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")) or path.suffix.lower() in WORKBOOKS:
-        hint = "Save the sheet as CSV (in Excel: Save As, CSV UTF-8)."
-        raise InputError("a workbook cannot be read; a CSV file is needed", where=path, hint=hint)
+    if raw.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
+        raise InputError("a workbook, not a CSV file", where=path, hint=SAVE_AS_CSV)
     if len(raw) > 3 and (raw[0] == 0 or raw[1] == 0) and raw.count(0) > len(raw) // 4:
         return raw.decode("utf-16-be" if raw[0] == 0 else "utf-16-le", errors="replace")
     try:

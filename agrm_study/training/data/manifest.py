@@ -23,6 +23,7 @@ from agrm_study.study.errors import InputError, did_you_mean
 from agrm_study.study.labels import LABELS
 from agrm_study.training.data.csv_file import read_csv
 from agrm_study.training.data.fields import Cell, parse_boxes
+from agrm_study.training.data.workbook import WORKBOOKS
 
 Box = tuple[int, float, float, float, float]
 
@@ -230,11 +231,11 @@ def read_rows(path: Path) -> tuple[Sequence[str], list[tuple[int, Mapping[str, A
     """
     if not path.exists():
         raise InputError("the file does not exist", where=path, hint="`agrm-study data index` writes manifests.")
-    if path.suffix == ".csv":
+    if path.suffix.lower() == ".csv" or path.suffix.lower() in WORKBOOKS:
         file = read_csv(path)
         return file.columns, [(row.line, row.cells) for row in file.rows]
     if path.suffix != ".parquet":
-        raise InputError("a manifest must be a .parquet or .csv file", where=path)
+        raise InputError("a manifest must be a .parquet, .csv or .xlsx file", where=path)
     try:
         table = pq.read_table(path)
     except (pa.ArrowInvalid, OSError) as error:
@@ -280,7 +281,7 @@ def _clip(path: Path, line: int, cells: Mapping[str, Any], *, require_files: boo
 
     frames = cell("frames").integer(minimum=0)
     video = absolute_path(path.parent / cell("path").text())
-    if require_files and not video.is_file():
+    if require_files and not video.exists():
         raise InputError("the video file does not exist", where=path, line=line, field="path", given=str(video))
     return ClipRecord(
         subject_id=cell("subject_id").text(),

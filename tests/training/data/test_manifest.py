@@ -101,7 +101,7 @@ def test_each_broken_rule_is_told_with_its_place(clips, tmp_path, old, new, word
         ("none.csv", None, "does not exist"),
         ("a.parquet", b"PAR1 but no more", "not a readable Parquet"),
         ("a.csv", b"", "empty"),
-        ("a.xlsx", b"", ".parquet or .csv"),
+        ("a.json", b"", ".parquet, .csv or .xlsx"),
         ("a.csv", b"subject_id,subject_id\n", "duplicate column"),
         ("a.csv", b"subject_id,label\n1,normal,3\n", "as many cells"),
     ],

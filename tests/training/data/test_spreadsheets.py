@@ -93,9 +93,17 @@ def test_a_table_of_paths_takes_usual_names_of_sex_and_age_and_file_names_in_ano
     assert (found.path.name, found.subject_id, found.sex, found.age) == ("Anna.MP4", "7", "female", 5.5)
 
 
-def test_a_workbook_gets_a_message(tmp_path):
-    (tmp_path / "labels.xlsx").write_bytes(b"PK\x03\x04")
-    with pytest.raises(InputError, match=r"labels\.xlsx: a workbook cannot be read.*CSV UTF-8"):
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("labels.ods", r"labels\.ods: a workbook of this format cannot be read.*CSV UTF-8"),
+        ("labels.csv", r"labels\.csv: a workbook, not a CSV file.*CSV UTF-8"),
+        ("labels.xlsx", r"labels\.xlsx: (not a readable workbook|a workbook needs the package openpyxl).*CSV UTF-8"),
+    ],
+)
+def test_a_workbook_that_cannot_be_read_gets_a_message(tmp_path, name, message):
+    (tmp_path / name).write_bytes(b"PK\x03\x04")
+    with pytest.raises(InputError, match=message):
         layout_of("spwvd").find(tmp_path, Options())
 
 

@@ -16,7 +16,7 @@ from agrm_study.training.data.datasets.layout import (
     read_label,
     survey_of,
 )
-from agrm_study.training.data.datasets.walk import walk
+from agrm_study.training.data.datasets.walk import name_of_video, walk
 from agrm_study.training.data.names import name_key
 
 DISTINCT = (
@@ -35,13 +35,13 @@ class FolderLayout(Layout):
     example = MappingProxyType({"normal/1.mp4": "", "genu_valgum/2.mp4": ""})
 
     def survey(self, path: Path, options: Options) -> Survey:
-        tree = walk(path)
+        tree = walk(path, images=options.fps is not None)
         found: list[Found] = []
         name_of: dict[str, str] = {}
         notes: dict[str, str] = {}
         label_of: dict[str, tuple[str | None, Path]] = {}
         for video in tree.videos:
-            parts = video.relative_to(path).with_suffix("").parts
+            parts = (*video.parent.relative_to(path).parts, name_of_video(video))
             if len(parts) == 1:
                 raise InputError("a video must be in the folder of its class", where=video, allowed=self.describes)
             try:
@@ -62,5 +62,7 @@ class FolderLayout(Layout):
             found.append(Found(path=video, subject_id=subject, clip_id=clip_id, source=self.name, label=label))
         if not found:
             given = f"{len(tree.left_out)} other files"
-            raise InputError("the folder contains no video", where=path, given=given, allowed=self.describes)
+            raise InputError(
+                "the folder contains no video", where=path, given=given, allowed=self.describes, hint=tree.hint
+            )
         return survey_of(found, tree.left_out, options, path, tuple(notes.values()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from agrm_study.study.errors import InputError
 from agrm_study.study.labels import LABELS
 from agrm_study.training.data.datasets.walk import LeftOut
 from agrm_study.training.data.decoding import VideoError, VideoInfo, read_info
+from agrm_study.training.data.decoding.images import CONTAINER, NOMINAL_RATE
 from agrm_study.training.data.decoding.killable import Failure, KillablePool
 from agrm_study.training.data.fields import box_problem
 from agrm_study.training.data.manifest import Box, ClipRecord, absolute_path, printable
@@ -29,11 +30,13 @@ class Options:
         labels: CSV file of labels (spwvd); None uses the only CSV file in the folder.
         spellings: Additional spellings of labels, such as {"0": "normal"}.
         views: Views to keep from a multi-view data set, in degrees; None keeps all.
+        fps: Frame rate of folders of numbered images; without it, they are left out.
     """
 
     labels: Path | None = None
     spellings: Mapping[str, str] = field(default_factory=dict)
     views: tuple[int, ...] | None = None
+    fps: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,10 +51,20 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Annotated:
+    """The video that an annotator saw: number of frames, and size of a frame in pixels."""
+
+    frames: int
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
     """A video and the metadata known from its layout.
 
-    The attributes match those of `ClipRecord`, except `row`, the row of the table that describes the video.
+    The attributes match those of `ClipRecord`, except two: `row` is the row of the table that describes the video, and
+    `annotated` is the video to which `boxes` refer, if the file may be a copy of another size or length.
     """
 
     path: Path
@@ -66,6 +79,7 @@ class Found:
     age: float | None = None
     boxes: tuple[Box, ...] | None = None
     row: Row | None = None
+    annotated: Annotated | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +99,17 @@ class Survey:
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """Clip records, and the videos among them whose metadata cannot be read (records with 0 frames), with reasons."""
+    """Metadata of the videos of a data set.
+
+    Attributes:
+        clips: Clip records.
+        unreadable: The videos whose metadata cannot be read (records with 0 frames), with reasons.
+        notes: Facts that the user should know, one sentence each.
+    """
 
     clips: tuple[ClipRecord, ...]
     unreadable: tuple[LeftOut, ...]
+    notes: tuple[str, ...] = ()
 
 
 class Layout(ABC):
@@ -135,8 +156,9 @@ class Layout(ABC):
         Raises:
             InputError: As in `find` and `check_clips`, or a box lies outside its video.
         """
-        found = self.find(existing(path), options or Options())
-        return list(examine(found, workers=workers, on_progress=on_progress).clips)
+        options = options or Options()
+        found = self.find(existing(path), options)
+        return list(examine(found, fps=options.fps, workers=workers, on_progress=on_progress).clips)
 
 
 def existing(path: Path | str) -> Path:
@@ -151,23 +173,42 @@ def existing(path: Path | str) -> Path:
     return path
 
 
-def examine(found: Sequence[Found], *, workers: int = 1, on_progress: Progress | None = None) -> Examined:
-    """Read the metadata and checksums of videos in `workers` processes; the records keep the given order."""
+def examine(
+    found: Sequence[Found], *, fps: float | None = None, workers: int = 1, on_progress: Progress | None = None
+) -> Examined:
+    """Read the metadata and checksums of videos; the records keep the given order.
+
+    Args:
+        found: The videos.
+        fps: Frame rate of folders of numbered images.
+        workers: Number of processes.
+        on_progress: Called with the number of examined videos and the total number of videos.
+
+    Raises:
+        InputError: As in `check_clips`; a file cannot be read; or a box lies outside its video.
+    """
     check_clips(found)
     records: list[ClipRecord | None] = [None] * len(found)
     unreadable: dict[int, LeftOut] = {}
+    notes: dict[int, str] = {}
     with KillablePool(min(workers, max(1, len(found)))) as pool:
-        results = pool.map_unordered(_metadata, [(each.path,) for each in found])
+        results = pool.map_unordered(_metadata, [(each.path, fps) for each in found])
         for done, (position, result) in enumerate(results, start=1):
             info = result if isinstance(result, VideoInfo) else None
             if info is None:
                 reason = result.message if isinstance(result, Failure) else result
                 unreadable[position] = LeftOut(str(found[position].path), reason)
+            elif note := _note(found[position], info):
+                notes[position] = f"{found[position].path}: {note}"
             records[position] = _record(found[position], info)
             if on_progress is not None:
                 on_progress(done, len(found))
     clips = tuple(record for record in records if record is not None)
-    return Examined(clips, tuple(unreadable[position] for position in sorted(unreadable)))
+    return Examined(
+        clips,
+        tuple(unreadable[position] for position in sorted(unreadable)),
+        tuple(notes[position] for position in sorted(notes)),
+    )
 
 
 def check_clips(clips: Iterable[Found | ClipRecord]) -> None:
@@ -265,19 +306,46 @@ def _normalised(text: str) -> str:
     return re.sub(r"[\W_]+", "", text.strip().lower())
 
 
-def _metadata(path: Path) -> VideoInfo | str:
-    """Container metadata of a video, or the reason why it cannot be read (runs in a child process)."""
+def _metadata(path: Path, fps: float | None) -> VideoInfo | str:
+    """Container metadata of a video, or the reason why it cannot be read (runs in a child process).
+
+    The frame rate of a folder of images is `fps`, or less if numbers are absent.
+    """
     try:
-        return read_info(path)
+        info = read_info(path)
     except VideoError as error:
         return str(error)
+    if info.container != CONTAINER:
+        return info
+    if fps is None:
+        return "a folder of images has no frame rate; give it with --fps"
+    return replace(info, fps=round(info.fps * fps / NOMINAL_RATE, 6))
+
+
+def _note(found: Found, info: VideoInfo) -> str:
+    """What the user should know about a readable video; empty for nothing."""
+    if info.absent:
+        return f"{info.absent} of {info.frames + info.absent} numbered images are absent"
+    if found.annotated is not None and found.annotated.frames != info.frames:
+        return f"{info.frames} frames; {found.annotated.frames} are annotated, so that boxes may be displaced"
+    return ""
+
+
+def _boxes(found: Found, info: VideoInfo | None) -> tuple[Box, ...] | None:
+    """Key boxes in pixels of the video, without those after its end if they refer to another copy of it."""
+    if found.boxes is None or found.annotated is None or info is None:
+        return found.boxes
+    across, down = info.width / found.annotated.width, info.height / found.annotated.height
+    boxes = tuple((f, x * across, y * down, w * across, h * down) for f, x, y, w, h in found.boxes if f < info.frames)
+    return boxes or None
 
 
 def _record(found: Found, info: VideoInfo | None) -> ClipRecord:
-    if found.boxes is not None and (problem := box_problem(found.boxes, info.frames if info else 0)):
-        raise _refused(problem, found, field="boxes", given=[list(box) for box in found.boxes])
-    known: dict[str, Any] = {name: getattr(found, name) for name in Found.__slots__ if name != "row"}
-    known["path"] = absolute_path(found.path)
+    boxes = _boxes(found, info)
+    if boxes is not None and (problem := box_problem(boxes, info.frames if info else 0)):
+        raise _refused(problem, found, field="boxes", given=[list(box) for box in boxes])
+    known: dict[str, Any] = {name: getattr(found, name) for name in Found.__slots__ if name not in ("row", "annotated")}
+    known |= {"path": absolute_path(found.path), "boxes": boxes}
     metadata: dict[str, Any] = {name: getattr(info, name, 0) for name in ("frames", "width", "height", "rotation")}
     try:
         checksum = file_checksum(found.path)

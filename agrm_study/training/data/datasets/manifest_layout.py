@@ -21,6 +21,7 @@ from agrm_study.training.data.datasets.layout import (
     survey_of,
 )
 from agrm_study.training.data.datasets.person import HEADERS, SEX_CHOICES, read_age, read_sex, squeezed
+from agrm_study.training.data.datasets.walk import name_of_video
 from agrm_study.training.data.fields import Cell, parse_boxes
 from agrm_study.training.data.manifest import COLUMNS, VIEWS, read_rows
 from agrm_study.training.data.names import nearest, resolve_name
@@ -75,15 +76,15 @@ class ManifestLayout(Layout):
                 cell(name).fail(str(error), allowed=allowed)
 
         video = path.parent / cell("path").text()
-        if not video.is_file() and (name := resolve_name(video.name, _names(video.parent))):
+        if not video.exists() and (name := resolve_name(video.name, _names(video.parent))):
             video = video.parent / name
-        if not video.is_file():
+        if not video.exists():
             rule = f"the video file does not exist ({video})"
             cell("path").fail(rule, hint=nearest(video.name, _names(video.parent)))
         return Found(
             path=video,
-            subject_id=cell("subject_id").optional_text() or video.stem,
-            clip_id=cell("clip_id").optional_text() or video.stem,
+            subject_id=cell("subject_id").optional_text() or name_of_video(video),
+            clip_id=cell("clip_id").optional_text() or name_of_video(video),
             source=cell("source").optional_text() or self.name,
             label=label("label"),
             hidden_label=label("hidden_label"),
@@ -97,8 +98,8 @@ class ManifestLayout(Layout):
 
 
 def _names(folder: Path) -> list[str]:
-    """Names of the files in a folder; empty if there is no such folder."""
-    return sorted(each.name for each in folder.iterdir() if each.is_file()) if folder.is_dir() else []
+    """Names of the files and folders in a folder; empty if there is no such folder."""
+    return sorted(each.name for each in folder.iterdir()) if folder.is_dir() else []
 
 
 def _understood(

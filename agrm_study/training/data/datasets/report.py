@@ -11,7 +11,7 @@ from agrm_study.training.data.datasets.append import Merged
 from agrm_study.training.data.datasets.layout import Examined, Survey
 
 SHOWN = 5
-"""Number of unreadable files that the lines name."""
+"""Number of unreadable files, and of notes on videos, that the lines name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,10 @@ class IndexReport:
         lines += [f"unreadable: {each.path}: {each.reason}" for each in unreadable[:SHOWN]]
         if len(unreadable) > SHOWN:
             lines.append(f"unreadable: {len(unreadable) - SHOWN} more; `agrm-study data check` lists them")
+        notes = self.examined.notes
+        lines += notes[:SHOWN] + (
+            (f"{len(notes) - SHOWN} more notes; --json lists them",) if len(notes) > SHOWN else ()
+        )
         return [*lines, *self.survey.notes]
 
     def to_dict(self) -> dict[str, Any]:
@@ -72,7 +76,7 @@ class IndexReport:
             "taken": taken,
             "left_out": [asdict(each) for each in self.survey.left_out],
             "unreadable": [asdict(each) for each in self.examined.unreadable],
-            "notes": list(self.survey.notes),
+            "notes": [*self.examined.notes, *self.survey.notes],
         }  # fmt: skip
 
     @property

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import NoReturn
 
 from agrm_study.study.errors import InputError, raise_together
-from agrm_study.training.data.csv_file import WORKBOOKS, CsvFile, CsvRow, read_csv
+from agrm_study.training.data.csv_file import CsvFile, CsvRow, read_csv
 from agrm_study.training.data.datasets.layout import (
     LABEL_CHOICES,
     LABEL_HINT,
@@ -22,8 +22,9 @@ from agrm_study.training.data.datasets.layout import (
     survey_of,
 )
 from agrm_study.training.data.datasets.person import HEADERS, SEX_CHOICES, read_age, read_sex, squeezed
-from agrm_study.training.data.datasets.walk import walk
+from agrm_study.training.data.datasets.walk import name_of_video, walk
 from agrm_study.training.data.names import nearest, spreadsheet_key
+from agrm_study.training.data.workbook import WORKBOOKS
 
 COLUMNS: dict[str, tuple[str, ...]] = {
     "subject": ("subject", "subjectid", "id", "name", "child", "childid", "participant", "participantid", "patient",
@@ -48,7 +49,7 @@ class SpwvdLayout(Layout):
     def survey(self, path: Path, options: Options) -> Survey:
         table = read_csv(_labels_file(path, options.labels))
         column = _columns(table)
-        tree = walk(path)
+        tree = walk(path, images=options.fps is not None)
         videos = tree.videos
         by_name = _by_name(videos)
         taken: dict[Path, str] = {}
@@ -64,7 +65,7 @@ class SpwvdLayout(Layout):
             found.append(child)
         raise_together(problems)
         rest = [video for video in videos if video not in taken]
-        found += [Found(path=v, subject_id=v.stem, clip_id=v.stem, source=self.name) for v in rest]
+        found += [Found(path=v, subject_id=name_of_video(v), clip_id=name_of_video(v), source=self.name) for v in rest]
         return survey_of(found, tree.left_out, options, path)
 
     def _child(
@@ -77,7 +78,7 @@ class SpwvdLayout(Layout):
     ) -> Found:
         subject = cell.text("subject") or cell.fail("subject", "must not be empty")
         video = _video(cell, root, subject, cell.text("file"), by_name)
-        if re.fullmatch(r"\d+[.,]0+", subject) and subject != video.stem:
+        if re.fullmatch(r"\d+[.,]0+", subject) and subject != name_of_video(video):
             subject = re.split("[.,]", subject)[0]  # a number column that a spreadsheet read as fractions
         if video in taken:
             cell.fail("subject", f"{video.name} is already the video of subject {taken[video]}")
@@ -161,7 +162,7 @@ def _by_name(videos: Sequence[Path]) -> dict[str, list[Path]]:
     """Videos by stem, and by folder name for folders with a single video."""
     names: dict[str, list[Path]] = {}
     for video in videos:
-        names.setdefault(spreadsheet_key(video.stem), []).append(video)
+        names.setdefault(spreadsheet_key(name_of_video(video)), []).append(video)
     for video in videos:
         if sum(other.parent == video.parent for other in videos) == 1:
             names.setdefault(spreadsheet_key(video.parent.name), [video])
@@ -171,7 +172,7 @@ def _by_name(videos: Sequence[Path]) -> dict[str, list[Path]]:
 def _video(cell: _Cells, root: Path, subject: str, file: str, by_name: Mapping[str, list[Path]]) -> Path:
     if file:
         direct = root / file
-        matches = [direct] if direct.is_file() else by_name.get(spreadsheet_key(Path(file).stem), [])
+        matches = [direct] if direct.exists() else by_name.get(spreadsheet_key(Path(file).stem), [])
     else:
         matches = by_name.get(spreadsheet_key(subject), [])
     if len(matches) == 1:
@@ -180,7 +181,7 @@ def _video(cell: _Cells, root: Path, subject: str, file: str, by_name: Mapping[s
     which = "file" if file else "subject"
     if not matches:
         wanted = Path(file).stem if file else subject
-        stems = [video.stem for videos in by_name.values() for video in videos]
+        stems = [name_of_video(video) for videos in by_name.values() for video in videos]
         close = nearest(wanted, stems)
         cell.fail(which, f"no video with this name under {root}", hint=f"{close} {hint}" if close else hint)
     cell.fail(

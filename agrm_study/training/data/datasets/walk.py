@@ -1,4 +1,4 @@
-"""The files of a folder tree: videos, and what is left out for which reason."""
+"""The files of a folder tree: videos, folders of numbered images, and what is left out for which reason."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agrm_study.study.errors import InputError
+from agrm_study.training.data.decoding.images import IMAGE_SUFFIXES, is_numbered
 from agrm_study.training.data.manifest import printable
 
 _SUFFIXES = """
@@ -22,6 +23,8 @@ SYSTEM_FOLDERS = frozenset(
 )  # fmt: skip
 """Folders that file servers and operating systems create, in lower case."""
 
+NUMBERED = "a numbered image: --fps reads a folder of them as a video"
+
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
@@ -33,17 +36,27 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """Sorted videos of a folder tree, and all its other files."""
+    """Sorted videos of a folder tree (files, and folders of numbered images), and all its other files."""
 
     videos: tuple[Path, ...]
     left_out: tuple[LeftOut, ...]
 
+    @property
+    def hint(self) -> str | None:
+        """What to do if images are left out and no video is found."""
+        images = any(each.reason == NUMBERED for each in self.left_out)
+        return "Folders of numbered images are read as videos with `--fps RATE`." if images else None
 
-def walk(root: Path) -> Tree:
+
+def walk(root: Path, *, images: bool = False) -> Tree:
     """Walk a folder tree.
 
     Links to folders are followed, each folder is read once, and real folders come before links to them. Hidden files
     and folders, system folders, and names that are not UTF-8 are left out with all that they contain.
+
+    Args:
+        root: The folder.
+        images: Whether a folder that contains numbered images and no video files counts as a video.
 
     Raises:
         InputError: The path is not a folder, or its name is not UTF-8.
@@ -52,20 +65,26 @@ def walk(root: Path) -> Tree:
         raise InputError("must be a folder", where=printable(root))
     if _undecodable(str(root)):
         raise InputError("the name of the folder must be valid UTF-8", where=printable(root))
-    walker = _Walker(root)
+    walker = _Walker(root, images)
     walker.read(root, None)
     while walker.links:
         walker.follow(walker.links.pop(0))
     return Tree(tuple(sorted(walker.videos)), tuple(sorted(walker.left_out, key=lambda each: each.path)))
 
 
+def name_of_video(path: Path) -> str:
+    """The name of a video without its suffix, or the name of a folder of images."""
+    return path.name if path.is_dir() else path.stem
+
+
 class _Walker:
     """The state of one walk."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, images: bool) -> None:
         self.videos: list[Path] = []
         self.left_out: list[LeftOut] = []
         self.links: list[Path] = []
+        self._root, self._images = root, images
         self._seen: set[tuple[int, int]] = set()
         self._ancestors = {_identity(parent) for parent in root.resolve().parents}
 
@@ -78,6 +97,9 @@ class _Walker:
         except OSError as error:
             self.leave_out(folder, f"the folder cannot be read ({error.strerror})")
             return
+        numbered = hidden is None and folder != self._root and _holds_numbered_images(entries)
+        if numbered and self._images:
+            self.videos.append(folder)
         for entry in entries:
             path, reason = folder / entry.name, hidden or _hidden(entry.name)
             try:
@@ -92,6 +114,9 @@ class _Walker:
                 self.read(path, reason)
             elif reason is None and linked_folder:
                 self.links.append(path)
+            elif reason is None and is_file and numbered and path.suffix.lower() in IMAGE_SUFFIXES:
+                if not self._images:
+                    self.leave_out(path, NUMBERED)
             else:
                 self.file(path, reason, is_file)
 
@@ -116,6 +141,11 @@ class _Walker:
 
     def leave_out(self, path: Path, reason: str) -> None:
         self.left_out.append(LeftOut(printable(path), reason))
+
+
+def _holds_numbered_images(entries: list[os.DirEntry[str]]) -> bool:
+    names = [entry.name for entry in entries if _hidden(entry.name) is None]
+    return is_numbered(names) and not any(Path(name).suffix.lower() in VIDEO_SUFFIXES for name in names)
 
 
 def _identity(folder: Path) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""Frame-exact video decoding.
+"""Frame-exact decoding of video files and folders of numbered images.
 
 `probe` and `decode` run in a child process that is killed if it hangs. `read_info` and `read_frames` do the same work
 in the calling process and are meant to run in such children.
@@ -16,17 +16,28 @@ from numpy.typing import NDArray
 from agrm_study.training.data.decoding.decoder import Decoder
 from agrm_study.training.data.decoding.decord_decoder import DecordDecoder
 from agrm_study.training.data.decoding.error import VideoError
+from agrm_study.training.data.decoding.images import ImagesDecoder, read_folder_info
 from agrm_study.training.data.decoding.killable import Failure, beat, shared_pool
 from agrm_study.training.data.decoding.pyav_decoder import PyavDecoder
-from agrm_study.training.data.decoding.video import VideoInfo, read_info
+from agrm_study.training.data.decoding.video import VideoInfo, read_file_info
 
 DECODERS: dict[str, Decoder] = {
     "decord": DecordDecoder(),
     "pyav": PyavDecoder(),
 }
-"""Decoders by name, in order of preference."""
+"""Decoders of video files by name, in order of preference."""
 
 __all__ = ["DECODERS", "Decoder", "VideoError", "VideoInfo", "decode", "probe", "read_frames", "read_info"]
+
+
+def read_info(path: Path | str) -> VideoInfo:
+    """Read the metadata of a video file or of a folder of numbered images, in this process.
+
+    Raises:
+        VideoError: The path does not exist, has no video stream or no frames, holds only still pictures, or cannot be
+            parsed.
+    """
+    return read_folder_info(Path(path)) if Path(path).is_dir() else read_file_info(path)
 
 
 def probe(path: Path | str) -> VideoInfo:
@@ -77,7 +88,8 @@ def read_frames(
     Raises:
         VideoError: No decoder can read the file up to the last index.
     """
-    fit = [each for each in DECODERS.values() if each.available() and each.handles(info)]
+    known = (*DECODERS.values(), ImagesDecoder())
+    fit = [each for each in known if each.available() and each.handles(info)]
     candidates = fit if decoder is None else [DECODERS[decoder]]
     for position, candidate in enumerate(candidates):
         given = False

@@ -1,4 +1,4 @@
-"""Decoder based on PyAV; decodes from the start to the last requested frame, which is exact for every file."""
+"""Decoder based on PyAV; decodes from the start to the last requested frame, which is exact for every video file."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from agrm_study.training.data.decoding.decoder import Decoder, chunks
 from agrm_study.training.data.decoding.error import VideoError
+from agrm_study.training.data.decoding.images import CONTAINER
 from agrm_study.training.data.decoding.video import VideoInfo
 
 
@@ -23,7 +24,7 @@ class PyavDecoder(Decoder):
         return importlib.util.find_spec("av") is not None
 
     def handles(self, info: VideoInfo) -> bool:
-        return True
+        return info.container != CONTAINER
 
     def read(
         self, path: Path, info: VideoInfo, indices: Sequence[int], width: int, height: int

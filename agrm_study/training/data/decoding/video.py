@@ -43,6 +43,7 @@ class VideoInfo:
         reordered: Whether the storage order differs from the display order (B-frames).
         edit_list: Whether an edit list hides part of the stream.
         variable_rate: Whether the steps between frames vary by more than half of the median step.
+        absent: Number of absent images of a folder of numbered images.
         times: Increasing times (frames,) in seconds from the first presented frame.
     """
 
@@ -65,6 +66,7 @@ class VideoInfo:
     reordered: bool
     edit_list: bool
     variable_rate: bool
+    absent: int = 0
     times: NDArray[np.float64]
 
     @property
@@ -77,7 +79,7 @@ class VideoInfo:
         return self.cut_off
 
 
-def read_info(path: Path | str) -> VideoInfo:
+def read_file_info(path: Path | str) -> VideoInfo:
     """Read a container's header and packets.
 
     Raises:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from agrm_study.study.recipe import Clip
 from agrm_study.training.data.decoding import VideoError, VideoInfo, read_info
+from agrm_study.training.data.decoding.images import images_in
 from agrm_study.training.data.decoding.killable import beat
 from agrm_study.training.data.manifest import ClipRecord
 from agrm_study.training.data.store import journal
@@ -64,7 +65,7 @@ def verified(record: ClipRecord) -> VideoInfo:
     Raises:
         VideoError: The file is missing, changed, truncated or unreadable.
     """
-    if not record.path.is_file():
+    if not record.path.exists():
         raise VideoError("the file does not exist", "missing")
     if file_checksum(record.path) != record.checksum:
         raise VideoError(CHANGED, "changed")
@@ -83,12 +84,19 @@ def verified(record: ClipRecord) -> VideoInfo:
 
 
 def file_checksum(path: Path) -> str:
-    """SHA-256 of a file, hexadecimal."""
+    """SHA-256 of a file, or of the names and contents of the images in a folder; hexadecimal.
+
+    Raises:
+        OSError: A file cannot be read.
+    """
     digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(8 << 20):
-            digest.update(block)
-            beat()
+    for file in images_in(path) if path.is_dir() else (path,):
+        if file != path:
+            digest.update(f"{file.name}\0{file.stat().st_size}\0".encode())
+        with file.open("rb") as content:
+            while block := content.read(8 << 20):
+                digest.update(block)
+                beat()
     return digest.hexdigest()
 
 

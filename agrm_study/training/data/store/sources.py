@@ -29,9 +29,15 @@ def stamps_of(records: Iterable[ClipRecord]) -> dict[str, list[Any]]:
     found: dict[str, list[Any]] = {}
     for record in records:
         with suppress(OSError):
-            about = record.path.stat()
-            found[record.clip_id] = [str(record.path), about.st_size, about.st_mtime_ns, about.st_ctime_ns]
+            found[record.clip_id] = [str(record.path), *_stamp(record.path)]
     return found
+
+
+def _stamp(path: Path) -> tuple[int, int, int]:
+    """Size and latest times of a file, or of a folder of images with all its files."""
+    about = [path.stat(), *(each.stat() for each in (path.iterdir() if path.is_dir() else ()))]
+    times = (max(each.st_mtime_ns for each in about), max(each.st_ctime_ns for each in about))
+    return sum(each.st_size for each in about), *times
 
 
 def check_sources(manifest: Manifest, store: Path, verified: Stamps, workers: int = 1) -> None:
