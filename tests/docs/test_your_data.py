@@ -48,6 +48,16 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Path:
         place = lab / "clinic" / str(clip.label) / (f"child{number}/visit1" if number % 2 else f"child{number}")
         place.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(videos[clip.clip_id], place.with_suffix(videos[clip.clip_id].suffix))
+    (lab / "GAVD").mkdir()
+    lines = ["seq,frame_num,cam_view,gait_event,dataset,gait_pat,bbox,vid_info,id,url"]
+    for number, clip in enumerate(manifest.labelled[:4]):
+        shutil.copy(videos[clip.clip_id], lab / "GAVD" / f"clj{number}{videos[clip.clip_id].suffix}")
+        kind, box = ("Normal", "Abnormal")[number % 2], "{'top': 1.0, 'left': 2.0, 'height': 50.0, 'width': 20.0}"
+        lines += [
+            f"clj{number},{90 + frame},front,,{kind} Gait,x,\"{box}\",\"{{'height': 64, 'width': 96}}\",v{number},"
+            for frame in range(clip.frames)
+        ]
+    (lab / "GAVD" / "GAVD_Clinical_Annotations_1.csv").write_text("\n".join(lines))
     for clip in manifest.labelled[:2]:
         place = lab / "frames" / str(clip.label) / clip.subject_id
         place.mkdir(parents=True)
@@ -78,7 +88,7 @@ def test_every_command_but_the_training_works_in_its_order(lab: Path, monkeypatc
         assert done.exit_code in (0, None), (line, done.output, done.exception)
         if "epochs=5" in line:
             assert "ssl.pretrain_epochs from 10 to 1 and ssl.ramp.epochs from 30 to 2" in done.output
-    for name, labelled in (("hybrid", 15), ("clinic", 9), ("frames", 2), ("table", 15)):
+    for name, labelled in (("hybrid", 15), ("clinic", 9), ("frames", 2), ("gavd", 4), ("table", 15)):
         assert len(read_manifest(lab / "data" / name).labelled) == labelled
 
 

@@ -24,6 +24,27 @@ def boxes_at(boxes: tuple[Box, ...], frames_T: NDArray[np.int64]) -> NDArray[np.
     return np.stack([np.interp(frames_T, keys[:, 0], keys[:, column]) for column in range(1, 5)], axis=1)
 
 
+def key_boxes(boxes: tuple[Box, ...], tolerance: float) -> tuple[Box, ...]:
+    """Few of the given boxes (Douglas and Peucker 1973) from which linear interpolation yields all of them.
+
+    Args:
+        boxes: Boxes of increasing frames.
+        tolerance: Maximum error of an interpolated value, in pixels.
+    """
+    keys = np.asarray(boxes, dtype=np.float64)
+    kept, spans = {0, len(keys) - 1}, [(0, len(keys) - 1)]
+    while spans:
+        first, last = spans.pop()
+        frames = keys[first : last + 1, 0]
+        line = np.stack([np.interp(frames, frames[[0, -1]], keys[[first, last], side]) for side in range(1, 5)], axis=1)
+        errors = np.abs(line - keys[first : last + 1, 1:]).max(axis=1)
+        worst = first + int(errors.argmax())
+        if errors.max() > tolerance:
+            kept.add(worst)
+            spans += [(first, worst), (worst, last)]
+    return tuple(boxes[place] for place in sorted(kept))
+
+
 def square_windows(
     boxes: tuple[Box, ...], frames_T: NDArray[np.int64], fps: float, part: BoxPart = "whole"
 ) -> NDArray[np.float64]:

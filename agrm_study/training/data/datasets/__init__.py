@@ -19,6 +19,7 @@ _HERE = "agrm_study.training.data.datasets"
 _SHIPPED: dict[str, str] = {
     "spwvd": f"{_HERE}.spwvd:SpwvdLayout",
     "casia_b": f"{_HERE}.casia_b:CasiaBLayout",
+    "gavd": f"{_HERE}.gavd:GavdLayout",
     "folder": f"{_HERE}.folder:FolderLayout",
     "manifest": f"{_HERE}.manifest_layout:ManifestLayout",
 }
