@@ -73,20 +73,20 @@ def share_inside(boxes_T4: Floats, square_4: Floats) -> float:
 def square_notes(record: ClipRecord, info: VideoInfo, clip: Clip) -> list[tuple[str, str]]:
     """Kind and message of a finding if the test square cuts off the person, or is narrow and the person is unknown.
 
-    Without boxes in the manifest, the person is searched for by motion where the square is narrow.
+    Without boxes in the manifest, the person is searched for by motion where the square does not cover the frame.
     """
     _, height, width = stored_shape(record, clip)
     if min(height, width) < clip.size:
         return []
     rows, columns = (record.height, record.width) if clip.crop == "raw" else (height, width)
-    narrow = clip.crop != "person_box" and clip.size < NARROW * max(rows, columns)
+    covered = 1.0 if clip.crop == "person_box" else clip.size / max(rows, columns)
     boxes, source = record.boxes, "the manifest's boxes"
-    if boxes is None and narrow:
+    if boxes is None and covered < WHOLE:
         with suppress(VideoError):
             boxes, source = estimate_boxes(record, info), "its motion"
     covers = f"the square covers {clip.size} of {rows} rows and {clip.size} of {columns} columns"
     if boxes is None:
-        return [("narrow", f"{covers}; the person's position is unknown")] if narrow else []
+        return [("narrow", f"{covers}; the person's position is unknown")] if covered < NARROW else []
     kept = kept_frames(record, info, clip)
     region = stored_region(record, clip, kept, boxes)
     person = region.to_stored(person_boxes(boxes, kept, clip))

@@ -110,8 +110,8 @@ def test_the_report_says_what_would_stop_a_study_first_and_is_plain_json(report)
 
 
 def test_a_sound_set_has_no_findings(tmp_path, videos):
-    clip = videos.record(videos.write(tmp_path / "a.mp4", size=(80, 64)), width=80, label="normal")
-    report = check_manifest(Manifest(tmp_path / "m", (clip,)), CLIP)
+    clip = videos.record(videos.write(tmp_path / "a.mp4", size=(64, 64)), width=64, label="normal")
+    report = check_manifest(Manifest(tmp_path / "m", (clip,)), Clip(fps=25.0, resize=64, size=64))
     assert (report.findings, report.stops) == ((), False)
 
 
