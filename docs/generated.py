@@ -13,8 +13,9 @@ from agrm_study.api.names import known_names
 from agrm_study.cli.app import app
 from agrm_study.report.figures import FIGURES, figure_kind
 from agrm_study.report.tables import TABLES, table_kind
-from agrm_study.study.recipe import Recipe, Section
+from agrm_study.study.recipe import Recipe
 from agrm_study.study.schema import study_schema
+from agrm_study.study.section import Section
 from agrm_study.study.settings import default_of, known_settings
 from agrm_study.study.spec import StudyFile
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from agrm_study.conformance.checks import must
-from agrm_study.study.recipe import Threshold
+from agrm_study.study.ssl_settings import Threshold
 from agrm_study.training.ssl.thresholds import build_policy
 from agrm_study.training.ssl.thresholds.policy import ThresholdPolicy
 

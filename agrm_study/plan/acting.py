@@ -13,7 +13,8 @@ from functools import cache, lru_cache
 from typing import Any, Final, TypeVar
 
 from agrm_study.plan.canonical import member, scalar_member
-from agrm_study.study.recipe import Recipe, Section
+from agrm_study.study.recipe import Recipe
+from agrm_study.study.section import Section
 from agrm_study.study.settings import known_settings, value_of
 
 SEEDS: Final = ("seed", "split_seed")

@@ -15,7 +15,8 @@ from typing import Any, Final
 from agrm_study.plan.canonical import canonical_object, scalar_member
 from agrm_study.plan.identity import FileHash, content_members
 from agrm_study.plan.trial import TrialSpec
-from agrm_study.study.recipe import Ramp, Recipe
+from agrm_study.study.recipe import Recipe
+from agrm_study.study.ssl_settings import Ramp
 
 STAGE_VERSION: Final = 1
 """Incremented when the meaning of an epoch's token changes, so that old stages are not reused."""

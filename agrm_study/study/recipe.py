@@ -10,22 +10,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
+from agrm_study.study.augment_settings import Augment
 from agrm_study.study.labels import CLASSES, Task
 from agrm_study.study.options import OptionsField, OptionValues
+from agrm_study.study.section import BatchSize, Count, Fraction, Positive, Section, Seed
+from agrm_study.study.ssl_settings import Ssl
 
-Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
-MAX_SEED = 2**63 - 1
-"""Largest seed: records hold it as a 64-bit integer."""
-
-MAX_COUNT = 2**31 - 1
-"""Largest number of anything that has no tighter bound: records hold it as a 32-bit integer."""
-
-Positive = Annotated[int, Field(ge=1, le=MAX_COUNT)]
-Count = Annotated[int, Field(ge=0, le=MAX_COUNT)]
-Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
-BatchSize = Annotated[int, Field(ge=1, le=100_000)]
 Pixels = Annotated[int, Field(ge=1, le=10_000)]
 Cells = Annotated[int, Field(ge=1, le=1000)]
 Bin = tuple[Cells, Cells]
@@ -38,12 +30,6 @@ def _as_text(value: object) -> object:
 
 
 SubjectId = Annotated[str, BeforeValidator(_as_text)]
-
-
-class Section(BaseModel):
-    """A frozen group of settings that refuses unknown keys."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
 
 
 class Synthetic(Section):
@@ -138,53 +124,6 @@ class Clip(Section):
         return self
 
 
-class Weak(Section):
-    """The weak view: a light random crop and a flip."""
-
-    shift: Fraction = 0.25
-    """Largest displacement of the crop from the centre, as a share of the free margin."""
-    flip: Fraction = 0.5
-    """Probability of a horizontal flip."""
-
-
-class Strong(Section):
-    """The strong view: every setting 0 switches its part off."""
-
-    shift: Fraction = 1.0
-    """As in the weak view; 1 reaches the whole stored frame."""
-    flip: Fraction = 0.5
-    """Probability of a horizontal flip."""
-    brightness: Annotated[float, Field(ge=0, lt=1)] = 0.4
-    """Colour jitter: factor drawn from [1-b, 1+b]; likewise contrast and saturation."""
-    contrast: Annotated[float, Field(ge=0, lt=1)] = 0.4
-    """As brightness."""
-    saturation: Annotated[float, Field(ge=0, lt=1)] = 0.4
-    """As brightness."""
-    hue: Annotated[float, Field(ge=0, le=0.5)] = 0.1
-    """Largest rotation of the hue, in turns."""
-    noise: Annotated[float, Field(ge=0, le=1)] = 0.05
-    """Largest standard deviation of the Gaussian noise, in units of the [0, 1] image."""
-    erase: Fraction = 0.25
-    """Probability that one rectangle is erased, the same in all frames of a clip."""
-    erase_area: tuple[Fraction, Fraction] = (0.02, 0.2)
-    """Area of the rectangle, as shares of the frame."""
-    temporal_jitter: Annotated[int, Field(ge=0, le=1000)] = 1
-    """Largest displacement, in stored frames, of each sampled frame."""
-    speed: Annotated[float, Field(ge=0, lt=1)] = 0.2
-    """Speed factor drawn from [1-s, 1+s]."""
-
-
-class Augment(Section):
-    """Which branch sees which view."""
-
-    strong_branch: Literal["student", "teacher", "both", "none"] = "student"
-    """Who gets the strong view of an unlabelled clip; the other gets the weak one."""
-    labelled: Literal["weak", "strong"] = "strong"
-    """The view of the labelled clips that the student learns from."""
-    weak: Weak = Weak()
-    strong: Strong = Strong()
-
-
 class Pooling(Section):
     """How a feature volume (B, C, T, H, W) becomes a vector."""
 
@@ -220,73 +159,6 @@ class Model(Section):
     """Local pre-trained weights (.safetensors, .pth); heads of another class count are dropped with a message."""
     options: OptionsField = Field(default_factory=OptionValues)
     """Options of a backbone of your own."""
-
-
-class Ema(Section):
-    """The teacher: exponential moving average of the student."""
-
-    alpha: Annotated[float, Field(ge=0, lt=1)] = 0.99
-    """What the teacher keeps of itself at each step."""
-    buffers: Literal["average", "copy", "own"] = "average"
-    """Batch-norm buffers of the teacher: averaged, copied from the student, or from its own forward passes."""
-    warmup: bool = False
-    """Use min(alpha, (step + 1) / (step + 10)) for early steps."""
-
-
-class Ramp(Section):
-    """Weight of the unsupervised loss over the epochs since the teacher started."""
-
-    shape: Literal["linear", "sigmoid", "step"] = "linear"
-    """How the weight rises; `step` waits and then jumps."""
-    epochs: Count = 30
-    """Epochs until the weight is `maximum`; 0 starts there."""
-    maximum: Annotated[float, Field(ge=0)] = 1.0
-    """The weight after the ramp."""
-
-
-class Threshold(Section):
-    """Which pseudo-labels are accepted."""
-
-    policy: str = "fixed"
-    """A name of `agrm_study.training.ssl.thresholds.POLICIES`."""
-    tau: Fraction = 0.8
-    """Threshold of `fixed` and upper bound of `flexmatch` (strictly above)."""
-    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.999
-    """EMA of `freematch` and `softmatch`."""
-    n_sigma: Annotated[float, Field(gt=0)] = 2.0
-    """Width of the Gaussian of `softmatch`."""
-    percentile: Annotated[float, Field(ge=0, le=100)] = 80.0
-    """`percentile` accepts what lies above this percentile of the batch's confidences."""
-    options: OptionsField = Field(default_factory=OptionValues)
-    """Options of a threshold policy of your own."""
-
-
-class Pseudo(Section):
-    """The pseudo-label loss."""
-
-    mode: Literal["online", "rounds", "off"] = "online"
-    """`rounds` moves accepted clips into the labelled set each round (paper, section 2.1)."""
-    target: Literal["hard", "soft"] = "hard"
-    """Learn the most probable class, or the whole distribution."""
-    weight: Annotated[float, Field(ge=0)] = 1.0
-    """Weight beside the consistency loss."""
-    confidence: Literal["teacher", "student", "mean", "min", "agree"] = "teacher"
-    """Whose confidence decides."""
-    round_epochs: Positive = 10
-    """Epochs between two rounds."""
-
-
-class Ssl(Section):
-    """How unlabelled clips teach."""
-
-    method: Literal["supervised", "mean_teacher", "pseudo_label", "fixmatch", "agrm"] = "agrm"
-    """Mean Teacher and pseudo-labels (`agrm`), one of the two, FixMatch, or labelled clips alone."""
-    pretrain_epochs: Count = 10
-    """Supervised epochs before the teacher starts as a copy of the student."""
-    ema: Ema = Ema()
-    ramp: Ramp = Ramp()
-    threshold: Threshold = Threshold()
-    pseudo: Pseudo = Pseudo()
 
 
 class Loss(Section):

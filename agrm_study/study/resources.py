@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from agrm_study.study.recipe import Section
+from agrm_study.study.section import Section
 from agrm_study.study.translate import Rule
 
 GPU_CHOICES = '0, 1, exactly 1/k (0.5, 0.25, "1/3", …), auto'

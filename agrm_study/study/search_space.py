@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
-from agrm_study.study.recipe import MAX_COUNT, MAX_SEED, Positive, Section, Seed
+from agrm_study.study.section import MAX_COUNT, MAX_SEED, Positive, Section, Seed
 from agrm_study.study.seeds import MAX_TRIALS
 from agrm_study.study.translate import Rule
 

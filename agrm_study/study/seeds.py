@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, ValidationError, WithJsonSchema, model_validator
 
 from agrm_study.study.problems import Place, Places
-from agrm_study.study.recipe import MAX_SEED, Section
+from agrm_study.study.section import MAX_SEED, Section
 from agrm_study.study.translate import Rule, translate
 
 MAX_TRIALS = 1_000_000

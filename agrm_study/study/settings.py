@@ -14,7 +14,8 @@ from agrm_study.study.errors import did_you_mean
 from agrm_study.study.options import OptionValues
 from agrm_study.study.parts.kinds import KINDS
 from agrm_study.study.problems import Place, Places, Problems
-from agrm_study.study.recipe import Recipe, Section
+from agrm_study.study.recipe import Recipe
+from agrm_study.study.section import Section
 
 PATH_SETTINGS = ("data.manifest", "data.split_file", "model.weights")
 """Settings that name a file; relative paths start from the file that contains the setting."""

@@ -11,9 +11,9 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, mod
 
 from agrm_study.study.errors import did_you_mean
 from agrm_study.study.labels import Task
-from agrm_study.study.recipe import Section, Seed
 from agrm_study.study.resources import ArmResources, Resources
 from agrm_study.study.search_space import _LABELLED_VALUES, Condition, Search, When, read_labelled
+from agrm_study.study.section import Section, Seed
 from agrm_study.study.seeds import Seeds
 from agrm_study.study.translate import Rule
 

@@ -13,7 +13,7 @@ from agrm_study.plan.epochs import SpanReader, weight_key
 from agrm_study.plan.identity import file_hash
 from agrm_study.plan.plan import Plan
 from agrm_study.plan.stages import Stages, plan_stages, pretraining_end
-from agrm_study.study.recipe import Ramp
+from agrm_study.study.ssl_settings import Ramp
 from agrm_study.training.ssl.ramp import ramp_weight
 
 PlanOf = Callable[..., Plan]

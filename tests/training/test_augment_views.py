@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agrm_study.study.recipe import Strong, Weak
+from agrm_study.study.augment_settings import Strong, Weak
 from agrm_study.training.augment.spatial import crop_positions, erase_boxes
 from agrm_study.training.augment.temporal import frame_indices, random_windows, spread_windows
 from agrm_study.training.augment.views import Geometry, centre_view, draw_view

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from agrm_study.study.options import OptionValues
-from agrm_study.study.recipe import Section
+from agrm_study.study.section import Section
 
 
 class Options(Section):

@@ -15,7 +15,8 @@ from agrm_study.study.parts.loaded import own_class
 from agrm_study.study.parts.names import full_name, is_own, short_name
 from agrm_study.study.parts.source import OwnPart
 from agrm_study.study.problems import Places, Problems, dotted
-from agrm_study.study.recipe import Recipe, Section
+from agrm_study.study.recipe import Recipe
+from agrm_study.study.section import Section
 from agrm_study.study.translate import translate
 
 

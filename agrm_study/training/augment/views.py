@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from agrm_study.study.recipe import Strong, Weak
+from agrm_study.study.augment_settings import Strong, Weak
 from agrm_study.training.augment.colour import colour_matrices, contrast_offsets
 from agrm_study.training.augment.spatial import crop_positions, erase_boxes
 from agrm_study.training.augment.temporal import frame_indices, random_windows

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 
-from agrm_study.study.recipe import Ema
+from agrm_study.study.ssl_settings import Ema
 
 
 class EmaTeacher:

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from agrm_study.study.recipe import Ema
+from agrm_study.study.ssl_settings import Ema
 from agrm_study.training.device import Device
 from agrm_study.training.outcome import Network
 from agrm_study.training.ssl.ema import EmaTeacher

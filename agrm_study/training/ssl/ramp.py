@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from agrm_study.study.recipe import Ramp
+from agrm_study.study.ssl_settings import Ramp
 
 
 def ramp_weight(ramp: Ramp, epochs_since_start: int) -> float:

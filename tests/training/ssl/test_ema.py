@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from agrm_study.study.recipe import Ema
+from agrm_study.study.ssl_settings import Ema
 from agrm_study.training.ssl.ema import EmaTeacher
 
 

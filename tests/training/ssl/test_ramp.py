@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from agrm_study.study.recipe import Ramp
+from agrm_study.study.ssl_settings import Ramp
 from agrm_study.training.ssl.ramp import ramp_weight
 
 

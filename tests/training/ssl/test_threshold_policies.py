@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from agrm_study.study.errors import InputError
-from agrm_study.study.recipe import Threshold
+from agrm_study.study.ssl_settings import Threshold
 from agrm_study.training.ssl.thresholds import build_policy
 
 

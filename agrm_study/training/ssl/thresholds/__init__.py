@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from agrm_study.study.parts.registry import Registry
-from agrm_study.study.recipe import Threshold
+from agrm_study.study.ssl_settings import Threshold
 
 if TYPE_CHECKING:
     from agrm_study.training.ssl.thresholds.policy import ThresholdPolicy

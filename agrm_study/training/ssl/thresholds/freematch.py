@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from agrm_study.study.recipe import Threshold
+from agrm_study.study.ssl_settings import Threshold
 from agrm_study.training.ssl.thresholds.policy import ThresholdPolicy, confidence, indicator, snapshot
 
 

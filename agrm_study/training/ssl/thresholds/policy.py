@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from agrm_study.study.parts.options import HasOptions
-from agrm_study.study.recipe import Threshold
+from agrm_study.study.ssl_settings import Threshold
 from agrm_study.training.ssl.precision import at_least_float32
 
 

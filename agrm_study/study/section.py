@@ -1,0 +1,25 @@
+"""The frozen group of settings that every part of a recipe is, and the types of numbers that settings share."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+MAX_SEED = 2**63 - 1
+"""Largest seed: records hold it as a 64-bit integer."""
+
+MAX_COUNT = 2**31 - 1
+"""Largest number of anything that has no tighter bound: records hold it as a 32-bit integer."""
+
+Positive = Annotated[int, Field(ge=1, le=MAX_COUNT)]
+Count = Annotated[int, Field(ge=0, le=MAX_COUNT)]
+Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
+BatchSize = Annotated[int, Field(ge=1, le=100_000)]
+
+
+class Section(BaseModel):
+    """A frozen group of settings that refuses unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
