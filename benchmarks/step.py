@@ -5,13 +5,15 @@
     OMP_NUM_THREADS=1 python benchmarks/step.py --shape paper       # 16 frames of 224 x 224, R3D-18
     python benchmarks/step.py --shape paper --device cuda
 
-Four things are timed in turn, round after round in one process, so that the ratios of their medians refer to the same
+These are timed in turn, round after round in one process, so that the ratios of their medians refer to the same
 machine in the same state:
 
 - `step`: an AGRM step as `agrm_study.training` makes it, from the stored bytes to the updated teacher;
 - `parts`: the necessary arithmetic, on the bare network: forward and backward of the labelled and of
   the unlabelled clips, the teacher's forward;
 - `extras`: what the step adds, alone: reading and rendering the three views, and the teacher's average;
+- `joint`: the step with `ssl.batch_norm: joint`, labelled and unlabelled clips in one pass of the student;
+- `bf16`: the step in bf16, where the device computes in it and `--precision` is fp32;
 - `loop`: the straightforward torchvision loop: contiguous tensors, transforms.v2 clip by clip, one graph for both
   losses, an average over the state dict in Python.
 
@@ -40,6 +42,7 @@ from torchvision.transforms import v2
 from agrm_study.study.recipe import Recipe
 from agrm_study.training.augment.pixels import MEAN, STD, Renderer
 from agrm_study.training.batches import Batches, LabelledBatch, UnlabelledBatch
+from agrm_study.training.bf16 import bf16_problem
 from agrm_study.training.clipset import ClipSet
 from agrm_study.training.device import Device
 from agrm_study.training.models.build import build_model
@@ -270,6 +273,11 @@ def variants(shape: str, device_name: str, precision: str, compile_networks: boo
     ours = Ours(recipe, device_name, store, count, stored, side)
     yield "ours", ours
     yield "parts", Parts(ours)
+    together = recipe.ssl.model_copy(update={"batch_norm": "joint"})
+    yield "joint", Ours(recipe.model_copy(update={"ssl": together}), device_name, store, count, stored, side)
+    if precision == "fp32" and bf16_problem(ours.device.torch) is None:
+        half = recipe.model_copy(update={"precision": "bf16"})
+        yield "bf16", Ours(half, device_name, store, count, stored, side)
     yield "loop", Loop(recipe, ours.device.torch, store, count, stored)
 
 
@@ -281,6 +289,8 @@ def measure(arguments: argparse.Namespace) -> dict[str, object]:
         "step": made["ours"].step,
         "parts": made["parts"].step,
         "extras": made["ours"].extras,
+        "joint": made["joint"].step,
+        **({"bf16": made["bf16"].step} if "bf16" in made else {}),
         "loop": made["loop"].step,
     }
     seconds: dict[str, list[float]] = {name: [] for name in calls}
@@ -304,6 +314,10 @@ def measure(arguments: argparse.Namespace) -> dict[str, object]:
         "step_over_parts": statistics.median(a / b for a, b in zip(seconds["step"], seconds["parts"], strict=True)),
         "extras_over_step": statistics.median(a / b for a, b in zip(seconds["extras"], seconds["step"], strict=True)),
         "loop_over_step": statistics.median(a / b for a, b in zip(seconds["loop"], seconds["step"], strict=True)),
+        "joint_over_step": statistics.median(a / b for a, b in zip(seconds["joint"], seconds["step"], strict=True)),
+        "bf16_over_step": statistics.median(a / b for a, b in zip(seconds["bf16"], seconds["step"], strict=True))
+        if "bf16" in seconds
+        else None,
         "peak_mib": peaks,
     }
 
@@ -324,6 +338,8 @@ def render(found: dict) -> str:
         f"| step / its parts | {found['step_over_parts']:.3f} | ≤ 1.10 |",
         f"| augmentation and average / step | {found['extras_over_step']:.3f} | < 0.10 |",
         f"| torchvision loop / step | {found['loop_over_step']:.2f} | ≥ 1.5 |",
+        f"| one joint pass / step | {found['joint_over_step']:.3f} | ≤ 0.90 (demo) |",
+        *([f"| bf16 / step | {found['bf16_over_step']:.3f} | ≤ 0.65 |"] if found["bf16_over_step"] else []),
         f"| peak memory, step / loop | {peaks['step'] / peaks['loop']:.2f} | ≤ 1.10 |",
     ]
     return "\n".join(lines)

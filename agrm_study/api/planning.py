@@ -20,6 +20,7 @@ from agrm_study.execution.resources.calibration import Calibration, calibrate
 from agrm_study.execution.resources.gpu_share import known_share
 from agrm_study.execution.trial.heartbeat import Heartbeat
 from agrm_study.execution.trial.stage_store import StageStore
+from agrm_study.plan.averages import arm_steps, memory_notes
 from agrm_study.plan.cost import estimate_cost, unmeasured
 from agrm_study.plan.disk import estimate_disk
 from agrm_study.plan.expand import expand
@@ -101,10 +102,11 @@ def plan_study(
         of_part = estimate_cost(part.trials, measured)
         edited.append(part.sentence(None if of_part is None else of_part.slot_hours))
     epochs = sum(trial.recipe.epochs for trial in trials)
+    steps = arm_steps(study, clips)
     return PlanSummary(
         study=study.name,
         question=study.question,
-        notes=(*study_notes(study), *edited, *to_run.notes),
+        notes=(*study_notes(study), *memory_notes(steps), *edited, *to_run.notes),
         results=str(folder),
         tasks=tuple(study.tasks),
         seeds=tuple(study.seeds),
@@ -120,6 +122,7 @@ def plan_study(
         gpu=_gpu_summary(study, results),
         search=None if search is None else search.summary,
         epochs_at_most=epochs,
+        steps=steps,
         sharing=SharingSummary(
             asked=study.sharing,
             stages_shared=sum(stage.shared for stage in stages.stages),

@@ -49,6 +49,8 @@ def _show(plan: PlanSummary) -> None:
     from rich.markup import escape
     from rich.table import Table
 
+    from agrm_study.plan.averages import steps_sentences
+
     console = Console(highlight=False)
     console.print(f"[bold]{escape(plan.study)}[/]  {escape(plan.question)}")
     console.print(f"tasks {', '.join(plan.tasks)} · seeds {seeds_text(plan.seeds)} · results {escape(plan.results)}\n")
@@ -68,6 +70,8 @@ def _show(plan: PlanSummary) -> None:
     if plan.search is not None:
         console.print(_search_sentence(plan.search, len(plan.seeds) * len(plan.tasks)), soft_wrap=True)
     console.print(_trials_sentence(plan), soft_wrap=True)
+    for sentence in steps_sentences(plan.steps):
+        console.print(escape(sentence), soft_wrap=True)
     if plan.equal_beside:
         console.print(f"{plan.equal_beside} trials are finished in results folders beside it; `run` reuses them")
     if plan.sharing.epochs_at_most < plan.epochs_at_most:

@@ -81,7 +81,7 @@ def write_results(
     plan = []
     for task in study.tasks:
         for arm in study.arms:
-            for seed in study.seeds:
+            for seed in arm.seeds(study.seeds):
                 key = (arm.name, task, seed)
                 plan.append(
                     {
@@ -170,7 +170,7 @@ def write_one(
         "best_epoch": max(1, epochs - 3),
         "epochs": epochs,
         "wall_s": 61.5 + seed,
-        "started_at": datetime.datetime(2026, 3, 1, 12, seed, tzinfo=datetime.UTC),
+        "started_at": datetime.datetime(2026, 3, 1, 12, seed % 60, tzinfo=datetime.UTC),
         "device": "cpu",
         "host": "node-1",
         "code_version": "0123456789abcdef",

@@ -33,6 +33,7 @@ from agrm_study.execution.trial.heartbeat import Heartbeat
 from agrm_study.execution.trial.repeated_failures import HOLD_AFTER
 from agrm_study.execution.trial.versions import own_versions
 from agrm_study.execution.trial.work import Work, WorkerSettings
+from agrm_study.plan.averages import arm_steps, memory_notes
 from agrm_study.plan.expand import expand
 from agrm_study.plan.plan import Plan
 from agrm_study.plan.promotion import promoted
@@ -129,6 +130,8 @@ class _Run:
                 workers=self._options.workers,
             )
             plan = expand(self._study, prepared.fingerprints)
+            for note in memory_notes(arm_steps(self._study, prepared.clip_counts)):
+                self._note(note)
         except KeyboardInterrupt:
             self._note("Stopped before the first trial; what is done is kept.")
             return self._summary([], True)

@@ -53,7 +53,7 @@ class ReloadedTrial:
     Attributes:
         trial: The trial.
         recipe: Recipe of the trial, in fp32 and without compilation.
-        name: The reported network, ``teacher`` or ``student``.
+        name: The reported network, ``teacher``, ``ema`` or ``student``.
         network: The network, in eval mode.
         loss: The supervised loss, which converts outputs to logits.
         device: Device of the network.
@@ -125,8 +125,8 @@ def reload_trial(trial: FinishedTrial, data: Data, recorded: pd.DataFrame, devic
         )
     recipe = trial.recipe.model_copy(update={"precision": "fp32", "compile": False})
     weights = _weights(trial)
-    has_teacher = any(key.startswith("teacher.") for key in weights)
-    name: Network = reported_network(recipe) if has_teacher else "student"
+    asked = reported_network(recipe)
+    name: Network = asked if any(key.startswith(f"{asked}.") for key in weights) else "student"
     place = Device(device, recipe)
     train = clip_set(data.split.train, data.manifest, data.store, recipe.task)
     counts = [int((train.labels_N == index).sum()) for index in range(len(recipe.classes))]

@@ -145,7 +145,7 @@ class StudyLog:
 
     def _log(self, record: dict[str, Any], epochs: pd.DataFrame | None, tested: pd.DataFrame | None) -> TrialLog:
         factors: dict[str, Any] = json.loads(record["params"])
-        network = reported_in_record(record.get("method"), factors, self.study.base.evaluate.network)
+        network = reported_in_record(record.get("method"), factors, self.study.base.evaluate)
         rows = [] if epochs is None else cast("list[dict[str, Any]]", epochs.to_dict("records"))
         judged = {
             int(epoch): {name: float(row[name]) for name in CURVES if _finite(row[name])}

@@ -44,10 +44,6 @@ def _supervised(recipe: Recipe) -> bool:
     return recipe.ssl.method == "supervised"
 
 
-def _no_teacher(recipe: Recipe) -> bool:
-    return not recipe.has_teacher
-
-
 def _no_pseudo_labels(recipe: Recipe) -> bool:
     return recipe.ssl.method == "mean_teacher"
 
@@ -69,7 +65,12 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(("data.split.*",), lambda r: r.data.split_file is not None, "a split file takes its place"),
     Rule(("data.folds", "data.fold"), lambda r: r.data.split_file is not None, "a split file takes their place"),
     Rule(("data.fold",), lambda r: r.data.folds == 0, "there are no folds"),
-    Rule(("data.unlabelled_train", "data.unlabelled_val", "data.views"), _supervised, "no unlabelled clip is read"),
+    Rule(
+        ("data.unlabelled_train", "data.unlabelled_val", "data.views", "data.remainder"),
+        _supervised,
+        "no unlabelled clip is read",
+    ),
+    Rule(("data.remainder",), lambda r: r.data.labelled_fraction == 1.0, "every label is used: nothing remains"),
     Rule(("clip.box_part",), lambda r: r.clip.crop != "person_box", "only the person's box has parts"),
     Rule(
         ("ssl.pretrain_epochs", "ssl.ramp.*"),
@@ -85,24 +86,46 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(
         ("augment.strong.*",), lambda r: _supervised(r) and r.augment.labelled == "weak", "nobody sees the strong view"
     ),
-    Rule(("ssl.ema.*", "evaluate.network"), _no_teacher, "the method has no teacher"),
+    Rule(("ssl.ema.*", "evaluate.network"), lambda r: not r.has_average, "the method has no teacher"),
+    Rule(("evaluate.ema",), lambda r: r.has_teacher, "the teacher is the average"),
     Rule(("ssl.threshold.*", "ssl.pseudo.*"), _no_pseudo_labels, "the method learns no pseudo-label and records none"),
     Rule(("ssl.pseudo.target", "ssl.pseudo.weight"), lambda r: r.ssl.pseudo.mode == "off", "pseudo-labels are off"),
     Rule(("ssl.pseudo.round_epochs",), lambda r: r.ssl.pseudo.mode != "rounds", "there are no rounds"),
-    Rule(("ssl.threshold.momentum",), _policy_in("fixed", "flexmatch", "percentile"), "the policy keeps no average"),
+    Rule(("ssl.ema.alpha",), lambda r: r.ssl.ema.memory_epochs is not None, "ssl.ema.memory_epochs takes its place"),
+    Rule(
+        ("ssl.threshold.momentum", "ssl.threshold.memory_epochs"),
+        lambda r: (
+            r.ssl.threshold.policy in ("fixed", "flexmatch", "percentile", "relative")
+            and r.ssl.threshold.alignment == "none"
+        ),
+        "the policy keeps no average",
+    ),
+    Rule(
+        ("ssl.threshold.momentum",),
+        lambda r: r.ssl.threshold.memory_epochs is not None,
+        "ssl.threshold.memory_epochs takes its place",
+    ),
     Rule(
         ("ssl.threshold.n_sigma",),
-        _policy_in("fixed", "flexmatch", "freematch", "percentile"),
+        _policy_in("fixed", "flexmatch", "freematch", "percentile", "relative"),
         "softmatch alone has it",
     ),
     Rule(
         ("ssl.threshold.percentile",),
-        _policy_in("fixed", "flexmatch", "freematch", "softmatch"),
+        _policy_in("fixed", "flexmatch", "freematch", "softmatch", "relative"),
         "percentile alone has it",
     ),
     Rule(
         ("ssl.threshold.tau",), _policy_in("freematch", "softmatch", "percentile"), "the policy finds its own threshold"
     ),
+    Rule(
+        ("ssl.threshold.fairness",),
+        _policy_in("fixed", "flexmatch", "softmatch", "percentile", "relative"),
+        "freematch alone has it",
+    ),
+    Rule(("ssl.pseudo.uncertainty_max",), lambda r: r.ssl.pseudo.uncertainty == "none", "uncertainty is not asked"),
+    Rule(("ssl.pseudo.uncertainty_passes",), lambda r: r.ssl.pseudo.uncertainty != "dropout", "no pass has dropout"),
+    Rule(("ssl.batch_norm",), _supervised, "no unlabelled clip is read"),
     Rule(("model.depth",), _backbone_in("c3d", "uniformer_s"), "the backbone has one depth"),
     Rule(("model.head",), _backbone_in("r3d_18", "r2plus1d_18", "mc3_18", "uniformer_s"), "c3d alone has it"),
     Rule(
@@ -125,6 +148,11 @@ RULES: Final[tuple[Rule, ...]] = (
         ("loss.arcface_scale", "loss.arcface_margin"),
         _loss_in("cross_entropy", "focal", "class_balanced", "corn"),
         "arcface alone has them",
+    ),
+    Rule(
+        ("optimizer.plateau_factor", "optimizer.plateau_patience", "optimizer.plateau_armed"),
+        lambda r: r.optimizer.schedule != "plateau",
+        "the learning rate follows another schedule",
     ),
     Rule(("optimizer.momentum",), lambda r: r.optimizer.name != "sgd", "sgd alone has it"),
     Rule(("optimizer.betas",), lambda r: r.optimizer.name == "sgd", "adam and adamw alone have them"),
@@ -186,7 +214,8 @@ def acting_members(recipe: Recipe) -> dict[str, str]:
 
 def labelled_view(recipe: Recipe) -> Recipe:
     """The recipe without unlabelled clips: its split contains only what a supervised epoch can read."""
-    data = recipe.data.model_copy(update={"unlabelled_train": 0, "unlabelled_val": 0, "views": ()})
+    nothing = {"unlabelled_train": 0, "unlabelled_val": 0, "views": (), "remainder": "drop"}
+    data = recipe.data.model_copy(update=nothing)
     return recipe.model_copy(update={"data": data})
 
 

@@ -103,10 +103,10 @@ def _network(trial: TrialSpec) -> tuple[str, str]:
 
 
 def _networks(recipe: Recipe) -> int:
-    return 2 if recipe.has_teacher else 1
+    return 2 if recipe.has_average else 1
 
 
 def _copies(recipe: Recipe, epoch: int) -> int:
     """Size of the state after an epoch in multiples of a network: networks, best networks, optimizer averages."""
-    networks = _networks(recipe) if epoch > recipe.ssl.pretrain_epochs else 1
+    networks = _networks(recipe) if epoch > recipe.ssl.pretrain_epochs or not recipe.has_teacher else 1
     return 2 * networks + (1 if recipe.optimizer.name == "sgd" else 2)

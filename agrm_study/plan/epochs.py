@@ -22,7 +22,8 @@ STAGE_VERSION: Final = 1
 """Incremented when the meaning of an epoch's token changes, so that old stages are not reused."""
 
 LOOP: Final = ("epochs", "early_stop.patience", "early_stop.armed_after")
-"""Settings that affect only when a training ends: a longer training continues a shorter one."""
+"""Settings that affect only when a training ends: a longer training continues a shorter one, unless its learning rate
+depends on its length. Where early stopping is armed, which a plateau may count, is in the token as well."""
 
 WHEN: Final = ("ssl.pretrain_epochs", "ssl.ramp.shape", "ssl.ramp.epochs", "ssl.ramp.maximum")
 """Settings that act only through an epoch's position in the chain and its λ, which are in its token."""
@@ -93,7 +94,8 @@ class SpanReader:
     def _content(self, recipe: Recipe, trial: TrialSpec, split_fingerprint: str) -> dict[str, str]:
         members = content_members(recipe, self._hash_file)
         for name in (*LOOP, *WHEN):
-            members.pop(name, None)
+            if name != "epochs" or recipe.optimizer.schedule != "cosine":  # whose rate depends on the last epoch
+                members.pop(name, None)
         data = _member("data_fingerprint", trial.data_fingerprint)
         content = members | data | _member("split_fingerprint", split_fingerprint)
         return dict(sorted(content.items()))  # serialised once per span; sorting sorted content is fast

@@ -39,10 +39,12 @@ def expand(study: Study, fingerprints: Fingerprints, *, hash_file: FileHash = fi
     for arm in study.arms:
         for task in study.tasks:
             recipe = study.trial_recipe(arm, task, study.seeds[0])
-            for trial in builder.replicates(recipe, study.seeds, arm=arm.name, params=arm.settings):
+            for trial in builder.replicates(recipe, arm.seeds(study.seeds), arm=arm.name, params=arm.settings):
                 trials.setdefault(trial.trial_id, trial)
                 cells.append(Cell(arm=arm.name, task=task, seed=trial.seed, trial_id=trial.trial_id))
-    return Plan(study=study.name, trials=running_order(trials.values(), study.seeds), cells=tuple(cells))
+    offsets = sorted({arm.seed_offset for arm in study.arms})
+    rounds = [seed + offset for seed in study.seeds for offset in offsets]
+    return Plan(study=study.name, trials=running_order(trials.values(), rounds), cells=tuple(cells))
 
 
 class TrialBuilder:

@@ -18,7 +18,23 @@ from agrm_study.study.settings import value_of
 IDENTITY_VERSION: Final = 1
 """Incremented when the meaning of a setting changes, so that old records are not reused."""
 
-ADDED_LATER: Final[Mapping[str, Any]] = {kind.options: {} for kind in KINDS.values() if kind.options}
+ADDED_LATER: Final[Mapping[str, Any]] = {kind.options: {} for kind in KINDS.values() if kind.options} | {
+    "steps_per_epoch": None,
+    "optimizer.schedule": "plateau",
+    "optimizer.plateau_armed": False,
+    "deterministic": False,
+    "tf32": "convolutions",
+    "ssl.batch_norm": "separate",
+    "evaluate.ema": False,
+    "ssl.threshold.alignment": "none",
+    "ssl.threshold.fairness": 0.0,
+    "ssl.pseudo.uncertainty": "none",
+    "ssl.pseudo.uncertainty_max": 0.05,
+    "ssl.pseudo.uncertainty_passes": 8,
+    "data.remainder": "drop",
+    "ssl.ema.memory_epochs": None,
+    "ssl.threshold.memory_epochs": None,
+}
 """Settings added after the first records were written, with the value that reproduces the earlier behaviour; at that
 value they are excluded from the identity, so that an upgrade repeats no trial. Dotted name → plain value."""
 

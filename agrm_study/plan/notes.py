@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from agrm_study.plan.epochs import weight_key
 from agrm_study.plan.same_training import same_training
@@ -15,7 +15,11 @@ ARMS_NAMED = 5
 
 def study_notes(study: Study) -> tuple[str, ...]:
     """Warnings about a valid study, one sentence each, the most important first."""
-    return (*(group.sentence for group in same_training((arm.name, arm.recipe) for arm in study.arms)), *_other(study))
+    found: list[str] = []
+    for offset in dict.fromkeys(arm.seed_offset for arm in study.arms):  # arms of other seeds are other trainings
+        groups = same_training((arm.name, arm.recipe) for arm in study.arms if arm.seed_offset == offset)
+        found += [group.sentence for group in groups]
+    return (*found, *_other(study))
 
 
 def _other(study: Study) -> Iterator[str]:
@@ -34,13 +38,24 @@ def _other(study: Study) -> Iterator[str]:
                 else "Name one with `reference: ARM`."
             )
         )
+    if len({arm.recipe.data.labelled_fraction for arm in study.arms}) > 1:
+        passes = [arm.name for arm in study.arms if arm.recipe.steps_per_epoch is None]
+        if passes:
+            yield (
+                f"{_named(passes)}: data.labelled_fraction differs among the arms, and an epoch is one pass over the "
+                "labelled clips, so arms with fewer labels also train fewer steps. Set steps_per_epoch to compare "
+                "trainings of equal length."
+            )
     reasons: dict[str, list[str]] = {}
     for name, recipe in [(arm.name, arm.recipe) for arm in study.arms] or [("base", study.base)]:
         if (why := _hardly_semi_supervised(recipe)) is not None:
             reasons.setdefault(why, []).append(name)
     for why, arms in reasons.items():
-        named = ", ".join(f"`{arm}`" for arm in arms) if len(arms) <= ARMS_NAMED else f"{len(arms)} arms"
-        yield f"{named}: {why}"
+        yield f"{_named(arms)}: {why}"
+
+
+def _named(arms: Sequence[str]) -> str:
+    return ", ".join(f"`{arm}`" for arm in arms) if len(arms) <= ARMS_NAMED else f"{len(arms)} arms"
 
 
 def _hardly_semi_supervised(recipe: Recipe) -> str | None:

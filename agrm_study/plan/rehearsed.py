@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -12,6 +11,7 @@ from typing import Final
 from agrm_study.plan.cost import Cost
 from agrm_study.plan.trial import TrialSpec
 from agrm_study.study.recipe import Recipe
+from agrm_study.study.steps import steps_of
 
 Pick = Callable[[Sequence[float]], float]
 
@@ -97,12 +97,13 @@ def trial_seconds(
         inherited: Number of inherited epochs.
     """
     batch, ssl = recipe.batch, recipe.ssl
-    steps = math.ceil(clips["train"] / batch.labelled)
+    steps = steps_of(recipe, clips["train"])
     supervised, window = pick(rehearsed.supervised), pick(rehearsed.window)
     beside = max(0.0, pick(rehearsed.full) - supervised) if rehearsed.full else 0.0
-    learned = supervised * clips["train"] / batch.labelled
+    shown = clips["train"] if recipe.steps_per_epoch is None else steps * min(batch.labelled, clips["train"])
+    learned = supervised * shown / batch.labelled
     unlabelled = beside * steps * min(1.0, clips["unlabelled_train"] / batch.unlabelled)
-    networks = 2 if recipe.has_teacher else 1
+    networks = 2 if recipe.has_average else 1
     windows = clips["val"] * recipe.evaluate.clips
     watched = clips["unlabelled_val"] * networks if recipe.uses_unlabelled and recipe.evaluate.unlabelled else 0
     before = max(0, min(recipe.epochs, ssl.pretrain_epochs) - inherited) if recipe.uses_unlabelled else 0
@@ -122,7 +123,7 @@ def record_bytes(recipe: Recipe, clips: Mapping[str, int]) -> int:
         recipe: Recipe of the trial.
         clips: Clips of each part.
     """
-    networks = 2 if recipe.has_teacher else 1
+    networks = 2 if recipe.has_average else 1
     rows = sum(clips[part] for part in ("train", "val", "test")) * recipe.evaluate.clips * networks
     predictions = rows * (4 * len(recipe.classes) + NAME_BYTES)
     return RECORD_BYTES + predictions + recipe.epochs * (1 + networks) * EPOCH_BYTES

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from agrm_study.plan.averages import ArmSteps
 from agrm_study.plan.cost import Cost
 from agrm_study.plan.disk import Disk, StoreSize
 from agrm_study.plan.rehearsed import Rehearsed
@@ -121,6 +122,7 @@ class PlanSummary:
         equal_beside: Missing trials that another results folder has finished.
         missing: Trials to run, those of a search aside.
         epochs_at_most: Epochs of the trials to run, those of a search included, without sharing.
+        steps: Training steps and moving averages of every arm and task.
         data_to_write: Synthetic data not generated yet.
         cost: Estimated from finished trials; ``None`` where none is of a kind that is to run.
         timed: Estimated from timed steps, if that was requested.
@@ -145,6 +147,7 @@ class PlanSummary:
     gpu: GpuSummary | None
     search: SearchSummary | None
     epochs_at_most: int
+    steps: tuple[ArmSteps, ...]
     sharing: SharingSummary
     data_to_write: tuple[str, ...]
     clip_stores: tuple[StoreSize, ...]

@@ -21,7 +21,7 @@ from agrm_study.records.schemas import PRUNED, Kind
 
 DAMAGED: Final = "differs from the digest that was taken when it was written"
 DIGESTS: Final = ("epochs_digest", "predictions_digest", "weights_digest", "row_digest")
-PARTS: Final = tuple((part, network) for part in ("train", "val", "test") for network in ("student", "teacher"))
+PARTS: Final = tuple((part, network) for part in ("train", "val", "test") for network in ("student", "teacher", "ema"))
 WEIGHTS: Final = "best.safetensors"
 """Name of a trial's weights in ``checkpoints/<trial_id>/``."""
 _HEADER_LENGTH: Final = struct.Struct("<Q")
@@ -59,7 +59,7 @@ def broken_block(table: pa.Table, part: str, network: str, stored: Mapping[str, 
     Args:
         table: Rows of the `predictions` schema of that part and network.
         part: ``train``, ``val`` or ``test``.
-        network: ``student`` or ``teacher``.
+        network: ``student``, ``teacher`` or ``ema``.
         stored: ``predictions_digest`` of each trial that has digests, by trial id; null where it has no predictions.
     """
     if not stored:

@@ -36,6 +36,8 @@ TRIALS: Final = pa.schema(
         pa.field("tau", pa.float64()),
         pa.field("alpha", pa.float64()),
         pa.field("ramp_epochs", pa.int32()),
+        pa.field("momentum", pa.float64()),
+        pa.field("steps_per_epoch", pa.int32()),
         pa.field("n_params", pa.int64()),
         pa.field("status", pa.string(), nullable=False),
         pa.field("stop_reason", pa.string()),
@@ -58,11 +60,12 @@ TRIALS: Final = pa.schema(
         pa.field("row_digest", pa.string()),
     ]
 )
-"""One row per trial. ``params`` is JSON of the factors; ``tau``, ``alpha`` and ``ramp_epochs`` are null if the method
-has none; ``wall_s`` sums the attempts that led to the outcome; ``error`` ends with the traceback's tail. Null in
-records of version 0.1: ``versions``, JSON of Python and the packages that can change a result, with every version of
-a trial that was resumed with other versions; and the digests (`digests`): ``predictions_digest`` is JSON by
-``part/network``, ``row_digest`` covers all other columns."""
+"""One row per trial. ``params`` is JSON of the factors; ``tau``, ``alpha``, ``momentum`` (both per update, also where
+the study gives a memory in epochs) and ``ramp_epochs`` are null if the method has none; ``wall_s`` sums the attempts
+that led to the outcome; ``error`` ends with the traceback's tail. Null in older records: ``momentum`` and
+``steps_per_epoch``; in those of version 0.1 also ``versions``, JSON of Python and the packages that can change a
+result, with every version of a trial that was resumed with other versions; and the digests (`digests`):
+``predictions_digest`` is JSON by ``part/network``, ``row_digest`` covers all other columns."""
 
 EPOCHS: Final = pa.schema(
     [
@@ -74,6 +77,7 @@ EPOCHS: Final = pa.schema(
         pa.field("loss_supervised", pa.float64()),
         pa.field("loss_consistency", pa.float64()),
         pa.field("loss_pseudo", pa.float64()),
+        pa.field("loss_penalty", pa.float64()),
         pa.field("ramp_weight", pa.float64()),
         pa.field("lr", pa.float64()),
         pa.field("threshold", pa.float64()),
@@ -87,7 +91,8 @@ EPOCHS: Final = pa.schema(
     ]
 )
 """One row per trial, epoch, part and network. ``loss`` is the evaluation's cross-entropy (val) or the total training
-loss (train); what a part does not measure is null."""
+loss (train); ``loss_penalty`` is the weighted loss term of a threshold policy that has one; what a part does not
+measure is null."""
 
 PREDICTIONS: Final = pa.schema(
     [

@@ -148,7 +148,9 @@ def _searched(results: Path, study: str, trials: pd.DataFrame) -> pd.DataFrame:
 
 def study_info(study: Study, planned: Sequence[Planned], trials: pd.DataFrame) -> StudyInfo:
     """The parts of a resolved study used in a report; arms promoted by a search are read from the records."""
-    arms = [ArmInfo(name=a.name, settings=dict(a.settings), recipe=a.recipe) for a in study.arms]
+    arms = [
+        ArmInfo(name=a.name, settings=dict(a.settings), recipe=a.recipe, seed_offset=a.seed_offset) for a in study.arms
+    ]
     known = {a.name for a in arms}
     promoted = dict.fromkeys(p.arm for p in planned if p.phase == "final" and p.arm not in known)
     if promoted:

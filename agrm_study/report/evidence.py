@@ -20,6 +20,7 @@ from agrm_study.report.cells import Cell
 from agrm_study.report.checks.finding import Finding, refused_trials
 from agrm_study.report.checks.people import People
 from agrm_study.report.idle import NeverActed, never_acted, same_arms
+from agrm_study.report.rate_cuts import RateCut, rate_cuts
 from agrm_study.study.parts.source import OwnPart
 from agrm_study.study.recipe import Recipe
 from agrm_study.study.reported import Network, reported_network
@@ -34,6 +35,7 @@ class ArmInfo:
     name: str
     settings: Mapping[str, Any]
     recipe: Recipe
+    seed_offset: int = 0
 
     @property
     def has_mtm(self) -> bool:
@@ -161,6 +163,12 @@ class Evidence:
         """Semi-supervised arms and tasks with trials in which semi-supervision had no effect."""
         finished = set(self.trials.loc[self.trials["status"] == "finished", "trial_id"])
         return never_acted(Ledger(self.results), self.study, self.replicates, finished)
+
+    @cached_property
+    def rate_cuts(self) -> tuple[RateCut, ...]:
+        """Semi-supervised arms and tasks whose learning rate was cut before the unlabelled clips had full weight."""
+        finished = set(self.trials.loc[self.trials["status"] == "finished", "trial_id"])
+        return rate_cuts(Ledger(self.results), self.study, self.replicates, finished)
 
     @property
     def subjects(self) -> pd.DataFrame:

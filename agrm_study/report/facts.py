@@ -12,11 +12,13 @@ import pyarrow as pa
 from agrm_study.records.reader import Ledger
 from agrm_study.records.schemas import PRUNED
 from agrm_study.report.evidence import Evidence
+from agrm_study.study.recipe import Evaluate
 from agrm_study.study.reported import reported_in_record
 
 VALIDATION = ("accuracy", "balanced_accuracy", "macro_f1", "loss")
 """Validation metrics recorded for each epoch."""
-NETWORK = "evaluate.network"
+NETWORK = frozenset({"evaluate.network", "evaluate.ema"})
+"""Settings that decide which network is reported."""
 PSEUDO = ("pseudo_coverage", "pseudo_accuracy", "pseudo_confidence", "threshold")
 
 
@@ -38,7 +40,7 @@ def trial_facts(evidence: Evidence, trials: pd.DataFrame) -> pd.DataFrame:
     at_best = table["epoch"].to_numpy() == best_by_code[codes] if len(owner) else np.empty(0, dtype=bool)
     rows = table.filter(pa.array(at_best)).to_pandas()
     arms = {arm.name: arm for arm in evidence.study.arms}
-    asked = next((a.recipe.evaluate.network for a in arms.values() if NETWORK not in a.settings), "teacher")
+    asked = next((a.recipe.evaluate for a in arms.values() if not NETWORK & a.settings.keys()), Evaluate())
     network = pd.Series(
         {
             trial_id: arms[arm].network if arm in arms else reported_in_record(method, json.loads(params), asked)

@@ -126,10 +126,15 @@ class Measurements:
         return self._compared[metric]
 
     def paired(self, task: str, metric: str | None = None) -> bool:
-        """Whether the arms' metrics are correlated over seeds, so that differences are paired by seed."""
-        metric = metric or self.evidence.study.primary_metric
+        """Whether the arms' metrics are correlated over seeds, so that differences are paired by seed.
+
+        Arms with a `seed_offset` of their own do not count: they have no seeds in common with the others.
+        """
+        study = self.evidence.study
+        metric = metric or study.primary_metric
         if (task, metric) not in self._paired:
-            cells = [c for a in self.evidence.study.arms if (c := self.cell(a.name, task)) is not None]
+            offset = 0 if study.reference is None else study.arm(study.reference).seed_offset
+            cells = [c for a in study.arms if a.seed_offset == offset and (c := self.cell(a.name, task)) is not None]
             cells = [c for c in cells if has_metric(metric, len(c.classes))]
             self._paired[task, metric] = seeds_are_shared(
                 [Scored(seeds=c.seeds, values_S=c.values(metric), influence_SN=np.empty((0, 0))) for c in cells]

@@ -9,8 +9,9 @@ from typing import Final
 from agrm_study import __version__
 from agrm_study.report.checks.finding import Finding
 from agrm_study.report.evidence import Evidence
-from agrm_study.report.idle import SAME
+from agrm_study.report.idle import SAME, NeverActed
 from agrm_study.report.measure import Measurements
+from agrm_study.report.rate_cuts import RateCut
 from agrm_study.report.wording import METRIC_NAMES, TASK_TITLES, listing, percent, tasks_text
 from agrm_study.statistics.comparison import ALPHA
 from agrm_study.study.seeds import Stopped
@@ -41,7 +42,9 @@ def replicates_note(m: Measurements, arms: Iterable[str], tasks: tuple[str, ...]
         else listing([f"N = {k} subjects ({TASK_TITLES[t].lower()})" for t, k in tests.items()])
     )
     networks = sorted({c.network for c in cells})
-    network = "teacher where there is one, else student" if len(networks) == 2 else networks[0]
+    averages = [name for name in ("teacher", "ema") if name in networks]
+    others = f"{' or '.join(averages)} where there is one, else student"
+    network = networks[0] if len(networks) == 1 else others if "student" in networks else " or ".join(averages)
     short = " Raised k/n: only k of n planned seeds are there." if any(not c.complete for c in cells) else ""
     return (
         f"Percent; mean ± sample standard deviation (ddof 1) over {n} training seeds on a test set of {test}; "
@@ -195,9 +198,10 @@ def same_notes(evidence: Evidence, arms: Iterable[str]) -> tuple[str, ...]:
 
 
 def idle_notes(evidence: Evidence, arms: Iterable[str], tasks: tuple[str, ...]) -> tuple[str, ...]:
-    """Arms for which semi-supervision had no effect."""
+    """Arms for which semi-supervision had no effect, or acted only after the learning rate had been cut."""
     arms, several = set(arms), len(evidence.study.tasks) > 1
-    found = [each for each in evidence.never_acted if each.arm in arms and each.task in tasks]
+    every: tuple[NeverActed | RateCut, ...] = (*evidence.never_acted, *evidence.rate_cuts)
+    found = [each for each in every if each.arm in arms and each.task in tasks]
     rest = (f"So it was for {len(found) - MOST_NAMED} more.",) if len(found) > MOST_NAMED else ()
     return (*(each.sentence(several_tasks=several) for each in found[:MOST_NAMED]), *rest)
 

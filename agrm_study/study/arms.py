@@ -13,7 +13,7 @@ from agrm_study.study.arm_names import arm_name, symbols
 from agrm_study.study.document import KeyPath
 from agrm_study.study.errors import did_you_mean
 from agrm_study.study.loading import Loading
-from agrm_study.study.merge import build_recipe, with_settings
+from agrm_study.study.merge import build_recipe, check_memories, with_settings
 from agrm_study.study.problems import Place, Places
 from agrm_study.study.search_space import Dimension
 from agrm_study.study.settings import Setting, read_settings, refusal, resolve_path
@@ -33,6 +33,7 @@ class ArmDraft:
     settings: tuple[Setting, ...]
     place: Place
     accelerator: str | None = None
+    seed_offset: int = 0
 
 
 def draft_arms(spec: StudyFile, loading: Loading) -> tuple[list[ArmDraft], Varies, tuple[str, ...]]:
@@ -63,11 +64,20 @@ def build_arms(drafts: Sequence[ArmDraft], loading: Loading) -> list[Arm]:
         if settings:
             own: dict[KeyPath, Place] = {tuple(setting.name.split(".")): setting.place for setting in settings}
             places, prefix = Places(draft.place, own), f"arm {draft.name}: "
+        check_memories(settings, loading.problems, prefix=prefix)
         tree = with_settings(loading.tree, settings)
         recipe = build_recipe(tree, places, loading.problems, loading.names, prefix=prefix, parts=loading.parts)
         if recipe is not None:
             values = MappingProxyType({setting.name: setting.value for setting in settings})
-            arms.append(Arm(name=draft.name, settings=values, recipe=recipe, accelerator=draft.accelerator))
+            arms.append(
+                Arm(
+                    name=draft.name,
+                    settings=values,
+                    recipe=recipe,
+                    accelerator=draft.accelerator,
+                    seed_offset=draft.seed_offset,
+                )
+            )
     return arms
 
 
@@ -89,7 +99,7 @@ def _listed_arms(spec: StudyFile, loading: Loading) -> list[ArmDraft]:
         path = ("arms", position)
         settings = read_settings(entry.set, loading.places, loading.problems, at=(*path, "set"))
         place = loading.places.find((*path, "name"))
-        drafts.append(ArmDraft(entry.name, tuple(settings), place, entry.resources.accelerator))
+        drafts.append(ArmDraft(entry.name, tuple(settings), place, entry.resources.accelerator, entry.seed_offset))
     return drafts
 
 

@@ -9,6 +9,7 @@ from agrm_study.study.loading import Loading
 from agrm_study.study.merge import check_name
 from agrm_study.study.recipe import Recipe
 from agrm_study.study.search_space import Search
+from agrm_study.study.section import MAX_SEED
 from agrm_study.study.seeds import MAX_TRIALS, NEED_ALL_ARMS, RACED_BY, Race
 from agrm_study.study.spec import BASE_ARM, METRICS, StudyFile
 from agrm_study.study.study import Arm
@@ -24,6 +25,7 @@ def check_study(spec: StudyFile, base: Recipe, arms: Sequence[Arm], loading: Loa
         _not_an_arm(("reference",), "must be the name of an arm", spec.reference, known, loading)
     if isinstance(spec.seeds, Race):
         _check_race(spec, arms, loading)
+    _check_seed_offsets(spec, arms, loading)
     with_metric = METRICS[spec.primary_metric]
     if not any(task in with_metric for task in spec.tasks):
         loading.note(
@@ -40,13 +42,13 @@ def check_study(spec: StudyFile, base: Recipe, arms: Sequence[Arm], loading: Loa
         for name in wanted if field in loading.names else ():
             check_name(field, name, loading.names[field], loading.places, loading.problems)
     precisions = {arm.recipe.precision for arm in arms} or {base.precision}
-    if spec.resources.gpu == 0 and (reduced := sorted(precisions - {"fp32"})):
+    if spec.resources.gpu == 0 and (reduced := sorted(precisions - {"fp32", "bf16"})):
         loading.problems.add(
             loading.origins.find(("precision",)),
             "needs a GPU, and resources.gpu is 0",
             field="precision",
             given=reduced[0],
-            hint="Ask for a GPU, or set precision to fp32.",
+            hint="Ask for a GPU, or set precision to fp32, or to bf16 on a CPU that has it.",
         )
 
 
@@ -67,6 +69,24 @@ def _check_size(spec: StudyFile, arms: int, loading: Loading) -> None:
             f"{MAX_TRIALS}",
             hint="Ask for fewer seeds or arms.",
         )
+
+
+def _check_seed_offsets(spec: StudyFile, arms: Sequence[Arm], loading: Loading) -> None:
+    """Note offsets after which an arm shares some seeds with the study's others, or has seeds that are too large."""
+    for position, entry in enumerate(spec.arms or ()):
+        path = ("arms", position, "seed_offset")
+        if not entry.seed_offset:
+            continue
+        if isinstance(spec.seeds, Race):
+            loading.note(path, "a race compares arms at the same seeds", given=entry.seed_offset)
+            continue
+        moved = {seed + entry.seed_offset for seed in spec.seeds}
+        if max(moved) > MAX_SEED:
+            loading.note(path, "makes a seed larger than 2^63 - 1", given=entry.seed_offset)
+        offsets = {arm.seed_offset for arm in arms} - {entry.seed_offset} | {0}
+        if any(moved & {seed + other for seed in spec.seeds} for other in offsets):
+            rule = "must move every seed: other arms train with some of the moved ones, and the comparison is unpaired"
+            loading.note(path, rule, given=entry.seed_offset, hint="Use 1000.")
 
 
 def _check_search(spec: StudyFile, search: Search, loading: Loading) -> None:

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from agrm_study.study.document import Document, KeyPath
-from agrm_study.study.merge import Tree, with_settings
+from agrm_study.study.merge import Tree, check_memories, with_settings
 from agrm_study.study.parts.source import OwnPart
 from agrm_study.study.problems import Names, Place, Places, Problems, dotted
 from agrm_study.study.settings import Setting
@@ -66,7 +66,8 @@ class Loading:
         return Path.cwd() if self.file is None else self.file.parent
 
     def lay(self, settings: Sequence[Setting]) -> None:
-        """Merge settings into those so far; later ones win, lists are replaced as a whole."""
+        """Merge the settings of one source into those so far; later ones win, lists are replaced as a whole."""
+        check_memories(settings, self.problems)
         self.tree = with_settings(self.tree, settings)
         for setting in settings:
             self.origins.note(tuple(setting.name.split(".")), setting.place)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from pydantic import ValidationError
@@ -14,7 +14,7 @@ from agrm_study.study.parts.source import OwnPart
 from agrm_study.study.parts.use import check_options, with_full_names
 from agrm_study.study.problems import Names, Places, Problems
 from agrm_study.study.recipe import Recipe
-from agrm_study.study.settings import Setting, known_settings, value_of
+from agrm_study.study.settings import MEMORIES, Setting, known_settings, value_of
 from agrm_study.study.translate import translate
 
 Tree = dict[str, Any]
@@ -22,7 +22,10 @@ Tree = dict[str, Any]
 
 
 def with_settings(tree: Tree, settings: Iterable[Setting]) -> Tree:
-    """A copy of merged settings with some replaced; a later one wins, lists are replaced as a whole."""
+    """A copy of merged settings with some replaced; a later one wins, lists are replaced as a whole.
+
+    A moving average given per step also replaces an earlier memory in epochs (`MEMORIES`), and the reverse.
+    """
     result = copy.deepcopy(tree)
     for setting in settings:
         *sections, leaf = setting.name.split(".")
@@ -31,7 +34,25 @@ def with_settings(tree: Tree, settings: Iterable[Setting]) -> Tree:
             inner = group.get(section)
             group[section] = group = inner if isinstance(inner, dict) else {}
         group[leaf] = copy.deepcopy(setting.value)
+        if setting.name in MEMORIES.values() and group.get("memory_epochs") is not None:
+            group["memory_epochs"] = None
     return result
+
+
+def check_memories(settings: Sequence[Setting], problems: Problems, *, prefix: str = "") -> None:
+    """Note a moving average that one source gives both per step and as a memory in epochs."""
+    given = {setting.name: setting for setting in settings}
+    for memory, per_step in MEMORIES.items():
+        if per_step in given and memory in given and given[memory].value is not None:
+            problems.add(
+                given[memory].place,
+                f"{per_step} is given as well, in line {given[per_step].place.line}"
+                if given[per_step].place.line
+                else f"{per_step} is given as well",
+                field=f"{prefix}{memory}",
+                given=given[memory].value,
+                hint="Keep one of the two: they say the same thing per step and in epochs.",
+            )
 
 
 def build_recipe(
@@ -100,19 +121,53 @@ def _check_together(recipe: Recipe, places: Places, problems: Problems, prefix: 
              hint="Give the manifest that `agrm-study data index` wrote: --set data.manifest=FILE.")  # fmt: skip
     if recipe.uses_unlabelled:
         needs = f"must be at least 1: the method {ssl.method} learns from unlabelled clips"
-        if data.unlabelled_train == 0:
+        joined = data.remainder == "unlabelled" and data.labelled_fraction < 1
+        if data.unlabelled_train == 0 and not joined:
             note(needs, "data.unlabelled_train", "ssl.method", given=0, hint="Or set ssl.method to supervised.")
-        if data.synthetic is not None and data.synthetic.unlabelled == 0:
+        if data.synthetic is not None and data.synthetic.unlabelled == 0 and not joined:
             note(needs, "data.synthetic.unlabelled", "ssl.method", given=0, hint="Or set ssl.method to supervised.")
         if ssl.pretrain_epochs >= recipe.epochs:
             rule = f"must be less than epochs ({recipe.epochs}), or the unlabelled clips are never used"
             note(rule, "ssl.pretrain_epochs", "epochs", "ssl.method", given=ssl.pretrain_epochs)
+        _check_unlabelled_passes(recipe, note)
     low, high = recipe.augment.strong.erase_area
     if low > high:
         note("must be [smallest, largest]", "augment.strong.erase_area", given=[low, high])
     if recipe.batch.accumulate > recipe.batch.labelled:
         rule = f"must be at most batch.labelled ({recipe.batch.labelled})"
         note(rule, "batch.accumulate", "batch.labelled", given=recipe.batch.accumulate)
+
+
+def _check_unlabelled_passes(recipe: Recipe, note: Callable[..., None]) -> None:
+    """Rules of batch norm, thresholds and uncertainty in methods that use unlabelled clips."""
+    ssl, in_rounds = recipe.ssl, recipe.ssl.pseudo.mode == "rounds"
+    if ssl.batch_norm == "joint" and recipe.batch.accumulate > 1:
+        rule = "must be 1 with ssl.batch_norm joint: one pass is over all clips of a step"
+        note(rule, "batch.accumulate", "ssl.batch_norm", given=recipe.batch.accumulate)
+    if ssl.batch_norm in ("labelled_only", "per_domain") and recipe.has_teacher and ssl.ema.buffers == "own":
+        rule = f"must not be own with ssl.batch_norm {ssl.batch_norm}: the teacher's own passes are on unlabelled clips"
+        note(rule, "ssl.ema.buffers", "ssl.batch_norm", given="own", allowed="average, copy")
+    if ssl.method == "mean_teacher" or ssl.pseudo.mode == "off":
+        return
+    if in_rounds and ssl.threshold.policy == "relative":
+        rule = "needs the labelled clips of each step, so ssl.pseudo.mode must be online"
+        note(rule, "ssl.threshold.policy", "ssl.pseudo.mode", given="relative")
+    if in_rounds and ssl.threshold.alignment == "predictions":
+        rule = "needs the labelled clips of each step, so ssl.pseudo.mode must be online"
+        note(rule, "ssl.threshold.alignment", "ssl.pseudo.mode", given="predictions")
+    if ssl.pseudo.uncertainty == "none":
+        return
+    if in_rounds:
+        note("needs ssl.pseudo.mode online", "ssl.pseudo.uncertainty", "ssl.pseudo.mode", given=ssl.pseudo.uncertainty)
+    elif ssl.pseudo.uncertainty == "views" and ssl.method == "pseudo_label":
+        rule = "needs two views of an unlabelled clip, and the method pseudo_label has one"
+        note(rule, "ssl.pseudo.uncertainty", "ssl.method", given="views", allowed="the methods agrm and fixmatch")
+    elif ssl.pseudo.uncertainty == "dropout" and not recipe.has_teacher:
+        rule = f"needs a teacher, and the method {ssl.method} has none"
+        note(rule, "ssl.pseudo.uncertainty", "ssl.method", given="dropout", allowed="views, or the method agrm")
+    elif ssl.pseudo.uncertainty == "dropout" and recipe.model.dropout == 0:
+        rule = "needs model.dropout above 0: without it all passes are equal"
+        note(rule, "ssl.pseudo.uncertainty", "model.dropout", given="dropout")
 
 
 def _inside(section: str) -> tuple[str, ...]:

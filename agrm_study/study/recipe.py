@@ -15,7 +15,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from agrm_study.study.augment_settings import Augment
 from agrm_study.study.labels import CLASSES, Task
 from agrm_study.study.options import OptionsField, OptionValues
-from agrm_study.study.section import BatchSize, Count, Fraction, Positive, Section, Seed
+from agrm_study.study.section import BatchSize, Count, Fraction, Positive, Section, Seed, Steps
 from agrm_study.study.ssl_settings import Ssl
 
 Pixels = Annotated[int, Field(ge=1, le=10_000)]
@@ -82,7 +82,10 @@ class Data(Section):
     fold: Count = 0
     """The fold that is tested, from 0."""
     labelled_fraction: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
-    """Share of the training subjects whose label is used, drawn stratified with the split's seed; others drop out."""
+    """Share of the training subjects whose label is used, drawn stratified with the split's seed."""
+    remainder: Literal["drop", "unlabelled"] = "drop"
+    """What becomes of the other training subjects: they drop out, or their clips join the unlabelled training part
+    beside `unlabelled_train`; their labels then only measure how often accepted pseudo-labels are right."""
     unlabelled_train: Count = 364
     """Unlabelled clips drawn for training, at most."""
     unlabelled_val: Count = 324
@@ -193,11 +196,17 @@ class Optimizer(Section):
     """Of `sgd`."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     """L2 penalty (adam, sgd) or decoupled decay (adamw)."""
+    schedule: Literal["plateau", "constant", "cosine"] = "plateau"
+    """How the learning rate falls: by `plateau_factor`, not at all, or as lr · cos(7πk / 16K) in epoch k + 1 of K
+    (FixMatch; `epochs` then counts from the first epoch on)."""
     plateau_factor: Annotated[float, Field(gt=0, lt=1)] = 0.5
     """The learning rate is multiplied by this after `plateau_patience` epochs without a lower validation loss; with a
     patience beyond the last epoch it stays."""
     plateau_patience: Positive = 5
     """Epochs in a row without a lower validation loss."""
+    plateau_armed: bool = False
+    """Count these epochs only where early stopping counts, from `early_stop.armed_after` on. Without it the rate may be
+    cut many times before the unlabelled clips have their full weight."""
     clip_norm: Annotated[float, Field(gt=0)] | None = None
     """Largest norm of the gradient."""
 
@@ -230,9 +239,13 @@ class Evaluate(Section):
     clips: Annotated[int, Field(ge=1, le=1000)] = 5
     """Windows spread over a video; their probabilities are averaged per subject."""
     network: Literal["teacher", "student"] = "teacher"
-    """The network whose validation metric decides; both are recorded. Methods without a teacher use the student."""
+    """The network whose validation metric decides; all are recorded. `teacher` is the average that there is: the
+    teacher or, with `evaluate.ema`, the network's; methods without an average use the student."""
     batch: BatchSize = 32
     """Windows of a forward pass; for memory and speed only."""
+    ema: bool = False
+    """Also evaluate a moving average of the network (`ssl.ema`, from the first step on), in methods without a teacher;
+    recorded as the network `ema`."""
     unlabelled: bool = True
     """Log consistency and pseudo-labels on the unlabelled validation clips each epoch; never in a reported metric."""
 
@@ -247,6 +260,9 @@ class Recipe(Section):
     """Seed of the split and of the draw of unlabelled clips."""
     epochs: Annotated[int, Field(ge=1, le=100_000)] = 100
     """Epochs at most."""
+    steps_per_epoch: Steps | None = None
+    """Training steps of an epoch; null: one pass over the labelled clips. A number makes trainings with different
+    numbers of labels equally long: the clips come round in a new order each time."""
     data: Data = Data()
     clip: Clip = Clip()
     augment: Augment = Augment()
@@ -258,9 +274,15 @@ class Recipe(Section):
     early_stop: EarlyStop = EarlyStop()
     evaluate: Evaluate = Evaluate()
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
-    """Autocast of forward and backward passes; bf16 and fp16 need a GPU."""
+    """Autocast of forward and backward passes; bf16 needs a GPU from Ampere on or a CPU that has it (AVX512-BF16, AMX),
+    fp16 a GPU."""
+    tf32: Literal["convolutions", "all", "none"] = "convolutions"
+    """Where a GPU may round fp32 products to TF32 (10 bits of mantissa): torch's default, also in linear layers, or
+    nowhere."""
     compile: bool = False
     """torch.compile the networks."""
+    deterministic: bool = False
+    """Allow only deterministic algorithms on a GPU too, at some cost of speed; a CPU always does."""
 
     @model_validator(mode="after")
     def _arcface_is_a_pair(self) -> Recipe:
@@ -280,6 +302,11 @@ class Recipe(Section):
     def has_teacher(self) -> bool:
         """Whether the method keeps a teacher network."""
         return self.ssl.method in ("mean_teacher", "agrm")
+
+    @property
+    def has_average(self) -> bool:
+        """Whether a moving average of the network is evaluated: a teacher, or by `evaluate.ema`."""
+        return self.has_teacher or self.evaluate.ema
 
     @property
     def uses_unlabelled(self) -> bool:

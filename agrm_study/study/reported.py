@@ -1,34 +1,37 @@
-"""The network of a trial that is judged on validation and reported: the teacher or the student."""
+"""The network of a trial that is judged on validation and reported: the teacher, another average, or the student."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, Final, Literal
 
-from agrm_study.study.recipe import Recipe
+from agrm_study.study.recipe import Evaluate, Recipe
 
-Network = Literal["teacher", "student"]
+Network = Literal["teacher", "student", "ema"]
 
 TEACHER_METHODS: Final = ("mean_teacher", "agrm")
 """Methods with a teacher (`Recipe.has_teacher`), for use with records."""
 
 
 def reported_network(recipe: Recipe) -> Network:
-    """The network that a recipe asks for (`evaluate.network`), or the student where the method has no teacher."""
-    return reported_of(recipe.ssl.method, recipe.evaluate.network)
+    """The network that a recipe asks for (`evaluate.network`), or the student where there is no average of it."""
+    return reported_of(recipe.ssl.method, recipe.evaluate)
 
 
-def reported_of(method: str | None, asked: str) -> Network:
-    """The reported network for a method and a value of `evaluate.network`."""
-    return "teacher" if asked == "teacher" and method in TEACHER_METHODS else "student"
+def reported_of(method: str | None, asked: Evaluate) -> Network:
+    """The reported network for a method and the settings of the evaluation."""
+    if asked.network == "student":
+        return "student"
+    return "teacher" if method in TEACHER_METHODS else "ema" if asked.ema else "student"
 
 
-def reported_in_record(method: str | None, factors: Mapping[str, Any], asked: str) -> Network:
+def reported_in_record(method: str | None, factors: Mapping[str, Any], asked: Evaluate) -> Network:
     """The reported network of a `trials` record.
 
     Args:
         method: ``method`` of the record.
         factors: ``params`` of the record.
-        asked: `evaluate.network` of the study's base recipe, which a factor overrides.
+        asked: `evaluate` of the study's base recipe, which factors override.
     """
-    return reported_of(method, factors.get("evaluate.network", asked))
+    given = {name: factors[f"evaluate.{name}"] for name in ("network", "ema") if f"evaluate.{name}" in factors}
+    return reported_of(method, asked.model_copy(update=given))

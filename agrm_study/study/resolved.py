@@ -53,6 +53,7 @@ def study_to_dict(study: Study) -> dict[str, Any]:
         "arms": [
             {"name": arm.name, "settings": dict(arm.settings)}
             | ({"resources": {"accelerator": arm.accelerator}} if arm.accelerator else {})
+            | ({"seed_offset": arm.seed_offset} if arm.seed_offset else {})
             for arm in study.arms
         ],
         "search": None if study.search is None else search_to_dict(study.search),
@@ -93,7 +94,16 @@ def study_from_dict(value: Any, *, where: Path | None = None) -> Study:
             settings = [Setting(name, item, places.default) for name, item in arm["settings"].items()]
             recipe = with_full_names(_strict(Recipe, with_settings(value["base"], settings)), parts)
             pinned = _strict(ArmResources, arm.get("resources", {})).accelerator
-            arms.append(Arm(name=arm["name"], settings=dict(arm["settings"]), recipe=recipe, accelerator=pinned))
+            offset = arm.get("seed_offset", 0)
+            arms.append(
+                Arm(
+                    name=arm["name"],
+                    settings=dict(arm["settings"]),
+                    recipe=recipe,
+                    accelerator=pinned,
+                    seed_offset=offset,
+                )
+            )
         model = Search
         search = None if value["search"] is None else _strict(Search, value["search"])
         model = Race

@@ -23,6 +23,9 @@ PATH_SETTINGS = ("data.manifest", "data.split_file", "model.weights")
 OPTION_GROUPS = tuple(kind.options for kind in KINDS.values() if kind.options)
 """Settings that hold the options of a study's own parts."""
 
+MEMORIES = {"ssl.ema.memory_epochs": "ssl.ema.alpha", "ssl.threshold.memory_epochs": "ssl.threshold.momentum"}
+"""Memories of moving averages in epochs, each with the setting that it takes the place of."""
+
 SAID_BY_THE_STUDY = {
     "task": "Name the tasks with `tasks: [two_class, three_class]`.",
     "seed": "Name the seeds with `seeds: [0, 1, 2, 3, 4]`.",

@@ -126,6 +126,9 @@ class ArmEntry(Section):
     """First cell of its row in the tables."""
     set: dict[str, Any] = Field(default_factory=dict)
     """What differs from the study's base recipe."""
+    seed_offset: Seed = 0
+    """Added to each of the study's seeds for this arm, whose trainings are then independent of the other arms' and
+    compared with them unpaired. An arm that differs from another in this alone shows how far chance reaches."""
     resources: ArmResources = ArmResources()
     """What its trials need of a machine; never part of their identity."""
 

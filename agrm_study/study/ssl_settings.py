@@ -9,12 +9,16 @@ from pydantic import Field
 from agrm_study.study.options import OptionsField, OptionValues
 from agrm_study.study.section import Count, Fraction, Positive, Section
 
+Memory = Annotated[float, Field(gt=0, le=100_000)]
+
 
 class Ema(Section):
     """The teacher: exponential moving average of the student."""
 
     alpha: Annotated[float, Field(ge=0, lt=1)] = 0.99
     """What the teacher keeps of itself at each step."""
+    memory_epochs: Memory | None = None
+    """In place of alpha: the memory of the average in epochs; alpha = 1 − 1/(memory_epochs · steps of an epoch)."""
     buffers: Literal["average", "copy", "own"] = "average"
     """Batch-norm buffers of the teacher: averaged, copied from the student, or from its own forward passes."""
     warmup: bool = False
@@ -38,11 +42,18 @@ class Threshold(Section):
     policy: str = "fixed"
     """A name of `agrm_study.training.ssl.thresholds.POLICIES`."""
     tau: Fraction = 0.8
-    """Threshold of `fixed` and upper bound of `flexmatch` (strictly above)."""
+    """Threshold of `fixed`, upper bound of `flexmatch` and factor of `relative` (strictly above)."""
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.999
-    """EMA of `freematch` and `softmatch`."""
+    """EMA of `freematch`, `softmatch` and of `alignment`."""
+    memory_epochs: Memory | None = None
+    """In place of momentum: the memory in epochs; momentum = 1 − 1/(memory_epochs · steps of an epoch)."""
     n_sigma: Annotated[float, Field(gt=0)] = 2.0
     """Width of the Gaussian of `softmatch`."""
+    alignment: Literal["none", "uniform", "labels", "predictions"] = "none"
+    """Distribution alignment before clips are accepted: to equal classes, for the weights alone (`uniform`, SoftMatch),
+    to the labelled clips' classes (`labels`, ReMixMatch), or to the predictions on them (`predictions`, AdaMatch)."""
+    fairness: Annotated[float, Field(ge=0)] = 0.0
+    """Weight of FreeMatch's self-adaptive fairness loss beside the pseudo-label loss; 0 leaves it out."""
     percentile: Annotated[float, Field(ge=0, le=100)] = 80.0
     """`percentile` accepts what lies above this percentile of the batch's confidences."""
     options: OptionsField = Field(default_factory=OptionValues)
@@ -60,6 +71,12 @@ class Pseudo(Section):
     """Weight beside the consistency loss."""
     confidence: Literal["teacher", "student", "mean", "min", "agree"] = "teacher"
     """Whose confidence decides."""
+    uncertainty: Literal["none", "dropout", "views"] = "none"
+    """Also reject clips on which the teacher disagrees with itself: over passes with dropout, or between both views."""
+    uncertainty_max: Annotated[float, Field(gt=0, le=1)] = 0.05
+    """Largest standard deviation of the pseudo-label's probability that is accepted."""
+    uncertainty_passes: Annotated[int, Field(ge=2, le=1000)] = 8
+    """Passes with dropout (`uncertainty: dropout`)."""
     round_epochs: Positive = 10
     """Epochs between two rounds."""
 
@@ -69,6 +86,9 @@ class Ssl(Section):
 
     method: Literal["supervised", "mean_teacher", "pseudo_label", "fixmatch", "agrm"] = "agrm"
     """Mean Teacher and pseudo-labels (`agrm`), one of the two, FixMatch, or labelled clips alone."""
+    batch_norm: Literal["separate", "joint", "labelled_only", "per_domain"] = "separate"
+    """Batch norm of the student over labelled and unlabelled clips: in turn, as one batch (one pass, faster), with
+    running statistics of labelled clips only, or with statistics of each kind."""
     pretrain_epochs: Count = 10
     """Supervised epochs before the teacher starts as a copy of the student."""
     ema: Ema = Ema()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -28,12 +28,18 @@ class Arm:
         settings: Settings of the arm, by dotted name, in plain JSON values.
         recipe: All its settings; task and seed are placeholders.
         accelerator: Type of accelerator that its trials run on; None for the study's.
+        seed_offset: Added to each of the study's seeds.
     """
 
     name: str
     settings: Mapping[str, Any]
     recipe: Recipe
     accelerator: str | None = None
+    seed_offset: int = 0
+
+    def seeds(self, of_study: Sequence[int]) -> tuple[int, ...]:
+        """The arm's training seeds, given the study's."""
+        return tuple(seed + self.seed_offset for seed in of_study)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

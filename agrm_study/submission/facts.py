@@ -171,15 +171,23 @@ class Facts:
             f"{r.optimizer.lr:g}, batches of {r.batch.labelled} labelled"
         )
         text += f" and {r.batch.unlabelled} unlabelled clips" if r.uses_unlabelled else " clips"
-        text += f", and at most {r.epochs} epochs. The loss of labelled clips is {r.loss.name.replace('_', '-')}."
+        steps = f" of {r.steps_per_epoch} steps" if r.steps_per_epoch is not None else ""
+        text += (
+            f", and at most {r.epochs} epochs{steps}. The loss of labelled clips is {r.loss.name.replace('_', '-')}."
+        )
         if r.has_teacher:
             text += (
-                f" The teacher is an exponential moving average of the student (α = {r.ssl.ema.alpha:g}), which "
+                f" The teacher is an exponential moving average of the student ({self._memory()}), which "
                 f"starts after "
                 f"{r.ssl.pretrain_epochs} supervised epochs; the unsupervised loss is ramped up over "
                 f"{r.ssl.ramp.epochs} epochs."
             )
         return Fact(text, "study.yaml (base.ssl, base.optimizer, base.batch, base.loss)")
+
+    def _memory(self) -> str:
+        """The teacher's memory, as the study gives it."""
+        ema = self.recipe.ssl.ema
+        return f"α = {ema.alpha:g}" if ema.memory_epochs is None else f"a memory of {ema.memory_epochs:g} epochs"
 
     def augmentation(self) -> Fact:
         """Augmentation of training clips."""

@@ -152,7 +152,11 @@ class Batches:
 
     def _read(self, epoch: int, labelled: ClipSet, open_ids: Ints) -> Iterator[_Read]:
         recipe, clip, augment = self._recipe, self._recipe.clip, self._recipe.augment
-        orders = labelled_batches(recipe.seed, epoch, len(labelled), recipe.batch.labelled)
+        fixed = recipe.steps_per_epoch
+        orders = labelled_batches(recipe.seed, epoch, len(labelled), recipe.batch.labelled, fixed)
+        if fixed is not None:  # a clip that comes several times has a view of its own each time
+            labelled = labelled.take(np.concatenate(orders))
+            orders = list(np.arange(len(labelled), dtype=np.int64).reshape(fixed, -1))
         settings = augment.strong if augment.labelled == "strong" else augment.weak
         windows_N = generator(recipe.seed, "labelled window", epoch).random(len(labelled))
         rng = generator(recipe.seed, "labelled view", epoch)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 
 from agrm_study.study.errors import InputError
 from agrm_study.study.recipe import Recipe
+from agrm_study.training.bf16 import bf16_problem
 from agrm_study.training.exhausted_memory import exhausted_memory
 from agrm_study.training.failures import DeviceMemoryError
 from agrm_study.training.generators import stream_seed
@@ -37,17 +39,21 @@ class Device:
         self._half = _HALF.get(recipe.precision)
         self._compile = recipe.compile
         self._recipe = recipe
-        if self._half is not None and not self.is_cuda:
+        if self._half is torch.float16 and not self.is_cuda:
             raise InputError(
-                "half precision needs a GPU", field="precision", given=recipe.precision, allowed="fp32 on this device"
+                "fp16 needs a GPU", field="precision", given=recipe.precision, allowed="fp32 on this device"
             )
-        if self._half is torch.bfloat16 and not torch.cuda.is_bf16_supported():
+        problem = bf16_problem(self.torch) if self._half is torch.bfloat16 else None
+        if problem is not None:
             raise InputError(
-                "this GPU does not support bfloat16",
+                problem,
                 field="precision",
                 given="bf16",
-                allowed="fp16 or fp32 on this device",
+                allowed="fp16 or fp32 on this device" if self.is_cuda else "fp32 on this device",
             )
+        self._deterministic = recipe.deterministic or not self.is_cuda
+        if self.is_cuda and self._deterministic:
+            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it at its first use
         if self.is_cuda:
             torch.cuda.reset_peak_memory_stats(self.torch)
         self.scaler = torch.amp.GradScaler("cuda", enabled=self._half is torch.float16)
@@ -98,7 +104,7 @@ class Device:
         """Context of an epoch, which restores torch's global settings afterwards.
 
         Seeds torch's global generators (dropout, stochastic depth) from (seed, "torch", epoch), and allows only
-        deterministic algorithms on a CPU.
+        deterministic algorithms on a CPU, and on a GPU if the recipe asks for it.
 
         Raises:
             DeviceMemoryError: The device is out of memory.
@@ -107,16 +113,23 @@ class Device:
         was_warning = torch.is_deterministic_algorithms_warn_only_enabled()
         was_filling = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
         was_benchmark = torch.backends.cudnn.benchmark
-        with torch.random.fork_rng(devices=[self.torch] if self.is_cuda else []):
+        tf32 = _tf32(self._recipe.tf32) if self.is_cuda else nullcontext()
+        with tf32, torch.random.fork_rng(devices=[self.torch] if self.is_cuda else []):
             torch.manual_seed(stream_seed(self._recipe.seed, "torch", epoch))
             try:
-                if self.is_cuda:
-                    torch.backends.cudnn.benchmark = True
-                else:
+                torch.backends.cudnn.benchmark = self.is_cuda and not self._deterministic
+                if self._deterministic:
                     torch.use_deterministic_algorithms(True)
                     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
                 yield
             except Exception as error:
+                if self._deterministic and "deterministic implementation" in str(error):
+                    raise InputError(
+                        f"this network has no deterministic backward pass on {self.torch.type}",
+                        field="deterministic",
+                        given=True,
+                        hint=f"Set it to false, or use another backbone or pooling. {str(error).splitlines()[0]}",
+                    ) from error
                 if exhausted_memory(error) == ("gpu" if self.is_cuda else "host"):
                     raise self._out_of_memory() from error
                 raise
@@ -132,6 +145,17 @@ class Device:
             f"{clip.size} in {batch.accumulate} part{'s' if batch.accumulate > 1 else ''}"
         )
         return DeviceMemoryError(self.torch.type, self.description, self.peak_bytes, text)
+
+
+@contextmanager
+def _tf32(where: str) -> Iterator[None]:
+    """Context in which a GPU may use TF32 in convolutions, also in matrix products (``all``), or in neither."""
+    before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+    torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = where != "none", where == "all"
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = before
 
 
 def _usable(name: str) -> torch.device:

@@ -17,6 +17,7 @@ from typing import Any
 from torch import Tensor
 
 from agrm_study.study.recipe import Recipe
+from agrm_study.study.steps import in_steps, steps_of
 from agrm_study.training.augment.pixels import Renderer
 from agrm_study.training.batches import Batches
 from agrm_study.training.checkpoint import load_checkpoint, save_checkpoint, trial_identity
@@ -30,7 +31,7 @@ from agrm_study.training.models.weights import load_weights
 from agrm_study.training.outcome import EpochReport, EpochRow, TrialOutcome
 from agrm_study.training.outcome import Split as Part
 from agrm_study.training.predict import predict
-from agrm_study.training.schedule import EarlyStopping, build_optimizer, build_plateau
+from agrm_study.training.schedule import EarlyStopping, LearningRate, build_optimizer
 from agrm_study.training.ssl.losses import build_loss
 from agrm_study.training.ssl.networks import Networks
 from agrm_study.training.ssl.pseudo import PseudoStats
@@ -132,11 +133,21 @@ class Training:
             self.messages += load_weights(student, recipe.model.weights)
         self._device.place(student)
         self._device.compile(student)
-        self._networks = Networks(student, recipe.ssl.ema, self._device)
+        stepped = in_steps(recipe, len(self._clips["train"]))
+        self._steps, self._in_steps = steps_of(recipe, len(self._clips["train"])), stepped.ssl
+        self._networks = Networks(
+            student,
+            stepped.ssl.ema,
+            self._device,
+            batch_norm=recipe.ssl.batch_norm,
+            averaged=recipe.evaluate.ema and not recipe.has_teacher,
+        )
         self._optimizer = build_optimizer(recipe.optimizer, list(student.parameters()))
-        self._plateau = build_plateau(recipe.optimizer, self._optimizer)
+        self._rate = LearningRate(
+            recipe.optimizer, self._optimizer, epochs=recipe.epochs, armed_after=recipe.armed_after
+        )
         self._stopping = EarlyStopping(recipe.early_stop.metric, recipe.early_stop.patience, recipe.armed_after)
-        self._policy = build_policy(recipe.ssl.threshold, len(classes), len(unlabelled))
+        self._policy = build_policy(stepped.ssl.threshold, len(classes), len(unlabelled), counts)
         self._learner = Learner(
             recipe,
             networks=self._networks,
@@ -204,14 +215,14 @@ class Training:
         with self._device.session(epoch):
             if since_start == 0 and self.recipe.has_teacher:
                 self._networks.start_teacher()
-                if self._teacher_selects:
+                if self._average_selects:
                     self._stopping.restart()
             if self._rounds is not None and self._rounds.due(since_start):
                 self._label_round(self._rounds)
             train_row, clips_per_s = self._learn(epoch, since_start)
             val_rows = self._validation.rows(epoch, self._networks, self._policy, pretraining=since_start < 0)
-        selecting = val_rows[-1] if self._teacher_selects else val_rows[0]
-        self._plateau.step(selecting.loss)
+        selecting = val_rows[-1] if self._average_selects else val_rows[0]
+        self._rate.step(epoch, selecting.loss)
         if self._stopping.update(epoch, {"loss": selecting.loss, **selecting.metrics}[self.recipe.early_stop.metric]):
             self._best, self._best_is_saved = self._networks.weights(), False
         self._rows += (train_row, *val_rows)
@@ -245,6 +256,9 @@ class Training:
             predictions=predictions,
             temperature=temperature,
             device=self._device.description,
+            steps_per_epoch=self._steps,
+            alpha=self._in_steps.ema.alpha,
+            momentum=self._in_steps.threshold.momentum,
         )
 
     @property
@@ -286,7 +300,7 @@ class Training:
         self._networks.load_state_dict(state["networks"])
         self._optimizer.load_state_dict(state["optimizer"])
         self._device.scaler.load_state_dict(state["scaler"])
-        self._plateau.load_state_dict(state["plateau"])
+        self._rate.load_state_dict(state["plateau"])
         self._stopping.load_state_dict(state["stopping"])
         self._rows = [EpochRow(**row) for row in state["rows"]]
         self.epoch, self._best_is_saved = state["epoch"], folder == self._folder
@@ -309,7 +323,7 @@ class Training:
             "networks": self._networks.state_dict(),
             "optimizer": self._optimizer.state_dict(),
             "scaler": self._device.scaler.state_dict(),
-            "plateau": self._plateau.state_dict(),
+            "plateau": self._rate.state_dict(),
             "stopping": self._stopping.state_dict(),
             "policy": self._policy.state_dict(),
             "rounds": None if self._rounds is None else self._rounds.state_dict(),
@@ -318,9 +332,9 @@ class Training:
         }
 
     @property
-    def _teacher_selects(self) -> bool:
-        """Whether the teacher's validation score selects epochs: if the recipe says so and the teacher has started."""
-        return self._networks.teacher is not None and self.recipe.evaluate.network == "teacher"
+    def _average_selects(self) -> bool:
+        """Whether the average's validation score selects epochs: if the recipe says so and there is an average yet."""
+        return self._networks.average is not None and self.recipe.evaluate.network == "teacher"
 
     def _label_round(self, rounds: Rounds) -> None:
         middles = spread(self._clips["unlabelled_train"], self.recipe.clip, 1)
@@ -328,7 +342,7 @@ class Training:
         self._round_figures = label_round(rounds, self._policy, self._evaluator, middles, self._networks, confidence)
 
     def _learn(self, epoch: int, since_start: int) -> tuple[EpochRow, float]:
-        """Train for one pass over the labelled clips; returns the student's row and the clips per second."""
+        """Train for the steps of an epoch; returns the student's row and the clips per second."""
         ssl, method = self.recipe.ssl, self._learner.method
         weight = ramp_weight(ssl.ramp, since_start) if since_start >= 0 and method.labeller else 0.0
         steps = self._batches.epoch(
@@ -337,7 +351,8 @@ class Training:
             moved_labels=None if self._rounds is None else self._rounds.accepted_labels,
             unlabelled=weight > 0 and self._learner.uses_unlabelled,
         )
-        tally = EpochTally(epoch, weight, ssl.pseudo.weight)
+        penalised = ssl.threshold.policy == "freematch" and ssl.threshold.fairness > 0
+        tally = EpochTally(epoch, weight, ssl.pseudo.weight, penalised=penalised)
         stats = PseudoStats(len(self.recipe.classes), self._device.torch)
         self._networks.student.train()
         started, clips = time.perf_counter(), 0

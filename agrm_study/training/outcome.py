@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-Network = Literal["student", "teacher"]
+Network = Literal["student", "teacher", "ema"]
 Split = Literal["train", "val", "test"]
 
 
@@ -22,9 +22,9 @@ class EpochRow:
         network: The network.
         loss: Mean cross-entropy of the evaluation (val), or total training loss (train).
         metrics: accuracy, balanced_accuracy and macro_f1, in [0, 1].
-        training: On the student's train row: loss_supervised, loss_consistency, loss_pseudo, ramp_weight, lr,
-            threshold, pseudo_coverage, pseudo_confidence, pseudo_accuracy (only with hidden labels) and the list
-            pseudo_class_counts.
+        training: On the student's train row: loss_supervised, loss_consistency, loss_pseudo, loss_penalty (weighted;
+            only for policies with a loss term of their own), ramp_weight, lr, threshold, pseudo_coverage,
+            pseudo_confidence, pseudo_accuracy (only with hidden labels) and the list pseudo_class_counts.
     """
 
     epoch: int
@@ -89,6 +89,9 @@ class TrialOutcome:
         predictions: Predictions by network and part.
         temperature: Softmax temperature fitted on validation, by network.
         device: ``cpu`` or the name of the GPU.
+        steps_per_epoch: Training steps of an epoch, without clips that rounds of pseudo-labelling add; None if unknown.
+        alpha: What the teacher keeps of itself at each step; without effect in methods without an average.
+        momentum: What the threshold policy's averages keep at each update; without effect in policies without one.
     """
 
     stop_reason: Literal["epochs", "early_stop"]
@@ -100,3 +103,6 @@ class TrialOutcome:
     predictions: tuple[Predictions, ...]
     temperature: dict[str, float] = field(default_factory=dict)
     device: str = "cpu"
+    steps_per_epoch: int | None = None
+    alpha: float | None = None
+    momentum: float | None = None

@@ -37,6 +37,47 @@ def build_plateau(settings: Optimizer, optimizer: torch.optim.Optimizer) -> Redu
     )
 
 
+class LearningRate:
+    """Sets the learning rate of the next epoch (`optimizer.schedule`).
+
+    Args:
+        settings: The recipe's `optimizer` section.
+        optimizer: The optimizer, whose state holds the current rate.
+        epochs: Epochs of the training, K.
+        armed_after: First epoch that counts as one without a lower loss, with `plateau_armed`.
+    """
+
+    def __init__(self, settings: Optimizer, optimizer: torch.optim.Optimizer, *, epochs: int, armed_after: int) -> None:
+        self._settings, self._optimizer, self._epochs = settings, optimizer, epochs
+        self._first_counted = armed_after if settings.plateau_armed else 1
+        self._plateau = build_plateau(settings, optimizer) if settings.schedule == "plateau" else None
+
+    def step(self, epoch: int, loss: float) -> None:
+        """Set the rate after an epoch.
+
+        Args:
+            epoch: Number of completed epochs.
+            loss: The validation loss.
+        """
+        if self._plateau is not None and epoch < self._first_counted:
+            self._plateau.best = min(self._plateau.best, loss)
+        elif self._plateau is not None:
+            self._plateau.step(loss)
+        elif self._settings.schedule == "cosine":
+            rate = self._settings.lr * math.cos(7 * math.pi * epoch / (16 * self._epochs))
+            for group in self._optimizer.param_groups:
+                group["lr"] = rate
+
+    def state_dict(self) -> dict[str, Any]:
+        """The state besides the optimizer's; empty for schedules without any."""
+        return {} if self._plateau is None else self._plateau.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore a `state_dict`."""
+        if self._plateau is not None:
+            self._plateau.load_state_dict(state)
+
+
 class EarlyStopping:
     """Tracks the best value of a metric and stops the training when it no longer improves.
 

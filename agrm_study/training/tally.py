@@ -23,10 +23,12 @@ class EpochTally:
     Args:
         epoch: Number of the epoch, from 1.
         ramp_weight: λ of the epoch.
-        pseudo_weight: w in CE + λ (consistency + w · pseudo).
+        pseudo_weight: w in CE + λ (consistency + w · pseudo + penalty).
+        penalised: Whether the threshold policy has a penalty, which is then recorded.
     """
 
-    def __init__(self, epoch: int, ramp_weight: float, pseudo_weight: float) -> None:
+    def __init__(self, epoch: int, ramp_weight: float, pseudo_weight: float, *, penalised: bool = False) -> None:
+        self._penalised = penalised
         self.epoch, self.ramp_weight, self.pseudo_weight = epoch, ramp_weight, pseudo_weight
         self._terms: list[Tensor] = []
         self._logits: list[Tensor] = []
@@ -39,7 +41,7 @@ class EpochTally:
         Raises:
             NanLossError: A loss of this step, or on a GPU of a step since the last check, is not finite.
         """
-        self._terms.append(result.terms_3)
+        self._terms.append(result.terms_4)
         self._logits.append(result.logits_BK)
         self._labels.append(labels_B)
         if len(self._terms) - self._checked >= _STEPS_BETWEEN_CHECKS.get(labels_B.device.type, 1):
@@ -56,21 +58,22 @@ class EpochTally:
         """
         self._check()
         sizes_S = np.array([len(labels) for labels in self._labels], dtype=np.float64)
-        terms_S3 = torch.stack(self._terms).double().cpu().numpy()
-        supervised = float(np.average(terms_S3[:, 0], weights=sizes_S))
-        consistency, pseudo = (float(value) for value in terms_S3[:, 1:].mean(axis=0))
+        terms_S4 = torch.stack(self._terms).double().cpu().numpy()
+        supervised = float(np.average(terms_S4[:, 0], weights=sizes_S))
+        consistency, pseudo, penalty = (float(value) for value in terms_S4[:, 1:].mean(axis=0))
         probs_NK = torch.softmax(torch.cat(self._logits).double(), dim=1).cpu().numpy()
         labels_N = torch.cat(self._labels).cpu().numpy()
         return EpochRow(
             epoch=self.epoch,
             split="train",
             network="student",
-            loss=supervised + self.ramp_weight * (consistency + self.pseudo_weight * pseudo),
+            loss=supervised + self.ramp_weight * (consistency + self.pseudo_weight * pseudo + penalty),
             metrics=classification_metrics(labels_N, decide(probs_NK), probs_NK.shape[1]),
             training={
                 "loss_supervised": supervised,
                 "loss_consistency": consistency,
                 "loss_pseudo": pseudo,
+                **({"loss_penalty": penalty} if self._penalised else {}),
                 "ramp_weight": self.ramp_weight,
                 **training,
             },
@@ -80,8 +83,8 @@ class EpochTally:
         unchecked = self._terms[self._checked :]
         if not unchecked:
             return
-        terms_S3 = torch.stack(unchecked)
-        for step, terms_3 in enumerate(terms_S3.tolist(), start=self._checked + 1):
-            if not np.isfinite(terms_3).all():
-                raise NanLossError(self.epoch, step, dict(zip(TERMS, terms_3, strict=True)))
+        terms_S4 = torch.stack(unchecked)
+        for step, terms_4 in enumerate(terms_S4.tolist(), start=self._checked + 1):
+            if not np.isfinite(terms_4).all():
+                raise NanLossError(self.epoch, step, dict(zip(TERMS, terms_4, strict=True)))
         self._checked = len(self._terms)

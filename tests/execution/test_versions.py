@@ -8,13 +8,22 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from scripted_runner import journal
 from test_run_inline import Watcher, outcome, same
 
 from agrm_study.execution.summary import RunSummary
-from agrm_study.execution.trial.versions import CODE, DifferentVersionsError, difference, own_versions, refuse_others
+from agrm_study.execution.trial.versions import (
+    CODE,
+    DifferentVersionsError,
+    difference,
+    own_versions,
+    refuse_others,
+    versions_of_trial,
+)
 from agrm_study.records.reader import Ledger
+from agrm_study.report.tables.environment import mixed_versions
 from agrm_study.study.study import Study
 
 
@@ -85,4 +94,20 @@ def test_each_trial_records_its_versions_and_those_of_the_attempt_that_it_was_re
     installed("2.0.2")
     assert run(make_study({"A": 0.5})).exit_code == 0
     trials = Ledger(results).trials().set_index("seed")["versions"].map(json.loads)
-    assert trials.to_dict() == {0: {"numpy": ["2.4.0", "2.0.2"]}, 1: {"numpy": ["2.0.2"]}}
+    assert trials.to_dict() == {
+        0: {"numpy": ["2.4.0", "2.0.2"], "threads": ["1"]},
+        1: {"numpy": ["2.0.2"], "threads": ["1"]},
+    }
+
+
+def test_the_threads_of_all_attempts_are_recorded_and_no_node_is_refused_for_them() -> None:
+    assert versions_of_trial({"threads": ["1"]}, 2)["threads"] == ["1", "2"]
+    assert "threads" not in own_versions()
+
+
+def test_resuming_on_another_number_of_threads_is_noted_as_inexact() -> None:
+    threads = (["1"], ["1"], ["1", "2"])
+    rows = [{"arm": "A", "task": "t", "seed": s, "versions": json.dumps({"threads": threads[s]})} for s in range(3)]
+    [note] = mixed_versions(pd.DataFrame(rows))
+    assert note.startswith("Trials ran with several numbers of threads: 1, but 1 then 2 in 1 (A, t, seed 2).")
+    assert "not bit for bit" in note

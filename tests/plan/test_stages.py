@@ -226,3 +226,46 @@ def test_planning_takes_time_in_proportion_to_the_trials(plan_of: PlanOf) -> Non
         return best
 
     assert seconds(8000) < 8 * seconds(2000)
+
+
+@pytest.mark.parametrize(
+    ("setting", "shared"), [("optimizer.schedule: cosine", 0), ("optimizer.schedule: constant", 20)]
+)
+def test_a_cosine_depends_on_the_last_epoch_from_the_first_one_on(
+    plan_of: Callable[..., Plan], setting: str, shared: int
+) -> None:
+    text = f"set: {{{setting}}}\narms: [{{name: A, set: {{epochs: 20}}}}, {{name: B, set: {{epochs: 30}}}}]\n"
+    stages = plan_stages(plan_of(text, "tasks=[three_class]", "seeds=[0]").trials).stages
+    assert sum(stage.epochs for stage in stages if stage.shared) == shared
+
+
+def test_an_armed_plateau_parts_trials_where_one_of_them_is_armed(plan_of: Callable[..., Plan]) -> None:
+    text = (
+        "set: {ssl.method: supervised, optimizer.plateau_armed: true}\n"
+        "arms: [{name: A, set: {early_stop.armed_after: 15}}, {name: B, set: {early_stop.armed_after: 25}}]\n"
+    )
+    stages = plan_stages(plan_of(text, "tasks=[three_class]", "seeds=[0]").trials).stages
+    assert [stage.last for stage in stages if stage.shared] == [14]
+
+
+def test_an_evaluated_average_acts_from_the_first_epoch_on(plan_of: Callable[..., Plan]) -> None:
+    text = (
+        "arms: [{name: A, set: {ssl.method: fixmatch}}, {name: B, set: {ssl.method: fixmatch, evaluate.ema: true}}]\n"
+    )
+    stages = plan_stages(plan_of(text, "tasks=[three_class]", "seeds=[0]").trials).stages
+    assert not any(stage.shared for stage in stages)
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "ssl.batch_norm: per_domain",
+        "ssl.threshold.alignment: labels",
+        "ssl.threshold.fairness: 0.1, ssl.threshold.policy: freematch",
+    ],
+)
+def test_settings_of_unlabelled_clips_part_trials_after_pretraining(plan_of: Callable[..., Plan], setting: str) -> None:
+    stages = plan_stages(
+        plan_of(f"arms: [{{name: A}}, {{name: B, set: {{{setting}}}}}]\n", "tasks=[three_class]", "seeds=[0]").trials
+    ).stages
+    assert [stage.last for stage in stages if stage.shared] == [10]

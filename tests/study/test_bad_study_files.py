@@ -289,8 +289,8 @@ BAD_FILES = {
     "a negative GPU": (ARMS + "resources: {gpu: -1}\n", ["`resources.gpu`", "must not be negative"]),
     "no CPU": (ARMS + "resources: {cpu: 0}\n", ["`resources.cpu`", "must be at least 1", "given 0"]),
     "half precision without a GPU": (
-        ARMS + "set: {precision: bf16}\n",
-        ["study.yaml:7: `precision`", "needs a GPU", "given 'bf16'"],
+        ARMS + "set: {precision: fp16}\n",
+        ["study.yaml:7: `precision`", "needs a GPU", "given 'fp16'"],
     ),
     "no data": (
         ARMS.replace("data: {synthetic: {subjects: 12, unlabelled: 12}}\n", ""),

@@ -2,8 +2,8 @@
 
 import pytest
 
-from agrm_study.study.recipe import Recipe
-from agrm_study.study.reported import TEACHER_METHODS, reported_network, reported_of
+from agrm_study.study.recipe import Evaluate, Recipe
+from agrm_study.study.reported import TEACHER_METHODS, reported_in_record, reported_network, reported_of
 from agrm_study.training.ssl.step import METHODS
 
 
@@ -13,19 +13,26 @@ def test_the_methods_with_a_teacher_are_those_whose_recipe_has_one(method):
 
 
 @pytest.mark.parametrize(
-    ("method", "asked", "reported"),
+    ("method", "asked", "ema", "reported"),
     [
-        ("agrm", "teacher", "teacher"),
-        ("agrm", "student", "student"),
-        ("mean_teacher", "teacher", "teacher"),
-        ("supervised", "teacher", "student"),
-        ("fixmatch", "teacher", "student"),
+        ("agrm", "teacher", False, "teacher"),
+        ("agrm", "teacher", True, "teacher"),
+        ("agrm", "student", False, "student"),
+        ("mean_teacher", "teacher", False, "teacher"),
+        ("supervised", "teacher", False, "student"),
+        ("supervised", "teacher", True, "ema"),
+        ("fixmatch", "teacher", False, "student"),
+        ("fixmatch", "teacher", True, "ema"),
+        ("fixmatch", "student", True, "student"),
     ],
 )
-def test_a_recipe_reports_the_network_that_it_asks_for_if_it_has_it(method, asked, reported):
-    recipe = Recipe.model_validate({"ssl": {"method": method}, "evaluate": {"network": asked}})
-    assert reported_network(recipe) == reported_of(method, asked) == reported
+def test_a_recipe_reports_the_network_that_it_asks_for_if_it_has_it(method, asked, ema, reported):
+    recipe = Recipe.model_validate({"ssl": {"method": method}, "evaluate": {"network": asked, "ema": ema}})
+    assert reported_network(recipe) == reported
+    factors = {"evaluate.network": asked, "evaluate.ema": ema}
+    assert reported_in_record(method, factors, Evaluate()) == reported
+    assert reported_in_record(method, {}, recipe.evaluate) == reported
 
 
 def test_a_record_without_a_method_is_that_of_a_student():
-    assert reported_of(None, "teacher") == "student"
+    assert reported_of(None, Evaluate()) == "student"

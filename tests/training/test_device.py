@@ -9,15 +9,64 @@ import pytest
 import torch
 
 from agrm_study.study.errors import InputError
-from agrm_study.training.device import Device
+from agrm_study.training.bf16 import gradients_are_right
+from agrm_study.training.device import Device, _tf32
 from agrm_study.training.failures import DeviceMemoryError
 from agrm_study.training.fit import Training
 
 
-@pytest.mark.parametrize("precision", ["bf16", "fp16"])
-def test_half_precision_without_a_gpu_is_refused(tiny_recipe, precision):
-    with pytest.raises(InputError, match=f"`precision`: half precision needs a GPU; given '{precision}'"):
-        Device("cpu", tiny_recipe(precision=precision))
+def test_fp16_without_a_gpu_is_refused(tiny_recipe):
+    with pytest.raises(InputError, match="`precision`: fp16 needs a GPU; given 'fp16'"):
+        Device("cpu", tiny_recipe(precision="fp16"))
+
+
+@pytest.mark.parametrize("flag", ["avx512_bf16", "amx_bf16", "bf16"])
+def test_bf16_runs_on_processors_that_have_it_and_is_refused_on_others(tiny_recipe, monkeypatch, flag):
+    monkeypatch.setattr("agrm_study.training.bf16.gradients_are_right", lambda: True)
+    monkeypatch.setattr("agrm_study.training.bf16.cpu_flags", lambda: frozenset({"fpu", "avx2"}))
+    with pytest.raises(InputError, match="`precision`: this CPU does not compute in bfloat16; given 'bf16'"):
+        Device("cpu", tiny_recipe(precision="bf16"))
+    monkeypatch.setattr("agrm_study.training.bf16.cpu_flags", lambda: frozenset({"fpu", flag}))
+    with Device("cpu", tiny_recipe(precision="bf16")).autocast():
+        assert torch.nn.functional.linear(torch.ones(1, 2), torch.ones(1, 2)).dtype is torch.bfloat16
+
+
+def test_bf16_is_refused_where_its_gradients_are_wrong(tiny_recipe, monkeypatch):
+    """What torch does here is compared with fp32; another result of the comparison is simulated."""
+    monkeypatch.setattr("agrm_study.training.bf16.cpu_flags", lambda: frozenset({"avx512_bf16"}))
+    monkeypatch.setattr("agrm_study.training.bf16.gradients_are_right", lambda: False)
+    with pytest.raises(InputError, match="wrong bfloat16 gradients on this CPU"):
+        Device("cpu", tiny_recipe(precision="bf16"))
+
+
+def test_wrong_gradients_are_found(monkeypatch):
+    right = torch.nn.grad.conv3d_weight
+    gradients_are_right.cache_clear()
+    monkeypatch.setattr(torch.nn.grad, "conv3d_weight", lambda *given, **named: 1.2 * right(*given, **named))
+    assert not gradients_are_right()
+    gradients_are_right.cache_clear()
+
+
+def test_bf16_is_asked_of_a_gpu_without_emulation(tiny_recipe, monkeypatch):
+    asked = []
+    monkeypatch.setattr("agrm_study.training.device._usable", lambda name: torch.device("cuda"))
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **given: asked.append(given) is not None)
+    with pytest.raises(InputError, match="this GPU does not compute in bfloat16"):
+        Device("cuda", tiny_recipe(precision="bf16"))
+    assert asked == [{"including_emulation": False}]
+
+
+@pytest.mark.parametrize(
+    ("where", "convolutions", "products"), [("convolutions", True, False), ("all", True, True), ("none", False, False)]
+)
+def test_tf32_is_where_the_recipe_allows_it_and_restored(where, convolutions, products):
+    def now():
+        return torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+
+    before = now()
+    with _tf32(where):
+        assert now() == (convolutions, products)
+    assert now() == before == (True, False)  # torch's defaults, which `convolutions` states
 
 
 @pytest.mark.parametrize("name", ["gpu", "cuda:99", "meta"])

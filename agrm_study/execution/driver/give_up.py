@@ -13,7 +13,7 @@ from agrm_study.records.location import Location
 def give_up(work: Work, settings: WorkerSettings, failure: Failure) -> TrialEvent:
     """Records the failure of a trial and returns its event."""
     trial_id = work.trial.trial_id
-    beat = Heartbeat.read(Location.of(settings.results), trial_id) or first_beat(work, "cpu")
+    beat = Heartbeat.read(Location.of(settings.results), trial_id) or first_beat(work, "cpu", settings.threads)
     message = failure.message
     try:
         record_failure(settings.results, work, failure, beat, pauses_s=())  # everything else waits meanwhile

@@ -218,7 +218,7 @@ class SnapshotReader:
         }
         if new:
             rows = ledger.trials(trial_ids=new).set_index("trial_id")[["method", "params"]].T.to_dict()
-            asked = study.base.evaluate.network
+            asked = study.base.evaluate
 
             def network_of(trial_id: str) -> str:
                 return reported_in_record(rows[trial_id]["method"], json.loads(rows[trial_id]["params"]), asked)

@@ -110,8 +110,11 @@ class AgrmRunner(TrialRunner):
     def close(self) -> None:
         training, self._training = self._training, None
         if training is not None:
+            compiled = training.recipe.compile
             training.close()
             del training
+            if compiled:  # otherwise the networks of later trials count as recompilations, and soon run uncompiled
+                torch.compiler.reset()
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()

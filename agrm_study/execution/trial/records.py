@@ -30,15 +30,17 @@ from agrm_study.training.outcome import EpochRow, TrialOutcome
 
 ERROR_LIMIT = 8_000
 """Characters of an error that a record keeps, counted from its end."""
-_HAVE_TAU = ("fixed", "flexmatch")
+_HAVE_TAU = ("fixed", "flexmatch", "relative")
 """Policies in which `ssl.threshold.tau` has an effect."""
+_KEEP_NO_AVERAGE = ("fixed", "flexmatch", "relative", "percentile")
+"""Policies that keep no moving average."""
 
 
 def trial_columns(trial: TrialSpec) -> dict[str, Any]:
     """The columns of the `trials` record that are known before the trial starts."""
     recipe = trial.recipe
     method = recipe.ssl.method
-    pseudo = method in ("agrm", "pseudo_label", "fixmatch") and recipe.ssl.pseudo.mode != "off"
+    pseudo = _learns_pseudo_labels(recipe)
     return {
         "study": trial.study,
         "trial_id": trial.trial_id,
@@ -53,16 +55,28 @@ def trial_columns(trial: TrialSpec) -> dict[str, Any]:
         "pooling": recipe.model.pooling.name,
         "method": method,
         "tau": recipe.ssl.threshold.tau if pseudo and recipe.ssl.threshold.policy in _HAVE_TAU else None,
-        "alpha": recipe.ssl.ema.alpha if recipe.has_teacher else None,
+        "alpha": recipe.ssl.ema.alpha if recipe.has_average else None,
         "ramp_epochs": recipe.ssl.ramp.epochs if recipe.uses_unlabelled else None,
         "data_fingerprint": trial.data_fingerprint,
         "split_fingerprint": trial.split_fingerprint,
     }
 
 
-def finished_columns(outcome: TrialOutcome, stop_reason: str | None = None) -> dict[str, Any]:
-    """The columns that a success adds; the stop reason is the outcome's unless given."""
+def _learns_pseudo_labels(recipe: Recipe) -> bool:
+    return recipe.ssl.method in ("agrm", "pseudo_label", "fixmatch") and recipe.ssl.pseudo.mode != "off"
+
+
+def finished_columns(outcome: TrialOutcome, recipe: Recipe, stop_reason: str | None = None) -> dict[str, Any]:
+    """The columns that a success adds; the stop reason is the outcome's unless given.
+
+    ``alpha`` is replaced, as a recipe may give the memory of the average in epochs.
+    """
+    threshold = recipe.ssl.threshold
+    averages = threshold.policy not in _KEEP_NO_AVERAGE or threshold.alignment != "none"
     return {
+        "alpha": outcome.alpha if recipe.has_average else None,
+        "momentum": outcome.momentum if averages and _learns_pseudo_labels(recipe) else None,
+        "steps_per_epoch": outcome.steps_per_epoch,
         "status": "finished",
         "n_params": outcome.n_params,
         "stop_reason": stop_reason or outcome.stop_reason,
@@ -130,7 +144,7 @@ def record_failure(
         replace(beat, over=True).write(root)
 
 
-def first_beat(work: Work, device: str, last: Heartbeat | None = None) -> Heartbeat:
+def first_beat(work: Work, device: str, threads: int, last: Heartbeat | None = None) -> Heartbeat:
     """The first heartbeat of a new attempt."""
     now = time.time()
     return Heartbeat(
@@ -144,7 +158,7 @@ def first_beat(work: Work, device: str, last: Heartbeat | None = None) -> Heartb
         epochs=work.trial.recipe.epochs,
         saved_wall_s=last.saved_wall_s if last is not None else 0.0,
         code_version=code_version(),
-        versions=versions_of_trial({}),
+        versions=versions_of_trial({}, threads),
     )
 
 

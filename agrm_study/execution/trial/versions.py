@@ -27,6 +27,7 @@ PACKAGES: Final = (
 )
 """Packages whose versions must be equal everywhere they are installed."""
 CODE: Final = "training code"
+THREADS: Final = "threads"
 
 
 class DifferentVersionsError(RuntimeError):
@@ -47,12 +48,14 @@ def own_versions() -> dict[str, str]:
     return found | {CODE: code_version()}
 
 
-def versions_of_trial(earlier: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
-    """Versions that a trial is trained with, by package; the code has a column of its own.
+def versions_of_trial(earlier: Mapping[str, Sequence[str]], threads: int) -> dict[str, list[str]]:
+    """Versions that a trial is trained with, by package, and its ``threads``; the code has a column of its own.
 
-    Those of the attempt from whose checkpoint the trial is resumed come first.
+    Args:
+        earlier: The same of the attempt from whose checkpoint the trial is resumed; its versions come first.
+        threads: Threads of the trial, by which sums are ordered: on another number it is not bit for bit the same.
     """
-    own = {name: version for name, version in own_versions().items() if name != CODE}
+    own = {name: version for name, version in own_versions().items() if name != CODE} | {THREADS: str(threads)}
     names = dict.fromkeys([*earlier, *own])
     return {n: list(dict.fromkeys([*earlier.get(n, ()), *([own[n]] if n in own else [])])) for n in names}
 

@@ -135,7 +135,7 @@ class TrialWorker:
         refuse_others(self.settings.versions)
         folder = CheckpointFolder.of(self._results, work.trial.trial_id)
         last = retry_storage(lambda: Heartbeat.read(self._results, work.trial.trial_id))
-        beat = first_beat(work, self.settings.device, last)
+        beat = first_beat(work, self.settings.device, self.settings.threads, last)
         if last is not None and last.code_version != beat.code_version:
             folder.discard()  # a trial uses a single version of the code
         runner = load_runner(self.settings.runner)
@@ -169,7 +169,8 @@ class TrialWorker:
             beat = replace(beat, wall_s=taken_over.wall_s + wall_s, saved_wall_s=0.0)
         elif running.resumed and last is not None:
             wall_s += last.saved_wall_s
-            beat = replace(beat, started_at=last.started_at, wall_s=wall_s, versions=versions_of_trial(last.versions))
+            versions = versions_of_trial(last.versions, self.settings.threads)
+            beat = replace(beat, started_at=last.started_at, wall_s=wall_s, versions=versions)
         else:
             beat = replace(beat, wall_s=wall_s, saved_wall_s=0.0)
         running.saved = running.resumed
@@ -269,7 +270,7 @@ class TrialWorker:
         write_trial(
             self._results,
             trial_columns(trial)
-            | finished_columns(outcome, stop_reason)
+            | finished_columns(outcome, trial.recipe, stop_reason)
             | run_columns(running.beat)
             | {"weights_digest": weights},
             epochs=epoch_columns(outcome.rows),
@@ -291,7 +292,7 @@ class TrialWorker:
 
     def _fail(self, work: Work, failure: Failure) -> TrialEvent:
         running = self._running
-        beat = first_beat(work, self.settings.device) if running is None else running.beat
+        beat = first_beat(work, self.settings.device, self.settings.threads) if running is None else running.beat
         message = failure.message
         try:
             rows = epoch_columns(running.rows) if running is not None else ()

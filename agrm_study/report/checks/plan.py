@@ -96,7 +96,7 @@ def _missing(planned: Sequence[Planned], study: Study, findings: list[Finding]) 
     if study.search is not None or study.race is not None or not planned:
         return []
     known = {(p.arm, p.task, p.seed) for p in planned}
-    asked = [(arm.name, task, seed) for arm in study.arms for task in study.tasks for seed in study.seeds]
+    asked = [(arm.name, task, seed) for arm in study.arms for task in study.tasks for seed in arm.seeds(study.seeds)]
     lost = [cell for cell in asked if cell not in known]
     if lost:
         arm, task, seed = lost[0]

@@ -39,7 +39,11 @@ class AlphaTau(FigureKind[AlphaTauInfo]):
 
     def info(self, m: Measurements) -> AlphaTauInfo | None:
         study = m.evidence.study
-        arms = [a for a in study.arms if a.has_mtm and a.recipe.ssl.threshold.policy == "fixed"]
+        arms = [
+            a
+            for a in study.arms
+            if a.has_mtm and a.recipe.ssl.threshold.policy == "fixed" and a.recipe.ssl.ema.memory_epochs is None
+        ]
         alphas = tuple(sorted({a.recipe.ssl.ema.alpha for a in arms}))
         taus = tuple(sorted({a.recipe.ssl.threshold.tau for a in arms}))
         if len(alphas) < 2 or len(taus) < 2:

@@ -198,11 +198,18 @@ def standard_notes(m: Measurements, arms: Sequence[str], tasks: tuple[str, ...])
 def difference_gaps(m: Measurements, arms: Sequence[str], tasks: tuple[str, ...]) -> tuple[str, ...]:
     """Notes on excluded differences, and on those based on fewer seeds than either arm has."""
     out = []
+    study = m.evidence.study
+    reference_offset = 0 if study.reference is None else study.arm(study.reference).seed_offset
     for (arm, task), c in m.compared().items():
         if arm not in arms or task not in tasks:
             continue
         if c.refused:
             out.append(f"Δ of {arm} ({TASK_TITLES[task].lower()}) refused: {c.refused}.")
+        if c.difference is not None and m.evidence.study.arm(arm).seed_offset != reference_offset:
+            out.append(
+                f"Δ of {arm} ({TASK_TITLES[task].lower()}) is unpaired: its trainings have other seeds than those of "
+                f"{m.evidence.study.reference}."
+            )
         cell = m.cell(arm, task)
         if c.difference is not None and cell is not None and c.difference.n < cell.planned:
             kind = "common seeds" if c.difference.paired else "seeds of the arm with fewer"

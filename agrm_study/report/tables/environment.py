@@ -67,7 +67,13 @@ def mixed_versions(trials: pd.DataFrame) -> tuple[str, ...]:
         commonest, *others = sorted(by_version, key=lambda version: (-len(by_version[version]), version))
         if others:
             listed = "; ".join(f"{version} in {_trials(by_version[version])}" for version in others)
-            notes.append(f"Trials ran with several versions of {package}: {commonest}, but {listed}.")
+            if package == "threads":
+                notes.append(
+                    f"Trials ran with several numbers of threads: {commonest}, but {listed}. Threads order sums, so a "
+                    "trial resumed with another number is not bit for bit the uninterrupted one."
+                )
+            else:
+                notes.append(f"Trials ran with several versions of {package}: {commonest}, but {listed}.")
     if ran and unknown:
         notes.append(f"The versions of {unknown} trials are not recorded.")
     return tuple(notes)

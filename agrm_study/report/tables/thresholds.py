@@ -37,7 +37,7 @@ EXTRA = (
 def rule_of(arm: ArmInfo) -> tuple[str, float | None]:
     """Policy and τ of an arm; τ is None if the policy has none."""
     t = arm.recipe.ssl.threshold
-    return t.policy, t.tau if t.policy in ("fixed", "flexmatch") else None
+    return t.policy, t.tau if t.policy in ("fixed", "flexmatch", "relative") else None
 
 
 def values_entry(values: pd.Series[float] | Floats, planned: int, *, percent: bool = True) -> Entry:

@@ -35,7 +35,7 @@ class Split:
 
     Attributes:
         train, val, test: Labelled clips.
-        unlabelled_train, unlabelled_val: Clips without a label.
+        unlabelled_train, unlabelled_val: Clips without a label, or whose label is not used.
         subject_of: Subject of every clip in the split.
     """
 
@@ -72,7 +72,8 @@ def make_split(manifest: Manifest, data: Data, split_seed: int) -> Split:
     The result is a pure function of the manifest's content, the settings and the seed. Labelled subjects are stratified
     by their three-class label, so that both tasks share one split. The other subjects with unlabelled clips are divided
     between training and validation in proportion to the requested numbers of clips. Unlabelled clips of a labelled
-    subject stay on that subject's side.
+    subject stay on that subject's side. With `remainder: unlabelled`, labelled clips of training subjects whose label
+    is not used join the unlabelled training part, beside the clips that are drawn for it.
 
     Raises:
         InputError: No labelled subject remains, the training part lacks a label, `exclude` or the split file names an
@@ -99,6 +100,9 @@ def make_split(manifest: Manifest, data: Data, split_seed: int) -> Split:
     }
     left_out = {clip.subject_id for clip in manifest.labelled} - set().union(*sides.values())
     parts |= _unlabelled(clips, data, split_seed, sides, left_out, given)
+    if data.remainder == "unlabelled":
+        unused = sides["train"] - used["train"]
+        parts["unlabelled_train"] += [c for c in clips if c.label is not None and c.subject_id in unused]
     split = Split(
         **{part: tuple(sorted(clip.clip_id for clip in rows)) for part, rows in parts.items()},
         subject_of={clip.clip_id: clip.subject_id for rows in parts.values() for clip in rows},

@@ -65,6 +65,14 @@ def candidates(teacher_probs_BK: Tensor, student_probs_BK: Tensor, source: Sourc
     return Candidates(probs_BK, labels_B, confidence_B, allowed_B)
 
 
+def with_probs(labels: Candidates, probs_BK: Tensor) -> Candidates:
+    """The candidates with other class probabilities, of which label and confidence are made anew."""
+    if probs_BK is labels.probs_BK:
+        return labels
+    confidence_B, labels_B = probs_BK.max(dim=1)
+    return Candidates(probs_BK, labels_B, confidence_B, labels.allowed_B)
+
+
 def consistency_loss(student_log_probs_BK: Tensor, teacher_probs_BK: Tensor) -> Tensor:
     """Squared distance between both class distributions: mean over the batch of Σ_k (p_S − p_T)², in [0, 2].
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from agrm_study.training.evaluate import Evaluator, Windows
 from agrm_study.training.ssl.networks import Networks
-from agrm_study.training.ssl.pseudo import Candidates, PseudoStats, candidates, consistency_loss
+from agrm_study.training.ssl.pseudo import Candidates, PseudoStats, candidates, consistency_loss, with_probs
 from agrm_study.training.ssl.rounds import Rounds
 from agrm_study.training.ssl.thresholds.policy import ThresholdPolicy
 
@@ -42,6 +42,7 @@ def label_round(
         The statistics of `PseudoStats` over all clips moved so far, with their current labels.
     """
     labels, _ = _candidates(evaluator, windows, networks, source)
+    labels = with_probs(labels, policy.targets(labels.probs_BK, learn=True))
     ids = torch.arange(len(labels.labels_B))
     qualifies_N = ((policy.select(labels.probs_BK, ids) * labels.allowed_B) >= 1.0).numpy()
     rounds.close(ids.numpy(), labels.labels_B.numpy(), qualifies_N)
@@ -61,7 +62,8 @@ def observe(
 ) -> dict[str, Any]:
     """Consistency loss and pseudo-label statistics on unlabelled validation clips; changes no state.
 
-    Clips are accepted above the policy's current mean threshold, without a step of the policy.
+    Clips are accepted above the policy's current mean threshold, without a step of the policy and without the
+    uncertainty that `ssl.pseudo.uncertainty` may demand in training.
 
     Args:
         policy: The threshold policy.
@@ -74,14 +76,16 @@ def observe(
         ``loss_consistency`` and the statistics of `PseudoStats`.
     """
     labels, consistency = _candidates(evaluator, windows, networks, source)
-    weights_N = (labels.confidence_B > policy.threshold()).float() * labels.allowed_B
+    labels = with_probs(labels, policy.targets(labels.probs_BK, learn=False))
+    weights_N = (policy.confidence(labels.probs_BK) > policy.threshold()).float() * labels.allowed_B
     stats = PseudoStats(labels.probs_BK.shape[1])
     stats.add(labels, weights_N, torch.from_numpy(windows.clips.labels_N))
     return {"loss_consistency": consistency, **stats.read()}
 
 
 def _candidates(evaluator: Evaluator, windows: Windows, networks: Networks, source: Source) -> tuple[Candidates, float]:
-    logits = evaluator.logits({"labeller": networks.labeller, "student": networks.student}, windows)
+    with networks.on_unlabelled():
+        logits = evaluator.logits({"labeller": networks.labeller, "student": networks.student}, windows)
     student_log_probs_NK = torch.log_softmax(_tensor(logits["student"]), dim=1)
     labeller_probs_NK = torch.softmax(_tensor(logits["labeller"]), dim=1)
     labels = candidates(labeller_probs_NK, student_log_probs_NK.exp(), source)

@@ -12,11 +12,12 @@ from agrm_study.training.batches import LabelledBatch, UnlabelledBatch
 from agrm_study.training.device import Device
 from agrm_study.training.ssl.losses.supervised import SupervisedLoss
 from agrm_study.training.ssl.networks import Networks
-from agrm_study.training.ssl.pseudo import PseudoStats, candidates, consistency_loss, pseudo_label_loss
+from agrm_study.training.ssl.pseudo import PseudoStats, candidates, consistency_loss, pseudo_label_loss, with_probs
 from agrm_study.training.ssl.thresholds.policy import ThresholdPolicy
+from agrm_study.training.ssl.uncertainty import dropping, spread
 
-TERMS = ("loss_supervised", "loss_consistency", "loss_pseudo")
-"""Names of a step's loss terms, in the order of `StepResult.terms_3`."""
+TERMS = ("loss_supervised", "loss_consistency", "loss_pseudo", "loss_penalty")
+"""Names of a step's loss terms, in the order of `StepResult.terms_4`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,21 +57,22 @@ class StepResult:
     """Results of a step for the record, on the device.
 
     Attributes:
-        terms_3: Supervised, consistency and pseudo-label loss, before weighting.
+        terms_4: Supervised, consistency and pseudo-label loss, before weighting, and the policy's weighted penalty.
         logits_BK: Logits of the student on the labelled batch.
     """
 
-    terms_3: Tensor
+    terms_4: Tensor
     logits_BK: Tensor
 
 
 class Learner:
     """Runs training steps.
 
-    A step minimises CE + λ (consistency + w · pseudo) (Song et al. 2026, section 2.4.3; w is `ssl.pseudo.weight`).
-    Labelled and unlabelled clips go through the student in separate forward and backward passes, so that only one graph
-    is in memory at a time. With λ = 0, unlabelled clips are skipped and the step is bit-identical to a supervised step.
-    FixMatch labels with the student in train mode, without gradient, as its authors do.
+    A step minimises CE + λ (consistency + w · pseudo + penalty) (Song et al. 2026, section 2.4.3; w is
+    `ssl.pseudo.weight`, and only some threshold policies have a penalty). Labelled and unlabelled clips go through the
+    student in separate forward and backward passes, so that only one graph is in memory at a time, or with
+    `ssl.batch_norm: joint` in one pass. With λ = 0, unlabelled clips are skipped and the step is bit-identical to a
+    supervised step. FixMatch labels with the student in train mode, without gradient, as its authors do.
 
     Args:
         recipe: Method, pseudo-label settings, gradient accumulation and gradient clipping.
@@ -95,6 +97,7 @@ class Learner:
         self.method = METHODS[recipe.ssl.method]
         self._pseudo = recipe.ssl.pseudo
         self._learns_pseudo = self.method.pseudo and self._pseudo.mode == "online"
+        self._joint = recipe.ssl.batch_norm == "joint"
         self._accumulate, self._clip_norm = recipe.batch.accumulate, recipe.optimizer.clip_norm
         self._loss, self._device = loss, device
         self._parameters = list(networks.student.parameters())
@@ -120,15 +123,18 @@ class Learner:
             stats: Accumulates the pseudo-label statistics.
         """
         self._optimizer.zero_grad(set_to_none=True)
-        supervised, logits_BK = self._learn_labelled(labelled)
-        zero = torch.zeros_like(supervised)
-        consistency, pseudo = zero, zero
-        if unlabelled is not None and ramp_weight > 0 and self.uses_unlabelled:
-            consistency, pseudo = self._learn_unlabelled(unlabelled, ramp_weight, stats)
+        both = unlabelled is not None and ramp_weight > 0 and self.uses_unlabelled
+        if unlabelled is not None and both and self._joint:
+            terms, logits_BK = self._learn_jointly(labelled, unlabelled, ramp_weight, stats)
+        else:
+            supervised, logits_BK = self._learn_labelled(labelled)
+            terms = [supervised, *[torch.zeros_like(supervised)] * 3]
+            if unlabelled is not None and both:
+                self._policy.observe(torch.softmax(logits_BK, dim=1))
+                terms[1:] = self._learn_unlabelled(unlabelled, ramp_weight, stats)
         self._device.step(self._optimizer, self._parameters, self._clip_norm)
-        if self._networks.teacher is not None:
-            self._networks.teacher.update()
-        return StepResult(torch.stack([supervised, consistency, pseudo]), logits_BK)
+        self._networks.update()
+        return StepResult(torch.stack(terms), logits_BK)
 
     def _learn_labelled(self, batch: LabelledBatch) -> tuple[Tensor, Tensor]:
         total, logits = torch.zeros((), device=self._device.torch), []
@@ -141,37 +147,87 @@ class Learner:
             logits.append(self._loss.logits(outputs_BO.detach()))
         return total, torch.cat(logits)
 
-    def _learn_unlabelled(
-        self, batch: UnlabelledBatch, ramp_weight: float, stats: PseudoStats
-    ) -> tuple[Tensor, Tensor]:
-        zero = torch.zeros((), device=self._device.torch)
-        total_consistency, total_pseudo = zero, zero
+    def _learn_unlabelled(self, batch: UnlabelledBatch, ramp_weight: float, stats: PseudoStats) -> list[Tensor]:
+        totals = [torch.zeros((), device=self._device.torch)] * 3
         for share, part in batch.parts(self._accumulate):
-            target_BK = self._target(part)
-            with self._device.autocast():
-                outputs_BO = self._networks.student(part.student_BCTHW)
-            log_probs_BK = self._loss.log_probs(outputs_BO)
-            if target_BK is None:
-                target_BK = log_probs_BK.detach().exp()
-            consistency = consistency_loss(log_probs_BK, target_BK) if self.method.consistency else zero
-            pseudo = self._pseudo_loss(part, log_probs_BK, target_BK, stats) if self._learns_pseudo else zero
-            self._device.backward(ramp_weight * share * (consistency + self._pseudo.weight * pseudo))
-            total_consistency = total_consistency + share * consistency.detach()
-            total_pseudo = total_pseudo + share * pseudo.detach()
-        return total_consistency, total_pseudo
+            with self._networks.on_unlabelled():
+                target_BK = self._target(part)
+                with self._device.autocast():
+                    outputs_BO = self._networks.student(part.student_BCTHW)
+                log_probs_BK = self._loss.log_probs(outputs_BO)
+                terms = self._unsupervised(part, log_probs_BK, target_BK, stats)
+                self._device.backward(ramp_weight * share * self._weighted(terms))
+            totals = [total + share * term.detach() for total, term in zip(totals, terms, strict=True)]
+        return totals
+
+    def _learn_jointly(
+        self, labelled: LabelledBatch, unlabelled: UnlabelledBatch, ramp_weight: float, stats: PseudoStats
+    ) -> tuple[list[Tensor], Tensor]:
+        """One pass of the student over all clips, normalised by all of them."""
+        views = [labelled.clips_BCTHW, unlabelled.student_BCTHW]
+        labels_itself = self._networks.teacher is None and unlabelled.label_BCTHW is not None
+        if unlabelled.label_BCTHW is not None and labels_itself:
+            views.append(unlabelled.label_BCTHW)
+        target_BK = None if labels_itself else self._target(unlabelled)
+        with self._device.autocast():
+            outputs = self._networks.student(torch.cat(views)).split([len(view) for view in views])
+        supervised = self._loss(outputs[0], labelled.labels_B)
+        logits_BK = self._loss.logits(outputs[0].detach())
+        if labels_itself:
+            target_BK = self._loss.log_probs(outputs[2].detach()).exp()
+        self._policy.observe(torch.softmax(logits_BK, dim=1))
+        terms = self._unsupervised(unlabelled, self._loss.log_probs(outputs[1]), target_BK, stats)
+        self._device.backward(supervised + ramp_weight * self._weighted(terms))
+        return [supervised.detach(), *(term.detach() for term in terms)], logits_BK
+
+    def _weighted(self, terms: list[Tensor]) -> Tensor:
+        consistency, pseudo, penalty = terms
+        return consistency + self._pseudo.weight * pseudo + penalty
+
+    def _unsupervised(
+        self, part: UnlabelledBatch, log_probs_BK: Tensor, target_BK: Tensor | None, stats: PseudoStats
+    ) -> list[Tensor]:
+        """Consistency and pseudo-label loss and the policy's penalty.
+
+        Args:
+            part: The unlabelled clips.
+            log_probs_BK: Of the student, with gradient.
+            target_BK: Class probabilities of the labeller; None if it is the student on this view.
+            stats: Accumulates the pseudo-label statistics.
+        """
+        zero = torch.zeros((), device=self._device.torch)
+        if target_BK is None:
+            target_BK = log_probs_BK.detach().exp()
+        consistency = consistency_loss(log_probs_BK, target_BK) if self.method.consistency else zero
+        if not self._learns_pseudo:
+            return [consistency, zero, zero]
+        labels = candidates(target_BK, log_probs_BK.detach().exp(), self._pseudo.confidence)
+        labels = with_probs(labels, self._policy.targets(labels.probs_BK, learn=True))
+        weights_B = self._policy.select(labels.probs_BK, part.ids_B) * labels.allowed_B
+        if self._pseudo.uncertainty != "none":
+            certain_B = self._uncertainty(part, target_BK, labels.labels_B) <= self._pseudo.uncertainty_max
+            weights_B = weights_B * certain_B
+        stats.add(labels, weights_B, part.hidden_B)
+        penalty = self._policy.penalty(log_probs_BK, weights_B)
+        pseudo = pseudo_label_loss(log_probs_BK, labels, weights_B, self._pseudo.target)
+        return [consistency, pseudo, zero if penalty is None else penalty]
 
     def _target(self, part: UnlabelledBatch) -> Tensor | None:
         """Class probabilities (B, K) of the labeller on its view; None if it labels the student's view."""
-        if part.label_BCTHW is None:
-            return None
+        return None if part.label_BCTHW is None else self._label(part.label_BCTHW)
+
+    def _label(self, clips_BCTHW: Tensor) -> Tensor:
+        """Class probabilities (B, K) of the labeller."""
         with torch.no_grad(), self._device.autocast():
             labeller = self._networks.teacher or self._networks.student
-            return self._loss.log_probs(labeller(part.label_BCTHW)).exp()
+            return self._loss.log_probs(labeller(clips_BCTHW)).exp()
 
-    def _pseudo_loss(
-        self, part: UnlabelledBatch, log_probs_BK: Tensor, target_BK: Tensor, stats: PseudoStats
-    ) -> Tensor:
-        labels = candidates(target_BK, log_probs_BK.detach().exp(), self._pseudo.confidence)
-        weights_B = self._policy.select(labels.probs_BK, part.ids_B) * labels.allowed_B
-        stats.add(labels, weights_B, part.hidden_B)
-        return pseudo_label_loss(log_probs_BK, labels, weights_B, self._pseudo.target)
+    def _uncertainty(self, part: UnlabelledBatch, target_BK: Tensor, labels_B: Tensor) -> Tensor:
+        """Uncertainty (B,) of the pseudo-labels: over passes of the teacher with dropout, or over both views."""
+        if part.label_BCTHW is None:
+            raise ValueError("uncertainty needs a view for the labeller")
+        if self._pseudo.uncertainty == "views":
+            return spread(torch.stack([target_BK, self._label(part.student_BCTHW)]), labels_B)
+        with dropping(self._networks.labeller):
+            passes = [self._label(part.label_BCTHW) for _ in range(self._pseudo.uncertainty_passes)]
+        return spread(torch.stack(passes), labels_B)

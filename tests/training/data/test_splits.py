@@ -193,3 +193,17 @@ def test_a_subject_on_two_sides_is_refused():
 def test_a_set_without_labels_is_refused():
     with pytest.raises(InputError, match="no labelled subject"):
         make_split(hybrid((0, 0, 0), 4), Data(), 0)
+
+
+def test_the_training_subjects_whose_label_is_not_used_join_the_unlabelled_part_on_request():
+    """Their clips come beside those that are drawn, the other parts stay as they are, and no label is on two sides."""
+    manifest = hybrid()
+    asked = {"labelled_fraction": 0.1, "unlabelled_train": 30, "unlabelled_val": 20}
+    dropped = make_split(manifest, Data(**asked), 0)
+    joined = make_split(manifest, Data(**asked, remainder="unlabelled"), 0)
+    every = make_split(manifest, Data(**{**asked, "labelled_fraction": 1.0}), 0)
+    for part in ("train", "val", "test", "unlabelled_val"):
+        assert joined.clips(part) == dropped.clips(part)
+    assert set(joined.unlabelled_train) == set(dropped.unlabelled_train) | (set(every.train) - set(dropped.train))
+    assert not set(joined.subjects("unlabelled_train")) & set(joined.subjects("train"))
+    assert make_split(manifest, Data(**{**asked, "labelled_fraction": 1.0}, remainder="unlabelled"), 0) == every

@@ -7,7 +7,7 @@ import torch
 
 from agrm_study.study.recipe import Pooling
 from agrm_study.training.models.pooling import pooling_class
-from agrm_study.training.models.pooling.grids import pool_grids
+from agrm_study.training.models.pooling.grids import by_slices, pool_grids
 
 
 def pool(features_BDTHW, **settings):
@@ -100,3 +100,11 @@ def test_the_memory_layout_does_not_change_the_vector():
     for name in ("average", "max", "hpp", "shpm"):
         first, second = pool(features, name=name), pool(features.to(memory_format=torch.channels_last_3d), name=name)
         assert torch.allclose(first, second, atol=1e-6)
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(1, 1), (2, 2), (4, 4), (2, 1), (3, 5)])
+def test_pooling_by_slices_equals_torchs_adaptive_pooling(rows, columns):
+    features = torch.randn(2, 3, 2, 7, 6, generator=torch.Generator().manual_seed(0))
+    average, maximum = by_slices(features, rows, columns)
+    torch.testing.assert_close(average, torch.nn.functional.adaptive_avg_pool3d(features, (2, rows, columns)))
+    torch.testing.assert_close(maximum, torch.nn.functional.adaptive_max_pool3d(features, (2, rows, columns)))

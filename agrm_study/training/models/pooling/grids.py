@@ -28,8 +28,29 @@ def pool_grids(features_BDTHW: Tensor, grids: Sequence[tuple[int, int]], combine
     frames = features_BDTHW.shape[2]
     places = []
     for rows, columns in grids:
-        average = F.adaptive_avg_pool3d(features_BDTHW, (frames, rows, columns))
-        maximum = F.adaptive_max_pool3d(features_BDTHW, (frames, rows, columns))
+        if features_BDTHW.is_cuda and torch.are_deterministic_algorithms_enabled():
+            average, maximum = by_slices(features_BDTHW, rows, columns)
+        else:
+            average = F.adaptive_avg_pool3d(features_BDTHW, (frames, rows, columns))
+            maximum = F.adaptive_max_pool3d(features_BDTHW, (frames, rows, columns))
         both = average + maximum if combine == "sum" else torch.cat((average, maximum), dim=1)
         places.append(both.flatten(3))
     return places[0] if len(places) == 1 else torch.cat(places, dim=3)
+
+
+def by_slices(features_BDTHW: Tensor, rows: int, columns: int) -> tuple[Tensor, Tensor]:
+    """Average and maximum (B, D, T, rows, columns) of every bin, from slices.
+
+    torch's adaptive pooling has no deterministic backward pass on a GPU; this has, and is slower.
+    """
+    height, width = features_BDTHW.shape[3:]
+    averages, maxima = [], []
+    for row in range(rows):
+        for column in range(columns):
+            top, bottom = row * height // rows, -(-(row + 1) * height // rows)
+            left, right = column * width // columns, -(-(column + 1) * width // columns)
+            places_BDTN = features_BDTHW[:, :, :, top:bottom, left:right].flatten(3)
+            averages.append(places_BDTN.mean(dim=3))
+            maxima.append(places_BDTN.max(dim=3).values)
+    shape = (*features_BDTHW.shape[:3], rows, columns)
+    return torch.stack(averages, dim=3).reshape(shape), torch.stack(maxima, dim=3).reshape(shape)

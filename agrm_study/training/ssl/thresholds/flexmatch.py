@@ -18,7 +18,7 @@ class FlexMatch(ThresholdPolicy):
     n_c is the number of clips whose latest confident prediction (m > τ) was class c, and `unused` the number of clips
     without one (curriculum pseudo-labelling with warm-up and the convex mapping; Zhang et al. 2021, equations 5, 7, 11
     and algorithm 1). A batch is evaluated with the counts before it and then added to them. T = 0 until the first
-    confident clip.
+    confident clip. The authors' code accepts at equality and agrees otherwise.
     """
 
     def __init__(self, settings: Threshold, n_classes: int, n_unlabelled: int) -> None:

@@ -49,6 +49,34 @@ class ThresholdPolicy(HasOptions, ABC):
             values in between.
         """
 
+    def observe(self, labelled_probs_BK: Tensor) -> None:
+        """Receive the student's class probabilities on the labelled clips of a step, before `targets` and `select`.
+
+        Called in steps with unlabelled clips only.
+        """
+
+    def targets(self, probs_BK: Tensor, *, learn: bool) -> Tensor:
+        """Class probabilities of which the pseudo-labels are made; those given, unless the policy aligns them.
+
+        Args:
+            probs_BK: Class probabilities; detached.
+            learn: Whether the policy's averages are updated: in training, not when clips are only monitored.
+        """
+        return probs_BK
+
+    def confidence(self, probs_BK: Tensor) -> Tensor:
+        """The confidence (B,) that the policy compares with its threshold; changes no state."""
+        return confidence(probs_BK)[0]
+
+    def penalty(self, log_probs_BK: Tensor, weights_B: Tensor) -> Tensor | None:
+        """A further loss term on the student's predictions, weighted; None for policies without one.
+
+        Args:
+            log_probs_BK: Logarithms of the student's class probabilities, with gradient.
+            weights_B: The weights of the pseudo-labels.
+        """
+        return None
+
     @abstractmethod
     def threshold(self) -> float:
         """The current threshold for the record, averaged over classes if it is class-specific.

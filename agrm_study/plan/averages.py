@@ -1,0 +1,142 @@
+"""Steps and moving averages of a study's arms, in steps and in epochs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from agrm_study.plan.acting import idle_settings
+from agrm_study.plan.epochs import weight_key
+from agrm_study.study.recipe import Recipe
+from agrm_study.study.steps import in_steps, policy_updates, steps_of
+from agrm_study.study.study import Study
+
+ClipCounts = Callable[[Recipe], Mapping[str, int]]
+"""Number of clips in each part of a recipe's split."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Average:
+    """A moving average of a recipe.
+
+    Attributes:
+        setting: Dotted name of what it keeps at each update: alpha or momentum.
+        keep: Its value.
+        per_epoch: Updates of an epoch.
+        updates: Updates of the epochs in which it acts.
+    """
+
+    setting: str
+    keep: float
+    per_epoch: float
+    updates: float
+
+    @property
+    def memory(self) -> float:
+        """Its memory in updates, 1/(1 − keep)."""
+        return 1 / (1 - self.keep)
+
+    @property
+    def too_long(self) -> bool:
+        """Whether its memory exceeds the updates, so that its start still counts at the end."""
+        return self.memory > self.updates
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArmSteps:
+    """Length of the training of an arm on a task.
+
+    Attributes:
+        clips: Labelled training clips.
+        per_epoch: Training steps of an epoch.
+        epochs: Epochs at most.
+        averages: Its moving averages.
+    """
+
+    arm: str
+    task: str
+    clips: int
+    per_epoch: int
+    epochs: int
+    averages: tuple[Average, ...]
+
+
+def arm_steps(study: Study, clips: ClipCounts) -> tuple[ArmSteps, ...]:
+    """The steps of every arm and task of a study; of a search also those of its base recipe.
+
+    Args:
+        study: The study.
+        clips: Clips of each part of a recipe's split.
+    """
+    arms = [(arm.name, arm.recipe) for arm in study.arms] or [("base", study.base)]
+    found = []
+    for name, arm_recipe in arms:
+        for task in study.tasks:
+            recipe = arm_recipe.model_copy(update={"task": task, "split_seed": study.split_seed})
+            count = clips(recipe)["train"]
+            found.append(
+                ArmSteps(
+                    arm=name,
+                    task=task,
+                    clips=count,
+                    per_epoch=steps_of(recipe, count),
+                    epochs=recipe.epochs,
+                    averages=averages_of(recipe, count),
+                )
+            )
+    return tuple(found)
+
+
+def averages_of(recipe: Recipe, clips: int) -> tuple[Average, ...]:
+    """The moving averages that act in a recipe, with what they keep at each update.
+
+    Args:
+        recipe: Any recipe.
+        clips: Number of labelled training clips.
+    """
+    idle, ssl = idle_settings(recipe), in_steps(recipe, clips).ssl
+    started = max(0, recipe.epochs - ssl.pretrain_epochs)
+    found = []
+    if not {"ssl.ema.alpha", "ssl.ema.memory_epochs"} <= idle.keys() and not ssl.ema.warmup:
+        per_epoch = steps_of(recipe, clips)
+        epochs = started if recipe.has_teacher else recipe.epochs
+        found.append(
+            Average(setting="ssl.ema.alpha", keep=ssl.ema.alpha, per_epoch=per_epoch, updates=epochs * per_epoch)
+        )
+    if not {"ssl.threshold.momentum", "ssl.threshold.memory_epochs"} <= idle.keys() and ssl.pseudo.mode != "off":
+        rate = policy_updates(recipe, clips)
+        learning = sum(weight_key(ssl.ramp, since) != ("zero",) for since in range(started))
+        epochs = started if ssl.pseudo.mode == "rounds" else learning
+        keep = ssl.threshold.momentum
+        found.append(Average(setting="ssl.threshold.momentum", keep=keep, per_epoch=rate, updates=epochs * rate))
+    return tuple(found)
+
+
+def steps_sentences(arms: tuple[ArmSteps, ...]) -> tuple[str, ...]:
+    """Steps and averages in words, one sentence per distinct length, naming its arms."""
+    words: dict[str, list[str]] = {}
+    for each in arms:
+        parts = [f"{each.per_epoch} steps × {each.epochs} epochs over {each.clips} labelled clips"]
+        parts += [
+            f"{a.setting} {a.keep:.4g} = a memory of {a.memory:.3g} updates, {a.memory / a.per_epoch:.3g} epochs"
+            for a in each.averages
+        ]
+        words.setdefault("; ".join(parts), []).append(each.arm)
+    if len(words) == 1:
+        return tuple(words)
+    return tuple(f"{text} ({', '.join(dict.fromkeys(names))})" for text, names in words.items())
+
+
+def memory_notes(arms: tuple[ArmSteps, ...]) -> tuple[str, ...]:
+    """A warning for each average whose memory exceeds the updates of the epochs in which it acts."""
+    found: dict[str, list[str]] = {}
+    for each in arms:
+        for average in each.averages:
+            if average.too_long:
+                text = (
+                    f"{average.setting} {average.keep:.4g} is a memory of {average.memory:.4g} updates, and its "
+                    f"average is updated {average.updates:.4g} times: it stays near its start. "
+                    f"Set {average.setting.rpartition('.')[0]}.memory_epochs, such as 3, in its place."
+                )
+                found.setdefault(text, []).append(f"`{each.arm}`")
+    return tuple(f"{', '.join(dict.fromkeys(names))}: {text}" for text, names in found.items())

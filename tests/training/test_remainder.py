@@ -1,0 +1,43 @@
+"""Training clips whose labels are not used: unlabelled clips whose labels measure, and never teach."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from agrm_study.training.clipset import clip_set
+from agrm_study.training.data.manifest import Manifest
+from agrm_study.training.fit import Training
+
+
+def relabelled(data, moved):
+    """The data with the labels of the moved clips changed to other ones."""
+    other = {"normal": "genu_varum", "genu_varum": "genu_valgum", "genu_valgum": "normal"}
+    clips = tuple(
+        dataclasses.replace(clip, label=other[clip.label]) if clip.clip_id in moved else clip
+        for clip in data.manifest.clips
+    )
+    return dataclasses.replace(data, manifest=Manifest(data.manifest.path, clips))
+
+
+def test_the_hidden_labels_of_the_remainder_measure_and_teach_nothing(tiny_data, tiny_recipe):
+    split = tiny_data.split
+    moved = split.train[6:]
+    data = dataclasses.replace(
+        tiny_data,
+        split=dataclasses.replace(split, train=split.train[:6], unlabelled_train=(*moved, *split.unlabelled_train)),
+    )
+    ids, both = data.split.unlabelled_train, (data, relabelled(data, moved))
+    parts = [clip_set(ids, each.manifest, each.store, "three_class") for each in both]
+    assert (parts[0].labels_N >= 0).all()
+    assert (parts[0].labels_N[: len(moved)] != parts[1].labels_N[: len(moved)]).all()
+    recipe = tiny_recipe(epochs=4, ssl__threshold={"tau": 0.0})
+    one, two = (Training(recipe, **each.arguments) for each in both)
+    purities = []
+    for training in (one, two):
+        while not training.done:
+            training.run_epoch()
+        purities.append([row.training.get("pseudo_accuracy") for row in training.rows if row.split == "train"])
+    assert purities[0] != purities[1]
+    for row, again in zip(one.rows, two.rows, strict=True):
+        assert {**row.training, "pseudo_accuracy": 0} == {**again.training, "pseudo_accuracy": 0}
+        assert (row.loss, row.metrics) == (again.loss, again.metrics)
