@@ -32,6 +32,7 @@ ADDED_LATER: Final[Mapping[str, Any]] = {kind.options: {} for kind in KINDS.valu
     "ssl.pseudo.uncertainty_max": 0.05,
     "ssl.pseudo.uncertainty_passes": 8,
     "data.remainder": "drop",
+    "shuffle_labels": False,
     "ssl.ema.memory_epochs": None,
     "ssl.threshold.memory_epochs": None,
 }

@@ -43,6 +43,11 @@ class ArmInfo:
         return self.recipe.has_teacher
 
     @property
+    def averages_only(self) -> bool:
+        """Whether an average of the network is evaluated that teaches nothing."""
+        return self.recipe.evaluate.ema and not self.recipe.has_teacher
+
+    @property
     def has_shpm(self) -> bool:
         """Whether the arm has the spatial hierarchical pooling module."""
         return self.recipe.model.pooling.name == "shpm"

@@ -263,6 +263,9 @@ class Recipe(Section):
     steps_per_epoch: Steps | None = None
     """Training steps of an epoch; null: one pass over the labelled clips. A number makes trainings with different
     numbers of labels equally long: the clips come round in a new order each time."""
+    shuffle_labels: bool = False
+    """A control: permute the labels of the labelled training subjects, so that nothing can be learned from them. A
+    trained network must then be at chance on validation and test, whose labels stay."""
     data: Data = Data()
     clip: Clip = Clip()
     augment: Augment = Augment()

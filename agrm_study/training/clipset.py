@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -15,6 +16,7 @@ from agrm_study.study.recipe import Recipe
 from agrm_study.training.augment.views import Geometry
 from agrm_study.training.data.manifest import Manifest
 from agrm_study.training.data.splits import PARTS, Part, Split
+from agrm_study.training.generators import generator
 
 Ints = NDArray[np.int64]
 
@@ -117,6 +119,15 @@ def clip_set(clip_ids: Sequence[str], manifest: Manifest, store: Store, task: st
     )
 
 
+def with_shuffled_labels(clips: ClipSet, rng: np.random.Generator) -> ClipSet:
+    """The clips with the labels of their subjects permuted; all clips of a subject keep one label."""
+    label_of = dict(zip(clips.subject_ids, clips.labels_N.tolist(), strict=True))
+    shuffled = rng.permutation(list(label_of.values()))
+    moved = dict(zip(label_of, shuffled.tolist(), strict=True))
+    labels_N = np.array([moved[subject] for subject in clips.subject_ids], dtype=np.int64)
+    return dataclasses.replace(clips, labels_N=labels_N)
+
+
 def clips_of_parts(
     recipe: Recipe, manifest: Manifest, store: Store, split: Split, *, needs_test: bool
 ) -> dict[Part, ClipSet]:
@@ -126,6 +137,8 @@ def clips_of_parts(
         InputError: A part that the recipe requires is empty.
     """
     parts = {part: clip_set(split.clips(part), manifest, store, recipe.task) for part in PARTS}
+    if recipe.shuffle_labels:
+        parts["train"] = with_shuffled_labels(parts["train"], generator(recipe.split_seed, "shuffled labels"))
     needed: tuple[Part, ...] = ("train", "val", "test") if needs_test else ("train", "val")
     for part in needed:
         if not len(parts[part]):

@@ -46,6 +46,7 @@ ALTERNATIVES: dict[str, Any] = {
     "ssl.batch_norm": "joint", "ssl.ema.memory_epochs": 3.0, "ssl.threshold.memory_epochs": 3.0,
     "ssl.threshold.alignment": "uniform", "ssl.threshold.fairness": 0.1, "ssl.pseudo.uncertainty": "dropout",
     "ssl.pseudo.uncertainty_max": 0.1, "ssl.pseudo.uncertainty_passes": 4, "data.remainder": "unlabelled",
+    "shuffle_labels": True,
     "steps_per_epoch": 16, "deterministic": True, "tf32": "none", "evaluate.ema": True,
     "optimizer.schedule": "cosine", "optimizer.plateau_armed": True,
     "loss.name": "focal", "loss.label_smoothing": 0.1, "loss.focal_gamma": 1.0, "loss.class_balanced_beta": 0.9,

@@ -24,6 +24,7 @@ NAMES = {
     "report.figures": FIGURES,
 }
 EXPECTED = {
+    "controls",
     "demo", "agrm", "baselines", "ablation", "thresholds", "ema_alpha", "ramp_length", "shpm_bins", "backbones",
     "tau_by_alpha", "sweep",
 }  # fmt: skip

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 
-from agrm_study.training.clipset import clip_set
+import numpy as np
+
+from agrm_study.training.clipset import clip_set, clips_of_parts, with_shuffled_labels
 from agrm_study.training.data.manifest import Manifest
 from agrm_study.training.fit import Training
 
@@ -41,3 +43,23 @@ def test_the_hidden_labels_of_the_remainder_measure_and_teach_nothing(tiny_data,
     for row, again in zip(one.rows, two.rows, strict=True):
         assert {**row.training, "pseudo_accuracy": 0} == {**again.training, "pseudo_accuracy": 0}
         assert (row.loss, row.metrics) == (again.loss, again.metrics)
+
+
+def test_shuffled_labels_are_permuted_by_subject_and_only_in_training(tiny_data, tiny_recipe):
+    plain, shuffled = (
+        clips_of_parts(
+            tiny_recipe(shuffle_labels=on), tiny_data.manifest, tiny_data.store, tiny_data.split, needs_test=True
+        )
+        for on in (False, True)
+    )
+    assert sorted(plain["train"].labels_N) == sorted(shuffled["train"].labels_N)
+    assert (plain["train"].labels_N != shuffled["train"].labels_N).any()
+    for part in ("val", "test", "unlabelled_train"):
+        assert (plain[part].labels_N == shuffled[part].labels_N).all()
+
+
+def test_clips_of_a_subject_keep_one_label_when_labels_are_shuffled(tiny_data):
+    clips = clip_set(tiny_data.split.train, tiny_data.manifest, tiny_data.store, "three_class")
+    twice = clips.take(np.repeat(np.arange(len(clips)), 2))
+    found = with_shuffled_labels(twice, np.random.default_rng(0)).labels_N.reshape(-1, 2)
+    assert (found[:, 0] == found[:, 1]).all()

@@ -19,6 +19,8 @@ def four_arms(study: StudyInfo) -> tuple[str, str, str, str] | None:
     """Arms of a 2×2 ablation: full, without MTM, without SHPM, without both; None unless exactly one arm fits each."""
     found: dict[tuple[bool, bool], list[str]] = {}
     for arm in study.arms:
+        if arm.averages_only:
+            continue
         found.setdefault((arm.has_mtm, arm.has_shpm), []).append(arm.name)
     order = [(True, True), (False, True), (True, False), (False, False)]
     if any(len(found.get(k, [])) != 1 for k in order):
@@ -53,7 +55,8 @@ class Ablation(TableKind):
 
         def modules(arm: str, task: str) -> tuple[Entry, ...]:
             a: ArmInfo = info[arm]
-            return check(a.has_mtm), check(a.has_shpm)
+            mtm = Entry(text="EMA only", value=0) if a.averages_only else check(a.has_mtm)
+            return mtm, check(a.has_shpm)
 
         rows: list[Row] = []
         for task in study.tasks:
