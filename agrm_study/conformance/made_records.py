@@ -132,6 +132,11 @@ def person_rows(subjects: int) -> list[dict[str, Any]]:
     return rows
 
 
+def networks_of(recipe: Recipe) -> tuple[str, ...]:
+    """The evaluated networks of a recipe."""
+    return ("student", "teacher" if recipe.has_teacher else "ema") if recipe.has_average else ("student",)
+
+
 def write_one(
     root: Path,
     study: Study,
@@ -163,7 +168,7 @@ def write_one(
         "pooling": recipe.model.pooling.name,
         "method": recipe.ssl.method,
         "tau": recipe.ssl.threshold.tau if recipe.uses_unlabelled else None,
-        "alpha": recipe.ssl.ema.alpha if recipe.has_teacher else None,
+        "alpha": recipe.ssl.ema.alpha if recipe.has_average else None,
         "n_params": 33_167_811,
         "status": "finished",
         "stop_reason": "early_stop",
@@ -189,7 +194,7 @@ def write_one(
         chosen = [p for p in people if p["split"] == part]
         labels = np.array([min(LABELS.index(p["label"]), k - 1) for p in chosen])
         person = np.random.default_rng(77).normal(size=(len(chosen), k))  # what makes a subject hard for every arm
-        for network in ("student", "teacher") if recipe.has_teacher else ("student",):
+        for network in networks_of(recipe):
             logits = np.eye(k)[labels] * strength * 1.6 + person + rng.normal(0, 0.8, (len(chosen), k))
             spread = rng.normal(0, 0.3, (windows, len(chosen), k))
             blocks.append(
@@ -230,7 +235,7 @@ def epoch_rows(recipe: Recipe, rng: np.random.Generator, epochs: int, strength: 
                 "pseudo_class_counts": [5] * k,
             }
         rows.append(train)
-        for network in ("student", "teacher") if recipe.has_teacher else ("student",):
+        for network in networks_of(recipe):
             score = float(np.clip(1 / k + (strength / 2 - 1 / k) * grown + rng.normal(0, 0.02), 0, 1))
             rows.append(
                 {

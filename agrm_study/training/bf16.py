@@ -8,6 +8,7 @@ from typing import Final
 
 import torch
 from torch import nn
+from torch.nn.grad import conv3d_weight
 
 CPU_FLAGS: Final = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
 """Flags of processors with products of bfloat16: two of x86, one of Arm."""
@@ -58,7 +59,7 @@ def gradients_are_right() -> bool:
         with torch.autocast("cpu", dtype=torch.bfloat16):
             outputs = convolution(clips)
         outputs.backward(gradient.to(outputs.dtype))
-        wanted = torch.nn.grad.conv3d_weight(clips, convolution.weight.shape, gradient, padding=1)
+        wanted = conv3d_weight(clips, convolution.weight.shape, gradient, padding=1)
         found = convolution.weight.grad
         if found is None or not bool((found - wanted).abs().max() <= TOLERANCE * wanted.abs().max()):
             return False

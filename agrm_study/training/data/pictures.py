@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from agrm_study.study.recipe import Augment, Clip
+from agrm_study.study.augment_settings import Augment
+from agrm_study.study.recipe import Clip
 from agrm_study.training.augment.views import Geometry, draw_view
 from agrm_study.training.data.background import estimate_boxes
 from agrm_study.training.data.decoding import VideoError, VideoInfo, read_frames
