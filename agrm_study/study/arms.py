@@ -83,6 +83,8 @@ def build_arms(drafts: Sequence[ArmDraft], loading: Loading) -> list[Arm]:
 
 def try_dimensions(space: Mapping[str, Dimension], names: Sequence[str], loading: Loading) -> None:
     """Note the dimensions of a search with an end of the range, or a choice, that gives no valid recipe."""
+    drawn = [Setting(name, space[name].probes[0], loading.places.find(("search", "space", name))) for name in names]
+    check_memories(drawn, loading.problems, prefix="search.space: ")
     for name in names:
         place = loading.places.find(("search", "space", name))
         for probe in space[name].probes:

@@ -17,7 +17,7 @@ from agrm_study.study.study import Study
 HEAD = """\
 name: trial
 tasks: [three_class]
-seeds: [0]
+seeds: [1]
 data: {synthetic: {subjects: 12, unlabelled: 12}}
 """
 
@@ -44,9 +44,14 @@ def test_both_in_one_group_are_refused_with_both_lines(tmp_path: Path) -> None:
     [
         ("arms:\n  - {name: A, set: {ssl.threshold: {momentum: 0.9, memory_epochs: 2}}}\n", 6),
         ("grid:\n  ssl.ema.alpha: [0.9]\n  ssl.ema.memory_epochs: [1, 2]\n", 7),
+        (
+            "search:\n  sampler: random\n  trials: 4\n  metric: val/macro_f1\n  promote: 1\n  space:\n"
+            "    ssl.ema.alpha: {float: [0.9, 0.99]}\n    ssl.ema.memory_epochs: {float: [1, 5]}\nreference: base\n",
+            12,
+        ),
     ],
 )
-def test_both_in_an_arm_or_a_grid_are_refused(tmp_path: Path, text: str, line: int) -> None:
+def test_both_in_an_arm_a_grid_or_a_search_are_refused(tmp_path: Path, text: str, line: int) -> None:
     with pytest.raises(InputError, match="is given as well") as caught:
         load(tmp_path, text)
     assert caught.value.line == line

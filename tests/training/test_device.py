@@ -150,3 +150,12 @@ def test_compiled_networks_train_save_and_resume_under_the_same_names(tiny_data,
 def test_other_errors_pass_unchanged(tiny_recipe):
     with pytest.raises(RuntimeError, match="something else"), Device("cpu", tiny_recipe()).session(1):
         raise RuntimeError("something else")
+
+
+def test_a_network_that_cannot_be_deterministic_is_an_error_of_the_recipe(tiny_recipe):
+    error = RuntimeError("max_pool3d_with_indices_backward_cuda does not have a deterministic implementation, but …")
+    with (
+        pytest.raises(InputError, match="`deterministic`: this network has no deterministic backward pass on cpu"),
+        Device("cpu", tiny_recipe(deterministic=True)).session(1),
+    ):
+        raise error
