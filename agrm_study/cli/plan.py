@@ -11,6 +11,7 @@ import click
 
 from agrm_study.cli.options import results_folder, study_options
 from agrm_study.cli.plan_cost import cost_sentence, disk_sentence, format_bytes, timed_sentence
+from agrm_study.study.errors import InputError
 
 if TYPE_CHECKING:
     from agrm_study.plan.summary import GpuSummary, PlanSummary, RaceSummary, SearchSummary, SharingSummary
@@ -24,20 +25,47 @@ SEEDS_SHOWN = 12
 @click.option(
     "--measure", is_flag=True, help="Time a few training steps here, with made-up clips, for kinds of trials never run."
 )
+@click.option(
+    "--detect", type=click.FloatRange(min=0, max=100, min_open=True), metavar="POINTS",
+    help="Also say which differences the study can detect, and what would settle one of so many percentage points.",
+)  # fmt: skip
+@click.option(
+    "--assume", type=(click.FloatRange(min=0), click.FloatRange(min=0, max=100), click.IntRange(min=2)),
+    metavar="SEED_SD DISAGREEMENT SUBJECTS",
+    help="For --detect before any trial has finished: standard deviation over seeds (points), subjects that two arms "
+    "decide differently (%), test subjects.",
+)  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable, on stdout.")
 def plan(
-    study: Path, results: str | None, overrides: tuple[str, ...], preset: str | None, measure: bool, as_json: bool
+    study: Path,
+    results: str | None,
+    overrides: tuple[str, ...],
+    preset: str | None,
+    measure: bool,
+    detect: float | None,
+    assume: tuple[float, float, int] | None,
+    as_json: bool,
 ) -> None:
     """Say what `run STUDY` would do: trials new, finished and failed, and what the missing ones cost."""
     from agrm_study.api.names import read_study
     from agrm_study.api.planning import plan_study
+    from agrm_study.cli import plan_detect
 
+    if assume is not None and detect is None:
+        raise InputError("needs --detect", field="--assume", hint="Give the difference to detect: --detect 3.")
     asked = read_study(study, overrides, preset)
-    summary = plan_study(asked, results_folder(asked.name, results, preset), measure=measure, on_shape=_on_shape)
+    folder = results_folder(asked.name, results, preset)
+    summary = plan_study(asked, folder, measure=measure, on_shape=_on_shape)
+    found = []
+    if detect is not None:
+        comparisons = max(len(asked.arms) - 1, 1)
+        found = plan_detect.detections(folder, detect, len(asked.seeds), asked.tasks, comparisons, assume or ())
     if as_json:
-        click.echo(json.dumps(summary.to_dict(), indent=2))  # ASCII: the same on every terminal
+        shown = summary.to_dict() | ({"detect": [d.to_dict() for d in found]} if found else {})
+        click.echo(json.dumps(shown, indent=2))  # ASCII: the same on every terminal
     else:
         _show(summary)
+        plan_detect.show(found)
 
 
 def _on_shape(index: int, total: int, words: str) -> None:

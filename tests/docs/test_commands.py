@@ -28,7 +28,7 @@ PAGES = {
     )
 }
 
-RUN_HERE = ("docs/tutorial.md", "docs/editor.md", "cluster/local.md")
+RUN_HERE = ("docs/tutorial.md", "docs/editor.md", "docs/planning.md", "cluster/local.md")
 RUN_ELSEWHERE = {
     "README.md": "tests/test_readme.py",
     "docs/your_data.md": "tests/docs/test_your_data.py",
@@ -108,6 +108,13 @@ def test_the_commands_of_the_editor_page_work(tmp_path: Path) -> None:
         done = in_shell(line, tmp_path)
         assert done.returncode == 0, (line, done.stderr)
     assert (tmp_path / "study.schema.json").is_file()
+
+
+def test_the_commands_of_the_planning_page_work(tmp_path: Path) -> None:
+    for line in lines("docs/planning.md"):
+        done = in_shell(line, tmp_path)
+        assert done.returncode == 0, (line, done.stderr)
+        assert "3.0 points are found by" in done.stdout
 
 
 def test_the_commands_for_one_machine_work_up_to_the_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,94 @@
+"""What `plan --detect` prints: smallest detectable differences by numbers of seeds and test subjects."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agrm_study.study.errors import InputError
+
+if TYPE_CHECKING:
+    from agrm_study.report.detect import Detection
+
+
+def detections(
+    results: str | Path, points: float, seeds: int, tasks: Sequence[str], comparisons: int, assumptions: Sequence[float]
+) -> list[Detection]:
+    """What the study can decide, from its finished trials or from assumptions.
+
+    Args:
+        results: Results folder.
+        points: Difference to detect, in percentage points.
+        seeds: Planned seeds.
+        tasks: Tasks of the study.
+        comparisons: Comparisons with the reference on each task.
+        assumptions: Empty, or standard deviation over seeds (points), disagreement (%) and test subjects.
+
+    Raises:
+        InputError: Without assumptions and without two finished seeds of two arms.
+    """
+    from agrm_study.records.local_copy import local_copy
+    from agrm_study.report.detect import detection, estimated, stated
+
+    if assumptions:
+        seed_sd, disagreement, subjects = assumptions
+        found = stated(
+            tasks, seed_sd=seed_sd / 100, disagreement=disagreement / 100,
+            seeds=max(seeds, 2), subjects=int(subjects), comparisons=comparisons,
+        )  # fmt: skip
+        hours = None
+    else:
+        try:
+            with local_copy(results) as folder:
+                found, hours = estimated(folder)
+        except InputError:
+            found, hours = [], None
+    if not found:
+        raise InputError(
+            "the variances are not known: no difference from the reference has two finished seeds",
+            field="--detect",
+            where=str(results),
+            hint="State them: --assume SEED_SD DISAGREEMENT SUBJECTS, for example --assume 3 15 172.",
+        )
+    return [detection(v, points / 100, seeds=max(seeds, 2), hours_per_seed=hours) for v in found]
+
+
+def show(found: Sequence[Detection]) -> None:
+    """Print the designs as a table for each task, and what would settle the difference."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from agrm_study.report.wording import TASK_TITLES, percent
+
+    console = Console(highlight=False)
+    for d in found:
+        planned = d.designs[0]
+        console.print(
+            f"\n[bold]{escape(TASK_TITLES.get(d.task, d.task))}[/]: variances of {escape(d.of)}; level "
+            f"{d.level:.3g} (Holm's first step), power 80%",
+            soft_wrap=True,
+        )
+        table = Table(box=None, pad_edge=False, header_style="dim")
+        for title in ("seeds", "test subjects", "± points", "detects", f"power for {percent(d.delta)}", "slot-hours"):
+            table.add_column(title, justify="right")
+        for x in d.designs:
+            cells = (str(x.seeds), str(x.subjects), percent(x.half_width), percent(x.detectable), f"{x.power:.0%}")
+            table.add_row(*cells, "–" if x.hours is None else f"{x.hours:.3g}", style="bold" if x is planned else None)
+        console.print(table)
+        console.print(escape(_settles(d)), soft_wrap=True)
+
+
+def _settles(d: Detection) -> str:
+    from agrm_study.report.wording import percent
+
+    planned = d.designs[0]
+    if planned.detectable <= d.delta:
+        return f"the planned design finds {percent(d.delta)} points with at least 80% probability"
+    subjects = "no number of test subjects" if d.subjects_needed is None else f"{d.subjects_needed:,} test subjects"
+    seeds = "no number of seeds" if d.seeds_needed is None else f"{d.seeds_needed:,} seeds"
+    return (
+        f"{percent(d.delta)} points are found by {subjects} with {planned.seeds} seeds, and by {seeds} with "
+        f"{planned.subjects} test subjects, if the variances hold"
+    )

@@ -1,0 +1,180 @@
+"""Smallest detectable differences of a study, for its own and for other numbers of seeds and test subjects."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from agrm_study.report.collect import collect
+from agrm_study.report.measure import Measurements
+from agrm_study.statistics.comparison import ALPHA
+from agrm_study.statistics.power import POWER, assumed, power_of, smallest_detectable
+from agrm_study.statistics.two_way import Components
+
+FACTORS: Final = (1, 2, 4)
+"""Multiples of the planned seeds and test subjects in the table."""
+MOST: Final = 1_000_000
+"""Seeds or test subjects beyond which a difference counts as out of reach."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variances:
+    """Where the variance of a difference comes from.
+
+    Attributes:
+        of: The difference, in words.
+        task: Its task.
+        components: Variance by source, at the planned numbers.
+        comparisons: Comparisons of Holm's family.
+        assumed: Whether the variances are assumptions rather than estimates.
+    """
+
+    of: str
+    task: str
+    components: Components
+    comparisons: int
+    assumed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Design:
+    """Numbers of seeds and test subjects, and what they give.
+
+    Attributes:
+        seeds: Seeds of each arm.
+        subjects: Test subjects.
+        half_width: Expected half-width of the 95% interval of a difference.
+        detectable: Smallest difference that is found with 80% probability.
+        power: Probability of finding the difference asked for.
+        hours: Slot-hours of all arms and tasks with these seeds; None where no trial was measured.
+    """
+
+    seeds: int
+    subjects: int
+    half_width: float
+    detectable: float
+    power: float
+    hours: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Detection:
+    """What a study can decide on one task.
+
+    Attributes:
+        task: The task.
+        of: The difference that the variances are those of.
+        assumed: Whether the variances are assumptions rather than estimates.
+        delta: The difference asked for, as a fraction.
+        level: Significance level of a comparison, α divided by the number of comparisons.
+        designs: The planned design first, then multiples of it.
+        subjects_needed: Test subjects that find it with the planned seeds; None if none do.
+        seeds_needed: Seeds that find it with the planned test subjects; None if none do.
+    """
+
+    task: str
+    of: str
+    assumed: bool
+    delta: float
+    level: float
+    designs: tuple[Design, ...]
+    subjects_needed: int | None
+    seeds_needed: int | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return asdict(self)
+
+
+def estimated(results: Path) -> tuple[list[Variances], float | None]:
+    """Variances of each task's widest difference from the reference, and the hours of one seed of all arms and tasks.
+
+    Empty without a reference, or where fewer than two seeds of two arms have finished.
+    """
+    evidence = collect(results)
+    m = Measurements(evidence, families=evidence.study.families)
+    reference = evidence.study.reference
+    found = []
+    for task in evidence.study.tasks:
+        known = {
+            arm: c.difference.components
+            for (arm, t), c in m.compared().items()
+            if t == task and c.difference is not None and c.difference.components is not None
+        }
+        widest = max(known, key=lambda arm: float(known[arm].half_width()), default=None)
+        if widest is not None:
+            sizes = m.family_sizes(task)
+            found.append(
+                Variances(
+                    of=f"{widest} − {reference}, the widest of {len(known)}",
+                    task=task,
+                    components=known[widest],
+                    comparisons=max(sizes.values(), default=1),
+                )
+            )
+    finished = evidence.trials[evidence.trials["status"] == "finished"]
+    cells = len(evidence.study.arms) * len(evidence.study.tasks)
+    hours = float(finished["wall_s"].mean()) / 3600 * cells if len(finished) else None
+    return found, hours
+
+
+def stated(
+    tasks: Sequence[str], *, seed_sd: float, disagreement: float, seeds: int, subjects: int, comparisons: int
+) -> list[Variances]:
+    """Variances of a difference in accuracy from assumptions, for each task."""
+    components = assumed(seed_sd, disagreement, seeds=seeds, subjects=subjects)
+    words = f"assumed: {100 * seed_sd:g} points between seeds, {100 * disagreement:g}% of subjects decided differently"
+    return [
+        Variances(of=words, task=task, components=components, comparisons=comparisons, assumed=True) for task in tasks
+    ]
+
+
+def detection(v: Variances, delta: float, *, seeds: int, hours_per_seed: float | None) -> Detection:
+    """What the planned numbers of seeds and test subjects decide, and what others would.
+
+    Args:
+        v: Variances of the difference.
+        delta: The difference to detect, as a fraction.
+        seeds: Planned seeds; those of the estimate may be fewer.
+        hours_per_seed: Slot-hours of one seed of all arms and tasks.
+    """
+    level, subjects = ALPHA / max(v.comparisons, 1), v.components.n_subjects
+
+    def at(n_seeds: int, n_subjects: int) -> Components:
+        return v.components.projected(seeds=n_seeds / v.components.n_seeds, subjects=n_subjects / subjects)
+
+    def design(n_seeds: int, n_subjects: int) -> Design:
+        c = at(n_seeds, n_subjects)
+        return Design(
+            seeds=n_seeds,
+            subjects=n_subjects,
+            half_width=float(c.half_width()),
+            detectable=smallest_detectable(c, level=level),
+            power=power_of(delta, c, level),
+            hours=None if hours_per_seed is None else hours_per_seed * n_seeds,
+        )
+
+    return Detection(
+        task=v.task,
+        of=v.of,
+        assumed=v.assumed,
+        delta=delta,
+        level=level,
+        designs=tuple(design(seeds * a, subjects * b) for a in FACTORS for b in FACTORS),
+        subjects_needed=_least(lambda n: power_of(delta, at(seeds, n), level), 2),
+        seeds_needed=_least(lambda n: power_of(delta, at(n, subjects), level), 2),
+    )
+
+
+def _least(power: Any, low: int) -> int | None:
+    """The least number whose power reaches `POWER`, by bisection; None if `MOST` does not."""
+    if not power(MOST) >= POWER:
+        return None
+    high = MOST
+    while low < high:
+        middle = math.isqrt(low * high) if high > 4 * low else (low + high) // 2
+        low, high = (low, middle) if power(middle) >= POWER else (middle + 1, high)
+    return high

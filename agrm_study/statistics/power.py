@@ -1,0 +1,65 @@
+"""Power of the comparison of two arms, and the smallest difference that it detects.
+
+The test is the t-test of `statistics.comparison`: variance and degrees of freedom come from the components of a
+difference, projected to other numbers of seeds and test subjects. Power is that of the noncentral t distribution.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from scipy import optimize, stats
+
+from agrm_study.statistics.two_way import Components
+
+POWER: Final = 0.8
+"""Probability with which the smallest detectable difference is found."""
+
+
+def power_of(delta: float, c: Components, level: float = 0.05) -> float:
+    """Probability that the two-sided test finds a true difference; NaN without any variance.
+
+    Args:
+        delta: The true difference, on the metric's scale.
+        c: Components of the difference.
+        level: Significance level of the comparison, divided by the number of comparisons for Holm's first step.
+    """
+    error, df = float(np.sqrt(c.variance)), float(c.df)
+    if not error > 0:
+        return float("nan")
+    limit = float(stats.t.isf(level / 2, df))
+    shift = abs(delta) / error
+    return float(stats.nct.sf(limit, df, shift) + stats.nct.sf(limit, df, -shift))
+
+
+def smallest_detectable(c: Components, *, power: float = POWER, level: float = 0.05) -> float:
+    """The true difference that the test finds with a probability; NaN without any variance."""
+    error = float(np.sqrt(c.variance))
+    if not error > 0:
+        return float("nan")
+    high = error
+    while power_of(high, c, level) < power:
+        high *= 2
+    return float(optimize.brentq(lambda delta: power_of(delta, c, level) - power, 0.0, high, xtol=1e-9))
+
+
+def assumed(seed_sd: float, disagreement: float, *, seeds: int, subjects: int) -> Components:
+    """Components of a difference in accuracy from assumptions instead of finished trials.
+
+    Args:
+        seed_sd: Standard deviation of an arm's accuracy over seeds, with seeds of two arms as independent draws.
+        disagreement: Share of test subjects that only one of the two arms decides rightly; the variance of the
+            difference between two binary outcomes with equal means (McNemar).
+        seeds: Seeds of each arm.
+        subjects: Test subjects.
+    """
+    return Components(
+        seeds=2 * seed_sd**2 / seeds,
+        subjects=disagreement / subjects,
+        interaction=0.0,
+        seed_df=2.0 * (seeds - 1),
+        subject_df=float(subjects - 1),
+        n_seeds=seeds,
+        n_subjects=subjects,
+    )
