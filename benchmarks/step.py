@@ -105,7 +105,7 @@ class Ours:
             recipe,
             networks=self.networks,
             optimizer=build_optimizer(recipe.optimizer, list(self.student.parameters())),
-            loss=build_loss(recipe.loss, recipe.classes, [1, 1, 1]),
+            loss=build_loss(recipe.loss, recipe.classes, [1, 1, 1], order=recipe.task.order),
             policy=build_policy(recipe.ssl.threshold, 3, count),
             device=self.device,
         )

@@ -36,7 +36,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from agrm_study.training.data.datasets.synthetic import write_synthetic
 
     place = tmp_path_factory.mktemp("lab")
-    write_synthetic(place / "made", subjects=15, unlabelled=10, seed=0, difficulty="easy", workers=2)
+    write_synthetic(place / "made", subjects=18, unlabelled=10, seed=0, difficulty="easy", workers=2)
     return place
 
 

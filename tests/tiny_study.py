@@ -21,7 +21,7 @@ def tiny_study(
         "tasks": ["three_class"],
         "seeds": list(seeds),
         "data": {
-            "synthetic": {"subjects": 15, "unlabelled": 8, "seed": 0, "difficulty": "easy"},
+            "synthetic": {"subjects": 18, "unlabelled": 8, "seed": 0, "difficulty": "easy"},
             "unlabelled_train": 6,
             "unlabelled_val": 2,
         },

@@ -106,7 +106,7 @@ def plan_study(
     return PlanSummary(
         study=study.name,
         question=study.question,
-        notes=(*study_notes(study), *memory_notes(steps), *edited, *to_run.notes),
+        notes=(*study_notes(study), *prepared.notes, *memory_notes(steps), *edited, *to_run.notes),
         results=str(folder),
         tasks=tuple(study.tasks),
         seeds=tuple(study.seeds),

@@ -18,13 +18,12 @@ from agrm_study.execution.summary import RunSummary
 from agrm_study.records.local_copy import local_copy
 from agrm_study.records.reader import Ledger
 from agrm_study.report.answer import answer
-from agrm_study.report.cells import has_metric
 from agrm_study.report.collect import collect
 from agrm_study.report.evidence import Evidence
 from agrm_study.report.measure import Measurements
 from agrm_study.report.own import NotMade, drawing, made_table, wanted_names
 from agrm_study.study.errors import InputError, did_you_mean
-from agrm_study.study.spec import METRICS
+from agrm_study.study.spec import METRICS, has_metric
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -187,7 +186,7 @@ class Results:
         rows: list[dict[str, Any]] = []
         for task in study.tasks:
             cell = m.cell(arm, task) or m.cell(against, task)
-            if cell is not None and not has_metric(wanted, len(cell.classes)):
+            if cell is not None and not has_metric(cell.definition, wanted):
                 continue
             found = m.compared(wanted)[arm, task]
             d = found.difference

@@ -194,13 +194,13 @@ def build(study: str, results: str | None, overrides: tuple[str, ...], preset: s
 
 def _spellings(texts: tuple[str, ...]) -> dict[str, str]:
     from agrm_study.study.errors import InputError
-    from agrm_study.study.labels import LABELS
+    from agrm_study.study.labels import label_problem
 
     spellings = {}
     for text in texts:
         spelling, equals, label = text.partition("=")
-        if not equals or label not in LABELS:
-            raise InputError("must be TEXT=LABEL", field="--label", given=text, allowed=f"labels {', '.join(LABELS)}")
+        if not equals or label_problem(label):
+            raise InputError("must be TEXT=LABEL", field="--label", given=text, allowed="e.g. 1=genu_varum")
         spellings[spelling] = label
     return spellings
 

@@ -32,7 +32,7 @@ def export(results: str, trial: str | None, out: Path, arm: str | None, task: st
     choice = study.by_id(trial) if trial is not None else study.best(arm, task, seed)
     made = export_trial(study, choice, out)
     click.echo(
-        f"{choice.arm}, {choice.recipe.task}, seed {choice.recipe.seed} ({choice.reason}), epoch "
+        f"{choice.arm}, {choice.recipe.task.name}, seed {choice.recipe.seed} ({choice.reason}), epoch "
         f"{made.recipe.best_epoch}: for {NOTICE}",
         err=True,
     )

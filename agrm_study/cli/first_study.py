@@ -9,14 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from agrm_study.study.errors import InputError
+from agrm_study.cli.first_tasks import FEW, built_in_lines, line, own_task, paper_tasks, quoted
 from agrm_study.study.labels import LABELS
 from agrm_study.study.recipe import Clip, Data
-
-FEWEST: Final = 3
-"""Subjects of a class below which training, validation and test cannot each have one."""
-FEW: Final = 10
-"""Subjects of a class below which intervals are wide whatever the method does."""
 
 ABOVE_SETTINGS: Final = "\n# Settings of every arm, by dotted name or nested."
 SMALL: Final = """\
@@ -37,7 +32,7 @@ class DataFacts:
 
     Attributes:
         data: Lines of the `data` section.
-        tasks: Tasks that the labels allow.
+        tasks: Lines of the `tasks` section, for the tasks that the labels allow.
         unlabelled: Unlabelled clips that training may draw from.
         boxes: Whether every clip has a bounding box of the person.
         seconds: Length of the shortest clip that can be read.
@@ -59,7 +54,7 @@ def synthetic_facts() -> DataFacts:
     """A small synthetic data set, drawn on the first run."""
     return DataFacts(
         data=("  synthetic: {subjects: 120, unlabelled: 60, seed: 0, difficulty: easy}\n", *_unlabelled_lines(60)),
-        tasks=("three_class",),
+        tasks=built_in_lines(("three_class",)),
         unlabelled=60,
         boxes=True,
         seconds=10.0,
@@ -89,18 +84,21 @@ def facts_of(manifest: Path, study_file: Path) -> DataFacts:
     ]
     if views is not None:
         lines.append(
-            _line(f"  views: {list(views)}", "of the unlabelled clips; there are none of the paper's 0° and 180°")
+            line(f"  views: {list(views)}", "of the unlabelled clips; there are none of the paper's 0° and 180°")
         )
-    by_label = ", ".join(f"{counts[label]} {label.replace('_', ' ')}" for label in LABELS)
+    paper = set(counts) <= set(LABELS)
+    labels = LABELS if paper else sorted(counts)
+    by_label = ", ".join(f"{counts[label]} {label.replace('_', ' ')}" for label in labels)
     used = [clip for clip in (*read.labelled, *read.unlabelled) if clip.frames]
-    tasks = _tasks(counts, read.path)
+    tasks, more = paper_tasks(counts, read.path) if paper else own_task(counts, read.path)
     remarks = [
-        f"Few subjects with {label.replace('_', ' ')}: intervals will be wide."
-        for label in LABELS
-        if 0 < counts[label] < FEW
+        *(
+            f"Few subjects with {label.replace('_', ' ')}: intervals will be wide."
+            for label in labels
+            if 0 < counts[label] < FEW
+        ),
+        *more,
     ]
-    if "three_class" not in tasks:
-        remarks.append(f"No three-class task: it needs {FEWEST} subjects of each label.")
     if broken := len(read.clips) - len(used):
         remarks.append(
             f"{broken} clips cannot be read: `agrm-study data check` says why, data.exclude leaves subjects out."
@@ -130,39 +128,26 @@ def first_study(name: str, facts: DataFacts, *, cpus: int, gpus: int) -> str:
     if not ssl:
         question = "Does spatial hierarchical pooling beat average pooling on these data?"
     remarks = "".join(f"# {line}\n" for line in (facts.summary, *facts.remarks))
-    tasks = "normal / abnormal, normal / genu varum / genu valgum" if len(facts.tasks) > 1 else "what the labels allow"
     return "".join(
         (
             f"# {question}\n#\n{remarks}#\n",
             "# Plan it  agrm-study plan THIS_FILE\n# Run it   agrm-study run THIS_FILE\n",
             "# Every setting and its meaning: agrm-study schema, or completion in your editor (docs/editor.md).\n\n",
-            _line(f"name: {quoted(name)}", "also the name of its results folder"),
+            line(f"name: {quoted(name)}", "also the name of its results folder"),
             f"question: {question}\n",
-            _line("base: agrm", "the protocol of Song et al. 2026; this file says only what differs"),
-            _line(f"tasks: [{', '.join(facts.tasks)}]", tasks),
-            _line("seeds: [0, 1, 2, 3, 4]", "replicates of every arm: the ± of the tables"),
+            line("base: agrm", "the protocol of Song et al. 2026; this file says only what differs"),
+            *facts.tasks,
+            line("seeds: [0, 1, 2, 3, 4]", "replicates of every arm: the ± of the tables"),
             "\ndata:\n",
             *facts.data,
             _settings(facts, gpus),
             "\n# The rows of the tables: a name, and what each sets differently from all that stands above.\n"
             "# Instead of `arms`, `grid` crosses values (grid: {ssl.threshold.tau: [0.7, 0.8, 0.9]}).\n",
             *_arms(ssl),
-            _line("primary_metric: macro_f1", "decides; the others are reported too"),
+            line("primary_metric: macro_f1", "decides; the others are reported too"),
             _resources(cpus, gpus),
         )
     )
-
-
-def quoted(name: str) -> str:
-    """A name as a YAML scalar, quoted where YAML would parse it as a number or a boolean."""
-    from agrm_study.study.document import parse_yaml
-
-    return name if parse_yaml(name).value == name else json.dumps(name)
-
-
-def _line(text: str, comment: str) -> str:
-    """A line with its comment, aligned with the other comments where the line is short enough."""
-    return f"{text.ljust(31)} # {comment}\n"
 
 
 def _settings(facts: DataFacts, gpus: int) -> str:
@@ -171,7 +156,7 @@ def _settings(facts: DataFacts, gpus: int) -> str:
         return f"{ABOVE_SETTINGS} Small enough for two processors.\nset:\n{SMALL}"
     head = "# set:\n"
     if not facts.unlabelled:
-        head = "set:\n" + _line("  ssl.method: supervised", "there are no unlabelled clips")
+        head = "set:\n" + line("  ssl.method: supervised", "there are no unlabelled clips")
     if not gpus:
         small = SMALL if facts.boxes else SMALL.replace("crop: person_box, ", "")
         return (
@@ -182,15 +167,15 @@ def _settings(facts: DataFacts, gpus: int) -> str:
         )
     clip = Clip()
     wanted = clip.frames / clip.fps
-    lines = [_line("#   epochs: 60", "the protocol's are at most 100, with early stopping")]
+    lines = [line("#   epochs: 60", "the protocol's are at most 100, with early stopping")]
     if facts.boxes:
         lines.append(
-            _line("#   clip.crop: person_box", "the manifest says where the person is; the paper takes the frame")
+            line("#   clip.crop: person_box", "the manifest says where the person is; the paper takes the frame")
         )
     if facts.seconds < wanted:
         frames = max(2, int(facts.seconds * clip.fps))
         comment = f"your shortest clip has {facts.seconds:.1f} s, the protocol's window {wanted:.1f} s"
-        lines.append(_line(f"#   clip.frames: {frames}", comment))
+        lines.append(line(f"#   clip.frames: {frames}", comment))
     return f"{ABOVE_SETTINGS} Take the # away from what you want.\n{head}{''.join(lines)}"
 
 
@@ -198,16 +183,16 @@ def _arms(ssl: bool) -> tuple[str, ...]:
     if ssl:
         return (
             "arms:\n",
-            _line("  - {name: AGRM}", "Mean Teacher and pseudo-labels, with hierarchical pooling"),
-            _line("  - {name: supervised, set: {ssl.method: supervised}}", "the labelled clips alone"),
-            _line("  - {name: FixMatch, set: {ssl.method: fixmatch}}", "pseudo-labels without a teacher"),
-            _line("reference: AGRM", "the arm that the others are compared with"),
+            line("  - {name: AGRM}", "Mean Teacher and pseudo-labels, with hierarchical pooling"),
+            line("  - {name: supervised, set: {ssl.method: supervised}}", "the labelled clips alone"),
+            line("  - {name: FixMatch, set: {ssl.method: fixmatch}}", "pseudo-labels without a teacher"),
+            line("reference: AGRM", "the arm that the others are compared with"),
         )
     return (
         "arms:\n",
-        _line("  - {name: SHPM}", "spatial hierarchical pooling, as in the paper"),
-        _line("  - {name: average pooling, set: {model.pooling.name: average}}", "a plain mean"),
-        _line("reference: SHPM", "the arm that the others are compared with"),
+        line("  - {name: SHPM}", "spatial hierarchical pooling, as in the paper"),
+        line("  - {name: average pooling, set: {model.pooling.name: average}}", "a plain mean"),
+        line("reference: SHPM", "the arm that the others are compared with"),
     )
 
 
@@ -216,7 +201,7 @@ def _resources(cpus: int, gpus: int) -> str:
     text = f"resources: {{cpu: {share}, gpu: 1}}" if gpus else "resources: {cpu: 1, gpu: 0}"
     here = f"{cpus} processor{'s' * (cpus != 1)} and {gpus or 'no'} GPU{'s' * (gpus > 1)}"
     more = "; gpu: 0.5 puts two trials on one" if gpus else ""
-    return _line(text, f"of one trial; this machine has {here}{more}")
+    return line(text, f"of one trial; this machine has {here}{more}")
 
 
 def _unlabelled_lines(clips: int) -> tuple[str, ...]:
@@ -227,28 +212,14 @@ def _unlabelled_lines(clips: int) -> tuple[str, ...]:
         train = round(0.8 * clips)
         val = clips - train
     return (
-        _line(f"  unlabelled_train: {train}", "unlabelled clips to learn from, at most"),
-        _line(f"  unlabelled_val: {val}", "unlabelled clips to watch pseudo-labels on; never in a result"),
+        line(f"  unlabelled_train: {train}", "unlabelled clips to learn from, at most"),
+        line(f"  unlabelled_val: {val}", "unlabelled clips to watch pseudo-labels on; never in a result"),
     )
 
 
 def _views(found: list[int]) -> tuple[int, ...] | None:
     """Views to keep; None where the protocol's views are among them or the manifest has no views."""
     return None if not found or set(found) & set(Data().views) else tuple(found)
-
-
-def _tasks(counts: Counter[str], where: Path) -> tuple[str, ...]:
-    normal, others = counts["normal"], [counts[label] for label in LABELS if label != "normal"]
-    given = ", ".join(f"{counts[label]} {label}" for label in LABELS)
-    if normal < FEWEST or sum(others) < FEWEST:
-        raise InputError(
-            f"a study needs at least {FEWEST} normal and {FEWEST} abnormal subjects",
-            where=where,
-            field="label",
-            given=given,
-            hint="Label more subjects, and index the videos again.",
-        )
-    return ("two_class", "three_class") if min(others) >= FEWEST else ("two_class",)
 
 
 def _relative(manifest: Path, study_file: Path) -> str:

@@ -48,7 +48,8 @@ def _show(state: StudyStatus) -> None:
 
     from agrm_study.execution.dispatch.race import why
     from agrm_study.execution.progress.watching import owner_words
-    from agrm_study.execution.progress.wording import TASK_WORDS, duration, failure_words, rough
+    from agrm_study.execution.progress.wording import duration, failure_words, rough
+    from agrm_study.study.tasks import task_words
 
     console = Console(highlight=False)
     console.print(f"[bold]{escape(state.results)}[/]  {escape(owner_words(state.active))}")
@@ -69,7 +70,7 @@ def _show(state: StudyStatus) -> None:
         table.add_column(title, justify="left" if title in ("arm", "task") else "right")
     for arm in state.arms:
         numbers = (str(n) for n in (arm.finished, arm.running, arm.failed, arm.waiting))
-        table.add_row(escape(arm.arm), escape(TASK_WORDS.get(arm.task, arm.task)), *numbers)
+        table.add_row(escape(arm.arm), escape(task_words(arm.task)), *numbers)
     console.print(table)
 
     if state.running:
@@ -79,7 +80,7 @@ def _show(state: StudyStatus) -> None:
         metric = "" if trial.metric is None else f", validation {trial.metric:.3f}"
         updated = f", last update {duration(trial.heard_s)} ago" if state.active else ""
         console.print(
-            f"  {escape(' / '.join(trial.arms))} · {escape(TASK_WORDS.get(trial.task, trial.task))} · "
+            f"  {escape(' / '.join(trial.arms))} · {escape(task_words(trial.task))} · "
             f"seed {trial.seed}: {escape(done)}{metric}{updated}"
         )
     if state.failures:

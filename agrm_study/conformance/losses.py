@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-from typing import get_args
-
 import torch
 from torch import Tensor
 
 from agrm_study.conformance.checks import must
-from agrm_study.study.labels import CLASSES, Task
 from agrm_study.study.recipe import Loss
+from agrm_study.study.tasks import BUILT_IN, Task, make_task
 from agrm_study.training.ssl.losses import build_loss
 from agrm_study.training.ssl.losses.supervised import SupervisedLoss
 
-TASKS: tuple[Task, ...] = get_args(Task)
+FIVE_GRADES = make_task("five_grades", {name: [name] for name in "abcde"}, ordered=True)
+TASKS: tuple[Task, ...] = (*BUILT_IN.values(), FIVE_GRADES)
+THREE = BUILT_IN["three_class"]
 
 
-def loss_of(name: str, task: Task = "three_class") -> SupervisedLoss:
+def loss_of(name: str, task: Task = THREE) -> SupervisedLoss:
     """A loss for a task, with classes of different size."""
-    return build_loss(Loss(name=name), CLASSES[task], tuple(range(4, 4 + len(CLASSES[task]))))
+    return build_loss(Loss(name=name), task.classes, tuple(range(4, 4 + task.n_classes)), order=task.order)
 
 
-def example(loss: SupervisedLoss, task: Task = "three_class") -> tuple[Tensor, Tensor]:
+def example(loss: SupervisedLoss, task: Task = THREE) -> tuple[Tensor, Tensor]:
     """Outputs (12, O) that are valid for every loss (cosines included), and labels of every class."""
-    n_classes = len(CLASSES[task])
+    n_classes = task.n_classes
     source = torch.Generator().manual_seed(0)
     outputs = torch.tanh(torch.randn(12, loss.n_outputs(n_classes), generator=source))
     return outputs, torch.arange(12) % n_classes
@@ -49,7 +49,7 @@ def probabilities_are_a_distribution(name: str) -> None:
         loss = loss_of(name, task)
         outputs, _ = example(loss, task)
         found = loss.log_probs(outputs.requires_grad_())
-        must(found.shape == (12, len(CLASSES[task])), f"log_probs has the shape {tuple(found.shape)}")
+        must(found.shape == (12, task.n_classes), f"log_probs has the shape {tuple(found.shape)}")
         must(found.requires_grad, "log_probs has no gradient")
         must(torch.allclose(found.exp().sum(dim=1), torch.ones(12)), "they do not sum to 1")
         must(

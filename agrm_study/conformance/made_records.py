@@ -15,7 +15,7 @@ from agrm_study.records.analysis_log import fix_analysis
 from agrm_study.records.location import Location
 from agrm_study.records.writer import write_subjects, write_trial
 from agrm_study.study.analysis import analysis_settings
-from agrm_study.study.labels import CLASSES, LABELS, Task
+from agrm_study.study.labels import LABELS
 from agrm_study.study.load import load_study
 from agrm_study.study.recipe import Recipe
 from agrm_study.study.resolved import write_resolved
@@ -77,7 +77,7 @@ def write_results(
     study = load_study(file)
     write_resolved(study, root / "study.yaml")
     fix_analysis(Location.of(root), analysis_settings(study))
-    people = person_rows(subjects)
+    people = person_rows(subjects, labels_of(study))
     plan = []
     for task in study.tasks:
         for arm in study.arms:
@@ -110,8 +110,15 @@ def write_results(
     return root
 
 
-def person_rows(subjects: int) -> list[dict[str, Any]]:
-    """Rows of the `subjects` record: as many test subjects as asked for, and others in proportion."""
+def labels_of(study: Study) -> tuple[str, ...]:
+    """The labels of the paper if all tasks know them, otherwise the labels of all tasks."""
+    if all(task.has(label) for task in study.tasks.values() for label in LABELS):
+        return LABELS
+    return tuple(dict.fromkeys(label for task in study.tasks.values() for labels in task.labels for label in labels))
+
+
+def person_rows(subjects: int, labels: Sequence[str] = LABELS) -> list[dict[str, Any]]:
+    """Rows of the `subjects` record: as many test subjects as asked for, and others in proportion, labels in turn."""
     rng = np.random.default_rng(0)
     rows: list[dict[str, Any]] = []
     for part, n in (("train", 3 * subjects), ("val", subjects // 2), ("test", subjects)):
@@ -120,7 +127,7 @@ def person_rows(subjects: int) -> list[dict[str, Any]]:
                 {
                     "subject_id": f"{part}{i:03d}",
                     "split": part,
-                    "label": LABELS[i % 3],
+                    "label": labels[i % len(labels)],
                     "sex": ["male", "female"][int(rng.integers(2))],
                     "age": float(5 + rng.integers(2)),
                     "source": "spwvd",
@@ -141,7 +148,7 @@ def write_one(
     root: Path,
     study: Study,
     arm: Arm,
-    task: Task,
+    task: str,
     seed: int,
     people: list[dict[str, Any]],
     skill: Mapping[str, float],
@@ -187,12 +194,13 @@ def write_one(
         trial |= {"status": "failed", "failure": "OutOfMemory", "error": "needed <8 GB> & more", "stop_reason": None}
         write_trial(root, trial)
         return
-    k = len(CLASSES[task])
+    definition = study.tasks[task]
+    k = definition.n_classes
     strength = skill.get(arm.name, 1.2)
     blocks: list[dict[str, Any]] = []
     for part in parts:
-        chosen = [p for p in people if p["split"] == part]
-        labels = np.array([min(LABELS.index(p["label"]), k - 1) for p in chosen])
+        chosen = [p for p in people if p["split"] == part and definition.has(p["label"])]
+        labels = np.array([definition.class_of[p["label"]] for p in chosen])
         person = np.random.default_rng(77).normal(size=(len(chosen), k))  # what makes a subject hard for every arm
         for network in networks_of(recipe):
             logits = np.eye(k)[labels] * strength * 1.6 + person + rng.normal(0, 0.8, (len(chosen), k))

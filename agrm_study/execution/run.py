@@ -129,6 +129,8 @@ class _Run:
                 on_note=self._note,
                 workers=self._options.workers,
             )
+            for note in prepared.notes:
+                self._note(note)
             plan = expand(self._study, prepared.fingerprints)
             for note in memory_notes(arm_steps(self._study, prepared.clip_counts)):
                 self._note(note)

@@ -130,7 +130,7 @@ def reload_trial(trial: FinishedTrial, data: Data, recorded: pd.DataFrame, devic
     place = Device(device, recipe)
     train = clip_set(data.split.train, data.manifest, data.store, recipe.task)
     counts = [int((train.labels_N == index).sum()) for index in range(len(recipe.classes))]
-    loss = build_loss(recipe.loss, recipe.classes, counts)
+    loss = build_loss(recipe.loss, recipe.classes, counts, order=recipe.task.order)
     network = _network(recipe, loss, weights, name, trial.weights)
     place.place(network)
 

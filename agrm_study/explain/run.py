@@ -22,6 +22,7 @@ from agrm_study.explain.regions import BoxKind
 from agrm_study.explain.summary import write_raw, write_summary
 from agrm_study.explain.trials import FinishedTrial, FinishedTrials
 from agrm_study.study.errors import InputError
+from agrm_study.study.tasks import task_words
 
 OnProgress = Callable[[int, int], None]
 
@@ -167,7 +168,7 @@ def write_pictures(shown: list[Explained], own: ReloadedTrial, folder: Path) -> 
                 "last_s": float(each.seconds_T[-1]),
             }
         )
-    title = f"{own.trial.arm}, {own.trial.task.replace('_', '-')}, seed {own.trial.seed} ({own.name})"
+    title = f"{own.trial.arm}, {task_words(own.trial.task)}, seed {own.trial.seed} ({own.name})"
     for suffix in ("png", "pdf"):
         draw_grid(shown, title, folder / f"grid.{suffix}")
     pd.DataFrame(rows).to_csv(folder / "clips.csv", index=False)

@@ -20,6 +20,7 @@ from agrm_study.study.recipe import Recipe
 from agrm_study.study.resolved import read_resolved
 from agrm_study.study.settings import Setting
 from agrm_study.study.study import Arm, Study
+from agrm_study.study.tasks import task_to_plain
 
 _SHOWN = 6
 
@@ -179,7 +180,11 @@ def study_with_recipe(study: Study, recipe: Recipe) -> Study:
 def _recipe(study: Study, row: Mapping[str, Any]) -> Recipe:
     settings = [Setting(name, value, Place(None)) for name, value in json.loads(row["params"]).items()]
     tree = with_settings(study.base.settings(), settings)
-    tree |= {"task": str(row["task"]), "seed": int(row["seed"]), "split_seed": int(row["split_seed"])}
+    tree |= {
+        "task": task_to_plain(study.task(str(row["task"]))),
+        "seed": int(row["seed"]),
+        "split_seed": int(row["split_seed"]),
+    }
     return as_trained(Recipe.model_validate_json(json.dumps(tree), strict=True), study.parts)
 
 

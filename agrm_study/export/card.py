@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 
 from agrm_study.export.chosen import Choice
-from agrm_study.export.recipe_file import DECISIONS, NOTICE, ModelRecipe
+from agrm_study.export.recipe_file import NOTICE, ModelRecipe, decision_rule
+from agrm_study.statistics.classification import SCREENING
 from agrm_study.statistics.estimators import Interval, summarise
 from agrm_study.statistics.part_scores import PartScores
 from agrm_study.study.recipe import Clip
 from agrm_study.study.study import Study
+from agrm_study.study.tasks import task_words
 from agrm_study.training.temperature import UNSCALED
 
 _PARTS = {"val": "validation", "test": "test"}
@@ -51,7 +53,7 @@ def model_card(model: ModelRecipe, choice: Choice, study: Study) -> str:
             "part was not used for the selection."
         )
     parts = [
-        f"# {model.arm}: {recipe.task.replace('_', '-')} ({words})",
+        f"# {model.arm}: {task_words(recipe.task.name)} ({words})",
         f"> **{NOTICE.capitalize()}.** This network was trained for methodological research. It has not been validated "
         "for clinical use. Do not base diagnosis or treatment decisions on its predictions.",
         "## Model",
@@ -61,7 +63,7 @@ def model_card(model: ModelRecipe, choice: Choice, study: Study) -> str:
         _list(
             {
                 "study": f"{model.study}: {model.question}" if model.question else model.study,
-                "arm, task, seed": f"{model.arm}, {recipe.task}, {recipe.seed} ({choice.reason})",
+                "arm, task, seed": f"{model.arm}, {recipe.task.name}, {recipe.seed} ({choice.reason})",
                 "trial": f"`{model.trial_id}`",
                 "code": f"`{model.code_version}`",
             }
@@ -80,11 +82,11 @@ def model_card(model: ModelRecipe, choice: Choice, study: Study) -> str:
             }
         ),
         "## Evaluation",
-        _metrics(choice),
+        _metrics(choice, screening=recipe.task.positive is not None),
         reading,
         "## Preprocessing and decision rule",
         f"{_sentence(recipe.clip)} The logits of up to {recipe.evaluate.clips} windows spread over the video are "
-        f"converted to probabilities and averaged. Decision: {DECISIONS[len(recipe.classes)]}. The probabilities "
+        f"converted to probabilities and averaged. Decision: {decision_rule(recipe.task)}. The probabilities "
         f"printed by `predict` are {scaling}",
         "## Intended use and limitations",
         "Research on screening methods: comparing networks on videos recorded under the conditions of the training "
@@ -102,14 +104,15 @@ def model_card(model: ModelRecipe, choice: Choice, study: Study) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _metrics(choice: Choice) -> str:
-    """Table of metrics by part, for this network and its arm."""
+def _metrics(choice: Choice, *, screening: bool) -> str:
+    """Table of metrics by part, for this network and its arm; those of a screening only with a positive class."""
     own = {part: choice.scores[part].get(choice.trial_id) for part in _PARTS}
     shown = {part: scores for part, scores in own.items() if scores is not None}
     intervals = {part: scores.intervals() for part, scores in shown.items()}
     titles = [f"{_PARTS[part]}, {whose}" for part in shown for whose in ("this network", "arm")]
     lines = ["| metric | " + " | ".join(titles) + " |", "| --- |" + " ---: |" * len(titles)]
-    for name in next(iter(shown.values())).names if shown else ():
+    names = next(iter(shown.values())).names if shown else ()
+    for name in (name for name in names if screening or name not in SCREENING):
         cells = []
         for part, scores in shown.items():
             cells += [_own(scores, name, intervals[part][name]), _arm(choice, part, name)]

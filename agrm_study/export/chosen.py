@@ -29,6 +29,7 @@ from agrm_study.study.reported import reported_network
 from agrm_study.study.resolved import parse_resolved
 from agrm_study.study.settings import Setting
 from agrm_study.study.study import Study
+from agrm_study.study.tasks import task_to_plain
 
 _SHOWN = 6
 
@@ -208,7 +209,11 @@ class FinishedStudy:
     def _recipe(self, row: dict[str, Any]) -> Recipe:
         settings = [Setting(name, value, Place(None)) for name, value in json.loads(row["params"]).items()]
         tree = with_settings(self.study.base.settings(), settings)
-        tree |= {"task": str(row["task"]), "seed": int(row["seed"]), "split_seed": int(row["split_seed"])}
+        tree |= {
+            "task": task_to_plain(self.study.task(str(row["task"]))),
+            "seed": int(row["seed"]),
+            "split_seed": int(row["split_seed"]),
+        }
         return as_trained(Recipe.model_validate_json(json.dumps(tree), strict=True), self.study.parts)
 
     def sources(self, choice: Choice) -> list[PartSource]:

@@ -98,7 +98,8 @@ class Predictor:
         model = ModelRecipe.read(folder / RECIPE)
         recipe = model.recipe.model_copy(update={"precision": "fp32", "compile": False})
         place = Device(device, recipe)
-        loss = build_loss(recipe.loss, recipe.classes, [1] * len(recipe.classes))  # counts affect losses, not logits
+        counts = [1] * len(recipe.classes)  # counts affect losses, not logits
+        loss = build_loss(recipe.loss, recipe.classes, counts, order=recipe.task.order)
         network = build_model(
             recipe.model,
             n_outputs=loss.n_outputs(len(recipe.classes)),

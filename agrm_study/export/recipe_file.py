@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from agrm_study.study.errors import InputError
 from agrm_study.study.recipe import Recipe
+from agrm_study.study.tasks import MIN_CLASSES, Task
 from agrm_study.training.data.background import BOXES_VERSION
 from agrm_study.training.data.store.layout import STORE_VERSION
 
@@ -17,11 +18,13 @@ EXPORT_VERSION: Final = 1
 """Increment when a key of recipe.json is renamed, removed or changes its meaning."""
 RECIPE, WEIGHTS, CARD = "recipe.json", "model.safetensors", "README.md"
 NOTICE: Final = "screening research, not a diagnosis"
-DECISIONS: Final = {
-    2: "abnormal if its probability, averaged over the windows without temperature, is at least 0.5",
-    3: "the class with the highest probability, averaged over the windows without temperature",
-}
-"""Decision rule by number of classes, as used for the study's metrics."""
+
+
+def decision_rule(task: Task) -> str:
+    """The decision rule as used for the study's metrics."""
+    if task.n_classes == MIN_CLASSES:
+        return f"{task.classes[1]} if its probability, averaged over the windows without temperature, is at least 0.5"
+    return "the class with the highest probability, averaged over the windows without temperature"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,10 +66,10 @@ class ModelRecipe:
             "export_version": EXPORT_VERSION,
             "agrm_study": __version__,
             "notice": NOTICE,
-            "task": self.recipe.task,
+            "task": self.recipe.task.name,
             "seed": self.recipe.seed,
             "classes": list(self.recipe.classes),
-            "decision": DECISIONS[len(self.recipe.classes)],
+            "decision": decision_rule(self.recipe.task),
             "preprocessing": _preprocessing()
             | clip.model_dump(mode="json", exclude={"storage"})
             | {"windows": evaluate.clips, "crop_of_the_window": "centre"},

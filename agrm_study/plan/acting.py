@@ -16,6 +16,7 @@ from agrm_study.plan.canonical import member, scalar_member
 from agrm_study.study.recipe import Recipe
 from agrm_study.study.section import Section
 from agrm_study.study.settings import known_settings, value_of
+from agrm_study.study.tasks import Task
 
 SEEDS: Final = ("seed", "split_seed")
 """Settings that distinguish the replicates of an arm."""
@@ -183,6 +184,11 @@ def _section_members(name: str, section: Section) -> Mapping[str, str]:
     return {setting: member(setting, _at(tree, setting)) for setting in matching(f"{name}.*")}
 
 
+@lru_cache(maxsize=64)
+def _task_member(task: Task) -> str:
+    return member("task", task.identity)
+
+
 def acting_recipe(recipe: Recipe) -> Recipe:
     """The recipe that is run: settings that cannot act at their defaults, `early_stop.armed_after` resolved.
 
@@ -206,6 +212,8 @@ def acting_members(recipe: Recipe) -> dict[str, str]:
         value = getattr(recipe, field)
         if isinstance(value, Section):  # serialised once, however many trials share it
             members |= _section_members(field, value)
+        elif isinstance(value, Task):
+            members[field] = _task_member(value)
         elif field not in SEEDS:
             members[field] = scalar_member(field, value)
     members["early_stop.armed_after"] = scalar_member("early_stop.armed_after", recipe.armed_after)

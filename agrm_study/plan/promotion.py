@@ -55,7 +55,7 @@ def search_trial(study: Study, settings: Mapping[str, Any], builder: TrialBuilde
         InputError: For values that a recipe does not allow.
     """
     arm = search_arm(study, settings)
-    recipe = study.trial_recipe(arm, study.tasks[0], _search(study).seed)
+    recipe = study.trial_recipe(arm, study.first_task, _search(study).seed)
     [trial] = builder.replicates(recipe, [recipe.seed], arm=arm.name, params=arm.settings, phase="search")
     return trial
 
@@ -110,7 +110,9 @@ def _recipe(study: Study, settings: Mapping[str, Any]) -> Recipe:
     place = Place(study.path)
     tree: Tree = with_settings(study.base.settings(), [Setting(name, value, place) for name, value in settings.items()])
     problems = Problems()
-    recipe = build_recipe(tree, Places(place), problems, {}, prefix="search.space: ", parts=study.parts)
+    recipe = build_recipe(
+        tree, Places(place), problems, {}, prefix="search.space: ", parts=study.parts, tasks=study.tasks.values()
+    )
     problems.raise_any()
     if recipe is None:
         raise InputError("the search drew values that no recipe allows", where=study.path)

@@ -9,6 +9,7 @@ from typing import Any
 from agrm_study.plan.acting import acting_members, idle_settings
 from agrm_study.study.recipe import Recipe
 from agrm_study.study.settings import known_settings, value_of
+from agrm_study.study.tasks import BUILT_IN
 
 DATA = ("data.manifest", "data.synthetic")
 """Not in `acting_members`, since their content is fingerprinted; here different names count as different data."""
@@ -48,7 +49,7 @@ def same_training(arms: Iterable[tuple[str, Recipe]]) -> tuple[SameTraining, ...
     """
     groups: dict[tuple[Any, ...], dict[str, Recipe]] = {}
     for name, recipe in arms:
-        members = acting_members(recipe.model_copy(update={"task": "three_class"}))
+        members = acting_members(recipe.model_copy(update={"task": BUILT_IN["three_class"]}))
         key = (*(members[setting] for setting in sorted(members)), *(value_of(recipe, setting) for setting in DATA))
         groups.setdefault(key, {})[name] = recipe
     return tuple(

@@ -40,8 +40,8 @@ class TrialSpec:
 
     @property
     def task(self) -> str:
-        """Task of the trial."""
-        return self.recipe.task
+        """Name of the trial's task."""
+        return self.recipe.task.name
 
     @property
     def seed(self) -> int:

@@ -6,7 +6,8 @@ import math
 
 from agrm_study.report.advice import differences, sentence
 from agrm_study.report.measure import Measurements
-from agrm_study.report.wording import METRIC_NAMES, TASK_TITLES, UNDECIDED, bracket, listing, p_text, percent, points
+from agrm_study.report.wording import METRIC_NAMES, UNDECIDED, bracket, listing, p_text, percent, points
+from agrm_study.study.tasks import task_title
 
 MAX_ARMS = 6
 """Maximum number of arms named in the answer; the tables list all of them."""
@@ -35,12 +36,12 @@ def _task(m: Measurements, task: str) -> str | None:
     if not measured:
         return None
     if study.reference not in measured and not m.same_test(list(measured), task):
-        return f"{TASK_TITLES[task]}: {len(measured)} arms were tested on different subjects and are not ranked."
+        return f"{task_title(task)}: {len(measured)} arms were tested on different subjects and are not ranked."
     subject = study.reference if study.reference in measured else max(measured, key=lambda a: measured[a].summary.mean)
     x = measured[subject]
     n = f"{x.summary.n} seed{'s' if x.summary.n != 1 else ''}"
     interval = f", 95% interval {bracket(x.interval)}" if x.interval.defined else ""
-    head = f"{TASK_TITLES[task]}: {subject} reaches {percent(x.summary.mean)}% {metric} ({n}{interval})"
+    head = f"{task_title(task)}: {subject} reaches {percent(x.summary.mean)}% {metric} ({n}{interval})"
     if study.reference is None:
         trainings = len({m.training(arm) for arm in measured})
         of = f"{trainings} arms" if trainings == len(measured) else f"{trainings} different trainings"

@@ -15,13 +15,10 @@ from agrm_study.statistics.arrays import Floats, Ints
 from agrm_study.statistics.classification import METRICS, SCREENING, Counts, count
 from agrm_study.statistics.probabilities import decide
 from agrm_study.statistics.ranking import RANKING
+from agrm_study.study.spec import has_metric
+from agrm_study.study.tasks import Task
 
 _OF_COUNTS = METRICS | SCREENING
-
-
-def has_metric(metric: str, n_classes: int) -> bool:
-    """Whether a metric is defined for a number of classes."""
-    return metric in METRICS or (n_classes == 2 and (metric in SCREENING or metric in RANKING))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +26,7 @@ class Cell:
     """Predictions of one arm on one task, one row per seed.
 
     Attributes:
-        classes: Class names, K.
+        definition: The task, with its classes.
         seeds: Training seeds, S.
         planned: Number of seeds that the study requests.
         trial_ids: Trial ids, one per seed.
@@ -43,7 +40,7 @@ class Cell:
 
     arm: str
     task: str
-    classes: tuple[str, ...]
+    definition: Task
     seeds: tuple[int, ...]
     planned: int
     trial_ids: tuple[str, ...]
@@ -53,6 +50,11 @@ class Cell:
     network: str
     versions: Mapping[str, tuple[str, ...]]
     refused: str | None = None
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names, K."""
+        return self.definition.classes
 
     @cached_property
     def predicted_SN(self) -> Ints:
@@ -91,7 +93,7 @@ class Cell:
         Raises:
             KeyError: If the metric does not exist.
         """
-        if not has_metric(metric, len(self.classes)):
+        if not has_metric(self.definition, metric):
             return np.full(len(self.seeds), np.nan)
         if metric in RANKING:
             rank = RANKING[metric]

@@ -159,7 +159,7 @@ def study_info(study: Study, planned: Sequence[Planned], trials: pd.DataFrame) -
     return StudyInfo(
         name=study.name,
         question=study.question,
-        tasks=tuple(study.tasks),
+        tasks=study.tasks,
         seeds=tuple(study.seeds),
         arms=tuple(arms),
         reference=study.reference,

@@ -19,7 +19,7 @@ from agrm_study.report.checks.people import People
 from agrm_study.report.checks.predictions import Expected, check_predictions
 from agrm_study.report.evidence import ArmInfo, Evidence, Planned, StudyInfo
 from agrm_study.report.predictions import PredictionRows, TrialPredictions, subject_probabilities
-from agrm_study.study.labels import CLASSES
+from agrm_study.study.tasks import Task
 
 VERSIONS = {"code": "code_version", "data": "data_fingerprint", "split": "split_fingerprint"}
 """Versions that must agree within a cell, and the column of the `trials` record that holds them."""
@@ -78,7 +78,7 @@ def cells_of(
     digests = dict(zip(sealed["trial_id"], sealed["predictions_digest"], strict=True))
     cells: dict[tuple[str, str], Cell] = {}
     findings: list[Finding] = []
-    for task in study.tasks:
+    for task, definition in study.tasks.items():
         mine = [p for p in chosen if p.task == task]
         if not mine:
             continue
@@ -89,8 +89,8 @@ def cells_of(
             for p in mine
         }
         table, bad = _read(ledger, mine, wanted, split, digests)
-        rows = PredictionRows.of(table, list(expected), len(CLASSES[task]))
-        bad = check_predictions(rows, task, split, expected, people, bad)
+        rows = PredictionRows.of(table, list(expected), definition.n_classes)
+        bad = check_predictions(rows, definition, split, expected, people, bad)
         first = {p.trial_id: p for p in reversed(mine)}
         findings += [
             Finding(
@@ -111,7 +111,7 @@ def cells_of(
                 by_arm.setdefault(p.arm, []).append(p)
         index = {t: i for i, t in enumerate(found.trial_ids)}
         for arm, replicates in by_arm.items():
-            cell = _cell(arm, task, replicates, asked[arm], found, index, wanted[arm], versions)
+            cell = _cell(arm, definition, replicates, asked[arm], found, index, wanted[arm], versions)
             reason = _mixed(cell, replicates, versions["split"], finished, allow)
             if reason:
                 findings.append(Finding(where="records/trials", rule=reason, arm=arm, task=task))
@@ -165,7 +165,7 @@ def _read(
 
 def _cell(
     arm: str,
-    task: str,
+    task: Task,
     replicates: Sequence[Planned],
     planned: int,
     found: TrialPredictions,
@@ -175,8 +175,8 @@ def _cell(
 ) -> Cell:
     return Cell(
         arm=arm,
-        task=task,
-        classes=CLASSES[task],
+        task=task.name,
+        definition=task,
         seeds=tuple(p.seed for p in replicates),
         planned=planned,
         trial_ids=tuple(p.trial_id for p in replicates),

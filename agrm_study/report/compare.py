@@ -89,7 +89,14 @@ def merge(found: Sequence[Evidence], by: str, allow: Collection[str]) -> Evidenc
             rename[k, a.name] = a.name if unique else f"{a.name} ({labels[k]})"
             arms.append((replace(a, name=rename[k, a.name]), k))
     order = sorted(arms, key=lambda pair: _sort_key(level_of(pair[0], by)))
-    tasks = tuple(t for t in found[0].study.tasks if all(t in e.study.tasks for e in found))
+    tasks = {name: task for name, task in found[0].study.tasks.items() if all(name in e.study.tasks for e in found)}
+    for name, task in tasks.items():
+        if not all(task.same_as(e.study.tasks[name]) for e in found):
+            raise InputError(
+                f"the studies define the task {name} by different classes and are not compared",
+                field=f"tasks.{name}",
+                hint="Give the tasks different names, or the same classes.",
+            )
     reference = next((rename[k, e.study.reference] for k, e in enumerate(found) if e.study.reference is not None), None)
     cells = {
         (rename[k, a], t): replace(c, arm=rename[k, a])

@@ -26,6 +26,7 @@ from agrm_study.study.recipe import Recipe
 from agrm_study.study.reported import Network, reported_network
 from agrm_study.study.seeds import Race
 from agrm_study.study.spec import OperatingPoint
+from agrm_study.study.tasks import Task
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +71,7 @@ class StudyInfo:
 
     name: str
     question: str
-    tasks: tuple[str, ...]
+    tasks: Mapping[str, Task]
     seeds: tuple[int, ...]
     arms: tuple[ArmInfo, ...]
     reference: str | None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pyarrow.compute as pc
 
 from agrm_study.plan.same_training import SameTraining, idle_between
-from agrm_study.report.wording import TASK_TITLES
+from agrm_study.study.tasks import task_words
 
 if TYPE_CHECKING:
     from agrm_study.records.reader import Ledger
@@ -71,7 +71,7 @@ class NeverActed:
             found.append(
                 f"coverage was 0 in every epoch of {self._of(self.no_label)}: no pseudo-label was used, {left}"
             )
-        arm = f"{self.arm} ({TASK_TITLES.get(self.task, self.task).lower()})" if several_tasks else self.arm
+        arm = f"{self.arm} ({task_words(self.task)})" if several_tasks else self.arm
         return f"Semi-supervision did not act for {arm}: {'; '.join(found)}."
 
     def _of(self, n: int) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from agrm_study.report.cells import Cell, has_metric
+from agrm_study.report.cells import Cell
 from agrm_study.report.evidence import Evidence
 from agrm_study.statistics.arrays import Floats
 from agrm_study.statistics.classification import Counts
@@ -26,6 +26,7 @@ from agrm_study.statistics.comparison import (
 from agrm_study.statistics.estimators import UNDEFINED, Interval, Summary, interval_of, seed_interval, summarise
 from agrm_study.statistics.influence import RANKING_INFLUENCE, of_counts, of_decisions
 from agrm_study.statistics.two_way import Components, components, difference_interval, logit_interval
+from agrm_study.study.spec import has_metric
 
 TABLE_METRICS = ("accuracy", "macro_precision", "macro_recall", "macro_f1")
 """Metrics of the paper's tables."""
@@ -101,11 +102,11 @@ class Measurements:
     def metric(self, arm: str, task: str, metric: str) -> Measured | None:
         """The metric of an arm on a task; None when its cell is missing or excluded."""
         cell = self.cell(arm, task)
-        if cell is None or not has_metric(metric, len(cell.classes)):
+        if cell is None or not has_metric(cell.definition, metric):
             return None
         if (arm, task, metric) not in self._measured:
             wanted = {*TABLE_METRICS, metric, self.evidence.study.primary_metric}
-            known = sorted(m for m in wanted if has_metric(m, len(cell.classes)))
+            known = sorted(m for m in wanted if has_metric(cell.definition, m))
             for name, scored in scores(cell, known).items():
                 self._measured[arm, task, name] = measured(scored)
         return self._measured[arm, task, metric]
@@ -135,7 +136,7 @@ class Measurements:
         if (task, metric) not in self._paired:
             offset = 0 if study.reference is None else study.arm(study.reference).seed_offset
             cells = [c for a in study.arms if a.seed_offset == offset and (c := self.cell(a.name, task)) is not None]
-            cells = [c for c in cells if has_metric(metric, len(c.classes))]
+            cells = [c for c in cells if has_metric(c.definition, metric)]
             self._paired[task, metric] = seeds_are_shared(
                 [Scored(seeds=c.seeds, values_S=c.values(metric), influence_SN=np.empty((0, 0))) for c in cells]
             )
@@ -157,7 +158,7 @@ class Measurements:
         """
         metric = metric or self.evidence.study.primary_metric
         cells = [c for a in arms if (c := self.cell(a, task)) is not None]
-        if not cells or len(cells) < len(arms) or not has_metric(metric, len(cells[0].classes)):
+        if not cells or len(cells) < len(arms) or not has_metric(cells[0].definition, metric):
             return None
         if not self.same_test(arms, task):
             return None
@@ -168,7 +169,7 @@ class Measurements:
     def difference_of_cells(self, cell: Cell, other: Cell, metric: str | None = None) -> Difference | None:
         """Δ = cell − other of two cells of the same trials and subjects; None if the metric is undefined."""
         metric = metric or self.evidence.study.primary_metric
-        if not has_metric(metric, len(cell.classes)) or cell.subjects != other.subjects:
+        if not has_metric(cell.definition, metric) or cell.subjects != other.subjects:
             return None
         ours, theirs = (scores(c, (metric,))[metric] for c in (cell, other))
         return compare(ours, theirs, paired=True)
@@ -204,7 +205,7 @@ class Measurements:
         for task in study.tasks:
             reference = self.cell(study.reference, task)
             base = None
-            if reference is not None and has_metric(metric, len(reference.classes)):
+            if reference is not None and has_metric(reference.definition, metric):
                 base = scores(reference, (metric,))[metric]
             for arm in (a.name for a in study.arms if a.name != study.reference):
                 out[arm, task] = self._compare(arm, task, metric, reference, base)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
 from agrm_study import __version__
@@ -12,9 +12,10 @@ from agrm_study.report.evidence import Evidence
 from agrm_study.report.idle import SAME, NeverActed
 from agrm_study.report.measure import Measurements
 from agrm_study.report.rate_cuts import RateCut
-from agrm_study.report.wording import METRIC_NAMES, TASK_TITLES, listing, percent, tasks_text
+from agrm_study.report.wording import METRIC_NAMES, listing, percent, tasks_text
 from agrm_study.statistics.comparison import ALPHA
 from agrm_study.study.seeds import Stopped
+from agrm_study.study.tasks import task_words
 
 MOST_STOPPED: Final = 8
 """Maximum number of stopped arms named in a footnote; the table of the race lists all."""
@@ -27,7 +28,7 @@ MOST_FINDINGS: Final = 3
 SCREENING = "Screening research: nothing here diagnoses anybody."
 
 
-def replicates_note(m: Measurements, arms: Iterable[str], tasks: tuple[str, ...]) -> str:
+def replicates_note(m: Measurements, arms: Iterable[str], tasks: Collection[str]) -> str:
     """n, ddof, N and the network, for the cells shown."""
     cells = [c for a in arms for t in tasks if (c := m.evidence.cells.get((a, t))) is not None]
     if not cells:
@@ -39,7 +40,7 @@ def replicates_note(m: Measurements, arms: Iterable[str], tasks: tuple[str, ...]
     test = (
         f"N = {sizes.pop()} subjects"
         if len(sizes) == 1
-        else listing([f"N = {k} subjects ({TASK_TITLES[t].lower()})" for t, k in tests.items()])
+        else listing([f"N = {k} subjects ({task_words(t)})" for t, k in tests.items()])
     )
     networks = sorted({c.network for c in cells})
     averages = [name for name in ("teacher", "ema") if name in networks]
@@ -52,7 +53,7 @@ def replicates_note(m: Measurements, arms: Iterable[str], tasks: tuple[str, ...]
     )
 
 
-def interval_note(m: Measurements, tasks: tuple[str, ...]) -> str:
+def interval_note(m: Measurements, tasks: Collection[str]) -> str:
     """Definition of the intervals, and the reasons why some are missing."""
     cells = [c for (_, t), c in m.evidence.cells.items() if t in tasks and not c.refused]
     if cells and all(len(c.seeds) < 2 for c in cells):
@@ -64,7 +65,7 @@ def interval_note(m: Measurements, tasks: tuple[str, ...]) -> str:
     return f"{text}; none for one seed, nor where no decision varies."
 
 
-def caution_notes(m: Measurements, arms: Iterable[str], tasks: tuple[str, ...]) -> tuple[str, ...]:
+def caution_notes(m: Measurements, arms: Iterable[str], tasks: Collection[str]) -> tuple[str, ...]:
     """Cautions about numbers that rest on few seeds, few subjects or unstable trainings."""
     arms = set(arms)
     cells = [c for (a, t), c in m.evidence.cells.items() if a in arms and t in tasks and not c.refused]
@@ -79,7 +80,7 @@ def caution_notes(m: Measurements, arms: Iterable[str], tasks: tuple[str, ...]) 
     for c in cells:
         x = m.metric(c.arm, c.task, m.evidence.study.primary_metric)
         if x is not None and x.components is not None and float(x.components.shares[0]) > 0.5:
-            unstable.append(f"{c.arm} ({TASK_TITLES[c.task].lower()})" if len(tasks) > 1 else c.arm)
+            unstable.append(f"{c.arm} ({task_words(c.task)})" if len(tasks) > 1 else c.arm)
     if unstable:
         shown = listing(
             [*unstable[:MOST_NAMED], *([f"{len(unstable) - MOST_NAMED} more"] * (len(unstable) > MOST_NAMED))]
@@ -88,7 +89,7 @@ def caution_notes(m: Measurements, arms: Iterable[str], tasks: tuple[str, ...]) 
     return tuple(out)
 
 
-def race_notes(evidence: Evidence, arms: Iterable[str], tasks: tuple[str, ...]) -> tuple[str, ...]:
+def race_notes(evidence: Evidence, arms: Iterable[str], tasks: Collection[str]) -> tuple[str, ...]:
     """How a race allocated seeds, which arms it stopped and why, and the effect on the numbers."""
     rules, race, arms = evidence.study.race, evidence.race, set(arms)
     if rules is None:
@@ -117,14 +118,14 @@ def race_notes(evidence: Evidence, arms: Iterable[str], tasks: tuple[str, ...]) 
 
 def stop_reason(s: Stopped, *, several_tasks: bool) -> str:
     """Reason why the race stopped an arm: the rival, the difference and the test."""
-    arm = f"{s.arm} ({TASK_TITLES[s.task].lower()})" if several_tasks else s.arm
+    arm = f"{s.arm} ({task_words(s.task)})" if several_tasks else s.arm
     return (
         f"{arm} after {s.n} seeds, behind {s.rival} by {percent(s.difference)} points on validation "
         f"({s.pairs} pairs, p = {s.p:.2g} against {s.limit:.2g})"
     )
 
 
-def comparison_note(m: Measurements, tasks: tuple[str, ...], arms: Iterable[str]) -> str | None:
+def comparison_note(m: Measurements, tasks: Collection[str], arms: Iterable[str]) -> str | None:
     """Definition of Δ, p and the dagger, with the family of the correction."""
     study = m.evidence.study
     if study.reference is None:
@@ -150,14 +151,14 @@ def comparison_note(m: Measurements, tasks: tuple[str, ...], arms: Iterable[str]
     return "; ".join(parts) + "."
 
 
-def equivalence_note(m: Measurements, arms: Iterable[str], tasks: tuple[str, ...]) -> str | None:
+def equivalence_note(m: Measurements, arms: Iterable[str], tasks: Collection[str]) -> str | None:
     """Which arms are equivalent to the reference within the study's margin; None without a margin."""
     margin = m.evidence.study.margin
     if margin is None or m.evidence.study.reference is None:
         return None
     arms = set(arms)
     equal = [
-        f"{a} ({TASK_TITLES[t].lower()})" if len(tasks) > 1 else a
+        f"{a} ({task_words(t)})" if len(tasks) > 1 else a
         for (a, t), c in m.compared().items()
         if a in arms and t in tasks and c.equivalence_p < ALPHA
     ]
@@ -167,7 +168,7 @@ def equivalence_note(m: Measurements, arms: Iterable[str], tasks: tuple[str, ...
     )
 
 
-def ranking_note(m: Measurements, arms: Sequence[str], tasks: tuple[str, ...]) -> str:
+def ranking_note(m: Measurements, arms: Sequence[str], tasks: Collection[str]) -> str:
     """Meaning of bold and underline, and the tasks that are not ranked."""
     mixed = tuple(t for t in tasks if not m.same_test(arms, t))
     ranked = (
@@ -197,7 +198,7 @@ def same_notes(evidence: Evidence, arms: Iterable[str]) -> tuple[str, ...]:
     return tuple(f"{SAME} {group.sentence.replace('`', '')}" for group in evidence.same if arms & set(group.arms))
 
 
-def idle_notes(evidence: Evidence, arms: Iterable[str], tasks: tuple[str, ...]) -> tuple[str, ...]:
+def idle_notes(evidence: Evidence, arms: Iterable[str], tasks: Collection[str]) -> tuple[str, ...]:
     """Arms for which semi-supervision had no effect, or acted only after the learning rate had been cut."""
     arms, several = set(arms), len(evidence.study.tasks) > 1
     every: tuple[NeverActed | RateCut, ...] = (*evidence.never_acted, *evidence.rate_cuts)
@@ -207,7 +208,7 @@ def idle_notes(evidence: Evidence, arms: Iterable[str], tasks: tuple[str, ...]) 
 
 
 def gap_notes(
-    evidence: Evidence, arms: Iterable[str], tasks: tuple[str, ...], more: Iterable[Finding] = ()
+    evidence: Evidence, arms: Iterable[str], tasks: Collection[str], more: Iterable[Finding] = ()
 ) -> tuple[str, ...]:
     """Notes on shared trainings, semi-supervision without effect, excluded cells and trials, and marks on the evidence.
 

@@ -13,11 +13,11 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from agrm_study.report.cells import has_metric
 from agrm_study.report.measure import TABLE_METRICS, Compared, Measured, Measurements
 from agrm_study.report.renderers.latex import escape
 from agrm_study.report.tables.comparing import MAX_ARMS, seeds_marks
 from agrm_study.report.wording import MISSING, number, p_text, percent, points
+from agrm_study.study.spec import has_metric
 
 FILE: Final = "numbers.tex"
 """Name of the file in the results folder."""
@@ -53,7 +53,7 @@ def numbers(m: Measurements) -> dict[str, str]:
             found[f"{key}.subjects"] = f"{cell.n_subjects:,}"
             metrics = dict.fromkeys((*TABLE_METRICS, study.primary_metric, *TWO_CLASS_METRICS))
             for metric in metrics:
-                if not has_metric(metric, len(cell.classes)):
+                if not has_metric(cell.definition, metric):
                     continue
                 x = m.metric(cell.arm, task, metric)
                 if x is not None:

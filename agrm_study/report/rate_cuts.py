@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Final
 
-from agrm_study.report.wording import TASK_TITLES, number
+from agrm_study.report.wording import number
+from agrm_study.study.tasks import task_words
 
 if TYPE_CHECKING:
     from agrm_study.records.reader import Ledger
@@ -37,7 +38,7 @@ class RateCut:
 
     def sentence(self, *, several_tasks: bool) -> str:
         """The finding as a sentence."""
-        arm = f"{self.arm} ({TASK_TITLES.get(self.task, self.task).lower()})" if several_tasks else self.arm
+        arm = f"{self.arm} ({task_words(self.task)})" if several_tasks else self.arm
         return (
             f"Learning rate of {arm}: in {self.cut} of {self.trials} trials the plateau had cut it "
             f"{number(self.fold, 0)}-fold (median) before λ reached its maximum, so the unlabelled clips taught at "

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 from agrm_study.statistics.estimators import Interval
+from agrm_study.study.tasks import task_words
 
 MISSING = "–"
 """Placeholder for a missing number."""
@@ -40,14 +42,6 @@ METRIC_NAMES = METRIC_TITLES | {
     "specificity": "specificity",
 }
 """Names of the metrics within a sentence."""
-
-TASK_TITLES = {"two_class": "Two-class", "three_class": "Three-class"}
-CLASS_TITLES = {
-    "normal": "Normal",
-    "abnormal": "Abnormal",
-    "genu_varum": "Genu varum",
-    "genu_valgum": "Genu valgum",
-}
 
 
 def number(x: float, digits: int = 2) -> str:
@@ -94,9 +88,9 @@ def p_text(p: float) -> str:
     return f"{p:.3f}" if p < 0.9995 else "1.000"
 
 
-def tasks_text(tasks: tuple[str, ...]) -> str:
+def tasks_text(tasks: Iterable[str]) -> str:
     """Tasks within a sentence: two-class and three-class."""
-    return " and ".join(TASK_TITLES.get(t, t).lower() for t in tasks)
+    return " and ".join(task_words(t) for t in tasks)
 
 
 def listing(items: list[str] | tuple[str, ...]) -> str:

@@ -13,8 +13,9 @@ from agrm_study.study.arm_names import arm_name, symbols
 from agrm_study.study.document import KeyPath
 from agrm_study.study.errors import did_you_mean
 from agrm_study.study.loading import Loading
-from agrm_study.study.merge import build_recipe, check_memories, with_settings
+from agrm_study.study.merge import Tree, build_recipe, check_memories, with_settings
 from agrm_study.study.problems import Place, Places
+from agrm_study.study.recipe import Recipe
 from agrm_study.study.search_space import Dimension
 from agrm_study.study.settings import Setting, read_settings, refusal, resolve_path
 from agrm_study.study.spec import BASE_ARM, MAX_NAME, Factor, StudyFile, read_name, reference_of
@@ -66,7 +67,7 @@ def build_arms(drafts: Sequence[ArmDraft], loading: Loading) -> list[Arm]:
             places, prefix = Places(draft.place, own), f"arm {draft.name}: "
         check_memories(settings, loading.problems, prefix=prefix)
         tree = with_settings(loading.tree, settings)
-        recipe = build_recipe(tree, places, loading.problems, loading.names, prefix=prefix, parts=loading.parts)
+        recipe = _build(tree, places, loading, prefix=prefix)
         if recipe is not None:
             values = MappingProxyType({setting.name: setting.value for setting in settings})
             arms.append(
@@ -89,9 +90,13 @@ def try_dimensions(space: Mapping[str, Dimension], names: Sequence[str], loading
         place = loading.places.find(("search", "space", name))
         for probe in space[name].probes:
             tree = with_settings(loading.tree, [Setting(name, probe, place)])
-            build_recipe(
-                tree, Places(place), loading.problems, loading.names, prefix="search.space: ", parts=loading.parts
-            )
+            _build(tree, Places(place), loading, prefix="search.space: ")
+
+
+def _build(tree: Tree, places: Places, loading: Loading, *, prefix: str) -> Recipe | None:
+    return build_recipe(
+        tree, places, loading.problems, loading.names, prefix=prefix, parts=loading.parts, tasks=loading.tasks
+    )
 
 
 def _listed_arms(spec: StudyFile, loading: Loading) -> list[ArmDraft]:

@@ -11,8 +11,9 @@ from agrm_study.study.recipe import Recipe
 from agrm_study.study.search_space import Search
 from agrm_study.study.section import MAX_SEED
 from agrm_study.study.seeds import MAX_TRIALS, NEED_ALL_ARMS, RACED_BY, Race
-from agrm_study.study.spec import BASE_ARM, METRICS, StudyFile
+from agrm_study.study.spec import BASE_ARM, METRICS, StudyFile, has_metric
 from agrm_study.study.study import Arm
+from agrm_study.study.tasks import MIN_CLASSES, Task
 
 
 def check_study(spec: StudyFile, base: Recipe, arms: Sequence[Arm], loading: Loading) -> None:
@@ -26,13 +27,13 @@ def check_study(spec: StudyFile, base: Recipe, arms: Sequence[Arm], loading: Loa
     if isinstance(spec.seeds, Race):
         _check_race(spec, arms, loading)
     _check_seed_offsets(spec, arms, loading)
-    with_metric = METRICS[spec.primary_metric]
-    if not any(task in with_metric for task in spec.tasks):
+    if not any(has_metric(task, spec.primary_metric) for task in loading.tasks):
         loading.note(
             ("primary_metric",),
-            f"is measured for the task {', '.join(with_metric)} only",
+            "is measured on tasks with a positive class; of the built-in ones, two_class only",
             given=spec.primary_metric,
-            allowed=", ".join(m for m, tasks in METRICS.items() if any(t in tasks for t in spec.tasks)),
+            allowed=", ".join(m for m in METRICS if any(has_metric(task, m) for task in loading.tasks)),
+            hint=_positive_hint(loading.tasks),
         )
     for family, members in spec.report.families.items():
         for member in members if spec.search is None else ():
@@ -50,6 +51,14 @@ def check_study(spec: StudyFile, base: Recipe, arms: Sequence[Arm], loading: Loa
             given=reduced[0],
             hint="Ask for a GPU, or set precision to fp32, or to bf16 on a CPU that has it.",
         )
+
+
+def _positive_hint(tasks: Sequence[Task]) -> str | None:
+    """What to add to the first task of two classes that has no positive one; None without such a task."""
+    task = next((task for task in tasks if task.n_classes == MIN_CLASSES and task.positive is None), None)
+    return (
+        None if task is None else f"Name the class to be found: `positive: {task.classes[1]}` in the task {task.name}."
+    )
 
 
 def _not_an_arm(path: tuple[str, ...], rule: str, given: str, known: Sequence[str], loading: Loading) -> None:

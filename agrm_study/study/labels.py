@@ -1,30 +1,33 @@
-"""Labels of the data, and the classes of each task."""
+"""Labels of a manifest: free text, and those of the paper."""
 
 from __future__ import annotations
 
-from typing import Literal
+import unicodedata
+from typing import Final
 
-Task = Literal["two_class", "three_class"]
+LABELS: Final[tuple[str, ...]] = ("normal", "genu_varum", "genu_valgum")
+"""The labels of the paper, of its built-in tasks and of synthetic data."""
 
-LABELS: tuple[str, ...] = ("normal", "genu_varum", "genu_valgum")
-"""The valid labels of a manifest."""
-
-CLASSES: dict[str, tuple[str, ...]] = {
-    "two_class": ("normal", "abnormal"),
-    "three_class": LABELS,
-}
-"""Class names by task; the position is the class index. ``abnormal`` (index 1) is the positive class."""
+MAX_LABEL: Final = 60
+"""Characters of a label or of a class: a row of a table."""
 
 
-def class_index(label: str, task: str) -> int:
-    """Index of a manifest label in a task (two-class: genu varum and genu valgum are both abnormal).
+def label_problem(text: str) -> str | None:
+    """The rule that a label or the name of a class breaks, or None."""
+    if not text.strip():
+        return "must not be empty"
+    if any(unicodedata.category(character)[0] == "C" for character in text) or len(text.splitlines()) > 1:
+        return "must be one line of printable characters"
+    if len(text) > MAX_LABEL:
+        return f"must have at most {MAX_LABEL} characters, has {len(text)}"
+    return None
 
-    Raises:
-        ValueError: For an unknown label or task.
-    """
-    if task not in CLASSES:
-        raise ValueError(f"task must be one of {', '.join(CLASSES)}; given {task!r}")
-    if label not in LABELS:
-        raise ValueError(f"label must be one of {', '.join(LABELS)}; given {label!r}")
-    index = LABELS.index(label)
-    return min(index, 1) if task == "two_class" else index
+
+def plain_label(text: str) -> str:
+    """A label without outer spaces and in Unicode form NFC, so that equal words are equal text."""
+    return unicodedata.normalize("NFC", text.strip())
+
+
+def label_key(text: str) -> str:
+    """Key that is equal for labels that differ only in case or Unicode form."""
+    return unicodedata.normalize("NFC", plain_label(text).casefold())

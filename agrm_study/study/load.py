@@ -26,6 +26,8 @@ from agrm_study.study.seeds import Race
 from agrm_study.study.sources import base_layer, option_layer, preset_layer, recipe_layer
 from agrm_study.study.spec import ReportRequest, StudyFile, reference_of
 from agrm_study.study.study import Study
+from agrm_study.study.task_entries import tasks_of
+from agrm_study.study.tasks import task_to_plain
 from agrm_study.study.translate import translate
 
 PARTS = {"arms": "arm", "grid": "factor", "search": "dimension"}
@@ -64,9 +66,13 @@ def load_study(
     following, followed = follow_epochs(layers)
     for layer in (*layers, following):
         loading.lay(layer)
+    tasks = {} if spec is None else tasks_of(spec.tasks)
+    loading.tasks = tuple(tasks.values())
     if spec is not None:
-        loading.tree |= {"task": spec.tasks[0], "seed": 0, "split_seed": spec.split_seed}
-    base = build_recipe(loading.tree, loading.origins, loading.problems, loading.names, parts=loading.parts)
+        loading.tree |= {"task": task_to_plain(loading.tasks[0]), "seed": 0, "split_seed": spec.split_seed}
+    base = build_recipe(
+        loading.tree, loading.origins, loading.problems, loading.names, parts=loading.parts, tasks=loading.tasks
+    )
     drafts, varies, factors = ([], "arms", ()) if spec is None else draft_arms(spec, loading)
     if spec is None or base is None:
         loading.problems.raise_any()
@@ -79,7 +85,8 @@ def load_study(
     return Study(
         name=spec.name,
         question=" ".join(spec.question.split()),
-        tasks=spec.tasks,
+        tasks=tasks,
+        task_places={path: at for path, at in loading.places.by_path.items() if path[:1] == ("tasks",)},
         seeds=spec.seeds.seeds if isinstance(spec.seeds, Race) else spec.seeds,
         race=spec.seeds if isinstance(spec.seeds, Race) else None,
         split_seed=spec.split_seed,

@@ -13,6 +13,7 @@ from agrm_study.study.merge import Tree, check_memories, with_settings
 from agrm_study.study.parts.source import OwnPart
 from agrm_study.study.problems import Names, Place, Places, Problems, dotted
 from agrm_study.study.settings import Setting
+from agrm_study.study.tasks import Task
 
 GIVEN: Final = "the given study"
 """Name in messages of a study that was given as plain values."""
@@ -32,6 +33,7 @@ class Loading:
         origins: Place where each of these settings was last written.
         options: Recipe settings from command-line options.
         parts: The study's own parts.
+        tasks: Its tasks; empty while they are not known.
     """
 
     file: Path | None
@@ -43,6 +45,7 @@ class Loading:
     origins: Places = field(init=False)
     options: Sequence[Setting] = ()
     parts: Sequence[OwnPart] = ()
+    tasks: Sequence[Task] = ()
 
     def __post_init__(self) -> None:
         self.origins = Places(self.place)

@@ -15,10 +15,14 @@ from agrm_study.study.parts.use import check_options, with_full_names
 from agrm_study.study.problems import Names, Places, Problems
 from agrm_study.study.recipe import Recipe
 from agrm_study.study.settings import MEMORIES, Setting, known_settings, value_of
+from agrm_study.study.tasks import Task
 from agrm_study.study.translate import translate
 
 Tree = dict[str, Any]
 """Nested plain values of a recipe, as in its JSON."""
+
+ORDINAL_LOSS = "corn"
+"""The loss that needs an order of the classes."""
 
 
 def with_settings(tree: Tree, settings: Iterable[Setting]) -> Tree:
@@ -56,7 +60,14 @@ def check_memories(settings: Sequence[Setting], problems: Problems, *, prefix: s
 
 
 def build_recipe(
-    tree: Tree, places: Places, problems: Problems, names: Names, *, prefix: str = "", parts: Sequence[OwnPart] = ()
+    tree: Tree,
+    places: Places,
+    problems: Problems,
+    names: Names,
+    *,
+    prefix: str = "",
+    parts: Sequence[OwnPart] = (),
+    tasks: Iterable[Task] = (),
 ) -> Recipe | None:
     """The validated recipe, or None after noting errors.
 
@@ -67,6 +78,7 @@ def build_recipe(
         names: Existing names by dotted field; fields without an entry are not checked.
         prefix: Prefix of the field in messages (``arm `w/o MTM` ``).
         parts: The study's own parts; the recipe has their full names.
+        tasks: Tasks of the study, for which the recipe must fit.
     """
     try:
         # JSON mode: lists become tuples and text paths, but nothing else is converted (no "5" for 5, no true for 1).
@@ -81,6 +93,7 @@ def build_recipe(
         )
     check_options(recipe, parts, places, problems, prefix=prefix)
     _check_together(recipe, places, problems, prefix)
+    _check_tasks(recipe, tasks, places, problems, prefix)
     return with_full_names(recipe, parts) if len(problems) == before else None
 
 
@@ -168,6 +181,18 @@ def _check_unlabelled_passes(recipe: Recipe, note: Callable[..., None]) -> None:
     elif ssl.pseudo.uncertainty == "dropout" and recipe.model.dropout == 0:
         rule = "needs model.dropout above 0: without it all passes are equal"
         note(rule, "ssl.pseudo.uncertainty", "model.dropout", given="dropout")
+
+
+def _check_tasks(recipe: Recipe, tasks: Iterable[Task], places: Places, problems: Problems, prefix: str) -> None:
+    """Note an ordinal loss for tasks whose classes have no order."""
+    if recipe.loss.name == ORDINAL_LOSS and (without := [task.name for task in tasks if task.order is None]):
+        problems.add(
+            places.find(("loss", "name")),
+            f"needs classes in rising order, and the task {' and '.join(without)} has none",
+            field=f"{prefix}loss.name",
+            given=recipe.loss.name,
+            hint="If the classes of the task rise in the order given, set `ordered: true` in it.",
+        )
 
 
 def _inside(section: str) -> tuple[str, ...]:

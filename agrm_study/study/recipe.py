@@ -13,10 +13,10 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from agrm_study.study.augment_settings import Augment
-from agrm_study.study.labels import CLASSES, Task
 from agrm_study.study.options import OptionsField, OptionValues
 from agrm_study.study.section import BatchSize, Count, Fraction, Positive, Section, Seed, Steps
 from agrm_study.study.ssl_settings import Ssl
+from agrm_study.study.tasks import BUILT_IN, TaskField
 
 Pixels = Annotated[int, Field(ge=1, le=10_000)]
 Cells = Annotated[int, Field(ge=1, le=1000)]
@@ -253,7 +253,8 @@ class Evaluate(Section):
 class Recipe(Section):
     """All settings of one trial."""
 
-    task: Task = "three_class"
+    task: TaskField = BUILT_IN["three_class"]
+    """The classes that the network tells apart."""
     seed: Seed = 0
     """Seed of the training: initial weights, order, augmentation."""
     split_seed: Seed = 0
@@ -299,7 +300,7 @@ class Recipe(Section):
     @property
     def classes(self) -> tuple[str, ...]:
         """Class names of the task, by class index."""
-        return CLASSES[self.task]
+        return self.task.classes
 
     @property
     def has_teacher(self) -> bool:

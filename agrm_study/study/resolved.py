@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from agrm_study.study.document import decode_yaml, dump_yaml, read_yaml
 from agrm_study.study.errors import InputError
@@ -23,12 +23,15 @@ from agrm_study.study.resources import ArmResources, Resources
 from agrm_study.study.search_space import Search
 from agrm_study.study.seeds import Race
 from agrm_study.study.settings import Setting
-from agrm_study.study.spec import ReportRequest
+from agrm_study.study.spec import ReportRequest, StudyFile
 from agrm_study.study.study import Arm, Study
+from agrm_study.study.task_entries import TaskEntries, entries_to_plain, tasks_of
 from agrm_study.study.translate import translate
 
 RESOLVED_VERSION: Final = 1
 """Incremented when a key of the resolved study is renamed, removed or changes its meaning."""
+
+_TASKS: Final[TypeAdapter[Any]] = TypeAdapter(TaskEntries)
 
 _DIGEST: Final = "# sha256 of what follows: "
 
@@ -44,7 +47,7 @@ def study_to_dict(study: Study) -> dict[str, Any]:
         "base_name": study.base_name,
         "preset": study.preset,
         "overrides": list(study.overrides),
-        "tasks": list(study.tasks),
+        "tasks": entries_to_plain(study.tasks),
         "seeds": list(study.seeds),
         "race": None if study.race is None else study.race.model_dump(mode="json"),
         "split_seed": study.split_seed,
@@ -104,6 +107,8 @@ def study_from_dict(value: Any, *, where: Path | None = None) -> Study:
                     seed_offset=offset,
                 )
             )
+        model = StudyFile
+        tasks = tasks_of(_TASKS.validate_python(value["tasks"]))
         model = Search
         search = None if value["search"] is None else _strict(Search, value["search"])
         model = Race
@@ -113,7 +118,7 @@ def study_from_dict(value: Any, *, where: Path | None = None) -> Study:
         model = ReportRequest
         report = _strict(ReportRequest, value["report"])
         return Study(
-            tasks=tuple(value["tasks"]),
+            tasks=tasks,
             seeds=tuple(value["seeds"]),
             factors=tuple(value["factors"]),
             overrides=tuple(value["overrides"]),

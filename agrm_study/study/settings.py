@@ -27,7 +27,7 @@ MEMORIES = {"ssl.ema.memory_epochs": "ssl.ema.alpha", "ssl.threshold.memory_epoc
 """Memories of moving averages in epochs, each with the setting that it takes the place of."""
 
 SAID_BY_THE_STUDY = {
-    "task": "Name the tasks with `tasks: [two_class, three_class]`.",
+    "task": "Name the tasks with `tasks: [two_class, three_class]`, or define your own there.",
     "seed": "Name the seeds with `seeds: [0, 1, 2, 3, 4]`.",
     "split_seed": "Name the seed of the split with `split_seed: 0` beside `seeds`.",
 }

@@ -5,34 +5,39 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
 from agrm_study.study.errors import did_you_mean
-from agrm_study.study.labels import Task
 from agrm_study.study.resources import ArmResources, Resources
 from agrm_study.study.search_space import _LABELLED_VALUES, Condition, Search, When, read_labelled
 from agrm_study.study.section import Section, Seed
 from agrm_study.study.seeds import Seeds
+from agrm_study.study.task_entries import TaskEntries
+from agrm_study.study.tasks import Task
 from agrm_study.study.translate import Rule
 
-TASKS: tuple[Task, ...] = get_args(Task)
-
-METRICS: dict[str, tuple[Task, ...]] = {
-    "macro_f1": TASKS,
-    "accuracy": TASKS,
-    "balanced_accuracy": TASKS,
-    "macro_precision": TASKS,
-    "macro_recall": TASKS,
-    "average_precision": ("two_class",),
-    "roc_auc": ("two_class",),
-    "sensitivity": ("two_class",),
-    "specificity": ("two_class",),
-    "ppv": ("two_class",),
-    "npv": ("two_class",),
+METRICS: dict[str, Literal["any", "positive"]] = {
+    "macro_f1": "any",
+    "accuracy": "any",
+    "balanced_accuracy": "any",
+    "macro_precision": "any",
+    "macro_recall": "any",
+    "average_precision": "positive",
+    "roc_auc": "positive",
+    "sensitivity": "positive",
+    "specificity": "positive",
+    "ppv": "positive",
+    "npv": "positive",
 }
-"""Metrics a study can be decided by, with the tasks that have them."""
+"""Metrics a study can be decided by, with the tasks that have them: all, or those with a positive class."""
+
+
+def has_metric(task: Task, metric: str) -> bool:
+    """Whether a study can be decided by a metric on a task."""
+    return METRICS[metric] == "any" or task.positive is not None
+
 
 BASE_ARM = "base"
 """The arm of a search study that is the base recipe itself, there when it is the reference."""
@@ -74,25 +79,6 @@ def read_study_name(value: Any) -> str:
     return value
 
 
-def read_tasks(value: Any) -> tuple[Task, ...]:
-    """Tasks as a list without repetitions.
-
-    Raises:
-        Rule: For unknown or repeated tasks, and when there is none.
-    """
-    allowed = ", ".join(TASKS)
-    if not isinstance(value, list | tuple):
-        raise Rule("must be a list", allowed=f"a list of {allowed}")
-    if not value:
-        raise Rule("a study needs at least one task", allowed=allowed)
-    for position, task in enumerate(value):
-        if task not in TASKS:
-            raise Rule(f"there is no task {task!r}", allowed=allowed)
-        if task in value[:position]:
-            raise Rule(f"the task {task} stands twice", allowed=allowed)
-    return tuple(value)
-
-
 def read_sharing(value: Any) -> bool | Literal["keep"]:
     """Whether trials share epochs, and whether the states at their ends are kept.
 
@@ -112,11 +98,6 @@ Sharing = Annotated[
 ]
 Name = Annotated[str, BeforeValidator(read_name), WithJsonSchema({"type": "string", "maxLength": MAX_NAME})]
 StudyName = Annotated[str, BeforeValidator(read_study_name), WithJsonSchema({"type": "string"})]
-Tasks = Annotated[
-    tuple[Task, ...],
-    BeforeValidator(read_tasks),
-    WithJsonSchema({"type": "array", "items": {"enum": list(TASKS)}, "minItems": 1, "uniqueItems": True}),
-]
 
 
 class ArmEntry(Section):
@@ -229,8 +210,9 @@ class StudyFile(Section):
     """A recipe: its name in search_spaces/base/, or a file."""
     parts: tuple[str, ...] = ()
     """Backbones, losses, tables … of your own: Python files relative to the study file, or modules."""
-    tasks: Tasks
-    """What is told apart: normal and abnormal, or the three classes. Each arm is trained once a task and seed."""
+    tasks: TaskEntries
+    """What is told apart: built-in tasks by name, or tasks of your own over the labels of the manifest. Each arm is
+    trained once per task and seed."""
     seeds: Seeds
     """Replicates: training seeds that differ, their number, or a race that gives arms as many as they need."""
     split_seed: Seed = 0
@@ -269,7 +251,7 @@ def reference_of(spec: StudyFile) -> str | None:
 class PresetFile(Section):
     """A preset as written: what it lays over a study."""
 
-    tasks: Tasks | None = None
+    tasks: TaskEntries | None = None
     seeds: Seeds | None = None
     split_seed: Seed | None = None
     data: dict[str, Any] | None = None

@@ -7,14 +7,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from agrm_study.study.document import KeyPath
+from agrm_study.study.errors import InputError
 from agrm_study.study.following import Followed
-from agrm_study.study.labels import Task
 from agrm_study.study.parts.source import OwnPart, PartSource
+from agrm_study.study.problems import Place
 from agrm_study.study.recipe import Recipe
 from agrm_study.study.resources import Resources
 from agrm_study.study.search_space import Search
 from agrm_study.study.seeds import Race
 from agrm_study.study.spec import ReportRequest, Sharing
+from agrm_study.study.tasks import Task
 
 Varies = Literal["arms", "grid", "search"]
 
@@ -47,6 +50,7 @@ class Study:
     """One question, one file, one results folder; immutable after loading.
 
     Attributes:
+        tasks: By name, in the order of the file.
         seeds: Training seeds of the replicates, in running order; in a race the maximum of an arm.
         split_seed: Seed of the split, the same for all trials.
         arms: Rows of the tables; for a search the base recipe alone (when it is the reference) or none.
@@ -60,12 +64,13 @@ class Study:
         path: The study file; None for a study read back from a results folder.
         parts: The study's own parts; its recipes hold their full names.
         sources: Their source; empty for a study read back from a results folder, which keeps it in ``parts/``.
+        task_places: Place of each part of `tasks`, for messages; empty for a study read back from a results folder.
         followed: Settings that were shortened with `epochs`, for messages; `base` has their values.
     """
 
     name: str
     question: str
-    tasks: tuple[Task, ...]
+    tasks: Mapping[str, Task]
     seeds: tuple[int, ...]
     split_seed: int
     arms: tuple[Arm, ...]
@@ -85,6 +90,7 @@ class Study:
     path: Path | None = field(default=None, compare=False)
     parts: tuple[OwnPart, ...] = ()
     sources: tuple[PartSource, ...] = field(default=(), compare=False, repr=False)
+    task_places: Mapping[KeyPath, Place] = field(default_factory=dict, compare=False, repr=False)
     followed: tuple[Followed, ...] = field(default=(), compare=False)
 
     def arm(self, name: str) -> Arm:
@@ -98,6 +104,23 @@ class Study:
                 return arm
         raise KeyError(name)
 
-    def trial_recipe(self, arm: Arm, task: Task, seed: int) -> Recipe:
-        """Every setting of one trial of an arm."""
-        return arm.recipe.model_copy(update={"task": task, "seed": seed, "split_seed": self.split_seed})
+    def task(self, name: str) -> Task:
+        """The task of that name.
+
+        Raises:
+            InputError: The study has no such task: it was changed after the trial.
+        """
+        if name not in self.tasks:
+            raise InputError(
+                "is not a task of the study as it is now", field="task", given=name, allowed=", ".join(self.tasks)
+            )
+        return self.tasks[name]
+
+    @property
+    def first_task(self) -> str:
+        """Name of the first task; the only one of a search."""
+        return next(iter(self.tasks))
+
+    def trial_recipe(self, arm: Arm, task: str, seed: int) -> Recipe:
+        """Every setting of one trial of an arm on a task, given by name."""
+        return arm.recipe.model_copy(update={"task": self.tasks[task], "seed": seed, "split_seed": self.split_seed})

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agrm_study.study.errors import InputError
-from agrm_study.study.labels import class_index
 from agrm_study.study.recipe import Recipe
+from agrm_study.study.tasks import Task
 from agrm_study.training.augment.views import Geometry
 from agrm_study.training.data.manifest import Manifest
 from agrm_study.training.data.splits import PARTS, Part, Split
@@ -99,23 +99,23 @@ class ClipSet:
         )
 
 
-def clip_set(clip_ids: Sequence[str], manifest: Manifest, store: Store, task: str) -> ClipSet:
-    """The given clips, in order.
+def clip_set(clip_ids: Sequence[str], manifest: Manifest, store: Store, task: Task) -> ClipSet:
+    """The given clips, in order, without those whose label the task ignores.
 
     Raises:
         KeyError: The manifest or the store does not contain a clip.
     """
-    clips = [manifest.by_id[clip_id] for clip_id in clip_ids]
-    rows = [store.row(clip_id) for clip_id in clip_ids]
-    known = [clip.label if clip.label is not None else clip.hidden_label for clip in clips]
+    clips = [clip for clip in map(manifest.by_id.__getitem__, clip_ids) if clip.label is None or task.has(clip.label)]
+    rows = [store.row(clip.clip_id) for clip in clips]
+    known = [task.class_index(clip.label if clip.label is not None else clip.hidden_label) for clip in clips]
     return ClipSet(
-        clip_ids=tuple(clip_ids),
+        clip_ids=tuple(clip.clip_id for clip in clips),
         subject_ids=tuple(clip.subject_id for clip in clips),
         rows_N=np.array(rows, dtype=np.int64),
         lengths_N=np.array([store.frames(row) for row in rows], dtype=np.int64),
         heights_N=np.array([store.height(row) for row in rows], dtype=np.int64),
         widths_N=np.array([store.width(row) for row in rows], dtype=np.int64),
-        labels_N=np.array([-1 if label is None else class_index(label, task) for label in known], dtype=np.int64),
+        labels_N=np.array([-1 if index is None else index for index in known], dtype=np.int64),
     )
 
 

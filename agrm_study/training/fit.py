@@ -126,7 +126,7 @@ class Training:
         clip, classes, unlabelled = recipe.clip, recipe.classes, self._clips["unlabelled_train"]
 
         counts = [int((self._clips["train"].labels_N == index).sum()) for index in range(len(classes))]
-        loss = build_loss(recipe.loss, classes, counts)
+        loss = build_loss(recipe.loss, classes, counts, order=recipe.task.order)
         outputs = loss.n_outputs(len(classes))
         student = build_model(recipe.model, n_outputs=outputs, frames=clip.frames, size=clip.size, seed=recipe.seed)
         if recipe.model.weights is not None:

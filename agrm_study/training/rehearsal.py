@@ -44,7 +44,7 @@ class Rehearsal:
         self._recipe = recipe
         self.device = place = Device(device, recipe)
         classes = recipe.classes
-        loss = build_loss(recipe.loss, classes, [1] * len(classes))
+        loss = build_loss(recipe.loss, classes, [1] * len(classes), order=recipe.task.order)
         clip, batch = recipe.clip, recipe.batch
         self.student = build_model(
             recipe.model, n_outputs=loss.n_outputs(len(classes)), frames=clip.frames, size=clip.size, seed=recipe.seed

@@ -12,6 +12,7 @@ from agrm_study.api.names import read_study
 from agrm_study.cli.app import app
 from agrm_study.cli.first_study import facts_of, first_study
 from agrm_study.study.errors import InputError
+from agrm_study.study.tasks import BUILT_IN
 from agrm_study.training.data.manifest import ClipRecord, write_manifest
 
 
@@ -59,7 +60,7 @@ def test_labels_of_three_classes_allow_both_tasks_and_unlabelled_clips_are_share
     manifest = make_manifest(tmp_path / "data", [*THREE, *[None] * 20])
     assert init(tmp_path / "s.yaml", "--data", manifest).exit_code == 0
     study = read_study(tmp_path / "s.yaml", (), None)
-    assert study.tasks == ("two_class", "three_class")
+    assert tuple(study.tasks) == ("two_class", "three_class")
     assert (study.base.data.unlabelled_train, study.base.data.unlabelled_val) == (16, 4)
     assert study.base.data.manifest is not None
     assert study.base.data.manifest.resolve() == manifest.resolve()
@@ -69,7 +70,7 @@ def test_labels_of_three_classes_allow_both_tasks_and_unlabelled_clips_are_share
 def test_a_missing_class_leaves_the_two_class_task(tmp_path: Path) -> None:
     manifest = make_manifest(tmp_path / "data", ["normal"] * 5 + ["genu_varum"] * 5 + ["genu_valgum"])
     assert init(tmp_path / "s.yaml", "--data", manifest).exit_code == 0
-    assert read_study(tmp_path / "s.yaml", (), None).tasks == ("two_class",)
+    assert read_study(tmp_path / "s.yaml", (), None).tasks == {"two_class": BUILT_IN["two_class"]}
     assert "No three-class task" in (tmp_path / "s.yaml").read_text()
 
 

@@ -83,7 +83,7 @@ def test_a_mutated_study_is_planned_or_refused_in_one_message(
     studies = [read_yaml(path).value for path in SHIPPED]
     for number in range(MUTATIONS):
         tree = copy.deepcopy(rng.choice(studies))
-        tree["data"] = {"synthetic": {"subjects": 15, "unlabelled": 8, "seed": 5}, "unlabelled_train": 6}
+        tree["data"] = {"synthetic": {"subjects": 18, "unlabelled": 8, "seed": 5}, "unlabelled_train": 6}
         for _ in range(rng.choice((1, 1, 1, 2))):
             if tree:
                 mutate(tree, rng)

@@ -22,7 +22,7 @@ SMALL = """\
 name: small
 tasks: [two_class]
 seeds: 1
-data: {synthetic: {subjects: 12}}
+data: {synthetic: {subjects: 18}}
 set:
   ssl.method: supervised
   clip: {frames: 4, size: 32, resize: 40}

@@ -21,7 +21,7 @@ STUDY = """\
 name: small
 tasks: [two_class]
 seeds: 2
-data: {synthetic: {subjects: 12, unlabelled: 12}}
+data: {synthetic: {subjects: 18, unlabelled: 12}}
 set: {ssl.method: supervised}
 """
 ARMS = STUDY + "arms:\n  - {name: A}\n  - {name: B, set: {ssl.threshold.tau: 0.5}}\n"

@@ -120,7 +120,7 @@ def test_the_commands_of_the_planning_page_work(tmp_path: Path) -> None:
 def test_the_commands_for_one_machine_work_up_to_the_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from agrm_study.training.data.datasets.synthetic import write_synthetic
 
-    write_synthetic(tmp_path / "data" / "hybrid", subjects=15, unlabelled=8, seed=0, difficulty="easy", workers=1)
+    write_synthetic(tmp_path / "data" / "hybrid", subjects=18, unlabelled=8, seed=0, difficulty="easy", workers=1)
     monkeypatch.chdir(tmp_path)
     for line in lines("cluster/local.md"):
         words = shlex.split(re.sub(r"^CUDA_VISIBLE_DEVICES=\S+ | --slots \d+", "", line))[1:]
@@ -136,7 +136,7 @@ def test_the_arms_with_kinds_of_gpu_are_valid(tmp_path: Path) -> None:
     from agrm_study.study.load import load_study
 
     (shown,) = re.findall(r"^```yaml\n(.*?)^```", PAGES["docs/cluster.md"], flags=re.DOTALL | re.MULTILINE)
-    head = "name: s\ntasks: [three_class]\nseeds: [0]\ndata: {synthetic: {subjects: 12}}\n"
+    head = "name: s\ntasks: [three_class]\nseeds: [0]\ndata: {synthetic: {subjects: 18}}\n"
     (tmp_path / "s.yaml").write_text(head + shown, encoding="utf-8")
     assert [arm.name for arm in load_study(tmp_path / "s.yaml").arms] == ["AGRM", "deep"]
 

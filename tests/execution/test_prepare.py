@@ -31,7 +31,7 @@ TINY = {
     "evaluate.clips": 1,
 }
 DATA = {
-    "synthetic": {"subjects": 15, "unlabelled": 4, "difficulty": "easy"},
+    "synthetic": {"subjects": 18, "unlabelled": 4, "difficulty": "easy"},
     "unlabelled_train": 3,
     "unlabelled_val": 1,
 }
@@ -133,7 +133,7 @@ def test_the_size_of_a_store_is_known_before_its_videos_are_drawn(
     monkeypatch.setenv("AGRM_STUDY_CACHE", str(tmp_path / "empty"))
     planned, _ = prepared(real_study(), tmp_path / "results", build=False)
     (size,) = planned.store_sizes
-    assert (size.path, size.built, size.clips) == (None, False, 15 + 3 + 1)
+    assert (size.path, size.built, size.clips) == (None, False, 18 + 3 + 1)
     assert planned.store_bytes() == built.store_bytes(built=True)
 
 
@@ -160,10 +160,10 @@ def test_subjects_are_listed_with_their_part_and_label(real_study: Callable[...,
     data, _ = prepared(study, tmp_path / "results")
     (rows,) = data.subjects().values()
     labelled = [row for row in rows if not row["split"].startswith("unlabelled")]
-    assert len(labelled) == 15
+    assert len(labelled) == 18
     assert {row["label"] for row in labelled} == {"normal", "genu_varum", "genu_valgum"}
     assert all(row["label"] is None for row in rows if row["split"].startswith("unlabelled"))
-    assert len({row["subject_id"] for row in labelled}) == 15
+    assert len({row["subject_id"] for row in labelled}) == 18
 
 
 def test_every_bad_video_is_named_before_any_trial_starts(

@@ -27,7 +27,7 @@ STUDY: dict[str, Any] = {
     "tasks": ["three_class"],
     "seeds": [0],
     "data": {
-        "synthetic": {"subjects": 15, "unlabelled": 8, "seed": 0, "difficulty": "easy"},
+        "synthetic": {"subjects": 18, "unlabelled": 8, "seed": 0, "difficulty": "easy"},
         "unlabelled_train": 6,
         "unlabelled_val": 2,
     },

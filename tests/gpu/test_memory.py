@@ -109,7 +109,7 @@ def test_a_trial_that_runs_out_of_its_share_is_retried_on_a_larger_one(tmp_path:
         "name": "growth",
         "tasks": ["three_class"],
         "seeds": [0],
-        "data": {"synthetic": {"subjects": 15, "unlabelled": 8}, "unlabelled_train": 6, "unlabelled_val": 2},
+        "data": {"synthetic": {"subjects": 18, "unlabelled": 8}, "unlabelled_train": 6, "unlabelled_val": 2},
         "set": {"clip": {"frames": 4, "fps": 4.1667, "crop": "person_box", "resize": 20, "size": 16}},
         "arms": [
             {"name": "small", "set": {"ssl.threshold.tau": 0.5}},

@@ -19,7 +19,7 @@ SMALL = (
     "clip.frames=4", "clip.fps=4", "clip.crop=person_box", "clip.resize=18", "clip.size=16", "epochs=1",
     "ssl.pretrain_epochs=0", "ssl.ramp.epochs=0", "model.width=4", "model.depth=10", "batch.labelled=4",
     "batch.unlabelled=4", "evaluate.clips=1", "seeds=[0]", "resources.gpu=0", "resources.cpu=1",
-    "data.synthetic.subjects=15", "data.synthetic.unlabelled=6",
+    "data.synthetic.subjects=18", "data.synthetic.unlabelled=6",
 )  # fmt: skip
 pytestmark = pytest.mark.slow
 

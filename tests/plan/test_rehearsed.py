@@ -10,6 +10,7 @@ import pytest
 from agrm_study.plan.plan import Plan
 from agrm_study.plan.rehearsed import Rehearsed, bound_cost, record_bytes, trial_seconds
 from agrm_study.study.recipe import Recipe
+from agrm_study.study.tasks import BUILT_IN
 
 PlanOf = Callable[..., Plan]
 CLIPS = {"train": 32, "val": 8, "test": 10, "unlabelled_train": 100, "unlabelled_val": 6}
@@ -60,7 +61,7 @@ def test_the_bound_is_the_sum_and_its_spread_that_of_the_steps(plan_of: PlanOf) 
 
 def test_records_grow_with_windows_networks_classes_and_epochs() -> None:
     agrm, supervised = recipe(), recipe(ssl={"method": "supervised"})
-    two = agrm.model_copy(update={"task": "two_class"})
+    two = agrm.model_copy(update={"task": BUILT_IN["two_class"]})
     windows = 2 * (32 + 8 + 10) * 5
     assert record_bytes(agrm, CLIPS) - record_bytes(two, CLIPS) == windows * 4  # one logit less
     assert record_bytes(agrm, CLIPS) > record_bytes(supervised, CLIPS)

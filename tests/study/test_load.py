@@ -13,6 +13,7 @@ from agrm_study.study.load import load_study
 from agrm_study.study.recipe import Recipe
 from agrm_study.study.resolved import study_from_dict, study_to_dict
 from agrm_study.study.study import Study
+from agrm_study.study.tasks import BUILT_IN
 
 HEAD = """\
 name: trial
@@ -35,7 +36,7 @@ def study(folder: Path, text: str, **options: object) -> Study:
 
 def test_the_base_recipe_states_the_defaults_of_the_protocol(tmp_path: Path) -> None:
     base = study(tmp_path, ARMS).base
-    plain = Recipe(task="two_class", split_seed=7, data=base.data)
+    plain = Recipe(task=BUILT_IN["two_class"], split_seed=7, data=base.data)
     assert base == plain
 
 
@@ -52,7 +53,7 @@ def test_arms_differ_from_the_base_by_what_they_set(tmp_path: Path) -> None:
 def test_a_trial_recipe_has_the_task_the_seed_and_the_split_seed(tmp_path: Path) -> None:
     loaded = study(tmp_path, ARMS)
     recipe = loaded.trial_recipe(loaded.arms[1], "three_class", 3)
-    assert (recipe.task, recipe.seed, recipe.split_seed) == ("three_class", 3, 7)
+    assert (recipe.task.name, recipe.seed, recipe.split_seed) == ("three_class", 3, 7)
 
 
 def test_each_source_overrules_the_one_before(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from agrm_study.execution.data.node_store import published
 from agrm_study.execution.data.prepared import Prepared, source_key, split_key, store_key_of
+from agrm_study.execution.data.task_checks import check_tasks
 from agrm_study.execution.provenance import available_cpus
 from agrm_study.plan.disk import StoreSize
 from agrm_study.plan.promotion import search_arm
@@ -61,7 +62,8 @@ def prepare(
         workers: Processes that generate and decode videos; all processors by default.
 
     Raises:
-        InputError: Anything wrong with a manifest, a split or a video; every bad video is named at once.
+        InputError: Anything wrong with a manifest, a split, the classes of a task or a video; every bad video is named
+            at once.
     """
     on_step = on_step or (lambda step: None)
     cache = cache_folder(results)
@@ -83,6 +85,7 @@ def prepare(
         if key not in splits:
             splits[key] = make_split(manifests[source], recipe.data, recipe.split_seed)
     wanted = _wanted(recipes, manifests, splits)
+    notes = check_tasks(study, recipes, manifests, splits)
     stores = _build(wanted, cache, workers, on_step, on_note) if build else {}
 
     def on_bytes(done: int, total: int) -> None:
@@ -95,6 +98,7 @@ def prepare(
         store_sizes=_sizes(wanted, cache, unwritten),
         places={store: published(store, on_bytes) for store in set(stores.values())},
         unwritten=frozenset(unwritten),
+        notes=notes,
     )
 
 

@@ -30,6 +30,7 @@ class Prepared:
         store_sizes: The clip stores that the study needs, built or not, known from the manifests alone.
         places: Location for workers of a store that is not read where it was built, by its folder.
         unwritten: Sources of synthetic data not generated yet; their manifests and splits are as they will be.
+        notes: Facts about the data that the user should know, one sentence each.
     """
 
     manifests: Mapping[str, Manifest]
@@ -38,6 +39,7 @@ class Prepared:
     store_sizes: tuple[StoreSize, ...] = ()
     places: Mapping[Path, str] = field(default_factory=dict)
     unwritten: frozenset[str] = frozenset()
+    notes: tuple[str, ...] = ()
     _further: dict[str, Split] = field(default_factory=dict, repr=False, compare=False)
 
     def fingerprints(self, recipe: Recipe) -> tuple[str, str]:

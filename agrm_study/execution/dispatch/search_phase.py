@@ -66,7 +66,7 @@ def open_search(
         results=results,
         log=SearchLog(
             study=study.name,
-            task=study.tasks[0],
+            task=study.first_task,
             seed=search.seed,
             trials=search.trials,
             metric=search.metric,
@@ -117,7 +117,7 @@ def plan_search(study: Study, prepared: Prepared, results: Location) -> SearchPl
     else:
         arms = study
     to_promote = search.promote * len(study.tasks) * len(study.seeds) if missing else 0
-    base = study.base.model_copy(update={"task": study.tasks[0], "split_seed": study.split_seed})
+    base = study.base.model_copy(update={"task": study.tasks[study.first_task], "split_seed": study.split_seed})
     [stand_in] = builder.replicates(base, [search.seed], arm="search", params={}, phase="search")
     summary = SearchSummary(
         trials=search.trials,

@@ -20,8 +20,9 @@ from agrm_study.execution.progress.rich_parts import Text, search_table
 from agrm_study.execution.progress.state import StudyProgress
 from agrm_study.execution.progress.trial_progress import TrialProgress
 from agrm_study.execution.progress.view import View
-from agrm_study.execution.progress.wording import TASK_WORDS, duration, failure_words, rough, trial_name
+from agrm_study.execution.progress.wording import duration, failure_words, rough, trial_name
 from agrm_study.execution.trial.events import TrialEvent
+from agrm_study.study.tasks import task_words
 
 FRAMES_PER_S: Final = 4
 PAUSE_BY_COST: Final = 20.0
@@ -159,7 +160,7 @@ class LiveView(View):
         one_by_one = len(progress.seeds) <= MOST_SEEDS and longest + 7 * len(progress.seeds) + 24 < width
         table = Table.grid(padding=(0, 1))
         table.add_column(width=max(longest, 12), no_wrap=True, overflow="ellipsis")
-        head: list[RenderableType] = [Text(TASK_WORDS.get(task, task), style=DIM)]
+        head: list[RenderableType] = [Text(task_words(task), style=DIM)]
         seeds = [(f"s{seed}", 6) for seed in progress.seeds] if one_by_one else []
         for title, column_width in (*seeds, ("mean", 8), ("", 12), ("", 8)):
             table.add_column(width=column_width, justify="right", no_wrap=True)

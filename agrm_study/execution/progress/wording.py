@@ -5,8 +5,7 @@ from __future__ import annotations
 from agrm_study.execution.progress.state import StudyProgress
 from agrm_study.execution.progress.trial_progress import TrialProgress
 from agrm_study.execution.trial.failures import MEANING
-
-TASK_WORDS = {"two_class": "two-class", "three_class": "three-class"}
+from agrm_study.study.tasks import task_words
 
 
 def duration(seconds: float) -> str:
@@ -41,7 +40,7 @@ def trial_name(trial: TrialProgress, progress: StudyProgress) -> str:
     """Arm, task (when there are several) and seed."""
     parts = [trial.arm]
     if len(progress.tasks) > 1:
-        parts.append(TASK_WORDS.get(trial.task, trial.task))
+        parts.append(task_words(trial.task))
     if progress.to_draw is None:
         parts.append(f"seed {trial.seed}")
     return " · ".join(parts)

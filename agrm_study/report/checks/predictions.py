@@ -16,7 +16,7 @@ from agrm_study.report.checks.finding import some
 from agrm_study.report.checks.people import People
 from agrm_study.report.predictions import PredictionRows
 from agrm_study.statistics.arrays import Bools, Ints
-from agrm_study.study.labels import LABELS, class_index
+from agrm_study.study.tasks import Task
 
 ABSENT: Final = -1
 """Placeholder for a class index: the subject is not in the part."""
@@ -41,7 +41,7 @@ class Expected:
 
 def check_predictions(
     rows: PredictionRows,
-    task: str,
+    task: Task,
     part: str,
     expected: Mapping[str, Expected],
     people: People,
@@ -91,7 +91,7 @@ def _again(rows: PredictionRows) -> Bools:
 
 def _check_subjects(
     rows: PredictionRows,
-    task: str,
+    task: Task,
     part: str,
     expected: Mapping[str, Expected],
     people: People,
@@ -135,9 +135,9 @@ def _check_subjects(
                 bad.setdefault(rows.trial_ids[i], rule)
 
 
-def _indices(named: Mapping[str, str], task: str) -> dict[str, int]:
+def _indices(named: Mapping[str, str], task: Task) -> dict[str, int]:
     """Class index of each subject of a part that the task classifies."""
-    return {s: class_index(label, task) for s, label in named.items() if label in LABELS}
+    return {s: index for s, label in named.items() if (index := task.class_index(label)) is not None}
 
 
 def _majority(rows: PredictionRows, here: Ints, n_trials: int) -> dict[str, int]:

@@ -12,8 +12,9 @@ from agrm_study.report.facts import of_arm, trial_facts
 from agrm_study.report.figures.base import FigureKind
 from agrm_study.report.figures.style import ONE_COLUMN_IN, TWO_COLUMNS_IN, styled
 from agrm_study.report.measure import Measurements
-from agrm_study.report.wording import METRIC_NAMES, METRIC_TITLES, TASK_TITLES
+from agrm_study.report.wording import METRIC_NAMES, METRIC_TITLES
 from agrm_study.statistics.arrays import Floats, Ints
+from agrm_study.study.tasks import task_title
 
 ALPHA, TAU = "ssl.ema.alpha", "ssl.threshold.tau"
 
@@ -67,7 +68,7 @@ class AlphaTau(FigureKind[AlphaTauInfo]):
         if all(np.isnan(x).all() for x in means):
             return None
         return AlphaTauInfo(
-            metric=metric, alphas=alphas, taus=taus, tasks=study.tasks, means=tuple(means), counts=tuple(counts)
+            metric=metric, alphas=alphas, taus=taus, tasks=tuple(study.tasks), means=tuple(means), counts=tuple(counts)
         )
 
     def draw(self, info: AlphaTauInfo) -> Figure:
@@ -84,7 +85,7 @@ class AlphaTau(FigureKind[AlphaTauInfo]):
                 axes.tick_params(length=0)
                 axes.spines[:].set_visible(False)
                 axes.set_xlabel("Threshold τ")
-                axes.set_title(TASK_TITLES[task])
+                axes.set_title(task_title(task))
                 if j == 0:
                     axes.set_ylabel("EMA α")
                 bar = figure.colorbar(image, ax=axes, pad=0.02, fraction=0.06)

@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 from agrm_study.report.figures.base import FigureKind
 from agrm_study.report.figures.style import TWO_COLUMNS_IN, name_lines, styled
 from agrm_study.report.measure import Measurements
-from agrm_study.report.wording import CLASS_TITLES, TASK_TITLES
 from agrm_study.statistics.arrays import Ints
 from agrm_study.statistics.classification import confusion
+from agrm_study.study.tasks import class_title, task_title
 
 MAX_ARMS = 6
 """Maximum number of arms shown: the reference, then the first others."""
@@ -100,7 +100,7 @@ class Confusion(FigureKind[ConfusionInfo]):
                 colour = "white" if share[row, column] > 0.55 else "black"
                 text = f"{100 * share[row, column]:.0f}%\n{counts[row, column]:,}" if total[row, 0] else "–"
                 axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=7 if k == 2 else 6.5)
-        names = name_lines([CLASS_TITLES.get(c, c) for c in matrix.classes], 8)
+        names = name_lines([class_title(c) for c in matrix.classes], 8)
         axes.set_xticks(range(k), names)
         axes.set_yticks(range(k), names if first else [""] * k)
         axes.tick_params(length=0)
@@ -108,7 +108,7 @@ class Confusion(FigureKind[ConfusionInfo]):
         axes.set_title("\n".join(name_lines([matrix.arm], 24)))
         axes.set_xlabel("Predicted")
         if first:
-            axes.set_ylabel(f"{TASK_TITLES[matrix.task]}\nTrue")
+            axes.set_ylabel(f"{task_title(matrix.task)}\nTrue")
 
     def caption(self, info: ConfusionInfo) -> str:
         seeds = sorted({x.n_seeds for x in info.matrices})

@@ -10,8 +10,9 @@ from matplotlib.figure import Figure
 from agrm_study.report.figures.base import FigureKind
 from agrm_study.report.figures.style import COLOURS, GREY, ONE_COLUMN_IN, TWO_COLUMNS_IN, name_lines, soft_grid, styled
 from agrm_study.report.measure import Measurements
-from agrm_study.report.wording import METRIC_NAMES, METRIC_TITLES, TASK_TITLES, bracket, points
+from agrm_study.report.wording import METRIC_NAMES, METRIC_TITLES, bracket, points
 from agrm_study.statistics.estimators import Interval
+from agrm_study.study.tasks import task_title
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +105,7 @@ class Forest(FigureKind[ForestInfo]):
         right.set_yticks(range(len(rows)), [f"{points(r.delta)} {bracket(r.interval)}" for r in rows])
         right.tick_params(length=0, labelsize=6.5)
         right.spines["right"].set_visible(False)
-        axes.set_title(TASK_TITLES[task])
+        axes.set_title(task_title(task))
         axes.set_xlabel(f"Δ{METRIC_TITLES[info.metric]} to {info.reference} (points)")
 
     def caption(self, info: ForestInfo) -> str:

@@ -14,7 +14,8 @@ from agrm_study.report.figures.base import FigureKind
 from agrm_study.report.figures.searching import MIN_TRIALS, as_numbers, tried
 from agrm_study.report.figures.style import COLOURS, ONE_COLUMN_IN, TWO_COLUMNS_IN, soft_grid, styled
 from agrm_study.report.measure import Measurements
-from agrm_study.report.wording import METRIC_NAMES, TASK_TITLES, number
+from agrm_study.report.wording import METRIC_NAMES, number
+from agrm_study.study.tasks import task_title, task_words
 
 REPEATS = 20
 TREES = 100
@@ -104,11 +105,11 @@ class Importance(FigureKind[ImportanceInfo]):
                 axes.tick_params(axis="y", length=0)
                 axes.set_xlim(left=min(0.0, *(a - b for a, b in zip(t.mean, t.std, strict=True))))
                 axes.set_xlabel("Loss of R² when shuffled")
-                axes.set_title(f"{TASK_TITLES[t.task]} ({t.n_trials} trials)")
+                axes.set_title(f"{task_title(t.task)} ({t.n_trials} trials)")
             return figure
 
     def caption(self, info: ImportanceInfo) -> str:
-        fits = ", ".join(f"{TASK_TITLES[t.task].lower()} {number(t.r2, 2)}" for t in info.tasks)
+        fits = ", ".join(f"{task_words(t.task)} {number(t.r2, 2)}" for t in info.tasks)
         return (
             f"Importance of each setting for {METRIC_NAMES[info.metric]} on validation: loss of R² of a random forest "
             f"({TREES} trees) when the setting is shuffled, mean ± standard deviation over {REPEATS} shuffles. The "

@@ -13,8 +13,9 @@ from matplotlib.ticker import MaxNLocator
 from agrm_study.report.figures.base import FigureKind
 from agrm_study.report.figures.style import TWO_COLUMNS_IN, look, soft_grid, styled
 from agrm_study.report.measure import Measurements
-from agrm_study.report.wording import METRIC_NAMES, METRIC_TITLES, TASK_TITLES
+from agrm_study.report.wording import METRIC_NAMES, METRIC_TITLES
 from agrm_study.statistics.arrays import Floats, Ints
+from agrm_study.study.tasks import task_title
 
 MAX_NAMED = 10
 """Maximum number of arms in colour and named: the reference and the best final arms; the others are grey lines."""
@@ -156,7 +157,7 @@ class LearningCurves(FigureKind[LearningCurvesInfo]):
                     axes = grid[i, j]
                     self._panel(axes, info, task, quantity, handles)
                     if i == 0:
-                        axes.set_title(TASK_TITLES[task])
+                        axes.set_title(task_title(task))
                     if i == len(info.quantities) - 1:
                         axes.set_xlabel("Epoch")
                         axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))

@@ -15,7 +15,8 @@ from agrm_study.report.figures.base import FigureKind
 from agrm_study.report.figures.searching import MIN_TRIALS, as_numbers, tried
 from agrm_study.report.figures.style import TWO_COLUMNS_IN, name_lines, styled
 from agrm_study.report.measure import Measurements
-from agrm_study.report.wording import METRIC_NAMES, METRIC_TITLES, TASK_TITLES
+from agrm_study.report.wording import METRIC_NAMES, METRIC_TITLES
+from agrm_study.study.tasks import task_title
 
 WIDE: Final = 10.0
 GAP: Final = 0.18
@@ -145,7 +146,7 @@ class ParallelCoordinates(FigureKind[ParallelInfo]):
         axes.spines[:].set_visible(False)
         axes.tick_params(length=0)
         axes.set_xlim(-0.08, len(task.axes) - 1 + 0.25)
-        axes.set_title(f"{TASK_TITLES[task.task]} ({len(task.scores)} trials)")
+        axes.set_title(f"{task_title(task.task)} ({len(task.scores)} trials)")
         bar = figure.colorbar(mpl.cm.ScalarMappable(norm, colours), ax=axes, pad=0.01, fraction=0.025)
         bar.outline.set_visible(False)
         bar.set_label(f"Validation {METRIC_TITLES[info.metric]}{' (%)' if percent else ''}")

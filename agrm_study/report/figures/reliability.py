@@ -13,9 +13,10 @@ from agrm_study.report.collect_cells import cells_of_part
 from agrm_study.report.figures.base import FigureKind
 from agrm_study.report.figures.style import COLOURS, GREY, TWO_COLUMNS_IN, soft_grid, styled
 from agrm_study.report.measure import Measurements
-from agrm_study.report.wording import TASK_TITLES, number
+from agrm_study.report.wording import number
 from agrm_study.statistics.calibration import Groups, Reliability, grouped, reliability
 from agrm_study.statistics.estimators import Interval, wilson
+from agrm_study.study.tasks import task_title
 
 BINS = 15
 PER_GROUP, MOST_GROUPS = 8, 10
@@ -130,7 +131,7 @@ class ReliabilityDiagram(FigureKind[ReliabilityInfo]):
         top.text(0, 101.5, said, fontsize=6.5, va="bottom")
         top.set_ylim(0, 100)
         top.set_xlim(0, 100)
-        top.set_title(TASK_TITLES[panel.task], pad=12)
+        top.set_title(task_title(panel.task), pad=12)
         bottom.bar(middles, panel.bins.count, width=0.92 * width, color="#BDBDBD", edgecolor=GREY, linewidth=0.5)
         bottom.set_xlabel("Confidence (%)")
         bottom.margins(y=0.1)

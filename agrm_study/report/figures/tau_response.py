@@ -13,9 +13,10 @@ from agrm_study.report.figures.learning_curves import curve_of
 from agrm_study.report.figures.style import COLOURS, DASHES, MARKERS, TWO_COLUMNS_IN, name_lines, soft_grid, styled
 from agrm_study.report.measure import Measurements
 from agrm_study.report.tables.thresholds import rule_of
-from agrm_study.report.wording import METRIC_NAMES, METRIC_TITLES, TASK_TITLES
+from agrm_study.report.wording import METRIC_NAMES, METRIC_TITLES
 from agrm_study.statistics.arrays import Floats
 from agrm_study.statistics.estimators import Interval
+from agrm_study.study.tasks import task_title
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,7 +126,7 @@ class TauResponse(FigureKind[TauResponseInfo]):
         axes.set_xticks(positions, [*(f"{t:g}" for t in known), *name_lines([p.arm for p in others], 9)])
         axes.set_xlabel("Threshold τ" + (" | adaptive policies" if others else ""))
         axes.set_ylabel(f"Test {METRIC_TITLES[info.metric]} (%)")
-        axes.set_title(TASK_TITLES[task])
+        axes.set_title(task_title(task))
 
     def _trajectory(self, axes: Any, points: tuple[Point, ...], handles: dict[str, Any]) -> None:
         soft_grid(axes, "both")

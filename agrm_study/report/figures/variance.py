@@ -12,7 +12,8 @@ from agrm_study.report.figures.base import FigureKind
 from agrm_study.report.figures.style import COLOURS, ONE_COLUMN_IN, TWO_COLUMNS_IN, name_lines, styled
 from agrm_study.report.measure import Measurements
 from agrm_study.report.tables.variance import outlooks
-from agrm_study.report.wording import METRIC_NAMES, METRIC_TITLES, TASK_TITLES, percent
+from agrm_study.report.wording import METRIC_NAMES, METRIC_TITLES, percent
+from agrm_study.study.tasks import task_title
 
 MAX_ROWS = 24
 SOURCES = (("seeds", COLOURS[1], ""), ("test subjects", COLOURS[0], ""), ("seeds × subjects", "#BDBDBD", "///"))
@@ -95,7 +96,7 @@ class VarianceShares(FigureKind[VarianceInfo]):
         right.set_yticks(y, [f"±{percent(b.outlook.now)}" for b in bars])
         right.tick_params(length=0, labelsize=6.5)
         right.spines["right"].set_visible(False)
-        axes.set_title(TASK_TITLES[task])
+        axes.set_title(task_title(task))
         axes.set_xlabel("Share of the variance (%)")
 
     def caption(self, info: VarianceInfo) -> str:

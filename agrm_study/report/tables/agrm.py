@@ -12,7 +12,8 @@ from agrm_study.report.measure import TABLE_METRICS, Measurements
 from agrm_study.report.table import Column, Entry, Row, Table, words
 from agrm_study.report.tables.base import TableKind
 from agrm_study.report.tables.comparing import interval_entry, metric_entry
-from agrm_study.report.wording import METRIC_TITLES, TASK_TITLES, tasks_text
+from agrm_study.report.wording import METRIC_TITLES, tasks_text
+from agrm_study.study.tasks import task_title
 
 PARTS = {"train": "Training", "val": "Validation", "test": "Test"}
 
@@ -39,7 +40,7 @@ class Agrm(TableKind):
         for task in study.tasks:
             block = [self._row(by_part[p], arm, task, p) for p in PARTS if by_part[p].cell(arm, task) is not None]
             if block and len(study.tasks) > 1:
-                block[0] = replace(block[0], heading=TASK_TITLES[task])
+                block[0] = replace(block[0], heading=task_title(task))
             rows += block
         shown = [PARTS[p].lower() for p in PARTS if any(by_part[p].cell(arm, t) is not None for t in study.tasks)]
         absent = [name.lower() for name in PARTS.values() if name.lower() not in shown]

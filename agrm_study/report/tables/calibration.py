@@ -15,9 +15,10 @@ from agrm_study.report.measure import Measured, Measurements
 from agrm_study.report.table import Column, Entry, Row, Table, words
 from agrm_study.report.tables.base import TableKind
 from agrm_study.report.tables.comparing import arm_entry, seeds_marks, shown_arms
-from agrm_study.report.wording import MISSING, TASK_TITLES, number
+from agrm_study.report.wording import MISSING, number
 from agrm_study.statistics.arrays import Floats
 from agrm_study.statistics.estimators import summarise
+from agrm_study.study.tasks import task_title
 
 
 def spread(values: Floats | None, marks: tuple[str, ...], digits: int = 3) -> Entry:
@@ -71,7 +72,7 @@ class CalibrationTable(TableKind):
                 if cell is None:
                     continue
                 c = calibrate(cell, validation.cells.get((arm, task)))
-                heading = TASK_TITLES[task] if first and len(study.tasks) > 1 else None
+                heading = task_title(task) if first and len(study.tasks) > 1 else None
                 rows.append(Row(entries=_entries(m.evidence, task, arm, cell, c), heading=heading))
                 first = False
         return Table(

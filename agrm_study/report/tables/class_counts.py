@@ -11,8 +11,9 @@ from agrm_study.report.evidence import Evidence
 from agrm_study.report.measure import Measurements
 from agrm_study.report.table import Column, Entry, Row, Table, whole, words
 from agrm_study.report.tables.base import TableKind
-from agrm_study.report.wording import CLASS_TITLES, MISSING
+from agrm_study.report.wording import MISSING
 from agrm_study.study.labels import LABELS
+from agrm_study.study.tasks import class_title
 
 LABELLED_PARTS = ("train", "val", "test")
 
@@ -38,7 +39,7 @@ class ClassCounts(TableKind):
         rows, _ = subjects_of(m.evidence)
         people = rows[rows["split"].isin(LABELLED_PARTS) & rows["label"].notna()]
         classes = [*LABELS, *sorted(set(people["label"]) - set(LABELS))]
-        body = [self._row(CLASS_TITLES.get(c, c), people[people["label"] == c]) for c in classes]
+        body = [self._row(class_title(c), people[people["label"] == c]) for c in classes]
         body.append(self._row("Total", people))
         return Table(
             name=self.name,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from agrm_study.report import notes
 from agrm_study.report.evidence import Evidence
@@ -11,17 +11,9 @@ from agrm_study.report.idle import SAME
 from agrm_study.report.marks import best_and_second
 from agrm_study.report.measure import TABLE_METRICS, Compared, Measured, Measurements
 from agrm_study.report.table import EMPTY, Column, Entry, Row, Style, whole, words
-from agrm_study.report.wording import (
-    METRIC_TITLES,
-    MISSING,
-    TASK_TITLES,
-    bracket,
-    mean_std,
-    p_text,
-    percent,
-    points,
-)
+from agrm_study.report.wording import METRIC_TITLES, MISSING, bracket, mean_std, p_text, percent, points
 from agrm_study.statistics.comparison import Difference
+from agrm_study.study.tasks import task_title, task_words
 
 MAX_ARMS = 40
 """Maximum number of arms in a supplementary table; the tables that compare arms show all."""
@@ -74,7 +66,7 @@ def block(m: Measurements, task: str, arms: Sequence[str], extra: Extra = no_ext
         means = [None if x is None else x.summary.mean for x in found]
         styles[k] = best_and_second(means, ["" if v is None else percent(v) for v in means])
     rows = []
-    heading = TASK_TITLES[task] if len(m.evidence.study.tasks) > 1 else None
+    heading = task_title(task) if len(m.evidence.study.tasks) > 1 else None
     for i, arm in enumerate(arms):
         entries = [words(task), arm_entry(m.evidence, arm), *extra(arm, task)]
         if m.evidence.study.race is not None:
@@ -178,7 +170,7 @@ def difference_entry(d: Difference, planned: int) -> Entry:
     return Entry(text=text, value=d.delta, parts=parts, marks=seeds_marks(d.n, planned))
 
 
-def standard_notes(m: Measurements, arms: Sequence[str], tasks: tuple[str, ...]) -> tuple[str, ...]:
+def standard_notes(m: Measurements, arms: Sequence[str], tasks: Collection[str]) -> tuple[str, ...]:
     """Footnotes of every comparison table; must be called after the rows are built."""
     found = [
         notes.replicates_note(m, arms, tasks),
@@ -195,7 +187,7 @@ def standard_notes(m: Measurements, arms: Sequence[str], tasks: tuple[str, ...])
     return tuple(n for n in found if n)
 
 
-def difference_gaps(m: Measurements, arms: Sequence[str], tasks: tuple[str, ...]) -> tuple[str, ...]:
+def difference_gaps(m: Measurements, arms: Sequence[str], tasks: Collection[str]) -> tuple[str, ...]:
     """Notes on excluded differences, and on those based on fewer seeds than either arm has."""
     out = []
     study = m.evidence.study
@@ -204,16 +196,16 @@ def difference_gaps(m: Measurements, arms: Sequence[str], tasks: tuple[str, ...]
         if arm not in arms or task not in tasks:
             continue
         if c.refused:
-            out.append(f"Δ of {arm} ({TASK_TITLES[task].lower()}) refused: {c.refused}.")
+            out.append(f"Δ of {arm} ({task_words(task)}) refused: {c.refused}.")
         if c.difference is not None and m.evidence.study.arm(arm).seed_offset != reference_offset:
             out.append(
-                f"Δ of {arm} ({TASK_TITLES[task].lower()}) is unpaired: its trainings have other seeds than those of "
+                f"Δ of {arm} ({task_words(task)}) is unpaired: its trainings have other seeds than those of "
                 f"{m.evidence.study.reference}."
             )
         cell = m.cell(arm, task)
         if c.difference is not None and cell is not None and c.difference.n < cell.planned:
             kind = "common seeds" if c.difference.paired else "seeds of the arm with fewer"
-            out.append(f"Δ of {arm} ({TASK_TITLES[task].lower()}) rests on {c.difference.n} {kind}.")
+            out.append(f"Δ of {arm} ({task_words(task)}) rests on {c.difference.n} {kind}.")
     return tuple(out)
 
 

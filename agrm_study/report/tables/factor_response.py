@@ -18,9 +18,10 @@ from agrm_study.report.table import Column, Entry, Row, Table, whole, words
 from agrm_study.report.tables.base import TableKind
 from agrm_study.report.tables.comparing import seeds_marks
 from agrm_study.report.tables.thresholds import values_entry
-from agrm_study.report.wording import METRIC_NAMES, METRIC_TITLES, MISSING, TASK_TITLES, bracket, percent
+from agrm_study.report.wording import METRIC_NAMES, METRIC_TITLES, MISSING, bracket, percent
 from agrm_study.study.seeds import NEED_ALL_ARMS
 from agrm_study.study.settings import value_of
+from agrm_study.study.tasks import task_title
 
 
 def level_of(arm: ArmInfo, factor: str) -> Any:
@@ -96,7 +97,7 @@ class FactorResponse(TableKind):
             first = True
             for factor in varied(study):
                 for level, arms in levels(study, factor).items():
-                    heading = TASK_TITLES[task] if first and len(study.tasks) > 1 else None
+                    heading = task_title(task) if first and len(study.tasks) > 1 else None
                     rows.append(self._row(m, scores, task, factor, level, arms, heading))
                     first = False
         metric = METRIC_NAMES[study.primary_metric]

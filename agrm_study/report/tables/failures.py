@@ -7,7 +7,7 @@ from typing import ClassVar
 from agrm_study.report.measure import Measurements
 from agrm_study.report.table import Column, Row, Table, whole, words
 from agrm_study.report.tables.base import TableKind
-from agrm_study.report.wording import TASK_TITLES
+from agrm_study.study.tasks import task_title
 
 LONGEST = 120
 """Maximum number of characters shown of an error; CSV has the full text."""
@@ -42,7 +42,7 @@ class Failures(TableKind):
                 Row(
                     entries=(
                         words(p.arm),
-                        words(TASK_TITLES.get(p.task, p.task)),
+                        words(task_title(p.task)),
                         whole(p.seed),
                         words(state),
                         words(str(record["failure"] or "") if record is not None else ""),

@@ -12,7 +12,8 @@ from agrm_study.report.measure import TABLE_METRICS, Measurements
 from agrm_study.report.table import Column, Row, Table, words
 from agrm_study.report.tables.base import TableKind
 from agrm_study.report.tables.comparing import arm_entry, difference_entry, metric_entry, shown_arms
-from agrm_study.report.wording import METRIC_NAMES, METRIC_TITLES, TASK_TITLES
+from agrm_study.report.wording import METRIC_NAMES, METRIC_TITLES
+from agrm_study.study.tasks import task_title
 
 
 class Networks(TableKind):
@@ -47,7 +48,7 @@ class Networks(TableKind):
                     if network == "teacher" and teacher is not None and student is not None:
                         d = m.difference_of_cells(teacher, student)
                     entries.append(words("") if d is None or teacher is None else difference_entry(d, teacher.planned))
-                    heading = TASK_TITLES[task] if first and len(study.tasks) > 1 else None
+                    heading = task_title(task) if first and len(study.tasks) > 1 else None
                     rows.append(Row(entries=tuple(entries), heading=heading))
                     first = False
         metric = METRIC_TITLES[study.primary_metric]

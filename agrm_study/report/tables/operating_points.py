@@ -15,18 +15,19 @@ from agrm_study.report.table import Column, Entry, Row, Table
 from agrm_study.report.tables.base import TableKind
 from agrm_study.report.tables.calibration import spread
 from agrm_study.report.tables.comparing import arm_entry, estimate_entry
-from agrm_study.report.wording import METRIC_NAMES, METRIC_TITLES, MISSING, TASK_TITLES
+from agrm_study.report.wording import METRIC_NAMES, METRIC_TITLES, MISSING
 from agrm_study.statistics.arrays import Floats
 from agrm_study.statistics.classification import sensitivity, specificity
 from agrm_study.statistics.operating import Requirement, threshold_for
 from agrm_study.study.spec import OperatingPoint
+from agrm_study.study.tasks import task_title
 
 SHARES = {"sensitivity": sensitivity, "specificity": specificity}
 
 
 def two_class_tasks(m: Measurements) -> tuple[str, ...]:
-    """Tasks of two classes with a cell."""
-    found = {t for (_, t), c in m.evidence.cells.items() if len(c.classes) == 2}
+    """Tasks of two classes, one of them positive, with a cell."""
+    found = {t for (_, t), c in m.evidence.cells.items() if c.definition.positive is not None}
     return tuple(t for t in m.evidence.study.tasks if t in found)
 
 
@@ -72,7 +73,7 @@ class OperatingPoints(TableKind):
             for point in (None, *study.operating_points):
                 for i, arm in enumerate(arms):
                     entries = self._entries(m, arm, task, point, validation.cells.get((arm, task)))
-                    title = f"{TASK_TITLES[task]}: " if len(tasks) > 1 else ""
+                    title = f"{task_title(task)}: " if len(tasks) > 1 else ""
                     rows.append(Row(entries=entries, heading=None if i else f"{title}{point_text(point)}"))
         return Table(
             name=self.name,

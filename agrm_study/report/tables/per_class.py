@@ -10,9 +10,9 @@ from agrm_study.report.measure import Measurements, measured_counts
 from agrm_study.report.table import Column, Row, Table, whole, words
 from agrm_study.report.tables.base import TableKind
 from agrm_study.report.tables.comparing import arm_entry, estimate_entry, shown_arms
-from agrm_study.report.wording import CLASS_TITLES, TASK_TITLES
 from agrm_study.statistics.arrays import Floats
 from agrm_study.statistics.classification import Counts, f1, precision, recall
+from agrm_study.study.tasks import class_title, task_title
 
 PARTS = {"precision": precision, "recall": recall, "f1": f1}
 
@@ -47,11 +47,11 @@ class PerClass(TableKind):
                     entries = [
                         words(task),
                         arm_entry(m.evidence, arm),
-                        words(CLASS_TITLES.get(label, label)),
+                        words(class_title(label)),
                         whole(support),
                     ]
                     entries += [estimate_entry(x, cell.marks) for x in found.values()]
-                    heading = TASK_TITLES[task] if first and len(study.tasks) > 1 else None
+                    heading = task_title(task) if first and len(study.tasks) > 1 else None
                     rows.append(Row(entries=tuple(entries), heading=heading))
                     first = False
         return Table(

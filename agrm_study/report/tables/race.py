@@ -13,8 +13,9 @@ from agrm_study.report.table import EMPTY, Column, Entry, Row, Table, whole, wor
 from agrm_study.report.tables.base import TableKind
 from agrm_study.report.tables.comparing import arm_entry
 from agrm_study.report.tables.thresholds import values_entry
-from agrm_study.report.wording import METRIC_NAMES, METRIC_TITLES, MISSING, TASK_TITLES, points, tasks_text
+from agrm_study.report.wording import METRIC_NAMES, METRIC_TITLES, MISSING, points, tasks_text
 from agrm_study.study.seeds import Stopped
+from agrm_study.study.tasks import task_title
 
 
 class RaceTable(TableKind):
@@ -34,7 +35,7 @@ class RaceTable(TableKind):
         most = None if study.race is None else study.race.most
         rows = []
         for task in study.tasks:
-            heading = TASK_TITLES[task] if len(study.tasks) > 1 else None
+            heading = task_title(task) if len(study.tasks) > 1 else None
             for i, arm in enumerate(a.name for a in study.arms):
                 values = scores.get((arm, task), [])
                 asked = len(m.evidence.planned_seeds(arm, task))

@@ -15,7 +15,8 @@ from agrm_study.report.measure import Measurements
 from agrm_study.report.table import Column, Row, Table, whole, words
 from agrm_study.report.tables.base import TableKind
 from agrm_study.report.tables.comparing import interval_entry, metric_entry
-from agrm_study.report.wording import METRIC_TITLES, TASK_TITLES
+from agrm_study.report.wording import METRIC_TITLES
+from agrm_study.study.tasks import task_title
 
 SMALLEST = 5
 """Minimum number of subjects for a subgroup to be shown."""
@@ -86,7 +87,7 @@ class Subgroups(TableKind):
                     metric_entry(own, arm, task, own.metric(arm, task, k), "plain") for k in ("accuracy", "macro_f1")
                 ]
                 entries.append(interval_entry(own.metric(arm, task, study.primary_metric)))
-                heading = TASK_TITLES[task] if first and len(study.tasks) > 1 else None
+                heading = task_title(task) if first and len(study.tasks) > 1 else None
                 rows.append(Row(entries=tuple(entries), heading=heading))
                 first = False
         small = (f"Fewer than {SMALLEST} subjects: {', '.join(dict.fromkeys(left_out))}.",) if left_out else ()

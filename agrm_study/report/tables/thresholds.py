@@ -14,18 +14,10 @@ from agrm_study.report.measure import Measurements
 from agrm_study.report.table import Column, Entry, Row, Table
 from agrm_study.report.tables.base import TableKind
 from agrm_study.report.tables.comparing import block, columns, standard_notes
-from agrm_study.report.wording import (
-    METRIC_NAMES,
-    MISSING,
-    TASK_TITLES,
-    UNDECIDED,
-    listing,
-    mean_std,
-    number,
-    tasks_text,
-)
+from agrm_study.report.wording import METRIC_NAMES, MISSING, UNDECIDED, listing, mean_std, number, tasks_text
 from agrm_study.statistics.arrays import Floats
 from agrm_study.statistics.estimators import summarise
+from agrm_study.study.tasks import task_title
 
 EXTRA = (
     Column(key="coverage", title="Coverage"),
@@ -100,7 +92,7 @@ def conclusion(m: Measurements, arms: list[str], task: str) -> str:
     """A sentence on the conclusions that the data support on one task."""
     study = m.evidence.study
     compared = {a: c for a in arms if (c := m.compared().get((a, task))) is not None and c.difference is not None}
-    where = f"{TASK_TITLES[task]}, {METRIC_NAMES[study.primary_metric]} against {study.reference}: "
+    where = f"{task_title(task)}, {METRIC_NAMES[study.primary_metric]} against {study.reference}: "
     if not compared:
         return where + "nothing can be concluded yet, no comparison is complete."
     better = [a for a, c in compared.items() if c.dagger and c.difference is not None and c.difference.delta > 0]

@@ -11,7 +11,8 @@ from agrm_study.report.measure import Measurements
 from agrm_study.report.table import Column, Entry, Row, Table, words
 from agrm_study.report.tables.base import TableKind
 from agrm_study.report.tables.comparing import shown_arms
-from agrm_study.report.wording import METRIC_NAMES, TASK_TITLES, percent
+from agrm_study.report.wording import METRIC_NAMES, percent
+from agrm_study.study.tasks import task_title
 
 
 def outlooks(m: Measurements, task: str, arms: list[str]) -> Iterator[tuple[str, str, Outlook]]:
@@ -47,7 +48,7 @@ class Variance(TableKind):
             first = True
             for kind, arm, o in outlooks(m, task, arms):
                 shown = arm if kind == "mean" else f"{arm} − {study.reference}"
-                heading = TASK_TITLES[task] if first and len(study.tasks) > 1 else None
+                heading = task_title(task) if first and len(study.tasks) > 1 else None
                 entries = (
                     words(task),
                     words(kind),
@@ -58,7 +59,7 @@ class Variance(TableKind):
                 rows.append(Row(entries=entries, heading=heading))
                 first = False
         advice = [
-            f"{TASK_TITLES[t]}: {text}." if len(study.tasks) > 1 else f"{text}."
+            f"{task_title(t)}: {text}." if len(study.tasks) > 1 else f"{text}."
             for t in study.tasks
             if (text := sentence(differences(m, t)))
         ]

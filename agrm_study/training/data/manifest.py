@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from agrm_study.study.errors import InputError, did_you_mean
-from agrm_study.study.labels import LABELS
+from agrm_study.study.labels import label_key, label_problem, plain_label
 from agrm_study.training.data.csv_file import read_csv
 from agrm_study.training.data.fields import Cell, parse_boxes
 from agrm_study.training.data.workbook import WORKBOOKS
@@ -36,7 +36,7 @@ class ClipRecord:
         subject_id: The person in the video; the unit of splits and statistics.
         clip_id: Unique within a manifest.
         path: Absolute path of the video.
-        label: `normal`, `genu_varum`, `genu_valgum`, or None for an unlabelled clip.
+        label: Any text (the paper's are `normal`, `genu_varum`, `genu_valgum`), or None for an unlabelled clip.
         hidden_label: True label of an unlabelled synthetic clip, used only to measure pseudo-label accuracy.
         view: Camera angle in degrees (CASIA-B: 0 … 180), or None.
         condition: Walking condition (CASIA-B: `nm-01`, `bg-02`, `cl-01`), or None.
@@ -138,8 +138,8 @@ def read_manifest(path: Path | str, *, require_files: bool = True) -> Manifest:
         require_files: Whether a missing video is an error.
 
     Raises:
-        InputError: A column is missing or unknown, a value cannot be parsed, a label is unknown, a clip id is
-            duplicated, a subject has two labels, a video does not exist, or the manifest has no clips.
+        InputError: A column is missing or unknown, a value cannot be parsed, two labels differ only in case, a clip id
+            is duplicated, a subject has two labels, a video does not exist, or the manifest has no clips.
     """
     path = Path(path)
     path = path / "manifest.parquet" if path.is_dir() else path
@@ -153,8 +153,14 @@ def _validated(
     clips: list[ClipRecord] = []
     first_line: dict[str, int] = {}
     label_of: dict[str, tuple[str, int]] = {}
+    spelled: dict[str, tuple[str, int]] = {}
     for line, cells in rows:
         clip = _clip(path, line, cells, require_files=require_files)
+        for label in filter(None, (clip.label, clip.hidden_label)):
+            first, row = spelled.setdefault(label_key(label), (label, line))
+            if first != label:
+                rule = f"labels must not differ in case only; row {row} has {first}"
+                raise InputError(rule, where=path, line=line, field="label", given=label)
         if clip.clip_id in first_line:
             rule = f"a clip_id must be unique; first used in row {first_line[clip.clip_id]}"
             raise InputError(rule, where=path, line=line, field="clip_id", given=clip.clip_id)
@@ -275,6 +281,15 @@ def _check_columns(path: Path, columns: Sequence[str]) -> None:
             raise InputError("unknown column", where=path, field=name, allowed=known, hint=did_you_mean(name, COLUMNS))
 
 
+def _label(cell: Cell) -> str | None:
+    """A label, or None for a blank cell."""
+    if (text := cell.optional_text()) is None:
+        return None
+    if problem := label_problem(text):
+        cell.fail(problem)
+    return plain_label(text)
+
+
 def _clip(path: Path, line: int, cells: Mapping[str, Any], *, require_files: bool) -> ClipRecord:
     def cell(name: str) -> Cell:
         return Cell(path, line, name, cells.get(name))
@@ -287,8 +302,8 @@ def _clip(path: Path, line: int, cells: Mapping[str, Any], *, require_files: boo
         subject_id=cell("subject_id").text(),
         clip_id=cell("clip_id").text(),
         path=video,
-        label=cell("label").optional_choice(LABELS),
-        hidden_label=cell("hidden_label").optional_choice(LABELS),
+        label=_label(cell("label")),
+        hidden_label=_label(cell("hidden_label")),
         view=cell("view").optional_integer(minimum=VIEWS[0], maximum=VIEWS[1]),
         condition=cell("condition").optional_text(),
         frames=frames,

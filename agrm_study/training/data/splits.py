@@ -70,14 +70,14 @@ def make_split(manifest: Manifest, data: Data, split_seed: int) -> Split:
     """Split a manifest by subject.
 
     The result is a pure function of the manifest's content, the settings and the seed. Labelled subjects are stratified
-    by their three-class label, so that both tasks share one split. The other subjects with unlabelled clips are divided
+    by their label, so that all tasks share one split. The other subjects with unlabelled clips are divided
     between training and validation in proportion to the requested numbers of clips. Unlabelled clips of a labelled
     subject stay on that subject's side. With `remainder: unlabelled`, labelled clips of training subjects whose label
     is not used join the unlabelled training part, beside the clips that are drawn for it.
 
     Raises:
-        InputError: No labelled subject remains, the training part lacks a label, `exclude` or the split file names an
-            unknown subject, or a subject or a video is on two sides.
+        InputError: No labelled subject remains, `exclude` or the split file names an unknown subject, or a subject or a
+            video is on two sides.
     """
     clips = kept_clips(manifest, data)
     label_of = {clip.subject_id: clip.label for clip in clips if clip.label is not None}
@@ -89,9 +89,6 @@ def make_split(manifest: Manifest, data: Data, split_seed: int) -> Split:
     given = _read_split_file(data.split_file, manifest) if data.split_file is not None else {}
     sides = _labelled_sides(label_of, data, split_seed, given)
     train = {subject: label for subject, label in label_of.items() if subject in sides["train"]}
-    if missing := sorted(set(label_of.values()) - set(train.values())):
-        rule = f"the training part has no subject with label {', '.join(missing)}"
-        raise InputError(rule, where=manifest.path, field="label", given=f"{len(label_of)} labelled subjects")
     used = dict(sides)
     used["train"] = take_share(train, data.labelled_fraction, generator(split_seed, "labelled_fraction"))
     parts: dict[Part, list[ClipRecord]] = {

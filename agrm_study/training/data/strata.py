@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping, Sequence
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,22 +37,59 @@ def stratified_counts(sizes: Sequence[int], shares: Sequence[float]) -> NDArray[
     exact = np.outer(np.asarray(sizes, dtype=np.float64), np.asarray(shares, dtype=np.float64))
     floors = np.floor(exact + 1e-9).astype(np.int64)
     rest = exact - floors
-    totals = np.asarray(largest_remainder(sum(sizes), shares))
-    options: list[list[NDArray[np.int64]]] = []
-    for row, size in enumerate(sizes):
-        missing = int(size - floors[row].sum())
-        open_parts = np.flatnonzero(rest[row] > 1e-9)  # an exact cell is not rounded up
-        chosen = itertools.combinations(open_parts.tolist(), missing)
-        options.append([np.isin(np.arange(len(shares)), pick).astype(np.int64) for pick in chosen])
-    best: tuple[int, float] = (1 << 30, 0.0)
-    table = floors
-    for rows in itertools.product(*options):
-        candidate = floors + np.stack(rows) if rows else floors
-        off = int(np.abs(candidate.sum(axis=0) - totals).sum())
-        value = (off, -float((rest * (candidate - floors)).sum()))
-        if value[0] < best[0] or (value[0] == best[0] and value[1] < best[1] - 1e-9):
-            best, table = value, candidate
+    wanted = np.asarray(largest_remainder(sum(sizes), shares)) - floors.sum(axis=0)
+    options = [
+        # an exact cell is not rounded up
+        tuple(itertools.combinations(np.flatnonzero(row > 1e-9).tolist(), int(size - floor.sum())))
+        for size, floor, row in zip(sizes, floors, rest, strict=True)
+    ]
+    table = floors.copy()
+    for row, parts in enumerate(_best_choice(options, rest, tuple(wanted.tolist()))):
+        table[row, list(parts)] += 1
     return table
+
+
+Choice = tuple[int, ...]
+"""Parts whose count is rounded up for one label."""
+
+
+def _best_choice(
+    options: Sequence[Sequence[Choice]], rest: NDArray[np.float64], wanted: tuple[int, ...]
+) -> list[Choice]:
+    """One choice for each label: columns as close as possible to those wanted, then the largest sum of remainders.
+
+    Among equally good tables the first in the order of the options is taken. The best value of the labels that follow
+    depends on the columns reached so far alone, so that the work grows with the number of labels, not exponentially.
+
+    Args:
+        options: Choices of each label.
+        rest: Remainder of each cell (labels, parts).
+        wanted: Number of cells of each column to round up.
+    """
+    whole = np.rint(rest * 1e9).astype(np.int64).tolist()  # integers: sums of equal remainders are equal
+
+    @cache
+    def best(row: int, left: tuple[int, ...]) -> tuple[int, int]:
+        """Smallest deviation of the columns and largest sum of remainders (negated) of the labels from ``row`` on."""
+        if row == len(options):
+            return sum(map(abs, left)), 0
+        return min(value(row, parts, left) for parts in options[row])
+
+    def value(row: int, parts: Choice, left: tuple[int, ...]) -> tuple[int, int]:
+        off, total = best(row + 1, _without(left, parts))
+        return off, total - sum(whole[row][part] for part in parts)
+
+    chosen: list[Choice] = []
+    left = wanted
+    for row, choices in enumerate(options):
+        parts = min(choices, key=lambda each: value(row, each, left))
+        chosen.append(parts)
+        left = _without(left, parts)
+    return chosen
+
+
+def _without(left: tuple[int, ...], parts: Choice) -> tuple[int, ...]:
+    return tuple(count - (part in parts) for part, count in enumerate(left))
 
 
 def shuffled_strata(label_of: Mapping[str, str], rng: np.random.Generator) -> dict[str, list[str]]:

@@ -5,7 +5,8 @@ import pytest
 
 from agrm_study.study.errors import InputError
 from agrm_study.training.data.datasets import layout_of
-from agrm_study.training.data.datasets.layout import Options, check_clips, read_label
+from agrm_study.training.data.datasets.labels import read_label
+from agrm_study.training.data.datasets.layout import Options, check_clips
 from agrm_study.training.data.manifest import read_manifest, write_manifest
 
 

@@ -1,4 +1,5 @@
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -7,18 +8,20 @@ from scipy.special import expit, log_softmax, softmax
 from sklearn.metrics import log_loss
 
 from agrm_study.study.errors import InputError
-from agrm_study.study.labels import CLASSES
 from agrm_study.study.recipe import Loss, Model, Recipe
+from agrm_study.study.tasks import BUILT_IN
 from agrm_study.training.ssl.losses import build_loss
+from agrm_study.training.ssl.losses.supervised import SupervisedLoss
 
-THREE = CLASSES["three_class"]
+THREE = BUILT_IN["three_class"].classes
+BY_KNEE_ANGLE = (1, 0, 2)
 RNG = np.random.default_rng(0)
 LOGITS = RNG.normal(size=(16, 3), scale=2.0)
 LABELS = RNG.integers(0, 3, size=16)
 
 
 def value(settings: Loss, outputs: np.ndarray, labels: np.ndarray, counts: tuple[int, ...] = (10, 10, 10)) -> float:
-    loss = build_loss(settings, THREE[: len(counts)], counts)
+    loss = build_loss(settings, THREE[: len(counts)], counts, order=BY_KNEE_ANGLE)
     return loss(torch.tensor(outputs), torch.tensor(labels)).item()
 
 
@@ -83,17 +86,21 @@ def test_corn_is_the_published_formula_over_varum_normal_valgum() -> None:
     assert value(Loss(name="corn"), outputs, LABELS) == pytest.approx(corn_by_hand(outputs, ranks), rel=1e-10)
 
 
+def corn(classes: Sequence[str], order: Sequence[int] | None) -> SupervisedLoss:
+    return build_loss(Loss(name="corn"), classes, (1,) * len(classes), order=order)
+
+
 def test_corn_gives_the_value_that_its_authors_document() -> None:
     """The example of `corn_loss` in the documentation of their library coral-pytorch."""
     with torch.random.fork_rng():
         torch.manual_seed(123)
         inputs, labels = torch.rand(8, 99), torch.tensor([0, 1, 2, 2, 2, 3, 4, 4])
         outputs = torch.nn.Linear(99, 4)(inputs)
-    assert build_loss(Loss(name="corn"), "abcde", (1,) * 5)(outputs, labels).item() == pytest.approx(0.7127, abs=5e-5)
+    assert corn("abcde", order=range(5))(outputs, labels).item() == pytest.approx(0.7127, abs=5e-5)
 
 
 def test_corn_probabilities_follow_the_chain_rule_in_the_order_of_the_classes() -> None:
-    loss = build_loss(Loss(name="corn"), THREE, (1, 1, 1))
+    loss = corn(THREE, order=BY_KNEE_ANGLE)
     outputs = LOGITS[:, :2]
     above_varum, above_normal = expit(outputs[:, 0]), expit(outputs[:, 0]) * expit(outputs[:, 1])
     by_class = np.stack([above_varum - above_normal, 1 - above_varum, above_normal], axis=1)
@@ -103,9 +110,24 @@ def test_corn_probabilities_follow_the_chain_rule_in_the_order_of_the_classes() 
     assert [THREE[k] for k in loss.log_probs(far).argmax(dim=1).tolist()] == ["genu_valgum", "genu_varum", "normal"]
 
 
+def test_corn_ranks_the_classes_of_the_papers_task_by_knee_angle() -> None:
+    assert BUILT_IN["three_class"].order == BY_KNEE_ANGLE
+
+
+@pytest.mark.parametrize("order", [(0, 1), (0, 1, 1), (1, 2, 3)])
+def test_corn_refuses_an_order_that_is_no_permutation_of_the_classes(order: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="each class index once"):
+        corn(THREE, order=order)
+
+
+def test_corn_without_an_order_names_the_remedy() -> None:
+    with pytest.raises(InputError, match=r"rising order.*ordered: true"):
+        corn(THREE, order=None)
+
+
 def test_corn_with_two_classes_is_logistic_regression() -> None:
     labels = (LABELS > 0).astype(int)
-    loss = build_loss(Loss(name="corn"), CLASSES["two_class"], (1, 1))
+    loss = corn(BUILT_IN["two_class"].classes, order=(0, 1))
     outputs = LOGITS[:, :1]
     expected = log_loss(labels, expit(outputs[:, 0]))
     assert loss(torch.tensor(outputs), torch.tensor(labels)).item() == pytest.approx(expected, rel=1e-10)
@@ -116,7 +138,7 @@ def test_corn_with_two_classes_is_logistic_regression() -> None:
 def test_corn_is_trained_to_the_frequencies_of_the_labels() -> None:
     """Without inputs, the best outputs give each class its share: the loss and the probabilities belong together."""
     labels = torch.tensor([0] * 5 + [1] * 2 + [2] * 3)
-    loss = build_loss(Loss(name="corn"), THREE, (5, 2, 3))
+    loss = corn(THREE, order=(0, 1, 2))
     outputs = torch.zeros(1, 2, dtype=torch.float64, requires_grad=True)
     optimizer = torch.optim.LBFGS([outputs], max_iter=100, tolerance_grad=1e-12, tolerance_change=1e-14)
 
@@ -169,7 +191,7 @@ def test_the_gradient_of_arcface_is_finite_at_the_ends_and_still_pulls_a_clip_th
 @pytest.mark.parametrize("name", ["focal", "corn"])
 def test_label_smoothing_is_refused_where_it_has_no_place(name: str) -> None:
     with pytest.raises(InputError, match=r"loss\.label_smoothing.*must be 0.*given 0\.1"):
-        build_loss(Loss(name=name, label_smoothing=0.1), THREE, (1, 1, 1))
+        build_loss(Loss(name=name, label_smoothing=0.1), THREE, (1, 1, 1), order=BY_KNEE_ANGLE)
 
 
 def test_the_arcface_loss_and_classifier_come_together() -> None:

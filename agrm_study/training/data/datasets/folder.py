@@ -6,14 +6,12 @@ from pathlib import Path
 from types import MappingProxyType
 
 from agrm_study.study.errors import InputError
+from agrm_study.training.data.datasets.labels import read_labels
 from agrm_study.training.data.datasets.layout import (
-    LABEL_CHOICES,
-    LABEL_HINT,
     Found,
     Layout,
     Options,
     Survey,
-    read_label,
     survey_of,
 )
 from agrm_study.training.data.datasets.walk import name_of_video, walk
@@ -26,16 +24,17 @@ DISTINCT = (
 
 
 class FolderLayout(Layout):
-    """`normal/…`, `genu_varum/…`, `genu_valgum/…`, `unlabelled/…`; each folder inside one of these is a subject."""
+    """One folder per label and `unlabelled/…`; each folder inside one of these is a subject."""
 
     name = "folder"
     describes = (
-        "class-named folders (normal, genu_varum, genu_valgum, unlabelled) with videos or one folder per subject"
+        "one folder per label (normal, genu_varum, … or any others; unlabelled) with videos or one folder per subject"
     )
     example = MappingProxyType({"normal/1.mp4": "", "genu_valgum/2.mp4": ""})
 
     def survey(self, path: Path, options: Options) -> Survey:
         tree = walk(path, images=options.fps is not None)
+        labels = read_labels([video.relative_to(path).parts[0] for video in tree.videos], options.spellings)
         found: list[Found] = []
         name_of: dict[str, str] = {}
         notes: dict[str, str] = {}
@@ -44,13 +43,7 @@ class FolderLayout(Layout):
             parts = (*video.parent.relative_to(path).parts, name_of_video(video))
             if len(parts) == 1:
                 raise InputError("a video must be in the folder of its class", where=video, allowed=self.describes)
-            try:
-                label = read_label(parts[0], options.spellings)
-            except ValueError:
-                where = path / parts[0]
-                raise InputError(
-                    "unknown label", where=where, given=parts[0], allowed=LABEL_CHOICES, hint=LABEL_HINT
-                ) from None
+            label = labels.of[parts[0]]
             subject = name_of.setdefault(name_key(parts[1]), parts[1])
             if subject != parts[1]:
                 notes[parts[1]] = f"{parts[1]} and {subject} are one subject. {DISTINCT}"
@@ -65,4 +58,5 @@ class FolderLayout(Layout):
             raise InputError(
                 "the folder contains no video", where=path, given=given, allowed=self.describes, hint=tree.hint
             )
-        return survey_of(found, tree.left_out, options, path, tuple(notes.values()))
+        kept = () if labels.note is None else (labels.note,)
+        return survey_of(found, tree.left_out, options, path, (*kept, *notes.values()))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from agrm_study.study.errors import InputError
-from agrm_study.study.labels import LABELS
 from agrm_study.training.data.datasets.walk import LeftOut
 from agrm_study.training.data.decoding import VideoError, VideoInfo, read_info
 from agrm_study.training.data.decoding.images import CONTAINER, NOMINAL_RATE
@@ -271,39 +269,6 @@ def _refused(
     row: Row | None = getattr(clip, "row", None)
     where, line = (clip.path, None) if row is None else (row.table, row.line)
     return InputError(rule, where=where, line=line, field=field, given=given, hint=hint)
-
-
-_SPELLINGS: dict[str, str] = {
-    **dict.fromkeys(("normal", "norm", "healthy", "control", "n", "neutral", "straight"), "normal"),
-    **dict.fromkeys(("genuvarum", "varum", "varus", "bowleg", "bowlegs", "bowlegged", "oleg", "olegs", "otype", "o"),
-                    "genu_varum"),
-    **dict.fromkeys(("genuvalgum", "valgum", "valgus", "knockknee", "knockknees", "xleg", "xlegs", "xtype", "x"),
-                    "genu_valgum"),
-    **dict.fromkeys(("", "unlabelled", "unlabeled", "unknown", "none", "na", "nan"), ""),
-}  # fmt: skip
-
-
-def read_label(text: str, spellings: Mapping[str, str]) -> str | None:
-    """Parse a label in a common spelling (`Varus`, `genu-varum`, `bow legs`, …); None for an unlabelled clip.
-
-    Raises:
-        ValueError: The text is ambiguous or unknown. This includes numbers without an explicit spelling, because data
-            sets assign different meanings to 1 and 2.
-    """
-    extra = {_normalised(key): value for key, value in spellings.items()}
-    key = _normalised(text)
-    label = extra.get(key, _SPELLINGS.get(key))
-    if label is None or (label and label not in LABELS):
-        raise ValueError(text)
-    return label or None
-
-
-LABEL_HINT = "Define other spellings, including numbers, with `--label 1=genu_varum`."
-LABEL_CHOICES = f"{', '.join(LABELS)} in common spellings, or empty"
-
-
-def _normalised(text: str) -> str:
-    return re.sub(r"[\W_]+", "", text.strip().lower())
 
 
 def _metadata(path: Path, fps: float | None) -> VideoInfo | str:

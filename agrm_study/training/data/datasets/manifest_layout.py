@@ -9,15 +9,13 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from agrm_study.study.errors import InputError, did_you_mean, raise_together
+from agrm_study.training.data.datasets.labels import Labels, read_labels
 from agrm_study.training.data.datasets.layout import (
-    LABEL_CHOICES,
-    LABEL_HINT,
     Found,
     Layout,
     Options,
     Row,
     Survey,
-    read_label,
     survey_of,
 )
 from agrm_study.training.data.datasets.person import HEADERS, SEX_CHOICES, read_age, read_sex, squeezed
@@ -27,6 +25,7 @@ from agrm_study.training.data.manifest import COLUMNS, VIEWS, read_rows
 from agrm_study.training.data.names import nearest, resolve_name
 
 T = TypeVar("T")
+LABEL_COLUMNS = ("label", "hidden_label")
 
 
 class ManifestLayout(Layout):
@@ -48,26 +47,25 @@ class ManifestLayout(Layout):
             if name not in COLUMNS:
                 hint, allowed = did_you_mean(name, COLUMNS), ", ".join(COLUMNS)
                 raise InputError("unknown column", where=path, field=name, allowed=allowed, hint=hint)
+        written = (Cell(path, line, name, cells.get(name)) for line, cells in rows for name in LABEL_COLUMNS)
+        labels = read_labels([cell.optional_text() or "" for cell in written], options.spellings)
         found, problems = [], []
         for line, cells in rows:
             try:
-                found.append(self._found(path, line, cells, options))
+                found.append(self._found(path, line, cells, labels))
             except InputError as error:
                 problems.append(error)
         raise_together(problems)
         if not found:
             raise InputError("the table has no rows", where=path)
-        return survey_of(found, (), options, path)
+        return survey_of(found, (), options, path, () if labels.note is None else (labels.note,))
 
-    def _found(self, path: Path, line: int, cells: Mapping[str, Any], options: Options) -> Found:
+    def _found(self, path: Path, line: int, cells: Mapping[str, Any], labels: Labels) -> Found:
         def cell(name: str) -> Cell:
             return Cell(path, line, name, cells.get(name))
 
         def label(name: str) -> str | None:
-            try:
-                return read_label(cell(name).optional_text() or "", options.spellings)
-            except ValueError:
-                cell(name).fail("unknown label", allowed=LABEL_CHOICES, hint=LABEL_HINT)
+            return labels.of[cell(name).optional_text() or ""]
 
         def person(name: str, read: Callable[[str], T], allowed: str | None = None) -> T:
             try:

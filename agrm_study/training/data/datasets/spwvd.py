@@ -10,15 +10,13 @@ from typing import NoReturn
 
 from agrm_study.study.errors import InputError, raise_together
 from agrm_study.training.data.csv_file import CsvFile, CsvRow, read_csv
+from agrm_study.training.data.datasets.labels import LABEL_CHOICES, LABEL_HINT, read_label
 from agrm_study.training.data.datasets.layout import (
-    LABEL_CHOICES,
-    LABEL_HINT,
     Found,
     Layout,
     Options,
     Row,
     Survey,
-    read_label,
     survey_of,
 )
 from agrm_study.training.data.datasets.person import HEADERS, SEX_CHOICES, read_age, read_sex, squeezed

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from agrm_study.study.errors import InputError
 from agrm_study.study.parts.registry import Registry
 from agrm_study.study.recipe import Loss
 
@@ -24,17 +25,30 @@ LOSSES = Registry("loss", _SHIPPED)
 """Value of `loss.name` → `module:Class`, as strings so that listing the names does not import torch."""
 
 
-def build_loss(loss: Loss, classes: Sequence[str], class_counts: Sequence[int]) -> SupervisedLoss:
+def build_loss(
+    loss: Loss, classes: Sequence[str], class_counts: Sequence[int], *, order: Sequence[int] | None = None
+) -> SupervisedLoss:
     """Build the supervised loss of a recipe.
 
     Args:
         loss: The recipe's `loss` section.
         classes: Class names by class index.
         class_counts: Number of labelled training clips of each class.
+        order: Class indices in rising order, for ordinal losses; None for classes without an order.
 
     Raises:
-        InputError: The loss is unknown or does not support its settings.
+        InputError: The loss is unknown, does not support its settings, or needs an order that the classes lack.
     """
     build = LOSSES.load(loss.name)
-    built: SupervisedLoss = build(loss, classes, class_counts)
-    return built
+    if not build.ordinal:
+        built: SupervisedLoss = build(loss, classes, class_counts)
+        return built
+    if order is None:
+        raise InputError(
+            "needs classes in rising order",
+            field="loss.name",
+            given=loss.name,
+            hint="If the classes of the task rise in the order given, set `ordered: true` in it.",
+        )
+    ordinal: SupervisedLoss = build(loss, classes, class_counts, order=tuple(order))
+    return ordinal

@@ -11,16 +11,6 @@ from torch.nn import functional as F
 from agrm_study.study.recipe import Loss
 from agrm_study.training.ssl.losses.supervised import SupervisedLoss
 
-LEG_AXIS = ("genu_varum", "normal", "genu_valgum")
-"""The three labels in order of the knee angle."""
-
-
-def rising_order(classes: Sequence[str]) -> tuple[int, ...]:
-    """Class indices by increasing rank: by knee angle for the three labels, otherwise in the given order."""
-    if set(classes) == set(LEG_AXIS):
-        return tuple(classes.index(name) for name in LEG_AXIS)
-    return tuple(range(len(classes)))
-
 
 class Corn(SupervisedLoss):
     """Binary cross-entropies of K − 1 outputs z_j with σ(z_j) = P(rank > j | rank ≥ j).
@@ -29,14 +19,20 @@ class Corn(SupervisedLoss):
     −1/Σ_j|S_j| · Σ_j Σ_{i∈S_j} [1(r_i > j) log σ(z_ij) + 1(r_i = j) log(1 − σ(z_ij))]
     (Shi, Cao & Raschka 2021, equation 6); its denominator Σ_j|S_j| varies between batches. Class probabilities follow
     from the chain rule, P(rank > j) = Π_{l≤j} σ(z_l), hence P(rank = j) = (1 − σ(z_j)) Π_{l<j} σ(z_l), which always sum
-    to 1. With two classes, CORN is logistic regression.
+    to 1. With two classes, CORN is logistic regression. Ranks are positions in ``order``, the class indices in rising
+    order.
     """
 
     smooths = False
+    ordinal = True
 
-    def __init__(self, settings: Loss, classes: Sequence[str], class_counts: Sequence[int]) -> None:
+    def __init__(
+        self, settings: Loss, classes: Sequence[str], class_counts: Sequence[int], *, order: Sequence[int]
+    ) -> None:
         super().__init__(settings, classes, class_counts)
-        self.order = rising_order(self.classes)
+        if sorted(order) != list(range(len(self.classes))):
+            raise ValueError(f"order must contain each class index once, given {list(order)}")
+        self.order = tuple(order)
         self._ranks_K = torch.tensor([self.order.index(index) for index in range(len(self.order))])
 
     def n_outputs(self, n_classes: int) -> int:

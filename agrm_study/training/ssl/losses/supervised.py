@@ -31,6 +31,8 @@ class SupervisedLoss(HasOptions, ABC):
 
     smooths = True
     """Whether the loss supports `loss.label_smoothing`."""
+    ordinal = False
+    """Whether the loss ranks the classes; it is then also given ``order``, the class indices in rising order."""
 
     def __init__(self, settings: Loss, classes: Sequence[str], class_counts: Sequence[int]) -> None:
         if len(classes) < 2:

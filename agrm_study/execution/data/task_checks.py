@@ -1,0 +1,88 @@
+"""Checks of a study's tasks against the labels of its data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from agrm_study.execution.data.prepared import source_key, split_key
+from agrm_study.study.document import KeyPath
+from agrm_study.study.errors import InputError, raise_together
+from agrm_study.study.problems import Place, Places
+from agrm_study.study.recipe import Recipe
+from agrm_study.study.study import Study
+from agrm_study.study.tasks import BUILT_IN, Task
+from agrm_study.training.data.classes import ignored_labels, labels_text, missing_classes, unknown_labels
+from agrm_study.training.data.manifest import Manifest
+from agrm_study.training.data.splits import Split
+
+MORE_SUBJECTS = (
+    "Label more subjects of the class, merge classes (`tasks`), give the part a larger share (data.split), or use "
+    "another split_seed."
+)
+
+
+def check_tasks(
+    study: Study, recipes: Iterable[Recipe], manifests: Mapping[str, Manifest], splits: Mapping[str, Split]
+) -> tuple[str, ...]:
+    """Check that the data have the labels and the classes of every task.
+
+    Args:
+        study: The study.
+        recipes: Recipes of its arms.
+        manifests: By `source_key`.
+        splits: By `split_key`.
+
+    Returns:
+        Notes on subjects that a task ignores, one sentence each.
+
+    Raises:
+        InputError: A label of a task is not in the manifest, or a part of a split has no subject of a class; all such
+            problems are reported at once.
+    """
+    problems: dict[str, InputError] = {}
+    notes: dict[str, None] = {}
+    pairs = {(source_key(recipe.data), split_key(recipe)): None for recipe in recipes}
+    for source, key in pairs:
+        manifest, split = manifests[source], splits[key]
+        for task in study.tasks.values():
+            found = _unknown(study, task, manifest) or _missing(study, task, manifest, split)
+            problems.update((str(problem), problem) for problem in found)
+            if note := ignored_labels(manifest, split, task):
+                notes[note] = None
+    raise_together(list(problems.values()))
+    return tuple(notes)
+
+
+def _unknown(study: Study, task: Task, manifest: Manifest) -> list[InputError]:
+    if task.name in BUILT_IN:
+        return []  # its classes are checked, each of which may have fewer labels
+    known = labels_text({clip.label for clip in manifest.labelled if clip.label is not None})
+    return [
+        _problem(
+            study,
+            ("tasks", task.name, "classes", name),
+            f"the label {label} is not in the manifest {manifest.path.name}",
+            allowed=known or "none: the manifest has no labels",
+            hint=hint,
+        )
+        for name, label, hint in unknown_labels(manifest, task)
+    ]
+
+
+def _missing(study: Study, task: Task, manifest: Manifest, split: Split) -> list[InputError]:
+    rule = missing_classes(split, manifest, task)
+    return [] if rule is None else [_problem(study, ("tasks", task.name), rule, hint=MORE_SUBJECTS)]
+
+
+def _problem(study: Study, path: tuple[str, ...], rule: str, **more: str | None) -> InputError:
+    """An error at a part of `tasks` in the study file."""
+    places = Places(_tasks_place(study), dict(study.task_places))
+    place = places.find(path)
+    return InputError(rule, where=place.where, line=place.line, field=".".join(path), **more)
+
+
+def _tasks_place(study: Study) -> Place:
+    key: KeyPath = ("tasks",)
+    where: Path | None = study.path
+    return study.task_places.get(key, Place(where))

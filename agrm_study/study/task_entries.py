@@ -1,0 +1,180 @@
+"""The `tasks` of a study file: built-in ones by name, and classes of the user's own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, WithJsonSchema, field_validator
+
+from agrm_study.study.errors import did_you_mean
+from agrm_study.study.labels import MAX_LABEL, plain_label
+from agrm_study.study.section import Section
+from agrm_study.study.tasks import (
+    BUILT_IN,
+    MAX_CLASSES,
+    MIN_CLASSES,
+    Task,
+    check_classes,
+    check_ordered,
+    check_positive,
+    make_task,
+)
+from agrm_study.study.translate import Rule
+
+MAX_TASK_NAME = 40
+NAME_PATTERN = rf"^[A-Za-z][A-Za-z0-9_-]{{0,{MAX_TASK_NAME - 1}}}$"
+_OWN = "`tasks: {NAME: {classes: {CLASS: [LABEL, …], …}}}` defines a task of your own."
+
+
+def _label(value: Any) -> Any:
+    """A label as text: YAML reads an unquoted 1 as a number."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _labels(value: Any) -> Any:
+    """The labels of a class as a list; one label may be given without brackets."""
+    given = value if isinstance(value, list | tuple) else [value]
+    labels = tuple(_label(each) for each in given)
+    for label in labels:
+        if not isinstance(label, str):
+            raise Rule("must be a list of labels", allowed="[LABEL, …], each as text", hint="Quote the label.")
+    return tuple(plain_label(label) for label in labels)
+
+
+Labels = Annotated[
+    tuple[str, ...],
+    BeforeValidator(_labels),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": ["string", "integer"]},
+                {"type": "array", "items": {"type": ["string", "integer"]}, "minItems": 1, "uniqueItems": True},
+            ]
+        }
+    ),
+]
+
+
+class TaskEntry(Section):
+    """One task as written: its classes, or nothing for a built-in task."""
+
+    classes: dict[str, Labels] | None = Field(
+        default=None,
+        json_schema_extra={
+            "minProperties": MIN_CLASSES,
+            "maxProperties": MAX_CLASSES,
+            "propertyNames": {"maxLength": MAX_LABEL},
+        },
+    )
+    """Class name → labels of the manifest, 2 to 50 classes in the order of tables and figures. Clips with other labels
+    are ignored."""
+    positive: Annotated[str, BeforeValidator(_label)] | None = None
+    """The class to be found, of two: it makes sensitivity, specificity, ROC and PR curves available."""
+    ordered: bool = False
+    """Whether the classes are in rising order: allows the loss `corn`, and adds quadratic weighted kappa and mean
+    absolute error."""
+
+    @field_validator("classes")
+    @classmethod
+    def _classes(cls, value: dict[str, tuple[str, ...]] | None) -> dict[str, tuple[str, ...]] | None:
+        if value is not None:
+            check_classes(value)
+        return value
+
+    @field_validator("positive")
+    @classmethod
+    def _positive(cls, value: str | None, info: ValidationInfo) -> str | None:
+        check_positive(value, info.data.get("classes") or ({} if value is None else {value: ()}))
+        return value
+
+    @field_validator("ordered")
+    @classmethod
+    def _ordered(cls, value: bool, info: ValidationInfo) -> bool:
+        check_ordered(value, info.data.get("classes") or {})
+        return value
+
+
+def _listed(value: Any) -> Any:
+    """The tasks as a mapping; a list names built-in ones.
+
+    Raises:
+        Rule: For unknown or repeated tasks, and when there is none.
+    """
+    allowed = f"a list of {', '.join(BUILT_IN)}, or tasks of your own as NAME: {{classes: …}}"
+    if isinstance(value, Mapping):
+        if not value:
+            raise Rule("a study needs at least one task", allowed=allowed)
+        for name in value:
+            if not re.fullmatch(NAME_PATTERN, name):
+                allowed = f"up to {MAX_TASK_NAME} letters, digits, `-` and `_`, beginning with a letter"
+                raise Rule(f"{name!r} cannot be the name of a task", allowed=allowed, show=False)
+        return {name: {} if entry is None else entry for name, entry in value.items()}
+    if not isinstance(value, list | tuple):
+        raise Rule("must be a list", allowed=allowed)
+    if not value:
+        raise Rule("a study needs at least one task", allowed=allowed)
+    for position, task in enumerate(value):
+        if not isinstance(task, str) or task not in BUILT_IN:
+            hint = did_you_mean(str(task), BUILT_IN) or _OWN
+            raise Rule(f"there is no task {task!r}", allowed=", ".join(BUILT_IN), hint=hint)
+        if task in value[:position]:
+            raise Rule(f"the task {task} stands twice", allowed=allowed)
+    return {task: {} for task in value}
+
+
+def _tasks(entries: dict[str, TaskEntry]) -> dict[str, TaskEntry]:
+    """Check that each entry defines a task, and that no two define the same.
+
+    Raises:
+        Rule: One redefines a built-in task, one has no classes, or two are equal.
+    """
+    found: list[Task] = []
+    for task in tasks_of(entries).values():
+        for other in found:
+            if task.same_as(other):
+                raise Rule(
+                    f"{other.name} and {task.name} have the same classes and would be trained once",
+                    hint="Keep one of the two.",
+                    show=False,
+                )
+        found.append(task)
+    return entries
+
+
+def _entry_problem(name: str, entry: TaskEntry) -> Rule | None:
+    if name in BUILT_IN and entry != TaskEntry():
+        return Rule(f"{name} is a built-in task and cannot be changed", hint="Give your task another name.", show=False)
+    if name not in BUILT_IN and entry.classes is None:
+        hint = did_you_mean(name, BUILT_IN) or _OWN
+        return Rule(f"the task {name} needs classes", allowed=f"built-in: {', '.join(BUILT_IN)}", hint=hint, show=False)
+    return None
+
+
+def tasks_of(entries: Mapping[str, TaskEntry]) -> dict[str, Task]:
+    """The tasks of a study by name, in the order of its file.
+
+    Raises:
+        Rule: An entry redefines a built-in task or has no classes.
+    """
+    tasks: dict[str, Task] = {}
+    for name, entry in entries.items():
+        if problem := _entry_problem(name, entry):
+            raise problem
+        if entry.classes is None:
+            tasks[name] = BUILT_IN[name]
+        else:
+            tasks[name] = make_task(name, entry.classes, positive=entry.positive, ordered=entry.ordered)
+    return tasks
+
+
+TaskEntries = Annotated[dict[str, TaskEntry], BeforeValidator(_listed), AfterValidator(_tasks)]
+"""The tasks of a study file, by name."""
+
+
+def entries_to_plain(tasks: Mapping[str, Task]) -> Any:
+    """Tasks in the form of a study file: a list of names if all are built in, otherwise a mapping."""
+    if all(BUILT_IN.get(name) == task for name, task in tasks.items()):
+        return list(tasks)
+    return {name: {} if BUILT_IN.get(name) == task else dict(task.mapping) for name, task in tasks.items()}

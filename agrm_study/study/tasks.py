@@ -1,0 +1,270 @@
+"""Tasks: the classes that a network tells apart, and the labels of the manifest that each class consists of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Annotated, Any, Final
+
+from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
+
+from agrm_study.study.errors import did_you_mean
+from agrm_study.study.labels import LABELS, label_problem, plain_label
+from agrm_study.study.translate import Rule
+
+MIN_CLASSES: Final = 2
+MAX_CLASSES: Final = 50
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """One task.
+
+    Build one with `make_task`, which checks the rules and puts the classes in order.
+
+    Attributes:
+        name: Its key in the study file, in tables and in records; never part of a trial's identity.
+        classes: Class names by class index, 2 to 50. With a positive class, it is class 1 of two.
+        labels: Manifest labels of each class, sorted. Clips with other labels are ignored.
+        positive: The class that a screening finds (sensitivity, PR curve); None in tasks that have none.
+        ordered: Whether the classes are in rising order (CORN, quadratic weighted kappa, mean absolute error).
+        scale: Class indices in rising order, where an ordinal loss uses another order than that of the classes.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    labels: tuple[tuple[str, ...], ...]
+    positive: str | None = None
+    ordered: bool = False
+    scale: tuple[int, ...] | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def n_classes(self) -> int:
+        """Number of classes, K."""
+        return len(self.classes)
+
+    @cached_property
+    def class_of(self) -> Mapping[str, int]:
+        """Class index by manifest label."""
+        return {label: index for index, labels in enumerate(self.labels) for label in labels}
+
+    def class_index(self, label: str | None) -> int | None:
+        """Class index of a manifest label; None for a label that the task ignores, and for no label."""
+        return None if label is None else self.class_of.get(label)
+
+    def has(self, label: str) -> bool:
+        """Whether a manifest label belongs to one of the classes."""
+        return label in self.class_of
+
+    @property
+    def order(self) -> tuple[int, ...] | None:
+        """Class indices in rising order, for ordinal losses; None for more than two classes without an order."""
+        if self.scale is not None:
+            return self.scale
+        return tuple(range(self.n_classes)) if self.ordered or self.n_classes == MIN_CLASSES else None
+
+    @cached_property
+    def mapping(self) -> dict[str, Any]:
+        """The task as in a study file, without its name: plain JSON values."""
+        return {
+            "classes": {name: list(labels) for name, labels in zip(self.classes, self.labels, strict=True)},
+            "positive": self.positive,
+            "ordered": self.ordered,
+        }
+
+    @cached_property
+    def identity(self) -> Any:
+        """What of the task enters a trial's identity, in plain JSON values: the classes in order with their labels, the
+        positive class and the order; for the classes of a built-in task its name."""
+        if self.built_in is not None:
+            return self.built_in
+        return self.mapping | {"classes": [[name, list(labels)] for name, labels in self.mapping["classes"].items()]}
+
+    @cached_property
+    def built_in(self) -> str | None:
+        """The built-in task with the same classes, by name; None for any other task."""
+        return next((name for name, known in BUILT_IN.items() if self.same_as(known)), None)
+
+    def same_as(self, other: Task) -> bool:
+        """Whether both tasks are the same but for their names: classes in order, labels, positive class, order."""
+        return (self.classes, self.labels, self.positive, self.ordered) == (
+            other.classes,
+            other.labels,
+            other.positive,
+            other.ordered,
+        )
+
+    @property
+    def title(self) -> str:
+        """Its name as a heading."""
+        return task_title(self.name)
+
+
+BUILT_IN: Final[Mapping[str, Task]] = {
+    "two_class": Task(
+        name="two_class",
+        classes=("normal", "abnormal"),
+        labels=(("normal",), ("genu_valgum", "genu_varum")),
+        positive="abnormal",
+    ),
+    "three_class": Task(
+        name="three_class",
+        classes=LABELS,
+        labels=tuple((label,) for label in LABELS),
+        scale=(1, 0, 2),  # by knee angle: varum, normal, valgum
+    ),
+}
+"""The tasks of the paper, by name."""
+
+
+def make_task(
+    name: str,
+    classes: Mapping[str, tuple[str, ...] | list[str]],
+    *,
+    positive: str | None = None,
+    ordered: bool = False,
+) -> Task:
+    """A task from its classes and their labels.
+
+    Of two classes with a positive one, the positive class gets index 1, in whichever order they are given.
+
+    Raises:
+        Rule: A rule of `check_classes`, `check_positive` or `check_ordered` is broken.
+    """
+    check_classes(classes)
+    check_positive(positive, classes)
+    check_ordered(ordered, classes)
+    names = sorted(classes, key=lambda each: each == positive) if positive is not None else list(classes)
+    task = Task(
+        name=name,
+        classes=tuple(names),
+        labels=tuple(tuple(sorted(classes[each])) for each in names),
+        positive=positive,
+        ordered=ordered,
+    )
+    known = task.built_in
+    return task if known is None else Task(**vars_of(task) | {"scale": BUILT_IN[known].scale})
+
+
+def vars_of(task: Task) -> dict[str, Any]:
+    """The fields of a task by name."""
+    return {name: getattr(task, name) for name in Task.__dataclass_fields__}
+
+
+def check_classes(classes: Mapping[str, tuple[str, ...] | list[str]]) -> None:
+    """Check the classes of a task.
+
+    Raises:
+        Rule: There are fewer than 2 or more than 50, a name or a label cannot be printed in a table, a class has no
+            label, or a label is in two classes.
+    """
+    if not MIN_CLASSES <= len(classes) <= MAX_CLASSES:
+        given = f"has {len(classes)}" if len(classes) != 1 else f"has one, {next(iter(classes))}"
+        raise Rule(f"a task needs {MIN_CLASSES} to {MAX_CLASSES} classes, {given}", show=False)
+    owner: dict[str, str] = {}
+    for name, labels in classes.items():
+        if problem := label_problem(name) or (
+            None if plain_label(name) == name else "must not begin or end with a space"
+        ):
+            raise Rule(f"the name of a class {problem}: {name!r}", show=False)
+        if not labels:
+            raise Rule(f"the class {name} has no label", allowed="a list of labels of the manifest", show=False)
+        for label in labels:
+            if problem := label_problem(label):
+                raise Rule(f"a label of the class {name} {problem}", show=False)
+            if label in owner:
+                both = f"twice in {name}" if owner[label] == name else f"in two classes, {owner[label]} and {name}"
+                raise Rule(f"the label {label} is {both}", hint="A label belongs to one class.", show=False)
+            owner[label] = name
+
+
+def check_positive(positive: str | None, classes: Mapping[str, Any]) -> None:
+    """Check the positive class of a task.
+
+    Raises:
+        Rule: It is not one of the classes, or there are more than two.
+    """
+    if positive is None:
+        return
+    if positive not in classes:
+        raise Rule("must be one of the classes", allowed=", ".join(classes), hint=did_you_mean(positive, list(classes)))
+    if len(classes) > MIN_CLASSES:
+        raise Rule(
+            f"belongs to a task with two classes; this one has {len(classes)}",
+            hint="Leave it out: curves and counts of each class against the others need no positive class.",
+        )
+
+
+def check_ordered(ordered: bool, classes: Mapping[str, Any]) -> None:
+    """Check whether a task can be ordered.
+
+    Raises:
+        Rule: It has two classes, between which an order means nothing.
+    """
+    if ordered and len(classes) == MIN_CLASSES:
+        raise Rule(
+            "needs at least three classes: the order of two classes changes nothing",
+            hint="Name the class to be found with `positive`.",
+        )
+
+
+def task_from_plain(value: Any) -> Task:
+    """A task from plain JSON values: the name of a built-in one, or the form that `task_to_plain` gives.
+
+    Raises:
+        Rule: The value is neither.
+    """
+    if isinstance(value, Task):
+        return value
+    if isinstance(value, str):
+        if value in BUILT_IN:
+            return BUILT_IN[value]
+        allowed = ", ".join(BUILT_IN)
+        raise Rule(f"there is no task {value!r}", allowed=allowed, hint=did_you_mean(value, BUILT_IN))
+    try:
+        return make_task(
+            str(value["name"]), value["classes"], positive=value["positive"], ordered=value["ordered"] is True
+        )
+    except (KeyError, TypeError, AttributeError):
+        raise Rule(
+            "is no task", allowed="the name of a built-in task, or name, classes, positive and ordered"
+        ) from None
+
+
+def task_to_plain(task: Task) -> Any:
+    """A task as plain JSON values: the name of a built-in task, otherwise its name and its mapping."""
+    return task.name if BUILT_IN.get(task.name) == task else {"name": task.name, **task.mapping}
+
+
+TaskField = Annotated[
+    Task,
+    PlainValidator(task_from_plain),
+    PlainSerializer(task_to_plain),
+    WithJsonSchema({"anyOf": [{"enum": list(BUILT_IN)}, {"type": "object"}]}),
+]
+"""A field of a recipe that holds a task."""
+
+_TITLES: Final = {"two_class": "Two-class", "three_class": "Three-class"}
+_CLASS_TITLES: Final = {
+    "normal": "Normal",
+    "abnormal": "Abnormal",
+    "genu_varum": "Genu varum",
+    "genu_valgum": "Genu valgum",
+}
+
+
+def task_title(name: str) -> str:
+    """The name of a task as a heading."""
+    words = name.replace("_", " ")
+    return _TITLES.get(name, words[:1].upper() + words[1:])
+
+
+def task_words(name: str) -> str:
+    """The name of a task within a sentence."""
+    return _TITLES[name].lower() if name in _TITLES else name.replace("_", " ")
+
+
+def class_title(name: str) -> str:
+    """The name of a class or a label as a heading: as the user wrote it, underscores as spaces."""
+    return _CLASS_TITLES.get(name, name.replace("_", " "))

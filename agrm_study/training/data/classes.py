@@ -1,0 +1,83 @@
+"""Subjects of a task by class and part of the split, and the rules that they must follow."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Final
+
+from agrm_study.study.errors import did_you_mean
+from agrm_study.study.tasks import Task
+from agrm_study.training.data.manifest import Manifest
+from agrm_study.training.data.splits import Part, Split
+
+LABELLED_PARTS: Final[dict[Part, str]] = {"train": "training", "val": "validation", "test": "test"}
+"""Parts with labels, as words."""
+SHOWN: Final = 12
+"""Number of classes and labels that a message names."""
+
+
+def subjects_by_class(split: Split, manifest: Manifest, task: Task) -> dict[Part, tuple[int, ...]]:
+    """Number of subjects of each class, by class index, in each labelled part."""
+    found: dict[Part, tuple[int, ...]] = {}
+    for part in LABELLED_PARTS:
+        index_of = {
+            clip.subject_id: task.class_index(clip.label) for clip in map(manifest.by_id.__getitem__, split.clips(part))
+        }
+        counts = Counter(index_of.values())
+        found[part] = tuple(counts[index] for index in range(task.n_classes))
+    return found
+
+
+def missing_classes(split: Split, manifest: Manifest, task: Task) -> str | None:
+    """The rule that a split breaks if a part has no subject of a class, with the counts; None if all parts have all."""
+    counts = subjects_by_class(split, manifest, task)
+    lacking = [
+        f"{words} part: {', '.join(names[:SHOWN])}{f' and {len(names) - SHOWN} more' if len(names) > SHOWN else ''}"
+        for part, words in LABELLED_PARTS.items()
+        if (names := [name for name, count in zip(task.classes, counts[part], strict=True) if not count])
+    ]
+    if not lacking:
+        return None
+    rows = [
+        f"{name} {' / '.join(str(counts[part][index]) for part in LABELLED_PARTS)}"
+        for index, name in enumerate(task.classes)
+    ]
+    more = f", and {len(rows) - SHOWN} more classes" if len(rows) > SHOWN else ""
+    return (
+        f"every part needs a subject of each class of the task {task.name}; none in the {'; '.join(lacking)}. Subjects "
+        f"by class ({' / '.join(LABELLED_PARTS.values())}): {', '.join(rows[:SHOWN])}{more}"
+    )
+
+
+def unknown_labels(manifest: Manifest, task: Task) -> list[tuple[str, str, str | None]]:
+    """Labels of a task that the manifest does not have: class, label, and a hint with the nearest label."""
+    known = {clip.label for clip in manifest.labelled if clip.label is not None}
+    return [
+        (name, label, did_you_mean(label, known))
+        for name, labels in zip(task.classes, task.labels, strict=True)
+        for label in labels
+        if label not in known
+    ]
+
+
+def labels_text(labels: Iterable[str]) -> str:
+    """Labels in a message, the first of many."""
+    names = sorted(labels)
+    return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
+
+
+def ignored_labels(manifest: Manifest, split: Split, task: Task) -> str | None:
+    """Note on the subjects in a split whose label the task ignores; None without such subjects."""
+    labels = {
+        clip.subject_id: clip.label
+        for part in LABELLED_PARTS
+        for clip in map(manifest.by_id.__getitem__, split.clips(part))
+        if clip.label is not None and not task.has(clip.label)
+    }
+    if not labels:
+        return None
+    counts = Counter(labels.values())
+    named = ", ".join(f"{label} ({count})" for label, count in sorted(counts.items())[:SHOWN])
+    more = f" and {len(counts) - SHOWN} more labels" if len(counts) > SHOWN else ""
+    return f"The task {task.name} ignores {len(labels)} subjects with other labels: {named}{more}."

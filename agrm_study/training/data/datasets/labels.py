@@ -1,0 +1,98 @@
+"""Labels of a data set: common spellings of the paper's labels, and any other labels as they are written."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from agrm_study.study.errors import did_you_mean
+from agrm_study.study.labels import LABELS, plain_label
+
+_SPELLINGS: Final[dict[str, str]] = {
+    **dict.fromkeys(("normal", "norm", "healthy", "control", "n", "neutral", "straight"), "normal"),
+    **dict.fromkeys(("genuvarum", "varum", "varus", "bowleg", "bowlegs", "bowlegged", "oleg", "olegs", "otype", "o"),
+                    "genu_varum"),
+    **dict.fromkeys(("genuvalgum", "valgum", "valgus", "knockknee", "knockknees", "xleg", "xlegs", "xtype", "x"),
+                    "genu_valgum"),
+    **dict.fromkeys(("", "unlabelled", "unlabeled", "unknown", "none", "na", "nan"), ""),
+}  # fmt: skip
+
+
+def read_label(text: str, spellings: Mapping[str, str]) -> str | None:
+    """Parse one of the paper's labels in a common spelling (`Varus`, `genu-varum`, `bow legs`, …), or in one of the
+    user's; None for an unlabelled clip.
+
+    Raises:
+        ValueError: The text is ambiguous or unknown. This includes numbers without an explicit spelling, because data
+            sets assign different meanings to 1 and 2.
+    """
+    extra = {_normalised(key): plain_label(value) for key, value in spellings.items()}
+    key = _normalised(text)
+    label = extra.get(key, _SPELLINGS.get(key))
+    if label is None:
+        raise ValueError(text)
+    return label or None
+
+
+SHOWN: Final = 10
+"""Number of labels that a note names."""
+LABEL_HINT: Final = "Define other spellings, including numbers, with `--label 1=genu_varum`."
+LABEL_CHOICES: Final = f"{', '.join(LABELS)} in common spellings, or empty"
+
+
+def _normalised(text: str) -> str:
+    return re.sub(r"[\W_]+", "", text.strip().lower())
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """The labels of a data set.
+
+    Attributes:
+        of: Label by text as written in the data set; None for unlabelled clips.
+        note: Sentence that the labels are kept as written, if they are; otherwise None.
+    """
+
+    of: Mapping[str, str | None]
+    note: str | None = None
+
+
+def read_labels(texts: Iterable[str], spellings: Mapping[str, str]) -> Labels:
+    """The labels of a data set.
+
+    If every text is a spelling of a label of the paper, the labels are those of the paper. Otherwise they are kept as
+    written, apart from the user's own spellings and from words for unlabelled clips: `normal`, `mild` and `severe`
+    are three labels, and `o` beside `p` is no bow leg.
+
+    Args:
+        texts: The texts in the data set, in any order.
+        spellings: The user's own spellings.
+    """
+    found: dict[str, str | None] = {}
+    other: list[str] = []
+    for text in dict.fromkeys(texts):
+        try:
+            found[text] = read_label(text, spellings)
+        except ValueError:
+            other.append(text)
+    if not other:
+        return Labels(found)
+    mine = {_normalised(key) for key in spellings}
+    kept = {
+        text: label if label is None or _normalised(text) in mine else plain_label(text)
+        for text, label in found.items()
+    } | {text: plain_label(text) for text in other}
+    return Labels(kept, _note(sorted({label for label in kept.values() if label is not None}), other))
+
+
+def _note(labels: list[str], other: list[str]) -> str:
+    shown = ", ".join(labels[:SHOWN]) + (f" and {len(labels) - SHOWN} more" if len(labels) > SHOWN else "")
+    words = {normalised: text for text in LABELS for normalised in (_normalised(text), text)}
+    close = next(((text, hint) for text in other if (hint := did_you_mean(_normalised(text), words))), None)
+    typo = ""
+    if close is not None:
+        label = words[close[1].split("`")[1]]
+        typo = f" If {close[0]} means {label}, add `--label {close[0]}={label}`."
+    return f"The labels are kept as written: {shown}. A study names them in `tasks`; `agrm-study init` writes it.{typo}"
