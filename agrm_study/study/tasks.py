@@ -268,3 +268,8 @@ def task_words(name: str) -> str:
 def class_title(name: str) -> str:
     """The name of a class or a label as a heading: as the user wrote it, underscores as spaces."""
     return _CLASS_TITLES.get(name, name.replace("_", " "))
+
+
+def class_words(name: str) -> str:
+    """The name of a class or a label within a sentence."""
+    return name.replace("_", " ")

@@ -1,4 +1,4 @@
-"""Decision curves of the two-class task: net benefit compared with treating all subjects or none."""
+"""Decision curves of a task with a positive class: net benefit compared with treating all subjects or none."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from matplotlib.figure import Figure
 from agrm_study.report.figures.base import FigureKind
 from agrm_study.report.figures.style import GREY, ONE_COLUMN_IN, look, name_lines, soft_grid, styled
 from agrm_study.report.measure import Measurements
+from agrm_study.report.screened import positive_words, screened_cells
 from agrm_study.report.wording import percent
 from agrm_study.statistics.arrays import Floats
 from agrm_study.statistics.clinical import net_benefit, treat_all
+from agrm_study.study.tasks import Task, task_words
 
-TASK = "two_class"
 MAX_ARMS = 6
 THRESHOLDS = np.linspace(0.01, 0.99, 99)
 
@@ -39,6 +40,7 @@ class DecisionCurveInfo:
     everybody: Floats
     prevalence: float
     n_subjects: int
+    task: Task
     left_out: tuple[str, ...]
 
 
@@ -47,15 +49,17 @@ class DecisionCurve(FigureKind[DecisionCurveInfo]):
 
     name: ClassVar[str] = "decision_curve"
     question: ClassVar[str] = "Is acting on the score better than treating everybody or nobody?"
-    needs: ClassVar[str] = "finished trials on the two-class task"
+    needs: ClassVar[str] = "finished trials on a task with a positive class"
 
     def info(self, m: Measurements) -> DecisionCurveInfo | None:
         study = m.evidence.study
         places = {a.name: i for i, a in enumerate(study.arms)}
         names = sorted(places, key=lambda n: n != study.reference)
-        found = [(n, c) for n in names if (c := m.cell(n, TASK)) is not None]
-        if not found:
+        cells = screened_cells(m, names)
+        if not cells:
             return None
+        task = cells[0][0]  # net benefits of different tasks do not belong on one scale
+        found = [(n, c) for t, n, c in cells if t == task]
         arms = []
         for name, cell in found[:MAX_ARMS]:
             by_seed = net_benefit(cell.labels_N == 1, cell.probs_SNK[:, :, 1], THRESHOLDS)
@@ -74,7 +78,9 @@ class DecisionCurve(FigureKind[DecisionCurveInfo]):
             everybody=treat_all(share, THRESHOLDS),
             prevalence=share,
             n_subjects=found[0][1].n_subjects,
-            left_out=tuple(n for n, _ in found[MAX_ARMS:]),
+            task=task,
+            left_out=tuple(n for n, _ in found[MAX_ARMS:])
+            + tuple(f"the task {task_words(t.name)}" for t in dict.fromkeys(t for t, _, _ in cells) if t != task),
         )
 
     def draw(self, info: DecisionCurveInfo) -> Figure:
@@ -99,8 +105,9 @@ class DecisionCurve(FigureKind[DecisionCurveInfo]):
     def caption(self, info: DecisionCurveInfo) -> str:
         rest = f" Not shown: {', '.join(info.left_out)}." if info.left_out else ""
         return (
-            f"Decision curve of the two-class task on N = {info.n_subjects} test subjects ({percent(info.prevalence)}% "
-            "abnormal): net benefit (true positives minus false positives weighted by the odds of the threshold, per "
-            "subject) of acting at a threshold probability; lines: mean over seeds, bands: lowest to highest seed. It "
-            f"holds at this test set's prevalence only.{rest}"
+            f"Decision curve of the {task_words(info.task.name)} task on N = {info.n_subjects} test subjects "
+            f"({percent(info.prevalence)}% {positive_words(info.task)}): net benefit (true positives minus false "
+            "positives weighted by the odds of the threshold, per subject) of acting at a threshold probability; "
+            "lines: mean over seeds, bands: lowest to highest seed. It holds at this test set's prevalence "
+            f"only.{rest}"
         )

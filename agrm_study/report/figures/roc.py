@@ -1,4 +1,4 @@
-"""ROC curves of the two-class task: sensitivity against false-positive rate over all thresholds."""
+"""ROC curves of tasks with a positive class: sensitivity against false-positive rate over all thresholds."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from agrm_study.report.figures.base import FigureKind
 from agrm_study.report.figures.curve_panels import curve_panels
 from agrm_study.report.figures.style import GREY, look, name_lines, soft_grid, styled
 from agrm_study.report.measure import Measurements
+from agrm_study.report.screened import panel_titles, positives_of, screened_cells, tasks_and_subjects
 from agrm_study.report.wording import bracket, percent
 from agrm_study.statistics.arrays import Floats
 from agrm_study.statistics.estimators import Interval
 from agrm_study.statistics.ranking import Roc, roc_curve
 
-TASK = "two_class"
 MAX_ARMS = 8
 GRID = np.linspace(0, 1, 101)
 
@@ -41,7 +41,8 @@ class RocInfo:
     """Curves of each arm, in the order of the study."""
 
     arms: tuple[RocArm, ...]
-    n_subjects: int
+    subjects: str
+    positives: str
     left_out: tuple[str, ...]
 
 
@@ -49,27 +50,29 @@ class RocCurves(FigureKind[RocInfo]):
     """ROC curves with one line per seed and a band."""
 
     name: ClassVar[str] = "roc"
-    question: ClassVar[str] = "How many abnormal gaits are found at which rate of false alarms?"
-    needs: ClassVar[str] = "finished trials on the two-class task"
+    question: ClassVar[str] = "How many positive subjects are found at which rate of false alarms?"
+    needs: ClassVar[str] = "finished trials on a task with a positive class"
 
     def info(self, m: Measurements) -> RocInfo | None:
-        found = [(i, a.name, c) for i, a in enumerate(m.evidence.study.arms) if (c := m.cell(a.name, TASK)) is not None]
+        places = {a.name: i for i, a in enumerate(m.evidence.study.arms)}
+        found = screened_cells(m, places)
+        titles = panel_titles(found)
         arms = []
-        for i, name, cell in found[:MAX_ARMS]:
+        for title, (task, name, cell) in zip(titles[:MAX_ARMS], found, strict=False):
             curves = []
             for scores in cell.probs_SNK[:, :, 1]:
                 here = ~np.isnan(scores)
                 positive = cell.labels_N[here] == 1
                 if positive.any() and not positive.all():
                     curves.append(roc_curve(positive, scores[here]))
-            measured = m.metric(name, TASK, "roc_auc")
+            measured = m.metric(name, task.name, "roc_auc")
             if not curves or measured is None:
                 continue
             on_grid = np.stack([np.interp(GRID, c.false_positive_rate, c.true_positive_rate) for c in curves])
             arms.append(
                 RocArm(
-                    arm=name,
-                    position=i,
+                    arm=title,
+                    position=places[name],
                     seeds=tuple(curves),
                     mean=on_grid.mean(axis=0),
                     low=on_grid.min(axis=0),
@@ -80,8 +83,12 @@ class RocCurves(FigureKind[RocInfo]):
             )
         if not arms:
             return None
-        left_out = tuple(name for _, name, _ in found[MAX_ARMS:])
-        return RocInfo(arms=tuple(arms), n_subjects=found[0][2].n_subjects, left_out=left_out)
+        return RocInfo(
+            arms=tuple(arms),
+            subjects=tasks_and_subjects(found),
+            positives=positives_of(found),
+            left_out=tuple(titles[MAX_ARMS:]),
+        )
 
     def draw(self, info: RocInfo) -> Figure:
         with styled():
@@ -111,8 +118,7 @@ class RocCurves(FigureKind[RocInfo]):
     def caption(self, info: RocInfo) -> str:
         rest = f" Not shown: {', '.join(info.left_out)}." if info.left_out else ""
         return (
-            f"ROC curves of the two-class task on N = {info.n_subjects} test subjects; abnormal is positive. Thin "
-            "lines: single seeds; thick line and band: mean and range over seeds at equal false-positive rate; dotted: "
-            "a chance ranking. AUC: area under the curve, mean over seeds, with its 95% interval over seeds and "
-            f"subjects.{rest}"
+            f"ROC curves of the {info.subjects}; {info.positives}. Thin lines: single seeds; thick line and band: mean "
+            "and range over seeds at equal false-positive rate; dotted: a chance ranking. AUC: area under the curve, "
+            f"mean over seeds, with its 95% interval over seeds and subjects.{rest}"
         )

@@ -1,4 +1,4 @@
-"""Table of threshold-free discrimination of the two-class scores."""
+"""Table of the threshold-free discrimination of scores for a positive class."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import ClassVar
 from agrm_study.report import notes
 from agrm_study.report.idle import SAME
 from agrm_study.report.measure import Measurements, measured_counts
-from agrm_study.report.table import EMPTY, Column, Entry, Row, Table
+from agrm_study.report.screened import NEEDS_POSITIVE, names, pairs, screened, task_columns, task_row
+from agrm_study.report.table import EMPTY, Column, Entry, Table
 from agrm_study.report.tables.base import TableKind
 from agrm_study.report.tables.comparing import arm_entry, difference_entry, estimate_entry
-from agrm_study.report.wording import METRIC_TITLES, MISSING
+from agrm_study.report.wording import METRIC_TITLES, MISSING, tasks_text
 from agrm_study.statistics.classification import mcc
 
-TASK = "two_class"
 AREAS = ("roc_auc", "average_precision")
 
 
@@ -21,16 +21,18 @@ class Discrimination(TableKind):
     """Areas under the curves with their differences from the reference, and Matthews' correlation."""
 
     name: ClassVar[str] = "discrimination"
-    question: ClassVar[str] = "How well do the scores separate abnormal from normal?"
+    question: ClassVar[str] = "How well do the scores separate the positive class from the other?"
 
     def unfit(self, m: Measurements) -> str | None:
-        return None if TASK in m.evidence.study.tasks else "the study has no two-class task"
+        return None if screened(m.evidence.study) else NEEDS_POSITIVE
 
     def build(self, m: Measurements) -> Table:
         study = m.evidence.study
         arms = [a.name for a in study.arms]
+        tasks = screened(study)
+        asked = names(tasks)
         compared = study.reference is not None
-        columns = [Column(key="arm", title="Arm", align="left")]
+        columns = [*task_columns(tasks), Column(key="arm", title="Arm", align="left")]
         for k in AREAS:
             columns.append(Column(key=k, title=f"{METRIC_TITLES[k]} [95% CI]"))
             if compared:
@@ -42,42 +44,46 @@ class Discrimination(TableKind):
         )
         return Table(
             name=self.name,
-            caption="Separation of abnormal from normal by the two-class scores; test part.",
+            caption=f"Separation of {pairs(tasks)} by the {tasks_text(asked)} scores; test part.",
             columns=tuple(columns),
-            rows=tuple(self._row(m, arm) for arm in arms),
+            rows=tuple(
+                task_row(tasks, task, self._entries(m, task.name, arm), first=arm == arms[0])
+                for task in tasks
+                for arm in arms
+            ),
             notes=(
                 "ROC-AUC: area under the ROC curve. PR-AUC: average precision without interpolation; its chance level "
                 "is the prevalence. MCC: Matthews' correlation of the decisions at p ≥ 0.5, times 100.",
                 *(delta if compared else ()),
-                notes.replicates_note(m, arms, (TASK,)).replace("mean ± sample standard deviation (ddof 1)", "means"),
-                notes.interval_note(m, (TASK,)),
-                *notes.caution_notes(m, arms, (TASK,)),
-                *notes.gap_notes(m.evidence, arms, (TASK,)),
+                notes.replicates_note(m, arms, asked).replace("mean ± sample standard deviation (ddof 1)", "means"),
+                notes.interval_note(m, asked),
+                *notes.caution_notes(m, arms, asked),
+                *notes.gap_notes(m.evidence, arms, asked),
                 notes.versions_note(m.evidence),
             ),
             partial=m.evidence.partial,
         )
 
-    def _row(self, m: Measurements, arm: str) -> Row:
+    def _entries(self, m: Measurements, task: str, arm: str) -> list[Entry]:
         study = m.evidence.study
-        cell = m.cell(arm, TASK)
+        cell = m.cell(arm, task)
         entries = [arm_entry(m.evidence, arm)]
         for k in AREAS:
-            entries.append(Entry(text=MISSING) if cell is None else estimate_entry(m.metric(arm, TASK, k), cell.marks))
+            entries.append(Entry(text=MISSING) if cell is None else estimate_entry(m.metric(arm, task, k), cell.marks))
             if study.reference is not None:
-                entries.append(self._delta(m, arm, k))
+                entries.append(self._delta(m, task, arm, k))
         if cell is None:
             entries.append(Entry(text=MISSING))
         else:
             found = measured_counts(cell, {"mcc": mcc}, -1.0, 1.0)["mcc"]
             entries.append(estimate_entry(found, cell.marks))
-        return Row(entries=tuple(entries))
+        return entries
 
-    def _delta(self, m: Measurements, arm: str, metric: str) -> Entry:
+    def _delta(self, m: Measurements, task: str, arm: str, metric: str) -> Entry:
         if arm == m.evidence.study.reference:
             return EMPTY
-        c = m.compared(metric).get((arm, TASK))
-        cell = m.cell(arm, TASK)
+        c = m.compared(metric).get((arm, task))
+        cell = m.cell(arm, task)
         if c is not None and c.same:
             return Entry(text=MISSING).marked(SAME)
         if c is None or c.difference is None or cell is None:

@@ -1,17 +1,19 @@
-"""Table of the predictive values of the two-class task at other prevalences."""
+"""Table of the predictive values of a screening at other prevalences."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
+from itertools import product
 from typing import ClassVar
 
 from agrm_study.report import notes
 from agrm_study.report.measure import Measurements, measured_counts
-from agrm_study.report.table import Column, Entry, Row, Table
+from agrm_study.report.screened import NEEDS_POSITIVE, names, screened, task_columns, task_row
+from agrm_study.report.table import Column, Entry, Table
 from agrm_study.report.tables.base import TableKind
 from agrm_study.report.tables.comparing import arm_entry, estimate_entry
-from agrm_study.report.tables.screening import TASK
-from agrm_study.report.wording import MISSING
+from agrm_study.report.wording import MISSING, tasks_text
 from agrm_study.statistics.arrays import Floats
 from agrm_study.statistics.classification import Counts, sensitivity, specificity
 from agrm_study.statistics.clinical import npv_at, ppv_at
@@ -28,34 +30,39 @@ def npv_of(c: Counts, at: float) -> Floats:
 
 
 class PredictiveValues(TableKind):
-    """PPV and NPV of the two-class task at the prevalences that the study states."""
+    """PPV and NPV of the tasks with a positive class at the prevalences that the study states."""
 
     name: ClassVar[str] = "predictive_values"
     question: ClassVar[str] = "What would a decision mean at another prevalence?"
 
     def unfit(self, m: Measurements) -> str | None:
-        if TASK not in m.evidence.study.tasks:
-            return "the study has no two-class task"
+        if not screened(m.evidence.study):
+            return NEEDS_POSITIVE
         return None if m.evidence.study.prevalences else "the study states no report.prevalences"
 
     def build(self, m: Measurements) -> Table:
         study = m.evidence.study
         arms = [a.name for a in study.arms]
+        tasks = screened(study)
+        asked = names(tasks)
         rows = []
-        for at in study.prevalences:
+        for task, at in product(tasks, study.prevalences):
             for i, arm in enumerate(arms):
-                cell = m.cell(arm, TASK)
+                cell = m.cell(arm, task.name)
                 values = [Entry(text=MISSING)] * 2
                 if cell is not None:
                     found = measured_counts(cell, {"ppv": partial(ppv_of, at=at), "npv": partial(npv_of, at=at)})
                     values = [estimate_entry(found[k], cell.marks) for k in ("ppv", "npv")]
                 shown = f"{100 * at:g}%"
                 entries = (Entry(text=shown, value=at), arm_entry(m.evidence, arm), *values)
-                rows.append(Row(entries=entries, heading=None if i else f"Prevalence {shown}"))
+                row = task_row(tasks, task, entries, first=False)
+                title = f"{task.title}, prevalence {shown}" if len(tasks) > 1 else f"Prevalence {shown}"
+                rows.append(replace(row, heading=None if i else title))
         return Table(
             name=self.name,
-            caption="Predictive values of the two-class decision (p ≥ 0.5) at stated prevalences.",
+            caption=f"Predictive values of the {tasks_text(asked)} decision (p ≥ 0.5) at stated prevalences.",
             columns=(
+                *task_columns(tasks),
                 Column(key="prevalence", title="Prevalence", shown=False),
                 Column(key="arm", title="Arm", align="left"),
                 Column(key="ppv", title="PPV [95% CI]"),
@@ -64,9 +71,9 @@ class PredictiveValues(TableKind):
             rows=tuple(rows),
             notes=(
                 "By Bayes' rule from sensitivity and specificity on the test part; the prevalence is taken as known.",
-                notes.replicates_note(m, arms, (TASK,)).replace("mean ± sample standard deviation (ddof 1)", "means"),
-                notes.interval_note(m, (TASK,)),
-                *notes.gap_notes(m.evidence, arms, (TASK,)),
+                notes.replicates_note(m, arms, asked).replace("mean ± sample standard deviation (ddof 1)", "means"),
+                notes.interval_note(m, asked),
+                *notes.gap_notes(m.evidence, arms, asked),
                 notes.versions_note(m.evidence),
             ),
             partial=m.evidence.partial,

@@ -10,8 +10,7 @@ from agrm_study.report import notes
 from agrm_study.report.measure import Measurements
 from agrm_study.report.table import Column, Row, Table, whole, words
 from agrm_study.report.tables.base import TableKind
-from agrm_study.report.tables.class_counts import LABELLED_PARTS, subjects_of
-from agrm_study.study.labels import LABELS
+from agrm_study.report.tables.class_counts import LABELLED_PARTS, labels_in_order, subjects_of
 from agrm_study.study.tasks import class_title
 
 
@@ -27,7 +26,8 @@ class Splits(TableKind):
     def build(self, m: Measurements) -> Table:
         rows, n_splits = subjects_of(m.evidence)
         people = rows[rows["label"].notna()]
-        body = [self._row(class_title(c), people[people["label"] == c]) for c in LABELS]
+        labels = labels_in_order(m.evidence.study, people["label"])
+        body = [self._row(class_title(c), people[people["label"] == c]) for c in labels]
         body.append(self._row("Labelled", people))
         clips = {
             p: int(rows.loc[rows["split"] == f"unlabelled_{p}", "clips"].fillna(1).sum()) for p in ("train", "val")
