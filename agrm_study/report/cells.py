@@ -14,7 +14,7 @@ import numpy as np
 from agrm_study.statistics.arrays import Floats, Ints
 from agrm_study.statistics.classification import METRICS, SCREENING, Counts, count
 from agrm_study.statistics.probabilities import decide
-from agrm_study.statistics.ranking import RANKING
+from agrm_study.statistics.ranking import RANKING, at_each_seed
 from agrm_study.study.spec import has_metric
 from agrm_study.study.tasks import Task
 
@@ -96,11 +96,7 @@ class Cell:
         if not has_metric(self.definition, metric):
             return np.full(len(self.seeds), np.nan)
         if metric in RANKING:
-            rank = RANKING[metric]
-            scores = self.probs_SNK[:, :, 1]
-            here = ~np.isnan(scores)
-            pairs = zip(scores, here, strict=True)
-            return np.array([float(rank(self.labels_N[h] == 1, s[h], None)[0]) for s, h in pairs])
+            return at_each_seed(RANKING[metric], self.labels_N == 1, self.probs_SNK[:, :, 1])
         return _OF_COUNTS[metric](self.counts)
 
     def without(self, reason: str) -> Cell:

@@ -8,7 +8,7 @@ from typing import Final
 from agrm_study.report.table import Table
 
 DETAILS: Final = (
-    *("class_counts", "splits", "environment", "agrm", "per_class", "screening", "discrimination"),
+    *("class_counts", "splits", "environment", "agrm", "per_class", "screening", "discrimination", "one_vs_rest"),
     *("predictive_values", "operating_points", "networks", "subgroups", "calibration", "failures"),
 )
 """Tables that do not answer a study's question."""

@@ -68,6 +68,15 @@ def roc_auc(positive_N: ArrayLike, scores_N: ArrayLike, weights_BN: ArrayLike | 
         return np.where(total > 0, (np.diff(false, axis=1, prepend=0.0) * middle).sum(axis=1) / total, np.nan)
 
 
+def at_each_seed(
+    metric: Callable[[ArrayLike, ArrayLike, ArrayLike | None], Floats], positive_N: ArrayLike, scores_SN: ArrayLike
+) -> Floats:
+    """A metric of `RANKING` at each seed (S,), over the subjects that it scored (NaN elsewhere)."""
+    positive, scores = np.asarray(positive_N, dtype=bool), np.atleast_2d(np.asarray(scores_SN, dtype=np.float64))
+    here_SN = ~np.isnan(scores)
+    return np.array([float(metric(positive[h], s[h], None)[0]) for s, h in zip(scores, here_SN, strict=True)])
+
+
 def precision_recall_curve(positive_N: ArrayLike, scores_N: ArrayLike) -> PrecisionRecall:
     """The precision–recall curve of one seed.
 

@@ -18,6 +18,7 @@ _SHIPPED: dict[str, str] = {
     "confusion": f"{_HERE}.confusion:Confusion",
     "pr": f"{_HERE}.pr:PrCurves",
     "roc": f"{_HERE}.roc:RocCurves",
+    "one_vs_rest": f"{_HERE}.one_vs_rest:OneVsRestCurves",
     "decision_curve": f"{_HERE}.decision_curve:DecisionCurve",
     "reliability": f"{_HERE}.reliability:ReliabilityDiagram",
     "tau_response": f"{_HERE}.tau_response:TauResponse",

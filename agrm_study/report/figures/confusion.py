@@ -13,10 +13,46 @@ from agrm_study.report.figures.style import TWO_COLUMNS_IN, name_lines, styled
 from agrm_study.report.measure import Measurements
 from agrm_study.statistics.arrays import Ints
 from agrm_study.statistics.classification import confusion
-from agrm_study.study.tasks import class_title, task_title
+from agrm_study.study.tasks import MAX_CLASSES, class_title, task_title
 
 MAX_ARMS = 6
 """Maximum number of arms shown: the reference, then the first others."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Size:
+    """Size of the matrices of a figure, by the largest number of classes.
+
+    Attributes:
+        classes: Largest number of classes.
+        per_row: Matrices side by side.
+        arms: Arms shown.
+        side_in: Side of a matrix, inches.
+        font: Size of the numbers, points; None for a heat map without numbers.
+        counts: Whether counts stand below the percentages.
+        label_font: Size of the class names, points; None for the default.
+    """
+
+    classes: int
+    per_row: int
+    arms: int
+    side_in: float
+    font: float | None
+    counts: bool
+    label_font: float | None = None
+
+
+SIZES = (
+    Size(classes=4, per_row=4, arms=MAX_ARMS, side_in=TWO_COLUMNS_IN / 4, font=6.5, counts=True),
+    Size(classes=6, per_row=2, arms=MAX_ARMS, side_in=TWO_COLUMNS_IN / 2, font=7, counts=True),
+    Size(classes=12, per_row=2, arms=4, side_in=TWO_COLUMNS_IN / 2, font=6, counts=False, label_font=6),
+    Size(classes=MAX_CLASSES, per_row=1, arms=2, side_in=0.85 * TWO_COLUMNS_IN, font=None, counts=False, label_font=5),
+)
+
+
+def size_for(classes: int) -> Size:
+    """Size of the matrices of a figure whose largest one has so many classes."""
+    return next(size for size in SIZES if classes <= size.classes)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +73,7 @@ class ConfusionInfo:
     tasks: tuple[str, ...]
     arms: tuple[str, ...]
     matrices: tuple[Matrix, ...]
+    size: Size
     left_out: tuple[str, ...]
 
 
@@ -51,8 +88,9 @@ class Confusion(FigureKind[ConfusionInfo]):
         study = m.evidence.study
         names = sorted((a.name for a in study.arms), key=lambda n: n != study.reference)
         matrices = []
+        size = size_for(max(task.n_classes for task in study.tasks.values()))
         for task in study.tasks:
-            for arm in names[:MAX_ARMS]:
+            for arm in names[: size.arms]:
                 cell = m.cell(arm, task)
                 if cell is not None:
                     counts = confusion(cell.labels_N, cell.predicted_SN, len(cell.classes)).sum(axis=0)
@@ -65,44 +103,53 @@ class Confusion(FigureKind[ConfusionInfo]):
             tasks=tuple(t for t in study.tasks if any(x.task == t for x in matrices)),
             arms=tuple(a for a in names if any(x.arm == a for x in matrices)),
             matrices=tuple(matrices),
-            left_out=tuple(names[MAX_ARMS:]),
+            size=size,
+            left_out=tuple(names[size.arms :]),
         )
 
     def draw(self, info: ConfusionInfo) -> Figure:
         with styled():
-            per_row = min(4, len(info.arms))
+            size = info.size
+            per_row = min(size.per_row, len(info.arms))
             lines = [
                 (task, info.arms[start : start + per_row])
                 for task in info.tasks
                 for start in range(0, len(info.arms), per_row)
             ]
-            side = TWO_COLUMNS_IN / 4
-            figure = Figure(figsize=(max(2, per_row) * side + 0.35, len(lines) * (side + 0.15)), layout="constrained")
+            side = size.side_in
+            width = max(min(2, size.per_row), per_row) * side + 0.35
+            figure = Figure(figsize=(width, len(lines) * (side + 0.15)), layout="constrained")
             grid: Any = figure.subplots(len(lines), per_row, squeeze=False)
             for i, (task, arms) in enumerate(lines):
                 for j in range(per_row):
                     axes = grid[i, j]
                     found = [x for x in info.matrices if j < len(arms) and x.arm == arms[j] and x.task == task]
                     if found:
-                        self._matrix(axes, found[0], first=j == 0)
+                        self._matrix(axes, found[0], size, first=j == 0)
                     else:
                         axes.set_axis_off()
             return figure
 
-    def _matrix(self, axes: Any, matrix: Matrix, *, first: bool) -> None:
+    def _matrix(self, axes: Any, matrix: Matrix, size: Size, *, first: bool) -> None:
         counts = matrix.counts_KK
         total = counts.sum(axis=1, keepdims=True)
         share = np.divide(counts, total, out=np.zeros(counts.shape), where=total > 0)
-        axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
+        picture = axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
         k = len(matrix.classes)
-        for row in range(k):
-            for column in range(k):
-                colour = "white" if share[row, column] > 0.55 else "black"
-                text = f"{100 * share[row, column]:.0f}%\n{counts[row, column]:,}" if total[row, 0] else "–"
-                axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=7 if k == 2 else 6.5)
-        names = name_lines([class_title(c) for c in matrix.classes], 8)
-        axes.set_xticks(range(k), names)
-        axes.set_yticks(range(k), names if first else [""] * k)
+        for row, column in np.ndindex(k, k) if size.font is not None else ():
+            colour = "white" if share[row, column] > 0.55 else "black"
+            text = f"{100 * share[row, column]:.0f}" + (f"%\n{counts[row, column]:,}" if size.counts else "")
+            if not total[row, 0]:
+                text = "–"
+            font = 7 if k == 2 else size.font
+            axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=font)
+        if size.font is None:
+            bar = axes.figure.colorbar(picture, ax=axes, shrink=0.6, format=lambda x, _: f"{100 * x:.0f}%")
+            bar.outline.set_visible(False)
+        narrow = size.label_font is None
+        names = name_lines([class_title(c) for c in matrix.classes], 8 if narrow else 24)
+        axes.set_xticks(range(k), names, rotation=0 if narrow else 90, fontsize=size.label_font)
+        axes.set_yticks(range(k), names if first else [""] * k, fontsize=size.label_font)
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
         axes.set_title("\n".join(name_lines([matrix.arm], 24)))
@@ -114,7 +161,7 @@ class Confusion(FigureKind[ConfusionInfo]):
         seeds = sorted({x.n_seeds for x in info.matrices})
         n = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
         rest = f" Not shown: {', '.join(info.left_out)}." if info.left_out else ""
+        shown = "percentage of each true class" + (" and count" if info.size.counts else "")
         return (
-            f"Confusion matrices on the test set: percentage of each true class and count, summed over {n} seeds "
-            f"(a subject counts once a seed).{rest}"
+            f"Confusion matrices on the test set: {shown}, summed over {n} seeds (a subject counts once a seed).{rest}"
         )

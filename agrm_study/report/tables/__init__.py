@@ -29,6 +29,7 @@ _SHIPPED: dict[str, str] = {
     "discrimination": f"{_HERE}.discrimination:Discrimination",
     "predictive_values": f"{_HERE}.predictive_values:PredictiveValues",
     "operating_points": f"{_HERE}.operating_points:OperatingPoints",
+    "one_vs_rest": f"{_HERE}.one_vs_rest:OneVsRest",
     "networks": f"{_HERE}.networks:Networks",
     "subgroups": f"{_HERE}.subgroups:Subgroups",
     "calibration": f"{_HERE}.calibration:CalibrationTable",
