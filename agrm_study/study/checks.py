@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from agrm_study.study.errors import did_you_mean
 from agrm_study.study.loading import Loading
@@ -14,6 +15,12 @@ from agrm_study.study.seeds import MAX_TRIALS, NEED_ALL_ARMS, RACED_BY, Race
 from agrm_study.study.spec import BASE_ARM, METRICS, StudyFile, has_metric
 from agrm_study.study.study import Arm
 from agrm_study.study.tasks import MIN_CLASSES, Task
+
+NEED_POSITIVE: Final = {
+    "tables": ("screening", "discrimination", "predictive_values"),
+    "figures": ("roc", "pr", "decision_curve"),
+}
+"""Tables and figures of tasks with a positive class."""
 
 
 def check_study(spec: StudyFile, base: Recipe, arms: Sequence[Arm], loading: Loading) -> None:
@@ -35,6 +42,7 @@ def check_study(spec: StudyFile, base: Recipe, arms: Sequence[Arm], loading: Loa
             allowed=", ".join(m for m in METRICS if any(has_metric(task, m) for task in loading.tasks)),
             hint=_positive_hint(loading.tasks),
         )
+    _check_screening(spec, loading)
     for family, members in spec.report.families.items():
         for member in members if spec.search is None else ():
             if member not in known:
@@ -51,6 +59,18 @@ def check_study(spec: StudyFile, base: Recipe, arms: Sequence[Arm], loading: Loa
             given=reduced[0],
             hint="Ask for a GPU, or set precision to fp32, or to bf16 on a CPU that has it.",
         )
+
+
+def _check_screening(spec: StudyFile, loading: Loading) -> None:
+    """Note tables and figures of a screening that are asked for where the task that could have them lacks a positive
+    class."""
+    hint = _positive_hint(loading.tasks)
+    if hint is None or any(task.positive is not None for task in loading.tasks):
+        return
+    for kind, wanted in (("tables", spec.report.tables), ("figures", spec.report.figures)):
+        for name in wanted:
+            if name in NEED_POSITIVE[kind]:
+                loading.note(("report", kind), f"{name} needs a task with a positive class", hint=hint)
 
 
 def _positive_hint(tasks: Sequence[Task]) -> str | None:

@@ -72,7 +72,13 @@ def _unknown(study: Study, task: Task, manifest: Manifest) -> list[InputError]:
 
 def _missing(study: Study, task: Task, manifest: Manifest, split: Split) -> list[InputError]:
     rule = missing_classes(split, manifest, task)
-    return [] if rule is None else [_problem(study, ("tasks", task.name), rule, hint=MORE_SUBJECTS)]
+    if rule is None:
+        return []
+    known = {clip.label for clip in manifest.labelled if clip.label is not None}
+    hint = MORE_SUBJECTS
+    if any(known.isdisjoint(labels) for labels in task.labels):
+        hint = f"A class has no subject at all; labels of the manifest: {labels_text(known)}. Define `tasks` over them."
+    return [_problem(study, ("tasks", task.name), rule, hint=hint)]
 
 
 def _problem(study: Study, path: tuple[str, ...], rule: str, **more: str | None) -> InputError:
