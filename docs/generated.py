@@ -75,6 +75,7 @@ def sections_of(model: type[Section], path: str = "") -> Iterator[tuple[str, typ
         for wrapped, inner in _inner(info.annotation):
             if inner.__name__ != "Condition":  # written as `earlier factor: value`, not as a group of keys
                 place = f"{path}.{info.alias or name}" if path else info.alias or name
+                wrapped = ".NAME" if place == "tasks" else wrapped
                 yield from sections_of(inner, f"{place}{wrapped}")
 
 

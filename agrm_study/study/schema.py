@@ -11,6 +11,8 @@ from agrm_study.study.parts.source import OwnPart
 from agrm_study.study.recipe import Recipe
 from agrm_study.study.settings import SAID_BY_THE_STUDY, known_settings
 from agrm_study.study.spec import StudyFile
+from agrm_study.study.task_entries import NAME_PATTERN
+from agrm_study.study.tasks import BUILT_IN
 
 
 def study_schema(
@@ -44,6 +46,18 @@ def study_schema(
     properties["set"] = {"anyOf": [settings, {"type": "null"}], "description": properties["set"].get("description", "")}
     properties["data"] = {**nested["data"], "description": properties["data"].get("description", "")}
     definitions["ArmEntry"]["properties"]["set"] = settings
+    properties["tasks"] = {
+        "anyOf": [
+            {"type": "array", "items": {"enum": list(BUILT_IN)}, "minItems": 1, "uniqueItems": True},
+            {
+                "type": "object",
+                "propertyNames": {"pattern": NAME_PATTERN},
+                "additionalProperties": {"anyOf": [{"$ref": "#/$defs/TaskEntry"}, {"type": "null"}]},
+                "minProperties": 1,
+            },
+        ],
+        "description": properties["tasks"].get("description", ""),
+    }
     properties["grid"]["anyOf"][0]["additionalProperties"] = {
         "anyOf": [{"type": "array", "minItems": 1}, {"$ref": "#/$defs/Factor"}]  # the short form, a list of values
     }
