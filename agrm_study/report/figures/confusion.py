@@ -146,10 +146,13 @@ class Confusion(FigureKind[ConfusionInfo]):
         if size.font is None:
             bar = axes.figure.colorbar(picture, ax=axes, shrink=0.6, format=lambda x, _: f"{100 * x:.0f}%")
             bar.outline.set_visible(False)
-        narrow = size.label_font is None
-        names = name_lines([class_title(c) for c in matrix.classes], 8 if narrow else 24)
-        axes.set_xticks(range(k), names, rotation=0 if narrow else 90, fontsize=size.label_font)
-        axes.set_yticks(range(k), names if first else [""] * k, fontsize=size.label_font)
+        plain = size.label_font is None
+        names = name_lines([class_title(c) for c in matrix.classes], 8 if plain else 24)
+        axes.set_xticks(range(k), names)
+        axes.set_yticks(range(k), names if first else [""] * k)
+        if not plain:
+            axes.tick_params(labelsize=size.label_font)
+            axes.tick_params(axis="x", rotation=90)
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
         axes.set_title("\n".join(name_lines([matrix.arm], 24)))
