@@ -160,7 +160,6 @@ def test_folders_name_the_class_and_perhaps_the_subject(tmp_path):
 @pytest.mark.parametrize(
     ("names", "word"),
     [
-        (("limping/a.mp4",), "unknown label"),
         (("a.mp4",), "folder of its class"),
         (("normal/a/1.mp4", "varus/a/2.mp4"), "two class folders"),
         ((), "no video"),
@@ -190,3 +189,39 @@ def test_two_sets_that_name_different_people_alike_are_not_merged(videos):
     two = videos.record(Path("/b/1.mp4"), "other", subject_id="1", source="folder")
     with pytest.raises(InputError, match="subjects of two data sets, spwvd and folder, have the same name"):
         check_clips([one, two])
+
+
+def test_any_folder_names_are_labels_kept_as_they_are_written(tmp_path):
+    touch(tmp_path, "healthy/a.mp4", "mild/b.mp4", "Gro\u0308ße 3/c.mp4", "0/d.mp4", "o/e.mp4", "unlabelled/f.mp4")
+    survey = layout_of("folder").survey(tmp_path, Options())
+    assert {each.subject_id: each.label for each in survey.found} == {
+        "a": "healthy", "b": "mild", "c": "Gr\u00f6ße 3", "d": "0", "e": "o", "f": None,
+    }  # fmt: skip
+    (note,) = survey.notes
+    assert "kept as written: 0, Gr\u00f6ße 3, healthy, mild, o." in note
+
+
+def test_usual_spellings_of_the_papers_labels_are_those_labels_if_all_are(tmp_path):
+    touch(tmp_path, "healthy/a.mp4", "Bow Legs/b.mp4", "x-leg/c.mp4")
+    survey = layout_of("folder").survey(tmp_path, Options())
+    assert [each.label for each in survey.found] == ["normal", "genu_varum", "genu_valgum"]
+    assert survey.notes == ()
+
+
+def test_a_spelling_of_ones_own_renames_a_label_of_ones_own(tmp_path):
+    touch(tmp_path, "healthy/a.mp4", "2/b.mp4", "3/c.mp4")
+    survey = layout_of("folder").survey(tmp_path, Options(spellings={"2": "mild", "healthy": "none at all"}))
+    assert [each.label for each in survey.found] == ["none at all", "mild", "3"]
+
+
+def test_a_label_that_looks_like_a_misspelt_one_of_the_paper_is_told(tmp_path):
+    touch(tmp_path, "normal/a.mp4", "genu_varm/b.mp4")
+    (note,) = layout_of("folder").survey(tmp_path, Options()).notes
+    assert "If genu_varm means genu_varum, add `--label genu_varm=genu_varum`." in note
+
+
+def test_labels_of_a_table_are_free_text_too(tmp_path):
+    touch(tmp_path, "1.mp4", "2.mp4", "3.mp4")
+    (tmp_path / "manifest.csv").write_text("path,label\n1.mp4,grade 1\n2.mp4,2\n3.mp4,\n", encoding="utf-8")
+    survey = layout_of("manifest").survey(tmp_path / "manifest.csv", Options())
+    assert [each.label for each in survey.found] == ["grade 1", "2", None]

@@ -69,7 +69,9 @@ def test_a_csv_saved_by_excel_reads_like_the_original(clips, tmp_path):
     ("old", "new", "words"),
     [
         ("checksum", "checksumm", ["manifest.csv", "`checksum`", "missing", "Did you mean `checksumm`"]),
-        ("genu_varum", "genu_varus", ["manifest.csv:3", "`label`", "genu_varus", "genu_valgum", "Did you mean"]),
+        ("genu_varum", "NORMAL", ["manifest.csv:3", "`label`", "NORMAL", "case only", "row 2 has normal"]),
+        ("genu_varum", "genu_\u200bvarum", ["manifest.csv:3", "`label`", "printable characters"]),
+        ("genu_varum", "x" * 61, ["manifest.csv:3", "`label`", "at most 60 characters, has 61"]),
         (",20,", ",twenty,", ["manifest.csv:2", "`frames`", "twenty", "number"]),
         (",20,", ",20.5,", [":2", "`frames`", "must be an integer"]),
         ("29.97", "-3", [":2", "`fps`", "range"]),

@@ -158,6 +158,41 @@ def test_a_users_split_is_taken_as_it_stands_and_reads_back(tmp_path):
     assert given.subjects("unlabelled_train") == drawn.subjects("unlabelled_train")
 
 
+def every_table(sizes, shares):
+    """All tables whose cells are the exact share rounded down or up, and whose rows sum to the sizes."""
+    exact = np.outer(sizes, shares)
+    floors = np.floor(exact + 1e-9).astype(int)
+    rows = []
+    for row, floor, size in zip(exact, floors, sizes, strict=True):
+        open_parts = [part for part in range(len(shares)) if row[part] - floor[part] > 1e-9]
+        picks = itertools.combinations(open_parts, size - floor.sum())
+        rows.append([floor + np.isin(np.arange(len(shares)), pick) for pick in picks])
+    return exact, floors, [np.stack(table) for table in itertools.product(*rows)]
+
+
+@pytest.mark.parametrize("case", range(40))
+def test_stratified_counts_are_the_best_of_all_tables_by_column_sums_and_then_by_remainders(case):
+    rng = np.random.default_rng(case)
+    sizes = rng.integers(0, [5, 30, 200][case % 3], rng.integers(1, 6)).tolist()
+    shares = [(0.64, 0.16, 0.20), (0.8, 0.2), (1 / 3, 1 / 3, 1 / 3), tuple(rng.dirichlet(np.ones(3)))][case % 4]
+    exact, floors, tables = every_table(sizes, shares)
+
+    def value(table):
+        wanted = np.array(largest_remainder(sum(sizes), shares))
+        off = np.abs(table.sum(axis=0) - wanted).sum()
+        return off, -round(float(((exact - floors) * (table - floors)).sum()), 7)
+
+    table = stratified_counts(sizes, shares)
+    assert value(table) == min(map(value, tables))
+
+
+def test_fifty_labels_are_divided_at_once():
+    sizes = [3 + i % 17 for i in range(50)]
+    table = stratified_counts(sizes, (0.64, 0.16, 0.20))
+    assert table.sum(axis=1).tolist() == sizes
+    assert table.sum(axis=0).tolist() == list(largest_remainder(sum(sizes), (0.64, 0.16, 0.20)))
+
+
 @pytest.mark.parametrize(
     ("line", "words"),
     [
