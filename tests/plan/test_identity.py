@@ -19,7 +19,7 @@ from agrm_study.study.merge import with_settings
 from agrm_study.study.problems import Place
 from agrm_study.study.recipe import Recipe
 from agrm_study.study.settings import Setting, known_settings, value_of
-from agrm_study.study.tasks import BUILT_IN
+from agrm_study.study.tasks import BUILT_IN, make_task
 
 ALTERNATIVES: dict[str, Any] = {
     "epochs": 99, "precision": "bf16", "compile": True,
@@ -191,6 +191,25 @@ def test_data_split_seeds_task_and_phase_tell_trials_apart() -> None:
         identify(recipe, phase="search"),
     }
     assert len(ids) == 6
+
+
+def test_a_task_of_ones_own_counts_by_its_classes_and_not_by_its_name() -> None:
+    def own(name: str = "own", **more: Any) -> str:
+        task = make_task(name, more.pop("classes", {"a": ["x", "y"], "b": ["z"], "c": ["w"]}), **more)
+        return identify(recipe_with().model_copy(update={"task": task}))
+
+    assert own() == own("renamed") == own(classes={"a": ["y", "x"], "b": ["z"], "c": ["w"]})
+    others = {
+        own(ordered=True),
+        own(classes={"b": ["z"], "a": ["x", "y"], "c": ["w"]}),
+        own(classes={"a": ["x"], "b": ["y", "z"], "c": ["w"]}),
+        own(classes={"a": ["x"], "b": ["y"]}),
+        own(classes={"a": ["x"], "b": ["y"]}, positive="b"),
+        identify(recipe_with()),
+    }
+    assert len(others | {own()}) == 7
+    three = {label: [label] for label in ("normal", "genu_varum", "genu_valgum")}
+    assert own(classes=three) == identify(recipe_with())
 
 
 def test_replicates_of_an_arm_share_its_configuration() -> None:
