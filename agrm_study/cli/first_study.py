@@ -12,6 +12,7 @@ from typing import Final
 from agrm_study.cli.first_tasks import FEW, built_in_lines, line, own_task, paper_tasks, quoted
 from agrm_study.study.labels import LABELS
 from agrm_study.study.recipe import Clip, Data
+from agrm_study.study.tasks import BUILT_IN
 
 ABOVE_SETTINGS: Final = "\n# Settings of every arm, by dotted name or nested."
 SMALL: Final = """\
@@ -86,8 +87,8 @@ def facts_of(manifest: Path, study_file: Path) -> DataFacts:
         lines.append(
             line(f"  views: {list(views)}", "of the unlabelled clips; there are none of the paper's 0° and 180°")
         )
-    paper = set(counts) <= set(LABELS)
-    labels = LABELS if paper else sorted(counts)
+    paper = all(BUILT_IN["two_class"].has(label) for label in counts)
+    labels = tuple(dict.fromkeys((*LABELS, *counts))) if paper else sorted(counts)
     by_label = ", ".join(f"{counts[label]} {label.replace('_', ' ')}" for label in labels)
     used = [clip for clip in (*read.labelled, *read.unlabelled) if clip.frames]
     tasks, more = paper_tasks(counts, read.path) if paper else own_task(counts, read.path)

@@ -16,6 +16,9 @@ FEWEST: Final = 3
 """Subjects of a class below which training, validation and test cannot each have one."""
 FEW: Final = 10
 """Subjects of a class below which intervals are wide whatever the method does."""
+NO_THREE_CLASS: Final = (
+    "No three-class task: training, validation and test each need subjects of its three labels, and of no others."
+)
 OWN: Final = "groups"
 """Name of the task over all labels."""
 
@@ -51,18 +54,18 @@ def paper_tasks(counts: Mapping[str, int], where: Path) -> Tasks:
     Raises:
         InputError: There are too few subjects for any.
     """
-    normal, others = counts["normal"], [counts[label] for label in LABELS if label != "normal"]
+    normal, others = counts["normal"], [count for label, count in counts.items() if label != "normal"]
     if normal < FEWEST or sum(others) < FEWEST:
         raise InputError(
             f"a study needs at least {FEWEST} normal and {FEWEST} abnormal subjects",
             where=where,
             field="label",
-            given=", ".join(f"{counts[label]} {label}" for label in LABELS),
+            given=", ".join(f"{counts[label]} {label}" for label in dict.fromkeys((*LABELS, *counts))),
             hint="Label more subjects, and index the videos again.",
         )
-    both = in_every_part(counts) >= set(LABELS) and min(others) >= FEWEST
-    remark = () if both else ("No three-class task: it needs subjects of each label in training, validation and test.",)
-    return built_in_lines(tuple(BUILT_IN) if both else ("two_class",)), remark
+    if in_every_part(counts) == set(LABELS):
+        return built_in_lines(tuple(BUILT_IN)), ()
+    return built_in_lines(("two_class",)), (NO_THREE_CLASS,)
 
 
 def own_task(counts: Mapping[str, int], where: Path) -> Tasks:

@@ -105,7 +105,7 @@ BUILT_IN: Final[Mapping[str, Task]] = {
     "two_class": Task(
         name="two_class",
         classes=("normal", "abnormal"),
-        labels=(("normal",), ("genu_valgum", "genu_varum")),
+        labels=(("normal",), ("abnormal", "genu_valgum", "genu_varum")),
         positive="abnormal",
     ),
     "three_class": Task(

@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 from agrm_study.api.names import read_study
 from agrm_study.cli.app import app
 from agrm_study.cli.first_study import facts_of, first_study
+from agrm_study.execution.data.prepare import prepare
 from agrm_study.study.errors import InputError
 from agrm_study.study.tasks import BUILT_IN
 from agrm_study.training.data.manifest import ClipRecord, write_manifest
@@ -128,3 +129,42 @@ def test_labels_of_one_class_are_refused_with_their_counts(tmp_path: Path) -> No
     done = init(tmp_path / "s.yaml", "--data", make_manifest(tmp_path / "data", ["normal"] * 9))
     assert isinstance(done.exception, InputError)
     assert "9 normal, 0 genu_varum, 0 genu_valgum" in str(done.exception)
+
+
+def test_labels_of_ones_own_become_a_task_of_ones_own_that_plans(tmp_path: Path) -> None:
+    labels = ["healthy"] * 10 + ["2"] * 8 + ["yes: no"] * 9 + ["rare"] * 1
+    manifest = make_manifest(tmp_path / "data", labels)
+    done = init(tmp_path / "s.yaml", "--data", manifest)
+    assert done.exit_code == 0
+    study = read_study(tmp_path / "s.yaml", (), None)
+    (task,) = study.tasks.values()
+    assert task.classes == ("2", "healthy", "yes: no")
+    assert task.labels == (("2",), ("healthy",), ("yes: no",))
+    assert (
+        "Left out: the label rare, too few for every part of the split (1 subject)."
+        in (tmp_path / "s.yaml").read_text()
+    )
+    prepared = prepare(study, tmp_path / "results", build=False)
+    assert prepared.notes == ("The task groups ignores 1 subject with other labels: rare (1).",)
+
+
+def test_two_labels_of_ones_own_name_the_positive_class_in_a_comment(tmp_path: Path) -> None:
+    manifest = make_manifest(tmp_path / "data", ["ill"] * 10 + ["well"] * 10)
+    assert init(tmp_path / "s.yaml", "--data", manifest).exit_code == 0
+    text = (tmp_path / "s.yaml").read_text()
+    assert "# positive: well" in text
+    (tmp_path / "s.yaml").write_text(text.replace("# positive: well", "positive: well"))
+    assert read_study(tmp_path / "s.yaml", (), None).tasks["groups"].positive == "well"
+
+
+def test_normal_and_abnormal_are_the_papers_two_classes(tmp_path: Path) -> None:
+    manifest = make_manifest(tmp_path / "data", ["normal"] * 10 + ["abnormal"] * 10)
+    assert init(tmp_path / "s.yaml", "--data", manifest).exit_code == 0
+    assert list(read_study(tmp_path / "s.yaml", (), None).tasks) == ["two_class"]
+
+
+def test_one_usable_label_is_refused_with_the_numbers(tmp_path: Path) -> None:
+    manifest = make_manifest(tmp_path / "data", ["healthy"] * 10 + ["other"])
+    done = init(tmp_path / "s.yaml", "--data", manifest)
+    assert isinstance(done.exception, InputError)
+    assert "1 such labels of 2" in str(done.exception)

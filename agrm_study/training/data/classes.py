@@ -80,4 +80,5 @@ def ignored_labels(manifest: Manifest, split: Split, task: Task) -> str | None:
     counts = Counter(labels.values())
     named = ", ".join(f"{label} ({count})" for label, count in sorted(counts.items())[:SHOWN])
     more = f" and {len(counts) - SHOWN} more labels" if len(counts) > SHOWN else ""
-    return f"The task {task.name} ignores {len(labels)} subjects with other labels: {named}{more}."
+    subjects = f"{len(labels)} subject{'s' * (len(labels) > 1)}"
+    return f"The task {task.name} ignores {subjects} with other labels: {named}{more}."
