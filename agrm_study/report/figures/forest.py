@@ -8,7 +8,16 @@ from typing import Any, ClassVar
 from matplotlib.figure import Figure
 
 from agrm_study.report.figures.base import FigureKind
-from agrm_study.report.figures.style import COLOURS, GREY, ONE_COLUMN_IN, TWO_COLUMNS_IN, name_lines, soft_grid, styled
+from agrm_study.report.figures.style import (
+    COLOURS,
+    GREY,
+    ONE_COLUMN_IN,
+    TWO_COLUMNS_IN,
+    name_lines,
+    soft_grid,
+    styled,
+    task_grid,
+)
 from agrm_study.report.measure import Measurements
 from agrm_study.report.wording import METRIC_NAMES, METRIC_TITLES, bracket, points
 from agrm_study.statistics.estimators import Interval
@@ -81,10 +90,13 @@ class Forest(FigureKind[ForestInfo]):
         with styled():
             n = max(sum(r.task == t for r in info.rows) for t in info.tasks)
             width = TWO_COLUMNS_IN if len(info.tasks) > 1 else ONE_COLUMN_IN + 0.6
-            figure = Figure(figsize=(width, 0.34 * n + 0.75), layout="constrained")
-            axes_row: Any = figure.subplots(1, len(info.tasks), squeeze=False, sharex=True)[0]
-            for axes, task in zip(axes_row, info.tasks, strict=True):
+            rows, columns = task_grid(len(info.tasks))
+            figure = Figure(figsize=(width, rows * (0.34 * n + 0.75)), layout="constrained")
+            panels: Any = figure.subplots(rows, columns, squeeze=False, sharex=True).ravel()
+            for axes, task in zip(panels, info.tasks, strict=False):
                 self._panel(axes, info, [r for r in info.rows if r.task == task], task)
+            for axes in panels[len(info.tasks) :]:
+                axes.set_axis_off()
             return figure
 
     def _panel(self, axes: Any, info: ForestInfo, rows: list[ForestRow], task: str) -> None:

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from agrm_study.report.calibrated import calibrate, mean_in_use
 from agrm_study.report.collect_cells import cells_of_part
 from agrm_study.report.figures.base import FigureKind
-from agrm_study.report.figures.style import COLOURS, GREY, TWO_COLUMNS_IN, soft_grid, styled
+from agrm_study.report.figures.style import COLOURS, GREY, TWO_COLUMNS_IN, soft_grid, styled, task_grid
 from agrm_study.report.measure import Measurements
 from agrm_study.report.wording import number
 from agrm_study.statistics.calibration import Groups, Reliability, grouped, reliability
@@ -106,10 +106,16 @@ class ReliabilityDiagram(FigureKind[ReliabilityInfo]):
     def draw(self, info: ReliabilityInfo) -> Figure:
         with styled():
             n = len(info.panels)
-            figure = Figure(figsize=(TWO_COLUMNS_IN * 0.72 if n > 1 else TWO_COLUMNS_IN / 2, 3.1), layout="constrained")
-            grid: Any = figure.subplots(2, n, squeeze=False, sharex="col", height_ratios=[3.4, 1])
-            for j, panel in enumerate(info.panels):
-                self._panel(grid[0, j], grid[1, j], panel, first=j == 0)
+            rows, columns = task_grid(n)
+            width = TWO_COLUMNS_IN * 0.72 if n > 1 else TWO_COLUMNS_IN / 2
+            figure = Figure(figsize=(width, 3.1 * rows), layout="constrained")
+            grid: Any = figure.subplots(2 * rows, columns, squeeze=False, sharex="col", height_ratios=[3.4, 1] * rows)
+            for place, panel in enumerate(info.panels):
+                i, j = divmod(place, columns)
+                self._panel(grid[2 * i, j], grid[2 * i + 1, j], panel, first=j == 0)
+            for place in range(n, rows * columns):
+                for axes in grid[2 * (place // columns) :, place % columns]:
+                    axes.set_axis_off()
             return figure
 
     def _panel(self, top: Any, bottom: Any, panel: Panel, *, first: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
@@ -18,6 +19,9 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 DASHES = ("-", "--", "-.", ":")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 GREY = "#6E6E6E"
+
+MOST_SIDE_BY_SIDE = 2
+"""Panels of tasks in one row."""
 
 RC: dict[str, Any] = {
     "font.size": 7.5,
@@ -87,6 +91,11 @@ def look(position: int) -> dict[str, Any]:
 def marker(position: int) -> str:
     """Marker of the arm at a position."""
     return MARKERS[position % len(MARKERS)]
+
+
+def task_grid(tasks: int) -> tuple[int, int]:
+    """Rows and columns of the panels of several tasks: at most two side by side."""
+    return math.ceil(tasks / MOST_SIDE_BY_SIDE), min(tasks, MOST_SIDE_BY_SIDE)
 
 
 def soft_grid(axes: Any, which: str = "y") -> None:

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from agrm_study.report.advice import Outlook
 from agrm_study.report.figures.base import FigureKind
-from agrm_study.report.figures.style import COLOURS, ONE_COLUMN_IN, TWO_COLUMNS_IN, name_lines, styled
+from agrm_study.report.figures.style import COLOURS, ONE_COLUMN_IN, TWO_COLUMNS_IN, name_lines, styled, task_grid
 from agrm_study.report.measure import Measurements
 from agrm_study.report.tables.variance import outlooks
 from agrm_study.report.wording import METRIC_NAMES, METRIC_TITLES, percent
@@ -72,11 +72,14 @@ class VarianceShares(FigureKind[VarianceInfo]):
         with styled():
             n = max(len(bars) for bars in info.bars.values())
             width = TWO_COLUMNS_IN if len(info.tasks) > 1 else ONE_COLUMN_IN + 0.6
-            figure = Figure(figsize=(width, 0.26 * n + 0.95), layout="constrained")
-            row: Any = figure.subplots(1, len(info.tasks), squeeze=False, sharex=True)[0]
-            for axes, task in zip(row, info.tasks, strict=True):
+            rows, columns = task_grid(len(info.tasks))
+            figure = Figure(figsize=(width, rows * (0.26 * n + 0.95)), layout="constrained")
+            panels: Any = figure.subplots(rows, columns, squeeze=False, sharex=True).ravel()
+            for axes, task in zip(panels, info.tasks, strict=False):
                 self._panel(axes, info, task)
-            figure.legend(*row[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+            for axes in panels[len(info.tasks) :]:
+                axes.set_axis_off()
+            figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
             return figure
 
     def _panel(self, axes: Any, info: VarianceInfo, task: str) -> None:
