@@ -59,7 +59,7 @@ def plan(
     found = []
     if detect is not None:
         comparisons = max(len(asked.arms) - 1, 1)
-        found = plan_detect.detections(folder, detect, len(asked.seeds), asked.tasks, comparisons, assume or ())
+        found = plan_detect.detections(folder, detect, len(asked.seeds), tuple(asked.tasks), comparisons, assume or ())
     if as_json:
         shown = summary.to_dict() | ({"detect": [d.to_dict() for d in found]} if found else {})
         click.echo(json.dumps(shown, indent=2))  # ASCII: the same on every terminal

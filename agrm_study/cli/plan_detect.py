@@ -60,13 +60,14 @@ def show(found: Sequence[Detection]) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from agrm_study.report.wording import TASK_TITLES, percent
+    from agrm_study.report.wording import percent
+    from agrm_study.study.tasks import task_title
 
     console = Console(highlight=False)
     for d in found:
         planned = d.designs[0]
         console.print(
-            f"\n[bold]{escape(TASK_TITLES.get(d.task, d.task))}[/]: variances of {escape(d.of)}; level "
+            f"\n[bold]{escape(task_title(d.task))}[/]: variances of {escape(d.of)}; level "
             f"{d.level:.3g} (Holm's first step), power 80%",
             soft_wrap=True,
         )
