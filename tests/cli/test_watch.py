@@ -30,6 +30,8 @@ EXECUTION = Path(__file__).parents[1] / "execution"
 class NamedData:
     """Takes the place of `Prepared`."""
 
+    notes: tuple[str, ...] = ()
+
     def clip_counts(self, recipe: object) -> dict[str, int]:
         return {"train": 16}
 

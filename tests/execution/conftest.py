@@ -30,6 +30,8 @@ RUNNER = "scripted_runner:ScriptedRunner"
 class NamedData:
     """Takes the place of `Prepared`."""
 
+    notes: tuple[str, ...] = ()
+
     def clip_counts(self, recipe: object) -> dict[str, int]:
         return {"train": 16}
 
