@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from agrm_study.study.tasks import BUILT_IN
 from agrm_study.training.augment.pixels import Renderer
 from agrm_study.training.batches import Batches
 from agrm_study.training.clipset import clip_set
@@ -140,5 +141,5 @@ def test_moved_clips_join_the_labelled_ones_and_leave_the_unlabelled(tiny_data, 
 
 
 def test_two_class_labels_are_normal_and_abnormal(tiny_data, tiny_recipe):
-    clips = clip_set(tiny_data.split.train, tiny_data.manifest, tiny_data.store, "two_class")
+    clips = clip_set(tiny_data.split.train, tiny_data.manifest, tiny_data.store, BUILT_IN["two_class"])
     assert clips.labels_N.tolist() == [min(index % 3, 1) for index in range(14)]

@@ -10,6 +10,7 @@ from sklearn.metrics import f1_score
 from torch import nn
 
 from agrm_study.study.recipe import Loss, Recipe
+from agrm_study.study.tasks import BUILT_IN
 from agrm_study.training.augment.pixels import MEAN, STD, Renderer
 from agrm_study.training.clipset import ClipSet, clip_set
 from agrm_study.training.device import Device
@@ -35,7 +36,7 @@ class Probe(nn.Module):
 
 @pytest.fixture
 def clips(tiny_data) -> ClipSet:
-    return clip_set(tiny_data.split.val, tiny_data.manifest, tiny_data.store, "three_class")
+    return clip_set(tiny_data.split.val, tiny_data.manifest, tiny_data.store, BUILT_IN["three_class"])
 
 
 def evaluator(tiny_data, recipe: Recipe, batch: int) -> Evaluator:

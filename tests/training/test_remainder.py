@@ -6,6 +6,7 @@ import dataclasses
 
 import numpy as np
 
+from agrm_study.study.tasks import BUILT_IN
 from agrm_study.training.clipset import clip_set, clips_of_parts, with_shuffled_labels
 from agrm_study.training.data.manifest import Manifest
 from agrm_study.training.fit import Training
@@ -29,7 +30,7 @@ def test_the_hidden_labels_of_the_remainder_measure_and_teach_nothing(tiny_data,
         split=dataclasses.replace(split, train=split.train[:6], unlabelled_train=(*moved, *split.unlabelled_train)),
     )
     ids, both = data.split.unlabelled_train, (data, relabelled(data, moved))
-    parts = [clip_set(ids, each.manifest, each.store, "three_class") for each in both]
+    parts = [clip_set(ids, each.manifest, each.store, BUILT_IN["three_class"]) for each in both]
     assert (parts[0].labels_N >= 0).all()
     assert (parts[0].labels_N[: len(moved)] != parts[1].labels_N[: len(moved)]).all()
     recipe = tiny_recipe(epochs=4, ssl__threshold={"tau": 0.0})
@@ -59,7 +60,7 @@ def test_shuffled_labels_are_permuted_by_subject_and_only_in_training(tiny_data,
 
 
 def test_clips_of_a_subject_keep_one_label_when_labels_are_shuffled(tiny_data):
-    clips = clip_set(tiny_data.split.train, tiny_data.manifest, tiny_data.store, "three_class")
+    clips = clip_set(tiny_data.split.train, tiny_data.manifest, tiny_data.store, BUILT_IN["three_class"])
     twice = clips.take(np.repeat(np.arange(len(clips)), 2))
     found = with_shuffled_labels(twice, np.random.default_rng(0)).labels_N.reshape(-1, 2)
     assert (found[:, 0] == found[:, 1]).all()
