@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from agrm_study.study.tasks import BUILT_IN
+from agrm_study.study.tasks import BUILT_IN, make_task
 from agrm_study.training.augment.pixels import Renderer
 from agrm_study.training.batches import Batches
 from agrm_study.training.clipset import clip_set
@@ -143,3 +143,20 @@ def test_moved_clips_join_the_labelled_ones_and_leave_the_unlabelled(tiny_data, 
 def test_two_class_labels_are_normal_and_abnormal(tiny_data, tiny_recipe):
     clips = clip_set(tiny_data.split.train, tiny_data.manifest, tiny_data.store, BUILT_IN["two_class"])
     assert clips.labels_N.tolist() == [min(index % 3, 1) for index in range(14)]
+
+
+def test_clips_whose_label_the_task_ignores_are_left_out(tiny_data):
+    task = make_task("own", {"straight": ["normal"], "bowed": ["genu_varum"]})
+    clips = clip_set(tiny_data.split.train, tiny_data.manifest, tiny_data.store, task)
+    known = {"normal": 0, "genu_varum": 1}
+    kept = [c for c in map(tiny_data.manifest.by_id.__getitem__, tiny_data.split.train) if c.label in known]
+    assert 0 < len(kept) < len(tiny_data.split.train)
+    assert clips.clip_ids == tuple(clip.clip_id for clip in kept)
+    assert clips.labels_N.tolist() == [known[clip.label] for clip in kept]
+
+
+def test_hidden_labels_that_the_task_ignores_are_unknown(tiny_data):
+    task = make_task("own", {"straight": ["normal"], "bowed": ["genu_varum"]})
+    clips = clip_set(tiny_data.split.unlabelled_train, tiny_data.manifest, tiny_data.store, task)
+    hidden = [tiny_data.manifest.by_id[clip].hidden_label for clip in tiny_data.split.unlabelled_train]
+    assert clips.labels_N.tolist() == [{"normal": 0, "genu_varum": 1}.get(label, -1) for label in hidden]
