@@ -11,6 +11,7 @@ from agrm_study.report import notes
 from agrm_study.report.cells import Cell
 from agrm_study.report.collect_cells import cells_of_part
 from agrm_study.report.measure import Measurements, measured_counts
+from agrm_study.report.screened import NEEDS_POSITIVE, names, screened
 from agrm_study.report.table import Column, Entry, Row, Table
 from agrm_study.report.tables.base import TableKind
 from agrm_study.report.tables.calibration import spread
@@ -23,12 +24,6 @@ from agrm_study.study.spec import OperatingPoint
 from agrm_study.study.tasks import task_title
 
 SHARES = {"sensitivity": sensitivity, "specificity": specificity}
-
-
-def two_class_tasks(m: Measurements) -> tuple[str, ...]:
-    """Tasks of two classes, one of them positive, with a cell."""
-    found = {t for (_, t), c in m.evidence.cells.items() if c.definition.positive is not None}
-    return tuple(t for t in m.evidence.study.tasks if t in found)
 
 
 def thresholds(cell: Cell, validation: Cell | None, point: OperatingPoint) -> Floats | None:
@@ -62,10 +57,10 @@ class OperatingPoints(TableKind):
     def unfit(self, m: Measurements) -> str | None:
         if not m.evidence.study.operating_points:
             return "the study declares no report.operating_points"
-        return None if two_class_tasks(m) else "the study has no task of two classes"
+        return None if screened(m.evidence.study) else NEEDS_POSITIVE
 
     def build(self, m: Measurements) -> Table:
-        study, tasks = m.evidence.study, two_class_tasks(m)
+        study, tasks = m.evidence.study, names(screened(m.evidence.study))
         arms = [a.name for a in study.arms]
         validation = cells_of_part(m.evidence, "val", arms=arms)
         rows = []
