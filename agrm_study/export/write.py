@@ -20,9 +20,11 @@ from agrm_study.export.recipe_file import CARD, RECIPE, WEIGHTS, ModelRecipe
 from agrm_study.records.location import Location
 from agrm_study.records.part_sources import FOLDER as PARTS
 from agrm_study.records.part_sources import write_sources
+from agrm_study.statistics.calibration import fit_temperature
+from agrm_study.statistics.part_scores import PartScores
 from agrm_study.study.errors import InputError
 from agrm_study.study.parts.source import PartSource
-from agrm_study.training.temperature import UNSCALED, fit_temperature
+from agrm_study.training.temperature import UNSCALED, subject_log_probs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +71,7 @@ def export(study: FinishedStudy, choice: Choice, out: Path) -> Exported:
         trial_id=choice.trial_id,
         network=choice.network,
         best_epoch=int(choice.row["best_epoch"]),
-        temperature=fit_temperature(validation.logits_RK, validation.owners_R, validation.labels_N) or UNSCALED,
+        temperature=_temperature(validation),
         recipe=choice.recipe,
         data_fingerprint=str(choice.row["data_fingerprint"]),
         split_fingerprint=str(choice.row["split_fingerprint"]),
@@ -83,6 +85,13 @@ def export(study: FinishedStudy, choice: Choice, out: Path) -> Exported:
             "the folder cannot be written", field="--out", given=str(out), hint=f"{fault.strerror}."
         ) from None
     return Exported(folder=out, choice=choice, recipe=recipe)
+
+
+def _temperature(validation: PartScores) -> float:
+    """The softmax temperature that calibrates the network on validation, or 1 where validation identifies none."""
+    logits_RK, owners_R, labels_N = validation.logits_RK, validation.owners_R, validation.labels_N
+    found = fit_temperature(lambda at: subject_log_probs(logits_RK, owners_R, len(labels_N), at), labels_N)
+    return found or UNSCALED
 
 
 def _check_out(out: Path) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import logsumexp
 
 from agrm_study.report.cells import Cell
 from agrm_study.report.measure import Measured, measured
@@ -93,7 +94,13 @@ def _temperature(validation: Cell, seed: int) -> float:
     """Temperature of one seed; NaN if its validation subjects do not identify one."""
     probs = validation.probs_SNK[validation.seeds.index(seed)]
     here = _present(probs)
-    found = fit_temperature(log_probabilities(probs[here]), validation.labels_N[here])
+    logits = log_probabilities(probs[here])
+
+    def log_probs_at(temperature: float) -> Floats:
+        scaled = logits / temperature
+        return np.asarray(scaled - logsumexp(scaled, axis=1, keepdims=True))
+
+    found = fit_temperature(log_probs_at, validation.labels_N[here])
     return math.nan if found is None else found
 
 

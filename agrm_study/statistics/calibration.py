@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import minimize_scalar
-from scipy.special import logsumexp
 
 from agrm_study.statistics.arrays import Floats, Ints
 from agrm_study.statistics.probabilities import decide
@@ -161,23 +161,22 @@ def recalibrate(positive_N: ArrayLike, probability_N: ArrayLike) -> Recalibratio
     )
 
 
-def log_loss(logits_NK: ArrayLike, labels_N: ArrayLike, temperature: float = 1.0) -> float:
-    """Mean negative log-likelihood of logits divided by a temperature."""
-    z = np.asarray(logits_NK, dtype=np.float64) / temperature
-    labels = np.asarray(labels_N, dtype=np.int64)
-    return float((logsumexp(z, axis=1) - z[np.arange(labels.size), labels]).mean())
-
-
-def fit_temperature(logits_NK: ArrayLike, labels_N: ArrayLike) -> float | None:
+def fit_temperature(log_probs_at: Callable[[float], Floats], labels_N: ArrayLike) -> float | None:
     """Temperature within `TEMPERATURES` that minimises the log-loss (Guo et al. 2017); fit on validation data only.
 
-    None where the minimum is within 1 % of a bound, or the log-loss at a bound is as small (it is 0 over a range of
-    temperatures when every subject is classified with certainty): these data do not identify the temperature.
+    Args:
+        log_probs_at: Logarithms (N, K) of the subjects' class probabilities at a temperature.
+        labels_N: Class index of each subject.
+
+    Returns:
+        None where the minimum is within 1 % of a bound, or the log-loss at a bound is as small (it is 0 over a range
+        of temperatures when every subject is classified with certainty): these data do not identify the temperature.
     """
+    labels = np.asarray(labels_N, dtype=np.int64)
     low, high = TEMPERATURES
 
     def loss(log_t: float) -> float:
-        return log_loss(logits_NK, labels_N, float(np.exp(log_t)))
+        return float(-log_probs_at(float(np.exp(log_t)))[np.arange(labels.size), labels].mean())
 
     best = minimize_scalar(
         loss,

@@ -96,17 +96,16 @@ def load_checkpoint(folder: Path, identity: str) -> tuple[dict[str, Any], dict[s
             path, f"the checkpoint belongs to another trial ({content['identity'][:16]}, expected {identity[:16]}): "
             "settings, data or split differ",
         )  # fmt: skip
-    best = _best(folder, identity, content["best_epoch"]) if content["best_epoch"] else {}
+    best = load_best(folder, identity, content["best_epoch"]) if content["best_epoch"] else {}
     return content["state"], best
 
 
-def drop_rolling(folder: Path) -> None:
-    """Remove the files that only an unfinished trial needs; keeps the best weights."""
-    for name in (ROLLING, _NEXT_BEST):
-        (folder / name).unlink(missing_ok=True)
+def load_best(folder: Path, identity: str, epoch: int) -> dict[str, Tensor]:
+    """Load the best weights of a trial.
 
-
-def _best(folder: Path, identity: str, epoch: int) -> dict[str, Tensor]:
+    Raises:
+        CheckpointError: The folder has no weights of this trial and epoch.
+    """
     wanted = {"format": str(FORMAT), "identity": identity, "epoch": str(epoch)}
     for path in (folder / BEST, folder / _NEXT_BEST):
         if path.is_file() and _header(path) == wanted:
@@ -117,6 +116,12 @@ def _best(folder: Path, identity: str, epoch: int) -> dict[str, Tensor]:
     raise CheckpointError(
         folder / BEST, f"the best weights (epoch {epoch}) are missing; remove {ROLLING} to start over"
     )
+
+
+def drop_rolling(folder: Path) -> None:
+    """Remove the files that only an unfinished trial needs; keeps the best weights."""
+    for name in (ROLLING, _NEXT_BEST):
+        (folder / name).unlink(missing_ok=True)
 
 
 def _header(path: Path) -> dict[str, str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from agrm_study.study.recipe import Recipe
 from agrm_study.study.steps import in_steps, steps_of
 from agrm_study.training.augment.pixels import Renderer
 from agrm_study.training.batches import Batches
-from agrm_study.training.checkpoint import load_checkpoint, save_checkpoint, trial_identity
+from agrm_study.training.checkpoint import load_best, load_checkpoint, save_checkpoint, trial_identity
 from agrm_study.training.clipset import Store, clips_of_parts
 from agrm_study.training.data.manifest import Manifest
 from agrm_study.training.data.splits import Split
@@ -28,7 +28,7 @@ from agrm_study.training.device import Device
 from agrm_study.training.evaluate import Evaluator, spread
 from agrm_study.training.models.build import build_model
 from agrm_study.training.models.weights import load_weights
-from agrm_study.training.outcome import EpochReport, EpochRow, TrialOutcome
+from agrm_study.training.outcome import EpochReport, EpochRow, Predictions, TrialOutcome
 from agrm_study.training.outcome import Split as Part
 from agrm_study.training.predict import predict
 from agrm_study.training.schedule import EarlyStopping, LearningRate, build_optimizer
@@ -172,12 +172,7 @@ class Training:
             ahead=ahead,
         )
         self._evaluator = Evaluator(
-            store=store,
-            renderer=renderer,
-            device=self._device,
-            loss=loss,
-            size=clip.size,
-            batch=recipe.evaluate.batch,
+            store=store, renderer=renderer, device=self._device, loss=loss, size=clip.size, batch=recipe.evaluate.batch
         )
         self._validation = Validation(
             recipe,
@@ -237,29 +232,27 @@ class Training:
         """
         if not self._best:
             raise ValueError("there is no outcome before the first epoch")
-        best_epoch = self._stopping.best_epoch
-        names: tuple[Part, ...] = ("train", "val", "test") if self._evaluate_test else ("val",)
-        parts = {name: self._clips[name] for name in names}
-        current = self._networks.weights()
-        self._networks.load_weights(self._best)
-        with self._device.session(best_epoch):
-            modules = self._networks.modules(self._best)
-            predictions, temperature = predict(modules, parts, self._evaluator, self.recipe, best_epoch)
-        self._networks.load_weights(current)
         return TrialOutcome(
             stop_reason="epochs" if self.epoch >= self.recipe.epochs else "early_stop",
-            best_epoch=best_epoch,
+            best_epoch=self._stopping.best_epoch,
             epochs=self.epoch,
             n_params=sum(parameter.numel() for parameter in self._networks.student.parameters()),
             class_names=self.recipe.classes,
             rows=tuple(self._rows),
-            predictions=predictions,
-            temperature=temperature,
+            predictions=self._predict(self._best, self._stopping.best_epoch),
             device=self._device.description,
             steps_per_epoch=self._steps,
             alpha=self._in_steps.ema.alpha,
             momentum=self._in_steps.threshold.momentum,
         )
+
+    def predict_kept(self, epoch: int) -> tuple[Predictions, ...]:
+        """Predictions of the best weights in `checkpoint_dir`, without training: those of `outcome`.
+
+        Raises:
+            CheckpointError: The folder has no weights of this trial and epoch.
+        """
+        return self._predict(load_best(self._folder or Path(), self._identity, epoch), epoch)
 
     @property
     def rows(self) -> tuple[EpochRow, ...]:
@@ -316,6 +309,11 @@ class Training:
         """Release gradients and best weights; the training cannot continue."""
         self._optimizer.zero_grad(set_to_none=True)
         self._best = {}
+
+    def _predict(self, best: Mapping[str, Tensor], epoch: int) -> tuple[Predictions, ...]:
+        names: tuple[Part, ...] = ("train", "val", "test") if self._evaluate_test else ("val",)
+        clips = {name: self._clips[name] for name in names}
+        return predict(self._networks, best, clips, self._evaluator, self.recipe, epoch, self._device)
 
     def _state(self) -> dict[str, Any]:
         return {

@@ -87,7 +87,6 @@ class TrialOutcome:
         class_names: Class names of the logits' columns.
         rows: Rows of all epochs.
         predictions: Predictions by network and part.
-        temperature: Softmax temperature fitted on validation, by network.
         device: ``cpu`` or the name of the GPU.
         steps_per_epoch: Training steps of an epoch, without clips that rounds of pseudo-labelling add; None if unknown.
         alpha: What the teacher keeps of itself at each step; without effect in methods without an average.
@@ -101,7 +100,6 @@ class TrialOutcome:
     class_names: tuple[str, ...]
     rows: tuple[EpochRow, ...]
     predictions: tuple[Predictions, ...]
-    temperature: dict[str, float] = field(default_factory=dict)
     device: str = "cpu"
     steps_per_epoch: int | None = None
     alpha: float | None = None

@@ -5,47 +5,54 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from torch import nn
+from torch import Tensor
 
 from agrm_study.study.recipe import Recipe
 from agrm_study.training.clipset import ClipSet
+from agrm_study.training.device import Device
 from agrm_study.training.evaluate import Evaluator, spread
-from agrm_study.training.outcome import Network, Predictions, Split
-from agrm_study.training.temperature import UNSCALED, fit_temperature
+from agrm_study.training.outcome import Predictions, Split
+from agrm_study.training.ssl.networks import Networks
 
 
 def predict(
-    networks: Mapping[Network, nn.Module],
+    networks: Networks,
+    weights: Mapping[str, Tensor],
     parts: Mapping[Split, ClipSet],
     evaluator: Evaluator,
     recipe: Recipe,
     epoch: int,
-) -> tuple[tuple[Predictions, ...], dict[str, float]]:
-    """Predictions with one row per window, and each network's softmax temperature, fitted on the part ``val``.
+    device: Device,
+) -> tuple[Predictions, ...]:
+    """Predictions with one row per window.
 
     Args:
-        networks: Networks with the weights of the best epoch.
+        networks: The networks; they keep their current weights.
+        weights: Weights of the best epoch.
         parts: Clips by part.
         evaluator: Runs the networks.
         recipe: Clip and number of windows.
         epoch: The best epoch.
+        device: The device of the networks.
     """
+    current = networks.weights()
+    networks.load_weights(weights)
+    modules = networks.modules(weights)
     predictions: list[Predictions] = []
-    temperature: dict[str, float] = {}
-    for part, clips in parts.items():
-        windows = spread(clips, recipe.clip, recipe.evaluate.clips)
-        for network, logits_NK in evaluator.logits(networks, windows).items():
-            predictions.append(
-                Predictions(
-                    split=part,
-                    network=network,
-                    epoch=epoch,
-                    subject_id=windows.clips.subject_ids,
-                    clip_id=windows.names,
-                    label=windows.clips.labels_N.astype(np.int8),
-                    logits=logits_NK,
+    with device.session(epoch):
+        for part, clips in parts.items():
+            windows = spread(clips, recipe.clip, recipe.evaluate.clips)
+            for network, logits_NK in evaluator.logits(modules, windows).items():
+                predictions.append(
+                    Predictions(
+                        split=part,
+                        network=network,
+                        epoch=epoch,
+                        subject_id=windows.clips.subject_ids,
+                        clip_id=windows.names,
+                        label=windows.clips.labels_N.astype(np.int8),
+                        logits=logits_NK,
+                    )
                 )
-            )
-            if part == "val":
-                temperature[network] = fit_temperature(logits_NK, windows.owners_N, windows.labels_S) or UNSCALED
-    return tuple(predictions), temperature
+    networks.load_weights(current)
+    return tuple(predictions)

@@ -3,15 +3,17 @@ import math
 
 import numpy as np
 import pytest
+from scipy.special import log_softmax
+from scipy.special import softmax as softmax_over
 from sklearn import metrics as sk
 from sklearn.linear_model import LogisticRegression
 
 from agrm_study.statistics.calibration import (
+    TEMPERATURES,
     brier,
     brier_influence,
     ece_influence,
     fit_temperature,
-    log_loss,
     recalibrate,
     reliability,
 )
@@ -45,22 +47,37 @@ def test_brier_is_scikit_learns():
     assert brier(probs, labels) == pytest.approx(2 * sk.brier_score_loss(labels, probs[:, 1]))
 
 
-def test_log_loss_is_scikit_learns():
-    logits, labels = RNG.normal(size=(80, 3)), RNG.integers(0, 3, 80)
-    assert log_loss(logits, labels) == pytest.approx(sk.log_loss(labels, softmax(logits)))
+def log_probs_of(logits):
+    return lambda temperature: log_softmax(np.asarray(logits) / temperature, axis=1)
 
 
 def test_the_fitted_temperature_undoes_a_known_sharpening():
     logits = RNG.normal(size=(20_000, 3))
     labels = (softmax(logits).cumsum(1) > RNG.random((20_000, 1))).argmax(1)
-    assert fit_temperature(3 * logits, labels) == pytest.approx(3, rel=0.05)
+    assert fit_temperature(log_probs_of(3 * logits), labels) == pytest.approx(3, rel=0.05)
+
+
+def test_the_fitted_temperature_is_the_minimum_of_scikit_learns_log_loss_over_a_grid():
+    """Each subject has two windows, whose probabilities are averaged."""
+    rng = np.random.default_rng(2)
+    labels = rng.integers(0, 3, 40)
+    logits_SWK = rng.normal(size=(40, 2, 3)) + 0.8 * np.eye(3)[labels][:, None]
+
+    def probs_at(temperature):
+        return softmax_over(logits_SWK / temperature, axis=2).mean(axis=1)
+
+    grid = np.geomspace(*TEMPERATURES, 4000)
+    best = grid[np.argmin([sk.log_loss(labels, probs_at(temperature)) for temperature in grid])]
+    found = fit_temperature(lambda temperature: np.log(probs_at(temperature)), labels)
+    assert TEMPERATURES[0] * 1.1 < best < TEMPERATURES[1] / 1.1
+    assert found == pytest.approx(best, rel=0.005)
 
 
 @pytest.mark.parametrize("margin", [40, 400, 4000])
 def test_certain_and_correct_logits_identify_no_temperature(margin):
     """exp(-margin / T) is 0 in double precision up to some T, so the log-loss is 0 over a whole range."""
     labels = np.arange(12) % 2
-    assert fit_temperature(margin * np.eye(2)[labels], labels) is None
+    assert fit_temperature(log_probs_of(margin * np.eye(2)[labels]), labels) is None
 
 
 def test_screening_counts_and_shares():

@@ -33,7 +33,6 @@ def test_every_method_trains_and_hands_back_complete_predictions(tiny_data, tiny
         assert prediction.epoch == outcome.best_epoch
         labels = [tiny_data.manifest.by_id[name.split("#")[0]].label for name in prediction.clip_id]
         assert [outcome.class_names[index] for index in prediction.label] == labels
-    assert set(outcome.temperature) == networks
     assert (outcome.stop_reason, outcome.epochs) == ("epochs", 3)
     assert outcome.rows == tuple(row for report in reports for row in report.rows)
 
@@ -100,7 +99,6 @@ def test_agrm_without_any_unsupervised_weight_equals_supervised_bit_for_bit(tiny
     assert student_rows(outcomes[0]) == student_rows(outcomes[1])
     assert outcomes[0].stop_reason == outcomes[1].stop_reason == "early_stop"
     assert outcomes[0].best_epoch == outcomes[1].best_epoch
-    assert outcomes[0].temperature["student"] == outcomes[1].temperature["student"]
     theirs = {p.split: p.logits for p in outcomes[1].predictions if p.network == "student"}
     for prediction in outcomes[0].predictions:
         np.testing.assert_array_equal(prediction.logits, theirs[prediction.split])

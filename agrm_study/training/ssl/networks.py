@@ -104,7 +104,9 @@ class Networks:
         }
 
     def load_weights(self, weights: Mapping[str, Tensor]) -> None:
-        """Load weights from `weights` into the networks they contain."""
+        """Load weights from `weights` into the networks they contain; starts the teacher if they contain one."""
+        if self.teacher is None and any(name.startswith("teacher.") for name in weights):
+            self.start_teacher()
         for name, network in self.modules(weights).items():
             prefix = f"{name}."
             state = {key.removeprefix(prefix): weights[key] for key in weights if key.startswith(prefix)}
