@@ -21,24 +21,30 @@ if TYPE_CHECKING:
 def status(results: str, as_json: bool, check: bool) -> int:
     """Show the progress of the study in RESULTS, from any shell, while it runs or afterwards.
 
-    With --check the exit code is 1 when a file is missing or damaged.
+    With --check the exit code is 1 when a file is missing or damaged. Records of version 0.1 have no digests: they are
+    counted as unverified.
     """
     from agrm_study.execution.progress.status import status as read_status
-    from agrm_study.records.whole import broken_trials, check_results
+    from agrm_study.records.whole import broken_trials, check_results, unverified_trials
 
     state = read_status(results)
+    unverified = unverified_trials(results) if check else 0
     if check:
         faults = check_results(results)
     else:
-        faults = [f"{place}: {why}" for place, why in broken_trials(results, content=False).values()]
+        faults = [str(fault) for fault in broken_trials(results, content=False).values()]
     if as_json:
-        click.echo(json.dumps({**state.to_dict(), "faults": faults}, indent=2, ensure_ascii=False))
+        found = {"faults": faults} | ({"unverified": unverified} if check else {})
+        click.echo(json.dumps(state.to_dict() | found, indent=2, ensure_ascii=False))
     else:
         _show(state)
         for fault in faults:
             click.echo(printable(f"not whole: {fault}"))
+        if unverified:
+            click.echo(f"unverified: {unverified} finished trials; their version of agrm-study recorded no digests")
         if check and not faults:
-            click.echo("every record and weights file is whole")
+            verified = "every other record" if unverified else "every record"
+            click.echo(f"{verified} and weights file is whole")
     return 1 if check and faults else 0
 
 

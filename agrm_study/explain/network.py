@@ -15,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from agrm_study.explain.trials import FinishedTrial
+from agrm_study.records.integrity import check_weights
 from agrm_study.study.errors import InputError
 from agrm_study.study.recipe import Recipe
 from agrm_study.study.reported import reported_network
@@ -173,6 +174,7 @@ def _weights(trial: FinishedTrial) -> dict[str, Tensor]:
             hint="To explain the study, run it in a new folder and keep the weights.",
         )
     try:
+        check_weights(path.read_bytes(), trial.weights_digest, str(path))
         with safe_open(path, framework="pt") as file:
             epoch = (file.metadata() or {}).get("epoch")
             if epoch != str(trial.best_epoch):

@@ -36,6 +36,7 @@ class FinishedTrial:
         seed: Seed of the trial.
         recipe: All settings of the trial.
         weights: Path of the best weights, which exist if they were kept.
+        weights_digest: Their digest; null in records without digests.
         best_epoch: Epoch of the best weights.
         data_fingerprint, split_fingerprint: Fingerprints of the training data and split.
     """
@@ -46,6 +47,7 @@ class FinishedTrial:
     seed: int
     recipe: Recipe
     weights: Path
+    weights_digest: str | None
     best_epoch: int
     data_fingerprint: str
     split_fingerprint: str
@@ -166,6 +168,7 @@ class FinishedTrials:
             seed=int(row["seed"]),
             recipe=_recipe(self.study, row),
             weights=self._results / "checkpoints" / trial_id / "best.safetensors",
+            weights_digest=row["weights_digest"],
             best_epoch=int(row["best_epoch"]),
             data_fingerprint=str(row["data_fingerprint"]),
             split_fingerprint=str(row["split_fingerprint"]),

@@ -11,7 +11,7 @@ import pandas as pd
 
 from agrm_study.export.scores import read_scores
 from agrm_study.plan.plan import Cell, parse_cells
-from agrm_study.records.integrity import weights_digest
+from agrm_study.records.integrity import check_weights
 from agrm_study.records.location import Location
 from agrm_study.records.part_sources import kept_source
 from agrm_study.records.reader import Ledger
@@ -162,7 +162,7 @@ class FinishedStudy:
         """Content of the trial's ``best.safetensors``.
 
         Raises:
-            InputError: The weights were not kept.
+            InputError: The weights were not kept, or are damaged.
         """
         file = self.location / "checkpoints" / choice.trial_id / "best.safetensors"
         content = file.read()
@@ -172,13 +172,7 @@ class FinishedStudy:
                 where=file.path,
                 hint="Export another seed of the arm (--seed), or run the study in a new folder.",
             )
-        stored = choice.row["weights_digest"]
-        if isinstance(stored, str) and weights_digest(content) != stored:
-            raise InputError(
-                "the weights differ from the digest that was taken when they were written",
-                where=file.path,
-                hint="Export another seed of the arm (--seed), or delete this file and run the study again.",
-            )
+        check_weights(content, choice.row["weights_digest"], file.path)
         return content
 
     def _choice(self, trial_id: str, arm: str, task: str, reason: str) -> Choice:

@@ -10,7 +10,8 @@ import hashlib
 import json
 import struct
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Any, Final, Literal
 
 import pyarrow as pa
 
@@ -18,6 +19,7 @@ from agrm_study.records.digests import HEX, blocks_text, digests, read_blocks
 from agrm_study.records.location import Location
 from agrm_study.records.reader import Ledger
 from agrm_study.records.schemas import PRUNED, Kind
+from agrm_study.study.errors import InputError
 
 DAMAGED: Final = "differs from the digest that was taken when it was written"
 DIGESTS: Final = ("epochs_digest", "predictions_digest", "weights_digest", "row_digest")
@@ -28,6 +30,29 @@ _HEADER_LENGTH: Final = struct.Struct("<Q")
 """Length of the JSON header, the first bytes of a safetensors file."""
 _AT_ONCE: Final = 500
 """Trials whose predictions are read at a time; bounds the memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A missing or damaged file of a finished trial.
+
+    Attributes:
+        what: The kind of records, or ``weights``.
+        place: The file or record.
+        why: The fault.
+    """
+
+    what: Literal["trials", "epochs", "predictions", "subjects", "weights"]
+    place: str
+    why: str
+
+    @classmethod
+    def of_record(cls, kind: Kind, trial_id: str, why: str) -> Fault:
+        """A fault of a trial's records of one kind."""
+        return cls(kind, f"records/{kind} of trial {trial_id}", why)
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.why}"
 
 
 def verified(row: Mapping[str, Any]) -> bool:
@@ -116,6 +141,25 @@ def weights_digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()[:HEX]
 
 
+def check_weights(content: bytes, stored: object, where: str) -> None:
+    """Refuses weights that differ from their digest.
+
+    Args:
+        content: Content of the file.
+        stored: ``weights_digest`` of the `trials` record; null in records without digests.
+        where: The file.
+
+    Raises:
+        InputError: They differ.
+    """
+    if isinstance(stored, str) and weights_digest(content) != stored:
+        raise InputError(
+            "the weights differ from the digest that was taken when they were written",
+            where=where,
+            hint="Use another seed of the arm, or delete this file and run the study again.",
+        )
+
+
 def broken_weights(results: Location, stored: Mapping[str, str]) -> dict[str, str]:
     """Trials whose weights are missing or damaged, and why.
 
@@ -137,8 +181,9 @@ def broken_weights(results: Location, stored: Mapping[str, str]) -> dict[str, st
     return broken
 
 
-def broken_records(ledger: Ledger, *, trial_ids: Collection[str] | None = None) -> dict[str, tuple[str, str]]:
-    """Damaged records of finished trials, by trial id: the location of the record and the fault.
+def broken_records(ledger: Ledger, *, trial_ids: Collection[str] | None = None) -> dict[str, Fault]:
+    """The first fault of the records of each finished trial that has one, by trial id: of its `trials` record, its
+    epochs, its predictions.
 
     Reads the entire content of the records.
 
@@ -147,20 +192,20 @@ def broken_records(ledger: Ledger, *, trial_ids: Collection[str] | None = None) 
         trial_ids: Only these trials; all by default.
     """
     trials = ledger.table_of("trials", trial_ids)
-    broken = {t: (f"records/trials of trial {t}", why) for t, why in broken_rows(trials).items()}
+    broken = {t: Fault.of_record("trials", t, why) for t, why in broken_rows(trials).items()}
     rows = [row for row in trials.to_pylist() if row["status"] == "finished" and row["trial_id"] not in broken]
     for start in range(0, len(rows), _AT_ONCE):
         _check_content(ledger, rows[start : start + _AT_ONCE], broken)
     return broken
 
 
-def _check_content(ledger: Ledger, rows: list[dict[str, Any]], broken: dict[str, tuple[str, str]]) -> None:
+def _check_content(ledger: Ledger, rows: list[dict[str, Any]], broken: dict[str, Fault]) -> None:
     ids = [row["trial_id"] for row in rows]
     sealed = {row["trial_id"]: row for row in rows if verified(row)}
 
     def note(kind: Kind, found: Mapping[str, str]) -> None:
         for trial_id, why in found.items():
-            broken.setdefault(trial_id, (f"records/{kind} of trial {trial_id}", why))
+            broken.setdefault(trial_id, Fault.of_record(kind, trial_id, why))
 
     epochs = ledger.epoch_table(None, trial_ids=ids)
     note("epochs", broken_epochs(epochs, {t: row["epochs_digest"] for t, row in sealed.items()}))

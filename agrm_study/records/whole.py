@@ -8,6 +8,7 @@ from typing import Final
 
 from agrm_study.records.integrity import (
     WEIGHTS,
+    Fault,
     broken_records,
     broken_splits,
     broken_weights,
@@ -21,10 +22,9 @@ from agrm_study.records.schemas import Kind
 _KINDS: Final[tuple[Kind, ...]] = ("epochs", "predictions")
 
 
-def broken_trials(
-    results: str | Path | Location, *, content: bool = True, weights: bool = False
-) -> dict[str, tuple[str, str]]:
-    """Faults of finished trials with missing or damaged files, by trial id: the file or record, and the fault.
+def broken_trials(results: str | Path | Location, *, content: bool = True, weights: bool = False) -> dict[str, Fault]:
+    """The first fault of each finished trial with missing or damaged files, by trial id: of its `trials` record, its
+    epochs, its predictions, its weights.
 
     Includes every trial whose `trials` record is damaged, whatever status it states.
 
@@ -41,12 +41,12 @@ def broken_trials(
         there = ledger.recorded(kind)
         for row in rows:
             if must_have(row, kind) and row["trial_id"] not in there:
-                broken.setdefault(row["trial_id"], (f"records/{kind} of trial {row['trial_id']}", "is missing"))
+                broken.setdefault(row["trial_id"], Fault.of_record(kind, row["trial_id"], "is missing"))
     stored = {row["trial_id"]: row["weights_digest"] for row in rows if row["weights_digest"] is not None}
     lost = dict.fromkeys(_without_weights(location, stored), "is missing")
     found = broken_weights(location, stored) if weights else lost
     for trial_id, why in found.items():
-        broken.setdefault(trial_id, (f"checkpoints/{trial_id}/{WEIGHTS}", why))
+        broken.setdefault(trial_id, Fault("weights", f"checkpoints/{trial_id}/{WEIGHTS}", why))
     return broken
 
 
@@ -57,8 +57,6 @@ def _without_weights(results: Location, trial_ids: Collection[str]) -> list[str]
 def check_results(results: str | Path | Location, *, weights: bool = True) -> list[str]:
     """Every fault of the records and weights of a results folder, as location and violated rule; reads all content.
 
-    Records of version 0.1, which have no digests, are counted in one entry.
-
     Args:
         results: Results folder.
         weights: Whether the folder holds weights, which a records bundle does not.
@@ -66,14 +64,16 @@ def check_results(results: str | Path | Location, *, weights: bool = True) -> li
     location = Location.of(results)
     ledger = Ledger(location)
     broken = broken_trials(location, weights=weights).values()
-    found = [f"{place}: {why}" for place, why in broken if weights or not place.startswith("checkpoints/")]
+    found = [str(fault) for fault in broken if weights or fault.what != "weights"]
     subjects = ledger.table_of("subjects")
     found += [f"records/subjects/{fp}.parquet: {why}" for fp, why in broken_splits(subjects).items()]
-    rows = [row for row in ledger.table_of("trials").to_pylist() if row["status"] == "finished"]
+    ledger.table_of("trials")
     for kind in _KINDS:
         ledger.table_of(kind)
-    found += [f"{p.path}: {p.reason}" for p in ledger.problems]
-    old = sum(not verified(row) for row in rows)
-    if old:
-        found.append(f"records/trials: {old} finished trials are unverified: version 0.1 recorded no digests")
-    return found
+    return found + [f"{p.path}: {p.reason}" for p in ledger.problems]
+
+
+def unverified_trials(results: str | Path | Location) -> int:
+    """Number of finished trials whose records have no digests (version 0.1): damage to their content is not found."""
+    rows = Ledger(results).table_of("trials").to_pylist()
+    return sum(row["status"] == "finished" and not verified(row) for row in rows)

@@ -6,6 +6,8 @@ import shutil
 import av
 import cv2
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 from safetensors.torch import load_file, save_file
@@ -140,8 +142,29 @@ def test_missing_weights_are_told_and_those_of_another_seed_left_out(results, tm
     assert (pd.read_csv(tmp_path / "occlusion.csv")["seeds"] == 1).all()
 
 
+def without_digests(results, trial_id):
+    """Makes a `trials` record one of version 0.1."""
+    path = results / "records" / "trials" / f"{trial_id}.parquet"
+    table = pq.read_table(path)
+    for name in [name for name in table.column_names if name.endswith("digest")]:
+        place = table.schema.get_field_index(name)
+        table = table.set_column(place, table.schema.field(place), pa.nulls(table.num_rows, pa.string()))
+    pq.write_table(table, path)
+
+
+def test_weights_with_a_flipped_bit_are_refused(results):
+    path = weights_of(results, "AGRM", 0)
+    content = bytearray(path.read_bytes())
+    content[-5] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="the weights differ from the digest") as refused:
+        call(results, "--arm", "AGRM", "--seed", 0)
+    assert str(path) in str(refused.value)
+
+
 def test_weights_that_do_not_answer_what_was_recorded_are_refused(results):
     path = weights_of(results, "AGRM", 0)
+    without_digests(results, path.parent.name)
     epoch = Ledger(results).trials().set_index("trial_id").loc[path.parent.name, "best_epoch"]
     loaded = {name: value.clone() for name, value in load_file(path).items()}  # not the mapped file, which is replaced
     other = {name: value + 0.5 if name.endswith("fc.bias") else value for name, value in loaded.items()}

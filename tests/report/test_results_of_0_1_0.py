@@ -1,9 +1,12 @@
+import json
 import shutil
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
-from agrm_study.records.whole import broken_trials, check_results
+from agrm_study.cli.app import app
+from agrm_study.records.whole import broken_trials, check_results, unverified_trials
 from agrm_study.report.collect import collect
 from agrm_study.report.measure import Measurements
 
@@ -28,7 +31,7 @@ def test_results_of_0_1_0_report_the_same_numbers_and_are_marked_as_unverified(t
     assert "8 of 8 finished trials are unverified" in evidence.problems[0].rule
     assert evidence.partial is None
     assert broken_trials(root) == {}
-    assert check_results(root) == ["records/trials: 8 finished trials are unverified: version 0.1 recorded no digests"]
+    assert (check_results(root), unverified_trials(root)) == ([], 8)
 
 
 @pytest.mark.parametrize("kind", ["epochs", "predictions"])
@@ -39,3 +42,16 @@ def test_their_missing_files_are_found_all_the_same(tmp_path, kind):
     victim.unlink()
     for content in (False, True):
         assert list(broken_trials(root, content=content)) == [victim.stem]
+
+
+def test_status_check_counts_them_as_unverified_and_finds_no_fault(tmp_path):
+    root = tmp_path / "r"
+    shutil.copytree(FOLDER, root)
+    shown = CliRunner().invoke(app, ["status", str(root), "--check"], standalone_mode=False)
+    assert (shown.return_value, "unverified: 8 finished trials" in shown.output) == (0, True)
+    assert "not whole" not in shown.output
+    found = json.loads(CliRunner().invoke(app, ["status", str(root), "--check", "--json"]).output)
+    assert (found["faults"], found["unverified"]) == ([], 8)
+    sorted((root / "records" / "epochs").iterdir())[0].unlink()
+    shown = CliRunner().invoke(app, ["status", str(root), "--check"], standalone_mode=False)
+    assert (shown.return_value, "not whole: records/epochs" in shown.output) == (1, True)
