@@ -12,6 +12,7 @@ from agrm_study.execution.data.prepare import prepare
 from agrm_study.execution.data.prepared import Prepared
 from agrm_study.execution.dispatch.edited_parts import edited_parts, measured_before
 from agrm_study.execution.dispatch.equal_trials import find_equal
+from agrm_study.execution.dispatch.known_trials import healing, read_known
 from agrm_study.execution.dispatch.race import RaceState, standing
 from agrm_study.execution.dispatch.search_phase import plan_search
 from agrm_study.execution.dispatch.to_run import trials_to_run
@@ -59,17 +60,19 @@ def plan_study(
     """
     results = Location.of(folder)
     prepared = prepare(asked, folder, build=False)
-    search = plan_search(asked, prepared, results)
+    known = read_known(results)
+    search = plan_search(asked, prepared, results, known)
     study, stand_ins = (asked, ()) if search is None else (search.study, search.stand_ins)
     plan = expand(study, prepared.fingerprints)
     ledger = Ledger(results)
-    states = ledger.states()
+    states = known.states
     status = {trial.trial_id: states[trial.trial_id].status for trial in plan.trials if trial.trial_id in states}
     unfinished = plan.missing([trial_id for trial_id, its in status.items() if its == "finished"])
     equal = {trial.trial_id for trial, _ in find_equal(results, unfinished)}
     remaining = {trial_id: state for trial_id, state in states.items() if trial_id not in equal}
     to_run = trials_to_run(plan, remaining, started=Heartbeat.started(results))
     missing = tuple(trial for trial in to_run.trials if trial.trial_id not in equal)
+    healed = healing(results, known, [trial.trial_id for trial in missing])
     cells, race = plan.cells, None
     if study.race is not None:
         race = standing(study, plan, results, {trial.trial_id for trial in to_run.trials})
@@ -77,12 +80,13 @@ def plan_study(
         missing = tuple(trial for trial in missing if trial.trial_id in wanted)
         cells = tuple(c for c in cells if c.trial_id in wanted or status.get(c.trial_id) == "finished")
     there = set(StageStore.of(results).look(code_version())) if study.sharing else set()
-    stages = plan_stages(missing, share=bool(study.sharing), known=there)
+    to_train = [trial for trial in missing if trial.trial_id not in healed.predicted]
+    stages = plan_stages(to_train, share=bool(study.sharing), known=there)
     there &= stages.by_key.keys()
     inherited = stages.inherited(there)
 
     measured = _measured(ledger, study)
-    trials = [*missing, *stand_ins]
+    trials = [*to_train, *stand_ins]
     new = unmeasured(trials, measured)
     resources = study.resources
     calibration = calibrate(new, cpu=resources.cpu, gpu=resources.gpu != 0, on_shape=on_shape) if measure else None
@@ -106,7 +110,15 @@ def plan_study(
     return PlanSummary(
         study=study.name,
         question=study.question,
-        notes=(*study_notes(study), *prepared.notes, *memory_notes(steps), *edited, *to_run.notes),
+        notes=(
+            *study_notes(study),
+            *prepared.notes,
+            *memory_notes(steps),
+            *edited,
+            *known.faults(plan.by_id),
+            *healed.notes,
+            *to_run.notes,
+        ),
         results=str(folder),
         tasks=tuple(study.tasks),
         seeds=tuple(study.seeds),

@@ -11,12 +11,12 @@ from agrm_study.execution.backend import Backend
 from agrm_study.execution.data.node_store import local_folder
 from agrm_study.execution.data.prepare import Step, prepare, searched_recipes
 from agrm_study.execution.data.prepared import Prepared
-from agrm_study.execution.dispatch.equal_trials import take_over_equal
+from agrm_study.execution.dispatch.known_trials import healing, read_known
 from agrm_study.execution.dispatch.race_source import open_race
 from agrm_study.execution.dispatch.search_phase import final_trials, open_search
 from agrm_study.execution.dispatch.search_source import SearchSource
 from agrm_study.execution.dispatch.shared_stages import SharedStages
-from agrm_study.execution.dispatch.to_run import finished_metrics, read_states, trials_to_run, work_on
+from agrm_study.execution.dispatch.to_run import finished_metrics, read_and_take_over, trials_to_run, work_on
 from agrm_study.execution.dispatch.work_source import WorkSource
 from agrm_study.execution.driver.executor import ExecutionLost, goes_on
 from agrm_study.execution.interrupt import Interrupt
@@ -142,7 +142,10 @@ class _Run:
         search = self._study.search
         if search is None:
             return self._final(self._study, prepared, plan)
-        source, progress = open_search(self._study, prepared, self._results, retry_failed=self._options.retry_failed)
+        known, retry_failed = read_known(self._results), self._options.retry_failed
+        source, progress = open_search(self._study, prepared, self._results, known, retry_failed=retry_failed)
+        for note in known.faults(source.drawn):
+            self._note(note)
         interrupted = self._run_search(source, progress, prune=search.pruner.name != "none")
         if interrupted or not source.complete:
             return self._summary([progress], interrupted, pending=final_trials(self._study))
@@ -176,19 +179,18 @@ class _Run:
         nothing_promoted: bool = False,
     ) -> RunSummary:
         """Runs the final phase, the reported trials, after the search if there is one."""
-        states = read_states(self._results, self._note)
-        finished = {trial_id for trial_id, state in states.items() if state.status == "finished"}
-        if take_over_equal(self._results, plan.missing(finished), self._note):
-            states = read_states(self._results, self._note)
-        known = {trial.trial_id: states[trial.trial_id] for trial in plan.trials if trial.trial_id in states}
+        ledger = read_and_take_over(self._results, plan, self._note)
+        known = {t.trial_id: ledger.states[t.trial_id] for t in plan.trials if t.trial_id in ledger.states}
         metrics = finished_metrics(self._results, plan, known, shown_metric_name(study))
         progress = StudyProgress.of(study, plan.cells, known, metrics=metrics)
         retry_failed, started = self._options.retry_failed, Heartbeat.started(self._results)
         to_run = trials_to_run(plan, known, started=started, retry_failed=retry_failed)
-        for note in to_run.notes:
+        healed = healing(self._results, ledger, [trial.trial_id for trial in to_run.trials])
+        for note in [*healed.notes, *to_run.notes]:
             self._note(note)
         progress.hold(trial.trial_id for trial in to_run.held)
-        works = self._backend.placed([work_on(t, prepared, known.get(t.trial_id)) for t in to_run.trials])
+        works = [work_on(t, prepared, ledger, predict_only=t.trial_id in healed.predicted) for t in to_run.trials]
+        works = self._backend.placed(works)
         shared = SharedStages(self._results, works, study.sharing)
         progress.reopen(work.trial.trial_id for work in works)
         self._view.begin(progress)
@@ -260,6 +262,8 @@ class _Run:
                 compacting.finished()
             progress.slots = executor.slots
             self._view.event(event, progress.apply(event))
+            if event.kind == "preparing" and event.message:
+                self._note(event.message)
             if event.stage_error and not self._stage_error_shown:
                 self._stage_error_shown = True
                 self._note(f"Epochs that other trials share could not be saved for them: {event.stage_error}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -161,6 +162,12 @@ class Location:
             return found.st_ino, found.st_mtime_ns, found.st_size
         info = self.filesystem.get_file_info(self.path)
         return None if info.type == fs.FileType.NotFound else (0, info.mtime_ns or 0, info.size or 0)
+
+    def set_aside(self) -> None:
+        """Renames a local folder that is in the place of a file, so that the file can be written."""
+        folder = Path(self.path)
+        names = (folder.with_name(f"{folder.name}.set-aside-{number}") for number in itertools.count(1))
+        folder.rename(next(name for name in names if not name.exists()))
 
     def delete(self) -> None:
         """Removes the file, if it exists."""

@@ -125,7 +125,7 @@ def table_bytes(table: pa.Table) -> memoryview:
 
 
 def put_record(records: Location, kind: Kind, name: str, table: pa.Table, pauses_s: Sequence[float] = PAUSES_S) -> None:
-    """Writes one file of records.
+    """Writes one file of records; a folder in its place is renamed.
 
     Args:
         records: The folder ``records``.
@@ -139,4 +139,12 @@ def put_record(records: Location, kind: Kind, name: str, table: pa.Table, pauses
     """
     data = table_bytes(table)
     target = records / kind / f"{name}.parquet"
-    retry_storage(lambda: target.write_atomic(data), pauses_s)
+
+    def write() -> None:
+        try:
+            target.write_atomic(data)
+        except IsADirectoryError:
+            target.set_aside()
+            target.write_atomic(data)
+
+    retry_storage(write, pauses_s)

@@ -27,7 +27,7 @@ class ScriptedRunner(TrialRunner):
 
     Script of an arm, or of all others under ``*``: ``epochs``, ``epoch_s``, ``fail`` (what happens), ``at`` (in which
     epoch), ``times`` (in how many attempts, counted in a file beside the script), ``seeds`` (only these), ``copies``
-    (words before its data are there).
+    (words before its data are there), ``drift`` (added to a logit that is predicted from kept weights).
     """
 
     waited = 0
@@ -132,19 +132,16 @@ class ScriptedRunner(TrialRunner):
     def save(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "rolling.pt").write_text(json.dumps(self._saved()))
-        (self.folder / "best.safetensors").write_text(self.state)
+        (self.folder / "best.safetensors").write_text(json.dumps(self.values))
+
+    def predict(self, best_epoch: int) -> Sequence[Predictions]:
+        note(self.root, f"predict {self.work.trial.arm} {self.work.trial.seed}")
+        kept: list[float] = json.loads((self.folder / "best.safetensors").read_text())
+        return [_block(kept, best_epoch, self.script.get("drift", 0.0))]
 
     def outcome(self) -> TrialOutcome:
         best = int(np.argmax(self.values)) + 1
-        block = Predictions(
-            split="test",
-            network="student",
-            epoch=best,
-            subject_id=("a", "b"),
-            clip_id=("a#0", "b#0"),
-            label=np.array([0, 1], dtype=np.int8),
-            logits=np.array([[0.0, self.values[0]], [self.values[-1], 1.0]], dtype=np.float32),
-        )
+        block = _block(self.values, best)
         return TrialOutcome(
             stop_reason="epochs",
             best_epoch=best,
@@ -158,6 +155,18 @@ class ScriptedRunner(TrialRunner):
     def close(self) -> None:
         if hasattr(self, "root"):
             note(self.root, f"close {self.work.trial.arm} {self.work.trial.seed}")
+
+
+def _block(values: list[float], best: int, drift: float = 0.0) -> Predictions:
+    return Predictions(
+        split="test",
+        network="student",
+        epoch=best,
+        subject_id=("a", "b"),
+        clip_id=("a#0", "b#0"),
+        label=np.array([0, 1], dtype=np.int8),
+        logits=np.array([[0.0, values[0]], [values[-1] + drift, 1.0]], dtype=np.float32),
+    )
 
 
 def note(root: Path, line: str) -> None:

@@ -11,6 +11,7 @@ from test_run_inline import Watcher
 from test_trial_queue import taus
 
 from agrm_study.execution.dispatch import to_run
+from agrm_study.execution.dispatch.known_trials import KnownTrials
 from agrm_study.execution.dispatch.trial_queue import TrialQueue
 from agrm_study.execution.dispatch.work_source import WorkSource
 from agrm_study.execution.driver.flight import Flight
@@ -30,13 +31,15 @@ Make = Callable[..., Study]
 Run = Callable[..., RunSummary]
 Script = Callable[..., None]
 
+NOTHING = KnownTrials(states={}, damaged={}, problems=())
+
 
 def works_of(study: Study) -> list[Work]:
     from conftest import NamedData
 
     data = NamedData()
     trials = expand(study, data.fingerprints).trials
-    return [to_run.work_on(trial, data, None) for trial in trials]  # type: ignore[arg-type]
+    return [to_run.work_on(trial, data, NOTHING) for trial in trials]  # type: ignore[arg-type]
 
 
 def flight_of(works: list[Work], results: Path, share: float = 0.0) -> tuple[Flight, WorkSource, list[TrialEvent]]:

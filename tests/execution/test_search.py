@@ -16,6 +16,7 @@ from search_runner import score
 from test_run_inline import Watcher
 
 from agrm_study.execution.data.prepare import searched_recipes
+from agrm_study.execution.dispatch.known_trials import read_known
 from agrm_study.execution.dispatch.search_phase import plan_search
 from agrm_study.execution.progress.lines import LinesView
 from agrm_study.execution.progress.live import LiveView
@@ -293,7 +294,7 @@ def test_plan_counts_search_trials_and_the_replicates_of_the_promoted(
             return "data", "split"
 
     def planned(study: Study) -> tuple[int, ...]:
-        plan = plan_search(study, Data(), Location.of(results))  # type: ignore[arg-type]
+        plan = plan_search(study, Data(), Location.of(results), read_known(Location.of(results)))  # type: ignore[arg-type]
         assert plan is not None
         its = plan.summary
         assert len(plan.stand_ins) == its.missing + its.to_promote

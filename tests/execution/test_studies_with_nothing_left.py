@@ -9,6 +9,7 @@ import pytest
 from conftest import NamedData
 from scripted_runner import journal
 
+from agrm_study.execution.dispatch.known_trials import read_known
 from agrm_study.execution.dispatch.search_phase import SearchPlan, plan_search
 from agrm_study.execution.dispatch.to_run import ToRun, trials_to_run
 from agrm_study.execution.progress.snapshot import read_snapshot
@@ -27,7 +28,7 @@ CHOICE = {"ssl.threshold.tau": {"choice": [0.6, 0.7, 0.8]}}
 
 
 def planned(study: Study, results: Path) -> SearchPlan:
-    found = plan_search(study, NamedData(), Location.of(results))  # type: ignore[arg-type]
+    found = plan_search(study, NamedData(), Location.of(results), read_known(Location.of(results)))  # type: ignore[arg-type]
     assert found is not None
     return found
 

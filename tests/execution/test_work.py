@@ -81,7 +81,7 @@ def test_epoch_rows_keep_what_the_schema_knows() -> None:
     (columns,) = epoch_columns([row])
     assert set(columns) <= set(EPOCHS.names)
     assert columns["pseudo_class_counts"] == [1, 2, 3]
-    assert prediction_blocks(NoopRunner().outcome()) == []
+    assert prediction_blocks(NoopRunner().outcome().predictions) == []
 
 
 def test_a_source_hands_out_each_trial_once_and_nothing_after_a_stop() -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from agrm_study.execution.dispatch.known_trials import KnownTrials
 from agrm_study.execution.dispatch.sampler import End, inner
 from agrm_study.execution.trial.failures import DETERMINISTIC
 from agrm_study.execution.trial.repeated_failures import search_keeps_failing
@@ -32,6 +33,7 @@ class Past:
     Attributes:
         spec: Its trial; ``None`` if no recipe allows the values.
         end: How it ended; ``None`` if it is to be run (again).
+        repeats: Of a finished trial that lost records and is run again, the state that it is to reach.
     """
 
     proposal: Proposal
@@ -39,10 +41,12 @@ class Past:
     end: End | None = None
     scores: Scores | None = None
     state: TrialState | None = None
+    repeats: TrialState | None = None
 
 
 def read_past(
     results: Location,
+    known: KnownTrials,
     search: Search,
     make: Callable[[dict[str, Any]], TrialSpec],
     *,
@@ -50,7 +54,7 @@ def read_past(
 ) -> list[Past]:
     """The draws of earlier runs in their order: those of search.json, then trials found only in the records."""
     ledger = Ledger(results)
-    trials, states = ledger.trials(), ledger.states()
+    trials, states = ledger.trials(), known.states
     rows = trials[trials["phase"] == "search"].sort_values("started_at", kind="stable", na_position="last")
     records: dict[str, dict[str, Any]] = {
         row["trial_id"]: {str(k): v for k, v in row.items()} for row in rows.to_dict("records")
@@ -72,10 +76,7 @@ def read_past(
     specs = {spec.trial_id: spec for _, spec in points if spec is not None}
     best_epochs = {t: states[t].best_epoch or 0 for t in specs if t in states and states[t].status == "finished"}
     scores = read_scores(ledger, best_epochs, search.metric, lambda t: reported_network(specs[t].recipe))
-    return [
-        _past(proposal, spec, states.get(proposal.trial_id), scores.get(proposal.trial_id), retry_failed)
-        for proposal, spec in points
-    ]
+    return [_past(proposal, spec, known, scores.get(proposal.trial_id), retry_failed) for proposal, spec in points]
 
 
 def _point(
@@ -103,8 +104,11 @@ def _point(
 
 
 def _past(
-    proposal: Proposal, spec: TrialSpec | None, state: TrialState | None, scores: Scores | None, retry_failed: bool
+    proposal: Proposal, spec: TrialSpec | None, known: KnownTrials, scores: Scores | None, retry_failed: bool
 ) -> Past:
+    state, damaged = known.states.get(proposal.trial_id), known.damaged.get(proposal.trial_id)
+    if damaged is not None and damaged.fault.what != "trials":
+        return Past(proposal=proposal, spec=spec, repeats=damaged.state)
     end: End | None = None
     if state is not None and state.status == "finished":
         end = "pruned" if state.stop_reason == PRUNED else "finished"

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from agrm_study.execution.data.prepared import Prepared
+from agrm_study.execution.dispatch.known_trials import KnownTrials
 from agrm_study.execution.dispatch.search_history import keeps_failing, read_past
 from agrm_study.execution.dispatch.search_source import SearchSource
 from agrm_study.execution.dispatch.shared_stages import SearchStages
@@ -20,14 +21,13 @@ from agrm_study.plan.promotion import Candidate, promoted, search_trial
 from agrm_study.plan.summary import SearchSummary
 from agrm_study.plan.trial import TrialSpec
 from agrm_study.records.location import Location
-from agrm_study.records.reader import Ledger
 from agrm_study.records.search_log import SearchLog
 from agrm_study.study.reported import reported_network
 from agrm_study.study.study import Study
 
 
 def open_search(
-    study: Study, prepared: Prepared, results: Location, *, retry_failed: bool
+    study: Study, prepared: Prepared, results: Location, known: KnownTrials, *, retry_failed: bool
 ) -> tuple[SearchSource, StudyProgress]:
     """The search of a study with the draws of earlier runs, and its progress; `InputError` as `search_trial`."""
     search = study.search
@@ -37,20 +37,19 @@ def open_search(
     def make(settings: dict[str, Any]) -> TrialSpec:
         return search_trial(study, settings, builder)
 
-    past = read_past(results, search, make, retry_failed=retry_failed)
-    states = Ledger(results).states()
+    past = read_past(results, known, search, make, retry_failed=retry_failed)
     ended = [(item.spec, item.scores) for item in past if item.spec is not None and item.end is not None]
     progress = StudyProgress.of(
         study,
         [Cell(spec.arm, spec.task, spec.seed, spec.trial_id) for spec, _ in ended],
-        states,
+        known.states,
         metrics={s.trial_id: its.values[0] for s, its in ended if its is not None and math.isfinite(its.values[0])},
         to_draw=0,
     )
     stages = SearchStages(study, results)
 
     def work_of(spec: TrialSpec) -> Work:
-        return replace(work_on(spec, prepared, states.get(spec.trial_id)), stages=stages.ends(spec))
+        return replace(work_on(spec, prepared, known), stages=stages.ends(spec))
 
     def on_draw(spec: TrialSpec) -> None:
         progress.trials[spec.trial_id] = TrialProgress(
@@ -94,13 +93,13 @@ class SearchPlan:
     stand_ins: tuple[TrialSpec, ...]
 
 
-def plan_search(study: Study, prepared: Prepared, results: Location) -> SearchPlan | None:
+def plan_search(study: Study, prepared: Prepared, results: Location, known: KnownTrials) -> SearchPlan | None:
     """The plan of a study's search; ``None`` for a study without one."""
     search = study.search
     if search is None:
         return None
     builder = TrialBuilder(study.name, prepared.fingerprints, parts=study.parts)
-    past = read_past(results, search, lambda settings: search_trial(study, settings, builder))
+    past = read_past(results, known, search, lambda settings: search_trial(study, settings, builder))
     points = {item.spec.trial_id: item for item in past if item.spec is not None}
     ends = [item.end for item in points.values()]
     log = SearchLog.read(results)

@@ -17,7 +17,7 @@ from agrm_study.execution.trial.work import Work
 from agrm_study.plan.promotion import Candidate
 from agrm_study.plan.trial import TrialSpec
 from agrm_study.records.location import Location
-from agrm_study.records.reader import Ledger
+from agrm_study.records.reader import Ledger, TrialState
 from agrm_study.records.schemas import PRUNED
 from agrm_study.records.search_log import Proposal, SearchLog
 from agrm_study.records.validation_scores import Scores, best_so_far, read_scores
@@ -40,6 +40,7 @@ class _Point:
     best: float | None = None
     judged: int = 0
     pruned: bool = False
+    repeats: TrialState | None = None
 
 
 class SearchSource(WorkSource):
@@ -101,6 +102,8 @@ class SearchSource(WorkSource):
             self.why_stopped = f"the sampler draws only points that were tried before ({MOST_REPEATS} in a row)"
             return None
         self._left -= 1
+        if point.repeats is not None and point.repeats.stop_reason == PRUNED:
+            ask_to_end(self._results, point.spec.trial_id, point.repeats.epochs or 0)
         if (known := self._work_of.get(point.spec.trial_id)) is not None:
             return known
         work = self._make_work(point.spec)
@@ -131,6 +134,11 @@ class SearchSource(WorkSource):
 
     def drain_held(self) -> list[Work]:
         return []
+
+    @property
+    def drawn(self) -> Collection[str]:
+        """Trials of every draw so far."""
+        return self._points.keys()
 
     @property
     def complete(self) -> bool:
@@ -166,6 +174,7 @@ class SearchSource(WorkSource):
             if not point.draws:
                 self._queue.append(point)
             point.draws.append(draw)
+            point.repeats = item.repeats
             return
         repeated = point.end is not None  # it was drawn again after its end, and the sampler saw only its values
         point.end, point.scores = item.end, item.scores
@@ -207,8 +216,8 @@ class SearchSource(WorkSource):
 
     def _judge(self, point: _Point, epoch: int, metric: float | None) -> None:
         """Takes the metric of an epoch, and requests the worker to end the trial if the pruner decides so."""
-        if metric is None or epoch <= point.judged or point.pruned:  # a resumed trial sends its epochs again
-            return
+        if metric is None or epoch <= point.judged or point.pruned or point.repeats is not None:
+            return  # a resumed trial sends its epochs again, and the end of a repeated one is decided
         point.judged = epoch
         better = max if self._maximize else min
         point.best = metric if point.best is None else better(point.best, metric)
@@ -227,6 +236,9 @@ class SearchSource(WorkSource):
             )
             point.scores = scores.get(trial_id)
         draws, point.draws = point.draws, []
+        if point.repeats is not None and point.scores is not None and draws:
+            last = (point.repeats.epochs or 0) - (end == "finished")
+            self._replay_reports(draws[0], point.scores.curve, last, pruned=end == "pruned")
         for draw in draws:
             self._tell(point, draw)
 

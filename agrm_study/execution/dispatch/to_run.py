@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from agrm_study.execution.data.prepared import Prepared
+from agrm_study.execution.dispatch.equal_trials import take_over_equal
+from agrm_study.execution.dispatch.known_trials import KnownTrials, read_known
 from agrm_study.execution.results_folder.upkeep import COMPACT_FROM
 from agrm_study.execution.trial.failures import DETERMINISTIC
 from agrm_study.execution.trial.repeated_failures import RepeatedFailures, held_trials, repeated_in_arms
@@ -18,7 +20,6 @@ from agrm_study.records.compaction import compact
 from agrm_study.records.location import Location
 from agrm_study.records.reader import Ledger, TrialState
 from agrm_study.records.validation_scores import read_metric
-from agrm_study.records.whole import broken_trials
 from agrm_study.study.reported import reported_network
 
 MOST_CELLS_SHOWN: Final = 400
@@ -73,24 +74,29 @@ def trials_to_run(
     )
 
 
-def work_on(trial: TrialSpec, prepared: Prepared, state: TrialState | None) -> Work:
+def work_on(trial: TrialSpec, prepared: Prepared, known: KnownTrials, *, predict_only: bool = False) -> Work:
     """A trial with the locations of its data and the number of earlier starts."""
-    manifest, store = prepared.manifest_path(trial.recipe), prepared.store_path(trial.recipe)
-    return Work(trial=trial, manifest=manifest, store=store, attempts=0 if state is None else state.attempt)
+    return Work(
+        trial=trial,
+        manifest=prepared.manifest_path(trial.recipe),
+        store=prepared.store_path(trial.recipe),
+        attempts=known.attempts(trial.trial_id),
+        predict_only=predict_only,
+    )
 
 
-def read_states(results: Location, on_note: Callable[[str], None]) -> dict[str, TrialState]:
-    """State of each trial with an intact record; many loose records are merged first, and damaged ones are reported."""
-    ledger = Ledger(results)
-    if len(ledger.loose_files("trials")) >= COMPACT_FROM:
+def read_and_take_over(results: Location, plan: Plan, on_note: Callable[[str], None]) -> KnownTrials:
+    """The trials of a results folder, after equal ones of studies beside it were reused.
+
+    Many loose records are merged first. Damaged files are reported.
+    """
+    if len(Ledger(results).loose_files("trials")) >= COMPACT_FROM:
         compact(results)
-    states = ledger.states()
-    for problem in ledger.problems:
-        on_note(f"{problem.path} cannot be read and counts as not done: {problem.reason}")
-    for trial_id, (place, fault) in broken_trials(results).items():
-        if states.pop(trial_id, None) is not None:
-            on_note(f"{place} {fault}: the trial counts as not done.")
-    return states
+    known = read_known(results)
+    for note in known.unreadable + known.faults(plan.by_id):
+        on_note(note)
+    finished = {trial_id for trial_id, state in known.states.items() if state.status == "finished"}
+    return read_known(results) if take_over_equal(results, plan.missing(finished), on_note) else known
 
 
 def finished_metrics(results: Location, plan: Plan, states: Mapping[str, TrialState], metric: str) -> dict[str, float]:

@@ -54,6 +54,8 @@ class LinesView(View):
         progress = self._progress
         if progress is None or event.kind in ("started", "epoch", "held"):
             return
+        if event.kind == "preparing" and event.message:  # the run says it
+            return
         if event.kind == "preparing":
             self._say_sometimes(f"{event.host}: {event.note}")
             return
@@ -62,6 +64,8 @@ class LinesView(View):
         name = trial_name(trial, progress)
         if event.kind == "finished" and trial.pruned:
             self._say(f"pruned   {place}  {name}: after {event.epoch} epochs")
+        elif event.kind == "finished" and event.message:
+            self._say(f"finished {place}  {name}: {event.message}")
         elif event.kind == "finished":
             shown = "" if event.metric is None else f"validation {progress.metric} {event.metric:.3f}, "
             taken = f" ({event.inherited} reused)" if event.inherited else ""

@@ -27,7 +27,7 @@ from agrm_study.training.data.store import ClipStore
 from agrm_study.training.failures import CheckpointError
 from agrm_study.training.fit import Training
 from agrm_study.training.generators import stream_seed
-from agrm_study.training.outcome import EpochReport, EpochRow, TrialOutcome
+from agrm_study.training.outcome import EpochReport, EpochRow, Predictions, TrialOutcome
 
 FETCH_S: Final = 2.0
 """Seconds between two progress notes on a store that is copied."""
@@ -106,6 +106,10 @@ class AgrmRunner(TrialRunner):
 
     def outcome(self) -> TrialOutcome:
         return self._live.outcome()
+
+    def predict(self, best_epoch: int) -> Sequence[Predictions]:
+        assert self._training is not None
+        return self._training.predict_kept(best_epoch)
 
     def close(self) -> None:
         training, self._training = self._training, None

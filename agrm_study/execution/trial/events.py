@@ -33,6 +33,8 @@ class TrialEvent:
         stage_error: Why the state of a stage could not be saved for other trials.
         stop_reason: Of a ``finished`` trial: ``epochs``, ``early_stop``, or ``pruned`` when a search ended it early.
         note: What a ``preparing`` trial waits for.
+        message: A sentence for the user: that a ``finished`` trial only made its predictions again, or why a
+            ``preparing`` one is trained instead.
     """
 
     kind: EventKind
@@ -58,6 +60,7 @@ class TrialEvent:
     error: str | None = None
     frame: str = ""
     note: str = ""
+    message: str = ""
 
     def to_json(self) -> str:
         """Compact JSON."""

@@ -26,7 +26,7 @@ from agrm_study.records.validation_scores import validation_curve
 from agrm_study.records.writer import write_trial
 from agrm_study.study.recipe import Recipe
 from agrm_study.study.reported import reported_network
-from agrm_study.training.outcome import EpochRow, TrialOutcome
+from agrm_study.training.outcome import EpochRow, Predictions, TrialOutcome
 
 ERROR_LIMIT = 8_000
 """Characters of an error that a record keeps, counted from its end."""
@@ -102,7 +102,7 @@ def epoch_columns(rows: Iterable[EpochRow]) -> list[dict[str, Any]]:
     return converted
 
 
-def prediction_blocks(outcome: TrialOutcome, phase: Phase = "final") -> list[dict[str, Any]]:
+def prediction_blocks(predictions: Iterable[Predictions], phase: Phase = "final") -> list[dict[str, Any]]:
     """Blocks of the `predictions` record; a search never keeps those of the test part."""
     return [
         {
@@ -114,7 +114,7 @@ def prediction_blocks(outcome: TrialOutcome, phase: Phase = "final") -> list[dic
             "label": block.label,
             "logits": block.logits,
         }
-        for block in outcome.predictions
+        for block in predictions
         if block.label.size and not (phase == "search" and block.split == "test")
     ]
 

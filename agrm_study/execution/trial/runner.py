@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agrm_study.execution.trial.work import Work, WorkerSettings
-from agrm_study.training.outcome import EpochReport, EpochRow, TrialOutcome
+from agrm_study.training.outcome import EpochReport, EpochRow, Predictions, TrialOutcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +63,20 @@ class TrialRunner(ABC):
     @abstractmethod
     def outcome(self) -> TrialOutcome:
         """The result, after the last epoch."""
+
+    def predict(self, best_epoch: int) -> Sequence[Predictions]:
+        """Predictions of the best weights that the checkpoint folder keeps, without training; called after `start`.
+
+        Args:
+            best_epoch: Epoch of the weights.
+
+        Returns:
+            Those of `outcome`; nothing if the runner cannot make them.
+
+        Raises:
+            CheckpointError: When the folder has no weights of this trial and epoch.
+        """
+        return ()
 
     @abstractmethod
     def close(self) -> None:

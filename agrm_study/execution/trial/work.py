@@ -30,6 +30,7 @@ class Work:
         stages: Stages of the trial, first to last; it inherits their state if saved, and otherwise saves it for other
             trials.
         accelerator: Type of accelerator that it must run on, where arms differ.
+        predict_only: Whether a finished trial only makes its lost predictions again, from its kept weights.
     """
 
     trial: TrialSpec
@@ -38,12 +39,13 @@ class Work:
     attempts: int = 0
     stages: tuple[StageEnd, ...] = ()
     accelerator: str | None = None
+    predict_only: bool = False
 
     def to_json(self) -> str:
         """Compact JSON; settings at their defaults are left out."""
         trial = {field.name: getattr(self.trial, field.name) for field in fields(TrialSpec)}
         trial["recipe"] = self.trial.recipe.model_dump(mode="json", exclude_defaults=True)
-        values = {name: getattr(self, name) for name in ("manifest", "store", "attempts", "stages", "accelerator")}
+        values = {field.name: getattr(self, field.name) for field in fields(Work) if field.name != "trial"}
         return json.dumps({"trial": trial, **values}, separators=(",", ":"))
 
     @classmethod

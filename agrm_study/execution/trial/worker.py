@@ -17,6 +17,7 @@ from agrm_study.execution.trial.events import EventKind, TrialEvent
 from agrm_study.execution.trial.failures import Failure, classify
 from agrm_study.execution.trial.fence import FencedError, check_fence
 from agrm_study.execution.trial.heartbeat import Heartbeat
+from agrm_study.execution.trial.predict_again import InexactError, predict_again
 from agrm_study.execution.trial.pruning import ends_after, forget
 from agrm_study.execution.trial.records import (
     epoch_columns,
@@ -119,6 +120,8 @@ class TrialWorker:
             if not running.started:
                 if note := running.runner.fetch(self._work, self.settings):
                     return self._not_yet(running, note)
+                if self._work.predict_only:
+                    return self._predict_again(running)
                 self._start(running)
                 if running.earlier_metrics:
                     return self._send_earlier(running)
@@ -152,6 +155,23 @@ class TrialWorker:
         if stop:
             self.drop()
         return event
+
+    def _predict_again(self, running: _Running) -> TrialEvent:
+        """Makes the lost predictions of a finished trial again; where that is not exact, the next step trains it."""
+        work = running.work
+        retry_storage(running.folder.pull)
+        running.runner.start(work, RunnerContext(settings=self.settings, checkpoint_dir=running.folder.local))
+        try:
+            end = predict_again(self._results, work, running.runner, self.settings.metric, self._check_fence)
+        except InexactError as error:
+            said = f"{work.trial.arm}, seed {work.trial.seed} is trained again: {error}."
+            self.begin(replace(work, predict_only=False))
+            return replace(running.event("preparing"), message=said)
+        with contextlib.suppress(OSError):  # the trial is whole, even if files remain
+            retry_storage(lambda: running.folder.finish(keep_weights=True))
+            retry_storage(lambda: Heartbeat.remove(self._results, work.trial.trial_id))
+        self.drop()
+        return replace(running.event("finished"), **end)
 
     def _start(self, running: _Running) -> None:
         """Prepares the trial for its next epoch."""
@@ -274,7 +294,7 @@ class TrialWorker:
             | run_columns(running.beat)
             | {"weights_digest": weights},
             epochs=epoch_columns(outcome.rows),
-            predictions=() if stop_reason == PRUNED else prediction_blocks(outcome, trial.phase),
+            predictions=() if stop_reason == PRUNED else prediction_blocks(outcome.predictions, trial.phase),
         )
         with contextlib.suppress(OSError):  # the trial has finished, even if files remain
             retry_storage(lambda: running.folder.finish(keep_weights=keep_weights))

@@ -1,0 +1,122 @@
+"""Trials by their records: intact ones, finished ones with damaged files, and how the latter are made whole."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from agrm_study.execution.provenance import code_version
+from agrm_study.records.integrity import Fault, broken_weights, verified
+from agrm_study.records.location import Location
+from agrm_study.records.reader import Ledger, RecordProblem, TrialState
+from agrm_study.records.whole import broken_trials
+
+
+@dataclass(frozen=True, slots=True)
+class DamagedTrial:
+    """A finished trial with a missing or damaged file: it counts as not done.
+
+    Attributes:
+        state: Its state in the ledger; unreliable if its `trials` record is damaged.
+        fault: The first fault found.
+    """
+
+    state: TrialState
+    fault: Fault
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownTrials:
+    """Trials of a results folder.
+
+    Attributes:
+        states: States of the trials whose files are all there and intact, and of failed ones.
+        damaged: Finished trials with a fault.
+        problems: Files that cannot be read.
+    """
+
+    states: Mapping[str, TrialState]
+    damaged: Mapping[str, DamagedTrial]
+    problems: tuple[RecordProblem, ...]
+
+    def attempts(self, trial_id: str) -> int:
+        """Number of starts that are recorded, also those of a damaged trial."""
+        if trial_id in self.damaged:
+            return self.damaged[trial_id].state.attempt
+        return self.states[trial_id].attempt if trial_id in self.states else 0
+
+    @property
+    def unreadable(self) -> list[str]:
+        """A sentence on each file that cannot be read."""
+        return [f"{p.path} cannot be read and counts as not done: {p.reason}" for p in self.problems]
+
+    def faults(self, trial_ids: Collection[str]) -> list[str]:
+        """A sentence on each of these trials that is damaged."""
+        faults = (damaged.fault for trial_id, damaged in self.damaged.items() if trial_id in trial_ids)
+        return [f"{fault.place} {fault.why}: the trial counts as not done." for fault in faults]
+
+
+def read_known(results: Location) -> KnownTrials:
+    """The trials of a results folder; reads the entire content of their records."""
+    ledger = Ledger(results)
+    states = ledger.states()
+    faults = broken_trials(results)
+    return KnownTrials(
+        states={trial_id: state for trial_id, state in states.items() if trial_id not in faults},
+        damaged={t: DamagedTrial(states[t], fault) for t, fault in faults.items() if t in states},
+        problems=ledger.problems,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Healing:
+    """How damaged trials are made whole.
+
+    Attributes:
+        predicted: Trials whose predictions are made again from their kept weights, without training.
+        retrained: Trials that are trained again, with the reason.
+    """
+
+    predicted: frozenset[str]
+    retrained: Mapping[str, str]
+
+    @property
+    def notes(self) -> list[str]:
+        """One sentence for each way."""
+        said = []
+        if n := len(self.predicted):
+            said.append(f"Damaged trials whose predictions are made again from kept weights, without training: {n}.")
+        for reason, n in Counter(self.retrained.values()).items():
+            said.append(f"Damaged trials that are trained again, as {reason}: {n}.")
+        return said
+
+
+def healing(results: Location, known: KnownTrials, trial_ids: Iterable[str]) -> Healing:
+    """How the damaged trials among these are made whole; reads their weights."""
+    damaged = {trial_id: known.damaged[trial_id].fault for trial_id in trial_ids if trial_id in known.damaged}
+    rows: list[dict[str, Any]] = Ledger(results).table_of("trials", list(damaged)).to_pylist() if damaged else []
+    reasons = {row["trial_id"]: _why_trained(row, damaged[row["trial_id"]]) for row in rows}
+    kept = {row["trial_id"]: row["weights_digest"] for row in rows if not reasons[row["trial_id"]]}
+    reasons |= dict.fromkeys(broken_weights(results, kept), "their weights are missing or damaged")
+    retrained = {trial_id: reasons.get(trial_id, "their records cannot be read") for trial_id in damaged}
+    return Healing(
+        predicted=frozenset(trial_id for trial_id, reason in retrained.items() if not reason),
+        retrained={trial_id: reason for trial_id, reason in retrained.items() if reason},
+    )
+
+
+def _why_trained(row: Mapping[str, Any], fault: Fault) -> str:
+    """Why predictions from a trial's weights would not be those lost; empty if they are, provided the weights are."""
+    if fault.what == "weights":
+        return "their weights are missing or damaged"
+    if fault.what != "predictions":
+        return f"their {fault.what} records are missing or damaged"
+    if not verified(row):
+        return "their records have no digests"
+    if row["weights_digest"] is None:
+        return "their weights were not kept"
+    if row["code_version"] != code_version():
+        return "another version of the code trained them"
+    return ""

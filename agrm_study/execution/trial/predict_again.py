@@ -1,0 +1,72 @@
+"""Lost predictions of a finished trial, made again from its kept weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from agrm_study.execution.trial.records import prediction_blocks
+from agrm_study.execution.trial.runner import TrialRunner
+from agrm_study.execution.trial.work import Work
+from agrm_study.records.digests import block_digests, read_blocks
+from agrm_study.records.location import Location
+from agrm_study.records.patience import retry_storage
+from agrm_study.records.reader import Ledger
+from agrm_study.records.validation_scores import read_scores
+from agrm_study.records.writer import predictions_table, put_record
+from agrm_study.study.reported import reported_network
+from agrm_study.training.failures import CheckpointError
+
+DONE: Final = "predictions made again from its kept weights, without training"
+
+
+class InexactError(Exception):
+    """The predictions cannot be made again exactly: the trial must be trained."""
+
+
+def predict_again(
+    results: Location, work: Work, runner: TrialRunner, metric: str, check: Callable[[], None]
+) -> dict[str, Any]:
+    """Writes the predictions of a finished trial, once they are known to be those that its `trials` record names.
+
+    Args:
+        results: Results folder.
+        work: The trial.
+        runner: Its runner, started.
+        metric: Validation metric that events carry.
+        check: Called before the record is written; may raise.
+
+    Returns:
+        What a ``finished`` event has of the trial.
+
+    Raises:
+        InexactError: Weights or predictions are not those of the record.
+        OSError: When storage refuses.
+    """
+    trial_id, network = work.trial.trial_id, reported_network(work.trial.recipe)
+    ledger = Ledger(results)
+    rows: list[dict[str, Any]] = retry_storage(lambda: ledger.table_of("trials", [trial_id]).to_pylist())
+    if not rows or rows[0]["status"] != "finished":
+        raise InexactError("its trials record is not there")
+    row, best_epoch = rows[0], int(rows[0]["best_epoch"])
+    try:
+        blocks = prediction_blocks(runner.predict(best_epoch), work.trial.phase)
+    except CheckpointError as error:
+        raise InexactError(str(error)) from error
+    if not blocks:
+        raise InexactError("its trainer cannot predict from kept weights")
+    table = predictions_table(trial_id, blocks)
+    if block_digests(table).get(trial_id) != read_blocks(row["predictions_digest"]):
+        raise InexactError("the predictions of its kept weights differ from those recorded")
+    check()
+    put_record(results / "records", "predictions", trial_id, table)
+    scores = retry_storage(lambda: read_scores(ledger, {trial_id: best_epoch}, [metric], lambda name: network))
+    value = scores[trial_id].values[0] if trial_id in scores else None
+    return {
+        "epoch": row["epochs"],
+        "metric": value if value == value else None,
+        "wall_s": row["wall_s"] or 0.0,
+        "stop_reason": row["stop_reason"],
+        "best_epoch": best_epoch,
+        "message": DONE,
+    }
