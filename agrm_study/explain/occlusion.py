@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from agrm_study.explain.gradcam import to_clip
+from agrm_study.statistics.probabilities import decide, softmax
 
 FRACTIONS: Final = tuple(step / 6 for step in range(7))
 """Deleted fractions of the clip."""
@@ -110,7 +111,7 @@ def region_effects(
                 area=float(mask.mean()),
                 drop=float(drops_B[2 * number]),
                 elsewhere=float(drops_B[2 * number + 1]),
-                changes=float(logits_BK[2 * number].argmax() != whole_K.argmax()),
+                changes=float(decide(softmax(logits_BK[2 * number])) != decide(softmax(whole_K))),
             )
     return {name: effects[name] for name in masks}
 

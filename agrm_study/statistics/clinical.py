@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from agrm_study.statistics.arrays import Floats
 from agrm_study.statistics.classification import confusion
 from agrm_study.statistics.estimators import Interval, wilson
+from agrm_study.statistics.probabilities import TIE
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,7 @@ def _predictive(right: Floats, wrong: Floats, prevalence: float) -> Floats:
 def net_benefit(positive_N: ArrayLike, scores_SN: ArrayLike, thresholds_T: ArrayLike) -> Floats:
     """Net benefit (S, T) of classifying subjects as positive at scores of at least a threshold (Vickers & Elkin 2006).
 
-    TP/N − FP/N · t/(1 − t), per seed over the subjects that it evaluated.
+    TP/N − FP/N · t/(1 − t), per seed over the subjects that it evaluated; scores within `TIE` of a threshold reach it.
 
     Args:
         positive_N: Which subjects are positive.
@@ -107,7 +108,7 @@ def net_benefit(positive_N: ArrayLike, scores_SN: ArrayLike, thresholds_T: Array
     scores = np.atleast_2d(np.asarray(scores_SN, dtype=np.float64))
     t = np.asarray(thresholds_T, dtype=np.float64)
     present_S = (~np.isnan(scores)).sum(axis=1)
-    called_STN = scores[:, None, :] >= t[:, None]
+    called_STN = scores[:, None, :] >= t[:, None] - TIE
     right, wrong = (called_STN & positive).sum(axis=-1), (called_STN & ~positive).sum(axis=-1)
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.asarray((right - wrong * t / (1 - t)) / present_S[:, None])

@@ -13,6 +13,7 @@ from statsmodels.stats.multitest import multipletests
 from agrm_study.statistics.arrays import Floats
 from agrm_study.statistics.estimators import UNDEFINED, Interval, hedges_g
 from agrm_study.statistics.two_way import (
+    ROUNDING,
     Components,
     combined,
     difference_interval,
@@ -132,7 +133,7 @@ def compare(arm: Scored, reference: Scored, *, paired: bool) -> Difference:
 def equivalence_p(delta: float, c: Components, margin: float) -> float:
     """p value of equivalence within ±margin: the larger of two one-sided t-tests (Schuirmann 1987)."""
     error = math.sqrt(float(c.variance))
-    if not error > 0:
+    if not error > ROUNDING:
         return math.nan
     return float(max(stats.t.sf((delta + margin) / error, c.df), stats.t.sf((margin - delta) / error, c.df)))
 

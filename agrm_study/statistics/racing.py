@@ -31,6 +31,7 @@ from numpy.typing import ArrayLike
 from scipy import special
 
 from agrm_study.statistics.arrays import Floats
+from agrm_study.statistics.probabilities import TIE
 
 LEAST_SEEDS: Final = 3
 """Minimum number of common seeds of a test: with two, the t-test has one degree of freedom and almost no power."""
@@ -89,7 +90,7 @@ def paired_p(differences_AS: ArrayLike) -> Floats:
     same = error <= 1e-9 * np.maximum(np.abs(mean), 1e-9)
     t = np.divide(mean, error, out=np.zeros_like(mean), where=~same)
     p = special.stdtr(np.maximum(n - 1, 1), -t)
-    p = np.where(same, np.where(mean > 0, np.power(2.0, -n), 1.0), p)
+    p = np.where(same, np.where(mean > TIE, np.power(2.0, -n), 1.0), p)
     return np.where(n < LEAST_SEEDS, 1.0, p)
 
 

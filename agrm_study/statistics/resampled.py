@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
+from agrm_study.statistics.probabilities import TIE
+
 
 @dataclass(frozen=True, slots=True)
 class ExactTest:
@@ -46,12 +48,12 @@ def sign_flip(differences: ArrayLike, max_exact: int = 20) -> ExactTest:
         return ExactTest(math.nan, 1.0)
     signs = np.array(list(itertools.product([1.0, -1.0], repeat=d.size)))
     means = np.abs(signs @ d)
-    return ExactTest(float((means >= abs(d.sum()) - 1e-12).mean()), exact_floor(d.size))
+    return ExactTest(float((means >= abs(d.sum()) - TIE).mean()), exact_floor(d.size))
 
 
 def wilcoxon(differences: ArrayLike) -> ExactTest:
     """Wilcoxon's signed-rank test (scipy, exact where there are no ties or zeros); p = 1 when all differences are 0."""
-    d = np.asarray(differences, dtype=np.float64)
+    d = np.round(np.asarray(differences, dtype=np.float64), 12)  # equal but for rounding: tied
     if d.size == 0:
         return ExactTest(math.nan, 1.0)
     if not np.any(d):
@@ -70,7 +72,7 @@ def nadeau_bengio(differences: ArrayLike, n_train: int, n_test: int) -> tuple[fl
     if n_train <= 0 or n_test <= 0:
         raise ValueError(f"sizes must be positive, given n_train = {n_train}, n_test = {n_test}")
     d = np.asarray(differences, dtype=np.float64)
-    if d.size < 2 or np.ptp(d) == 0:
+    if d.size < 2 or np.ptp(d) < TIE:
         return math.nan, math.nan
     t = float(d.mean() / math.sqrt(d.var(ddof=1) * (1 / d.size + n_test / n_train)))
     return t, float(2 * stats.t.sf(abs(t), d.size - 1))
