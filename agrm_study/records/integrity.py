@@ -196,6 +196,13 @@ def broken_records(ledger: Ledger, *, trial_ids: Collection[str] | None = None) 
     rows = [row for row in trials.to_pylist() if row["status"] == "finished" and row["trial_id"] not in broken]
     for start in range(0, len(rows), _AT_ONCE):
         _check_content(ledger, rows[start : start + _AT_ONCE], broken)
+    unread = {problem.path: problem.reason for problem in ledger.problems if not problem.used}
+    kinds: tuple[Kind, ...] = ("epochs", "predictions")
+    for trial_id in (row["trial_id"] for row in rows):  # without digests, one unreadable block is found by this alone
+        for kind in kinds:
+            path = (ledger.records / kind / f"{trial_id}.parquet").path
+            if path in unread:
+                broken.setdefault(trial_id, Fault.of_record(kind, trial_id, unread[path]))
     return broken
 
 

@@ -2,6 +2,8 @@ import json
 import shutil
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
@@ -55,3 +57,16 @@ def test_status_check_counts_them_as_unverified_and_finds_no_fault(tmp_path):
     sorted((root / "records" / "epochs").iterdir())[0].unlink()
     shown = CliRunner().invoke(app, ["status", str(root), "--check"], standalone_mode=False)
     assert (shown.return_value, "not whole: records/epochs" in shown.output) == (1, True)
+
+
+def test_predictions_that_are_unreadable_in_one_block_are_found_without_digests(tmp_path):
+    root = tmp_path / "r"
+    shutil.copytree(FOLDER, root)
+    victim = sorted((root / "records" / "predictions").iterdir())[0]
+    table = pq.read_table(victim)
+    place = table.schema.get_field_index("logits")
+    logits = table.column(place).to_pylist()
+    logits[-1] = None
+    broken = pa.array(logits, table.schema.types[place])
+    pq.write_table(table.set_column(place, pa.field("logits", broken.type), broken), victim)
+    assert list(broken_trials(root)) == [victim.stem]
