@@ -121,18 +121,12 @@ class _Run:
             self._backend.check(self._results, self._note, lambda: self._step(asking))
             if self._backend.note:
                 self._note(self._backend.note)
+            given = self._options
             prepared = prepare(
-                self._study,
-                self._options.results,
-                build=True,
-                on_step=self._step,
-                on_note=self._note,
-                workers=self._options.workers,
+                self._study, given.results, build=True, on_step=self._step, on_note=self._note, workers=given.workers
             )
-            for note in prepared.notes:
-                self._note(note)
             plan = expand(self._study, prepared.fingerprints)
-            for note in memory_notes(arm_steps(self._study, prepared.clip_counts)):
+            for note in (*prepared.notes, *memory_notes(arm_steps(self._study, prepared.clip_counts))):
                 self._note(note)
         except KeyboardInterrupt:
             self._note("Stopped before the first trial; what is done is kept.")
@@ -189,8 +183,7 @@ class _Run:
         for note in [*healed.notes, *to_run.notes]:
             self._note(note)
         progress.hold(trial.trial_id for trial in to_run.held)
-        works = [work_on(t, prepared, ledger, predict_only=t.trial_id in healed.predicted) for t in to_run.trials]
-        works = self._backend.placed(works)
+        works = self._backend.placed([work_on(t, prepared, ledger, healed.predicted) for t in to_run.trials])
         shared = SharedStages(self._results, works, study.sharing)
         progress.reopen(work.trial.trial_id for work in works)
         self._view.begin(progress)

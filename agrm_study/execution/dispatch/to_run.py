@@ -74,14 +74,14 @@ def trials_to_run(
     )
 
 
-def work_on(trial: TrialSpec, prepared: Prepared, known: KnownTrials, *, predict_only: bool = False) -> Work:
-    """A trial with the locations of its data and the number of earlier starts."""
+def work_on(trial: TrialSpec, prepared: Prepared, known: KnownTrials, predicted: Collection[str] = ()) -> Work:
+    """A trial with the locations of its data and its earlier starts; it only predicts if it is among `predicted`."""
     return Work(
         trial=trial,
         manifest=prepared.manifest_path(trial.recipe),
         store=prepared.store_path(trial.recipe),
         attempts=known.attempts(trial.trial_id),
-        predict_only=predict_only,
+        predict_only=trial.trial_id in predicted,
     )
 
 
