@@ -55,7 +55,7 @@ class KnownTrials:
     def faults(self, trial_ids: Collection[str]) -> list[str]:
         """A sentence on each of these trials that is damaged."""
         faults = (damaged.fault for trial_id, damaged in self.damaged.items() if trial_id in trial_ids)
-        return [f"{fault.place} {fault.why}: the trial counts as not done." for fault in faults]
+        return [f"{fault}; the trial counts as not done." for fault in faults]
 
 
 def read_known(results: Location) -> KnownTrials:
