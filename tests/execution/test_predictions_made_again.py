@@ -11,8 +11,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from conftest import NamedData
 from scripted_runner import journal
 
+from agrm_study.api.planning import plan_study
 from agrm_study.execution.progress.lines import LinesView
 from agrm_study.execution.summary import RunSummary
 from agrm_study.records.compaction import compact
@@ -157,3 +159,18 @@ def test_a_run_cut_short_while_it_predicts_does_so_in_the_next_one(
     assert run(make_study()).exit_code == 0
     assert count(results, "predict") == 2
     assert content(results) == before
+
+
+def test_the_plan_counts_a_trial_without_predictions_as_missing_but_not_its_epochs(
+    make_study: Make, run: Run, results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Planned(NamedData):
+        unwritten = ()
+        store_sizes = ()
+
+    monkeypatch.setattr("agrm_study.api.planning.prepare", lambda *a, **k: Planned())
+    run(make_study())
+    damaged(results, "deleted")
+    plan = plan_study(make_study(), results)
+    assert (plan.finished, plan.missing, plan.epochs_at_most) == (3, 1, 0)
+    assert any("made again from kept weights, without training: 1." in note for note in plan.notes)
