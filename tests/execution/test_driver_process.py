@@ -36,7 +36,10 @@ from agrm_study.execution.driver.protocol import (
 )
 from agrm_study.execution.interrupt import Interrupt
 from agrm_study.execution.resources.capacity import Resources
+from agrm_study.execution.trial.events import TrialEvent
+from agrm_study.execution.trial.fence import current_fence
 from agrm_study.execution.trial.work import Work, WorkerSettings
+from agrm_study.records.location import Location
 from agrm_study.study.errors import InputError, InputErrors
 
 MESSAGES: list[Message] = [
@@ -130,14 +133,17 @@ def test_nothing_that_a_driver_has_started_outlives_it(first: bool) -> None:
     assert not process.folder.exists()
 
 
-def test_nothing_of_a_driver_outlives_the_run_when_that_is_killed() -> None:
+@pytest.mark.parametrize("cleaned", [False, True], ids=["", "its folder was removed by another run"])
+def test_nothing_of_a_driver_outlives_the_run_when_that_is_killed(cleaned: bool) -> None:
     script = "\n".join(
         [
             "import sys, time",
             "from agrm_study.execution.driver import child_process",
             "child_process.MODULE = 'stub_driver'",
             "process = child_process.DriverProcess(child_process.Job('family'))",
-            "print(*process.next(60).value, flush=True)",
+            "found = process.next(60).value",
+            f"import shutil; {cleaned} and shutil.rmtree(process.folder)",
+            "print(*found, flush=True)",
             "time.sleep(600)",
         ]
     )
@@ -155,7 +161,7 @@ def test_three_drivers_in_a_row_that_achieve_nothing_end_the_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hangs: bool
 ) -> None:
     if hangs:
-        monkeypatch.setenv("STUB_HANGS", "1")
+        monkeypatch.setenv("STUB_RUNS", "hangs")
         monkeypatch.setattr(ray_executor, "SILENT_S", 1.0)
     notes: list[str] = []
     source = WorkSource([Work(trial=trial("a"))])
@@ -174,10 +180,28 @@ def test_three_drivers_in_a_row_that_achieve_nothing_end_the_run(
     assert list((tmp_path / ".run").iterdir()) == [tmp_path / ".run" / "fence"]
 
 
+def test_a_driver_that_dies_after_the_last_trial_has_ended_is_not_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STUB_RUNS", "finishes")
+    notes: list[str] = []
+    events: list[TrialEvent] = []
+    ray_executor.RayExecutor(resources=Resources(), on_note=notes.append).run(
+        WorkSource([Work(trial=trial("a"))]),
+        WorkerSettings(results=str(tmp_path)),
+        on_event=events.append,
+        interrupt=Interrupt(),
+        on_tick=lambda: None,
+    )
+    assert [event.kind for event in events] == ["started", "finished"]
+    assert notes == []
+    assert current_fence(Location.of(tmp_path)) == 1
+
+
 def test_an_interruption_before_any_trial_has_started_ends_the_driver_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("STUB_HANGS", "1")
+    monkeypatch.setenv("STUB_RUNS", "hangs")
     interrupt, source = Interrupt(), WorkSource([Work(trial=trial("a"))])
     threading.Timer(1.0, interrupt.request).start()
     ray_executor.RayExecutor(resources=Resources()).run(

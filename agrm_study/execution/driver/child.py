@@ -46,14 +46,16 @@ def main() -> None:
 
 
 def _end_without_run() -> None:
-    """Ends this process and all of its descendants."""
-    if "ray" in sys.modules:
-        shutdown = threading.Thread(target=sys.modules["ray"].shutdown, daemon=True)
-        shutdown.start()
-        shutdown.join(SHUTDOWN_S)
-    end_family(os.getpid(), os.environ[MARK])
-    shutil.rmtree(Path.cwd(), ignore_errors=True)
-    os._exit(1)
+    """Ends this process and all of its descendants, whatever else fails."""
+    try:
+        if "ray" in sys.modules:
+            shutdown = threading.Thread(target=sys.modules["ray"].shutdown, daemon=True)
+            shutdown.start()
+            shutdown.join(SHUTDOWN_S)
+        end_family(os.getpid(), os.environ[MARK])
+        shutil.rmtree(Path.cwd(), ignore_errors=True)  # raises where another run has removed the folder
+    finally:
+        os._exit(1)
 
 
 if __name__ == "__main__":
