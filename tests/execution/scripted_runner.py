@@ -27,7 +27,8 @@ class ScriptedRunner(TrialRunner):
 
     Script of an arm, or of all others under ``*``: ``epochs``, ``epoch_s``, ``fail`` (what happens), ``at`` (in which
     epoch), ``times`` (in how many attempts, counted in a file beside the script), ``seeds`` (only these), ``copies``
-    (words before its data are there), ``drift`` (added to a logit that is predicted from kept weights).
+    (words before its data are there), ``drift`` (added to a logit that is predicted from kept weights). ``wait`` waits
+    for a file ``go`` beside the script.
     """
 
     waited = 0
@@ -117,6 +118,10 @@ class ScriptedRunner(TrialRunner):
                 held.append(bytearray(os.urandom(2**20) * 256))
                 time.sleep(0.3)
             time.sleep(60)
+        if what == "wait":
+            while not (self.root / "go").exists():
+                time.sleep(0.02)
+            return
         if what == "hang":
             os.kill(os.getpid(), signal.SIGSTOP)
             return

@@ -13,7 +13,9 @@ from agrm_study.execution.driver import operations
 from agrm_study.execution.driver.channel import Channel
 from agrm_study.execution.driver.child import main
 from agrm_study.execution.driver.executor import ExecutionLost
-from agrm_study.execution.driver.protocol import Note
+from agrm_study.execution.driver.protocol import Assigned, Event, Note, Take
+from agrm_study.execution.trial.events import TrialEvent
+from agrm_study.execution.trial.work import Work
 from agrm_study.study.errors import InputError, InputErrors
 
 
@@ -49,9 +51,16 @@ def end(channel: Channel, arguments: Mapping[str, Any]) -> None:
 
 
 def run(channel: Channel, arguments: Mapping[str, Any]) -> None:
-    """Dies, or hangs where ``STUB_HANGS`` is set."""
-    if "STUB_HANGS" in os.environ:
+    """Dies; where ``STUB_RUNS`` is set, hangs before that, or finishes its trial."""
+    way = os.environ.get("STUB_RUNS")
+    if way == "hangs":
         time.sleep(600)
+    if way == "finishes":
+        assigned = channel.ask(Take())
+        assert isinstance(assigned, Assigned)
+        trial_id = Work.from_json(assigned.work or "").trial.trial_id
+        channel.send(Event(TrialEvent(kind="started", trial_id=trial_id).to_json()))
+        channel.send(Event(TrialEvent(kind="finished", trial_id=trial_id).to_json()))
     end(channel, {"how": "kill"})
 
 

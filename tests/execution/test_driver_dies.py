@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -62,7 +63,7 @@ def nothing_left() -> Iterator[None]:
 def test_trials_go_on_from_their_checkpoints_in_the_same_run_when_the_driver_or_its_ray_is_killed(
     make_study: Make, run: Run, results: Path, script: Script, tmp_path: Path, victim: str, said: str
 ) -> None:
-    script(A={"epochs": 1}, B={"epochs": 6, "epoch_s": 0.2})
+    script(A={"epochs": 1}, B={"epochs": 6, "epoch_s": 0.2, "fail": "wait", "at": 5})  # none ends before the strike
     struck = threading.Event()
 
     def strike(event: TrialEvent) -> None:
@@ -71,7 +72,12 @@ def test_trials_go_on_from_their_checkpoints_in_the_same_run_when_the_driver_or_
             for process in below(victim):
                 process.kill()
 
-    watcher = Watcher(strike)
+    class Resumes(Watcher):
+        def message(self, text: str) -> None:
+            super().message(text)
+            (results / "go").touch()
+
+    watcher = Resumes(strike)
     summary = run(make_study(seeds=2), executor="ray", slots=2, view=watcher)
     assert (summary.exit_code, summary.finished) == (0, 4), summary
     (note,) = [message for message in watcher.messages if message.endswith("A new driver process goes on.")]
@@ -85,7 +91,8 @@ def test_trials_go_on_from_their_checkpoints_in_the_same_run_when_the_driver_or_
     assert len(starts) == 2, "what has finished is not run again"
     other = tmp_path / "inline"
     other.mkdir()
-    (other / "script.json").write_text((results / "script.json").read_text())
+    for name in ("script.json", "go"):
+        shutil.copy(results / name, other)
     run(make_study(seeds=2), results=other)
     assert same(outcome(results), outcome(other))
 

@@ -116,6 +116,17 @@ def test_only_trials_that_had_begun_are_told_to_come_again_and_all_are_handed_ou
     assert source.take() is not None
 
 
+def test_a_trial_whose_worker_died_waits_at_the_epoch_of_its_checkpoint(make_study: Make, results: Path) -> None:
+    (work,) = works_of(make_study({"A": 0.5}, seeds=1))
+    flight, _, told = flight_of([work], results)
+    trial_id = work.trial.trial_id
+    flight.assign(Take())
+    flight.observe(TrialEvent(kind="started", trial_id=trial_id))
+    flight.observe(TrialEvent(kind="epoch", trial_id=trial_id, epoch=4, saved=3))
+    flight.observe(TrialEvent(kind="retried", trial_id=trial_id, failure="worker_killed"))
+    assert told[-1].epoch == 3
+
+
 def test_a_trial_under_which_one_driver_after_the_other_dies_is_given_up(make_study: Make, results: Path) -> None:
     works = works_of(make_study(seeds=1))
     flight, source, told = flight_of(works, results)
@@ -144,7 +155,7 @@ def test_a_trial_that_waits_for_a_larger_share_of_a_gpu_gets_it_from_the_next_dr
     assert flight.assign(Take()).share == 0.25
     flight.observe(TrialEvent(kind="started", trial_id=trial_id))
     flight.observe(TrialEvent(kind="failed", trial_id=trial_id, failure="oom_gpu", error="no memory"))
-    assert flight.holds_trials
+    assert flight.has_trials
     flight.reconcile("it died")
     again = flight.assign(Take())
     assert (again.work, again.share) == (work.to_json(), 0.5)

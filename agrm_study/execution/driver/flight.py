@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 from agrm_study.execution.dispatch.work_source import WorkSource
 from agrm_study.execution.driver.give_up import give_up
@@ -47,9 +48,9 @@ class Flight:
         return len(self._source)
 
     @property
-    def holds_trials(self) -> bool:
-        """Whether a trial that the source has handed out before is to run again."""
-        return self._growth.pending and not self._source.stopped
+    def has_trials(self) -> bool:
+        """Whether a trial is to run: a new one, or one that the source has handed out before."""
+        return not self._source.exhausted or (self._growth.pending and not self._source.stopped)
 
     @property
     def stopped(self) -> bool:
@@ -68,7 +69,7 @@ class Flight:
         """
         work = self._next(frozenset(take.full), idle=take.idle)
         if work is None:
-            return Assigned(finished=self._source.exhausted and not self.holds_trials)
+            return Assigned(finished=not self.has_trials)
         trial_id = work.trial.trial_id
         self._held[trial_id] = work
         return Assigned(work.to_json(), self._growth.share(trial_id))
@@ -100,6 +101,8 @@ class Flight:
             self._attempts[trial_id] = event.attempt
             self._achieved = True
         passed = self._growth.answer(event, stopped=self._source.stopped)
+        if passed.kind == "retried":
+            passed = replace(passed, epoch=self._saved.get(trial_id, 0))
         if event.kind not in ("started", *UNDER_WAY):
             self.started.discard(trial_id)
         if event.kind not in ("started", "retried", *UNDER_WAY):
@@ -134,7 +137,6 @@ class Flight:
                     TrialEvent(
                         kind="retried",
                         trial_id=trial_id,
-                        epoch=self._saved.get(trial_id, 0),
                         epochs=work.trial.recipe.epochs,
                         failure="worker_killed",
                         error=reason,

@@ -98,7 +98,7 @@ class RayExecutor(Executor):
             source, settings, share=self._resources.gpu, losses=self._arguments["retries"], on_event=on_event
         )
         fruitless = 0
-        while not source.exhausted or flight.holds_trials:
+        while flight.has_trials:
             number = raise_fence(results)
             flag = results / FOLDER / f"{number}.stop"
             flight.settings = replace(settings, fence=number, stop_flag=flag.address)
@@ -111,7 +111,7 @@ class RayExecutor(Executor):
                     with contextlib.suppress(OSError):
                         flag.delete()
             achieved = flight.reconcile(reason or "")
-            if reason is None or interrupt.requested:
+            if reason is None or interrupt.requested or not flight.has_trials:
                 return
             if served.final:
                 raise ExecutionLost(reason)
