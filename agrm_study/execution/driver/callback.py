@@ -11,7 +11,6 @@ import ray
 from ray.tune import Callback
 from ray.tune.experiment import Trial
 
-from agrm_study.execution.driver.actor_cache import ActorCache
 from agrm_study.execution.driver.channel import TICK_S
 from agrm_study.execution.driver.executor import ExecutionLost
 from agrm_study.execution.driver.give_up import give_up
@@ -113,7 +112,6 @@ class DriverCallback(Callback):  # type: ignore[misc]
 
     def on_trial_recover(self, iteration: int, trials: list[Trial], trial: StudyTrial, **info: Any) -> None:
         with self._kept():
-            ActorCache.distrust()  # others may have died with this worker
             if trial.unborn:
                 self._count_unborn(trial.unborn_on, trial.failure)
                 return
@@ -130,7 +128,6 @@ class DriverCallback(Callback):  # type: ignore[misc]
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: StudyTrial, **info: Any) -> None:
         with self._kept():
-            ActorCache.distrust()
             failure = self._death(trial)
             self._source.report(give_up(self._source.work(trial.trial_id), self._settings, failure))
 

@@ -1,11 +1,10 @@
-"""Temporary changes to the environment and to attributes, undone when a block ends."""
+"""Temporary changes to the environment, undone when a block ends."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 
 @contextlib.contextmanager
@@ -21,18 +20,3 @@ def patched_environment(values: Mapping[str, str]) -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
-
-
-@contextlib.contextmanager
-def patched_attribute(owner: object, name: str, value: Any) -> Iterator[None]:
-    """Sets an attribute of a module, a class or an object within the block.
-
-    Raises:
-        AttributeError: The owner has no such attribute, as a library that the block relies on has changed.
-    """
-    before = getattr(owner, name)
-    setattr(owner, name, value)
-    try:
-        yield
-    finally:
-        setattr(owner, name, before)

@@ -15,7 +15,6 @@ from agrm_study.execution.driver.channel import Channel
 from agrm_study.execution.driver.memory_watchdog import MemoryWatchdog
 from agrm_study.execution.driver.patching import patched_environment
 from agrm_study.execution.driver.preflight import check_files
-from agrm_study.execution.driver.protocol import Note
 from agrm_study.execution.driver.remote_source import RemoteSource
 from agrm_study.execution.driver.session import ray_session
 from agrm_study.execution.driver.stall_detector import StallDetector
@@ -85,7 +84,6 @@ class TuneRun:
 
         from agrm_study.execution.driver.callback import DriverCallback
         from agrm_study.execution.driver.plan_search import PlanSearch
-        from agrm_study.execution.driver.ray_patches import warm_workers
         from agrm_study.execution.driver.trainable import StudyTrainable
 
         callback = DriverCallback(self._source, self._settings, self._stall, lambda: self._channel.tick(slots()))
@@ -107,11 +105,8 @@ class TuneRun:
         pending = slots() if self._address is None else MOST_SLOTS
         with (
             patched_environment({"TUNE_MAX_PENDING_TRIALS_PG": str(pending)}),
-            warm_workers() as problem,
             self._watchdog(callback.workers) as callback.watchdog,
         ):
-            if problem:
-                self._channel.send(Note(f"Workers are started anew more often than needed: {problem}."))
             try:
                 tuner.fit()
             finally:
