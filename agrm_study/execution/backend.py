@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Final
 
-from agrm_study.execution.driver.executor import Executor
+from agrm_study.execution.driver.executor import Executor, InlineExecutor
 from agrm_study.execution.options import RunOptions
 from agrm_study.execution.resources.capacity import Resources
 from agrm_study.execution.trial.work import Work
@@ -118,8 +118,6 @@ class Backend:
     def executor(self, data: Mapping[str, int], on_note: Callable[[str], None]) -> Executor:
         """A new executor for trials that read these data (`Prepared.data`)."""
         if self.options.executor == "inline":
-            from agrm_study.execution.driver.inline import InlineExecutor
-
             return InlineExecutor()
         from agrm_study.execution.driver.ray_executor import RayExecutor
 

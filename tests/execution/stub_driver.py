@@ -9,11 +9,10 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from agrm_study.execution.driver import operations
 from agrm_study.execution.driver.channel import Channel
 from agrm_study.execution.driver.child import main
 from agrm_study.execution.driver.executor import ExecutionLost
-from agrm_study.execution.driver.protocol import Assigned, Event, Note, Take
+from agrm_study.execution.driver.protocol import Assigned, Event, Result, Take
 from agrm_study.execution.trial.events import TrialEvent
 from agrm_study.execution.trial.work import Work
 from agrm_study.study.errors import InputError, InputErrors
@@ -24,7 +23,7 @@ def family(channel: Channel, arguments: Mapping[str, Any]) -> None:
     sleeper = [sys.executable, "-c", "import time; time.sleep(600)"]
     parent = [sys.executable, "-c", f"import subprocess, time; subprocess.Popen({sleeper!r}); time.sleep(600)"]
     started = [subprocess.Popen(parent), subprocess.Popen(parent, start_new_session=True)]
-    channel.send(Note([os.getpid(), *(process.pid for process in started)]))
+    channel.send(Result([os.getpid(), *(process.pid for process in started)]))
     time.sleep(600)
 
 
@@ -64,13 +63,5 @@ def run(channel: Channel, arguments: Mapping[str, Any]) -> None:
     end(channel, {"how": "kill"})
 
 
-operations.OPERATIONS = {  # type: ignore[misc]
-    "family": family,
-    "facts": facts,
-    "refuse": refuse,
-    "end": end,
-    "run": run,
-}
-
 if __name__ == "__main__":
-    main()
+    main({"family": family, "facts": facts, "refuse": refuse, "end": end, "run": run})

@@ -15,7 +15,7 @@ from conftest import HERE
 from test_trial_queue import trial
 
 from agrm_study.execution.dispatch.work_source import WorkSource
-from agrm_study.execution.driver import ray_executor
+from agrm_study.execution.driver import child_process, ray_executor
 from agrm_study.execution.driver.call import call
 from agrm_study.execution.driver.child_process import DriverProcess
 from agrm_study.execution.driver.executor import ExecutionLost
@@ -25,7 +25,6 @@ from agrm_study.execution.driver.protocol import (
     Job,
     Lost,
     Message,
-    Note,
     Result,
     Seen,
     Stop,
@@ -44,7 +43,7 @@ from agrm_study.study.errors import InputError, InputErrors
 
 MESSAGES: list[Message] = [
     Job("run", {"slots": None, "data": {"a": 1}}), Take(("A100", None), True), Assigned("{}", 0.5), Stop(),
-    Assigned(finished=True), Event("text", True), Seen(), Tick(), Tick(3), Note([1, "a"]), Result({"a": None}),
+    Assigned(finished=True), Event("text", True), Seen(), Tick(), Tick(3), Result({"a": None}),
     Lost("why", True),
 ]  # fmt: skip
 
@@ -114,9 +113,9 @@ def test_a_caller_that_gives_up_waits_for_nothing() -> None:
 
 def relatives(process: DriverProcess) -> list[psutil.Process]:
     """The driver process and the two trees below it, four processes."""
-    note = process.next(30)
-    assert isinstance(note, Note)
-    found = [psutil.Process(pid) for pid in note.value]
+    result = process.next(30)
+    assert isinstance(result, Result)
+    found = [psutil.Process(pid) for pid in result.value]
     while len(found) < 5:
         time.sleep(0.05)
         found = list({each: None for p in found for each in (p, *p.children(recursive=True))})
@@ -162,7 +161,7 @@ def test_three_drivers_in_a_row_that_achieve_nothing_end_the_run(
 ) -> None:
     if hangs:
         monkeypatch.setenv("STUB_RUNS", "hangs")
-        monkeypatch.setattr(ray_executor, "SILENT_S", 1.0)
+        monkeypatch.setattr(child_process, "SILENT_S", 1.0)
     notes: list[str] = []
     source = WorkSource([Work(trial=trial("a"))])
     with pytest.raises(ExecutionLost) as lost:

@@ -17,8 +17,6 @@ from agrm_study.execution.provenance import code_version
 from agrm_study.records.location import Location
 from agrm_study.study.errors import InputError
 
-QUESTION = {"results": "", **preflight.NOTHING}
-
 
 @pytest.fixture
 def judge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
@@ -29,12 +27,12 @@ def judge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
             answers = []
             for number, difference in enumerate(differences):
                 answer = f"{answer_in}/{number}"
-                facts = node_facts.describe({**QUESTION, **question, "video": False, "answer": answer})
+                facts = node_facts.describe({**question, "video": False, "answer": answer})
                 if difference is None:
-                    answers.append(Answer(f"node {number}", {"GPU": 2.0}, None, "cannot run a task (boom)"))
+                    answers.append(Answer(f"node {number}", 2.0, None, "cannot run a task (boom)"))
                 else:
                     whole = {**facts, "answer": answer, **difference}
-                    answers.append(Answer(f"node {number}", {"GPU": 2.0}, whole, skew_s=skew_s))
+                    answers.append(Answer(f"node {number}", 2.0, whole, skew_s=skew_s))
             return answers
 
         monkeypatch.setattr(preflight, "ask", ask)
@@ -144,7 +142,7 @@ def test_a_cluster_that_wants_a_token_is_asked_again_with_the_one_of_this_machin
 
     monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
     monkeypatch.setattr(address, "ray_status", status)
-    assert reach(listening) == Reached(listening, True, "token")
+    assert reach(listening) == Reached(listening, address.LOOPBACK | {"RAY_AUTH_MODE": "token"})
     monkeypatch.setattr(address, "ray_status", lambda *asked: Status(1, NO_TOKEN))
     with pytest.raises(InputError, match="requires a token that this machine does not have"):
         reach(listening)

@@ -1,4 +1,4 @@
-"""Finds out whether a Ray cluster answers at an address, with which token, and whether it runs the same Ray.
+"""Whether a Ray cluster answers at an address, with which token, and whether it runs the same Ray.
 
 Ray's client waits more than a minute for a cluster that is not there, and ends its process when a token is missing. So
 `ray status` runs first, in a separate process with a time limit.
@@ -15,8 +15,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import psutil
 
@@ -35,37 +34,21 @@ _TOKEN: Final = re.compile("AuthenticationError|authentication token|InvalidAuth
 _RAY_VERSION: Final = re.compile(r"cluster has Ray version (\S+)")
 
 
-@dataclass(frozen=True, slots=True)
-class Reached:
-    """A cluster that answers.
+class Reached(NamedTuple):
+    """``host:port`` of a cluster's head as this machine reaches it, and the environment that Ray needs for it.
 
-    Attributes:
-        address: ``host:port`` of its head, as this machine reaches it.
-        loopback: Whether the cluster lives on this machine's loopback interface only.
-        auth: Value of ``RAY_AUTH_MODE`` with which it answers; empty for the one in the environment.
+    The variables must be set before Ray is imported.
     """
 
     address: str
-    loopback: bool
-    auth: str
-
-    @property
-    def environment(self) -> dict[str, str]:
-        """Environment variables with which Ray reaches the cluster, to be set before Ray is imported."""
-        return (LOOPBACK if self.loopback else {}) | ({AUTH_MODE: self.auth} if self.auth else {})
+    environment: dict[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Status:
-    """What ``ray status`` printed, and its exit code; no code on timeout."""
+class Status(NamedTuple):
+    """Exit code of ``ray status`` (``None`` on timeout), and what it printed."""
 
     code: int | None
     text: str
-
-    @property
-    def wants_token(self) -> bool:
-        """Whether the cluster refused for lack of the right token."""
-        return self.code != 0 and _TOKEN.search(self.text) is not None
 
 
 def reach(address: str) -> Reached:
@@ -86,14 +69,13 @@ def reach(address: str) -> Reached:
             hint="Run the command on the head node, or with `ray job submit -- agrm-study run … --address auto`.",
         )
     found = _listening(address)
-    loopback = found.startswith("127.")
-    for auth in ("",) if AUTH_MODE in os.environ else ("", "token"):
-        reached = Reached(found, loopback, auth)
-        status = ray_status(found, reached.environment)
-        if not status.wants_token:
-            break
+    environment = LOOPBACK if found.startswith("127.") else {}
+    status = ray_status(found, environment)
+    if _wants_token(status) and AUTH_MODE not in os.environ:
+        environment = environment | {AUTH_MODE: "token"}
+        status = ray_status(found, environment)
     if status.code == 0:
-        return reached
+        return Reached(found, environment)
     raise _refusal(address, status)
 
 
@@ -106,7 +88,6 @@ def ray_status(address: str, environment: Mapping[str, str]) -> Status:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            text=True,
             errors="replace",
             timeout=PATIENCE_S,
             check=False,
@@ -191,8 +172,12 @@ def _own_address() -> str:
     return "127.0.0.1"
 
 
+def _wants_token(status: Status) -> bool:
+    return status.code != 0 and _TOKEN.search(status.text) is not None
+
+
 def _refusal(address: str, status: Status) -> InputError:
-    if status.wants_token:
+    if _wants_token(status):
         return InputError(
             "the Ray cluster requires a token that this machine does not have",
             field=OPTION,

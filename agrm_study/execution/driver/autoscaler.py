@@ -1,8 +1,11 @@
 """Checks whether the cluster's autoscaler can start a node that holds a trial, before anything else is done.
 
 Ray does not list the kinds of node that an autoscaler may start. So the check requests a node as a trial would. Where a
-kind of node fits, the autoscaler starts one while the data are prepared, and stops it again after it was
-idle for a while. Otherwise Ray's second autoscaler (`ray up`, KubeRay) reports it, and its first does nothing.
+kind of node fits, the autoscaler starts one while the data are prepared, and stops it again after it was idle for a
+while. Otherwise Ray's second autoscaler (`ray up`, KubeRay) reports it, and its first does nothing.
+
+Uses private names of Ray: `ray status` and `ray.util.state` list requests that wait, not those that no kind of node can
+hold. A Ray that lacks them is not asked.
 """
 
 from __future__ import annotations
@@ -13,7 +16,6 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from agrm_study.execution.driver.ray_internals import cluster_status, first_autoscaler_report, head_connection
 from agrm_study.execution.resources.capacity import Resources, alive_nodes, each_kind, in_words, trials_on
 from agrm_study.study.errors import InputError
 
@@ -24,6 +26,7 @@ PATIENCE_S: Final = 60.0
 LOOK_EVERY_S: Final = 0.5
 FIRST_ROUNDS: Final = 4
 """Rounds of Ray's first autoscaler, which does not report what it cannot start, within which it starts a node."""
+SEE: Final = "`ray status` on the head shows its progress."
 
 
 def check_autoscaler(resources: Resources, kinds: Sequence[str], tick: Callable[[], None]) -> list[str]:
@@ -41,25 +44,35 @@ def check_autoscaler(resources: Resources, kinds: Sequence[str], tick: Callable[
         InputError: The autoscaler can start no node for it, or the cluster has no autoscaler.
     """
     notes = []
-    head = head_connection()
+    head = _head()
     for each in each_kind(resources, kinds).values():
         if any(trials_on(node["Resources"], each) for node in alive_nodes()):
             continue
+        lacks = f"No node holds a trial yet ({each})"
         if head is None:
             notes.append(
-                f"No node holds a trial yet ({each}), and this version of Ray does not report whether the autoscaler "
-                "can start one: trials wait until it does. `ray status` on the head shows its progress."
+                f"{lacks}, and this version of Ray does not report whether the autoscaler can start one: trials wait "
+                f"until it does. {SEE}"
             )
-            continue
-        _ask(head, each, tick)
-        notes.append(
-            f"No node holds a trial yet ({each}): the autoscaler brings one. `ray status` on the head shows its "
-            "progress."
-        )
+        else:
+            _request(head, each, tick)
+            notes.append(f"{lacks}: the autoscaler brings one. {SEE}")
     return notes
 
 
-def _ask(head: Any, resources: Resources, tick: Callable[[], None]) -> None:
+def _head() -> Any | None:
+    """This process's connection to the head of its cluster; ``None`` if this version of Ray lacks what is called."""
+    try:
+        from ray.core.generated.autoscaler_pb2 import GetClusterStatusReply  # noqa: F401
+        from ray.experimental.internal_kv import internal_kv_get_gcs_client
+    except ImportError:
+        return None
+    head = internal_kv_get_gcs_client()
+    called = ("get_cluster_status", "internal_kv_get")
+    return head if all(callable(getattr(head, name, None)) for name in called) else None
+
+
+def _request(head: Any, resources: Resources, tick: Callable[[], None]) -> None:
     """Waits until the autoscaler has seen a request for one trial.
 
     Raises:
@@ -95,10 +108,12 @@ def _ask(head: Any, resources: Resources, tick: Callable[[], None]) -> None:
 
 def _second(head: Any, request: str) -> Callable[[], bool | None]:
     """Whether Ray's second autoscaler can start a node for a request; ``None`` until it has seen the request."""
+    from ray.core.generated.autoscaler_pb2 import GetClusterStatusReply
+
     requested_in: list[int] = []  # number of the cluster's state in which the request was first
 
     def answered() -> bool | None:
-        status = cluster_status(head)
+        status = GetClusterStatusReply.FromString(head.get_cluster_status())
         cluster, autoscaler = status.cluster_resource_state, status.autoscaling_state
         if not requested_in:
             if _among(request, cluster.pending_gang_resource_requests):
@@ -120,14 +135,13 @@ def _first(head: Any) -> Callable[[], bool | None]:
     rounds: set[float] = set()
 
     def answered() -> bool | None:
-        found = json.loads(first_autoscaler_report(head) or b"{}")
+        found = json.loads(head.internal_kv_get(b"__autoscaling_status", None) or b"{}")
         if not (report := found.get("autoscaler_report")):
             return None
         if all(UNDESCRIBED.fullmatch(kind) for kind in report["active_nodes"]):
             raise _no_autoscaler("This one's head was started without one (`ray start --autoscaling-config`).")
-        if report["pending_launches"] or report["pending_nodes"]:
-            return True
-        if report["node_availability_summary"]["node_availabilities"]:  # it has tried to
+        tried = report["node_availability_summary"]["node_availabilities"]
+        if report["pending_launches"] or report["pending_nodes"] or tried:
             return True
         rounds.add(found["time"])
         return False if len(rounds) > FIRST_ROUNDS else None

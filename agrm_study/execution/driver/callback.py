@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any, Final
 
 import ray
@@ -16,8 +18,8 @@ from agrm_study.execution.driver.executor import ExecutionLost
 from agrm_study.execution.driver.give_up import give_up
 from agrm_study.execution.driver.memory_watchdog import MemoryWatchdog
 from agrm_study.execution.driver.ray_watch import dead_parts
-from agrm_study.execution.driver.remote_source import RemoteSource
 from agrm_study.execution.driver.stall_detector import StallDetector
+from agrm_study.execution.driver.study_search import StudySearch
 from agrm_study.execution.driver.study_trial import StudyTrial
 from agrm_study.execution.driver.trainable import EVENT
 from agrm_study.execution.trial.events import TrialEvent
@@ -39,24 +41,23 @@ class DriverCallback(Callback):  # type: ignore[misc]
     Its own errors are stored and raised later, as Tune ignores some errors of callbacks and hides others.
 
     Args:
-        source: Receives the events.
+        search: Receives the events.
         settings: Settings shared by all trials.
         stall: Finds workers that hang.
         on_tick: Called about twice a second.
     """
 
     def __init__(
-        self, source: RemoteSource, settings: WorkerSettings, stall: StallDetector, on_tick: Callable[[], None]
+        self, search: StudySearch, settings: WorkerSettings, stall: StallDetector, on_tick: Callable[[], None]
     ) -> None:
-        self._source, self._settings = source, settings
+        self._search, self._settings = search, settings
         self._stall, self._on_tick = stall, on_tick
+        self.watchdog: MemoryWatchdog | None = None
         self._broken: Exception | None = None
         self._stalled: dict[str, str] = {}  # trial → reason why its worker was killed
         self._ticked = 0.0
-        self._dead: list[str] = []
         self._running: set[str] = set()
-        self.watchdog: MemoryWatchdog | None = None
-        self._unborn: dict[str, list[float]] = {}  # node → times at which creating a worker failed
+        self._unborn: dict[str, deque[float]] = {}  # node → times at which creating a worker failed
         self._worked = False
         self._killed_unborn = 0
 
@@ -64,10 +65,9 @@ class DriverCallback(Callback):  # type: ignore[misc]
         return {}  # the Tuner pickles itself for a restore that never comes
 
     def raise_if_broken(self) -> None:
-        """Raises the driver's first own error, or an error if Ray has died."""
-        self._dead = self._dead or dead_parts()
-        if self._dead:
-            raise ExecutionLost(f"Ray has ended on this machine ({', '.join(self._dead)} died)") from None
+        """Raises an error if Ray has died, otherwise the driver's first own error."""
+        if dead := dead_parts():
+            raise ExecutionLost(f"Ray has ended on this machine ({', '.join(dead)} died)") from None
         if self._broken is not None:
             raise self._broken
 
@@ -78,15 +78,13 @@ class DriverCallback(Callback):  # type: ignore[misc]
         return {beat.trial_id: beat.pid for beat in beats if beat is not None}
 
     def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
-        with self._kept():
-            now = time.monotonic()
-            if now - self._ticked >= TICK_S:
-                self._ticked = now
+        now = time.monotonic()
+        if now - self._ticked >= TICK_S:
+            self._ticked = now
+            with self._kept():
                 self._on_tick()
                 self._kill_the_stalled(trials, now)
-                self._dead = self._dead or dead_parts()
-        if self._dead or self._broken:  # an error that leaves a callback ends Tune's loop
-            raise ExecutionLost
+            self.raise_if_broken()  # an error that leaves a callback ends Tune's loop
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: StudyTrial, **info: Any) -> None:
         with self._kept():
@@ -94,8 +92,8 @@ class DriverCallback(Callback):  # type: ignore[misc]
             self._worked, self._killed_unborn = True, 0
             self._running.add(trial.trial_id)
             self._stall.began(trial.trial_id, time.monotonic())
-            epochs = self._source.work(trial.trial_id).trial.recipe.epochs
-            self._source.report(TrialEvent(kind="started", trial_id=trial.trial_id, epochs=epochs))
+            epochs = self._search.work(trial.trial_id).trial.recipe.epochs
+            self._search.report(TrialEvent(kind="started", trial_id=trial.trial_id, epochs=epochs))
 
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
@@ -108,31 +106,23 @@ class DriverCallback(Callback):  # type: ignore[misc]
                 self._stall.prepares(trial.trial_id, time.monotonic(), event.note)
             else:
                 self._ended(trial.trial_id)
-            self._source.report(event)
+            self._search.report(event)
 
     def on_trial_recover(self, iteration: int, trials: list[Trial], trial: StudyTrial, **info: Any) -> None:
         with self._kept():
             if trial.unborn:
                 self._count_unborn(trial.unborn_on, trial.failure)
                 return
-            failure = self._death(trial)
-            self._source.report(
-                TrialEvent(
-                    kind="retried",
-                    trial_id=trial.trial_id,
-                    failure=failure.kind,
-                    error=failure.message,
-                    attempt=trial.run_metadata.num_failures + 1,
-                )
-            )
+            failure, attempt = self._death(trial), trial.run_metadata.num_failures + 1
+            event = TrialEvent(kind="retried", trial_id=trial.trial_id, failure=failure.kind, error=failure.message)
+            self._search.report(replace(event, attempt=attempt))
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: StudyTrial, **info: Any) -> None:
         with self._kept():
-            failure = self._death(trial)
-            self._source.report(give_up(self._source.work(trial.trial_id), self._settings, failure))
+            self._search.report(give_up(self._search.work(trial.trial_id), self._settings, self._death(trial)))
 
     def _death(self, trial: StudyTrial) -> Failure:
-        """Details of the death of a trial's worker."""
+        """Why a trial's worker has died."""
         trial_id = trial.trial_id
         self._ended(trial_id)
         if why := self._stalled.pop(trial_id, None):
@@ -142,7 +132,6 @@ class DriverCallback(Callback):  # type: ignore[misc]
         return trial.failure
 
     def _ended(self, trial_id: str) -> None:
-        """No worker runs the trial now."""
         self._stall.ended(trial_id)
         self._running.discard(trial_id)
 
@@ -153,10 +142,9 @@ class DriverCallback(Callback):  # type: ignore[misc]
             if self._killed_unborn >= KILLED_UNBORN:
                 raise ExecutionLost(f"{KILLED_UNBORN} workers in a row died before their trial ({failure.message})")
             return
-        now = time.monotonic()
-        recent = [at for at in self._unborn.get(node, []) if now - at < UNBORN_S] + [now]
-        self._unborn[node] = recent
-        if len(recent) >= UNBORN:
+        times = self._unborn.setdefault(node, deque(maxlen=UNBORN))
+        times.append(time.monotonic())
+        if len(times) == UNBORN and times[-1] - times[0] < UNBORN_S:
             raise ExecutionLost(f"no worker can be started on node {node} ({failure.message})", final=not self._worked)
 
     def _kill_the_stalled(self, trials: list[Trial], now: float) -> None:

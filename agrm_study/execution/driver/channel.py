@@ -8,6 +8,7 @@ import queue
 import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
 from agrm_study.execution.driver.protocol import Assigned, Event, Job, Message, Seen, Stop, Take, Tick, decode, encode
@@ -17,31 +18,27 @@ TICK_S: Final = 0.5
 
 
 class Channel:
-    """Sends messages to the run and receives its answers; safe to use from several threads.
+    """Sends messages to the run and receives its answers, on standard input; safe to use from several threads.
+
+    Child processes inherit neither end.
 
     Args:
         events: Descriptor that messages are written to.
-        commands: Descriptor that messages are read from.
         on_end: Called in a separate thread when the run has ended.
+
+    Attributes:
+        stopped: Whether the run requested that nothing more be started.
     """
 
-    def __init__(self, events: int, commands: int, on_end: Callable[[], None]) -> None:
+    def __init__(self, events: int, on_end: Callable[[], None]) -> None:
+        os.set_inheritable(events, False)
         self._events, self._on_end = events, on_end
-        self._commands = os.fdopen(commands, "rb")
+        self._commands = os.fdopen(os.dup(sys.stdin.fileno()), "rb")
+        with Path(os.devnull).open() as nothing:
+            os.dup2(nothing.fileno(), sys.stdin.fileno())
         self._answers: queue.SimpleQueue[Assigned | Seen] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self.stopped = False
-        """Whether the run requested that nothing more be started."""
-
-    @classmethod
-    def of_this_process(cls, events: int, on_end: Callable[[], None]) -> Channel:
-        """The channel of a driver process; its child processes inherit neither end."""
-        os.set_inheritable(events, False)
-        commands = os.dup(sys.stdin.fileno())
-        nothing = os.open(os.devnull, os.O_RDONLY)
-        os.dup2(nothing, sys.stdin.fileno())
-        os.close(nothing)
-        return cls(events, commands, on_end)
 
     def job(self) -> Job:
         """Waits for the job, and listens in a thread afterwards.

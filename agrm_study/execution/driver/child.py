@@ -10,8 +10,10 @@ import shutil
 import sys
 import threading
 import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from agrm_study.execution.driver.channel import Channel
 from agrm_study.execution.driver.child_process import MARK, end_family
@@ -21,20 +23,60 @@ from agrm_study.study.errors import InputError
 
 SHUTDOWN_S: Final = 5.0
 """Timeout for Ray's shutdown once the run has ended, in seconds."""
+Operation = Callable[[Channel, Mapping[str, Any]], Any]
+"""Takes the channel to the run and arguments as JSON values; so is its result."""
 
 
-def main() -> None:
-    """Entry point; the argument is the descriptor that messages are written to."""
-    channel = Channel.of_this_process(int(sys.argv[1]), _end_without_run)
+def run(channel: Channel, arguments: Mapping[str, Any]) -> None:
+    """Runs trials on Ray Tune until the run has none left."""
+    from agrm_study.execution.driver.tune_run import run_trials
+
+    run_trials(channel, arguments)
+
+
+def check(channel: Channel, arguments: Mapping[str, Any]) -> list[str]:
+    """Checks every node of a cluster, and its autoscaler; returns notes for the user."""
+    from agrm_study.execution.driver.autoscaler import check_autoscaler
+    from agrm_study.execution.driver.preflight import check_cluster
+    from agrm_study.execution.driver.session import ray_session
+    from agrm_study.execution.resources.capacity import Resources
+    from agrm_study.records.location import Location
+
+    kinds, resources, grows = arguments["kinds"], Resources(**arguments["resources"]), arguments["grows"]
+    with ray_session(arguments["address"], resources, arguments["slots"], grows=grows, kinds=kinds):
+        notes = check_cluster(Location.of(arguments["results"]), on_gpus=arguments["on_gpus"])
+        if grows:
+            notes += check_autoscaler(resources, kinds, channel.tick)
+    return notes
+
+
+def measure(channel: Channel, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Measures training steps on a GPU; returns the fields of `Measured`."""
+    from agrm_study.execution.driver.measure import measure_in_task
+
+    return asdict(measure_in_task(arguments, channel.tick))
+
+
+def doctor(channel: Channel, arguments: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Checks Ray here or on a cluster; returns the fields of each `Finding`."""
+    from agrm_study.execution.driver.check_ray import check_ray
+
+    return [asdict(finding) for finding in check_ray(arguments["address"], arguments["results"])]
+
+
+OPERATIONS: Final[Mapping[str, Operation]] = {"run": run, "check": check, "measure": measure, "doctor": doctor}
+
+
+def main(operations: Mapping[str, Operation] = OPERATIONS) -> None:
+    """Entry point; the argument of the command is the descriptor that messages are written to."""
+    channel = Channel(int(sys.argv[1]), _end_without_run)
     sys.argv = [str(Path.cwd() / "agrm-study")]  # Ray may put the folder of a script on the workers' module path
     try:
         job = channel.job()
     except EOFError:
         return
-    from agrm_study.execution.driver.operations import OPERATIONS
-
     try:
-        channel.send(Result(OPERATIONS[job.operation](channel, job.arguments)))
+        channel.send(Result(operations[job.operation](channel, job.arguments)))
     except InputError as error:
         channel.send(Refused.of(error))
     except ExecutionLost as lost:

@@ -17,13 +17,13 @@ import threading
 import time
 import uuid
 from pathlib import Path
-from types import TracebackType
 from typing import BinaryIO, Final
 
 import psutil
 
 import agrm_study
-from agrm_study.execution.driver.protocol import Job, Message, decode, encode
+from agrm_study.execution.driver.executor import ExecutionLost
+from agrm_study.execution.driver.protocol import Job, Lost, Message, Refused, decode, encode
 from agrm_study.execution.resources.ray_folder import remove_abandoned_rays
 from agrm_study.study.temporary import temporary_folder
 
@@ -36,6 +36,8 @@ ORDERLY_S: Final = 20.0
 """Seconds in which a driver process whose work is done may shut Ray down."""
 GONE_S: Final = 20.0
 """Seconds in which killed processes disappear; longer only where the kernel holds one."""
+SILENT_S: Final = 180.0
+"""Seconds without a message after which a driver process counts as hanging."""
 _ESCAPES: Final = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -74,22 +76,14 @@ class DriverProcess:
         threading.Thread(target=self._drain, args=(os.fdopen(events, "rb"),), name="driver-events", daemon=True).start()
         self._ended = False
         self._awake_at = time.monotonic()
-        self.silent_s = 0.0
-        """Seconds without a message in which this process was awake."""
+        self._silent_s = 0.0  # in which this process was awake
         self.send(job)
 
     def __enter__(self) -> DriverProcess:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.end()
-
-    @property
-    def pid(self) -> int:
-        """Process and session id."""
-        return self._process.pid
 
     def send(self, message: Message) -> None:
         """Sends a message; a process that has died is noticed by `next`."""
@@ -102,22 +96,29 @@ class DriverProcess:
         """The next message; ``None`` on timeout.
 
         Raises:
-            EOFError: The process has ended, or has closed its side; no message is left.
+            InputError: The operation refuses its input.
+            ExecutionLost: The process cannot complete its operation, has died, or has sent nothing for `SILENT_S`.
         """
         try:
             message = self._messages.get(timeout=timeout)
         except queue.Empty:
-            message = None
-        else:
-            if message is None:
-                self._messages.put(None)
-                raise EOFError
-        now = time.monotonic()
-        self.silent_s = 0.0 if message is not None else self.silent_s + min(now - self._awake_at, 1.0)
-        self._awake_at = now
+            now = time.monotonic()
+            self._silent_s += min(now - self._awake_at, 1.0)
+            self._awake_at = now
+            if self._silent_s >= SILENT_S:
+                raise ExecutionLost(f"the driver process did not respond for {SILENT_S:.0f} s") from None
+            return None
+        self._silent_s, self._awake_at = 0.0, time.monotonic()
+        if message is None:
+            self._messages.put(None)
+            raise ExecutionLost(f"the driver process died: {self._why_it_ended()}")
+        if isinstance(message, Refused):
+            raise message.error()
+        if isinstance(message, Lost):
+            raise ExecutionLost(message.reason, final=message.final)
         return message
 
-    def why_it_ended(self) -> str:
+    def _why_it_ended(self) -> str:
         """How the process ended and the last lines of its log, as a clause."""
         try:
             code = self._process.wait(5)
@@ -134,19 +135,18 @@ class DriverProcess:
     def end(self, *, patience_s: float = 0.0) -> None:
         """Ends the process and all of its descendants, and waits until they are gone.
 
-        Args:
-            patience_s: Seconds in which the process may end by itself.
+        For `patience_s` seconds the process may end by itself.
         """
         if self._ended:
             return
         try:
-            if self._process.stdin is not None:
-                with contextlib.suppress(OSError):
-                    self._process.stdin.close()
+            assert self._process.stdin is not None
+            with contextlib.suppress(OSError):
+                self._process.stdin.close()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(patience_s)
         finally:
-            end_family(self.pid, self._mark)
+            end_family(self._process.pid, self._mark)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(GONE_S)
             self._stack.close()
@@ -162,12 +162,7 @@ class DriverProcess:
 
 
 def end_family(session: int, mark: str) -> None:
-    """Kills the processes of a session, those with a mark, and their descendants, except this process.
-
-    Args:
-        session: Id of the session.
-        mark: Value of `MARK` in their environment.
-    """
+    """Kills the processes of a session, those with a value of `MARK`, and their descendants, except this process."""
     end = time.monotonic() + GONE_S
     while time.monotonic() < end and (family := _family(session, mark)):
         for process in family:
@@ -187,22 +182,16 @@ def _family(session: int, mark: str) -> list[psutil.Process]:
                 found[process.pid] = process
     for process in list(found.values()):
         with contextlib.suppress(psutil.Error):
-            found.update({child.pid: child for child in process.children(recursive=True) if _lives(child)})
+            children = process.children(recursive=True)
+            found.update({child.pid: child for child in children if child.status() != psutil.STATUS_ZOMBIE})
     return list(found.values())
-
-
-def _lives(process: psutil.Process) -> bool:
-    return bool(process.status() != psutil.STATUS_ZOMBIE)
 
 
 def _environment(mark: str) -> dict[str, str]:
     """The environment of a driver process: no relative path and no working folder on the module path."""
-    root = str(Path(agrm_study.__file__).resolve().parents[1])
-    given = [str(Path(part).resolve()) for part in os.environ.get("PYTHONPATH", "").split(os.pathsep) if part]
-    paths = given if _is_installed(root) else [*given, root]
+    paths = [str(Path(part).resolve()) for part in os.environ.get("PYTHONPATH", "").split(os.pathsep) if part]
+    root = Path(agrm_study.__file__).resolve().parents[1]
+    if not {"site-packages", "dist-packages"}.intersection(root.parts):
+        paths.append(str(root))
     path = {"PYTHONPATH": os.pathsep.join(dict.fromkeys(paths))} if paths else {}
     return {**os.environ, **path, "PYTHONSAFEPATH": "1", MARK: mark}
-
-
-def _is_installed(root: str) -> bool:
-    return any(part in ("site-packages", "dist-packages") for part in Path(root).parts)

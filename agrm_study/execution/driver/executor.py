@@ -1,13 +1,16 @@
-"""Interface of the executors that run trials: Ray Tune, or this process (`inline`)."""
+"""Interface of the executors that run trials, and the one that runs them in this process, without Ray."""
 
 from __future__ import annotations
 
+import os
+import platform
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from dataclasses import replace
 
 from agrm_study.execution.dispatch.work_source import WorkSource
 from agrm_study.execution.interrupt import Interrupt
-from agrm_study.execution.trial.events import OnEvent
+from agrm_study.execution.trial.events import UNDER_WAY, OnEvent, TrialEvent
 from agrm_study.execution.trial.heartbeat import Heartbeat
 from agrm_study.execution.trial.work import WorkerSettings
 from agrm_study.records.location import Location
@@ -22,9 +25,7 @@ def goes_on(results: Location) -> str:
 class ExecutionLost(Exception):
     """The backend died while trials ran; finished trials are recorded, and the next run resumes the rest.
 
-    Args:
-        reason: A clause without a full stop.
-        final: Whether an immediate retry would fail in the same way.
+    Its text is a clause without a full stop; `final` means that an immediate retry would fail in the same way.
     """
 
     def __init__(self, reason: str = "", *, final: bool = False) -> None:
@@ -67,3 +68,34 @@ class Executor(ABC):
             KeyboardInterrupt: At the second interruption; workers are gone by then.
             ExecutionLost: When no trial can continue because the backend has died.
         """
+
+
+class InlineExecutor(Executor):
+    """The in-process twin of `RayExecutor`: same worker, same events, same records, one trial at a time."""
+
+    def run(
+        self,
+        source: WorkSource,
+        settings: WorkerSettings,
+        *,
+        on_event: OnEvent,
+        interrupt: Interrupt,
+        on_tick: Callable[[], None],
+    ) -> None:
+        from agrm_study.execution.trial.worker import TrialWorker
+
+        worker = TrialWorker(settings, should_stop=lambda: interrupt.requested)
+        try:
+            while not interrupt.requested and (work := source.take()) is not None:
+                worker.begin(work)
+                trial = work.trial
+                begun = TrialEvent(kind="started", trial_id=trial.trial_id, epochs=trial.recipe.epochs)
+                on_event(replace(begun, host=platform.node(), pid=os.getpid()))
+                while True:
+                    event = worker.step()
+                    on_event(event)
+                    on_tick()
+                    if event.kind not in UNDER_WAY:
+                        break
+        finally:
+            worker.drop()

@@ -26,6 +26,10 @@ class Flight:
         losses: Consecutive driver deaths during a trial that neither ended nor was saved in between, after which the
             trial is given up, as it may be their cause.
         on_event: Receives every event, in order.
+
+    Attributes:
+        started: Trials whose worker has begun and not ended.
+        ever_started: Whether any worker has begun.
     """
 
     def __init__(
@@ -38,7 +42,6 @@ class Flight:
         self._saved: dict[str, int] = {}
         self._most_losses, self._losses = losses, Counter[str]()
         self.started: set[str] = set()
-        """Trials whose worker has begun and not ended."""
         self.ever_started = False
         self._achieved = False  # whether a trial has ended or was saved since the last `reconcile`
 
@@ -105,17 +108,14 @@ class Flight:
             passed = replace(passed, epoch=self._saved.get(trial_id, 0))
         if event.kind not in ("started", *UNDER_WAY):
             self.started.discard(trial_id)
-        if event.kind not in ("started", "retried", *UNDER_WAY):
-            self._held.pop(trial_id, None)
+            if event.kind != "retried":
+                self._held.pop(trial_id, None)
         self._on_event(passed)
 
     def reconcile(self, reason: str) -> bool:
-        """Reconciles the trials in flight while no driver process is alive.
+        """Reconciles the trials in flight while no driver process is alive, which died for a reason.
 
         Those with a record of this run have ended; the others are put back, to resume from their checkpoints.
-
-        Args:
-            reason: Reason of the driver's death.
 
         Returns:
             Whether a trial has ended or was saved since the last time.
@@ -124,23 +124,16 @@ class Flight:
         results = Location.of(self.settings.results)
         for event in recorded_events(results, self.settings.metric, self._held.values(), self._attempts):
             self.observe(event)
-        for trial_id, work in list(self._held.items()):
-            if self._source.stopped:
-                break
+        for trial_id, work in () if self._source.stopped else list(self._held.items()):
             self._losses[trial_id] += trial_id in began
             if self._losses[trial_id] > self._most_losses:
                 failure = Failure("worker_killed", f"{self._losses[trial_id]} times in a row, last: {reason}")
                 self.observe(give_up(work, self.settings, failure))
                 continue
             if trial_id in began:
+                epochs = work.trial.recipe.epochs
                 self.observe(
-                    TrialEvent(
-                        kind="retried",
-                        trial_id=trial_id,
-                        epochs=work.trial.recipe.epochs,
-                        failure="worker_killed",
-                        error=reason,
-                    )
+                    TrialEvent(kind="retried", trial_id=trial_id, epochs=epochs, failure="worker_killed", error=reason)
                 )
             self._growth.started(trial_id)
             self._source.put_back(trial_id)

@@ -43,14 +43,10 @@ class GpuGrowth:
     def answer(self, event: TrialEvent, *, stopped: bool) -> TrialEvent:
         """The event to report: a trial that ran out of GPU memory is put back while its share can grow.
 
-        Args:
-            event: Of a trial's worker.
-            stopped: Whether nothing is started any more; the trial then keeps its failure, and the next run retries it.
+        Where nothing is started any more (`stopped`), it keeps its failure, and the next run retries it.
         """
-        if event.kind != "failed" or event.failure != "oom_gpu" or stopped:
-            return event
         share = self.share(event.trial_id)
-        if share <= 0:
+        if event.failure != "oom_gpu" or event.kind != "failed" or stopped or share <= 0:
             return event
         if share >= 1:
             return replace(event, error=f"{WHOLE_IS_TOO_SMALL}: {event.error}")

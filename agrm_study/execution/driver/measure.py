@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from agrm_study.execution.driver.executor import ExecutionLost
@@ -14,41 +14,24 @@ from agrm_study.study.parts.loaded import offer_portable
 from agrm_study.study.recipe import Recipe
 
 
-def measure_on_ray(
-    address: str | None,
-    resources: Resources,
-    *,
-    grows: bool,
-    recipes: Mapping[str, str],
-    known: Sequence[Mapping[str, Any]],
-    measure: str,
-    parts: Sequence[str],
-    tick: Callable[[], None],
-) -> Measured:
+def measure_in_task(arguments: Mapping[str, Any], tick: Callable[[], None]) -> Measured:
     """Measures within a Ray task on a GPU of the cluster, or of this machine.
 
     Args:
-        address: A cluster; ``None`` for a Ray of this machine.
-        resources: Resources of a trial, with a whole GPU.
-        grows: Whether an autoscaler provides the GPU.
-        recipes: JSON of a recipe by kind of step.
-        known: Fields of earlier measurements.
-        measure: ``module:function`` that the task calls.
-        parts: Sources of the study's own parts (`portable_sources`).
+        arguments: As sent by `call.measure_on_ray`.
         tick: Called while the task runs.
 
     Raises:
         ExecutionLost: When nothing could be measured.
     """
-    with ray_session(address, resources, 1, grows=grows):
+    resources = Resources(**arguments["resources"])
+    with ray_session(arguments["address"], resources, 1, grows=arguments["grows"]):
         import ray
 
         needs: dict[str, Any] = {"num_cpus": resources.cpu, "num_gpus": resources.gpu, "max_retries": 0}
         if resources.accelerator:
             needs["accelerator_type"] = resources.accelerator
-        task = ray.remote(**needs)(_measured).remote(
-            measure, dict(recipes), [dict(each) for each in known], list(parts)
-        )
+        task = ray.remote(**needs)(_measured).remote(dict(arguments))
         while not ray.wait([task], timeout=0.5)[0]:
             tick()
         try:
@@ -59,14 +42,11 @@ def measure_on_ray(
         return found
 
 
-def _measured(
-    measure: str, recipes: Mapping[str, str], known: Sequence[Mapping[str, Any]], parts: Sequence[str]
-) -> Measured:
-    offer_portable(parts)
-    module, _, name = measure.partition(":")
-    function = getattr(importlib.import_module(module), name)
-    found: Measured = function(
-        {kind: Recipe.model_validate_json(text) for kind, text in recipes.items()},
-        [Measured(**each) for each in known],
+def _measured(arguments: Mapping[str, Any]) -> Measured:
+    offer_portable(arguments["parts"])
+    module, _, name = arguments["measure"].partition(":")
+    found: Measured = getattr(importlib.import_module(module), name)(
+        {kind: Recipe.model_validate_json(text) for kind, text in arguments["recipes"].items()},
+        [Measured(**each) for each in arguments["known"]],
     )
     return found

@@ -9,8 +9,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import psutil
 
@@ -23,41 +22,30 @@ SETTLE_S: Final = 2.0
 """Seconds in which the memory of a process that was ended becomes free."""
 
 
-@dataclass(frozen=True, slots=True)
-class Victim:
-    """The worker to be ended, and why.
-
-    Attributes:
-        trial_id: Trial of the worker.
-        reason: One sentence for its failure.
-    """
+class Victim(NamedTuple):
+    """The trial whose worker is to be ended, and one sentence for its failure."""
 
     trial_id: str
     reason: str
 
 
 def choose_victim(uses: Sequence[MemoryUse], sizes: Mapping[str, int], threshold: float = THRESHOLD) -> Victim | None:
-    """The largest worker, if memory use exceeds a threshold and the workers contribute to it.
+    """The largest worker, if memory use exceeds a threshold and ending workers can free the excess.
 
     Args:
         uses: Memory in use, of the machine and of the containers around it.
         sizes: Bytes that the worker of each trial holds.
         threshold: Used part from which a worker is ended.
-
-    Returns:
-        ``None`` below the threshold, without workers, and where ending all of them would not free enough because other
-        processes fill the memory.
     """
     for use in uses:
         excess = use.used - threshold * use.limit
-        if excess < 0 or not sizes or sum(sizes.values()) < excess:
-            continue
-        largest = max(sizes, key=lambda trial_id: (sizes[trial_id], trial_id))
-        return Victim(
-            largest,
-            f"its worker held {_gib(sizes[largest])} and was ended, as {_gib(use.used)} of the {_gib(use.limit)} of "
-            f"memory of this {use.place} were in use",
-        )
+        if sizes and 0 <= excess <= sum(sizes.values()):
+            largest = max(sizes, key=lambda trial_id: (sizes[trial_id], trial_id))
+            held, used, limit = (f"{size / 2**30:.1f} GiB" for size in (sizes[largest], use.used, use.limit))
+            place = f"memory of this {use.place}"
+            return Victim(
+                largest, f"its worker held {held} and was ended, as {used} of the {limit} of {place} were in use"
+            )
     return None
 
 
@@ -144,7 +132,3 @@ def _size(tree: Sequence[psutil.Process]) -> int:
             memory = process.memory_info()
             total += memory.rss - getattr(memory, "shared", 0)
     return total
-
-
-def _gib(count: float) -> str:
-    return f"{count / 2**30:.1f} GiB"

@@ -13,50 +13,35 @@ def describe(question: dict[str, Any]) -> dict[str, Any]:
     """The facts of the node that this runs on.
 
     Args:
-        question: ``results`` and ``probe`` (a results folder and the name of a file in it whose
-            content is ``token``), ``answer`` (the name of a file that the node writes), ``files`` (paths that it must
-            see), ``stores`` and ``local`` (clip stores by size, and the folder of their copies), ``video`` and
-            ``gpus`` (whether to test decoding, and CUDA).
+        question: What is to be found out, all optional: ``results`` (a results folder), with ``probe`` (the name of a
+            file in it whose content is ``token``) and ``answer`` (the name of a file that the node writes); ``files``
+            (paths that it must see); ``stores`` and ``local`` (clip stores by size, and the folder of their copies);
+            ``video`` and ``gpus`` (whether to test decoding, and CUDA).
 
     Returns:
-        ``host, clock``, and ``missing`` where this package cannot be imported; otherwise ``versions``, ``unseen``,
-        ``room`` (what the disk lacks) and, where asked, ``storage``, ``video`` (problems, empty when all is well),
-        ``gpus`` (their names) and ``cuda`` (a problem, or empty).
+        ``clock`` and ``missing`` where this package cannot be imported; otherwise ``clock``, ``versions``, ``unseen``
+        files and, where asked, problems (empty if there is none) by ``room``, ``storage``, ``video`` and ``cuda``.
     """
-    import platform
     import time
-
-    facts: dict[str, Any] = {"host": platform.node(), "clock": time.time()}
-    try:
-        from agrm_study.execution.trial.versions import own_versions
-    except ImportError as error:
-        facts["missing"] = str(error)
-        return facts
-    facts["versions"] = own_versions()
-    facts["unseen"] = unseen(question["files"])
-    facts["room"] = try_room(question) if question["stores"] else ""
-    if question["results"]:
-        facts["storage"] = try_storage(question)
-    if question["video"]:
-        facts["video"] = try_video()
-    if question["gpus"]:
-        facts["gpus"], facts["cuda"] = try_cuda()
-    facts["clock"] = time.time()
-    return facts
-
-
-def unseen(files: list[str]) -> list[str]:
-    """Those of the paths that do not exist here."""
     from pathlib import Path
 
-    return [file for file in files if not Path(file).exists()]
-
-
-def try_room(question: dict[str, Any]) -> str:
-    """Disk space that this node lacks for copies of the clip stores, in words; empty for none."""
-    from agrm_study.execution.data.node_store import lacking_room
-
-    return lacking_room(question["stores"], question["local"])
+    try:
+        from agrm_study.execution.data.node_store import lacking_room
+        from agrm_study.execution.trial.versions import own_versions
+    except ImportError as error:
+        return {"clock": time.time(), "missing": str(error)}
+    facts: dict[str, Any] = {"versions": own_versions()}
+    facts["unseen"] = [file for file in question.get("files", ()) if not Path(file).exists()]
+    if question.get("stores"):
+        facts["room"] = lacking_room(question["stores"], question["local"])
+    if question.get("results"):
+        facts["storage"] = try_storage(question)
+    if question.get("video"):
+        facts["video"] = try_video()
+    if question.get("gpus"):
+        facts["cuda"] = try_cuda()
+    facts["clock"] = time.time()
+    return facts
 
 
 def try_storage(question: dict[str, Any]) -> str:
@@ -83,28 +68,23 @@ def try_video() -> str:
     return "; ".join(f"{found.check}: {found.text}" for found in check_video() if found.level == "problem")
 
 
-def try_cuda() -> tuple[list[str], str]:
-    """GPU names, and any problem with computing on one; in a child process, as Ray hides GPUs from this one."""
+def try_cuda() -> str:
+    """Problem with computing on each GPU; in a child process, as Ray hides GPUs from this one; empty for none."""
     import os
     import subprocess
     import sys
 
     script = (
         "import torch\n"
-        "names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]\n"
-        "for i in range(len(names)):\n"
-        "    assert float(torch.ones(8, 8, device=f'cuda:{i}').sum()) == 64.0\n"
-        "print('\\n'.join(names))\n"
+        "assert torch.cuda.device_count(), 'torch finds no GPU'\n"
+        "for i in range(torch.cuda.device_count()):\n"
+        "    assert float(torch.ones(8, 8, device=f'cuda:{i}').sum()) == 64.0, f'cuda:{i} computes wrongly'\n"
     )
     environment = {k: v for k, v in os.environ.items() if not (k == "CUDA_VISIBLE_DEVICES" and v in ("", "NoDevFiles"))}
+    command = [sys.executable, "-c", script]
     try:
-        done = subprocess.run(
-            [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False, env=environment
-        )
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=environment)
     except subprocess.TimeoutExpired:
-        return [], "torch does not compute within a minute"
-    if done.returncode:
-        lines = done.stderr.strip().splitlines()
-        return [], lines[-1] if lines else f"torch ended with {done.returncode}"
-    names = done.stdout.split("\n")[:-1] if done.stdout.strip() else []
-    return names, "" if names else "torch finds no GPU"
+        return "torch does not compute within a minute"
+    lines = done.stderr.strip().splitlines() or [f"torch ended with {done.returncode}"]
+    return lines[-1].removeprefix("AssertionError: ") if done.returncode else ""

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, fields
+from typing import Any, get_args
 
 from agrm_study.study.errors import InputError, InputErrors
 
@@ -25,12 +25,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Take:
-    """The driver has room for a trial.
-
-    Attributes:
-        full: Accelerators (`Work.accelerator`) that have no room.
-        idle: Whether the driver holds no trial at all.
-    """
+    """The driver asks for a trial; `full` are the accelerators without room, `idle` whether it holds no trial."""
 
     full: tuple[str | None, ...] = ()
     idle: bool = False
@@ -58,12 +53,7 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something happened to a trial.
-
-    Attributes:
-        text: `TrialEvent.to_json`.
-        waits: Whether the driver waits for `Seen`.
-    """
+    """An event of a trial, as `TrialEvent.to_json`; with `waits` the driver waits for `Seen`."""
 
     text: str
     waits: bool = False
@@ -79,13 +69,6 @@ class Tick:
     """The driver is alive; `slots` trials can run at once, as far as it knows."""
 
     slots: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    """Something that an operation found before its result."""
-
-    value: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,24 +98,19 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """The operation cannot continue.
-
-    Attributes:
-        reason: A clause without a full stop.
-        final: Whether another driver would fail in the same way.
-    """
+    """The operation raised `ExecutionLost`, with these arguments."""
 
     reason: str
     final: bool = False
 
 
-Message = Job | Take | Assigned | Stop | Event | Seen | Tick | Note | Result | Refused | Lost
-_KINDS = {kind.__name__: kind for kind in (Job, Take, Assigned, Stop, Event, Seen, Tick, Note, Result, Refused, Lost)}
+Message = Job | Take | Assigned | Stop | Event | Seen | Tick | Result | Refused | Lost
+_KINDS = {kind.__name__: kind for kind in get_args(Message)}
 
 
 def encode(message: Message) -> bytes:
     """One line; values that JSON lacks travel as text."""
-    values = {"kind": type(message).__name__, **asdict(message)}
+    values = {"kind": type(message).__name__} | {each.name: getattr(message, each.name) for each in fields(message)}
     return json.dumps(values, separators=(",", ":"), default=str).encode() + b"\n"
 
 

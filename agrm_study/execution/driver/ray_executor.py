@@ -14,24 +14,10 @@ from typing import Any, Final
 
 from agrm_study.execution.dispatch.work_source import WorkSource
 from agrm_study.execution.driver import memory_watchdog, stall_detector
-from agrm_study.execution.driver.call import SILENT_S
 from agrm_study.execution.driver.child_process import ORDERLY_S, DriverProcess
 from agrm_study.execution.driver.executor import ExecutionLost, Executor
 from agrm_study.execution.driver.flight import Flight
-from agrm_study.execution.driver.protocol import (
-    Assigned,
-    Event,
-    Job,
-    Lost,
-    Message,
-    Note,
-    Refused,
-    Result,
-    Seen,
-    Stop,
-    Take,
-    Tick,
-)
+from agrm_study.execution.driver.protocol import Assigned, Event, Job, Message, Result, Seen, Stop, Take, Tick
 from agrm_study.execution.interrupt import Interrupt
 from agrm_study.execution.resources.capacity import Resources
 from agrm_study.execution.results_folder.lock import FOLDER
@@ -39,6 +25,7 @@ from agrm_study.execution.trial.events import OnEvent, TrialEvent
 from agrm_study.execution.trial.fence import raise_fence
 from agrm_study.execution.trial.work import WorkerSettings
 from agrm_study.records.location import Location
+from agrm_study.study.errors import InputError
 
 FRUITLESS: Final = 3
 """Consecutive drivers that die without progress, after which the run ends."""
@@ -72,8 +59,8 @@ class RayExecutor(Executor):
         retries: int = 3,
         on_note: Callable[[str], None] = lambda text: None,
     ) -> None:
-        self._resources, self._on_note = resources, on_note
-        self.slots = slots or 1
+        self._on_note, self.slots = on_note, slots or 1
+        self._share, self._retries = resources.gpu, retries
         self._arguments: dict[str, Any] = {
             "resources": asdict(resources),
             "kinds": list(kinds),
@@ -93,45 +80,40 @@ class RayExecutor(Executor):
         interrupt: Interrupt,
         on_tick: Callable[[], None],
     ) -> None:
-        results = Location.of(settings.results)
-        flight = Flight(
-            source, settings, share=self._resources.gpu, losses=self._arguments["retries"], on_event=on_event
-        )
-        fruitless = 0
+        results, fruitless = Location.of(settings.results), 0
+        flight = Flight(source, settings, share=self._share, losses=self._retries, on_event=on_event)
         while flight.has_trials:
-            number = raise_fence(results)
+            number, lost = raise_fence(results), None
             flag = results / FOLDER / f"{number}.stop"
             flight.settings = replace(settings, fence=number, stop_flag=flag.address)
             with DriverProcess(self._job(flight)) as process:
-                served = _Served(process, flight, flag, interrupt, on_tick, self._set_slots, self._on_note)
                 try:
-                    reason = served.serve()
-                    process.end(patience_s=ORDERLY_S if reason is None else 0.0)
+                    _Served(self, process, flight, flag, interrupt, on_tick).serve()
+                    process.end(patience_s=ORDERLY_S)
+                except ExecutionLost as error:
+                    lost = error
                 finally:
                     with contextlib.suppress(OSError):
                         flag.delete()
-            achieved = flight.reconcile(reason or "")
-            if reason is None or interrupt.requested or not flight.has_trials:
+            achieved = flight.reconcile(str(lost or ""))
+            if lost is None or interrupt.requested or not flight.has_trials:
                 return
-            if served.final:
-                raise ExecutionLost(reason)
             fruitless = 0 if achieved else fruitless + 1
+            if lost.final:
+                raise lost
             if fruitless >= FRUITLESS:
-                raise ExecutionLost(f"{reason}; {FRUITLESS} driver processes in a row achieved nothing")
+                raise ExecutionLost(f"{lost}; {FRUITLESS} driver processes in a row achieved nothing")
+            reason = str(lost)
             self._on_note(f"{reason[:1].upper()}{reason[1:]}. A new driver process goes on.")
 
     def _job(self, flight: Flight) -> Job:
-        limits = {"first_epoch_s": stall_detector.FIRST_EPOCH_S, "epoch_s": stall_detector.EPOCH_S}
         given = {
             "settings": flight.settings.to_json(),
             "total": flight.total,
-            "stall": limits,
+            "stall": {"first_epoch_s": stall_detector.FIRST_EPOCH_S, "epoch_s": stall_detector.EPOCH_S},
             "memory_threshold": memory_watchdog.THRESHOLD,
         }
         return Job("run", self._arguments | given)
-
-    def _set_slots(self, slots: int) -> None:
-        self.slots = slots
 
 
 class _Served:
@@ -139,29 +121,25 @@ class _Served:
 
     def __init__(
         self,
+        executor: RayExecutor,
         process: DriverProcess,
         flight: Flight,
         flag: Location,
         interrupt: Interrupt,
         on_tick: Callable[[], None],
-        on_slots: Callable[[int], None],
-        on_note: Callable[[str], None],
     ) -> None:
-        self._process, self._flight, self._flag = process, flight, flag
-        self._interrupt, self._on_tick, self._on_slots = interrupt, on_tick, on_slots
-        self._on_note = on_note
+        self._executor, self._process, self._flight, self._flag = executor, process, flight, flag
+        self._interrupt, self._on_tick = interrupt, on_tick
         self._flagged = self._sent_stop = False
         self._ticked = 0.0
-        self.final = False
-        """Whether another driver would die in the same way."""
 
-    def serve(self) -> str | None:
-        """Serves the driver until its work is done or it was stopped; otherwise returns the reason of its death.
+    def serve(self) -> None:
+        """Serves the driver until its work is done or it was stopped.
 
         Raises:
             KeyboardInterrupt: At the second interruption.
             InputError: The driver refuses the input.
-            ExecutionLost: The driver refuses input that an earlier one accepted.
+            ExecutionLost: The driver has died, or refuses input that was accepted before.
         """
         while True:
             try:
@@ -171,26 +149,25 @@ class _Served:
                 if self._interrupt.requested or self._flight.stopped:
                     self._stop()
                     if not self._flight.started:
-                        return None
-                message = self._process.next(WAIT_S)
-                while message is not None:
-                    if isinstance(message, Result):
-                        return None
-                    if isinstance(message, Lost):
-                        self.final = message.final
-                        return message.reason
-                    self._handle(message)
-                    message = self._process.next(0.0)
-            except EOFError:
-                return f"the driver process died: {self._process.why_it_ended()}"
+                        return
+                message = self._next()
+                if isinstance(message, Result):
+                    return
+                self._handle(message)
             except KeyboardInterrupt:
                 if self._interrupt.requested:
                     raise
                 self._interrupt.request("KeyboardInterrupt")
-            if self._process.silent_s >= SILENT_S:
-                return f"the driver process did not respond for {SILENT_S:.0f} s"
 
-    def _handle(self, message: Message) -> None:
+    def _next(self) -> Message | None:
+        try:
+            return self._process.next(WAIT_S)
+        except InputError as error:
+            if not self._flight.ever_started:
+                raise
+            raise ExecutionLost(str(error).rstrip("."), final=True) from None  # the cluster is gone
+
+    def _handle(self, message: Message | None) -> None:
         if isinstance(message, Event):
             self._flight.observe(TrialEvent.from_json(message.text))
             if message.waits:
@@ -198,13 +175,7 @@ class _Served:
         elif isinstance(message, Take):
             self._process.send(self._flight.assign(message) if not self._interrupt.requested else Assigned())
         elif isinstance(message, Tick) and message.slots is not None:
-            self._on_slots(message.slots)
-        elif isinstance(message, Note):
-            self._on_note(message.value)
-        elif isinstance(message, Refused):
-            if self._flight.ever_started:  # the input was valid before, so the cluster is gone
-                raise ExecutionLost(str(message.error()).rstrip("."))
-            raise message.error()
+            self._executor.slots = message.slots
 
     def _stop(self) -> None:
         """Starts nothing more; on interruption also writes the workers' stop flag, until storage accepts it."""

@@ -21,31 +21,7 @@ LOOK_EVERY_S: Final = 0.5
 GRACE_S: Final = 5.0
 """Seconds in which the main thread may end the run in order, once a part has died."""
 
-
-class RayProcesses:
-    """The vital processes of a Ray that this process starts, found among its children by their names."""
-
-    def __init__(self) -> None:
-        self._started_before = set(psutil.Process().children())
-        self._seen: dict[str, psutil.Process] = {}
-
-    def dead(self) -> list[str]:
-        """Names of the vital processes that have started and died."""
-        if len(self._seen) < len(VITAL):
-            for process in set(psutil.Process().children()) - self._started_before:
-                with contextlib.suppress(psutil.Error):
-                    if (name := process.name()) in VITAL:
-                        self._seen.setdefault(name, process)
-        return [name for name, process in self._seen.items() if not _lives(process)]
-
-    def kill(self) -> None:
-        """Ends everything that this process has started, Ray's workers included."""
-        for process in psutil.Process().children(recursive=True):
-            with contextlib.suppress(psutil.Error):
-                process.kill()
-
-
-_watched: RayProcesses | None = None
+_vital: dict[str, psutil.Process] = {}
 
 
 def dead_parts() -> list[str]:
@@ -53,21 +29,32 @@ def dead_parts() -> list[str]:
 
     Tune would wait for them forever. An external cluster may recover.
     """
-    return [] if _watched is None else _watched.dead()
+    return [name for name, process in tuple(_vital.items()) if not _lives(process)]
 
 
 @contextlib.contextmanager
 def watched_ray() -> Iterator[None]:
     """Watches the Ray started in the block; if the block hangs because Ray has died, the process exits with 1."""
-    global _watched
-    over = threading.Event()
-    _watched = processes = RayProcesses()
-    threading.Thread(target=_watch, args=(processes, over), name="ray-watch", daemon=True).start()
+    over, before = threading.Event(), set(psutil.Process().children())
+    threading.Thread(target=_watch, args=(over, before), name="ray-watch", daemon=True).start()
     try:
         yield
     finally:
         over.set()
-        _watched = None
+        _vital.clear()
+
+
+def _watch(over: threading.Event, before: set[psutil.Process]) -> None:
+    while not over.wait(LOOK_EVERY_S):
+        if len(_vital) < len(VITAL):
+            for process in set(psutil.Process().children()) - before:
+                with contextlib.suppress(psutil.Error):
+                    if (name := process.name()) in VITAL:
+                        _vital.setdefault(name, process)
+        if dead := dead_parts():
+            if not over.wait(GRACE_S):
+                _end(dead)
+            return
 
 
 def _lives(process: psutil.Process) -> bool:
@@ -76,15 +63,10 @@ def _lives(process: psutil.Process) -> bool:
     return False
 
 
-def _watch(processes: RayProcesses, over: threading.Event) -> None:
-    while not over.wait(LOOK_EVERY_S):
-        if dead := processes.dead():
-            if not over.wait(GRACE_S):
-                _end(dead, processes)
-            return
-
-
-def _end(dead: list[str], processes: RayProcesses) -> None:
+def _end(dead: list[str]) -> None:
+    """Ends this process and everything that it has started, Ray's workers included."""
     print(f"Ray has ended on this machine ({', '.join(dead)} died)", file=sys.stderr, flush=True)
-    processes.kill()
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            process.kill()
     os._exit(1)

@@ -27,9 +27,6 @@ def recorded_events(
         metric: Validation metric that events carry.
         works: The trials.
         known: Attempt of the last record that was seen, by trial; that of `Work.attempts` otherwise.
-
-    Raises:
-        OSError: When storage refuses.
     """
     asked = {work.trial.trial_id: work for work in works}
     if not asked:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
+import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final, Literal
 
-from agrm_study.execution.driver.address import LOOPBACK, Reached, different_versions, reach
+from agrm_study.execution.driver.address import LOOPBACK, different_versions, reach
 from agrm_study.execution.driver.executor import ExecutionLost
-from agrm_study.execution.driver.patching import patched_environment
 from agrm_study.execution.driver.ray_watch import watched_ray
 from agrm_study.execution.fitness.machine import check_ray_start
 from agrm_study.execution.resources.capacity import (
@@ -59,8 +59,8 @@ def ray_session(
 ) -> Iterator[Slots]:
     """Connects to Ray for the duration of the block; yields the number of trials that may run concurrently.
 
-    Ray reads its environment when it is imported: a process that has imported it before the first session does not
-    keep a local Ray on the loopback interface. Ray also takes the process's handler of SIGTERM.
+    For a process of its own: it sets environment variables, which Ray reads when it is imported, and Ray takes the
+    process's handler of SIGTERM.
 
     Args:
         address: A cluster; ``None`` starts a private Ray on this machine, which ends with the block.
@@ -76,20 +76,20 @@ def ray_session(
     """
     with contextlib.ExitStack() as stack:
         if address is None:
-            folder = stack.enter_context(_checked_folder())
-            stack.enter_context(patched_environment(ENVIRONMENT | private_environment(folder)))
+            for finding in check_ray_start():
+                if finding.level == "problem":
+                    raise InputError(f"Ray cannot start on this machine: {finding.text}", hint=finding.advice)
+            folder = stack.enter_context(ray_folder())
+            os.environ.update(ENVIRONMENT | private_environment(folder))
             stack.enter_context(watched_ray())
             slots = slots or local_slots(resources)
-            stack.callback(_shutdown)
-            _start(folder, resources, slots)
+            _start(stack, folder, resources, slots)
         else:
             reached = reach(address)
-            stack.enter_context(patched_environment(ENVIRONMENT | reached.environment))
-            stack.callback(_shutdown)
-            _join(reached)
+            os.environ.update(ENVIRONMENT | reached.environment)
+            _join(stack, reached.address)
         if not grows:
-            for each in each_kind(resources, kinds).values():
-                _check_fit(each, on_cluster=address is not None)
+            _check_fit(each_kind(resources, kinds).values(), on_cluster=address is not None)
         yield Slots(resources, slots, grows=grows, kinds=kinds)
 
 
@@ -110,23 +110,10 @@ def private_environment(folder: Path) -> dict[str, str]:
     }
 
 
-@contextlib.contextmanager
-def _checked_folder() -> Iterator[Path]:
-    """The folder of a local Ray.
-
-    Raises:
-        InputError: Something on this machine prevents Ray from starting.
-    """
-    for finding in check_ray_start():
-        if finding.level == "problem":
-            raise InputError(f"Ray cannot start on this machine: {finding.text}", hint=finding.advice)
-    with ray_folder() as folder:
-        yield folder
-
-
-def _start(folder: Path, resources: Resources, slots: int) -> None:
+def _start(stack: contextlib.ExitStack, folder: Path, resources: Resources, slots: int) -> None:
     import ray
 
+    stack.callback(ray.shutdown)
     try:
         ray.init(
             address="local",
@@ -142,27 +129,22 @@ def _start(folder: Path, resources: Resources, slots: int) -> None:
         raise ExecutionLost("\n".join([reason, *_last_lines(folder)])) from None
 
 
-def _join(reached: Reached) -> None:
+def _join(stack: contextlib.ExitStack, address: str) -> None:
     import ray
 
+    stack.callback(ray.shutdown)
     try:
-        ray.init(address=reached.address, log_to_driver=False, logging_level=logging.ERROR)
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except Exception as error:
         if versions := _their_versions(error):
             raise different_versions(versions) from None
         raise InputError(
             "a study is run from a node of its Ray cluster",
             field="--address",
-            given=reached.address,
+            given=address,
             hint=f"The cluster answers, but this machine could not join it ({_reason(error)}): run the command on the "
             "head node, or `ray start --address=…` here first.",
         ) from None
-
-
-def _shutdown() -> None:
-    import ray
-
-    ray.shutdown()
 
 
 def _reason(error: BaseException) -> str:
@@ -191,22 +173,22 @@ def _last_lines(folder: Path) -> list[str]:
     return found
 
 
-def _check_fit(resources: Resources, *, on_cluster: bool) -> None:
+def _check_fit(kinds: Iterable[Resources], *, on_cluster: bool) -> None:
     """Rejects trials that would wait forever.
 
     Raises:
-        InputError: When no trial fits.
+        InputError: When no trial of a kind fits.
     """
     nodes = alive_nodes()
-    if any(trials_on(node["Resources"], resources) for node in nodes):
-        return
-    raise InputError(
-        "one trial must fit onto a node of the cluster" if on_cluster else "one trial must fit into the machine",
-        field="resources",
-        given=str(resources),
-        allowed=f"what is there: {in_words(nodes)}",
-        hint="`--autoscale --slots N` waits for nodes that an autoscaler brings." if on_cluster else None,
-    )
+    for resources in kinds:
+        if not any(trials_on(node["Resources"], resources) for node in nodes):
+            raise InputError(
+                f"one trial must fit {'onto a node of the cluster' if on_cluster else 'into the machine'}",
+                field="resources",
+                given=str(resources),
+                allowed=f"what is there: {in_words(nodes)}",
+                hint="`--autoscale --slots N` waits for nodes that an autoscaler brings." if on_cluster else None,
+            )
 
 
 def require_local_gpus(asked: float | Literal["auto"]) -> None:

@@ -29,12 +29,13 @@ class StudyTrial(Trial):  # type: ignore[misc]
         unborn_on: Address of the node on which creating it raised an error; ``None`` for a process that was killed.
     """
 
+    failure = Failure("worker_killed", "")
+    unborn = False
+    unborn_on: str | None = None
+    _begun = False
+
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self.failure = Failure("worker_killed", "")
-        self.unborn = False
-        self.unborn_on: str | None = None
-        self._begun = False
         self._deaths: Counter[str] = Counter()
 
     def begin(self) -> None:
@@ -43,16 +44,22 @@ class StudyTrial(Trial):  # type: ignore[misc]
 
     def handle_error(self, exc: Exception | None = None) -> None:
         """Records the death of the worker; Tune compares `num_failures` with `max_failures`."""
-        self.failure = dead_worker(exc)
+        created = not (isinstance(exc, RayActorError) and exc.actor_init_failed)
+        lines = str(exc or "the worker process ended without a reason").strip().splitlines() or [type(exc).__name__]
+        if created:
+            kind = "worker_killed" if exc is None else classify(exc).kind
+            self.failure = Failure(kind, lines[0], tail="\n".join(lines[1:SHOWN_LINES]))
+        else:
+            message = f"a worker could not be created: {lines[-1].strip()}"
+            self.failure = Failure("worker_killed", message, tail="\n".join(lines))
         self.unborn, self._begun, self.unborn_on = not self._begun, False, None
-        if self.unborn:
-            if isinstance(exc, RayActorError) and exc.actor_init_failed:
-                address = _ADDRESS.search(str(exc))
-                self.unborn_on = address[1] if address is not None else "unknown"
-            return
-        self._deaths[self.failure.kind] += 1
-        if not is_forgiven(self.failure.kind, self._deaths[self.failure.kind]):
-            self.run_metadata.num_failures += 1
+        if not self.unborn:
+            self._deaths[self.failure.kind] += 1
+            if not is_forgiven(self.failure.kind, self._deaths[self.failure.kind]):
+                self.run_metadata.num_failures += 1
+        elif not created:
+            address = _ADDRESS.search(str(exc))
+            self.unborn_on = address[1] if address is not None else "unknown"
 
     def update_last_result(self, result: dict[str, Any]) -> None:
         """Keeps the result without statistics of its numbers."""
@@ -61,13 +68,3 @@ class StudyTrial(Trial):  # type: ignore[misc]
     def get_json_state(self) -> tuple[str, str]:
         """Returns nothing: the state of an experiment is never read back."""
         return "{}", "{}"
-
-
-def dead_worker(error: BaseException | None) -> Failure:
-    """Details of a worker that died."""
-    if error is None:
-        return Failure("worker_killed", "the worker process ended without a reason")
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    if isinstance(error, RayActorError) and error.actor_init_failed:
-        return Failure("worker_killed", f"a worker could not be created: {lines[-1].strip()}", tail="\n".join(lines))
-    return Failure(classify(error).kind, lines[0], tail="\n".join(lines[1:SHOWN_LINES]))

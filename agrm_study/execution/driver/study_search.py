@@ -6,28 +6,35 @@ for the next one, without requesting and cancelling a placement group in between
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from ray.tune import PlacementGroupFactory
 from ray.tune.experiment import Experiment, Trial
 from ray.tune.search import SearchAlgorithm
 
-from agrm_study.execution.driver.remote_source import RemoteSource
+from agrm_study.execution.driver.channel import Channel
+from agrm_study.execution.driver.protocol import Assigned, Event, Take
 from agrm_study.execution.driver.study_trial import StudyTrial
 from agrm_study.execution.driver.trainable import SETTINGS, SHARE, WORK
 from agrm_study.execution.resources.capacity import Resources, each_kind
-from agrm_study.execution.trial.work import WorkerSettings
+from agrm_study.execution.trial.events import TrialEvent
+from agrm_study.execution.trial.work import Work, WorkerSettings
+
+ASK_EVERY_S: Final = 1.0
+"""Seconds between two requests for a trial while nothing has changed."""
 
 
-class PlanSearch(SearchAlgorithm):  # type: ignore[misc]
-    """Tune's view of a `RemoteSource`.
+class StudySearch(SearchAlgorithm):  # type: ignore[misc]
+    """Requests trials from the run and reports their events to it.
 
     Args:
-        source: Hands out trials.
+        channel: Connection to the run.
         settings: Settings shared by all trials.
+        total: Trials of the run.
         full: Returns the accelerators without room, given the trials that run on each.
         resources: Resources of one trial, except its share of a GPU.
         kinds: Accelerators that trials name; none when they do not.
@@ -35,21 +42,41 @@ class PlanSearch(SearchAlgorithm):  # type: ignore[misc]
 
     def __init__(
         self,
-        source: RemoteSource,
+        channel: Channel,
         settings: WorkerSettings,
+        total: int,
         full: Callable[[Mapping[str | None, int]], frozenset[str | None]],
         resources: Resources,
         kinds: Sequence[str],
     ) -> None:
-        self._source, self._resources = source, resources
-        self._settings = settings.to_json()
+        self._channel, self._resources, self._total = channel, resources, total
+        self._settings, self._prune = settings.to_json(), settings.prune
         self._full, self._kinds = full, frozenset(each_kind(resources, kinds))
         self._live: dict[str, str | None] = {}  # trial → accelerator that it names
+        self._works: dict[str, Work] = {}
+        self._asked: Take | None = None  # the last request, if nothing has changed since
+        self._asked_at = 0.0
+        self._finished = False
         self._spec: dict[str, Any] = {}
+
+    def work(self, trial_id: str) -> Work:
+        """The work of a trial that was handed out."""
+        return self._works[trial_id]
+
+    def report(self, event: TrialEvent) -> None:
+        """Sends an event; other trials may be available afterwards.
+
+        Where the run prunes, the next epoch starts only after its decision.
+        """
+        if self._prune and event.kind == "epoch":
+            self._channel.ask(Event(event.to_json(), waits=True))
+        else:
+            self._channel.send(Event(event.to_json()))
+        self._asked = None
 
     @property
     def total_samples(self) -> int:
-        return len(self._source)
+        return self._total
 
     def add_configurations(self, experiments: Sequence[Experiment]) -> None:
         (experiment,) = experiments
@@ -57,23 +84,28 @@ class PlanSearch(SearchAlgorithm):  # type: ignore[misc]
 
     def next_trial(self) -> Trial | None:
         full = self._full(Counter(self._live.values()))
-        if self._live and full >= self._kinds:
+        if self._channel.stopped or (self._live and full >= self._kinds):
             return None
-        work = self._source.take(full, idle=not self._live)
-        if work is None:
+        take, now = Take(tuple(sorted(full, key=str)), idle=not self._live), time.monotonic()
+        if take == self._asked and now - self._asked_at < ASK_EVERY_S:
             return None
-        trial_id = work.trial.trial_id
-        share = self._source.share(trial_id)
-        self._live[trial_id] = work.accelerator
-        kind = work.accelerator or self._resources.accelerator
-        bundle = replace(self._resources, gpu=share, accelerator=kind).bundle()
+        assigned = self._channel.ask(take)
+        assert isinstance(assigned, Assigned)
+        self._finished, self._asked, self._asked_at = assigned.finished, take, now
+        if assigned.work is None:
+            return None
+        self._asked = None
+        work = Work.from_json(assigned.work)
+        trial_id, kind = work.trial.trial_id, work.accelerator
+        self._works[trial_id], self._live[trial_id] = work, kind
+        resources = replace(self._resources, gpu=assigned.share, accelerator=kind or self._resources.accelerator)
         return StudyTrial(
             self._spec["run"],
-            config={WORK: work.to_json(), SETTINGS: self._settings, SHARE: share},
+            config={WORK: assigned.work, SETTINGS: self._settings, SHARE: assigned.share},
             trial_id=trial_id,
             storage=self._spec["storage"],
             checkpoint_config=self._spec["checkpoint_config"],
-            placement_group_factory=PlacementGroupFactory([bundle]),
+            placement_group_factory=PlacementGroupFactory([resources.bundle()]),
             max_failures=self._spec["max_failures"],
             trial_dirname_creator=_folder_name,
         )
@@ -82,7 +114,8 @@ class PlanSearch(SearchAlgorithm):  # type: ignore[misc]
         self._live.pop(trial_id, None)
 
     def is_finished(self) -> bool:
-        return self._source.exhausted
+        """Whether no trial will be handed out any more, by the last reply; unknown after an event."""
+        return self._channel.stopped or (self._finished and self._asked is not None)
 
     def set_finished(self) -> None:
         """Does nothing: the run decides when no trial is left."""
