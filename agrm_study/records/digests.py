@@ -64,7 +64,8 @@ def digests(table: pa.Table, kind: Kind, group: str, suffix: str = "") -> dict[s
         table, codes = table.take(pa.array(order)), codes[order]
     starts = np.flatnonzero(np.diff(codes, prepend=-1))
     ends = np.append(starts[1:], codes.size)
-    columns = [_column(name, table[name]) for name in hashed_columns(kind)]
+    filled = [name for name in hashed_columns(kind) if table[name].null_count < table.num_rows]
+    columns = [_column(name, table[name]) for name in filled]
     found = {}
     for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
         name = names[codes[start]]

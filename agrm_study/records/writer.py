@@ -64,7 +64,9 @@ def sealed_rows(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
     """Rows of the `trials` record with the digest of each."""
     table = rows_table([{**row, "row_digest": None} for row in rows], TRIALS)
     found = digests(table, "trials", "trial_id")
-    return rows_table([{**row, "row_digest": found[str(row["trial_id"])]} for row in rows], TRIALS)
+    column = table.schema.get_field_index("row_digest")
+    sealed = pa.array([found[str(row["trial_id"])] for row in rows], type=pa.string())
+    return table.set_column(column, table.schema.field(column), sealed)
 
 
 def write_subjects(root: str | Path | Location, split_fingerprint: str, rows: Sequence[Mapping[str, Any]]) -> None:
