@@ -80,7 +80,7 @@ def test_trials_go_on_from_their_checkpoints_in_the_same_run_when_the_driver_or_
     watcher = Resumes(strike)
     summary = run(make_study(seeds=2), executor="ray", slots=2, view=watcher)
     assert (summary.exit_code, summary.finished) == (0, 4), summary
-    (note,) = [message for message in watcher.messages if message.endswith("A new driver process goes on.")]
+    (note,) = [message for message in watcher.messages if message.endswith("Another driver process continues.")]
     assert said in note
     assert [event.kind for event in watcher.events].count("finished") == 4
     saved = {event.trial_id: event.epoch for event in watcher.events if event.kind == "retried"}

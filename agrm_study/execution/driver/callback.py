@@ -153,7 +153,7 @@ class DriverCallback(Callback):  # type: ignore[misc]
             for trial in trials:
                 actor = trial.temporary_state.ray_actor
                 if trial.trial_id == trial_id and actor is not None:
-                    self._stalled[trial_id] = f"its worker said nothing for {silent_s / 60:.0f} min and was killed"
+                    self._stalled[trial_id] = f"its worker reported nothing for {silent_s / 60:.0f} min and was killed"
                     ray.kill(actor)
 
     @contextlib.contextmanager

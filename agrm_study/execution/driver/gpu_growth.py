@@ -52,8 +52,8 @@ class GpuGrowth:
             return replace(event, error=f"{WHOLE_IS_TOO_SMALL}: {event.error}")
         self._grown[event.trial_id] = larger = larger_share(share)
         self._again.append(event.trial_id)
-        told = f"1/{round(1 / share)} of a GPU was not enough, again on {share_words(larger)}"
-        return replace(event, kind="retried", error=told)
+        why = f"1/{round(1 / share)} of a GPU was not enough, again on {share_words(larger)}"
+        return replace(event, kind="retried", error=why)
 
     def next(self, fits: Callable[[str], bool] = lambda trial_id: True) -> str | None:
         """The next trial to restart, of those for which there is room."""

@@ -104,7 +104,7 @@ class RayExecutor(Executor):
             if fruitless >= FRUITLESS:
                 raise ExecutionLost(f"{lost}; {FRUITLESS} driver processes in a row achieved nothing")
             reason = str(lost)
-            self._on_note(f"{reason[:1].upper()}{reason[1:]}. A new driver process goes on.")
+            self._on_note(f"{reason[:1].upper()}{reason[1:]}. Another driver process continues.")
 
     def _job(self, flight: Flight) -> Job:
         given = {
