@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 WAYS = {"shared": "true", "alone": "false"}
-NOT_COMPARED = ["wall_s", "started_at", "host", "attempt"]
+NOT_COMPARED = ["wall_s", "started_at", "host", "attempt", "row_digest", "weights_digest"]
 
 
 def measure(study: str, preset: str, seeds: int | None, slots: int, way: str, folder: Path) -> dict[str, Any]:

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from tiny_study import NOT_COMPARED
 
 from agrm_study.records.reader import Ledger
 
 ROOT = Path(__file__).resolve().parents[1]
-NOT_COMPARED = ["wall_s", "started_at", "host", "attempt"]
 
 
 def agrm_study(*words: str, timeout_s: float = 600) -> subprocess.CompletedProcess[str]:

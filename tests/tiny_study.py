@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+# Digests of a row cover its times; those of weights a header that safetensors writes in random order
+NOT_COMPARED = ["wall_s", "started_at", "host", "attempt", "row_digest", "weights_digest"]
+"""Columns of the records in which two equal runs may differ."""
+
 
 def tiny_study(
     name: str,

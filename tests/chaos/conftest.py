@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from tiny_study import WITHOUT_MTM, WITHOUT_SHPM, tiny_study
+from tiny_study import NOT_COMPARED, WITHOUT_MTM, WITHOUT_SHPM, tiny_study
 
 from agrm_study.records.reader import Ledger
 from agrm_study.report.build import make_report
@@ -24,8 +24,6 @@ if str(HERE) not in sys.path:
 
 from processes import adopted_orphans  # noqa: E402
 
-# Digests of a row cover its times; those of weights a header that safetensors writes in random order
-NOT_COMPARED = ["wall_s", "started_at", "host", "attempt", "row_digest", "weights_digest"]
 EPOCHS = 40
 STUDY = tiny_study(
     "chaos",

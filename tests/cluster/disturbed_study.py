@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from tiny_study import WITHOUT_SHPM, tiny_study
+from tiny_study import NOT_COMPARED, WITHOUT_SHPM, tiny_study
 
 from agrm_study.execution.trial.heartbeat import Heartbeat
 from agrm_study.records.local_copy import local_copy
@@ -22,7 +22,6 @@ from agrm_study.records.reader import Ledger
 from agrm_study.report.build import make_report
 
 HERE = Path(__file__).parent
-NOT_COMPARED = ["wall_s", "started_at", "host", "attempt"]
 STUDY = tiny_study("nodes", {"AGRM": {}, "w/o SHPM": WITHOUT_SHPM}, epochs=60, seeds=[0, 1, 2], gpu=1)
 TRIALS = 6
 
