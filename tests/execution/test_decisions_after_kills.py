@@ -42,7 +42,7 @@ class KilledAtRandom(Watcher):
         super().event(event, trial)
         self._perhaps()
 
-    def tick(self) -> None:
+    def refresh(self) -> None:
         self._perhaps()
 
     def _perhaps(self) -> None:
