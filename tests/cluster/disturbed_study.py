@@ -34,7 +34,7 @@ class Run:
     results: str
     log: Path
 
-    def wait(self, timeout_s: float = 240.0) -> int:
+    def wait(self, timeout_s: float = 900.0) -> int:
         """Its exit code."""
         try:
             return self.process.wait(timeout_s)
@@ -47,7 +47,7 @@ class Run:
         """All that it printed."""
         return self.log.read_text(errors="replace")
 
-    def until(self, happened: Callable[[list[Heartbeat]], bool], timeout_s: float = 120.0) -> None:
+    def until(self, happened: Callable[[list[Heartbeat]], bool], timeout_s: float = 600.0) -> None:
         """Waits until the signs of life of the running trials say that something has happened."""
         end = time.monotonic() + timeout_s
         while not happened(Heartbeat.read_all(Location.of(self.results))):
