@@ -11,7 +11,6 @@ import pytest
 from click.testing import CliRunner
 
 from agrm_study.cli.app import app
-from agrm_study.execution.data import prepare
 from agrm_study.execution.fitness import machine, packages, storage
 from agrm_study.execution.fitness.finding import Finding
 from agrm_study.execution.fitness.video import check_video
@@ -94,7 +93,3 @@ def test_requirements_that_are_not_met_are_named(monkeypatch: pytest.MonkeyPatch
     assert first.startswith("numpy is ")
     assert first.endswith("needed is >=999")
     assert second == "no-such-package is not installed"
-
-
-def test_the_variable_of_the_clip_stores_is_the_one_that_runs_read() -> None:
-    assert storage.CACHE_VARIABLE == prepare.CACHE_VARIABLE

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from agrm_study.execution.data.prepare import Step, cache_folder, prepare
+from agrm_study.execution.data.prepare import Step, prepare
 from agrm_study.execution.data.prepared import UNWRITTEN, Prepared
 from agrm_study.execution.options import RunOptions
+from agrm_study.execution.resources.folders import cache_folder
 from agrm_study.execution.run import run_study
 from agrm_study.plan.expand import expand
 from agrm_study.records.reader import Ledger

@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
+from agrm_study.execution.resources.folders import existing
 from agrm_study.study.temporary import private_folder
 
 OnBytes = Callable[[int, int], None]
@@ -109,10 +110,7 @@ def lacking_room(stores: Mapping[str, int], local: str) -> str:
             there = (Path(folder) / store.partition("?")[0].rstrip("/").rpartition("/")[2]).exists()
             needed[Path(folder)] = needed.get(Path(folder), 0) + (0 if there else size)
     for target, size in needed.items():
-        place = target.absolute()
-        while not place.exists():
-            place = place.parent
-        free = shutil.disk_usage(place).free
+        free = shutil.disk_usage(existing(target)).free
         if size > free:
             return f"{free / 1e9:.2f} GB free for {size / 1e9:.2f} GB of clip stores in {target}"
     return ""

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from agrm_study.execution.data.node_store import published
 from agrm_study.execution.data.prepared import Prepared, source_key, split_key, store_key_of
 from agrm_study.execution.data.task_checks import check_tasks
 from agrm_study.execution.provenance import available_cpus
+from agrm_study.execution.resources.folders import cache_folder
 from agrm_study.plan.disk import StoreSize
 from agrm_study.plan.promotion import search_arm
 from agrm_study.study.errors import InputError
@@ -25,8 +25,6 @@ from agrm_study.study.recipe import Clip, Data, Recipe, Synthetic
 from agrm_study.study.study import Study
 from agrm_study.training.data.manifest import Manifest, read_manifest
 from agrm_study.training.data.splits import Split, make_split
-
-CACHE_VARIABLE: Final = "AGRM_STUDY_CACHE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,16 +102,6 @@ def prepare(
 
 def _megabytes(title: str, done: int, total: int) -> Step:
     return Step(title, -(-done // 10**6), -(-total // 10**6))
-
-
-def cache_folder(results: str | Path) -> Path:
-    """Folder of synthetic data and clip stores."""
-    named = os.environ.get(CACHE_VARIABLE)
-    if named:
-        return Path(named).expanduser().absolute()
-    if "://" in str(results):
-        return Path.home() / ".cache" / "agrm-study"
-    return Path(results).expanduser().absolute().parent / ".data"
 
 
 def synthetic_folder(cache: Path, wanted: Synthetic) -> Path:

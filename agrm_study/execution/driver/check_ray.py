@@ -9,8 +9,8 @@ from pathlib import Path
 from agrm_study.execution.driver.preflight import check_cluster
 from agrm_study.execution.driver.session import ray_session
 from agrm_study.execution.fitness.finding import Finding, note, ok, problem
-from agrm_study.execution.fitness.storage import existing
 from agrm_study.execution.resources.capacity import Resources, alive_nodes, in_words
+from agrm_study.execution.resources.folders import existing
 from agrm_study.records.location import Location
 from agrm_study.study.errors import InputError, InputErrors
 

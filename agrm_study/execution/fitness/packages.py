@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from agrm_study.execution.fitness.finding import Finding, note, ok, problem
+from agrm_study.execution.provenance import installed_versions
 
 PYTHON: Final = ((3, 11), (3, 14))
 """From (included) to (excluded)."""
@@ -32,13 +33,7 @@ def check_packages() -> Iterator[Finding]:
     if wrong:
         yield problem("packages", "; ".join(wrong), "`pip install --upgrade agrm-study` in this environment.")
         return
-    versions = []
-    for name in SHOWN:
-        try:
-            versions.append(f"{name} {importlib.metadata.version(name)}")
-        except importlib.metadata.PackageNotFoundError:
-            continue  # decord2 in place of decord
-    yield ok("packages", ", ".join(versions))
+    yield ok("packages", ", ".join(f"{name} {version}" for name, version in installed_versions(SHOWN).items()))
 
 
 def unmet_requirements(distribution: str = "agrm-study") -> Iterator[str]:

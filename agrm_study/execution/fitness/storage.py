@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Final
 
 from agrm_study.execution.fitness.finding import Finding, note, ok, problem
+from agrm_study.execution.resources.folders import CACHE_VARIABLE, cache_folder, existing
 
-CACHE_VARIABLE: Final = "AGRM_STUDY_CACHE"
-"""The same as in `prepare`; repeated here, since that module takes a second to import."""
 RESULTS_GB: Final = 1.0
 STORE_GB: Final = 10.0
 """Free space below which a folder gets a note; the protocol's store of 1,000 clips is about 9 GB."""
@@ -25,11 +24,9 @@ CLOCK_SKEW_S: Final = 5.0
 def check_storage(results: Path) -> Iterator[Finding]:
     """The results folder (or where it will be created) and the folder of clip stores."""
     yield from _check_folder("results folder", results)
-    cache = os.environ.get(CACHE_VARIABLE)
-    stores = Path(cache) if cache else results.parent / ".data"
     yield from _check_room("free for results", results, RESULTS_GB, "Free some, or give `--results` on a larger disk.")
     advice = f"Set {CACHE_VARIABLE} to a folder on a larger disk; `agrm-study plan STUDY` says how much a store takes."
-    yield from _check_room("free for stores", stores, STORE_GB, advice)
+    yield from _check_room("free for stores", cache_folder(results), STORE_GB, advice)
 
 
 def _check_folder(check: str, folder: Path) -> Iterator[Finding]:
@@ -79,14 +76,6 @@ def _check_room(check: str, folder: Path, wanted_gb: float, advice: str) -> Iter
         yield note(check, text, advice)
     else:
         yield ok(check, text)
-
-
-def existing(folder: Path) -> Path:
-    """The folder, or the nearest of its parents that exists."""
-    place = folder.absolute()
-    while not place.exists() and place != place.parent:
-        place = place.parent
-    return place
 
 
 def _locks(file: Path) -> bool:

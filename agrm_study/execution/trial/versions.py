@@ -6,13 +6,12 @@ the worker that would train with it.
 
 from __future__ import annotations
 
-import importlib.metadata
 import platform
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Final
 
-from agrm_study.execution.provenance import code_version
+from agrm_study.execution.provenance import code_version, installed_versions
 
 PACKAGES: Final = (
     "agrm-study",
@@ -39,13 +38,7 @@ class DifferentVersionsError(RuntimeError):
 @lru_cache(maxsize=1)
 def own_versions() -> dict[str, str]:
     """Versions of this process: ``python``, the packages that are installed, and ``training code``."""
-    found = {"python": platform.python_version()}
-    for name in PACKAGES:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found | {CODE: code_version()}
+    return {"python": platform.python_version(), **installed_versions(PACKAGES), CODE: code_version()}
 
 
 def versions_of_trial(earlier: Mapping[str, Sequence[str]], threads: int) -> dict[str, list[str]]:

@@ -1,0 +1,27 @@
+"""Folders of this machine: where synthetic data and clip stores go, and what exists of a path."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Final
+
+CACHE_VARIABLE: Final = "AGRM_STUDY_CACHE"
+
+
+def cache_folder(results: str | Path) -> Path:
+    """Folder of synthetic data and clip stores."""
+    named = os.environ.get(CACHE_VARIABLE)
+    if named:
+        return Path(named).expanduser().absolute()
+    if "://" in str(results):
+        return Path.home() / ".cache" / "agrm-study"
+    return Path(results).expanduser().absolute().parent / ".data"
+
+
+def existing(folder: Path) -> Path:
+    """The folder, or the nearest of its parents that exists."""
+    place = folder.absolute()
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    return place
