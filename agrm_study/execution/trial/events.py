@@ -44,7 +44,6 @@ class TrialEvent:
     metric: float | None = None
     wall_s: float = 0.0
     epoch_s: float = 0.0
-    clips_per_s: float = 0.0
     resumed: int = 0
     saved: int = 0
     inherited: int = 0

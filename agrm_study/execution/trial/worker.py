@@ -233,7 +233,7 @@ class TrialWorker:
             self._save(running)
         elif time.monotonic() - running.beat_at >= HEARTBEAT_EVERY_S:
             self._write_beat(running)
-        event = replace(running.event("interrupted" if stop else "epoch"), clips_per_s=report.clips_per_s)
+        event = running.event("interrupted" if stop else "epoch")
         if stop:
             self.drop()
         return event
