@@ -39,7 +39,7 @@ class Bench:
         self.stages: Stages = plan_stages(trials, known=there or {})
         self.shelf = set(there or {})
         works = [Work(trial=trial) for trial in trials]
-        self.queue = TrialQueue(works, self.stages, there=there, exists=self.shelf.__contains__, keep=keep)
+        self.queue = TrialQueue(works, self.stages, saved=there, exists=self.shelf.__contains__, keep=keep)
 
     def pop(self) -> str | None:
         work = self.queue.pop()

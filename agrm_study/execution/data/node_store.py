@@ -64,10 +64,10 @@ class Arrival:
     def __init__(self, store: str, local: str) -> None:
         self._store, self._local = store, local
         self._note = "waiting for this node's clips"
-        self._hindrance: Exception | None = None
+        self._error: Exception | None = None
         self._thread: threading.Thread | None = None
         if copy_folder(store, local):
-            self._thread = threading.Thread(target=self._bring, name="clip store", daemon=True)
+            self._thread = threading.Thread(target=self._copy, name="clip store", daemon=True)
             self._thread.start()
 
     def wait(self, most_s: float) -> str:
@@ -80,15 +80,15 @@ class Arrival:
             self._thread.join(most_s)
             if self._thread.is_alive():
                 return self._note
-        if self._hindrance is not None:
-            raise self._hindrance
+        if self._error is not None:
+            raise self._error
         return ""
 
-    def _bring(self) -> None:
+    def _copy(self) -> None:
         try:
             node_store(self._store, self._local, self._copied)
         except Exception as error:  # raised in the thread that waits
-            self._hindrance = error
+            self._error = error
 
     def _copied(self, done: int, total: int) -> None:
         self._note = f"copying clips, {done / 1e9:.2f} of {total / 1e9:.2f} GB"

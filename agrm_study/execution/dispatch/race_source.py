@@ -47,7 +47,7 @@ class RaceSource(WorkSource):
         self._rounds: list[WorkSource] = []
         self._round_of: dict[str, WorkSource] = {}
         for task in state.tasks:
-            self._go_on(task)
+            self._open_rounds(task)
 
     def take(self, full: Collection[str | None] = ()) -> Work | None:
         if self._stopped:
@@ -96,9 +96,9 @@ class RaceSource(WorkSource):
         self._ended.update(work.trial.trial_id for work in works)
         if not self._stopped:
             for task in dict.fromkeys(work.trial.task for work in works):
-                self._go_on(task)
+                self._open_rounds(task)
 
-    def _go_on(self, task: str) -> None:
+    def _open_rounds(self, task: str) -> None:
         """Takes the looks whose rounds are complete, and opens the next round of the remaining arms."""
         self._state.advance(task, self._ended, self._scores)
         self._on_look()

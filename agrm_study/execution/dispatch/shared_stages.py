@@ -34,17 +34,17 @@ class SharedStages:
     def __init__(self, results: Location, works: Sequence[Work], sharing: Sharing) -> None:
         self._sharing = sharing
         self._store = StageStore.of(results)
-        self._there: dict[str, int] = {}
+        self._saved: dict[str, int] = {}
         if not sharing:
             return
         stock = self._store.take_stock(code_version())
-        self._there = {key: facts.epoch for key, facts in stock.items()}
+        self._saved = {key: facts.epoch for key, facts in stock.items()}
         if self._keeps or not stock:
             return
         needed = plan_stages([work.trial for work in works], known=stock).by_key
         for key in stock.keys() - needed.keys():
             self._store.drop(key)
-            del self._there[key]
+            del self._saved[key]
 
     def source(self, works: Sequence[Work]) -> WorkSource:
         """The source of some of the trials; each waits until a stage that it shares is saved."""
@@ -52,8 +52,8 @@ class SharedStages:
             return WorkSource(works)
         trials = [work.trial for work in works]
         ends = self._pretraining_ends(trials) if self._keeps else set()
-        stages = plan_stages(trials, known=self._there.keys() | ends)
-        order = TrialQueue(works, stages, there=self._there, exists=self._exists, keep=self._keeps)
+        stages = plan_stages(trials, known=self._saved.keys() | ends)
+        order = TrialQueue(works, stages, saved=self._saved, exists=self._exists, keep=self._keeps)
         return WorkSource(works, order=order) if self._keeps else WorkSource(works, order=order, drop=self._store.drop)
 
     @property

@@ -32,7 +32,7 @@ class TrialQueue:
     Args:
         works: In running order.
         stages: Stages that they share; none by default.
-        there: Saved stages by key, with the epoch of their state.
+        saved: Saved stages by key, with the epoch of their state.
         exists: Whether a stage is (still) saved; asked before a trial is sent to reuse it.
         keep: Trials also save stages that no other trial waits for, and their last state.
     """
@@ -42,14 +42,14 @@ class TrialQueue:
         works: Sequence[Work],
         stages: Stages = NO_STAGES,
         *,
-        there: dict[str, int] | None = None,
+        saved: dict[str, int] | None = None,
         exists: Callable[[str], bool] = lambda key: True,
         keep: bool = False,
     ) -> None:
         self._works = {work.trial.trial_id: work for work in works}
         self._rank = {trial_id: rank for rank, trial_id in enumerate(self._works)}
         self._stages, self._exists, self._keep = stages, exists, keep
-        self._there = dict(there or {})
+        self._saved = dict(saved or {})
         self._waiting = dict.fromkeys(self._works)
         self._running: set[str] = set()
         self._leaders: defaultdict[str, set[str]] = defaultdict(set)  # running trials that will leave a stage
@@ -89,7 +89,7 @@ class TrialQueue:
                 pending = self._count["free"] + self._count["waits"]
                 soon_idle = pending <= len(self._running)
                 trial_id = leader if soon_idle or self._rank[leader] < self._rank[free] else free
-            if self._still_there(trial_id):
+            if self._still_saved(trial_id):
                 return self._start(trial_id)
 
     def observe(self, event: TrialEvent) -> list[str]:
@@ -99,8 +99,8 @@ class TrialQueue:
             return []
         changed: list[Stage] = []
         stage = self._stages.by_key.get(event.saved_stage)
-        if stage is not None and stage.key not in self._there:
-            self._now_there(stage, min(event.epoch, stage.last))
+        if stage is not None and stage.key not in self._saved:
+            self._mark_saved(stage, min(event.epoch, stage.last))
             changed.append(stage)
         chain = self._stages.chain(trial_id)
         if event.kind == "epoch":
@@ -108,7 +108,7 @@ class TrialQueue:
                 if trial_id in self._leaders[stage.key] and event.epoch >= stage.last:  # it passed without saving
                     self._leaders[stage.key].discard(trial_id)
                     if self._exists(stage.key):  # saved by an attempt that died
-                        self._now_there(stage, stage.last)
+                        self._mark_saved(stage, stage.last)
                     changed.append(stage)
         elif event.kind == "retried":
             changed += self._will_lead(trial_id)
@@ -137,7 +137,7 @@ class TrialQueue:
             if trial_id in self._leaders[stage.key]:
                 self._leaders[stage.key].discard(trial_id)
                 if self._exists(stage.key):
-                    self._now_there(stage, stage.last)
+                    self._mark_saved(stage, stage.last)
                 changed.append(stage)
         self._put(trial_id)
         self._put_again(changed)
@@ -153,7 +153,7 @@ class TrialQueue:
         """The stages of a trial that are shared or saved; none beyond one in which training stopped."""
         found = []
         for stage in self._stages.chain(trial_id):
-            epoch = self._there.get(stage.key)
+            epoch = self._saved.get(stage.key)
             if stage.shared or epoch is not None:
                 found.append(stage)
             if epoch is not None and epoch < stage.last:
@@ -164,7 +164,7 @@ class TrialQueue:
         """The place of a waiting trial, and how many others can follow once it has started."""
         others = 0
         for stage in reversed(self._handed_over(trial_id)):
-            if stage.key in self._there:
+            if stage.key in self._saved:
                 break
             if stage.key in self._hopeless:
                 continue
@@ -210,13 +210,13 @@ class TrialQueue:
                 self._put(trial_id)
         return None
 
-    def _still_there(self, trial_id: str) -> bool:
+    def _still_saved(self, trial_id: str) -> bool:
         """Whether the stage that a trial would reuse is still saved; if not, its trials are repositioned."""
         for stage in reversed(self._handed_over(trial_id)):
-            if stage.key in self._there:
+            if stage.key in self._saved:
                 if self._exists(stage.key):
                     return True
-                del self._there[stage.key]
+                del self._saved[stage.key]
                 self._put_again([stage])
                 return False
         return True
@@ -228,7 +228,7 @@ class TrialQueue:
         ends = tuple(
             StageEnd(stage.key, stage.last)
             for stage in self._stages.chain(trial_id)
-            if self._keep or stage.key in self._there or self._followers[stage.key]
+            if self._keep or stage.key in self._saved or self._followers[stage.key]
         )
         return replace(self._works[trial_id], stages=ends) if ends else self._works[trial_id]
 
@@ -242,21 +242,21 @@ class TrialQueue:
         """Registers a running trial as leader of its unsaved stages; returns those that had none."""
         led = []
         for stage in self._handed_over(trial_id):
-            if stage.key not in self._there and stage.key not in self._hopeless:
+            if stage.key not in self._saved and stage.key not in self._hopeless:
                 if not self._leaders[stage.key]:
                     led.append(stage)
                 self._leaders[stage.key].add(trial_id)
         return led
 
-    def _now_there(self, stage: Stage, epoch: int) -> None:
-        self._there[stage.key] = epoch
+    def _mark_saved(self, stage: Stage, epoch: int) -> None:
+        self._saved[stage.key] = epoch
         self._leaders.pop(stage.key, None)
 
     def _not_needed_after(self, trial_id: str) -> list[str]:
         found = []
         for stage in self._stages.chain(trial_id):
             self._needed[stage.key] -= 1
-            if not self._needed[stage.key] and stage.key in self._there:
-                del self._there[stage.key]
+            if not self._needed[stage.key] and stage.key in self._saved:
+                del self._saved[stage.key]
                 found.append(stage.key)
         return found

@@ -35,7 +35,7 @@ class LinesView(View):
         was_ended = self._step is not None and not fresh and self._step.done >= self._step.total > 0
         if fresh or (ended and not was_ended) or now - self._written >= STAGE_EVERY_S:
             counted = f": {step.done} of {step.total}" if step.total > 1 else ""
-            self._say(f"{step.title}{counted}")
+            self._print(f"{step.title}{counted}")
             self._written = now
         self._step = step
 
@@ -47,7 +47,7 @@ class LinesView(View):
         if counts.failed:
             parts.append(f"{counts.failed} failed before")
         kind = "" if progress.to_draw is None else ", search"
-        self._say(f"{progress.name}{kind}: {', '.join([*parts, *best_words(progress)])}")
+        self._print(f"{progress.name}{kind}: {', '.join([*parts, *best_words(progress)])}")
         self._written = time.monotonic()
 
     def event(self, event: TrialEvent, trial: TrialProgress) -> None:
@@ -57,26 +57,26 @@ class LinesView(View):
         if event.kind == "preparing" and event.message:  # the run says it
             return
         if event.kind == "preparing":
-            self._say_sometimes(f"{event.host}: {event.note}")
+            self._print_sometimes(f"{event.host}: {event.note}")
             return
         counts = progress.counts()
         place = f"{counts.finished + counts.failed}/{counts.total}"
         name = trial_name(trial, progress)
         if event.kind == "finished" and trial.pruned:
-            self._say(f"pruned   {place}  {name}: after {event.epoch} epochs")
+            self._print(f"pruned   {place}  {name}: after {event.epoch} epochs")
         elif event.kind == "finished" and event.message:
-            self._say(f"finished {place}  {name}: {event.message}")
+            self._print(f"finished {place}  {name}: {event.message}")
         elif event.kind == "finished":
             shown = "" if event.metric is None else f"validation {progress.metric} {event.metric:.3f}, "
             taken = f" ({event.inherited} reused)" if event.inherited else ""
-            self._say(f"finished {place}  {name}: {shown}{event.epoch} epochs{taken} in {duration(event.wall_s)}")
+            self._print(f"finished {place}  {name}: {shown}{event.epoch} epochs{taken} in {duration(event.wall_s)}")
         elif event.kind == "failed":
-            self._say(f"failed   {place}  {name}: {failure_words(event.failure, event.error)}")
+            self._print(f"failed   {place}  {name}: {failure_words(event.failure, event.error)}")
         elif event.kind == "retried":
-            self._say(f"again    {place}  {name}: {failure_words(event.failure, event.error)}")
+            self._print(f"again    {place}  {name}: {failure_words(event.failure, event.error)}")
         elif event.kind == "interrupted":
             saved = f"saved after epoch {event.epoch} of {event.epochs}" if event.epoch else "before its first epoch"
-            self._say(f"stopped  {place}  {name}: {saved}")
+            self._print(f"stopped  {place}  {name}: {saved}")
 
     def refresh(self) -> None:
         progress = self._progress
@@ -91,18 +91,18 @@ class LinesView(View):
         parts.extend(best_words(progress))
         if left is not None:
             parts.append(f"{rough(left)} left")
-        self._say(", ".join(parts))
+        self._print(", ".join(parts))
 
     def message(self, text: str) -> None:
-        self._say(text)
+        self._print(text)
 
-    def _say_sometimes(self, text: str) -> None:
+    def _print_sometimes(self, text: str) -> None:
         now = time.monotonic()
         if now - self._noted >= STAGE_EVERY_S:
             self._noted = now
-            self._say(text)
+            self._print(text)
 
-    def _say(self, text: str) -> None:
+    def _print(self, text: str) -> None:
         print(f"{datetime.now():%H:%M:%S}  {printable(text)}", file=self._stream, flush=True)
 
 

@@ -98,7 +98,7 @@ class Snapshot:
 
     @property
     def now(self) -> float:
-        """The current time on the clock of `TrialProgress.heard`."""
+        """The current time on the clock of `TrialProgress.updated`."""
         return 0.0 if self.final is None else self.final.clock()
 
     @property
@@ -259,4 +259,4 @@ def _apply(beat: Heartbeat, trial: TrialProgress, *, running: bool, clock: float
     trial.epoch, trial.epochs, trial.metric = beat.epoch, beat.epochs or trial.epochs, beat.metric
     trial.wall_s, trial.epoch_s, trial.attempt = beat.wall_s, beat.epoch_s, beat.attempt
     trial.host, trial.note = beat.host, beat.note
-    trial.heard, trial.started = clock - (now - beat.updated_at), clock - (now - beat.started_at)
+    trial.updated, trial.started = clock - (now - beat.updated_at), clock - (now - beat.started_at)

@@ -132,7 +132,7 @@ class StudyProgress:
     def apply(self, event: TrialEvent) -> TrialProgress:
         """Updates the progress with an event; returns its trial."""
         trial = self.trials[event.trial_id]
-        now = trial.heard = self.clock()
+        now = trial.updated = self.clock()
         if event.kind == "started":
             trial.state, trial.started, trial.epoch, trial.metric = "running", now, 0, None
             trial.attempt = event.attempt

@@ -152,7 +152,7 @@ def status_of(snapshot: Snapshot) -> StudyStatus:
             wall_s=trial.wall_s,
             attempt=trial.attempt,
             host=trial.host,
-            heard_s=max(0.0, snapshot.now - trial.heard),
+            heard_s=max(0.0, snapshot.now - trial.updated),
             note=trial.note,
         )
         for trial in snapshot.unfinished

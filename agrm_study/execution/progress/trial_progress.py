@@ -16,8 +16,8 @@ class TrialProgress:
 
     Attributes:
         metric: Validation metric: of the last epoch while running, of the best one when finished.
-        wall_s: Seconds of training up to `heard`; those of inherited epochs count.
-        heard: Time of its last update, on the monotonic clock.
+        wall_s: Seconds of training up to `updated`; those of inherited epochs count.
+        updated: Time of its last update, on the monotonic clock.
         error: Text of its failure; the first line is the message.
         in_this_run: Whether it finished or failed in this run.
         pruned: Whether a search ended it early; its metric is then not a result of its settings.
@@ -35,7 +35,7 @@ class TrialProgress:
     metric: float | None = None
     wall_s: float = 0.0
     epoch_s: float = 0.0
-    heard: float = 0.0
+    updated: float = 0.0
     started: float = 0.0
     attempt: int = 0
     host: str = ""
@@ -61,7 +61,7 @@ def time_left_s(trials: Collection[TrialProgress], *, now: float, slots: int, to
     """Seconds until the last trial ends; ``None`` before anything was measured, or when nothing runs (no slots).
 
     A waiting trial is expected to inherit as much from other trials as the trials of its arm did. `now` is the time on
-    the clock of `TrialProgress.heard`.
+    the clock of `TrialProgress.updated`.
     """
     cost, own_cost = _measured(trials, own=False), _measured(trials, own=True)
     if cost is None or own_cost is None or not slots:
@@ -74,7 +74,7 @@ def time_left_s(trials: Collection[TrialProgress], *, now: float, slots: int, to
         if trial.state == "waiting":
             left += own_cost(trial)
         elif trial.state == "running":
-            rest = max(cost(trial) - trial.wall_s - (now - trial.heard), trial.epoch_s * 0.5)
+            rest = max(cost(trial) - trial.wall_s - (now - trial.updated), trial.epoch_s * 0.5)
             left += rest
             longest = max(longest, rest)
     return max(left / slots, longest)
