@@ -62,7 +62,7 @@ def run_study(
     try:
         with (
             view or View() as shown,
-            results_lock(results, study.name, lambda: _looks_into_claim(shown, interrupt)),
+            results_lock(results, study.name, lambda: _on_claim(shown, interrupt)),
         ):
             return _Run(study, options, backend, results, interrupt, shown).run()
     except OSError as error:
@@ -76,8 +76,8 @@ def run_study(
         ) from None
 
 
-def _looks_into_claim(view: View, interrupt: Interrupt) -> None:
-    view.step(Step("Looking whether another run writes to these results", 0, 0))
+def _on_claim(view: View, interrupt: Interrupt) -> None:
+    view.step(Step("Checking for another run in this results folder", 0, 0))
     if interrupt.requested:
         raise KeyboardInterrupt
 
