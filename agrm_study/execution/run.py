@@ -60,10 +60,7 @@ def run_study(
     results = Location.of(options.results)
     interrupt = interrupt or Interrupt()
     try:
-        with (
-            view or View() as shown,
-            results_lock(results, study.name, lambda: _on_claim(shown, interrupt)),
-        ):
+        with view or View() as shown, results_lock(results, study.name, lambda: _on_claim(shown, interrupt)):
             return _Run(study, options, backend, results, interrupt, shown).run()
     except OSError as error:
         if not refused_by_storage(error):
@@ -86,13 +83,7 @@ class _Run:
     """One invocation."""
 
     def __init__(
-        self,
-        study: Study,
-        options: RunOptions,
-        backend: Backend,
-        results: Location,
-        interrupt: Interrupt,
-        view: View,
+        self, study: Study, options: RunOptions, backend: Backend, results: Location, interrupt: Interrupt, view: View
     ) -> None:
         self._study, self._options, self._backend, self._results = study, options, backend, results
         self._interrupt, self._view = interrupt, view

@@ -151,11 +151,4 @@ def open_race(
     on_look()
     if known[0].stopped:
         on_note(f"The race has stopped {len(known[0].stopped)} arms before; they get no more seeds.")
-    return RaceSource(
-        works,
-        state,
-        ended=ended,
-        scores=scores,
-        on_look=on_look,
-        make_source=make_source,
-    )
+    return RaceSource(works, state, ended=ended, scores=scores, on_look=on_look, make_source=make_source)

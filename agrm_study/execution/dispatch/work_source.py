@@ -20,11 +20,7 @@ class WorkSource:
     """
 
     def __init__(
-        self,
-        works: Sequence[Work],
-        *,
-        order: TrialQueue | None = None,
-        drop: Callable[[str], None] = lambda key: None,
+        self, works: Sequence[Work], *, order: TrialQueue | None = None, drop: Callable[[str], None] = lambda key: None
     ) -> None:
         self._order = order or TrialQueue(works)
         self._drop = drop
