@@ -123,9 +123,9 @@ class LiveView(View):
     def _step_lines(self) -> Iterable[RenderableType]:
         """One line per step of the preparation; the last one is in progress."""
         width = 10 if self._console.width < NARROW else 30
-        for title, (step, began, heard) in self._steps.items():
+        for title, (step, began, updated) in self._steps.items():
             ended = 0 < step.total <= step.done or title != next(reversed(self._steps))
-            seconds = (heard if ended else time.monotonic()) - began
+            seconds = (updated if ended else time.monotonic()) - began
             line = Table.grid(padding=(0, 2))
             line.add_column(width=34)
             line.add_column(width=width)
