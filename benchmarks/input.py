@@ -12,7 +12,7 @@ busy machine slows both alike; the load at the start and at the end is printed t
 
 A window is a part of each stored row. Memory is read by the row, so the store cannot be faster than a copy of the rows
 in which its windows lie; `rows read` says how many bytes those are. At 1.6 bytes read per byte wanted, 0.6 of a plain
-copy is the bound of one thread. `whole frames` are windows as large as the stored frame, as `clip.crop: person_box` with
+copy is the bound of one thread. `whole frames` are windows as large as the stored frame, as `crop: person_box` with
 `clip.size` equal to `clip.resize` gives them: there every byte read is used.
 """
 
