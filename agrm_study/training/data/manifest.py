@@ -251,6 +251,14 @@ def read_rows(path: Path) -> tuple[Sequence[str], list[tuple[int, Mapping[str, A
     return table.column_names, list(enumerate(table.to_pylist(), start=1))
 
 
+def exists(path: Path) -> bool:
+    """Whether a file or folder exists; False for a name that no file can have (too long, or with a null byte)."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
+
+
 def absolute_path(path: Path) -> Path:
     """Absolute path without `..`; symbolic links are kept, so that a linked data set keeps its own names."""
     return Path(os.path.normpath(path.absolute()))
@@ -296,7 +304,7 @@ def _clip(path: Path, line: int, cells: Mapping[str, Any], *, require_files: boo
 
     frames = cell("frames").integer(minimum=0)
     video = absolute_path(path.parent / cell("path").text())
-    if require_files and not video.exists():
+    if require_files and not exists(video):
         raise InputError("the video file does not exist", where=path, line=line, field="path", given=str(video))
     return ClipRecord(
         subject_id=cell("subject_id").text(),

@@ -107,6 +107,13 @@ def test_a_workbook_that_cannot_be_read_gets_a_message(tmp_path, name, message):
         layout_of("spwvd").find(tmp_path, Options())
 
 
+def test_a_path_that_no_file_can_have_is_a_missing_video(tmp_path):
+    for name in ("x" * 5000, "a\x00b"):
+        (tmp_path / "t.csv").write_text(f"path,label\n{name},normal\n")
+        with pytest.raises(InputError, match=r"t\.csv:2: `path`: the video file does not exist"):
+            layout_of("manifest").find(tmp_path / "t.csv", Options())
+
+
 def test_all_missing_videos_are_reported_at_once_with_the_nearest_name(tmp_path):
     touch(tmp_path, "anna.mp4", "ben.mp4")
     with pytest.raises(InputError) as error:

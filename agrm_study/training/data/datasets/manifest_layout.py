@@ -21,7 +21,7 @@ from agrm_study.training.data.datasets.layout import (
 from agrm_study.training.data.datasets.person import HEADERS, SEX_CHOICES, read_age, read_sex, squeezed
 from agrm_study.training.data.datasets.walk import name_of_video
 from agrm_study.training.data.fields import Cell, parse_boxes
-from agrm_study.training.data.manifest import COLUMNS, VIEWS, read_rows
+from agrm_study.training.data.manifest import COLUMNS, VIEWS, exists, read_rows
 from agrm_study.training.data.names import nearest, resolve_name
 
 T = TypeVar("T")
@@ -74,9 +74,9 @@ class ManifestLayout(Layout):
                 cell(name).fail(str(error), allowed=allowed)
 
         video = path.parent / cell("path").text()
-        if not video.exists() and (name := resolve_name(video.name, _names(video.parent))):
+        if not exists(video) and (name := resolve_name(video.name, _names(video.parent))):
             video = video.parent / name
-        if not video.exists():
+        if not exists(video):
             rule = f"the video file does not exist ({video})"
             cell("path").fail(rule, hint=nearest(video.name, _names(video.parent)))
         return Found(
@@ -97,7 +97,7 @@ class ManifestLayout(Layout):
 
 def _names(folder: Path) -> list[str]:
     """Names of the files and folders in a folder; empty if there is no such folder."""
-    return sorted(each.name for each in folder.iterdir()) if folder.is_dir() else []
+    return sorted(each.name for each in folder.iterdir()) if exists(folder) and folder.is_dir() else []
 
 
 def _understood(

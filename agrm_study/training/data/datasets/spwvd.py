@@ -21,6 +21,7 @@ from agrm_study.training.data.datasets.layout import (
 )
 from agrm_study.training.data.datasets.person import HEADERS, SEX_CHOICES, read_age, read_sex, squeezed
 from agrm_study.training.data.datasets.walk import name_of_video, walk
+from agrm_study.training.data.manifest import exists
 from agrm_study.training.data.names import nearest, spreadsheet_key
 from agrm_study.training.data.workbook import WORKBOOKS
 
@@ -170,7 +171,7 @@ def _by_name(videos: Sequence[Path]) -> dict[str, list[Path]]:
 def _video(cell: _Cells, root: Path, subject: str, file: str, by_name: Mapping[str, list[Path]]) -> Path:
     if file:
         direct = root / file
-        matches = [direct] if direct.exists() else by_name.get(spreadsheet_key(Path(file).stem), [])
+        matches = [direct] if exists(direct) else by_name.get(spreadsheet_key(Path(file).stem), [])
     else:
         matches = by_name.get(spreadsheet_key(subject), [])
     if len(matches) == 1:

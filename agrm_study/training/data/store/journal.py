@@ -14,7 +14,7 @@ from pathlib import Path
 
 JOURNAL_FILE = "journal.jsonl"
 BLOCK = 256 << 10
-"""Size of the buffer through which bytes are read; it fits into a core's cache, which doubles the speed of checksums."""
+"""Size of the buffer through which bytes are read; one that fits into a core's cache doubles the speed of checksums."""
 
 
 @dataclass(frozen=True, slots=True)
