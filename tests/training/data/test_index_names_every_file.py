@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import unicodedata
 from pathlib import Path
@@ -53,6 +54,24 @@ def test_every_file_is_taken_left_out_or_unreadable_in_the_printed_counts_and_in
     assert "left out: 1 × hidden" in done.stderr
     files = [path for path in data.rglob("*") if path.is_file()]
     assert len(files) == len(report["taken"]) + len(report["left_out"]) + len(report["unreadable"])
+
+
+def test_a_file_that_is_shorter_than_it_states_is_noted_when_it_is_indexed(tmp_path, videos):
+    data = touch(tmp_path / "d", "normal/x.txt")
+    whole = videos.write(tmp_path / "a.avi", 60, codec="mpeg4", size=(160, 120))
+    (data / "normal" / "a.avi").write_bytes(whole.read_bytes()[: whole.stat().st_size * 6 // 10])
+    done = CliRunner().invoke(
+        app, ["data", "index", "--layout", "folder", str(data), "--out", str(tmp_path / "m"), "--workers", "1"]
+    )
+    assert done.exit_code == 0, done.output
+    assert re.search(r"a\.avi: truncated: only \d+ of 60 frames are present", done.stderr)
+
+
+def test_a_named_pipe_is_left_out_and_not_waited_for(tmp_path):
+    data = touch(tmp_path, "normal/b.mp4")
+    os.mkfifo(data / "normal" / "a.mp4")
+    assert left_out(data) == {"normal/a.mp4": "not a regular file"}
+    assert taken(data) == ["normal/b.mp4"]
 
 
 def test_a_class_folder_that_is_a_link_is_followed(tmp_path):

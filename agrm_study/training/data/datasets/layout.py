@@ -289,6 +289,8 @@ def _metadata(path: Path, fps: float | None) -> VideoInfo | str:
 
 def _note(found: Found, info: VideoInfo) -> str:
     """What the user should know about a readable video; empty for nothing."""
+    if info.shortfall:
+        return f"truncated: {info.shortfall}"
     if info.absent:
         return f"{info.absent} of {info.frames + info.absent} numbered images are absent"
     if found.annotated is not None and found.annotated.frames != info.frames:
