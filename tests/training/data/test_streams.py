@@ -18,6 +18,7 @@ from agrm_study.training.data.decoding import VideoError, read_frames, read_info
 from agrm_study.training.data.manifest import Manifest
 from agrm_study.training.data.store.frames import stored_frames
 from agrm_study.training.data.store.ingest import verified
+from agrm_study.training.data.store.problems import manifest_problems
 
 CLIP = Clip(frames=8, fps=25.0, resize=64, size=48)
 
@@ -175,3 +176,18 @@ def test_a_file_whose_sound_is_longer_than_its_video_is_complete(tmp_path, video
             container.mux(sound.encode(samples))
         container.mux(sound.encode())
     assert read_info(path).shortfall == ""
+
+
+def test_a_stream_of_an_unknown_codec_is_refused(tmp_path, videos):
+    path = videos.write(tmp_path / "a.mp4")
+    path.write_bytes(path.read_bytes().replace(b"avc1", b"zzzz").replace(b"avcC", b"zzzC"))
+    with pytest.raises(VideoError, match="codec of the video is unknown"):
+        read_info(path)
+
+
+def test_damaged_time_stamps_do_not_fill_the_disk_with_one_frame(tmp_path, videos):
+    path = videos.write(tmp_path / "a.mp4", 3, pts=[0, 1, 25 * 3600])
+    record = videos.record(path, frames=3, fps=read_info(path).fps)
+    (problem,) = manifest_problems(Manifest(path, (record,)), CLIP)
+    assert problem.kind == "unreadable"
+    assert "time stamps are damaged" in problem.message

@@ -19,7 +19,7 @@ def video_stream(container: Any, path: Path | str) -> Any:
         path: The file, which is opened again to count frames if it has several streams.
 
     Raises:
-        VideoError: The file has no video stream, or only still pictures.
+        VideoError: The file has no video stream, only still pictures, or a stream of an unknown codec.
     """
     if not container.streams.video:
         raise VideoError("the file has no video stream")
@@ -31,7 +31,10 @@ def video_stream(container: Any, path: Path | str) -> Any:
         streams = [stream for stream in streams if stream.index in moving]
     if not streams:
         raise VideoError("the file's only video streams are cover pictures")
-    return next((stream for stream in streams if _has(stream, "default")), streams[0])
+    chosen = next((stream for stream in streams if _has(stream, "default")), streams[0])
+    if chosen.codec_context is None:
+        raise VideoError("the codec of the video is unknown")
+    return chosen
 
 
 STILL: Final = "a still picture, not a video"

@@ -15,6 +15,8 @@ from agrm_study.training.data.store.frames import stored_shape
 
 SHOWN = 10
 """Maximum number of problems listed in the message."""
+SLOWEST = 0.5
+"""Fewest frames per second, on average, of a video with sound time stamps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,8 @@ def _manifest_problem(record: ClipRecord, clip: Clip) -> tuple[str, str] | None:
         return "unreadable", "could not be read when the manifest was written"
     if record.fps <= 0 or min(record.width, record.height) == 0:
         return "unreadable", f"the manifest states {record.fps:g} fps, {record.width}x{record.height}"
+    if record.fps < SLOWEST:
+        return "unreadable", f"{record.fps:.3g} frames per second on average: its time stamps are damaged"
     _, height, width = stored_shape(record, clip)
     if min(height, width) < clip.size:
         return "too_small", f"the stored frame, {width}x{height}, is smaller than clip.size {clip.size}"
