@@ -107,6 +107,8 @@ def write_report(
         click.echo(printable(f"{'left out' if problem.severity == 'refuse' else 'marked'}: {problem}"), err=True)
     for reason in summary.skipped:
         click.echo(printable(f"not made: {reason}"), err=True)
+    for note in summary.notes:
+        click.echo(printable(f"note: {note}"), err=True)
     for asked, folder in zip(results, folders, strict=True):
         written = [file for file in summary.files if file.is_relative_to(folder)]
         pages = [file for file in written if file.suffix == ".html" and file.parent == folder]

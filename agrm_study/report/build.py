@@ -11,6 +11,7 @@ from agrm_study.report.answer import answer
 from agrm_study.report.checks.finding import Finding
 from agrm_study.report.collect import collect
 from agrm_study.report.figures.base import images, save
+from agrm_study.report.figures.glyphs import glyph_note, missing_glyphs
 from agrm_study.report.measure import Measurements
 from agrm_study.report.own import NotMade, drawing, keep_table, made_table, wanted_names
 from agrm_study.report.page import Picture
@@ -35,6 +36,7 @@ class ReportSummary:
         tables: Tables by results folder and name.
         files: Every file that was written.
         skipped: Tables and figures that cannot be made for a study, with the reason.
+        notes: Flaws of what was made, such as characters that no installed font can show.
         problems: Records that could not be used, with the reason.
         partial: Results folders whose study is incomplete, with a sentence that describes what is missing.
         answers: The answer to each study's question, by results folder, where a page was written.
@@ -44,6 +46,7 @@ class ReportSummary:
     tables: Mapping[str, Mapping[str, Table]] = field(default_factory=dict)
     files: tuple[Path, ...] = ()
     skipped: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     problems: tuple[Finding, ...] = ()
     partial: Mapping[str, str] = field(default_factory=dict)
     answers: Mapping[str, str] = field(default_factory=dict)
@@ -82,6 +85,7 @@ def make_report(
     made: dict[str, dict[str, Table]] = {}
     files: list[Path] = []
     skipped: list[str] = []
+    notes: list[str] = []
     problems: list[Finding] = []
     partial: dict[str, str] = {}
     answers: dict[str, str] = {}
@@ -94,6 +98,7 @@ def make_report(
         own = made[str(folder)] = {}
         mine: list[str] = []
         pictures: list[Picture] = []
+        missing: set[str] = set()
         names = wanted_names("table", tables, study, parts)
         figure_names = wanted_names("figure", figures, study, parts)
         for full in names:
@@ -116,7 +121,9 @@ def make_report(
                 mine.append(f"{study.name}: figure {name}: {reason}")
                 continue
             kind, info = found.kind, found.info
-            drawn = images(kind.draw(info), dict.fromkeys([*figure_formats, *(["svg"] if page else [])]))
+            picture = kind.draw(info)
+            drawn = images(picture, dict.fromkeys([*figure_formats, *(["svg"] if page else [])]))
+            missing |= missing_glyphs(picture)
             files += save({f: drawn[f] for f in figure_formats}, Path(folder) / "figures", name)
             warning = f"[{evidence.partial}] " if evidence.partial else ""
             said = f"{warning}{kind.caption(info)}"
@@ -125,6 +132,8 @@ def make_report(
             caption = Path(folder) / "figures" / f"{name}.txt"
             write_file(caption, f"{said}\n")
             files.append(caption)
+        if note := glyph_note(missing):
+            notes.append(f"{study.name}: {note}")
         if page:
             _tell(on_progress, f"{study.name}: report.html")
             write_file(Path(folder) / "report.html", render_page(m, own, pictures, mine))
@@ -139,6 +148,7 @@ def make_report(
         tables=made,
         files=tuple(files),
         skipped=tuple(skipped),
+        notes=tuple(notes),
         problems=tuple(problems),
         partial=partial,
         answers=answers,

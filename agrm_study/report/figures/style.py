@@ -66,7 +66,7 @@ CJK_FONTS = (
 
 
 @cache
-def _families() -> tuple[str, ...]:
+def font_families() -> tuple[str, ...]:
     """DejaVu Sans, which ships with matplotlib, and the installed fonts of `CJK_FONTS`."""
     from matplotlib import font_manager
 
@@ -77,7 +77,7 @@ def _families() -> tuple[str, ...]:
 def styled() -> Any:
     """Context manager that applies this project's matplotlib style and ignores the user's matplotlibrc."""
     mpl.use("agg", force=False)
-    settings: dict[Any, Any] = {**dict(mpl.rcParamsDefault), **RC, "font.family": list(_families())}
+    settings: dict[Any, Any] = {**dict(mpl.rcParamsDefault), **RC, "font.family": list(font_families())}
     settings.pop("backend", None)
     return mpl.rc_context(settings)
 
