@@ -44,6 +44,7 @@ _CHARACTERS: Final = {
     if character not in ("\u00a0", "`", '"', "‘", "’", "“", "”", "'")
 } | {r"\dag": "†", r"\ddag": "‡", r"\le": "≤", r"\ge": "≥", r"\ldots": "…", r"\textpm": "±", r"\cmark": "✓"}
 """Characters of our tables by their LaTeX."""
+_CODE_POINT: Final = re.compile(r"\\agrmchar\{([0-9A-F]{1,6})\}")
 _SYMBOL: Final = re.compile(
     "|".join(
         re.escape(latex) + (r"(?![A-Za-z])" if latex[-1].isalpha() else "")
@@ -176,7 +177,8 @@ def plain(latex: str, numbers: Callable[[str], str | None] = lambda key: None) -
         text = pattern.sub(" ", text)
     text = _WITH_TEXT.sub("", text)
     text = re.sub(r"\\\\(?:\[[^\]]*\])?", " ", text)
-    text = _SYMBOL.sub(lambda m: _CHARACTERS[m.group()], text.replace("−", "-"))
+    text = _CODE_POINT.sub(lambda m: chr(int(m[1], 16)), text.replace("−", "-"))
+    text = _SYMBOL.sub(lambda m: _CHARACTERS[m.group()], text)
     return " ".join(re.sub(r"[{}$]", "", _SPACES.sub(" ", text)).split())
 
 

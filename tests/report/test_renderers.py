@@ -88,9 +88,9 @@ def test_latex_escapes_any_text_to_ascii(text):
 needs_tex = pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no TeX engine (pdflatex) on this machine")
 
 
-def compile_tex(folder, name):
+def compile_tex(folder, name, engine="pdflatex"):
     done = subprocess.run(
-        ["pdflatex", "-halt-on-error", "-interaction=nonstopmode", f"{name}.tex"],
+        [engine, "-halt-on-error", "-interaction=nonstopmode", f"{name}.tex"],
         cwd=folder,
         capture_output=True,
         text=True,
@@ -118,6 +118,35 @@ def test_latex_can_be_put_into_a_paper_as_it_is(tmp_path):
         encoding="utf-8",
     )
     compile_tex(tmp_path, "paper")
+
+
+CHINESE = "无膝外翻 [金] Ж"
+
+
+@pytest.mark.parametrize("engine", ["pdflatex", "lualatex"])
+@pytest.mark.parametrize("paper", ["", "twocolumn"])
+def test_names_that_pdflatex_cannot_print_compile_and_fit_the_text(tmp_path, engine, paper):
+    if shutil.which(engine) is None:
+        pytest.skip(f"no TeX engine ({engine}) on this machine")
+    source = latex.render(table("cjk", CHINESE))
+    (tmp_path / "cjk.tex").write_text(source, encoding="utf-8")
+    (tmp_path / "paper.tex").write_text(
+        rf"\documentclass[{paper}]{{article}}\usepackage{{booktabs,amssymb}}\begin{{document}}\listoftables"
+        "\n"
+        r"\input{cjk}\input{cjk}\end{document}",
+        encoding="utf-8",
+    )
+    compile_tex(tmp_path, "cjk", engine)
+    compile_tex(tmp_path, "paper", engine)
+    said = compile_tex(tmp_path, "paper", engine)  # now with the list of tables
+    assert "Missing character" not in said
+    assert "Overfull" not in said.partition("cjk.tex")[2]
+
+
+def test_a_font_with_the_character_prints_it_under_lualatex_and_its_code_point_elsewhere():
+    assert latex.escape("膝") == r"\agrmchar{819D}"
+    assert r"\Uchar" in latex.render(table(text="膝"))
+    assert r"\agrmchar" not in latex.render(table(text="é α"))
 
 
 def test_every_renderer_says_what_is_missing():

@@ -15,11 +15,12 @@ from synthetic_records import ABLATION, write_results
 from agrm_study.cli.verify import verify
 from agrm_study.report.build import make_report
 from agrm_study.report.numbers import parse, segment
+from agrm_study.report.renderers.latex import escape
 from agrm_study.study.errors import InputError
 from agrm_study.submission.bundle import MANIFEST, opened_bundle, write_bundle
 from agrm_study.submission.grid import compare_grids
 from agrm_study.submission.manuscript import verify_manuscript
-from agrm_study.submission.read_latex import find_tables, grid_of
+from agrm_study.submission.read_latex import find_tables, grid_of, plain
 from agrm_study.submission.read_tables import READERS
 from agrm_study.submission.verify import Verification, verify_folder
 
@@ -319,3 +320,7 @@ def test_every_reader_reads_what_its_renderer_writes(root):
             assert row.label == other.label
             assert row.heading == other.heading
             assert len(row.cells) == len(other.cells)
+
+
+def test_names_in_scripts_that_pdflatex_cannot_print_are_read_back_from_their_code_points():
+    assert plain(escape("无膝外翻 [金] Ж")) == "无膝外翻 [金] Ж"

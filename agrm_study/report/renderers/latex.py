@@ -112,10 +112,19 @@ _HEAD = r"""% {caption}
   \def\agrmtableend{{\end{{document}}}}
 \fi
 """
+_CHAR = r"""\ifdefined\agrmchar\else
+  % Prints the character of a code point under lualatex and xelatex with a font that has it, else [U+code point].
+  \def\agrmchar#1{%
+    \ifdefined\Uchar
+      \ifdefined\xeCJKsetup \Uchar"#1 \else\ifdefined\ltjsetparameter \Uchar"#1 \else
+      \iffontchar\font"#1 \Uchar"#1 \else[U+#1]\fi\fi\fi
+    \else[U+#1]\fi}
+\fi
+"""
 
 
 def escape(text: str) -> str:
-    """Escapes text for LaTeX; an unsupported character becomes its code point in brackets."""
+    r"""Escapes text for LaTeX; a character that pdflatex cannot print becomes ``\agrmchar`` with its code point."""
     return "".join(_character(c) for c in text)
 
 
@@ -132,12 +141,16 @@ def _character(c: str) -> str:
     if len(parts) == 2 and parts[0].isascii() and parts[1] in _ACCENTS:
         base = {"i": r"\i", "j": r"\j"}.get(parts[0], parts[0]) if parts[1] != "\u0327" else parts[0]
         return rf"\{_ACCENTS[parts[1]]}{{{base}}}"
-    return f"[U+{ord(c):04X}]"
+    return rf"\agrmchar{{{ord(c):04X}}}"
 
 
 def _em(text: str) -> float:
-    """Width of a text in em."""
-    return sum(_EM.get(c, 0.72 if c.isupper() else 0.52) for c in text)
+    """Width of a text in em, with characters that pdflatex cannot print as their code points."""
+    return sum(_EM.get(c, 0.72 if c.isupper() else 0.52 if _printable(c) else 4.5) for c in text)
+
+
+def _printable(c: str) -> bool:
+    return c.isascii() or not _character(c).startswith(r"\agrmchar")
 
 
 def _lines(text: str) -> list[str]:
@@ -241,4 +254,5 @@ def render(table: Table) -> str:
         lines += [escape(n) + r"\par" for n in table.notes]
         lines += [r"\end{minipage}"]
     lines += [rf"\end{{{environment}}}", r"\agrmtableend"]
-    return "\n".join(lines) + "\n"
+    body = "\n".join(lines[1:]) + "\n"
+    return lines[0] + "\n" + (_CHAR if r"\agrmchar" in body else "") + body
