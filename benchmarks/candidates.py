@@ -13,7 +13,7 @@ from regimes import chi2_nodes
 from scipy import special
 
 from agrm_study.statistics.arrays import Bools, Floats
-from agrm_study.statistics.two_way import Components, combined, logit_interval, t_test
+from agrm_study.statistics.two_way import Components, bounded_interval, combined, seeds_move_together, t_test
 
 Ends = Floats
 NODES = 128
@@ -33,7 +33,12 @@ def _t(df: Floats) -> Floats:
 
 def shipped(values_RS: Floats, c: Components) -> Ends:
     """The package's rule."""
-    return logit_interval(values_RS.mean(axis=-1), c)
+    return bounded_interval(values_RS.mean(axis=-1), c)
+
+
+def logit(values_RS: Floats, c: Components) -> Ends:
+    """The package's rule on the logit scale."""
+    return _logit(values_RS.mean(axis=-1), c.half_width())
 
 
 def uncapped(values_RS: Floats, c: Components) -> Ends:
@@ -85,6 +90,7 @@ def over_seeds(values_RS: Floats, c: Components) -> Ends:
 
 INTERVALS: dict[str, Callable[[Floats, Components], Ends]] = {
     "shipped": shipped,
+    "logit scale": logit,
     "uncapped df": uncapped,
     "V_seeds + V_subjects": summed,
     "mixed model": mixed_model,
@@ -149,7 +155,7 @@ class Bootstrap:
         return np.asarray(special.expit(special.logit(mean) - own * np.array([high, low])))
 
 
-def tests(values_RAS: Floats, influence_RASN: Floats, shared_R: Bools) -> dict[str, Floats]:
+def tests(values_RAS: Floats, influence_RASN: Floats) -> dict[str, Floats]:
     """Uncorrected p (R, A − 1) of each arm against the first, by rule."""
     arms = values_RAS.shape[1]
     paired, independent, welch, students = [], [], [], []
@@ -165,7 +171,11 @@ def tests(values_RAS: Floats, influence_RASN: Floats, shared_R: Bools) -> dict[s
         welch.append(_seeds_only(delta, found[False]))
     both = {"always paired": paired, "never paired": independent, "paired t": students, "Welch": welch}
     out = {name: np.stack(p, axis=1) for name, p in both.items()}
-    out["shipped"] = np.where(shared_R[:, None], out["always paired"], out["never paired"])
+    for name, shared_R in (
+        ("shipped", seeds_move_together(values_RAS)),
+        ("F-test at .05", seeds_move_together(values_RAS, 0.05)),
+    ):
+        out[name] = np.where(shared_R[:, None], out["always paired"], out["never paired"])
     return out
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from scipy import stats
 
 from agrm_study.statistics.arrays import Bools, Floats
+from agrm_study.statistics.influence import FEWEST_OF_CLASS
 
 METRICS = ("accuracy", "macro_f1", "roc_auc")
 
@@ -117,7 +118,8 @@ def _roc_auc(y: Bools, scores: Floats) -> tuple[Floats, Floats]:
     above = (m - np.take_along_axis(np.cumsum(sorted_y, axis=-1), back, axis=-1)) / m
     auc = np.where(y, below, 0).sum(axis=-1, keepdims=True) / m
     total = m + n
-    return auc[..., 0], np.where(y, (below - auc) * total / m, (above - auc) * total / n)
+    influence = np.where(y, (below - auc) * total / m, (above - auc) * total / n)
+    return auc[..., 0], np.where(np.minimum(m, n) < FEWEST_OF_CLASS, np.nan, influence)
 
 
 @cache

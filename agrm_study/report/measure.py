@@ -25,7 +25,7 @@ from agrm_study.statistics.comparison import (
 )
 from agrm_study.statistics.estimators import UNDEFINED, Interval, Summary, interval_of, seed_interval, summarise
 from agrm_study.statistics.influence import RANKING_INFLUENCE, of_counts, of_decisions
-from agrm_study.statistics.two_way import Components, components, difference_interval, logit_interval
+from agrm_study.statistics.two_way import Components, bounded_interval, components, difference_interval
 from agrm_study.study.spec import has_metric
 
 TABLE_METRICS = ("accuracy", "macro_precision", "macro_recall", "macro_f1")
@@ -287,4 +287,4 @@ def bounded(mean: float, found: Components | None, low: float = 0.0, high: float
         return UNDEFINED
     if math.isinf(low):
         return interval_of(difference_interval(mean, found))
-    return interval_of(logit_interval(mean, found, low=low, high=high))
+    return interval_of(bounded_interval(mean, found, low=low, high=high))

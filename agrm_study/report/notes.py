@@ -6,6 +6,8 @@ import math
 from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
+import numpy as np
+
 from agrm_study import __version__
 from agrm_study.report.checks.finding import Finding
 from agrm_study.report.evidence import Evidence
@@ -14,6 +16,7 @@ from agrm_study.report.measure import Measurements
 from agrm_study.report.rate_cuts import RateCut
 from agrm_study.report.wording import METRIC_NAMES, listing, percent, tasks_text
 from agrm_study.statistics.comparison import ALPHA
+from agrm_study.statistics.influence import FEWEST_OF_CLASS
 from agrm_study.study.seeds import Stopped
 from agrm_study.study.tasks import task_words
 
@@ -59,10 +62,13 @@ def interval_note(m: Measurements, tasks: Collection[str]) -> str:
     if cells and all(len(c.seeds) < 2 for c in cells):
         return "One seed: no interval and no p, as the variance between trainings cannot be estimated."
     text = (
-        "Brackets: 95% intervals over seeds and subjects (two-way variance with Satterthwaite's t, metrics on the "
-        "logit scale)"
+        "Brackets: 95% intervals over seeds and subjects (two-way variance with Satterthwaite's t; score intervals "
+        "between the bounds of a metric)"
     )
-    return f"{text}; none for one seed, nor where no decision varies."
+    none = "; none for one seed, nor where no decision varies"
+    if any(len(c.classes) == 2 and np.bincount(c.labels_N, minlength=2).min() < FEWEST_OF_CLASS for c in cells):
+        none += f", nor for areas under curves with fewer than {FEWEST_OF_CLASS} subjects of a class"
+    return f"{text}{none}."
 
 
 def caution_notes(m: Measurements, arms: Iterable[str], tasks: Collection[str]) -> tuple[str, ...]:

@@ -82,10 +82,10 @@ def seeds_are_shared(arms: Sequence[Scored]) -> bool:
     """Whether the arms' metrics share a seed effect over their common seeds (`two_way.seeds_move_together`).
 
     The result decides pairing for all comparisons of a task. Pairing removes a seed effect that is common to all arms;
-    without such an effect it halves the degrees of freedom.
+    without such an effect it halves the degrees of freedom. Fewer than `two_way.FEWEST_TO_PAIR` seeds are never paired.
     """
     common = common_seeds(arms)
-    if len(common) < 2:
+    if not common:
         return False
     return bool(seeds_move_together([[a.values_S[a.seeds.index(s)] for s in common] for a in arms]))
 

@@ -6,12 +6,13 @@ curve uses placement values (DeLong, DeLong & Clarke-Pearson 1988), average prec
 derivative of θ̂ by a subject's weight (Jaeckel 1972).
 
 Axes: S seeds, N subjects, K classes. A subject that a seed did not evaluate has influence 0 there. Values are NaN where
-leaving a subject out would leave the metric undefined.
+leaving a subject out would leave the metric undefined, and for metrics of scores where a class is too small.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -19,6 +20,10 @@ from scipy import stats
 
 from agrm_study.statistics.arrays import Bools, Floats
 from agrm_study.statistics.classification import METRICS, SCREENING, Counts, one_hot_columns, split_counts
+
+FEWEST_OF_CLASS: Final = 10
+"""Minimum number of subjects of each class for the influence on areas under curves: intervals from fewer covered as
+little as 81 % in simulated studies (docs/statistics.md)."""
 
 
 def of_decisions(
@@ -69,7 +74,7 @@ def _of_each_seed(function: Callable[[Bools, Floats], Floats], positive_N: Array
     for row, score in zip(out, scores, strict=True):
         here = ~np.isnan(score)
         positives = int(positive[here].sum())
-        if min(positives, int(here.sum()) - positives) < 2:
+        if min(positives, int(here.sum()) - positives) < FEWEST_OF_CLASS:
             row[:] = np.nan
             continue
         row[here] = function(positive[here], score[here]) * (here.size / here.sum())
@@ -77,7 +82,7 @@ def _of_each_seed(function: Callable[[Bools, Floats], Floats], positive_N: Array
 
 
 def of_roc_auc(positive_N: ArrayLike, scores_SN: ArrayLike) -> Floats:
-    """Influence (S, N) on the area under the ROC curve; NaN where a class has fewer than two subjects."""
+    """Influence (S, N) on the area under the ROC curve; NaN where a class has fewer than `FEWEST_OF_CLASS` subjects."""
 
     def one(positive: Bools, score: Floats) -> Floats:
         m, n = positive.sum(), (~positive).sum()
@@ -94,7 +99,7 @@ def of_roc_auc(positive_N: ArrayLike, scores_SN: ArrayLike) -> Floats:
 
 
 def of_average_precision(positive_N: ArrayLike, scores_SN: ArrayLike) -> Floats:
-    """Influence (S, N) on average precision; NaN where a class has fewer than two subjects."""
+    """Influence (S, N) on average precision; NaN where a class has fewer than `FEWEST_OF_CLASS` subjects."""
 
     def one(positive: Bools, score: Floats) -> Floats:
         order = np.argsort(-score, kind="stable")

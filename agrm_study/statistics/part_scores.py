@@ -14,7 +14,7 @@ from agrm_study.statistics.classification import METRICS, SCREENING, count
 from agrm_study.statistics.estimators import UNDEFINED, Interval, interval_of
 from agrm_study.statistics.influence import of_decisions
 from agrm_study.statistics.probabilities import average_by_group, decide, softmax
-from agrm_study.statistics.two_way import logit_interval, of_one_network
+from agrm_study.statistics.two_way import bounded_interval, of_one_network
 
 
 @dataclass(frozen=True)
@@ -77,5 +77,5 @@ class PartScores:
         out = {}
         for name, value in self.metrics.items():
             found = of_one_network(influence[name][0])
-            out[name] = UNDEFINED if found is None else interval_of(logit_interval(value, found))
+            out[name] = UNDEFINED if found is None else interval_of(bounded_interval(value, found))
         return out

@@ -33,6 +33,14 @@ ROUNDING: Final = 1e-12
 """Differences and standard errors below this are treated as rounding errors."""
 MOST_DF: Final = 3.0
 """Upper bound of the degrees of freedom, as a multiple of those of the seeds: few seeds estimate the shares poorly."""
+SHAPE: Final = 1.5
+"""Power of θ(1−θ) that the variance of a bounded metric is proportional to (`bounded_interval`); 1 for a proportion."""
+NEWTON_STEPS: Final = 20
+"""Maximum number of steps; most intervals take five."""
+SHARED_LEVEL: Final = 0.02
+"""Level of the F-test for a seed effect that arms share: pairing by mistake makes the test of differences liberal."""
+FEWEST_TO_PAIR: Final = 3
+"""Minimum number of seeds for pairing: two cannot show a common effect."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,19 +213,43 @@ def combined(parts: list[tuple[float, Floats, Floats]], *, paired: bool) -> Comp
     )
 
 
-def logit_interval(
+def bounded_interval(
     mean: ArrayLike, c: Components, *, low: float = 0.0, high: float = 1.0, level: float = 0.95
 ) -> Floats:
-    """Interval (2, …) of a mean between two bounds: t on the logit scale, transformed back.
+    """Score interval (2, …) of a mean between two bounds.
+
+    The ends are the values θ at which |x − θ| is the half-width that the data would have there. As that of a proportion
+    (Wilson 1927), the variance at θ is taken to be smaller near the bounds than in the middle: V·(θ(1−θ)/(x(1−x)))^p
+    with p = `SHAPE`. With p = 1, intervals near a bound miss the mean on one side, as few seeds often lack the rare
+    ones that lie far from the bound (docs/statistics.md).
 
     NaN if the mean lies on a bound or the variance is zero: such data do not identify the uncertainty.
     """
     x = (np.asarray(mean, dtype=np.float64) - low) / (high - low)
-    half = c.half_width(level) / (high - low)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        centre, step = np.log(x) - np.log1p(-x), half / (x * (1 - x))
-        ends = low + (high - low) * special.expit(np.stack([centre - step, centre + step]))
-    return np.where((x > 0) & (x < 1) & (half > ROUNDING), ends, np.nan)
+    half = np.asarray(c.half_width(level) / (high - low))
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        ends = _score_ends(x, half)
+    return np.where((x > 0) & (x < 1) & (half > ROUNDING), low + (high - low) * ends, np.nan)
+
+
+def _score_ends(x: Floats, half: Floats) -> Floats:
+    """Ends (2, …) of a score interval between 0 and 1: Newton's method for their distances from x in logits.
+
+    Solves log|x − θ| = log(half) + p/2·log(θ(1−θ)/(x(1−x))), which increases with the distance of θ from x.
+    """
+    side = np.reshape([-1.0, 1.0], (2,) + (1,) * np.ndim(x + half))
+    centre, variance = special.logit(x), x * (1 - x)
+    reach = half / variance + 0 * side
+    for _ in range(NEWTON_STEPS):
+        theta = special.expit(centre + side * reach)
+        slack, now = side * (theta - x), theta * (1 - theta)
+        gap = np.log(slack / half) - SHAPE / 2 * np.log(now / variance)
+        slope = now / slack - side * SHAPE / 2 * (1 - 2 * theta)
+        new = np.maximum(reach - gap / slope, reach / 2)  # never back across x
+        found, reach = bool(np.all(np.abs(new - reach) <= ROUNDING * reach)), new
+        if found:
+            break
+    return np.asarray(special.expit(centre + side * reach))
 
 
 def difference_interval(delta: ArrayLike, c: Components, level: float = 0.95) -> Floats:
@@ -235,18 +267,18 @@ def t_test(delta: ArrayLike, c: Components) -> Floats:
     return np.where(error > ROUNDING, p, np.where(np.abs(x) < ROUNDING, 1.0, np.nan))
 
 
-def seeds_move_together(values_AS: ArrayLike, level: float = 0.05) -> Any:
+def seeds_move_together(values_AS: ArrayLike, level: float = SHARED_LEVEL) -> Any:
     """Whether arms share a seed effect: F-test of the seeds in the two-way layout arms × seeds, p below the level.
 
     Args:
         values_AS: Metric of at least two arms at the same seeds, (…, A, S).
 
     Returns:
-        A bool, or an array of them for leading axes; False for fewer than two arms or seeds.
+        A bool, or an array of them for leading axes; False for fewer than two arms or `FEWEST_TO_PAIR` seeds.
     """
     x = np.asarray(values_AS, dtype=np.float64)
     a, s = x.shape[-2:]
-    if a < 2 or s < 2:
+    if a < 2 or s < FEWEST_TO_PAIR:
         return np.zeros(x.shape[:-2], dtype=bool)
     by_seed = x.mean(axis=-2, keepdims=True)
     rest = x - x.mean(axis=-1, keepdims=True) - by_seed + x.mean(axis=(-1, -2), keepdims=True)

@@ -162,7 +162,11 @@ def interval(values, u, low=0.0, high=1.0):
     x, half = (mean - low) / (high - low), half / (high - low)
     if not (0 < x < 1 and half > 0):
         return math.nan, math.nan
-    ends = [special.expit(special.logit(x) + sign * half / (x * (1 - x))) for sign in (-1, 1)]
+
+    def beyond(end):
+        return abs(x - end) - half * (end * (1 - end) / (x * (1 - x))) ** 0.75
+
+    ends = [optimize.brentq(beyond, *around, xtol=1e-15) for around in ((1e-16, x), (x, 1 - 1e-16))]
     return tuple(low + (high - low) * e for e in ends)
 
 
@@ -172,7 +176,7 @@ def seeds_shared(values_AS):
     seeds = x.mean(0) - x.mean()
     rest = x - x.mean(1, keepdims=True) - x.mean(0) + x.mean()
     f = (a * (seeds**2).sum() / (s - 1)) / ((rest**2).sum() / ((a - 1) * (s - 1)))
-    return stats.f.sf(f, s - 1, (a - 1) * (s - 1)) < 0.05
+    return stats.f.sf(f, s - 1, (a - 1) * (s - 1)) < 0.02
 
 
 def contrast(terms, paired):

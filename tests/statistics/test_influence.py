@@ -49,8 +49,13 @@ def test_a_subject_that_a_seed_did_not_evaluate_has_no_influence_there():
 def test_influence_is_undefined_where_a_class_has_a_single_subject():
     labels = np.array([0] * 9 + [1])
     assert np.isnan(of_decisions(labels, labels[None], 2, ["macro_f1"])["macro_f1"]).any()
-    assert np.isnan(of_roc_auc(labels == 1, RNG.random((1, 10)))).all()
-    assert np.isnan(of_average_precision(labels == 1, RNG.random((1, 10)))).all()
+
+
+@pytest.mark.parametrize("function", [of_roc_auc, of_average_precision])
+def test_areas_under_curves_need_ten_subjects_of_each_class(function):
+    for few in (np.arange(40) < 9, np.arange(40) >= 9):
+        assert np.isnan(function(few, RNG.random((2, 40)))).all()
+    assert np.isfinite(function(np.arange(40) < 10, RNG.random((2, 40)))).all()
 
 
 @pytest.mark.parametrize(

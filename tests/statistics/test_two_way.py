@@ -3,16 +3,16 @@
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import stats
+from scipy import optimize, stats
 from statsmodels.formula.api import ols
 from statsmodels.stats.anova import anova_lm
 
 from agrm_study.statistics.two_way import (
     MOST_DF,
+    bounded_interval,
     combined,
     components,
     difference_interval,
-    logit_interval,
     of_one_network,
     seeds_move_together,
     subject_variance,
@@ -118,21 +118,34 @@ def test_without_any_variance_over_subjects_the_test_is_students_over_seeds():
     assert (low, high) == pytest.approx(stats.t.interval(0.95, 5, values.mean(), stats.sem(values)))
 
 
-def test_the_logit_interval_is_the_delta_method_by_hand_and_stays_within_bounds():
-    c = components(np.array([0.90, 0.94, 0.98]), np.zeros((3, 10)))
-    mean, error = 0.94, np.std([0.90, 0.94, 0.98], ddof=1) / np.sqrt(3)
-    step = stats.t.ppf(0.975, 2) * error / (mean * (1 - mean))
-    expected = [1 / (1 + np.exp(-(np.log(mean / (1 - mean)) + s * step))) for s in (-1, 1)]
-    np.testing.assert_allclose(logit_interval(mean, c), expected)
-    low, high = logit_interval(
-        0.94 * 4 - 2, components(4 * np.array([0.90, 0.94, 0.98]) - 2, np.zeros((3, 10))), low=-2, high=2
+@pytest.mark.parametrize("values", [[0.90, 0.94, 0.98], [0.2, 0.5, 0.4, 0.45], [0.001, 0.02, 0.03], [0.97, 1.0, 1.0]])
+def test_the_ends_of_an_interval_are_where_the_half_width_reaches_the_mean(values):
+    values = np.array(values)
+    x, t = values.mean(), stats.t.ppf(0.975, len(values) - 1)
+    error = values.std(ddof=1) / np.sqrt(len(values))
+
+    def beyond(end):
+        return abs(x - end) - t * error * (end * (1 - end) / (x * (1 - x))) ** 0.75
+
+    expected = [optimize.brentq(beyond, 1e-15, x), optimize.brentq(beyond, x, 1 - 1e-15)]
+    np.testing.assert_allclose(
+        bounded_interval(x, components(values, np.zeros((len(values), 10)))), expected, rtol=1e-9
     )
-    np.testing.assert_allclose([low, high], [4 * e - 2 for e in expected])
+    wide = components(4 * values - 2, np.zeros((len(values), 10)))
+    got = bounded_interval(4 * x - 2, wide, low=-2, high=2)
+    np.testing.assert_allclose(got, [4 * e - 2 for e in expected], rtol=1e-9)
+
+
+def test_intervals_of_a_mean_and_of_its_complement_mirror_each_other():
+    values = np.array([0.7, 0.9, 0.95])
+    low, high = bounded_interval(values.mean(), components(values, np.zeros((3, 10))))
+    mirrored = bounded_interval((1 - values).mean(), components(1 - values, np.zeros((3, 10))))
+    assert (1 - high, 1 - low) == pytest.approx(tuple(mirrored))
 
 
 def test_perfect_scores_have_no_interval_rather_than_a_certain_one():
     c = components(np.ones(5), np.zeros((5, 20)))
-    assert np.isnan(logit_interval(1.0, c)).all()
+    assert np.isnan(bounded_interval(1.0, c)).all()
     assert np.isnan(difference_interval(0.0, c)).all()
     assert float(t_test(0.0, c)) == 1.0
     assert np.isnan(t_test(0.1, c))
@@ -169,6 +182,7 @@ def test_a_common_seed_effect_is_found_by_the_f_test_of_statsmodels():
 
     for strength in (0.0, 0.5, 1.0, 3.0):
         x = RNG.normal(size=(4, 5)) + strength * RNG.normal(size=5)
-        assert bool(seeds_move_together(x)) == (p_of(x) < 0.05)
+        assert bool(seeds_move_together(x)) == (p_of(x) < 0.02)
     assert not seeds_move_together([[0.8, 0.9, 0.7]])
+    assert not seeds_move_together([[0.8, 0.9], [0.7, 0.8]])
     assert seeds_move_together([[0.8, 0.9, 0.7], [0.7, 0.8, 0.6]])
