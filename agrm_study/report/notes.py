@@ -56,6 +56,11 @@ def replicates_note(m: Measurements, arms: Iterable[str], tasks: Collection[str]
     )
 
 
+def means_note(m: Measurements, arms: Iterable[str], tasks: Collection[str]) -> str:
+    """The note on replicates, for tables that show means without standard deviations."""
+    return replicates_note(m, arms, tasks).replace("mean ± sample standard deviation (ddof 1)", "means")
+
+
 def interval_note(m: Measurements, tasks: Collection[str]) -> str:
     """Definition of the intervals, and the reasons why some are missing."""
     cells = [c for (_, t), c in m.evidence.cells.items() if t in tasks and not c.refused]

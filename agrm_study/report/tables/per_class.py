@@ -68,9 +68,7 @@ class PerClass(TableKind):
             ),
             rows=tuple(rows),
             notes=(
-                notes.replicates_note(m, arms, study.tasks).replace(
-                    "mean ± sample standard deviation (ddof 1)", "means"
-                ),
+                notes.means_note(m, arms, study.tasks),
                 notes.interval_note(m, study.tasks),
                 *rest,
                 *notes.gap_notes(m.evidence, arms, study.tasks),

@@ -73,7 +73,7 @@ class ScreeningTable(TableKind):
             notes=(
                 f"TP / FP / FN / TN: mean over seeds. PPV and NPV hold at the test set's own prevalence{shares}; "
                 "elsewhere they differ (table predictive_values, for the prevalences in report.prevalences).",
-                notes.replicates_note(m, arms, asked).replace("mean ± sample standard deviation (ddof 1)", "means"),
+                notes.means_note(m, arms, asked),
                 notes.interval_note(m, asked),
                 *notes.caution_notes(m, arms, asked),
                 *notes.gap_notes(m.evidence, arms, asked),
