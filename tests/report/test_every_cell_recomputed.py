@@ -4,6 +4,7 @@ import csv
 import functools
 import io
 import math
+from dataclasses import replace
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -41,7 +42,9 @@ def study(root):
 
 @pytest.fixture(scope="module")
 def table_of(root):
-    m = Measurements(collect(root))
+    evidence = collect(root)
+    tasks = {n: replace(t, ordered=n == "three_class") for n, t in evidence.study.tasks.items()}
+    m = Measurements(replace(evidence, study=replace(evidence.study, tasks=tasks)))
     return lambda name: list(csv.DictReader(io.StringIO(csv_renderer.render(table_kind(name).build(m)))))
 
 
@@ -325,6 +328,18 @@ def test_every_number_of_the_table_of_discrimination(study, table_of):
                 check(row, f"{metric}_delta", difference(terms, paired))
         check(row, "mcc", estimate(*scored(sk.matthews_corrcoef, y, d), -1, 1))
         covered(row, "roc_auc", "average_precision", "mcc")
+
+
+def test_every_number_of_the_table_of_agreement(study, table_of):
+    rows = table_of("agreement")
+    assert [r["arm"] for r in rows] == list(ARMS)
+    for row in rows:
+        y, d = study.decisions(row["arm"], "three_class")
+        check(row, "mcc", estimate(*scored(sk.matthews_corrcoef, y, d), -1, 1))
+        kappa = functools.partial(sk.cohen_kappa_score, weights="quadratic")
+        check(row, "kappa", estimate(*scored(kappa, y, d), -1, 1))
+        check(row, "absolute_error", estimate(*scored(sk.mean_absolute_error, y, d), 0, 2))
+        covered(row, "mcc", "kappa", "absolute_error")
 
 
 def test_every_number_of_the_table_of_networks(study, table_of):

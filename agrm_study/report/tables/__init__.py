@@ -27,6 +27,7 @@ _SHIPPED: dict[str, str] = {
     "per_class": f"{_HERE}.per_class:PerClass",
     "screening": f"{_HERE}.screening:ScreeningTable",
     "discrimination": f"{_HERE}.discrimination:Discrimination",
+    "agreement": f"{_HERE}.agreement:Agreement",
     "predictive_values": f"{_HERE}.predictive_values:PredictiveValues",
     "operating_points": f"{_HERE}.operating_points:OperatingPoints",
     "one_vs_rest": f"{_HERE}.one_vs_rest:OneVsRest",
