@@ -32,8 +32,8 @@ class Roc:
     true_positive_rate: Floats
 
 
-def _cumulated(positive_N: ArrayLike, scores_N: ArrayLike, weights: Floats) -> tuple[Floats, Floats, Floats]:
-    """Cumulated positive and negative weight (B, M) at each of the M distinct thresholds, highest first."""
+def cumulated(positive_N: ArrayLike, scores_N: ArrayLike, weights: Floats) -> tuple[Floats, Floats, Floats]:
+    """Cumulated positive and negative weight (B, M) at each of the M distinct thresholds, and these, highest first."""
     positive: Bools = np.asarray(positive_N, dtype=bool)
     scores = np.asarray(scores_N, dtype=np.float64)
     order = np.argsort(-scores, kind="stable")
@@ -51,7 +51,7 @@ def _weights(weights_BN: ArrayLike | None, n: int) -> Floats:
 
 def average_precision(positive_N: ArrayLike, scores_N: ArrayLike, weights_BN: ArrayLike | None = None) -> Floats:
     """Average precision of every weighting, (B,); NaN where no positive has weight."""
-    true, false, _ = _cumulated(positive_N, scores_N, _weights(weights_BN, np.size(scores_N)))
+    true, false, _ = cumulated(positive_N, scores_N, _weights(weights_BN, np.size(scores_N)))
     total = true[:, -1]
     with np.errstate(invalid="ignore", divide="ignore"):
         precision = np.where(true + false > 0, true / (true + false), 0.0)
@@ -61,7 +61,7 @@ def average_precision(positive_N: ArrayLike, scores_N: ArrayLike, weights_BN: Ar
 
 def roc_auc(positive_N: ArrayLike, scores_N: ArrayLike, weights_BN: ArrayLike | None = None) -> Floats:
     """Area under the ROC curve of every weighting, (B,); NaN where a class has no weight."""
-    true, false, _ = _cumulated(positive_N, scores_N, _weights(weights_BN, np.size(scores_N)))
+    true, false, _ = cumulated(positive_N, scores_N, _weights(weights_BN, np.size(scores_N)))
     total = true[:, -1] * false[:, -1]
     middle = true - np.diff(true, axis=1, prepend=0.0) / 2
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -83,7 +83,7 @@ def precision_recall_curve(positive_N: ArrayLike, scores_N: ArrayLike) -> Precis
     Raises:
         ValueError: If there is no positive.
     """
-    true, false, thresholds = _cumulated(positive_N, scores_N, _weights(None, np.size(scores_N)))
+    true, false, thresholds = cumulated(positive_N, scores_N, _weights(None, np.size(scores_N)))
     if true[0, -1] == 0:
         raise ValueError("a precision–recall curve needs at least one positive")
     recall = np.append(0.0, true[0] / true[0, -1])
@@ -97,16 +97,10 @@ def roc_curve(positive_N: ArrayLike, scores_N: ArrayLike) -> Roc:
     Raises:
         ValueError: If a class is missing.
     """
-    true, false, _ = _cumulated(positive_N, scores_N, _weights(None, np.size(scores_N)))
+    true, false, _ = cumulated(positive_N, scores_N, _weights(None, np.size(scores_N)))
     if true[0, -1] == 0 or false[0, -1] == 0:
         raise ValueError("a ROC curve needs both classes")
     return Roc(np.append(0.0, false[0] / false[0, -1]), np.append(0.0, true[0] / true[0, -1]))
-
-
-def precision_at(curve: PrecisionRecall, recall_grid: ArrayLike) -> Floats:
-    """Precision at given recalls, at the first threshold step that reaches each (no interpolation)."""
-    at = np.searchsorted(curve.recall, np.asarray(recall_grid, dtype=np.float64) - 1e-12, side="left")
-    return curve.precision[np.minimum(at, curve.precision.size - 1)]
 
 
 RANKING: dict[str, Callable[[ArrayLike, ArrayLike, ArrayLike | None], Floats]] = {

@@ -214,13 +214,13 @@ def combined(parts: list[tuple[float, Floats, Floats]], *, paired: bool) -> Comp
 
 
 def bounded_interval(
-    mean: ArrayLike, c: Components, *, low: float = 0.0, high: float = 1.0, level: float = 0.95
+    mean: ArrayLike, c: Components, *, low: float = 0.0, high: float = 1.0, level: float = 0.95, shape: float = SHAPE
 ) -> Floats:
     """Score interval (2, …) of a mean between two bounds.
 
     The ends are the values θ at which |x − θ| is the half-width that the data would have there. As that of a proportion
     (Wilson 1927), the variance at θ is taken to be smaller near the bounds than in the middle: V·(θ(1−θ)/(x(1−x)))^p
-    with p = `SHAPE`. With p = 1, intervals near a bound miss the mean on one side, as few seeds often lack the rare
+    with p = `shape`. With p = 1, intervals near a bound miss the mean on one side, as few seeds often lack the rare
     ones that lie far from the bound (docs/statistics.md).
 
     NaN if the mean lies on a bound or the variance is zero: such data do not identify the uncertainty.
@@ -228,11 +228,11 @@ def bounded_interval(
     x = (np.asarray(mean, dtype=np.float64) - low) / (high - low)
     half = np.asarray(c.half_width(level) / (high - low))
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        ends = _score_ends(x, half)
+        ends = _score_ends(x, half, shape)
     return np.where((x > 0) & (x < 1) & (half > ROUNDING), low + (high - low) * ends, np.nan)
 
 
-def _score_ends(x: Floats, half: Floats) -> Floats:
+def _score_ends(x: Floats, half: Floats, shape: float) -> Floats:
     """Ends (2, …) of a score interval between 0 and 1: Newton's method for their distances from x in logits.
 
     Solves log|x − θ| = log(half) + p/2·log(θ(1−θ)/(x(1−x))), which increases with the distance of θ from x.
@@ -243,8 +243,8 @@ def _score_ends(x: Floats, half: Floats) -> Floats:
     for _ in range(NEWTON_STEPS):
         theta = special.expit(centre + side * reach)
         slack, now = side * (theta - x), theta * (1 - theta)
-        gap = np.log(slack / half) - SHAPE / 2 * np.log(now / variance)
-        slope = now / slack - side * SHAPE / 2 * (1 - 2 * theta)
+        gap = np.log(slack / half) - shape / 2 * np.log(now / variance)
+        slope = now / slack - side * shape / 2 * (1 - 2 * theta)
         new = np.maximum(reach - gap / slope, reach / 2)  # never back across x
         found, reach = bool(np.all(np.abs(new - reach) <= ROUNDING * reach)), new
         if found:

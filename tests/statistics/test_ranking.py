@@ -29,11 +29,6 @@ def test_the_curve_is_scikit_learns_read_backwards():
     np.testing.assert_allclose(r.roc_curve(POSITIVE, SCORES).true_positive_rate, tpr)
 
 
-def test_precision_at_a_recall_is_the_highest_threshold_that_reaches_it():
-    curve = r.precision_recall_curve([1, 0, 1], [0.9, 0.8, 0.7])
-    np.testing.assert_allclose(r.precision_at(curve, [0.0, 0.5, 0.6, 1.0]), [1.0, 1.0, 2 / 3, 2 / 3])
-
-
 def test_one_class_alone_has_no_curve_and_no_area():
     assert np.isnan(r.average_precision([0, 0], [0.1, 0.2])).all()
     assert np.isnan(r.roc_auc([1, 1], [0.1, 0.2])).all()

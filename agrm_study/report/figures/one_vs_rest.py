@@ -15,7 +15,8 @@ from agrm_study.report.measure import Measurements
 from agrm_study.report.tables.one_vs_rest import several_classes
 from agrm_study.report.wording import percent
 from agrm_study.statistics.arrays import Floats
-from agrm_study.statistics.ranking import RANKING, at_each_seed, precision_at, precision_recall_curve, roc_curve
+from agrm_study.statistics.curve_bands import precision_at_recall, sensitivity_at
+from agrm_study.statistics.ranking import RANKING, at_each_seed, cumulated
 from agrm_study.study.tasks import class_title, task_title
 
 MAX_CLASSES: Final = 10
@@ -138,9 +139,9 @@ def _class_curves(cell: Cell, k: int) -> ClassCurves | None:
         positive = cell.labels_N[here] == k
         if not positive.any() or positive.all():
             return None
-        roc = roc_curve(positive, scores[here])
-        sensitivities.append(np.interp(GRID, roc.false_positive_rate, roc.true_positive_rate))
-        precisions.append(precision_at(precision_recall_curve(positive, scores[here]), GRID[1:]))
+        true, false, _ = cumulated(positive, scores[here], np.ones((1, int(here.sum()))))
+        sensitivities.append(sensitivity_at(true, false, GRID)[0])
+        precisions.append(precision_at_recall(true, false, GRID[1:])[0])
     labels, scores_SN = cell.labels_N == k, cell.probs_SNK[:, :, k]
     return ClassCurves(
         name=cell.classes[k],

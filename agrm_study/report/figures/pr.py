@@ -14,16 +14,17 @@ from agrm_study.report.figures.style import GREY, look, name_lines, soft_grid, s
 from agrm_study.report.measure import Measurements
 from agrm_study.report.screened import panel_titles, positives_of, screened_cells, tasks_and_subjects
 from agrm_study.report.wording import bracket, percent
-from agrm_study.statistics.arrays import Floats
+from agrm_study.statistics.curve_bands import Band, curve_band, precision_at_recall
 from agrm_study.statistics.estimators import Interval
-from agrm_study.statistics.ranking import PrecisionRecall, precision_at, precision_recall_curve
+from agrm_study.statistics.ranking import PrecisionRecall, precision_recall_curve
 
 MAX_ARMS = 8
+GRID = np.linspace(0, 1, 101)[1:]
 
 
 @dataclass(frozen=True, kw_only=True)
 class PrArm:
-    """Curves of one arm: one per seed, their mean and range on a grid of recalls, average precision, and prevalence.
+    """Curves of one arm: one per seed, their mean with its interval at equal recalls, average precision, and prevalence.
 
     The prevalence is the precision of a random ranking.
     """
@@ -31,10 +32,7 @@ class PrArm:
     arm: str
     position: int
     seeds: tuple[PrecisionRecall, ...]
-    recall: Floats
-    mean: Floats
-    low: Floats
-    high: Floats
+    band: Band
     average_precision: float
     prevalence: float
     interval: Interval
@@ -61,7 +59,6 @@ class PrCurves(FigureKind[PrInfo]):
         places = {a.name: i for i, a in enumerate(m.evidence.study.arms)}
         found = screened_cells(m, places)
         titles = panel_titles(found)
-        grid = np.linspace(0, 1, 101)[1:]
         arms = []
         for title, (task, name, cell) in zip(titles[:MAX_ARMS], found, strict=False):
             curves = []
@@ -72,16 +69,12 @@ class PrCurves(FigureKind[PrInfo]):
             measured = m.metric(name, task.name, "average_precision")
             if not curves or measured is None:
                 continue
-            on_grid = np.stack([precision_at(c, grid) for c in curves])
             arms.append(
                 PrArm(
                     arm=title,
                     position=places[name],
                     seeds=tuple(curves),
-                    recall=grid,
-                    mean=on_grid.mean(axis=0),
-                    low=on_grid.min(axis=0),
-                    high=on_grid.max(axis=0),
+                    band=curve_band(cell.labels_N == 1, cell.probs_SNK[:, :, 1], precision_at_recall, GRID),
                     average_precision=measured.summary.mean,
                     prevalence=float((cell.labels_N == 1).mean()),
                     interval=measured.interval,
@@ -108,10 +101,10 @@ class PrCurves(FigureKind[PrInfo]):
     def _panel(self, axes: Any, arm: PrArm) -> None:
         soft_grid(axes, "both")
         colour = look(arm.position)["color"]
-        axes.fill_between(100 * arm.recall, 100 * arm.low, 100 * arm.high, color=colour, alpha=0.15, linewidth=0)
+        axes.fill_between(100 * GRID, 100 * arm.band.low, 100 * arm.band.high, color=colour, alpha=0.15, linewidth=0)
         for c in arm.seeds:
             axes.step(100 * c.recall, 100 * c.precision, where="pre", color=colour, linewidth=0.5, alpha=0.55)
-        axes.plot(100 * arm.recall, 100 * arm.mean, color=colour, linewidth=1.5)
+        axes.plot(100 * GRID, 100 * arm.band.mean, color=colour, linewidth=1.5)
         axes.axhline(100 * arm.prevalence, color=GREY, linestyle=":", linewidth=0.9)
         said = f"AP {percent(arm.average_precision)}"
         if arm.interval.defined:
@@ -132,7 +125,7 @@ class PrCurves(FigureKind[PrInfo]):
         rest = f" Not shown: {', '.join(info.left_out)}." if info.left_out else ""
         return (
             f"Precision–recall curves of the {info.subjects}; {info.positives}. Thin lines: single seeds; thick line "
-            "and band: mean and range over seeds at equal recall; dotted: prevalence, the precision of a chance "
-            "ranking. AP: average precision without interpolation, mean over seeds, with its 95% interval over seeds "
-            f"and subjects.{rest}"
+            "and band: mean over seeds at equal recall, with its pointwise 95% interval over seeds and subjects (none for "
+            "one seed); dotted: prevalence, the precision of a chance ranking. AP: average precision without "
+            f"interpolation, mean over seeds, with its 95% interval.{rest}"
         )

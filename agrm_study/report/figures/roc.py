@@ -14,7 +14,7 @@ from agrm_study.report.figures.style import GREY, look, name_lines, soft_grid, s
 from agrm_study.report.measure import Measurements
 from agrm_study.report.screened import panel_titles, positives_of, screened_cells, tasks_and_subjects
 from agrm_study.report.wording import bracket, percent
-from agrm_study.statistics.arrays import Floats
+from agrm_study.statistics.curve_bands import Band, curve_band, sensitivity_at
 from agrm_study.statistics.estimators import Interval
 from agrm_study.statistics.ranking import Roc, roc_curve
 
@@ -24,14 +24,12 @@ GRID = np.linspace(0, 1, 101)
 
 @dataclass(frozen=True, kw_only=True)
 class RocArm:
-    """Curves of one arm: one per seed, their mean and range at equal false-positive rates, and the AUC."""
+    """Curves of one arm: one per seed, their mean with its interval at equal false-positive rates, and the AUC."""
 
     arm: str
     position: int
     seeds: tuple[Roc, ...]
-    mean: Floats
-    low: Floats
-    high: Floats
+    band: Band
     area: float
     interval: Interval
 
@@ -68,15 +66,12 @@ class RocCurves(FigureKind[RocInfo]):
             measured = m.metric(name, task.name, "roc_auc")
             if not curves or measured is None:
                 continue
-            on_grid = np.stack([np.interp(GRID, c.false_positive_rate, c.true_positive_rate) for c in curves])
             arms.append(
                 RocArm(
                     arm=title,
                     position=places[name],
                     seeds=tuple(curves),
-                    mean=on_grid.mean(axis=0),
-                    low=on_grid.min(axis=0),
-                    high=on_grid.max(axis=0),
+                    band=curve_band(cell.labels_N == 1, cell.probs_SNK[:, :, 1], sensitivity_at, GRID),
                     area=measured.summary.mean,
                     interval=measured.interval,
                 )
@@ -103,10 +98,10 @@ class RocCurves(FigureKind[RocInfo]):
         soft_grid(axes, "both")
         colour = look(arm.position)["color"]
         axes.plot([0, 100], [0, 100], color=GREY, linestyle=":", linewidth=0.9)
-        axes.fill_between(100 * GRID, 100 * arm.low, 100 * arm.high, color=colour, alpha=0.15, linewidth=0)
+        axes.fill_between(100 * GRID, 100 * arm.band.low, 100 * arm.band.high, color=colour, alpha=0.15, linewidth=0)
         for c in arm.seeds:
             axes.plot(100 * c.false_positive_rate, 100 * c.true_positive_rate, color=colour, linewidth=0.5, alpha=0.55)
-        axes.plot(100 * GRID, 100 * arm.mean, color=colour, linewidth=1.5)
+        axes.plot(100 * GRID, 100 * arm.band.mean, color=colour, linewidth=1.5)
         said = f"AUC {percent(arm.area)}" + (f"\n{bracket(arm.interval)}" if arm.interval.defined else "")
         axes.text(99, 4, said, fontsize=6.5, va="bottom", ha="right")
         axes.set_title("\n".join(name_lines([arm.arm], 19)))
@@ -119,6 +114,7 @@ class RocCurves(FigureKind[RocInfo]):
         rest = f" Not shown: {', '.join(info.left_out)}." if info.left_out else ""
         return (
             f"ROC curves of the {info.subjects}; {info.positives}. Thin lines: single seeds; thick line and band: mean "
-            "and range over seeds at equal false-positive rate; dotted: a chance ranking. AUC: area under the curve, "
-            f"mean over seeds, with its 95% interval over seeds and subjects.{rest}"
+            "over seeds at equal false-positive rate, with its pointwise 95% interval over seeds and subjects (none for "
+            "one seed); dotted: a chance ranking. AUC: area under the curve, mean over seeds, with its 95% interval."
+            f"{rest}"
         )

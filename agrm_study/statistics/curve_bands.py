@@ -1,0 +1,98 @@
+"""Pointwise intervals of ROC and precision–recall curves averaged over seeds, for other seeds and other subjects.
+
+At each point of a grid, the height of the mean curve is a metric with the two-way variance of `statistics.two_way`. Its
+part from seeds is the variance over the seeds' curves. Curves at a fixed rate or recall contain quantiles, for which
+the jackknife fails (Efron 1982), so the part from subjects is the variance over bootstrap samples of the subjects; the
+mean over seeds varies less than a single seed's curve by the interaction. Heights are proportions: Wilson's interval.
+
+Axes: S seeds, N subjects, G points of the grid, B bootstrap samples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from agrm_study.statistics.arrays import Bools, Floats
+from agrm_study.statistics.ranking import cumulated
+from agrm_study.statistics.two_way import Components, bounded_interval
+
+SAMPLES: Final = 200
+"""Bootstrap samples: the standard error of a standard deviation is 5 %."""
+
+Heights = Callable[[Floats, Floats, Floats], Floats]
+"""(True and false positives (B, M) by threshold, grid (G)) → heights (B, G); NaN where a class has no weight."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Band:
+    """Mean curve over seeds with its pointwise 95% interval, (G,) each; ends are NaN where they are undefined."""
+
+    mean: Floats
+    low: Floats
+    high: Floats
+
+
+def sensitivity_at(true_BM: Floats, false_BM: Floats, grid_G: Floats) -> Floats:
+    """Sensitivity at false-positive rates, with linear interpolation."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        x = np.insert(false_BM / false_BM[:, -1:], 0, 0.0, axis=1)
+        y = np.insert(true_BM / true_BM[:, -1:], 0, 0.0, axis=1)
+    return np.stack([np.interp(grid_G, a, b) for a, b in zip(x, y, strict=True)])
+
+
+def precision_at_recall(true_BM: Floats, false_BM: Floats, grid_G: Floats) -> Floats:
+    """Precision at the first threshold that reaches each recall, without interpolation."""
+    out = np.full((len(true_BM), len(grid_G)), np.nan)
+    for row, true, false in zip(out, true_BM, false_BM, strict=True):
+        if true[-1] > 0:
+            at = np.searchsorted(true / true[-1], grid_G - 1e-12, side="left").clip(max=true.size - 1)
+            row[:] = true[at] / (true[at] + false[at])
+    return out
+
+
+def curve_band(positive_N: ArrayLike, scores_SN: ArrayLike, heights: Heights, grid_G: ArrayLike) -> Band:
+    """Mean over seeds of a curve on a grid, with its pointwise interval.
+
+    Args:
+        positive_N: Which subjects are positive.
+        scores_SN: Score of the positive class; NaN where a seed did not evaluate a subject.
+        heights: `sensitivity_at` or `precision_at_recall`.
+        grid_G: False-positive rates or recalls.
+    """
+    positive: Bools = np.asarray(positive_N, dtype=bool)
+    scores = np.atleast_2d(np.asarray(scores_SN, dtype=np.float64))
+    grid = np.asarray(grid_G, dtype=np.float64)
+    s, n = scores.shape
+    present = ~np.isnan(scores)
+    whole, lowest = np.ones((1, n)), float(np.nanmin(scores, initial=0.0))
+    drawn = np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), size=SAMPLES).astype(np.float64)
+    curves_SBG = np.stack(
+        [
+            heights(*cumulated(positive, np.where(here, row, lowest), np.vstack([whole, drawn]) * here)[:2], grid)
+            for row, here in zip(scores, present, strict=True)
+        ]
+    )
+    observed_SG, samples_SBG = curves_SBG[:, 0], curves_SBG[:, 1:]
+    mean = observed_SG.mean(axis=0)
+    if s < 2:
+        return Band(mean=mean, low=np.full_like(mean, np.nan), high=np.full_like(mean, np.nan))
+    of_mean, of_one = np.nanvar(samples_SBG.mean(axis=0), axis=0), np.nanvar(samples_SBG, axis=1).mean(axis=0)
+    fewer = int(min(positive.sum(), (~positive).sum()))
+    parts = Components(
+        seeds=observed_SG.var(axis=0, ddof=1) / s,
+        subjects=of_mean,
+        interaction=np.clip((of_one - of_mean) / (s - 1), 0.0, of_mean),
+        seed_df=np.full(mean.shape, s - 1.0),
+        subject_df=np.full(mean.shape, max(fewer - 1.0, 1.0)),
+        n_seeds=s,
+        n_subjects=n,
+    )
+    low, high = bounded_interval(mean, parts, shape=1.0)
+    if heights is sensitivity_at:  # never falls: a bound holds at every larger, or smaller, rate too
+        low, high = np.fmax.accumulate(low), np.fmin.accumulate(high[::-1])[::-1]
+    return Band(mean=mean, low=low, high=high)
