@@ -29,7 +29,7 @@ from agrm_study.statistics.two_way import components
 
 SETS = {"choose": 11, "confirm": 22}
 """Simulation seeds. Rules were compared on the first set only; the second was drawn once the rule was fixed."""
-CELLS = (*((2, 172), (3, 172), (5, 172), (10, 172)), *((s, n) for n in (48, 20, 12, 8) for s in (3, 5)))
+CELLS = (*((2, 172), (3, 172), (5, 172), (10, 172)), *((s, n) for n in (48, 20, 12, 10) for s in (3, 5)))
 """(Seeds, test subjects)."""
 POWER: dict[str, float] = {"default": 1.0, "seeds related": -0.8, "arm x subject": -0.8}
 """What the second arm's skill differs by: about 9 points of accuracy."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -17,6 +17,7 @@ from agrm_study.report.rate_cuts import RateCut
 from agrm_study.report.wording import METRIC_NAMES, listing, percent, tasks_text
 from agrm_study.statistics.comparison import ALPHA
 from agrm_study.statistics.influence import FEWEST_OF_CLASS
+from agrm_study.statistics.two_way import FEWEST_SUBJECTS
 from agrm_study.study.seeds import Stopped
 from agrm_study.study.tasks import task_words
 
@@ -70,10 +71,14 @@ def interval_note(m: Measurements, tasks: Collection[str]) -> str:
         "Brackets: 95% intervals over seeds and subjects (two-way variance with Satterthwaite's t; score intervals "
         "between the bounds of a metric)"
     )
-    none = "; none for one seed, nor where no decision varies"
+    none = f"; none for one seed or fewer than {FEWEST_SUBJECTS} subjects, nor where no decision varies"
     if any(len(c.classes) == 2 and np.bincount(c.labels_N, minlength=2).min() < FEWEST_OF_CLASS for c in cells):
         none += f", nor for areas under curves with fewer than {FEWEST_OF_CLASS} subjects of a class"
     return f"{text}{none}."
+
+
+def _by_task(numbers: Mapping[str, int]) -> str:
+    return listing([f"{n} on the {tasks_text((t,))} task" for t, n in numbers.items()])
 
 
 def caution_notes(m: Measurements, arms: Iterable[str], tasks: Collection[str]) -> tuple[str, ...]:
@@ -81,12 +86,22 @@ def caution_notes(m: Measurements, arms: Iterable[str], tasks: Collection[str]) 
     arms = set(arms)
     cells = [c for (a, t), c in m.evidence.cells.items() if a in arms and t in tasks and not c.refused]
     out = []
-    if cells and (fewest := min(len(c.seeds) for c in cells)) < FEW_SEEDS:
+    fewest = min((len(c.seeds) for c in cells), default=FEW_SEEDS)
+    if fewest == 2:
+        out.append(
+            "Caution: 2 seeds; intervals are two to three times as wide as from many, and differences hide in them."
+        )
+    elif fewest < FEW_SEEDS:
         out.append(f"Caution: {fewest} seed{'s' if fewest != 1 else ''}; fewer than {FEW_SEEDS} leave intervals wide.")
-    small = {t: n for t in tasks if (n := max((c.n_subjects for c in cells if c.task == t), default=0)) < FEW_SUBJECTS}
-    if cells and (small := {t: n for t, n in small.items() if n}):
-        said = listing([f"{n} on the {tasks_text((t,))} task" for t, n in small.items()])
-        out.append(f"Caution: fewer than {FEW_SUBJECTS} test subjects ({said}); coverage is not guaranteed there.")
+    sizes = {t: n for t in tasks if (n := max((c.n_subjects for c in cells if c.task == t), default=0))}
+    none = {t: n for t, n in sizes.items() if n < FEWEST_SUBJECTS}
+    small = {t: n for t, n in sizes.items() if FEWEST_SUBJECTS <= n < FEW_SUBJECTS}
+    if none:
+        out.append(f"Fewer than {FEWEST_SUBJECTS} test subjects ({_by_task(none)}): no interval and no p.")
+    if small:
+        out.append(
+            f"Caution: fewer than {FEW_SUBJECTS} test subjects ({_by_task(small)}); a few of them decide the numbers."
+        )
     unstable = []
     for c in cells:
         x = m.metric(c.arm, c.task, m.evidence.study.primary_metric)

@@ -48,7 +48,7 @@ def mean_squares(x):
 
 
 def test_components_are_the_mean_squares_of_statsmodels_over_the_number_of_values():
-    x = table(4, 9)
+    x = table(4, 12)
     seed, person, rest = mean_squares(x)
     c = of(x)
     assert [float(v) for v in (c.seeds, c.subjects, c.interaction)] == pytest.approx(
@@ -156,6 +156,14 @@ def test_one_seed_has_no_components_and_one_network_those_of_its_subjects():
     assert components([0.5], x[None]) is None
     c = of_one_network(x)
     assert float(c.variance) == pytest.approx(x.var(ddof=1) / 30)
+
+
+def test_fewer_than_ten_subjects_have_no_components():
+    x = table(4, 9)
+    assert of(x) is None
+    assert of_one_network(x[0]) is None
+    assert combined([(1.0, x.mean(1), x), (-1.0, x.mean(1), x)], paired=False) is None
+    assert of(table(4, 10)) is not None
 
 
 def test_projections_divide_each_source_by_its_own_number():
