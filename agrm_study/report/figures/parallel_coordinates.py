@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
@@ -9,6 +10,7 @@ from typing import Any, ClassVar, Final
 import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from agrm_study.report.figures.base import FigureKind
@@ -19,6 +21,7 @@ from agrm_study.report.wording import METRIC_NAMES, METRIC_TITLES
 from agrm_study.study.tasks import task_title
 
 WIDE: Final = 10.0
+MOST_TICKS: Final = 6
 GAP: Final = 0.18
 """Share of an axis below its numbers, for trials in which the setting is inactive."""
 
@@ -62,14 +65,11 @@ def axis_of(title: str, values: NDArray[np.floating], names: list[str] | None) -
         return Axis(title=title, positions=values / top, ticks=ticks, labels=tuple(names))
     known = values[~np.isnan(values)]
     low, high = float(known.min()), float(known.max())
-    scale, back = _scale(low, high)
+    scale = _scale(low, high)
     bottom, span = float(scale(low)), float(scale(high) - scale(low)) or 1.0
     floor = 0.0 if known.size == values.size else GAP
     distinct = np.unique(known)
-    middle = back(bottom + span / 2)
-    shown = distinct if distinct.size <= 6 and known.size > distinct.size else np.array([low, middle, high])
-    if low == high:
-        shown = distinct
+    shown = distinct if distinct.size <= MOST_TICKS and known.size > distinct.size else ticks_of(low, high)
 
     def place(value: NDArray[np.floating]) -> NDArray[np.floating]:
         return np.asarray(floor + (1 - floor) * (scale(value) - bottom) / span)
@@ -79,17 +79,50 @@ def axis_of(title: str, values: NDArray[np.floating], names: list[str] | None) -
         title=title,
         positions=np.where(np.isnan(values), 0.0, place(values)),
         ticks=tuple(float(p) for p in place(shown)) + (0.0,) * len(unset),
-        labels=tuple(f"{v:.3g}" if 1 - v > 0.005 or v >= 1 else f"{v:.5g}" for v in shown) + unset,
+        labels=tuple(f"{v:.6g}" for v in shown) + unset,
     )
 
 
-def _scale(low: float, high: float) -> tuple[Callable[[Any], Any], Callable[[float], float]]:
-    """The transform from values to axis coordinates, and its inverse."""
-    if 0 < low < high < 1 and (1 - low) / (1 - high) >= WIDE:
-        return lambda v: np.log(v) - np.log1p(-v), lambda u: float(1 / (1 + np.exp(-u)))
-    if low > 0 and high / low >= WIDE:
-        return np.log, lambda u: float(np.exp(u))
-    return lambda v: v, lambda u: u
+def ticks_of(low: float, high: float) -> NDArray[np.floating]:
+    """Two to six round values between two values, on the scale of an axis; else the two values themselves."""
+    if _is_logit(low, high):
+        found = np.concatenate(
+            [_decades(low, 0.1) if low < 0.1 else [], 1 - _decades(1 - high, min(1 - low, 0.5))[::-1]]
+        )
+        found = found[:: math.ceil(found.size / MOST_TICKS)]
+    elif _is_logarithmic(low, high):
+        found = _decades(low, high)
+    else:
+        found = MaxNLocator(nbins=4, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
+    margin = 1e-9 * (high - low)
+    found = found[(found >= low - margin) & (found <= high + margin)]
+    return found if found.size >= 2 else np.unique([low, high])
+
+
+def _decades(low: float, high: float) -> NDArray[np.floating]:
+    """Powers of ten between two values, with their multiples of 2 and 5 where there is space for them."""
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    for steps, every in (((1, 2, 5), 1), ((1, 3), 1), ((1,), 1), ((1,), 2), ((1,), 3)):
+        found = np.array([float(f"{m}e{k}") for k in range(first, last + 1, every) for m in steps])
+        found = found[(found >= low * (1 - 1e-9)) & (found <= high * (1 + 1e-9))]
+        if found.size <= MOST_TICKS:
+            break
+    return found
+
+
+def _is_logit(low: float, high: float) -> bool:
+    return 0 < low < high < 1 and (1 - low) / (1 - high) >= WIDE
+
+
+def _is_logarithmic(low: float, high: float) -> bool:
+    return low > 0 and high / low >= WIDE
+
+
+def _scale(low: float, high: float) -> Callable[[Any], Any]:
+    """The transform from values to axis coordinates."""
+    if _is_logit(low, high):
+        return lambda v: np.log(v) - np.log1p(-v)
+    return np.log if _is_logarithmic(low, high) else lambda v: v
 
 
 class ParallelCoordinates(FigureKind[ParallelInfo]):
@@ -139,6 +172,7 @@ class ParallelCoordinates(FigureKind[ParallelInfo]):
         for x, a in enumerate(task.axes):
             axes.axvline(x, color="#444444", linewidth=0.7)
             for place, label in zip(a.ticks, a.labels, strict=True):
+                axes.plot([x - 0.012, x], [place, place], color="#444444", linewidth=0.7)
                 axes.text(x + 0.02, place, label, fontsize=6, va="center", ha="left", bbox=paper)
         titles = name_lines([a.title.replace(".", ". ") for a in task.axes], 14)
         axes.set_xticks(range(len(task.axes)), [t.replace(". ", ".") for t in titles])
