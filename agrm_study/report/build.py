@@ -18,6 +18,7 @@ from agrm_study.report.page import Picture
 from agrm_study.report.page import render as render_page
 from agrm_study.report.renderers import RENDERERS, available
 from agrm_study.report.table import Table
+from agrm_study.statistics.blas import one_blas_thread
 from agrm_study.study.errors import InputError, did_you_mean
 from agrm_study.study.parts.names import short_name
 from agrm_study.study.parts.source import OwnPart
@@ -52,6 +53,7 @@ class ReportSummary:
     answers: Mapping[str, str] = field(default_factory=dict)
 
 
+@one_blas_thread()
 def make_report(
     results: Sequence[Path],
     *,

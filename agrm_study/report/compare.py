@@ -20,10 +20,12 @@ from agrm_study.report.renderers import available
 from agrm_study.report.table import Column, Entry, Row, Table, words
 from agrm_study.report.tables.comparing import block, columns, standard_notes
 from agrm_study.report.tables.factor_response import level_of, level_text
+from agrm_study.statistics.blas import one_blas_thread
 from agrm_study.study.errors import InputError, did_you_mean
 from agrm_study.study.settings import known_settings
 
 
+@one_blas_thread()
 def compare(
     results: Sequence[Path],
     by: str,

@@ -1,0 +1,19 @@
+"""Limit of the threads of linear algebra."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from threadpoolctl import threadpool_limits
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """One thread for BLAS within a block, or within a function that is decorated with it.
+
+    Products of the statistics are small. Several threads do not speed them up, and beside another busy process they
+    spend most of the time waiting for each other.
+    """
+    with threadpool_limits(limits=1, user_api="blas"):
+        yield
