@@ -24,12 +24,13 @@ CLASSES = {"two_class": 2, "three_class": 3}
 NAMES = {"two_class": ("normal", "abnormal"), "three_class": ("normal", "genu_varum", "genu_valgum")}
 TITLES = {"normal": "Normal", "abnormal": "Abnormal", "genu_varum": "Genu varum", "genu_valgum": "Genu valgum"}
 PREVALENCES, MARGIN = (0.02, 0.1), 0.1
+POINTS = "[{sensitivity: 0.9}, {specificity: 0.8}]"
 
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
     text = ABLATION.replace("[0, 1, 2, 3, 4]", "[0, 1, 2]")
-    text += f"report: {{prevalences: {list(PREVALENCES)}, margin: {MARGIN}}}\n"
+    text += f"report: {{prevalences: {list(PREVALENCES)}, margin: {MARGIN}, operating_points: {POINTS}}}\n"
     return write_results(
         tmp_path_factory.mktemp("recomputed") / "r", text, subjects=30, epochs=4, parts=("test", "val")
     )
@@ -310,6 +311,47 @@ def test_every_number_of_the_screening_tables(study, table_of):
         check(row, "ppv", estimate(*scored(lambda a, b, at=at: ppv(a, b, at), y, d)))
         check(row, "npv", estimate(*scored(lambda a, b, at=at: npv(a, b, at), y, d)))
         covered(row, "ppv", "npv", "prevalence")
+
+
+def test_every_number_of_the_table_of_operating_points(study, table_of):
+    def chosen(y, p, point):
+        if point.startswith("p"):
+            return 0.5
+        fpr, tpr, t = sk.roc_curve(y, p, drop_intermediate=False)
+        return t[tpr >= 0.9 - 1e-12].max() if point.startswith("Sens") else t[fpr <= 0.2 + 1e-12].min()
+
+    rows = table_of("operating_points")
+    assert len(rows) == 3 * len(ARMS)
+    for row in rows:
+        y_val, p_val = study.probabilities(row["arm"], "two_class", "val")
+        t = np.array([chosen(y_val, p[:, 1], row["point"]) for p in p_val])
+        check(row, "threshold", {"": t.mean(), "_std": t.std(ddof=1), "_n": 3})
+        y, p = study.probabilities(row["arm"], "two_class")
+        d = (p[:, :, 1] >= t[:, None]).astype(int)
+        check(row, "sensitivity", estimate(*scored(lambda y, d: d[y == 1].mean(), y, d)))
+        check(row, "specificity", estimate(*scored(lambda y, d: 1 - d[y == 0].mean(), y, d)))
+        covered(row, "threshold", "sensitivity", "specificity")
+
+
+def test_every_number_of_the_table_of_subgroups(study, table_of):
+    people = {}
+    for file in (study.root / "records" / "subjects").glob("*.parquet"):
+        for row in pq.read_table(file).to_pylist():
+            people[row["subject_id"]] = {f"Sex: {row['sex']}", f"Age: {math.floor(row['age'] or -1)}", "All"}
+    names = sorted(s for s in people if s.startswith("test"))
+    rows = table_of("subgroups")
+    assert len(rows) > len(TASKS) * 3
+    for row in rows:
+        y, d = study.decisions("AGRM", row["task"])
+        here = np.array([row["group"] in people[s] for s in names])
+        assert int(row["subjects"]) == here.sum()
+        for metric, key in (("accuracy", "accuracy"), ("macro_f1", "macro_f1")):
+            values, u = scored(decided(CLASSES[row["task"]])[metric], y[here], d[:, here])
+            expected = cell(values, u)
+            if here.sum() < 10:
+                expected |= {"_low": math.nan, "_high": math.nan}
+            check(row, key, expected)
+        covered(row, "accuracy", "macro_f1", "interval", "subjects")
 
 
 def test_every_number_of_the_table_of_discrimination(study, table_of):
