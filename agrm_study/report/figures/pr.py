@@ -24,7 +24,7 @@ GRID = np.linspace(0, 1, 101)[1:]
 
 @dataclass(frozen=True, kw_only=True)
 class PrArm:
-    """Curves of one arm: one per seed, their mean with its interval at equal recalls, average precision, and prevalence.
+    """Curves of one arm: one per seed, their mean with its interval at equal recalls, average precision and prevalence.
 
     The prevalence is the precision of a random ranking.
     """
@@ -125,7 +125,7 @@ class PrCurves(FigureKind[PrInfo]):
         rest = f" Not shown: {', '.join(info.left_out)}." if info.left_out else ""
         return (
             f"Precision–recall curves of the {info.subjects}; {info.positives}. Thin lines: single seeds; thick line "
-            "and band: mean over seeds at equal recall, with its pointwise 95% interval over seeds and subjects (none for "
-            "one seed); dotted: prevalence, the precision of a chance ranking. AP: average precision without "
+            "and band: mean over seeds at equal recall, with its pointwise 95% interval over seeds and subjects (none "
+            "for one seed); dotted: prevalence, the precision of a chance ranking. AP: average precision without "
             f"interpolation, mean over seeds, with its 95% interval.{rest}"
         )

@@ -114,7 +114,7 @@ class RocCurves(FigureKind[RocInfo]):
         rest = f" Not shown: {', '.join(info.left_out)}." if info.left_out else ""
         return (
             f"ROC curves of the {info.subjects}; {info.positives}. Thin lines: single seeds; thick line and band: mean "
-            "over seeds at equal false-positive rate, with its pointwise 95% interval over seeds and subjects (none for "
-            "one seed); dotted: a chance ranking. AUC: area under the curve, mean over seeds, with its 95% interval."
-            f"{rest}"
+            "over seeds at equal false-positive rate, with its pointwise 95% interval over seeds and subjects (none "
+            "for one seed); dotted: a chance ranking. AUC: area under the curve, mean over seeds, with its 95% "
+            f"interval.{rest}"
         )

@@ -12,7 +12,7 @@ from agrm_study.report.tables.base import TableKind
 from agrm_study.report.tables.comparing import arm_entry, estimate_entry, shown_arms
 from agrm_study.report.wording import METRIC_TITLES
 from agrm_study.statistics.comparison import Scored
-from agrm_study.statistics.influence import RANKING_INFLUENCE
+from agrm_study.statistics.influence import FEWEST_OF_CLASS, RANKING_INFLUENCE
 from agrm_study.statistics.ranking import RANKING, at_each_seed
 from agrm_study.study.tasks import MIN_CLASSES, Task, class_title, task_title
 
@@ -77,7 +77,7 @@ class OneVsRest(TableKind):
             rows=tuple(rows),
             notes=(
                 "ROC-AUC: area under the ROC curve. PR-AUC: average precision without interpolation; its chance level "
-                "is the share of the class. A class with fewer than two test subjects has no interval.",
+                f"is the share of the class. A class with fewer than {FEWEST_OF_CLASS} test subjects has no interval.",
                 notes.replicates_note(m, arms, asked).replace("mean ± sample standard deviation (ddof 1)", "means"),
                 notes.interval_note(m, asked),
                 *rest,
