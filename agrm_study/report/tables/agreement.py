@@ -7,15 +7,15 @@ from typing import ClassVar
 from agrm_study.report import notes
 from agrm_study.report.cells import Cell
 from agrm_study.report.measure import Measured, Measurements, measured, measured_counts
-from agrm_study.report.table import Column, Entry, Row, Table, words
+from agrm_study.report.table import Column, Entry, Table, words
 from agrm_study.report.tables.base import TableKind
 from agrm_study.report.tables.calibration import plain_entry
-from agrm_study.report.tables.comparing import arm_entry, estimate_entry, shown_arms
+from agrm_study.report.tables.comparing import arm_entry, estimate_entry, shown_arms, task_blocks
 from agrm_study.report.wording import MISSING
 from agrm_study.statistics.classification import mcc
 from agrm_study.statistics.comparison import Scored
 from agrm_study.statistics.ordered import OrderedScores, mean_absolute_error, quadratic_kappa
-from agrm_study.study.tasks import MIN_CLASSES, Task, task_title
+from agrm_study.study.tasks import MIN_CLASSES, Task
 
 
 def kappa_and_error(cell: Cell) -> tuple[Measured, Measured]:
@@ -47,9 +47,8 @@ class Agreement(TableKind):
         ordered = any(task.ordered for task in found)
         rows = []
         for task in found:
-            for i, arm in enumerate(arms):
-                heading = task_title(task.name) if i == 0 and len(found) > 1 else None
-                rows.append(Row(entries=_entries(m, task, arm, ordered=ordered), heading=heading))
+            for arm in arms:
+                rows.append((task.name, _entries(m, task, arm, ordered=ordered)))
         columns = [
             Column(key="task", title="Task", shown=False),
             Column(key="arm", title="Arm", align="left"),
@@ -67,7 +66,7 @@ class Agreement(TableKind):
             name=self.name,
             caption="Agreement of decisions and labels in tasks of several classes; test part.",
             columns=tuple(columns),
-            rows=tuple(rows),
+            rows=task_blocks(tasks, rows),
             notes=(
                 f"MCC: Matthews' correlation of all classes, times 100.{grades}",
                 notes.means_note(m, arms, tasks),

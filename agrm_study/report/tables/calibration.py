@@ -12,13 +12,12 @@ from agrm_study.report.cells import Cell
 from agrm_study.report.collect_cells import cells_of_part
 from agrm_study.report.evidence import Evidence
 from agrm_study.report.measure import Measured, Measurements
-from agrm_study.report.table import Column, Entry, Row, Table, words
+from agrm_study.report.table import Column, Entry, Table, words
 from agrm_study.report.tables.base import TableKind
-from agrm_study.report.tables.comparing import arm_entry, seeds_marks, shown_arms
+from agrm_study.report.tables.comparing import arm_entry, seeds_marks, shown_arms, task_blocks
 from agrm_study.report.wording import MISSING, number
 from agrm_study.statistics.arrays import Floats
 from agrm_study.statistics.estimators import summarise
-from agrm_study.study.tasks import task_title
 
 
 def spread(values: Floats | None, marks: tuple[str, ...], digits: int = 3) -> Entry:
@@ -66,15 +65,12 @@ class CalibrationTable(TableKind):
         validation = cells_of_part(m.evidence, "val", arms=arms)
         rows = []
         for task in study.tasks:
-            first = True
             for arm in arms:
                 cell = m.cell(arm, task)
                 if cell is None:
                     continue
                 c = calibrate(cell, validation.cells.get((arm, task)))
-                heading = task_title(task) if first and len(study.tasks) > 1 else None
-                rows.append(Row(entries=_entries(m.evidence, task, arm, cell, c), heading=heading))
-                first = False
+                rows.append((task, _entries(m.evidence, task, arm, cell, c)))
         return Table(
             name=self.name,
             caption="Calibration on the test part, as trained and after temperature scaling.",
@@ -89,7 +85,7 @@ class CalibrationTable(TableKind):
                 Column(key="ece_scaled", title="ECE at T"),
                 Column(key="brier_scaled", title="Brier at T"),
             ),
-            rows=tuple(rows),
+            rows=task_blocks(study.tasks, rows),
             notes=(
                 "ECE: expected calibration error of the top class, 15 bins (lo, hi], weighted by count; it is above 0 "
                 "even for perfect probabilities, the more so the fewer subjects. Brier: multi-class, 0 to 2. Slope "

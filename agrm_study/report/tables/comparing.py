@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from agrm_study.report import notes
 from agrm_study.report.evidence import Evidence
@@ -52,6 +52,17 @@ def columns(m: Measurements, extra: Sequence[Column] = (), *, arm_title: str = "
 def arm_entry(evidence: Evidence, arm: str) -> Entry:
     """The name of an arm, marked if it shares its trainings with another arm."""
     return words(arm).marked(SAME) if arm in evidence.shares_trials else words(arm)
+
+
+def task_blocks(tasks: Collection[str], rows: Iterable[tuple[str, Iterable[Entry]]]) -> tuple[Row, ...]:
+    """Rows from (task, entries), in which the tasks follow each other; with several tasks, each has a heading."""
+    out: list[Row] = []
+    above = None
+    for task, entries in rows:
+        heading = task_title(task) if task != above and len(tasks) > 1 else None
+        out.append(Row(entries=tuple(entries), heading=heading))
+        above = task
+    return tuple(out)
 
 
 def block(m: Measurements, task: str, arms: Sequence[str], extra: Extra = no_extra) -> list[Row]:

@@ -9,11 +9,10 @@ from agrm_study.report import notes
 from agrm_study.report.checks.finding import Finding
 from agrm_study.report.collect_cells import cells_of_part
 from agrm_study.report.measure import TABLE_METRICS, Measurements
-from agrm_study.report.table import Column, Row, Table, words
+from agrm_study.report.table import Column, Table, words
 from agrm_study.report.tables.base import TableKind
-from agrm_study.report.tables.comparing import arm_entry, difference_entry, metric_entry, shown_arms
+from agrm_study.report.tables.comparing import arm_entry, difference_entry, metric_entry, shown_arms, task_blocks
 from agrm_study.report.wording import METRIC_NAMES, METRIC_TITLES
-from agrm_study.study.tasks import task_title
 
 
 class Networks(TableKind):
@@ -36,7 +35,6 @@ class Networks(TableKind):
             by_network[network] = replace(m, evidence=replace(m.evidence, cells=part.cells))
         rows = []
         for task in study.tasks:
-            first = True
             for arm in arms:
                 for network, own in by_network.items():
                     if own.cell(arm, task) is None:
@@ -48,9 +46,7 @@ class Networks(TableKind):
                     if network == "teacher" and teacher is not None and student is not None:
                         d = m.difference_of_cells(teacher, student)
                     entries.append(words("") if d is None or teacher is None else difference_entry(d, teacher.planned))
-                    heading = task_title(task) if first and len(study.tasks) > 1 else None
-                    rows.append(Row(entries=tuple(entries), heading=heading))
-                    first = False
+                    rows.append((task, entries))
         metric = METRIC_TITLES[study.primary_metric]
         return Table(
             name=self.name,
@@ -62,7 +58,7 @@ class Networks(TableKind):
                 *(Column(key=k, title=METRIC_TITLES[k]) for k in TABLE_METRICS),
                 Column(key="delta", title=f"Δ{metric} [95% CI]"),
             ),
-            rows=tuple(rows),
+            rows=task_blocks(study.tasks, rows),
             notes=(
                 f"Δ: teacher − student in {METRIC_NAMES[study.primary_metric]}, percentage points, paired by trial and "
                 "subject; descriptive, outside every family of tests.",

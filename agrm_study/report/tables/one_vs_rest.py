@@ -7,14 +7,14 @@ from typing import ClassVar, Final
 from agrm_study.report import notes
 from agrm_study.report.cells import Cell
 from agrm_study.report.measure import Measured, Measurements, measured
-from agrm_study.report.table import Column, Row, Table, whole, words
+from agrm_study.report.table import Column, Entry, Table, whole, words
 from agrm_study.report.tables.base import TableKind
-from agrm_study.report.tables.comparing import arm_entry, estimate_entry, shown_arms
+from agrm_study.report.tables.comparing import arm_entry, estimate_entry, shown_arms, task_blocks
 from agrm_study.report.wording import METRIC_TITLES
 from agrm_study.statistics.comparison import Scored
 from agrm_study.statistics.influence import FEWEST_OF_CLASS, RANKING_INFLUENCE
 from agrm_study.statistics.ranking import RANKING, at_each_seed
-from agrm_study.study.tasks import MIN_CLASSES, Task, class_title, task_title
+from agrm_study.study.tasks import MIN_CLASSES, Task, class_title
 
 AREAS: Final = ("roc_auc", "average_precision")
 
@@ -46,9 +46,8 @@ class OneVsRest(TableKind):
         tasks = several_classes(m)
         asked = [task.name for task in tasks]
         arms, rest = shown_arms(m, [a.name for a in study.arms])
-        rows: list[Row] = []
+        rows: list[tuple[str, list[Entry]]] = []
         for task in tasks:
-            first = True
             for arm in arms:
                 cell = m.cell(arm, task.name)
                 if cell is None:
@@ -61,9 +60,7 @@ class OneVsRest(TableKind):
                         whole(int(cell.counts.support[:, k].max())),
                         *(estimate_entry(area(cell, k, metric), cell.marks) for metric in AREAS),
                     ]
-                    heading = task_title(task.name) if first and len(tasks) > 1 else None
-                    rows.append(Row(entries=tuple(entries), heading=heading))
-                    first = False
+                    rows.append((task.name, entries))
         return Table(
             name=self.name,
             caption="Separation of each class from all others by its probability; test part.",
@@ -74,7 +71,7 @@ class OneVsRest(TableKind):
                 Column(key="subjects", title="N"),
                 *(Column(key=metric, title=f"{METRIC_TITLES[metric]} [95% CI]") for metric in AREAS),
             ),
-            rows=tuple(rows),
+            rows=task_blocks(asked, rows),
             notes=(
                 "ROC-AUC: area under the ROC curve. PR-AUC: average precision without interpolation; its chance level "
                 f"is the share of the class. A class with fewer than {FEWEST_OF_CLASS} test subjects has no interval.",

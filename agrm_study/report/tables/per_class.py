@@ -7,12 +7,12 @@ from typing import ClassVar
 
 from agrm_study.report import notes
 from agrm_study.report.measure import Measurements, measured_counts
-from agrm_study.report.table import Column, Row, Table, whole, words
+from agrm_study.report.table import Column, Table, whole, words
 from agrm_study.report.tables.base import TableKind
-from agrm_study.report.tables.comparing import arm_entry, estimate_entry, shown_arms
+from agrm_study.report.tables.comparing import arm_entry, estimate_entry, shown_arms, task_blocks
 from agrm_study.statistics.arrays import Floats
 from agrm_study.statistics.classification import Counts, f1, precision, recall
-from agrm_study.study.tasks import class_title, task_title
+from agrm_study.study.tasks import class_title
 
 PARTS = {"precision": precision, "recall": recall, "f1": f1}
 
@@ -36,7 +36,6 @@ class PerClass(TableKind):
         arms, rest = shown_arms(m, [a.name for a in study.arms])
         rows = []
         for task in study.tasks:
-            first = True
             for arm in arms:
                 cell = m.cell(arm, task)
                 if cell is None:
@@ -51,9 +50,7 @@ class PerClass(TableKind):
                         whole(support),
                     ]
                     entries += [estimate_entry(x, cell.marks) for x in found.values()]
-                    heading = task_title(task) if first and len(study.tasks) > 1 else None
-                    rows.append(Row(entries=tuple(entries), heading=heading))
-                    first = False
+                    rows.append((task, entries))
         return Table(
             name=self.name,
             caption="Precision, recall and F1 by class; test part.",
@@ -66,7 +63,7 @@ class PerClass(TableKind):
                 Column(key="recall", title="Recall [95% CI]"),
                 Column(key="f1", title="F1 [95% CI]"),
             ),
-            rows=tuple(rows),
+            rows=task_blocks(study.tasks, rows),
             notes=(
                 notes.means_note(m, arms, study.tasks),
                 notes.interval_note(m, study.tasks),

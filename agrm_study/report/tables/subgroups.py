@@ -12,11 +12,10 @@ import pandas as pd
 from agrm_study.report import notes
 from agrm_study.report.cells import Cell
 from agrm_study.report.measure import Measurements
-from agrm_study.report.table import Column, Row, Table, whole, words
+from agrm_study.report.table import Column, Entry, Table, whole, words
 from agrm_study.report.tables.base import TableKind
-from agrm_study.report.tables.comparing import interval_entry, metric_entry
+from agrm_study.report.tables.comparing import interval_entry, metric_entry, task_blocks
 from agrm_study.report.wording import METRIC_TITLES
-from agrm_study.study.tasks import task_title
 
 SMALLEST = 5
 """Minimum number of subjects for a subgroup to be shown."""
@@ -67,14 +66,13 @@ class Subgroups(TableKind):
         study = m.evidence.study
         arm = study.reference or study.arms[0].name
         people = m.evidence.subjects.drop_duplicates("subject_id")
-        rows: list[Row] = []
+        rows: list[tuple[str, list[Entry]]] = []
         left_out: list[str] = []
         unknown: list[str] = []
         for task in study.tasks:
             cell = m.cell(arm, task)
             if cell is None:
                 continue
-            first = True
             unknown += unknown_attributes(people, cell.subjects)
             for name, ids in {"All": set(cell.subjects), **groups_of(people)}.items():
                 part = restrict(cell, ids)
@@ -87,9 +85,7 @@ class Subgroups(TableKind):
                     metric_entry(own, arm, task, own.metric(arm, task, k), "plain") for k in ("accuracy", "macro_f1")
                 ]
                 entries.append(interval_entry(own.metric(arm, task, study.primary_metric)))
-                heading = task_title(task) if first and len(study.tasks) > 1 else None
-                rows.append(Row(entries=tuple(entries), heading=heading))
-                first = False
+                rows.append((task, entries))
         small = (f"Fewer than {SMALLEST} subjects: {', '.join(dict.fromkeys(left_out))}.",) if left_out else ()
         return Table(
             name=self.name,
@@ -102,7 +98,7 @@ class Subgroups(TableKind):
                 Column(key="macro_f1", title="F1"),
                 Column(key="interval", title=f"{METRIC_TITLES[study.primary_metric]} 95% CI"),
             ),
-            rows=tuple(rows),
+            rows=task_blocks(study.tasks, rows),
             notes=(
                 "Descriptive: subgroups were not powered for comparison and no test is made between them.",
                 *small,

@@ -8,9 +8,9 @@ from typing import ClassVar
 from agrm_study.report import notes
 from agrm_study.report.advice import Outlook, differences, outlook, sentence
 from agrm_study.report.measure import Measurements
-from agrm_study.report.table import Column, Entry, Row, Table, words
+from agrm_study.report.table import Column, Entry, Table, words
 from agrm_study.report.tables.base import TableKind
-from agrm_study.report.tables.comparing import shown_arms
+from agrm_study.report.tables.comparing import shown_arms, task_blocks
 from agrm_study.report.wording import METRIC_NAMES, percent
 from agrm_study.study.tasks import task_title
 
@@ -45,10 +45,8 @@ class Variance(TableKind):
         arms, rest = shown_arms(m, [a.name for a in study.arms])
         rows = []
         for task in study.tasks:
-            first = True
             for kind, arm, o in outlooks(m, task, arms):
                 shown = arm if kind == "mean" else f"{arm} − {study.reference}"
-                heading = task_title(task) if first and len(study.tasks) > 1 else None
                 entries = (
                     words(task),
                     words(kind),
@@ -56,8 +54,7 @@ class Variance(TableKind):
                     *(_points(x) for x in (o.now, *o.shares)),
                     *(_points(x) for x in (o.more_seeds, o.more_subjects, o.more_of_both)),
                 )
-                rows.append(Row(entries=entries, heading=heading))
-                first = False
+                rows.append((task, entries))
         advice = [
             f"{task_title(t)}: {text}." if len(study.tasks) > 1 else f"{text}."
             for t in study.tasks
@@ -79,7 +76,7 @@ class Variance(TableKind):
                 Column(key="more_subjects", title="2× subjects"),
                 Column(key="more_of_both", title="2× both"),
             ),
-            rows=tuple(rows),
+            rows=task_blocks(study.tasks, rows),
             notes=(
                 *advice,
                 "±: half-width in percentage points, t·√variance. Seeds, subjects, both: shares of the variance "
