@@ -372,6 +372,18 @@ def test_every_number_of_the_table_of_discrimination(study, table_of):
         covered(row, "roc_auc", "average_precision", "mcc")
 
 
+def test_every_number_of_the_table_of_each_class_against_the_rest(study, table_of):
+    rows = table_of("one_vs_rest")
+    assert len(rows) == 3 * len(ARMS)
+    for row in rows:
+        k = [TITLES[c] for c in NAMES["three_class"]].index(row["class"])
+        y, p = study.probabilities(row["arm"], "three_class")
+        assert int(row["subjects"]) == (y == k).sum()
+        check(row, "roc_auc", estimate(*area((y == k).astype(int), p[:, :, k])))
+        check(row, "average_precision", estimate(*average_precision((y == k).astype(int), p[:, :, k])))
+        covered(row, "roc_auc", "average_precision", "subjects")
+
+
 def test_every_number_of_the_table_of_agreement(study, table_of):
     rows = table_of("agreement")
     assert [r["arm"] for r in rows] == list(ARMS)
