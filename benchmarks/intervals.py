@@ -36,6 +36,8 @@ POWER: dict[str, float] = {"default": 1.0, "seeds related": -0.8, "arm x subject
 BOOTSTRAPPED = ("default", "seeds 2-3 x", "seeds dominate", "seeds alone", "seeds related")
 """Regimes in which the bootstraps are measured beside the others, on the first set at 172 subjects: they are slow."""
 BOOTSTRAP_STUDIES = 400
+ALWAYS = ("shipped", "logit scale")
+"""Rules for intervals that are measured everywhere; the others where the bootstraps are."""
 FEWEST_SHOWN = 100
 """Minimum number of intervals for a rate: no row for cells in which hardly a study has an interval."""
 AT_ONCE = 100
@@ -44,9 +46,10 @@ Row = dict[str, object]
 
 
 def coverage(name: str, regime: Regime, seeds: int, subjects: int, studies: int, of: str, boot: bool) -> Iterator[Row]:
-    """Coverage and width of every candidate in one cell."""
+    """Coverage and width in one cell, of every candidate with ``boot``."""
     rng = np.random.default_rng([SETS[of], 1, seeds, subjects, list(REGIMES).index(name)])
     bootstrap = Bootstrap(rng, seeds, subjects) if boot else None
+    rules = {name: rule for name, rule in INTERVALS.items() if boot or name in ALWAYS}
     means: dict[str, list[object]] = {m: [] for m in METRICS}
     ends: dict[tuple[str, str], list[object]] = {}
     for done in range(0, studies, AT_ONCE):
@@ -56,7 +59,7 @@ def coverage(name: str, regime: Regime, seeds: int, subjects: int, studies: int,
             means[metric].append(values.mean(axis=-1))
             parts = components(values, influence)
             assert parts is not None
-            for rule, interval in INTERVALS.items():
+            for rule, interval in rules.items():
                 ends.setdefault((metric, rule), []).append(interval(values, parts))
             if bootstrap is None or metric == "roc_auc" or done >= BOOTSTRAP_STUDIES:
                 continue
