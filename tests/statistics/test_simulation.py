@@ -34,13 +34,16 @@ def test_simulated_studies_are_measured_as_the_package_measures_records(simulati
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("regime", ["default", "seeds 2-3 x", "seeds related", "arm x subject"])
+@pytest.mark.parametrize(
+    "regime", ["default", "seeds 2-3 x", "seeds dominate", "skewed seeds", "seeds related", "arm x subject"]
+)
 def test_the_interval_covers_and_differences_are_rarely_claimed_where_there_are_none(simulation, regime):
     for seeds in (3, 5):
         setting = simulation.REGIMES[regime]
         for row in simulation.coverage(regime, setting, seeds, 172, STUDIES, "confirm", False):
             if row["rule"] == "shipped":
-                assert row["rate"] > 0.93 - 2.6 * 0.013, row
+                least = 0.90 if row["metric"] == "roc_auc" else 0.93
+                assert row["rate"] > least - 2.6 * 0.013, row
         for row in simulation.errors(regime, setting, seeds, 172, STUDIES, "confirm", [0.0] * 4, False):
             if row["rule"] == "shipped":
                 assert row["rate"] < 0.05 + 2.6 * 0.011, row
