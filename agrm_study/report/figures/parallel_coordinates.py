@@ -86,9 +86,8 @@ def axis_of(title: str, values: NDArray[np.floating], names: list[str] | None) -
 def ticks_of(low: float, high: float) -> NDArray[np.floating]:
     """Two to six round values between two values, on the scale of an axis; else the two values themselves."""
     if _is_logit(low, high):
-        found = np.concatenate(
-            [_decades(low, 0.1) if low < 0.1 else [], 1 - _decades(1 - high, min(1 - low, 0.5))[::-1]]
-        )
+        near_0 = _decades(low, 0.1) if low < 0.1 else np.empty(0)
+        found = np.concatenate([near_0, 1 - _decades(1 - high, min(1 - low, 0.5))[::-1]])
         found = found[:: math.ceil(found.size / MOST_TICKS)]
     elif _is_logarithmic(low, high):
         found = _decades(low, high)
