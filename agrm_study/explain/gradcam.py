@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from agrm_study.study.errors import InputError
 from agrm_study.training.models.network import VideoClassifier
 
 
@@ -32,7 +33,16 @@ def grad_cam(
 
     Returns:
         Unnormalised, non-negative maps (B, T', H', W') in the precision of the features.
+
+    Raises:
+        InputError: The features have no positions (`Backbone.has_positions`).
     """
+    if not network.has_positions:
+        raise InputError(
+            "Grad-CAM needs features with positions, but this network's classifier reads a class token",
+            field="model.pooling.name",
+            hint="Choose another pooling, such as shpm, which reads the patches.",
+        )
     kept: list[Tensor] = []
 
     def keep(_module: nn.Module, _inputs: object, output: Tensor) -> Tensor:

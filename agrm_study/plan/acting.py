@@ -127,8 +127,16 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(("ssl.pseudo.uncertainty_max",), lambda r: r.ssl.pseudo.uncertainty == "none", "uncertainty is not asked"),
     Rule(("ssl.pseudo.uncertainty_passes",), lambda r: r.ssl.pseudo.uncertainty != "dropout", "no pass has dropout"),
     Rule(("ssl.batch_norm",), _supervised, "no unlabelled clip is read"),
-    Rule(("model.depth",), _backbone_in("c3d", "uniformer_s"), "the backbone has one depth"),
-    Rule(("model.head",), _backbone_in("r3d_18", "r2plus1d_18", "mc3_18", "uniformer_s"), "c3d alone has it"),
+    Rule(
+        ("model.depth",),
+        _backbone_in("c3d", "uniformer_s", "s3d", "mvit_v2_s", "swin3d_t"),
+        "the backbone has one depth",
+    ),
+    Rule(
+        ("model.head",),
+        _backbone_in("r3d_18", "r2plus1d_18", "mc3_18", "uniformer_s", "s3d", "mvit_v2_s", "swin3d_t"),
+        "c3d alone has it",
+    ),
     Rule(
         ("model.head",),
         lambda r: r.model.backbone == "c3d" and r.model.pooling.name != "average",

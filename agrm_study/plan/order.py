@@ -14,6 +14,9 @@ BACKBONE_WEIGHT: Final[Mapping[str, float]] = {
     "r2plus1d_18": 40.5,
     "c3d": 38.5,
     "uniformer_s": 8.3,
+    "s3d": 4.5,
+    "mvit_v2_s": 13.9,
+    "swin3d_t": 11.4,
 }
 """Multiply-adds of a forward pass at 16 × 112 × 112, in 10⁹, as torch's FlopCounterMode counts them; only their order
 matters here. Unknown backbones count as r3d_18."""
@@ -50,7 +53,7 @@ def _pass_cost(recipe: Recipe) -> float:
     model, clip = recipe.model, recipe.clip
     volume = (clip.frames / 16) * (clip.size / 112) ** 2
     pass_cost = BACKBONE_WEIGHT.get(model.backbone, BACKBONE_WEIGHT["r3d_18"]) * volume * (model.width / 64) ** 2
-    if model.backbone not in ("c3d", "uniformer_s"):
+    if model.backbone not in ("c3d", "uniformer_s", "s3d", "mvit_v2_s", "swin3d_t"):
         pass_cost *= model.depth / 18
     return pass_cost
 

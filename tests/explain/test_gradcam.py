@@ -5,7 +5,8 @@ import torch
 from torch import nn
 
 from agrm_study.explain.gradcam import grad_cam, to_clip
-from agrm_study.study.recipe import Model
+from agrm_study.study.errors import InputError
+from agrm_study.study.recipe import Model, Pooling
 from agrm_study.training.models.backbones import BACKBONES
 from agrm_study.training.models.backbones.base import Backbone
 from agrm_study.training.models.build import build_model
@@ -92,3 +93,10 @@ def test_every_backbone_has_a_map(name, pooling):
     assert torch.isfinite(maps).all()
     assert maps.min() >= 0
     assert to_clip(maps, 8, 48).shape == (2, 8, 48, 48)
+
+
+def test_a_network_that_reads_a_class_token_has_no_map():
+    model = Model(backbone="mvit_v2_s", width=4, pooling=Pooling(name="average"))
+    network = build_model(model, n_outputs=3, frames=4, size=32, seed=0)
+    with pytest.raises(InputError, match=r"Grad-CAM needs features with positions.*shpm"):
+        grad_cam(network, lambda outputs: outputs, torch.zeros(1, 3, 4, 32, 32), torch.tensor([0]))

@@ -39,7 +39,8 @@ class VideoClassifier(nn.Module):
         classifier: nn.Linear | CosineClassifier,
     ) -> None:
         super().__init__()
-        self.feature_dim = backbone.feature_dim
+        self.feature_dim, self.has_positions = backbone.feature_dim, backbone.has_positions
+        self.published_names = backbone.PUBLISHED_NAMES
         stages = dict(backbone.named_children())
         taken = (set(stages) | set(hidden)) & {"pooling", "dropout", "fc"} | set(stages) & set(hidden)
         if taken:

@@ -19,8 +19,9 @@ _WRAPPERS: Final = ("state_dict", "model_state_dict", "model_state", "model")
 """Keys under which training scripts store the state dict in a checkpoint."""
 _PREFIXES: Final = ("module.", "_orig_mod.")
 """Key prefixes added by DataParallel and torch.compile."""
-_CLASSIFIERS: Final = ("fc", "head", "fc8")
-"""Names of the last layer in the published files of torchvision, UniFormer and C3D."""
+_CLASSIFIERS: Final = ("fc", "head", "fc8", "classifier")
+"""Names of the last layer, or of the sequence that ends with it, in the published files of torchvision, UniFormer and
+C3D."""
 _FIELD: Final = "model.weights"
 _SHOWN: Final = 6
 
@@ -42,8 +43,8 @@ def load_weights(model: VideoClassifier, path: Path) -> list[str]:
         InputError: The file does not exist or is unreadable, keys are missing or unexpected, or a shape of the backbone
             differs. The network is then unchanged.
     """
-    found = _plain_keys(_read(path))
     own = model.state_dict()
+    found = _plain_keys(_read(path), model)
     head = {key for key in own if key.split(".")[0] in model.head_names}
     foreign_head = {key for key in found if key.split(".")[0] in {*model.head_names, *_CLASSIFIERS}}
     counters = {key for key in own if key.endswith(".num_batches_tracked")}
@@ -93,8 +94,9 @@ def _read(path: Path) -> Mapping[str, Any]:
     return content
 
 
-def _plain_keys(content: Mapping[str, Any]) -> dict[str, Tensor]:
-    """Tensors by key, without wrapper prefixes and with the classifier renamed to `fc`."""
+def _plain_keys(content: Mapping[str, Any], model: VideoClassifier) -> dict[str, Tensor]:
+    """Tensors by key: without wrapper prefixes, stages by their names here, the classifier as a linear layer `fc`."""
+    layers = {name for name, _ in model.named_children()}
     plain: dict[str, Tensor] = {}
     for key, value in content.items():
         if not isinstance(value, Tensor):
@@ -102,7 +104,12 @@ def _plain_keys(content: Mapping[str, Any]) -> dict[str, Tensor]:
         for prefix in _PREFIXES:
             key = key.removeprefix(prefix)
         first, dot, rest = key.partition(".")
-        plain[f"fc{dot}{rest}" if first in _CLASSIFIERS else key] = value
+        if first in _CLASSIFIERS and first not in layers - {"fc"}:
+            key = f"fc.{key.rpartition('.')[2]}"
+            value = value.flatten(1) if value.ndim > 2 else value  # a convolution with a kernel of 1
+        elif first not in layers:
+            key = f"{model.published_names.get(first, first)}{dot}{rest}"
+        plain[key] = value
     return plain
 
 

@@ -68,7 +68,8 @@ def test_no_weight_is_left_uninitialised(name):
         torch.use_deterministic_algorithms(False)
     for key, value in network.state_dict().items():
         assert torch.isfinite(value).all(), key
-        assert value.is_floating_point() or value == 0, key
+        indices = key.endswith("relative_position_index")  # compared with torchvision's in test_modern_backbones.py
+        assert value.is_floating_point() or indices or value == 0, key
 
 
 def test_the_network_is_on_the_cpu_whatever_the_default_device_is():

@@ -21,6 +21,9 @@ _SHIPPED: dict[str, str] = {
     "mc3_18": f"{_HERE}.mc3:Mc3",
     "c3d": f"{_HERE}.c3d:C3d",
     "uniformer_s": f"{_HERE}.uniformer:UniFormer",
+    "s3d": f"{_HERE}.s3d:S3d",
+    "mvit_v2_s": f"{_HERE}.mvit:MViT",
+    "swin3d_t": f"{_HERE}.swin3d:Swin3d",
 }
 BACKBONES = Registry("backbone", _SHIPPED)
 """Value of `model.backbone` → `module:Class`, as strings so that listing the names does not import torch."""

@@ -26,14 +26,21 @@ class Backbone(nn.Module, HasOptions, ABC):
     Args:
         stages: Stages by name, in execution order.
         feature_dim: D, the number of channels of the feature volume.
+
+    Attributes:
+        has_positions: Whether the features keep positions of the clip, which Grad-CAM needs.
     """
 
     CLASSIFIER_STD: ClassVar[float] = 0.01
     """Standard deviation of the classifier's initial weights."""
 
+    PUBLISHED_NAMES: ClassVar[Mapping[str, str]] = {}
+    """Stages that are called otherwise in published weights files: name in the file → name of the stage."""
+
     def __init__(self, stages: Mapping[str, nn.Module], *, feature_dim: int) -> None:
         super().__init__()
         self.feature_dim = feature_dim
+        self.has_positions = True
         for name, stage in stages.items():
             self.add_module(name, stage)
 
