@@ -163,6 +163,7 @@ RULES: Final[tuple[Rule, ...]] = (
         lambda r: r.optimizer.schedule != "plateau",
         "the learning rate follows another schedule",
     ),
+    Rule(("optimizer.layer_decay",), lambda r: "backbone" in r.model.freeze, "the head alone is trained"),
     Rule(("optimizer.momentum",), lambda r: r.optimizer.name != "sgd", "sgd alone has it"),
     Rule(("optimizer.betas",), lambda r: r.optimizer.name == "sgd", "adam and adamw alone have them"),
     Rule(

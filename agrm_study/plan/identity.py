@@ -35,6 +35,8 @@ ADDED_LATER: Final[Mapping[str, Any]] = {kind.options: {} for kind in KINDS.valu
     "shuffle_labels": False,
     "ssl.ema.memory_epochs": None,
     "ssl.threshold.memory_epochs": None,
+    "model.freeze": [],
+    "optimizer.layer_decay": 1.0,
 }
 """Settings added after the first records were written, with the value that reproduces the earlier behaviour; at that
 value they are excluded from the identity, so that an upgrade repeats no trial. Dotted name → plain value."""

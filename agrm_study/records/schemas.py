@@ -39,6 +39,8 @@ TRIALS: Final = pa.schema(
         pa.field("momentum", pa.float64()),
         pa.field("steps_per_epoch", pa.int32()),
         pa.field("n_params", pa.int64()),
+        pa.field("gflops", pa.float64()),
+        pa.field("clips_per_s", pa.float64()),
         pa.field("status", pa.string(), nullable=False),
         pa.field("stop_reason", pa.string()),
         pa.field("failure", pa.string()),
@@ -61,11 +63,12 @@ TRIALS: Final = pa.schema(
     ]
 )
 """One row per trial. ``params`` is JSON of the factors; ``tau``, ``alpha``, ``momentum`` (both per update, also where
-the study gives a memory in epochs) and ``ramp_epochs`` are null if the method has none; ``wall_s`` sums the attempts
-that led to the outcome; ``error`` ends with the traceback's tail. Null in older records: ``momentum`` and
-``steps_per_epoch``; in those of version 0.1 also ``versions``, JSON of Python and the packages that can change a
-result, with every version of a trial that was resumed with other versions; and the digests (`digests`):
-``predictions_digest`` is JSON by ``part/network``, ``row_digest`` covers all other columns."""
+the study gives a memory in epochs) and ``ramp_epochs`` are null if the method has none; ``gflops`` and ``clips_per_s``
+are those of `TrialOutcome`; ``wall_s`` sums the attempts that led to the outcome; ``error`` ends with the traceback's
+tail. Null in older records: ``momentum``, ``steps_per_epoch``, ``gflops`` and ``clips_per_s``; in those of version 0.1
+also ``versions``, JSON of Python and the packages that can change a result, with every version of a trial that was
+resumed with other versions; and the digests (`digests`): ``predictions_digest`` is JSON by ``part/network``,
+``row_digest`` covers all other columns."""
 
 EPOCHS: Final = pa.schema(
     [

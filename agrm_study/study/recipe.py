@@ -32,6 +32,18 @@ def _as_text(value: object) -> object:
 SubjectId = Annotated[str, BeforeValidator(_as_text)]
 
 
+def _as_layers(value: object) -> object:
+    """Names of layers in one order, from a list or a single name; `backbone` includes all others."""
+    names = [value] if isinstance(value, str) else value
+    if isinstance(names, list | tuple) and all(isinstance(name, str) for name in names):
+        return ("backbone",) if "backbone" in names else tuple(sorted(set(names)))
+    return value
+
+
+LayerName = Annotated[str, Field(pattern=r"^\w+(\.\w+)*$")]
+Layers = Annotated[tuple[LayerName, ...], BeforeValidator(_as_layers, json_schema_input_type=str | list[LayerName])]
+
+
 class Synthetic(Section):
     """A synthetic data set that `run` writes when it is not there yet."""
 
@@ -160,6 +172,9 @@ class Model(Section):
     pooling: Pooling = Pooling()
     weights: Path | None = None
     """Local pre-trained weights (.safetensors, .pth); heads of another class count are dropped with a message."""
+    freeze: Layers = ()
+    """Layers that are not trained, by name (`[stem, layer1]`, `[layers.0]`); `backbone` leaves only the head to train.
+    Frozen layers stay in evaluation mode."""
     options: OptionsField = Field(default_factory=OptionValues)
     """Options of a backbone of your own."""
 
@@ -207,6 +222,8 @@ class Optimizer(Section):
     plateau_armed: bool = False
     """Count these epochs only where early stopping counts, from `early_stop.armed_after` on. Without it the rate may be
     cut many times before the unlabelled clips have their full weight."""
+    layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Factor between the learning rates of a layer and the one above it; the head has `lr`."""
     clip_norm: Annotated[float, Field(gt=0)] | None = None
     """Largest norm of the gradient."""
 

@@ -26,7 +26,8 @@ from agrm_study.training.data.manifest import Manifest
 from agrm_study.training.data.splits import Split
 from agrm_study.training.device import Device
 from agrm_study.training.evaluate import Evaluator, spread
-from agrm_study.training.models.build import build_model
+from agrm_study.training.models.build import build_model, forward_gflops
+from agrm_study.training.models.layers import parameter_groups
 from agrm_study.training.models.weights import load_weights
 from agrm_study.training.outcome import EpochReport, EpochRow, Predictions, TrialOutcome
 from agrm_study.training.outcome import Split as Part
@@ -142,7 +143,10 @@ class Training:
             batch_norm=recipe.ssl.batch_norm,
             averaged=recipe.evaluate.ema and not recipe.has_teacher,
         )
-        self._optimizer = build_optimizer(recipe.optimizer, list(student.parameters()))
+        self._optimizer = build_optimizer(
+            recipe.optimizer,
+            parameter_groups(student, lr=recipe.optimizer.lr, layer_decay=recipe.optimizer.layer_decay),
+        )
         self._rate = LearningRate(
             recipe.optimizer, self._optimizer, epochs=recipe.epochs, armed_after=recipe.armed_after
         )
@@ -180,6 +184,8 @@ class Training:
             labelled=self._clips["val"],
             unlabelled=self._clips["unlabelled_val"],
         )
+        self._gflops = forward_gflops(recipe.model, n_outputs=outputs, frames=clip.frames, size=clip.size)
+        self._seen_clips, self._learning_s = 0, 0.0
         self._rows: list[EpochRow] = []
         self._best: dict[str, Tensor] = {}
         self._best_is_saved = False
@@ -244,6 +250,8 @@ class Training:
             steps_per_epoch=self._steps,
             alpha=self._in_steps.ema.alpha,
             momentum=self._in_steps.threshold.momentum,
+            gflops=self._gflops,
+            clips_per_s=self._seen_clips / self._learning_s if self._learning_s else None,
         )
 
     def predict_kept(self, epoch: int) -> tuple[Predictions, ...]:
@@ -360,4 +368,6 @@ class Training:
         figures: dict[str, Any] = {"lr": float(self._optimizer.param_groups[0]["lr"]), **stats.read()}
         if method.pseudo and since_start >= 0:
             figures |= {"threshold": self._policy.threshold(), **self._round_figures}
-        return tally.row(figures), clips / (time.perf_counter() - started)
+        seconds = time.perf_counter() - started
+        self._seen_clips, self._learning_s = self._seen_clips + clips, self._learning_s + seconds
+        return tally.row(figures), clips / seconds

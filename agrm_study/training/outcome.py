@@ -83,7 +83,7 @@ class TrialOutcome:
         stop_reason: ``epochs`` or ``early_stop``.
         best_epoch: Epoch of the weights used for the predictions, from 1.
         epochs: Number of completed epochs.
-        n_params: Number of parameters of the student.
+        n_params: Number of parameters of the student, frozen ones included.
         class_names: Class names of the logits' columns.
         rows: Rows of all epochs.
         predictions: Predictions by network and part.
@@ -91,6 +91,8 @@ class TrialOutcome:
         steps_per_epoch: Training steps of an epoch, without clips that rounds of pseudo-labelling add; None if unknown.
         alpha: What the teacher keeps of itself at each step; without effect in methods without an average.
         momentum: What the threshold policy's averages keep at each update; without effect in policies without one.
+        gflops: 10⁹ floating-point operations of a forward pass of one clip; None if they were not counted.
+        clips_per_s: Mean training throughput since the last resume; None if no epoch was trained.
     """
 
     stop_reason: Literal["epochs", "early_stop"]
@@ -104,3 +106,5 @@ class TrialOutcome:
     steps_per_epoch: int | None = None
     alpha: float | None = None
     momentum: float | None = None
+    gflops: float | None = None
+    clips_per_s: float | None = None

@@ -14,6 +14,7 @@ from agrm_study.training.batches import Batches, LabelledBatch, UnlabelledBatch
 from agrm_study.training.clipset import ClipSet, Ints
 from agrm_study.training.device import Device
 from agrm_study.training.models.build import build_model
+from agrm_study.training.models.layers import parameter_groups
 from agrm_study.training.schedule import build_optimizer
 from agrm_study.training.ssl.losses import build_loss
 from agrm_study.training.ssl.networks import Networks
@@ -64,7 +65,10 @@ class Rehearsal:
         self._learner = Learner(
             recipe,
             networks=networks,
-            optimizer=build_optimizer(recipe.optimizer, list(self.student.parameters())),
+            optimizer=build_optimizer(
+                recipe.optimizer,
+                parameter_groups(self.student, lr=recipe.optimizer.lr, layer_decay=recipe.optimizer.layer_decay),
+            ),
             loss=loss,
             policy=build_policy(recipe.ssl.threshold, len(classes), max(1, batch.unlabelled)),
             device=place,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -12,8 +13,15 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from agrm_study.study.recipe import Optimizer
 
 
-def build_optimizer(settings: Optimizer, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
-    """Build Adam, AdamW or SGD with torch's fused implementation."""
+def build_optimizer(
+    settings: Optimizer, parameters: Sequence[nn.Parameter] | Sequence[dict[str, Any]]
+) -> torch.optim.Optimizer:
+    """Build Adam, AdamW or SGD with torch's fused implementation.
+
+    Args:
+        settings: The recipe's `optimizer` section.
+        parameters: Parameters, or torch's parameter groups; see `layers.parameter_groups`.
+    """
     if settings.name == "sgd":
         return torch.optim.SGD(
             parameters,
@@ -42,13 +50,14 @@ class LearningRate:
 
     Args:
         settings: The recipe's `optimizer` section.
-        optimizer: The optimizer, whose state holds the current rate.
+        optimizer: The optimizer, whose state holds the current rate, with the rates of the first epoch.
         epochs: Epochs of the training, K.
         armed_after: First epoch that counts as one without a lower loss, with `plateau_armed`.
     """
 
     def __init__(self, settings: Optimizer, optimizer: torch.optim.Optimizer, *, epochs: int, armed_after: int) -> None:
         self._settings, self._optimizer, self._epochs = settings, optimizer, epochs
+        self._first_rates = [group["lr"] for group in optimizer.param_groups]
         self._first_counted = armed_after if settings.plateau_armed else 1
         self._plateau = build_plateau(settings, optimizer) if settings.schedule == "plateau" else None
 
@@ -64,9 +73,9 @@ class LearningRate:
         elif self._plateau is not None:
             self._plateau.step(loss)
         elif self._settings.schedule == "cosine":
-            rate = self._settings.lr * math.cos(7 * math.pi * epoch / (16 * self._epochs))
-            for group in self._optimizer.param_groups:
-                group["lr"] = rate
+            factor = math.cos(7 * math.pi * epoch / (16 * self._epochs))
+            for group, first in zip(self._optimizer.param_groups, self._first_rates, strict=True):
+                group["lr"] = first * factor
 
     def state_dict(self) -> dict[str, Any]:
         """The state besides the optimizer's; empty for schedules without any."""

@@ -35,7 +35,8 @@ OTHER: dict[str, Any] = {
     "ssl.threshold.percentile": 10.0, "ssl.pseudo.mode": "rounds", "ssl.pseudo.target": "soft",
     "ssl.pseudo.weight": 3.0, "ssl.pseudo.confidence": "min", "ssl.pseudo.round_epochs": 1,
     "loss.focal_gamma": 0.5, "loss.class_balanced_beta": 0.1, "loss.arcface_scale": 2.0, "loss.arcface_margin": 0.1,
-    "ssl.threshold.options": {"a": 1}, "optimizer.momentum": 0.1, "optimizer.betas": [0.1, 0.2],
+    "ssl.threshold.options": {"a": 1}, "optimizer.layer_decay": 0.5,
+    "optimizer.momentum": 0.1, "optimizer.betas": [0.1, 0.2],
     "batch.unlabelled": 2, "evaluate.network": "student", "evaluate.unlabelled": False,
 }  # fmt: skip
 """Another value of every setting that a rule names, but for what is asked of data and store, which the trainer does not
@@ -67,6 +68,7 @@ BASES: dict[str, dict[str, Any]] = {
     "corn": {"loss.name": "corn"},
     "arcface": {"loss.name": "arcface", "model.classifier": "arcface"},
     "sgd": {"optimizer.name": "sgd"},
+    "linear probe": {"model.freeze": ["backbone"]},
 }
 
 ALWAYS = {"agrm", "supervised", "with and without mean teacher", "two thresholds"}

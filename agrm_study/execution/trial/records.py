@@ -79,6 +79,8 @@ def finished_columns(outcome: TrialOutcome, recipe: Recipe, stop_reason: str | N
         "steps_per_epoch": outcome.steps_per_epoch,
         "status": "finished",
         "n_params": outcome.n_params,
+        "gflops": outcome.gflops,
+        "clips_per_s": outcome.clips_per_s,
         "stop_reason": stop_reason or outcome.stop_reason,
         "best_epoch": outcome.best_epoch,
         "epochs": outcome.epochs,

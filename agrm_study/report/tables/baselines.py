@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from statistics import median
 from typing import ClassVar
 
 from agrm_study.report.measure import Measurements
@@ -11,16 +12,30 @@ from agrm_study.report.tables.comparing import block, columns, standard_notes
 from agrm_study.report.wording import MISSING, tasks_text
 
 PARAMETERS = Column(key="parameters", title="Params (M)")
+GFLOPS = Column(key="gflops", title="GFLOPs")
+SPEED = Column(key="clips_per_s", title="Clips/s")
+PARAMETERS_NOTE = "Params: trainable parameters, head included."
+FROZEN_NOTE = "Params: parameters, head and frozen layers included."
+GFLOPS_NOTE = "GFLOPs: a forward pass of one clip; a multiply-add counts as two operations."
+
+
+def by_arm(m: Measurements, column: str) -> dict[tuple[str, str], list[float]]:
+    """Values of a column of the finished trials by (arm, task); empty where none has a value."""
+    known = m.evidence.trials.set_index("trial_id")[column].dropna().to_dict()
+    found: dict[tuple[str, str], list[float]] = {}
+    for planned in m.evidence.planned:
+        if planned.trial_id in known:
+            found.setdefault((planned.arm, planned.task), []).append(float(known[planned.trial_id]))
+    return found
 
 
 def parameter_counts(m: Measurements) -> dict[tuple[str, str], int]:
-    """Trainable parameters by (arm, task), of the finished trials."""
-    known = m.evidence.trials.set_index("trial_id")["n_params"].dropna().to_dict()
-    return {(p.arm, p.task): int(known[p.trial_id]) for p in m.evidence.planned if p.trial_id in known}
+    """Parameters by (arm, task), of the finished trials."""
+    return {key: int(values[-1]) for key, values in by_arm(m, "n_params").items()}
 
 
 class Baselines(TableKind):
-    """Arms with their metrics and their number of parameters."""
+    """Arms with their metrics, parameters and, where they are recorded, operations and training throughput."""
 
     name: ClassVar[str] = "baselines"
     question: ClassVar[str] = "Is the method better than other networks trained in the same way?"
@@ -32,21 +47,44 @@ class Baselines(TableKind):
     def build(self, m: Measurements) -> Table:
         study = m.evidence.study
         arms = [a.name for a in study.arms]
-        counts = parameter_counts(m)
+        counts, gflops, speeds = parameter_counts(m), by_arm(m, "gflops"), by_arm(m, "clips_per_s")
+        shown = (PARAMETERS, *((GFLOPS,) if gflops else ()), *((SPEED,) if speeds else ()))
 
-        def parameters(arm: str, task: str) -> tuple[Entry, ...]:
-            n = counts.get((arm, task))
-            return (Entry(text=MISSING) if n is None else Entry(text=f"{n / 1e6:.1f}", value=n),)
+        def costs(arm: str, task: str) -> tuple[Entry, ...]:
+            n, operations, speed = counts.get((arm, task)), gflops.get((arm, task)), speeds.get((arm, task))
+            entries = {
+                "parameters": Entry(text=MISSING) if n is None else Entry(text=f"{n / 1e6:.1f}", value=n),
+                "gflops": _rounded(operations and operations[-1]),
+                "clips_per_s": _rounded(speed and median(speed)),
+            }
+            return tuple(entries[column.key] for column in shown)
 
         rows: list[Row] = []
         for task in study.tasks:
-            rows += block(m, task, arms, parameters)
+            rows += block(m, task, arms, costs)
         return Table(
             name=self.name,
             caption=f"Comparison with baselines on the {tasks_text(study.tasks)} task"
             f"{'s' if len(study.tasks) > 1 else ''}; test part.",
-            columns=columns(m, (PARAMETERS,), arm_title="Model"),
+            columns=columns(m, shown, arm_title="Model"),
             rows=tuple(rows),
-            notes=("Params: trainable parameters, head included.", *standard_notes(m, arms, study.tasks)),
+            notes=(
+                FROZEN_NOTE if any(a.recipe.model.freeze for a in study.arms) else PARAMETERS_NOTE,
+                *((GFLOPS_NOTE,) if gflops else ()),
+                *((_speed_note(m),) if speeds else ()),
+                *standard_notes(m, arms, study.tasks),
+            ),
             partial=m.evidence.partial,
         )
+
+
+def _rounded(value: float | None) -> Entry:
+    if value is None:
+        return Entry(text=MISSING)
+    return Entry(text=f"{value:.1f}" if value < 100 else f"{value:.0f}", value=value)
+
+
+def _speed_note(m: Measurements) -> str:
+    devices = sorted(m.evidence.trials["device"].dropna().unique())
+    where = devices[0] if len(devices) == 1 else f"{len(devices)} kinds of device, so that arms may not compare"
+    return f"Clips/s: clips that training reads per second, median of the trials, on {where}."

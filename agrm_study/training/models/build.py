@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from agrm_study.study.recipe import Model
 from agrm_study.training.generators import stream_seed
@@ -15,7 +17,7 @@ from agrm_study.training.models.classifier import make_classifier, reset_classif
 from agrm_study.training.models.network import VideoClassifier
 from agrm_study.training.models.pooling import pooling_class
 
-__all__ = ["VideoClassifier", "build_model", "count_parameters"]
+__all__ = ["VideoClassifier", "build_model", "count_parameters", "forward_gflops"]
 
 
 def build_model(model: Model, *, n_outputs: int, frames: int, size: int, seed: int) -> VideoClassifier:
@@ -33,7 +35,7 @@ def build_model(model: Model, *, n_outputs: int, frames: int, size: int, seed: i
         seed: Seed of the trial.
 
     Raises:
-        InputError: The backbone or pooling layer is unknown.
+        InputError: The backbone or pooling layer is unknown, or the backbone has no layer that `model.freeze` names.
     """
     network, backbone = _assemble(model, n_outputs, frames, size)
     network.to_empty(device="cpu")
@@ -43,17 +45,33 @@ def build_model(model: Model, *, n_outputs: int, frames: int, size: int, seed: i
         for name in network.head_names[:-1]:
             backbone.reset(network.get_submodule(name))
         reset_classifier(network.fc, backbone.CLASSIFIER_STD)
+    network.freeze(model.freeze)
     return network
 
 
 def count_parameters(model: Model, *, n_outputs: int, frames: int, size: int) -> int:
-    """Number of trainable parameters of the network from `build_model`, without allocating it.
+    """Number of parameters of the network from `build_model`, frozen ones included, without allocating it.
 
     Raises:
         InputError: The backbone or pooling layer is unknown.
     """
     network, _ = _assemble(model, n_outputs, frames, size)
     return sum(parameter.numel() for parameter in network.parameters())
+
+
+@lru_cache(maxsize=32)
+def forward_gflops(model: Model, *, n_outputs: int, frames: int, size: int) -> float:
+    """Floating-point operations of a forward pass of one clip, in 10⁹, as torch's `FlopCounterMode` counts them.
+
+    A multiply-add counts as two operations; pooling, norms and activations are not counted.
+
+    Raises:
+        InputError: The backbone or pooling layer is unknown.
+    """
+    network, _ = _assemble(model, n_outputs, frames, size)
+    with torch.device("meta"), torch.no_grad(), FlopCounterMode(display=False) as counter:
+        network.eval()(torch.empty(1, 3, frames, size, size))
+    return counter.get_total_flops() / 1e9
 
 
 def _assemble(model: Model, n_outputs: int, frames: int, size: int) -> tuple[VideoClassifier, Backbone]:

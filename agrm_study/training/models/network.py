@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import final
 
 from torch import Tensor, nn
 
+from agrm_study.study.errors import InputError, did_you_mean
 from agrm_study.training.models.backbones.base import Backbone
 from agrm_study.training.models.classifier import CosineClassifier
 
@@ -53,6 +54,36 @@ class VideoClassifier(nn.Module):
             self.add_module(name, layer)
         self.dropout = nn.Dropout(dropout)
         self.fc: nn.Linear | CosineClassifier = classifier
+        self._frozen: tuple[str, ...] = ()
+
+    def freeze(self, names: Sequence[str]) -> None:
+        """Exclude layers from training: their parameters need no gradient, and they stay in evaluation mode.
+
+        Args:
+            names: Names of modules of the backbone (`layer1`, `layer1.0`); `backbone` stands for all its stages.
+
+        Raises:
+            InputError: The backbone has no module of that name.
+        """
+        self._frozen = self._stages if "backbone" in names else tuple(names)
+        known = [name for name, _ in self.named_modules() if name.split(".")[0] in self._stages]
+        for name in self._frozen:
+            if name not in known:
+                raise InputError(
+                    "this backbone has no layer of that name",
+                    field="model.freeze",
+                    given=name,
+                    allowed=f"backbone, {', '.join(self._stages)}, and the layers inside them",
+                    hint=did_you_mean(name, known),
+                )
+            self.get_submodule(name).requires_grad_(False).eval()
+
+    def train(self, mode: bool = True) -> VideoClassifier:
+        """Set the mode of all layers except the frozen ones."""
+        super().train(mode)
+        for name in self._frozen:
+            self.get_submodule(name).eval()
+        return self
 
     def features(self, clips_BCTHW: Tensor) -> Tensor:
         """Feature volume (B, D, T', H', W') of normalised clips (B, 3, T, H, W)."""
@@ -71,6 +102,11 @@ class VideoClassifier(nn.Module):
     def forward(self, clips_BCTHW: Tensor) -> Tensor:
         """Outputs (B, K) of normalised clips (B, 3, T, H, W): logits, or cosines with the `arcface` classifier."""
         return self.classify(self.features(clips_BCTHW))
+
+    @property
+    def stage_names(self) -> tuple[str, ...]:
+        """Names of the backbone's stages, in execution order."""
+        return self._stages
 
     @property
     def gradcam_layer(self) -> nn.Module:

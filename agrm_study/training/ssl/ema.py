@@ -56,7 +56,7 @@ class EmaTeacher:
         self._sources = [theirs for _, theirs in averaged]
         self._copied = [mine for mine, _ in copied]
         self._originals = [theirs for _, theirs in copied]
-        self._norms = [m for m in self.module.modules() if isinstance(m, _NormBase)] if ema.buffers == "own" else []
+        self._norms = [] if ema.buffers != "own" else _trained_norms(self.module, student)
 
     @property
     def alpha(self) -> float:
@@ -109,3 +109,14 @@ class EmaTeacher:
         """
         self.module.load_state_dict(state["module"], strict=True)
         self.step = int(state["step"])
+
+
+def _trained_norms(teacher: nn.Module, student: nn.Module) -> list[_NormBase]:
+    """The teacher's norm layers, except those that are frozen in the student."""
+    found = []
+    for mine, theirs in zip(teacher.modules(), student.modules(), strict=True):
+        if isinstance(mine, _NormBase):
+            parameters = list(theirs.parameters())
+            if not parameters or any(parameter.requires_grad for parameter in parameters):
+                found.append(mine)
+    return found

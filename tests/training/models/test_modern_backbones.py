@@ -6,7 +6,7 @@ import torchvision.models.video as published
 from safetensors.torch import save_file
 
 from agrm_study.study.recipe import Model, Pooling
-from agrm_study.training.models.build import build_model, count_parameters
+from agrm_study.training.models.build import build_model, count_parameters, forward_gflops
 from agrm_study.training.models.weights import load_weights
 
 MODERN = ["s3d", "mvit_v2_s", "swin3d_t"]
@@ -96,3 +96,13 @@ def test_mvit_gives_the_pooling_its_patches_and_average_the_class_token():
         assert network.has_positions == (pooling == "shpm")
     assert volumes["shpm"].shape == (1, 96, 4, 2, 2)
     assert volumes["average"].shape == (1, 96, 1, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "size"), [("r3d_18", 112), ("r2plus1d_18", 112), *((name, 224) for name in MODERN)]
+)  # torchvision states multiply-adds
+def test_operations_are_twice_the_multiply_adds_that_torchvision_states(name, size):
+    title = {"r3d_18": "R3D_18", "r2plus1d_18": "R2Plus1D_18", **TITLES}[name]
+    weights = next(iter(getattr(published, f"{title}_Weights")))
+    found = forward_gflops(Model(backbone=name, pooling=AVERAGE), n_outputs=400, frames=16, size=size)
+    assert found / 2 == pytest.approx(weights.meta["_ops"], abs=0.001)
