@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from agrm_study.study.parts.source import OwnParts
+    from agrm_study.study.parts.source import OwnPart, OwnParts
+    from agrm_study.study.problems import Places
     from agrm_study.study.study import Study
 
 
@@ -15,6 +16,7 @@ def known_names() -> Mapping[str, Collection[str]]:
     """Names of shipped parts, by the dotted field that holds them; the parts are not imported."""
     from agrm_study.report.figures import FIGURES
     from agrm_study.report.tables import TABLES
+    from agrm_study.study.recipe import AGRM
     from agrm_study.training.models.backbones import BACKBONES
     from agrm_study.training.models.pooling import POOLING
     from agrm_study.training.ssl.losses import LOSSES
@@ -25,6 +27,7 @@ def known_names() -> Mapping[str, Collection[str]]:
         "model.pooling.name": POOLING,
         "ssl.threshold.policy": POLICIES,
         "loss.name": LOSSES,
+        "training.trainer": [AGRM],
         "report.tables": TABLES,
         "report.figures": FIGURES,
     }
@@ -72,6 +75,28 @@ def own_name(kind: str, name: str, files: Sequence[Path]) -> str:
     return full_name(name, found[name].source) if name in found else name
 
 
+def trainer_of(study: str | Path | Mapping[str, Any], own: OwnParts) -> OwnPart | None:
+    """The trainer that a study names, among its parts; None for the shipped one."""
+    from agrm_study.study.own_trainer import named_trainer
+
+    value, _, _ = _content(study)
+    return named_trainer(value.get("trainer"), own.parts) if isinstance(value, Mapping) else None
+
+
+def _content(study: str | Path | Mapping[str, Any]) -> tuple[Any, Path, Places]:
+    """The keys of a study, the folder that its paths start from, and the places of the keys."""
+    from agrm_study.study.document import read_yaml
+    from agrm_study.study.library import find_study
+    from agrm_study.study.loading import GIVEN
+    from agrm_study.study.problems import Place, Places
+
+    if isinstance(study, Mapping):
+        return study, Path.cwd(), Places(Place(GIVEN))
+    file = find_study(study)
+    document = read_yaml(file)
+    return document.value, file.parent, Places.of(document)
+
+
 def parts_of(study: str | Path | Mapping[str, Any]) -> OwnParts:
     """The parts that a study brings along, executed; none for a study whose `parts` are not a list of names.
 
@@ -79,19 +104,14 @@ def parts_of(study: str | Path | Mapping[str, Any]) -> OwnParts:
         InputError: If the study is not YAML, or a part cannot be executed.
     """
     from agrm_study.plan.own_parts import own_parts
-    from agrm_study.study.document import read_yaml
-    from agrm_study.study.library import find_study
-    from agrm_study.study.loading import GIVEN
-    from agrm_study.study.problems import Place, Places
+    from agrm_study.study.own_trainer import ENTRY
 
-    if isinstance(study, Mapping):
-        value, folder, places = study, Path.cwd(), Places(Place(GIVEN))
-    else:
-        file = find_study(study)
-        document = read_yaml(file)
-        value, folder, places = document.value, file.parent, Places.of(document)
+    value, folder, places = _content(study)
     listed = value.get("parts") if isinstance(value, Mapping) else None
     if not isinstance(listed, list | tuple) or not all(isinstance(entry, str) for entry in listed):
         listed = ()  # rejected later, together with the study's other errors
     entries = [(entry, places.find(("parts", number))) for number, entry in enumerate(listed)]
+    trainer = value.get("trainer") if isinstance(value, Mapping) else None
+    if isinstance(trainer, str) and (form := ENTRY.fullmatch(trainer)) is not None:
+        entries.append((form["source"], places.find(("trainer",))))
     return own_parts(entries, folder, known_names())

@@ -24,13 +24,14 @@ def schema(study: Path | None, out: Path | None) -> None:
 
     With STUDY it also offers the parts of your own that this study brings along, and their options.
     """
-    from agrm_study.api.names import all_names, parts_of
+    from agrm_study.api.names import all_names, parts_of, trainer_of
     from agrm_study.study.errors import InputError
     from agrm_study.study.parts.source import OwnParts
     from agrm_study.study.schema import study_schema
 
     own = OwnParts() if study is None else parts_of(study)
-    text = json.dumps(study_schema(all_names(own), own.parts), indent=2, ensure_ascii=False) + "\n"
+    trainer = None if study is None else trainer_of(study, own)
+    text = json.dumps(study_schema(all_names(own), own.parts, trainer), indent=2, ensure_ascii=False) + "\n"
     if out is None:
         click.echo(text, nl=False)
         return

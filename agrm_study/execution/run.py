@@ -32,7 +32,7 @@ from agrm_study.execution.trial.failures import refused_by_storage
 from agrm_study.execution.trial.heartbeat import Heartbeat
 from agrm_study.execution.trial.repeated_failures import HOLD_AFTER
 from agrm_study.execution.trial.versions import own_versions
-from agrm_study.execution.trial.work import Work, WorkerSettings
+from agrm_study.execution.trial.work import OWN_RUNNER, Work, WorkerSettings
 from agrm_study.plan.averages import arm_steps, memory_notes
 from agrm_study.plan.expand import expand
 from agrm_study.plan.plan import Plan
@@ -226,7 +226,7 @@ class _Run:
         executor = self._backend.executor(self._data, self._note)
         settings = WorkerSettings(
             results=self._results.address,
-            runner=self._options.runner,
+            runner=OWN_RUNNER if self._study.base.own_trainer else self._options.runner,
             device=self._backend.device,
             threads=self._study.resources.cpu,
             metric=progress.metric,

@@ -62,6 +62,30 @@ def _loss_in(*names: str) -> Callable[[Recipe], bool]:
 
 
 RULES: Final[tuple[Rule, ...]] = (
+    Rule(
+        (
+            "data.unlabelled_train",
+            "data.unlabelled_val",
+            "data.views",
+            "clip.*",
+            "augment.*",
+            "model.*",
+            "ssl.*",
+            "loss.*",
+            "optimizer.*",
+            "batch.*",
+            "early_stop.*",
+            "evaluate.*",
+            "precision",
+            "steps_per_epoch",
+            "shuffle_labels",
+            "tf32",
+            "deterministic",
+            "compile",
+        ),
+        lambda r: r.own_trainer,
+        "it is a setting of the shipped trainer",
+    ),
     Rule(("data.manifest", "data.synthetic.*"), lambda r: True, "the data's content counts, by its fingerprint"),
     Rule(("data.split.*",), lambda r: r.data.split_file is not None, "a split file takes its place"),
     Rule(("data.folds", "data.fold"), lambda r: r.data.split_file is not None, "a split file takes their place"),

@@ -73,7 +73,7 @@ class SpanReader:
         recipe = trial.recipe
         ssl = recipe.ssl.model_copy(update={"method": "supervised"})
         supervised = self._content(recipe.model_copy(update={"ssl": ssl}), trial, trial.labelled_fingerprint)
-        del supervised["ssl.method"]
+        supervised.pop("ssl.method", None)  # a trainer of its own has none
         semi = self._content(recipe, trial, trial.split_fingerprint)
         start = recipe.ssl.pretrain_epochs + 1 if recipe.uses_unlabelled else recipe.epochs + 1
         ramp = recipe.ssl.ramp

@@ -12,7 +12,7 @@ from agrm_study.plan.canonical import canonical_object, digest, member, scalar_m
 from agrm_study.plan.trial import Phase
 from agrm_study.study.errors import InputError
 from agrm_study.study.parts.kinds import KINDS
-from agrm_study.study.recipe import Recipe
+from agrm_study.study.recipe import AGRM, Recipe
 from agrm_study.study.settings import value_of
 
 IDENTITY_VERSION: Final = 1
@@ -36,6 +36,7 @@ ADDED_LATER: Final[Mapping[str, Any]] = {kind.options: {} for kind in KINDS.valu
     "ssl.ema.memory_epochs": None,
     "ssl.threshold.memory_epochs": None,
     "model.freeze": [],
+    "training.trainer": AGRM,
     "optimizer.layer_decay": 1.0,
 }
 """Settings added after the first records were written, with the value that reproduces the earlier behaviour; at that

@@ -50,6 +50,8 @@ def check_study(spec: StudyFile, base: Recipe, arms: Sequence[Arm], loading: Loa
     for field, wanted in (("report.tables", spec.report.tables), ("report.figures", spec.report.figures)):
         for name in wanted if field in loading.names else ():
             check_name(field, name, loading.names[field], loading.places, loading.problems)
+    if base.own_trainer and spec.resources.gpu == "auto":
+        loading.note(("resources", "gpu"), "measures the shipped trainer", given="auto", allowed="0, 1 or 1/k")
     precisions = {arm.recipe.precision for arm in arms} or {base.precision}
     if spec.resources.gpu == 0 and (reduced := sorted(precisions - {"fp32", "bf16"})):
         loading.problems.add(

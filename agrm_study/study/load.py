@@ -18,6 +18,7 @@ from agrm_study.study.following import follow_epochs
 from agrm_study.study.library import find_study
 from agrm_study.study.loading import GIVEN, Loading
 from agrm_study.study.merge import build_recipe
+from agrm_study.study.own_trainer import first_layer, last_layer, name_settings, named_option, own_trainer
 from agrm_study.study.parts.names import full_name
 from agrm_study.study.parts.source import OwnParts
 from agrm_study.study.problems import Names
@@ -58,11 +59,17 @@ def load_study(
     """
     loading = _open_values(path, names) if isinstance(path, Mapping) else _open(find_study(path), names)
     loading.parts = own.parts
+    trainer = own_trainer(loading)
+    if trainer is not None:
+        name_settings(loading, trainer)
+        overrides = [named_option(text, trainer) for text in overrides]
     given = recipe_layer(loading.value, loading.places, loading.problems)
     laid_over = preset_layer(preset, loading)
     loading.options = option_layer(overrides, loading)
     spec = _read_spec(loading)
     layers = [base_layer(loading), given, laid_over, loading.options]
+    if trainer is not None:
+        layers = [layers[0], first_layer(trainer, loading), *layers[1:], last_layer(trainer, loading)]
     following, followed = follow_epochs(layers)
     for layer in (*layers, following):
         loading.lay(layer)
@@ -81,6 +88,11 @@ def load_study(
         try_dimensions(spec.search.space, factors, loading)
     arms = build_arms(drafts, loading)
     check_study(spec, base, arms, loading)
+    if trainer is None and any(recipe.own_trainer for recipe in (base, *(arm.recipe for arm in arms))):
+        hint = "Name it with `trainer: FILE.py:CLASS`; it trains all arms of the study."
+        loading.problems.add(
+            loading.origins.find(("training",)), "is not set as a setting", field="training.trainer", hint=hint
+        )
     loading.problems.raise_any()
     return Study(
         name=spec.name,
@@ -100,7 +112,7 @@ def load_study(
         report=_with_own_names(spec.report, own),
         base=base,
         base_name=spec.base,
-        sharing=spec.sharing,
+        sharing=spec.sharing if trainer is None else False,  # states of a trainer of its own are its own
         preset=preset,
         overrides=tuple(overrides),
         path=loading.file,

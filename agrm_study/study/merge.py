@@ -129,7 +129,7 @@ def _check_together(recipe: Recipe, places: Places, problems: Problems, prefix: 
     if data.manifest is not None and data.synthetic is not None:
         note("data names both a manifest and a synthetic set", "data.manifest", *_inside("data.synthetic"),
              hint="Set the one that is not meant to null.")  # fmt: skip
-    elif data.manifest is None and data.synthetic is None:
+    elif data.manifest is None and data.synthetic is None and not recipe.own_trainer:
         note("names no data", "data", "data.manifest", allowed="data.manifest or data.synthetic",
              hint="Give the manifest that `agrm-study data index` wrote: --set data.manifest=FILE.")  # fmt: skip
     if recipe.uses_unlabelled:

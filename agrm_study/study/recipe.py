@@ -18,6 +18,9 @@ from agrm_study.study.section import BatchSize, Count, Fraction, Positive, Secti
 from agrm_study.study.ssl_settings import Ssl
 from agrm_study.study.tasks import BUILT_IN, TaskField
 
+AGRM = "agrm"
+"""Name of the shipped trainer."""
+
 Pixels = Annotated[int, Field(ge=1, le=10_000)]
 Cells = Annotated[int, Field(ge=1, le=1000)]
 Bin = tuple[Cells, Cells]
@@ -239,6 +242,15 @@ class Batch(Section):
     """Each batch is split into this many parts whose gradients are summed."""
 
 
+class Training(Section):
+    """Who trains."""
+
+    trainer: str = AGRM
+    """The shipped trainer, or one of your own, which a study names with `trainer: FILE.py:CLASS`."""
+    options: OptionsField = Field(default_factory=OptionValues)
+    """Settings of a trainer of your own."""
+
+
 class EarlyStop(Section):
     """When a trial ends before its last epoch."""
 
@@ -294,6 +306,7 @@ class Recipe(Section):
     batch: Batch = Batch()
     early_stop: EarlyStop = EarlyStop()
     evaluate: Evaluate = Evaluate()
+    training: Training = Training()
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     """Autocast of forward and backward passes; bf16 needs a GPU from Ampere on or a CPU that has it (AVX512-BF16, AMX),
     fp16 a GPU."""
@@ -328,6 +341,11 @@ class Recipe(Section):
     def has_average(self) -> bool:
         """Whether a moving average of the network is evaluated: a teacher, or by `evaluate.ema`."""
         return self.has_teacher or self.evaluate.ema
+
+    @property
+    def own_trainer(self) -> bool:
+        """Whether a trainer of the study's own trains it."""
+        return self.training.trainer != AGRM
 
     @property
     def uses_unlabelled(self) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+from agrm_study.study.own_trainer import PREFIX, is_shared
 from agrm_study.study.parts.kinds import KINDS
 from agrm_study.study.parts.source import OwnPart
 from agrm_study.study.recipe import Recipe
@@ -16,13 +17,16 @@ from agrm_study.study.tasks import BUILT_IN
 
 
 def study_schema(
-    names: Mapping[str, Collection[str]] = MappingProxyType({}), parts: Sequence[OwnPart] = ()
+    names: Mapping[str, Collection[str]] = MappingProxyType({}),
+    parts: Sequence[OwnPart] = (),
+    trainer: OwnPart | None = None,
 ) -> dict[str, Any]:
     """JSON Schema (2020-12) of a study file; settings are offered by dotted name and nested.
 
     Args:
         names: Existing names by dotted field (`model.backbone`, `report.tables`, …), from the layers above.
         parts: The study's own parts, whose options are offered.
+        trainer: The study's own trainer, whose settings are offered instead of the recipe's.
     """
     schema = StudyFile.model_json_schema(by_alias=True)
     recipe = Recipe.model_json_schema(by_alias=True)
@@ -35,10 +39,16 @@ def study_schema(
     settings_known = [*known_settings(), *options]
     nested = {name: part for name, part in recipe["properties"].items() if name not in SAID_BY_THE_STUDY}
     by_name = {name: _property(name, recipe, definitions) for name in known_settings()}
+    offered = {**nested, **by_name, **options}
+    if trainer is not None:
+        own = {name: options[f"{PREFIX}{name}"] for name in trainer.schema.get("properties", {})}
+        shared = {name: of for name, of in by_name.items() if is_shared(name)}
+        offered = own | shared | {"data": {"type": "object"}}
+        settings_known = [*own, *shared]
     definitions["Settings"] = {
         "type": "object",
         "description": "Settings of a recipe, by dotted name or nested.",
-        "properties": {**nested, **by_name, **options},
+        "properties": offered,
         "additionalProperties": not nested,
     }
     settings = {"$ref": "#/$defs/Settings"}

@@ -23,6 +23,7 @@ NOT_BY_OPTION = {
     "grid": "Edit the study file: its grid is its question.",
     "set": "Give the setting itself, e.g. --set ssl.ema.alpha=0.999.",
     "parts": "Edit the study file: its parts are code.",
+    "trainer": "Edit the study file: its trainer is code.",
     "name": "Use --results to write into another folder.",
 }
 """Keys of a study file that an option cannot change."""

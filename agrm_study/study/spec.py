@@ -210,6 +210,8 @@ class StudyFile(Section):
     """A recipe: its name in search_spaces/base/, or a file."""
     parts: tuple[str, ...] = ()
     """Backbones, losses, tables … of your own: Python files relative to the study file, or modules."""
+    trainer: str | None = None
+    """A trainer of your own, `FILE.py:CLASS` or `MODULE:CLASS`; arms set its settings instead of the recipe's."""
     tasks: TaskEntries
     """What is told apart: built-in tasks by name, or tasks of your own over the labels of the manifest. Each arm is
     trained once per task and seed."""

@@ -83,7 +83,7 @@ class TrialOutcome:
         stop_reason: ``epochs`` or ``early_stop``.
         best_epoch: Epoch of the weights used for the predictions, from 1.
         epochs: Number of completed epochs.
-        n_params: Number of parameters of the student, frozen ones included.
+        n_params: Number of parameters of the student, frozen ones included; None where it is not known.
         class_names: Class names of the logits' columns.
         rows: Rows of all epochs.
         predictions: Predictions by network and part.
@@ -98,7 +98,7 @@ class TrialOutcome:
     stop_reason: Literal["epochs", "early_stop"]
     best_epoch: int
     epochs: int
-    n_params: int
+    n_params: int | None
     class_names: tuple[str, ...]
     rows: tuple[EpochRow, ...]
     predictions: tuple[Predictions, ...]

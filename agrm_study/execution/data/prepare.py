@@ -16,6 +16,7 @@ from typing import Any, Final
 from agrm_study.execution.data.node_store import published
 from agrm_study.execution.data.prepared import Prepared, source_key, split_key, store_key_of
 from agrm_study.execution.data.task_checks import check_tasks
+from agrm_study.execution.data.trainer_data import trainer_manifest
 from agrm_study.execution.provenance import available_cpus
 from agrm_study.execution.resources.folders import cache_folder
 from agrm_study.plan.disk import StoreSize
@@ -76,13 +77,13 @@ def prepare(
     for recipe in recipes:
         source, key = source_key(recipe.data), split_key(recipe)
         if source not in manifests:
-            manifest = _manifest(recipe.data, cache, study, build=build, workers=workers, on_step=on_step)
+            manifest = _manifest(recipe, cache, study, build=build, workers=workers, on_step=on_step)
             if manifest is None:
                 unwritten.add(source)
             manifests[source] = manifest or _planned_manifest(recipe.data)
         if key not in splits:
             splits[key] = make_split(manifests[source], recipe.data, recipe.split_seed)
-    wanted = _wanted(recipes, manifests, splits)
+    wanted = _wanted((r for r in recipes if not r.own_trainer), manifests, splits)
     notes = check_tasks(study, recipes, manifests, splits)
     stores = _build(wanted, cache, workers, on_step, on_note) if build else {}
 
@@ -112,7 +113,12 @@ def synthetic_folder(cache: Path, wanted: Synthetic) -> Path:
     return cache / f"synthetic-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
-def _manifest(data: Data, cache: Path, study: Study, *, build: bool, workers: int, on_step: OnStep) -> Manifest | None:
+def _manifest(
+    recipe: Recipe, cache: Path, study: Study, *, build: bool, workers: int, on_step: OnStep
+) -> Manifest | None:
+    data = recipe.data
+    if recipe.own_trainer:
+        return trainer_manifest(recipe.training.trainer, cache, write=build)
     if data.synthetic is not None:
         folder = synthetic_folder(cache, data.synthetic)
         if not (folder / "manifest.parquet").is_file():

@@ -24,6 +24,7 @@ from agrm_study.records.patience import PAUSES_S
 from agrm_study.records.schemas import EPOCHS
 from agrm_study.records.validation_scores import validation_curve
 from agrm_study.records.writer import write_trial
+from agrm_study.study.parts.names import short_name
 from agrm_study.study.recipe import Recipe
 from agrm_study.study.reported import reported_network
 from agrm_study.training.outcome import EpochRow, Predictions, TrialOutcome
@@ -39,7 +40,7 @@ _KEEP_NO_AVERAGE = ("fixed", "flexmatch", "relative", "percentile")
 def trial_columns(trial: TrialSpec) -> dict[str, Any]:
     """The columns of the `trials` record that are known before the trial starts."""
     recipe = trial.recipe
-    method = recipe.ssl.method
+    own = recipe.own_trainer
     pseudo = _learns_pseudo_labels(recipe)
     return {
         "study": trial.study,
@@ -51,9 +52,9 @@ def trial_columns(trial: TrialSpec) -> dict[str, Any]:
         "seed": trial.seed,
         "split_seed": recipe.split_seed,
         "params": json.dumps(trial.params, sort_keys=True),
-        "backbone": recipe.model.backbone,
-        "pooling": recipe.model.pooling.name,
-        "method": method,
+        "backbone": None if own else recipe.model.backbone,
+        "pooling": None if own else recipe.model.pooling.name,
+        "method": short_name(recipe.training.trainer) if own else recipe.ssl.method,
         "tau": recipe.ssl.threshold.tau if pseudo and recipe.ssl.threshold.policy in _HAVE_TAU else None,
         "alpha": recipe.ssl.ema.alpha if recipe.has_average else None,
         "ramp_epochs": recipe.ssl.ramp.epochs if recipe.uses_unlabelled else None,

@@ -11,6 +11,7 @@ from agrm_study.plan.trial import TrialSpec
 from agrm_study.study.recipe import Recipe
 
 AGRM_RUNNER: Final = "agrm_study.execution.trial.agrm_runner:AgrmRunner"
+OWN_RUNNER: Final = "agrm_study.execution.trial.own_runner:OwnRunner"
 NOOP_RUNNER: Final = "agrm_study.execution.trial.runner:NoopRunner"
 
 

@@ -41,6 +41,7 @@ KINDS: Final = {
              "agrm_study.training.ssl.thresholds.policy:ThresholdPolicy", "ssl.threshold.options"),
         Kind("loss", "losses", "loss.name", "agrm_study.training.ssl.losses.supervised:SupervisedLoss",
              "loss.options"),
+        Kind("trainer", "trainers", "training.trainer", "agrm_study.training.trainer:Trainer", "training.options"),
         Kind("layout", "layouts", "--layout", "agrm_study.training.data.datasets.layout:Layout"),
         Kind("table", "tables", "report.tables", "agrm_study.report.tables.base:TableKind"),
         Kind("figure", "figures", "report.figures", "agrm_study.report.figures.base:FigureKind"),

@@ -41,3 +41,8 @@ def source_of(name: str) -> str:
 def valid_name(name: object) -> bool:
     """Whether the name is valid for a part: lower-case letters, digits and underscores, at most 40."""
     return isinstance(name, str) and _NAME.fullmatch(name) is not None
+
+
+def name_of_class(name: str) -> str:
+    """The name of a part that is named after its class, as lower-case words: ``big_net`` of ``BigNet``."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower().strip("_")

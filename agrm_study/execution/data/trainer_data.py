@@ -1,0 +1,72 @@
+"""Data of a trainer of a study's own, as a manifest: its samples are the clips."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from agrm_study.study.errors import InputError
+from agrm_study.study.labels import label_problem, plain_label
+from agrm_study.study.parts.loaded import own_class
+from agrm_study.study.parts.names import short_name
+from agrm_study.training.data.manifest import ClipRecord, Manifest, read_manifest, write_manifest
+from agrm_study.training.trainer import Sample
+
+
+def trainer_manifest(name: str, cache: Path, *, write: bool) -> Manifest:
+    """The samples of a trainer.
+
+    Args:
+        name: Full name of the trainer; its code is executed.
+        cache: Folder of data that workers read.
+        write: Whether to write the manifest for workers.
+
+    Raises:
+        InputError: The samples break a rule.
+    """
+    trainer = own_class("trainer", name)
+    clips = tuple(_clips(name, trainer.samples(), trainer.fingerprint()))
+    if not clips:
+        raise _refused(name, "must have samples")
+    manifest = Manifest(Path(short_name(name)), clips)
+    if not write:
+        return manifest
+    path = write_manifest(clips, cache / f"samples-{manifest.fingerprint}")
+    return read_manifest(path, require_files=False)
+
+
+def checksum_of(fingerprint: object, sample: str) -> str:
+    """Checksum of a sample: 64 hexadecimal digits over the fingerprint of its trainer's data and its id."""
+    return hashlib.sha256(f"{fingerprint}\0{sample}".encode()).hexdigest()
+
+
+def _clips(name: str, samples: object, fingerprint: object) -> Iterator[ClipRecord]:
+    seen: set[str] = set()
+    for sample in samples if isinstance(samples, list | tuple) else [samples]:
+        if not isinstance(sample, Sample):
+            raise _refused(name, "`samples` must return a list of `ags.Sample`", given=type(sample).__name__)
+        for field, text in (("id", sample.id), ("label", sample.label), ("group", sample.group or sample.id)):
+            if not isinstance(text, str) or not text.strip():
+                raise _refused(name, f"the {field} of a sample must be text", given=text)
+        if sample.id in seen:
+            raise _refused(name, "the ids of samples must be unique", given=sample.id)
+        if problem := label_problem(sample.label):
+            raise _refused(name, problem, given=sample.label)
+        seen.add(sample.id)
+        yield ClipRecord(
+            subject_id=sample.group or sample.id,
+            clip_id=sample.id,
+            path=Path("/", sample.id),
+            label=plain_label(sample.label),
+            frames=1,
+            fps=1.0,
+            width=1,
+            height=1,
+            checksum=checksum_of(fingerprint, sample.id),
+            source=short_name(name),
+        )
+
+
+def _refused(name: str, rule: str, given: object = None) -> InputError:
+    return InputError(rule, where=f"trainer {short_name(name)}", given=given)

@@ -1,0 +1,219 @@
+"""Runner of trainers of a study's own."""
+
+from __future__ import annotations
+
+import dataclasses
+import gc
+import io
+import json
+import sys
+import tarfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agrm_study.execution.data.trainer_data import checksum_of
+from agrm_study.execution.trial.checkpoints import ROLLING
+from agrm_study.execution.trial.runner import RunnerContext, TrialRunner
+from agrm_study.execution.trial.work import Work
+from agrm_study.plan.trial import TrialSpec
+from agrm_study.study.errors import InputError
+from agrm_study.study.parts.loaded import own_class
+from agrm_study.study.parts.names import short_name
+from agrm_study.study.temporary import replacing, temporary_folder
+from agrm_study.training.data.manifest import Manifest, read_manifest
+from agrm_study.training.data.splits import make_split
+from agrm_study.training.failures import CheckpointError
+from agrm_study.training.metrics import classification_metrics, decide
+from agrm_study.training.outcome import EpochReport, EpochRow, Predictions, TrialOutcome
+from agrm_study.training.outcome import Split as Part
+from agrm_study.training.trainer import Trainer, Trial
+
+PROGRESS: Final = "progress.json"
+STATE: Final = "state"
+LEAST: Final = 1e-30
+"""Smallest probability that records hold, so that its logarithm is finite."""
+TOLERANCE: Final = 1e-3
+"""Largest distance of a sum of probabilities from 1."""
+
+
+class OwnRunner(TrialRunner):
+    """Runs an `agrm_study.training.trainer.Trainer`. Its predictions are those after the last epoch."""
+
+    def __init__(self) -> None:
+        self._trainer: Trainer | None = None
+        self._rows: list[EpochRow] = []
+        self._epoch = 0
+
+    def start(self, work: Work, context: RunnerContext) -> int:
+        recipe = work.trial.recipe
+        if "torch" in sys.modules:
+            sys.modules["torch"].set_num_threads(max(1, context.settings.threads))
+        manifest = read_manifest(work.manifest, require_files=False)
+        cls = own_class("trainer", recipe.training.trainer)
+        self._name = short_name(recipe.training.trainer)
+        self._parts = _parts(work.trial, manifest, cls)
+        self._recipe, self._folder = recipe, context.checkpoint_dir
+        self._part_names: tuple[Part, ...] = ("train", "val", "test") if work.trial.phase == "final" else ("val",)
+        trial = Trial(
+            classes=recipe.classes,
+            seed=recipe.seed,
+            epochs=recipe.epochs,
+            train=self._parts["train"].ids,
+            train_labels=self._parts["train"].labels_N,
+            val=self._parts["val"].ids,
+            val_labels=self._parts["val"].labels_N,
+            device=context.settings.device,
+            threads=context.settings.threads,
+        )
+        with temporary_folder("saved") as folder:
+            saved = self._restore(folder)
+            self._trainer = cls(cls.options_of(recipe.training.options))
+            self._trainer.start(trial, saved)
+        return self._epoch
+
+    def load_stage(self, folder: Path, name: str) -> int:
+        raise CheckpointError("a trainer of the study's own shares no epochs")
+
+    def save_stage(self, folder: Path, name: str) -> None:
+        raise CheckpointError("a trainer of the study's own shares no epochs")
+
+    def rows(self) -> Sequence[EpochRow]:
+        return tuple(self._rows)
+
+    def run_epoch(self) -> EpochReport:
+        assert self._trainer is not None
+        if self._epoch >= self._recipe.epochs:  # the checkpoint was of the last epoch
+            return EpochReport(epoch=self._epoch, rows=(), done=True)
+        epoch = self._epoch + 1
+        figures = self._trainer.run_epoch(epoch) or {}
+        val = self._parts["val"]
+        probs_NK = self._predict(val.ids)
+        of_label_N = probs_NK[np.arange(len(val.ids)), val.labels_N]
+        learned = [
+            EpochRow(epoch=epoch, split="train", network="student", loss=float(loss))
+            for loss in [figures.get("loss")]
+            if loss is not None
+        ]
+        judged = EpochRow(
+            epoch=epoch,
+            split="val",
+            network="student",
+            loss=float(-np.log(np.maximum(of_label_N, LEAST)).mean()),
+            metrics=classification_metrics(val.labels_N, decide(probs_NK), len(self._recipe.classes)),
+        )
+        rows = (*learned, judged)
+        self._rows += rows
+        self._epoch = epoch
+        return EpochReport(epoch=epoch, rows=rows, done=epoch >= self._recipe.epochs)
+
+    def save(self) -> None:
+        assert self._trainer is not None
+        progress = {"epoch": self._epoch, "rows": [dataclasses.asdict(row) for row in self._rows]}
+        with temporary_folder("saving") as folder:
+            (folder / STATE).mkdir()
+            self._trainer.save(folder / STATE)
+            (folder / PROGRESS).write_text(json.dumps(progress), encoding="utf-8")
+            content = io.BytesIO()
+            with tarfile.open(fileobj=content, mode="w") as archive:
+                archive.add(folder / PROGRESS, PROGRESS)
+                archive.add(folder / STATE, STATE)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with replacing(self._folder / ROLLING) as file:
+            file.write(content.getvalue())
+
+    def outcome(self) -> TrialOutcome:
+        return TrialOutcome(
+            stop_reason="epochs",
+            best_epoch=self._epoch,
+            epochs=self._epoch,
+            n_params=None,
+            class_names=self._recipe.classes,
+            rows=tuple(self._rows),
+            predictions=tuple(self._predictions(name) for name in self._part_names),
+        )
+
+    def close(self) -> None:
+        self._trainer = None
+        gc.collect()
+
+    def _predictions(self, name: Part) -> Predictions:
+        part = self._parts[name]
+        return Predictions(
+            split=name,
+            network="student",
+            epoch=self._epoch,
+            subject_id=part.groups,
+            clip_id=part.ids,
+            label=part.labels_N.astype(np.int8),
+            logits=np.log(np.maximum(self._predict(part.ids), LEAST)).astype(np.float32),
+        )
+
+    def _predict(self, ids: Sequence[str]) -> NDArray[np.float64]:
+        """Probabilities (N, K) from the trainer, checked."""
+        assert self._trainer is not None
+        shape = (len(ids), len(self._recipe.classes))
+        if not ids:
+            return np.zeros(shape)
+        probs_NK = np.asarray(self._trainer.predict(tuple(ids)), dtype=np.float64)
+        if probs_NK.shape != shape:
+            raise self._refused(f"`predict` must return one row per sample and one column per class, {shape}",
+                                given=probs_NK.shape)  # fmt: skip
+        sums_N = probs_NK.sum(axis=1)
+        if not (np.isfinite(probs_NK).all() and (probs_NK >= 0).all() and (abs(sums_N - 1) <= TOLERANCE).all()):
+            raise self._refused("`predict` must return probabilities that sum to 1", given=probs_NK[0].tolist())
+        return probs_NK
+
+    def _restore(self, folder: Path) -> Path | None:
+        """Unpacks the rolling checkpoint; a damaged one is ignored, and the trial starts from scratch."""
+        file = self._folder / ROLLING
+        if not file.is_file():
+            return None
+        try:
+            with tarfile.open(file) as archive:
+                archive.extractall(folder, filter="data")
+            progress = json.loads((folder / PROGRESS).read_text(encoding="utf-8"))
+            rows = [EpochRow(**row) for row in progress["rows"]]
+            self._epoch, self._rows = int(progress["epoch"]), rows
+        except (OSError, tarfile.TarError, ValueError, KeyError, TypeError):
+            return None
+        return folder / STATE
+
+    def _refused(self, rule: str, given: object) -> InputError:
+        return InputError(rule, where=f"trainer {self._name}", given=given)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _PartData:
+    """Samples of one part whose labels belong to the task."""
+
+    ids: tuple[str, ...]
+    groups: tuple[str, ...]
+    labels_N: NDArray[np.int64]
+
+
+def _parts(trial: TrialSpec, manifest: Manifest, cls: type[Trainer]) -> Mapping[Part, _PartData]:
+    recipe = trial.recipe
+    split = make_split(manifest, recipe.data, recipe.split_seed)
+    now = cls.fingerprint()
+    changed = any(clip.checksum != checksum_of(now, clip.clip_id) for clip in manifest.clips)
+    if changed or trial.split_fingerprint != split.fingerprint:
+        raise InputError(
+            "the trainer's data must be those the study was planned with",
+            where=f"trainer {short_name(recipe.training.trainer)}",
+            hint="Did they change while the study ran, or do they differ on this node? Run it again.",
+        )
+    found: dict[Part, _PartData] = {}
+    names: tuple[Part, ...] = ("train", "val", "test")
+    for name in names:
+        kept = [(manifest.by_id[i], index) for i in split.clips(name)
+                if (index := recipe.task.class_index(manifest.by_id[i].label)) is not None]  # fmt: skip
+        found[name] = _PartData(
+            tuple(clip.clip_id for clip, _ in kept),
+            tuple(clip.subject_id for clip, _ in kept),
+            np.array([index for _, index in kept], dtype=np.int64),
+        )
+    return found

@@ -1,0 +1,147 @@
+"""Studies with a trainer of their own: their arms set that trainer's settings, by name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from agrm_study.study.document import KeyPath
+from agrm_study.study.errors import did_you_mean
+from agrm_study.study.loading import Loading
+from agrm_study.study.parts.names import name_of_class
+from agrm_study.study.parts.source import OwnPart
+from agrm_study.study.settings import Setting
+
+ENTRY: Final = re.compile(r"(?P<source>.+):(?P<cls>[A-Za-z_]\w*)")
+"""Form of `trainer:`: a Python file or a module, and a class."""
+
+ALLOWED: Final = "FILE.py:CLASS, relative to the study file, or MODULE:CLASS"
+
+SHARED: Final = (
+    "epochs", "data.subset", "data.exclude", "data.split", "data.split_file", "data.folds", "data.fold",
+    "data.labelled_fraction",
+)  # fmt: skip
+"""Settings of the shipped recipe that hold for every trainer: how long, and which samples."""
+
+PREFIX: Final = "training.options."
+
+
+def own_trainer(loading: Loading) -> OwnPart | None:
+    """The trainer that a study names, among its parts; None without one, and after noting an error."""
+    written = loading.value.get("trainer")
+    if not isinstance(written, str):
+        return None
+    form = ENTRY.fullmatch(written)
+    if form is None:
+        loading.note(("trainer",), "must name a class", given=written, allowed=ALLOWED)
+        return None
+    found = named_trainer(written, loading.parts)
+    if found is None:
+        known = [part.name for part in loading.parts if part.kind == "trainer" and part.written == form["source"]]
+        rule, allowed = f"{form['source']} defines no trainer of that name", ", ".join(known) or "none"
+        loading.note(
+            ("trainer",), rule, given=form["cls"], allowed=allowed, hint="Derive the class from `ags.Trainer`."
+        )
+    return found
+
+
+def named_trainer(written: object, parts: Iterable[OwnPart]) -> OwnPart | None:
+    """The trainer among a study's parts that an entry ``FILE.py:CLASS`` names; None for none."""
+    form = ENTRY.fullmatch(written) if isinstance(written, str) else None
+    if form is None:
+        return None
+    wanted = ("trainer", form["source"], name_of_class(form["cls"]))
+    return next((part for part in parts if (part.kind, part.written, part.name) == wanted), None)
+
+
+def name_settings(loading: Loading, trainer: OwnPart) -> None:
+    """Rename the settings in `set`, `arms`, `grid` and `search`: ``depth`` becomes ``training.options.depth``.
+
+    Names that neither the trainer nor `SHARED` has are noted and left out.
+    """
+    value = loading.value
+    if isinstance(value.get("set"), dict):
+        value["set"] = _renamed(value["set"], ("set",), loading, trainer)
+    if isinstance(value.get("arms"), list):
+        value["arms"] = [
+            arm | {"set": _renamed(arm["set"], ("arms", number, "set"), loading, trainer)}
+            if isinstance(arm, dict) and isinstance(arm.get("set"), dict)
+            else arm
+            for number, arm in enumerate(value["arms"])
+        ]
+    if isinstance(value.get("grid"), dict):
+        value["grid"] = _with_conditions(_renamed(value["grid"], ("grid",), loading, trainer), trainer)
+    search = value.get("search")
+    if isinstance(search, dict) and isinstance(search.get("space"), dict):
+        space = _renamed(search["space"], ("search", "space"), loading, trainer)
+        value["search"] = search | {"space": _with_conditions(space, trainer)}
+
+
+def named_option(text: str, trainer: OwnPart) -> str:
+    """A ``KEY=VALUE`` option with the full name of a trainer's setting."""
+    return f"{PREFIX}{text}" if text.partition("=")[0].strip() in _settings(trainer) else text
+
+
+def first_layer(trainer: OwnPart, loading: Loading) -> list[Setting]:
+    """Defaults of a study with a trainer of its own: one epoch."""
+    return [Setting("epochs", 1, loading.places.find(("trainer",)))]
+
+
+def last_layer(trainer: OwnPart, loading: Loading) -> list[Setting]:
+    """Settings that such a study always has: labelled data of its trainer, and a single network."""
+    place = loading.places.find(("trainer",))
+    fixed: dict[str, Any] = {
+        "training.trainer": trainer.name,
+        "data.manifest": None,
+        "data.synthetic": None,
+        "ssl.method": "supervised",
+        "ssl.pretrain_epochs": 0,
+        "ssl.ramp.epochs": 0,
+    }
+    return [Setting(name, value, place) for name, value in fixed.items()]
+
+
+def _settings(trainer: OwnPart) -> Iterable[str]:
+    found: Mapping[str, Any] = trainer.schema.get("properties", {})
+    return found
+
+
+def _renamed(group: dict[str, Any], path: KeyPath, loading: Loading, trainer: OwnPart) -> dict[str, Any]:
+    found = {}
+    known = _settings(trainer)
+    for key, item in group.items():
+        if key in known:
+            place = loading.places.find((*path, key))
+            found[f"{PREFIX}{key}"] = item
+            loading.places.note((*path, f"{PREFIX}{key}"), place)
+        elif str(key).startswith(PREFIX) or is_shared(str(key), item):
+            found[key] = item
+        else:
+            names = [*known, *SHARED]
+            loading.note(
+                (*path, key),
+                f"the trainer {trainer.name} has no such setting",
+                allowed=", ".join(names),
+                hint=did_you_mean(str(key), names),
+            )
+    return found
+
+
+def is_shared(key: str, item: Any = None) -> bool:
+    """Whether a setting, or every setting of the group ``data``, holds for every trainer."""
+    if isinstance(item, dict) and key == "data":
+        return all(is_shared(f"{key}.{inner}", value) for inner, value in item.items())
+    return any(key == name or key.startswith(f"{name}.") for name in SHARED)
+
+
+def _with_conditions(factors: dict[str, Any], trainer: OwnPart) -> dict[str, Any]:
+    """Factors whose `when` names the trainer's settings in full."""
+    known = _settings(trainer)
+    found = {}
+    for name, factor in factors.items():
+        if isinstance(factor, dict) and isinstance(factor.get("when"), dict):
+            when = {f"{PREFIX}{key}" if key in known else key: item for key, item in factor["when"].items()}
+            factor = factor | {"when": when}
+        found[name] = factor
+    return found

@@ -1,0 +1,115 @@
+"""Contract of a trainer: what a study needs to plan, run, resume and report trainings of any kind.
+
+Legend of axes: N samples, K classes.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agrm_study.study.parts.loaded import decorator
+from agrm_study.study.parts.names import name_of_class
+from agrm_study.study.parts.options import HasOptions
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One labelled example of a trainer's data.
+
+    Attributes:
+        id: Unique among the samples.
+        label: Its label; a task of the study maps labels to classes.
+        group: Person or other unit that splits keep together and statistics count; the sample itself if empty.
+    """
+
+    id: str
+    label: str
+    group: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """One training: everything that a trainer gets to know beside its settings.
+
+    Attributes:
+        classes: Class names by class index, K of them.
+        seed: Seed of the training.
+        epochs: Number of epochs.
+        train: Ids of the training samples.
+        train_labels: Their class indices (N,), int64.
+        val: Ids of the validation samples.
+        val_labels: Their class indices (N,), int64.
+        device: ``cpu``, ``cuda`` or ``cuda:N``.
+        threads: Threads that it may use.
+    """
+
+    classes: tuple[str, ...]
+    seed: int
+    epochs: int
+    train: tuple[str, ...]
+    train_labels: NDArray[np.int64]
+    val: tuple[str, ...]
+    val_labels: NDArray[np.int64]
+    device: str = "cpu"
+    threads: int = 1
+
+
+class Trainer(HasOptions, ABC):
+    """Trains one trial, epoch by epoch.
+
+    A study names the class (``trainer: file.py:Class``); its settings are a nested class ``Options``, which arms set by
+    name. Equal settings, samples and seeds must give equal results. The data must be readable on every node, and
+    `fingerprint` must change whenever they do.
+
+    Args:
+        options: A value of the class's ``Options``.
+    """
+
+    def __init_subclass__(cls, **arguments: Any) -> None:
+        super().__init_subclass__(**arguments)
+        if not any(getattr(getattr(cls, name, None), "__isabstractmethod__", False) for name in _ABSTRACT):
+            decorator("trainer")(name_of_class(cls.__name__))(cls)
+
+    def __init__(self, options: Any) -> None:
+        self.options = options
+
+    @classmethod
+    @abstractmethod
+    def samples(cls) -> Sequence[Sample]:
+        """All labelled samples, independent of settings and seeds."""
+
+    @classmethod
+    @abstractmethod
+    def fingerprint(cls) -> str:
+        """Text that identifies the content of the data: a version, or better a hash."""
+
+    @abstractmethod
+    def start(self, trial: Trial, saved: Path | None) -> None:
+        """Prepare the training.
+
+        Args:
+            trial: The trial.
+            saved: Folder with the files of `save` after some epochs, from which to resume; None for a new training.
+        """
+
+    @abstractmethod
+    def run_epoch(self, epoch: int) -> Mapping[str, float]:
+        """Train for one epoch, numbered from 1; returns the mean training loss as ``loss``, or nothing."""
+
+    @abstractmethod
+    def save(self, folder: Path) -> None:
+        """Write all state that the next epoch or `predict` depends on into an empty folder."""
+
+    @abstractmethod
+    def predict(self, ids: Sequence[str]) -> NDArray[np.floating[Any]]:
+        """Class probabilities (N, K) of samples, by the model after the last epoch; rows sum to 1."""
+
+
+_ABSTRACT = tuple(Trainer.__abstractmethods__)
