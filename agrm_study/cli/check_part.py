@@ -15,16 +15,12 @@ def check_part(file: Path) -> int:
     FILE is a Python file or a module, as under `parts:` in a study. It is executed.
     """
     from agrm_study.api.names import parts_in
-    from agrm_study.conformance.checks import SUITES
     from agrm_study.conformance.checks import check_part as checks
     from agrm_study.study.parts.names import full_name
     from agrm_study.study.terminal import printable
 
     failed = 0
     for part in parts_in([file]).parts:
-        if part.kind not in SUITES:
-            click.echo(f"{part.kind} {part.name}: it has no checks; try it with `agrm-study log --parts {file}`")
-            continue
         ended = list(checks(part.kind, full_name(part.name, part.source)))
         broken = [check for check in ended if check.reason]
         failed += len(broken)

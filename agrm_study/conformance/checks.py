@@ -15,6 +15,8 @@ SUITES: Final = {
     "layout": "agrm_study.conformance.layouts",
     "table": "agrm_study.conformance.tables",
     "figure": "agrm_study.conformance.figures",
+    "hook": "agrm_study.conformance.hooks",
+    "trainer": "agrm_study.conformance.trainers",
 }
 """Module of the checks of each kind; its `CHECKS` take the name of a part."""
 

@@ -7,6 +7,7 @@ import sys
 import pytest
 from hook_results import search_id, write_hook_results, write_search_trial
 
+from agrm_study.conformance.checks import checks_of
 from agrm_study.hooks import HOOKS, hook_class
 from agrm_study.hooks.base import Hook
 from agrm_study.hooks.log import log_study
@@ -93,3 +94,10 @@ def test_logging_loads_neither_torch_nor_ray(hook, tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=300)
     assert done.stdout.strip().splitlines()[-1] == "[]", done.stderr
+
+
+@pytest.mark.parametrize("check", checks_of("hook"), ids=lambda check: check.__name__)
+def test_a_shipped_hook_passes_the_checks_of_hooks_of_ones_own(hook, check):
+    if hook == "optuna":
+        pytest.skip("takes searches, and the checks make a study of arms")
+    check(hook)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from click.testing import CliRunner
 from sklearn.datasets import load_breast_cancer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -278,3 +279,32 @@ def test_a_shipped_example_runs_in_under_sixty_lines(name: str, trials: int, tmp
     table = results.table("arms").to_frame()
     cell = table[table["arm"] == "logistic"].filter(like="ccuracy").iloc[0, 0]
     assert cell == pytest.approx(wanted)
+
+
+def check_part(file: Path) -> tuple[int, str]:
+    done = CliRunner().invoke(app, ["check-part", str(file)], standalone_mode=False)
+    assert done.exception is None, done.output
+    return done.return_value or 0, done.output
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("", "", ""),
+        ("json.dumps(self.means)", '"[0.0, 0.0]"', "They differ; save all state that changes".lower()),
+        ("return exp / exp.sum(1, keepdims=True)", "return exp / exp.sum()", "the first row sums to"),
+        ("[0.0, 0.0] if", "list(np.random.rand(2)) if", "draw random numbers from `trial.seed`"),
+    ],
+)
+def test_a_trainer_is_checked_by_its_conformance_suite(tmp_path: Path, old: str, new: str, said: str) -> None:
+    write(tmp_path, TRAINER.replace(old, new) if old else TRAINER)
+    code, output = check_part(tmp_path / "means.py")
+    assert code == (1 if said else 0), output
+    assert said in output if said else "7 of 7 checks pass" in output
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["tabular", "digits"])
+def test_a_shipped_example_passes_the_checks_of_trainers(name: str) -> None:
+    code, output = check_part(EXAMPLES / f"{name}.py")
+    assert (code, "7 of 7 checks pass" in output) == (0, True), output

@@ -1,0 +1,132 @@
+"""Conformance checks of trainers."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agrm_study.conformance.checks import must
+from agrm_study.study.labels import label_problem
+from agrm_study.study.parts.loaded import own_class
+from agrm_study.training.trainer import Sample, Trainer, Trial
+
+EPOCHS = 2
+
+
+@cache
+def samples_of(name: str) -> tuple[Sample, ...]:
+    """The samples of a trainer, read once."""
+    return tuple(own_class("trainer", name).samples())
+
+
+@cache
+def trial_of(name: str) -> Trial:
+    """A trial of two epochs: of every label, every third sample is for validation."""
+    labels = sorted({sample.label for sample in samples_of(name)})
+    seen: Counter[str] = Counter()
+    train: list[Sample] = []
+    val: list[Sample] = []
+    for sample in samples_of(name):
+        (val if seen[sample.label] % 3 == 2 else train).append(sample)
+        seen[sample.label] += 1
+    indices = {part: np.array([labels.index(s.label) for s in rows]) for part, rows in (("train", train), ("val", val))}
+    return Trial(
+        classes=tuple(labels),
+        seed=1,
+        epochs=EPOCHS,
+        train=tuple(sample.id for sample in train),
+        train_labels=indices["train"],
+        val=tuple(sample.id for sample in val),
+        val_labels=indices["val"],
+    )
+
+
+def trained(name: str, *, pause: bool = False) -> NDArray[np.floating[Any]]:
+    """Predictions on the validation samples after two epochs, on request with a save and a resume between them."""
+    cls, trial = own_class("trainer", name), trial_of(name)
+    trainer: Trainer = cls(cls.options_of({}))
+    trainer.start(trial, None)
+    trainer.run_epoch(1)
+    if pause:
+        with tempfile.TemporaryDirectory() as folder:
+            trainer.save(Path(folder))
+            trainer = cls(cls.options_of({}))
+            trainer.start(trial, Path(folder))
+    trainer.run_epoch(2)
+    return np.asarray(trainer.predict(trial.val))
+
+
+@cache
+def _straight(name: str) -> NDArray[np.floating[Any]]:
+    return trained(name)
+
+
+def has_a_docstring(name: str) -> None:
+    """The class has a docstring."""
+    must(own_class("trainer", name).__doc__, "it has none")
+
+
+def samples_are_valid(name: str) -> None:
+    """Samples are `ags.Sample` with unique ids and labels, of two labels or more."""
+    samples = samples_of(name)
+    must(all(isinstance(sample, Sample) for sample in samples), "some are not")
+    twice = [sample for sample, n in Counter(sample.id for sample in samples).items() if n > 1]
+    must(not twice, f"the id {twice[:1]} is not unique")
+    broken = next((problem for sample in samples if (problem := label_problem(sample.label))), None)
+    must(broken is None, f"a label {broken}")
+    must(len({sample.label for sample in samples}) > 1, "all have one label")
+
+
+def data_are_the_same_each_time(name: str) -> None:
+    """Samples and fingerprint are the same each time."""
+    cls = own_class("trainer", name)
+    must(tuple(cls.samples()) == samples_of(name), "the samples differ")
+    must(cls.fingerprint() == cls.fingerprint(), "the fingerprint differs")
+
+
+def predictions_are_probabilities(name: str) -> None:
+    """Predictions are probabilities: one row per sample, one column per class, rows that sum to 1."""
+    found = _straight(name)
+    wanted = (len(trial_of(name).val), len(trial_of(name).classes))
+    must(found.shape == wanted, f"the shape is {found.shape}, not {wanted}")
+    must(np.isfinite(found).all() and (found >= 0).all(), "some are negative or not finite")
+    must((abs(found.sum(1) - 1) < 1e-3).all(), f"the first row sums to {found[0].sum():g}")
+
+
+def samples_are_judged_one_by_one(name: str) -> None:
+    """The prediction of a sample does not depend on the others."""
+    cls, trial = own_class("trainer", name), trial_of(name)
+    trainer: Trainer = cls(cls.options_of({}))
+    trainer.start(trial, None)
+    trainer.run_epoch(1)
+    ids = trial.val[:5]
+    together = np.asarray(trainer.predict(ids))
+    alone = np.concatenate([np.asarray(trainer.predict((sample,))) for sample in ids])
+    must(np.allclose(together, alone, atol=1e-5), "it differs between a batch and a single sample")
+
+
+def equal_seeds_give_equal_results(name: str) -> None:
+    """Two trainings with one seed give equal predictions."""
+    must(np.array_equal(trained(name), _straight(name)), "they differ; draw random numbers from `trial.seed`")
+
+
+def a_resumed_training_is_the_same(name: str) -> None:
+    """A training that is saved and resumed gives the predictions of one that is not."""
+    must(np.array_equal(trained(name, pause=True), _straight(name)), "they differ; save all state that changes")
+
+
+CHECKS = (
+    has_a_docstring,
+    samples_are_valid,
+    data_are_the_same_each_time,
+    predictions_are_probabilities,
+    samples_are_judged_one_by_one,
+    equal_seeds_give_equal_results,
+    a_resumed_training_is_the_same,
+)
