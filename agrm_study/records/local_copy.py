@@ -18,6 +18,8 @@ from agrm_study.study.temporary import temporary_folder
 RECORDS = "records"
 KEPT_TABLES = "parts/tables"
 """Stored output of a study's own tables."""
+KEPT_FIGURES = "parts/figures"
+"""Stored output of a study's own figures."""
 
 
 @contextlib.contextmanager
@@ -47,9 +49,10 @@ def _fetch(location: Location, folder: Path) -> None:
     for file in location.children():
         if "." in file.name and (content := file.read()) is not None:
             (folder / file.name).write_bytes(content)
-    for kept in (location / KEPT_TABLES).files(".json")[0]:
-        (folder / KEPT_TABLES).mkdir(parents=True, exist_ok=True)
-        (folder / KEPT_TABLES / kept.name).write_bytes(kept.read() or b"")
+    for place in (KEPT_TABLES, KEPT_FIGURES):
+        for kept in (location / place).files(".json")[0]:
+            (folder / place).mkdir(parents=True, exist_ok=True)
+            (folder / place / kept.name).write_bytes(kept.read() or b"")
     records = location / RECORDS
     if records.exists():
         for kind in SCHEMAS:  # Arrow creates only folders that it lists, and it lists none in Google's storage

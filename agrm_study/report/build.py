@@ -13,7 +13,7 @@ from agrm_study.report.collect import collect
 from agrm_study.report.figures.base import images, save
 from agrm_study.report.figures.glyphs import glyph_note, missing_glyphs
 from agrm_study.report.measure import Measurements
-from agrm_study.report.own import NotMade, drawing, keep_table, made_table, wanted_names
+from agrm_study.report.own import NotMade, drawing, keep_figure, keep_table, kept_figure, made_table, wanted_names
 from agrm_study.report.page import Picture
 from agrm_study.report.page import render as render_page
 from agrm_study.report.renderers import RENDERERS, available
@@ -118,14 +118,20 @@ def make_report(
             name = short_name(full)
             _tell(on_progress, f"{study.name}: figure {name}")
             try:
+                if (kept := kept_figure(m, full)) is not None:
+                    pictures.append(Picture(name=name, caption=kept.caption, svg=kept.svg))
+                    continue
                 found = drawing(m, full)
             except NotMade as reason:
                 mine.append(f"{study.name}: figure {name}: {reason}")
                 continue
             kind, info = found.kind, found.info
+            needs_svg = page or full != name  # one of the study's own is kept
             picture = kind.draw(info)
-            drawn = images(picture, dict.fromkeys([*figure_formats, *(["svg"] if page else [])]))
+            drawn = images(picture, dict.fromkeys([*figure_formats, *(["svg"] if needs_svg else [])]))
             missing |= missing_glyphs(picture)
+            if full != name:
+                files += keep_figure(Path(folder), full, kind.caption(info), drawn["svg"])
             files += save({f: drawn[f] for f in figure_formats}, Path(folder) / "figures", name)
             warning = f"[{evidence.partial}] " if evidence.partial else ""
             said = f"{warning}{kind.caption(info)}"

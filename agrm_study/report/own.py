@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from agrm_study.records.local_copy import KEPT_TABLES
+from agrm_study.records.local_copy import KEPT_FIGURES, KEPT_TABLES
 from agrm_study.report.evidence import StudyInfo
 from agrm_study.report.figures import FIGURES, figure_kind
 from agrm_study.report.figures.base import FigureKind
@@ -23,6 +23,9 @@ from agrm_study.study.parts.source import OwnPart
 KEPT = "kept as it was last made: its code ({}) is not executed here; `agrm-study report --parts` makes it again"
 
 
+DAMAGED = "what was kept of it is damaged"
+
+
 class NotMade(Exception):
     """Raised if a table or figure cannot be made for a study; the message is the reason, as a clause."""
 
@@ -33,6 +36,14 @@ class Drawing:
 
     kind: FigureKind[Any]
     info: Any
+
+
+@dataclass(frozen=True, slots=True)
+class KeptFigure:
+    """A user-defined figure as it was last drawn; its caption says so."""
+
+    caption: str
+    svg: bytes
 
 
 def wanted_names(kind: str, given: Sequence[str] | None, study: StudyInfo, redraw: Sequence[OwnPart] = ()) -> list[str]:
@@ -92,7 +103,7 @@ def drawing(m: Measurements, name: str) -> Drawing:
         NotMade: If the figure cannot be made for this study, or its code is not executed here.
     """
     if is_own(name) and not is_loaded(name):
-        raise NotMade(KEPT.format(_written(m, name)))
+        raise NotMade(f"its code ({_written(m, name)}) is not executed here")
     kind = figure_kind(name)
     info = kind.info(m)
     if info is None:
@@ -102,12 +113,21 @@ def drawing(m: Measurements, name: str) -> Drawing:
 
 def keep_table(results: Path, name: str, table: Table) -> list[Path]:
     """Store a user-defined table that was made here; returns its file, or an empty list for other tables."""
+    return _keep(results / KEPT_TABLES, name, asdict(table))
+
+
+def keep_figure(results: Path, name: str, caption: str, svg: bytes) -> list[Path]:
+    """Store a user-defined figure that was drawn here; returns its file, or an empty list for other figures."""
+    return _keep(results / KEPT_FIGURES, name, {"caption": caption, "svg": svg.decode()})
+
+
+def _keep(folder: Path, name: str, value: Mapping[str, Any]) -> list[Path]:
     if not (is_own(name) and is_loaded(name)):
         return []
-    path = results / KEPT_TABLES / f"{short_name(name)}.json"
+    path = folder / f"{short_name(name)}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}")
-    temporary.write_text(json.dumps(asdict(table), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    temporary.write_text(json.dumps(value, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     temporary.replace(path)
     return [path]
 
@@ -115,13 +135,39 @@ def keep_table(results: Path, name: str, table: Table) -> list[Path]:
 def _kept_table(m: Measurements, name: str) -> Table:
     note = KEPT.format(_written(m, name))
     try:
-        value = json.loads((m.evidence.results / KEPT_TABLES / f"{short_name(name)}.json").read_text(encoding="utf-8"))
-        table = _table(value)
+        table = _table(_kept(m, KEPT_TABLES, name))
+    except (ValueError, KeyError, TypeError):
+        raise NotMade(DAMAGED) from None
+    return replace(table, notes=(*table.notes, f"This table is {note}."), study=m.evidence.study.name)
+
+
+def kept_figure(m: Measurements, name: str) -> KeptFigure | None:
+    """A user-defined figure whose code is not executed here, as it was last drawn; None for any other figure.
+
+    Raises:
+        NotMade: If it was never drawn, or what was kept of it is damaged.
+    """
+    if not is_own(name) or is_loaded(name):
+        return None
+    try:
+        value = _kept(m, KEPT_FIGURES, name)
+        caption, svg = str(value["caption"]), str(value["svg"]).encode()
+    except (ValueError, KeyError, TypeError):
+        raise NotMade(DAMAGED) from None
+    return KeptFigure(f"{caption} This figure is {KEPT.format(_written(m, name))}.", svg)
+
+
+def _kept(m: Measurements, folder: str, name: str) -> Any:
+    """The stored value of a user-defined table or figure.
+
+    Raises:
+        NotMade: If nothing is stored.
+        ValueError: If it is damaged.
+    """
+    try:
+        return json.loads((m.evidence.results / folder / f"{short_name(name)}.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise NotMade(f"its code ({_written(m, name)}) is not executed here, and it was never made") from None
-    except (ValueError, KeyError, TypeError):
-        raise NotMade("what was kept of it is damaged") from None
-    return replace(table, notes=(*table.notes, f"This table is {note}."), study=m.evidence.study.name)
 
 
 def _table(value: Mapping[str, Any]) -> Table:
