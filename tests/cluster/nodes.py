@@ -77,11 +77,15 @@ class Nodes:
     Attributes:
         folder: Ray's folder for them (short: socket names have little room).
         environment: Of every node.
+        python: The Python that nodes and their workers run.
+        without: Variables that nodes do not inherit.
         prefix: Command that runs a node elsewhere (``ip netns exec …``), by its number.
     """
 
     folder: Path
     environment: dict[str, str] = field(default_factory=dict)
+    python: str = sys.executable
+    without: tuple[str, ...] = ()
     system: dict[str, Any] = field(default_factory=dict)
     nodes: list[Node] = field(default_factory=list)
 
@@ -121,12 +125,12 @@ class Nodes:
         }
         loopback = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"} if ip.startswith("127.") else {}
         process = subprocess.Popen(
-            [*prefix, sys.executable, str(SCRIPT), json.dumps(asked)],
+            [*prefix, self.python, str(SCRIPT), json.dumps(asked)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=(self.folder / f"node{len(self.nodes)}.log").open("wb"),
             env={
-                **os.environ,
+                **{name: value for name, value in os.environ.items() if name not in self.without},
                 "RAY_AUTH_MODE": "token",
                 "RAY_USAGE_STATS_ENABLED": "0",
                 "OMP_NUM_THREADS": "1",

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
-import sysconfig
 import tarfile
 import zipfile
 from email.parser import Parser
 from pathlib import Path
 
 import pytest
+from installed_wheel import ROOT, build, install, without_checkout
 
-ROOT = Path(__file__).resolve().parents[2]
 SMALL = (
     "clip.frames=4", "clip.fps=4", "clip.crop=person_box", "clip.resize=18", "clip.size=16", "epochs=1",
     "ssl.pretrain_epochs=0", "ssl.ramp.epochs=0", "model.width=4", "model.depth=10", "batch.labelled=4",
@@ -27,38 +25,22 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """The sdist, and the wheel that is built of it."""
-    out = tmp_path_factory.mktemp("dist")
-    words = ["-m", "build", "--no-isolation", "--outdir", str(out), str(ROOT)]
-    done = subprocess.run([sys.executable, *words], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    (sdist,), (wheel,) = out.glob("*.tar.gz"), out.glob("*.whl")
-    return sdist, wheel
+    return build(tmp_path_factory.mktemp("dist"))
 
 
 @pytest.fixture(scope="module")
 def environment(built: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A fresh environment with the wheel; its dependencies are those that are installed here, nothing is downloaded."""
+    """A folder with a fresh environment that has the wheel."""
     place = tmp_path_factory.mktemp("elsewhere")
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(place / "env")], check=True)
-    python = place / "env" / "bin" / "python"
-    packages = Path(
-        subprocess.check_output(
-            [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], text=True
-        ).strip()
-    )
-    here = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
-    (packages / "dependencies.pth").write_text("\n".join(sorted(here)), encoding="utf-8")
-    install = ["-m", "pip", "--python", str(python), "install", "--quiet", "--no-deps", "--no-index", str(built[1])]
-    subprocess.run([sys.executable, *install], check=True)
+    install(built[1], place)
     return place
 
 
 def agrm_study(environment: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """The installed command, in a folder that is not the checkout."""
-    clean = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     return subprocess.run(
         [str(environment / "env" / "bin" / "agrm-study"), *words],
-        cwd=environment, env=clean, capture_output=True, text=True, check=False, timeout=600,
+        cwd=environment, env=without_checkout(), capture_output=True, text=True, check=False, timeout=600,
     )  # fmt: skip
 
 
