@@ -61,31 +61,16 @@ def _loss_in(*names: str) -> Callable[[Recipe], bool]:
     return lambda recipe: recipe.loss.name in names
 
 
+OF_THE_SHIPPED_TRAINER: Final = (
+    "data.unlabelled_train", "data.unlabelled_val", "data.views", "clip.*", "augment.*", "model.*",
+    "ssl.pretrain_epochs", "ssl.ema.*", "ssl.ramp.*", "ssl.threshold.*", "ssl.pseudo.*", "ssl.batch_norm", "loss.*",
+    "optimizer.*", "batch.*", "early_stop.*", "evaluate.*", "precision", "compile", "steps_per_epoch", "tf32",
+    "deterministic", "shuffle_labels",
+)  # fmt: skip
+"""Settings that no trainer of a study's own reads. `ssl.method` is left out: it is ``supervised`` in such a study."""
+
 RULES: Final[tuple[Rule, ...]] = (
-    Rule(
-        (
-            "data.unlabelled_train",
-            "data.unlabelled_val",
-            "data.views",
-            "clip.*",
-            "augment.*",
-            "model.*",
-            "ssl.*",
-            "loss.*",
-            "optimizer.*",
-            "batch.*",
-            "early_stop.*",
-            "evaluate.*",
-            "precision",
-            "steps_per_epoch",
-            "shuffle_labels",
-            "tf32",
-            "deterministic",
-            "compile",
-        ),
-        lambda r: r.own_trainer,
-        "it is a setting of the shipped trainer",
-    ),
+    Rule(OF_THE_SHIPPED_TRAINER, lambda r: r.own_trainer, "it is a setting of the shipped trainer"),
     Rule(("data.manifest", "data.synthetic.*"), lambda r: True, "the data's content counts, by its fingerprint"),
     Rule(("data.split.*",), lambda r: r.data.split_file is not None, "a split file takes its place"),
     Rule(("data.folds", "data.fold"), lambda r: r.data.split_file is not None, "a split file takes their place"),

@@ -92,7 +92,7 @@ class TrialOutcome:
         alpha: What the teacher keeps of itself at each step; without effect in methods without an average.
         momentum: What the threshold policy's averages keep at each update; without effect in policies without one.
         gflops: 10⁹ floating-point operations of a forward pass of one clip; None if they were not counted.
-        clips_per_s: Mean training throughput since the last resume; None if no epoch was trained.
+        clips_per_s: Mean training throughput since the last resume; None if no epoch was trained. Not compared.
     """
 
     stop_reason: Literal["epochs", "early_stop"]
@@ -107,4 +107,4 @@ class TrialOutcome:
     alpha: float | None = None
     momentum: float | None = None
     gflops: float | None = None
-    clips_per_s: float | None = None
+    clips_per_s: float | None = field(default=None, repr=False, compare=False)

@@ -113,7 +113,7 @@ def test_a_study_runs_reports_and_does_nothing_the_second_time(tmp_path: Path) -
     found = ags.open_results(results)
     assert set(found.trials["status"]) == {"finished"}
     assert set(found.trials["method"]) == {"nearest_mean"}
-    assert found.trials["backbone"].isna().all()
+    assert found.trials[["backbone", "pooling", "tau", "alpha", "momentum", "ramp_epochs"]].isna().all(axis=None)
     assert set(found.predictions["split"]) == {"train", "val", "test"}
     test = found.predictions[found.predictions["split"] == "test"]
     probs = np.exp(np.stack(test["logits"].to_list()))

@@ -76,10 +76,10 @@ class OwnRunner(TrialRunner):
         return self._epoch
 
     def load_stage(self, folder: Path, name: str) -> int:
-        raise CheckpointError("a trainer of the study's own shares no epochs")
+        raise CheckpointError(folder, "a trainer of the study's own shares no epochs")
 
     def save_stage(self, folder: Path, name: str) -> None:
-        raise CheckpointError("a trainer of the study's own shares no epochs")
+        raise CheckpointError(folder, "a trainer of the study's own shares no epochs")
 
     def rows(self) -> Sequence[EpochRow]:
         return tuple(self._rows)

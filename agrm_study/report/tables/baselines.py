@@ -54,8 +54,8 @@ class Baselines(TableKind):
             n, operations, speed = counts.get((arm, task)), gflops.get((arm, task)), speeds.get((arm, task))
             entries = {
                 "parameters": Entry(text=MISSING) if n is None else Entry(text=f"{n / 1e6:.1f}", value=n),
-                "gflops": _rounded(operations and operations[-1]),
-                "clips_per_s": _rounded(speed and median(speed)),
+                "gflops": _rounded(operations[-1] if operations else None),
+                "clips_per_s": _rounded(median(speed) if speed else None),
             }
             return tuple(entries[column.key] for column in shown)
 

@@ -71,7 +71,7 @@ def forward_gflops(model: Model, *, n_outputs: int, frames: int, size: int) -> f
     network, _ = _assemble(model, n_outputs, frames, size)
     with torch.device("meta"), torch.no_grad(), FlopCounterMode(display=False) as counter:
         network.eval()(torch.empty(1, 3, frames, size, size))
-    return counter.get_total_flops() / 1e9
+    return float(counter.get_total_flops()) / 1e9
 
 
 def _assemble(model: Model, n_outputs: int, frames: int, size: int) -> tuple[VideoClassifier, Backbone]:

@@ -7,7 +7,8 @@ import torch
 from pydantic import ValidationError
 
 from agrm_study.study.errors import InputError
-from agrm_study.study.recipe import Ema, Model, Optimizer
+from agrm_study.study.recipe import Model, Optimizer
+from agrm_study.study.ssl_settings import Ema
 from agrm_study.training.fit import Training
 from agrm_study.training.models.build import build_model
 from agrm_study.training.models.layers import layers_of, parameter_groups

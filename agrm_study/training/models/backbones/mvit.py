@@ -73,7 +73,7 @@ class MViT(Backbone):
                     )
                 )
                 channels, grid = heads * head, [grid[0], grid[1] // stride, grid[2] // stride]
-        stages = {
+        stages: dict[str, nn.Module] = {
             "conv_proj": nn.Conv3d(3, head, (3, 7, 7), stride=(2, 4, 4), padding=(1, 3, 3)),
             "pos_encoding": _Encoding(head, (_GRID[1], _GRID[2]), _GRID[0], rel_pos_embed=True),
             "blocks": nn.Sequential(*blocks),
@@ -104,7 +104,7 @@ class MViT(Backbone):
                 raise TypeError(f"no initial values are defined for {type(layer).__name__}")
 
 
-class _Encoding(PositionalEncoding):
+class _Encoding(PositionalEncoding):  # type: ignore[misc]
     """Turns a volume of patches (B, D, T, H, W) into tokens, and puts the class token first."""
 
     def forward(self, patches_BDTHW: Tensor) -> Tokens:
@@ -112,7 +112,7 @@ class _Encoding(PositionalEncoding):
         return super().forward(patches_BDTHW.flatten(2).transpose(1, 2)), (frames, rows, columns)
 
 
-class _Block(MultiscaleBlock):
+class _Block(MultiscaleBlock):  # type: ignore[misc]
     """torchvision's block, with tokens and shape as one argument."""
 
     def forward(self, tokens: Tokens) -> Tokens:
@@ -135,4 +135,6 @@ class _LastNorm(nn.LayerNorm):
     def forward(self, tokens: Tokens) -> Tensor:  # type: ignore[override]
         tokens_BND, shape = tokens
         tokens_BDN = super().forward(tokens_BND).transpose(1, 2)
-        return tokens_BDN[:, :, :1, None, None] if self.class_token else tokens_BDN[:, :, 1:].unflatten(2, shape)
+        if self.class_token:
+            return tokens_BDN[:, :, :1, None, None]
+        return tokens_BDN[:, :, 1:].reshape(*tokens_BDN.shape[:2], *shape)
