@@ -23,6 +23,9 @@ from agrm_study.training.models.backbones.base import Backbone as Backbone
 from agrm_study.training.models.pooling.base import Pooling as Pooling
 from agrm_study.training.ssl.losses.supervised import SupervisedLoss
 from agrm_study.training.ssl.thresholds.policy import ThresholdPolicy as ThresholdPolicy
+from agrm_study.training.trainer import Sample as Sample
+from agrm_study.training.trainer import Trainer as Trainer
+from agrm_study.training.trainer import Trial as Trial
 
 Loss = SupervisedLoss
 
