@@ -14,6 +14,7 @@ from agrm_study.records.reader import Ledger
 from agrm_study.study.errors import InputError, did_you_mean
 from agrm_study.study.merge import with_settings
 from agrm_study.study.no_results import no_results
+from agrm_study.study.own_trainer import require_shipped_trainer
 from agrm_study.study.parts.use import as_trained
 from agrm_study.study.problems import Place
 from agrm_study.study.recipe import Recipe
@@ -73,6 +74,7 @@ class FinishedTrials:
         self._results = results
         offer_kept_sources(results)
         self.study: Study = read_resolved(results / "study.yaml")
+        require_shipped_trainer(self.study, results)
         self.ledger = Ledger(results)
         trials = self.ledger.trials()
         finished = trials[trials["status"] == "finished"]

@@ -20,6 +20,7 @@ from agrm_study.statistics.part_scores import PartScores
 from agrm_study.study.errors import InputError, did_you_mean
 from agrm_study.study.merge import with_settings
 from agrm_study.study.no_results import no_results
+from agrm_study.study.own_trainer import require_shipped_trainer
 from agrm_study.study.parts.names import source_of
 from agrm_study.study.parts.source import PartSource
 from agrm_study.study.parts.use import as_trained, used_parts
@@ -80,6 +81,7 @@ class FinishedStudy:
             raise no_results(self.name, "study.yaml" if content is None else "plan.json")
         where = Path(self.name)
         self.study: Study = parse_resolved(content, where / "study.yaml")
+        require_shipped_trainer(self.study, where)
         self._cells = parse_cells(plan, where / "plan.json")
         self._ledger = Ledger(self.location)
         trials = self._ledger.trials()

@@ -62,7 +62,8 @@ class ArmSteps:
 
 
 def arm_steps(study: Study, clips: ClipCounts) -> tuple[ArmSteps, ...]:
-    """The steps of every arm and task of a study; of a search also those of its base recipe.
+    """The steps of every arm and task of a study; of a search also those of its base recipe. A trainer of the study's
+    own has none that are known.
 
     Args:
         study: The study.
@@ -70,7 +71,7 @@ def arm_steps(study: Study, clips: ClipCounts) -> tuple[ArmSteps, ...]:
     """
     arms = [(arm.name, arm.recipe) for arm in study.arms] or [("base", study.base)]
     found = []
-    for name, arm_recipe in arms:
+    for name, arm_recipe in arms if not study.base.own_trainer else ():
         for task in study.tasks:
             recipe = arm_recipe.model_copy(update={"task": task, "split_seed": study.split_seed})
             count = clips(recipe)["train"]

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any, Final
 
 from agrm_study.study.document import KeyPath
-from agrm_study.study.errors import did_you_mean
+from agrm_study.study.errors import InputError, did_you_mean
 from agrm_study.study.loading import Loading
-from agrm_study.study.parts.names import name_of_class
+from agrm_study.study.parts.names import name_of_class, short_name
 from agrm_study.study.parts.source import OwnPart
 from agrm_study.study.settings import Setting
+from agrm_study.study.study import Study
 
 ENTRY: Final = re.compile(r"(?P<source>.+):(?P<cls>[A-Za-z_]\w*)")
 """Form of `trainer:`: a Python file or a module, and a class."""
@@ -145,3 +147,17 @@ def _with_conditions(factors: dict[str, Any], trainer: OwnPart) -> dict[str, Any
             factor = factor | {"when": when}
         found[name] = factor
     return found
+
+
+def require_shipped_trainer(study: Study, where: str | Path) -> None:
+    """Check that a study's trials have networks of the shipped trainer, whose weights are kept.
+
+    Raises:
+        InputError: The study has a trainer of its own.
+    """
+    if study.base.own_trainer:
+        raise InputError(
+            "needs networks of the shipped trainer; this study has a trainer of its own, whose models are not kept",
+            where=where,
+            given=short_name(study.base.training.trainer),
+        )
