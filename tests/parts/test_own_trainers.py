@@ -316,3 +316,22 @@ def test_a_trainer_is_checked_by_its_conformance_suite(tmp_path: Path, old: str,
 def test_a_shipped_example_passes_the_checks_of_trainers(name: str) -> None:
     code, output = check_part(EXAMPLES / f"{name}.py")
     assert (code, "7 of 7 checks pass" in output) == (0, True), output
+
+
+def test_a_search_samples_the_trainer_s_settings_and_an_option_sets_one(tmp_path: Path) -> None:
+    space = {"rate": {"float": [0.01, 0.9]}}
+    search = {"sampler": "random", "trials": 3, "metric": "val/macro_f1", "space": space, "promote": 1}
+    changes = {"arms": None, "reference": None, "search": search, "seeds": [0]}
+    file, results = write(tmp_path, **changes), tmp_path / "results"
+    assert ags.load_study(file, overrides={"kind": "other"}).base.training.options == {"kind": "other"}
+    run(file, results)
+    trials = ags.open_results(results).trials
+    assert trials["phase"].tolist().count("search") == 3
+    assert trials["phase"].tolist().count("final") == 1
+    assert all("training.options.rate" in params for params in trials["params"])
+
+
+def test_a_grid_crosses_the_trainer_s_settings_with_conditions(tmp_path: Path) -> None:
+    grid = {"kind": ["plain", "other"], "rate": {"values": [0.1, 0.2], "when": {"kind": "other"}}}
+    study = ags.load_study(write(tmp_path, arms=None, reference=None, grid=grid))
+    assert [arm.name for arm in study.arms] == ["kind=plain", "kind=other, rate=0.1", "kind=other, rate=0.2"]
