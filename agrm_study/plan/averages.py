@@ -117,7 +117,8 @@ def steps_sentences(arms: tuple[ArmSteps, ...]) -> tuple[str, ...]:
     """Steps and averages in words, one sentence per distinct length, naming its arms."""
     words: dict[str, list[str]] = {}
     for each in arms:
-        parts = [f"{each.per_epoch} steps × {each.epochs} epochs over {each.clips} labelled clips"]
+        steps = f"{each.per_epoch} step{'s' * (each.per_epoch != 1)} × {each.epochs} epochs"
+        parts = [f"{steps} over {each.clips} labelled clips"]
         parts += [
             f"{a.setting} {a.keep:.4g} = a memory of {a.memory:.3g} updates, {a.memory / a.per_epoch:.3g} epochs"
             for a in each.averages

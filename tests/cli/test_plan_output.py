@@ -83,3 +83,14 @@ def test_run_shows_the_same_notes_before_it_begins(tmp_path: Path, monkeypatch: 
     done = click.testing.CliRunner().invoke(run, ["study.yaml"])
     assert "note: The arms `A` and `B` are one training" in done.stderr
     assert str(done.exception) == "stopped here"
+
+
+def test_steps_and_memories_are_shown_and_noted_where_the_training_is_too_short(invoke: Invoke) -> None:
+    """12 subjects: 8 train, one step of 16 an epoch, so α = 0.99 remembers 100 of the 90 steps with a teacher."""
+    text = STUDY.replace("set: {ssl.method: supervised}", "set: {steps_per_epoch: null}") + "arms: [{name: A}]\n"
+    told = invoke(text).stdout
+    assert "1 step × 100 epochs over 8 labelled clips; ssl.ema.alpha 0.99 = a memory of 100 updates" in told
+    assert "note: `A`: ssl.ema.alpha 0.99 is a memory of 100 updates" in told
+    (steps,) = json.loads(invoke(text, "--json").stdout)["steps"]
+    assert (steps["clips"], steps["per_epoch"], steps["averages"][0]["keep"]) == (8, 1, 0.99)
+    assert "note" not in invoke(text.replace("null", "20")).stdout
