@@ -1,0 +1,57 @@
+"""Settings of unlabelled clips that cannot go together are refused at their line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from agrm_study.study.errors import InputError
+from agrm_study.study.load import load_study
+
+HEAD = """\
+name: trial
+tasks: [three_class]
+seeds: [0]
+data: {synthetic: {subjects: 12, unlabelled: 12}}
+arms: [{name: A}]
+"""
+
+
+def load(tmp_path: Path, settings: str) -> None:
+    file = tmp_path / "study.yaml"
+    file.write_text(f"{HEAD}set: {{{settings}}}\n", encoding="utf-8")
+    load_study(file)
+
+
+@pytest.mark.parametrize(
+    ("settings", "field", "words"),
+    [
+        ("ssl.batch_norm: joint, batch.accumulate: 2", "batch.accumulate", "must be 1 with ssl.batch_norm joint"),
+        ("ssl.batch_norm: per_domain, ssl.ema.buffers: own", "ssl.ema.buffers", "must not be own"),
+        ("ssl.batch_norm: labelled_only, ssl.ema.buffers: own", "ssl.ema.buffers", "must not be own"),
+        ("ssl.threshold.policy: relative, ssl.pseudo.mode: rounds", "ssl.threshold.policy", "must be online"),
+        ("ssl.threshold.alignment: predictions, ssl.pseudo.mode: rounds", "ssl.threshold.alignment", "must be online"),
+        ("ssl.pseudo: {uncertainty: views, mode: rounds}", "ssl.pseudo.uncertainty", "online"),
+        ("ssl.pseudo.uncertainty: views, ssl.method: pseudo_label", "ssl.pseudo.uncertainty", "two views"),
+        ("ssl.pseudo.uncertainty: dropout, ssl.method: fixmatch", "ssl.pseudo.uncertainty", "needs a teacher"),
+        ("ssl.pseudo.uncertainty: dropout", "ssl.pseudo.uncertainty", "model.dropout above 0"),
+    ],
+)
+def test_what_cannot_go_together_is_refused(tmp_path: Path, settings: str, field: str, words: str) -> None:
+    with pytest.raises(InputError, match=words) as caught:
+        load(tmp_path, settings)
+    assert (caught.value.field, caught.value.line) == (field, 6)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        "ssl.batch_norm: joint, batch.accumulate: 2, ssl.method: supervised",
+        "ssl.pseudo: {uncertainty: dropout}, ssl.method: mean_teacher",
+        "ssl.pseudo: {uncertainty: dropout}, model.dropout: 0.2",
+        "ssl.batch_norm: per_domain, ssl.ema.buffers: own, ssl.method: fixmatch",
+    ],
+)
+def test_what_cannot_act_is_not_refused(tmp_path: Path, settings: str) -> None:
+    load(tmp_path, settings)
