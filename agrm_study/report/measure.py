@@ -193,6 +193,10 @@ class Measurements:
     def _differs(self, cell: Cell, reference: Cell) -> str | None:
         for kind in ("code", "data", "split"):
             if kind not in self.allow and cell.versions[kind] != reference.versions[kind]:
+                if kind == "split" and self.evidence.people.judge_alike(
+                    (*cell.versions[kind], *reference.versions[kind])
+                ):
+                    continue
                 ours, theirs = ", ".join(cell.versions[kind]), ", ".join(reference.versions[kind])
                 return f"{kind} differs from the reference's ({ours} against {theirs})"
         return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
@@ -39,6 +39,14 @@ class People:
     def splits(self) -> frozenset[str]:
         """Fingerprints of the splits that the records describe."""
         return frozenset(self.rows["split_fingerprint"])
+
+    def judge_alike(self, splits: Iterable[str]) -> bool:
+        """Whether splits select and test on the same subjects with the same labels, whatever they train on.
+
+        Arms with different numbers of labels have such splits. False for splits without records.
+        """
+        parts = [(self.labels.get((split, "val")), self.labels.get((split, "test"))) for split in splits]
+        return all(None not in part and part == parts[0] for part in parts)
 
 
 def check_people(table: pa.Table) -> tuple[People, list[Finding]]:
