@@ -125,7 +125,6 @@ class Training:
         self._device = Device(device, recipe)
         self._clips = clips_of_parts(recipe, manifest, store, split, needs_test=evaluate_test)
         clip, classes, unlabelled = recipe.clip, recipe.classes, self._clips["unlabelled_train"]
-
         counts = [int((self._clips["train"].labels_N == index).sum()) for index in range(len(classes))]
         loss = build_loss(recipe.loss, classes, counts, order=recipe.task.order)
         outputs = loss.n_outputs(len(classes))
@@ -135,21 +134,13 @@ class Training:
         self._device.place(student)
         self._device.compile(student)
         stepped = in_steps(recipe, len(self._clips["train"]))
-        self._steps, self._in_steps = steps_of(recipe, len(self._clips["train"])), stepped.ssl
-        self._networks = Networks(
-            student,
-            stepped.ssl.ema,
-            self._device,
-            batch_norm=recipe.ssl.batch_norm,
-            averaged=recipe.evaluate.ema and not recipe.has_teacher,
-        )
+        self._steps, self._averages = steps_of(recipe, len(self._clips["train"])), stepped.ssl
+        self._networks = Networks.of(stepped, student, self._device)
         self._optimizer = build_optimizer(
             recipe.optimizer,
             parameter_groups(student, lr=recipe.optimizer.lr, layer_decay=recipe.optimizer.layer_decay),
         )
-        self._rate = LearningRate(
-            recipe.optimizer, self._optimizer, epochs=recipe.epochs, armed_after=recipe.armed_after
-        )
+        self._rate = LearningRate(recipe.optimizer, self._optimizer, recipe.epochs, recipe.armed_after)
         self._stopping = EarlyStopping(recipe.early_stop.metric, recipe.early_stop.patience, recipe.armed_after)
         self._policy = build_policy(stepped.ssl.threshold, len(classes), len(unlabelled), counts)
         self._learner = Learner(
@@ -248,10 +239,8 @@ class Training:
             predictions=self._predict(self._best, self._stopping.best_epoch),
             device=self._device.description,
             steps_per_epoch=self._steps,
-            alpha=self._in_steps.ema.alpha,
-            momentum=self._in_steps.threshold.momentum,
-            gflops=self._gflops,
-            clips_per_s=self._seen_clips / self._learning_s if self._learning_s else None,
+            alpha=self._averages.ema.alpha,
+            momentum=self._averages.threshold.momentum,
         )
 
     def predict_kept(self, epoch: int) -> tuple[Predictions, ...]:
@@ -357,8 +346,7 @@ class Training:
             moved_labels=None if self._rounds is None else self._rounds.accepted_labels,
             unlabelled=weight > 0 and self._learner.uses_unlabelled,
         )
-        penalised = ssl.threshold.policy == "freematch" and ssl.threshold.fairness > 0
-        tally = EpochTally(epoch, weight, ssl.pseudo.weight, penalised=penalised)
+        tally = EpochTally(epoch, weight, ssl.pseudo.weight, penalised=self._policy.penalises)
         stats = PseudoStats(len(self.recipe.classes), self._device.torch)
         self._networks.student.train()
         started, clips = time.perf_counter(), 0

@@ -53,13 +53,7 @@ class Rehearsal:
         place.place(self.student)
         if compiled:
             place.compile(self.student)
-        networks = Networks(
-            self.student,
-            recipe.ssl.ema,
-            place,
-            batch_norm=recipe.ssl.batch_norm,
-            averaged=recipe.evaluate.ema and not recipe.has_teacher,
-        )
+        networks = Networks.of(recipe, self.student, place)
         if recipe.has_teacher:
             networks.start_teacher()
         self._learner = Learner(

@@ -55,7 +55,7 @@ class LearningRate:
         armed_after: First epoch that counts as one without a lower loss, with `plateau_armed`.
     """
 
-    def __init__(self, settings: Optimizer, optimizer: torch.optim.Optimizer, *, epochs: int, armed_after: int) -> None:
+    def __init__(self, settings: Optimizer, optimizer: torch.optim.Optimizer, epochs: int, armed_after: int) -> None:
         self._settings, self._optimizer, self._epochs = settings, optimizer, epochs
         self._first_rates = [group["lr"] for group in optimizer.param_groups]
         self._first_counted = armed_after if settings.plateau_armed else 1

@@ -75,7 +75,7 @@ def test_its_state_goes_on_where_it_stood():
 
 def learning_rate(settings: Optimizer, *, epochs: int = 16, armed_after: int = 1):
     optimizer = build_optimizer(settings, [nn.Parameter(torch.zeros(1))])
-    return LearningRate(settings, optimizer, epochs=epochs, armed_after=armed_after), optimizer
+    return LearningRate(settings, optimizer, epochs, armed_after), optimizer
 
 
 def test_the_cosine_falls_as_in_fixmatch():

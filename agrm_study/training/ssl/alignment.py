@@ -67,6 +67,10 @@ class AlignedPolicy(ThresholdPolicy):
     def confidence(self, probs_BK: Tensor) -> Tensor:
         return self._inner.confidence(self._aligned(probs_BK) if self._kind == "uniform" else probs_BK)
 
+    @property
+    def penalises(self) -> bool:
+        return self._inner.penalises
+
     def penalty(self, log_probs_BK: Tensor, weights_B: Tensor) -> Tensor | None:
         return self._inner.penalty(log_probs_BK, weights_B)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from agrm_study.study.recipe import Recipe
 from agrm_study.study.ssl_settings import Ema
 from agrm_study.training.device import Device
 from agrm_study.training.outcome import Network
@@ -43,6 +44,12 @@ class Networks:
         self._teacher_norms: UnlabelledNorms | None = None
         if averaged:
             self.ema = self._average()
+
+    @classmethod
+    def of(cls, recipe: Recipe, student: nn.Module, device: Device) -> Networks:
+        """The networks of a recipe whose memories are given per step (`in_steps`)."""
+        averaged = recipe.evaluate.ema and not recipe.has_teacher
+        return cls(student, recipe.ssl.ema, device, batch_norm=recipe.ssl.batch_norm, averaged=averaged)
 
     def start_teacher(self) -> None:
         """Create the teacher as a copy of the student, θ′ ← θ (Song et al. 2026, section 3.1)."""

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from agrm_study.study.ssl_settings import Threshold
+from agrm_study.training.fit import Training
 from agrm_study.training.ssl.fairness import fairness_loss
 from agrm_study.training.ssl.thresholds import build_policy
 
@@ -67,3 +68,17 @@ def test_without_fairness_the_policy_is_the_threshold_alone() -> None:
     policy = build_policy(Threshold(policy="freematch"), 2, 3)
     assert policy.penalty(torch.zeros(1, 2), torch.ones(1)) is None
     assert set(policy.state_dict()) == {"tau", "probs"}
+
+
+@pytest.mark.parametrize("alignment", ["none", "uniform"])
+def test_the_loss_is_recorded_where_there_is_one(tiny_data, tiny_recipe, alignment) -> None:
+    for fairness in (0.0, 0.5):
+        threshold = {"policy": "freematch", "fairness": fairness, "alignment": alignment}
+        training = Training(tiny_recipe(epochs=3, ssl__threshold=threshold), **tiny_data.arguments)
+        while not training.done:
+            training.run_epoch()
+        last = next(row for row in reversed(training.rows) if row.split == "train")
+        terms = last.training
+        assert ("loss_penalty" in terms) == (fairness > 0)
+        total = terms["loss_consistency"] + terms["loss_pseudo"] + terms.get("loss_penalty", 0.0)
+        assert last.loss == pytest.approx(terms["loss_supervised"] + terms["ramp_weight"] * total)

@@ -40,8 +40,12 @@ class FreeMatch(ThresholdPolicy):
             self._histogram_K = keep * self._histogram_K.to(confidence_B.device) + (1 - keep) * shares_K
         return indicator(confidence_B > self._thresholds().to(confidence_B.dtype)[labels_B])
 
+    @property
+    def penalises(self) -> bool:
+        return self.settings.fairness > 0
+
     def penalty(self, log_probs_BK: Tensor, weights_B: Tensor) -> Tensor | None:
-        if self.settings.fairness == 0:
+        if not self.penalises:
             return None
         return self.settings.fairness * fairness_loss(log_probs_BK, weights_B, self._probs_K, self._histogram_K)
 

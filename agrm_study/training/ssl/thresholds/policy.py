@@ -68,6 +68,11 @@ class ThresholdPolicy(HasOptions, ABC):
         """The confidence (B,) that the policy compares with its threshold; changes no state."""
         return confidence(probs_BK)[0]
 
+    @property
+    def penalises(self) -> bool:
+        """Whether `penalty` adds a loss term, which is then recorded."""
+        return False
+
     def penalty(self, log_probs_BK: Tensor, weights_B: Tensor) -> Tensor | None:
         """A further loss term on the student's predictions, weighted; None for policies without one.
 
