@@ -239,8 +239,8 @@ class Training:
             predictions=self._predict(self._best, self._stopping.best_epoch),
             device=self._device.description,
             steps_per_epoch=self._steps,
-            alpha=self._averages.ema.alpha,
-            momentum=self._averages.threshold.momentum,
+            alpha=self._averages.ema.alpha if self.recipe.has_average else None,
+            momentum=self._averages.threshold.momentum if self._learner.averages else None,
         )
 
     def predict_kept(self, epoch: int) -> tuple[Predictions, ...]:

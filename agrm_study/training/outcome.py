@@ -89,8 +89,8 @@ class TrialOutcome:
         predictions: Predictions by network and part.
         device: ``cpu`` or the name of the GPU.
         steps_per_epoch: Training steps of an epoch, without clips that rounds of pseudo-labelling add; None if unknown.
-        alpha: What the teacher keeps of itself at each step; without effect in methods without an average.
-        momentum: What the threshold policy's averages keep at each update; without effect in policies without one.
+        alpha: What the average of the network keeps of itself at each step; None without one.
+        momentum: What the threshold policy's averages keep at each update; None without any.
         gflops: 10⁹ floating-point operations of a forward pass of one clip; None if they were not counted.
         clips_per_s: Mean training throughput since the last resume; None if no epoch was trained. Not compared.
     """

@@ -86,5 +86,6 @@ class EpochTally:
         terms_S4 = torch.stack(unchecked)
         for step, terms_4 in enumerate(terms_S4.tolist(), start=self._checked + 1):
             if not np.isfinite(terms_4).all():
-                raise NanLossError(self.epoch, step, dict(zip(TERMS, terms_4, strict=True)))
+                shown = TERMS if self._penalised else TERMS[:-1]
+                raise NanLossError(self.epoch, step, dict(zip(shown, terms_4, strict=False)))
         self._checked = len(self._terms)

@@ -35,9 +35,12 @@ OTHER: dict[str, Any] = {
     "ssl.threshold.percentile": 10.0, "ssl.pseudo.mode": "rounds", "ssl.pseudo.target": "soft",
     "ssl.pseudo.weight": 3.0, "ssl.pseudo.confidence": "min", "ssl.pseudo.round_epochs": 1,
     "loss.focal_gamma": 0.5, "loss.class_balanced_beta": 0.1, "loss.arcface_scale": 2.0, "loss.arcface_margin": 0.1,
-    "ssl.threshold.options": {"a": 1}, "optimizer.layer_decay": 0.5,
-    "optimizer.momentum": 0.1, "optimizer.betas": [0.1, 0.2],
-    "batch.unlabelled": 2, "evaluate.network": "student", "evaluate.unlabelled": False,
+    "ssl.threshold.options": {"a": 1}, "optimizer.layer_decay": 0.5, "optimizer.momentum": 0.1, "optimizer.betas": [0.1, 0.2],
+    "batch.unlabelled": 2, "evaluate.network": "student", "evaluate.unlabelled": False, "evaluate.ema": True,
+    "ssl.batch_norm": "joint", "ssl.threshold.alignment": "uniform", "ssl.threshold.fairness": 0.5,
+    "ssl.pseudo.uncertainty": "views", "ssl.pseudo.uncertainty_max": 0.9, "ssl.pseudo.uncertainty_passes": 3,
+    "optimizer.plateau_factor": 0.1, "optimizer.plateau_patience": 1, "optimizer.plateau_armed": True,
+    "ssl.ema.memory_epochs": 2.0, "ssl.threshold.memory_epochs": 2.0,
 }  # fmt: skip
 """Another value of every setting that a rule names, but for what is asked of data and store, which the trainer does not
 read, and `evaluate.batch`, whose sums are rounded otherwise."""
@@ -56,6 +59,14 @@ BASES: dict[str, dict[str, Any]] = {
     "freematch": {"ssl.threshold.policy": "freematch"},
     "softmatch": {"ssl.threshold.policy": "softmatch"},
     "percentile": {"ssl.threshold.policy": "percentile"},
+    "relative threshold": {"ssl.threshold.policy": "relative"},
+    "memories in epochs": {
+        "ssl.ema.memory_epochs": 1.0,
+        "ssl.threshold.policy": "freematch",
+        "ssl.threshold.memory_epochs": 1.0,
+    },
+    "an average of a supervised network": {"ssl.method": "supervised", "evaluate.ema": True},
+    "cosine": {"optimizer.schedule": "cosine"},
     "average pooling": {"model.pooling.name": "average"},
     "maximum pooling": {"model.pooling.name": "max"},
     "c3d": {"model.backbone": "c3d"},

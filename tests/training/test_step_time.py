@@ -45,9 +45,9 @@ def test_the_size_of_a_network_is_that_of_its_weights_and_buffers():
     assert step_time(recipe, "cpu", clock=clock_of(1.0)).network_bytes == 4 * numbers + others
 
 
-@pytest.mark.parametrize("precision", ["bf16"])
+@pytest.mark.parametrize("precision", ["fp16"])
 def test_what_this_device_cannot_do_is_refused(precision):
     from agrm_study.study.errors import InputError
 
-    with pytest.raises(InputError, match="half precision needs a GPU"):
+    with pytest.raises(InputError, match="fp16 needs a GPU"):
         step_time(small_recipe(precision=precision), "cpu")

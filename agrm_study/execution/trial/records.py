@@ -33,8 +33,6 @@ ERROR_LIMIT = 8_000
 """Characters of an error that a record keeps, counted from its end."""
 _HAVE_TAU = ("fixed", "flexmatch", "relative")
 """Policies in which `ssl.threshold.tau` has an effect."""
-_KEEP_NO_AVERAGE = ("fixed", "flexmatch", "relative", "percentile")
-"""Policies that keep no moving average."""
 
 
 def trial_columns(trial: TrialSpec) -> dict[str, Any]:
@@ -67,16 +65,14 @@ def _learns_pseudo_labels(recipe: Recipe) -> bool:
     return recipe.ssl.method in ("agrm", "pseudo_label", "fixmatch") and recipe.ssl.pseudo.mode != "off"
 
 
-def finished_columns(outcome: TrialOutcome, recipe: Recipe, stop_reason: str | None = None) -> dict[str, Any]:
+def finished_columns(outcome: TrialOutcome, stop_reason: str | None = None) -> dict[str, Any]:
     """The columns that a success adds; the stop reason is the outcome's unless given.
 
     ``alpha`` is replaced, as a recipe may give the memory of the average in epochs.
     """
-    threshold = recipe.ssl.threshold
-    averages = threshold.policy not in _KEEP_NO_AVERAGE or threshold.alignment != "none"
     return {
-        "alpha": outcome.alpha if recipe.has_average else None,
-        "momentum": outcome.momentum if averages and _learns_pseudo_labels(recipe) else None,
+        "alpha": outcome.alpha,
+        "momentum": outcome.momentum,
         "steps_per_epoch": outcome.steps_per_epoch,
         "status": "finished",
         "n_params": outcome.n_params,

@@ -290,7 +290,7 @@ class TrialWorker:
         write_trial(
             self._results,
             trial_columns(trial)
-            | finished_columns(outcome, trial.recipe, stop_reason)
+            | finished_columns(outcome, stop_reason)
             | run_columns(running.beat)
             | {"weights_digest": weights},
             epochs=epoch_columns(outcome.rows),

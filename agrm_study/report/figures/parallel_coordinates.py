@@ -92,7 +92,7 @@ def ticks_of(low: float, high: float) -> NDArray[np.floating]:
     elif _is_logarithmic(low, high):
         found = _decades(low, high)
     else:
-        found = MaxNLocator(nbins=4, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
+        found = np.asarray(MaxNLocator(nbins=4, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high))
     margin = 1e-9 * (high - low)
     found = found[(found >= low - margin) & (found <= high + margin)]
     return found if found.size >= 2 else np.unique([low, high])

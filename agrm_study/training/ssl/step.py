@@ -107,6 +107,11 @@ class Learner:
         """Whether a step uses an unlabelled batch."""
         return self.method.consistency or self._learns_pseudo
 
+    @property
+    def averages(self) -> bool:
+        """Whether the threshold policy is used and keeps moving averages."""
+        return self.method.pseudo and self._pseudo.mode != "off" and self._policy.keeps_average
+
     def step(
         self,
         labelled: LabelledBatch,

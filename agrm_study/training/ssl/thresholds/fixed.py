@@ -10,6 +10,8 @@ from agrm_study.training.ssl.thresholds.policy import ThresholdPolicy, confidenc
 class Fixed(ThresholdPolicy):
     """Accepts clips with confidence m > τ (strictly); stateless."""
 
+    keeps_average = False
+
     def select(self, probs_BK: Tensor, sample_ids_B: Tensor) -> Tensor:
         confidence_B, _ = confidence(probs_BK)
         return indicator(confidence_B > self.settings.tau)

@@ -21,6 +21,8 @@ class FlexMatch(ThresholdPolicy):
     confident clip. The authors' code accepts at equality and agrees otherwise.
     """
 
+    keeps_average = False
+
     def __init__(self, settings: Threshold, n_classes: int, n_unlabelled: int) -> None:
         super().__init__(settings, n_classes, n_unlabelled)
         self._classes_N = torch.full((n_unlabelled,), UNUSED, dtype=torch.int64)

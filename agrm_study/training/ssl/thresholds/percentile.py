@@ -16,6 +16,8 @@ class Percentile(ThresholdPolicy):
     batch are equal, no clip is accepted. `threshold` returns the value of the latest batch, 1.0 before the first.
     """
 
+    keeps_average = False
+
     def __init__(self, settings: Threshold, n_classes: int, n_unlabelled: int) -> None:
         super().__init__(settings, n_classes, n_unlabelled)
         self._latest = torch.tensor(1.0, dtype=torch.float64)

@@ -27,6 +27,9 @@ class ThresholdPolicy(HasOptions, ABC):
         ValueError: A number is out of range.
     """
 
+    keeps_average = True
+    """Whether the policy has moving averages with `momentum`."""
+
     def __init__(self, settings: Threshold, n_classes: int, n_unlabelled: int) -> None:
         if n_classes < 2:
             raise ValueError(f"n_classes must be at least 2, given {n_classes}")

@@ -18,6 +18,8 @@ class Relative(ThresholdPolicy):
     not included. Before the first labelled batch the labelled confidence is 1.
     """
 
+    keeps_average = False
+
     def __init__(self, settings: Threshold, n_classes: int, n_unlabelled: int) -> None:
         super().__init__(settings, n_classes, n_unlabelled)
         self._labelled = torch.tensor(1.0, dtype=torch.float64)
