@@ -58,10 +58,10 @@ def timed(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_time_and_disk_are_told_with_what_was_measured_and_where(invoke: Invoke) -> None:
     done = invoke("--measure")
     assert "timing steps, 1 of 1: a shape" in done.stderr
-    assert "for 3 trials of kinds that never ran, if none stops early" in done.stdout
+    assert "for 4 trials of kinds that never ran, if none stops early" in done.stdout
     assert "measured 4 steps of 1 shape with made-up clips on cpu, 1 thread; 1 trials of other shapes" in done.stdout
     assert "A step could not be timed: no" in done.stdout
-    assert "Disk: 5 kB of weights" in done.stdout  # two networks twice, one once
+    assert "Disk: 7 kB of weights" in done.stdout  # two networks three times, one once
     assert "Time is not known" not in done.stdout
 
 
@@ -69,7 +69,7 @@ def test_time_and_disk_are_told_with_what_was_measured_and_where(invoke: Invoke)
 def test_the_same_is_there_for_machines(invoke: Invoke) -> None:
     facts = json.loads(invoke("--measure", "--json").stdout)
     timed = facts["timed"]
-    assert (timed["device"], timed["threads"], timed["trials_covered"], timed["trials_unknown"]) == ("cpu", 1, 3, 1)
+    assert (timed["device"], timed["threads"], timed["trials_covered"], timed["trials_unknown"]) == ("cpu", 1, 4, 1)
     assert timed["slot_hours_at_most"] > timed["plus_minus"] > 0
     assert timed["shapes"] == [
         {"shape": "a shape", "supervised": [1, 1], "full": [2, 3], "window": [0], "network_bytes": 1000}
