@@ -87,7 +87,8 @@ def test_run_shows_the_same_notes_before_it_begins(tmp_path: Path, monkeypatch: 
 
 def test_steps_and_memories_are_shown_and_noted_where_the_training_is_too_short(invoke: Invoke) -> None:
     """12 subjects: 8 train, one step of 16 an epoch, so α = 0.99 remembers 100 of the 90 steps with a teacher."""
-    text = STUDY.replace("set: {ssl.method: supervised}", "set: {steps_per_epoch: null}") + "arms: [{name: A}]\n"
+    text = STUDY.replace("subjects: 18", "subjects: 12") + "arms: [{name: A}]\n"
+    text = text.replace("set: {ssl.method: supervised}", "set: {steps_per_epoch: null}")
     told = invoke(text).stdout
     assert "1 step × 100 epochs over 8 labelled clips; ssl.ema.alpha 0.99 = a memory of 100 updates" in told
     assert "note: `A`: ssl.ema.alpha 0.99 is a memory of 100 updates" in told
