@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Literal, final
 
 import torch
@@ -26,8 +27,9 @@ class CosineClassifier(nn.Module):
         self.weight = nn.Parameter(torch.empty(n_outputs, n_in))
 
     def forward(self, pooled_BP: Tensor) -> Tensor:
-        # In half precision, cosines near 1 are too coarse for their arccosine.
-        with torch.autocast(pooled_BP.device.type, enabled=False):
+        # In half precision, cosines near 1 are too coarse for their arccosine. Shapes alone (meta) have no precision.
+        device = pooled_BP.device.type
+        with nullcontext() if device == "meta" else torch.autocast(device, enabled=False):
             pooled_BP = pooled_BP.to(torch.promote_types(pooled_BP.dtype, torch.float32))
             return F.linear(F.normalize(pooled_BP, dim=1), F.normalize(self.weight, dim=1))
 
