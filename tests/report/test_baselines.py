@@ -26,6 +26,13 @@ def test_operations_and_the_median_throughput_stand_beside_the_parameters():
     assert any("on cpu." in note for note in table.notes)
 
 
+def test_small_networks_have_operations_above_zero():
+    table = Baselines().build(with_costs(0.03802, 5.4))
+    texts = {entry.text for row in table.rows for entry in row.entries}
+    assert {"0.038", "5.4"} <= texts
+    assert "0.0" not in texts
+
+
 def test_records_without_these_costs_give_the_table_of_before():
     table = Baselines().build(with_costs(None, None))
     assert not {"gflops", "clips_per_s"} & {column.key for column in table.columns}

@@ -81,7 +81,7 @@ class Baselines(TableKind):
 def _rounded(value: float | None) -> Entry:
     if value is None:
         return Entry(text=MISSING)
-    return Entry(text=f"{value:.1f}" if value < 100 else f"{value:.0f}", value=value)
+    return Entry(text=f"{value:.3g}" if value < 1000 else f"{value:.0f}", value=value)
 
 
 def _speed_note(m: Measurements) -> str:
