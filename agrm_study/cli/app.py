@@ -81,7 +81,7 @@ def main() -> None:
         problem.show()
         code = problem.exit_code
     except (KeyboardInterrupt, click.Abort):
-        click.echo("interrupted: what had finished is kept; the same command goes on from there", err=True)
+        click.echo("interrupted: finished trials are kept; the same command resumes the others", err=True)
         code = EXIT_INTERRUPTED
     except BrokenPipeError:
         # The reader of the output has closed the pipe (a pager, `head`), so nothing more can be printed.
@@ -134,7 +134,8 @@ def _internal_error(fault: Exception) -> int:
     summary = str(fault).strip().splitlines()
     click.echo(
         f"internal error: {type(fault).__name__}: {summary[0] if summary else ''}\n"
-        f"This is a fault of agrm-study, not of your input. What had finished is kept. Details: {Path(log.name)}",
+        "This is a bug in agrm-study, not a problem with your input. Finished trials are kept. "
+        f"Details: {Path(log.name)}",
         err=True,
     )
     return EXIT_INTERNAL

@@ -7,10 +7,10 @@ from pathlib import Path
 import click
 
 
-@click.command("check-part", short_help="Check backbones, losses, tables … of your own.")
+@click.command("check-part", short_help="Check your own backbones, losses, tables, trainers …")
 @click.argument("file", type=click.Path(path_type=Path))
 def check_part(file: Path) -> int:
-    """Run the conformance checks of every part in FILE and say what fails, in words; exit code 1 when something does.
+    """Run the conformance checks of every part in FILE and explain what fails; the exit code is 1 if anything does.
 
     FILE is a Python file or a module, as under `parts:` in a study. It is executed.
     """

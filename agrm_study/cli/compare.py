@@ -26,7 +26,10 @@ from agrm_study.cli.completion import complete_results, complete_setting_name
     shell_complete=complete_setting_name,
 )
 @click.option(
-    "--allow", type=click.Choice(["code", "data", "split"]), multiple=True, help="A difference that does not refuse."
+    "--allow",
+    type=click.Choice(["code", "data", "split"]),
+    multiple=True,
+    help="Combine records that differ in this. May be repeated.",
 )
 @click.option("--out", type=click.Path(path_type=Path), default=None, help="Also write the table into this folder.")
 def compare(results: tuple[str, ...], by: str, allow: tuple[str, ...], out: Path | None) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from agrm_study.study.recipe import Recipe
     from agrm_study.training.data.check import CheckReport
 
-WORKERS = click.option("--workers", type=click.IntRange(min=1), default=None, help="Processes. [default: one a core]")
+WORKERS = click.option("--workers", type=click.IntRange(min=1), default=None, help="Processes. [default: one per core]")
 STUDY = click.option(
     "--study", default=None, metavar="STUDY", help="Take frame rate, crop, size and views from this study."
 )
@@ -39,12 +39,12 @@ def data() -> None:
     type=click.Choice(["easy", "medium", "hard"]),
     default="medium",
     show_default=True,
-    help="Knee angle and nuisance.",
+    help="Size of the knee deformity, and strength of nuisance.",
 )
 @click.option(
-    "--picture", type=click.Path(path_type=Path), default=None, help="Also draw some of its clips, here (PNG)."
+    "--picture", type=click.Path(path_type=Path), default=None, help="Also draw some of its clips into this file (PNG)."
 )
-@click.option("--workers", type=click.IntRange(min=1), default=None, help="Processes. [default: one a core]")
+@click.option("--workers", type=click.IntRange(min=1), default=None, help="Processes. [default: one per core]")
 def synth(
     out: Path, subjects: int, unlabelled: int, seed: int, difficulty: str, picture: Path | None, workers: int | None
 ) -> None:
@@ -72,14 +72,20 @@ def synth(
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option(
     "--layout", metavar="NAME", required=True,
-    help=f"How the videos lie on the disk: {', '.join(LAYOUT_NAMES)}, or one of --parts.",
+    help=f"Arrangement of the files: {', '.join(LAYOUT_NAMES)}, or one of --parts.",
 )  # fmt: skip
 @PARTS
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the manifest.")
 @click.option("--append", is_flag=True, help="Add to the manifest in OUT instead of replacing it.")
 @click.option("--labels", type=click.Path(path_type=Path), default=None, help="The CSV of labels (spwvd).")
-@click.option("--label", "spellings", multiple=True, metavar="TEXT=LABEL", help="How a label is spelled: 1=genu_varum.")
-@click.option("--view", "views", type=int, multiple=True, metavar="DEG", help="Views to keep. [default: all]")
+@click.option(
+    "--label", "spellings", multiple=True, metavar="TEXT=LABEL",
+    help="Label for a text in the data, e.g. 1=genu_varum. May be repeated.",
+)  # fmt: skip
+@click.option(
+    "--view", "views", type=int, multiple=True, metavar="DEG",
+    help="View to keep. May be repeated. [default: all]",
+)  # fmt: skip
 @click.option(
     "--fps",
     type=click.FloatRange(min=0, max=1000, min_open=True),
@@ -136,12 +142,12 @@ def index(
     "--pictures",
     type=click.Path(path_type=Path),
     default=None,
-    help="Draw some clips here: what the store keeps, and what the network sees in training and testing.",
+    help="Draw some clips into this folder: what the store keeps, and what the network sees in training and testing.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable, on stdout.")
 @WORKERS
 def check(manifest: Path, study: str | None, pictures: Path | None, as_json: bool, workers: int | None) -> int:
-    """Decode every video of MANIFEST and say what is wrong; exit code 1 when something would stop a study."""
+    """Decode every video of MANIFEST and list what is wrong; the exit code is 1 if something would stop a study."""
     from agrm_study.cli.progress_bar import progress_bar
     from agrm_study.training.data.check import check_manifest
     from agrm_study.training.data.manifest import read_manifest
@@ -167,9 +173,9 @@ def check(manifest: Path, study: str | None, pictures: Path | None, as_json: boo
 
 @data.command()
 @click.argument("study", type=str)
-@click.option("--results", metavar="DIR", default=None, help="As of `run`: the store goes to .data beside it.")
-@click.option("--set", "overrides", metavar="KEY=VALUE", multiple=True, help="As of `run`.")
-@click.option("--preset", metavar="NAME", default=None, help="As of `run`.")
+@click.option("--results", metavar="DIR", default=None, help="As in `run`; the store is written to .data beside it.")
+@click.option("--set", "overrides", metavar="KEY=VALUE", multiple=True, help="As in `run`.")
+@click.option("--preset", metavar="NAME", default=None, help="As in `run`.")
 @WORKERS
 def build(study: str, results: str | None, overrides: tuple[str, ...], preset: str | None, workers: int | None) -> None:
     """Decode the videos of STUDY once, into the clip store that all its trials share (`run` does so by itself)."""

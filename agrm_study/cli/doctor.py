@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 MARKS = {"ok": "[green]✓[/]", "note": "[yellow]·[/]", "problem": "[red]✗[/]"}
 
 
-@click.command(short_help="Is this machine fit to run a study?")
+@click.command(short_help="Check whether this machine can run a study.")
 @click.argument("results", type=str, default="results", shell_complete=complete_results)
-@click.option("--address", metavar="ADDR", default=None, help="Also ask every node of this Ray cluster.")
-@click.option("--ray", "with_ray", is_flag=True, help="Also start a Ray on this machine (some seconds more).")
+@click.option("--address", metavar="ADDR", default=None, help="Also check every node of this Ray cluster.")
+@click.option("--ray", "with_ray", is_flag=True, help="Also start a local Ray (takes some seconds).")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable, on stdout.")
 def doctor(results: str, address: str | None, with_ray: bool, as_json: bool) -> int:
-    """Say whether this machine can run a study whose results go to RESULTS (default: ./results).
+    """Check whether this machine can run a study whose results go to RESULTS (default: ./results).
 
-    Each line is ok, a note (worth knowing), or a problem (would stop a study) with what to do. Exit code 1 when there
-    is a problem. Nothing is changed; what is written to try things out is removed again.
+    Each line is ok, a note (worth knowing), or a problem (would stop a study) with what to do. The exit code is 1
+    if there is a problem. Nothing is changed; files written for the checks are removed again.
     """
     findings = _findings(results, address, with_ray)
     if as_json:

@@ -142,7 +142,7 @@ def first_study(name: str, facts: DataFacts, *, cpus: int, gpus: int) -> str:
             "\ndata:\n",
             *facts.data,
             _settings(facts, gpus),
-            "\n# The rows of the tables: a name, and what each sets differently from all that stands above.\n"
+            "\n# The rows of the tables: a name, and the settings that differ from those above.\n"
             "# Instead of `arms`, `grid` crosses values (grid: {ssl.threshold.tau: [0.7, 0.8, 0.9]}).\n",
             *_arms(ssl),
             line("primary_metric: macro_f1", "decides; the others are reported too"),

@@ -86,7 +86,7 @@ def own_task(counts: Mapping[str, int], where: Path) -> Tasks:
         )
     rare = sorted(set(counts) - there)
     lines = [
-        line("tasks:", "what is told apart; each label is a class here"),
+        line("tasks:", "the classes to predict; here, one per label"),
         f"  {OWN}:\n",
         line("    classes:", "CLASS: [LABEL, …]; several labels make one class"),
         *(f"      {quoted(label)}: [{quoted(label)}]\n" for label in usable),

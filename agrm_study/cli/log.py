@@ -11,18 +11,18 @@ from agrm_study.cli.options import PARTS
 from agrm_study.hooks import HOOKS
 
 
-@click.command(short_help="Show a study's trials in TensorBoard, MLflow, W&B or Optuna's dashboard.")
+@click.command(short_help="Export a study's trials to TensorBoard, MLflow, W&B or Optuna's dashboard.")
 @click.argument("results", type=str, shell_complete=complete_results)
-@click.option(
-    "--to", "name", required=True, metavar="NAME", help=f"Where they are shown: {', '.join(HOOKS)}, or one of --parts."
-)
+@click.option("--to", "name", required=True, metavar="NAME", help=f"Tracker: {', '.join(HOOKS)}, or one of --parts.")
 @PARTS
-@click.option("--out", default=None, metavar="DIR|URI", help="Where it is written. [default: a place in RESULTS]")
+@click.option(
+    "--out", default=None, metavar="DIR|URI", help="Folder or URI to write to. [default: a folder in RESULTS]"
+)
 def log(results: str, name: str, parts: tuple[Path, ...], out: str | None) -> None:
-    """Show the trials of RESULTS elsewhere: their curves, settings, final metrics and failures.
+    """Export the trials of RESULTS to a tracker: their curves, settings, final metrics and failures.
 
-    Everything comes from the records, at any time, while the study runs or afterwards. Doing it again writes only what
-    is new. W&B runs stay on this machine unless WANDB_MODE says otherwise; optuna takes searches.
+    Everything comes from the records, while the study runs or afterwards. A second export writes only what is new.
+    W&B runs stay on this machine unless WANDB_MODE says otherwise; optuna shows searches only.
     """
     from agrm_study.api.names import own_name
     from agrm_study.cli.progress_bar import progress_bar
@@ -30,5 +30,5 @@ def log(results: str, name: str, parts: tuple[Path, ...], out: str | None) -> No
 
     with progress_bar(f"Writing trials for {name}") as on_progress:
         done = log_study(results, own_name("hook", name, parts), out, on_progress=on_progress)
-    click.echo(f"{done.written} trials written, {done.unchanged} were there already", err=True)
+    click.echo(f"{done.written} trials written, {done.unchanged} unchanged", err=True)
     click.echo(done.where)

@@ -16,7 +16,7 @@ PARTS = click.option(
     "--parts",
     type=click.Path(path_type=Path, dir_okay=False),
     multiple=True,
-    help="A Python file with parts of your own, which is executed. May be repeated.",
+    help="Python file with your own parts; it is executed. May be repeated.",
 )
 
 
@@ -29,7 +29,7 @@ def study_options(verb: F) -> F:
                 "--results",
                 metavar="DIR",
                 default=None,
-                help="Where records, tables and figures go. [default: results/<name of the study>]",
+                help="Folder of records, tables and figures. [default: results/<name of the study>]",
             ),
             click.option(
                 "--set",
@@ -44,7 +44,7 @@ def study_options(verb: F) -> F:
                 metavar="NAME",
                 default=None,
                 shell_complete=complete_preset,
-                help="Settings laid over the study's, e.g. tiny.",
+                help="Preset whose settings replace those of the study, e.g. tiny.",
             ),
         )
     ):

@@ -23,11 +23,12 @@ SEEDS_SHOWN = 12
 @click.command()
 @study_options
 @click.option(
-    "--measure", is_flag=True, help="Time a few training steps here, with made-up clips, for kinds of trials never run."
-)
+    "--measure", is_flag=True,
+    help="Estimate the time of kinds of trials that have not run yet, from a few training steps on random clips.",
+)  # fmt: skip
 @click.option(
     "--detect", type=click.FloatRange(min=0, max=100, min_open=True), metavar="POINTS",
-    help="Also say which differences the study can detect, and what would settle one of so many percentage points.",
+    help="Also show which differences the study can detect, and what one of POINTS percentage points needs.",
 )  # fmt: skip
 @click.option(
     "--assume", type=(click.FloatRange(min=0), click.FloatRange(min=0, max=100), click.IntRange(min=2)),
@@ -46,7 +47,7 @@ def plan(
     assume: tuple[float, float, int] | None,
     as_json: bool,
 ) -> None:
-    """Say what `run STUDY` would do: trials new, finished and failed, and what the missing ones cost."""
+    """Show what `run STUDY` would do: new, finished and failed trials, and the cost of the missing ones."""
     from agrm_study.api.names import read_study
     from agrm_study.api.planning import plan_study
     from agrm_study.cli import plan_detect

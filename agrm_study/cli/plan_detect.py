@@ -67,7 +67,7 @@ def show(found: Sequence[Detection]) -> None:
     for d in found:
         planned = d.designs[0]
         console.print(
-            f"\n[bold]{escape(task_title(d.task))}[/]: variances of {escape(d.of)}; level "
+            f"\n[bold]{escape(task_title(d.task))}[/]: variances from {escape(d.of)}; level "
             f"{d.level:.3g} (Holm's first step), power 80%",
             soft_wrap=True,
         )
@@ -86,10 +86,10 @@ def _settles(d: Detection) -> str:
 
     planned = d.designs[0]
     if planned.detectable <= d.delta:
-        return f"the planned design finds {percent(d.delta)} points with at least 80% probability"
+        return f"the planned design detects {percent(d.delta)} points with a power of at least 80%"
     subjects = "no number of test subjects" if d.subjects_needed is None else f"{d.subjects_needed:,} test subjects"
     seeds = "no number of seeds" if d.seeds_needed is None else f"{d.seeds_needed:,} seeds"
     return (
-        f"{percent(d.delta)} points are found by {subjects} with {planned.seeds} seeds, and by {seeds} with "
-        f"{planned.subjects} test subjects, if the variances hold"
+        f"{percent(d.delta)} points are detected with {subjects} and {planned.seeds} seeds, and with {seeds} and "
+        f"{planned.subjects} test subjects, if the variances are right"
     )

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:N.")
 @click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Processes that decode.")
 def predict(model: Path, videos: tuple[Path, ...], as_json: bool, device: str, workers: int) -> int:
-    """Say what the network in MODEL_FOLDER (made by `agrm-study export`) sees in each VIDEO.
+    """Classify each VIDEO with the network in MODEL_FOLDER (made by `agrm-study export`).
 
-    Decodes, crops and averages as the study did. This is screening research, not a diagnosis. Exit code 1 when a video
-    cannot be used; the others are predicted all the same.
+    Decodes, crops and averages as the study did. This is screening research, not a diagnosis. The exit code is 1 if a
+    video cannot be used; the others are still classified.
     """
     from agrm_study.cli.progress_bar import progress_bar
     from agrm_study.export.predict import Predictor

@@ -32,11 +32,11 @@ PLAIN_WIDTH = 120
 @click.option("--figure", "figures", multiple=True, metavar="NAME", help="Only these figures. May be repeated.")
 @click.option(
     "--allow", type=click.Choice(["code", "data", "split"]), multiple=True,
-    help="A difference between records that does not refuse a cell.",
+    help="Combine records that differ in this, and mark them. May be repeated.",
 )  # fmt: skip
 @click.option(
     "--parts", type=click.Path(path_type=Path, dir_okay=False), multiple=True,
-    help="Execute this file of yours and make its tables and figures again. May be repeated.",
+    help="Python file with your own tables and figures; it is executed. May be repeated.",
 )  # fmt: skip
 def report(
     results: tuple[str, ...],

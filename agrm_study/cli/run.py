@@ -20,18 +20,20 @@ if TYPE_CHECKING:
 
 @click.command()
 @study_options
-@click.option("--address", metavar="ADDR", default=None, help="A Ray cluster. [default: a Ray on this machine]")
-@click.option("--autoscale", is_flag=True, help="The cluster's autoscaler brings nodes; needs --slots.")
-@click.option("--slots", type=click.IntRange(min=1), default=None, help="Trials at once. [default: as many as fit]")
-@click.option("--retry-failed", is_flag=True, help="Also run what failed for a reason that would come out the same.")
-@click.option("--no-report", is_flag=True, help="Leave tables and figures to `agrm-study report`.")
+@click.option(
+    "--address", metavar="ADDR", default=None, help="Address of a running Ray cluster, or auto. [default: a local Ray]"
+)
+@click.option("--autoscale", is_flag=True, help="The cluster's autoscaler adds nodes; needs --slots.")
+@click.option("--slots", type=click.IntRange(min=1), default=None, help="Concurrent trials. [default: as many as fit]")
+@click.option("--retry-failed", is_flag=True, help="Also run trials that failed deterministically.")
+@click.option("--no-report", is_flag=True, help="Write no tables and figures; `agrm-study report` writes them later.")
 @click.option(
     "--log", "logs", type=click.Choice(list(HOOKS)), multiple=True,
-    help="Keep this up to date as trials end (see `agrm-study log`). May be repeated.",
+    help="Export trials to this tracker as they finish (see `agrm-study log`). May be repeated.",
 )  # fmt: skip
 @click.option(
     "--notify", metavar="COMMAND", default=None,
-    help="Run this at the end, with the outcome in a line as its last argument and as JSON on its stdin."
+    help="Command to run at the end; its last argument is the outcome in one line, its stdin the outcome as JSON."
     " [default: $AGRM_STUDY_NOTIFY]",
 )  # fmt: skip
 def run(
@@ -47,10 +49,10 @@ def run(
     logs: tuple[str, ...],
     notify: str | None,
 ) -> int:
-    """Run what STUDY is missing, record it, and write its tables and figures.
+    """Run the missing trials of STUDY, record them, and write tables and figures.
 
-    STUDY is a study file or the name of a shipped study. Nothing that has finished is run again: the same command
-    goes on after an interruption, a crash, or a widened study.
+    STUDY is a study file or the name of a shipped study. Finished trials are not run again: the same command resumes
+    a study after an interruption or a crash, and runs only the new trials after arms or seeds were added.
     """
     from agrm_study.api.names import read_study
     from agrm_study.cli.followed_view import FollowedView
@@ -125,11 +127,11 @@ def _tell(summary: RunSummary) -> None:
     line(summary.sentence)
     for trial in summary.failed:
         words = failure_words(trial.failure, trial.error)
-        heals = "the next run tries it again" if trial.heals else "--retry-failed runs it again"
+        heals = "the next run retries it" if trial.heals else "--retry-failed retries it"
         line(f"  failed: {trial.arm}, {trial.task}, seed {trial.seed}: {words} ({heals})")
     if summary.inherited:
-        line(f"  {summary.inherited} epochs were taken over from trials that had trained them already")
+        line(f"  {summary.inherited} epochs were reused from trials that had already trained them")
     if summary.held:
         line(f"  {summary.held} trials were held back because their arm kept failing in the same way")
     if summary.interrupted:
-        line("interrupted: what had finished is kept; the same command goes on from there")
+        line("interrupted: finished trials are kept; the same command resumes the others")

@@ -17,12 +17,12 @@ from agrm_study.cli.completion import complete_study
     type=click.Path(path_type=Path, dir_okay=False),
     default=None,
     metavar="FILE",
-    help="Write it here. [default: stdout]",
+    help="File to write. [default: stdout]",
 )
 def schema(study: Path | None, out: Path | None) -> None:
     """Print the JSON Schema of study files, for editors (docs/editor.md says how to use it).
 
-    With STUDY it also offers the parts of your own that this study brings along, and their options.
+    With STUDY, the schema includes your own parts that this study names, and their options.
     """
     from agrm_study.api.names import all_names, parts_of, trainer_of
     from agrm_study.study.errors import InputError

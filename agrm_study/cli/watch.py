@@ -33,8 +33,8 @@ SHARE_OF_TIME = 10
 def watch(results: str, interval: float, once: bool) -> int:
     """Show the study in RESULTS as it runs, from any shell or machine that sees the folder.
 
-    Ends when nobody runs the study and nothing of it is left, with exit code 1 when the study is incomplete.
-    Without a terminal it writes one line a minute. Watching never disturbs the study.
+    Ends when no process runs the study and it can no longer change; the exit code is 1 if the study is incomplete.
+    Without a terminal it writes one line per minute. Watching does not affect the study.
     """
     from agrm_study.execution.progress.snapshot import SnapshotReader
     from agrm_study.execution.progress.watching import WatchLines, WatchPicture, summary_words
@@ -51,7 +51,7 @@ def watch(results: str, interval: float, once: bool) -> int:
         else:
             last = _follow(reader, first, WatchLines(sys.stderr).show, interval, once)
     except KeyboardInterrupt:
-        click.echo("stopped watching; the study goes on", err=True)
+        click.echo("stopped watching; the study continues", err=True)
         return 0
     runs = last.owner is not None and (last.final is None or last.left > 0)
     return 0 if runs or last.complete else 1

@@ -69,7 +69,7 @@ def run_study(
             "the storage must take what a study writes",
             where=error.filename or str(options.results),
             given=store_error_text(error) or error.strerror or str(error),
-            hint="What had finished is kept; the same command goes on when there is room and permission.",
+            hint="Finished trials are kept. Free space or fix the permissions, then repeat the command.",
         ) from None
 
 
@@ -258,7 +258,10 @@ class _Run:
                 self._storage_failed(event, source)
             elif event.kind == "failed" and event.failure == "versions" and not source.stopped:
                 source.stop()
-                self._note(f"No other trial is started: {event.error}. Make them alike, and the same command goes on.")
+                self._note(
+                    f"No other trial is started: {event.error}. "
+                    "Install the same version everywhere, then repeat the command."
+                )
 
         gc.freeze()  # the plan stays alive: scanning it for garbage takes seconds each time at 100,000 trials
         try:
@@ -308,7 +311,7 @@ class _Run:
             source.stop()
             self._note(
                 f"{HOLD_AFTER} trials could not write their results; no other is started. "
-                "Make room (or writable), and the same command goes on."
+                "Free space or fix the permissions, then repeat the command."
             )
 
     def _source(

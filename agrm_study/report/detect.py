@@ -126,7 +126,9 @@ def stated(
 ) -> list[Variances]:
     """Variances of a difference in accuracy from assumptions, for each task."""
     components = assumed(seed_sd, disagreement, seeds=seeds, subjects=subjects)
-    words = f"assumed: {100 * seed_sd:g} points between seeds, {100 * disagreement:g}% of subjects decided differently"
+    words = (
+        f"assumptions: {100 * seed_sd:g} points between seeds, {100 * disagreement:g}% of subjects decided differently"
+    )
     return [
         Variances(of=words, task=task, components=components, comparisons=comparisons, assumed=True) for task in tasks
     ]

@@ -224,7 +224,7 @@ class _Reader:
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node, line)
         if id(node) in self._open:
-            raise InputError("an alias refers to the value it stands in", where=self.source, line=line)
+            raise InputError("an alias refers to the value that contains it", where=self.source, line=line)
         self._open.add(id(node))
         try:
             if isinstance(node, yaml.SequenceNode):
@@ -255,7 +255,7 @@ class _Reader:
                 )
             if key in found:
                 raise InputError(
-                    f"the key stands twice in one group, first in line {first[key]}",
+                    f"duplicate key, first in line {first[key]}",
                     where=self.source,
                     line=line,
                     field=".".join(map(str, (*path, key))),

@@ -171,7 +171,7 @@ class Pruner(Section):
     grace_epochs: Positive = 10
     """Epochs that every trial gets."""
     reduction_factor: Annotated[int, Field(ge=2, le=MAX_COUNT)] = 3
-    """asha: one in this many goes on at each rung."""
+    """asha: one in this many continues at each rung."""
     min_trials: Positive = 5
     """median: trials that must have reached an epoch before others are stopped at it."""
 

@@ -113,7 +113,7 @@ def read_seeds(value: Any) -> tuple[int, ...] | Race:
         if seed > MAX_SEED:
             raise Rule(f"seed {seed} is larger than 2^63 - 1", allowed=ALLOWED)
         if seed in seen:
-            raise Rule(f"seed {seed} stands twice: the same training would count as two replicates", allowed=ALLOWED)
+            raise Rule(f"duplicate seed {seed}: the same training would count as two replicates", allowed=ALLOWED)
         seen.add(seed)
     return tuple(value)
 

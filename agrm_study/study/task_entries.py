@@ -120,7 +120,7 @@ def _listed(value: Any) -> Any:
             hint = did_you_mean(str(task), BUILT_IN) or _OWN
             raise Rule(f"there is no task {task!r}", allowed=", ".join(BUILT_IN), hint=hint)
         if task in value[:position]:
-            raise Rule(f"the task {task} stands twice", allowed=allowed)
+            raise Rule(f"duplicate task {task}", allowed=allowed)
     return {task: {} for task in value}
 
 

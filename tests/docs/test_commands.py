@@ -114,7 +114,7 @@ def test_the_commands_of_the_planning_page_work(tmp_path: Path) -> None:
     for line in lines("docs/planning.md"):
         done = in_shell(line, tmp_path)
         assert done.returncode == 0, (line, done.stderr)
-        assert "3.0 points are found by" in done.stdout
+        assert "3.0 points are detected with" in done.stdout
 
 
 def test_the_commands_for_one_machine_work_up_to_the_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -73,6 +73,6 @@ def test_log_writes_to_a_hook_of_ones_own_and_the_second_time_nothing(tmp_path: 
     (tmp_path / "mine.py").write_text(HOOK)
     results = write_hook_results(tmp_path / "results")
     log = ("log", str(results), "--parts", str(tmp_path / "mine.py"), "--to", "files")
-    assert "6 trials written, 0 were there already" in command(*log)[1]
+    assert "6 trials written, 0 unchanged" in command(*log)[1]
     assert len(list((results / "files").glob("*.txt"))) == 6
-    assert "0 trials written, 6 were there already" in command(*log)[1]
+    assert "0 trials written, 6 unchanged" in command(*log)[1]

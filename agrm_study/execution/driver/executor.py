@@ -19,7 +19,7 @@ from agrm_study.records.location import Location
 def goes_on(results: Location) -> str:
     """What rerunning the command does after a run was lost; it resumes from checkpoints only if there are any."""
     saved = any(beat.saved_wall_s > 0 for beat in Heartbeat.read_all(results))
-    return f"What had finished is kept; the same command goes on{' from the last checkpoints' if saved else ''}."
+    return f"Finished trials are kept; the same command resumes the others{' from checkpoints' if saved else ''}."
 
 
 class ExecutionLost(Exception):
