@@ -33,7 +33,7 @@ def load_study(
         >>> import agrm_study as ags
         >>> study = ags.load_study("ablation", overrides={"epochs": 60, "seeds": [0, 1]})
         >>> [arm.name for arm in study.arms]
-        ['AGRM', 'w/o MTM', 'w/o SHPM', 'w/o both']
+        ['AGRM', 'w/o MTM', 'w/o SHPM', 'w/o both', 'EMA only']
         >>> study.base.epochs, study.seeds
         (60, (0, 1))
 

@@ -39,7 +39,7 @@ class RegionEffect:
         area: Fraction of the clip's pixels.
         drop: Decrease of the predicted class's logit.
         elsewhere: Decrease when the region's shape is hidden at a random position.
-        changes: 1.0 if the class with the largest logit changes, otherwise 0.0.
+        changes: 1.0 if the decision changes, otherwise 0.0.
     """
 
     area: float

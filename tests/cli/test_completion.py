@@ -104,7 +104,7 @@ def test_settings_are_offered_by_name_and_then_with_their_values(
     def settings(word: str) -> list[str]:
         return offered(["run", "ablation", "--set", word], tmp_path, monkeypatch)
 
-    assert settings("ssl.ema.") == ["ssl.ema.alpha=", "ssl.ema.buffers=", "ssl.ema.warmup="]
+    assert settings("ssl.ema.") == ["ssl.ema.alpha=", "ssl.ema.memory_epochs=", "ssl.ema.buffers=", "ssl.ema.warmup="]
     assert settings("ssl.ema.b") == ["ssl.ema.buffers=average", "ssl.ema.buffers=copy", "ssl.ema.buffers=own"]
     assert settings("ssl.ema.w") == ["ssl.ema.warmup=true", "ssl.ema.warmup=false"]
     assert settings("ssl.ema.alpha") == ["ssl.ema.alpha=0.99"]

@@ -32,6 +32,7 @@ RUN_HERE = ("docs/tutorial.md", "docs/editor.md", "docs/planning.md", "cluster/l
 RUN_ELSEWHERE = {
     "README.md": "tests/test_readme.py",
     "docs/your_data.md": "tests/docs/test_your_data.py",
+    "docs/your_classes.md": "tests/docs/test_your_classes.py",
     "docs/your_own.md": "tests/docs/test_your_own.py",
     "docs/submission.md": "tests/docs/test_submission.py",
 }

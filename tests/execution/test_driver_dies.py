@@ -75,7 +75,8 @@ def test_trials_go_on_from_their_checkpoints_in_the_same_run_when_the_driver_or_
     class Resumes(Watcher):
         def message(self, text: str) -> None:
             super().message(text)
-            (results / "go").touch()
+            if struck.is_set():
+                (results / "go").touch()
 
     watcher = Resumes(strike)
     summary = run(make_study(seeds=2), executor="ray", slots=2, view=watcher)
@@ -202,7 +203,6 @@ def test_workers_that_cannot_be_created_end_the_run_with_the_cause_told_once_and
     summary = run(make_study(seeds=1), executor="ray", slots=1, view=watcher)
     assert (summary.exit_code, summary.finished, summary.failed) == (1, 0, ()), summary
     assert watcher.events == []
-    (message,) = watcher.messages
-    assert message.startswith("no worker can be started on node 127.0.0.1")
+    (message,) = [m for m in watcher.messages if m.startswith("no worker can be started on node 127.0.0.1")]
     assert "agrm_study.execution.trial.worker" in message
     assert "checkpoint" not in message

@@ -40,7 +40,7 @@ def test_only_the_region_that_the_network_sees_costs_its_logit():
     effects = effects_of(looks_at(found["knee"]), clip, found, np.random.default_rng(0))
     assert effects["knee"].drop == 3 * found["knee"].sum()
     assert effects["knee"].area == found["knee"].mean()
-    assert effects["knee"].changes == 1.0  # both logits are 0 then, and class 0 comes first
+    assert effects["knee"].changes == 0.0  # both logits are 0 then, and p = 0.5 still decides for class 1
     assert effects["trunk"].drop == 0.0
     assert effects["trunk"].changes == 0.0
 

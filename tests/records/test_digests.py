@@ -89,7 +89,7 @@ def test_a_value_that_changed_after_writing_is_found(tmp_path, kind, column, val
     changed(tmp_path / "records" / kind / "t1.parquet", column, values)
     found = broken_records(Ledger(tmp_path))
     assert list(found) == ["t1"]
-    assert f"records/{kind}" in found["t1"][0]
+    assert f"records/{kind}" in found["t1"].place
 
 
 @pytest.mark.parametrize("kind", ["epochs", "predictions"])

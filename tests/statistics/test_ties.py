@@ -8,10 +8,10 @@ from agrm_study.statistics.probabilities import average_by_group, decide
 from agrm_study.statistics.racing import paired_p
 from agrm_study.statistics.resampled import nadeau_bengio, sign_flip, wilcoxon
 from agrm_study.statistics.two_way import (
+    bounded_interval,
     combined,
     components,
     difference_interval,
-    logit_interval,
     seeds_move_together,
     t_test,
 )
@@ -43,7 +43,7 @@ def test_calibration_bins_judge_the_decision_that_the_tables_judge():
 def test_one_value_at_every_seed_has_no_interval_whatever_rounding_did():
     values = 0.6 + np.array([ROUNDED, 0.0, -ROUNDED])
     found = components(values, np.zeros((3, 4)) + values[:, None] - 0.6)
-    assert np.isnan(logit_interval(values.mean(), found)).all()
+    assert np.isnan(bounded_interval(values.mean(), found)).all()
     assert np.isnan(equivalence_p(ROUNDED, found, 0.1))
 
 

@@ -50,12 +50,16 @@ def take_over_equal(results: Location, missing: Iterable[TrialSpec], on_note: Ca
 
 
 def _copy(trial: TrialSpec, source: Location, target: Location) -> None:
-    """Copies the weights, then the records of a trial; its row names this study and its arm."""
+    """Copies the weights, then the records of a trial; its row names this study and its arm.
+
+    ``alpha`` stays as recorded: a recipe may give the memory of the average in epochs.
+    """
     place = f"checkpoints/{trial.trial_id}/{BEST}"
     weights = (source / place).read()
     if weights is not None:
         (target / place).write_atomic(weights)
-    copy_trial(Ledger(source), target, trial.trial_id, trial_columns(trial))
+    columns = {name: value for name, value in trial_columns(trial).items() if name != "alpha"}
+    copy_trial(Ledger(source), target, trial.trial_id, columns)
 
 
 def _beside(results: Location) -> list[Location]:
