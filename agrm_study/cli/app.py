@@ -15,6 +15,7 @@ import click
 from agrm_study import __version__
 from agrm_study.cli import (
     check_part,
+    clean,
     compare,
     data,
     doctor,
@@ -61,7 +62,7 @@ for command in (
     run.run, plan.plan, status.status, watch.watch, report.report, compare.compare, data.data, init.init, doctor.doctor,
     schema.schema, explain.explain, export.export, predict.predict, log.log, check_part.check_part,
     submission.submission,
-    verify.verify,
+    verify.verify, clean.clean,
 ):  # fmt: skip
     app.add_command(command)
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
 
 from agrm_study.cli.completion import complete_results
+from agrm_study.cli.plan_cost import format_bytes
 from agrm_study.study.terminal import escape, printable
 
 if TYPE_CHECKING:
@@ -25,19 +27,23 @@ def status(results: str, as_json: bool, check: bool) -> int:
     counted as unverified.
     """
     from agrm_study.execution.progress.status import status as read_status
+    from agrm_study.records.disk_use import disk_use
     from agrm_study.records.whole import broken_trials, check_results, unverified_trials
 
     state = read_status(results)
+    disk = asdict(disk_use(results))
     unverified = unverified_trials(results) if check else 0
     if check:
         faults = check_results(results)
     else:
         faults = [str(fault) for fault in broken_trials(results, content=False).values()]
     if as_json:
-        found = {"faults": faults} | ({"unverified": unverified} if check else {})
+        found = {"disk": disk, "faults": faults} | ({"unverified": unverified} if check else {})
         click.echo(json.dumps(state.to_dict() | found, indent=2, ensure_ascii=False))
     else:
         _show(state)
+        parts = ", ".join(f"{kind} {format_bytes(size)}" for kind, size in disk.items() if size)
+        click.echo(f"\ndisk: {format_bytes(sum(disk.values()))} ({parts})")
         for fault in faults:
             click.echo(printable(f"not whole: {fault}"))
         if unverified:

@@ -169,7 +169,7 @@ def _weights(trial: FinishedTrial) -> dict[str, Tensor]:
     path = trial.weights
     if not path.is_file():
         raise InputError(
-            "the weights of this trial were not kept",
+            trial.why_without_weights,
             where=path,
             hint="To explain the study, run it in a new folder and keep the weights.",
         )

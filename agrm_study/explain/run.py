@@ -91,7 +91,7 @@ def explain(
         if each.weights.is_file():
             seeds.append(each)
         else:
-            notes.append(f"{each.arm}, seed {each.seed} is omitted: its weights were not kept")
+            notes.append(f"{each.arm}, seed {each.seed} is omitted: {each.why_without_weights}")
     subjects = subjects_of_check(len(own.windows.subjects), options.subjects)
     if len(subjects) < len(own.windows.subjects):
         notes.append(f"Measured on {len(subjects)} of {len(own.windows.subjects)} test subjects.")

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from agrm_study.plan.plan import read_cells
+from agrm_study.records.location import Location
 from agrm_study.records.part_sources import offer_kept_sources
 from agrm_study.records.reader import Ledger
+from agrm_study.records.removed_weights import why_without_weights
 from agrm_study.study.errors import InputError, did_you_mean
 from agrm_study.study.merge import with_settings
 from agrm_study.study.no_results import no_results
@@ -52,6 +54,11 @@ class FinishedTrial:
     best_epoch: int
     data_fingerprint: str
     split_fingerprint: str
+
+    @property
+    def why_without_weights(self) -> str:
+        """Why there are no weights, as a rule of an error message."""
+        return why_without_weights(Location.of(self.weights.parents[2]), self.trial_id)
 
 
 class FinishedTrials:

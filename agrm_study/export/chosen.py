@@ -15,6 +15,7 @@ from agrm_study.records.integrity import check_weights
 from agrm_study.records.location import Location
 from agrm_study.records.part_sources import kept_source
 from agrm_study.records.reader import Ledger
+from agrm_study.records.removed_weights import why_without_weights
 from agrm_study.statistics.classification import METRICS
 from agrm_study.statistics.part_scores import PartScores
 from agrm_study.study.errors import InputError, did_you_mean
@@ -164,13 +165,13 @@ class FinishedStudy:
         """Content of the trial's ``best.safetensors``.
 
         Raises:
-            InputError: The weights were not kept, or are damaged.
+            InputError: The weights were not kept, were removed by `clean`, or are damaged.
         """
         file = self.location / "checkpoints" / choice.trial_id / "best.safetensors"
         content = file.read()
         if content is None:
             raise InputError(
-                "the weights of this trial were not kept",
+                why_without_weights(self.location, choice.trial_id),
                 where=file.path,
                 hint="Export another seed of the arm (--seed), or run the study in a new folder.",
             )

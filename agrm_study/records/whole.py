@@ -17,6 +17,7 @@ from agrm_study.records.integrity import (
 )
 from agrm_study.records.location import Location
 from agrm_study.records.reader import Ledger
+from agrm_study.records.removed_weights import without_removed
 from agrm_study.records.schemas import Kind
 
 _KINDS: Final[tuple[Kind, ...]] = ("epochs", "predictions")
@@ -26,7 +27,8 @@ def broken_trials(results: str | Path | Location, *, content: bool = True, weigh
     """The first fault of each finished trial with missing or damaged files, by trial id: of its `trials` record, its
     epochs, its predictions, its weights.
 
-    Includes every trial whose `trials` record is damaged, whatever status it states.
+    Includes every trial whose `trials` record is damaged, whatever status it states. Weights that `clean` removed are
+    not missing.
 
     Args:
         results: Results folder.
@@ -43,6 +45,7 @@ def broken_trials(results: str | Path | Location, *, content: bool = True, weigh
             if must_have(row, kind) and row["trial_id"] not in there:
                 broken.setdefault(row["trial_id"], Fault.of_record(kind, row["trial_id"], "is missing"))
     stored = {row["trial_id"]: row["weights_digest"] for row in rows if row["weights_digest"] is not None}
+    stored = without_removed(location, stored)
     lost = dict.fromkeys(_without_weights(location, stored), "is missing")
     found = broken_weights(location, stored) if weights else lost
     for trial_id, why in found.items():

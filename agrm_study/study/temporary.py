@@ -142,12 +142,36 @@ def private_folder() -> Path:
 
 
 def remove_abandoned(place: Path) -> None:
-    """Removes files that `replacing` and `folder_in` of killed processes left in a folder."""
-    with contextlib.suppress(OSError), os.scandir(place) as entries:
-        for entry in entries:
-            if _NAME.fullmatch(entry.name):
-                with contextlib.suppress(OSError):
-                    _remove_abandoned(Path(entry.path), entry.stat(follow_symlinks=False))
+    """Removes files and folders that `replacing` and `folder_in` of killed processes left in a folder."""
+    for path in _temporary(place):
+        with contextlib.suppress(OSError):
+            _remove_abandoned(path, path.lstat())
+
+
+def abandoned(place: Path) -> list[Path]:
+    """Files and folders that `remove_abandoned` would remove."""
+    found = []
+    for path in _temporary(place):
+        with contextlib.suppress(OSError):
+            if _is_left(path, path.lstat()):
+                found.append(path)
+    return found
+
+
+def _temporary(place: Path) -> list[Path]:
+    """Entries of a folder with names of temporary files or folders; none if the folder cannot be read."""
+    try:
+        with os.scandir(place) as entries:
+            return sorted(Path(entry.path) for entry in entries if _NAME.fullmatch(entry.name))
+    except OSError:
+        return []
+
+
+def _is_left(path: Path, about: os.stat_result) -> bool:
+    if stat.S_ISREG(about.st_mode):
+        with _unowned(path) as unowned:
+            return unowned
+    return stat.S_ISDIR(about.st_mode) and is_abandoned(path)
 
 
 def _remove_abandoned(path: Path, about: os.stat_result) -> None:

@@ -78,7 +78,7 @@ def offered(words: list[str], folder: Path, monkeypatch: pytest.MonkeyPatch) -> 
     return [item.value if item.type == "plain" else f"{item.type}:{item.value}" for item in found]
 
 
-@pytest.mark.parametrize("verb", ["status", "watch", "report", "compare", "explain", "export", "log"])
+@pytest.mark.parametrize("verb", ["status", "watch", "report", "compare", "explain", "export", "log", "clean"])
 def test_every_verb_that_reads_results_offers_their_folders(
     verb: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 VERBS = (
     "run", "plan", "status", "watch", "report", "compare", "explain", "export", "predict", "log", "data", "init",
-    "doctor", "schema", "check-part",
+    "doctor", "schema", "check-part", "clean",
 )  # fmt: skip
 
 

@@ -18,13 +18,14 @@ from agrm_study.plan.trial import TrialSpec
 from agrm_study.records.copying import copy_trial
 from agrm_study.records.location import Location
 from agrm_study.records.reader import Ledger
+from agrm_study.records.removed_weights import removed_weights
 from agrm_study.records.whole import broken_trials
 
 
 def find_equal(results: Location, missing: Iterable[TrialSpec]) -> Iterator[tuple[TrialSpec, Location]]:
     """The missing trials that a study beside this one has finished, each with the results folder of that study.
 
-    Phase and version of the code must be the same.
+    Phase and version of the code must be the same, and `clean` must not have removed the weights.
     """
     wanted = {trial.trial_id: trial for trial in missing}
     for folder in _beside(results):
@@ -32,7 +33,9 @@ def find_equal(results: Location, missing: Iterable[TrialSpec]) -> Iterator[tupl
             return
         trials = Ledger(folder).trials(trial_ids=wanted)
         mine = trials[(trials["status"] == "finished") & (trials["code_version"] == code_version())]
-        mine = mine[~mine["trial_id"].isin(list(broken_trials(folder, weights=True)) if len(mine) else [])]
+        if len(mine):
+            unfit = broken_trials(folder, weights=True).keys() | removed_weights(folder).keys()
+            mine = mine[~mine["trial_id"].isin(list(unfit))]
         for trial_id, study, phase in zip(mine["trial_id"], mine["study"], mine["phase"], strict=True):
             if study != wanted[trial_id].study and phase == wanted[trial_id].phase:
                 yield wanted.pop(trial_id), folder

@@ -10,7 +10,7 @@ from typing import Final
 
 from agrm_study.records.location import Location
 from agrm_study.records.schemas import SCHEMAS
-from agrm_study.study.temporary import private_folder, remove_abandoned
+from agrm_study.study.temporary import abandoned, private_folder, remove_abandoned
 
 RUN_FOLDER: Final = ".run"
 
@@ -30,6 +30,14 @@ def clean(results: Location) -> None:
     if results.is_local:
         for folder in _folders(Path(results.path)):
             remove_abandoned(folder)
+
+
+def leftovers(results: Location) -> list[Path]:
+    """Temporary files and folders that `clean` would remove."""
+    places = _folders(Path(results.path)) if results.is_local else []
+    with contextlib.suppress(OSError):
+        places.append(private_folder())
+    return [path for place in places for path in abandoned(place)]
 
 
 def _folders(root: Path) -> list[Path]:

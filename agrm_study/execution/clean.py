@@ -1,0 +1,165 @@
+"""Files of a results folder that no table or resume needs, and their removal."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from agrm_study.execution.progress.snapshot import Snapshot, read_snapshot
+from agrm_study.execution.progress.watching import owner_words
+from agrm_study.execution.provenance import code_version
+from agrm_study.execution.results_folder.lock import results_lock
+from agrm_study.execution.results_folder.upkeep import leftovers
+from agrm_study.execution.trial.stage_store import StageStore
+from agrm_study.records.disk_use import file_sizes
+from agrm_study.records.integrity import WEIGHTS
+from agrm_study.records.location import Location
+from agrm_study.records.reader import Ledger
+from agrm_study.records.removed_weights import FILE, note_removed
+from agrm_study.records.study_file import read_study
+from agrm_study.study.errors import InputError
+
+Which = Literal["none", "unreported", "all"]
+"""Whose best weights are removed: of no trial, of trials that no reported arm needs, or of all finished trials."""
+Kind = Literal["temporary", "checkpoints", "stages", "weights"]
+WORDS: Final[dict[Kind, str]] = {
+    "temporary": "temporary files of killed processes",
+    "checkpoints": "checkpoints that no run resumes",
+    "stages": "states that no trial needs",
+    "weights": "best weights",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unneeded:
+    """A file or folder that can be removed.
+
+    Attributes:
+        path: Its path; in an object store, that of the store's filesystem.
+        trial_id: Trial of the weights; empty for other kinds.
+    """
+
+    kind: Kind
+    path: str
+    bytes: int
+    trial_id: str = ""
+
+
+def unneeded(results: str | Path, *, weights: Which = "none") -> list[Unneeded]:
+    """What no table or resume needs: temporary files of killed processes, on this machine too; checkpoints of trials
+    that have finished or left the plan; states that no trial needs; and best weights on request.
+
+    Arms that a race stopped, and trials that left the plan, count as not reported.
+
+    Raises:
+        InputError: A run is active, or the folder holds no readable results.
+    """
+    snapshot = read_snapshot(results)
+    if snapshot.owner is not None:
+        raise InputError(
+            "a results folder must not be in use while it is cleaned",
+            where=str(results),
+            given=owner_words(snapshot.owner),
+            hint="Wait for the run, or stop it.",
+        )
+    return _unneeded(Location.of(results), snapshot, weights)
+
+
+def remove(results: str | Path, items: Iterable[Unneeded], *, weights: Which = "none") -> int:
+    """Removes those of `items` that are still unneeded, while the results are locked; returns the bytes freed.
+
+    Removed weights are noted first, so that their trials do not count as damaged.
+
+    Raises:
+        InputError: A run is active.
+        OSError: The storage refuses.
+    """
+    location, shown = Location.of(results), {item.path: item for item in items}
+    with results_lock(location, "agrm-study clean"):
+        freed = [item for item in shown.values() if item.kind == "temporary" and not Path(item.path).exists()]
+        for item in _unneeded(location, read_snapshot(results), weights):
+            if item.path in shown and item.kind != "temporary":
+                freed.append(item)
+        removed = {item.trial_id for item in freed if item.kind == "weights"}
+        if removed:
+            rows = Ledger(location).table_of("trials", removed).select(["trial_id", "weights_digest"]).to_pylist()
+            note_removed(location, {row["trial_id"]: row["weights_digest"] for row in rows})
+        for item in freed:
+            if item.kind != "temporary":
+                _delete(location, item)
+    return sum(item.bytes for item in freed)
+
+
+def _delete(results: Location, item: Unneeded) -> None:
+    if item.kind == "stages":
+        StageStore.of(results).drop(item.path.rpartition("/")[2])
+        return
+    name = item.path.removeprefix(f"{results.path}/")
+    (results / name).delete()
+    folder = results / name.rpartition("/")[0]
+    if not folder.is_local:
+        return
+    with contextlib.suppress(OSError):  # it holds other files
+        Path(folder.path).rmdir()
+
+
+def _unneeded(results: Location, snapshot: Snapshot, weights: Which) -> list[Unneeded]:
+    found = [Unneeded(kind="temporary", path=str(path), bytes=_size(path)) for path in leftovers(results)]
+    if snapshot.final is None:  # the plan is not there yet
+        return found
+    temporary = {item.path for item in found}
+    files = [*_of_trials(results, snapshot, weights), *_stages(results, snapshot)]
+    return found + [item for item in files if item.path not in temporary]
+
+
+def _of_trials(results: Location, snapshot: Snapshot, weights: Which) -> Iterator[Unneeded]:
+    """Checkpoints and weights of trials."""
+    planned = snapshot.trials.keys() | _proposed(snapshot)
+    finished = {t for t, state in Ledger(results).states().items() if state.status == "finished"}
+    reported = _reported(snapshot)
+    folder = results / "checkpoints"
+    for name, size in file_sizes(folder).items():
+        trial_id, _, file = name.partition("/")
+        if name == FILE or not file or not (trial_id in finished or trial_id not in planned):
+            continue
+        path = f"{folder.path}/{name}"
+        if file != WEIGHTS:
+            yield Unneeded(kind="checkpoints", path=path, bytes=size)
+        elif weights == "all" or (weights == "unreported" and trial_id not in reported):
+            yield Unneeded(kind="weights", path=path, bytes=size, trial_id=trial_id)
+
+
+def _proposed(snapshot: Snapshot) -> set[str]:
+    log = snapshot.search_log
+    return set() if log is None else {proposal.trial_id for proposal in log.proposals}
+
+
+def _reported(snapshot: Snapshot) -> set[str]:
+    """Trials of the plan, without those of arms that a race stopped."""
+    stopped: dict[tuple[str, str], Any] = {} if snapshot.race is None else dict(snapshot.race.by_cell)
+    return {cell.trial_id for cell in snapshot.cells if (cell.arm, cell.task) not in stopped}
+
+
+def _stages(results: Location, snapshot: Snapshot) -> Iterator[Unneeded]:
+    """Shared states: those of other code, and all of a complete study, unless it keeps them."""
+    store = StageStore.of(results)
+    sizes: dict[str, int] = {}
+    for name, size in file_sizes(store.root).items():
+        key = name.partition("/")[0]
+        sizes[key] = sizes.get(key, 0) + size
+    if not sizes:
+        return
+    needed = read_study(results).sharing == "keep" or not snapshot.complete
+    usable = store.look(code_version()) if needed else {}
+    for key, size in sizes.items():
+        if key not in usable and not key.startswith("."):
+            yield Unneeded(kind="stages", path=f"{store.root.path}/{key}", bytes=size)
+
+
+def _size(path: Path) -> int:
+    if path.is_dir():
+        return sum(file_sizes(Location.of(path)).values())
+    return path.lstat().st_size
