@@ -39,7 +39,9 @@ def study_schema(
     settings_known = [*known_settings(), *options]
     nested = {name: part for name, part in recipe["properties"].items() if name not in SAID_BY_THE_STUDY}
     by_name = {name: _property(name, recipe, definitions) for name in known_settings()}
-    offered = {**nested, **by_name, **options}
+    sections = dict.fromkeys(name.rpartition(".")[0] for name in known_settings())
+    by_section = {name: _property(name, recipe, definitions) for name in sections if "." in name}
+    offered = {**nested, **by_section, **by_name, **options}
     if trainer is not None:
         own = {name: options[f"{PREFIX}{name}"] for name in trainer.schema.get("properties", {})}
         shared = {name: of for name, of in by_name.items() if is_shared(name)}
