@@ -51,9 +51,11 @@ def replicates_note(m: Measurements, arms: Iterable[str], tasks: Collection[str]
     others = f"{' or '.join(averages)} where there is one, else student"
     network = networks[0] if len(networks) == 1 else others if "student" in networks else " or ".join(averages)
     short = " Raised k/n: only k of n planned seeds are there." if any(not c.complete for c in cells) else ""
+    own = any(a.recipe.own_trainer for a in m.evidence.study.arms)  # no teacher and no windows of a video
+    networks_text = "" if own else f"; network: {network}; window probabilities are averaged per subject"
     return (
-        f"Percent; mean ± sample standard deviation (ddof 1) over {n} training seeds on a test set of {test}; "
-        f"network: {network}; window probabilities are averaged per subject.{short}"
+        f"Percent; mean ± sample standard deviation (ddof 1) over {n} training seeds on a test set of {test}"
+        f"{networks_text}.{short}"
     )
 
 

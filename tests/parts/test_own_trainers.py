@@ -123,6 +123,7 @@ def test_a_study_runs_reports_and_does_nothing_the_second_time(tmp_path: Path) -
     )
     table = found.table("arms").to_frame()
     assert list(table["arm"]) == ["half", "slow"]
+    assert "network" not in found.table("arms").to_markdown()  # it knows neither teachers nor windows of a video
     assert run(file, results).finished == 0
 
 
