@@ -13,7 +13,7 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Final
+from typing import IO, Final
 
 from agrm_study import __version__
 from agrm_study.study.errors import InputError
@@ -56,12 +56,8 @@ def write_bundle(results: Path, target: Path) -> int:
         for name in files:
             info = zipfile.ZipInfo(f"{results.name}/{name}", _DATE)
             info.compress_type, info.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
-            digest = hashlib.sha256()
             with (results / name).open("rb") as source, bundle.open(info, "w") as member:
-                while block := source.read(_AT_ONCE):
-                    digest.update(block)
-                    member.write(block)
-            digests[name] = digest.hexdigest()
+                digests[name] = _copied(source, member)
         listing = {"format": FORMAT, "agrm_study": __version__, "results": results.name, "files": digests}
         bundle.writestr(zipfile.ZipInfo(MANIFEST, _DATE), json.dumps(listing, indent=1, ensure_ascii=False) + "\n")
     return len(files)
@@ -103,18 +99,24 @@ def _unpack(bundle: zipfile.ZipFile, listing: Listing, folder: Path, path: Path)
             continue
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        digest = hashlib.sha256()
         try:
             with bundle.open(info) as member, target.open("wb") as stream:
-                while block := member.read(_AT_ONCE):
-                    digest.update(block)
-                    stream.write(block)
+                digest = _copied(member, stream)
         except zipfile.BadZipFile:
             faults.append(f"{name}: is damaged")
             continue
-        if digest.hexdigest() != wanted:
+        if digest != wanted:
             faults.append(f"{name}: differs from the checksum in the list of the bundle")
     return faults + [f"{name}: is missing" for name in listed]
+
+
+def _copied(source: IO[bytes], target: IO[bytes]) -> str:
+    """Copy a stream and return its SHA-256."""
+    digest = hashlib.sha256()
+    while block := source.read(_AT_ONCE):
+        digest.update(block)
+        target.write(block)
+    return digest.hexdigest()
 
 
 def _listing(bundle: zipfile.ZipFile, path: Path) -> Listing:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +14,7 @@ from agrm_study.report.renderers import latex
 from agrm_study.study.errors import InputError, did_you_mean
 from agrm_study.submission.grid import compare_grids
 from agrm_study.submission.read_latex import FoundTable, find_tables, find_uses, grid_of, without_comments
-from agrm_study.submission.verify import Made, Verification
+from agrm_study.submission.verify import Made, Verification, compare_numbers
 
 _INPUT: Final = re.compile(r"\\(?:input|include|subfile|subfileinclude)\s*\{([^{}]+)\}")
 MOST_FILES: Final = 1000
@@ -74,36 +75,24 @@ def verify_manuscript(path: Path, made: Sequence[Made], out: Verification) -> No
             given=", ".join(x.folder for x in made),
         )
     values = {key: value for x in made for key, value in x.numbers.items()}
+    why_unknown = partial(_why_unknown, values=values, by_study=by_study)
     sources, missing = read_manuscript(path)
     out.differences.extend(missing)
     for source in sources:
         defined = numbers.parse(without_comments(source.text))
-        for sentence in _wrong_numbers(defined, values, by_study, str(source.path)):
-            out.differences.append(sentence)
+        out.differences.extend(compare_numbers(defined, values, str(source.path), why_unknown))
         out.count("numbers", len(defined))
         for use in find_uses(source.text):
             out.count("uses of a number")
             if use.key not in values:
                 where = f"{source.path}:{use.line}"
-                out.differences.append(f"{where}: \\agrm{{{use.key}}}: {_why_unknown(use.key, values, by_study)}")
+                out.differences.append(f"{where}: \\agrm{{{use.key}}}: {why_unknown(use.key)}")
         for table in find_tables(source.text):
             _verify_table(source, table, by_study, values.get, out)
     if not out.checked.get("tables in the manuscript") and not out.checked.get("uses of a number"):
         out.differences.append(
             f"{path}: contains neither a table of ours nor a number by \\agrm{{key}}, so that nothing can be verified"
         )
-
-
-def _wrong_numbers(
-    defined: Mapping[str, str], values: Mapping[str, str], by_study: Mapping[str, Made], named: str
-) -> list[str]:
-    out = []
-    for key, value in defined.items():
-        if key not in values:
-            out.append(f"{named}: number `{key}`: {_why_unknown(key, values, by_study)}")
-        elif value != values[key]:
-            out.append(f"{named}: number `{key}`: the file has `{value}`, the records give `{values[key]}`")
-    return out
 
 
 def _why_unknown(key: str, values: Mapping[str, str], by_study: Mapping[str, Made]) -> str:

@@ -172,8 +172,7 @@ def verify_submission(folder: Path, out: Verification) -> None:
         for file in sorted((folder / "tables").glob("*")):
             if file.suffix.removeprefix(".") in READERS and file.suffix != ".tex" and file.stem in made.tables:
                 verify_table_file(file, made.tables[file.stem], str(file), out)
-        evidence = collect(results)
-        facts = Facts(Measurements(evidence, families=evidence.study.families))
+        facts = Facts(made.measurements)
         kept = [name for name in CHECKLISTS if (folder / "checklists" / f"{name}.tex").exists()]
         for name, text in texts(facts, kept).items():
             if (folder / name).exists():

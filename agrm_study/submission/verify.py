@@ -30,15 +30,20 @@ class Made:
 
     Attributes:
         folder: The results folder as given.
-        study: Name of the study.
+        measurements: Its measurements.
         tables: The tables by name.
         numbers: The numbers for a manuscript, as LaTeX by key.
     """
 
     folder: str
-    study: str
+    measurements: Measurements
     tables: Mapping[str, Table]
     numbers: Mapping[str, str]
+
+    @property
+    def study(self) -> str:
+        """Name of the study."""
+        return self.measurements.evidence.study.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +110,7 @@ def verify_folder(
             say(f"table {short_name(full)}")
             tables[short_name(full)] = made_table(m, full)
     _verify_tables(folder / "tables", tables, named, out)
-    made = Made(folder=named, study=evidence.study.name, tables=tables, numbers=numbers.numbers(m))
+    made = Made(folder=named, measurements=m, tables=tables, numbers=numbers.numbers(m))
     _verify_numbers(folder / numbers.FILE, made, out)
     _verify_figures(folder / "figures", m, named, out, say)
     return made
@@ -165,12 +170,17 @@ def _verify_numbers(file: Path, made: Made, out: Verification) -> None:
     out.count("numbers", len(found))
 
 
-def compare_numbers(found: Mapping[str, str], expected: Mapping[str, str], named: str) -> list[str]:
+def compare_numbers(
+    found: Mapping[str, str],
+    expected: Mapping[str, str],
+    named: str,
+    why_unknown: Callable[[str], str] = lambda key: "the records have no such number",
+) -> list[str]:
     """Differences of the defined numbers from those of the records, one sentence each."""
     out = []
     for key, value in found.items():
         if key not in expected:
-            out.append(f"{named}: the records have no number `{key}`")
+            out.append(f"{named}: number `{key}`: {why_unknown(key)}")
         elif expected[key] != value:
             out.append(f"{named}: number `{key}`: the file has `{value}`, the records give `{expected[key]}`")
     return out
