@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -80,6 +80,17 @@ class NeverActed:
         return f"{n} of {self.trials} trials"
 
 
+def finished_of(
+    arms: Collection[str], replicates: Mapping[tuple[str, str], Sequence[Planned]], finished: Collection[str]
+) -> dict[tuple[str, str], list[str]]:
+    """Finished trials of some arms by (arm, task), without those that have none."""
+    return {
+        (arm, task): ids
+        for (arm, task), planned in replicates.items()
+        if arm in arms and (ids := [p.trial_id for p in planned if p.trial_id in finished])
+    }
+
+
 def never_acted(
     ledger: Ledger, study: StudyInfo, replicates: Mapping[tuple[str, str], Sequence[Planned]], finished: set[str]
 ) -> tuple[NeverActed, ...]:
@@ -92,11 +103,7 @@ def never_acted(
         finished: Ids of the finished trials.
     """
     arms = {a.name: a for a in study.arms if a.recipe.uses_unlabelled}
-    mine = {
-        (arm, task): ids
-        for (arm, task), planned in replicates.items()
-        if arm in arms and (ids := [p.trial_id for p in planned if p.trial_id in finished])
-    }
+    mine = finished_of(arms, replicates, finished)
     wanted = sorted({trial_id for ids in mine.values() for trial_id in ids})
     if not wanted:
         return ()

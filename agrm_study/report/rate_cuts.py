@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Final
 
+from agrm_study.report.idle import finished_of
 from agrm_study.report.wording import number
 from agrm_study.study.tasks import task_words
 
@@ -58,11 +59,7 @@ def rate_cuts(
         finished: Ids of the finished trials.
     """
     arms = {a.name for a in study.arms if a.recipe.uses_unlabelled and a.recipe.optimizer.schedule == "plateau"}
-    mine = {
-        key: [p.trial_id for p in planned if p.trial_id in finished]
-        for key, planned in replicates.items()
-        if key[0] in arms
-    }
+    mine = finished_of(arms, replicates, finished)
     wanted = sorted({trial_id for ids in mine.values() for trial_id in ids})
     if not wanted:
         return ()
