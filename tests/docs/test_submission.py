@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 import shlex
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 from synthetic_records import ABLATION, write_results
+from tex import needs_tex, run_tex
 
 from agrm_study.cli.app import app
 from agrm_study.report.build import make_report
@@ -43,11 +42,8 @@ def test_the_commands_of_the_page_verify_the_results_and_the_manuscript(paper: P
         assert "paper.tex" not in command or "1 tables in the manuscript" in done.output
 
 
-@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no TeX engine (pdflatex) on this machine")
+@needs_tex
 def test_the_latex_of_the_page_compiles(paper: Path) -> None:
-    done = subprocess.run(
-        ["pdflatex", "-halt-on-error", "-interaction=nonstopmode", paper.name],
-        cwd=paper.parent, capture_output=True, text=True, errors="replace", timeout=120, check=False,
-    )  # fmt: skip
+    done = run_tex(paper.parent, paper.stem)
     assert done.returncode == 0, done.stdout[-1500:]
     assert paper.with_suffix(".pdf").stat().st_size > 1000

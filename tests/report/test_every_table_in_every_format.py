@@ -1,11 +1,10 @@
 """Every table compiles in one paper and opens in Word."""
 
 import io
-import shutil
-import subprocess
 
 import pytest
 from synthetic_records import ABLATION, write_results
+from tex import needs_tex, run_tex
 
 from agrm_study.records.location import Location
 from agrm_study.records.race_log import RaceLog
@@ -50,7 +49,7 @@ def tables(tmp_path_factory):
     return made
 
 
-@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no TeX engine (pdflatex) on this machine")
+@needs_tex
 def test_all_tables_compile_in_one_paper_without_an_error_or_a_missing_sign(tables, tmp_path):
     for name, table in tables.items():
         (tmp_path / f"{name}.tex").write_text(RENDERERS["tex"](table), encoding="utf-8")
@@ -61,15 +60,7 @@ def test_all_tables_compile_in_one_paper_without_an_error_or_a_missing_sign(tabl
         r"\end{document}",
         encoding="utf-8",
     )
-    done = subprocess.run(
-        ["pdflatex", "-halt-on-error", "-interaction=nonstopmode", "paper.tex"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        timeout=120,
-        check=False,
-    )
+    done = run_tex(tmp_path, "paper")
     assert done.returncode == 0, done.stdout[-2000:]
     assert "Missing character" not in done.stdout
     for name in tables:
@@ -88,7 +79,7 @@ def many_arms(tmp_path_factory):
 
 
 @pytest.mark.parametrize("paper", ["", "twocolumn"])
-@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no TeX engine (pdflatex) on this machine")
+@needs_tex
 def test_no_table_is_wider_than_the_text_of_an_article(tables, many_arms, tmp_path, paper):
     named = {**tables, **{f"many-{n}": t for n, t in many_arms.items()}}
     for name, table in named.items():
@@ -100,15 +91,7 @@ def test_no_table_is_wider_than_the_text_of_an_article(tables, many_arms, tmp_pa
         r"\end{document}",
         encoding="utf-8",
     )
-    done = subprocess.run(
-        ["pdflatex", "-draftmode", "-halt-on-error", "-interaction=nonstopmode", "paper.tex"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        timeout=120,
-        check=False,
-    )
+    done = run_tex(tmp_path, "paper", "-draftmode")
     assert done.returncode == 0, done.stdout[-2000:]
     assert "Overfull" not in done.stdout
 

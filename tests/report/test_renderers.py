@@ -1,13 +1,13 @@
 import csv
 import io
 import shutil
-import subprocess
 import time
 import zipfile
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tex import needs_tex, run_tex
 
 from agrm_study.report.marks import best_and_second
 from agrm_study.report.renderers import RENDERERS, html, latex, markdown
@@ -85,19 +85,8 @@ def test_latex_escapes_any_text_to_ascii(text):
     assert not set(bare) & set("#&%_$")
 
 
-needs_tex = pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no TeX engine (pdflatex) on this machine")
-
-
 def compile_tex(folder, name, engine="pdflatex"):
-    done = subprocess.run(
-        [engine, "-halt-on-error", "-interaction=nonstopmode", f"{name}.tex"],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        timeout=60,
-        check=False,
-    )
+    done = run_tex(folder, name, engine=engine)
     assert done.returncode == 0, done.stdout[-2000:]
     assert (folder / f"{name}.pdf").stat().st_size > 1000
     return done.stdout

@@ -3,12 +3,12 @@
 import json
 import re
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 from synthetic_records import ABLATION, write_results
+from tex import needs_tex, run_tex
 
 from agrm_study.cli.submission import submission
 from agrm_study.cli.verify import verify
@@ -76,13 +76,10 @@ def test_one_changed_digit_in_any_file_of_the_pack_fails_the_verification(pack, 
     assert any(file.rpartition("/")[2] in d for d in said["differences"]), said["differences"]
 
 
-@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no TeX engine (pdflatex) on this machine")
+@needs_tex
 def test_the_pack_compiles(pack):
     for _ in range(2):
-        done = subprocess.run(
-            ["pdflatex", "-halt-on-error", "-interaction=nonstopmode", "submission.tex"],
-            cwd=pack, capture_output=True, text=True, errors="replace", timeout=180, check=False,
-        )  # fmt: skip
+        done = run_tex(pack, "submission")
         assert done.returncode == 0, done.stdout[-2000:]
     assert "Missing character" not in done.stdout
     assert (pack / "submission.pdf").stat().st_size > 20_000

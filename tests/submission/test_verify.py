@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from synthetic_records import ABLATION, write_results
+from tex import needs_tex, run_tex
 
 from agrm_study.cli.verify import verify
 from agrm_study.report.build import make_report
@@ -230,16 +231,13 @@ def test_a_manuscript_alone_is_refused(tmp_path):
         CliRunner().invoke(verify, [str(tmp_path / "paper.tex")], standalone_mode=False, catch_exceptions=False)
 
 
-@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no TeX engine (pdflatex) on this machine")
+@needs_tex
 @pytest.mark.parametrize("known", [True, False])
 def test_latex_compiles_known_numbers_in_titles_and_stops_at_unknown_ones(root, known):
     file = paper(root, lambda body: r"\caption{\agrm{ablation.agrm.three-class.macro-f1.std}}" + body)
     if not known:
         file.write_text(file.read_text().replace("macro-f1.std", "macro-f1.sdt"))
-    done = subprocess.run(
-        ["pdflatex", "-halt-on-error", "-interaction=nonstopmode", "paper.tex"],
-        cwd=file.parent, capture_output=True, text=True, errors="replace", timeout=120, check=False,
-    )  # fmt: skip
+    done = run_tex(file.parent, "paper")
     assert (done.returncode == 0) == known, done.stdout[-1500:]
     if not known:
         assert "agrmUnknownNumber" in done.stdout
