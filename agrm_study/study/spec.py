@@ -213,7 +213,7 @@ class StudyFile(Section):
     trainer: str | None = None
     """A trainer of your own, `FILE.py:CLASS` or `MODULE:CLASS`; arms set its settings instead of the recipe's."""
     tasks: TaskEntries
-    """What is told apart: built-in tasks by name, or tasks of your own over the labels of the manifest. Each arm is
+    """What is distinguished: built-in tasks by name, or tasks of your own over the labels of the manifest. Each arm is
     trained once per task and seed."""
     seeds: Seeds
     """Replicates: training seeds that differ, their number, or a race that gives arms as many as they need."""

@@ -71,7 +71,7 @@ def verify_manuscript(path: Path, made: Sequence[Made], out: Verification) -> No
     by_study = {numbers.segment(x.study): x for x in made}
     if len(by_study) < len(made):
         raise InputError(
-            "two results folders hold studies of one name, so that the tables of a manuscript cannot be told apart",
+            "two results folders hold studies of one name, so that the tables of a manuscript cannot be distinguished",
             given=", ".join(x.folder for x in made),
         )
     values = {key: value for x in made for key, value in x.numbers.items()}

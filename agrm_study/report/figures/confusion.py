@@ -166,5 +166,6 @@ class Confusion(FigureKind[ConfusionInfo]):
         rest = f" Not shown: {', '.join(info.left_out)}." if info.left_out else ""
         shown = "percentage of each true class" + (" and count" if info.size.counts else "")
         return (
-            f"Confusion matrices on the test set: {shown}, summed over {n} seeds (a subject counts once a seed).{rest}"
+            f"Confusion matrices on the test set: {shown}, summed over {n} seeds (a subject counts once per seed)."
+            f"{rest}"
         )
