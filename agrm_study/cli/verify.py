@@ -54,7 +54,7 @@ def verify(results: tuple[str, ...], as_json: bool) -> int:
     with contextlib.ExitStack() as copies, console.status("Reading") as status:
         for name in folders:
             if (Path(name) / MAIN).is_file() and (Path(name) / BUNDLE).is_file():
-                verify_submission(Path(name), out)
+                made.append(verify_submission(Path(name), out))
                 continue
             if name.endswith(".zip"):
                 folder, faults = copies.enter_context(opened_bundle(Path(name)))

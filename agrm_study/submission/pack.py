@@ -25,7 +25,7 @@ from agrm_study.submission.manuscript import verify_manuscript
 from agrm_study.submission.methods import as_latex, as_markdown, methods
 from agrm_study.submission.participants import CAPTION, draw, flow
 from agrm_study.submission.read_tables import READERS
-from agrm_study.submission.verify import Verification, verify_folder, verify_table_file
+from agrm_study.submission.verify import Made, Verification, verify_folder, verify_table_file
 
 MAIN: Final = "submission.tex"
 BUNDLE: Final = "records.zip"
@@ -155,12 +155,15 @@ def texts(facts: Facts, checklists: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def verify_submission(folder: Path, out: Verification) -> None:
+def verify_submission(folder: Path, out: Verification) -> Made:
     """Verify a submission pack against its own records bundle: texts, tables, numbers and the whole LaTeX document.
 
     Args:
         folder: Folder that `write_submission` wrote.
         out: Receives the differences and remarks.
+
+    Returns:
+        What its records give, for the verification of manuscripts.
 
     Raises:
         InputError: If its bundle is not readable.
@@ -177,6 +180,7 @@ def verify_submission(folder: Path, out: Verification) -> None:
         for name, text in texts(facts, kept).items():
             if (folder / name).exists():
                 _compare_lines(folder / name, text, out)
+        return made
 
 
 def _compare_lines(file: Path, expected: str, out: Verification) -> None:

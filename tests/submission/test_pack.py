@@ -52,6 +52,15 @@ def test_the_pack_verifies_against_its_own_bundle(pack):
     assert said["checked"]["tables in the manuscript"] == 2
 
 
+def test_a_manuscript_is_verified_against_the_records_of_a_pack(pack, tmp_path):
+    paper = tmp_path / "paper.tex"
+    paper.write_text((pack / "tables" / "ablation.tex").read_text(encoding="utf-8"), encoding="utf-8")
+    done = CliRunner().invoke(verify, [str(pack), str(paper), "--json"], standalone_mode=False)
+    said = json.loads(done.stdout)
+    assert said["passed"], said["differences"]
+    assert said["checked"]["tables in the manuscript"] == 3  # two of the pack's own document, and this one
+
+
 @pytest.mark.parametrize(
     ("file", "pattern"),
     [
