@@ -70,10 +70,10 @@ def cells_of(
     chosen = [p for p in planned if p.arm in wanted and p.trial_id in usable and p.phase in phases]
     windows = {a.name: _windows(a) for a in study.arms if a.name in wanted}
     versions = {
-        k: dict(zip(finished["trial_id"], finished[column].fillna(NOT_RECORDED).astype("str"), strict=True))
+        k: dict(zip(finished.index, finished[column].fillna(NOT_RECORDED).astype("object"), strict=True))
         for k, column in VERSIONS.items()
     }
-    best_epoch = finished["best_epoch"].to_dict()
+    best_epoch, configs = finished["best_epoch"].to_dict(), finished["config_id"].to_dict()
     sealed = finished[finished["row_digest"].notna()]
     digests = dict(zip(sealed["trial_id"], sealed["predictions_digest"], strict=True))
     cells: dict[tuple[str, str], Cell] = {}
@@ -112,7 +112,7 @@ def cells_of(
         index = {t: i for i, t in enumerate(found.trial_ids)}
         for arm, replicates in by_arm.items():
             cell = _cell(arm, definition, replicates, asked[arm], found, index, wanted[arm], versions)
-            reason = _mixed(cell, replicates, versions["split"], finished, allow)
+            reason = _mixed(cell, replicates, versions["split"], configs, allow)
             if reason:
                 findings.append(Finding(where="records/trials", rule=reason, arm=arm, task=task))
                 cell = cell.without(reason)
@@ -140,8 +140,8 @@ def cells_of_part(
 
 def _windows(arm: ArmInfo) -> str:
     """Key that is equal for arms that evaluate the same windows of each clip."""
-    recipe = arm.recipe.model_dump(mode="json")
-    return canonical_json({"clip": recipe["clip"], "clips": recipe["evaluate"]["clips"]})
+    recipe = arm.recipe
+    return canonical_json({"clip": recipe.clip.model_dump(mode="json"), "clips": recipe.evaluate.clips})
 
 
 def _read(
@@ -192,7 +192,7 @@ def _mixed(
     cell: Cell,
     replicates: Sequence[Planned],
     split_of: Mapping[str, str],
-    finished: pd.DataFrame,
+    config_of: Mapping[str, str],
     allow: Collection[str],
 ) -> str | None:
     """Versions that differ between the records of one cell but must agree."""
@@ -204,7 +204,7 @@ def _mixed(
             named = sorted({split_of[p.trial_id] for p in replicates if p.split_seed == split_seed})
             if len(named) > 1:
                 return f"records of mixed split in one cell (split seed {split_seed}: {', '.join(named)})"
-    configs = sorted(set(finished.loc[list(cell.trial_ids), "config_id"]))
+    configs = sorted({config_of[trial_id] for trial_id in cell.trial_ids})
     if len(configs) > 1 and len(cell.versions["data"]) == 1:
         return f"records of different settings in one cell (config_id {', '.join(configs)})"
     return None

@@ -211,7 +211,7 @@ def versions_note(evidence: Evidence) -> str:
     finished = evidence.trials[evidence.trials["status"] == "finished"]
 
     def named(column: str) -> str:
-        found = sorted({str(v)[:12] for v in finished[column].dropna()})
+        found = sorted({str(v)[:12] for v in finished[column].dropna().unique()})
         return ", ".join(found[:4]) + (", …" if len(found) > 4 else "") if found else "unknown"
 
     return (

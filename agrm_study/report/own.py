@@ -113,17 +113,20 @@ def drawing(m: Measurements, name: str) -> Drawing:
 
 def keep_table(results: Path, name: str, table: Table) -> list[Path]:
     """Store a user-defined table that was made here; returns its file, or an empty list for other tables."""
-    return _keep(results / KEPT_TABLES, name, asdict(table))
+    return _keep(results / KEPT_TABLES, name, asdict(table)) if _made_here(name) else []
 
 
 def keep_figure(results: Path, name: str, caption: str, svg: bytes) -> list[Path]:
     """Store a user-defined figure that was drawn here; returns its file, or an empty list for other figures."""
-    return _keep(results / KEPT_FIGURES, name, {"caption": caption, "svg": svg.decode()})
+    return _keep(results / KEPT_FIGURES, name, {"caption": caption, "svg": svg.decode()}) if _made_here(name) else []
+
+
+def _made_here(name: str) -> bool:
+    """Whether the code of a user-defined table or figure is executed here."""
+    return is_own(name) and is_loaded(name)
 
 
 def _keep(folder: Path, name: str, value: Mapping[str, Any]) -> list[Path]:
-    if not (is_own(name) and is_loaded(name)):
-        return []
     path = folder / f"{short_name(name)}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}")

@@ -21,6 +21,7 @@ Axes: S seeds, N subjects; leading axes (several arms or simulated studies) are 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -45,7 +46,7 @@ FEWEST_TO_PAIR: Final = 3
 """Minimum number of seeds for pairing: two cannot show a common effect."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Components:
     """Variances of a mean, or of a contrast of means, by source; numbers or arrays of equal shape.
 
@@ -67,13 +68,13 @@ class Components:
     n_seeds: int
     n_subjects: int
 
-    @property
+    @cached_property
     def variance(self) -> Floats:
         """Variance of the mean or contrast."""
         total = self.seeds + np.maximum(np.asarray(self.subjects) - self.interaction, 0.0)
         return np.asarray(np.maximum(total, self.subjects), dtype=np.float64)
 
-    @property
+    @cached_property
     def df(self) -> Floats:
         """Degrees of freedom of the variance."""
         with np.errstate(divide="ignore", invalid="ignore"):

@@ -167,11 +167,11 @@ def _check_windows(rows: PredictionRows, part: str, expected: Mapping[str, Expec
         place_T = np.full(len(rows.trial_ids), -1, dtype=np.int64)
         place_T[members] = np.arange(len(members))
         here = place_T[rows.trial_R] >= 0
-        pairs = np.unique(place_T[rows.trial_R[here]] * n_clips + rows.clip_R[here])
-        owner, clip = np.divmod(pairs, n_clips)
-        usual_C = 2 * np.bincount(clip, minlength=n_clips) >= len(members)
-        mine = np.bincount(owner[usual_C[clip]], minlength=len(members))
-        extra = np.bincount(owner[~usual_C[clip]], minlength=len(members))
+        predicted_MC = np.zeros((len(members), n_clips), dtype=bool)
+        predicted_MC[place_T[rows.trial_R[here]], rows.clip_R[here]] = True
+        usual_C = 2 * predicted_MC.sum(axis=0) >= len(members)
+        mine = predicted_MC[:, usual_C].sum(axis=1)
+        extra = predicted_MC[:, ~usual_C].sum(axis=1)
         total = int(usual_C.sum())
         for place, i in enumerate(members):
             if extra[place]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 
 from agrm_study.report.table import Entry, Table
 
@@ -144,6 +145,7 @@ def _character(c: str) -> str:
     return rf"\agrmchar{{{ord(c):04X}}}"
 
 
+@lru_cache(maxsize=4096)
 def _em(text: str) -> float:
     """Width of a text in em, with characters that pdflatex cannot print as their code points."""
     return sum(_EM.get(c, 0.72 if c.isupper() else 0.52 if _printable(c) else 4.5) for c in text)
@@ -196,7 +198,8 @@ class Layout:
 def layout(table: Table) -> Layout:
     """The largest font size at which the table fits the text width, with cells on one line if possible."""
 
-    def width(points: float, wider: float, gap: float, *, broken: bool) -> float:
+    def ems(*, broken: bool) -> float:
+        """Sum of the columns' widths in em."""
         total = 0.0
         for i in table.visible:
             cells = [Entry(text=table.columns[i].title), *(row.entries[i] for row in table.rows)]
@@ -205,11 +208,13 @@ def layout(table: Table) -> Layout:
                 + 0.7 * _em("".join(c.marks))
                 for c in cells
             )
-        return total * points * wider + 2 * gap * (len(table.visible) - 1)
+        return total
 
+    width = {broken: ems(broken=broken) for broken in (False, True)}
+    gaps = 2 * (len(table.visible) - 1)
     choices = [(s, False) for s in _SIZES] + [(s, True) for s in (*_SIZES[1:], _TINY)]
     found = [
-        Layout(name, gap, broken, width(points, wider, gap, broken=broken))
+        Layout(name, gap, broken, width[broken] * points * wider + gaps * gap)
         for (name, points, wider, gap), broken in choices
     ]
     return next((x for x in found if x.width <= TEXT_WIDTH_PT), found[-1])

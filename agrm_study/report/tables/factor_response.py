@@ -96,9 +96,10 @@ class FactorResponse(TableKind):
         for task in study.tasks:
             first = True
             for factor in varied(study):
+                acting = acts(m, factor)
                 for level, arms in levels(study, factor).items():
                     heading = task_title(task) if first and len(study.tasks) > 1 else None
-                    rows.append(self._row(m, scores, task, factor, level, arms, heading))
+                    rows.append(self._row(m, scores, task, factor, level, arms, acting, heading))
                     first = False
         metric = METRIC_NAMES[study.primary_metric]
         return Table(
@@ -134,9 +135,10 @@ class FactorResponse(TableKind):
         factor: str,
         level: str,
         arms: Sequence[str],
+        acting: bool,
         heading: str | None,
     ) -> Row:
-        if not acts(m, factor):
+        if not acting:
             unknown = Entry(text=MISSING).marked(SAME)
             return Row(
                 entries=(words(task), words(factor), words(level), whole(len(arms)), unknown, unknown), heading=heading
