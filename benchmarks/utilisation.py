@@ -81,7 +81,7 @@ def measure(nodes: int, slots_each: int, trials: int, shortest_s: float, folder:
                 study="utilisation",
                 phase="final",
                 arm=str(shortest_s * length),
-                recipe=Recipe(seed=seed),
+                recipe=Recipe(seed=seed, epochs=100 * length),
             )
         )
         for seed, length in zip(range(trials), lengths, strict=False)

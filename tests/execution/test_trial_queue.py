@@ -69,6 +69,13 @@ def test_trials_that_share_nothing_start_in_order_at_once() -> None:
     assert len(bench.queue) == 0
 
 
+def test_the_last_trials_start_longest_first_whatever_their_seed() -> None:
+    lengths = {"a": 30, "b": 20, "c": 50, "d": 40, "e": 60, "f": 10}
+    bench = Bench(*(trial(name, seed=seed, epochs=epochs) for seed, (name, epochs) in enumerate(lengths.items())))
+    assert [bench.pop(), bench.pop()] == ["a", "b"]  # more than two rounds of the two slots are left until here
+    assert [bench.pop() for _ in range(4)] == ["e", "c", "d", "f"]
+
+
 def test_who_starts_first_leads_and_the_others_wait_until_its_state_is_there() -> None:
     bench = Bench(*taus())
     work = bench.queue.pop()

@@ -16,9 +16,12 @@ from typing import Final, Literal
 from agrm_study.execution.trial.events import TrialEvent
 from agrm_study.execution.trial.failures import DETERMINISTIC
 from agrm_study.execution.trial.work import StageEnd, Work
+from agrm_study.plan.order import rough_cost
 from agrm_study.plan.stages import Stage, Stages
 
 NO_STAGES: Final = Stages(())
+LAST_ROUNDS: Final = 2
+"""Once at most this many trials per running one are left to start, the longest come first, whatever their seed."""
 
 Place = Literal["waits", "leads", "free"]
 """Waits for a running trial; would be the first of several that share a stage; neither."""
@@ -75,8 +78,9 @@ class TrialQueue:
     def pop(self, full: Collection[str | None] = ()) -> Work | None:
         """The next trial to start; ``None`` when there is none, or each waits for a running one, or for room.
 
-        The given order holds, except when so few trials are left to start that slots would soon be idle: then the
-        trial that lets most others follow comes first. Accelerators in `full` have no room for another trial now.
+        The given order holds, except for the last trials of a run: when slots would soon be idle, the trial that lets
+        most others follow comes first; otherwise the longest, so that no slot waits long for the last trial to end.
+        Accelerators in `full` have no room for another trial now.
         """
         while True:
             kinds = [kind for kind in self._heaps["free"] if kind not in full]
@@ -85,10 +89,12 @@ class TrialQueue:
             trial_id = free or leader
             if trial_id is None:
                 return None
+            pending = self._count["free"] + self._count["waits"]
             if free is not None and leader is not None:
-                pending = self._count["free"] + self._count["waits"]
                 soon_idle = pending <= len(self._running)
                 trial_id = leader if soon_idle or self._rank[leader] < self._rank[free] else free
+            elif free is not None and pending <= LAST_ROUNDS * len(self._running):
+                trial_id = self._longest(kinds)
             if self._still_saved(trial_id):
                 return self._start(trial_id)
 
@@ -198,6 +204,12 @@ class TrialQueue:
         """The first trial at a place, over some accelerators."""
         found = (self._first(self._heaps[place][kind], place) for kind in kinds)
         return min((first for first in found if first is not None), default=(0, 0, None))[-1]
+
+    def _longest(self, kinds: Iterable[str | None]) -> str:
+        """The longest of the trials that wait for none; there is at least one."""
+        entries = [entry for kind in kinds for entry in self._heaps["free"][kind]]
+        free = {trial_id: rank for _, rank, trial_id in entries if self._places.get(trial_id) == ("free", 0)}
+        return min(free, key=lambda trial_id: (-rough_cost(self._works[trial_id].trial.recipe), free[trial_id]))
 
     def _first(self, heap: list[Entry], place: Place) -> Entry | None:
         """The first entry of a heap that still holds; outdated ones are removed and their trials repositioned."""
