@@ -54,9 +54,10 @@ def run_with_kills(run: Run, study: Study, rng: random.Random, *, one_in: int = 
     """Runs a study until it ends by itself; gives the number of kills."""
     for kills in range(1000):
         try:
-            run(study, view=KilledAtRandom(rng, one_in), **options)
+            summary = run(study, view=KilledAtRandom(rng, one_in), **options)
         except Killed:
             continue
+        assert not summary.unfinished, summary
         return kills
     raise AssertionError("the study does not end")
 
