@@ -47,7 +47,7 @@ def cells_of(
     refused: Collection[str] = (),
     allow: Collection[str] = (),
     arms: Iterable[str] | None = None,
-    network: str | None = None,
+    network: str | Mapping[str, str] | None = None,
 ) -> PartCells:
     """Cells of one part; cells without a usable trial are omitted.
 
@@ -61,9 +61,11 @@ def cells_of(
         refused: Trials that are excluded regardless of their predictions.
         allow: Differences accepted within a cell.
         arms: Arms to include; all by default.
-        network: ``student`` or ``teacher``; by default the one that the arm's recipe names.
+        network: ``student``, ``teacher`` or ``ema``, of all arms or by arm; by default the one that an arm's recipe
+            names.
     """
-    wanted = {a.name: network or a.network for a in study.arms if arms is None or a.name in set(arms)}
+    asked_of = network if isinstance(network, Mapping) else dict.fromkeys((a.name for a in study.arms), network)
+    wanted = {a.name: asked_of[a.name] or a.network for a in study.arms if arms is None or a.name in set(arms)}
     finished = trials[trials["status"] == "finished"].set_index("trial_id", drop=False)
     phases = {"final"} if split == "test" else {"final", "search"}
     usable = set(finished.index) - set(refused)
@@ -121,7 +123,11 @@ def cells_of(
 
 
 def cells_of_part(
-    evidence: Evidence, split: str, *, arms: Iterable[str] | None = None, network: str | None = None
+    evidence: Evidence,
+    split: str,
+    *,
+    arms: Iterable[str] | None = None,
+    network: str | Mapping[str, str] | None = None,
 ) -> PartCells:
     """Cells of a part or network other than the reported one."""
     return cells_of(

@@ -44,6 +44,11 @@ class ArmInfo:
         return self.recipe.has_teacher
 
     @property
+    def average(self) -> Network | None:
+        """The average of the network's weights: the teacher, or one that teaches nothing; None for neither."""
+        return "teacher" if self.has_mtm else "ema" if self.averages_only else None
+
+    @property
     def averages_only(self) -> bool:
         """Whether an average of the network is evaluated that teaches nothing."""
         return self.recipe.evaluate.ema and not self.recipe.has_teacher

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
+import pandas as pd
+from scipy import special
 from synthetic_records import write_results
 
+from agrm_study.records.reader import Ledger
 from agrm_study.report.build import make_report
 
 ABLATION = """\
@@ -43,3 +47,29 @@ def test_the_ablation_marks_it_and_keeps_its_interaction(tmp_path):
 def test_the_note_names_the_networks_that_are_reported(tmp_path):
     [note] = [note for note in table(tmp_path, "with", EMA).notes if "network:" in note]
     assert "network: teacher or ema where there is one, else student" in note
+
+
+def test_the_table_of_networks_compares_every_average_with_its_student(tmp_path):
+    root = write_results(tmp_path / "with", ABLATION.replace("EMA", EMA), subjects=18, epochs=3)
+    made = make_report([root], tables=["networks"], figures=[], formats=["md"], page=False)
+    table = made.tables[str(root)]["networks"]
+    shown = {(row.entries[1].text, row.entries[2].text): row.entries for row in table.rows}
+    assert set(shown) == {
+        *(("AGRM", "student"), ("AGRM", "teacher"), ("w/o SHPM", "student"), ("w/o SHPM", "teacher")),
+        *(("EMA only", "student"), ("EMA only", "ema")),
+    }
+    ledger = Ledger(root)
+    trials = ledger.trials()
+    mine = trials[trials["arm"] == "EMA only"]["trial_id"]
+    rows = ledger.predictions()
+    rows = rows[rows["trial_id"].isin(mine) & (rows["split"] == "test") & (rows["network"] == "ema")]
+    probs = special.softmax(np.stack(rows["logits"].tolist()).astype(float), axis=1)
+    decided = pd.DataFrame(probs).groupby([rows["trial_id"].values, rows["subject_id"].values]).mean()
+    labels = rows.groupby(["trial_id", "subject_id"])["label"].first()
+    right = (decided.to_numpy().argmax(axis=1) == labels.loc[decided.index].to_numpy()).astype(float)
+    accuracy = pd.Series(right, index=decided.index).groupby(level=0).mean()
+    title = [column.title for column in table.columns].index("Accuracy")
+    assert shown["EMA only", "ema"][title].text.startswith(f"{100 * accuracy.mean():.1f}")
+    assert shown["EMA only", "ema"][-1].text
+    assert not shown["EMA only", "student"][-1].text
+    assert "Student and teacher or average at the best epoch; test part." in table.caption

@@ -1,4 +1,4 @@
-"""Comparison table of the teacher and the student that it averages."""
+"""Comparison table of the student and its average: the teacher, or an average that teaches nothing."""
 
 from __future__ import annotations
 
@@ -16,41 +16,43 @@ from agrm_study.report.wording import METRIC_NAMES, METRIC_TITLES
 
 
 class Networks(TableKind):
-    """Student and teacher metrics of each arm that has both."""
+    """Metrics of the student and of its average, of each arm that has one."""
 
     name: ClassVar[str] = "networks"
-    question: ClassVar[str] = "Is the teacher better than the student it averages?"
+    question: ClassVar[str] = "Is the teacher, or another average, better than the student it averages?"
 
     def unfit(self, m: Measurements) -> str | None:
-        return None if any(a.has_mtm for a in m.evidence.study.arms) else "no arm has a teacher"
+        return None if any(a.average for a in m.evidence.study.arms) else "no arm has a teacher or another average"
 
     def build(self, m: Measurements) -> Table:
         study = m.evidence.study
-        arms, rest = shown_arms(m, [a.name for a in study.arms if a.has_mtm])
+        average = {a.name: a.average for a in study.arms if a.average}
+        arms, rest = shown_arms(m, list(average))
         by_network = {}
         findings: list[Finding] = []
-        for network in ("student", "teacher"):
-            part = cells_of_part(m.evidence, "test", arms=arms, network=network)
+        for role, of_role in (("student", "student"), ("average", average)):
+            part = cells_of_part(m.evidence, "test", arms=arms, network=of_role)
             findings += part.findings
-            by_network[network] = replace(m, evidence=replace(m.evidence, cells=part.cells))
+            by_network[role] = replace(m, evidence=replace(m.evidence, cells=part.cells))
         rows = []
         for task in study.tasks:
             for arm in arms:
-                for network, own in by_network.items():
-                    if own.cell(arm, task) is None:
+                for role, own in by_network.items():
+                    if (cell := own.cell(arm, task)) is None:
                         continue
-                    entries = [words(task), arm_entry(m.evidence, arm), words(network)]
+                    entries = [words(task), arm_entry(m.evidence, arm), words(cell.network)]
                     entries += [metric_entry(own, arm, task, own.metric(arm, task, k), "plain") for k in TABLE_METRICS]
-                    teacher, student = by_network["teacher"].cell(arm, task), by_network["student"].cell(arm, task)
-                    d = None
-                    if network == "teacher" and teacher is not None and student is not None:
-                        d = m.difference_of_cells(teacher, student)
-                    entries.append(words("") if d is None or teacher is None else difference_entry(d, teacher.planned))
+                    student, d = by_network["student"].cell(arm, task), None
+                    if role == "average" and student is not None:
+                        d = m.difference_of_cells(cell, student)
+                    entries.append(words("") if d is None else difference_entry(d, cell.planned))
                     rows.append((task, entries))
         metric = METRIC_TITLES[study.primary_metric]
+        kinds = sorted({average[arm] for arm in arms}, reverse=True)
+        named = "teacher" if kinds == ["teacher"] else "average" if len(kinds) == 1 else "teacher or average"
         return Table(
             name=self.name,
-            caption="Student and teacher at the best epoch; test part.",
+            caption=f"Student and {named} at the best epoch; test part.",
             columns=(
                 Column(key="task", title="Task", shown=False),
                 Column(key="arm", title="Arm", align="left"),
@@ -60,9 +62,9 @@ class Networks(TableKind):
             ),
             rows=task_blocks(study.tasks, rows),
             notes=(
-                f"Δ: teacher − student in {METRIC_NAMES[study.primary_metric]}, percentage points, paired by trial and "
+                f"Δ: {named} − student in {METRIC_NAMES[study.primary_metric]}, percentage points, paired by trial and "
                 "subject; descriptive, outside every family of tests.",
-                notes.replicates_note(by_network["teacher"], arms, study.tasks),
+                notes.replicates_note(by_network["average"], arms, study.tasks),
                 notes.interval_note(m, study.tasks),
                 *rest,
                 *notes.gap_notes(m.evidence, arms, study.tasks, findings),
