@@ -2,10 +2,11 @@
 
     python benchmarks/gpu.py                   # the whole, on the first GPU
     python benchmarks/gpu.py --save            # and write results/gpu/<card>.json
-    python benchmarks/gpu.py --only step       # one part: tests, step, input or seeds
+    python benchmarks/gpu.py --only step       # one part: tests, step, networks, compile, input or seeds
 
-Parts: the tests marked `gpu`; a training step at the paper's shape in each precision, beside a plain torchvision loop
-and the FLOPs of the step; clips per second of the input path; five seeds one after the other, two and four per GPU.
+Parts: the tests marked `gpu`; a training step at the paper's shape in each precision, compiled and deterministic,
+beside a plain torchvision loop and the FLOPs of the step; a step of other backbones; compiling in two trials of one
+worker; clips per second of the input path; five seeds one after the other, two and four per GPU.
 Without a GPU the script measures single precision, the input path and one seed after the other at a small shape on the
 CPU, and reports everything else as not run. A part for which no time is left is reported as not run.
 The exit status is 1 when a row failed.
@@ -27,6 +28,7 @@ from typing import Any
 import torch
 from gpu_parts.gpu_tests import rows_of_tests
 from gpu_parts.input_path import input_rows
+from gpu_parts.networks import compile_rows, network_rows
 from gpu_parts.rows import Deadline, Row
 from gpu_parts.seeds import seed_rows
 from gpu_parts.shapes import PAPER, SMALL
@@ -35,8 +37,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from agrm_study.training.bf16 import bf16_problem
+
 VERSION = 1
-PARTS = ("tests", "step", "input", "seeds")
+PARTS = ("tests", "step", "networks", "compile", "input", "seeds")
 SAVED = Path(__file__).resolve().parents[1] / "results" / "gpu"
 
 
@@ -47,6 +51,10 @@ def rows(parts: Sequence[str], device: str, deadline: Deadline) -> Iterator[Row]
         yield from rows_of_tests(device, deadline)
     if "step" in parts:
         yield from step_rows(shape, device, deadline)
+    if "networks" in parts:
+        yield from network_rows(device, deadline)
+    if "compile" in parts:
+        yield from compile_rows(device, deadline)
     if "input" in parts:
         yield from input_rows(shape, device, deadline)
     if "seeds" in parts:
@@ -64,6 +72,7 @@ def facts(device: str) -> dict[str, Any]:
         "shape": (PAPER if on_gpu else SMALL).name,
         "python": platform.python_version(),
         "cuda": torch.version.cuda if on_gpu else None,
+        "bf16_problem": bf16_problem(torch.device(device)),
         "versions": {name: version(name) for name in names},
     }
 

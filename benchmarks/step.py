@@ -99,6 +99,7 @@ class Ours:
         self.device = Device(device_name, recipe)
         self.student = build_model(recipe.model, n_outputs=3, frames=recipe.clip.frames, size=recipe.clip.size, seed=0)
         self.device.place(self.student)
+        self.device.compile(self.student)
         self.networks = Networks(self.student, recipe.ssl.ema, self.device)
         self.networks.start_teacher()
         self.learner = Learner(

@@ -16,7 +16,7 @@ class Row:
     """One line of the table.
 
     Attributes:
-        part: ``tests``, ``step``, ``input`` or ``seeds``.
+        part: ``tests``, ``step``, ``networks``, ``compile``, ``input`` or ``seeds``.
         setting: What is measured there.
         state: ``not run`` and ``failed`` rows have no figures.
         figures: Value by name; the name ends in its unit (``step_ms``, ``clips_per_s``).

@@ -43,12 +43,14 @@ class Precision:
         recipe: `precision` of the recipe.
         tf32: Whether convolutions and matrix products in single precision may use TF32.
         compiled: Whether the networks are compiled.
+        deterministic: Whether only deterministic algorithms may be used.
     """
 
     name: str
     recipe: str
     tf32: bool = True
     compiled: bool = False
+    deterministic: bool = False
 
 
 PRECISIONS = (
@@ -57,6 +59,7 @@ PRECISIONS = (
     Precision("bf16", "bf16"),
     Precision("fp16", "fp16"),
     Precision("bf16, compiled", "bf16", compiled=True),
+    Precision("bf16, deterministic", "bf16", deterministic=True),
 )
 HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -102,15 +105,13 @@ def step_row(precision: Precision, shape: Shape, device: str, tflop: float | Non
         tflop: 10¹² operations of a step, the same in every precision; counted when not given, which a compiled
             network does not allow, as its graph hides the operators.
     """
-    recipe = shape.recipe(precision=precision.recipe, compile=precision.compiled)
+    recipe = shape.recipe(precision=precision.recipe, compile=precision.compiled, deterministic=precision.deterministic)
     side, stored, count = shape.size * 8 // 7, shape.frames + 12, 4 * shape.batch
     store = ArrayStore(2 * count, stored, side)
     ours = Ours(recipe, device, store, count, stored, side, ahead=2 if device == "cuda" else 0)
     place = ours.device
     with place.session(1):
         batches = ours.next_batch()
-        loop = Loop(batches[0].clips_BCTHW, batches[0].labels_B, batches[1].student_BCTHW, batches[1].label_BCTHW,
-                    precision=precision.recipe, tau=recipe.ssl.threshold.tau)  # fmt: skip
 
         def learn() -> None:
             ours.learner.step(*batches, 1.0, ours.stats)
@@ -120,17 +121,21 @@ def step_row(precision: Precision, shape: Shape, device: str, tflop: float | Non
         figures = {**timing("step", ours.step, place.torch, shape), **timing("learn", learn, place.torch, shape)}
         note = f"{shape.batch} + {shape.batch} clips of {shape.frames} x {shape.size} x {shape.size}"
         note += " on the CPU" if device == "cpu" else ""
-        try:
-            figures |= timing("loop", loop.step, place.torch, shape)
-            figures["loop_over_learn"] = figures["loop_ms"] / figures["learn_ms"]
-            figures["loop_over_step"] = figures["loop_ms"] / figures["step_ms"]
-        except torch.OutOfMemoryError:
-            note += "; not enough memory for the loop"
+        if not precision.deterministic:  # the loop's pooling may have no such algorithm
+            loop = Loop(batches[0].clips_BCTHW, batches[0].labels_B, batches[1].student_BCTHW, batches[1].label_BCTHW,
+                        precision=precision.recipe, tau=recipe.ssl.threshold.tau)  # fmt: skip
+            try:
+                figures |= timing("loop", loop.step, place.torch, shape)
+                figures["loop_over_learn"] = figures["loop_ms"] / figures["learn_ms"]
+                figures["loop_over_step"] = figures["loop_ms"] / figures["step_ms"]
+            except torch.OutOfMemoryError:
+                note += "; not enough memory for the loop"
     if tflop is not None:
         reached = tflop / figures["learn_ms"] * 1e3
         figures |= {"step_tflop": tflop, "tflop_per_s": reached}
         figures["share_of_product"] = reached / product_tflops(shape.product, place.torch, HALF.get(precision.recipe))
-        if vendor := vendor_tflops(place.description, precision.recipe if precision.compiled else precision.name):
+        kind = precision.name.partition(",")[0]
+        if vendor := vendor_tflops(place.description, kind):
             figures["share_of_vendor"] = reached / vendor
     return Row(part="step", setting=precision.name, state="measured", figures=figures, note=note)
 

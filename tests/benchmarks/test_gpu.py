@@ -43,7 +43,8 @@ def test_without_a_gpu_single_precision_is_measured_and_every_gpu_part_is_not_ru
 
     monkeypatch.setattr(bench.steps, "step_row", step_row)
     file = tmp_path / "out" / "table.json"
-    assert bench.gpu.main(["--only", "tests", "--only", "step", "--json", str(file), "--save"]) == 0
+    parts = [word for part in ("tests", "step", "networks", "compile") for word in ("--only", part)]
+    assert bench.gpu.main([*parts, "--json", str(file), "--save"]) == 0
     assert shape == [("small", "cpu")]
     told = json.loads(file.read_text())
     assert (told["card"], told["shape"], told["cuda"]) == (None, "small", None)
@@ -52,8 +53,14 @@ def test_without_a_gpu_single_precision_is_measured_and_every_gpu_part_is_not_ru
     assert {(row["state"], row["note"], len(row["figures"])) for row in rows.values()} == {
         ("not run", "needs a GPU", 0)
     }
-    assert {setting for part, setting in rows if part == "step"} == {"tf32", "bf16", "fp16", "bf16, compiled"}
-    assert {setting for part, setting in rows if part == "tests"} >= {"test_precisions", "test_memory"}
+    assert {setting for part, setting in rows if part == "step"} == {
+        *("tf32", "bf16", "fp16", "bf16, compiled", "bf16, deterministic")
+    }
+    assert {setting for part, setting in rows if part == "networks"} >= {"s3d", "mvit_v2_s", "swin3d_t"}
+    assert ("compile", "two trials") in rows
+    assert {setting for part, setting in rows if part == "tests"} >= {
+        *("test_precisions", "test_memory", "test_deterministic", "test_compiled_trials", "test_own_trainer")
+    }
     out, err = capsys.readouterr()
     assert "CPU (no GPU found), small shape" in out
     assert "nothing saved: there is no GPU" in err

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from agrm_study.study.recipe import Model, Recipe
+from agrm_study.training.bf16 import TOLERANCE, bf16_problem
 from agrm_study.training.device import Device
 from agrm_study.training.fit import Training
 from agrm_study.training.models.build import build_model
@@ -47,6 +48,26 @@ def test_the_first_epoch_loses_as_on_the_cpu_and_later_ones_stay_finite(tiny_dat
         rows = trained(tiny_recipe(precision=precision), tiny_data, "cuda", 4).rows
     assert rows[0].loss == pytest.approx(reference, rel=LOSSES_DIFFER_BY[name])
     assert all(math.isfinite(row.loss) for row in rows)
+
+
+def test_the_bf16_probe_accepts_cards_that_compute_in_it_and_refuses_those_that_emulate_it():
+    usable = torch.cuda.get_device_capability() >= (8, 0)  # Ampere was the first
+    assert (bf16_problem(torch.device("cuda")) is None) is usable
+
+
+@pytest.mark.parametrize("frames", [1, 2, 3, 4])
+def test_bf16_gradients_of_convolutions_are_those_of_fp32(frames):
+    if bf16_problem(torch.device("cuda")):
+        pytest.skip("this card does not compute in bf16")
+    generator = torch.Generator().manual_seed(frames)
+    convolution = torch.nn.Conv3d(16, 16, 3, padding=1, bias=False)
+    clips, gradient = (torch.randn(5, 16, frames, 6, 6, generator=generator) for _ in range(2))
+    wanted = torch.nn.grad.conv3d_weight(clips, convolution.weight.shape, gradient, padding=1)
+    convolution.to("cuda", memory_format=torch.channels_last_3d)
+    with torch.autocast("cuda", dtype=torch.bfloat16):
+        outputs = convolution(clips.to("cuda"))
+    outputs.backward(gradient.to("cuda", outputs.dtype))
+    assert (convolution.weight.grad.cpu() - wanted).abs().max() <= TOLERANCE * wanted.abs().max()
 
 
 def test_fp16_leaves_out_a_step_whose_scaled_gradients_overflow_and_halves_the_scale(tiny_recipe):
