@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from statistics import fmean
-from typing import Any
 
 from agrm_study.execution.data.prepare import prepare
 from agrm_study.execution.data.prepared import Prepared
-from agrm_study.execution.dispatch.edited_parts import edited_parts, measured_before
+from agrm_study.execution.dispatch.budget import Limits
+from agrm_study.execution.dispatch.edited_parts import edited_parts, measured_trials
 from agrm_study.execution.dispatch.equal_trials import find_equal
 from agrm_study.execution.dispatch.known_trials import healing, read_known
 from agrm_study.execution.dispatch.race import RaceState, standing
@@ -18,14 +19,18 @@ from agrm_study.execution.dispatch.search_phase import plan_search
 from agrm_study.execution.dispatch.to_run import trials_to_run
 from agrm_study.execution.provenance import code_version
 from agrm_study.execution.resources.calibration import Calibration, calibrate
+from agrm_study.execution.resources.capacity import Resources, local_slots
 from agrm_study.execution.resources.gpu_share import known_share
+from agrm_study.execution.results_folder.usage import read_used
 from agrm_study.execution.trial.heartbeat import Heartbeat
 from agrm_study.execution.trial.stage_store import StageStore
 from agrm_study.plan.averages import arm_steps, memory_notes
-from agrm_study.plan.cost import estimate_cost, unmeasured
+from agrm_study.plan.budget import bought
+from agrm_study.plan.cost import estimate_cost, trial_seconds, unmeasured
 from agrm_study.plan.disk import estimate_disk
 from agrm_study.plan.expand import expand
 from agrm_study.plan.notes import study_notes
+from agrm_study.plan.pace import by_kind
 from agrm_study.plan.plan import Cell
 from agrm_study.plan.rehearsed import bound_cost, record_bytes
 from agrm_study.plan.stages import plan_stages
@@ -33,7 +38,6 @@ from agrm_study.plan.summary import ArmSummary, GpuSummary, PlanSummary, RaceSum
 from agrm_study.plan.trial import TrialSpec
 from agrm_study.records.location import Location
 from agrm_study.records.reader import Ledger
-from agrm_study.records.schemas import PRUNED
 from agrm_study.study.study import Study
 
 OnShape = Callable[[int, int, str], None]
@@ -46,6 +50,8 @@ def plan_study(
     *,
     measure: bool = False,
     on_shape: OnShape = lambda index, total, words: None,
+    limits: Limits | None = None,
+    slots: int | None = None,
 ) -> PlanSummary:
     """The plan of a study; nothing is written or run.
 
@@ -54,6 +60,8 @@ def plan_study(
         folder: Results folder, which need not exist.
         measure: Time a few training steps of trials of kinds that have never run.
         on_shape: Receives the progress of that.
+        limits: Limits of a run, to show what they buy.
+        slots: Number of concurrent trials within them; by default as many as fit on this machine.
 
     Raises:
         InputError: For problems with the study's data.
@@ -85,7 +93,7 @@ def plan_study(
     there &= stages.by_key.keys()
     inherited = stages.inherited(there)
 
-    measured = _measured(ledger, study)
+    measured = measured_trials(ledger, study)
     trials = [*to_train, *stand_ins]
     new = unmeasured(trials, measured)
     resources = study.resources
@@ -106,6 +114,19 @@ def plan_study(
         of_part = estimate_cost(part.trials, measured)
         edited.append(part.sentence(None if of_part is None else of_part.slot_hours))
     epochs = sum(trial.recipe.epochs for trial in trials)
+    used = read_used(results, resources, states)
+    gpu = _gpu_summary(study, results)
+    buys = None
+    if limits is not None and limits.any:
+        share = 0.0 if gpu is None else gpu.share or 1.0
+        seconds = trial_seconds(trials, by_kind(measured), inherited=inherited)
+        buys = bought(
+            seconds,
+            slots=slots or local_slots(Resources(cpu=resources.cpu, gpu=share)),
+            gpu=share,
+            used_gpu_hours=used.gpu_hours,
+            **asdict(limits),
+        )
     steps = arm_steps(study, clips)
     return PlanSummary(
         study=study.name,
@@ -131,7 +152,7 @@ def plan_study(
         equal_beside=len(equal),
         missing=len(missing),
         race=None if race is None else _race_summary(study, race, missing),
-        gpu=_gpu_summary(study, results),
+        gpu=gpu,
         search=None if search is None else search.summary,
         epochs_at_most=epochs,
         steps=steps,
@@ -147,6 +168,9 @@ def plan_study(
         timed=None if calibration is None else _timed_summary(calibration, new, prepared, inherited),
         disk=disk,
         running_order=tuple(trial.trial_id for trial in missing),
+        cpu_hours=used.cpu_hours,
+        gpu_hours=used.gpu_hours,
+        bought=buys,
     )
 
 
@@ -165,13 +189,6 @@ def _by_arm(
         )
         for arm in study.arms
     )
-
-
-def _measured(ledger: Ledger, study: Study) -> list[dict[str, Any]]:
-    """Records of finished trials, from which time and disk space are estimated."""
-    records = ledger.trials()
-    finished = records[(records["status"] == "finished") & (records["stop_reason"] != PRUNED)]
-    return measured_before([{str(k): v for k, v in row.items()} for row in finished.to_dict("records")], study)
 
 
 def _race_summary(study: Study, race: RaceState, missing: Collection[TrialSpec]) -> RaceSummary:

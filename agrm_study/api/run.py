@@ -11,6 +11,7 @@ from typing import Any, Literal
 from agrm_study.api.notebook_view import NotebookView, in_notebook
 from agrm_study.api.results import Results
 from agrm_study.api.studies import load_study
+from agrm_study.execution.dispatch.budget import read_limits
 from agrm_study.execution.options import RunOptions
 from agrm_study.execution.progress.lines import choose_view
 from agrm_study.execution.progress.view import View
@@ -34,6 +35,8 @@ def run(
     autoscale: bool = False,
     device: Literal["cpu", "cuda"] | None = None,
     retry_failed: bool = False,
+    time_limit: str | None = None,
+    gpu_hours: float | None = None,
     executor: Literal["ray", "inline"] = "ray",
     report: bool = True,
     progress: bool = True,
@@ -51,6 +54,9 @@ def run(
         autoscale: Whether the cluster's autoscaler adds nodes for waiting trials; requires ``slots``.
         device: Device of the trainings; by default a GPU if the trial requests one.
         retry_failed: Also run trials that failed deterministically.
+        time_limit: Time after which the run ends, e.g. ``7h30m``: trials that cannot end by then are not started, and
+            running ones are saved.
+        gpu_hours: GPU-hours that the results folder may use in all, over every run and failed attempts.
         executor: ``ray``, or ``inline`` to run trials one by one in this process, for debugging.
         report: Whether to write tables, figures and page into the results folder.
         progress: Whether to show a progress bar (notebook, terminal) or lines on stderr.
@@ -78,6 +84,7 @@ def run(
         autoscale=autoscale,
         device=device,
         retry_failed=retry_failed,
+        limits=read_limits(time_limit, gpu_hours),
         executor=executor,
     )
     summary = run_study(asked, options, view=_view() if progress else View())

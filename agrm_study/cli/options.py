@@ -20,6 +20,22 @@ PARTS = click.option(
 )
 
 
+def limit_options(verb: F) -> F:
+    """--for and --gpu-hours: the limits of a run."""
+    for option in (
+        click.option(
+            "--gpu-hours",
+            type=click.FloatRange(min=0, min_open=True),
+            metavar="HOURS",
+            default=None,
+            help="GPU-hours that the results folder may use in all, over every run and failed attempts.",
+        ),
+        click.option("--for", "time_limit", metavar="TIME", default=None, help="Time of one run, e.g. 7h30m or 90m."),
+    ):
+        verb = option(verb)
+    return verb
+
+
 def study_options(verb: F) -> F:
     """STUDY, --results, --set and --preset: the options that select a study."""
     for option in reversed(

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from agrm_study.cli.options import results_folder, study_options
-from agrm_study.cli.plan_cost import cost_sentence, disk_sentence, format_bytes, timed_sentence
+from agrm_study.cli.options import limit_options, results_folder, study_options
+from agrm_study.cli.plan_cost import bought_sentence, cost_sentence, disk_sentence, format_bytes, timed_sentence
 from agrm_study.study.errors import InputError
 
 if TYPE_CHECKING:
@@ -36,6 +36,11 @@ SEEDS_SHOWN = 12
     help="For --detect before any trial has finished: standard deviation over seeds (points), subjects that two arms "
     "decide differently (%), test subjects.",
 )  # fmt: skip
+@limit_options
+@click.option(
+    "--slots", type=click.IntRange(min=1, max=100_000), default=None,
+    help="Concurrent trials within a limit. [default: as many as fit here]",
+)  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable, on stdout.")
 def plan(
     study: Path,
@@ -45,18 +50,26 @@ def plan(
     measure: bool,
     detect: float | None,
     assume: tuple[float, float, int] | None,
+    time_limit: str | None,
+    gpu_hours: float | None,
+    slots: int | None,
     as_json: bool,
 ) -> None:
-    """Show what `run STUDY` would do: new, finished and failed trials, and the cost of the missing ones."""
+    """Show what `run STUDY` would do: new, finished and failed trials, and the cost of the missing ones.
+
+    With --for or --gpu-hours also how many of the missing trials end within that limit.
+    """
     from agrm_study.api.names import read_study
     from agrm_study.api.planning import plan_study
     from agrm_study.cli import plan_detect
+    from agrm_study.execution.dispatch.budget import read_limits
 
     if assume is not None and detect is None:
         raise InputError("needs --detect", field="--assume", hint="Give the difference to detect: --detect 3.")
     asked = read_study(study, overrides, preset)
     folder = results_folder(asked.name, results, preset)
-    summary = plan_study(asked, folder, measure=measure, on_shape=_on_shape)
+    limits = read_limits(time_limit, gpu_hours)
+    summary = plan_study(asked, folder, measure=measure, on_shape=_on_shape, limits=limits, slots=slots)
     found = []
     if detect is not None:
         comparisons = max(len(asked.arms) - 1, 1)
@@ -78,6 +91,8 @@ def _show(plan: PlanSummary) -> None:
     from rich.markup import escape
     from rich.table import Table
 
+    from agrm_study.execution.progress.wording import hours_words
+    from agrm_study.execution.results_folder.usage import Used
     from agrm_study.plan.averages import steps_sentences
 
     console = Console(highlight=False)
@@ -118,6 +133,11 @@ def _show(plan: PlanSummary) -> None:
         console.print(cost_sentence(plan.cost, plan.to_run), soft_wrap=True)
     if plan.timed is not None and plan.to_run:
         console.print(escape(timed_sentence(plan.timed)), soft_wrap=True)
+    if plan.cpu_hours:
+        used = Used(cpu_s=3600 * plan.cpu_hours, gpu_s=3600 * plan.gpu_hours)
+        console.print(f"Used so far: {hours_words(used)}, failed attempts included.")
+    if plan.bought is not None:
+        console.print(bought_sentence(plan.bought), soft_wrap=True)
     if plan.disk is not None:
         console.print(disk_sentence(plan.disk, kept=plan.sharing.asked == "keep"), soft_wrap=True)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from agrm_study.plan.budget import Bought
     from agrm_study.plan.cost import Cost
     from agrm_study.plan.disk import Disk
     from agrm_study.plan.summary import TimedSummary
@@ -51,6 +52,26 @@ def cost_sentence(cost: Cost | None, missing: int) -> str:
     spread = "" if cost.plus_minus is None else f" ± {cost.plus_minus:.2f}"
     rest = f"; {cost.trials_unknown} trials of kinds never measured come on top" if cost.trials_unknown else ""
     return f"About {cost.slot_hours:.2f}{spread} hours of one slot{rest}."
+
+
+def bought_sentence(bought: Bought) -> str:
+    """What a run within its limits finishes, and what all missing trials need."""
+    from agrm_study.execution.progress.wording import rough
+    from agrm_study.study.duration import written_duration
+
+    parts, needs = [], []
+    if bought.time_s is not None:
+        parts.append(f"--for {written_duration(bought.time_s)} with {bought.slots} slot{'s' * (bought.slots != 1)}")
+        needs.append(f"all take {rough(bought.all_s)}")
+    if bought.gpu_hours is not None:
+        parts.append(f"--gpu-hours {bought.gpu_hours:g}, {bought.used_gpu_hours:.1f} of them used")
+        needs.append(f"all need {bought.all_gpu_hours:.1f} GPU-hours more")
+    rest = f"; {bought.unknown} trials of kinds never measured come on top" if bought.unknown else ""
+    if not bought.missing:
+        words = "unknown what it buys: no trial of this kind has run" if bought.unknown else "no trial is missing"
+        return f"{', '.join(parts)}: {words}."
+    words = f"{bought.trials} of {bought.missing} missing trials end, {', '.join(needs)}"
+    return f"{', '.join(parts)}: {words}{rest}."
 
 
 def disk_sentence(disk: Disk, *, kept: bool) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from agrm_study.cli.options import results_folder, study_options
+from agrm_study.cli.options import limit_options, results_folder, study_options
 from agrm_study.hooks import HOOKS
 from agrm_study.study.errors import InputError
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 )
 @click.option("--autoscale", is_flag=True, help="The cluster's autoscaler adds nodes; needs --slots.")
 @click.option("--slots", type=click.IntRange(min=1), default=None, help="Concurrent trials. [default: as many as fit]")
+@limit_options
 @click.option("--retry-failed", is_flag=True, help="Also run trials that failed deterministically.")
 @click.option("--no-report", is_flag=True, help="Write no tables and figures; `agrm-study report` writes them later.")
 @click.option(
@@ -44,6 +45,8 @@ def run(
     address: str | None,
     autoscale: bool,
     slots: int | None,
+    time_limit: str | None,
+    gpu_hours: float | None,
     retry_failed: bool,
     no_report: bool,
     logs: tuple[str, ...],
@@ -53,9 +56,13 @@ def run(
 
     STUDY is a study file or the name of a shipped study. Finished trials are not run again: the same command resumes
     a study after an interruption or a crash, and runs only the new trials after arms or seeds were added.
+
+    With --for or --gpu-hours, trials that cannot end within the limit are not started, and running ones are saved
+    before it. The exit code is then 130 (--for: the same command resumes the study) or 1 (--gpu-hours).
     """
     from agrm_study.api.names import read_study
     from agrm_study.cli.followed_view import FollowedView
+    from agrm_study.execution.dispatch.budget import read_limits
     from agrm_study.execution.interrupt import Interrupt
     from agrm_study.execution.options import RunOptions
     from agrm_study.execution.progress.lines import choose_view
@@ -65,7 +72,15 @@ def run(
 
     asked = read_study(study, overrides, preset)
     folder = results_folder(asked.name, results, preset)
-    options = RunOptions(results=folder, slots=slots, address=address, autoscale=autoscale, retry_failed=retry_failed)
+    limits = read_limits(time_limit, gpu_hours)
+    options = RunOptions(
+        results=folder,
+        slots=slots,
+        address=address,
+        autoscale=autoscale,
+        retry_failed=retry_failed,
+        limits=limits,
+    )
     command = _notifier(notify)
     for note in study_notes(asked):
         click.echo(f"note: {note}", err=True)
@@ -117,7 +132,7 @@ def _notify(command: tuple[str, ...] | None, summary: RunSummary, said: dict[str
 
 def _tell(summary: RunSummary) -> None:
     """Prints what was done and what was not to stderr."""
-    from agrm_study.execution.progress.wording import failure_words
+    from agrm_study.execution.progress.wording import failure_words, hours_words
 
     def line(text: str) -> None:
         click.echo(text, err=True)
@@ -125,6 +140,8 @@ def _tell(summary: RunSummary) -> None:
     if summary.error:
         line(f"error: the run has ended early: {summary.error}")
     line(summary.sentence)
+    if summary.finished or summary.unfinished:
+        line(f"  {hours_words(summary.used)} used in all, failed attempts included")
     for trial in summary.failed:
         words = failure_words(trial.failure, trial.error)
         heals = "the next run retries it" if trial.heals else "--retry-failed retries it"

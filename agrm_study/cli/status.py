@@ -60,7 +60,7 @@ def _show(state: StudyStatus) -> None:
 
     from agrm_study.execution.dispatch.race import why
     from agrm_study.execution.progress.watching import owner_words
-    from agrm_study.execution.progress.wording import duration, failure_words, rough
+    from agrm_study.execution.progress.wording import duration, failure_words, hours_words, rough
     from agrm_study.study.tasks import task_words
 
     console = Console(highlight=False)
@@ -70,7 +70,8 @@ def _show(state: StudyStatus) -> None:
     counts += [f"{state.failed} failed"] * bool(state.failed) + [f"{state.held} held back"] * bool(state.held)
     counts += [f"{state.waiting} waiting"] * bool(state.waiting)
     left = "" if state.time_left_s is None else f" · {rough(state.time_left_s)} left"
-    console.print(", ".join(counts) + left + "\n")
+    console.print(", ".join(counts) + left)
+    console.print(f"[dim]{hours_words(state.used)} used, failed attempts included[/]\n")
 
     if state.search is not None:
         console.print(escape(_search_words(state.search)) + "\n", soft_wrap=True)

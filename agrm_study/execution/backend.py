@@ -55,6 +55,13 @@ class Backend:
                 field="--autoscale",
                 hint="`--slots N` says how many trials may run at once when all nodes have come.",
             )
+        if options.limits.gpu_hours is not None and gpu == 0:
+            raise InputError(
+                "a limit in GPU-hours needs trials that hold GPUs",
+                field="--gpu-hours",
+                given=f"resources.gpu: {asked.gpu}",
+                hint="`--for 7h30m` limits the time of a run.",
+            )
         resources = Resources(cpu=asked.cpu, gpu=gpu, accelerator=asked.accelerator)
         named = {arm.name: arm.accelerator or asked.accelerator or "" for arm in study.arms}
         differ = gpu > 0 and any(arm.accelerator for arm in study.arms)

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
 _AT_ONCE: Final = (signal.SIGINT, signal.SIGTERM)
-"""Signals that end a run at once when a stop was requested before."""
+"""Signals that end a run at once after an earlier signal."""
 
 
 class Interrupt:
@@ -27,6 +27,7 @@ class Interrupt:
     def __init__(self) -> None:
         self._event = threading.Event()
         self._previous: dict[int, Any] = {}
+        self._signalled = False
         self.reason = ""
 
     @property
@@ -55,8 +56,9 @@ class Interrupt:
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if number == signal.SIGHUP:
             _leave_terminal()
-        elif self.requested and number in _AT_ONCE:
+        elif self._signalled and number in _AT_ONCE:
             raise KeyboardInterrupt
+        self._signalled = True
         self.request(signal.Signals(number).name)
 
 

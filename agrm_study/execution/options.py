@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from agrm_study.execution.dispatch.budget import Limits
 from agrm_study.execution.trial.work import AGRM_RUNNER
 
 
@@ -27,6 +28,7 @@ class RunOptions:
         keep_weights: Keep the best weights of finished trials.
         runner: ``module:Class`` of the trial runner.
         workers: Processes that prepare data; all processors by default.
+        limits: Time and GPU-hours after which the run ends in order, with its trials saved.
     """
 
     results: str | Path
@@ -41,3 +43,4 @@ class RunOptions:
     keep_weights: bool = True
     runner: str = AGRM_RUNNER
     workers: int | None = None
+    limits: Limits = field(default_factory=Limits)

@@ -11,12 +11,14 @@ from agrm_study.execution.backend import Backend
 from agrm_study.execution.data.node_store import local_folder
 from agrm_study.execution.data.prepare import Step, prepare, searched_recipes
 from agrm_study.execution.data.prepared import Prepared
+from agrm_study.execution.dispatch.budget import Budget
 from agrm_study.execution.dispatch.known_trials import healing, read_known
 from agrm_study.execution.dispatch.race_source import open_race
 from agrm_study.execution.dispatch.search_phase import final_trials, open_search
 from agrm_study.execution.dispatch.search_source import SearchSource
 from agrm_study.execution.dispatch.shared_stages import SharedStages
 from agrm_study.execution.dispatch.to_run import finished_metrics, read_and_take_over, trials_to_run, work_on
+from agrm_study.execution.dispatch.usage_meter import UsageMeter
 from agrm_study.execution.dispatch.work_source import WorkSource
 from agrm_study.execution.driver.executor import ExecutionLost, goes_on
 from agrm_study.execution.interrupt import Interrupt
@@ -26,7 +28,7 @@ from agrm_study.execution.progress.view import View
 from agrm_study.execution.results_folder.lock import results_lock
 from agrm_study.execution.results_folder.study_files import write_study
 from agrm_study.execution.results_folder.upkeep import Compacting
-from agrm_study.execution.summary import FailedTrial, RunSummary
+from agrm_study.execution.summary import RunSummary
 from agrm_study.execution.trial.events import TrialEvent
 from agrm_study.execution.trial.failures import refused_by_storage
 from agrm_study.execution.trial.heartbeat import Heartbeat
@@ -87,12 +89,14 @@ class _Run:
     ) -> None:
         self._study, self._options, self._backend, self._results = study, options, backend, results
         self._interrupt, self._view = interrupt, view
-        self._began = time.monotonic()
-        self._messages: list[str] = []
+        self._began, self._messages = time.monotonic(), list[str]()
         self._stop_shown = self._stage_error_shown = False
         self._data: dict[str, int] = {}  # data that trials read
         self._phases: list[StudyProgress] = []  # those with events
         self._refused: set[str] = set()  # trials whose results storage refused
+        self._meter = UsageMeter(results, study.resources)
+        in_process = options.executor == "inline"
+        self._budget = Budget.of(study, options.limits, results, self._meter, self._began, in_process=in_process)
 
     def run(self) -> RunSummary:
         try:
@@ -112,10 +116,9 @@ class _Run:
             self._backend.check(self._results, self._note, lambda: self._step(asking))
             if self._backend.note:
                 self._note(self._backend.note)
-            given = self._options
-            prepared = prepare(
-                self._study, given.results, build=True, on_step=self._step, on_note=self._note, workers=given.workers
-            )
+            where, workers = self._options.results, self._options.workers
+            on_step, on_note = self._step, self._note
+            prepared = prepare(self._study, where, build=True, on_step=on_step, on_note=on_note, workers=workers)
             plan = expand(self._study, prepared.fingerprints)
             for note in (*prepared.notes, *memory_notes(arm_steps(self._study, prepared.clip_counts))):
                 self._note(note)
@@ -190,27 +193,20 @@ class _Run:
         self, parts: Sequence[StudyProgress], interrupted: bool, *, pending: int = 0, nothing_promoted: bool = False
     ) -> RunSummary:
         """The summary of the phases so far; `pending` trials belong to a phase that was not reached."""
-        counts = [part.counts() for part in parts]
-        held_back = any(part.held_back for part in parts)
-        trials = [(part, trial) for part in parts for trial in part.trials.values()]
-        finished = [trial.in_this_run for _, trial in trials if trial.state == "finished"]
-        failed = [(part, trial) for part, trial in trials if trial.state == "failed"]
-        return RunSummary(
-            study=self._study.name,
-            results=str(self._options.results),
-            total=sum(count.total for count in counts) + pending,
-            before=len(finished) - sum(finished),
-            finished=sum(finished),
-            failed=tuple(FailedTrial.of(trial) for _, trial in failed),
-            held=sum(count.held for count in counts) + (pending if held_back else 0),
-            unfinished=sum(count.left for count in counts) + (0 if held_back else pending),
-            diverged=sum(part.to_draw is not None and trial.failure == "nan_loss" for part, trial in failed),
-            interrupted=interrupted,
+        summary = RunSummary.of(
+            self._study.name,
+            str(self._options.results),
+            parts,
+            pending=pending,
+            interrupted=interrupted and not self._budget.ended,
             wall_s=time.monotonic() - self._began,
-            messages=tuple(self._messages),
-            inherited=sum(part.inherited for part in parts),
             nothing_promoted=nothing_promoted,
+            limit=self._budget.limit,
+            used=self._meter.used,
         )
+        if summary.left:
+            self._note(summary.left)
+        return replace(summary, messages=tuple(self._messages))
 
     def _execute(self, source: WorkSource, progress: StudyProgress, *, prune: bool = False) -> bool:
         """Runs the source's trials; returns whether that was interrupted."""
@@ -221,8 +217,11 @@ class _Run:
         except ExecutionLost as lost:
             self._note(f"{lost}. {goes_on(self._results)}")
             return False
+        if self._budget.reached():
+            return True
         if self._options.executor == "ray":
             self._view.step(Step("Starting Ray and its workers", 0, 0))
+        self._meter.gpu = self._backend.resources.gpu
         executor = self._backend.executor(self._data, self._note)
         settings = WorkerSettings(
             results=self._results.address,
@@ -245,6 +244,8 @@ class _Run:
             if event.kind == "finished":
                 compacting.finished()
             progress.slots = executor.slots
+            self._meter.observe(event)
+            self._budget.observe(event)
             self._view.event(event, progress.apply(event))
             if event.kind == "preparing" and event.message:
                 self._note(event.message)
@@ -265,7 +266,8 @@ class _Run:
 
         gc.freeze()  # the plan stays alive: scanning it for garbage takes seconds each time at 100,000 trials
         try:
-            executor.run(source, settings, on_event=on_event, interrupt=self._interrupt, on_tick=self._on_wait)
+            affordable = self._budget.source(source)
+            executor.run(affordable, settings, on_event=on_event, interrupt=self._interrupt, on_tick=self._on_wait)
         except ExecutionLost as lost:
             self._note(f"{lost}. {goes_on(self._results)}")
             return False
@@ -275,12 +277,13 @@ class _Run:
         finally:
             gc.unfreeze()
             compacting.close()
-        unfinished = progress.counts().waiting + progress.counts().running
+            self._meter.close()
+            progress.used = self._meter.used
+        unfinished = progress.counts().left
         if not (self._interrupt.requested and unfinished):
             return False
-        saved = [trial for trial in progress.trials.values() if trial.state == "waiting" and trial.epoch]
-        if saved:
-            self._note(f"{len(saved)} running trials were saved and go on from there in the next run.")
+        if saved := sum(trial.state == "waiting" and trial.epoch > 0 for trial in progress.trials.values()):
+            self._note(f"{saved} running trials were saved and go on from there in the next run.")
         return True
 
     def _measure_gpu_share(self) -> None:
@@ -329,12 +332,14 @@ class _Run:
             raise KeyboardInterrupt
 
     def _on_wait(self) -> None:
+        self._meter.refresh()
+        if self._phases:
+            self._phases[-1].used = self._meter.used
+        self._budget.enforce(self._interrupt)
         if self._interrupt.requested and not self._stop_shown:
             self._stop_shown = True
-            self._view.message(
-                f"{self._interrupt.reason}: running trials stop after this epoch and are saved. "
-                "Once more stops them at once."
-            )
+            more = "" if self._budget.limit else " Once more stops them at once."
+            self._view.message(f"{self._interrupt.reason}: running trials stop after this epoch and are saved.{more}")
         self._view.refresh()
 
     def _note(self, text: str) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from agrm_study.execution.progress.trial_progress import TrialProgress
-from agrm_study.execution.progress.wording import duration
+from agrm_study.execution.dispatch.budget import Limit
+from agrm_study.execution.progress.state import StudyProgress
+from agrm_study.execution.progress.trial_progress import TrialProgress, time_left_s
+from agrm_study.execution.progress.wording import duration, hours_words, rough
+from agrm_study.execution.results_folder.usage import Used
 from agrm_study.execution.trial.failures import DETERMINISTIC
 
 
@@ -52,6 +56,10 @@ class RunSummary:
         inherited: Epochs that its trials inherited from others instead of training them.
         error: The error that ended the run after trials had run; empty if it completed normally.
         nothing_promoted: Whether its search ended without a point to promote; the study is then incomplete.
+        limit: The limit that ended it: ``time`` (`RunOptions.time_s`) or ``gpu_hours``.
+        saved: Unfinished trials whose state is saved: the next run resumes them.
+        left_s: Expected seconds of the unfinished trials one after the other; ``None`` if nothing was measured.
+        used: What all runs of the results folder have used, failed attempts included.
     """
 
     study: str
@@ -69,19 +77,76 @@ class RunSummary:
     inherited: int = 0
     error: str = ""
     nothing_promoted: bool = False
+    limit: Limit | None = None
+    saved: int = 0
+    left_s: float | None = None
+    used: Used = field(default_factory=Used)
+
+    @classmethod
+    def of(
+        cls, study: str, results: str, parts: Sequence[StudyProgress], *, pending: int, interrupted: bool, **rest: Any
+    ) -> RunSummary:
+        """The summary of a run.
+
+        Args:
+            study: Name of the study.
+            results: Results folder.
+            parts: Its phases.
+            pending: Trials of a phase that was not reached.
+            interrupted: Whether a user or a signal stopped it.
+            rest: Other attributes.
+        """
+        counts = [part.counts() for part in parts]
+        held_back = any(part.held_back for part in parts)
+        trials = [(part, trial) for part in parts for trial in part.trials.values()]
+        finished = [trial.in_this_run for _, trial in trials if trial.state == "finished"]
+        failed = [(part, trial) for part, trial in trials if trial.state == "failed"]
+        to_draw = sum(part.to_draw or 0 for part in parts) + pending
+        now = parts[-1].clock() if parts else 0.0
+        return cls(
+            study=study,
+            results=results,
+            total=sum(count.total for count in counts) + pending,
+            before=len(finished) - sum(finished),
+            finished=sum(finished),
+            failed=tuple(FailedTrial.of(trial) for _, trial in failed),
+            held=sum(count.held for count in counts) + (pending if held_back else 0),
+            unfinished=sum(count.left for count in counts) + (0 if held_back else pending),
+            diverged=sum(part.to_draw is not None and trial.failure == "nan_loss" for part, trial in failed),
+            interrupted=interrupted,
+            inherited=sum(part.inherited for part in parts),
+            saved=sum(trial.state == "waiting" and trial.epoch > 0 for _, trial in trials),
+            left_s=time_left_s([trial for _, trial in trials], now=now, slots=1, to_draw=to_draw),
+            **rest,
+        )
 
     @property
     def exit_code(self) -> int:
-        """0 all done, 1 incomplete, 130 interrupted."""
+        """0 all done, 1 incomplete, 130 stopped: the same command resumes it."""
         if self.interrupted:
             return 130
         complete = self.before + self.finished + self.diverged == self.total
+        if not complete and self.limit == "time":
+            return 130
         return 0 if complete and not self.error and not self.nothing_promoted else 1
+
+    @property
+    def left(self) -> str:
+        """What a limit has left to do, and how that is done; empty if no limit has ended the run."""
+        if self.limit is None or self.interrupted or not self.unfinished:
+            return ""
+        saved = f", {self.saved} of them saved partway" if self.saved else ""
+        hours = "" if self.left_s is None else f", {rough(self.left_s)} of one slot"
+        words = f"{self.unfinished} trial{'s' * (self.unfinished != 1)} left{saved}{hours}"
+        if self.limit == "time":
+            return f"The time of this run is used: {words}. The same command resumes them."
+        return f"The GPU-hours are used ({hours_words(self.used)}): {words}. A larger --gpu-hours resumes them."
 
     @property
     def sentence(self) -> str:
         """How the run ended, in one line."""
-        end = ", interrupted" if self.interrupted else ""
+        ended = {"time": ", time used", "gpu_hours": ", GPU-hours used", None: ""}[self.limit if self.left else None]
+        end = ", interrupted" if self.interrupted else ended
         return (
             f"{self.study}: {self.before + self.finished} of {self.total} trials finished"
             f" ({self.finished} in this run, {duration(self.wall_s)}{end})"
@@ -90,4 +155,4 @@ class RunSummary:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
-        return asdict(self) | {"exit_code": self.exit_code}
+        return asdict(self) | {"exit_code": self.exit_code, "used": self.used.to_dict()}

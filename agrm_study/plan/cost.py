@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean, variance
+from statistics import variance
 from types import MappingProxyType
 from typing import Any, Final
 
 from agrm_study.plan.order import rough_cost
+from agrm_study.plan.pace import Kind, Pace, by_kind, kind_of
 from agrm_study.plan.trial import TrialSpec
 
 COVERAGE: Final = 1.96
 """Half width of the interval in standard errors: 95 % if the sum of the trials' times is roughly normal."""
-
-Key = tuple[str, str, str]
-"""Backbone, method and task, which mostly determine the duration of a trial."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,62 +57,50 @@ def estimate_cost(
         The expected time and half the width of its 95 % interval, which takes two measured trials of each kind;
         None if no missing trial is of a measured kind.
     """
-    rows = _by_kind(measured)
-    groups: dict[Key, list[TrialSpec]] = {}
-    for trial in missing:
-        groups.setdefault(_kind(trial), []).append(trial)
-    seconds, spread, known, bounded = 0.0, 0.0, 0, True
-    for kind, trials in groups.items():
-        if kind not in rows:
-            continue
-        of_kind = rows[kind]
-        known += len(trials)
-        usual_epochs = fmean(row["epochs"] for row in of_kind)
-        per_epoch = fmean(row["wall_s"] / row["epochs"] for row in of_kind)
-        for trial in trials:
-            epochs = min(usual_epochs, trial.recipe.epochs)
-            seconds += per_epoch * epochs * _own_share(trial, epochs, inherited.get(trial.trial_id, 0))
-        if len(of_kind) < 2:
-            bounded = False
-        else:
-            between = variance(row["wall_s"] for row in of_kind)
-            spread += between * (len(trials) ** 2 / len(of_kind) + len(trials))
-    if not known:
+    rows = by_kind(measured)
+    seconds = [its for its in trial_seconds(missing, rows, inherited=inherited) if its is not None]
+    spread = 0.0
+    for kind, number in Counter(kind for trial in missing if (kind := kind_of(trial)) in rows).items():
+        walls = [row["wall_s"] for row in rows[kind]]
+        spread += variance(walls) * (number**2 / len(walls) + number) if len(walls) > 1 else math.inf
+    if not seconds:
         return None
     return Cost(
-        slot_hours=seconds / 3600,
-        plus_minus=COVERAGE * math.sqrt(spread) / 3600 if bounded else None,
-        trials_covered=known,
-        trials_unknown=len(missing) - known,
+        slot_hours=math.fsum(seconds) / 3600,
+        plus_minus=COVERAGE * math.sqrt(spread) / 3600 if spread < math.inf else None,
+        trials_covered=len(seconds),
+        trials_unknown=len(missing) - len(seconds),
     )
 
 
 def unmeasured(missing: Iterable[TrialSpec], measured: Iterable[Mapping[str, Any]]) -> tuple[TrialSpec, ...]:
     """The trials that `estimate_cost` excludes, of kinds without a finished trial."""
-    rows = _by_kind(measured)
-    return tuple(trial for trial in missing if _kind(trial) not in rows)
+    rows = by_kind(measured)
+    return tuple(trial for trial in missing if kind_of(trial) not in rows)
+
+
+def trial_seconds(
+    missing: Iterable[TrialSpec],
+    measured: Mapping[Kind, Sequence[Mapping[str, Any]]],
+    *,
+    inherited: Mapping[str, int] = MappingProxyType({}),
+) -> list[float | None]:
+    """Expected seconds of each trial without its inherited epochs, ``None`` for kinds that were never measured.
+
+    Args:
+        missing: See `estimate_cost`.
+        measured: Its rows, by `by_kind`.
+        inherited: See `estimate_cost`.
+    """
+    pace = Pace(row for rows in measured.values() for row in rows)
+    found: list[float | None] = []
+    for trial in missing:
+        alone = pace.seconds(trial)
+        share = _own_share(trial, pace.epochs(trial), inherited.get(trial.trial_id, 0))
+        found.append(None if alone is None else alone * share)
+    return found
 
 
 def _own_share(trial: TrialSpec, epochs: float, inherited: int) -> float:
     """The share of a trial's cost that is not inherited; pre-training is cheaper than the later epochs."""
     return 1 - rough_cost(trial.recipe, min(inherited, epochs)) / rough_cost(trial.recipe, epochs)
-
-
-def _kind(trial: TrialSpec) -> Key:
-    return trial.recipe.model.backbone, trial.recipe.ssl.method, trial.task
-
-
-def _by_kind(measured: Iterable[Mapping[str, Any]]) -> dict[Key, list[Mapping[str, Any]]]:
-    """Usable rows by kind: those with a time and at least one epoch."""
-    rows: dict[Key, list[Mapping[str, Any]]] = {}
-    for row in measured:
-        if _is_number(row.get("wall_s")) and _is_number(row.get("epochs")) and row["epochs"] > 0:
-            rows.setdefault((row["backbone"], row["method"], row["task"]), []).append(row)
-    return rows
-
-
-def _is_number(value: object) -> bool:
-    try:
-        return value is not None and math.isfinite(float(value))  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        return False

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from agrm_study.plan.averages import ArmSteps
+from agrm_study.plan.budget import Bought
 from agrm_study.plan.cost import Cost
 from agrm_study.plan.disk import Disk, StoreSize
 from agrm_study.plan.rehearsed import Rehearsed
@@ -127,6 +128,8 @@ class PlanSummary:
         cost: Estimated from finished trials; ``None`` where none is of a kind that is to run.
         timed: Estimated from timed steps, if that was requested.
         running_order: Identities of the trials to run.
+        cpu_hours, gpu_hours: What trials of the results folder have used, failed attempts included.
+        bought: What a limit in time or GPU-hours buys, if one was given.
     """
 
     study: str
@@ -155,6 +158,9 @@ class PlanSummary:
     timed: TimedSummary | None
     disk: Disk | None
     running_order: tuple[str, ...]
+    cpu_hours: float
+    gpu_hours: float
+    bought: Bought | None
 
     @property
     def to_run(self) -> int:

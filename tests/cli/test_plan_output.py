@@ -13,7 +13,9 @@ import pytest
 
 from agrm_study.api import planning
 from agrm_study.cli.plan import plan, seeds_text
+from agrm_study.cli.plan_cost import bought_sentence
 from agrm_study.cli.run import run
+from agrm_study.plan.budget import Bought
 from agrm_study.plan.summary import PlanSummary
 from agrm_study.study.errors import InputError
 
@@ -95,3 +97,24 @@ def test_steps_and_memories_are_shown_and_noted_where_the_training_is_too_short(
     (steps,) = json.loads(invoke(text, "--json").stdout)["steps"]
     assert (steps["clips"], steps["per_epoch"], steps["averages"][0]["keep"]) == (8, 1, 0.99)
     assert "note" not in invoke(text.replace("null", "20")).stdout
+
+
+def test_a_limit_is_answered_with_the_trials_that_it_buys(invoke: Invoke) -> None:
+    told = invoke(ARMS, "--for", "7h30m", "--slots", "2").stdout
+    assert "--for 7h30m with 2 slots: unknown what it buys: no trial of this kind has run." in told
+    facts = json.loads(invoke(ARMS, "--for", "7h30m", "--slots", "2", "--json").stdout)
+    assert (facts["bought"]["time_s"], facts["bought"]["slots"], facts["bought"]["unknown"]) == (27_000, 2, 2)
+    assert json.loads(invoke(ARMS, "--json").stdout)["bought"] is None
+    with pytest.raises(InputError, match=r"`--for`.*must be a span of time"):
+        invoke(ARMS, "--for", "7.5h")
+
+
+def test_the_sentence_on_a_limit_says_what_all_trials_need() -> None:
+    found = Bought(
+        time_s=7200.0, gpu_hours=10.0, used_gpu_hours=4.25, slots=1, trials=3, missing=8, unknown=1, all_s=18_000.0,
+        all_gpu_hours=2.5,
+    )  # fmt: skip
+    assert bought_sentence(found) == (
+        "--for 2h with 1 slot, --gpu-hours 10, 4.2 of them used: 3 of 8 missing trials end, all take about 5 h 00 min, "
+        "all need 2.5 GPU-hours more; 1 trials of kinds never measured come on top."
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import signal
 from pathlib import Path
 
@@ -113,7 +114,7 @@ def test_while_it_runs_and_after_it_has_ended(tmp_path: Path, monkeypatch: pytes
     assert all(trial.metric is not None for trial in last.progress.trials.values())
     done = CliRunner().invoke(app, ["watch", str(results)], standalone_mode=False)
     assert done.return_value == 0
-    assert done.stderr.endswith("4 of 4 trials finished\n")
+    assert re.search(r"4 of 4 trials finished, [0-9.e-]+ CPU-hours used\n$", done.stderr)
 
 
 def test_a_study_that_nobody_runs_shows_how_to_resume_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

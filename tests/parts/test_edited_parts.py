@@ -7,7 +7,7 @@ from pathlib import Path
 from own_files import PARTS, write_study
 
 import agrm_study as ags
-from agrm_study.execution.dispatch.edited_parts import edited_parts, measured_before
+from agrm_study.execution.dispatch.edited_parts import _under_new_names, edited_parts
 from agrm_study.plan.expand import expand
 from agrm_study.plan.plan import write_cells
 from agrm_study.records.location import Location
@@ -40,7 +40,7 @@ def test_the_trials_of_an_edited_part_are_named_with_their_arms_and_no_others(tm
 def test_times_of_the_part_before_the_edit_are_taken_for_those_after_it(tmp_path: Path) -> None:
     study = ags.load_study(write_study(tmp_path))
     rows = [{"backbone": "plain3d@0123456789abcdef"}, {"backbone": "r3d_18"}, {"backbone": "gone@0123456789abcdef"}]
-    assert [row["backbone"] for row in measured_before(rows, study)] == [
+    assert [row["backbone"] for row in _under_new_names(rows, study)] == [
         f"plain3d@{study.parts[0].source}",
         "r3d_18",
         "gone@0123456789abcdef",

@@ -9,6 +9,8 @@ from typing import Any
 from agrm_study.plan.plan import Plan, parse_cells
 from agrm_study.plan.trial import TrialSpec
 from agrm_study.records.location import Location
+from agrm_study.records.reader import Ledger
+from agrm_study.records.schemas import PRUNED
 from agrm_study.records.study_file import read_study
 from agrm_study.study.parts.names import full_name, is_own, short_name, source_of
 from agrm_study.study.parts.use import used_parts
@@ -68,7 +70,14 @@ def edited_parts(
     )
 
 
-def measured_before(rows: Iterable[Mapping[str, Any]], study: Study) -> list[dict[str, Any]]:
+def measured_trials(ledger: Ledger, study: Study) -> list[dict[str, Any]]:
+    """Records of finished trials, from which time and disk space are estimated."""
+    records = ledger.trials()
+    finished = records[(records["status"] == "finished") & (records["stop_reason"] != PRUNED)]
+    return _under_new_names([{str(k): v for k, v in row.items()} for row in finished.to_dict("records")], study)
+
+
+def _under_new_names(rows: Iterable[Mapping[str, Any]], study: Study) -> list[dict[str, Any]]:
     """Records of finished trials under the new names of edited backbones, whose time is a good estimate for them."""
     present = {part.name: full_name(part.name, part.source) for part in study.parts if part.kind == "backbone"}
     found = []

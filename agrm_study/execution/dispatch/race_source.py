@@ -82,6 +82,9 @@ class RaceSource(WorkSource):
         if source not in self._rounds:
             self._rounds.insert(0, source)
 
+    def set_aside(self, trial_id: str) -> None:
+        self._round_of[trial_id].set_aside(trial_id)
+
     def drain_held(self) -> list[Work]:
         """Trials of held arms that were not started, those of later rounds included."""
         held = [work for source in self._rounds for work in source.drain_held()]

@@ -115,6 +115,9 @@ class SearchSource(WorkSource):
         self._queue.appendleft(self._points[trial_id])
         self._left += 1
 
+    def set_aside(self, trial_id: str) -> None:
+        self.put_back(trial_id)  # points are handed out in the order in which they were drawn
+
     @property
     def exhausted(self) -> bool:
         return self._stopped or self._left <= 0 or (self._exhausted and not self._queue)

@@ -152,8 +152,12 @@ class TrialQueue:
         """Takes out the trials of some arms that have not started."""
         removed = [self._works[trial_id] for trial_id in self._waiting if self._works[trial_id].trial.arm in arms]
         for work in removed:
-            self._take_out(work.trial.trial_id)
+            self.withdraw(work.trial.trial_id)
         return removed
+
+    def withdraw(self, trial_id: str) -> None:
+        """Takes out a trial that has not started."""
+        self._take_out(trial_id)
 
     def _handed_over(self, trial_id: str) -> list[Stage]:
         """The stages of a trial that are shared or saved; none beyond one in which training stopped."""

@@ -71,6 +71,11 @@ class WorkSource:
         """Takes back a trial that was handed out and no longer runs, to hand it out again."""
         self._order.put_back(trial_id)
 
+    def set_aside(self, trial_id: str) -> None:
+        """Takes back a trial that was handed out and has not started, and leaves it to the next run."""
+        self._order.put_back(trial_id)
+        self._order.withdraw(trial_id)
+
     def count_failures(self, repeated: RepeatedFailures) -> None:
         """Counts failures of earlier runs."""
         self._repeated = repeated

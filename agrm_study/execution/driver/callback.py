@@ -21,7 +21,7 @@ from agrm_study.execution.driver.ray_watch import dead_parts
 from agrm_study.execution.driver.stall_detector import StallDetector
 from agrm_study.execution.driver.study_search import StudySearch
 from agrm_study.execution.driver.study_trial import StudyTrial
-from agrm_study.execution.driver.trainable import EVENT
+from agrm_study.execution.driver.trainable import EVENT, SHARE
 from agrm_study.execution.trial.events import TrialEvent
 from agrm_study.execution.trial.failures import Failure
 from agrm_study.execution.trial.heartbeat import Heartbeat
@@ -93,7 +93,8 @@ class DriverCallback(Callback):  # type: ignore[misc]
             self._running.add(trial.trial_id)
             self._stall.began(trial.trial_id, time.monotonic())
             epochs = self._search.work(trial.trial_id).trial.recipe.epochs
-            self._search.report(TrialEvent(kind="started", trial_id=trial.trial_id, epochs=epochs))
+            begun = TrialEvent(kind="started", trial_id=trial.trial_id, epochs=epochs)
+            self._search.report(replace(begun, gpus=trial.config[SHARE]))
 
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any

@@ -10,7 +10,7 @@ from agrm_study.execution.data.prepare import Step
 from agrm_study.execution.progress.state import StudyProgress
 from agrm_study.execution.progress.trial_progress import TrialProgress
 from agrm_study.execution.progress.view import View
-from agrm_study.execution.progress.wording import best_words, duration, failure_words, rough, trial_name
+from agrm_study.execution.progress.wording import best_words, duration, failure_words, hours_words, rough, trial_name
 from agrm_study.execution.trial.events import TrialEvent
 from agrm_study.study.terminal import printable
 
@@ -91,6 +91,8 @@ class LinesView(View):
         parts.extend(best_words(progress))
         if left is not None:
             parts.append(f"{rough(left)} left")
+        if progress.used is not None:
+            parts.append(f"{hours_words(progress.used)} used")
         self._print(", ".join(parts))
 
     def message(self, text: str) -> None:

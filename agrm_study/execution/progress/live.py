@@ -20,7 +20,7 @@ from agrm_study.execution.progress.rich_parts import Text, search_table
 from agrm_study.execution.progress.state import StudyProgress
 from agrm_study.execution.progress.trial_progress import TrialProgress
 from agrm_study.execution.progress.view import View
-from agrm_study.execution.progress.wording import duration, failure_words, rough, trial_name
+from agrm_study.execution.progress.wording import duration, failure_words, hours_words, rough, trial_name
 from agrm_study.execution.trial.events import TrialEvent
 from agrm_study.study.tasks import task_words
 
@@ -244,6 +244,8 @@ class LiveView(View):
         left = progress.time_left_s()
         if counts.waiting + counts.running and left is not None:
             words.append(Text(f"{rough(left)} left", style=DIM))
+        if progress.used is not None:
+            words.append(Text(f"{hours_words(progress.used)} used", style=DIM))
         done = counts.finished + counts.failed
         bar = ProgressBar(counts.total, done, width=30, complete_style="green", finished_style="green")
         line = Table.grid(padding=(0, 2))

@@ -13,6 +13,7 @@ from typing import Any
 from agrm_study.execution.progress.state import StudyProgress
 from agrm_study.execution.progress.trial_progress import TrialProgress, time_left_s
 from agrm_study.execution.results_folder.lock import running_owner
+from agrm_study.execution.results_folder.usage import read_used
 from agrm_study.execution.trial.heartbeat import Heartbeat
 from agrm_study.execution.trial.repeated_failures import held_trials, search_keeps_failing
 from agrm_study.plan.plan import Cell, parse_cells
@@ -179,10 +180,11 @@ class SnapshotReader:
         trials = snapshot.trials
         for beat in beats:
             _apply(beat, trials[beat.trial_id], running=owner is not None, clock=final.clock())
-        if owner is not None:
-            for phase in (search, final):
-                if phase is not None:
-                    phase.slots = max(1, len(beats))
+        used = read_used(self._location, study.resources, states)
+        for phase in (search, final):
+            if phase is not None:
+                phase.used = used
+                phase.slots = phase.slots if owner is None else max(1, len(beats))
         return replace(snapshot, unfinished=tuple(trials[beat.trial_id] for beat in beats))
 
     def _read_study(self) -> Study:

@@ -10,6 +10,7 @@ from operator import attrgetter
 from typing import Final
 
 from agrm_study.execution.progress.trial_progress import TrialProgress, time_left_s
+from agrm_study.execution.results_folder.usage import Used
 from agrm_study.execution.trial.events import TrialEvent
 from agrm_study.plan.plan import Cell
 from agrm_study.records.reader import TrialState
@@ -48,6 +49,7 @@ class StudyProgress:
         slots: Number of concurrent trials, as far as known; 0 if nothing runs.
         to_draw: Trials of a search that are not drawn yet; None if this is not a search.
         held_back: Whether a search draws no more because its trials keep failing in the same way.
+        used: What all trials of the results folder have used, failed attempts included; ``None`` before a trial starts.
     """
 
     name: str
@@ -62,6 +64,7 @@ class StudyProgress:
     to_draw: int | None = None
     maximize: bool = True
     held_back: bool = False
+    used: Used | None = None
     clock: Callable[[], float] = time.monotonic
 
     @classmethod

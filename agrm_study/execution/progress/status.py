@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from agrm_study.execution.progress.snapshot import Snapshot, read_snapshot
+from agrm_study.execution.results_folder.usage import Used
 from agrm_study.execution.trial.failures import DETERMINISTIC
 from agrm_study.records.race_log import RaceLog
 
@@ -100,6 +101,7 @@ class StudyStatus:
         race: Decisions of the race, for a study that races; trials that it spares are not counted.
         time_left_s: Seconds until the last trial ends at the current pace; ``None`` if no run is active or nothing was
             measured.
+        used: CPU-hours and GPU-hours that its trials have used, failed attempts included.
     """
 
     results: str
@@ -115,6 +117,7 @@ class StudyStatus:
     race: RaceLog | None
     time_left_s: float | None
     problems: tuple[str, ...]
+    used: Used = field(default_factory=Used)
 
     @property
     def held(self) -> int:
@@ -123,7 +126,7 @@ class StudyStatus:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
-        return asdict(self)
+        return asdict(self) | {"used": self.used.to_dict()}
 
 
 def status(results: str | Path) -> StudyStatus:
@@ -185,6 +188,7 @@ def status_of(snapshot: Snapshot) -> StudyStatus:
         race=snapshot.race,
         time_left_s=snapshot.time_left_s,
         problems=snapshot.problems,
+        used=(None if snapshot.final is None else snapshot.final.used) or Used(),
     )
 
 

@@ -14,7 +14,7 @@ from agrm_study.execution.data.prepare import Step
 from agrm_study.execution.progress.live import DIM, LiveView
 from agrm_study.execution.progress.rich_parts import Text
 from agrm_study.execution.progress.snapshot import Snapshot
-from agrm_study.execution.progress.wording import best_words, failure_words, rough, trial_name
+from agrm_study.execution.progress.wording import best_words, failure_words, hours_words, rough, trial_name
 from agrm_study.study.terminal import printable
 
 LINE_EVERY_S: Final = 60.0
@@ -52,6 +52,8 @@ def summary_words(snapshot: Snapshot) -> str:
     parts += best_words(snapshot.progress)
     if snapshot.left and snapshot.time_left_s is not None:
         parts.append(f"{rough(snapshot.time_left_s)} left")
+    if snapshot.progress.used is not None:
+        parts.append(f"{hours_words(snapshot.progress.used)} used")
     if step := next_step(snapshot):
         parts.append(f"{owner_words(None)}; {step}")
     return ", ".join(parts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from agrm_study.execution.progress.state import StudyProgress
 from agrm_study.execution.progress.trial_progress import TrialProgress
+from agrm_study.execution.results_folder.usage import Used
 from agrm_study.execution.trial.failures import MEANING
 from agrm_study.study.tasks import task_words
 
@@ -34,6 +35,12 @@ def rough(seconds: float) -> str:
     if hours < 24:
         return f"about {hours} h {rest:02d} min"
     return f"about {round(minutes / 60 / 24 * 10) / 10:g} days"
+
+
+def hours_words(used: Used) -> str:
+    """What trials have used: ``12.3 GPU-hours``, or CPU-hours where no trial held a GPU."""
+    hours, unit = (used.gpu_hours, "GPU-hours") if used.gpu_s else (used.cpu_hours, "CPU-hours")
+    return f"{hours:.2g} {unit}" if hours < 1 else f"{hours:,.1f} {unit}"
 
 
 def trial_name(trial: TrialProgress, progress: StudyProgress) -> str:

@@ -45,7 +45,7 @@ def _folders(root: Path) -> list[Path]:
     run = root / RUN_FOLDER
     unfinished = (beat.stem for beat in (run / "heartbeats").glob("*.json"))
     return [
-        *(root, run, run / "heartbeats", run / "prune", root / "stages"),
+        *(root, run, run / "heartbeats", run / "prune", run / "usage", root / "stages"),
         *(root / "records" / kind for kind in SCHEMAS),
         *(root / "checkpoints" / trial_id for trial_id in unfinished),
     ]

@@ -29,6 +29,7 @@ class TrialEvent:
         inherited: Epochs whose state this attempt inherited from another trial, 0 for none.
         earlier_metrics: In a search that prunes, the validation metric after each epoch that this attempt did not
             train, from the first; only in its first ``epoch`` event, which adds no epoch.
+        gpus: GPUs that the attempt of a ``started`` event holds; 0 if they are those of every trial of the run.
         saved_stage: Stage whose state was saved for other trials since the last event.
         stage_error: Why the state of a stage could not be saved for other trials.
         stop_reason: Of a ``finished`` trial: ``epochs``, ``early_stop``, or ``pruned`` when a search ended it early.
@@ -48,6 +49,7 @@ class TrialEvent:
     saved: int = 0
     inherited: int = 0
     earlier_metrics: tuple[float | None, ...] = ()
+    gpus: float = 0.0
     saved_stage: str = ""
     stage_error: str = ""
     stop_reason: str = ""

@@ -1,0 +1,272 @@
+"""Limits of a run in time and GPU-hours: which trials may still start, and when running ones must be saved."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from agrm_study.execution.dispatch.edited_parts import measured_trials
+from agrm_study.execution.dispatch.usage_meter import UsageMeter
+from agrm_study.execution.dispatch.work_source import WorkSource
+from agrm_study.execution.interrupt import Interrupt
+from agrm_study.execution.provenance import code_version
+from agrm_study.execution.trial.events import TrialEvent
+from agrm_study.execution.trial.heartbeat import Heartbeat
+from agrm_study.execution.trial.stage_store import StageStore
+from agrm_study.execution.trial.work import Work
+from agrm_study.plan.pace import Pace
+from agrm_study.records.location import Location
+from agrm_study.records.reader import Ledger
+from agrm_study.records.schemas import PRUNED
+from agrm_study.study.duration import read_duration
+from agrm_study.study.study import Study
+
+RESERVE_S: Final = 60.0
+RESERVE_SHARE: Final = 0.05
+"""The last minute of a run's time, at most this share of it, is kept for saving and ending."""
+HALF: Final = 0.5
+"""A trial that is longer than the whole time of a run starts while at least this share of it is left."""
+
+STOPS: Final = 1.2
+STOPS_INLINE: Final = 2.2
+"""Epochs that a trial takes to stop, with a margin: the one under way, and in this process another one."""
+
+Limit = Literal["time", "gpu_hours"]
+LIMITS: Final[dict[Limit, str]] = {"time": "The time of --for is nearly over", "gpu_hours": "The GPU-hours are used"}
+"""Why running trials are saved."""
+
+
+@dataclass(slots=True)
+class _Running:
+    """A trial that was handed out; its seconds of training at the time of its last event."""
+
+    work: Work
+    wall_s: float
+    at: float
+    epoch_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Limits of a run.
+
+    Attributes:
+        time_s: Seconds from its start; None for no limit.
+        gpu_hours: GPU-hours of its results folder, over all runs and failed attempts; None for no limit.
+    """
+
+    time_s: float | None = None
+    gpu_hours: float | None = None
+
+    @property
+    def any(self) -> bool:
+        """Whether there is a limit."""
+        return self.time_s is not None or self.gpu_hours is not None
+
+
+def read_limits(time_limit: str | None, gpu_hours: float | None) -> Limits:
+    """The limits as given by a user; `InputError` for a span of time that cannot be read."""
+    return Limits(
+        time_s=None if time_limit is None else read_duration(time_limit, field="--for"),
+        gpu_hours=gpu_hours,
+    )
+
+
+class Budget:
+    """What is left to one run within its limits.
+
+    Args:
+        limits: The limits.
+        results: Results folder.
+        meter: What its trials have used.
+        pace: Time of trials, from those that were measured; updated by `observe`.
+        began: Start of the run on the clock.
+        epochs_to_stop: Epochs that a trial may take to stop, once it is asked to.
+        clock: Seconds of a clock that only goes forward.
+
+    Attributes:
+        limit: The limit because of which running trials are saved, or others are not started.
+        ended: Whether it has stopped running trials, or the run before any could start.
+    """
+
+    def __init__(
+        self,
+        limits: Limits,
+        results: Location,
+        meter: UsageMeter,
+        pace: Pace,
+        *,
+        began: float,
+        epochs_to_stop: float = STOPS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._limits, self._results, self._meter, self.pace, self._clock = limits, results, meter, pace, clock
+        time_s = math.inf if limits.time_s is None else limits.time_s
+        reserve_s = min(RESERVE_S, RESERVE_SHARE * time_s)
+        self._time_s, self._grace_s = time_s - reserve_s, reserve_s / 2
+        self._end = began + self._time_s
+        self._gpu_s = math.inf if limits.gpu_hours is None else 3600 * limits.gpu_hours
+        self._epochs_to_stop = epochs_to_stop
+        self._running: dict[str, _Running] = {}
+        self.ended = False
+        self.limit: Limit | None = None
+
+    @classmethod
+    def of(
+        cls, study: Study, limits: Limits, results: Location, meter: UsageMeter, began: float, *, in_process: bool
+    ) -> Budget:
+        """The budget of a run that has begun, and trains in this process or in others."""
+        pace = Pace(measured_trials(Ledger(results), study) if limits.any else ())
+        stops = STOPS_INLINE if in_process else STOPS
+        return cls(limits, results, meter, pace, began=began, epochs_to_stop=stops)
+
+    def source(self, source: WorkSource) -> WorkSource:
+        """The trials of a source that can end within the limits."""
+        return BudgetedSource(source, self) if self._limits.any else source
+
+    def reached(self) -> bool:
+        """Whether nothing may start any more and running trials must be saved."""
+        spent = self._spent()
+        self.limit, self.ended = spent or self.limit, self.ended or spent is not None
+        return spent is not None
+
+    def enforce(self, interrupt: Interrupt) -> None:
+        """Asks the run to stop when a limit is reached.
+
+        Raises:
+            KeyboardInterrupt: When the time is over and trials are still within an epoch.
+        """
+        if not interrupt.requested and self.reached() and self.limit is not None:
+            interrupt.request(LIMITS[self.limit])
+        if self.ended and self._clock() >= self._end + self._grace_s and self._epochs_to_stop == STOPS:
+            raise KeyboardInterrupt
+
+    @property
+    def idle(self) -> bool:
+        """Whether no trial that was handed out is left."""
+        return not self._running
+
+    def admits(self, work: Work) -> bool:
+        """Whether a trial can end within the limits; one of unknown length may start.
+
+        A trial that is longer than the whole time of a run would never start otherwise: it does in the first half, to
+        be saved at the end and resumed by the next run.
+        """
+        now, refused, done_s = self._clock(), self._spent(), 0.0
+        needs_s = self.pace.seconds(work.trial)
+        if refused is None and needs_s is not None:
+            done_s = self._done_s(work)
+            refused = self._exceeded(work, max(0.0, needs_s - done_s), now)
+        if refused is not None:
+            self.limit = refused
+            return False
+        self._running[work.trial.trial_id] = _Running(work, done_s, now)
+        return True
+
+    def withdraw(self, trial_id: str) -> None:
+        """Forgets a trial that was handed out and taken back."""
+        self._running.pop(trial_id, None)
+
+    def observe(self, event: TrialEvent) -> None:
+        """Updates the limits with an event."""
+        running = self._running.get(event.trial_id)
+        if running is None:
+            return
+        trial = running.work.trial
+        if event.kind == "epoch":
+            running.wall_s, running.at, running.epoch_s = event.wall_s, self._clock(), event.epoch_s
+            self.pace.under_way(trial, event.epoch, event.wall_s)
+        elif event.kind in ("finished", "failed", "interrupted"):
+            del self._running[event.trial_id]
+            if event.kind == "finished" and event.stop_reason != PRUNED and not running.work.predict_only:
+                self.pace.finished(trial, event.epoch, event.wall_s)
+
+    def _spent(self) -> Limit | None:
+        """The limit that is reached so far that running trials must be saved now."""
+        stop_s = self._epochs_to_stop * max((running.epoch_s for running in self._running.values()), default=0.0)
+        if self._clock() + stop_s >= self._end:
+            return "time"
+        if self._gpu_s < math.inf and self._meter.used.gpu_s + stop_s * self._rate() >= self._gpu_s:
+            return "gpu_hours"
+        return None
+
+    def _exceeded(self, work: Work, needs_s: float, now: float) -> Limit | None:
+        """The limit that a trial of this length would exceed."""
+        left_s = self._end - now
+        never = needs_s > self._time_s and left_s >= HALF * self._time_s
+        if needs_s > left_s and not never:
+            return "time"
+        if self._gpu_s < math.inf:
+            promised = sum(self._rest_s(trial_id, now) * self._meter.share(trial_id) for trial_id in self._running)
+            if self._meter.used.gpu_s + promised + needs_s * self._meter.share(work.trial.trial_id) > self._gpu_s:
+                return "gpu_hours"
+        return None
+
+    def _rate(self) -> float:
+        """GPUs that running trials hold."""
+        return sum(map(self._meter.share, self._running))
+
+    def _rest_s(self, trial_id: str, now: float) -> float:
+        """Expected seconds until a running trial ends; 0 where its length is unknown."""
+        running = self._running[trial_id]
+        needs_s = self.pace.seconds(running.work.trial) or 0.0
+        return max(0.0, needs_s - running.wall_s - (now - running.at))
+
+    def _done_s(self, work: Work) -> float:
+        """Seconds of training that a trial resumes from: its own checkpoint, or a state that it takes over."""
+        beat = Heartbeat.read(self._results, work.trial.trial_id)
+        store = StageStore.of(self._results)
+        states = [facts for end in work.stages if (facts := store.find(end.key)) is not None]
+        found = [facts.wall_s for facts in states if facts.code_version == code_version()]
+        if beat is not None and beat.code_version == code_version():
+            found.append(beat.saved_wall_s)
+        return max(found, default=0.0)
+
+
+class BudgetedSource(WorkSource):
+    """The trials of a source that can end within a budget; the others are left to the next run.
+
+    It is exhausted once nothing runs and only such trials are left.
+    """
+
+    def __init__(self, source: WorkSource, budget: Budget) -> None:
+        super().__init__(())
+        self._source, self._budget = source, budget
+        self._refuses = False  # whether the last request was refused a trial
+
+    def __len__(self) -> int:
+        return len(self._source)
+
+    def work(self, trial_id: str) -> Work:
+        return self._source.work(trial_id)
+
+    def take(self, full: Collection[str | None] = ()) -> Work | None:
+        refused: set[str] = set()
+        while (work := self._source.take(full)) is not None and not self._budget.admits(work):
+            trial_id = work.trial.trial_id
+            self._source.set_aside(trial_id)
+            if trial_id in refused:  # a search offers its next point again
+                work = None
+                break
+            refused.add(trial_id)
+        self._refuses = work is None and self._budget.limit is not None
+        return work
+
+    @property
+    def exhausted(self) -> bool:
+        return self._source.exhausted or (self._refuses and self._budget.idle)
+
+    @property
+    def stopped(self) -> bool:
+        return self._source.stopped
+
+    def stop(self) -> None:
+        self._source.stop()
+
+    def put_back(self, trial_id: str) -> None:
+        self._budget.withdraw(trial_id)
+        self._source.put_back(trial_id)
+        self._refuses = False

@@ -1,0 +1,102 @@
+"""Measurement of what the trials of a run use."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Final
+
+from agrm_study.execution.results_folder.usage import FOLDER, Used, read_used, sum_of_files
+from agrm_study.execution.trial.events import TrialEvent
+from agrm_study.records.location import Location
+from agrm_study.study.resources import Resources
+
+WRITE_EVERY_S: Final = 30.0
+"""Seconds between two writes: what a killed run may lose of its account."""
+READ_EVERY_S: Final = 60.0
+"""Seconds between two looks at what other runs of the folder have used."""
+ENDS: Final = ("finished", "failed", "interrupted", "retried")
+"""Kinds of events after which an attempt holds nothing."""
+
+
+class UsageMeter:
+    """Measures what the trials of one run use, and adds what other runs of the folder have used.
+
+    Args:
+        results: Results folder.
+        resources: Resources of one trial, by the study.
+        clock: Seconds of a clock that only goes forward.
+
+    Attributes:
+        gpu: GPUs of a trial whose event names no other share.
+    """
+
+    def __init__(self, results: Location, resources: Resources, clock: Callable[[], float] = time.monotonic) -> None:
+        self._results, self._clock = results, clock
+        self._cpu = resources.cpu
+        self.gpu = 0.0 if resources.gpu == "auto" else resources.gpu
+        self._file = results / FOLDER / f"{time.time_ns()}-{secrets.token_hex(4)}.json"
+        self._running: dict[str, tuple[float, float]] = {}  # trial → start of its attempt, GPUs
+        files = (results / FOLDER).children(".json")
+        self._others = sum_of_files(files)
+        # The first account of a folder includes what its records hold, as it hides them from `read_used`
+        self._ended = Used() if files else read_used(results, resources)
+        self._written = self._read = clock()
+        self._changed = False
+
+    def observe(self, event: TrialEvent) -> None:
+        """Updates the account with an event of a trial."""
+        if event.kind in ("started", *ENDS):
+            self._end(event.trial_id)
+        if event.kind == "started":
+            self._running[event.trial_id] = self._clock(), event.gpus or self.gpu
+            self._changed = True
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Writes the account, and reads those of other runs, when either is due."""
+        now = self._clock()
+        if self._changed and now - self._written >= WRITE_EVERY_S:
+            self._write()
+        if now - self._read >= READ_EVERY_S:
+            self._read = now
+            with contextlib.suppress(OSError):
+                files = (self._results / FOLDER).children(".json")
+                self._others = sum_of_files(file for file in files if file.name != self._file.name)
+
+    def close(self) -> None:
+        """Ends the attempts that have not ended by themselves, and writes the account."""
+        for trial_id in list(self._running):
+            self._end(trial_id)
+        if self._changed:
+            self._write()
+        self._changed = False
+
+    @property
+    def used(self) -> Used:
+        """What all runs of the folder have used."""
+        return self._own() + self._others
+
+    def share(self, trial_id: str) -> float:
+        """GPUs that a running trial holds."""
+        return self._running.get(trial_id, (0.0, self.gpu))[1]
+
+    def _own(self) -> Used:
+        now, used = self._clock(), self._ended
+        for began, gpu in self._running.values():
+            used += Used(cpu_s=(now - began) * self._cpu, gpu_s=(now - began) * gpu)
+        return used
+
+    def _end(self, trial_id: str) -> None:
+        began, gpu = self._running.pop(trial_id, (self._clock(), 0.0))
+        seconds = self._clock() - began
+        self._ended += Used(cpu_s=seconds * self._cpu, gpu_s=seconds * gpu)
+
+    def _write(self) -> None:
+        self._written = self._clock()
+        with contextlib.suppress(OSError):  # the next write holds the same
+            self._file.write_atomic(json.dumps(asdict(self._own())).encode(), durable=False)

@@ -1,0 +1,68 @@
+"""CPU and GPU time that the attempts of a study's trials have used, failed ones included: ``.run/usage``.
+
+Each run writes one small file (`UsageMeter`), so that runs that share a results folder do not disturb each other. An
+attempt counts from the start of its worker to its end, with the CPUs and the share of a GPU that it holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from agrm_study.records.location import Location
+from agrm_study.records.parsing import Seconds, read_typed
+from agrm_study.records.reader import Ledger, TrialState
+from agrm_study.study.resources import Resources
+
+FOLDER: Final = ".run/usage"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Used:
+    """Seconds of CPU cores and of GPUs."""
+
+    cpu_s: Seconds = 0.0
+    gpu_s: Seconds = 0.0
+
+    def __add__(self, other: Used) -> Used:
+        return Used(cpu_s=self.cpu_s + other.cpu_s, gpu_s=self.gpu_s + other.gpu_s)
+
+    @property
+    def cpu_hours(self) -> float:
+        """Hours of CPU cores."""
+        return self.cpu_s / 3600
+
+    @property
+    def gpu_hours(self) -> float:
+        """Hours of GPUs; a trial on half a GPU uses half an hour per hour."""
+        return self.gpu_s / 3600
+
+    def to_dict(self) -> dict[str, float]:
+        """Hours as JSON values."""
+        return {"cpu_hours": self.cpu_hours, "gpu_hours": self.gpu_hours}
+
+
+def read_used(results: Location, resources: Resources, states: Mapping[str, TrialState] | None = None) -> Used:
+    """What the trials of a results folder have used.
+
+    Folders of versions that kept no account have what the records hold: the attempts that led to each outcome.
+
+    Args:
+        results: Results folder.
+        resources: Those of one trial.
+        states: Its recorded trials, if they are known.
+    """
+    files = (results / FOLDER).children(".json")
+    if files:
+        return sum_of_files(files)
+    states = Ledger(results).states() if states is None else states
+    seconds = sum(state.wall_s or 0.0 for state in states.values())
+    gpu = 1.0 if resources.gpu == "auto" else resources.gpu
+    return Used(cpu_s=seconds * resources.cpu, gpu_s=seconds * gpu)
+
+
+def sum_of_files(files: Iterable[Location]) -> Used:
+    """The sum of some accounts; damaged ones are left out."""
+    found = (read_typed(Used, file) for file in files)
+    return sum((used for used in found if used is not None), Used())

@@ -1,0 +1,83 @@
+"""What a limit in time or GPU-hours buys of the missing trials."""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bought:
+    """What one run within its limits finishes.
+
+    Attributes:
+        time_s: Limit in seconds; None for none.
+        gpu_hours: Limit in GPU-hours of the results folder; None for none.
+        used_gpu_hours: GPU-hours that it has used.
+        slots: Number of concurrent trials.
+        trials: Missing trials that end within the limits.
+        missing: Missing trials of known length.
+        unknown: Missing trials of kinds that were never measured.
+        all_s: Seconds until all of known length would have ended.
+        all_gpu_hours: GPU-hours that these would use.
+    """
+
+    time_s: float | None
+    gpu_hours: float | None
+    used_gpu_hours: float
+    slots: int
+    trials: int
+    missing: int
+    unknown: int
+    all_s: float
+    all_gpu_hours: float
+
+
+def bought(
+    seconds: Sequence[float | None],
+    *,
+    slots: int,
+    gpu: float,
+    used_gpu_hours: float = 0.0,
+    time_s: float | None = None,
+    gpu_hours: float | None = None,
+) -> Bought:
+    """What one run finishes if each slot takes the next trial that still ends within the limits.
+
+    Args:
+        seconds: Expected length of each missing trial in running order; None where it is unknown.
+        slots: Number of concurrent trials.
+        gpu: GPUs of a trial.
+        used_gpu_hours: GPU-hours that the results folder has used.
+        time_s: See `Bought`.
+        gpu_hours: See `Bought`.
+    """
+    known = [its for its in seconds if its is not None]
+    gpu_s = math.inf if gpu_hours is None else 3600 * (gpu_hours - used_gpu_hours)
+    ended, _ = _schedule(known, slots, math.inf if time_s is None else time_s, gpu_s, gpu)
+    _, all_s = _schedule(known, slots, math.inf, math.inf, gpu)
+    return Bought(
+        time_s=time_s,
+        gpu_hours=gpu_hours,
+        used_gpu_hours=used_gpu_hours,
+        slots=slots,
+        trials=ended,
+        missing=len(known),
+        unknown=len(seconds) - len(known),
+        all_s=all_s,
+        all_gpu_hours=math.fsum(known) * gpu / 3600,
+    )
+
+
+def _schedule(seconds: Sequence[float], slots: int, time_s: float, gpu_s: float, gpu: float) -> tuple[int, float]:
+    """Number of trials that end within the limits, and when the last of them does."""
+    free, ended, last = [0.0] * slots, 0, 0.0
+    for its in seconds:
+        end = free[0] + its
+        if end <= time_s and its * gpu <= gpu_s:
+            heapq.heapreplace(free, end)
+            gpu_s -= its * gpu
+            ended, last = ended + 1, max(last, end)
+    return ended, last
