@@ -14,6 +14,7 @@ from agrm_study.execution.dispatch.budget import Limits
 from agrm_study.execution.dispatch.edited_parts import edited_parts, measured_trials
 from agrm_study.execution.dispatch.equal_trials import find_equal
 from agrm_study.execution.dispatch.known_trials import healing, read_known
+from agrm_study.execution.dispatch.more_epochs import longer_notes, longer_trials
 from agrm_study.execution.dispatch.race import RaceState, standing
 from agrm_study.execution.dispatch.search_phase import plan_search
 from agrm_study.execution.dispatch.to_run import trials_to_run
@@ -37,7 +38,8 @@ from agrm_study.plan.stages import plan_stages
 from agrm_study.plan.summary import ArmSummary, GpuSummary, PlanSummary, RaceSummary, SharingSummary, TimedSummary
 from agrm_study.plan.trial import TrialSpec
 from agrm_study.records.location import Location
-from agrm_study.records.reader import Ledger
+from agrm_study.records.reader import Ledger, TrialState
+from agrm_study.records.study_file import read_study
 from agrm_study.study.study import Study
 
 OnShape = Callable[[int, int, str], None]
@@ -113,6 +115,7 @@ def plan_study(
     for part in edited_parts(study, plan, missing, results, done):
         of_part = estimate_cost(part.trials, measured)
         edited.append(part.sentence(None if of_part is None else of_part.slot_hours))
+    longer = _longer_notes(study, to_train, states, prepared, inherited, results)
     epochs = sum(trial.recipe.epochs for trial in trials)
     used = read_used(results, resources, states)
     gpu = _gpu_summary(study, results)
@@ -136,6 +139,7 @@ def plan_study(
             *prepared.notes,
             *memory_notes(steps),
             *edited,
+            *longer,
             *known.faults(plan.by_id),
             *healed.notes,
             *to_run.notes,
@@ -172,6 +176,29 @@ def plan_study(
         gpu_hours=used.gpu_hours,
         bought=buys,
     )
+
+
+def _longer_notes(
+    study: Study,
+    missing: Sequence[TrialSpec],
+    states: Mapping[str, TrialState],
+    prepared: Prepared,
+    inherited: Mapping[str, int],
+    results: Location,
+) -> list[str]:
+    """Which trials continue shorter ones, and why others do not."""
+    if not missing or not states:
+        return []
+    before = [arm.recipe.epochs for arm in read_study(results).arms] if (results / "study.yaml").exists() else []
+    longer = longer_trials(study, missing, states, prepared.fingerprints, inherited, before)
+    there = [folder.name for folder in StageStore.of(results).root.children()] if longer else []
+    if study.base.own_trainer:
+        lost = "states of a trainer of its own are not kept"
+    elif there and not StageStore.of(results).look(code_version()):
+        lost = "the kept states were made by another version of the code"
+    else:
+        lost = "no state of these was kept (`sharing: keep` keeps those of later trials)"
+    return longer_notes(longer, lost=lost)
 
 
 def _by_arm(

@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 from test_run_inline import Watcher
 
+from agrm_study.api.planning import plan_study
 from agrm_study.execution.options import RunOptions
 from agrm_study.execution.run import run_study
 from agrm_study.execution.summary import RunSummary
@@ -209,3 +210,81 @@ def test_kept_states_let_a_wider_and_longer_study_go_on(train: Run, tmp_path: Pa
     train("alone", sharing=False, grid={"ssl.threshold.tau": [0.34]}, set={"epochs": 3})
     train("alone", sharing=False, grid={"ssl.threshold.tau": [0.34, 0.4]})
     assert_same(tmp_path / "shared", tmp_path / "alone")
+
+
+def sentences(results: Path, name: str) -> list[str]:
+    """The notes of `plan` on the study file of a name and its results folder."""
+    return [note for note in plan_study(load_study(results / f"{name}.yaml"), results / name).notes if "→" in note]
+
+
+def test_more_epochs_continue_trials_of_every_kind_to_the_records_of_a_longer_run(train: Run, tmp_path: Path) -> None:
+    arms = {arm: ARMS[arm] for arm in ("AGRM", "w/o MTM", "FreeMatch")}
+    shorter, longer = {"epochs": 3}, {"epochs": 6}
+    train("kept", sharing="keep", arms=arms, set=shorter)
+    went_on = train("kept", sharing="keep", arms=arms, set=longer)
+    assert went_on.inherited == 3 * 3
+    train("alone", sharing=False, arms=arms, set=shorter)
+    train("alone", sharing=False, arms=arms, set=longer)
+    assert_same(tmp_path / "kept", tmp_path / "alone")
+    assert weights(tmp_path / "kept") == weights(tmp_path / "alone")
+
+
+def test_a_plateau_that_has_halved_the_rate_is_continued_too(train: Run, tmp_path: Path) -> None:
+    arms = {"w/o MTM": {**ARMS["w/o MTM"], "optimizer.plateau_patience": 1}}
+    train("kept", sharing="keep", arms=arms, set={"epochs": 5})
+    assert train("kept", sharing="keep", arms=arms, set={"epochs": 9}).inherited == 5
+    train("alone", sharing=False, arms=arms, set={"epochs": 5})
+    train("alone", sharing=False, arms=arms, set={"epochs": 9})
+    assert_same(tmp_path / "kept", tmp_path / "alone")
+    rates = Ledger(tmp_path / "alone").epochs()["lr"].dropna()
+    assert rates.nunique() > 1
+
+
+def test_trials_that_stopped_early_stay_ended_when_epochs_are_raised(train: Run, tmp_path: Path) -> None:
+    early = {"early_stop.patience": 2, "early_stop.armed_after": 3, "ssl.method": "supervised"}
+    arms: dict[str, Any] = {"AGRM": {}}
+    train("kept", sharing="keep", arms=arms, set=early | {"epochs": 30})
+    [ended] = Ledger(tmp_path / "kept").trials()["epochs"]
+    assert ended < 30
+    watcher = Watcher()
+    assert train("kept", sharing="keep", arms=arms, set=early | {"epochs": 40}, view=watcher).inherited == ended
+    assert [event.kind for event in watcher.events] == ["started", "finished"]
+    trials = Ledger(tmp_path / "kept").trials()
+    assert set(trials["stop_reason"]) == {"early_stop"}
+    assert set(trials["epochs"]) == {ended}
+    train("alone", sharing=False, arms=arms, set=early | {"epochs": 30})
+    train("alone", sharing=False, arms=arms, set=early | {"epochs": 40})
+    assert_same(tmp_path / "kept", tmp_path / "alone")
+
+
+def test_a_cosine_schedule_is_trained_from_epoch_1_and_plan_says_why(train: Run, tmp_path: Path) -> None:
+    cosine = {"optimizer.schedule": "cosine"}
+    arms: dict[str, Any] = {"w/o MTM": ARMS["w/o MTM"]}
+    train("kept", sharing="keep", arms=arms, set=cosine | {"epochs": 3})
+    content = json.loads((tmp_path / "kept.yaml").read_text())
+    content["set"]["epochs"] = 4
+    (tmp_path / "kept.yaml").write_text(json.dumps(content))
+    [note] = sentences(tmp_path, "kept")
+    assert note == (
+        "epochs 3 → 4: trials that start from epoch 1 although shorter ones have finished: 1, as their learning rate "
+        "depends on `epochs` (`optimizer.schedule: cosine`)."
+    )
+    assert train("kept", sharing="keep", arms=arms, set=cosine | {"epochs": 4}).inherited == 0
+
+
+@pytest.mark.parametrize("sharing", [True, "keep"])
+def test_plan_says_whether_states_were_kept_to_continue_from(train: Run, tmp_path: Path, sharing: bool | str) -> None:
+    arms: dict[str, Any] = {"AGRM": {}, "w/o MTM": ARMS["w/o MTM"]}
+    train("kept", sharing=sharing, arms=arms, set={"epochs": 3})
+    assert sentences(tmp_path, "kept") == []
+    content = json.loads((tmp_path / "kept.yaml").read_text())
+    content["set"]["epochs"] = 5
+    (tmp_path / "kept.yaml").write_text(json.dumps(content))
+    [note] = sentences(tmp_path, "kept")
+    if sharing == "keep":
+        assert note == "epochs 3 → 5: trials that continue the kept states of finished ones: 2."
+    else:
+        assert note == (
+            "epochs 3 → 5: trials that start from epoch 1 although shorter ones have finished: 2, as no state of these "
+            "was kept (`sharing: keep` keeps those of later trials)."
+        )

@@ -1,0 +1,102 @@
+"""Missing trials that differ from finished ones only in having more epochs, and whether they continue those."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from agrm_study.plan.expand import Fingerprints, TrialBuilder
+from agrm_study.plan.trial import TrialSpec
+from agrm_study.records.reader import TrialState
+from agrm_study.records.schemas import PRUNED
+from agrm_study.study.study import Study
+
+MOST_NUMBERS: Final = 4
+"""Smaller numbers of epochs that are tried, the largest first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Longer:
+    """A missing trial, and the epochs of the finished one that it would continue.
+
+    Attributes:
+        continues: Whether it resumes from a kept state.
+        cosine: Whether its learning rate depends on the number of epochs, so that no shorter training can be continued.
+    """
+
+    trial: TrialSpec
+    before: int
+    continues: bool
+    cosine: bool
+
+    @property
+    def words(self) -> str:
+        """The change of epochs."""
+        return f"epochs {self.before} → {self.trial.recipe.epochs}"
+
+
+def longer_trials(
+    study: Study,
+    missing: Sequence[TrialSpec],
+    states: Mapping[str, TrialState],
+    fingerprints: Fingerprints,
+    inherited: Mapping[str, int],
+    before: Collection[int] = (),
+) -> list[Longer]:
+    """The missing trials whose shorter twin has finished.
+
+    Args:
+        study: The study.
+        missing: Missing trials.
+        states: Recorded trials.
+        fingerprints: See `expand`.
+        inherited: First epochs that each trial takes over from a saved state.
+        before: Numbers of epochs of earlier runs, besides those of the records.
+    """
+    finished = {t: state for t, state in states.items() if state.status == "finished" and state.stop_reason != PRUNED}
+    numbers = {state.epochs for state in finished.values() if state.epochs} | set(before)
+    builder = TrialBuilder(study.name, fingerprints, parts=study.parts)
+    ids: dict[tuple[str, int], dict[int, str]] = {}  # identities by seed, of a configuration with fewer epochs
+    seeds: dict[str, set[int]] = {}
+    for trial in missing:
+        seeds.setdefault(trial.config_id, set()).add(trial.seed)
+    found = []
+    for trial in missing:
+        recipe = trial.recipe
+        for fewer in sorted((n for n in numbers if n < recipe.epochs), reverse=True)[:MOST_NUMBERS]:
+            key = trial.config_id, fewer
+            if key not in ids:
+                shorter = recipe.model_copy(update={"epochs": fewer})
+                twins = builder.replicates(shorter, seeds[trial.config_id], arm="", params={}, phase=trial.phase)
+                ids[key] = {twin.seed: twin.trial_id for twin in twins}
+            if (known := finished.get(ids[key][trial.seed])) is not None:
+                continues = inherited.get(trial.trial_id, 0) >= (known.epochs or fewer)
+                cosine = recipe.optimizer.schedule == "cosine"
+                found.append(Longer(trial=trial, before=fewer, continues=continues, cosine=cosine))
+                break
+    return found
+
+
+def longer_notes(longer: Sequence[Longer], *, lost: str) -> list[str]:
+    """A sentence for each change of epochs: how many trials continue, and why the others do not.
+
+    Args:
+        longer: Of `longer_trials`.
+        lost: Why states that could be continued do not exist.
+    """
+    notes = []
+    going_on = Counter(each.words for each in longer if each.continues)
+    for words, number in going_on.items():
+        notes.append(f"{words}: trials that continue the kept states of finished ones: {number}.")
+    for cosine, why in (
+        (True, "their learning rate depends on `epochs` (`optimizer.schedule: cosine`)"),
+        (False, lost),
+    ):
+        anew = Counter(each.words for each in longer if not each.continues and each.cosine is cosine)
+        for words, number in anew.items():
+            notes.append(
+                f"{words}: trials that start from epoch 1 although shorter ones have finished: {number}, as {why}."
+            )
+    return notes
