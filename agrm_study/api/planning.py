@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict
@@ -21,6 +22,7 @@ from agrm_study.execution.dispatch.to_run import trials_to_run
 from agrm_study.execution.provenance import code_version
 from agrm_study.execution.resources.calibration import Calibration, calibrate
 from agrm_study.execution.resources.capacity import Resources, local_slots
+from agrm_study.execution.resources.folders import existing
 from agrm_study.execution.resources.gpu_share import known_share
 from agrm_study.execution.results_folder.usage import read_used
 from agrm_study.execution.trial.heartbeat import Heartbeat
@@ -107,6 +109,8 @@ def plan_study(
         stages,
         measured,
         keep=study.sharing == "keep",
+        keep_weights=study.keep_weights != "none",
+        free=shutil.disk_usage(existing(Path(results.path))).free if results.is_local else None,
         record_bytes=ledger.bytes_on_disk() / len(states) if states else new_bytes,
         network_bytes={} if calibration is None else {t: its.network_bytes for t, its in calibration.trials.items()},
     )

@@ -76,11 +76,14 @@ def bought_sentence(bought: Bought) -> str:
 
 def disk_sentence(disk: Disk, *, kept: bool) -> str:
     """The disk space that the missing trials need."""
-    parts = [f"{format_bytes(disk.weights)} of weights"]
+    parts = [f"{format_bytes(disk.weights)} of weights" if disk.weights else "no weights (`keep_weights: none`)"]
     if disk.records is not None:
         parts.append(f"{format_bytes(disk.records)} of records")
     if disk.states:
         parts.append(f"{'' if kept else 'for a while up to '}{format_bytes(disk.states)} of states at stages' ends")
     parts.append(f"{format_bytes(disk.checkpoint)} of checkpoint for each trial that runs")
     rest = f"; {disk.unknown} trials of networks never measured come on top" if disk.unknown else ""
-    return f"Disk: {', '.join(parts)}{rest}."
+    free = ""
+    if disk.free is not None and disk.free < disk.at_most:
+        free = f" Only {format_bytes(disk.free)} are free there."
+    return f"Disk: up to {format_bytes(disk.at_most)} more: {', '.join(parts)}{rest}.{free}"

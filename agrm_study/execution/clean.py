@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -83,14 +83,25 @@ def remove(results: str | Path, items: Iterable[Unneeded], *, weights: Which = "
         for item in _unneeded(location, read_snapshot(results), weights):
             if item.path in shown and item.kind != "temporary":
                 freed.append(item)
-        removed = {item.trial_id for item in freed if item.kind == "weights"}
-        if removed:
-            rows = Ledger(location).table_of("trials", removed).select(["trial_id", "weights_digest"]).to_pylist()
-            note_removed(location, {row["trial_id"]: row["weights_digest"] for row in rows})
-        for item in freed:
-            if item.kind != "temporary":
-                _delete(location, item)
+        _delete_all(location, freed)
     return sum(item.bytes for item in freed)
+
+
+def drop_unreported_weights(results: Location) -> None:
+    """Removes the best weights of trials that are not reported; the caller holds the results folder."""
+    found = _of_trials(results, read_snapshot(results.address), "unreported")
+    _delete_all(results, [item for item in found if item.kind == "weights"])
+
+
+def _delete_all(results: Location, items: Sequence[Unneeded]) -> None:
+    """Removes files; temporary ones are removed with the lock of the results."""
+    removed = {item.trial_id for item in items if item.kind == "weights"}
+    if removed:
+        rows = Ledger(results).table_of("trials", removed).select(["trial_id", "weights_digest"]).to_pylist()
+        note_removed(results, {row["trial_id"]: row["weights_digest"] for row in rows})
+    for item in items:
+        if item.kind != "temporary":
+            _delete(results, item)
 
 
 def _delete(results: Location, item: Unneeded) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from agrm_study.execution.backend import Backend
+from agrm_study.execution.clean import drop_unreported_weights
 from agrm_study.execution.data.node_store import local_folder
 from agrm_study.execution.data.prepare import Step, prepare, searched_recipes
 from agrm_study.execution.data.prepared import Prepared
@@ -187,6 +188,8 @@ class _Run:
             source = self._source(study, plan, works, shared, progress)
             source.count_failures(to_run.repeated)
             interrupted = False if source.exhausted else self._execute(source, progress)
+        if study.keep_weights == "reported":
+            drop_unreported_weights(self._results)
         return self._summary([*searched, progress], interrupted, nothing_promoted=nothing_promoted)
 
     def _summary(
@@ -230,7 +233,7 @@ class _Run:
             threads=self._study.resources.cpu,
             metric=progress.metric,
             checkpoint_every_s=self._options.checkpoint_every_s,
-            keep_weights=self._options.keep_weights,
+            keep_weights=self._options.keep_weights and self._study.keep_weights != "none",
             local_store=local_folder(),
             prune=prune,
             versions=own_versions(),

@@ -171,7 +171,7 @@ def _weights(trial: FinishedTrial) -> dict[str, Tensor]:
         raise InputError(
             trial.why_without_weights,
             where=path,
-            hint="To explain the study, run it in a new folder and keep the weights.",
+            hint="To explain the study, run it in a new folder with `keep_weights: all`.",
         )
     try:
         check_weights(path.read_bytes(), trial.weights_digest, str(path))

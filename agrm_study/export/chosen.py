@@ -173,7 +173,7 @@ class FinishedStudy:
             raise InputError(
                 why_without_weights(self.location, choice.trial_id),
                 where=file.path,
-                hint="Export another seed of the arm (--seed), or run the study in a new folder.",
+                hint="Export another seed (--seed), or run the study in a new folder with `keep_weights: all`.",
             )
         check_weights(content, choice.row["weights_digest"], file.path)
         return content

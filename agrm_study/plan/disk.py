@@ -22,12 +22,13 @@ class Disk:
     """Bytes, clip stores aside.
 
     Attributes:
-        weights: Best weights of the missing trials, which are kept.
+        weights: Best weights of the missing trials that are kept.
         checkpoint: The largest rolling checkpoint, one per running trial.
         states: Maximum total size of the states at the ends of stages; they are removed when no trial needs them,
             unless sharing is ``keep``.
         records: Records of the missing trials; None if no record was measured.
         unknown: Trials of networks that were never measured, excluded from the other values.
+        free: Bytes free where the results lie; None in an object store.
     """
 
     weights: int
@@ -35,6 +36,12 @@ class Disk:
     states: int
     records: int | None
     unknown: int
+    free: int | None = None
+
+    @property
+    def at_most(self) -> int:
+        """All of it, with one rolling checkpoint."""
+        return self.weights + (self.records or 0) + self.states + self.checkpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +68,8 @@ def estimate_disk(
     *,
     keep: bool,
     record_bytes: float | None,
+    keep_weights: bool = True,
+    free: int | None = None,
     network_bytes: Mapping[str, int] = MappingProxyType({}),
 ) -> Disk | None:
     """Estimate from the parameter counts of finished trials with the same backbone and pooling.
@@ -71,6 +80,8 @@ def estimate_disk(
         measured: Rows of finished trials: backbone, pooling, n_params.
         keep: Whether the states at the ends of stages and trials are kept.
         record_bytes: Bytes of records of a finished trial.
+        keep_weights: Whether the best weights are kept.
+        free: See `Disk`.
         network_bytes: Size of a network, by trial, if it is known although no similar trial has finished.
 
     Returns:
@@ -90,11 +101,12 @@ def estimate_disk(
         return None
     left = [stage for stage in stages.stages if (keep or stage.shared) and stage.trials[0] in known]
     return Disk(
-        weights=round(sum(size * _networks(recipe) for recipe, size in known.values())),
+        weights=round(sum(size * _networks(recipe) for recipe, size in known.values())) if keep_weights else 0,
         checkpoint=round(max(size * _copies(recipe, recipe.epochs) for recipe, size in known.values())),
         states=round(sum(known[s.trials[0]][1] * _copies(known[s.trials[0]][0], s.last) for s in left)),
         records=None if record_bytes is None else round(record_bytes * len(missing)),
         unknown=len(missing) - len(known),
+        free=free,
     )
 
 

@@ -1,6 +1,7 @@
-"""Weights that `clean` removed: ``checkpoints/removed.json``, with their digests by trial.
+"""Weights that were removed, by `clean` or as their trial is not reported: ``checkpoints/removed.json``.
 
-A finished trial without weights counts as damaged and is trained again, unless this file names it.
+The file holds their digests by trial. A finished trial without weights counts as damaged and is trained again, unless
+the file names it.
 """
 
 from __future__ import annotations
@@ -16,7 +17,10 @@ from agrm_study.records.parsing import read_typed
 
 FILE: Final = "removed.json"
 VERSION: Final = 1
-REMOVED: Final = "the weights of this trial were removed by `agrm-study clean`"
+REMOVED: Final = (
+    "the weights of this trial were removed, by `agrm-study clean` or because its arm is not reported "
+    "(`keep_weights: reported`)"
+)
 NOT_KEPT: Final = "the weights of this trial were not kept"
 
 

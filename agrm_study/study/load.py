@@ -112,6 +112,7 @@ def load_study(
         report=_with_own_names(spec.report, own),
         base=base,
         base_name=spec.base,
+        keep_weights=spec.keep_weights,
         sharing=spec.sharing if trainer is None else False,  # states of a trainer of its own are its own
         preset=preset,
         overrides=tuple(overrides),

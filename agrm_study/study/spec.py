@@ -96,6 +96,7 @@ def read_sharing(value: Any) -> bool | Literal["keep"]:
 Sharing = Annotated[
     bool | Literal["keep"], BeforeValidator(read_sharing), WithJsonSchema({"enum": [True, False, "keep"]})
 ]
+KeepWeights = Literal["all", "reported", "none"]
 Name = Annotated[str, BeforeValidator(read_name), WithJsonSchema({"type": "string", "maxLength": MAX_NAME})]
 StudyName = Annotated[str, BeforeValidator(read_study_name), WithJsonSchema({"type": "string"})]
 
@@ -239,6 +240,10 @@ class StudyFile(Section):
     """Whether trials train the epochs that they have in common once; never part of their identity. `keep` also keeps
     the states where stages and trials end, some five times a network's size each, for a study with more epochs or
     arms to go on from."""
+    keep_weights: KeepWeights = "all"
+    """Whose best weights stay on disk, for `export`, `explain` and damaged predictions: `all` final trials, only those
+    that are `reported` (a run ends by removing those of arms that a race stopped and of trials that left the plan), or
+    `none`; never part of the trials' identity."""
     report: ReportRequest = ReportRequest()
     """Tables and figures, and how they compare."""
 

@@ -16,7 +16,7 @@ from agrm_study.study.recipe import Recipe
 from agrm_study.study.resources import Resources
 from agrm_study.study.search_space import Search
 from agrm_study.study.seeds import Race
-from agrm_study.study.spec import ReportRequest, Sharing
+from agrm_study.study.spec import KeepWeights, ReportRequest, Sharing
 from agrm_study.study.tasks import Task
 
 Varies = Literal["arms", "grid", "search"]
@@ -61,6 +61,7 @@ class Study:
         base: The recipe that the arms differ from.
         base_name: Name or file of the recipe that `base` started from.
         sharing: Whether common epochs of trials are trained once; ``keep`` also keeps the states at their ends.
+        keep_weights: Whose best weights stay on disk.
         path: The study file; None for a study read back from a results folder.
         parts: The study's own parts; its recipes hold their full names.
         sources: Their source; empty for a study read back from a results folder, which keeps it in ``parts/``.
@@ -84,6 +85,7 @@ class Study:
     base: Recipe
     base_name: str
     sharing: Sharing = True
+    keep_weights: KeepWeights = "all"
     preset: str | None = None
     overrides: tuple[str, ...] = ()
     race: Race | None = None

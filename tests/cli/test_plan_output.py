@@ -13,9 +13,10 @@ import pytest
 
 from agrm_study.api import planning
 from agrm_study.cli.plan import plan, seeds_text
-from agrm_study.cli.plan_cost import bought_sentence
+from agrm_study.cli.plan_cost import bought_sentence, disk_sentence
 from agrm_study.cli.run import run
 from agrm_study.plan.budget import Bought
+from agrm_study.plan.disk import Disk
 from agrm_study.plan.summary import PlanSummary
 from agrm_study.study.errors import InputError
 
@@ -97,6 +98,14 @@ def test_steps_and_memories_are_shown_and_noted_where_the_training_is_too_short(
     (steps,) = json.loads(invoke(text, "--json").stdout)["steps"]
     assert (steps["clips"], steps["per_epoch"], steps["averages"][0]["keep"]) == (8, 1, 0.99)
     assert "note" not in invoke(text.replace("null", "20")).stdout
+
+
+def test_disk_space_that_is_not_there_is_said() -> None:
+    disk = Disk(weights=0, checkpoint=2_000_000, states=0, records=None, unknown=0, free=1_000_000)
+    assert disk_sentence(disk, kept=False) == (
+        "Disk: up to 2.0 MB more: no weights (`keep_weights: none`), 2.0 MB of checkpoint for each trial that runs. "
+        "Only 1.0 MB are free there."
+    )
 
 
 def test_a_limit_is_answered_with_the_trials_that_it_buys(invoke: Invoke) -> None:

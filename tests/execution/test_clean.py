@@ -73,6 +73,26 @@ def test_a_finished_study_has_nothing_to_remove(make_study: Make, run: Run, resu
     assert files(results) == before
 
 
+def test_a_run_that_keeps_reported_weights_removes_those_of_trials_that_left_the_plan(
+    make_study: Make, run: Run, results: Path
+) -> None:
+    run(make_study({"A": 0.5, "B": 0.6}, keep_weights="reported"))
+    assert len(with_weights(results)) == 4
+    assert run(make_study({"A": 0.5, "C": 0.7}, keep_weights="reported")).exit_code == 0
+    assert with_weights(results) == ids(results, "A") | ids(results, "C")
+    assert not broken_trials(Location.of(results))
+    before = journal(results)
+    assert run(make_study({"A": 0.5, "B": 0.6, "C": 0.7}, keep_weights="reported")).finished == 0
+    assert journal(results) == before
+
+
+def test_no_weights_are_kept_where_none_are_wanted(make_study: Make, run: Run, results: Path) -> None:
+    run(make_study(keep_weights="none"))
+    assert not with_weights(results)
+    assert not broken_trials(Location.of(results))
+    assert run(make_study(keep_weights="all")).finished == 0  # never part of the identity
+
+
 def test_a_listing_without_a_terminal_removes_nothing(make_study: Make, run: Run, results: Path) -> None:
     run(make_study())
     (results / "checkpoints" / next(iter(ids(results, "A"))) / "rolling.pt").write_bytes(bytes(5_000_000))

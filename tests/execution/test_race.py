@@ -77,6 +77,18 @@ def test_an_arm_that_is_out_gets_no_more_seeds_and_the_study_is_complete_without
     assert any("C gets no more than 3 seeds: A is better on validation by 0.6" in m for m in watcher.messages)
 
 
+def test_weights_of_an_arm_that_is_out_are_removed_where_only_reported_ones_are_kept(
+    race: Callable[..., RunSummary], results: Path
+) -> None:
+    assert race(study={"keep_weights": "reported"}).exit_code == 0
+    trials = Ledger(results).trials().set_index("trial_id")["arm"]
+    kept = {trials[file.parent.name] for file in results.glob("checkpoints/*/best.safetensors")}
+    assert kept == {"A", "B"}
+    before = journal(results)
+    race(study={"keep_weights": "reported"})
+    assert journal(results) == before
+
+
 def test_a_second_run_runs_nothing_and_says_the_same(race: Callable[..., RunSummary], results: Path) -> None:
     race()
     before, file = journal(results), (results / "race.json").read_bytes()

@@ -55,3 +55,16 @@ def test_networks_whose_size_is_known_need_no_finished_trial(plan_of: PlanOf) ->
     assert found is not None
     assert (found.weights, found.checkpoint) == ((2 + 1) * 500, 6 * 500)
     assert (found.records, found.unknown) == (None, 1)
+
+
+def test_weights_that_are_not_kept_take_no_room_and_the_sum_is_a_bound(plan_of: PlanOf) -> None:
+    plan = plan_of(ARMS, "tasks=[two_class]", "seeds=2")
+    kept = disk(plan)
+    found = estimate_disk(
+        plan.trials, plan_stages(plan.trials), MEASURED, keep=False, record_bytes=500.0, keep_weights=False
+    )
+    assert kept is not None
+    assert found is not None
+    assert found.weights == 0
+    assert kept.at_most - found.at_most == kept.weights
+    assert found.at_most == found.states + found.checkpoint + 6 * 500

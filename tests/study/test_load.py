@@ -238,6 +238,13 @@ def test_loading_needs_neither_torch_nor_ray_nor_omegaconf_before_it_is_asked() 
     assert done.stdout.strip() == "[]"
 
 
+def test_weights_are_kept_unless_the_study_says_otherwise(tmp_path: Path) -> None:
+    assert study(tmp_path, ARMS).keep_weights == "all"
+    assert study_from_dict(study_to_dict(study(tmp_path, ARMS + "keep_weights: none\n"))).keep_weights == "none"
+    with pytest.raises(InputError, match=r"`keep_weights`.*allowed: all, reported, none"):
+        study(tmp_path, ARMS + "keep_weights: some\n")
+
+
 def test_sharing_is_on_and_can_be_switched_off_or_made_to_keep_states(tmp_path: Path) -> None:
     assert study(tmp_path, ARMS).sharing is True
     assert study(tmp_path, ARMS + "sharing: false\n").sharing is False
