@@ -278,12 +278,13 @@ def test_on_ray_trials_are_saved_before_the_end_too(make_study: Make, run: Run, 
     script(**{"*": {"epochs": 400, "epoch_s": 0.1}})
     study = make_study({"A": 0.5}, seeds=2)
     summary = run(study, executor="ray", slots=2, limits=Limits(time_s=20.0), checkpoint_every_s=60.0)
-    assert (summary.exit_code, summary.limit, summary.saved, summary.unfinished) == (130, "time", 2, 2)
+    assert (summary.exit_code, summary.limit, summary.unfinished) == (130, "time", 2)
+    assert summary.saved == starts(results) >= 1
     assert summary.wall_s < 25
     assert summary.used.cpu_s > 5
     script(**{"*": {"epochs": 400}})
     assert run(study, executor="ray", slots=2).exit_code == 0
-    assert starts(results) == 4
+    assert starts(results) == 2 + summary.saved
 
 
 @pytest.mark.slow
