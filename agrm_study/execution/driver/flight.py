@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
+from agrm_study.execution.dispatch.recorded import recorded_events
 from agrm_study.execution.dispatch.work_source import WorkSource
 from agrm_study.execution.driver.give_up import give_up
 from agrm_study.execution.driver.gpu_growth import GpuGrowth
 from agrm_study.execution.driver.protocol import Assigned, Take
-from agrm_study.execution.driver.recorded import recorded_events
 from agrm_study.execution.trial.events import UNDER_WAY, OnEvent, TrialEvent
 from agrm_study.execution.trial.failures import Failure
 from agrm_study.execution.trial.work import Work, WorkerSettings
