@@ -1,0 +1,128 @@
+"""Exclusive creation of files, in local folders and object stores: of several creators exactly one succeeds.
+
+A local file appears complete under its name by a hard link, which is atomic on local disks, NFS and Lustre. Object
+stores create by a conditional put (``If-None-Match: *``, for Google's the generation 0), which Arrow's filesystems do
+not offer: obstore performs it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import parse_qs
+
+from agrm_study.records.location import Location
+from agrm_study.study.object_store import ANONYMOUS, GOOGLE, RETRIED_FOR_S
+
+LEASES: Final = "leases"
+"""Folder of a results folder in which joined runs create files."""
+
+
+def create(file: Location, content: bytes) -> bool:
+    """Creates a file with its content unless it exists; returns whether this call has created it.
+
+    Where a store repeats a request whose reply was lost, it may return False for a file of this call: compare contents.
+
+    Raises:
+        OSError: If the storage refuses, or cannot create exclusively.
+    """
+    if not file.is_local:
+        return _create_object(file, content)
+    target = Path(file.path)
+    try:
+        return _link(target, content)
+    except FileNotFoundError:
+        file.require_anchor()
+        target.parent.mkdir(parents=True, exist_ok=True)
+        return _link(target, content)
+
+
+def probe(folder: Location) -> str:
+    """Tests whether files can be created exclusively in a folder; returns what is wrong, or an empty string."""
+    file = folder / f"probe-{secrets.token_hex(8)}"
+    try:
+        first, second = create(file, b"first"), create(file, b"second")
+        kept = file.read()
+    except OSError as error:
+        return f"it refuses to create files exclusively ({error.strerror or error})"
+    finally:
+        with contextlib.suppress(OSError):
+            file.delete()
+    if first and not second and kept == b"first":
+        return ""
+    return "it ignores the condition that a file must not exist yet"
+
+
+def ended_mark(results: Location, run: str) -> Location:
+    """File whose existence means that a joined run has ended, or was declared dead by another one."""
+    return results / LEASES / "runs" / f"{run}.ended"
+
+
+def has_ended(results: Location, run: str) -> bool:
+    """Whether a joined run has ended, or was declared dead."""
+    mark = ended_mark(results, run)
+    if mark.is_local:  # opening the folder makes an NFS client look for new names
+        with contextlib.suppress(OSError), os.scandir(Path(mark.path).parent):
+            pass
+    return mark.exists()
+
+
+def _link(target: Path, content: bytes) -> bool:
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(content)
+        try:
+            os.link(temporary, target)
+        except FileExistsError:  # NFS may repeat a request whose reply was lost
+            return temporary.stat().st_nlink == 2
+        return True
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _create_object(file: Location, content: bytes) -> bool:
+    import obstore
+    from obstore.exceptions import AlreadyExistsError, BaseError
+
+    bucket, _, key = file.path.partition("/")
+    try:
+        obstore.put(_store(file.scheme, bucket, file.query, file.user, _region(file)), key, content, mode="create")
+    except AlreadyExistsError:
+        return False
+    except BaseError as error:
+        raise OSError(f"{type(error).__name__}: {str(error).splitlines()[0]}") from None
+    return True
+
+
+def _region(file: Location) -> str:
+    """Region of an S3 bucket, which Arrow has looked up; empty elsewhere."""
+    return str(getattr(file.filesystem, "region", "") or "")
+
+
+@lru_cache(maxsize=4)
+def _store(scheme: str, bucket: str, query: str, user: str, region: str) -> Any:
+    """obstore's client of a bucket, with the settings that a URI gives to Arrow."""
+    from datetime import timedelta
+
+    from obstore.store import GCSStore, S3Store
+
+    given = {name: values[-1] for name, values in parse_qs(query).items()}
+    endpoint = given.get("endpoint_override") or ""
+    if endpoint and "://" not in endpoint:
+        endpoint = f"{given.get('scheme', 'https')}://{endpoint}"
+    retry: Any = {"max_retries": 5, "retry_timeout": timedelta(seconds=RETRIED_FOR_S)}
+    if scheme in GOOGLE:
+        config: Any = {"skip_signature": True} if user == f"{ANONYMOUS}@" else {}
+        if endpoint:
+            config["base_url"] = endpoint
+        return GCSStore(bucket, config=config, client_options={"allow_http": True}, retry_config=retry)
+    options: Any = {"endpoint": endpoint} if endpoint else {}
+    if region:
+        options["region"] = region
+    return S3Store(bucket, config=options, client_options={"allow_http": True}, retry_config=retry)
