@@ -38,6 +38,7 @@ def run(
     time_limit: str | None = None,
     gpu_hours: float | None = None,
     executor: Literal["ray", "inline"] = "ray",
+    join: bool = False,
     report: bool = True,
     progress: bool = True,
 ) -> Results:
@@ -58,6 +59,7 @@ def run(
             running ones are saved.
         gpu_hours: GPU-hours that the results folder may use in all, over every run and failed attempts.
         executor: ``ray``, or ``inline`` to run trials one by one in this process, for debugging.
+        join: Whether to share the study with other runs that join the same results folder; one of them reports.
         report: Whether to write tables, figures and page into the results folder.
         progress: Whether to show a progress bar (notebook, terminal) or lines on stderr.
 
@@ -86,9 +88,10 @@ def run(
         retry_failed=retry_failed,
         limits=read_limits(time_limit, gpu_hours),
         executor=executor,
+        join=join,
     )
     summary = run_study(asked, options, view=_view() if progress else View())
-    if report and summary.before + summary.finished:
+    if report and summary.reports and summary.before + summary.finished:
         report_on([folder])
     if summary.interrupted:
         raise KeyboardInterrupt(summary.sentence)

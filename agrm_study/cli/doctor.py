@@ -44,7 +44,6 @@ def _findings(results: str, address: str | None, with_ray: bool) -> Iterator[Fin
     from agrm_study.execution.fitness import machine, packages
     from agrm_study.execution.fitness.finding import note, problem
 
-    place = None if "://" in results else Path(results)
     checks: list[Callable[[], Iterable[Finding]]] = [
         packages.check_python,
         packages.check_packages,
@@ -54,7 +53,7 @@ def _findings(results: str, address: str | None, with_ray: bool) -> Iterator[Fin
         machine.check_open_files,
         machine.check_clock,
         machine.check_ray_start,
-        lambda: _storage(place),
+        lambda: _storage(results),
         packages.check_torch,
         _video,
     ]
@@ -66,14 +65,16 @@ def _findings(results: str, address: str | None, with_ray: bool) -> Iterator[Fin
         except Exception as fault:  # an error in a check becomes a finding; the other checks still run
             name = getattr(check, "__name__", "check").removeprefix("check_").strip("_")
             yield problem(name, f"{type(fault).__name__}: {fault}", "This check itself failed; report it, please.")
-    if place is None and not (with_ray or address is not None):
-        yield note("results folder", f"{results} is not tried", "A run says at its start when it cannot write there.")
+    if "://" in results and not (with_ray or address is not None):
+        advice = "A run checks at its start whether it can write there."
+        yield note("results folder", f"{results} is tried for joined runs only", advice)
 
 
-def _storage(place: Path | None) -> Iterable[Finding]:
-    from agrm_study.execution.fitness.storage import check_storage
+def _storage(results: str) -> Iterable[Finding]:
+    from agrm_study.execution.fitness.storage import check_joining, check_storage
+    from agrm_study.records.location import Location
 
-    return () if place is None else check_storage(place)
+    return check_joining(Location.of(results)) if "://" in results else check_storage(Path(results))
 
 
 def _video() -> Iterable[Finding]:

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 @click.option("--slots", type=click.IntRange(min=1), default=None, help="Concurrent trials. [default: as many as fit]")
 @limit_options
 @click.option("--retry-failed", is_flag=True, help="Also run trials that failed deterministically.")
+@click.option(
+    "--join", is_flag=True, help="Share the study with other runs that have --join and the same results folder."
+)
 @click.option("--no-report", is_flag=True, help="Write no tables and figures; `agrm-study report` writes them later.")
 @click.option(
     "--log", "logs", type=click.Choice(list(HOOKS)), multiple=True,
@@ -48,6 +51,7 @@ def run(
     time_limit: str | None,
     gpu_hours: float | None,
     retry_failed: bool,
+    join: bool,
     no_report: bool,
     logs: tuple[str, ...],
     notify: str | None,
@@ -80,6 +84,7 @@ def run(
         autoscale=autoscale,
         retry_failed=retry_failed,
         limits=limits,
+        join=join,
     )
     command = _notifier(notify)
     for note in study_notes(asked):
@@ -95,7 +100,7 @@ def run(
         for follower in followers:
             if (problem := follower.close()) is not None:
                 click.echo(problem, err=True)
-        if summary.before + summary.finished and not no_report:
+        if summary.before + summary.finished and summary.reports and not no_report:
             said |= _report(options.results, summary.exit_code)
     return int(said["exit_code"])
 
@@ -150,5 +155,9 @@ def _tell(summary: RunSummary) -> None:
         line(f"  {summary.inherited} epochs were reused from trials that had already trained them")
     if summary.held:
         line(f"  {summary.held} trials were held back because their arm kept failing in the same way")
+    if summary.elsewhere:
+        line(f"  {summary.elsewhere} trials are running in other joined runs")
+    if not summary.reports:
+        line("another joined run writes the report")
     if summary.interrupted:
         line("interrupted: finished trials are kept; the same command resumes the others")

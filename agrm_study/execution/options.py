@@ -29,6 +29,7 @@ class RunOptions:
         runner: ``module:Class`` of the trial runner.
         workers: Processes that prepare data; all processors by default.
         limits: Time and GPU-hours after which the run ends in order, with its trials saved.
+        join: Share the study with other runs that have joined the same results folder.
     """
 
     results: str | Path
@@ -44,3 +45,4 @@ class RunOptions:
     runner: str = AGRM_RUNNER
     workers: int | None = None
     limits: Limits = field(default_factory=Limits)
+    join: bool = False

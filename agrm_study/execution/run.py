@@ -13,6 +13,7 @@ from agrm_study.execution.data.node_store import local_folder
 from agrm_study.execution.data.prepare import Step, prepare, searched_recipes
 from agrm_study.execution.data.prepared import Prepared
 from agrm_study.execution.dispatch.budget import Budget
+from agrm_study.execution.dispatch.joined_source import JoinedSource
 from agrm_study.execution.dispatch.known_trials import healing, read_known
 from agrm_study.execution.dispatch.race_source import open_race
 from agrm_study.execution.dispatch.search_phase import final_trials, open_search
@@ -26,14 +27,16 @@ from agrm_study.execution.interrupt import Interrupt
 from agrm_study.execution.options import RunOptions
 from agrm_study.execution.progress.state import StudyProgress, shown_metric_name
 from agrm_study.execution.progress.view import View
-from agrm_study.execution.results_folder.lock import results_lock
+from agrm_study.execution.results_folder.leases import Leases, wait_to_lead
+from agrm_study.execution.results_folder.lock import joined, results_lock
+from agrm_study.execution.results_folder.report_claim import ReportClaim
 from agrm_study.execution.results_folder.study_files import write_study
 from agrm_study.execution.results_folder.upkeep import Compacting
 from agrm_study.execution.summary import RunSummary
 from agrm_study.execution.trial.events import TrialEvent
 from agrm_study.execution.trial.failures import refused_by_storage
 from agrm_study.execution.trial.heartbeat import Heartbeat
-from agrm_study.execution.trial.repeated_failures import HOLD_AFTER
+from agrm_study.execution.trial.repeated_failures import HOLD_AFTER, SEARCH
 from agrm_study.execution.trial.versions import own_versions
 from agrm_study.execution.trial.work import OWN_RUNNER, Work, WorkerSettings
 from agrm_study.plan.averages import arm_steps, memory_notes
@@ -42,6 +45,7 @@ from agrm_study.plan.plan import Plan
 from agrm_study.plan.promotion import promoted
 from agrm_study.records.location import Location
 from agrm_study.records.race_log import RaceLog
+from agrm_study.records.reader import Ledger
 from agrm_study.study.errors import InputError
 from agrm_study.study.object_store import store_error_text
 from agrm_study.study.study import Study
@@ -63,8 +67,11 @@ def run_study(
     results = Location.of(options.results)
     interrupt = interrupt or Interrupt()
     try:
-        with view or View() as shown, results_lock(results, study.name, lambda: _on_claim(shown, interrupt)):
-            return _Run(study, options, backend, results, interrupt, shown).run()
+        with view or View() as shown:
+            if options.join:
+                return _run_joined(study, options, backend, results, interrupt, shown)
+            with results_lock(results, study.name, lambda: _on_claim(shown, interrupt)):
+                return _Run(study, options, backend, results, interrupt, shown).run()
     except OSError as error:
         if not refused_by_storage(error):
             raise
@@ -74,6 +81,23 @@ def run_study(
             given=store_error_text(error) or error.strerror or str(error),
             hint="Finished trials are kept. Free space or fix the permissions, then repeat the command.",
         ) from None
+
+
+def _run_joined(
+    study: Study, options: RunOptions, backend: Backend, results: Location, interrupt: Interrupt, view: View
+) -> RunSummary:
+    """Runs the trials that this run gets of those that joined runs share."""
+    code = " ".join(f"{name} {version}" for name, version in sorted(own_versions().items()))
+    with joined(results, study.name, code, lambda: _on_claim(view, interrupt)) as leases:
+        report = ReportClaim(leases, results)
+        while True:
+            summary = _Run(study, options, backend, results, interrupt, view, leases).run()
+            if not leases.lost or interrupt.requested:
+                break
+            view.message("Other runs have taken this run for dead, as it did not renew its lease. It joins again.")
+            leases.join()
+        leases.leave()
+        return replace(summary, reports=report.is_ours(complete=summary.exit_code == 0 and not summary.elsewhere))
 
 
 def _on_claim(view: View, interrupt: Interrupt) -> None:
@@ -86,15 +110,23 @@ class _Run:
     """One invocation."""
 
     def __init__(
-        self, study: Study, options: RunOptions, backend: Backend, results: Location, interrupt: Interrupt, view: View
+        self,
+        study: Study,
+        options: RunOptions,
+        backend: Backend,
+        results: Location,
+        interrupt: Interrupt,
+        view: View,
+        leases: Leases | None = None,
     ) -> None:
         self._study, self._options, self._backend, self._results = study, options, backend, results
-        self._interrupt, self._view = interrupt, view
+        self._interrupt, self._view, self._leases = interrupt, view, leases
         self._began, self._messages = time.monotonic(), list[str]()
         self._stop_shown = self._stage_error_shown = False
         self._data: dict[str, int] = {}  # data that trials read
         self._phases: list[StudyProgress] = []  # those with events
         self._refused: set[str] = set()  # trials whose results storage refused
+        self._elsewhere = 0  # trials that other joined runs were executing at the end
         self._meter = UsageMeter(results, study.resources)
         in_process = options.executor == "inline"
         self._budget = Budget.of(study, options.limits, results, self._meter, self._began, in_process=in_process)
@@ -131,6 +163,8 @@ class _Run:
         search = self._study.search
         if search is None:
             return self._final(self._study, prepared, plan)
+        if self._leases is not None and not self._leads_search(self._leases):
+            return self._summary([], self._interrupt.requested)
         known, retry_failed = read_known(self._results), self._options.retry_failed
         source, progress = open_search(self._study, prepared, self._results, known, retry_failed=retry_failed)
         for note in known.faults(source.drawn):
@@ -144,7 +178,17 @@ class _Run:
         plan = expand(study, prepared.fingerprints)
         write_study(self._results, study, prepared, plan)
         source.was_promoted()
+        if self._leases is not None:
+            self._leases.release(SEARCH)
         return self._final(study, prepared, plan, [progress], nothing_promoted=nothing_promoted)
+
+    def _leads_search(self, leases: Leases) -> bool:
+        """Waits until this run leads the search, complete or not; returns False when interrupted."""
+        waiting = Step("Waiting for the search of another run", 0, 0)
+        try:
+            return wait_to_lead(leases, SEARCH, self._note, lambda: self._step(waiting))
+        except KeyboardInterrupt:
+            return False
 
     def _run_search(self, source: SearchSource, progress: StudyProgress, *, prune: bool) -> bool:
         """Runs the missing trials of the search; returns whether that was interrupted."""
@@ -168,7 +212,7 @@ class _Run:
         nothing_promoted: bool = False,
     ) -> RunSummary:
         """Runs the final phase, the reported trials, after the search if there is one."""
-        ledger = read_and_take_over(self._results, plan, self._note)
+        ledger = read_and_take_over(self._results, plan, self._note, merge=self._leases is None)
         known = {t.trial_id: ledger.states[t.trial_id] for t in plan.trials if t.trial_id in ledger.states}
         metrics = finished_metrics(self._results, plan, known, shown_metric_name(study))
         progress = StudyProgress.of(study, plan.cells, known, metrics=metrics)
@@ -179,7 +223,7 @@ class _Run:
             self._note(note)
         progress.hold(trial.trial_id for trial in to_run.held)
         works = self._backend.placed([work_on(t, prepared, ledger, healed.predicted) for t in to_run.trials])
-        shared = SharedStages(self._results, works, study.sharing)
+        shared = SharedStages(self._results, works, study.sharing, joined=self._leases is not None)
         progress.reopen(work.trial.trial_id for work in works)
         self._view.begin(progress)
         if works and self._interrupt.requested:  # at the search's last epoch
@@ -188,6 +232,10 @@ class _Run:
             source = self._source(study, plan, works, shared, progress)
             source.count_failures(to_run.repeated)
             interrupted = False if source.exhausted else self._execute(source, progress)
+            if isinstance(source, JoinedSource):
+                progress.catch_up(Ledger(self._results).states())
+                waiting = {trial_id for trial_id, trial in progress.trials.items() if trial.state == "waiting"}
+                self._elsewhere = 0 if interrupted else len(waiting & source.elsewhere)
         if study.keep_weights == "reported":
             drop_unreported_weights(self._results)
         return self._summary([*searched, progress], interrupted, nothing_promoted=nothing_promoted)
@@ -206,6 +254,7 @@ class _Run:
             nothing_promoted=nothing_promoted,
             limit=self._budget.limit,
             used=self._meter.used,
+            elsewhere=self._elsewhere,
         )
         if summary.left:
             self._note(summary.left)
@@ -237,6 +286,7 @@ class _Run:
             local_store=local_folder(),
             prune=prune,
             versions=own_versions(),
+            run=self._leases.run if self._leases is not None else "",
         )
 
         compacting = Compacting(self._results)
@@ -244,12 +294,15 @@ class _Run:
         def on_event(event: TrialEvent) -> None:
             if not self._phases or self._phases[-1] is not progress:
                 self._phases.append(progress)
-            if event.kind == "finished":
-                compacting.finished()
-            progress.slots = executor.slots
-            self._meter.observe(event)
-            self._budget.observe(event)
-            self._view.event(event, progress.apply(event))
+            progress.slots = executor.slots * source.runs
+            if not event.elsewhere:
+                self._meter.observe(event)
+                self._budget.observe(event)
+            trial = progress.apply(event)
+            if not event.elsewhere:
+                self._view.event(event, trial)
+                if event.kind == "finished":
+                    compacting.finished()
             if event.kind == "preparing" and event.message:
                 self._note(event.message)
             if event.stage_error and not self._stage_error_shown:
@@ -267,10 +320,17 @@ class _Run:
                     "Install the same version everywhere, then repeat the command."
                 )
 
+        def on_tick() -> None:
+            for event in source.poll():
+                on_event(event)
+            if self._leases is not None and self._leases.lost and not source.stopped:
+                source.stop()
+            self._on_wait()
+
         gc.freeze()  # the plan stays alive: scanning it for garbage takes seconds each time at 100,000 trials
         try:
             affordable = self._budget.source(source)
-            executor.run(affordable, settings, on_event=on_event, interrupt=self._interrupt, on_tick=self._on_wait)
+            executor.run(affordable, settings, on_event=on_event, interrupt=self._interrupt, on_tick=on_tick)
         except ExecutionLost as lost:
             self._note(f"{lost}. {goes_on(self._results)}")
             return False
@@ -325,9 +385,15 @@ class _Run:
     ) -> WorkSource:
         """The source of the reported trials."""
         if study.race is not None:
-            return open_race(study, plan, works, self._results, progress, on_note=self._note, make_source=shared.source)
-        RaceLog.forget(self._results)
-        return shared.source(works)
+            source: WorkSource = open_race(
+                study, plan, works, self._results, progress, on_note=self._note, make_source=shared.source
+            )
+        else:
+            RaceLog.forget(self._results)
+            source = shared.source(works)
+        if self._leases is None:
+            return source
+        return JoinedSource(source, self._leases, self._results, metric=progress.metric, stage_epoch=shared.epoch)
 
     def _step(self, step: Step) -> None:
         self._view.step(step)

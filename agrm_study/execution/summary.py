@@ -60,6 +60,8 @@ class RunSummary:
         saved: Unfinished trials whose state is saved: the next run resumes them.
         left_s: Expected seconds of the unfinished trials one after the other; ``None`` if nothing was measured.
         used: What all runs of the results folder have used, failed attempts included.
+        elsewhere: Unfinished trials that other joined runs were executing when this run ended.
+        reports: Whether this run writes the report; of joined runs, one does.
     """
 
     study: str
@@ -81,6 +83,8 @@ class RunSummary:
     saved: int = 0
     left_s: float | None = None
     used: Used = field(default_factory=Used)
+    elsewhere: int = 0
+    reports: bool = True
 
     @classmethod
     def of(
@@ -125,7 +129,7 @@ class RunSummary:
         """0 all done, 1 incomplete, 130 stopped: the same command resumes it."""
         if self.interrupted:
             return 130
-        complete = self.before + self.finished + self.diverged == self.total
+        complete = self.before + self.finished + self.diverged + self.elsewhere == self.total
         if not complete and self.limit == "time":
             return 130
         return 0 if complete and not self.error and not self.nothing_promoted else 1

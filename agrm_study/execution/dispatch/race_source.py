@@ -61,6 +61,9 @@ class RaceSource(WorkSource):
             return True
         return all(source.exhausted for source in self._rounds) and all(map(self._state.over, self._state.tasks))
 
+    def awaited(self) -> dict[str, str]:
+        return {key: trial_id for source in self._rounds for key, trial_id in source.awaited().items()}
+
     def stop(self) -> None:
         super().stop()
         for source in self._rounds:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from agrm_study.execution.trial.events import TrialEvent
+from agrm_study.execution.trial.repeated_failures import message_and_frame
 from agrm_study.execution.trial.work import Work
 from agrm_study.records.location import Location
 from agrm_study.records.patience import retry_storage
@@ -42,8 +43,9 @@ def recorded_events(
         if row["status"] == "finished":
             events += _finished(row, scores.get(row["trial_id"]), asked[row["trial_id"]])
         else:
-            error = str(row["error"] or "").partition("\n")[0]
-            events.append(TrialEvent(kind="failed", failure=row["failure"], error=error, **_common(row, asked)))
+            message, frame = message_and_frame(row["error"])
+            common = _common(row, asked)
+            events.append(TrialEvent(kind="failed", failure=row["failure"], error=message, frame=frame, **common))
     return events
 
 

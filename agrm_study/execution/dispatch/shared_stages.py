@@ -26,20 +26,21 @@ class SharedStages:
     Args:
         works: Every trial of the run, in running order.
         sharing: `sharing` of the study; False: nothing is looked up, saved or removed.
+        joined: Whether other runs may be writing stages: none is removed before trials have ended.
 
     Raises:
         InputError: When a file that a recipe names cannot be read.
     """
 
-    def __init__(self, results: Location, works: Sequence[Work], sharing: Sharing) -> None:
+    def __init__(self, results: Location, works: Sequence[Work], sharing: Sharing, *, joined: bool = False) -> None:
         self._sharing = sharing
         self._store = StageStore.of(results)
         self._saved: dict[str, int] = {}
         if not sharing:
             return
-        stock = self._store.take_stock(code_version())
+        stock = self._store.look(code_version()) if joined else self._store.take_stock(code_version())
         self._saved = {key: facts.epoch for key, facts in stock.items()}
-        if self._keeps or not stock:
+        if self._keeps or joined or not stock:
             return
         needed = plan_stages([work.trial for work in works], known=stock).by_key
         for key in stock.keys() - needed.keys():
@@ -66,6 +67,11 @@ class SharedStages:
         reader = SpanReader(cache(file_hash))
         ends = (pretraining_end(trial, reader) for trial in trials)
         return {end[0] for end in ends if end is not None}
+
+    def epoch(self, key: str) -> int | None:
+        """Epoch of the state of a saved stage; ``None`` if it is not saved."""
+        facts = self._store.find(key)
+        return facts.epoch if facts is not None and facts.code_version == code_version() else None
 
     def _exists(self, key: str) -> bool:
         try:

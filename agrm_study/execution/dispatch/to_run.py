@@ -85,12 +85,14 @@ def work_on(trial: TrialSpec, prepared: Prepared, known: KnownTrials, predicted:
     )
 
 
-def read_and_take_over(results: Location, plan: Plan, on_note: Callable[[str], None]) -> KnownTrials:
+def read_and_take_over(
+    results: Location, plan: Plan, on_note: Callable[[str], None], *, merge: bool = True
+) -> KnownTrials:
     """The trials of a results folder, after equal ones of studies beside it were reused.
 
-    Many loose records are merged first. Damaged files are reported.
+    With `merge`, many loose records are merged first. Damaged files are reported.
     """
-    if len(Ledger(results).loose_files("trials")) >= COMPACT_FROM:
+    if merge and len(Ledger(results).loose_files("trials")) >= COMPACT_FROM:
         compact(results)
     known = read_known(results)
     for note in known.unreadable + known.faults(plan.by_id):

@@ -148,6 +148,10 @@ class TrialQueue:
         self._put(trial_id)
         self._put_again(changed)
 
+    def awaited(self) -> dict[str, str]:
+        """Stages that waiting trials wait for, each with a running trial that will save it."""
+        return {key: min(leaders) for key, leaders in self._leaders.items() if leaders and self._followers[key]}
+
     def remove(self, arms: Collection[str]) -> list[Work]:
         """Takes out the trials of some arms that have not started."""
         removed = [self._works[trial_id] for trial_id in self._waiting if self._works[trial_id].trial.arm in arms]

@@ -53,6 +53,19 @@ class WorkSource:
         """Whether `stop` was called; trials that were handed out before must not start again either."""
         return self._stopped
 
+    @property
+    def runs(self) -> int:
+        """Number of runs that share these trials, as far as known."""
+        return 1
+
+    def poll(self) -> list[TrialEvent]:
+        """Events of trials that other runs have ended since the last call."""
+        return []
+
+    def awaited(self) -> dict[str, str]:
+        """Stages that waiting trials wait for, each with a running trial that will save it."""
+        return self._order.awaited()
+
     def stop(self) -> None:
         """Hands out nothing more."""
         self._stopped = True

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import platform
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Final
 
 from agrm_study.execution.dispatch.work_source import WorkSource
 from agrm_study.execution.interrupt import Interrupt
@@ -14,6 +16,9 @@ from agrm_study.execution.trial.events import UNDER_WAY, OnEvent, TrialEvent
 from agrm_study.execution.trial.heartbeat import Heartbeat
 from agrm_study.execution.trial.work import WorkerSettings
 from agrm_study.records.location import Location
+
+IDLE_S: Final = 0.1
+"""Seconds between two requests for a trial while none is available."""
 
 
 def goes_on(results: Location) -> str:
@@ -86,7 +91,11 @@ class InlineExecutor(Executor):
 
         worker = TrialWorker(settings, should_stop=lambda: interrupt.requested)
         try:
-            while not interrupt.requested and (work := source.take()) is not None:
+            while not interrupt.requested and not source.exhausted:
+                if (work := source.take()) is None:  # it waits for trials of other joined runs
+                    on_tick()
+                    time.sleep(IDLE_S)
+                    continue
                 worker.begin(work)
                 trial = work.trial
                 begun = TrialEvent(kind="started", trial_id=trial.trial_id, epochs=trial.recipe.epochs)

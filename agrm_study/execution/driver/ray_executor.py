@@ -83,8 +83,8 @@ class RayExecutor(Executor):
         results, fruitless = Location.of(settings.results), 0
         flight = Flight(source, settings, share=self._share, losses=self._retries, on_event=on_event)
         while flight.has_trials:
-            number, lost = raise_fence(results), None
-            flag = results / FOLDER / f"{number}.stop"
+            number, lost = raise_fence(results, settings.run), None
+            flag = results / FOLDER / f"{settings.run}{number}.stop"
             flight.settings = replace(settings, fence=number, stop_flag=flag.address)
             with DriverProcess(self._job(flight)) as process:
                 try:

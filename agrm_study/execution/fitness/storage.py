@@ -13,6 +13,8 @@ from typing import Final
 
 from agrm_study.execution.fitness.finding import Finding, note, ok, problem
 from agrm_study.execution.resources.folders import CACHE_VARIABLE, cache_folder, existing
+from agrm_study.records.exclusive import probe
+from agrm_study.records.location import Location
 
 RESULTS_GB: Final = 1.0
 STORE_GB: Final = 10.0
@@ -55,11 +57,20 @@ def _check_folder(check: str, folder: Path) -> Iterator[Finding]:
         if _locks(second):
             yield ok(check, f"{folder}{missing}: writable, renames and locks work")
         else:
-            advice = "Start one run at a time there: agrm-study cannot notice a second one."
+            advice = "Start each run there with --join: without, agrm-study cannot notice a second one."
             yield note(check, f"{folder}{missing}: writable, but the file system has no locks", advice)
+        yield from check_joining(Location.of(place))
     finally:
         for file in (first, second):
             file.unlink(missing_ok=True)
+
+
+def check_joining(folder: Location) -> Iterator[Finding]:
+    """Whether runs can share a folder or bucket (`run --join`); its files are removed again."""
+    if wrong := probe(folder):
+        yield note("joined runs", f"{folder.address}: {wrong}", "Start one run at a time there, without --join.")
+    else:
+        yield ok("joined runs", "several runs can share the folder with --join")
 
 
 def _check_room(check: str, folder: Path, wanted_gb: float, advice: str) -> Iterator[Finding]:

@@ -88,10 +88,7 @@ class StudyProgress:
             trial = trials[cell.trial_id] = TrialProgress(cell.trial_id, cell.arm, cell.task, cell.seed, most)
             known = states.get(cell.trial_id)
             if known is not None:
-                trial.state = "finished" if known.status == "finished" else "failed"
-                trial.failure, trial.error, trial.pruned = known.failure, known.error, known.stop_reason == PRUNED
-                trial.wall_s, trial.attempt = known.wall_s or 0.0, known.attempt
-                trial.epoch = known.epochs or 0 if trial.state == "finished" else 0
+                trial.take(known)
                 trial.metric = (metrics or {}).get(cell.trial_id)
         search = study.search if to_draw is not None else None
         shown = cells if search is None else ()
@@ -125,6 +122,13 @@ class StudyProgress:
         for trial_id in trial_ids:
             self.trials[trial_id].state = "held"
 
+    def catch_up(self, states: Mapping[str, TrialState]) -> None:
+        """Takes the newer records of trials that did not run here: other joined runs wrote them."""
+        for trial_id, trial in self.trials.items():
+            known = states.get(trial_id)
+            if trial.state in ("waiting", "held") and known is not None and known.attempt > trial.attempt:
+                trial.take(known)
+
     def spare(self, cells: Collection[tuple[str, str, int]]) -> None:
         """Drops cells (arm, task, seed) that need no trial any more; a trial that also fills another cell stays."""
         for arm, task, seed in cells:
@@ -145,7 +149,8 @@ class StudyProgress:
             trial.state = "running"
             trial.epoch, trial.metric, trial.epoch_s = event.epoch, event.metric, event.epoch_s
         elif event.kind in ("finished", "failed"):
-            trial.state, trial.in_this_run = ("finished" if event.kind == "finished" else "failed"), True
+            trial.state = "finished" if event.kind == "finished" else "failed"
+            trial.in_this_run = not event.elsewhere
             trial.epoch, trial.metric = event.epoch, event.metric
             trial.failure, trial.error = event.failure, event.error
             trial.pruned = event.stop_reason == PRUNED

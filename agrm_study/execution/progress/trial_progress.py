@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Literal
 
+from agrm_study.records.reader import TrialState
+from agrm_study.records.schemas import PRUNED
+
 State = Literal["waiting", "running", "finished", "failed", "held"]
 
 
@@ -45,6 +48,13 @@ class TrialProgress:
     pruned: bool = False
     inherited: int = 0
     note: str = ""
+
+    def take(self, known: TrialState) -> None:
+        """Takes the state that a record holds."""
+        self.state = "finished" if known.status == "finished" else "failed"
+        self.failure, self.error, self.pruned = known.failure, known.error, known.stop_reason == PRUNED
+        self.wall_s, self.attempt = known.wall_s or 0.0, known.attempt
+        self.epoch = known.epochs or 0 if self.state == "finished" else 0
 
     @property
     def own_share(self) -> float:

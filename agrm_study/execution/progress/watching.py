@@ -28,7 +28,9 @@ def owner_words(owner: Mapping[str, Any] | None) -> str:
         return "not running"
     if "pid" not in owner:
         return "run by another process"
-    return f"run by process {owner['pid']} on {owner['host']}"
+    others = owner.get("joined", 1) - 1
+    more = f" and {others} other joined run{'s' * (others != 1)}" if others else ""
+    return f"run by process {owner['pid']} on {owner['host']}{more}"
 
 
 def next_step(snapshot: Snapshot) -> str:

@@ -1,4 +1,4 @@
-"""Lock of a results folder: one run at a time writes to it."""
+"""Lock of a results folder: one run at a time writes to it, or several that have joined."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from agrm_study.execution.results_folder.object_store_lock import TakenError, claimed, holder
+from agrm_study.execution.results_folder.leases import Leases, Member, living
+from agrm_study.execution.results_folder.object_store_lock import TakenError, claimed, holder, watch_claim
 from agrm_study.execution.results_folder.upkeep import RUN_FOLDER, clean
+from agrm_study.records.exclusive import LEASES, probe
 from agrm_study.records.location import Location
 from agrm_study.records.parsing import parse
 from agrm_study.study.errors import InputError
@@ -26,6 +28,8 @@ LOCK: Final = "lock"
 TRY_FOR_S: Final = 1.0
 """`running_owner` holds the lock for a moment when it looks; a run holds it for longer than this."""
 MOST_BYTES: Final = 65_536
+NO_LOCKS: Final = frozenset({errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL})
+"""Errors of file systems without flock; joined runs do without it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,15 +51,59 @@ def results_lock(results: Location, study: str, on_wait: Callable[[], None] = la
     meanwhile, may raise to give up.
 
     Raises:
-        InputError: Another run holds it (the message names it), or the folder cannot be written.
+        InputError: Another run holds it or has joined it (the message names it), or the folder cannot be written.
         OSError: The object store does not answer.
     """
     with _local(results, study) if results.is_local else _in_object_store(results, study, on_wait):
+        leases = Leases(results, Member(study=study, host="", pid=0, since=0.0))
+        others = leases.others()
+        if (run := leases.watch(others, on_wait)) is not None:
+            raise _joined_refusal(results, others[run])
         clean(results)
         try:
             yield
         finally:
             clean(results)
+
+
+@contextlib.contextmanager
+def joined(results: Location, study: str, code: str, on_wait: Callable[[], None] = lambda: None) -> Iterator[Leases]:
+    """Joins the runs that share a results folder; when the block ends, all that this run holds is free at once.
+
+    Args:
+        code: Versions that all joined runs must have in common.
+        on_wait: Called several times a second while other runs are watched; may raise to give up.
+
+    Raises:
+        InputError: A run without ``--join`` holds the folder, joined runs have other versions, the folder cannot be
+            written, or its storage cannot create files exclusively.
+        OSError: The object store does not answer.
+    """
+    me = _this_run(study)
+    leases = Leases(results, Member(**asdict(me), code=code))
+    with contextlib.ExitStack() as stack:
+        if results.is_local:
+            stack.enter_context(_local(results, study, shared=True))
+        if wrong := probe(results / LEASES):
+            raise InputError(
+                "joined runs need storage that creates a file only if it does not exist",
+                where=results.address,
+                given=wrong,
+                hint="Use other storage, or one run at a time, without --join.",
+            )
+        leases.join()
+        leases.keep_renewed()
+        stack.callback(leases.leave)
+        if not results.is_local:  # announced before it looks: of two runs that start at once, one sees the other
+            try:
+                watch_claim(results / FOLDER / LOCK, on_wait)
+            except TakenError as taken:
+                raise _refusal(results, _owner(json.dumps(taken.owner))) from None
+        others = {run: member for run, member in leases.others().items() if member is None or member.code != code}
+        if (run := leases.watch(others, on_wait)) is not None:
+            raise _other_code(results, others[run], code)
+        clean(results, flags=False)
+        yield leases
 
 
 @contextlib.contextmanager
@@ -68,7 +116,7 @@ def _in_object_store(results: Location, study: str, on_wait: Callable[[], None])
 
 
 @contextlib.contextmanager
-def _local(results: Location, study: str) -> Iterator[None]:
+def _local(results: Location, study: str, *, shared: bool = False) -> Iterator[None]:
     folder = Path(results.path) / FOLDER
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -83,9 +131,16 @@ def _local(results: Location, study: str) -> Iterator[None]:
         ) from None
     try:
         try:
-            _take(descriptor)
-        except OSError:
-            raise _refusal(results, _read_owner(descriptor)) from None
+            _take(descriptor, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+        except OSError as error:
+            if not (shared and error.errno in NO_LOCKS):
+                runs = [] if shared else living(results)
+                raise (
+                    _joined_refusal(results, runs[0]) if runs else _refusal(results, _read_owner(descriptor))
+                ) from None
+        if shared:
+            yield
+            return
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, json.dumps(asdict(_this_run(study))).encode(), 0)
         yield
@@ -108,11 +163,11 @@ def _open(folder: Path, flags: int) -> int:
     return descriptor
 
 
-def _take(descriptor: int) -> None:
+def _take(descriptor: int, kind: int) -> None:
     end = time.monotonic() + TRY_FOR_S
     while True:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
             return
         except BlockingIOError:
             if time.monotonic() >= end:
@@ -121,21 +176,32 @@ def _take(descriptor: int) -> None:
 
 
 def running_owner(results: Location) -> dict[str, Any] | None:
-    """The run that holds a results folder (the fields of `Owner`); ``None`` for no run, ``{}`` for an unknown one."""
+    """The run that holds a results folder (the fields of `Owner`); ``None`` for no run, ``{}`` for an unknown one.
+
+    Of joined runs it is the oldest, with their number as ``joined``.
+    """
     if not results.is_local:
         found = holder(results / FOLDER / LOCK)
-        return None if found is None else _owner(json.dumps(found))
+        return _oldest(living(results)) if found is None else _owner(json.dumps(found))
     try:
         descriptor = _open(Path(results.path) / FOLDER, os.O_RDONLY)
     except OSError:
         return None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
-        return _read_owner(descriptor)
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            return _read_owner(descriptor)
     finally:
         os.close(descriptor)
-    return None
+    return _oldest(living(results))
+
+
+def _oldest(runs: list[Member]) -> dict[str, Any] | None:
+    if not runs:
+        return None
+    owner = {name: getattr(runs[0], name) for name in ("study", "host", "pid", "since")}
+    return owner | {"joined": len(runs)}
 
 
 def _this_run(study: str) -> Owner:
@@ -163,5 +229,24 @@ def _refusal(results: Location, owner: dict[str, Any]) -> InputError:
         "one run at a time may write to a results folder",
         where=results.address,
         given=given,
-        hint="Wait for it, stop it, or choose another --results folder.",
+        hint="Wait for it, stop it, or choose another --results folder. Runs share one if each is started with --join.",
+    )
+
+
+def _joined_refusal(results: Location, member: Member | None) -> InputError:
+    return InputError(
+        "a results folder that joined runs share takes further runs with --join only",
+        where=results.address,
+        given=f"joined by {member.words if member else 'another process'}",
+        hint="Add --join, wait for them, or choose another --results folder.",
+    )
+
+
+def _other_code(results: Location, member: Member | None, code: str) -> InputError:
+    return InputError(
+        "joined runs must have the same versions of agrm-study and its packages",
+        where=results.address,
+        given=code,
+        allowed=member.code if member else "unknown",
+        hint="Install the same environment everywhere, or wait for the other runs to end.",
     )

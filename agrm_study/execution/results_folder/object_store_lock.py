@@ -4,8 +4,8 @@ A run writes its claim and renews it until it ends. A claim that another run fin
 belongs to a live run, one that is not was left by a crash.
 
 Two runs that start at the same moment both write a claim; each waits (`SETTLE_S`) and reads it again, and the one whose
-claim was overwritten gives up. A run that stalls for longer than that between its two steps is not noticed: excluding
-it takes conditional writes, which stores offer but Arrow's filesystems do not pass on.
+claim was overwritten gives up. A run that stalls for longer than that between its two steps is not noticed. This works
+in stores without conditional writes too; joined runs (`leases`) require them.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def claimed(file: Location, owner: Mapping[str, Any], on_wait: Callable[[], None
 
     `on_wait`, called several times a second while another run's claim is watched, may raise to give up.
     """
-    _watch(file, on_wait)
+    watch_claim(file, on_wait)
     mine = {**owner, _CLAIM: uuid.uuid4().hex}
     _write(file, mine)
     _pause(SETTLE_S, on_wait)
@@ -78,7 +78,7 @@ def holder(file: Location) -> dict[str, Any] | None:
     return _owner(found) if _age_s(found) < EXPIRES_AFTER_S else None
 
 
-def _watch(file: Location, on_wait: Callable[[], None]) -> None:
+def watch_claim(file: Location, on_wait: Callable[[], None]) -> None:
     """Returns if no run renews the claim; `TakenError` if one does."""
     first = file.read()
     if first is None or _age_s(_parsed(first)) >= IGNORED_AFTER_S:

@@ -15,18 +15,21 @@ from agrm_study.study.temporary import abandoned, private_folder, remove_abandon
 RUN_FOLDER: Final = ".run"
 
 
-def clean(results: Location) -> None:
-    """Removes temporary files and folders whose owner has ended, and stop flags.
+def clean(results: Location, *, flags: bool = True) -> None:
+    """Removes temporary files and folders whose owner has ended, and with `flags` stop flags and the fences
+    of joined runs.
 
     They lie in the results folder (in an object store a file exists completely or not at all) and in this user's
-    temporary folder on this machine. Call it while no trial of these results runs and while the results lock is held:
-    every stop flag is then a leftover. What cannot be removed now is retried by the next run.
+    temporary folder on this machine. With `flags`, call it while no trial of these results runs and while the results
+    lock is held: all of those are then leftovers. What cannot be removed now is retried by the next run.
     """
     with contextlib.suppress(OSError):
         remove_abandoned(private_folder())
-    with contextlib.suppress(OSError):
-        for flag in (results / RUN_FOLDER).children(".stop"):
-            flag.delete()
+    if flags:
+        with contextlib.suppress(OSError):
+            for file in (results / RUN_FOLDER).children():
+                if file.name.endswith(".stop") or file.name.startswith("fence-"):
+                    file.delete()
     if results.is_local:
         for folder in _folders(Path(results.path)):
             remove_abandoned(folder)

@@ -36,6 +36,7 @@ class TrialEvent:
         note: What a ``preparing`` trial waits for.
         message: A sentence for the user: that a ``finished`` trial only made its predictions again, or why a
             ``preparing`` one is trained instead.
+        elsewhere: Whether another joined run executed the trial.
     """
 
     kind: EventKind
@@ -62,6 +63,7 @@ class TrialEvent:
     frame: str = ""
     note: str = ""
     message: str = ""
+    elsewhere: bool = False
 
     def to_json(self) -> str:
         """Compact JSON."""

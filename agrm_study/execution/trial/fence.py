@@ -1,12 +1,14 @@
 """The number of the driver whose workers may write, in ``.run/fence``.
 
-Each driver increments it, so that a surviving worker of an earlier driver writes nothing more.
+Each driver increments it, so that a surviving worker of an earlier driver writes nothing more. Joined runs have a
+number each, in ``.run/fence-<run>``, and the workers of one that was declared dead write nothing more either.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
+from agrm_study.records.exclusive import has_ended
 from agrm_study.records.location import Location
 from agrm_study.records.parsing import read_count
 from agrm_study.records.patience import retry_storage
@@ -15,22 +17,29 @@ FILE: Final = ".run/fence"
 
 
 class FencedError(Exception):
-    """A later driver has taken over: this worker must write nothing more."""
+    """A later driver, or another joined run, has taken over: this worker must write nothing more."""
 
 
-def raise_fence(results: Location) -> int:
-    """Increments the number in a results folder and returns it."""
-    number = current_fence(results) + 1
-    retry_storage(lambda: (results / FILE).write_atomic(str(number).encode()))
+def raise_fence(results: Location, run: str = "") -> int:
+    """Increments the number in a results folder (of a joined run) and returns it."""
+    number = current_fence(results, run) + 1
+    retry_storage(lambda: fence_file(results, run).write_atomic(str(number).encode()))
     return number
 
 
-def current_fence(results: Location) -> int:
-    """The number in a results folder; 0 if there is none or it cannot be read."""
-    return retry_storage(lambda: read_count(results / FILE)) or 0
+def current_fence(results: Location, run: str = "") -> int:
+    """The number in a results folder (of a joined run); 0 if there is none or it cannot be read."""
+    return retry_storage(lambda: read_count(fence_file(results, run))) or 0
 
 
-def check_fence(results: Location, number: int) -> None:
-    """Raises `FencedError` if a driver later than this number has taken over; 0 is no driver."""
-    if number and current_fence(results) > number:
+def check_fence(results: Location, number: int, run: str = "") -> None:
+    """Raises `FencedError` if a driver later than this number (0 is no driver) or another joined run has taken over."""
+    if number and current_fence(results, run) > number:
         raise FencedError(f"driver {number} was replaced")
+    if run and retry_storage(lambda: has_ended(results, run)):
+        raise FencedError(f"run {run} has ended, or was declared dead by another joined run")
+
+
+def fence_file(results: Location, run: str = "") -> Location:
+    """The file with the number."""
+    return results / (f"{FILE}-{run}" if run else FILE)

@@ -40,9 +40,14 @@ class RepeatedFailures:
 
     def add_recorded(self, group: str, trial_id: str, state: TrialState) -> None:
         """Counts a failure recorded in the ledger (`Failure.error`)."""
-        message, _, rest = (state.error or "").partition("\n")
-        second = rest.partition("\n")[0]
-        self.add(group, trial_id, state.failure, message, second.removeprefix("at ") if second[:3] == "at " else "")
+        self.add(group, trial_id, state.failure, *message_and_frame(state.error))
+
+
+def message_and_frame(error: str | None) -> tuple[str, str]:
+    """The message in a recorded error (`Failure.error`), and its location in the code, empty if unknown."""
+    message, _, rest = (error or "").partition("\n")
+    second = rest.partition("\n")[0]
+    return message, second.removeprefix("at ") if second[:3] == "at " else ""
 
 
 def repeated_in_arms(cells: Iterable[Cell], states: Mapping[str, TrialState]) -> RepeatedFailures:

@@ -78,6 +78,7 @@ class WorkerSettings:
         versions: Versions that every worker must run; empty for no requirement.
         fence: Number of the driver (`fence`); a worker whose number is smaller than that of the results folder writes
             nothing more. 0 for no driver.
+        run: Identity of the joined run (`leases`); empty for a run that has the results folder to itself.
     """
 
     results: str
@@ -92,6 +93,7 @@ class WorkerSettings:
     prune: bool = False
     versions: Mapping[str, str] = field(default_factory=dict)
     fence: int = 0
+    run: str = ""
 
     def to_json(self) -> str:
         """Compact JSON."""

@@ -257,7 +257,7 @@ class TrialWorker:
         return asked and max(asked, min(running.save_s / SAVE_SHARE, MOST_SECONDS_UNSAVED))
 
     def _check_fence(self) -> None:
-        check_fence(self._results, self.settings.fence)
+        check_fence(self._results, self.settings.fence, self.settings.run)
 
     def _save(self, running: _Running) -> None:
         self._check_fence()
@@ -270,6 +270,8 @@ class TrialWorker:
         self._write_beat(running)
 
     def _write_beat(self, running: _Running) -> None:
+        if self.settings.run:  # a joined run that slept finds out that others have taken its trials
+            self._check_fence()
         with contextlib.suppress(OSError):  # the next one holds the same; essential files are written with retries
             running.beat.write(self._results)
         running.beat_at = time.monotonic()

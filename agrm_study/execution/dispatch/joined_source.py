@@ -1,0 +1,182 @@
+"""Source of trials that joined runs share: a trial is claimed before it is handed out.
+
+A trial that another run holds counts as running, so that trials that share its stages wait for it as they would within
+one run. When it ends, its record becomes an event here; when its run ends without a record, it is handed out again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Collection, Set
+from dataclasses import replace
+from typing import Final
+
+from agrm_study.execution.dispatch.recorded import recorded_events
+from agrm_study.execution.dispatch.work_source import WorkSource
+from agrm_study.execution.results_folder.leases import Leases
+from agrm_study.execution.trial.events import TrialEvent
+from agrm_study.execution.trial.repeated_failures import RepeatedFailures
+from agrm_study.execution.trial.work import Work
+from agrm_study.records.location import Location
+from agrm_study.records.reader import Ledger
+
+LOOK_BUSY_S: Final = 10.0
+LOOK_IDLE_S: Final = 1.0
+"""Minimum seconds between two looks for what other runs have done: while trials run here, while none is available."""
+LOOK_SHARE: Final = 0.05
+"""Maximum share of its time that a run spends on such looks."""
+
+
+class JoinedSource(WorkSource):
+    """Hands out the trials of a source that this run gets to claim; used by one thread.
+
+    A run without trials ends when it has watched the holders of the remaining ones for long enough to know that they
+    live. It waits for them as long as it may get further trials by their end: those of a shared stage or a round.
+
+    Args:
+        source: All trials.
+        leases: The claims of this run.
+        metric: Validation metric that events carry.
+        stage_epoch: Returns the epoch of a saved stage; ``None`` if it is not saved.
+        clock: Monotonic clock.
+    """
+
+    def __init__(
+        self,
+        source: WorkSource,
+        leases: Leases,
+        results: Location,
+        *,
+        metric: str,
+        stage_epoch: Callable[[str], int | None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._source, self._leases, self._results = source, leases, results
+        self._metric, self._stage_epoch, self._clock = metric, stage_epoch, clock
+        self._mine: set[str] = set()
+        self._elsewhere: dict[str, None] = {}  # in the order in which they were found
+        self._recorded: set[str] = set()  # trials with a record, by the last look
+        self._given_back: set[str] = set()  # trials that were held elsewhere and came back
+        self._idle_since: float | None = None
+        self._look_at = 0.0
+        self._runs = 1
+
+    def __len__(self) -> int:
+        return len(self._source)
+
+    def work(self, trial_id: str) -> Work:
+        return self._source.work(trial_id)
+
+    def take(self, full: Collection[str | None] = ()) -> Work | None:
+        while (work := self._source.take(full)) is not None:
+            if work.trial.trial_id in self._mine or self._claim(work):
+                self._idle_since = None
+                return work
+            self._elsewhere[work.trial.trial_id] = None
+        if self._idle_since is None:
+            self._idle_since, self._look_at = self._clock(), 0.0
+        return None
+
+    @property
+    def elsewhere(self) -> Set[str]:
+        """Trials that other runs hold, or have ended."""
+        return self._elsewhere.keys()
+
+    @property
+    def runs(self) -> int:
+        return self._runs
+
+    @property
+    def exhausted(self) -> bool:
+        if not self._source.exhausted or self._source.stopped:
+            return self._source.stopped
+        return not self._elsewhere or self._holders_live
+
+    @property
+    def _holders_live(self) -> bool:
+        """Whether it has been idle for so long that the holders of trials elsewhere are known to live."""
+        return self._idle_since is not None and self._clock() - self._idle_since >= 1.5 * self._leases.expires_s
+
+    @property
+    def stopped(self) -> bool:
+        return self._source.stopped
+
+    def stop(self) -> None:
+        self._source.stop()
+
+    def awaited(self) -> dict[str, str]:
+        return self._source.awaited()
+
+    def observe(self, event: TrialEvent) -> str | None:
+        if event.kind == "failed" and not event.elsewhere:  # others may have failed in the same way
+            self._look_at = 0.0
+        return self._source.observe(event)
+
+    def put_back(self, trial_id: str) -> None:
+        self._source.put_back(trial_id)
+
+    def set_aside(self, trial_id: str) -> None:
+        self._source.set_aside(trial_id)
+        self._mine.discard(trial_id)
+        self._leases.release(trial_id)
+
+    def count_failures(self, repeated: RepeatedFailures) -> None:
+        self._source.count_failures(repeated)
+
+    def hold(self, arm: str) -> None:
+        self._source.hold(arm)
+
+    def drain_held(self) -> list[Work]:
+        return self._source.drain_held()
+
+    def poll(self) -> list[TrialEvent]:
+        """Events of trials that other runs have ended since the last call; looks only now and then."""
+        began = self._clock()
+        if not self._elsewhere or began < self._look_at or self._source.stopped:
+            return []
+        idle = self._idle_since is not None
+        events: list[TrialEvent] = []
+        with contextlib.suppress(OSError):  # the next look will follow
+            free = [trial_id for trial_id in self._elsewhere if self._leases.is_free(trial_id)] if idle else []
+            self._runs = 1 + len(self._leases.others())
+            self._recorded = Ledger(self._results).recorded("trials")  # after the look at holders: they record first
+            ended = [self.work(trial_id) for trial_id in self._elsewhere if trial_id in self._recorded]
+            events = recorded_events(self._results, self._metric, ended, {})
+            for event in events:
+                if event.kind in ("finished", "failed"):
+                    self._elsewhere.pop(event.trial_id, None)
+            for trial_id in free:
+                if trial_id in self._elsewhere:
+                    del self._elsewhere[trial_id]
+                    self._given_back.add(trial_id)
+                    self._source.put_back(trial_id)
+            if idle:
+                self._look_for_stages()
+        if events and idle:
+            self._idle_since = self._clock()
+        now = self._clock()
+        self._look_at = now + max(LOOK_IDLE_S if idle else LOOK_BUSY_S, (now - began) / LOOK_SHARE)
+        return [replace(event, elsewhere=True) for event in events]
+
+    def _claim(self, work: Work) -> bool:
+        """Claims a trial; returns whether this run is to execute it."""
+        trial_id = work.trial.trial_id
+        if not work.attempts and trial_id in self._recorded and trial_id not in self._given_back:
+            return False
+        if self._leases.claim(trial_id) != self._leases.run:
+            return False
+        loose = self._results / "records" / "trials" / f"{trial_id}.parquet"
+        if (not self._leases.is_first(trial_id) or loose.exists()) and recorded_events(
+            self._results, self._metric, [work], {}
+        ):
+            self._look_at = 0.0
+            return False
+        self._mine.add(trial_id)
+        return True
+
+    def _look_for_stages(self) -> None:
+        """Lets trials go on whose stage another run has saved."""
+        for key, trial_id in self._source.awaited().items():
+            if trial_id in self._elsewhere and (epoch := self._stage_epoch(key)) is not None:
+                self._source.observe(TrialEvent(kind="epoch", trial_id=trial_id, epoch=epoch, saved_stage=key))

@@ -1,0 +1,291 @@
+"""Leases by which joined runs share the trials of a results folder.
+
+Each run renews a file of its own, ``leases/runs/<run>.json``. It has ended exactly when ``leases/runs/<run>.ended``
+exists: it creates that file when it leaves, another run creates it after the file of the run has not changed for
+`EXPIRES_AFTER_S` on the clock of that other run. Timestamps are never compared.
+
+A claim ``leases/claims/<name>.<generation>`` names the run that holds something, for as long as that run has not ended;
+a later generation supersedes it. All but renewals are exclusive creations (`exclusive.create`): nothing is overwritten,
+or deleted and created again, so of several runs exactly one gets a claim on any storage that creates exclusively.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import secrets
+import threading
+import time
+from collections.abc import Callable, Collection
+from dataclasses import asdict, dataclass, replace
+from typing import Final
+
+from agrm_study.records.exclusive import LEASES, create, ended_mark, has_ended
+from agrm_study.records.location import Location
+from agrm_study.records.parsing import Count, Seconds, parse
+from agrm_study.records.patience import retry_storage
+
+RENEW_EVERY_S: Final = 10.0
+EXPIRES_AFTER_S: Final = 60.0
+"""Seconds without a renewal after which a run is declared dead."""
+LOOK_EVERY_S: Final = 0.5
+"""Seconds between two looks at the file of another run."""
+NOBODY: Final = ""
+"""Holder of a claim that was given back."""
+UNKNOWN: Final = "?"
+"""Holder of a claim whose file cannot be read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """A joined run; times are seconds since 1970, for people.
+
+    Attributes:
+        code: Versions that all joined runs have in common.
+        renewals: Counts up, so that each renewal changes the file.
+    """
+
+    study: str
+    host: str
+    pid: Count
+    since: Seconds
+    code: str = ""
+    renewals: Count = 0
+    renewed_at: Seconds = 0.0
+
+    @property
+    def words(self) -> str:
+        """The run, for a message."""
+        return f"process {self.pid} on {self.host}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """Content of a claim: the run that holds it, and what it notes about it."""
+
+    run: str
+    state: str = ""
+
+
+class Sightings:
+    """Files of other runs as one observer has seen them, on its own monotonic clock.
+
+    A file counts as dead when it has not changed for `expires_s`, in which the observer itself was awake and reached
+    the storage: a suspended observer, or an outage for all, proves nothing.
+    """
+
+    def __init__(self, clock: Callable[[], float], expires_s: float) -> None:
+        self._clock, self._expires_s = clock, expires_s
+        self._seen: dict[str, tuple[bytes | None, float]] = {}
+        self._awake_since = self._awake_at = clock()
+
+    def awake(self) -> None:
+        """The observer has reached the storage."""
+        now = self._clock()
+        if now - self._awake_at > self._expires_s / 2:
+            self._awake_since = now
+        self._awake_at = now
+
+    def dead(self, name: str, content: bytes | None) -> bool:
+        """Takes a sighting of a file; returns whether it has not changed for long enough."""
+        now = self._clock()
+        seen = self._seen.get(name)
+        if seen is None or seen[0] != content:
+            self._seen[name] = (content, now)
+            return False
+        asleep = now - self._awake_at > self._expires_s / 2
+        return not asleep and now - max(seen[1], self._awake_since) >= self._expires_s
+
+
+class Leases:
+    """The claims of a results folder as one run sees them; used by one thread, renewals aside.
+
+    Args:
+        results: Results folder.
+        member: This run.
+        clock: Monotonic clock of this observer.
+        expires_s: Seconds without a renewal after which a run is declared dead.
+
+    Attributes:
+        run: Identity of this run; empty before it joins.
+        lost: Whether another run has declared this one dead; its claims are void.
+    """
+
+    def __init__(
+        self,
+        results: Location,
+        member: Member,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        expires_s: float | None = None,
+    ) -> None:
+        self._results, self._folder, self._member, self._clock = results, results / LEASES, member, clock
+        self.expires_s = EXPIRES_AFTER_S if expires_s is None else expires_s
+        self._sightings = Sightings(clock, self.expires_s)
+        self._ended: set[str] = {NOBODY}
+        self._looked: dict[str, float] = {}  # run → time of the last look at it
+        self._claims: dict[str, tuple[int, Claim]] = {}  # name → last generation known, and its content
+        self._leaving = threading.Event()
+        self.run, self.lost = NOBODY, False
+
+    def join(self) -> None:
+        """Announces this run under a new identity."""
+        (self._folder / "runs").mark()
+        self._claims.clear()
+        self.run, self.lost = secrets.token_hex(8), False
+        retry_storage(self.renew)
+
+    def keep_renewed(self) -> None:
+        """Renews this run in a thread until it leaves."""
+        threading.Thread(target=self._renew_always, name="leases", daemon=True).start()
+
+    def renew(self) -> None:
+        """Renews this run, unless another run has declared it dead."""
+        run = self.run
+        if has_ended(self._results, run):
+            self.lost = run == self.run
+            return
+        self._member = replace(self._member, renewals=self._member.renewals + 1, renewed_at=time.time())
+        self._beat(run).write_atomic(json.dumps(asdict(self._member)).encode(), durable=False)
+        self._sightings.awake()
+
+    def leave(self) -> None:
+        """Ends this run: all that it holds is free at once. If storage refuses, it expires."""
+        self._leaving.set()
+        if self.run and not self.lost:
+            with contextlib.suppress(OSError):
+                create(ended_mark(self._results, self.run), b"left")
+
+    def claim(self, name: str, state: str = "") -> str:
+        """Claims something; returns the run that holds it then: this one, or a living one that has it."""
+        if self.lost:
+            return UNKNOWN
+        generation, content = self.last(name) if name in self._claims else (0, Claim(run=NOBODY))
+        while content.run != self.run and self.over(content.run, f"{name}.{generation}"):
+            generation += 1
+            content = Claim(run=self.run, state=state)
+            if not self.note(name, generation, state):
+                content = self._read(name, generation)
+        self._claims[name] = (generation, content)
+        return content.run
+
+    def is_first(self, name: str) -> bool:
+        """Whether nobody has held a claim of this run before it."""
+        return self._claims[name][0] == 1
+
+    def is_free(self, name: str) -> bool:
+        """Whether nobody holds a claim any more, as far as this run knows it; looks at its holder."""
+        generation, content = self._claims.get(name, (0, Claim(run=NOBODY)))
+        return self.over(content.run, f"{name}.{generation}")
+
+    def release(self, name: str) -> None:
+        """Gives a claim of this run back while the run goes on."""
+        generation, content = self._claims[name]
+        if content.run == self.run:
+            file, nobody = self._folder / "claims" / f"{name}.{generation + 1}", Claim(run=NOBODY)
+            retry_storage(lambda: create(file, _json(nobody)))
+            self._claims[name] = (generation + 1, nobody)
+
+    def note(self, name: str, generation: int, state: str) -> bool:
+        """Creates one generation of a claim; returns whether it did not exist yet."""
+        file = self._folder / "claims" / f"{name}.{generation}"
+        content = _json(Claim(run=self.run, state=state))
+        return retry_storage(lambda: create(file, content)) or file.read() == content
+
+    def last(self, name: str) -> tuple[int, Claim]:
+        """The last generation of a claim and its content; 0 if there is none."""
+        generation, content = self._claims.get(name, (0, Claim(run=NOBODY)))
+        while (self._folder / "claims" / f"{name}.{generation + 1}").exists():
+            generation += 1
+            content = self._read(name, generation)
+        return generation, content
+
+    def over(self, run: str, claim: str = "") -> bool:
+        """Whether a run has ended; one that does not renew itself any more is declared dead.
+
+        Args:
+            run: Its identity, or `UNKNOWN`.
+            claim: File of the claim, for a run whose identity cannot be read; its content then must not change.
+        """
+        file = self._folder / "claims" / claim if run == UNKNOWN else self._beat(run)
+        key = claim if run == UNKNOWN else run
+        if key in self._ended:
+            return True
+        now = self._clock()
+        if run == self.run or (key in self._looked and now - self._looked[key] < LOOK_EVERY_S):
+            return False
+        self._looked[key] = now
+        if run == UNKNOWN or not has_ended(self._results, run):
+            if not self._sightings.dead(key, file.read()):
+                return False
+            if run != UNKNOWN:
+                create(ended_mark(self._results, run), b"declared dead")
+        self._ended.add(key)
+        return True
+
+    def others(self) -> dict[str, Member | None]:
+        """The other runs that have not ended, by identity, dead ones that nobody noticed included."""
+        names = {file.name for file in (self._folder / "runs").children()}
+        runs = {name.removesuffix(".json") for name in names if name.endswith(".json")}
+        runs -= {name.removesuffix(".ended") for name in names} | {self.run}
+        return {run: parse(Member, self._beat(run).read()) for run in sorted(runs)}
+
+    def watch(self, runs: Collection[str], on_wait: Callable[[], None]) -> str | None:
+        """Watches runs until one of them renews itself, and returns that; ``None`` when all have ended.
+
+        `on_wait`, called several times a second, may raise to give up.
+        """
+        first = {run: self._beat(run).read() for run in runs}
+        while first:
+            on_wait()
+            self._sightings.awake()
+            for run, content in list(first.items()):
+                if self.over(run):
+                    del first[run]
+                elif self._beat(run).read() != content:
+                    return run
+            time.sleep(LOOK_EVERY_S if first else 0.0)
+        return None
+
+    def _read(self, name: str, generation: int) -> Claim:
+        file = self._folder / "claims" / f"{name}.{generation}"
+        return parse(Claim, retry_storage(file.read)) or Claim(run=UNKNOWN)
+
+    def _beat(self, run: str) -> Location:
+        return self._folder / "runs" / f"{run}.json"
+
+    def _renew_always(self) -> None:
+        while not self._leaving.wait(min(RENEW_EVERY_S, self.expires_s / 4)):
+            with contextlib.suppress(OSError):  # the next renewal will follow
+                if not self.lost:
+                    self.renew()
+
+
+def living(results: Location) -> list[Member]:
+    """Joined runs that were renewed lately by the wall clock, oldest first; for display only."""
+    leases = Leases(results, Member(study="", host="", pid=0, since=0.0))
+    now = time.time()
+    found = [member for member in leases.others().values() if member is not None]
+    return sorted((m for m in found if now - m.renewed_at < EXPIRES_AFTER_S), key=lambda member: member.since)
+
+
+def wait_to_lead(leases: Leases, name: str, on_note: Callable[[str], None], on_wait: Callable[[], None]) -> bool:
+    """Waits until this run holds a claim, with a note on each other holder; False when this run was declared dead.
+
+    `on_wait`, called several times a second, may raise to give up.
+    """
+    noted = leases.run
+    while (leader := leases.claim(name)) != leases.run:
+        if leases.lost:
+            return False
+        if leader != noted:
+            noted, member = leader, leases.others().get(leader)
+            by = member.words if member is not None else "another run"
+            on_note(f"The {name} is led by {by}. This run waits for its end and then shares the remaining trials.")
+        on_wait()
+        time.sleep(LOOK_EVERY_S)
+    return True
+
+
+def _json(claim: Claim) -> bytes:
+    return json.dumps(asdict(claim)).encode()

@@ -1,0 +1,42 @@
+"""Which of several joined runs writes the report at the end."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Final
+
+from agrm_study.execution.results_folder.leases import Leases
+from agrm_study.records.location import Location
+from agrm_study.records.reader import Ledger
+
+NAME: Final = "report"
+
+
+class ReportClaim:
+    """The claim of one run on the report; created while the run begins.
+
+    The first run that finds the study complete writes the report, or else the last one that ends. Only one of those
+    that end with the same records does: the claim notes these records.
+    """
+
+    def __init__(self, leases: Leases, results: Location) -> None:
+        self._leases, self._results = leases, results
+        self._before, _ = leases.last(NAME)
+
+    def is_ours(self, *, complete: bool) -> bool:
+        """Whether this run writes the report; called once it has left.
+
+        Args:
+            complete: Whether the study is.
+        """
+        others = self._leases.others()
+        if others and not complete:
+            return False
+        states = sorted((trial_id, s.status, s.attempt) for trial_id, s in Ledger(self._results).states().items())
+        records = hashlib.sha256(repr(states).encode()).hexdigest()[:16]
+        while True:
+            generation, last = self._leases.last(NAME)
+            if generation > self._before and last.state == records:
+                return False
+            if self._leases.note(NAME, generation + 1, records):
+                return True
