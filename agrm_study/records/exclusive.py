@@ -118,10 +118,9 @@ def _store(scheme: str, bucket: str, query: str, user: str, region: str) -> Any:
         endpoint = f"{given.get('scheme', 'https')}://{endpoint}"
     retry: Any = {"max_retries": 5, "retry_timeout": timedelta(seconds=RETRIED_FOR_S)}
     if scheme in GOOGLE:
-        config: Any = {"skip_signature": True} if user == f"{ANONYMOUS}@" else {}
-        if endpoint:
-            config["base_url"] = endpoint
-        return GCSStore(bucket, config=config, client_options={"allow_http": True}, retry_config=retry)
+        nobody: Any = {"credential_provider": lambda: {"token": "", "expires_at": None}} if user == f"{ANONYMOUS}@" else {}
+        config: Any = {"base_url": endpoint} if endpoint else {}
+        return GCSStore(bucket, config=config, client_options={"allow_http": True}, retry_config=retry, **nobody)
     options: Any = {"endpoint": endpoint} if endpoint else {}
     if region:
         options["region"] = region
