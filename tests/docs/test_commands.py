@@ -48,6 +48,7 @@ NOT_RUN = {
     r" --address auto| (s3|gs)://": "needs a cluster or a bucket; see tests/cluster",
     r" --for | --gpu-hours ": "take hours; see tests/execution/test_budget.py",
     r" --set sharing=keep": "trains for hours; see tests/execution/test_sharing_of_trainings.py",
+    r"^agrm-study run .* --join --results /shared/": "needs storage that machines share; see test_joined_runs.py",
     r"^agrm-study status /shared/": "status of a local folder is run for the tour",
 }
 """Commands that no test runs as printed, and why; `test_pages.py` still checks their verbs and options."""
