@@ -87,8 +87,11 @@ def _link(target: Path, content: bytes) -> bool:
 
 
 def _create_object(file: Location, content: bytes) -> bool:
-    import obstore
-    from obstore.exceptions import AlreadyExistsError, BaseError
+    try:
+        import obstore
+        from obstore.exceptions import AlreadyExistsError, BaseError
+    except ImportError:
+        raise OSError("the package obstore is not installed: pip install obstore") from None
 
     bucket, _, key = file.path.partition("/")
     try:
@@ -118,7 +121,9 @@ def _store(scheme: str, bucket: str, query: str, user: str, region: str) -> Any:
         endpoint = f"{given.get('scheme', 'https')}://{endpoint}"
     retry: Any = {"max_retries": 5, "retry_timeout": timedelta(seconds=RETRIED_FOR_S)}
     if scheme in GOOGLE:
-        nobody: Any = {"credential_provider": lambda: {"token": "", "expires_at": None}} if user == f"{ANONYMOUS}@" else {}
+        nobody: Any = (
+            {"credential_provider": lambda: {"token": "", "expires_at": None}} if user == f"{ANONYMOUS}@" else {}
+        )
         config: Any = {"base_url": endpoint} if endpoint else {}
         return GCSStore(bucket, config=config, client_options={"allow_http": True}, retry_config=retry, **nobody)
     options: Any = {"endpoint": endpoint} if endpoint else {}
