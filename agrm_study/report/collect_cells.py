@@ -75,7 +75,8 @@ def cells_of(
         k: dict(zip(finished.index, finished[column].fillna(NOT_RECORDED).astype("object"), strict=True))
         for k, column in VERSIONS.items()
     }
-    best_epoch, configs = finished["best_epoch"].to_dict(), finished["config_id"].to_dict()
+    best_epoch = finished["best_epoch"].to_dict()
+    configs = dict(zip(finished["trial_id"], finished["config_id"], strict=True))
     sealed = finished[finished["row_digest"].notna()]
     digests = dict(zip(sealed["trial_id"], sealed["predictions_digest"], strict=True))
     cells: dict[tuple[str, str], Cell] = {}
