@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from agrm_study.cli.options import PARTS
+from agrm_study.study.counted import counted
 from agrm_study.training.data.datasets import LAYOUTS
 
 if TYPE_CHECKING:
@@ -247,11 +248,12 @@ def _show(report: CheckReport) -> None:
         for kind, count in report.counts().items():
             console.print(f"{count} × {kind}: {KINDS[kind][1]}", soft_wrap=True)
     if not report.stops:
-        console.print(f"{report.clips} videos checked: nothing here would stop a study", soft_wrap=True)
+        console.print(f"{counted(report.clips, 'video')} checked: nothing here would stop a study", soft_wrap=True)
         return
     subjects = report.subjects_that_stop
     console.print(
-        f"{report.clips} videos checked: those of {len(subjects)} subjects would stop a study", soft_wrap=True
+        f"{counted(report.clips, 'video')} checked: those of {counted(len(subjects), 'subject')} would stop a study",
+        soft_wrap=True,
     )
     out = f"data.exclude: {yaml_list(subjects, SHOWN_SUBJECTS)}"
     console.print(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from agrm_study.cli.completion import complete_results
+from agrm_study.study.counted import counted
 
 if TYPE_CHECKING:
     from agrm_study.execution.fitness.finding import Finding
@@ -115,12 +116,12 @@ def _show(findings: Iterable[Finding]) -> list[Finding]:
         console.print(row)
     problems = sum(finding.level == "problem" for finding in found)
     notes = sum(finding.level == "note" for finding in found)
-    noted = f" ({notes} note{'s' * (notes != 1)})" if notes else ""
+    noted = f" ({counted(notes, 'note')})" if notes else ""
     took = f"{time.monotonic() - began:.0f} s"
     if problems:
         them = "it" if problems == 1 else "them"
         console.print(
-            f"\n{problems} problem{'s' * (problems != 1)} would stop a study{noted}; mend {them} and look again. {took}"
+            f"\n{counted(problems, 'problem')} would stop a study{noted}; fix {them}, then check again. {took}"
         )
     else:
         console.print(f"\nThis machine can run a study{noted}. {took}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from agrm_study.cli.completion import complete_results
+from agrm_study.study.counted import counted
 
 if TYPE_CHECKING:
     from agrm_study.explain.network import Data
@@ -85,8 +86,8 @@ def explain(
         click.echo(f"note: {note}", err=True)
     mistakes = sum(not each.correct for each in made.shown)
     click.echo(
-        f"{len(made.shown)} clips of {chosen.arm}, {chosen.task}, seed {chosen.seed} ({mistakes} of them mistakes), "
-        f"each as PNG and mp4",
+        f"{counted(len(made.shown), 'clip')} of {chosen.arm}, {chosen.task}, seed {chosen.seed} "
+        f"({mistakes} of them mistakes), each as PNG and mp4",
         err=True,
     )
     click.echo(str(made.pictures / "grid.png"))

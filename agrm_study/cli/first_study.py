@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from agrm_study.cli.first_tasks import FEW, built_in_lines, line, own_task, paper_tasks, quoted
+from agrm_study.study.counted import counted
 from agrm_study.study.labels import LABELS
 from agrm_study.study.recipe import Clip, Data
 from agrm_study.study.tasks import BUILT_IN
@@ -102,7 +103,8 @@ def facts_of(manifest: Path, study_file: Path) -> DataFacts:
     ]
     if broken := len(read.clips) - len(used):
         remarks.append(
-            f"{broken} clips cannot be read: `agrm-study data check` says why, data.exclude leaves subjects out."
+            f"{counted(broken, 'clip')} cannot be read: `agrm-study data check` says why, data.exclude leaves subjects "
+            "out."
         )
     return DataFacts(
         data=tuple(lines),
@@ -200,7 +202,7 @@ def _arms(ssl: bool) -> tuple[str, ...]:
 def _resources(cpus: int, gpus: int) -> str:
     share = max(1, min(4, cpus // max(1, gpus)))
     text = f"resources: {{cpu: {share}, gpu: 1}}" if gpus else "resources: {cpu: 1, gpu: 0}"
-    here = f"{cpus} processor{'s' * (cpus != 1)} and {gpus or 'no'} GPU{'s' * (gpus > 1)}"
+    here = f"{counted(cpus, 'processor')} and {counted(gpus, 'GPU') if gpus else 'no GPU'}"
     more = "; gpu: 0.5 puts two trials on one" if gpus else ""
     return line(text, f"of one trial; this machine has {here}{more}")
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from agrm_study.study.counted import counted
 from agrm_study.study.errors import InputError
 from agrm_study.study.labels import LABELS
 from agrm_study.study.recipe import SplitFractions
@@ -110,4 +111,4 @@ def in_every_part(counts: Mapping[str, int]) -> set[str]:
 
 
 def _subjects(count: int) -> str:
-    return f"too few for every part of the split ({count} subject{'s' * (count != 1)})"
+    return f"too few for every part of the split ({counted(count, 'subject')})"

@@ -9,6 +9,7 @@ import click
 from agrm_study.cli.completion import complete_results
 from agrm_study.cli.options import PARTS
 from agrm_study.hooks import HOOKS
+from agrm_study.study.counted import counted
 
 
 @click.command(short_help="Export a study's trials to TensorBoard, MLflow, W&B or Optuna's dashboard.")
@@ -30,5 +31,5 @@ def log(results: str, name: str, parts: tuple[Path, ...], out: str | None) -> No
 
     with progress_bar(f"Writing trials for {name}") as on_progress:
         done = log_study(results, own_name("hook", name, parts), out, on_progress=on_progress)
-    click.echo(f"{done.written} trials written, {done.unchanged} unchanged", err=True)
+    click.echo(f"{counted(done.written, 'trial')} written, {done.unchanged} unchanged", err=True)
     click.echo(done.where)

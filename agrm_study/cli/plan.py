@@ -11,6 +11,7 @@ import click
 
 from agrm_study.cli.options import limit_options, results_folder, study_options
 from agrm_study.cli.plan_cost import bought_sentence, cost_sentence, disk_sentence, format_bytes, timed_sentence
+from agrm_study.study.counted import counted
 from agrm_study.study.errors import InputError
 
 if TYPE_CHECKING:
@@ -117,7 +118,8 @@ def _show(plan: PlanSummary) -> None:
     for sentence in steps_sentences(plan.steps):
         console.print(escape(sentence), soft_wrap=True)
     if plan.equal_beside:
-        console.print(f"{plan.equal_beside} trials are finished in results folders beside it; `run` reuses them")
+        trials, them = counted(plan.equal_beside, "trial is", "trials are"), "it" if plan.equal_beside == 1 else "them"
+        console.print(f"{trials} finished in results folders beside this one; `run` reuses {them}")
     if plan.sharing.epochs_at_most < plan.epochs_at_most:
         console.print(_sharing_sentence(plan.sharing, plan.epochs_at_most))
     if plan.race is not None:
@@ -128,7 +130,7 @@ def _show(plan: PlanSummary) -> None:
         console.print("The synthetic videos are not drawn yet; `run` draws them first.")
     for store in plan.clip_stores:
         state = "built" if store.built else "to build"
-        console.print(f"clip store: {format_bytes(store.bytes)}, {store.clips} clips ({state})")
+        console.print(f"clip store: {format_bytes(store.bytes)}, {counted(store.clips, 'clip')} ({state})")
     if plan.timed is None or plan.cost is not None or not plan.to_run:
         console.print(cost_sentence(plan.cost, plan.to_run), soft_wrap=True)
     if plan.timed is not None and plan.to_run:
@@ -151,12 +153,12 @@ def seeds_text(seeds: Sequence[int]) -> str:
 
 def _trials_sentence(plan: PlanSummary) -> str:
     """Number of trials, and of those to run."""
-    merged = f" ({plan.merged} cells share a trial with an equal one)" if plan.merged else ""
-    words = f"{plan.trials} trials{merged}, {plan.missing} to run"
+    merged = counted(plan.merged, "cell shares a trial with an equal one", "cells share a trial with an equal one")
+    words = f"{counted(plan.trials, 'trial')}{f' ({merged})' if plan.merged else ''}, {plan.missing} to run"
     if plan.search is None:
-        return f"{words}, {plan.epochs_at_most} epochs at most"
+        return f"{words}, {counted(plan.epochs_at_most, 'epoch')} at most"
     known = "arms known so far" if plan.search.to_promote else "final phase"
-    epochs = f"; search and final phase together: {plan.epochs_at_most} epochs at most"
+    epochs = f"; search and final phase together: {counted(plan.epochs_at_most, 'epoch')} at most"
     return f"{known}: {words}{epochs if plan.epochs_at_most else ''}"
 
 
@@ -164,17 +166,19 @@ def _sharing_sentence(sharing: SharingSummary, alone: int) -> str:
     """Training saved by sharing."""
     shared = sharing.epochs_at_most
     there = f", {sharing.stages_there} of them trained already" if sharing.stages_there else ""
-    words = f"{sharing.stages_shared} stages that trials share{there}" if sharing.stages_shared else "kept states"
-    return f"{words}: {shared} epochs instead of {alone} ({1 - shared / alone:.0%} less)"
+    stages = f"{counted(sharing.stages_shared, 'stage')} that trials share{there}"
+    words = stages if sharing.stages_shared else "kept states"
+    return f"{words}: {counted(shared, 'epoch')} instead of {alone} ({1 - shared / alone:.0%} less)"
 
 
 def _search_sentence(search: SearchSummary, replicates: int) -> str:
     """Trials of the search and the final trials that follow."""
     done = [f"{search.finished} finished"] + [f"{search.pruned} ended early"] * bool(search.pruned)
     done += [f"{search.failed} failed"] * bool(search.failed)
-    words = f"search: {search.trials} trials on validation, {', '.join(done)}, {search.missing} to run"
+    words = f"search: {counted(search.trials, 'trial')} on validation, {', '.join(done)}, {search.missing} to run"
     if search.to_promote:
-        words += f"; then its best {search.promote} × {replicates} seeds, {search.to_promote} trials more"
+        words += f"; then its best {search.promote} × {counted(replicates, 'seed')}, "
+        words += counted(search.to_promote, "more trial")
     if search.held_back:
         words += "; held back, as its trials keep failing in the same way: --retry-failed runs them"
     if search.nothing_to_promote:
@@ -185,10 +189,11 @@ def _search_sentence(search: SearchSummary, replicates: int) -> str:
 def _race_sentence(race: RaceSummary) -> str:
     """Rules of a race, the trials that it still requires, and the arms that it has stopped."""
     words = (
-        f"race: {race.first} seeds for every arm, up to {race.most} for those that stay in; {race.at_least} trials to "
-        f"run if all arms but one go out at the next look, {race.at_most} if none does"
+        f"race: {counted(race.first, 'seed')} for every arm, up to {race.most} for those that stay in; "
+        f"{counted(race.at_least, 'trial')} to run if all arms but one go out at the next look, {race.at_most} if none "
+        "does"
     )
-    out = [f"{arm.arm} ({arm.task}) after {arm.n} seeds" for arm in race.stopped]
+    out = [f"{arm.arm} ({arm.task}) after {counted(arm.n, 'seed')}" for arm in race.stopped]
     return f"{words}; stopped: {', '.join(out)}" if out else words
 
 
@@ -198,5 +203,5 @@ def _gpu_sentence(gpu: GpuSummary) -> str:
 
     if gpu.share is None:
         return "gpu: auto has not measured this study's steps yet; `run` does so first."
-    together = f", {gpu.trials_on_one} trials at once on one" if gpu.share < 1 else ""
-    return gpu.note or f"{share_words(gpu.share)} a trial{together}"
+    together = f", {counted(gpu.trials_on_one, 'trial')} at a time on one GPU" if gpu.share < 1 else ""
+    return gpu.note or f"{share_words(gpu.share)} per trial{together}"

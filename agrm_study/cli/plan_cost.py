@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from agrm_study.study.counted import counted
+
 if TYPE_CHECKING:
     from agrm_study.plan.budget import Bought
     from agrm_study.plan.cost import Cost
@@ -19,12 +21,13 @@ def timed_sentence(timed: TimedSummary) -> str:
         return problems or "No step was timed: trials of every kind have run before."
     where, shapes = timed.device, len(timed.shapes)
     if where == "cpu":
-        where += f", {timed.threads} thread" + "s" * (timed.threads > 1)
-    rest = f"; {timed.trials_unknown} trials of other shapes come on top" if timed.trials_unknown else ""
+        where += f", {counted(timed.threads, 'thread')}"
+    unknown = counted(timed.trials_unknown, "trial of another shape comes", "trials of other shapes come")
+    rest = f"; {unknown} on top" if timed.trials_unknown else ""
     words = (
-        f"At most {_time(hours)} ± {_time(spread)} of one slot for {timed.trials_covered} trials of "
-        f"kinds that never ran, if none stops early: measured {timed.steps} steps of {shapes} "
-        f"shape{'s' * (shapes > 1)} with made-up clips on {where}{rest}."
+        f"At most {_time(hours)} ± {_time(spread)} of one slot for {counted(timed.trials_covered, 'trial')} of "
+        f"kinds that never ran, if none stops early: measured {counted(timed.steps, 'step')} of "
+        f"{counted(shapes, 'shape')} with made-up clips on {where}{rest}."
     )
     return f"{words}\n{problems}" if problems else words
 
@@ -50,7 +53,10 @@ def cost_sentence(cost: Cost | None, missing: int) -> str:
             "Time is not known yet: no trial of this kind has run in this results folder; --measure times a few steps."
         )
     spread = "" if cost.plus_minus is None else f" ± {cost.plus_minus:.2f}"
-    rest = f"; {cost.trials_unknown} trials of kinds never measured come on top" if cost.trials_unknown else ""
+    unknown = counted(
+        cost.trials_unknown, "trial of a kind never measured comes", "trials of kinds never measured come"
+    )
+    rest = f"; {unknown} on top" if cost.trials_unknown else ""
     return f"About {cost.slot_hours:.2f}{spread} hours of one slot{rest}."
 
 
@@ -82,7 +88,8 @@ def disk_sentence(disk: Disk, *, kept: bool) -> str:
     if disk.states:
         parts.append(f"{'' if kept else 'for a while up to '}{format_bytes(disk.states)} of states at stages' ends")
     parts.append(f"{format_bytes(disk.checkpoint)} of checkpoint for each trial that runs")
-    rest = f"; {disk.unknown} trials of networks never measured come on top" if disk.unknown else ""
+    unknown = counted(disk.unknown, "trial of a network never measured comes", "trials of networks never measured come")
+    rest = f"; {unknown} on top" if disk.unknown else ""
     free = ""
     if disk.free is not None and disk.free < disk.at_most:
         free = f" Only {format_bytes(disk.free)} are free there."

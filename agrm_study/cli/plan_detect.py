@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from agrm_study.study.counted import counted
 from agrm_study.study.errors import InputError
 
 if TYPE_CHECKING:
@@ -88,8 +89,8 @@ def _settles(d: Detection) -> str:
     if planned.detectable <= d.delta:
         return f"the planned design detects {percent(d.delta)} points with a power of at least 80%"
     subjects = "no number of test subjects" if d.subjects_needed is None else f"{d.subjects_needed:,} test subjects"
-    seeds = "no number of seeds" if d.seeds_needed is None else f"{d.seeds_needed:,} seeds"
+    seeds = "no number of seeds" if d.seeds_needed is None else counted(f"{d.seeds_needed:,}", "seed")
     return (
-        f"{percent(d.delta)} points are detected with {subjects} and {planned.seeds} seeds, and with {seeds} and "
-        f"{planned.subjects} test subjects, if the variances are right"
+        f"{percent(d.delta)} points are detected with {subjects} and {counted(planned.seeds, 'seed')}, and with "
+        f"{seeds} and {planned.subjects} test subjects, if the variances are right"
     )

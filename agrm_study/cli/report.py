@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from agrm_study.cli.completion import complete_results
+from agrm_study.study.counted import counted
 from agrm_study.study.terminal import printable
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ def write_report(
         written = [file for file in summary.files if file.is_relative_to(folder)]
         pages = [file for file in written if file.suffix == ".html" and file.parent == folder]
         places = f"{below(asked, 'tables')} and {below(asked, 'figures')}"
-        click.echo(f"{len(written) - len(pages)} files in {places}", err=True)
+        click.echo(f"{counted(len(written) - len(pages), 'file')} in {places}", err=True)
         for page in pages:
             said = printable(summary.answers[str(folder)])
             click.echo(f"{said}\nthe whole report: {below(asked, page.name)}", err=True)

@@ -12,6 +12,7 @@ import click
 
 from agrm_study.cli.options import limit_options, results_folder, study_options
 from agrm_study.hooks import HOOKS
+from agrm_study.study.counted import counted
 from agrm_study.study.errors import InputError
 
 if TYPE_CHECKING:
@@ -152,11 +153,14 @@ def _tell(summary: RunSummary) -> None:
         heals = "the next run retries it" if trial.heals else "--retry-failed retries it"
         line(f"  failed: {trial.arm}, {trial.task}, seed {trial.seed}: {words} ({heals})")
     if summary.inherited:
-        line(f"  {summary.inherited} epochs were reused from trials that had already trained them")
+        epochs = counted(summary.inherited, "epoch was", "epochs were")
+        line(f"  {epochs} reused from trials that had already trained them")
     if summary.held:
-        line(f"  {summary.held} trials were held back because their arm kept failing in the same way")
+        trials = counted(summary.held, "trial was", "trials were")
+        line(f"  {trials} held back because the arm kept failing in the same way")
     if summary.elsewhere:
-        line(f"  {summary.elsewhere} trials are running in other joined runs")
+        trials = counted(summary.elsewhere, "trial is", "trials are")
+        line(f"  {trials} running in other joined runs")
     if not summary.reports:
         line("another joined run writes the report")
     if summary.interrupted:

@@ -10,6 +10,7 @@ import click
 
 from agrm_study.cli.completion import complete_results
 from agrm_study.cli.plan_cost import format_bytes
+from agrm_study.study.counted import counted
 from agrm_study.study.terminal import escape, printable
 
 if TYPE_CHECKING:
@@ -116,5 +117,5 @@ def _search_words(search: SearchStatus) -> str:
     if search.best is not None:
         parts.append(f"best validation {search.metric} {search.best:.3f} ({search.best_arm})")
     if search.to_promote:
-        parts.append(f"its best add {search.to_promote} trials")
+        parts.append(f"its best add {counted(search.to_promote, 'trial')}")
     return ", ".join(parts)

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from agrm_study.cli.completion import complete_results
+from agrm_study.study.counted import counted
 from agrm_study.study.terminal import printable
 
 
@@ -31,7 +32,7 @@ def submission(results: Path, checklists: tuple[str, ...], out: Path | None) -> 
     target = out or results / "submission"
     with Console(stderr=True, highlight=False).status("Reading") as status:
         pack = write_submission(results, target, checklists or tuple(CHECKLISTS), on_progress=status.update)
-    click.echo(printable(f"{len(pack.files)} files in {pack.folder}"))
+    click.echo(printable(f"{counted(len(pack.files), 'file')} in {pack.folder}"))
     for name, (open_items, items) in pack.open_items.items():
         click.echo(
             f"{CHECKLISTS[name].title}: {items - open_items} of {items} items filled, {open_items} for the authors"

@@ -22,7 +22,7 @@ from agrm_study.execution.dispatch.shared_stages import SharedStages
 from agrm_study.execution.dispatch.to_run import finished_metrics, read_and_take_over, trials_to_run, work_on
 from agrm_study.execution.dispatch.usage_meter import UsageMeter
 from agrm_study.execution.dispatch.work_source import WorkSource
-from agrm_study.execution.driver.executor import ExecutionLost, goes_on
+from agrm_study.execution.driver.executor import ExecutionLost, how_to_resume
 from agrm_study.execution.interrupt import Interrupt
 from agrm_study.execution.options import RunOptions
 from agrm_study.execution.progress.state import StudyProgress, shown_metric_name
@@ -46,6 +46,7 @@ from agrm_study.plan.promotion import promoted
 from agrm_study.records.location import Location
 from agrm_study.records.race_log import RaceLog
 from agrm_study.records.reader import Ledger
+from agrm_study.study.counted import counted
 from agrm_study.study.errors import InputError
 from agrm_study.study.object_store import store_error_text
 from agrm_study.study.study import Study
@@ -267,7 +268,7 @@ class _Run:
         except KeyboardInterrupt:
             return True
         except ExecutionLost as lost:
-            self._note(f"{lost}. {goes_on(self._results)}")
+            self._note(f"{lost}. {how_to_resume(self._results)}")
             return False
         if self._budget.reached():
             return True
@@ -332,10 +333,10 @@ class _Run:
             affordable = self._budget.source(source)
             executor.run(affordable, settings, on_event=on_event, interrupt=self._interrupt, on_tick=on_tick)
         except ExecutionLost as lost:
-            self._note(f"{lost}. {goes_on(self._results)}")
+            self._note(f"{lost}. {how_to_resume(self._results)}")
             return False
         except KeyboardInterrupt:
-            self._note("Stopped at once; trials go on from their last checkpoint in the next run.")
+            self._note("Stopped immediately; the next run resumes trials from their last checkpoints.")
             return True
         finally:
             gc.unfreeze()
@@ -346,7 +347,8 @@ class _Run:
         if not (self._interrupt.requested and unfinished):
             return False
         if saved := sum(trial.state == "waiting" and trial.epoch > 0 for trial in progress.trials.values()):
-            self._note(f"{saved} running trials were saved and go on from there in the next run.")
+            running = counted(saved, "running trial was saved", "running trials were saved")
+            self._note(f"{running}; the next run resumes {'it' if saved == 1 else 'them'}.")
         return True
 
     def _measure_gpu_share(self) -> None:
@@ -366,7 +368,8 @@ class _Run:
             progress.apply(TrialEvent(kind="held", trial_id=work.trial.trial_id))
         if held:
             self._note(
-                f"{arm}: {HOLD_AFTER} trials failed in the same way; its {len(held)} other trials are held back. "
+                f"{arm}: {HOLD_AFTER} trials failed in the same way; "
+                f"{counted(len(held), 'other trial is', 'other trials are')} held back. "
                 "Fix the cause, then rerun with --retry-failed."
             )
 

@@ -9,6 +9,7 @@ from agrm_study.export.recipe_file import NOTICE, ModelRecipe, decision_rule
 from agrm_study.statistics.classification import SCREENING
 from agrm_study.statistics.estimators import Interval, summarise
 from agrm_study.statistics.part_scores import PartScores
+from agrm_study.study.counted import counted
 from agrm_study.study.recipe import Clip
 from agrm_study.study.study import Study
 from agrm_study.study.tasks import task_words
@@ -41,7 +42,7 @@ def model_card(model: ModelRecipe, choice: Choice, study: Study) -> str:
     scaling = f"scaled by the temperature {model.temperature:.3f}, fitted on validation."
     if model.temperature == UNSCALED:
         scaling = "not scaled: the temperature is not identifiable on validation, and 1 is used."
-    seeds = f"{len(choice.seeds)} seed{'s' if len(choice.seeds) != 1 else ''}"
+    seeds = counted(len(choice.seeds), "seed")
     reading = (
         "Values are in percent. *This network*: with a 95% interval over the part's subjects (the network is fixed; "
         "none where it makes no error). *Arm*: mean ± sample standard deviation over "

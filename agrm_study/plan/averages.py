@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from agrm_study.plan.acting import idle_settings
 from agrm_study.plan.epochs import weight_key
+from agrm_study.study.counted import counted
 from agrm_study.study.recipe import Recipe
 from agrm_study.study.steps import in_steps, policy_updates, steps_of
 from agrm_study.study.study import Study
@@ -117,10 +118,11 @@ def steps_sentences(arms: tuple[ArmSteps, ...]) -> tuple[str, ...]:
     """Steps and averages in words, one sentence per distinct length, naming its arms."""
     words: dict[str, list[str]] = {}
     for each in arms:
-        steps = f"{each.per_epoch} step{'s' * (each.per_epoch != 1)} × {each.epochs} epochs"
-        parts = [f"{steps} over {each.clips} labelled clips"]
+        steps = f"{counted(each.per_epoch, 'step')} × {counted(each.epochs, 'epoch')}"
+        parts = [f"{steps} over {counted(each.clips, 'labelled clip')}"]
         parts += [
-            f"{a.setting} {a.keep:.4g} = a memory of {a.memory:.3g} updates, {a.memory / a.per_epoch:.3g} epochs"
+            f"{a.setting} {a.keep:.4g} is a memory of {counted(_short(a.memory), 'update')} "
+            f"({counted(_short(a.memory / a.per_epoch), 'epoch')})"
             for a in each.averages
         ]
         words.setdefault("; ".join(parts), []).append(each.arm)
@@ -136,9 +138,14 @@ def memory_notes(arms: tuple[ArmSteps, ...]) -> tuple[str, ...]:
         for average in each.averages:
             if average.too_long:
                 text = (
-                    f"{average.setting} {average.keep:.4g} is a memory of {average.memory:.4g} updates, and its "
-                    f"average is updated {average.updates:.4g} times: it stays near its start. "
+                    f"{average.setting} {average.keep:.4g} is a memory of {counted(_short(average.memory), 'update')}, "
+                    f"and its average is updated {counted(_short(average.updates), 'time')}: it stays near its start. "
                     f"Set {average.setting.rpartition('.')[0]}.memory_epochs, such as 3, in its place."
                 )
                 found.setdefault(text, []).append(f"`{each.arm}`")
     return tuple(f"{', '.join(dict.fromkeys(names))}: {text}" for text, names in found.items())
+
+
+def _short(value: float) -> str:
+    """A number with three digits, or as an integer from 100 on: ``2.5``, ``1,000``."""
+    return f"{value:,.0f}" if value >= 99.95 else f"{value:.3g}"

@@ -7,6 +7,7 @@ import math
 from agrm_study.report.advice import differences, sentence
 from agrm_study.report.measure import Measurements
 from agrm_study.report.wording import METRIC_NAMES, UNDECIDED, bracket, listing, p_text, percent, points
+from agrm_study.study.counted import counted
 from agrm_study.study.tasks import task_title
 
 MAX_ARMS = 6
@@ -39,7 +40,7 @@ def _task(m: Measurements, task: str) -> str | None:
         return f"{task_title(task)}: {len(measured)} arms were tested on different subjects and are not ranked."
     subject = study.reference if study.reference in measured else max(measured, key=lambda a: measured[a].summary.mean)
     x = measured[subject]
-    n = f"{x.summary.n} seed{'s' if x.summary.n != 1 else ''}"
+    n = counted(x.summary.n, "seed")
     interval = f", 95% interval {bracket(x.interval)}" if x.interval.defined else ""
     head = f"{task_title(task)}: {subject} reaches {percent(x.summary.mean)}% {metric} ({n}{interval})"
     if study.reference is None:

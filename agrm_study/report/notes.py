@@ -18,6 +18,7 @@ from agrm_study.report.wording import METRIC_NAMES, listing, percent, tasks_text
 from agrm_study.statistics.comparison import ALPHA
 from agrm_study.statistics.influence import FEWEST_OF_CLASS
 from agrm_study.statistics.two_way import FEWEST_SUBJECTS
+from agrm_study.study.counted import counted
 from agrm_study.study.seeds import Stopped
 from agrm_study.study.tasks import task_words
 
@@ -94,7 +95,7 @@ def caution_notes(m: Measurements, arms: Iterable[str], tasks: Collection[str]) 
             "Caution: 2 seeds; intervals are two to three times as wide as from many, and differences hide in them."
         )
     elif fewest < FEW_SEEDS:
-        out.append(f"Caution: {fewest} seed{'s' if fewest != 1 else ''}; fewer than {FEW_SEEDS} leave intervals wide.")
+        out.append(f"Caution: {counted(fewest, 'seed')}; fewer than {FEW_SEEDS} leave intervals wide.")
     sizes = {t: n for t in tasks if (n := max((c.n_subjects for c in cells if c.task == t), default=0))}
     none = {t: n for t, n in sizes.items() if n < FEWEST_SUBJECTS}
     small = {t: n for t, n in sizes.items() if FEWEST_SUBJECTS <= n < FEW_SUBJECTS}
@@ -169,7 +170,7 @@ def comparison_note(m: Measurements, tasks: Collection[str], arms: Iterable[str]
             len(paired), f"paired on {tasks_text(tuple(paired))}"
         )
         families = [
-            f"the {k} comparison{'s' if k > 1 else ''}{f' of family {f}' if f else ''} on the {tasks_text((t,))} task"
+            f"the {counted(k, 'comparison')}{f' of family {f}' if f else ''} on the {tasks_text((t,))} task"
             for t in tasks
             for f, k in sorted(m.family_sizes(t).items())
         ]

@@ -13,6 +13,7 @@ from agrm_study.report.measure import Measurements
 from agrm_study.report.notes import comparison_note, interval_note
 from agrm_study.report.tables.class_counts import LABELLED_PARTS, subjects_of
 from agrm_study.report.wording import METRIC_NAMES, listing, number, tasks_text
+from agrm_study.study.counted import counted
 from agrm_study.study.recipe import Recipe
 
 METHODS: Final = {
@@ -171,16 +172,14 @@ class Facts:
             f"{r.optimizer.lr:g}, batches of {r.batch.labelled} labelled"
         )
         text += f" and {r.batch.unlabelled} unlabelled clips" if r.uses_unlabelled else " clips"
-        steps = f" of {r.steps_per_epoch} steps" if r.steps_per_epoch is not None else ""
-        text += (
-            f", and at most {r.epochs} epochs{steps}. The loss of labelled clips is {r.loss.name.replace('_', '-')}."
-        )
+        steps = f" of {counted(r.steps_per_epoch, 'step')}" if r.steps_per_epoch is not None else ""
+        text += f", and at most {counted(r.epochs, 'epoch')}{steps}. "
+        text += f"The loss of labelled clips is {r.loss.name.replace('_', '-')}."
         if r.has_teacher:
             text += (
                 f" The teacher is an exponential moving average of the student ({self._memory()}), which "
-                f"starts after "
-                f"{r.ssl.pretrain_epochs} supervised epochs; the unsupervised loss is ramped up over "
-                f"{r.ssl.ramp.epochs} epochs."
+                f"starts after {counted(r.ssl.pretrain_epochs, 'supervised epoch')}; the unsupervised loss is ramped "
+                f"up over {counted(r.ssl.ramp.epochs, 'epoch')}."
             )
         return Fact(text, "study.yaml (base.ssl, base.optimizer, base.batch, base.loss)")
 
@@ -209,14 +208,14 @@ class Facts:
         text = (
             f"For each trial, the epoch with the best validation "
             f"{METRIC_NAMES.get(r.early_stop.metric, r.early_stop.metric)} "
-            f"was kept; training stopped after {r.early_stop.patience} epochs without improvement. The test part was "
-            "evaluated once, with the network of that epoch."
+            f"was kept; training stopped after {counted(r.early_stop.patience, 'epoch')} without improvement. "
+            "The test part was evaluated once, with the network of that epoch."
         )
         searched = len(self.m.evidence.searched)
         if searched:
             text += (
-                f" A search evaluated {searched} trials on validation only; its best settings were trained again "
-                f"with new seeds."
+                f" A search evaluated {counted(searched, 'trial')} on validation only; its best settings were trained "
+                "again with new seeds."
             )
         return Fact(text, "study.yaml (base.early_stop, search); records/trials (best_epoch, phase)")
 
@@ -230,7 +229,7 @@ class Facts:
         text = (
             f"{len(study.arms)} arms were compared on the {tasks_text(study.tasks)} task: "
             f"{listing(named + more)}.{reference} Each "
-            f"was trained with {n} seed{'s' if n != 1 else ''}; the seeds are the same for all arms."
+            f"was trained with {counted(n, 'seed')}; the seeds are the same for all arms."
         )
         return Fact(text, "study.yaml (arms, seeds)")
 

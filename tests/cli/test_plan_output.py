@@ -52,7 +52,7 @@ def test_notes_are_shown_and_are_in_the_json(invoke: Invoke) -> None:
 
 def test_a_search_counts_its_own_trials_apart_from_its_arms(invoke: Invoke) -> None:
     told = invoke(SEARCH).stdout
-    assert "search: 4 trials on validation, 0 finished, 4 to run; then its best 1 × 2 seeds, 2 trials more" in told
+    assert "search: 4 trials on validation, 0 finished, 4 to run; then its best 1 × 2 seeds, 2 more trials" in told
     assert "arms known so far: 2 trials, 2 to run; search and final phase together: 800 epochs at most" in told
 
 
@@ -66,7 +66,7 @@ def test_trials_that_another_study_has_finished_are_not_new(invoke: Invoke, monk
     told = invoke(STUDY + "arms: [{name: A}]\n").stdout
     assert told.splitlines()[3].split() == ["arm", "trials", "finished", "failed", "reused", "new"]
     assert told.splitlines()[4].split() == ["A", "2", "0", "0", "2", "0"]
-    assert "2 trials are finished in results folders beside it; `run` reuses them" in told
+    assert "2 trials are finished in results folders beside this one; `run` reuses them" in told
     assert "Nothing to train" in told
 
 
@@ -93,7 +93,7 @@ def test_steps_and_memories_are_shown_and_noted_where_the_training_is_too_short(
     text = STUDY.replace("subjects: 18", "subjects: 12") + "arms: [{name: A}]\n"
     text = text.replace("set: {ssl.method: supervised}", "set: {steps_per_epoch: null}")
     told = invoke(text).stdout
-    assert "1 step × 100 epochs over 8 labelled clips; ssl.ema.alpha 0.99 = a memory of 100 updates" in told
+    assert "1 step × 100 epochs over 8 labelled clips; ssl.ema.alpha 0.99 is a memory of 100 updates" in told
     assert "note: `A`: ssl.ema.alpha 0.99 is a memory of 100 updates" in told
     (steps,) = json.loads(invoke(text, "--json").stdout)["steps"]
     assert (steps["clips"], steps["per_epoch"], steps["averages"][0]["keep"]) == (8, 1, 0.99)

@@ -126,7 +126,7 @@ def test_a_warned_job_saves_its_epochs_queues_again_and_goes_on(slurm: Slurm, qu
     job.until_trials_run()
     slurm.ask("scancel", "--batch", "--signal=USR1", job.number)
     job.until(lambda: slurm.job(job.number)["Restarts"] == "1")
-    assert "2 running trials were saved and go on from there" in job.said
+    assert "2 running trials were saved; the next run resumes them" in job.said
     assert not any(beat.epoch == 0 for beat in Heartbeat.read_all(Location.of(job.results)))
     assert job.ended("COMPLETED")["Restarts"] == "1"
     quiet.assert_same(job.results)
@@ -139,7 +139,7 @@ def test_a_job_that_is_asked_to_end_saves_its_epochs_and_leaves_nothing(slurm: S
     slurm.ask("scancel", "--batch", "--signal=TERM", job.number)
     ended = job.ended("FAILED")
     assert (ended["ExitCode"], ended["Restarts"]) == ("130:0", "0")
-    assert "2 running trials were saved and go on from there" in job.said
+    assert "2 running trials were saved; the next run resumes them" in job.said
     assert [slurm.left_on(node) for node in (1, 2)] == [[], []]
     Job(slurm).ended("COMPLETED")
     quiet.assert_same(job.results)

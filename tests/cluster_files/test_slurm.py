@@ -225,7 +225,7 @@ def test_a_warned_job_saves_asks_for_its_requeue_and_goes_on_where_it_was(tmp_pa
     assert first["code"] == 130, first["said"]
     before = job.finished()
     assert 1 <= len(before) < TRIALS
-    assert "were saved and go on from there" in first["said"]
+    assert "were saved; the next run resumes them" in first["said"]
     assert job.calls()[-1] == f"scontrol requeue {os.getpid()}"
     assert job.calls()[0].startswith("srun --relative=1 --nodes=1 --ntasks=1")
 

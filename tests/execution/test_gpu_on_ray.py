@@ -98,5 +98,5 @@ def test_auto_measures_in_a_task_on_a_gpu_and_trials_get_what_it_found(
     )
     assert (summary.finished, summary.exit_code) == (2, 0)
     assert {round(share, 3) for _, share, _ in shares(results)} == {0.333}
-    assert any("1/3 of a GPU a trial, 3 trials at once on one" in message for message in summary.messages)
+    assert any("1/3 of a GPU per trial, 3 trials at a time on one GPU" in message for message in summary.messages)
     assert "Fake GPU" in (results / "gpu_memory.json").read_text()

@@ -80,7 +80,7 @@ def test_what_was_measured_on_a_gpu_of_that_name_is_not_measured_again(tmp_path:
     assert first.gpu == pytest.approx(1 / 7)  # 141 / (16 · 1.15) = 7.66
     assert first.note == (
         "gpu: auto measured up to 16.0 GiB for a step on H200 (141.0 GiB): "
-        "1/7 of a GPU a trial, 7 trials at once on one."
+        "1/7 of a GPU per trial, 7 trials at a time on one GPU."
     )
     measured_share(results, [recipe(16), recipe(32)], gpu)
     assert gpu.asked == [16, 8, 32]

@@ -12,6 +12,7 @@ from agrm_study.records.location import Location
 from agrm_study.records.reader import Ledger
 from agrm_study.records.schemas import PRUNED
 from agrm_study.records.study_file import read_study
+from agrm_study.study.counted import counted
 from agrm_study.study.parts.names import full_name, is_own, short_name, source_of
 from agrm_study.study.parts.use import used_parts
 from agrm_study.study.study import Study
@@ -33,7 +34,7 @@ class EditedPart:
         """Explains why trials rerun, and how many hours of one slot that costs where it is known."""
         number = "" if hours is None else f"{hours:.1g}" if hours < 1 else f"{hours:.0f}"
         cost = f", some {number} h of one slot" if number else ""
-        count = f"{len(self.trials)} trial{'s' * (len(self.trials) != 1)}"
+        count = counted(len(self.trials), "trial")
         again = f"{count} of {', '.join(self.arms)} run again{cost}"
         return (
             f"{self.written} has changed since its trials were recorded: {again}. "

@@ -20,6 +20,7 @@ from agrm_study.records.location import Location
 from agrm_study.records.reader import Ledger
 from agrm_study.records.removed_weights import removed_weights
 from agrm_study.records.whole import broken_trials
+from agrm_study.study.counted import counted
 
 
 def find_equal(results: Location, missing: Iterable[TrialSpec]) -> Iterator[tuple[TrialSpec, Location]]:
@@ -48,7 +49,7 @@ def take_over_equal(results: Location, missing: Iterable[TrialSpec], on_note: Ca
         _copy(trial, folder, results)
         taken[folder.name] += 1
     for name, trials in taken.items():
-        on_note(f"{trials} trials were reused from {name}, which has finished equal ones.")
+        on_note(f"{counted(trials, 'trial was', 'trials were')} reused from {name}, which has finished equal ones.")
     return taken.total()
 
 

@@ -13,6 +13,7 @@ from agrm_study.records.race_log import RaceLog
 from agrm_study.records.reader import Ledger
 from agrm_study.records.validation_scores import read_scores
 from agrm_study.statistics.racing import drop, limit, looks
+from agrm_study.study.counted import counted
 from agrm_study.study.reported import reported_network
 from agrm_study.study.seeds import Stopped
 from agrm_study.study.study import Study
@@ -170,6 +171,6 @@ def why(stopped: Stopped, *, task: bool = False) -> str:
     """Explains in a sentence why an arm gets no more seeds."""
     arm = f"{stopped.arm} ({stopped.task})" if task else stopped.arm
     return (
-        f"{arm} gets no more than {stopped.n} seeds: {stopped.rival} is better on validation by "
+        f"{arm} gets no more than {counted(stopped.n, 'seed')}: {stopped.rival} is better on validation by "
         f"{stopped.difference:.3f} (p = {stopped.p:.2g}, at most {stopped.limit:.2g} allowed)."
     )

@@ -13,6 +13,7 @@ from agrm_study.execution.trial.work import Work
 from agrm_study.plan.plan import Plan
 from agrm_study.records.location import Location
 from agrm_study.records.race_log import RaceLog
+from agrm_study.study.counted import counted
 from agrm_study.study.study import Study
 
 MakeSource = Callable[[Sequence[Work]], WorkSource]
@@ -156,5 +157,6 @@ def open_race(
         state.advance(task, ended, scores)
     on_look()
     if known[0].stopped:
-        on_note(f"The race has stopped {len(known[0].stopped)} arms before; they get no more seeds.")
+        stopped = counted(len(known[0].stopped), "arm was", "arms were")
+        on_note(f"{stopped} stopped by the race before; a stopped arm gets no more seeds.")
     return RaceSource(works, state, ended=ended, scores=scores, on_look=on_look, make_source=make_source)

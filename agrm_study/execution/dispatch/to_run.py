@@ -20,6 +20,7 @@ from agrm_study.records.compaction import compact
 from agrm_study.records.location import Location
 from agrm_study.records.reader import Ledger, TrialState
 from agrm_study.records.validation_scores import read_metric
+from agrm_study.study.counted import counted
 from agrm_study.study.reported import reported_network
 
 MOST_CELLS_SHOWN: Final = 400
@@ -45,9 +46,10 @@ class ToRun:
         """Sentences on which trials do not run, and how to run them."""
         notes = []
         if self.failed:
-            notes.append(f"{len(self.failed)} failed trials would fail again; --retry-failed runs them.")
+            notes.append(f"{counted(len(self.failed), 'failed trial')} would fail again; --retry-failed runs them.")
         notes += [
-            f"{arm}: {held} trials are held back, as the arm keeps failing in the same way; --retry-failed runs them."
+            f"{arm}: {counted(held, 'trial is', 'trials are')} held back, as the arm keeps failing in the same way; "
+            "--retry-failed runs them."
             for arm, held in Counter(trial.arm for trial in self.held).items()
         ]
         return notes

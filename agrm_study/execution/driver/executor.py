@@ -21,7 +21,7 @@ IDLE_S: Final = 0.1
 """Seconds between two requests for a trial while none is available."""
 
 
-def goes_on(results: Location) -> str:
+def how_to_resume(results: Location) -> str:
     """What rerunning the command does after a run was lost; it resumes from checkpoints only if there are any."""
     saved = any(beat.saved_wall_s > 0 for beat in Heartbeat.read_all(results))
     return f"Finished trials are kept; the same command resumes the others{' from checkpoints' if saved else ''}."

@@ -12,6 +12,7 @@ from agrm_study.execution.progress.trial_progress import TrialProgress
 from agrm_study.execution.progress.view import View
 from agrm_study.execution.progress.wording import best_words, duration, failure_words, hours_words, rough, trial_name
 from agrm_study.execution.trial.events import TrialEvent
+from agrm_study.study.counted import counted
 from agrm_study.study.terminal import printable
 
 EVERY_S: Final = 60.0
@@ -43,7 +44,7 @@ class LinesView(View):
         self._progress = progress
         counts = progress.counts()
         left = counts.waiting
-        parts = [f"{counts.total} trials", f"{counts.finished} finished before", f"{left} to run"]
+        parts = [counted(counts.total, "trial"), f"{counts.finished} finished before", f"{left} to run"]
         if counts.failed:
             parts.append(f"{counts.failed} failed before")
         kind = "" if progress.to_draw is None else ", search"
@@ -63,13 +64,15 @@ class LinesView(View):
         place = f"{counts.finished + counts.failed}/{counts.total}"
         name = trial_name(trial, progress)
         if event.kind == "finished" and trial.pruned:
-            self._print(f"pruned   {place}  {name}: after {event.epoch} epochs")
+            self._print(f"pruned   {place}  {name}: after {counted(event.epoch, 'epoch')}")
         elif event.kind == "finished" and event.message:
             self._print(f"finished {place}  {name}: {event.message}")
         elif event.kind == "finished":
             shown = "" if event.metric is None else f"validation {progress.metric} {event.metric:.3f}, "
             taken = f" ({event.inherited} reused)" if event.inherited else ""
-            self._print(f"finished {place}  {name}: {shown}{event.epoch} epochs{taken} in {duration(event.wall_s)}")
+            self._print(
+                f"finished {place}  {name}: {shown}{counted(event.epoch, 'epoch')}{taken} in {duration(event.wall_s)}"
+            )
         elif event.kind == "failed":
             self._print(f"failed   {place}  {name}: {failure_words(event.failure, event.error)}")
         elif event.kind == "retried":

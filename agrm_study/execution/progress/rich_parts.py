@@ -9,6 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 
 from agrm_study.execution.progress.state import StudyProgress
+from agrm_study.study.counted import counted
 from agrm_study.study.terminal import printable
 
 
@@ -33,7 +34,9 @@ def search_table(progress: StudyProgress, width: int) -> RenderableType:
     best = progress.best(MOST)
     for place, trial in enumerate(best):
         style = "bold" if place == 0 else "default"
-        table.add_row(Text(trial.arm, style=style), Text(f"{trial.metric:.3f}", style=style), f"{trial.epoch} epochs")
+        table.add_row(
+            Text(trial.arm, style=style), Text(f"{trial.metric:.3f}", style=style), counted(trial.epoch, "epoch")
+        )
     pruned = sum(trial.pruned for trial in progress.trials.values())
     rest = [] if best else [Text("no trial has finished yet", style=DIM)]
     if pruned:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from agrm_study.execution.provenance import available_cpus
+from agrm_study.study.counted import counted
 
 LOOK_EVERY_S: Final = 2.0
 """Seconds between two checks of a cluster's nodes."""
@@ -96,13 +97,13 @@ def in_words(nodes: Sequence[Mapping[str, Any]]) -> str:
         found = node["Resources"]
         kinds = ", ".join(sorted(name.removeprefix(_KIND) for name in found if name.startswith(_KIND)))
         cpus, gpus = found.get("CPU", 0.0), found.get("GPU", 0.0)
-        text = f"{cpus:g} CPU{'s' * (cpus != 1)}"
+        text = counted(f"{cpus:g}", "CPU")
         if gpus:
-            text += f" and {gpus:g} GPU{'s' * (gpus != 1)}"
+            text += f" and {counted(f'{gpus:g}', 'GPU')}"
         if kinds:
             text += f" ({kinds})"
         counts[text] = counts.get(text, 0) + 1
-    return "; ".join(f"{n} node{'s' * (n != 1)} with {text}" for text, n in sorted(counts.items())) or "no nodes"
+    return "; ".join(f"{counted(n, 'node')} with {text}" for text, n in sorted(counts.items())) or "no nodes"
 
 
 class Slots:

@@ -109,10 +109,10 @@ def decide(kinds: Iterable[str], measured: Measured) -> Share | None:
     if peak >= measured.total:
         return Share(1.0, f"gpu: auto: one step did not fit into {measured.name} ({_gib(measured.total)}); trials try.")
     share = share_for(peak, measured.total)
-    together = f", {round(1 / share)} trials at once on one" if share < 1 else ""
+    together = f", {round(1 / share)} trials at a time on one GPU" if share < 1 else ""
     note = (
         f"gpu: auto measured up to {_gib(peak)} for a step on {measured.name} ({_gib(measured.total)}): "
-        f"{share_words(share)} a trial{together}."
+        f"{share_words(share)} per trial{together}."
     )
     return Share(share, note)
 

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Final
 
+from agrm_study.study.counted import counted
 from agrm_study.study.errors import did_you_mean
 from agrm_study.study.tasks import Task
 from agrm_study.training.data.manifest import Manifest
@@ -80,5 +81,5 @@ def ignored_labels(manifest: Manifest, split: Split, task: Task) -> str | None:
     counts = Counter(labels.values())
     named = ", ".join(f"{label} ({count})" for label, count in sorted(counts.items())[:SHOWN])
     more = f" and {len(counts) - SHOWN} more labels" if len(counts) > SHOWN else ""
-    subjects = f"{len(labels)} subject{'s' * (len(labels) > 1)}"
+    subjects = counted(len(labels), "subject")
     return f"The task {task.name} ignores {subjects} with other labels: {named}{more}."

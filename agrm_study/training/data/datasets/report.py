@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from agrm_study.study.counted import counted
 from agrm_study.training.data.datasets.append import Merged
 from agrm_study.training.data.datasets.layout import Examined, Survey
 
@@ -36,7 +37,7 @@ class IndexReport:
         """Counts, reasons and notes as text, one statement per line."""
         clips, merged = self.merged.clips, self.merged
         labelled, subjects = sum(clip.label is not None for clip in clips), len({clip.subject_id for clip in clips})
-        lines = [f"{len(clips)} clips, {labelled} with a label, {subjects} subjects"]
+        lines = [f"{counted(len(clips), 'clip')}, {labelled} with a label, {counted(subjects, 'subject')}"]
         if self.appended and not merged.added and not merged.updated:
             lines.append(f"nothing to add: all {merged.unchanged} videos are in the manifest already")
         elif self.appended:

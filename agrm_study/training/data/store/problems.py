@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from agrm_study.study.counted import counted
 from agrm_study.study.errors import InputError
 from agrm_study.study.recipe import Clip
 from agrm_study.training.data.manifest import ClipRecord, Manifest
@@ -50,7 +51,7 @@ class BadVideos(InputError):
         more = len(self.problems) - SHOWN
         lines += [f"\n  … and {more} more (`agrm-study data check` lists them)"] if more > 0 else []
         subjects = sorted({each.subject_id for each in self.problems})
-        count = f"{len(self.problems)} video{'s' if len(self.problems) > 1 else ''} cannot be used"
+        count = f"{counted(len(self.problems), 'video')} cannot be used"
         out = f"data.exclude: {yaml_list(subjects, SHOWN)}"
         super().__init__(
             f"{count}:{''.join(lines)}\n  Repair the files and index them again, or exclude the subjects with {out}",
