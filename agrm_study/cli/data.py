@@ -129,7 +129,7 @@ def index(
     merged = merge(before, examined.clips)
     written = out / "manifest.parquet"
     if not append or merged.added or merged.updated:
-        written = write_manifest(merged.clips, out)
+        write_manifest(merged.clips, out)
     report = IndexReport(written, survey, examined, merged, appended=append)
     for line in report.lines():
         click.echo(line, err=True)
@@ -168,7 +168,7 @@ def check(manifest: Path, study: str | None, pictures: Path | None, as_json: boo
             sheets = draw_pictures(
                 read, recipe.clip, pictures, augment=recipe.augment, workers=processes, on_progress=on_progress
             )
-        click.echo(f"{len(sheets)} pictures in {pictures}", err=True)
+        click.echo(f"{counted(len(sheets), 'picture')} in {pictures}", err=True)
     return 1 if report.stops else 0
 
 

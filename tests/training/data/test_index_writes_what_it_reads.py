@@ -34,7 +34,7 @@ def test_appending_the_same_folder_again_changes_nothing_and_says_so(clinic, tmp
     for _ in range(2):
         again = index("--layout", "folder", clinic, "--out", tmp_path / "m", "--append")
         assert again.exit_code == 0, again.output
-        assert "nothing to add: all 1 videos" in again.output
+        assert "nothing to add: every video is in the manifest already (1 video)" in again.output
     assert (tmp_path / "m" / "manifest.parquet").read_bytes() == before
     assert len(read_manifest(tmp_path / "m").clips) == 1
 

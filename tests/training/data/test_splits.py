@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from agrm_study.study.errors import InputError
 from agrm_study.study.labels import LABELS
-from agrm_study.study.recipe import Data
+from agrm_study.study.recipe import Data, SplitFractions
 from agrm_study.training.data.manifest import ClipRecord, Manifest
 from agrm_study.training.data.splits import SIDE, Split, check_leakage, make_split, write_split_file
 from agrm_study.training.data.strata import largest_remainder, stratified_counts
@@ -62,6 +62,16 @@ def test_stratified_counts_keep_every_row_and_stay_within_one_of_the_exact_share
     assert table.sum(axis=1).tolist() == sizes
     assert (np.abs(table - exact) < 1).all()
     assert np.abs(table.sum(axis=0) - sum(sizes) * np.asarray(shares)).max() <= 1 + 1e-9
+
+
+@given(st.lists(st.integers(1, 60), max_size=5), st.integers(0, 5))
+def test_seven_subjects_of_a_label_reach_every_part_of_the_default_split_and_two_never_do(others, place):
+    """0.16 · 7 and 0.2 · 7 are above 1, and a cell is never below its exact value rounded down."""
+    shares = SplitFractions()
+    for size, reaches in ((7, True), (2, False)):
+        sizes = [*others[:place], size, *others[place:]]
+        table = stratified_counts(sizes, (shares.train, shares.val, shares.test))
+        assert table[min(place, len(others))].all() == reaches
 
 
 def test_largest_remainder_is_hamiltons_method():
