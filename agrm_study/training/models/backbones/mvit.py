@@ -8,13 +8,13 @@ class token first, travel between stages with the shape (T, H, W) of their N pat
 from __future__ import annotations
 
 from functools import partial
-from typing import ClassVar, Final, final
+from typing import Final, final
 
 from torch import Tensor, nn
 from torchvision.models.video.mvit import MSBlockConfig, MultiscaleAttention, MultiscaleBlock, PositionalEncoding
 
 from agrm_study.study.recipe import Model
-from agrm_study.training.models.backbones.base import Backbone
+from agrm_study.training.models.backbones.transformer import STD, Transformer
 
 _DEPTHS: Final = (1, 2, 11, 2)
 _GRID: Final = (8, 56, 56)
@@ -27,7 +27,7 @@ Tokens = tuple[Tensor, tuple[int, int, int]]
 
 
 @final
-class MViT(Backbone):
+class MViT(Transformer):
     """MViTv2-S up to its final norm. Output: T/2, H/32, W/32, rounded up, without the class token.
 
     With `model.pooling.name: average` the output is the class token as a volume of one position, which is what the
@@ -39,8 +39,6 @@ class MViT(Backbone):
         width: Two thirds of the channels of an attention head.
         class_token: Whether the output is the class token instead of the patches.
     """
-
-    CLASSIFIER_STD: ClassVar[float] = 0.02
 
     def __init__(self, width: int, *, class_token: bool) -> None:
         head = 3 * width // 2
@@ -87,21 +85,12 @@ class MViT(Backbone):
         return cls(settings.width, class_token=settings.pooling.name == "average")
 
     def reset_layer(self, layer: nn.Module) -> None:
-        """Linear weights, the class token and position tables from a normal distribution (std 0.02), as in torchvision.
-
-        Other layers use torch's defaults.
-        """
-        match layer:
-            case nn.Linear():
-                nn.init.trunc_normal_(layer.weight, std=0.02)
-                nn.init.zeros_(layer.bias)
-            case MultiscaleAttention() | PositionalEncoding():
-                for table in layer.parameters(recurse=False):
-                    nn.init.trunc_normal_(table, std=0.02)
-            case nn.Conv3d() | nn.LayerNorm():
-                layer.reset_parameters()
-            case _:
-                raise TypeError(f"no initial values are defined for {type(layer).__name__}")
+        """Class token and position tables are drawn like linear weights, as in torchvision."""
+        if isinstance(layer, MultiscaleAttention | PositionalEncoding):
+            for table in layer.parameters(recurse=False):
+                nn.init.trunc_normal_(table, std=STD)
+        else:
+            super().reset_layer(layer)
 
 
 class _Encoding(PositionalEncoding):  # type: ignore[misc]

@@ -15,7 +15,7 @@ from torchvision.models.swin_transformer import PatchMerging, SwinTransformerBlo
 from torchvision.models.video.swin_transformer import PatchEmbed3d, ShiftedWindowAttention3d
 
 from agrm_study.study.recipe import Model
-from agrm_study.training.models.backbones.base import Backbone
+from agrm_study.training.models.backbones.transformer import STD, Transformer
 
 _PATCH: Final = (2, 4, 4)
 _WINDOW: Final = (8, 7, 7)
@@ -26,7 +26,7 @@ _DROP_PATH: Final = 0.1
 
 
 @final
-class Swin3d(Backbone):
+class Swin3d(Transformer):
     """Swin3D-T up to its final norm. Output: T/2, H/32, W/32, rounded up.
 
     `model.width` scales all stages: an attention head has width/2 channels (published: 32), the first stage three
@@ -36,7 +36,6 @@ class Swin3d(Backbone):
         width: Twice the channels of an attention head.
     """
 
-    CLASSIFIER_STD: ClassVar[float] = 0.02
     PUBLISHED_NAMES: ClassVar[Mapping[str, str]] = {"features": "layers"}
 
     def __init__(self, width: int) -> None:
@@ -71,19 +70,12 @@ class Swin3d(Backbone):
         return cls(settings.width)
 
     def reset_layer(self, layer: nn.Module) -> None:
-        """Linear weights and position tables from a normal distribution (std 0.02), as in torchvision."""
-        match layer:
-            case nn.Linear():
-                nn.init.trunc_normal_(layer.weight, std=0.02)
-                if layer.bias is not None:
-                    nn.init.zeros_(layer.bias)
-            case ShiftedWindowAttention3d():
-                layer.define_relative_position_index()
-                nn.init.trunc_normal_(layer.relative_position_bias_table, std=0.02)
-            case nn.Conv3d() | nn.LayerNorm():
-                layer.reset_parameters()
-            case _:
-                raise TypeError(f"no initial values are defined for {type(layer).__name__}")
+        """Position tables are drawn like linear weights, as in torchvision."""
+        if isinstance(layer, ShiftedWindowAttention3d):
+            layer.define_relative_position_index()
+            nn.init.trunc_normal_(layer.relative_position_bias_table, std=STD)
+        else:
+            super().reset_layer(layer)
 
 
 class _LastNorm(nn.LayerNorm):

@@ -6,14 +6,14 @@ Representation Learning", section 3 and Table 1). Parameter names match the publ
 
 from __future__ import annotations
 
-from typing import ClassVar, Final, final
+from typing import Final, final
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from agrm_study.study.recipe import Model
-from agrm_study.training.models.backbones.base import Backbone
 from agrm_study.training.models.backbones.relation_blocks import GlobalBlock, LocalBlock
+from agrm_study.training.models.backbones.transformer import Transformer
 
 _DEPTHS: Final = (3, 4, 8, 3)
 _WIDTHS: Final = (1, 2, 5, 8)
@@ -23,7 +23,7 @@ _DROP_PATH: Final = 0.1
 
 
 @final
-class UniFormer(Backbone):
+class UniFormer(Transformer):
     """UniFormer-S. Output: T/2, H/32, W/32, rounded up.
 
     `model.width` scales all stages (published: 64) and sets the width of an attention head; `model.depth` is ignored.
@@ -31,8 +31,6 @@ class UniFormer(Backbone):
     Args:
         width: Channels of the first stage and of each attention head.
     """
-
-    CLASSIFIER_STD: ClassVar[float] = 0.02
 
     def __init__(self, width: int) -> None:
         stages: dict[str, nn.Module] = {}
@@ -54,20 +52,6 @@ class UniFormer(Backbone):
     @classmethod
     def from_settings(cls, settings: Model) -> UniFormer:
         return cls(settings.width)
-
-    def reset_layer(self, layer: nn.Module) -> None:
-        """Linear weights from a normal distribution (std 0.02, truncated at ±2), as in the published code.
-
-        Other layers use torch's defaults.
-        """
-        match layer:
-            case nn.Linear():
-                nn.init.trunc_normal_(layer.weight, std=0.02)
-                nn.init.zeros_(layer.bias)
-            case nn.Conv3d() | nn.BatchNorm3d() | nn.LayerNorm():
-                layer.reset_parameters()
-            case _:
-                raise TypeError(f"no initial values are defined for {type(layer).__name__}")
 
 
 class PatchEmbedding(nn.Module):
