@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from agrm_study.study.parts.source import OwnPart, OwnParts
     from agrm_study.study.problems import Places
+    from agrm_study.study.recipe import Model
     from agrm_study.study.study import Study
 
 
@@ -48,7 +49,14 @@ def read_study(study: str | Path | Mapping[str, Any], overrides: Sequence[str], 
     from agrm_study.study.load import load_study
 
     own = parts_of(study)
-    return load_study(study, overrides=overrides, preset=preset, names=all_names(own), own=own)
+    return load_study(study, overrides=overrides, preset=preset, names=all_names(own), own=own, layers=layer_names)
+
+
+def layer_names(model: Model) -> Collection[str]:
+    """Layers of a backbone; imports torch, which only studies that freeze layers by name need."""
+    from agrm_study.training.models.build import layer_names
+
+    return layer_names(model)
 
 
 def parts_in(files: Sequence[Path]) -> OwnParts:

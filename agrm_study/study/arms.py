@@ -67,7 +67,7 @@ def build_arms(drafts: Sequence[ArmDraft], loading: Loading) -> list[Arm]:
             places, prefix = Places(draft.place, own), f"arm {draft.name}: "
         check_memories(settings, loading.problems, prefix=prefix)
         tree = with_settings(loading.tree, settings)
-        recipe = _build(tree, places, loading, prefix=prefix)
+        recipe = build(tree, places, loading, prefix=prefix)
         if recipe is not None:
             values = MappingProxyType({setting.name: setting.value for setting in settings})
             arms.append(
@@ -90,12 +90,20 @@ def try_dimensions(space: Mapping[str, Dimension], names: Sequence[str], loading
         place = loading.places.find(("search", "space", name))
         for probe in space[name].probes:
             tree = with_settings(loading.tree, [Setting(name, probe, place)])
-            _build(tree, Places(place), loading, prefix="search.space: ")
+            build(tree, Places(place), loading, prefix="search.space: ")
 
 
-def _build(tree: Tree, places: Places, loading: Loading, *, prefix: str) -> Recipe | None:
+def build(tree: Tree, places: Places, loading: Loading, *, prefix: str = "") -> Recipe | None:
+    """The validated recipe of merged settings, or None after noting errors."""
     return build_recipe(
-        tree, places, loading.problems, loading.names, prefix=prefix, parts=loading.parts, tasks=loading.tasks
+        tree,
+        places,
+        loading.problems,
+        loading.names,
+        prefix=prefix,
+        parts=loading.parts,
+        tasks=loading.tasks,
+        layers=loading.layers,
     )
 
 

@@ -10,14 +10,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from agrm_study.study.arms import build_arms, draft_arms, try_dimensions
+from agrm_study.study.arms import build, build_arms, draft_arms, try_dimensions
 from agrm_study.study.checks import check_study
 from agrm_study.study.document import Document, read_yaml
 from agrm_study.study.errors import InputError
 from agrm_study.study.following import follow_epochs
+from agrm_study.study.frozen_layers import LayerNames
 from agrm_study.study.library import find_study
 from agrm_study.study.loading import GIVEN, Loading
-from agrm_study.study.merge import build_recipe
 from agrm_study.study.own_trainer import first_layer, last_layer, name_settings, named_option, own_trainer
 from agrm_study.study.parts.names import full_name
 from agrm_study.study.parts.source import OwnParts
@@ -42,6 +42,7 @@ def load_study(
     preset: str | None = None,
     names: Names = MappingProxyType({}),
     own: OwnParts = OwnParts(),  # noqa: B008 - frozen
+    layers: LayerNames | None = None,
 ) -> Study:
     """Load a study file: base recipe, then the study's own settings, the preset's, the options', each arm's.
 
@@ -53,12 +54,13 @@ def load_study(
         names: Existing names by dotted field (``model.backbone``, ``report.tables``, …), given by the caller since
             this layer knows neither networks nor tables; fields without an entry are not checked.
         own: The study's own parts (`plan.own_parts`), whose names are among ``names``.
+        layers: Layers of a backbone, given by the caller in the same way, to check `model.freeze`.
 
     Raises:
         InputError: If the study is invalid; one message lists every error with file, line, field, rule and value.
     """
     loading = _open_values(path, names) if isinstance(path, Mapping) else _open(find_study(path), names)
-    loading.parts = own.parts
+    loading.parts, loading.layers = own.parts, layers
     trainer = own_trainer(loading)
     if trainer is not None:
         name_settings(loading, trainer)
@@ -77,9 +79,7 @@ def load_study(
     loading.tasks = tuple(tasks.values())
     if spec is not None:
         loading.tree |= {"task": task_to_plain(loading.tasks[0]), "seed": 0, "split_seed": spec.split_seed}
-    base = build_recipe(
-        loading.tree, loading.origins, loading.problems, loading.names, parts=loading.parts, tasks=loading.tasks
-    )
+    base = build(loading.tree, loading.origins, loading)
     drafts, varies, factors = ([], "arms", ()) if spec is None else draft_arms(spec, loading)
     if spec is None or base is None:
         loading.problems.raise_any()

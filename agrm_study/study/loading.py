@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from agrm_study.study.document import Document, KeyPath
+from agrm_study.study.frozen_layers import LayerNames
 from agrm_study.study.merge import Tree, check_memories, with_settings
 from agrm_study.study.parts.source import OwnPart
 from agrm_study.study.problems import Names, Place, Places, Problems, dotted
@@ -32,6 +33,7 @@ class Loading:
         tree: The recipe's settings, merged so far, without defaults.
         origins: Place where each of these settings was last written.
         options: Recipe settings from command-line options.
+        layers: Layers of a backbone; by default `model.freeze` is not checked.
         parts: The study's own parts.
         tasks: Its tasks; empty while they are not known.
     """
@@ -44,6 +46,7 @@ class Loading:
     tree: Tree = field(default_factory=dict)
     origins: Places = field(init=False)
     options: Sequence[Setting] = ()
+    layers: LayerNames | None = None
     parts: Sequence[OwnPart] = ()
     tasks: Sequence[Task] = ()
 

@@ -9,11 +9,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from agrm_study.study.errors import did_you_mean
+from agrm_study.study.errors import InputError, did_you_mean
+from agrm_study.study.frozen_layers import WHOLE, LayerNames, unknown_layers
 from agrm_study.study.parts.source import OwnPart
 from agrm_study.study.parts.use import check_options, with_full_names
 from agrm_study.study.problems import Names, Places, Problems
-from agrm_study.study.recipe import Recipe
+from agrm_study.study.recipe import Model, Recipe
 from agrm_study.study.settings import MEMORIES, Setting, known_settings, value_of
 from agrm_study.study.tasks import Task
 from agrm_study.study.translate import translate
@@ -68,6 +69,7 @@ def build_recipe(
     prefix: str = "",
     parts: Sequence[OwnPart] = (),
     tasks: Iterable[Task] = (),
+    layers: LayerNames | None = None,
 ) -> Recipe | None:
     """The validated recipe, or None after noting errors.
 
@@ -79,6 +81,7 @@ def build_recipe(
         prefix: Prefix of the field in messages (``arm `w/o MTM` ``).
         parts: The study's own parts; the recipe has their full names.
         tasks: Tasks of the study, for which the recipe must fit.
+        layers: Layers of a backbone, to check `model.freeze`; by default it is not checked.
     """
     try:
         # JSON mode: lists become tuples and text paths, but nothing else is converted (no "5" for 5, no true for 1).
@@ -94,7 +97,10 @@ def build_recipe(
     check_options(recipe, parts, places, problems, prefix=prefix)
     _check_together(recipe, places, problems, prefix)
     _check_tasks(recipe, tasks, places, problems, prefix)
-    return with_full_names(recipe, parts) if len(problems) == before else None
+    if len(problems) == before:
+        recipe = with_full_names(recipe, parts)
+        _check_layers(recipe.model, layers, places, problems, prefix)
+    return recipe if len(problems) == before else None
 
 
 def check_name(
@@ -112,6 +118,21 @@ def check_name(
         allowed=", ".join(options),
         hint=did_you_mean(str(given), options),
     )
+
+
+def _check_layers(model: Model, layers: LayerNames | None, places: Places, problems: Problems, prefix: str) -> None:
+    """Note frozen layers that the backbone does not have."""
+    if layers is None or set(model.freeze) <= {WHOLE}:
+        return
+    try:
+        unknown = unknown_layers(model.freeze, layers(model))
+    except InputError as problem:
+        unknown = [problem]
+    place = places.find(("model", "freeze"))
+    for each in unknown:
+        problems.add(
+            place, each.rule, field=f"{prefix}{each.field}", given=each.given, allowed=each.allowed, hint=each.hint
+        )
 
 
 def _is_setting(field: str) -> bool:

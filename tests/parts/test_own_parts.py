@@ -126,6 +126,11 @@ def line_of(file: Path, text: str) -> int:
         ("model.options.block", 2, "Did you mean `blocks`"),
         ("loss.options.blocks", 2, "no loss of this study has such an option"),
         ("model.backbone", "plain3", "Did you mean `plain3d`"),
+        (
+            "model.freeze",
+            ["block1", "block9"],
+            "no layer of that name; given 'block9'; allowed: backbone, block1, block2",
+        ),
     ],
 )
 def test_a_wrong_option_or_name_is_refused_with_file_and_line(

@@ -9,6 +9,8 @@ from functools import lru_cache
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from agrm_study.study.errors import InputError
+from agrm_study.study.parts.names import short_name
 from agrm_study.study.recipe import Model
 from agrm_study.training.generators import stream_seed
 from agrm_study.training.models.backbones import backbone_class
@@ -17,7 +19,7 @@ from agrm_study.training.models.classifier import make_classifier, reset_classif
 from agrm_study.training.models.network import VideoClassifier
 from agrm_study.training.models.pooling import pooling_class
 
-__all__ = ["VideoClassifier", "build_model", "count_parameters", "forward_gflops"]
+__all__ = ["VideoClassifier", "build_model", "count_parameters", "forward_gflops", "layer_names"]
 
 
 def build_model(model: Model, *, n_outputs: int, frames: int, size: int, seed: int) -> VideoClassifier:
@@ -57,6 +59,25 @@ def count_parameters(model: Model, *, n_outputs: int, frames: int, size: int) ->
     """
     network, _ = _assemble(model, n_outputs, frames, size)
     return sum(parameter.numel() for parameter in network.parameters())
+
+
+@lru_cache(maxsize=32)
+def layer_names(model: Model) -> tuple[str, ...]:
+    """Dotted names of all layers of a backbone, which `model.freeze` may give.
+
+    Raises:
+        InputError: The backbone is unknown, or one of the study's own cannot be built.
+    """
+    try:
+        with torch.device("meta"):
+            backbone = backbone_class(model.backbone).from_settings(model)
+    except InputError:
+        raise
+    except Exception as error:
+        name = short_name(model.backbone)
+        rule = f"the backbone {name} cannot be built ({type(error).__name__}: {error})"
+        raise InputError(rule, field="model.freeze", given=list(model.freeze)) from error
+    return tuple(name for name, _ in backbone.named_modules() if name)
 
 
 @lru_cache(maxsize=32)

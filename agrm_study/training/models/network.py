@@ -7,7 +7,8 @@ from typing import final
 
 from torch import Tensor, nn
 
-from agrm_study.study.errors import InputError, did_you_mean
+from agrm_study.study.errors import raise_together
+from agrm_study.study.frozen_layers import WHOLE, unknown_layers
 from agrm_study.training.models.backbones.base import Backbone
 from agrm_study.training.models.classifier import CosineClassifier
 
@@ -65,17 +66,10 @@ class VideoClassifier(nn.Module):
         Raises:
             InputError: The backbone has no module of that name.
         """
-        self._frozen = self._stages if "backbone" in names else tuple(names)
         known = [name for name, _ in self.named_modules() if name.split(".")[0] in self._stages]
+        raise_together(unknown_layers(names, known))
+        self._frozen = self._stages if WHOLE in names else tuple(names)
         for name in self._frozen:
-            if name not in known:
-                raise InputError(
-                    "this backbone has no layer of that name",
-                    field="model.freeze",
-                    given=name,
-                    allowed=f"backbone, {', '.join(self._stages)}, and the layers inside them",
-                    hint=did_you_mean(name, known),
-                )
             self.get_submodule(name).requires_grad_(False).eval()
 
     def train(self, mode: bool = True) -> VideoClassifier:

@@ -6,6 +6,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from agrm_study.api.names import read_study
 from agrm_study.study.errors import InputError
 from agrm_study.study.recipe import Model, Optimizer
 from agrm_study.study.ssl_settings import Ema
@@ -65,6 +66,37 @@ def test_a_layer_that_the_backbone_lacks_is_refused_with_a_suggestion():
         network_of(freeze=["layer9"])
     with pytest.raises(InputError, match=r"no layer of that name.*'?fc"):
         network_of(freeze=["fc"])
+
+
+@pytest.mark.parametrize(
+    ("arm", "pieces"),
+    [
+        ("{model.freeze: [stem, layer9]}", ["given 'layer9'", "allowed: backbone, stem, layer1", "Did you mean"]),
+        ("{model.freeze: [layer1.5]}", ["given 'layer1.5'"]),
+        ("{model.freeze: [stem], model.backbone: c3d}", ["given 'stem'", "conv1", "conv5b"]),
+    ],
+)
+def test_a_study_that_freezes_a_layer_that_its_backbone_lacks_is_refused_with_file_and_line(tmp_path, arm, pieces):
+    file = tmp_path / "study.yaml"
+    file.write_text(
+        "name: frozen\ntasks: [two_class]\nseeds: 1\ndata: {synthetic: {subjects: 12, unlabelled: 12}}\n"
+        f"arms:\n  - {{name: AGRM, set: {{model.freeze: [layer1.0, stem]}}}}\n  - {{name: typo, set: {arm}}}\n"
+    )
+    with pytest.raises(InputError) as caught:
+        read_study(file, (), None)
+    told = str(caught.value)
+    assert told.startswith(f"{file}:7: `arm typo: model.freeze`: this backbone has no layer of that name")
+    assert all(piece in told for piece in pieces), told
+
+
+def test_a_choice_of_a_search_that_freezes_an_unknown_layer_is_refused(tmp_path):
+    file = tmp_path / "study.yaml"
+    file.write_text(
+        "name: frozen\ntasks: [two_class]\nseeds: 1\ndata: {synthetic: {subjects: 12, unlabelled: 12}}\n"
+        "search:\n  trials: 2\n  space:\n    model.freeze: {choice: [[], [stem], [layer0]]}\n"
+    )
+    with pytest.raises(InputError, match=r"study.yaml:8: `search.space: model.freeze`: this backbone has no layer"):
+        read_study(file, (), None)
 
 
 @pytest.mark.parametrize("buffers", ["average", "copy", "own"])

@@ -39,7 +39,9 @@ class IndexReport:
         labelled, subjects = sum(clip.label is not None for clip in clips), len({clip.subject_id for clip in clips})
         lines = [f"{counted(len(clips), 'clip')}, {labelled} with a label, {counted(subjects, 'subject')}"]
         if self.appended and not merged.added and not merged.updated:
-            lines.append(f"nothing to add: every video is in the manifest already ({counted(merged.unchanged, 'video')})")
+            lines.append(
+                f"nothing to add: every video is in the manifest already ({counted(merged.unchanged, 'video')})"
+            )
         elif self.appended:
             lines.append(f"{merged.added} added, {merged.updated} updated, {merged.unchanged} unchanged")
         lines.append(

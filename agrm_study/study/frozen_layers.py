@@ -1,0 +1,31 @@
+"""Names of the layers that `model.freeze` may give."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from typing import Final
+
+from agrm_study.study.errors import InputError, did_you_mean
+from agrm_study.study.recipe import Model
+
+WHOLE: Final = "backbone"
+"""Stands for all stages of a backbone."""
+
+LayerNames = Callable[[Model], Collection[str]]
+"""Dotted names of all layers of a backbone, its stages in order among them."""
+
+
+def unknown_layers(frozen: Iterable[str], layers: Collection[str]) -> list[InputError]:
+    """An error for each name to freeze that is no layer of the backbone."""
+    stages = [name for name in layers if "." not in name]
+    return [
+        InputError(
+            "this backbone has no layer of that name",
+            field="model.freeze",
+            given=name,
+            allowed=f"{WHOLE}, {', '.join(stages)}, and the layers inside them",
+            hint=did_you_mean(name, layers),
+        )
+        for name in frozen
+        if name != WHOLE and name not in layers
+    ]
