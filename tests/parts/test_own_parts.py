@@ -129,7 +129,7 @@ def line_of(file: Path, text: str) -> int:
         (
             "model.freeze",
             ["block1", "block9"],
-            "no layer of that name; given 'block9'; allowed: backbone, block1, block2",
+            "given 'block9'; allowed: backbone, block1, block2",
         ),
     ],
 )
