@@ -266,3 +266,16 @@ def gap_notes(
             rest = f"; and {len(found) - MOST_FINDINGS} more" if len(found) > MOST_FINDINGS else ""
             out.append(f"{title}: {'; '.join(str(f) for f in found[:MOST_FINDINGS])}{rest}.")
     return tuple(out)
+
+
+def closing_notes(
+    m: Measurements, arms: Sequence[str], tasks: Collection[str], cautions: Iterable[str] = ()
+) -> tuple[str, ...]:
+    """The last notes of a table of means with intervals: replicates, intervals, cautions, gaps and versions."""
+    return (
+        means_note(m, arms, tasks),
+        interval_note(m, tasks),
+        *cautions,
+        *gap_notes(m.evidence, arms, tasks),
+        versions_note(m.evidence),
+    )

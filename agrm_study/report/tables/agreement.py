@@ -69,12 +69,7 @@ class Agreement(TableKind):
             rows=task_blocks(tasks, rows),
             notes=(
                 f"MCC: Matthews' correlation of all classes, times 100.{grades}",
-                notes.means_note(m, arms, tasks),
-                notes.interval_note(m, tasks),
-                *notes.caution_notes(m, arms, tasks),
-                *rest,
-                *notes.gap_notes(m.evidence, arms, tasks),
-                notes.versions_note(m.evidence),
+                *notes.closing_notes(m, arms, tasks, (*notes.caution_notes(m, arms, tasks), *rest)),
             ),
             partial=m.evidence.partial,
         )

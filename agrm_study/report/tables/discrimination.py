@@ -55,11 +55,7 @@ class Discrimination(TableKind):
                 "ROC-AUC: area under the ROC curve. PR-AUC: average precision without interpolation; its chance level "
                 "is the prevalence. MCC: Matthews' correlation of the decisions at p ≥ 0.5, times 100.",
                 *(delta if compared else ()),
-                notes.means_note(m, arms, asked),
-                notes.interval_note(m, asked),
-                *notes.caution_notes(m, arms, asked),
-                *notes.gap_notes(m.evidence, arms, asked),
-                notes.versions_note(m.evidence),
+                *notes.closing_notes(m, arms, asked, notes.caution_notes(m, arms, asked)),
             ),
             partial=m.evidence.partial,
         )

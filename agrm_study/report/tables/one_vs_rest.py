@@ -75,11 +75,7 @@ class OneVsRest(TableKind):
             notes=(
                 "ROC-AUC: area under the ROC curve. PR-AUC: average precision without interpolation; its chance level "
                 f"is the share of the class. A class with fewer than {FEWEST_OF_CLASS} test subjects has no interval.",
-                notes.replicates_note(m, arms, asked).replace("mean ± sample standard deviation (ddof 1)", "means"),
-                notes.interval_note(m, asked),
-                *rest,
-                *notes.gap_notes(m.evidence, arms, asked),
-                notes.versions_note(m.evidence),
+                *notes.closing_notes(m, arms, asked, rest),
             ),
             partial=m.evidence.partial,
         )

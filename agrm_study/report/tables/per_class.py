@@ -64,12 +64,6 @@ class PerClass(TableKind):
                 Column(key="f1", title="F1 [95% CI]"),
             ),
             rows=task_blocks(study.tasks, rows),
-            notes=(
-                notes.means_note(m, arms, study.tasks),
-                notes.interval_note(m, study.tasks),
-                *rest,
-                *notes.gap_notes(m.evidence, arms, study.tasks),
-                notes.versions_note(m.evidence),
-            ),
+            notes=notes.closing_notes(m, arms, study.tasks, rest),
             partial=m.evidence.partial,
         )

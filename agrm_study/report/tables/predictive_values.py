@@ -71,10 +71,7 @@ class PredictiveValues(TableKind):
             rows=tuple(rows),
             notes=(
                 "By Bayes' rule from sensitivity and specificity on the test part; the prevalence is taken as known.",
-                notes.means_note(m, arms, asked),
-                notes.interval_note(m, asked),
-                *notes.gap_notes(m.evidence, arms, asked),
-                notes.versions_note(m.evidence),
+                *notes.closing_notes(m, arms, asked),
             ),
             partial=m.evidence.partial,
         )

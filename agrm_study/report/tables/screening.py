@@ -73,11 +73,7 @@ class ScreeningTable(TableKind):
             notes=(
                 f"TP / FP / FN / TN: mean over seeds. PPV and NPV hold at the test set's own prevalence{shares}; "
                 "elsewhere they differ (table predictive_values, for the prevalences in report.prevalences).",
-                notes.means_note(m, arms, asked),
-                notes.interval_note(m, asked),
-                *notes.caution_notes(m, arms, asked),
-                *notes.gap_notes(m.evidence, arms, asked),
-                notes.versions_note(m.evidence),
+                *notes.closing_notes(m, arms, asked, notes.caution_notes(m, arms, asked)),
             ),
             partial=m.evidence.partial,
         )
