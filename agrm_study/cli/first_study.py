@@ -11,8 +11,9 @@ from typing import Final
 
 from agrm_study.cli.first_tasks import FEW, built_in_lines, line, own_task, paper_tasks, quoted
 from agrm_study.study.counted import counted
+from agrm_study.study.data_settings import Data
 from agrm_study.study.labels import LABELS
-from agrm_study.study.recipe import Clip, Data
+from agrm_study.study.recipe import Clip
 from agrm_study.study.tasks import BUILT_IN
 
 ABOVE_SETTINGS: Final = "\n# Settings of every arm, by dotted name or nested."

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Final
 
 from agrm_study.study.counted import counted
+from agrm_study.study.data_settings import SplitFractions
 from agrm_study.study.errors import InputError
 from agrm_study.study.labels import LABELS
-from agrm_study.study.recipe import SplitFractions
 from agrm_study.study.tasks import BUILT_IN, MAX_CLASSES, MIN_CLASSES
 
 FEWEST: Final = 3

@@ -12,9 +12,10 @@ from agrm_study.plan.identity import FileHash, config_id, configuration, file_ha
 from agrm_study.plan.order import running_order
 from agrm_study.plan.plan import Cell, Plan
 from agrm_study.plan.trial import Phase, TrialSpec
+from agrm_study.study.data_settings import Data
 from agrm_study.study.parts.source import OwnPart
 from agrm_study.study.parts.use import as_trained
-from agrm_study.study.recipe import Data, Recipe
+from agrm_study.study.recipe import Recipe
 from agrm_study.study.study import Study
 
 Fingerprints = Callable[[Recipe], tuple[str, str]]

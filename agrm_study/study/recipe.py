@@ -13,8 +13,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from agrm_study.study.augment_settings import Augment
+from agrm_study.study.data_settings import Data
 from agrm_study.study.options import OptionsField, OptionValues
-from agrm_study.study.section import BatchSize, Count, Fraction, Positive, Section, Seed, Steps
+from agrm_study.study.section import BatchSize, Count, Positive, Section, Seed, Steps
 from agrm_study.study.ssl_settings import Ssl
 from agrm_study.study.tasks import BUILT_IN, TaskField
 
@@ -24,15 +25,6 @@ AGRM = "agrm"
 Pixels = Annotated[int, Field(ge=1, le=10_000)]
 Cells = Annotated[int, Field(ge=1, le=1000)]
 Bin = tuple[Cells, Cells]
-View = Annotated[int, Field(ge=-360, le=360)]
-
-
-def _as_text(value: object) -> object:
-    """Text of a whole number that YAML read in place of a name such as 12 or 010; other values unchanged."""
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-
-
-SubjectId = Annotated[str, BeforeValidator(_as_text)]
 
 
 def _as_layers(value: object) -> object:
@@ -45,76 +37,6 @@ def _as_layers(value: object) -> object:
 
 LayerName = Annotated[str, Field(pattern=r"^\w+(\.\w+)*$")]
 Layers = Annotated[tuple[LayerName, ...], BeforeValidator(_as_layers, json_schema_input_type=str | list[LayerName])]
-
-
-class Synthetic(Section):
-    """A synthetic data set that `run` writes when it is not there yet."""
-
-    subjects: Annotated[int, Field(ge=6, le=10_000)] = 60
-    """Labelled children, one clip each."""
-    unlabelled: Annotated[int, Field(ge=0, le=10_000)] = 60
-    """Unlabelled adult clips in the CASIA-B form."""
-    seed: Seed = 0
-    """Seed of the whole set."""
-    difficulty: Literal["easy", "medium", "hard"] = "medium"
-    """Knee angle and nuisance: easy 26±3°, medium 18±4°, hard 11±3°."""
-
-
-class SplitFractions(Section):
-    """Shares of the labelled subjects, by part."""
-
-    train: Fraction = 0.64
-    """Subjects to learn from."""
-    val: Fraction = 0.16
-    """Subjects that pick the best epoch."""
-    test: Fraction = 0.20
-    """Subjects that are reported."""
-
-    @model_validator(mode="after")
-    def _sum_to_one(self) -> SplitFractions:
-        if abs(self.train + self.val + self.test - 1.0) > 1e-9:
-            raise ValueError(f"train + val + test must be 1, given {self.train + self.val + self.test:g}")
-        return self
-
-
-class Data(Section):
-    """Which clips a trial sees."""
-
-    manifest: Path | None = None
-    """A manifest (.parquet or .csv), relative to the study file. Outside the identity: its content is inside."""
-    synthetic: Synthetic | None = None
-    """Write and use a synthetic data set instead of a manifest."""
-    subset: Literal["all", "balanced"] = "all"
-    """`balanced` takes as many subjects of each label as the rarest has."""
-    exclude: tuple[SubjectId, ...] = ()
-    """Subjects to leave out (a broken video, say)."""
-    split: SplitFractions = SplitFractions()
-    split_file: Path | None = None
-    """A CSV with columns subject_id, split; overrides `split`."""
-    folds: Annotated[int, Field(ge=0, le=1000)] = 0
-    """k-fold over subjects: fold number `fold` is the test part, the rest is divided as `split` divides training and
-    validation; 0 uses `split` as it stands."""
-    fold: Count = 0
-    """The fold that is tested, from 0."""
-    labelled_fraction: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
-    """Share of the training subjects whose label is used, drawn stratified with the split's seed."""
-    remainder: Literal["drop", "unlabelled"] = "drop"
-    """What becomes of the other training subjects: they drop out, or their clips join the unlabelled training part
-    beside `unlabelled_train`; their labels then only measure how often accepted pseudo-labels are right."""
-    unlabelled_train: Count = 364
-    """Unlabelled clips drawn for training, at most."""
-    unlabelled_val: Count = 324
-    """Unlabelled clips drawn for validation, at most; never in a reported metric."""
-    views: tuple[View, ...] = (0, 180)
-    """Views, in degrees, kept of multi-view unlabelled sources."""
-
-    @model_validator(mode="after")
-    def _fold_exists(self) -> Data:
-        if self.folds == 1 or (self.folds and self.fold >= self.folds):
-            raise ValueError(f"folds must be 0 or at least 2, and fold below it; given {self.folds} and {self.fold}")
-        if self.folds and self.split.train + self.split.val <= 0:
-            raise ValueError("with folds, split.train + split.val must be above 0")
-        return self
 
 
 class Clip(Section):

@@ -21,8 +21,9 @@ from agrm_study.execution.provenance import available_cpus
 from agrm_study.execution.resources.folders import cache_folder
 from agrm_study.plan.disk import StoreSize
 from agrm_study.plan.promotion import search_arm
+from agrm_study.study.data_settings import Data, Synthetic
 from agrm_study.study.errors import InputError
-from agrm_study.study.recipe import Clip, Data, Recipe, Synthetic
+from agrm_study.study.recipe import Clip, Recipe
 from agrm_study.study.study import Study
 from agrm_study.training.data.manifest import Manifest, read_manifest
 from agrm_study.training.data.splits import Split, make_split

@@ -18,8 +18,8 @@ import torch
 from agrm_study.execution.data.node_store import Arrival, node_store
 from agrm_study.execution.trial.runner import RunnerContext, TrialRunner
 from agrm_study.execution.trial.work import Work, WorkerSettings
+from agrm_study.study.data_settings import Data
 from agrm_study.study.errors import InputError
-from agrm_study.study.recipe import Data
 from agrm_study.training.checkpoint import drop_rolling
 from agrm_study.training.data.manifest import Manifest, read_manifest
 from agrm_study.training.data.splits import Split, make_split

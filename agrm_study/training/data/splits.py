@@ -13,8 +13,8 @@ from typing import Literal, cast, get_args
 
 import numpy as np
 
+from agrm_study.study.data_settings import Data
 from agrm_study.study.errors import InputError, did_you_mean, raise_together
-from agrm_study.study.recipe import Data
 from agrm_study.training.data.csv_file import read_csv
 from agrm_study.training.data.manifest import ClipRecord, Manifest
 from agrm_study.training.data.names import Names

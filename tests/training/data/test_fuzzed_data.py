@@ -15,8 +15,9 @@ import av
 import cv2
 import pytest
 
+from agrm_study.study.data_settings import Data
 from agrm_study.study.errors import InputError
-from agrm_study.study.recipe import Clip, Data
+from agrm_study.study.recipe import Clip
 from agrm_study.training.data.check import check_manifest
 from agrm_study.training.data.datasets import layout_of
 from agrm_study.training.data.datasets.layout import Options, examine

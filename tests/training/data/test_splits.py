@@ -9,9 +9,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from agrm_study.study.data_settings import Data, SplitFractions
 from agrm_study.study.errors import InputError
 from agrm_study.study.labels import LABELS
-from agrm_study.study.recipe import Data, SplitFractions
 from agrm_study.training.data.manifest import ClipRecord, Manifest
 from agrm_study.training.data.splits import SIDE, Split, check_leakage, make_split, write_split_file
 from agrm_study.training.data.strata import largest_remainder, stratified_counts

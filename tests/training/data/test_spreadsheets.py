@@ -8,9 +8,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from agrm_study.study.data_settings import Data
 from agrm_study.study.document import parse_yaml
 from agrm_study.study.errors import InputError
-from agrm_study.study.recipe import Data
 from agrm_study.training.data.csv_file import read_csv
 from agrm_study.training.data.datasets import layout_of
 from agrm_study.training.data.datasets.layout import Options
