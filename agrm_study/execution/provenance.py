@@ -23,19 +23,21 @@ _PACKAGES: Final = (
     "torch", "torchvision", "ray", "numpy", "pandas", "pyarrow", "pydantic", "scikit-learn", "scipy",
     "statsmodels", "opencv-python-headless", "decord", "av", "safetensors", "optuna",
 )  # fmt: skip
+STUDY_MODULES: Final = ("recipe.py", "*_settings.py", "steps.py", "tasks.py", "labels.py", "section.py")
+"""Modules of `study` that training reads: the settings, steps of an epoch, and classes by label."""
 
 
 @lru_cache(maxsize=1)
 def code_version() -> str:
-    """Version and hash of the code that decides a trial's outcome: `training` and the settings it reads.
+    """Version and hash of the code that decides a trial's outcome: `training`, and what it reads of a study.
 
     Readers of data sets are excluded, since the data fingerprint covers their output. Comments, docstrings and
     formatting do not count, so that editing them invalidates no record; uncommitted code changes do count. Tables
     refuse to mix versions.
     """
     training = (file for file in (_PACKAGE / "training").rglob("*.py") if "datasets" not in file.parts)
-    settings = (_PACKAGE / "study" / "recipe.py", _PACKAGE / "study" / "labels.py")
-    return f"{agrm_study.__version__}+{source_hash(_PACKAGE, [*training, *settings])[:12]}"
+    study = (file for name in STUDY_MODULES for file in (_PACKAGE / "study").glob(name))
+    return f"{agrm_study.__version__}+{source_hash(_PACKAGE, [*training, *study])[:12]}"
 
 
 def provenance(fingerprints: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:

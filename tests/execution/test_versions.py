@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from scripted_runner import journal
 from test_run_inline import Watcher, outcome, same
 
+from agrm_study.execution import provenance
 from agrm_study.execution.summary import RunSummary
 from agrm_study.execution.trial.versions import (
     CODE,
@@ -111,3 +113,19 @@ def test_resuming_on_another_number_of_threads_is_noted_as_inexact() -> None:
     [note] = mixed_versions(pd.DataFrame(rows))
     assert note.startswith("Trials ran with several numbers of threads: 1, but 1 then 2 in 1 (A, t, seed 2).")
     assert "not bit for bit" in note
+
+
+WORDS_AND_FILES = {"errors", "counted", "frozen_layers", "object_store", "temporary"}
+"""Modules that training imports from `study` for messages and files."""
+
+
+def test_the_version_of_the_code_covers_every_module_of_the_study_layer_that_training_reads() -> None:
+    package = Path(provenance.__file__).parents[1]
+    read = {
+        name
+        for file in (package / "training").rglob("*.py")
+        for name in re.findall(r"from agrm_study\.study\.(\w+) import", file.read_text(encoding="utf-8"))
+    }
+    files = {f"{name}.py" for name in read - WORDS_AND_FILES}
+    counted = {file.name for pattern in provenance.STUDY_MODULES for file in (package / "study").glob(pattern)}
+    assert files <= counted
