@@ -98,6 +98,11 @@ class Problems:
             [InputError(rule, where=place.where, line=place.line, field=field, given=given, allowed=allowed, hint=hint)]
         )
 
+    def given_twice(self, setting: str, place: Place, first: Place) -> None:
+        """Note a setting that one group gives twice."""
+        rule = f"is given twice, first in line {first.line}"
+        self.add(place, rule, field=setting, hint="Keep one of the two.")
+
     def extend(self, problems: Iterable[InputError]) -> None:
         """Note several errors."""
         for problem in problems:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -26,6 +25,7 @@ from agrm_study.study.settings import Setting
 from agrm_study.study.spec import ReportRequest, StudyFile
 from agrm_study.study.study import Arm, Study
 from agrm_study.study.task_entries import TaskEntries, entries_to_plain, tasks_of
+from agrm_study.study.temporary import replacing
 from agrm_study.study.translate import translate
 
 RESOLVED_VERSION: Final = 1
@@ -171,9 +171,8 @@ def write_resolved(study: Study, path: Path) -> None:
         f"{_DIGEST}{hashlib.sha256(body.encode()).hexdigest()}\n{body}"
     )
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
+    with replacing(path) as file:
+        file.write(text.encode())
 
 
 def read_resolved(path: Path) -> Study:

@@ -101,8 +101,7 @@ class Dimension(Section):
 
     @model_validator(mode="after")
     def _rules(self) -> Dimension:
-        given = [name for name, value in self._given().items() if value is not None]
-        if len(given) != 1:
+        if sum(given is not None for given in (self.float_range, self.int_range, self.choices)) != 1:
             raise Rule(
                 "must have exactly one distribution", allowed="float: [low, high], int: [low, high], choice: [a, b, …]"
             )
@@ -122,9 +121,6 @@ class Dimension(Section):
         if self.step is not None and self.kind == "int" and self.step != int(self.step):
             raise Rule(f"the step of an int range must be a whole number, given {self.step:g}")
         return self
-
-    def _given(self) -> dict[str, Any]:
-        return {"float": self.float_range, "int": self.int_range, "choice": self.choices}
 
     @property
     def kind(self) -> Kind:

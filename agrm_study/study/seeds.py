@@ -135,10 +135,6 @@ def _read_race(value: Mapping[str, Any]) -> Race:
     raise Rule(rule, allowed=problem.allowed or ALLOWED, hint=problem.hint)
 
 
-def _counted(least: int) -> dict[str, int]:
-    return {"minimum": least, "maximum": MAX_TRIALS}
-
-
 Seeds = Annotated[
     tuple[int, ...] | Race,
     BeforeValidator(read_seeds),
@@ -154,24 +150,7 @@ Seeds = Annotated[
                 },
                 {
                     "type": "object",
-                    "description": "Seeds in rounds; arms that are surely worse on validation get no more.",
-                    "properties": {
-                        "race": {
-                            "type": "object",
-                            "properties": {
-                                "first": {"type": "integer", **_counted(LEAST_FIRST), "default": LEAST_FIRST},
-                                "most": {"type": "integer", **_counted(LEAST_FIRST + 1), "default": 10},
-                                "step": {"type": "integer", **_counted(1), "default": 1},
-                                "level": {
-                                    "type": "number",
-                                    "exclusiveMinimum": 0,
-                                    "exclusiveMaximum": 0.5,
-                                    "default": 0.05,
-                                },
-                            },
-                            "additionalProperties": False,
-                        }
-                    },
+                    "properties": {"race": Race.model_json_schema()},
                     "required": ["race"],
                     "additionalProperties": False,
                 },

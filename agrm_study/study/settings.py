@@ -146,14 +146,11 @@ def _walk(group: Any, places: Places, problems: Problems, prefix: str, at: KeyPa
         elif section is not None and not (value is None and optional):
             _walk(value, places, problems, f"{name}.", path, found)
         elif name in found:
-            problems.add(
-                place,
-                f"is given twice, first in line {found[name].place.line}",
-                field=name,
-                hint="Keep one of the two.",
-            )
+            problems.given_twice(name, place, found[name].place)
         elif _has_interpolation(value):
-            problems.add(place, "`${…}` is not filled in here", field=name, given=value, hint="Write the value itself.")
+            problems.add(
+                place, "`${…}` interpolation is not supported", field=name, given=value, hint="Write the value itself."
+            )
         else:
             found[name] = Setting(name, value, place)
 

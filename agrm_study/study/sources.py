@@ -74,12 +74,7 @@ def recipe_layer(value: dict[str, Any], places: Places, problems: Problems) -> l
             continue
         for setting in read_settings(value[key], places, problems, prefix=prefix, at=(key,)):
             if setting.name in found:
-                problems.add(
-                    setting.place,
-                    f"is given twice, first in line {found[setting.name].place.line}",
-                    field=setting.name,
-                    hint="Keep one of the two.",
-                )
+                problems.given_twice(setting.name, setting.place, found[setting.name].place)
             folder = Path(setting.place.where).parent if isinstance(setting.place.where, Path) else Path.cwd()
             found[setting.name] = resolve_path(setting, folder)
     return list(found.values())

@@ -239,7 +239,7 @@ class StudyFile(Section):
     sharing: Sharing = True
     """Whether trials train the epochs that they have in common once; never part of their identity. `keep` also keeps
     the states where stages and trials end, some five times a network's size each, for a study with more epochs or
-    arms to go on from."""
+    arms to resume from."""
     keep_weights: KeepWeights = "all"
     """Whose best weights stay on disk, for `export`, `explain` and damaged predictions: `all` final trials, only those
     that are `reported` (a run ends by removing those of arms that a race stopped and of trials that left the plan), or

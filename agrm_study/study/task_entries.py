@@ -103,18 +103,16 @@ def _listed(value: Any) -> Any:
         Rule: For unknown or repeated tasks, and when there is none.
     """
     allowed = f"a list of {', '.join(BUILT_IN)}, or tasks of your own as NAME: {{classes: …}}"
+    if not isinstance(value, Mapping | list | tuple):
+        raise Rule("must be a list", allowed=allowed)
+    if not value:
+        raise Rule("a study needs at least one task", allowed=allowed)
     if isinstance(value, Mapping):
-        if not value:
-            raise Rule("a study needs at least one task", allowed=allowed)
         for name in value:
             if not re.fullmatch(NAME_PATTERN, name):
                 allowed = f"up to {MAX_TASK_NAME} letters, digits, `-` and `_`, beginning with a letter"
                 raise Rule(f"{name!r} cannot be the name of a task", allowed=allowed, show=False)
         return {name: {} if entry is None else entry for name, entry in value.items()}
-    if not isinstance(value, list | tuple):
-        raise Rule("must be a list", allowed=allowed)
-    if not value:
-        raise Rule("a study needs at least one task", allowed=allowed)
     for position, task in enumerate(value):
         if not isinstance(task, str) or task not in BUILT_IN:
             hint = did_you_mean(str(task), BUILT_IN) or _OWN

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Annotated, Any, Final
 
@@ -88,12 +88,7 @@ class Task:
 
     def same_as(self, other: Task) -> bool:
         """Whether both tasks are the same but for their names: classes in order, labels, positive class, order."""
-        return (self.classes, self.labels, self.positive, self.ordered) == (
-            other.classes,
-            other.labels,
-            other.positive,
-            other.ordered,
-        )
+        return replace(self, name=other.name) == other
 
     @property
     def title(self) -> str:
@@ -144,12 +139,7 @@ def make_task(
         ordered=ordered,
     )
     known = task.built_in
-    return task if known is None else Task(**vars_of(task) | {"scale": BUILT_IN[known].scale})
-
-
-def vars_of(task: Task) -> dict[str, Any]:
-    """The fields of a task by name."""
-    return {name: getattr(task, name) for name in Task.__dataclass_fields__}
+    return task if known is None else replace(task, scale=BUILT_IN[known].scale)
 
 
 def check_classes(classes: Mapping[str, tuple[str, ...] | list[str]]) -> None:
