@@ -17,9 +17,10 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from agrm_study.records.files import COMPACTED, HELD
 from agrm_study.records.location import Location
 from agrm_study.records.migrations import migrate, version_of
-from agrm_study.records.reader import COMPACTED, HELD, Ledger
+from agrm_study.records.reader import Ledger
 from agrm_study.records.schemas import SCHEMA_VERSION, SCHEMAS, Kind, with_version
 
 _KINDS: Final[tuple[Kind, ...]] = ("predictions", "epochs", "trials")

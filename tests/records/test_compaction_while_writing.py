@@ -12,7 +12,8 @@ from small_records import write
 
 from agrm_study.records import compaction
 from agrm_study.records.compaction import compact
-from agrm_study.records.reader import HELD, Ledger
+from agrm_study.records.files import HELD
+from agrm_study.records.reader import Ledger
 
 TRIALS = 120
 WRITER = """

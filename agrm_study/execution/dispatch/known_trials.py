@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from agrm_study.execution.provenance import code_version
+from agrm_study.records.files import RecordProblem
 from agrm_study.records.integrity import Fault, broken_weights, verified
 from agrm_study.records.location import Location
-from agrm_study.records.reader import Ledger, RecordProblem, TrialState
+from agrm_study.records.reader import Ledger, TrialState
 from agrm_study.records.whole import broken_trials
 
 
