@@ -241,6 +241,8 @@ class Training:
             steps_per_epoch=self._steps,
             alpha=self._averages.ema.alpha if self.recipe.has_average else None,
             momentum=self._averages.threshold.momentum if self._learner.averages else None,
+            gflops=self._gflops,
+            clips_per_s=self._seen_clips / self._learning_s if self._learning_s else None,
         )
 
     def predict_kept(self, epoch: int) -> tuple[Predictions, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import numpy as np
 import pytest
 import torch
@@ -12,6 +14,7 @@ from agrm_study.training.checkpoint import BEST, ROLLING
 from agrm_study.training.data.splits import Split
 from agrm_study.training.failures import NanLossError
 from agrm_study.training.fit import Training, fit
+from agrm_study.training.models.build import forward_gflops
 
 METHODS = ["supervised", "mean_teacher", "pseudo_label", "fixmatch", "agrm"]
 
@@ -35,6 +38,16 @@ def test_every_method_trains_and_hands_back_complete_predictions(tiny_data, tiny
         assert [outcome.class_names[index] for index in prediction.label] == labels
     assert (outcome.stop_reason, outcome.epochs) == ("epochs", 3)
     assert outcome.rows == tuple(row for report in reports for row in report.rows)
+
+
+def test_an_outcome_has_all_that_records_hold(tiny_data, tiny_recipe):
+    """FreeMatch in AGRM has a teacher and a policy with averages, so nothing is left out."""
+    recipe = tiny_recipe(ssl__method="agrm", ssl__threshold={"policy": "freematch"}, epochs=2)
+    outcome = fit(recipe, **tiny_data.arguments)
+    assert [field.name for field in fields(outcome) if getattr(outcome, field.name) is None] == []
+    clip = recipe.clip
+    assert outcome.gflops == forward_gflops(recipe.model, n_outputs=3, frames=clip.frames, size=clip.size)
+    assert outcome.clips_per_s > 0
 
 
 def test_a_search_gets_no_test_predictions(tiny_data, tiny_recipe):
