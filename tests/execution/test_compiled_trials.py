@@ -7,7 +7,7 @@ import torch
 from tiny_training import tiny_data, tiny_recipe
 
 from agrm_study.execution.trial.agrm_runner import AgrmRunner
-from agrm_study.training.fit import Training
+from agrm_study.training.loop import Training
 
 __all__ = ["tiny_data", "tiny_recipe"]
 

@@ -18,7 +18,7 @@ from agrm_study.execution.run import run_study
 from agrm_study.execution.trial.failures import classify
 from agrm_study.study.load import load_study
 from agrm_study.training.failures import DeviceMemoryError
-from agrm_study.training.fit import Training
+from agrm_study.training.loop import Training
 
 pytestmark = pytest.mark.gpu
 

@@ -12,7 +12,7 @@ import torch
 from agrm_study.study.recipe import Model, Recipe
 from agrm_study.training.bf16 import TOLERANCE, bf16_problem
 from agrm_study.training.device import Device
-from agrm_study.training.fit import Training
+from agrm_study.training.loop import Training
 from agrm_study.training.models.build import build_model
 
 pytestmark = pytest.mark.gpu

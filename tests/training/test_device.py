@@ -12,7 +12,7 @@ from agrm_study.study.errors import InputError
 from agrm_study.training.bf16 import gradients_are_right
 from agrm_study.training.device import Device, _tf32
 from agrm_study.training.failures import DeviceMemoryError
-from agrm_study.training.fit import Training
+from agrm_study.training.loop import Training
 
 
 def test_fp16_without_a_gpu_is_refused(tiny_recipe):

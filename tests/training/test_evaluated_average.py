@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from agrm_study.training.fit import Training
+from agrm_study.training.loop import Training
 
 
 def run(training: Training) -> Training:

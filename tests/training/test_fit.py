@@ -13,7 +13,8 @@ from agrm_study.study.errors import InputError
 from agrm_study.training.checkpoint import BEST, ROLLING
 from agrm_study.training.data.splits import Split
 from agrm_study.training.failures import NanLossError
-from agrm_study.training.fit import Training, fit
+from agrm_study.training.fit import fit
+from agrm_study.training.loop import Training
 from agrm_study.training.models.build import forward_gflops
 
 METHODS = ["supervised", "mean_teacher", "pseudo_label", "fixmatch", "agrm"]

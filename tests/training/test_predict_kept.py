@@ -7,7 +7,8 @@ import pytest
 
 from agrm_study.training.checkpoint import drop_rolling
 from agrm_study.training.failures import CheckpointError
-from agrm_study.training.fit import Training, fit
+from agrm_study.training.fit import fit
+from agrm_study.training.loop import Training
 
 
 @pytest.mark.parametrize("method", ["supervised", "agrm"])

@@ -9,7 +9,7 @@ import numpy as np
 from agrm_study.study.tasks import BUILT_IN
 from agrm_study.training.clipset import clip_set, clips_of_parts, with_shuffled_labels
 from agrm_study.training.data.manifest import Manifest
-from agrm_study.training.fit import Training
+from agrm_study.training.loop import Training
 
 
 def relabelled(data, moved):

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from agrm_study.training.failures import CheckpointError
-from agrm_study.training.fit import Training, fit
+from agrm_study.training.fit import fit
+from agrm_study.training.loop import Training
 
 ARMS = {
     "agrm": {

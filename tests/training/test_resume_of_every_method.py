@@ -13,7 +13,7 @@ from agrm_study.study.merge import build_recipe
 from agrm_study.study.problems import Place, Places, Problems
 from agrm_study.study.recipe import Recipe
 from agrm_study.training.bf16 import bf16_problem
-from agrm_study.training.fit import Training
+from agrm_study.training.loop import Training
 
 CONFIGURATIONS = 20
 EPOCHS = 4

@@ -19,7 +19,8 @@ from agrm_study.study.merge import with_settings
 from agrm_study.study.problems import Place
 from agrm_study.study.recipe import Recipe
 from agrm_study.study.settings import Setting, value_of
-from agrm_study.training.fit import Training, fit
+from agrm_study.training.fit import fit
+from agrm_study.training.loop import Training
 from agrm_study.training.outcome import TrialOutcome
 
 OTHER: dict[str, Any] = {

@@ -10,7 +10,7 @@ from training.test_resume import assert_same, run_to_the_end
 
 from agrm_study.study.recipe import Recipe
 from agrm_study.study.steps import in_steps, steps_of
-from agrm_study.training.fit import Training
+from agrm_study.training.loop import Training
 from agrm_study.training.order import labelled_batches
 
 

@@ -25,8 +25,8 @@ from agrm_study.training.data.manifest import Manifest, read_manifest
 from agrm_study.training.data.splits import Split, make_split
 from agrm_study.training.data.store import ClipStore
 from agrm_study.training.failures import CheckpointError
-from agrm_study.training.fit import Training
 from agrm_study.training.generators import stream_seed
+from agrm_study.training.loop import Training
 from agrm_study.training.outcome import EpochReport, EpochRow, Predictions, TrialOutcome
 
 FETCH_S: Final = 2.0
@@ -34,7 +34,7 @@ FETCH_S: Final = 2.0
 
 
 class AgrmRunner(TrialRunner):
-    """Runs `agrm_study.training.fit.Training`."""
+    """Runs `agrm_study.training.loop.Training`."""
 
     def __init__(self) -> None:
         self._training: Training | None = None

@@ -10,7 +10,7 @@ from agrm_study.api.names import read_study
 from agrm_study.study.errors import InputError
 from agrm_study.study.recipe import Model, Optimizer
 from agrm_study.study.ssl_settings import Ema
-from agrm_study.training.fit import Training
+from agrm_study.training.loop import Training
 from agrm_study.training.models.build import build_model
 from agrm_study.training.models.layers import layers_of, parameter_groups
 from agrm_study.training.schedule import build_optimizer, build_plateau

@@ -10,7 +10,7 @@ from torch import nn
 from training.test_step import LABELLED, UNLABELLED
 
 from agrm_study.training.device import Device
-from agrm_study.training.fit import Training
+from agrm_study.training.loop import Training
 from agrm_study.training.schedule import build_optimizer
 from agrm_study.training.ssl.batch_norm import UnlabelledNorms
 from agrm_study.training.ssl.losses import build_loss

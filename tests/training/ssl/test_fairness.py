@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from agrm_study.study.ssl_settings import Threshold
-from agrm_study.training.fit import Training
+from agrm_study.training.loop import Training
 from agrm_study.training.ssl.fairness import fairness_loss
 from agrm_study.training.ssl.thresholds import build_policy
 

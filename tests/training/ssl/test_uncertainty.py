@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from agrm_study.training.fit import Training
+from agrm_study.training.loop import Training
 from agrm_study.training.ssl.uncertainty import dropping, spread
 
 
