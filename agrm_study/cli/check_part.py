@@ -26,5 +26,5 @@ def check_part(file: Path) -> int:
         failed += len(broken)
         click.echo(f"{part.kind} {part.name}: {len(ended) - len(broken)} of {len(ended)} checks pass")
         for check in broken:
-            click.echo(printable(f"  fails: {check.promise} Here {check.reason}."))
+            click.echo(printable(f"  fails: {check.promise} Found: {check.reason}."))
     return 1 if failed else 0

@@ -1,4 +1,4 @@
-"""The `clean` command: lists files that no table or resume needs, and removes them after a question."""
+"""The `clean` command: lists files that no table or resume needs, and removes them after confirmation."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @click.option("--yes", is_flag=True, help="Remove without asking.")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable, on stdout; asks nothing.")
 def clean(results: str, weights: bool, all_weights: bool, dry_run: bool, yes: bool, as_json: bool) -> None:
-    """List what no table or resume of RESULTS needs, and remove it after a question.
+    """List what no table or resume of RESULTS needs, and remove it after confirmation.
 
     That is: temporary files of killed processes, checkpoints of trials that have finished or left the plan, and states
     that no trial needs. With --weights also the best weights of trials that are not reported: those that left the plan,

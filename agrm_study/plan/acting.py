@@ -92,9 +92,15 @@ RULES: Final[tuple[Rule, ...]] = (
         _supervised,
         "no unlabelled clip is read",
     ),
-    Rule(("augment.weak.*",), lambda r: _supervised(r) and r.augment.labelled == "strong", "nobody sees the weak view"),
     Rule(
-        ("augment.strong.*",), lambda r: _supervised(r) and r.augment.labelled == "weak", "nobody sees the strong view"
+        ("augment.weak.*",),
+        lambda r: _supervised(r) and r.augment.labelled == "strong",
+        "no clip is shown in the weak view",
+    ),
+    Rule(
+        ("augment.strong.*",),
+        lambda r: _supervised(r) and r.augment.labelled == "weak",
+        "no clip is shown in the strong view",
     ),
     Rule(("ssl.ema.*", "evaluate.network"), lambda r: not r.has_average, "the method has no teacher"),
     Rule(("evaluate.ema",), lambda r: r.has_teacher, "the teacher is the average"),
@@ -118,12 +124,12 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(
         ("ssl.threshold.n_sigma",),
         _policy_in("fixed", "flexmatch", "freematch", "percentile", "relative"),
-        "softmatch alone has it",
+        "only softmatch uses it",
     ),
     Rule(
         ("ssl.threshold.percentile",),
         _policy_in("fixed", "flexmatch", "freematch", "softmatch", "relative"),
-        "percentile alone has it",
+        "only percentile uses it",
     ),
     Rule(
         ("ssl.threshold.tau",), _policy_in("freematch", "softmatch", "percentile"), "the policy finds its own threshold"
@@ -131,9 +137,9 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(
         ("ssl.threshold.fairness",),
         _policy_in("fixed", "flexmatch", "softmatch", "percentile", "relative"),
-        "freematch alone has it",
+        "only freematch uses it",
     ),
-    Rule(("ssl.pseudo.uncertainty_max",), lambda r: r.ssl.pseudo.uncertainty == "none", "uncertainty is not asked"),
+    Rule(("ssl.pseudo.uncertainty_max",), lambda r: r.ssl.pseudo.uncertainty == "none", "no uncertainty is estimated"),
     Rule(("ssl.pseudo.uncertainty_passes",), lambda r: r.ssl.pseudo.uncertainty != "dropout", "no pass has dropout"),
     Rule(("ssl.batch_norm",), _supervised, "no unlabelled clip is read"),
     Rule(
@@ -144,7 +150,7 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(
         ("model.head",),
         _backbone_in("r3d_18", "r2plus1d_18", "mc3_18", "uniformer_s", "s3d", "mvit_v2_s", "swin3d_t"),
-        "c3d alone has it",
+        "only c3d uses it",
     ),
     Rule(
         ("model.head",),
@@ -156,25 +162,29 @@ RULES: Final[tuple[Rule, ...]] = (
         lambda r: r.model.pooling.name in ("average", "max"),
         "there are no bins",
     ),
-    Rule(("loss.focal_gamma",), _loss_in("cross_entropy", "class_balanced", "arcface", "corn"), "focal alone has it"),
+    Rule(
+        ("loss.focal_gamma",),
+        _loss_in("cross_entropy", "class_balanced", "arcface", "corn"),
+        "only the focal loss uses it",
+    ),
     Rule(
         ("loss.class_balanced_beta",),
         _loss_in("cross_entropy", "focal", "arcface", "corn"),
-        "class_balanced alone has it",
+        "only the class-balanced loss uses it",
     ),
     Rule(
         ("loss.arcface_scale", "loss.arcface_margin"),
         _loss_in("cross_entropy", "focal", "class_balanced", "corn"),
-        "arcface alone has them",
+        "only arcface uses them",
     ),
     Rule(
         ("optimizer.plateau_factor", "optimizer.plateau_patience", "optimizer.plateau_armed"),
         lambda r: r.optimizer.schedule != "plateau",
         "the learning rate follows another schedule",
     ),
-    Rule(("optimizer.layer_decay",), lambda r: "backbone" in r.model.freeze, "the head alone is trained"),
-    Rule(("optimizer.momentum",), lambda r: r.optimizer.name != "sgd", "sgd alone has it"),
-    Rule(("optimizer.betas",), lambda r: r.optimizer.name == "sgd", "adam and adamw alone have them"),
+    Rule(("optimizer.layer_decay",), lambda r: "backbone" in r.model.freeze, "only the head is trained"),
+    Rule(("optimizer.momentum",), lambda r: r.optimizer.name != "sgd", "only sgd uses it"),
+    Rule(("optimizer.betas",), lambda r: r.optimizer.name == "sgd", "only adam and adamw use them"),
     Rule(
         ("evaluate.batch",),
         lambda r: True,

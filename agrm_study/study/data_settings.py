@@ -66,7 +66,7 @@ class Data(Section):
     """A CSV with columns subject_id, split; overrides `split`."""
     folds: Annotated[int, Field(ge=0, le=1000)] = 0
     """k-fold over subjects: fold number `fold` is the test part, the rest is divided as `split` divides training and
-    validation; 0 uses `split` as it stands."""
+    validation; 0 uses `split` unchanged."""
     fold: Count = 0
     """The fold that is tested, from 0."""
     labelled_fraction: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0

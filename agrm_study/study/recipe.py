@@ -217,7 +217,7 @@ class Recipe(Section):
     numbers of labels equally long: the clips come round in a new order each time."""
     shuffle_labels: bool = False
     """A control: permute the labels of the labelled training subjects, so that nothing can be learned from them. A
-    trained network must then be at chance on validation and test, whose labels stay."""
+    trained network must then be at chance on validation and test, whose labels are unchanged."""
     data: Data = Data()
     clip: Clip = Clip()
     augment: Augment = Augment()

@@ -10,7 +10,7 @@ from agrm_study.study.own_trainer import PREFIX, is_shared
 from agrm_study.study.parts.kinds import KINDS
 from agrm_study.study.parts.source import OwnPart
 from agrm_study.study.recipe import Recipe
-from agrm_study.study.settings import SAID_BY_THE_STUDY, known_settings
+from agrm_study.study.settings import SET_BY_THE_STUDY, known_settings
 from agrm_study.study.spec import StudyFile
 from agrm_study.study.task_entries import NAME_PATTERN
 from agrm_study.study.tasks import BUILT_IN
@@ -37,7 +37,7 @@ def study_schema(
         node.get("items", node)["enum"] = list(known)
     options = _options(parts, recipe, definitions)
     settings_known = [*known_settings(), *options]
-    nested = {name: part for name, part in recipe["properties"].items() if name not in SAID_BY_THE_STUDY}
+    nested = {name: part for name, part in recipe["properties"].items() if name not in SET_BY_THE_STUDY}
     by_name = {name: _property(name, recipe, definitions) for name in known_settings()}
     sections = dict.fromkeys(name.rpartition(".")[0] for name in known_settings())
     by_section = {name: _property(name, recipe, definitions) for name in sections if "." in name}
@@ -107,7 +107,7 @@ def _options(
 
 
 def _named(node: Any, part: str) -> Any:
-    """A part's schema with references to definitions that bear the part's name."""
+    """A part's schema with references to definitions that carry the part's name."""
     if isinstance(node, dict):
         return {
             key: value.replace("#/$defs/", f"#/$defs/{part}.") if key == "$ref" else _named(value, part)

@@ -13,10 +13,10 @@ from agrm_study.study.section import MAX_SEED, Section
 from agrm_study.study.translate import Rule, translate
 
 MAX_TRIALS = 1_000_000
-"""Trials of a study at most: a larger plan is a slip, and would fill the memory before anybody saw it."""
+"""Maximum number of trials of a study: a larger plan is almost certainly a mistake, and would exhaust the memory."""
 
 LEAST_FIRST = 3
-"""Seeds before an arm may be dropped: fewer leave a paired test nothing to decide by."""
+"""Seeds before an arm may be dropped; with fewer, a paired test decides nothing."""
 
 RACED_BY = ("macro_f1", "accuracy", "balanced_accuracy")
 """Metrics that a race can decide by: those that are recorded on validation."""
@@ -36,7 +36,7 @@ ALLOWED = (
 class Race(Section):
     """Seeds are added in rounds, and arms that are surely worse than another on validation get no more.
 
-    Opt-in, and never for ablations: tables that set arms off against each other need all of them at the same seeds.
+    Opt-in, and never for ablations: tables that compare arms with each other need all of them at the same seeds.
     """
 
     first: Annotated[int, Field(ge=LEAST_FIRST, le=MAX_TRIALS)] = LEAST_FIRST

@@ -26,7 +26,7 @@ OPTION_GROUPS = tuple(kind.options for kind in KINDS.values() if kind.options)
 MEMORIES = {"ssl.ema.memory_epochs": "ssl.ema.alpha", "ssl.threshold.memory_epochs": "ssl.threshold.momentum"}
 """Memories of moving averages in epochs, each with the setting that it takes the place of."""
 
-SAID_BY_THE_STUDY = {
+SET_BY_THE_STUDY = {
     "task": "Name the tasks with `tasks: [two_class, three_class]`, or define your own there.",
     "seed": "Name the seeds with `seeds: [0, 1, 2, 3, 4]`.",
     "split_seed": "Name the seed of the split with `split_seed: 0` beside `seeds`.",
@@ -65,7 +65,7 @@ def known_settings() -> tuple[str, ...]:
             names.extend(walk(inner, f"{prefix}{name}.") if inner else [f"{prefix}{name}"])
         return names
 
-    return tuple(name for name in walk(Recipe, "") if name not in SAID_BY_THE_STUDY)
+    return tuple(name for name in walk(Recipe, "") if name not in SET_BY_THE_STUDY)
 
 
 def default_of(name: str) -> Any:
@@ -140,7 +140,7 @@ def _walk(group: Any, places: Places, problems: Problems, prefix: str, at: KeyPa
         path = (*at, key)
         place, name = places.find(path), f"{prefix}{key}"
         section, optional, exists = _lookup(name)
-        if name in SAID_BY_THE_STUDY or not exists:
+        if name in SET_BY_THE_STUDY or not exists:
             rule, hint = refusal(name) or ("", "")
             problems.add(place, rule, field=name, hint=hint)
         elif section is not None and not (value is None and optional):
@@ -172,8 +172,8 @@ def refusal(name: str) -> tuple[str, str] | None:
     """Why a dotted name cannot be varied or set by an arm (the broken rule and what to do), or None when it can."""
     if name in known_settings() or option_group(name) is not None:
         return None
-    if name in SAID_BY_THE_STUDY:
-        return "is not a setting of an arm or a recipe", SAID_BY_THE_STUDY[name]
+    if name in SET_BY_THE_STUDY:
+        return "is not a setting of an arm or a recipe", SET_BY_THE_STUDY[name]
     section, _, _ = _lookup(name)
     if section is not None:
         return (

@@ -110,7 +110,8 @@ class ArmEntry(Section):
     """What differs from the study's base recipe."""
     seed_offset: Seed = 0
     """Added to each of the study's seeds for this arm, whose trainings are then independent of the other arms' and
-    compared with them unpaired. An arm that differs from another in this alone shows how far chance reaches."""
+    compared with them unpaired. An arm that differs from another in nothing else shows how large differences by chance
+    are."""
     resources: ArmResources = ArmResources()
     """What its trials need of a machine; never part of their identity."""
 
@@ -123,7 +124,7 @@ class Factor(Section):
     ]
     """A list of values, or `label: value`."""
     when: When = Field(default_factory=Condition)
-    """Varied only where earlier factors have these values; elsewhere the base recipe's value stands."""
+    """Varied only where earlier factors have these values; elsewhere it has the base recipe's value."""
     symbol: Name | None = None
     """What arms' names call it."""
 
@@ -256,7 +257,7 @@ def reference_of(spec: StudyFile) -> str | None:
 
 
 class PresetFile(Section):
-    """A preset as written: what it lays over a study."""
+    """A preset as written: what it overrides in a study."""
 
     tasks: TaskEntries | None = None
     seeds: Seeds | None = None
@@ -265,4 +266,4 @@ class PresetFile(Section):
     set: dict[str, Any] | None = None
     resources: dict[str, Any] | None = None
     search: dict[str, Any] | None = None
-    """Laid over the study's search, where it has one."""
+    """Overrides keys of the study's search, where it has one."""

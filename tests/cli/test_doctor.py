@@ -91,5 +91,5 @@ def test_requirements_that_are_not_met_are_named(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("importlib.metadata.requires", lambda name: asked)
     first, second = packages.unmet_requirements()
     assert first.startswith("numpy is ")
-    assert first.endswith("needed is >=999")
+    assert first.endswith("; >=999 is required")
     assert second == "no-such-package is not installed"

@@ -62,7 +62,7 @@ class DriverCallback(Callback):  # type: ignore[misc]
         self._killed_unborn = 0
 
     def __getstate__(self) -> dict[str, Any]:
-        return {}  # the Tuner pickles itself for a restore that never comes
+        return {}  # the Tuner pickles itself for a restore that is never requested
 
     def raise_if_broken(self) -> None:
         """Raises an error if Ray has died, otherwise the driver's first own error."""

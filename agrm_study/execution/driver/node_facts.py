@@ -78,7 +78,7 @@ def try_cuda() -> str:
         "import torch\n"
         "assert torch.cuda.device_count(), 'torch finds no GPU'\n"
         "for i in range(torch.cuda.device_count()):\n"
-        "    assert float(torch.ones(8, 8, device=f'cuda:{i}').sum()) == 64.0, f'cuda:{i} computes wrongly'\n"
+        "    assert float(torch.ones(8, 8, device=f'cuda:{i}').sum()) == 64.0, f'cuda:{i} gives wrong results'\n"
     )
     environment = {k: v for k, v in os.environ.items() if not (k == "CUDA_VISIBLE_DEVICES" and v in ("", "NoDevFiles"))}
     command = [sys.executable, "-c", script]

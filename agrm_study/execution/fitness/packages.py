@@ -54,7 +54,7 @@ def unmet_requirements(distribution: str = "agrm-study") -> Iterator[str]:
             yield f"{asked.name} is not installed"
             continue
         if not asked.specifier.contains(found, prereleases=True):
-            yield f"{asked.name} is {found}, needed is {asked.specifier}"
+            yield f"{asked.name} is {found}; {asked.specifier} is required"
 
 
 def check_torch() -> Iterator[Finding]:
@@ -70,7 +70,7 @@ def check_torch() -> Iterator[Finding]:
     if total != 512.0:
         yield problem("torch", f"a product of ones gave {total:g} instead of 512", "Install torch again.")
         return
-    yield ok("torch", f"{torch.__version__} computes on the processors")
+    yield ok("torch", f"{torch.__version__} computes on the CPU")
     yield from _check_gpus()
 
 
@@ -83,7 +83,11 @@ def _check_gpus() -> Iterator[Finding]:
             text = "none used: this torch is built for processors only"
         else:
             text = f"none found (torch is built for CUDA {built_for})"
-        yield note("gpu", text, "Studies run with `resources: {cpu: 1, gpu: 0}`; full-size networks want a GPU.")
+        yield note(
+            "gpu",
+            text,
+            "Studies run with `resources: {cpu: 1, gpu: 0}`; full-size networks need a GPU in practice.",
+        )
         return
     for index in range(torch.cuda.device_count()):
         name = torch.cuda.get_device_name(index)
@@ -96,7 +100,7 @@ def _check_gpus() -> Iterator[Finding]:
             continue
         text = f"{index}: {name}, {free / 2**30:.0f} of {whole / 2**30:.0f} GiB free, CUDA {built_for}"
         if computed != 512.0:
-            yield problem("gpu", f"{text}, computes wrongly", OLDEST_DRIVER)
+            yield problem("gpu", f"{text}, gives wrong results", OLDEST_DRIVER)
         elif free < 0.5 * whole:
             yield note("gpu", text, "Other processes use it; trials that need more memory than is free will fail.")
         else:

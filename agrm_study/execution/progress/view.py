@@ -27,7 +27,7 @@ class View:
         """The plan is known; `progress` changes during the run."""
 
     def event(self, event: TrialEvent, trial: TrialProgress) -> None:
-        """Something happened to a trial; `progress` is up to date."""
+        """The state of a trial has changed; `progress` is up to date."""
 
     def refresh(self) -> None:
         """Time has passed."""

@@ -41,7 +41,7 @@ class Resources:
 
 
 def local_slots(resources: Resources) -> int:
-    """Trials that this machine can run at once; 1 at least."""
+    """Trials that this machine can run at once, at least 1."""
     return max(1, trials_on({"CPU": float(available_cpus()), "GPU": float(local_gpus())}, resources, pinned=False))
 
 

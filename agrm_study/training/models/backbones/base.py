@@ -35,7 +35,7 @@ class Backbone(nn.Module, HasOptions, ABC):
     """Standard deviation of the classifier's initial weights."""
 
     PUBLISHED_NAMES: ClassVar[Mapping[str, str]] = {}
-    """Stages that are called otherwise in published weights files: name in the file → name of the stage."""
+    """Stages with another name in published weights files: name in the file → name of the stage."""
 
     def __init__(self, stages: Mapping[str, nn.Module], *, feature_dim: int) -> None:
         super().__init__()
