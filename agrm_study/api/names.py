@@ -49,7 +49,7 @@ def read_study(study: str | Path | Mapping[str, Any], overrides: Sequence[str], 
     from agrm_study.study.load import load_study
 
     own = parts_of(study)
-    return load_study(study, overrides=overrides, preset=preset, names=all_names(own), own=own, layers=layer_names)
+    return load_study(study, overrides=overrides, preset=preset, names=all_names(own), own=own, layer_names=layer_names)
 
 
 def layer_names(model: Model) -> Collection[str]:

@@ -203,5 +203,5 @@ def _gpu_sentence(gpu: GpuSummary) -> str:
 
     if gpu.share is None:
         return "gpu: auto has not measured this study's steps yet; `run` does so first."
-    together = f", {counted(gpu.trials_on_one, 'trial')} at a time on one GPU" if gpu.share < 1 else ""
+    together = f", {gpu.trials_on_one} trials at a time on one GPU" if gpu.share < 1 else ""
     return gpu.note or f"{share_words(gpu.share)} per trial{together}"

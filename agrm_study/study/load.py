@@ -42,7 +42,7 @@ def load_study(
     preset: str | None = None,
     names: Names = MappingProxyType({}),
     own: OwnParts = OwnParts(),  # noqa: B008 - frozen
-    layers: LayerNames | None = None,
+    layer_names: LayerNames | None = None,
 ) -> Study:
     """Load a study file: base recipe, then the study's own settings, the preset's, the options', each arm's.
 
@@ -54,13 +54,13 @@ def load_study(
         names: Existing names by dotted field (``model.backbone``, ``report.tables``, …), given by the caller since
             this layer knows neither networks nor tables; fields without an entry are not checked.
         own: The study's own parts (`plan.own_parts`), whose names are among ``names``.
-        layers: Layers of a backbone, given by the caller in the same way, to check `model.freeze`.
+        layer_names: Layers of a backbone, given by the caller in the same way, to check `model.freeze`.
 
     Raises:
         InputError: If the study is invalid; one message lists every error with file, line, field, rule and value.
     """
     loading = _open_values(path, names) if isinstance(path, Mapping) else _open(find_study(path), names)
-    loading.parts, loading.layers = own.parts, layers
+    loading.parts, loading.layers = own.parts, layer_names
     trainer = own_trainer(loading)
     if trainer is not None:
         name_settings(loading, trainer)

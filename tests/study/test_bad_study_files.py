@@ -191,7 +191,7 @@ BAD_FILES = {
     ),
     "an environment variable": (
         ARMS + "set: {data.split_file: '${oc.env:HOME}/s.csv'}\n",
-        ["`data.split_file`", "is not filled in"],
+        ["`data.split_file`", "interpolation is not supported"],
     ),
     "a task as a setting": (ARMS + "set: {task: two_class}\n", ["`task`", "Name the tasks with `tasks:"]),
     "a seed as a setting": (ARMS + "set: {seed: 3}\n", ["`seed`", "Name the seeds with `seeds:"]),
