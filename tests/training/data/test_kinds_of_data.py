@@ -197,7 +197,7 @@ KINDS = {
         (), 2, 2, ("genu_varum", "normal"), layout="spwvd",
     ),
     "names of another data set": Kind(
-        lambda lab: lab.put("walk.mp4") and None, ("do not have a CASIA-B file name",), layout="casia-b"
+        lambda lab: lab.put("walk.mp4") and None, ("contains no CASIA-B video",), layout="casia-b"
     ),
 }  # fmt: skip
 
