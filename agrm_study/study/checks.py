@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from agrm_study.study.counted import counted
 from agrm_study.study.errors import did_you_mean
 from agrm_study.study.loading import Loading
 from agrm_study.study.merge import check_name
@@ -93,10 +94,11 @@ def _check_size(spec: StudyFile, arms: int, loading: Loading) -> None:
     search = 0 if spec.search is None else spec.search.trials
     arms += 0 if spec.search is None else spec.search.promote
     if (trials := search + arms * len(spec.tasks) * seeds) > MAX_TRIALS:
-        drawn = f"{search} search trials + " if search else ""
+        drawn = f"{counted(search, 'search trial')} + " if search else ""
         loading.note(
             ("seeds",),
-            f"the study has {trials} trials ({drawn}{arms} arms × {len(spec.tasks)} tasks × {seeds} seeds), more than "
+            f"the study has {trials} trials ({drawn}{counted(arms, 'arm')} × {counted(len(spec.tasks), 'task')} × "
+            f"{counted(seeds, 'seed')}), more than "
             f"{MAX_TRIALS}",
             hint="Ask for fewer seeds or arms.",
         )

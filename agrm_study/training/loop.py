@@ -10,6 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
+from agrm_study.study.counted import counted
 from agrm_study.study.recipe import Recipe
 from agrm_study.study.steps import in_steps, steps_of
 from agrm_study.training.augment.pixels import Renderer
@@ -160,7 +161,7 @@ class Training:
             ValueError: The training has ended.
         """
         if self.done:
-            raise ValueError(f"the training has ended after {self.epoch} epochs")
+            raise ValueError(f"the training has ended after {counted(self.epoch, 'epoch')}")
         epoch, since_start = self.epoch + 1, self.epoch - self.recipe.ssl.pretrain_epochs
         with self._device.session(epoch):
             if since_start == 0 and self.recipe.has_teacher:

@@ -59,7 +59,9 @@ def test_time_and_disk_are_told_with_what_was_measured_and_where(invoke: Invoke)
     done = invoke("--measure")
     assert "timing steps, 1 of 1: a shape" in done.stderr
     assert "for 4 trials of kinds that never ran, if none stops early" in done.stdout
-    assert "measured 4 steps of 1 shape with made-up clips on cpu, 1 thread; 1 trials of other shapes" in done.stdout
+    assert (
+        "measured 4 steps of 1 shape with made-up clips on cpu, 1 thread; 1 trial of another shape comes" in done.stdout
+    )
     assert "A step could not be timed: no" in done.stdout
     assert "more: 7 kB of weights" in done.stdout  # two networks three times, one once
     assert "Time is not known" not in done.stdout

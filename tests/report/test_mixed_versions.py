@@ -43,5 +43,5 @@ def test_many_trials_are_counted_and_unrecorded_ones_are_noted() -> None:
     notes = mixed_versions(trials(None, *[{"ray": ["2.60.0"]}] * 9, *[{"ray": ["2.50.0"]}] * 6))
     assert notes == (
         "Trials ran with several versions of ray: 2.60.0, but 2.50.0 in 6 trials.",
-        "The versions of 1 trials are not recorded.",
+        "The versions of 1 trial are not recorded.",
     )

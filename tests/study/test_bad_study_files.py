@@ -113,7 +113,7 @@ BAD_FILES = {
     ),
     "more trials than any study has": (
         ARMS.replace("[0, 1]", "600000").replace("[two_class]", "[two_class, three_class]"),
-        ["study.yaml:3: `seeds`", "1200000 trials (1 arms × 2 tasks × 600000 seeds)", "more than 1000000"],
+        ["study.yaml:3: `seeds`", "1200000 trials (1 arm × 2 tasks × 600000 seeds)", "more than 1000000"],
     ),
     "more search trials than any study has": (
         HEAD + "search: {trials: 999999, space: {epochs: {int: [20, 30]}}}\n",

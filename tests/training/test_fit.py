@@ -229,5 +229,5 @@ def test_after_the_last_epoch_there_is_no_other(tiny_data, tiny_recipe):
     with pytest.raises(ValueError, match="before the first epoch"):
         training.outcome()
     training.run_epoch()
-    with pytest.raises(ValueError, match="ended after 1 epochs"):
+    with pytest.raises(ValueError, match="ended after 1 epoch"):
         training.run_epoch()

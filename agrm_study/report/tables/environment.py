@@ -12,6 +12,7 @@ from agrm_study.report.measure import Measurements
 from agrm_study.report.table import Column, Row, Table, words
 from agrm_study.report.tables.base import TableKind
 from agrm_study.report.wording import number
+from agrm_study.study.counted import counted
 
 TITLES = {
     "code_version": "Code version",
@@ -75,12 +76,12 @@ def mixed_versions(trials: pd.DataFrame) -> tuple[str, ...]:
             else:
                 notes.append(f"Trials ran with several versions of {package}: {commonest}, but {listed}.")
     if ran and unknown:
-        notes.append(f"The versions of {unknown} trials are not recorded.")
+        notes.append(f"The versions of {counted(unknown, 'trial')} are not recorded.")
     return tuple(notes)
 
 
 def _trials(names: Sequence[str]) -> str:
-    return f"{len(names)} trials" if len(names) > MOST_NAMED else f"{len(names)} ({' / '.join(names)})"
+    return counted(len(names), "trial") if len(names) > MOST_NAMED else f"{len(names)} ({' / '.join(names)})"
 
 
 class Environment(TableKind):
