@@ -117,7 +117,7 @@ BAD_FILES = {
     ),
     "more search trials than any study has": (
         HEAD + "search: {trials: 999999, space: {epochs: {int: [20, 30]}}}\n",
-        ["study.yaml:3: `seeds`", "1000007 trials (999999 search trials + 4 arms × 1 tasks × 2 seeds)"],
+        ["study.yaml:3: `seeds`", "1000007 trials (999999 search trials + 4 arms × 1 task × 2 seeds)"],
     ),
     "more epochs than any training has": (
         ARMS + "set: {epochs: 10000000}\n",
