@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 # Digests of a row cover its times; those of weights a header that safetensors writes in random order
-NOT_COMPARED = ["wall_s", "started_at", "host", "attempt", "row_digest", "weights_digest"]
+NOT_COMPARED = ["wall_s", "clips_per_s", "started_at", "host", "attempt", "row_digest", "weights_digest"]
 """Columns of the records in which two equal runs may differ."""
 
 

@@ -22,7 +22,7 @@ from agrm_study.execution.trial.events import TrialEvent
 from agrm_study.records.reader import Ledger
 from agrm_study.study.load import load_study
 
-NOT_COMPARED = ["wall_s", "started_at", "host", "attempt", "row_digest"]
+NOT_COMPARED = ["wall_s", "clips_per_s", "started_at", "host", "attempt", "row_digest"]
 STUDY: dict[str, Any] = {
     "name": "shared",
     "tasks": ["three_class"],
