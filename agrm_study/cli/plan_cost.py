@@ -53,11 +53,12 @@ def cost_sentence(cost: Cost | None, missing: int) -> str:
             "Time is not known yet: no trial of this kind has run in this results folder; --measure times a few steps."
         )
     spread = "" if cost.plus_minus is None else f" ± {cost.plus_minus:.2f}"
-    unknown = counted(
-        cost.trials_unknown, "trial of a kind never measured comes", "trials of kinds never measured come"
-    )
-    rest = f"; {unknown} on top" if cost.trials_unknown else ""
+    rest = f"; {_unmeasured(cost.trials_unknown)} on top" if cost.trials_unknown else ""
     return f"About {cost.slot_hours:.2f}{spread} hours of one slot{rest}."
+
+
+def _unmeasured(trials: int) -> str:
+    return counted(trials, "trial of a kind never measured comes", "trials of kinds never measured come")
 
 
 def bought_sentence(bought: Bought) -> str:
@@ -72,7 +73,7 @@ def bought_sentence(bought: Bought) -> str:
     if bought.gpu_hours is not None:
         parts.append(f"--gpu-hours {bought.gpu_hours:g}, {bought.used_gpu_hours:.1f} of them used")
         needs.append(f"all need {bought.all_gpu_hours:.1f} GPU-hours more")
-    rest = f"; {bought.unknown} trials of kinds never measured come on top" if bought.unknown else ""
+    rest = f"; {_unmeasured(bought.unknown)} on top" if bought.unknown else ""
     if not bought.missing:
         words = "unknown what it buys: no trial of this kind has run" if bought.unknown else "no trial is missing"
         return f"{', '.join(parts)}: {words}."
