@@ -7,13 +7,13 @@ to one class or skilled (related over arms or not) + noise; decided at 0. Axes: 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
 from scipy import stats
 
-from agrm_study.statistics.arrays import Bools, Floats
+from agrm_study.statistics.arrays import Bools, Floats, Ints
 from agrm_study.statistics.influence import FEWEST_OF_CLASS
 
 METRICS = ("accuracy", "macro_f1", "roc_auc")
@@ -59,6 +59,81 @@ REGIMES: dict[str, Regime] = {
 }
 """Regimes by name. In the last one a seed that leans to either class loses, so that accuracy is skewed over seeds: no
 t-type interval holds its level there, not even Student's t over seeds alone."""
+
+
+@dataclass(frozen=True)
+class Folds:
+    """Pooled folds of a regime: every training, one per seed and fold, has a seed effect of its own.
+
+    Attributes:
+        count: Folds, F.
+        level: Between the training sets of folds, the same for all seeds of an arm: leaning to one class.
+        skill_sd: Between the training sets of folds: separation of the classes.
+        seed_related: Correlation of a seed's effects over its folds.
+        overlap: Correlation of the effects of training sets over folds, which share (F − 2)/(F − 1) of their subjects.
+    """
+
+    count: int = 5
+    level: float = 0.25
+    skill_sd: float = 0.25
+    seed_related: float = 0.0
+    overlap: float = 0.0
+
+
+FOLD_REGIMES: dict[str, tuple[Regime, Folds]] = {
+    "no fold effect": (Regime(), Folds(level=0.0, skill_sd=0.0)),
+    "fold effect half of seeds": (Regime(), Folds(level=0.125, skill_sd=0.125)),
+    "fold effect as of seeds": (Regime(), Folds()),
+    "fold effect 2 x": (Regime(), Folds(level=0.5, skill_sd=0.5)),
+    "seeds related over folds": (Regime(), Folds(seed_related=0.8)),
+    "seeds 2-3 x": (REGIMES["seeds 2-3 x"], Folds()),
+    "seeds dominate": (REGIMES["seeds dominate"], Folds()),
+    "strong interaction": (REGIMES["strong interaction"], Folds(level=0.1, skill_sd=0.1)),
+    "10 % prevalence": (REGIMES["10 % prevalence"], Folds()),
+    "accuracy .94": (Regime(skill=4.0), Folds()),
+}
+"""Regimes of pooled folds by name."""
+OVERLAPPING: dict[str, tuple[Regime, Folds]] = {
+    "overlap, half of seeds": (Regime(), Folds(level=0.125, skill_sd=0.125, overlap=0.75)),
+    "overlap, as of seeds": (Regime(), Folds(overlap=0.75)),
+}
+"""Training sets that share three quarters of their subjects, where the effect of the shared part counts as error."""
+
+
+def draw_folds(
+    rng: np.random.Generator,
+    regime: Regime,
+    folds: Folds,
+    studies: int,
+    seeds: int,
+    subjects: int,
+    better: Sequence[float] = (0.0,),
+) -> tuple[Bools, Floats, Ints]:
+    """Labels (R, N), scores (R, A, S, N) and the fold of each subject (N,), in turn; arms have own fold effects."""
+    arms, f = len(better), folds.count
+    still = replace(regime, level=0.0, skill_sd=0.0)
+    y, scores = draw(rng, still, studies, seeds, subjects, better)
+    fold_N = np.arange(subjects) % f
+
+    def effects(of_seeds: float, of_folds: float) -> Floats:
+        """What each training differs by, for each subject: (R, A, S, N)."""
+        own = np.sqrt(1 - folds.seed_related) * rng.normal(0, of_seeds, (studies, arms, seeds, f))
+        own = own + np.sqrt(folds.seed_related) * rng.normal(0, of_seeds, (studies, arms, seeds, 1))
+        sets = np.sqrt(1 - folds.overlap) * rng.normal(0, of_folds, (studies, arms, 1, f))
+        sets = sets + np.sqrt(folds.overlap) * rng.normal(0, of_folds, (studies, arms, 1, 1))
+        return np.asarray((own + sets)[..., fold_N])
+
+    skill, level = effects(regime.skill_sd, folds.skill_sd), effects(regime.level, folds.level)
+    return y, scores + skill * (y - 0.5)[:, None, None, :] + level, fold_N
+
+
+@cache
+def truth_of_folds(metric: str, regime: Regime, folds: Folds) -> float:
+    """Expectation of the metric over new seeds, training sets and subjects: pooled over many folds of many studies."""
+    rng = np.random.default_rng(98)
+    many = replace(folds, count=300)
+    found = [measure(metric, *draw_folds(rng, regime, many, 40, 1, 9000)[:2])[0].mean() for _ in range(5)]
+    return float(np.mean(found))
 
 
 def draw(

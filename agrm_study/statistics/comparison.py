@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from agrm_study.statistics.arrays import Floats
+from agrm_study.statistics.arrays import Floats, Ints
 from agrm_study.statistics.estimators import UNDEFINED, Interval, hedges_g
 from agrm_study.statistics.two_way import (
     ROUNDING,
@@ -24,19 +24,25 @@ from agrm_study.statistics.two_way import (
 ALPHA = 0.05
 
 
+Replicate = Hashable
+"""What pairs the replicates of arms: a training seed, or seed and repeat of pooled folds."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scored:
     """One arm's metric.
 
     Attributes:
-        seeds: (S,) training seeds.
+        seeds: (S,) replicates.
         values_S: Metric at each seed, on all subjects.
         influence_SN: Influence of each subject on it (`statistics.influence`).
+        fold_SN: Fold that tested each subject (`fold_variance.variance_of_folds`); None for a single split.
     """
 
-    seeds: tuple[int, ...]
+    seeds: tuple[Replicate, ...]
     values_S: Floats
     influence_SN: Floats
+    fold_SN: Ints | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +78,7 @@ def holm(p_values: Sequence[float]) -> Floats:
     return out
 
 
-def common_seeds(arms: Sequence[Scored]) -> tuple[int, ...]:
+def common_seeds(arms: Sequence[Scored]) -> tuple[Replicate, ...]:
     """Seeds common to all arms, in the order of the first arm."""
     others = [set(a.seeds) for a in arms[1:]]
     return tuple(s for s in arms[0].seeds if all(s in o for o in others)) if arms else ()
@@ -115,7 +121,8 @@ def contrast(arms: Sequence[Scored], coefficients: Sequence[float], *, paired: b
         )
     delta = float(sum(c * v.mean() for c, v, _ in parts))
     g = hedges_g(parts[0][1], parts[1][1]) if len(arms) == 2 else math.nan
-    found = combined(parts, paired=paired)
+    folds = [a.fold_SN[k] for a, k in zip(arms, kept, strict=True) if len(k) and a.fold_SN is not None]
+    found = combined(parts, paired=paired, folds=folds if len(folds) == len(parts) else None)
     interval, p = UNDEFINED, math.nan
     if found is not None and math.isfinite(delta) and np.isfinite(found.variance):
         low, high = difference_interval(delta, found)

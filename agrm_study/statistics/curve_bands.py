@@ -11,13 +11,13 @@ Axes: S seeds, N subjects, G points of the grid, B bootstrap samples.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from agrm_study.statistics.arrays import Bools, Floats
+from agrm_study.statistics.arrays import Bools, Floats, Ints
 from agrm_study.statistics.ranking import cumulated
 from agrm_study.statistics.two_way import Components, bounded_interval
 
@@ -55,7 +55,9 @@ def precision_at_recall(true_BM: Floats, false_BM: Floats, grid_G: Floats) -> Fl
     return out
 
 
-def curve_band(positive_N: ArrayLike, scores_SN: ArrayLike, heights: Heights, grid_G: ArrayLike) -> Band:
+def curve_band(
+    positive_N: ArrayLike, scores_SN: ArrayLike, heights: Heights, grid_G: ArrayLike, fold_SN: Ints | None = None
+) -> Band:
     """Mean over seeds of a curve on a grid, with its pointwise interval.
 
     Args:
@@ -63,6 +65,7 @@ def curve_band(positive_N: ArrayLike, scores_SN: ArrayLike, heights: Heights, gr
         scores_SN: Score of the positive class; NaN where a seed did not evaluate a subject.
         heights: `sensitivity_at` or `precision_at_recall`.
         grid_G: False-positive rates or recalls.
+        fold_SN: Fold that tested each subject (`fold_variance.variance_of_folds`); None for a single split.
     """
     positive: Bools = np.asarray(positive_N, dtype=bool)
     scores = np.atleast_2d(np.asarray(scores_SN, dtype=np.float64))
@@ -92,7 +95,45 @@ def curve_band(positive_N: ArrayLike, scores_SN: ArrayLike, heights: Heights, gr
         n_seeds=s,
         n_subjects=n,
     )
+    if fold_SN is not None:
+        parts = _with_folds(parts, positive, scores, heights, grid, fold_SN)
     low, high = bounded_interval(mean, parts, shape=1.0)
     if heights is sensitivity_at:  # never falls: a bound holds at every larger, or smaller, rate too
         low, high = np.fmax.accumulate(low), np.fmin.accumulate(high[::-1])[::-1]
     return Band(mean=mean, low=low, high=high)
+
+
+def _with_folds(
+    parts: Components, positive: Bools, scores_SN: Floats, heights: Heights, grid_G: Floats, fold_SN: Ints
+) -> Components:
+    """The components with the variance that folds add: that of the jackknife over folds (Efron & Stein 1981) beyond the
+    variance from subjects. It also holds the effect of seeds × folds, so that the band is rather too wide."""
+    repeats = sorted({int(row.max()) for row in fold_SN})
+    added, spread, fewest = np.zeros(grid_G.shape), np.zeros(grid_G.shape), scores_SN.shape[1]
+    lowest = float(np.nanmin(scores_SN, initial=0.0))
+    for last in repeats:
+        rows = np.flatnonzero(fold_SN.max(axis=1) == last)
+        folds = np.unique(fold_SN[rows[0]][fold_SN[rows[0]] >= 0])
+        without_FSG = np.stack(
+            [
+                [
+                    heights(
+                        *cumulated(
+                            positive,
+                            np.where(np.isnan(scores_SN[s]), lowest, scores_SN[s]),
+                            ((fold_SN[s] != fold) & (fold_SN[s] >= 0)).astype(np.float64)[None],
+                        )[:2],
+                        grid_G,
+                    )[0]
+                    for s in rows
+                ]
+                for fold in folds
+            ]
+        )
+        f = len(folds)
+        jackknife = (f - 1) / f * np.square(without_FSG.mean(axis=1) - without_FSG.mean(axis=(0, 1))).sum(axis=0)
+        share = len(rows) / len(scores_SN)
+        own = share**2 * np.maximum(jackknife - parts.subjects, 0.0)
+        added, fewest = added + own, min(fewest, f)
+        spread = spread + np.where(own > 0, np.square(share**2 * jackknife), 0.0)
+    return replace(parts, folds=added, between_folds=np.sqrt(spread), n_folds=fewest)

@@ -28,7 +28,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
-from agrm_study.statistics.arrays import Floats
+from agrm_study.statistics.arrays import Floats, Ints
+from agrm_study.statistics.fold_variance import variance_of_folds
 
 ROUNDING: Final = 1e-12
 """Differences and standard errors below this are treated as rounding errors."""
@@ -58,6 +59,9 @@ class Components:
         subject_df: Degrees of freedom of `subjects`.
         n_seeds: Seeds (of the arm with the fewest).
         n_subjects: Subjects.
+        folds: Variance that pooled folds add (`statistics.fold_variance`); 0 for a single split.
+        between_folds: Variance of the mean from its fold means alone, from which `folds` is estimated.
+        n_folds: Folds; 1 for a single split.
     """
 
     seeds: Any
@@ -67,42 +71,57 @@ class Components:
     subject_df: Any
     n_seeds: int
     n_subjects: int
+    folds: Any = 0.0
+    between_folds: Any = 0.0
+    n_folds: int = 1
 
     @cached_property
     def variance(self) -> Floats:
         """Variance of the mean or contrast."""
         total = self.seeds + np.maximum(np.asarray(self.subjects) - self.interaction, 0.0)
-        return np.asarray(np.maximum(total, self.subjects), dtype=np.float64)
+        return np.asarray(np.maximum(total, self.subjects) + self.folds, dtype=np.float64)
 
     @cached_property
     def df(self) -> Floats:
         """Degrees of freedom of the variance."""
         with np.errstate(divide="ignore", invalid="ignore"):
             spread = np.square(self.seeds) / self.seed_df + np.square(self.subjects) / self.subject_df
+            spread = spread + np.where(self.folds > 0, np.square(self.between_folds), 0.0) / max(self.n_folds - 1, 1)
             df = np.where(spread > 0, np.square(self.variance) / spread, self.seed_df)
         return np.asarray(np.clip(df, 1.0, np.maximum(MOST_DF * np.asarray(self.seed_df), 1.0)), dtype=np.float64)
 
     @property
     def shares(self) -> tuple[Floats, Floats, Floats]:
-        """Shares of the variance of seeds, subjects and their interaction, summing to 1; NaN without any variance."""
+        """Shares of the variance of seeds, subjects and their interaction; NaN without any variance. With the share of
+        folds they sum to 1."""
         seeds = np.maximum(np.asarray(self.seeds, dtype=np.float64) - self.interaction, 0.0)
         subjects = np.maximum(np.asarray(self.subjects, dtype=np.float64) - self.interaction, 0.0)
-        total = seeds + subjects + self.interaction
+        total = seeds + subjects + self.interaction + self.folds
         with np.errstate(divide="ignore", invalid="ignore"):
             return seeds / total, subjects / total, np.asarray(self.interaction / total)
+
+    @property
+    def fold_share(self) -> Floats:
+        """Share of the variance of folds; NaN without any variance."""
+        return np.asarray(1.0 - sum(self.shares), dtype=np.float64)
 
     def half_width(self, level: float = 0.95) -> Floats:
         """Half the width of the t interval on the metric's own scale."""
         return np.asarray(special.stdtrit(self.df, 0.5 + level / 2) * np.sqrt(self.variance), dtype=np.float64)
 
     def projected(self, *, seeds: float = 1.0, subjects: float = 1.0) -> Components:
-        """Expected components with seeds and subjects multiplied by these factors, if the estimated variances hold."""
+        """Expected components with seeds and subjects multiplied by these factors, if the estimated variances hold;
+        the number of folds stays."""
         pure_seeds = np.maximum(np.asarray(self.seeds) - self.interaction, 0.0) / seeds
         pure_subjects = np.maximum(np.asarray(self.subjects) - self.interaction, 0.0) / subjects
         both = np.asarray(self.interaction) / (seeds * subjects)
         more = (self.n_seeds * seeds - 1) / (self.n_seeds - 1)
+        rest = pure_seeds + pure_subjects + both
+        with np.errstate(divide="ignore", invalid="ignore"):
+            shrunk = np.nan_to_num(rest / (np.asarray(self.variance) - self.folds), nan=1.0)
         return replace(
             self,
+            between_folds=self.folds + np.maximum(np.asarray(self.between_folds) - self.folds, 0.0) * shrunk,
             seeds=pure_seeds + both,
             subjects=pure_subjects + both,
             interaction=both,
@@ -111,12 +130,13 @@ class Components:
         )
 
 
-def components(values_S: ArrayLike, influence_SN: ArrayLike) -> Components | None:
+def components(values_S: ArrayLike, influence_SN: ArrayLike, fold_SN: Ints | None = None) -> Components | None:
     """Components of the mean over seeds.
 
     Args:
         values_S: Metric at each seed, (…, S).
         influence_SN: Influence of each subject on each of them, (…, S, N).
+        fold_SN: Fold that tested each subject (`fold_variance.variance_of_folds`); None for a single split.
 
     Returns:
         None for fewer than two seeds or `FEWEST_SUBJECTS` subjects, from which the variance cannot be estimated.
@@ -127,7 +147,7 @@ def components(values_S: ArrayLike, influence_SN: ArrayLike) -> Components | Non
     if s < 2 or n < FEWEST_SUBJECTS:
         return None
     subjects, subject_df, interaction = _of_subjects(u)
-    return Components(
+    found = Components(
         seeds=values.var(axis=-1, ddof=1) / s,
         subjects=subjects,
         interaction=interaction,
@@ -136,6 +156,13 @@ def components(values_S: ArrayLike, influence_SN: ArrayLike) -> Components | Non
         n_seeds=s,
         n_subjects=n,
     )
+    return found if fold_SN is None else _with_folds(found, [(1.0, u, fold_SN)])
+
+
+def _with_folds(found: Components, parts: list[tuple[float, Floats, Ints]]) -> Components:
+    """Components of pooled folds."""
+    of_folds = variance_of_folds(parts)
+    return replace(found, folds=of_folds.variance, between_folds=of_folds.between, n_folds=of_folds.n_folds)
 
 
 def of_one_network(influence_N: ArrayLike) -> Components | None:
@@ -181,20 +208,24 @@ def subject_variance(influence_N: ArrayLike) -> tuple[Floats, Floats]:
     return second / (n - 1) / n, np.clip(df, 1.0, n - 1.0)
 
 
-def combined(parts: list[tuple[float, Floats, Floats]], *, paired: bool) -> Components | None:
+def combined(
+    parts: list[tuple[float, Floats, Floats]], *, paired: bool, folds: list[Ints] | None = None
+) -> Components | None:
     """Components of a contrast Σ cᵢ·meanᵢ over the same subjects.
 
     Args:
         parts: Coefficient, values (S) and influence (S, N) of each arm.
         paired: Whether to pair the arms by seed, which requires the same seeds in the same order; otherwise each
             arm's seeds count as independent draws.
+        folds: Fold that tested each subject in each arm, (S, N) each; None for a single split.
 
     Returns:
         None if an arm has fewer than two seeds, or there are fewer than `FEWEST_SUBJECTS` subjects.
     """
     if paired:
         values = np.sum([c * v for c, v, _ in parts], axis=0)
-        return components(values, np.sum([c * u for c, _, u in parts], axis=0))
+        fold_SN = None if folds is None else folds[0]
+        return components(values, np.sum([c * u for c, _, u in parts], axis=0), fold_SN)
     each = [(c, components(v, u)) for c, v, u in parts]
     known = [(c, x) for c, x in each if x is not None]
     if len(known) < len(each):
@@ -205,7 +236,7 @@ def combined(parts: list[tuple[float, Floats, Floats]], *, paired: bool) -> Comp
         seed_df = np.where(spread > 0, np.square(seeds) / spread, known[0][1].seed_df)
     mean_N = np.sum([c * (u - u.mean(axis=-1, keepdims=True)).mean(axis=-2) for c, _, u in parts], axis=0)
     subjects, subject_df = subject_variance(mean_N)
-    return Components(
+    found = Components(
         seeds=seeds,
         subjects=subjects,
         interaction=sum(c * c * x.interaction for c, x in known),
@@ -214,6 +245,9 @@ def combined(parts: list[tuple[float, Floats, Floats]], *, paired: bool) -> Comp
         n_seeds=min(x.n_seeds for _, x in known),
         n_subjects=known[0][1].n_subjects,
     )
+    if folds is None:
+        return found
+    return _with_folds(found, [(c, u, fold_SN) for (c, _, u), fold_SN in zip(parts, folds, strict=True)])
 
 
 def bounded_interval(
