@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from statistics import fmean
 
+from agrm_study.api.folds import folds_summary
 from agrm_study.execution.data.prepare import prepare
 from agrm_study.execution.data.prepared import Prepared
 from agrm_study.execution.dispatch.budget import Limits
@@ -160,6 +161,7 @@ def plan_study(
         equal_beside=len(equal),
         missing=len(missing),
         race=None if race is None else _race_summary(study, race, missing),
+        folds=folds_summary(study, prepared, plan.cells, {t for t, its in status.items() if its == "finished"} | equal),
         gpu=gpu,
         search=None if search is None else search.summary,
         epochs_at_most=epochs,

@@ -15,6 +15,7 @@ from agrm_study.execution.dispatch.budget import read_limits
 from agrm_study.execution.options import RunOptions
 from agrm_study.execution.progress.lines import choose_view
 from agrm_study.execution.progress.view import View
+from agrm_study.execution.progress.wording import replicate_words
 from agrm_study.execution.run import run_study
 from agrm_study.execution.summary import RunSummary
 from agrm_study.report.folders import report_on
@@ -107,6 +108,6 @@ def _view() -> View:
 
 
 def _incomplete(summary: RunSummary) -> str:
-    failed = [f"{t.arm}, {t.task}, seed {t.seed}: {t.failure}: {t.error.splitlines()[0] if t.error else ''}"
+    failed = [f"{t.arm}, {t.task}, {replicate_words(t)}: {t.failure}: {t.error.splitlines()[0] if t.error else ''}"
               for t in summary.failed]  # fmt: skip
     return "\n".join([summary.sentence, *summary.messages, *failed])

@@ -15,7 +15,14 @@ from agrm_study.study.counted import counted
 from agrm_study.study.errors import InputError
 
 if TYPE_CHECKING:
-    from agrm_study.plan.summary import GpuSummary, PlanSummary, RaceSummary, SearchSummary, SharingSummary
+    from agrm_study.plan.summary import (
+        FoldsSummary,
+        GpuSummary,
+        PlanSummary,
+        RaceSummary,
+        SearchSummary,
+        SharingSummary,
+    )
 
 SEEDS_SHOWN = 12
 """Maximum number of seeds to list; beyond it, only the ends and the number are shown."""
@@ -73,8 +80,7 @@ def plan(
     summary = plan_study(asked, folder, measure=measure, on_shape=_on_shape, limits=limits, slots=slots)
     found = []
     if detect is not None:
-        comparisons = max(len(asked.arms) - 1, 1)
-        found = plan_detect.detections(folder, detect, len(asked.seeds), tuple(asked.tasks), comparisons, assume or ())
+        found = plan_detect.detections(folder, asked, detect, assume or ())
     if as_json:
         shown = summary.to_dict() | ({"detect": [d.to_dict() for d in found]} if found else {})
         click.echo(json.dumps(shown, indent=2))  # ASCII: the same on every terminal
@@ -122,6 +128,8 @@ def _show(plan: PlanSummary) -> None:
         console.print(f"{trials} finished in results folders beside this one; `run` reuses {them}")
     if plan.sharing.epochs_at_most < plan.epochs_at_most:
         console.print(_sharing_sentence(plan.sharing, plan.epochs_at_most))
+    if plan.folds is not None:
+        console.print(_folds_sentence(plan.folds), soft_wrap=True)
     if plan.race is not None:
         console.print(escape(_race_sentence(plan.race)), soft_wrap=True)
     if plan.gpu is not None:
@@ -184,6 +192,26 @@ def _search_sentence(search: SearchSummary, replicates: int) -> str:
     if search.nothing_to_promote:
         words += "; none finished with a defined metric, so nothing is promoted"
     return words
+
+
+def _folds_sentence(f: FoldsSummary) -> str:
+    """Number of folds, what they test, what they cost, and which of their trials a study without folds shares."""
+    low, high = f.per_fold
+    again = f" × {f.repeats} repeats" if f.repeats > 1 else ""
+    words = (
+        f"folds: {f.folds}{again}; each of {f.subjects} labelled subjects is tested once per seed"
+        f"{' and repeat' if f.repeats > 1 else ''}, {low if low == high else f'{low} to {high}'} per fold; "
+        f"{f.folds * f.repeats} trials per arm, task and seed"
+    )
+    if not f.reused:
+        return (
+            f"{words}; no trial of the same study without folds can be reused, as its test share (data.split.test) is "
+            f"not 1/{f.folds}"
+        )
+    return (
+        f"{words}; fold 0 is the split of the same study without folds, whose finished trials count "
+        f"({f.reused_finished} here or beside), the other folds are new trainings"
+    )
 
 
 def _race_sentence(race: RaceSummary) -> str:

@@ -1,4 +1,4 @@
-"""What `plan --detect` prints: smallest detectable differences by numbers of seeds and test subjects."""
+"""What `plan --detect` prints: smallest detectable differences by numbers of seeds, test subjects and folds."""
 
 from __future__ import annotations
 
@@ -11,19 +11,16 @@ from agrm_study.study.errors import InputError
 
 if TYPE_CHECKING:
     from agrm_study.report.detect import Detection
+    from agrm_study.study.study import Study
 
 
-def detections(
-    results: str | Path, points: float, seeds: int, tasks: Sequence[str], comparisons: int, assumptions: Sequence[float]
-) -> list[Detection]:
+def detections(results: str | Path, study: Study, points: float, assumptions: Sequence[float]) -> list[Detection]:
     """What the study can decide, from its finished trials or from assumptions.
 
     Args:
         results: Results folder.
+        study: The study.
         points: Difference to detect, in percentage points.
-        seeds: Planned seeds.
-        tasks: Tasks of the study.
-        comparisons: Comparisons with the reference on each task.
         assumptions: Empty, or standard deviation over seeds (points), disagreement (%) and test subjects.
 
     Raises:
@@ -32,11 +29,13 @@ def detections(
     from agrm_study.records.local_copy import local_copy
     from agrm_study.report.detect import detection, estimated, stated
 
+    repeats = 1 if study.splits is None else study.splits.repeats
+    seeds = max(len(study.seeds) * repeats, 2)
     if assumptions:
         seed_sd, disagreement, subjects = assumptions
         found = stated(
-            tasks, seed_sd=seed_sd / 100, disagreement=disagreement / 100,
-            seeds=max(seeds, 2), subjects=int(subjects), comparisons=comparisons,
+            tuple(study.tasks), seed_sd=seed_sd / 100, disagreement=disagreement / 100,
+            seeds=seeds, subjects=int(subjects), comparisons=max(len(study.arms) - 1, 1),
         )  # fmt: skip
         hours = None
     else:
@@ -52,7 +51,9 @@ def detections(
             where=str(results),
             hint="State them: --assume SEED_SD DISAGREEMENT SUBJECTS, for example --assume 3 15 172.",
         )
-    return [detection(v, points / 100, seeds=max(seeds, 2), hours_per_seed=hours) for v in found]
+    folds = 1 if study.splits is None else study.splits.folds
+    share = study.base.data.split.test if folds == 1 else 1 / folds
+    return [detection(v, points / 100, seeds=seeds, hours_per_seed=hours, folds=folds, test_share=share) for v in found]
 
 
 def show(found: Sequence[Detection]) -> None:
@@ -73,13 +74,36 @@ def show(found: Sequence[Detection]) -> None:
             soft_wrap=True,
         )
         table = Table(box=None, pad_edge=False, header_style="dim")
-        for title in ("seeds", "test subjects", "± points", "detects", f"power for {percent(d.delta)}", "slot-hours"):
+        for title in (
+            "seeds",
+            "test subjects",
+            "folds",
+            "± points",
+            "detects",
+            f"power for {percent(d.delta)}",
+            "slot-hours",
+        ):
             table.add_column(title, justify="right")
         for x in d.designs:
-            cells = (str(x.seeds), str(x.subjects), percent(x.half_width), percent(x.detectable), f"{x.power:.0%}")
+            cells = (
+                str(x.seeds),
+                str(x.subjects),
+                str(x.folds),
+                percent(x.half_width),
+                percent(x.detectable),
+                f"{x.power:.0%}",
+            )
             table.add_row(*cells, "–" if x.hours is None else f"{x.hours:.3g}", style="bold" if x is planned else None)
         console.print(table)
         console.print(escape(_settles(d)), soft_wrap=True)
+        if planned.folds == 1:
+            console.print(_OF_FOLDS, soft_wrap=True)
+
+
+_OF_FOLDS = (
+    "Folds test all labelled subjects (`splits`). What the trainings of a fold have in common is not known from one "
+    "split and is taken to be nothing."
+)
 
 
 def _settles(d: Detection) -> str:

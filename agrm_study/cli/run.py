@@ -138,7 +138,7 @@ def _notify(command: tuple[str, ...] | None, summary: RunSummary, said: dict[str
 
 def _tell(summary: RunSummary) -> None:
     """Prints what was done and what was not to stderr."""
-    from agrm_study.execution.progress.wording import failure_words, hours_words
+    from agrm_study.execution.progress.wording import failure_words, hours_words, replicate_words
 
     def line(text: str) -> None:
         click.echo(text, err=True)
@@ -151,7 +151,7 @@ def _tell(summary: RunSummary) -> None:
     for trial in summary.failed:
         words = failure_words(trial.failure, trial.error)
         heals = "the next run retries it" if trial.heals else "--retry-failed retries it"
-        line(f"  failed: {trial.arm}, {trial.task}, seed {trial.seed}: {words} ({heals})")
+        line(f"  failed: {trial.arm}, {trial.task}, {replicate_words(trial)}: {words} ({heals})")
     if summary.inherited:
         epochs = counted(summary.inherited, "epoch was", "epochs were")
         line(f"  {epochs} reused from trials that had already trained them")

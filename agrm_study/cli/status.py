@@ -61,7 +61,7 @@ def _show(state: StudyStatus) -> None:
 
     from agrm_study.execution.dispatch.race import why
     from agrm_study.execution.progress.watching import owner_words
-    from agrm_study.execution.progress.wording import duration, failure_words, hours_words, rough
+    from agrm_study.execution.progress.wording import duration, failure_words, hours_words, replicate_words, rough
     from agrm_study.study.tasks import task_words
 
     console = Console(highlight=False)
@@ -95,7 +95,7 @@ def _show(state: StudyStatus) -> None:
         updated = f", last update {duration(trial.heard_s)} ago" if state.active else ""
         console.print(
             f"  {escape(' / '.join(trial.arms))} · {escape(task_words(trial.task))} · "
-            f"seed {trial.seed}: {escape(done)}{metric}{updated}"
+            f"{replicate_words(trial)}: {escape(done)}{metric}{updated}"
         )
     if state.failures:
         console.print("\n[dim]failed[/]")
@@ -103,7 +103,7 @@ def _show(state: StudyStatus) -> None:
         heals = "the next run retries it" if failed.heals else "--retry-failed runs it again"
         words = escape(failure_words(failed.failure, failed.error))
         console.print(
-            f"  {escape(' / '.join(failed.arms))} · {escape(failed.task)} · seed {failed.seed}: {words}; {heals}"
+            f"  {escape(' / '.join(failed.arms))} · {escape(failed.task)} · {replicate_words(failed)}: {words}; {heals}"
         )
     for problem in state.problems:
         console.print(f"\ncannot be read: {escape(problem)}")

@@ -24,6 +24,8 @@ class FailedTrial:
     seed: int
     failure: str
     error: str
+    fold: int | None = None
+    repeat: int = 0
 
     @classmethod
     def of(cls, trial: TrialProgress) -> FailedTrial:
@@ -35,6 +37,8 @@ class FailedTrial:
             seed=trial.seed,
             failure=trial.failure or "bug",
             error=trial.reason or "",
+            fold=trial.fold,
+            repeat=trial.repeat,
         )
 
     @property

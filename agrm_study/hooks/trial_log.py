@@ -67,8 +67,10 @@ class TrialLog:
 
     @property
     def title(self) -> str:
-        """Display name: arm, task and seed."""
-        return f"{self.record['arm']}, {self.record['task']}, seed {self.record['seed']}"
+        """Display name: arm, task, seed and fold."""
+        fold = self.record.get("fold")
+        of_fold = "" if fold is None else f", split seed {self.record['split_seed']}, fold {fold}"
+        return f"{self.record['arm']}, {self.record['task']}, seed {self.record['seed']}{of_fold}"
 
     @property
     def failed(self) -> bool:

@@ -73,8 +73,12 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(OF_THE_SHIPPED_TRAINER, lambda r: r.own_trainer, "it is a setting of the shipped trainer"),
     Rule(("data.manifest", "data.synthetic.*"), lambda r: True, "the data's content counts, by its fingerprint"),
     Rule(("data.split.*",), lambda r: r.data.split_file is not None, "a split file takes its place"),
-    Rule(("data.folds", "data.fold"), lambda r: r.data.split_file is not None, "a split file takes their place"),
-    Rule(("data.fold",), lambda r: r.data.folds == 0, "there are no folds"),
+    Rule(
+        ("data.folds", "data.fold", "data.first_fold"),
+        lambda r: r.data.split_file is not None,
+        "a split file takes their place",
+    ),
+    Rule(("data.fold", "data.first_fold"), lambda r: r.data.folds == 0, "there are no folds"),
     Rule(
         ("data.unlabelled_train", "data.unlabelled_val", "data.views", "data.remainder"),
         _supervised,

@@ -74,7 +74,8 @@ def arm_steps(study: Study, clips: ClipCounts) -> tuple[ArmSteps, ...]:
     found = []
     for name, arm_recipe in arms if not study.base.own_trainer else ():
         for task in study.tasks:
-            recipe = arm_recipe.model_copy(update={"task": task, "split_seed": study.split_seed})
+            whole = arm_recipe.model_copy(update={"task": task, "split_seed": study.split_seed})
+            _, recipe = next(study.divided(whole))  # the parts of all folds have as many clips, up to a few
             count = clips(recipe)["train"]
             found.append(
                 ArmSteps(

@@ -1,4 +1,4 @@
-"""Expansion of a study into trials: arms × tasks × seeds."""
+"""Expansion of a study into trials: arms × tasks × folds × seeds."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Fingerprints = Callable[[Recipe], tuple[str, str]]
 
 @gc_paused()
 def expand(study: Study, fingerprints: Fingerprints, *, hash_file: FileHash = file_hash) -> Plan:
-    """The plan of a study: arms × tasks × seeds, equal trials once, in running order.
+    """The plan of a study: arms × tasks × folds × seeds, equal trials once, in running order.
 
     Args:
         study: The study.
@@ -39,10 +39,12 @@ def expand(study: Study, fingerprints: Fingerprints, *, hash_file: FileHash = fi
     cells: list[Cell] = []
     for arm in study.arms:
         for task in study.tasks:
-            recipe = study.trial_recipe(arm, task, study.seeds[0])
-            for trial in builder.replicates(recipe, arm.seeds(study.seeds), arm=arm.name, params=arm.settings):
-                trials.setdefault(trial.trial_id, trial)
-                cells.append(Cell(arm=arm.name, task=task, seed=trial.seed, trial_id=trial.trial_id))
+            whole = study.trial_recipe(arm, task, study.seeds[0])
+            for fold, recipe in study.divided(whole):
+                seeds, number = arm.seeds(study.seeds), None if fold is None else fold.number
+                for trial in builder.replicates(recipe, seeds, arm=arm.name, params=arm.settings, fold=number):
+                    trials.setdefault(trial.trial_id, trial)
+                    cells.append(Cell.of(trial, arm.name, fold))
     offsets = sorted({arm.seed_offset for arm in study.arms})
     rounds = [seed + offset for seed in study.seeds for offset in offsets]
     return Plan(study=study.name, trials=running_order(trials.values(), rounds), cells=tuple(cells))
@@ -72,7 +74,14 @@ class TrialBuilder:
         self._hash_file: FileHash = cache(hash_file)
 
     def replicates(
-        self, recipe: Recipe, seeds: Iterable[int], *, arm: str, params: Mapping[str, Any], phase: Phase = "final"
+        self,
+        recipe: Recipe,
+        seeds: Iterable[int],
+        *,
+        arm: str,
+        params: Mapping[str, Any],
+        phase: Phase = "final",
+        fold: int | None = None,
     ) -> list[TrialSpec]:
         """The trials of a recipe, one per seed.
 
@@ -82,6 +91,7 @@ class TrialBuilder:
             arm: Row of a table.
             params: Settings of the arm, by dotted name.
             phase: ``search`` or ``final``.
+            fold: The fold that the recipe tests; None for a single split.
 
         Raises:
             InputError: See `expand`.
@@ -104,6 +114,7 @@ class TrialBuilder:
                 data_fingerprint=data,
                 split_fingerprint=split,
                 labelled_fingerprint=labelled,
+                fold=fold,
             )
             for seed in seeds
         ]

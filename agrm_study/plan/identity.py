@@ -38,6 +38,7 @@ ADDED_LATER: Final[Mapping[str, Any]] = {kind.options: {} for kind in KINDS.valu
     "model.freeze": [],
     "training.trainer": AGRM,
     "optimizer.layer_decay": 1.0,
+    "data.first_fold": "dealt",
 }
 """Settings added after the first records were written, with the value that reproduces the earlier behaviour; at that
 value they are excluded from the identity, so that an upgrade repeats no trial. Dotted name → plain value."""

@@ -15,6 +15,7 @@ from pydantic_core import from_json
 
 from agrm_study.plan.trial import TrialSpec
 from agrm_study.study.errors import InputError
+from agrm_study.study.splits import Fold
 
 PLAN_VERSION: Final = 1
 """Incremented when a key of plan.json is renamed, removed or changes its meaning."""
@@ -23,12 +24,25 @@ _WRITTEN_AGAIN: Final = "`agrm-study run` of the same study writes it again."
 
 @dataclass(frozen=True, slots=True, order=True)
 class Cell:
-    """One replicate of a study; its trial may also fill other cells."""
+    """One replicate of a study; its trial may also fill other cells.
+
+    Attributes:
+        fold: The fold that it tests; None in a study with a single split.
+        repeat: Repeat of the folds, added to the study's split seed.
+    """
 
     arm: str
     task: str
     seed: int
     trial_id: str
+    fold: int | None = None
+    repeat: int = 0
+
+    @classmethod
+    def of(cls, trial: TrialSpec, arm: str, fold: Fold | None) -> Cell:
+        """The cell of an arm that a trial fills."""
+        place = {} if fold is None else {"fold": fold.number, "repeat": fold.repeat}
+        return cls(arm=arm, task=trial.task, seed=trial.seed, trial_id=trial.trial_id, **place)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +60,7 @@ class Plan:
     Attributes:
         study: Name of the study.
         trials: Each trial once, in running order.
-        cells: Every arm × task × seed with its trial, in the order of the study file.
+        cells: Every arm × task × seed (× fold) with its trial, in the order of the study file.
     """
 
     study: str
@@ -85,8 +99,13 @@ def cells_to_dict(cells: Collection[Cell], study: str) -> dict[str, Any]:
     return {
         "plan_version": PLAN_VERSION,
         "study": study,
-        "cells": [{"arm": c.arm, "task": c.task, "seed": c.seed, "trial_id": c.trial_id} for c in cells],
+        "cells": [_cell_to_dict(c) for c in cells],
     }
+
+
+def _cell_to_dict(c: Cell) -> dict[str, Any]:
+    fold = {} if c.fold is None else {"fold": c.fold, "repeat": c.repeat}
+    return {"arm": c.arm, "task": c.task, "seed": c.seed, "trial_id": c.trial_id} | fold
 
 
 def write_cells(plan: Plan, path: Path) -> None:

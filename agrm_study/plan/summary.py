@@ -44,6 +44,28 @@ class RaceSummary:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FoldsSummary:
+    """Folds of a study.
+
+    Attributes:
+        folds: Folds per repeat.
+        repeats: Repeats.
+        subjects: Labelled subjects, each of which is tested once per repeat and seed.
+        per_fold: Smallest and largest number of subjects of a fold.
+        reused: Whether fold 0 of the first repeat is the split of the same study without folds, whose finished trials
+            count.
+        reused_finished: Trials of that fold that are finished, in this folder or beside it.
+    """
+
+    folds: int
+    repeats: int
+    subjects: int
+    per_fold: tuple[int, int]
+    reused: bool
+    reused_finished: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GpuSummary:
     """GPUs of a trial as given in the study, its share of one where known, and how that was measured."""
 
@@ -147,6 +169,7 @@ class PlanSummary:
     equal_beside: int
     missing: int
     race: RaceSummary | None
+    folds: FoldsSummary | None
     gpu: GpuSummary | None
     search: SearchSummary | None
     epochs_at_most: int

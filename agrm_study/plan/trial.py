@@ -12,7 +12,7 @@ Phase = Literal["search", "final"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialSpec:
-    """One training run: arm × task × seed.
+    """One training run: arm × task × seed, and fold of a study with folds.
 
     Attributes:
         trial_id: Hash of everything that can change the outcome (16 hexadecimal digits).
@@ -25,6 +25,7 @@ class TrialSpec:
         data_fingerprint: Hash of the manifest's content.
         split_fingerprint: Hash of the split's content.
         labelled_fingerprint: Hash of the labelled parts of the split, which are all that a supervised epoch reads.
+        fold: The fold that it tests; None in a study with a single split.
     """
 
     trial_id: str
@@ -37,6 +38,7 @@ class TrialSpec:
     data_fingerprint: str = ""
     split_fingerprint: str = ""
     labelled_fingerprint: str = ""
+    fold: int | None = None
 
     @property
     def task(self) -> str:

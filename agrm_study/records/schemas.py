@@ -29,6 +29,7 @@ TRIALS: Final = pa.schema(
         pa.field("task", pa.string(), nullable=False),
         pa.field("seed", pa.int64(), nullable=False),
         pa.field("split_seed", pa.int64(), nullable=False),
+        pa.field("fold", pa.int32()),
         pa.field("params", pa.string(), nullable=False),
         pa.field("backbone", pa.string()),
         pa.field("pooling", pa.string()),
@@ -62,7 +63,8 @@ TRIALS: Final = pa.schema(
         pa.field("row_digest", pa.string()),
     ]
 )
-"""One row per trial. ``params`` is JSON of the factors; ``tau``, ``alpha``, ``momentum`` (both per update, also where
+"""One row per trial. ``fold`` is the fold that it tests, null in a study with a single split (such a trial may be fold
+0 of a later study); ``params`` is JSON of the factors; ``tau``, ``alpha``, ``momentum`` (both per update, also where
 the study gives a memory in epochs) and ``ramp_epochs`` are null if the method has none; ``gflops`` and ``clips_per_s``
 are those of `TrialOutcome`; ``wall_s`` sums the attempts that led to the outcome; ``error`` ends with the traceback's
 tail. Null in older records: ``momentum``, ``steps_per_epoch``, ``gflops`` and ``clips_per_s``; in those of version 0.1

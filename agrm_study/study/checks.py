@@ -93,13 +93,13 @@ def _check_size(spec: StudyFile, arms: int, loading: Loading) -> None:
     seeds = spec.seeds.most if isinstance(spec.seeds, Race) else len(spec.seeds)
     search = 0 if spec.search is None else spec.search.trials
     arms += 0 if spec.search is None else spec.search.promote
-    if (trials := search + arms * len(spec.tasks) * seeds) > MAX_TRIALS:
+    splits = 1 if spec.splits is None else spec.splits.folds * spec.splits.repeats
+    if (trials := search + arms * len(spec.tasks) * seeds * splits) > MAX_TRIALS:
         drawn = f"{counted(search, 'search trial')} + " if search else ""
         loading.note(
             ("seeds",),
             f"the study has {trials} trials ({drawn}{counted(arms, 'arm')} × {counted(len(spec.tasks), 'task')} × "
-            f"{counted(seeds, 'seed')}), more than "
-            f"{MAX_TRIALS}",
+            f"{counted(seeds, 'seed')}{f' × {splits} folds' if splits > 1 else ''}), more than {MAX_TRIALS}",
             hint="Ask for fewer seeds or arms.",
         )
 

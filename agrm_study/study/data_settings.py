@@ -69,6 +69,9 @@ class Data(Section):
     validation; 0 uses `split` unchanged."""
     fold: Count = 0
     """The fold that is tested, from 0."""
+    first_fold: Literal["dealt", "split"] = "dealt"
+    """`split`: fold 0 is the test part that `split` gives without folds, and the rest is dealt into the other folds;
+    requires that `split.test` is 1/`folds`. `dealt`: all subjects are dealt into folds."""
     labelled_fraction: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
     """Share of the training subjects whose label is used, drawn stratified with the split's seed."""
     remainder: Literal["drop", "unlabelled"] = "drop"
@@ -87,4 +90,6 @@ class Data(Section):
             raise ValueError(f"folds must be 0 or at least 2, and fold below it; given {self.folds} and {self.fold}")
         if self.folds and self.split.train + self.split.val <= 0:
             raise ValueError("with folds, split.train + split.val must be above 0")
+        if self.folds and self.first_fold == "split" and abs(self.folds * self.split.test - 1.0) > 1e-9:
+            raise ValueError(f"first_fold: split requires that split.test is 1/{self.folds}, given {self.split.test:g}")
         return self

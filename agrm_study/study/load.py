@@ -14,6 +14,7 @@ from agrm_study.study.arms import build, build_arms, draft_arms, try_dimensions
 from agrm_study.study.checks import check_study
 from agrm_study.study.document import Document, read_yaml
 from agrm_study.study.errors import InputError
+from agrm_study.study.fold_checks import check_splits
 from agrm_study.study.following import follow_epochs
 from agrm_study.study.frozen_layers import LayerNames
 from agrm_study.study.library import find_study
@@ -88,6 +89,7 @@ def load_study(
         try_dimensions(spec.search.space, factors, loading)
     arms = build_arms(drafts, loading)
     check_study(spec, base, arms, loading)
+    check_splits(spec, base, arms, loading)
     if trainer is None and any(recipe.own_trainer for recipe in (base, *(arm.recipe for arm in arms))):
         hint = "Name it with `trainer: FILE.py:CLASS`; it trains all arms of the study."
         loading.problems.add(
@@ -102,6 +104,7 @@ def load_study(
         seeds=spec.seeds.seeds if isinstance(spec.seeds, Race) else spec.seeds,
         race=spec.seeds if isinstance(spec.seeds, Race) else None,
         split_seed=spec.split_seed,
+        splits=spec.splits,
         arms=tuple(arms),
         varies=varies,
         factors=factors,

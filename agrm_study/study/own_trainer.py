@@ -22,7 +22,7 @@ ALLOWED: Final = "FILE.py:CLASS, relative to the study file, or MODULE:CLASS"
 
 SHARED: Final = (
     "epochs", "data.subset", "data.exclude", "data.split", "data.split_file", "data.folds", "data.fold",
-    "data.labelled_fraction",
+    "data.first_fold", "data.labelled_fraction",
 )  # fmt: skip
 """Settings of the shipped recipe that hold for every trainer: how long, and which samples."""
 

@@ -23,6 +23,7 @@ from agrm_study.study.search_space import Search
 from agrm_study.study.seeds import Race
 from agrm_study.study.settings import Setting
 from agrm_study.study.spec import ReportRequest, StudyFile
+from agrm_study.study.splits import Splits
 from agrm_study.study.study import Arm, Study
 from agrm_study.study.task_entries import TaskEntries, entries_to_plain, tasks_of
 from agrm_study.study.temporary import replacing
@@ -51,6 +52,7 @@ def study_to_dict(study: Study) -> dict[str, Any]:
         "seeds": list(study.seeds),
         "race": None if study.race is None else study.race.model_dump(mode="json"),
         "split_seed": study.split_seed,
+        **({} if study.splits is None else {"splits": study.splits.model_dump(mode="json")}),
         "varies": study.varies,
         "factors": list(study.factors),
         "arms": [
@@ -114,6 +116,8 @@ def study_from_dict(value: Any, *, where: Path | None = None) -> Study:
         search = None if value["search"] is None else _strict(Search, value["search"])
         model = Race
         race = None if value.get("race") is None else _strict(Race, value["race"])
+        model = Splits
+        splits = None if value.get("splits") is None else _strict(Splits, value["splits"])
         model = Resources
         resources = _strict(Resources, value["resources"])
         model = ReportRequest
@@ -126,6 +130,7 @@ def study_from_dict(value: Any, *, where: Path | None = None) -> Study:
             arms=tuple(arms),
             search=search,
             race=race,
+            splits=splits,
             resources=resources,
             sharing=value.get("sharing", True),
             keep_weights=value.get("keep_weights", "all"),

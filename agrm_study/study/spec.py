@@ -14,6 +14,7 @@ from agrm_study.study.resources import ArmResources, Resources
 from agrm_study.study.search_space import _LABELLED_VALUES, Condition, Search, When, read_labelled
 from agrm_study.study.section import Section, Seed
 from agrm_study.study.seeds import Seeds
+from agrm_study.study.splits import Splits
 from agrm_study.study.task_entries import TaskEntries
 from agrm_study.study.tasks import Task
 from agrm_study.study.translate import Rule
@@ -221,6 +222,8 @@ class StudyFile(Section):
     """Replicates: training seeds that differ, their number, or a race that gives arms as many as they need."""
     split_seed: Seed = 0
     """Seed of the split and of the draw of unlabelled clips: the same for all seeds."""
+    splits: Splits | None = None
+    """Folds: every labelled subject is tested once per repeat and seed; without it, the test part of one split is."""
     data: dict[str, Any] | None = None
     """Shorthand for `set: {data: …}`: which clips the study sees."""
     set: dict[str, Any] | None = None

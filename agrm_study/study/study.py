@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -17,6 +17,7 @@ from agrm_study.study.resources import Resources
 from agrm_study.study.search_space import Search
 from agrm_study.study.seeds import Race
 from agrm_study.study.spec import KeepWeights, ReportRequest, Sharing
+from agrm_study.study.splits import Fold, Splits, divided
 from agrm_study.study.tasks import Task
 
 Varies = Literal["arms", "grid", "search"]
@@ -52,7 +53,8 @@ class Study:
     Attributes:
         tasks: By name, in the order of the file.
         seeds: Training seeds of the replicates, in running order; in a race the maximum of an arm.
-        split_seed: Seed of the split, the same for all trials.
+        split_seed: Seed of the split, the same for all trials; with repeated folds that of the first repeat.
+        splits: Folds over the labelled subjects; None for a single split.
         arms: Rows of the tables; for a search the base recipe alone (when it is the reference) or none.
         varies: Which of the three keys defines what varies.
         factors: Dotted names of what varies, in the order of the file.
@@ -89,6 +91,7 @@ class Study:
     preset: str | None = None
     overrides: tuple[str, ...] = ()
     race: Race | None = None
+    splits: Splits | None = None
     path: Path | None = field(default=None, compare=False)
     parts: tuple[OwnPart, ...] = ()
     sources: tuple[PartSource, ...] = field(default=(), compare=False, repr=False)
@@ -126,3 +129,23 @@ class Study:
     def trial_recipe(self, arm: Arm, task: str, seed: int) -> Recipe:
         """Every setting of one trial of an arm on a task, given by name."""
         return arm.recipe.model_copy(update={"task": self.tasks[task], "seed": seed, "split_seed": self.split_seed})
+
+    def divided(self, recipe: Recipe) -> Iterator[tuple[Fold | None, Recipe]]:
+        """The recipes into which the folds of the study divide a recipe; the recipe itself, with None, without folds.
+
+        Args:
+            recipe: A recipe with the split seed of the study.
+        """
+        if self.splits is None:
+            yield None, recipe
+        else:
+            yield from divided(recipe, self.splits)
+
+    def folds(self) -> tuple[Fold | None, ...]:
+        """The folds of the study, repeat by repeat; None alone without folds."""
+        return tuple(fold for fold, _ in self.divided(self.base))
+
+    @property
+    def divisions(self) -> int:
+        """Trainings per arm, task and seed: folds × repeats, or 1 for a single split."""
+        return 1 if self.splits is None else self.splits.folds * self.splits.repeats

@@ -72,6 +72,7 @@ def prepare(
         study.base.model_copy(update={"split_seed": study.split_seed})
     ]
     recipes += [recipe.model_copy(update={"split_seed": study.split_seed}) for recipe in searched_recipes(study)]
+    recipes = [part for recipe in recipes for _, part in study.divided(recipe)]
     manifests: dict[str, Manifest] = {}
     splits: dict[str, Split] = {}
     unwritten: set[str] = set()

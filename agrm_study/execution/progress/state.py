@@ -85,7 +85,10 @@ class StudyProgress:
             if cell.trial_id in trials:
                 continue
             most = epochs.get(cell.arm, study.base.epochs)
-            trial = trials[cell.trial_id] = TrialProgress(cell.trial_id, cell.arm, cell.task, cell.seed, most)
+            trial = TrialProgress(
+                cell.trial_id, cell.arm, cell.task, cell.seed, most, fold=cell.fold, repeat=cell.repeat
+            )
+            trials[cell.trial_id] = trial
             known = states.get(cell.trial_id)
             if known is not None:
                 trial.take(known)

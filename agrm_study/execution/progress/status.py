@@ -30,6 +30,8 @@ class UnfinishedTrial:
     host: str
     heard_s: float
     note: str = ""
+    fold: int | None = None
+    repeat: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +46,8 @@ class FailureStatus:
     error: str
     attempt: int
     heals: bool
+    fold: int | None = None
+    repeat: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,6 +161,8 @@ def status_of(snapshot: Snapshot) -> StudyStatus:
             host=trial.host,
             heard_s=max(0.0, snapshot.now - trial.updated),
             note=trial.note,
+            fold=trial.fold,
+            repeat=trial.repeat,
         )
         for trial in snapshot.unfinished
     )
@@ -170,6 +176,8 @@ def status_of(snapshot: Snapshot) -> StudyStatus:
             error=trial.error or "",
             attempt=trial.attempt,
             heals=trial.failure not in DETERMINISTIC,
+            fold=trial.fold,
+            repeat=trial.repeat,
         )
         for trial in trials.values()
         if trial.state == "failed"

@@ -26,6 +26,8 @@ class TrialProgress:
         pruned: Whether a search ended it early; its metric is then not a result of its settings.
         inherited: Epochs that this run inherited from another trial instead of training them.
         note: What it waits for before its first epoch.
+        fold: The fold that it tests; None in a study with a single split.
+        repeat: Repeat of the folds.
     """
 
     trial_id: str
@@ -48,6 +50,8 @@ class TrialProgress:
     pruned: bool = False
     inherited: int = 0
     note: str = ""
+    fold: int | None = None
+    repeat: int = 0
 
     def take(self, known: TrialState) -> None:
         """Takes the state that a record holds."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from agrm_study.execution.progress.state import StudyProgress
 from agrm_study.execution.progress.trial_progress import TrialProgress
 from agrm_study.execution.results_folder.usage import Used
@@ -44,13 +46,37 @@ def hours_words(used: Used) -> str:
 
 
 def trial_name(trial: TrialProgress, progress: StudyProgress) -> str:
-    """Arm, task (when there are several) and seed."""
+    """Arm, task (when there are several), seed and fold."""
     parts = [trial.arm]
     if len(progress.tasks) > 1:
         parts.append(task_words(trial.task))
     if progress.to_draw is None:
-        parts.append(f"seed {trial.seed}")
+        parts.append(replicate_words(trial))
     return " · ".join(parts)
+
+
+class Replicate(Protocol):
+    """A trial with its place among the replicates of an arm."""
+
+    @property
+    def seed(self) -> int:
+        """Training seed."""
+
+    @property
+    def fold(self) -> int | None:
+        """The fold that it tests; None in a study with a single split."""
+
+    @property
+    def repeat(self) -> int:
+        """Repeat of the folds."""
+
+
+def replicate_words(trial: Replicate) -> str:
+    """Seed of a trial, with its fold in a study with folds."""
+    if trial.fold is None:
+        return f"seed {trial.seed}"
+    again = f", repeat {trial.repeat}" if trial.repeat else ""
+    return f"seed {trial.seed}{again}, fold {trial.fold}"
 
 
 def failure_words(kind: str | None, error: str | None) -> str:

@@ -49,6 +49,7 @@ def trial_columns(trial: TrialSpec) -> dict[str, Any]:
         "task": trial.task,
         "seed": trial.seed,
         "split_seed": recipe.split_seed,
+        "fold": trial.fold,
         "params": json.dumps(trial.params, sort_keys=True),
         "backbone": None if own else recipe.model.backbone,
         "pooling": None if own else recipe.model.pooling.name,

@@ -181,15 +181,29 @@ def _labelled_sides(
             raise InputError(rule, where=data.split_file, field="subject_id", given=", ".join(missing[:5]), hint=hint)
         return {side: {s for s in label_of if given[s] == side} for side in ("train", "val", "test")}
     rng = generator(split_seed, "split")
-    if data.folds:
-        folds = deal_folds(label_of, data.folds, rng)
+    if data.folds and (data.fold or data.first_fold == "dealt"):
+        folds = _folds(label_of, data, rng)
         test = folds[data.fold]
         rest = {subject: label for subject, label in label_of.items() if subject not in test}
         share = data.split.val / (data.split.train + data.split.val)
         train, val = deal(rest, (1 - share, share), rng)
     else:
-        train, val, test = deal(label_of, (data.split.train, data.split.val, data.split.test), rng)
+        train, val, test = _single(label_of, data, rng)
     return {"train": train, "val": val, "test": test}
+
+
+def _single(label_of: Mapping[str, str], data: Data, rng: np.random.Generator) -> list[set[str]]:
+    """Training, validation and test subjects of a split without folds."""
+    return deal(label_of, (data.split.train, data.split.val, data.split.test), rng)
+
+
+def _folds(label_of: Mapping[str, str], data: Data, rng: np.random.Generator) -> list[set[str]]:
+    """The subjects of each fold."""
+    if data.first_fold == "dealt":
+        return deal_folds(label_of, data.folds, rng)
+    _, _, first = _single(label_of, data, rng)
+    others = {subject: label for subject, label in label_of.items() if subject not in first}
+    return [first, *deal_folds(others, data.folds - 1, rng)]
 
 
 def _unlabelled(

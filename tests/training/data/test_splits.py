@@ -156,6 +156,26 @@ def test_folds_test_every_subject_once_and_differ_in_size_by_one_at_most():
         Data(folds=5, fold=5)
 
 
+@pytest.mark.parametrize("sizes", [(11, 12, 13), (40, 40, 20), (7, 5, 90)])
+def test_folds_around_the_split_keep_it_as_fold_0_and_test_every_subject_once(sizes):
+    manifest = hybrid(sizes, 4)
+    around = {"folds": 5, "first_fold": "split"}
+    splits = [make_split(manifest, Data(**around, fold=fold), 3) for fold in range(5)]
+    assert splits[0] == make_split(manifest, Data(), 3)
+    tested = Counter(subject for split in splits for subject in split.subjects("test"))
+    assert tested == Counter(
+        subject for split in splits[:1] for part in ("train", "val", "test") for subject in split.subjects(part)
+    )
+    total = len(tested)
+    for split in splits:
+        assert abs(len(split.subjects("test")) - total / 5) <= 1
+        assert abs(len(split.subjects("val")) - 0.16 * total) <= 2
+        labels = Counter(manifest.by_id[c].label for c in split.test)
+        assert all(abs(labels[label] - size / 5) < 2 for label, size in zip(LABELS, sizes, strict=True))
+    with pytest.raises(ValidationError, match=r"split\.test is 1/4"):
+        Data(folds=4, fold=1, first_fold="split")
+
+
 def test_a_users_split_is_taken_as_it_stands_and_reads_back(tmp_path):
     manifest = hybrid((6, 6, 6), 6)
     path = tmp_path / "split.csv"

@@ -1,0 +1,72 @@
+"""Rules that tie `splits` to the other keys of a study."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from agrm_study.study.data_settings import Data, SplitFractions
+from agrm_study.study.loading import Loading
+from agrm_study.study.problems import Place
+from agrm_study.study.recipe import Recipe
+from agrm_study.study.section import MAX_SEED
+from agrm_study.study.seeds import Race
+from agrm_study.study.settings import value_of
+from agrm_study.study.spec import StudyFile
+from agrm_study.study.splits import FOLD_SETTINGS, Splits
+from agrm_study.study.study import Arm
+
+TESTED_ELSEWHERE: Final = "the validation subjects of one fold are test subjects of another"
+
+
+def check_splits(spec: StudyFile, base: Recipe, arms: Sequence[Arm], loading: Loading) -> None:
+    """Note settings that contradict `splits`."""
+    splits = spec.splits
+    if splits is None:
+        return
+    if spec.search is not None:
+        rule = f"cannot be combined with a search: {TESTED_ELSEWHERE}, so it would select settings on test subjects"
+        loading.note(("splits",), rule, hint="Search in a study without folds, then test the best settings with folds.")
+    if isinstance(spec.seeds, Race):
+        rule = f"cannot be combined with a race: {TESTED_ELSEWHERE}, so it would drop arms for what test subjects show"
+        loading.note(("splits",), rule, hint="Give every arm the same seeds, `seeds: 5`.")
+    if spec.split_seed + splits.repeats - 1 > MAX_SEED:
+        loading.note(("splits", "repeats"), "makes a split seed larger than 2^63 - 1", given=splits.repeats)
+    seen: set[str] = set()
+    for place, recipe in _recipes(spec, base, arms, loading):
+        for name, rule, given in _contradictions(recipe.data, splits):
+            if name not in seen:
+                seen.add(name)
+                loading.problems.add(
+                    loading.origins.find(tuple(name.split("."))) if place is None else place,
+                    rule,
+                    field=name,
+                    given=given,
+                    hint="Remove one of the two.",
+                )
+
+
+def _recipes(
+    spec: StudyFile, base: Recipe, arms: Sequence[Arm], loading: Loading
+) -> Iterator[tuple[Place | None, Recipe]]:
+    """The base recipe, without a place of its own, and those of the arms."""
+    yield None, base
+    listed = {entry.name: number for number, entry in enumerate(spec.arms or ())}
+    for arm in arms:
+        at = ("arms", listed[arm.name], "name") if arm.name in listed else ("grid",)
+        yield loading.places.find(at), arm.recipe
+
+
+def _contradictions(data: Data, splits: Splits) -> Iterator[tuple[str, str, object]]:
+    """Data settings that contradict folds: name, rule and value."""
+    default = Recipe()
+    for name in FOLD_SETTINGS:
+        value = value_of(Recipe(data=data), name)
+        if value != value_of(default, name):
+            yield name, "cannot be set beside `splits`, which makes the splits itself", value
+    if data.split != SplitFractions() and abs(data.split.test * splits.folds - 1.0) > 1e-9:
+        rule = f"must be 1/{splits.folds} beside `splits: {{folds: {splits.folds}}}`, or not be given"
+        yield "data.split.test", rule, data.split.test
+    if data.subset == "balanced" and splits.repeats > 1:
+        rule = "draws other subjects in each repeat of `splits`, and a repeat must test the same ones"
+        yield "data.subset", rule, data.subset

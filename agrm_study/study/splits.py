@@ -1,0 +1,82 @@
+"""Folds of a study: every labelled subject is tested once per repeat and seed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, Final, Literal
+
+from pydantic import Field
+
+from agrm_study.study.data_settings import SplitFractions
+from agrm_study.study.recipe import Recipe
+from agrm_study.study.section import Section
+
+MAX_FOLDS: Final = 1000
+"""Maximum number of folds, as for `data.folds`."""
+MAX_REPEATS: Final = 100
+"""Maximum number of repeats."""
+
+FOLD_SETTINGS: Final = ("data.folds", "data.fold", "data.first_fold", "data.split_file")
+"""Settings that `splits` sets itself, or that would take its place."""
+
+
+class Splits(Section):
+    """Folds over the labelled subjects: each subject is tested once per repeat and seed, and tables pool the folds."""
+
+    folds: Annotated[int, Field(ge=2, le=MAX_FOLDS)]
+    """Number of folds. One training per fold, arm, task and seed; its test part is the fold, and its validation part
+    comes out of the other folds in the proportions of `data.split`."""
+    repeats: Annotated[int, Field(ge=1, le=MAX_REPEATS)] = 1
+    """How often the subjects are divided anew: repeat r, from 0, uses `split_seed` + r."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Fold:
+    """One of the divisions of a study with folds.
+
+    Attributes:
+        repeat: Repeat, from 0; added to the study's split seed.
+        number: The fold that is tested, from 0.
+    """
+
+    repeat: int
+    number: int
+
+
+def first_fold(splits: Splits, shares: SplitFractions) -> Literal["split", "dealt"]:
+    """``split`` if fold 0 is the split that a study without folds has: its test share equals that of a fold."""
+    return "split" if abs(splits.folds * shares.test - 1.0) < 1e-9 else "dealt"
+
+
+def in_fold(recipe: Recipe, splits: Splits | None, number: int | None) -> Recipe:
+    """The recipe of one fold; the recipe itself without folds, and for fold 0 where that is the split without folds.
+
+    Args:
+        recipe: A recipe with the split seed of its repeat.
+        splits: The folds of its study.
+        number: The fold that is tested.
+    """
+    if splits is None or number is None:
+        return recipe
+    first = first_fold(splits, recipe.data.split)
+    if number == 0 and first == "split":
+        return recipe
+    values = {"folds": splits.folds, "fold": number, "first_fold": first}
+    return recipe.model_copy(update={"data": recipe.data.model_copy(update=values)})
+
+
+def divided(recipe: Recipe, splits: Splits) -> Iterator[tuple[Fold, Recipe]]:
+    """The recipe of every fold, repeat by repeat.
+
+    Fold 0 of a study whose test share equals that of a fold is the recipe without folds, with the same split and the
+    same identity, so that its finished trials are reused.
+
+    Args:
+        recipe: A recipe with the split seed of the study.
+        splits: The folds.
+    """
+    for repeat in range(splits.repeats):
+        whole = recipe.model_copy(update={"split_seed": recipe.split_seed + repeat})
+        for number in range(splits.folds):
+            yield Fold(repeat, number), in_fold(whole, splits, number)
