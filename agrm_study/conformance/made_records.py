@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import hashlib
+import itertools
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
@@ -19,6 +20,7 @@ from agrm_study.study.labels import LABELS
 from agrm_study.study.load import load_study
 from agrm_study.study.recipe import Recipe
 from agrm_study.study.resolved import write_resolved
+from agrm_study.study.splits import Fold
 from agrm_study.study.study import Arm, Study
 
 Change = Callable[[dict[str, Any], list[dict[str, Any]], list[dict[str, Any]]], None]
@@ -43,9 +45,9 @@ resources: {cpu: 1, gpu: 0}
 SKILL = {"AGRM": 1.5, "w/o MTM": 1.1, "w/o SHPM": 1.25, "w/o both": 0.9}
 
 
-def trial_id(arm: str, task: str, seed: object) -> str:
-    """Made-up identity of a trial."""
-    return hashlib.sha256(f"{arm}/{task}/{seed}".encode()).hexdigest()[:16]
+def trial_id(arm: str, task: str, *seed: object) -> str:
+    """Made-up identity of a trial, by its seed and fold."""
+    return hashlib.sha256("/".join(map(str, (arm, task, *seed))).encode()).hexdigest()[:16]
 
 
 def write_results(
@@ -56,7 +58,7 @@ def write_results(
     subjects: int = 54,
     windows: int = 2,
     epochs: int = 14,
-    skip: Collection[tuple[str, str, int]] = (),
+    skip: Collection[tuple[str | int, ...]] = (),
     failed: Collection[tuple[str, str, int]] = (),
     parts: Sequence[str] = ("test", "val"),
     change: Change | None = None,
@@ -66,7 +68,7 @@ def write_results(
 
     Args:
         skill: Arm → separation of its logits; decides how good it is.
-        skip: (arm, task, seed) planned and not run.
+        skip: (arm, task, seed), with folds (arm, task, seed, repeat, fold), planned and not run.
         failed: (arm, task, seed) planned and failed.
         twins: Arm → another arm whose trials are its trials.
         change: Called with each trial's columns and prediction blocks before they are written.
@@ -81,23 +83,28 @@ def write_results(
     plan = []
     for task in study.tasks:
         for arm in study.arms:
-            for seed in arm.seeds(study.seeds):
-                key = (arm.name, task, seed)
-                plan.append(
-                    {
-                        "arm": arm.name,
-                        "task": task,
-                        "seed": seed,
-                        "trial_id": trial_id((twins or {}).get(arm.name, arm.name), task, seed),
-                    }
-                )
+            for seed, fold in itertools.product(arm.seeds(study.seeds), study.folds()):
+                key = (arm.name, task, seed) if fold is None else (arm.name, task, seed, fold.repeat, fold.number)
+                cell = {
+                    "arm": arm.name,
+                    "task": task,
+                    "seed": seed,
+                    "trial_id": trial_id((twins or {}).get(arm.name, arm.name), *key[1:]),
+                }
+                plan.append(cell if fold is None else cell | {"fold": fold.number, "repeat": fold.repeat})
                 if key in skip or arm.name in (twins or {}):
                     continue
-                write_one(root, study, arm, task, seed, people, skill or SKILL, windows, epochs, failed, parts, change)
+                write_one(
+                    root, study, arm, task, seed, in_parts(people, study, fold), skill or SKILL, windows, epochs,
+                    failed, parts, change, fold,
+                )  # fmt: skip
     (root / "plan.json").write_text(
         json.dumps({"plan_version": 1, "study": study.name, "cells": plan}), encoding="utf-8"
     )
-    write_subjects(root, "split-a", [r | {"split_seed": 0, "clips": 1} for r in people])
+    for fold in study.folds():
+        split_seed = study.split_seed + (0 if fold is None else fold.repeat)
+        rows = [r | {"split_seed": split_seed, "clips": 1} for r in in_parts(people, study, fold)]
+        write_subjects(root, split_of(fold), rows)
     provenance = {
         "agrm_study": "0.1.0",
         "git": {"commit": "0123456789abcdef", "dirty": False},
@@ -108,6 +115,25 @@ def write_results(
     }
     (root / "provenance.json").write_text(json.dumps(provenance), encoding="utf-8")
     return root
+
+
+def split_of(fold: Fold | None) -> str:
+    """Made-up fingerprint of a split."""
+    return "split-a" if fold is None else f"split-{fold.repeat}-{fold.number}"
+
+
+def in_parts(people: Sequence[dict[str, Any]], study: Study, fold: Fold | None) -> list[dict[str, Any]]:
+    """The rows with the parts of a fold; unchanged for a single split."""
+    if fold is None or study.splits is None:
+        return list(people)
+    labelled = [row for row in people if row["label"] is not None]
+    order = np.random.default_rng(fold.repeat).permutation(len(labelled))
+    out = [row for row in people if row["label"] is None]
+    for place, i in enumerate(order.tolist()):
+        turn = place % study.splits.folds
+        part = "test" if turn == fold.number else "val" if place % 5 == 0 else "train"
+        out.append(labelled[i] | {"split": part})
+    return out
 
 
 def labels_of(study: Study) -> tuple[str, ...]:
@@ -157,19 +183,23 @@ def write_one(
     failed: Collection[tuple[str, str, int]],
     parts: Sequence[str],
     change: Change | None,
+    fold: Fold | None = None,
 ) -> None:
     """Write the records of one trial."""
     recipe = arm.recipe
-    rng = np.random.default_rng(seed * 1000 + len(arm.name) * 10 + len(task))
+    place = () if fold is None else (fold.repeat, fold.number)
+    own = seed * 1000 + len(arm.name) * 10 + len(task)
+    rng = np.random.default_rng(own if fold is None else [own, fold.repeat, fold.number])
     trial: dict[str, Any] = {
         "study": study.name,
-        "trial_id": trial_id(arm.name, task, seed),
-        "config_id": trial_id(arm.name, task, "all"),
+        "trial_id": trial_id(arm.name, task, seed, *place),
+        "config_id": trial_id(arm.name, task, "all", *place[1:]),
         "phase": "final",
         "arm": arm.name,
         "task": task,
         "seed": seed,
-        "split_seed": study.split_seed,
+        "split_seed": study.split_seed + (0 if fold is None else fold.repeat),
+        "fold": None if fold is None else fold.number,
         "params": json.dumps(dict(arm.settings)),
         "backbone": recipe.model.backbone,
         "pooling": recipe.model.pooling.name,
@@ -187,7 +217,7 @@ def write_one(
         "host": "node-1",
         "code_version": "0123456789abcdef",
         "data_fingerprint": "data-a",
-        "split_fingerprint": "split-a",
+        "split_fingerprint": split_of(fold),
         "attempt": 1,
     }
     if (arm.name, task, seed) in failed:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from agrm_study.plan.plan import read_cells
 from agrm_study.records.location import Location
 from agrm_study.records.part_sources import offer_kept_sources
@@ -22,6 +24,7 @@ from agrm_study.study.problems import Place
 from agrm_study.study.recipe import Recipe
 from agrm_study.study.resolved import read_resolved
 from agrm_study.study.settings import Setting
+from agrm_study.study.splits import in_fold
 from agrm_study.study.study import Arm, Study
 from agrm_study.study.tasks import task_to_plain
 
@@ -118,7 +121,7 @@ class FinishedTrials:
         )
 
     def by_cell(self, arm: str, seed: int | None, task: str | None) -> FinishedTrial:
-        """The trial of an arm; seed and task default to the first of the study.
+        """The trial of an arm, of fold 0 in a study with folds; seed and task default to the first of the study.
 
         Raises:
             InputError: The arm, task or seed is unknown, or the trial has not finished.
@@ -144,7 +147,7 @@ class FinishedTrials:
             raise InputError(
                 "must be a seed of the arm", field="--seed", given=seed, allowed=", ".join(map(str, seeds))
             )
-        [trial_id] = [cell.trial_id for cell in cells if cell.seed == seed]
+        trial_id = min((cell.repeat, cell.fold or 0, cell.trial_id) for cell in cells if cell.seed == seed)[-1]
         if trial_id not in self._rows:
             raise InputError(
                 "the trial has not finished",
@@ -155,8 +158,10 @@ class FinishedTrials:
         return self._trial(trial_id, arm)
 
     def replicates(self, trial: FinishedTrial) -> list[FinishedTrial]:
-        """The finished trials of the same arm and task, including this one, sorted by seed."""
-        ids = [c.trial_id for c in self._cells if c.arm == trial.arm and c.task == trial.task]
+        """The finished trials of the same arm, task and fold, including this one, sorted by seed."""
+        mine = [c for c in self._cells if c.arm == trial.arm and c.task == trial.task]
+        folds = {(c.repeat, c.fold) for c in mine if c.trial_id == trial.trial_id}
+        ids = [c.trial_id for c in mine if (c.repeat, c.fold) in folds or not folds]
         found = [self._trial(name, trial.arm) for name in dict.fromkeys(ids) if name in self._rows]
         if all(each.trial_id != trial.trial_id for each in found):
             found.append(trial)
@@ -197,7 +202,9 @@ def _recipe(study: Study, row: Mapping[str, Any]) -> Recipe:
         "seed": int(row["seed"]),
         "split_seed": int(row["split_seed"]),
     }
-    return as_trained(Recipe.model_validate_json(json.dumps(tree), strict=True), study.parts)
+    fold = None if pd.isna(row["fold"]) else int(row["fold"])
+    recipe = in_fold(Recipe.model_validate_json(json.dumps(tree), strict=True), study.splits, fold)
+    return as_trained(recipe, study.parts)
 
 
 def _some(names: list[str]) -> str:

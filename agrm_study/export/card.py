@@ -46,7 +46,7 @@ def model_card(model: ModelRecipe, choice: Choice, study: Study) -> str:
     reading = (
         "Values are in percent. *This network*: with a 95% interval over the part's subjects (the network is fixed; "
         "none where it makes no error). *Arm*: mean ± sample standard deviation over "
-        f"{seeds} of the same arm."
+        f"{seeds} of the same arm{'' if choice.fold is None else ' and fold'}."
     )
     if choice.reason != "named":
         reading += (
@@ -73,7 +73,8 @@ def model_card(model: ModelRecipe, choice: Choice, study: Study) -> str:
         _list(
             {
                 "data fingerprint": f"`{model.data_fingerprint}`",
-                "split": f"`{model.split_fingerprint}` (split seed {recipe.split_seed}, by subject)",
+                "split": f"`{model.split_fingerprint}` (split seed {recipe.split_seed}, by subject"
+                f"{'' if choice.fold is None else f'; fold {choice.fold} is its test part'})",
                 "subjects": ", ".join(
                     f"{len(choice.scores[part][model.trial_id].labels_N)} {title}"
                     for part, title in _PARTS.items()

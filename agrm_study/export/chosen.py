@@ -30,10 +30,14 @@ from agrm_study.study.recipe import Recipe
 from agrm_study.study.reported import reported_network
 from agrm_study.study.resolved import parse_resolved
 from agrm_study.study.settings import Setting
+from agrm_study.study.splits import in_fold
 from agrm_study.study.study import Study
 from agrm_study.study.tasks import task_to_plain
 
 _SHOWN = 6
+
+_Training = tuple[int, int, int]
+"""Seed, repeat and fold of a training; without folds both are 0."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +49,8 @@ class Choice:
         arm: The selected arm; other arms may share the trial.
         recipe: All settings of the trial.
         network: The reported network, ``teacher`` or ``student``.
-        seeds: Trial ids by seed of the arm's finished trials on the task, including this one.
+        seeds: Trial ids by seed of the arm's finished trials on the task, including this one; of the same fold in a
+            study with folds.
         scores: Scores of these trials, by part (``val``, ``test``) and trial id.
         reason: Reason for the selection; ``named`` if the user selected it.
     """
@@ -62,6 +67,11 @@ class Choice:
     def trial_id(self) -> str:
         """Id of the trial."""
         return str(self.row["trial_id"])
+
+    @property
+    def fold(self) -> int | None:
+        """The fold that the trial tests; None in a study with a single split."""
+        return None if pd.isna(self.row["fold"]) else int(self.row["fold"])
 
 
 class FinishedStudy:
@@ -136,10 +146,10 @@ class FinishedStudy:
         chosen = arm or (self.study.reference if self.study.reference in arms else None)
         metric = self.study.primary_metric if self.study.primary_metric in METRICS else "macro_f1"
         wanted = [chosen] if chosen is not None else arms
-        values: dict[str, dict[int, float]] = {}
+        values: dict[str, dict[_Training, float]] = {}
         for name in wanted:
             finished = self._finished(name, task)
-            scores = self._scores("val", finished)
+            scores = self._scores("val", list(finished.values()))
             values[name] = {s: scores[t].metrics[metric] for s, t in finished.items() if t in scores}
         values = {name: of_seed for name, of_seed in values.items() if of_seed}
         if not values:
@@ -151,12 +161,15 @@ class FinishedStudy:
             )
         winner = max(values, key=lambda name: sum(values[name].values()) / len(values[name]))
         of_seed = values[winner]
-        if seed is not None and seed not in of_seed:
+        seeds = list(dict.fromkeys(training[0] for training in of_seed))
+        if seed is not None and seed not in seeds:
             raise InputError(
-                "must be a seed with a finished trial", field="--seed", given=seed, allowed=", ".join(map(str, of_seed))
+                "must be a seed with a finished trial", field="--seed", given=seed, allowed=", ".join(map(str, seeds))
             )
-        best = seed if seed is not None else max(of_seed, key=lambda s: (of_seed[s], -s))
-        why = "named" if seed is not None else f"best validation {metric} of {len(of_seed)} seeds"
+        mine = [training for training in of_seed if seed is None or training[0] == seed]
+        best = max(mine, key=lambda training: (of_seed[training], *(-part for part in training)))
+        several = f"{len(mine)} {'seeds' if self.study.splits is None else 'trainings over seeds and folds'}"
+        why = "named" if len(mine) == 1 and seed is not None else f"best validation {metric} of {several}"
         if chosen is None and len(arms) > 1:
             why += ", of the arm with the best mean on validation"
         return self._choice(self._finished(winner, task)[best], winner, task, why)
@@ -181,8 +194,11 @@ class FinishedStudy:
     def _choice(self, trial_id: str, arm: str, task: str, reason: str) -> Choice:
         row = self._rows[trial_id]
         recipe = self._recipe(row)
-        seeds = self._finished(arm, task) | {int(row["seed"]): trial_id}
-        scores = {part: self._scores(part, seeds) for part in ("val", "test")}
+        finished = self._finished(arm, task)
+        folds = {training[1:] for training, found in finished.items() if found == trial_id}
+        seeds = {training[0]: found for training, found in finished.items() if training[1:] in folds}
+        seeds |= {int(row["seed"]): trial_id}
+        scores = {part: self._scores(part, list(seeds.values())) for part in ("val", "test")}
         return Choice(
             row=row,
             arm=arm,
@@ -193,15 +209,15 @@ class FinishedStudy:
             reason=reason,
         )
 
-    def _finished(self, arm: str, task: str) -> dict[int, str]:
+    def _finished(self, arm: str, task: str) -> dict[_Training, str]:
         cells: list[Cell] = [c for c in self._cells if (c.arm, c.task) == (arm, task) and c.trial_id in self._rows]
-        return {cell.seed: cell.trial_id for cell in cells}
+        return {(cell.seed, cell.repeat, cell.fold or 0): cell.trial_id for cell in cells}
 
-    def _scores(self, part: str, seeds: dict[int, str]) -> dict[str, PartScores]:
-        if not seeds:
+    def _scores(self, part: str, trials: list[str]) -> dict[str, PartScores]:
+        if not trials:
             return {}
-        network = reported_network(self._recipe(self._rows[next(iter(seeds.values()))]))
-        return read_scores(self._ledger, part, network, list(seeds.values()))
+        network = reported_network(self._recipe(self._rows[trials[0]]))
+        return read_scores(self._ledger, part, network, trials)
 
     def _recipe(self, row: dict[str, Any]) -> Recipe:
         settings = [Setting(name, value, Place(None)) for name, value in json.loads(row["params"]).items()]
@@ -211,7 +227,9 @@ class FinishedStudy:
             "seed": int(row["seed"]),
             "split_seed": int(row["split_seed"]),
         }
-        return as_trained(Recipe.model_validate_json(json.dumps(tree), strict=True), self.study.parts)
+        fold = None if pd.isna(row["fold"]) else int(row["fold"])
+        recipe = in_fold(Recipe.model_validate_json(json.dumps(tree), strict=True), self.study.splits, fold)
+        return as_trained(recipe, self.study.parts)
 
     def sources(self, choice: Choice) -> list[PartSource]:
         """Source of the study's own parts that a trial uses.

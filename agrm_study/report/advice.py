@@ -19,9 +19,11 @@ class Outlook:
 
     Attributes:
         shares: Shares of the variance due to seeds, subjects and their interaction.
+        folds: Share of the variance due to folds; 0 for a single split.
     """
 
     shares: tuple[float, float, float]
+    folds: float
     now: float
     more_seeds: float
     more_subjects: float
@@ -46,6 +48,7 @@ def outlook(c: Components | None) -> Outlook | None:
         return None
     return Outlook(
         shares=tuple(float(s) for s in c.shares),  # type: ignore[arg-type]
+        folds=float(c.fold_share) if c.n_folds > 1 else 0.0,
         now=float(c.half_width()),
         more_seeds=float(c.projected(seeds=2).half_width()),
         more_subjects=float(c.projected(subjects=2).half_width()),

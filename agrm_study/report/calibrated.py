@@ -11,6 +11,7 @@ from scipy.special import logsumexp
 
 from agrm_study.report.cells import Cell
 from agrm_study.report.measure import Measured, measured
+from agrm_study.report.pooled_folds import over_subjects, training_keys
 from agrm_study.statistics.arrays import Bools, Floats, Ints
 from agrm_study.statistics.calibration import (
     brier,
@@ -20,7 +21,7 @@ from agrm_study.statistics.calibration import (
     recalibrate,
     reliability,
 )
-from agrm_study.statistics.comparison import Scored
+from agrm_study.statistics.comparison import Replicate
 from agrm_study.statistics.probabilities import softmax
 
 
@@ -33,8 +34,8 @@ class Calibrated:
         brier: Brier score.
         slope: Calibration slope of a two-class task; None if it is undefined at any seed.
         intercept: Calibration in the large; None under the same condition.
-        temperature_S: Temperature at each seed, NaN where validation does not identify it and 1 is used instead;
-            None without validation data, as are the attributes below.
+        temperature_S: Temperature at each seed, the mean over its folds, NaN where validation does not identify it and
+            1 is used instead; None without validation data, as are the attributes below.
         ece_after: ECE after scaling.
         brier_after: Brier score after scaling.
         probs_after_SNK: Scaled probabilities.
@@ -73,26 +74,34 @@ def calibrate(cell: Cell, validation: Cell | None) -> Calibrated:
         slope=slope,
         intercept=intercept,
     )
-    if validation is None or not set(cell.seeds) <= set(validation.seeds):
+    keys = training_keys(cell)
+    if validation is None or not {key for row in keys for key in row} <= set(validation.seeds):
         return plain
-    found = np.array([_temperature(validation, seed) for seed in cell.seeds])
-    used = np.nan_to_num(found, nan=UNSCALED)
-    after = np.stack([softmax(log_probabilities(p), float(t)) for p, t in zip(cell.probs_SNK, used, strict=True)])
+    found_SF = np.array([[_temperature(validation, key) for key in row] for row in keys])
+    used = over_subjects(cell, np.nan_to_num(found_SF, nan=UNSCALED))
+    after = np.asarray(softmax(log_probabilities(cell.probs_SNK) / used[:, :, None]))
     return Calibrated(
         ece=plain.ece,
         brier=plain.brier,
         slope=slope,
         intercept=intercept,
-        temperature_S=found,
+        temperature_S=_mean_known(found_SF),
         ece_after=_each_seed(cell, after, lambda p, y: reliability(p, y).ece, ece_influence, 1.0),
         brier_after=_each_seed(cell, after, brier, brier_influence, 2.0),
         probs_after_SNK=after,
     )
 
 
-def _temperature(validation: Cell, seed: int) -> float:
-    """Temperature of one seed; NaN if its validation subjects do not identify one."""
-    probs = validation.probs_SNK[validation.seeds.index(seed)]
+def _mean_known(found_SF: Floats) -> Floats:
+    """Mean temperature of each row over the trainings whose validation identifies one; NaN where none does."""
+    known = ~np.isnan(found_SF)
+    counts = known.sum(axis=1)
+    return np.where(counts > 0, np.where(known, found_SF, 0.0).sum(axis=1) / np.maximum(counts, 1), np.nan)
+
+
+def _temperature(validation: Cell, training: Replicate) -> float:
+    """Temperature of one training; NaN if its validation subjects do not identify one."""
+    probs = validation.probs_SNK[validation.seeds.index(training)]
     here = _present(probs)
     logits = log_probabilities(probs[here])
 
@@ -122,7 +131,7 @@ def _each_seed(
         here = _present(probs)
         values.append(score(probs[here], cell.labels_N[here]))
         row[here] = influence(probs[here], cell.labels_N[here]) * (here.size / here.sum())
-    return measured(Scored(seeds=cell.seeds, values_S=np.array(values), influence_SN=influences), 0.0, high)
+    return measured(cell.scored(np.array(values), influences), 0.0, high)
 
 
 def _recalibration(cell: Cell) -> tuple[Measured | None, Measured | None]:
@@ -142,6 +151,6 @@ def _recalibration(cell: Cell) -> tuple[Measured | None, Measured | None]:
         intercepts[s, here] = found.intercept_influence * (here.size / here.sum())
     of_slope, of_intercept = np.array(values).T
     return (
-        measured(Scored(seeds=cell.seeds, values_S=of_slope, influence_SN=slopes), -math.inf, math.inf),
-        measured(Scored(seeds=cell.seeds, values_S=of_intercept, influence_SN=intercepts), -math.inf, math.inf),
+        measured(cell.scored(of_slope, slopes), -math.inf, math.inf),
+        measured(cell.scored(of_intercept, intercepts), -math.inf, math.inf),
     )

@@ -11,8 +11,9 @@ from functools import cached_property
 
 import numpy as np
 
-from agrm_study.statistics.arrays import Floats, Ints
+from agrm_study.statistics.arrays import Bools, Floats, Ints
 from agrm_study.statistics.classification import METRICS, SCREENING, Counts, count
+from agrm_study.statistics.comparison import Replicate, Scored
 from agrm_study.statistics.probabilities import decide
 from agrm_study.statistics.ranking import RANKING, at_each_seed
 from agrm_study.study.spec import has_metric
@@ -25,23 +26,29 @@ _OF_COUNTS = METRICS | SCREENING
 class Cell:
     """Predictions of one arm on one task, one row per seed.
 
+    With folds, a row pools the folds of one seed and repeat, so that it has every tested subject once. On the training
+    and validation parts, which the folds share subjects in, a row is one fold: `pooled_S` has the rows that it belongs
+    to on the test part.
+
     Attributes:
         definition: The task, with its classes.
-        seeds: Training seeds, S.
-        planned: Number of seeds that the study requests.
-        trial_ids: Trial ids, one per seed.
+        seeds: Training seeds, S; with repeated folds (seed, repeat), and with folds kept apart (row, fold).
+        planned: Number of rows that the study requests.
+        trial_ids: Trial ids, row by row.
         subjects: Subject ids, N; equal for all cells of a task.
         labels_N: Class index of each subject.
         probs_SNK: Probabilities averaged over the windows of a subject; NaN where a seed did not evaluate it.
         network: ``student`` or ``teacher``.
         versions: Distinct versions of code, data and split in the records, each as a tuple.
         refused: Reason for which the cell is excluded, or None.
+        fold_SN: Fold that tested each subject, numbered through the repeats, −1 where absent; None for a single split.
+        pooled_S: Row of the test part that each row belongs to; None unless folds are kept apart.
     """
 
     arm: str
     task: str
     definition: Task
-    seeds: tuple[int, ...]
+    seeds: tuple[Replicate, ...]
     planned: int
     trial_ids: tuple[str, ...]
     subjects: tuple[str, ...]
@@ -50,6 +57,8 @@ class Cell:
     network: str
     versions: Mapping[str, tuple[str, ...]]
     refused: str | None = None
+    fold_SN: Ints | None = None
+    pooled_S: tuple[Replicate, ...] | None = None
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -78,6 +87,12 @@ class Cell:
         return frozenset(s for s, here in zip(self.subjects, seen, strict=True) if here)
 
     @property
+    def row_of_trial(self) -> dict[str, Replicate]:
+        """Row of each trial."""
+        each = len(self.trial_ids) // len(self.seeds)
+        return {trial: self.seeds[i // each] for i, trial in enumerate(self.trial_ids)}
+
+    @property
     def complete(self) -> bool:
         """Whether every planned seed is present."""
         return len(self.seeds) == self.planned
@@ -98,6 +113,28 @@ class Cell:
         if metric in RANKING:
             return at_each_seed(RANKING[metric], self.labels_N == 1, self.probs_SNK[:, :, 1])
         return _OF_COUNTS[metric](self.counts)
+
+    def scored(self, values_S: Floats, influence_SN: Floats) -> Scored:
+        """A metric of the cell with the influence of each subject.
+
+        Folds that are kept apart are averaged by row, without the influence of their subjects, which they share, so
+        that there is no interval.
+        """
+        if self.pooled_S is None:
+            return Scored(seeds=self.seeds, values_S=values_S, influence_SN=influence_SN, fold_SN=self.fold_SN)
+        rows = tuple(dict.fromkeys(self.pooled_S))
+        means = [values_S[[row == mine for mine in self.pooled_S]].mean() for row in rows]
+        return Scored(seeds=rows, values_S=np.array(means), influence_SN=np.empty((len(rows), 0)))
+
+    def restricted(self, keep_N: Bools) -> Cell:
+        """The cell restricted to some of its subjects."""
+        return replace(
+            self,
+            subjects=tuple(s for s, keep in zip(self.subjects, keep_N, strict=True) if keep),
+            labels_N=self.labels_N[keep_N],
+            probs_SNK=self.probs_SNK[:, keep_N],
+            fold_SN=None if self.fold_SN is None else self.fold_SN[:, keep_N],
+        )
 
     def without(self, reason: str) -> Cell:
         """A copy of the cell, excluded for a reason."""

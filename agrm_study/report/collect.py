@@ -95,7 +95,7 @@ def collect(results: Path, *, allow: Collection[str] = ()) -> Evidence:
 
 def _columns(trials: pd.DataFrame) -> dict[str, dict[str, Any]]:
     """Columns of the `trials` records that the plan is checked against, by trial id."""
-    names = ["task", "seed", "phase", "arm", "params"]
+    names = ["task", "seed", "phase", "arm", "params", "fold"]
     rows = zip(trials["trial_id"], *(trials[name] for name in names), strict=True)
     return {trial_id: dict(zip(names, values, strict=True)) for trial_id, *values in rows}
 
@@ -174,6 +174,7 @@ def study_info(study: Study, planned: Sequence[Planned], trials: pd.DataFrame) -
         search_metric=None if study.search is None else study.search.metric[0],
         race=study.race,
         parts=study.parts,
+        splits=study.splits,
     )
 
 
@@ -193,8 +194,10 @@ def _plan(path: Path, study: Study, trials: pd.DataFrame, found: list[Finding]) 
                     arm=cell.arm,
                     task=cell.task,
                     seed=cell.seed,
-                    split_seed=study.split_seed,
+                    split_seed=study.split_seed + cell.repeat,
                     trial_id=cell.trial_id,
+                    fold=cell.fold,
+                    repeat=cell.repeat,
                 )
                 for cell in read_cells(path)
             )
@@ -204,8 +207,17 @@ def _plan(path: Path, study: Study, trials: pd.DataFrame, found: list[Finding]) 
     else:
         rule = "is missing: which seeds were planned is taken from the records"
         found.append(Finding(where=str(path), rule=rule, severity="mark"))
-    rows = trials[["arm", "task", "seed", "split_seed", "trial_id", "phase"]].to_dict("records")
-    return tuple(Planned(**{str(k): v for k, v in row.items()}) for row in rows)
+    rows = trials[["arm", "task", "seed", "split_seed", "trial_id", "phase", "fold"]].to_dict("records")
+    return tuple(_recorded(study, {str(k): v for k, v in row.items()}) for row in rows)
+
+
+def _recorded(study: Study, row: dict[str, Any]) -> Planned:
+    """The replicate of a `trials` record; a record without a fold, in a study with folds, is that of fold 0."""
+    fold = row.pop("fold")
+    if study.splits is None:
+        return Planned(**row)
+    number = 0 if pd.isna(fold) else int(fold)
+    return Planned(**row, fold=number, repeat=row["split_seed"] - study.split_seed)
 
 
 def _json_object(path: Path, found: list[Finding]) -> dict[str, Any]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
@@ -18,7 +18,11 @@ from agrm_study.report.checks.finding import Finding
 from agrm_study.report.checks.people import People
 from agrm_study.report.checks.predictions import Expected, check_predictions
 from agrm_study.report.evidence import ArmInfo, Evidence, Planned, StudyInfo
+from agrm_study.report.pooled_folds import incomplete_rule, pool, pooled_probabilities, row_of, rows_of
 from agrm_study.report.predictions import PredictionRows, TrialPredictions, subject_probabilities
+from agrm_study.statistics.arrays import Floats
+from agrm_study.statistics.comparison import Replicate
+from agrm_study.study.splits import Splits
 from agrm_study.study.tasks import Task
 
 VERSIONS = {"code": "code_version", "data": "data_fingerprint", "split": "split_fingerprint"}
@@ -107,15 +111,28 @@ def cells_of(
             for t, rule in sorted(bad.items())
         ]
         found = subject_probabilities(rows, bad)
-        asked = Counter(p.arm for p in planned if p.task == task)
+        asked: dict[str, list[Planned]] = {}
+        for p in planned:
+            if p.task == task:
+                asked.setdefault(p.arm, []).append(p)
         by_arm: dict[str, list[Planned]] = {}
         for p in mine:
             if p.trial_id not in bad:
                 by_arm.setdefault(p.arm, []).append(p)
         index = {t: i for i, t in enumerate(found.trial_ids)}
         for arm, replicates in by_arm.items():
-            cell = _cell(arm, definition, replicates, asked[arm], found, index, wanted[arm], versions)
-            reason = _mixed(cell, replicates, versions["split"], configs, allow)
+            whole = _Whole(arm, definition, found, index, wanted[arm], versions, study.splits)
+            if study.splits is not None and split == "test":
+                pooled = pool(replicates, study.splits)
+                if pooled.incomplete:
+                    rule = incomplete_rule(pooled.incomplete, study.splits)
+                    findings.append(Finding(where="records/trials", rule=rule, severity="mark", arm=arm, task=task))
+                if not pooled.rows:
+                    continue
+                cell, reason = whole.pooled(pooled.rows, len(rows_of(asked[arm], study.splits)))
+            else:
+                cell, reason = whole.by_trial(replicates, len(asked[arm])), None
+            reason = reason or _mixed(cell, replicates, versions["split"], configs, allow)
             if reason:
                 findings.append(Finding(where="records/trials", rule=reason, arm=arm, task=task))
                 cell = cell.without(reason)
@@ -170,29 +187,58 @@ def _read(
     return pa.concat_tables(tables), bad
 
 
-def _cell(
-    arm: str,
-    task: Task,
-    replicates: Sequence[Planned],
-    planned: int,
-    found: TrialPredictions,
-    index: Mapping[str, int],
-    network: str,
-    versions: Mapping[str, Mapping[str, Any]],
-) -> Cell:
-    return Cell(
-        arm=arm,
-        task=task.name,
-        definition=task,
-        seeds=tuple(p.seed for p in replicates),
-        planned=planned,
-        trial_ids=tuple(p.trial_id for p in replicates),
-        subjects=found.subjects,
-        labels_N=found.labels_N,
-        probs_SNK=found.probs_TNK[[index[p.trial_id] for p in replicates]],
-        network=network,
-        versions={k: tuple(sorted({v[p.trial_id] for p in replicates})) for k, v in versions.items()},
-    )
+@dataclass(frozen=True, slots=True)
+class _Whole:
+    """What the cells of an arm on a task are made from."""
+
+    arm: str
+    task: Task
+    found: TrialPredictions
+    index: Mapping[str, int]
+    network: str
+    versions: Mapping[str, Mapping[str, Any]]
+    splits: Splits | None
+
+    def by_trial(self, trials: Sequence[Planned], planned: int) -> Cell:
+        """The cell with one row per trial; folds are kept apart."""
+        seeds: tuple[Replicate, ...] = tuple(p.seed for p in trials)
+        apart = None
+        if self.splits is not None:
+            apart = tuple(row_of(p, self.splits) for p in trials)
+            seeds = tuple((row, p.fold) for row, p in zip(apart, trials, strict=True))
+        probs = self.found.probs_TNK[[self.index[p.trial_id] for p in trials]]
+        return replace(self._cell(trials, seeds, planned, probs), pooled_S=apart)
+
+    def pooled(self, rows: Mapping[Replicate, Sequence[Planned]], planned: int) -> tuple[Cell, str | None]:
+        """The cell with the folds of each row pooled, and the reason for which it cannot be used, or None."""
+        trials = [p for found in rows.values() for p in found]
+        at = [[self.index[p.trial_id] for p in found] for found in rows.values()]
+        reason = None
+        try:
+            repeats = [found[0].repeat for found in rows.values()]
+            probs, fold_SN = pooled_probabilities(self.found.probs_TNK, at, repeats)
+        except ValueError as error:
+            reason, fold_SN = str(error), np.full((len(rows), len(self.found.subjects)), -1)
+            probs = np.full((*fold_SN.shape, self.task.n_classes), np.nan)
+        cell = replace(self._cell(trials, tuple(rows), planned, probs), fold_SN=fold_SN)
+        if reason is None and len({frozenset(np.flatnonzero(row >= 0)) for row in fold_SN}) > 1:
+            reason = "the folds of its seeds test different subjects"
+        return cell, reason
+
+    def _cell(self, trials: Sequence[Planned], seeds: tuple[Replicate, ...], planned: int, probs_SNK: Floats) -> Cell:
+        return Cell(
+            arm=self.arm,
+            task=self.task.name,
+            definition=self.task,
+            seeds=seeds,
+            planned=planned,
+            trial_ids=tuple(p.trial_id for p in trials),
+            subjects=self.found.subjects,
+            labels_N=self.found.labels_N,
+            probs_SNK=probs_SNK,
+            network=self.network,
+            versions={k: tuple(sorted({v[p.trial_id] for p in trials})) for k, v in self.versions.items()},
+        )
 
 
 def _mixed(
@@ -206,12 +252,19 @@ def _mixed(
     for kind in ("code", "data"):
         if kind not in allow and len(cell.versions[kind]) > 1:
             return f"records of mixed {kind} in one cell ({', '.join(cell.versions[kind])})"
-    if "split" not in allow:
-        for split_seed in sorted({p.split_seed for p in replicates}):
-            named = sorted({split_of[p.trial_id] for p in replicates if p.split_seed == split_seed})
-            if len(named) > 1:
-                return f"records of mixed split in one cell (split seed {split_seed}: {', '.join(named)})"
-    configs = sorted({config_of[trial_id] for trial_id in cell.trial_ids})
-    if len(configs) > 1 and len(cell.versions["data"]) == 1:
-        return f"records of different settings in one cell (config_id {', '.join(configs)})"
+    by_split: dict[tuple[int, int | None], list[str]] = {}
+    for p in replicates:
+        by_split.setdefault((p.split_seed, p.fold), []).append(p.trial_id)
+    for (split_seed, fold), trials in sorted(by_split.items(), key=lambda item: (item[0][0], item[0][1] or 0)):
+        named = sorted({split_of[trial_id] for trial_id in trials})
+        if len(named) > 1 and "split" not in allow:
+            where = f"split seed {split_seed}{'' if fold is None else f', fold {fold}'}"
+            return f"records of mixed split in one cell ({where}: {', '.join(named)})"
+    by_fold: dict[int | None, list[str]] = {}
+    for p in replicates:
+        by_fold.setdefault(p.fold, []).append(p.trial_id)
+    for trials in by_fold.values():
+        configs = sorted({config_of[trial_id] for trial_id in trials})
+        if len(configs) > 1 and len(cell.versions["data"]) == 1:
+            return f"records of different settings in one cell (config_id {', '.join(configs)})"
     return None

@@ -114,6 +114,7 @@ def merge(found: Sequence[Evidence], by: str, allow: Collection[str]) -> Evidenc
         arms=tuple(a for a, _ in order),
         reference=reference,
         primary_metric=found[0].study.primary_metric,
+        splits=found[0].study.splits if len({e.study.splits for e in found}) == 1 else None,
     )
     planned: list[Planned] = [
         replace(p, arm=rename[k, p.arm]) for k, e in enumerate(found) for p in e.planned if (k, p.arm) in rename
@@ -172,8 +173,13 @@ def aligned(cells: dict[tuple[str, str], Cell]) -> dict[tuple[str, str], Cell]:
     out = {}
     for key, c in cells.items():
         probs = np.full((len(c.seeds), len(subjects), len(c.classes)), np.nan)
-        probs[:, [position[s] for s in c.subjects]] = c.probs_SNK
-        out[key] = replace(c, subjects=subjects, labels_N=labels, probs_SNK=probs)
+        at = [position[s] for s in c.subjects]
+        probs[:, at] = c.probs_SNK
+        fold_SN = None
+        if c.fold_SN is not None:
+            fold_SN = np.full((len(c.seeds), len(subjects)), -1, dtype=np.int64)
+            fold_SN[:, at] = c.fold_SN
+        out[key] = replace(c, subjects=subjects, labels_N=labels, probs_SNK=probs, fold_SN=fold_SN)
     return out
 
 

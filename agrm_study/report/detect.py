@@ -1,10 +1,10 @@
-"""Smallest detectable differences of a study, for its own and for other numbers of seeds and test subjects."""
+"""Smallest detectable differences of a study, for its own and for other numbers of seeds, test subjects and folds."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +16,8 @@ from agrm_study.statistics.two_way import Components
 
 FACTORS: Final = (1, 2, 4)
 """Multiples of the planned seeds and test subjects in the table."""
+OTHER_FOLDS: Final = 5
+"""Folds shown for a study with one split."""
 MOST: Final = 1_000_000
 """Seeds or test subjects beyond which a difference counts as out of reach."""
 
@@ -41,19 +43,21 @@ class Variances:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Design:
-    """Numbers of seeds and test subjects, and what they give.
+    """Numbers of seeds, test subjects and folds, and what they give.
 
     Attributes:
         seeds: Seeds of each arm.
-        subjects: Test subjects.
+        subjects: Test subjects; with folds, of all folds together.
+        folds: Folds; 1 for a single split.
         half_width: Expected half-width of the 95% interval of a difference.
         detectable: Smallest difference that is found with 80% probability.
         power: Probability of finding the difference asked for.
-        hours: Slot-hours of all arms and tasks with these seeds; None where no trial was measured.
+        hours: Slot-hours of all arms and tasks with these seeds and folds; None where no trial was measured.
     """
 
     seeds: int
     subjects: int
+    folds: int
     half_width: float
     detectable: float
     power: float
@@ -70,7 +74,8 @@ class Detection:
         assumed: Whether the variances are assumptions rather than estimates.
         delta: The difference asked for, as a fraction.
         level: Significance level of a comparison, α divided by the number of comparisons.
-        designs: The planned design first, then multiples of it.
+        designs: The planned design first, then multiples of it, then those of the same subjects with folds, or of one
+            split if the study has folds.
         subjects_needed: Test subjects that find it with the planned seeds; None if none do.
         seeds_needed: Seeds that find it with the planned test subjects; None if none do.
     """
@@ -90,7 +95,8 @@ class Detection:
 
 
 def estimated(results: Path) -> tuple[list[Variances], float | None]:
-    """Variances of each task's widest difference from the reference, and the hours of one seed of all arms and tasks.
+    """Variances of each task's widest difference from the reference, and the hours of one seed of all arms and tasks,
+    of one fold in a study with folds.
 
     Empty without a reference, or where fewer than two seeds of two arms have finished.
     """
@@ -134,38 +140,55 @@ def stated(
     ]
 
 
-def detection(v: Variances, delta: float, *, seeds: int, hours_per_seed: float | None) -> Detection:
-    """What the planned numbers of seeds and test subjects decide, and what others would.
+def detection(
+    v: Variances,
+    delta: float,
+    *,
+    seeds: int,
+    hours_per_seed: float | None,
+    folds: int = 1,
+    test_share: float = 0.2,
+) -> Detection:
+    """What the planned numbers of seeds, test subjects and folds decide, and what others would.
 
     Args:
         v: Variances of the difference.
         delta: The difference to detect, as a fraction.
         seeds: Planned seeds; those of the estimate may be fewer.
-        hours_per_seed: Slot-hours of one seed of all arms and tasks.
+        hours_per_seed: Slot-hours of one seed of all arms and tasks, of one fold with folds.
+        folds: Planned folds; 1 for a single split.
+        test_share: Share of the labelled subjects that a single split tests.
     """
     level, subjects = ALPHA / max(v.comparisons, 1), v.components.n_subjects
 
     def at(n_seeds: int, n_subjects: int) -> Components:
         return v.components.projected(seeds=n_seeds / v.components.n_seeds, subjects=n_subjects / subjects)
 
-    def design(n_seeds: int, n_subjects: int) -> Design:
+    def design(n_seeds: int, n_subjects: int, n_folds: int) -> Design:
         c = at(n_seeds, n_subjects)
+        if n_folds == 1:  # the training set of a single split is given
+            c = replace(c, folds=0.0 * c.subjects)
         return Design(
             seeds=n_seeds,
             subjects=n_subjects,
+            folds=n_folds,
             half_width=float(c.half_width()),
             detectable=smallest_detectable(c, level=level),
             power=power_of(delta, c, level),
-            hours=None if hours_per_seed is None else hours_per_seed * n_seeds,
+            hours=None if hours_per_seed is None else hours_per_seed * n_seeds * n_folds,
         )
 
+    other = (OTHER_FOLDS, round(subjects / test_share)) if folds == 1 else (1, max(round(subjects * test_share), 2))
     return Detection(
         task=v.task,
         of=v.of,
         assumed=v.assumed,
         delta=delta,
         level=level,
-        designs=tuple(design(seeds * a, subjects * b) for a in FACTORS for b in FACTORS),
+        designs=(
+            *(design(seeds * a, subjects * b, folds) for a in FACTORS for b in FACTORS),
+            *(design(seeds * a, other[1], other[0]) for a in FACTORS),
+        ),
         subjects_needed=_least(lambda n: power_of(delta, at(seeds, n), level), 2),
         seeds_needed=_least(lambda n: power_of(delta, at(n, subjects), level), 2),
     )

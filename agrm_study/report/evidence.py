@@ -26,6 +26,7 @@ from agrm_study.study.recipe import Recipe
 from agrm_study.study.reported import Network, reported_network
 from agrm_study.study.seeds import Race
 from agrm_study.study.spec import OperatingPoint
+from agrm_study.study.splits import Splits
 from agrm_study.study.tasks import Task
 
 
@@ -91,6 +92,7 @@ class StudyInfo:
     search_metric: str | None = None
     race: Race | None = None
     parts: tuple[OwnPart, ...] = ()
+    splits: Splits | None = None
 
     def arm(self, name: str) -> ArmInfo:
         """The arm of that name.
@@ -106,7 +108,12 @@ class StudyInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
-    """One trial that the study requests."""
+    """One trial that the study requests.
+
+    Attributes:
+        fold: The fold that it tests; None in a study with a single split.
+        repeat: Repeat of the folds.
+    """
 
     arm: str
     task: str
@@ -114,6 +121,8 @@ class Planned:
     split_seed: int
     trial_id: str
     phase: str = "final"
+    fold: int | None = None
+    repeat: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -215,6 +224,6 @@ class Evidence:
             return f"PARTIAL: {self.finished} of {asked} planned trials are finished"
         return None
 
-    def planned_seeds(self, arm: str, task: str) -> tuple[int, ...]:
-        """Seeds that the study requests for an arm on a task."""
-        return tuple(p.seed for p in self.replicates.get((arm, task), ()))
+    def planned_seeds(self, arm: str, task: str) -> tuple[tuple[int, int], ...]:
+        """Seeds, each with its repeat of the folds, that the study requests for an arm on a task."""
+        return tuple(dict.fromkeys((p.seed, p.repeat) for p in self.replicates.get((arm, task), ())))

@@ -12,6 +12,7 @@ import pyarrow as pa
 from agrm_study.records.reader import Ledger
 from agrm_study.records.schemas import PRUNED
 from agrm_study.report.evidence import Evidence
+from agrm_study.report.pooled_folds import pool
 from agrm_study.study.recipe import Evaluate
 from agrm_study.study.reported import reported_in_record
 
@@ -64,19 +65,22 @@ def ran_to_end(trials: pd.DataFrame) -> pd.DataFrame:
 
 
 def of_arm(evidence: Evidence, facts: pd.DataFrame, arm: str, task: str) -> pd.DataFrame:
-    """The facts of the replicates of one arm on one task, in the order of their seeds."""
-    ids = [p.trial_id for p in evidence.replicates.get((arm, task), ())]
+    """The facts of the replicates of one arm on one task, in the order of their seeds; with folds, the means over the
+    folds of each seed and repeat that has all of them."""
+    trials = evidence.replicates.get((arm, task), ())
+    ids = [p.trial_id for p in trials]
     places = facts.index.get_indexer(pd.Index(ids, dtype=facts.index.dtype))
-    return facts.iloc[places[places >= 0]]
+    found = facts.iloc[places[places >= 0]]
+    if evidence.study.splits is None:
+        return found
+    there = [p for p, place in zip(trials, places, strict=True) if place >= 0]
+    rows = pool(there, evidence.study.splits).rows
+    return pd.DataFrame([found.loc[[p.trial_id for p in row]].mean() for row in rows.values()], columns=facts.columns)
 
 
 def by_cell(evidence: Evidence, facts: pd.DataFrame, column: str) -> dict[tuple[str, str], list[float]]:
-    """One fact of the replicates of every (arm, task), in the order of their seeds."""
-    value = facts[column].to_dict()
-    return {
-        key: [float(value[p.trial_id]) for p in trials if p.trial_id in value]
-        for key, trials in evidence.replicates.items()
-    }
+    """One fact of the replicates of every (arm, task), as `of_arm`."""
+    return {key: [float(x) for x in of_arm(evidence, facts, *key)[column]] for key in evidence.replicates}
 
 
 def factor_values(trials: pd.DataFrame, factors: Sequence[str] = ()) -> pd.DataFrame:

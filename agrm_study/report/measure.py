@@ -193,13 +193,18 @@ class Measurements:
     def _differs(self, cell: Cell, reference: Cell) -> str | None:
         for kind in ("code", "data", "split"):
             if kind not in self.allow and cell.versions[kind] != reference.versions[kind]:
-                if kind == "split" and self.evidence.people.judge_alike(
-                    (*cell.versions[kind], *reference.versions[kind])
-                ):
+                if kind == "split" and self._judged_alike(cell, reference):
                     continue
                 ours, theirs = ", ".join(cell.versions[kind]), ", ".join(reference.versions[kind])
                 return f"{kind} differs from the reference's ({ours} against {theirs})"
         return None
+
+    def _judged_alike(self, cell: Cell, reference: Cell) -> bool:
+        """Whether two cells of different splits select and test on the same subjects, fold by fold."""
+        people, ours, theirs = self.evidence.people, cell.versions["split"], reference.versions["split"]
+        if cell.fold_SN is None or reference.fold_SN is None:
+            return people.judge_alike((*ours, *theirs))
+        return len(ours) == len(theirs) and all(any(people.judge_alike((a, b)) for b in theirs) for a in ours)
 
     def _compare_all(self, metric: str) -> dict[tuple[str, str], Compared]:
         study = self.evidence.study
@@ -256,7 +261,7 @@ def scores(cell: Cell, metrics: Iterable[str]) -> dict[str, Scored]:
     for name in metrics:
         if name in RANKING_INFLUENCE:
             influence[name] = RANKING_INFLUENCE[name](cell.labels_N == 1, cell.probs_SNK[:, :, 1])
-    return {m: Scored(seeds=cell.seeds, values_S=cell.values(m), influence_SN=influence[m]) for m in metrics}
+    return {m: cell.scored(cell.values(m), influence[m]) for m in metrics}
 
 
 def measured_counts(
@@ -265,9 +270,7 @@ def measured_counts(
     """Measurements of functions of a cell's counts with values between two bounds, by name."""
     influence = of_counts(cell.labels_N, cell.predicted_SN, len(cell.classes), functions)
     return {
-        name: measured(
-            Scored(seeds=cell.seeds, values_S=function(cell.counts), influence_SN=influence[name]), low, high
-        )
+        name: measured(cell.scored(function(cell.counts), influence[name]), low, high)
         for name, function in functions.items()
     }
 
@@ -275,7 +278,7 @@ def measured_counts(
 def measured(scored: Scored, low: float = 0.0, high: float = 1.0) -> Measured:
     """Summary and intervals of one metric of one cell, with values between two bounds."""
     summary = summarise(scored.values_S)
-    found = components(scored.values_S, scored.influence_SN)
+    found = components(scored.values_S, scored.influence_SN, scored.fold_SN)
     return Measured(
         values_S=scored.values_S,
         summary=summary,

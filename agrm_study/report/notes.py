@@ -54,9 +54,14 @@ def replicates_note(m: Measurements, arms: Iterable[str], tasks: Collection[str]
     short = " Raised k/n: only k of n planned seeds are there." if any(not c.complete for c in cells) else ""
     own = any(a.recipe.own_trainer for a in m.evidence.study.arms)  # no teacher and no windows of a video
     networks_text = "" if own else f"; network: {network}; window probabilities are averaged per subject"
+    over, splits = f"{n} training seeds", m.evidence.study.splits
+    if splits is not None:
+        each = "seed" if splits.repeats == 1 else "seed and repeat"
+        over += "" if splits.repeats == 1 else f" × {splits.repeats} repeats together"
+        test += f", pooled over {splits.folds} folds, so that each is tested once per {each}"
+        short = short.replace("are there", "have all their folds")
     return (
-        f"Percent; mean ± sample standard deviation (ddof 1) over {n} training seeds on a test set of {test}"
-        f"{networks_text}.{short}"
+        f"Percent; mean ± sample standard deviation (ddof 1) over {over} on a test set of {test}{networks_text}.{short}"
     )
 
 
@@ -74,6 +79,8 @@ def interval_note(m: Measurements, tasks: Collection[str]) -> str:
         "Brackets: 95% intervals over seeds and subjects (two-way variance with Satterthwaite's t; score intervals "
         "between the bounds of a metric)"
     )
+    if m.evidence.study.splits is not None:
+        text += ", with what the trainings of a fold have in common"
     none = f"; none for one seed or fewer than {FEWEST_SUBJECTS} subjects, nor where no decision varies"
     if any(len(c.classes) == 2 and np.bincount(c.labels_N, minlength=2).min() < FEWEST_OF_CLASS for c in cells):
         none += f", nor for areas under curves with fewer than {FEWEST_OF_CLASS} subjects of a class"

@@ -21,6 +21,7 @@ COLUMNS: Final[Mapping[str, str]] = {
     "arm": "Arm",
     "task": "Task",
     "seed": "Seed",
+    "fold": "Fold",
     SCORE: "Best validation",
     "wall_s": "Duration",
     "status": "Status",
@@ -35,7 +36,7 @@ COLUMNS: Final[Mapping[str, str]] = {
     "code_version": "Code",
 }
 """Headings by column; columns without any value are omitted."""
-RIGHT: Final = ("seed", SCORE, "wall_s", "best_epoch", "epochs", "attempt")
+RIGHT: Final = ("seed", "fold", SCORE, "wall_s", "best_epoch", "epochs", "attempt")
 
 
 def trial_list(m: Measurements) -> str:
@@ -49,7 +50,7 @@ def trial_list(m: Measurements) -> str:
     metric = metric if metric in VALIDATION else "macro_f1"
     facts = trial_facts(e, trials)
     trials = trials.assign(**{SCORE: trials["trial_id"].map(facts[f"val_{metric}"])})
-    ordered = trials.sort_values(["status", "arm", "task", "seed"], kind="stable")
+    ordered = trials.sort_values(["status", "arm", "task", "seed", "split_seed", "fold"], kind="stable")
     records = ordered.head(MAX_TRIALS)[list(COLUMNS)].to_dict("records")
     shown = [c for c in COLUMNS if c in (SCORE, "wall_s") or any(_text(c, record[c]) for record in records)]
     titles = {**COLUMNS, SCORE: f"Best validation {METRIC_TITLES[metric]}"}

@@ -69,6 +69,13 @@ class Facts:
         }
 
     @cached_property
+    def tested(self) -> int:
+        """Labelled subjects that are tested: those of the test part, or of all folds."""
+        if self.m.evidence.study.splits is None:
+            return sum(self.counts["test"].values())
+        return sum(sum(by.values()) for by in self.counts.values())
+
+    @cached_property
     def unlabelled(self) -> dict[str, tuple[int, int]]:
         """Unlabelled subjects and clips by part."""
         rows, _ = subjects_of(self.m.evidence)
@@ -89,7 +96,7 @@ class Facts:
         text += f" (sources: {listing(sources)})." if sources else "."
         if self.recipe.data.synthetic is not None:
             text += " The data are synthetic: drawn walking figures in real video files, not recordings of persons."
-        if splits > 1:
+        if splits > 1 and self.m.evidence.study.splits is None:
             text += f" The study has {splits} splits; counts are those of one of them."
         return Fact(text, "records/subjects; study.yaml (data)")
 
@@ -133,6 +140,11 @@ class Facts:
         how = "by a split file of the authors" if data.split_file is not None else "at random, stratified by label"
         if data.folds:
             how = f"as {data.folds} stratified folds, of which one is the test part"
+        folds = self.m.evidence.study.splits
+        if folds is not None:
+            again = f", divided anew {folds.repeats} times" if folds.repeats > 1 else ""
+            how = f"to {folds.folds} folds, stratified by label{again}; each fold is the test part once"
+            sizes = f"of one fold, {sizes}"
         seeds = sorted({p.split_seed for p in self.m.evidence.planned})
         overlap = self.m.evidence.people.broken
         disjoint = (
@@ -231,6 +243,12 @@ class Facts:
             f"{listing(named + more)}.{reference} Each "
             f"was trained with {counted(n, 'seed')}; the seeds are the same for all arms."
         )
+        if study.splits is not None:
+            text += (
+                f" Each seed trained one network per fold, {study.splits.folds * study.splits.repeats} in total; the "
+                "test predictions of the folds of a seed are pooled, so that each subject is tested once"
+                f"{' per repeat' if study.splits.repeats > 1 else ''} by a network that was not trained on it."
+            )
         return Fact(text, "study.yaml (arms, seeds)")
 
     def statistics(self) -> Fact:

@@ -45,9 +45,12 @@ def flow(facts: Facts) -> Flow:
         lines += [f"unlabelled clips: {clips[part]}"] if clips.get(part) else []
         parts.append(tuple(lines))
     e = facts.m.evidence
+    splits = e.study.splits
+    if splits is not None:
+        parts = [("In one fold, " + lines[0][0].lower() + lines[0][1:], *lines[1:]) for lines in parts]
     n_finished = int((e.trials["status"] == "finished").sum())
     tested = (
-        f"Tested: {sum(counts['test'].values())} subjects",
+        f"Tested: {facts.tested} subjects" + (f" in {splits.folds} folds" if splits is not None else ""),
         f"by {n_finished} of {len({p.trial_id for p in e.planned})} planned trials",
         *([f"{len(e.refused)} trials refused"] if e.refused else []),
     )

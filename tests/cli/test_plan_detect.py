@@ -57,7 +57,7 @@ def test_more_seeds_and_subjects_detect_smaller_differences_and_seeds_cost_hours
     for x in d.designs[1:]:
         assert x.detectable < planned.detectable
         assert x.power >= planned.power
-        assert x.hours == pytest.approx(planned.hours * x.seeds / 5)
+        assert x.hours == pytest.approx(planned.hours * x.seeds / 5 * x.folds)
 
 
 def test_what_seeds_alone_cannot_settle_is_said():

@@ -13,6 +13,9 @@ from agrm_study.study.study import Study
 
 WHERE = "plan.json"
 
+_Key = tuple[str, str, int, int, int | None]
+"""What a replicate is planned once for: arm, task, seed, repeat and fold."""
+
 
 def check_plan(
     planned: Sequence[Planned], study: Study, records: Mapping[str, Mapping[str, Any]]
@@ -28,9 +31,9 @@ def check_plan(
         Every replicate of the plan or the study, once, and the findings.
     """
     findings: list[Finding] = []
-    by_cell: dict[tuple[str, str, int], list[Planned]] = {}
+    by_cell: dict[_Key, list[Planned]] = {}
     for p in planned:
-        by_cell.setdefault((p.arm, p.task, p.seed), []).append(p)
+        by_cell.setdefault(_key(p), []).append(p)
     arms_of: dict[str, set[str]] = {}
     for p in planned:
         arms_of.setdefault(p.trial_id, set()).add(p.arm)
@@ -59,7 +62,8 @@ def check_plan(
 
 def void(p: Planned) -> Planned:
     """A copy of the replicate without its trial."""
-    return replace(p, trial_id=f"none:{p.arm}/{p.task}/{p.seed}")
+    fold = "" if p.fold is None else f"/{p.repeat}/{p.fold}"
+    return replace(p, trial_id=f"none:{p.arm}/{p.task}/{p.seed}{fold}")
 
 
 def _finding(p: Planned, rule: str, harmless: bool) -> Finding:
@@ -76,6 +80,9 @@ def _contradiction(
     for name, asked in (("task", p.task), ("seed", p.seed), ("phase", p.phase)):
         if record[name] != asked:
             return f"its trial is recorded with {name} {record[name]!r}"
+    fold = record.get("fold")  # null in the record of a study without folds, whose trial is that of fold 0
+    if p.fold is not None and (0 if fold is None or fold != fold else int(fold)) != p.fold:
+        return f"its trial is recorded with fold {fold!r}"
     other = record["arm"]
     if other == p.arm or other not in settings or other in arms:
         return None  # the arm was renamed, or shares the trial with an arm of equal settings
@@ -95,14 +102,32 @@ def _missing(planned: Sequence[Planned], study: Study, findings: list[Finding]) 
     """Replicates of the study missing from the plan. Searches and races extend their plan during the run."""
     if study.search is not None or study.race is not None or not planned:
         return []
-    known = {(p.arm, p.task, p.seed) for p in planned}
-    asked = [(arm.name, task, seed) for arm in study.arms for task in study.tasks for seed in arm.seeds(study.seeds)]
-    lost = [cell for cell in asked if cell not in known]
-    if lost:
-        arm, task, seed = lost[0]
-        rule = f"lacks {len(lost)} of the {len(asked)} replicates that study.yaml asks for"
-        findings.append(Finding(where=WHERE, rule=f"{rule} ({arm} on {task}, seed {seed} first)"))
-    return [
-        void(Planned(arm=arm, task=task, seed=seed, split_seed=study.split_seed, trial_id=""))
-        for arm, task, seed in lost
+    known = {_key(p) for p in planned}
+    asked = [
+        Planned(
+            arm=arm.name,
+            task=task,
+            seed=seed,
+            split_seed=study.split_seed + (0 if fold is None else fold.repeat),
+            trial_id="",
+            fold=None if fold is None else fold.number,
+            repeat=0 if fold is None else fold.repeat,
+        )
+        for arm in study.arms
+        for task in study.tasks
+        for fold in study.folds()
+        for seed in arm.seeds(study.seeds)
     ]
+    lost = [p for p in asked if _key(p) not in known]
+    if lost:
+        first = lost[0]
+        rule = f"lacks {len(lost)} of the {len(asked)} replicates that study.yaml asks for"
+        fold = "" if first.fold is None else f", fold {first.fold}"
+        findings.append(
+            Finding(where=WHERE, rule=f"{rule} ({first.arm} on {first.task}, seed {first.seed}{fold} first)")
+        )
+    return [void(p) for p in lost]
+
+
+def _key(p: Planned) -> _Key:
+    return p.arm, p.task, p.seed, p.repeat, p.fold

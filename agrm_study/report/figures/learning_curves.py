@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from agrm_study.report.cells import Cell
 from agrm_study.report.figures.base import FigureKind
 from agrm_study.report.figures.style import TWO_COLUMNS_IN, look, soft_grid, styled
 from agrm_study.report.measure import Measurements
@@ -23,7 +24,7 @@ MAX_NAMED = 10
 
 @dataclass(frozen=True, kw_only=True)
 class Curve:
-    """One quantity of one arm by epoch: mean, lowest and highest seed, and number of seeds still training."""
+    """One quantity of one arm by epoch: mean, lowest and highest seed, and number of trainings still running."""
 
     arm: str
     position: int
@@ -53,6 +54,7 @@ class LearningCurvesInfo:
     quantities: tuple[str, ...]
     panels: tuple[Panel, ...]
     n_seeds: int
+    folds: int
     named: tuple[str, ...]
     unnamed: int
 
@@ -61,15 +63,23 @@ class LearningCurvesInfo:
         return next(p for p in self.panels if p.task == task and p.quantity == quantity)
 
 
-def curve_of(arm: str, position: int, rows: pd.DataFrame, column: str) -> Curve | None:
-    """Mean and range over seeds at each epoch; a seed that stopped early keeps its last value, so that the mean does
-    not jump when it ends."""
+def curve_of(arm: str, position: int, rows: pd.DataFrame, column: str, cell: Cell) -> Curve | None:
+    """Mean and range over seeds at each epoch, of the mean over the folds of a seed.
+
+    A training that stopped early keeps its last value, so that the mean does not jump when it ends.
+    """
     wide = rows.pivot_table(index="epoch", columns="trial_id", values=column, aggfunc="last").sort_index()
     wide = wide.dropna(axis=0, how="all").dropna(axis=1, how="all")
     if wide.empty:
         return None
     running = wide.notna().sum(axis=1).to_numpy(dtype=np.int64)
-    table = wide.ffill().to_numpy(dtype=np.float64)
+    filled = wide.ffill()
+    if cell.fold_SN is not None:
+        row_of = cell.row_of_trial
+        filled = pd.DataFrame(
+            {r: filled[[t for t in filled if row_of[str(t)] == r]].mean(axis=1) for r in set(row_of.values())}
+        )
+    table = filled.to_numpy(dtype=np.float64)
     with np.errstate(all="ignore"):
         return Curve(
             arm=arm,
@@ -124,6 +134,7 @@ class LearningCurves(FigureKind[LearningCurvesInfo]):
             quantities=tuple(q for q in wanted if any(p.quantity == q for p in panels)),
             panels=tuple(panels),
             n_seeds=max(c.planned for c in m.evidence.cells.values()) if m.evidence.cells else 0,
+            folds=1 if study.splits is None else study.splits.folds,
             named=named,
             unnamed=len(arms) - len(named),
         )
@@ -139,7 +150,7 @@ class LearningCurves(FigureKind[LearningCurvesInfo]):
                 rows = rows[rows["split"] == "train"]
             else:
                 rows = deciding(rows[rows["split"] == "val"], arm.network)
-            curve = curve_of(arm.name, position, rows, quantity)
+            curve = curve_of(arm.name, position, rows, quantity, cell)
             if curve is not None:
                 curves.append(curve)
         return tuple(curves)
@@ -186,10 +197,11 @@ class LearningCurves(FigureKind[LearningCurvesInfo]):
 
     def caption(self, info: LearningCurvesInfo) -> str:
         rest = f" In colour: reference and best at the end; grey: {info.unnamed} more arms." if info.unnamed else ""
+        folds = f", each the mean of its {info.folds} folds" if info.folds > 1 else ""
         return (
             f"Learning curves: {METRIC_NAMES[info.metric]} on validation; coverage is the share of unlabelled clips "
             "whose pseudo-label was accepted, and pseudo-label accuracy the share of the accepted ones that agree with "
-            f"the hidden label, where there is one. Lines: mean over n = {info.n_seeds} seeds; bands: lowest to "
+            f"the hidden label, where there is one. Lines: mean over n = {info.n_seeds} seeds{folds}; bands: lowest to "
             f"highest seed; a seed that stopped early keeps its last value.{rest} Before there is a teacher the "
             "student is shown."
         )

@@ -65,7 +65,9 @@ class TauResponse(FigureKind[TauResponseInfo]):
                 if x is None or cell is None:
                     continue
                 rows = epochs[epochs["trial_id"].isin(cell.trial_ids)]
-                coverage, purity = (curve_of(arm.name, 0, rows, c) for c in ("pseudo_coverage", "pseudo_accuracy"))
+                coverage, purity = (
+                    curve_of(arm.name, 0, rows, c, cell) for c in ("pseudo_coverage", "pseudo_accuracy")
+                )
                 both = coverage is not None and purity is not None
                 shared = np.intersect1d(coverage.epochs, purity.epochs) if both and coverage and purity else np.empty(0)
                 policy, tau = rule_of(arm)

@@ -93,7 +93,7 @@ def curves_of(
                 arm=title,
                 position=places[name],
                 seeds=tuple(seeds),
-                band=curve_band(positive, cell.probs_SNK[:, :, 1], heights, grid),
+                band=curve_band(positive, cell.probs_SNK[:, :, 1], heights, grid, cell.fold_SN),
                 area=measured.summary.mean,
                 interval=measured.interval,
                 prevalence=float(positive.mean()),

@@ -16,7 +16,13 @@ from agrm_study.report.wording import METRIC_NAMES, METRIC_TITLES, percent
 from agrm_study.study.tasks import task_title
 
 MAX_ROWS = 24
-SOURCES = (("seeds", COLOURS[1], ""), ("test subjects", COLOURS[0], ""), ("seeds × subjects", "#BDBDBD", "///"))
+FOLDS = "folds"
+SOURCES = (
+    ("seeds", COLOURS[1], ""),
+    ("test subjects", COLOURS[0], ""),
+    ("seeds × subjects", "#BDBDBD", "///"),
+    (FOLDS, COLOURS[2], "..."),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +42,7 @@ class VarianceInfo:
     tasks: tuple[str, ...]
     bars: dict[str, tuple[Bar, ...]]
     left_out: int
+    folds: bool
 
 
 class VarianceShares(FigureKind[VarianceInfo]):
@@ -66,6 +73,7 @@ class VarianceShares(FigureKind[VarianceInfo]):
             tasks=tuple(bars),
             bars=bars,
             left_out=max(left_out, 0),
+            folds=study.splits is not None,
         )
 
     def draw(self, info: VarianceInfo) -> Figure:
@@ -79,7 +87,9 @@ class VarianceShares(FigureKind[VarianceInfo]):
                 self._panel(axes, info, task)
             for axes in panels[len(info.tasks) :]:
                 axes.set_axis_off()
-            figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+            figure.legend(
+                *panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4 if info.folds else 3
+            )
             return figure
 
     def _panel(self, axes: Any, info: VarianceInfo, task: str) -> None:
@@ -87,7 +97,9 @@ class VarianceShares(FigureKind[VarianceInfo]):
         y = range(len(bars))
         left = [0.0] * len(bars)
         for k, (source, colour, hatch) in enumerate(SOURCES):
-            widths = [100 * b.outlook.shares[k] for b in bars]
+            widths = [100 * (*b.outlook.shares, b.outlook.folds)[k] for b in bars]
+            if source == FOLDS and not info.folds:
+                continue
             axes.barh(y, widths, left=left, height=0.62, color=colour, hatch=hatch, edgecolor="white", label=source)
             left = [a + b for a, b in zip(left, widths, strict=True)]
         axes.set_yticks(y, name_lines([b.arm for b in bars], 24))
@@ -109,8 +121,9 @@ class VarianceShares(FigureKind[VarianceInfo]):
             else (f"mean {METRIC_NAMES[info.metric]}")
         )
         rest = f" {info.left_out} more arms are in the table of variance." if info.left_out else ""
+        folds = "; folds: what the trainings of a fold have in common" if info.folds else ""
         return (
             f"Sources of the variance of {of}: between trainings (seeds), between test subjects, and of their "
-            f"interaction. Right: half-width of the 95% interval in points of {METRIC_TITLES[info.metric]}. Where a "
-            f"source is large, more of it narrows the interval; shares from few seeds are rough.{rest}"
+            f"interaction{folds}. Right: half-width of the 95% interval in points of {METRIC_TITLES[info.metric]}. "
+            f"Where a source is large, more of it narrows the interval; shares from few seeds are rough.{rest}"
         )

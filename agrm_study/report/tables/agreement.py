@@ -13,7 +13,6 @@ from agrm_study.report.tables.calibration import plain_entry
 from agrm_study.report.tables.comparing import arm_entry, estimate_entry, shown_arms, task_blocks
 from agrm_study.report.wording import MISSING
 from agrm_study.statistics.classification import mcc
-from agrm_study.statistics.comparison import Scored
 from agrm_study.statistics.ordered import OrderedScores, mean_absolute_error, quadratic_kappa
 from agrm_study.study.tasks import MIN_CLASSES, Task
 
@@ -22,7 +21,7 @@ def kappa_and_error(cell: Cell) -> tuple[Measured, Measured]:
     """Quadratically weighted kappa and mean absolute error of a cell, with their intervals."""
 
     def of(found: OrderedScores, low: float, high: float) -> Measured:
-        return measured(Scored(seeds=cell.seeds, values_S=found.values_S, influence_SN=found.influence_SN), low, high)
+        return measured(cell.scored(found.values_S, found.influence_SN), low, high)
 
     k = len(cell.classes)
     return (

@@ -16,6 +16,9 @@ from agrm_study.report.wording import METRIC_TITLES, tasks_text
 from agrm_study.study.tasks import task_title
 
 PARTS = {"train": "Training", "val": "Validation", "test": "Test"}
+_AVERAGED = (
+    "Training and validation rows: means over the folds of a seed, without an interval, as folds share these subjects.",
+)
 
 
 class Agrm(TableKind):
@@ -60,6 +63,7 @@ class Agrm(TableKind):
                 notes.replicates_note(m, [arm], study.tasks),
                 notes.interval_note(m, study.tasks),
                 "Training and validation rows describe data that training has seen or that chose the epoch.",
+                *_AVERAGED[: study.splits is not None],
                 *gap,
                 *notes.gap_notes(m.evidence, [arm], study.tasks, findings),
                 notes.versions_note(m.evidence),

@@ -24,6 +24,7 @@ class Failures(TableKind):
 
     def build(self, m: Measurements) -> Table:
         e = m.evidence
+        folds = e.study.splits is not None
         known = e.trials.set_index("trial_id")[["status", "failure", "error", "attempt"]].to_dict("index")
         refused = {f.trial_id: f.rule for f in reversed(e.problems) if f.severity == "refuse" and f.trial_id}
         rows = []
@@ -44,6 +45,7 @@ class Failures(TableKind):
                         words(p.arm),
                         words(task_title(p.task)),
                         whole(p.seed),
+                        *([whole(p.fold)] if folds else []),
                         words(state),
                         words(str(record["failure"] or "") if record is not None else ""),
                         words(short),
@@ -63,6 +65,7 @@ class Failures(TableKind):
                 Column(key="arm", title="Arm", align="left"),
                 Column(key="task", title="Task", align="left"),
                 Column(key="seed", title="Seed"),
+                *([Column(key="fold", title="Fold")] if folds else []),
                 Column(key="state", title="State", align="left"),
                 Column(key="failure", title="Failure", align="left"),
                 Column(key="error", title="Error", align="left"),

@@ -11,7 +11,6 @@ from agrm_study.report.table import Column, Entry, Table, whole, words
 from agrm_study.report.tables.base import TableKind
 from agrm_study.report.tables.comparing import arm_entry, estimate_entry, shown_arms, task_blocks
 from agrm_study.report.wording import METRIC_TITLES
-from agrm_study.statistics.comparison import Scored
 from agrm_study.statistics.influence import FEWEST_OF_CLASS, RANKING_INFLUENCE
 from agrm_study.statistics.ranking import RANKING, at_each_seed
 from agrm_study.study.tasks import MIN_CLASSES, Task, class_title
@@ -29,7 +28,7 @@ def area(cell: Cell, k: int, metric: str) -> Measured:
     positive_N, scores_SN = cell.labels_N == k, cell.probs_SNK[:, :, k]
     values_S = at_each_seed(RANKING[metric], positive_N, scores_SN)
     influence_SN = RANKING_INFLUENCE[metric](positive_N, scores_SN)
-    return measured(Scored(seeds=cell.seeds, values_S=values_S, influence_SN=influence_SN))
+    return measured(cell.scored(values_S, influence_SN))
 
 
 class OneVsRest(TableKind):

@@ -11,6 +11,7 @@ from agrm_study.report import notes
 from agrm_study.report.cells import Cell
 from agrm_study.report.collect_cells import cells_of_part
 from agrm_study.report.measure import Measurements, measured_counts
+from agrm_study.report.pooled_folds import over_subjects, training_keys
 from agrm_study.report.screened import NEEDS_POSITIVE, names, screened
 from agrm_study.report.table import Column, Entry, Row, Table
 from agrm_study.report.tables.base import TableKind
@@ -27,24 +28,28 @@ SHARES = {"sensitivity": sensitivity, "specificity": specificity}
 
 
 def thresholds(cell: Cell, validation: Cell | None, point: OperatingPoint) -> Floats | None:
-    """Threshold of each seed, chosen on its validation subjects, (S,); None where a seed lacks them."""
-    if validation is None or not set(cell.seeds) <= set(validation.seeds):
+    """Threshold of each training, chosen on its validation subjects: one per seed (S, 1), or per seed and fold (S, F);
+    None where a training lacks them."""
+    keys = training_keys(cell)
+    if validation is None or not {key for row in keys for key in row} <= set(validation.seeds):
         return None
-    found = []
-    for seed in cell.seeds:
-        scores = validation.probs_SNK[validation.seeds.index(seed), :, 1]
-        here = ~np.isnan(scores)
-        t = threshold_for(validation.labels_N[here] == 1, scores[here], point.required, point.least)
-        if t is None:
-            return None
-        found.append(t)
+    found: list[list[float]] = []
+    for row in keys:
+        found.append([])
+        for key in row:
+            scores = validation.probs_SNK[validation.seeds.index(key), :, 1]
+            here = ~np.isnan(scores)
+            t = threshold_for(validation.labels_N[here] == 1, scores[here], point.required, point.least)
+            if t is None:
+                return None
+            found[-1].append(t)
     return np.array(found)
 
 
-def decided_at(cell: Cell, thresholds_S: Floats) -> Cell:
+def decided_at(cell: Cell, thresholds_SF: Floats) -> Cell:
     """The cell with its decisions made at other thresholds: probability 1 where the score reaches it, else 0."""
     scores = cell.probs_SNK[:, :, 1]
-    decided = np.where(np.isnan(scores), np.nan, (scores >= thresholds_S[:, None]).astype(float))
+    decided = np.where(np.isnan(scores), np.nan, (scores >= over_subjects(cell, thresholds_SF)).astype(float))
     return replace(cell, probs_SNK=np.stack([1.0 - decided, decided], axis=2))
 
 
@@ -102,12 +107,12 @@ class OperatingPoints(TableKind):
         cell = m.cell(arm, task)
         if cell is None:
             return (*named, *[Entry(text=MISSING)] * (1 + len(SHARES)))
-        found = np.full(len(cell.seeds), 0.5) if point is None else thresholds(cell, validation, point)
+        found = np.full((len(cell.seeds), 1), 0.5) if point is None else thresholds(cell, validation, point)
         if found is None:
             return (*named, Entry(text="no validation data"), *[Entry(text=MISSING)] * len(SHARES))
         decided = measured_counts(decided_at(cell, found), SHARES)
         shares = (estimate_entry(decided[k], cell.marks) for k in SHARES)
-        return (*named, spread(found, cell.marks, 3), *shares)
+        return (*named, spread(found.mean(axis=1), cell.marks, 3), *shares)
 
 
 def point_text(point: OperatingPoint | None) -> str:

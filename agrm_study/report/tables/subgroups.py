@@ -45,9 +45,7 @@ def unknown_attributes(people: pd.DataFrame, subjects: Sequence[str]) -> list[st
 
 def restrict(cell: Cell, ids: set[str]) -> Cell:
     """The cell restricted to the given subjects."""
-    keep = np.array([s in ids for s in cell.subjects], dtype=bool)
-    subjects = tuple(s for s, k in zip(cell.subjects, keep, strict=True) if k)
-    return replace(cell, subjects=subjects, labels_N=cell.labels_N[keep], probs_SNK=cell.probs_SNK[:, keep])
+    return cell.restricted(np.array([s in ids for s in cell.subjects], dtype=bool))
 
 
 class Subgroups(TableKind):

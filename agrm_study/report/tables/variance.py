@@ -42,6 +42,7 @@ class Variance(TableKind):
 
     def build(self, m: Measurements) -> Table:
         study = m.evidence.study
+        folds = study.splits is not None
         arms, rest = shown_arms(m, [a.name for a in study.arms])
         rows = []
         for task in study.tasks:
@@ -51,7 +52,7 @@ class Variance(TableKind):
                     words(task),
                     words(kind),
                     Entry(text=shown, value=arm),
-                    *(_points(x) for x in (o.now, *o.shares)),
+                    *(_points(x) for x in (o.now, *o.shares, *([o.folds] if folds else []))),
                     *(_points(x) for x in (o.more_seeds, o.more_subjects, o.more_of_both)),
                 )
                 rows.append((task, entries))
@@ -72,6 +73,7 @@ class Variance(TableKind):
                 Column(key="seeds", title="Seeds %"),
                 Column(key="subjects", title="Subjects %"),
                 Column(key="interaction", title="Both %"),
+                *([Column(key="folds", title="Folds %")] if folds else []),
                 Column(key="more_seeds", title="2× seeds"),
                 Column(key="more_subjects", title="2× subjects"),
                 Column(key="more_of_both", title="2× both"),
@@ -82,7 +84,7 @@ class Variance(TableKind):
                 "±: half-width in percentage points, t·√variance. Seeds, subjects, both: shares of the variance "
                 "between trainings, between test subjects, and of their interaction. 2×: half-width to expect with "
                 "twice as many seeds, test subjects or both, if the variances are as estimated; shares from few seeds "
-                "are rough.",
+                "are rough." + _FOLDS * folds,
                 notes.replicates_note(m, arms, study.tasks).removeprefix("Percent; "),
                 *rest,
                 *notes.same_notes(m.evidence, arms),
@@ -91,6 +93,12 @@ class Variance(TableKind):
             ),
             partial=m.evidence.partial,
         )
+
+
+_FOLDS = (
+    " Folds: share of what the trainings of a fold have in common over the seeds, which more seeds and subjects are "
+    "taken to leave as it is."
+)
 
 
 def _points(x: float) -> Entry:

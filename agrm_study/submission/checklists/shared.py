@@ -57,7 +57,8 @@ def margin(facts: Facts) -> Fact:
         else ""
     )
     text = (
-        f"The test part has {sum(facts.counts['test'].values())} subjects, each arm {len(study.seeds)} "
+        f"{'The test part has' if study.splits is None else 'The folds test'} {facts.tested} subjects, each arm "
+        f"{len(study.seeds)} "
         f"seeds; the table "
         f"variance gives the half-widths to expect from more of either. {equivalence}"
     )
