@@ -302,8 +302,8 @@ class _Run:
             trial = progress.apply(event)
             if not event.elsewhere:
                 self._view.event(event, trial)
-                if event.kind == "finished":
-                    compacting.finished()
+            if event.kind == "finished" and source.merges:
+                compacting.finished()
             if event.kind == "preparing" and event.message:
                 self._note(event.message)
             if event.stage_error and not self._stage_error_shown:
@@ -312,6 +312,8 @@ class _Run:
             held_arm = source.observe(event)
             if held_arm is not None:
                 self._hold(held_arm, source, progress)
+            if event.elsewhere:  # trouble of another machine
+                return
             if event.kind == "failed" and event.failure == "storage":
                 self._storage_failed(event, source)
             elif event.kind == "failed" and event.failure == "versions" and not source.stopped:

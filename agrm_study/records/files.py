@@ -53,6 +53,7 @@ class RecordFiles:
     def __init__(self, records: Location) -> None:
         self.records = records
         self.problems: dict[str, RecordProblem] = {}
+        self._held_by: dict[str, set[str]] = {}  # compacted file, which never changes → trials
 
     def files(self, kind: Kind) -> list[Location]:
         """The files of one kind; other entries with such a name are noted as problems."""
@@ -118,12 +119,14 @@ class RecordFiles:
 
     def held(self, kind: Kind, file: Location, key: str) -> set[str]:
         """The trials that a compacted file holds; none if it cannot be read."""
+        if (known := self._held_by.get(file.path)) is not None:
+            return known
         try:
             with self.records.filesystem.open_input_file(file.path) as stream:
                 parquet = pq.ParquetFile(stream)
                 named = (parquet.schema_arrow.metadata or {}).get(HELD)
                 if named is not None:
-                    return set(named.decode().split(","))
+                    return self._held_by.setdefault(file.path, set(named.decode().split(",")))
                 return set(parquet.read([key])[key].unique().to_pylist())
         except FileNotFoundError:
             raise

@@ -16,6 +16,7 @@ from scripted_runner import journal
 from test_race import CLEAR
 from test_run_inline import Watcher, outcome, same
 
+from agrm_study.execution.dispatch.budget import Limits
 from agrm_study.execution.interrupt import Interrupt
 from agrm_study.execution.options import RunOptions
 from agrm_study.execution.results_folder import leases
@@ -282,6 +283,21 @@ def test_a_search_is_led_by_one_run_and_the_others_share_the_trials_after_it(
     waited = summaries[led.index(True)]
     assert waited.finished > 0
     assert [s.exit_code for s in summaries] == [0, 0]
+
+
+def test_a_run_whose_time_is_over_leaves_its_trials_to_the_others(
+    make_study: Make, join: Callable[..., Joined], results: Path, script: Script
+) -> None:
+    script(**{"*": {"epoch_s": 0.1, "epochs": 4}})
+    study = make_study(seeds=8)
+    short, long = join(study, 1, limits=Limits(time_s=2.0)), join(study, 1)
+    short.start(0)
+    long.start(0)
+    (first,), (second,) = short.end(), long.end()
+    assert first.finished + second.finished == 16
+    assert 0 < first.finished < second.finished
+    assert (second.exit_code, second.elsewhere) == (0, 0)
+    assert max(starts(results).values()) <= 2, "one may have been saved and resumed"
 
 
 def test_runs_with_and_without_join_refuse_each_other(make_study: Make, run: Run, results: Path) -> None:

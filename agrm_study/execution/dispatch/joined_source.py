@@ -60,7 +60,8 @@ class JoinedSource(WorkSource):
         self._given_back: set[str] = set()  # trials that were held elsewhere and came back
         self._idle_since: float | None = None
         self._look_at = 0.0
-        self._runs = 1
+        self._runs, self._merges = 1, True
+        self._ledger = Ledger(results)
 
     def __len__(self) -> int:
         return len(self._source)
@@ -86,6 +87,10 @@ class JoinedSource(WorkSource):
     @property
     def runs(self) -> int:
         return self._runs
+
+    @property
+    def merges(self) -> bool:
+        return self._merges
 
     @property
     def exhausted(self) -> bool:
@@ -139,10 +144,11 @@ class JoinedSource(WorkSource):
         events: list[TrialEvent] = []
         with contextlib.suppress(OSError):  # the next look will follow
             free = [trial_id for trial_id in self._elsewhere if self._leases.is_free(trial_id)] if idle else []
-            self._runs = 1 + len(self._leases.others())
-            self._recorded = Ledger(self._results).recorded("trials")  # after the look at holders: they record first
+            others = self._leases.others()
+            self._runs, self._merges = 1 + len(others), self._leases.run < min(others, default="~")  # one of all merges
+            self._recorded = self._ledger.recorded("trials")  # after the look at holders: they record first
             ended = [self.work(trial_id) for trial_id in self._elsewhere if trial_id in self._recorded]
-            events = recorded_events(self._results, self._metric, ended, {})
+            events = recorded_events(self._ledger, self._metric, ended, {})
             for event in events:
                 if event.kind in ("finished", "failed"):
                     self._elsewhere.pop(event.trial_id, None)
@@ -168,7 +174,7 @@ class JoinedSource(WorkSource):
             return False
         loose = self._results / "records" / "trials" / f"{trial_id}.parquet"
         if (not self._leases.is_first(trial_id) or loose.exists()) and recorded_events(
-            self._results, self._metric, [work], {}
+            self._ledger, self._metric, [work], {}
         ):
             self._look_at = 0.0
             return False

@@ -8,7 +8,6 @@ from typing import Any
 from agrm_study.execution.trial.events import TrialEvent
 from agrm_study.execution.trial.repeated_failures import message_and_frame
 from agrm_study.execution.trial.work import Work
-from agrm_study.records.location import Location
 from agrm_study.records.patience import retry_storage
 from agrm_study.records.reader import Ledger
 from agrm_study.records.schemas import PRUNED
@@ -16,15 +15,13 @@ from agrm_study.records.validation_scores import Scores, read_scores
 from agrm_study.study.reported import reported_network
 
 
-def recorded_events(
-    results: Location, metric: str, works: Iterable[Work], known: Mapping[str, int]
-) -> list[TrialEvent]:
+def recorded_events(ledger: Ledger, metric: str, works: Iterable[Work], known: Mapping[str, int]) -> list[TrialEvent]:
     """Events of trials that have a record of this run; none for the others.
 
     A finished trial also gives an ``epoch`` event with the scores of the epochs before its end.
 
     Args:
-        results: Results folder.
+        ledger: The records.
         metric: Validation metric that events carry.
         works: The trials.
         known: Attempt of the last record that was seen, by trial; that of `Work.attempts` otherwise.
@@ -32,7 +29,6 @@ def recorded_events(
     asked = {work.trial.trial_id: work for work in works}
     if not asked:
         return []
-    ledger = Ledger(results)
     rows: list[dict[Any, Any]] = retry_storage(lambda: ledger.trials(trial_ids=list(asked)).to_dict("records"))
     new = [row for row in rows if row["attempt"] > known.get(row["trial_id"], asked[row["trial_id"]].attempts)]
     best = {row["trial_id"]: int(row["best_epoch"]) for row in new if row["status"] == "finished"}

@@ -58,6 +58,11 @@ class WorkSource:
         """Number of runs that share these trials, as far as known."""
         return 1
 
+    @property
+    def merges(self) -> bool:
+        """Whether this run merges the records of trials that have finished."""
+        return True
+
     def poll(self) -> list[TrialEvent]:
         """Events of trials that other runs have ended since the last call."""
         return []

@@ -13,7 +13,7 @@ from agrm_study.execution.driver.protocol import Assigned, Take
 from agrm_study.execution.trial.events import UNDER_WAY, OnEvent, TrialEvent
 from agrm_study.execution.trial.failures import Failure
 from agrm_study.execution.trial.work import Work, WorkerSettings
-from agrm_study.records.location import Location
+from agrm_study.records.reader import Ledger
 
 
 class Flight:
@@ -121,8 +121,8 @@ class Flight:
             Whether a trial has ended or was saved since the last time.
         """
         began = set(self.started)
-        results = Location.of(self.settings.results)
-        for event in recorded_events(results, self.settings.metric, self._held.values(), self._attempts):
+        ledger = Ledger(self.settings.results)
+        for event in recorded_events(ledger, self.settings.metric, self._held.values(), self._attempts):
             self.observe(event)
         for trial_id, work in () if self._source.stopped else list(self._held.items()):
             self._losses[trial_id] += trial_id in began

@@ -175,7 +175,7 @@ class Leases:
 
     def is_free(self, name: str) -> bool:
         """Whether nobody holds a claim any more, as far as this run knows it; looks at its holder."""
-        generation, content = self._claims.get(name, (0, Claim(run=NOBODY)))
+        generation, content = self._claims[name] = self.last(name)
         return self.over(content.run, f"{name}.{generation}")
 
     def release(self, name: str) -> None:
