@@ -134,18 +134,19 @@ class RunSummary:
         if self.interrupted:
             return 130
         complete = self.before + self.finished + self.diverged + self.elsewhere == self.total
-        if not complete and self.limit == "time":
+        if self.unfinished > self.elsewhere and self.limit == "time":
             return 130
         return 0 if complete and not self.error and not self.nothing_promoted else 1
 
     @property
     def left(self) -> str:
         """What a limit has left to do, and how that is done; empty if no limit has ended the run."""
-        if self.limit is None or self.interrupted or not self.unfinished:
+        number = self.unfinished - self.elsewhere
+        if self.limit is None or self.interrupted or not number:
             return ""
         saved = f", {self.saved} of them saved partway" if self.saved else ""
         hours = "" if self.left_s is None else f", {rough(self.left_s)} of one slot"
-        words = f"{self.unfinished} trial{'s' * (self.unfinished != 1)} left{saved}{hours}"
+        words = f"{number} trial{'s' * (number != 1)} left{saved}{hours}"
         if self.limit == "time":
             return f"The time of this run is used: {words}. The same command resumes them."
         return f"The GPU-hours are used ({hours_words(self.used)}): {words}. A larger --gpu-hours resumes them."

@@ -34,10 +34,10 @@ class Pace:
         if epochs > 0:
             self._add(kind_of(trial), epochs, wall_s)
 
-    def under_way(self, trial: TrialSpec, epochs: int, wall_s: float) -> None:
-        """Adds a running trial; its pace counts until a trial of its kind has finished."""
-        if epochs > 0:
-            self._guesses[kind_of(trial)] = wall_s / rough_cost(trial.recipe, epochs)
+    def under_way(self, trial: TrialSpec, epoch: int, epoch_s: float) -> None:
+        """Adds the last epoch of a running trial; it counts until a trial of its kind has finished."""
+        cost = rough_cost(trial.recipe, epoch) - rough_cost(trial.recipe, epoch - 1)
+        self._guesses[kind_of(trial)] = epoch_s / cost
 
     def seconds(self, trial: TrialSpec) -> float | None:
         """Expected seconds of a whole trial, which takes as many epochs as such trials did, at most its own; ``None``

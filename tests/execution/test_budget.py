@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from agrm_study.execution.dispatch.trial_queue import TrialQueue
 from agrm_study.execution.dispatch.usage_meter import UsageMeter
 from agrm_study.execution.dispatch.work_source import WorkSource
 from agrm_study.execution.progress.status import status
+from agrm_study.execution.results_folder.usage import Used, read_used
 from agrm_study.execution.summary import RunSummary
 from agrm_study.execution.trial.events import TrialEvent
 from agrm_study.execution.trial.heartbeat import Heartbeat
@@ -130,6 +132,44 @@ def test_gpu_hours_count_shares_running_trials_and_what_they_still_need(tmp_path
     assert meter.used.gpu_hours == pytest.approx(1.5)
     assert not budget.admits(work("e"))
     assert budget.limit == "gpu_hours"
+
+
+def test_the_first_epoch_of_an_attempt_is_no_measure_of_the_others(tmp_path: Path) -> None:
+    clock = Clock()
+    place = Location.of(tmp_path)
+    meter = UsageMeter(place, Resources(), clock)
+    budget = Budget(Limits(time_s=2 * HOUR), place, meter, Pace(), began=0.0, clock=clock)
+    assert budget.admits(work("a"))
+    budget.observe(TrialEvent(kind="epoch", trial_id="a", epoch=1, epoch_s=600.0, wall_s=700.0))  # it compiles
+    clock.now = HOUR / 2
+    assert budget.admits(work("b"))
+    budget.observe(TrialEvent(kind="epoch", trial_id="a", epoch=2, epoch_s=60.0, wall_s=760.0))
+    assert not budget.admits(work("c"))  # a hundred minutes
+
+
+def test_predictions_that_are_made_again_take_no_training(tmp_path: Path) -> None:
+    clock = Clock()
+    budget, _ = opened(tmp_path, clock, time_s=2 * HOUR)
+    clock.now = 1.5 * HOUR
+    assert budget.admits(replace(work("a"), predict_only=True))
+    assert not budget.admits(work("b"))
+
+
+def test_an_account_of_any_size_is_read_and_a_damaged_one_is_left_out(tmp_path: Path) -> None:
+    folder = tmp_path / ".run" / "usage"
+    folder.mkdir(parents=True)
+    (folder / "large.json").write_text('{"cpu_s": 2e10, "gpu_s": 3600.0}')
+    for name, text in (
+        ("a", ""),
+        ("b", "[]"),
+        ("c", '{"cpu_s": -1}'),
+        ("d", '{"cpu_s": NaN}'),
+        ("e", '{"gpu_s": "1"}'),
+    ):
+        (folder / f"{name}.json").write_text(text)
+    (folder / "f.json").mkdir()
+    (folder / "g.json").symlink_to("nowhere")
+    assert read_used(Location.of(tmp_path), Resources()) == Used(cpu_s=2e10, gpu_s=3600.0)
 
 
 def test_a_trial_on_a_larger_share_uses_more(tmp_path: Path) -> None:
@@ -295,3 +335,10 @@ def test_on_ray_a_trial_within_a_long_epoch_is_stopped_when_the_time_is_over(
     summary = run(make_study({"A": 0.5}, seeds=1), executor="ray", slots=1, limits=Limits(time_s=15.0))
     assert (summary.exit_code, summary.limit, summary.saved) == (130, "time", 0)
     assert summary.wall_s < 30
+
+
+def test_a_limit_that_leaves_nothing_does_not_hide_failures(make_study: Make, run: Run, script: Script) -> None:
+    script(**{"*": {"epochs": 3, "epoch_s": 0.3, "fail": "bug", "at": 3}})
+    summary = run(make_study({"A": 0.5}, seeds=1), limits=Limits(time_s=1.3))
+    assert (len(summary.failed), summary.unfinished, summary.exit_code) == (1, 0, 1)
+    assert not summary.left

@@ -21,9 +21,11 @@ def test_finished_trials_count_and_running_ones_only_until_one_has_finished(plan
     agrm, supervised = plan_of(ARMS, "tasks=[two_class]", "seeds=1").trials
     pace = Pace()
     assert pace.seconds(agrm) is None
-    pace.under_way(agrm, 20, 300.0)
+    pace.under_way(agrm, 10, 30.0)
     # 3 passes a labelled clip in every epoch, 4 an unlabelled one after 10 epochs of pre-training, batches alike
-    assert pace.seconds(agrm) == pytest.approx(300.0 * (50 * 3 + 40 * 4) / (20 * 3 + 10 * 4))
+    assert pace.seconds(agrm) == pytest.approx(30.0 / 3 * (50 * 3 + 40 * 4))
+    pace.under_way(agrm, 11, 35.0)
+    assert pace.seconds(agrm) == pytest.approx(35.0 / 7 * (50 * 3 + 40 * 4))
     assert pace.seconds(supervised) is None
     pace.finished(agrm, 20, 100.0)
     pace.finished(agrm, 40, 280.0)

@@ -156,7 +156,7 @@ class Budget:
         be saved at the end and resumed by the next run.
         """
         now, refused, done_s = self._clock(), self._spent(), 0.0
-        needs_s = self.pace.seconds(work.trial)
+        needs_s = None if work.predict_only else self.pace.seconds(work.trial)
         if refused is None and needs_s is not None:
             done_s = self._done_s(work)
             refused = self._exceeded(work, max(0.0, needs_s - done_s), now)
@@ -178,7 +178,8 @@ class Budget:
         trial = running.work.trial
         if event.kind == "epoch":
             running.wall_s, running.at, running.epoch_s = event.wall_s, self._clock(), event.epoch_s
-            self.pace.under_way(trial, event.epoch, event.wall_s)
+            if event.epoch > max(event.resumed, event.inherited) + 1:  # the first one of an attempt takes longer
+                self.pace.under_way(trial, event.epoch, event.epoch_s)
         elif event.kind in ("finished", "failed", "interrupted"):
             del self._running[event.trial_id]
             if event.kind == "finished" and event.stop_reason != PRUNED and not running.work.predict_only:
@@ -212,7 +213,7 @@ class Budget:
     def _rest_s(self, trial_id: str, now: float) -> float:
         """Expected seconds until a running trial ends; 0 where its length is unknown."""
         running = self._running[trial_id]
-        needs_s = self.pace.seconds(running.work.trial) or 0.0
+        needs_s = 0.0 if running.work.predict_only else self.pace.seconds(running.work.trial) or 0.0
         return max(0.0, needs_s - running.wall_s - (now - running.at))
 
     def _done_s(self, work: Work) -> float:

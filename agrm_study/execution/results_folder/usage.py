@@ -8,22 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Annotated, Final
+
+from pydantic import Field
 
 from agrm_study.records.location import Location
-from agrm_study.records.parsing import Seconds, read_typed
+from agrm_study.records.parsing import read_typed
 from agrm_study.records.reader import Ledger, TrialState
 from agrm_study.study.resources import Resources
 
 FOLDER: Final = ".run/usage"
+Sum = Annotated[float, Field(ge=0, lt=1e15, allow_inf_nan=False)]
+"""Seconds of many processors."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Used:
     """Seconds of CPU cores and of GPUs."""
 
-    cpu_s: Seconds = 0.0
-    gpu_s: Seconds = 0.0
+    cpu_s: Sum = 0.0
+    gpu_s: Sum = 0.0
 
     def __add__(self, other: Used) -> Used:
         return Used(cpu_s=self.cpu_s + other.cpu_s, gpu_s=self.gpu_s + other.gpu_s)
