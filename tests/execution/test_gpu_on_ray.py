@@ -53,6 +53,8 @@ def test_a_trial_that_runs_out_of_gpu_memory_comes_again_on_a_larger_share_from_
     retried = [(e.failure, e.error) for e in watcher.events if e.kind == "retried"]
     assert len(retried) == 3
     assert {failure for failure, _ in retried} == {"oom_gpu"}
+    assert sorted(e.gpus for e in watcher.events if e.kind == "started") == [0.25, 0.25, 0.5, 0.5, 1.0]
+    assert 0.25 * summary.used.cpu_s < summary.used.gpu_s < summary.used.cpu_s
     trials = Ledger(results).trials().set_index("arm")
     assert dict(trials["attempt"]) == {"half": 2, "never": 3}
     assert dict(trials["status"]) == {"half": "finished", "never": "failed"}
