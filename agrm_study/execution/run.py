@@ -90,15 +90,18 @@ def _run_joined(
     """Runs the trials that this run gets of those that joined runs share."""
     code = " ".join(f"{name} {version}" for name, version in sorted(own_versions().items()))
     with joined(results, study.name, code, lambda: _on_claim(view, interrupt)) as leases:
-        report = ReportClaim(leases, results)
+        report, began = ReportClaim(leases, results), time.monotonic()
         while True:
-            summary = _Run(study, options, backend, results, interrupt, view, leases).run()
+            summary = _Run(study, options, backend, results, interrupt, view, leases, began).run()
             if not leases.lost or interrupt.requested:
                 break
             view.message("Other runs have taken this run for dead, as it did not renew its lease. It joins again.")
             leases.join()
         leases.leave()
-        return replace(summary, reports=report.is_ours(complete=summary.exit_code == 0 and not summary.elsewhere))
+        reports = report.is_ours(complete=summary.exit_code == 0 and not summary.elsewhere)
+        if reports and study.keep_weights == "reported":  # of several runs only one may remove files
+            drop_unreported_weights(results)
+        return replace(summary, reports=reports)
 
 
 def _on_claim(view: View, interrupt: Interrupt) -> None:
@@ -119,10 +122,11 @@ class _Run:
         interrupt: Interrupt,
         view: View,
         leases: Leases | None = None,
+        began: float | None = None,
     ) -> None:
         self._study, self._options, self._backend, self._results = study, options, backend, results
         self._interrupt, self._view, self._leases = interrupt, view, leases
-        self._began, self._messages = time.monotonic(), list[str]()
+        self._began, self._messages = began or time.monotonic(), list[str]()
         self._stop_shown = self._stage_error_shown = False
         self._data: dict[str, int] = {}  # data that trials read
         self._phases: list[StudyProgress] = []  # those with events
@@ -237,7 +241,7 @@ class _Run:
                 progress.catch_up(Ledger(self._results).states())
                 waiting = {trial_id for trial_id, trial in progress.trials.items() if trial.state == "waiting"}
                 self._elsewhere = 0 if interrupted else len(waiting & source.elsewhere)
-        if study.keep_weights == "reported":
+        if study.keep_weights == "reported" and self._leases is None:
             drop_unreported_weights(self._results)
         return self._summary([*searched, progress], interrupted, nothing_promoted=nothing_promoted)
 
