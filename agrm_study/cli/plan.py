@@ -11,6 +11,7 @@ import click
 
 from agrm_study.cli.options import limit_options, results_folder, study_options
 from agrm_study.cli.plan_cost import bought_sentence, cost_sentence, disk_sentence, format_bytes, timed_sentence
+from agrm_study.study.arm_names import value_text
 from agrm_study.study.counted import counted
 from agrm_study.study.errors import InputError
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
         RaceSummary,
         SearchSummary,
         SharingSummary,
+        TunedArm,
     )
 
 SEEDS_SHOWN = 12
@@ -118,7 +120,10 @@ def _show(plan: PlanSummary) -> None:
         console.print(f"[yellow]note:[/] {escape(note)}", soft_wrap=True)
     if plan.notes:
         console.print()
-    if plan.search is not None:
+    if plan.search is not None and plan.search.tuned:
+        for sentence in _tuning_sentences(plan.search, len(plan.seeds), len(plan.tasks) > 1):
+            console.print(escape(sentence), soft_wrap=True)
+    elif plan.search is not None:
         console.print(_search_sentence(plan.search, len(plan.seeds) * len(plan.tasks)), soft_wrap=True)
     console.print(_trials_sentence(plan), soft_wrap=True)
     for sentence in steps_sentences(plan.steps):
@@ -166,7 +171,8 @@ def _trials_sentence(plan: PlanSummary) -> str:
     if plan.search is None:
         return f"{words}, {counted(plan.epochs_at_most, 'epoch')} at most"
     known = "arms known so far" if plan.search.to_promote else "final phase"
-    epochs = f"; search and final phase together: {counted(plan.epochs_at_most, 'epoch')} at most"
+    kind = "tuning" if plan.search.tuned else "search"
+    epochs = f"; {kind} and final phase together: {counted(plan.epochs_at_most, 'epoch')} at most"
     return f"{known}: {words}{epochs if plan.epochs_at_most else ''}"
 
 
@@ -181,9 +187,9 @@ def _sharing_sentence(sharing: SharingSummary, alone: int) -> str:
 
 def _search_sentence(search: SearchSummary, replicates: int) -> str:
     """Trials of the search and the final trials that follow."""
-    done = [f"{search.finished} finished"] + [f"{search.pruned} ended early"] * bool(search.pruned)
-    done += [f"{search.failed} failed"] * bool(search.failed)
-    words = f"search: {counted(search.trials, 'trial')} on validation, {', '.join(done)}, {search.missing} to run"
+    words = f"search: {_points(search)} on validation, {_ends(search)}, {search.missing} to run"
+    if search.seeds > 1 and search.missing:
+        words += f" ({counted(search.trials_at_most, 'trial')} at most)"
     if search.to_promote:
         words += f"; then its best {search.promote} × {counted(replicates, 'seed')}, "
         words += counted(search.to_promote, "more trial")
@@ -212,6 +218,45 @@ def _folds_sentence(f: FoldsSummary) -> str:
         f"{words}; fold 0 is the split of the same study without folds, whose finished trials count "
         f"({f.reused_finished} here or beside), the other folds are new trainings"
     )
+
+
+def _points(search: SearchSummary) -> str:
+    """Number of points, in words."""
+    return counted(search.trials, "trial") if search.seeds == 1 else f"{search.trials} points × {search.seeds} seeds"
+
+
+def _ends(search: SearchSummary | TunedArm) -> str:
+    """Points by how they ended."""
+    done = [f"{search.finished} finished"] + [f"{search.pruned} ended early"] * bool(search.pruned)
+    done += [f"{search.dropped} dropped after some seeds"] * bool(search.dropped)
+    return ", ".join(done + [f"{search.failed} failed"] * bool(search.failed))
+
+
+def _tuning_sentences(search: SearchSummary, seeds: int, tasks: bool) -> list[str]:
+    """The budget of the tuning of arms, and what each has chosen or still runs."""
+    each = search.trials // len(search.tuned)
+    budget = counted(each, "trial") if search.seeds == 1 else f"{each} points × {search.seeds} seeds"
+    words = f"tuning: {budget} on validation per arm{' and task' * tasks}, {_ends(search)}, {search.missing} to run"
+    if search.missing and search.seeds > 1:
+        words += f" ({counted(search.trials_at_most, 'trial')} at most)"
+    more = counted(search.to_promote, "more trial")
+    found = [f"{words}; then each arm with its best settings × {counted(seeds, 'seed')}, {more}"]
+    if not search.to_promote:
+        found = [words]
+    for arm in search.tuned:
+        name = f"  {arm.arm} ({arm.task})" if tasks else f"  {arm.arm}"
+        if arm.held_back:
+            words = "held back, as its trials keep failing in the same way: --retry-failed runs them"
+        elif arm.missing:
+            words = f"{_ends(arm)}, {arm.missing} to run; its settings are not known before that"
+        elif arm.settings is None:
+            words = f"{_ends(arm)}; no point can be chosen, so the arm is not reported"
+        else:
+            short = {k: float(f"{v:.4g}") if isinstance(v, float) else v for k, v in arm.settings.items()}
+            chosen = ", ".join(f"{setting} {value_text(value)}" for setting, value in short.items())
+            words = f"{chosen} (validation {arm.value:.3f}; {_ends(arm)})"
+        found.append(f"{name}: {words}")
+    return found
 
 
 def _race_sentence(race: RaceSummary) -> str:

@@ -14,7 +14,7 @@ from agrm_study.study.counted import counted
 from agrm_study.study.terminal import escape, printable
 
 if TYPE_CHECKING:
-    from agrm_study.execution.progress.status import SearchStatus, StudyStatus
+    from agrm_study.execution.progress.status import SearchStatus, StudyStatus, TuningStatus
 
 
 @click.command()
@@ -75,7 +75,9 @@ def _show(state: StudyStatus) -> None:
     console.print(f"[dim]{hours_words(state.used)} used, failed attempts included[/]\n")
 
     if state.search is not None:
-        console.print(escape(_search_words(state.search)) + "\n", soft_wrap=True)
+        for words in (_search_words(state.search), *map(_tuning_words, state.search.tuned)):
+            console.print(escape(words), soft_wrap=True)
+        console.print()
     if state.race is not None:
         for stopped in state.race.stopped:
             console.print(escape(f"race: {why(stopped, task=len(state.race.looked) > 1)}"), soft_wrap=True)
@@ -110,12 +112,28 @@ def _show(state: StudyStatus) -> None:
 
 
 def _search_words(search: SearchStatus) -> str:
-    """Counts of the search and its best point so far."""
-    parts = [f"search: {search.finished} of {search.total} trials finished"]
-    parts += [f"{search.pruned} ended early"] * bool(search.pruned) + [f"{search.failed} failed"] * bool(search.failed)
-    parts += [f"{search.running} running"] * bool(search.running) + [f"{search.waiting} to come"] * bool(search.waiting)
-    if search.best is not None:
+    """Counts of the searches and their best point so far."""
+    kind = "tuning" if search.tuned else "search"
+    parts = [f"{kind}: {search.finished} of {search.total} trials finished", *_other_ends(search)]
+    if search.best is not None and not search.tuned:
         parts.append(f"best validation {search.metric} {search.best:.3f} ({search.best_arm})")
     if search.to_promote:
-        parts.append(f"its best add {counted(search.to_promote, 'trial')}")
+        parts.append(f"{'the tuned arms' if search.tuned else 'its best'} add {counted(search.to_promote, 'trial')}")
     return ", ".join(parts)
+
+
+def _other_ends(search: SearchStatus | TuningStatus) -> list[str]:
+    """Trials of a search that did not finish, in words."""
+    parts = [f"{search.pruned} ended early"] * bool(search.pruned) + [f"{search.failed} failed"] * bool(search.failed)
+    parts += [f"{search.running} running"] * bool(search.running)
+    return parts + [f"{search.waiting} to come"] * bool(search.waiting)
+
+
+def _tuning_words(arm: TuningStatus) -> str:
+    """Counts of the tuning of an arm on a task, and its best point so far."""
+    from agrm_study.study.tasks import task_words
+
+    parts = [f"{arm.finished} finished", *_other_ends(arm)]
+    if arm.best is not None:
+        parts.append(f"best {arm.best:.3f} ({arm.best_point})")
+    return f"  {arm.arm} · {task_words(arm.task)}: {', '.join(parts)}"

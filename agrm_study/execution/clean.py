@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from agrm_study.execution.progress.snapshot import Snapshot, read_snapshot
+from agrm_study.execution.progress.snapshot import Snapshot, read_snapshot, search_cells
 from agrm_study.execution.progress.watching import owner_words
 from agrm_study.execution.provenance import code_version
 from agrm_study.execution.results_folder.lock import results_lock
@@ -144,8 +144,7 @@ def _of_trials(results: Location, snapshot: Snapshot, weights: Which) -> Iterato
 
 
 def _proposed(snapshot: Snapshot) -> set[str]:
-    log = snapshot.search_log
-    return set() if log is None else {proposal.trial_id for proposal in log.proposals}
+    return {cell.trial_id for log in snapshot.search_logs for cell in search_cells(log)}
 
 
 def _reported(snapshot: Snapshot) -> set[str]:

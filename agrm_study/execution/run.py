@@ -16,8 +16,8 @@ from agrm_study.execution.dispatch.budget import Budget
 from agrm_study.execution.dispatch.joined_source import JoinedSource
 from agrm_study.execution.dispatch.known_trials import healing, read_known
 from agrm_study.execution.dispatch.race_source import open_race
-from agrm_study.execution.dispatch.search_phase import final_trials, open_search
-from agrm_study.execution.dispatch.search_source import SearchSource
+from agrm_study.execution.dispatch.search_phase import choose, final_trials, open_searches
+from agrm_study.execution.dispatch.several_searches import SeveralSearches
 from agrm_study.execution.dispatch.shared_stages import SharedStages
 from agrm_study.execution.dispatch.to_run import finished_metrics, read_and_take_over, trials_to_run, work_on
 from agrm_study.execution.dispatch.usage_meter import UsageMeter
@@ -42,7 +42,6 @@ from agrm_study.execution.trial.work import OWN_RUNNER, Work, WorkerSettings
 from agrm_study.plan.averages import arm_steps, memory_notes
 from agrm_study.plan.expand import expand
 from agrm_study.plan.plan import Plan
-from agrm_study.plan.promotion import promoted
 from agrm_study.records.location import Location
 from agrm_study.records.race_log import RaceLog
 from agrm_study.records.reader import Ledger
@@ -165,27 +164,32 @@ class _Run:
             return self._summary([], True)
         self._data = prepared.data()
         write_study(self._results, self._study, prepared, plan)
-        search = self._study.search
+        search = self._study.search or self._study.tune
         if search is None:
             return self._final(self._study, prepared, plan)
         if self._leases is not None and not self._leads_search(self._leases):
             return self._summary([], self._interrupt.requested)
         known, retry_failed = read_known(self._results), self._options.retry_failed
-        source, progress = open_search(self._study, prepared, self._results, known, retry_failed=retry_failed)
+        accelerators = self._backend.accelerators
+        source, progress = open_searches(
+            self._study, prepared, self._results, known, retry_failed=retry_failed, accelerators=accelerators
+        )
         for note in known.faults(source.drawn):
             self._note(note)
-        interrupted = self._run_search(source, progress, prune=search.pruner.name != "none")
-        if interrupted or not source.complete:
+        interrupted = self._run_searches(source, progress, prune=search.pruner.name != "none")
+        chosen = None if interrupted else choose(self._study, source)
+        if chosen is None:
             return self._summary([progress], interrupted, pending=final_trials(self._study))
-        study = promoted(self._study, source.candidates())
-        if nothing_promoted := search.promote > 0 and len(study.arms) == len(self._study.arms):
-            self._note("No search trial finished with a defined metric: nothing is promoted.")
-        plan = expand(study, prepared.fingerprints)
-        write_study(self._results, study, prepared, plan)
-        source.was_promoted()
+        for note in chosen.nothing:
+            self._note(note)
+        plan = expand(chosen.study, prepared.fingerprints)
+        write_study(self._results, chosen.study, prepared, plan)
+        source.were_chosen()
         if self._leases is not None:
             self._leases.release(SEARCH)
-        return self._final(study, prepared, plan, [progress], nothing_promoted=nothing_promoted)
+        return self._final(
+            chosen.study, prepared, plan, [progress], nothing_promoted=bool(chosen.nothing), pending=chosen.untuned
+        )
 
     def _leads_search(self, leases: Leases) -> bool:
         """Waits until this run leads the search, complete or not; returns False when interrupted."""
@@ -195,16 +199,12 @@ class _Run:
         except KeyboardInterrupt:
             return False
 
-    def _run_search(self, source: SearchSource, progress: StudyProgress, *, prune: bool) -> bool:
-        """Runs the missing trials of the search; returns whether that was interrupted."""
+    def _run_searches(self, source: SeveralSearches, progress: StudyProgress, *, prune: bool) -> bool:
+        """Runs the missing trials of the searches; returns whether that was interrupted."""
         self._view.begin(progress)
         interrupted = False if source.exhausted else self._execute(source, progress, prune=prune)
-        if source.complete:
-            progress.to_draw = 0
-        progress.held_back = source.held_back
-        if source.why_stopped:
-            hint = " Fix the cause, then rerun with --retry-failed." if source.held_back else ""
-            self._note(f"The search ends here: {source.why_stopped}.{hint}")
+        for reason in source.reasons:
+            self._note(reason)
         return interrupted
 
     def _final(
@@ -215,8 +215,15 @@ class _Run:
         searched: Sequence[StudyProgress] = (),
         *,
         nothing_promoted: bool = False,
+        pending: int = 0,
     ) -> RunSummary:
-        """Runs the final phase, the reported trials, after the search if there is one."""
+        """Runs the final phase, the reported trials, after the searches if there are any.
+
+        Args:
+            searched: Progress of the searches.
+            nothing_promoted: Whether a search has ended without a point to choose.
+            pending: Trials that are not known, as the searches that would choose them are held back.
+        """
         ledger = read_and_take_over(self._results, plan, self._note, merge=self._leases is None)
         known = {t.trial_id: ledger.states[t.trial_id] for t in plan.trials if t.trial_id in ledger.states}
         metrics = finished_metrics(self._results, plan, known, shown_metric_name(study))
@@ -243,7 +250,7 @@ class _Run:
                 self._elsewhere = 0 if interrupted else len(waiting & source.elsewhere)
         if study.keep_weights == "reported" and self._leases is None:
             drop_unreported_weights(self._results)
-        return self._summary([*searched, progress], interrupted, nothing_promoted=nothing_promoted)
+        return self._summary([*searched, progress], interrupted, pending=pending, nothing_promoted=nothing_promoted)
 
     def _summary(
         self, parts: Sequence[StudyProgress], interrupted: bool, *, pending: int = 0, nothing_promoted: bool = False
@@ -361,7 +368,7 @@ class _Run:
         """Measures the GPU share of a trial for `gpu: auto`."""
         study, known = self._study, self._backend.note
         recipes = [arm.recipe for arm in study.arms]
-        if study.search is not None:
+        if study.search is not None or study.tune is not None:
             recipes += [*searched_recipes(study), study.base]
         step = Step("Measuring a training step on a GPU", 0, 0)
         self._backend = self._backend.measured(study.resources.gpu, recipes, self._results, lambda: self._step(step))

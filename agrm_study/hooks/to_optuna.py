@@ -32,7 +32,7 @@ class OptunaHook(Hook):
     Optuna does not allow changes to finished trials, so a trial that failed and was rerun has one entry per attempt.
     Nor does it allow other choices or another scale in the same study: after such a change of the space, the trials
     are written to a new Optuna study, ``NAME (space 2)``, in the same storage. A dimension whose bounds or choices
-    exclude the value of a trial is left out of its entry.
+    exclude the value of a trial is left out of its entry. A point with several seeds has one entry per seed.
     """
 
     name: ClassVar[str] = "optuna"
@@ -44,7 +44,7 @@ class OptunaHook(Hook):
             raise InputError(
                 "the Optuna hook needs a study with a search",
                 where=study.name,
-                hint="tensorboard, mlflow and wandb support every study.",
+                hint="tensorboard, mlflow and wandb support every study, also one that tunes its arms.",
             )
 
     @property
@@ -100,7 +100,9 @@ class OptunaHook(Hook):
 
         self._search = cast(Search, self.study.study.search)  # `check` has accepted the study
         log = SearchLog.read(self.study.location)
-        self._drawn = None if log is None else {proposal.trial_id for proposal in log.proposals}
+        self._drawn = (
+            None if log is None else {trial_id for proposal in log.proposals for trial_id in proposal.trial_ids}
+        )
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         try:
             storage: Any = self.out if "://" in self.out else JournalStorage(JournalFileBackend(self.out))

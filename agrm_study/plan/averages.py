@@ -70,11 +70,11 @@ def arm_steps(study: Study, clips: ClipCounts) -> tuple[ArmSteps, ...]:
         study: The study.
         clips: Clips of each part of a recipe's split.
     """
-    arms = [(arm.name, arm.recipe) for arm in study.arms] or [("base", study.base)]
+    arms = [(arm.name, arm.recipe_on) for arm in study.arms] or [("base", lambda task: study.base)]
     found = []
-    for name, arm_recipe in arms if not study.base.own_trainer else ():
+    for name, recipe_on in arms if not study.base.own_trainer else ():
         for task in study.tasks:
-            whole = arm_recipe.model_copy(update={"task": task, "split_seed": study.split_seed})
+            whole = recipe_on(task).model_copy(update={"task": task, "split_seed": study.split_seed})
             _, recipe = next(study.divided(whole))  # the parts of all folds have as many clips, up to a few
             count = clips(recipe)["train"]
             found.append(

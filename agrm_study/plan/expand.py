@@ -26,6 +26,8 @@ Fingerprints = Callable[[Recipe], tuple[str, str]]
 def expand(study: Study, fingerprints: Fingerprints, *, hash_file: FileHash = file_hash) -> Plan:
     """The plan of a study: arms × tasks × folds × seeds, equal trials once, in running order.
 
+    An arm that is to be tuned has no trials on a task until its search there has ended.
+
     Args:
         study: The study.
         fingerprints: Returns the fingerprints of a recipe's data and split; called once per distinct data section.
@@ -39,10 +41,12 @@ def expand(study: Study, fingerprints: Fingerprints, *, hash_file: FileHash = fi
     cells: list[Cell] = []
     for arm in study.arms:
         for task in study.tasks:
+            if study.tune is not None and task not in arm.tuned:
+                continue  # its settings are not known yet
             whole = study.trial_recipe(arm, task, study.seeds[0])
             for fold, recipe in study.divided(whole):
                 seeds, number = arm.seeds(study.seeds), None if fold is None else fold.number
-                for trial in builder.replicates(recipe, seeds, arm=arm.name, params=arm.settings, fold=number):
+                for trial in builder.replicates(recipe, seeds, arm=arm.name, params=arm.settings_on(task), fold=number):
                     trials.setdefault(trial.trial_id, trial)
                     cells.append(Cell.of(trial, arm.name, fold))
     offsets = sorted({arm.seed_offset for arm in study.arms})

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 
 from agrm_study.plan.epochs import weight_key
 from agrm_study.plan.same_training import same_training
+from agrm_study.plan.searches import idle_dimensions, space_of
 from agrm_study.study.recipe import Recipe
-from agrm_study.study.study import Study
+from agrm_study.study.study import Arm, Study
 
 ARMS_NAMED = 5
 """Maximum number of arms that a warning names; beyond it only their number is given."""
@@ -16,8 +17,12 @@ ARMS_NAMED = 5
 def study_notes(study: Study) -> tuple[str, ...]:
     """Warnings about a valid study, one sentence each, the most important first."""
     found: list[str] = []
-    for offset in dict.fromkeys(arm.seed_offset for arm in study.arms):  # arms of other seeds are other trainings
-        groups = same_training((arm.name, arm.recipe) for arm in study.arms if arm.seed_offset == offset)
+    tuned = study.tune is not None  # arms with one space and one recipe are tuned to the same settings
+    alike: dict[str, list[Arm]] = {}
+    for arm in study.arms:  # arms of other seeds are other trainings
+        alike.setdefault(f"{arm.seed_offset}/{space_of(study, arm) if tuned else ''}", []).append(arm)
+    for arms in alike.values():
+        groups = same_training((arm.name, arm.recipe) for arm in arms)
         found += [group.sentence for group in groups]
     return (*found, *_other(study))
 
@@ -29,6 +34,12 @@ def _other(study: Study) -> Iterator[str]:
             f"`epochs` is {study.base.epochs}, so the following are shortened in proportion: {changes}. Set them to "
             "choose other values."
         )
+    idle: dict[str, list[str]] = {}
+    for arm in study.arms if study.tune is not None else ():
+        for setting, cause in idle_dimensions(study, arm).items():
+            idle.setdefault(f"{setting} cannot act ({cause})", []).append(arm.name)
+    for reason, names in idle.items():
+        yield f"{_named(names)}: {reason}, so the tuning varies the other settings of the space only."
     if study.reference is None and len(study.arms) + (study.search.promote if study.search else 0) > 1:
         yield (
             "The study names no reference: no arm is compared with another, and no difference is tested. "

@@ -1,4 +1,4 @@
-"""Trials of a search, and the promotion of its best to arms."""
+"""Ends of searches: the best points become arms of a study, or the settings of the arm that was tuned."""
 
 from __future__ import annotations
 
@@ -8,84 +8,73 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from agrm_study.plan.acting import acting_recipe
-from agrm_study.plan.expand import TrialBuilder
-from agrm_study.plan.trial import TrialSpec
-from agrm_study.study.arm_names import arm_name, symbols
-from agrm_study.study.errors import InputError
-from agrm_study.study.merge import Tree, build_recipe, with_settings
-from agrm_study.study.problems import Place, Places, Problems
-from agrm_study.study.recipe import Recipe
-from agrm_study.study.search_space import Search
-from agrm_study.study.settings import Setting
-from agrm_study.study.study import Arm, Study
+from agrm_study.plan.searches import PlannedSearch
+from agrm_study.study.study import Arm, Study, Tuned
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A finished search trial.
+    """A point whose trials have finished.
 
     Attributes:
         settings: Drawn values by dotted name; dimensions whose condition did not hold are absent.
-        values: Its objectives on validation, in the order of the search's metrics.
+        values: Its objectives on validation, in the order of the search's metrics; means over its seeds.
+        excess: By how much it breaks each constraint; positive or NaN where it does.
     """
 
     settings: Mapping[str, Any]
     values: tuple[float, ...]
+    excess: tuple[float, ...] = ()
 
 
-def search_arm(study: Study, settings: Mapping[str, Any]) -> Arm:
-    """The arm of a point of the search space, named after its factors.
+def ranked(search: PlannedSearch, candidates: Sequence[Candidate]) -> list[Candidate]:
+    """The candidates that can be chosen, the best first; of equal ones the one that was drawn first.
 
-    Raises:
-        InputError: For values that a recipe does not allow.
+    With several objectives these are the Pareto front, ordered by the first one. Candidates with an undefined value, or
+    that break a constraint, are left out.
     """
-    search = _search(study)
-    labels: dict[str, tuple[str | None, Any]] = {}
-    for name, value in settings.items():
-        choices = search.space[name].choices or ()
-        labels[name] = (next((label for label, choice in choices if choice == value), None), _rounded(value))
-    symbol_of = symbols(list(search.space))
-    return Arm(name=arm_name(labels, symbol_of), settings=dict(settings), recipe=_recipe(study, settings))
-
-
-def search_trial(study: Study, settings: Mapping[str, Any], builder: TrialBuilder) -> TrialSpec:
-    """The trial of a point of the search space: phase ``search``, on the search's own seed.
-
-    Raises:
-        InputError: For values that a recipe does not allow.
-    """
-    arm = search_arm(study, settings)
-    recipe = study.trial_recipe(arm, study.first_task, _search(study).seed)
-    [trial] = builder.replicates(recipe, [recipe.seed], arm=arm.name, params=arm.settings, phase="search")
-    return trial
-
-
-def promoted(study: Study, candidates: Sequence[Candidate]) -> Study:
-    """The study whose arms are the best candidates on validation, beside the base when it is the reference.
-
-    With several objectives the Pareto front is promoted, ordered by the first objective. Candidates with the same
-    training count once; those with an undefined value are ignored.
-
-    Args:
-        study: A study with a search.
-        candidates: Its finished search trials.
-    """
-    search = _search(study)
-    signs = [1.0 if direction == "maximize" else -1.0 for direction in search.directions]
-    scored = [(tuple(s * v for s, v in zip(signs, c.values, strict=True)), c) for c in candidates]
+    signs = [1.0 if direction == "maximize" else -1.0 for direction in search.settings.directions]
+    allowed = [c for c in candidates if all(each <= 0 for each in c.excess)]
+    scored = [(tuple(s * v for s, v in zip(signs, c.values, strict=True)), c) for c in allowed]
     usable = [(score, c) for score, c in scored if all(math.isfinite(value) for value in score)]
     if len(signs) > 1:
         usable = [item for item in usable if not any(_dominates(other, item[0]) for other, _ in usable)]
-    ranked = sorted(usable, key=lambda item: item[0], reverse=True)
+    return [candidate for _, candidate in sorted(usable, key=lambda item: item[0], reverse=True)]
+
+
+def promoted(search: PlannedSearch, candidates: Sequence[Candidate]) -> Study:
+    """The study whose arms are the best candidates, beside the base when it is the reference.
+
+    Candidates with the same training count once.
+
+    Args:
+        search: The search of a study.
+        candidates: Its finished points.
+    """
     arms: dict[str, Arm] = {}
-    for _, candidate in ranked:
-        if len(arms) == search.promote:
+    for candidate in ranked(search, candidates):
+        if len(arms) == search.chosen:
             break
-        arm = search_arm(study, candidate.settings)
-        if all(acting_recipe(other.recipe) != acting_recipe(arm.recipe) for other in arms.values()):
-            arms[_distinct(arm.name, arms)] = arm
-    chosen = tuple(replace(arm, name=name) for name, arm in arms.items())
-    return replace(study, arms=(*study.arms, *chosen))
+        recipe = search.recipe(candidate.settings)
+        if all(acting_recipe(other.recipe) != acting_recipe(recipe) for other in arms.values()):
+            name = _distinct(search.point_name(candidate.settings), arms)
+            arms[name] = Arm(name=name, settings=dict(candidate.settings), recipe=recipe)
+    return replace(search.study, arms=(*search.study.arms, *arms.values()))
+
+
+def tuned(study: Study, found: Sequence[tuple[PlannedSearch, Sequence[Candidate]]]) -> Study:
+    """The study whose arms have the best settings of their searches; an arm without any stays untuned on the task.
+
+    Args:
+        study: A study that tunes its arms.
+        found: Finished searches, with their finished points.
+    """
+    chosen: dict[str, dict[str, Tuned]] = {}
+    for search, candidates in found:
+        for best in ranked(search, candidates)[:1]:
+            its = Tuned(settings=dict(best.settings), recipe=search.recipe(best.settings))
+            chosen.setdefault(search.arm_name, {})[search.task] = its
+    return replace(study, arms=tuple(replace(arm, tuned=chosen.get(arm.name, {})) for arm in study.arms))
 
 
 def _dominates(one: Sequence[float], other: Sequence[float]) -> bool:
@@ -99,27 +88,3 @@ def _distinct(name: str, taken: Mapping[str, object]) -> str:
     while candidate in taken:
         candidate, number = f"{name} ({number})", number + 1
     return candidate
-
-
-def _rounded(value: Any) -> Any:
-    """The value, with floats rounded to four significant digits."""
-    return float(f"{value:.4g}") if isinstance(value, float) else value
-
-
-def _recipe(study: Study, settings: Mapping[str, Any]) -> Recipe:
-    place = Place(study.path)
-    tree: Tree = with_settings(study.base.settings(), [Setting(name, value, place) for name, value in settings.items()])
-    problems = Problems()
-    recipe = build_recipe(
-        tree, Places(place), problems, {}, prefix="search.space: ", parts=study.parts, tasks=study.tasks.values()
-    )
-    problems.raise_any()
-    if recipe is None:
-        raise InputError("the search drew values that no recipe allows", where=study.path)
-    return recipe
-
-
-def _search(study: Study) -> Search:
-    if study.search is None:
-        raise ValueError(f"the study {study.name} does not search")
-    return study.search

@@ -76,30 +76,61 @@ class GpuSummary:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SearchSummary:
-    """Trials of a search.
+class TunedArm:
+    """The search of an arm on a task: its points by how they ended, and what it has chosen.
 
     Attributes:
-        trials: Total number of trials.
-        finished: Trials that ran to their end.
-        pruned: Trials that were ended early.
-        failed: Trials that failed deterministically.
-        missing: Trials that it would run.
-        promote: Number of best trials that become arms.
-        to_promote: Trials of those arms until they are known; 0 afterwards.
-        held_back: Whether the search is stopped because its trials keep failing in the same way.
-        nothing_to_promote: Whether the search has ended without a trial that can be promoted.
+        settings: The chosen settings; ``None`` before its end, or if no point can be chosen.
+        value: The first objective of the chosen point on validation.
     """
 
-    trials: int
+    arm: str
+    task: str
     finished: int
+    dropped: int
     pruned: int
     failed: int
     missing: int
+    trials_at_most: int
+    to_promote: int
+    held_back: bool
+    settings: dict[str, Any] | None
+    value: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchSummary:
+    """Points of a search, or of all searches of a study that tunes its arms.
+
+    Attributes:
+        trials: Total number of points.
+        seeds: Training seeds of a point; one trial each.
+        finished: Points that have all their trials.
+        dropped: Points that were hopeless after some of their seeds.
+        pruned: Points whose trial was ended early.
+        failed: Points that failed deterministically.
+        missing: Points that it would run.
+        trials_at_most: Trials that these need, if all their seeds are trained.
+        promote: Number of best points that become arms, or the settings of an arm.
+        to_promote: Trials of the final phase that are not known until the search ends; 0 afterwards.
+        held_back: Whether a search is stopped because its trials keep failing in the same way.
+        nothing_to_promote: Whether a search has ended without a point that can be promoted.
+        tuned: The search of each arm and task, in a study that tunes its arms.
+    """
+
+    trials: int
+    seeds: int
+    finished: int
+    dropped: int
+    pruned: int
+    failed: int
+    missing: int
+    trials_at_most: int
     promote: int
     to_promote: int
     held_back: bool
     nothing_to_promote: bool
+    tuned: tuple[TunedArm, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,7 +219,7 @@ class PlanSummary:
     @property
     def to_run(self) -> int:
         """Trials to run, those of a search and of the arms that it will promote included."""
-        return self.missing + (0 if self.search is None else self.search.missing + self.search.to_promote)
+        return self.missing + (0 if self.search is None else self.search.trials_at_most + self.search.to_promote)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""

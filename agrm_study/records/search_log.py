@@ -1,4 +1,4 @@
-"""Points drawn by a search so far, in order: ``search.json`` beside the plan.
+"""Points drawn by a search so far, in order: ``search.json`` beside the plan, or a file of each arm that is tuned.
 
 The outcome of a trial is in the ledger. This file adds which trials were drawn but have no record yet, and the order
 in which all were drawn. If it is missing, a search resumes from the records.
@@ -6,14 +6,19 @@ in which all were drawn. If it is missing, a search resumes from the records.
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from agrm_study.records.location import Location
 from agrm_study.records.parsing import read_typed
+from agrm_study.study.study import Study
 
 FILE: Final = "search.json"
+FOLDER: Final = "search"
+"""Holds the file of each arm and task that is tuned."""
 VERSION: Final = 1
 
 
@@ -22,30 +27,40 @@ class Proposal:
     """One point that the sampler drew.
 
     Attributes:
-        trial_id: Its trial; empty if the values give no valid recipe.
+        trial_id: Its trial, on the search's first seed; empty if the values give no valid recipe.
         arm: Name of the point.
         settings: Values by dotted name.
         drawn: The same values as Optuna's parameters, exactly as drawn.
+        further: Its trials on the search's other seeds, in order.
     """
 
     trial_id: str
     arm: str
     settings: dict[str, Any]
     drawn: dict[str, float | int] = field(default_factory=dict)
+    further: tuple[str, ...] = ()
+
+    @property
+    def trial_ids(self) -> tuple[str, ...]:
+        """Its trials, one per seed of the search; empty if the values give no valid recipe."""
+        return (self.trial_id, *self.further) if self.trial_id else ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchLog:
-    """The content of ``search.json``.
+    """The points of one search.
 
     Attributes:
-        trials: Requested number of trials.
+        seed: Training seed of a point's first trial; the others follow.
+        trials: Requested number of points.
         metric: The objectives.
         directions: ``maximize`` or ``minimize`` of each.
         to_promote: Trials of the final phase that the end of the search will add; 0 once they are planned.
         network: The network that is judged, from the teacher's first epoch on.
         ended: Whether the search has ended with the points drawn so far and its best are planned.
         proposals: Points in the order in which they were drawn.
+        arm: The arm that is tuned; empty for the search of a study.
+        seeds: Training seeds of a point.
     """
 
     study: str
@@ -58,6 +73,8 @@ class SearchLog:
     network: str = "student"
     ended: bool = False
     proposals: tuple[Proposal, ...] = ()
+    arm: str = ""
+    seeds: int = 1
 
     def has_ended(self, promote: int) -> bool:
         """Whether the search draws no more points, even if it has fewer trials than requested.
@@ -70,9 +87,30 @@ class SearchLog:
     def write(self, results: Location) -> None:
         """Writes the log to the results folder, atomically."""
         content = {"search_version": VERSION, **asdict(self)}
-        (results / FILE).write_atomic((json.dumps(content, ensure_ascii=False) + "\n").encode(), durable=False)
+        text = json.dumps(content, ensure_ascii=False) + "\n"
+        (results / log_file(self.arm, self.task)).write_atomic(text.encode(), durable=False)
 
     @classmethod
-    def read(cls, results: Location) -> SearchLog | None:
-        """The log of a results folder; ``None`` if it is missing or unreadable."""
-        return read_typed(cls, results / FILE, search_version=VERSION)
+    def read(cls, results: Location, arm: str = "", task: str = "") -> SearchLog | None:
+        """The log of a study's search, or of the tuning of an arm; ``None`` if it is missing or unreadable."""
+        return read_typed(cls, results / log_file(arm, task), search_version=VERSION)
+
+
+def log_file(arm: str, task: str) -> str:
+    """The file of a search, relative to the results folder; names of arms may hold any character."""
+    if not arm:
+        return FILE
+    return f"{FOLDER}/{hashlib.sha256(json.dumps([arm, task]).encode()).hexdigest()[:16]}.json"
+
+
+def search_names(study: Study) -> list[tuple[str, str]]:
+    """Arm and task of each search of a study; the arm of the search of a whole study is empty."""
+    if study.tune is not None:
+        return [(arm.name, task) for task in study.tasks for arm in study.arms]
+    return [] if study.search is None else [("", study.first_task)]
+
+
+def read_logs(results: Location, names: Iterable[tuple[str, str]]) -> tuple[SearchLog, ...]:
+    """The readable logs of some searches, given by arm and task."""
+    logs = (SearchLog.read(results, arm, task) for arm, task in names)
+    return tuple(log for log in logs if log is not None)

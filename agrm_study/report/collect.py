@@ -16,7 +16,7 @@ from agrm_study.records.integrity import DIGESTS, broken_rows
 from agrm_study.records.location import Location
 from agrm_study.records.race_log import RaceLog
 from agrm_study.records.reader import Ledger, frame_of
-from agrm_study.records.search_log import SearchLog
+from agrm_study.records.search_log import read_logs, search_names
 from agrm_study.report.checks.epochs import check_epochs
 from agrm_study.report.checks.finding import Finding, refused_trials
 from agrm_study.report.checks.people import People, check_people
@@ -83,7 +83,7 @@ def collect(results: Path, *, allow: Collection[str] = ()) -> Evidence:
         study=study,
         planned=planned,
         trials=trials,
-        searched=_searched(results, study.name, recorded),
+        searched=_searched(results, asked, recorded),
         cells=part.cells,
         people=people,
         provenance=provenance,
@@ -137,25 +137,35 @@ def _still_asked(planned: Sequence[Planned], race: RaceLog, trials: pd.DataFrame
     return tuple(p for p in planned if (p.arm, p.task, p.seed) not in spared)
 
 
-def _searched(results: Path, study: str, trials: pd.DataFrame) -> pd.DataFrame:
-    """The `trials` records of the latest search in search.json; all search records if there is no such file."""
-    found = trials[(trials["phase"] == "search") & (trials["study"] == study)]
-    log = SearchLog.read(Location.of(results))
-    if log is not None:
-        found = found[found["trial_id"].isin([proposal.trial_id for proposal in log.proposals])]
+def _searched(results: Path, study: Study, trials: pd.DataFrame) -> pd.DataFrame:
+    """The `trials` records of the latest searches in their logs; all search records if there is no log."""
+    found = trials[(trials["phase"] == "search") & (trials["study"] == study.name)]
+    logs = read_logs(Location.of(results), search_names(study))
+    if logs:
+        drawn = {trial_id for log in logs for point in log.proposals for trial_id in point.trial_ids}
+        found = found[found["trial_id"].isin(drawn)]
     return found.reset_index(drop=True)
 
 
 def study_info(study: Study, planned: Sequence[Planned], trials: pd.DataFrame) -> StudyInfo:
     """The parts of a resolved study used in a report; arms promoted by a search are read from the records."""
     arms = [
-        ArmInfo(name=a.name, settings=dict(a.settings), recipe=a.recipe, seed_offset=a.seed_offset) for a in study.arms
+        ArmInfo(
+            name=a.name,
+            settings=dict(a.settings),
+            recipe=a.recipe_on(study.first_task),
+            seed_offset=a.seed_offset,
+            space=a.space,
+            tuned={task: its.settings for task, its in a.tuned.items()},
+        )
+        for a in study.arms
     ]
     known = {a.name for a in arms}
     promoted = dict.fromkeys(p.arm for p in planned if p.phase == "final" and p.arm not in known)
     if promoted:
         said = trials.drop_duplicates("arm").set_index("arm")["params"].to_dict()
         arms += [_promoted(study, arm, json.loads(said.get(arm, "{}"))) for arm in promoted]
+    sampled = study.search or study.tune
     return StudyInfo(
         name=study.name,
         question=study.question,
@@ -171,7 +181,9 @@ def study_info(study: Study, planned: Sequence[Planned], trials: pd.DataFrame) -
         prevalences=study.report.prevalences,
         margin=study.report.margin,
         operating_points=study.report.operating_points,
-        search_metric=None if study.search is None else study.search.metric[0],
+        search_metric=None if sampled is None else sampled.metric[0],
+        search_seeds=None if sampled is None else sampled.seeds,
+        tune=study.tune,
         race=study.race,
         parts=study.parts,
         splits=study.splits,

@@ -24,6 +24,7 @@ from agrm_study.report.rate_cuts import RateCut, rate_cuts
 from agrm_study.study.parts.source import OwnPart
 from agrm_study.study.recipe import Recipe
 from agrm_study.study.reported import Network, reported_network
+from agrm_study.study.search_space import Dimension, Tune
 from agrm_study.study.seeds import Race
 from agrm_study.study.spec import OperatingPoint
 from agrm_study.study.splits import Splits
@@ -32,12 +33,20 @@ from agrm_study.study.tasks import Task
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArmInfo:
-    """One arm: its name, its settings, and its full recipe (except task and seed)."""
+    """One arm: its name, its settings, and its full recipe (except task and seed).
+
+    Attributes:
+        recipe: With the settings that its tuning has chosen on the study's first task.
+        space: What its tuning varies in place of the study's space.
+        tuned: The settings that its tuning has chosen, by task.
+    """
 
     name: str
     settings: Mapping[str, Any]
     recipe: Recipe
     seed_offset: int = 0
+    space: Mapping[str, Dimension] | None = None
+    tuned: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def has_mtm(self) -> bool:
@@ -90,6 +99,8 @@ class StudyInfo:
     margin: float | None = None
     operating_points: tuple[OperatingPoint, ...] = ()
     search_metric: str | None = None
+    search_seeds: int | None = None
+    tune: Tune | None = None
     race: Race | None = None
     parts: tuple[OwnPart, ...] = ()
     splits: Splits | None = None

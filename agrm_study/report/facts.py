@@ -44,7 +44,9 @@ def trial_facts(evidence: Evidence, trials: pd.DataFrame) -> pd.DataFrame:
     asked = next((a.recipe.evaluate for a in arms.values() if not NETWORK & a.settings.keys()), Evaluate())
     network = pd.Series(
         {
-            trial_id: arms[arm].network if arm in arms else reported_in_record(method, json.loads(params), asked)
+            trial_id: arms[arm].network
+            if arm in arms and not arms[arm].tuned
+            else reported_in_record(method, json.loads(params), asked)
             for trial_id, arm, method, params in finished[["arm", "method", "params"]].itertuples()
         },
         dtype=object,

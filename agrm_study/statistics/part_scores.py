@@ -50,10 +50,14 @@ class PartScores:
         return cls(logits_RK, owners.astype(np.int64), labels_N, name)
 
     @cached_property
+    def probs_NK(self) -> Floats:
+        """Probabilities of each subject, the mean over its windows."""
+        return average_by_group(softmax(self.logits_RK), self.owners_R, len(self.labels_N))[0]
+
+    @cached_property
     def decided_N(self) -> Ints:
-        """Decision for each subject, from the mean of its windows' probabilities."""
-        probs_NK, _ = average_by_group(softmax(self.logits_RK), self.owners_R, len(self.labels_N))
-        return decide(probs_NK)
+        """Decision for each subject, from its probabilities."""
+        return decide(self.probs_NK)
 
     @property
     def n_classes(self) -> int:

@@ -35,6 +35,7 @@ class ArmDraft:
     place: Place
     accelerator: str | None = None
     seed_offset: int = 0
+    space: Mapping[str, Dimension] | None = None
 
 
 def draft_arms(spec: StudyFile, loading: Loading) -> tuple[list[ArmDraft], Varies, tuple[str, ...]]:
@@ -77,20 +78,38 @@ def build_arms(drafts: Sequence[ArmDraft], loading: Loading) -> list[Arm]:
                     recipe=recipe,
                     accelerator=draft.accelerator,
                     seed_offset=draft.seed_offset,
+                    space=draft.space,
                 )
             )
     return arms
 
 
-def try_dimensions(space: Mapping[str, Dimension], names: Sequence[str], loading: Loading) -> None:
-    """Note the dimensions of a search with an end of the range, or a choice, that gives no valid recipe."""
-    drawn = [Setting(name, space[name].probes[0], loading.places.find(("search", "space", name))) for name in names]
-    check_memories(drawn, loading.problems, prefix="search.space: ")
+def try_dimensions(
+    space: Mapping[str, Dimension],
+    names: Sequence[str],
+    loading: Loading,
+    *,
+    at: KeyPath = ("search", "space"),
+    tree: Tree | None = None,
+    prefix: str = "search.space: ",
+) -> None:
+    """Note the dimensions of a search with an end of the range, or a choice, that gives no valid recipe.
+
+    Args:
+        space: The dimensions.
+        names: Those to try.
+        loading: Receives the problems.
+        at: Path of the space in the study file.
+        tree: Settings that the draws are laid over; by default those of the base recipe.
+        prefix: Prefix of the field in messages.
+    """
+    places = {name: loading.places.find((*at, name)) for name in names}
+    drawn = [Setting(name, space[name].probes[0], places[name]) for name in names]
+    check_memories(drawn, loading.problems, prefix=prefix)
     for name in names:
-        place = loading.places.find(("search", "space", name))
         for probe in space[name].probes:
-            tree = with_settings(loading.tree, [Setting(name, probe, place)])
-            build(tree, Places(place), loading, prefix="search.space: ")
+            laid = with_settings(loading.tree if tree is None else tree, [Setting(name, probe, places[name])])
+            build(laid, Places(places[name]), loading, prefix=prefix)
 
 
 def build(tree: Tree, places: Places, loading: Loading, *, prefix: str = "") -> Recipe | None:
@@ -114,7 +133,10 @@ def _listed_arms(spec: StudyFile, loading: Loading) -> list[ArmDraft]:
         path = ("arms", position)
         settings = read_settings(entry.set, loading.places, loading.problems, at=(*path, "set"))
         place = loading.places.find((*path, "name"))
-        drafts.append(ArmDraft(entry.name, tuple(settings), place, entry.resources.accelerator, entry.seed_offset))
+        space = None if entry.tune is None else entry.tune.space
+        drafts.append(
+            ArmDraft(entry.name, tuple(settings), place, entry.resources.accelerator, entry.seed_offset, space)
+        )
     return drafts
 
 

@@ -91,7 +91,8 @@ def _not_an_arm(path: tuple[str, ...], rule: str, given: str, known: Sequence[st
 def _check_size(spec: StudyFile, arms: int, loading: Loading) -> None:
     """Refuse a plan that is too large before it is expanded."""
     seeds = spec.seeds.most if isinstance(spec.seeds, Race) else len(spec.seeds)
-    search = 0 if spec.search is None else spec.search.trials
+    search = 0 if spec.search is None else spec.search.trials * spec.search.seeds
+    search += 0 if spec.tune is None else spec.tune.trials * spec.tune.seeds * arms * len(spec.tasks)
     arms += 0 if spec.search is None else spec.search.promote
     splits = 1 if spec.splits is None else spec.splits.folds * spec.splits.repeats
     if (trials := search + arms * len(spec.tasks) * seeds * splits) > MAX_TRIALS:
@@ -126,7 +127,7 @@ def _check_search(spec: StudyFile, search: Search, loading: Loading) -> None:
     if len(spec.tasks) > 1:
         rule = "a search has one task: what is best for one need not be for another"
         loading.note(("tasks",), rule, given=list(spec.tasks), hint="Make a study of each.")
-    if not isinstance(spec.seeds, Race) and search.seed in spec.seeds:
+    if not isinstance(spec.seeds, Race) and set(search.training_seeds) & set(spec.seeds):
         rule = "must not be one of the study's seeds: the promoted arms need fresh ones"
         loading.note(("search", "seed"), rule, given=search.seed)
     if spec.reference not in (None, BASE_ARM):
@@ -139,6 +140,9 @@ def _check_race(spec: StudyFile, arms: Sequence[Arm], loading: Loading) -> None:
     same_for_all = "Give every arm the same seeds, `seeds: 5`."
     if spec.search is not None:
         rule = "a search cannot race: its pruner ends bad trials early, and what it promotes is reported at equal seeds"
+        loading.note(("seeds",), rule, hint=same_for_all)
+    elif spec.tune is not None:
+        rule = "tuned arms cannot race: a race would decide on the validation part that has chosen their settings"
         loading.note(("seeds",), rule, hint=same_for_all)
     elif len(arms) == 1:
         loading.note(("seeds",), "a race needs at least two arms", hint=same_for_all)

@@ -31,6 +31,7 @@ from agrm_study.study.study import Study
 from agrm_study.study.task_entries import tasks_of
 from agrm_study.study.tasks import task_to_plain
 from agrm_study.study.translate import translate
+from agrm_study.study.tuning import check_tuning
 
 PARTS = {"arms": "arm", "grid": "factor", "search": "dimension"}
 """The keys that define what varies, with a description of each."""
@@ -88,6 +89,7 @@ def load_study(
     if spec.search is not None:
         try_dimensions(spec.search.space, factors, loading)
     arms = build_arms(drafts, loading)
+    check_tuning(spec, arms, loading)
     check_study(spec, base, arms, loading)
     check_splits(spec, base, arms, loading)
     if trainer is None and any(recipe.own_trainer for recipe in (base, *(arm.recipe for arm in arms))):
@@ -109,6 +111,7 @@ def load_study(
         varies=varies,
         factors=factors,
         search=spec.search,
+        tune=spec.tune,
         reference=reference_of(spec),
         primary_metric=spec.primary_metric,
         resources=spec.resources,

@@ -58,7 +58,7 @@ def named_trainer(written: object, parts: Iterable[OwnPart]) -> OwnPart | None:
 
 
 def name_settings(loading: Loading, trainer: OwnPart) -> None:
-    """Rename the settings in `set`, `arms`, `grid` and `search`: ``depth`` becomes ``training.options.depth``.
+    """Rename the settings in `set`, `arms`, `grid`, `search` and `tune`: ``depth`` becomes ``training.options.depth``.
 
     Names that neither the trainer nor `SHARED` has are noted and left out.
     """
@@ -67,17 +67,35 @@ def name_settings(loading: Loading, trainer: OwnPart) -> None:
         value["set"] = _renamed(value["set"], ("set",), loading, trainer)
     if isinstance(value.get("arms"), list):
         value["arms"] = [
-            arm | {"set": _renamed(arm["set"], ("arms", number, "set"), loading, trainer)}
-            if isinstance(arm, dict) and isinstance(arm.get("set"), dict)
-            else arm
+            _with_space(
+                arm | {"set": _renamed(arm["set"], ("arms", number, "set"), loading, trainer)}
+                if isinstance(arm, dict) and isinstance(arm.get("set"), dict)
+                else arm,
+                ("arms", number),
+                loading,
+                trainer,
+            )
             for number, arm in enumerate(value["arms"])
         ]
     if isinstance(value.get("grid"), dict):
         value["grid"] = _with_conditions(_renamed(value["grid"], ("grid",), loading, trainer), trainer)
-    search = value.get("search")
-    if isinstance(search, dict) and isinstance(search.get("space"), dict):
-        space = _renamed(search["space"], ("search", "space"), loading, trainer)
-        value["search"] = search | {"space": _with_conditions(space, trainer)}
+    for key in ("search", "tune"):
+        if isinstance(value.get(key), dict):
+            value[key] = _renamed_space(value[key], (key,), loading, trainer)
+
+
+def _with_space(arm: Any, path: KeyPath, loading: Loading, trainer: OwnPart) -> Any:
+    """An arm whose tuning, where it has a space of its own, names the trainer's settings in full."""
+    if not isinstance(arm, dict) or not isinstance(arm.get("tune"), dict):
+        return arm
+    return arm | {"tune": _renamed_space(arm["tune"], (*path, "tune"), loading, trainer)}
+
+
+def _renamed_space(group: dict[str, Any], path: KeyPath, loading: Loading, trainer: OwnPart) -> dict[str, Any]:
+    if not isinstance(group.get("space"), dict):
+        return group
+    space = _renamed(group["space"], (*path, "space"), loading, trainer)
+    return group | {"space": _with_conditions(space, trainer)}
 
 
 def named_option(text: str, trainer: OwnPart) -> str:

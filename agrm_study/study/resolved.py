@@ -19,12 +19,12 @@ from agrm_study.study.parts.use import with_full_names
 from agrm_study.study.problems import Place, Places
 from agrm_study.study.recipe import Recipe
 from agrm_study.study.resources import ArmResources, Resources
-from agrm_study.study.search_space import Search
+from agrm_study.study.search_space import ArmTune, Dimension, Search, Tune
 from agrm_study.study.seeds import Race
 from agrm_study.study.settings import Setting
 from agrm_study.study.spec import ReportRequest, StudyFile
 from agrm_study.study.splits import Splits
-from agrm_study.study.study import Arm, Study
+from agrm_study.study.study import Arm, Study, Tuned
 from agrm_study.study.task_entries import TaskEntries, entries_to_plain, tasks_of
 from agrm_study.study.temporary import replacing
 from agrm_study.study.translate import translate
@@ -59,9 +59,12 @@ def study_to_dict(study: Study) -> dict[str, Any]:
             {"name": arm.name, "settings": dict(arm.settings)}
             | ({"resources": {"accelerator": arm.accelerator}} if arm.accelerator else {})
             | ({"seed_offset": arm.seed_offset} if arm.seed_offset else {})
+            | ({} if arm.space is None else {"tune": {"space": _space_to_dict(arm.space)}})
+            | ({"tuned": {task: dict(its.settings) for task, its in arm.tuned.items()}} if arm.tuned else {})
             for arm in study.arms
         ],
         "search": None if study.search is None else search_to_dict(study.search),
+        **({} if study.tune is None else {"tune": search_to_dict(study.tune)}),
         "reference": study.reference,
         "primary_metric": study.primary_metric,
         "resources": study.resources.model_dump(mode="json"),
@@ -97,23 +100,33 @@ def study_from_dict(value: Any, *, where: Path | None = None) -> Study:
         base = with_full_names(_strict(Recipe, value["base"]), parts)
         arms = []
         for arm in value["arms"]:
-            settings = [Setting(name, item, places.default) for name, item in arm["settings"].items()]
-            recipe = with_full_names(_strict(Recipe, with_settings(value["base"], settings)), parts)
+
+            def recipe_with(settings: Mapping[str, Any]) -> Recipe:
+                given = [Setting(name, item, places.default) for name, item in settings.items()]
+                return with_full_names(_strict(Recipe, with_settings(value["base"], given)), parts)
+
             pinned = _strict(ArmResources, arm.get("resources", {})).accelerator
             offset = arm.get("seed_offset", 0)
             arms.append(
                 Arm(
                     name=arm["name"],
                     settings=dict(arm["settings"]),
-                    recipe=recipe,
+                    recipe=recipe_with(arm["settings"]),
                     accelerator=pinned,
                     seed_offset=offset,
+                    space=None if "tune" not in arm else _strict(ArmTune, arm["tune"]).space,
+                    tuned={
+                        task: Tuned(settings=chosen, recipe=recipe_with(arm["settings"] | chosen))
+                        for task, chosen in arm.get("tuned", {}).items()
+                    },
                 )
             )
         model = StudyFile
         tasks = tasks_of(_TASKS.validate_python(value["tasks"]))
         model = Search
         search = None if value["search"] is None else _strict(Search, value["search"])
+        model = Tune
+        tune = None if value.get("tune") is None else _strict(Tune, value["tune"])
         model = Race
         race = None if value.get("race") is None else _strict(Race, value["race"])
         model = Splits
@@ -129,6 +142,7 @@ def study_from_dict(value: Any, *, where: Path | None = None) -> Study:
             overrides=tuple(value["overrides"]),
             arms=tuple(arms),
             search=search,
+            tune=tune,
             race=race,
             splits=splits,
             resources=resources,
@@ -145,12 +159,16 @@ def study_from_dict(value: Any, *, where: Path | None = None) -> Study:
         raise InputError(f"is not a resolved study: {fault}", where=where) from None
 
 
-def search_to_dict(search: Search) -> dict[str, Any]:
-    """A search in the form of a study file."""
+def search_to_dict(search: Search | Tune) -> dict[str, Any]:
+    """A search, or the tuning of arms, in the form of a study file."""
     value = search.model_dump(mode="json", exclude={"space"})
     value["metric"] = list(search.metric)
-    value["space"] = {}
-    for name, dimension in search.space.items():
+    return value | {"space": _space_to_dict(search.space)}
+
+
+def _space_to_dict(space: Mapping[str, Dimension]) -> dict[str, Any]:
+    value: dict[str, Any] = {}
+    for name, dimension in space.items():
         entry = dimension.model_dump(mode="json", by_alias=True, exclude={"choices", "when"}, exclude_none=True)
         if dimension.choices is not None:
             labelled = any(label is not None for label, _ in dimension.choices)
@@ -161,7 +179,7 @@ def search_to_dict(search: Search) -> dict[str, Any]:
             )
         if dimension.when.required:
             entry["when"] = {other: list(values) for other, values in dimension.when.required.items()}
-        value["space"][name] = entry
+        value[name] = entry
     return value
 
 

@@ -74,7 +74,8 @@ def study_schema(
         "anyOf": [{"type": "array", "minItems": 1}, {"$ref": "#/$defs/Factor"}]  # the short form, a list of values
     }
     properties["grid"]["propertyNames"] = {"enum": settings_known}
-    definitions["Search"]["properties"]["space"]["propertyNames"] = {"enum": settings_known}
+    for sampled in ("Search", "Tune", "ArmTune"):
+        definitions[sampled]["properties"]["space"]["propertyNames"] = {"enum": settings_known}
     schema["oneOf"] = [
         {"required": [way], "properties": {way: {"not": {"type": "null"}}}} for way in ("arms", "grid", "search")
     ]

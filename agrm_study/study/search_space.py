@@ -1,4 +1,4 @@
-"""A search: the distributions of its settings, its sampler, pruner and objectives."""
+"""A search, or the tuning of arms: the distributions of settings, the sampler, the pruner and the objectives."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
+from agrm_study.study.constraints import ConstraintEntry
+from agrm_study.study.optuna_samplers import NamedSampler, SamplerEntry, try_sampler
 from agrm_study.study.section import MAX_COUNT, MAX_SEED, Positive, Section, Seed
 from agrm_study.study.seeds import MAX_TRIALS
 from agrm_study.study.translate import Rule
@@ -23,6 +25,9 @@ OBJECTIVES: dict[str, Direction] = {
     "val/loss": "minimize",
 }
 """What a search may look at. Never the test part: a search that has seen it cannot be reported on it."""
+
+MAX_SEARCH_SEEDS = 100
+"""Maximum number of training seeds of a search's point."""
 
 _LABELLED_VALUES: dict[str, Any] = {"anyOf": [{"type": "array", "minItems": 1}, {"type": "object", "minProperties": 1}]}
 
@@ -190,39 +195,77 @@ def read_metrics(value: Any) -> tuple[str, ...]:
     return metrics
 
 
-class Search(Section):
-    """A sampled search on validation; its best become arms with fresh seeds."""
+class SearchSettings(Section):
+    """How points are drawn and judged on validation: shared by a search and by the tuning of arms."""
 
-    sampler: Literal["random", "tpe", "gp", "nsga2"] = "tpe"
-    """Optuna's samplers; `nsga2` takes several objectives."""
+    sampler: SamplerEntry = "tpe"
+    """`random`, `tpe`, `gp` or `nsga2` (several objectives), or a class of `optuna.samplers`, with its `options`."""
     trials: Annotated[int, Field(ge=1, le=MAX_TRIALS)]
-    """Trials of the search in all, earlier runs included."""
+    """Points of a search in all, earlier runs included."""
     metric: Annotated[
         tuple[str, ...],
         BeforeValidator(read_metrics),
         WithJsonSchema({"anyOf": [{"enum": list(OBJECTIVES)}, {"type": "array", "items": {"enum": list(OBJECTIVES)}}]}),
     ] = ("val/macro_f1",)
     """What is optimised: a validation metric, or several for `nsga2`."""
+    constraints: tuple[ConstraintEntry, ...] = ()
+    """What a point must keep to, `QUANTITY <= NUMBER` or `>=`; a point that breaks one is never chosen."""
     pruner: Pruner = Pruner()
     """Which trials are stopped early."""
-    space: dict[str, Dimension] = Field(min_length=1)
-    """Dotted setting → distribution; an entry's `when` may name entries above it."""
-    promote: Annotated[int, Field(ge=0, le=1000)] = 3
-    """How many of the best on validation are trained again with the study's seeds."""
     seed: Seed = 1000
     """Training seed of every search trial; never one of the study's seeds, which must be fresh."""
+    seeds: Annotated[int, Field(ge=1, le=MAX_SEARCH_SEEDS)] = 1
+    """Training seeds of a point, one after the other from `seed` on; its objective is their mean."""
     sampler_seed: Seed = 0
     """Seed of the sampler."""
 
     @model_validator(mode="after")
-    def _rules(self) -> Search:
-        if len(self.metric) > 1 and self.sampler != "nsga2":
+    def _rules(self) -> SearchSettings:
+        if len(self.metric) > 1 and self.sampler in ("random", "tpe", "gp"):
             raise Rule(f"several objectives need the sampler nsga2, given {self.sampler}")
         if len(self.metric) > 1 and self.pruner.name != "none":
             raise Rule("a search with several objectives cannot prune")
+        if self.seed + self.seeds - 1 > MAX_SEED:
+            raise Rule("seed + seeds - 1 must be at most 2^63 - 1")
+        if isinstance(self.sampler, NamedSampler):
+            try_sampler(self.sampler, self.directions)
         return self
 
     @property
     def directions(self) -> tuple[Direction, ...]:
         """Direction of each objective."""
         return tuple(OBJECTIVES[metric] for metric in self.metric)
+
+    @property
+    def training_seeds(self) -> tuple[int, ...]:
+        """The training seeds of a point, in running order."""
+        return tuple(range(self.seed, self.seed + self.seeds))
+
+
+class Search(SearchSettings):
+    """A sampled search on validation; its best become arms with fresh seeds."""
+
+    space: dict[str, Dimension] = Field(min_length=1)
+    """Dotted setting → distribution; an entry's `when` may name entries above it."""
+    promote: Annotated[int, Field(ge=0, le=1000)] = 3
+    """How many of the best on validation are trained again with the study's seeds."""
+
+
+class Tune(SearchSettings):
+    """Equal searches on validation, one per arm and task; an arm's best settings become its own."""
+
+    space: dict[str, Dimension] = Field(default_factory=dict)
+    """Dotted setting → distribution, for every arm that has no space of its own."""
+
+    @model_validator(mode="after")
+    def _one_objective(self) -> Tune:
+        if len(self.metric) > 1:
+            raise Rule("arms are tuned for one objective", allowed="one metric")
+        return self
+
+
+class ArmTune(Section):
+    """What the tuning of an arm varies instead of the study's space."""
+
+    space: dict[str, Dimension] = Field(min_length=1)
+    """Dotted setting → distribution, in place of the study's `tune.space`."""

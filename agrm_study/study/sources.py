@@ -98,9 +98,9 @@ def preset_layer(name: str | None, loading: Loading) -> list[Setting]:
     for key in ("tasks", "seeds", "split_seed"):
         if key in preset:
             _assign(loading, (key,), preset[key], own.find((key,)))
-    for key in ("resources", "search"):
+    for key in ("resources", "search", "tune"):
         before = loading.value.get(key, {} if key == "resources" else None)
-        if isinstance(before, dict):  # otherwise there is no search to update, or it is invalid and refused later
+        if isinstance(before, dict):  # otherwise there is nothing to update, or it is invalid and refused later
             for part, item in (preset.get(key) or {}).items():
                 given = before.get(part)
                 merged = given | item if isinstance(given, dict) and isinstance(item, dict) else item
@@ -120,8 +120,8 @@ def option_layer(options: Sequence[str], loading: Loading) -> list[Setting]:
         if head in NOT_BY_OPTION:
             loading.problems.add(place, "cannot be changed by --set", field=key, hint=NOT_BY_OPTION[head])
         elif head in StudyFile.model_fields and head != "data":
-            if head == "search" and rest and loading.value.get(head) is None:
-                loading.problems.add(place, "this study has no search", field=key)
+            if head in ("search", "tune") and rest and loading.value.get(head) is None:
+                loading.problems.add(place, f"this study has no {head}", field=key)
             else:
                 _assign(loading, (head, *rest), value, place)
         else:

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, mod
 
 from agrm_study.study.errors import did_you_mean
 from agrm_study.study.resources import ArmResources, Resources
-from agrm_study.study.search_space import _LABELLED_VALUES, Condition, Search, When, read_labelled
+from agrm_study.study.search_space import _LABELLED_VALUES, ArmTune, Condition, Search, Tune, When, read_labelled
 from agrm_study.study.section import Section, Seed
 from agrm_study.study.seeds import Seeds
 from agrm_study.study.splits import Splits
@@ -115,6 +115,8 @@ class ArmEntry(Section):
     are."""
     resources: ArmResources = ArmResources()
     """What its trials need of a machine; never part of their identity."""
+    tune: ArmTune | None = None
+    """What its tuning varies, in place of the study's `tune.space`."""
 
 
 class Factor(Section):
@@ -234,6 +236,9 @@ class StudyFile(Section):
     """What varies: settings whose values are crossed."""
     search: Search | None = None
     """What varies: settings that Optuna samples."""
+    tune: Tune | None = None
+    """Beside `arms`: the same search on validation for every arm and task before its seeds; the best settings become
+    the arm's own."""
     reference: Name | None = None
     """The arm that the others are compared with; in a search `base`, the base recipe, unless it is `null`."""
     primary_metric: Literal[tuple(METRICS)] = "macro_f1"  # type: ignore[valid-type]
@@ -270,3 +275,5 @@ class PresetFile(Section):
     resources: dict[str, Any] | None = None
     search: dict[str, Any] | None = None
     """Overrides keys of the study's search, where it has one."""
+    tune: dict[str, Any] | None = None
+    """Overrides keys of the tuning of the study's arms, where it has one."""

@@ -14,13 +14,21 @@ from agrm_study.study.parts.source import OwnPart, PartSource
 from agrm_study.study.problems import Place
 from agrm_study.study.recipe import Recipe
 from agrm_study.study.resources import Resources
-from agrm_study.study.search_space import Search
+from agrm_study.study.search_space import Dimension, Search, Tune
 from agrm_study.study.seeds import Race
 from agrm_study.study.spec import KeepWeights, ReportRequest, Sharing
 from agrm_study.study.splits import Fold, Splits, divided
 from agrm_study.study.tasks import Task
 
 Varies = Literal["arms", "grid", "search"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tuned:
+    """What the tuning of an arm has chosen on a task: the settings, and the arm's recipe with them."""
+
+    settings: Mapping[str, Any]
+    recipe: Recipe
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +41,8 @@ class Arm:
         recipe: All its settings; task and seed are placeholders.
         accelerator: Type of accelerator that its trials run on; None for the study's.
         seed_offset: Added to each of the study's seeds.
+        space: What its tuning varies in place of the study's space; None for the study's.
+        tuned: What its tuning has chosen, by task; empty without tuning, or before it has ended.
     """
 
     name: str
@@ -40,6 +50,16 @@ class Arm:
     recipe: Recipe
     accelerator: str | None = None
     seed_offset: int = 0
+    space: Mapping[str, Dimension] | None = None
+    tuned: Mapping[str, Tuned] = field(default_factory=dict)
+
+    def recipe_on(self, task: str) -> Recipe:
+        """Its settings on a task, those that its tuning has chosen included."""
+        return self.tuned[task].recipe if task in self.tuned else self.recipe
+
+    def settings_on(self, task: str) -> dict[str, Any]:
+        """What makes it differ from the base recipe on a task, by dotted name."""
+        return {**self.settings, **(self.tuned[task].settings if task in self.tuned else {})}
 
     def seeds(self, of_study: Sequence[int]) -> tuple[int, ...]:
         """The arm's training seeds, given the study's."""
@@ -59,6 +79,7 @@ class Study:
         varies: Which of the three keys defines what varies.
         factors: Dotted names of what varies, in the order of the file.
         search: The search, or None.
+        tune: How arms are tuned before their seeds, or None.
         race: How arms are dropped while seeds are added; None if every arm gets all seeds.
         base: The recipe that the arms differ from.
         base_name: Name or file of the recipe that `base` started from.
@@ -86,6 +107,7 @@ class Study:
     report: ReportRequest
     base: Recipe
     base_name: str
+    tune: Tune | None = None
     sharing: Sharing = True
     keep_weights: KeepWeights = "all"
     preset: str | None = None
@@ -128,7 +150,9 @@ class Study:
 
     def trial_recipe(self, arm: Arm, task: str, seed: int) -> Recipe:
         """Every setting of one trial of an arm on a task, given by name."""
-        return arm.recipe.model_copy(update={"task": self.tasks[task], "seed": seed, "split_seed": self.split_seed})
+        return arm.recipe_on(task).model_copy(
+            update={"task": self.tasks[task], "seed": seed, "split_seed": self.split_seed}
+        )
 
     def divided(self, recipe: Recipe) -> Iterator[tuple[Fold | None, Recipe]]:
         """The recipes into which the folds of the study divide a recipe; the recipe itself, with None, without folds.

@@ -84,7 +84,11 @@ def search_of(tmp_path: Path) -> Callable[..., Study]:
     """Loads a study that searches for τ, over keys of its `search`; `also` are other keys of the study."""
 
     def make(
-        reference: str | None = "base", seeds: int = 2, also: dict[str, Any] | None = None, **search: Any
+        reference: str | None = "base",
+        seeds: int = 2,
+        also: dict[str, Any] | None = None,
+        point_seeds: int = 1,
+        **search: Any,
     ) -> Study:
         content = {
             "name": "hunt",
@@ -96,12 +100,40 @@ def search_of(tmp_path: Path) -> Callable[..., Study]:
                 "promote": 2,
                 "sampler": "random",
                 "space": {"ssl.threshold.tau": {"float": [0.5, 0.99]}},
+                "seeds": point_seeds,
             }
             | search,
             "reference": reference,
             "sharing": False,
         } | (also or {})
         file = tmp_path / "hunt.yaml"
+        file.write_text(json.dumps(content))
+        return load_study(file)
+
+    return make
+
+
+@pytest.fixture
+def tuned_of(tmp_path: Path) -> Callable[..., Study]:
+    """Loads a study that tunes τ of two arms, over keys of its `tune`; `also` are other keys of the study."""
+
+    def make(also: dict[str, Any] | None = None, **tune: Any) -> Study:
+        content = {
+            "name": "alike",
+            "tasks": ["three_class"],
+            "seeds": 2,
+            "data": {"synthetic": {"subjects": 6}},
+            "arms": [{"name": "A"}, {"name": "B", "set": {"model.pooling.name": "average"}}],
+            "tune": {
+                "trials": 4,
+                "sampler": "random",
+                "space": {"ssl.threshold.tau": {"float": [0.5, 0.99]}},
+            }
+            | tune,
+            "reference": "A",
+            "sharing": False,
+        } | (also or {})
+        file = tmp_path / "alike.yaml"
         file.write_text(json.dumps(content))
         return load_study(file)
 

@@ -127,8 +127,10 @@ def test_a_search_that_goes_on_shows_its_pruner_what_the_run_before_has_shown_it
         shown.append((draw.handle.number, epoch, value, verdict))
         return verdict
 
-    def on_tell(self: Sampler, draw: Draw, end: End, values: tuple[float, ...] | None = None) -> None:
-        tell(self, draw, end, values)
+    def on_tell(
+        self: Sampler, draw: Draw, end: End, values: tuple[float, ...] | None = None, excess: tuple[float, ...] = ()
+    ) -> None:
+        tell(self, draw, end, values, excess)
         shown.append((draw.handle.number, end, repr(values)))
 
     monkeypatch.setattr(Sampler, "report", on_report)

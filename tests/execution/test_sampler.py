@@ -28,7 +28,7 @@ def search_of(**given: Any) -> Search:
 
 
 def draws(search: Search, count: int) -> list[dict[str, Any]]:
-    sampler = Sampler(search)
+    sampler = Sampler(search, search.space)
     found = []
     for _ in range(count):
         draw = sampler.ask()
@@ -72,11 +72,11 @@ def test_equal_seeds_draw_equal_points_and_others_do_not(sampler: str) -> None:
 
 def test_a_point_reads_back_in_the_samplers_own_terms() -> None:
     search = search_of()
-    sampler = Sampler(search)
+    sampler = Sampler(search, search.space)
     for _ in range(40):
         draw = sampler.ask()
         sampler.tell(draw, "failed")
-        back = inner(search, draw.settings)
+        back = inner(search.space, draw.settings)
         assert back is not None
         assert back == pytest.approx(draw.drawn, rel=1e-5, abs=1e-6)
         again = sampler.replay(back)
@@ -109,8 +109,8 @@ def test_a_point_outside_the_space_is_told_apart(change: dict[str, Any]) -> None
         "batch.labelled": 8,
         "ssl.pseudo.weight": 0.0,
     }
-    assert inner(search, point) is not None
-    assert inner(search, {k: v for k, v in (point | change).items() if v is not None}) is None
+    assert inner(search.space, point) is not None
+    assert inner(search.space, {k: v for k, v in (point | change).items() if v is not None}) is None
 
 
 def test_generations_are_neither_tiny_nor_larger_than_optunas() -> None:

@@ -97,7 +97,7 @@ def test_a_study_read_back_from_results_has_the_same_trials_without_running_the_
 
 def test_a_search_may_pick_parts_and_their_options(tmp_path: Path) -> None:
     from agrm_study.plan.expand import TrialBuilder
-    from agrm_study.plan.promotion import search_trial
+    from agrm_study.plan.searches import searches
 
     value = yaml.safe_load(write_study(tmp_path).read_text())
     del value["arms"], value["reference"]
@@ -109,10 +109,11 @@ def test_a_search_may_pick_parts_and_their_options(tmp_path: Path) -> None:
     (tmp_path / "s.yaml").write_text(yaml.safe_dump(value, sort_keys=False))
     study = ags.load_study(tmp_path / "s.yaml")
     builder = TrialBuilder(study.name, lambda recipe: ("data", "split"), parts=study.parts)
-    trial = search_trial(study, {"model.backbone": "plain3d", "model.options.blocks": 2}, builder)
+    [search] = searches(study)
+    [trial] = search.trials({"model.backbone": "plain3d", "model.options.blocks": 2}, builder)
     assert trial.recipe.model.backbone.startswith("plain3d@")
     assert trial.recipe.model.options == {"blocks": 2}
-    assert search_trial(study, {"model.backbone": "r3d_18"}, builder).recipe.model.options == {}
+    assert search.trials({"model.backbone": "r3d_18"}, builder)[0].recipe.model.options == {}
 
 
 def line_of(file: Path, text: str) -> int:

@@ -8,7 +8,9 @@ from collections.abc import Callable
 import pytest
 
 from agrm_study.plan.expand import TrialBuilder, expand
-from agrm_study.plan.promotion import Candidate, promoted, search_trial
+from agrm_study.plan.promotion import Candidate, promoted
+from agrm_study.plan.searches import searches
+from agrm_study.plan.trial import TrialSpec
 from agrm_study.study.errors import InputError
 from agrm_study.study.study import Study
 
@@ -38,6 +40,12 @@ def fingerprints(recipe: object) -> tuple[str, str]:
     return "d", "s"
 
 
+def search_trial(study: Study, settings: dict[str, object], builder: TrialBuilder) -> TrialSpec:
+    [search] = searches(study)
+    [trial] = search.trials(settings, builder)
+    return trial
+
+
 def test_a_search_trial_has_the_searchs_seed_and_phase(study_of: StudyOf) -> None:
     study = study_of(SEARCH, "tasks=[two_class]")
     trial = search_trial(study, point(0.123456), TrialBuilder("trial", fingerprints))
@@ -64,7 +72,7 @@ def test_the_best_on_validation_become_arms_beside_the_base(study_of: StudyOf) -
         Candidate(point(0.8), (math.nan,)),
         Candidate(point(None, [[4, 4]]), (0.7,)),
     ]
-    after = promoted(study, candidates)
+    after = promoted(searches(study)[0], candidates)
     assert [arm.name for arm in after.arms] == ["base", "policy=fixed, τ=0.7, coarse", "policy=freematch, fine"]
     plan = expand(after, fingerprints)
     assert len(plan.trials) == 3 * 3
@@ -74,13 +82,13 @@ def test_the_best_on_validation_become_arms_beside_the_base(study_of: StudyOf) -
 def test_candidates_that_come_to_the_same_training_are_promoted_once(study_of: StudyOf) -> None:
     study = study_of(SEARCH, "tasks=[two_class]")
     same = [Candidate(point(0.6), (0.9,)), Candidate(point(0.6), (0.8,)), Candidate(point(0.7), (0.1,))]
-    assert [arm.settings.get("ssl.threshold.tau") for arm in promoted(study, same).arms[1:]] == [0.6, 0.7]
+    assert [arm.settings.get("ssl.threshold.tau") for arm in promoted(searches(study)[0], same).arms[1:]] == [0.6, 0.7]
 
 
 def test_arms_whose_shown_values_are_equal_are_told_apart(study_of: StudyOf) -> None:
     study = study_of(SEARCH, "tasks=[two_class]")
     near = [Candidate(point(0.60001), (0.9,)), Candidate(point(0.60002), (0.8,))]
-    names = [arm.name for arm in promoted(study, near).arms]
+    names = [arm.name for arm in promoted(searches(study)[0], near).arms]
     assert names == ["base", "policy=fixed, τ=0.6, coarse", "policy=fixed, τ=0.6, coarse (2)"]
 
 
@@ -98,12 +106,13 @@ def test_several_objectives_promote_the_pareto_front(study_of: StudyOf) -> None:
         Candidate(point(0.8), (0.8, 1.5)),  # worse than the second in loss, no better in macro-F1
         Candidate(point(0.9), (0.1, 0.5)),
     ]
-    assert [arm.settings["ssl.threshold.tau"] for arm in promoted(study, candidates).arms[1:]] == [0.6, 0.7, 0.9]
+    after = promoted(searches(study)[0], candidates)
+    assert [arm.settings["ssl.threshold.tau"] for arm in after.arms[1:]] == [0.6, 0.7, 0.9]
 
 
 def test_a_loss_is_promoted_from_below(study_of: StudyOf) -> None:
     study = study_of(SEARCH, "tasks=[two_class]", "search.metric=val/loss", "search.promote=1")
-    after = promoted(study, [Candidate(point(0.6), (0.9,)), Candidate(point(0.7), (0.2,))])
+    after = promoted(searches(study)[0], [Candidate(point(0.6), (0.9,)), Candidate(point(0.7), (0.2,))])
     assert after.arms[1].settings["ssl.threshold.tau"] == 0.7
 
 

@@ -20,7 +20,7 @@ from agrm_study.execution.data.trainer_data import trainer_manifest
 from agrm_study.execution.provenance import available_cpus
 from agrm_study.execution.resources.folders import cache_folder
 from agrm_study.plan.disk import StoreSize
-from agrm_study.plan.promotion import search_arm
+from agrm_study.plan.searches import PlannedSearch, searches
 from agrm_study.study.data_settings import Data, Synthetic
 from agrm_study.study.errors import InputError
 from agrm_study.study.recipe import Clip, Recipe
@@ -234,22 +234,24 @@ OF_ANY_STORE: Final = ("clip.frames", "clip.size")
 
 
 def searched_recipes(study: Study) -> list[Recipe]:
-    """A recipe for each combination of the data settings that a search varies; empty if it varies none.
+    """A recipe for each combination of the data settings that searches vary; empty if they vary none.
 
     Raises:
         InputError: For a range over a data setting, as each value would need separate data.
     """
-    if study.search is None:
-        return []
+    return [recipe for search in searches(study) for recipe in _of_search(search)]
+
+
+def _of_search(search: PlannedSearch) -> list[Recipe]:
     varied: dict[str, tuple[Any, ...]] = {}
-    for name, dimension in study.search.space.items():
+    for name, dimension in search.space.items():
         if not name.startswith(("data.", "clip.")):
             continue
         if dimension.choices is None and name not in OF_ANY_STORE:
             raise InputError(
                 "a search may pick data settings from a list only: each value needs videos prepared for it",
-                where=study.path,
-                field=f"search.space.{name}",
+                where=search.study.path,
+                field=f"search.space.{name}" if search.arm is None else f"tuning of {search.arm_name}: {name}",
                 given=dimension.kind,
                 allowed="choice: [a, b, …]",
             )
@@ -259,7 +261,7 @@ def searched_recipes(study: Study) -> list[Recipe]:
     found = []
     for values in itertools.product(*varied.values()):
         try:
-            found.append(search_arm(study, dict(zip(varied, values, strict=True))).recipe)
+            found.append(search.recipe(dict(zip(varied, values, strict=True))))
         except InputError:
             continue  # no recipe allows the combination, so no trial will ask for it
     return found

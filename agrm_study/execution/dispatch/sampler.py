@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 
-from agrm_study.study.search_space import Dimension, Pruner, Search
+from agrm_study.study.optuna_samplers import NamedSampler, build_sampler
+from agrm_study.study.search_space import Dimension, Pruner, SearchSettings
 
 if TYPE_CHECKING:
     import optuna
@@ -22,7 +23,17 @@ if TYPE_CHECKING:
 DIGITS: Final = 8
 """Significant digits of drawn numbers: enough for any setting, and still readable."""
 
-End = Literal["finished", "pruned", "failed"]
+End = Literal["finished", "pruned", "dropped", "failed"]
+"""How a point ended; a dropped one was hopeless after some of its seeds."""
+
+Space = Mapping[str, Dimension]
+"""Dotted setting → distribution."""
+
+STATELESS: Final = ("random", "tpe", "gp", "RandomSampler", "TPESampler", "GPSampler")
+"""Samplers that mark no trial: a replayed draw need not ask them."""
+
+COUNTING: Final = ("CmaEsSampler", "QMCSampler")
+"""Samplers that count their draws where they draw several settings together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +57,11 @@ class Sampler:
     conditional dimensions at random, as its model needs a fixed space.
     """
 
-    def __init__(self, search: Search) -> None:
+    def __init__(self, search: SearchSettings, space: Space) -> None:
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        self._search = search
+        self._search, self._space = search, space
         self._study = optuna.create_study(
             directions=list(search.directions),
             pruner=optuna_pruner(search.pruner),
@@ -71,12 +82,14 @@ class Sampler:
         """Adds a point drawn by an earlier run, as if `ask` had just returned it."""
         import optuna
 
-        if self._search.sampler == "nsga2":  # the sampler marks each trial with its generation
-            self._study.sampler = optuna_sampler(self._search, self.number)
-        else:
+        sampler = self._search.sampler
+        name = sampler if isinstance(sampler, str) else sampler.name
+        if name in STATELESS:
             self._study.sampler = optuna.samplers.RandomSampler(seed=0)
+        else:  # such as NSGA-II, which marks each trial with its generation
+            self._study.sampler = optuna_sampler(self._search, self.number)
         self._study.enqueue_trial(dict(drawn))
-        return self._draw()
+        return self._draw(count=name in COUNTING)
 
     def report(self, draw: Draw, epoch: int, value: float) -> bool:
         """Reports the best validation metric of a trial up to an epoch; whether the trial should be pruned there."""
@@ -85,23 +98,32 @@ class Sampler:
         draw.handle.report(value, epoch)
         return bool(draw.handle.should_prune())
 
-    def tell(self, draw: Draw, end: End, values: tuple[float, ...] | None = None) -> None:
-        """Reports the end of a trial; one without finite objectives counts as failed."""
+    def tell(
+        self, draw: Draw, end: End, values: tuple[float, ...] | None = None, excess: tuple[float, ...] = ()
+    ) -> None:
+        """Reports the end of a point; one without finite objectives and constraints counts as failed.
+
+        A dropped point is reported with the mean over the seeds that it has, which is worse than the median.
+        """
         from optuna.trial import TrialState
 
-        if end == "finished" and values is not None and all(math.isfinite(value) for value in values):
+        if end in ("finished", "dropped") and values is not None and all(map(math.isfinite, (*values, *excess))):
+            for constraint, each in zip(self._search.constraints, excess, strict=True):
+                draw.handle.set_constraint(str(constraint), each)
             self._study.tell(draw.handle, list(values))
         else:
             state = TrialState.PRUNED if end == "pruned" else TrialState.FAIL
             self._study.tell(draw.handle, state=state)
 
-    def _draw(self) -> Draw:
+    def _draw(self, *, count: bool = False) -> Draw:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             handle = self._study.ask()
+            if count:  # otherwise the sampler would not hear of a draw whose values are given
+                _ = handle.relative_params
             settings: dict[str, Any] = {}
             drawn: dict[str, float | int] = {}
-            for name, dimension in self._search.space.items():
+            for name, dimension in self._space.items():
                 if dimension.when.holds(settings):
                     drawn[name] = _suggest(handle, name, dimension)
                     settings[name] = outer(dimension, drawn[name])
@@ -132,10 +154,10 @@ def outer(dimension: Dimension, drawn: float | int) -> Any:
     return min(max(float(f"{value:.{DIGITS}g}"), low), high)
 
 
-def inner(search: Search, settings: Mapping[str, Any]) -> dict[str, float | int] | None:
+def inner(space: Space, settings: Mapping[str, Any]) -> dict[str, float | int] | None:
     """A point in Optuna's representation; ``None`` if the current space does not contain it."""
     drawn: dict[str, float | int] = {}
-    for name, dimension in search.space.items():
+    for name, dimension in space.items():
         if not dimension.when.holds(settings):
             if name in settings:
                 return None
@@ -159,14 +181,17 @@ def inner(search: Search, settings: Mapping[str, Any]) -> dict[str, float | int]
         steps = (value - low) / (dimension.step or 1)
         if dimension.step is not None and abs(steps - round(steps)) >= 1e-6:
             return None
-    return drawn if set(settings) <= set(search.space) else None
+    return drawn if set(settings) <= set(space) else None
 
 
-def optuna_sampler(search: Search, number: int) -> optuna.samplers.BaseSampler:
+def optuna_sampler(search: SearchSettings, number: int) -> optuna.samplers.BaseSampler:
     """The sampler of one draw."""
     from optuna import samplers
 
     seed = int(np.random.SeedSequence([search.sampler_seed, number]).generate_state(1)[0])
+    if isinstance(search.sampler, NamedSampler):
+        one_sequence = search.sampler.name == "QMCSampler"  # whose seed scrambles the sequence that the draws share
+        return build_sampler(search.sampler, search.sampler_seed % 2**32 if one_sequence else seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # TPE's groups are called experimental; the shipped release is pinned by tests
         match search.sampler:

@@ -1,24 +1,30 @@
-"""Plan, start and end of a search: earlier draws are replayed, and its best become arms."""
+"""Plan, start and end of the searches of a study: earlier draws are replayed, and the best points are chosen."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 from agrm_study.execution.data.prepared import Prepared
 from agrm_study.execution.dispatch.known_trials import KnownTrials
-from agrm_study.execution.dispatch.search_history import keeps_failing, read_past
+from agrm_study.execution.dispatch.search_history import Past, keeps_failing, read_past
+from agrm_study.execution.dispatch.search_point import candidates_of, ended_points
 from agrm_study.execution.dispatch.search_source import SearchSource
+from agrm_study.execution.dispatch.several_searches import SeveralSearches
 from agrm_study.execution.dispatch.shared_stages import SearchStages
 from agrm_study.execution.dispatch.to_run import work_on
 from agrm_study.execution.progress.state import StudyProgress
 from agrm_study.execution.progress.trial_progress import TrialProgress
+from agrm_study.execution.trial.events import TrialEvent
 from agrm_study.execution.trial.work import Work
 from agrm_study.plan.expand import TrialBuilder
 from agrm_study.plan.plan import Cell
-from agrm_study.plan.promotion import Candidate, promoted, search_trial
-from agrm_study.plan.summary import SearchSummary
+from agrm_study.plan.promotion import Candidate, promoted, ranked, tuned
+from agrm_study.plan.searches import PlannedSearch, searches
+from agrm_study.plan.summary import SearchSummary, TunedArm
 from agrm_study.plan.trial import TrialSpec
 from agrm_study.records.location import Location
 from agrm_study.records.search_log import SearchLog
@@ -26,65 +32,148 @@ from agrm_study.study.reported import reported_network
 from agrm_study.study.study import Study
 
 
-def open_search(
-    study: Study, prepared: Prepared, results: Location, known: KnownTrials, *, retry_failed: bool
-) -> tuple[SearchSource, StudyProgress]:
-    """The search of a study with the draws of earlier runs, and its progress; `InputError` as `search_trial`."""
-    search = study.search
-    assert search is not None
+def open_searches(
+    study: Study,
+    prepared: Prepared,
+    results: Location,
+    known: KnownTrials,
+    *,
+    retry_failed: bool,
+    accelerators: Mapping[str, str] = MappingProxyType({}),
+) -> tuple[SeveralSearches, StudyProgress]:
+    """The searches of a study with the draws of earlier runs, and their progress.
+
+    Args:
+        accelerators: Accelerator of the trials of each arm, where arms differ.
+
+    Raises:
+        InputError: As `searches`, and for a file that a recipe names and that cannot be read.
+    """
     builder = TrialBuilder(study.name, prepared.fingerprints, parts=study.parts)
+    planned = searches(study)
+    progress = StudyProgress.of(study, (), {}, to_draw=0)
+    ended: dict[str, TrialEvent] = {}
+    pasts = [_past(search, results, known, builder, retry_failed=retry_failed) for search in planned]
+    cells: list[Cell] = []
+    metrics: dict[str, float] = {}
+    for past in pasts:
+        for item in past:
+            for spec, run in zip(item.specs, item.runs, strict=True):
+                if run.end is None or run.state is None:
+                    continue
+                cells.append(Cell(item.proposal.arm, spec.task, spec.seed, spec.trial_id))
+                ended[spec.trial_id] = TrialEvent(
+                    kind="failed" if run.end == "failed" else "finished",
+                    trial_id=spec.trial_id,
+                    best_epoch=run.state.best_epoch or 0,
+                    stop_reason=run.state.stop_reason or "",
+                    failure=run.state.failure,
+                    error=run.state.error,
+                )
+                if run.judged is not None and math.isfinite(run.judged.values[0]):
+                    metrics[spec.trial_id] = run.judged.values[0]
+    progress = StudyProgress.of(study, cells, known.states, metrics=metrics, to_draw=0)
 
-    def make(settings: dict[str, Any]) -> TrialSpec:
-        return search_trial(study, settings, builder)
+    def on_draw(spec: TrialSpec, name: str) -> None:
+        trial = TrialProgress(spec.trial_id, name, spec.task, spec.seed, spec.recipe.epochs)
+        progress.trials.setdefault(spec.trial_id, trial)
 
-    past = read_past(results, known, search, make, retry_failed=retry_failed)
-    ended = [(item.spec, item.scores) for item in past if item.spec is not None and item.end is not None]
-    progress = StudyProgress.of(
-        study,
-        [Cell(spec.arm, spec.task, spec.seed, spec.trial_id) for spec, _ in ended],
-        known.states,
-        metrics={s.trial_id: its.values[0] for s, its in ended if its is not None and math.isfinite(its.values[0])},
-        to_draw=0,
-    )
-    stages = SearchStages(study, results)
+    def source_of(search: PlannedSearch, past: Sequence[Past]) -> SearchSource:
+        stages, accelerator = SearchStages(search, results), accelerators.get(search.arm_name)
 
-    def work_of(spec: TrialSpec) -> Work:
-        return replace(work_on(spec, prepared, known), stages=stages.ends(spec))
+        def work_of(spec: TrialSpec) -> Work:
+            return replace(work_on(spec, prepared, known), stages=stages.ends(spec), accelerator=accelerator)
 
-    def on_draw(spec: TrialSpec) -> None:
-        progress.trials[spec.trial_id] = TrialProgress(
-            spec.trial_id, spec.arm, spec.task, spec.seed, spec.recipe.epochs
+        return SearchSource(
+            search,
+            past,
+            make=lambda settings: search.trials(settings, builder),
+            work_of=work_of,
+            results=results,
+            log=SearchLog(
+                study=study.name,
+                task=search.task,
+                seed=search.settings.seed,
+                trials=search.settings.trials,
+                metric=search.settings.metric,
+                directions=search.settings.directions,
+                to_promote=search.final_trials,
+                network=reported_network(search.base),
+                arm=search.arm_name,
+                seeds=search.settings.seeds,
+            ),
+            on_draw=on_draw,
+            accelerator=accelerator,
         )
-        progress.to_draw = max(0, (progress.to_draw or 0) - 1)
 
-    source = SearchSource(
-        search,
-        past,
-        make=make,
-        work_of=work_of,
-        results=results,
-        log=SearchLog(
-            study=study.name,
-            task=study.first_task,
-            seed=search.seed,
-            trials=search.trials,
-            metric=search.metric,
-            directions=search.directions,
-            to_promote=search.promote * len(study.tasks) * len(study.seeds),
-            network=reported_network(study.base),
-        ),
-        on_draw=on_draw,
-    )
-    progress.to_draw = len(source)
+    def on_change() -> None:
+        progress.to_draw, progress.held_draws = source.to_draw, source.held
+
+    sources = [source_of(search, past) for search, past in zip(planned, pasts, strict=True)]
+    source = SeveralSearches(sources, ended=ended, on_change=on_change)
+    on_change()
     return source, progress
+
+
+def _past(
+    search: PlannedSearch, results: Location, known: KnownTrials, builder: TrialBuilder, *, retry_failed: bool = False
+) -> list[Past]:
+    def make(settings: dict[str, Any]) -> tuple[TrialSpec, ...]:
+        return search.trials(settings, builder)
+
+    return read_past(results, known, search, make, retry_failed=retry_failed)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    """A study with what its searches have chosen.
+
+    Attributes:
+        study: The study, with the promoted arms or the settings of the tuned ones.
+        nothing: Why searches that have ended chose nothing, a sentence each.
+        untuned: Trials of the final phase that are not known, as a search has not ended.
+    """
+
+    study: Study
+    nothing: tuple[str, ...]
+    untuned: int = 0
+
+
+def choose(study: Study, source: SeveralSearches) -> Chosen | None:
+    """The study with the best points of its searches; ``None`` while one that is not held back has not ended, or if
+    there is nothing to report yet."""
+    done = [search for search in source.searches if search.complete]
+    if len(done) < sum(not search.held_back for search in source.searches) or not done:
+        return None
+    after, nothing = _chosen(study, [(search.search, search.candidates()) for search in done])
+    held = sum(search.search.final_trials for search in source.searches if not search.complete)
+    return Chosen(study=after, nothing=nothing, untuned=held)
+
+
+def _chosen(study: Study, found: Sequence[tuple[PlannedSearch, Sequence[Candidate]]]) -> tuple[Study, tuple[str, ...]]:
+    if study.tune is None:
+        [(search, candidates)] = found
+        after = promoted(search, candidates)
+        if search.chosen and len(after.arms) == len(study.arms):
+            return after, (f"No search trial finished with {_wanted(search)}: nothing is promoted.",)
+        return after, ()
+    lacking = [search for search, candidates in found if not ranked(search, candidates)]
+    return tuned(study, found), tuple(
+        f"No search trial of {search.title} finished with {_wanted(search)}: it is not tuned, and not reported."
+        for search in lacking
+    )
+
+
+def _wanted(search: PlannedSearch) -> str:
+    return "a defined metric" + (" within the constraints" if search.settings.constraints else "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchPlan:
-    """Plan of a search.
+    """Plan of the searches of a study.
 
     Attributes:
-        study: The study, with the promoted arms once the search is done.
+        study: The study, with what those searches have chosen that have ended.
         stand_ins: A trial of the base recipe for each trial not known yet, to estimate cost.
     """
 
@@ -94,45 +183,74 @@ class SearchPlan:
 
 
 def plan_search(study: Study, prepared: Prepared, results: Location, known: KnownTrials) -> SearchPlan | None:
-    """The plan of a study's search; ``None`` for a study without one."""
-    search = study.search
-    if search is None:
+    """The plan of a study's searches; ``None`` for a study without one."""
+    planned = searches(study)
+    if not planned:
         return None
     builder = TrialBuilder(study.name, prepared.fingerprints, parts=study.parts)
-    past = read_past(results, known, search, lambda settings: search_trial(study, settings, builder))
-    points = {item.spec.trial_id: item for item in past if item.spec is not None}
-    ends = [item.end for item in points.values()]
-    log = SearchLog.read(results)
-    ended = log is not None and log.has_ended(search.promote) and log.trials == search.trials and None not in ends
-    held_back = keeps_failing(past)
-    missing = 0 if ended or held_back else max(0, search.trials - sum(end is not None for end in ends))
-    if not missing and not held_back:
-        candidates = [
-            Candidate(item.spec.params, item.scores.values)
-            for item in points.values()
-            if item.end == "finished" and item.scores is not None and item.spec is not None
-        ]
-        arms = promoted(study, candidates)
-    else:
-        arms = study
-    to_promote = search.promote * len(study.tasks) * len(study.seeds) if missing else 0
-    base = study.base.model_copy(update={"task": study.tasks[study.first_task], "split_seed": study.split_seed})
-    [stand_in] = builder.replicates(base, [search.seed], arm="search", params={}, phase="search")
+    counted: list[TunedArm] = []
+    stand_ins: list[TrialSpec] = []
+    done: list[tuple[PlannedSearch, list[Candidate]]] = []
+    for search in planned:
+        past = _past(search, results, known, builder)
+        points = ended_points(past, search.settings)
+        ends, seeds = [point.end for point in points], search.settings.seeds
+        log = SearchLog.read(results, search.arm_name, search.task)
+        whole = log is not None and log.has_ended(search.chosen) and log.trials == search.settings.trials
+        over, held_back = whole and None not in ends, keeps_failing(past)
+        missing = 0 if over or held_back else max(0, search.settings.trials - sum(end is not None for end in ends))
+        candidates = candidates_of(points, search.space)
+        if not missing and not held_back:
+            done.append((search, candidates))
+        opened = [point for point in points if point.end is None] if missing else []
+        at_most = max(0, missing - len(opened)) * seeds + sum(seeds - len(point.trials) for point in opened)
+        best = next(iter(ranked(search, candidates)), None) if not missing else None
+        counted.append(
+            TunedArm(
+                arm=search.arm_name,
+                task=search.task,
+                finished=ends.count("finished"),
+                dropped=ends.count("dropped"),
+                pruned=ends.count("pruned"),
+                failed=ends.count("failed"),
+                missing=missing,
+                trials_at_most=at_most,
+                to_promote=search.final_trials if missing else 0,
+                held_back=held_back,
+                settings=None if best is None else dict(best.settings),
+                value=None if best is None else best.values[0],
+            )
+        )
+        base = search.base.model_copy(update={"task": study.tasks[search.task], "split_seed": study.split_seed})
+        [stand_in] = builder.replicates(
+            base, [search.settings.seed], arm=search.arm_name or "search", params={}, phase="search"
+        )
+        stand_ins += [stand_in] * (at_most + counted[-1].to_promote)
+    after, nothing = _chosen(study, done) if done else (study, ())
+    settings = planned[0].settings
+
+    def total(count: str) -> int:
+        return sum(getattr(each, count) for each in counted)
+
     summary = SearchSummary(
-        trials=search.trials,
-        finished=ends.count("finished"),
-        pruned=ends.count("pruned"),
-        failed=ends.count("failed"),
-        missing=missing,
-        promote=search.promote,
-        to_promote=to_promote,
-        held_back=held_back,
-        nothing_to_promote=not missing and not held_back and search.promote > 0 and len(arms.arms) == len(study.arms),
+        trials=settings.trials * len(planned),
+        seeds=settings.seeds,
+        finished=total("finished"),
+        dropped=total("dropped"),
+        pruned=total("pruned"),
+        failed=total("failed"),
+        missing=total("missing"),
+        trials_at_most=total("trials_at_most"),
+        promote=planned[0].chosen,
+        to_promote=total("to_promote"),
+        held_back=any(each.held_back for each in counted),
+        nothing_to_promote=bool(nothing),
+        tuned=tuple(counted) if study.tune is not None else (),
     )
-    return SearchPlan(summary=summary, study=arms, stand_ins=(stand_in,) * (missing + to_promote))
+    return SearchPlan(summary=summary, study=after, stand_ins=tuple(stand_ins))
 
 
 def final_trials(study: Study) -> int:
-    """Number of trials of the final phase, as far as known before the search ends."""
-    assert study.search is not None
-    return (len(study.arms) + study.search.promote) * len(study.tasks) * len(study.seeds)
+    """Number of trials of the final phase, as far as known before the searches end."""
+    promote = 0 if study.search is None else study.search.promote
+    return (len(study.arms) + promote) * len(study.tasks) * len(study.seeds)

@@ -1,130 +1,130 @@
-"""Source of search trials: the sampler draws one when a slot is free, and is updated with the end of every trial."""
+"""Source of the trials of one search: the sampler draws a point when a slot is free, and hears how each ended."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Final
+from dataclasses import replace
+from typing import Any, Final
 
+from agrm_study.execution.dispatch.judged import read_judged
 from agrm_study.execution.dispatch.sampler import Draw, End, Sampler
-from agrm_study.execution.dispatch.search_history import Past, keeps_failing
+from agrm_study.execution.dispatch.search_history import Past, PastRun, keeps_failing
+from agrm_study.execution.dispatch.search_point import Point, candidates_of, drawn_settings, hopeless
 from agrm_study.execution.dispatch.work_source import WorkSource
 from agrm_study.execution.trial.events import TrialEvent
 from agrm_study.execution.trial.pruning import ask_to_end
 from agrm_study.execution.trial.repeated_failures import HOLD_AFTER, SEARCH
 from agrm_study.execution.trial.work import Work
 from agrm_study.plan.promotion import Candidate
+from agrm_study.plan.searches import PlannedSearch
 from agrm_study.plan.trial import TrialSpec
 from agrm_study.records.location import Location
-from agrm_study.records.reader import Ledger, TrialState
+from agrm_study.records.reader import Ledger
 from agrm_study.records.schemas import PRUNED
 from agrm_study.records.search_log import Proposal, SearchLog
-from agrm_study.records.validation_scores import Scores, best_so_far, read_scores
+from agrm_study.records.validation_scores import best_so_far
 from agrm_study.study.errors import InputError
-from agrm_study.study.reported import reported_network
-from agrm_study.study.search_space import Search
 
 MOST_REPEATS: Final = 100
-"""Consecutive draws of known trials after which the space counts as exhausted."""
-
-
-@dataclass(slots=True)
-class _Point:
-    """One trial of the search: every draw of its settings, and how it ended."""
-
-    spec: TrialSpec
-    draws: list[Draw] = field(default_factory=list)
-    end: End | None = None
-    scores: Scores | None = None
-    best: float | None = None
-    judged: int = 0
-    pruned: bool = False
-    repeats: TrialState | None = None
+"""Consecutive draws of known points after which the space counts as exhausted."""
 
 
 class SearchSource(WorkSource):
-    """Hands out search trials as the sampler draws them; used by one thread.
+    """Hands out the trials of one search; used by one thread.
 
-    Trials of earlier runs are replayed first: those that ended, in the order in which they were drawn, with their
-    scores. Drawn points without a record are handed out before anything new is drawn.
+    Points of earlier runs are replayed first: those that ended, in the order in which they were drawn, with their
+    scores. Points without all their records are continued before anything new is drawn.
 
     Args:
-        make: The trial of a point; may raise `InputError` for values that no recipe allows.
-        log: The content of search.json except the proposals.
-        on_draw: Called with each trial that is handed out.
+        past: The draws of earlier runs, in order.
+        make: The trials of a point; may raise `InputError` for values that no recipe allows.
+        log: The content of the search's log except the proposals.
+        on_draw: Called with each trial that is handed out, and the name of its point.
+        accelerator: The accelerator that its trials name.
     """
 
     def __init__(
         self,
-        search: Search,
+        search: PlannedSearch,
         past: Sequence[Past],
         *,
-        make: Callable[[dict[str, object]], TrialSpec],
+        make: Callable[[dict[str, Any]], tuple[TrialSpec, ...]],
         work_of: Callable[[TrialSpec], Work],
         results: Location,
         log: SearchLog,
-        on_draw: Callable[[TrialSpec], None] = lambda spec: None,
+        on_draw: Callable[[TrialSpec, str], None] = lambda spec, name: None,
+        accelerator: str | None = None,
     ) -> None:
         super().__init__(())
-        self._search, self._make, self._make_work = search, make, work_of
-        self._results, self._log, self._on_draw = results, log, on_draw
-        self._maximize = search.directions[0] == "maximize"
-        self._sampler = Sampler(search)
-        self._points: dict[str, _Point] = {}
-        self._queue: deque[_Point] = deque()
+        self.search, self._settings = search, search.settings
+        self._make, self._make_work, self._on_draw = make, work_of, on_draw
+        self._results, self._log, self._accelerator = results, log, accelerator
+        self._maximize = self._settings.directions[0] == "maximize"
+        self._sampler = Sampler(self._settings, search.space)
+        self._points: dict[str, Point] = {}  # by their first trial, in the order of drawing
+        self._open: dict[str, Point] = {}  # those without an end
+        self._undecided: set[str] = set()  # those that may get another seed
+        self._point_of: dict[str, Point] = {}
+        self._queue: deque[Point] = deque()
         self._proposals: list[Proposal] = []
-        self._left = max(0, search.trials - len({p.spec.trial_id for p in past if p.spec is not None and p.end}))
         self._exhausted = False
         self.why_stopped: str | None = None
         self.held_back = False
+        self._room = max(0, self._settings.trials - len({p.specs[0].trial_id for p in past if p.specs and p.end}))
         for item in past:
-            if item.end == "failed" and item.state is not None and item.state.failure != "nan_loss":
-                self._repeated.add_recorded(SEARCH, item.proposal.trial_id, item.state)
+            for spec, run in zip(item.specs, item.runs, strict=True):
+                if run.end == "failed" and run.state is not None and run.state.failure != "nan_loss":
+                    self._repeated.add_recorded(SEARCH, spec.trial_id, run.state)
             self._replay(item)
         if keeps_failing(past):
             self._hold_back()
-        self._length = self._left
+        self._decide()
+        self._length = self.pending
         self._write()
 
     def __len__(self) -> int:
         return self._length
 
-    def work(self, trial_id: str) -> Work:
-        return self._work_of[trial_id]
-
     def take(self, full: Collection[str | None] = ()) -> Work | None:
-        if self.exhausted or None in full:
+        if self._stopped or self._accelerator in full:
             return None
         point = self._queue.popleft() if self._queue else self._draw_new()
         if point is None:
-            self._exhausted = True
-            self.why_stopped = f"the sampler draws only points that were tried before ({MOST_REPEATS} in a row)"
             return None
-        self._left -= 1
+        point.running = True
+        spec = point.next
         if point.repeats is not None and point.repeats.stop_reason == PRUNED:
-            ask_to_end(self._results, point.spec.trial_id, point.repeats.epochs or 0)
-        if (known := self._work_of.get(point.spec.trial_id)) is not None:
+            ask_to_end(self._results, spec.trial_id, point.repeats.epochs or 0)
+        if (known := self._work_of.get(spec.trial_id)) is not None:
             return known
-        work = self._make_work(point.spec)
-        self._work_of[point.spec.trial_id] = work
-        self._on_draw(point.spec)
+        work = self._work_of[spec.trial_id] = self._make_work(spec)
+        point.started = len(point.trials) + 1
+        self._on_draw(spec, self.search.point_name(drawn_settings(point, self.search.space)))
         return work
 
     def put_back(self, trial_id: str) -> None:
-        self._queue.appendleft(self._points[trial_id])
-        self._left += 1
+        point = self._point_of[trial_id]
+        point.running = False
+        self._queue.appendleft(point)
+
+    @property
+    def pending(self) -> int:
+        """Trials that may still be handed out for the first time."""
+        to_draw = 0 if self._exhausted else self._room * self._settings.seeds
+        return to_draw + sum(point.to_come for point in self._open.values())
 
     def set_aside(self, trial_id: str) -> None:
         self.put_back(trial_id)  # points are handed out in the order in which they were drawn
 
     @property
     def exhausted(self) -> bool:
-        return self._stopped or self._left <= 0 or (self._exhausted and not self._queue)
+        to_draw = self._room and not self._exhausted
+        return self._stopped or not (to_draw or any(not point.running for point in self._open.values()))
 
     def observe(self, event: TrialEvent) -> str | None:
-        point = self._points[event.trial_id]
-        if event.kind == "epoch":
+        point = self._point_of[event.trial_id]
+        if event.kind == "epoch" and event.trial_id == point.spec.trial_id:  # the pruner sees the first seed alone
             for epoch, metric in enumerate(event.earlier_metrics, start=1):
                 self._judge(point, epoch, metric)
             self._judge(point, event.epoch, event.metric)
@@ -141,50 +141,39 @@ class SearchSource(WorkSource):
     @property
     def drawn(self) -> Collection[str]:
         """Trials of every draw so far."""
-        return self._points.keys()
+        return self._point_of.keys()
 
     @property
     def complete(self) -> bool:
-        """Whether every trial of the search has ended, or no new one can be drawn."""
-        ended = sum(point.end is not None for point in self._points.values())
-        return ended == len(self._points) and (self._exhausted or self._left <= 0)
+        """Whether every point of the search has ended, or no new one can be drawn."""
+        return not self._open and (self._exhausted or not self._room)
 
-    def was_promoted(self) -> None:
-        """Records that the search has ended and that its best trials, if any, are arms of the plan."""
+    def was_chosen(self) -> None:
+        """Records that the search has ended and that its best points, if any, are part of the plan."""
         self._log = replace(self._log, to_promote=0, ended=True)
         self._write()
 
     def candidates(self) -> list[Candidate]:
-        """The trials that ran to their end and were measured: those that can be promoted."""
-        return [
-            Candidate(point.spec.params, point.scores.values)
-            for point in self._points.values()
-            if point.end == "finished" and point.scores is not None
-        ]
+        """The points that have all their seeds and were measured: those that can be chosen."""
+        return candidates_of(self._points.values(), self.search.space)
 
     def _replay(self, item: Past) -> None:
         draw = self._sampler.replay(item.proposal.drawn)
         self._proposals.append(item.proposal)
-        if item.spec is None:
+        known = self._points.get(item.specs[0].trial_id) if item.specs else None
+        if not item.specs or (known is None and item.end is None and not self._room):  # the search was made shorter
             self._sampler.tell(draw, "failed")
-            return
-        point = self._points.setdefault(item.spec.trial_id, _Point(item.spec))
-        if item.end is None and len(self._queue) >= self._left and not point.draws:  # the search was made shorter
-            self._sampler.tell(draw, "failed")
-            del self._points[item.spec.trial_id]
-            return
-        if item.end is None:
-            if not point.draws:
-                self._queue.append(point)
-            point.draws.append(draw)
-            point.repeats = item.repeats
-            return
-        repeated = point.end is not None  # it was drawn again after its end, and the sampler saw only its values
-        point.end, point.scores = item.end, item.scores
-        if item.scores is not None and item.state is not None and not repeated:
-            last = (item.state.epochs or 0) - (item.end == "finished")
-            self._replay_reports(draw, item.scores.curve, last, pruned=item.end == "pruned")
-        self._tell(point, draw)
+        elif known is not None and known.end is not None:  # drawn again after its end
+            self._tell(known, draw)
+        elif known is not None:
+            known.draws.append(draw)
+        else:
+            point = self._add(item.specs, draw)
+            self._room -= item.end is None
+            if item.runs[0].judged is not None and item.runs[0].state is not None:
+                last = (item.runs[0].state.epochs or 0) - (item.runs[0].end == "finished")
+                self._replay_reports(draw, item.runs[0].judged.curve, last, pruned=item.runs[0].end == "pruned")
+            self._go_on(point, list(item.runs))
 
     def _replay_reports(self, draw: Draw, curve: Mapping[int, float], last: int, *, pruned: bool) -> None:
         """Reports the epochs that were judged while the trial ran: all but the last of one that ran to its end, as its
@@ -193,31 +182,42 @@ class SearchSource(WorkSource):
             if epoch > last or (self._sampler.report(draw, epoch, value) and pruned):
                 break
 
-    def _draw_new(self) -> _Point | None:
+    def _draw_new(self) -> Point | None:
+        if self._exhausted or not self._room:
+            return None
         for _ in range(MOST_REPEATS):
             draw = self._sampler.ask()
             try:
-                spec = self._make(draw.settings)
+                specs = self._make(draw.settings)
             except InputError:
                 self._proposals.append(Proposal(trial_id="", arm="", settings=draw.settings, drawn=draw.drawn))
                 self._sampler.tell(draw, "failed")
                 continue
+            trial_id, *further = (spec.trial_id for spec in specs)
+            name = self.search.point_name(draw.settings)
             self._proposals.append(
-                Proposal(trial_id=spec.trial_id, arm=spec.arm, settings=draw.settings, drawn=draw.drawn)
+                Proposal(trial_id=trial_id, arm=name, settings=draw.settings, drawn=draw.drawn, further=tuple(further))
             )
-            known = self._points.get(spec.trial_id)
+            known = self._points.get(trial_id)
             if known is None:
-                point = self._points[spec.trial_id] = _Point(spec, [draw])
+                self._room -= 1
                 self._write()
-                return point
+                return self._add(specs, draw)
             if known.end is None:
                 known.draws.append(draw)
             else:
                 self._tell(known, draw)
         self._write()
+        self._exhausted = True
+        self.why_stopped = f"the sampler draws only points that were tried before ({MOST_REPEATS} in a row)"
         return None
 
-    def _judge(self, point: _Point, epoch: int, metric: float | None) -> None:
+    def _add(self, specs: tuple[TrialSpec, ...], draw: Draw) -> Point:
+        point = self._points[specs[0].trial_id] = self._open[specs[0].trial_id] = Point(specs, [draw])
+        self._point_of.update({spec.trial_id: point for spec in specs})
+        return point
+
+    def _judge(self, point: Point, epoch: int, metric: float | None) -> None:
         """Takes the metric of an epoch, and requests the worker to end the trial if the pruner decides so."""
         if metric is None or epoch <= point.judged or point.pruned or point.repeats is not None:
             return  # a resumed trial sends its epochs again, and the end of a repeated one is decided
@@ -229,31 +229,66 @@ class SearchSource(WorkSource):
             point.pruned = True
             ask_to_end(self._results, point.spec.trial_id, epoch)
 
-    def _end(self, point: _Point, end: End, best_epoch: int = 0) -> None:
-        point.end = end
+    def _end(self, point: Point, end: End, best_epoch: int = 0) -> None:
+        """Takes the end of the trial of a point that runs."""
+        point.running, spec, repeats = False, point.next, point.repeats
+        judged = None
         if end != "failed":
-            network = reported_network(point.spec.recipe)
-            trial_id = point.spec.trial_id
-            scores = read_scores(
-                Ledger(self._results), {trial_id: best_epoch}, self._search.metric, lambda name: network
-            )
-            point.scores = scores.get(trial_id)
+            best = {spec.trial_id: best_epoch}
+            judged = read_judged(Ledger(self._results), {spec.trial_id: spec}, best, self._settings).get(spec.trial_id)
+        if repeats is not None and judged is not None and point.draws and spec is point.spec:
+            last = (repeats.epochs or 0) - (end == "finished")
+            self._replay_reports(point.draws[0], judged.curve, last, pruned=end == "pruned")
+        self._go_on(point, [PastRun(end=end, judged=judged), *point.later])
+        self._decide()
+
+    def _go_on(self, point: Point, runs: list[PastRun]) -> None:
+        """Takes the known ends of a point's trials from its next one on, and queues what is to run."""
+        while runs and runs[0].end is not None:
+            end = point.add(runs.pop(0), self._settings)
+            if end is not None:
+                self._close(point, end)
+                return
+        point.repeats, point.later = (runs[0].repeats, runs[1:]) if runs else (None, [])
+        if point.trials:
+            self._undecided.add(point.spec.trial_id)
+        else:
+            self._queue.append(point)
+
+    def _decide(self) -> None:
+        """Ends hopeless points, and queues the next seed of those that are not; the others wait for earlier points."""
+        earlier: list[Point] = []
+        for trial_id, point in self._points.items() if self._undecided else ():
+            if trial_id in self._undecided:
+                verdict = hopeless(point, earlier, maximize=self._maximize)
+                if verdict is not None:
+                    self._undecided.remove(trial_id)
+                if verdict:
+                    self._close(point, "dropped")
+                elif verdict is False:
+                    self._queue.append(point)
+            earlier.append(point)
+
+    def _close(self, point: Point, end: End) -> None:
+        point.end = end
+        del self._open[point.spec.trial_id]
         draws, point.draws = point.draws, []
-        if point.repeats is not None and point.scores is not None and draws:
-            last = (point.repeats.epochs or 0) - (end == "finished")
-            self._replay_reports(draws[0], point.scores.curve, last, pruned=end == "pruned")
         for draw in draws:
             self._tell(point, draw)
 
-    def _tell(self, point: _Point, draw: Draw) -> None:
+    def _tell(self, point: Point, draw: Draw) -> None:
         assert point.end is not None
-        self._sampler.tell(draw, point.end, point.scores.values if point.scores is not None else None)
+        result = point.result
+        if result is None:
+            self._sampler.tell(draw, point.end)
+        else:
+            self._sampler.tell(draw, point.end, result.values, result.excess)
 
     def _count_failure(self, event: TrialEvent) -> None:
         """Holds the search back when several of its trials failed in the same way and none has finished."""
         if event.failure != "nan_loss":  # divergence is a valid result for a setting
             self._repeated.add(SEARCH, event.trial_id, event.failure, event.error or "", event.frame)
-        ended = any(point.end in ("finished", "pruned") for point in self._points.values())
+        ended = any(point.trials or point.end == "pruned" for point in self._points.values())
         if SEARCH in self._repeated.held and not ended:
             self._hold_back()
 

@@ -13,11 +13,11 @@ from agrm_study.execution.trial.work import StageEnd, Work
 from agrm_study.plan.acting import idle_settings
 from agrm_study.plan.epochs import SpanReader
 from agrm_study.plan.identity import file_hash
+from agrm_study.plan.searches import PlannedSearch
 from agrm_study.plan.stages import plan_stages, pretraining_end
 from agrm_study.plan.trial import TrialSpec
 from agrm_study.records.location import Location
 from agrm_study.study.spec import Sharing
-from agrm_study.study.study import Study
 
 
 class SharedStages:
@@ -87,8 +87,8 @@ class SearchStages:
     it saves it, later draws reuse it, and no trial waits for another.
     """
 
-    def __init__(self, study: Study, results: Location) -> None:
-        self._shares = bool(study.sharing) and pretraining_comes_again(study)
+    def __init__(self, search: PlannedSearch, results: Location) -> None:
+        self._shares = bool(search.study.sharing) and pretraining_comes_again(search)
         self._reader = SpanReader(cache(file_hash))
         if self._shares:
             StageStore.of(results).take_stock(code_version())
@@ -99,9 +99,8 @@ class SearchStages:
         return () if end is None else (StageEnd(*end),)
 
 
-def pretraining_comes_again(study: Study) -> bool:
+def pretraining_comes_again(search: PlannedSearch) -> bool:
     """Whether no setting drawn from a range affects pre-training; such a value is rarely drawn twice."""
-    assert study.search is not None
-    ssl = study.base.ssl.model_copy(update={"method": "supervised"})
-    later = idle_settings(study.base.model_copy(update={"ssl": ssl})).keys() - {"ssl.pretrain_epochs"}
-    return all(dimension.choices is not None or name in later for name, dimension in study.search.space.items())
+    ssl = search.base.ssl.model_copy(update={"method": "supervised"})
+    later = idle_settings(search.base.model_copy(update={"ssl": ssl})).keys() - {"ssl.pretrain_epochs"}
+    return all(dimension.choices is not None or name in later for name, dimension in search.space.items())

@@ -20,7 +20,7 @@ from agrm_study.plan.plan import Cell, parse_cells
 from agrm_study.records.location import Location
 from agrm_study.records.race_log import RaceLog
 from agrm_study.records.reader import Ledger, TrialState
-from agrm_study.records.search_log import SearchLog
+from agrm_study.records.search_log import SearchLog, read_logs, search_names
 from agrm_study.records.study_file import read_study
 from agrm_study.records.validation_scores import read_metric
 from agrm_study.study.no_results import no_results
@@ -36,7 +36,8 @@ class Snapshot:
         owner: The run that holds the study (study, host, pid, since); ``None`` for none.
         final: Progress of the trials that are reported; ``None`` while a first run still prepares its data.
         cells: Cells of those trials; those that a race spares are left out.
-        nothing_promoted: Whether the search has ended without a point to promote.
+        search_logs: The points of each search; one, or one per arm and task that is tuned.
+        nothing_promoted: Whether a search has ended without a point to promote.
         unfinished: Trials that were started and have no record: they are running, or the next run resumes them.
     """
 
@@ -45,7 +46,7 @@ class Snapshot:
     search: StudyProgress | None = None
     final: StudyProgress | None = None
     cells: tuple[Cell, ...] = ()
-    search_log: SearchLog | None = None
+    search_logs: tuple[SearchLog, ...] = ()
     race: RaceLog | None = None
     nothing_promoted: bool = False
     unfinished: tuple[TrialProgress, ...] = ()
@@ -53,7 +54,7 @@ class Snapshot:
 
     @property
     def progress(self) -> StudyProgress | None:
-        """The current phase: the search until its best trials have become arms, then the reported trials."""
+        """The current phase: the searches until their best points are planned, then the reported trials."""
         if self.search is not None and (self.search.counts().left or self.to_promote):
             return self.search
         return self.final
@@ -71,8 +72,8 @@ class Snapshot:
 
     @property
     def to_promote(self) -> int:
-        """Trials of the final phase that the end of the search will add."""
-        return 0 if self.search_log is None else self.search_log.to_promote
+        """Trials of the final phase that the end of the searches will add."""
+        return sum(log.to_promote for log in self.search_logs)
 
     @property
     def total(self) -> int:
@@ -82,7 +83,7 @@ class Snapshot:
     @property
     def left(self) -> int:
         """Remaining trials."""
-        return self.states["waiting"] + self.states["running"] + (0 if self._held_back else self._pending)
+        return self.states["waiting"] + self.states["running"] + self._to_come
 
     @property
     def over(self) -> bool:
@@ -108,16 +109,21 @@ class Snapshot:
         if self.owner is None:
             return None
         slots = max(1, len(self.unfinished))
-        to_draw = 0 if self._held_back else self._pending
-        return time_left_s(self.trials.values(), now=self.now, slots=slots, to_draw=to_draw)
-
-    @property
-    def _held_back(self) -> bool:
-        return self.search is not None and self.search.held_back
+        return time_left_s(self.trials.values(), now=self.now, slots=slots, to_draw=self._to_come)
 
     @property
     def _pending(self) -> int:
-        return self.to_promote + (0 if self.search is None else self.search.to_draw or 0)
+        """Trials that are not known yet, those of searches that are held back included."""
+        if self.search is None:
+            return self.to_promote
+        return self.to_promote + (self.search.to_draw or 0) + self.search.held_draws
+
+    @property
+    def _to_come(self) -> int:
+        """Trials that are not known yet and will run."""
+        if self.search is None or not self.search.held_back:
+            return self._pending
+        return self.search.to_draw or 0
 
 
 class SnapshotReader:
@@ -147,21 +153,23 @@ class SnapshotReader:
         cells = parse_cells(plan, f"{self._location.address}/plan.json")
         if race is not None:
             cells = wanted_cells(cells, race, [t for t, state in states.items() if state.status == "finished"])
-        log = SearchLog.read(self._location)
-        points = () if log is None else search_cells(log)
+        logs = read_logs(self._location, search_names(study))
+        points = tuple(cell for log in logs for cell in search_cells(log))
         beats = self._beats({cell.trial_id for cell in (*points, *cells)}, owner)
         for beat in beats:  # a failed trial that is running again
             states.pop(beat.trial_id, None)
         started = {beat.trial_id for beat in beats}
         search = None
-        if log is not None:
+        if logs:
             known = states.keys() | started
-            promote = 0 if study.search is None else study.search.promote
             points = tuple(point for point in points if point.trial_id in known)
             search = self._progress(study, points, states, ledger, to_draw=0)
-            search.to_draw = 0 if log.has_ended(promote) else max(0, log.trials - len(points))
-            recorded = ((p.trial_id, states[p.trial_id]) for p in points if p.trial_id in states)
-            search.held_back = search_keeps_failing(recorded)
+            for log in logs:
+                to_draw, own = _to_draw(log, study, known), [cell.trial_id for cell in search_cells(log)]
+                if search_keeps_failing((trial_id, states[trial_id]) for trial_id in own if trial_id in states):
+                    search.held_draws += to_draw
+                else:
+                    search.to_draw = (search.to_draw or 0) + to_draw
         final = self._progress(study, cells, states, ledger)
         final.hold(held_trials(cells, states, started))
         if search is not None and search.held_back:  # the reported trials wait for its end
@@ -172,9 +180,9 @@ class SnapshotReader:
             search=search,
             final=final,
             cells=cells,
-            search_log=log,
+            search_logs=logs,
             race=race,
-            nothing_promoted=log is not None and log.ended and _promotes_nothing(study),
+            nothing_promoted=any(log.ended and _promotes_nothing(log, study) for log in logs),
             problems=tuple(f"{problem.path}: {problem.reason}" for problem in ledger.problems),
         )
         trials = snapshot.trials
@@ -244,14 +252,28 @@ def wanted_cells(cells: Sequence[Cell], race: RaceLog, finished: Collection[str]
 
 
 def search_cells(log: SearchLog) -> tuple[Cell, ...]:
-    """Each trial that a search has drawn, as a cell named after its point."""
-    cells = {p.trial_id: Cell(p.arm, log.task, log.seed, p.trial_id) for p in log.proposals if p.trial_id}
+    """Each trial that a search may run of the points that it has drawn, as a cell named after its point."""
+    cells = {
+        trial_id: Cell(point.arm, log.task, log.seed + number, trial_id)
+        for point in log.proposals
+        for number, trial_id in enumerate(point.trial_ids)
+    }
     return tuple(cells.values())
 
 
-def _promotes_nothing(study: Study) -> bool:
-    """Whether a search has ended without adding an arm to its study, although it was to promote some."""
-    return study.search is not None and study.search.promote > 0 and not any(arm.settings for arm in study.arms)
+def _to_draw(log: SearchLog, study: Study, known: Collection[str]) -> int:
+    """Trials of a search to come at most; the seeds that a hopeless point does not get still count."""
+    if log.has_ended(1 if study.search is None else study.search.promote):
+        return 0
+    started = {trial_id for point in log.proposals for trial_id in point.trial_ids if trial_id in known}
+    return max(0, log.trials * log.seeds - len(started))
+
+
+def _promotes_nothing(log: SearchLog, study: Study) -> bool:
+    """Whether a search has ended without adding to its study what it was to choose."""
+    if study.search is not None:
+        return study.search.promote > 0 and not any(arm.settings for arm in study.arms)
+    return any(arm.name == log.arm and log.task not in arm.tuned for arm in study.arms)
 
 
 def _apply(beat: Heartbeat, trial: TrialProgress, *, running: bool, clock: float) -> None:

@@ -47,8 +47,8 @@ class StudyProgress:
         metric: Name of the validation metric shown.
         cells: Trial of each (task, arm, seed).
         slots: Number of concurrent trials, as far as known; 0 if nothing runs.
-        to_draw: Trials of a search that are not drawn yet; None if this is not a search.
-        held_back: Whether a search draws no more because its trials keep failing in the same way.
+        to_draw: Trials of searches that are not handed out yet, at most; None if these are no searches.
+        held_draws: The same of searches that draw no more because their trials keep failing in the same way.
         used: What all trials of the results folder have used, failed attempts included; ``None`` before a trial starts.
     """
 
@@ -63,7 +63,7 @@ class StudyProgress:
     slots: int = 1
     to_draw: int | None = None
     maximize: bool = True
-    held_back: bool = False
+    held_draws: int = 0
     used: Used | None = None
     clock: Callable[[], float] = time.monotonic
 
@@ -78,7 +78,7 @@ class StudyProgress:
         to_draw: int | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> StudyProgress:
-        """The progress of a study's reported trials, or (with `to_draw`) of its search, whose points are the cells."""
+        """The progress of a study's reported trials, or (with `to_draw`) of its searches, with a cell per trial."""
         epochs = {arm.name: arm.recipe.epochs for arm in study.arms}
         trials: dict[str, TrialProgress] = {}
         for cell in cells:
@@ -93,7 +93,7 @@ class StudyProgress:
             if known is not None:
                 trial.take(known)
                 trial.metric = (metrics or {}).get(cell.trial_id)
-        search = study.search if to_draw is not None else None
+        search = (study.search or study.tune) if to_draw is not None else None
         shown = cells if search is None else ()
         return cls(
             name=study.name,
@@ -168,6 +168,11 @@ class StudyProgress:
         return trial
 
     @property
+    def held_back(self) -> bool:
+        """Whether a search draws no more because its trials keep failing in the same way."""
+        return self.held_draws > 0
+
+    @property
     def inherited(self) -> int:
         """Epochs that this run's trials took over from others instead of training them."""
         return sum(trial.inherited for trial in self.trials.values())
@@ -176,8 +181,10 @@ class StudyProgress:
         """Trials by state."""
         found = dict.fromkeys(("waiting", "running", "finished", "failed", "held"), 0)
         found |= Counter(map(attrgetter("state"), self.trials.values()))
-        found["held" if self.held_back else "waiting"] += self.to_draw or 0
-        return Counts(total=len(self.trials) + (self.to_draw or 0), **found)
+        to_draw = self.to_draw or 0
+        found["waiting"] += to_draw
+        found["held"] += self.held_draws
+        return Counts(total=len(self.trials) + to_draw + self.held_draws, **found)
 
     def running(self) -> list[TrialProgress]:
         """The trials that are running, longest first."""

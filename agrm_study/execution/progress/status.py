@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from collections.abc import Collection
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from agrm_study.execution.progress.snapshot import Snapshot, read_snapshot
+from agrm_study.execution.progress.snapshot import Snapshot, read_snapshot, search_cells
+from agrm_study.execution.progress.state import StudyProgress
+from agrm_study.execution.progress.trial_progress import TrialProgress
 from agrm_study.execution.results_folder.usage import Used
 from agrm_study.execution.trial.failures import DETERMINISTIC
 from agrm_study.records.race_log import RaceLog
+from agrm_study.records.search_log import SearchLog
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,8 +67,23 @@ class ArmStatus:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TuningStatus:
+    """Progress of the tuning of an arm on a task, in trials; `best` is the best value on validation so far."""
+
+    arm: str
+    task: str
+    finished: int
+    pruned: int
+    failed: int
+    running: int
+    waiting: int
+    best: float | None
+    best_point: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SearchStatus:
-    """Progress of a search.
+    """Progress of a search, or of all searches of a study that tunes its arms, in trials.
 
     Attributes:
         finished: Trials that ran to their end.
@@ -75,6 +94,7 @@ class SearchStatus:
         metric: Its first objective, a validation metric.
         best: The best value so far; ``None`` before a trial has finished.
         to_promote: Trials of the final phase that its end will add; 0 once they are planned.
+        tuned: The same for each arm and task, in a study that tunes its arms.
     """
 
     trials: int
@@ -87,6 +107,7 @@ class SearchStatus:
     best: float | None
     best_arm: str | None
     to_promote: int
+    tuned: tuple[TuningStatus, ...] = ()
 
     @property
     def total(self) -> int:
@@ -213,22 +234,45 @@ def _by_arm(snapshot: Snapshot) -> tuple[ArmStatus, ...]:
 
 
 def _search_status(snapshot: Snapshot) -> SearchStatus | None:
-    search, log = snapshot.search, snapshot.search_log
-    if search is None or log is None:
+    search, logs = snapshot.search, snapshot.search_logs
+    if search is None or not logs:
         return None
-    states = Counter(trial.state for trial in search.trials.values())
-    pruned = sum(trial.state == "finished" and trial.pruned for trial in search.trials.values())
-    running = sum(trial.trial_id in search.trials for trial in snapshot.unfinished)
+    unfinished = {trial.trial_id for trial in snapshot.unfinished}
+    counts = _ends(search.trials.values(), unfinished)
     best = next(iter(search.best()), None)
     return SearchStatus(
-        trials=log.trials,
-        finished=states["finished"] - pruned,
-        pruned=pruned,
-        failed=states["failed"],
-        running=running,
-        waiting=search.counts().left - running,
+        trials=sum(log.trials * log.seeds for log in logs),
+        **counts,
+        waiting=search.counts().left - counts["running"],
         metric=search.metric,
         best=None if best is None else best.metric,
         best_arm=None if best is None else best.arm,
-        to_promote=log.to_promote,
+        to_promote=snapshot.to_promote,
+        tuned=tuple(_tuning(log, search, unfinished) for log in logs if log.arm),
     )
+
+
+def _tuning(log: SearchLog, search: StudyProgress, unfinished: Collection[str]) -> TuningStatus:
+    own = [search.trials[cell.trial_id] for cell in search_cells(log) if cell.trial_id in search.trials]
+    counts = _ends(own, unfinished)
+    best = next(iter(replace(search, trials={trial.trial_id: trial for trial in own}).best()), None)
+    return TuningStatus(
+        arm=log.arm,
+        task=log.task,
+        **counts,
+        waiting=0 if log.ended else max(0, log.trials * log.seeds - sum(counts.values())),
+        best=None if best is None else best.metric,
+        best_point=None if best is None else best.arm.removeprefix(f"{log.arm}: "),
+    )
+
+
+def _ends(trials: Collection[TrialProgress], unfinished: Collection[str]) -> dict[str, int]:
+    """Trials of a search by how they ended, and those that are running or that the next run resumes."""
+    states = Counter(trial.state for trial in trials)
+    pruned = sum(trial.state == "finished" and trial.pruned for trial in trials)
+    return {
+        "finished": states["finished"] - pruned,
+        "pruned": pruned,
+        "failed": states["failed"],
+        "running": sum(trial.trial_id in unfinished for trial in trials),
+    }

@@ -20,6 +20,8 @@ def tried(m: Measurements, task: str) -> tuple[pd.DataFrame, pd.Series[float], s
     reflect their settings.
     """
     e = m.evidence
+    if e.study.tune is not None:
+        return None
     trials = e.searched if not e.searched.empty else e.trials
     trials = ran_to_end(trials[trials["task"] == task])
     if len(trials) < MIN_TRIALS or (e.searched.empty and not is_full_grid(e.study)):

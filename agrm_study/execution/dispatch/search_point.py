@@ -1,0 +1,148 @@
+"""A point of a search: its trials, one per seed and one after the other, and the rule that ends hopeless ones early."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Any, Final
+
+from agrm_study.execution.dispatch.judged import Judged, mean_of
+from agrm_study.execution.dispatch.sampler import Draw, End
+from agrm_study.execution.dispatch.search_history import Past, PastRun
+from agrm_study.plan.promotion import Candidate
+from agrm_study.plan.trial import TrialSpec
+from agrm_study.records.reader import TrialState
+from agrm_study.study.search_space import SearchSettings
+
+MIN_EARLIER: Final = 4
+"""Points drawn before another one that must have as many seeds, before their median can end it."""
+
+
+@dataclass(slots=True)
+class Point:
+    """One point of a search: every draw of its settings, its trials, and how they ended.
+
+    Attributes:
+        specs: Its trials, one per seed.
+        draws: Draws of its settings that the sampler has no result of yet.
+        trials: What its finished trials are judged by, in the order of the seeds.
+        end: How it ended; None while it does not have all its trials. ``dropped`` ones were hopeless.
+        best: The first objective's best value so far of the trial that is judged while it runs.
+        judged: The last epoch that was judged.
+        pruned: Whether its trial was asked to end early.
+        running: Whether a trial of it was handed out and has not ended.
+        started: Number of its trials that were handed out or had ended before.
+        repeats: Of a finished trial that lost records and is run again, the state that it is to reach.
+        later: How the trials after the next one ended in earlier runs.
+    """
+
+    specs: tuple[TrialSpec, ...]
+    draws: list[Draw] = field(default_factory=list)
+    trials: list[Judged] = field(default_factory=list)
+    end: End | None = None
+    best: float | None = None
+    judged: int = 0
+    pruned: bool = False
+    running: bool = False
+    started: int = 0
+    repeats: TrialState | None = None
+    later: list[PastRun] = field(default_factory=list)
+
+    @property
+    def spec(self) -> TrialSpec:
+        """The trial of its first seed, whose identity is that of the point."""
+        return self.specs[0]
+
+    @property
+    def next(self) -> TrialSpec:
+        """Its first trial without a result."""
+        return self.specs[len(self.trials)]
+
+    @property
+    def result(self) -> Judged | None:
+        """The means over the seeds that it was trained with; None before the first has finished."""
+        return mean_of(self.trials) if self.trials else None
+
+    @property
+    def to_come(self) -> int:
+        """Its trials that were never handed out, if all its seeds are trained."""
+        if self.end is not None:
+            return 0
+        return len(self.specs) - max(self.started, len(self.trials)) - sum(run.end is not None for run in self.later)
+
+    def add(self, run: PastRun, settings: SearchSettings) -> End | None:
+        """Takes the end of its next trial; returns the end of the point, if that was its last."""
+        if run.end != "finished":
+            return run.end
+        undefined = Judged((math.nan,) * len(settings.metric), (math.nan,) * len(settings.constraints))
+        self.trials.append(run.judged or undefined)
+        return "finished" if len(self.trials) == len(self.specs) else None
+
+    def mean(self, seeds: int) -> float:
+        """The first objective's mean over its first seeds."""
+        return mean_of(self.trials[:seeds]).values[0]
+
+
+def hopeless(point: Point, earlier: Iterable[Point], *, maximize: bool) -> bool | None:
+    """Whether a point ends before it has all its seeds; None while that is open.
+
+    After k seeds a point ends early if its mean is worse than the median, over the points drawn before it, of the means
+    over the first k seeds (a median stopping rule, Golovin et al. 2017). Points with fewer seeds do not count, at least
+    `MIN_EARLIER` others are needed, and the decision waits until each has k seeds or has ended: it depends on records
+    and the order of the draws alone, not on which trial ended first.
+
+    Args:
+        point: A point that has some of its seeds.
+        earlier: The points drawn before it, in order.
+        maximize: Whether larger values are better.
+    """
+    seeds = len(point.trials)
+    means = []
+    for other in earlier:
+        if len(other.trials) >= seeds:
+            means.append(other.mean(seeds))
+        elif other.end is None:
+            return None
+    means = [mean for mean in means if mean == mean]
+    own = point.mean(seeds)
+    if own != own:
+        return True  # an undefined objective stays undefined
+    if len(means) < MIN_EARLIER:
+        return False
+    return own < median(means) if maximize else own > median(means)
+
+
+def ended_points(past: Iterable[Past], settings: SearchSettings) -> list[Point]:
+    """The points of earlier runs in the order of drawing, as they ended; hopeless ones are dropped."""
+    points: dict[str, Point] = {}
+    for item in past:
+        if not item.specs or item.specs[0].trial_id in points:
+            continue
+        point = points[item.specs[0].trial_id] = Point(item.specs)
+        for run in item.runs:
+            if run.end is None or (end := point.add(run, settings)) is not None:
+                point.end = end if run.end is not None else None
+                break
+    earlier: list[Point] = []
+    for point in points.values():
+        if point.end is None and point.trials:
+            point.end = "dropped" if hopeless(point, earlier, maximize=settings.directions[0] == "maximize") else None
+        earlier.append(point)
+    return earlier
+
+
+def candidates_of(points: Iterable[Point], space: Mapping[str, Any]) -> list[Candidate]:
+    """The points that have all their seeds and were measured: those that can be chosen."""
+    return [
+        Candidate(drawn_settings(point, space), point.result.values, point.result.excess)
+        for point in points
+        if point.end == "finished" and point.result is not None
+    ]
+
+
+def drawn_settings(point: Point, space: Mapping[str, Any]) -> dict[str, Any]:
+    """The drawn values of a point, in the order of the space; its trials of a tuned arm also have the arm's own."""
+    params = point.spec.params
+    return {name: params[name] for name in space if name in params}

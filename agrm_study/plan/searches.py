@@ -1,0 +1,167 @@
+"""Searches of a study: one over its base recipe, or one per arm and task that is tuned, and the trials of a point."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from agrm_study.plan.acting import idle_settings
+from agrm_study.plan.expand import TrialBuilder
+from agrm_study.plan.trial import TrialSpec
+from agrm_study.study.arm_names import arm_name, symbols
+from agrm_study.study.errors import InputError
+from agrm_study.study.merge import Tree, build_recipe, with_settings
+from agrm_study.study.problems import Place, Places, Problems
+from agrm_study.study.recipe import Recipe
+from agrm_study.study.search_space import Dimension, SearchSettings
+from agrm_study.study.settings import Setting
+from agrm_study.study.study import Arm, Study
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedSearch:
+    """One search of a study.
+
+    Attributes:
+        settings: Sampler, number of points, objectives, seeds.
+        space: Dotted setting → distribution.
+        task: Name of its task.
+        arm: The arm that it tunes; None for the search of a study, whose best points become arms.
+    """
+
+    study: Study = field(repr=False)
+    settings: SearchSettings
+    space: Mapping[str, Dimension]
+    task: str
+    arm: Arm | None = None
+
+    @property
+    def arm_name(self) -> str:
+        """Name of the arm that it tunes; empty for the search of a study."""
+        return "" if self.arm is None else self.arm.name
+
+    @property
+    def title(self) -> str:
+        """Its name in messages: the arm, and the task if the study has several."""
+        on_task = f" on {self.task}" if len(self.study.tasks) > 1 else ""
+        return f"{self.arm_name}{on_task}"
+
+    @property
+    def base(self) -> Recipe:
+        """The recipe that its points are laid over."""
+        return self.study.base if self.arm is None else self.arm.recipe
+
+    @property
+    def chosen(self) -> int:
+        """Number of points that become arms, or an arm's settings."""
+        return 1 if self.study.search is None else self.study.search.promote
+
+    @property
+    def final_trials(self) -> int:
+        """Number of trials of the final phase that its end adds."""
+        if self.arm is not None:
+            return len(self.study.seeds)
+        return self.chosen * len(self.study.tasks) * len(self.study.seeds)
+
+    def point_name(self, settings: Mapping[str, Any]) -> str:
+        """The name of a point, made of its factors; in a tuned study after its arm's."""
+        labels: dict[str, tuple[str | None, Any]] = {}
+        for name, value in settings.items():
+            choices = self.space[name].choices or ()
+            labels[name] = (next((label for label, choice in choices if choice == value), None), _rounded(value))
+        name = arm_name(labels, symbols(list(self.space)))
+        return name if self.arm is None else f"{self.arm.name}: {name}"
+
+    def recipe(self, settings: Mapping[str, Any]) -> Recipe:
+        """The recipe of a point; task and seed are placeholders.
+
+        Raises:
+            InputError: For values that a recipe does not allow.
+        """
+        place = Place(self.study.path)
+        tree: Tree = with_settings(
+            self.base.settings(), [Setting(name, value, place) for name, value in settings.items()]
+        )
+        problems = Problems()
+        prefix = "search.space: " if self.arm is None else f"tuning of {self.arm.name}: "
+        recipe = build_recipe(
+            tree, Places(place), problems, {}, prefix=prefix, parts=self.study.parts, tasks=self.study.tasks.values()
+        )
+        problems.raise_any()
+        if recipe is None:
+            raise InputError("the search drew values that no recipe allows", where=self.study.path)
+        return recipe
+
+    def trials(self, settings: Mapping[str, Any], builder: TrialBuilder) -> tuple[TrialSpec, ...]:
+        """The trials of a point, one per seed of the search: phase ``search``, and the arm that is tuned.
+
+        Raises:
+            InputError: For values that a recipe does not allow.
+        """
+        study, own = self.study, {} if self.arm is None else self.arm.settings
+        name = self.point_name(settings) if self.arm is None else self.arm.name
+        arm = Arm(name=name, settings={**own, **settings}, recipe=self.recipe(settings))
+        recipe = study.trial_recipe(arm, self.task, self.settings.seed)
+        seeds = self.settings.training_seeds
+        return tuple(builder.replicates(recipe, seeds, arm=name, params=arm.settings, phase="search"))
+
+
+def searches(study: Study) -> tuple[PlannedSearch, ...]:
+    """The searches of a study, in the order of its tasks and arms; empty for a study without any.
+
+    Raises:
+        InputError: No setting of an arm's space can act in it.
+    """
+    if study.search is not None:
+        search = study.search
+        return (PlannedSearch(study=study, settings=search, space=search.space, task=study.first_task),)
+    if study.tune is None:
+        return ()
+    for arm in study.arms:
+        _check_acts(study, arm, space_of(study, arm))
+    return tuple(
+        PlannedSearch(study=study, settings=study.tune, space=space_of(study, arm), task=task, arm=arm)
+        for task in study.tasks
+        for arm in study.arms
+    )
+
+
+def space_of(study: Study, arm: Arm) -> Mapping[str, Dimension]:
+    """What the tuning of an arm varies."""
+    assert study.tune is not None
+    return study.tune.space if arm.space is None else arm.space
+
+
+def idle_dimensions(study: Study, arm: Arm) -> dict[str, str]:
+    """The dimensions of an arm's space that cannot act in it, with the reason.
+
+    A dimension acts if it does so in the arm's recipe, or in that recipe with one other dimension at one of its values.
+    """
+    space = space_of(study, arm)
+    found = {name: why for name, why in idle_settings(arm.recipe).items() if name in space}
+    for name, dimension in space.items():
+        for value in dimension.probes if found else ():
+            tree = with_settings(arm.recipe.settings(), [Setting(name, value, Place(study.path))])
+            recipe = build_recipe(tree, Places(Place(study.path)), Problems(), {}, parts=study.parts)
+            if recipe is not None:
+                idle = idle_settings(recipe)
+                found = {other: why for other, why in found.items() if other in idle}
+    return found
+
+
+def _check_acts(study: Study, arm: Arm, space: Mapping[str, Dimension]) -> None:
+    idle = idle_dimensions(study, arm)
+    if idle.keys() == space.keys():
+        raise InputError(
+            f"the arm {arm.name} has nothing to tune: no setting of its space can act in it",
+            where=study.path,
+            field="tune.space" if arm.space is None else f"arms: {arm.name}: tune.space",
+            given=", ".join(f"{name} ({why})" for name, why in idle.items()),
+            hint="Give this arm a space of its own, `tune: {space: {…}}`.",
+        )
+
+
+def _rounded(value: Any) -> Any:
+    """The value, with floats rounded to four significant digits."""
+    return float(f"{value:.4g}") if isinstance(value, float) else value

@@ -1,0 +1,80 @@
+"""Constraints of a search: bounds of what a trial records on validation, such as ``val/ece <= 0.1``."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
+
+from agrm_study.study.errors import did_you_mean
+from agrm_study.study.section import Section
+from agrm_study.study.translate import Rule
+
+QUANTITIES: Final[Mapping[str, str]] = {
+    "val/macro_f1": "macro F1 on validation",
+    "val/accuracy": "accuracy on validation",
+    "val/balanced_accuracy": "balanced accuracy on validation",
+    "val/loss": "cross-entropy on validation",
+    "val/ece": "expected calibration error on validation",
+    "n_params": "parameters of the network",
+}
+"""What a constraint can bound, with its description: all at the best epoch of a trial."""
+
+_FORM: Final = re.compile(
+    r"\s*(?P<quantity>[a-z_0-9/]+)\s*(?P<relation><=|>=)\s*(?P<bound>[-+]?[0-9.]+(?:e[-+]?\d+)?)\s*"
+)
+
+
+class Constraint(Section):
+    """One bound."""
+
+    quantity: str
+    """A key of `QUANTITIES`."""
+    relation: Literal["<=", ">="]
+    """Whether the bound is an upper or a lower one."""
+    bound: float
+    """The bound itself."""
+
+    def excess(self, value: float) -> float:
+        """By how much a value breaks the constraint: positive where it does, NaN for an undefined value."""
+        return value - self.bound if self.relation == "<=" else self.bound - value
+
+    def __str__(self) -> str:
+        return f"{self.quantity} {self.relation} {self.bound:.10g}"
+
+
+def read_constraint(value: Any) -> Any:
+    """``val/ece <= 0.1`` as a constraint; the text is matched, never evaluated.
+
+    Raises:
+        Rule: For another form, or a quantity that trials do not record on validation.
+    """
+    if isinstance(value, Constraint):
+        return value
+    quantities = ", ".join(QUANTITIES)
+    form = f"QUANTITY <= NUMBER or QUANTITY >= NUMBER, with one of {quantities}"
+    found = _FORM.fullmatch(value) if isinstance(value, str) else None
+    try:
+        bound = math.nan if found is None else float(found["bound"])
+    except ValueError:
+        bound = math.nan
+    if found is None or not math.isfinite(bound):
+        raise Rule("must bound one quantity", allowed=form)
+    quantity = found["quantity"]
+    if quantity not in QUANTITIES:
+        if quantity.startswith("test"):
+            raise Rule("a search may not look at the test part", allowed=quantities)
+        hint = did_you_mean(quantity, QUANTITIES)
+        raise Rule("bounds a quantity that trials do not record on validation", allowed=quantities, hint=hint)
+    return Constraint(quantity=quantity, relation=found["relation"], bound=bound)  # type: ignore[arg-type]
+
+
+ConstraintEntry = Annotated[
+    Constraint,
+    BeforeValidator(read_constraint),
+    PlainSerializer(str, return_type=str),
+    WithJsonSchema({"type": "string", "description": "QUANTITY <= NUMBER, or >="}),
+]

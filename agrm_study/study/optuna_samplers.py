@@ -1,0 +1,158 @@
+"""Samplers of a search: four by a short name, and the classes of `optuna.samplers` with options of their own."""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+
+from pydantic import BeforeValidator, Field, WithJsonSchema
+
+from agrm_study.study.errors import did_you_mean
+from agrm_study.study.section import Section
+from agrm_study.study.translate import Rule
+
+if TYPE_CHECKING:
+    import optuna
+
+SHORT: Final = ("random", "tpe", "gp", "nsga2")
+"""Samplers with settings chosen here."""
+
+CLASSES: Final = (
+    "CmaEsSampler", "GPSampler", "NSGAIIISampler", "NSGAIISampler", "QMCSampler", "RandomSampler", "TPESampler",
+)  # fmt: skip
+"""Classes of `optuna.samplers` that can draw from a space of a study file."""
+
+REFUSED: Final = {
+    "BruteForceSampler": "Use `grid` in place of the search: it trains every combination.",
+    "GridSampler": "Use `grid` in place of the search: it crosses values without a sampler.",
+    "PartialFixedSampler": "Leave the setting out of the space and give it under `set`.",
+}
+"""Classes of `optuna.samplers` whose purpose another key of a study file serves."""
+
+OPTION_TYPES: Final[Mapping[str, tuple[type, ...]]] = {
+    "bool": (bool,),
+    "int": (int,),
+    "float": (int, float),
+    "str": (str,),
+    "None": (type(None),),
+}
+"""Types of the constructor arguments that a study file can give; others take objects."""
+
+INSTEAD: Final = {"seed": "Set `sampler_seed`.", "constraints_func": "Set `constraints`."}
+"""Constructor arguments that other keys of a search give."""
+
+
+class NamedSampler(Section):
+    """A class of `optuna.samplers`, by name."""
+
+    name: str
+    """Name of the class."""
+    options: dict[str, Any] = Field(default_factory=dict)
+    """Arguments of its constructor: numbers, texts, true, false or null."""
+
+
+def read_sampler(value: Any) -> Any:
+    """``tpe``, ``CmaEsSampler`` or ``{name: CmaEsSampler, options: {…}}`` as one of `SHORT`, or a `NamedSampler`.
+
+    Raises:
+        Rule: For another name, or options that its constructor does not take.
+    """
+    if isinstance(value, NamedSampler) or value in SHORT:
+        return value
+    name = value.get("name") if isinstance(value, Mapping) else value
+    allowed = f"{', '.join(SHORT)}, or a class of optuna.samplers: {', '.join(CLASSES)}"
+    if isinstance(value, Mapping) and (name in SHORT or not set(value) <= {"name", "options"}):
+        raise Rule("takes a class of optuna.samplers, with options", allowed="{name: CLASS, options: {…}}")
+    if name not in CLASSES:
+        hint = REFUSED.get(name) if isinstance(name, str) else None
+        raise Rule("is not a sampler", allowed=allowed, hint=hint or did_you_mean(str(name), (*SHORT, *CLASSES)))
+    options = value.get("options") or {} if isinstance(value, Mapping) else {}
+    if not isinstance(options, Mapping):
+        raise Rule(f"the options of {name} must be a group, `argument: value`")
+    _check_options(name, options)
+    return NamedSampler(name=name, options=dict(options))
+
+
+SamplerEntry = Annotated[
+    Literal["random", "tpe", "gp", "nsga2"] | NamedSampler,
+    BeforeValidator(read_sampler),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"enum": [*SHORT, *CLASSES]},
+                {
+                    "type": "object",
+                    "properties": {"name": {"enum": list(CLASSES)}, "options": {"type": "object"}},
+                    "required": ["name"],
+                    "additionalProperties": False,
+                },
+            ]
+        }
+    ),
+]
+
+
+def build_sampler(sampler: NamedSampler, seed: int) -> optuna.samplers.BaseSampler:
+    """The sampler; one without randomness takes no seed."""
+    from optuna import samplers
+
+    made = getattr(samplers, sampler.name)
+    seeded = {"seed": seed} if "seed" in inspect.signature(made).parameters else {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # some classes and options are called experimental
+        return made(**sampler.options, **seeded)
+
+
+def try_sampler(sampler: NamedSampler, directions: Sequence[str]) -> None:
+    """Check that a sampler can be made and draws, on a space of two numbers.
+
+    Raises:
+        Rule: If it cannot: an option out of range, several objectives, a package that is not installed.
+    """
+    import optuna
+
+    level = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    space: dict[str, optuna.distributions.BaseDistribution] = {
+        name: optuna.distributions.FloatDistribution(0, 1, step=0.25) for name in ("a", "b")
+    }
+    try:
+        study = optuna.create_study(directions=list(directions), sampler=build_sampler(sampler, 0))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            for _ in range(3):
+                study.tell(study.ask(space), [0.0] * len(directions))
+    except ImportError as fault:
+        package = getattr(fault, "name", None) or "a package that is not installed"
+        raise Rule(f"{sampler.name} needs {package}", hint=f"pip install {package}" if fault.name else None) from None
+    except Exception as fault:
+        text = str(fault).strip().splitlines()
+        raise Rule(f"{sampler.name} cannot be used here: {text[0] if text else type(fault).__name__}") from None
+    finally:
+        optuna.logging.set_verbosity(level)
+
+
+def _check_options(name: str, options: Mapping[str, Any]) -> None:
+    """Refuse arguments that the constructor lacks, takes from elsewhere, or takes as an object."""
+    if not options:
+        return
+    from optuna import samplers
+
+    plain = {}
+    for key, parameter in inspect.signature(getattr(samplers, name)).parameters.items():
+        written = parameter.annotation
+        text = written if isinstance(written, str) else inspect.formatannotation(written)
+        kinds = [kind.strip() for kind in text.split("|")]
+        if key not in INSTEAD and set(kinds) <= OPTION_TYPES.keys():
+            plain[key] = kinds
+    for key, value in options.items():
+        if key not in plain:
+            raise Rule(
+                f"{name} takes no option {key} in a study file",
+                allowed=", ".join(plain) or "none",
+                hint=INSTEAD.get(key) or did_you_mean(key, plain),
+            )
+        if not any(type(value) in OPTION_TYPES[kind] for kind in plain[key]):
+            raise Rule(f"the option {key} of {name} must be {' or '.join(plain[key])}, given {value!r}")

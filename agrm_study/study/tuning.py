@@ -1,0 +1,84 @@
+"""Rules of a study that tunes its arms: each has a space, and no setting of its own in it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from agrm_study.study.arms import check_factors, try_dimensions
+from agrm_study.study.document import KeyPath
+from agrm_study.study.loading import Loading
+from agrm_study.study.merge import with_settings
+from agrm_study.study.seeds import Race
+from agrm_study.study.settings import MEMORIES, Setting
+from agrm_study.study.spec import StudyFile
+from agrm_study.study.study import Arm
+
+OWN_SPACE = "Give this arm a space of its own, `tune: {space: {…}}`."
+
+
+def check_tuning(spec: StudyFile, arms: Sequence[Arm], loading: Loading) -> None:
+    """Note what prevents the arms of a study from being tuned, arm by arm.
+
+    Args:
+        spec: The study as written.
+        arms: Its arms; those with an invalid recipe are missing.
+        loading: Receives the problems.
+    """
+    entries = list(enumerate(spec.arms or ()))
+    if spec.tune is None:
+        for position, entry in entries:
+            if entry.tune is not None:
+                hint = "Add `tune: {trials: 16}` to the study, or remove it here."
+                loading.note(("arms", position, "tune"), "this study does not tune its arms", hint=hint)
+        return
+    if spec.arms is None:
+        loading.note(("tune",), "tunes the arms of a list", allowed="beside `arms`, not beside `grid` or `search`")
+        return
+    _check_seeds(spec, loading)
+    common = check_factors(("tune", "space"), spec.tune.space, loading)
+    built = {arm.name: arm for arm in arms}
+    for position, entry in entries:
+        path: KeyPath = ("arms", position, "tune", "space") if entry.tune is not None else ("tune", "space")
+        usable = common if entry.tune is None else check_factors(path, entry.tune.space, loading)
+        space = spec.tune.space if entry.tune is None else entry.tune.space
+        if not space:
+            rule = f"the arm {entry.name} has nothing to tune: the study's `tune.space` is empty"
+            loading.note(("arms", position), rule, hint=OWN_SPACE)
+        own = built[entry.name].settings if entry.name in built else {}
+        both = next(((name, given) for name in usable for given in own if _overlap(name, given)), None)
+        if both is not None:
+            rule = f"the arm {entry.name} sets {both[1]}, and its tuning varies {both[0]}"
+            hint = "Remove it here, or give this arm a space without it, `tune: {space: {…}}`."
+            loading.note(("arms", position, "set", both[1]), rule, hint=hint)
+        elif entry.name in built:
+            place = loading.places.find(("arms", position, "name"))
+            tree = with_settings(loading.tree, [Setting(name, value, place) for name, value in own.items()])
+            try_dimensions(space, usable, loading, at=path, tree=tree, prefix=f"tuning of {entry.name}: ")
+    _check_options(spec, loading)
+
+
+def _overlap(one: str, other: str) -> bool:
+    """Whether two dotted names are one setting, a section and a setting of it, or two ways to give one average."""
+    same = one == other or one.startswith(f"{other}.") or other.startswith(f"{one}.")
+    return same or MEMORIES.get(one) == other or MEMORIES.get(other) == one
+
+
+def _check_seeds(spec: StudyFile, loading: Loading) -> None:
+    """Note search seeds that an arm is also reported with."""
+    assert spec.tune is not None
+    if isinstance(spec.seeds, Race):
+        return  # refused with the race
+    final = {seed + entry.seed_offset for entry in spec.arms or () for seed in spec.seeds}
+    if set(spec.tune.training_seeds) & final:
+        rule = "must not be one of the seeds that arms are reported with: these must be fresh"
+        loading.note(("tune", "seed"), rule, given=spec.tune.seed, hint="Use another, such as 100000.")
+
+
+def _check_options(spec: StudyFile, loading: Loading) -> None:
+    """Note an option for a setting that every arm's tuning varies, which would have no effect."""
+    assert spec.tune is not None
+    spaces = [spec.tune.space if entry.tune is None else entry.tune.space for entry in spec.arms or ()]
+    for setting in loading.options:
+        if spaces and all(any(_overlap(setting.name, name) for name in space) for space in spaces):
+            rule, hint = "the tuning of every arm varies this setting", "Edit `tune.space` in the study file."
+            loading.problems.add(setting.place, rule, field=setting.name, hint=hint)
