@@ -125,6 +125,24 @@ def caution_notes(m: Measurements, arms: Iterable[str], tasks: Collection[str]) 
     return tuple(out)
 
 
+def tuning_note(evidence: Evidence) -> str | None:
+    """How the arms of a study were tuned; None for a study that does not tune them."""
+    tune = evidence.study.tune
+    if tune is None:
+        return None
+    points = f"{tune.trials} points × {tune.seeds} seeds" if tune.seeds > 1 else f"{tune.trials} trials"
+    sampler = tune.sampler if isinstance(tune.sampler, str) else tune.sampler.name
+    tasks = " and task" if len(evidence.study.tasks) > 1 else ""
+    apart = [a.name for a in evidence.study.arms if a.space is not None]
+    own = f" {listing(apart)}: over a search space of {'its' if len(apart) == 1 else 'their'} own." if apart else ""
+    untuned = [a.name for a in evidence.study.arms if not a.tuned]
+    lacking = f" Not tuned yet, and without numbers: {listing(untuned)}." if untuned else ""
+    return (
+        f"Each arm{tasks} was tuned with {points} on validation ({sampler}, {METRIC_NAMES[tune.metric[0][4:]]}) before "
+        f"it was trained with the reported seeds.{own}{lacking}"
+    )
+
+
 def race_notes(evidence: Evidence, arms: Iterable[str], tasks: Collection[str]) -> tuple[str, ...]:
     """How a race allocated seeds, which arms it stopped and why, and the effect on the numbers."""
     rules, race, arms = evidence.study.race, evidence.race, set(arms)

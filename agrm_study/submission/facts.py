@@ -10,7 +10,7 @@ from typing import Any, Final
 from agrm_study import __version__
 from agrm_study.report.evidence import ArmInfo
 from agrm_study.report.measure import Measurements
-from agrm_study.report.notes import comparison_note, interval_note
+from agrm_study.report.notes import comparison_note, interval_note, tuning_note
 from agrm_study.report.tables.class_counts import LABELLED_PARTS, subjects_of
 from agrm_study.report.wording import METRIC_NAMES, listing, number, tasks_text
 from agrm_study.study.counted import counted
@@ -224,6 +224,9 @@ class Facts:
             "The test part was evaluated once, with the network of that epoch."
         )
         searched = len(self.m.evidence.searched)
+        if self.m.evidence.study.tune is not None:
+            text += f" {tuning_note(self.m.evidence)}"
+            return Fact(text, "study.yaml (base.early_stop, tune); records/trials (best_epoch, phase); table tuned")
         if searched:
             text += (
                 f" A search evaluated {counted(searched, 'trial')} on validation only; its best settings were trained "

@@ -23,6 +23,7 @@ _SHIPPED: dict[str, str] = {
     "reliability": f"{_HERE}.reliability:ReliabilityDiagram",
     "tau_response": f"{_HERE}.tau_response:TauResponse",
     "alpha_tau": f"{_HERE}.alpha_tau:AlphaTau",
+    "tuning_budget": f"{_HERE}.tuning_budget:TuningBudget",
     "importance": f"{_HERE}.importance:Importance",
     "parallel_coordinates": f"{_HERE}.parallel_coordinates:ParallelCoordinates",
 }

@@ -21,6 +21,7 @@ _SHIPPED: dict[str, str] = {
     "thresholds": f"{_HERE}.thresholds:Thresholds",
     "factor_response": f"{_HERE}.factor_response:FactorResponse",
     "promoted": f"{_HERE}.promoted:Promoted",
+    "tuned": f"{_HERE}.tuned:TunedTable",
     "arms": f"{_HERE}.arms:Arms",
     "variance": f"{_HERE}.variance:Variance",
     "race": f"{_HERE}.race:RaceTable",

@@ -188,6 +188,7 @@ def standard_notes(m: Measurements, arms: Sequence[str], tasks: Collection[str])
         notes.interval_note(m, tasks),
         *notes.caution_notes(m, arms, tasks),
         *notes.race_notes(m.evidence, arms, tasks),
+        notes.tuning_note(m.evidence),
         notes.comparison_note(m, tasks, arms),
         notes.equivalence_note(m, arms, tasks),
         notes.ranking_note(m, arms, tasks) if len(arms) > 1 and not m.one_training(arms) else None,

@@ -32,7 +32,8 @@ class Promoted(TableKind):
     question: ClassVar[str] = "What did the search find, and does it hold on test data?"
 
     def unfit(self, m: Measurements) -> str | None:
-        return "the study has no search phase" if m.evidence.searched.empty else None
+        none = m.evidence.searched.empty or m.evidence.study.tune is not None
+        return "the study has no search phase that promotes arms" if none else None
 
     def build(self, m: Measurements) -> Table:
         study = m.evidence.study
@@ -43,8 +44,9 @@ class Promoted(TableKind):
         percent = metric != "val_loss"
         searched = m.evidence.searched
         done = ran_to_end(searched)
-        found = trial_facts(m.evidence, done)[metric].dropna()
-        seen = {_point(json.loads(p)): found.get(t) for t, p in zip(done["trial_id"], done["params"], strict=True)}
+        found = trial_facts(m.evidence, done)[metric]
+        points = done.set_index("trial_id")["params"].map(lambda text: _point(json.loads(text)))
+        seen = found.groupby(points.reindex(found.index)).mean().dropna().to_dict()  # over the seeds of a point
 
         def extra(arm: str, task: str) -> tuple[Entry, ...]:
             settings = dict(study.arm(arm).settings)

@@ -1,0 +1,105 @@
+"""Table of the tuning of arms: budget, search space, chosen settings and their validation score."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+
+from agrm_study.report.measure import Measurements
+from agrm_study.report.notes import tuning_note
+from agrm_study.report.table import Column, Entry, Row, Table, whole, words
+from agrm_study.report.tables.base import TableKind
+from agrm_study.report.tables.thresholds import values_entry
+from agrm_study.report.tuned import TriedSearch, space_of, tried_searches
+from agrm_study.report.wording import METRIC_NAMES, METRIC_TITLES, MISSING
+from agrm_study.study.arm_names import value_text
+from agrm_study.study.search_space import Dimension
+from agrm_study.study.tasks import task_title
+
+
+class TunedTable(TableKind):
+    """How each arm was tuned on validation before it was trained with the reported seeds."""
+
+    name: ClassVar[str] = "tuned"
+    question: ClassVar[str] = "Was every arm tuned alike, and to which settings?"
+
+    def unfit(self, m: Measurements) -> str | None:
+        return "the study does not tune its arms" if m.evidence.study.tune is None else None
+
+    def build(self, m: Measurements) -> Table:
+        e = m.evidence
+        study, tune = e.study, e.study.tune
+        assert tune is not None
+        metric = tune.metric[0].removeprefix("val/")
+        tried = {(search.arm, search.task): search for search in tried_searches(e)}
+        rows = []
+        for task in study.tasks:
+            for number, arm in enumerate(study.arms):
+                search = tried.get((arm.name, task), TriedSearch(arm=arm.name, task=task, points=()))
+                chosen = arm.tuned.get(task)
+                best = next((p.value for p in search.points if p.settings == chosen), None)
+                space = space_of(e, arm.name) or {}
+                rows.append(
+                    Row(
+                        entries=(
+                            words(task),
+                            words(arm.name),
+                            words("; ".join(f"{name} {range_text(its)}" for name, its in space.items())),
+                            _budget(search, tune.trials),
+                            words(MISSING if chosen is None else _settings_text(chosen)),
+                            Entry(text=MISSING)
+                            if best is None
+                            else values_entry(np.array([best]), 1, percent=metric != "loss"),
+                        ),
+                        heading=task_title(task) if number == 0 and len(study.tasks) > 1 else None,
+                    )
+                )
+        rule = f" that keep to {', '.join(map(str, tune.constraints))}" * bool(tune.constraints)
+        per_point = f"the mean over {tune.seeds} seeds of a point" if tune.seeds > 1 else "one trial"
+        return Table(
+            name=self.name,
+            caption="Tuning of the arms on validation: search space, budget, chosen settings and their score.",
+            columns=(
+                Column(key="task", title="Task", align="left", shown=False),
+                Column(key="arm", title="Arm", align="left"),
+                Column(key="space", title="Search space", align="left"),
+                Column(key="points", title="Points"),
+                Column(key="settings", title="Chosen", align="left"),
+                Column(key=f"best_val_{metric}", title=f"Best {METRIC_TITLES[metric]}"),
+            ),
+            rows=tuple(rows),
+            notes=(
+                *([note] if (note := tuning_note(e)) else []),
+                f"Best {METRIC_TITLES[metric]}: {METRIC_NAMES[metric]} on validation of the chosen point{rule}, "
+                f"{per_point}; optimistic, as it was picked for being the best. The tuning never touches the test "
+                "part, and its seeds are not those of the reported trials.",
+            ),
+            partial=e.partial,
+        )
+
+
+def range_text(dimension: Dimension) -> str:
+    """The values of a dimension, in short: ``0.9–0.999 (logit)``, ``{a, b}``."""
+    if dimension.choices is not None:
+        return "{" + ", ".join(label or value_text(value) for label, value in dimension.choices) + "}"
+    low, high = dimension.bounds
+    scale = "" if dimension.scale == "linear" else f" ({dimension.scale})"
+    step = f" in steps of {dimension.step:g}" if dimension.step is not None else ""
+    return f"{low:g}–{high:g}{step}{scale}"
+
+
+def _settings_text(settings: Mapping[str, Any]) -> str:
+    rounded = {k: float(f"{v:.4g}") if isinstance(v, float) else v for k, v in settings.items()}
+    return ", ".join(f"{name} {value_text(value)}" for name, value in rounded.items()) or MISSING
+
+
+def _budget(search: TriedSearch, planned: int) -> Entry:
+    """Number of points, marked when fewer than planned; CSV also has how they ended."""
+    count = len(search.points)
+    ends = {end: search.ended(end) for end in ("finished", "dropped", "pruned", "failed")}
+    entry = whole(count)
+    parts = {**ends, "planned": planned}
+    marks = (f"{count}/{planned}",) if count < planned else ()
+    return Entry(text=entry.text, value=entry.value, parts=parts, marks=marks)
