@@ -1,4 +1,4 @@
-"""Permutation importance of each setting, from a random forest that predicts the validation metric."""
+"""Importance of each setting, by permutation in a random forest and by PED-ANOVA."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from agrm_study.report.figures.base import FigureKind
+from agrm_study.report.figures.ped_anova import best_share, ped_anova
 from agrm_study.report.figures.searching import MIN_TRIALS, as_numbers, tried
-from agrm_study.report.figures.style import COLOURS, ONE_COLUMN_IN, TWO_COLUMNS_IN, soft_grid, styled
+from agrm_study.report.figures.style import COLOURS, TWO_COLUMNS_IN, soft_grid, styled
 from agrm_study.report.measure import Measurements
 from agrm_study.report.wording import METRIC_NAMES, number
 from agrm_study.study.tasks import task_title, task_words
@@ -27,6 +28,7 @@ class TaskImportance:
 
     Attributes:
         r2: The forest's out-of-bag R²: variance that the settings explain in total.
+        shares: PED-ANOVA importance of each setting, which sum to 1; None if nothing distinguishes the best trials.
     """
 
     task: str
@@ -35,6 +37,7 @@ class TaskImportance:
     std: tuple[float, ...]
     r2: float
     n_trials: int
+    shares: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,10 +69,10 @@ class Importance(FigureKind[ImportanceInfo]):
             if known is not None and known[0].shape[1] >= 2:
                 factors, scores, column = known
                 metric = column.removeprefix("val_")
-                found.append(self._task(task, factors, scores.to_numpy(dtype=np.float64)))
+                found.append(self._task(task, factors, scores.to_numpy(dtype=np.float64), column != "val_loss"))
         return ImportanceInfo(metric=metric, tasks=tuple(found)) if found else None
 
-    def _task(self, task: str, factors: pd.DataFrame, scores: Any) -> TaskImportance:
+    def _task(self, task: str, factors: pd.DataFrame, scores: Any, maximize: bool) -> TaskImportance:
         from sklearn.ensemble import RandomForestRegressor
         from sklearn.inspection import permutation_importance
 
@@ -79,33 +82,39 @@ class Importance(FigureKind[ImportanceInfo]):
         )
         shuffled = permutation_importance(forest, x, scores, n_repeats=REPEATS, random_state=0, n_jobs=1)
         order = np.argsort(-shuffled.importances_mean, kind="stable")
+        names = tuple(str(factors.columns[i]) for i in order)
+        shares = ped_anova(factors, scores, maximize=maximize)
         return TaskImportance(
             task=task,
-            settings=tuple(str(factors.columns[i]) for i in order),
+            settings=names,
             mean=tuple(float(shuffled.importances_mean[i]) for i in order),
             std=tuple(float(shuffled.importances_std[i]) for i in order),
             r2=float(forest.oob_score_),
             n_trials=len(scores),
+            shares=None if shares is None else tuple(shares[name] for name in names),
         )
 
     def draw(self, info: ImportanceInfo) -> Figure:
         with styled():
             n = len(info.tasks)
             rows = max(len(t.settings) for t in info.tasks)
-            figure = Figure(
-                figsize=(TWO_COLUMNS_IN if n > 1 else ONE_COLUMN_IN, 0.24 * rows + 0.85), layout="constrained"
-            )
-            grid: Any = figure.subplots(1, n, squeeze=False)[0]
-            for axes, t in zip(grid, info.tasks, strict=True):
-                soft_grid(axes, "x")
+            figure = Figure(figsize=(TWO_COLUMNS_IN, n * (0.24 * rows + 0.85)), layout="constrained")
+            grid: Any = figure.subplots(n, 2, squeeze=False)
+            for (forest, densities), t in zip(grid, info.tasks, strict=True):
                 y = np.arange(len(t.settings))
-                axes.barh(y, t.mean, xerr=t.std, color=COLOURS[5], edgecolor=COLOURS[0], height=0.62, ecolor="#333333")
-                axes.set_yticks(y, t.settings)
-                axes.invert_yaxis()
-                axes.tick_params(axis="y", length=0)
-                axes.set_xlim(left=min(0.0, *(a - b for a, b in zip(t.mean, t.std, strict=True))))
-                axes.set_xlabel("Loss of R² when shuffled")
-                axes.set_title(f"{task_title(t.task)} ({t.n_trials} trials)")
+                bars = {"color": COLOURS[5], "edgecolor": COLOURS[0], "height": 0.62}
+                forest.barh(y, t.mean, xerr=t.std, ecolor="#333333", **bars)
+                forest.set_xlim(left=min(0.0, *(a - b for a, b in zip(t.mean, t.std, strict=True))))
+                forest.set_xlabel("Loss of R² when shuffled")
+                forest.set_title(f"{task_title(t.task)} ({t.n_trials} trials)")
+                densities.barh(y, t.shares or (0.0,) * len(t.settings), **bars)
+                densities.set_xlim(0, 1)
+                densities.set_xlabel(f"PED-ANOVA, share (best {best_share(t.n_trials):.0%})")
+                for axes in (forest, densities):
+                    soft_grid(axes, "x")
+                    axes.set_yticks(y, t.settings if axes is forest else [""] * len(t.settings))
+                    axes.invert_yaxis()
+                    axes.tick_params(axis="y", length=0)
             return figure
 
     def caption(self, info: ImportanceInfo) -> str:
@@ -114,5 +123,7 @@ class Importance(FigureKind[ImportanceInfo]):
             f"Importance of each setting for {METRIC_NAMES[info.metric]} on validation: loss of R² of a random forest "
             f"({TREES} trees) when the setting is shuffled, mean ± standard deviation over {REPEATS} shuffles. The "
             f"forest's out-of-bag R² ({fits}) says how much of the metric the settings explain at all; where it is "
-            "near or below 0 the bars mean nothing."
+            "near or below 0 the bars on the left mean nothing. Right: PED-ANOVA (Watanabe et al. 2023), the share of "
+            "each setting in how differently the best trials are distributed over it than all trials; it says which "
+            "settings matter for being among the best, not for the metric as a whole."
         )

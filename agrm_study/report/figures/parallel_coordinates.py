@@ -65,7 +65,7 @@ def axis_of(title: str, values: NDArray[np.floating], names: list[str] | None) -
         return Axis(title=title, positions=values / top, ticks=ticks, labels=tuple(names))
     known = values[~np.isnan(values)]
     low, high = float(known.min()), float(known.max())
-    scale = _scale(low, high)
+    scale = scale_of(low, high)
     bottom, span = float(scale(low)), float(scale(high) - scale(low)) or 1.0
     floor = 0.0 if known.size == values.size else GAP
     distinct = np.unique(known)
@@ -117,7 +117,7 @@ def _is_logarithmic(low: float, high: float) -> bool:
     return low > 0 and high / low >= WIDE
 
 
-def _scale(low: float, high: float) -> Callable[[Any], Any]:
+def scale_of(low: float, high: float) -> Callable[[Any], Any]:
     """The transform from values to axis coordinates."""
     if _is_logit(low, high):
         return lambda v: np.log(v) - np.log1p(-v)

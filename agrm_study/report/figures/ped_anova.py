@@ -1,0 +1,82 @@
+"""PED-ANOVA importance of settings: how differently the best trials are distributed over each of them."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from agrm_study.report.figures.parallel_coordinates import scale_of
+from agrm_study.report.figures.searching import as_numbers
+
+if TYPE_CHECKING:
+    import optuna
+
+QUANTILE: Final = 0.1
+"""Share of the trials that count as the best, the default of Optuna."""
+MIN_BEST: Final = 5
+"""Trials that at least count as the best; fewer give no stable densities (Optuna's advice)."""
+
+
+def ped_anova(factors: pd.DataFrame, scores: NDArray[np.floating], *, maximize: bool) -> dict[str, float] | None:
+    """Share of each setting in the importance for being among the best trials; they sum to 1.
+
+    The Pearson divergence between the densities of a setting in the best trials and in all of them (PED-ANOVA,
+    Watanabe et al. 2023; a conditional setting as in Conditional PED-ANOVA), by Optuna. Settings are on the scale of
+    their axis in parallel coordinates. None if no setting distinguishes the best trials.
+
+    Args:
+        factors: Settings that vary, a column each, with NaN or None where one is inactive; (N, M).
+        scores: Validation score of each trial, (N,).
+        maximize: Whether larger scores are better.
+    """
+    import optuna
+
+    columns = {str(name): _column(factors[name]) for name in factors.columns}
+    level = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        study = optuna.create_study(direction="maximize" if maximize else "minimize")
+        for row, score in enumerate(scores):
+            active = {n: (float(v[row]), dist) for n, (v, dist) in columns.items() if math.isfinite(v[row])}
+            params: dict[str, Any] = {
+                name: int(value) if isinstance(dist, optuna.distributions.CategoricalDistribution) else value
+                for name, (value, dist) in active.items()
+            }
+            study.add_trial(
+                optuna.trial.create_trial(
+                    params=params,
+                    distributions={name: dist for name, (_, dist) in active.items()},
+                    value=float(score),
+                )
+            )
+        evaluator = optuna.importance.PedAnovaImportanceEvaluator(target_quantile=best_share(len(scores)))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # regimes with few trials
+            found = optuna.importance.get_param_importances(study, evaluator=evaluator, normalize=False)
+    finally:
+        optuna.logging.set_verbosity(level)
+    total = sum(found.values())
+    return {name: found.get(name, 0.0) / total for name in columns} if total > 0 else None
+
+
+def best_share(trials: int) -> float:
+    """Share of the trials that count as the best: a tenth, and at least `MIN_BEST` of them."""
+    return max(QUANTILE, min(MIN_BEST / trials, 0.5))
+
+
+def _column(column: pd.Series[float]) -> tuple[NDArray[np.floating], optuna.distributions.BaseDistribution]:
+    """The values of a setting on its scale, NaN where it is inactive, and their distribution."""
+    import optuna
+
+    numbers, names = as_numbers(column)
+    values = numbers.to_numpy(dtype=np.float64)
+    if names is not None:
+        return values, optuna.distributions.CategoricalDistribution(tuple(range(len(names))))
+    known = values[~np.isnan(values)]
+    values = np.asarray(scale_of(float(known.min()), float(known.max()))(values), dtype=np.float64)
+    return values, optuna.distributions.FloatDistribution(float(np.nanmin(values)), float(np.nanmax(values)))
