@@ -143,8 +143,8 @@ def test_every_figure_has_a_picture_and_says_how_to_read_it() -> None:
 
 
 def test_the_study_shown_is_valid_and_so_are_its_grid_its_search_and_its_tasks(tmp_path: Path) -> None:
-    whole, grid, search, tasks = (yaml.safe_load(block) for block in blocks(PAGES["study_file.md"], "yaml"))
+    whole, grid, search, tune, tasks = (yaml.safe_load(block) for block in blocks(PAGES["study_file.md"], "yaml"))
     rest = {key: value for key, value in whole.items() if key not in ("arms", "reference")}
-    for varies in (whole, whole | tasks, rest | grid, rest | search | {"tasks": ["three_class"]}):
+    for varies in (whole, whole | tasks, whole | tune, rest | grid, rest | search | {"tasks": ["three_class"]}):
         (tmp_path / "s.yaml").write_text(yaml.safe_dump(varies, sort_keys=False), encoding="utf-8")
         assert read_study(tmp_path / "s.yaml", (), None).base.epochs == 60

@@ -26,7 +26,7 @@ NAMES = {
 EXPECTED = {
     "controls",
     "demo", "agrm", "baselines", "ablation", "thresholds", "ema_alpha", "ramp_length", "shpm_bins", "backbones",
-    "tau_by_alpha", "sweep", "folds",
+    "tau_by_alpha", "sweep", "folds", "tuned",
 }  # fmt: skip
 STUDIES = sorted(SHIPPED.glob("*.yaml"))
 
