@@ -24,9 +24,12 @@ def check_splits(spec: StudyFile, base: Recipe, arms: Sequence[Arm], loading: Lo
     splits = spec.splits
     if splits is None:
         return
-    if spec.search is not None:
-        rule = f"cannot be combined with a search: {TESTED_ELSEWHERE}, so it would select settings on test subjects"
-        loading.note(("splits",), rule, hint="Search in a study without folds, then test the best settings with folds.")
+    if spec.search is not None or spec.tune is not None:
+        other = "a search" if spec.tune is None else "`tune`"
+        rule = f"cannot be combined with {other}: {TESTED_ELSEWHERE}, so it would select settings on test subjects"
+        loading.note(
+            ("splits",), rule, hint="Search or tune in a study without folds, then test the best settings with folds."
+        )
     if isinstance(spec.seeds, Race):
         rule = f"cannot be combined with a race: {TESTED_ELSEWHERE}, so it would drop arms for what test subjects show"
         loading.note(("splits",), rule, hint="Give every arm the same seeds, `seeds: 5`.")

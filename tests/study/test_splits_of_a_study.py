@@ -106,13 +106,15 @@ def test_equal_shares_of_the_test_part_may_be_given(tmp_path: Path) -> None:
     assert study_of(tmp_path, text).base.data.split.val == 0.1
 
 
-def test_a_race_and_a_search_are_refused_with_the_reason(tmp_path: Path) -> None:
+def test_a_race_a_search_and_tuning_are_refused_with_the_reason(tmp_path: Path) -> None:
     race = STUDY.replace("seeds: [0, 1]", "seeds: {race: {first: 3, most: 5}}")
     assert "validation subjects of one fold are test subjects of another" in message(tmp_path, race)
     search = STUDY.replace(
         STUDY.splitlines()[-1], "search: {trials: 4, space: {ssl.ema.alpha: {float: [0.9, 0.99]}}, seed: 9}"
     )
     assert "cannot be combined with a search" in message(tmp_path, search)
+    tune = STUDY + "tune: {trials: 4, space: {ssl.ema.alpha: {float: [0.9, 0.99]}}}\n"
+    assert "cannot be combined with `tune`" in message(tmp_path, tune)
 
 
 def test_too_many_trials_are_refused_before_they_are_expanded(tmp_path: Path) -> None:
