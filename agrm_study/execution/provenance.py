@@ -19,6 +19,8 @@ import agrm_study
 from agrm_study.plan.source_hash import source_hash
 
 _PACKAGE: Final = Path(agrm_study.__file__).resolve().parent
+_AFTER_TRAINING: Final = ("kept_network.py",)
+"""Modules of `training` that only read networks of finished trials."""
 _PACKAGES: Final = (
     "torch", "torchvision", "ray", "numpy", "pandas", "pyarrow", "pydantic", "scikit-learn", "scipy",
     "statsmodels", "opencv-python-headless", "decord", "av", "safetensors", "optuna",
@@ -31,11 +33,15 @@ STUDY_MODULES: Final = ("recipe.py", "*_settings.py", "steps.py", "tasks.py", "l
 def code_version() -> str:
     """Version and hash of the code that decides a trial's outcome: `training`, and what it reads of a study.
 
-    Readers of data sets are excluded, since the data fingerprint covers their output. Comments, docstrings and
-    formatting do not count, so that editing them invalidates no record; uncommitted code changes do count. Tables
-    refuse to mix versions.
+    Readers of data sets are excluded, since the data fingerprint covers their output, and code that reads the networks
+    of finished trials. Comments, docstrings and formatting do not count, so that editing them invalidates no record;
+    uncommitted code changes do count. Tables refuse to mix versions.
     """
-    training = (file for file in (_PACKAGE / "training").rglob("*.py") if "datasets" not in file.parts)
+    training = (
+        file
+        for file in (_PACKAGE / "training").rglob("*.py")
+        if "datasets" not in file.parts and file.name not in _AFTER_TRAINING
+    )
     study = (file for name in STUDY_MODULES for file in (_PACKAGE / "study").glob(name))
     return f"{agrm_study.__version__}+{source_hash(_PACKAGE, [*training, *study])[:12]}"
 

@@ -4,29 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from agrm_study.explain.trials import FinishedTrial
 from agrm_study.records.integrity import check_weights
 from agrm_study.study.errors import InputError
 from agrm_study.study.recipe import Recipe
-from agrm_study.study.reported import reported_network
 from agrm_study.training.augment.pixels import Renderer
 from agrm_study.training.clipset import Store, clip_set
 from agrm_study.training.data.manifest import Manifest
 from agrm_study.training.data.splits import Split
 from agrm_study.training.device import Device
 from agrm_study.training.evaluate import Evaluator, Windows, spread
+from agrm_study.training.kept_network import kept_network, kept_weights
 from agrm_study.training.metrics import decide
-from agrm_study.training.models.build import build_model
 from agrm_study.training.models.network import VideoClassifier
 from agrm_study.training.outcome import Network
 from agrm_study.training.ssl.losses import build_loss
@@ -126,13 +123,11 @@ def reload_trial(trial: FinishedTrial, data: Data, recorded: pd.DataFrame, devic
         )
     recipe = trial.recipe.model_copy(update={"precision": "fp32", "compile": False})
     weights = _weights(trial)
-    asked = reported_network(recipe)
-    name: Network = asked if any(key.startswith(f"{asked}.") for key in weights) else "student"
     place = Device(device, recipe)
     train = clip_set(data.split.train, data.manifest, data.store, recipe.task)
     counts = [int((train.labels_N == index).sum()) for index in range(len(recipe.classes))]
     loss = build_loss(recipe.loss, recipe.classes, counts, order=recipe.task.order)
-    network = _network(recipe, loss, weights, name, trial.weights)
+    name, network = kept_network(recipe, loss, weights, str(trial.weights))
     place.place(network)
 
     windows = spread(
@@ -174,42 +169,11 @@ def _weights(trial: FinishedTrial) -> dict[str, Tensor]:
             hint="To explain the study, run it in a new folder with `keep_weights: all`.",
         )
     try:
-        check_weights(path.read_bytes(), trial.weights_digest, str(path))
-        with safe_open(path, framework="pt") as file:
-            epoch = (file.metadata() or {}).get("epoch")
-            if epoch != str(trial.best_epoch):
-                raise InputError(
-                    "the weights must be from the recorded best epoch",
-                    where=path,
-                    given=epoch,
-                    allowed=str(trial.best_epoch),
-                )
-            return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a mapping
-    except (SafetensorError, OSError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise InputError("the weights cannot be read", where=path, hint=f"{reason}.") from None
-
-
-def _network(
-    recipe: Recipe, loss: SupervisedLoss, weights: Mapping[str, Tensor], name: Network, path: Path
-) -> VideoClassifier:
-    network = build_model(
-        recipe.model,
-        n_outputs=loss.n_outputs(len(recipe.classes)),
-        frames=recipe.clip.frames,
-        size=recipe.clip.size,
-        seed=recipe.seed,
-    )
-    prefix = f"{name}."
-    state = {key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)}
-    try:
-        network.load_state_dict(state)
-    except RuntimeError:
-        raise InputError(
-            f"the weights must be of the recorded network ({recipe.model.backbone}, {name})", where=path
-        ) from None
-    network.requires_grad_(False)
-    return network.eval()
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputError("the weights cannot be read", where=path, hint=f"{error.strerror}.") from None
+    check_weights(content, trial.weights_digest, str(path))
+    return kept_weights(content, trial.best_epoch, str(path))
 
 
 def _compare(logits_NK: NDArray[np.float32], windows: Windows, recorded: pd.DataFrame, trial: FinishedTrial) -> None:

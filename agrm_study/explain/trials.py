@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-
-import pandas as pd
 
 from agrm_study.plan.plan import read_cells
 from agrm_study.records.location import Location
@@ -16,17 +12,12 @@ from agrm_study.records.part_sources import offer_kept_sources
 from agrm_study.records.reader import Ledger
 from agrm_study.records.removed_weights import why_without_weights
 from agrm_study.study.errors import InputError, did_you_mean
-from agrm_study.study.merge import with_settings
 from agrm_study.study.no_results import no_results
 from agrm_study.study.own_trainer import require_shipped_trainer
-from agrm_study.study.parts.use import as_trained
-from agrm_study.study.problems import Place
 from agrm_study.study.recipe import Recipe
 from agrm_study.study.resolved import read_resolved
-from agrm_study.study.settings import Setting
-from agrm_study.study.splits import in_fold
 from agrm_study.study.study import Arm, Study
-from agrm_study.study.tasks import task_to_plain
+from agrm_study.study.trained_recipe import trained_recipe
 
 _SHOWN = 6
 
@@ -180,7 +171,7 @@ class FinishedTrials:
             arm=arm or str(row["arm"]),
             task=str(row["task"]),
             seed=int(row["seed"]),
-            recipe=_recipe(self.study, row),
+            recipe=trained_recipe(self.study, row),
             weights=self._results / "checkpoints" / trial_id / "best.safetensors",
             weights_digest=row["weights_digest"],
             best_epoch=int(row["best_epoch"]),
@@ -192,19 +183,6 @@ class FinishedTrials:
 def study_with_recipe(study: Study, recipe: Recipe) -> Study:
     """The study with this recipe as an additional arm, so that the data of a promoted trial are included."""
     return replace(study, arms=(*study.arms, Arm(name="explained", settings={}, recipe=recipe)))
-
-
-def _recipe(study: Study, row: Mapping[str, Any]) -> Recipe:
-    settings = [Setting(name, value, Place(None)) for name, value in json.loads(row["params"]).items()]
-    tree = with_settings(study.base.settings(), settings)
-    tree |= {
-        "task": task_to_plain(study.task(str(row["task"]))),
-        "seed": int(row["seed"]),
-        "split_seed": int(row["split_seed"]),
-    }
-    fold = None if pd.isna(row["fold"]) else int(row["fold"])
-    recipe = in_fold(Recipe.model_validate_json(json.dumps(tree), strict=True), study.splits, fold)
-    return as_trained(recipe, study.parts)
 
 
 def _some(names: list[str]) -> str:

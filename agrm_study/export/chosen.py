@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,20 +18,16 @@ from agrm_study.records.removed_weights import why_without_weights
 from agrm_study.statistics.classification import METRICS
 from agrm_study.statistics.part_scores import PartScores
 from agrm_study.study.errors import InputError, did_you_mean
-from agrm_study.study.merge import with_settings
 from agrm_study.study.no_results import no_results
 from agrm_study.study.own_trainer import require_shipped_trainer
 from agrm_study.study.parts.names import source_of
 from agrm_study.study.parts.source import PartSource
-from agrm_study.study.parts.use import as_trained, used_parts
-from agrm_study.study.problems import Place
+from agrm_study.study.parts.use import used_parts
 from agrm_study.study.recipe import Recipe
 from agrm_study.study.reported import reported_network
 from agrm_study.study.resolved import parse_resolved
-from agrm_study.study.settings import Setting
-from agrm_study.study.splits import in_fold
 from agrm_study.study.study import Study
-from agrm_study.study.tasks import task_to_plain
+from agrm_study.study.trained_recipe import trained_recipe
 
 _SHOWN = 6
 
@@ -193,7 +188,7 @@ class FinishedStudy:
 
     def _choice(self, trial_id: str, arm: str, task: str, reason: str) -> Choice:
         row = self._rows[trial_id]
-        recipe = self._recipe(row)
+        recipe = trained_recipe(self.study, row)
         finished = self._finished(arm, task)
         folds = {training[1:] for training, found in finished.items() if found == trial_id}
         seeds = {training[0]: found for training, found in finished.items() if training[1:] in folds}
@@ -216,20 +211,8 @@ class FinishedStudy:
     def _scores(self, part: str, trials: list[str]) -> dict[str, PartScores]:
         if not trials:
             return {}
-        network = reported_network(self._recipe(self._rows[trials[0]]))
+        network = reported_network(trained_recipe(self.study, self._rows[trials[0]]))
         return read_scores(self._ledger, part, network, trials)
-
-    def _recipe(self, row: dict[str, Any]) -> Recipe:
-        settings = [Setting(name, value, Place(None)) for name, value in json.loads(row["params"]).items()]
-        tree = with_settings(self.study.base.settings(), settings)
-        tree |= {
-            "task": task_to_plain(self.study.task(str(row["task"]))),
-            "seed": int(row["seed"]),
-            "split_seed": int(row["split_seed"]),
-        }
-        fold = None if pd.isna(row["fold"]) else int(row["fold"])
-        recipe = in_fold(Recipe.model_validate_json(json.dumps(tree), strict=True), self.study.splits, fold)
-        return as_trained(recipe, self.study.parts)
 
     def sources(self, choice: Choice) -> list[PartSource]:
         """Source of the study's own parts that a trial uses.
