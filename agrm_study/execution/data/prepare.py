@@ -79,7 +79,7 @@ def prepare(
     for recipe in recipes:
         source, key = source_key(recipe.data), split_key(recipe)
         if source not in manifests:
-            manifest = _manifest(recipe, cache, study, build=build, workers=workers, on_step=on_step)
+            manifest = manifest_of(recipe, cache, study, build=build, workers=workers, on_step=on_step)
             if manifest is None:
                 unwritten.add(source)
             manifests[source] = manifest or _planned_manifest(recipe.data)
@@ -87,7 +87,7 @@ def prepare(
             splits[key] = make_split(manifests[source], recipe.data, recipe.split_seed)
     wanted = _wanted((r for r in recipes if not r.own_trainer), manifests, splits)
     notes = check_tasks(study, recipes, manifests, splits)
-    stores = _build(wanted, cache, workers, on_step, on_note) if build else {}
+    stores = build_stores(wanted, cache, workers, on_step, on_note) if build else {}
 
     def on_bytes(done: int, total: int) -> None:
         on_step(_megabytes("Sending the clip store (MB)", done, total))
@@ -96,7 +96,7 @@ def prepare(
         manifests,
         splits,
         stores,
-        store_sizes=_sizes(wanted, cache, unwritten),
+        store_sizes=store_sizes(wanted, cache, unwritten),
         places={store: published(store, on_bytes) for store in set(stores.values())},
         unwritten=frozenset(unwritten),
         notes=notes,
@@ -115,9 +115,14 @@ def synthetic_folder(cache: Path, wanted: Synthetic) -> Path:
     return cache / f"synthetic-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
-def _manifest(
+def manifest_of(
     recipe: Recipe, cache: Path, study: Study, *, build: bool, workers: int, on_step: OnStep
 ) -> Manifest | None:
+    """The manifest of a recipe; with ``build`` missing synthetic data are drawn, otherwise None stands for them.
+
+    Raises:
+        InputError: Anything wrong with the manifest, or there is none.
+    """
     data = recipe.data
     if recipe.own_trainer:
         return trainer_manifest(recipe.training.trainer, cache, write=build)
@@ -160,7 +165,7 @@ def _write_synthetic(folder: Path, wanted: Synthetic, workers: int, on_step: OnS
 
 
 @dataclass(frozen=True, slots=True)
-class _Wanted:
+class WantedStore:
     """A clip store that recipes need: its source, its clips and their preprocessing."""
 
     source: str
@@ -170,7 +175,7 @@ class _Wanted:
 
 def _wanted(
     recipes: Iterable[Recipe], manifests: Mapping[str, Manifest], splits: Mapping[str, Split]
-) -> dict[str, _Wanted]:
+) -> dict[str, WantedStore]:
     """The stores by `store_key_of`, each with the clips of all its splits at the largest size."""
     users: dict[str, list[Recipe]] = {}
     for recipe in recipes:
@@ -180,7 +185,7 @@ def _wanted(
         source = source_key(its[0].data)
         clips = {clip_id for recipe in its for clip_id in splits[split_key(recipe)].all_clips}
         largest = max((recipe.clip for recipe in its), key=lambda clip: clip.size)
-        found[key] = _Wanted(source, manifests[source].select(clips), largest)
+        found[key] = WantedStore(source, manifests[source].select(clips), largest)
     return found
 
 
@@ -196,7 +201,8 @@ def _planned_manifest(data: Data) -> Manifest:
     return Manifest(Path("synthetic"), tuple(clips))
 
 
-def _sizes(wanted: Mapping[str, _Wanted], cache: Path, unwritten: set[str]) -> tuple[StoreSize, ...]:
+def store_sizes(wanted: Mapping[str, WantedStore], cache: Path, unwritten: set[str]) -> tuple[StoreSize, ...]:
+    """The stores, with their sizes, and whether they exist."""
     from agrm_study.training.data.store import has_store, store_bytes, store_key
 
     sizes: dict[str, StoreSize] = {}
@@ -208,9 +214,10 @@ def _sizes(wanted: Mapping[str, _Wanted], cache: Path, unwritten: set[str]) -> t
     return tuple(sizes.values())
 
 
-def _build(
-    wanted: Mapping[str, _Wanted], cache: Path, workers: int, on_step: OnStep, on_note: OnNote | None
+def build_stores(
+    wanted: Mapping[str, WantedStore], cache: Path, workers: int, on_step: OnStep, on_note: OnNote | None
 ) -> dict[str, Path]:
+    """Builds, verifies or repairs stores, and returns their folders by key."""
     from agrm_study.training.data.store import build_store
 
     stores: dict[str, Path] = {}

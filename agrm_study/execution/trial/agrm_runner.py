@@ -1,29 +1,22 @@
-"""Runner of AGRM trainings on a worker.
-
-Manifest, split and clip store are read once per process and shared by later trials; nothing else outlives a trial.
-"""
+"""Runner of AGRM trainings on a worker; nothing of a trial outlives it but its inputs."""
 
 from __future__ import annotations
 
 import gc
 import random
 from collections.abc import Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 import torch
 
-from agrm_study.execution.data.node_store import Arrival, node_store
+from agrm_study.execution.data.node_store import Arrival
+from agrm_study.execution.trial.inputs import manifest_at, split_of, store_at
 from agrm_study.execution.trial.runner import RunnerContext, TrialRunner
 from agrm_study.execution.trial.work import Work, WorkerSettings
-from agrm_study.study.data_settings import Data
 from agrm_study.study.errors import InputError
 from agrm_study.training.checkpoint import drop_rolling
-from agrm_study.training.data.manifest import Manifest, read_manifest
-from agrm_study.training.data.splits import Split, make_split
-from agrm_study.training.data.store import ClipStore
 from agrm_study.training.failures import CheckpointError
 from agrm_study.training.generators import stream_seed
 from agrm_study.training.loop import Training
@@ -55,8 +48,8 @@ class AgrmRunner(TrialRunner):
         recipe = trial.recipe
         torch.set_num_threads(max(1, settings.threads))
         _seed_globals(recipe.seed)
-        manifest = _manifest(work.manifest)
-        split = _split(work.manifest, recipe.data.model_dump_json(), recipe.split_seed)
+        manifest = manifest_at(work.manifest)
+        split = split_of(work.manifest, recipe.data.model_dump_json(), recipe.split_seed)
         found = (manifest.fingerprint, split.fingerprint)
         planned = (trial.data_fingerprint, trial.split_fingerprint)
         if found != planned:
@@ -67,7 +60,7 @@ class AgrmRunner(TrialRunner):
                 allowed=", ".join(planned),
                 hint="Did the manifest or the videos change while the study ran? Run it again.",
             )
-        store = _store(work.store, settings.local_store)
+        store = store_at(work.store, settings.local_store)
         for last in (False, True):
             try:
                 self._training = Training(
@@ -129,18 +122,3 @@ def _seed_globals(seed: int) -> None:
     torch.manual_seed(stream_seed(seed, "global"))
     np.random.seed(stream_seed(seed, "global") % 2**32)  # noqa: NPY002 - libraries may use the global state
     random.seed(stream_seed(seed, "global"))
-
-
-@lru_cache(maxsize=2)
-def _manifest(path: str) -> Manifest:
-    return read_manifest(path, require_files=False)  # a trial reads the store; the videos may be on another machine
-
-
-@lru_cache(maxsize=8)
-def _split(path: str, data: str, split_seed: int) -> Split:
-    return make_split(_manifest(path), Data.model_validate_json(data), split_seed)
-
-
-@lru_cache(maxsize=2)
-def _store(path: str, local: str) -> ClipStore:
-    return ClipStore.open(node_store(path, local))
