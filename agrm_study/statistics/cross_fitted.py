@@ -1,0 +1,91 @@
+"""Recalibration that is fitted on the same subjects that it is judged on, by cross-fitting."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Final
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.special import expit, logsumexp
+
+from agrm_study.statistics.arrays import Floats, Ints
+from agrm_study.statistics.calibration import fit_temperature
+from agrm_study.statistics.probabilities import softmax
+
+FOLDS: Final = 5
+LEAST: Final = 1e-9
+"""Distance of a probability from 0 and 1, so that its logit is finite."""
+
+
+def cross_fitted(probs_NK: ArrayLike, labels_N: ArrayLike, folds: int = FOLDS) -> Floats | None:
+    """Recalibrated probabilities (N, K), each by a fit on the subjects of the other folds.
+
+    Two classes: logistic recalibration, logit p′ = a + b·logit p (Cox 1958; Steyerberg 2019), by maximum likelihood.
+    More classes: a temperature (Guo et al. 2017). Folds are stratified by class, in the given order of the subjects.
+
+    Args:
+        probs_NK: Class probabilities of each subject.
+        labels_N: Class index of each subject.
+        folds: Number of folds.
+
+    Returns:
+        None where a class has fewer subjects than folds, or a fit does not exist (the scores separate the classes, or
+        the temperature is at a bound).
+    """
+    probs, labels = np.asarray(probs_NK, dtype=np.float64), np.asarray(labels_N, dtype=np.int64)
+    fold_N = fold_of(labels, probs.shape[1], folds)
+    if fold_N is None:
+        return None
+    out = np.empty_like(probs)
+    for fold in range(folds):
+        here = fold_N == fold
+        fitted = _logistic if probs.shape[1] == 2 else _temperature
+        found = fitted(probs[~here], labels[~here], probs[here])
+        if found is None:
+            return None
+        out[here] = found
+    return out
+
+
+def fold_of(labels_N: Ints, n_classes: int, folds: int) -> Ints | None:
+    """Fold of each subject, stratified by class; None if a class has fewer subjects than folds."""
+    fold_N = np.empty(labels_N.size, dtype=np.int64)
+    for index in range(n_classes):
+        mine = np.flatnonzero(labels_N == index)
+        if mine.size < folds:
+            return None
+        fold_N[mine] = np.arange(mine.size) % folds
+    return fold_N
+
+
+def _logits(probability: Floats) -> Floats:
+    p = np.clip(probability, LEAST, 1 - LEAST)
+    return np.asarray(np.log(p) - np.log1p(-p))
+
+
+def _logistic(train_NK: Floats, labels_N: Ints, test_MK: Floats) -> Floats | None:
+    from statsmodels.genmod.families import Binomial
+    from statsmodels.genmod.generalized_linear_model import GLM
+
+    z, y = _logits(train_NK[:, 1]), (labels_N == 1).astype(np.float64)
+    if z[y == 1].min() > z[y == 0].max() or z[y == 1].max() < z[y == 0].min() or np.ptp(z) == 0:
+        return None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        intercept, slope = GLM(y, np.column_stack([np.ones_like(z), z]), family=Binomial()).fit().params
+    positive = expit(intercept + slope * _logits(test_MK[:, 1]))
+    return np.column_stack([1 - positive, positive])
+
+
+def _temperature(train_NK: Floats, labels_N: Ints, test_MK: Floats) -> Floats | None:
+    logits = np.log(np.clip(train_NK, LEAST, None))
+
+    def log_probs_at(temperature: float) -> Floats:
+        scaled = logits / temperature
+        return np.asarray(scaled - logsumexp(scaled, axis=1, keepdims=True))
+
+    found = fit_temperature(log_probs_at, labels_N)
+    if found is None:
+        return None
+    return softmax(np.log(np.clip(test_MK, LEAST, None)), found)

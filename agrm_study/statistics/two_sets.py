@@ -1,0 +1,79 @@
+"""Difference of a metric between two test sets on which the same trained networks were evaluated.
+
+The networks (seeds) are the same, the subjects are different people. With the metric at seed s on set A modelled as
+θ_A + a_As + b_A + e_As (seeds, subjects, interaction), the difference of the means over S seeds has the variance
+
+    Var(a_1s − a_2s)/S  +  Var(b_1) + Var(b_2)  +  (Var(e_1s) + Var(e_2s))/S:
+
+seeds are crossed with sets, so that their effect enters by the differences d_s = x_1s − x_2s at each seed, and the
+subjects of the two sets are independent, so that their variances add. The variance of d_s estimates the first and last
+term. The estimate is therefore that of `two_way` with seeds = Var(d)/S and the sums of the sets' subject and
+interaction components; the degrees of freedom of the summed subject variances are Welch–Satterthwaite's (Satterthwaite
+1946; Welch 1947). Crossed readers over independent groups of cases: Obuchowski & Rockette (1995), Hillis (2007).
+
+Axes: S seeds, N and M subjects of the sets; leading axes (simulated studies) are kept.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from agrm_study.statistics.comparison import Difference, Scored, common_seeds
+from agrm_study.statistics.estimators import UNDEFINED, Interval
+from agrm_study.statistics.two_way import Components, components, difference_interval
+
+
+def components_of_sets(
+    values_S: ArrayLike, influence_SN: ArrayLike, other_values_S: ArrayLike, other_influence_SM: ArrayLike
+) -> Components | None:
+    """Components of the difference of the means over seeds between two sets.
+
+    Args:
+        values_S: Metric at each seed on one set, (…, S).
+        influence_SN: Influence of each of its subjects, (…, S, N).
+        other_values_S: Metric of the same seeds, in the same order, on the other set.
+        other_influence_SM: Influence of each of its subjects, (…, S, M).
+
+    Returns:
+        None for fewer than two seeds, or too few subjects in a set (`two_way.FEWEST_SUBJECTS`).
+    """
+    one, other = components(values_S, influence_SN), components(other_values_S, other_influence_SM)
+    if one is None or other is None:
+        return None
+    difference = np.asarray(values_S, dtype=np.float64) - np.asarray(other_values_S, dtype=np.float64)
+    subjects = one.subjects + other.subjects
+    with np.errstate(divide="ignore", invalid="ignore"):
+        spread = np.square(one.subjects) / one.subject_df + np.square(other.subjects) / other.subject_df
+        subject_df = np.where(spread > 0, np.square(subjects) / spread, one.subject_df)
+    return Components(
+        seeds=difference.var(axis=-1, ddof=1) / one.n_seeds,
+        subjects=subjects,
+        interaction=one.interaction + other.interaction,
+        seed_df=one.seed_df,
+        subject_df=subject_df,
+        n_seeds=one.n_seeds,
+        n_subjects=min(one.n_subjects, other.n_subjects),
+    )
+
+
+def compare_sets(ours: Scored, theirs: Scored) -> Difference:
+    """Difference ours − theirs of a metric between two sets of subjects, over the seeds that both have.
+
+    An estimate with its interval; no test is made (p is NaN).
+    """
+    common = common_seeds([ours, theirs])
+    rows = [[scored.seeds.index(seed) for seed in common] for scored in (ours, theirs)]
+    values = [scored.values_S[k] for scored, k in zip((ours, theirs), rows, strict=True)]
+    delta = float(values[0].mean() - values[1].mean()) if common else math.nan
+    found, interval = None, UNDEFINED
+    if len(common) > 1:
+        found = components_of_sets(values[0], ours.influence_SN[rows[0]], values[1], theirs.influence_SN[rows[1]])
+    if found is not None and math.isfinite(delta) and np.isfinite(found.variance):
+        low, high = (float(end) for end in difference_interval(delta, found))
+        interval = Interval(max(low, -1.0), min(high, 1.0)) if math.isfinite(low) else UNDEFINED
+    return Difference(
+        delta=delta, interval=interval, p=math.nan, g=math.nan, n=len(common), paired=True, components=found
+    )
