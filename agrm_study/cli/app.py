@@ -19,6 +19,7 @@ from agrm_study.cli import (
     compare,
     data,
     doctor,
+    evaluate,
     explain,
     export,
     init,
@@ -62,7 +63,7 @@ for command in (
     run.run, plan.plan, status.status, watch.watch, report.report, compare.compare, data.data, init.init, doctor.doctor,
     schema.schema, explain.explain, export.export, predict.predict, log.log, check_part.check_part,
     submission.submission,
-    verify.verify, clean.clean,
+    verify.verify, clean.clean, evaluate.evaluate,
 ):  # fmt: skip
     app.add_command(command)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pyarrow import fs
 
+from agrm_study.records.evaluations import EXTERNAL, ROBUSTNESS
 from agrm_study.records.integrity import WEIGHTS
 from agrm_study.records.location import Location
 
@@ -68,4 +69,6 @@ def _kind(name: str) -> str:
     top, *_, last = name.split("/") if "/" in name else ("", name)
     if top == "checkpoints" and last == WEIGHTS:
         return "weights"
+    if top in (EXTERNAL, ROBUSTNESS) and "/records/" in name:
+        return "records"
     return top if top in ("records", "checkpoints", "stages") else "other"

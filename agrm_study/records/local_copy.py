@@ -8,6 +8,8 @@ from pathlib import Path
 
 from pyarrow import fs
 
+from agrm_study.records.evaluations import FILE as SET_FILE
+from agrm_study.records.evaluations import evaluation_folders
 from agrm_study.records.location import Location
 from agrm_study.records.schemas import SCHEMAS
 from agrm_study.study.errors import InputError
@@ -53,6 +55,14 @@ def _fetch(location: Location, folder: Path) -> None:
         for kept in (location / place).files(".json")[0]:
             (folder / place).mkdir(parents=True, exist_ok=True)
             (folder / place / kept.name).write_bytes(kept.read() or b"")
+    _fetch_records(location, folder)
+    for name, evaluated in evaluation_folders(location).items():
+        (folder / name).mkdir(parents=True)
+        (folder / name / SET_FILE).write_bytes((evaluated / SET_FILE).read() or b"")
+        _fetch_records(evaluated, folder / name)
+
+
+def _fetch_records(location: Location, folder: Path) -> None:
     records = location / RECORDS
     if records.exists():
         for kind in SCHEMAS:  # Arrow creates only folders that it lists, and it lists none in Google's storage

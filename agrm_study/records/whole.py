@@ -6,10 +6,14 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Final
 
+from agrm_study.records.digests import block_digests, read_blocks
+from agrm_study.records.evaluations import evaluation_folders
 from agrm_study.records.integrity import (
+    DAMAGED,
     WEIGHTS,
     Fault,
     broken_records,
+    broken_rows,
     broken_splits,
     broken_weights,
     must_have,
@@ -60,6 +64,8 @@ def _without_weights(results: Location, trial_ids: Collection[str]) -> list[str]
 def check_results(results: str | Path | Location, *, weights: bool = True) -> list[str]:
     """Every fault of the records and weights of a results folder, as location and violated rule; reads all content.
 
+    Includes the records of evaluations on other data.
+
     Args:
         results: Results folder.
         weights: Whether the folder holds weights, which a records bundle does not.
@@ -73,6 +79,27 @@ def check_results(results: str | Path | Location, *, weights: bool = True) -> li
     ledger.table_of("trials")
     for kind in _KINDS:
         ledger.table_of(kind)
+    found += [f"{p.path}: {p.reason}" for p in ledger.problems]
+    for name, folder in evaluation_folders(location).items():
+        found += [f"{name}/{fault}" for fault in _broken_evaluations(folder)]
+    return found
+
+
+def _broken_evaluations(folder: Location) -> list[str]:
+    """Records of an evaluated set that are missing, unreadable or damaged."""
+    ledger = Ledger(folder)
+    trials = ledger.table_of("trials")
+    found = [f"records/trials of trial {trial_id}: {why}" for trial_id, why in broken_rows(trials).items()]
+    rows = [row for row in trials.to_pylist() if row["status"] == "finished"]
+    blocks = block_digests(ledger.table_of("predictions", [row["trial_id"] for row in rows]))
+    for row in rows:
+        there = blocks.get(row["trial_id"], {})
+        for name, digest in read_blocks(row["predictions_digest"]).items():
+            if there.get(name) != digest:
+                why = DAMAGED if name in there else "is missing"
+                found.append(f"records/predictions of trial {row['trial_id']}: the block {name} {why}")
+    subjects = ledger.table_of("subjects")
+    found += [f"records/subjects/{split}.parquet: {why}" for split, why in broken_splits(subjects).items()]
     return found + [f"{p.path}: {p.reason}" for p in ledger.problems]
 
 

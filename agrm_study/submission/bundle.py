@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Final
 
 from agrm_study import __version__
+from agrm_study.records.evaluations import EXTERNAL, ROBUSTNESS
 from agrm_study.study.errors import InputError
 from agrm_study.study.no_results import no_results
 from agrm_study.study.temporary import replacing, temporary_folder
@@ -135,6 +136,7 @@ def _belongs(path: Path, results: Path) -> bool:
         path.is_file()
         and not path.is_symlink()
         and parts[0] not in LEFT_OUT
+        and not (parts[0] in (EXTERNAL, ROBUSTNESS) and "checkpoints" in parts[1:-1])
         and not any(p.startswith(".") for p in parts)
         and path.suffix != ".lock"
     )

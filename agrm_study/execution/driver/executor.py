@@ -98,7 +98,7 @@ class InlineExecutor(Executor):
                     continue
                 worker.begin(work)
                 trial = work.trial
-                begun = TrialEvent(kind="started", trial_id=trial.trial_id, epochs=trial.recipe.epochs)
+                begun = TrialEvent(kind="started", trial_id=trial.trial_id, epochs=work.steps)
                 on_event(replace(begun, host=platform.node(), pid=os.getpid()))
                 while True:
                     event = worker.step()

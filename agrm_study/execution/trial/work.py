@@ -7,11 +7,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Final, NamedTuple
 
+from agrm_study.execution.trial.evaluation import Evaluation
 from agrm_study.plan.trial import TrialSpec
 from agrm_study.study.recipe import Recipe
 
 AGRM_RUNNER: Final = "agrm_study.execution.trial.agrm_runner:AgrmRunner"
 OWN_RUNNER: Final = "agrm_study.execution.trial.own_runner:OwnRunner"
+EVALUATION_RUNNER: Final = "agrm_study.execution.trial.evaluation_runner:EvaluationRunner"
 NOOP_RUNNER: Final = "agrm_study.execution.trial.runner:NoopRunner"
 
 
@@ -32,6 +34,7 @@ class Work:
             trials.
         accelerator: Type of accelerator that it must run on, where arms differ.
         predict_only: Whether a finished trial only makes its lost predictions again, from its kept weights.
+        evaluation: What is evaluated of a finished trial, instead of training it.
     """
 
     trial: TrialSpec
@@ -41,6 +44,12 @@ class Work:
     stages: tuple[StageEnd, ...] = ()
     accelerator: str | None = None
     predict_only: bool = False
+    evaluation: Evaluation | None = None
+
+    @property
+    def steps(self) -> int:
+        """Number of epochs of the training, or of parts of the evaluation."""
+        return self.trial.recipe.epochs if self.evaluation is None else len(self.evaluation.parts)
 
     def to_json(self) -> str:
         """Compact JSON; settings at their defaults are left out."""
@@ -56,6 +65,8 @@ class Work:
         trial = values.pop("trial")
         trial["recipe"] = Recipe.model_validate(trial["recipe"])
         stages = tuple(StageEnd(*end) for end in values.pop("stages"))
+        evaluation = values.pop("evaluation")
+        values["evaluation"] = None if evaluation is None else Evaluation.of(evaluation)
         return cls(trial=TrialSpec(**trial), stages=stages, **values)
 
 

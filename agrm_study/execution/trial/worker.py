@@ -289,6 +289,8 @@ class TrialWorker:
         best = metric_by_epoch(outcome.rows, trial.recipe, self.settings.metric).get(outcome.best_epoch)
         running.beat = replace(running.beat, metric=best, epoch=outcome.epochs, wall_s=wall_s)
         weights = running.folder.weights_digest() if keep_weights else None
+        if running.work.evaluation is not None:
+            weights = running.work.evaluation.weights_digest
         write_trial(
             self._results,
             trial_columns(trial)

@@ -1,0 +1,30 @@
+"""Corruptions of the order of frames: dropped frames and temporal jitter."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+Frames = NDArray[np.uint8]
+
+DROPPED: Final = (0.1, 0.2, 0.3, 0.4, 0.5)
+"""Probability that a frame is lost, by severity."""
+REACH: Final = (1, 2, 3, 4, 5)
+"""Largest displacement of a frame in time, in frames, by severity."""
+
+
+def frame_drop(frames_TCHW: Frames, severity: int, fps: float, rng: np.random.Generator) -> Frames:
+    """Frames are lost independently of each other; the last frame before each is shown instead. The first one stays."""
+    lost_T = rng.random(len(frames_TCHW)) < DROPPED[severity - 1]
+    lost_T[0] = False
+    last_T = np.maximum.accumulate(np.where(lost_T, 0, np.arange(len(frames_TCHW))))
+    return np.asarray(frames_TCHW[last_T])
+
+
+def jitter(frames_TCHW: Frames, severity: int, fps: float, rng: np.random.Generator) -> Frames:
+    """Each frame is replaced by one at most `REACH` frames earlier or later, uniformly at random."""
+    length, reach = len(frames_TCHW), REACH[severity - 1]
+    shift_T = np.floor(rng.random(length) * (2 * reach + 1)).astype(np.int64) - reach
+    return np.asarray(frames_TCHW[np.clip(np.arange(length) + shift_T, 0, length - 1)])

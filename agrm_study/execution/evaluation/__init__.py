@@ -1,0 +1,1 @@
+"""Evaluation of finished trials on other data than their own."""

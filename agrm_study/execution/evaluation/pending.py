@@ -1,0 +1,155 @@
+"""Evaluations that a set still lacks, from the records of the earlier ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from agrm_study.execution.evaluation.finished import FinishedNetwork
+from agrm_study.execution.evaluation.sets import DataOfSet
+from agrm_study.execution.provenance import code_version
+from agrm_study.execution.trial.evaluation import Evaluation
+from agrm_study.execution.trial.work import Work
+from agrm_study.plan.trial import TrialSpec
+from agrm_study.records.digests import block_digests, read_blocks
+from agrm_study.records.evaluations import EvaluatedSet, read_set
+from agrm_study.records.location import Location
+from agrm_study.records.patience import retry_storage
+from agrm_study.records.reader import Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """Evaluations to run.
+
+    Attributes:
+        works: One per trial that lacks a part.
+        done: Ids of the trials that lack none.
+        notes: Why earlier evaluations are repeated, one sentence each.
+    """
+
+    works: list[Work]
+    done: list[str]
+    notes: list[str]
+
+
+def pending(results: Location, folder: Location, data: DataOfSet, *, again: bool) -> Pending:
+    """The evaluations that a set lacks.
+
+    A part is taken over from the records if its rows match their digest, and weights, data and corruptions are those of
+    now. Where anything is evaluated, what other code has evaluated before is evaluated again, so that all numbers of a
+    set are of one version.
+
+    Args:
+        results: Results folder of the study.
+        folder: Folder of the set.
+        data: Its data.
+        again: Evaluate everything, whatever the records hold.
+    """
+    notes: list[str] = []
+    known = {} if again else _known(folder, data)
+    before = retry_storage(lambda: read_set(folder))
+    attempts = {trial_id: state.attempt for trial_id, state in retry_storage(Ledger(folder).states).items()}
+    if before is not None and attempts and not _same(before, data.about):
+        notes.append("The set has changed since it was evaluated: all trials are evaluated again.")
+        known = {}
+    parts = {
+        network.trial_id: tuple(dict.fromkeys([*known.get(network.trial_id, _NONE).parts, *data.parts]))
+        for network in data.networks
+    }
+    lacking = {t for t, asked in parts.items() if set(asked) - set(known.get(t, _NONE).parts)}
+    if lacking:
+        other = {t for t, found in known.items() if found.code != code_version()}
+        if other:
+            notes.append(
+                f"{len(other)} trials were evaluated by another version of the code: they are evaluated again."
+            )
+            known = {t: found for t, found in known.items() if t not in other}
+            lacking |= other
+    works = [
+        _work(results, data, network, parts[network.trial_id], known.get(network.trial_id, _NONE), attempts)
+        for network in data.networks
+        if network.trial_id in lacking
+    ]
+    return Pending(works, [t for t in parts if t not in lacking], notes)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """Parts that the record of an evaluation holds, and the code that made them."""
+
+    parts: tuple[str, ...] = ()
+    code: str = ""
+
+
+_NONE = _Known()
+
+
+def _same(before: EvaluatedSet, now: EvaluatedSet) -> bool:
+    return (before.data_fingerprint, before.definition, before.seed) == (
+        now.data_fingerprint,
+        now.definition,
+        now.seed,
+    )
+
+
+def _known(folder: Location, data: DataOfSet) -> dict[str, _Known]:
+    """Valid parts of the recorded evaluations by trial id."""
+    ledger = Ledger(folder)
+    ids = [network.trial_id for network in data.networks]
+    rows: list[dict[str, Any]] = retry_storage(lambda: ledger.table_of("trials", ids).to_pylist())
+    valid = {row["trial_id"]: row for row in rows if row["status"] == "finished"}
+    weights = {network.trial_id: network.weights_digest for network in data.networks}
+    valid = {
+        t: row
+        for t, row in valid.items()
+        if (row["weights_digest"], row["data_fingerprint"], row["split_fingerprint"])
+        == (weights[t], *data.fingerprints[t])
+    }
+    if not valid:
+        return {}
+    found = block_digests(retry_storage(lambda: ledger.table_of("predictions", list(valid))))
+    return {t: _Known(_whole(row, found.get(t, {})), row["code_version"]) for t, row in valid.items()}
+
+
+def _whole(row: Mapping[str, Any], found: Mapping[str, str]) -> tuple[str, ...]:
+    """Parts whose rows match the digest of the record."""
+    stored = read_blocks(row["predictions_digest"])
+    return tuple(name.rpartition("/")[0] for name, digest in stored.items() if found.get(name) == digest)
+
+
+def _work(
+    results: Location,
+    data: DataOfSet,
+    network: FinishedNetwork,
+    parts: tuple[str, ...],
+    known: _Known,
+    attempts: Mapping[str, int],
+) -> Work:
+    row, recipe = network.row, data.data_of(network.recipe)
+    fingerprints = data.fingerprints[network.trial_id]
+    trial = TrialSpec(
+        trial_id=network.trial_id,
+        config_id=row["config_id"],
+        study=row["study"],
+        phase="final",
+        arm=network.arm,
+        recipe=network.recipe,
+        data_fingerprint=fingerprints[0],
+        split_fingerprint=fingerprints[1],
+    )
+    return Work(
+        trial=trial,
+        manifest=data.prepared.manifest_path(recipe),
+        store=data.prepared.store_path(recipe),
+        attempts=attempts.get(network.trial_id, 0),  # also of records that are not valid any more
+        evaluation=Evaluation(
+            parts=parts,
+            kept=tuple(part for part in parts if part in known.parts),
+            results=results.address,
+            weights_digest=network.weights_digest,
+            best_epoch=int(row["best_epoch"]),
+            seed=data.about.seed,
+        ),
+    )

@@ -1,0 +1,262 @@
+"""One evaluation of finished trials on a set: prepares its data, and evaluates what the records lack."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from agrm_study.execution.backend import Backend
+from agrm_study.execution.data.node_store import local_folder
+from agrm_study.execution.data.prepare import Step
+from agrm_study.execution.dispatch.work_source import WorkSource
+from agrm_study.execution.driver.executor import ExecutionLost
+from agrm_study.execution.evaluation.finished import FinishedNetworks, finished_networks
+from agrm_study.execution.evaluation.pending import Pending, pending
+from agrm_study.execution.evaluation.sets import CorruptedCopies, DataOfSet, ExternalSet
+from agrm_study.execution.interrupt import Interrupt
+from agrm_study.execution.options import RunOptions
+from agrm_study.execution.progress.state import StudyProgress, shown_metric_name
+from agrm_study.execution.progress.trial_progress import TrialProgress
+from agrm_study.execution.progress.view import View
+from agrm_study.execution.progress.wording import duration
+from agrm_study.execution.results_folder.lock import results_lock
+from agrm_study.execution.summary import FailedTrial
+from agrm_study.execution.trial.events import TrialEvent
+from agrm_study.execution.trial.repeated_failures import HOLD_AFTER
+from agrm_study.execution.trial.versions import own_versions
+from agrm_study.execution.trial.work import EVALUATION_RUNNER, WorkerSettings
+from agrm_study.records.evaluations import external_folder, robustness_folder
+from agrm_study.records.location import Location
+from agrm_study.study.tasks import task_words
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluationSummary:
+    """Outcome of an evaluation.
+
+    Attributes:
+        name: Name of the set.
+        total: Finished trials of the selected arms that the set can be used for, with or without weights.
+        before: Trials that had been evaluated before.
+        evaluated: Trials evaluated now.
+        failed: Trials whose evaluation failed.
+        without_weights: Trials whose weights do not exist, one sentence each.
+        unfinished: Planned trials of the selected arms that have not finished training.
+        interrupted: Whether the evaluation was interrupted.
+        error: What ended it early; empty if nothing did.
+    """
+
+    name: str
+    total: int
+    before: int
+    evaluated: int
+    failed: tuple[FailedTrial, ...]
+    without_weights: tuple[str, ...]
+    unfinished: int
+    interrupted: bool
+    wall_s: float
+    error: str = ""
+
+    @property
+    def exit_code(self) -> int:
+        """0 all evaluated, 1 incomplete, 130 interrupted."""
+        if self.interrupted:
+            return 130
+        return 0 if self.before + self.evaluated == self.total and not self.error else 1
+
+    @property
+    def sentence(self) -> str:
+        """How it ended, in one line."""
+        end = ", interrupted" if self.interrupted else ""
+        text = (
+            f"{self.name}: {self.before + self.evaluated} of {self.total} finished trials evaluated"
+            f" ({self.evaluated} now, {duration(self.wall_s)}{end})"
+        )
+        return text + (f", {len(self.failed)} failed" if self.failed else "")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return asdict(self) | {"exit_code": self.exit_code}
+
+
+class EvaluationSource(WorkSource):
+    """Trials to evaluate; a failure never holds back others."""
+
+    def observe(self, event: TrialEvent) -> str | None:
+        self._order.observe(event)
+        return None
+
+
+def evaluate(
+    results: str | Path,
+    wanted: ExternalSet | CorruptedCopies,
+    options: RunOptions,
+    *,
+    arms: Sequence[str] = (),
+    again: bool = False,
+    view: View | None = None,
+    interrupt: Interrupt | None = None,
+) -> EvaluationSummary:
+    """Evaluate finished trials of a study on a set; what is evaluated already is not evaluated again.
+
+    Args:
+        results: Results folder of the study.
+        wanted: The set.
+        options: How trials are run; its results folder is not used.
+        arms: Arms to evaluate; all if empty.
+        again: Evaluate again what the records hold.
+        view: Shows progress.
+        interrupt: Asks the evaluation to stop.
+
+    Raises:
+        InputError: Anything wrong with the results, the set or the options; nothing was evaluated.
+        OSError: The storage refuses.
+    """
+    study_results, interrupt = Location.of(results), interrupt or Interrupt()
+    found = finished_networks(study_results, arms)
+    folder = (
+        external_folder(study_results, wanted.name)
+        if isinstance(wanted, ExternalSet)
+        else robustness_folder(study_results)
+    )
+    backend = Backend.of(found.study, replace(options, results=folder.address))
+    with view or View() as shown, results_lock(folder, f"evaluation of {found.study.name}"):
+        return _Evaluation(study_results, folder, found, backend, interrupt, shown).run(wanted, again)
+
+
+class _Evaluation:
+    """One invocation."""
+
+    def __init__(
+        self,
+        results: Location,
+        folder: Location,
+        found: FinishedNetworks,
+        backend: Backend,
+        interrupt: Interrupt,
+        view: View,
+    ) -> None:
+        self._results, self._folder, self._found = results, folder, found
+        self._backend, self._interrupt, self._view = backend, interrupt, view
+        self._began = time.monotonic()
+        self._refused: set[str] = set()  # trials whose results storage refused
+        self._stop_shown = False
+
+    def run(self, wanted: ExternalSet | CorruptedCopies, again: bool) -> EvaluationSummary:
+        asking = Step("Asking the nodes of the cluster", 0, 0)
+        self._backend.check(self._folder, self._view.message, lambda: self._step(asking))
+        data = wanted.prepare(
+            self._results,
+            self._found,
+            on_step=self._step,
+            on_note=self._view.message,
+            workers=self._backend.options.workers,
+        )
+        lacking = pending(self._results, self._folder, data, again=again)
+        for note in lacking.notes:
+            self._view.message(note)
+        data.about.write(self._folder)
+        data.write(self._folder)
+        progress = self._progress(data, lacking)
+        self._view.begin(progress)
+        error, interrupted = "", False
+        if lacking.works:
+            error, interrupted = self._execute(data, lacking, progress)
+        return self._summary(data, progress, error, interrupted)
+
+    def _progress(self, data: DataOfSet, lacking: Pending) -> StudyProgress:
+        study, trials = self._found.study, {}
+        steps = {work.trial.trial_id: work.steps for work in lacking.works}
+        for network in data.networks:
+            task, seed = network.recipe.task.name, network.recipe.seed
+            trial = TrialProgress(network.trial_id, network.arm, task, seed, steps.get(network.trial_id, 1))
+            trial.state = "waiting" if network.trial_id in steps else "finished"
+            trials[network.trial_id] = trial
+        cells = [cell for cell in self._found.cells if cell.trial_id in trials]
+        return StudyProgress(
+            name=f"{study.name} on {data.about.name}",
+            question=study.question,
+            metric=shown_metric_name(study),
+            tasks=tuple(dict.fromkeys(cell.task for cell in cells)),
+            arms=tuple(dict.fromkeys(cell.arm for cell in cells)),
+            seeds=tuple(dict.fromkeys(cell.seed for cell in cells)),
+            cells={(cell.task, cell.arm, cell.seed): cell.trial_id for cell in cells},
+            trials=trials,
+        )
+
+    def _execute(self, data: DataOfSet, lacking: Pending, progress: StudyProgress) -> tuple[str, bool]:
+        """Run the evaluations; returns what ended them early, and whether they were interrupted."""
+        source = EvaluationSource(lacking.works)
+        if self._backend.options.executor == "ray":
+            self._view.step(Step("Starting Ray and its workers", 0, 0))
+        executor = self._backend.executor(data.prepared.data(), self._view.message)
+        settings = WorkerSettings(
+            results=self._folder.address,
+            runner=EVALUATION_RUNNER,
+            device=self._backend.device,
+            threads=self._found.study.resources.cpu,
+            metric=progress.metric,
+            keep_weights=False,
+            local_store=local_folder(),
+            versions=own_versions(),
+        )
+
+        def on_event(event: TrialEvent) -> None:
+            if event.kind == "finished":
+                event = replace(event, message=f"evaluated in {duration(event.wall_s)}")
+            progress.slots = executor.slots
+            self._view.event(event, progress.apply(event))
+            source.observe(event)
+            if event.kind == "failed":
+                self._stop_if_hopeless(event, source)
+
+        try:
+            executor.run(source, settings, on_event=on_event, interrupt=self._interrupt, on_tick=self._on_wait)
+        except ExecutionLost as lost:
+            return str(lost), False
+        except KeyboardInterrupt:
+            return "", True
+        left = progress.counts().left
+        return "", bool(self._interrupt.requested and left)
+
+    def _stop_if_hopeless(self, event: TrialEvent, source: WorkSource) -> None:
+        """Start nothing more where no evaluation can succeed: storage refuses, or versions differ."""
+        if event.failure == "storage":
+            self._refused.add(event.trial_id)
+        if (event.failure == "versions" or len(self._refused) == HOLD_AFTER) and not source.stopped:
+            source.stop()
+            self._view.message(f"No other trial is evaluated: {event.error}.")
+
+    def _step(self, step: Step) -> None:
+        self._view.step(step)
+        if self._interrupt.requested:
+            raise KeyboardInterrupt
+
+    def _on_wait(self) -> None:
+        if self._interrupt.requested and not self._stop_shown:
+            self._stop_shown = True
+            self._view.message(f"{self._interrupt.reason}: running evaluations stop after this part and are saved.")
+        self._view.refresh()
+
+    def _summary(self, data: DataOfSet, progress: StudyProgress, error: str, interrupted: bool) -> EvaluationSummary:
+        trials = progress.trials.values()
+        finished = [trial.in_this_run for trial in trials if trial.state == "finished"]
+        tasks = {network.recipe.task.name for network in data.networks}
+        without = [(cell, why) for cell, why in self._found.without_weights if cell.task in tasks]
+        return EvaluationSummary(
+            name=data.about.name,
+            total=len(progress.trials) + len(without),
+            before=len(finished) - sum(finished),
+            evaluated=sum(finished),
+            failed=tuple(FailedTrial.of(trial) for trial in trials if trial.state == "failed"),
+            without_weights=tuple(
+                f"{cell.arm}, {task_words(cell.task)}, seed {cell.seed}: {why}" for cell, why in without
+            ),
+            unfinished=self._found.unfinished,
+            interrupted=interrupted,
+            wall_s=time.monotonic() - self._began,
+            error=error,
+        )

@@ -1,0 +1,259 @@
+"""Data on which finished trials are evaluated: an external set, or corrupted copies of the study's test part."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final
+
+from agrm_study.execution.data.external_set import (
+    Seen,
+    check_unseen,
+    label_notes,
+    read_external,
+    subject_rows,
+    whole_split,
+)
+from agrm_study.execution.data.node_store import published
+from agrm_study.execution.data.prepare import (
+    OnNote,
+    OnStep,
+    Step,
+    WantedStore,
+    build_stores,
+    manifest_of,
+    prepare,
+    store_sizes,
+)
+from agrm_study.execution.data.prepared import Prepared, source_key, store_key_of
+from agrm_study.execution.evaluation.finished import FinishedNetwork, FinishedNetworks
+from agrm_study.execution.provenance import available_cpus
+from agrm_study.execution.resources.folders import cache_folder
+from agrm_study.records.evaluations import EvaluatedSet, corrupted_part, external_part
+from agrm_study.records.integrity import split_is_whole
+from agrm_study.records.location import Location
+from agrm_study.records.writer import write_subjects
+from agrm_study.study.errors import InputError
+from agrm_study.study.recipe import Recipe
+from agrm_study.study.study import Arm
+from agrm_study.training.data.manifest import Manifest, read_manifest
+from agrm_study.training.data.splits import Split, make_split
+
+DEFINITION: Final = 1
+"""Version of the definitions of corruptions; increment it when one changes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataOfSet:
+    """Prepared data of a set.
+
+    Attributes:
+        about: Description of the set.
+        parts: Parts to evaluate.
+        networks: The trials that it can be used for.
+        prepared: Manifests and stores, by `data_of`.
+        fingerprints: Data and split fingerprints of each trial's data, by trial id.
+        write: Writes further records of the set into its folder.
+        data_of: The recipe that names a trial's data in `prepared`.
+    """
+
+    about: EvaluatedSet
+    parts: tuple[str, ...]
+    networks: tuple[FinishedNetwork, ...]
+    prepared: Prepared
+    fingerprints: Mapping[str, tuple[str, str]]
+    write: Callable[[Location], None]
+    data_of: Callable[[Recipe], Recipe]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExternalSet:
+    """A labelled data set from elsewhere.
+
+    Attributes:
+        manifest: Its manifest.
+        name: Name of the set.
+        distinct_subjects: Whether equal subject ids are different people.
+        trained_on: The study's manifest, where it is not at its place any more.
+    """
+
+    manifest: Path
+    name: str
+    distinct_subjects: bool = False
+    trained_on: Path | None = None
+
+    def prepare(
+        self, results: Location, found: FinishedNetworks, *, on_step: OnStep, on_note: OnNote, workers: int | None
+    ) -> DataOfSet:
+        """Check the set against the data of the study, and build its clip stores.
+
+        Raises:
+            InputError: The set breaks a rule of `external_set`, a video cannot be used, or the study's own manifest is
+                not available.
+        """
+        workers, cache = workers or available_cpus(), cache_folder(results.address)
+        on_step(Step("Reading the manifest", 0, 1))
+        manifest = read_external(self.manifest)
+        on_step(Step("Reading the manifest", 1, 1))
+        own = _own_data(results, found, self.trained_on, cache, workers, on_step)
+        check_unseen(manifest, Seen.of(own), distinct_subjects=self.distinct_subjects)
+        tasks = {network.recipe.task.name: network.recipe.task for network in found.networks}
+        notes, usable = label_notes(manifest, tasks.values())
+        for note in notes:
+            on_note(note)
+        networks = tuple(network for network in found.networks if network.recipe.task.name in usable)
+
+        def data_of(recipe: Recipe) -> Recipe:
+            data = recipe.data.model_copy(update={"manifest": manifest.path, "synthetic": None})
+            return recipe.model_copy(update={"data": data})
+
+        users: dict[str, list[Recipe]] = {}
+        for network in networks:
+            recipe = data_of(network.recipe)
+            users.setdefault(store_key_of(recipe), []).append(recipe)
+        clips = manifest.select(clip.clip_id for clip in manifest.labelled)
+        wanted = {
+            key: WantedStore(source_key(its[0].data), clips, max((r.clip for r in its), key=lambda clip: clip.size))
+            for key, its in users.items()
+        }
+        stores = build_stores(wanted, cache, workers, on_step, on_note)
+        source = source_key(data_of(networks[0].recipe).data)
+        prepared = Prepared(
+            {source: manifest},
+            {},
+            stores,
+            store_sizes=store_sizes(wanted, cache, set()),
+            places={store: published(store) for store in set(stores.values())},
+        )
+        split, part = whole_split(manifest), external_part(self.name)
+
+        def write(folder: Location) -> None:
+            if not split_is_whole(folder, split.fingerprint):
+                write_subjects(folder, split.fingerprint, subject_rows(manifest.labelled, part))
+
+        about = EvaluatedSet(
+            name=self.name,
+            manifest=str(manifest.path),
+            data_fingerprint=manifest.fingerprint,
+            clips=len(manifest.labelled),
+            subjects=len(split.subjects("test")),
+            notes=notes,
+            distinct_subjects=self.distinct_subjects,
+        )
+        fingerprints = {network.trial_id: (manifest.fingerprint, split.fingerprint) for network in networks}
+        return DataOfSet(
+            about=about,
+            parts=(part,),
+            networks=networks,
+            prepared=prepared,
+            fingerprints=fingerprints,
+            write=write,
+            data_of=data_of,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CorruptedCopies:
+    """Corrupted copies of the study's test part.
+
+    Attributes:
+        kinds: Names of corruptions.
+        severities: 1 to 5.
+        seed: Seed of their random numbers.
+    """
+
+    kinds: Sequence[str]
+    severities: Sequence[int]
+    seed: int = field(default=0)
+
+    def prepare(
+        self, results: Location, found: FinishedNetworks, *, on_step: OnStep, on_note: OnNote, workers: int | None
+    ) -> DataOfSet:
+        """Prepare the study's own data.
+
+        Raises:
+            InputError: They cannot be prepared, or are not those of the trials any more.
+        """
+        alike = {n.recipe.model_copy(update={"seed": 0}).model_dump_json(): n.recipe for n in found.networks}
+        arms = tuple(Arm(name=f"{i}", settings={}, recipe=recipe) for i, recipe in enumerate(alike.values()))
+        study = replace(found.study, arms=arms, search=None)
+        prepared = prepare(study, results.address, build=True, on_step=on_step, on_note=on_note, workers=workers)
+        for network in found.networks:
+            _require_same(network, prepared.fingerprints(network.recipe), prepared.manifest_path(network.recipe))
+        first = found.networks[0]
+        about = EvaluatedSet(
+            name="robustness",
+            manifest=prepared.manifest_path(first.recipe),
+            data_fingerprint=str(first.row["data_fingerprint"]),
+            notes=[],
+            definition=DEFINITION,
+            seed=self.seed,
+        )
+        return DataOfSet(
+            about=about,
+            parts=tuple(corrupted_part(kind, severity) for kind in self.kinds for severity in self.severities),
+            networks=found.networks,
+            prepared=prepared,
+            fingerprints={n.trial_id: (n.row["data_fingerprint"], n.row["split_fingerprint"]) for n in found.networks},
+            write=lambda folder: None,
+            data_of=lambda recipe: recipe,
+        )
+
+
+def _own_data(
+    results: Location,
+    found: FinishedNetworks,
+    trained_on: Path | None,
+    cache: Path,
+    workers: int,
+    on_step: OnStep,
+) -> list[tuple[Manifest, Split]]:
+    """Manifest and split of the trials, each pair once."""
+    manifests: dict[str, Manifest] = {}
+    pairs: dict[tuple[str, str], tuple[Manifest, Split]] = {}
+    for network in found.networks:
+        data, key = network.recipe.data, source_key(network.recipe.data)
+        if key not in manifests:
+            manifests[key] = _own_manifest(network, found, trained_on, cache, workers, on_step)
+        split = make_split(manifests[key], data, network.recipe.split_seed)
+        _require_same(network, (manifests[key].fingerprint, split.fingerprint), str(manifests[key].path))
+        pairs[manifests[key].fingerprint, split.fingerprint] = (manifests[key], split)
+    return list(pairs.values())
+
+
+def _own_manifest(
+    network: FinishedNetwork,
+    found: FinishedNetworks,
+    trained_on: Path | None,
+    cache: Path,
+    workers: int,
+    on_step: OnStep,
+) -> Manifest:
+    data = network.recipe.data
+    if trained_on is not None:
+        return read_manifest(trained_on, require_files=False)
+    if data.manifest is None:
+        manifest = manifest_of(network.recipe, cache, found.study, build=True, workers=workers, on_step=on_step)
+        assert manifest is not None  # drawn where it is missing
+        return manifest
+    try:
+        return read_manifest(data.manifest, require_files=False)
+    except InputError as error:
+        raise InputError(
+            "the study's manifest is needed, to check that the networks have not seen the set: " + error.rule,
+            where=data.manifest,
+            hint="If it was moved, name its new place with --trained-on.",
+        ) from None
+
+
+def _require_same(network: FinishedNetwork, found: tuple[str, str], where: str) -> None:
+    planned = (network.row["data_fingerprint"], network.row["split_fingerprint"])
+    if found != planned:
+        raise InputError(
+            "the study's data must be the same as in training",
+            where=where,
+            given=f"fingerprints {', '.join(found)}",
+            allowed=f"{', '.join(map(str, planned))} ({network.arm}, seed {network.recipe.seed})",
+            hint="Check whether the manifest or the videos have changed.",
+        )
