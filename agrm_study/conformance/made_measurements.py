@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
+from agrm_study.conformance.made_evaluations import write_external, write_robustness
 from agrm_study.conformance.made_records import ABLATION, write_results
 from agrm_study.report.collect import collect
 from agrm_study.report.measure import Measurements
@@ -29,4 +30,7 @@ def made_measurements(state: str) -> Measurements:
     atexit.register(folder.cleanup)
     root = Path(folder.name) / "results"
     write_results(root, _SMALL, subjects=18, epochs=5, skip=skip, failed=failed, parts=("test", "val", "train"))
+    if state == "complete":
+        write_external(root)
+        write_robustness(root)
     return Measurements(collect(root))

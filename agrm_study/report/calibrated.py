@@ -102,7 +102,7 @@ def _mean_known(found_SF: Floats) -> Floats:
 def _temperature(validation: Cell, training: Replicate) -> float:
     """Temperature of one training; NaN if its validation subjects do not identify one."""
     probs = validation.probs_SNK[validation.seeds.index(training)]
-    here = _present(probs)
+    here = present(probs)
     logits = log_probabilities(probs[here])
 
     def log_probs_at(temperature: float) -> Floats:
@@ -113,7 +113,7 @@ def _temperature(validation: Cell, training: Replicate) -> float:
     return math.nan if found is None else found
 
 
-def _present(probs_NK: Floats) -> Bools:
+def present(probs_NK: Floats) -> Bools:
     """Mask of the subjects that a seed evaluated."""
     return np.asarray(~np.isnan(probs_NK).any(axis=1))
 
@@ -128,7 +128,7 @@ def _each_seed(
     """A score of probabilities at each seed, over the subjects that it evaluated."""
     values, influences = [], np.zeros(probs_SNK.shape[:2])
     for row, probs in zip(influences, probs_SNK, strict=True):
-        here = _present(probs)
+        here = present(probs)
         values.append(score(probs[here], cell.labels_N[here]))
         row[here] = influence(probs[here], cell.labels_N[here]) * (here.size / here.sum())
     return measured(cell.scored(np.array(values), influences), 0.0, high)
@@ -142,7 +142,7 @@ def _recalibration(cell: Cell) -> tuple[Measured | None, Measured | None]:
     slopes, intercepts = np.zeros(shape), np.zeros(shape)
     values = []
     for s, probs in enumerate(cell.probs_SNK):
-        here = _present(probs)
+        here = present(probs)
         found = recalibrate(cell.labels_N[here] == 1, probs[here, 1])
         if found is None:
             return None, None

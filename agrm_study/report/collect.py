@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from agrm_study.report.checks.people import People, check_people
 from agrm_study.report.checks.plan import check_plan
 from agrm_study.report.checks.trials import check_trials
 from agrm_study.report.collect_cells import VERSIONS, cells_of
+from agrm_study.report.evaluated import evaluated_kinds
 from agrm_study.report.evidence import ArmInfo, Evidence, Planned, StudyInfo
 from agrm_study.study.analysis import analysis_settings
 from agrm_study.study.errors import InputError
@@ -67,7 +69,7 @@ def collect(results: Path, *, allow: Collection[str] = ()) -> Evidence:
     found += _of_plan(wrong, planned)
     planned, wrong = check_plan(planned, asked, _columns(recorded))
     found += wrong
-    study = study_info(asked, planned, recorded)
+    study = replace(study_info(asked, planned, recorded), evaluated=evaluated_kinds(Location.of(results)))
     trials = recorded[recorded["trial_id"].isin([p.trial_id for p in planned])].reset_index(drop=True)
     found += check_epochs(ledger, trials)
     found += _without_people(trials, people)

@@ -82,7 +82,10 @@ class ArmInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StudyInfo:
-    """The parts of a study that a report uses: question, arms, tasks, seeds and analysis settings."""
+    """The parts of a study that a report uses: question, arms, tasks, seeds and analysis settings.
+
+    ``evaluated`` names the kinds of further evaluations that its results hold (`evaluated.evaluated_kinds`).
+    """
 
     name: str
     question: str
@@ -104,6 +107,7 @@ class StudyInfo:
     race: Race | None = None
     parts: tuple[OwnPart, ...] = ()
     splits: Splits | None = None
+    evaluated: tuple[str, ...] = ()
 
     def arm(self, name: str) -> ArmInfo:
         """The arm of that name.

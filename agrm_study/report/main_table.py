@@ -10,6 +10,7 @@ from agrm_study.report.table import Table
 DETAILS: Final = (
     *("class_counts", "splits", "environment", "agrm", "per_class", "screening", "discrimination", "one_vs_rest"),
     *("agreement", "predictive_values", "operating_points", "networks", "subgroups", "calibration", "failures"),
+    "external_calibration",
 )
 """Tables that do not answer a study's question."""
 COMPARING: Final = ("ablation", "baselines", "thresholds")

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 
 from agrm_study.report.cells import Cell
+from agrm_study.report.evaluated import CorruptedCells, ExternalCells, corrupted_cells, external_cells
 from agrm_study.report.evidence import Evidence
 from agrm_study.statistics.arrays import Floats
 from agrm_study.statistics.classification import Counts
@@ -93,6 +95,16 @@ class Measurements:
         self._measured: dict[tuple[str, str, str], Measured] = {}
         self._compared: dict[str, dict[tuple[str, str], Compared]] = {}
         self._paired: dict[tuple[str, str], bool] = {}
+
+    @cached_property
+    def external(self) -> tuple[ExternalCells, ...]:
+        """The evaluations on external sets."""
+        return external_cells(self.evidence)
+
+    @cached_property
+    def corrupted(self) -> CorruptedCells | None:
+        """The evaluations on corrupted copies of the test part; None if there are none."""
+        return corrupted_cells(self.evidence)
 
     def cell(self, arm: str, task: str) -> Cell | None:
         """The cell, or None when it is missing or excluded."""

@@ -13,6 +13,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
+from agrm_study.report.external import external_results
 from agrm_study.report.measure import TABLE_METRICS, Compared, Measured, Measurements
 from agrm_study.report.renderers.latex import escape
 from agrm_study.report.tables.comparing import MAX_ARMS, seeds_marks
@@ -65,6 +66,30 @@ def numbers(m: Measurements) -> dict[str, str]:
                 key = f"{first}.{names[arm]}.{segment(task)}.{segment(study.primary_metric)}"
                 planned = m.evidence.cells[arm, task].planned
                 found |= _marked(key, _of_difference(compared), seeds_marks(compared.difference.n, planned))
+    return found | _external(m, first, names)
+
+
+def _external(m: Measurements, first: str, names: Mapping[str, str]) -> dict[str, str]:
+    """Numbers on external sets: metrics, and the change of the primary one from the internal test part."""
+    primary, found = m.evidence.study.primary_metric, {}
+    sets = _segments([each.about.name for each in m.external])
+    for each in m.external:
+        for result in external_results(m, each):
+            if result.arm not in names:
+                continue
+            key = f"{first}.{names[result.arm]}.{segment(result.task)}.{sets[each.about.name]}"
+            found[f"{key}.subjects"] = f"{result.cell.n_subjects:,}"
+            for metric in dict.fromkeys(("accuracy", "macro_f1", primary)):
+                if (x := result.metric(metric)) is not None:
+                    found |= _marked(f"{key}.{segment(metric)}", _of_metric(x), result.cell.marks)
+            if (change := result.change) is not None:
+                values = {
+                    "change": points(change.delta),
+                    "change-low": percent(change.interval.low),
+                    "change-high": percent(change.interval.high),
+                }
+                marks = seeds_marks(change.n, result.cell.planned)
+                found |= _marked(f"{key}.{segment(primary)}", values, marks)
     return found
 
 

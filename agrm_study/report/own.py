@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from agrm_study.records.local_copy import KEPT_FIGURES, KEPT_TABLES
 from agrm_study.report.evidence import StudyInfo
@@ -20,6 +20,11 @@ from agrm_study.study.parts.loaded import is_loaded
 from agrm_study.study.parts.names import full_name, is_own, short_name
 from agrm_study.study.parts.source import OwnPart
 
+OF_EVALUATIONS: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
+    "table": {"external": ("external", "external_calibration"), "robustness": ("robustness",)},
+    "figure": {"external": ("external",), "robustness": ("robustness",)},
+}
+"""Tables and figures of evaluations, by kind: made if the results hold one, even where the study lists others."""
 KEPT = "kept as it was last made: its code ({}) is not executed here; `agrm-study report --parts` makes it again"
 
 
@@ -64,7 +69,7 @@ def wanted_names(kind: str, given: Sequence[str] | None, study: StudyInfo, redra
     shipped = TABLES if kind == "table" else FIGURES
     own = {p.name: full_name(p.name, p.source) for p in (*study.parts, *redraw) if p.kind == kind}
     asked = study.tables if kind == "table" else study.figures
-    names = given if given is not None else (asked or [*shipped, *own])
+    names = given if given is not None else _of_study(kind, asked, [*shipped, *own], study.evaluated)
     found = []
     for name in names:
         short = short_name(name)
@@ -75,6 +80,14 @@ def wanted_names(kind: str, given: Sequence[str] | None, study: StudyInfo, redra
             )
         found.append(own.get(short, name))
     return list(dict.fromkeys(found))
+
+
+def _of_study(kind: str, asked: Sequence[str], every: Sequence[str], evaluated: Sequence[str]) -> list[str]:
+    """What a study requests, or all; those of evaluations only where there are any."""
+    of_kind = OF_EVALUATIONS[kind]
+    there = [name for made, names in of_kind.items() if made in evaluated for name in names]
+    absent = {name for made, names in of_kind.items() if made not in evaluated for name in names}
+    return list(dict.fromkeys([*(asked or [name for name in every if name not in absent]), *there]))
 
 
 def made_table(m: Measurements, name: str) -> Table:

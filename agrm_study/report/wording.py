@@ -93,6 +93,11 @@ def tasks_text(tasks: Iterable[str]) -> str:
     return " and ".join(task_words(t) for t in tasks)
 
 
+def sentence_case(text: str) -> str:
+    """The text with its first letter in upper case, the rest as it is."""
+    return text[:1].upper() + text[1:]
+
+
 def listing(items: list[str] | tuple[str, ...]) -> str:
     """Items within a sentence: a, b and c."""
     return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}" if items else ""

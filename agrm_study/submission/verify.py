@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from agrm_study.records.evaluations import evaluation_folders
+from agrm_study.records.reader import Ledger
 from agrm_study.records.whole import check_results
 from agrm_study.report import numbers
 from agrm_study.report.build import FIGURE_FORMATS
@@ -104,6 +106,7 @@ def verify_folder(
         out.remarks.append(f"{named}: {evidence.partial}")
     out.count("trials", evidence.finished)
     m = Measurements(evidence, families=evidence.study.families)
+    _verify_evaluations(m, folder, named, out)
     tables: dict[str, Table] = {}
     for full in wanted_names("table", None, evidence.study):
         with contextlib.suppress(NotMade):
@@ -114,6 +117,16 @@ def verify_folder(
     _verify_numbers(folder / numbers.FILE, made, out)
     _verify_figures(folder / "figures", m, named, out, say)
     return made
+
+
+def _verify_evaluations(m: Measurements, folder: Path, named: str, out: Verification) -> None:
+    """Check the records of evaluations on other data against the trials and sets that they belong to."""
+    findings = [finding for each in m.external for finding in each.findings]
+    findings += m.corrupted.findings if m.corrupted is not None else ()
+    for finding in dict.fromkeys(findings):
+        (out.differences if finding.severity == "refuse" else out.remarks).append(f"{named}: {finding}")
+    for location in evaluation_folders(folder).values():
+        out.count("evaluations", len(Ledger(location).finished_ids()))
 
 
 def _verify_tables(place: Path, tables: Mapping[str, Table], named: str, out: Verification) -> None:

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 from matplotlib.figure import Figure
-from synthetic_records import ABLATION, write_results
+from synthetic_records import ABLATION, write_external, write_results, write_robustness
 
 from agrm_study.report.collect import collect
 from agrm_study.report.figures import FIGURES, figure_kind
@@ -25,7 +25,10 @@ def measurements(request, tmp_path_factory):
         "empty": [(a, t, s) for a in arms for t in tasks for s in range(3)],
     }[request.param]
     root = tmp_path_factory.mktemp(request.param) / "r"
-    return Measurements(collect(write_results(root, SMALL, subjects=18, epochs=5, skip=skip)))
+    write_results(root, SMALL, subjects=18, epochs=5, skip=skip)
+    write_external(root)
+    write_robustness(root)
+    return Measurements(collect(root))
 
 
 @pytest.mark.parametrize("name", FIGURES)

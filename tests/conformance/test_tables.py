@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from synthetic_records import ABLATION, write_results
+from synthetic_records import ABLATION, write_external, write_results, write_robustness
 
 from agrm_study.report.collect import collect
 from agrm_study.report.measure import Measurements
@@ -25,6 +25,8 @@ def measurements(request, tmp_path_factory):
     failed = [("w/o MTM", "three_class", 1)] if request.param == "sparse" else []
     root = tmp_path_factory.mktemp(request.param) / "r"
     write_results(root, SMALL, subjects=18, epochs=5, skip=skip, failed=failed, parts=("test", "val", "train"))
+    write_external(root)
+    write_robustness(root)
     return Measurements(collect(root))
 
 

@@ -35,6 +35,7 @@ RUN_ELSEWHERE = {
     "docs/your_classes.md": "tests/docs/test_your_classes.py",
     "docs/your_own.md": "tests/docs/test_your_own.py",
     "docs/submission.md": "tests/docs/test_submission.py",
+    "docs/evaluation.md": "tests/docs/test_evaluation.py",
 }
 """Pages whose `agrm-study` commands another test runs in their order (that of your_own.md in part from Python)."""
 

@@ -244,7 +244,11 @@ def test_the_report_needs_neither_the_file_nor_its_code(tmp_path: Path) -> None:
 def test_commands_that_need_a_network_are_refused(tmp_path: Path) -> None:
     file, results = write(tmp_path), tmp_path / "results"
     run(file, results)
-    for command in (("explain", str(results), "x"), ("export", str(results), "--out", str(tmp_path / "x"))):
+    for command in (
+        ("explain", str(results), "x"),
+        ("export", str(results), "--out", str(tmp_path / "x")),
+        ("evaluate", str(results), "--corrupt", "blur"),
+    ):
         with pytest.raises(InputError, match="needs networks of the shipped trainer"):
             app(list(command), standalone_mode=False)
 

@@ -3,7 +3,7 @@
 import io
 
 import pytest
-from synthetic_records import ABLATION, write_results
+from synthetic_records import ABLATION, write_external, write_results, write_robustness
 from tex import needs_tex, run_tex
 
 from agrm_study.records.location import Location
@@ -40,6 +40,10 @@ def tables(tmp_path_factory):
             parts=("test", "val", "train"),
             failed=[("w/o MTM", "two_class", 1)],
         )
+        if name == "broad":
+            write_external(root)
+            write_external(root, "a_hospital_with_a_long_name", subjects=12)
+            write_robustness(root, kinds=("occlusion", "low_light"), severities=(1, 2, 3, 4, 5))
         if name == "race":
             rules = {"first": 3, "most": 4, "step": 1, "level": 0.05}
             RaceLog(study="ablation", metric="macro_f1", stopped=(STOPPED,), **rules).write(Location.of(root))

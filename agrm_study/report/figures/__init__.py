@@ -13,6 +13,8 @@ _HERE = "agrm_study.report.figures"
 
 _SHIPPED: dict[str, str] = {
     "forest": f"{_HERE}.forest:Forest",
+    "external": f"{_HERE}.external:ExternalResults",
+    "robustness": f"{_HERE}.robustness:RobustnessCurves",
     "variance": f"{_HERE}.variance:VarianceShares",
     "learning_curves": f"{_HERE}.learning_curves:LearningCurves",
     "confusion": f"{_HERE}.confusion:Confusion",

@@ -23,6 +23,8 @@ _SHIPPED: dict[str, str] = {
     "promoted": f"{_HERE}.promoted:Promoted",
     "tuned": f"{_HERE}.tuned:TunedTable",
     "arms": f"{_HERE}.arms:Arms",
+    "external": f"{_HERE}.external:External",
+    "robustness": f"{_HERE}.robustness:Robustness",
     "variance": f"{_HERE}.variance:Variance",
     "race": f"{_HERE}.race:RaceTable",
     "per_class": f"{_HERE}.per_class:PerClass",
@@ -35,6 +37,7 @@ _SHIPPED: dict[str, str] = {
     "networks": f"{_HERE}.networks:Networks",
     "subgroups": f"{_HERE}.subgroups:Subgroups",
     "calibration": f"{_HERE}.calibration:CalibrationTable",
+    "external_calibration": f"{_HERE}.external_calibration:ExternalCalibration",
     "failures": f"{_HERE}.failures:Failures",
 }
 TABLES = Registry("table", _SHIPPED)

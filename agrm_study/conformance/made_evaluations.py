@@ -1,0 +1,114 @@
+"""Synthetic evaluations of the trials of a synthetic results folder: on an external set, and on corrupted copies."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from agrm_study.records.evaluations import (
+    EvaluatedSet,
+    corrupted_part,
+    external_folder,
+    external_part,
+    robustness_folder,
+)
+from agrm_study.records.location import Location
+from agrm_study.records.reader import Ledger
+from agrm_study.records.writer import write_subjects, write_trial
+from agrm_study.study.labels import LABELS
+from agrm_study.study.resolved import read_resolved
+from agrm_study.study.tasks import Task
+
+DATA: Final = "external-data"
+SPLIT: Final = "external-split"
+
+
+def write_external(
+    root: Path,
+    name: str = "clinic_b",
+    *,
+    subjects: int = 30,
+    skill: float = 1.5,
+    labels: Sequence[str] = LABELS,
+    skip: Collection[str] = (),
+    columns: Mapping[str, Any] | None = None,
+) -> Path:
+    """Write evaluations of all finished trials on an external set into a folder of `made_records.write_results`.
+
+    Args:
+        root: Results folder.
+        name: Name of the set.
+        subjects: Number of its subjects.
+        skill: Separation of the logits.
+        labels: Labels of the subjects, in turn.
+        skip: Ids of trials that are not evaluated.
+        columns: Columns of the `trials` records that differ from those written.
+
+    Returns:
+        The folder of the set.
+    """
+    folder = external_folder(root, name)
+    part = external_part(name)
+    people = [(f"{name}-{i:03d}", labels[i % len(labels)]) for i in range(subjects)]
+    about = EvaluatedSet(
+        name=name, manifest="clinic.csv", data_fingerprint=DATA, clips=subjects, subjects=subjects, notes=[]
+    )
+    about.write(folder)
+    rows = [{"subject_id": s, "split_seed": 0, "split": part, "label": label, "clips": 1} for s, label in people]
+    write_subjects(folder, SPLIT, rows)
+    changed = {"data_fingerprint": DATA, "split_fingerprint": SPLIT, **(columns or {})}
+    for row in _finished(root):
+        if row["trial_id"] not in skip:
+            block = _block(root, row, part, people, skill, 0.3)
+            write_trial(folder, row | changed, predictions=[block] if len(block["label"]) else ())
+    return Path(folder.path)
+
+
+def write_robustness(
+    root: Path, kinds: Sequence[str] = ("blur", "jitter"), severities: Sequence[int] = (1, 3, 5)
+) -> Path:
+    """Write evaluations of all finished trials on corrupted copies of their test part; returns their folder."""
+    folder = robustness_folder(root)
+    about = EvaluatedSet(name="robustness", manifest="", data_fingerprint="data-a", notes=[], definition=1)
+    about.write(folder)
+    subjects = Ledger(root).subjects()
+    test = subjects[subjects["split"] == "test"]
+    people = list(zip(test["subject_id"], test["label"], strict=True))
+    for row in _finished(root):
+        blocks = [
+            _block(root, row, corrupted_part(kind, severity), people, 1.5 - 0.25 * severity, 0.3)
+            for kind in kinds
+            for severity in severities
+        ]
+        write_trial(folder, row, predictions=blocks)
+    return Path(folder.path)
+
+
+def _finished(root: Path) -> list[dict[str, Any]]:
+    rows = Ledger(Location.of(root)).table_of("trials").to_pylist()
+    return [row for row in rows if row["status"] == "finished" and row["phase"] == "final"]
+
+
+def _block(
+    root: Path, row: Mapping[str, Any], part: str, people: Sequence[tuple[str, str]], skill: float, spread: float
+) -> dict[str, Any]:
+    """Predictions of the network that a trial reports."""
+    task: Task = read_resolved(root / "study.yaml").tasks[str(row["task"])]
+    known = [(subject, index) for subject, label in people if (index := task.class_index(label)) is not None]
+    labels = np.array([index for _, index in known], dtype=np.int64)
+    rng = np.random.default_rng([int(row["seed"]), len(str(row["arm"])), len(part)])
+    person = np.random.default_rng(5).normal(size=(len(known), task.n_classes))
+    logits = np.eye(task.n_classes)[labels] * skill * 1.6 + person + rng.normal(0, 0.8, person.shape)
+    windows = 2
+    return {
+        "split": part,
+        "network": "teacher" if row["method"] in ("agrm", "mean_teacher") else "student",
+        "epoch": int(row["best_epoch"]),
+        "subject_id": [subject for subject, _ in known] * windows,
+        "clip_id": [f"{subject}#{w}" for w in range(windows) for subject, _ in known],
+        "label": np.tile(labels, windows).astype(np.int8),
+        "logits": (logits[None] + rng.normal(0, spread, (windows, *logits.shape))).reshape(-1, task.n_classes),
+    }

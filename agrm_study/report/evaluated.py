@@ -1,0 +1,212 @@
+"""Cells of finished trials on external sets and on corrupted copies of the test part, from records of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import pandas as pd
+
+from agrm_study.records.digests import read_blocks
+from agrm_study.records.evaluations import (
+    EvaluatedSet,
+    corrupted_parts,
+    corruption_of,
+    evaluation_folders,
+    external_folder,
+    external_names,
+    external_part,
+    has_robustness,
+    read_set,
+    robustness_folder,
+)
+from agrm_study.records.integrity import broken_rows, broken_splits
+from agrm_study.records.location import Location
+from agrm_study.records.reader import Ledger, frame_of
+from agrm_study.report.cells import Cell
+from agrm_study.report.checks.finding import Finding, Severity, refused_trials
+from agrm_study.report.checks.people import People
+from agrm_study.report.checks.trials import trial_finding
+from agrm_study.report.collect_cells import cells_of
+from agrm_study.report.evidence import Evidence
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExternalCells:
+    """The trials of a study on one external set.
+
+    Attributes:
+        about: Description of the set.
+        cells: Predictions by (arm, task), where available.
+        findings: What is left out or marked, and why.
+    """
+
+    about: EvaluatedSet
+    cells: Mapping[tuple[str, str], Cell]
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CorruptedCells:
+    """The trials of a study on corrupted copies of their test part.
+
+    Attributes:
+        about: Description of the copies.
+        severities: Evaluated severities by corruption.
+        cells: Predictions by (arm, task) of each (corruption, severity), where available.
+        findings: What is left out or marked, and why.
+    """
+
+    about: EvaluatedSet
+    severities: Mapping[str, tuple[int, ...]]
+    cells: Mapping[tuple[str, int], Mapping[tuple[str, str], Cell]]
+    findings: tuple[Finding, ...]
+
+
+def evaluated_kinds(results: Location) -> tuple[str, ...]:
+    """Kinds of evaluations that a results folder holds: ``external``, ``robustness``."""
+    return tuple(dict.fromkeys(name.partition("/")[0] for name in evaluation_folders(results)))
+
+
+def external_cells(evidence: Evidence) -> tuple[ExternalCells, ...]:
+    """The evaluations on external sets, by the name of the set."""
+    found = []
+    for name in external_names(evidence.results):
+        folder, part = external_folder(evidence.results, name), external_part(name)
+        about = read_set(folder)
+        if about is None:
+            found.append(_unreadable(name))
+            continue
+        ledger = Ledger(folder)
+        trials, findings = _trials(ledger, evidence, about, f"external/{name}")
+        table = ledger.table_of("subjects")
+        broken = {split: f"{rule}" for split, rule in broken_splits(table).items()}
+        rows = frame_of(table.drop_columns(["rows_digest"]), ["split_fingerprint", "split", "subject_id"])
+        labels = {
+            (str(fingerprint), part): dict(zip(people["subject_id"], people["label"], strict=True))
+            for fingerprint, people in rows.groupby("split_fingerprint")
+        }
+        damaged = trials[trials["split_fingerprint"].isin(list(broken))]
+        for row in damaged.to_dict("records"):
+            rule, where = "the subjects of the set are damaged", f"external/{name}/records/subjects"
+            findings.append(trial_finding({str(k): v for k, v in row.items()}, rule, where))
+        cells = cells_of(
+            ledger,
+            evidence.study,
+            evidence.planned,
+            trials,
+            People(rows=rows, labels=labels),
+            split=part,
+            refused=refused_trials(findings) | evidence.refused,
+            allow=evidence.allow,
+        )
+        found.append(
+            ExternalCells(
+                about=about,
+                cells=cells.cells,
+                findings=(*findings, *_below(cells.findings, f"external/{name}"), *_problems(ledger)),
+            )
+        )
+    return tuple(found)
+
+
+def corrupted_cells(evidence: Evidence) -> CorruptedCells | None:
+    """The evaluations on corrupted copies; None if there are none."""
+    if not has_robustness(evidence.results):
+        return None
+    folder = robustness_folder(evidence.results)
+    about, ledger = read_set(folder), Ledger(folder)
+    if about is None:
+        about = _unreadable("robustness").about
+        return CorruptedCells(about=about, severities={}, cells={}, findings=_unreadable("robustness").findings)
+    trials, findings = _trials(ledger, evidence, about, "robustness")
+    parts = {
+        name.rpartition("/")[0]: None
+        for text in trials["predictions_digest"].dropna()
+        for name in read_blocks(str(text))
+    }
+    cells: dict[tuple[str, int], Mapping[tuple[str, str], Cell]] = {}
+    people = evidence.people
+    for part in parts:
+        corruption = corruption_of(part)
+        if corruption is None:
+            continue
+        labels = {(split, part): named for (split, of), named in people.labels.items() if of == "test"}
+        found = cells_of(
+            ledger,
+            evidence.study,
+            evidence.planned,
+            _with_part(trials, part),
+            replace(people, labels=labels),
+            split=part,
+            refused=refused_trials(findings) | evidence.refused,
+            allow=evidence.allow,
+        )
+        cells[corruption] = found.cells
+        findings += _below(found.findings, "robustness")
+    return CorruptedCells(
+        about=about,
+        severities={kind: tuple(sorted(found)) for kind, found in corrupted_parts(parts).items()},
+        cells=cells,
+        findings=(*findings, *_problems(ledger)),
+    )
+
+
+def evaluation_findings(evidence: Evidence) -> tuple[Finding, ...]:
+    """The findings about all evaluations of a results folder."""
+    corrupted = corrupted_cells(evidence)
+    found = [finding for each in external_cells(evidence) for finding in each.findings]
+    return (*found, *(corrupted.findings if corrupted is not None else ()))
+
+
+def _trials(ledger: Ledger, evidence: Evidence, about: EvaluatedSet, where: str) -> tuple[pd.DataFrame, list[Finding]]:
+    """The records of planned trials, and findings about those that are damaged, failed, or of other weights or data."""
+    table = ledger.table_of("trials")
+    broken = broken_rows(table)
+    recorded = frame_of(table, ["trial_id"])
+    planned = {p.trial_id for p in evidence.planned}
+    recorded = recorded[recorded["trial_id"].isin(planned)].reset_index(drop=True)
+    weights = dict(zip(evidence.trials["trial_id"], evidence.trials["weights_digest"], strict=True))
+    findings = []
+    for row in recorded.to_dict("records"):
+        trial_id, known = str(row["trial_id"]), weights.get(row["trial_id"])
+        rule: str | None = None
+        severity: Severity = "refuse"
+        if trial_id in broken:
+            rule = broken[trial_id]
+        elif row["status"] != "finished":
+            severity = "mark"
+            first = str(row["error"] or "").partition("\n")[0]
+            rule = f"its evaluation failed ({first})"
+        elif row["data_fingerprint"] != about.data_fingerprint and where != "robustness":
+            rule = "was evaluated on another version of the set"
+        elif isinstance(known, str) and row["weights_digest"] != known:
+            rule = "was evaluated with other weights than those of its record"
+        if rule is not None:
+            named = {str(column): value for column, value in row.items()}
+            findings.append(trial_finding(named, rule, f"{where}/records/trials", severity))
+    return recorded, findings
+
+
+def _with_part(trials: pd.DataFrame, part: str) -> pd.DataFrame:
+    """The trials whose record has a part; others were not evaluated on it."""
+    has = [
+        any(name.rpartition("/")[0] == part for name in read_blocks(text if isinstance(text, str) else None))
+        for text in trials["predictions_digest"]
+    ]
+    return trials[has].reset_index(drop=True)
+
+
+def _below(findings: tuple[Finding, ...], where: str) -> list[Finding]:
+    """The findings, with their places relative to the results folder."""
+    return [replace(finding, where=f"{where}/{finding.where}") for finding in findings]
+
+
+def _problems(ledger: Ledger) -> list[Finding]:
+    return [Finding(where=p.path, rule=p.reason, severity="mark" if p.used else "refuse") for p in ledger.problems]
+
+
+def _unreadable(name: str) -> ExternalCells:
+    about = EvaluatedSet(name=name, manifest="", data_fingerprint="", notes=[])
+    rule = "cannot be read; `agrm-study evaluate` writes it again"
+    return ExternalCells(about=about, cells={}, findings=(Finding(where=f"{name}/set.json", rule=rule),))

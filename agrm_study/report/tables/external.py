@@ -1,0 +1,146 @@
+"""Table of the arms on external sets, with the change from the study's own test part."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import ClassVar
+
+from agrm_study.report import notes
+from agrm_study.report.checks.finding import Finding
+from agrm_study.report.evaluated import ExternalCells
+from agrm_study.report.external import NOTHING, ExternalResult, external_results
+from agrm_study.report.measure import Measured, Measurements
+from agrm_study.report.table import Column, Entry, Row, Table, whole, words
+from agrm_study.report.tables.base import TableKind
+from agrm_study.report.tables.comparing import arm_entry, difference_entry, estimate_entry, interval_entry
+from agrm_study.report.wording import METRIC_NAMES, METRIC_TITLES, MISSING, mean_std
+from agrm_study.statistics.comparison import Difference
+from agrm_study.study.tasks import task_title
+
+IN_CSV = ("sensitivity", "specificity", "balanced_accuracy")
+"""Metrics that only the CSV file shows."""
+MOST_FINDINGS = 3
+
+
+class External(TableKind):
+    """Metrics on external sets, and the change of the primary metric."""
+
+    name: ClassVar[str] = "external"
+    question: ClassVar[str] = "How well do the networks do on people and recordings of another place?"
+
+    def unfit(self, m: Measurements) -> str | None:
+        return None if m.external else NOTHING
+
+    def build(self, m: Measurements) -> Table:
+        study = m.evidence.study
+        title = METRIC_TITLES[study.primary_metric]
+        shown = tuple(dict.fromkeys(("accuracy", "macro_f1", study.primary_metric)))
+        rows = []
+        for found in m.external:
+            above = None
+            for result in external_results(m, found):
+                heading = heading_of(m, found.about.name, result.task)
+                entries = _entries(m, found.about.name, result, shown)
+                rows.append(Row(entries=entries, heading=None if heading == above else heading))
+                above = heading
+        return Table(
+            name=self.name,
+            caption=f"{listing_of(m.external)}: networks as trained, and the change in "
+            f"{METRIC_NAMES[study.primary_metric]} from the study's own test part.",
+            columns=(
+                Column(key="set", title="Set", shown=False),
+                Column(key="task", title="Task", shown=False),
+                Column(key="arm", title="Arm", align="left"),
+                Column(key="subjects", title="N"),
+                *(Column(key=name, title=METRIC_TITLES[name]) for name in shown),
+                *(Column(key=name, title=METRIC_TITLES[name], shown=False) for name in IN_CSV if name not in shown),
+                Column(key=f"{study.primary_metric}_interval", title=f"{title} 95% CI"),
+                Column(key="internal", title=f"Internal {title}"),
+                Column(key="change", title=f"Change in {title} [95% CI]"),
+            ),
+            rows=tuple(rows),
+            notes=tuple(_notes(m)),
+            partial=m.evidence.partial,
+        )
+
+
+def heading_of(m: Measurements, name: str, task: str) -> str | None:
+    """Heading of a block: the set, and the task if the study has several."""
+    several = len(m.evidence.study.tasks) > 1
+    if len(m.external) == 1 and not several:
+        return None
+    return f"{name}: {task_title(task)}" if several else name
+
+
+def listing_of(sets: Sequence[ExternalCells]) -> str:
+    """The sets in a caption."""
+    names = ", ".join(found.about.name for found in sets)
+    return f"External set{'s' * (len(sets) > 1)} {names}"
+
+
+def plain_metric(x: Measured | None, marks: tuple[str, ...]) -> Entry:
+    """Mean ± standard deviation in percent."""
+    if x is None:
+        return Entry(text=MISSING)
+    parts = {"std": x.summary.std, "n": x.summary.n, "low": x.interval.low, "high": x.interval.high}
+    return Entry(text=mean_std(x.summary.mean, x.summary.std), value=x.summary.mean, parts=parts, marks=marks)
+
+
+def change_entry(change: Difference | None, planned: int) -> Entry:
+    """A difference with its interval; a dash if it is undefined."""
+    if change is None or not math.isfinite(change.delta):
+        return Entry(text=MISSING)
+    return difference_entry(change, planned)
+
+
+def findings_notes(findings: Iterable[Finding]) -> list[str]:
+    """Notes on evaluations that are left out or marked."""
+    out = []
+    for title, severity in (("Left out", "refuse"), ("Marked", "mark")):
+        found = list(dict.fromkeys(str(f) for f in findings if f.severity == severity))
+        if found:
+            rest = f"; and {len(found) - MOST_FINDINGS} more" if len(found) > MOST_FINDINGS else ""
+            out.append(f"{title}: {'; '.join(found[:MOST_FINDINGS])}{rest}.")
+    return out
+
+
+def _entries(m: Measurements, name: str, result: ExternalResult, shown: Sequence[str]) -> tuple[Entry, ...]:
+    cell = result.cell
+    metrics = [*shown, *(name for name in IN_CSV if name not in shown)]
+    return (
+        words(name),
+        words(result.task),
+        arm_entry(m.evidence, result.arm),
+        whole(cell.n_subjects),
+        *(plain_metric(result.metric(metric), cell.marks) for metric in metrics),
+        interval_entry(result.metric(m.evidence.study.primary_metric)),
+        estimate_entry(result.internal, ()) if result.internal is not None else Entry(text=MISSING),
+        change_entry(result.change, cell.planned),
+    )
+
+
+def _notes(m: Measurements) -> list[str]:
+    study = m.evidence.study
+    cells = [cell for found in m.external for cell in found.cells.values() if not cell.refused]
+    planned = sorted({cell.planned for cell in cells})
+    n = f"n = {planned[0]}" if len(planned) == 1 else f"n = {planned[0]} to {planned[-1]}" if planned else "n = 0"
+    out = [
+        f"Percent; mean ± sample standard deviation (ddof 1) over {n} training seeds; N: subjects of the set, none of "
+        "whom, and none of whose videos, are in the study's data. Networks, windows and decision rule are those of the "
+        "study's own test part; nothing is fitted on the set."
+        + (" Raised k/n: only k of n planned seeds are there." if any(not c.complete for c in cells) else ""),
+        notes.interval_note(m, study.tasks),
+        "Change: external minus internal, in percentage points, with a 95% interval for the same seeds on two "
+        "independent sets of subjects (two-way variance, Welch–Satterthwaite's degrees of freedom). Estimates, not "
+        "tests: the intervals are not adjusted for several comparisons, and a change mixes other people, other "
+        "recordings and another mix of classes.",
+    ]
+    for found in m.external:
+        about = found.about
+        said = [f"{about.name}: {about.subjects} subjects, {about.clips} clips, data {about.data_fingerprint[:12]}."]
+        if about.distinct_subjects:
+            said.append("Subject ids that also occur in the study were declared to be other people.")
+        out.append(" ".join([*said, *about.notes]))
+        out += findings_notes(found.findings)
+    return [*out, notes.versions_note(m.evidence)]

@@ -1,0 +1,102 @@
+"""Table of the primary metric by corruption and severity."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from agrm_study.records.evaluations import SEVERITIES
+from agrm_study.report import notes
+from agrm_study.report.measure import Measurements
+from agrm_study.report.robustness import MEANINGS, NOTHING, RobustnessResult, robustness_results, title_of
+from agrm_study.report.table import EMPTY, Column, Entry, Row, Table, words
+from agrm_study.report.tables.base import TableKind
+from agrm_study.report.tables.comparing import arm_entry
+from agrm_study.report.tables.external import change_entry, findings_notes
+from agrm_study.report.wording import METRIC_NAMES, METRIC_TITLES, MISSING, percent, sentence_case
+from agrm_study.study.tasks import task_title
+
+
+class Robustness(TableKind):
+    """Primary metric on corrupted copies of the test part, by severity, with the change from the clean test part."""
+
+    name: ClassVar[str] = "robustness"
+    question: ClassVar[str] = "How much do the networks lose when recordings get worse?"
+
+    def unfit(self, m: Measurements) -> str | None:
+        return None if m.corrupted is not None else NOTHING
+
+    def build(self, m: Measurements) -> Table:
+        study = m.evidence.study
+        title = METRIC_TITLES[study.primary_metric]
+        results = list(robustness_results(m))
+        rows, above = [], None
+        for result in results:
+            heading = title_of(result.kind)
+            if len(study.tasks) > 1:
+                heading = f"{task_title(result.task)}: {heading.lower()}"
+            rows.append(Row(entries=_entries(m, result), heading=None if heading == above else heading))
+            above = heading
+        compared = () if study.reference is None else (Column(key="delta", title=f"Δ to {study.reference} [95% CI]"),)
+        return Table(
+            name=self.name,
+            caption=f"{sentence_case(METRIC_NAMES[study.primary_metric])} on corrupted copies of the test part, by "
+            "severity.",
+            columns=(
+                Column(key="task", title="Task", shown=False),
+                Column(key="corruption", title="Corruption", shown=False),
+                Column(key="arm", title="Arm", align="left"),
+                Column(key="clean", title="Clean"),
+                *(Column(key=f"severity_{s}", title=str(s)) for s in SEVERITIES),
+                Column(key="change", title=f"Change in {title} [95% CI]"),
+                *compared,
+            ),
+            rows=tuple(rows),
+            notes=tuple(_notes(m, results)),
+            partial=m.evidence.partial,
+        )
+
+
+def _entries(m: Measurements, result: RobustnessResult) -> tuple[Entry, ...]:
+    marks = result.cell.marks
+    of_severity = [result.by_severity.get(s) for s in SEVERITIES]
+    entries = [words(result.task), words(result.kind), arm_entry(m.evidence, result.arm)]
+    for x in (result.clean, *of_severity):
+        if x is None:
+            entries.append(Entry(text=MISSING))
+            continue
+        parts = {"std": x.summary.std, "n": x.summary.n, "low": x.interval.low, "high": x.interval.high}
+        of_copies = () if x is result.clean else marks
+        entries.append(Entry(text=percent(x.summary.mean), value=x.summary.mean, parts=parts, marks=of_copies))
+    entries.append(change_entry(result.change, result.cell.planned))
+    reference = m.evidence.study.reference
+    if reference is not None:
+        is_reference = result.arm == reference
+        entries.append(EMPTY if is_reference else change_entry(result.to_reference, result.cell.planned))
+    return tuple(entries)
+
+
+def _notes(m: Measurements, results: list[RobustnessResult]) -> list[str]:
+    found = m.corrupted
+    assert found is not None
+    kinds = dict.fromkeys(result.kind for result in results)
+    meanings = "; ".join(f"{title_of(kind).lower()}: {MEANINGS[kind]}" for kind in kinds if kind in MEANINGS)
+    reference = m.evidence.study.reference
+    seeds = sorted({result.cell.planned for result in results})
+    n = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}" if seeds else "0"
+    said = [
+        f"Percent, means over {n} training seeds; the interval of each number is in the CSV file. Networks, subjects "
+        "and windows are those of the test part; corruptions act on the decoded clips before they are cropped, and are "
+        f"the same for all networks (seed {found.about.seed}).",
+        f"Severities 1 to 5: {meanings}." if meanings else "No corruption has been evaluated.",
+        "Change: mean over the severities shown minus clean, in percentage points, with a 95% interval over seeds and "
+        "subjects, paired by seed and subject."
+        + (
+            f" Δ: mean over the severities minus that of {reference} under the same corruption. Estimates, not tests: "
+            "intervals are not adjusted for several comparisons."
+            if reference is not None
+            else ""
+        ),
+        *findings_notes(found.findings),
+        notes.versions_note(m.evidence),
+    ]
+    return said
