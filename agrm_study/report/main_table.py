@@ -9,8 +9,8 @@ from agrm_study.report.table import Table
 
 DETAILS: Final = (
     *("class_counts", "splits", "environment", "agrm", "per_class", "screening", "discrimination", "one_vs_rest"),
-    *("agreement", "predictive_values", "operating_points", "networks", "subgroups", "calibration", "failures"),
-    "external_calibration",
+    *("agreement", "predictive_values", "operating_points", "networks", "subgroups", "heterogeneity", "calibration"),
+    *("external_calibration", "failures"),
 )
 """Tables that do not answer a study's question."""
 COMPARING: Final = ("ablation", "baselines", "thresholds")

@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike
 
 from agrm_study.statistics.comparison import Difference, Scored, common_seeds
 from agrm_study.statistics.estimators import UNDEFINED, Interval
-from agrm_study.statistics.two_way import Components, components, difference_interval
+from agrm_study.statistics.two_way import Components, components, difference_interval, t_test
 
 
 def components_of_sets(
@@ -62,18 +62,17 @@ def components_of_sets(
 def compare_sets(ours: Scored, theirs: Scored) -> Difference:
     """Difference ours − theirs of a metric between two sets of subjects, over the seeds that both have.
 
-    An estimate with its interval; no test is made (p is NaN).
+    The interval and the uncorrected p are those of one t distribution; both are undefined for one seed.
     """
     common = common_seeds([ours, theirs])
     rows = [[scored.seeds.index(seed) for seed in common] for scored in (ours, theirs)]
     values = [scored.values_S[k] for scored, k in zip((ours, theirs), rows, strict=True)]
     delta = float(values[0].mean() - values[1].mean()) if common else math.nan
-    found, interval = None, UNDEFINED
+    found, interval, p = None, UNDEFINED, math.nan
     if len(common) > 1:
         found = components_of_sets(values[0], ours.influence_SN[rows[0]], values[1], theirs.influence_SN[rows[1]])
     if found is not None and math.isfinite(delta) and np.isfinite(found.variance):
         low, high = (float(end) for end in difference_interval(delta, found))
         interval = Interval(max(low, -1.0), min(high, 1.0)) if math.isfinite(low) else UNDEFINED
-    return Difference(
-        delta=delta, interval=interval, p=math.nan, g=math.nan, n=len(common), paired=True, components=found
-    )
+        p = float(t_test(delta, found))
+    return Difference(delta=delta, interval=interval, p=p, g=math.nan, n=len(common), paired=True, components=found)

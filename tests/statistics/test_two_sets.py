@@ -77,3 +77,13 @@ def test_the_interval_covers_the_true_difference_in_simulated_studies(seed_sd, s
     low, high = difference_interval(values[0].mean(axis=-1) - values[1].mean(axis=-1), found)
     covered = ((low <= truth[0] - truth[1]) & (truth[0] - truth[1] <= high)).mean()
     assert covered >= 0.935  # 95 % less 2.5 standard errors of 1,500 studies
+
+
+def test_two_halves_of_one_population_differ_significantly_in_about_five_percent_of_studies():
+    rng = np.random.default_rng(6)
+    rejected = []
+    for _ in range(600):
+        seeds, people = rng.normal(0, 0.4, size=(5, 1)), rng.normal(size=(1, 60))
+        right = (0.8 + seeds + people + rng.normal(0, 0.7, size=(5, 60)) > 0).astype(float)
+        rejected.append(compare_sets(scored(right[:, :25]), scored(right[:, 25:])).p < 0.05)
+    assert 0.025 <= np.mean(rejected) <= 0.065

@@ -36,6 +36,7 @@ _SHIPPED: dict[str, str] = {
     "one_vs_rest": f"{_HERE}.one_vs_rest:OneVsRest",
     "networks": f"{_HERE}.networks:Networks",
     "subgroups": f"{_HERE}.subgroups:Subgroups",
+    "heterogeneity": f"{_HERE}.heterogeneity:Heterogeneity",
     "calibration": f"{_HERE}.calibration:CalibrationTable",
     "external_calibration": f"{_HERE}.external_calibration:ExternalCalibration",
     "failures": f"{_HERE}.failures:Failures",

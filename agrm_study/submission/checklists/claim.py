@@ -5,7 +5,17 @@ from __future__ import annotations
 from typing import Final
 
 from agrm_study.submission.checklists.base import Checklist, Item
-from agrm_study.submission.checklists.shared import answer_of_study, both, calibration, goal, margin, shown, subgroups
+from agrm_study.submission.checklists.shared import (
+    answer_of_study,
+    both,
+    calibration,
+    external,
+    goal,
+    margin,
+    robustness,
+    shown,
+    subgroups,
+)
 from agrm_study.submission.facts import Facts
 
 _DATA, _STANDARD, _PARTS = "Methods: data", "Methods: reference standard", "Methods: data partitions"
@@ -51,7 +61,7 @@ CLAIM: Final = Checklist(
         Item("27", _TRAINING, "Ensembling", Facts.model),
         Item("28", _EVALUATION, "Performance metrics", Facts.statistics),
         Item("29", _EVALUATION, "Significance and uncertainty", Facts.statistics),
-        Item("30", _EVALUATION, "Robustness or sensitivity analysis", Facts.arms),
+        Item("30", _EVALUATION, "Robustness or sensitivity analysis", both(Facts.arms, robustness)),
         Item(
             "31",
             _EVALUATION,
@@ -59,7 +69,7 @@ CLAIM: Final = Checklist(
             "`agrm-study explain` makes Grad-CAM and occlusion panels; say how they were validated.",
         ),
         Item("32", _EVALUATION, "Testing on internal data", Facts.split),
-        Item("33", _EVALUATION, "Testing on external data", "No external test is in these records."),
+        Item("33", _EVALUATION, "Testing on external data", external),
         Item("34", "Methods: registration", "Trial registration", ""),
         Item("35", _RESULTS, "Numbers included and excluded", both(Facts.data, Facts.exclusions)),
         Item("36", _RESULTS, "Characteristics of each partition", Facts.characteristics),

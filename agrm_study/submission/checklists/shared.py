@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from agrm_study.report.wording import listing
+from agrm_study.submission.checklists.base import AUTHORS
 from agrm_study.submission.facts import Fact, Facts
 
 
@@ -12,7 +14,8 @@ def both(*of: Callable[[Facts], Fact]) -> Callable[[Facts], Fact]:
 
     def answer(facts: Facts) -> Fact:
         found = [fact(facts) for fact in of]
-        return Fact(" ".join(f.text for f in found), "; ".join(dict.fromkeys(f.source for f in found)))
+        sources = dict.fromkeys(f.source for f in found if f.source)
+        return Fact(" ".join(f.text for f in found if f.text), "; ".join(sources))
 
     return answer
 
@@ -44,8 +47,37 @@ def calibration(facts: Facts) -> Fact:
 
 
 def subgroups(facts: Facts) -> Fact:
-    """Performance by sex and age group."""
-    return Fact("Performance by sex and age group, where the manifest has them, with intervals.", "table subgroups")
+    """Performance by site, sex and age."""
+    return Fact(
+        "Performance by sex and age group, and differences of every arm between sites, sexes and ages, where the "
+        "manifest has them, with intervals.",
+        "tables subgroups, heterogeneity",
+    )
+
+
+def external(facts: Facts) -> Fact:
+    """The external sets that the networks were evaluated on; for the authors where there are none."""
+    sets = facts.m.external
+    if not sets:
+        return Fact(f"{AUTHORS} No external test is in these records.", "")
+    named = listing([f"{s.about.name} ({s.about.subjects} subjects, {s.about.clips} clips)" for s in sets])
+    text = (
+        f"The networks were evaluated without any fitting on {named}, which {'share' if len(sets) > 1 else 'shares'} "
+        "neither videos (by checksum) nor subjects with the study's data."
+    )
+    declared = [s.about.name for s in sets if s.about.distinct_subjects]
+    if declared:
+        text += f" Equal subject ids were declared to be other people for {listing(declared)}."
+    return Fact(text, "external/*/set.json; tables external, external_calibration")
+
+
+def robustness(facts: Facts) -> Fact:
+    """The corruptions that the networks were evaluated under; empty where there are none."""
+    found = facts.m.corrupted
+    if found is None or not found.severities:
+        return Fact("", "")
+    named = listing([kind.replace("_", " ") for kind in found.severities])
+    return Fact(f"The networks were also evaluated on corrupted copies of the test part: {named}.", "table robustness")
 
 
 def margin(facts: Facts) -> Fact:
