@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from agrm_study.conformance.made_records import SKILL
 from agrm_study.records.evaluations import (
     EvaluatedSet,
     corrupted_part,
@@ -31,7 +32,7 @@ def write_external(
     name: str = "clinic_b",
     *,
     subjects: int = 30,
-    skill: float = 1.5,
+    skill: float = 0.6,
     labels: Sequence[str] = LABELS,
     skip: Collection[str] = (),
     columns: Mapping[str, Any] | None = None,
@@ -42,7 +43,7 @@ def write_external(
         root: Results folder.
         name: Name of the set.
         subjects: Number of its subjects.
-        skill: Separation of the logits.
+        skill: Factor on the skill of the arms on their own test part.
         labels: Labels of the subjects, in turn.
         skip: Ids of trials that are not evaluated.
         columns: Columns of the `trials` records that differ from those written.
@@ -62,7 +63,7 @@ def write_external(
     changed = {"data_fingerprint": DATA, "split_fingerprint": SPLIT, **(columns or {})}
     for row in _finished(root):
         if row["trial_id"] not in skip:
-            block = _block(root, row, part, people, skill, 0.3)
+            block = _block(root, row, part, people, skill)
             write_trial(folder, row | changed, predictions=[block] if len(block["label"]) else ())
     return Path(folder.path)
 
@@ -79,7 +80,7 @@ def write_robustness(
     people = list(zip(test["subject_id"], test["label"], strict=True))
     for row in _finished(root):
         blocks = [
-            _block(root, row, corrupted_part(kind, severity), people, 1.5 - 0.25 * severity, 0.3)
+            _block(root, row, corrupted_part(kind, severity), people, 1 - 0.13 * severity)
             for kind in kinds
             for severity in severities
         ]
@@ -93,7 +94,7 @@ def _finished(root: Path) -> list[dict[str, Any]]:
 
 
 def _block(
-    root: Path, row: Mapping[str, Any], part: str, people: Sequence[tuple[str, str]], skill: float, spread: float
+    root: Path, row: Mapping[str, Any], part: str, people: Sequence[tuple[str, str]], skill: float
 ) -> dict[str, Any]:
     """Predictions of the network that a trial reports."""
     task: Task = read_resolved(root / "study.yaml").tasks[str(row["task"])]
@@ -101,7 +102,8 @@ def _block(
     labels = np.array([index for _, index in known], dtype=np.int64)
     rng = np.random.default_rng([int(row["seed"]), len(str(row["arm"])), len(part)])
     person = np.random.default_rng(5).normal(size=(len(known), task.n_classes))
-    logits = np.eye(task.n_classes)[labels] * skill * 1.6 + person + rng.normal(0, 0.8, person.shape)
+    strength = skill * SKILL.get(str(row["arm"]), 1.2)
+    logits = np.eye(task.n_classes)[labels] * strength * 1.6 + person + rng.normal(0, 0.8, person.shape)
     windows = 2
     return {
         "split": part,
@@ -110,5 +112,5 @@ def _block(
         "subject_id": [subject for subject, _ in known] * windows,
         "clip_id": [f"{subject}#{w}" for w in range(windows) for subject, _ in known],
         "label": np.tile(labels, windows).astype(np.int8),
-        "logits": (logits[None] + rng.normal(0, spread, (windows, *logits.shape))).reshape(-1, task.n_classes),
+        "logits": (logits[None] + rng.normal(0, 0.3, (windows, *logits.shape))).reshape(-1, task.n_classes),
     }

@@ -87,7 +87,7 @@ class ExternalResults(FigureKind[ExternalInfo]):
         self, axes: Any, info: ExternalInfo, task: str, arms: dict[str, dict[str, Measured]], handles: dict[str, Any]
     ) -> None:
         soft_grid(axes, "x")
-        apart = 0.6 / max(1, len(info.places) - 1) if len(info.places) > 1 else 0.0
+        apart = 0.6 / len(info.places)
         for y, values in enumerate(arms.values()):
             for place, name in enumerate(info.places):
                 x = values.get(name)

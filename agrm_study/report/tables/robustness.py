@@ -12,7 +12,7 @@ from agrm_study.report.table import EMPTY, Column, Entry, Row, Table, words
 from agrm_study.report.tables.base import TableKind
 from agrm_study.report.tables.comparing import arm_entry
 from agrm_study.report.tables.external import change_entry, findings_notes
-from agrm_study.report.wording import METRIC_NAMES, METRIC_TITLES, MISSING, percent, sentence_case
+from agrm_study.report.wording import METRIC_NAMES, MISSING, percent, sentence_case
 from agrm_study.study.tasks import task_title
 
 
@@ -27,7 +27,6 @@ class Robustness(TableKind):
 
     def build(self, m: Measurements) -> Table:
         study = m.evidence.study
-        title = METRIC_TITLES[study.primary_metric]
         results = list(robustness_results(m))
         rows, above = [], None
         for result in results:
@@ -47,7 +46,7 @@ class Robustness(TableKind):
                 Column(key="arm", title="Arm", align="left"),
                 Column(key="clean", title="Clean"),
                 *(Column(key=f"severity_{s}", title=str(s)) for s in SEVERITIES),
-                Column(key="change", title=f"Change in {title} [95% CI]"),
+                Column(key="change", title="Change [95% CI]"),
                 *compared,
             ),
             rows=tuple(rows),
@@ -66,7 +65,7 @@ def _entries(m: Measurements, result: RobustnessResult) -> tuple[Entry, ...]:
             continue
         parts = {"std": x.summary.std, "n": x.summary.n, "low": x.interval.low, "high": x.interval.high}
         of_copies = () if x is result.clean else marks
-        entries.append(Entry(text=percent(x.summary.mean), value=x.summary.mean, parts=parts, marks=of_copies))
+        entries.append(Entry(text=percent(x.summary.mean, 0), value=x.summary.mean, parts=parts, marks=of_copies))
     entries.append(change_entry(result.change, result.cell.planned))
     reference = m.evidence.study.reference
     if reference is not None:
@@ -84,7 +83,7 @@ def _notes(m: Measurements, results: list[RobustnessResult]) -> list[str]:
     seeds = sorted({result.cell.planned for result in results})
     n = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}" if seeds else "0"
     said = [
-        f"Percent, means over {n} training seeds; the interval of each number is in the CSV file. Networks, subjects "
+        f"Whole percent, means over {n} training seeds; decimals and intervals are in the CSV file. Networks, subjects "
         "and windows are those of the test part; corruptions act on the decoded clips before they are cropped, and are "
         f"the same for all networks (seed {found.about.seed}).",
         f"Severities 1 to 5: {meanings}." if meanings else "No corruption has been evaluated.",
