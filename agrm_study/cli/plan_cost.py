@@ -68,7 +68,7 @@ def bought_sentence(bought: Bought) -> str:
 
     parts, needs = [], []
     if bought.time_s is not None:
-        parts.append(f"--for {written_duration(bought.time_s)} with {bought.slots} slot{'s' * (bought.slots != 1)}")
+        parts.append(f"--for {written_duration(bought.time_s)} with {counted(bought.slots, 'slot')}")
         needs.append(f"all take {rough(bought.all_s)}")
     if bought.gpu_hours is not None:
         parts.append(f"--gpu-hours {bought.gpu_hours:g}, {bought.used_gpu_hours:.1f} of them used")

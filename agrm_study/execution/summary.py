@@ -12,6 +12,7 @@ from agrm_study.execution.progress.trial_progress import TrialProgress, time_lef
 from agrm_study.execution.progress.wording import duration, hours_words, rough
 from agrm_study.execution.results_folder.usage import Used
 from agrm_study.execution.trial.failures import DETERMINISTIC
+from agrm_study.study.counted import counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,7 +147,7 @@ class RunSummary:
             return ""
         saved = f", {self.saved} of them saved partway" if self.saved else ""
         hours = "" if self.left_s is None else f", {rough(self.left_s)} of one slot"
-        words = f"{number} trial{'s' * (number != 1)} left{saved}{hours}"
+        words = f"{counted(number, 'trial')} left{saved}{hours}"
         if self.limit == "time":
             return f"The time of this run is used: {words}. The same command resumes them."
         return f"The GPU-hours are used ({hours_words(self.used)}): {words}. A larger --gpu-hours resumes them."

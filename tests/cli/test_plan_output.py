@@ -125,5 +125,5 @@ def test_the_sentence_on_a_limit_says_what_all_trials_need() -> None:
     )  # fmt: skip
     assert bought_sentence(found) == (
         "--for 2h with 1 slot, --gpu-hours 10, 4.2 of them used: 3 of 8 missing trials end, all take about 5 h 00 min, "
-        "all need 2.5 GPU-hours more; 1 trials of kinds never measured come on top."
+        "all need 2.5 GPU-hours more; 1 trial of a kind never measured comes on top."
     )

@@ -13,6 +13,8 @@ from agrm_study.records.reader import TrialState
 from agrm_study.records.schemas import PRUNED
 from agrm_study.study.study import Study
 
+_Replicates = tuple[str, int, str]
+"""Trials that differ in their training seed alone: their configuration and split."""
 MOST_NUMBERS: Final = 4
 """Smaller numbers of epochs that are tried, the largest first."""
 
@@ -58,18 +60,18 @@ def longer_trials(
     finished = {t: state for t, state in states.items() if state.status == "finished" and state.stop_reason != PRUNED}
     numbers = {state.epochs for state in finished.values() if state.epochs} | set(before)
     builder = TrialBuilder(study.name, fingerprints, parts=study.parts)
-    ids: dict[tuple[str, int], dict[int, str]] = {}  # identities by seed, of a configuration with fewer epochs
-    seeds: dict[str, set[int]] = {}
+    ids: dict[tuple[_Replicates, int], dict[int, str]] = {}  # identities by seed, with fewer epochs
+    seeds: dict[_Replicates, set[int]] = {}
     for trial in missing:
-        seeds.setdefault(trial.config_id, set()).add(trial.seed)
+        seeds.setdefault(_replicates(trial), set()).add(trial.seed)
     found = []
     for trial in missing:
         recipe = trial.recipe
         for fewer in sorted((n for n in numbers if n < recipe.epochs), reverse=True)[:MOST_NUMBERS]:
-            key = trial.config_id, fewer
+            key = _replicates(trial), fewer
             if key not in ids:
                 shorter = recipe.model_copy(update={"epochs": fewer})
-                twins = builder.replicates(shorter, seeds[trial.config_id], arm="", params={}, phase=trial.phase)
+                twins = builder.replicates(shorter, seeds[_replicates(trial)], arm="", params={}, phase=trial.phase)
                 ids[key] = {twin.seed: twin.trial_id for twin in twins}
             if (known := finished.get(ids[key][trial.seed])) is not None:
                 continues = inherited.get(trial.trial_id, 0) >= (known.epochs or fewer)
@@ -77,6 +79,10 @@ def longer_trials(
                 found.append(Longer(trial=trial, before=fewer, continues=continues, cosine=cosine))
                 break
     return found
+
+
+def _replicates(trial: TrialSpec) -> _Replicates:
+    return trial.config_id, trial.recipe.split_seed, trial.split_fingerprint
 
 
 def longer_notes(longer: Sequence[Longer], *, lost: str) -> list[str]:
