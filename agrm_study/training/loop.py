@@ -20,6 +20,7 @@ from agrm_study.training.clipset import Store, clips_of_parts
 from agrm_study.training.data.manifest import Manifest
 from agrm_study.training.data.splits import Split
 from agrm_study.training.device import Device
+from agrm_study.training.early_stopping import EarlyStopping
 from agrm_study.training.evaluate import Evaluator, spread
 from agrm_study.training.models.build import build_model, forward_gflops
 from agrm_study.training.models.layers import parameter_groups
@@ -27,7 +28,7 @@ from agrm_study.training.models.weights import load_weights
 from agrm_study.training.outcome import EpochReport, EpochRow, Predictions, TrialOutcome
 from agrm_study.training.outcome import Split as Part
 from agrm_study.training.predict import predict
-from agrm_study.training.schedule import EarlyStopping, LearningRate, build_optimizer
+from agrm_study.training.schedule import LearningRate, build_optimizer
 from agrm_study.training.ssl.losses import build_loss
 from agrm_study.training.ssl.networks import Networks
 from agrm_study.training.ssl.pseudo import PseudoStats

@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from agrm_study.study.recipe import Optimizer
-from agrm_study.training.schedule import EarlyStopping, LearningRate, build_optimizer, build_plateau
+from agrm_study.training.early_stopping import EarlyStopping
+from agrm_study.training.schedule import LearningRate, build_optimizer, build_plateau
 
 
 def rates(losses: list[float], patience: int) -> list[float]:
