@@ -2,6 +2,7 @@
 
     python benchmarks/simulate.py                                  # minutes; the figures of docs/scale.md
     python benchmarks/simulate.py --trials 2000 --nodes 20 --mtbf-h 50
+    python benchmarks/simulate.py --joined 200                     # 200 joined runs in place of the cluster
 
 The study file and its checks, the expansion, the running order, the shared stages, the source of work with its held
 arms, the policy for failures and the bookkeeping of progress are the program's own. Only the cluster is simulated:
@@ -635,10 +636,18 @@ def main() -> None:
     for name, value in asdict(Cluster()).items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value)
     parser.add_argument("--no-sharing", action="store_true", help="every trial trains all its epochs")
+    parser.add_argument("--joined", type=int, metavar="N", help="N joined runs of one slot (`joining.py`) instead")
     parser.add_argument("--ledger", type=int, default=0, metavar="N", help="also write and read N real records")
     options = vars(parser.parse_args())
-    share, ledger = not options.pop("no_sharing"), options.pop("ledger")
+    share, ledger, runs = not options.pop("no_sharing"), options.pop("ledger"), options.pop("joined")
     cluster = Cluster(**options)
+    if runs:
+        import joining
+
+        found = joining.simulate(runs, cluster.trials, mean_h=cluster.mean_h, mtbf_h=cluster.mtbf_h, seed=cluster.seed)
+        joining.show(found)
+        print(json.dumps(found))
+        return
     with tempfile.TemporaryDirectory(prefix="agrm-study-simulate-") as name:
         found = play(cluster, Path(name), share=share)
         if ledger:

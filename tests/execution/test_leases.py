@@ -163,7 +163,7 @@ def test_living_runs_are_listed_oldest_first(world: World) -> None:
     assert [member.pid for member in living(world.results)] == [1, 2]
     first.leave()
     assert [member.pid for member in living(world.results)] == [2]
-    assert list(second.others()) == []
+    assert second.others() == []
 
 
 @settings(max_examples=60, deadline=None)

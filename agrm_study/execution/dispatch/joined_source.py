@@ -24,6 +24,8 @@ from agrm_study.records.reader import Ledger
 LOOK_BUSY_S: Final = 10.0
 LOOK_IDLE_S: Final = 1.0
 """Minimum seconds between two looks for what other runs have done: while trials run here, while none is available."""
+WATCH_S: Final = 1.0
+"""Seconds between two looks at the holders of trials while trials run here, for each joined run, at least."""
 LOOK_SHARE: Final = 0.05
 """Maximum share of its time that a run spends on such looks."""
 
@@ -59,7 +61,7 @@ class JoinedSource(WorkSource):
         self._recorded: set[str] = set()  # trials with a record, by the last look
         self._given_back: set[str] = set()  # trials that were held elsewhere and came back
         self._idle_since: float | None = None
-        self._look_at = 0.0
+        self._look_at = self._watch_at = 0.0
         self._runs, self._merges = 1, True
         self._ledger = Ledger(results)
 
@@ -143,7 +145,10 @@ class JoinedSource(WorkSource):
         idle = self._idle_since is not None
         events: list[TrialEvent] = []
         with contextlib.suppress(OSError):  # the next look will follow
-            free = [trial_id for trial_id in self._elsewhere if self._leases.is_free(trial_id)] if idle else []
+            free = []
+            if idle or began >= self._watch_at:
+                free = [trial_id for trial_id in self._elsewhere if self._leases.is_free(trial_id, ask=idle)]
+                self._watch_at = began + max(self._leases.expires_s, WATCH_S * self._runs)
             others = self._leases.others()
             self._runs, self._merges = 1 + len(others), self._leases.run < min(others, default="~")  # one of all merges
             self._recorded = self._ledger.recorded("trials")  # after the look at holders: they record first

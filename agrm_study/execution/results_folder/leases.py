@@ -173,9 +173,11 @@ class Leases:
         """Whether nobody has held a claim of this run before it."""
         return self._claims[name][0] == 1
 
-    def is_free(self, name: str) -> bool:
-        """Whether nobody holds a claim any more, as far as this run knows it; looks at its holder."""
-        generation, content = self._claims[name] = self.last(name)
+    def is_free(self, name: str, *, ask: bool = True) -> bool:
+        """Whether nobody holds a claim any more; looks at its last known holder, and with `ask` for a later one."""
+        if ask:
+            self._claims[name] = self.last(name)
+        generation, content = self._claims.get(name, (0, Claim(run=NOBODY)))
         return self.over(content.run, f"{name}.{generation}")
 
     def release(self, name: str) -> None:
@@ -223,12 +225,15 @@ class Leases:
         self._ended.add(key)
         return True
 
-    def others(self) -> dict[str, Member | None]:
-        """The other runs that have not ended, by identity, dead ones that nobody noticed included."""
+    def others(self) -> list[str]:
+        """The other runs that have not ended, dead ones that nobody noticed included."""
         names = {file.name for file in (self._folder / "runs").children()}
         runs = {name.removesuffix(".json") for name in names if name.endswith(".json")}
-        runs -= {name.removesuffix(".ended") for name in names} | {self.run}
-        return {run: parse(Member, self._beat(run).read()) for run in sorted(runs)}
+        return sorted(runs - {name.removesuffix(".ended") for name in names} - {self.run})
+
+    def member(self, run: str) -> Member | None:
+        """What is known of a run."""
+        return parse(Member, self._beat(run).read())
 
     def watch(self, runs: Collection[str], on_wait: Callable[[], None]) -> str | None:
         """Watches runs until one of them renews itself, and returns that; ``None`` when all have ended.
@@ -265,7 +270,7 @@ def living(results: Location) -> list[Member]:
     """Joined runs that were renewed lately by the wall clock, oldest first; for display only."""
     leases = Leases(results, Member(study="", host="", pid=0, since=0.0))
     now = time.time()
-    found = [member for member in leases.others().values() if member is not None]
+    found = [member for run in leases.others() if (member := leases.member(run)) is not None]
     return sorted((m for m in found if now - m.renewed_at < EXPIRES_AFTER_S), key=lambda member: member.since)
 
 
@@ -279,7 +284,7 @@ def wait_to_lead(leases: Leases, name: str, on_note: Callable[[str], None], on_w
         if leases.lost:
             return False
         if leader != noted:
-            noted, member = leader, leases.others().get(leader)
+            noted, member = leader, leases.member(leader)
             by = member.words if member is not None else "another run"
             on_note(f"The {name} is led by {by}. This run waits for its end and then shares the remaining trials.")
         on_wait()

@@ -56,9 +56,8 @@ def results_lock(results: Location, study: str, on_wait: Callable[[], None] = la
     """
     with _local(results, study) if results.is_local else _in_object_store(results, study, on_wait):
         leases = Leases(results, Member(study=study, host="", pid=0, since=0.0))
-        others = leases.others()
-        if (run := leases.watch(others, on_wait)) is not None:
-            raise _joined_refusal(results, others[run])
+        if (run := leases.watch(leases.others(), on_wait)) is not None:
+            raise _joined_refusal(results, leases.member(run))
         clean(results)
         try:
             yield
@@ -99,8 +98,9 @@ def joined(results: Location, study: str, code: str, on_wait: Callable[[], None]
                 watch_claim(results / FOLDER / LOCK, on_wait)
             except TakenError as taken:
                 raise _refusal(results, _owner(json.dumps(taken.owner))) from None
-        others = {run: member for run, member in leases.others().items() if member is None or member.code != code}
-        if (run := leases.watch(others, on_wait)) is not None:
+        others = {run: leases.member(run) for run in leases.others()}
+        unlike = [run for run, member in others.items() if member is None or member.code != code]
+        if (run := leases.watch(unlike, on_wait)) is not None:
             raise _other_code(results, others[run], code)
         clean(results, flags=False)
         yield leases
