@@ -54,6 +54,17 @@ def test_every_longer_twin_of_a_finished_trial_is_found_in_every_fold_and_repeat
     assert notes[1].endswith(f"finished: {len(missing) - 3}, as nothing was kept.")
 
 
+def test_a_repeat_whose_shorter_trials_have_not_finished_continues_none(tmp_path: Path) -> None:
+    splits = {"splits": {"folds": 3, "repeats": 2}}
+    shorter, longer = study(tmp_path, 60, **splits), study(tmp_path, 80, **splits)
+    second = {trial.trial_id for trial in expand(shorter, fingerprints).trials if trial.recipe.split_seed == 1}
+    states = {trial_id: state for trial_id, state in finished(shorter, 60).items() if trial_id in second}
+    missing = expand(longer, fingerprints).trials
+    found = longer_trials(longer, missing, states, fingerprints, {})
+    assert [each.trial for each in found] == [trial for trial in missing if trial.recipe.split_seed == 1]
+    assert len(found) == len(missing) / 2
+
+
 def test_trials_that_stopped_early_are_found_by_the_number_of_an_earlier_run(tmp_path: Path) -> None:
     longer = study(tmp_path, 80)
     missing = expand(longer, fingerprints).trials
