@@ -71,6 +71,7 @@ OF_THE_SHIPPED_TRAINER: Final = (
 
 RULES: Final[tuple[Rule, ...]] = (
     Rule(OF_THE_SHIPPED_TRAINER, lambda r: r.own_trainer, "it is a setting of the shipped trainer"),
+    Rule(("training.patience",), lambda r: not r.own_trainer, "the shipped trainer has early_stop"),
     Rule(("data.manifest", "data.synthetic.*"), lambda r: True, "the data's content counts, by its fingerprint"),
     Rule(("data.split.*",), lambda r: r.data.split_file is not None, "a split file takes its place"),
     Rule(

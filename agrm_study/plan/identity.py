@@ -37,6 +37,7 @@ ADDED_LATER: Final[Mapping[str, Any]] = {kind.options: {} for kind in KINDS.valu
     "ssl.threshold.memory_epochs": None,
     "model.freeze": [],
     "training.trainer": AGRM,
+    "training.patience": None,
     "optimizer.layer_decay": 1.0,
     "data.first_fold": "dealt",
 }

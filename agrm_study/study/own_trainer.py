@@ -22,9 +22,9 @@ ALLOWED: Final = "FILE.py:CLASS, relative to the study file, or MODULE:CLASS"
 
 SHARED: Final = (
     "epochs", "data.subset", "data.exclude", "data.split", "data.split_file", "data.folds", "data.fold",
-    "data.first_fold", "data.labelled_fraction",
+    "data.first_fold", "data.labelled_fraction", "training.patience",
 )  # fmt: skip
-"""Settings of the shipped recipe that hold for every trainer: how long, and which samples."""
+"""Settings of the recipe that hold for every trainer: how long, when to stop, and which samples."""
 
 PREFIX: Final = "training.options."
 

@@ -171,6 +171,9 @@ class Training(Section):
     """The shipped trainer, or one of your own, which a study names with `trainer: FILE.py:CLASS`."""
     options: OptionsField = Field(default_factory=OptionValues)
     """Settings of a trainer of your own."""
+    patience: Positive | None = None
+    """A trainer of your own stops after this many epochs without a better macro F1 on validation, and is judged at its
+    best epoch; null: it trains to its last epoch and is judged there."""
 
 
 class EarlyStop(Section):

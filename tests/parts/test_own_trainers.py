@@ -340,3 +340,101 @@ def test_a_grid_crosses_the_trainer_s_settings_with_conditions(tmp_path: Path) -
     grid = {"kind": ["plain", "other"], "rate": {"values": [0.1, 0.2], "when": {"kind": "other"}}}
     study = ags.load_study(write(tmp_path, arms=None, reference=None, grid=grid))
     assert [arm.name for arm in study.arms] == ["kind=plain", "kind=other, rate=0.1", "kind=other, rate=0.2"]
+
+
+PEAK = '''
+import numpy as np
+
+import agrm_study as ags
+
+
+class Peak(ags.Trainer):
+    """Right after its second epoch only, with a probability that tells the epoch."""
+
+    class Options(ags.Options):
+        pass
+
+    @classmethod
+    def samples(cls):
+        return [ags.Sample(f"s{i}", "high" if i % 2 else "low") for i in range(40)]
+
+    @classmethod
+    def fingerprint(cls):
+        return "1"
+
+    def start(self, trial, saved):
+        self.epoch = 0 if saved is None else int((saved / "epoch").read_text())
+
+    def run_epoch(self, epoch):
+        self.epoch = epoch
+        return {}
+
+    def predict(self, ids):
+        right = (0.9 if self.epoch == 2 else 0.3) + 0.01 * self.epoch
+        return np.array([[1 - right, right] if int(i[1:]) % 2 else [right, 1 - right] for i in ids])
+
+    def save(self, folder):
+        (folder / "epoch").write_text(str(self.epoch))
+'''
+
+
+def peak(folder: Path, **settings: object) -> Path:
+    file = write(folder, arms=[{"name": "peak"}], reference=None, seeds=[0], trainer="peak.py:Peak")
+    (folder / "peak.py").write_text(PEAK)
+    content = yaml.safe_load(file.read_text()) | {"set": {"epochs": 9, **settings}, "report": {"tables": ["arms"]}}
+    file.write_text(yaml.safe_dump(content, sort_keys=False))
+    return file
+
+
+def test_a_trainer_with_patience_stops_and_is_judged_at_its_best_epoch(tmp_path: Path) -> None:
+    run(peak(tmp_path, **{"training.patience": 3}), tmp_path / "results")
+    results = ags.open_results(tmp_path / "results")
+    [trial] = results.trials.to_dict("records")
+    assert (trial["stop_reason"], trial["best_epoch"], trial["epochs"]) == ("early_stop", 2, 5)
+    for part in ("train", "val", "test"):
+        rows = results.predictions[results.predictions["split"] == part]
+        true = np.exp([logits[label] for logits, label in zip(rows["logits"], rows["label"], strict=True)])
+        np.testing.assert_allclose(true, 0.92, rtol=1e-5)
+        assert set(rows["epoch"]) == {2}
+
+
+def test_without_patience_a_trainer_is_judged_at_its_last_epoch_and_is_the_trial_that_it_was(tmp_path: Path) -> None:
+    run(peak(tmp_path), tmp_path / "results")
+    [trial] = ags.open_results(tmp_path / "results").trials.to_dict("records")
+    assert (trial["stop_reason"], trial["best_epoch"], trial["epochs"]) == ("epochs", 9, 9)
+    plain, null, three = (
+        ids(ags.load_study(peak(tmp_path / name, **settings)))
+        for name, settings in (("a", {}), ("b", {"training.patience": None}), ("c", {"training.patience": 3}))
+    )
+    assert plain == null
+    assert plain != three
+
+
+def test_a_trainer_with_patience_that_is_resumed_after_each_epoch_ends_as_without_interruption(tmp_path: Path) -> None:
+    from agrm_study.execution.data.prepare import prepare
+
+    study = ags.load_study(peak(tmp_path, **{"training.patience": 2}))
+    prepared = prepare(study, tmp_path / "results", build=True)
+    [trial] = expand(study, prepared.fingerprints).trials
+    work = Work(trial=trial, manifest=prepared.manifest_path(trial.recipe))
+    context = RunnerContext(settings=WorkerSettings(results=""), checkpoint_dir=tmp_path / "checkpoint")
+    done, epochs = False, 0
+    while not done:
+        runner = OwnRunner()
+        assert runner.start(work, context) == epochs
+        done = runner.run_epoch().done
+        runner.save()
+        epochs += 1
+    again = OwnRunner()
+    assert (again.start(work, context), again.run_epoch().done) == (4, True)
+    for outcome in (runner.outcome(), again.outcome()):
+        assert (outcome.best_epoch, outcome.epochs, outcome.stop_reason) == (2, 4, "early_stop")
+        assert np.exp(outcome.predictions[0].logits).max() == pytest.approx(0.92)
+
+
+def test_patience_of_a_trainer_is_no_setting_of_the_shipped_one(tmp_path: Path) -> None:
+    text = "name: x\ntasks: [two_class]\nseeds: 1\ndata: {synthetic: {subjects: 12, unlabelled: 12}}\n"
+    file = tmp_path / "study.yaml"
+    file.write_text(text + "arms: [{name: A}, {name: B, set: {training.patience: 3}}]\n")
+    one, other = expand(ags.load_study(file), lambda recipe: ("data", "split")).cells
+    assert one.trial_id == other.trial_id

@@ -39,7 +39,7 @@ ALTERNATIVES: dict[str, Any] = {
     "model.classifier": "arcface", "model.dropout": 0.5, "model.pooling.name": "hpp", "model.pooling.bins": [[1, 1]],
     "model.pooling.combine": "concat", "model.pooling.temporal": "max", "model.freeze": ["stem"],
     "optimizer.layer_decay": 0.7, "training.trainer": "other@0123456789abcdef",
-    "training.options": {"a": 1},
+    "training.options": {"a": 1}, "training.patience": 3,
     "model.weights": "/other/weights.pth",
     "ssl.method": "fixmatch", "ssl.pretrain_epochs": 11, "ssl.ema.alpha": 0.5, "ssl.ema.buffers": "copy",
     "ssl.ema.warmup": True, "ssl.ramp.shape": "sigmoid", "ssl.ramp.epochs": 29, "ssl.ramp.maximum": 2.0,

@@ -42,7 +42,7 @@ OTHER: dict[str, Any] = {
     "ssl.batch_norm": "joint", "ssl.threshold.alignment": "uniform", "ssl.threshold.fairness": 0.5,
     "ssl.pseudo.uncertainty": "views", "ssl.pseudo.uncertainty_max": 0.9, "ssl.pseudo.uncertainty_passes": 3,
     "optimizer.plateau_factor": 0.1, "optimizer.plateau_patience": 1, "optimizer.plateau_armed": True,
-    "ssl.ema.memory_epochs": 2.0, "ssl.threshold.memory_epochs": 2.0,
+    "ssl.ema.memory_epochs": 2.0, "ssl.threshold.memory_epochs": 2.0, "training.patience": 1,
 }  # fmt: skip
 """Another value of every setting that a rule names, but for what is asked of data and store, which the trainer does not
 read, and `evaluate.batch`, whose sums are rounded otherwise."""

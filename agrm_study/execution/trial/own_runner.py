@@ -10,6 +10,7 @@ import sys
 import tarfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
@@ -26,6 +27,7 @@ from agrm_study.study.parts.names import short_name
 from agrm_study.study.temporary import replacing, temporary_folder
 from agrm_study.training.data.manifest import Manifest, read_manifest
 from agrm_study.training.data.splits import make_split
+from agrm_study.training.early_stopping import EarlyStopping
 from agrm_study.training.failures import CheckpointError
 from agrm_study.training.metrics import classification_metrics, decide
 from agrm_study.training.outcome import EpochReport, EpochRow, Predictions, TrialOutcome
@@ -34,31 +36,42 @@ from agrm_study.training.trainer import Trainer, Trial
 
 PROGRESS: Final = "progress.json"
 STATE: Final = "state"
+BEST_STATE: Final = "best.tar"
 LEAST: Final = 1e-30
 """Smallest probability that records hold, so that its logarithm is finite."""
+METRIC: Final = "macro_f1"
+"""Validation metric of early stopping."""
 TOLERANCE: Final = 1e-3
 """Largest distance of a sum of probabilities from 1."""
 
 
 class OwnRunner(TrialRunner):
-    """Runs an `agrm_study.training.trainer.Trainer`. Its predictions are those after the last epoch."""
+    """Runs an `agrm_study.training.trainer.Trainer`.
+
+    Its predictions are those after the last epoch, or with `training.patience` those after the best one, whose state is
+    kept in the rolling checkpoint.
+    """
 
     def __init__(self) -> None:
         self._trainer: Trainer | None = None
         self._rows: list[EpochRow] = []
         self._epoch = 0
+        self._stopping: EarlyStopping | None = None
+        self._best_state = b""
 
     def start(self, work: Work, context: RunnerContext) -> int:
         recipe = work.trial.recipe
         if "torch" in sys.modules:
             sys.modules["torch"].set_num_threads(max(1, context.settings.threads))
         manifest = read_manifest(work.manifest, require_files=False)
-        cls = own_class("trainer", recipe.training.trainer)
+        self._cls: type[Trainer] = own_class("trainer", recipe.training.trainer)
         self._name = short_name(recipe.training.trainer)
-        self._parts = _parts(work.trial, manifest, cls)
+        self._parts = _parts(work.trial, manifest, self._cls)
         self._recipe, self._folder = recipe, context.checkpoint_dir
         self._part_names: tuple[Part, ...] = ("train", "val", "test") if work.trial.phase == "final" else ("val",)
-        trial = Trial(
+        if recipe.training.patience is not None:
+            self._stopping = EarlyStopping(METRIC, recipe.training.patience, armed_after=1)
+        self._trial = Trial(
             classes=recipe.classes,
             seed=recipe.seed,
             epochs=recipe.epochs,
@@ -71,9 +84,17 @@ class OwnRunner(TrialRunner):
         )
         with temporary_folder("saved") as folder:
             saved = self._restore(folder)
-            self._trainer = cls(cls.options_of(recipe.training.options))
-            self._trainer.start(trial, saved)
+            self._begin(saved)
         return self._epoch
+
+    def _begin(self, saved: Path | None) -> None:
+        """Start a new trainer, from saved files if there are any."""
+        self._trainer = self._cls(self._cls.options_of(self._recipe.training.options))
+        self._trainer.start(self._trial, saved)
+
+    @property
+    def _done(self) -> bool:
+        return self._epoch >= self._recipe.epochs or (self._stopping is not None and self._stopping.stops)
 
     def load_stage(self, folder: Path, name: str) -> int:
         raise CheckpointError(folder, "a trainer of the study's own shares no epochs")
@@ -86,7 +107,7 @@ class OwnRunner(TrialRunner):
 
     def run_epoch(self) -> EpochReport:
         assert self._trainer is not None
-        if self._epoch >= self._recipe.epochs:  # the checkpoint was of the last epoch
+        if self._done:  # the checkpoint was of the last epoch
             return EpochReport(epoch=self._epoch, rows=(), done=True)
         epoch = self._epoch + 1
         figures = self._trainer.run_epoch(epoch) or {}
@@ -108,44 +129,58 @@ class OwnRunner(TrialRunner):
         rows = (*learned, judged)
         self._rows += rows
         self._epoch = epoch
-        return EpochReport(epoch=epoch, rows=rows, done=epoch >= self._recipe.epochs)
+        if self._stopping is not None and self._stopping.update(epoch, judged.metrics[METRIC]):
+            self._best_state = self._packed_state()
+        return EpochReport(epoch=epoch, rows=rows, done=self._done)
 
     def save(self) -> None:
-        assert self._trainer is not None
         progress = {"epoch": self._epoch, "rows": [dataclasses.asdict(row) for row in self._rows]}
+        content = self._packed_state({PROGRESS: json.dumps(progress).encode(), BEST_STATE: self._best_state})
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with replacing(self._folder / ROLLING) as file:
+            file.write(content)
+
+    def _packed_state(self, beside: Mapping[str, bytes] = MappingProxyType({})) -> bytes:
+        """The trainer's state as a tar archive, with further files beside it."""
+        assert self._trainer is not None
         with temporary_folder("saving") as folder:
             (folder / STATE).mkdir()
             self._trainer.save(folder / STATE)
-            (folder / PROGRESS).write_text(json.dumps(progress), encoding="utf-8")
+            for name, written in beside.items():
+                (folder / name).write_bytes(written)
             content = io.BytesIO()
             with tarfile.open(fileobj=content, mode="w") as archive:
-                archive.add(folder / PROGRESS, PROGRESS)
-                archive.add(folder / STATE, STATE)
-        self._folder.mkdir(parents=True, exist_ok=True)
-        with replacing(self._folder / ROLLING) as file:
-            file.write(content.getvalue())
+                for name in (*beside, STATE):
+                    archive.add(folder / name, name)
+        return content.getvalue()
 
     def outcome(self) -> TrialOutcome:
+        best_epoch = self._epoch if self._stopping is None else self._stopping.best_epoch
+        if best_epoch != self._epoch:
+            with temporary_folder("best") as folder:
+                with tarfile.open(fileobj=io.BytesIO(self._best_state)) as archive:
+                    archive.extractall(folder, filter="data")
+                self._begin(folder / STATE)
         return TrialOutcome(
-            stop_reason="epochs",
-            best_epoch=self._epoch,
+            stop_reason="epochs" if self._epoch >= self._recipe.epochs else "early_stop",
+            best_epoch=best_epoch,
             epochs=self._epoch,
             n_params=None,
             class_names=self._recipe.classes,
             rows=tuple(self._rows),
-            predictions=tuple(self._predictions(name) for name in self._part_names),
+            predictions=tuple(self._predictions(name, best_epoch) for name in self._part_names),
         )
 
     def close(self) -> None:
         self._trainer = None
         gc.collect()
 
-    def _predictions(self, name: Part) -> Predictions:
+    def _predictions(self, name: Part, epoch: int) -> Predictions:
         part = self._parts[name]
         return Predictions(
             split=name,
             network="student",
-            epoch=self._epoch,
+            epoch=epoch,
             subject_id=part.groups,
             clip_id=part.ids,
             label=part.labels_N.astype(np.int8),
@@ -177,9 +212,13 @@ class OwnRunner(TrialRunner):
                 archive.extractall(folder, filter="data")
             progress = json.loads((folder / PROGRESS).read_text(encoding="utf-8"))
             rows = [EpochRow(**row) for row in progress["rows"]]
-            self._epoch, self._rows = int(progress["epoch"]), rows
+            best_state = (folder / BEST_STATE).read_bytes() if (folder / BEST_STATE).is_file() else b""
+            self._epoch, self._rows, self._best_state = int(progress["epoch"]), rows, best_state
         except (OSError, tarfile.TarError, ValueError, KeyError, TypeError):
             return None
+        for row in self._rows:  # the state of early stopping follows from the scores
+            if self._stopping is not None and row.split == "val":
+                self._stopping.update(row.epoch, row.metrics[METRIC])
         return folder / STATE
 
     def _refused(self, rule: str, given: object) -> InputError:
