@@ -13,6 +13,7 @@ from typing import Any
 
 def main(asked: dict[str, Any]) -> int:
     """The exit code of the run; what went wrong is printed."""
+    from agrm_study.execution.interrupt import Interrupt
     from agrm_study.execution.options import RunOptions
     from agrm_study.execution.progress.lines import choose_view
     from agrm_study.execution.run import run_study
@@ -20,10 +21,10 @@ def main(asked: dict[str, Any]) -> int:
     from agrm_study.study.load import load_study
 
     study = load_study(Path(asked.pop("study")))
+    options = RunOptions(device="cpu", checkpoint_every_s=0.5, **asked)
     try:
-        summary = run_study(
-            study, RunOptions(device="cpu", checkpoint_every_s=0.5, **asked), view=choose_view(sys.stderr)
-        )
+        with Interrupt() as interrupt:
+            summary = run_study(study, options, view=choose_view(sys.stderr), interrupt=interrupt)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
