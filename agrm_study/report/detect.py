@@ -167,7 +167,7 @@ def detection(
     def design(n_seeds: int, n_subjects: int, n_folds: int) -> Design:
         c = at(n_seeds, n_subjects)
         if n_folds == 1:  # the training set of a single split is given
-            c = replace(c, folds=0.0 * c.subjects)
+            c = replace(c, folds=0.0, between_folds=0.0, n_folds=1)
         return Design(
             seeds=n_seeds,
             subjects=n_subjects,

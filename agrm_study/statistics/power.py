@@ -1,16 +1,20 @@
 """Power of the comparison of two arms, and the smallest difference that it detects.
 
 The test is the t-test of `statistics.comparison`: variance and degrees of freedom come from the components of a
-difference, projected to other numbers of seeds and test subjects. Power is that of the noncentral t distribution.
+difference, projected to other numbers of seeds and test subjects. Power is that of the noncentral t distribution. With
+folds it is averaged over what the estimates of variance may turn out to be: an overestimated variance of folds also has
+fewer degrees of freedom, which the noncentral t leaves out.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
-from scipy import optimize, stats
+from scipy import optimize, special, stats
 
+from agrm_study.statistics.arrays import Floats
 from agrm_study.statistics.two_way import Components
 
 POWER: Final = 0.8
@@ -28,9 +32,35 @@ def power_of(delta: float, c: Components, level: float = 0.05) -> float:
     error, df = float(np.sqrt(c.variance)), float(c.df)
     if not error > 0:
         return float("nan")
+    if c.n_folds > 1:
+        return _power_with_folds(delta, c, level)
     limit = float(stats.t.isf(level / 2, df))
     shift = abs(delta) / error
     return float(stats.nct.sf(limit, df, shift) + stats.nct.sf(limit, df, -shift))
+
+
+def _power_with_folds(delta: float, c: Components, level: float) -> float:
+    """The power, averaged over mid-quantiles of the estimated variances of folds (rows) and of all else (columns)."""
+    rest = replace(c, folds=0.0, between_folds=0.0)
+    of_folds = _nodes(c.n_folds - 1.0, 64)[:, None]
+    of_rest = _nodes(float(rest.df), 32)[None, :]
+    between = c.between_folds * of_folds
+    drawn = replace(
+        c,
+        seeds=c.seeds * of_rest,
+        subjects=c.subjects * of_rest,
+        interaction=c.interaction * of_rest,
+        between_folds=between + 0 * of_rest,
+        folds=np.maximum(between - (c.between_folds - c.folds), 0.0) + 0 * of_rest,
+    )
+    limit = special.stdtrit(drawn.df, 1 - level / 2) * np.sqrt(drawn.variance)
+    error = np.sqrt(c.variance)
+    return float((special.ndtr((abs(delta) - limit) / error) + special.ndtr((-abs(delta) - limit) / error)).mean())
+
+
+def _nodes(df: float, count: int) -> Floats:
+    """Mid-quantiles of χ²/df: what a variance may turn out to be, relative to its expectation."""
+    return np.asarray(special.chdtri(df, 1 - (np.arange(count) + 0.5) / count) / df, dtype=np.float64)
 
 
 def smallest_detectable(c: Components, *, power: float = POWER, level: float = 0.05) -> float:
