@@ -23,6 +23,8 @@ def sentences(m: Measurements) -> tuple[str, ...]:
     """One sentence per task: the reference (or the best arm), its interval, and the comparisons with the others."""
     said = [s for t in m.evidence.study.tasks if (s := _task(m, t))]
     if not said:
+        if m.evidence.study.splits is not None and m.evidence.finished:
+            return ("No seed has all its folds finished: there is no answer yet.",)
         return ("No trial has finished: there is no answer yet.",)
     if m.evidence.partial:
         said[0] = f"So far ({m.evidence.partial.removeprefix('PARTIAL: ')}): {said[0]}"

@@ -37,7 +37,8 @@ def replicates_note(m: Measurements, arms: Iterable[str], tasks: Collection[str]
     """n, ddof, N and the network, for the cells shown."""
     cells = [c for a in arms for t in tasks if (c := m.evidence.cells.get((a, t))) is not None]
     if not cells:
-        return "No trial has finished."
+        waits = m.evidence.study.splits is not None and m.evidence.finished
+        return "No seed has all its folds finished." if waits else "No trial has finished."
     planned = sorted({c.planned for c in cells})
     n = f"n = {planned[0]}" if len(planned) == 1 else f"n = {planned[0]} to {planned[-1]}"
     tests = {t: next(c.n_subjects for c in cells if c.task == t) for t in tasks if any(c.task == t for c in cells)}

@@ -108,6 +108,13 @@ def test_an_arm_without_a_complete_seed_has_no_numbers(tmp_path: Path) -> None:
     assert any("3 of 4 folds" in f.rule for f in evidence.problems if f.arm == "w/o MTM")
 
 
+def test_a_study_without_a_complete_seed_says_so(tmp_path: Path) -> None:
+    arms = ("AGRM", "w/o MTM", "w/o SHPM", "w/o both")
+    lost = [(arm, "two_class", seed, 0, seed) for arm in arms for seed in range(3)]
+    notes = " ".join(Arms().build(Measurements(collect(folder(tmp_path, skip=lost)))).notes)
+    assert "No seed has all its folds finished." in notes
+
+
 def test_a_subject_that_two_folds_test_is_refused(tmp_path: Path) -> None:
     first = []
 
