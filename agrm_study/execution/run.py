@@ -168,7 +168,7 @@ class _Run:
         if search is None:
             return self._final(self._study, prepared, plan)
         if self._leases is not None and not self._leads_search(self._leases):
-            return self._summary([], self._interrupt.requested)
+            return self._summary([], self._interrupt.requested, pending=final_trials(self._study))
         known, retry_failed = read_known(self._results), self._options.retry_failed
         accelerators = self._backend.accelerators
         source, progress = open_searches(
@@ -194,8 +194,13 @@ class _Run:
     def _leads_search(self, leases: Leases) -> bool:
         """Waits until this run leads the search, complete or not; returns False when interrupted."""
         waiting = Step("Waiting for the search of another run", 0, 0)
+
+        def on_wait() -> None:
+            self._budget.enforce(self._interrupt)
+            self._step(waiting)
+
         try:
-            return wait_to_lead(leases, SEARCH, self._note, lambda: self._step(waiting))
+            return wait_to_lead(leases, SEARCH, self._note, on_wait)
         except KeyboardInterrupt:
             return False
 

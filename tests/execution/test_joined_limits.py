@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -74,3 +75,20 @@ def test_one_of_several_runs_removes_the_weights_of_trials_that_left_the_plan(
     assert len(list(results.glob("checkpoints/*/best.safetensors"))) == 4
     assert len(removed_weights(Location.of(results))) == 2
     assert not broken_trials(Location.of(results))
+
+
+def test_a_run_that_waits_for_the_search_of_another_ends_in_time(
+    search_of: Make, join: Callable, results: Path, script: Script
+) -> None:
+    script(**{"*": {"epoch_s": 0.2}})
+    study = search_of(trials=6)
+    leader, waiting = join(study, 1), join(study, 1, limits=Limits(time_s=1.0))
+    leader.start(0)
+    while not (results / "search.json").exists():
+        time.sleep(0.01)
+    waiting.start(0)
+    [ended] = waiting.end()
+    assert (ended.exit_code, ended.limit, ended.finished) == (130, "time", 0)
+    assert ended.wall_s < 3
+    [summary] = leader.end()
+    assert summary.exit_code == 0

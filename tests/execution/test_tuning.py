@@ -14,6 +14,7 @@ from scripted_runner import journal
 from search_runner import score
 from test_run_inline import Watcher
 
+from agrm_study.execution.dispatch.budget import Limits
 from agrm_study.execution.dispatch.known_trials import read_known
 from agrm_study.execution.dispatch.search_phase import plan_search
 from agrm_study.execution.progress.status import status
@@ -246,3 +247,23 @@ def test_a_space_without_a_setting_that_acts_is_one_message(tuned_of: TunedOf, h
     arms = [{"name": "A"}, {"name": "S", "set": {"ssl.method": "supervised"}}]
     with pytest.raises(InputError, match=r"the arm S has nothing to tune: no setting of its space can act"):
         hunt(tuned_of({"arms": arms}))
+
+
+def test_a_tuning_in_parts_of_limited_time_ends_as_one_run(
+    tuned_of: TunedOf, hunt: Run, results: Path, script: Script, tmp_path: Path
+) -> None:
+    whole = tmp_path / "whole"
+    whole.mkdir()
+    (whole / "script.json").write_text("{}")
+    assert hunt(tuned_of(), results=whole).exit_code == 0
+    script(**{"*": {"epoch_s": 0.05}})
+    codes = []
+    while not codes or (codes[-1] == 130 and len(codes) < 20):
+        codes.append(hunt(tuned_of(), limits=Limits(time_s=1.5)).exit_code)
+    assert codes[-1] == 0
+    assert len(codes) > 2
+    assert chosen(results) == chosen(whole)
+    for arm in {arm for arm, _ in chosen(whole)}:
+        assert drawn(results, arm) == drawn(whole, arm)
+    starts = [line for line in journal(results) if line.startswith("start")]
+    assert len(starts) >= len(Ledger(whole).trials())
