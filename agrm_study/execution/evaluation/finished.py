@@ -102,7 +102,7 @@ def finished_networks(results: Location, arms: Sequence[str] = ()) -> FinishedNe
         raise InputError(
             rule,
             where=results.address,
-            hint="To evaluate the study, run it in a new folder and keep the weights."
+            hint="To evaluate the study, run it in a new folder with `keep_weights: all`."
             if without
             else f"`agrm-study status {results.address}` shows its state.",
         )
