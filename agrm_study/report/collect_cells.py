@@ -11,6 +11,7 @@ import pandas as pd
 import pyarrow as pa
 
 from agrm_study.plan.canonical import canonical_json
+from agrm_study.records.evaluations import corruption_of
 from agrm_study.records.integrity import broken_block
 from agrm_study.records.reader import Ledger
 from agrm_study.report.cells import Cell
@@ -61,7 +62,8 @@ def cells_of(
         planned: The planned trials.
         trials: The recorded trials.
         people: Subjects in each part of each split.
-        split: ``train``, ``val`` or ``test``.
+        split: ``train``, ``val``, ``test``, or a part of `records.evaluations`. Folds are pooled where it is the test
+            part or corrupted copies of it.
         refused: Trials that are excluded regardless of their predictions.
         allow: Differences accepted within a cell.
         arms: Arms to include; all by default.
@@ -71,7 +73,8 @@ def cells_of(
     asked_of = network if isinstance(network, Mapping) else dict.fromkeys((a.name for a in study.arms), network)
     wanted = {a.name: asked_of[a.name] or a.network for a in study.arms if arms is None or a.name in set(arms)}
     finished = trials[trials["status"] == "finished"].set_index("trial_id", drop=False)
-    phases = {"final"} if split == "test" else {"final", "search"}
+    of_test = split == "test" or corruption_of(split) is not None
+    phases = {"final"} if of_test else {"final", "search"}
     usable = set(finished.index) - set(refused)
     chosen = [p for p in planned if p.arm in wanted and p.trial_id in usable and p.phase in phases]
     windows = {a.name: _windows(a) for a in study.arms if a.name in wanted}
@@ -122,7 +125,7 @@ def cells_of(
         index = {t: i for i, t in enumerate(found.trial_ids)}
         for arm, replicates in by_arm.items():
             whole = _Whole(arm, definition, found, index, wanted[arm], versions, study.splits)
-            if study.splits is not None and split == "test":
+            if study.splits is not None and of_test:
                 pooled = pool(replicates, study.splits)
                 if pooled.incomplete:
                     rule = incomplete_rule(pooled.incomplete, study.splits)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from agrm_study.report.cells import Cell
 from agrm_study.report.evaluated import ExternalCells
 from agrm_study.report.measure import Measured, Measurements, measured, scores
-from agrm_study.statistics.comparison import Difference
+from agrm_study.statistics.comparison import Difference, Scored
 from agrm_study.statistics.two_sets import compare_sets
 from agrm_study.study.spec import has_metric
 
@@ -24,6 +26,7 @@ class ExternalResult:
         cell: Predictions on the set.
         internal: Primary metric on the study's own test part; None if its cell is missing or excluded.
         change: External minus internal, over the seeds that both have; None under the same condition.
+        planned: Planned seeds, each with all its folds.
     """
 
     arm: str
@@ -31,6 +34,7 @@ class ExternalResult:
     cell: Cell
     internal: Measured | None
     change: Difference | None
+    planned: int
 
     def metric(self, name: str) -> Measured | None:
         """A metric on the set; None if it is undefined there, as for a class without a subject."""
@@ -41,8 +45,26 @@ def metric_of(cell: Cell, name: str) -> Measured | None:
     """A metric of a cell; None if its task does not have it, or if it is undefined at a seed."""
     if not has_metric(cell.definition, name):
         return None
-    found = measured(scores(cell, (name,))[name])
+    found = measured(scored_on_set(cell, name))
     return found if math.isfinite(found.summary.mean) else None
+
+
+def scored_on_set(cell: Cell, name: str) -> Scored:
+    """A metric of a cell at each seed, with the influence of each subject.
+
+    Where folds are kept apart, all their networks have evaluated the same subjects: the metric of a seed is the mean
+    over its folds, and so is the influence of a subject on it.
+    """
+    found = scores(replace(cell, pooled_S=None), (name,))[name]
+    if cell.pooled_S is None:
+        return found
+    rows = tuple(dict.fromkeys(cell.pooled_S))
+    mine = [np.array([row == other for other in cell.pooled_S]) for row in rows]
+    return Scored(
+        seeds=rows,
+        values_S=np.array([found.values_S[here].mean() for here in mine]),
+        influence_SN=np.stack([found.influence_SN[here].mean(axis=0) for here in mine]),
+    )
 
 
 def external_results(m: Measurements, found: ExternalCells) -> Iterator[ExternalResult]:
@@ -55,12 +77,12 @@ def external_results(m: Measurements, found: ExternalCells) -> Iterator[External
                 continue
             internal, change = m.cell(arm, task), None
             if internal is not None and has_metric(cell.definition, study.primary_metric):
-                ours, theirs = (scores(c, (study.primary_metric,))[study.primary_metric] for c in (cell, internal))
-                change = compare_sets(ours, theirs)
+                change = compare_sets(*(scored_on_set(c, study.primary_metric) for c in (cell, internal)))
             yield ExternalResult(
                 arm=arm,
                 task=task,
                 cell=cell,
                 internal=m.metric(arm, task, study.primary_metric) if internal is not None else None,
                 change=change,
+                planned=cell.planned // (1 if cell.pooled_S is None or study.splits is None else study.splits.folds),
             )

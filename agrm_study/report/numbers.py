@@ -88,7 +88,7 @@ def _external(m: Measurements, first: str, names: Mapping[str, str]) -> dict[str
                     "change-low": percent(change.interval.low),
                     "change-high": percent(change.interval.high),
                 }
-                marks = seeds_marks(change.n, result.cell.planned)
+                marks = seeds_marks(change.n, result.planned)
                 found |= _marked(f"{key}.{segment(primary)}", values, marks)
     return found
 

@@ -133,6 +133,7 @@ def _mean(arms: list[Scored]) -> Scored | None:
         seeds=arms[0].seeds,
         values_S=np.mean([a.values_S for a in arms], axis=0),
         influence_SN=np.mean([a.influence_SN for a in arms], axis=0),
+        fold_SN=arms[0].fold_SN,
     )
 
 

@@ -21,13 +21,20 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 
+from agrm_study.statistics.arrays import Ints
 from agrm_study.statistics.comparison import Difference, Scored, common_seeds
 from agrm_study.statistics.estimators import UNDEFINED, Interval
 from agrm_study.statistics.two_way import Components, components, difference_interval, t_test
 
 
 def components_of_sets(
-    values_S: ArrayLike, influence_SN: ArrayLike, other_values_S: ArrayLike, other_influence_SM: ArrayLike
+    values_S: ArrayLike,
+    influence_SN: ArrayLike,
+    other_values_S: ArrayLike,
+    other_influence_SM: ArrayLike,
+    *,
+    fold_SN: Ints | None = None,
+    other_fold_SM: Ints | None = None,
 ) -> Components | None:
     """Components of the difference of the means over seeds between two sets.
 
@@ -36,11 +43,15 @@ def components_of_sets(
         influence_SN: Influence of each of its subjects, (…, S, N).
         other_values_S: Metric of the same seeds, in the same order, on the other set.
         other_influence_SM: Influence of each of its subjects, (…, S, M).
+        fold_SN: Fold that tested each subject of the one set; None for a single split. The variances that folds add
+            are summed over the sets.
+        other_fold_SM: The same of the other set.
 
     Returns:
         None for fewer than two seeds, or too few subjects in a set (`two_way.FEWEST_SUBJECTS`).
     """
-    one, other = components(values_S, influence_SN), components(other_values_S, other_influence_SM)
+    one = components(values_S, influence_SN, fold_SN)
+    other = components(other_values_S, other_influence_SM, other_fold_SM)
     if one is None or other is None:
         return None
     difference = np.asarray(values_S, dtype=np.float64) - np.asarray(other_values_S, dtype=np.float64)
@@ -56,6 +67,9 @@ def components_of_sets(
         subject_df=subject_df,
         n_seeds=one.n_seeds,
         n_subjects=min(one.n_subjects, other.n_subjects),
+        folds=one.folds + other.folds,
+        between_folds=np.sqrt(np.square(one.between_folds) + np.square(other.between_folds)),
+        n_folds=max(one.n_folds, other.n_folds),
     )
 
 
@@ -70,7 +84,15 @@ def compare_sets(ours: Scored, theirs: Scored) -> Difference:
     delta = float(values[0].mean() - values[1].mean()) if common else math.nan
     found, interval, p = None, UNDEFINED, math.nan
     if len(common) > 1:
-        found = components_of_sets(values[0], ours.influence_SN[rows[0]], values[1], theirs.influence_SN[rows[1]])
+        folds = [None if x.fold_SN is None else x.fold_SN[k] for x, k in zip((ours, theirs), rows, strict=True)]
+        found = components_of_sets(
+            values[0],
+            ours.influence_SN[rows[0]],
+            values[1],
+            theirs.influence_SN[rows[1]],
+            fold_SN=folds[0],
+            other_fold_SM=folds[1],
+        )
     if found is not None and math.isfinite(delta) and np.isfinite(found.variance):
         low, high = (float(end) for end in difference_interval(delta, found))
         interval = Interval(max(low, -1.0), min(high, 1.0)) if math.isfinite(low) else UNDEFINED

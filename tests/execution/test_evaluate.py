@@ -340,3 +340,36 @@ def test_the_table_states_the_metric_that_scikit_learn_computes(results, clinic)
 )
 def test_wrong_words_are_refused_with_what_is_allowed(results, words, rule):
     assert rule in refused(call(results, *words))
+
+
+def test_a_study_with_folds_pools_corrupted_folds_and_averages_their_networks_on_an_external_set(tmp_path, clinic):
+    data = {"synthetic": {"subjects": 18, "unlabelled": 2}, "unlabelled_train": 1, "unlabelled_val": 1}
+    study = STUDY | {"tasks": ["two_class"], "splits": {"folds": 3}, "arms": [STUDY["arms"][1]], "data": data}
+    study |= {"reference": "w/o MTM", "report": {}}
+    (tmp_path / "folds.yaml").write_text(json.dumps(study))
+    options = RunOptions(results=tmp_path / "results", executor="inline", workers=1)
+    assert run_study(load_study(tmp_path / "folds.yaml"), options).exit_code == 0
+    done = on_clinic(tmp_path / "results", clinic, "--no-report")
+    assert "6 of 6 finished trials evaluated" in done.stderr, (done.output, done.exception)
+    copies = CorruptedCopies(kinds=("blur",), severities=(5,))
+    assert evaluate_copies(tmp_path / "results", copies, arms=()).evaluated == 6
+    m = Measurements(collect(tmp_path / "results"))
+    cell = m.corrupted.cells["blur", 5]["w/o MTM", "two_class"]
+    assert (len(cell.seeds), cell.n_subjects) == (2, 18)
+    tables = {name: table_kind(name).build(m) for name in ("external", "external_calibration", "robustness")}
+    [row] = tables["external"].rows
+    entry = dict(zip([c.key for c in tables["external"].columns], row.entries, strict=True))
+    accuracy = external(tmp_path / "results").predictions().groupby(["trial_id", "subject_id"]).apply(_is_right)
+    trials = external(tmp_path / "results").trials().set_index("trial_id")["seed"]
+    of_seed = accuracy.groupby("trial_id").mean().groupby(trials).mean()
+    assert entry["accuracy"].value == pytest.approx(of_seed.mean())
+    assert entry["accuracy"].marks == ()
+    assert entry["accuracy"].parts["std"] == pytest.approx(of_seed.std(ddof=1))
+    assert entry["change"].parts["n"] == 2
+    assert entry["change"].parts["low"] < entry["change"].value < entry["change"].parts["high"]
+
+
+def _is_right(rows):
+    logits = np.stack(rows["logits"].to_list()).astype(np.float64)
+    positive = (np.exp(logits[:, 1]) / np.exp(logits).sum(axis=1)).mean()
+    return float((positive >= 0.5) == rows["label"].iloc[0])

@@ -92,3 +92,14 @@ def test_a_manifest_with_one_source_and_neither_sex_nor_age_has_no_groups():
     people = people.assign(age=[5.0, 7.0])
     assert attributes(people) == {"Age": {"Age: below 6": {"a"}, "Age: from 6": {"b"}}}
     assert attributes(people.assign(age=5.0)) == {}
+
+
+def test_pooled_folds_give_the_same_groups_with_intervals(tmp_path):
+    text = STUDY.replace("[two_class, three_class]", "[two_class]") + "splits: {folds: 4}\n"
+    root = write_results(tmp_path / "r", text, subjects=48, epochs=3)
+    table = table_kind("heterogeneity").build(Measurements(collect(root)))
+    keys = [column.key for column in table.columns]
+    rows = [dict(zip(keys, row.entries, strict=True)) for row in table.rows]
+    female = of(rows, "AGRM", "two_class", "Sex: female")
+    assert female["difference"].parts["low"] < female["difference"].value < female["difference"].parts["high"]
+    assert female["difference"].parts["n"] == 3

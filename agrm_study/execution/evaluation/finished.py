@@ -31,6 +31,7 @@ class FinishedNetwork:
     Attributes:
         row: Its `trials` record.
         arm: The first arm whose cell it fills.
+        fold, repeat: Fold that its study tests with it, and its repeat; None and 0 without folds.
         recipe: All its settings.
         weights_digest: Digest of its weights.
     """
@@ -39,6 +40,8 @@ class FinishedNetwork:
     arm: str
     recipe: Recipe
     weights_digest: str
+    fold: int | None = None
+    repeat: int = 0
 
     @property
     def trial_id(self) -> str:
@@ -96,7 +99,16 @@ def finished_networks(results: Location, arms: Sequence[str] = ()) -> FinishedNe
             without.append((cell, why_without_weights(results, cell.trial_id)))
         else:
             recipe = trained_recipe(study, row)
-            networks.append(FinishedNetwork(row=row, arm=cell.arm, recipe=recipe, weights_digest=digest))
+            networks.append(
+                FinishedNetwork(
+                    row=row,
+                    arm=cell.arm,
+                    recipe=recipe,
+                    weights_digest=digest,
+                    fold=cell.fold,
+                    repeat=cell.repeat,
+                )
+            )
     if not networks:
         rule = without[0][1] if without else "no trial of the study has finished"
         raise InputError(

@@ -136,6 +136,7 @@ def _work(
         phase="final",
         arm=network.arm,
         recipe=network.recipe,
+        fold=network.fold,
         data_fingerprint=fingerprints[0],
         split_fingerprint=fingerprints[1],
     )

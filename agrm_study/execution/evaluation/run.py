@@ -172,7 +172,15 @@ class _Evaluation:
         steps = {work.trial.trial_id: work.steps for work in lacking.works}
         for network in data.networks:
             task, seed = network.recipe.task.name, network.recipe.seed
-            trial = TrialProgress(network.trial_id, network.arm, task, seed, steps.get(network.trial_id, 1))
+            trial = TrialProgress(
+                network.trial_id,
+                network.arm,
+                task,
+                seed,
+                steps.get(network.trial_id, 1),
+                fold=network.fold,
+                repeat=network.repeat,
+            )
             trial.state = "waiting" if network.trial_id in steps else "finished"
             trials[network.trial_id] = trial
         cells = [cell for cell in self._found.cells if cell.trial_id in trials]

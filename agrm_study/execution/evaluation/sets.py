@@ -26,7 +26,7 @@ from agrm_study.execution.data.prepare import (
     prepare,
     store_sizes,
 )
-from agrm_study.execution.data.prepared import Prepared, source_key, store_key_of
+from agrm_study.execution.data.prepared import Prepared, source_key, split_key, store_key_of
 from agrm_study.execution.evaluation.finished import FinishedNetwork, FinishedNetworks
 from agrm_study.execution.provenance import available_cpus
 from agrm_study.execution.resources.folders import cache_folder
@@ -177,7 +177,7 @@ class CorruptedCopies:
         """
         alike = {n.recipe.model_copy(update={"seed": 0}).model_dump_json(): n.recipe for n in found.networks}
         arms = tuple(Arm(name=f"{i}", settings={}, recipe=recipe) for i, recipe in enumerate(alike.values()))
-        study = replace(found.study, arms=arms, search=None)
+        study = replace(found.study, arms=arms, search=None, tune=None, splits=None)  # each arm has the data of a fold
         prepared = prepare(study, results.address, build=True, on_step=on_step, on_note=on_note, workers=workers)
         for network in found.networks:
             _require_same(network, prepared.fingerprints(network.recipe), prepared.manifest_path(network.recipe))
@@ -211,12 +211,16 @@ def _own_data(
 ) -> list[tuple[Manifest, Split]]:
     """Manifest and split of the trials, each pair once."""
     manifests: dict[str, Manifest] = {}
+    splits: dict[str, Split] = {}
     pairs: dict[tuple[str, str], tuple[Manifest, Split]] = {}
     for network in found.networks:
         data, key = network.recipe.data, source_key(network.recipe.data)
         if key not in manifests:
             manifests[key] = _own_manifest(network, found, trained_on, cache, workers, on_step)
-        split = make_split(manifests[key], data, network.recipe.split_seed)
+        of_split = split_key(network.recipe)
+        if of_split not in splits:
+            splits[of_split] = make_split(manifests[key], data, network.recipe.split_seed)
+        split = splits[of_split]
         _require_same(network, (manifests[key].fingerprint, split.fingerprint), str(manifests[key].path))
         pairs[manifests[key].fingerprint, split.fingerprint] = (manifests[key], split)
     return list(pairs.values())

@@ -116,20 +116,23 @@ def _entries(m: Measurements, name: str, result: ExternalResult, shown: Sequence
         *(plain_metric(result.metric(metric), cell.marks) for metric in metrics),
         interval_entry(result.metric(m.evidence.study.primary_metric)),
         estimate_entry(result.internal, ()) if result.internal is not None else Entry(text=MISSING),
-        change_entry(result.change, cell.planned),
+        change_entry(result.change, result.planned),
     )
 
 
 def _notes(m: Measurements) -> list[str]:
     study = m.evidence.study
     cells = [cell for found in m.external for cell in found.cells.values() if not cell.refused]
-    planned = sorted({cell.planned for cell in cells})
+    folds = 1 if study.splits is None else study.splits.folds
+    planned = sorted({cell.planned // folds for cell in cells})
     n = f"n = {planned[0]}" if len(planned) == 1 else f"n = {planned[0]} to {planned[-1]}" if planned else "n = 0"
+    of_folds = f" The metric of a seed is the mean over the networks of its {folds} folds." if folds > 1 else ""
+    missing = any(not cell.complete for cell in cells)
+    short = f" Raised k/n: only k of n planned {'trainings' if folds > 1 else 'seeds'} are there." if missing else ""
     out = [
         f"Percent; mean ± sample standard deviation (ddof 1) over {n} training seeds; N: subjects of the set, none of "
         "whom, and none of whose videos, are in the study's data. Networks, windows and decision rule are those of the "
-        "study's own test part; nothing is fitted on the set."
-        + (" Raised k/n: only k of n planned seeds are there." if any(not c.complete for c in cells) else ""),
+        f"study's own test part; nothing is fitted on the set.{of_folds}{short}",
         notes.interval_note(m, study.tasks),
         "Change: external minus internal, in percentage points, with a 95% interval for the same seeds on two "
         "independent sets of subjects (two-way variance, Welch–Satterthwaite's degrees of freedom). Estimates, not "
