@@ -9,8 +9,8 @@ disk. Reported: the share of the time in which a run's trial slept, from the mom
 the moment from which on a run has none left, so that start-up and the last trials do not count.
 
 **Simulation.** Leases and sources are the program's own, over a store in memory that counts requests; time is
-simulated. Trials last `mean_h` on average, a run is killed every `mtbf_h` hours and another one replaces it ten minutes later.
-Renewals, looks and checks of running trials, which repeat at fixed intervals, are computed instead of played.
+simulated. Trials last `mean_h` on average, a run is killed every `mtbf_h` hours and another one replaces it ten minutes
+later. Renewals, looks and checks of running trials, which repeat at fixed intervals, are computed instead of played.
 """
 
 from __future__ import annotations
