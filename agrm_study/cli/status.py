@@ -87,7 +87,8 @@ def _show(state: StudyStatus) -> None:
     for arm in state.arms:
         numbers = (str(n) for n in (arm.finished, arm.running, arm.failed, arm.waiting))
         table.add_row(escape(arm.arm), escape(task_words(arm.task)), *numbers)
-    console.print(table)
+    if state.arms:
+        console.print(table)
 
     if state.running:
         console.print(f"\n[dim]{'running' if state.active else 'unfinished; the next run resumes them'}[/]")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -40,17 +41,7 @@ def trial_facts(evidence: Evidence, trials: pd.DataFrame) -> pd.DataFrame:
     codes = encoded.indices.to_numpy(zero_copy_only=False)
     at_best = table["epoch"].to_numpy() == best_by_code[codes] if len(owner) else np.empty(0, dtype=bool)
     rows = table.filter(pa.array(at_best)).to_pandas()
-    arms = {arm.name: arm for arm in evidence.study.arms}
-    asked = next((a.recipe.evaluate for a in arms.values() if not NETWORK & a.settings.keys()), Evaluate())
-    network = pd.Series(
-        {
-            trial_id: arms[arm].network
-            if arm in arms and not arms[arm].tuned
-            else reported_in_record(method, json.loads(params), asked)
-            for trial_id, arm, method, params in finished[["arm", "method", "params"]].itertuples()
-        },
-        dtype=object,
-    )
+    network = judged_networks(evidence, finished)
     val = rows[(rows["split"] == "val") & (rows["network"] == rows["trial_id"].map(network))]
     val = val.drop_duplicates("trial_id", keep="last").set_index("trial_id")
     for name in VALIDATION:
@@ -59,6 +50,26 @@ def trial_facts(evidence: Evidence, trials: pd.DataFrame) -> pd.DataFrame:
     for name in PSEUDO:
         facts[name] = train[name].reindex(facts.index).astype(np.float64)
     return facts
+
+
+def judged_networks(evidence: Evidence, finished: pd.DataFrame) -> pd.Series[Any]:
+    """The network that each trial is judged and reported by.
+
+    Args:
+        evidence: The study.
+        finished: Its `trials` records, indexed by trial_id.
+    """
+    arms = {arm.name: arm for arm in evidence.study.arms}
+    asked = next((a.recipe.evaluate for a in arms.values() if not NETWORK & a.settings.keys()), Evaluate())
+    return pd.Series(
+        {
+            trial_id: arms[arm].network
+            if arm in arms and not arms[arm].tuned
+            else reported_in_record(method, json.loads(params), asked)
+            for trial_id, arm, method, params in finished[["arm", "method", "params"]].itertuples()
+        },
+        dtype=object,
+    )
 
 
 def ran_to_end(trials: pd.DataFrame) -> pd.DataFrame:

@@ -11,10 +11,12 @@ from typing import Any, Literal
 import pandas as pd
 
 from agrm_study.records.location import Location
+from agrm_study.records.reader import Ledger
 from agrm_study.records.schemas import PRUNED
 from agrm_study.records.search_log import read_logs
+from agrm_study.records.validation_scores import read_scores
 from agrm_study.report.evidence import Evidence
-from agrm_study.report.facts import trial_facts
+from agrm_study.report.facts import judged_networks
 from agrm_study.study.search_space import Dimension
 
 End = Literal["finished", "dropped", "pruned", "failed"]
@@ -47,7 +49,7 @@ def tried_searches(e: Evidence) -> tuple[TriedSearch, ...]:
     study = e.study
     if study.search_metric is None or e.searched.empty:
         return ()
-    scores = trial_facts(e, e.searched)[study.search_metric.replace("/", "_")]
+    scores = _scores(e, study.search_metric)
     names = [("", next(iter(study.tasks)))]
     if study.tune is not None:
         names = [(arm.name, task) for task in study.tasks for arm in study.arms]
@@ -63,6 +65,15 @@ def tried_searches(e: Evidence) -> tuple[TriedSearch, ...]:
         if points:
             found.append(TriedSearch(arm=arm, task=task, points=points))
     return tuple(found)
+
+
+def _scores(e: Evidence, metric: str) -> pd.Series[float]:
+    """The score of each finished search trial at its best epoch, by trial id, as the search judged it."""
+    finished = e.searched[e.searched["status"] == "finished"].set_index("trial_id")
+    networks = judged_networks(e, finished)
+    best_epochs = {str(trial_id): int(epoch) for trial_id, epoch in finished["best_epoch"].fillna(0).items()}
+    found = read_scores(Ledger(e.results), best_epochs, (metric,), networks.__getitem__)
+    return pd.Series({trial_id: its.values[0] for trial_id, its in found.items()}, dtype=float)
 
 
 def space_of(e: Evidence, arm: str) -> Mapping[str, Dimension] | None:

@@ -49,7 +49,7 @@ def tables(tmp_path_factory):
             RaceLog(study="ablation", metric="macro_f1", stopped=(STOPPED,), **rules).write(Location.of(root))
         m = Measurements(collect(root))
         made |= {n: table_kind(n).build(m) for n in TABLES if n not in made and table_kind(n).unfit(m) is None}
-    assert set(TABLES) - set(made) == {"promoted", "predictive_values"}
+    assert set(TABLES) - set(made) == {"promoted", "tuned", "predictive_values"}
     return made
 
 

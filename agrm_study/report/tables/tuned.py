@@ -1,4 +1,4 @@
-"""Table of the tuning of arms: budget, search space, chosen settings and their validation score."""
+"""Table of the tuning of arms: budget, chosen settings and their validation score."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from agrm_study.report.table import Column, Entry, Row, Table, whole, words
 from agrm_study.report.tables.base import TableKind
 from agrm_study.report.tables.thresholds import values_entry
 from agrm_study.report.tuned import TriedSearch, space_of, tried_searches
-from agrm_study.report.wording import METRIC_NAMES, METRIC_TITLES, MISSING
-from agrm_study.study.arm_names import value_text
+from agrm_study.report.wording import METRIC_NAMES, METRIC_TITLES, MISSING, listing
+from agrm_study.study.arm_names import symbols, value_text
 from agrm_study.study.search_space import Dimension
 from agrm_study.study.tasks import task_title
+
+MISSING_ENTRY = Entry(text=MISSING)
 
 
 class TunedTable(TableKind):
@@ -34,50 +36,66 @@ class TunedTable(TableKind):
         assert tune is not None
         metric = tune.metric[0].removeprefix("val/")
         tried = {(search.arm, search.task): search for search in tried_searches(e)}
+        spaces = {arm.name: space_of(e, arm.name) or {} for arm in study.arms}
+        settings = list(dict.fromkeys(name for space in spaces.values() for name in space))
+        titles = symbols(settings)
         rows = []
         for task in study.tasks:
             for number, arm in enumerate(study.arms):
                 search = tried.get((arm.name, task), TriedSearch(arm=arm.name, task=task, points=()))
                 chosen = arm.tuned.get(task)
                 best = next((p.value for p in search.points if p.settings == chosen), None)
-                space = space_of(e, arm.name) or {}
-                rows.append(
-                    Row(
-                        entries=(
-                            words(task),
-                            words(arm.name),
-                            words("; ".join(f"{name} {range_text(its)}" for name, its in space.items())),
-                            _budget(search, tune.trials),
-                            words(MISSING if chosen is None else _settings_text(chosen)),
-                            Entry(text=MISSING)
-                            if best is None
-                            else values_entry(np.array([best]), 1, percent=metric != "loss"),
-                        ),
-                        heading=task_title(task) if number == 0 and len(study.tasks) > 1 else None,
-                    )
-                )
-        rule = f" that keep to {', '.join(map(str, tune.constraints))}" * bool(tune.constraints)
-        per_point = f"the mean over {tune.seeds} seeds of a point" if tune.seeds > 1 else "one trial"
+                score = MISSING_ENTRY if best is None else values_entry(np.array([best]), 1, percent=metric != "loss")
+                values = [_value(chosen, name) for name in settings]
+                heading = task_title(task) if number == 0 and len(study.tasks) > 1 else None
+                entries = (words(task), words(arm.name), _budget(search, tune.trials), *values, score)
+                rows.append(Row(entries=entries, heading=heading))
+        rule = f" that keeps to {', '.join(map(str, tune.constraints))}" * bool(tune.constraints)
+        per_point = f"the mean over {tune.seeds} seeds" if tune.seeds > 1 else "one trial"
         return Table(
             name=self.name,
-            caption="Tuning of the arms on validation: search space, budget, chosen settings and their score.",
+            caption="Tuning of the arms on validation: budget, chosen settings and their score.",
             columns=(
                 Column(key="task", title="Task", align="left", shown=False),
                 Column(key="arm", title="Arm", align="left"),
-                Column(key="space", title="Search space", align="left"),
                 Column(key="points", title="Points"),
-                Column(key="settings", title="Chosen", align="left"),
+                *(Column(key=name, title=titles[name]) for name in settings),
                 Column(key=f"best_val_{metric}", title=f"Best {METRIC_TITLES[metric]}"),
             ),
             rows=tuple(rows),
             notes=(
                 *([note] if (note := tuning_note(e)) else []),
+                *_space_notes(spaces, titles),
                 f"Best {METRIC_TITLES[metric]}: {METRIC_NAMES[metric]} on validation of the chosen point{rule}, "
                 f"{per_point}; optimistic, as it was picked for being the best. The tuning never touches the test "
                 "part, and its seeds are not those of the reported trials.",
             ),
             partial=e.partial,
         )
+
+
+def _space_notes(spaces: Mapping[str, Mapping[str, Dimension]], titles: Mapping[str, str]) -> list[str]:
+    """The search space of each arm, in words, one note per distinct space."""
+    alike: dict[str, list[str]] = {}
+    for arm, space in spaces.items():
+        text = ", ".join(
+            f"{titles[name]} {range_text(its)}" + (f" [{name}]" if titles[name] != name else "")
+            for name, its in space.items()
+        )
+        alike.setdefault(text, []).append(arm)
+    if len(alike) == 1:
+        return [f"Search space: {text}." for text in alike]
+    return [f"Search space of {listing(arms)}: {text}." for text, arms in alike.items()]
+
+
+def _value(chosen: Mapping[str, Any] | None, name: str) -> Entry:
+    """A chosen setting, rounded to four digits; CSV has it in full."""
+    if chosen is None or name not in chosen:
+        return MISSING_ENTRY
+    value = chosen[name]
+    if isinstance(value, float):
+        return Entry(text=f"{value:.4g}", value=value)
+    return words(value_text(value))
 
 
 def range_text(dimension: Dimension) -> str:
@@ -88,11 +106,6 @@ def range_text(dimension: Dimension) -> str:
     scale = "" if dimension.scale == "linear" else f" ({dimension.scale})"
     step = f" in steps of {dimension.step:g}" if dimension.step is not None else ""
     return f"{low:g}–{high:g}{step}{scale}"
-
-
-def _settings_text(settings: Mapping[str, Any]) -> str:
-    rounded = {k: float(f"{v:.4g}") if isinstance(v, float) else v for k, v in settings.items()}
-    return ", ".join(f"{name} {value_text(value)}" for name, value in rounded.items()) or MISSING
 
 
 def _budget(search: TriedSearch, planned: int) -> Entry:
