@@ -69,7 +69,7 @@ class TuningBudget(FigureKind[TuningBudgetInfo]):
         scale = 1.0 if info.metric == "loss" else 100.0
         with styled():
             n = len(info.tasks)
-            figure = Figure(figsize=(TWO_COLUMNS_IN if n > 1 else ONE_COLUMN_IN, 2.3), layout="constrained")
+            figure = Figure(figsize=(TWO_COLUMNS_IN if n > 1 else ONE_COLUMN_IN, 2.6), layout="constrained")
             grid: Any = figure.subplots(1, n, squeeze=False)[0]
             for axes, (task, curves) in zip(grid, info.tasks, strict=True):
                 soft_grid(axes, "y")
@@ -84,8 +84,10 @@ class TuningBudget(FigureKind[TuningBudgetInfo]):
                 axes.xaxis.set_major_locator(MaxNLocator(integer=True))
                 axes.set_xlabel("Points tried (k)")
                 axes.set_title(task_title(task))
-                if len(curves) > 1:
-                    axes.legend(loc="best")
+            handles = {line.get_label(): line for axes in grid for line in axes.get_lines()}
+            if len(handles) > 1:
+                columns = min(4 if n > 1 else 2, len(handles))
+                figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=columns)
             grid[0].set_ylabel(f"Expected best validation {METRIC_TITLES[info.metric]}{' (%)' if scale > 1 else ''}")
             return figure
 
