@@ -35,7 +35,7 @@ CPU_TRIAL = {
 def study(device: str, at_once: int) -> dict[str, Any]:
     """The content of the study file."""
     trial = CPU_TRIAL if device == "cpu" else GPU_TRIAL
-    subjects, unlabelled = (15, 8) if device == "cpu" else (60, 24)
+    subjects, unlabelled = (18, 8) if device == "cpu" else (60, 24)
     return {
         "name": "seeds",
         "tasks": ["three_class"],
