@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -100,7 +101,7 @@ def _block(
     task: Task = read_resolved(root / "study.yaml").tasks[str(row["task"])]
     known = [(subject, index) for subject, label in people if (index := task.class_index(label)) is not None]
     labels = np.array([index for _, index in known], dtype=np.int64)
-    rng = np.random.default_rng([int(row["seed"]), len(str(row["arm"])), len(part)])
+    rng = np.random.default_rng([int(row["seed"]), zlib.crc32(f"{row['arm']}/{part}".encode())])
     person = np.random.default_rng(5).normal(size=(len(known), task.n_classes))
     strength = skill * SKILL.get(str(row["arm"]), 1.2)
     logits = np.eye(task.n_classes)[labels] * strength * 1.6 + person + rng.normal(0, 0.8, person.shape)
