@@ -2,41 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
 
 from agrm_study import __version__
-from agrm_study.report.evidence import ArmInfo
 from agrm_study.report.measure import Measurements
 from agrm_study.report.notes import comparison_note, interval_note, tuning_note
 from agrm_study.report.tables.class_counts import LABELLED_PARTS, subjects_of
 from agrm_study.report.wording import METRIC_NAMES, listing, number, tasks_text
 from agrm_study.study.counted import counted
 from agrm_study.study.recipe import Recipe
+from agrm_study.submission.fact import METHODS, Fact, arm_words
 
-METHODS: Final = {
-    "supervised": "labelled clips alone",
-    "mean_teacher": "Mean Teacher (consistency between student and teacher)",
-    "pseudo_label": "pseudo-labels above a confidence threshold",
-    "fixmatch": "FixMatch (pseudo-labels of a weak view for a strong view)",
-    "agrm": "Mean Teacher consistency together with pseudo-labels",
-}
 PART_TITLES: Final = {"train": "training", "val": "validation", "test": "test"}
-
-
-@dataclass(frozen=True, slots=True)
-class Fact:
-    """A statement for a manuscript.
-
-    Attributes:
-        text: One or more sentences.
-        source: Files and tables of the results folder that it comes from.
-    """
-
-    text: str
-    source: str
 
 
 @dataclass
@@ -237,7 +216,7 @@ class Facts:
     def arms(self) -> Fact:
         """The arms and seeds."""
         study = self.m.evidence.study
-        named = [_arm(a) for a in study.arms[:20]]
+        named = [arm_words(a) for a in study.arms[:20]]
         more = [f"{len(study.arms) - 20} more"] if len(study.arms) > 20 else []
         reference = f" The reference is {study.reference}." if study.reference else ""
         n = len(study.seeds)
@@ -340,14 +319,3 @@ class Facts:
             "The records bundle (records.zip) holds every prediction and can be verified with `agrm-study verify`."
         )
         return Fact(text, "provenance.json; records.zip")
-
-
-def _arm(arm: ArmInfo) -> str:
-    if not arm.settings:
-        return f"{arm.name} (the base recipe)"
-    changes = ", ".join(f"{key} = {_value(value)}" for key, value in arm.settings.items())
-    return f"{arm.name} ({changes})"
-
-
-def _value(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from agrm_study.report.table import Column, Row, Table, words
-from agrm_study.submission.facts import Fact, Facts
+from agrm_study.submission.fact import Fact
+from agrm_study.submission.facts import Facts
 
 AUTHORS = "For the authors."
 """Start of the answer to an item that the records say nothing about."""

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from agrm_study.report.wording import listing
 from agrm_study.submission.checklists.base import AUTHORS
-from agrm_study.submission.facts import Fact, Facts
+from agrm_study.submission.fact import Fact
+from agrm_study.submission.facts import Facts
 
 
 def both(*of: Callable[[Facts], Fact]) -> Callable[[Facts], Fact]:

@@ -1,0 +1,43 @@
+"""A fact for a manuscript, and the words for methods and arms."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, Final
+
+from agrm_study.report.evidence import ArmInfo
+
+METHODS: Final = {
+    "supervised": "labelled clips alone",
+    "mean_teacher": "Mean Teacher (consistency between student and teacher)",
+    "pseudo_label": "pseudo-labels above a confidence threshold",
+    "fixmatch": "FixMatch (pseudo-labels of a weak view for a strong view)",
+    "agrm": "Mean Teacher consistency together with pseudo-labels",
+}
+"""Use of unlabelled clips by `ssl.method`, within a sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A statement for a manuscript.
+
+    Attributes:
+        text: One or more sentences.
+        source: Files and tables of the results folder that it comes from.
+    """
+
+    text: str
+    source: str
+
+
+def arm_words(arm: ArmInfo) -> str:
+    """An arm with the settings in which it differs from the base recipe."""
+    if not arm.settings:
+        return f"{arm.name} (the base recipe)"
+    changes = ", ".join(f"{key} = {_value(value)}" for key, value in arm.settings.items())
+    return f"{arm.name} ({changes})"
+
+
+def _value(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
