@@ -28,7 +28,9 @@ PAGES = {
     )
 }
 
-RUN_HERE = ("docs/tutorial.md", "docs/editor.md", "docs/planning.md", "cluster/local.md")
+RUN_HERE = (
+    "docs/tutorial.md", "docs/editor.md", "docs/planning.md", "docs/folds.md", "docs/tuning.md", "cluster/local.md",
+)  # fmt: skip
 RUN_ELSEWHERE = {
     "README.md": "tests/test_readme.py",
     "docs/your_data.md": "tests/docs/test_your_data.py",
@@ -120,6 +122,14 @@ def test_the_commands_of_the_planning_page_work(tmp_path: Path) -> None:
         done = in_shell(line, tmp_path)
         assert done.returncode == 0, (line, done.stderr)
         assert "3.0 points are detected with" in done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", ["docs/folds.md", "docs/tuning.md"])
+def test_the_commands_of_the_pages_on_folds_and_tuning_work(tmp_path: Path, page: str) -> None:
+    for line in lines(page):
+        done = in_shell(line, tmp_path)
+        assert done.returncode == 0, (line, done.stderr)
 
 
 def test_the_commands_for_one_machine_work_up_to_the_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
