@@ -23,6 +23,7 @@ from agrm_study.execution.dispatch.to_run import finished_metrics, read_and_take
 from agrm_study.execution.dispatch.usage_meter import UsageMeter
 from agrm_study.execution.dispatch.work_source import WorkSource
 from agrm_study.execution.driver.executor import ExecutionLost, how_to_resume
+from agrm_study.execution.event_handler import EventHandler
 from agrm_study.execution.interrupt import Interrupt
 from agrm_study.execution.options import RunOptions
 from agrm_study.execution.progress.state import StudyProgress, shown_metric_name
@@ -36,7 +37,7 @@ from agrm_study.execution.summary import RunSummary
 from agrm_study.execution.trial.events import TrialEvent
 from agrm_study.execution.trial.failures import refused_by_storage
 from agrm_study.execution.trial.heartbeat import Heartbeat
-from agrm_study.execution.trial.repeated_failures import HOLD_AFTER, SEARCH
+from agrm_study.execution.trial.repeated_failures import SEARCH
 from agrm_study.execution.trial.versions import own_versions
 from agrm_study.execution.trial.work import OWN_RUNNER, Work, WorkerSettings
 from agrm_study.plan.averages import arm_steps, memory_notes
@@ -126,14 +127,14 @@ class _Run:
         self._study, self._options, self._backend, self._results = study, options, backend, results
         self._interrupt, self._view, self._leases = interrupt, view, leases
         self._began, self._messages = began or time.monotonic(), list[str]()
-        self._stop_shown = self._stage_error_shown = False
+        self._stop_shown = False
         self._data: dict[str, int] = {}  # data that trials read
         self._phases: list[StudyProgress] = []  # those with events
-        self._refused: set[str] = set()  # trials whose results storage refused
         self._elsewhere = 0  # trials that other joined runs were executing at the end
         self._meter = UsageMeter(results, study.resources)
         in_process = options.executor == "inline"
         self._budget = Budget.of(study, options.limits, results, self._meter, self._began, in_process=in_process)
+        self._events = EventHandler(view, self._meter, self._budget, self._note)
 
     def run(self) -> RunSummary:
         try:
@@ -312,32 +313,7 @@ class _Run:
             if not self._phases or self._phases[-1] is not progress:
                 self._phases.append(progress)
             progress.slots = executor.slots * source.runs
-            if not event.elsewhere:
-                self._meter.observe(event)
-                self._budget.observe(event)
-            trial = progress.apply(event)
-            if not event.elsewhere:
-                self._view.event(event, trial)
-            if event.kind == "finished" and source.merges:
-                compacting.finished()
-            if event.kind == "preparing" and event.message:
-                self._note(event.message)
-            if event.stage_error and not self._stage_error_shown:
-                self._stage_error_shown = True
-                self._note(f"Epochs that other trials share could not be saved for them: {event.stage_error}")
-            held_arm = source.observe(event)
-            if held_arm is not None:
-                self._hold(held_arm, source, progress)
-            if event.elsewhere:  # trouble of another machine
-                return
-            if event.kind == "failed" and event.failure == "storage":
-                self._storage_failed(event, source)
-            elif event.kind == "failed" and event.failure == "versions" and not source.stopped:
-                source.stop()
-                self._note(
-                    f"No other trial is started: {event.error}. "
-                    "Install the same version everywhere, then repeat the command."
-                )
+            self._events.handle(event, source, progress, compacting)
 
         def on_tick() -> None:
             for event in source.poll():
@@ -379,27 +355,6 @@ class _Run:
         self._backend = self._backend.measured(study.resources.gpu, recipes, self._results, lambda: self._step(step))
         if self._backend.note != known:
             self._note(self._backend.note)
-
-    def _hold(self, arm: str, source: WorkSource, progress: StudyProgress) -> None:
-        held = source.drain_held()
-        for work in held:
-            progress.apply(TrialEvent(kind="held", trial_id=work.trial.trial_id))
-        if held:
-            self._note(
-                f"{arm}: {HOLD_AFTER} trials failed in the same way; "
-                f"{counted(len(held), 'other trial is', 'other trials are')} held back. "
-                "Fix the cause, then rerun with --retry-failed."
-            )
-
-    def _storage_failed(self, event: TrialEvent, source: WorkSource) -> None:
-        """Counts refusals by storage; after several, no more trials are started, as each would train and then fail."""
-        self._refused.add(event.trial_id)
-        if len(self._refused) == HOLD_AFTER:
-            source.stop()
-            self._note(
-                f"{HOLD_AFTER} trials could not write their results; no other is started. "
-                "Free space or fix the permissions, then repeat the command."
-            )
 
     def _source(
         self, study: Study, plan: Plan, works: Sequence[Work], shared: SharedStages, progress: StudyProgress

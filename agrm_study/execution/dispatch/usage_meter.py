@@ -39,7 +39,7 @@ class UsageMeter:
         self._results, self._clock = results, clock
         self._cpu = resources.cpu
         self.gpu = 0.0 if resources.gpu == "auto" else resources.gpu
-        self._file = results / FOLDER / f"{time.time_ns()}-{secrets.token_hex(4)}.json"
+        self._file = results.anchored() / FOLDER / f"{time.time_ns()}-{secrets.token_hex(4)}.json"
         self._running: dict[str, tuple[float, float]] = {}  # trial → start of its attempt, GPUs
         files = (results / FOLDER).children(".json")
         self._others = sum_of_files(files)

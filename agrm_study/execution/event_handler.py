@@ -1,0 +1,81 @@
+"""What a run does with the events of its trials."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from agrm_study.execution.dispatch.budget import Budget
+from agrm_study.execution.dispatch.usage_meter import UsageMeter
+from agrm_study.execution.dispatch.work_source import WorkSource
+from agrm_study.execution.progress.state import StudyProgress
+from agrm_study.execution.progress.view import View
+from agrm_study.execution.results_folder.upkeep import Compacting
+from agrm_study.execution.trial.events import TrialEvent
+from agrm_study.execution.trial.repeated_failures import HOLD_AFTER
+from agrm_study.study.counted import counted
+
+
+class EventHandler:
+    """Passes the events of trials to progress, view, limits and source, and stops what keeps failing.
+
+    Args:
+        view: Shows events; those of other joined runs are only counted.
+        meter: What the trials of this run use.
+        budget: Limits of this run.
+        on_note: Called with a sentence for the user.
+    """
+
+    def __init__(self, view: View, meter: UsageMeter, budget: Budget, on_note: Callable[[str], None]) -> None:
+        self._view, self._meter, self._budget, self._note = view, meter, budget, on_note
+        self._stage_error_shown = False
+        self._refused: set[str] = set()  # trials whose results storage refused
+
+    def handle(self, event: TrialEvent, source: WorkSource, progress: StudyProgress, compacting: Compacting) -> None:
+        """Takes one event of a phase."""
+        if not event.elsewhere:
+            self._meter.observe(event)
+            self._budget.observe(event)
+        trial = progress.apply(event)
+        if not event.elsewhere:
+            self._view.event(event, trial)
+        if event.kind == "finished" and source.merges:
+            compacting.finished()
+        if event.kind == "preparing" and event.message:
+            self._note(event.message)
+        if event.stage_error and not self._stage_error_shown:
+            self._stage_error_shown = True
+            self._note(f"Epochs that other trials share could not be saved for them: {event.stage_error}")
+        held_arm = source.observe(event)
+        if held_arm is not None:
+            self._hold(held_arm, source, progress)
+        if event.kind == "failed" and not event.elsewhere:  # not the trouble of another machine
+            self._stop_if_hopeless(event, source)
+
+    def _hold(self, arm: str, source: WorkSource, progress: StudyProgress) -> None:
+        held = source.drain_held()
+        for work in held:
+            progress.apply(TrialEvent(kind="held", trial_id=work.trial.trial_id))
+        if held:
+            self._note(
+                f"{arm}: {HOLD_AFTER} trials failed in the same way; "
+                f"{counted(len(held), 'other trial is', 'other trials are')} held back. "
+                "Fix the cause, then rerun with --retry-failed."
+            )
+
+    def _stop_if_hopeless(self, event: TrialEvent, source: WorkSource) -> None:
+        """Starts no other trial where each would train and then fail: storage refuses again and again, or versions
+        differ."""
+        if event.failure == "storage":
+            self._refused.add(event.trial_id)
+            if len(self._refused) == HOLD_AFTER:
+                source.stop()
+                self._note(
+                    f"{HOLD_AFTER} trials could not write their results; no other is started. "
+                    "Free space or fix the permissions, then repeat the command."
+                )
+        elif event.failure == "versions" and not source.stopped:
+            source.stop()
+            self._note(
+                f"No other trial is started: {event.error}. "
+                "Install the same version everywhere, then repeat the command."
+            )
