@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from agrm_study.cli.completion import complete_results
-from agrm_study.records.evaluations import EXTERNAL, NAME, ROBUSTNESS, SEVERITIES
 from agrm_study.study.errors import InputError, did_you_mean
 
 if TYPE_CHECKING:
@@ -76,6 +75,7 @@ def evaluate(
     from agrm_study.execution.interrupt import Interrupt
     from agrm_study.execution.options import RunOptions
     from agrm_study.execution.progress.lines import choose_view
+    from agrm_study.records.evaluations import EXTERNAL, ROBUSTNESS
     from agrm_study.study.terminal import printable
 
     wanted = _wanted(manifest, name, distinct_subjects, trained_on, kinds, severity, seed)
@@ -108,6 +108,7 @@ def _wanted(
     seed: int,
 ) -> ExternalSet | CorruptedCopies:
     from agrm_study.execution.evaluation.sets import CorruptedCopies, ExternalSet
+    from agrm_study.records.evaluations import NAME
 
     if (manifest is None) == (kinds is None):
         raise click.UsageError("name the data: --manifest FILE with --name NAME, or --corrupt LIST")
@@ -148,6 +149,8 @@ def _kinds(text: str) -> tuple[str, ...]:
 
 
 def _severities(text: str) -> tuple[int, ...]:
+    from agrm_study.records.evaluations import SEVERITIES
+
     found: set[int] = set()
     for word in text.split(","):
         form = re.fullmatch(r"\s*([1-5])(?:\s*-\s*([1-5]))?\s*", word)

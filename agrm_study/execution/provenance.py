@@ -19,7 +19,7 @@ import agrm_study
 from agrm_study.plan.source_hash import source_hash
 
 _PACKAGE: Final = Path(agrm_study.__file__).resolve().parent
-_AFTER_TRAINING: Final = ("kept_network.py",)
+AFTER_TRAINING: Final = ("kept_network.py",)
 """Modules of `training` that only read networks of finished trials."""
 _PACKAGES: Final = (
     "torch", "torchvision", "ray", "numpy", "pandas", "pyarrow", "pydantic", "scikit-learn", "scipy",
@@ -40,7 +40,7 @@ def code_version() -> str:
     training = (
         file
         for file in (_PACKAGE / "training").rglob("*.py")
-        if "datasets" not in file.parts and file.name not in _AFTER_TRAINING
+        if "datasets" not in file.parts and file.name not in AFTER_TRAINING
     )
     study = (file for name in STUDY_MODULES for file in (_PACKAGE / "study").glob(name))
     return f"{agrm_study.__version__}+{source_hash(_PACKAGE, [*training, *study])[:12]}"

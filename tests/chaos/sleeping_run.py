@@ -15,7 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "execution"))
 
-from conftest import RUNNER, NamedData
+from named_data import RUNNER, NamedData
 
 from agrm_study.execution import run as execution
 from agrm_study.execution.interrupt import Interrupt

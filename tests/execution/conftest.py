@@ -17,41 +17,13 @@ from agrm_study.execution.options import RunOptions
 from agrm_study.execution.run import run_study
 from agrm_study.execution.summary import RunSummary
 from agrm_study.study.load import load_study
-from agrm_study.study.recipe import Recipe
 from agrm_study.study.study import Study
 
 HERE = str(Path(__file__).parent)
 if HERE not in sys.path:
     sys.path.insert(0, HERE)
 
-RUNNER = "scripted_runner:ScriptedRunner"
-
-
-class NamedData:
-    """Takes the place of `Prepared`."""
-
-    notes: tuple[str, ...] = ()
-
-    def clip_counts(self, recipe: object) -> dict[str, int]:
-        return {"train": 16}
-
-    def fingerprints(self, recipe: Recipe) -> tuple[str, str]:
-        return "data", "split"
-
-    def manifest_path(self, recipe: Recipe) -> str:
-        return ""
-
-    def store_path(self, recipe: Recipe) -> str:
-        return ""
-
-    def data(self) -> dict[str, int]:
-        return {}
-
-    def subjects(self) -> dict[str, list[dict[str, Any]]]:
-        return {"split": [{"subject_id": "a", "split_seed": 0, "split": "test", "label": "normal"}]}
-
-    def provenance(self) -> dict[str, dict[str, str]]:
-        return {"manifest": {"data_fingerprint": "data"}}
+from named_data import RUNNER, NamedData  # noqa: E402
 
 
 @pytest.fixture

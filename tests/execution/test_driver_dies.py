@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from conftest import HERE
+from named_data import HERE
 from scripted_runner import journal
 from test_run_inline import Watcher, outcome, same
 
@@ -149,13 +149,13 @@ def test_a_run_that_is_killed_leaves_no_process(results: Path, tmp_path: Path, m
     script.write_text(
         "import json, sys\n"
         "from pathlib import Path\n"
-        "import conftest\n"
+        "import named_data\n"
         "from agrm_study.execution import run\n"
         "from agrm_study.execution.options import RunOptions\n"
         "from agrm_study.study.load import load_study\n"
-        "run.prepare = lambda *a, **k: conftest.NamedData()\n"
+        "run.prepare = lambda *a, **k: named_data.NamedData()\n"
         "study = load_study(sys.argv[1])\n"
-        "options = RunOptions(results=sys.argv[2], slots=2, runner=conftest.RUNNER)\n"
+        "options = RunOptions(results=sys.argv[2], slots=2, runner=named_data.RUNNER)\n"
         "run.run_study(study, options)\n"
         "assert 'ray' not in sys.modules, 'only the driver process imports ray'\n"
     )

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from conftest import HERE
+from named_data import HERE
 from test_trial_queue import trial
 
 from agrm_study.execution.dispatch.work_source import WorkSource

@@ -35,7 +35,7 @@ NOTHING = KnownTrials(states={}, damaged={}, problems=())
 
 
 def works_of(study: Study) -> list[Work]:
-    from conftest import NamedData
+    from named_data import NamedData
 
     data = NamedData()
     trials = expand(study, data.fingerprints).trials

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import NamedData
+from named_data import NamedData
 from scripted_runner import journal
 
 from agrm_study.api.planning import plan_study

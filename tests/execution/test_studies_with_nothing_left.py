@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import NamedData
+from named_data import NamedData
 from scripted_runner import journal
 
 from agrm_study.execution.dispatch.known_trials import read_known

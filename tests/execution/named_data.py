@@ -1,0 +1,39 @@
+"""The scripted runner, and data that its trials do not read, in place of prepared ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from agrm_study.study.recipe import Recipe
+
+HERE = str(Path(__file__).parent)
+"""Folder of the runners, for the path of processes that import them."""
+RUNNER = "scripted_runner:ScriptedRunner"
+
+
+class NamedData:
+    """Takes the place of `Prepared`."""
+
+    notes: tuple[str, ...] = ()
+
+    def clip_counts(self, recipe: object) -> dict[str, int]:
+        return {"train": 16}
+
+    def fingerprints(self, recipe: Recipe) -> tuple[str, str]:
+        return "data", "split"
+
+    def manifest_path(self, recipe: Recipe) -> str:
+        return ""
+
+    def store_path(self, recipe: Recipe) -> str:
+        return ""
+
+    def data(self) -> dict[str, int]:
+        return {}
+
+    def subjects(self) -> dict[str, list[dict[str, Any]]]:
+        return {"split": [{"subject_id": "a", "split_seed": 0, "split": "test", "label": "normal"}]}
+
+    def provenance(self) -> dict[str, dict[str, str]]:
+        return {"manifest": {"data_fingerprint": "data"}}
