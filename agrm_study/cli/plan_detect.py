@@ -52,7 +52,7 @@ def detections(results: str | Path, study: Study, points: float, assumptions: Se
             hint="State them: --assume SEED_SD DISAGREEMENT SUBJECTS, for example --assume 3 15 172.",
         )
     folds = 1 if study.splits is None else study.splits.folds
-    share = study.base.data.split.test if folds == 1 else 1 / folds
+    share = study.base.data.split.test
     return [detection(v, points / 100, seeds=seeds, hours_per_seed=hours, folds=folds, test_share=share) for v in found]
 
 
@@ -96,7 +96,7 @@ def show(found: Sequence[Detection]) -> None:
             table.add_row(*cells, "–" if x.hours is None else f"{x.hours:.3g}", style="bold" if x is planned else None)
         console.print(table)
         console.print(escape(_settles(d)), soft_wrap=True)
-        if planned.folds == 1:
+        if not d.folds_known:
             console.print(_OF_FOLDS, soft_wrap=True)
 
 

@@ -78,6 +78,7 @@ class Detection:
             split if the study has folds.
         subjects_needed: Test subjects that find it with the planned seeds; None if none do.
         seeds_needed: Seeds that find it with the planned test subjects; None if none do.
+        folds_known: Whether the variances include what the trainings of a fold have in common.
     """
 
     task: str
@@ -88,6 +89,7 @@ class Detection:
     designs: tuple[Design, ...]
     subjects_needed: int | None
     seeds_needed: int | None
+    folds_known: bool
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -159,10 +161,12 @@ def detection(
         folds: Planned folds; 1 for a single split.
         test_share: Share of the labelled subjects that a single split tests.
     """
-    level, subjects = ALPHA / max(v.comparisons, 1), v.components.n_subjects
+    level, known = ALPHA / max(v.comparisons, 1), v.components.n_subjects
+    from_one_split = folds > 1 and v.components.n_folds == 1 and not v.assumed
+    subjects = round(known / test_share) if from_one_split else known  # folds test all that are labelled
 
     def at(n_seeds: int, n_subjects: int) -> Components:
-        return v.components.projected(seeds=n_seeds / v.components.n_seeds, subjects=n_subjects / subjects)
+        return v.components.projected(seeds=n_seeds / v.components.n_seeds, subjects=n_subjects / known)
 
     def design(n_seeds: int, n_subjects: int, n_folds: int) -> Design:
         c = at(n_seeds, n_subjects)
@@ -189,6 +193,7 @@ def detection(
             *(design(seeds * a, subjects * b, folds) for a in FACTORS for b in FACTORS),
             *(design(seeds * a, other[1], other[0]) for a in FACTORS),
         ),
+        folds_known=v.components.n_folds > 1,
         subjects_needed=_least(lambda n: power_of(delta, at(seeds, n), level), 2),
         seeds_needed=_least(lambda n: power_of(delta, at(n, subjects), level), 2),
     )

@@ -254,3 +254,18 @@ def test_the_whole_report_is_made(results: Path) -> None:
     page = (results / "report.html").read_text(encoding="utf-8")
     assert "pooled over 4 folds" in page
     assert (results / "figures").is_dir()
+
+
+def test_folds_that_are_planned_after_one_split_test_all_labelled_subjects() -> None:
+    from agrm_study.report.detect import Variances, detection
+    from agrm_study.statistics.power import assumed
+
+    of_one_split = assumed(0.04, 0.2, seeds=5, subjects=48)
+    v = Variances(of="A − B", task="two_class", components=of_one_split, comparisons=1)
+    found = detection(v, 0.05, seeds=5, hours_per_seed=0.1, folds=5, test_share=0.2)
+    planned, single = found.designs[0], found.designs[-3]
+    assert (planned.seeds, planned.subjects, planned.folds) == (5, 240, 5)
+    assert (single.seeds, single.subjects, single.folds) == (5, 48, 1)
+    assert (planned.hours, single.hours) == (pytest.approx(2.5), pytest.approx(0.5))
+    assert planned.half_width < single.half_width
+    assert not found.folds_known
