@@ -22,8 +22,8 @@ def load_study(
     Args:
         study: A study file, the name of a shipped study, or the content of a study file as a dict. Paths in a dict
             start from the working folder.
-        overrides: Settings of every arm, or keys of the study, to override: ``{"epochs": 60}``, or texts as after
-            ``--set`` (``["epochs=60"]``).
+        overrides: Settings of every arm, or keys of the study, to override: ``{"epochs": 60}``, or strings in
+            the format of ``--set`` (``["epochs=60"]``).
         preset: Name or file of a preset to apply to the study (``tiny``).
 
     Raises:

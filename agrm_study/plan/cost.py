@@ -23,8 +23,8 @@ class Cost:
     """Time of trials that have not run.
 
     Attributes:
-        slot_hours: Time of all of them one after the other, in hours of one slot.
-        plus_minus: Uncertainty of that, in hours; None where it is unknown.
+        slot_hours: Total time of the trials run sequentially in one slot, in hours.
+        plus_minus: Uncertainty of the total, in hours; None if unknown.
         trials_covered: Trials that the estimate covers.
         trials_unknown: Trials of kinds that were never measured, excluded from ``slot_hours``.
     """
@@ -43,18 +43,18 @@ def estimate_cost(
 ) -> Cost | None:
     """Estimate from finished trials of the same backbone, method and task.
 
-    The time of a trial is the measured time of an epoch times the epochs that such trials took, at most its own, less
-    the share of inherited epochs. The interval combines the spread between trials with the uncertainty of their mean:
-    n s² + n² s²/m for n missing trials and m measured ones.
+    The time of a trial is the measured time of an epoch times the number of epochs that such trials ran (at most its
+    own), minus the share of inherited epochs. The interval combines the spread between trials with the uncertainty of
+    their mean: n s² + n² s²/m for n missing trials and m measured ones.
 
     Args:
         missing: Missing trials.
         measured: Rows of finished trials: backbone, method, task, epochs, and wall_s as if each had trained all its
             epochs.
-        inherited: Number of first epochs that a trial takes from another, by trial; 0 by default.
+        inherited: Number of initial epochs that a trial inherits from another, by trial; 0 by default.
 
     Returns:
-        The expected time and half the width of its 95 % interval, which takes two measured trials of each kind;
+        The expected time and half the width of its 95 % interval, which requires two measured trials of each kind;
         None if no missing trial is of a measured kind.
     """
     rows = by_kind(measured)
@@ -89,7 +89,7 @@ def trial_seconds(
 
     Args:
         missing: See `estimate_cost`.
-        measured: Its rows, by `by_kind`.
+        measured: Rows of finished trials, grouped by `by_kind`.
         inherited: See `estimate_cost`.
     """
     pace = Pace(row for rows in measured.values() for row in rows)

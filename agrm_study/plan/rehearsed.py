@@ -25,7 +25,7 @@ NAME_BYTES: Final = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rehearsed:
-    """Measured times of the steps of a trial's shape.
+    """Measured step times of trials of one shape.
 
     Attributes:
         supervised: Seconds of steps without unlabelled clips.
@@ -53,7 +53,7 @@ def bound_cost(
         trials: Missing trials.
         rehearsed: Measured step times, by trial.
         clips: Clips of each part of a recipe's split.
-        inherited: Number of first epochs that a trial takes from another, by trial; 0 by default.
+        inherited: Number of initial epochs that a trial inherits from another, by trial; 0 by default.
 
     Returns:
         The time, and half the difference between the fastest and the slowest timed steps; None if no trial's shape was
@@ -86,8 +86,8 @@ def trial_seconds(
 ) -> float:
     """Seconds of a trial that runs to its last epoch.
 
-    Steps are weighted by their clips. Each epoch ends with an evaluation on the validation part, the trial with one on
-    all labelled parts.
+    Steps are weighted by their clips. Each epoch ends with an evaluation on the validation part, and the trial with one
+    on all labelled parts.
 
     Args:
         recipe: Recipe of the trial.

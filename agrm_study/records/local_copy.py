@@ -26,7 +26,7 @@ KEPT_FIGURES = "parts/figures"
 
 @contextlib.contextmanager
 def local_copy(results: str | Path) -> Iterator[Path]:
-    """A results folder as plain files: the folder itself, or a copy of its descriptions and records for the block.
+    """A results folder as plain files: the folder itself, or a temporary copy of its descriptions and records.
 
     Raises:
         InputError: If the object store does not respond, or the folder contains no results.

@@ -90,7 +90,7 @@ def read_metric(
 
     Args:
         ledger: The records.
-        states: What it knows of the trials.
+        states: States of the trials, from the ledger.
         metric: A column of the `epochs` records, with or without ``val/``.
         network_of: The network that a trial is judged by.
     """

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from agrm_study.report.evidence import Planned, StudyInfo
 
 MANY_FOLD: Final = 8.0
-"""Factor from which a cut is noted: three halvings."""
+"""Smallest factor that is reported: three halvings."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,8 +27,8 @@ class RateCut:
         arm: The arm.
         task: The task.
         trials: Number of finished trials.
-        cut: Number of such trials.
-        fold: Median factor of these.
+        cut: Number of trials with such a cut.
+        fold: Median factor of their cuts.
     """
 
     arm: str

@@ -38,7 +38,7 @@ def one_hot_columns(labels_N: ArrayLike, predicted_SN: ArrayLike, n_classes: int
 
 
 def count(labels_N: ArrayLike, predicted_SN: ArrayLike, n_classes: int, weights_BN: ArrayLike | None = None) -> Counts:
-    """Counts of every seed, (S, K) each; with weights of every weighting and seed, (B, S, K) each.
+    """Counts per seed, (S, K) each; if weights are given, per weighting and seed, (B, S, K) each.
 
     Args:
         labels_N: Class index of each subject.

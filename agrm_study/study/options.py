@@ -9,7 +9,7 @@ from pydantic import AfterValidator, JsonValue
 
 
 class OptionValues(dict[str, Any]):
-    """Options by name, in plain JSON values; immutable and hashable."""
+    """Options by name, as plain JSON values; immutable and hashable."""
 
     def __hash__(self) -> int:  # type: ignore[override]
         return hash(json.dumps(self, sort_keys=True))

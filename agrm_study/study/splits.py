@@ -18,22 +18,22 @@ MAX_REPEATS: Final = 100
 """Maximum number of repeats."""
 
 FOLD_SETTINGS: Final = ("data.folds", "data.fold", "data.first_fold", "data.split_file")
-"""Settings that `splits` sets itself, or that would take its place."""
+"""Settings that `splits` sets itself or that conflict with it."""
 
 
 class Splits(Section):
     """Folds over the labelled subjects: each subject is tested once per repeat and seed, and tables pool the folds."""
 
     folds: Annotated[int, Field(ge=2, le=MAX_FOLDS)]
-    """Number of folds. One training per fold, arm, task and seed; its test part is the fold, and its validation part
-    comes out of the other folds in the proportions of `data.split`."""
+    """Number of folds. One training run per fold, arm, task and seed; its test part is the fold, and its validation
+    part is drawn from the other folds in the proportions of `data.split`."""
     repeats: Annotated[int, Field(ge=1, le=MAX_REPEATS)] = 1
-    """How often the subjects are divided anew: repeat r, from 0, uses `split_seed` + r."""
+    """Number of times the subjects are divided into folds: repeat r, from 0, uses `split_seed` + r."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Fold:
-    """One of the divisions of a study with folds.
+    """One fold of one repeat.
 
     Attributes:
         repeat: Repeat, from 0; added to the study's split seed.
@@ -50,7 +50,7 @@ def first_fold(splits: Splits, shares: SplitFractions) -> Literal["split", "deal
 
 
 def in_fold(recipe: Recipe, splits: Splits | None, number: int | None) -> Recipe:
-    """The recipe of one fold; the recipe itself without folds, and for fold 0 where that is the split without folds.
+    """The recipe of one fold; unchanged without folds, and for fold 0 if it equals the split without folds.
 
     Args:
         recipe: A recipe with the split seed of its repeat.

@@ -1,4 +1,4 @@
-r"""Verification of a manuscript: its tables of ours, every ``\agrm{key}`` and every defined number."""
+r"""Verification of a manuscript: its agrm-study tables, every ``\agrm{key}`` and every defined number."""
 
 from __future__ import annotations
 
@@ -58,15 +58,15 @@ def read_manuscript(path: Path) -> tuple[list[Source], list[str]]:
 
 
 def verify_manuscript(path: Path, made: Sequence[Made], out: Verification) -> None:
-    """Compare every table of ours and every number in a manuscript with the records.
+    """Compare every agrm-study table and every number in a manuscript with the records.
 
     Args:
         path: LaTeX file of the manuscript.
-        made: What the records give, for each results folder.
+        made: Tables and numbers computed from the records of each results folder.
         out: Receives the differences and remarks.
 
     Raises:
-        InputError: If the manuscript cannot be read, or two folders hold studies of one name.
+        InputError: If the manuscript cannot be read, or two folders hold studies of the same name.
     """
     by_study = {numbers.segment(x.study): x for x in made}
     if len(by_study) < len(made):

@@ -27,7 +27,7 @@ class RaceSource(WorkSource):
     also applies within a round. Tasks do not wait for each other.
 
     Args:
-        works: The trials without a record, or to be rerun, in running order.
+        works: The trials without a record, or to be rerun, in execution order.
         ended: Trials of the plan that are not in `works`.
     """
 
@@ -90,7 +90,7 @@ class RaceSource(WorkSource):
         self._round_of[trial_id].set_aside(trial_id)
 
     def drain_held(self) -> list[Work]:
-        """Trials of held arms that were not started, those of later rounds included."""
+        """Trials of held arms that were not started, including those of later rounds."""
         held = [work for source in self._rounds for work in source.drain_held()]
         held += [work for work in self._pending.values() if work.trial.arm in self._repeated.held]
         for work in held:
@@ -99,14 +99,14 @@ class RaceSource(WorkSource):
         return held
 
     def _end(self, works: Sequence[Work]) -> None:
-        """Marks these trials as having no further score, and takes the looks that waited for them."""
+        """Marks these trials as having no further score, and performs the interim looks that waited for them."""
         self._ended.update(work.trial.trial_id for work in works)
         if not self._stopped:
             for task in dict.fromkeys(work.trial.task for work in works):
                 self._open_rounds(task)
 
     def _open_rounds(self, task: str) -> None:
-        """Takes the looks whose rounds are complete, and opens the next round of the remaining arms."""
+        """Performs the interim looks of complete rounds, and opens the next round of the remaining arms."""
         self._state.advance(task, self._ended, self._scores)
         self._on_look()
         asked = self._state.asked(task)
@@ -128,7 +128,7 @@ def open_race(
     on_note: Callable[[str], None],
     make_source: MakeSource = WorkSource,
 ) -> RaceSource:
-    """The source of a study that races; race.json and the progress follow its decisions.
+    """The source of a race's trials; its decisions update race.json and the progress.
 
     Args:
         works: Those without a record, or to be rerun.

@@ -126,12 +126,12 @@ def _past(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chosen:
-    """A study with what its searches have chosen.
+    """A study with the choices of its searches.
 
     Attributes:
         study: The study, with the promoted arms or the settings of the tuned ones.
-        nothing: Why searches that have ended chose nothing, a sentence each.
-        untuned: Trials of the final phase that are not known, as a search has not ended.
+        nothing: One sentence for each finished search that chose nothing, with the reason.
+        untuned: Number of final-phase trials that are unknown because a search is unfinished.
     """
 
     study: Study
@@ -140,8 +140,8 @@ class Chosen:
 
 
 def choose(study: Study, source: SeveralSearches) -> Chosen | None:
-    """The study with the best points of its searches; ``None`` while one that is not held back has not ended, or if
-    there is nothing to report yet."""
+    """The study with the best points of its searches; ``None`` while a search that is not held back is
+    unfinished, or if there is nothing to report yet."""
     done = [search for search in source.searches if search.complete]
     if len(done) < sum(not search.held_back for search in source.searches) or not done:
         return None
@@ -173,8 +173,8 @@ class SearchPlan:
     """Plan of the searches of a study.
 
     Attributes:
-        study: The study, with what those searches have chosen that have ended.
-        stand_ins: A trial of the base recipe for each trial not known yet, to estimate cost.
+        study: The study, with the choices of its finished searches.
+        stand_ins: A trial of the base recipe for each trial that is still unknown, to estimate cost.
     """
 
     summary: SearchSummary

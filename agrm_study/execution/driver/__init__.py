@@ -1,1 +1,1 @@
-"""Trials on Ray Tune, or one after the other in this process."""
+"""Execution of trials on Ray Tune, or sequentially in this process."""

@@ -70,7 +70,7 @@ class Executor(ABC):
             on_tick: Called several times a second, or at every epoch.
 
         Raises:
-            KeyboardInterrupt: At the second interruption; workers are gone by then.
+            KeyboardInterrupt: At the second interruption, after all workers have exited.
             ExecutionLost: When no trial can continue because the backend has died.
         """
 

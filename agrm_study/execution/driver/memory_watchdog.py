@@ -1,7 +1,7 @@
-"""Watchdog that ends the largest worker before this machine runs out of memory, and detects out-of-memory kills.
+"""Watchdog that kills the largest worker before this machine runs out of memory, and detects out-of-memory kills.
 
-Ray's own memory monitor raises an error that ends a whole Tune run, and may end a small worker. It is disabled for
-a local Ray; instead the largest worker is ended, which costs its trial the epochs since its checkpoint.
+Ray's own memory monitor raises an error that aborts the whole Tune run, and may kill a small worker. It is disabled for
+a local Ray; instead the largest worker is killed, and its trial loses the epochs since its checkpoint.
 """
 
 from __future__ import annotations
@@ -16,26 +16,26 @@ import psutil
 from agrm_study.execution.resources.memory import MemoryUse, memory_uses, oom_kills
 
 THRESHOLD: Final = 0.95
-"""Used part of the memory from which a worker is ended."""
+"""Fraction of memory in use from which a worker is killed."""
 LOOK_EVERY_S: Final = 0.25
 SETTLE_S: Final = 2.0
-"""Seconds in which the memory of a process that was ended becomes free."""
+"""Seconds to wait until the memory of a killed process is free."""
 
 
 class Victim(NamedTuple):
-    """The trial whose worker is to be ended, and one sentence for its failure."""
+    """The trial whose worker is to be killed, and the reason to record for its failure."""
 
     trial_id: str
     reason: str
 
 
 def choose_victim(uses: Sequence[MemoryUse], sizes: Mapping[str, int], threshold: float = THRESHOLD) -> Victim | None:
-    """The largest worker, if memory use exceeds a threshold and ending workers can free the excess.
+    """The largest worker, if memory use exceeds a threshold and killing workers can free the excess.
 
     Args:
         uses: Memory in use, of the machine and of the containers around it.
         sizes: Bytes that the worker of each trial holds.
-        threshold: Used part from which a worker is ended.
+        threshold: Fraction of memory in use from which a worker is killed.
     """
     for use in uses:
         excess = use.used - threshold * use.limit
@@ -55,7 +55,7 @@ class MemoryWatchdog:
     Args:
         workers: Process id of the worker of each running trial on this machine; called in the watchdog's thread, only
             when memory runs short.
-        threshold: Used part of the memory from which a worker is ended.
+        threshold: Fraction of memory in use from which a worker is killed.
         uses: Reads the memory in use.
     """
 
@@ -111,7 +111,7 @@ class MemoryWatchdog:
 
 
 def worker_trees(workers: Mapping[str, int]) -> dict[str, list[psutil.Process]]:
-    """The processes of each worker that runs below this process: the worker first, then what it has started.
+    """The processes of each worker that descends from this process: the worker first, then its own descendants.
 
     Process ids that were reused by unrelated processes are excluded.
     """

@@ -1,4 +1,4 @@
-"""Tune's search algorithm over the trials that the run hands out, one when a slot is free.
+"""Search algorithm for Tune that passes on the trials of the run, one per free slot.
 
 Tune asks for a trial whenever it has room. Handing out no more trials than slots keeps every finished trial's actor
 for the next one, without requesting and cancelling a placement group in between.
@@ -35,9 +35,9 @@ class StudySearch(SearchAlgorithm):  # type: ignore[misc]
         channel: Connection to the run.
         settings: Settings shared by all trials.
         total: Trials of the run.
-        full: Returns the accelerators without room, given the trials that run on each.
+        full: Returns the accelerators without free capacity, given the number of running trials on each.
         resources: Resources of one trial, except its share of a GPU.
-        kinds: Accelerators that trials name; none when they do not.
+        kinds: Accelerators that trials request; empty if they request none.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class StudySearch(SearchAlgorithm):  # type: ignore[misc]
     def report(self, event: TrialEvent) -> None:
         """Sends an event; other trials may be available afterwards.
 
-        Where the run prunes, the next epoch starts only after its decision.
+        If the run prunes trials, the next epoch starts only after its decision.
         """
         if self._prune and event.kind == "epoch":
             self._channel.ask(Event(event.to_json(), waits=True))
@@ -114,14 +114,14 @@ class StudySearch(SearchAlgorithm):  # type: ignore[misc]
         self._live.pop(trial_id, None)
 
     def is_finished(self) -> bool:
-        """Whether no trial will be handed out any more, by the last reply; unknown after an event."""
+        """Whether no more trials will be handed out, according to the last reply; unknown (False) after an event."""
         return self._channel.stopped or (self._finished and self._asked is not None)
 
     def set_finished(self) -> None:
         """Does nothing: the run decides when no trial is left."""
 
     def __getstate__(self) -> dict[str, Any]:
-        return {}  # the Tuner pickles itself for a restore that never comes
+        return {}  # the Tuner pickles itself for a restore that is never used
 
     def save_to_dir(self, dirpath: str, **kwargs: Any) -> None:
         """Does nothing: Tune's state is never read back."""

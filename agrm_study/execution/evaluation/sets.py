@@ -69,13 +69,13 @@ class DataOfSet:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExternalSet:
-    """A labelled data set from elsewhere.
+    """A labelled data set from another source.
 
     Attributes:
         manifest: Its manifest.
         name: Name of the set.
         distinct_subjects: Whether equal subject ids are different people.
-        trained_on: The study's manifest, where it is not at its place any more.
+        trained_on: New path of the study's manifest, if it was moved.
     """
 
     manifest: Path
@@ -173,7 +173,7 @@ class CorruptedCopies:
         """Prepare the study's own data.
 
         Raises:
-            InputError: They cannot be prepared, or are not those of the trials any more.
+            InputError: The data cannot be prepared, or no longer match those of the trials.
         """
         alike = {n.recipe.model_copy(update={"seed": 0}).model_dump_json(): n.recipe for n in found.networks}
         arms = tuple(Arm(name=f"{i}", settings={}, recipe=recipe) for i, recipe in enumerate(alike.values()))
@@ -209,7 +209,7 @@ def _own_data(
     workers: int,
     on_step: OnStep,
 ) -> list[tuple[Manifest, Split]]:
-    """Manifest and split of the trials, each pair once."""
+    """Distinct pairs of manifest and split of the trials."""
     manifests: dict[str, Manifest] = {}
     splits: dict[str, Split] = {}
     pairs: dict[tuple[str, str], tuple[Manifest, Split]] = {}
@@ -239,7 +239,7 @@ def _own_manifest(
         return read_manifest(trained_on, require_files=False)
     if data.manifest is None:
         manifest = manifest_of(network.recipe, cache, found.study, build=True, workers=workers, on_step=on_step)
-        assert manifest is not None  # drawn where it is missing
+        assert manifest is not None  # build=True creates a missing one
         return manifest
     try:
         return read_manifest(data.manifest, require_files=False)

@@ -1,4 +1,4 @@
-"""PED-ANOVA importance of settings: how differently the best trials are distributed over each of them."""
+"""PED-ANOVA importance of settings: divergence of each setting's distribution in the best trials from that in all."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
 QUANTILE: Final = 0.1
 """Share of the trials that count as the best, the default of Optuna."""
 MIN_BEST: Final = 5
-"""Trials that at least count as the best; fewer give no stable densities (Optuna's advice)."""
+"""Minimum number of trials that count as the best; fewer give unstable densities (Optuna's recommendation)."""
 
 
 def ped_anova(factors: pd.DataFrame, scores: NDArray[np.floating], *, maximize: bool) -> dict[str, float] | None:
-    """Share of each setting in the importance for being among the best trials; they sum to 1.
+    """Relative importance of each setting for being among the best trials; the values sum to 1.
 
     The Pearson divergence between the densities of a setting in the best trials and in all of them (PED-ANOVA,
     Watanabe et al. 2023; a conditional setting as in Conditional PED-ANOVA), by Optuna. Settings are on the scale of
     their axis in parallel coordinates. None if no setting distinguishes the best trials.
 
     Args:
-        factors: Settings that vary, a column each, with NaN or None where one is inactive; (N, M).
+        factors: Settings that vary, one column each, with NaN or None where one is inactive; (N, M).
         scores: Validation score of each trial, (N,).
         maximize: Whether larger scores are better.
     """
@@ -56,7 +56,7 @@ def ped_anova(factors: pd.DataFrame, scores: NDArray[np.floating], *, maximize: 
             )
         evaluator = optuna.importance.PedAnovaImportanceEvaluator(target_quantile=best_share(len(scores)))
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # regimes with few trials
+            warnings.simplefilter("ignore")  # Optuna warns about regimes with few trials
             found = optuna.importance.get_param_importances(study, evaluator=evaluator, normalize=False)
     finally:
         optuna.logging.set_verbosity(level)

@@ -59,7 +59,7 @@ _GREEK = (
     *("xi", "omicron", "pi", "rho", "varsigma", "sigma", "tau", "upsilon", "varphi", "chi", "psi", "omega"),
 )
 SYMBOLS |= {chr(0x3B1 + i): rf"\ensuremath{{\{name}}}" for i, name in enumerate(_GREEK) if name != "omicron"}
-"""LaTeX of characters that it cannot contain as they are."""
+"""LaTeX source of characters that cannot be written literally."""
 _ACCENTS = {
     "\u0300": "`",
     "\u0301": "'",

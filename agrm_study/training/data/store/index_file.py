@@ -34,7 +34,7 @@ def write_index(folder: Path, rows: Sequence[StoredClip], finished: Mapping[str,
 
 
 def settings_of(clip: Clip) -> dict[str, Any]:
-    """The preprocessing that a store states."""
+    """The preprocessing settings recorded in a store."""
     return clip.model_dump(mode="json", include={"fps", "crop", "box_part", "resize", "storage"})
 
 

@@ -18,8 +18,8 @@ from agrm_study.study.recipe import Model
 class Backbone(nn.Module, HasOptions, ABC):
     """A sequence of named stages that maps clips to a feature volume.
 
-    The stages are the module's children, in execution order. `VideoClassifier` adopts them under the same names, so the
-    name of a stage prefixes its keys in a weights file; `pooling`, `dropout` and `fc` are reserved. The last stage
+    The stages are the module's children, in execution order. `VideoClassifier` registers them under the same names, so
+    the name of a stage prefixes its keys in a weights file; `pooling`, `dropout` and `fc` are reserved. The last stage
     returns the feature volume, which must not be modified in place afterwards because Grad-CAM hooks into it. A
     backbone accepts clips of any length and size, and every row, column and frame influences the features.
 

@@ -1,4 +1,4 @@
-"""Initial values that the transformer backbones share."""
+"""Weight initialisation shared by the transformer backbones."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ STD: Final = 0.02
 
 
 class Transformer(Backbone, ABC):
-    """A backbone with linear layers, whose weights start from a truncated normal distribution (at ±2)."""
+    """A backbone whose linear weights are initialised from a normal distribution truncated at ±2."""
 
     CLASSIFIER_STD: ClassVar[float] = STD
 

@@ -41,7 +41,7 @@ def pool_grids(features_BDTHW: Tensor, grids: Sequence[tuple[int, int]], combine
 def by_slices(features_BDTHW: Tensor, rows: int, columns: int) -> tuple[Tensor, Tensor]:
     """Average and maximum (B, D, T, rows, columns) of every bin, from slices.
 
-    torch's adaptive pooling has no deterministic backward pass on a GPU; this has, and is slower.
+    torch's adaptive pooling has no deterministic backward pass on a GPU; this function has one, but is slower.
     """
     height, width = features_BDTHW.shape[3:]
     averages, maxima = [], []

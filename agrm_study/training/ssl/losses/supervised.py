@@ -17,7 +17,7 @@ from agrm_study.training.ssl.precision import at_least_float32
 class SupervisedLoss(HasOptions, ABC):
     """Maps the network's outputs to class probabilities and measures their distance from the labels.
 
-    All computations use float32 or better, also under autocast.
+    All computations use float32 or higher precision, even under autocast.
 
     Args:
         settings: The recipe's `loss` section; each loss reads its own fields.
@@ -32,7 +32,7 @@ class SupervisedLoss(HasOptions, ABC):
     smooths = True
     """Whether the loss supports `loss.label_smoothing`."""
     ordinal = False
-    """Whether the loss ranks the classes; it is then also given ``order``, the class indices in rising order."""
+    """Whether the loss ranks the classes; it is then also given ``order``, the class indices in ascending order."""
 
     def __init__(self, settings: Loss, classes: Sequence[str], class_counts: Sequence[int]) -> None:
         if len(classes) < 2:
