@@ -37,7 +37,7 @@ class ReportSummary:
         tables: Tables by results folder and name.
         files: Every file that was written.
         skipped: Tables and figures that cannot be made for a study, with the reason.
-        notes: Flaws of what was made, such as characters that no installed font can show.
+        notes: Flaws in the output, such as characters that no installed font can show.
         problems: Records that could not be used, with the reason.
         partial: Results folders whose study is incomplete, with a sentence that describes what is missing.
         answers: The answer to each study's question, by results folder, where a page was written.

@@ -93,14 +93,14 @@ def calibrate(cell: Cell, validation: Cell | None) -> Calibrated:
 
 
 def _mean_known(found_SF: Floats) -> Floats:
-    """Mean temperature of each row over the trainings whose validation identifies one; NaN where none does."""
+    """Mean temperature of each row over the training runs whose validation identifies one; NaN where none does."""
     known = ~np.isnan(found_SF)
     counts = known.sum(axis=1)
     return np.where(counts > 0, np.where(known, found_SF, 0.0).sum(axis=1) / np.maximum(counts, 1), np.nan)
 
 
 def _temperature(validation: Cell, training: Replicate) -> float:
-    """Temperature of one training; NaN if its validation subjects do not identify one."""
+    """Temperature of one training run; NaN if its validation subjects do not identify one."""
     probs = validation.probs_SNK[validation.seeds.index(training)]
     here = present(probs)
     logits = log_probabilities(probs[here])

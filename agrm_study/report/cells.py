@@ -27,8 +27,8 @@ class Cell:
     """Predictions of one arm on one task, one row per seed.
 
     With folds, a row pools the folds of one seed and repeat, so that it has every tested subject once. On the training
-    and validation parts, which the folds share subjects in, a row is one fold: `pooled_S` has the rows that it belongs
-    to on the test part.
+    and validation parts, where folds share subjects, a row is one fold; `pooled_S` is the row of the test part that it
+    belongs to.
 
     Attributes:
         definition: The task, with its classes.
@@ -40,8 +40,9 @@ class Cell:
         probs_SNK: Probabilities averaged over the windows of a subject; NaN where a seed did not evaluate it.
         network: ``student`` or ``teacher``.
         versions: Distinct versions of code, data and split in the records, each as a tuple.
-        refused: Reason for which the cell is excluded, or None.
-        fold_SN: Fold that tested each subject, numbered through the repeats, −1 where absent; None for a single split.
+        refused: Reason why the cell is excluded, or None.
+        fold_SN: Fold that tested each subject, numbered consecutively over the repeats, −1 where absent; None for a
+            single split.
         pooled_S: Row of the test part that each row belongs to; None unless folds are kept apart.
     """
 
@@ -117,8 +118,8 @@ class Cell:
     def scored(self, values_S: Floats, influence_SN: Floats) -> Scored:
         """A metric of the cell with the influence of each subject.
 
-        Folds that are kept apart are averaged by row, without the influence of their subjects, which they share, so
-        that there is no interval.
+        Folds that are kept apart are averaged by row. As they share subjects, influence is omitted and there is no
+        interval.
         """
         if self.pooled_S is None:
             return Scored(seeds=self.seeds, values_S=values_S, influence_SN=influence_SN, fold_SN=self.fold_SN)

@@ -226,7 +226,7 @@ def _plan(path: Path, study: Study, trials: pd.DataFrame, found: list[Finding]) 
 
 
 def _recorded(study: Study, row: dict[str, Any]) -> Planned:
-    """The replicate of a `trials` record; a record without a fold, in a study with folds, is that of fold 0."""
+    """The replicate of a `trials` record; a record without a fold, in a study with folds, belongs to fold 0."""
     fold = row.pop("fold")
     if study.splits is None:
         return Planned(**row)

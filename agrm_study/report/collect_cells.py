@@ -62,8 +62,8 @@ def cells_of(
         planned: The planned trials.
         trials: The recorded trials.
         people: Subjects in each part of each split.
-        split: ``train``, ``val``, ``test``, or a part of `records.evaluations`. Folds are pooled where it is the test
-            part or corrupted copies of it.
+        split: ``train``, ``val``, ``test``, or a part of `records.evaluations`. Folds are pooled if it is the test part
+            or corrupted copies of it.
         refused: Trials that are excluded regardless of their predictions.
         allow: Differences accepted within a cell.
         arms: Arms to include; all by default.
@@ -192,7 +192,7 @@ def _read(
 
 @dataclass(frozen=True, slots=True)
 class _Whole:
-    """What the cells of an arm on a task are made from."""
+    """Input for the cells of an arm on a task."""
 
     arm: str
     task: Task
@@ -213,7 +213,7 @@ class _Whole:
         return replace(self._cell(trials, seeds, planned, probs), pooled_S=apart)
 
     def pooled(self, rows: Mapping[Replicate, Sequence[Planned]], planned: int) -> tuple[Cell, str | None]:
-        """The cell with the folds of each row pooled, and the reason for which it cannot be used, or None."""
+        """The cell with the folds of each row pooled, and the reason why it cannot be used, or None."""
         trials = [p for found in rows.values() for p in found]
         at = [[self.index[p.trial_id] for p in found] for found in rows.values()]
         reason = None

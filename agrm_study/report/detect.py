@@ -1,4 +1,4 @@
-"""Smallest detectable differences of a study, for its own and for other numbers of seeds, test subjects and folds."""
+"""Smallest detectable differences of a study, for the planned and other numbers of seeds, test subjects and folds."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ FACTORS: Final = (1, 2, 4)
 OTHER_FOLDS: Final = 5
 """Folds shown for a study with one split."""
 MOST: Final = 1_000_000
-"""Seeds or test subjects beyond which a difference counts as out of reach."""
+"""Seeds or test subjects above which a difference counts as not detectable."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variances:
-    """Where the variance of a difference comes from.
+    """Variance of a difference by source.
 
     Attributes:
         of: The difference, in words.
@@ -43,16 +43,16 @@ class Variances:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Design:
-    """Numbers of seeds, test subjects and folds, and what they give.
+    """Numbers of seeds, test subjects and folds, with the resulting precision, power and cost.
 
     Attributes:
         seeds: Seeds of each arm.
         subjects: Test subjects; with folds, of all folds together.
         folds: Folds; 1 for a single split.
         half_width: Expected half-width of the 95% interval of a difference.
-        detectable: Smallest difference that is found with 80% probability.
-        power: Probability of finding the difference asked for.
-        hours: Slot-hours of all arms and tasks with these seeds and folds; None where no trial was measured.
+        detectable: Smallest difference that is detected with 80% probability.
+        power: Probability of detecting the given difference.
+        hours: Slot-hours of all arms and tasks with these seeds and folds; None if no trial was measured.
     """
 
     seeds: int
@@ -66,19 +66,19 @@ class Design:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Detection:
-    """What a study can decide on one task.
+    """Differences that a study can detect on one task.
 
     Attributes:
         task: The task.
-        of: The difference that the variances are those of.
+        of: The difference whose variances are used.
         assumed: Whether the variances are assumptions rather than estimates.
-        delta: The difference asked for, as a fraction.
+        delta: The difference to detect, as a fraction.
         level: Significance level of a comparison, α divided by the number of comparisons.
-        designs: The planned design first, then multiples of it, then those of the same subjects with folds, or of one
-            split if the study has folds.
-        subjects_needed: Test subjects that find it with the planned seeds; None if none do.
-        seeds_needed: Seeds that find it with the planned test subjects; None if none do.
-        folds_known: Whether the variances include what the trainings of a fold have in common.
+        designs: The planned design first, then multiples of it, then designs with folds over the same subjects, or with
+            one split if the study has folds.
+        subjects_needed: Test subjects needed to detect it with the planned seeds; None if no number suffices.
+        seeds_needed: Seeds needed to detect it with the planned test subjects; None if no number suffices.
+        folds_known: Whether the variances include the effect shared by the training runs of a fold.
     """
 
     task: str
@@ -100,7 +100,7 @@ def estimated(results: Path) -> tuple[list[Variances], float | None]:
     """Variances of each task's widest difference from the reference, and the hours of one seed of all arms and tasks,
     of one fold in a study with folds.
 
-    Empty without a reference, or where fewer than two seeds of two arms have finished.
+    Empty without a reference, or if fewer than two seeds of two arms have finished.
     """
     evidence = collect(results)
     m = Measurements(evidence, families=evidence.study.families)
@@ -151,19 +151,19 @@ def detection(
     folds: int = 1,
     test_share: float = 0.2,
 ) -> Detection:
-    """What the planned numbers of seeds, test subjects and folds decide, and what others would.
+    """Differences that the planned and other numbers of seeds, test subjects and folds can detect.
 
     Args:
         v: Variances of the difference.
         delta: The difference to detect, as a fraction.
-        seeds: Planned seeds; those of the estimate may be fewer.
+        seeds: Planned seeds; the estimate may be based on fewer.
         hours_per_seed: Slot-hours of one seed of all arms and tasks, of one fold with folds.
         folds: Planned folds; 1 for a single split.
         test_share: Share of the labelled subjects that a single split tests.
     """
     level, known = ALPHA / max(v.comparisons, 1), v.components.n_subjects
     from_one_split = folds > 1 and v.components.n_folds == 1 and not v.assumed
-    subjects = round(known / test_share) if from_one_split else known  # folds test all that are labelled
+    subjects = round(known / test_share) if from_one_split else known  # folds test all labelled subjects
 
     def at(n_seeds: int, n_subjects: int) -> Components:
         return v.components.projected(seeds=n_seeds / v.components.n_seeds, subjects=n_subjects / known)
@@ -200,7 +200,7 @@ def detection(
 
 
 def _least(power: Any, low: int) -> int | None:
-    """The least number whose power reaches `POWER`, by bisection; None if `MOST` does not."""
+    """Smallest number whose power reaches `POWER`, by bisection; None if that of `MOST` does not."""
     if not power(MOST) >= POWER:
         return None
     high = MOST

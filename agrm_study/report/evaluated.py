@@ -1,4 +1,4 @@
-"""Cells of finished trials on external sets and on corrupted copies of the test part, from records of their own."""
+"""Cells of finished trials on external sets and on corrupted copies of the test part, from separate records."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class ExternalCells:
     Attributes:
         about: Description of the set.
         cells: Predictions by (arm, task), where available.
-        findings: What is left out or marked, and why.
+        findings: Omitted or marked records, with the reason.
     """
 
     about: EvaluatedSet
@@ -54,7 +54,7 @@ class CorruptedCells:
         about: Description of the copies.
         severities: Evaluated severities by corruption.
         cells: Predictions by (arm, task) of each (corruption, severity), where available.
-        findings: What is left out or marked, and why.
+        findings: Omitted or marked records, with the reason.
     """
 
     about: EvaluatedSet
@@ -160,7 +160,7 @@ def evaluation_findings(evidence: Evidence) -> tuple[Finding, ...]:
 
 
 def _trials(ledger: Ledger, evidence: Evidence, about: EvaluatedSet, where: str) -> tuple[pd.DataFrame, list[Finding]]:
-    """The records of planned trials, and findings about those that are damaged, failed, or of other weights or data."""
+    """The records of planned trials, and findings on those that are damaged, failed, or use other weights or data."""
     table = ledger.table_of("trials")
     broken = broken_rows(table)
     recorded = frame_of(table, ["trial_id"])

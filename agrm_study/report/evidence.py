@@ -1,4 +1,4 @@
-"""Evidence of a study that its report is made from.
+"""Evidence of a study, from which its report is made.
 
 Frozen values: the question and its arms, the planned trials, the records, and the findings about them.
 """
@@ -36,9 +36,9 @@ class ArmInfo:
     """One arm: its name, its settings, and its full recipe (except task and seed).
 
     Attributes:
-        recipe: With the settings that its tuning has chosen on the study's first task.
+        recipe: With the settings chosen by its tuning on the study's first task.
         space: What its tuning varies in place of the study's space.
-        tuned: The settings that its tuning has chosen, by task.
+        tuned: The settings chosen by its tuning, by task.
     """
 
     name: str
@@ -55,12 +55,12 @@ class ArmInfo:
 
     @property
     def average(self) -> Network | None:
-        """The average of the network's weights: the teacher, or one that teaches nothing; None for neither."""
+        """The average of the network's weights: the teacher, or an average not used as a teacher; None for neither."""
         return "teacher" if self.has_mtm else "ema" if self.averages_only else None
 
     @property
     def averages_only(self) -> bool:
-        """Whether an average of the network is evaluated that teaches nothing."""
+        """Whether an average of the network that is not used as a teacher is evaluated."""
         return self.recipe.evaluate.ema and not self.recipe.has_teacher
 
     @property
@@ -84,7 +84,7 @@ class ArmInfo:
 class StudyInfo:
     """The parts of a study that a report uses: question, arms, tasks, seeds and analysis settings.
 
-    ``evaluated`` names the kinds of further evaluations that its results hold (`evaluated.evaluated_kinds`).
+    ``evaluated`` names the kinds of additional evaluations in its results (`evaluated.evaluated_kinds`).
     """
 
     name: str
@@ -142,12 +142,12 @@ class Planned:
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """All data that a report is made from.
+    """All input data of a report.
 
     Attributes:
         results: The results folder.
         study: The study and its arms.
-        planned: Every trial of the plan, in its order, except those that a race made unnecessary.
+        planned: Every trial of the plan, in plan order, except those that a race made unnecessary.
         trials: The `trials` records of the planned trials.
         searched: The `trials` records of the study's search phase.
         cells: Test predictions by (arm, task), where available.
@@ -185,12 +185,12 @@ class Evidence:
 
     @cached_property
     def same(self) -> tuple[SameTraining, ...]:
-        """Groups of arms that share the same trainings."""
+        """Groups of arms that share the same training runs."""
         return same_arms(self.study.arms, self.planned)
 
     @cached_property
     def shares_trials(self) -> frozenset[str]:
-        """Arms that share their trainings with another arm."""
+        """Arms that share their training runs with another arm."""
         return frozenset(arm for group in self.same for arm in group.arms)
 
     @cached_property

@@ -1,4 +1,4 @@
-"""Metrics of each arm on an external set, beside those on the study's own test part."""
+"""Metrics of each arm on an external set, alongside those on the study's own test part."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class ExternalResult:
     planned: int
 
     def metric(self, name: str) -> Measured | None:
-        """A metric on the set; None if it is undefined there, as for a class without a subject."""
+        """A metric on the set; None if it is undefined there, for example for a class without subjects."""
         return metric_of(self.cell, name)
 
 
@@ -52,7 +52,7 @@ def metric_of(cell: Cell, name: str) -> Measured | None:
 def scored_on_set(cell: Cell, name: str) -> Scored:
     """A metric of a cell at each seed, with the influence of each subject.
 
-    Where folds are kept apart, all their networks have evaluated the same subjects: the metric of a seed is the mean
+    If folds are kept apart, all their networks have evaluated the same subjects: the metric of a seed is the mean
     over its folds, and so is the influence of a subject on it.
     """
     found = scores(replace(cell, pooled_S=None), (name,))[name]

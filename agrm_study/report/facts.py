@@ -79,7 +79,7 @@ def ran_to_end(trials: pd.DataFrame) -> pd.DataFrame:
 
 def of_arm(evidence: Evidence, facts: pd.DataFrame, arm: str, task: str) -> pd.DataFrame:
     """The facts of the replicates of one arm on one task, in the order of their seeds; with folds, the means over the
-    folds of each seed and repeat that has all of them."""
+    folds of each seed and repeat with all folds."""
     trials = evidence.replicates.get((arm, task), ())
     ids = [p.trial_id for p in trials]
     places = facts.index.get_indexer(pd.Index(ids, dtype=facts.index.dtype))

@@ -1,4 +1,4 @@
-"""Settings without effect: arms that share the same trainings, and semi-supervision that contributed nothing."""
+"""Settings without effect: arms that share the same training runs, and semi-supervision that contributed nothing."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class NeverActed:
 def finished_of(
     arms: Collection[str], replicates: Mapping[tuple[str, str], Sequence[Planned]], finished: Collection[str]
 ) -> dict[tuple[str, str], list[str]]:
-    """Finished trials of some arms by (arm, task), without those that have none."""
+    """Finished trials of some arms by (arm, task), omitting pairs without any."""
     return {
         (arm, task): ids
         for (arm, task), planned in replicates.items()

@@ -61,8 +61,8 @@ class Compared:
         difference: Δ with interval, p and Hedges' g; None if excluded or if a side is missing.
         adjusted_p: Holm-adjusted p within the family; NaN if undefined.
         equivalence_p: Holm-adjusted p of equivalence within the study's margin; NaN if undefined.
-        refused: Reason for which there is no Δ, or None.
-        same: Whether the arm and the reference share the same trainings, so that there is nothing to compare.
+        refused: Reason why there is no Δ, or None.
+        same: Whether the arm and the reference share the same training runs, so that there is nothing to compare.
     """
 
     difference: Difference | None
@@ -128,7 +128,7 @@ class Measurements:
         return len({c.tested for a in arms if (c := self.cell(a, task)) is not None}) <= 1
 
     def one_training(self, arms: Sequence[str]) -> bool:
-        """Whether all the arms share the same trainings."""
+        """Whether all the arms share the same training runs."""
         return len(arms) > 1 and any(set(arms) <= set(group.arms) for group in self.evidence.same)
 
     def compared(self, metric: str | None = None) -> Mapping[tuple[str, str], Compared]:
@@ -141,7 +141,7 @@ class Measurements:
     def paired(self, task: str, metric: str | None = None) -> bool:
         """Whether the arms' metrics are correlated over seeds, so that differences are paired by seed.
 
-        Arms with a `seed_offset` of their own do not count: they have no seeds in common with the others.
+        Arms with a `seed_offset` of their own are ignored: they have no seeds in common with the others.
         """
         study = self.evidence.study
         metric = metric or study.primary_metric
@@ -191,7 +191,7 @@ class Measurements:
         return next((name for name, arms in self.families.items() if arm in arms), "")
 
     def family_sizes(self, task: str) -> dict[str, int]:
-        """Number of comparisons with a p value in each family on a task; arms with shared trainings count once."""
+        """Number of comparisons with a p value in each family on a task; arms with shared training runs count once."""
         found: dict[str, set[str]] = {}
         for (arm, t), c in self.compared().items():
             if t == task and c.difference is not None and math.isfinite(c.difference.p):
@@ -199,7 +199,7 @@ class Measurements:
         return {family: len(trainings) for family, trainings in found.items()}
 
     def training(self, arm: str) -> str:
-        """The first arm that shares its trainings with the arm; the arm itself if there is no other."""
+        """The first arm that shares its training runs with the arm; the arm itself if there is no other."""
         return next((group.arms[0] for group in self.evidence.same if arm in group.arms), arm)
 
     def _differs(self, cell: Cell, reference: Cell) -> str | None:
@@ -246,7 +246,7 @@ class Measurements:
         return Compared(difference=compare(scored, base, paired=self.paired(task, metric)))
 
     def _adjust(self, compared: dict[tuple[str, str], Compared], task: str) -> None:
-        """Holm correction within each family of a task; arms with shared trainings are one comparison."""
+        """Holm correction within each family of a task; arms with shared training runs are one comparison."""
         groups: dict[str, dict[str, list[str]]] = {}
         for (arm, t), c in compared.items():
             if t == task and c.difference is not None:
@@ -279,7 +279,7 @@ def scores(cell: Cell, metrics: Iterable[str]) -> dict[str, Scored]:
 def measured_counts(
     cell: Cell, functions: Mapping[str, Callable[[Counts], Floats]], low: float = 0.0, high: float = 1.0
 ) -> dict[str, Measured]:
-    """Measurements of functions of a cell's counts with values between two bounds, by name."""
+    """Measurements, by name, of functions of a cell's counts whose values lie between two bounds."""
     influence = of_counts(cell.labels_N, cell.predicted_SN, len(cell.classes), functions)
     return {
         name: measured(cell.scored(function(cell.counts), influence[name]), low, high)

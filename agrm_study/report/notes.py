@@ -93,7 +93,7 @@ def _by_task(numbers: Mapping[str, int]) -> str:
 
 
 def caution_notes(m: Measurements, arms: Iterable[str], tasks: Collection[str]) -> tuple[str, ...]:
-    """Cautions about numbers that rest on few seeds, few subjects or unstable trainings."""
+    """Cautions about numbers that rest on few seeds, few subjects or unstable training runs."""
     arms = set(arms)
     cells = [c for (a, t), c in m.evidence.cells.items() if a in arms and t in tasks and not c.refused]
     out = []
@@ -248,7 +248,7 @@ def versions_note(evidence: Evidence) -> str:
 
 
 def same_notes(evidence: Evidence, arms: Iterable[str]) -> tuple[str, ...]:
-    """Arms that share the same trainings, and the settings that have no effect on them."""
+    """Arms that share the same training runs, and the settings that have no effect on them."""
     arms = set(arms)
     return tuple(f"{SAME} {group.sentence.replace('`', '')}" for group in evidence.same if arms & set(group.arms))
 
@@ -265,7 +265,7 @@ def idle_notes(evidence: Evidence, arms: Iterable[str], tasks: Collection[str]) 
 def gap_notes(
     evidence: Evidence, arms: Iterable[str], tasks: Collection[str], more: Iterable[Finding] = ()
 ) -> tuple[str, ...]:
-    """Notes on shared trainings, semi-supervision without effect, excluded cells and trials, and marks on the evidence.
+    """Notes on shared training runs, ineffective semi-supervision, excluded cells and trials, and marked evidence.
 
     Args:
         evidence: The evidence of the study.

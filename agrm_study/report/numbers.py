@@ -2,7 +2,7 @@ r"""Numbers of a study for a manuscript: ``numbers.tex``, which defines one valu
 
 A key is ``study.arm.task.metric.statistic`` in ASCII, for example ``demo.agrm.three-class.macro-f1.mean``. The values
 have the text of the tables, in percent or percentage points. The macro is expandable, so that it works in titles and
-captions, and an unknown key is an error of LaTeX.
+captions, and an unknown key is a LaTeX error.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ _MACRO: Final = r"""% Numbers of the study {study} by key: \input this file once
 
 
 def numbers(m: Measurements) -> dict[str, str]:
-    r"""Every number of a study for a manuscript, as LaTeX by key; raised k/n where only k of n planned seeds are there.
+    r"""Every number of a study for a manuscript, as LaTeX by key, marked k/n if only k of n planned seeds are present.
 
-    A number that is missing, excluded or undefined has no key, so that a manuscript that asks for it does not compile.
+    A number that is missing, excluded or undefined has no key, so that a manuscript that uses it does not compile.
     """
     study = m.evidence.study
     arms = [a.name for a in study.arms][:MAX_ARMS]

@@ -1,4 +1,4 @@
-"""User-defined tables and figures: made where their code may be executed, otherwise shown as last made."""
+"""User-defined tables and figures: made if their code may be executed, otherwise shown as last made."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ OF_EVALUATIONS: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
     "table": {"external": ("external", "external_calibration"), "robustness": ("robustness",)},
     "figure": {"external": ("external",), "robustness": ("robustness",)},
 }
-"""Tables and figures of evaluations, by kind: made if the results hold one, even where the study lists others."""
+"""Tables and figures of evaluations, by kind: made if the results contain that kind, even if the study lists others."""
 KEPT = "kept as it was last made: its code ({}) is not executed here; `agrm-study report --parts` makes it again"
 
 
@@ -83,7 +83,7 @@ def wanted_names(kind: str, given: Sequence[str] | None, study: StudyInfo, redra
 
 
 def _of_study(kind: str, asked: Sequence[str], every: Sequence[str], evaluated: Sequence[str]) -> list[str]:
-    """What a study requests, or all; those of evaluations only where there are any."""
+    """Names that a study requests, or all; those of evaluations only if there are any."""
     of_kind = OF_EVALUATIONS[kind]
     there = [name for made, names in of_kind.items() if made in evaluated for name in names]
     absent = {name for made, names in of_kind.items() if made not in evaluated for name in names}
@@ -161,7 +161,7 @@ def kept_figure(m: Measurements, name: str) -> KeptFigure | None:
     """A user-defined figure whose code is not executed here, as it was last drawn; None for any other figure.
 
     Raises:
-        NotMade: If it was never drawn, or what was kept of it is damaged.
+        NotMade: If it was never drawn, or its stored copy is damaged.
     """
     if not is_own(name) or is_loaded(name):
         return None

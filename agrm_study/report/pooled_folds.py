@@ -1,4 +1,4 @@
-"""Pooling of folds: the test predictions of the folds of one seed and repeat are one set of subjects."""
+"""Pooling of folds: the test predictions of the folds of one seed and repeat form one set of subjects."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def pool(trials: Sequence[Planned], splits: Splits) -> Pooled:
 
 
 def incomplete_rule(incomplete: Mapping[Replicate, int], splits: Splits) -> str:
-    """The rows that are left out because a fold is missing."""
+    """The rows that are omitted because a fold is missing."""
     said = [f"{row_words(row)}: {n} of {splits.folds} folds" for row, n in incomplete.items()]
     return f"is not pooled where a fold is not finished and usable ({listing(said)})"
 
@@ -62,7 +62,7 @@ def row_words(row: Replicate) -> str:
 def pooled_probabilities(
     probs_TNK: Floats, rows: Sequence[Sequence[int]], repeats: Sequence[int]
 ) -> tuple[Floats, Ints]:
-    """Probabilities (S, N, K) of pooled rows, and the fold (S, N) that tested each subject, numbered through repeats.
+    """Probabilities (S, N, K) of pooled rows, and the fold (S, N) that tested each subject, numbered over all repeats.
 
     Args:
         probs_TNK: Probabilities of each trial, NaN where it did not test a subject.
@@ -70,7 +70,7 @@ def pooled_probabilities(
         repeats: Repeat of each row.
 
     Raises:
-        ValueError: If two folds of a row test the same subject; the message says how many subjects are.
+        ValueError: If two folds of a row test the same subject; the message states the number of such subjects.
     """
     n, k = probs_TNK.shape[1:]
     probs = np.full((len(rows), n, k), np.nan)
@@ -86,7 +86,7 @@ def pooled_probabilities(
 
 
 def training_keys(cell: Cell) -> list[list[Replicate]]:
-    """Keys of the trainings of each row among the rows of the validation part: one per row, or one per fold."""
+    """Keys of the training runs of each row among the rows of the validation part: one per row, or one per fold."""
     if cell.fold_SN is None:
         return [[seed] for seed in cell.seeds]
     folds = len(cell.trial_ids) // len(cell.seeds)
@@ -94,7 +94,7 @@ def training_keys(cell: Cell) -> list[list[Replicate]]:
 
 
 def over_subjects(cell: Cell, values_SF: Floats) -> Floats:
-    """A value of each training (rows × folds, or × 1) for each subject that it tested: (S, N)."""
+    """A value of each training run (rows × folds, or × 1) for each subject that it tested: (S, N)."""
     if cell.fold_SN is None:
         return np.broadcast_to(values_SF[:, :1], cell.probs_SNK.shape[:2])
     at = np.where(cell.fold_SN >= 0, cell.fold_SN % values_SF.shape[1], 0)

@@ -1,4 +1,4 @@
-"""Arms whose learning rate was cut many times before the unlabelled clips had their full weight."""
+"""Arms whose learning rate was cut by a large factor before the unlabelled clips had their full weight."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ MEANINGS: Final[Mapping[str, str]] = {
     "jitter": "each frame displaced in time by up to 1, 2, 3, 4, 5 frames",
     "compression": "H.264 at constant rate factors of 28, 33, 38, 43, 48",
 }
-"""What severities 1 to 5 are, by corruption."""
+"""Meaning of severities 1 to 5, by corruption."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +40,7 @@ class RobustnessResult:
     """One arm on one task under one corruption.
 
     Attributes:
-        clean: Primary metric on the test part as it is.
+        clean: Primary metric on the unmodified test part.
         by_severity: The metric at each evaluated severity.
         change: Mean over the severities minus clean, same seeds and subjects; None if their subjects differ.
         to_reference: Mean over the severities minus that of the reference arm; None for the reference itself, without

@@ -48,7 +48,7 @@ def pairs(tasks: Sequence[Task]) -> str:
 
 
 def what_is_positive(tasks: Sequence[Task]) -> str:
-    """The sentence part on the positive classes: `abnormal is positive`, `abnormal and ill are positive`."""
+    """Clause on the positive classes: `abnormal is positive`, `abnormal and ill are positive`."""
     return f"{listing([positive_words(task) for task in tasks])} {'is' if len(tasks) == 1 else 'are'} positive"
 
 

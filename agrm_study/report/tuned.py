@@ -24,7 +24,7 @@ End = Literal["finished", "dropped", "pruned", "failed"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TriedPoint:
-    """A point of a search: its drawn settings, the mean of its validation score over its seeds, and how it ended."""
+    """A point of a search: its sampled settings, the mean of its validation score over its seeds, and how it ended."""
 
     settings: Mapping[str, Any]
     value: float
@@ -33,7 +33,7 @@ class TriedPoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TriedSearch:
-    """The points of the tuning of an arm on a task, or of a study's search (whose arm is empty), as they were drawn."""
+    """The points of the tuning of an arm on a task, or of a study's search (whose arm is empty), as sampled."""
 
     arm: str
     task: str
@@ -77,7 +77,7 @@ def _scores(e: Evidence, metric: str) -> pd.Series[float]:
 
 
 def space_of(e: Evidence, arm: str) -> Mapping[str, Dimension] | None:
-    """What the tuning of an arm varies; None where every setting of a record is drawn."""
+    """Settings that the tuning of an arm varies; None if every setting of a record is sampled."""
     if e.study.tune is None:
         return None
     own = e.study.arm(arm).space
@@ -90,7 +90,7 @@ def _own(trials: pd.DataFrame, arm: str, task: str) -> pd.DataFrame:
 
 
 def _points(trials: pd.DataFrame, space: Mapping[str, Dimension] | None) -> Iterator[pd.DataFrame]:
-    """The records of each point, as they started: those with equal drawn settings."""
+    """The records of each point, as they started: those with equal sampled settings."""
     if trials.empty:
         return
     ordered = trials.sort_values("started_at", kind="stable", na_position="last")
@@ -100,7 +100,7 @@ def _points(trials: pd.DataFrame, space: Mapping[str, Dimension] | None) -> Iter
 
 
 def _drawn(trials: pd.DataFrame, drawn: Sequence[tuple[str, ...]]) -> Iterator[pd.DataFrame]:
-    """The records of each point of a log, in the order of drawing."""
+    """The records of each point of a log, in sampling order."""
     places = trials.set_index("trial_id", drop=False)
     for trial_ids in dict.fromkeys(drawn):
         known = [trial_id for trial_id in trial_ids if trial_id in places.index]

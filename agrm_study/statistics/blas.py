@@ -1,4 +1,4 @@
-"""Limit of the threads of linear algebra."""
+"""Thread limit for linear algebra."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from threadpoolctl import threadpool_limits
 def one_blas_thread() -> Iterator[None]:
     """One thread for BLAS within a block, or within a function that is decorated with it.
 
-    Products of the statistics are small. Several threads do not speed them up, and beside another busy process they
-    spend most of the time waiting for each other.
+    Matrix products in the statistics are small. Several threads do not speed them up, and alongside another busy
+    process they spend most of the time waiting for each other.
     """
     with threadpool_limits(limits=1, user_api="blas"):
         yield

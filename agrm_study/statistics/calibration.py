@@ -39,9 +39,9 @@ class Reliability:
 
 
 def reliability(probs_NK: ArrayLike, labels_N: ArrayLike, bins: int = 15) -> Reliability:
-    """Equal-width bins (lo, hi] of the top-class probability, with the share of right decisions (`decide`).
+    """Equal-width bins (lo, hi] of the top-class probability, with the share of correct decisions (`decide`).
 
-    A confidence of 0 joins the first bin.
+    A confidence of 0 falls into the first bin.
     """
     probs = np.asarray(probs_NK, dtype=np.float64)
     labels = np.asarray(labels_N, dtype=np.int64)
@@ -169,8 +169,9 @@ def fit_temperature(log_probs_at: Callable[[float], Floats], labels_N: ArrayLike
         labels_N: Class index of each subject.
 
     Returns:
-        None where the minimum is within 1 % of a bound, or the log-loss at a bound is as small (it is 0 over a range
-        of temperatures when every subject is classified with certainty): these data do not identify the temperature.
+        None if the minimum is within 1 % of a bound, or if the log-loss at a bound is equally small (it is 0 over a
+        range of temperatures when every subject is classified with certainty): these data do not identify the
+        temperature.
     """
     labels = np.asarray(labels_N, dtype=np.int64)
     low, high = TEMPERATURES

@@ -25,7 +25,7 @@ ALPHA = 0.05
 
 
 Replicate = Hashable
-"""What pairs the replicates of arms: a training seed, or seed and repeat of pooled folds."""
+"""Key by which replicates of arms are paired: a training seed, or seed and repeat of pooled folds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +54,7 @@ class Difference:
         interval: 95% t interval over seeds and subjects; undefined for one seed.
         p: Two-sided p value of the same t-test, uncorrected; NaN for one seed.
         g: Hedges g; NaN for contrasts of more than two arms.
-        n: Seeds used on the smallest side.
+        n: Number of seeds used of the arm with the fewest.
         paired: Whether the contrast is paired by seed.
         components: Variance by source and degrees of freedom; None for one seed.
     """
@@ -100,7 +100,7 @@ def contrast(arms: Sequence[Scored], coefficients: Sequence[float], *, paired: b
     """Σ cᵢ·meanᵢ of arms on the same subjects.
 
     Args:
-        arms: Scores over the same subjects, in one order.
+        arms: Scores over the same subjects, in the same order.
         coefficients: One per arm; (1, −1) is a difference, (1, −1, −1, 1) the interaction of a 2×2 ablation.
         paired: Whether to pair the seeds common to all arms; otherwise, and with fewer than two common seeds, every
             arm keeps all its seeds, which count as independent draws.

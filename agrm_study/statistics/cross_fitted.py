@@ -1,4 +1,4 @@
-"""Recalibration that is fitted on the same subjects that it is judged on, by cross-fitting."""
+"""Recalibration fitted and evaluated on the same subjects, by cross-fitting."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from agrm_study.statistics.probabilities import softmax
 
 FOLDS: Final = 5
 LEAST: Final = 1e-9
-"""Distance of a probability from 0 and 1, so that its logit is finite."""
+"""Minimum distance of a probability from 0 and 1, so that its logit is finite."""
 
 
 def cross_fitted(probs_NK: ArrayLike, labels_N: ArrayLike, folds: int = FOLDS) -> Floats | None:
@@ -30,7 +30,7 @@ def cross_fitted(probs_NK: ArrayLike, labels_N: ArrayLike, folds: int = FOLDS) -
         folds: Number of folds.
 
     Returns:
-        None where a class has fewer subjects than folds, or a fit does not exist (the scores separate the classes, or
+        None if a class has fewer subjects than folds, or a fit does not exist (the scores separate the classes, or
         the temperature is at a bound).
     """
     probs, labels = np.asarray(probs_NK, dtype=np.float64), np.asarray(labels_N, dtype=np.int64)

@@ -1,4 +1,4 @@
-"""Pointwise intervals of ROC and precision–recall curves averaged over seeds, for other seeds and other subjects.
+"""Pointwise intervals of ROC and precision–recall curves averaged over seeds, covering seed and subject variation.
 
 At each point of a grid, the height of the mean curve is a metric with the two-way variance of `statistics.two_way`. Its
 part from seeds is the variance over the seeds' curves. Curves at a fixed rate or recall contain quantiles, for which
@@ -98,7 +98,7 @@ def curve_band(
     if fold_SN is not None:
         parts = _with_folds(parts, positive, scores, heights, grid, fold_SN)
     low, high = bounded_interval(mean, parts, shape=1.0)
-    if heights is sensitivity_at:  # never falls: a bound holds at every larger, or smaller, rate too
+    if heights is sensitivity_at:  # monotone: a bound holds at every larger, or smaller, rate too
         low, high = np.fmax.accumulate(low), np.fmin.accumulate(high[::-1])[::-1]
     return Band(mean=mean, low=low, high=high)
 
@@ -107,7 +107,7 @@ def _with_folds(
     parts: Components, positive: Bools, scores_SN: Floats, heights: Heights, grid_G: Floats, fold_SN: Ints
 ) -> Components:
     """The components with the variance that folds add: that of the jackknife over folds (Efron & Stein 1981) beyond the
-    variance from subjects. It also holds the effect of seeds × folds, so that the band is rather too wide."""
+    variance from subjects. It also contains the effect of seeds × folds, so the band is conservative."""
     repeats = sorted({int(row.max()) for row in fold_SN})
     added, spread, fewest = np.zeros(grid_G.shape), np.zeros(grid_G.shape), scores_SN.shape[1]
     lowest = float(np.nanmin(scores_SN, initial=0.0))

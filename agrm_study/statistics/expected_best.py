@@ -12,7 +12,7 @@ def expected_best(values_N: ArrayLike, *, maximize: bool = True) -> tuple[Floats
     """Mean and standard deviation of the best of k = 1 … N draws, (N,) each (Dodge et al. 2019, equations 5 and 6).
 
     Draws are independent and with replacement from the empirical distribution of the values: the i-th smallest is the
-    best of k with probability (i/N)^k − ((i−1)/N)^k. Of values from a sampler that learns this describes a random
+    best of k with probability (i/N)^k − ((i−1)/N)^k. For values from an adaptive sampler, this describes a random
     search among them, not the sampler.
 
     Args:

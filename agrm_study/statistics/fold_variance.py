@@ -1,18 +1,18 @@
-"""Variance that the folds of a pooled estimate add to that of its seeds and subjects.
+"""Variance that the folds of a pooled estimate add to the variance from its seeds and subjects.
 
-The subjects of a fold are tested by the same trainings. What these trainings have in common over the seeds, an effect
-of their training subjects, shifts all of the fold's subjects together, so that the variance between subjects alone is
-too small. With m the subjects' mean influence over the seeds, F folds of about n subjects each, and a two-way layout
+The subjects of a fold are tested by the same training runs. The effect that these runs share over the seeds, due to
+their training subjects, shifts all of the fold's subjects together, so that the variance between subjects alone is too
+small. With m the subjects' mean influence over the seeds, F folds of about n subjects each, and a two-way layout
 of seeds × folds of the fold means, the moment estimator (Searle, Casella & McCulloch 1992, chapter 4) is
 
-    between = n·variance of the fold means of m,         expects within + n·(fold² + (seed × fold)²/S),
+    between = n·variance of the fold means of m,         has expectation within + n·(fold² + (seed × fold)²/S),
     within  = variance of m inside the folds,
     fold²   = max((between − within)/n − (residual of the layout − residual inside the folds/n)/S, 0).
 
-The mean over all subjects has the variance fold²/F of it, of which the variance between subjects already holds
-fold²/N. The effect of seed × fold is part of the variance between seeds. What the training sets of all folds have in
-common is not estimable from one data set (Bengio & Grandvalet 2004): the estimate is that of the subjects as they are,
-like that of a single split.
+The folds contribute fold²/F to the variance of the mean over all subjects; the variance between subjects already
+contains fold²/N of it. The effect of seed × fold is part of the variance between seeds. The effect shared by the
+training sets of all folds cannot be estimated from one data set (Bengio & Grandvalet 2004): the estimate is conditional
+on the given subjects, like that of a single split.
 
 Axes: S seeds, N subjects, F folds.
 """
@@ -29,13 +29,13 @@ from agrm_study.statistics.arrays import Floats, Ints
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoldVariance:
-    """Variance of a mean that its folds add.
+    """Variance that the folds add to a mean.
 
     Attributes:
         variance: The variance.
         between: Variance of the mean from its fold means alone, with F − 1 degrees of freedom: the least certain of the
-            mean squares that `variance` is a difference of, whose uncertainty is therefore between²/(F − 1) in terms of
-            Satterthwaite (1946).
+            mean squares whose difference is `variance`; its term in Satterthwaite's (1946) formula is therefore
+            between²/(F − 1).
         n_folds: Folds, F.
     """
 
@@ -48,8 +48,8 @@ def variance_of_folds(parts: Sequence[tuple[float, Floats, Ints]]) -> FoldVarian
     """`fold_variance` of a contrast whose rows may belong to several repeats, each with folds of its own.
 
     Args:
-        parts: Coefficient, influence (…, S, N) and folds (S, N) of each arm; −1 where a row did not test a subject, and
-            numbers that differ between repeats.
+        parts: Coefficient, influence (…, S, N) and folds (S, N) of each arm; −1 where a row did not test a subject;
+            fold numbers differ between repeats.
     """
     repeats = sorted({int(row.max()) for _, _, folds in parts for row in folds})
     found = []
@@ -79,7 +79,7 @@ def fold_variance(parts: Sequence[tuple[float, Floats]], fold_N: Ints) -> FoldVa
         fold_N: Fold of each subject.
 
     Returns:
-        Zero variance for fewer than two folds, or one seed of an arm.
+        Zero variance for fewer than two folds, or if an arm has one seed.
     """
     member_FN = np.equal.outer(np.unique(fold_N), fold_N).astype(np.float64)
     sizes_F = member_FN.sum(axis=1)

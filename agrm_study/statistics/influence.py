@@ -3,7 +3,7 @@
 θ̂ − θ ≈ mean of u over the subjects, so that the variance of θ̂ over subjects is the variance of u divided by N. Metrics
 of decisions use the jackknife, u = (N − 1)·(θ̂ − θ̂ without the subject) (Efron & Stein 1981). The area under the ROC
 curve uses placement values (DeLong, DeLong & Clarke-Pearson 1988), average precision the infinitesimal jackknife, the
-derivative of θ̂ by a subject's weight (Jaeckel 1972).
+derivative of θ̂ with respect to a subject's weight (Jaeckel 1972).
 
 Axes: S seeds, N subjects, K classes. A subject that a seed did not evaluate has influence 0 there. Values are NaN where
 leaving a subject out would leave the metric undefined, and for metrics of scores where a class is too small.
@@ -22,8 +22,8 @@ from agrm_study.statistics.arrays import Bools, Floats
 from agrm_study.statistics.classification import METRICS, SCREENING, Counts, one_hot_columns, split_counts
 
 FEWEST_OF_CLASS: Final = 10
-"""Minimum number of subjects of each class for the influence on areas under curves: intervals from fewer covered as
-little as 81 % in simulated studies (docs/statistics.md)."""
+"""Minimum number of subjects of each class for the influence on areas under curves: intervals from fewer had coverage
+as low as 81 % in simulated studies (docs/statistics.md)."""
 
 
 def of_decisions(
@@ -112,7 +112,7 @@ def of_average_precision(positive_N: ArrayLike, scores_SN: ArrayLike) -> Floats:
         average = float((y * precision).sum() / m)
 
         def below(x: Floats) -> Floats:
-            """Sum over the positives that score as a subject does or lower."""
+            """Sum over the positives whose score is at most that of a subject."""
             return np.asarray(np.cumsum((y * x)[::-1])[::-1][first])
 
         u = (y * (precision - average) + y * below(1 / called) - below(true / called**2)) / m

@@ -26,7 +26,7 @@ class OrderedScores:
 def quadratic_kappa(labels_N: ArrayLike, predicted_SN: ArrayLike, n_classes: int) -> OrderedScores:
     """Cohen's kappa with quadratic weights (Cohen 1968), in [−1, 1]: 1 − Σ(y − ŷ)² / that expected by chance.
 
-    Chance pairs labels and decisions at random, with the frequencies that they have. NaN where all labels and decisions
+    Chance pairs labels and decisions at random, with their observed frequencies. NaN where all labels and decisions
     are one class.
     """
     labels = np.asarray(labels_N, dtype=np.int64)

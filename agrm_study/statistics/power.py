@@ -2,7 +2,7 @@
 
 The test is the t-test of `statistics.comparison`: variance and degrees of freedom come from the components of a
 difference, projected to other numbers of seeds and test subjects. Power is that of the noncentral t distribution. With
-folds it is averaged over what the estimates of variance may turn out to be: an overestimated variance of folds also has
+folds it is averaged over the distribution of the variance estimates: an overestimated variance of folds also has
 fewer degrees of freedom, which the noncentral t leaves out.
 """
 
@@ -18,7 +18,7 @@ from agrm_study.statistics.arrays import Floats
 from agrm_study.statistics.two_way import Components
 
 POWER: Final = 0.8
-"""Probability with which the smallest detectable difference is found."""
+"""Probability with which the smallest detectable difference is detected."""
 
 
 def power_of(delta: float, c: Components, level: float = 0.05) -> float:
@@ -40,7 +40,7 @@ def power_of(delta: float, c: Components, level: float = 0.05) -> float:
 
 
 def _power_with_folds(delta: float, c: Components, level: float) -> float:
-    """The power, averaged over mid-quantiles of the estimated variances of folds (rows) and of all else (columns)."""
+    """The power, averaged over mid-quantiles of the estimated variances of folds (rows) and of the rest (columns)."""
     rest = replace(c, folds=0.0, between_folds=0.0)
     of_folds = _nodes(c.n_folds - 1.0, 64)[:, None]
     of_rest = _nodes(float(rest.df), 32)[None, :]
@@ -59,12 +59,12 @@ def _power_with_folds(delta: float, c: Components, level: float) -> float:
 
 
 def _nodes(df: float, count: int) -> Floats:
-    """Mid-quantiles of χ²/df: what a variance may turn out to be, relative to its expectation."""
+    """Mid-quantiles of χ²/df: an estimated variance relative to its expectation."""
     return np.asarray(special.chdtri(df, 1 - (np.arange(count) + 0.5) / count) / df, dtype=np.float64)
 
 
 def smallest_detectable(c: Components, *, power: float = POWER, level: float = 0.05) -> float:
-    """The true difference that the test finds with a probability; NaN without any variance."""
+    """The true difference that the test detects with a given probability; NaN without any variance."""
     error = float(np.sqrt(c.variance))
     if not error > 0:
         return float("nan")
@@ -79,7 +79,7 @@ def assumed(seed_sd: float, disagreement: float, *, seeds: int, subjects: int) -
 
     Args:
         seed_sd: Standard deviation of an arm's accuracy over seeds, with seeds of two arms as independent draws.
-        disagreement: Share of test subjects that only one of the two arms decides rightly; the variance of the
+        disagreement: Share of test subjects that only one of the two arms classifies correctly; the variance of the
             difference between two binary outcomes with equal means (McNemar).
         seeds: Seeds of each arm.
         subjects: Test subjects.

@@ -10,11 +10,11 @@ expectation) only if one of these looks · (arms − 1) tests errs, so that
 
     P(a truly best arm is dropped) ≤ level,
 
-regardless of which other arms are dropped and when the race is read: the bound sums over all possible tests, not only
-over those performed. It assumes what the paired t-test assumes: independent seeds, roughly normal differences.
+regardless of which other arms are dropped and when the race is inspected: the bound sums over all possible tests, not
+only over those performed. It assumes what the paired t-test assumes: independent seeds, roughly normal differences.
 
-Racing: Maron & Moore 1994; by paired tests over blocks (F-race): Birattari et al. 2002. The equal spending of the level
-over looks is the Bonferroni form of Pocock 1977; that the best arm's own tests suffice is Hsu 1981 (multiple
+Racing: Maron & Moore 1994; with paired tests over blocks (F-race): Birattari et al. 2002. The equal spending of the
+level over looks is the Bonferroni form of Pocock 1977; that the best arm's own tests suffice is Hsu 1981 (multiple
 comparisons with the best).
 
 Axes: A arms, S seeds.
@@ -39,7 +39,7 @@ LEAST_SEEDS: Final = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Out:
-    """Reason for which an arm was dropped.
+    """Reason why an arm was dropped.
 
     Attributes:
         arm: Row of the arm.
@@ -47,7 +47,7 @@ class Out:
         n: Number of common seeds.
         difference: Mean of rival − arm.
         p: One-sided p value of the paired t-test.
-        limit: Level of the test, above p.
+        limit: Level of the test; p is below it.
     """
 
     arm: int
@@ -75,7 +75,7 @@ def limit(level: float, arms: int, number_of_looks: int) -> float:
 
 
 def paired_p(differences_AS: ArrayLike) -> Floats:
-    """One-sided p value of a mean difference of at most 0, by row (A,); NaN entries are ignored.
+    """One-sided p value for the null hypothesis that the mean difference is ≤ 0, by row (A,); NaN entries are ignored.
 
     Rows with fewer than `LEAST_SEEDS` differences have p = 1. If all differences are the same positive number, so that
     their variance is zero, the sign test's 2⁻ⁿ is used.
@@ -105,7 +105,7 @@ def drop(values_AS: ArrayLike, inside: Collection[int], limit: float, *, keep: C
 
     Returns:
         Dropped arms in the order of the rows. Never all of ``inside``: the arm with the largest mean is never dropped,
-        and if missing seeds make arms beat each other in a circle, none of them is dropped.
+        and if missing seeds make arms beat each other in a cycle, none of them is dropped.
     """
     values = np.atleast_2d(np.asarray(values_AS, dtype=np.float64))
     rows = sorted(inside)
@@ -128,7 +128,7 @@ def drop(values_AS: ArrayLike, inside: Collection[int], limit: float, *, keep: C
 def race(
     values_AS: ArrayLike, *, first: int, most: int, level: float, step: int = 1, keep: Collection[int] = ()
 ) -> dict[int, tuple[int, Out]]:
-    """Simulates a race over values that are all known.
+    """Simulates a race in which all values are known.
 
     Args:
         values_AS: Metric of each arm at each of ``most`` seeds, larger is better.

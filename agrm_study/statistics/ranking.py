@@ -33,7 +33,7 @@ class Roc:
 
 
 def cumulated(positive_N: ArrayLike, scores_N: ArrayLike, weights: Floats) -> tuple[Floats, Floats, Floats]:
-    """Cumulated positive and negative weight (B, M) at each of the M distinct thresholds, and these, highest first."""
+    """Cumulative positive and negative weight (B, M) at the M distinct thresholds, and these, highest first."""
     positive: Bools = np.asarray(positive_N, dtype=bool)
     scores = np.asarray(scores_N, dtype=np.float64)
     order = np.argsort(-scores, kind="stable")

@@ -19,7 +19,7 @@ from agrm_study.statistics.probabilities import TIE
 
 @dataclass(frozen=True, slots=True)
 class ExactTest:
-    """A p value and the smallest p value that the design can give."""
+    """A p value and the smallest p value that the design can produce."""
 
     p: float
     floor: float
@@ -53,7 +53,7 @@ def sign_flip(differences: ArrayLike, max_exact: int = 20) -> ExactTest:
 
 def wilcoxon(differences: ArrayLike) -> ExactTest:
     """Wilcoxon's signed-rank test (scipy, exact where there are no ties or zeros); p = 1 when all differences are 0."""
-    d = np.round(np.asarray(differences, dtype=np.float64), 12)  # equal but for rounding: tied
+    d = np.round(np.asarray(differences, dtype=np.float64), 12)  # equal up to rounding: tied
     if d.size == 0:
         return ExactTest(math.nan, 1.0)
     if not np.any(d):

@@ -5,9 +5,9 @@ The networks (seeds) are the same, the subjects are different people. With the m
 
     Var(a_1s − a_2s)/S  +  Var(b_1) + Var(b_2)  +  (Var(e_1s) + Var(e_2s))/S:
 
-seeds are crossed with sets, so that their effect enters by the differences d_s = x_1s − x_2s at each seed, and the
+seeds are crossed with sets, so that their effect enters through the differences d_s = x_1s − x_2s at each seed, and the
 subjects of the two sets are independent, so that their variances add. The variance of d_s estimates the first and last
-term. The estimate is therefore that of `two_way` with seeds = Var(d)/S and the sums of the sets' subject and
+terms. The estimate is therefore that of `two_way` with seeds = Var(d)/S and the sums of the sets' subject and
 interaction components; the degrees of freedom of the summed subject variances are Welch–Satterthwaite's (Satterthwaite
 1946; Welch 1947). Crossed readers over independent groups of cases: Obuchowski & Rockette (1995), Hillis (2007).
 
@@ -45,7 +45,7 @@ def components_of_sets(
         other_influence_SM: Influence of each of its subjects, (…, S, M).
         fold_SN: Fold that tested each subject of the one set; None for a single split. The variances that folds add
             are summed over the sets.
-        other_fold_SM: The same of the other set.
+        other_fold_SM: The same for the other set.
 
     Returns:
         None for fewer than two seeds, or too few subjects in a set (`two_way.FEWEST_SUBJECTS`).

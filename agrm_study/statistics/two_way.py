@@ -10,9 +10,9 @@ of the mean has the estimates
 
 The variance of the mean is seeds + max(subjects − interaction, 0), and never less than subjects: the crossed
 random-effects variance of studies with several readers and several cases (Obuchowski & Rockette 1995; Hillis 2007),
-with a floor that protects against a seed variance that is underestimated by chance. Degrees of freedom are
-Satterthwaite's (1946), those of the subjects from the fourth moment of u (few influential subjects give few), and at
-most `MOST_DF` times those of the seeds. The rule was selected by simulation: docs/statistics.md,
+with a floor that protects against a seed variance that is underestimated by chance. Degrees of freedom follow
+Satterthwaite (1946), with those of the subjects from the fourth moment of u (few influential subjects give few), and
+are at most `MOST_DF` times those of the seeds. The rule was selected by simulation: docs/statistics.md,
 benchmarks/intervals.py.
 
 Axes: S seeds, N subjects; leading axes (several arms or simulated studies) are kept.
@@ -36,13 +36,13 @@ ROUNDING: Final = 1e-12
 MOST_DF: Final = 3.0
 """Upper bound of the degrees of freedom, as a multiple of those of the seeds: few seeds estimate the shares poorly."""
 FEWEST_SUBJECTS: Final = 10
-"""Minimum number of subjects for a variance: intervals from eight covered as little as 87 % in simulated studies."""
+"""Minimum number of subjects for a variance: intervals from eight had coverage as low as 87 % in simulations."""
 SHAPE: Final = 1.5
 """Power of θ(1−θ) that the variance of a bounded metric is proportional to (`bounded_interval`); 1 for a proportion."""
 NEWTON_STEPS: Final = 20
 """Maximum number of steps; most intervals take five."""
 SHARED_LEVEL: Final = 0.02
-"""Level of the F-test for a seed effect that arms share: pairing by mistake makes the test of differences liberal."""
+"""Level of the F-test for a seed effect that arms share: erroneous pairing makes the test of differences liberal."""
 FEWEST_TO_PAIR: Final = 3
 """Minimum number of seeds for pairing: two cannot show a common effect."""
 
@@ -54,14 +54,14 @@ class Components:
     Attributes:
         seeds: Variance from seeds on these subjects, interaction included.
         subjects: Variance from subjects for these seeds, interaction included.
-        interaction: The part contained in both.
+        interaction: Variance from the interaction, contained in both.
         seed_df: Degrees of freedom of `seeds`.
         subject_df: Degrees of freedom of `subjects`.
-        n_seeds: Seeds (of the arm with the fewest).
-        n_subjects: Subjects.
+        n_seeds: Number of seeds (of the arm with the fewest).
+        n_subjects: Number of subjects.
         folds: Variance that pooled folds add (`statistics.fold_variance`); 0 for a single split.
         between_folds: Variance of the mean from its fold means alone, from which `folds` is estimated.
-        n_folds: Folds; 1 for a single split.
+        n_folds: Number of folds; 1 for a single split.
     """
 
     seeds: Any
@@ -111,7 +111,7 @@ class Components:
 
     def projected(self, *, seeds: float = 1.0, subjects: float = 1.0) -> Components:
         """Expected components with seeds and subjects multiplied by these factors, if the estimated variances hold;
-        the number of folds stays."""
+        the number of folds is unchanged."""
         pure_seeds = np.maximum(np.asarray(self.seeds) - self.interaction, 0.0) / seeds
         pure_subjects = np.maximum(np.asarray(self.subjects) - self.interaction, 0.0) / subjects
         both = np.asarray(self.interaction) / (seeds * subjects)
@@ -135,7 +135,7 @@ def components(values_S: ArrayLike, influence_SN: ArrayLike, fold_SN: Ints | Non
 
     Args:
         values_S: Metric at each seed, (…, S).
-        influence_SN: Influence of each subject on each of them, (…, S, N).
+        influence_SN: Influence of each subject on the metric at each seed, (…, S, N).
         fold_SN: Fold that tested each subject (`fold_variance.variance_of_folds`); None for a single split.
 
     Returns:
@@ -166,7 +166,7 @@ def _with_folds(found: Components, parts: list[tuple[float, Floats, Ints]]) -> C
 
 
 def of_one_network(influence_N: ArrayLike) -> Components | None:
-    """Components with the network fixed, so that subjects alone vary; None for fewer than `FEWEST_SUBJECTS` of them."""
+    """Components with the network fixed, so that only subjects vary; None for fewer than `FEWEST_SUBJECTS`."""
     u = np.asarray(influence_N, dtype=np.float64)
     if u.shape[-1] < FEWEST_SUBJECTS:
         return None
@@ -255,10 +255,10 @@ def bounded_interval(
 ) -> Floats:
     """Score interval (2, …) of a mean between two bounds.
 
-    The ends are the values θ at which |x − θ| is the half-width that the data would have there. As that of a proportion
-    (Wilson 1927), the variance at θ is taken to be smaller near the bounds than in the middle: V·(θ(1−θ)/(x(1−x)))^p
-    with p = `shape`. With p = 1, intervals near a bound miss the mean on one side, as few seeds often lack the rare
-    ones that lie far from the bound (docs/statistics.md).
+    The ends are the values θ at which |x − θ| equals the half-width expected at θ. As for a proportion (Wilson 1927),
+    the variance at θ is assumed to be smaller near the bounds than in the middle: V·(θ(1−θ)/(x(1−x)))^p
+    with p = `shape`. With p = 1, intervals near a bound miss the mean on one side, since a small sample often lacks the
+    rare seeds far from the bound (docs/statistics.md).
 
     NaN if the mean lies on a bound or the variance is zero: such data do not identify the uncertainty.
     """
@@ -282,7 +282,7 @@ def _score_ends(x: Floats, half: Floats, shape: float) -> Floats:
         slack, now = side * (theta - x), theta * (1 - theta)
         gap = np.log(slack / half) - shape / 2 * np.log(now / variance)
         slope = now / slack - side * shape / 2 * (1 - 2 * theta)
-        new = np.maximum(reach - gap / slope, reach / 2)  # never back across x
+        new = np.maximum(reach - gap / slope, reach / 2)  # never crosses x
         found, reach = bool(np.all(np.abs(new - reach) <= ROUNDING * reach)), new
         if found:
             break

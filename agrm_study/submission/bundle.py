@@ -66,10 +66,10 @@ def write_bundle(results: Path, target: Path) -> int:
 
 @contextlib.contextmanager
 def opened_bundle(path: Path) -> Iterator[tuple[Path, list[str]]]:
-    """The results folder in a bundle, unpacked for the block, and the faults of its files against its list.
+    """The results folder in a bundle, unpacked within the block, and mismatches between its files and its list.
 
     Raises:
-        InputError: If the file is not a bundle of ours, or a name in it leads out of the folder.
+        InputError: If the file is not a records bundle, or a name in it points outside the folder.
     """
     try:
         with zipfile.ZipFile(path) as bundle, temporary_folder("bundle") as place:

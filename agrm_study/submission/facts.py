@@ -1,4 +1,4 @@
-"""Facts of a study for a manuscript: sentences made from its records, each with the place that it comes from."""
+"""Facts of a study for a manuscript: sentences made from its records, each with its source."""
 
 from __future__ import annotations
 

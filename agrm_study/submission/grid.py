@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 
 DIGITS: Final = re.compile(r"\d+(?:[.,]\d+)*")
 TOLERANCE: Final = 1e-9
-"""Relative difference of full-precision numbers that comes from another machine's rounding."""
+"""Relative tolerance for full-precision numbers, which round differently on other machines."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class GridCell:
 
     @property
     def name(self) -> str:
-        """The text, as the name of a column."""
+        """The text as a column name."""
         return self.text
 
     @property
@@ -69,7 +69,7 @@ Item = TypeVar("Item", GridCell, GridRow)
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """A table as it is written.
+    """A table as written in a file.
 
     Attributes:
         columns: The column headings.
@@ -110,7 +110,7 @@ class Mismatch:
 
 @dataclass(frozen=True, slots=True)
 class GridComparison:
-    """Result of a comparison: differences, and remarks on what is left out, renamed or reworded."""
+    """Result of a comparison: differences, and remarks on omitted, renamed or reworded parts."""
 
     mismatches: list[Mismatch] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
@@ -125,7 +125,7 @@ def compare_grids(found: Grid, expected: Grid, *, whole: bool) -> GridComparison
     Args:
         found: The written table.
         expected: The table made from the records.
-        whole: Whether all rows and columns must be there under their names; a manuscript may leave out or rename some.
+        whole: Whether all rows and columns must be present under their names; a manuscript may omit or rename some.
     """
     out = GridComparison()
     columns = _matched(found.columns[1:], expected.columns[1:])
@@ -147,7 +147,7 @@ def compare_grids(found: Grid, expected: Grid, *, whole: bool) -> GridComparison
 def _compare_names(
     kind: str, pairs: Sequence[tuple[Item | None, Item | None]], out: GridComparison, *, whole: bool
 ) -> None:
-    """Rows or columns that are left out, added or renamed."""
+    """Rows or columns that are omitted, added or renamed."""
     for ours, theirs in pairs:
         if theirs is None:
             if ours is not None:
@@ -189,7 +189,7 @@ def _only_digits_differ(found: str, expected: str) -> bool:
 
 
 def compare_prose(found: Sequence[GridCell], expected: Sequence[GridCell], out: GridComparison) -> None:
-    """Numbers within captions and notes, where the words around them are those of the records' table."""
+    """Numbers in captions and notes, compared where the surrounding words match those of the records' table."""
     wanted: dict[str, dict[str, str]] = {}
     for text in expected:
         wanted.setdefault(DIGITS.sub("#", text.key), {})[text.key] = text.text
@@ -210,7 +210,7 @@ def compare_prose(found: Sequence[GridCell], expected: Sequence[GridCell], out: 
 
 
 def _matched(found: Sequence[Item], expected: Sequence[Item]) -> list[tuple[Item | None, Item | None]]:
-    """Pairs of equal keys in their order, then of what is left in order, if as much is left on each side."""
+    """Pairs of equal keys in order, then of the remaining keys in order if both sides have equally many."""
     waiting: dict[object, list[Item]] = {}
     for item in expected:
         waiting.setdefault(item.key, []).append(item)

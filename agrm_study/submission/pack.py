@@ -78,7 +78,7 @@ def write_submission(
     *,
     on_progress: Callable[[str], None] | None = None,
 ) -> Pack:
-    """Write the submission pack of a study; its report is made again first, so that all parts agree.
+    """Write the submission pack of a study; its report is regenerated first, so that all parts agree.
 
     Args:
         results: Results folder.
@@ -163,7 +163,7 @@ def verify_submission(folder: Path, out: Verification) -> Made:
         out: Receives the differences and remarks.
 
     Returns:
-        What its records give, for the verification of manuscripts.
+        Values computed from its records, for the verification of manuscripts.
 
     Raises:
         InputError: If its bundle is not readable.
@@ -184,7 +184,7 @@ def verify_submission(folder: Path, out: Verification) -> Made:
 
 
 def _compare_lines(file: Path, expected: str, out: Verification) -> None:
-    """Numbers in the lines of a text; other words are a remark, as authors complete these texts."""
+    """Compares numbers in the lines of a text; changed words are only a remark, since authors complete these texts."""
     found = GridComparison()
     compare_prose(
         [GridCell(line, n) for n, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1)],

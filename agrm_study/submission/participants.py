@@ -22,9 +22,9 @@ class Flow:
 
     Attributes:
         total: All subjects of the study.
-        excluded: What was left out, and why.
+        excluded: Excluded subjects, with the reason.
         parts: Training, validation and test.
-        tested: What the test set was used for.
+        tested: Use of the test set.
     """
 
     total: tuple[str, ...]

@@ -1,6 +1,6 @@
-r"""Reader of LaTeX: our tables in a manuscript, found by the comment that names them, and uses of ``\agrm{key}``.
+r"""LaTeX reader: agrm-study tables in a manuscript, found by their comment, and uses of ``\agrm{key}``.
 
-The reader knows what people do to a table: other column types, rules, fonts, math mode, line breaks and order. It does
+The reader accepts common edits of a table: other column types, rules, fonts, math mode, line breaks and order. It does
 not expand macros of the author's own; a cell that uses one differs from the records and is reported.
 """
 
@@ -43,7 +43,7 @@ _CHARACTERS: Final = {
     for character, latex in SYMBOLS.items()
     if character not in ("\u00a0", "`", '"', "‘", "’", "“", "”", "'")
 } | {r"\dag": "†", r"\ddag": "‡", r"\le": "≤", r"\ge": "≥", r"\ldots": "…", r"\textpm": "±", r"\cmark": "✓"}
-"""Characters of our tables by their LaTeX."""
+"""Characters of agrm-study tables by their LaTeX source."""
 _CODE_POINT: Final = re.compile(r"\\agrmchar\{([0-9A-F]{1,6})\}")
 _SYMBOL: Final = re.compile(
     "|".join(
@@ -56,7 +56,7 @@ _SYMBOL: Final = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundTable:
-    """One of our tables in a LaTeX file.
+    """An agrm-study table in a LaTeX file.
 
     Attributes:
         study: Name of the study.
@@ -64,7 +64,7 @@ class FoundTable:
         text: The file, with comments blanked.
         start: Position of the comment that names it.
         body: Start and end of the tabular's content.
-        float: Start and end of the float around it, or of the tabular.
+        float: Start and end of the enclosing float, or of the tabular without one.
     """
 
     study: str
@@ -89,7 +89,7 @@ class Use:
 
 
 def without_comments(text: str) -> str:
-    """The text with comments replaced by spaces, so that positions stay."""
+    """The text with comments replaced by spaces, so that positions are unchanged."""
     return re.sub(r"(?<!\\)((?:\\\\)*)(%[^\n]*)", lambda m: m.group(1) + " " * len(m.group(2)), text)
 
 
@@ -105,7 +105,7 @@ def find_uses(text: str) -> list[Use]:
 
 
 def find_tables(text: str) -> list[FoundTable]:
-    """Every table that the comment of our LaTeX renderer names; one whose tabular is missing has an empty body."""
+    """Every table named by a comment of the LaTeX renderer; one whose tabular is missing has an empty body."""
     clean = without_comments(text)
     spans = list(_pairs(_TABULAR, clean))
     floats = list(_pairs(_FLOAT, clean))
@@ -238,7 +238,7 @@ def _closing(text: str, at: int) -> int:
 
 
 def _after_arguments(text: str, at: int, count: int) -> int:
-    """Position after some arguments in braces, and those in brackets among them."""
+    """Position after a number of arguments in braces and any in brackets among them."""
     while count and (match := re.compile(r"\s*(?:\[[^\]]*\]|\{)").match(text, at)):
         in_braces = match.group().endswith("{")
         at = _closing(text, match.end()) + 1 if in_braces else match.end()
@@ -274,6 +274,6 @@ def _starts_cell(option: str) -> bool:
 
 
 def _first(text: str, start: int, end: int) -> int:
-    """Position of the first character that is no space, within a span."""
+    """Position of the first non-space character within a span."""
     found = re.compile(r"\S").search(text, start, end)
     return found.start() if found else start

@@ -111,7 +111,7 @@ def read_docx(content: bytes) -> Grid:
 
 
 def read_tex(content: bytes) -> Grid:
-    """The first table of a LaTeX file that has our comment."""
+    """The first table of a LaTeX file that has an agrm-study comment."""
     return grid_of(find_tables(content.decode("utf-8"))[0])
 
 

@@ -1,4 +1,4 @@
-"""Verification: tables, numbers and figures of a results folder, made again from the records and compared."""
+"""Verification: tables, numbers and figures of a results folder, regenerated from the records and compared."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ UNREADABLE: Final = "cannot be read as a table of ours"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Made:
-    """What the records of one results folder give.
+    """Values computed from the records of one results folder.
 
     Attributes:
         folder: The results folder as given.
@@ -54,7 +54,7 @@ class Verification:
 
     Attributes:
         differences: Places that differ from the records, or that cannot be verified, one sentence each.
-        remarks: Places where words or the selection differ, but no number.
+        remarks: Places where words or the selection differ, but no numbers.
         checked: Number of things compared, by kind.
     """
 
@@ -80,10 +80,10 @@ def verify_folder(
     weights: bool = True,
     on_progress: Callable[[str], None] | None = None,
 ) -> Made:
-    """Make everything again from the records of a folder and compare it with the files there.
+    """Regenerate everything from the records of a folder and compare it with the files there.
 
-    Records and kept weights are compared with their digests; tables cell by cell in every format; numbers by key;
-    figures as the bytes of their files.
+    Records and stored weights are compared with their digests; tables cell by cell in every format; numbers by key;
+    figures byte by byte.
 
     Args:
         folder: Results folder.
@@ -158,7 +158,7 @@ def verify_table_file(file: Path, table: Table, named: str, out: Verification) -
         return
     try:
         found = READERS[suffix](file.read_bytes())
-    except Exception as error:  # a reader of any format meets whatever the file contains
+    except Exception as error:  # the file may have any content, so a reader may raise anything
         out.differences.append(f"{named}: {UNREADABLE} ({type(error).__name__})")
         return
     compared = compare_grids(found, expected, whole=True)

@@ -14,7 +14,7 @@ from agrm_study.study.study import Study
 WHERE = "plan.json"
 
 _Key = tuple[str, str, int, int, int | None]
-"""What a replicate is planned once for: arm, task, seed, repeat and fold."""
+"""Key of a planned replicate: arm, task, seed, repeat and fold."""
 
 
 def check_plan(

@@ -16,7 +16,7 @@ from agrm_study.statistics.classification import confusion
 from agrm_study.study.tasks import MAX_CLASSES, class_title, task_title
 
 MAX_ARMS = 6
-"""Maximum number of arms shown: the reference, then the first others."""
+"""Maximum number of arms shown: the reference, then the first other arms."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +29,7 @@ class Size:
         arms: Arms shown.
         side_in: Side of a matrix, inches.
         font: Size of the numbers, points; None for a heat map without numbers.
-        counts: Whether counts stand below the percentages.
+        counts: Whether counts are shown below the percentages.
         label_font: Size of the class names, points; None for the default.
     """
 
@@ -51,7 +51,7 @@ SIZES = (
 
 
 def size_for(classes: int) -> Size:
-    """Size of the matrices of a figure whose largest one has so many classes."""
+    """Size of the matrices of a figure whose largest one has this number of classes."""
     return next(size for size in SIZES if classes <= size.classes)
 
 

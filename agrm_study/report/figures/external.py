@@ -1,4 +1,4 @@
-"""The primary metric on external sets beside that on the study's own test part."""
+"""The primary metric on external sets alongside that on the study's own test part."""
 
 from __future__ import annotations
 

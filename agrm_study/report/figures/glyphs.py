@@ -25,7 +25,7 @@ def missing_glyphs(figure: Figure) -> frozenset[str]:
 
 
 def glyph_note(missing: Collection[str]) -> str | None:
-    """One line on the characters that figures show as empty boxes, and what to install; None for none."""
+    """One line on the characters that figures show as empty boxes, and what to install; None if there are none."""
     if not missing:
         return None
     named = sorted(missing)

@@ -24,7 +24,7 @@ MAX_NAMED = 10
 
 @dataclass(frozen=True, kw_only=True)
 class Curve:
-    """One quantity of one arm by epoch: mean, lowest and highest seed, and number of trainings still running."""
+    """One quantity of one arm by epoch: mean, lowest and highest seed, and number of training runs still active."""
 
     arm: str
     position: int
@@ -66,7 +66,7 @@ class LearningCurvesInfo:
 def curve_of(arm: str, position: int, rows: pd.DataFrame, column: str, cell: Cell) -> Curve | None:
     """Mean and range over seeds at each epoch, of the mean over the folds of a seed.
 
-    A training that stopped early keeps its last value, so that the mean does not jump when it ends.
+    A training run that stopped early keeps its last value, so that the mean does not jump when it ends.
     """
     wide = rows.pivot_table(index="epoch", columns="trial_id", values=column, aggfunc="last").sort_index()
     wide = wide.dropna(axis=0, how="all").dropna(axis=1, how="all")

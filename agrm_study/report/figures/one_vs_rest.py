@@ -20,7 +20,7 @@ from agrm_study.statistics.ranking import RANKING, at_each_seed, cumulated
 from agrm_study.study.tasks import class_title, task_title
 
 MAX_CLASSES: Final = 10
-"""Classes with a curve of their own; of more, those with the lowest areas are drawn."""
+"""Classes with a curve of their own; if there are more, those with the lowest areas are drawn."""
 GRID: Final = np.linspace(0, 1, 101)
 
 

@@ -26,8 +26,8 @@ def ped_anova(factors: pd.DataFrame, scores: NDArray[np.floating], *, maximize: 
     """Relative importance of each setting for being among the best trials; the values sum to 1.
 
     The Pearson divergence between the densities of a setting in the best trials and in all of them (PED-ANOVA,
-    Watanabe et al. 2023; a conditional setting as in Conditional PED-ANOVA), by Optuna. Settings are on the scale of
-    their axis in parallel coordinates. None if no setting distinguishes the best trials.
+    Watanabe et al. 2023; a conditional setting as in Conditional PED-ANOVA), computed with Optuna. Settings are on the
+    scale of their axis in parallel coordinates. None if no setting distinguishes the best trials.
 
     Args:
         factors: Settings that vary, one column each, with NaN or None where one is inactive; (N, M).

@@ -42,7 +42,7 @@ def tried(m: Measurements, task: str) -> tuple[pd.DataFrame, pd.Series[float], s
 def as_numbers(column: pd.Series[float]) -> tuple[pd.Series[float], list[str] | None]:
     """A setting as numbers, and the names of its values if it is not numeric.
 
-    A conditional number is NaN in the trials in which it is inactive; a missing name is encoded as a name of its own.
+    A conditional number is NaN in the trials in which it is inactive; a missing name is encoded as a separate name.
     """
     set_ = column[column.notna()]
     if len(set_) and set_.map(lambda v: isinstance(v, int | float) and not isinstance(v, bool)).all():

@@ -35,7 +35,7 @@ def parameter_counts(m: Measurements) -> dict[tuple[str, str], int]:
 
 
 class Baselines(TableKind):
-    """Arms with their metrics, parameters and, where they are recorded, operations and training throughput."""
+    """Arms with their metrics, parameters and, if they are recorded, operations and training throughput."""
 
     name: ClassVar[str] = "baselines"
     question: ClassVar[str] = "Is the method better than other networks trained in the same way?"

@@ -37,7 +37,7 @@ def labels_in_order(study: StudyInfo, present: Iterable[str]) -> tuple[str, ...]
 
 
 def merging_tasks(study: StudyInfo, labels: Sequence[str]) -> tuple[Task, ...]:
-    """The tasks whose classes are named beside the labels: the paper's two-class task for its labels, otherwise the
+    """The tasks whose classes are named alongside the labels: the paper's two-class task for its labels, otherwise the
     study's tasks that merge, rename or ignore labels."""
     if set(labels) <= set(LABELS):
         return (BUILT_IN["two_class"],)

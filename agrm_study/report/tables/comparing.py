@@ -50,12 +50,12 @@ def columns(m: Measurements, extra: Sequence[Column] = (), *, arm_title: str = "
 
 
 def arm_entry(evidence: Evidence, arm: str) -> Entry:
-    """The name of an arm, marked if it shares its trainings with another arm."""
+    """The name of an arm, marked if it shares its training runs with another arm."""
     return words(arm).marked(SAME) if arm in evidence.shares_trials else words(arm)
 
 
 def task_blocks(tasks: Collection[str], rows: Iterable[tuple[str, Iterable[Entry]]]) -> tuple[Row, ...]:
-    """Rows from (task, entries), in which the tasks follow each other; with several tasks, each has a heading."""
+    """Rows from (task, entries) pairs that are grouped by task; with several tasks, each has a heading."""
     out: list[Row] = []
     above = None
     for task, entries in rows:

@@ -95,7 +95,7 @@ def change_entry(change: Difference | None, planned: int) -> Entry:
 
 
 def findings_notes(findings: Iterable[Finding]) -> list[str]:
-    """Notes on evaluations that are left out or marked."""
+    """Notes on evaluations that are omitted or marked."""
     out = []
     for title, severity in (("Left out", "refuse"), ("Marked", "mark")):
         found = list(dict.fromkeys(str(f) for f in findings if f.severity == severity))

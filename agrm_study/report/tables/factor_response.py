@@ -64,7 +64,7 @@ def is_full_grid(study: StudyInfo) -> bool:
 
 
 def acts(m: Measurements, factor: str) -> bool:
-    """Whether a factor has an effect: its levels are different trainings."""
+    """Whether a factor has an effect: its levels have different training runs."""
     trainings = [{m.training(arm) for arm in arms} for arms in levels(m.evidence.study, factor).values()]
     return any(trainings[0] != others for others in trainings[1:])
 

@@ -48,7 +48,7 @@ class GroupResult:
 
 
 def attributes(people: pd.DataFrame) -> dict[str, dict[str, set[str]]]:
-    """Subject ids by attribute and group: sites (sources of the manifest), sex, and age below or from the median."""
+    """Subject ids by attribute and group: sites (sources of the manifest), sex, and age (below the median or not)."""
     found: dict[str, dict[str, set[str]]] = {}
     for title, column in (("Site", "source"), ("Sex", "sex")):
         known = people[people[column].notna()]
@@ -68,7 +68,7 @@ def attributes(people: pd.DataFrame) -> dict[str, dict[str, set[str]]]:
 
 
 def group_results(m: Measurements, task: str, arms: list[str]) -> Iterator[GroupResult]:
-    """Results by arm, attribute and group; groups of fewer than `SMALLEST` subjects are left out."""
+    """Results by arm, attribute and group; groups of fewer than `SMALLEST` subjects are omitted."""
     metric = m.evidence.study.primary_metric
     people = m.evidence.subjects.drop_duplicates("subject_id")
     for arm in arms:

@@ -1,4 +1,4 @@
-"""Comparison table of the student and its average: the teacher, or an average that teaches nothing."""
+"""Comparison table of the student and its average: the teacher, or an average not used as a teacher."""
 
 from __future__ import annotations
 

@@ -28,8 +28,8 @@ SHARES = {"sensitivity": sensitivity, "specificity": specificity}
 
 
 def thresholds(cell: Cell, validation: Cell | None, point: OperatingPoint) -> Floats | None:
-    """Threshold of each training, chosen on its validation subjects: one per seed (S, 1), or per seed and fold (S, F);
-    None where a training lacks them."""
+    """Threshold of each training run, chosen on its validation subjects: one per seed (S, 1), or per seed and fold (S,
+    F); None if a training run lacks them."""
     keys = training_keys(cell)
     if validation is None or not {key for row in keys for key in row} <= set(validation.seeds):
         return None
@@ -54,7 +54,7 @@ def decided_at(cell: Cell, thresholds_SF: Floats) -> Cell:
 
 
 class OperatingPoints(TableKind):
-    """Sensitivity and specificity on the test part at thresholds chosen on validation, beside those at 0.5."""
+    """Sensitivity and specificity on the test part at thresholds chosen on validation, alongside those at 0.5."""
 
     name: ClassVar[str] = "operating_points"
     question: ClassVar[str] = "What does the two-class decision reach at the declared operating points?"
@@ -116,7 +116,7 @@ class OperatingPoints(TableKind):
 
 
 def point_text(point: OperatingPoint | None) -> str:
-    """Name of an operating point; None is the plain threshold of 0.5."""
+    """Name of an operating point; None is the default threshold of 0.5."""
     if point is None:
         return "p ≥ 0.5"
     required: Requirement = point.required

@@ -1,4 +1,4 @@
-"""Reporting checklists, filled from the records as far as they go."""
+"""Reporting checklists, filled in from the records as far as possible."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from agrm_study.submission.fact import Fact
 from agrm_study.submission.facts import Facts
 
 AUTHORS = "For the authors."
-"""Start of the answer to an item that the records say nothing about."""
+"""Start of the answer to an item that the records do not answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class Answer:
 
 
 def answers(checklist: Checklist, facts: Facts) -> Iterator[Answer]:
-    """Every item with what the records say, or with what the authors have to add."""
+    """Every item with its answer from the records, or with what the authors have to add."""
     for item in checklist.items:
         if isinstance(item.answer, str):
             yield Answer(item, f"{AUTHORS} {item.answer}".strip(), "")

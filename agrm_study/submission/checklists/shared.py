@@ -40,7 +40,7 @@ def answer_of_study(facts: Facts) -> Fact:
 
 
 def calibration(facts: Facts) -> Fact:
-    """Discrimination, calibration and clinical utility, where they are in the report."""
+    """Discrimination, calibration and clinical utility, if they are in the report."""
     return Fact(
         "Discrimination, calibration and, for two classes, net benefit are computed with intervals.",
         "tables discrimination, calibration, predictive_values; figures pr, roc, reliability, decision_curve",
@@ -57,7 +57,7 @@ def subgroups(facts: Facts) -> Fact:
 
 
 def external(facts: Facts) -> Fact:
-    """The external sets that the networks were evaluated on; for the authors where there are none."""
+    """The external sets that the networks were evaluated on; left to the authors if there are none."""
     sets = facts.m.external
     if not sets:
         return Fact(f"{AUTHORS} No external test is in these records.", "")
@@ -73,7 +73,7 @@ def external(facts: Facts) -> Fact:
 
 
 def robustness(facts: Facts) -> Fact:
-    """The corruptions that the networks were evaluated under; empty where there are none."""
+    """The corruptions that the networks were evaluated under; empty if there are none."""
     found = facts.m.corrupted
     if found is None or not found.severities:
         return Fact("", "")
@@ -82,7 +82,7 @@ def robustness(facts: Facts) -> Fact:
 
 
 def margin(facts: Facts) -> Fact:
-    """What would narrow the intervals, and the margin of equivalence."""
+    """Ways to narrow the intervals, and the margin of equivalence."""
     study = facts.m.evidence.study
     equivalence = (
         f"Equivalence was declared as a difference below {100 * study.margin:g} points."
