@@ -1,4 +1,4 @@
-"""What `plan` states about the folds of a study."""
+"""Information of `plan` about the folds of a study."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def folds_summary(
         study: The study.
         prepared: Its data.
         cells: The cells of its plan.
-        finished: Trials that are finished, in the results folder or beside it.
+        finished: Trials that are finished, in the results folder or next to it.
     """
     if study.splits is None or not study.arms:
         return None

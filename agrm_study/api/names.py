@@ -35,13 +35,13 @@ def known_names() -> Mapping[str, Collection[str]]:
 
 
 def all_names(own: OwnParts) -> Mapping[str, Collection[str]]:
-    """Names of shipped parts and of those that a study brings along, by the dotted field that holds them."""
+    """Names of shipped parts and of those that a study provides, by the dotted field that holds them."""
     names, added = known_names(), own.names()
     return {field: [*known, *added.get(field, ())] for field, known in names.items()}
 
 
 def read_study(study: str | Path | Mapping[str, Any], overrides: Sequence[str], preset: str | None) -> Study:
-    """The study of a command line or a script; the parts that it brings along are executed.
+    """The study given on the command line or in a script; the parts that it provides are executed.
 
     Raises:
         InputError: If the study, its parts, the preset or an option is invalid.
@@ -106,7 +106,7 @@ def _content(study: str | Path | Mapping[str, Any]) -> tuple[Any, Path, Places]:
 
 
 def parts_of(study: str | Path | Mapping[str, Any]) -> OwnParts:
-    """The parts that a study brings along, executed; none for a study whose `parts` are not a list of names.
+    """The parts that a study provides, executed; none for a study whose `parts` are not a list of names.
 
     Raises:
         InputError: If the study is not YAML, or a part cannot be executed.

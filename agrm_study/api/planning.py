@@ -1,4 +1,4 @@
-"""Planning of a study: what `run` would do, by its results folder, and what that would cost."""
+"""Planning of a study: what `run` would do, given its results folder, and the cost."""
 
 from __future__ import annotations
 
@@ -63,10 +63,10 @@ def plan_study(
     Args:
         asked: The study.
         folder: Results folder, which need not exist.
-        measure: Time a few training steps of trials of kinds that have never run.
-        on_shape: Receives the progress of that.
-        limits: Limits of a run, to show what they buy.
-        slots: Number of concurrent trials within them; by default as many as fit on this machine.
+        measure: Time a few training steps of each kind of trial that has never run.
+        on_shape: Receives the progress of the measurement.
+        limits: Limits of a run, to show what can run within them.
+        slots: Number of concurrent trials within the limits; by default as many as fit on this machine.
 
     Raises:
         InputError: For problems with the study's data.
@@ -192,7 +192,7 @@ def _longer_notes(
     inherited: Mapping[str, int],
     results: Location,
 ) -> list[str]:
-    """Which trials continue shorter ones, and why others do not."""
+    """Which trials continue from shorter ones, and why others do not."""
     if not missing or not states:
         return []
     before = [arm.recipe.epochs for arm in read_study(results).arms] if (results / "study.yaml").exists() else []

@@ -37,7 +37,7 @@ class Results:
 
     Args:
         path: Results folder, a local path or a URI.
-        allow: Differences between records that do not refuse a number: ``code``, ``data``, ``split``.
+        allow: Differences between records that are accepted: ``code``, ``data``, ``split``.
         summary: Summary of the run that produced them.
 
     Raises:
@@ -81,7 +81,7 @@ class Results:
 
     @cached_property
     def trials(self) -> pd.DataFrame:
-        """One row per recorded trial, trials of a search included (docs/records.md, "trials")."""
+        """One row per recorded trial, including trials of a search (docs/records.md, "trials")."""
         return Ledger(self._folder).trials()
 
     @cached_property
@@ -108,12 +108,12 @@ class Results:
 
     @property
     def answer(self) -> str:
-        """The answer to the study's question, in one sentence per task with its uncertainty."""
+        """The answer to the study's question: one sentence per task, with the uncertainty."""
         return answer(self._measurements)
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """Records that cannot be used, and remarks on others, as sentences."""
+        """Records that cannot be used, and notes on other records, as sentences."""
         return tuple(map(str, self._evidence.problems))
 
     def table(self, name: str) -> ResultTable:
@@ -225,7 +225,7 @@ def open_results(path: str | Path, *, allow: tuple[str, ...] = ()) -> Results:
 
     Args:
         path: Results folder, a local path or a URI.
-        allow: Differences between records that do not refuse a number: ``code``, ``data``, ``split``.
+        allow: Differences between records that are accepted: ``code``, ``data``, ``split``.
 
     Raises:
         InputError: If the folder contains no results.

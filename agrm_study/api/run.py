@@ -54,11 +54,11 @@ def run(
         slots: Maximum number of concurrent trials; by default as many as fit.
         address: Address of a Ray cluster; by default Ray is started on this machine.
         autoscale: Whether the cluster's autoscaler adds nodes for waiting trials; requires ``slots``.
-        device: Device of the trainings; by default a GPU if the trial requests one.
+        device: Device for training; by default a GPU if the trial requests one.
         retry_failed: Also run trials that failed deterministically.
         time_limit: Time after which the run ends, e.g. ``7h30m``: trials that cannot end by then are not started, and
             running ones are saved.
-        gpu_hours: GPU-hours that the results folder may use in all, over every run and failed attempts.
+        gpu_hours: GPU-hours that the results folder may use in total, over all runs, including failed attempts.
         executor: ``ray``, or ``inline`` to run trials one by one in this process, for debugging.
         join: Whether to share the study with other runs that join the same results folder; one of them reports.
         report: Whether to write tables, figures and page into the results folder.

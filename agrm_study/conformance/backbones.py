@@ -24,7 +24,7 @@ def network_of(name: str, pooling: str = "shpm") -> VideoClassifier:
 
 
 def clips(batch: int = 2, frames: int = FRAMES, size: int = SIZE) -> Tensor:
-    """Made-up clips (B, 3, T, H, W)."""
+    """Synthetic clips (B, 3, T, H, W)."""
     return torch.randn(batch, 3, frames, size, size, generator=torch.Generator().manual_seed(0))
 
 
@@ -62,7 +62,7 @@ def every_pooling_fits(name: str) -> None:
 
 
 def any_clip_passes(name: str) -> None:
-    """Clips of any length and size pass."""
+    """Clips of any length and size are accepted."""
     for frames, size in ((1, 1), (2, 31), (5, 50), (16, 40)):
         model = Model(backbone=name, width=4, depth=10)
         network = build_model(model, n_outputs=3, frames=frames, size=size, seed=0).eval()
@@ -83,7 +83,7 @@ def every_corner_counts(name: str) -> None:
 
 
 def gradcam_works(name: str) -> None:
-    """The last stage returns the features, gets gradients and does not overwrite them (Grad-CAM)."""
+    """The last stage returns the features, receives gradients and does not overwrite the features (Grad-CAM)."""
     network = network_of(name)
     seen: dict[str, Tensor] = {}
 
@@ -103,7 +103,7 @@ def gradcam_works(name: str) -> None:
 
 
 def every_parameter_learns(name: str) -> None:
-    """Every parameter gets a finite gradient."""
+    """Every parameter receives a finite gradient."""
     network = network_of(name)
     torch.nn.functional.cross_entropy(network(clips(4)), torch.tensor([0, 1, 2, 0])).backward()  # type: ignore[no-untyped-call]
     for key, parameter in network.named_parameters():
@@ -112,7 +112,7 @@ def every_parameter_learns(name: str) -> None:
 
 
 def layout_changes_nothing(name: str) -> None:
-    """The memory layout of tensors changes no output."""
+    """The memory layout of tensors does not affect the outputs."""
     network = network_of(name).eval()
     with torch.no_grad():
         expected = network(clips())
@@ -122,7 +122,7 @@ def layout_changes_nothing(name: str) -> None:
 
 
 def evaluation_is_repeatable(name: str) -> None:
-    """In evaluation mode outputs are repeatable and each clip is judged by itself."""
+    """In evaluation mode outputs are repeatable and each clip's outputs do not depend on the others."""
     network = network_of(name).eval()
     with torch.no_grad():
         together = network(clips(3))
@@ -132,7 +132,7 @@ def evaluation_is_repeatable(name: str) -> None:
 
 
 def evaluation_leaves_state_alone(name: str) -> None:
-    """Evaluation leaves weights and buffers as they are."""
+    """Evaluation does not change weights and buffers."""
     network = network_of(name).eval()
     before = {key: value.clone() for key, value in network.state_dict().items()}
     with torch.no_grad():

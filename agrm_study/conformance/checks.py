@@ -1,4 +1,4 @@
-"""Running of the conformance checks of one part."""
+"""Runs the conformance checks of one part."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ Check = Callable[[str], None]
 
 
 class Broken(Exception):
-    """A part breaks a promise; the message says how."""
+    """A part violates a requirement; the message states how."""
 
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A check and its end.
+    """A check and its result.
 
     Attributes:
         promise: What the part must do, as a sentence.
-        reason: How it fails; empty where it holds.
+        reason: How it fails; empty if it passes.
     """
 
     promise: str
@@ -41,7 +41,7 @@ class Checked:
 
 
 def must(holds: object, reason: str) -> None:
-    """Raise `Broken` with the reason unless something holds."""
+    """Raise `Broken` with the reason unless a condition holds."""
     if not holds:
         raise Broken(reason)
 
@@ -53,16 +53,16 @@ def checks_of(kind: str) -> tuple[Check, ...]:
 
 
 def promise_of(check: Check) -> str:
-    """What a check asks for, as a sentence."""
+    """The requirement of a check, as a sentence."""
     return (check.__doc__ or check.__name__).strip().splitlines()[0]
 
 
 def check_part(kind: str, name: str) -> Iterator[Checked]:
-    """Run the checks of a part, one after the other; any exception of the part's is a failed check.
+    """Run the checks of a part, one after the other; any exception raised by the part fails the check.
 
     Args:
         kind: A name of `SUITES`.
-        name: Of a shipped part, or the full name of a study's own.
+        name: Name of a shipped part, or full name of a study's own part.
     """
     for check in checks_of(kind):
         try:

@@ -16,7 +16,7 @@ WIDEST_IN = 7.4
 
 
 def has_its_name_and_a_question(name: str) -> None:
-    """It has its name, a question that it answers and what it needs."""
+    """The figure has its name, a question that it answers and its requirements."""
     kind = figure_kind(name)
     must(kind.name == short_name(name), f"its name is {kind.name}")
     must(kind.question.endswith("?"), f"its question is {kind.question!r}")
@@ -24,7 +24,7 @@ def has_its_name_and_a_question(name: str) -> None:
 
 
 def draws_a_frozen_value(name: str) -> None:
-    """Of complete, sparse and missing records it draws a frozen info value, or says that there is none."""
+    """From complete, sparse or missing records it computes a frozen info value, or states that there is none."""
     for state in STATES:
         m = made_measurements(state)
         kind = figure_kind(name)

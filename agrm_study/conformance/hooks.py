@@ -38,7 +38,7 @@ def _stamps(name: str, root: Path, out: str | None = None) -> dict[str, str]:
 
 
 def _wanted(name: str, root: Path) -> dict[str, str]:
-    """The stamps that the hook must keep: of every record that it wants."""
+    """The stamps that the hook must store: those of all records that it wants."""
     study = StudyLog(root)
     with hook_class(name)(None, study) as hook:
         return {trial_id: stamp(record) for trial_id, record in study.records().items() if hook.wanted(record)}
@@ -50,7 +50,7 @@ def has_a_docstring(name: str) -> None:
 
 
 def every_trial_has_one_entry(name: str) -> None:
-    """Every wanted trial has an entry with the stamp of its record, failed ones included."""
+    """Every wanted trial, including failed ones, has an entry with the stamp of its record."""
     with _results([]) as root:
         log_study(root, name)
         found, wanted = _stamps(name, root), _wanted(name, root)
@@ -67,7 +67,7 @@ def a_second_time_writes_nothing(name: str) -> None:
 
 
 def new_trials_are_added(name: str) -> None:
-    """A trial that ends later is added; entries of the others stay."""
+    """A trial that ends later is added; entries of the others are kept."""
     with _results([_LATER]) as root:
         log_study(root, name)
         before = _stamps(name, root)

@@ -17,7 +17,7 @@ from agrm_study.training.data.manifest import read_manifest, write_manifest
 
 @contextmanager
 def _laid(name: str) -> Iterator[Path]:
-    """A folder with the layout's own example; the videos hold their names."""
+    """A folder with the layout's own example; each video file contains only its name."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder).resolve() / "set"
         for path, text in layout_of(name).example.items():
@@ -27,14 +27,14 @@ def _laid(name: str) -> Iterator[Path]:
 
 
 def is_described(name: str) -> None:
-    """It has its name and a sentence that says what it expects."""
+    """The layout has its name and a sentence that describes the expected files."""
     layout = layout_of(name)
     must(layout.name == short_name(name), f"its name is {layout.name}")
     must(len(layout.describes) > 20, "`describes` says too little")
 
 
 def finds_its_example(name: str) -> None:
-    """It finds the two videos of its example, sorted by clip id, with absolute paths of existing files."""
+    """The layout finds the two videos of its example, sorted by clip id, with absolute paths of existing files."""
     with _laid(name) as root:
         found = layout_of(name).find(root, Options())
         must(len(found) == 2, f"it finds {len(found)}")
@@ -45,7 +45,7 @@ def finds_its_example(name: str) -> None:
 
 
 def index_is_a_manifest(name: str) -> None:
-    """What it indexes is a manifest, also where no video can be read."""
+    """The result of indexing is a valid manifest, even if no video can be read."""
     with _laid(name) as root:
         records = layout_of(name).index(root)
         must([record.frames for record in records] == [0, 0], "files that are no videos have frames")

@@ -45,9 +45,9 @@ def write_external(
         name: Name of the set.
         subjects: Number of its subjects.
         skill: Factor on the skill of the arms on their own test part.
-        labels: Labels of the subjects, in turn.
+        labels: Labels assigned to the subjects in rotation.
         skip: Ids of trials that are not evaluated.
-        columns: Columns of the `trials` records that differ from those written.
+        columns: Columns of the `trials` records to override.
 
     Returns:
         The folder of the set.

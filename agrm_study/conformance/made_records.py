@@ -46,7 +46,7 @@ SKILL = {"AGRM": 1.5, "w/o MTM": 1.1, "w/o SHPM": 1.25, "w/o both": 0.9}
 
 
 def trial_id(arm: str, task: str, *seed: object) -> str:
-    """Made-up identity of a trial, by its seed and fold."""
+    """Synthetic identity of a trial, from its seed and fold."""
     return hashlib.sha256("/".join(map(str, (arm, task, *seed))).encode()).hexdigest()[:16]
 
 
@@ -67,10 +67,10 @@ def write_results(
     """Writes study.yaml, plan.json, provenance.json and records; trials in `skip` are planned but absent.
 
     Args:
-        skill: Arm → separation of its logits; decides how good it is.
-        skip: (arm, task, seed), with folds (arm, task, seed, repeat, fold), planned and not run.
-        failed: (arm, task, seed) planned and failed.
-        twins: Arm → another arm whose trials are its trials.
+        skill: Arm → separation of its logits, which determines its performance.
+        skip: (arm, task, seed), with folds (arm, task, seed, repeat, fold), planned but not run.
+        failed: (arm, task, seed), planned but failed.
+        twins: Arm → another arm whose trials it shares.
         change: Called with each trial's columns and prediction blocks before they are written.
     """
     root.mkdir(parents=True, exist_ok=True)
@@ -118,7 +118,7 @@ def write_results(
 
 
 def split_of(fold: Fold | None) -> str:
-    """Made-up fingerprint of a split."""
+    """Synthetic fingerprint of a split."""
     return "split-a" if fold is None else f"split-{fold.repeat}-{fold.number}"
 
 
@@ -137,14 +137,14 @@ def in_parts(people: Sequence[dict[str, Any]], study: Study, fold: Fold | None) 
 
 
 def labels_of(study: Study) -> tuple[str, ...]:
-    """The labels of the paper if all tasks know them, otherwise the labels of all tasks."""
+    """The labels of the paper if all tasks use them, otherwise the labels of all tasks."""
     if all(task.has(label) for task in study.tasks.values() for label in LABELS):
         return LABELS
     return tuple(dict.fromkeys(label for task in study.tasks.values() for labels in task.labels for label in labels))
 
 
 def person_rows(subjects: int, labels: Sequence[str] = LABELS) -> list[dict[str, Any]]:
-    """Rows of the `subjects` record: as many test subjects as asked for, and others in proportion, labels in turn."""
+    """Rows of the `subjects` record: `subjects` test subjects, others in proportion, with labels in rotation."""
     rng = np.random.default_rng(0)
     rows: list[dict[str, Any]] = []
     for part, n in (("train", 3 * subjects), ("val", subjects // 2), ("test", subjects)):
@@ -231,7 +231,7 @@ def write_one(
     for part in parts:
         chosen = [p for p in people if p["split"] == part and definition.has(p["label"])]
         labels = np.array([definition.class_of[p["label"]] for p in chosen])
-        person = np.random.default_rng(77).normal(size=(len(chosen), k))  # what makes a subject hard for every arm
+        person = np.random.default_rng(77).normal(size=(len(chosen), k))  # difficulty, shared by all arms
         for network in networks_of(recipe):
             logits = np.eye(k)[labels] * strength * 1.6 + person + rng.normal(0, 0.8, (len(chosen), k))
             spread = rng.normal(0, 0.3, (windows, len(chosen), k))

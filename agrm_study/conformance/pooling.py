@@ -22,7 +22,7 @@ def layer_of(name: str, **settings: str) -> Pooling:
 
 
 def features(rows: int = 7, columns: int = 5, batch: int = 2, frames: int = STEPS) -> Tensor:
-    """A made-up feature volume (B, 4, T, H, W)."""
+    """A synthetic feature volume (B, 4, T, H, W)."""
     return torch.randn(batch, 4, frames, rows, columns, generator=torch.Generator().manual_seed(rows))
 
 
@@ -57,7 +57,7 @@ def length_is_fixed(name: str) -> None:
 
 
 def constants_stay(name: str) -> None:
-    """A constant map gives one value everywhere."""
+    """A constant map gives the same value everywhere."""
 
     def check(layer: Pooling, temporal: str) -> None:
         vector = layer(torch.full((2, 4, STEPS, 7, 5), 3.0))
@@ -67,7 +67,7 @@ def constants_stay(name: str) -> None:
 
 
 def frames_may_change_places(name: str) -> None:
-    """Frames in another order pool to the same vector, unless they are flattened."""
+    """The order of the frames does not affect the vector, unless they are flattened."""
 
     def check(layer: Pooling, temporal: str) -> None:
         same = torch.allclose(layer(features()), layer(features().flip(2)), atol=1e-6)
@@ -77,7 +77,7 @@ def frames_may_change_places(name: str) -> None:
 
 
 def every_place_counts(name: str) -> None:
-    """Every place of every frame can change the vector."""
+    """Every position of every frame can change the vector."""
 
     def check(layer: Pooling, temporal: str) -> None:
         reference = torch.zeros(1, 1, STEPS, 7, 5)
@@ -116,7 +116,7 @@ def clips_do_not_mix(name: str) -> None:
 
 
 def input_is_left_alone(name: str) -> None:
-    """The input is left as it is."""
+    """The input is not modified."""
 
     def check(layer: Pooling, temporal: str) -> None:
         volume = features()

@@ -11,14 +11,14 @@ from agrm_study.study.parts.names import short_name
 
 
 def has_its_name_and_a_question(name: str) -> None:
-    """It has its name and a question that it answers."""
+    """The table has its name and a question that it answers."""
     kind = table_kind(name)
     must(kind.name == short_name(name), f"its name is {kind.name}")
     must(kind.question.endswith("?"), f"its question is {kind.question!r}")
 
 
 def is_made_or_says_why_not(name: str) -> None:
-    """Of complete, sparse and missing records it is made, or it says why it cannot be; a gap raises nothing."""
+    """From complete, sparse or missing records the table is made or states why not; gaps raise no error."""
     for state in STATES:
         m = made_measurements(state)
         kind = table_kind(name)
@@ -36,7 +36,7 @@ def is_made_or_says_why_not(name: str) -> None:
 
 
 def is_equal_in_every_format(name: str) -> None:
-    """It is written in every format, equal each time."""
+    """The table is written in every format, identically each time."""
     for state in STATES:
         m = made_measurements(state)
         kind = table_kind(name)

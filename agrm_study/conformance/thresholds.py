@@ -21,7 +21,7 @@ def policy_of(name: str, n_classes: int = 3) -> ThresholdPolicy:
 
 
 def batches(n: int, n_classes: int = 3) -> list[tuple[Tensor, Tensor]]:
-    """Made-up probabilities (8, K) and ids (8,) of some batches."""
+    """Synthetic probabilities (8, K) and ids (8,) of some batches."""
     source = torch.Generator().manual_seed(5)
     found = []
     for _ in range(n):
@@ -31,7 +31,7 @@ def batches(n: int, n_classes: int = 3) -> list[tuple[Tensor, Tensor]]:
 
 
 def weights_are_weights(name: str) -> None:
-    """Weights are float32 of shape (B,) in [0, 1] without gradient, and the inputs are left as they are."""
+    """Weights are float32 of shape (B,) in [0, 1] without gradient, and the inputs are not modified."""
     for n_classes in (2, 3):
         policy = policy_of(name, n_classes)
         for probs, ids in batches(6, n_classes):
@@ -84,7 +84,7 @@ def nothing_is_random(name: str) -> None:
 
 
 def half_precision_is_judged_in_float32(name: str) -> None:
-    """Half-precision probabilities are judged in float32."""
+    """Half-precision probabilities are evaluated in float32."""
     halves, singles = policy_of(name), policy_of(name)
     for probs, ids in batches(4):
         half = probs.to(torch.bfloat16)
@@ -93,7 +93,7 @@ def half_precision_is_judged_in_float32(name: str) -> None:
 
 
 def small_batches_pass(name: str) -> None:
-    """A batch of one clip and an empty batch pass."""
+    """A batch of one clip and an empty batch are accepted."""
     policy = policy_of(name)
     probs, ids = batches(1)[0]
     must(torch.isfinite(policy.select(probs[:1], ids[:1])).all(), "a batch of one gives weights that are not finite")
@@ -102,7 +102,7 @@ def small_batches_pass(name: str) -> None:
 
 
 def no_unlabelled_clips_pass(name: str) -> None:
-    """Without unlabelled clips it has a threshold all the same."""
+    """The policy has a threshold even without unlabelled clips."""
     found = build_policy(Threshold(policy=name), 3, 0).threshold()
     must(0.0 <= found <= 1.0, f"the threshold is {found:g}")
 

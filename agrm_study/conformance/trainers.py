@@ -27,7 +27,7 @@ def samples_of(name: str) -> tuple[Sample, ...]:
 
 @cache
 def trial_of(name: str) -> Trial:
-    """A trial of two epochs: of every label, every third sample is for validation."""
+    """A trial of two epochs: every third sample of each label is used for validation."""
     labels = sorted({sample.label for sample in samples_of(name)})
     seen: Counter[str] = Counter()
     train: list[Sample] = []
@@ -48,7 +48,7 @@ def trial_of(name: str) -> Trial:
 
 
 def trained(name: str, *, pause: bool = False) -> NDArray[np.floating[Any]]:
-    """Predictions on the validation samples after two epochs, on request with a save and a resume between them."""
+    """Predictions on the validation samples after two epochs, optionally with a save and a resume in between."""
     cls, trial = own_class("trainer", name), trial_of(name)
     trainer: Trainer = cls(cls.options_of({}))
     trainer.start(trial, None)
@@ -73,7 +73,7 @@ def has_a_docstring(name: str) -> None:
 
 
 def samples_are_valid(name: str) -> None:
-    """Samples are `ags.Sample` with unique ids and labels, of two labels or more."""
+    """Samples are `ags.Sample` with unique ids and labels, and there are at least two labels."""
     samples = samples_of(name)
     must(all(isinstance(sample, Sample) for sample in samples), "some are not")
     twice = [sample for sample, n in Counter(sample.id for sample in samples).items() if n > 1]
@@ -84,7 +84,7 @@ def samples_are_valid(name: str) -> None:
 
 
 def data_are_the_same_each_time(name: str) -> None:
-    """Samples and fingerprint are the same each time."""
+    """Samples and fingerprint are the same on every call."""
     cls = own_class("trainer", name)
     must(tuple(cls.samples()) == samples_of(name), "the samples differ")
     must(cls.fingerprint() == cls.fingerprint(), "the fingerprint differs")
@@ -112,12 +112,12 @@ def samples_are_judged_one_by_one(name: str) -> None:
 
 
 def equal_seeds_give_equal_results(name: str) -> None:
-    """Two trainings with one seed give equal predictions."""
+    """Two training runs with the same seed give equal predictions."""
     must(np.array_equal(trained(name), _straight(name)), "they differ; draw random numbers from `trial.seed`")
 
 
 def a_resumed_training_is_the_same(name: str) -> None:
-    """A training that is saved and resumed gives the predictions of one that is not."""
+    """A training run that is saved and resumed gives the same predictions as an uninterrupted one."""
     must(np.array_equal(trained(name, pause=True), _straight(name)), "they differ; save all state that changes")
 
 

@@ -51,7 +51,7 @@ class FinishedTrial:
 
     @property
     def why_without_weights(self) -> str:
-        """Why there are no weights, as a rule of an error message."""
+        """Reason why there are no weights, for an error message."""
         return why_without_weights(Location.of(self.weights.parents[2]), self.trial_id)
 
 

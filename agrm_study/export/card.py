@@ -107,7 +107,7 @@ def model_card(model: ModelRecipe, choice: Choice, study: Study) -> str:
 
 
 def _metrics(choice: Choice, *, screening: bool) -> str:
-    """Table of metrics by part, for this network and its arm; those of a screening only with a positive class."""
+    """Table of metrics by part, for this network and its arm; screening metrics only with a positive class."""
     own = {part: choice.scores[part].get(choice.trial_id) for part in _PARTS}
     shown = {part: scores for part, scores in own.items() if scores is not None}
     intervals = {part: scores.intervals() for part, scores in shown.items()}

@@ -32,7 +32,7 @@ from agrm_study.study.trained_recipe import trained_recipe
 _SHOWN = 6
 
 _Training = tuple[int, int, int]
-"""Seed, repeat and fold of a training; without folds both are 0."""
+"""Seed, repeat and fold of a training run; without folds both are 0."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -88,7 +88,7 @@ def export(study: FinishedStudy, choice: Choice, out: Path) -> Exported:
 
 
 def _temperature(validation: PartScores) -> float:
-    """The softmax temperature that calibrates the network on validation, or 1 where validation identifies none."""
+    """The softmax temperature that calibrates the network on validation, or 1 if the validation data identify none."""
     logits_RK, owners_R, labels_N = validation.logits_RK, validation.owners_R, validation.labels_N
     found = fit_temperature(lambda at: subject_log_probs(logits_RK, owners_R, len(labels_N), at), labels_N)
     return found or UNSCALED

@@ -1,4 +1,4 @@
-"""The arms of a study: those it lists, those its grid crosses, or the base recipe alone where it searches."""
+"""The arms of a study: the listed ones, the combinations of its grid, or only the base recipe for a search."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from agrm_study.study.study import Arm, Varies
 from agrm_study.study.translate import Rule
 
 MAX_ARMS = 10_000
-"""Maximum number of arms of a grid; a larger space calls for a search."""
+"""Maximum number of arms of a grid; a larger space requires a search."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class ArmDraft:
 
 
 def draft_arms(spec: StudyFile, loading: Loading) -> tuple[list[ArmDraft], Varies, tuple[str, ...]]:
-    """The arms, which of the three ways varies them, and the dotted names of the varied settings."""
+    """The arms, which of the three keys defines them, and the dotted names of the varied settings."""
     if spec.search is not None:
         factors = tuple(check_factors(("search", "space"), spec.search.space, loading))
         place = loading.places.find(("reference",))
@@ -97,10 +97,10 @@ def try_dimensions(
 
     Args:
         space: The dimensions.
-        names: Those to try.
+        names: Names of the dimensions to check.
         loading: Receives the problems.
         at: Path of the space in the study file.
-        tree: Settings that the draws are laid over; by default those of the base recipe.
+        tree: Settings that the drawn values override; by default those of the base recipe.
         prefix: Prefix of the field in messages.
     """
     places = {name: loading.places.find((*at, name)) for name in names}
@@ -215,11 +215,11 @@ def check_factors(group: KeyPath, factors: Mapping[str, Factor | Dimension], loa
 def _holding(
     name: str, factors: Mapping[str, Factor | Dimension], holding: Mapping[str, dict[str, list[Any]]]
 ) -> dict[str, list[Any]]:
-    """For each factor on which a factor depends, directly or indirectly: its values where the factor is varied.
+    """For each factor on which a factor depends, directly or indirectly: its values for which the factor is varied.
 
     Args:
         name: The factor.
-        factors: All of them.
+        factors: All factors.
         holding: The same for the earlier factors.
     """
     required = factors[name].when.required

@@ -1,4 +1,4 @@
-"""The settings of augmentation: the weak view, the strong view, and which network sees which."""
+"""The settings of augmentation: the weak view, the strong view, and which network receives which."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Weak(Section):
 
 
 class Strong(Section):
-    """The strong view: every setting 0 switches its part off."""
+    """The strong view; a setting of 0 disables the corresponding augmentation."""
 
     shift: Fraction = 1.0
     """As in the weak view; 1 reaches the whole stored frame."""
@@ -46,7 +46,7 @@ class Strong(Section):
 
 
 class Augment(Section):
-    """Which branch sees which view."""
+    """Which branch receives which view."""
 
     strong_branch: Literal["student", "teacher", "both", "none"] = "student"
     """Who gets the strong view of an unlabelled clip; the other gets the weak one."""

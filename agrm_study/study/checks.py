@@ -1,4 +1,4 @@
-"""Rules that tie the keys of a study together."""
+"""Rules that involve several keys of a study."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def check_study(spec: StudyFile, base: Recipe, arms: Sequence[Arm], loading: Loa
 
 
 def _check_screening(spec: StudyFile, loading: Loading) -> None:
-    """Note tables and figures of a screening that are asked for where the task that could have them lacks a positive
+    """Note requested tables and figures of a screening if the task that could have them lacks a positive
     class."""
     hint = _positive_hint(loading.tasks)
     if hint is None or any(task.positive is not None for task in loading.tasks):

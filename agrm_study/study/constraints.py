@@ -1,4 +1,4 @@
-"""Constraints of a search: bounds of what a trial records on validation, such as ``val/ece <= 0.1``."""
+"""Constraints of a search: bounds on quantities that a trial records on validation, such as ``val/ece <= 0.1``."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ QUANTITIES: Final[Mapping[str, str]] = {
     "val/ece": "expected calibration error on validation",
     "n_params": "parameters of the network",
 }
-"""What a constraint can bound, with its description: all at the best epoch of a trial."""
+"""Quantities that a constraint can bound, with descriptions; all at the best epoch of a trial."""
 
 _FORM: Final = re.compile(
     r"\s*(?P<quantity>[a-z_0-9/]+)\s*(?P<relation><=|>=)\s*(?P<bound>[-+]?[0-9.]+(?:e[-+]?\d+)?)\s*"
@@ -39,7 +39,7 @@ class Constraint(Section):
     """The bound itself."""
 
     def excess(self, value: float) -> float:
-        """By how much a value breaks the constraint: positive where it does, NaN for an undefined value."""
+        """Amount by which a value violates the constraint: positive if it does, NaN for an undefined value."""
         return value - self.bound if self.relation == "<=" else self.bound - value
 
     def __str__(self) -> str:

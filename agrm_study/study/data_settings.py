@@ -1,4 +1,4 @@
-"""Settings of the data that a trial sees: a manifest or a synthetic set, the split, and the clips that are used."""
+"""Settings of the data that a trial uses: a manifest or a synthetic set, the split, and the clips that are used."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SubjectId = Annotated[str, BeforeValidator(_as_text)]
 
 
 class Synthetic(Section):
-    """A synthetic data set that `run` writes when it is not there yet."""
+    """A synthetic data set that `run` writes if it does not exist yet."""
 
     subjects: Annotated[int, Field(ge=6, le=10_000)] = 60
     """Labelled children, one clip each."""
@@ -51,7 +51,7 @@ class SplitFractions(Section):
 
 
 class Data(Section):
-    """Which clips a trial sees."""
+    """The clips that a trial uses."""
 
     manifest: Path | None = None
     """A manifest (.parquet or .csv), relative to the study file. Outside the identity: its content is inside."""

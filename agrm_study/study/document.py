@@ -176,7 +176,7 @@ _EXPLAINED: tuple[tuple[str, str, str], ...] = (
 
 
 def _not_yaml(fault: yaml.MarkedYAMLError, text: str, source: Path | None, line: int | None) -> InputError:
-    """A parser's error in words that do not require knowledge of YAML's grammar."""
+    """A parser's error, worded so that it requires no knowledge of YAML's grammar."""
     problem = " ".join(part for part in (fault.context, fault.problem) if part)
     rule, hint = next(((r, h) for part, r, h in _EXPLAINED if re.search(part, problem)), (problem, None))
     written = "" if line is None else "".join(text.split("\n")[max(0, line - 2) : line])
@@ -187,7 +187,7 @@ def _not_yaml(fault: yaml.MarkedYAMLError, text: str, source: Path | None, line:
 
 
 def _looks_like_space(character: str) -> bool:
-    """Whether a character is invisible in an editor without being a space: a no-break space, a zero-width one."""
+    """Whether a character is invisible in an editor but not an ordinary space, e.g. a no-break or zero-width space."""
     return not character.isascii() and unicodedata.category(character) in ("Zs", "Zl", "Zp", "Cf")
 
 
@@ -204,7 +204,7 @@ def dump_yaml(value: Any) -> str:
 
 
 class _Reader:
-    """Turns composed nodes into plain values and notes their lines."""
+    """Turns composed nodes into plain values and records their lines."""
 
     def __init__(self, source: Path | None) -> None:
         self.source = source

@@ -17,12 +17,12 @@ def read_duration(text: str, *, field: str | None = None) -> float:
     """Seconds of a span such as ``7h30m``, ``90m`` or ``1d12h``.
 
     Args:
-        text: Whole numbers, each with its unit (d, h, m, s), largest first; below a larger unit, a number stays below
-            what would fill it.
+        text: Whole numbers, each with its unit (d, h, m, s), largest first; each number must amount to
+            less than one of the preceding unit.
         field: Name of the option, for the message.
 
     Raises:
-        InputError: For anything else, for no time at all, and for more than 366 days.
+        InputError: For anything else, for a span of zero, and for more than 366 days.
     """
     found = _FORM.fullmatch(text.strip()) if text.strip() else None
     if found is None:
@@ -42,7 +42,7 @@ def _wrong(rule: str, text: str, field: str | None) -> InputError:
 
 
 def written_duration(seconds: float) -> str:
-    """The text of `read_duration` for a whole number of seconds."""
+    """The text that `read_duration` reads as the given whole number of seconds."""
     rest, parts = round(seconds), []
     for unit, size in UNITS.items():
         count, rest = divmod(rest, size)

@@ -1,4 +1,4 @@
-"""Rules that tie `splits` to the other keys of a study."""
+"""Rules that involve `splits` and other keys of a study."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def check_splits(spec: StudyFile, base: Recipe, arms: Sequence[Arm], loading: Lo
 def _recipes(
     spec: StudyFile, base: Recipe, arms: Sequence[Arm], loading: Loading
 ) -> Iterator[tuple[Place | None, Recipe]]:
-    """The base recipe, without a place of its own, and those of the arms."""
+    """The base recipe, which has no place, and the recipes of the arms."""
     yield None, base
     listed = {entry.name: number for number, entry in enumerate(spec.arms or ())}
     for arm in arms:

@@ -33,11 +33,11 @@ def follow_epochs(layers: Sequence[Sequence[Setting]]) -> tuple[list[Setting], t
         layers: Settings of the base recipe, the study, the preset and the options, in this order.
 
     Returns:
-        The settings to merge at the place of `epochs`, and a description of the changes.
+        The settings to merge at the position of `epochs`, and a description of the changes.
     """
     tree: Tree = {}
-    last: dict[str, int] = {}  # the last layer that gave a setting
-    before: Any = default_of("epochs")  # value of the layers below the last one that gave `epochs`
+    last: dict[str, int] = {}  # the last layer that sets each setting
+    before: Any = default_of("epochs")  # value from the layers below the last one that sets `epochs`
     shortened: Setting | None = None
     for number, layer in enumerate(layers):
         for setting in layer:

@@ -12,11 +12,11 @@ WHOLE: Final = "backbone"
 """Stands for all stages of a backbone."""
 
 LayerNames = Callable[[Model], Collection[str]]
-"""Dotted names of all layers of a backbone, its stages in order among them."""
+"""Dotted names of all layers of a backbone, including its stages in order."""
 
 
 def unknown_layers(frozen: Iterable[str], layers: Collection[str]) -> list[InputError]:
-    """An error for each name to freeze that is no layer of the backbone."""
+    """An error for each name to freeze that is not a layer of the backbone."""
     stages = [name for name in layers if "." not in name]
     return [
         InputError(

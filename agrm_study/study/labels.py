@@ -9,7 +9,7 @@ LABELS: Final[tuple[str, ...]] = ("normal", "genu_varum", "genu_valgum")
 """The labels of the paper, of its built-in tasks and of synthetic data."""
 
 MAX_LABEL: Final = 60
-"""Characters of a label or of a class: a row of a table."""
+"""Maximum length of a label or of a class name, so that it fits into a row of a table."""
 
 
 def label_problem(text: str) -> str | None:
@@ -24,7 +24,7 @@ def label_problem(text: str) -> str | None:
 
 
 def plain_label(text: str) -> str:
-    """A label without outer spaces and in Unicode form NFC, so that equal words are equal text."""
+    """A label without surrounding spaces and in Unicode form NFC, so that equal words compare equal."""
     return unicodedata.normalize("NFC", text.strip())
 
 

@@ -11,7 +11,7 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def shipped_folders() -> tuple[Path, ...]:
-    """Folders of shipped studies: inside the installed package, otherwise beside it in a checkout."""
+    """Folders of shipped studies: inside the installed package, otherwise next to it in a checkout."""
     return tuple(
         folder for folder in (_PACKAGE / "_search_spaces", _PACKAGE.parent / "search_spaces") if folder.is_dir()
     )
@@ -40,7 +40,7 @@ def find_study(path: str | Path) -> Path:
 
 
 def known_parts(kind: str, beside: Path | None) -> list[str]:
-    """Names of the base recipes (``kind`` base) or presets (``presets``): beside a study file, and the shipped ones."""
+    """Names of the base recipes (``kind`` base) or presets (``presets``): next to a study file, and shipped ones."""
     return sorted({path.stem for folder in part_folders(kind, beside) for path in folder.glob("*.yaml")})
 
 

@@ -46,12 +46,12 @@ def load_study(
     own: OwnParts = OwnParts(),  # noqa: B008 - frozen
     layer_names: LayerNames | None = None,
 ) -> Study:
-    """Load a study file: base recipe, then the study's own settings, the preset's, the options', each arm's.
+    """Load a study file: base recipe, then the settings of the study, the preset, the options and each arm.
 
     Args:
         path: A study file, the name of a shipped study, or the content of a study file as plain values; paths in such
             values start from the working folder.
-        overrides: ``KEY=VALUE`` texts: a recipe's setting for every arm, or one of the study's keys (``seeds=[0, 1]``).
+        overrides: ``KEY=VALUE`` strings: a recipe's setting for every arm, or a key of the study (``seeds=[0, 1]``).
         preset: Name of a preset in search_spaces/presets/, or a file.
         names: Existing names by dotted field (``model.backbone``, ``report.tables``, …), given by the caller since
             this layer knows neither networks nor tables; fields without an entry are not checked.
@@ -119,7 +119,7 @@ def load_study(
         base=base,
         base_name=spec.base,
         keep_weights=spec.keep_weights,
-        sharing=spec.sharing if trainer is None else False,  # states of a trainer of its own are its own
+        sharing=spec.sharing if trainer is None else False,  # a user-defined trainer manages its own states
         preset=preset,
         overrides=tuple(overrides),
         path=loading.file,
@@ -130,7 +130,7 @@ def load_study(
 
 
 def _with_own_names(report: ReportRequest, own: OwnParts) -> ReportRequest:
-    """The request with the full names of the study's own tables and figures."""
+    """The report request, with the full names of the study's own tables and figures."""
     full = {(part.kind, part.name): full_name(part.name, part.source) for part in own.parts}
     return report.model_copy(
         update={

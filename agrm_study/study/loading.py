@@ -1,4 +1,4 @@
-"""The state that the steps of loading a study share."""
+"""State shared by the steps of loading a study."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Loading:
         options: Recipe settings from command-line options.
         layers: Layers of a backbone; by default `model.freeze` is not checked.
         parts: The study's own parts.
-        tasks: Its tasks; empty while they are not known.
+        tasks: Its tasks; empty until they are known.
     """
 
     file: Path | None
@@ -68,11 +68,11 @@ class Loading:
 
     @property
     def folder(self) -> Path:
-        """Base folder of relative paths: that of the study file, otherwise the working folder."""
+        """Base folder of relative paths: the folder of the study file, otherwise the working folder."""
         return Path.cwd() if self.file is None else self.file.parent
 
     def lay(self, settings: Sequence[Setting]) -> None:
-        """Merge the settings of one source into those so far; later ones win, lists are replaced as a whole."""
+        """Merge settings of one source into those so far; later values take precedence, lists are replaced entirely."""
         check_memories(settings, self.problems)
         self.tree = with_settings(self.tree, settings)
         for setting in settings:

@@ -27,7 +27,7 @@ ORDINAL_LOSS = "corn"
 
 
 def with_settings(tree: Tree, settings: Iterable[Setting]) -> Tree:
-    """A copy of merged settings with some replaced; a later one wins, lists are replaced as a whole.
+    """A copy of merged settings with some replaced; later values take precedence, and lists are replaced as a whole.
 
     A moving average given per step also replaces an earlier memory in epochs (`MEMORIES`), and the reverse.
     """
@@ -45,7 +45,7 @@ def with_settings(tree: Tree, settings: Iterable[Setting]) -> Tree:
 
 
 def check_memories(settings: Sequence[Setting], problems: Problems, *, prefix: str = "") -> None:
-    """Note a moving average that one source gives both per step and as a memory in epochs."""
+    """Note a moving average for which one source gives both a value per step and a memory in epochs."""
     given = {setting.name: setting for setting in settings}
     for memory, per_step in MEMORIES.items():
         if per_step in given and memory in given and given[memory].value is not None:
@@ -80,7 +80,7 @@ def build_recipe(
         names: Existing names by dotted field; fields without an entry are not checked.
         prefix: Prefix of the field in messages (``arm `w/o MTM` ``).
         parts: The study's own parts; the recipe has their full names.
-        tasks: Tasks of the study, for which the recipe must fit.
+        tasks: Tasks of the study, with which the recipe must be compatible.
         layers: Layers of a backbone, to check `model.freeze`; by default it is not checked.
     """
     try:
@@ -140,7 +140,7 @@ def _is_setting(field: str) -> bool:
 
 
 def _check_together(recipe: Recipe, places: Places, problems: Problems, prefix: str) -> None:
-    """Rules that tie several settings together."""
+    """Rules that involve several settings."""
 
     def note(rule: str, *names: str, **more: Any) -> None:
         place = places.latest(tuple(name.split(".")) for name in names)
@@ -173,7 +173,7 @@ def _check_together(recipe: Recipe, places: Places, problems: Problems, prefix: 
 
 
 def _check_unlabelled_passes(recipe: Recipe, note: Callable[..., None]) -> None:
-    """Rules of batch norm, thresholds and uncertainty in methods that use unlabelled clips."""
+    """Rules for batch norm, thresholds and uncertainty in methods that use unlabelled clips."""
     ssl, in_rounds = recipe.ssl, recipe.ssl.pseudo.mode == "rounds"
     if ssl.batch_norm == "joint" and recipe.batch.accumulate > 1:
         rule = "must be 1 with ssl.batch_norm joint: one pass is over all clips of a step"

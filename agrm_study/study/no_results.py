@@ -10,7 +10,7 @@ _SHOWN = 4
 
 
 def no_results(where: str | Path, missing: str) -> InputError:
-    """Builds the error: the fault of the folder, and the folders that contain results.
+    """Builds the error: the problem with the folder, and the folders that contain results.
 
     Args:
         where: The given local path or URI.

@@ -1,4 +1,4 @@
-"""Samplers of a search: four by a short name, and the classes of `optuna.samplers` with options of their own."""
+"""Samplers of a search: four by a short name, and the classes of `optuna.samplers` with their own options."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ SHORT: Final = ("random", "tpe", "gp", "nsga2")
 CLASSES: Final = (
     "CmaEsSampler", "GPSampler", "NSGAIIISampler", "NSGAIISampler", "QMCSampler", "RandomSampler", "TPESampler",
 )  # fmt: skip
-"""Classes of `optuna.samplers` that can draw from a space of a study file."""
+"""Classes of `optuna.samplers` that can sample from a space of a study file."""
 
 REFUSED: Final = {
     "BruteForceSampler": "Use `grid` in place of the search: it trains every combination.",
     "GridSampler": "Use `grid` in place of the search: it crosses values without a sampler.",
     "PartialFixedSampler": "Leave the setting out of the space and give it under `set`.",
 }
-"""Classes of `optuna.samplers` whose purpose another key of a study file serves."""
+"""Classes of `optuna.samplers` whose function another key of a study file provides."""
 
 OPTION_TYPES: Final[Mapping[str, tuple[type, ...]]] = {
     "bool": (bool,),
@@ -38,10 +38,10 @@ OPTION_TYPES: Final[Mapping[str, tuple[type, ...]]] = {
     "str": (str,),
     "None": (type(None),),
 }
-"""Types of the constructor arguments that a study file can give; others take objects."""
+"""Types of constructor arguments that a study file can express; other arguments take objects."""
 
 INSTEAD: Final = {"seed": "Set `sampler_seed`.", "constraints_func": "Set `constraints`."}
-"""Constructor arguments that other keys of a search give."""
+"""Constructor arguments that other keys of a search set."""
 
 
 class NamedSampler(Section):
@@ -57,7 +57,7 @@ def read_sampler(value: Any) -> Any:
     """``tpe``, ``CmaEsSampler`` or ``{name: CmaEsSampler, options: {…}}`` as one of `SHORT`, or a `NamedSampler`.
 
     Raises:
-        Rule: For another name, or options that its constructor does not take.
+        Rule: If the name is unknown, or its constructor does not accept the options.
     """
     if isinstance(value, NamedSampler) or value in SHORT:
         return value
@@ -95,18 +95,18 @@ SamplerEntry = Annotated[
 
 
 def build_sampler(sampler: NamedSampler, seed: int) -> optuna.samplers.BaseSampler:
-    """The sampler; one without randomness takes no seed."""
+    """The sampler; a deterministic one takes no seed."""
     from optuna import samplers
 
     made = getattr(samplers, sampler.name)
     seeded = {"seed": seed} if "seed" in inspect.signature(made).parameters else {}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # some classes and options are called experimental
+        warnings.simplefilter("ignore")  # Optuna marks some classes and options as experimental
         return made(**sampler.options, **seeded)
 
 
 def try_sampler(sampler: NamedSampler, directions: Sequence[str]) -> None:
-    """Check that a sampler can be made and draws, on a space of two numbers.
+    """Check that a sampler can be created and can sample from a space of two numbers.
 
     Raises:
         Rule: If it cannot: an option out of range, several objectives, a package that is not installed.
@@ -135,7 +135,7 @@ def try_sampler(sampler: NamedSampler, directions: Sequence[str]) -> None:
 
 
 def _check_options(name: str, options: Mapping[str, Any]) -> None:
-    """Refuse arguments that the constructor lacks, takes from elsewhere, or takes as an object."""
+    """Refuse arguments that the constructor lacks, that other keys set, or that must be objects."""
     if not options:
         return
     from optuna import samplers

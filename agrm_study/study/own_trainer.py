@@ -1,4 +1,4 @@
-"""Studies with a trainer of their own: their arms set that trainer's settings, by name."""
+"""Studies with their own trainer: their arms set that trainer's settings, by name."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SHARED: Final = (
     "epochs", "data.subset", "data.exclude", "data.split", "data.split_file", "data.folds", "data.fold",
     "data.first_fold", "data.labelled_fraction", "training.patience",
 )  # fmt: skip
-"""Settings of the recipe that hold for every trainer: how long, when to stop, and which samples."""
+"""Settings of the recipe that apply to every trainer: duration, early stopping, and samples."""
 
 PREFIX: Final = "training.options."
 
@@ -60,7 +60,7 @@ def named_trainer(written: object, parts: Iterable[OwnPart]) -> OwnPart | None:
 def name_settings(loading: Loading, trainer: OwnPart) -> None:
     """Rename the settings in `set`, `arms`, `grid`, `search` and `tune`: ``depth`` becomes ``training.options.depth``.
 
-    Names that neither the trainer nor `SHARED` has are noted and left out.
+    Names that are neither settings of the trainer nor in `SHARED` are noted and left out.
     """
     value = loading.value
     if isinstance(value.get("set"), dict):
@@ -85,7 +85,7 @@ def name_settings(loading: Loading, trainer: OwnPart) -> None:
 
 
 def _with_space(arm: Any, path: KeyPath, loading: Loading, trainer: OwnPart) -> Any:
-    """An arm whose tuning, where it has a space of its own, names the trainer's settings in full."""
+    """An arm whose tuning uses the full names of the trainer's settings, if it has its own space."""
     if not isinstance(arm, dict) or not isinstance(arm.get("tune"), dict):
         return arm
     return arm | {"tune": _renamed_space(arm["tune"], (*path, "tune"), loading, trainer)}
@@ -104,7 +104,7 @@ def named_option(text: str, trainer: OwnPart) -> str:
 
 
 def first_layer(trainer: OwnPart, loading: Loading) -> list[Setting]:
-    """Defaults of a study with a trainer of its own: one epoch."""
+    """Defaults of a study with its own trainer: one epoch."""
     return [Setting("epochs", 1, loading.places.find(("trainer",)))]
 
 
@@ -149,14 +149,14 @@ def _renamed(group: dict[str, Any], path: KeyPath, loading: Loading, trainer: Ow
 
 
 def is_shared(key: str, item: Any = None) -> bool:
-    """Whether a setting, or every setting of the group ``data``, holds for every trainer."""
+    """Whether a setting, or every setting of the group ``data``, applies to every trainer."""
     if isinstance(item, dict) and key == "data":
         return all(is_shared(f"{key}.{inner}", value) for inner, value in item.items())
     return any(key == name or key.startswith(f"{name}.") for name in SHARED)
 
 
 def _with_conditions(factors: dict[str, Any], trainer: OwnPart) -> dict[str, Any]:
-    """Factors whose `when` names the trainer's settings in full."""
+    """Factors whose `when` uses the full names of the trainer's settings."""
     known = _settings(trainer)
     found = {}
     for name, factor in factors.items():
@@ -168,10 +168,10 @@ def _with_conditions(factors: dict[str, Any], trainer: OwnPart) -> dict[str, Any
 
 
 def require_shipped_trainer(study: Study, where: str | Path) -> None:
-    """Check that a study's trials have networks of the shipped trainer, whose weights are kept.
+    """Check that a study's trials have networks of the shipped trainer, which keeps weights.
 
     Raises:
-        InputError: The study has a trainer of its own.
+        InputError: The study has its own trainer.
     """
     if study.base.own_trainer:
         raise InputError(

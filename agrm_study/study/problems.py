@@ -20,7 +20,7 @@ def dotted(path: tuple[str | int, ...]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Place of a value: a file and a line, or a command-line option."""
+    """Location of a value: a file and a line, or a command-line option."""
 
     where: str | Path | None
     line: int | None = None
@@ -52,7 +52,7 @@ class Places:
         self.by_path[path] = place
 
     def find(self, path: KeyPath) -> Place:
-        """The place of a value, otherwise of its last part that has one, otherwise of the nearest enclosing value."""
+        """The place of a value, or else of its last part that has one, or else of the nearest enclosing value."""
         if path in self.by_path:
             return self.by_path[path]
         inside = [at for other, at in self.by_path.items() if path and other[: len(path)] == path]
@@ -99,7 +99,7 @@ class Problems:
         )
 
     def given_twice(self, setting: str, place: Place, first: Place) -> None:
-        """Note a setting that one group gives twice."""
+        """Note a setting that occurs twice in one group."""
         rule = f"is given twice, first in line {first.line}"
         self.add(place, rule, field=setting, hint="Keep one of the two.")
 

@@ -1,8 +1,8 @@
 """The settings of one trial, their defaults and the values that they may have.
 
-A `Recipe` is frozen, knows every setting that can change a trial's outcome, and nothing else does: resources, paths of
-results and names of arms live elsewhere. Defaults are the paper's protocol (Song et al. 2026, section 3.1) and, where
-the paper is silent, the choice that the documentation's protocol page explains.
+A `Recipe` is frozen and contains every setting that can change a trial's outcome, and no other: resources, paths of
+results and names of arms are kept elsewhere. Defaults are the paper's protocol (Song et al. 2026, section 3.1) and, if
+the paper does not specify a value, the choice that the documentation's protocol page explains.
 """
 
 from __future__ import annotations
@@ -154,7 +154,7 @@ class Optimizer(Section):
 
 
 class Batch(Section):
-    """Clips of a step."""
+    """Number of clips per step."""
 
     labelled: BatchSize = 16
     """Labelled clips of a step."""
@@ -165,7 +165,7 @@ class Batch(Section):
 
 
 class Training(Section):
-    """Who trains."""
+    """The trainer."""
 
     trainer: str = AGRM
     """The shipped trainer, or one of your own, which a study names with `trainer: FILE.py:CLASS`."""
@@ -177,7 +177,7 @@ class Training(Section):
 
 
 class EarlyStop(Section):
-    """When a trial ends before its last epoch."""
+    """Early stopping of a trial."""
 
     metric: Literal["macro_f1", "accuracy", "balanced_accuracy", "loss"] = "macro_f1"
     """Validation metric; it also picks the best epoch."""
@@ -188,7 +188,7 @@ class EarlyStop(Section):
 
 
 class Evaluate(Section):
-    """How a trained network is judged."""
+    """How a trained network is evaluated."""
 
     clips: Annotated[int, Field(ge=1, le=1000)] = 5
     """Windows spread over a video; their probabilities are averaged per subject."""
@@ -269,7 +269,7 @@ class Recipe(Section):
 
     @property
     def own_trainer(self) -> bool:
-        """Whether a trainer of the study's own trains it."""
+        """Whether it is trained by the study's own trainer."""
         return self.training.trainer != AGRM
 
     @property

@@ -1,4 +1,4 @@
-"""The network of a trial that is judged on validation and reported: the teacher, another average, or the student."""
+"""The network of a trial that is evaluated on validation and reported: the teacher, another average, or the student."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ TEACHER_METHODS: Final = ("mean_teacher", "agrm")
 
 
 def reported_network(recipe: Recipe) -> Network:
-    """The network that a recipe asks for (`evaluate.network`), or the student where there is no average of it."""
+    """The network that a recipe requests (`evaluate.network`), or the student if it has no average."""
     return reported_of(recipe.ssl.method, recipe.evaluate)
 
 
 def reported_of(method: str | None, asked: Evaluate) -> Network:
-    """The reported network for a method and the settings of the evaluation."""
+    """The reported network for a method and evaluation settings."""
     if asked.network == "student":
         return "student"
     return "teacher" if method in TEACHER_METHODS else "ema" if asked.ema else "student"
@@ -31,7 +31,7 @@ def reported_in_record(method: str | None, factors: Mapping[str, Any], asked: Ev
     Args:
         method: ``method`` of the record.
         factors: ``params`` of the record.
-        asked: `evaluate` of the study's base recipe, which factors override.
+        asked: `evaluate` of the study's base recipe, overridden by factors.
     """
     given = {name: factors[f"evaluate.{name}"] for name in ("network", "ema") if f"evaluate.{name}" in factors}
     return reported_of(method, asked.model_copy(update=given))

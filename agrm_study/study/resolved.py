@@ -1,4 +1,4 @@
-"""The resolved study: every value of a study, stored beside its results."""
+"""The resolved study: every value of a study, stored with its results."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def study_from_dict(value: Any, *, where: Path | None = None) -> Study:
     """The study that `study_to_dict` described.
 
     Raises:
-        InputError: For another schema version, a missing key or a value that a recipe does not allow.
+        InputError: If the schema version differs, a key is missing, or a recipe does not allow a value.
     """
     if not isinstance(value, Mapping) or "schema_version" not in value:
         raise InputError("is not a resolved study: it has no schema_version", where=where, field="schema_version")
@@ -184,7 +184,7 @@ def _space_to_dict(space: Mapping[str, Dimension]) -> dict[str, Any]:
 
 
 def write_resolved(study: Study, path: Path) -> None:
-    """Write a study as YAML, every value stated, with a digest; readers see the old file or the new one, never a part.
+    """Write a study as YAML with all values and a digest; readers see the complete old or the complete new file.
 
     A truncated or edited file is refused on reading, since missing values would otherwise take their defaults.
     """
@@ -199,7 +199,7 @@ def write_resolved(study: Study, path: Path) -> None:
 
 
 def read_resolved(path: Path) -> Study:
-    """Read what `write_resolved` wrote.
+    """Read a file written by `write_resolved`.
 
     Raises:
         InputError: If the file is missing, damaged, or of another schema version.
@@ -207,12 +207,12 @@ def read_resolved(path: Path) -> Study:
     try:
         content = path.read_bytes()
     except OSError:
-        return study_from_dict(read_yaml(path).value, where=path)  # raises with the fault of the file
+        return study_from_dict(read_yaml(path).value, where=path)  # raises the specific error of the file
     return parse_resolved(content, path)
 
 
 def parse_resolved(content: bytes, where: Path) -> Study:
-    """Like `read_resolved`, for a file's content, such as from an object store; ``where`` is its name in messages.
+    """Like `read_resolved`, for the content of a file, e.g. from an object store; ``where`` is its name in messages.
 
     Raises:
         InputError: If it is damaged, or of another schema version.

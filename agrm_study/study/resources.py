@@ -13,11 +13,11 @@ from agrm_study.study.translate import Rule
 GPU_CHOICES = '0, 1, exactly 1/k (0.5, 0.25, "1/3", …), auto'
 
 MAX_TRIALS_PER_GPU = 1000
-"""Trials that may share one GPU, at most."""
+"""Maximum number of trials that may share one GPU."""
 
 
 def read_gpu(value: Any) -> float | Literal["auto"]:
-    """GPUs a trial asks for: 0, 1, exactly 1/k, or ``auto``.
+    """GPUs that a trial requests: 0, 1, exactly 1/k, or ``auto``.
 
     Raises:
         Rule: For anything else; a trial uses one GPU, and Ray packs trials onto it only when the shares add up to one.

@@ -21,12 +21,12 @@ def study_schema(
     parts: Sequence[OwnPart] = (),
     trainer: OwnPart | None = None,
 ) -> dict[str, Any]:
-    """JSON Schema (2020-12) of a study file; settings are offered by dotted name and nested.
+    """JSON Schema (2020-12) of a study file; settings are accepted by dotted name and nested.
 
     Args:
         names: Existing names by dotted field (`model.backbone`, `report.tables`, …), from the layers above.
-        parts: The study's own parts, whose options are offered.
-        trainer: The study's own trainer, whose settings are offered instead of the recipe's.
+        parts: The study's own parts, whose options are included.
+        trainer: The study's own trainer, whose settings are included instead of the recipe's.
     """
     schema = StudyFile.model_json_schema(by_alias=True)
     recipe = Recipe.model_json_schema(by_alias=True)
@@ -90,7 +90,7 @@ def study_schema(
 def _options(
     parts: Sequence[OwnPart], recipe: dict[str, Any], definitions: dict[str, Any]
 ) -> dict[str, dict[str, Any]]:
-    """Options of a study's own parts by dotted name, also put into the sections that hold them."""
+    """Options of a study's own parts by dotted name, also inserted into the sections that contain them."""
     found: dict[str, dict[str, Any]] = {}
     for kind in KINDS.values():
         if not kind.options:
@@ -108,7 +108,7 @@ def _options(
 
 
 def _named(node: Any, part: str) -> Any:
-    """A part's schema with references to definitions that carry the part's name."""
+    """A part's schema, with the part's name in its references to definitions."""
     if isinstance(node, dict):
         return {
             key: value.replace("#/$defs/", f"#/$defs/{part}.") if key == "$ref" else _named(value, part)
@@ -118,7 +118,7 @@ def _named(node: Any, part: str) -> Any:
 
 
 def _property(name: str, root: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
-    """The schema of a field, by its dotted name from an object's schema."""
+    """The schema of a field, looked up in an object's schema by dotted name."""
     node: dict[str, Any] = root
     for part in name.split("."):
         node = _resolved(node, definitions)["properties"][part]
@@ -126,7 +126,7 @@ def _property(name: str, root: dict[str, Any], definitions: dict[str, Any]) -> d
 
 
 def _resolved(node: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
-    """The object schema that a property refers to, optional sections included."""
+    """The object schema that a property refers to, including optional sections."""
     for option in (node, *node.get("anyOf", ())):
         if "$ref" in option:
             found: dict[str, Any] = definitions[option["$ref"].rsplit("/", 1)[-1]]

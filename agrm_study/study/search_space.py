@@ -24,21 +24,21 @@ OBJECTIVES: dict[str, Direction] = {
     "val/balanced_accuracy": "maximize",
     "val/loss": "minimize",
 }
-"""What a search may look at. Never the test part: a search that has seen it cannot be reported on it."""
+"""Metrics that a search may use. Never the test part: its results could then no longer be reported on it."""
 
 MAX_SEARCH_SEEDS = 100
-"""Maximum number of training seeds of a search's point."""
+"""Maximum number of training seeds per point of a search."""
 
 _LABELLED_VALUES: dict[str, Any] = {"anyOf": [{"type": "array", "minItems": 1}, {"type": "object", "minProperties": 1}]}
 
 
 class Condition(Section):
-    """A factor or dimension takes part only where each of these earlier ones has one of the values."""
+    """Condition of a factor or dimension: it applies only if each of these earlier ones has one of the values."""
 
     required: dict[str, tuple[Any, ...]] = Field(default_factory=dict)
 
     def holds(self, assigned: Mapping[str, Any]) -> bool:
-        """Whether it takes part beside the values given so far."""
+        """Whether it applies, given the values so far."""
         return all(name in assigned and assigned[name] in values for name, values in self.required.items())
 
 
@@ -64,7 +64,7 @@ def read_labelled(value: Any) -> tuple[tuple[str | None, Any], ...]:
     """A list of values, or ``label: value``, as pairs (label or None, value).
 
     Raises:
-        Rule: When it is neither, is empty, or holds a value twice.
+        Rule: If it is neither, is empty, or contains a value twice.
     """
     if isinstance(value, Mapping):
         pairs: tuple[tuple[str | None, Any], ...] = tuple(value.items())
@@ -129,7 +129,7 @@ class Dimension(Section):
 
     @property
     def kind(self) -> Kind:
-        """Which of the three it is."""
+        """Which of the three fields is set."""
         return "float" if self.float_range is not None else "int" if self.int_range is not None else "choice"
 
     @property
@@ -160,7 +160,7 @@ class Dimension(Section):
 
     @property
     def probes(self) -> tuple[Any, ...]:
-        """Values whose validity shows that all are valid: both ends of a range, every choice."""
+        """Values to validate in place of all: both ends of a range, or every choice."""
         return tuple(value for _, value in self.choices) if self.choices is not None else self.bounds
 
 
@@ -181,7 +181,7 @@ def read_metrics(value: Any) -> tuple[str, ...]:
     """One metric, or a list of several objectives; each must be measured on validation.
 
     Raises:
-        Rule: For a metric that does not exist or is not a validation metric.
+        Rule: If a metric does not exist or is not a validation metric.
     """
     metrics = tuple(value) if isinstance(value, list | tuple) else (value,)
     allowed = ", ".join(OBJECTIVES)
@@ -196,7 +196,7 @@ def read_metrics(value: Any) -> tuple[str, ...]:
 
 
 class SearchSettings(Section):
-    """How points are drawn and judged on validation: shared by a search and by the tuning of arms."""
+    """How points are sampled and evaluated on validation: shared by a search and by the tuning of arms."""
 
     sampler: SamplerEntry = "tpe"
     """`random`, `tpe`, `gp` or `nsga2` (several objectives), or a class of `optuna.samplers`, with its `options`."""
@@ -238,12 +238,12 @@ class SearchSettings(Section):
 
     @property
     def training_seeds(self) -> tuple[int, ...]:
-        """The training seeds of a point, in running order."""
+        """The training seeds of a point, in execution order."""
         return tuple(range(self.seed, self.seed + self.seeds))
 
 
 class Search(SearchSettings):
-    """A sampled search on validation; its best become arms with fresh seeds."""
+    """A sampled search on validation; its best points become arms with new seeds."""
 
     space: dict[str, Dimension] = Field(min_length=1)
     """Dotted setting → distribution; an entry's `when` may name entries above it."""
@@ -252,7 +252,7 @@ class Search(SearchSettings):
 
 
 class Tune(SearchSettings):
-    """Equal searches on validation, one per arm and task; an arm's best settings become its own."""
+    """Equal searches on validation, one per arm and task; each arm adopts its best settings."""
 
     space: dict[str, Dimension] = Field(default_factory=dict)
     """Dotted setting → distribution, for every arm that has no space of its own."""
@@ -265,7 +265,7 @@ class Tune(SearchSettings):
 
 
 class ArmTune(Section):
-    """What the tuning of an arm varies instead of the study's space."""
+    """Search space of the tuning of one arm, in place of the study's space."""
 
     space: dict[str, Dimension] = Field(min_length=1)
     """Dotted setting → distribution, in place of the study's `tune.space`."""

@@ -1,4 +1,4 @@
-"""The frozen group of settings that every part of a recipe is, and the types of numbers that settings share."""
+"""The frozen base class of all sections of a recipe, and the number types that settings share."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 MAX_SEED = 2**63 - 1
-"""Largest seed: records hold it as a 64-bit integer."""
+"""Largest seed: records store it as a 64-bit integer."""
 
 MAX_COUNT = 2**31 - 1
-"""Largest number of anything that has no tighter bound: records hold it as a 32-bit integer."""
+"""Largest number for settings without a tighter bound: records store it as a 32-bit integer."""
 
 Positive = Annotated[int, Field(ge=1, le=MAX_COUNT)]
 Count = Annotated[int, Field(ge=0, le=MAX_COUNT)]

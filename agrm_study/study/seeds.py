@@ -1,4 +1,4 @@
-"""Seeds of a study: a fixed list, or as many as a race gives each arm; arms that a race has stopped."""
+"""Seeds of a study: a fixed list, or the number that a race assigns to each arm; arms that a race has stopped."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ MAX_TRIALS = 1_000_000
 """Maximum number of trials of a study: a larger plan is almost certainly a mistake, and would exhaust the memory."""
 
 LEAST_FIRST = 3
-"""Seeds before an arm may be dropped; with fewer, a paired test decides nothing."""
+"""Minimum number of seeds before an arm may be dropped; with fewer, a paired test is not informative."""
 
 RACED_BY = ("macro_f1", "accuracy", "balanced_accuracy")
-"""Metrics that a race can decide by: those that are recorded on validation."""
+"""Metrics on which a race can be based: those that are recorded on validation."""
 
 NEED_ALL_ARMS = {
     "ablation": "its interaction is computed from four arms at the same seeds",
     "factor_response": "it averages arms over the other factors at the same seeds",
 }
-"""Tables that a racing study cannot have, and why."""
+"""Tables that a study with a race cannot have, with reasons."""
 
 ALLOWED = (
     f"a list of different whole numbers from 0 to {MAX_SEED}, their number (at most {MAX_TRIALS}), or "
@@ -34,9 +34,9 @@ ALLOWED = (
 
 
 class Race(Section):
-    """Seeds are added in rounds, and arms that are surely worse than another on validation get no more.
+    """Seeds are added in rounds; arms that are significantly worse than another on validation get no more.
 
-    Opt-in, and never for ablations: tables that compare arms with each other need all of them at the same seeds.
+    Opt-in, and never for ablations: tables that compare arms need the same seeds for all of them.
     """
 
     first: Annotated[int, Field(ge=LEAST_FIRST, le=MAX_TRIALS)] = LEAST_FIRST
@@ -59,7 +59,7 @@ class Race(Section):
 
     @property
     def seeds(self) -> tuple[int, ...]:
-        """The seeds of an arm that stays in, in the order in which they are run."""
+        """The seeds of an arm that is never dropped, in execution order."""
         return tuple(range(self.most))
 
 
@@ -68,10 +68,10 @@ class Stopped:
     """An arm that gets no more seeds on a task.
 
     Attributes:
-        n: Seeds run for the arm.
+        n: Number of seeds run for the arm.
         rival: The arm with the smallest p value against it.
-        pairs: Seeds that both arms have.
-        difference: Mean of rival − arm over them, in the metric of the race.
+        pairs: Number of seeds that both arms have.
+        difference: Mean of rival − arm over these seeds, in the metric of the race.
         p: One-sided p value of the paired t-test.
         limit: Level of that test.
     """
@@ -90,7 +90,7 @@ def read_seeds(value: Any) -> tuple[int, ...] | Race:
     """Seeds as a list of different whole numbers, a number N for 0 … N-1, or a race.
 
     Raises:
-        Rule: For anything else, and when there is none.
+        Rule: For anything else, or if there are no seeds.
     """
     if isinstance(value, Race):
         return value
@@ -122,7 +122,7 @@ def _read_race(value: Mapping[str, Any]) -> Race:
     """The race of ``{race: {…}}``.
 
     Raises:
-        Rule: For any fault; pydantic would name the members of the union that `seeds` is, not the key.
+        Rule: For any error; pydantic would name the members of the union type of `seeds` instead of the key.
     """
     if list(value) != ["race"] or not isinstance(value["race"], Mapping):
         raise Rule("must be {race: {…}} when it is a group", allowed=ALLOWED)

@@ -24,7 +24,7 @@ OPTION_GROUPS = tuple(kind.options for kind in KINDS.values() if kind.options)
 """Settings that hold the options of a study's own parts."""
 
 MEMORIES = {"ssl.ema.memory_epochs": "ssl.ema.alpha", "ssl.threshold.memory_epochs": "ssl.threshold.momentum"}
-"""Memories of moving averages in epochs, each with the setting that it takes the place of."""
+"""Settings that give the memory of a moving average in epochs, each with the setting that it replaces."""
 
 SET_BY_THE_STUDY = {
     "task": "Name the tasks with `tasks: [two_class, three_class]`, or define your own there.",
@@ -56,7 +56,7 @@ def section_of(annotation: Any) -> tuple[type[Section] | None, bool]:
 
 @cache
 def known_settings() -> tuple[str, ...]:
-    """Dotted names of all settings that a study may give, sections left out."""
+    """Dotted names of all settings that a study may give, excluding sections."""
 
     def walk(section: type[Section], prefix: str) -> list[str]:
         names = []
@@ -121,7 +121,7 @@ def read_settings(
     Args:
         group: Content of the group.
         places: Places of its values, by path from ``group``.
-        problems: Collects unknown names, duplicate names, and values where a group is needed.
+        problems: Collects unknown names, duplicate names, and values in place of a required group.
         prefix: Dotted name of the group itself, with a trailing dot (``data.``), or empty.
         at: Path of ``group`` in ``places``.
     """
@@ -156,7 +156,7 @@ def _walk(group: Any, places: Places, problems: Problems, prefix: str, at: KeyPa
 
 
 def _lookup(name: str) -> tuple[type[Section] | None, bool, bool]:
-    """The section a dotted name stands for (None for a plain setting), whether it may be null, whether it exists."""
+    """The section that a dotted name denotes (None for a plain setting), whether it may be null, whether it exists."""
     if option_group(name) is not None:
         return None, False, True
     section: type[Section] | None = Recipe

@@ -30,7 +30,7 @@ NOT_BY_OPTION = {
 
 
 def _find_part(kind: str, name: str, beside: Path | None, place: Place, problems: Problems) -> Path | None:
-    """The file of a base recipe or preset: by its path from ``beside``, or by its name; None after noting that there is
+    """The file of a base recipe or preset: by its path from ``beside`` or by its name; None after noting that there is
     none."""
     if name.endswith((".yaml", ".yml")) or "/" in name:
         path = Path(name).expanduser()
@@ -109,7 +109,9 @@ def preset_layer(name: str | None, loading: Loading) -> list[Setting]:
 
 
 def option_layer(options: Sequence[str], loading: Loading) -> list[Setting]:
-    """Apply ``KEY=VALUE`` options to a study's own keys, and return the recipe settings among them; later ones win.
+    """Apply ``KEY=VALUE`` options to a study's own keys, and return the recipe settings among them.
+
+    Later options take precedence.
 
     Raises:
         InputError: For an option without ``=``, with an empty key, or with a value that is not YAML.

@@ -32,26 +32,26 @@ METRICS: dict[str, Literal["any", "positive"]] = {
     "ppv": "positive",
     "npv": "positive",
 }
-"""Metrics a study can be decided by, with the tasks that have them: all, or those with a positive class."""
+"""Possible primary metrics of a study, and the tasks for which they exist: all, or those with a positive class."""
 
 
 def has_metric(task: Task, metric: str) -> bool:
-    """Whether a study can be decided by a metric on a task."""
+    """Whether a metric can be the primary metric of a study on a task."""
     return METRICS[metric] == "any" or task.positive is not None
 
 
 BASE_ARM = "base"
-"""The arm of a search study that is the base recipe itself, there when it is the reference."""
+"""Arm of a search study that is the base recipe itself; it exists if it is the reference."""
 
 MAX_NAME = 60
-"""Characters of an arm's name: a row of a table in one column of a paper."""
+"""Maximum length of an arm's name: it must fit into a table in one column of a paper."""
 
 
 def read_name(value: Any) -> str:
     """The name of an arm.
 
     Raises:
-        Rule: When it could not be printed as the first cell of a table's row.
+        Rule: If it cannot be printed as the first cell of a table's row.
     """
     if not isinstance(value, str):
         raise Rule("must be text", hint=f'Put it in quotes: "{value}".')
@@ -67,10 +67,10 @@ def read_name(value: Any) -> str:
 
 
 def read_study_name(value: Any) -> str:
-    """The name of a study: also that of its results folder.
+    """The name of a study, which is also the name of its results folder.
 
     Raises:
-        Rule: When it is no safe folder name.
+        Rule: If it is not a safe folder name.
     """
     if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", value):
         raise Rule(
@@ -81,7 +81,7 @@ def read_study_name(value: Any) -> str:
 
 
 def read_sharing(value: Any) -> bool | Literal["keep"]:
-    """Whether trials share epochs, and whether the states at their ends are kept.
+    """Whether trials share epochs, and whether their final training states are kept.
 
     Raises:
         Rule: For anything but true, false and ``keep``.
@@ -103,7 +103,7 @@ StudyName = Annotated[str, BeforeValidator(read_study_name), WithJsonSchema({"ty
 
 
 class ArmEntry(Section):
-    """One row of the tables, as written."""
+    """One row of the tables, as written in the study file."""
 
     name: Name
     """First cell of its row in the tables."""
@@ -120,7 +120,7 @@ class ArmEntry(Section):
 
 
 class Factor(Section):
-    """One setting that a grid varies, as written in its long form."""
+    """One setting that a grid varies, in its long form."""
 
     values: Annotated[
         tuple[tuple[str | None, Any], ...], BeforeValidator(read_labelled), WithJsonSchema(_LABELLED_VALUES)
@@ -158,7 +158,7 @@ def _families(families: Mapping[str, tuple[str, ...]]) -> Mapping[str, tuple[str
 
 
 class OperatingPoint(Section):
-    """A share that the decision of a two-class task must reach on validation: exactly one of the two."""
+    """Target that the decision of a two-class task must reach on validation: exactly one of the two fields."""
 
     sensitivity: Annotated[float, Field(gt=0, le=1)] | None = None
     """Least share of the positive class that is found."""
@@ -173,19 +173,19 @@ class OperatingPoint(Section):
 
     @property
     def required(self) -> Literal["sensitivity", "specificity"]:
-        """The share that is required."""
+        """The metric whose value is required."""
         return "specificity" if self.sensitivity is None else "sensitivity"
 
     @property
     def least(self) -> float:
-        """Its least value."""
+        """Its minimum value."""
         least = self.specificity if self.sensitivity is None else self.sensitivity
-        assert least is not None  # by the validator
+        assert least is not None  # ensured by the validator
         return least
 
 
 class ReportRequest(Section):
-    """What the study's report shows."""
+    """Content of the study's report."""
 
     tables: tuple[str, ...] = ()
     """Tables by name; empty takes those that fit the study."""
@@ -265,7 +265,7 @@ def reference_of(spec: StudyFile) -> str | None:
 
 
 class PresetFile(Section):
-    """A preset as written: what it overrides in a study."""
+    """A preset as written: the values that it overrides in a study."""
 
     tasks: TaskEntries | None = None
     seeds: Seeds | None = None

@@ -45,7 +45,7 @@ class Fold:
 
 
 def first_fold(splits: Splits, shares: SplitFractions) -> Literal["split", "dealt"]:
-    """``split`` if fold 0 is the split that a study without folds has: its test share equals that of a fold."""
+    """``split`` if fold 0 equals the split of a study without folds, because the test share is that of a fold."""
     return "split" if abs(splits.folds * shares.test - 1.0) < 1e-9 else "dealt"
 
 

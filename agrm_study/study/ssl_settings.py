@@ -82,7 +82,7 @@ class Pseudo(Section):
 
 
 class Ssl(Section):
-    """How unlabelled clips teach."""
+    """How unlabelled clips are used."""
 
     method: Literal["supervised", "mean_teacher", "pseudo_label", "fixmatch", "agrm"] = "agrm"
     """Mean Teacher and pseudo-labels (`agrm`), one of the two, FixMatch, or labelled clips alone."""

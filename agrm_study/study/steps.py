@@ -9,38 +9,38 @@ from agrm_study.study.section import Section
 
 
 def epoch_steps(clips: int, batch: int, fixed: int | None = None) -> int:
-    """Training steps of an epoch: the fixed number, or those of one pass over the labelled clips.
+    """Training steps per epoch: the fixed number, or one pass over the labelled clips.
 
     Args:
         clips: Number of labelled training clips.
-        batch: Labelled clips of a step (`batch.labelled`).
+        batch: Labelled clips per step (`batch.labelled`).
         fixed: `steps_per_epoch`.
     """
     return math.ceil(clips / batch) if fixed is None else fixed
 
 
 def steps_of(recipe: Recipe, clips: int) -> int:
-    """`epoch_steps` of a recipe with a number of labelled training clips."""
+    """`epoch_steps` of a recipe for a given number of labelled training clips."""
     return epoch_steps(clips, recipe.batch.labelled, recipe.steps_per_epoch)
 
 
 def policy_updates(recipe: Recipe, clips: int) -> float:
-    """Updates of a threshold policy's averages in an epoch: one per step, or with `rounds` one per round."""
+    """Updates of a threshold policy's averages per epoch: one per step, or with `rounds` one per round."""
     return 1 / recipe.ssl.pseudo.round_epochs if recipe.ssl.pseudo.mode == "rounds" else steps_of(recipe, clips)
 
 
 def kept(memory_epochs: float, updates: float) -> float:
-    """What a moving average keeps at each update: 1 − 1/(memory_epochs · updates).
+    """Decay of a moving average per update: 1 − 1/(memory_epochs · updates).
 
     Args:
-        memory_epochs: Epochs after which a value has decayed to 1/e, roughly.
-        updates: Updates of an epoch. An average that remembers less than one update keeps nothing.
+        memory_epochs: Number of epochs after which the weight of a value has decayed to about 1/e.
+        updates: Updates per epoch. For a memory shorter than one update, the decay is 0.
     """
     return max(0.0, 1.0 - 1.0 / (memory_epochs * updates))
 
 
 def in_steps(recipe: Recipe, clips: int) -> Recipe:
-    """The recipe with every `memory_epochs` as the alpha or momentum that it means.
+    """The recipe with every `memory_epochs` converted to the equivalent alpha or momentum.
 
     Args:
         recipe: Any recipe.

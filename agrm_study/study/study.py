@@ -25,7 +25,7 @@ Varies = Literal["arms", "grid", "search"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tuned:
-    """What the tuning of an arm has chosen on a task: the settings, and the arm's recipe with them."""
+    """The settings that the tuning of an arm has chosen on a task, and the arm's recipe with them."""
 
     settings: Mapping[str, Any]
     recipe: Recipe
@@ -38,11 +38,11 @@ class Arm:
     Attributes:
         name: Printed name.
         settings: Settings of the arm, by dotted name, in plain JSON values.
-        recipe: All its settings; task and seed are placeholders.
-        accelerator: Type of accelerator that its trials run on; None for the study's.
+        recipe: All settings of the arm; task and seed are placeholders.
+        accelerator: Type of accelerator that its trials run on; None for that of the study.
         seed_offset: Added to each of the study's seeds.
-        space: What its tuning varies in place of the study's space; None for the study's.
-        tuned: What its tuning has chosen, by task; empty without tuning, or before it has ended.
+        space: Search space of its tuning, in place of the study's space; None for that of the study.
+        tuned: Result of its tuning, by task; empty without tuning, or before the tuning has finished.
     """
 
     name: str
@@ -54,40 +54,40 @@ class Arm:
     tuned: Mapping[str, Tuned] = field(default_factory=dict)
 
     def recipe_on(self, task: str) -> Recipe:
-        """Its settings on a task, those that its tuning has chosen included."""
+        """Its settings on a task, including those chosen by its tuning."""
         return self.tuned[task].recipe if task in self.tuned else self.recipe
 
     def settings_on(self, task: str) -> dict[str, Any]:
-        """What makes it differ from the base recipe on a task, by dotted name."""
+        """Settings in which it differs from the base recipe on a task, by dotted name."""
         return {**self.settings, **(self.tuned[task].settings if task in self.tuned else {})}
 
     def seeds(self, of_study: Sequence[int]) -> tuple[int, ...]:
-        """The arm's training seeds, given the study's."""
+        """The arm's training seeds, derived from those of the study."""
         return tuple(seed + self.seed_offset for seed in of_study)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Study:
-    """One question, one file, one results folder; immutable after loading.
+    """A study: one question, one file, one results folder; immutable after loading.
 
     Attributes:
         tasks: By name, in the order of the file.
-        seeds: Training seeds of the replicates, in running order; in a race the maximum of an arm.
-        split_seed: Seed of the split, the same for all trials; with repeated folds that of the first repeat.
+        seeds: Training seeds of the replicates, in execution order; in a race, the maximum per arm.
+        split_seed: Seed of the split, the same for all trials; with repeated folds, that of the first repeat.
         splits: Folds over the labelled subjects; None for a single split.
         arms: Rows of the tables; for a search the base recipe alone (when it is the reference) or none.
-        varies: Which of the three keys defines what varies.
-        factors: Dotted names of what varies, in the order of the file.
+        varies: Which of the three keys defines the varied settings.
+        factors: Dotted names of the varied settings, in the order of the file.
         search: The search, or None.
-        tune: How arms are tuned before their seeds, or None.
+        tune: How each arm is tuned before its seeds are run, or None.
         race: How arms are dropped while seeds are added; None if every arm gets all seeds.
-        base: The recipe that the arms differ from.
+        base: The recipe that the arms modify.
         base_name: Name or file of the recipe that `base` started from.
-        sharing: Whether common epochs of trials are trained once; ``keep`` also keeps the states at their ends.
-        keep_weights: Whose best weights stay on disk.
+        sharing: Whether common epochs of trials are trained once; ``keep`` also keeps the final training states.
+        keep_weights: Trials whose best weights are kept on disk.
         path: The study file; None for a study read back from a results folder.
         parts: The study's own parts; its recipes hold their full names.
-        sources: Their source; empty for a study read back from a results folder, which keeps it in ``parts/``.
+        sources: Their source code; empty for a study read back from a results folder, which keeps it in ``parts/``.
         task_places: Place of each part of `tasks`, for messages; empty for a study read back from a results folder.
         followed: Settings that were shortened with `epochs`, for messages; `base` has their values.
     """
@@ -121,7 +121,7 @@ class Study:
     followed: tuple[Followed, ...] = field(default=(), compare=False)
 
     def arm(self, name: str) -> Arm:
-        """The arm of that name.
+        """The arm with that name.
 
         Raises:
             KeyError: If there is none.
@@ -132,7 +132,7 @@ class Study:
         raise KeyError(name)
 
     def task(self, name: str) -> Task:
-        """The task of that name.
+        """The task with that name.
 
         Raises:
             InputError: The study has no such task: it was changed after the trial.
@@ -149,7 +149,7 @@ class Study:
         return next(iter(self.tasks))
 
     def trial_recipe(self, arm: Arm, task: str, seed: int) -> Recipe:
-        """Every setting of one trial of an arm on a task, given by name."""
+        """All settings of one trial of an arm on the task with the given name."""
         return arm.recipe_on(task).model_copy(
             update={"task": self.tasks[task], "seed": seed, "split_seed": self.split_seed}
         )
@@ -171,5 +171,5 @@ class Study:
 
     @property
     def divisions(self) -> int:
-        """Trainings per arm, task and seed: folds × repeats, or 1 for a single split."""
+        """Training runs per arm, task and seed: folds × repeats, or 1 for a single split."""
         return 1 if self.splits is None else self.splits.folds * self.splits.repeats

@@ -1,4 +1,4 @@
-"""The `tasks` of a study file: built-in ones by name, and classes of the user's own."""
+"""The `tasks` of a study file: built-in ones by name, and user-defined classes."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def _listed(value: Any) -> Any:
     """The tasks as a mapping; a list names built-in ones.
 
     Raises:
-        Rule: For unknown or repeated tasks, and when there is none.
+        Rule: For unknown or repeated tasks, or if there are none.
     """
     allowed = f"a list of {', '.join(BUILT_IN)}, or tasks of your own as NAME: {{classes: …}}"
     if not isinstance(value, Mapping | list | tuple):
@@ -123,7 +123,7 @@ def _listed(value: Any) -> Any:
 
 
 def _tasks(entries: dict[str, TaskEntry]) -> dict[str, TaskEntry]:
-    """Check that each entry defines a task, and that no two define the same.
+    """Check that each entry defines a task, and that no two entries define the same one.
 
     Raises:
         Rule: One redefines a built-in task, one has no classes, or two are equal.

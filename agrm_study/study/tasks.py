@@ -1,4 +1,4 @@
-"""Tasks: the classes that a network tells apart, and the labels of the manifest that each class consists of."""
+"""Tasks: the classes that a network distinguishes, and the labels of the manifest that each class consists of."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ class Task:
         name: Its key in the study file, in tables and in records; never part of a trial's identity.
         classes: Class names by class index, 2 to 50. With a positive class, it is class 1 of two.
         labels: Manifest labels of each class, sorted. Clips with other labels are ignored.
-        positive: The class that a screening finds (sensitivity, PR curve); None in tasks that have none.
-        ordered: Whether the classes are in rising order (CORN, quadratic weighted kappa, mean absolute error).
-        scale: Class indices in rising order, where an ordinal loss uses another order than that of the classes.
+        positive: The class that a screening finds (sensitivity, PR curve); None for tasks without one.
+        ordered: Whether the classes are in ascending order (CORN, quadratic weighted kappa, mean absolute error).
+        scale: Class indices in ascending order, if an ordinal loss uses an order other than that of the classes.
     """
 
     name: str
@@ -59,7 +59,7 @@ class Task:
 
     @property
     def order(self) -> tuple[int, ...] | None:
-        """Class indices in rising order, for ordinal losses; None for more than two classes without an order."""
+        """Class indices in ascending order, for ordinal losses; None for more than two classes without an order."""
         if self.scale is not None:
             return self.scale
         return tuple(range(self.n_classes)) if self.ordered or self.n_classes == MIN_CLASSES else None
@@ -75,7 +75,7 @@ class Task:
 
     @cached_property
     def identity(self) -> Any:
-        """What of the task enters a trial's identity, in plain JSON values: the classes in order with their labels, the
+        """Properties that enter a trial's identity, in plain JSON values: the classes in order with their labels, the
         positive class and the order; for the classes of a built-in task its name."""
         if self.built_in is not None:
             return self.built_in
@@ -87,7 +87,7 @@ class Task:
         return next((name for name, known in BUILT_IN.items() if self.same_as(known)), None)
 
     def same_as(self, other: Task) -> bool:
-        """Whether both tasks are the same but for their names: classes in order, labels, positive class, order."""
+        """Whether both tasks are the same except for their names: classes in order, labels, positive class, order."""
         return replace(self, name=other.name) == other
 
     @property
@@ -122,7 +122,7 @@ def make_task(
 ) -> Task:
     """A task from its classes and their labels.
 
-    Of two classes with a positive one, the positive class gets index 1, in whichever order they are given.
+    If one of two classes is positive, it gets index 1, regardless of the given order.
 
     Raises:
         Rule: A rule of `check_classes`, `check_positive` or `check_ordered` is broken.
@@ -190,7 +190,7 @@ def check_ordered(ordered: bool, classes: Mapping[str, Any]) -> None:
     """Check whether a task can be ordered.
 
     Raises:
-        Rule: It has two classes, between which an order means nothing.
+        Rule: It has two classes, for which an order is meaningless.
     """
     if ordered and len(classes) == MIN_CLASSES:
         raise Rule(
@@ -200,7 +200,7 @@ def check_ordered(ordered: bool, classes: Mapping[str, Any]) -> None:
 
 
 def task_from_plain(value: Any) -> Task:
-    """A task from plain JSON values: the name of a built-in one, or the form that `task_to_plain` gives.
+    """A task from plain JSON values: the name of a built-in one, or the output of `task_to_plain`.
 
     Raises:
         Rule: The value is neither.

@@ -33,7 +33,7 @@ def replacing(target: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
 
     Args:
         target: Path in an existing folder.
-        durable: Whether the content survives a power cut.
+        durable: Whether the content survives a power failure.
 
     Raises:
         OSError: If writing fails; no temporary file is left.
@@ -55,7 +55,7 @@ def replacing(target: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
 
 @contextlib.contextmanager
 def folder_in(place: Path, purpose: str, *, mode: int = 0o777) -> Iterator[Path]:
-    """A new folder for the duration of the block; it may be moved away in it, or files out of it.
+    """A new folder for the duration of the block, in which the folder or its files may be moved elsewhere.
 
     Args:
         place: Existing parent folder.
@@ -63,7 +63,7 @@ def folder_in(place: Path, purpose: str, *, mode: int = 0o777) -> Iterator[Path]
         mode: Permissions, before the umask.
 
     Raises:
-        OSError: When the storage refuses.
+        OSError: If the storage refuses.
     """
     folder = place / _name(purpose)
     folder.mkdir(mode)
@@ -79,7 +79,7 @@ def owned(folder: Path) -> Iterator[None]:
     """Marks a new folder as owned by this process inside the block; ownership ends with the process.
 
     Raises:
-        OSError: When the storage refuses.
+        OSError: If the storage refuses.
     """
     lock = os.open(folder / f"{OWNER}.new", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     try:
@@ -142,7 +142,7 @@ def private_folder() -> Path:
 
 
 def remove_abandoned(place: Path) -> None:
-    """Removes files and folders that `replacing` and `folder_in` of killed processes left in a folder."""
+    """Removes files and folders that killed processes left behind from `replacing` and `folder_in` in a folder."""
     for path in _temporary(place):
         with contextlib.suppress(OSError):
             _remove_abandoned(path, path.lstat())
@@ -202,7 +202,7 @@ def _lock(descriptor: int) -> bool:
 
 
 def _new_file(target: Path) -> tuple[Path, int]:
-    """A new file beside its target, locked by this process where the storage has locks."""
+    """A new file next to its target, locked by this process if the storage supports locks."""
     while True:
         temporary = target.with_name(_name(target.name))
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666)

@@ -106,7 +106,7 @@ def _one(error: ErrorDetails, places: Places, model: type[BaseModel], prefix: st
 
 
 class Rule(ValueError):
-    """Violation of a rule, raised by this package's validators, with further content of the message."""
+    """Violation of a rule, raised by this package's validators, with additional parts of the message."""
 
     def __init__(self, rule: str, *, allowed: str | None = None, hint: str | None = None, show: bool = True) -> None:
         super().__init__(rule)

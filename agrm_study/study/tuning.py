@@ -1,4 +1,4 @@
-"""Rules of a study that tunes its arms: each has a space, and no setting of its own in it."""
+"""Rules of a study that tunes its arms: each arm has a space, and sets none of the settings in it."""
 
 from __future__ import annotations
 
@@ -64,10 +64,10 @@ def _overlap(one: str, other: str) -> bool:
 
 
 def _check_seeds(spec: StudyFile, loading: Loading) -> None:
-    """Note search seeds that an arm is also reported with."""
+    """Note search seeds with which an arm is also reported."""
     assert spec.tune is not None
     if isinstance(spec.seeds, Race):
-        return  # refused with the race
+        return  # refused in `checks`
     final = {seed + entry.seed_offset for entry in spec.arms or () for seed in spec.seeds}
     if set(spec.tune.training_seeds) & final:
         rule = "must not be one of the seeds that arms are reported with: these must be fresh"

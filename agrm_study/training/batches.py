@@ -154,7 +154,7 @@ class Batches:
         recipe, clip, augment = self._recipe, self._recipe.clip, self._recipe.augment
         fixed = recipe.steps_per_epoch
         orders = labelled_batches(recipe.seed, epoch, len(labelled), recipe.batch.labelled, fixed)
-        if fixed is not None:  # a clip that comes several times has a view of its own each time
+        if fixed is not None:  # a clip that occurs several times gets a separate view each time
             labelled = labelled.take(np.concatenate(orders))
             orders = list(np.arange(len(labelled), dtype=np.int64).reshape(fixed, -1))
         settings = augment.strong if augment.labelled == "strong" else augment.weak

@@ -1,4 +1,4 @@
-"""Whether a device computes in bfloat16, and rightly."""
+"""Whether a device supports bfloat16 and computes it correctly."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from torch import nn
 from torch.nn.grad import conv3d_weight
 
 CPU_FLAGS: Final = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
-"""Flags of processors with products of bfloat16: two of x86, one of Arm."""
+"""CPU flags for bfloat16 products: two for x86, one for Arm."""
 TOLERANCE: Final = 0.05
-"""Largest deviation of a right bf16 gradient from that in fp32, relative to the largest gradient (0.005 is usual)."""
+"""Largest deviation of a correct bf16 gradient from that in fp32, relative to the largest gradient (0.005 is usual)."""
 
 
 def bf16_problem(device: torch.device) -> str | None:
-    """Why trainings in bf16 are refused on a device; None where they are not.
+    """Reason why training in bf16 is refused on a device; None if it is accepted.
 
     Devices on which torch emulates bfloat16 are refused, as they are slower than in fp32.
     """
@@ -44,9 +44,9 @@ def cpu_flags() -> frozenset[str]:
 
 @cache
 def gradients_are_right() -> bool:
-    """Whether the weight gradient of a 3D convolution in bf16 on this CPU is that in fp32.
+    """Whether the weight gradient of a 3D convolution in bf16 on this CPU agrees with that in fp32.
 
-    In torch 2.14.1 (oneDNN, AVX512-BF16) it is not for two frames, which nearly every network reaches in its last
+    In torch 2.14.1 (oneDNN, AVX512-BF16) it does not for two frames, which nearly every network reaches in its last
     stages: it contains whatever the memory held before. Freed memory with NaN makes that visible.
     """
     generator = torch.Generator().manual_seed(0)

@@ -1,4 +1,4 @@
-"""Crash-safe checkpoints, from which a training resumes after its last saved epoch.
+"""Crash-safe checkpoints, from which a training run resumes after its last saved epoch.
 
 A checkpoint consists of ``rolling.pt``, the state after the last saved epoch, and ``best.safetensors``, the networks of
 the best epoch. New best weights are written next to the old ones, then the rolling file that refers to them, and then
@@ -32,7 +32,7 @@ _NEXT_BEST = "best.next.safetensors"
 
 
 def trial_identity(recipe: Recipe, data_fingerprint: str, split_fingerprint: str) -> str:
-    """Hash of everything that affects the outcome of a training; excludes file locations."""
+    """Hash of everything that affects the outcome of a training run; excludes file locations."""
     settings = recipe.settings()
     for location in ("manifest", "split_file"):
         settings["data"].pop(location)
@@ -104,7 +104,7 @@ def load_best(folder: Path, identity: str, epoch: int) -> dict[str, Tensor]:
     """Load the best weights of a trial.
 
     Raises:
-        CheckpointError: The folder has no weights of this trial and epoch.
+        CheckpointError: The folder has no weights for this trial and epoch.
     """
     wanted = {"format": str(FORMAT), "identity": identity, "epoch": str(epoch)}
     for path in (folder / BEST, folder / _NEXT_BEST):

@@ -53,7 +53,7 @@ class Device:
             )
         self._deterministic = recipe.deterministic or not self.is_cuda
         if self.is_cuda and self._deterministic:
-            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it at its first use
+            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it on first use
         if self.is_cuda:
             torch.cuda.reset_peak_memory_stats(self.torch)
         self.scaler = torch.amp.GradScaler("cuda", enabled=self._half is torch.float16)

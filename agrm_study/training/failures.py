@@ -1,4 +1,4 @@
-"""Errors that end a training, with the class of failure for its record.
+"""Errors that end a training run, with the failure class for its record.
 
 They do not import torch, and can be pickled between processes.
 """

@@ -1,4 +1,4 @@
-"""Networks of finished trials, from the weights that were kept of them."""
+"""Networks of finished trials, restored from their kept weights."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def kept_network(
 
     Args:
         recipe: Settings of the trial.
-        loss: Its supervised loss, which decides the number of outputs.
+        loss: Its supervised loss, which determines the number of outputs.
         weights: Weights of `kept_weights`.
         where: Their file.
 

@@ -1,4 +1,4 @@
-"""State of one training between two epochs: it trains and validates, is saved and resumed, and predicts at the end."""
+"""A training run, epoch by epoch: training, validation, saving, resuming, and the final predictions."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ class Training:
 
     @property
     def done(self) -> bool:
-        """Whether the training has ended."""
+        """Whether training has finished."""
         return self.epoch >= self.recipe.epochs or self._stopping.stops
 
     @property
@@ -209,7 +209,7 @@ class Training:
         """Predictions of the best weights in `checkpoint_dir`, without training: those of `outcome`.
 
         Raises:
-            CheckpointError: The folder has no weights of this trial and epoch.
+            CheckpointError: The folder has no weights for this trial and epoch.
         """
         return self._predict(load_best(self._folder or Path(), self._identity, epoch), epoch)
 
@@ -290,7 +290,7 @@ class Training:
 
     @property
     def _average_selects(self) -> bool:
-        """Whether the average's validation score selects epochs: if the recipe says so and there is an average yet."""
+        """Whether the average's validation score selects epochs: if the recipe requests it and it exists already."""
         return self._networks.average is not None and self.recipe.evaluate.network == "teacher"
 
     def _label_round(self, rounds: Rounds) -> None:

@@ -14,7 +14,7 @@ Ints = NDArray[np.int64]
 def labelled_batches(seed: int, epoch: int, clips: int, batch: int, steps: int | None = None) -> list[Ints]:
     """Row indices of each labelled batch of an epoch.
 
-    Without `steps`, every clip comes once, in ⌈clips / batch⌉ batches of nearly equal size: sizes differ by at most
+    Without `steps`, every clip occurs once, in ⌈clips / batch⌉ batches of nearly equal size: sizes differ by at most
     one, as a last batch with a single clip would give unusable batch-norm statistics. With `steps`, batches of equal
     size cycle through the clips, in a new order each cycle.
 

@@ -83,14 +83,14 @@ class TrialOutcome:
         stop_reason: ``epochs`` or ``early_stop``.
         best_epoch: Epoch of the weights used for the predictions, from 1.
         epochs: Number of completed epochs.
-        n_params: Number of parameters of the student, frozen ones included; None where it is not known.
+        n_params: Number of parameters of the student, including frozen ones; None if unknown.
         class_names: Class names of the logits' columns.
         rows: Rows of all epochs.
         predictions: Predictions by network and part.
         device: ``cpu`` or the name of the GPU.
-        steps_per_epoch: Training steps of an epoch, without clips that rounds of pseudo-labelling add; None if unknown.
-        alpha: What the average of the network keeps of itself at each step; None without one.
-        momentum: What the threshold policy's averages keep at each update; None without any.
+        steps_per_epoch: Training steps per epoch, excluding clips added by pseudo-labelling rounds; None if unknown.
+        alpha: Decay of the network's moving average per step; None without one.
+        momentum: Decay of the threshold policy's averages per update; None without any.
         gflops: 10⁹ floating-point operations of a forward pass of one clip; None if they were not counted.
         clips_per_s: Mean training throughput since the last resume; None if no epoch was trained. Not compared.
     """

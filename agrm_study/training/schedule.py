@@ -51,8 +51,8 @@ class LearningRate:
     Args:
         settings: The recipe's `optimizer` section.
         optimizer: The optimizer, whose state holds the current rate, with the rates of the first epoch.
-        epochs: Epochs of the training, K.
-        armed_after: First epoch that counts as one without a lower loss, with `plateau_armed`.
+        epochs: K, the number of training epochs.
+        armed_after: First epoch that can count as an epoch without decrease, with `plateau_armed`.
     """
 
     def __init__(self, settings: Optimizer, optimizer: torch.optim.Optimizer, epochs: int, armed_after: int) -> None:
@@ -78,7 +78,7 @@ class LearningRate:
                 group["lr"] = first * factor
 
     def state_dict(self) -> dict[str, Any]:
-        """The state besides the optimizer's; empty for schedules without any."""
+        """The state other than the optimizer's; empty for schedules without any."""
         return {} if self._plateau is None else self._plateau.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 UNSCALED = 1.0
-"""The temperature in use where the data identify none."""
+"""The temperature used if the data identify none."""
 
 
 def subject_log_probs(

@@ -1,4 +1,4 @@
-"""Contract of a trainer: what a study needs to plan, run, resume and report trainings of any kind.
+"""Contract of a trainer: what a study needs to plan, run, resume and report training runs of any kind.
 
 Legend of axes: N samples, K classes.
 """
@@ -26,7 +26,7 @@ class Sample:
     Attributes:
         id: Unique among the samples.
         label: Its label; a task of the study maps labels to classes.
-        group: Person or other unit that splits keep together and statistics count; the sample itself if empty.
+        group: Person or other unit that splits keep together and statistics treat as one; the sample itself if empty.
     """
 
     id: str
@@ -36,18 +36,18 @@ class Sample:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """One training: everything that a trainer gets to know beside its settings.
+    """One training run: all information that a trainer receives in addition to its settings.
 
     Attributes:
         classes: Class names by class index, K of them.
-        seed: Seed of the training.
+        seed: Seed of the training run.
         epochs: Number of epochs.
         train: Ids of the training samples.
         train_labels: Their class indices (N,), int64.
         val: Ids of the validation samples.
         val_labels: Their class indices (N,), int64.
         device: ``cpu``, ``cuda`` or ``cuda:N``.
-        threads: Threads that it may use.
+        threads: Number of threads that the trainer may use.
     """
 
     classes: tuple[str, ...]
@@ -92,11 +92,11 @@ class Trainer(HasOptions, ABC):
 
     @abstractmethod
     def start(self, trial: Trial, saved: Path | None) -> None:
-        """Prepare the training.
+        """Prepare the training run.
 
         Args:
             trial: The trial.
-            saved: Folder with the files of `save` after some epochs, from which to resume; None for a new training.
+            saved: Folder with files written by `save`, from which to resume; None for a new training run.
         """
 
     @abstractmethod

@@ -1,4 +1,4 @@
-"""Kinds of parts: what they are called, where a study names them, and the contract they fulfil."""
+"""Kinds of parts: their names, the setting that selects them in a study, and their contracts."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Execution of the source of a study's own parts, and the classes that it defines.
 
 Modules of a source are imported from the hashed text and kept under names unique to the source: a process can load
-studies with parts of equal name and different content, and no byte code of an earlier edit is used.
+studies with parts with equal names and different content, and no byte code of an earlier version is used.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def offer_sources(find: Callable[[str], PartSource | None]) -> None:
         find: Returns the source of a digest, or None.
     """
     _finders.append(find)
-    del _finders[:-8]  # keeps those of the latest studies
+    del _finders[:-8]  # keeps the sources of the latest studies
 
 
 def is_loaded(name: str) -> bool:

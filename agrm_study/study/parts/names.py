@@ -1,7 +1,7 @@
 """Full names of a study's own parts: the name in the study file and the hash of the source that defines it.
 
-Two studies may have parts of equal name and different content: their full names differ, and so do the identities of the
-trials that use them.
+Two studies may have parts with equal names and different content: their full names differ, and so do the identities of
+the trials that use them.
 """
 
 from __future__ import annotations

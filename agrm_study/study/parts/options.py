@@ -11,7 +11,7 @@ from agrm_study.study.section import Section
 
 
 class Options(Section):
-    """Settings of a part's own, as a pydantic model; every option has a default.
+    """A part's own settings, as a pydantic model; every option has a default.
 
     Examples:
         >>> import agrm_study as ags

@@ -1,4 +1,4 @@
-"""Source of a study's own parts: the content of one file or module and of the modules beside it that it imports."""
+"""Source of a study's own parts: the content of one file or module and of the neighbouring modules that it imports."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class PartSource:
 
     @classmethod
     def from_json(cls, text: str | bytes) -> PartSource:
-        """The source of `to_json`.
+        """The source stored by `to_json`.
 
         Raises:
             ValueError: If the text is damaged.

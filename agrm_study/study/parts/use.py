@@ -45,7 +45,7 @@ def as_trained(recipe: Recipe, parts: Iterable[OwnPart]) -> Recipe:
             about = part.schema.get("properties", {})
             wanted = OptionValues({name: section.options.get(name, of.get("default")) for name, of in about.items()})
         elif is_own(getattr(section, leaf)):
-            continue  # of another study, whose options are complete
+            continue  # a part of another study, whose options are complete
         if section.options != wanted:
             recipe = _replaced(recipe, groups, {"options": wanted})
     return recipe
@@ -96,7 +96,7 @@ def check_options(
 
 
 def _sections(recipe: Recipe) -> Iterator[tuple[Kind, list[str], str, Any]]:
-    """Of each kind that a recipe names: the groups and the field that hold the name, and the section itself."""
+    """For each kind that a recipe names: the groups and the field that hold the name, and the section itself."""
     for kind in KINDS.values():
         if kind.in_recipe:
             *groups, leaf = kind.field.split(".")

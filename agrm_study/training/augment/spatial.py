@@ -49,7 +49,7 @@ def erase_boxes(probability: float, area: tuple[float, float], size: int, unifor
         uniform_N5: Random numbers in [0, 1) for occurrence, area, aspect ratio, top and left.
 
     Returns:
-        Top, left, height and width (N, 4) in pixels; all 0 where nothing is erased.
+        Top, left, height and width (N, 4) in pixels; all 0 if nothing is erased.
     """
     low, high = np.log(ERASE_RATIO)
     area_N = (area[0] + (area[1] - area[0]) * uniform_N5[:, 1]) * size * size

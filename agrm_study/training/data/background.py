@@ -62,7 +62,7 @@ def estimate_boxes(record: ClipRecord, info: VideoInfo) -> tuple[Box, ...]:
 
 
 def moving_boxes(frames_THWC: NDArray[np.uint8], lag: int) -> NDArray[np.float64]:
-    """Left, top, right and bottom (T, 4) of the moving person in each frame; NaN where no region is large enough.
+    """Left, top, right and bottom (T, 4) of the moving person in each frame; NaN if no region is large enough.
 
     Args:
         frames_THWC: Frames of the clip.

@@ -25,7 +25,7 @@ def boxes_at(boxes: tuple[Box, ...], frames_T: NDArray[np.int64]) -> NDArray[np.
 
 
 def key_boxes(boxes: tuple[Box, ...], tolerance: float) -> tuple[Box, ...]:
-    """Few of the given boxes (Douglas and Peucker 1973) from which linear interpolation yields all of them.
+    """A small subset of the boxes (Douglas and Peucker 1973) from which linear interpolation yields all of them.
 
     Args:
         boxes: Boxes of increasing frames.

@@ -1,4 +1,4 @@
-"""Checks every video of a manifest and reports findings that stop a study or are worth a note."""
+"""Checks every video of a manifest and reports findings that stop a study or deserve a note."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ def subjects_by_class(split: Split, manifest: Manifest, task: Task) -> dict[Part
 
 
 def missing_classes(split: Split, manifest: Manifest, task: Task) -> str | None:
-    """The rule that a split breaks if a part has no subject of a class, with the counts; None if all parts have all."""
+    """The rule that a split breaks if a part has no subject of a class, with the counts; None if none is missing."""
     counts = subjects_by_class(split, manifest, task)
     lacking = [
         f"{words} part: {', '.join(names[:SHOWN])}{f' and {len(names) - SHOWN} more' if len(names) > SHOWN else ''}"
@@ -52,7 +52,7 @@ def missing_classes(split: Split, manifest: Manifest, task: Task) -> str | None:
 
 
 def unknown_labels(manifest: Manifest, task: Task) -> list[tuple[str, str, str | None]]:
-    """Labels of a task that the manifest does not have: class, label, and a hint with the nearest label."""
+    """Labels of a task that are absent from the manifest: class, label, and a hint with the nearest label."""
     known = {clip.label for clip in manifest.labelled if clip.label is not None}
     return [
         (name, label, did_you_mean(label, known))
@@ -63,7 +63,7 @@ def unknown_labels(manifest: Manifest, task: Task) -> list[tuple[str, str, str |
 
 
 def labels_text(labels: Iterable[str]) -> str:
-    """Labels in a message, the first of many."""
+    """Labels for a message; only the first ones of a long list."""
     names = sorted(labels)
     return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
 

@@ -31,7 +31,7 @@ class Row:
     """One row of a sheet.
 
     Attributes:
-        caption: Text at its left.
+        caption: Text to the left of the pictures.
         frames_THWC: RGB pictures, one per column.
         marks: Rectangles of each picture; empty for none.
     """

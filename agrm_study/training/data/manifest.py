@@ -1,6 +1,6 @@
 """The manifest of a data set: clip records, validation, reading and writing.
 
-A manifest has one row per clip: `manifest.parquet` for programs and `manifest.csv` beside it for people. Paths are
+A manifest has one row per clip: `manifest.parquet` for programs and `manifest.csv` next to it for people. Paths are
 relative to the manifest's folder, so that a data set can be moved as a whole.
 """
 
@@ -36,7 +36,7 @@ class ClipRecord:
         subject_id: The person in the video; the unit of splits and statistics.
         clip_id: Unique within a manifest.
         path: Absolute path of the video.
-        label: Any text (the paper's are `normal`, `genu_varum`, `genu_valgum`), or None for an unlabelled clip.
+        label: Any text (the paper uses `normal`, `genu_varum`, `genu_valgum`), or None for an unlabelled clip.
         hidden_label: True label of an unlabelled synthetic clip, used only to measure pseudo-label accuracy.
         view: Camera angle in degrees (CASIA-B: 0 … 180), or None.
         condition: Walking condition (CASIA-B: `nm-01`, `bg-02`, `cl-01`), or None.

@@ -23,7 +23,7 @@ def spreadsheet_key(name: str) -> str:
 
 
 class Names:
-    """Known names, found by what a person or a spreadsheet writes for them."""
+    """Known names, looked up by the spelling that a person or a spreadsheet uses."""
 
     def __init__(self, known: Iterable[str]) -> None:
         self._known = set(known)
@@ -35,7 +35,7 @@ class Names:
             self._by_key.append((key, names))
 
     def resolve(self, name: str) -> str | None:
-        """The known name that is meant: the same one, or else the only one with the same key; None otherwise."""
+        """The matching known name: the identical one, or else the only one with the same key; None otherwise."""
         if name in self._known:
             return name
         for key, names in self._by_key:
@@ -68,7 +68,7 @@ def yaml_list(names: Sequence[str], shown: int) -> str:
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """A hint that names the closest known name, compared without case and Unicode normal form; None if none is close.
 
-    Digits alone are not similar to other digits: `17` is no misspelling of `117`.
+    Numbers are never similar to each other: `17` is not a misspelling of `117`.
     """
     if spreadsheet_key(name).isdigit():
         return None

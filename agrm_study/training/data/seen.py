@@ -19,9 +19,9 @@ from agrm_study.training.data.store.frames import kept_frames, stored_shape
 Floats = NDArray[np.float64]
 
 WHOLE = 0.9
-"""Share of the person's box that must be inside the test square, on average over the frames."""
+"""Minimum fraction of the person's box inside the test square, averaged over the frames."""
 NARROW = 0.6
-"""Share of the rows, and of the columns, of the frame below which the test square is reported if the person's
+"""Fraction of the frame's rows, and of its columns, below which the test square is reported if the person's
 position is unknown."""
 
 
@@ -73,7 +73,7 @@ def share_inside(boxes_T4: Floats, square_4: Floats) -> float:
 def square_notes(record: ClipRecord, info: VideoInfo, clip: Clip) -> list[tuple[str, str]]:
     """Kind and message of a finding if the test square cuts off the person, or is narrow and the person is unknown.
 
-    Without boxes in the manifest, the person is searched for by motion where the square does not cover the frame.
+    Without boxes in the manifest, the person is located by motion if the square does not cover the frame.
     """
     _, height, width = stored_shape(record, clip)
     if min(height, width) < clip.size:

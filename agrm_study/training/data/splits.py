@@ -73,7 +73,7 @@ def make_split(manifest: Manifest, data: Data, split_seed: int) -> Split:
     by their label, so that all tasks share one split. The other subjects with unlabelled clips are divided
     between training and validation in proportion to the requested numbers of clips. Unlabelled clips of a labelled
     subject stay on that subject's side. With `remainder: unlabelled`, labelled clips of training subjects whose label
-    is not used join the unlabelled training part, beside the clips that are drawn for it.
+    is not used join the unlabelled training part, in addition to the clips that are drawn for it.
 
     Raises:
         InputError: No labelled subject remains, `exclude` or the split file names an unknown subject, or a subject or a
@@ -140,7 +140,7 @@ def kept_clips(manifest: Manifest, data: Data) -> list[ClipRecord]:
 
 
 def check_leakage(manifest: Manifest, split: Split) -> None:
-    """Refuse a split with a subject, or the same video under two clip ids, on two sides.
+    """Reject a split with a subject, or the same video under two clip ids, on two sides.
 
     Raises:
         InputError: Leakage; the message names the subject or the two clips, and their parts.

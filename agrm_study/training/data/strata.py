@@ -24,7 +24,7 @@ def largest_remainder(total: int, shares: Sequence[float]) -> tuple[int, ...]:
 def stratified_counts(sizes: Sequence[int], shares: Sequence[float]) -> NDArray[np.int64]:
     """Number of subjects of each label (rows) in each part (columns).
 
-    Rows sum to `sizes`. Columns sum to the largest-remainder counts of the total wherever each cell can stay within one
+    Rows sum to `sizes`. Columns sum to the largest-remainder counts of the total whenever each cell can stay within one
     of its exact value. Among such tables, the one that rounds up the largest remainders is chosen.
 
     Args:

@@ -24,7 +24,7 @@ def workbook_lines(path: Path) -> Iterator[tuple[int, list[str]]]:
     Whole numbers have no decimals, dates are ISO 8601, formulas have the value that was saved with them.
 
     Raises:
-        InputError: The file is missing or no workbook, openpyxl is not installed, several sheets have content, or a
+        InputError: The file is missing or not a workbook, openpyxl is not installed, several sheets have content, or a
             formula has no saved value.
     """
     if not path.exists():
@@ -80,6 +80,6 @@ def _text(value: Any) -> str:
         return ""
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
-    if isinstance(value, (datetime.date, datetime.time)):  # a datetime is a date
+    if isinstance(value, (datetime.date, datetime.time)):  # datetime is a subclass of date
         return value.isoformat()
     return str(value).strip()

@@ -49,7 +49,7 @@ def parameter_groups(network: VideoClassifier, *, lr: float, layer_decay: float)
 
 
 def _blocks(module: nn.Module) -> list[nn.Module]:
-    """The blocks of a stage: of a plain sequence of modules that have parts of their own, each; otherwise the stage."""
+    """The blocks of a stage: each module of a plain sequence whose modules have submodules; otherwise the stage."""
     children = list(module.children())
     if type(module) is not nn.Sequential or not any(True for child in children for _ in child.children()):
         return [module]

@@ -95,7 +95,7 @@ def _read(path: Path) -> Mapping[str, Any]:
 
 
 def _plain_keys(content: Mapping[str, Any], model: VideoClassifier) -> dict[str, Tensor]:
-    """Tensors by key: without wrapper prefixes, stages by their names here, the classifier as a linear layer `fc`."""
+    """Tensors by key: without wrapper prefixes, with stage names of this package, classifier as a linear layer `fc`."""
     layers = {name for name, _ in model.named_children()}
     plain: dict[str, Tensor] = {}
     for key, value in content.items():

@@ -15,11 +15,11 @@ SMALLEST = 1e-6
 
 
 class AlignedPolicy(ThresholdPolicy):
-    """A threshold policy that sees aligned probabilities: Normalize(p · p_target / p_model).
+    """A threshold policy applied to aligned probabilities: Normalize(p · p_target / p_model).
 
     p_model is the moving average (with `momentum`) of the batch means of p, and p_target is by `alignment`:
 
-    - ``uniform``: 1/K, and only the weights see the aligned probabilities, while the pseudo-label is the arg max of p
+    - ``uniform``: 1/K, and only the weights use the aligned probabilities, while the pseudo-label is the arg max of p
       (uniform alignment of SoftMatch, Chen et al. 2023, section 3.2);
     - ``labels``: the shares of the classes among the labelled clips, and the pseudo-labels are aligned as well
       (ReMixMatch, Berthelot et al. 2020, section 3.1);
@@ -44,7 +44,7 @@ class AlignedPolicy(ThresholdPolicy):
         uniform = torch.full((inner.n_classes,), 1.0 / inner.n_classes, dtype=torch.float64)
         self._target_K = counts / counts.sum() if self._kind == "labels" else uniform
         self._model_K = uniform.clone()
-        self._seen = torch.zeros(2)  # whether p_model and p_target have had a batch
+        self._seen = torch.zeros(2)  # whether p_model and p_target have received a batch
 
     def observe(self, labelled_probs_BK: Tensor) -> None:
         self._inner.observe(labelled_probs_BK)

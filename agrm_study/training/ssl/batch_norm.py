@@ -21,8 +21,8 @@ class UnlabelledNorms:
     statistics, by which evaluation and the teacher normalise:
 
     - ``separate`` and ``joint``: one set, updated by every pass; nothing is done here;
-    - ``labelled_only``: passes on unlabelled clips leave them as they were;
-    - ``per_domain``: unlabelled clips have a set of their own, which starts as a copy.
+    - ``labelled_only``: passes on unlabelled clips leave them unchanged;
+    - ``per_domain``: unlabelled clips have their own set, which starts as a copy.
 
     Args:
         network: The network; its buffers are changed in place.

@@ -16,8 +16,8 @@ def fairness_loss(log_probs_BK: Tensor, weights_B: Tensor, expected_K: Tensor, h
     """−H(SumNorm(p̃ / h̃), SumNorm(p̄ / h̄)), with the cross-entropy H (FreeMatch; Wang et al. 2023, equations 9 to 11).
 
     p̄ is the mean of the student's probabilities on the strong views of the accepted clips, h̄ the histogram of their
-    arg max, p̃ and h̃ the moving averages of the same on all weak views. The paper does not say what becomes of a class
-    that a histogram lacks; as in the authors' code, its ratio is 0. Without an accepted clip the loss is 0.
+    arg max, p̃ and h̃ the moving averages of the same on all weak views. The paper does not specify the treatment of a
+    class that a histogram lacks; as in the authors' code, its ratio is 0. Without an accepted clip the loss is 0.
 
     Args:
         log_probs_BK: Logarithms of the student's class probabilities, with gradient.

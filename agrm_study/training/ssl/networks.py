@@ -24,8 +24,8 @@ class Networks:
         ema: Settings of the averages' updates.
         device: Compiles the averages if the recipe requests it.
         batch_norm: Running statistics of passes on unlabelled clips (`ssl.batch_norm`).
-        averaged: Whether to keep an average of the student from its initial weights on, which labels nothing
-            (`evaluate.ema`; Sohn et al. 2020 evaluate FixMatch so).
+        averaged: Whether to keep an average of the student from its initial weights on, which is not used for labelling
+            (`evaluate.ema`; Sohn et al. 2020 evaluate FixMatch in this way).
 
     Attributes:
         student: The student.
@@ -47,7 +47,7 @@ class Networks:
 
     @classmethod
     def of(cls, recipe: Recipe, student: nn.Module, device: Device) -> Networks:
-        """The networks of a recipe whose memories are given per step (`in_steps`)."""
+        """The networks of a recipe whose moving averages are given per step (`in_steps`)."""
         averaged = recipe.evaluate.ema and not recipe.has_teacher
         return cls(student, recipe.ssl.ema, device, batch_norm=recipe.ssl.batch_norm, averaged=averaged)
 
@@ -68,7 +68,7 @@ class Networks:
 
     @contextmanager
     def on_unlabelled(self) -> Iterator[None]:
-        """Context of passes of student and teacher on unlabelled clips, with the running statistics meant for them."""
+        """Context of passes of student and teacher on unlabelled clips, with the corresponding running statistics."""
         if self._norms is None:
             self._norms = UnlabelledNorms(self.student, self._mode)
             if self.teacher is not None:
@@ -86,7 +86,7 @@ class Networks:
 
     @property
     def average(self) -> EmaTeacher | None:
-        """The average that is evaluated beside the student: the teacher, or `ema`."""
+        """The average that is evaluated alongside the student: the teacher, or `ema`."""
         return self.ema if self.teacher is None else self.teacher
 
     def modules(self, of: Mapping[str, Tensor] | None = None) -> dict[Network, nn.Module]:

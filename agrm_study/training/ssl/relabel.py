@@ -62,7 +62,7 @@ def observe(
 ) -> dict[str, Any]:
     """Consistency loss and pseudo-label statistics on unlabelled validation clips; changes no state.
 
-    Clips are accepted above the policy's current mean threshold, without a step of the policy and without the
+    Clips are accepted above the policy's current mean threshold, without advancing the policy and without the
     uncertainty that `ssl.pseudo.uncertainty` may demand in training.
 
     Args:

@@ -19,13 +19,13 @@ IDENTITY = ("clip_id", "subject_id", "label", "source")
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """Clips of the merged manifest: those before in their order, then the new ones.
+    """Clips of the merged manifest: the existing ones in their order, then the new ones.
 
     Attributes:
         clips: All clips.
         added: Number of new clips.
         updated: Number of clips whose video or metadata changed since they were indexed.
-        unchanged: Number of clips that were in the manifest already.
+        unchanged: Number of clips that the manifest already contained.
     """
 
     clips: tuple[ClipRecord, ...]
@@ -35,10 +35,10 @@ class Merged:
 
 
 def merge(before: Sequence[ClipRecord], found: Sequence[ClipRecord]) -> Merged:
-    """Add clips to a manifest; a clip that is in it already is not added twice.
+    """Add clips to a manifest; a clip that it already contains is not added twice.
 
     Raises:
-        InputError: A video of the manifest has another clip id, subject, label or source now, or the merged clips break
+        InputError: A video of the manifest now has another clip id, subject, label or source, or the merged clips break
             a rule of `check_clips`.
     """
     by_path: dict[Path, dict[str, ClipRecord]] = {}

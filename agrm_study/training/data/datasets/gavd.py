@@ -29,7 +29,7 @@ COLUMNS: Final = ("seq", "frame_num", "cam_view", "dataset", "gait_pat", "bbox",
 VIEWS: Final = MappingProxyType({"front": 0, "right side": 90, "back": 180, "left side": -90})
 """Camera angle in degrees, as in CASIA-B (0: from the front), by the annotated view."""
 TOLERANCE: Final = 0.5
-"""Maximum error of the boxes that a manifest keeps, in pixels: most annotated boxes are interpolated ones."""
+"""Maximum error of the boxes that a manifest keeps, in pixels: most annotated boxes are interpolated."""
 CUT: Final = (
     "Cut each sequence into a file of its own, named by `seq`, from its first to its last `frame_num`, or write its "
     "frames into a folder of numbered images of that name."

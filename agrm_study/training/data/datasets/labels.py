@@ -64,7 +64,7 @@ def read_labels(texts: Iterable[str], spellings: Mapping[str, str]) -> Labels:
 
     If every text is a spelling of a label of the paper, the labels are those of the paper. Otherwise they are kept as
     written, apart from the user's own spellings and from words for unlabelled clips: `normal`, `mild` and `severe`
-    are three labels, and `o` beside `p` is no bow leg.
+    are three labels, and `o` next to `p` does not mean bow legs.
 
     Args:
         texts: The texts in the data set, in any order.

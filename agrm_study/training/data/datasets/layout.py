@@ -39,7 +39,7 @@ class Options:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """A row of a user's table, for messages: the file, and the line of a CSV file or the row of a Parquet file."""
+    """Location of a row in a user's table, for messages: file, and line (CSV) or row number (Parquet)."""
 
     table: Path
     line: int
@@ -288,7 +288,7 @@ def _metadata(path: Path, fps: float | None) -> VideoInfo | str:
 
 
 def _note(found: Found, info: VideoInfo) -> str:
-    """What the user should know about a readable video; empty for nothing."""
+    """A note for the user about a readable video; empty for none."""
     if info.shortfall:
         return f"truncated: {info.shortfall}"
     if info.absent:

@@ -1,4 +1,4 @@
-"""What `data index` did with every file: taken, left out or unreadable."""
+"""Report of `data index` on every file: indexed, left out or unreadable."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The files of a folder tree: videos, folders of numbered images, and what is left out for which reason."""
+"""The files of a folder tree: videos, folders of numbered images, and the files that are left out, with reasons."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ class _Walker:
         self._ancestors = {_identity(parent) for parent in root.resolve().parents}
 
     def read(self, folder: Path, hidden: str | None) -> None:
-        """Read a folder; `hidden` is the reason for which all that it contains is left out."""
+        """Read a folder; `hidden` is the reason why all its contents are left out."""
         if hidden is None:
             self._seen.add(_identity(folder))
         try:

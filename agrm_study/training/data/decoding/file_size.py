@@ -1,4 +1,4 @@
-"""File sizes that containers state, where FFmpeg ignores what a cut file lacks."""
+"""File sizes stated by containers whose missing data FFmpeg ignores in truncated files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SYNC: Final = 0x47
 
 
 def cut_off(path: Path | str, container: str) -> str:
-    """What a file lacks of the size that its container states, in words; empty for a complete file.
+    """How a file falls short of the size that its container states, in words; empty for a complete file.
 
     Args:
         path: The file.

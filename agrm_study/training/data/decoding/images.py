@@ -1,4 +1,4 @@
-"""Folders of numbered images, which count as videos.
+"""Folders of numbered images, which are treated as videos.
 
 The number of an image is the last group of digits in its name, and image n is shown n / rate seconds after image 0. The
 text around the number and the size must be the same for all images of a folder. Numbers that are absent leave a gap in

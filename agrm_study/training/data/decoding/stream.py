@@ -1,4 +1,4 @@
-"""The rule by which one video stream of a file is chosen; facts and pixels both come from it."""
+"""The rule that selects one video stream of a file, for both metadata and pixels."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any, Final
 from agrm_study.training.data.decoding.error import VideoError
 
 PICTURE_FORMATS: Final = ("image2", "_pipe")
-"""Parts of FFmpeg's names of formats that hold one picture."""
+"""Parts of FFmpeg's names of single-picture formats."""
 
 
 def video_stream(container: Any, path: Path | str) -> Any:
-    """The default video stream with more than one frame that is no attached picture; the first one without a default.
+    """The default video stream with more than one frame, except attached pictures; the first one if none is default.
 
     Args:
         container: The opened file (PyAV).
@@ -47,7 +47,7 @@ def _has(stream: Any, name: str) -> bool:
 
 
 def _moving(path: Path | str, indices: list[int]) -> set[int]:
-    """The streams that have more than one packet; reads no further than it must."""
+    """The streams that have more than one packet; reads no further than necessary."""
     import av
 
     counts = dict.fromkeys(indices, 0)

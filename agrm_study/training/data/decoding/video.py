@@ -16,9 +16,9 @@ from agrm_study.training.data.decoding.file_size import cut_off
 from agrm_study.training.data.decoding.stream import STILL, video_stream
 
 LACKING_S = 0.5
-"""Seconds by which a stream may end before its container's stated duration, at least."""
+"""Minimum tolerance, in seconds, for a stream that ends before its container's stated duration."""
 LACKING_SHARE = 0.02
-"""The same as a share of the duration."""
+"""The tolerance as a fraction of the duration."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,9 +31,9 @@ class VideoInfo:
         packets: Number of packets in the file.
         fps: Mean frames per second: (frames - 1) / (time of the last - time of the first frame), rounded to 1e-6.
         promised_s: Duration stated by a container that states no number of packets, in seconds; 0 if it states none.
-        cut_off: What the file lacks of the size that its container states, in words; empty for nothing.
-        present_s: End of the last packet of any stream, in seconds; only where `promised_s` is used.
-        stream: Index of the stream that is read, in the container.
+        cut_off: How the file falls short of the size that its container states, in words; empty if complete.
+        present_s: End of the last packet of any stream, in seconds; only if `promised_s` is used.
+        stream: Index in the container of the stream that is read.
         streams: Number of video streams in the container.
         width, height: Displayed size (square pixels, after rotation).
         pixel_aspect: Width of a stored pixel divided by its height, before rotation.
@@ -42,7 +42,7 @@ class VideoInfo:
         codec, container: FFmpeg's names.
         reordered: Whether the storage order differs from the display order (B-frames).
         edit_list: Whether an edit list hides part of the stream.
-        variable_rate: Whether the steps between frames vary by more than half of the median step.
+        variable_rate: Whether the intervals between frames vary by more than half of the median interval.
         absent: Number of absent images of a folder of numbered images.
         times: Increasing times (frames,) in seconds from the first presented frame.
     """
@@ -71,7 +71,7 @@ class VideoInfo:
 
     @property
     def shortfall(self) -> str:
-        """What the file lacks of what its container states, in words; empty for a complete file."""
+        """How the file falls short of what its container states, in words; empty for a complete file."""
         if self.packets < self.promised:
             return f"only {self.packets} of {self.promised} frames are present"
         if self.promised_s - self.present_s > max(LACKING_S, LACKING_SHARE * self.promised_s):
@@ -142,7 +142,7 @@ def read_file_info(path: Path | str) -> VideoInfo:
 
 
 def _stated_duration(container: Any, stream: Any) -> float:
-    """Seconds that the stream lasts according to its container; 0 where FFmpeg estimates them from the packets."""
+    """Seconds that the stream lasts according to its container; 0 if FFmpeg estimates the duration from the packets."""
     tag = stream.metadata.get("DURATION", "")
     with suppress(ValueError):
         hours, minutes, seconds = (float(part) for part in tag.split(":"))

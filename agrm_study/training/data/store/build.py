@@ -91,7 +91,7 @@ def build_store(
                 note(f"The clip store {final} is damaged ({found.damage}); it is repaired from the videos.")
                 stamps = _repair(manifest, clip, final, workers, report, note, stall_s)
             elif found.dated:
-                with suppress(OSError):  # a read-only store stays as it is
+                with suppress(OSError):  # a read-only store is left unchanged
                     write_index(final, rows, checksums(final, clip.storage), clip)
         _remove_leftovers(cache, key)
     check_sources(manifest, final, stamps, workers)
@@ -114,7 +114,7 @@ def _repair(
 ) -> dict[str, list[Any]]:
     """Decode the damaged clips of a store again, in place; replace a store that cannot be written.
 
-    Running trials that have mapped the store keep reading it meanwhile.
+    Running trials that have mapped the store can continue to read it.
     """
     try:
         return _build(manifest, clip, final, workers, report, stall_s, folder=final)
@@ -139,7 +139,7 @@ def _build(
     *,
     folder: Path | None = None,
 ) -> dict[str, list[Any]]:
-    """Write what a store lacks, in `folder` or in a hidden folder that becomes `final`.
+    """Write the missing clips of a store, in `folder` or in a hidden folder that becomes `final`.
 
     Returns:
         Size and times of the decoded video files, before they were read (`sources.stamps_of`).

@@ -17,7 +17,7 @@ from agrm_study.training.data.store.frames import stored_shape
 SHOWN = 10
 """Maximum number of problems listed in the message."""
 SLOWEST = 0.5
-"""Fewest frames per second, on average, of a video with sound time stamps."""
+"""Minimum mean frame rate of a video with valid time stamps."""
 
 
 @dataclass(frozen=True, slots=True)

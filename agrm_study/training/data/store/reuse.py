@@ -1,4 +1,4 @@
-"""Clips that a build does not decode: they are in its folder already, in another store, or twice in the same store."""
+"""Clips that a build does not decode: clips already in its folder, in another store, or duplicated."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Notices videos that were replaced after their clips were stored.
+"""Detects videos that were replaced after their clips were stored.
 
-A store remembers size and times of each video file whose checksum was verified, so that a run reads again only the
-files that were written since. A missing video is no problem: the store holds its frames.
+A store records size and times of each video file whose checksum was verified, so that a run reads again only the
+files that were written since. A missing video is not a problem: the store holds its frames.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ def check_sources(manifest: Manifest, store: Path, verified: Stamps, workers: in
 
     Args:
         manifest: The clips of the store.
-        store: Folder of the store, which remembers the verified files.
-        verified: Files that this build has verified, as they were before it read them.
+        store: Folder of the store, which records the verified files.
+        verified: Files that this build has verified, with their state before they were read.
         workers: Number of threads that read.
 
     Raises:

@@ -37,7 +37,7 @@ class Condition:
     """Condition of a store.
 
     Attributes:
-        damage: What is wrong, in words; empty for a sound store.
+        damage: Description of the damage; empty for an intact store.
         dated: Whether the index lacks checksums (a store of version 0.1.0).
     """
 
@@ -75,9 +75,9 @@ def condition(
 
 
 def is_sound_copy(folder: Path) -> bool:
-    """Whether a node's copy of a store is sound; its bytes are read unless this process's node has done so lately.
+    """Whether a node's copy of a store is intact; its bytes are read unless this node has done so recently.
 
-    A file beside the store remembers which files were verified and since which start of the machine, for
+    A file next to the store records which files were verified, and at which boot of the machine, for
     `TRUSTED_S` seconds, so that the many processes of a node read a copy once.
     """
     stamp, facts = folder.with_name(f".{folder.name}.verified"), _facts(folder)
@@ -101,7 +101,7 @@ def _facts(folder: Path) -> list[Any]:
 
 
 def damaged_copy(folder: Path) -> str:
-    """What is wrong with a finished store according to its own index, in words; empty for a sound one."""
+    """Description of the damage to a finished store according to its own index; empty for an intact one."""
     try:
         settings, columns = read_settings(folder), read_index(folder)
     except InputError as error:

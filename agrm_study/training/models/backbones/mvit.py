@@ -2,7 +2,7 @@
 
 With width 64 the stages equal those of torchvision's `mvit_v2_s`, including their state-dict keys (Li et al. 2022,
 "MViTv2: Improved Multiscale Vision Transformers for Classification and Detection", Table 1). Tokens (B, 1 + N, D), the
-class token first, travel between stages with the shape (T, H, W) of their N patches.
+class token first, are passed between stages together with the shape (T, H, W) of their N patches.
 """
 
 from __future__ import annotations

@@ -93,7 +93,7 @@ class Attention(nn.Module):
 
 @final
 class ConvMlp(nn.Module):
-    """Two 1 x 1 x 1 convolutions with a GELU between, on a volume (B, D, T, H, W)."""
+    """Two 1 x 1 x 1 convolutions with a GELU in between, on a volume (B, D, T, H, W)."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -106,7 +106,7 @@ class ConvMlp(nn.Module):
 
 @final
 class TokenMlp(nn.Module):
-    """Two linear layers with a GELU between, on tokens (B, N, D)."""
+    """Two linear layers with a GELU in between, on tokens (B, N, D)."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()

@@ -59,7 +59,7 @@ class ThresholdPolicy(HasOptions, ABC):
         """
 
     def targets(self, probs_BK: Tensor, *, learn: bool) -> Tensor:
-        """Class probabilities of which the pseudo-labels are made; those given, unless the policy aligns them.
+        """Class probabilities from which the pseudo-labels are made: the given ones, unless the policy aligns them.
 
         Args:
             probs_BK: Class probabilities; detached.
@@ -77,7 +77,7 @@ class ThresholdPolicy(HasOptions, ABC):
         return False
 
     def penalty(self, log_probs_BK: Tensor, weights_B: Tensor) -> Tensor | None:
-        """A further loss term on the student's predictions, weighted; None for policies without one.
+        """An additional, weighted loss term on the student's predictions; None for policies without one.
 
         Args:
             log_probs_BK: Logarithms of the student's class probabilities, with gradient.
