@@ -16,18 +16,18 @@ from agrm_study.study.recipe import Recipe
 from agrm_study.study.study import Study
 
 OPENED: Final = ".run/opened"
-"""Test file that a run first writes to an object store, which has no folder to inspect."""
+"""Test file that a run writes first to an object store, which has no folder to check."""
 
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """Where and with what resources trials run.
+    """Location and resources of the trials of a run.
 
     Attributes:
         options: How the study is run.
         device: Device of a trial, ``cpu`` or ``cuda``.
-        note: A note for the user about what was decided; empty for none.
-        accelerators: Accelerator of the trials of each arm, where arms differ.
+        note: A note for the user about the decision; empty for none.
+        accelerators: Accelerator of the trials of each arm, if arms differ.
     """
 
     options: RunOptions
@@ -71,11 +71,11 @@ class Backend:
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """Accelerators that trials name, where arms differ."""
+        """Accelerators that trials request, if arms differ."""
         return tuple(dict.fromkeys(self.accelerators.values()))
 
     def placed(self, works: Sequence[Work]) -> list[Work]:
-        """The same trials, each with the accelerator of its arm where arms differ."""
+        """The same trials, each with the accelerator of its arm if arms differ."""
         return [replace(work, accelerator=self.accelerators.get(work.trial.arm)) for work in works]
 
     def check(self, results: Location, on_note: Callable[[str], None], on_wait: Callable[[], None]) -> None:
@@ -109,9 +109,9 @@ class Backend:
     def measured(
         self, asked: float | str, recipes: Sequence[Recipe], results: Location, on_wait: Callable[[], None]
     ) -> Backend:
-        """The same backend with the GPU share that a step of the recipes needs, where the study says `auto`.
+        """The same backend with the GPU share that a step of the recipes needs, if the study sets `auto`.
 
-        `on_wait`, called during the measurement, may raise to give up; `ExecutionLost` when nothing could be measured.
+        `on_wait`, called during the measurement, may raise to abort; `ExecutionLost` if nothing could be measured.
         """
         if asked != "auto" or self.resources.gpu == 0 or self.options.executor == "inline":
             return self

@@ -23,7 +23,7 @@ from agrm_study.records.study_file import read_study
 from agrm_study.study.errors import InputError
 
 Which = Literal["none", "unreported", "all"]
-"""Whose best weights are removed: of no trial, of trials that no reported arm needs, or of all finished trials."""
+"""Trials whose best weights are removed: none, those that no reported arm needs, or all finished ones."""
 Kind = Literal["temporary", "checkpoints", "stages", "weights"]
 WORDS: Final[dict[Kind, str]] = {
     "temporary": "temporary files of killed processes",
@@ -49,8 +49,8 @@ class Unneeded:
 
 
 def unneeded(results: str | Path, *, weights: Which = "none") -> list[Unneeded]:
-    """What no table or resume needs: temporary files of killed processes, on this machine too; checkpoints of trials
-    that have finished or left the plan; states that no trial needs; and best weights on request.
+    """Files that no table or resume needs: temporary files of killed processes, also on this machine; checkpoints of
+    trials that have finished or left the plan; states that no trial needs; and best weights on request.
 
     Arms that a race stopped, and trials that left the plan, count as not reported.
 
@@ -75,7 +75,7 @@ def remove(results: str | Path, items: Iterable[Unneeded], *, weights: Which = "
 
     Raises:
         InputError: A run is active.
-        OSError: The storage refuses.
+        OSError: The storage rejects a request.
     """
     location, shown = Location.of(results), {item.path: item for item in items}
     with results_lock(location, "agrm-study clean"):
@@ -88,7 +88,7 @@ def remove(results: str | Path, items: Iterable[Unneeded], *, weights: Which = "
 
 
 def drop_unreported_weights(results: Location) -> None:
-    """Removes the best weights of trials that are not reported; the caller holds the results folder."""
+    """Removes the best weights of trials that are not reported; the caller holds the lock of the results folder."""
     found = _of_trials(results, read_snapshot(results.address), "unreported")
     _delete_all(results, [item for item in found if item.kind == "weights"])
 
@@ -119,7 +119,7 @@ def _delete(results: Location, item: Unneeded) -> None:
 
 def _unneeded(results: Location, snapshot: Snapshot, weights: Which) -> list[Unneeded]:
     found = [Unneeded(kind="temporary", path=str(path), bytes=_size(path)) for path in leftovers(results)]
-    if snapshot.final is None:  # the plan is not there yet
+    if snapshot.final is None:  # the plan does not exist yet
         return found
     temporary = {item.path for item in found}
     files = [*_of_trials(results, snapshot, weights), *_stages(results, snapshot)]
@@ -154,7 +154,7 @@ def _reported(snapshot: Snapshot) -> set[str]:
 
 
 def _stages(results: Location, snapshot: Snapshot) -> Iterator[Unneeded]:
-    """Shared states: those of other code, and all of a complete study, unless it keeps them."""
+    """Shared states: those made by other versions of the code, and all of a complete study, unless it keeps them."""
     store = StageStore.of(results)
     sizes: dict[str, int] = {}
     for name, size in file_sizes(store.root).items():

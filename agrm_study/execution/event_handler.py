@@ -1,4 +1,4 @@
-"""What a run does with the events of its trials."""
+"""Handling of the events of a run's trials."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from agrm_study.study.counted import counted
 
 
 class EventHandler:
-    """Passes the events of trials to progress, view, limits and source, and stops what keeps failing.
+    """Passes the events of trials to progress, view, limits and source, and holds back trials that would fail again.
 
     Args:
         view: Shows events; those of other joined runs are only counted.
-        meter: What the trials of this run use.
+        meter: CPU and GPU time that the trials of this run use.
         budget: Limits of this run.
         on_note: Called with a sentence for the user.
     """
@@ -28,10 +28,10 @@ class EventHandler:
     def __init__(self, view: View, meter: UsageMeter, budget: Budget, on_note: Callable[[str], None]) -> None:
         self._view, self._meter, self._budget, self._note = view, meter, budget, on_note
         self._stage_error_shown = False
-        self._refused: set[str] = set()  # trials whose results storage refused
+        self._refused: set[str] = set()  # trials whose results could not be stored
 
     def handle(self, event: TrialEvent, source: WorkSource, progress: StudyProgress, compacting: Compacting) -> None:
-        """Takes one event of a phase."""
+        """Handles one event of a phase."""
         if not event.elsewhere:
             self._meter.observe(event)
             self._budget.observe(event)
@@ -48,7 +48,7 @@ class EventHandler:
         held_arm = source.observe(event)
         if held_arm is not None:
             self._hold(held_arm, source, progress)
-        if event.kind == "failed" and not event.elsewhere:  # not the trouble of another machine
+        if event.kind == "failed" and not event.elsewhere:  # not a problem of another machine
             self._stop_if_hopeless(event, source)
 
     def _hold(self, arm: str, source: WorkSource, progress: StudyProgress) -> None:
@@ -63,7 +63,7 @@ class EventHandler:
             )
 
     def _stop_if_hopeless(self, event: TrialEvent, source: WorkSource) -> None:
-        """Starts no other trial where each would train and then fail: storage refuses again and again, or versions
+        """Starts no more trials if each would train and then fail: storage rejects writes repeatedly, or versions
         differ."""
         if event.failure == "storage":
             self._refused.add(event.trial_id)

@@ -48,7 +48,7 @@ def notifier(command: str, field: str = "--notify") -> tuple[str, ...]:
 
 
 def _operator(command: str) -> str:
-    """The first shell operator outside quotes; empty for none, or where an escaped quote hides it."""
+    """The first shell operator outside quotes; empty for none, or if an escaped quote hides it."""
     lexer = shlex.shlex(command, posix=False, punctuation_chars=True)
     lexer.whitespace_split, lexer.commenters = True, ""
     try:

@@ -22,13 +22,13 @@ class RunOptions:
         device: ``cpu`` or ``cuda``, regardless of a trial's resources; ``None`` for a GPU if the trial has one.
         retry_failed: Also rerun trials that failed deterministically (bug, nan_loss, data). Other failures are rerun
             in any case.
-        executor: ``ray``, or ``inline`` for one trial after the other in this process.
+        executor: ``ray``, or ``inline`` for sequential trials in this process.
         retries: How often a trial whose worker died is resumed from its checkpoint within this run.
-        checkpoint_every_s: Seconds between two rolling checkpoints of a trial, at least.
+        checkpoint_every_s: Minimum seconds between two rolling checkpoints of a trial.
         keep_weights: Keep the best weights of finished trials.
         runner: ``module:Class`` of the trial runner.
         workers: Processes that prepare data; all processors by default.
-        limits: Time and GPU-hours after which the run ends in order, with its trials saved.
+        limits: Time and GPU-hours after which the run ends cleanly, with its trials saved.
         join: Share the study with other runs that have joined the same results folder.
     """
 

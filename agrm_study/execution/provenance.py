@@ -31,7 +31,7 @@ STUDY_MODULES: Final = ("recipe.py", "*_settings.py", "steps.py", "tasks.py", "l
 
 @lru_cache(maxsize=1)
 def code_version() -> str:
-    """Version and hash of the code that decides a trial's outcome: `training`, and what it reads of a study.
+    """Version and hash of the code that determines a trial's outcome: `training`, and what it reads of `study`.
 
     Readers of data sets are excluded, since the data fingerprint covers their output, and code that reads the networks
     of finished trials. Comments, docstrings and formatting do not count, so that editing them invalidates no record;
@@ -64,7 +64,7 @@ def provenance(fingerprints: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
 def packages() -> Mapping[str, str]:
     """Versions of the relevant packages, and under ``lock`` a hash over all installed packages.
 
-    Read once per process: the metadata of some hundred packages take a second.
+    Read once per process, as the metadata of a few hundred packages take a second.
     """
     installed = sorted(
         {f"{d.metadata['Name']}=={d.version}" for d in importlib.metadata.distributions() if d.metadata["Name"]}
@@ -120,7 +120,7 @@ def _git(*words: str) -> str | None:
 
 
 def _output(*command: str) -> str | None:
-    """What a program of the user's path writes; ``None`` if it fails."""
+    """The output of a program on the user's path; ``None`` if it fails."""
     try:
         done = subprocess.run(command, cwd=_PACKAGE, capture_output=True, text=True, timeout=10, check=True)
     except (OSError, subprocess.SubprocessError, UnicodeDecodeError):

@@ -58,11 +58,12 @@ def run_study(
     """Runs the missing trials of a study; safe to repeat at any time.
 
     Args:
-        interrupt: Asks the run to stop. By default only a `KeyboardInterrupt` does, and no signal handler is installed.
+        interrupt: Requests that the run stop. By default only a `KeyboardInterrupt` stops it, and no signal handler is
+            installed.
 
     Raises:
         InputError: Before any trial has run: anything wrong with the data, another run that holds the results folder,
-            or storage that refuses (full, read-only). Afterwards the summary's `error` holds the reason.
+            or storage that rejects writes (full, read-only). Afterwards the summary's `error` holds the reason.
     """
     backend = Backend.of(study, options)
     results = Location.of(options.results)
@@ -87,7 +88,7 @@ def run_study(
 def _run_joined(
     study: Study, options: RunOptions, backend: Backend, results: Location, interrupt: Interrupt, view: View
 ) -> RunSummary:
-    """Runs the trials that this run gets of those that joined runs share."""
+    """Runs this run's part of the trials that joined runs share."""
     code = " ".join(f"{name} {version}" for name, version in sorted(own_versions().items()))
     with joined(results, study.name, code, lambda: _on_claim(view, interrupt)) as leases:
         report, began = ReportClaim(leases, results), time.monotonic()
@@ -228,7 +229,7 @@ class _Run:
         Args:
             searched: Progress of the searches.
             nothing_promoted: Whether a search has ended without a point to choose.
-            pending: Trials that are not known, as the searches that would choose them are held back.
+            pending: Number of unknown trials, as the searches that would choose them are held back.
         """
         ledger = read_and_take_over(self._results, plan, self._note, merge=self._leases is None)
         known = {t.trial_id: ledger.states[t.trial_id] for t in plan.trials if t.trial_id in ledger.states}

@@ -63,8 +63,8 @@ class RunSummary:
         nothing_promoted: Whether its search ended without a point to promote; the study is then incomplete.
         limit: The limit that ended it: ``time`` (`RunOptions.time_s`) or ``gpu_hours``.
         saved: Unfinished trials whose state is saved: the next run resumes them.
-        left_s: Expected seconds of the unfinished trials one after the other; ``None`` if nothing was measured.
-        used: What all runs of the results folder have used, failed attempts included.
+        left_s: Expected seconds of the unfinished trials run sequentially; ``None`` if nothing was measured.
+        used: CPU and GPU time of all runs of the results folder, including failed attempts.
         elsewhere: Unfinished trials that other joined runs were executing when this run ended.
         reports: Whether this run writes the report; of joined runs, one does.
     """
@@ -141,7 +141,7 @@ class RunSummary:
 
     @property
     def left(self) -> str:
-        """What a limit has left to do, and how that is done; empty if no limit has ended the run."""
+        """The remaining work after a limit ended the run, and how to finish it; empty if no limit ended it."""
         number = self.unfinished - self.elsewhere
         if self.limit is None or self.interrupted or not number:
             return ""

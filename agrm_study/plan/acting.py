@@ -1,8 +1,8 @@
-"""The settings that can change the outcome of a trial, and those that cannot.
+"""Settings that can change the outcome of a trial, and settings that cannot.
 
 The table `RULES` is exhaustive. A setting that it names is excluded from a trial's identity, and the trial is run with
 that setting at its default, so trials of equal identity are one and the same run. A rule is added only if the code that
-reads the setting is provably not reached; in case of doubt a setting counts as acting.
+reads the setting is provably not reached; if in doubt, a setting counts as acting.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ OF_THE_SHIPPED_TRAINER: Final = (
     "optimizer.*", "batch.*", "early_stop.*", "evaluate.*", "precision", "compile", "steps_per_epoch", "tf32",
     "deterministic", "shuffle_labels",
 )  # fmt: skip
-"""Settings that no trainer of a study's own reads. `ssl.method` is left out: it is ``supervised`` in such a study."""
+"""Settings that no user-defined trainer reads. `ssl.method` is left out: it is ``supervised`` in such a study."""
 
 RULES: Final[tuple[Rule, ...]] = (
     Rule(OF_THE_SHIPPED_TRAINER, lambda r: r.own_trainer, "it is a setting of the shipped trainer"),
@@ -237,13 +237,13 @@ def acting_recipe(recipe: Recipe) -> Recipe:
 
 
 def acting_members(recipe: Recipe) -> dict[str, str]:
-    """The settings that can change the outcome, task included and seeds aside: each a member of an object in canonical
-    JSON, by dotted name."""
+    """The settings that can change the outcome, including the task but not the seeds: each a member of an object in
+    canonical JSON, by dotted name."""
     idle = idle_settings(recipe)
     members: dict[str, str] = {}
     for field in Recipe.model_fields:
         value = getattr(recipe, field)
-        if isinstance(value, Section):  # serialised once, however many trials share it
+        if isinstance(value, Section):  # serialised once, no matter how many trials share it
             members |= _section_members(field, value)
         elif isinstance(value, Task):
             members[field] = _task_member(value)

@@ -21,7 +21,7 @@ class Average:
     """A moving average of a recipe.
 
     Attributes:
-        setting: Dotted name of what it keeps at each update: alpha or momentum.
+        setting: Dotted name of the setting that gives the fraction kept at each update: alpha or momentum.
         keep: Its value.
         per_epoch: Updates of an epoch.
         updates: Updates of the epochs in which it acts.
@@ -50,7 +50,7 @@ class ArmSteps:
     Attributes:
         clips: Labelled training clips.
         per_epoch: Training steps of an epoch.
-        epochs: Epochs at most.
+        epochs: Maximum number of epochs.
         averages: Its moving averages.
     """
 
@@ -63,8 +63,8 @@ class ArmSteps:
 
 
 def arm_steps(study: Study, clips: ClipCounts) -> tuple[ArmSteps, ...]:
-    """The steps of every arm and task of a study; of a search also those of its base recipe. A trainer of the study's
-    own has none that are known.
+    """The steps of every arm and task of a study; for a search, also those of its base recipe. For a user-defined
+    trainer the steps are unknown.
 
     Args:
         study: The study.
@@ -91,7 +91,7 @@ def arm_steps(study: Study, clips: ClipCounts) -> tuple[ArmSteps, ...]:
 
 
 def averages_of(recipe: Recipe, clips: int) -> tuple[Average, ...]:
-    """The moving averages that act in a recipe, with what they keep at each update.
+    """The moving averages that act in a recipe, with the fraction that they keep at each update.
 
     Args:
         recipe: Any recipe.

@@ -1,4 +1,4 @@
-"""What a limit in time or GPU-hours buys of the missing trials."""
+"""Number of missing trials that fit within a limit in time or GPU-hours."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bought:
-    """What one run within its limits finishes.
+    """The trials that one run finishes within its limits.
 
     Attributes:
         time_s: Limit in seconds; None for none.
@@ -18,9 +18,9 @@ class Bought:
         used_gpu_hours: GPU-hours that it has used.
         slots: Number of concurrent trials.
         trials: Missing trials that end within the limits.
-        missing: Missing trials of known length.
+        missing: Missing trials of known duration.
         unknown: Missing trials of kinds that were never measured.
-        all_s: Seconds until all of known length would have ended.
+        all_s: Seconds until all trials of known duration would have ended.
         all_gpu_hours: GPU-hours that these would use.
     """
 
@@ -44,10 +44,10 @@ def bought(
     time_s: float | None = None,
     gpu_hours: float | None = None,
 ) -> Bought:
-    """What one run finishes if each slot takes the next trial that still ends within the limits.
+    """The trials that one run finishes if each slot takes the next trial that still ends within the limits.
 
     Args:
-        seconds: Expected length of each missing trial in running order; None where it is unknown.
+        seconds: Expected duration of each missing trial, in execution order; None if unknown.
         slots: Number of concurrent trials.
         gpu: GPUs of a trial.
         used_gpu_hours: GPU-hours that the results folder has used.

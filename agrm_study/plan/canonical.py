@@ -1,4 +1,4 @@
-"""Canonical JSON, in which equal values are equal text, and its hash."""
+"""Canonical JSON, in which equal values have equal text, and its hash."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 
 def canonical_json(value: Any) -> str:
-    """JSON in which equal values are equal text: keys sorted, no spaces, 1.0 as 1, -0.0 as 0, floats by their shortest
+    """JSON in which equal values have equal text: keys sorted, no spaces, 1.0 as 1, -0.0 as 0, floats by their shortest
     repr.
 
     Raises:
@@ -29,7 +29,7 @@ def member(name: str, value: Any) -> str:
 
 
 scalar_member = lru_cache(maxsize=4096, typed=True)(member)
-"""Cached `member` for frequent values: text, numbers, and tuples of them."""
+"""Cached `member` for frequent values: strings, numbers, and tuples of them."""
 
 
 def canonical_object(members: Mapping[str, str]) -> str:

@@ -19,7 +19,7 @@ BYTES: Final = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Disk:
-    """Bytes, clip stores aside.
+    """Bytes, excluding clip stores.
 
     Attributes:
         weights: Best weights of the missing trials that are kept.
@@ -28,7 +28,7 @@ class Disk:
             unless sharing is ``keep``.
         records: Records of the missing trials; None if no record was measured.
         unknown: Trials of networks that were never measured, excluded from the other values.
-        free: Bytes free where the results lie; None in an object store.
+        free: Free bytes on the disk of the results; None in an object store.
     """
 
     weights: int
@@ -40,7 +40,7 @@ class Disk:
 
     @property
     def at_most(self) -> int:
-        """All of it, with one rolling checkpoint."""
+        """Upper bound of the total, with one rolling checkpoint."""
         return self.weights + (self.records or 0) + self.states + self.checkpoint
 
 

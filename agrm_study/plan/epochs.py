@@ -22,8 +22,8 @@ STAGE_VERSION: Final = 1
 """Incremented when the meaning of an epoch's token changes, so that old stages are not reused."""
 
 LOOP: Final = ("epochs", "early_stop.patience", "early_stop.armed_after")
-"""Settings that affect only when a training ends: a longer training continues a shorter one, unless its learning rate
-depends on its length. Where early stopping is armed, which a plateau may count, is in the token as well."""
+"""Settings that affect only when training ends: a longer training run continues a shorter one, unless its learning rate
+depends on its length. The epoch from which early stopping is armed, which a plateau may count, is also in the token."""
 
 WHEN: Final = ("ssl.pretrain_epochs", "ssl.ramp.shape", "ssl.ramp.epochs", "ssl.ramp.maximum")
 """Settings that act only through an epoch's position in the chain and its λ, which are in its token."""
@@ -73,7 +73,7 @@ class SpanReader:
         recipe = trial.recipe
         ssl = recipe.ssl.model_copy(update={"method": "supervised"})
         supervised = self._content(recipe.model_copy(update={"ssl": ssl}), trial, trial.labelled_fingerprint)
-        supervised.pop("ssl.method", None)  # a trainer of its own has none
+        supervised.pop("ssl.method", None)  # a user-defined trainer has none
         semi = self._content(recipe, trial, trial.split_fingerprint)
         start = recipe.ssl.pretrain_epochs + 1 if recipe.uses_unlabelled else recipe.epochs + 1
         ramp = recipe.ssl.ramp
@@ -94,7 +94,7 @@ class SpanReader:
     def _content(self, recipe: Recipe, trial: TrialSpec, split_fingerprint: str) -> dict[str, str]:
         members = content_members(recipe, self._hash_file)
         for name in (*LOOP, *WHEN):
-            if name != "epochs" or recipe.optimizer.schedule != "cosine":  # whose rate depends on the last epoch
+            if name != "epochs" or recipe.optimizer.schedule != "cosine":  # cosine rates depend on the last epoch
                 members.pop(name, None)
         data = _member("data_fingerprint", trial.data_fingerprint)
         content = members | data | _member("split_fingerprint", split_fingerprint)

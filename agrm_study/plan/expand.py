@@ -24,7 +24,7 @@ Fingerprints = Callable[[Recipe], tuple[str, str]]
 
 @gc_paused()
 def expand(study: Study, fingerprints: Fingerprints, *, hash_file: FileHash = file_hash) -> Plan:
-    """The plan of a study: arms × tasks × folds × seeds, equal trials once, in running order.
+    """The plan of a study: arms × tasks × folds × seeds, equal trials once, in execution order.
 
     An arm that is to be tuned has no trials on a task until its search there has ended.
 
@@ -60,7 +60,7 @@ class TrialBuilder:
     Args:
         study: Name of the study.
         fingerprints: See `expand`.
-        parts: The study's own parts.
+        parts: The user-defined parts of the study.
         hash_file: See `expand`.
     """
 

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 def gc_paused() -> Iterator[None]:
     """Context manager and decorator that disables cyclic garbage collection.
 
-    A plan consists of hundreds of thousands of small values without cycles. Repeated collection takes a third of the
-    time of building it.
+    A plan consists of hundreds of thousands of small values without cycles. Repeated collection would take a third of
+    the time of building it.
     """
     enabled = gc.isenabled()
     gc.disable()

@@ -91,7 +91,7 @@ def configuration(
 
 def content_members(recipe: Recipe, hash_file: FileHash) -> dict[str, str]:
     """`acting_members` with file names replaced by content hashes, and without the settings that `ADDED_LATER`
-    excludes. A study's own parts are included with the hash of their source, which is part of their full names.
+    excludes. User-defined parts are included with the hash of their source, which is part of their full names.
 
     Raises:
         InputError: If such a file cannot be read.
@@ -111,7 +111,7 @@ def config_id(configuration: Mapping[str, str]) -> str:
     """Identity of the configuration shared by the replicates of an arm on a task: 16 hexadecimal digits.
 
     Args:
-        configuration: Of `configuration`.
+        configuration: Result of `configuration`.
     """
     whole = f'"configuration":{canonical_object(configuration)}'
     return digest(canonical_object({"configuration": whole, "identity_version": IDENTITY}))

@@ -19,7 +19,7 @@ def study_notes(study: Study) -> tuple[str, ...]:
     found: list[str] = []
     tuned = study.tune is not None  # arms with one space and one recipe are tuned to the same settings
     alike: dict[str, list[Arm]] = {}
-    for arm in study.arms:  # arms of other seeds are other trainings
+    for arm in study.arms:  # arms with other seeds are different training runs
         alike.setdefault(f"{arm.seed_offset}/{space_of(study, arm) if tuned else ''}", []).append(arm)
     for arms in alike.values():
         groups = same_training((arm.name, arm.recipe) for arm in arms)

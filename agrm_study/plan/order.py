@@ -1,4 +1,4 @@
-"""The running order of trials: seed by seed over all arms, and longest trials first within a seed."""
+"""Execution order of trials: seed by seed over all arms, and longest trials first within a seed."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ matters here. Unknown backbones count as r3d_18."""
 def rough_cost(recipe: Recipe, epochs: float | None = None) -> float:
     """Relative cost of a trial in arbitrary units, without measurements; used for sorting only.
 
-    Passes of the network over the epochs × multiply-adds of one. A semi-supervised step passes the unlabelled clips
-    forward and backward, and forward once more for their pseudo-labels.
+    Forward passes of the network over all epochs × multiply-adds per pass. A semi-supervised step passes the unlabelled
+    clips forward and backward, and forward once more for their pseudo-labels.
 
     Args:
         recipe: Recipe of the trial.
-        epochs: Number of first epochs to count.
+        epochs: Number of initial epochs to count.
     """
     epochs = recipe.epochs if epochs is None else epochs
     supervised, unlabelled = _step_passes(recipe)

@@ -1,4 +1,4 @@
-"""A study's own parts: read, executed once, and described for code that does not execute them."""
+"""User-defined parts of a study: read, executed once, and described for code that does not execute them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def own_parts(entries: Sequence[tuple[str, Place]], folder: Path, shipped: Mappi
 
     Args:
         entries: Entries of the study file, each with its place.
-        folder: Folder that relative paths start from.
+        folder: Base folder of relative paths.
         shipped: Names of shipped parts, by the dotted field that may hold them.
 
     Raises:

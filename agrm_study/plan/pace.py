@@ -11,7 +11,7 @@ from agrm_study.plan.trial import TrialSpec
 from agrm_study.study.parts.names import short_name
 
 Kind = tuple[str, str, str]
-"""Backbone (none for a trainer of the study's own), method and task, which mostly determine the time of a trial."""
+"""Backbone (none for a user-defined trainer), method and task, which mostly determine the time of a trial."""
 
 
 class Pace:
@@ -40,7 +40,7 @@ class Pace:
         self._guesses[kind_of(trial)] = epoch_s / cost
 
     def seconds(self, trial: TrialSpec) -> float | None:
-        """Expected seconds of a whole trial, which takes as many epochs as such trials did, at most its own; ``None``
+        """Expected seconds of a whole trial that runs as many epochs as such trials did, at most its own; ``None``
         if no trial of its kind was measured."""
         kind = kind_of(trial)
         if kind in self._finished:
@@ -51,7 +51,7 @@ class Pace:
         return None
 
     def epochs(self, trial: TrialSpec) -> float:
-        """Epochs that the trial is expected to take."""
+        """Number of epochs that the trial is expected to run."""
         trials, epochs, _ = self._finished.get(kind_of(trial), (1, math.inf, 0.0))
         return min(epochs / trials, trial.recipe.epochs)
 

@@ -1,4 +1,4 @@
-"""Files of a study's own parts: the one that `parts:` names and the modules beside it that it imports, hashed."""
+"""Files of user-defined parts: the one that `parts:` names and the modules next to it that it imports, with hashes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def read_source(written: str, folder: Path, place: Place) -> PartSource:
 
     Args:
         written: The entry.
-        folder: Folder that relative paths start from; modules are searched here first, then among installed ones.
+        folder: Base folder of relative paths; modules are searched here first, then among installed ones.
         place: Place of the entry, for messages.
 
     Raises:
@@ -101,7 +101,7 @@ def _files_of(root: Path, module: str) -> list[Path]:
 
 
 def _imports(tree: ast.Module, package: tuple[str, ...]) -> Iterator[tuple[str, int, bool]]:
-    """Modules that a file may import, with line and whether that is inside a function."""
+    """Modules that a file may import, with the line, and whether it is inside a function."""
     inside = {
         id(node)
         for function in ast.walk(tree)

@@ -1,4 +1,4 @@
-"""A plan: the trials in running order, and the cells of the tables that each fills."""
+"""A plan: the trials in execution order, and the table cells that each fills."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Plan:
 
     Attributes:
         study: Name of the study.
-        trials: Each trial once, in running order.
+        trials: Each trial once, in execution order.
         cells: Every arm × task × seed (× fold) with its trial, in the order of the study file.
     """
 
@@ -89,7 +89,7 @@ class Plan:
         return len(self.cells) - len(self.trials)
 
     def missing(self, finished: Collection[str]) -> tuple[TrialSpec, ...]:
-        """The unfinished trials, in running order."""
+        """The unfinished trials, in execution order."""
         done = finished if isinstance(finished, set | frozenset | dict) else set(finished)
         return tuple(trial for trial in self.trials if trial.trial_id not in done)
 
@@ -130,7 +130,7 @@ def read_cells(path: Path) -> tuple[Cell, ...]:
 
 
 def parse_cells(content: bytes | str, where: Path | str) -> tuple[Cell, ...]:
-    """The cells of a plan's content; ``where`` is named in messages.
+    """The cells from a plan's content; ``where`` is the name that messages use for it.
 
     Raises:
         InputError: If it is damaged or of another version.

@@ -19,7 +19,7 @@ class Candidate:
     Attributes:
         settings: Drawn values by dotted name; dimensions whose condition did not hold are absent.
         values: Its objectives on validation, in the order of the search's metrics; means over its seeds.
-        excess: By how much it breaks each constraint; positive or NaN where it does.
+        excess: Amount by which it violates each constraint; positive or NaN if it does.
     """
 
     settings: Mapping[str, Any]
@@ -28,10 +28,10 @@ class Candidate:
 
 
 def ranked(search: PlannedSearch, candidates: Sequence[Candidate]) -> list[Candidate]:
-    """The candidates that can be chosen, the best first; of equal ones the one that was drawn first.
+    """The candidates that can be chosen, best first; among equal ones, in the order in which they were drawn.
 
     With several objectives these are the Pareto front, ordered by the first one. Candidates with an undefined value, or
-    that break a constraint, are left out.
+    that violate a constraint, are left out.
     """
     signs = [1.0 if direction == "maximize" else -1.0 for direction in search.settings.directions]
     allowed = [c for c in candidates if all(each <= 0 for each in c.excess)]
@@ -43,7 +43,7 @@ def ranked(search: PlannedSearch, candidates: Sequence[Candidate]) -> list[Candi
 
 
 def promoted(search: PlannedSearch, candidates: Sequence[Candidate]) -> Study:
-    """The study whose arms are the best candidates, beside the base when it is the reference.
+    """The study whose arms are the best candidates, plus the base if it is the reference.
 
     Candidates with the same training count once.
 
@@ -63,7 +63,8 @@ def promoted(search: PlannedSearch, candidates: Sequence[Candidate]) -> Study:
 
 
 def tuned(study: Study, found: Sequence[tuple[PlannedSearch, Sequence[Candidate]]]) -> Study:
-    """The study whose arms have the best settings of their searches; an arm without any stays untuned on the task.
+    """The study whose arms have the best settings of their searches; an arm without a valid point
+    for a task stays untuned on it.
 
     Args:
         study: A study that tunes its arms.

@@ -117,7 +117,7 @@ def trial_seconds(
 
 
 def record_bytes(recipe: Recipe, clips: Mapping[str, int]) -> int:
-    """Bytes of a trial's records, roughly: windows × networks × classes of the predictions, and the rows of its epochs.
+    """Approximate bytes of a trial's records: windows × networks × classes of the predictions, plus its epoch rows.
 
     Args:
         recipe: Recipe of the trial.

@@ -49,7 +49,7 @@ class PlannedSearch:
 
     @property
     def base(self) -> Recipe:
-        """The recipe that its points are laid over."""
+        """The recipe that its points modify."""
         return self.study.base if self.arm is None else self.arm.recipe
 
     @property
@@ -128,7 +128,7 @@ def searches(study: Study) -> tuple[PlannedSearch, ...]:
 
 
 def space_of(study: Study, arm: Arm) -> Mapping[str, Dimension]:
-    """What the tuning of an arm varies."""
+    """The settings that the tuning of an arm varies."""
     assert study.tune is not None
     return study.tune.space if arm.space is None else arm.space
 

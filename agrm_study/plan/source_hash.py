@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any, Final
 
 IGNORED: Final = frozenset({"kind", "type_comment", "ctx", "type_ignores"})
-"""Fields of a syntax tree that are formatting (the `u` of a text, comments) or follow from the rest."""
+"""Fields of a syntax tree that are formatting (the `u` of a string, comments) or follow from the rest."""
 
 
 def source_hash(root: Path, files: Iterable[Path]) -> str:
     """64 hexadecimal digits over the code of files, equal on Python 3.11 to 3.13.
 
     Args:
-        root: The folder from which the files are named; a renamed file changes the hash.
+        root: The folder to which file names are relative; renaming a file changes the hash.
         files: Python files, in any order.
 
     Raises:
@@ -31,7 +31,7 @@ def source_hash(root: Path, files: Iterable[Path]) -> str:
 def normal_form(source: str) -> str:
     """The code of a module as text that is equal for sources that differ in comments, docstrings and formatting only.
 
-    The text is written from the syntax tree by name and value of each field. `ast.dump` would not do: its output
+    The text is written from the syntax tree by name and value of each field. `ast.dump` is unsuitable: its output
     depends on the version of Python, which adds fields (`type_params` in 3.12) and splits f-strings differently.
 
     Raises:
@@ -73,7 +73,7 @@ def _says_nothing(node: Any) -> bool:
 
 
 def _joined(values: list[ast.expr]) -> list[ast.expr]:
-    """The parts of an f-string with neighbouring texts joined and empty ones dropped."""
+    """The parts of an f-string, with adjacent strings joined and empty ones dropped."""
     joined: list[ast.expr] = []
     for value in values:
         if not (isinstance(value, ast.Constant) and isinstance(value.value, str)):

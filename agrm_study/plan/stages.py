@@ -31,7 +31,7 @@ class Stage:
         parent: Key of the stage it continues; None for a first stage.
         first: First epoch, from 1.
         last: Last epoch.
-        trials: Trials that contain the stage, in running order; it may be run with the recipe of any of them, except
+        trials: Trials that contain the stage, in execution order; it may be run with the recipe of any of them, except
             for the last epoch, which is the stage's.
         ends: Trials that end with this stage.
     """
@@ -56,7 +56,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Stages:
-    """The stages of a set of trials, parents before children; siblings in the running order of their first trial."""
+    """The stages of a set of trials, parents before children; siblings in the execution order of their first trial."""
 
     stages: tuple[Stage, ...]
 
@@ -90,12 +90,12 @@ class Stages:
 
     @property
     def epochs_without_sharing(self) -> int:
-        """Epochs if every trial were trained by itself (early stops not counted)."""
+        """Epochs if every trial were trained separately (ignoring early stopping)."""
         return sum(stage.epochs * len(stage.trials) for stage in self.stages)
 
     @property
     def epochs_with_sharing(self) -> int:
-        """Epochs with each stage trained once (early stops not counted)."""
+        """Epochs with each stage trained once (ignoring early stopping)."""
         return sum(stage.epochs for stage in self.stages)
 
     @property
@@ -143,7 +143,7 @@ def plan_stages(
     Keys do not depend on the other trials: stages trained for a study are reused after it is extended.
 
     Args:
-        trials: Trials in running order, usually the missing ones.
+        trials: Trials in execution order, usually the missing ones.
         share: If False, each trial is a separate stage.
         known: Keys of existing states; a stage also ends where one of them can be reused.
         hash_file: Hashes the files that recipes name.
@@ -238,7 +238,7 @@ def _rest(chain: _Chain, done: int, parent: bytes) -> Stage:
 
 
 def _go_on(key: bytes, token: bytes, done: int, last: int, known: frozenset[str]) -> tuple[bytes, int]:
-    """Key and epoch after epochs of one token: at the last one, or at the first whose key is known."""
+    """Key and epoch after a number of epochs with one token: at the last one, or at the first whose key is known."""
     if not known:
         return chain_key(key, token, last - done), last
     for epoch in range(done + 1, last + 1):

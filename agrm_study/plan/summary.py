@@ -1,4 +1,4 @@
-"""Summary of what `run` would do with a study and what that would cost; `plan --json` prints it."""
+"""Summary of what `run` would do for a study, and the cost; printed by `plan --json`."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class FoldsSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GpuSummary:
-    """GPUs of a trial as given in the study, its share of one where known, and how that was measured."""
+    """GPUs of a trial as given in the study, its share of one if known, and how that was measured."""
 
     asked: float | str
     share: float | None
@@ -77,7 +77,7 @@ class GpuSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TunedArm:
-    """The search of an arm on a task: its points by how they ended, and what it has chosen.
+    """The search of an arm on a task: its points by how they ended, and its choice.
 
     Attributes:
         settings: The chosen settings; ``None`` before its end, or if no point can be chosen.
@@ -110,7 +110,7 @@ class SearchSummary:
         pruned: Points whose trial was ended early.
         failed: Points that failed deterministically.
         missing: Points that it would run.
-        trials_at_most: Trials that these need, if all their seeds are trained.
+        trials_at_most: Number of trials that these need, if all their seeds are trained.
         promote: Number of best points that become arms, or the settings of an arm.
         to_promote: Trials of the final phase that are not known until the search ends; 0 afterwards.
         held_back: Whether a search is stopped because its trials keep failing in the same way.
@@ -151,7 +151,7 @@ class TimedSummary:
         shapes: Each timed shape, in words, and its times.
         steps: Steps that were timed.
         problems: Why shapes could not be timed.
-        slot_hours_at_most: Upper bound of the time; ``None`` where nothing was timed.
+        slot_hours_at_most: Upper bound of the time; ``None`` if nothing was timed.
     """
 
     device: str
@@ -167,22 +167,22 @@ class TimedSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanSummary:
-    """What `run` would do with a study.
+    """What `run` would do for a study.
 
     Attributes:
         notes: What the user should know before running it.
         cells: Cells of the tables; several may share a trial (`merged`).
         finished: Trials of the plan that are recorded as finished.
         equal_beside: Missing trials that another results folder has finished.
-        missing: Trials to run, those of a search aside.
-        epochs_at_most: Epochs of the trials to run, those of a search included, without sharing.
+        missing: Trials to run, excluding those of a search.
+        epochs_at_most: Epochs of the trials to run, including those of a search, without sharing.
         steps: Training steps and moving averages of every arm and task.
         data_to_write: Synthetic data not generated yet.
-        cost: Estimated from finished trials; ``None`` where none is of a kind that is to run.
+        cost: Estimated from finished trials; ``None`` if none is of a kind that is to run.
         timed: Estimated from timed steps, if that was requested.
         running_order: Identities of the trials to run.
-        cpu_hours, gpu_hours: What trials of the results folder have used, failed attempts included.
-        bought: What a limit in time or GPU-hours buys, if one was given.
+        cpu_hours, gpu_hours: Usage of the trials of the results folder, including failed attempts.
+        bought: Trials that fit within a limit in time or GPU-hours, if one was given.
     """
 
     study: str
@@ -218,7 +218,7 @@ class PlanSummary:
 
     @property
     def to_run(self) -> int:
-        """Trials to run, those of a search and of the arms that it will promote included."""
+        """Trials to run, including those of a search and of the arms that it will promote."""
         return self.missing + (0 if self.search is None else self.search.trials_at_most + self.search.to_promote)
 
     def to_dict(self) -> dict[str, Any]:

@@ -1,1 +1,1 @@
-"""Ledger of finished trials, their epochs and predictions: the only source for what is done."""
+"""Ledger of finished trials, their epochs and predictions: the only source of truth for completed work."""

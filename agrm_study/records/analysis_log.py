@@ -40,7 +40,7 @@ class AnalysisEntry:
 
 
 def read_analysis(results: str | Path | Location) -> tuple[AnalysisEntry, ...]:
-    """The entries in the order in which they were written; empty where the file is missing or damaged."""
+    """The entries in the order in which they were written; empty if the file is missing or damaged."""
     try:
         value = json.loads((Location.of(results) / FILE).read() or b"{}")
         entries = tuple(AnalysisEntry(**entry) for entry in value["entries"])

@@ -1,8 +1,8 @@
 """Merging of many small record files into a few, safe while a study is still writing.
 
-Only finished trials are merged, since their records no longer change. A record that changes nevertheless (its file is
-no longer the one that was merged) stays loose and supersedes the merged rows. The merged file is written first, and the
-files it replaces are removed afterwards; a crash in between leaves duplicate rows, which the reader recognises.
+Only finished trials are merged, since their records no longer change. If a record changes nevertheless (its file is
+no longer the one that was merged), it stays loose and supersedes the merged rows. The merged file is written first, and
+the files it replaces are removed afterwards; a crash in between leaves duplicate rows, which the reader recognises.
 Files of another schema version are left unchanged.
 """
 
@@ -36,7 +36,7 @@ ROW_GROUP: Final = 65_536
 
 
 def compact(root: str | Path | Location, *, at_least: int = 64) -> int:
-    """Merges the loose records of finished trials, where there are ``at_least`` of a kind.
+    """Merges the loose records of finished trials, for each kind with ``at_least`` of them.
 
     Returns:
         Number of files that were merged.

@@ -1,9 +1,9 @@
 """Digests of records, over a byte form that does not depend on how Arrow or Parquet store them.
 
 The byte form of a group of rows (a trial's epochs, say): the rows in the order of their keys; then column by column in
-the order of the schema its name, which rows have a value (where some have none), and the values: little-endian numbers,
-text as the first 16 bytes of the SHA-256 of its UTF-8, lists as their lengths and then their values. A column without
-a value is left out, so a column that a later version adds does not change the digest of older rows.
+the order of the schema its name, which rows have a value (if some have none), and the values: little-endian numbers,
+strings as the first 16 bytes of the SHA-256 of their UTF-8, lists as their lengths and then their values. A column
+without a value is left out, so a column that a later version adds does not change the digest of older rows.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _OUTSIDE: Final[Mapping[Kind, frozenset[str]]] = {
     "predictions": frozenset({"trial_id", "split", "network"}),
     "subjects": frozenset({"split_fingerprint", "rows_digest"}),
 }
-"""Columns that are not hashed: the digest itself, and what names the group."""
+"""Columns that are not hashed: the digest itself, and those that name the group."""
 
 
 def hashed_columns(kind: Kind) -> tuple[str, ...]:
@@ -109,9 +109,9 @@ class _Column:
     Attributes:
         name: Hashed before its values.
         fixed_RW: Bytes of each row: the value, or the length of its list.
-        known_before: Number of rows with a value before each row; None where every row has one.
+        known_before: Number of rows with a value before each row; None if every row has one.
         known_R: Which rows have a value.
-        flat: Values of the lists, one after the other; None for other types.
+        flat: Concatenated values of the lists; None for other types.
         offsets: Where the values of each row begin in `flat`, in bytes.
     """
 
@@ -171,11 +171,11 @@ def _text_bytes(values: pa.ChunkedArray) -> Bytes:
         return np.zeros((len(values), _TEXT), dtype=np.uint8)
     hashed = b"".join(hashlib.sha256(t.encode()).digest()[:_TEXT] for t in texts)
     each = np.frombuffer(hashed + bytes(_TEXT), dtype=np.uint8).reshape(-1, _TEXT)
-    return np.ascontiguousarray(each[codes])  # code -1, a null, takes the last: zeros
+    return np.ascontiguousarray(each[codes])  # code -1, a null, selects the last entry: zeros
 
 
 def _codes(values: pa.ChunkedArray) -> tuple[NDArray[np.int64], list[str]]:
-    """Codes of a text column, -1 for null, and the texts they stand for."""
+    """Codes of a string column, -1 for null, and the strings that they represent."""
     if not pa.types.is_dictionary(values.type):
         values = values.dictionary_encode()
     values = values.unify_dictionaries()
@@ -186,7 +186,7 @@ def _codes(values: pa.ChunkedArray) -> tuple[NDArray[np.int64], list[str]]:
 
 
 def _sorting(table: pa.Table, kind: Kind, groups: NDArray[np.int64]) -> NDArray[np.int64] | None:
-    """The order that brings the rows together by group and sorts them within; None where they are in it."""
+    """The order that groups the rows and sorts them within each group; None if they are already in it."""
     keys: list[NDArray[np.int64]] = [groups]
     for name in ORDER[kind]:
         values = table[name]
@@ -204,7 +204,7 @@ def _sorting(table: pa.Table, kind: Kind, groups: NDArray[np.int64]) -> NDArray[
 
 
 def _is_sorted(keys: Sequence[NDArray[np.int64]]) -> bool:
-    """Whether the rows ascend by these keys, the first one foremost."""
+    """Whether the rows are in ascending order of these keys, the first key being the most significant."""
     equal = np.ones(max(len(keys[0]) - 1, 0), dtype=bool)
     for key in keys:
         step = np.diff(key)

@@ -24,7 +24,7 @@ ROBUSTNESS: Final = "robustness"
 FILE: Final = "set.json"
 VERSION: Final = 1
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
-"""Form of the name of an external set, which names a folder and a part."""
+"""Pattern for the name of an external set, which is used for a folder and a part."""
 SEVERITIES: Final = (1, 2, 3, 4, 5)
 
 
@@ -57,7 +57,7 @@ class EvaluatedSet:
         """Write ``set.json`` into the folder of the set, atomically.
 
         Raises:
-            OSError: The storage refuses.
+            OSError: The storage rejects a request.
         """
         text = json.dumps({"set_version": VERSION, **asdict(self)}, indent=1, ensure_ascii=False)
         (folder / FILE).write_atomic(f"{text}\n".encode())
@@ -67,7 +67,7 @@ def read_set(folder: Location) -> EvaluatedSet | None:
     """The description of a set; None if the file is missing or unreadable.
 
     Raises:
-        OSError: The storage refuses.
+        OSError: The storage rejects a request.
     """
     return read_typed(EvaluatedSet, folder / FILE, set_version=VERSION)
 

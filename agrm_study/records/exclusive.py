@@ -28,7 +28,7 @@ def create(file: Location, content: bytes) -> bool:
     Where a store repeats a request whose reply was lost, it may return False for a file of this call: compare contents.
 
     Raises:
-        OSError: If the storage refuses, or cannot create exclusively.
+        OSError: If the storage rejects the request, or cannot create exclusively.
     """
     if not file.is_local:
         return _create_object(file, content)
@@ -104,13 +104,13 @@ def _create_object(file: Location, content: bytes) -> bool:
 
 
 def _region(file: Location) -> str:
-    """Region of an S3 bucket, which Arrow has looked up; empty elsewhere."""
+    """Region of an S3 bucket, which Arrow has looked up; empty for other storage."""
     return str(getattr(file.filesystem, "region", "") or "")
 
 
 @lru_cache(maxsize=4)
 def _store(scheme: str, bucket: str, query: str, user: str, region: str) -> Any:
-    """obstore's client of a bucket, with the settings that a URI gives to Arrow."""
+    """obstore's client for a bucket, with the settings that a URI passes to Arrow."""
     from datetime import timedelta
 
     from obstore.store import GCSStore, S3Store

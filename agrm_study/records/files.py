@@ -33,7 +33,7 @@ _PAUSES_S: Final = (0.0, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 4.0)
 
 @dataclass(frozen=True, slots=True)
 class RecordProblem:
-    """A fault of a record: its location, its description, and whether the record is used nevertheless."""
+    """A fault of a record: its location, its description, and whether the record is used anyway."""
 
     path: str
     reason: str
@@ -191,7 +191,7 @@ class RecordFiles:
         return ds.dataset([f.path for f in files], schema=schema, format=form, filesystem=self.records.filesystem)
 
     def note(self, path: str, error: Exception | str, *, used: bool = False) -> None:
-        """Note a problem of a file; `used` if its rows count nevertheless."""
+        """Note a problem of a file; `used` if its rows count anyway."""
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         self.problems[path] = RecordProblem(path, reason, used)
 
@@ -216,7 +216,7 @@ def _only(table: pa.Table, key: str, names: Collection[str] | None) -> pa.Table:
     if not pa.types.is_dictionary(column.type):
         return table.filter(pc.is_in(column, pa.array(sorted(names), type=pa.string())))
     masks = []
-    for chunk in column.chunks:  # asks once for each trial instead of once for each row
+    for chunk in column.chunks:  # looks up each trial once instead of each row
         wanted = pc.is_in(chunk.dictionary, pa.array(sorted(names), type=pa.string()))
         masks.append(wanted.take(chunk.indices))
     if all(pc.all(mask).as_py() is not False for mask in masks):

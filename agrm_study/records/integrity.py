@@ -85,7 +85,7 @@ def broken_block(table: pa.Table, part: str, network: str, stored: Mapping[str, 
         table: Rows of the `predictions` schema of that part and network.
         part: ``train``, ``val`` or ``test``.
         network: ``student``, ``teacher`` or ``ema``.
-        stored: ``predictions_digest`` of each trial that has digests, by trial id; null where it has no predictions.
+        stored: ``predictions_digest`` of each trial that has digests, by trial id; null if it has no predictions.
     """
     if not stored:
         return {}
@@ -142,7 +142,7 @@ def weights_digest(content: bytes) -> str:
 
 
 def check_weights(content: bytes, stored: object, where: str) -> None:
-    """Refuses weights that differ from their digest.
+    """Rejects weights that differ from their digest.
 
     Args:
         content: Content of the file.
@@ -182,7 +182,7 @@ def broken_weights(results: Location, stored: Mapping[str, str]) -> dict[str, st
 
 
 def broken_records(ledger: Ledger, *, trial_ids: Collection[str] | None = None) -> dict[str, Fault]:
-    """The first fault of the records of each finished trial that has one, by trial id: of its `trials` record, its
+    """The first fault in the records of each finished trial that has one, by trial id: in its `trials` record, its
     epochs, its predictions.
 
     Reads the entire content of the records.
@@ -198,7 +198,7 @@ def broken_records(ledger: Ledger, *, trial_ids: Collection[str] | None = None) 
         _check_content(ledger, rows[start : start + _AT_ONCE], broken)
     unread = {problem.path: problem.reason for problem in ledger.problems if not problem.used}
     kinds: tuple[Kind, ...] = ("epochs", "predictions")
-    for trial_id in (row["trial_id"] for row in rows):  # without digests, one unreadable block is found by this alone
+    for trial_id in (row["trial_id"] for row in rows):  # without digests, only this finds a single unreadable block
         for kind in kinds:
             path = (ledger.records / kind / f"{trial_id}.parquet").path
             if path in unread:

@@ -24,9 +24,9 @@ class Location:
     Attributes:
         filesystem: Arrow filesystem.
         path: Path of the folder in that filesystem, without a trailing slash.
-        scheme: Of an object store's URI (``s3``); empty for a local folder.
-        query: Of an object store's URI (``endpoint_override=…``).
-        user: Of an object store's URI (``anonymous@``).
+        scheme: Scheme of an object store's URI (``s3``); empty for a local folder.
+        query: Query of an object store's URI (``endpoint_override=…``).
+        user: User of an object store's URI (``anonymous@``).
         anchor: A local folder that must exist (`anchored`); empty for none.
     """
 
@@ -80,7 +80,7 @@ class Location:
     def anchored(self) -> Location:
         """The same folder, marked as existing.
 
-        If it is missing later, its disk was unmounted; writing then fails instead of creating the folder anew.
+        If it is missing later, its disk was unmounted; writing then fails instead of creating the folder again.
         """
         return replace(self, anchor=self.path if self.is_local else "")
 
@@ -164,7 +164,7 @@ class Location:
         return None if info.type == fs.FileType.NotFound else (0, info.mtime_ns or 0, info.size or 0)
 
     def set_aside(self) -> None:
-        """Renames a local folder that is in the place of a file, so that the file can be written."""
+        """Renames a local folder that occupies the path of a file, so that the file can be written."""
         folder = Path(self.path)
         names = (folder.with_name(f"{folder.name}.set-aside-{number}") for number in itertools.count(1))
         folder.rename(next(name for name in names if not name.exists()))
@@ -198,7 +198,7 @@ class Location:
         return [self / name for name in self._entries(suffix)]
 
     def files(self, suffix: str = "") -> tuple[list[Location], dict[str, str]]:
-        """Visible files of this folder, by name, and what else bears such a name: path → what it is."""
+        """Visible files of this folder, by name, and other entries with a matching name: path → description."""
         found, others = [], {}
         for name, is_file in self._entries(suffix).items():
             child = self / name

@@ -14,8 +14,9 @@ Step = Callable[[pa.Table], pa.Table]
 """Function from a table of one version to the same rows in the next version."""
 
 MIGRATIONS: Final[dict[int, Mapping[Kind, Step]]] = {}
-"""Steps by the version they start from; a kind that a version did not change needs none. Empty while version 1 is the
-only one. When raising `SCHEMA_VERSION`, add the step from the previous version and a test with one of its files."""
+"""Steps by the version that they convert from; a kind that a version did not change needs none. Empty while version 1
+is the only one. When raising `SCHEMA_VERSION`, add the step from the previous version and a test with one of its
+files."""
 
 
 def version_of(schema: pa.Schema) -> int:

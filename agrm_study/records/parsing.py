@@ -23,7 +23,7 @@ def read_typed(kind: type[T], file: Location, **expected: Any) -> T | None:
     """Like `parse`, for a file; ``None`` also if it does not exist or is a folder.
 
     Raises:
-        OSError: The storage refuses.
+        OSError: The storage rejects a request.
     """
     try:
         return parse(kind, file.read(), **expected)
@@ -32,10 +32,10 @@ def read_typed(kind: type[T], file: Location, **expected: Any) -> T | None:
 
 
 def read_count(file: Location) -> int | None:
-    """The whole number that a file consists of; ``None`` if the file is missing or its content is not below a billion.
+    """The whole number in a file; ``None`` if the file is missing or its content is not a number below a billion.
 
     Raises:
-        OSError: The storage refuses.
+        OSError: The storage rejects a request.
     """
     try:
         content = file.read()

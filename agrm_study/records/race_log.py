@@ -1,4 +1,4 @@
-"""Arms stopped by a race, with the number of seeds and the reason: ``race.json`` beside the plan.
+"""Arms stopped by a race, with the number of seeds and the reason: ``race.json`` next to the plan.
 
 The file is informative: its content is recomputed from the records whenever the study runs.
 """
@@ -24,9 +24,9 @@ class RaceLog:
 
     Attributes:
         metric: Validation metric at the best epoch, by which arms are compared.
-        first: Seeds before the first look.
+        first: Seeds before the first interim look.
         most: Maximum number of seeds.
-        step: Seeds between two looks.
+        step: Seeds between two interim looks.
         level: Upper bound of the probability that a truly best arm is dropped, by task.
         looked: By task, the number of seeds at the last look; 0 before the first.
         stopped: Arms in the order in which they were stopped.
@@ -47,7 +47,7 @@ class RaceLog:
         return {(s.arm, s.task): s for s in self.stopped}
 
     def spared(self, cells: Collection[tuple[str, str, int, str]], done: Collection[str]) -> set[tuple[str, str, int]]:
-        """Cells (arm, task, seed) that need no trial any more.
+        """Cells (arm, task, seed) that no longer need a trial.
 
         Args:
             cells: (arm, task, seed, trial id), the seeds of an arm in their order.

@@ -1,6 +1,6 @@
 """Reading of the ledger: finished and failed trials, their epochs and predictions.
 
-A file that cannot be read is listed in `Ledger.problems` instead of raising an error: its trial counts as not done.
+A file that cannot be read is listed in `Ledger.problems` instead of raising an error: its trial counts as unfinished.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from agrm_study.records.location import Location
 from agrm_study.records.schemas import SCHEMAS, Kind
 
 _TEXT: Final = pa.dictionary(pa.int32(), pa.string())
-"""Columns of repeated text, read as dictionaries: a tenth of the memory."""
+"""Columns of repeated strings, read as dictionaries in a tenth of the memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class TrialState:
 class Ledger:
     """Reads the records of one results folder.
 
-    Every method reads the folder again, and so returns the newest state of a study that is still writing.
+    Every method reads the folder again, and so returns the latest state of a study that is still running.
 
     Args:
         root: Results folder; a local path or a URI.
@@ -68,7 +68,7 @@ class Ledger:
         return tuple(found[path] for path in sorted(found))
 
     def finished_ids(self) -> frozenset[str]:
-        """Identities of the trials that are done."""
+        """Identities of the finished trials."""
         return frozenset(trial_id for trial_id, state in self.states().items() if state.status == "finished")
 
     def states(self) -> dict[str, TrialState]:

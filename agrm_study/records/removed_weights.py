@@ -1,4 +1,4 @@
-"""Weights that were removed, by `clean` or as their trial is not reported: ``checkpoints/removed.json``.
+"""Weights that were removed, by `clean` or because their trial is not reported: ``checkpoints/removed.json``.
 
 The file holds their digests by trial. A finished trial without weights counts as damaged and is trained again, unless
 the file names it.
@@ -41,7 +41,7 @@ def note_removed(results: Location, weights: Mapping[str, str | None]) -> None:
     """Adds trials to the file, atomically; call it before their weights are removed.
 
     Raises:
-        OSError: The storage refuses.
+        OSError: The storage rejects a request.
     """
     noted = _Removed({**removed_weights(results), **weights})
     text = json.dumps({"removed_version": VERSION, **asdict(noted)}, indent=1)

@@ -16,8 +16,8 @@ SCHEMA_VERSION: Final = 1
 Kind = Literal["trials", "epochs", "predictions", "subjects"]
 Status = Literal["finished", "failed"]
 PRUNED: Final = "pruned"
-"""The `stop_reason` of a pruned search trial, beside ``epochs`` and ``early_stop``. The trial counts as finished, since
-it is not run again, but it is neither promoted nor compared, as its scores are not final."""
+"""The `stop_reason` of a pruned search trial, besides ``epochs`` and ``early_stop``. The trial counts as finished,
+since it is not run again, but it is neither promoted nor compared, as its scores are not final."""
 
 TRIALS: Final = pa.schema(
     [

@@ -1,4 +1,4 @@
-"""Points drawn by a search so far, in order: ``search.json`` beside the plan, or a file of each arm that is tuned.
+"""Points drawn by a search so far, in order: ``search.json`` next to the plan, or one file per tuned arm.
 
 The outcome of a trial is in the ledger. This file adds which trials were drawn but have no record yet, and the order
 in which all were drawn. If it is missing, a search resumes from the records.
@@ -18,7 +18,7 @@ from agrm_study.study.study import Study
 
 FILE: Final = "search.json"
 FOLDER: Final = "search"
-"""Holds the file of each arm and task that is tuned."""
+"""Folder for the file of each arm and task that is tuned."""
 VERSION: Final = 1
 
 
@@ -97,7 +97,7 @@ class SearchLog:
 
 
 def log_file(arm: str, task: str) -> str:
-    """The file of a search, relative to the results folder; names of arms may hold any character."""
+    """The file of a search, relative to the results folder; names of arms may contain any character."""
     if not arm:
         return FILE
     return f"{FOLDER}/{hashlib.sha256(json.dumps([arm, task]).encode()).hexdigest()[:16]}.json"
@@ -111,6 +111,6 @@ def search_names(study: Study) -> list[tuple[str, str]]:
 
 
 def read_logs(results: Location, names: Iterable[tuple[str, str]]) -> tuple[SearchLog, ...]:
-    """The readable logs of some searches, given by arm and task."""
+    """The readable logs of the searches with the given arms and tasks."""
     logs = (SearchLog.read(results, arm, task) for arm, task in names)
     return tuple(log for log in logs if log is not None)

@@ -32,7 +32,7 @@ class Scores:
 
 
 def column(metric: str) -> str:
-    """The column of the `epochs` records that holds an objective (``val/macro_f1`` → ``macro_f1``)."""
+    """The column of the `epochs` records that contains an objective (``val/macro_f1`` → ``macro_f1``)."""
     return metric.removeprefix("val/")
 
 

@@ -22,7 +22,7 @@ def compression(frames_TCHW: Frames, severity: int, fps: float, rng: np.random.G
     Frames of odd size are padded by their last row or column for the encoder.
 
     Raises:
-        RuntimeError: The decoder returns another number of frames.
+        RuntimeError: The decoder returns a different number of frames.
     """
     length, _, height, width = frames_TCHW.shape
     padded = np.pad(frames_TCHW, ((0, 0), (0, 0), (0, height % 2), (0, width % 2)), mode="edge")

@@ -14,20 +14,20 @@ Frames = NDArray[np.uint8]
 REFERENCE_SIDE: Final = 224
 """Short side, in pixels, that sizes refer to."""
 HIDDEN: Final = (0.05, 0.1, 0.2, 0.3, 0.4)
-"""Share of the frame's area that is hidden, by severity."""
+"""Fraction of the frame's area that is hidden, by severity."""
 BLUR: Final = (1.0, 2.0, 3.0, 4.0, 6.0)
 """Standard deviation of the Gaussian blur by severity, in pixels at `REFERENCE_SIDE` (Hendrycks & Dietterich 2019)."""
 LIGHT: Final = (0.5, 0.3, 0.2, 0.12, 0.07)
-"""Share of the light that reaches the sensor, by severity."""
+"""Fraction of the light that reaches the sensor, by severity."""
 PHOTONS: Final = 2000.0
-"""Photons of a white pixel in full light; their number varies as a Poisson variable."""
+"""Photons of a white pixel in full light; their number follows a Poisson distribution."""
 GREY: Final = 127
 
 
 def occlusion(frames_TCHW: Frames, severity: int, fps: float, rng: np.random.Generator) -> Frames:
     """A grey rectangle of the frame's proportions, at a random place that is the same in all frames.
 
-    Its area is a share `HIDDEN` of the frame. The rectangle of a lower severity lies within it.
+    Its area is a fraction of the frame given by `HIDDEN`. The rectangle of a lower severity lies within it.
     """
     height, width = frames_TCHW.shape[2:]
     share = math.sqrt(HIDDEN[severity - 1])
@@ -40,7 +40,7 @@ def occlusion(frames_TCHW: Frames, severity: int, fps: float, rng: np.random.Gen
 
 
 def blur(frames_TCHW: Frames, severity: int, fps: float, rng: np.random.Generator) -> Frames:
-    """Gaussian blur of every frame, as of a lens that is out of focus."""
+    """Gaussian blur of every frame, like that of an out-of-focus lens."""
     sigma = BLUR[severity - 1] * min(frames_TCHW.shape[2:]) / REFERENCE_SIDE
     out = np.empty_like(frames_TCHW)
     for frame_CHW, blurred_CHW in zip(frames_TCHW, out, strict=True):
@@ -51,7 +51,7 @@ def blur(frames_TCHW: Frames, severity: int, fps: float, rng: np.random.Generato
 
 
 def low_light(frames_TCHW: Frames, severity: int, fps: float, rng: np.random.Generator) -> Frames:
-    """A share `LIGHT` of the light, with the noise of the fewer photons, and without a longer exposure.
+    """Light reduced to a fraction given by `LIGHT`, with the noise of fewer photons, and without a longer exposure.
 
     Pixels are converted to linear light (sRGB, IEC 61966-2-1) and back.
     """

@@ -1,4 +1,4 @@
-"""Labelled data from elsewhere, on which finished trials are evaluated: rules that they must follow."""
+"""Rules for labelled data from other sources, on which finished trials are evaluated."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Seen:
 
     @classmethod
     def of(cls, pairs: Iterable[tuple[Manifest, Split]]) -> Seen:
-        """What the parts of some splits hold."""
+        """The videos and subjects in the parts of some splits."""
         videos: dict[str, Part] = {}
         subjects: dict[str, Part] = {}
         for manifest, split in pairs:
@@ -70,7 +70,7 @@ def check_unseen(manifest: Manifest, seen: Seen, *, distinct_subjects: bool) -> 
 
     Args:
         manifest: The external set; its labelled clips are checked.
-        seen: What the networks have seen.
+        seen: Videos and subjects that the networks have seen.
         distinct_subjects: Whether equal subject ids are different people.
 
     Raises:

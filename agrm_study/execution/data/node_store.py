@@ -5,7 +5,7 @@ Three ways to share a store, by environment variables of the process that starts
 - nothing set: workers map the files where `run` built them (one machine, or a shared disk that is fast enough);
 - ``AGRM_STUDY_LOCAL_STORE=DIR``: each node copies the store to that folder of its own disk, once, and reads the copy;
 - ``AGRM_STUDY_SHARED_STORE=URI``: `run` puts a finished store there (``s3://…``, ``gs://…``), and each node copies it
-  from there. For nodes that share no disk.
+  from there. Use this for nodes that share no disk.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ class Arrival:
 
 
 def copy_folder(store: str, local: str) -> str:
-    """Folder of this node's copy of a store, by its environment, else `local`; empty where it reads it in place."""
+    """Folder of this node's copy of a store, by its environment, else `local`; empty if it reads the store in place."""
     local = local_folder() or local
     if "://" in store and not local:
         return str(private_folder())

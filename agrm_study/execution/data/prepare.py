@@ -55,9 +55,9 @@ def prepare(
 
     Args:
         study: Its arms determine the data, splits and clips that are needed.
-        results: Results folder; synthetic data and stores go to ``.data`` beside it, or to ``$AGRM_STUDY_CACHE``.
+        results: Results folder; synthetic data and stores go to ``.data`` next to it, or to ``$AGRM_STUDY_CACHE``.
         build: Write missing synthetic data and clip stores. Without it, missing synthetic data
-            get provisional fingerprints. Clip stores that exist are verified, and repaired where they are damaged.
+            get provisional fingerprints. Existing clip stores are verified, and repaired if they are damaged.
         on_note: Receives one line about each clip store that is repaired or replaced.
         workers: Processes that generate and decode videos; all processors by default.
 
@@ -118,7 +118,7 @@ def synthetic_folder(cache: Path, wanted: Synthetic) -> Path:
 def manifest_of(
     recipe: Recipe, cache: Path, study: Study, *, build: bool, workers: int, on_step: OnStep
 ) -> Manifest | None:
-    """The manifest of a recipe; with ``build`` missing synthetic data are drawn, otherwise None stands for them.
+    """The manifest of a recipe; with ``build``, missing synthetic data are generated, otherwise the result is None.
 
     Raises:
         InputError: Anything wrong with the manifest, or there is none.
@@ -190,7 +190,7 @@ def _wanted(
 
 
 def _planned_manifest(data: Data) -> Manifest:
-    """The manifest of synthetic data that are not drawn yet."""
+    """The manifest of synthetic data that are not generated yet."""
     from agrm_study.training.data.datasets.synthetic.write import planned_clips
 
     wanted = data.synthetic

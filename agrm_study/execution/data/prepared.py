@@ -29,8 +29,9 @@ class Prepared:
         splits: By data settings and split seed (`split_key`).
         stores: Folder of the clip store, by source and preprocessing (`store_key_of`); empty when nothing was built.
         store_sizes: The clip stores that the study needs, built or not, known from the manifests alone.
-        places: Location for workers of a store that is not read where it was built, by its folder.
-        unwritten: Sources of synthetic data not generated yet; their manifests and splits are as they will be.
+        places: Location from which workers read a store that is not read where it was built, by its folder.
+        unwritten: Sources of synthetic data not generated yet; their manifests and splits are the
+            expected ones.
         notes: Facts about the data that the user should know, one sentence each.
     """
 

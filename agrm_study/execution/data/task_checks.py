@@ -56,7 +56,7 @@ def check_tasks(
 
 def _unknown(study: Study, task: Task, manifest: Manifest) -> list[InputError]:
     if task.name in BUILT_IN:
-        return []  # its classes are checked, each of which may have fewer labels
+        return []  # its classes are checked instead; each may have fewer labels
     known = labels_text({clip.label for clip in manifest.labelled if clip.label is not None})
     return [
         _problem(

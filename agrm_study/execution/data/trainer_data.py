@@ -1,4 +1,4 @@
-"""Data of a trainer of a study's own, as a manifest: its samples are the clips."""
+"""Data of a user-defined trainer as a manifest, with its samples as clips."""
 
 from __future__ import annotations
 

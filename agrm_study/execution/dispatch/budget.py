@@ -26,13 +26,13 @@ from agrm_study.study.study import Study
 
 RESERVE_S: Final = 60.0
 RESERVE_SHARE: Final = 0.05
-"""The last minute of a run's time, at most this share of it, is kept for saving and ending."""
+"""The last minute of a run's time, at most this share of it, is reserved for saving and shutdown."""
 HALF: Final = 0.5
-"""A trial that is longer than the whole time of a run starts while at least this share of it is left."""
+"""A trial that needs more than the whole time of a run starts while at least this share of that time is left."""
 
 STOPS: Final = 1.2
 STOPS_INLINE: Final = 2.2
-"""Epochs that a trial takes to stop, with a margin: the one under way, and in this process another one."""
+"""Epochs that a trial takes to stop, with a margin: the current one, and one more when trials run in this process."""
 
 Limit = Literal["time", "gpu_hours"]
 LIMITS: Final[dict[Limit, str]] = {"time": "The time of --for is nearly over", "gpu_hours": "The GPU-hours are used"}
@@ -76,19 +76,19 @@ def read_limits(time_limit: str | None, gpu_hours: float | None) -> Limits:
 
 
 class Budget:
-    """What is left to one run within its limits.
+    """Remaining time and GPU-hours of one run within its limits.
 
     Args:
         limits: The limits.
         results: Results folder.
-        meter: What its trials have used.
-        pace: Time of trials, from those that were measured; updated by `observe`.
+        meter: CPU and GPU time that its trials have used.
+        pace: Duration of trials, from measured ones; updated by `observe`.
         began: Start of the run on the clock.
-        epochs_to_stop: Epochs that a trial may take to stop, once it is asked to.
-        clock: Seconds of a clock that only goes forward.
+        epochs_to_stop: Epochs that a trial may take to stop after a request.
+        clock: Seconds of a monotonic clock.
 
     Attributes:
-        limit: The limit because of which running trials are saved, or others are not started.
+        limit: The limit that causes running trials to be saved, or others not to be started.
         ended: Whether it has stopped running trials, or the run before any could start.
     """
 
@@ -118,7 +118,7 @@ class Budget:
     def of(
         cls, study: Study, limits: Limits, results: Location, meter: UsageMeter, began: float, *, in_process: bool
     ) -> Budget:
-        """The budget of a run that has begun, and trains in this process or in others."""
+        """The budget of a run that has started; its trials train in this process or in others."""
         pace = Pace(measured_trials(Ledger(results), study) if limits.any else ())
         stops = STOPS_INLINE if in_process else STOPS
         return cls(limits, results, meter, pace, began=began, epochs_to_stop=stops)
@@ -128,7 +128,7 @@ class Budget:
         return BudgetedSource(source, self) if self._limits.any else source
 
     def reached(self) -> bool:
-        """Whether nothing may start any more and running trials must be saved."""
+        """Whether no more trials may start and running ones must be saved."""
         spent = self._spent()
         self.limit, self.ended = spent or self.limit, self.ended or spent is not None
         return spent is not None
@@ -137,7 +137,7 @@ class Budget:
         """Asks the run to stop when a limit is reached.
 
         Raises:
-            KeyboardInterrupt: When the time is over and trials are still within an epoch.
+            KeyboardInterrupt: When the time is over and trials are still in the middle of an epoch.
         """
         if not interrupt.requested and self.reached() and self.limit is not None:
             interrupt.request(LIMITS[self.limit])
@@ -152,7 +152,7 @@ class Budget:
     def admits(self, work: Work) -> bool:
         """Whether a trial can end within the limits; one of unknown length may start.
 
-        A trial that is longer than the whole time of a run would never start otherwise: it does in the first half, to
+        A trial longer than the whole time of a run would otherwise never start: it may start in the first half, to
         be saved at the end and resumed by the next run.
         """
         now, refused, done_s = self._clock(), self._spent(), 0.0
@@ -167,7 +167,7 @@ class Budget:
         return True
 
     def withdraw(self, trial_id: str) -> None:
-        """Forgets a trial that was handed out and taken back."""
+        """Drops a trial that was handed out and taken back."""
         self._running.pop(trial_id, None)
 
     def observe(self, event: TrialEvent) -> None:
@@ -186,7 +186,7 @@ class Budget:
                 self.pace.finished(trial, event.epoch, event.wall_s)
 
     def _spent(self) -> Limit | None:
-        """The limit that is reached so far that running trials must be saved now."""
+        """The limit that requires running trials to be saved now."""
         stop_s = self._epochs_to_stop * max((running.epoch_s for running in self._running.values()), default=0.0)
         if self._clock() + stop_s >= self._end:
             return "time"
@@ -211,13 +211,13 @@ class Budget:
         return sum(map(self._meter.share, self._running))
 
     def _rest_s(self, trial_id: str, now: float) -> float:
-        """Expected seconds until a running trial ends; 0 where its length is unknown."""
+        """Expected seconds until a running trial ends; 0 if its length is unknown."""
         running = self._running[trial_id]
         needs_s = 0.0 if running.work.predict_only else self.pace.seconds(running.work.trial) or 0.0
         return max(0.0, needs_s - running.wall_s - (now - running.at))
 
     def _done_s(self, work: Work) -> float:
-        """Seconds of training that a trial resumes from: its own checkpoint, or a state that it takes over."""
+        """Seconds of training that a trial resumes from: its own checkpoint, or a state that it inherits."""
         beat = Heartbeat.read(self._results, work.trial.trial_id)
         store = StageStore.of(self._results)
         states = [facts for end in work.stages if (facts := store.find(end.key)) is not None]
@@ -236,7 +236,7 @@ class BudgetedSource(WorkSource):
     def __init__(self, source: WorkSource, budget: Budget) -> None:
         super().__init__(())
         self._source, self._budget = source, budget
-        self._refuses = False  # whether the last request was refused a trial
+        self._refuses = False  # whether the last request was refused
 
     def __len__(self) -> int:
         return len(self._source)

@@ -31,7 +31,7 @@ class EditedPart:
     arms: tuple[str, ...]
 
     def sentence(self, hours: float | None = None) -> str:
-        """Explains why trials rerun, and how many hours of one slot that costs where it is known."""
+        """Explains why trials rerun, and how many hours of one slot that costs, if known."""
         number = "" if hours is None else f"{hours:.1g}" if hours < 1 else f"{hours:.0f}"
         cost = f", some {number} h of one slot" if number else ""
         count = counted(len(self.trials), "trial")

@@ -1,7 +1,7 @@
-"""Reuse of equal trials that another study beside this one has finished.
+"""Reuse of equal trials that another study in the same parent folder has finished.
 
 A trial's identity holds everything that can change its outcome, so equal identities under one version of the code are
-the same trial, whichever study ran it first. The other studies are the folders beside the results folder. A second
+the same trial, whichever study ran it first. The other studies are the sibling folders of the results folder. A second
 results folder of the same study is a deliberate repetition and reuses nothing.
 """
 
@@ -24,7 +24,7 @@ from agrm_study.study.counted import counted
 
 
 def find_equal(results: Location, missing: Iterable[TrialSpec]) -> Iterator[tuple[TrialSpec, Location]]:
-    """The missing trials that a study beside this one has finished, each with the results folder of that study.
+    """The missing trials that a study in a sibling folder has finished, each with the results folder of that study.
 
     Phase and version of the code must be the same, and `clean` must not have removed the weights.
     """
@@ -43,7 +43,7 @@ def find_equal(results: Location, missing: Iterable[TrialSpec]) -> Iterator[tupl
 
 
 def take_over_equal(results: Location, missing: Iterable[TrialSpec], on_note: Callable[[str], None]) -> int:
-    """Copies the records of missing trials that studies beside this one have finished; returns their number."""
+    """Copies the records of missing trials that studies in sibling folders have finished; returns their number."""
     taken: Counter[str] = Counter()
     for trial, folder in find_equal(results, missing):
         _copy(trial, folder, results)
@@ -56,7 +56,7 @@ def take_over_equal(results: Location, missing: Iterable[TrialSpec], on_note: Ca
 def _copy(trial: TrialSpec, source: Location, target: Location) -> None:
     """Copies the weights, then the records of a trial; its row names this study and its arm.
 
-    ``alpha`` stays as recorded: a recipe may give the memory of the average in epochs.
+    ``alpha`` stays as recorded: a recipe may specify the memory of the average in epochs.
     """
     place = f"checkpoints/{trial.trial_id}/{BEST}"
     weights = (source / place).read()

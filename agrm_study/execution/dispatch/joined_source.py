@@ -23,18 +23,18 @@ from agrm_study.records.reader import Ledger
 
 LOOK_BUSY_S: Final = 10.0
 LOOK_IDLE_S: Final = 1.0
-"""Minimum seconds between two looks for what other runs have done: while trials run here, while none is available."""
+"""Minimum seconds between two checks of other runs' progress: while trials run here, and while none is available."""
 WATCH_S: Final = 1.0
-"""Seconds between two looks at the holders of trials while trials run here, for each joined run, at least."""
+"""Minimum seconds between two checks of the holders of trials while trials run here, per joined run."""
 LOOK_SHARE: Final = 0.05
-"""Maximum share of its time that a run spends on such looks."""
+"""Maximum share of its time that a run spends on such checks."""
 
 
 class JoinedSource(WorkSource):
-    """Hands out the trials of a source that this run gets to claim; used by one thread.
+    """Hands out the trials of a source that this run has claimed; used by one thread.
 
-    A run without trials ends when it has watched the holders of the remaining ones for long enough to know that they
-    live. It waits for them as long as it may get further trials by their end: those of a shared stage or a round.
+    A run without trials ends once it has watched the holders of the remaining ones for long enough to know that they
+    are alive. It waits for them while their end may release further trials: those of a shared stage or a round.
 
     Args:
         source: All trials.
@@ -58,7 +58,7 @@ class JoinedSource(WorkSource):
         self._metric, self._stage_epoch, self._clock = metric, stage_epoch, clock
         self._mine: set[str] = set()
         self._elsewhere: dict[str, None] = {}  # in the order in which they were found
-        self._recorded: set[str] = set()  # trials with a record, by the last look
+        self._recorded: set[str] = set()  # trials with a record, as of the last check
         self._given_back: set[str] = set()  # trials that were held elsewhere and came back
         self._idle_since: float | None = None
         self._look_at = self._watch_at = 0.0
@@ -102,7 +102,7 @@ class JoinedSource(WorkSource):
 
     @property
     def _holders_live(self) -> bool:
-        """Whether it has been idle for so long that the holders of trials elsewhere are known to live."""
+        """Whether it has been idle for long enough to know that the holders of trials elsewhere are alive."""
         return self._idle_since is not None and self._clock() - self._idle_since >= 1.5 * self._leases.expires_s
 
     @property
@@ -138,20 +138,20 @@ class JoinedSource(WorkSource):
         return self._source.drain_held()
 
     def poll(self) -> list[TrialEvent]:
-        """Events of trials that other runs have ended since the last call; looks only now and then."""
+        """Events of trials that other runs have ended since the last call; checks only from time to time."""
         began = self._clock()
         if not self._elsewhere or began < self._look_at or self._source.stopped:
             return []
         idle = self._idle_since is not None
         events: list[TrialEvent] = []
-        with contextlib.suppress(OSError):  # the next look will follow
+        with contextlib.suppress(OSError):  # the next check will follow
             free = []
             if idle or began >= self._watch_at:
                 free = [trial_id for trial_id in self._elsewhere if self._leases.is_free(trial_id, ask=idle)]
                 self._watch_at = began + max(self._leases.expires_s, WATCH_S * self._runs)
             others = self._leases.others()
             self._runs, self._merges = 1 + len(others), self._leases.run < min(others, default="~")  # one of all merges
-            self._recorded = self._ledger.recorded("trials")  # after the look at holders: they record first
+            self._recorded = self._ledger.recorded("trials")  # after checking the holders: they write the record first
             ended = [self.work(trial_id) for trial_id in self._elsewhere if trial_id in self._recorded]
             events = recorded_events(self._ledger, self._metric, ended, {})
             for event in events:
@@ -187,7 +187,7 @@ class JoinedSource(WorkSource):
         return True
 
     def _look_for_stages(self) -> None:
-        """Lets trials go on whose stage another run has saved."""
+        """Releases trials that wait for a stage that another run has saved."""
         for key, trial_id in self._source.awaited().items():
             if trial_id in self._elsewhere and (epoch := self._stage_epoch(key)) is not None:
                 self._source.observe(TrialEvent(kind="epoch", trial_id=trial_id, epoch=epoch, saved_stage=key))

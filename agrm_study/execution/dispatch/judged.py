@@ -1,4 +1,4 @@
-"""What search trials are judged by: their objectives and the quantities of the constraints, from the ledger."""
+"""Scores of search trials: their objectives and the quantities of the constraints, from the ledger."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from agrm_study.study.search_space import SearchSettings
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What a finished search trial, or a point over its seeds, is judged by.
+    """Scores of a finished search trial, or of a point over its seeds.
 
     Attributes:
         values: The objectives at the best epoch; NaN where one is undefined.
-        excess: By how much each constraint is broken; positive where it is, NaN where its quantity is undefined.
+        excess: Amount by which each constraint is violated; positive if it is, NaN if its quantity is undefined.
         curve: The first objective by epoch, where it is defined; empty for a point.
     """
 
@@ -32,7 +32,7 @@ class Judged:
 
 
 def mean_of(trials: Sequence[Judged]) -> Judged:
-    """The means over the seeds of a point; of one trial the trial itself."""
+    """The means over the seeds of a point; for a single trial, its own scores."""
     if len(trials) == 1:
         return trials[0]
     columns = zip(*(trial.values for trial in trials), strict=True)
@@ -43,7 +43,7 @@ def mean_of(trials: Sequence[Judged]) -> Judged:
 def read_judged(
     ledger: Ledger, specs: Mapping[str, TrialSpec], best_epochs: Mapping[str, int], settings: SearchSettings
 ) -> dict[str, Judged]:
-    """What finished trials are judged by; one without validation rows is left out.
+    """Scores of finished trials; one without validation rows is left out.
 
     Args:
         ledger: The records.

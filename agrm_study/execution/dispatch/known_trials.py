@@ -1,4 +1,4 @@
-"""Trials by their records: intact ones, finished ones with damaged files, and how the latter are made whole."""
+"""Recorded trials: intact ones, finished ones with damaged files, and how the latter are repaired."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from agrm_study.records.whole import broken_trials
 
 @dataclass(frozen=True, slots=True)
 class DamagedTrial:
-    """A finished trial with a missing or damaged file: it counts as not done.
+    """A finished trial with a missing or damaged file: it counts as unfinished.
 
     Attributes:
         state: Its state in the ledger; unreliable if its `trials` record is damaged.
@@ -33,7 +33,7 @@ class KnownTrials:
     """Trials of a results folder.
 
     Attributes:
-        states: States of the trials whose files are all there and intact, and of failed ones.
+        states: States of the trials whose files are complete and intact, and of failed ones.
         damaged: Finished trials with a fault.
         problems: Files that cannot be read.
     """
@@ -43,18 +43,18 @@ class KnownTrials:
     problems: tuple[RecordProblem, ...]
 
     def attempts(self, trial_id: str) -> int:
-        """Number of starts that are recorded, also those of a damaged trial."""
+        """Number of recorded starts, including those of a damaged trial."""
         if trial_id in self.damaged:
             return self.damaged[trial_id].state.attempt
         return self.states[trial_id].attempt if trial_id in self.states else 0
 
     @property
     def unreadable(self) -> list[str]:
-        """A sentence on each file that cannot be read."""
+        """One sentence for each file that cannot be read."""
         return [f"{p.path} cannot be read and counts as not done: {p.reason}" for p in self.problems]
 
     def faults(self, trial_ids: Collection[str]) -> list[str]:
-        """A sentence on each of these trials that is damaged."""
+        """One sentence for each of these trials that is damaged."""
         faults = (damaged.fault for trial_id, damaged in self.damaged.items() if trial_id in trial_ids)
         return [f"{fault}; the trial counts as not done." for fault in faults]
 
@@ -73,10 +73,10 @@ def read_known(results: Location) -> KnownTrials:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Healing:
-    """How damaged trials are made whole.
+    """How damaged trials are repaired.
 
     Attributes:
-        predicted: Trials whose predictions are made again from their kept weights, without training.
+        predicted: Trials whose predictions are recomputed from their kept weights, without training.
         retrained: Trials that are trained again, with the reason.
     """
 
@@ -85,7 +85,7 @@ class Healing:
 
     @property
     def notes(self) -> list[str]:
-        """One sentence for each way."""
+        """One sentence for each kind of repair."""
         said = []
         if n := len(self.predicted):
             said.append(f"Damaged trials whose predictions are made again from kept weights, without training: {n}.")
@@ -95,7 +95,7 @@ class Healing:
 
 
 def healing(results: Location, known: KnownTrials, trial_ids: Iterable[str]) -> Healing:
-    """How the damaged trials among these are made whole; reads their weights."""
+    """How the damaged trials among these are repaired; reads their weights."""
     damaged = {trial_id: known.damaged[trial_id].fault for trial_id in trial_ids if trial_id in known.damaged}
     rows: list[dict[str, Any]] = Ledger(results).table_of("trials", list(damaged)).to_pylist() if damaged else []
     reasons = {row["trial_id"]: _why_trained(row, damaged[row["trial_id"]]) for row in rows}
@@ -109,7 +109,7 @@ def healing(results: Location, known: KnownTrials, trial_ids: Iterable[str]) -> 
 
 
 def _why_trained(row: Mapping[str, Any], fault: Fault) -> str:
-    """Why predictions from a trial's weights would not be those lost; empty if they are, provided the weights are."""
+    """Why predictions from a trial's weights would differ from those lost; empty if intact weights reproduce them."""
     if fault.what == "weights":
         return "their weights are missing or damaged"
     if fault.what != "predictions":

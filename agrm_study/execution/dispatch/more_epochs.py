@@ -1,4 +1,4 @@
-"""Missing trials that differ from finished ones only in having more epochs, and whether they continue those."""
+"""Missing trials that differ from finished ones only in a larger number of epochs, and whether they continue them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from agrm_study.records.schemas import PRUNED
 from agrm_study.study.study import Study
 
 _Replicates = tuple[str, int, str]
-"""Trials that differ in their training seed alone: their configuration and split."""
+"""Key of trials that differ only in their training seed: their configuration and split."""
 MOST_NUMBERS: Final = 4
 """Smaller numbers of epochs that are tried, the largest first."""
 
@@ -54,7 +54,7 @@ def longer_trials(
         missing: Missing trials.
         states: Recorded trials.
         fingerprints: See `expand`.
-        inherited: First epochs that each trial takes over from a saved state.
+        inherited: Number of initial epochs that each trial inherits from a saved state.
         before: Numbers of epochs of earlier runs, besides those of the records.
     """
     finished = {t: state for t, state in states.items() if state.status == "finished" and state.stop_reason != PRUNED}
@@ -86,10 +86,10 @@ def _replicates(trial: TrialSpec) -> _Replicates:
 
 
 def longer_notes(longer: Sequence[Longer], *, lost: str) -> list[str]:
-    """A sentence for each change of epochs: how many trials continue, and why the others do not.
+    """One sentence for each change of epochs: how many trials continue, and why the others do not.
 
     Args:
-        longer: Of `longer_trials`.
+        longer: Result of `longer_trials`.
         lost: Why states that could be continued do not exist.
     """
     notes = []

@@ -1,4 +1,4 @@
-"""State of a race, replayed from validation scores so that a restarted run decides alike."""
+"""State of a race, replayed from validation scores so that a restarted run makes the same decisions."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class _Task:
 
 
 class RaceState:
-    """A race over the trials of a plan; each task is a race of its own."""
+    """A race over the trials of a plan; each task has its own race."""
 
     def __init__(self, study: Study, plan: Plan) -> None:
         assert study.race is not None
@@ -60,7 +60,7 @@ class RaceState:
         return tuple(self._tasks)
 
     def over(self, task: str) -> bool:
-        """Whether the last look was taken: the remaining arms get all seeds."""
+        """Whether the last interim look is done: the remaining arms get all seeds."""
         return self._tasks[task].looked == len(self._looks)
 
     def asked(self, task: str) -> set[str]:
@@ -70,9 +70,9 @@ class RaceState:
         return {trial_id for arm in state.inside for trial_id in state.trials[arm][:n]}
 
     def advance(self, task: str, ended: Collection[str], scores: Scores) -> list[Stopped]:
-        """Takes every look whose round is complete, and returns the arms that were dropped.
+        """Performs the interim look of each complete round, and returns the arms that were dropped.
 
-        A look sees the seeds of its own round and those before it, whatever else is recorded: the decision is the same
+        A look uses the seeds of its own round and those before it, whatever else is recorded: the decision is the same
         whenever it is made.
         """
         state, new = self._tasks[task], list[Stopped]()
@@ -168,7 +168,7 @@ def standing(study: Study, plan: Plan, results: Location, to_run: Collection[str
 
 
 def why(stopped: Stopped, *, task: bool = False) -> str:
-    """Explains in a sentence why an arm gets no more seeds."""
+    """Explains in one sentence why an arm gets no more seeds."""
     arm = f"{stopped.arm} ({stopped.task})" if task else stopped.arm
     return (
         f"{arm} gets no more than {counted(stopped.n, 'seed')}: {stopped.rival} is better on validation by "

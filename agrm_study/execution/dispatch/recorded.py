@@ -24,7 +24,7 @@ def recorded_events(ledger: Ledger, metric: str, works: Iterable[Work], known: M
         ledger: The records.
         metric: Validation metric that events carry.
         works: The trials.
-        known: Attempt of the last record that was seen, by trial; that of `Work.attempts` otherwise.
+        known: Attempt of the last known record, by trial; `Work.attempts` otherwise.
     """
     asked = {work.trial.trial_id: work for work in works}
     if not asked:
@@ -51,7 +51,7 @@ def _finished(row: Mapping[str, Any], scores: Scores | None, work: Work) -> list
     end = TrialEvent(
         kind="finished", stop_reason=row["stop_reason"], best_epoch=int(row["best_epoch"]), metric=best, **common
     )
-    judged = end.epoch - (end.stop_reason != PRUNED)  # the last epoch of a trial that ran to its end comes with the end
+    judged = end.epoch - (end.stop_reason != PRUNED)  # the end event covers the last epoch, unless pruned
     if scores is None or judged < 1:
         return [end]
     curve = tuple(scores.curve.get(epoch) for epoch in range(1, judged + 1))

@@ -1,4 +1,4 @@
-"""Optuna's samplers and pruners in the terms of a study file.
+"""Optuna's samplers and pruners, configured by the settings of a study file.
 
 Each draw has its own sampler seed, derived from the search's `sampler_seed` and the number of the draw: an interrupted
 search resumes as if uninterrupted, and a random search draws the same points whatever their scores.
@@ -30,10 +30,10 @@ Space = Mapping[str, Dimension]
 """Dotted setting → distribution."""
 
 STATELESS: Final = ("random", "tpe", "gp", "RandomSampler", "TPESampler", "GPSampler")
-"""Samplers that mark no trial: a replayed draw need not ask them."""
+"""Samplers that store no attributes on trials: a replayed draw need not call them."""
 
 COUNTING: Final = ("CmaEsSampler", "QMCSampler")
-"""Samplers that count their draws where they draw several settings together."""
+"""Samplers that count their draws if they draw several settings jointly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +51,9 @@ class Draw:
 
 
 class Sampler:
-    """An Optuna study in memory, filled by `tell` and `replay`.
+    """An in-memory Optuna study, filled by `tell` and `replay`.
 
-    A dimension with a condition is drawn only where it holds. TPE decomposes such a space into groups; GP draws
+    A dimension with a condition is drawn only if the condition holds. TPE decomposes such a space into groups; GP draws
     conditional dimensions at random, as its model needs a fixed space.
     """
 
@@ -103,7 +103,7 @@ class Sampler:
     ) -> None:
         """Reports the end of a point; one without finite objectives and constraints counts as failed.
 
-        A dropped point is reported with the mean over the seeds that it has, which is worse than the median.
+        A dropped point is reported with the mean over its finished seeds, which is worse than the median.
         """
         from optuna.trial import TrialState
 
@@ -119,7 +119,7 @@ class Sampler:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             handle = self._study.ask()
-            if count:  # otherwise the sampler would not hear of a draw whose values are given
+            if count:  # otherwise the sampler would not count a draw whose values are given
                 _ = handle.relative_params
             settings: dict[str, Any] = {}
             drawn: dict[str, float | int] = {}
@@ -190,7 +190,7 @@ def optuna_sampler(search: SearchSettings, number: int) -> optuna.samplers.BaseS
 
     seed = int(np.random.SeedSequence([search.sampler_seed, number]).generate_state(1)[0])
     if isinstance(search.sampler, NamedSampler):
-        one_sequence = search.sampler.name == "QMCSampler"  # whose seed scrambles the sequence that the draws share
+        one_sequence = search.sampler.name == "QMCSampler"  # its seed scrambles the sequence that the draws share
         return build_sampler(search.sampler, search.sampler_seed % 2**32 if one_sequence else seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # TPE's groups are called experimental; the shipped release is pinned by tests

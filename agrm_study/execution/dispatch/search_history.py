@@ -31,8 +31,8 @@ class PastRun:
 
     Attributes:
         end: How it ended; ``None`` if it is to be run (again).
-        judged: What it is judged by, if it was measured.
-        repeats: Of a finished trial that lost records and is run again, the state that it is to reach.
+        judged: Its scores, if it was measured.
+        repeats: For a finished trial that lost records and is rerun, the state that it must reach.
     """
 
     end: End | None = None
@@ -47,7 +47,7 @@ class Past:
 
     Attributes:
         specs: The trials of its point, one per seed; empty if no recipe allows the values.
-        runs: What is known of each of them.
+        runs: Known runs of each of them.
     """
 
     proposal: Proposal
@@ -56,7 +56,7 @@ class Past:
 
     @property
     def end(self) -> End | None:
-        """How the point ended: as its first trial that did not finish; ``None`` if trials may still be run."""
+        """How the point ended, by its first trial that did not finish; ``None`` if trials may still be run."""
         return next((run.end for run in self.runs if run.end != "finished"), "finished" if self.runs else None)
 
 

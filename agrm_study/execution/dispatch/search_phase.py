@@ -44,10 +44,10 @@ def open_searches(
     """The searches of a study with the draws of earlier runs, and their progress.
 
     Args:
-        accelerators: Accelerator of the trials of each arm, where arms differ.
+        accelerators: Accelerator of the trials of each arm, if arms differ.
 
     Raises:
-        InputError: As `searches`, and for a file that a recipe names and that cannot be read.
+        InputError: As `searches`, and for a file named in a recipe that cannot be read.
     """
     builder = TrialBuilder(study.name, prepared.fingerprints, parts=study.parts)
     planned = searches(study)

@@ -1,4 +1,4 @@
-"""A point of a search: its trials, one per seed and one after the other, and the rule that ends hopeless ones early."""
+"""A point of a search: its trials, one per seed and run sequentially, and the rule that ends hopeless points early."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from agrm_study.records.reader import TrialState
 from agrm_study.study.search_space import SearchSettings
 
 MIN_EARLIER: Final = 4
-"""Points drawn before another one that must have as many seeds, before their median can end it."""
+"""Minimum number of earlier points with as many seeds, for their median to end a point."""
 
 
 @dataclass(slots=True)
@@ -26,15 +26,15 @@ class Point:
 
     Attributes:
         specs: Its trials, one per seed.
-        draws: Draws of its settings that the sampler has no result of yet.
-        trials: What its finished trials are judged by, in the order of the seeds.
+        draws: Draws of its settings without a reported result yet.
+        trials: Scores of its finished trials, in the order of the seeds.
         end: How it ended; None while it does not have all its trials. ``dropped`` ones were hopeless.
-        best: The first objective's best value so far of the trial that is judged while it runs.
+        best: The best value so far of the first objective, for the trial that is judged while it runs.
         judged: The last epoch that was judged.
-        pruned: Whether its trial was asked to end early.
-        running: Whether a trial of it was handed out and has not ended.
+        pruned: Whether its trial was requested to end early.
+        running: Whether one of its trials was handed out and has not ended.
         started: Number of its trials that were handed out or had ended before.
-        repeats: Of a finished trial that lost records and is run again, the state that it is to reach.
+        repeats: For a finished trial that lost records and is rerun, the state that it must reach.
         later: How the trials after the next one ended in earlier runs.
     """
 
@@ -62,18 +62,18 @@ class Point:
 
     @property
     def result(self) -> Judged | None:
-        """The means over the seeds that it was trained with; None before the first has finished."""
+        """The means over its finished seeds; None before the first has finished."""
         return mean_of(self.trials) if self.trials else None
 
     @property
     def to_come(self) -> int:
-        """Its trials that were never handed out, if all its seeds are trained."""
+        """Number of its trials that were never handed out, if all its seeds are trained."""
         if self.end is not None:
             return 0
         return len(self.specs) - max(self.started, len(self.trials)) - sum(run.end is not None for run in self.later)
 
     def add(self, run: PastRun, settings: SearchSettings) -> End | None:
-        """Takes the end of its next trial; returns the end of the point, if that was its last."""
+        """Adds the end of its next trial; returns the end of the point if that was its last trial."""
         if run.end != "finished":
             return run.end
         undefined = Judged((math.nan,) * len(settings.metric), (math.nan,) * len(settings.constraints))
@@ -86,12 +86,12 @@ class Point:
 
 
 def hopeless(point: Point, earlier: Iterable[Point], *, maximize: bool) -> bool | None:
-    """Whether a point ends before it has all its seeds; None while that is open.
+    """Whether a point ends before it has all its seeds; None while undecided.
 
     After k seeds a point ends early if its mean is worse than the median, over the points drawn before it, of the means
     over the first k seeds (a median stopping rule, Golovin et al. 2017). Points with fewer seeds do not count, at least
-    `MIN_EARLIER` others are needed, and the decision waits until each has k seeds or has ended: it depends on records
-    and the order of the draws alone, not on which trial ended first.
+    `MIN_EARLIER` others are required, and the decision waits until each has k seeds or has ended: it depends on records
+    and the order of the draws only, not on which trial ended first.
 
     Args:
         point: A point that has some of its seeds.

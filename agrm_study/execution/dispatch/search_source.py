@@ -1,4 +1,4 @@
-"""Source of the trials of one search: the sampler draws a point when a slot is free, and hears how each ended."""
+"""Source of the trials of one search: the sampler draws a point when a slot is free and receives the results."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class SearchSource(WorkSource):
         make: The trials of a point; may raise `InputError` for values that no recipe allows.
         log: The content of the search's log except the proposals.
         on_draw: Called with each trial that is handed out, and the name of its point.
-        accelerator: The accelerator that its trials name.
+        accelerator: The accelerator that its trials request.
     """
 
     def __init__(
@@ -124,7 +124,7 @@ class SearchSource(WorkSource):
 
     def observe(self, event: TrialEvent) -> str | None:
         point = self._point_of[event.trial_id]
-        if event.kind == "epoch" and event.trial_id == point.spec.trial_id:  # the pruner sees the first seed alone
+        if event.kind == "epoch" and event.trial_id == point.spec.trial_id:  # the pruner sees only the first seed
             for epoch, metric in enumerate(event.earlier_metrics, start=1):
                 self._judge(point, epoch, metric)
             self._judge(point, event.epoch, event.metric)
@@ -161,7 +161,7 @@ class SearchSource(WorkSource):
         draw = self._sampler.replay(item.proposal.drawn)
         self._proposals.append(item.proposal)
         known = self._points.get(item.specs[0].trial_id) if item.specs else None
-        if not item.specs or (known is None and item.end is None and not self._room):  # the search was made shorter
+        if not item.specs or (known is None and item.end is None and not self._room):  # fewer trials are requested now
             self._sampler.tell(draw, "failed")
         elif known is not None and known.end is not None:  # drawn again after its end
             self._tell(known, draw)
@@ -176,8 +176,8 @@ class SearchSource(WorkSource):
             self._go_on(point, list(item.runs))
 
     def _replay_reports(self, draw: Draw, curve: Mapping[int, float], last: int, *, pruned: bool) -> None:
-        """Reports the epochs that were judged while the trial ran: all but the last of one that ran to its end, as its
-        end comes with it, and none after the one that it was pruned at."""
+        """Reports the epochs that were judged while the trial ran: all but the last of one that ran to its end, which
+        its end event covers, and none after the one at which it was pruned."""
         for epoch, value in best_so_far(curve, maximize=self._maximize).items():
             if epoch > last or (self._sampler.report(draw, epoch, value) and pruned):
                 break
@@ -218,9 +218,9 @@ class SearchSource(WorkSource):
         return point
 
     def _judge(self, point: Point, epoch: int, metric: float | None) -> None:
-        """Takes the metric of an epoch, and requests the worker to end the trial if the pruner decides so."""
+        """Processes the metric of an epoch, and requests that the worker end the trial if the pruner decides so."""
         if metric is None or epoch <= point.judged or point.pruned or point.repeats is not None:
-            return  # a resumed trial sends its epochs again, and the end of a repeated one is decided
+            return  # a resumed trial sends its epochs again, and the end of a repeated one is fixed
         point.judged = epoch
         better = max if self._maximize else min
         point.best = metric if point.best is None else better(point.best, metric)
@@ -230,7 +230,7 @@ class SearchSource(WorkSource):
             ask_to_end(self._results, point.spec.trial_id, epoch)
 
     def _end(self, point: Point, end: End, best_epoch: int = 0) -> None:
-        """Takes the end of the trial of a point that runs."""
+        """Processes the end of the running trial of a point."""
         point.running, spec, repeats = False, point.next, point.repeats
         judged = None
         if end != "failed":
@@ -243,7 +243,7 @@ class SearchSource(WorkSource):
         self._decide()
 
     def _go_on(self, point: Point, runs: list[PastRun]) -> None:
-        """Takes the known ends of a point's trials from its next one on, and queues what is to run."""
+        """Adds the known ends of a point's trials from its next one on, and queues the trials to run."""
         while runs and runs[0].end is not None:
             end = point.add(runs.pop(0), self._settings)
             if end is not None:
@@ -285,7 +285,7 @@ class SearchSource(WorkSource):
             self._sampler.tell(draw, point.end, result.values, result.excess)
 
     def _count_failure(self, event: TrialEvent) -> None:
-        """Holds the search back when several of its trials failed in the same way and none has finished."""
+        """Holds the search back if several of its trials failed in the same way and none has finished."""
         if event.failure != "nan_loss":  # divergence is a valid result for a setting
             self._repeated.add(SEARCH, event.trial_id, event.failure, event.error or "", event.frame)
         ended = any(point.trials or point.end == "pruned" for point in self._points.values())

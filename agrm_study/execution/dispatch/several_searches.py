@@ -1,4 +1,4 @@
-"""Source of the trials of several searches: each hands out a trial in turn, and trials that they share run once."""
+"""Source of the trials of several searches: they hand out trials in turn, and shared trials run once."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class SeveralSearches(WorkSource):
 
     Args:
         searches: At least one.
-        ended: The ends of recorded search trials, so that no search repeats what another one trained.
-        on_change: Called when the number of trials to come may have changed.
+        ended: The ends of recorded search trials, so that no search repeats a trial of another one.
+        on_change: Called when the number of remaining trials may have changed.
     """
 
     def __init__(
@@ -99,12 +99,12 @@ class SeveralSearches(WorkSource):
 
     @property
     def to_draw(self) -> int:
-        """Trials to come at most, without those of searches that are held back."""
+        """Maximum number of remaining trials, without those of searches that are held back."""
         return sum(search.pending for search in self.searches if not search.held_back)
 
     @property
     def held(self) -> int:
-        """Trials to come at most of searches that are held back."""
+        """Maximum number of remaining trials of searches that are held back."""
         return sum(search.pending for search in self.searches if search.held_back)
 
     @property

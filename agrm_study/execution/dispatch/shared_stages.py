@@ -24,12 +24,12 @@ class SharedStages:
     """The stages of a run's trials.
 
     Args:
-        works: Every trial of the run, in running order.
-        sharing: `sharing` of the study; False: nothing is looked up, saved or removed.
+        works: Every trial of the run, in execution order.
+        sharing: `sharing` of the study; if False, nothing is looked up, saved or removed.
         joined: Whether other runs may be writing stages: none is removed before trials have ended.
 
     Raises:
-        InputError: When a file that a recipe names cannot be read.
+        InputError: If a file named in a recipe cannot be read.
     """
 
     def __init__(self, results: Location, works: Sequence[Work], sharing: Sharing, *, joined: bool = False) -> None:
@@ -81,9 +81,9 @@ class SharedStages:
 
 
 class SearchStages:
-    """The stages of a search's trials; stages saved by other code are removed.
+    """The stages of a search's trials; stages saved by other versions of the code are removed.
 
-    Only supervised pre-training is shared, and only where its settings can be drawn again: the first trial that trains
+    Only supervised pre-training is shared, and only if its settings can be drawn again: the first trial that trains
     it saves it, later draws reuse it, and no trial waits for another.
     """
 
@@ -94,7 +94,7 @@ class SearchStages:
             StageStore.of(results).take_stock(code_version())
 
     def ends(self, trial: TrialSpec) -> tuple[StageEnd, ...]:
-        """The stages that a trial reuses or saves; `InputError` when a file that its recipe names cannot be read."""
+        """The stages that a trial reuses or saves; `InputError` if a file named in its recipe cannot be read."""
         end = pretraining_end(trial, self._reader) if self._shares else None
         return () if end is None else (StageEnd(*end),)
 

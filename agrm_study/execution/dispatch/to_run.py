@@ -1,4 +1,4 @@
-"""The trials of a plan that still have to run, by the ledger; used by `plan` and `run`."""
+"""The trials of a plan that still have to run, according to the ledger; used by `plan` and `run`."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def trials_to_run(
     """Sorts the unfinished trials of a plan.
 
     Args:
-        started: Trials without a record that an earlier run has started: they are resumed in any case.
+        started: Trials without a record that an earlier run has started; they are always resumed.
         retry_failed: Also run trials that failed deterministically, and those held back because of them.
     """
     repeated = RepeatedFailures() if retry_failed else repeated_in_arms(plan.cells, states)
@@ -77,7 +77,7 @@ def trials_to_run(
 
 
 def work_on(trial: TrialSpec, prepared: Prepared, known: KnownTrials, predicted: Collection[str] = ()) -> Work:
-    """A trial with the locations of its data and its earlier starts; it only predicts if it is among `predicted`."""
+    """A trial with the locations of its data and earlier starts; those in `predicted` only recompute predictions."""
     return Work(
         trial=trial,
         manifest=prepared.manifest_path(trial.recipe),
@@ -90,7 +90,7 @@ def work_on(trial: TrialSpec, prepared: Prepared, known: KnownTrials, predicted:
 def read_and_take_over(
     results: Location, plan: Plan, on_note: Callable[[str], None], *, merge: bool = True
 ) -> KnownTrials:
-    """The trials of a results folder, after equal ones of studies beside it were reused.
+    """The trials of a results folder, after equal ones of studies in sibling folders were reused.
 
     With `merge`, many loose records are merged first. Damaged files are reported.
     """

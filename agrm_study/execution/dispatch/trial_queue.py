@@ -2,7 +2,7 @@
 
 A trial runs as a whole. At the end of each stage that others wait for it saves its state; they wait without a slot and
 resume from there. The first trial to start of those that share a stage is its leader; when it fails or its state is
-lost, another one leads. No trial waits for one that is not running, so something can always start when nothing runs.
+lost, another one leads. Trials wait only for running ones, so one can always start when nothing runs.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ from agrm_study.plan.stages import Stage, Stages
 
 NO_STAGES: Final = Stages(())
 LAST_ROUNDS: Final = 2
-"""Once at most this many trials per running one are left to start, the longest come first, whatever their seed."""
+"""Once at most this many trials per running one are left to start, the longest start first, whatever their seed."""
 
 Place = Literal["waits", "leads", "free"]
-"""Waits for a running trial; would be the first of several that share a stage; neither."""
+"""Waits for a running trial; would be the first of several that share a stage; or neither."""
 Entry = tuple[int, int, str]
-"""A waiting trial: minus the number of trials that it lets follow, its rank, its identity."""
+"""A waiting trial: the negative number of trials that can follow it, its rank, its identity."""
 
 
 class TrialQueue:
-    """The trials of a run that have not started; pure bookkeeping except for `exists`.
+    """The trials of a run that have not started; bookkeeping without I/O, except for `exists`.
 
     Args:
-        works: In running order.
+        works: In execution order.
         stages: Stages that they share; none by default.
         saved: Saved stages by key, with the epoch of their state.
-        exists: Whether a stage is (still) saved; asked before a trial is sent to reuse it.
+        exists: Whether a stage is (still) saved; called before a trial is handed out to reuse it.
         keep: Trials also save stages that no other trial waits for, and their last state.
     """
 
@@ -55,7 +55,7 @@ class TrialQueue:
         self._saved = dict(saved or {})
         self._waiting = dict.fromkeys(self._works)
         self._running: set[str] = set()
-        self._leaders: defaultdict[str, set[str]] = defaultdict(set)  # running trials that will leave a stage
+        self._leaders: defaultdict[str, set[str]] = defaultdict(set)  # running trials that will save a stage
         self._hopeless: set[str] = set()
         self._followers: Counter[str] = Counter()  # waiting trials of a stage
         self._needed: Counter[str] = Counter()  # unfinished trials of a stage
@@ -76,11 +76,11 @@ class TrialQueue:
         return len(self._waiting)
 
     def pop(self, full: Collection[str | None] = ()) -> Work | None:
-        """The next trial to start; ``None`` when there is none, or each waits for a running one, or for room.
+        """The next trial to start; ``None`` if there is none, or each waits for a running one or for capacity.
 
-        The given order holds, except for the last trials of a run: when slots would soon be idle, the trial that lets
-        most others follow comes first; otherwise the longest, so that no slot waits long for the last trial to end.
-        Accelerators in `full` have no room for another trial now.
+        The given order applies, except to the last trials of a run: when slots would soon be idle, the trial that lets
+        most others follow starts first, otherwise the longest, so that no slot waits long for the last trial to end.
+        Accelerators in `full` have no capacity for another trial now.
         """
         while True:
             kinds = [kind for kind in self._heaps["free"] if kind not in full]
@@ -111,7 +111,7 @@ class TrialQueue:
         chain = self._stages.chain(trial_id)
         if event.kind == "epoch":
             for stage in chain:
-                if trial_id in self._leaders[stage.key] and event.epoch >= stage.last:  # it passed without saving
+                if trial_id in self._leaders[stage.key] and event.epoch >= stage.last:  # it continued without saving
                     self._leaders[stage.key].discard(trial_id)
                     if self._exists(stage.key):  # saved by an attempt that died
                         self._mark_saved(stage, stage.last)
@@ -124,7 +124,7 @@ class TrialQueue:
                 if trial_id in self._leaders[stage.key]:
                     self._leaders[stage.key].discard(trial_id)
                     if event.failure in DETERMINISTIC and stage.first <= event.epoch + 1 <= stage.last:
-                        self._hopeless.add(stage.key)  # the other trials must not fail one after the other
+                        self._hopeless.add(stage.key)  # the other trials must not fail in turn
                     changed.append(stage)
         self._put_again(changed)
         if event.kind == "finished" or event.failure in DETERMINISTIC:
@@ -153,18 +153,18 @@ class TrialQueue:
         return {key: min(leaders) for key, leaders in self._leaders.items() if leaders and self._followers[key]}
 
     def remove(self, arms: Collection[str]) -> list[Work]:
-        """Takes out the trials of some arms that have not started."""
+        """Removes the trials of some arms that have not started."""
         removed = [self._works[trial_id] for trial_id in self._waiting if self._works[trial_id].trial.arm in arms]
         for work in removed:
             self.withdraw(work.trial.trial_id)
         return removed
 
     def withdraw(self, trial_id: str) -> None:
-        """Takes out a trial that has not started."""
+        """Removes a trial that has not started."""
         self._take_out(trial_id)
 
     def _handed_over(self, trial_id: str) -> list[Stage]:
-        """The stages of a trial that are shared or saved; none beyond one in which training stopped."""
+        """The stages of a trial that are shared or saved; none after a stage in which training stopped."""
         found = []
         for stage in self._stages.chain(trial_id):
             epoch = self._saved.get(stage.key)
@@ -214,13 +214,13 @@ class TrialQueue:
         return min((first for first in found if first is not None), default=(0, 0, None))[-1]
 
     def _longest(self, kinds: Iterable[str | None]) -> str:
-        """The longest of the trials that wait for none; there is at least one."""
+        """The longest of the trials that wait for no other; there is at least one."""
         entries = [entry for kind in kinds for entry in self._heaps["free"][kind]]
         free = {trial_id: rank for _, rank, trial_id in entries if self._places.get(trial_id) == ("free", 0)}
         return min(free, key=lambda trial_id: (-rough_cost(self._works[trial_id].trial.recipe), free[trial_id]))
 
     def _first(self, heap: list[Entry], place: Place) -> Entry | None:
-        """The first entry of a heap that still holds; outdated ones are removed and their trials repositioned."""
+        """The first entry of a heap that is still valid; outdated ones are removed and their trials repositioned."""
         while heap:
             others, _, trial_id = heap[0]
             if trial_id in self._waiting and self._judge(trial_id) == (place, -others):

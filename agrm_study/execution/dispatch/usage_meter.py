@@ -1,4 +1,4 @@
-"""Measurement of what the trials of a run use."""
+"""Measurement of the CPU and GPU time of a run's trials."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from agrm_study.records.location import Location
 from agrm_study.study.resources import Resources
 
 WRITE_EVERY_S: Final = 30.0
-"""Seconds between two writes: what a killed run may lose of its account."""
+"""Seconds between two writes: the usage that a killed run may fail to record."""
 READ_EVERY_S: Final = 60.0
-"""Seconds between two looks at what other runs of the folder have used."""
+"""Seconds between two reads of what other runs of the folder have used."""
 ENDS: Final = ("finished", "failed", "interrupted", "retried")
-"""Kinds of events after which an attempt holds nothing."""
+"""Kinds of events after which an attempt holds no resources."""
 
 
 class UsageMeter:
-    """Measures what the trials of one run use, and adds what other runs of the folder have used.
+    """Measures the time that the trials of one run use, and adds that of other runs of the folder.
 
     Args:
         results: Results folder.
         resources: Resources of one trial, by the study.
-        clock: Seconds of a clock that only goes forward.
+        clock: Seconds of a monotonic clock.
 
     Attributes:
-        gpu: GPUs of a trial whose event names no other share.
+        gpu: GPUs of a trial whose event states no other share.
     """
 
     def __init__(self, results: Location, resources: Resources, clock: Callable[[], float] = time.monotonic) -> None:
@@ -58,7 +58,7 @@ class UsageMeter:
         self.refresh()
 
     def refresh(self) -> None:
-        """Writes the account, and reads those of other runs, when either is due."""
+        """Writes the account and reads those of other runs, when due."""
         now = self._clock()
         if self._changed and now - self._written >= WRITE_EVERY_S:
             self._write()
@@ -78,7 +78,7 @@ class UsageMeter:
 
     @property
     def used(self) -> Used:
-        """What all runs of the folder have used."""
+        """The time that all runs of the folder have used."""
         return self._own() + self._others
 
     def share(self, trial_id: str) -> float:
@@ -98,5 +98,5 @@ class UsageMeter:
 
     def _write(self) -> None:
         self._written = self._clock()
-        with contextlib.suppress(OSError):  # the next write holds the same
+        with contextlib.suppress(OSError):  # the next write includes the same data
             self._file.write_atomic(json.dumps(asdict(self._own())).encode(), durable=False)

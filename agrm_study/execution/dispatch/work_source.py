@@ -1,4 +1,4 @@
-"""The source that a run takes its trials from; an arm that keeps failing is held back."""
+"""Source of the trials of a run; an arm that keeps failing is held back."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class WorkSource:
     """The trials of a run that have not been started, in order.
 
     Args:
-        works: The trials, in running order.
+        works: The trials, in execution order.
         order: The queue that they wait in; by default each can start at once.
         drop: Called with each stage that no trial of the run needs any more.
     """
@@ -37,20 +37,20 @@ class WorkSource:
         return self._work_of[trial_id]
 
     def take(self, full: Collection[str | None] = ()) -> Work | None:
-        """The next trial to start; ``None`` when there is none, or all wait for running ones.
+        """The next trial to start; ``None`` if there is none, or all wait for running ones.
 
-        Accelerators in `full` (`Work.accelerator`) have no room for another trial now.
+        Accelerators in `full` (`Work.accelerator`) have no capacity for another trial now.
         """
         return None if self._stopped else self._order.pop(full)
 
     @property
     def exhausted(self) -> bool:
-        """Whether no trial will be handed out any more."""
+        """Whether no more trials will be handed out."""
         return self._stopped or not len(self._order)
 
     @property
     def stopped(self) -> bool:
-        """Whether `stop` was called; trials that were handed out before must not start again either."""
+        """Whether `stop` was called; trials handed out before must not be restarted either."""
         return self._stopped
 
     @property
@@ -72,7 +72,7 @@ class WorkSource:
         return self._order.awaited()
 
     def stop(self) -> None:
-        """Hands out nothing more."""
+        """Stops handing out trials."""
         self._stopped = True
 
     def observe(self, event: TrialEvent) -> str | None:
@@ -99,7 +99,7 @@ class WorkSource:
         self._repeated = repeated
 
     def hold(self, arm: str) -> None:
-        """Hands out no trial of an arm any more."""
+        """Stops handing out trials of an arm."""
         self._repeated.held.add(arm)
         self._held += self._order.remove({arm})
 

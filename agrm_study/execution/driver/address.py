@@ -1,6 +1,6 @@
 """Whether a Ray cluster answers at an address, with which token, and whether it runs the same Ray.
 
-Ray's client waits more than a minute for a cluster that is not there, and ends its process when a token is missing. So
+Ray's client waits more than a minute for a cluster that does not exist, and exits when a token is missing. So
 `ray status` runs first, in a separate process with a time limit.
 """
 
@@ -23,7 +23,7 @@ from agrm_study.execution.resources.ray_folder import PREFIX
 from agrm_study.study.errors import InputError
 
 PATIENCE_S: Final = 30.0
-"""Seconds that a cluster has to answer."""
+"""Timeout for a cluster's answer, in seconds."""
 CONNECT_S: Final = 5.0
 OPTION: Final = "--address"
 AUTH_MODE: Final = "RAY_AUTH_MODE"
@@ -35,7 +35,7 @@ _RAY_VERSION: Final = re.compile(r"cluster has Ray version (\S+)")
 
 
 class Reached(NamedTuple):
-    """``host:port`` of a cluster's head as this machine reaches it, and the environment that Ray needs for it.
+    """``host:port`` at which this machine reaches a cluster's head, and the environment that Ray needs for it.
 
     The variables must be set before Ray is imported.
     """
@@ -55,8 +55,8 @@ def reach(address: str) -> Reached:
     """Finds a cluster at ``HOST:PORT``, or at ``auto``: the one of ``$RAY_ADDRESS``, or the one on this machine.
 
     Raises:
-        InputError: Nothing or another service answers there, it requires a token that is missing here, or it
-            runs another version of Ray.
+        InputError: Nothing answers there, or another service; the cluster requires a token that is missing here; or it
+            runs a different version of Ray.
     """
     if address == "auto":
         address = os.environ.get("RAY_ADDRESS", "") or _on_this_machine()
@@ -111,7 +111,7 @@ def different_versions(theirs: Mapping[str, str]) -> InputError:
 
 
 def _on_this_machine() -> str:
-    """Address of the only cluster with a node on this machine; this user's where other users run some, too.
+    """Address of the only cluster with a node on this machine; this user's cluster if other users run some, too.
 
     Raises:
         InputError: There is none, or there are several.
@@ -144,7 +144,7 @@ def _local_clusters() -> Iterator[tuple[str, int]]:
 
 
 def _listening(address: str) -> str:
-    """The address as this machine reaches it: Ray knows a node by the address of its network card, not by loopback.
+    """The address at which this machine reaches it: Ray identifies a node by its network address, not by loopback.
 
     Raises:
         InputError: It is not an address, or nothing listens there.

@@ -1,11 +1,11 @@
 """Checks whether the cluster's autoscaler can start a node that holds a trial, before anything else is done.
 
-Ray does not list the kinds of node that an autoscaler may start. So the check requests a node as a trial would. Where a
-kind of node fits, the autoscaler starts one while the data are prepared, and stops it again after it was idle for a
+Ray does not list the node types that an autoscaler may start, so the check requests a node as a trial would. If a
+node type fits, the autoscaler starts one while the data are prepared, and stops it again after it was idle for a
 while. Otherwise Ray's second autoscaler (`ray up`, KubeRay) reports it, and its first does nothing.
 
-Uses private names of Ray: `ray status` and `ray.util.state` list requests that wait, not those that no kind of node can
-hold. A Ray that lacks them is not asked.
+Uses private names of Ray: `ray status` and `ray.util.state` list pending requests, not those that no node type can
+satisfy. Versions of Ray that lack these names are not checked.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from agrm_study.execution.resources.capacity import Resources, alive_nodes, each
 from agrm_study.study.errors import InputError
 
 UNDESCRIBED: Final = re.compile("node_[0-9a-f]+")
-"""Kind that Ray's first autoscaler gives to a node that its configuration does not describe."""
+"""Node type that Ray's first autoscaler assigns to a node that its configuration does not describe."""
 PATIENCE_S: Final = 60.0
-"""Timeout of an autoscaler, in seconds; it updates every five seconds, and queries a cloud meanwhile."""
+"""Timeout of an autoscaler, in seconds; it updates every five seconds, and queries a cloud in between."""
 LOOK_EVERY_S: Final = 0.5
 FIRST_ROUNDS: Final = 4
 """Rounds of Ray's first autoscaler, which does not report what it cannot start, within which it starts a node."""
@@ -34,8 +34,8 @@ def check_autoscaler(resources: Resources, kinds: Sequence[str], tick: Callable[
 
     Args:
         resources: Resources of one trial.
-        kinds: Accelerators that trials name; none when they do not.
-        tick: Called several times a second; may raise to give up.
+        kinds: Accelerators that trials request; empty if they request none.
+        tick: Called several times a second; may raise to abort.
 
     Returns:
         Non-fatal notes.
@@ -61,7 +61,7 @@ def check_autoscaler(resources: Resources, kinds: Sequence[str], tick: Callable[
 
 
 def _head() -> Any | None:
-    """This process's connection to the head of its cluster; ``None`` if this version of Ray lacks what is called."""
+    """This process's connection to the head of its cluster; ``None`` if this version of Ray lacks the functions."""
     try:
         from ray.core.generated.autoscaler_pb2 import GetClusterStatusReply  # noqa: F401
         from ray.experimental.internal_kv import internal_kv_get_gcs_client
@@ -110,7 +110,7 @@ def _second(head: Any, request: str) -> Callable[[], bool | None]:
     """Whether Ray's second autoscaler can start a node for a request; ``None`` until it has seen the request."""
     from ray.core.generated.autoscaler_pb2 import GetClusterStatusReply
 
-    requested_in: list[int] = []  # number of the cluster's state in which the request was first
+    requested_in: list[int] = []  # version of the cluster's state that first included the request
 
     def answered() -> bool | None:
         status = GetClusterStatusReply.FromString(head.get_cluster_status())
@@ -131,7 +131,7 @@ def _among(request: str, requests: Any) -> bool:
 
 
 def _first(head: Any) -> Callable[[], bool | None]:
-    """Whether Ray's first autoscaler starts nodes; ``None`` until it has had time to, and where the second runs."""
+    """Whether Ray's first autoscaler starts nodes; ``None`` until it has had time to, and if the second one runs."""
     rounds: set[float] = set()
 
     def answered() -> bool | None:

@@ -30,7 +30,7 @@ def call(
     Args:
         operation: Its name in `child.OPERATIONS`.
         arguments: Its arguments, as JSON values.
-        tick: Called several times a second; may raise to give up.
+        tick: Called several times a second; may raise to abort.
 
     Raises:
         InputError: The operation raised it.
@@ -44,13 +44,13 @@ def call(
 
 
 def measure_on_ray(address: str | None, resources: Resources, *, grows: bool, tick: Callable[[], None]) -> Measure:
-    """Measures training steps in a Ray task that has one GPU to itself.
+    """Measures training steps in a Ray task with exclusive use of one GPU.
 
     Args:
-        address: A cluster; ``None`` for a Ray of this machine.
+        address: A cluster; ``None`` for a local Ray.
         resources: Resources of a trial, with a whole GPU.
         grows: Whether an autoscaler provides the GPU.
-        tick: Called while the task runs; may raise to give up.
+        tick: Called while the task runs; may raise to abort.
     """
 
     def measure(wanted: Mapping[str, Recipe], known: Sequence[Measured]) -> Measured:

@@ -29,10 +29,10 @@ from agrm_study.execution.trial.work import WorkerSettings
 from agrm_study.records.location import Location
 
 UNBORN: Final = 3
-"""Workers whose creation raises an error on a node, within `UNBORN_S`, after which the driver ends."""
+"""Number of failed worker creations on a node within `UNBORN_S`, after which the driver exits."""
 UNBORN_S: Final = 600.0
 KILLED_UNBORN: Final = 12
-"""Consecutive workers killed before they take a trial, after which the driver ends."""
+"""Number of consecutive workers killed before they take a trial, after which the driver exits."""
 
 
 class DriverCallback(Callback):  # type: ignore[misc]
@@ -43,7 +43,7 @@ class DriverCallback(Callback):  # type: ignore[misc]
     Args:
         search: Receives the events.
         settings: Settings shared by all trials.
-        stall: Finds workers that hang.
+        stall: Detects workers that hang.
         on_tick: Called about twice a second.
     """
 
@@ -123,7 +123,7 @@ class DriverCallback(Callback):  # type: ignore[misc]
             self._search.report(give_up(self._search.work(trial.trial_id), self._settings, self._death(trial)))
 
     def _death(self, trial: StudyTrial) -> Failure:
-        """Why a trial's worker has died."""
+        """The cause of death of a trial's worker."""
         trial_id = trial.trial_id
         self._ended(trial_id)
         if why := self._stalled.pop(trial_id, None):
@@ -137,7 +137,7 @@ class DriverCallback(Callback):  # type: ignore[misc]
         self._running.discard(trial_id)
 
     def _count_unborn(self, node: str | None, failure: Failure) -> None:
-        """Ends the driver if workers cannot be created: no trial is at fault, and Tune would retry forever."""
+        """Stops the driver if workers cannot be created: no trial is the cause, and Tune would retry forever."""
         if node is None:
             self._killed_unborn += 1
             if self._killed_unborn >= KILLED_UNBORN:

@@ -1,6 +1,6 @@
 """The driver process: connects to Ray and performs one operation for a run.
 
-It is disposable. All state is in the results folder and in the run, which starts another driver when this one dies.
+It is disposable: all state is in the results folder and in the run, which starts another driver if this one dies.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from agrm_study.study.errors import InputError
 SHUTDOWN_S: Final = 5.0
 """Timeout for Ray's shutdown once the run has ended, in seconds."""
 Operation = Callable[[Channel, Mapping[str, Any]], Any]
-"""Takes the channel to the run and arguments as JSON values; so is its result."""
+"""Takes the channel to the run, and arguments as JSON values; returns a JSON value."""
 
 
 def run(channel: Channel, arguments: Mapping[str, Any]) -> None:

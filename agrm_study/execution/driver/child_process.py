@@ -29,13 +29,13 @@ from agrm_study.study.temporary import temporary_folder
 
 MODULE: Final = "agrm_study.execution.driver.child"
 MARK: Final = "AGRM_STUDY_DRIVER"
-"""Environment variable of the driver process and of all that descends from it; its value differs from run to run."""
+"""Environment variable of the driver process and of all that descends from it; its value is different for each run."""
 TAIL_LINES: Final = 3
 """Lines of its log that explain the death of a driver process."""
 ORDERLY_S: Final = 20.0
-"""Seconds in which a driver process whose work is done may shut Ray down."""
+"""Seconds that a driver process has to shut Ray down once its work is done."""
 GONE_S: Final = 20.0
-"""Seconds in which killed processes disappear; longer only where the kernel holds one."""
+"""Seconds within which killed processes disappear, unless the kernel blocks one."""
 SILENT_S: Final = 180.0
 """Seconds without a message after which a driver process counts as hanging."""
 _ESCAPES: Final = re.compile(r"\x1b\[[0-9;]*m")
@@ -76,7 +76,7 @@ class DriverProcess:
         threading.Thread(target=self._drain, args=(os.fdopen(events, "rb"),), name="driver-events", daemon=True).start()
         self._ended = False
         self._awake_at = time.monotonic()
-        self._silent_s = 0.0  # in which this process was awake
+        self._silent_s = 0.0  # counted only while this process was awake
         self.send(job)
 
     def __enter__(self) -> DriverProcess:
@@ -96,7 +96,7 @@ class DriverProcess:
         """The next message; ``None`` on timeout.
 
         Raises:
-            InputError: The operation refuses its input.
+            InputError: The operation rejects its input.
             ExecutionLost: The process cannot complete its operation, has died, or has sent nothing for `SILENT_S`.
         """
         try:
@@ -135,7 +135,7 @@ class DriverProcess:
     def end(self, *, patience_s: float = 0.0) -> None:
         """Ends the process and all of its descendants, and waits until they are gone.
 
-        For `patience_s` seconds the process may end by itself.
+        The process has `patience_s` seconds to exit by itself.
         """
         if self._ended:
             return
@@ -150,7 +150,7 @@ class DriverProcess:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(GONE_S)
             self._stack.close()
-            remove_abandoned_rays()  # the folder of a Ray that was killed
+            remove_abandoned_rays()  # the folder of a killed Ray
             self._ended = True
 
     def _drain(self, events: BinaryIO) -> None:
@@ -172,7 +172,7 @@ def end_family(session: int, mark: str) -> None:
 
 
 def _family(session: int, mark: str) -> list[psutil.Process]:
-    """Living processes of a session or with a mark, and their descendants."""
+    """Live processes of a session or with a mark, and their descendants."""
     found: dict[int, psutil.Process] = {}
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):

@@ -22,7 +22,7 @@ IDLE_S: Final = 0.1
 
 
 def how_to_resume(results: Location) -> str:
-    """What rerunning the command does after a run was lost; it resumes from checkpoints only if there are any."""
+    """Effect of rerunning the command after a lost run; trials resume from checkpoints only if there are any."""
     saved = any(beat.saved_wall_s > 0 for beat in Heartbeat.read_all(results))
     return f"Finished trials are kept; the same command resumes the others{' from checkpoints' if saved else ''}."
 
@@ -92,7 +92,7 @@ class InlineExecutor(Executor):
         worker = TrialWorker(settings, should_stop=lambda: interrupt.requested)
         try:
             while not interrupt.requested and not source.exhausted:
-                if (work := source.take()) is None:  # it waits for trials of other joined runs
+                if (work := source.take()) is None:  # the source waits for trials of other joined runs
                     on_tick()
                     time.sleep(IDLE_S)
                     continue

@@ -24,12 +24,12 @@ class Flight:
         settings: Settings shared by all trials.
         share: GPUs of a trial.
         losses: Consecutive driver deaths during a trial that neither ended nor was saved in between, after which the
-            trial is given up, as it may be their cause.
+            trial is recorded as failed, as it may be their cause.
         on_event: Receives every event, in order.
 
     Attributes:
-        started: Trials whose worker has begun and not ended.
-        ever_started: Whether any worker has begun.
+        started: Trials whose worker has started and not ended.
+        ever_started: Whether any worker has started.
     """
 
     def __init__(
@@ -52,16 +52,16 @@ class Flight:
 
     @property
     def has_trials(self) -> bool:
-        """Whether a trial is to run: a new one, or one that the source has handed out before."""
+        """Whether there is a trial to run: a new one, or one that the source has handed out before."""
         return not self._source.exhausted or (self._growth.pending and not self._source.stopped)
 
     @property
     def stopped(self) -> bool:
-        """Whether nothing more is handed out, and trials already handed out need not start."""
+        """Whether no more trials are handed out, and trials already handed out need not start."""
         return self._source.stopped
 
     def stop(self) -> None:
-        """Hands out nothing more."""
+        """Stops handing out trials."""
         self._source.stop()
         self._growth.stop()
 
@@ -86,7 +86,7 @@ class Flight:
         waited_for = {self._source.work(trial_id).accelerator for trial_id in self._growth.needs_room}
         work = self._source.take(full | waited_for)
         if work is None and idle and not waited_for:
-            return self._source.take()  # its nodes have left; a pending trial lets the autoscaler see the demand
+            return self._source.take()  # its nodes are gone; a pending trial shows the demand to the autoscaler
         return work
 
     def observe(self, event: TrialEvent) -> None:
@@ -113,7 +113,7 @@ class Flight:
         self._on_event(passed)
 
     def reconcile(self, reason: str) -> bool:
-        """Reconciles the trials in flight while no driver process is alive, which died for a reason.
+        """Reconciles the trials in flight after the driver process has died, for the given reason.
 
         Those with a record of this run have ended; the others are put back, to resume from their checkpoints.
 

@@ -1,4 +1,4 @@
-"""The end of a trial whose workers died more often than it may be retried."""
+"""Failure of a trial whose workers died more often than the retry limit allows."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ def larger_share(share: float) -> float:
 class GpuGrowth:
     """GPU shares of the trials of a run; used by one thread.
 
-    For the source of the trials, a restarted trial has never ended: it receives the event that the trial was put
+    To the source of the trials, a restarted trial has never ended: it receives the event that the trial was put
     back. A restart does not count as one of a trial's retries after a worker's death.
 
     Args:
@@ -43,7 +43,7 @@ class GpuGrowth:
     def answer(self, event: TrialEvent, *, stopped: bool) -> TrialEvent:
         """The event to report: a trial that ran out of GPU memory is put back while its share can grow.
 
-        Where nothing is started any more (`stopped`), it keeps its failure, and the next run retries it.
+        If no more trials are started (`stopped`), it keeps its failure, and the next run retries it.
         """
         share = self.share(event.trial_id)
         if event.failure != "oom_gpu" or event.kind != "failed" or stopped or share <= 0:
@@ -56,7 +56,7 @@ class GpuGrowth:
         return replace(event, kind="retried", error=why)
 
     def next(self, fits: Callable[[str], bool] = lambda trial_id: True) -> str | None:
-        """The next trial to restart, of those for which there is room."""
+        """The next trial to restart, among those for which there is capacity."""
         trial_id = next((waiting for waiting in self._again if fits(waiting)), None)
         if trial_id is not None:
             self._again.remove(trial_id)
@@ -78,6 +78,6 @@ class GpuGrowth:
         return self._expected.union(self._again)
 
     def stop(self) -> None:
-        """Hands out nothing more."""
+        """Stops handing out trials."""
         self._again.clear()
         self._expected.clear()

@@ -1,4 +1,4 @@
-"""Measurement of training steps in a Ray task with a GPU of its own."""
+"""Measurement of training steps in a Ray task with exclusive use of a GPU."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def measure_in_task(arguments: Mapping[str, Any], tick: Callable[[], None]) -> M
         tick: Called while the task runs.
 
     Raises:
-        ExecutionLost: When nothing could be measured.
+        ExecutionLost: If nothing could be measured.
     """
     resources = Resources(**arguments["resources"])
     with ray_session(arguments["address"], resources, 1, grows=arguments["grows"]):

@@ -13,14 +13,14 @@ def describe(question: dict[str, Any]) -> dict[str, Any]:
     """The facts of the node that this runs on.
 
     Args:
-        question: What is to be found out, all optional: ``results`` (a results folder), with ``probe`` (the name of a
+        question: The facts to determine, all optional: ``results`` (a results folder), with ``probe`` (the name of a
             file in it whose content is ``token``) and ``answer`` (the name of a file that the node writes); ``files``
             (paths that it must see); ``stores`` and ``local`` (clip stores by size, and the folder of their copies);
             ``video`` and ``gpus`` (whether to test decoding, and CUDA).
 
     Returns:
-        ``clock`` and ``missing`` where this package cannot be imported; otherwise ``clock``, ``versions``, ``unseen``
-        files and, where asked, problems (empty if there is none) by ``room``, ``storage``, ``video`` and ``cuda``.
+        ``clock`` and ``missing`` if this package cannot be imported; otherwise ``clock``, ``versions``, ``unseen``
+        files and, if requested, problems (empty if there is none) by ``room``, ``storage``, ``video`` and ``cuda``.
     """
     import time
     from pathlib import Path

@@ -1,8 +1,8 @@
 """Checks every node of a cluster before the first trial: code, versions, storage, videos, GPUs, clocks.
 
-The package must be installed on every node, in the environment that its Ray was started from. A node that lacks it, or
-has another version, is refused by name. The study itself is sent with each trial; clip stores and results are on
-storage that all nodes reach.
+The package must be installed on every node, in the environment from which its Ray was started. A node that lacks it or
+has another version is rejected by name. The study itself is sent with each trial; clip stores and results are on
+storage that all nodes can access.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from agrm_study.records.location import Location
 from agrm_study.study.errors import InputError, InputErrors
 
 NODE_S: Final = 90.0
-"""Seconds that the nodes have to answer, all at the same time; a worker must start and import its libraries."""
+"""Timeout for the answers of all nodes, in seconds; on each, a worker must start and import its libraries."""
 CLOCKS_S: Final = 5.0
 """Difference of two clocks, in seconds, from which a note is shown."""
 INSTALL: Final = "Install the same agrm-study everywhere, in the environment that each node's Ray was started from"
@@ -41,7 +41,7 @@ class Answer:
         gpus: Its GPUs, as Ray counts them.
         facts: ``None`` if it did not answer.
         silence: Why it did not answer.
-        skew_s: Seconds by which its clock is ahead of this machine's, beyond the time that the answer took.
+        skew_s: Seconds by which its clock is ahead of this machine's, in excess of the time that the answer took.
     """
 
     node: str
@@ -52,7 +52,7 @@ class Answer:
 
 
 class Unfit(NamedTuple):
-    """A rule that a node breaks, what is there instead, and the remedy."""
+    """A rule that a node violates, what was found instead, and the remedy."""
 
     node: str
     rule: str
@@ -106,7 +106,7 @@ def check_files(files: Sequence[str], stores: Mapping[str, int], local: str) -> 
         local: Folder on each node's own disk to which stores are copied; empty to read them in place.
 
     Raises:
-        InputError: A node cannot, or lacks room.
+        InputError: A node cannot access the data, or lacks room.
     """
     here = [file for file in files if "://" not in file]
     blind = []

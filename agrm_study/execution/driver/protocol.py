@@ -25,7 +25,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Take:
-    """The driver asks for a trial; `full` are the accelerators without room, `idle` whether it holds no trial."""
+    """The driver asks for a trial; `full` lists accelerators without capacity; `idle` is true if it holds no trial."""
 
     full: tuple[str | None, ...] = ()
     idle: bool = False
@@ -36,9 +36,9 @@ class Assigned:
     """The reply to `Take`.
 
     Attributes:
-        work: The trial as `Work.to_json`, or ``None`` for none now.
+        work: The trial as `Work.to_json`, or ``None`` if none is available now.
         share: GPUs of the trial.
-        finished: Whether no trial will be handed out any more, unless a running one is put back.
+        finished: Whether no more trials will be handed out, unless a running one is put back.
     """
 
     work: str | None = None
@@ -48,7 +48,7 @@ class Assigned:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """The run was interrupted: the driver starts nothing more."""
+    """The run was interrupted: the driver starts no more trials."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The operation raised `InputError`; each problem by its fields."""
+    """The operation raised `InputError`; each problem is given by its fields."""
 
     problems: list[dict[str, Any]]
 
@@ -109,7 +109,7 @@ _KINDS = {kind.__name__: kind for kind in get_args(Message)}
 
 
 def encode(message: Message) -> bytes:
-    """One line; values that JSON lacks travel as text."""
+    """One line; values that JSON cannot represent are sent as text."""
     values = {"kind": type(message).__name__} | {each.name: getattr(message, each.name) for each in fields(message)}
     return json.dumps(values, separators=(",", ":"), default=str).encode() + b"\n"
 

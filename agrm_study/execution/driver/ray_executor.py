@@ -1,7 +1,7 @@
 """Trials on Ray Tune, run by a driver process that is replaced when it dies.
 
-The next trial is chosen here, so that queue, race and search outlive a driver. A driver that made progress is replaced
-without limit; several consecutive drivers without progress end the run.
+The next trial is chosen here, so that queue, race and search survive the death of a driver. A driver that made
+progress is always replaced; several consecutive drivers without progress end the run.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class RayExecutor(Executor):
 
     Args:
         resources: Resources of one trial.
-        kinds: Accelerators that trials name (`Work.accelerator`); none when they do not.
+        kinds: Accelerators that trials request (`Work.accelerator`); empty if they request none.
         slots: Number of concurrent trials; ``None`` for as many as fit.
         address: A Ray cluster; ``None`` starts a local Ray.
         grows: Whether the cluster's autoscaler adds nodes.
@@ -138,8 +138,8 @@ class _Served:
 
         Raises:
             KeyboardInterrupt: At the second interruption.
-            InputError: The driver refuses the input.
-            ExecutionLost: The driver has died, or refuses input that was accepted before.
+            InputError: The driver rejects the input.
+            ExecutionLost: The driver has died, or rejects input that was accepted before.
         """
         while True:
             try:
@@ -178,7 +178,7 @@ class _Served:
             self._executor.slots = message.slots
 
     def _stop(self) -> None:
-        """Starts nothing more; on interruption also writes the workers' stop flag, until storage accepts it."""
+        """Starts no more trials; on interruption also writes the workers' stop flag, until storage accepts it."""
         if not self._sent_stop:
             self._sent_stop = True
             self._flight.stop()

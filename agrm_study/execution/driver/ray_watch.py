@@ -19,7 +19,7 @@ VITAL: Final = ("raylet", "gcs_server")
 """Processes of Ray without which no trial runs."""
 LOOK_EVERY_S: Final = 0.5
 GRACE_S: Final = 5.0
-"""Seconds in which the main thread may end the run in order, once a part has died."""
+"""Seconds that the main thread has to end the run cleanly, once a part has died."""
 
 _vital: dict[str, psutil.Process] = {}
 
@@ -64,7 +64,7 @@ def _lives(process: psutil.Process) -> bool:
 
 
 def _end(dead: list[str]) -> None:
-    """Ends this process and everything that it has started, Ray's workers included."""
+    """Kills this process and all of its descendants, including Ray's workers."""
     print(f"Ray has ended on this machine ({', '.join(dead)} died)", file=sys.stderr, flush=True)
     for process in psutil.Process().children(recursive=True):
         with contextlib.suppress(psutil.Error):

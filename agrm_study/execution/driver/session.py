@@ -29,7 +29,7 @@ from agrm_study.execution.resources.ray_folder import new_token, ray_folder
 from agrm_study.study.errors import InputError
 
 OBJECT_STORE_BYTES: Final = 80 * 2**20
-"""Trials pass nothing through Ray's object store; this is the least that Ray accepts with some room."""
+"""Trials pass nothing through Ray's object store; this is Ray's minimum with some margin."""
 
 ENVIRONMENT: Final = {
     "RAY_AIR_NEW_OUTPUT": "0",
@@ -59,7 +59,7 @@ def ray_session(
 ) -> Iterator[Slots]:
     """Connects to Ray for the duration of the block; yields the number of trials that may run concurrently.
 
-    For a process of its own: it sets environment variables, which Ray reads when it is imported, and Ray takes the
+    Call it in a dedicated process: it sets environment variables, which Ray reads on import, and Ray replaces the
     process's handler of SIGTERM.
 
     Args:
@@ -67,7 +67,7 @@ def ray_session(
         resources: Resources of one trial.
         slots: Number of concurrent trials; ``None`` for as many as fit.
         grows: Whether the cluster's autoscaler adds nodes.
-        kinds: Accelerators that trials name; none when they do not.
+        kinds: Accelerators that trials request; empty if they request none.
 
     Raises:
         InputError: When the cluster cannot be reached, something on this machine prevents Ray from starting, or no
@@ -103,7 +103,7 @@ def private_environment(folder: Path) -> dict[str, str]:
         "RAY_TMPDIR": str(folder),
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN_PATH": str(new_token(folder)),
-        # A kill by Ray's monitor ends the whole Tune run; `memory_watchdog` ends the largest worker instead
+        # A kill by Ray's monitor ends the whole Tune run; `memory_watchdog` kills the largest worker instead
         "RAY_memory_monitor_refresh_ms": "0",
         # A driver that waits for the first workers waits forever if one of them dies
         "RAY_prestart_worker_first_driver": "0",
@@ -124,7 +124,7 @@ def _start(stack: contextlib.ExitStack, folder: Path, resources: Resources, slot
             log_to_driver=False,
             logging_level=logging.ERROR,
         )
-    except Exception as error:  # many classes are possible when a part of Ray dies while others wait for it
+    except Exception as error:  # many exception types are possible if a part of Ray dies while others wait for it
         reason = f"Ray could not be started on this machine ({_reason(error)})"
         raise ExecutionLost("\n".join([reason, *_last_lines(folder)])) from None
 
@@ -155,7 +155,7 @@ def _reason(error: BaseException) -> str:
 
 
 def _their_versions(error: BaseException | None) -> dict[str, str]:
-    """Versions of a cluster that Ray refused because of them; empty if it refused for another reason."""
+    """Versions of a cluster that Ray rejected because of them; empty if it rejected it for another reason."""
     while error is not None:
         if found := _VERSIONS.search(str(error)):
             return {"ray": found[1], "python": found[2]}
@@ -195,7 +195,7 @@ def require_local_gpus(asked: float | Literal["auto"]) -> None:
     """Rejects more GPUs than this machine has; processors can be oversubscribed, GPUs cannot.
 
     Raises:
-        InputError: When a trial asks for more GPUs than there are.
+        InputError: If a trial requests more GPUs than there are.
     """
     if asked == "auto" or asked == 0 or (gpus := local_gpus()) >= asked:
         return

@@ -21,8 +21,8 @@ class StallDetector:
     """Time of the last update of each running trial; times are seconds on the monotonic clock.
 
     Args:
-        first_epoch_s: Limit before a trial's first epoch, at least.
-        epoch_s: Limit from one epoch to the next, at least.
+        first_epoch_s: Minimum limit before a trial's first epoch.
+        epoch_s: Minimum limit from one epoch to the next.
     """
 
     def __init__(self, first_epoch_s: float = FIRST_EPOCH_S, epoch_s: float = EPOCH_S) -> None:
@@ -55,7 +55,7 @@ class StallDetector:
         self._notes.pop(trial_id, None)
 
     def too_long(self, now: float) -> list[tuple[str, float]]:
-        """The trials without an update beyond their limit, with the time since the last one."""
+        """The trials without an update for longer than their limit, with the time since the last update."""
         if self._looked is not None and now - self._looked > PAUSE_S:
             pause = now - self._looked
             self._last = {trial_id: min(now, last + pause) for trial_id, last in self._last.items()}

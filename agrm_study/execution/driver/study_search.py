@@ -52,7 +52,7 @@ class StudySearch(SearchAlgorithm):  # type: ignore[misc]
         self._channel, self._resources, self._total = channel, resources, total
         self._settings, self._prune = settings.to_json(), settings.prune
         self._full, self._kinds = full, frozenset(each_kind(resources, kinds))
-        self._live: dict[str, str | None] = {}  # trial → accelerator that it names
+        self._live: dict[str, str | None] = {}  # trial → accelerator that it requests
         self._works: dict[str, Work] = {}
         self._asked: Take | None = None  # the last request, if nothing has changed since
         self._asked_at = 0.0

@@ -19,13 +19,13 @@ _ADDRESS: Final = re.compile(r"\bip[:=] ?([^\s,)]+)")
 class StudyTrial(Trial):  # type: ignore[misc]
     """Overrides how Tune counts the failures of a trial, and what it stores of results.
 
-    Tune forgives only announced preemptions, while a node that SLURM or a cloud takes back just vanishes; and the death
-    of a worker before it took the trial is unrelated to the trial. Statistics and states are for `Tuner.restore`,
-    which is not used: they grow with every result.
+    Tune forgives only announced preemptions, whereas a node that SLURM or a cloud reclaims disappears without notice;
+    and the death of a worker before it took the trial is unrelated to the trial. Statistics and states are for
+    `Tuner.restore`, which is not used: they grow with every result.
 
     Attributes:
         failure: Cause of death of the last worker.
-        unborn: Whether it died before it had taken the trial: warm from another one, or while it was created.
+        unborn: Whether it died before it had taken the trial: while reused from another one, or during its creation.
         unborn_on: Address of the node on which creating it raised an error; ``None`` for a process that was killed.
     """
 

@@ -1,4 +1,4 @@
-"""Tune trainable that runs trials one after the other in a Ray actor, without state carried over between trials.
+"""Tune trainable that runs trials sequentially in a Ray actor, without state carried over between trials.
 
 Tune's own checkpoints are not used, and no exception reaches Tune: the worker writes records and rolling checkpoints
 itself, so that Tune sees a failure only when a process dies.
@@ -37,7 +37,7 @@ class StudyTrainable(Trainable):  # type: ignore[misc]
             os.environ["OMP_NUM_THREADS"] = str(settings.threads)
             self._worker = TrialWorker(settings)
             if settings.device.startswith("cuda"):
-                keep_to_share(new_config[SHARE])  # an actor has one share as long as it lives
+                keep_to_share(new_config[SHARE])  # an actor keeps one share for its lifetime
         self._worker.begin(Work.from_json(new_config[WORK]))
         self.config: dict[str, Any] = {}  # Tune sends the configuration back with every result
         return True
@@ -51,7 +51,7 @@ class StudyTrainable(Trainable):  # type: ignore[misc]
         self._worker.drop()
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
-        """Does nothing: the worker has written what another attempt needs."""
+        """Does nothing: the worker has written everything that another attempt needs."""
 
     def load_checkpoint(self, checkpoint: dict[str, Any] | None) -> None:
         """Does nothing: the next step starts from the worker's own checkpoint."""

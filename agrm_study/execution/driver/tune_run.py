@@ -1,4 +1,4 @@
-"""One Tune run over the trials that a run hands out.
+"""One run of Tune over the trials that a study's run hands out.
 
 Its folder is fresh and never read back: the ledger decides what runs, Tune only executes.
 """
@@ -21,7 +21,7 @@ from agrm_study.execution.resources.capacity import Resources, Slots
 from agrm_study.execution.trial.work import WorkerSettings
 
 MOST_SLOTS: Final = 10_000
-"""Trials that Tune may hold ready on a cluster: more than any has room for."""
+"""Trials that Tune may hold ready on a cluster: more than any cluster can hold."""
 
 
 def run_trials(channel: Channel, arguments: Mapping[str, Any]) -> None:
@@ -61,14 +61,14 @@ def _fit(
     search = StudySearch(channel, settings, total, slots.full, resources, arguments["kinds"])
     stall = StallDetector(**arguments["stall"])
     callback = DriverCallback(search, settings, stall, lambda: channel.tick(slots()))
-    # The search hands out no more than fit: Tune need not queue any of them
+    # The search hands out no more trials than fit, so Tune need not queue any
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(slots() if is_local else MOST_SLOTS)
     tuner: Any = Tuner(
         StudyTrainable,
         tune_config=TuneConfig(search_alg=search, num_samples=max(1, total), reuse_actors=True),
         run_config=RunConfig(
             name="tune",
-            storage_path=str(Path.cwd()),  # of this process alone, and removed with it
+            storage_path=str(Path.cwd()),  # private to this process, and removed with it
             failure_config=FailureConfig(max_failures=arguments["retries"]),
             checkpoint_config=CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
             callbacks=[callback],

@@ -1,1 +1,1 @@
-"""Evaluation of finished trials on other data than their own."""
+"""Evaluation of finished trials on data other than their own."""

@@ -31,7 +31,7 @@ class FinishedNetwork:
     Attributes:
         row: Its `trials` record.
         arm: The first arm whose cell it fills.
-        fold, repeat: Fold that its study tests with it, and its repeat; None and 0 without folds.
+        fold, repeat: The fold that it tests, and its repeat; None and 0 without folds.
         recipe: All its settings.
         weights_digest: Digest of its weights.
     """
@@ -76,8 +76,8 @@ def finished_networks(results: Location, arms: Sequence[str] = ()) -> FinishedNe
         arms: Arms to include; all if empty.
 
     Raises:
-        InputError: The folder holds no results, an arm is unknown, the study has a trainer of its own, or no trial with
-            weights has finished.
+        InputError: The folder holds no results, an arm is unknown, the study has a user-defined trainer, or no trial
+            with weights has finished.
     """
     content, plan = (results / "study.yaml").read(), (results / "plan.json").read()
     if content is None or plan is None:
@@ -128,7 +128,7 @@ def finished_networks(results: Location, arms: Sequence[str] = ()) -> FinishedNe
 
 
 def _digest(results: Location, row: dict[str, Any]) -> str | None:
-    """Digest of a trial's weights, by its record or, without one, by the file; None without weights."""
+    """Digest of a trial's weights, from its record or, if that has none, from the file; None without weights."""
     file = results / "checkpoints" / str(row["trial_id"]) / WEIGHTS
     if row["weights_digest"] is not None:
         return str(row["weights_digest"]) if file.exists() else None

@@ -37,15 +37,15 @@ class Pending:
 def pending(results: Location, folder: Location, data: DataOfSet, *, again: bool) -> Pending:
     """The evaluations that a set lacks.
 
-    A part is taken over from the records if its rows match their digest, and weights, data and corruptions are those of
-    now. Where anything is evaluated, what other code has evaluated before is evaluated again, so that all numbers of a
-    set are of one version.
+    A part is reused from the records if its rows match their digest, and weights, data and corruptions are the current
+    ones. If anything is evaluated, results of other versions of the code are evaluated again, so that all numbers of a
+    set come from one version.
 
     Args:
         results: Results folder of the study.
         folder: Folder of the set.
         data: Its data.
-        again: Evaluate everything, whatever the records hold.
+        again: Evaluate everything, regardless of the records.
     """
     notes: list[str] = []
     known = {} if again else _known(folder, data)
@@ -77,7 +77,7 @@ def pending(results: Location, folder: Location, data: DataOfSet, *, again: bool
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """Parts that the record of an evaluation holds, and the code that made them."""
+    """Parts that the record of an evaluation holds, and the version of the code that made them."""
 
     parts: tuple[str, ...] = ()
     code: str = ""
@@ -144,7 +144,7 @@ def _work(
         trial=trial,
         manifest=data.prepared.manifest_path(recipe),
         store=data.prepared.store_path(recipe),
-        attempts=attempts.get(network.trial_id, 0),  # also of records that are not valid any more
+        attempts=attempts.get(network.trial_id, 0),  # includes those of records that are no longer valid
         evaluation=Evaluation(
             parts=parts,
             kept=tuple(part for part in parts if part in known.parts),

@@ -1,4 +1,4 @@
-"""One evaluation of finished trials on a set: prepares its data, and evaluates what the records lack."""
+"""One evaluation of finished trials on a set: prepares its data, and runs the evaluations that the records lack."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class EvaluationSummary:
         without_weights: Trials whose weights do not exist, one sentence each.
         unfinished: Planned trials of the selected arms that have not finished training.
         interrupted: Whether the evaluation was interrupted.
-        error: What ended it early; empty if nothing did.
+        error: Why it ended early; empty if it did not.
     """
 
     name: str
@@ -100,20 +100,20 @@ def evaluate(
     view: View | None = None,
     interrupt: Interrupt | None = None,
 ) -> EvaluationSummary:
-    """Evaluate finished trials of a study on a set; what is evaluated already is not evaluated again.
+    """Evaluate finished trials of a study on a set; trials that are already evaluated are skipped.
 
     Args:
         results: Results folder of the study.
         wanted: The set.
         options: How trials are run; its results folder is not used.
         arms: Arms to evaluate; all if empty.
-        again: Evaluate again what the records hold.
+        again: Repeat evaluations that the records hold.
         view: Shows progress.
-        interrupt: Asks the evaluation to stop.
+        interrupt: Requests that the evaluation stop.
 
     Raises:
         InputError: Anything wrong with the results, the set or the options; nothing was evaluated.
-        OSError: The storage refuses.
+        OSError: The storage rejects a request.
     """
     study_results, interrupt = Location.of(results), interrupt or Interrupt()
     found = finished_networks(study_results, arms)
@@ -142,7 +142,7 @@ class _Evaluation:
         self._results, self._folder, self._found = results, folder, found
         self._backend, self._interrupt, self._view = backend, interrupt, view
         self._began = time.monotonic()
-        self._refused: set[str] = set()  # trials whose results storage refused
+        self._refused: set[str] = set()  # trials whose results could not be stored
         self._stop_shown = False
 
     def run(self, wanted: ExternalSet | CorruptedCopies, again: bool) -> EvaluationSummary:
@@ -196,7 +196,7 @@ class _Evaluation:
         )
 
     def _execute(self, data: DataOfSet, lacking: Pending, progress: StudyProgress) -> tuple[str, bool]:
-        """Run the evaluations; returns what ended them early, and whether they were interrupted."""
+        """Run the evaluations; returns why they ended early, and whether they were interrupted."""
         source = EvaluationSource(lacking.works)
         if self._backend.options.executor == "ray":
             self._view.step(Step("Starting Ray and its workers", 0, 0))
@@ -231,7 +231,7 @@ class _Evaluation:
         return "", bool(self._interrupt.requested and left)
 
     def _stop_if_hopeless(self, event: TrialEvent, source: WorkSource) -> None:
-        """Start nothing more where no evaluation can succeed: storage refuses, or versions differ."""
+        """Start no more evaluations if none can succeed: storage rejects writes, or versions differ."""
         if event.failure == "storage":
             self._refused.add(event.trial_id)
         if (event.failure == "versions" or len(self._refused) == HOLD_AFTER) and not source.stopped:

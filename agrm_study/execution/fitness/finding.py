@@ -13,7 +13,7 @@ class Finding:
     """The result of one check.
 
     Attributes:
-        level: ``problem`` for what would stop a study, ``note`` for non-fatal facts.
+        level: ``problem`` if it would stop a study, ``note`` for non-fatal facts.
         advice: The remedy; empty when none is needed.
     """
 

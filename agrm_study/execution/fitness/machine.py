@@ -1,4 +1,4 @@
-"""Checks of processors, memory, shared memory, open files, the clock, and of what a local Ray needs to start."""
+"""Checks of processors, memory, shared memory, open files, the clock, and of the requirements of a local Ray."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ GOOD_FILES: Final = 4096
 LEAST_SHARED_MIB: Final = 128
 """Ray's object store is kept at 80 MiB and lies in shared memory."""
 BUILT: Final = datetime(2025, 1, 1, tzinfo=UTC)
-"""A clock that is earlier is wrong."""
+"""A clock that shows an earlier time is wrong."""
 
 
 def check_processors() -> Iterator[Finding]:
@@ -52,7 +52,7 @@ def cgroup_processors(root: Path = Path("/sys/fs/cgroup")) -> float | None:
 
 
 def check_memory() -> Iterator[Finding]:
-    """Memory of the machine, or of its container where that is less."""
+    """Memory of the machine, or of its container if that has less."""
     use = tightest(memory_uses())
     whole, free = use.limit / 2**30, (use.limit - use.used) / 2**30
     text = f"{free:.1f} of {whole:.1f} GiB free" + (" (limit of the container)" if use.place == "container" else "")
@@ -138,7 +138,7 @@ def _check_loopback() -> Finding:
 
 
 def _check_threads() -> Finding:
-    """Whether the limits of processes and threads leave room for Ray's."""
+    """Whether the limits on processes and threads leave room for Ray's."""
     rooms = {name: limit - used for name, limit, used in _thread_limits()}
     if not rooms:
         return ok("threads", "no limit")
@@ -153,7 +153,7 @@ def _check_threads() -> Finding:
 def _thread_limits(group: Path = Path("/sys/fs/cgroup")) -> Iterator[tuple[str, int, int]]:
     """Name, limit and use of each limit of threads."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NPROC)
-    if soft != resource.RLIM_INFINITY and os.getuid() != 0:  # the kernel does not count those of root
+    if soft != resource.RLIM_INFINITY and os.getuid() != 0:  # the kernel does not enforce it for root
         yield "ulimit -u", soft, _own_threads()
     for folder in (group, group / "pids"):
         with contextlib.suppress(OSError, ValueError):  # no such limit, or "max"

@@ -12,11 +12,11 @@ from agrm_study.execution.fitness.finding import Finding, note, ok, problem
 FRAMES: Final = 8
 SIDE: Final = 64
 WIDEST_ERROR: Final = 12.0
-"""Grey levels by which a decoded frame may differ on average from the one that was drawn."""
+"""Maximum mean difference between a decoded frame and the original one, in grey levels."""
 
 
 def check_video(folder: Path | None = None) -> Iterator[Finding]:
-    """Write H.264 and MPEG-4 with the libraries that are installed, and read frames of them with every decoder."""
+    """Write H.264 and MPEG-4 with the installed libraries, and read frames back with every decoder."""
     try:
         import av  # noqa: F401
         import cv2  # noqa: F401

@@ -26,13 +26,13 @@ from agrm_study.study.tasks import task_words
 
 FRAMES_PER_S: Final = 4
 PAUSE_BY_COST: Final = 20.0
-"""Each frame is shown for at least this multiple of the time it took to draw; one of ten thousand arms takes half a
+"""Each frame is shown for at least this multiple of the time it took to draw; drawing ten thousand arms takes half a
 second."""
 MOST_SEEDS: Final = 10
-"""Replicates that a grid shows one by one; with more, or on a narrow terminal, an arm is a bar."""
+"""Maximum number of replicates shown individually; with more, or on a narrow terminal, an arm is shown as a bar."""
 MOST_RUNNING: Final = 8
 NARROW: Final = 110
-"""A terminal below this width shows running trials without bar and name of the metric."""
+"""A terminal below this width shows running trials without the bar and the metric's name."""
 MOST_MESSAGES: Final = 4
 
 DIM, DONE, RUN, BAD = "bright_black", "default", "cyan", "red"
@@ -93,7 +93,7 @@ class LiveView(View):
             self._messages.append(text)
 
     def _drawn(self) -> RenderableType:
-        """The current picture, or the previous one while drawing takes long."""
+        """The current picture, or the previous one if drawing is slow."""
         with self._lock:
             began = time.monotonic()
             if self._frame is None or self._ended or began >= self._next_frame:

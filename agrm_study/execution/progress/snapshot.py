@@ -35,7 +35,7 @@ class Snapshot:
     Attributes:
         owner: The run that holds the study (study, host, pid, since); ``None`` for none.
         final: Progress of the trials that are reported; ``None`` while a first run still prepares its data.
-        cells: Cells of those trials; those that a race spares are left out.
+        cells: Cells of those trials, except those that a race no longer requires.
         search_logs: The points of each search; one, or one per arm and task that is tuned.
         nothing_promoted: Whether a search has ended without a point to promote.
         unfinished: Trials that were started and have no record: they are running, or the next run resumes them.
@@ -113,7 +113,7 @@ class Snapshot:
 
     @property
     def _pending(self) -> int:
-        """Trials that are not known yet, those of searches that are held back included."""
+        """Trials that are not known yet, including those of searches that are held back."""
         if self.search is None:
             return self.to_promote
         return self.to_promote + (self.search.to_draw or 0) + self.search.held_draws
@@ -252,7 +252,7 @@ def wanted_cells(cells: Sequence[Cell], race: RaceLog, finished: Collection[str]
 
 
 def search_cells(log: SearchLog) -> tuple[Cell, ...]:
-    """Each trial that a search may run of the points that it has drawn, as a cell named after its point."""
+    """Each trial that a search may run for the points drawn so far, as a cell named after its point."""
     cells = {
         trial_id: Cell(point.arm, log.task, log.seed + number, trial_id)
         for point in log.proposals
@@ -262,7 +262,7 @@ def search_cells(log: SearchLog) -> tuple[Cell, ...]:
 
 
 def _to_draw(log: SearchLog, study: Study, known: Collection[str]) -> int:
-    """Trials of a search to come at most; the seeds that a hopeless point does not get still count."""
+    """Maximum number of remaining trials of a search; the skipped seeds of hopeless points still count."""
     if log.has_ended(1 if study.search is None else study.search.promote):
         return 0
     started = {trial_id for point in log.proposals for trial_id in point.trial_ids if trial_id in known}
@@ -270,7 +270,7 @@ def _to_draw(log: SearchLog, study: Study, known: Collection[str]) -> int:
 
 
 def _promotes_nothing(log: SearchLog, study: Study) -> bool:
-    """Whether a search has ended without adding to its study what it was to choose."""
+    """Whether a search has ended without adding a choice to its study."""
     if study.search is not None:
         return study.search.promote > 0 and not any(arm.settings for arm in study.arms)
     return any(arm.name == log.arm and log.task not in arm.tuned for arm in study.arms)

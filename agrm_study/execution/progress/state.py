@@ -47,9 +47,9 @@ class StudyProgress:
         metric: Name of the validation metric shown.
         cells: Trial of each (task, arm, seed).
         slots: Number of concurrent trials, as far as known; 0 if nothing runs.
-        to_draw: Trials of searches that are not handed out yet, at most; None if these are no searches.
-        held_draws: The same of searches that draw no more because their trials keep failing in the same way.
-        used: What all trials of the results folder have used, failed attempts included; ``None`` before a trial starts.
+        to_draw: Maximum number of search trials not handed out yet; None if this is not the progress of searches.
+        held_draws: The same for searches that draw no more points because their trials keep failing in the same way.
+        used: Usage of all trials of the results folder, including failed attempts; ``None`` before a trial starts.
     """
 
     name: str
@@ -115,7 +115,7 @@ class StudyProgress:
         return sorted(done, key=lambda t: t.metric or 0.0, reverse=self.maximize)[:most]
 
     def reopen(self, trial_ids: Iterable[str]) -> None:
-        """Marks trials as to be run; their earlier failures no longer count."""
+        """Marks trials as pending; their earlier failures no longer count."""
         for trial_id in trial_ids:
             trial = self.trials[trial_id]
             trial.state, trial.failure, trial.error, trial.wall_s = "waiting", None, None, 0.0
@@ -126,14 +126,14 @@ class StudyProgress:
             self.trials[trial_id].state = "held"
 
     def catch_up(self, states: Mapping[str, TrialState]) -> None:
-        """Takes the newer records of trials that did not run here: other joined runs wrote them."""
+        """Applies newer records of trials that did not run here, written by other joined runs."""
         for trial_id, trial in self.trials.items():
             known = states.get(trial_id)
             if trial.state in ("waiting", "held") and known is not None and known.attempt > trial.attempt:
                 trial.take(known)
 
     def spare(self, cells: Collection[tuple[str, str, int]]) -> None:
-        """Drops cells (arm, task, seed) that need no trial any more; a trial that also fills another cell stays."""
+        """Drops cells (arm, task, seed) that no longer need a trial; a trial that also fills another cell stays."""
         for arm, task, seed in cells:
             self.cells.pop((task, arm, seed), None)
         wanted = set(self.cells.values())
@@ -169,12 +169,12 @@ class StudyProgress:
 
     @property
     def held_back(self) -> bool:
-        """Whether a search draws no more because its trials keep failing in the same way."""
+        """Whether a search draws no more points because its trials keep failing in the same way."""
         return self.held_draws > 0
 
     @property
     def inherited(self) -> int:
-        """Epochs that this run's trials took over from others instead of training them."""
+        """Epochs that this run's trials inherited from others instead of training them."""
         return sum(trial.inherited for trial in self.trials.values())
 
     def counts(self) -> Counts:

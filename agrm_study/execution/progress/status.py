@@ -90,11 +90,11 @@ class SearchStatus:
         pruned: Trials that the pruner ended early.
         failed: Trials whose last attempt failed.
         running: Trials that are running, or that the next run resumes.
-        waiting: Trials to come; 0 once the best were promoted.
+        waiting: Remaining trials; 0 once the best were promoted.
         metric: Its first objective, a validation metric.
         best: The best value so far; ``None`` before a trial has finished.
         to_promote: Trials of the final phase that its end will add; 0 once they are planned.
-        tuned: The same for each arm and task, in a study that tunes its arms.
+        tuned: Progress for each arm and task, in a study that tunes its arms.
     """
 
     trials: int
@@ -111,7 +111,7 @@ class SearchStatus:
 
     @property
     def total(self) -> int:
-        """Trials of the search, without those that could not be drawn any more."""
+        """Trials of the search, without those that could no longer be drawn."""
         return self.finished + self.pruned + self.failed + self.running + self.waiting
 
 
@@ -123,10 +123,10 @@ class StudyStatus:
         active: The active run (study, host, pid, since); ``None`` for none.
         running: Running trials; if no run is active, trials that the next run resumes.
         search: Progress of the search, for a study that has one; its trials count in the numbers above.
-        race: Decisions of the race, for a study that races; trials that it spares are not counted.
+        race: Decisions of the race, for a study with one; trials that it no longer requires are not counted.
         time_left_s: Seconds until the last trial ends at the current pace; ``None`` if no run is active or nothing was
             measured.
-        used: CPU-hours and GPU-hours that its trials have used, failed attempts included.
+        used: CPU-hours and GPU-hours that its trials have used, including failed attempts.
     """
 
     results: str

@@ -54,7 +54,7 @@ class TrialProgress:
     repeat: int = 0
 
     def take(self, known: TrialState) -> None:
-        """Takes the state that a record holds."""
+        """Applies the state from a record."""
         self.state = "finished" if known.status == "finished" else "failed"
         self.failure, self.error, self.pruned = known.failure, known.error, known.stop_reason == PRUNED
         self.wall_s, self.attempt = known.wall_s or 0.0, known.attempt
@@ -95,7 +95,7 @@ def time_left_s(trials: Collection[TrialProgress], *, now: float, slots: int, to
 
 
 def _measured(trials: Collection[TrialProgress], *, own: bool) -> Callable[[TrialProgress], float] | None:
-    """Seconds that a trial takes: by arm and task where measured, else on average.
+    """Seconds that a trial takes: by arm and task if measured, else on average.
 
     With `own`, inherited epochs do not count; otherwise as if it were trained alone, as in its `wall_s`.
     """

@@ -9,7 +9,7 @@ from agrm_study.execution.trial.events import TrialEvent
 
 
 class View:
-    """Shows nothing of a run; derived classes do.
+    """Shows nothing; derived classes override its methods.
 
     A view is a context manager around the run. Every method is called in the thread of the run.
     """
@@ -21,7 +21,7 @@ class View:
         return None
 
     def step(self, step: Step) -> None:
-        """A step of the preparation has advanced; its length is unknown where ``total`` is 0."""
+        """A step of the preparation has advanced; its length is unknown if ``total`` is 0."""
 
     def begin(self, progress: StudyProgress) -> None:
         """The plan is known; `progress` changes during the run."""

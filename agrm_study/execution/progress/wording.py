@@ -40,7 +40,7 @@ def rough(seconds: float) -> str:
 
 
 def hours_words(used: Used) -> str:
-    """What trials have used: ``12.3 GPU-hours``, or CPU-hours where no trial held a GPU."""
+    """Usage of trials: ``12.3 GPU-hours``, or CPU-hours if no trial held a GPU."""
     hours, unit = (used.gpu_hours, "GPU-hours") if used.gpu_s else (used.cpu_hours, "CPU-hours")
     return f"{hours:.2g} {unit}" if hours < 1 else f"{hours:,.1f} {unit}"
 

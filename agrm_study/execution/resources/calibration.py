@@ -24,7 +24,7 @@ from agrm_study.study.parts.loaded import portable_sources
 from agrm_study.study.recipe import Recipe
 
 MOST_SHAPES: Final = 6
-"""Shapes of trials that are timed: those that the study spends most on."""
+"""Maximum number of timed shapes: those on which the study spends the most time."""
 
 OnShape = Callable[[int, int, str], None]
 """Called with the number of the shape being timed, the total, and a description."""
@@ -56,7 +56,7 @@ class Calibration:
 def calibrate(
     trials: Iterable[TrialSpec], *, cpu: int, gpu: bool, on_shape: OnShape = lambda index, total, words: None
 ) -> Calibration:
-    """Times the steps of trials, once per shape; the CPU is timed if a GPU is asked for and there is none."""
+    """Times the steps of trials, once per shape; the CPU is timed if a GPU is requested and there is none."""
     kinds: dict[str, list[TrialSpec]] = {}
     for trial in trials:
         kinds.setdefault(kind_of(trial.recipe), []).append(trial)

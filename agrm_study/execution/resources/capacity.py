@@ -53,7 +53,7 @@ def local_gpus() -> int:
 
 
 def trials_on(node: Mapping[str, float], resources: Resources, *, pinned: bool = True) -> int:
-    """Trials that fit on one node at once; a share of a GPU lies on one GPU.
+    """Trials that fit on one node at once; a share of a GPU does not span GPUs.
 
     The node's resources have Ray's names; its kind of accelerator counts if `pinned`.
     """
@@ -72,7 +72,7 @@ def _by_gpu(gpus: float, share: float) -> int:
 
 
 def alive_nodes() -> list[dict[str, Any]]:
-    """The living nodes of the connected cluster, as reported by Ray."""
+    """The live nodes of the connected cluster, as reported by Ray."""
     import ray
 
     return [node for node in ray.nodes() if node["Alive"]]
@@ -84,7 +84,7 @@ def capacity(resources: Resources) -> int:
 
 
 def each_kind(resources: Resources, kinds: Sequence[str]) -> dict[str | None, Resources]:
-    """Resources of a trial, by the accelerator that it names (`Work.accelerator`); ``None`` where trials name none."""
+    """Resources of a trial, by requested accelerator (`Work.accelerator`); ``None`` if trials request none."""
     if not kinds:
         return {None: resources}
     return {kind: replace(resources, accelerator=kind) for kind in kinds}
@@ -115,7 +115,7 @@ class Slots:
     Args:
         most: Requested number of concurrent trials; ``None`` for as many as fit.
         grows: Whether an autoscaler adds nodes. Each accelerator then has an even share.
-        kinds: Accelerators that trials name; none when they do not.
+        kinds: Accelerators that trials request; empty if they request none.
     """
 
     def __init__(
@@ -133,9 +133,9 @@ class Slots:
         return min(self._most, fitting) if self._most is not None else fitting
 
     def full(self, running: Mapping[str | None, int]) -> frozenset[str | None]:
-        """Accelerators that have no room for another trial, given the trials that run on each.
+        """Accelerators without capacity for another trial, given the number of running trials on each.
 
-        If the nodes of one kind are full, or have left while trials wait for them, other kinds are unaffected.
+        If the nodes of one kind are full, or are gone while trials wait for them, other kinds are unaffected.
         """
         if self._most is not None and sum(running.values()) >= self._most:
             return frozenset(self._resources)

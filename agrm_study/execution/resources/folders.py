@@ -1,4 +1,4 @@
-"""Folders of this machine: where synthetic data and clip stores go, and what exists of a path."""
+"""Folders of this machine: location of synthetic data and clip stores, and the existing part of a path."""
 
 from __future__ import annotations
 

@@ -23,11 +23,11 @@ from agrm_study.study.recipe import Recipe
 FILE: Final = "gpu_memory.json"
 VERSION: Final = 1
 RESERVE: Final = 1.15
-"""A share holds this many times what was measured: memory is handed out in blocks, and steps differ a little."""
+"""A share holds this multiple of the measured memory, as memory is allocated in blocks and steps differ slightly."""
 MOST_ON_ONE: Final = 16
 """Maximum trials on one GPU; more would only wait for each other."""
 MOST_MEASURED: Final = 4
-"""Kinds of step that are measured: the heaviest."""
+"""Maximum number of kinds of step that are measured, the heaviest first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +36,7 @@ class Measured:
 
     Attributes:
         total: Its memory, in bytes.
-        peaks: Bytes of a step, by kind (`kind_of`); the total memory if it was not enough.
+        peaks: Bytes of a step, by kind (`kind_of`); the total memory if that was not enough.
     """
 
     name: str
@@ -50,7 +50,7 @@ class _File:
 
 
 Measure = Callable[[Mapping[str, Recipe], Sequence[Measured]], Measured]
-"""Measures steps, by kind, on a GPU, except those that are known of a GPU of its name."""
+"""Measures steps, by kind, on a GPU, except those already measured on a GPU of the same name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +62,9 @@ class Share:
 
 
 def gpu_share(asked: float | Literal["auto"], address: str | None) -> tuple[float, str | None]:
-    """GPUs of a trial before anything was measured, and a note for the user where there is nothing to measure.
+    """GPUs of a trial before anything was measured, and a note for the user if there is nothing to measure.
 
-    ``auto`` is a whole GPU where there is one (on a cluster: always), and none elsewhere.
+    ``auto`` is a whole GPU if there is one (on a cluster: always), otherwise none.
     """
     if asked != "auto":
         return float(asked), None
@@ -151,7 +151,7 @@ def write(results: Location, measured: Sequence[Measured]) -> None:
 def measure_here(wanted: Mapping[str, Recipe], known: Sequence[Measured]) -> Measured:
     """Measures on the first GPU that this process sees.
 
-    A step that does not fit counts as all of the memory.
+    A step that does not fit counts as using all of the memory.
     """
     import torch
 

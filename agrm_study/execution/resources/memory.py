@@ -16,7 +16,7 @@ _V1: Final = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_
 
 @dataclass(frozen=True, slots=True)
 class MemoryUse:
-    """Limit and use in bytes; what the kernel can take back by dropping its file cache is not in use."""
+    """Limit and use in bytes; memory that the kernel can reclaim from its file cache does not count as used."""
 
     place: str
     limit: int
@@ -24,7 +24,7 @@ class MemoryUse:
 
     @property
     def share(self) -> float:
-        """Used part of the limit, from 0 to 1."""
+        """Used fraction of the limit, from 0 to 1."""
         return self.used / self.limit
 
 
@@ -59,7 +59,7 @@ def oom_kills(proc: Path = PROC) -> int:
 
 
 def _container_use(folder: Path) -> MemoryUse | None:
-    """Limit and use of one cgroup; ``None`` where it has no limit."""
+    """Limit and use of one cgroup; ``None`` if it has no limit."""
     for limit_name, used_name, cache_name in (_V2, _V1):
         try:
             limit, used = int((folder / limit_name).read_text()), int((folder / used_name).read_text())
@@ -71,7 +71,7 @@ def _container_use(folder: Path) -> MemoryUse | None:
 
 
 def _cgroups(proc: Path) -> Iterator[Path]:
-    """Folders of the cgroups that limit this process's memory, from its own outwards."""
+    """Folders of the cgroups that limit this process's memory, from its own cgroup outwards."""
     mount = _mount_of(proc)
     if mount is None:
         return
@@ -83,7 +83,7 @@ def _cgroups(proc: Path) -> Iterator[Path]:
 
 
 def _mount_of(proc: Path) -> Path | None:
-    """Where the hierarchy that limits memory is mounted: v1's where it exists, as v2's has no memory limits then."""
+    """Mount point of the hierarchy that limits memory: v1's if it exists, as v2's then has no memory limits."""
     found: dict[str, Path] = {}
     for line in _lines(proc / "self" / "mountinfo"):
         left, _, right = line.partition(" - ")
@@ -94,7 +94,7 @@ def _mount_of(proc: Path) -> Path | None:
 
 
 def _own_folder(proc: Path, mount: Path) -> Path:
-    """Folder of this process's cgroup; the mount itself where the path is one of another namespace."""
+    """Folder of this process's cgroup; the mount itself if the path belongs to another namespace."""
     own: dict[str, str] = {}
     for line in _lines(proc / "self" / "cgroup"):
         number, controllers, path = line.split(":", 2)
@@ -105,7 +105,7 @@ def _own_folder(proc: Path, mount: Path) -> Path:
 
 
 def _keyed(file: Path) -> dict[str, int]:
-    """Lines ``key value`` of a file of the kernel; empty where it cannot be read."""
+    """Lines ``key value`` of a kernel file; empty if it cannot be read."""
     pairs = (line.split() for line in _lines(file))
     return {pair[0]: int(pair[1]) for pair in pairs if len(pair) == 2 and pair[1].isdigit()}
 

@@ -1,7 +1,7 @@
 """Private folders for a local Ray on this machine: location, ownership and removal.
 
-Ray's own choice is /tmp/ray, open to all users, never removed, and unusable where another user has made it or where
-`TMPDIR` is too long for the names of sockets.
+Ray's own choice is /tmp/ray, open to all users, never removed, and unusable if another user has created it or if
+`TMPDIR` is too long for socket names.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from agrm_study.study.temporary import is_abandoned, owned
 
 PREFIX: Final = "agrm-ray-"
 SOCKET_BYTES: Final = 107
-"""Longest name of a socket on Linux (`sun_path` in unix(7))."""
+"""Maximum length of a socket name on Linux (`sun_path` in unix(7))."""
 LONGEST_SOCKET: Final = "/ray/session_2026-01-31_23-59-59_999999_4194304/sockets/plasma_store"
 """Longest name of a socket below Ray's folder."""
 LONGEST_PLACE: Final = SOCKET_BYTES - len(LONGEST_SOCKET) - len(f"/{PREFIX}12345678")
 """Maximum length of a location's path, in bytes."""
 LEAST_FREE_BYTES: Final = 100 * 2**20
 GONE_S: Final = 5.0
-"""Seconds in which the last processes of a Ray that was ended stop writing to its folder."""
+"""Seconds within which the last processes of a terminated Ray stop writing to its folder."""
 
 
 class NoRayFolder(OSError):
@@ -120,7 +120,7 @@ def _secret() -> str:
 def remove_abandoned_rays() -> None:
     """Removes this user's private folders whose owner has ended without removing them (killed, power cut).
 
-    Processes of their Ray are ended first: its agents outlive a raylet that was killed.
+    Processes of their Ray are killed first, as its agents survive a killed raylet.
     """
     for place in places():
         with contextlib.suppress(OSError):
@@ -131,7 +131,7 @@ def remove_abandoned_rays() -> None:
 
 
 def _end_processes(folder: Path) -> None:
-    """Ends this user's processes of the Ray that lived in a folder."""
+    """Kills this user's processes of the Ray that used a folder."""
     ended = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):

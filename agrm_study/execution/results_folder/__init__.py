@@ -1,1 +1,1 @@
-"""The results folder of a study that runs."""
+"""The results folder of a running study."""

@@ -2,7 +2,7 @@
 
 Each run renews a file of its own, ``leases/runs/<run>.json``. It has ended exactly when ``leases/runs/<run>.ended``
 exists: it creates that file when it leaves, another run creates it after the file of the run has not changed for
-`EXPIRES_AFTER_S` on the clock of that other run. Timestamps are never compared.
+`EXPIRES_AFTER_S` on that other run's clock. Timestamps are never compared.
 
 A claim ``leases/claims/<name>.<generation>`` names the run that holds something, for as long as that run has not ended;
 a later generation supersedes it. All but renewals are exclusive creations (`exclusive.create`): nothing is overwritten,
@@ -29,7 +29,7 @@ RENEW_EVERY_S: Final = 10.0
 EXPIRES_AFTER_S: Final = 60.0
 """Seconds without a renewal after which a run is declared dead."""
 LOOK_EVERY_S: Final = 0.5
-"""Seconds between two looks at the file of another run."""
+"""Seconds between two reads of another run's file."""
 NOBODY: Final = ""
 """Holder of a claim that was given back."""
 UNKNOWN: Final = "?"
@@ -68,9 +68,9 @@ class Claim:
 
 
 class Sightings:
-    """Files of other runs as one observer has seen them, on its own monotonic clock.
+    """Files of other runs as seen by one observer, timed on its own monotonic clock.
 
-    A file counts as dead when it has not changed for `expires_s`, in which the observer itself was awake and reached
+    A file counts as dead when it has not changed for `expires_s`, while the observer itself was awake and reached
     the storage: a suspended observer, or an outage for all, proves nothing.
     """
 
@@ -87,7 +87,7 @@ class Sightings:
         self._awake_at = now
 
     def dead(self, name: str, content: bytes | None) -> bool:
-        """Takes a sighting of a file; returns whether it has not changed for long enough."""
+        """Records the content of a file; returns whether it has been unchanged for long enough to count as dead."""
         now = self._clock()
         seen = self._seen.get(name)
         if seen is None or seen[0] != content:
@@ -98,7 +98,7 @@ class Sightings:
 
 
 class Leases:
-    """The claims of a results folder as one run sees them; used by one thread, renewals aside.
+    """The claims of a results folder as one run sees them; used by one thread, except for renewals.
 
     Args:
         results: Results folder.
@@ -123,7 +123,7 @@ class Leases:
         self.expires_s = EXPIRES_AFTER_S if expires_s is None else expires_s
         self._sightings = Sightings(clock, self.expires_s)
         self._ended: set[str] = {NOBODY}
-        self._looked: dict[str, float] = {}  # run → time of the last look at it
+        self._looked: dict[str, float] = {}  # run → time of the last check
         self._claims: dict[str, tuple[int, Claim]] = {}  # name → last generation known, and its content
         self._leaving = threading.Event()
         self.run, self.lost = NOBODY, False
@@ -150,14 +150,14 @@ class Leases:
         self._sightings.awake()
 
     def leave(self) -> None:
-        """Ends this run: all that it holds is free at once. If storage refuses, it expires."""
+        """Ends this run: everything it holds is released at once. If storage rejects the write, its lease expires."""
         self._leaving.set()
         if self.run and not self.lost:
             with contextlib.suppress(OSError):
                 create(ended_mark(self._results, self.run), b"left")
 
     def claim(self, name: str, state: str = "") -> str:
-        """Claims something; returns the run that holds it then: this one, or a living one that has it."""
+        """Claims something; returns the run that now holds it: this one, or another live one."""
         if self.lost:
             return UNKNOWN
         generation, content = self.last(name) if name in self._claims else (0, Claim(run=NOBODY))
@@ -170,18 +170,18 @@ class Leases:
         return content.run
 
     def is_first(self, name: str) -> bool:
-        """Whether nobody has held a claim of this run before it."""
+        """Whether no run held this claim before this run."""
         return self._claims[name][0] == 1
 
     def is_free(self, name: str, *, ask: bool = True) -> bool:
-        """Whether nobody holds a claim any more; looks at its last known holder, and with `ask` for a later one."""
+        """Whether no run holds a claim any more; checks its last known holder, and with `ask` looks for a later one."""
         if ask:
             self._claims[name] = self.last(name)
         generation, content = self._claims.get(name, (0, Claim(run=NOBODY)))
         return self.over(content.run, f"{name}.{generation}")
 
     def release(self, name: str) -> None:
-        """Gives a claim of this run back while the run goes on."""
+        """Releases a claim of this run while the run continues."""
         generation, content = self._claims[name]
         if content.run == self.run:
             file, nobody = self._folder / "claims" / f"{name}.{generation + 1}", Claim(run=NOBODY)
@@ -203,7 +203,7 @@ class Leases:
         return generation, content
 
     def over(self, run: str, claim: str = "") -> bool:
-        """Whether a run has ended; one that does not renew itself any more is declared dead.
+        """Whether a run has ended; one that no longer renews its lease is declared dead.
 
         Args:
             run: Its identity, or `UNKNOWN`.
@@ -226,19 +226,19 @@ class Leases:
         return True
 
     def others(self) -> list[str]:
-        """The other runs that have not ended, dead ones that nobody noticed included."""
+        """The other runs that have not ended, including dead ones not yet declared dead."""
         names = {file.name for file in (self._folder / "runs").children()}
         runs = {name.removesuffix(".json") for name in names if name.endswith(".json")}
         return sorted(runs - {name.removesuffix(".ended") for name in names} - {self.run})
 
     def member(self, run: str) -> Member | None:
-        """What is known of a run."""
+        """The known facts about a run."""
         return parse(Member, self._beat(run).read())
 
     def watch(self, runs: Collection[str], on_wait: Callable[[], None]) -> str | None:
-        """Watches runs until one of them renews itself, and returns that; ``None`` when all have ended.
+        """Watches runs until one of them renews its lease, and returns that run; ``None`` if all have ended.
 
-        `on_wait`, called several times a second, may raise to give up.
+        `on_wait`, called several times a second, may raise to abort.
         """
         first = {run: self._beat(run).read() for run in runs}
         while first:
@@ -267,7 +267,7 @@ class Leases:
 
 
 def living(results: Location) -> list[Member]:
-    """Joined runs that were renewed lately by the wall clock, oldest first; for display only."""
+    """Joined runs with a recent renewal by the wall clock, oldest first; for display only."""
     leases = Leases(results, Member(study="", host="", pid=0, since=0.0))
     now = time.time()
     found = [member for run in leases.others() if (member := leases.member(run)) is not None]
@@ -275,9 +275,9 @@ def living(results: Location) -> list[Member]:
 
 
 def wait_to_lead(leases: Leases, name: str, on_note: Callable[[str], None], on_wait: Callable[[], None]) -> bool:
-    """Waits until this run holds a claim, with a note on each other holder; False when this run was declared dead.
+    """Waits until this run holds a claim, with a note on each other holder; False if this run was declared dead.
 
-    `on_wait`, called several times a second, may raise to give up.
+    `on_wait`, called several times a second, may raise to abort.
     """
     noted = leases.run
     while (leader := leases.claim(name)) != leases.run:

@@ -26,10 +26,10 @@ from agrm_study.study.errors import InputError
 FOLDER: Final = RUN_FOLDER
 LOCK: Final = "lock"
 TRY_FOR_S: Final = 1.0
-"""`running_owner` holds the lock for a moment when it looks; a run holds it for longer than this."""
+"""`running_owner` holds the lock briefly while it checks; a run holds it for longer than this."""
 MOST_BYTES: Final = 65_536
 NO_LOCKS: Final = frozenset({errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL})
-"""Errors of file systems without flock; joined runs do without it."""
+"""Errors of file systems without flock; joined runs do not need it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,9 +46,9 @@ class Owner:
 def results_lock(results: Location, study: str, on_wait: Callable[[], None] = lambda: None) -> Iterator[None]:
     """Holds the results folder for this process, and removes what killed runs left in it.
 
-    A local folder is locked with flock; the lock ends with the process, however that ends. A folder in an object store
-    is claimed (`object_store_lock`); a claim that a crash left is recognised within a minute. `on_wait`, called
-    meanwhile, may raise to give up.
+    A local folder is locked with flock; the lock is released when the process ends, however it ends. A folder in an
+    object store is claimed (`object_store_lock`); a claim left by a crash is recognised within a minute. `on_wait`,
+    called meanwhile, may raise to abort.
 
     Raises:
         InputError: Another run holds it or has joined it (the message names it), or the folder cannot be written.
@@ -67,11 +67,11 @@ def results_lock(results: Location, study: str, on_wait: Callable[[], None] = la
 
 @contextlib.contextmanager
 def joined(results: Location, study: str, code: str, on_wait: Callable[[], None] = lambda: None) -> Iterator[Leases]:
-    """Joins the runs that share a results folder; when the block ends, all that this run holds is free at once.
+    """Joins the runs that share a results folder; when the block ends, everything that this run holds is released.
 
     Args:
         code: Versions that all joined runs must have in common.
-        on_wait: Called several times a second while other runs are watched; may raise to give up.
+        on_wait: Called several times a second while other runs are watched; may raise to abort.
 
     Raises:
         InputError: A run without ``--join`` holds the folder, joined runs have other versions, the folder cannot be
@@ -93,7 +93,7 @@ def joined(results: Location, study: str, code: str, on_wait: Callable[[], None]
         leases.join()
         leases.keep_renewed()
         stack.callback(leases.leave)
-        if not results.is_local:  # announced before it looks: of two runs that start at once, one sees the other
+        if not results.is_local:  # announced before it checks: of two simultaneous starts, one sees the other
             try:
                 watch_claim(results / FOLDER / LOCK, on_wait)
             except TakenError as taken:
@@ -176,9 +176,9 @@ def _take(descriptor: int, kind: int) -> None:
 
 
 def running_owner(results: Location) -> dict[str, Any] | None:
-    """The run that holds a results folder (the fields of `Owner`); ``None`` for no run, ``{}`` for an unknown one.
+    """The run that holds a results folder (the fields of `Owner`); ``None`` if there is none, ``{}`` if it is unknown.
 
-    Of joined runs it is the oldest, with their number as ``joined``.
+    For joined runs, it is the oldest, with their number as ``joined``.
     """
     if not results.is_local:
         found = holder(results / FOLDER / LOCK)

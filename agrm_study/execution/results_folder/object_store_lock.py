@@ -1,7 +1,7 @@
 """Claims on results in an object store, where there are no locks.
 
-A run writes its claim and renews it until it ends. A claim that another run finds is watched: one that is renewed
-belongs to a live run, one that is not was left by a crash.
+A run writes its claim and renews it until it ends. A run that finds another's claim watches it: one that is renewed
+belongs to a live run; one that is not was left by a crash.
 
 Two runs that start at the same moment both write a claim; each waits (`SETTLE_S`) and reads it again, and the one whose
 claim was overwritten gives up. A run that stalls for longer than that between its two steps is not noticed. This works
@@ -24,7 +24,7 @@ RENEW_EVERY_S: Final = 10.0
 EXPIRES_AFTER_S: Final = 60.0
 """Seconds without renewal after which a claim counts as left by a crash."""
 IGNORED_AFTER_S: Final = 900.0
-"""Age from which a claim is not even watched, whatever the difference of the clocks."""
+"""Age from which a claim is ignored without being watched, regardless of clock skew."""
 SETTLE_S: Final = 2.0
 """Seconds between writing a claim and reading it again."""
 LOOK_EVERY_S: Final = 0.5
@@ -45,7 +45,7 @@ class TakenError(Exception):
 def claimed(file: Location, owner: Mapping[str, Any], on_wait: Callable[[], None]) -> Iterator[None]:
     """Holds a claim for the duration of the block; `TakenError` if another run holds it.
 
-    `on_wait`, called several times a second while another run's claim is watched, may raise to give up.
+    `on_wait`, called several times a second while another run's claim is watched, may raise to abort.
     """
     watch_claim(file, on_wait)
     mine = {**owner, _CLAIM: uuid.uuid4().hex}

@@ -1,4 +1,4 @@
-"""Which of several joined runs writes the report at the end."""
+"""Choice of the joined run that writes the report at the end."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ NAME: Final = "report"
 
 
 class ReportClaim:
-    """The claim of one run on the report; created while the run begins.
+    """The claim of one run on the report; created at the start of the run.
 
-    The first run that finds the study complete writes the report, or else the last one that ends. Only one of those
+    The first run that finds the study complete writes the report, or else the last one to end. Only one of the runs
     that end with the same records does: the claim notes these records.
     """
 
@@ -24,7 +24,7 @@ class ReportClaim:
         self._before, _ = leases.last(NAME)
 
     def is_ours(self, *, complete: bool) -> bool:
-        """Whether this run writes the report; called once it has left.
+        """Whether this run writes the report; called after it has left.
 
         Args:
             complete: Whether the study is.

@@ -21,7 +21,7 @@ def clean(results: Location, *, flags: bool = True) -> None:
 
     They lie in the results folder (in an object store a file exists completely or not at all) and in this user's
     temporary folder on this machine. With `flags`, call it while no trial of these results runs and while the results
-    lock is held: all of those are then leftovers. What cannot be removed now is retried by the next run.
+    lock is held: all of those are then leftovers. Files that cannot be removed now are retried by the next run.
     """
     with contextlib.suppress(OSError):
         remove_abandoned(private_folder())
@@ -55,7 +55,7 @@ def _folders(root: Path) -> list[Path]:
 
 
 COMPACT_FROM: Final = 1024
-"""Number of loose records from which they are merged."""
+"""Number of loose records at which they are merged."""
 MERGE: Final = "import os, sys; from agrm_study.records.compaction import compact; os.nice(5); compact(sys.argv[1])"
 
 

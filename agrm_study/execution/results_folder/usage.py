@@ -1,4 +1,4 @@
-"""CPU and GPU time that the attempts of a study's trials have used, failed ones included: ``.run/usage``.
+"""CPU and GPU time that the attempts of a study's trials have used, including failed ones: ``.run/usage``.
 
 Each run writes one small file (`UsageMeter`), so that runs that share a results folder do not disturb each other. An
 attempt counts from the start of its worker to its end, with the CPUs and the share of a GPU that it holds.
@@ -19,7 +19,7 @@ from agrm_study.study.resources import Resources
 
 FOLDER: Final = ".run/usage"
 Sum = Annotated[float, Field(ge=0, lt=1e15, allow_inf_nan=False)]
-"""Seconds of many processors."""
+"""Total seconds over many processors."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,13 +48,13 @@ class Used:
 
 
 def read_used(results: Location, resources: Resources, states: Mapping[str, TrialState] | None = None) -> Used:
-    """What the trials of a results folder have used.
+    """CPU and GPU time that the trials of a results folder have used.
 
-    Folders of versions that kept no account have what the records hold: the attempts that led to each outcome.
+    For folders of versions that kept no account, the records are used: the attempts that led to each outcome.
 
     Args:
         results: Results folder.
-        resources: Those of one trial.
+        resources: Resources of one trial.
         states: Its recorded trials, if they are known.
     """
     files = (results / FOLDER).children(".json")

@@ -1,4 +1,4 @@
-"""Runner of AGRM trainings on a worker; nothing of a trial outlives it but its inputs."""
+"""Runner of AGRM training runs on a worker; only the inputs of a trial remain in memory after it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from agrm_study.training.loop import Training
 from agrm_study.training.outcome import EpochReport, EpochRow, Predictions, TrialOutcome
 
 FETCH_S: Final = 2.0
-"""Seconds between two progress notes on a store that is copied."""
+"""Seconds between two progress notes about a store being copied."""
 
 
 class AgrmRunner(TrialRunner):
@@ -77,7 +77,7 @@ class AgrmRunner(TrialRunner):
             except CheckpointError:
                 if last:
                     raise
-                drop_rolling(context.checkpoint_dir)  # damaged, or another trial's: start from scratch
+                drop_rolling(context.checkpoint_dir)  # damaged, or from another trial: start from scratch
         return self._live.epoch
 
     def load_stage(self, folder: Path, name: str) -> int:
@@ -90,7 +90,7 @@ class AgrmRunner(TrialRunner):
         return self._live.rows
 
     def run_epoch(self) -> EpochReport:
-        if self._live.done:  # the checkpoint was of the last epoch
+        if self._live.done:  # the checkpoint was from the last epoch
             return EpochReport(epoch=self._live.epoch, rows=(), done=True)
         return self._live.run_epoch()
 

@@ -61,7 +61,7 @@ class CheckpointFolder:
         """Lets the trainer write to the local folder, then uploads it so that any machine can resume.
 
         Raises:
-            OSError: When storage refuses or is gone; its folder is not created anew.
+            OSError: If storage rejects the write or is gone; its folder is not created again.
         """
         self.shared.require_anchor()
         write()
@@ -71,7 +71,7 @@ class CheckpointFolder:
         """Uploads files that have changed, so that any machine can resume.
 
         New best weights are uploaded first, under another name, and replace the old ones once the rolling checkpoint
-        that refers to them is stored, so that the files are consistent whenever this is cut short.
+        that refers to them is stored, so that the files are consistent even if this is interrupted.
         """
         if self.shared.is_local or not self.local.exists():
             return

@@ -1,4 +1,4 @@
-"""What a worker evaluates of a finished trial: its kept weights on other data."""
+"""Evaluation of the kept weights of a finished trial on other data."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class Evaluation(NamedTuple):
 
     Attributes:
         parts: Names of the parts to be evaluated (`records.evaluations`), in order.
-        kept: Those that the record of the evaluation has already, and that are taken over.
+        kept: Parts that are reused from the record of an earlier evaluation.
         results: Results folder of the study, which holds the weights.
         weights_digest: Digest that the weights must have.
         best_epoch: Epoch of the weights.

@@ -48,11 +48,11 @@ from agrm_study.training.outcome import EpochReport, EpochRow, Predictions, Spli
 from agrm_study.training.ssl.losses import build_loss
 
 FETCH_S: Final = 2.0
-"""Seconds between two progress notes on a store that is copied."""
+"""Seconds between two progress notes about a store being copied."""
 AT_HAND: Final = 4
-"""Corrupted clips kept in memory: the windows of a clip follow each other."""
+"""Number of corrupted clips kept in memory, as the windows of a clip are read consecutively."""
 IDENTITY: Final = b"evaluation"
-"""Parquet metadata of the rolling file: what it is a part of."""
+"""Key in the Parquet metadata of the rolling file; its value identifies the evaluation."""
 
 
 class EvaluationRunner(TrialRunner):
@@ -161,7 +161,7 @@ class EvaluationRunner(TrialRunner):
         )
 
     def _recorded(self, context: RunnerContext) -> dict[str, Predictions]:
-        """Parts of the trial's record, as far as they match their digests."""
+        """Parts of the trial's record that match their digests."""
         if not self._evaluation.kept:
             return {}
         ledger, trial_id = Ledger(context.settings.results), self._work.trial.trial_id
@@ -173,7 +173,7 @@ class EvaluationRunner(TrialRunner):
         return {part: block for part, block in predictions_of(table).items() if f"{part}/{block.network}" in whole}
 
     def _saved(self) -> dict[str, Predictions]:
-        """Parts of the rolling file of an earlier attempt; none if it is damaged or of other weights or data."""
+        """Parts of the rolling file of an earlier attempt; none if it is damaged or is for other weights or data."""
         try:
             table = pq.read_table(self._folder / ROLLING)
         except UNREADABLE:

@@ -29,12 +29,12 @@ class TrialEvent:
         inherited: Epochs whose state this attempt inherited from another trial, 0 for none.
         earlier_metrics: In a search that prunes, the validation metric after each epoch that this attempt did not
             train, from the first; only in its first ``epoch`` event, which adds no epoch.
-        gpus: GPUs that the attempt of a ``started`` event holds; 0 if they are those of every trial of the run.
+        gpus: GPUs that the attempt of a ``started`` event holds; 0 if it holds as many as every trial of the run.
         saved_stage: Stage whose state was saved for other trials since the last event.
         stage_error: Why the state of a stage could not be saved for other trials.
         stop_reason: Of a ``finished`` trial: ``epochs``, ``early_stop``, or ``pruned`` when a search ended it early.
         note: What a ``preparing`` trial waits for.
-        message: A sentence for the user: that a ``finished`` trial only made its predictions again, or why a
+        message: A sentence for the user: that a ``finished`` trial only recomputed its predictions, or why a
             ``preparing`` one is trained instead.
         elsewhere: Whether another joined run executed the trial.
     """

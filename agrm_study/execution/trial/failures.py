@@ -1,4 +1,4 @@
-"""Classes of failures of trials: what an exception means, and whether another attempt may end differently."""
+"""Classes of trial failures: classification of exceptions, and whether another attempt may succeed."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ DETERMINISTIC: Final[frozenset[str]] = frozenset({"nan_loss", "data", "bug"})
 """Deterministic classes: rerun only with ``--retry-failed``. Other failures are retried by the next run."""
 
 NODE_LOSSES_FORGIVEN: Final = 20
-"""A node that leaves was more likely preempted than brought down by the trial: this many losses of one trial do not
+"""A lost node was more likely preempted than crashed by the trial, so this many losses of one trial do not
 count towards its retry limit."""
 
 TAIL_LINES: Final = 15
@@ -52,7 +52,7 @@ class Failure:
     Attributes:
         message: One line for the user.
         frame: ``file:line in function`` of the deepest frame that is neither the standard library's nor an installed
-            package's; empty where there is none.
+            package's; empty if there is none.
     """
 
     kind: FailureClass
@@ -114,17 +114,17 @@ _DEATHS: Final = frozenset({"ActorDiedError", "RayActorError", "WorkerCrashedErr
 
 STORAGE_ERRORS: Final = frozenset(
     {
-        *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM),  # the write is refused
-        *(errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.ETIMEDOUT, errno.EHOSTDOWN, errno.EHOSTUNREACH),  # gone
+        *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM),  # the write is rejected
+        *(errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.ETIMEDOUT, errno.EHOSTDOWN, errno.EHOSTUNREACH),  # unreachable
     }
 )
-"""Error numbers of refusals by storage."""
+"""Error numbers that mean that storage rejected an operation."""
 
 _NUMBER_IN_WORDS: Final = re.compile(r"\(os error (\d+)\)")
 
 
 def refused_by_storage(error: BaseException) -> bool:
-    """Whether an error, or one that led to it, is a refusal by storage.
+    """Whether an error, or one of its causes, means that storage rejected an operation.
 
     Libraries that write checkpoints wrap the system's error: safetensors puts its number into the message, torch
     raises a second error while it handles the first.

@@ -1,7 +1,7 @@
 """The number of the driver whose workers may write, in ``.run/fence``.
 
-Each driver increments it, so that a surviving worker of an earlier driver writes nothing more. Joined runs have a
-number each, in ``.run/fence-<run>``, and the workers of one that was declared dead write nothing more either.
+Each driver increments it, so that a surviving worker of an earlier driver can no longer write. Each joined run has
+its own number, in ``.run/fence-<run>``, and the workers of a run that was declared dead can no longer write either.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ FILE: Final = ".run/fence"
 
 
 class FencedError(Exception):
-    """A later driver, or another joined run, has taken over: this worker must write nothing more."""
+    """A later driver, or another joined run, has taken over: this worker must not write any more."""
 
 
 def raise_fence(results: Location, run: str = "") -> int:

@@ -1,4 +1,4 @@
-"""Runner of trainers of a study's own."""
+"""Runner of user-defined trainers."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ PROGRESS: Final = "progress.json"
 STATE: Final = "state"
 BEST_STATE: Final = "best.tar"
 LEAST: Final = 1e-30
-"""Smallest probability that records hold, so that its logarithm is finite."""
+"""Smallest probability in records, so that its logarithm is finite."""
 METRIC: Final = "macro_f1"
 """Validation metric of early stopping."""
 TOLERANCE: Final = 1e-3
-"""Largest distance of a sum of probabilities from 1."""
+"""Maximum deviation of a sum of probabilities from 1."""
 
 
 class OwnRunner(TrialRunner):
@@ -107,7 +107,7 @@ class OwnRunner(TrialRunner):
 
     def run_epoch(self) -> EpochReport:
         assert self._trainer is not None
-        if self._done:  # the checkpoint was of the last epoch
+        if self._done:  # the checkpoint was from the last epoch
             return EpochReport(epoch=self._epoch, rows=(), done=True)
         epoch = self._epoch + 1
         figures = self._trainer.run_epoch(epoch) or {}
@@ -141,7 +141,7 @@ class OwnRunner(TrialRunner):
             file.write(content)
 
     def _packed_state(self, beside: Mapping[str, bytes] = MappingProxyType({})) -> bytes:
-        """The trainer's state as a tar archive, with further files beside it."""
+        """The trainer's state as a tar archive, with additional files."""
         assert self._trainer is not None
         with temporary_folder("saving") as folder:
             (folder / STATE).mkdir()

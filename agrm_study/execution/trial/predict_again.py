@@ -1,4 +1,4 @@
-"""Lost predictions of a finished trial, made again from its kept weights."""
+"""Recomputation of a finished trial's lost predictions from its kept weights."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ DONE: Final = "predictions made again from its kept weights, without training"
 
 
 class InexactError(Exception):
-    """The predictions cannot be made again exactly: the trial must be trained."""
+    """The predictions cannot be reproduced exactly: the trial must be trained."""
 
 
 def predict_again(
     results: Location, work: Work, runner: TrialRunner, metric: str, check: Callable[[], None]
 ) -> dict[str, Any]:
-    """Writes the predictions of a finished trial, once they are known to be those that its `trials` record names.
+    """Writes the predictions of a finished trial, after verifying that they match its `trials` record.
 
     Args:
         results: Results folder.
@@ -37,11 +37,11 @@ def predict_again(
         check: Called before the record is written; may raise.
 
     Returns:
-        What a ``finished`` event has of the trial.
+        The fields of the trial's ``finished`` event.
 
     Raises:
         InexactError: Weights or predictions are not those of the record.
-        OSError: When storage refuses.
+        OSError: If storage rejects the write.
     """
     trial_id, network = work.trial.trial_id, reported_network(work.trial.recipe)
     ledger = Ledger(results)

@@ -69,7 +69,7 @@ def _learns_pseudo_labels(recipe: Recipe) -> bool:
 def finished_columns(outcome: TrialOutcome, stop_reason: str | None = None) -> dict[str, Any]:
     """The columns that a success adds; the stop reason is the outcome's unless given.
 
-    ``alpha`` is replaced, as a recipe may give the memory of the average in epochs.
+    ``alpha`` is replaced, as a recipe may specify the memory of the average in epochs.
     """
     return {
         "alpha": outcome.alpha,
@@ -133,7 +133,7 @@ def record_failure(
     rows: Sequence[dict[str, Any]] = (),
     pauses_s: Sequence[float] = PAUSES_S,
 ) -> None:
-    """Writes the record of a trial that failed; its checkpoint stays only if another attempt may resume from it."""
+    """Writes the record of a trial that failed; its checkpoint is kept only if another attempt may resume from it."""
     columns = trial_columns(work.trial) | failed_columns(failure, beat.epoch) | run_columns(beat)
     root, trial_id = Location.of(results), work.trial.trial_id
     write_trial(root, columns, epochs=rows, pauses_s=pauses_s)
@@ -163,7 +163,7 @@ def first_beat(work: Work, device: str, threads: int, last: Heartbeat | None = N
 
 
 def run_columns(beat: Heartbeat) -> dict[str, Any]:
-    """Columns of a trial's record on how, where and by which code it was run."""
+    """Columns of a trial's record that describe how, where and with which code it was run."""
     return {
         "wall_s": beat.wall_s,
         "started_at": datetime.fromtimestamp(beat.started_at, UTC),

@@ -70,7 +70,7 @@ def held_trials(
     """The trials that are not started because their arm keeps failing in the same way.
 
     Args:
-        started: Trials without a record that were started: they are resumed in any case.
+        started: Trials without a record that were started; they are always resumed.
         repeated: The failures that count; by default the recorded ones.
     """
     repeated = repeated_in_arms(cells, states) if repeated is None else repeated

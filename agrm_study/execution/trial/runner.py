@@ -29,7 +29,7 @@ class TrialRunner(ABC):
     def fetch(self, work: Work, settings: WorkerSettings) -> str:
         """Fetches the trial's data to this node for a limited time; called repeatedly until it returns an empty string.
 
-        What it returns otherwise describes what is still in progress.
+        Until then it returns a description of what is still in progress.
         """
         return ""
 
@@ -41,7 +41,7 @@ class TrialRunner(ABC):
     def load_stage(self, folder: Path, name: str) -> int:
         """Resumes from the state that another trial saved in a folder under a name, instead of its own.
 
-        Returns its epoch, 0 if no state was saved; `CheckpointError` when the state is damaged or has another name.
+        Returns its epoch, 0 if no state was saved; `CheckpointError` if the state is damaged or has another name.
         """
 
     @abstractmethod
@@ -71,7 +71,7 @@ class TrialRunner(ABC):
             best_epoch: Epoch of the weights.
 
         Returns:
-            Those of `outcome`; nothing if the runner cannot make them.
+            The predictions of `outcome`; empty if the runner cannot compute them.
 
         Raises:
             CheckpointError: When the folder has no weights of this trial and epoch.

@@ -32,7 +32,7 @@ class StageFacts:
     """Facts about a state.
 
     Attributes:
-        epoch: Epochs done; fewer than the stage has when the training stopped early in it.
+        epoch: Epochs done; fewer than the stage has if training stopped early within it.
         wall_s: Seconds of training up to this state.
     """
 
@@ -63,12 +63,12 @@ class StageStore:
         return (self.root / key / FACTS).exists()
 
     def look(self, code_version: str) -> dict[str, StageFacts]:
-        """The stages that exist and were made by this code, by key."""
+        """The stages that exist and were made by this version of the code, by key."""
         found = {folder.name: self.find(folder.name) for folder in self.root.children()}
         return {name: facts for name, facts in found.items() if facts and facts.code_version == code_version}
 
     def take_stock(self, code_version: str) -> dict[str, StageFacts]:
-        """As `look`; also removes stages that are unfinished, unreadable or made by other code."""
+        """As `look`; also removes stages that are unfinished, unreadable or made by another version of the code."""
         found = self.look(code_version)
         for folder in self.root.children():
             if folder.name not in found:
@@ -79,7 +79,7 @@ class StageStore:
         """Saves a stage atomically from what `write` writes into a folder on this machine; an existing one is kept.
 
         Raises:
-            OSError: When storage refuses; no partial files remain.
+            OSError: If storage rejects the write; no partial files remain.
         """
         text = json.dumps(asdict(facts)).encode()
         if not self.root.is_local:
@@ -176,7 +176,7 @@ class Handover:
     def save(self, epoch: int, wall_s: float, *, over: bool) -> tuple[str, str]:
         """Saves the trial's state if one of its stages ends here.
 
-        A training that stops early does so for every trial that shares the stage it is in: its last state is that
+        Training that stops early does so for every trial that shares the current stage: its last state is that
         stage's end.
 
         Returns:

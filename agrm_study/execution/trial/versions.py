@@ -45,8 +45,8 @@ def versions_of_trial(earlier: Mapping[str, Sequence[str]], threads: int) -> dic
     """Versions that a trial is trained with, by package, and its ``threads``; the code has a column of its own.
 
     Args:
-        earlier: The same of the attempt from whose checkpoint the trial is resumed; its versions come first.
-        threads: Threads of the trial, by which sums are ordered: on another number it is not bit for bit the same.
+        earlier: The versions of the attempt from whose checkpoint the trial is resumed; they come first.
+        threads: Threads of the trial; a different number changes the order of sums, so results are not bit-identical.
     """
     own = {name: version for name, version in own_versions().items() if name != CODE} | {THREADS: str(threads)}
     names = dict.fromkeys([*earlier, *own])

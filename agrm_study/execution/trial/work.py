@@ -18,7 +18,7 @@ NOOP_RUNNER: Final = "agrm_study.execution.trial.runner:NoopRunner"
 
 
 class StageEnd(NamedTuple):
-    """Where a stage of a trial ends: its key, and its last epoch."""
+    """End of a stage of a trial: the stage's key, and its last epoch."""
 
     key: str
     last: int
@@ -29,12 +29,12 @@ class Work:
     """One trial and the locations of its data.
 
     Attributes:
-        attempts: Starts that earlier runs have recorded.
+        attempts: Number of starts recorded by earlier runs.
         stages: Stages of the trial, first to last; it inherits their state if saved, and otherwise saves it for other
             trials.
-        accelerator: Type of accelerator that it must run on, where arms differ.
-        predict_only: Whether a finished trial only makes its lost predictions again, from its kept weights.
-        evaluation: What is evaluated of a finished trial, instead of training it.
+        accelerator: Type of accelerator that it must run on, if arms differ.
+        predict_only: Whether a finished trial only recomputes its lost predictions, from its kept weights.
+        evaluation: Evaluation of a finished trial, to run instead of training it.
     """
 
     trial: TrialSpec
@@ -80,16 +80,16 @@ class WorkerSettings:
         device: ``cpu`` or ``cuda``.
         threads: Threads of a trial.
         metric: Validation metric that progress shows.
-        stop_flag: File whose presence asks every worker to stop at the next epoch boundary; empty for none.
-        checkpoint_every_s: Seconds between two rolling checkpoints, at least (more where they take long); 0 for one
-            after each epoch. Stopping saves one in any case.
+        stop_flag: File whose presence requests that every worker stop at the next epoch boundary; empty for none.
+        checkpoint_every_s: Minimum seconds between two rolling checkpoints (more if they take long); 0 for one
+            after each epoch. Stopping always saves one.
         keep_weights: Whether the best weights of a finished trial stay in its checkpoint folder.
         local_store: Folder on each node's own disk to which it copies the clip store; empty to read it in place.
         prune: Whether the driver may end a trial between two epochs (`pruning`).
         versions: Versions that every worker must run; empty for no requirement.
-        fence: Number of the driver (`fence`); a worker whose number is smaller than that of the results folder writes
-            nothing more. 0 for no driver.
-        run: Identity of the joined run (`leases`); empty for a run that has the results folder to itself.
+        fence: Number of the driver (`fence`); a worker whose number is smaller than that of the results folder must
+            not write any more. 0 for no driver.
+        run: Identity of the joined run (`leases`); empty for a run that uses the results folder exclusively.
     """
 
     results: str

@@ -84,7 +84,7 @@ class _Running:
 
 
 class TrialWorker:
-    """Runs one trial after the other, until `should_stop` (by default: the stop flag of the settings exists)."""
+    """Runs trials sequentially, until `should_stop` (by default: the stop flag of the settings exists)."""
 
     def __init__(self, settings: WorkerSettings, should_stop: Callable[[], bool] | None = None) -> None:
         self.settings = settings
@@ -157,7 +157,7 @@ class TrialWorker:
         return event
 
     def _predict_again(self, running: _Running) -> TrialEvent:
-        """Makes the lost predictions of a finished trial again; where that is not exact, the next step trains it."""
+        """Recomputes the lost predictions of a finished trial; if that is not exact, the next step trains it."""
         work = running.work
         retry_storage(running.folder.pull)
         running.runner.start(work, RunnerContext(settings=self.settings, checkpoint_dir=running.folder.local))
@@ -167,7 +167,7 @@ class TrialWorker:
             said = f"{work.trial.arm}, seed {work.trial.seed} is trained again: {error}."
             self.begin(replace(work, predict_only=False))
             return replace(running.event("preparing"), message=said)
-        with contextlib.suppress(OSError):  # the trial is whole, even if files remain
+        with contextlib.suppress(OSError):  # the trial is complete, even if files remain
             retry_storage(lambda: running.folder.finish(keep_weights=True))
             retry_storage(lambda: Heartbeat.remove(self._results, work.trial.trial_id))
         self.drop()
@@ -184,7 +184,7 @@ class TrialWorker:
         running.resumed = runner.start(work, context)
         taken_over = running.handover.load(running.resumed)
         wall_s = time.monotonic() - began
-        if taken_over is not None:  # its time counts, as if the trial had been trained alone
+        if taken_over is not None:  # its time counts as if the trial had been trained alone
             running.resumed, running.inherited = 0, taken_over.epoch
             beat = replace(beat, wall_s=taken_over.wall_s + wall_s, saved_wall_s=0.0)
         elif running.resumed and last is not None:
@@ -270,9 +270,9 @@ class TrialWorker:
         self._write_beat(running)
 
     def _write_beat(self, running: _Running) -> None:
-        if self.settings.run:  # a joined run that slept finds out that others have taken its trials
+        if self.settings.run:  # a joined run that was suspended may find that others have taken its trials
             self._check_fence()
-        with contextlib.suppress(OSError):  # the next one holds the same; essential files are written with retries
+        with contextlib.suppress(OSError):  # the next one has the same content; essential files get retries
             running.beat.write(self._results)
         running.beat_at = time.monotonic()
 
@@ -320,13 +320,13 @@ class TrialWorker:
         message = failure.message
         try:
             rows = epoch_columns(running.rows) if running is not None else ()
-            # Do not wait twice for storage that refused: without a record the trial runs again anyway
+            # Do not wait again for storage that rejected a write: without a record the trial is rerun anyway
             pauses_s = () if failure.kind == "storage" else PAUSES_S
             self._check_fence()
             record_failure(self._results, work, failure, beat, rows=rows, pauses_s=pauses_s)
         except FencedError:
             return self._interrupted(work)
-        except Exception as error:  # the trial stays without a record and runs again
+        except Exception as error:  # the trial has no record and is rerun
             message += f" (and its record could not be written: {error})"
         try:
             self.drop()
