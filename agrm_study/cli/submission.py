@@ -10,12 +10,23 @@ from agrm_study.cli.completion import complete_results
 from agrm_study.study.counted import counted
 from agrm_study.study.terminal import printable
 
+NAMES = ("claim", "tripod-ai")
+
+
+def _checklists(context: click.Context, parameter: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...]:
+    """The checklists named by all uses of the option, each once."""
+    names = tuple(dict.fromkeys(name.strip() for text in given for name in text.split(",") if name.strip()))
+    for name in names:
+        if name not in NAMES:
+            raise click.BadParameter(f"{name!r} is not one of {', '.join(NAMES)}.")
+    return names
+
 
 @click.command()
 @click.argument("results", type=click.Path(path_type=Path, file_okay=False), shell_complete=complete_results)
 @click.option(
-    "--checklist", "checklists", type=click.Choice(["claim", "tripod-ai"]), multiple=True,
-    help="A checklist to fill from the records. May be repeated; all by default.",
+    "--checklist", "checklists", metavar="LIST", multiple=True, callback=_checklists,
+    help=f"Checklists to fill from the records, separated by commas: {', '.join(NAMES)}. [default: all]",
 )  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder; RESULTS/submission by default.")
 def submission(results: Path, checklists: tuple[str, ...], out: Path | None) -> None:

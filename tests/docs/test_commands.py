@@ -57,7 +57,7 @@ NOT_RUN = {
 """Commands that no test runs as printed, and why; `test_pages.py` still checks their verbs and options."""
 
 SMALLER = """
-data: {synthetic: {subjects: 45, unlabelled: 12, seed: 0, difficulty: easy}, unlabelled_train: 8, unlabelled_val: 4}
+data: {synthetic: {subjects: 60, unlabelled: 12, seed: 0, difficulty: easy}, unlabelled_train: 8, unlabelled_val: 4}
 seeds: [0, 1]
 set:
   epochs: 3
