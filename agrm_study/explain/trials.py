@@ -11,6 +11,7 @@ from agrm_study.records.location import Location
 from agrm_study.records.part_sources import offer_kept_sources
 from agrm_study.records.reader import Ledger
 from agrm_study.records.removed_weights import why_without_weights
+from agrm_study.study.counted import some
 from agrm_study.study.errors import InputError, did_you_mean
 from agrm_study.study.no_results import no_results
 from agrm_study.study.own_trainer import require_shipped_trainer
@@ -101,13 +102,13 @@ class FinishedTrials:
             return self._trial(found[0], None)
         if found:
             raise InputError(
-                "the prefix matches several trial ids", field="TRIAL", given=prefix, allowed=_some(sorted(found))
+                "the prefix matches several trial ids", field="TRIAL", given=prefix, allowed=some(sorted(found), _SHOWN)
             )
         raise InputError(
             "must be the id of a finished trial, or a prefix of it",
             field="TRIAL",
             given=prefix,
-            allowed=_some(sorted(name for name in ids if self._rows[name]["phase"] == "final")),
+            allowed=some(sorted(name for name in ids if self._rows[name]["phase"] == "final"), _SHOWN),
             hint=did_you_mean(prefix, ids) or "Or select it with --arm NAME --seed N --task TASK.",
         )
 
@@ -123,7 +124,7 @@ class FinishedTrials:
                 "must be an arm of the study",
                 field="--arm",
                 given=arm,
-                allowed=_some(arms),
+                allowed=some(arms, _SHOWN),
                 hint=did_you_mean(arm, arms),
             )
         cells = [cell for cell in self._cells if cell.arm == arm]
@@ -183,8 +184,3 @@ class FinishedTrials:
 def study_with_recipe(study: Study, recipe: Recipe) -> Study:
     """The study with this recipe as an additional arm, so that the data of a promoted trial are included."""
     return replace(study, arms=(*study.arms, Arm(name="explained", settings={}, recipe=recipe)))
-
-
-def _some(names: list[str]) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more

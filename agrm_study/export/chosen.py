@@ -17,6 +17,7 @@ from agrm_study.records.reader import Ledger
 from agrm_study.records.removed_weights import why_without_weights
 from agrm_study.statistics.classification import METRICS
 from agrm_study.statistics.part_scores import PartScores
+from agrm_study.study.counted import some
 from agrm_study.study.errors import InputError, did_you_mean
 from agrm_study.study.no_results import no_results
 from agrm_study.study.own_trainer import require_shipped_trainer
@@ -115,7 +116,7 @@ class FinishedStudy:
                 rule if not found else "the prefix matches several trial ids",
                 field="TRIAL",
                 given=prefix,
-                allowed=_some(found or sorted(self._rows)),
+                allowed=some(found or sorted(self._rows), _SHOWN),
                 hint=did_you_mean(prefix, self._rows) or "Or omit it and select an arm with --arm NAME.",
             )
         row = self._rows[found[0]]
@@ -236,11 +237,6 @@ def _rows(frame: pd.DataFrame) -> list[dict[Any, Any]]:
 def _known(field: str, given: str | None, names: list[str]) -> str:
     if given is not None and given not in names:
         raise InputError(
-            "not in this study", field=field, given=given, allowed=_some(names), hint=did_you_mean(given, names)
+            "not in this study", field=field, given=given, allowed=some(names, _SHOWN), hint=did_you_mean(given, names)
         )
     return names[0] if given is None else given
-
-
-def _some(names: list[str]) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more

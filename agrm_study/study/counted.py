@@ -1,6 +1,8 @@
-"""Numbers with their nouns."""
+"""Numbers with their nouns, and long lists of names, in messages."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 
 def counted(number: int | str, noun: str, plural: str = "") -> str:
@@ -12,3 +14,9 @@ def counted(number: int | str, noun: str, plural: str = "") -> str:
         plural: Its plural; by default with ``s``.
     """
     return f"{number} {noun if str(number) == '1' else plural or noun + 's'}"
+
+
+def some(items: Sequence[str], most: int = 3) -> str:
+    """The first few items, and the number of remaining ones."""
+    shown = ", ".join(items[:most])
+    return shown if len(items) <= most else f"{shown} and {len(items) - most} more"

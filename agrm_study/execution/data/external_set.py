@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from agrm_study.study.counted import some
 from agrm_study.study.errors import InputError, did_you_mean
 from agrm_study.study.tasks import Task
 from agrm_study.training.data.classes import labels_text
@@ -84,7 +85,7 @@ def check_unseen(manifest: Manifest, seen: Seen, *, distinct_subjects: bool) -> 
             "are in its data",
             where=manifest.path,
             field="checksum",
-            given=_some(named),
+            given=some(named, SHOWN),
             hint="Remove these subjects from the manifest; the networks were trained, selected or tested on them.",
         )
     same = sorted({clip.subject_id for clip in manifest.labelled} & seen.part_of_subject.keys())
@@ -94,7 +95,7 @@ def check_unseen(manifest: Manifest, seen: Seen, *, distinct_subjects: bool) -> 
             f"an external set must not share subjects with the study: {len(same)} subject ids are in its data",
             where=manifest.path,
             field="subject_id",
-            given=_some(named),
+            given=some(named, SHOWN),
             hint="If they are the same people, remove them from the manifest. If they are different people who have "
             "equal ids, repeat the command with --distinct-subjects.",
         )
@@ -161,8 +162,3 @@ def subject_rows(clips: Iterable[ClipRecord], part: str) -> list[dict[str, Any]]
         }
         for subject in sorted(first)
     ]
-
-
-def _some(named: list[str]) -> str:
-    more = f" and {len(named) - SHOWN} more" if len(named) > SHOWN else ""
-    return ", ".join(named[:SHOWN]) + more

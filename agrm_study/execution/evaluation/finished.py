@@ -13,6 +13,7 @@ from agrm_study.records.location import Location
 from agrm_study.records.patience import retry_storage
 from agrm_study.records.reader import Ledger
 from agrm_study.records.removed_weights import why_without_weights
+from agrm_study.study.counted import some
 from agrm_study.study.errors import InputError, did_you_mean
 from agrm_study.study.no_results import no_results
 from agrm_study.study.own_trainer import require_shipped_trainer
@@ -139,11 +140,10 @@ def _digest(results: Location, row: dict[str, Any]) -> str | None:
 def _check_arms(arms: Collection[str], known: list[str]) -> None:
     for arm in arms:
         if arm not in known:
-            more = f" and {len(known) - _SHOWN} more" if len(known) > _SHOWN else ""
             raise InputError(
                 "must be an arm of the study",
                 field="--arm",
                 given=arm,
-                allowed=", ".join(known[:_SHOWN]) + more,
+                allowed=some(known, _SHOWN),
                 hint=did_you_mean(arm, known),
             )

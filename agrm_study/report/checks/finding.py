@@ -44,9 +44,3 @@ class Finding:
 def refused_trials(findings: Iterable[Finding]) -> frozenset[str]:
     """Trials that a finding excludes from all numbers."""
     return frozenset(f.trial_id for f in findings if f.severity == "refuse" and f.trial_id is not None)
-
-
-def some(items: list[str], most: int = 3) -> str:
-    """The first few items, and the number of remaining ones."""
-    shown = ", ".join(items[:most])
-    return shown if len(items) <= most else f"{shown} and {len(items) - most} more"

@@ -12,7 +12,8 @@ import pyarrow as pa
 
 from agrm_study.records.integrity import broken_splits
 from agrm_study.records.reader import frame_of
-from agrm_study.report.checks.finding import Finding, some
+from agrm_study.report.checks.finding import Finding
+from agrm_study.study.counted import some
 
 SIDES: Final[Mapping[str, str]] = {
     "train": "train", "unlabelled_train": "train", "val": "val", "unlabelled_val": "val", "test": "test",

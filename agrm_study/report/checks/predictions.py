@@ -12,10 +12,10 @@ from typing import Final
 
 import numpy as np
 
-from agrm_study.report.checks.finding import some
 from agrm_study.report.checks.people import People
 from agrm_study.report.predictions import PredictionRows
 from agrm_study.statistics.arrays import Bools, Ints
+from agrm_study.study.counted import some
 from agrm_study.study.tasks import Task
 
 ABSENT: Final = -1

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Final
 
-from agrm_study.study.counted import counted
+from agrm_study.study.counted import counted, some
 from agrm_study.study.errors import did_you_mean
 from agrm_study.study.tasks import Task
 from agrm_study.training.data.manifest import Manifest
@@ -34,7 +34,7 @@ def missing_classes(split: Split, manifest: Manifest, task: Task) -> str | None:
     """The rule that a split breaks if a part has no subject of a class, with the counts; None if none is missing."""
     counts = subjects_by_class(split, manifest, task)
     lacking = [
-        f"{words} part: {', '.join(names[:SHOWN])}{f' and {len(names) - SHOWN} more' if len(names) > SHOWN else ''}"
+        f"{words} part: {some(names, SHOWN)}"
         for part, words in LABELLED_PARTS.items()
         if (names := [name for name, count in zip(task.classes, counts[part], strict=True) if not count])
     ]
@@ -64,8 +64,7 @@ def unknown_labels(manifest: Manifest, task: Task) -> list[tuple[str, str, str |
 
 def labels_text(labels: Iterable[str]) -> str:
     """Labels for a message; only the first ones of a long list."""
-    names = sorted(labels)
-    return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
+    return some(sorted(labels), SHOWN)
 
 
 def ignored_labels(manifest: Manifest, split: Split, task: Task) -> str | None:

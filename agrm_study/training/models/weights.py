@@ -12,6 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from agrm_study.study.counted import some
 from agrm_study.study.errors import InputError
 from agrm_study.training.models.network import VideoClassifier
 
@@ -123,7 +124,4 @@ def _dropped(key: str, value: Tensor, own: Mapping[str, Tensor]) -> str:
 def _refuse(rule: str, what: str, keys: Iterable[str], path: Path) -> None:
     names = sorted(keys)
     if names:
-        more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-        raise InputError(
-            rule, field=_FIELD, given=str(path), hint=f"{what.capitalize()}: {', '.join(names[:_SHOWN])}{more}."
-        )
+        raise InputError(rule, field=_FIELD, given=str(path), hint=f"{what.capitalize()}: {some(names, _SHOWN)}.")

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from agrm_study.study.counted import some
 from agrm_study.study.errors import did_you_mean
 from agrm_study.study.labels import LABELS, plain_label
 
@@ -88,7 +89,7 @@ def read_labels(texts: Iterable[str], spellings: Mapping[str, str]) -> Labels:
 
 
 def _note(labels: list[str], other: list[str]) -> str:
-    shown = ", ".join(labels[:SHOWN]) + (f" and {len(labels) - SHOWN} more" if len(labels) > SHOWN else "")
+    shown = some(labels, SHOWN)
     words = {normalised: text for text in LABELS for normalised in (_normalised(text), text)}
     close = next(((text, hint) for text in other if (hint := did_you_mean(_normalised(text), words))), None)
     typo = ""
