@@ -11,7 +11,7 @@ from typing import Any, Final
 from agrm_study.study.counted import some
 from agrm_study.study.errors import InputError, did_you_mean
 from agrm_study.study.tasks import Task
-from agrm_study.training.data.classes import labels_text
+from agrm_study.training.data.classes import ignored_note, labels_text
 from agrm_study.training.data.manifest import ClipRecord, Manifest, read_manifest
 from agrm_study.training.data.splits import PARTS, Part, Split
 
@@ -113,15 +113,12 @@ def label_notes(manifest: Manifest, tasks: Iterable[Task]) -> tuple[list[str], s
     tasks = list(tasks)
     for task in tasks:
         counts = Counter(task.class_index(label) for label in label_of.values())
-        ignored = Counter(label for label in label_of.values() if not task.has(label))
         if counts.keys() <= {None}:
             notes.append(f"The task {task.name} maps no label of the set: its trials are not evaluated.")
             continue
         usable.add(task.name)
-        if ignored:
-            named = ", ".join(f"{label} ({count})" for label, count in sorted(ignored.items())[:SHOWN])
-            subjects = f"{ignored.total()} subject{'s' * (ignored.total() > 1)}"
-            notes.append(f"The task {task.name} ignores {subjects} with other labels: {named}.")
+        if (note := ignored_note(label_of, task)) is not None:
+            notes.append(note)
         empty = [name for index, name in enumerate(task.classes) if not counts[index]]
         if empty:
             notes.append(

@@ -17,6 +17,7 @@ from agrm_study.records.evaluations import EvaluatedSet, read_set
 from agrm_study.records.location import Location
 from agrm_study.records.patience import retry_storage
 from agrm_study.records.reader import Ledger
+from agrm_study.study.counted import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +63,9 @@ def pending(results: Location, folder: Location, data: DataOfSet, *, again: bool
     if lacking:
         other = {t for t, found in known.items() if found.code != code_version()}
         if other:
-            notes.append(
-                f"{len(other)} trials were evaluated by another version of the code: they are evaluated again."
-            )
+            were = counted(len(other), "trial was", "trials were")
+            again_words = "it is" if len(other) == 1 else "they are"
+            notes.append(f"{were} evaluated by another version of the code: {again_words} evaluated again.")
             known = {t: found for t, found in known.items() if t not in other}
             lacking |= other
     works = [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from agrm_study.study.counted import counted, some
@@ -69,16 +69,17 @@ def labels_text(labels: Iterable[str]) -> str:
 
 def ignored_labels(manifest: Manifest, split: Split, task: Task) -> str | None:
     """Note on the subjects in a split whose label the task ignores; None without such subjects."""
-    labels = {
-        clip.subject_id: clip.label
-        for part in LABELLED_PARTS
-        for clip in map(manifest.by_id.__getitem__, split.clips(part))
-        if clip.label is not None and not task.has(clip.label)
-    }
-    if not labels:
+    clips = (clip for part in LABELLED_PARTS for clip in map(manifest.by_id.__getitem__, split.clips(part)))
+    return ignored_note({clip.subject_id: clip.label for clip in clips if clip.label is not None}, task)
+
+
+def ignored_note(label_of: Mapping[str, str], task: Task) -> str | None:
+    """Note on the subjects, by id, whose label the task ignores; None without such subjects."""
+    ignored = [label for label in label_of.values() if not task.has(label)]
+    if not ignored:
         return None
-    counts = Counter(labels.values())
+    counts = Counter(ignored)
     named = ", ".join(f"{label} ({count})" for label, count in sorted(counts.items())[:SHOWN])
     more = f" and {len(counts) - SHOWN} more labels" if len(counts) > SHOWN else ""
-    subjects = counted(len(labels), "subject")
+    subjects = counted(len(ignored), "subject")
     return f"The task {task.name} ignores {subjects} with other labels: {named}{more}."
