@@ -6,42 +6,32 @@ import gc
 import random
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 import torch
 
-from agrm_study.execution.data.node_store import Arrival
-from agrm_study.execution.trial.inputs import manifest_at, split_of, store_at
-from agrm_study.execution.trial.runner import RunnerContext, TrialRunner
-from agrm_study.execution.trial.work import Work, WorkerSettings
-from agrm_study.study.errors import InputError
+from agrm_study.execution.trial.inputs import StoreRunner, manifest_at, require_planned, split_of, store_at
+from agrm_study.execution.trial.runner import RunnerContext
+from agrm_study.execution.trial.work import Work
 from agrm_study.training.checkpoint import drop_rolling
 from agrm_study.training.failures import CheckpointError
 from agrm_study.training.generators import stream_seed
 from agrm_study.training.loop import Training
 from agrm_study.training.outcome import EpochReport, EpochRow, Predictions, TrialOutcome
 
-FETCH_S: Final = 2.0
-"""Seconds between two progress notes about a store being copied."""
 
-
-class AgrmRunner(TrialRunner):
+class AgrmRunner(StoreRunner):
     """Runs `agrm_study.training.loop.Training`."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._training: Training | None = None
-        self._arrival: Arrival | None = None
 
     @property
     def _live(self) -> Training:
         """The training since `start`."""
         assert self._training is not None
         return self._training
-
-    def fetch(self, work: Work, settings: WorkerSettings) -> str:
-        self._arrival = self._arrival or Arrival(work.store, settings.local_store)
-        return self._arrival.wait(FETCH_S)
 
     def start(self, work: Work, context: RunnerContext) -> int:
         trial, settings = work.trial, context.settings
@@ -50,16 +40,8 @@ class AgrmRunner(TrialRunner):
         _seed_globals(recipe.seed)
         manifest = manifest_at(work.manifest)
         split = split_of(work.manifest, recipe.data.model_dump_json(), recipe.split_seed)
-        found = (manifest.fingerprint, split.fingerprint)
-        planned = (trial.data_fingerprint, trial.split_fingerprint)
-        if found != planned:
-            raise InputError(
-                "the data must be those the study was planned with",
-                where=work.manifest,
-                given=f"fingerprints {', '.join(found)}",
-                allowed=", ".join(planned),
-                hint="Did the manifest or the videos change while the study ran? Run it again.",
-            )
+        hint = "Did the manifest or the videos change while the study ran? Run it again."
+        require_planned(trial, manifest, split, work.manifest, by="study", hint=hint)
         store = store_at(work.store, settings.local_store)
         for last in (False, True):
             try:

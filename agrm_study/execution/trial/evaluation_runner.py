@@ -18,13 +18,12 @@ from numpy.typing import NDArray
 
 from agrm_study.execution.corruptions import corrupted
 from agrm_study.execution.data.external_set import whole_split
-from agrm_study.execution.data.node_store import Arrival
 from agrm_study.execution.trial.checkpoints import ROLLING
 from agrm_study.execution.trial.evaluation import Evaluation
-from agrm_study.execution.trial.inputs import manifest_at, split_of, store_at
+from agrm_study.execution.trial.inputs import StoreRunner, manifest_at, require_planned, split_of, store_at
 from agrm_study.execution.trial.records import prediction_blocks
-from agrm_study.execution.trial.runner import RunnerContext, TrialRunner
-from agrm_study.execution.trial.work import Work, WorkerSettings
+from agrm_study.execution.trial.runner import RunnerContext
+from agrm_study.execution.trial.work import Work
 from agrm_study.records.digests import block_digests, read_blocks
 from agrm_study.records.evaluations import corruption_of
 from agrm_study.records.files import UNREADABLE
@@ -47,24 +46,18 @@ from agrm_study.training.kept_network import kept_network, kept_weights
 from agrm_study.training.outcome import EpochReport, EpochRow, Predictions, Split, TrialOutcome
 from agrm_study.training.ssl.losses import build_loss
 
-FETCH_S: Final = 2.0
-"""Seconds between two progress notes about a store being copied."""
 AT_HAND: Final = 4
 """Number of corrupted clips kept in memory, as the windows of a clip are read consecutively."""
 IDENTITY: Final = b"evaluation"
 """Key in the Parquet metadata of the rolling file; its value identifies the evaluation."""
 
 
-class EvaluationRunner(TrialRunner):
+class EvaluationRunner(StoreRunner):
     """Evaluates the reported network of a finished trial, with the trial's precision, without compilation."""
 
     def __init__(self) -> None:
-        self._arrival: Arrival | None = None
+        super().__init__()
         self._blocks: dict[str, Predictions] = {}
-
-    def fetch(self, work: Work, settings: WorkerSettings) -> str:
-        self._arrival = self._arrival or Arrival(work.store, settings.local_store)
-        return self._arrival.wait(FETCH_S)
 
     def start(self, work: Work, context: RunnerContext) -> int:
         if work.evaluation is None:
@@ -263,15 +256,8 @@ def _clips(work: Work, store: ClipStore) -> ClipSet:
         split = split_of(work.manifest, recipe.data.model_dump_json(), recipe.split_seed)
     else:
         split = whole_split(manifest)
-    found, planned = (manifest.fingerprint, split.fingerprint), (trial.data_fingerprint, trial.split_fingerprint)
-    if found != planned:
-        raise InputError(
-            "the data must be those the evaluation was planned with",
-            where=work.manifest,
-            given=f"fingerprints {', '.join(found)}",
-            allowed=", ".join(planned),
-            hint="Did the manifest or the videos change meanwhile? Repeat the command.",
-        )
+    hint = "Did the manifest or the videos change meanwhile? Repeat the command."
+    require_planned(trial, manifest, split, work.manifest, by="evaluation", hint=hint)
     return clip_set(split.test, manifest, store, recipe.task)
 
 

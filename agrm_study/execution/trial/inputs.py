@@ -3,12 +3,56 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Final
 
-from agrm_study.execution.data.node_store import node_store
+from agrm_study.execution.data.node_store import Arrival, node_store
+from agrm_study.execution.trial.runner import TrialRunner
+from agrm_study.execution.trial.work import Work, WorkerSettings
+from agrm_study.plan.trial import TrialSpec
 from agrm_study.study.data_settings import Data
+from agrm_study.study.errors import InputError
 from agrm_study.training.data.manifest import Manifest, read_manifest
 from agrm_study.training.data.splits import Split, make_split
 from agrm_study.training.data.store import ClipStore
+
+FETCH_S: Final = 2.0
+"""Seconds between two progress notes about a store being copied."""
+
+
+class StoreRunner(TrialRunner):
+    """A runner of trials that read a clip store."""
+
+    def __init__(self) -> None:
+        self._arrival: Arrival | None = None
+
+    def fetch(self, work: Work, settings: WorkerSettings) -> str:
+        self._arrival = self._arrival or Arrival(work.store, settings.local_store)
+        return self._arrival.wait(FETCH_S)
+
+
+def require_planned(trial: TrialSpec, manifest: Manifest, split: Split, where: str, *, by: str, hint: str) -> None:
+    """Check that the data are those of the trial's plan.
+
+    Args:
+        trial: The trial.
+        manifest: The manifest found.
+        split: The split found.
+        where: The manifest, for the message.
+        by: What was planned with the data: ``study`` or ``evaluation``.
+        hint: What to do if they have changed.
+
+    Raises:
+        InputError: If a fingerprint differs.
+    """
+    found, planned = (manifest.fingerprint, split.fingerprint), (trial.data_fingerprint, trial.split_fingerprint)
+    if found != planned:
+        raise InputError(
+            f"the data must be those the {by} was planned with",
+            where=where,
+            given=f"fingerprints {', '.join(found)}",
+            allowed=", ".join(planned),
+            hint=hint,
+        )
 
 
 @lru_cache(maxsize=2)
