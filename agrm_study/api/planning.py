@@ -34,7 +34,6 @@ from agrm_study.plan.cost import estimate_cost, trial_seconds, unmeasured
 from agrm_study.plan.disk import estimate_disk
 from agrm_study.plan.expand import expand
 from agrm_study.plan.notes import study_notes
-from agrm_study.plan.pace import by_kind
 from agrm_study.plan.plan import Cell
 from agrm_study.plan.rehearsed import bound_cost, record_bytes
 from agrm_study.plan.stages import plan_stages
@@ -127,7 +126,7 @@ def plan_study(
     buys = None
     if limits is not None and limits.any:
         share = 0.0 if gpu is None else gpu.share or 1.0
-        seconds = trial_seconds(trials, by_kind(measured), inherited=inherited)
+        seconds = trial_seconds(trials, measured, inherited=inherited)
         buys = bought(
             seconds,
             slots=slots or local_slots(Resources(cpu=resources.cpu, gpu=share)),

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from statistics import variance
 from types import MappingProxyType
 from typing import Any, Final
 
 from agrm_study.plan.order import rough_cost
-from agrm_study.plan.pace import Kind, Pace, by_kind, kind_of
+from agrm_study.plan.pace import Pace, by_kind, kind_of
 from agrm_study.plan.trial import TrialSpec
 
 COVERAGE: Final = 1.96
@@ -37,7 +37,7 @@ class Cost:
 
 def estimate_cost(
     missing: Collection[TrialSpec],
-    measured: Iterable[Mapping[str, Any]],
+    measured: Collection[Mapping[str, Any]],
     *,
     inherited: Mapping[str, int] = MappingProxyType({}),
 ) -> Cost | None:
@@ -58,7 +58,7 @@ def estimate_cost(
         None if no missing trial is of a measured kind.
     """
     rows = by_kind(measured)
-    seconds = [its for its in trial_seconds(missing, rows, inherited=inherited) if its is not None]
+    seconds = [its for its in trial_seconds(missing, measured, inherited=inherited) if its is not None]
     spread = 0.0
     for kind, number in Counter(kind for trial in missing if (kind := kind_of(trial)) in rows).items():
         walls = [row["wall_s"] for row in rows[kind]]
@@ -81,7 +81,7 @@ def unmeasured(missing: Iterable[TrialSpec], measured: Iterable[Mapping[str, Any
 
 def trial_seconds(
     missing: Iterable[TrialSpec],
-    measured: Mapping[Kind, Sequence[Mapping[str, Any]]],
+    measured: Iterable[Mapping[str, Any]],
     *,
     inherited: Mapping[str, int] = MappingProxyType({}),
 ) -> list[float | None]:
@@ -89,10 +89,10 @@ def trial_seconds(
 
     Args:
         missing: See `estimate_cost`.
-        measured: Rows of finished trials, grouped by `by_kind`.
+        measured: See `estimate_cost`.
         inherited: See `estimate_cost`.
     """
-    pace = Pace(row for rows in measured.values() for row in rows)
+    pace = Pace(measured)
     found: list[float | None] = []
     for trial in missing:
         alone = pace.seconds(trial)
