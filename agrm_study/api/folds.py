@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence, Set
 
 from agrm_study.execution.data.prepared import Prepared
 from agrm_study.plan.plan import Cell
@@ -11,9 +11,7 @@ from agrm_study.study.splits import first_fold
 from agrm_study.study.study import Study
 
 
-def folds_summary(
-    study: Study, prepared: Prepared, cells: Sequence[Cell], finished: Collection[str]
-) -> FoldsSummary | None:
+def folds_summary(study: Study, prepared: Prepared, cells: Sequence[Cell], finished: Set[str]) -> FoldsSummary | None:
     """The folds of a study; None for a study with a single split.
 
     Args:
@@ -37,5 +35,5 @@ def folds_summary(
         subjects=sum(sizes),
         per_fold=(min(sizes), max(sizes)),
         reused=all(first_fold(study.splits, arm.recipe.data.split) == "split" for arm in study.arms),
-        reused_finished=len(of_first & set(finished)),
+        reused_finished=len(of_first & finished),
     )

@@ -79,7 +79,8 @@ def plan_study(
     ledger = Ledger(results)
     states = known.states
     status = {trial.trial_id: states[trial.trial_id].status for trial in plan.trials if trial.trial_id in states}
-    unfinished = plan.missing([trial_id for trial_id, its in status.items() if its == "finished"])
+    finished = {trial_id for trial_id, its in status.items() if its == "finished"}
+    unfinished = plan.missing(finished)
     equal = {trial.trial_id for trial, _ in find_equal(results, unfinished)}
     remaining = {trial_id: state for trial_id, state in states.items() if trial_id not in equal}
     to_run = trials_to_run(plan, remaining, started=Heartbeat.started(results))
@@ -90,7 +91,7 @@ def plan_study(
         race = standing(study, plan, results, {trial.trial_id for trial in to_run.trials})
         wanted = race.wanted()
         missing = tuple(trial for trial in missing if trial.trial_id in wanted)
-        cells = tuple(c for c in cells if c.trial_id in wanted or status.get(c.trial_id) == "finished")
+        cells = tuple(c for c in cells if c.trial_id in wanted or c.trial_id in finished)
     there = set(StageStore.of(results).look(code_version())) if study.sharing else set()
     to_train = [trial for trial in missing if trial.trial_id not in healed.predicted]
     stages = plan_stages(to_train, share=bool(study.sharing), known=there)
@@ -155,12 +156,12 @@ def plan_study(
         cells=len(plan.cells),
         trials=len(plan.trials),
         merged=plan.merged,
-        finished=sum(its == "finished" for its in status.values()),
+        finished=len(finished),
         failed=sum(its == "failed" for its in status.values()),
         equal_beside=len(equal),
         missing=len(missing),
         race=None if race is None else _race_summary(study, race, missing),
-        folds=folds_summary(study, prepared, plan.cells, {t for t, its in status.items() if its == "finished"} | equal),
+        folds=folds_summary(study, prepared, plan.cells, finished | equal),
         gpu=gpu,
         search=None if search is None else search.summary,
         epochs_at_most=epochs,
@@ -196,10 +197,12 @@ def _longer_notes(
         return []
     before = [arm.recipe.epochs for arm in read_study(results).arms] if (results / "study.yaml").exists() else []
     longer = longer_trials(study, missing, states, prepared.fingerprints, inherited, before)
-    there = [folder.name for folder in StageStore.of(results).root.children()] if longer else []
+    if not longer:
+        return []
+    store = StageStore.of(results)
     if study.base.own_trainer:
         lost = "states of a trainer of its own are not kept"
-    elif there and not StageStore.of(results).look(code_version()):
+    elif store.root.children() and not store.look(code_version()):
         lost = "the kept states were made by another version of the code"
     else:
         lost = "no state of these was kept (`sharing: keep` keeps those of later trials)"
