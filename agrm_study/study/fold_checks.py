@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from agrm_study.study.data_settings import Data, SplitFractions
+from agrm_study.study.data_settings import SplitFractions
 from agrm_study.study.loading import Loading
 from agrm_study.study.problems import Place
 from agrm_study.study.recipe import Recipe
 from agrm_study.study.section import MAX_SEED
 from agrm_study.study.seeds import Race
-from agrm_study.study.settings import value_of
+from agrm_study.study.settings import default_of, value_of
 from agrm_study.study.spec import StudyFile
-from agrm_study.study.splits import FOLD_SETTINGS, Splits
+from agrm_study.study.splits import FOLD_SETTINGS, Splits, first_fold
 from agrm_study.study.study import Arm
 
 TESTED_ELSEWHERE: Final = "the validation subjects of one fold are test subjects of another"
@@ -37,7 +37,7 @@ def check_splits(spec: StudyFile, base: Recipe, arms: Sequence[Arm], loading: Lo
         loading.note(("splits", "repeats"), "makes a split seed larger than 2^63 - 1", given=splits.repeats)
     seen: set[str] = set()
     for place, recipe in _recipes(spec, base, arms, loading):
-        for name, rule, given in _contradictions(recipe.data, splits):
+        for name, rule, given in _contradictions(recipe, splits):
             if name not in seen:
                 seen.add(name)
                 loading.problems.add(
@@ -60,14 +60,14 @@ def _recipes(
         yield loading.places.find(at), arm.recipe
 
 
-def _contradictions(data: Data, splits: Splits) -> Iterator[tuple[str, str, object]]:
+def _contradictions(recipe: Recipe, splits: Splits) -> Iterator[tuple[str, str, object]]:
     """Data settings that contradict folds: name, rule and value."""
-    default = Recipe()
+    data = recipe.data
     for name in FOLD_SETTINGS:
-        value = value_of(Recipe(data=data), name)
-        if value != value_of(default, name):
+        value = value_of(recipe, name)
+        if value != default_of(name):
             yield name, "cannot be set beside `splits`, which makes the splits itself", value
-    if data.split != SplitFractions() and abs(data.split.test * splits.folds - 1.0) > 1e-9:
+    if data.split != SplitFractions() and first_fold(splits, data.split) == "dealt":
         rule = f"must be 1/{splits.folds} beside `splits: {{folds: {splits.folds}}}`, or not be given"
         yield "data.split.test", rule, data.split.test
     if data.subset == "balanced" and splits.repeats > 1:
