@@ -67,14 +67,7 @@ def name_settings(loading: Loading, trainer: OwnPart) -> None:
         value["set"] = _renamed(value["set"], ("set",), loading, trainer)
     if isinstance(value.get("arms"), list):
         value["arms"] = [
-            _with_space(
-                arm | {"set": _renamed(arm["set"], ("arms", number, "set"), loading, trainer)}
-                if isinstance(arm, dict) and isinstance(arm.get("set"), dict)
-                else arm,
-                ("arms", number),
-                loading,
-                trainer,
-            )
+            _renamed_arm(arm, ("arms", number), loading, trainer) if isinstance(arm, dict) else arm
             for number, arm in enumerate(value["arms"])
         ]
     if isinstance(value.get("grid"), dict):
@@ -84,11 +77,12 @@ def name_settings(loading: Loading, trainer: OwnPart) -> None:
             value[key] = _renamed_space(value[key], (key,), loading, trainer)
 
 
-def _with_space(arm: Any, path: KeyPath, loading: Loading, trainer: OwnPart) -> Any:
-    """An arm whose tuning uses the full names of the trainer's settings, if it has its own space."""
-    if not isinstance(arm, dict) or not isinstance(arm.get("tune"), dict):
-        return arm
-    return arm | {"tune": _renamed_space(arm["tune"], (*path, "tune"), loading, trainer)}
+def _renamed_arm(arm: dict[str, Any], path: KeyPath, loading: Loading, trainer: OwnPart) -> dict[str, Any]:
+    if isinstance(arm.get("set"), dict):
+        arm = arm | {"set": _renamed(arm["set"], (*path, "set"), loading, trainer)}
+    if isinstance(arm.get("tune"), dict):
+        arm = arm | {"tune": _renamed_space(arm["tune"], (*path, "tune"), loading, trainer)}
+    return arm
 
 
 def _renamed_space(group: dict[str, Any], path: KeyPath, loading: Loading, trainer: OwnPart) -> dict[str, Any]:
