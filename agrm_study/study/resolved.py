@@ -98,13 +98,13 @@ def study_from_dict(value: Any, *, where: Path | None = None) -> Study:
     try:
         parts = tuple(OwnPart(**part) for part in value.get("parts", ()))
         base = with_full_names(_strict(Recipe, value["base"]), parts)
+
+        def recipe_with(settings: Mapping[str, Any]) -> Recipe:
+            given = [Setting(name, item, places.default) for name, item in settings.items()]
+            return with_full_names(_strict(Recipe, with_settings(value["base"], given)), parts)
+
         arms = []
         for arm in value["arms"]:
-
-            def recipe_with(settings: Mapping[str, Any]) -> Recipe:
-                given = [Setting(name, item, places.default) for name, item in settings.items()]
-                return with_full_names(_strict(Recipe, with_settings(value["base"], given)), parts)
-
             pinned = _strict(ArmResources, arm.get("resources", {})).accelerator
             offset = arm.get("seed_offset", 0)
             arms.append(
