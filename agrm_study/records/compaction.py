@@ -17,7 +17,7 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from agrm_study.records.files import COMPACTED, HELD
+from agrm_study.records.files import COMPACTED, HELD, UNREADABLE
 from agrm_study.records.location import Location
 from agrm_study.records.migrations import migrate, version_of
 from agrm_study.records.reader import Ledger
@@ -90,7 +90,7 @@ def _merge(folder: Location, kind: Kind, files: Sequence[Location]) -> int:
             if version_of(read.schema_arrow) != SCHEMA_VERSION:
                 continue
             tables.append(migrate(read.read(), kind, SCHEMA_VERSION))
-        except (OSError, KeyError, ValueError, pa.ArrowException):
+        except UNREADABLE:
             continue  # stays loose; the reader reports it
         sources.append((file, stamp))
     if not sources:
