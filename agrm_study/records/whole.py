@@ -50,8 +50,10 @@ def broken_trials(results: str | Path | Location, *, content: bool = True, weigh
                 broken.setdefault(row["trial_id"], Fault.of_record(kind, row["trial_id"], "is missing"))
     stored = {row["trial_id"]: row["weights_digest"] for row in rows if row["weights_digest"] is not None}
     stored = without_removed(location, stored)
-    lost = dict.fromkeys(_without_weights(location, stored), "is missing")
-    found = broken_weights(location, stored) if weights else lost
+    if weights:
+        found = broken_weights(location, stored)
+    else:
+        found = dict.fromkeys(_without_weights(location, stored), "is missing")
     for trial_id, why in found.items():
         broken.setdefault(trial_id, Fault("weights", f"checkpoints/{trial_id}/{WEIGHTS}", why))
     return broken
