@@ -9,6 +9,7 @@ from agrm_study.study.counted import counted
 from agrm_study.study.errors import did_you_mean
 from agrm_study.study.loading import Loading
 from agrm_study.study.merge import check_name
+from agrm_study.study.optuna_samplers import NamedSampler, try_sampler
 from agrm_study.study.recipe import Recipe
 from agrm_study.study.search_space import Search
 from agrm_study.study.section import MAX_SEED
@@ -16,6 +17,7 @@ from agrm_study.study.seeds import MAX_TRIALS, NEED_ALL_ARMS, RACED_BY, Race
 from agrm_study.study.spec import BASE_ARM, METRICS, StudyFile, has_metric
 from agrm_study.study.study import Arm
 from agrm_study.study.tasks import MIN_CLASSES, Task
+from agrm_study.study.translate import Rule
 
 NEED_POSITIVE: Final = {
     "tables": ("screening", "discrimination", "predictive_values"),
@@ -28,6 +30,7 @@ def check_study(spec: StudyFile, base: Recipe, arms: Sequence[Arm], loading: Loa
     """Note conflicts between the individually valid keys of a study."""
     known = [arm.name for arm in arms]
     _check_size(spec, len(arms), loading)
+    _check_sampler(spec, loading)
     if spec.search is not None:
         _check_search(spec, spec.search, loading)
     elif spec.reference is not None and known and spec.reference not in known:
@@ -121,6 +124,16 @@ def _check_seed_offsets(spec: StudyFile, arms: Sequence[Arm], loading: Loading) 
         if any(moved & {seed + other for seed in spec.seeds} for other in offsets):
             rule = "must move every seed: other arms train with some of the moved ones, and the comparison is unpaired"
             loading.note(path, rule, given=entry.seed_offset, hint="Use 1000.")
+
+
+def _check_sampler(spec: StudyFile, loading: Loading) -> None:
+    """Note a class of Optuna that cannot sample here; results of a search are readable without it."""
+    for key, settings in (("search", spec.search), ("tune", spec.tune)):
+        if settings is not None and isinstance(settings.sampler, NamedSampler):
+            try:
+                try_sampler(settings.sampler, settings.directions)
+            except Rule as broken:
+                loading.note((key,), broken.rule, allowed=broken.allowed, hint=broken.hint)
 
 
 def _check_search(spec: StudyFile, search: Search, loading: Loading) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from agrm_study.study.constraints import ConstraintEntry
-from agrm_study.study.optuna_samplers import NamedSampler, SamplerEntry, try_sampler
+from agrm_study.study.optuna_samplers import SamplerEntry
 from agrm_study.study.section import MAX_COUNT, MAX_SEED, Positive, Section, Seed
 from agrm_study.study.seeds import MAX_TRIALS
 from agrm_study.study.translate import Rule
@@ -227,8 +227,6 @@ class SearchSettings(Section):
             raise Rule("a search with several objectives cannot prune")
         if self.seed + self.seeds - 1 > MAX_SEED:
             raise Rule("seed + seeds - 1 must be at most 2^63 - 1")
-        if isinstance(self.sampler, NamedSampler):
-            try_sampler(self.sampler, self.directions)
         return self
 
     @property

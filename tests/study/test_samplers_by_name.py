@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -94,10 +95,17 @@ def test_several_objectives_need_a_sampler_that_has_them(tmp_path: Path) -> None
 
 
 def test_a_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import sys
-
     monkeypatch.setitem(sys.modules, "cmaes", None)
     assert "CmaEsSampler needs cmaes" in told(tmp_path, sampler="CmaEsSampler")
+
+
+def test_results_of_a_search_are_read_where_its_sampler_cannot_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    value = study_to_dict(load(tmp_path, "RandomSampler"))
+    value["search"]["sampler"]["name"] = "CmaEsSampler"
+    monkeypatch.setitem(sys.modules, "cmaes", None)
+    assert study_from_dict(value).search.sampler == NamedSampler(name="CmaEsSampler")
 
 
 @pytest.mark.parametrize(
