@@ -13,6 +13,8 @@ from agrm_study.study.settings import MEMORIES, Setting
 from agrm_study.study.spec import StudyFile
 from agrm_study.study.study import Arm
 
+COMMON: KeyPath = ("tune", "space")
+"""Path of the space of every arm without one of its own."""
 OWN_SPACE = "Give this arm a space of its own, `tune: {space: {…}}`."
 
 
@@ -35,12 +37,13 @@ def check_tuning(spec: StudyFile, arms: Sequence[Arm], loading: Loading) -> None
         loading.note(("tune",), "tunes the arms of a list", allowed="beside `arms`, not beside `grid` or `search`")
         return
     _check_seeds(spec, loading)
-    common = check_factors(("tune", "space"), spec.tune.space, loading)
+    common = check_factors(COMMON, spec.tune.space, loading)
     built = {arm.name: arm for arm in arms}
     for position, entry in entries:
-        path: KeyPath = ("arms", position, "tune", "space") if entry.tune is not None else ("tune", "space")
-        usable = common if entry.tune is None else check_factors(path, entry.tune.space, loading)
-        space = spec.tune.space if entry.tune is None else entry.tune.space
+        space, path, usable = spec.tune.space, COMMON, common
+        if entry.tune is not None:
+            space, path = entry.tune.space, ("arms", position, "tune", "space")
+            usable = check_factors(path, space, loading)
         if not space:
             rule = f"the arm {entry.name} has nothing to tune: the study's `tune.space` is empty"
             loading.note(("arms", position), rule, hint=OWN_SPACE)
