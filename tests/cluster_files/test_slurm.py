@@ -69,6 +69,15 @@ class Allocation:
             "STUB_CALLS": str(self._calls),
         }
 
+    def replace(self, programs: dict[str, str], interpreter: str = "/usr/bin/env bash") -> None:
+        """Puts scripts in place of programs, by their names."""
+        folder = self._folder / "bin"
+        folder.mkdir()
+        for name, does in programs.items():
+            (folder / name).write_text(f"#!{interpreter}\n{does}\n")
+            (folder / name).chmod(0o755)
+        self.environment["PATH"] = f"{folder}:{self.environment['PATH']}"
+
     @property
     def ray_folder(self) -> Path:
         return Path(f"/tmp/agrm-study-{os.getpid()}")
@@ -150,12 +159,8 @@ def test_wrong_input_is_told_and_not_started_again(tmp_path: Path, script: Path)
 def test_the_script_hands_signals_on_and_waits_for_the_driver(
     tmp_path: Path, script: Path, sent: int, requeued: bool
 ) -> None:
-    driver = tmp_path / "bin" / "agrm-study"
-    driver.parent.mkdir()
-    driver.write_text(f"#!{sys.executable}\n{DRIVER}")
-    driver.chmod(0o755)
     job = Allocation(tmp_path, nodes=1)
-    job.environment["PATH"] = f"{driver.parent}:{job.environment['PATH']}"
+    job.replace({"agrm-study": DRIVER}, interpreter=sys.executable)
     batch = subprocess.Popen(["bash", str(script), str(tmp_path)], env=job.environment)
     try:
         while not (tmp_path / "ready").exists():
@@ -174,29 +179,22 @@ def test_the_script_hands_signals_on_and_waits_for_the_driver(
 def test_a_study_that_has_ended_is_not_started_again_even_when_the_job_was_warned(
     tmp_path: Path, script: Path, code: int
 ) -> None:
-    driver = tmp_path / "bin" / "agrm-study"
-    driver.parent.mkdir()
-    driver.write_text(f"#!/usr/bin/env bash\ntrap : USR1\nkill -USR1 $PPID\nsleep 0.3\nexit {code}\n")
-    driver.chmod(0o755)
     job = Allocation(tmp_path, nodes=1)
-    job.environment["PATH"] = f"{driver.parent}:{job.environment['PATH']}"
+    job.replace({"agrm-study": f"trap : USR1\nkill -USR1 $PPID\nsleep 0.3\nexit {code}"})
     done = subprocess.run(["bash", str(script)], env=job.environment, check=False)
     assert done.returncode == code
     assert job.calls() == []
 
 
 def test_the_driver_does_not_outlive_the_head_of_its_cluster(tmp_path: Path) -> None:
-    programs = {
-        "agrm-study": "exec sleep 60",
-        "ray": 'case "$2" in --head) sleep 2 ;; *) exec sleep 60 ;; esac',
-        "timeout": "exit 0",  # all nodes have joined
-    }
-    (tmp_path / "bin").mkdir()
-    for name, does in programs.items():
-        (tmp_path / "bin" / name).write_text(f"#!/usr/bin/env bash\n{does}\n")
-        (tmp_path / "bin" / name).chmod(0o755)
     job = Allocation(tmp_path, nodes=2)
-    job.environment["PATH"] = f"{tmp_path / 'bin'}:{job.environment['PATH']}"
+    job.replace(
+        {
+            "agrm-study": "exec sleep 60",
+            "ray": 'case "$2" in --head) sleep 2 ;; *) exec sleep 60 ;; esac',
+            "timeout": "exit 0",  # all nodes have joined
+        }
+    )
     done = subprocess.run(
         ["bash", str(SCRIPT)], env=job.environment, capture_output=True, text=True, timeout=30, check=False
     )
@@ -206,12 +204,8 @@ def test_the_driver_does_not_outlive_the_head_of_its_cluster(tmp_path: Path) -> 
 
 
 def test_each_job_of_an_array_joins_the_study(tmp_path: Path) -> None:
-    driver = tmp_path / "bin" / "agrm-study"
-    driver.parent.mkdir()
-    driver.write_text(f'#!/usr/bin/env bash\necho "$*" > {tmp_path}/asked\n')
-    driver.chmod(0o755)
     job = Allocation(tmp_path, nodes=1)
-    job.environment["PATH"] = f"{driver.parent}:{job.environment['PATH']}"
+    job.replace({"agrm-study": f'echo "$*" > {tmp_path}/asked'})
     subprocess.run(["bash", str(ARRAY), "ablation", "--set", "a=b c"], env=job.environment, check=True)
     assert (tmp_path / "asked").read_text() == "run ablation --set a=b c --join\n"
 
