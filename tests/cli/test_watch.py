@@ -28,33 +28,6 @@ from agrm_study.study.load import load_study
 EXECUTION = Path(__file__).parents[1] / "execution"
 
 
-class NamedData:
-    """Takes the place of `Prepared`."""
-
-    notes: tuple[str, ...] = ()
-
-    def clip_counts(self, recipe: object) -> dict[str, int]:
-        return {"train": 16}
-
-    def fingerprints(self, recipe: object) -> tuple[str, str]:
-        return "data", "split"
-
-    def manifest_path(self, recipe: object) -> str:
-        return ""
-
-    def store_path(self, recipe: object) -> str:
-        return ""
-
-    def data(self) -> dict[str, int]:
-        return {}
-
-    def subjects(self) -> dict[str, list[dict[str, object]]]:
-        return {}
-
-    def provenance(self) -> dict[str, dict[str, str]]:
-        return {}
-
-
 class Looking(View):
     """Looks at the folder from outside at a moment of the run."""
 
@@ -69,8 +42,10 @@ class Looking(View):
 
 
 def run(folder: Path, monkeypatch: pytest.MonkeyPatch, *, stop: bool = False) -> tuple[Path, list[Snapshot]]:
-    monkeypatch.setattr("agrm_study.execution.run.prepare", lambda *args, **named: NamedData())
     monkeypatch.syspath_prepend(str(EXECUTION))
+    from named_data import NamedData
+
+    monkeypatch.setattr("agrm_study.execution.run.prepare", lambda *args, **named: NamedData())
     file = folder / "study.yaml"
     file.write_text(
         "name: study\nquestion: Which arm?\nbase: agrm\ntasks: [two_class]\nseeds: [0, 1]\n"
