@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 SEEDS_SHOWN = 12
 """Maximum number of seeds to list; beyond it, only the ends and the number are shown."""
+_HELD_BACK = "held back, as its trials keep failing in the same way: --retry-failed runs them"
 
 
 @click.command()
@@ -187,14 +188,12 @@ def _sharing_sentence(sharing: SharingSummary, alone: int) -> str:
 
 def _search_sentence(search: SearchSummary, replicates: int) -> str:
     """Trials of the search and the final trials that follow."""
-    words = f"search: {_points(search)} on validation, {_ends(search)}, {search.missing} to run"
-    if search.seeds > 1 and search.missing:
-        words += f" ({counted(search.trials_at_most, 'trial')} at most)"
+    words = f"search: {_points(search.trials, search.seeds)} on validation, {_ends(search)}, {_to_run(search)}"
     if search.to_promote:
         words += f"; then its best {search.promote} × {counted(replicates, 'seed')}, "
         words += counted(search.to_promote, "more trial")
     if search.held_back:
-        words += "; held back, as its trials keep failing in the same way: --retry-failed runs them"
+        words += f"; {_HELD_BACK}"
     if search.nothing_to_promote:
         words += "; none finished with a defined metric, so nothing is promoted"
     return words
@@ -220,9 +219,15 @@ def _folds_sentence(f: FoldsSummary) -> str:
     )
 
 
-def _points(search: SearchSummary) -> str:
+def _points(number: int, seeds: int) -> str:
     """Number of points, in words."""
-    return counted(search.trials, "trial") if search.seeds == 1 else f"{search.trials} points × {search.seeds} seeds"
+    return counted(number, "trial") if seeds == 1 else f"{number} points × {seeds} seeds"
+
+
+def _to_run(search: SearchSummary) -> str:
+    """Number of points to run, and of their trials if a point has several."""
+    several = search.seeds > 1 and search.missing > 0
+    return f"{search.missing} to run" + f" ({counted(search.trials_at_most, 'trial')} at most)" * several
 
 
 def _ends(search: SearchSummary | TunedArm) -> str:
@@ -234,19 +239,16 @@ def _ends(search: SearchSummary | TunedArm) -> str:
 
 def _tuning_sentences(search: SearchSummary, seeds: int, tasks: bool) -> list[str]:
     """The budget of the tuning of arms, and what each has chosen or still runs."""
-    each = search.trials // len(search.tuned)
-    budget = counted(each, "trial") if search.seeds == 1 else f"{each} points × {search.seeds} seeds"
-    words = f"tuning: {budget} on validation per arm{' and task' * tasks}, {_ends(search)}, {search.missing} to run"
-    if search.missing and search.seeds > 1:
-        words += f" ({counted(search.trials_at_most, 'trial')} at most)"
-    more = counted(search.to_promote, "more trial")
-    found = [f"{words}; then each arm with its best settings × {counted(seeds, 'seed')}, {more}"]
-    if not search.to_promote:
-        found = [words]
+    budget = _points(search.trials // len(search.tuned), search.seeds)
+    words = f"tuning: {budget} on validation per arm{' and task' * tasks}, {_ends(search)}, {_to_run(search)}"
+    if search.to_promote:
+        more = counted(search.to_promote, "more trial")
+        words += f"; then each arm with its best settings × {counted(seeds, 'seed')}, {more}"
+    found = [words]
     for arm in search.tuned:
         name = f"  {arm.arm} ({arm.task})" if tasks else f"  {arm.arm}"
         if arm.held_back:
-            words = "held back, as its trials keep failing in the same way: --retry-failed runs them"
+            words = _HELD_BACK
         elif arm.missing:
             words = f"{_ends(arm)}, {arm.missing} to run; its settings are not known before that"
         elif arm.settings is None:
