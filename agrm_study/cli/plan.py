@@ -11,7 +11,7 @@ import click
 
 from agrm_study.cli.options import limit_options, results_folder, study_options
 from agrm_study.cli.plan_cost import bought_sentence, cost_sentence, disk_sentence, format_bytes, timed_sentence
-from agrm_study.study.arm_names import value_text
+from agrm_study.study.arm_names import rounded, value_text
 from agrm_study.study.counted import counted
 from agrm_study.study.errors import InputError
 
@@ -254,8 +254,7 @@ def _tuning_sentences(search: SearchSummary, seeds: int, tasks: bool) -> list[st
         elif arm.settings is None:
             words = f"{_ends(arm)}; no point can be chosen, so the arm is not reported"
         else:
-            short = {k: float(f"{v:.4g}") if isinstance(v, float) else v for k, v in arm.settings.items()}
-            chosen = ", ".join(f"{setting} {value_text(value)}" for setting, value in short.items())
+            chosen = ", ".join(f"{setting} {value_text(rounded(value))}" for setting, value in arm.settings.items())
             words = f"{chosen} (validation {arm.value:.3f}; {_ends(arm)})"
         found.append(f"{name}: {words}")
     return found

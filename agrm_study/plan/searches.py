@@ -9,7 +9,7 @@ from typing import Any
 from agrm_study.plan.acting import idle_settings
 from agrm_study.plan.expand import TrialBuilder
 from agrm_study.plan.trial import TrialSpec
-from agrm_study.study.arm_names import arm_name, symbols
+from agrm_study.study.arm_names import arm_name, rounded, symbols
 from agrm_study.study.errors import InputError
 from agrm_study.study.merge import Tree, build_recipe, with_settings
 from agrm_study.study.problems import Place, Places, Problems
@@ -69,7 +69,7 @@ class PlannedSearch:
         labels: dict[str, tuple[str | None, Any]] = {}
         for name, value in settings.items():
             choices = self.space[name].choices or ()
-            labels[name] = (next((label for label, choice in choices if choice == value), None), _rounded(value))
+            labels[name] = (next((label for label, choice in choices if choice == value), None), rounded(value))
         name = arm_name(labels, symbols(list(self.space)))
         return name if self.arm is None else f"{self.arm.name}: {name}"
 
@@ -160,8 +160,3 @@ def _check_acts(study: Study, arm: Arm, space: Mapping[str, Dimension]) -> None:
             given=", ".join(f"{name} ({why})" for name, why in idle.items()),
             hint="Give this arm a space of its own, `tune: {space: {…}}`.",
         )
-
-
-def _rounded(value: Any) -> Any:
-    """The value, with floats rounded to four significant digits."""
-    return float(f"{value:.4g}") if isinstance(value, float) else value

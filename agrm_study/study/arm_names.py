@@ -63,6 +63,11 @@ def value_text(value: Any) -> str:
     return str(value)
 
 
+def rounded(value: Any) -> Any:
+    """The value, with floats rounded to four significant digits."""
+    return float(f"{value:.4g}") if isinstance(value, float) else value
+
+
 def _is_bin(item: Any) -> bool:
     return isinstance(item, list | tuple) and len(item) == 2 and all(type(part) is int for part in item)
 
