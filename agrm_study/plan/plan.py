@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,6 +15,7 @@ from pydantic_core import from_json
 from agrm_study.plan.trial import TrialSpec
 from agrm_study.study.errors import InputError
 from agrm_study.study.splits import Fold
+from agrm_study.study.temporary import replacing
 
 PLAN_VERSION: Final = 1
 """Incremented when a key of plan.json is renamed, removed or changes its meaning."""
@@ -94,26 +94,22 @@ class Plan:
         return tuple(trial for trial in self.trials if trial.trial_id not in done)
 
 
-def cells_to_dict(cells: Collection[Cell], study: str) -> dict[str, Any]:
-    """Plain JSON values: which trial fills which cell."""
-    return {
-        "plan_version": PLAN_VERSION,
-        "study": study,
-        "cells": [_cell_to_dict(c) for c in cells],
-    }
-
-
 def _cell_to_dict(c: Cell) -> dict[str, Any]:
     fold = {} if c.fold is None else {"fold": c.fold, "repeat": c.repeat}
     return {"arm": c.arm, "task": c.task, "seed": c.seed, "trial_id": c.trial_id} | fold
 
 
+def cells_text(plan: Plan) -> str:
+    """Content of plan.json: a record names one arm of its trial, this file names them all."""
+    value = {"plan_version": PLAN_VERSION, "study": plan.study, "cells": [_cell_to_dict(c) for c in plan.cells]}
+    return json.dumps(value, indent=1) + "\n"
+
+
 def write_cells(plan: Plan, path: Path) -> None:
-    """Write plan.json, atomically: a record names one arm of its trial, this file names them all."""
+    """Write `cells_text`; readers see the complete old or the complete new file."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(json.dumps(cells_to_dict(plan.cells, plan.study), indent=1) + "\n", encoding="utf-8")
-    temporary.replace(path)
+    with replacing(path) as file:
+        file.write(cells_text(plan).encode())
 
 
 def read_cells(path: Path) -> tuple[Cell, ...]:

@@ -183,19 +183,23 @@ def _space_to_dict(space: Mapping[str, Dimension]) -> dict[str, Any]:
     return value
 
 
-def write_resolved(study: Study, path: Path) -> None:
-    """Write a study as YAML with all values and a digest; readers see the complete old or the complete new file.
+def resolved_text(study: Study) -> str:
+    """A study as YAML with all values and a digest.
 
     A truncated or edited file is refused on reading, since missing values would otherwise take their defaults.
     """
     body = dump_yaml(study_to_dict(study))
-    text = (
+    return (
         "# The study as it was run: every value, defaults included. Written by agrm-study; an edited file is refused.\n"
         f"{_DIGEST}{hashlib.sha256(body.encode()).hexdigest()}\n{body}"
     )
+
+
+def write_resolved(study: Study, path: Path) -> None:
+    """Write `resolved_text`; readers see the complete old or the complete new file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as file:
-        file.write(text.encode())
+        file.write(resolved_text(study).encode())
 
 
 def read_resolved(path: Path) -> Study:
