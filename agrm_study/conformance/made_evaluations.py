@@ -62,9 +62,10 @@ def write_external(
     rows = [{"subject_id": s, "split_seed": 0, "split": part, "label": label, "clips": 1} for s, label in people]
     write_subjects(folder, SPLIT, rows)
     changed = {"data_fingerprint": DATA, "split_fingerprint": SPLIT, **(columns or {})}
+    tasks = read_resolved(root / "study.yaml").tasks
     for row in _finished(root):
         if row["trial_id"] not in skip:
-            block = _block(root, row, part, people, skill)
+            block = _block(tasks[str(row["task"])], row, part, people, skill)
             write_trial(folder, row | changed, predictions=[block] if len(block["label"]) else ())
     return Path(folder.path)
 
@@ -79,9 +80,10 @@ def write_robustness(
     subjects = Ledger(root).subjects()
     test = subjects[subjects["split"] == "test"]
     people = list(zip(test["subject_id"], test["label"], strict=True))
+    tasks = read_resolved(root / "study.yaml").tasks
     for row in _finished(root):
         blocks = [
-            _block(root, row, corrupted_part(kind, severity), people, 1 - 0.13 * severity)
+            _block(tasks[str(row["task"])], row, corrupted_part(kind, severity), people, 1 - 0.13 * severity)
             for kind in kinds
             for severity in severities
         ]
@@ -95,10 +97,9 @@ def _finished(root: Path) -> list[dict[str, Any]]:
 
 
 def _block(
-    root: Path, row: Mapping[str, Any], part: str, people: Sequence[tuple[str, str]], skill: float
+    task: Task, row: Mapping[str, Any], part: str, people: Sequence[tuple[str, str]], skill: float
 ) -> dict[str, Any]:
     """Predictions of the network that a trial reports."""
-    task: Task = read_resolved(root / "study.yaml").tasks[str(row["task"])]
     known = [(subject, index) for subject, label in people if (index := task.class_index(label)) is not None]
     labels = np.array([index for _, index in known], dtype=np.int64)
     rng = np.random.default_rng([int(row["seed"]), zlib.crc32(f"{row['arm']}/{part}".encode())])
