@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pandas as pd
 
@@ -80,13 +81,12 @@ def external_cells(evidence: Evidence) -> tuple[ExternalCells, ...]:
         ledger = Ledger(folder)
         trials, findings = _trials(ledger, evidence, about, f"external/{name}")
         table = ledger.table_of("subjects")
-        broken = {split: f"{rule}" for split, rule in broken_splits(table).items()}
         rows = frame_of(table.drop_columns(["rows_digest"]), ["split_fingerprint", "split", "subject_id"])
         labels = {
             (str(fingerprint), part): dict(zip(people["subject_id"], people["label"], strict=True))
             for fingerprint, people in rows.groupby("split_fingerprint")
         }
-        damaged = trials[trials["split_fingerprint"].isin(list(broken))]
+        damaged = trials[trials["split_fingerprint"].isin(list(broken_splits(table)))]
         for row in damaged.to_dict("records"):
             rule, where = "the subjects of the set are damaged", f"external/{name}/records/subjects"
             findings.append(trial_finding({str(k): v for k, v in row.items()}, rule, where))
@@ -117,14 +117,11 @@ def corrupted_cells(evidence: Evidence) -> CorruptedCells | None:
     folder = robustness_folder(evidence.results)
     about, ledger = read_set(folder), Ledger(folder)
     if about is None:
-        about = _unreadable("robustness").about
-        return CorruptedCells(about=about, severities={}, cells={}, findings=_unreadable("robustness").findings)
+        unread = _unreadable("robustness")
+        return CorruptedCells(about=unread.about, severities={}, cells={}, findings=unread.findings)
     trials, findings = _trials(ledger, evidence, about, "robustness")
-    parts = {
-        name.rpartition("/")[0]: None
-        for text in trials["predictions_digest"].dropna()
-        for name in read_blocks(str(text))
-    }
+    parts_of = [_recorded_parts(text) for text in trials["predictions_digest"]]
+    parts = dict.fromkeys(part for recorded in parts_of for part in recorded)
     cells: dict[tuple[str, int], Mapping[tuple[str, str], Cell]] = {}
     people = evidence.people
     for part in parts:
@@ -136,7 +133,7 @@ def corrupted_cells(evidence: Evidence) -> CorruptedCells | None:
             ledger,
             evidence.study,
             evidence.planned,
-            _with_part(trials, part),
+            trials[[part in recorded for recorded in parts_of]],
             replace(people, labels=labels),
             split=part,
             refused=refused_trials(findings) | evidence.refused,
@@ -150,13 +147,6 @@ def corrupted_cells(evidence: Evidence) -> CorruptedCells | None:
         cells=cells,
         findings=(*findings, *_problems(ledger)),
     )
-
-
-def evaluation_findings(evidence: Evidence) -> tuple[Finding, ...]:
-    """The findings about all evaluations of a results folder."""
-    corrupted = corrupted_cells(evidence)
-    found = [finding for each in external_cells(evidence) for finding in each.findings]
-    return (*found, *(corrupted.findings if corrupted is not None else ()))
 
 
 def _trials(ledger: Ledger, evidence: Evidence, about: EvaluatedSet, where: str) -> tuple[pd.DataFrame, list[Finding]]:
@@ -188,13 +178,9 @@ def _trials(ledger: Ledger, evidence: Evidence, about: EvaluatedSet, where: str)
     return recorded, findings
 
 
-def _with_part(trials: pd.DataFrame, part: str) -> pd.DataFrame:
-    """The trials whose record has a part; others were not evaluated on it."""
-    has = [
-        any(name.rpartition("/")[0] == part for name in read_blocks(text if isinstance(text, str) else None))
-        for text in trials["predictions_digest"]
-    ]
-    return trials[has].reset_index(drop=True)
+def _recorded_parts(digests: Any) -> dict[str, None]:
+    """Parts that the record of a trial has predictions on, in its order; none for null."""
+    return {name.rpartition("/")[0]: None for name in read_blocks(digests if isinstance(digests, str) else None)}
 
 
 def _below(findings: tuple[Finding, ...], where: str) -> list[Finding]:
