@@ -282,15 +282,22 @@ def gap_notes(
     ]
     mine = [
         f
-        for f in dict.fromkeys((*evidence.problems, *more))
+        for f in (*evidence.problems, *more)
         if (f.arm is None or f.arm in arms) and (f.task is None or f.task in tasks)
     ]
     cells = {(a, t) for (a, t), c in evidence.cells.items() if c.refused}
-    left_out = [f for f in mine if f.severity == "refuse" and not (f.trial_id is None and (f.arm, f.task) in cells)]
-    for title, found in (("Left out", left_out), ("Marked", [f for f in mine if f.severity == "mark"])):
+    mine = [f for f in mine if f.severity == "mark" or f.trial_id is not None or (f.arm, f.task) not in cells]
+    return (*out, *findings_notes(mine))
+
+
+def findings_notes(findings: Sequence[Finding]) -> tuple[str, ...]:
+    """Notes on records that are omitted or marked."""
+    out = []
+    for title, severity in (("Left out", "refuse"), ("Marked", "mark")):
+        found = list(dict.fromkeys(str(f) for f in findings if f.severity == severity))
         if found:
             rest = f"; and {len(found) - MOST_FINDINGS} more" if len(found) > MOST_FINDINGS else ""
-            out.append(f"{title}: {'; '.join(str(f) for f in found[:MOST_FINDINGS])}{rest}.")
+            out.append(f"{title}: {'; '.join(found[:MOST_FINDINGS])}{rest}.")
     return tuple(out)
 
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import ClassVar
 
 from agrm_study.report import notes
-from agrm_study.report.checks.finding import Finding
 from agrm_study.report.evaluated import ExternalCells
 from agrm_study.report.external import NOTHING, ExternalResult, external_results
 from agrm_study.report.measure import Measured, Measurements
@@ -20,7 +19,6 @@ from agrm_study.study.tasks import task_title
 
 IN_CSV = ("sensitivity", "specificity", "balanced_accuracy")
 """Metrics that only the CSV file shows."""
-MOST_FINDINGS = 3
 
 
 class External(TableKind):
@@ -94,17 +92,6 @@ def change_entry(change: Difference | None, planned: int) -> Entry:
     return difference_entry(change, planned)
 
 
-def findings_notes(findings: Iterable[Finding]) -> list[str]:
-    """Notes on evaluations that are omitted or marked."""
-    out = []
-    for title, severity in (("Left out", "refuse"), ("Marked", "mark")):
-        found = list(dict.fromkeys(str(f) for f in findings if f.severity == severity))
-        if found:
-            rest = f"; and {len(found) - MOST_FINDINGS} more" if len(found) > MOST_FINDINGS else ""
-            out.append(f"{title}: {'; '.join(found[:MOST_FINDINGS])}{rest}.")
-    return out
-
-
 def _entries(m: Measurements, name: str, result: ExternalResult, shown: Sequence[str]) -> tuple[Entry, ...]:
     cell = result.cell
     metrics = [*shown, *(name for name in IN_CSV if name not in shown)]
@@ -145,5 +132,5 @@ def _notes(m: Measurements) -> list[str]:
         if about.distinct_subjects:
             said.append("Subject ids that also occur in the study were declared to be other people.")
         out.append(" ".join([*said, *about.notes]))
-        out += findings_notes(found.findings)
+        out += notes.findings_notes(found.findings)
     return [*out, notes.versions_note(m.evidence)]

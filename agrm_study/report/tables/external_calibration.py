@@ -16,7 +16,7 @@ from agrm_study.report.table import Column, Row, Table, words
 from agrm_study.report.tables.base import TableKind
 from agrm_study.report.tables.calibration import plain_entry, spread
 from agrm_study.report.tables.comparing import arm_entry, shown_arms
-from agrm_study.report.tables.external import findings_notes, heading_of, listing_of
+from agrm_study.report.tables.external import heading_of, listing_of
 from agrm_study.statistics.arrays import Floats
 from agrm_study.statistics.calibration import brier, reliability
 from agrm_study.statistics.cross_fitted import FOLDS, cross_fitted
@@ -89,7 +89,7 @@ class ExternalCalibration(TableKind):
                 f"class has fewer than {FOLDS} subjects, or a fit does not exist. Fractions, not percent.",
                 notes.interval_note(m, m.evidence.study.tasks),
                 *rest,
-                *(note for found in m.external for note in findings_notes(found.findings)),
+                *(note for found in m.external for note in notes.findings_notes(found.findings)),
                 notes.versions_note(m.evidence),
             ),
             partial=m.evidence.partial,

@@ -11,7 +11,7 @@ from agrm_study.report.robustness import MEANINGS, NOTHING, RobustnessResult, ro
 from agrm_study.report.table import EMPTY, Column, Entry, Row, Table, words
 from agrm_study.report.tables.base import TableKind
 from agrm_study.report.tables.comparing import arm_entry
-from agrm_study.report.tables.external import change_entry, findings_notes
+from agrm_study.report.tables.external import change_entry
 from agrm_study.report.wording import METRIC_NAMES, MISSING, percent, sentence_case
 from agrm_study.study.tasks import task_title
 
@@ -95,7 +95,7 @@ def _notes(m: Measurements, results: list[RobustnessResult]) -> list[str]:
             if reference is not None
             else ""
         ),
-        *findings_notes(found.findings),
+        *notes.findings_notes(found.findings),
         notes.versions_note(m.evidence),
     ]
     return said
