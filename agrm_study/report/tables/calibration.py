@@ -14,7 +14,7 @@ from agrm_study.report.evidence import Evidence
 from agrm_study.report.measure import Measured, Measurements
 from agrm_study.report.table import Column, Entry, Table, words
 from agrm_study.report.tables.base import TableKind
-from agrm_study.report.tables.comparing import arm_entry, seeds_marks, shown_arms, task_blocks
+from agrm_study.report.tables.comparing import arm_entry, estimate_parts, seeds_marks, shown_arms, task_blocks
 from agrm_study.report.wording import MISSING, number
 from agrm_study.statistics.arrays import Floats
 from agrm_study.statistics.estimators import summarise
@@ -46,8 +46,7 @@ def plain_entry(x: Measured | None, marks: tuple[str, ...], digits: int = 3, *, 
     text = number(x.summary.mean, digits)
     if interval and x.interval.defined:
         text += f" [{number(x.interval.low, digits)}, {number(x.interval.high, digits)}]"
-    parts = {"std": x.summary.std, "n": x.summary.n, "low": x.interval.low, "high": x.interval.high}
-    return Entry(text=text, value=x.summary.mean, parts=parts, marks=marks)
+    return Entry(text=text, value=x.summary.mean, parts=estimate_parts(x), marks=marks)
 
 
 class CalibrationTable(TableKind):

@@ -56,12 +56,16 @@ def arm_entry(evidence: Evidence, arm: str) -> Entry:
 
 def task_blocks(tasks: Collection[str], rows: Iterable[tuple[str, Iterable[Entry]]]) -> tuple[Row, ...]:
     """Rows from (task, entries) pairs that are grouped by task; with several tasks, each has a heading."""
+    return headed((task_title(task) if len(tasks) > 1 else None, entries) for task, entries in rows)
+
+
+def headed(rows: Iterable[tuple[str | None, Iterable[Entry]]]) -> tuple[Row, ...]:
+    """Rows from (heading, entries) pairs; a heading is shown once above the consecutive rows that share it."""
     out: list[Row] = []
     above = None
-    for task, entries in rows:
-        heading = task_title(task) if task != above and len(tasks) > 1 else None
-        out.append(Row(entries=tuple(entries), heading=heading))
-        above = task
+    for heading, entries in rows:
+        out.append(Row(entries=tuple(entries), heading=None if heading == above else heading))
+        above = heading
     return tuple(out)
 
 
@@ -116,8 +120,12 @@ def estimate_entry(x: Measured | None, marks: tuple[str, ...]) -> Entry:
     text = percent(x.summary.mean)
     if x.interval.defined:
         text += f" {bracket(x.interval)}"
-    parts = {"std": x.summary.std, "n": x.summary.n, "low": x.interval.low, "high": x.interval.high}
-    return Entry(text=text, value=x.summary.mean, parts=parts, marks=marks)
+    return Entry(text=text, value=x.summary.mean, parts=estimate_parts(x), marks=marks)
+
+
+def estimate_parts(x: Measured) -> dict[str, float]:
+    """Numbers that CSV adds to a mean: standard deviation, number of seeds, and the ends of the headline interval."""
+    return {"std": x.summary.std, "n": x.summary.n, "low": x.interval.low, "high": x.interval.high}
 
 
 def seeds_entry(m: Measurements, arm: str, task: str) -> Entry:

@@ -10,9 +10,16 @@ from agrm_study.report import notes
 from agrm_study.report.evaluated import ExternalCells
 from agrm_study.report.external import NOTHING, ExternalResult, external_results
 from agrm_study.report.measure import Measured, Measurements
-from agrm_study.report.table import Column, Entry, Row, Table, whole, words
+from agrm_study.report.table import Column, Entry, Table, whole, words
 from agrm_study.report.tables.base import TableKind
-from agrm_study.report.tables.comparing import arm_entry, difference_entry, estimate_entry, interval_entry
+from agrm_study.report.tables.comparing import (
+    arm_entry,
+    difference_entry,
+    estimate_entry,
+    estimate_parts,
+    headed,
+    interval_entry,
+)
 from agrm_study.report.wording import METRIC_NAMES, METRIC_TITLES, MISSING, mean_std
 from agrm_study.statistics.comparison import Difference
 from agrm_study.study.tasks import task_title
@@ -34,14 +41,11 @@ class External(TableKind):
         study = m.evidence.study
         title = METRIC_TITLES[study.primary_metric]
         shown = tuple(dict.fromkeys(("accuracy", "macro_f1", study.primary_metric)))
-        rows = []
-        for found in m.external:
-            above = None
-            for result in external_results(m, found):
-                heading = heading_of(m, found.about.name, result.task)
-                entries = _entries(m, found.about.name, result, shown)
-                rows.append(Row(entries=entries, heading=None if heading == above else heading))
-                above = heading
+        rows = [
+            (heading_of(m, found.about.name, result.task), _entries(m, found.about.name, result, shown))
+            for found in m.external
+            for result in external_results(m, found)
+        ]
         return Table(
             name=self.name,
             caption=f"{listing_of(m.external)}: networks as trained, and the change in "
@@ -57,7 +61,7 @@ class External(TableKind):
                 Column(key="internal", title=f"Internal {title}"),
                 Column(key="change", title=f"Change in {title} [95% CI]"),
             ),
-            rows=tuple(rows),
+            rows=headed(rows),
             notes=tuple(_notes(m)),
             partial=m.evidence.partial,
         )
@@ -81,8 +85,8 @@ def plain_metric(x: Measured | None, marks: tuple[str, ...]) -> Entry:
     """Mean ± standard deviation in percent."""
     if x is None:
         return Entry(text=MISSING)
-    parts = {"std": x.summary.std, "n": x.summary.n, "low": x.interval.low, "high": x.interval.high}
-    return Entry(text=mean_std(x.summary.mean, x.summary.std), value=x.summary.mean, parts=parts, marks=marks)
+    text = mean_std(x.summary.mean, x.summary.std)
+    return Entry(text=text, value=x.summary.mean, parts=estimate_parts(x), marks=marks)
 
 
 def change_entry(change: Difference | None, planned: int) -> Entry:
@@ -102,7 +106,7 @@ def _entries(m: Measurements, name: str, result: ExternalResult, shown: Sequence
         whole(cell.n_subjects),
         *(plain_metric(result.metric(metric), cell.marks) for metric in metrics),
         interval_entry(result.metric(m.evidence.study.primary_metric)),
-        estimate_entry(result.internal, ()) if result.internal is not None else Entry(text=MISSING),
+        estimate_entry(result.internal, ()),
         change_entry(result.change, result.planned),
     )
 

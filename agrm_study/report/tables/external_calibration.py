@@ -12,10 +12,10 @@ from agrm_study.report.cells import Cell
 from agrm_study.report.collect_cells import cells_of_part
 from agrm_study.report.external import NOTHING, external_results
 from agrm_study.report.measure import Measurements
-from agrm_study.report.table import Column, Row, Table, words
+from agrm_study.report.table import Column, Table, words
 from agrm_study.report.tables.base import TableKind
 from agrm_study.report.tables.calibration import plain_entry, spread
-from agrm_study.report.tables.comparing import arm_entry, shown_arms
+from agrm_study.report.tables.comparing import arm_entry, headed, shown_arms
 from agrm_study.report.tables.external import heading_of, listing_of
 from agrm_study.statistics.arrays import Floats
 from agrm_study.statistics.calibration import brier, reliability
@@ -36,7 +36,6 @@ class ExternalCalibration(TableKind):
         validation = cells_of_part(m.evidence, "val", arms=arms)
         rows = []
         for found in m.external:
-            above = None
             for result in external_results(m, found):
                 if result.arm not in arms:
                     continue
@@ -57,8 +56,7 @@ class ExternalCalibration(TableKind):
                     plain_entry(c.slope, cell.marks, 2, interval=False),
                     plain_entry(c.intercept, cell.marks, 2, interval=False),
                 )
-                rows.append(Row(entries=entries, heading=None if heading == above else heading))
-                above = heading
+                rows.append((heading, entries))
         return Table(
             name=self.name,
             caption=f"{listing_of(m.external)}: calibration as trained, with the temperature of the study's validation "
@@ -76,7 +74,7 @@ class ExternalCalibration(TableKind):
                 Column(key="slope", title="Slope"),
                 Column(key="intercept", title="Intercept"),
             ),
-            rows=tuple(rows),
+            rows=headed(rows),
             notes=(
                 "ECE: expected calibration error of the top class, 15 bins. Brier: multi-class, 0 to 2. Slope (1 is "
                 "perfect) and intercept (0 is perfect) of the probabilities as trained; two-class only, intervals in "

@@ -18,7 +18,7 @@ from agrm_study.report.table import EMPTY, Column, Entry, Table, whole, words
 from agrm_study.report.tables.base import TableKind
 from agrm_study.report.tables.comparing import arm_entry, difference_entry, estimate_entry, shown_arms, task_blocks
 from agrm_study.report.tables.subgroups import restrict, unknown_attributes
-from agrm_study.report.wording import METRIC_TITLES, MISSING, p_text
+from agrm_study.report.wording import METRIC_TITLES, p_text
 from agrm_study.statistics.comparison import Difference, holm
 from agrm_study.statistics.two_sets import compare_sets
 from agrm_study.statistics.two_way import FEWEST_SUBJECTS
@@ -155,7 +155,7 @@ class Heterogeneity(TableKind):
 
 def _entries(m: Measurements, r: GroupResult, adjusted: float) -> list[Entry]:
     entries = [words(r.task), arm_entry(m.evidence, r.arm), words(r.group), whole(r.subjects)]
-    entries.append(estimate_entry(r.value, r.cell.marks) if r.value is not None else Entry(text=MISSING))
+    entries.append(estimate_entry(r.value, r.cell.marks))
     if r.difference is None:
         return [*entries, EMPTY, EMPTY]
     parts = {"uncorrected": r.difference.p}

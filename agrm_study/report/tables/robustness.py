@@ -8,9 +8,9 @@ from agrm_study.records.evaluations import SEVERITIES
 from agrm_study.report import notes
 from agrm_study.report.measure import Measurements
 from agrm_study.report.robustness import MEANINGS, NOTHING, RobustnessResult, robustness_results, title_of
-from agrm_study.report.table import EMPTY, Column, Entry, Row, Table, words
+from agrm_study.report.table import EMPTY, Column, Entry, Table, words
 from agrm_study.report.tables.base import TableKind
-from agrm_study.report.tables.comparing import arm_entry
+from agrm_study.report.tables.comparing import arm_entry, estimate_parts, headed
 from agrm_study.report.tables.external import change_entry
 from agrm_study.report.wording import METRIC_NAMES, MISSING, percent, sentence_case
 from agrm_study.study.tasks import task_title
@@ -28,13 +28,12 @@ class Robustness(TableKind):
     def build(self, m: Measurements) -> Table:
         study = m.evidence.study
         results = list(robustness_results(m))
-        rows, above = [], None
+        rows = []
         for result in results:
             heading = title_of(result.kind)
             if len(study.tasks) > 1:
                 heading = f"{task_title(result.task)}: {heading.lower()}"
-            rows.append(Row(entries=_entries(m, result), heading=None if heading == above else heading))
-            above = heading
+            rows.append((heading, _entries(m, result)))
         compared = () if study.reference is None else (Column(key="delta", title=f"Δ to {study.reference} [95% CI]"),)
         return Table(
             name=self.name,
@@ -49,23 +48,21 @@ class Robustness(TableKind):
                 Column(key="change", title="Change [95% CI]"),
                 *compared,
             ),
-            rows=tuple(rows),
+            rows=headed(rows),
             notes=tuple(_notes(m, results)),
             partial=m.evidence.partial,
         )
 
 
 def _entries(m: Measurements, result: RobustnessResult) -> tuple[Entry, ...]:
-    marks = result.cell.marks
-    of_severity = [result.by_severity.get(s) for s in SEVERITIES]
     entries = [words(result.task), words(result.kind), arm_entry(m.evidence, result.arm)]
-    for x in (result.clean, *of_severity):
+    copies = ((result.by_severity.get(s), result.cell.marks) for s in SEVERITIES)
+    for x, marks in ((result.clean, ()), *copies):
         if x is None:
             entries.append(Entry(text=MISSING))
             continue
-        parts = {"std": x.summary.std, "n": x.summary.n, "low": x.interval.low, "high": x.interval.high}
-        of_copies = () if x is result.clean else marks
-        entries.append(Entry(text=percent(x.summary.mean, 0), value=x.summary.mean, parts=parts, marks=of_copies))
+        text = percent(x.summary.mean, 0)
+        entries.append(Entry(text=text, value=x.summary.mean, parts=estimate_parts(x), marks=marks))
     entries.append(change_entry(result.change, result.cell.planned))
     reference = m.evidence.study.reference
     if reference is not None:
