@@ -11,7 +11,7 @@ from scipy.special import logsumexp
 
 from agrm_study.report.cells import Cell
 from agrm_study.report.measure import Measured, measured
-from agrm_study.report.pooled_folds import over_subjects, training_keys
+from agrm_study.report.pooled_folds import fitted_on_validation, over_subjects
 from agrm_study.statistics.arrays import Bools, Floats, Ints
 from agrm_study.statistics.calibration import (
     brier,
@@ -21,7 +21,6 @@ from agrm_study.statistics.calibration import (
     recalibrate,
     reliability,
 )
-from agrm_study.statistics.comparison import Replicate
 from agrm_study.statistics.probabilities import softmax
 
 
@@ -74,10 +73,9 @@ def calibrate(cell: Cell, validation: Cell | None) -> Calibrated:
         slope=slope,
         intercept=intercept,
     )
-    keys = training_keys(cell)
-    if validation is None or not {key for row in keys for key in row} <= set(validation.seeds):
+    found_SF = fitted_on_validation(cell, validation, _temperature)
+    if found_SF is None:
         return plain
-    found_SF = np.array([[_temperature(validation, key) for key in row] for row in keys])
     used = over_subjects(cell, np.nan_to_num(found_SF, nan=UNSCALED))
     after = np.asarray(softmax(log_probabilities(cell.probs_SNK) / used[:, :, None]))
     return Calibrated(
@@ -99,17 +97,15 @@ def _mean_known(found_SF: Floats) -> Floats:
     return np.where(counts > 0, np.where(known, found_SF, 0.0).sum(axis=1) / np.maximum(counts, 1), np.nan)
 
 
-def _temperature(validation: Cell, training: Replicate) -> float:
+def _temperature(probs_NK: Floats, labels_N: Ints) -> float:
     """Temperature of one training run; NaN if its validation subjects do not identify one."""
-    probs = validation.probs_SNK[validation.seeds.index(training)]
-    here = present(probs)
-    logits = log_probabilities(probs[here])
+    logits = log_probabilities(probs_NK)
 
     def log_probs_at(temperature: float) -> Floats:
         scaled = logits / temperature
         return np.asarray(scaled - logsumexp(scaled, axis=1, keepdims=True))
 
-    found = fit_temperature(log_probs_at, validation.labels_N[here])
+    found = fit_temperature(log_probs_at, labels_N)
     return math.nan if found is None else found
 
 

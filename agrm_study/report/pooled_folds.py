@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -85,12 +85,36 @@ def pooled_probabilities(
     return probs, fold
 
 
-def training_keys(cell: Cell) -> list[list[Replicate]]:
-    """Keys of the training runs of each row among the rows of the validation part: one per row, or one per fold."""
-    if cell.fold_SN is None:
-        return [[seed] for seed in cell.seeds]
-    folds = len(cell.trial_ids) // len(cell.seeds)
-    return [[(seed, fold) for fold in range(folds)] for seed in cell.seeds]
+def fitted_on_validation(
+    cell: Cell, validation: Cell | None, fit: Callable[[Floats, Ints], float | None]
+) -> Floats | None:
+    """A value of each training run, fitted on its validation subjects: one per row (S, 1), or per row and fold (S, F).
+
+    Args:
+        cell: Cell of the test part, or of an external set.
+        validation: Cell of the validation part.
+        fit: Value from probabilities (N, K) and class indices (N,) of the subjects of one training run.
+
+    Returns:
+        None if the validation part lacks a training run, or a fit does not exist.
+    """
+    if validation is None:
+        return None
+    keys: list[list[Replicate]] = [[seed] for seed in cell.seeds]
+    if cell.fold_SN is not None:
+        folds = len(cell.trial_ids) // len(cell.seeds)
+        keys = [[(seed, fold) for fold in range(folds)] for seed in cell.seeds]
+    if not {key for row in keys for key in row} <= set(validation.seeds):
+        return None
+    found = []
+    for key in (key for row in keys for key in row):
+        probs = validation.probs_SNK[validation.seeds.index(key)]
+        here = ~np.isnan(probs).any(axis=1)
+        value = fit(probs[here], validation.labels_N[here])
+        if value is None:
+            return None
+        found.append(value)
+    return np.array(found).reshape(len(keys), -1)
 
 
 def over_subjects(cell: Cell, values_SF: Floats) -> Floats:

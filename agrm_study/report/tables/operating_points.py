@@ -11,14 +11,14 @@ from agrm_study.report import notes
 from agrm_study.report.cells import Cell
 from agrm_study.report.collect_cells import cells_of_part
 from agrm_study.report.measure import Measurements, measured_counts
-from agrm_study.report.pooled_folds import over_subjects, training_keys
+from agrm_study.report.pooled_folds import fitted_on_validation, over_subjects
 from agrm_study.report.screened import NEEDS_POSITIVE, names, screened
 from agrm_study.report.table import Column, Entry, Row, Table
 from agrm_study.report.tables.base import TableKind
 from agrm_study.report.tables.calibration import spread
 from agrm_study.report.tables.comparing import arm_entry, estimate_entry
 from agrm_study.report.wording import METRIC_NAMES, METRIC_TITLES, MISSING
-from agrm_study.statistics.arrays import Floats
+from agrm_study.statistics.arrays import Floats, Ints
 from agrm_study.statistics.classification import sensitivity, specificity
 from agrm_study.statistics.operating import Requirement, threshold_for
 from agrm_study.study.spec import OperatingPoint
@@ -30,20 +30,11 @@ SHARES = {"sensitivity": sensitivity, "specificity": specificity}
 def thresholds(cell: Cell, validation: Cell | None, point: OperatingPoint) -> Floats | None:
     """Threshold of each training run, chosen on its validation subjects: one per seed (S, 1), or per seed and fold (S,
     F); None if a training run lacks them."""
-    keys = training_keys(cell)
-    if validation is None or not {key for row in keys for key in row} <= set(validation.seeds):
-        return None
-    found: list[list[float]] = []
-    for row in keys:
-        found.append([])
-        for key in row:
-            scores = validation.probs_SNK[validation.seeds.index(key), :, 1]
-            here = ~np.isnan(scores)
-            t = threshold_for(validation.labels_N[here] == 1, scores[here], point.required, point.least)
-            if t is None:
-                return None
-            found[-1].append(t)
-    return np.array(found)
+
+    def chosen(probs_NK: Floats, labels_N: Ints) -> float | None:
+        return threshold_for(labels_N == 1, probs_NK[:, 1], point.required, point.least)
+
+    return fitted_on_validation(cell, validation, chosen)
 
 
 def decided_at(cell: Cell, thresholds_SF: Floats) -> Cell:
