@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import logsumexp
 
 from agrm_study.report.cells import Cell
 from agrm_study.report.measure import Measured, measured
@@ -17,9 +16,9 @@ from agrm_study.statistics.calibration import (
     brier,
     brier_influence,
     ece_influence,
-    fit_temperature,
     recalibrate,
     reliability,
+    temperature_of,
 )
 from agrm_study.statistics.probabilities import softmax
 
@@ -99,13 +98,7 @@ def _mean_known(found_SF: Floats) -> Floats:
 
 def _temperature(probs_NK: Floats, labels_N: Ints) -> float:
     """Temperature of one training run; NaN if its validation subjects do not identify one."""
-    logits = log_probabilities(probs_NK)
-
-    def log_probs_at(temperature: float) -> Floats:
-        scaled = logits / temperature
-        return np.asarray(scaled - logsumexp(scaled, axis=1, keepdims=True))
-
-    found = fit_temperature(log_probs_at, labels_N)
+    found = temperature_of(log_probabilities(probs_NK), labels_N)
     return math.nan if found is None else found
 
 

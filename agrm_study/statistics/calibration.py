@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import minimize_scalar
+from scipy.special import logsumexp
 
 from agrm_study.statistics.arrays import Floats, Ints
 from agrm_study.statistics.probabilities import decide
@@ -188,3 +189,13 @@ def fit_temperature(log_probs_at: Callable[[float], Floats], labels_N: ArrayLike
     temperature = float(np.exp(best.x))
     identified = low * 1.01 < temperature < high / 1.01 and best.fun < min(loss(np.log(low)), loss(np.log(high)))
     return temperature if identified else None
+
+
+def temperature_of(logits_NK: Floats, labels_N: ArrayLike) -> float | None:
+    """`fit_temperature` of a softmax: the temperature by which the logits (N, K) are divided."""
+
+    def log_probs_at(temperature: float) -> Floats:
+        scaled = logits_NK / temperature
+        return np.asarray(scaled - logsumexp(scaled, axis=1, keepdims=True))
+
+    return fit_temperature(log_probs_at, labels_N)

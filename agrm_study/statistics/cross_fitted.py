@@ -7,10 +7,10 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import expit, logsumexp
+from scipy.special import expit
 
 from agrm_study.statistics.arrays import Floats, Ints
-from agrm_study.statistics.calibration import fit_temperature
+from agrm_study.statistics.calibration import temperature_of
 from agrm_study.statistics.probabilities import softmax
 
 FOLDS: Final = 5
@@ -79,13 +79,7 @@ def _logistic(train_NK: Floats, labels_N: Ints, test_MK: Floats) -> Floats | Non
 
 
 def _temperature(train_NK: Floats, labels_N: Ints, test_MK: Floats) -> Floats | None:
-    logits = np.log(np.clip(train_NK, LEAST, None))
-
-    def log_probs_at(temperature: float) -> Floats:
-        scaled = logits / temperature
-        return np.asarray(scaled - logsumexp(scaled, axis=1, keepdims=True))
-
-    found = fit_temperature(log_probs_at, labels_N)
+    found = temperature_of(np.log(np.clip(train_NK, LEAST, None)), labels_N)
     if found is None:
         return None
     return softmax(np.log(np.clip(test_MK, LEAST, None)), found)
