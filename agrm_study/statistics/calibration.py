@@ -6,6 +6,7 @@ import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -17,6 +18,8 @@ from agrm_study.statistics.probabilities import decide
 
 TEMPERATURES = (0.05, 20.0)
 """Bounds of the search for a temperature."""
+LEAST: Final = 1e-9
+"""Minimum distance of a probability from 0 and 1, so that its logit is finite."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,20 +136,12 @@ def recalibrate(positive_N: ArrayLike, probability_N: ArrayLike) -> Recalibratio
     Returns:
         None if the estimates do not exist: a single class, or scores that separate the classes.
     """
-    y = np.asarray(positive_N, dtype=np.float64)
-    p = np.clip(np.asarray(probability_N, dtype=np.float64), 1e-9, 1 - 1e-9)
-    z = np.log(p) - np.log1p(-p)
-    positives, negatives = z[y == 1], z[y == 0]
-    if not positives.size or not negatives.size or positives.min() > negatives.max() or np.ptp(z) == 0:
+    y, z = np.asarray(positive_N, dtype=np.float64), logits_of(probability_N)
+    both = logistic_regression(y, z)
+    if both is None:
         return None
-    from statsmodels.genmod.families import Binomial
-    from statsmodels.genmod.generalized_linear_model import GLM
-
     x = np.column_stack([np.ones_like(z), z])
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        both = GLM(y, x, family=Binomial()).fit()
-        large = GLM(y, x[:, :1], family=Binomial(), offset=z).fit()
+    large = _binomial_fit(y, x[:, :1], offset=z)
     slope, intercept = float(both.params[1]), float(large.params[0])
     if not (math.isfinite(slope) and math.isfinite(intercept) and abs(slope) < 1e3):
         return None
@@ -160,6 +155,35 @@ def recalibrate(positive_N: ArrayLike, probability_N: ArrayLike) -> Recalibratio
         np.asarray(n * np.linalg.solve(information, scores.T)[1]),
         np.asarray(n * (y - one) / (one * (1 - one)).sum()),
     )
+
+
+def logits_of(probability_N: ArrayLike) -> Floats:
+    """Logits of probabilities, which are taken to be at least `LEAST` away from 0 and 1."""
+    p = np.clip(np.asarray(probability_N, dtype=np.float64), LEAST, 1 - LEAST)
+    return np.asarray(np.log(p) - np.log1p(-p))
+
+
+def logistic_regression(positive_N: Floats, logits_N: Floats) -> Any:
+    """Results of statsmodels for a logistic regression of the outcome (0 or 1) on a logit, with an intercept.
+
+    Returns:
+        None if the estimate does not exist: a single class, or logits that are constant or separate the classes.
+    """
+    positives, negatives = logits_N[positive_N == 1], logits_N[positive_N == 0]
+    if not positives.size or not negatives.size or np.ptp(logits_N) == 0:
+        return None
+    if positives.min() > negatives.max() or positives.max() < negatives.min():
+        return None
+    return _binomial_fit(positive_N, np.column_stack([np.ones_like(logits_N), logits_N]))
+
+
+def _binomial_fit(y: Floats, x: Floats, offset: Floats | None = None) -> Any:
+    from statsmodels.genmod.families import Binomial
+    from statsmodels.genmod.generalized_linear_model import GLM
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return GLM(y, x, family=Binomial(), offset=offset).fit()
 
 
 def fit_temperature(log_probs_at: Callable[[float], Floats], labels_N: ArrayLike) -> float | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Final
 
 import numpy as np
@@ -10,12 +9,10 @@ from numpy.typing import ArrayLike
 from scipy.special import expit
 
 from agrm_study.statistics.arrays import Floats, Ints
-from agrm_study.statistics.calibration import temperature_of
+from agrm_study.statistics.calibration import LEAST, logistic_regression, logits_of, temperature_of
 from agrm_study.statistics.probabilities import softmax
 
 FOLDS: Final = 5
-LEAST: Final = 1e-9
-"""Minimum distance of a probability from 0 and 1, so that its logit is finite."""
 
 
 def cross_fitted(probs_NK: ArrayLike, labels_N: ArrayLike, folds: int = FOLDS) -> Floats | None:
@@ -59,22 +56,12 @@ def fold_of(labels_N: Ints, n_classes: int, folds: int) -> Ints | None:
     return fold_N
 
 
-def _logits(probability: Floats) -> Floats:
-    p = np.clip(probability, LEAST, 1 - LEAST)
-    return np.asarray(np.log(p) - np.log1p(-p))
-
-
 def _logistic(train_NK: Floats, labels_N: Ints, test_MK: Floats) -> Floats | None:
-    from statsmodels.genmod.families import Binomial
-    from statsmodels.genmod.generalized_linear_model import GLM
-
-    z, y = _logits(train_NK[:, 1]), (labels_N == 1).astype(np.float64)
-    if z[y == 1].min() > z[y == 0].max() or z[y == 1].max() < z[y == 0].min() or np.ptp(z) == 0:
+    fitted = logistic_regression((labels_N == 1).astype(np.float64), logits_of(train_NK[:, 1]))
+    if fitted is None:
         return None
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        intercept, slope = GLM(y, np.column_stack([np.ones_like(z), z]), family=Binomial()).fit().params
-    positive = expit(intercept + slope * _logits(test_MK[:, 1]))
+    intercept, slope = fitted.params
+    positive = expit(intercept + slope * logits_of(test_MK[:, 1]))
     return np.column_stack([1 - positive, positive])
 
 

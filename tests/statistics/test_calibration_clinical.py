@@ -143,4 +143,5 @@ def test_influence_on_the_slope_is_nearly_what_leaving_a_subject_out_does():
 
 def test_scores_that_separate_the_classes_have_no_slope():
     assert recalibrate([True, True, False], [0.9, 0.8, 0.1]) is None
+    assert recalibrate([False, False, True, True], [0.9, 0.8, 0.2, 0.1]) is None
     assert recalibrate([True, True], [0.9, 0.8]) is None
