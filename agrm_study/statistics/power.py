@@ -50,8 +50,8 @@ def _power_with_folds(delta: float, c: Components, level: float) -> float:
         seeds=c.seeds * of_rest,
         subjects=c.subjects * of_rest,
         interaction=c.interaction * of_rest,
-        between_folds=between + 0 * of_rest,
-        folds=np.maximum(between - (c.between_folds - c.folds), 0.0) + 0 * of_rest,
+        between_folds=between,
+        folds=np.maximum(between - (c.between_folds - c.folds), 0.0),
     )
     limit = special.stdtrit(drawn.df, 1 - level / 2) * np.sqrt(drawn.variance)
     error = np.sqrt(c.variance)
