@@ -55,9 +55,9 @@ def scored_on_set(cell: Cell, name: str) -> Scored:
     If folds are kept apart, all their networks have evaluated the same subjects: the metric of a seed is the mean
     over its folds, and so is the influence of a subject on it.
     """
-    found = scores(replace(cell, pooled_S=None), (name,))[name]
     if cell.pooled_S is None:
-        return found
+        return scores(cell, (name,))[name]
+    found = scores(replace(cell, pooled_S=None), (name,))[name]
     rows = tuple(dict.fromkeys(cell.pooled_S))
     mine = [np.array([row == other for other in cell.pooled_S]) for row in rows]
     return Scored(
