@@ -12,6 +12,7 @@ import numpy as np
 from agrm_study.report.cells import Cell
 from agrm_study.report.evaluated import CorruptedCells, ExternalCells, corrupted_cells, external_cells
 from agrm_study.report.evidence import Evidence
+from agrm_study.report.tuned import TriedSearch, tried_searches
 from agrm_study.statistics.arrays import Floats
 from agrm_study.statistics.classification import Counts
 from agrm_study.statistics.comparison import (
@@ -105,6 +106,11 @@ class Measurements:
     def corrupted(self) -> CorruptedCells | None:
         """The evaluations on corrupted copies of the test part; None if there are none."""
         return corrupted_cells(self.evidence)
+
+    @cached_property
+    def tried(self) -> tuple[TriedSearch, ...]:
+        """The points that the searches of the study tried."""
+        return tried_searches(self.evidence)
 
     def cell(self, arm: str, task: str) -> Cell | None:
         """The cell, or None when it is missing or excluded."""

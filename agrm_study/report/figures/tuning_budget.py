@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 from agrm_study.report.figures.base import FigureKind
 from agrm_study.report.figures.style import ONE_COLUMN_IN, TWO_COLUMNS_IN, look, soft_grid, styled
 from agrm_study.report.measure import Measurements
-from agrm_study.report.tuned import TriedSearch, tried_searches
+from agrm_study.report.tuned import TriedSearch
 from agrm_study.report.wording import METRIC_NAMES, METRIC_TITLES
 from agrm_study.statistics.arrays import Floats
 from agrm_study.statistics.expected_best import expected_best
@@ -58,7 +58,7 @@ class TuningBudget(FigureKind[TuningBudgetInfo]):
             return None
         maximize = OBJECTIVES[study.search_metric] == "maximize"
         tasks: dict[str, list[Curve]] = {}
-        for search in tried_searches(m.evidence):
+        for search in m.tried:
             curve = _curve(search, maximize)
             if curve is not None:
                 tasks.setdefault(search.task, []).append(curve)

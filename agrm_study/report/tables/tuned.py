@@ -12,7 +12,7 @@ from agrm_study.report.notes import tuning_note
 from agrm_study.report.table import Column, Entry, Row, Table, whole, words
 from agrm_study.report.tables.base import TableKind
 from agrm_study.report.tables.thresholds import values_entry
-from agrm_study.report.tuned import TriedSearch, space_of, tried_searches
+from agrm_study.report.tuned import TriedSearch, space_of
 from agrm_study.report.wording import METRIC_NAMES, METRIC_TITLES, MISSING, listing
 from agrm_study.study.arm_names import symbols, value_text
 from agrm_study.study.search_space import Dimension
@@ -35,7 +35,7 @@ class TunedTable(TableKind):
         study, tune = e.study, e.study.tune
         assert tune is not None
         metric = tune.metric[0].removeprefix("val/")
-        tried = {(search.arm, search.task): search for search in tried_searches(e)}
+        tried = {(search.arm, search.task): search for search in m.tried}
         spaces = {arm.name: space_of(e, arm.name) or {} for arm in study.arms}
         settings = list(dict.fromkeys(name for space in spaces.values() for name in space))
         titles = symbols(settings)
