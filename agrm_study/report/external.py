@@ -10,6 +10,7 @@ import numpy as np
 
 from agrm_study.report.cells import Cell
 from agrm_study.report.evaluated import ExternalCells
+from agrm_study.report.evidence import StudyInfo
 from agrm_study.report.measure import Measured, Measurements, measured, scores
 from agrm_study.statistics.comparison import Difference, Scored
 from agrm_study.statistics.two_sets import compare_sets
@@ -84,5 +85,10 @@ def external_results(m: Measurements, found: ExternalCells) -> Iterator[External
                 cell=cell,
                 internal=m.metric(arm, task, study.primary_metric) if internal is not None else None,
                 change=change,
-                planned=cell.planned // (1 if cell.pooled_S is None or study.splits is None else study.splits.folds),
+                planned=planned_seeds(study, cell),
             )
+
+
+def planned_seeds(study: StudyInfo, cell: Cell) -> int:
+    """Planned seeds of a cell, each with all its folds."""
+    return cell.planned if cell.pooled_S is None or study.splits is None else cell.planned // study.splits.folds

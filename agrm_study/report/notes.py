@@ -14,7 +14,7 @@ from agrm_study.report.evidence import Evidence
 from agrm_study.report.idle import SAME, NeverActed
 from agrm_study.report.measure import Measurements
 from agrm_study.report.rate_cuts import RateCut
-from agrm_study.report.wording import METRIC_NAMES, listing, percent, tasks_text
+from agrm_study.report.wording import METRIC_NAMES, listing, percent, span, tasks_text
 from agrm_study.statistics.comparison import ALPHA
 from agrm_study.statistics.influence import FEWEST_OF_CLASS
 from agrm_study.statistics.two_way import FEWEST_SUBJECTS
@@ -39,8 +39,7 @@ def replicates_note(m: Measurements, arms: Iterable[str], tasks: Collection[str]
     if not cells:
         waits = m.evidence.study.splits is not None and m.evidence.finished
         return "No seed has all its folds finished." if waits else "No trial has finished."
-    planned = sorted({c.planned for c in cells})
-    n = f"n = {planned[0]}" if len(planned) == 1 else f"n = {planned[0]} to {planned[-1]}"
+    n = span(c.planned for c in cells)
     tests = {t: next(c.n_subjects for c in cells if c.task == t) for t in tasks if any(c.task == t for c in cells)}
     sizes = set(tests.values())
     test = (
@@ -55,7 +54,7 @@ def replicates_note(m: Measurements, arms: Iterable[str], tasks: Collection[str]
     short = " Raised k/n: only k of n planned seeds are there." if any(not c.complete for c in cells) else ""
     own = any(a.recipe.own_trainer for a in m.evidence.study.arms)  # no teacher and no windows of a video
     networks_text = "" if own else f"; network: {network}; window probabilities are averaged per subject"
-    over, splits = f"{n} training seeds", m.evidence.study.splits
+    over, splits = f"n = {n} training seeds", m.evidence.study.splits
     if splits is not None:
         each = "seed" if splits.repeats == 1 else "seed and repeat"
         over += "" if splits.repeats == 1 else f" × {splits.repeats} repeats together"

@@ -98,6 +98,13 @@ def sentence_case(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
+def span(numbers: Iterable[int]) -> str:
+    """The smallest and largest of some numbers within a sentence: `3 to 5`, `3` if all are equal, `0` for none."""
+    known = tuple(numbers) or (0,)
+    low, high = min(known), max(known)
+    return f"{low}" if low == high else f"{low} to {high}"
+
+
 def listing(items: list[str] | tuple[str, ...]) -> str:
     """Items within a sentence: a, b and c."""
     return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}" if items else ""

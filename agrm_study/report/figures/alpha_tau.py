@@ -12,7 +12,7 @@ from agrm_study.report.facts import of_arm, trial_facts
 from agrm_study.report.figures.base import FigureKind
 from agrm_study.report.figures.style import ONE_COLUMN_IN, TWO_COLUMNS_IN, styled
 from agrm_study.report.measure import Measurements
-from agrm_study.report.wording import METRIC_NAMES, METRIC_TITLES
+from agrm_study.report.wording import METRIC_NAMES, METRIC_TITLES, span
 from agrm_study.statistics.arrays import Floats, Ints
 from agrm_study.study.tasks import task_title
 
@@ -105,9 +105,8 @@ class AlphaTau(FigureKind[AlphaTauInfo]):
             )
 
     def caption(self, info: AlphaTauInfo) -> str:
-        n = sorted({int(x) for c in info.counts for x in c.ravel() if x})
-        span = f"{n[0]}" if len(n) == 1 else f"{n[0]} to {n[-1]}"
+        n = span(int(x) for c in info.counts for x in c.ravel() if x)
         return (
             f"{METRIC_NAMES[info.metric].capitalize()} on validation (never on test) by EMA coefficient α and "
-            f"threshold τ: mean over {span} trials a cell."
+            f"threshold τ: mean over {n} trials a cell."
         )

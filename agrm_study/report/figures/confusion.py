@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from agrm_study.report.figures.base import FigureKind
 from agrm_study.report.figures.style import TWO_COLUMNS_IN, name_lines, styled
 from agrm_study.report.measure import Measurements
+from agrm_study.report.wording import span
 from agrm_study.statistics.arrays import Ints
 from agrm_study.statistics.classification import confusion
 from agrm_study.study.tasks import MAX_CLASSES, class_title, task_title
@@ -161,8 +162,7 @@ class Confusion(FigureKind[ConfusionInfo]):
             axes.set_ylabel(f"{task_title(matrix.task)}\nTrue")
 
     def caption(self, info: ConfusionInfo) -> str:
-        seeds = sorted({x.n_seeds for x in info.matrices})
-        n = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
+        n = span(x.n_seeds for x in info.matrices)
         rest = f" Not shown: {', '.join(info.left_out)}." if info.left_out else ""
         shown = "percentage of each true class" + (" and count" if info.size.counts else "")
         return (

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from agrm_study.report import notes
 from agrm_study.report.evaluated import ExternalCells
-from agrm_study.report.external import NOTHING, ExternalResult, external_results
+from agrm_study.report.external import NOTHING, ExternalResult, external_results, planned_seeds
 from agrm_study.report.measure import Measured, Measurements
 from agrm_study.report.table import Column, Entry, Table, whole, words
 from agrm_study.report.tables.base import TableKind
@@ -20,7 +20,7 @@ from agrm_study.report.tables.comparing import (
     headed,
     interval_entry,
 )
-from agrm_study.report.wording import METRIC_NAMES, METRIC_TITLES, MISSING, mean_std
+from agrm_study.report.wording import METRIC_NAMES, METRIC_TITLES, MISSING, mean_std, span
 from agrm_study.statistics.comparison import Difference
 from agrm_study.study.tasks import task_title
 
@@ -115,15 +115,14 @@ def _notes(m: Measurements) -> list[str]:
     study = m.evidence.study
     cells = [cell for found in m.external for cell in found.cells.values() if not cell.refused]
     folds = 1 if study.splits is None else study.splits.folds
-    planned = sorted({cell.planned // folds for cell in cells})
-    n = f"n = {planned[0]}" if len(planned) == 1 else f"n = {planned[0]} to {planned[-1]}" if planned else "n = 0"
+    n = span(planned_seeds(study, cell) for cell in cells)
     of_folds = f" The metric of a seed is the mean over the networks of its {folds} folds." if folds > 1 else ""
     missing = any(not cell.complete for cell in cells)
     short = f" Raised k/n: only k of n planned {'trainings' if folds > 1 else 'seeds'} are there." if missing else ""
     out = [
-        f"Percent; mean ± sample standard deviation (ddof 1) over {n} training seeds; N: subjects of the set, none of "
-        "whom, and none of whose videos, are in the study's data. Networks, windows and decision rule are those of the "
-        f"study's own test part; nothing is fitted on the set.{of_folds}{short}",
+        f"Percent; mean ± sample standard deviation (ddof 1) over n = {n} training seeds; N: subjects of the set, none "
+        "of whom, and none of whose videos, are in the study's data. Networks, windows and decision rule are those of "
+        f"the study's own test part; nothing is fitted on the set.{of_folds}{short}",
         notes.interval_note(m, study.tasks),
         "Change: external minus internal, in percentage points, with a 95% interval for the same seeds on two "
         "independent sets of subjects (two-way variance, Welch–Satterthwaite's degrees of freedom). Estimates, not "

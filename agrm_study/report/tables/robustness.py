@@ -12,7 +12,7 @@ from agrm_study.report.table import EMPTY, Column, Entry, Table, words
 from agrm_study.report.tables.base import TableKind
 from agrm_study.report.tables.comparing import arm_entry, estimate_parts, headed
 from agrm_study.report.tables.external import change_entry
-from agrm_study.report.wording import METRIC_NAMES, MISSING, percent, sentence_case
+from agrm_study.report.wording import METRIC_NAMES, MISSING, percent, sentence_case, span
 from agrm_study.study.tasks import task_title
 
 
@@ -77,8 +77,7 @@ def _notes(m: Measurements, results: list[RobustnessResult]) -> list[str]:
     kinds = dict.fromkeys(result.kind for result in results)
     meanings = "; ".join(f"{title_of(kind).lower()}: {MEANINGS[kind]}" for kind in kinds if kind in MEANINGS)
     reference = m.evidence.study.reference
-    seeds = sorted({result.cell.planned for result in results})
-    n = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}" if seeds else "0"
+    n = span(result.cell.planned for result in results)
     said = [
         f"Whole percent, means over {n} training seeds; decimals and intervals are in the CSV file. Networks, subjects "
         "and windows are those of the test part; corruptions act on the decoded clips before they are cropped, and are "
