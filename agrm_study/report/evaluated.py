@@ -76,7 +76,7 @@ def external_cells(evidence: Evidence) -> tuple[ExternalCells, ...]:
         folder, part = external_folder(evidence.results, name), external_part(name)
         about = read_set(folder)
         if about is None:
-            found.append(_unreadable(name))
+            found.append(_unreadable(name, f"external/{name}"))
             continue
         ledger = Ledger(folder)
         trials, findings = _trials(ledger, evidence, about, f"external/{name}")
@@ -117,7 +117,7 @@ def corrupted_cells(evidence: Evidence) -> CorruptedCells | None:
     folder = robustness_folder(evidence.results)
     about, ledger = read_set(folder), Ledger(folder)
     if about is None:
-        unread = _unreadable("robustness")
+        unread = _unreadable("robustness", "robustness")
         return CorruptedCells(about=unread.about, severities={}, cells={}, findings=unread.findings)
     trials, findings = _trials(ledger, evidence, about, "robustness")
     parts_of = [_recorded_parts(text) for text in trials["predictions_digest"]]
@@ -192,7 +192,7 @@ def _problems(ledger: Ledger) -> list[Finding]:
     return [Finding(where=p.path, rule=p.reason, severity="mark" if p.used else "refuse") for p in ledger.problems]
 
 
-def _unreadable(name: str) -> ExternalCells:
+def _unreadable(name: str, where: str) -> ExternalCells:
     about = EvaluatedSet(name=name, manifest="", data_fingerprint="", notes=[])
     rule = "cannot be read; `agrm-study evaluate` writes it again"
-    return ExternalCells(about=about, cells={}, findings=(Finding(where=f"{name}/set.json", rule=rule),))
+    return ExternalCells(about=about, cells={}, findings=(Finding(where=f"{where}/set.json", rule=rule),))

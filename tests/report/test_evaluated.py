@@ -203,7 +203,7 @@ def test_an_unreadable_description_leaves_the_set_out_with_the_reason(root):
     (root / "external" / "clinic_b" / "set.json").write_text("{")
     rows, table = rows_of(root, "external")
     assert rows == []
-    assert any("set.json: cannot be read" in note for note in table.notes)
+    assert any("external/clinic_b/set.json: cannot be read" in note for note in table.notes)
 
 
 def test_a_class_without_a_subject_leaves_metrics_over_all_classes_undefined(root):
