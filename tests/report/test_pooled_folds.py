@@ -11,6 +11,7 @@ import pytest
 from sklearn.metrics import f1_score
 from synthetic_records import ABLATION, trial_id, write_results
 
+from agrm_study.conformance.made_records import Change
 from agrm_study.records.reader import Ledger
 from agrm_study.report.build import make_report
 from agrm_study.report.collect import collect
@@ -129,31 +130,29 @@ def test_a_subject_that_two_folds_test_is_refused(tmp_path: Path) -> None:
     assert "tested in two folds of one seed" in cell.refused
 
 
-def test_a_trial_of_another_fold_than_the_plans_is_not_used(tmp_path: Path) -> None:
-    def change(trial, blocks, rows):
-        if trial["trial_id"] == trial_id("AGRM", "two_class", 0, 0, 1):
-            trial["fold"] = 2
+def with_columns(seed: int, fold: int, /, **columns: object) -> Change:
+    """A change of columns in the record of one trial of AGRM."""
 
-    evidence = collect(folder(tmp_path, change=change))
+    def change(trial, blocks, rows):
+        if trial["trial_id"] == trial_id("AGRM", "two_class", seed, 0, fold):
+            trial.update(columns)
+
+    return change
+
+
+def test_a_trial_of_another_fold_than_the_plans_is_not_used(tmp_path: Path) -> None:
+    evidence = collect(folder(tmp_path, change=with_columns(0, 1, fold=2)))
     assert any("recorded with fold 2" in f.rule for f in evidence.problems)
     assert evidence.cells["AGRM", "two_class"].seeds == (1, 2)
 
 
 def test_folds_of_other_settings_are_refused_within_a_fold_only(tmp_path: Path) -> None:
-    def change(trial, blocks, rows):
-        if trial["trial_id"] == trial_id("AGRM", "two_class", 1, 0, 3):
-            trial["config_id"] = "other"
-
-    cell = collect(folder(tmp_path, change=change)).cells["AGRM", "two_class"]
+    cell = collect(folder(tmp_path, change=with_columns(1, 3, config_id="other"))).cells["AGRM", "two_class"]
     assert "different settings" in cell.refused
 
 
 def test_mixed_splits_of_one_fold_are_refused(tmp_path: Path) -> None:
-    def change(trial, blocks, rows):
-        if trial["trial_id"] == trial_id("AGRM", "two_class", 1, 0, 3):
-            trial["split_fingerprint"] = "split-0-2"
-
-    evidence = collect(folder(tmp_path, change=change))
+    evidence = collect(folder(tmp_path, change=with_columns(1, 3, split_fingerprint="split-0-2")))
     assert any("not in the test part of its split" in f.rule for f in evidence.problems)
     assert evidence.cells["AGRM", "two_class"].seeds == (0, 2)
 
