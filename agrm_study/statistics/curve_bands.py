@@ -72,12 +72,12 @@ def curve_band(
     grid = np.asarray(grid_G, dtype=np.float64)
     s, n = scores.shape
     present = ~np.isnan(scores)
-    whole, lowest = np.ones((1, n)), float(np.nanmin(scores, initial=0.0))
+    whole, filled = np.ones((1, n)), np.where(present, scores, np.nanmin(scores, initial=0.0))
     drawn = np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), size=SAMPLES).astype(np.float64)
     curves_SBG = np.stack(
         [
-            heights(*cumulated(positive, np.where(here, row, lowest), np.vstack([whole, drawn]) * here)[:2], grid)
-            for row, here in zip(scores, present, strict=True)
+            heights(*cumulated(positive, row, np.vstack([whole, drawn]) * here)[:2], grid)
+            for row, here in zip(filled, present, strict=True)
         ]
     )
     observed_SG, samples_SBG = curves_SBG[:, 0], curves_SBG[:, 1:]
@@ -96,7 +96,7 @@ def curve_band(
         n_subjects=n,
     )
     if fold_SN is not None:
-        parts = _with_folds(parts, positive, scores, heights, grid, fold_SN)
+        parts = _with_folds(parts, positive, filled, heights, grid, fold_SN)
     low, high = bounded_interval(mean, parts, shape=1.0)
     if heights is sensitivity_at:  # monotone: a bound holds at every larger, or smaller, rate too
         low, high = np.fmax.accumulate(low), np.fmin.accumulate(high[::-1])[::-1]
@@ -110,25 +110,18 @@ def _with_folds(
     variance from subjects. It also contains the effect of seeds × folds, so the band is conservative."""
     repeats = sorted({int(row.max()) for row in fold_SN})
     added, spread, fewest = np.zeros(grid_G.shape), np.zeros(grid_G.shape), scores_SN.shape[1]
-    lowest = float(np.nanmin(scores_SN, initial=0.0))
     for last in repeats:
         rows = np.flatnonzero(fold_SN.max(axis=1) == last)
         folds = np.unique(fold_SN[rows[0]][fold_SN[rows[0]] >= 0])
         without_FSG = np.stack(
             [
-                [
-                    heights(
-                        *cumulated(
-                            positive,
-                            np.where(np.isnan(scores_SN[s]), lowest, scores_SN[s]),
-                            ((fold_SN[s] != fold) & (fold_SN[s] >= 0)).astype(np.float64)[None],
-                        )[:2],
-                        grid_G,
-                    )[0]
-                    for s in rows
-                ]
-                for fold in folds
-            ]
+                heights(
+                    *cumulated(positive, scores_SN[s], ((fold_SN[s] != folds[:, None]) & (fold_SN[s] >= 0)) * 1.0)[:2],
+                    grid_G,
+                )
+                for s in rows
+            ],
+            axis=1,
         )
         f = len(folds)
         jackknife = (f - 1) / f * np.square(without_FSG.mean(axis=1) - without_FSG.mean(axis=(0, 1))).sum(axis=0)
