@@ -36,8 +36,15 @@ class RobustnessInfo:
     """Curves by task and corruption."""
 
     metric: str
-    several_tasks: bool
     panels: dict[tuple[str, str], tuple[SeverityCurve, ...]]
+
+    @property
+    def kinds(self) -> dict[str, list[str]]:
+        """Corruptions by task."""
+        found: dict[str, list[str]] = {}
+        for task, kind in self.panels:
+            found.setdefault(task, []).append(kind)
+        return found
 
 
 class RobustnessCurves(FigureKind[RobustnessInfo]):
@@ -53,7 +60,7 @@ class RobustnessCurves(FigureKind[RobustnessInfo]):
         for result in robustness_results(m):
             found: dict[int, Measured | None] = {0: result.clean, **result.by_severity}
             known = {s: x for s, x in sorted(found.items()) if x is not None}
-            if not any(known):
+            if not known.keys() - {0}:
                 continue
             panels.setdefault((result.task, result.kind), []).append(
                 SeverityCurve(
@@ -69,23 +76,20 @@ class RobustnessCurves(FigureKind[RobustnessInfo]):
             return None
         return RobustnessInfo(
             metric=m.evidence.study.primary_metric,
-            several_tasks=len({task for task, _ in panels}) > 1,
             panels={key: tuple(curves) for key, curves in panels.items()},
         )
 
     def draw(self, info: RobustnessInfo) -> Figure:
-        tasks = list(dict.fromkeys(task for task, _ in info.panels))
-        rows_of = {task: math.ceil(sum(t == task for t, _ in info.panels) / ACROSS) for task in tasks}
-        most = max(sum(t == task for t, _ in info.panels) for task in tasks)
-        columns, rows = min(ACROSS, most), sum(rows_of.values())
+        columns = min(ACROSS, max(map(len, info.kinds.values())))
+        rows_of = {task: math.ceil(len(kinds) / columns) for task, kinds in info.kinds.items()}
+        rows = sum(rows_of.values())
         with styled():
             width = TWO_COLUMNS_IN * max(columns, 2) / ACROSS
             figure = Figure(figsize=(width, 1.9 * rows + 0.45), layout="constrained")
             grid: Any = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
             handles: dict[str, Any] = {}
             row = 0
-            for task in tasks:
-                kinds = [kind for t, kind in info.panels if t == task]
+            for task, kinds in info.kinds.items():
                 for place in range(rows_of[task] * columns):
                     axes = grid[row + place // columns, place % columns]
                     if place >= len(kinds):
@@ -121,7 +125,7 @@ class RobustnessCurves(FigureKind[RobustnessInfo]):
             [line] = axes.plot(curve.severities, y, marker=marker(curve.position), markersize=3, **style)
             handles.setdefault(curve.arm, (curve.position, line))
         title = title_of(kind)
-        axes.set_title(f"{task_title(task)}: {title.lower()}" if info.several_tasks else title)
+        axes.set_title(f"{task_title(task)}: {title.lower()}" if len(info.kinds) > 1 else title)
         axes.set_xticks(range(6))
 
     def caption(self, info: RobustnessInfo) -> str:
