@@ -183,6 +183,20 @@ def test_trials_that_another_arm_has_trained_before_are_not_repeated(
     assert drawn(results, "A") == drawn(results, "again")
 
 
+def test_a_point_that_another_arm_has_drawn_is_no_draw_of_this_arm(
+    tuned_of: TunedOf, hunt: Run, results: Path, tmp_path: Path
+) -> None:
+    space, mirrored = ({TAU: {"choice": values}} for values in ([0.5, 0.6, 0.8, 0.9], [0.9, 0.8, 0.6, 0.5]))
+    arms = [{"name": "A"}, {"name": "B", "seed_offset": 100, "tune": {"space": mirrored}}]
+    whole = tmp_path / "whole"
+    whole.mkdir()
+    (whole / "script.json").write_text("{}")
+    hunt(tuned_of({"arms": arms}, space=space, trials=1), results=whole)
+    hunt(tuned_of({"arms": arms[:1]}, space=space, trials=1))
+    hunt(tuned_of({"arms": arms}, space=space, trials=1))
+    assert drawn(results, "B") == drawn(whole, "B") != drawn(whole, "A")
+
+
 def test_an_arm_whose_search_keeps_failing_is_held_back_and_the_others_are_reported(
     tuned_of: TunedOf, hunt: Run, results: Path, script: Script
 ) -> None:

@@ -7,7 +7,7 @@ recipe and seed are then the same. Points outside the current space are left out
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from agrm_study.execution.dispatch.known_trials import KnownTrials
 from agrm_study.execution.dispatch.sampler import End, inner
 from agrm_study.execution.trial.failures import DETERMINISTIC
 from agrm_study.execution.trial.repeated_failures import search_keeps_failing
+from agrm_study.plan.expand import TrialBuilder
 from agrm_study.plan.searches import PlannedSearch
 from agrm_study.plan.trial import TrialSpec
 from agrm_study.records.location import Location
@@ -60,35 +61,60 @@ class Past:
         return next((run.end for run in self.runs if run.end != "finished"), "finished" if self.runs else None)
 
 
-Make = Callable[[dict[str, Any]], tuple[TrialSpec, ...]]
-"""The trials of a point, one per seed."""
+Points = list[tuple[Proposal, tuple[TrialSpec, ...]]]
+"""Draws with the trials of their points, one per seed; no trials if no recipe allows the values."""
 
 
 def read_past(
-    results: Location, known: KnownTrials, search: PlannedSearch, make: Make, *, retry_failed: bool = False
-) -> list[Past]:
-    """The draws of earlier runs in their order: those of the search's log, then points found only in the records."""
+    results: Location,
+    known: KnownTrials,
+    searches: Sequence[PlannedSearch],
+    builder: TrialBuilder,
+    *,
+    retry_failed: bool = False,
+) -> list[list[Past]]:
+    """The draws of earlier runs of each search, in order: those of its log, then points found only in the records.
+
+    A record that the log of any of the searches lists is of a point that this search drew; the others did not.
+    """
     ledger = Ledger(results)
-    trials, states = ledger.trials(), known.states
+    trials = ledger.trials()
     rows = trials[trials["phase"] == "search"].sort_values("started_at", kind="stable", na_position="last")
+    logged = [_logged(results, search, builder) for search in searches]
+    listed = [spec.trial_id for points in logged for _, specs in points for spec in specs]
+    unlisted = rows[~rows["trial_id"].isin(listed)].to_dict("records")
+    return [
+        _past(ledger, known, search, points + _of_records(unlisted, search, builder), retry_failed=retry_failed)
+        for search, points in zip(searches, logged, strict=True)
+    ]
+
+
+def _logged(results: Location, search: PlannedSearch, builder: TrialBuilder) -> Points:
     log = SearchLog.read(results, search.arm_name, search.task)
-    points: list[tuple[Proposal, tuple[TrialSpec, ...]]] = []
+    found = [_point(proposal, search, builder) for proposal in (log.proposals if log is not None else ())]
+    return [point for point in found if point is not None]
+
+
+def _of_records(rows: Iterable[dict[Any, Any]], search: PlannedSearch, builder: TrialBuilder) -> Points:
+    points: Points = []
     seen: set[str] = set()
-    for proposal in log.proposals if log is not None else ():
-        found = _point(proposal, search, make)
-        if found is not None:
-            points.append(found)
-            seen.update(spec.trial_id for spec in found[1])
-    for row in rows.to_dict("records"):
+    for row in rows:
         if row["trial_id"] in seen:
             continue
         params = json.loads(row["params"])
         settings = {name: params[name] for name in search.space if name in params}
         name = search.point_name(settings) if inner(search.space, settings) is not None else ""
-        found = _point(Proposal(trial_id=row["trial_id"], arm=name, settings=settings), search, make)
+        found = _point(Proposal(trial_id=row["trial_id"], arm=name, settings=settings), search, builder)
         if found is not None and found[1]:
             points.append(found)
             seen.update(spec.trial_id for spec in found[1])
+    return points
+
+
+def _past(
+    ledger: Ledger, known: KnownTrials, search: PlannedSearch, points: Points, *, retry_failed: bool
+) -> list[Past]:
+    states = known.states
     specs = {spec.trial_id: spec for _, its in points for spec in its}
     best_epochs = {t: states[t].best_epoch or 0 for t in specs if t in states and states[t].status == "finished"}
     judged = read_judged(ledger, specs, best_epochs, search.settings)
@@ -102,7 +128,9 @@ def read_past(
     ]
 
 
-def _point(proposal: Proposal, search: PlannedSearch, make: Make) -> tuple[Proposal, tuple[TrialSpec, ...]] | None:
+def _point(
+    proposal: Proposal, search: PlannedSearch, builder: TrialBuilder
+) -> tuple[Proposal, tuple[TrialSpec, ...]] | None:
     """The point with its trials, if it belongs to the current search."""
     drawn = inner(search.space, proposal.settings)
     if drawn is None:
@@ -114,7 +142,7 @@ def _point(proposal: Proposal, search: PlannedSearch, make: Make) -> tuple[Propo
     # records sort the settings; names of points follow the space
     drawn = proposal.drawn if close else drawn
     try:
-        specs = make(settings)
+        specs = search.trials(settings, builder)
     except InputError:
         refused = Proposal(trial_id="", arm=proposal.arm, settings=settings, drawn=drawn)
         return None if proposal.trial_id else (refused, ())

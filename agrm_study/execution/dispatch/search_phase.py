@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any
 
 from agrm_study.execution.data.prepared import Prepared
 from agrm_study.execution.dispatch.known_trials import KnownTrials
@@ -51,9 +50,8 @@ def open_searches(
     """
     builder = TrialBuilder(study.name, prepared.fingerprints, parts=study.parts)
     planned = searches(study)
-    progress = StudyProgress.of(study, (), {}, to_draw=0)
     ended: dict[str, TrialEvent] = {}
-    pasts = [_past(search, results, known, builder, retry_failed=retry_failed) for search in planned]
+    pasts = read_past(results, known, planned, builder, retry_failed=retry_failed)
     cells: list[Cell] = []
     metrics: dict[str, float] = {}
     for past in pasts:
@@ -113,15 +111,6 @@ def open_searches(
     source = SeveralSearches(sources, ended=ended, on_change=on_change)
     on_change()
     return source, progress
-
-
-def _past(
-    search: PlannedSearch, results: Location, known: KnownTrials, builder: TrialBuilder, *, retry_failed: bool = False
-) -> list[Past]:
-    def make(settings: dict[str, Any]) -> tuple[TrialSpec, ...]:
-        return search.trials(settings, builder)
-
-    return read_past(results, known, search, make, retry_failed=retry_failed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,8 +180,7 @@ def plan_search(study: Study, prepared: Prepared, results: Location, known: Know
     counted: list[TunedArm] = []
     stand_ins: list[TrialSpec] = []
     done: list[tuple[PlannedSearch, list[Candidate]]] = []
-    for search in planned:
-        past = _past(search, results, known, builder)
+    for search, past in zip(planned, read_past(results, known, planned, builder), strict=True):
         points = ended_points(past, search.settings)
         ends, seeds = [point.end for point in points], search.settings.seeds
         log = SearchLog.read(results, search.arm_name, search.task)
