@@ -122,9 +122,9 @@ def ended_points(past: Iterable[Past], settings: SearchSettings) -> list[Point]:
             continue
         point = points[item.specs[0].trial_id] = Point(item.specs)
         for run in item.runs:
-            if run.end is None or (end := point.add(run, settings)) is not None:
-                point.end = end if run.end is not None else None
+            if run.end is None or point.end is not None:
                 break
+            point.end = point.add(run, settings)
     earlier: list[Point] = []
     for point in points.values():
         if point.end is None and point.trials:

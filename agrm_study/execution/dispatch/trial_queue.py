@@ -161,7 +161,10 @@ class TrialQueue:
 
     def withdraw(self, trial_id: str) -> None:
         """Removes a trial that has not started."""
-        self._take_out(trial_id)
+        del self._waiting[trial_id]
+        self._count[self._places.pop(trial_id)[0]] -= 1
+        for stage in self._stages.chain(trial_id):
+            self._followers[stage.key] -= 1
 
     def _handed_over(self, trial_id: str) -> list[Stage]:
         """The stages of a trial that are shared or saved; none after a stage in which training stopped."""
@@ -242,7 +245,7 @@ class TrialQueue:
         return True
 
     def _start(self, trial_id: str) -> Work:
-        self._take_out(trial_id)
+        self.withdraw(trial_id)
         self._running.add(trial_id)
         self._put_again(self._will_lead(trial_id))
         ends = tuple(
@@ -251,12 +254,6 @@ class TrialQueue:
             if self._keep or stage.key in self._saved or self._followers[stage.key]
         )
         return replace(self._works[trial_id], stages=ends) if ends else self._works[trial_id]
-
-    def _take_out(self, trial_id: str) -> None:
-        del self._waiting[trial_id]
-        self._count[self._places.pop(trial_id)[0]] -= 1
-        for stage in self._stages.chain(trial_id):
-            self._followers[stage.key] -= 1
 
     def _will_lead(self, trial_id: str) -> list[Stage]:
         """Registers a running trial as leader of its unsaved stages; returns those that had none."""
