@@ -67,6 +67,11 @@ class Claim:
     state: str = ""
 
 
+OBSERVER: Final = Member(study="", host="", pid=0, since=0.0)
+UNCLAIMED: Final = (0, Claim(run=NOBODY))
+"""Generation and content before the first claim."""
+
+
 class Sightings:
     """Files of other runs as seen by one observer, timed on its own monotonic clock.
 
@@ -102,7 +107,7 @@ class Leases:
 
     Args:
         results: Results folder.
-        member: This run.
+        member: This run; one that only looks at others, and never joins, needs none.
         clock: Monotonic clock of this observer.
         expires_s: Seconds without a renewal after which a run is declared dead.
 
@@ -114,7 +119,7 @@ class Leases:
     def __init__(
         self,
         results: Location,
-        member: Member,
+        member: Member = OBSERVER,
         *,
         clock: Callable[[], float] = time.monotonic,
         expires_s: float | None = None,
@@ -160,7 +165,7 @@ class Leases:
         """Claims something; returns the run that now holds it: this one, or another live one."""
         if self.lost:
             return UNKNOWN
-        generation, content = self.last(name) if name in self._claims else (0, Claim(run=NOBODY))
+        generation, content = self.last(name) if name in self._claims else UNCLAIMED
         while content.run != self.run and self.over(content.run, f"{name}.{generation}"):
             generation += 1
             content = Claim(run=self.run, state=state)
@@ -177,27 +182,27 @@ class Leases:
         """Whether no run holds a claim any more; checks its last known holder, and with `ask` looks for a later one."""
         if ask:
             self._claims[name] = self.last(name)
-        generation, content = self._claims.get(name, (0, Claim(run=NOBODY)))
+        generation, content = self._claims.get(name, UNCLAIMED)
         return self.over(content.run, f"{name}.{generation}")
 
     def release(self, name: str) -> None:
         """Releases a claim of this run while the run continues."""
         generation, content = self._claims[name]
         if content.run == self.run:
-            file, nobody = self._folder / "claims" / f"{name}.{generation + 1}", Claim(run=NOBODY)
+            file, nobody = self._file(name, generation + 1), Claim(run=NOBODY)
             retry_storage(lambda: create(file, _json(nobody)))
             self._claims[name] = (generation + 1, nobody)
 
     def note(self, name: str, generation: int, state: str) -> bool:
         """Creates one generation of a claim; returns whether it did not exist yet."""
-        file = self._folder / "claims" / f"{name}.{generation}"
+        file = self._file(name, generation)
         content = _json(Claim(run=self.run, state=state))
         return retry_storage(lambda: create(file, content)) or file.read() == content
 
     def last(self, name: str) -> tuple[int, Claim]:
         """The last generation of a claim and its content; 0 if there is none."""
-        generation, content = self._claims.get(name, (0, Claim(run=NOBODY)))
-        while (self._folder / "claims" / f"{name}.{generation + 1}").exists():
+        generation, content = self._claims.get(name, UNCLAIMED)
+        while self._file(name, generation + 1).exists():
             generation += 1
             content = self._read(name, generation)
         return generation, content
@@ -253,8 +258,10 @@ class Leases:
         return None
 
     def _read(self, name: str, generation: int) -> Claim:
-        file = self._folder / "claims" / f"{name}.{generation}"
-        return parse(Claim, retry_storage(file.read)) or Claim(run=UNKNOWN)
+        return parse(Claim, retry_storage(self._file(name, generation).read)) or Claim(run=UNKNOWN)
+
+    def _file(self, name: str, generation: int) -> Location:
+        return self._folder / "claims" / f"{name}.{generation}"
 
     def _beat(self, run: str) -> Location:
         return self._folder / "runs" / f"{run}.json"
@@ -268,7 +275,7 @@ class Leases:
 
 def living(results: Location) -> list[Member]:
     """Joined runs with a recent renewal by the wall clock, oldest first; for display only."""
-    leases = Leases(results, Member(study="", host="", pid=0, since=0.0))
+    leases = Leases(results)
     now = time.time()
     found = [member for run in leases.others() if (member := leases.member(run)) is not None]
     return sorted((m for m in found if now - m.renewed_at < EXPIRES_AFTER_S), key=lambda member: member.since)

@@ -55,7 +55,7 @@ def results_lock(results: Location, study: str, on_wait: Callable[[], None] = la
         OSError: The object store does not answer.
     """
     with _local(results, study) if results.is_local else _in_object_store(results, study, on_wait):
-        leases = Leases(results, Member(study=study, host="", pid=0, since=0.0))
+        leases = Leases(results)
         if (run := leases.watch(leases.others(), on_wait)) is not None:
             raise _joined_refusal(results, leases.member(run))
         clean(results)
