@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Final
 
-from agrm_study.execution.results_folder.usage import FOLDER, Used, read_used, sum_of_files
+from agrm_study.execution.results_folder.usage import FOLDER, Used, recorded_use, sum_of_files
 from agrm_study.execution.trial.events import TrialEvent
 from agrm_study.records.location import Location
 from agrm_study.study.resources import Resources
@@ -44,7 +44,7 @@ class UsageMeter:
         files = (results / FOLDER).children(".json")
         self._others = sum_of_files(files)
         # The first account of a folder includes what its records hold, as it hides them from `read_used`
-        self._ended = Used() if files else read_used(results, resources)
+        self._ended = Used() if files else recorded_use(results, resources)
         self._written = self._read = clock()
         self._changed = False
 

@@ -58,8 +58,11 @@ def read_used(results: Location, resources: Resources, states: Mapping[str, Tria
         states: Its recorded trials, if they are known.
     """
     files = (results / FOLDER).children(".json")
-    if files:
-        return sum_of_files(files)
+    return sum_of_files(files) if files else recorded_use(results, resources, states)
+
+
+def recorded_use(results: Location, resources: Resources, states: Mapping[str, TrialState] | None = None) -> Used:
+    """The time of the attempts that led to each recorded outcome; arguments as for `read_used`."""
     states = Ledger(results).states() if states is None else states
     seconds = sum(state.wall_s or 0.0 for state in states.values())
     gpu = 1.0 if resources.gpu == "auto" else resources.gpu
