@@ -15,6 +15,7 @@ from agrm_study.execution.progress.live import DIM, LiveView
 from agrm_study.execution.progress.rich_parts import Text
 from agrm_study.execution.progress.snapshot import Snapshot
 from agrm_study.execution.progress.wording import best_words, failure_words, hours_words, rough, trial_name
+from agrm_study.study.counted import counted
 from agrm_study.study.terminal import printable
 
 LINE_EVERY_S: Final = 60.0
@@ -29,7 +30,7 @@ def owner_words(owner: Mapping[str, Any] | None) -> str:
     if "pid" not in owner:
         return "run by another process"
     others = owner.get("joined", 1) - 1
-    more = f" and {others} other joined run{'s' * (others != 1)}" if others else ""
+    more = f" and {counted(others, 'other joined run')}" if others else ""
     return f"run by process {owner['pid']} on {owner['host']}{more}"
 
 
