@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import gc
 import time
 from collections.abc import Sequence
 from dataclasses import replace
 
 from agrm_study.execution.backend import Backend
 from agrm_study.execution.clean import drop_unreported_weights
-from agrm_study.execution.data.node_store import local_folder
-from agrm_study.execution.data.prepare import Step, prepare, searched_recipes
+from agrm_study.execution.data.prepare import Step, prepare
 from agrm_study.execution.data.prepared import Prepared
 from agrm_study.execution.dispatch.budget import Budget
 from agrm_study.execution.dispatch.joined_source import JoinedSource
@@ -22,31 +20,27 @@ from agrm_study.execution.dispatch.shared_stages import SharedStages
 from agrm_study.execution.dispatch.to_run import finished_metrics, read_and_take_over, trials_to_run, work_on
 from agrm_study.execution.dispatch.usage_meter import UsageMeter
 from agrm_study.execution.dispatch.work_source import WorkSource
-from agrm_study.execution.driver.executor import ExecutionLost, how_to_resume
-from agrm_study.execution.event_handler import EventHandler
 from agrm_study.execution.interrupt import Interrupt
 from agrm_study.execution.options import RunOptions
+from agrm_study.execution.phases import Phases
 from agrm_study.execution.progress.state import StudyProgress, shown_metric_name
 from agrm_study.execution.progress.view import View
 from agrm_study.execution.results_folder.leases import Leases, wait_to_lead
 from agrm_study.execution.results_folder.lock import joined, results_lock
 from agrm_study.execution.results_folder.report_claim import ReportClaim
 from agrm_study.execution.results_folder.study_files import write_study
-from agrm_study.execution.results_folder.upkeep import Compacting
 from agrm_study.execution.summary import RunSummary
-from agrm_study.execution.trial.events import TrialEvent
 from agrm_study.execution.trial.failures import refused_by_storage
 from agrm_study.execution.trial.heartbeat import Heartbeat
 from agrm_study.execution.trial.repeated_failures import SEARCH
 from agrm_study.execution.trial.versions import own_versions
-from agrm_study.execution.trial.work import OWN_RUNNER, Work, WorkerSettings
+from agrm_study.execution.trial.work import Work
 from agrm_study.plan.averages import arm_steps, memory_notes
 from agrm_study.plan.expand import expand
 from agrm_study.plan.plan import Plan
 from agrm_study.records.location import Location
 from agrm_study.records.race_log import RaceLog
 from agrm_study.records.reader import Ledger
-from agrm_study.study.counted import counted
 from agrm_study.study.errors import InputError
 from agrm_study.study.object_store import store_error_text
 from agrm_study.study.study import Study
@@ -128,24 +122,24 @@ class _Run:
         self._study, self._options, self._backend, self._results = study, options, backend, results
         self._interrupt, self._view, self._leases = interrupt, view, leases
         self._began, self._messages = began or time.monotonic(), list[str]()
-        self._stop_shown = False
-        self._data: dict[str, int] = {}  # data that trials read
-        self._phases: list[StudyProgress] = []  # those with events
         self._elsewhere = 0  # trials that other joined runs were executing at the end
         self._meter = UsageMeter(results, study.resources)
         in_process = options.executor == "inline"
         self._budget = Budget.of(study, options.limits, results, self._meter, self._began, in_process=in_process)
-        self._events = EventHandler(view, self._meter, self._budget, self._note)
+        self._phases = Phases(
+            study, options, backend, results, leases, self._meter, self._budget,
+            interrupt=interrupt, view=view, on_note=self._note, on_step=self._step,
+        )  # fmt: skip
 
     def run(self) -> RunSummary:
         try:
             return self._run()
         except (InputError, OSError) as error:
-            if not self._phases:
+            if not self._phases.entered:
                 raise
             text = str(error) if isinstance(error, InputError) else f"the results cannot be written or read: {error}"
-            pending = final_trials(self._study) if self._phases[-1].to_draw is not None else 0
-            return replace(self._summary(self._phases, False, pending=pending), error=text)
+            pending = final_trials(self._study) if self._phases.entered[-1].to_draw is not None else 0
+            return replace(self._summary(self._phases.entered, False, pending=pending), error=text)
 
     def _run(self) -> RunSummary:
         asking = Step("Asking the nodes of the cluster", 0, 0)
@@ -164,7 +158,6 @@ class _Run:
         except KeyboardInterrupt:
             self._note("Stopped before the first trial; what is done is kept.")
             return self._summary([], True)
-        self._data = prepared.data()
         write_study(self._results, self._study, prepared, plan)
         search = self._study.search or self._study.tune
         if search is None:
@@ -178,7 +171,7 @@ class _Run:
         )
         for note in known.faults(source.drawn):
             self._note(note)
-        interrupted = self._run_searches(source, progress, prune=search.pruner.name != "none")
+        interrupted = self._run_searches(source, progress, prepared, prune=search.pruner.name != "none")
         chosen = None if interrupted else choose(self._study, source)
         if chosen is None:
             return self._summary([progress], interrupted, pending=final_trials(self._study))
@@ -206,10 +199,12 @@ class _Run:
         except KeyboardInterrupt:
             return False
 
-    def _run_searches(self, source: SeveralSearches, progress: StudyProgress, *, prune: bool) -> bool:
+    def _run_searches(
+        self, source: SeveralSearches, progress: StudyProgress, prepared: Prepared, *, prune: bool
+    ) -> bool:
         """Runs the missing trials of the searches; returns whether that was interrupted."""
         self._view.begin(progress)
-        interrupted = False if source.exhausted else self._execute(source, progress, prune=prune)
+        interrupted = self._phases.execute(source, progress, prepared.data(), prune=prune)
         for reason in source.reasons:
             self._note(reason)
         return interrupted
@@ -250,7 +245,7 @@ class _Run:
         else:
             source = self._source(study, plan, works, shared, progress)
             source.count_failures(to_run.repeated)
-            interrupted = False if source.exhausted else self._execute(source, progress)
+            interrupted = self._phases.execute(source, progress, prepared.data())
             if isinstance(source, JoinedSource):
                 progress.catch_up(Ledger(self._results).states())
                 waiting = {trial_id for trial_id, trial in progress.trials.items() if trial.state == "waiting"}
@@ -279,84 +274,6 @@ class _Run:
             self._note(summary.left)
         return replace(summary, messages=tuple(self._messages))
 
-    def _execute(self, source: WorkSource, progress: StudyProgress, *, prune: bool = False) -> bool:
-        """Runs the source's trials; returns whether that was interrupted."""
-        try:
-            self._measure_gpu_share()
-        except KeyboardInterrupt:
-            return True
-        except ExecutionLost as lost:
-            self._note(f"{lost}. {how_to_resume(self._results)}")
-            return False
-        if self._budget.reached():
-            return True
-        if self._options.executor == "ray":
-            self._view.step(Step("Starting Ray and its workers", 0, 0))
-        self._meter.gpu = self._backend.resources.gpu
-        executor = self._backend.executor(self._data, self._note)
-        settings = WorkerSettings(
-            results=self._results.address,
-            runner=OWN_RUNNER if self._study.base.own_trainer else self._options.runner,
-            device=self._backend.device,
-            threads=self._study.resources.cpu,
-            metric=progress.metric,
-            checkpoint_every_s=self._options.checkpoint_every_s,
-            keep_weights=self._options.keep_weights and self._study.keep_weights != "none",
-            local_store=local_folder(),
-            prune=prune,
-            versions=own_versions(),
-            run=self._leases.run if self._leases is not None else "",
-        )
-
-        compacting = Compacting(self._results)
-
-        def on_event(event: TrialEvent) -> None:
-            if not self._phases or self._phases[-1] is not progress:
-                self._phases.append(progress)
-            progress.slots = executor.slots * source.runs
-            self._events.handle(event, source, progress, compacting)
-
-        def on_tick() -> None:
-            for event in source.poll():
-                on_event(event)
-            if self._leases is not None and self._leases.lost and not source.stopped:
-                source.stop()
-            self._on_wait()
-
-        gc.freeze()  # the plan stays alive: scanning it for garbage takes seconds each time at 100,000 trials
-        try:
-            affordable = self._budget.source(source)
-            executor.run(affordable, settings, on_event=on_event, interrupt=self._interrupt, on_tick=on_tick)
-        except ExecutionLost as lost:
-            self._note(f"{lost}. {how_to_resume(self._results)}")
-            return False
-        except KeyboardInterrupt:
-            self._note("Stopped immediately; the next run resumes trials from their last checkpoints.")
-            return True
-        finally:
-            gc.unfreeze()
-            compacting.close()
-            self._meter.close()
-            progress.used = self._meter.used
-        unfinished = progress.counts().left
-        if not (self._interrupt.requested and unfinished):
-            return False
-        if saved := sum(trial.state == "waiting" and trial.epoch > 0 for trial in progress.trials.values()):
-            running = counted(saved, "running trial was saved", "running trials were saved")
-            self._note(f"{running}; the next run resumes {'it' if saved == 1 else 'them'}.")
-        return True
-
-    def _measure_gpu_share(self) -> None:
-        """Measures the GPU share of a trial for `gpu: auto`."""
-        study, known = self._study, self._backend.note
-        recipes = [arm.recipe for arm in study.arms]
-        if study.search is not None or study.tune is not None:
-            recipes += [*searched_recipes(study), study.base]
-        step = Step("Measuring a training step on a GPU", 0, 0)
-        self._backend = self._backend.measured(study.resources.gpu, recipes, self._results, lambda: self._step(step))
-        if self._backend.note != known:
-            self._note(self._backend.note)
-
     def _source(
         self, study: Study, plan: Plan, works: Sequence[Work], shared: SharedStages, progress: StudyProgress
     ) -> WorkSource:
@@ -376,17 +293,6 @@ class _Run:
         self._view.step(step)
         if self._interrupt.requested:
             raise KeyboardInterrupt
-
-    def _on_wait(self) -> None:
-        self._meter.refresh()
-        if self._phases:
-            self._phases[-1].used = self._meter.used
-        self._budget.enforce(self._interrupt)
-        if self._interrupt.requested and not self._stop_shown:
-            self._stop_shown = True
-            more = "" if self._budget.limit else " Once more stops them at once."
-            self._view.message(f"{self._interrupt.reason}: running trials stop after this epoch and are saved.{more}")
-        self._view.refresh()
 
     def _note(self, text: str) -> None:
         self._messages.append(text)

@@ -64,7 +64,7 @@ def test_a_worker_with_other_versions_ends_the_run_early_and_the_next_one_heals_
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("agrm_study.execution.run.own_versions", lambda: {"torch": "1.0"})
+    monkeypatch.setattr("agrm_study.execution.phases.own_versions", lambda: {"torch": "1.0"})
     watcher = Watcher()
     summary = run(make_study(), view=watcher)
     assert (summary.exit_code, summary.finished, summary.unfinished) == (1, 0, 3)
@@ -73,7 +73,7 @@ def test_a_worker_with_other_versions_ends_the_run_early_and_the_next_one_heals_
     (message,) = [text for text in watcher.messages if "No other trial is started" in text]
     assert "where the study was started with torch 1.0" in message
     assert journal(results) == [], "nothing was trained"
-    monkeypatch.setattr("agrm_study.execution.run.own_versions", own_versions)
+    monkeypatch.setattr("agrm_study.execution.phases.own_versions", own_versions)
     assert run(make_study()).exit_code == 0
     other = tmp_path / "undisturbed"
     other.mkdir()
@@ -88,7 +88,7 @@ def test_each_trial_records_its_versions_and_those_of_the_attempt_that_it_was_re
     stop = Watcher(lambda event: os.kill(os.getpid(), signal.SIGINT) if event.kind == "epoch" else None)
 
     def installed(numpy: str) -> None:
-        for module in ("run", "trial.versions"):
+        for module in ("phases", "trial.versions"):
             monkeypatch.setattr(f"agrm_study.execution.{module}.own_versions", lambda: {"numpy": numpy, CODE: "x"})
 
     installed("2.4.0")
