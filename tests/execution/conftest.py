@@ -122,6 +122,15 @@ def results(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def whole(tmp_path: Path) -> Path:
+    """A second one, for a run without interruption."""
+    folder = tmp_path / "whole"
+    folder.mkdir()
+    (folder / "script.json").write_text("{}")
+    return folder
+
+
+@pytest.fixture
 def script(results: Path) -> Callable[..., None]:
     """Writes the script."""
     return lambda **arms: (results / "script.json").write_text(json.dumps(arms))  # type: ignore[return-value]
@@ -139,3 +148,9 @@ def run(results: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., RunSumm
             return run_study(study, RunOptions(**values), view=view, interrupt=interrupt)
 
     return run
+
+
+@pytest.fixture
+def hunt(run: Callable[..., RunSummary]) -> Callable[..., RunSummary]:
+    """Runs a study with the runner whose score is a function of τ."""
+    return lambda study, **options: run(study, runner="search_runner:SearchRunner", **options)

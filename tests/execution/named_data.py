@@ -5,7 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from agrm_study.execution.dispatch.known_trials import read_known
+from agrm_study.execution.dispatch.search_phase import SearchPlan, plan_search
+from agrm_study.records.location import Location
 from agrm_study.study.recipe import Recipe
+from agrm_study.study.study import Study
 
 HERE = str(Path(__file__).parent)
 """Folder of the runners, for the path of processes that import them."""
@@ -37,3 +41,11 @@ class NamedData:
 
     def provenance(self) -> dict[str, dict[str, str]]:
         return {"manifest": {"data_fingerprint": "data"}}
+
+
+def search_plan(study: Study, results: Path) -> SearchPlan:
+    """The plan of a study's searches over these data."""
+    place = Location.of(results)
+    plan = plan_search(study, NamedData(), place, read_known(place))  # type: ignore[arg-type]
+    assert plan is not None
+    return plan

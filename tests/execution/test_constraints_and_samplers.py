@@ -25,11 +25,6 @@ SearchOf = Callable[..., Study]
 Run = Callable[..., RunSummary]
 
 
-@pytest.fixture
-def hunt(run: Run) -> Run:
-    return lambda study, **options: run(study, runner="search_runner:SearchRunner", **options)
-
-
 def promoted(results: Path) -> list[float]:
     return [arm.settings[TAU] for arm in read_resolved(results / "study.yaml").arms if arm.settings]
 
@@ -96,14 +91,11 @@ def test_tpe_learns_from_constraints() -> None:
 
 @pytest.mark.parametrize("name", ["QMCSampler", "NSGAIISampler", "TPESampler", "RandomSampler", "GPSampler"])
 def test_a_search_by_an_optuna_sampler_in_two_runs_draws_what_one_run_draws(
-    search_of: SearchOf, hunt: Run, results: Path, tmp_path: Path, name: str
+    search_of: SearchOf, hunt: Run, results: Path, whole: Path, name: str
 ) -> None:
     keys: dict[str, Any] = {"sampler": name, "promote": 0}
     hunt(search_of(trials=6, **keys))
     hunt(search_of(trials=11, **keys))
-    whole = tmp_path / "whole"
-    whole.mkdir()
-    (whole / "script.json").write_text("{}")
     hunt(search_of(trials=11, **keys), results=whole)
     assert drawn(results) == drawn(whole)
     assert len(drawn(results)) == 11

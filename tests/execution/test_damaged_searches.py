@@ -9,12 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from named_data import search_plan
 from test_search import drawn, searched, started
 
-from agrm_study.execution.dispatch.known_trials import read_known
-from agrm_study.execution.dispatch.search_phase import plan_search
 from agrm_study.execution.summary import RunSummary
-from agrm_study.records.location import Location
 from agrm_study.records.reader import Ledger
 from agrm_study.records.whole import check_results
 from agrm_study.study.study import Study
@@ -22,11 +20,6 @@ from agrm_study.study.study import Study
 SearchOf = Callable[..., Study]
 Run = Callable[..., RunSummary]
 ASHA = {"name": "asha", "grace_epochs": 1, "reduction_factor": 3}
-
-
-@pytest.fixture
-def hunt(run: Run) -> Run:
-    return lambda study, **options: run(study, runner="search_runner:SearchRunner", **options)
 
 
 def ends(results: Path) -> Any:
@@ -76,15 +69,10 @@ def test_a_damaged_search_trial_ends_as_before_and_nothing_else_runs(
 def test_a_lost_search_trial_counts_as_missing_in_the_plan_and_the_run_names_it(
     search_of: SearchOf, hunt: Run, results: Path
 ) -> None:
-    class Data:
-        def fingerprints(self, recipe: object) -> tuple[str, str]:
-            return "data", "split"
-
     hunt(search_of())
     trial_id = searched(results)["trial_id"].iloc[0]
     (results / "records" / "epochs" / f"{trial_id}.parquet").unlink()
-    plan = plan_search(search_of(), Data(), Location.of(results), read_known(Location.of(results)))  # type: ignore[arg-type]
-    assert plan is not None
+    plan = search_plan(search_of(), results)
     assert (plan.summary.finished, plan.summary.missing) == (4, 1)
     summary = hunt(search_of())
     assert (summary.total, summary.before, summary.finished, summary.exit_code) == (11, 10, 1, 0)

@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from named_data import search_plan
 from rich.console import Console
 from scripted_runner import journal
 from search_runner import score
 from test_run_inline import Watcher
 
 from agrm_study.execution.data.prepare import searched_recipes
-from agrm_study.execution.dispatch.known_trials import read_known
-from agrm_study.execution.dispatch.search_phase import plan_search
 from agrm_study.execution.progress.lines import LinesView
 from agrm_study.execution.progress.live import LiveView
 from agrm_study.execution.progress.status import status
@@ -31,15 +30,9 @@ from agrm_study.study.errors import InputError
 from agrm_study.study.resolved import read_resolved
 from agrm_study.study.study import Study
 
-RUNNER = "search_runner:SearchRunner"
 SearchOf = Callable[..., Study]
 Run = Callable[..., RunSummary]
 Script = Callable[..., None]
-
-
-@pytest.fixture
-def hunt(run: Run) -> Run:
-    return lambda study, **options: run(study, runner=RUNNER, **options)
 
 
 def drawn(results: Path) -> list[float]:
@@ -99,13 +92,10 @@ def test_asking_again_runs_nothing_and_asking_for_more_runs_what_is_missing(
 
 @pytest.mark.parametrize("sampler", ["random", "tpe", "gp", "nsga2"])
 def test_a_search_in_two_runs_draws_what_one_run_draws(
-    search_of: SearchOf, hunt: Run, results: Path, tmp_path: Path, sampler: str
+    search_of: SearchOf, hunt: Run, results: Path, whole: Path, sampler: str
 ) -> None:
     hunt(search_of(sampler=sampler, trials=8, promote=0))
     hunt(search_of(sampler=sampler, trials=12, promote=0))
-    whole = tmp_path / "whole"
-    whole.mkdir()
-    (whole / "script.json").write_text("{}")
     hunt(search_of(sampler=sampler, trials=12, promote=0), results=whole)
     assert drawn(results) == drawn(whole)
 
@@ -289,13 +279,8 @@ def test_status_tells_how_far_a_search_is_while_it_runs(search_of: SearchOf, hun
 def test_plan_counts_search_trials_and_the_replicates_of_the_promoted(
     search_of: SearchOf, hunt: Run, results: Path
 ) -> None:
-    class Data:
-        def fingerprints(self, recipe: object) -> tuple[str, str]:
-            return "data", "split"
-
     def planned(study: Study) -> tuple[int, ...]:
-        plan = plan_search(study, Data(), Location.of(results), read_known(Location.of(results)))  # type: ignore[arg-type]
-        assert plan is not None
+        plan = search_plan(study, results)
         its = plan.summary
         assert len(plan.stand_ins) == its.missing + its.to_promote
         return its.trials, its.finished, its.missing, its.to_promote, len(plan.study.arms)

@@ -10,12 +10,11 @@ from statistics import fmean, median
 from typing import Any
 
 import pytest
+from named_data import search_plan
 from scripted_runner import journal
 from test_run_inline import Watcher
 
 from agrm_study.execution.dispatch.judged import Judged
-from agrm_study.execution.dispatch.known_trials import read_known
-from agrm_study.execution.dispatch.search_phase import plan_search
 from agrm_study.execution.dispatch.search_point import MIN_EARLIER, Point, hopeless
 from agrm_study.execution.progress.status import status
 from agrm_study.execution.summary import RunSummary
@@ -109,12 +108,9 @@ def test_points_get_the_seeds_that_the_rule_gives_them(search_of: SearchOf, hunt
 
 @pytest.mark.parametrize("sampler", ["random", "tpe", "nsga2"])
 def test_an_interrupted_search_of_several_seeds_continues_as_if_it_had_not_been(
-    search_of: SearchOf, hunt: Run, results: Path, tmp_path: Path, sampler: str
+    search_of: SearchOf, hunt: Run, results: Path, whole: Path, sampler: str
 ) -> None:
     study = search_of(trials=12, point_seeds=3, sampler=sampler, promote=1)
-    whole = tmp_path / "whole"
-    whole.mkdir()
-    (whole / "script.json").write_text("{}")
     hunt(study, results=whole)
     for number in (2, 7, 14):
 
@@ -145,13 +141,8 @@ def test_a_point_that_fails_on_one_seed_has_failed(
 
 
 def test_plan_and_status_count_seeds_of_points(search_of: SearchOf, hunt: Run, results: Path) -> None:
-    class Data:
-        def fingerprints(self, recipe: object) -> tuple[str, str]:
-            return "data", "split"
-
     def planned(study: Study) -> Any:
-        plan = plan_search(study, Data(), Location.of(results), read_known(Location.of(results)))  # type: ignore[arg-type]
-        assert plan is not None
+        plan = search_plan(study, results)
         return plan.summary
 
     study = search_of(trials=12, point_seeds=3, promote=1)

@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from named_data import search_plan
 from scripted_runner import journal
 from search_runner import score
 from test_run_inline import Watcher
 
 from agrm_study.execution.dispatch.budget import Limits
-from agrm_study.execution.dispatch.known_trials import read_known
-from agrm_study.execution.dispatch.search_phase import plan_search
 from agrm_study.execution.progress.status import status
 from agrm_study.execution.summary import RunSummary
 from agrm_study.execution.trial.events import TrialEvent
@@ -34,11 +33,6 @@ Run = Callable[..., RunSummary]
 Script = Callable[..., None]
 
 
-@pytest.fixture
-def hunt(run: Run) -> Run:
-    return lambda study, **options: run(study, runner="search_runner:SearchRunner", **options)
-
-
 def drawn(results: Path, arm: str, task: str = "three_class") -> list[float]:
     """The thresholds that the search of an arm drew, in order."""
     log = SearchLog.read(Location.of(results), arm, task)
@@ -54,16 +48,6 @@ def searched(results: Path) -> Any:
 def chosen(results: Path) -> dict[tuple[str, str], Any]:
     study = read_resolved(results / "study.yaml")
     return {(arm.name, task): its.settings[TAU] for arm in study.arms for task, its in arm.tuned.items()}
-
-
-def planned(study: Study, results: Path) -> Any:
-    class Data:
-        def fingerprints(self, recipe: object) -> tuple[str, str]:
-            return "data", "split"
-
-    plan = plan_search(study, Data(), Location.of(results), read_known(Location.of(results)))  # type: ignore[arg-type]
-    assert plan is not None
-    return plan
 
 
 def test_every_arm_gets_the_same_budget_and_is_reported_with_its_best_point(
@@ -107,12 +91,9 @@ def test_asking_again_runs_nothing_and_a_larger_budget_continues_each_search(
 
 @pytest.mark.parametrize("sampler", ["random", "tpe"])
 def test_an_interrupted_tuning_continues_as_if_it_had_not_been(
-    tuned_of: TunedOf, hunt: Run, results: Path, tmp_path: Path, sampler: str
+    tuned_of: TunedOf, hunt: Run, results: Path, whole: Path, sampler: str
 ) -> None:
     study = tuned_of(sampler=sampler, trials=12)
-    whole = tmp_path / "whole"
-    whole.mkdir()
-    (whole / "script.json").write_text("{}")
     hunt(study, results=whole)
     for number in (3, 11, 22, 25):
 
@@ -184,13 +165,10 @@ def test_trials_that_another_arm_has_trained_before_are_not_repeated(
 
 
 def test_a_point_that_another_arm_has_drawn_is_no_draw_of_this_arm(
-    tuned_of: TunedOf, hunt: Run, results: Path, tmp_path: Path
+    tuned_of: TunedOf, hunt: Run, results: Path, whole: Path
 ) -> None:
     space, mirrored = ({TAU: {"choice": values}} for values in ([0.5, 0.6, 0.8, 0.9], [0.9, 0.8, 0.6, 0.5]))
     arms = [{"name": "A"}, {"name": "B", "seed_offset": 100, "tune": {"space": mirrored}}]
-    whole = tmp_path / "whole"
-    whole.mkdir()
-    (whole / "script.json").write_text("{}")
     hunt(tuned_of({"arms": arms}, space=space, trials=1), results=whole)
     hunt(tuned_of({"arms": arms[:1]}, space=space, trials=1))
     hunt(tuned_of({"arms": arms}, space=space, trials=1))
@@ -220,19 +198,19 @@ def test_an_arm_none_of_whose_points_can_be_chosen_is_not_reported_untuned(
     assert (summary.diverged, summary.exit_code) == (4, 1)
     assert any("B finished with a defined metric: it is not tuned" in message for message in summary.messages)
     assert {cell.arm for cell in read_cells(results / "plan.json")} == {"A"}
-    assert planned(tuned_of(), results).summary.nothing_to_promote
+    assert search_plan(tuned_of(), results).summary.nothing_to_promote
 
 
 def test_plan_states_the_budget_the_cost_and_what_each_arm_has_chosen(
     tuned_of: TunedOf, hunt: Run, results: Path
 ) -> None:
     study = tuned_of()
-    before = planned(study, results)
+    before = search_plan(study, results)
     assert (before.summary.trials, before.summary.missing, before.summary.to_promote) == (8, 8, 4)
     assert len(before.stand_ins) == 8 + 4
     assert [arm.settings for arm in before.summary.tuned] == [None, None]
     hunt(study)
-    after = planned(study, results)
+    after = search_plan(study, results)
     assert (after.summary.finished, after.summary.missing, after.summary.to_promote) == (8, 0, 0)
     found = {(arm.arm, arm.task): arm.settings[TAU] for arm in after.summary.tuned if arm.settings is not None}
     assert found == chosen(results)
@@ -264,11 +242,8 @@ def test_a_space_without_a_setting_that_acts_is_one_message(tuned_of: TunedOf, h
 
 
 def test_a_tuning_in_parts_of_limited_time_ends_as_one_run(
-    tuned_of: TunedOf, hunt: Run, results: Path, script: Script, tmp_path: Path
+    tuned_of: TunedOf, hunt: Run, results: Path, script: Script, whole: Path
 ) -> None:
-    whole = tmp_path / "whole"
-    whole.mkdir()
-    (whole / "script.json").write_text("{}")
     assert hunt(tuned_of(), results=whole).exit_code == 0
     script(**{"*": {"epoch_s": 0.05}})
     codes = []
