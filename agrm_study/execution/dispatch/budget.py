@@ -84,7 +84,7 @@ class Budget:
         meter: CPU and GPU time that its trials have used.
         pace: Duration of trials, from measured ones; updated by `observe`.
         began: Start of the run on the clock.
-        epochs_to_stop: Epochs that a trial may take to stop after a request.
+        in_process: Whether trials train in this process, not in others.
         clock: Seconds of a monotonic clock.
 
     Attributes:
@@ -100,7 +100,7 @@ class Budget:
         pace: Pace,
         *,
         began: float,
-        epochs_to_stop: float = STOPS,
+        in_process: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._limits, self._results, self._meter, self.pace, self._clock = limits, results, meter, pace, clock
@@ -109,7 +109,7 @@ class Budget:
         self._time_s, self._grace_s = time_s - reserve_s, reserve_s / 2
         self._end = began + self._time_s
         self._gpu_s = math.inf if limits.gpu_hours is None else 3600 * limits.gpu_hours
-        self._epochs_to_stop = epochs_to_stop
+        self._in_process, self._epochs_to_stop = in_process, STOPS_INLINE if in_process else STOPS
         self._running: dict[str, _Running] = {}
         self.ended = False
         self.limit: Limit | None = None
@@ -118,10 +118,9 @@ class Budget:
     def of(
         cls, study: Study, limits: Limits, results: Location, meter: UsageMeter, began: float, *, in_process: bool
     ) -> Budget:
-        """The budget of a run that has started; its trials train in this process or in others."""
+        """The budget of a run that has started."""
         pace = Pace(measured_trials(Ledger(results), study) if limits.any else ())
-        stops = STOPS_INLINE if in_process else STOPS
-        return cls(limits, results, meter, pace, began=began, epochs_to_stop=stops)
+        return cls(limits, results, meter, pace, began=began, in_process=in_process)
 
     def source(self, source: WorkSource) -> WorkSource:
         """The trials of a source that can end within the limits."""
@@ -141,7 +140,7 @@ class Budget:
         """
         if not interrupt.requested and self.reached() and self.limit is not None:
             interrupt.request(LIMITS[self.limit])
-        if self.ended and self._clock() >= self._end + self._grace_s and self._epochs_to_stop == STOPS:
+        if self.ended and self._clock() >= self._end + self._grace_s and not self._in_process:
             raise KeyboardInterrupt
 
     @property
