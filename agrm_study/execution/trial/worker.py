@@ -9,11 +9,11 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Final
 
 from agrm_study.execution.trial.checkpoints import CheckpointFolder
-from agrm_study.execution.trial.events import EventKind, TrialEvent
+from agrm_study.execution.trial.events import TrialEvent
 from agrm_study.execution.trial.failures import Failure, classify
 from agrm_study.execution.trial.fence import FencedError, check_fence
 from agrm_study.execution.trial.heartbeat import Heartbeat
@@ -29,7 +29,8 @@ from agrm_study.execution.trial.records import (
     run_columns,
     trial_columns,
 )
-from agrm_study.execution.trial.runner import RunnerContext, TrialRunner, load_runner
+from agrm_study.execution.trial.runner import RunnerContext, load_runner
+from agrm_study.execution.trial.running_trial import RunningTrial, event_of
 from agrm_study.execution.trial.stage_store import Handover, StageStore
 from agrm_study.execution.trial.versions import refuse_others, versions_of_trial
 from agrm_study.execution.trial.work import Work, WorkerSettings
@@ -38,7 +39,6 @@ from agrm_study.records.part_sources import offer_kept_sources
 from agrm_study.records.patience import PAUSES_S, retry_storage
 from agrm_study.records.schemas import PRUNED
 from agrm_study.records.writer import write_trial
-from agrm_study.training.outcome import EpochRow
 
 HEARTBEAT_EVERY_S: Final = 2.0
 """Minimum seconds between two heartbeats."""
@@ -47,40 +47,6 @@ SAVE_SHARE: Final = 0.05
 often."""
 MOST_SECONDS_UNSAVED: Final = 1800.0
 """Maximum seconds between two rolling checkpoints."""
-
-
-@dataclass(slots=True)
-class _Running:
-    """A trial in progress; `last` is the heartbeat of an earlier attempt."""
-
-    work: Work
-    folder: CheckpointFolder
-    runner: TrialRunner
-    beat: Heartbeat
-    last: Heartbeat | None
-    handover: Handover
-    started: bool = False
-    resumed: int = 0
-    saved: int = 0
-    inherited: int = 0
-    earlier_metrics: tuple[float | None, ...] = ()
-    saved_stage: str = ""
-    stage_error: str = ""
-    rows: list[EpochRow] = field(default_factory=list)
-    saved_at: float = 0.0
-    save_s: float = 0.0
-    beat_at: float = 0.0
-
-    def event(self, kind: EventKind) -> TrialEvent:
-        return replace(
-            _event(kind, self.beat),
-            resumed=self.resumed,
-            saved=self.saved,
-            inherited=self.inherited,
-            earlier_metrics=self.earlier_metrics,
-            saved_stage=self.saved_stage,
-            stage_error=self.stage_error,
-        )
 
 
 class TrialWorker:
@@ -93,7 +59,7 @@ class TrialWorker:
         self._flag = Location.of(settings.stop_flag) if settings.stop_flag else None
         self._should_stop = should_stop or self._flag_is_there
         self._work: Work | None = None
-        self._running: _Running | None = None
+        self._running: RunningTrial | None = None
 
     def begin(self, work: Work) -> None:
         """Accepts a trial and drops the state of the previous one. The work itself starts with `step`."""
@@ -133,7 +99,7 @@ class TrialWorker:
         except Exception as error:  # a trial's failure is a result of the study
             return self._fail(self._work, classify(error))
 
-    def _open(self, work: Work) -> _Running:
+    def _open(self, work: Work) -> RunningTrial:
         """Writes the first heartbeat."""
         refuse_others(self.settings.versions)
         folder = CheckpointFolder.of(self._results, work.trial.trial_id)
@@ -144,9 +110,9 @@ class TrialWorker:
         runner = load_runner(self.settings.runner)
         retry_storage(lambda: beat.write(self._results))
         handover = Handover(StageStore.of(self._results), work, runner, beat.code_version, self._check_fence)
-        return _Running(work, folder, runner, beat, last, handover)
+        return RunningTrial(work, folder, runner, beat, last, handover)
 
-    def _not_yet(self, running: _Running, note: str) -> TrialEvent:
+    def _not_yet(self, running: RunningTrial, note: str) -> TrialEvent:
         """Reports what the trial waits for; there is nothing to save yet."""
         running.beat = replace(running.beat, note=note, updated_at=time.time())
         self._write_beat(running)
@@ -156,7 +122,7 @@ class TrialWorker:
             self.drop()
         return event
 
-    def _predict_again(self, running: _Running) -> TrialEvent:
+    def _predict_again(self, running: RunningTrial) -> TrialEvent:
         """Recomputes the lost predictions of a finished trial; if that is not exact, the next step trains it."""
         work = running.work
         retry_storage(running.folder.pull)
@@ -173,7 +139,7 @@ class TrialWorker:
         self.drop()
         return replace(running.event("finished"), **end)
 
-    def _start(self, running: _Running) -> None:
+    def _start(self, running: RunningTrial) -> None:
         """Prepares the trial for its next epoch."""
         work, runner, last = running.work, running.runner, running.last
         beat = replace(running.beat, note="")
@@ -202,7 +168,7 @@ class TrialWorker:
         running.beat = replace(beat, epoch=done)
         running.started = True
 
-    def _send_earlier(self, running: _Running) -> TrialEvent:
+    def _send_earlier(self, running: RunningTrial) -> TrialEvent:
         """Sends the metrics of epochs that this attempt did not train, so that the pruner judges them before the next
         one is trained: a restarted driver decides as the previous one did."""
         running.beat = replace(running.beat, metric=running.earlier_metrics[-1])
@@ -210,7 +176,7 @@ class TrialWorker:
         running.earlier_metrics = ()
         return event
 
-    def _run_epoch(self, running: _Running) -> TrialEvent:
+    def _run_epoch(self, running: RunningTrial) -> TrialEvent:
         began = time.monotonic()
         report = running.runner.run_epoch()
         epoch_s = time.monotonic() - began
@@ -244,14 +210,14 @@ class TrialWorker:
         except OSError:  # checked again after the next epoch
             return False
 
-    def _is_pruned(self, running: _Running) -> bool:
+    def _is_pruned(self, running: RunningTrial) -> bool:
         """Whether the driver has decided that the trial ends here."""
         if not self.settings.prune or running.beat.epoch == 0:
             return False
         last = retry_storage(lambda: ends_after(self._results, running.work.trial.trial_id))
         return last is not None and running.beat.epoch >= last
 
-    def _save_every_s(self, running: _Running) -> float:
+    def _save_every_s(self, running: RunningTrial) -> float:
         """Seconds between two rolling checkpoints; 0: one after each epoch."""
         asked = self.settings.checkpoint_every_s
         return asked and max(asked, min(running.save_s / SAVE_SHARE, MOST_SECONDS_UNSAVED))
@@ -259,7 +225,7 @@ class TrialWorker:
     def _check_fence(self) -> None:
         check_fence(self._results, self.settings.fence, self.settings.run)
 
-    def _save(self, running: _Running) -> None:
+    def _save(self, running: RunningTrial) -> None:
         self._check_fence()
         began = time.monotonic()
         retry_storage(lambda: running.folder.save(running.runner.save))
@@ -269,14 +235,14 @@ class TrialWorker:
         running.beat = replace(running.beat, wall_s=wall_s, saved_wall_s=wall_s)
         self._write_beat(running)
 
-    def _write_beat(self, running: _Running) -> None:
+    def _write_beat(self, running: RunningTrial) -> None:
         if self.settings.run:  # a joined run that was suspended may find that others have taken its trials
             self._check_fence()
         with contextlib.suppress(OSError):  # the next one has the same content; essential files get retries
             running.beat.write(self._results)
         running.beat_at = time.monotonic()
 
-    def _finish(self, running: _Running, stop_reason: str | None = None) -> TrialEvent:
+    def _finish(self, running: RunningTrial, stop_reason: str | None = None) -> TrialEvent:
         trial = running.work.trial
         began = time.monotonic()
         outcome = running.runner.outcome()
@@ -332,20 +298,5 @@ class TrialWorker:
             self.drop()
         except Exception as error:  # an error in `close` must not end the worker
             message += f" (and closing it raised {type(error).__name__}: {error})"
-        event = _event("failed", replace(beat, metric=None, epoch_s=0.0))
+        event = event_of("failed", replace(beat, metric=None, epoch_s=0.0))
         return replace(event, failure=failure.kind, error=message, frame=failure.frame)
-
-
-def _event(kind: EventKind, beat: Heartbeat) -> TrialEvent:
-    return TrialEvent(
-        kind=kind,
-        trial_id=beat.trial_id,
-        epoch=beat.epoch,
-        epochs=beat.epochs,
-        metric=beat.metric,
-        wall_s=beat.wall_s,
-        epoch_s=beat.epoch_s,
-        attempt=beat.attempt,
-        host=beat.host,
-        pid=beat.pid,
-    )
