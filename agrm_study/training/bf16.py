@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import nullcontext
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.nn.grad import conv3d_weight
+from torch.overrides import TorchFunctionMode
 
 CPU_FLAGS: Final = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
 """CPU flags for bfloat16 products: two for x86, one for Arm."""
+TWO_FRAMES: Final = 2
 TOLERANCE: Final = 0.05
 """Largest deviation of a correct bf16 gradient from that in fp32, relative to the largest gradient (0.005 is usual)."""
 
@@ -26,9 +31,51 @@ def bf16_problem(device: torch.device) -> str | None:
         return None if usable else "this GPU does not compute in bfloat16"
     if not cpu_flags() & CPU_FLAGS:
         return "this CPU does not compute in bfloat16"
-    if not gradients_are_right():
+    if not gradients_are_right(padded=pads_frames()):
         return "this torch computes wrong bfloat16 gradients on this CPU (3 × 3 × 3 convolutions of two frames)"
     return None
+
+
+def pads_frames() -> bool:
+    """Whether convolutions in bf16 on this CPU need `PaddedFrames` for correct gradients."""
+    return not gradients_are_right(padded=False)
+
+
+class PaddedFrames(TorchFunctionMode):
+    """While active, 3D convolutions of two frames pad them in an operation of their own; their outputs stay the same.
+
+    The weight gradient that oneDNN computes wrongly (see `gradients_are_right`) is that of a convolution that pads two
+    frames itself.
+    """
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        return (_conv3d if func is torch.conv3d else func)(*args, **(kwargs or {}))
+
+
+def _conv3d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
+    groups: int = 1,
+) -> Tensor:
+    if input.dim() == 5 and input.shape[2] == TWO_FRAMES and padding != "valid":
+        if padding == "same":
+            totals = [(size - 1) * step for size, step in zip(weight.shape[2:], _triple(dilation), strict=True)]
+            around, padding = [n for total in reversed(totals) for n in (total // 2, total - total // 2)], 0
+        else:
+            frames, *rest = _triple(padding)
+            around, padding = [0, 0, 0, 0, frames, frames], (0, *rest)
+        input = F.pad(input, around)
+    return torch.conv3d(input, weight, bias, stride, padding, dilation, groups)
+
+
+def _triple(value: Any) -> Any:
+    return value if isinstance(value, Sequence) else (value,) * 3
 
 
 @cache
@@ -43,8 +90,11 @@ def cpu_flags() -> frozenset[str]:
 
 
 @cache
-def gradients_are_right() -> bool:
+def gradients_are_right(*, padded: bool) -> bool:
     """Whether the weight gradient of a 3D convolution in bf16 on this CPU agrees with that in fp32.
+
+    Args:
+        padded: Try it within `PaddedFrames`.
 
     In torch 2.14.1 (oneDNN, AVX512-BF16) it does not for two frames, which nearly every network reaches in its last
     stages: it contains whatever the memory held before. Freed memory with NaN makes that visible.
@@ -56,7 +106,7 @@ def gradients_are_right() -> bool:
         gradient = torch.randn(5, 16, frames, 6, 6, generator=generator)
         del [torch.full((2000,), float("nan")) for _ in range(20)][:]
         convolution.zero_grad()
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with torch.autocast("cpu", dtype=torch.bfloat16), PaddedFrames() if padded else nullcontext():
             outputs = convolution(clips)
         outputs.backward(gradient.to(outputs.dtype))
         wanted = conv3d_weight(clips, convolution.weight.shape, gradient, padding=1)  # type: ignore[no-untyped-call]

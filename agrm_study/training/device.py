@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from agrm_study.study.errors import InputError
 from agrm_study.study.recipe import Recipe
-from agrm_study.training.bf16 import bf16_problem
+from agrm_study.training.bf16 import PaddedFrames, bf16_problem, pads_frames
 from agrm_study.training.exhausted_memory import exhausted_memory
 from agrm_study.training.failures import DeviceMemoryError
 from agrm_study.training.generators import stream_seed
@@ -78,9 +78,15 @@ class Device:
         tensor = torch.from_numpy(values) if isinstance(values, np.ndarray) else values
         return tensor.to(self.torch, non_blocking=True)
 
-    def autocast(self) -> AbstractContextManager[Any]:
+    @contextmanager
+    def autocast(self) -> Iterator[None]:
         """Context for forward passes in the recipe's precision."""
-        return nullcontext() if self._half is None else torch.autocast(self.torch.type, dtype=self._half)
+        if self._half is None:
+            yield
+            return
+        pads = self._half is torch.bfloat16 and not self.is_cuda and pads_frames()
+        with torch.autocast(self.torch.type, dtype=self._half), PaddedFrames() if pads else nullcontext():
+            yield
 
     def backward(self, loss: Tensor) -> None:
         """Accumulate the gradients of a loss, scaled for fp16."""

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from agrm_study.study.errors import InputError
-from agrm_study.training.bf16 import gradients_are_right
+from agrm_study.training.bf16 import PaddedFrames, gradients_are_right
 from agrm_study.training.device import Device, _tf32
 from agrm_study.training.failures import DeviceMemoryError
 from agrm_study.training.loop import Training
@@ -22,7 +22,7 @@ def test_fp16_without_a_gpu_is_refused(tiny_recipe):
 
 @pytest.mark.parametrize("flag", ["avx512_bf16", "amx_bf16", "bf16"])
 def test_bf16_runs_on_processors_that_have_it_and_is_refused_on_others(tiny_recipe, monkeypatch, flag):
-    monkeypatch.setattr("agrm_study.training.bf16.gradients_are_right", lambda: True)
+    monkeypatch.setattr("agrm_study.training.bf16.gradients_are_right", lambda *, padded: True)
     monkeypatch.setattr("agrm_study.training.bf16.cpu_flags", lambda: frozenset({"fpu", "avx2"}))
     with pytest.raises(InputError, match="`precision`: this CPU does not compute in bfloat16; given 'bf16'"):
         Device("cpu", tiny_recipe(precision="bf16"))
@@ -34,7 +34,7 @@ def test_bf16_runs_on_processors_that_have_it_and_is_refused_on_others(tiny_reci
 def test_bf16_is_refused_where_its_gradients_are_wrong(tiny_recipe, monkeypatch):
     """What torch does here is compared with fp32; another result of the comparison is simulated."""
     monkeypatch.setattr("agrm_study.training.bf16.cpu_flags", lambda: frozenset({"avx512_bf16"}))
-    monkeypatch.setattr("agrm_study.training.bf16.gradients_are_right", lambda: False)
+    monkeypatch.setattr("agrm_study.training.bf16.gradients_are_right", lambda *, padded: False)
     with pytest.raises(InputError, match="wrong bfloat16 gradients on this CPU"):
         Device("cpu", tiny_recipe(precision="bf16"))
 
@@ -43,8 +43,50 @@ def test_wrong_gradients_are_found(monkeypatch):
     right = torch.nn.grad.conv3d_weight
     gradients_are_right.cache_clear()
     monkeypatch.setattr("agrm_study.training.bf16.conv3d_weight", lambda *given, **named: 1.2 * right(*given, **named))
-    assert not gradients_are_right()
+    assert not gradients_are_right(padded=False)
+    assert not gradients_are_right(padded=True)
     gradients_are_right.cache_clear()
+
+
+@pytest.mark.parametrize(("precision", "wrong"), [("bf16", True), ("bf16", False), ("fp32", True)])
+def test_frames_are_padded_apart_only_in_bf16_where_gradients_are_wrong_otherwise(
+    tiny_recipe, monkeypatch, precision, wrong
+):
+    monkeypatch.setattr("agrm_study.training.bf16.cpu_flags", lambda: frozenset({"avx512_bf16"}))
+    monkeypatch.setattr("agrm_study.training.bf16.gradients_are_right", lambda *, padded: padded or not wrong)
+    seen = []
+    monkeypatch.setattr("agrm_study.training.bf16._conv3d", lambda *given: seen.append(given) or torch.conv3d(*given))
+    with Device("cpu", tiny_recipe(precision=precision)).autocast():
+        torch.nn.Conv3d(2, 2, 3, padding=1)(torch.ones(1, 2, 2, 4, 4))
+    assert bool(seen) == (precision == "bf16" and wrong)
+
+
+@pytest.mark.parametrize("frames", [1, 2, 5])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"kernel_size": 3, "padding": 1, "bias": False},
+        {"kernel_size": (3, 1, 1), "padding": (1, 0, 0), "stride": (2, 1, 1)},
+        {"kernel_size": 5, "padding": 2, "groups": 2},
+        {"kernel_size": 3, "padding": "same", "dilation": 2},
+        {"kernel_size": (2, 3, 4), "padding": "same"},
+        {"kernel_size": (1, 3, 3), "padding": "valid"},
+        {"kernel_size": 3, "padding": 1, "padding_mode": "replicate"},
+    ],
+)
+def test_padding_frames_apart_changes_neither_outputs_nor_gradients(frames, settings):
+    torch.manual_seed(0)
+    convolution = torch.nn.Conv3d(4, 6, **settings)
+    clips = torch.randn(3, 4, frames, 7, 7)
+    found = []
+    for mode in (contextlib.nullcontext(), PaddedFrames()):
+        convolution.zero_grad()
+        with mode:
+            outputs = convolution(clips)
+        outputs.square().sum().backward()
+        found.append((outputs, convolution.weight.grad.clone()))
+    torch.testing.assert_close(found[1][0], found[0][0], rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(found[1][1], found[0][1], rtol=1e-4, atol=1e-4)
 
 
 def test_bf16_is_asked_of_a_gpu_without_emulation(tiny_recipe, monkeypatch):
