@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -35,6 +36,28 @@ Make = Callable[..., Study]
 Run = Callable[..., RunSummary]
 Script = Callable[..., None]
 HOUR = 3600.0
+
+
+class EpochClock(Watcher):
+    """A view that is the clock of the limits, too: each epoch of a trial takes 100 s on any machine."""
+
+    def __init__(self) -> None:
+        super().__init__(self._count)
+        self.began, self.now = time.monotonic(), 0.0
+
+    def _count(self, event: TrialEvent) -> None:
+        self.now += 100.0 * (event.kind in ("epoch", "failed"))
+
+    def __call__(self) -> float:
+        return self.began + self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> EpochClock:
+    """The clock of all limits within the test."""
+    clock = EpochClock()
+    monkeypatch.setitem(Budget.__init__.__kwdefaults__, "clock", clock)
+    return clock
 
 
 def starts(results: Path) -> int:
@@ -255,12 +278,12 @@ def test_a_run_ends_when_the_next_trial_would_take_too_long_and_the_next_run_goe
 
 
 def test_running_trials_are_saved_before_the_end_and_resumed_to_the_same_records(
-    make_study: Make, run: Run, results: Path, script: Script, tmp_path: Path
+    make_study: Make, run: Run, results: Path, script: Script, tmp_path: Path, clock: EpochClock
 ) -> None:
-    script(**{"*": {"epochs": 60, "epoch_s": 0.05}})
-    summary = run(make_study({"A": 0.5}, seeds=1), limits=Limits(time_s=1.0), checkpoint_every_s=60.0)
+    script(**{"*": {"epochs": 60}})
+    summary = run(make_study({"A": 0.5}, seeds=1), view=clock, limits=Limits(time_s=1000.0), checkpoint_every_s=60.0)
     assert (summary.exit_code, summary.saved, summary.unfinished) == (130, 1, 1)
-    assert summary.wall_s < 2.5
+    assert 500 < clock.now <= 1000
     assert "1 trial left, 1 of them saved partway" in summary.left
     script(**{"*": {"epochs": 60}})
     resumed = run(make_study({"A": 0.5}, seeds=1))
@@ -297,18 +320,19 @@ def test_a_limit_in_gpu_hours_needs_gpus(make_study: Make, run: Run) -> None:
         run(make_study(), limits=Limits(gpu_hours=1.0))
 
 
-def test_a_search_ends_within_a_limit(search_of: Make, run: Run, results: Path, script: Script) -> None:
-    script(**{"*": {"epochs": 4, "epoch_s": 0.1}})
-    found = run(search_of(trials=20), limits=Limits(time_s=2.0))
+def test_a_search_ends_within_a_limit(search_of: Make, run: Run, script: Script, clock: EpochClock) -> None:
+    script(**{"*": {"epochs": 4}})
+    found = run(search_of(trials=20), view=clock, limits=Limits(time_s=2000.0))
     assert (found.exit_code, found.limit) == (130, "time")
     assert 1 <= found.finished < 20
+    assert clock.now <= 2000
     assert found.total == 20 + 2 * 3
 
 
-def test_a_race_ends_within_a_limit(make_study: Make, run: Run, results: Path, script: Script) -> None:
-    script(**{"*": {"epochs": 4, "epoch_s": 0.1}})
+def test_a_race_ends_within_a_limit(make_study: Make, run: Run, script: Script, clock: EpochClock) -> None:
+    script(**{"*": {"epochs": 4}})
     race = {"race": {"first": 3, "most": 6}}
-    ended = run(make_study(seeds=race), limits=Limits(time_s=2.0))  # type: ignore[arg-type]
+    ended = run(make_study(seeds=race), view=clock, limits=Limits(time_s=1200.0))  # type: ignore[arg-type]
     assert (ended.exit_code, ended.limit) == (130, "time")
     assert 1 <= ended.finished < 6
 
@@ -337,8 +361,11 @@ def test_on_ray_a_trial_within_a_long_epoch_is_stopped_when_the_time_is_over(
     assert summary.wall_s < 30
 
 
-def test_a_limit_that_leaves_nothing_does_not_hide_failures(make_study: Make, run: Run, script: Script) -> None:
-    script(**{"*": {"epochs": 3, "epoch_s": 0.3, "fail": "bug", "at": 3}})
-    summary = run(make_study({"A": 0.5}, seeds=1), limits=Limits(time_s=1.3))
+def test_a_limit_that_leaves_nothing_does_not_hide_failures(
+    make_study: Make, run: Run, script: Script, clock: EpochClock
+) -> None:
+    script(**{"*": {"epochs": 3, "fail": "bug", "at": 3}})
+    summary = run(make_study({"A": 0.5}, seeds=1), view=clock, limits=Limits(time_s=300.0))
+    assert clock.now >= 270
     assert (len(summary.failed), summary.unfinished, summary.exit_code) == (1, 0, 1)
     assert not summary.left

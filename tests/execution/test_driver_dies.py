@@ -121,7 +121,7 @@ def test_an_interruption_while_ray_starts_is_not_waited_for(make_study: Make, ru
 def test_a_hangup_and_a_keyboard_interrupt_in_python_save_the_running_epochs(
     make_study: Make, run: Run, script: Script, way: str
 ) -> None:
-    script(**{"*": {"epochs": 6, "epoch_s": 0.3}})
+    script(**{"*": {"epochs": 60, "epoch_s": 0.3}})
     asked = threading.Event()
 
     def interrupt(event: TrialEvent) -> None:
@@ -139,6 +139,7 @@ def test_a_hangup_and_a_keyboard_interrupt_in_python_save_the_running_epochs(
     stopped = {event.trial_id: event.epoch for event in watcher.events if event.kind == "interrupted"}
     assert len(stopped) == 2
     assert signal.getsignal(signal.SIGHUP) == before
+    script(**{"*": {"epochs": 60}})
     again = Watcher()
     assert run(make_study(seeds=1), view=again).exit_code == 0
     assert {e.trial_id: e.resumed for e in again.events if e.kind == "finished"} == stopped
