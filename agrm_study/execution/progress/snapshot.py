@@ -155,7 +155,7 @@ class SnapshotReader:
             cells = wanted_cells(cells, race, [t for t, state in states.items() if state.status == "finished"])
         logs = read_logs(self._location, search_names(study))
         points = tuple(cell for log in logs for cell in search_cells(log))
-        beats = self._beats({cell.trial_id for cell in (*points, *cells)}, owner)
+        beats = self._beats({cell.trial_id for cell in (*points, *cells)}, states, owner)
         for beat in beats:  # a failed trial that is running again
             states.pop(beat.trial_id, None)
         started = {beat.trial_id for beat in beats}
@@ -201,12 +201,20 @@ class SnapshotReader:
             self._study = (stamp, read_study(self._location))
         return self._study[1]
 
-    def _beats(self, planned: Collection[str], owner: Mapping[str, Any] | None) -> list[Heartbeat]:
-        """Last updates of trials that were started and have no record; those that the current run has not
-        resumed are left out."""
+    def _beats(
+        self, planned: Collection[str], states: Mapping[str, TrialState], owner: Mapping[str, Any] | None
+    ) -> list[Heartbeat]:
+        """Last updates of attempts that were started and have no record; those that the current run has not resumed
+        are left out, as are those that a killed or suspended process left of recorded attempts."""
         since = 0.0 if owner is None else owner.get("since", 0.0)
-        beats = Heartbeat.read_all(self._location)
-        return [beat for beat in beats if beat.trial_id in planned and not beat.over and beat.updated_at >= since]
+        return [
+            beat
+            for beat in Heartbeat.read_all(self._location)
+            if beat.trial_id in planned
+            and not beat.over
+            and beat.updated_at >= since
+            and (beat.trial_id not in states or beat.attempt > states[beat.trial_id].attempt)
+        ]
 
     def _progress(
         self,
