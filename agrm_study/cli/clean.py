@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 def clean(results: str, weights: bool, all_weights: bool, dry_run: bool, yes: bool, as_json: bool) -> None:
     """List what no table or resume of RESULTS needs, and remove it after confirmation.
 
-    That is: temporary files of killed processes, checkpoints of trials that have finished or left the plan, and states
-    that no trial needs. With --weights also the best weights of trials that are not reported: those that left the plan,
-    and those of arms that a race stopped. Records are never removed, so no table changes. `export` and `explain`
-    need weights. Without a terminal, nothing is removed unless --yes is given.
+    That is: temporary files of killed processes, claims of joined runs that have ended, checkpoints of trials that have
+    finished or left the plan, and states that no trial needs. With --weights also the best weights of trials that are
+    not reported: those that left the plan, and those of arms that a race stopped. Records are never removed, so no
+    table changes. `export` and `explain` need weights. Without a terminal, nothing is removed unless --yes is given.
     """
     from agrm_study.execution.clean import Which, remove, unneeded
 

@@ -11,6 +11,7 @@ from typing import Any, Final, Literal
 from agrm_study.execution.progress.snapshot import Snapshot, read_snapshot, search_cells
 from agrm_study.execution.progress.watching import owner_words
 from agrm_study.execution.provenance import code_version
+from agrm_study.execution.results_folder.leases import spent_files
 from agrm_study.execution.results_folder.lock import results_lock
 from agrm_study.execution.results_folder.upkeep import leftovers
 from agrm_study.execution.trial.stage_store import StageStore
@@ -24,13 +25,17 @@ from agrm_study.study.errors import InputError
 
 Which = Literal["none", "unreported", "all"]
 """Trials whose best weights are removed: none, those that no reported arm needs, or all finished ones."""
-Kind = Literal["temporary", "checkpoints", "stages", "weights"]
+Kind = Literal["temporary", "leases", "checkpoints", "stages", "weights"]
 WORDS: Final[dict[Kind, str]] = {
     "temporary": "temporary files of killed processes",
+    "leases": "claims of joined runs that have ended",
     "checkpoints": "checkpoints that no run resumes",
     "stages": "states that no trial needs",
     "weights": "best weights",
 }
+
+BY_LOCK: Final[tuple[Kind, ...]] = ("temporary", "leases")
+"""Kinds that `results_lock` removes, as at the start of a run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,8 +54,9 @@ class Unneeded:
 
 
 def unneeded(results: str | Path, *, weights: Which = "none") -> list[Unneeded]:
-    """Files that no table or resume needs: temporary files of killed processes, also on this machine; checkpoints of
-    trials that have finished or left the plan; states that no trial needs; and best weights on request.
+    """Files that no table or resume needs: temporary files of killed processes, also on this machine; claims of joined
+    runs; checkpoints of trials that have finished or left the plan; states that no trial needs; and best weights on
+    request.
 
     Arms that a race stopped, and trials that left the plan, count as not reported.
 
@@ -79,9 +85,10 @@ def remove(results: str | Path, items: Iterable[Unneeded], *, weights: Which = "
     """
     location, shown = Location.of(results), {item.path: item for item in items}
     with results_lock(location, "agrm-study clean"):
-        freed = [item for item in shown.values() if item.kind == "temporary" and not Path(item.path).exists()]
+        kept = {item.path for item in _removed_by_lock(location)}
+        freed = [item for item in shown.values() if item.kind in BY_LOCK and item.path not in kept]
         for item in _unneeded(location, read_snapshot(results), weights):
-            if item.path in shown and item.kind != "temporary":
+            if item.path in shown and item.kind not in BY_LOCK:
                 freed.append(item)
         _delete_all(location, freed)
     return sum(item.bytes for item in freed)
@@ -94,13 +101,13 @@ def drop_unreported_weights(results: Location) -> None:
 
 
 def _delete_all(results: Location, items: Sequence[Unneeded]) -> None:
-    """Removes files; temporary ones are removed with the lock of the results."""
+    """Removes files, except those that the lock of the results has removed."""
     removed = {item.trial_id for item in items if item.kind == "weights"}
     if removed:
         rows = Ledger(results).table_of("trials", removed).select(["trial_id", "weights_digest"]).to_pylist()
         note_removed(results, {row["trial_id"]: row["weights_digest"] for row in rows})
     for item in items:
-        if item.kind != "temporary":
+        if item.kind not in BY_LOCK:
             _delete(results, item)
 
 
@@ -118,12 +125,18 @@ def _delete(results: Location, item: Unneeded) -> None:
 
 
 def _unneeded(results: Location, snapshot: Snapshot, weights: Which) -> list[Unneeded]:
-    found = [Unneeded(kind="temporary", path=str(path), bytes=_size(path)) for path in leftovers(results)]
+    found = _removed_by_lock(results)
     if snapshot.final is None:  # the plan does not exist yet
         return found
     temporary = {item.path for item in found}
     files = [*_of_trials(results, snapshot, weights), *_stages(results, snapshot)]
     return found + [item for item in files if item.path not in temporary]
+
+
+def _removed_by_lock(results: Location) -> list[Unneeded]:
+    found = [Unneeded(kind="temporary", path=str(path), bytes=_size(path)) for path in leftovers(results)]
+    spent = spent_files(results).items()
+    return found + [Unneeded(kind="leases", path=f"{results.path}/{name}", bytes=size) for name, size in spent]
 
 
 def _of_trials(results: Location, snapshot: Snapshot, weights: Which) -> Iterator[Unneeded]:

@@ -20,6 +20,8 @@ from agrm_study.study.object_store import ANONYMOUS, GOOGLE, RETRIED_FOR_S
 
 LEASES: Final = "leases"
 """Folder of a results folder in which joined runs create files."""
+ENDED: Final = ".ended"
+"""Suffix of the mark of a run that has ended."""
 
 
 def create(file: Location, content: bytes) -> bool:
@@ -59,7 +61,7 @@ def probe(folder: Location) -> str:
 
 def ended_mark(results: Location, run: str) -> Location:
     """File whose existence means that a joined run has ended, or was declared dead by another one."""
-    return results / LEASES / "runs" / f"{run}.ended"
+    return results / LEASES / "runs" / f"{run}{ENDED}"
 
 
 def has_ended(results: Location, run: str) -> bool:

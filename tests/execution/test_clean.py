@@ -17,8 +17,9 @@ from test_run_inline import Watcher
 from agrm_study.cli.app import app
 from agrm_study.execution.clean import Unneeded, remove, unneeded
 from agrm_study.execution.dispatch.equal_trials import find_equal
-from agrm_study.execution.results_folder.lock import results_lock
+from agrm_study.execution.results_folder.lock import joined, results_lock
 from agrm_study.execution.summary import RunSummary
+from agrm_study.execution.trial.fence import FencedError, check_fence
 from agrm_study.plan.expand import expand
 from agrm_study.records.disk_use import disk_use
 from agrm_study.records.location import Location
@@ -237,3 +238,34 @@ def test_status_shows_the_disk_use(make_study: Make, run: Run, results: Path) ->
     assert "stages 7.0 MB" in shown
     found = json.loads(CliRunner().invoke(app, ["status", str(results), "--json"], catch_exceptions=False).stdout)
     assert found["disk"]["stages"] == 7_000_000
+
+
+def test_claims_of_joined_runs_are_removed_and_a_suspended_process_of_such_a_run_still_cannot_write(
+    make_study: Make, run: Run, results: Path
+) -> None:
+    place = Location.of(results)
+    run(make_study(), join=True)
+    (ended,) = (results / "leases" / "runs").glob("*.ended")
+    claims = [file for file in (results / "leases").rglob("*") if file.is_file() and file != ended]
+    assert len(claims) > 4
+    done = clean(results, "--yes")
+    assert f"claims of joined runs that have ended: {len(claims)}, " in done.output
+    assert [file for file in (results / "leases").rglob("*") if file.is_file()] == [ended]
+    with pytest.raises(FencedError, match="has ended"):
+        check_fence(place, 0, ended.stem)
+    assert unneeded(results) == []
+    again = run(make_study(), join=True)
+    assert (again.before, again.finished, again.reports) == (4, 0, True)
+
+
+def test_claims_of_joined_runs_are_kept_while_one_may_be_alive(make_study: Make, run: Run, results: Path) -> None:
+    run(make_study(), join=True)
+    with joined(Location.of(results), "study", "code") as leases:
+        leases.claim("trial")
+        with pytest.raises(InputError, match="must not be in use"):
+            unneeded(results)
+        with pytest.raises(InputError, match="with --join only"):
+            run(make_study())
+        assert (results / "leases" / "claims" / "trial.1").exists()
+    run(make_study())
+    assert not (results / "leases" / "claims").exists()

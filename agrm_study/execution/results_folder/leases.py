@@ -20,7 +20,8 @@ from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass, replace
 from typing import Final
 
-from agrm_study.records.exclusive import LEASES, create, ended_mark, has_ended
+from agrm_study.records.disk_use import file_sizes
+from agrm_study.records.exclusive import ENDED, LEASES, create, ended_mark, has_ended
 from agrm_study.records.location import Location
 from agrm_study.records.parsing import Count, Seconds, parse
 from agrm_study.records.patience import retry_storage
@@ -234,7 +235,7 @@ class Leases:
         """The other runs that have not ended, including dead ones not yet declared dead."""
         names = {file.name for file in (self._folder / "runs").children()}
         runs = {name.removesuffix(".json") for name in names if name.endswith(".json")}
-        return sorted(runs - {name.removesuffix(".ended") for name in names} - {self.run})
+        return sorted(runs - {name.removesuffix(ENDED) for name in names} - {self.run})
 
     def member(self, run: str) -> Member | None:
         """The known facts about a run."""
@@ -271,6 +272,29 @@ class Leases:
             with contextlib.suppress(OSError):  # the next renewal will follow
                 if not self.lost:
                     self.renew()
+
+
+def spent_files(results: Location) -> dict[str, int]:
+    """Files of ended runs, with their bytes, by path in the results folder; valid once all joined runs have ended.
+
+    The marks of ended runs are not included: a process that was suspended in such a run finds its mark when it wakes,
+    and writes nothing.
+    """
+    sizes = file_sizes(results / LEASES)
+    return {f"{LEASES}/{name}": size for name, size in sizes.items() if not name.endswith(ENDED)}
+
+
+def remove_spent(results: Location) -> None:
+    """Removes `spent_files`; the caller holds the lock of the results folder, so that no run can join.
+
+    Raises:
+        OSError: The storage rejects a request.
+    """
+    if spent := spent_files(results):
+        (results / LEASES / "claims").delete_folder()  # object stores remove a thousand files per request
+        for name in spent:
+            if not name.startswith(f"{LEASES}/claims/"):
+                (results / name).delete()
 
 
 def living(results: Location) -> list[Member]:

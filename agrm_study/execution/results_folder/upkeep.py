@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from agrm_study.execution.results_folder.leases import remove_spent
 from agrm_study.records.location import Location
 from agrm_study.records.schemas import SCHEMAS
 from agrm_study.study.temporary import abandoned, private_folder, remove_abandoned
@@ -16,12 +17,13 @@ RUN_FOLDER: Final = ".run"
 
 
 def clean(results: Location, *, flags: bool = True) -> None:
-    """Removes temporary files and folders whose owner has ended, and with `flags` stop flags and the fences
-    of joined runs.
+    """Removes temporary files and folders whose owner has ended, and with `flags` stop flags and the fences and
+    claims of joined runs.
 
     They lie in the results folder (in an object store a file exists completely or not at all) and in this user's
     temporary folder on this machine. With `flags`, call it while no trial of these results runs and while the results
-    lock is held: all of those are then leftovers. Files that cannot be removed now are retried by the next run.
+    lock is held, which joined runs do not share: all of those are then leftovers. Files that cannot be removed now are
+    retried by the next run.
     """
     with contextlib.suppress(OSError):
         remove_abandoned(private_folder())
@@ -30,6 +32,8 @@ def clean(results: Location, *, flags: bool = True) -> None:
             for file in (results / RUN_FOLDER).children():
                 if file.name.endswith(".stop") or file.name.startswith("fence-"):
                     file.delete()
+        with contextlib.suppress(OSError):
+            remove_spent(results)
     if results.is_local:
         for folder in _folders(Path(results.path)):
             remove_abandoned(folder)
