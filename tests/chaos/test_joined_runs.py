@@ -23,10 +23,14 @@ import pytest
 from conftest import HERE, TRIALS, Command, Undisturbed, records
 from watch import Watch
 
+from agrm_study.execution.results_folder.leases import living
+from agrm_study.records.location import Location
 from agrm_study.records.reader import Ledger
 
 pytestmark = pytest.mark.chaos
 LEASE_S = 6.0
+EVERY = 5
+"""Trials that finish between two disturbances."""
 JOIN = ("--join", "--slots", "1", "--no-report")
 
 
@@ -52,6 +56,11 @@ class Sleeping:
 
     def living(self) -> list[subprocess.Popen[bytes]]:
         return [run for run in self.runs if run.poll() is None]
+
+    def joined(self) -> list[subprocess.Popen[bytes]]:
+        """Living runs that have joined; others are still loading their modules."""
+        pids = {member.pid for member in living(Location.of(self.results))}
+        return [run for run in self.living() if run.pid in pids]
 
     def finished(self) -> int:
         with contextlib.suppress(OSError):
@@ -107,20 +116,24 @@ def test_runs_that_are_killed_suspended_and_replaced_at_random_leave_the_records
     alone: Callable[[int, int], dict[str, pd.DataFrame]], tmp_path: Path, orphanage: set[int]
 ) -> None:
     chance = random.Random(int(os.environ.get("CHAOS_SEED", "0")))
-    study = Sleeping(tmp_path / "joined", arms=40, seeds=4, epoch_s=0.5)
+    study = Sleeping(tmp_path / "joined", arms=30, seeds=4, epoch_s=0.5)
     study.start(8)
     done: Counter[str] = Counter()
     asleep: list[tuple[float, subprocess.Popen[bytes]]] = []
+    kinds: list[str] = []
+    next_at = 1
     end = time.monotonic() + 400
     while study.finished() < study.trials - 8 and time.monotonic() < end:
-        time.sleep(chance.uniform(0.5, 2.0))
+        time.sleep(chance.uniform(0.1, 0.5))
         for wakes, run in list(asleep):
             if time.monotonic() >= wakes:
                 asleep.remove((wakes, run))
                 run.send_signal(signal.SIGCONT)
-        awake = [run for run in study.living() if all(run is not other for _, other in asleep)]
-        if len(awake) > 3 and study.finished():
-            victim, what = chance.choice(awake), chance.choice(["kill", "term", "sleep"])
+        awake = [run for run in study.joined() if all(run is not other for _, other in asleep)]
+        if len(awake) > 2 and study.finished() >= next_at:  # paced by trials, however slow the machine is
+            next_at = study.finished() + EVERY
+            kinds = kinds or chance.sample(["kill", "term", "sleep"], 3)
+            victim, what = chance.choice(awake), kinds.pop()
             done[what] += 1
             if what == "sleep":
                 victim.send_signal(signal.SIGSTOP)
@@ -137,8 +150,8 @@ def test_runs_that_are_killed_suspended_and_replaced_at_random_leave_the_records
         assert study.runs[-1].wait(300) == 0, study.said
     print(f"{done}, exit codes {Counter(codes)}")
     assert set(codes) <= {0, -signal.SIGKILL, -signal.SIGTERM, 130}, study.said
-    assert min(done[what] for what in ("kill", "term", "sleep")) > 0
-    undisturbed = alone(40, 4)
+    assert min(done[what] for what in ("kill", "term", "sleep")) > 2
+    undisturbed = alone(30, 4)
     for kind, rows in sleeping_records(study.results).items():
         pd.testing.assert_frame_equal(rows, undisturbed[kind])
     starts = Counter(line for line in (study.results / "journal").read_text().splitlines() if line[:5] == "start")
