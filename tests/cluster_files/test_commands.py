@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FILES = [*sorted(file for file in (ROOT / "cluster").iterdir() if file.is_file()), ROOT / "docs" / "cluster.md"]
 VERBS = "|".join(app.commands)
 COMMAND = re.compile(rf"(?:^|[\s'`])agrm-study ({VERBS}) +([^`'\n]+)")
-SUBMITTED = re.compile(r"sbatch (?:--\S+ )*cluster/slurm\.sbatch +([^`'\n]+)")
+SUBMITTED = re.compile(r"sbatch (?:--\S+ )*cluster/slurm(?:_array)?\.sbatch +([^`'\n]+)")
 
 
 def commands(text: str) -> Iterator[list[str]]:
@@ -55,7 +55,7 @@ def test_commands_are_found_where_they_should_be() -> None:
     showing = {name for name, _ in SHOWN}
     assert showing >= {
         "Dockerfile", "aws.yaml", "cluster.md", "gcp.yaml", "kuberay-rayjob.yaml", "local.md", "on_premise.yaml",
-        "slurm.sbatch",
+        "slurm.sbatch", "slurm_array.sbatch",
     }  # fmt: skip
 
 
