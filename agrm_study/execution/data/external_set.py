@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from agrm_study.study.counted import some
 from agrm_study.study.errors import InputError, did_you_mean
 from agrm_study.study.tasks import Task
 from agrm_study.training.data.classes import ignored_note, labels_text
-from agrm_study.training.data.manifest import ClipRecord, Manifest, read_manifest
+from agrm_study.training.data.manifest import Manifest, read_manifest
 from agrm_study.training.data.splits import PARTS, Part, Split
 
 SHOWN: Final = 5
@@ -137,25 +137,3 @@ def label_notes(manifest: Manifest, tasks: Iterable[Task]) -> tuple[list[str], s
             hint=did_you_mean(given[0], known),
         )
     return notes, usable
-
-
-def subject_rows(clips: Iterable[ClipRecord], part: str) -> list[dict[str, Any]]:
-    """Rows of the `subjects` record of an external set."""
-    first: dict[str, ClipRecord] = {}
-    counts: Counter[str] = Counter()
-    for clip in clips:
-        first.setdefault(clip.subject_id, clip)
-        counts[clip.subject_id] += 1
-    return [
-        {
-            "subject_id": subject,
-            "split_seed": 0,
-            "split": part,
-            "label": first[subject].label,
-            "sex": first[subject].sex,
-            "age": first[subject].age,
-            "source": first[subject].source,
-            "clips": counts[subject],
-        }
-        for subject in sorted(first)
-    ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -13,7 +13,7 @@ from typing import Any, Final
 from agrm_study.plan.disk import StoreSize
 from agrm_study.study.data_settings import Data
 from agrm_study.study.recipe import Recipe
-from agrm_study.training.data.manifest import Manifest
+from agrm_study.training.data.manifest import ClipRecord, Manifest
 from agrm_study.training.data.splits import PARTS, Split, make_split
 
 UNWRITTEN: Final = "unwritten-"
@@ -89,7 +89,12 @@ class Prepared:
         found: dict[str, list[dict[str, Any]]] = {}
         for key, split in self.splits.items():
             source, split_seed = json.loads(key)[0], json.loads(key)[2]
-            found[split.fingerprint] = _subject_rows(self.manifests[source], split, split_seed)
+            by_id = self.manifests[source].by_id
+            found[split.fingerprint] = [
+                row
+                for part in PARTS
+                for row in subject_rows([by_id[clip_id] for clip_id in split.clips(part)], part, split_seed)
+            ]
         return found
 
     def provenance(self) -> dict[str, dict[str, str]]:
@@ -120,24 +125,20 @@ def store_key_of(recipe: Recipe) -> str:
     return json.dumps([source_key(recipe.data), preprocessing], sort_keys=True)
 
 
-def _subject_rows(manifest: Manifest, split: Split, split_seed: int) -> list[dict[str, Any]]:
-    rows = []
-    for part in PARTS:
-        clips = [manifest.by_id[clip_id] for clip_id in split.clips(part)]
-        counts = Counter(clip.subject_id for clip in clips)
-        first = {clip.subject_id: clip for clip in reversed(clips)}
-        for subject_id in sorted(counts):
-            clip = first[subject_id]
-            rows.append(
-                {
-                    "subject_id": subject_id,
-                    "split_seed": split_seed,
-                    "split": part,
-                    "label": None if part.startswith("unlabelled") else clip.label,
-                    "sex": clip.sex,
-                    "age": clip.age,
-                    "source": clip.source,
-                    "clips": counts[subject_id],
-                }
-            )
-    return rows
+def subject_rows(clips: Sequence[ClipRecord], part: str, split_seed: int = 0) -> list[dict[str, Any]]:
+    """Rows of the `subjects` record for the clips of one part; facts about a subject are those of its first clip."""
+    counts = Counter(clip.subject_id for clip in clips)
+    first = {clip.subject_id: clip for clip in reversed(clips)}
+    return [
+        {
+            "subject_id": subject_id,
+            "split_seed": split_seed,
+            "split": part,
+            "label": None if part.startswith("unlabelled") else clip.label,
+            "sex": clip.sex,
+            "age": clip.age,
+            "source": clip.source,
+            "clips": counts[subject_id],
+        }
+        for subject_id, clip in sorted(first.items())
+    ]

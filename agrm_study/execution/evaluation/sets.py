@@ -12,7 +12,6 @@ from agrm_study.execution.data.external_set import (
     check_unseen,
     label_notes,
     read_external,
-    subject_rows,
     whole_split,
 )
 from agrm_study.execution.data.node_store import published
@@ -26,7 +25,7 @@ from agrm_study.execution.data.prepare import (
     prepare,
     store_sizes,
 )
-from agrm_study.execution.data.prepared import Prepared, source_key, split_key, store_key_of
+from agrm_study.execution.data.prepared import Prepared, source_key, split_key, store_key_of, subject_rows
 from agrm_study.execution.evaluation.finished import FinishedNetwork, FinishedNetworks
 from agrm_study.execution.provenance import available_cpus
 from agrm_study.execution.resources.folders import cache_folder
