@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -85,22 +85,27 @@ def prepare(
             manifests[source] = manifest or _planned_manifest(recipe.data)
         if key not in splits:
             splits[key] = make_split(manifests[source], recipe.data, recipe.split_seed)
-    wanted = _wanted((r for r in recipes if not r.own_trainer), manifests, splits)
     notes = check_tasks(study, recipes, manifests, splits)
+    wanted = wanted_stores((r for r in recipes if not r.own_trainer), manifests, splits)
     stores = build_stores(wanted, cache, workers, on_step, on_note) if build else {}
-
-    def on_bytes(done: int, total: int) -> None:
-        on_step(_megabytes("Sending the clip store (MB)", done, total))
-
     return Prepared(
         manifests,
         splits,
         stores,
         store_sizes=store_sizes(wanted, cache, unwritten),
-        places={store: published(store, on_bytes) for store in set(stores.values())},
+        places=publish(stores, on_step),
         unwritten=frozenset(unwritten),
         notes=notes,
     )
+
+
+def publish(stores: Mapping[str, Path], on_step: OnStep) -> dict[Path, str]:
+    """Location from which workers read each store, after copies were sent there."""
+
+    def on_bytes(done: int, total: int) -> None:
+        on_step(_megabytes("Sending the clip store (MB)", done, total))
+
+    return {store: published(store, on_bytes) for store in set(stores.values())}
 
 
 def _megabytes(title: str, done: int, total: int) -> Step:
@@ -173,7 +178,7 @@ class WantedStore:
     clip: Clip
 
 
-def _wanted(
+def wanted_stores(
     recipes: Iterable[Recipe], manifests: Mapping[str, Manifest], splits: Mapping[str, Split]
 ) -> dict[str, WantedStore]:
     """The stores by `store_key_of`, each with the clips of all its splits at the largest size."""
@@ -201,7 +206,9 @@ def _planned_manifest(data: Data) -> Manifest:
     return Manifest(Path("synthetic"), tuple(clips))
 
 
-def store_sizes(wanted: Mapping[str, WantedStore], cache: Path, unwritten: set[str]) -> tuple[StoreSize, ...]:
+def store_sizes(
+    wanted: Mapping[str, WantedStore], cache: Path, unwritten: Collection[str] = ()
+) -> tuple[StoreSize, ...]:
     """The stores, with their sizes, and whether they exist."""
     from agrm_study.training.data.store import has_store, store_bytes, store_key
 

@@ -101,12 +101,11 @@ def _known(folder: Location, data: DataOfSet) -> dict[str, _Known]:
     ids = [network.trial_id for network in data.networks]
     rows: list[dict[str, Any]] = retry_storage(lambda: ledger.table_of("trials", ids).to_pylist())
     valid = {row["trial_id"]: row for row in rows if row["status"] == "finished"}
-    weights = {network.trial_id: network.weights_digest for network in data.networks}
+    current = {network.trial_id: (network.weights_digest, *data.fingerprints(network)) for network in data.networks}
     valid = {
         t: row
         for t, row in valid.items()
-        if (row["weights_digest"], row["data_fingerprint"], row["split_fingerprint"])
-        == (weights[t], *data.fingerprints[t])
+        if (row["weights_digest"], row["data_fingerprint"], row["split_fingerprint"]) == current[t]
     }
     if not valid:
         return {}
@@ -129,7 +128,7 @@ def _work(
     attempts: Mapping[str, int],
 ) -> Work:
     row, recipe = network.row, data.data_of(network.recipe)
-    fingerprints = data.fingerprints[network.trial_id]
+    data_fingerprint, split_fingerprint = data.fingerprints(network)
     trial = TrialSpec(
         trial_id=network.trial_id,
         config_id=row["config_id"],
@@ -138,8 +137,8 @@ def _work(
         arm=network.arm,
         recipe=network.recipe,
         fold=network.fold,
-        data_fingerprint=fingerprints[0],
-        split_fingerprint=fingerprints[1],
+        data_fingerprint=data_fingerprint,
+        split_fingerprint=split_fingerprint,
     )
     return Work(
         trial=trial,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
@@ -14,18 +14,18 @@ from agrm_study.execution.data.external_set import (
     read_external,
     whole_split,
 )
-from agrm_study.execution.data.node_store import published
 from agrm_study.execution.data.prepare import (
     OnNote,
     OnStep,
     Step,
-    WantedStore,
     build_stores,
     manifest_of,
     prepare,
+    publish,
     store_sizes,
+    wanted_stores,
 )
-from agrm_study.execution.data.prepared import Prepared, source_key, split_key, store_key_of, subject_rows
+from agrm_study.execution.data.prepared import Prepared, source_key, split_key, subject_rows
 from agrm_study.execution.evaluation.finished import FinishedNetwork, FinishedNetworks
 from agrm_study.execution.provenance import available_cpus
 from agrm_study.execution.resources.folders import cache_folder
@@ -51,8 +51,7 @@ class DataOfSet:
         about: Description of the set.
         parts: Parts to evaluate.
         networks: The trials that it can be used for.
-        prepared: Manifests and stores, by `data_of`.
-        fingerprints: Data and split fingerprints of each trial's data, by trial id.
+        prepared: Manifests, splits and stores, by `data_of`.
         write: Writes further records of the set into its folder.
         data_of: The recipe that names a trial's data in `prepared`.
     """
@@ -61,9 +60,12 @@ class DataOfSet:
     parts: tuple[str, ...]
     networks: tuple[FinishedNetwork, ...]
     prepared: Prepared
-    fingerprints: Mapping[str, tuple[str, str]]
     write: Callable[[Location], None]
     data_of: Callable[[Recipe], Recipe]
+
+    def fingerprints(self, network: FinishedNetwork) -> tuple[str, str]:
+        """Data and split fingerprints of a trial's data."""
+        return self.prepared.fingerprints(self.data_of(network.recipe))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,25 +109,14 @@ class ExternalSet:
             data = recipe.data.model_copy(update={"manifest": manifest.path, "synthetic": None})
             return recipe.model_copy(update={"data": data})
 
-        users: dict[str, list[Recipe]] = {}
-        for network in networks:
-            recipe = data_of(network.recipe)
-            users.setdefault(store_key_of(recipe), []).append(recipe)
-        clips = manifest.select(clip.clip_id for clip in manifest.labelled)
-        wanted = {
-            key: WantedStore(source_key(its[0].data), clips, max((r.clip for r in its), key=lambda clip: clip.size))
-            for key, its in users.items()
-        }
-        stores = build_stores(wanted, cache, workers, on_step, on_note)
-        source = source_key(data_of(networks[0].recipe).data)
-        prepared = Prepared(
-            {source: manifest},
-            {},
-            stores,
-            store_sizes=store_sizes(wanted, cache, set()),
-            places={store: published(store) for store in set(stores.values())},
-        )
         split, part = whole_split(manifest), external_part(self.name)
+        recipes = [data_of(network.recipe) for network in networks]
+        manifests = {source_key(recipes[0].data): manifest}
+        splits = {split_key(recipe): split for recipe in recipes}
+        wanted = wanted_stores(recipes, manifests, splits)
+        stores = build_stores(wanted, cache, workers, on_step, on_note)
+        sizes, places = store_sizes(wanted, cache), publish(stores, on_step)
+        prepared = Prepared(manifests, splits, stores, store_sizes=sizes, places=places)
 
         def write(folder: Location) -> None:
             if not split_is_whole(folder, split.fingerprint):
@@ -140,13 +131,11 @@ class ExternalSet:
             notes=notes,
             distinct_subjects=self.distinct_subjects,
         )
-        fingerprints = {network.trial_id: (manifest.fingerprint, split.fingerprint) for network in networks}
         return DataOfSet(
             about=about,
             parts=(part,),
             networks=networks,
             prepared=prepared,
-            fingerprints=fingerprints,
             write=write,
             data_of=data_of,
         )
@@ -194,7 +183,6 @@ class CorruptedCopies:
             parts=tuple(corrupted_part(kind, severity) for kind in self.kinds for severity in self.severities),
             networks=found.networks,
             prepared=prepared,
-            fingerprints={n.trial_id: (n.row["data_fingerprint"], n.row["split_fingerprint"]) for n in found.networks},
             write=lambda folder: None,
             data_of=lambda recipe: recipe,
         )
