@@ -28,7 +28,7 @@ class EventHandler:
     def __init__(self, view: View, meter: UsageMeter, budget: Budget, on_note: Callable[[str], None]) -> None:
         self._view, self._meter, self._budget, self._note = view, meter, budget, on_note
         self._stage_error_shown = False
-        self._refused: set[str] = set()  # trials whose results could not be stored
+        self._hopeless = HopelessRun(on_note)
 
     def handle(self, event: TrialEvent, source: WorkSource, progress: StudyProgress, compacting: Compacting) -> None:
         """Handles one event of a phase."""
@@ -49,7 +49,7 @@ class EventHandler:
         if held_arm is not None:
             self._hold(held_arm, source, progress)
         if event.kind == "failed" and not event.elsewhere:  # not a problem of another machine
-            self._stop_if_hopeless(event, source)
+            self._hopeless.observe(event, source)
 
     def _hold(self, arm: str, source: WorkSource, progress: StudyProgress) -> None:
         held = source.drain_held()
@@ -62,9 +62,20 @@ class EventHandler:
                 "Fix the cause, then rerun with --retry-failed."
             )
 
-    def _stop_if_hopeless(self, event: TrialEvent, source: WorkSource) -> None:
-        """Starts no more trials if each would train and then fail: storage rejects writes repeatedly, or versions
-        differ."""
+
+class HopelessRun:
+    """Stops a source whose trials would all run and then fail: storage rejects writes repeatedly, or versions differ.
+
+    Args:
+        on_note: Called with a sentence for the user.
+    """
+
+    def __init__(self, on_note: Callable[[str], None]) -> None:
+        self._note = on_note
+        self._refused: set[str] = set()  # trials whose results could not be stored
+
+    def observe(self, event: TrialEvent, source: WorkSource) -> None:
+        """Handles the failure of a trial."""
         if event.failure == "storage":
             self._refused.add(event.trial_id)
             if len(self._refused) == HOLD_AFTER:

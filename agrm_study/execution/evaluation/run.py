@@ -16,16 +16,15 @@ from agrm_study.execution.driver.executor import ExecutionLost
 from agrm_study.execution.evaluation.finished import FinishedNetworks, finished_networks
 from agrm_study.execution.evaluation.pending import Pending, pending
 from agrm_study.execution.evaluation.sets import CorruptedCopies, DataOfSet, ExternalSet
+from agrm_study.execution.event_handler import HopelessRun
 from agrm_study.execution.interrupt import Interrupt
 from agrm_study.execution.options import RunOptions
-from agrm_study.execution.progress.state import StudyProgress, shown_metric_name
-from agrm_study.execution.progress.trial_progress import TrialProgress
+from agrm_study.execution.progress.state import StudyProgress
 from agrm_study.execution.progress.view import View
 from agrm_study.execution.progress.wording import duration
 from agrm_study.execution.results_folder.lock import results_lock
 from agrm_study.execution.summary import FailedTrial
 from agrm_study.execution.trial.events import TrialEvent
-from agrm_study.execution.trial.repeated_failures import HOLD_AFTER
 from agrm_study.execution.trial.versions import own_versions
 from agrm_study.execution.trial.work import EVALUATION_RUNNER, WorkerSettings
 from agrm_study.records.evaluations import external_folder, robustness_folder
@@ -142,7 +141,6 @@ class _Evaluation:
         self._results, self._folder, self._found = results, folder, found
         self._backend, self._interrupt, self._view = backend, interrupt, view
         self._began = time.monotonic()
-        self._refused: set[str] = set()  # trials whose results could not be stored
         self._stop_shown = False
 
     def run(self, wanted: ExternalSet | CorruptedCopies, again: bool) -> EvaluationSummary:
@@ -168,36 +166,19 @@ class _Evaluation:
         return self._summary(data, progress, error, interrupted)
 
     def _progress(self, data: DataOfSet, lacking: Pending) -> StudyProgress:
-        study, trials = self._found.study, {}
+        study, usable = self._found.study, {network.trial_id for network in data.networks}
         steps = {work.trial.trial_id: work.steps for work in lacking.works}
-        for network in data.networks:
-            task, seed = network.recipe.task.name, network.recipe.seed
-            trial = TrialProgress(
-                network.trial_id,
-                network.arm,
-                task,
-                seed,
-                steps.get(network.trial_id, 1),
-                fold=network.fold,
-                repeat=network.repeat,
-            )
-            trial.state = "waiting" if network.trial_id in steps else "finished"
-            trials[network.trial_id] = trial
-        cells = [cell for cell in self._found.cells if cell.trial_id in trials]
-        return StudyProgress(
-            name=f"{study.name} on {data.about.name}",
-            question=study.question,
-            metric=shown_metric_name(study),
-            tasks=tuple(dict.fromkeys(cell.task for cell in cells)),
-            arms=tuple(dict.fromkeys(cell.arm for cell in cells)),
-            seeds=tuple(dict.fromkeys(cell.seed for cell in cells)),
-            cells={(cell.task, cell.arm, cell.seed): cell.trial_id for cell in cells},
-            trials=trials,
-        )
+        cells = [cell for cell in self._found.cells if cell.trial_id in usable]
+        progress = StudyProgress.of(study, cells, {})
+        for trial_id, trial in progress.trials.items():
+            trial.epochs = steps.get(trial_id, 1)
+            trial.state = "waiting" if trial_id in steps else "finished"
+        tasks = tuple(dict.fromkeys(cell.task for cell in cells))
+        return replace(progress, name=f"{study.name} on {data.about.name}", tasks=tasks)
 
     def _execute(self, data: DataOfSet, lacking: Pending, progress: StudyProgress) -> tuple[str, bool]:
         """Run the evaluations; returns why they ended early, and whether they were interrupted."""
-        source = EvaluationSource(lacking.works)
+        source, hopeless = EvaluationSource(lacking.works), HopelessRun(self._view.message)
         if self._backend.options.executor == "ray":
             self._view.step(Step("Starting Ray and its workers", 0, 0))
         executor = self._backend.executor(data.prepared.data(), self._view.message)
@@ -219,7 +200,7 @@ class _Evaluation:
             self._view.event(event, progress.apply(event))
             source.observe(event)
             if event.kind == "failed":
-                self._stop_if_hopeless(event, source)
+                hopeless.observe(event, source)
 
         try:
             executor.run(source, settings, on_event=on_event, interrupt=self._interrupt, on_tick=self._on_wait)
@@ -229,14 +210,6 @@ class _Evaluation:
             return "", True
         left = progress.counts().left
         return "", bool(self._interrupt.requested and left)
-
-    def _stop_if_hopeless(self, event: TrialEvent, source: WorkSource) -> None:
-        """Start no more evaluations if none can succeed: storage rejects writes, or versions differ."""
-        if event.failure == "storage":
-            self._refused.add(event.trial_id)
-        if (event.failure == "versions" or len(self._refused) == HOLD_AFTER) and not source.stopped:
-            source.stop()
-            self._view.message(f"No other trial is evaluated: {event.error}.")
 
     def _step(self, step: Step) -> None:
         self._view.step(step)
