@@ -117,6 +117,4 @@ def choose_view(stream: TextIO) -> View:
         from agrm_study.execution.progress.live import LiveView
 
         return LiveView()
-    from agrm_study.execution.progress.lines import LinesView
-
     return LinesView(stream)
