@@ -5,8 +5,6 @@ from __future__ import annotations
 import gc
 import json
 from collections import OrderedDict
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Final, cast
 
 import numpy as np
@@ -41,9 +39,8 @@ from agrm_study.training.clipset import ClipSet, Ints, clip_set
 from agrm_study.training.data.store import ClipStore
 from agrm_study.training.device import Device
 from agrm_study.training.evaluate import Evaluator, spread
-from agrm_study.training.failures import CheckpointError
 from agrm_study.training.kept_network import kept_network, kept_weights
-from agrm_study.training.outcome import EpochReport, EpochRow, Predictions, Split, TrialOutcome
+from agrm_study.training.outcome import EpochReport, Predictions, Split, TrialOutcome
 from agrm_study.training.ssl.losses import build_loss
 
 AT_HAND: Final = 4
@@ -82,15 +79,6 @@ class EvaluationRunner(StoreRunner):
         self._blocks = {part: block for part, block in self._recorded(context).items() if part in self._evaluation.kept}
         self._blocks |= self._saved()
         return len(self._blocks)
-
-    def load_stage(self, folder: Path, name: str) -> int:
-        raise CheckpointError(folder, "an evaluation shares no epochs")
-
-    def save_stage(self, folder: Path, name: str) -> None:
-        raise CheckpointError(folder, "an evaluation shares no epochs")
-
-    def rows(self) -> Sequence[EpochRow]:
-        return ()
 
     def run_epoch(self) -> EpochReport:
         missing = [part for part in self._evaluation.parts if part not in self._blocks]

@@ -28,7 +28,6 @@ from agrm_study.study.temporary import replacing, temporary_folder
 from agrm_study.training.data.manifest import Manifest, read_manifest
 from agrm_study.training.data.splits import make_split
 from agrm_study.training.early_stopping import EarlyStopping
-from agrm_study.training.failures import CheckpointError
 from agrm_study.training.metrics import classification_metrics, decide
 from agrm_study.training.outcome import EpochReport, EpochRow, Predictions, TrialOutcome
 from agrm_study.training.outcome import Split as Part
@@ -95,12 +94,6 @@ class OwnRunner(TrialRunner):
     @property
     def _done(self) -> bool:
         return self._epoch >= self._recipe.epochs or (self._stopping is not None and self._stopping.stops)
-
-    def load_stage(self, folder: Path, name: str) -> int:
-        raise CheckpointError(folder, "a trainer of the study's own shares no epochs")
-
-    def save_stage(self, folder: Path, name: str) -> None:
-        raise CheckpointError(folder, "a trainer of the study's own shares no epochs")
 
     def rows(self) -> Sequence[EpochRow]:
         return tuple(self._rows)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agrm_study.execution.trial.work import Work, WorkerSettings
+from agrm_study.training.failures import CheckpointError
 from agrm_study.training.outcome import EpochReport, EpochRow, Predictions, TrialOutcome
 
 
@@ -37,20 +38,21 @@ class TrialRunner(ABC):
     def start(self, work: Work, context: RunnerContext) -> int:
         """Prepares the training, from the rolling checkpoint if there is one; returns its epoch, else 0."""
 
-    @abstractmethod
     def load_stage(self, folder: Path, name: str) -> int:
         """Resumes from the state that another trial saved in a folder under a name, instead of its own.
 
-        Returns its epoch, 0 if no state was saved; `CheckpointError` if the state is damaged or has another name.
+        Returns its epoch, 0 if no state was saved; `CheckpointError` if the state is damaged or has another name, or if
+        the runner's trials share no epochs.
         """
+        raise CheckpointError(folder, "trials of this kind share no epochs")
 
-    @abstractmethod
     def save_stage(self, folder: Path, name: str) -> None:
-        """Writes the state for other trials into a folder, under a name."""
+        """Writes the state for other trials into a folder, under a name; `CheckpointError` as `load_stage`."""
+        raise CheckpointError(folder, "trials of this kind share no epochs")
 
-    @abstractmethod
     def rows(self) -> Sequence[EpochRow]:
         """Rows of all epochs done, including those that it resumed from."""
+        return ()
 
     @abstractmethod
     def run_epoch(self) -> EpochReport:
@@ -97,15 +99,6 @@ class NoopRunner(TrialRunner):
 
     def start(self, work: Work, context: RunnerContext) -> int:
         return 0
-
-    def load_stage(self, folder: Path, name: str) -> int:
-        return 0
-
-    def save_stage(self, folder: Path, name: str) -> None:
-        return None
-
-    def rows(self) -> Sequence[EpochRow]:
-        return ()
 
     def run_epoch(self) -> EpochReport:
         return EpochReport(epoch=1, rows=(), done=True)
