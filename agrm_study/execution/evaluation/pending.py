@@ -9,8 +9,7 @@ from typing import Any
 from agrm_study.execution.evaluation.finished import FinishedNetwork
 from agrm_study.execution.evaluation.sets import DataOfSet
 from agrm_study.execution.provenance import code_version
-from agrm_study.execution.trial.evaluation import Evaluation
-from agrm_study.execution.trial.work import Work
+from agrm_study.execution.trial.work import Evaluation, Work
 from agrm_study.plan.trial import TrialSpec
 from agrm_study.records.digests import block_digests, read_blocks
 from agrm_study.records.evaluations import EvaluatedSet, read_set

@@ -17,11 +17,10 @@ from numpy.typing import NDArray
 from agrm_study.execution.corruptions import corrupted
 from agrm_study.execution.data.external_set import whole_split
 from agrm_study.execution.trial.checkpoints import ROLLING
-from agrm_study.execution.trial.evaluation import Evaluation
 from agrm_study.execution.trial.inputs import StoreRunner, manifest_at, require_planned, split_of, store_at
 from agrm_study.execution.trial.records import prediction_blocks
 from agrm_study.execution.trial.runner import RunnerContext
-from agrm_study.execution.trial.work import Work
+from agrm_study.execution.trial.work import Evaluation, Work
 from agrm_study.records.digests import block_digests, read_blocks
 from agrm_study.records.evaluations import corruption_of
 from agrm_study.records.files import UNREADABLE

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Final, NamedTuple
 
-from agrm_study.execution.trial.evaluation import Evaluation
 from agrm_study.plan.trial import TrialSpec
 from agrm_study.study.recipe import Recipe
 
@@ -22,6 +21,32 @@ class StageEnd(NamedTuple):
 
     key: str
     last: int
+
+
+class Evaluation(NamedTuple):
+    """The evaluation of a finished trial.
+
+    Attributes:
+        parts: Names of the parts to be evaluated (`records.evaluations`), in order.
+        kept: Parts that are reused from the record of an earlier evaluation.
+        results: Results folder of the study, which holds the weights.
+        weights_digest: Digest that the weights must have.
+        best_epoch: Epoch of the weights.
+        seed: Seed of corruptions.
+    """
+
+    parts: tuple[str, ...]
+    kept: tuple[str, ...]
+    results: str
+    weights_digest: str
+    best_epoch: int
+    seed: int = 0
+
+    @classmethod
+    def of(cls, values: Sequence[Any]) -> Evaluation:
+        """The evaluation from plain JSON values."""
+        parts, kept, *rest = values
+        return cls(tuple(parts), tuple(kept), *rest)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
