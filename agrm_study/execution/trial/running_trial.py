@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from agrm_study.execution.trial.checkpoints import CheckpointFolder
 from agrm_study.execution.trial.events import EventKind, TrialEvent
+from agrm_study.execution.trial.failures import Failure
 from agrm_study.execution.trial.heartbeat import Heartbeat
 from agrm_study.execution.trial.runner import TrialRunner
 from agrm_study.execution.trial.stage_store import Handover
@@ -46,6 +47,12 @@ class RunningTrial:
             saved_stage=self.saved_stage,
             stage_error=self.stage_error,
         )
+
+
+def failed_event(beat: Heartbeat, failure: Failure, message: str) -> TrialEvent:
+    """The event of a failed trial, with its last heartbeat."""
+    event = event_of("failed", replace(beat, metric=None, epoch_s=0.0))
+    return replace(event, failure=failure.kind, error=message, frame=failure.frame)
 
 
 def event_of(kind: EventKind, beat: Heartbeat) -> TrialEvent:

@@ -30,7 +30,7 @@ from agrm_study.execution.trial.records import (
     trial_columns,
 )
 from agrm_study.execution.trial.runner import RunnerContext, load_runner
-from agrm_study.execution.trial.running_trial import RunningTrial, event_of
+from agrm_study.execution.trial.running_trial import RunningTrial, failed_event
 from agrm_study.execution.trial.stage_store import Handover, StageStore
 from agrm_study.execution.trial.versions import refuse_others, versions_of_trial
 from agrm_study.execution.trial.work import Work, WorkerSettings
@@ -298,5 +298,4 @@ class TrialWorker:
             self.drop()
         except Exception as error:  # an error in `close` must not end the worker
             message += f" (and closing it raised {type(error).__name__}: {error})"
-        event = event_of("failed", replace(beat, metric=None, epoch_s=0.0))
-        return replace(event, failure=failure.kind, error=message, frame=failure.frame)
+        return failed_event(beat, failure, message)
