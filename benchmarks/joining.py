@@ -211,8 +211,8 @@ class Order(WorkSource):
     def work(self, trial_id: str) -> Work:
         return self._of[trial_id]
 
-    def observe(self, event: TrialEvent) -> str | None:
-        return None
+    def observe(self, event: TrialEvent) -> Sequence[Work]:
+        return ()
 
     def put_back(self, trial_id: str) -> None:
         self._back.append(self._of[trial_id])

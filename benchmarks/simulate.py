@@ -354,10 +354,9 @@ class Play:
         """What `run` does with an event."""
         began = time.perf_counter()
         self._progress.apply(event)
-        if self._source.observe(event) is not None:
-            for work in self._source.drain_held():
-                self._progress.apply(TrialEvent(kind="held", trial_id=work.trial.trial_id))
-                self.played.ends["held"] += 1
+        for work in self._source.observe(event):
+            self._progress.apply(TrialEvent(kind="held", trial_id=work.trial.trial_id))
+            self.played.ends["held"] += 1
         self._spent(began)
         self.played.events += 1
 

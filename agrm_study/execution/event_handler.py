@@ -45,22 +45,16 @@ class EventHandler:
         if event.stage_error and not self._stage_error_shown:
             self._stage_error_shown = True
             self._note(f"Epochs that other trials share could not be saved for them: {event.stage_error}")
-        held_arm = source.observe(event)
-        if held_arm is not None:
-            self._hold(held_arm, source, progress)
-        if event.kind == "failed" and not event.elsewhere:  # not a problem of another machine
-            self._hopeless.observe(event, source)
-
-    def _hold(self, arm: str, source: WorkSource, progress: StudyProgress) -> None:
-        held = source.drain_held()
-        for work in held:
-            progress.apply(TrialEvent(kind="held", trial_id=work.trial.trial_id))
-        if held:
+        if held := source.observe(event):
+            for work in held:
+                progress.apply(TrialEvent(kind="held", trial_id=work.trial.trial_id))
             self._note(
-                f"{arm}: {HOLD_AFTER} trials failed in the same way; "
+                f"{held[0].trial.arm}: {HOLD_AFTER} trials failed in the same way; "
                 f"{counted(len(held), 'other trial is', 'other trials are')} held back. "
                 "Fix the cause, then rerun with --retry-failed."
             )
+        if event.kind == "failed" and not event.elsewhere:  # not a problem of another machine
+            self._hopeless.observe(event, source)
 
 
 class HopelessRun:

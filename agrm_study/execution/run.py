@@ -245,6 +245,10 @@ class _Run:
         else:
             source = self._source(study, plan, works, shared, progress)
             source.count_failures(to_run.repeated)
+            if self._leases is not None:
+                source = JoinedSource(
+                    source, self._leases, self._results, metric=progress.metric, stage_epoch=shared.epoch
+                )
             interrupted = self._phases.execute(source, progress, prepared.data())
             if isinstance(source, JoinedSource):
                 progress.catch_up(Ledger(self._results).states())
@@ -279,15 +283,9 @@ class _Run:
     ) -> WorkSource:
         """The source of the reported trials."""
         if study.race is not None:
-            source: WorkSource = open_race(
-                study, plan, works, self._results, progress, on_note=self._note, make_source=shared.source
-            )
-        else:
-            RaceLog.forget(self._results)
-            source = shared.source(works)
-        if self._leases is None:
-            return source
-        return JoinedSource(source, self._leases, self._results, metric=progress.metric, stage_epoch=shared.epoch)
+            return open_race(study, plan, works, self._results, progress, on_note=self._note, make_source=shared.source)
+        RaceLog.forget(self._results)
+        return shared.source(works)
 
     def _step(self, step: Step) -> None:
         self._view.step(step)

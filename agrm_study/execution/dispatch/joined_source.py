@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Collection, Set
+from collections.abc import Callable, Collection, Sequence, Set
 from dataclasses import replace
 from typing import Final
 
@@ -16,7 +16,6 @@ from agrm_study.execution.dispatch.recorded import recorded_events
 from agrm_study.execution.dispatch.work_source import WorkSource
 from agrm_study.execution.results_folder.leases import Leases
 from agrm_study.execution.trial.events import TrialEvent
-from agrm_study.execution.trial.repeated_failures import RepeatedFailures
 from agrm_study.execution.trial.work import Work
 from agrm_study.records.location import Location
 from agrm_study.records.reader import Ledger
@@ -115,7 +114,7 @@ class JoinedSource(WorkSource):
     def awaited(self) -> dict[str, str]:
         return self._source.awaited()
 
-    def observe(self, event: TrialEvent) -> str | None:
+    def observe(self, event: TrialEvent) -> Sequence[Work]:
         if event.kind == "failed" and not event.elsewhere:  # others may have failed in the same way
             self._look_at = 0.0
         return self._source.observe(event)
@@ -127,15 +126,6 @@ class JoinedSource(WorkSource):
         self._source.set_aside(trial_id)
         self._mine.discard(trial_id)
         self._leases.release(trial_id)
-
-    def count_failures(self, repeated: RepeatedFailures) -> None:
-        self._source.count_failures(repeated)
-
-    def hold(self, arm: str) -> None:
-        self._source.hold(arm)
-
-    def drain_held(self) -> list[Work]:
-        return self._source.drain_held()
 
     def poll(self) -> list[TrialEvent]:
         """Events of trials that other runs have ended since the last call; checks only from time to time."""

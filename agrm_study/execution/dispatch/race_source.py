@@ -70,14 +70,18 @@ class RaceSource(WorkSource):
         for source in self._rounds:
             source.stop()
 
-    def observe(self, event: TrialEvent) -> str | None:
-        self._round_of[event.trial_id].observe(event)
-        held = super().observe(event)  # failures count over all rounds
-        if held is not None:
-            for source in self._rounds:
-                source.hold(held)
-        if event.kind in ("finished", "failed"):
-            self._end([self.work(event.trial_id)])
+    def observe(self, event: TrialEvent) -> Sequence[Work]:
+        held = list(self._round_of[event.trial_id].observe(event))
+        held += super().observe(event)  # failures count over all rounds
+        ended = [self.work(event.trial_id)] if event.kind in ("finished", "failed") else []
+        self._end(ended + held)
+        return held
+
+    def hold(self, arm: str) -> Sequence[Work]:
+        held = [work for source in self._rounds for work in source.hold(arm)]
+        held += [work for work in self._pending.values() if work.trial.arm == arm]  # those of later rounds
+        for work in held:
+            self._pending.pop(work.trial.trial_id, None)
         return held
 
     def put_back(self, trial_id: str) -> None:
@@ -88,15 +92,6 @@ class RaceSource(WorkSource):
 
     def set_aside(self, trial_id: str) -> None:
         self._round_of[trial_id].set_aside(trial_id)
-
-    def drain_held(self) -> list[Work]:
-        """Trials of held arms that were not started, including those of later rounds."""
-        held = [work for source in self._rounds for work in source.drain_held()]
-        held += [work for work in self._pending.values() if work.trial.arm in self._repeated.held]
-        for work in held:
-            self._pending.pop(work.trial.trial_id, None)
-        self._end(held)
-        return held
 
     def _end(self, works: Sequence[Work]) -> None:
         """Marks these trials as having no further score, and performs the interim looks that waited for them."""

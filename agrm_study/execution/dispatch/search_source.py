@@ -122,7 +122,7 @@ class SearchSource(WorkSource):
         to_draw = self._room and not self._exhausted
         return self._stopped or not (to_draw or any(not point.running for point in self._open.values()))
 
-    def observe(self, event: TrialEvent) -> str | None:
+    def observe(self, event: TrialEvent) -> Sequence[Work]:
         point = self._point_of[event.trial_id]
         if event.kind == "epoch" and event.trial_id == point.spec.trial_id:  # the pruner sees only the first seed
             for epoch, metric in enumerate(event.earlier_metrics, start=1):
@@ -133,10 +133,7 @@ class SearchSource(WorkSource):
         elif event.kind == "failed":
             self._end(point, "failed")
             self._count_failure(event)
-        return None
-
-    def drain_held(self) -> list[Work]:
-        return []
+        return ()
 
     @property
     def drawn(self) -> Collection[str]:

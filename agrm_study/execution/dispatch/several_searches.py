@@ -70,16 +70,13 @@ class SeveralSearches(WorkSource):
         for search in self.searches:
             search.stop()
 
-    def observe(self, event: TrialEvent) -> str | None:
+    def observe(self, event: TrialEvent) -> Sequence[Work]:
         if event.kind in ("finished", "failed"):
             self._ended[event.trial_id] = event
         for search in self._takers[event.trial_id]:
             search.observe(event)
         self._on_change()
-        return None
-
-    def drain_held(self) -> list[Work]:
-        return []
+        return ()
 
     @property
     def drawn(self) -> Collection[str]:

@@ -26,7 +26,6 @@ class WorkSource:
         self._drop = drop
         self._work_of = {work.trial.trial_id: work for work in works}
         self._repeated = RepeatedFailures()
-        self._held: list[Work] = []
         self._stopped = False
 
     def __len__(self) -> int:
@@ -75,15 +74,15 @@ class WorkSource:
         """Stops handing out trials."""
         self._stopped = True
 
-    def observe(self, event: TrialEvent) -> str | None:
-        """Updates the source with an event; returns its arm if the event causes the rest of the arm to be held back."""
+    def observe(self, event: TrialEvent) -> Sequence[Work]:
+        """Updates the source with an event; returns the other trials of its arm if the event causes them to be held
+        back."""
         for key in self._order.observe(event):
             self._drop(key)
         arm = self.work(event.trial_id).trial.arm
         if not self._repeated.add(arm, event.trial_id, event.failure, event.error or "", event.frame):
-            return None
-        self.hold(arm)
-        return arm
+            return ()
+        return self.hold(arm)
 
     def put_back(self, trial_id: str) -> None:
         """Takes back a trial that was handed out and no longer runs, to hand it out again."""
@@ -98,12 +97,7 @@ class WorkSource:
         """Counts failures of earlier runs."""
         self._repeated = repeated
 
-    def hold(self, arm: str) -> None:
-        """Stops handing out trials of an arm."""
+    def hold(self, arm: str) -> Sequence[Work]:
+        """Stops handing out trials of an arm; returns those that were not started."""
         self._repeated.held.add(arm)
-        self._held += self._order.remove({arm})
-
-    def drain_held(self) -> list[Work]:
-        """Trials of held arms that were not started; each is returned once."""
-        held, self._held = self._held, []
-        return held
+        return self._order.remove({arm})

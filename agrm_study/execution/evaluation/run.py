@@ -26,7 +26,7 @@ from agrm_study.execution.results_folder.lock import results_lock
 from agrm_study.execution.summary import FailedTrial
 from agrm_study.execution.trial.events import TrialEvent
 from agrm_study.execution.trial.versions import own_versions
-from agrm_study.execution.trial.work import EVALUATION_RUNNER, WorkerSettings
+from agrm_study.execution.trial.work import EVALUATION_RUNNER, Work, WorkerSettings
 from agrm_study.records.evaluations import external_folder, robustness_folder
 from agrm_study.records.location import Location
 from agrm_study.study.tasks import task_words
@@ -84,9 +84,9 @@ class EvaluationSummary:
 class EvaluationSource(WorkSource):
     """Trials to evaluate; a failure never holds back others."""
 
-    def observe(self, event: TrialEvent) -> str | None:
+    def observe(self, event: TrialEvent) -> Sequence[Work]:
         self._order.observe(event)
-        return None
+        return ()
 
 
 def evaluate(
