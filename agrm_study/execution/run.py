@@ -15,7 +15,6 @@ from agrm_study.execution.dispatch.joined_source import JoinedSource
 from agrm_study.execution.dispatch.known_trials import healing, read_known
 from agrm_study.execution.dispatch.race_source import open_race
 from agrm_study.execution.dispatch.search_phase import choose, final_trials, open_searches
-from agrm_study.execution.dispatch.several_searches import SeveralSearches
 from agrm_study.execution.dispatch.shared_stages import SharedStages
 from agrm_study.execution.dispatch.to_run import finished_metrics, read_and_take_over, trials_to_run, work_on
 from agrm_study.execution.dispatch.usage_meter import UsageMeter
@@ -171,7 +170,10 @@ class _Run:
         )
         for note in known.faults(source.drawn):
             self._note(note)
-        interrupted = self._run_searches(source, progress, prepared, prune=search.pruner.name != "none")
+        self._view.begin(progress)
+        interrupted = self._phases.execute(source, progress, prepared.data(), prune=search.pruner.name != "none")
+        for reason in source.reasons:
+            self._note(reason)
         chosen = None if interrupted else choose(self._study, source)
         if chosen is None:
             return self._summary([progress], interrupted, pending=final_trials(self._study))
@@ -198,16 +200,6 @@ class _Run:
             return wait_to_lead(leases, SEARCH, self._note, on_wait)
         except KeyboardInterrupt:
             return False
-
-    def _run_searches(
-        self, source: SeveralSearches, progress: StudyProgress, prepared: Prepared, *, prune: bool
-    ) -> bool:
-        """Runs the missing trials of the searches; returns whether that was interrupted."""
-        self._view.begin(progress)
-        interrupted = self._phases.execute(source, progress, prepared.data(), prune=prune)
-        for reason in source.reasons:
-            self._note(reason)
-        return interrupted
 
     def _final(
         self,

@@ -31,16 +31,7 @@ class FailedTrial:
     @classmethod
     def of(cls, trial: TrialProgress) -> FailedTrial:
         """The failure of a trial."""
-        return cls(
-            trial_id=trial.trial_id,
-            arm=trial.arm,
-            task=trial.task,
-            seed=trial.seed,
-            failure=trial.failure or "bug",
-            error=trial.reason or "",
-            fold=trial.fold,
-            repeat=trial.repeat,
-        )
+        return cls(**trial.shared_with(cls) | {"failure": trial.failure or "bug", "error": trial.reason or ""})
 
     @property
     def heals(self) -> bool:

@@ -169,36 +169,17 @@ def status_of(snapshot: Snapshot) -> StudyStatus:
         names.setdefault(cell.trial_id, {})[cell.arm] = None
     running = tuple(
         UnfinishedTrial(
-            trial_id=trial.trial_id,
+            **trial.shared_with(UnfinishedTrial),
             arms=tuple(names[trial.trial_id]),
-            task=trial.task,
-            seed=trial.seed,
-            epoch=trial.epoch,
-            epochs=trial.epochs,
-            metric=trial.metric,
-            epoch_s=trial.epoch_s,
-            wall_s=trial.wall_s,
-            attempt=trial.attempt,
-            host=trial.host,
             heard_s=max(0.0, snapshot.now - trial.updated),
-            note=trial.note,
-            fold=trial.fold,
-            repeat=trial.repeat,
         )
         for trial in snapshot.unfinished
     )
     failures = tuple(
         FailureStatus(
-            trial_id=trial.trial_id,
+            **trial.shared_with(FailureStatus) | {"failure": trial.failure or "bug", "error": trial.error or ""},
             arms=tuple(names[trial.trial_id]),
-            task=trial.task,
-            seed=trial.seed,
-            failure=trial.failure or "bug",
-            error=trial.error or "",
-            attempt=trial.attempt,
             heals=trial.failure not in DETERMINISTIC,
-            fold=trial.fold,
-            repeat=trial.repeat,
         )
         for trial in trials.values()
         if trial.state == "failed"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from statistics import fmean
-from typing import Literal
+from typing import Any, Literal
 
 from agrm_study.records.reader import TrialState
 from agrm_study.records.schemas import PRUNED
@@ -59,6 +59,10 @@ class TrialProgress:
         self.failure, self.error, self.pruned = known.failure, known.error, known.stop_reason == PRUNED
         self.wall_s, self.attempt = known.wall_s or 0.0, known.attempt
         self.epoch = known.epochs or 0 if self.state == "finished" else 0
+
+    def shared_with(self, kind: type[Any]) -> dict[str, Any]:
+        """Its values by the names of the fields that it shares with another dataclass."""
+        return {each.name: getattr(self, each.name) for each in fields(kind) if hasattr(self, each.name)}
 
     @property
     def own_share(self) -> float:
