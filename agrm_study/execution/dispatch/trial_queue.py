@@ -11,6 +11,7 @@ import heapq
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Final, Literal
 
 from agrm_study.execution.trial.events import TrialEvent
@@ -218,9 +219,14 @@ class TrialQueue:
 
     def _longest(self, kinds: Iterable[str | None]) -> str:
         """The longest of the trials that wait for no other; there is at least one."""
-        entries = [entry for kind in kinds for entry in self._heaps["free"][kind]]
-        free = {trial_id: rank for _, rank, trial_id in entries if self._places.get(trial_id) == ("free", 0)}
-        return min(free, key=lambda trial_id: (-rough_cost(self._works[trial_id].trial.recipe), free[trial_id]))
+        entries = (entry for kind in kinds for entry in self._heaps["free"][kind])
+        return min((t for _, _, t in entries if self._places.get(t) == ("free", 0)), key=self._by_length.__getitem__)
+
+    @cached_property
+    def _by_length(self) -> dict[str, int]:
+        """Position of each trial, longest first; equally long ones in the given order."""
+        longest = sorted(self._works, key=lambda trial_id: -rough_cost(self._works[trial_id].trial.recipe))
+        return {trial_id: position for position, trial_id in enumerate(longest)}
 
     def _first(self, heap: list[Entry], place: Place) -> Entry | None:
         """The first entry of a heap that is still valid; outdated ones are removed and their trials repositioned."""
