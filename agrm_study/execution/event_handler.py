@@ -20,9 +20,6 @@ class EventHandler:
 
     Args:
         view: Shows events; those of other joined runs are only counted.
-        meter: CPU and GPU time that the trials of this run use.
-        budget: Limits of this run.
-        on_note: Called with a sentence for the user.
     """
 
     def __init__(self, view: View, meter: UsageMeter, budget: Budget, on_note: Callable[[str], None]) -> None:
@@ -58,11 +55,7 @@ class EventHandler:
 
 
 class HopelessRun:
-    """Stops a source whose trials would all run and then fail: storage rejects writes repeatedly, or versions differ.
-
-    Args:
-        on_note: Called with a sentence for the user.
-    """
+    """Stops a source whose trials would all run and then fail: storage rejects writes, or versions differ."""
 
     def __init__(self, on_note: Callable[[str], None]) -> None:
         self._note = on_note

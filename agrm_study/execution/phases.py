@@ -32,10 +32,6 @@ class Phases:
 
     Args:
         leases: Claims of a joined run; None for a run that uses the results folder exclusively.
-        meter: CPU and GPU time that the trials use.
-        budget: Limits of the run.
-        interrupt: Requests that the run stop.
-        on_note: Called with a sentence for the user.
         on_step: Called with a step of the preparation; may raise `KeyboardInterrupt`.
 
     Attributes:

@@ -89,12 +89,8 @@ class RunSummary:
         """The summary of a run.
 
         Args:
-            study: Name of the study.
-            results: Results folder.
-            parts: Its phases.
             pending: Trials of a phase that was not reached.
             interrupted: Whether a user or a signal stopped it.
-            rest: Other attributes.
         """
         counts = [part.counts() for part in parts]
         held_back = any(part.held_back for part in parts)

@@ -43,9 +43,7 @@ def corrupted(frames_TCHW: Frames, kind: str, severity: int, *, fps: float, clip
         frames_TCHW: RGB frames (T, 3, H, W), uint8.
         kind: A name of `CORRUPTIONS`.
         severity: 1 (mild) to 5 (severe).
-        fps: Frames per second of the clip.
         clip_id: Selects the clip's random numbers, with `kind` and `seed`.
-        seed: Seed of the random numbers.
 
     Returns:
         New frames of the same shape.

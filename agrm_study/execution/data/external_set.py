@@ -71,7 +71,6 @@ def check_unseen(manifest: Manifest, seen: Seen, *, distinct_subjects: bool) -> 
 
     Args:
         manifest: The external set; its labelled clips are checked.
-        seen: Videos and subjects that the networks have seen.
         distinct_subjects: Whether equal subject ids are different people.
 
     Raises:

@@ -28,8 +28,6 @@ def check_tasks(
     """Check that the data have the labels and the classes of every task.
 
     Args:
-        study: The study.
-        recipes: Recipes of its arms.
         manifests: By `source_key`.
         splits: By `split_key`.
 

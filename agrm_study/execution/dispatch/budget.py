@@ -79,13 +79,10 @@ class Budget:
     """Remaining time and GPU-hours of one run within its limits.
 
     Args:
-        limits: The limits.
-        results: Results folder.
         meter: CPU and GPU time that its trials have used.
         pace: Duration of trials, from measured ones; updated by `observe`.
         began: Start of the run on the clock.
         in_process: Whether trials train in this process, not in others.
-        clock: Seconds of a monotonic clock.
 
     Attributes:
         limit: The limit that causes running trials to be saved, or others not to be started.

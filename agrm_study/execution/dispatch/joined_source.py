@@ -37,10 +37,8 @@ class JoinedSource(WorkSource):
 
     Args:
         source: All trials.
-        leases: The claims of this run.
         metric: Validation metric that events carry.
         stage_epoch: Returns the epoch of a saved stage; ``None`` if it is not saved.
-        clock: Monotonic clock.
     """
 
     def __init__(

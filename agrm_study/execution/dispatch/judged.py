@@ -43,14 +43,7 @@ def mean_of(trials: Sequence[Judged]) -> Judged:
 def read_judged(
     ledger: Ledger, specs: Mapping[str, TrialSpec], best_epochs: Mapping[str, int], settings: SearchSettings
 ) -> dict[str, Judged]:
-    """Scores of finished trials; one without validation rows is left out.
-
-    Args:
-        ledger: The records.
-        specs: The trials, by id.
-        best_epochs: Best epoch by trial.
-        settings: Objectives and constraints.
-    """
+    """Scores of finished trials; one without validation rows is left out."""
     objectives = settings.metric
     quantities = list(dict.fromkeys(constraint.quantity for constraint in settings.constraints))
     epochs = [name for name in quantities if name not in ("n_params", "val/ece")]

@@ -50,10 +50,6 @@ def longer_trials(
     """The missing trials whose shorter twin has finished.
 
     Args:
-        study: The study.
-        missing: Missing trials.
-        states: Recorded trials.
-        fingerprints: See `expand`.
         inherited: Number of initial epochs that each trial inherits from a saved state.
         before: Numbers of epochs of earlier runs, besides those of the records.
     """
@@ -89,7 +85,6 @@ def longer_notes(longer: Sequence[Longer], *, lost: str) -> list[str]:
     """One sentence for each change of epochs: how many trials continue, and why the others do not.
 
     Args:
-        longer: Result of `longer_trials`.
         lost: Why states that could be continued do not exist.
     """
     notes = []

@@ -21,9 +21,7 @@ def recorded_events(ledger: Ledger, metric: str, works: Iterable[Work], known: M
     A finished trial also gives an ``epoch`` event with the scores of the epochs before its end.
 
     Args:
-        ledger: The records.
         metric: Validation metric that events carry.
-        works: The trials.
         known: Attempt of the last known record, by trial; `Work.attempts` otherwise.
     """
     asked = {work.trial.trial_id: work for work in works}

@@ -26,11 +26,6 @@ ENDS: Final = ("finished", "failed", "interrupted", "retried")
 class UsageMeter:
     """Measures the time that the trials of one run use, and adds that of other runs of the folder.
 
-    Args:
-        results: Results folder.
-        resources: Resources of one trial, by the study.
-        clock: Seconds of a monotonic clock.
-
     Attributes:
         gpu: GPUs of a trial whose event states no other share.
     """

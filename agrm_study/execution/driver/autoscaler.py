@@ -33,7 +33,6 @@ def check_autoscaler(resources: Resources, kinds: Sequence[str], tick: Callable[
     """Requests a node for each kind of trial that no node of the cluster can hold, without waiting for it to start.
 
     Args:
-        resources: Resources of one trial.
         kinds: Accelerators that trials request; empty if they request none.
         tick: Called several times a second; may raise to abort.
 

@@ -41,9 +41,6 @@ class DriverCallback(Callback):  # type: ignore[misc]
     Its own errors are stored and raised later, as Tune ignores some errors of callbacks and hides others.
 
     Args:
-        search: Receives the events.
-        settings: Settings shared by all trials.
-        stall: Detects workers that hang.
         on_tick: Called about twice a second.
     """
 

@@ -42,11 +42,7 @@ _ESCAPES: Final = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class DriverProcess:
-    """A driver process and the queue of its messages.
-
-    Args:
-        job: The operation that it performs.
-    """
+    """A driver process and the queue of its messages."""
 
     def __init__(self, job: Job) -> None:
         self._mark = uuid.uuid4().hex

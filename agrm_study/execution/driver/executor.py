@@ -63,8 +63,6 @@ class Executor(ABC):
         """Returns when the source is exhausted and its trials have ended, or after an interruption.
 
         Args:
-            source: Hands out trials.
-            settings: Settings shared by all trials.
             on_event: Called with every event of a trial, in the calling thread.
             interrupt: When requested, running trials stop at their next epoch boundary and none is started.
             on_tick: Called several times a second, or at every epoch.

@@ -20,12 +20,9 @@ class Flight:
     """Hands out the trials of a source, and takes them back when the driver process dies.
 
     Args:
-        source: The trials.
-        settings: Settings shared by all trials.
         share: GPUs of a trial.
         losses: Consecutive driver deaths during a trial that neither ended nor was saved in between, after which the
             trial is recorded as failed, as it may be their cause.
-        on_event: Receives every event, in order.
 
     Attributes:
         started: Trials whose worker has started and not ended.

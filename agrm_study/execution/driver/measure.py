@@ -19,7 +19,6 @@ def measure_in_task(arguments: Mapping[str, Any], tick: Callable[[], None]) -> M
 
     Args:
         arguments: As sent by `call.measure_on_ray`.
-        tick: Called while the task runs.
 
     Raises:
         ExecutionLost: If nothing could be measured.

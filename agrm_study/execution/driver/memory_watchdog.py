@@ -55,8 +55,6 @@ class MemoryWatchdog:
     Args:
         workers: Process id of the worker of each running trial on this machine; called in the watchdog's thread, only
             when memory runs short.
-        threshold: Fraction of memory in use from which a worker is killed.
-        uses: Reads the memory in use.
     """
 
     def __init__(

@@ -65,7 +65,6 @@ def check_cluster(results: Location, *, on_gpus: bool, below: str = ".run/") -> 
     """Checks every node of the cluster that this process is connected to.
 
     Args:
-        results: Results folder.
         on_gpus: Whether trials compute on GPUs.
         below: Folder within the results where a file is written as a test, and removed again.
 

@@ -37,14 +37,12 @@ class RayExecutor(Executor):
     """Runs trials on Ray Tune, on this machine or on a cluster.
 
     Args:
-        resources: Resources of one trial.
         kinds: Accelerators that trials request (`Work.accelerator`); empty if they request none.
         slots: Number of concurrent trials; ``None`` for as many as fit.
         address: A Ray cluster; ``None`` starts a local Ray.
         grows: Whether the cluster's autoscaler adds nodes.
         data: Data that trials read, with the size of clip stores; every node must be able to access them and have room.
         retries: How often a trial whose worker died is resumed from its checkpoint within one run.
-        on_note: Receives notes for the user.
     """
 
     def __init__(

@@ -64,7 +64,6 @@ def ray_session(
 
     Args:
         address: A cluster; ``None`` starts a private Ray on this machine, which ends with the block.
-        resources: Resources of one trial.
         slots: Number of concurrent trials; ``None`` for as many as fit.
         grows: Whether the cluster's autoscaler adds nodes.
         kinds: Accelerators that trials request; empty if they request none.

@@ -32,9 +32,6 @@ class StudySearch(SearchAlgorithm):  # type: ignore[misc]
     """Requests trials from the run and reports their events to it.
 
     Args:
-        channel: Connection to the run.
-        settings: Settings shared by all trials.
-        total: Trials of the run.
         full: Returns the accelerators without free capacity, given the number of running trials on each.
         resources: Resources of one trial, except its share of a GPU.
         kinds: Accelerators that trials request; empty if they request none.

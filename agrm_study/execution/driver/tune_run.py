@@ -28,7 +28,6 @@ def run_trials(channel: Channel, arguments: Mapping[str, Any]) -> None:
     """Runs trials on Ray Tune until the run has none left.
 
     Args:
-        channel: Hands out trials and receives their events.
         arguments: Those of `RayExecutor`, and ``settings`` (JSON of `WorkerSettings`), ``total`` (trials of the run),
             ``stall`` (arguments of `StallDetector`) and ``memory_threshold`` (of `MemoryWatchdog`).
 

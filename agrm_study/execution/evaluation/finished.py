@@ -73,7 +73,6 @@ def finished_networks(results: Location, arms: Sequence[str] = ()) -> FinishedNe
     """The finished final trials of a results folder.
 
     Args:
-        results: Results folder.
         arms: Arms to include; all if empty.
 
     Raises:

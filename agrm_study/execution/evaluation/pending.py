@@ -44,7 +44,6 @@ def pending(results: Location, folder: Location, data: DataOfSet, *, again: bool
     Args:
         results: Results folder of the study.
         folder: Folder of the set.
-        data: Its data.
         again: Evaluate everything, regardless of the records.
     """
     notes: list[str] = []

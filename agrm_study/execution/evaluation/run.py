@@ -103,12 +103,9 @@ def evaluate(
 
     Args:
         results: Results folder of the study.
-        wanted: The set.
         options: How trials are run; its results folder is not used.
         arms: Arms to evaluate; all if empty.
         again: Repeat evaluations that the records hold.
-        view: Shows progress.
-        interrupt: Requests that the evaluation stop.
 
     Raises:
         InputError: Anything wrong with the results, the set or the options; nothing was evaluated.

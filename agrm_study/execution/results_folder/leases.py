@@ -107,9 +107,7 @@ class Leases:
     """The claims of a results folder as one run sees them; used by one thread, except for renewals.
 
     Args:
-        results: Results folder.
         member: This run; one that only looks at others, and never joins, needs none.
-        clock: Monotonic clock of this observer.
         expires_s: Seconds without a renewal after which a run is declared dead.
 
     Attributes:

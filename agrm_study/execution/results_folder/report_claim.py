@@ -24,11 +24,7 @@ class ReportClaim:
         self._before, _ = leases.last(NAME)
 
     def is_ours(self, *, complete: bool) -> bool:
-        """Whether this run writes the report; called after it has left.
-
-        Args:
-            complete: Whether the study is.
-        """
+        """Whether this run writes the report of a study that is complete or not; called after it has left."""
         others = self._leases.others()
         if others and not complete:
             return False

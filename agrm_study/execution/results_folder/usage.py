@@ -53,8 +53,6 @@ def read_used(results: Location, resources: Resources, states: Mapping[str, Tria
     For folders of versions that kept no account, the records are used: the attempts that led to each outcome.
 
     Args:
-        results: Results folder.
-        resources: Resources of one trial.
         states: Its recorded trials, if they are known.
     """
     files = (results / FOLDER).children(".json")

@@ -173,8 +173,6 @@ class CorruptedStore:
     """A clip store whose clips are corrupted as they are read.
 
     Args:
-        store: The store.
-        kind: Name of the corruption.
         severity: 1 to 5.
         seed: Seed of its random numbers.
     """

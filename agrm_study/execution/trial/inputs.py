@@ -34,9 +34,6 @@ def require_planned(trial: TrialSpec, manifest: Manifest, split: Split, where: s
     """Check that the data are those of the trial's plan.
 
     Args:
-        trial: The trial.
-        manifest: The manifest found.
-        split: The split found.
         where: The manifest, for the message.
         by: What was planned with the data: ``study`` or ``evaluation``.
         hint: What to do if they have changed.

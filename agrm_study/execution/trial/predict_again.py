@@ -30,8 +30,6 @@ def predict_again(
     """Writes the predictions of a finished trial, after verifying that they match its `trials` record.
 
     Args:
-        results: Results folder.
-        work: The trial.
         runner: Its runner, started.
         metric: Validation metric that events carry.
         check: Called before the record is written; may raise.

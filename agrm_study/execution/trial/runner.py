@@ -69,9 +69,6 @@ class TrialRunner(ABC):
     def predict(self, best_epoch: int) -> Sequence[Predictions]:
         """Predictions of the best weights that the checkpoint folder keeps, without training; called after `start`.
 
-        Args:
-            best_epoch: Epoch of the weights.
-
         Returns:
             The predictions of `outcome`; empty if the runner cannot compute them.
 
