@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from agrm_study.execution.results_folder.leases import Leases, Member, living
-from agrm_study.execution.results_folder.object_store_lock import TakenError, claimed, holder, watch_claim
+from agrm_study.execution.results_folder.object_store_lock import TakenError, claimed, held, watch_claim
 from agrm_study.execution.results_folder.upkeep import RUN_FOLDER, clean
 from agrm_study.records.exclusive import LEASES, probe
 from agrm_study.records.location import Location
@@ -97,7 +97,7 @@ def joined(results: Location, study: str, code: str, on_wait: Callable[[], None]
             try:
                 watch_claim(results / FOLDER / LOCK, on_wait)
             except TakenError as taken:
-                raise _refusal(results, _owner(json.dumps(taken.owner))) from None
+                raise _refusal(results, _owner(taken.content)) from None
         others = {run: leases.member(run) for run in leases.others()}
         unlike = [run for run, member in others.items() if member is None or member.code != code]
         if (run := leases.watch(unlike, on_wait)) is not None:
@@ -112,7 +112,7 @@ def _in_object_store(results: Location, study: str, on_wait: Callable[[], None])
         with claimed(results / FOLDER / LOCK, asdict(_this_run(study)), on_wait):
             yield
     except TakenError as taken:
-        raise _refusal(results, _owner(json.dumps(taken.owner))) from None
+        raise _refusal(results, _owner(taken.content)) from None
 
 
 @contextlib.contextmanager
@@ -181,8 +181,8 @@ def running_owner(results: Location) -> dict[str, Any] | None:
     For joined runs, it is the oldest, with their number as ``joined``.
     """
     if not results.is_local:
-        found = holder(results / FOLDER / LOCK)
-        return _oldest(living(results)) if found is None else _owner(json.dumps(found))
+        content = held(results / FOLDER / LOCK)
+        return _oldest(living(results)) if content is None else _owner(content)
     try:
         descriptor = _open(Path(results.path) / FOLDER, os.O_RDONLY)
     except OSError:
@@ -215,7 +215,7 @@ def _read_owner(descriptor: int) -> dict[str, Any]:
         return {}
 
 
-def _owner(content: bytes | str) -> dict[str, Any]:
+def _owner(content: bytes | None) -> dict[str, Any]:
     found = parse(Owner, content)
     return {} if found is None else asdict(found)
 

@@ -34,11 +34,11 @@ _CLAIM: Final = "claim"
 
 
 class TakenError(Exception):
-    """Another run holds the claim; `owner` describes it."""
+    """Another run holds the claim, with this content: its owner as JSON."""
 
-    def __init__(self, owner: dict[str, Any]) -> None:
+    def __init__(self, content: bytes | None) -> None:
         super().__init__("another run holds the claim")
-        self.owner = owner
+        self.content = content
 
 
 @contextlib.contextmanager
@@ -51,9 +51,10 @@ def claimed(file: Location, owner: Mapping[str, Any], on_wait: Callable[[], None
     mine = {**owner, _CLAIM: uuid.uuid4().hex}
     _write(file, mine)
     _pause(SETTLE_S, on_wait)
-    found = _parsed(file.read())
+    content = file.read()
+    found = _parsed(content)
     if found and found.get(_CLAIM) != mine[_CLAIM]:
-        raise TakenError(_owner(found))
+        raise TakenError(content)
     over = threading.Event()
 
     def renew() -> None:
@@ -72,16 +73,16 @@ def claimed(file: Location, owner: Mapping[str, Any], on_wait: Callable[[], None
             file.delete()
 
 
-def holder(file: Location) -> dict[str, Any] | None:
-    """The run that holds a claim, judged by its last renewal; ``None`` for no run."""
-    found = _parsed(file.read())
-    return _owner(found) if _age_s(found) < EXPIRES_AFTER_S else None
+def held(file: Location) -> bytes | None:
+    """The content of a claim that a run holds, judged by its last renewal; ``None`` for no run."""
+    content = file.read()
+    return content if _age_s(content) < EXPIRES_AFTER_S else None
 
 
 def watch_claim(file: Location, on_wait: Callable[[], None]) -> None:
     """Returns if no run renews the claim; `TakenError` if one does."""
     first = file.read()
-    if first is None or _age_s(_parsed(first)) >= IGNORED_AFTER_S:
+    if first is None or _age_s(first) >= IGNORED_AFTER_S:
         return
     end = time.monotonic() + EXPIRES_AFTER_S
     while time.monotonic() < end:
@@ -91,7 +92,7 @@ def watch_claim(file: Location, on_wait: Callable[[], None]) -> None:
         if now is None:
             return
         if now != first:
-            raise TakenError(_owner(_parsed(now)))
+            raise TakenError(now)
 
 
 def _write(file: Location, owner: Mapping[str, Any]) -> None:
@@ -113,10 +114,6 @@ def _parsed(content: bytes | None) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _age_s(found: Mapping[str, Any]) -> float:
-    renewed = found.get(_RENEWED_AT)
+def _age_s(content: bytes | None) -> float:
+    renewed = _parsed(content).get(_RENEWED_AT)
     return time.time() - renewed if isinstance(renewed, int | float) else float("inf")
-
-
-def _owner(found: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in found.items() if name not in (_RENEWED_AT, _CLAIM)}
