@@ -59,7 +59,6 @@ class JoinedSource(WorkSource):
         self._given_back: set[str] = set()  # trials that were held elsewhere and came back
         self._idle_since: float | None = None
         self._look_at = self._watch_at = 0.0
-        self._runs, self._merges = 1, True
         self._ledger = Ledger(results)
 
     def __len__(self) -> int:
@@ -82,14 +81,6 @@ class JoinedSource(WorkSource):
     def elsewhere(self) -> Set[str]:
         """Trials that other runs hold, or have ended."""
         return self._elsewhere.keys()
-
-    @property
-    def runs(self) -> int:
-        return self._runs
-
-    @property
-    def merges(self) -> bool:
-        return self._merges
 
     @property
     def exhausted(self) -> bool:
@@ -136,9 +127,9 @@ class JoinedSource(WorkSource):
             free = []
             if idle or began >= self._watch_at:
                 free = [trial_id for trial_id in self._elsewhere if self._leases.is_free(trial_id, ask=idle)]
-                self._watch_at = began + max(self._leases.expires_s, WATCH_S * self._runs)
+                self._watch_at = began + max(self._leases.expires_s, WATCH_S * self.runs)
             others = self._leases.others()
-            self._runs, self._merges = 1 + len(others), self._leases.run < min(others, default="~")  # one of all merges
+            self.runs, self.merges = 1 + len(others), self._leases.run < min(others, default="~")  # one of all merges
             self._recorded = self._ledger.recorded("trials")  # after checking the holders: they write the record first
             ended = [self.work(trial_id) for trial_id in self._elsewhere if trial_id in self._recorded]
             events = recorded_events(self._ledger, self._metric, ended, {})

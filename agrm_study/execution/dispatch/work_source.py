@@ -17,7 +17,14 @@ class WorkSource:
         works: The trials, in execution order.
         order: The queue that they wait in; by default each can start at once.
         drop: Called with each stage that no trial of the run needs any more.
+
+    Attributes:
+        runs: Number of runs that share these trials, as far as known.
+        merges: Whether this run merges the records of trials that have finished.
     """
+
+    runs = 1
+    merges = True
 
     def __init__(
         self, works: Sequence[Work], *, order: TrialQueue | None = None, drop: Callable[[str], None] = lambda key: None
@@ -51,16 +58,6 @@ class WorkSource:
     def stopped(self) -> bool:
         """Whether `stop` was called; trials handed out before must not be restarted either."""
         return self._stopped
-
-    @property
-    def runs(self) -> int:
-        """Number of runs that share these trials, as far as known."""
-        return 1
-
-    @property
-    def merges(self) -> bool:
-        """Whether this run merges the records of trials that have finished."""
-        return True
 
     def poll(self) -> list[TrialEvent]:
         """Events of trials that other runs have ended since the last call."""
