@@ -15,6 +15,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
+import psutil
+
 import agrm_study
 from agrm_study.plan.source_hash import source_hash
 
@@ -84,16 +86,14 @@ def installed_versions(names: Iterable[str]) -> dict[str, str]:
 
 def hardware() -> dict[str, Any]:
     """Processor, memory and GPUs of this machine."""
-    facts: dict[str, Any] = {
+    return {
         "host": platform.node(),
         "platform": platform.platform(),
         "processor": _processor(),
         "cpus": available_cpus(),
+        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
+        "gpus": _gpus(),
     }
-    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
-        facts["memory_gib"] = round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30, 1)
-    facts["gpus"] = _gpus()
-    return facts
 
 
 def available_cpus() -> int:
@@ -103,20 +103,16 @@ def available_cpus() -> int:
 
 def git_state() -> dict[str, Any] | None:
     """Commit and, when files differ from it, a hash of the difference; ``None`` outside a checkout of this package."""
-    commit = _git("rev-parse", "HEAD")
-    tracked = _git("ls-files", "--error-unmatch", "__init__.py")
+    commit = _output("git", "rev-parse", "HEAD")
+    tracked = _output("git", "ls-files", "--error-unmatch", "__init__.py")
     if commit is None or tracked is None:
         return None
-    changed = _git("diff", "HEAD", "--no-ext-diff", "--", ".") or ""
-    untracked = _git("ls-files", "--others", "--exclude-standard", "--", ".") or ""
+    changed = _output("git", "diff", "HEAD", "--no-ext-diff", "--", ".") or ""
+    untracked = _output("git", "ls-files", "--others", "--exclude-standard", "--", ".") or ""
     dirty = hashlib.sha256(changed.encode())
     for name in untracked.split():
         dirty.update(name.encode() + b"\0" + (_PACKAGE / name).read_bytes())
     return {"commit": commit.strip(), "dirty": dirty.hexdigest()[:16] if changed or untracked else None}
-
-
-def _git(*words: str) -> str | None:
-    return _output("git", *words)
 
 
 def _output(*command: str) -> str | None:

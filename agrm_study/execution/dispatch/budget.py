@@ -183,10 +183,11 @@ class Budget:
 
     def _spent(self) -> Limit | None:
         """The limit that requires running trials to be saved now."""
+        held = sum(map(self._meter.share, self._running))  # GPUs
         stop_s = self._epochs_to_stop * max((running.epoch_s for running in self._running.values()), default=0.0)
         if self._clock() + stop_s >= self._end:
             return "time"
-        if self._gpu_s < math.inf and self._meter.used.gpu_s + stop_s * self._rate() >= self._gpu_s:
+        if self._gpu_s < math.inf and self._meter.used.gpu_s + stop_s * held >= self._gpu_s:
             return "gpu_hours"
         return None
 
@@ -201,10 +202,6 @@ class Budget:
             if self._meter.used.gpu_s + promised + needs_s * self._meter.share(work.trial.trial_id) > self._gpu_s:
                 return "gpu_hours"
         return None
-
-    def _rate(self) -> float:
-        """GPUs that running trials hold."""
-        return sum(map(self._meter.share, self._running))
 
     def _rest_s(self, trial_id: str, now: float) -> float:
         """Expected seconds until a running trial ends; 0 if its length is unknown."""

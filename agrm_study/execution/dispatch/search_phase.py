@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
+from typing import Final, get_args
 
 from agrm_study.execution.data.prepared import Prepared
 from agrm_study.execution.dispatch.known_trials import KnownTrials
+from agrm_study.execution.dispatch.sampler import End
 from agrm_study.execution.dispatch.search_history import Past, keeps_failing, read_past
 from agrm_study.execution.dispatch.search_point import candidates_of, ended_points
 from agrm_study.execution.dispatch.search_source import SearchSource
@@ -29,6 +32,10 @@ from agrm_study.records.location import Location
 from agrm_study.records.search_log import SearchLog
 from agrm_study.study.reported import reported_network
 from agrm_study.study.study import Study
+
+ENDS: Final[tuple[End, ...]] = get_args(End)
+AHEAD: Final = ("missing", "trials_at_most", "to_promote")
+"""Counts of a search in the plan: its points by how they ended, and what remains."""
 
 
 def open_searches(
@@ -182,11 +189,11 @@ def plan_search(study: Study, prepared: Prepared, results: Location, known: Know
     done: list[tuple[PlannedSearch, list[Candidate]]] = []
     for search, past in zip(planned, read_past(results, known, planned, builder), strict=True):
         points = ended_points(past, search.settings)
-        ends, seeds = [point.end for point in points], search.settings.seeds
+        ends, seeds = Counter(point.end for point in points), search.settings.seeds
         log = SearchLog.read(results, search.arm_name, search.task)
         whole = log is not None and log.has_ended(search.chosen) and log.trials == search.settings.trials
-        over, held_back = whole and None not in ends, keeps_failing(past)
-        missing = 0 if over or held_back else max(0, search.settings.trials - sum(end is not None for end in ends))
+        over, held_back = whole and not ends[None], keeps_failing(past)
+        missing = 0 if over or held_back else max(0, search.settings.trials - ends.total() + ends[None])
         candidates = candidates_of(points, search.space)
         if not missing and not held_back:
             done.append((search, candidates))
@@ -197,10 +204,7 @@ def plan_search(study: Study, prepared: Prepared, results: Location, known: Know
             TunedArm(
                 arm=search.arm_name,
                 task=search.task,
-                finished=ends.count("finished"),
-                dropped=ends.count("dropped"),
-                pruned=ends.count("pruned"),
-                failed=ends.count("failed"),
+                **{end: ends[end] for end in ENDS},
                 missing=missing,
                 trials_at_most=at_most,
                 to_promote=search.final_trials if missing else 0,
@@ -216,21 +220,11 @@ def plan_search(study: Study, prepared: Prepared, results: Location, known: Know
         stand_ins += [stand_in] * (at_most + counted[-1].to_promote)
     after, nothing = _chosen(study, done) if done else (study, ())
     settings = planned[0].settings
-
-    def total(count: str) -> int:
-        return sum(getattr(each, count) for each in counted)
-
     summary = SearchSummary(
         trials=settings.trials * len(planned),
         seeds=settings.seeds,
-        finished=total("finished"),
-        dropped=total("dropped"),
-        pruned=total("pruned"),
-        failed=total("failed"),
-        missing=total("missing"),
-        trials_at_most=total("trials_at_most"),
+        **{name: sum(getattr(arm, name) for arm in counted) for name in (*ENDS, *AHEAD)},
         promote=planned[0].chosen,
-        to_promote=total("to_promote"),
         held_back=any(each.held_back for each in counted),
         nothing_to_promote=bool(nothing),
         tuned=tuple(counted) if study.tune is not None else (),
