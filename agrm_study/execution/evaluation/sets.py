@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
@@ -35,7 +35,7 @@ from agrm_study.records.location import Location
 from agrm_study.records.writer import write_subjects
 from agrm_study.study.errors import InputError
 from agrm_study.study.recipe import Recipe
-from agrm_study.study.study import Arm
+from agrm_study.study.study import Arm, Study
 from agrm_study.training.data.manifest import Manifest, read_manifest
 from agrm_study.training.data.splits import Split, make_split
 
@@ -97,7 +97,7 @@ class ExternalSet:
         on_step(Step("Reading the manifest", 0, 1))
         manifest = read_external(self.manifest)
         on_step(Step("Reading the manifest", 1, 1))
-        own = _own_data(results, found, self.trained_on, cache, workers, on_step)
+        own = self._own_data(found, cache, workers, on_step)
         check_unseen(manifest, Seen.of(own), distinct_subjects=self.distinct_subjects)
         tasks = {network.recipe.task.name: network.recipe.task for network in found.networks}
         notes, usable = label_notes(manifest, tasks.values())
@@ -139,6 +139,40 @@ class ExternalSet:
             write=write,
             data_of=data_of,
         )
+
+    def _own_data(
+        self, found: FinishedNetworks, cache: Path, workers: int, on_step: OnStep
+    ) -> Collection[tuple[Manifest, Split]]:
+        """Distinct pairs of manifest and split of the study's trials."""
+        manifests: dict[str, Manifest] = {}
+        pairs: dict[str, tuple[Manifest, Split]] = {}
+        for network in found.networks:
+            recipe = network.recipe
+            source, key = source_key(recipe.data), split_key(recipe)
+            if source not in manifests:
+                manifests[source] = self._own_manifest(recipe, found.study, cache, workers, on_step)
+            if key not in pairs:
+                pairs[key] = manifests[source], make_split(manifests[source], recipe.data, recipe.split_seed)
+            manifest, split = pairs[key]
+            _require_same(network, (manifest.fingerprint, split.fingerprint), str(manifest.path))
+        return pairs.values()
+
+    def _own_manifest(self, recipe: Recipe, study: Study, cache: Path, workers: int, on_step: OnStep) -> Manifest:
+        """A manifest of the study."""
+        if self.trained_on is not None:
+            return read_manifest(self.trained_on, require_files=False)
+        if recipe.data.manifest is None:
+            manifest = manifest_of(recipe, cache, study, build=True, workers=workers, on_step=on_step)
+            assert manifest is not None  # build=True creates a missing one
+            return manifest
+        try:
+            return read_manifest(recipe.data.manifest, require_files=False)
+        except InputError as error:
+            raise InputError(
+                "the study's manifest is needed, to check that the networks have not seen the set: " + error.rule,
+                where=recipe.data.manifest,
+                hint="If it was moved, name its new place with --trained-on.",
+            ) from None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,56 +220,6 @@ class CorruptedCopies:
             write=lambda folder: None,
             data_of=lambda recipe: recipe,
         )
-
-
-def _own_data(
-    results: Location,
-    found: FinishedNetworks,
-    trained_on: Path | None,
-    cache: Path,
-    workers: int,
-    on_step: OnStep,
-) -> list[tuple[Manifest, Split]]:
-    """Distinct pairs of manifest and split of the trials."""
-    manifests: dict[str, Manifest] = {}
-    splits: dict[str, Split] = {}
-    pairs: dict[tuple[str, str], tuple[Manifest, Split]] = {}
-    for network in found.networks:
-        data, key = network.recipe.data, source_key(network.recipe.data)
-        if key not in manifests:
-            manifests[key] = _own_manifest(network, found, trained_on, cache, workers, on_step)
-        of_split = split_key(network.recipe)
-        if of_split not in splits:
-            splits[of_split] = make_split(manifests[key], data, network.recipe.split_seed)
-        split = splits[of_split]
-        _require_same(network, (manifests[key].fingerprint, split.fingerprint), str(manifests[key].path))
-        pairs[manifests[key].fingerprint, split.fingerprint] = (manifests[key], split)
-    return list(pairs.values())
-
-
-def _own_manifest(
-    network: FinishedNetwork,
-    found: FinishedNetworks,
-    trained_on: Path | None,
-    cache: Path,
-    workers: int,
-    on_step: OnStep,
-) -> Manifest:
-    data = network.recipe.data
-    if trained_on is not None:
-        return read_manifest(trained_on, require_files=False)
-    if data.manifest is None:
-        manifest = manifest_of(network.recipe, cache, found.study, build=True, workers=workers, on_step=on_step)
-        assert manifest is not None  # build=True creates a missing one
-        return manifest
-    try:
-        return read_manifest(data.manifest, require_files=False)
-    except InputError as error:
-        raise InputError(
-            "the study's manifest is needed, to check that the networks have not seen the set: " + error.rule,
-            where=data.manifest,
-            hint="If it was moved, name its new place with --trained-on.",
-        ) from None
 
 
 def _require_same(network: FinishedNetwork, found: tuple[str, str], where: str) -> None:
