@@ -5,6 +5,8 @@ import json
 import shutil
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -51,8 +53,17 @@ STUDY = {
 }
 
 
+@pytest.fixture(scope="module", autouse=True)
+def cache(tmp_path_factory):
+    """Synthetic data and clip stores of all tests."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AGRM_STUDY_CACHE", str(folder))
+        yield folder
+
+
 @pytest.fixture(scope="module")
-def ran(tmp_path_factory):
+def ran(cache, tmp_path_factory):
     folder = tmp_path_factory.mktemp("evaluated")
     (folder / "study.yaml").write_text(json.dumps(STUDY))
     options = RunOptions(results=folder / "results", executor="inline", workers=1)
@@ -69,10 +80,37 @@ def clinic(tmp_path_factory):
 
 
 @pytest.fixture
-def results(ran, tmp_path, monkeypatch):
-    """The study's results, to be evaluated: a copy beside the shared data."""
-    monkeypatch.setenv("AGRM_STUDY_CACHE", str(ran.parent / ".data"))
+def results(ran, tmp_path):
+    """The study's results, to be evaluated."""
     return shutil.copytree(ran, tmp_path / "results")
+
+
+@dataclasses.dataclass
+class Evaluated:
+    """The study's results with evaluations; tests that change them take a copy.
+
+    On the external set one arm was evaluated, then all; on corrupted copies one arm.
+    """
+
+    results: Path
+    one_arm: Any
+    files_of_one_arm: dict[Path, bytes]
+    all_arms: Any
+
+
+@pytest.fixture(scope="module")
+def evaluated(ran, clinic, tmp_path_factory):
+    results = shutil.copytree(ran, tmp_path_factory.mktemp("evaluations") / "results")
+    one_arm = on_clinic(results, clinic, "--no-report", "--arm", "AGRM")
+    written = files(results / "external" / "clinic_b" / "records")
+    found = Evaluated(results, one_arm, written, on_clinic(results, clinic, "--no-report"))
+    assert evaluate_copies(results).exit_code == 0
+    return found
+
+
+@pytest.fixture
+def evaluated_copy(evaluated, tmp_path):
+    return shutil.copytree(evaluated.results, tmp_path / "evaluated")
 
 
 def call(*words):
@@ -96,12 +134,11 @@ def external(results, name="clinic_b"):
     return Ledger(results / "external" / name)
 
 
-def test_trials_are_evaluated_on_an_external_set_into_files_of_their_own(results, clinic):
-    before = files(results / "records")
-    done = on_clinic(results, clinic, "--no-report")
+def test_trials_are_evaluated_on_an_external_set_into_files_of_their_own(evaluated, ran, clinic):
+    results, done = evaluated.results, evaluated.one_arm
     assert done.return_value == 0, (done.output, done.exception)
-    assert "8 of 8 finished trials evaluated (8 now" in done.stderr
-    assert files(results / "records") == before
+    assert "4 of 4 finished trials evaluated (4 now" in done.stderr
+    assert files(results / "records") == files(ran / "records")
     found = external(results).predictions()
     assert set(found["split"]) == {"external:clinic_b"}
     assert found.groupby("trial_id")["subject_id"].nunique().tolist() == [18] * 8
@@ -112,10 +149,11 @@ def test_trials_are_evaluated_on_an_external_set_into_files_of_their_own(results
     assert not (results / "external" / "clinic_b" / "checkpoints").exists()
 
 
-def test_the_outputs_are_those_of_the_exported_network_on_the_videos(results, clinic, tmp_path):
-    on_clinic(results, clinic, "--no-report", "--arm", "AGRM")
+def test_the_outputs_are_those_of_the_exported_network_on_the_videos(evaluated, clinic, tmp_path):
+    results = evaluated.results
     trials = external(results).trials()
-    trial_id = trials.loc[(trials["task"] == "three_class") & (trials["seed"] == 1), "trial_id"].item()
+    trials = trials[(trials["task"] == "three_class") & (trials["seed"] == 1) & (trials["arm"] == "AGRM")]
+    trial_id = trials["trial_id"].item()
     study = FinishedStudy(results)
     export(study, study.by_id(trial_id), tmp_path / "model")
     clips = read_manifest(clinic).labelled[:3]
@@ -127,23 +165,21 @@ def test_the_outputs_are_those_of_the_exported_network_on_the_videos(results, cl
         assert mean == pytest.approx(list(expected.values()), abs=1e-4)
 
 
-def test_what_is_evaluated_is_not_evaluated_again_unless_the_set_changes(results, clinic, tmp_path):
-    on_clinic(results, clinic, "--no-report", "--arm", "AGRM")
-    before = files(results / "external" / "clinic_b" / "records")
-    done = on_clinic(results, clinic, "--no-report")
-    assert "8 of 8 finished trials evaluated (4 now" in done.stderr
-    after = files(results / "external" / "clinic_b" / "records")
-    assert before.items() <= after.items()
+def test_what_is_evaluated_is_not_evaluated_again_unless_the_set_changes(evaluated, evaluated_copy, clinic, tmp_path):
+    assert evaluated.all_arms.return_value == 0
+    assert "8 of 8 finished trials evaluated (4 now" in evaluated.all_arms.stderr
+    results = evaluated_copy
+    assert evaluated.files_of_one_arm.items() <= files(results / "external" / "clinic_b" / "records").items()
     smaller = write_manifest(read_manifest(clinic).labelled[:-1], tmp_path / "smaller")
     done = on_clinic(results, smaller, "--no-report")
     assert "The set has changed since it was evaluated" in done.stderr
     assert "8 of 8 finished trials evaluated (8 now" in done.stderr
     assert external(results).predictions()["subject_id"].nunique() == 17
-    assert "(8 now" in on_clinic(results, smaller, "--no-report", "--again").stderr
+    assert "(4 now" in on_clinic(results, smaller, "--no-report", "--again", "--arm", "AGRM").stderr
 
 
-def test_a_damaged_evaluation_is_named_by_verify_and_made_again_alone(results, clinic):
-    on_clinic(results, clinic, "--no-report")
+def test_a_damaged_evaluation_is_named_by_verify_and_made_again_alone(evaluated_copy, clinic):
+    results = evaluated_copy
     file = sorted((results / "external" / "clinic_b" / "records" / "predictions").glob("*.parquet"))[0]
     table = pq.read_table(file)
     changed = table.to_pandas()
@@ -158,11 +194,11 @@ def test_a_damaged_evaluation_is_named_by_verify_and_made_again_alone(results, c
     assert CliRunner().invoke(verify, [str(results)], standalone_mode=False).return_value == 0
 
 
-def test_a_set_that_shares_subject_ids_or_videos_is_refused_and_nothing_is_written(results, clinic, ran, tmp_path):
+def test_a_set_that_shares_subject_ids_or_videos_is_refused_and_nothing_is_written(results, clinic, cache, tmp_path):
     said = refused(call(results, "--manifest", clinic, "--name", "clinic_b"))
     assert "must not share subjects with the study: 18 subject ids" in said
     assert "--distinct-subjects" in said
-    own = read_manifest(next((ran.parent / ".data").glob("synthetic-*")))
+    own = read_manifest(next(cache.glob("synthetic-*")))
     renamed = [dataclasses.replace(clip, subject_id=f"x{clip.subject_id}") for clip in own.labelled[:4]]
     manifest = write_manifest([*renamed, *read_manifest(clinic).labelled[6:9]], tmp_path / "mixed")
     said = refused(on_clinic(results, manifest))
@@ -170,14 +206,12 @@ def test_a_set_that_shares_subject_ids_or_videos_is_refused_and_nothing_is_writt
     assert not (results / "external" / "clinic_b" / "records").exists()
 
 
-def test_a_moved_training_manifest_is_named_or_the_set_is_refused(results, clinic, ran, tmp_path):
-    written = (results / "study.yaml").read_text()
-    assert written
+def test_a_moved_training_manifest_is_named_or_the_set_is_refused(results, clinic, cache, tmp_path):
     other = write_manifest(read_manifest(clinic).clips, tmp_path / "other")
     said = refused(on_clinic(results, clinic, "--trained-on", other))
     assert "the study's data must be the same as in training" in said
-    own = next((ran.parent / ".data").glob("synthetic-*"))
-    assert on_clinic(results, clinic, "--trained-on", own, "--no-report").return_value == 0
+    own = next(cache.glob("synthetic-*"))
+    assert on_clinic(results, clinic, "--trained-on", own, "--no-report", "--arm", "AGRM").return_value == 0
 
 
 def test_labels_are_refused_only_where_no_task_maps_any_and_named_where_a_task_ignores_them(results, clinic, tmp_path):
@@ -187,30 +221,31 @@ def test_labels_are_refused_only_where_no_task_maps_any_and_named_where_a_task_i
     assert "no task of the study maps a label of the set" in said
     coarse = [dataclasses.replace(c, label="normal" if c.label == "normal" else "abnormal") for c in clips[:-1]]
     coarse.append(dataclasses.replace(clips[-1], label="limp"))
-    done = on_clinic(results, write_manifest(coarse, tmp_path / "coarse"), "--no-report")
+    done = on_clinic(results, write_manifest(coarse, tmp_path / "coarse"), "--no-report", "--arm", "AGRM")
     assert done.return_value == 0, done.output
     assert "The task two_class ignores 1 subject with other labels: limp (1)." in done.stderr
     assert "no subject of the class genu_varum or genu_valgum of the task three_class" in done.stderr
     tasks = external(results).trials().groupby("task")["trial_id"].count().to_dict()
-    assert tasks == {"two_class": 4, "three_class": 4}
+    assert tasks == {"two_class": 2, "three_class": 2}
 
 
 def test_damaged_and_missing_weights_fail_their_trials_alone_and_are_retried(results, clinic):
-    ids = Ledger(results).trials()["trial_id"].tolist()
+    trials = Ledger(results).trials()
+    ids = trials.loc[trials["arm"] == "AGRM", "trial_id"].tolist()
     damaged, missing = (results / "checkpoints" / t / "best.safetensors" for t in ids[:2])
     kept = damaged.read_bytes(), missing.read_bytes()
     damaged.write_bytes(kept[0][:-1] + bytes([kept[0][-1] ^ 1]))
     missing.unlink()
-    done = on_clinic(results, clinic, "--no-report")
+    done = on_clinic(results, clinic, "--no-report", "--arm", "AGRM")
     assert done.return_value == 1
-    assert "6 of 8 finished trials evaluated" in done.stderr
+    assert "2 of 4 finished trials evaluated" in done.stderr
     assert "the weights differ from the digest" in done.stderr
     assert "not evaluated: " in done.stderr
     damaged.write_bytes(kept[0])
     missing.write_bytes(kept[1])
-    done = on_clinic(results, clinic, "--no-report")
+    done = on_clinic(results, clinic, "--no-report", "--arm", "AGRM")
     assert done.return_value == 0
-    assert "8 of 8 finished trials evaluated (2 now" in done.stderr
+    assert "4 of 4 finished trials evaluated (2 now" in done.stderr
 
 
 class _Stopper(View):
@@ -235,23 +270,21 @@ def evaluate_copies(results, copies=COPIES, *, stop_after=0, arms=("AGRM",)):
     return evaluate_trials(results, copies, options, arms=arms, view=view, interrupt=interrupt)
 
 
-def test_corrupted_copies_that_were_interrupted_go_on_to_the_same_records(results, tmp_path):
-    whole = shutil.copytree(results, tmp_path / "whole")
-    assert evaluate_copies(whole).exit_code == 0
+def test_corrupted_copies_that_were_interrupted_go_on_to_the_same_records(results, evaluated):
     stopped = evaluate_copies(results, stop_after=2)
     assert stopped.exit_code == 130
     assert stopped.evaluated == 0
     assert list((results / "robustness" / "checkpoints").glob("*/rolling.pt"))
     resumed = evaluate_copies(results)
     assert (resumed.exit_code, resumed.evaluated) == (0, 4)
-    one, other = (Ledger(r / "robustness").table_of("predictions") for r in (whole, results))
+    one, other = (Ledger(r / "robustness").table_of("predictions") for r in (evaluated.results, results))
     keys = [(name, "ascending") for name in ("trial_id", "split", "clip_id")]
     assert one.sort_by(keys).equals(other.sort_by(keys))
     assert not list((results / "robustness" / "checkpoints").rglob("*.pt"))
 
 
-def test_further_corruptions_join_the_records_and_leave_the_earlier_ones_as_they_are(results):
-    evaluate_copies(results)
+def test_further_corruptions_join_the_records_and_leave_the_earlier_ones_as_they_are(evaluated_copy):
+    results = evaluated_copy
     first = Ledger(results / "robustness").predictions()
     more = evaluate_copies(results, CorruptedCopies(kinds=("blur",), severities=(5,)))
     assert more.evaluated == 4
@@ -262,8 +295,8 @@ def test_further_corruptions_join_the_records_and_leave_the_earlier_ones_as_they
     assert evaluate_copies(results, CorruptedCopies(kinds=("blur",), severities=(5,))).evaluated == 0
 
 
-def test_a_corruption_changes_the_outputs_and_none_changes_the_windows(results):
-    evaluate_copies(results)
+def test_a_corruption_changes_the_outputs_and_none_changes_the_windows(evaluated):
+    results = evaluated.results
     clean, corrupted = Ledger(results).predictions("test"), Ledger(results / "robustness").predictions()
     trial_id = corrupted["trial_id"][0]
     base = clean[(clean["trial_id"] == trial_id) & (clean["network"] == "teacher")].set_index("clip_id")
@@ -289,9 +322,9 @@ print(*next(iter(made.tables.values())))
 """
 
 
-def test_the_report_needs_neither_torch_nor_ray_and_has_tables_and_figures_of_both(results, clinic):
-    on_clinic(results, clinic, "--no-report")
-    evaluate_copies(results, arms=())
+def test_the_report_needs_neither_torch_nor_ray_and_has_tables_and_figures_of_both(evaluated_copy):
+    results = evaluated_copy
+    evaluate_copies(results, CorruptedCopies(kinds=("occlusion",), severities=(4,)), arms=())
     done = subprocess.run(
         [sys.executable, "-c", WITHOUT_TORCH, str(results)], capture_output=True, text=True, check=False
     )
@@ -305,14 +338,16 @@ def test_the_report_needs_neither_torch_nor_ray_and_has_tables_and_figures_of_bo
     assert len(table) == 4
 
 
-def test_the_table_states_the_metric_that_scikit_learn_computes(results, clinic):
+def test_the_table_states_the_metric_that_scikit_learn_computes(evaluated):
     from sklearn.metrics import f1_score
 
-    on_clinic(results, clinic, "--no-report", "--arm", "AGRM")
+    results = evaluated.results
     table = table_kind("external").build(Measurements(collect(results)))
     keys = [column.key for column in table.columns]
     rows = [dict(zip(keys, row.entries, strict=True)) for row in table.rows]
-    [stated] = [row["macro_f1"].value for row in rows if row["task"].text == "three_class"]
+    [stated] = [
+        row["macro_f1"].value for row in rows if row["task"].text == "three_class" and row["arm"].text == "AGRM"
+    ]
     found = external(results).predictions()
     trials = external(results).trials()
     ids = trials[(trials["task"] == "three_class") & (trials["arm"] == "AGRM")]["trial_id"]
@@ -338,8 +373,8 @@ def test_the_table_states_the_metric_that_scikit_learn_computes(results, clinic)
         (["--manifest", "no.csv", "--name", "b"], "the file does not exist"),
     ],
 )
-def test_wrong_words_are_refused_with_what_is_allowed(results, words, rule):
-    assert rule in refused(call(results, *words))
+def test_wrong_words_are_refused_with_what_is_allowed(ran, words, rule):
+    assert rule in refused(call(ran, *words))
 
 
 def test_a_study_with_folds_pools_corrupted_folds_and_averages_their_networks_on_an_external_set(tmp_path, clinic):
