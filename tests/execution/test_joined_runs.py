@@ -111,9 +111,9 @@ def one_run(study: Study, run: Run, results: Path, **options: Any) -> Any:
 def test_two_runs_share_the_trials_and_leave_the_records_of_one(
     make_study: Make, run: Run, join: Callable[..., Joined], results: Path, script: Script, sharing: bool
 ) -> None:
-    script(**SLOW)
     study = make_study({"A": 0.5, "B": 0.6, "C": 0.7}, seeds=3, sharing=sharing, set={"ssl.pretrain_epochs": 1})
     alone = one_run(study, run, results)
+    script(**SLOW)
     runs = join(study)
     runs.start(0, 1)
     summaries = runs.end()
@@ -252,10 +252,10 @@ def test_failures_in_all_runs_hold_an_arm_back(
 def test_a_race_decides_as_it_does_in_one_run(
     make_study: Make, run: Run, join: Callable[..., Joined], results: Path, script: Script
 ) -> None:
-    script(**SLOW)
     (results / "scores.json").write_text(json.dumps(CLEAR))
     study = make_study({"A": 0.5, "B": 0.6, "C": 0.7}, seeds={"race": {"first": 3, "most": 6}})
     alone = one_run(study, run, results, runner="racing_runner:RacingRunner")
+    script(**SLOW)
     runs = join(study, runner="racing_runner:RacingRunner")
     runs.start(0, 1)
     summaries = runs.end()
@@ -270,9 +270,9 @@ def test_a_race_decides_as_it_does_in_one_run(
 def test_a_search_is_led_by_one_run_and_the_others_share_the_trials_after_it(
     search_of: Make, run: Run, join: Callable[..., Joined], results: Path, script: Script
 ) -> None:
-    script(**SLOW)
     study = search_of(trials=4, promote=2, seeds=3)
     alone = one_run(study, run, results, runner="search_runner:SearchRunner")
+    script(**SLOW)
     runs = join(study, runner="search_runner:SearchRunner")
     runs.start(0, 1)
     summaries = runs.end()
@@ -289,12 +289,12 @@ def test_a_run_whose_time_is_over_leaves_its_trials_to_the_others(
     make_study: Make, join: Callable[..., Joined], results: Path, script: Script
 ) -> None:
     script(**{"*": {"epoch_s": 0.1, "epochs": 4}})
-    study = make_study(seeds=8)
+    study = make_study(seeds=6)
     short, long = join(study, 1, limits=Limits(time_s=2.0)), join(study, 1)
     short.start(0)
     long.start(0)
     (first,), (second,) = short.end(), long.end()
-    assert first.finished + second.finished == 16
+    assert first.finished + second.finished == 12
     assert 0 < first.finished < second.finished
     assert (second.exit_code, second.elsewhere) == (0, 0)
     assert max(starts(results).values()) <= 2, "one may have been saved and resumed"
