@@ -24,7 +24,6 @@ class Backend:
     """Location and resources of the trials of a run.
 
     Attributes:
-        options: How the study is run.
         device: Device of a trial, ``cpu`` or ``cuda``.
         note: A note for the user about the decision; empty for none.
         accelerators: Accelerator of the trials of each arm, if arms differ.

@@ -33,8 +33,6 @@ class FinishedNetwork:
         row: Its `trials` record.
         arm: The first arm whose cell it fills.
         fold, repeat: The fold that it tests, and its repeat; None and 0 without folds.
-        recipe: All its settings.
-        weights_digest: Digest of its weights.
     """
 
     row: dict[str, Any]
@@ -55,7 +53,6 @@ class FinishedNetworks:
     """The reported trials of some arms.
 
     Attributes:
-        study: The study as it was run.
         networks: Trials that can be evaluated, in the order of the plan.
         without_weights: Trials without weights: their cell, and the reason.
         unfinished: Number of planned trials that have not finished.

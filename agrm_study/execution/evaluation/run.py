@@ -37,14 +37,10 @@ class EvaluationSummary:
     """Outcome of an evaluation.
 
     Attributes:
-        name: Name of the set.
         total: Finished trials of the selected arms that the set can be used for, with or without weights.
         before: Trials that had been evaluated before.
-        evaluated: Trials evaluated now.
-        failed: Trials whose evaluation failed.
         without_weights: Trials whose weights do not exist, one sentence each.
         unfinished: Planned trials of the selected arms that have not finished training.
-        interrupted: Whether the evaluation was interrupted.
         error: Why it ended early; empty if it did not.
     """
 

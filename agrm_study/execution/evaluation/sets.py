@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -48,8 +48,6 @@ class DataOfSet:
     """Prepared data of a set.
 
     Attributes:
-        about: Description of the set.
-        parts: Parts to evaluate.
         networks: The trials that it can be used for.
         prepared: Manifests, splits and stores, by `data_of`.
         write: Writes further records of the set into its folder.
@@ -73,8 +71,6 @@ class ExternalSet:
     """A labelled data set from another source.
 
     Attributes:
-        manifest: Its manifest.
-        name: Name of the set.
         distinct_subjects: Whether equal subject ids are different people.
         trained_on: New path of the study's manifest, if it was moved.
     """
@@ -180,14 +176,12 @@ class CorruptedCopies:
     """Corrupted copies of the study's test part.
 
     Attributes:
-        kinds: Names of corruptions.
         severities: 1 to 5.
-        seed: Seed of their random numbers.
     """
 
     kinds: Sequence[str]
     severities: Sequence[int]
-    seed: int = field(default=0)
+    seed: int = 0
 
     def prepare(
         self, results: Location, found: FinishedNetworks, *, on_step: OnStep, on_note: OnNote, workers: int | None

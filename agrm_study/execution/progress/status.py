@@ -88,7 +88,6 @@ class SearchStatus:
     Attributes:
         finished: Trials that ran to their end.
         pruned: Trials that the pruner ended early.
-        failed: Trials whose last attempt failed.
         running: Trials that are running, or that the next run resumes.
         waiting: Remaining trials; 0 once the best were promoted.
         metric: Its first objective, a validation metric.

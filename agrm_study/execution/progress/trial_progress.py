@@ -27,7 +27,6 @@ class TrialProgress:
         inherited: Epochs that this run inherited from another trial instead of training them.
         note: What it waits for before its first epoch.
         fold: The fold that it tests; None in a study with a single split.
-        repeat: Repeat of the folds.
     """
 
     trial_id: str

@@ -36,7 +36,6 @@ class Calibration:
 
     Attributes:
         device: ``cpu``, or the name of the GPU; empty if the process ended before reporting it.
-        threads: Threads of the process.
         trials: Times of the steps of a trial's shape, by trial.
         problems: Reasons why shapes could not be timed.
     """

@@ -30,8 +30,6 @@ class Evaluation(NamedTuple):
         parts: Names of the parts to be evaluated (`records.evaluations`), in order.
         kept: Parts that are reused from the record of an earlier evaluation.
         results: Results folder of the study, which holds the weights.
-        weights_digest: Digest that the weights must have.
-        best_epoch: Epoch of the weights.
         seed: Seed of corruptions.
     """
 
@@ -103,7 +101,6 @@ class WorkerSettings:
         results: Results folder, a local path or a URI.
         runner: ``module:Class`` of the `TrialRunner`.
         device: ``cpu`` or ``cuda``.
-        threads: Threads of a trial.
         metric: Validation metric that progress shows.
         stop_flag: File whose presence requests that every worker stop at the next epoch boundary; empty for none.
         checkpoint_every_s: Minimum seconds between two rolling checkpoints (more if they take long); 0 for one
