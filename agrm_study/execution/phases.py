@@ -32,9 +32,12 @@ class Phases:
 
     Args:
         leases: Claims of a joined run; None for a run that uses the results folder exclusively.
+        began: Start of the run on the monotonic clock.
         on_step: Called with a step of the preparation; may raise `KeyboardInterrupt`.
 
     Attributes:
+        meter: CPU and GPU time that the trials use.
+        budget: Limits of the run.
         entered: Progress of the phases with events so far.
     """
 
@@ -45,18 +48,19 @@ class Phases:
         backend: Backend,
         results: Location,
         leases: Leases | None,
-        meter: UsageMeter,
-        budget: Budget,
         *,
+        began: float,
         interrupt: Interrupt,
         view: View,
         on_note: Callable[[str], None],
         on_step: Callable[[Step], None],
     ) -> None:
         self._study, self._options, self._backend, self._results = study, options, backend, results
-        self._leases, self._meter, self._budget = leases, meter, budget
-        self._interrupt, self._view, self._note, self._on_step = interrupt, view, on_note, on_step
-        self._events = EventHandler(view, meter, budget, on_note)
+        self._leases, self._interrupt, self._view, self._note, self._on_step = leases, interrupt, view, on_note, on_step
+        self.meter = UsageMeter(results, study.resources)
+        in_process = options.executor == "inline"
+        self.budget = Budget.of(study, options.limits, results, self.meter, began, in_process=in_process)
+        self._events = EventHandler(view, self.meter, self.budget, on_note)
         self._stop_shown = False
         self.entered: list[StudyProgress] = []
 
@@ -73,11 +77,11 @@ class Phases:
         except ExecutionLost as lost:
             self._note(f"{lost}. {how_to_resume(self._results)}")
             return False
-        if self._budget.reached():
+        if self.budget.reached():
             return True
         if self._options.executor == "ray":
             self._view.step(Step("Starting Ray and its workers", 0, 0))
-        self._meter.gpu = self._backend.resources.gpu
+        self.meter.gpu = self._backend.resources.gpu
         executor = self._backend.executor(data, self._note)
         settings = WorkerSettings(
             results=self._results.address,
@@ -110,7 +114,7 @@ class Phases:
 
         gc.freeze()  # the plan stays alive: scanning it for garbage takes seconds each time at 100,000 trials
         try:
-            affordable = self._budget.source(source)
+            affordable = self.budget.source(source)
             executor.run(affordable, settings, on_event=on_event, interrupt=self._interrupt, on_tick=on_tick)
         except ExecutionLost as lost:
             self._note(f"{lost}. {how_to_resume(self._results)}")
@@ -121,8 +125,8 @@ class Phases:
         finally:
             gc.unfreeze()
             compacting.close()
-            self._meter.close()
-            progress.used = self._meter.used
+            self.meter.close()
+            progress.used = self.meter.used
         unfinished = progress.counts().left
         if not (self._interrupt.requested and unfinished):
             return False
@@ -143,12 +147,12 @@ class Phases:
             self._note(self._backend.note)
 
     def _on_wait(self) -> None:
-        self._meter.refresh()
+        self.meter.refresh()
         if self.entered:
-            self.entered[-1].used = self._meter.used
-        self._budget.enforce(self._interrupt)
+            self.entered[-1].used = self.meter.used
+        self.budget.enforce(self._interrupt)
         if self._interrupt.requested and not self._stop_shown:
             self._stop_shown = True
-            more = "" if self._budget.limit else " Once more stops them at once."
+            more = "" if self.budget.limit else " Once more stops them at once."
             self._view.message(f"{self._interrupt.reason}: running trials stop after this epoch and are saved.{more}")
         self._view.refresh()

@@ -10,14 +10,12 @@ from agrm_study.execution.backend import Backend
 from agrm_study.execution.clean import drop_unreported_weights
 from agrm_study.execution.data.prepare import Step, prepare
 from agrm_study.execution.data.prepared import Prepared
-from agrm_study.execution.dispatch.budget import Budget
 from agrm_study.execution.dispatch.joined_source import JoinedSource
 from agrm_study.execution.dispatch.known_trials import healing, read_known
 from agrm_study.execution.dispatch.race_source import open_race
 from agrm_study.execution.dispatch.search_phase import choose, final_trials, open_searches
 from agrm_study.execution.dispatch.shared_stages import SharedStages
 from agrm_study.execution.dispatch.to_run import finished_metrics, read_and_take_over, trials_to_run, work_on
-from agrm_study.execution.dispatch.usage_meter import UsageMeter
 from agrm_study.execution.dispatch.work_source import WorkSource
 from agrm_study.execution.interrupt import Interrupt
 from agrm_study.execution.options import RunOptions
@@ -122,12 +120,9 @@ class _Run:
         self._interrupt, self._view, self._leases = interrupt, view, leases
         self._began, self._messages = began or time.monotonic(), list[str]()
         self._elsewhere = 0  # trials that other joined runs were executing at the end
-        self._meter = UsageMeter(results, study.resources)
-        in_process = options.executor == "inline"
-        self._budget = Budget.of(study, options.limits, results, self._meter, self._began, in_process=in_process)
         self._phases = Phases(
-            study, options, backend, results, leases, self._meter, self._budget,
-            interrupt=interrupt, view=view, on_note=self._note, on_step=self._step,
+            study, options, backend, results, leases,
+            began=self._began, interrupt=interrupt, view=view, on_note=self._note, on_step=self._step,
         )  # fmt: skip
 
     def run(self) -> RunSummary:
@@ -193,7 +188,7 @@ class _Run:
         waiting = Step("Waiting for the search of another run", 0, 0)
 
         def on_wait() -> None:
-            self._budget.enforce(self._interrupt)
+            self._phases.budget.enforce(self._interrupt)
             self._step(waiting)
 
         try:
@@ -259,11 +254,11 @@ class _Run:
             str(self._options.results),
             parts,
             pending=pending,
-            interrupted=interrupted and not self._budget.ended,
+            interrupted=interrupted and not self._phases.budget.ended,
             wall_s=time.monotonic() - self._began,
             nothing_promoted=nothing_promoted,
-            limit=self._budget.limit,
-            used=self._meter.used,
+            limit=self._phases.budget.limit,
+            used=self._phases.meter.used,
             elsewhere=self._elsewhere,
         )
         if summary.left:
