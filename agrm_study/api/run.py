@@ -97,7 +97,7 @@ def run(
     if summary.interrupted:
         raise KeyboardInterrupt(summary.sentence)
     if summary.error:
-        raise InputError(f"the run has ended early: {summary.error}", where=folder, hint=summary.sentence + ".")
+        raise InputError(f"the run stopped early: {summary.error}", where=folder, hint=summary.sentence + ".")
     if summary.exit_code:
         warnings.warn(_incomplete(summary), RunWarning, stacklevel=2)
     return Results(folder, summary=summary)

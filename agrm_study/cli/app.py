@@ -102,7 +102,7 @@ def _storage_error(fault: Exception) -> int:
         click.echo(f"error: the object store cannot be used: {said}", err=True)
         return EXIT_WRONG_INPUT
     if not fault.filename and fault.errno == errno.ENOENT and not _working_folder_exists():
-        click.echo("error: the working folder does not exist any more. Change into another one.", err=True)
+        click.echo("error: the working folder no longer exists. Change to another one.", err=True)
         return EXIT_WRONG_INPUT
     if not fault.filename and fault.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # buffered output can no longer be written
@@ -111,8 +111,8 @@ def _storage_error(fault: Exception) -> int:
     if not fault.filename or fault.errno not in STORAGE_FAULTS:
         return 0
     click.echo(
-        f"error: {fault.filename}: {str(fault.strerror).lower()}. Is it the right path, is there room, and may this "
-        "user read and write there?",
+        f"error: {fault.filename}: {str(fault.strerror).lower()}. Check the path, the free disk space and your "
+        "permissions there.",
         err=True,
     )
     return EXIT_WRONG_INPUT

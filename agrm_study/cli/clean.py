@@ -20,21 +20,22 @@ if TYPE_CHECKING:
 @click.argument("results", type=str, shell_complete=complete_results)
 @click.option("--weights", is_flag=True, help="Also best weights of trials that no reported arm needs.")
 @click.option("--all-weights", is_flag=True, help="Also best weights of reported arms.")
-@click.option("--dry-run", is_flag=True, help="Only list.")
-@click.option("--yes", is_flag=True, help="Remove without asking.")
-@click.option("--json", "as_json", is_flag=True, help="Machine-readable, on stdout; asks nothing.")
+@click.option("--dry-run", is_flag=True, help="List only; remove nothing.")
+@click.option("--yes", is_flag=True, help="Remove without confirmation.")
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable, on stdout, without confirmation.")
 def clean(results: str, weights: bool, all_weights: bool, dry_run: bool, yes: bool, as_json: bool) -> None:
-    """List what no table or resume of RESULTS needs, and remove it after confirmation.
+    """List files that neither tables nor resumed trials of RESULTS need, and remove them after confirmation.
 
-    That is: temporary files of killed processes, claims of joined runs that have ended, checkpoints of trials that have
-    finished or left the plan, and states that no trial needs. With --weights also the best weights of trials that are
-    not reported: those that left the plan, and those of arms that a race stopped. Records are never removed, so no
-    table changes. `export` and `explain` need weights. Without a terminal, nothing is removed unless --yes is given.
+    These are temporary files of killed processes, claims of joined runs that have ended, checkpoints of trials that
+    have finished or are no longer in the plan, and states that no trial needs. With --weights also the best weights of
+    trials that are not reported: those that are no longer in the plan, and those of arms that a race stopped. Records
+    are never removed, so no table changes. `export` and `explain` need weights. Without a terminal, nothing is removed
+    unless --yes is given.
     """
     from agrm_study.execution.clean import Which, remove, unneeded
 
     if yes and dry_run:
-        raise click.UsageError("--yes removes and --dry-run does not: give one of them")
+        raise click.UsageError("--yes and --dry-run are mutually exclusive")
     which: Which = "all" if all_weights else "unreported" if weights else "none"
     items = unneeded(results, weights=which)
     if not as_json:
@@ -48,7 +49,7 @@ def clean(results: str, weights: bool, all_weights: bool, dry_run: bool, yes: bo
     elif removes:
         click.echo(f"removed: {format_bytes(freed)}")
     elif items and not asks and not dry_run:
-        click.echo("nothing was removed: --yes removes without asking")
+        click.echo("nothing was removed: add --yes to remove without confirmation")
 
 
 def _show(results: str, items: list[Unneeded]) -> None:
@@ -61,4 +62,4 @@ def _show(results: str, items: list[Unneeded]) -> None:
         sizes = [item.bytes for item in items if item.kind == kind]
         if sizes:
             click.echo(f"{words}: {len(sizes)}, {format_bytes(sum(sizes))}")
-    click.echo(f"in all: {format_bytes(sum(item.bytes for item in items))}")
+    click.echo(f"total: {format_bytes(sum(item.bytes for item in items))}")

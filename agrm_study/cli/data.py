@@ -40,10 +40,10 @@ def data() -> None:
     type=click.Choice(["easy", "medium", "hard"]),
     default="medium",
     show_default=True,
-    help="Size of the knee deformity, and strength of nuisance.",
+    help="Size of the knee deformity, and strength of the nuisance factors.",
 )
 @click.option(
-    "--picture", type=click.Path(path_type=Path), default=None, help="Also draw some of its clips into this file (PNG)."
+    "--picture", type=click.Path(path_type=Path), default=None, help="Also draw sample clips into this PNG file."
 )
 @click.option("--workers", type=click.IntRange(min=1), default=None, help="Processes. [default: one per core]")
 def synth(
@@ -73,7 +73,7 @@ def synth(
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option(
     "--layout", metavar="NAME", required=True,
-    help=f"Arrangement of the files: {', '.join(LAYOUT_NAMES)}, or one of --parts.",
+    help=f"Layout of the files: {', '.join(LAYOUT_NAMES)}, or one of --parts.",
 )  # fmt: skip
 @PARTS
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the manifest.")
@@ -143,12 +143,12 @@ def index(
     "--pictures",
     type=click.Path(path_type=Path),
     default=None,
-    help="Draw some clips into this folder: what the store keeps, and what the network sees in training and testing.",
+    help="Draw sample clips into this folder, as stored and as the network sees them in training and testing.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable, on stdout.")
 @WORKERS
 def check(manifest: Path, study: str | None, pictures: Path | None, as_json: bool, workers: int | None) -> int:
-    """Decode every video of MANIFEST and list what is wrong; the exit code is 1 if something would stop a study."""
+    """Decode every video of MANIFEST and list all problems; the exit code is 1 if something would stop a study."""
     from agrm_study.cli.progress_bar import progress_bar
     from agrm_study.training.data.check import check_manifest
     from agrm_study.training.data.manifest import read_manifest
@@ -174,12 +174,12 @@ def check(manifest: Path, study: str | None, pictures: Path | None, as_json: boo
 
 @data.command()
 @click.argument("study", type=str)
-@click.option("--results", metavar="DIR", default=None, help="As in `run`; the store is written to .data beside it.")
+@click.option("--results", metavar="DIR", default=None, help="As in `run`; the store is written to .data next to it.")
 @click.option("--set", "overrides", metavar="KEY=VALUE", multiple=True, help="As in `run`.")
 @click.option("--preset", metavar="NAME", default=None, help="As in `run`.")
 @WORKERS
 def build(study: str, results: str | None, overrides: tuple[str, ...], preset: str | None, workers: int | None) -> None:
-    """Decode the videos of STUDY once, into the clip store that all its trials share (`run` does so by itself)."""
+    """Decode the videos of STUDY once into the clip store that all trials share (`run` does this automatically)."""
     from agrm_study.api.names import read_study
     from agrm_study.cli.options import results_folder
     from agrm_study.cli.progress_bar import step_bars
@@ -248,14 +248,12 @@ def _show(report: CheckReport) -> None:
         for kind, count in report.counts().items():
             console.print(f"{count} × {kind}: {KINDS[kind][1]}", soft_wrap=True)
     if not report.stops:
-        console.print(f"{counted(report.clips, 'video')} checked: nothing here would stop a study", soft_wrap=True)
+        console.print(f"{counted(report.clips, 'video')} checked: no problem would stop a study", soft_wrap=True)
         return
     subjects = report.subjects_that_stop
     console.print(
-        f"{counted(report.clips, 'video')} checked: those of {counted(len(subjects), 'subject')} would stop a study",
+        f"{counted(report.clips, 'video')} checked: videos of {counted(len(subjects), 'subject')} would stop a study",
         soft_wrap=True,
     )
     out = f"data.exclude: {yaml_list(subjects, SHOWN_SUBJECTS)}"
-    console.print(
-        escape(f"Repair the files and index them again, or leave the subjects out with {out}"), soft_wrap=True
-    )
+    console.print(escape(f"Repair the files and index them again, or exclude the subjects with {out}"), soft_wrap=True)

@@ -22,13 +22,13 @@ MARKS = {"ok": "[green]✓[/]", "note": "[yellow]·[/]", "problem": "[red]✗[/]
 @click.command(short_help="Check whether this machine can run a study.")
 @click.argument("results", type=str, default="results", shell_complete=complete_results)
 @click.option("--address", metavar="ADDR", default=None, help="Also check every node of this Ray cluster.")
-@click.option("--ray", "with_ray", is_flag=True, help="Also start a local Ray (takes some seconds).")
+@click.option("--ray", "with_ray", is_flag=True, help="Also start a local Ray (takes a few seconds).")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable, on stdout.")
 def doctor(results: str, address: str | None, with_ray: bool, as_json: bool) -> int:
     """Check whether this machine can run a study whose results go to RESULTS (default: ./results).
 
     Each line is ok, a note (worth knowing), or a problem (would stop a study) with what to do. The exit code is 1
-    if there is a problem. Nothing is changed; files written for the checks are removed again.
+    if there is a problem. Nothing is changed; files written for the checks are removed afterwards.
     """
     findings = _findings(results, address, with_ray)
     if as_json:
@@ -65,10 +65,10 @@ def _findings(results: str, address: str | None, with_ray: bool) -> Iterator[Fin
             yield from check()
         except Exception as fault:  # an error in a check becomes a finding; the other checks still run
             name = getattr(check, "__name__", "check").removeprefix("check_").strip("_")
-            yield problem(name, f"{type(fault).__name__}: {fault}", "This check itself failed; report it, please.")
+            yield problem(name, f"{type(fault).__name__}: {fault}", "This check itself failed; please report it.")
     if "://" in results and not (with_ray or address is not None):
         advice = "A run checks at its start whether it can write there."
-        yield note("results folder", f"{results} is tried for joined runs only", advice)
+        yield note("results folder", f"{results} is checked for joined runs only", advice)
 
 
 def _storage(results: str) -> Iterable[Finding]:

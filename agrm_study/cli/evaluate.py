@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("results", type=str, shell_complete=complete_results)
 @click.option(
-    "--manifest", type=click.Path(path_type=Path), default=None, help="Manifest of a labelled data set from elsewhere."
+    "--manifest", type=click.Path(path_type=Path), default=None, help="Manifest of an external labelled data set."
 )
 @click.option("--name", default=None, metavar="NAME", help="Name of that set in tables and records.")
 @click.option(
     "--distinct-subjects", is_flag=True,
-    help="Subject ids of the set that also occur in the study are different people.",
+    help="Treat subject ids that also occur in the study as different people.",
 )  # fmt: skip
 @click.option(
     "--trained-on", type=click.Path(path_type=Path), default=None,
@@ -41,11 +41,11 @@ if TYPE_CHECKING:
     help="With --corrupt: seed of the corruptions.",
 )  # fmt: skip
 @click.option("--arm", "arms", multiple=True, metavar="NAME", help="Only this arm. May be repeated. [default: all]")
-@click.option("--again", is_flag=True, help="Evaluate again what has been evaluated.")
+@click.option("--again", is_flag=True, help="Repeat recorded evaluations.")
 @click.option("--address", metavar="ADDR", default=None, help="Address of a running Ray cluster, or auto.")
 @click.option(
     "--slots", type=click.IntRange(min=1), default=None,
-    help="Concurrent trials, on Ray. [default: one after the other, without Ray]",
+    help="Concurrent trials, on Ray. [default: one at a time, without Ray]",
 )  # fmt: skip
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), default=None, help="[default: a GPU if there is one]")
 @click.option("--no-report", is_flag=True, help="Write no tables and figures; `agrm-study report` writes them later.")
@@ -68,8 +68,8 @@ def evaluate(
     """Evaluate the finished trials of RESULTS on other data, with their kept weights.
 
     With --manifest and --name, the data are an external set, which shares neither videos nor subjects with the study.
-    With --corrupt, they are corrupted copies of the study's own test part. Records go to files of their own in RESULTS,
-    and the report gets tables and figures of them. What has been evaluated is not evaluated again.
+    With --corrupt, they are corrupted copies of the study's own test part. Records go to separate files in RESULTS,
+    and the report includes their tables and figures. Recorded evaluations are not repeated.
     """
     from agrm_study.execution.evaluation.run import evaluate as evaluate_trials
     from agrm_study.execution.interrupt import Interrupt
@@ -114,13 +114,13 @@ def _wanted(
         raise click.UsageError("name the data: --manifest FILE with --name NAME, or --corrupt LIST")
     if kinds is not None:
         if name is not None or distinct_subjects or trained_on is not None:
-            raise click.UsageError("--name, --distinct-subjects and --trained-on go with --manifest")
+            raise click.UsageError("--name, --distinct-subjects and --trained-on require --manifest")
         return CorruptedCopies(kinds=_kinds(kinds), severities=_severities(severity), seed=seed)
     if name is None or manifest is None:
-        raise click.UsageError("--manifest needs --name, the name of the set in tables and records")
+        raise click.UsageError("--manifest requires --name, the name of the set in tables and records")
     if not NAME.fullmatch(name):
         raise InputError(
-            "must be a name of a set",
+            "must be a valid name of a set",
             field="--name",
             given=name,
             allowed="up to 40 of a-z, 0-9, _ and -, beginning with a letter or digit",
@@ -166,7 +166,7 @@ def _lines(summary: EvaluationSummary) -> list[str]:
     """What was evaluated and what was not."""
     from agrm_study.execution.progress.wording import failure_words
 
-    lines = [f"error: the evaluation has ended early: {summary.error}"] if summary.error else []
+    lines = [f"error: the evaluation stopped early: {summary.error}"] if summary.error else []
     lines.append(summary.sentence)
     for trial in summary.failed:
         words = failure_words(trial.failure, trial.error)
@@ -175,7 +175,7 @@ def _lines(summary: EvaluationSummary) -> list[str]:
     if summary.unfinished:
         lines.append(f"  {summary.unfinished} planned trials have not finished training and are not evaluated")
     if summary.interrupted:
-        lines.append("interrupted: what is evaluated is kept; the same command evaluates the rest")
+        lines.append("interrupted: finished evaluations are kept; the same command runs the others")
     return lines
 
 
@@ -187,7 +187,7 @@ def _report(results: str, table: str, exit_code: int) -> int:
         made = write_report([results])
     except (InputError, OSError) as problem:
         click.echo(f"error: the report could not be written: {problem}", err=True)
-        click.echo(f"`agrm-study report {results}` writes it from the records, once that is fixed.", err=True)
+        click.echo(f"Fix the cause, then run `agrm-study report {results}` to write it from the records.", err=True)
         return exit_code or 1
     for tables in made.tables.values():
         if table in tables:

@@ -25,15 +25,15 @@ if TYPE_CHECKING:
 @click.option("--out", type=click.Path(path_type=Path), default=None, help="[default: RESULTS/explain]")
 @click.option(
     "--clips", type=click.IntRange(min=1), default=3, show_default=True,
-    help="Clips shown of each true class: correct ones over the range of confidence, and the most confident mistakes.",
+    help="Clips shown per true class: correct ones across the range of confidence, and the most confident errors.",
 )  # fmt: skip
 @click.option(
     "--subjects", type=click.IntRange(min=0), default=None,
-    help="Test subjects of the occlusion check; 0 leaves it out. [default: all]",
+    help="Test subjects of the occlusion check; 0 skips it. [default: all]",
 )  # fmt: skip
 @click.option(
     "--boxes", type=click.Choice(["person", "legs"]), default=None,
-    help="What the person boxes hold. [default: legs for synthetic data, else person]",
+    help="Content of the person boxes. [default: legs for synthetic data, else person]",
 )  # fmt: skip
 @click.option("--device", default=None, help="cpu, cuda or cuda:N. [default: a GPU if there is one]")
 def explain(
@@ -48,12 +48,12 @@ def explain(
     boxes: Literal["person", "legs"] | None,
     device: str | None,
 ) -> None:
-    """Show what a finished TRIAL of RESULTS looked at, and measure it on every seed of its arm.
+    """Show which regions a finished TRIAL of RESULTS relies on, and measure this on every seed of its arm.
 
-    TRIAL is a trial's id or its beginning. Pictures go to OUT/<trial id>, numbers to OUT/occlusion.csv and .md.
+    TRIAL is a trial id or a prefix of one. Pictures go to OUT/<trial id>, numbers to OUT/occlusion.csv and .md.
 
     The occlusion check hides each region of every test subject for every network of the arm. On a CPU this takes
-    minutes, four for the demo; --subjects 12 tests fewer subjects, and --subjects 0 only draws the pictures.
+    minutes (about four for the demo); --subjects 12 tests fewer subjects, and --subjects 0 only draws the pictures.
     """
     from agrm_study.cli.progress_bar import progress_bar
     from agrm_study.explain.run import Options
@@ -64,7 +64,7 @@ def explain(
     if (trial is None) == (arm is None):
         raise click.UsageError("name one trial: its id, or --arm NAME (with --seed and --task)")
     if trial is not None and not (seed is None and task is None):
-        raise click.UsageError("--seed and --task go with --arm; a TRIAL has its own")
+        raise click.UsageError("--seed and --task require --arm; a TRIAL determines both")
     if "://" in results:
         raise InputError(
             "must be on this machine, with its checkpoints",

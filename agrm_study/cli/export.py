@@ -19,8 +19,8 @@ from agrm_study.cli.completion import complete_results
 def export(results: str, trial: str | None, out: Path, arm: str | None, task: str | None, seed: int | None) -> None:
     """Write the network of a finished TRIAL of RESULTS: weights (safetensors), recipe and model card.
 
-    TRIAL is a trial's id or its beginning; without it, the seed of an arm that was best on validation is taken. The
-    test part takes no part in the choice. `agrm-study predict FOLDER VIDEO` uses the folder.
+    TRIAL is a trial id or a prefix of one; without it, the best seed of an arm on validation is selected. The
+    test part is not used for the selection. `agrm-study predict FOLDER VIDEO` uses the folder.
     """
     from agrm_study.export.chosen import FinishedStudy
     from agrm_study.export.recipe_file import NOTICE

@@ -62,7 +62,7 @@ def synthetic_facts() -> DataFacts:
         boxes=True,
         seconds=10.0,
         summary="Synthetic walking figures: 120 labelled and 60 unlabelled clips, drawn on the first run.",
-        remarks=("Synthetic figures say nothing about children.",),
+        remarks=("Results on synthetic figures do not apply to children.",),
         synthetic=True,
     )
 
@@ -104,8 +104,8 @@ def facts_of(manifest: Path, study_file: Path) -> DataFacts:
     ]
     if broken := len(read.clips) - len(used):
         remarks.append(
-            f"{counted(broken, 'clip')} cannot be read: `agrm-study data check` says why, data.exclude leaves subjects "
-            "out."
+            f"{counted(broken, 'clip')} cannot be read: `agrm-study data check` gives the reasons, and data.exclude "
+            "excludes subjects."
         )
     return DataFacts(
         data=tuple(lines),
@@ -139,7 +139,7 @@ def first_study(name: str, facts: DataFacts, *, cpus: int, gpus: int) -> str:
             "# Every setting and its meaning: agrm-study schema, or completion in your editor (docs/editor.md).\n\n",
             line(f"name: {quoted(name)}", "also the name of its results folder"),
             f"question: {question}\n",
-            line("base: agrm", "the protocol of Song et al. 2026; this file says only what differs"),
+            line("base: agrm", "the protocol of Song et al. 2026; this file contains only what differs"),
             *facts.tasks,
             line("seeds: [0, 1, 2, 3, 4]", "replicates of every arm: the ± of the tables"),
             "\ndata:\n",
@@ -148,7 +148,7 @@ def first_study(name: str, facts: DataFacts, *, cpus: int, gpus: int) -> str:
             "\n# The rows of the tables: a name, and the settings that differ from those above.\n"
             "# Instead of `arms`, `grid` crosses values (grid: {ssl.threshold.tau: [0.7, 0.8, 0.9]}).\n",
             *_arms(ssl),
-            line("primary_metric: macro_f1", "decides; the others are reported too"),
+            line("primary_metric: macro_f1", "the metric that is tested; the others are reported too"),
             _resources(cpus, gpus),
         )
     )
@@ -165,22 +165,20 @@ def _settings(facts: DataFacts, gpus: int) -> str:
         small = SMALL if facts.boxes else SMALL.replace("crop: person_box, ", "")
         return (
             f"{ABOVE_SETTINGS} No GPU was found here, and the protocol's network\n"
-            "# (3D ResNet-18 on 16 × 224 × 224 pixels) takes weeks without. Take the # away for a small one that\n"
-            f"# shows in hours whether everything works.\n{head}"
+            "# (3D ResNet-18 on 16 × 224 × 224 pixels) takes weeks without one. Uncomment these lines for a small\n"
+            f"# network that shows within hours whether everything works.\n{head}"
             + "".join(f"# {line}\n" for line in small.splitlines())
         )
     clip = Clip()
     wanted = clip.frames / clip.fps
     lines = [line("#   epochs: 60", "the protocol's are at most 100, with early stopping")]
     if facts.boxes:
-        lines.append(
-            line("#   clip.crop: person_box", "the manifest says where the person is; the paper takes the frame")
-        )
+        lines.append(line("#   clip.crop: person_box", "the manifest has person boxes; the paper uses the whole frame"))
     if facts.seconds < wanted:
         frames = max(2, int(facts.seconds * clip.fps))
         comment = f"your shortest clip has {facts.seconds:.1f} s, the protocol's window {wanted:.1f} s"
         lines.append(line(f"#   clip.frames: {frames}", comment))
-    return f"{ABOVE_SETTINGS} Take the # away from what you want.\n{head}{''.join(lines)}"
+    return f"{ABOVE_SETTINGS} Uncomment what you want.\n{head}{''.join(lines)}"
 
 
 def _arms(ssl: bool) -> tuple[str, ...]:
@@ -188,7 +186,7 @@ def _arms(ssl: bool) -> tuple[str, ...]:
         return (
             "arms:\n",
             line("  - {name: AGRM}", "Mean Teacher and pseudo-labels, with hierarchical pooling"),
-            line("  - {name: supervised, set: {ssl.method: supervised}}", "the labelled clips alone"),
+            line("  - {name: supervised, set: {ssl.method: supervised}}", "labelled clips only"),
             line("  - {name: FixMatch, set: {ssl.method: fixmatch}}", "pseudo-labels without a teacher"),
             line("reference: AGRM", "the arm that the others are compared with"),
         )
@@ -216,8 +214,8 @@ def _unlabelled_lines(clips: int) -> tuple[str, ...]:
         train = round(0.8 * clips)
         val = clips - train
     return (
-        line(f"  unlabelled_train: {train}", "unlabelled clips to learn from, at most"),
-        line(f"  unlabelled_val: {val}", "unlabelled clips to watch pseudo-labels on; never in a result"),
+        line(f"  unlabelled_train: {train}", "unlabelled clips for training, at most"),
+        line(f"  unlabelled_val: {val}", "unlabelled clips that monitor pseudo-labels; never in a result"),
     )
 
 

@@ -94,9 +94,9 @@ def own_task(counts: Mapping[str, int], where: Path) -> Tasks:
         *(line(f"      # {quoted(label)}: [{quoted(label)}]", _subjects(counts[label])) for label in rare),
     ]
     if len(usable) == MIN_CLASSES:
-        lines.append(line(f"    # positive: {quoted(usable[1])}", "the class to be found: sensitivity, ROC curve"))
+        lines.append(line(f"    # positive: {quoted(usable[1])}", "the class to detect: sensitivity, ROC curve"))
     else:
-        lines.append(line("    # ordered: true", "if the classes rise in this order: kappa, and the loss corn"))
+        lines.append(line("    # ordered: true", "if the classes are in increasing order: kappa, and the loss corn"))
     return tuple(lines), tuple(f"Left out: the label {label}, {_subjects(counts[label])}." for label in rare)
 
 

@@ -18,12 +18,12 @@ import click
     metavar="MANIFEST",
     help="Your data's manifest.",
 )
-@click.option("--synthetic", is_flag=True, help="Walking figures that are drawn on the first run, instead of data.")
+@click.option("--synthetic", is_flag=True, help="Use synthetic figures, drawn on the first run, instead of data.")
 def init(file: Path, manifest: Path | None, synthetic: bool) -> None:
     """Write a commented study file to start from into FILE (default: study.yaml).
 
-    The tasks, the unlabelled clips and the resources are those that your data and this machine allow. A file that is
-    there already is never overwritten. `agrm-study data index` makes a manifest of a folder of videos.
+    Tasks, unlabelled clips and resources are set to what your data and this machine allow. An existing file is
+    never overwritten. `agrm-study data index` makes a manifest of a folder of videos.
     """
     from agrm_study.cli.first_study import facts_of, first_study, synthetic_facts
     from agrm_study.execution.provenance import hardware
@@ -35,7 +35,7 @@ def init(file: Path, manifest: Path | None, synthetic: bool) -> None:
             hint="`agrm-study data index VIDEOS --layout folder --out DIR` makes a manifest of your videos.",
         )
     if file.exists():
-        raise InputError("is there already, and is not overwritten", where=file, hint="Name another file.")
+        raise InputError("already exists and is not overwritten", where=file, hint="Name another file.")
     facts = synthetic_facts() if manifest is None else facts_of(manifest, file)
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", file.stem).strip("-._")[:60] or "study"
     machine = hardware()
@@ -47,6 +47,6 @@ def init(file: Path, manifest: Path | None, synthetic: bool) -> None:
     except OSError as problem:
         raise InputError(f"cannot be written ({problem.strerror})", where=file) from None
     click.echo(str(file))
-    click.echo(f"{facts.summary}\nLook through {file}, then:", err=True)
+    click.echo(f"{facts.summary}\nReview {file}, then:", err=True)
     click.echo(f"  agrm-study plan {file}    what it would run", err=True)
     click.echo(f"  agrm-study run {file}     run it; safe to repeat at any time", err=True)

@@ -68,7 +68,7 @@ def plan(
 ) -> None:
     """Show what `run STUDY` would do: new, finished and failed trials, and the cost of the missing ones.
 
-    With --for or --gpu-hours also how many of the missing trials end within that limit.
+    With --for or --gpu-hours, also show how many of the missing trials finish within that limit.
     """
     from agrm_study.api.names import read_study
     from agrm_study.api.planning import plan_study
@@ -131,7 +131,7 @@ def _show(plan: PlanSummary) -> None:
         console.print(escape(sentence), soft_wrap=True)
     if plan.equal_beside:
         trials, them = counted(plan.equal_beside, "trial is", "trials are"), "it" if plan.equal_beside == 1 else "them"
-        console.print(f"{trials} finished in results folders beside this one; `run` reuses {them}")
+        console.print(f"{trials} finished in results folders next to this one; `run` reuses {them}")
     if plan.sharing.epochs_at_most < plan.epochs_at_most:
         console.print(_sharing_sentence(plan.sharing, plan.epochs_at_most))
     if plan.folds is not None:
@@ -214,8 +214,8 @@ def _folds_sentence(f: FoldsSummary) -> str:
             f"not 1/{f.folds}"
         )
     return (
-        f"{words}; fold 0 is the split of the same study without folds, whose finished trials count "
-        f"({f.reused_finished} here or beside), the other folds are new trainings"
+        f"{words}; fold 0 equals the split of the same study without folds, whose finished trials are reused "
+        f"({f.reused_finished} in this folder or next to it); the other folds need new training"
     )
 
 
@@ -250,7 +250,7 @@ def _tuning_sentences(search: SearchSummary, seeds: int, tasks: bool) -> list[st
         if arm.held_back:
             words = _HELD_BACK
         elif arm.missing:
-            words = f"{_ends(arm)}, {arm.missing} to run; its settings are not known before that"
+            words = f"{_ends(arm)}, {arm.missing} to run; its settings are not known yet"
         elif arm.settings is None:
             words = f"{_ends(arm)}; no point can be chosen, so the arm is not reported"
         else:
@@ -263,9 +263,9 @@ def _tuning_sentences(search: SearchSummary, seeds: int, tasks: bool) -> list[st
 def _race_sentence(race: RaceSummary) -> str:
     """Rules of a race, the trials that it still requires, and the arms that it has stopped."""
     words = (
-        f"race: {counted(race.first, 'seed')} for every arm, up to {race.most} for those that stay in; "
-        f"{counted(race.at_least, 'trial')} to run if all arms but one go out at the next look, {race.at_most} if none "
-        "does"
+        f"race: {counted(race.first, 'seed')} for every arm, up to {race.most} for arms that are not stopped; "
+        f"{counted(race.at_least, 'trial')} to run if all arms but one are stopped at the next look, {race.at_most} if "
+        "none is"
     )
     out = [f"{arm.arm} ({arm.task}) after {counted(arm.n, 'seed')}" for arm in race.stopped]
     return f"{words}; stopped: {', '.join(out)}" if out else words
@@ -276,6 +276,6 @@ def _gpu_sentence(gpu: GpuSummary) -> str:
     from agrm_study.execution.resources.gpu_share import share_words
 
     if gpu.share is None:
-        return "gpu: auto has not measured this study's steps yet; `run` does so first."
+        return "gpu: auto has not measured this study's steps yet; `run` measures them first."
     together = f", {gpu.trials_on_one} trials at a time on one GPU" if gpu.share < 1 else ""
     return gpu.note or f"{share_words(gpu.share)} per trial{together}"

@@ -22,12 +22,12 @@ def timed_sentence(timed: TimedSummary) -> str:
     where, shapes = timed.device, len(timed.shapes)
     if where == "cpu":
         where += f", {counted(timed.threads, 'thread')}"
-    unknown = counted(timed.trials_unknown, "trial of another shape comes", "trials of other shapes come")
-    rest = f"; {unknown} on top" if timed.trials_unknown else ""
+    unknown = counted(timed.trials_unknown, "unmeasured trial is not included", "unmeasured trials are not included")
+    rest = f"; {unknown}" if timed.trials_unknown else ""
     words = (
-        f"At most {_time(hours)} ± {_time(spread)} of one slot for {counted(timed.trials_covered, 'trial')} of "
-        f"kinds that never ran, if none stops early: measured {counted(timed.steps, 'step')} of "
-        f"{counted(shapes, 'shape')} with made-up clips on {where}{rest}."
+        f"At most {_time(hours)} ± {_time(spread)} of one slot for {counted(timed.trials_covered, 'trial')} of kinds "
+        f"that have not run yet, if none stops early: measured {counted(timed.steps, 'step')} of "
+        f"{counted(shapes, 'shape')} with random clips on {where}{rest}."
     )
     return f"{words}\n{problems}" if problems else words
 
@@ -49,16 +49,14 @@ def cost_sentence(cost: Cost | None, missing: int) -> str:
     if not missing:
         return "Nothing to train: no trial is missing."
     if cost is None:
-        return (
-            "Time is not known yet: no trial of this kind has run in this results folder; --measure times a few steps."
-        )
+        return "The time is unknown: no trial of this kind has run in this results folder; --measure times a few steps."
     spread = "" if cost.plus_minus is None else f" ± {cost.plus_minus:.2f}"
-    rest = f"; {_unmeasured(cost.trials_unknown)} on top" if cost.trials_unknown else ""
+    rest = f"; {_unmeasured(cost.trials_unknown)}" if cost.trials_unknown else ""
     return f"About {cost.slot_hours:.2f}{spread} hours of one slot{rest}."
 
 
 def _unmeasured(trials: int) -> str:
-    return counted(trials, "trial of a kind never measured comes", "trials of kinds never measured come")
+    return counted(trials, "trial of an unmeasured kind is not included", "trials of unmeasured kinds are not included")
 
 
 def bought_sentence(bought: Bought) -> str:
@@ -69,15 +67,15 @@ def bought_sentence(bought: Bought) -> str:
     parts, needs = [], []
     if bought.time_s is not None:
         parts.append(f"--for {written_duration(bought.time_s)} with {counted(bought.slots, 'slot')}")
-        needs.append(f"all take {rough(bought.all_s)}")
+        needs.append(f"all trials take {rough(bought.all_s)}")
     if bought.gpu_hours is not None:
         parts.append(f"--gpu-hours {bought.gpu_hours:g}, {bought.used_gpu_hours:.1f} of them used")
-        needs.append(f"all need {bought.all_gpu_hours:.1f} GPU-hours more")
-    rest = f"; {_unmeasured(bought.unknown)} on top" if bought.unknown else ""
+        needs.append(f"all trials need {bought.all_gpu_hours:.1f} more GPU-hours")
+    rest = f"; {_unmeasured(bought.unknown)}" if bought.unknown else ""
     if not bought.missing:
-        words = "unknown what it buys: no trial of this kind has run" if bought.unknown else "no trial is missing"
+        words = "unknown, as no trial of this kind has run" if bought.unknown else "no trial is missing"
         return f"{', '.join(parts)}: {words}."
-    words = f"{bought.trials} of {bought.missing} missing trials end, {', '.join(needs)}"
+    words = f"{bought.trials} of {bought.missing} missing trials finish, {', '.join(needs)}"
     return f"{', '.join(parts)}: {words}{rest}."
 
 
@@ -87,10 +85,10 @@ def disk_sentence(disk: Disk, *, kept: bool) -> str:
     if disk.records is not None:
         parts.append(f"{format_bytes(disk.records)} of records")
     if disk.states:
-        parts.append(f"{'' if kept else 'for a while up to '}{format_bytes(disk.states)} of states at stages' ends")
-    parts.append(f"{format_bytes(disk.checkpoint)} of checkpoint for each trial that runs")
-    unknown = counted(disk.unknown, "trial of a network never measured comes", "trials of networks never measured come")
-    rest = f"; {unknown} on top" if disk.unknown else ""
+        parts.append(f"{'' if kept else 'temporarily up to '}{format_bytes(disk.states)} of states of stages")
+    parts.append(f"{format_bytes(disk.checkpoint)} of checkpoints per running trial")
+    unknown = counted(disk.unknown, "unmeasured trial is not included", "unmeasured trials are not included")
+    rest = f"; {unknown}" if disk.unknown else ""
     free = ""
     if disk.free is not None and disk.free < disk.at_most:
         free = f" Only {format_bytes(disk.free)} are free there."

@@ -49,7 +49,7 @@ def detections(results: str | Path, study: Study, points: float, assumptions: Se
             "the variances are not known: no difference from the reference has two finished seeds",
             field="--detect",
             where=str(results),
-            hint="State them: --assume SEED_SD DISAGREEMENT SUBJECTS, for example --assume 3 15 172.",
+            hint="Give them: --assume SEED_SD DISAGREEMENT SUBJECTS, for example --assume 3 15 172.",
         )
     folds = 1 if study.splits is None else study.splits.folds
     share = study.base.data.split.test
@@ -101,8 +101,8 @@ def show(found: Sequence[Detection]) -> None:
 
 
 _OF_FOLDS = (
-    "Folds test all labelled subjects (`splits`). What the trainings of a fold have in common is not known from one "
-    "split and is taken to be nothing."
+    "Folds test all labelled subjects (`splits`). The variance shared by the training runs of a fold cannot be "
+    "estimated from one split and is assumed to be 0."
 )
 
 
@@ -116,5 +116,5 @@ def _settles(d: Detection) -> str:
     seeds = "no number of seeds" if d.seeds_needed is None else counted(f"{d.seeds_needed:,}", "seed")
     return (
         f"{percent(d.delta)} points are detected with {subjects} and {counted(planned.seeds, 'seed')}, and with "
-        f"{seeds} and {planned.subjects} test subjects, if the variances are right"
+        f"{seeds} and {planned.subjects} test subjects, if the variances are as assumed"
     )

@@ -33,7 +33,7 @@ def predict(model: Path, videos: tuple[Path, ...], as_json: bool, device: str, w
     from agrm_study.export.recipe_file import NOTICE
 
     predictor = Predictor.load(model, device)
-    with progress_bar("Looking at videos") as on_progress:
+    with progress_bar("Checking videos") as on_progress:
         found = predictor.predict(videos, workers=workers, on_progress=on_progress)
     if as_json:
         click.echo(json.dumps([each.to_dict() for each in found], indent=2, ensure_ascii=False))

@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 @click.option(
     "--address", metavar="ADDR", default=None, help="Address of a running Ray cluster, or auto. [default: a local Ray]"
 )
-@click.option("--autoscale", is_flag=True, help="The cluster's autoscaler adds nodes; needs --slots.")
+@click.option("--autoscale", is_flag=True, help="Let the cluster's autoscaler add nodes; requires --slots.")
 @click.option("--slots", type=click.IntRange(min=1), default=None, help="Concurrent trials. [default: as many as fit]")
 @limit_options
 @click.option("--retry-failed", is_flag=True, help="Also run trials that failed deterministically.")
 @click.option(
-    "--join", is_flag=True, help="Share the study with other runs that have --join and the same results folder."
+    "--join", is_flag=True, help="Share the study with other runs that use --join and the same results folder."
 )
 @click.option("--no-report", is_flag=True, help="Write no tables and figures; `agrm-study report` writes them later.")
 @click.option(
@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @click.option(
     "--notify", metavar="COMMAND", default=None,
-    help="Command to run at the end; its last argument is the outcome in one line, its stdin the outcome as JSON."
-    " [default: $AGRM_STUDY_NOTIFY]",
+    help="Command to run at the end; it receives the outcome as its last argument (one line) and on stdin (JSON). "
+         "[default: $AGRM_STUDY_NOTIFY]",
 )  # fmt: skip
 def run(
     study: Path,
@@ -62,8 +62,8 @@ def run(
     STUDY is a study file or the name of a shipped study. Finished trials are not run again: the same command resumes
     a study after an interruption or a crash, and runs only the new trials after arms or seeds were added.
 
-    With --for or --gpu-hours, trials that cannot end within the limit are not started, and running ones are saved
-    before it. The exit code is then 130 (--for: the same command resumes the study) or 1 (--gpu-hours).
+    With --for or --gpu-hours, trials that cannot finish within the limit are not started, and running ones are saved
+    before it is reached. The exit code is then 130 (--for: the same command resumes the study) or 1 (--gpu-hours).
     """
     from agrm_study.api.names import read_study
     from agrm_study.cli.followed_view import FollowedView
@@ -114,7 +114,7 @@ def _report(results: str | Path, exit_code: int) -> dict[str, Any]:
         made = write_report([results])
     except (InputError, OSError) as problem:
         click.echo(f"error: the report could not be written: {problem}", err=True)
-        click.echo(f"`agrm-study report {results}` writes it from the records, once that is fixed.", err=True)
+        click.echo(f"Fix the cause, then run `agrm-study report {results}` to write it from the records.", err=True)
         return {"exit_code": exit_code or 1}
     return {"answer": made.answers.get(str(results)), "report": below(results, "report.html")}
 
@@ -144,10 +144,10 @@ def _tell(summary: RunSummary) -> None:
         click.echo(text, err=True)
 
     if summary.error:
-        line(f"error: the run has ended early: {summary.error}")
+        line(f"error: the run stopped early: {summary.error}")
     line(summary.sentence)
     if summary.finished or summary.unfinished:
-        line(f"  {hours_words(summary.used)} used in all, failed attempts included")
+        line(f"  {hours_words(summary.used)} used in total, failed attempts included")
     for trial in summary.failed:
         words = failure_words(trial.failure, trial.error)
         heals = "the next run retries it" if trial.heals else "--retry-failed retries it"

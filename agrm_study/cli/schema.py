@@ -42,7 +42,7 @@ def schema(study: Path | None, out: Path | None) -> None:
             "the file cannot be written", field="--out", given=str(out), hint=f"{problem.strerror}."
         ) from None
     click.echo(
-        f"{out} written. Study files that begin with this line are completed and checked by editors that have a YAML "
-        f"language server:\n# yaml-language-server: $schema={out}",
+        f"{out} written. Editors with a YAML language server complete and check study files that begin with this "
+        f"line:\n# yaml-language-server: $schema={out}",
         err=True,
     )

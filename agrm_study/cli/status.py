@@ -46,12 +46,12 @@ def status(results: str, as_json: bool, check: bool) -> int:
         parts = ", ".join(f"{kind} {format_bytes(size)}" for kind, size in disk.items() if size)
         click.echo(f"\ndisk: {format_bytes(sum(disk.values()))} ({parts})")
         for fault in faults:
-            click.echo(printable(f"not whole: {fault}"))
+            click.echo(printable(f"incomplete or damaged: {fault}"))
         if unverified:
             click.echo(f"unverified: {unverified} finished trials; their version of agrm-study recorded no digests")
         if check and not faults:
             verified = "every other record" if unverified else "every record"
-            click.echo(f"{verified} and weights file is whole")
+            click.echo(f"{verified} and weights file is intact")
     return 1 if check and faults else 0
 
 
@@ -119,7 +119,8 @@ def _search_words(search: SearchStatus) -> str:
     if search.best is not None and not search.tuned:
         parts.append(f"best validation {search.metric} {search.best:.3f} ({search.best_arm})")
     if search.to_promote:
-        parts.append(f"{'the tuned arms' if search.tuned else 'its best'} add {counted(search.to_promote, 'trial')}")
+        added = "the tuned arms" if search.tuned else "its best settings"
+        parts.append(f"{added} add {counted(search.to_promote, 'trial')}")
     return ", ".join(parts)
 
 
@@ -127,7 +128,7 @@ def _other_ends(search: SearchStatus | TuningStatus) -> list[str]:
     """Trials of a search that did not finish, in words."""
     parts = [f"{search.pruned} ended early"] * bool(search.pruned) + [f"{search.failed} failed"] * bool(search.failed)
     parts += [f"{search.running} running"] * bool(search.running)
-    return parts + [f"{search.waiting} to come"] * bool(search.waiting)
+    return parts + [f"{search.waiting} pending"] * bool(search.waiting)
 
 
 def _tuning_words(arm: TuningStatus) -> str:

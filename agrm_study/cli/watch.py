@@ -29,12 +29,12 @@ SHARE_OF_TIME = 10
     metavar="S",
     help="Seconds between two snapshots.",
 )
-@click.option("--once", is_flag=True, help="Print one snapshot and end.")
+@click.option("--once", is_flag=True, help="Print one snapshot and exit.")
 def watch(results: str, interval: float, once: bool) -> int:
     """Show the study in RESULTS as it runs, from any shell or machine that sees the folder.
 
-    Ends when no process runs the study and it can no longer change; the exit code is 1 if the study is incomplete.
-    Without a terminal it writes one line per minute. Watching does not affect the study.
+    Exits when no process runs the study and its state can no longer change; the exit code is 1 if the study is
+    incomplete. Without a terminal it writes one line per minute. Watching does not affect the study.
     """
     from agrm_study.execution.progress.snapshot import SnapshotReader
     from agrm_study.execution.progress.watching import WatchLines, WatchPicture, summary_words

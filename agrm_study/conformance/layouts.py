@@ -30,7 +30,7 @@ def is_described(name: str) -> None:
     """The layout has its name and a sentence that describes the expected files."""
     layout = layout_of(name)
     must(layout.name == short_name(name), f"its name is {layout.name}")
-    must(len(layout.describes) > 20, "`describes` says too little")
+    must(len(layout.describes) > 20, "`describes` is too short")
 
 
 def finds_its_example(name: str) -> None:
@@ -50,7 +50,7 @@ def index_is_a_manifest(name: str) -> None:
         records = layout_of(name).index(root)
         must([record.frames for record in records] == [0, 0], "files that are no videos have frames")
         written = write_manifest(records, root.parent / "out")
-        must(read_manifest(written).clips == tuple(records), "the manifest reads back as something else")
+        must(read_manifest(written).clips == tuple(records), "the manifest differs after writing and reading")
 
 
 def wrong_paths_are_refused(name: str) -> None:

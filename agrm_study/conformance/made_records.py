@@ -28,7 +28,7 @@ Change = Callable[[dict[str, Any], list[dict[str, Any]], list[dict[str, Any]]], 
 
 ABLATION = """
 name: ablation
-question: Which of the two modules earns its place?
+question: Which of the two modules improves the result?
 tasks: [two_class, three_class]
 seeds: [0, 1, 2, 3, 4]
 data: {synthetic: {subjects: 60, unlabelled: 20}}

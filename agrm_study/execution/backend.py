@@ -50,13 +50,13 @@ class Backend:
             gpu, note = gpu_share(asked.gpu, options.address)
         if options.autoscale and (options.address is None or options.slots is None):
             raise InputError(
-                "an autoscaler brings nodes for the trials that wait: `--autoscale` needs `--address` and `--slots`",
+                "`--autoscale` starts nodes for waiting trials and needs `--address` and `--slots`",
                 field="--autoscale",
-                hint="`--slots N` says how many trials may run at once when all nodes have come.",
+                hint="`--slots N` sets the number of concurrent trials once all nodes have started.",
             )
         if options.limits.gpu_hours is not None and gpu == 0:
             raise InputError(
-                "a limit in GPU-hours needs trials that hold GPUs",
+                "a limit in GPU-hours needs trials that use GPUs",
                 field="--gpu-hours",
                 given=f"resources.gpu: {asked.gpu}",
                 hint="`--for 7h30m` limits the time of a run.",

@@ -41,7 +41,7 @@ class EventHandler:
             self._note(event.message)
         if event.stage_error and not self._stage_error_shown:
             self._stage_error_shown = True
-            self._note(f"Epochs that other trials share could not be saved for them: {event.stage_error}")
+            self._note(f"Epochs that other trials share could not be saved: {event.stage_error}")
         if held := source.observe(event):
             for work in held:
                 progress.apply(TrialEvent(kind="held", trial_id=work.trial.trial_id))
@@ -68,8 +68,8 @@ class HopelessRun:
             if len(self._refused) == HOLD_AFTER:
                 source.stop()
                 self._note(
-                    f"{HOLD_AFTER} trials could not write their results; no other is started. "
-                    "Free space or fix the permissions, then repeat the command."
+                    f"{HOLD_AFTER} trials could not write their results; no other trial is started. Free space or fix "
+                    "the permissions, then repeat the command."
                 )
         elif event.failure == "versions" and not source.stopped:
             source.stop()

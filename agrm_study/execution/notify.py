@@ -82,12 +82,13 @@ def notify(words: Sequence[str], sentence: str, facts: dict[str, Any], *, timeou
             errors.seek(0)
             written = errors.read().decode("utf-8", "replace")
     except subprocess.TimeoutExpired:
-        return f"The notification was ended: {words[0]} took longer than {timeout_s:g} s."
+        return f"The notification was stopped: {words[0]} took longer than {timeout_s:g} s."
     except KeyboardInterrupt:
-        return f"The notification was interrupted: {words[0]} was ended."
+        return f"The notification was interrupted: {words[0]} was stopped."
     except (OSError, ValueError) as fault:
         return f"The notification failed: {words[0]}: {getattr(fault, 'strerror', None) or fault}."
     if done.returncode:
         last = (written.strip().splitlines() or [""])[-1]
-        return f"The notification failed: {words[0]} ended with {done.returncode}" + (f": {last}" if last else ".")
+        end = f": {last}" if last else "."
+        return f"The notification failed: {words[0]} exited with code {done.returncode}{end}"
     return None

@@ -153,6 +153,6 @@ class Phases:
         self.budget.enforce(self._interrupt)
         if self._interrupt.requested and not self._stop_shown:
             self._stop_shown = True
-            more = "" if self.budget.limit else " Once more stops them at once."
+            more = "" if self.budget.limit else " A second interrupt stops them immediately."
             self._view.message(f"{self._interrupt.reason}: running trials stop after this epoch and are saved.{more}")
         self._view.refresh()

@@ -69,7 +69,7 @@ def run_study(
         if not refused_by_storage(error):
             raise
         raise InputError(
-            "the storage must take what a study writes",
+            "the storage must accept the files that a study writes",
             where=error.filename or str(options.results),
             given=store_error_text(error) or error.strerror or str(error),
             hint="Finished trials are kept. Free space or fix the permissions, then repeat the command.",
@@ -87,7 +87,7 @@ def _run_joined(
             summary = _Run(study, options, backend, results, interrupt, view, leases, began).run()
             if not leases.lost or interrupt.requested:
                 break
-            view.message("Other runs have taken this run for dead, as it did not renew its lease. It joins again.")
+            view.message("Other runs considered this run dead because it did not renew its lease. It joins again.")
             leases.join()
         leases.leave()
         reports = report.is_ours(complete=summary.exit_code == 0 and not summary.elsewhere)
@@ -150,7 +150,7 @@ class _Run:
             for note in (*prepared.notes, *memory_notes(arm_steps(self._study, prepared.clip_counts))):
                 self._note(note)
         except KeyboardInterrupt:
-            self._note("Stopped before the first trial; what is done is kept.")
+            self._note("Stopped before the first trial; finished work is kept.")
             return self._summary([], True)
         write_study(self._results, self._study, prepared, plan)
         search = self._study.search or self._study.tune

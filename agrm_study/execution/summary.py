@@ -136,13 +136,14 @@ class RunSummary:
         hours = "" if self.left_s is None else f", {rough(self.left_s)} of one slot"
         words = f"{counted(number, 'trial')} left{saved}{hours}"
         if self.limit == "time":
-            return f"The time of this run is used: {words}. The same command resumes them."
-        return f"The GPU-hours are used ({hours_words(self.used)}): {words}. A larger --gpu-hours resumes them."
+            return f"The time limit of this run is reached: {words}. The same command resumes them."
+        return f"The GPU-hours are used up ({hours_words(self.used)}): {words}. A larger --gpu-hours resumes them."
 
     @property
     def sentence(self) -> str:
         """How the run ended, in one line."""
-        ended = {"time": ", time used", "gpu_hours": ", GPU-hours used", None: ""}[self.limit if self.left else None]
+        limit = self.limit if self.left else None
+        ended = {"time": ", time limit reached", "gpu_hours": ", GPU-hours used up", None: ""}[limit]
         end = ", interrupted" if self.interrupted else ended
         return (
             f"{self.study}: {self.before + self.finished} of {self.total} trials finished"

@@ -45,8 +45,8 @@ def model_card(model: ModelRecipe, choice: Choice, study: Study) -> str:
     seeds = counted(len(choice.seeds), "seed")
     reading = (
         "Values are in percent. *This network*: with a 95% interval over the part's subjects (the network is fixed; "
-        "none where it makes no error). *Arm*: mean ± sample standard deviation over "
-        f"{seeds} of the same arm{'' if choice.fold is None else ' and fold'}."
+        f"none if it makes no errors). *Arm*: mean ± sample standard deviation over {seeds} of the same "
+        f"arm{'' if choice.fold is None else ' and fold'}."
     )
     if choice.reason != "named":
         reading += (

@@ -164,7 +164,7 @@ class FinishedStudy:
             )
         mine = [training for training in of_seed if seed is None or training[0] == seed]
         best = max(mine, key=lambda training: (of_seed[training], *(-part for part in training)))
-        several = f"{len(mine)} {'seeds' if self.study.splits is None else 'trainings over seeds and folds'}"
+        several = f"{len(mine)} {'seeds' if self.study.splits is None else 'training runs over seeds and folds'}"
         why = "named" if len(mine) == 1 and seed is not None else f"best validation {metric} of {several}"
         if chosen is None and len(arms) > 1:
             why += ", of the arm with the best mean on validation"

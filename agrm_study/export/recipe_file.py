@@ -101,7 +101,7 @@ class ModelRecipe:
                     field="export_version",
                     given=value["export_version"],
                     allowed=str(EXPORT_VERSION),
-                    hint="Use the agrm-study that wrote it, or export the trial again.",
+                    hint="Use the version of agrm-study that wrote it, or export the trial again.",
                 )
             for name, now in _preprocessing().items():
                 if value["preprocessing"][name] != now:

@@ -76,6 +76,6 @@ class Follower:
 
     def _message(self, reason: str) -> str:
         return (
-            f"Logging to {self._name} failed ({reason.rstrip('.')}). The study continues without it; "
-            f"to log it later, run `agrm-study log {self._results} --to {self._name}`."
+            f"Logging to {self._name} failed ({reason.rstrip('.')}). The study continues without the tracker; to "
+            f"export the trials later, run `agrm-study log {self._results} --to {self._name}`."
         )

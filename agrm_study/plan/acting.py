@@ -72,12 +72,12 @@ OF_THE_SHIPPED_TRAINER: Final = (
 RULES: Final[tuple[Rule, ...]] = (
     Rule(OF_THE_SHIPPED_TRAINER, lambda r: r.own_trainer, "it is a setting of the shipped trainer"),
     Rule(("training.patience",), lambda r: not r.own_trainer, "the shipped trainer has early_stop"),
-    Rule(("data.manifest", "data.synthetic.*"), lambda r: True, "the data's content counts, by its fingerprint"),
-    Rule(("data.split.*",), lambda r: r.data.split_file is not None, "a split file takes its place"),
+    Rule(("data.manifest", "data.synthetic.*"), lambda r: True, "the data are identified by their fingerprint"),
+    Rule(("data.split.*",), lambda r: r.data.split_file is not None, "a split file replaces it"),
     Rule(
         ("data.folds", "data.fold", "data.first_fold"),
         lambda r: r.data.split_file is not None,
-        "a split file takes their place",
+        "a split file replaces them",
     ),
     Rule(("data.fold", "data.first_fold"), lambda r: r.data.folds == 0, "there are no folds"),
     Rule(
@@ -85,12 +85,12 @@ RULES: Final[tuple[Rule, ...]] = (
         _supervised,
         "no unlabelled clip is read",
     ),
-    Rule(("data.remainder",), lambda r: r.data.labelled_fraction == 1.0, "every label is used: nothing remains"),
-    Rule(("clip.box_part",), lambda r: r.clip.crop != "person_box", "only the person's box has parts"),
+    Rule(("data.remainder",), lambda r: r.data.labelled_fraction == 1.0, "all labels are used"),
+    Rule(("clip.box_part",), lambda r: r.clip.crop != "person_box", "parts exist only in the person's box"),
     Rule(
         ("ssl.pretrain_epochs", "ssl.ramp.*"),
         _supervised,
-        "they act on early_stop.armed_after alone, which is resolved",
+        "they affect only early_stop.armed_after, which is resolved",
     ),
     Rule(
         ("ssl.threshold.*", "ssl.pseudo.*", "batch.unlabelled", "augment.strong_branch", "evaluate.unlabelled"),
@@ -108,11 +108,11 @@ RULES: Final[tuple[Rule, ...]] = (
         "no clip is shown in the strong view",
     ),
     Rule(("ssl.ema.*", "evaluate.network"), lambda r: not r.has_average, "the method has no teacher"),
-    Rule(("evaluate.ema",), lambda r: r.has_teacher, "the teacher is the average"),
-    Rule(("ssl.threshold.*", "ssl.pseudo.*"), _no_pseudo_labels, "the method learns no pseudo-label and records none"),
+    Rule(("evaluate.ema",), lambda r: r.has_teacher, "the teacher is the evaluated average"),
+    Rule(("ssl.threshold.*", "ssl.pseudo.*"), _no_pseudo_labels, "the method has no pseudo-labels"),
     Rule(("ssl.pseudo.target", "ssl.pseudo.weight"), lambda r: r.ssl.pseudo.mode == "off", "pseudo-labels are off"),
     Rule(("ssl.pseudo.round_epochs",), lambda r: r.ssl.pseudo.mode != "rounds", "there are no rounds"),
-    Rule(("ssl.ema.alpha",), lambda r: r.ssl.ema.memory_epochs is not None, "ssl.ema.memory_epochs takes its place"),
+    Rule(("ssl.ema.alpha",), lambda r: r.ssl.ema.memory_epochs is not None, "ssl.ema.memory_epochs replaces it"),
     Rule(
         ("ssl.threshold.momentum", "ssl.threshold.memory_epochs"),
         lambda r: (
@@ -124,7 +124,7 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(
         ("ssl.threshold.momentum",),
         lambda r: r.ssl.threshold.memory_epochs is not None,
-        "ssl.threshold.memory_epochs takes its place",
+        "ssl.threshold.memory_epochs replaces it",
     ),
     Rule(
         ("ssl.threshold.n_sigma",),
@@ -137,7 +137,7 @@ RULES: Final[tuple[Rule, ...]] = (
         "only percentile uses it",
     ),
     Rule(
-        ("ssl.threshold.tau",), _policy_in("freematch", "softmatch", "percentile"), "the policy finds its own threshold"
+        ("ssl.threshold.tau",), _policy_in("freematch", "softmatch", "percentile"), "the policy sets its own threshold"
     ),
     Rule(
         ("ssl.threshold.fairness",),
@@ -150,7 +150,7 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(
         ("model.depth",),
         _backbone_in("c3d", "uniformer_s", "s3d", "mvit_v2_s", "swin3d_t"),
-        "the backbone has one depth",
+        "the backbone has a fixed depth",
     ),
     Rule(
         ("model.head",),
@@ -193,7 +193,7 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(
         ("evaluate.batch",),
         lambda r: True,
-        "how many clips are evaluated at once changes their results by rounding alone",
+        "the evaluation batch size changes results only by rounding",
     ),
 )
 """Rules: which settings cannot act, when, and why."""

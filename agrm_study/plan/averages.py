@@ -140,8 +140,8 @@ def memory_notes(arms: tuple[ArmSteps, ...]) -> tuple[str, ...]:
             if average.too_long:
                 text = (
                     f"{average.setting} {average.keep:.4g} is a memory of {counted(_short(average.memory), 'update')}, "
-                    f"and its average is updated {counted(_short(average.updates), 'time')}: it stays near its start. "
-                    f"Set {average.setting.rpartition('.')[0]}.memory_epochs, such as 3, in its place."
+                    f"and its average is updated {counted(_short(average.updates), 'time')}: it stays near its initial "
+                    f"value. Set {average.setting.rpartition('.')[0]}.memory_epochs instead, for example to 3."
                 )
                 found.setdefault(text, []).append(f"`{each.arm}`")
     return tuple(f"{', '.join(dict.fromkeys(names))}: {text}" for text, names in found.items())

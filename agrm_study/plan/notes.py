@@ -39,7 +39,7 @@ def _other(study: Study) -> Iterator[str]:
         for setting, cause in idle_dimensions(study, arm).items():
             idle.setdefault(f"{setting} cannot act ({cause})", []).append(arm.name)
     for reason, names in idle.items():
-        yield f"{_named(names)}: {reason}, so the tuning varies the other settings of the space only."
+        yield f"{_named(names)}: {reason}, so its tuning varies only the other settings of the space."
     if study.reference is None and len(study.arms) + (study.search.promote if study.search else 0) > 1:
         yield (
             "The study names no reference: no arm is compared with another, and no difference is tested. "
@@ -55,7 +55,7 @@ def _other(study: Study) -> Iterator[str]:
             yield (
                 f"{_named(passes)}: data.labelled_fraction differs among the arms, and an epoch is one pass over the "
                 "labelled clips, so arms with fewer labels also train fewer steps. Set steps_per_epoch to compare "
-                "trainings of equal length."
+                "training runs of equal length."
             )
     reasons: dict[str, list[str]] = {}
     for name, recipe in [(arm.name, arm.recipe) for arm in study.arms] or [("base", study.base)]:
@@ -77,7 +77,7 @@ def _hardly_semi_supervised(recipe: Recipe) -> str | None:
     given = f"epochs {epochs}, ssl.pretrain_epochs {before}, ssl.ramp.epochs {ramp.epochs} ({ramp.shape})"
     weights = {weight_key(ramp, since) for since in range(min(epochs - before, ramp.epochs + 1))}
     if weights == {("zero",)} or ramp.maximum == 0:
-        return f"the unlabelled clips never teach: the weight λ of their loss is 0 in every epoch; {given}."
+        return f"the unlabelled clips have no effect: the weight λ of their loss is 0 in every epoch; {given}."
     if epochs <= before + 1:
-        return f"the unlabelled clips teach in the last epoch only; {given}."
+        return f"the unlabelled clips have an effect in the last epoch only; {given}."
     return None

@@ -46,7 +46,7 @@ def own_parts(entries: Sequence[tuple[str, Place]], folder: Path, shipped: Mappi
             if (kind, name) in parts:
                 other = parts[kind, name].written
                 raise InputError(
-                    f"{other} and {written} define a {kind} of one name", where=place.where, line=place.line,
+                    f"{other} and {written} define a {kind} of the same name", where=place.where, line=place.line,
                     field="parts", given=name,
                 )  # fmt: skip
             parts[kind, name] = OwnPart(

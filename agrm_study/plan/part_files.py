@@ -61,7 +61,7 @@ def _find(written: str, folder: Path, place: Place) -> tuple[Path, Path, str]:
         for file in (root / path.with_suffix(".py"), root / path / "__init__.py"):
             if file.is_file():
                 return root, file, written
-    raise _refused("there is no such module beside the study or among the installed ones", written, place)
+    raise _refused("there is no such module next to the study file, and none is installed", written, place)
 
 
 def _collect(root: Path, file: Path, texts: dict[str, str], place: Place) -> None:
@@ -86,7 +86,7 @@ def _collect(root: Path, file: Path, texts: dict[str, str], place: Place) -> Non
         for found in _files_of(root, module):
             if inside:
                 raise InputError(
-                    "a module beside the parts must be imported at the top of the file, not inside a function",
+                    "a module next to the parts must be imported at the top of the file, not inside a function",
                     where=file,
                     line=line,
                     given=module,

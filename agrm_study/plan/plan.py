@@ -140,7 +140,7 @@ def parse_cells(content: bytes | str, where: Path | str) -> tuple[Cell, ...]:
                 field="plan_version",
                 given=value["plan_version"],
                 allowed=str(PLAN_VERSION),
-                hint="Use the agrm-study that wrote it.",
+                hint="Use the version of agrm-study that wrote it.",
             )
         return _FILE.validate_json(content, strict=True).cells
     except ValidationError as fault:

@@ -33,12 +33,12 @@ class SameTraining:
         *first, last = (f"`{name}`" for name in self.arms)
         arms = f"{', '.join(first)} and {last}"
         if not self.idle:
-            return f"The arms {arms} are one training: their settings are equal. They cannot be compared."
+            return f"The arms {arms} train identically: their settings are equal. They cannot be compared."
         reasons: dict[str, list[str]] = {}
         for name, why in self.idle.items():
             reasons.setdefault(why, []).append(name)
         because = "; ".join(f"{', '.join(names)} cannot act ({why})" for why, names in reasons.items())
-        return f"The arms {arms} are one training: {because}. They cannot be compared."
+        return f"The arms {arms} train identically: {because}. They cannot be compared."
 
 
 def same_training(arms: Iterable[tuple[str, Recipe]]) -> tuple[SameTraining, ...]:
@@ -63,6 +63,6 @@ def idle_between(recipes: Sequence[Recipe]) -> dict[str, str]:
     found: dict[str, str] = {}
     for name in known_settings():
         if any(value_of(recipe, name) != value_of(recipes[0], name) for recipe in recipes[1:]):
-            why = next((idle[name] for idle in reasons if name in idle), "it comes to the same value")
+            why = next((idle[name] for idle in reasons if name in idle), "it resolves to the same value")
             found[name] = why
     return found

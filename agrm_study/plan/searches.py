@@ -90,7 +90,7 @@ class PlannedSearch:
         )
         problems.raise_any()
         if recipe is None:
-            raise InputError("the search drew values that no recipe allows", where=self.study.path)
+            raise InputError("the search drew values that are not allowed in a recipe", where=self.study.path)
         return recipe
 
     def trials(self, settings: Mapping[str, Any], builder: TrialBuilder) -> tuple[TrialSpec, ...]:

@@ -157,7 +157,7 @@ class RecordFiles:
                 self.note(fragment.path, f"column {missing[0]} is missing")
             else:
                 if unknown := sorted(names - set(SCHEMAS[kind].names)):
-                    reason = f"column {unknown[0]} is unknown: of a newer agrm-study, or damaged"
+                    reason = f"column {unknown[0]} is unknown: from a newer agrm-study, or damaged"
                     self.note(fragment.path, reason, used=True)
                 current.append(fragment)
         if current:

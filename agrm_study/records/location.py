@@ -91,7 +91,7 @@ class Location:
             OSError: If it is missing.
         """
         if self.anchor and not Path(self.anchor).is_dir():
-            raise OSError(errno.ESTALE, "the storage with this folder is gone", self.anchor)
+            raise OSError(errno.ESTALE, "the storage with this folder is no longer available", self.anchor)
 
     def __truediv__(self, name: str) -> Location:
         return replace(self, path=f"{self.path}/{name}")

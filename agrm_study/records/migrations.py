@@ -38,7 +38,7 @@ def check_version(version: int, where: str) -> None:
             f"records must have schema version {SCHEMA_VERSION} or older",
             where=where,
             given=version,
-            hint="They were written by a newer agrm-study: use that one.",
+            hint="They were written by a newer agrm-study: use that version.",
         )
     if any(v not in MIGRATIONS for v in range(version, SCHEMA_VERSION)):
         known = ", ".join(map(str, sorted({*MIGRATIONS, SCHEMA_VERSION})))

@@ -41,7 +41,7 @@ def kept_source(results: Location, digest: str) -> PartSource | None:
     try:
         source = PartSource.from_json(content)
         if source.digest != digest:
-            raise ValueError(f"it holds the source {source.digest}")
+            raise ValueError(f"it contains the source {source.digest}")
     except ValueError as fault:
         raise InputError(f"the file is damaged: {fault}", where=place.address) from None
     return source

@@ -36,9 +36,9 @@ class Outlook:
         if seeds and subjects:
             return "more seeds and more test subjects would each narrow this"
         if subjects:
-            return "more test subjects would narrow this, more seeds would hardly"
+            return "more test subjects would narrow this, more seeds would have little effect"
         if seeds:
-            return "more seeds would narrow this, more test subjects would hardly"
+            return "more seeds would narrow this, more test subjects would have little effect"
         return "only more seeds and more test subjects together would narrow this"
 
 

@@ -47,7 +47,7 @@ def _task(m: Measurements, task: str) -> str | None:
     head = f"{task_title(task)}: {subject} reaches {percent(x.summary.mean)}% {metric} ({n}{interval})"
     if study.reference is None:
         trainings = len({m.training(arm) for arm in measured})
-        of = f"{trainings} arms" if trainings == len(measured) else f"{trainings} different trainings"
+        of = f"{trainings} arms" if trainings == len(measured) else f"{trainings} different training runs"
         unranked = f", the highest mean of {of}; no reference arm is named, so none is tested"
         return f"{head}{unranked if trainings > 1 else ''}."
     compared = {a: c for (a, t), c in m.compared().items() if t == task and c.difference is not None}
@@ -60,7 +60,7 @@ def _task(m: Measurements, task: str) -> str | None:
         text = f"{arm} {points(d.delta)} {bracket(d.interval)}{p}" if d.interval.defined else f"{arm} {points(d.delta)}"
         parts.append(text + ("†" if c.dagger else ""))
     same = [a for (a, t), c in m.compared().items() if t == task and c.same]
-    untested = f" {listing(_first(same))}: one training with {study.reference}, not compared." if same else ""
+    untested = f" {listing(_first(same))}: same training as {study.reference}, not compared." if same else ""
     if not parts:
         left = len(measured) - 1 - len([a for a in same if a in measured])
         waits = "; no other arm can be compared yet" if left or not same else ""

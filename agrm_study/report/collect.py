@@ -128,7 +128,7 @@ def _without_people(trials: pd.DataFrame, people: People) -> list[Finding]:
     """Marks for splits of finished trials that have no `subjects` records."""
     finished = trials[trials["status"] == "finished"]
     unknown = sorted(set(finished["split_fingerprint"].dropna()) - people.splits)
-    rule = "is missing: the subjects and labels that most trials have are taken as those of the split"
+    rule = "is missing: the subjects and labels of most trials are used as those of the split"
     return [Finding(where=f"records/subjects/{fp}.parquet", rule=rule, severity="mark") for fp in unknown]
 
 
@@ -216,10 +216,10 @@ def _plan(path: Path, study: Study, trials: pd.DataFrame, found: list[Finding]) 
                 for cell in read_cells(path)
             )
         except InputError as error:
-            rule = f"{error.rule}; which seeds were planned is taken from the records"
+            rule = f"{error.rule}; the planned seeds are inferred from the records"
             found.append(Finding(where=str(path), rule=rule, severity="mark"))
     else:
-        rule = "is missing: which seeds were planned is taken from the records"
+        rule = "is missing: the planned seeds are inferred from the records"
         found.append(Finding(where=str(path), rule=rule, severity="mark"))
     rows = trials[["arm", "task", "seed", "split_seed", "trial_id", "phase", "fold"]].to_dict("records")
     return tuple(_recorded(study, {str(k): v for k, v in row.items()}) for row in rows)

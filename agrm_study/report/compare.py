@@ -50,7 +50,10 @@ def compare(
         InputError: If the setting is unknown, a folder has no results, or code, data or split differ between studies.
     """
     if by not in known_settings():
-        hint = did_you_mean(by, known_settings()) or "Settings are named as in a study file: ssl.threshold.tau, say."
+        hint = (
+            did_you_mean(by, known_settings())
+            or "Settings are named as in a study file, for example ssl.threshold.tau."
+        )
         raise InputError("is not a setting", field="--by", given=by, hint=hint)
     if not results:
         raise InputError("needs at least one results folder", field="RESULTS")
@@ -76,7 +79,7 @@ def merge(found: Sequence[Evidence], by: str, allow: Collection[str]) -> Evidenc
             said = "; ".join(f"{label}: {', '.join(v)}" for label, v in zip(labels, named, strict=True))
             raise InputError(
                 f"the studies differ in {kind} and are not compared ({said})",
-                hint=f"`--allow {kind}` compares them all the same.",
+                hint=f"`--allow {kind}` compares them nevertheless.",
             )
     metrics = {e.study.primary_metric for e in found}
     if len(metrics) > 1:
@@ -108,7 +111,7 @@ def merge(found: Sequence[Evidence], by: str, allow: Collection[str]) -> Evidenc
     }
     study = StudyInfo(
         name=" + ".join(labels),
-        question=f"How does {by} act across studies?",
+        question=f"How does {by} affect the results across studies?",
         tasks=tasks,
         seeds=tuple(sorted({s for e in found for s in e.study.seeds})),
         arms=tuple(a for a, _ in order),

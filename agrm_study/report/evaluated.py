@@ -88,7 +88,7 @@ def external_cells(evidence: Evidence) -> tuple[ExternalCells, ...]:
         }
         damaged = trials[trials["split_fingerprint"].isin(list(broken_splits(table)))]
         for row in damaged.to_dict("records"):
-            rule, where = "the subjects of the set are damaged", f"external/{name}/records/subjects"
+            rule, where = "the subjects record of the set is damaged", f"external/{name}/records/subjects"
             findings.append(trial_finding({str(k): v for k, v in row.items()}, rule, where))
         cells = cells_of(
             ledger,

@@ -65,9 +65,9 @@ class NeverActed:
         """The finding as a sentence."""
         found = []
         if self.no_weight:
-            found.append(f"λ was never above 0 in {self._of(self.no_weight)}: unlabelled clips taught nothing")
+            found.append(f"λ was never above 0 in {self._of(self.no_weight)}: unlabelled clips had no effect")
         if self.no_label:
-            left = "only the consistency loss acted" if self.consistency else "unlabelled clips taught nothing"
+            left = "only the consistency loss acted" if self.consistency else "unlabelled clips had no effect"
             found.append(
                 f"coverage was 0 in every epoch of {self._of(self.no_label)}: no pseudo-label was used, {left}"
             )

@@ -49,9 +49,9 @@ def replicates_note(m: Measurements, arms: Iterable[str], tasks: Collection[str]
     )
     networks = sorted({c.network for c in cells})
     averages = [name for name in ("teacher", "ema") if name in networks]
-    others = f"{' or '.join(averages)} where there is one, else student"
+    others = f"{' or '.join(averages)} if there is one, else student"
     network = networks[0] if len(networks) == 1 else others if "student" in networks else " or ".join(averages)
-    short = " Raised k/n: only k of n planned seeds are there." if any(not c.complete for c in cells) else ""
+    finished = "are finished"
     own = any(a.recipe.own_trainer for a in m.evidence.study.arms)  # no teacher and no windows of a video
     networks_text = "" if own else f"; network: {network}; window probabilities are averaged per subject"
     over, splits = f"n = {n} training seeds", m.evidence.study.splits
@@ -59,7 +59,8 @@ def replicates_note(m: Measurements, arms: Iterable[str], tasks: Collection[str]
         each = "seed" if splits.repeats == 1 else "seed and repeat"
         over += "" if splits.repeats == 1 else f" × {splits.repeats} repeats together"
         test += f", pooled over {splits.folds} folds, so that each is tested once per {each}"
-        short = short.replace("are there", "have all their folds")
+        finished = "have all their folds"
+    short = f" Raised k/n: only k of n planned seeds {finished}." if any(not c.complete for c in cells) else ""
     return (
         f"Percent; mean ± sample standard deviation (ddof 1) over {over} on a test set of {test}{networks_text}.{short}"
     )
@@ -74,14 +75,14 @@ def interval_note(m: Measurements, tasks: Collection[str]) -> str:
     """Definition of the intervals, and the reasons why some are missing."""
     cells = [c for (_, t), c in m.evidence.cells.items() if t in tasks and not c.refused]
     if cells and all(len(c.seeds) < 2 for c in cells):
-        return "One seed: no interval and no p, as the variance between trainings cannot be estimated."
+        return "One seed: no interval and no p, as the variance between training runs cannot be estimated."
     text = (
         "Brackets: 95% intervals over seeds and subjects (two-way variance with Satterthwaite's t; score intervals "
         "between the bounds of a metric)"
     )
     if m.evidence.study.splits is not None:
-        text += ", with what the trainings of a fold have in common"
-    none = f"; none for one seed or fewer than {FEWEST_SUBJECTS} subjects, nor where no decision varies"
+        text += ", including the variance shared by the training runs of a fold"
+    none = f"; none for one seed or fewer than {FEWEST_SUBJECTS} subjects, nor if no decision varies"
     if any(len(c.classes) == 2 and np.bincount(c.labels_N, minlength=2).min() < FEWEST_OF_CLASS for c in cells):
         none += f", nor for areas under curves with fewer than {FEWEST_OF_CLASS} subjects of a class"
     return f"{text}{none}."
@@ -99,7 +100,8 @@ def caution_notes(m: Measurements, arms: Iterable[str], tasks: Collection[str]) 
     fewest = min((len(c.seeds) for c in cells), default=FEW_SEEDS)
     if fewest == 2:
         out.append(
-            "Caution: 2 seeds; intervals are two to three times as wide as from many, and differences hide in them."
+            "Caution: 2 seeds; intervals are two to three times as wide as with many seeds, and differences may remain "
+            "undetected."
         )
     elif fewest < FEW_SEEDS:
         out.append(f"Caution: {counted(fewest, 'seed')}; fewer than {FEW_SEEDS} leave intervals wide.")
@@ -110,7 +112,7 @@ def caution_notes(m: Measurements, arms: Iterable[str], tasks: Collection[str]) 
         out.append(f"Fewer than {FEWEST_SUBJECTS} test subjects ({_by_task(none)}): no interval and no p.")
     if small:
         out.append(
-            f"Caution: fewer than {FEW_SUBJECTS} test subjects ({_by_task(small)}); a few of them decide the numbers."
+            f"Caution: fewer than {FEW_SUBJECTS} test subjects ({_by_task(small)}); few subjects determine the results."
         )
     unstable = []
     for c in cells:
@@ -121,7 +123,7 @@ def caution_notes(m: Measurements, arms: Iterable[str], tasks: Collection[str]) 
         shown = listing(
             [*unstable[:MOST_NAMED], *([f"{len(unstable) - MOST_NAMED} more"] * (len(unstable) > MOST_NAMED))]
         )
-        out.append(f"Caution: most of the variance is between seeds for {shown}: trainings are unstable.")
+        out.append(f"Caution: most of the variance is between seeds for {shown}: training is unstable.")
     return tuple(out)
 
 
@@ -151,10 +153,9 @@ def race_notes(evidence: Evidence, arms: Iterable[str], tasks: Collection[str]) 
     rounds = f"then {rules.step} at a time" if rules.step > 1 else "then one at a time"
     metric = METRIC_NAMES[evidence.study.primary_metric]
     how = (
-        f"Race: {rules.first} seeds for every arm, {rounds} up to {rules.most}; after each round an arm goes out when "
-        f"another is better in {metric} on validation by a one-sided paired t-test over seeds. "
-        f"Probability that the truly best arm of a task goes out: at most {rules.level:g} (Bonferroni over "
-        "rounds and rivals)."
+        f"Race: {rules.first} seeds for every arm, {rounds} up to {rules.most}; after each round an arm is stopped "
+        f"when another is better in {metric} on validation by a one-sided paired t-test over seeds. Probability that "
+        f"the truly best arm of a task is stopped: at most {rules.level:g} (Bonferroni over rounds and rivals)."
     )
     stopped = [s for s in race.stopped if s.arm in arms and s.task in tasks] if race is not None else []
     if not stopped:
@@ -164,8 +165,8 @@ def race_notes(evidence: Evidence, arms: Iterable[str], tasks: Collection[str]) 
     return (
         how,
         f"‡ Stopped by the race: {'; '.join(reasons)}{more}. These arms are complete with their n. They were stopped "
-        "for what just these seeds showed, so their means lean low and those of the arms that stayed lean high: they "
-        "are not ranked and not to be read as estimates at equal n, and Δ and p of a stopped arm do not account for "
+        "because of these seeds, so their means are biased low and those of the remaining arms are biased high: they "
+        "are not ranked and must not be read as estimates at equal n, and Δ and p of a stopped arm do not account for "
         "the stopping.",
     )
 
@@ -257,7 +258,7 @@ def idle_notes(evidence: Evidence, arms: Iterable[str], tasks: Collection[str]) 
     arms, several = set(arms), len(evidence.study.tasks) > 1
     every: tuple[NeverActed | RateCut, ...] = (*evidence.never_acted, *evidence.rate_cuts)
     found = [each for each in every if each.arm in arms and each.task in tasks]
-    rest = (f"So it was for {len(found) - MOST_NAMED} more.",) if len(found) > MOST_NAMED else ()
+    rest = (f"The same holds for {len(found) - MOST_NAMED} more.",) if len(found) > MOST_NAMED else ()
     return (*(each.sentence(several_tasks=several) for each in found[:MOST_NAMED]), *rest)
 
 

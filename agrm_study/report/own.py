@@ -25,10 +25,10 @@ OF_EVALUATIONS: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
     "figure": {"external": ("external",), "robustness": ("robustness",)},
 }
 """Tables and figures of evaluations, by kind: made if the results contain that kind, even if the study lists others."""
-KEPT = "kept as it was last made: its code ({}) is not executed here; `agrm-study report --parts` makes it again"
+KEPT = "the last version made: its code ({}) is not executed here; `agrm-study report --parts` makes it again"
 
 
-DAMAGED = "what was kept of it is damaged"
+DAMAGED = "its kept copy is damaged"
 
 
 class NotMade(Exception):
@@ -200,4 +200,4 @@ def _table(value: Mapping[str, Any]) -> Table:
 
 def _written(m: Measurements, name: str) -> str:
     named = (p.written for p in m.evidence.study.parts if full_name(p.name, p.source) == name)
-    return next(named, "a part of the study's own")
+    return next(named, "a part of this study")

@@ -150,7 +150,7 @@ def render(m: Measurements, tables: Mapping[str, Table], pictures: Sequence[Pict
         "</header>",
         f"<nav>{links}</nav>" if links else "",
         *(_section(title, content) for title, content in sections.items()),
-        f"<footer>{text(SCREENING)} Made by agrm-study {__version__} from the records of this study alone.</footer>",
+        f"<footer>{text(SCREENING)} Made by agrm-study {__version__} only from the records of this study.</footer>",
         f"<script>{_SCRIPT}</script></body></html>",
     ]
     return "\n".join(parts) + "\n"

@@ -51,7 +51,7 @@ def pool(trials: Sequence[Planned], splits: Splits) -> Pooled:
 def incomplete_rule(incomplete: Mapping[Replicate, int], splits: Splits) -> str:
     """The rows that are omitted because a fold is missing."""
     said = [f"{row_words(row)}: {n} of {splits.folds} folds" for row, n in incomplete.items()]
-    return f"is not pooled where a fold is not finished and usable ({listing(said)})"
+    return f"is not pooled if a fold is not finished and usable ({listing(said)})"
 
 
 def row_words(row: Replicate) -> str:

@@ -42,8 +42,8 @@ class RateCut:
         arm = f"{self.arm} ({task_words(self.task)})" if several_tasks else self.arm
         return (
             f"Learning rate of {arm}: in {self.cut} of {self.trials} trials the plateau had cut it "
-            f"{number(self.fold, 0)}-fold (median) before λ reached its maximum, so the unlabelled clips taught at "
-            "a small rate; optimizer.plateau_armed counts only later epochs."
+            f"{number(self.fold, 0)}-fold (median) before λ reached its maximum, so the unlabelled clips were used "
+            "only at a small learning rate; optimizer.plateau_armed counts only later epochs."
         )
 
 

@@ -186,7 +186,7 @@ def check_factors(group: KeyPath, factors: Mapping[str, Factor | Dimension], loa
             continue
         missing = [other for other in factor.when.required if other not in usable]
         for other in missing:
-            rule, allowed = "must name a setting that is varied further up", ", ".join(usable)
+            rule, allowed = "must name a setting that is varied above it", ", ".join(usable)
             loading.note(when, rule, at=(*when, other), given=other, allowed=allowed or "none: this is the first one")
         if missing:
             continue
@@ -198,7 +198,7 @@ def check_factors(group: KeyPath, factors: Mapping[str, Factor | Dimension], loa
         wanted, allowed = factor.when.required.get(never, ()), factors[never].values_text
         if any(map(factors[never].can_be, wanted)) or not wanted:
             loading.note(
-                when, f"can never hold: where the other settings that it names are varied, {never} has other values"
+                when, f"can never hold: whenever the other settings that it names are varied, {never} has other values"
             )
         else:
             loading.note(
@@ -285,7 +285,10 @@ def _check_options_act(drafts: Sequence[ArmDraft], factors: Sequence[str], varie
     """Note an option that every arm overrides, which would silently have no effect."""
     for setting in loading.options:
         if varies != "arms" and setting.name in factors:
-            rule, hint = f"the {varies} of this study varies this setting", "Edit the study file to vary it otherwise."
+            rule, hint = (
+                f"the {varies} of this study varies this setting",
+                "Edit the study file to vary it differently.",
+            )
         elif drafts and all(any(own.name == setting.name for own in draft.settings) for draft in drafts):
             rule, hint = "every arm of this study sets this itself", "Edit the arms in the study file."
         else:

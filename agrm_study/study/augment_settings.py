@@ -49,8 +49,8 @@ class Augment(Section):
     """Which branch receives which view."""
 
     strong_branch: Literal["student", "teacher", "both", "none"] = "student"
-    """Who gets the strong view of an unlabelled clip; the other gets the weak one."""
+    """Branch that sees the strong view of an unlabelled clip; the other sees the weak view."""
     labelled: Literal["weak", "strong"] = "strong"
-    """The view of the labelled clips that the student learns from."""
+    """View of the labelled clips in training."""
     weak: Weak = Weak()
     strong: Strong = Strong()

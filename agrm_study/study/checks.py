@@ -63,7 +63,7 @@ def check_study(spec: StudyFile, base: Recipe, arms: Sequence[Arm], loading: Loa
             "needs a GPU, and resources.gpu is 0",
             field="precision",
             given=reduced[0],
-            hint="Ask for a GPU, or set precision to fp32, or to bf16 on a CPU that has it.",
+            hint="Request a GPU, or set precision to fp32, or to bf16 on a CPU that has it.",
         )
 
 
@@ -82,9 +82,7 @@ def _check_screening(spec: StudyFile, loading: Loading) -> None:
 def _positive_hint(tasks: Sequence[Task]) -> str | None:
     """What to add to the first task of two classes that has no positive one; None without such a task."""
     task = next((task for task in tasks if task.n_classes == MIN_CLASSES and task.positive is None), None)
-    return (
-        None if task is None else f"Name the class to be found: `positive: {task.classes[1]}` in the task {task.name}."
-    )
+    return None if task is None else f"Name the class to detect: `positive: {task.classes[1]}` in the task {task.name}."
 
 
 def _not_an_arm(path: tuple[str, ...], rule: str, given: str, known: Sequence[str], loading: Loading) -> None:
@@ -104,7 +102,7 @@ def _check_size(spec: StudyFile, arms: int, loading: Loading) -> None:
             ("seeds",),
             f"the study has {trials} trials ({drawn}{counted(arms, 'arm')} × {counted(len(spec.tasks), 'task')} × "
             f"{counted(seeds, 'seed')}{f' × {splits} folds' if splits > 1 else ''}), more than {MAX_TRIALS}",
-            hint="Ask for fewer seeds or arms.",
+            hint="Reduce the number of seeds or arms.",
         )
 
 
@@ -122,7 +120,9 @@ def _check_seed_offsets(spec: StudyFile, arms: Sequence[Arm], loading: Loading) 
             loading.note(path, "makes a seed larger than 2^63 - 1", given=entry.seed_offset)
         offsets = {arm.seed_offset for arm in arms} - {entry.seed_offset} | {0}
         if any(moved & {seed + other for seed in spec.seeds} for other in offsets):
-            rule = "must move every seed: other arms train with some of the moved ones, and the comparison is unpaired"
+            rule = (
+                "must shift every seed: other arms use some of the shifted seeds, which makes the comparison unpaired"
+            )
             loading.note(path, rule, given=entry.seed_offset, hint="Use 1000.")
 
 
@@ -138,13 +138,13 @@ def _check_sampler(spec: StudyFile, loading: Loading) -> None:
 
 def _check_search(spec: StudyFile, search: Search, loading: Loading) -> None:
     if len(spec.tasks) > 1:
-        rule = "a search has one task: what is best for one need not be for another"
-        loading.note(("tasks",), rule, given=list(spec.tasks), hint="Make a study of each.")
+        rule = "a search has one task: the best settings of one task need not be the best of another"
+        loading.note(("tasks",), rule, given=list(spec.tasks), hint="Write one study per task.")
     if not isinstance(spec.seeds, Race) and set(search.training_seeds) & set(spec.seeds):
         rule = "must not be one of the study's seeds: the promoted arms need fresh ones"
         loading.note(("search", "seed"), rule, given=search.seed)
     if spec.reference not in (None, BASE_ARM):
-        rule = "must be `base` in a search: the base recipe beside the promoted arms"
+        rule = "must be `base` in a search: the base recipe is compared with the promoted arms"
         loading.note(("reference",), rule, given=spec.reference, allowed=BASE_ARM)
 
 
@@ -155,7 +155,7 @@ def _check_race(spec: StudyFile, arms: Sequence[Arm], loading: Loading) -> None:
         rule = "a search cannot race: its pruner ends bad trials early, and what it promotes is reported at equal seeds"
         loading.note(("seeds",), rule, hint=same_for_all)
     elif spec.tune is not None:
-        rule = "tuned arms cannot race: a race would decide on the validation part that has chosen their settings"
+        rule = "tuned arms cannot race: a race would use the validation part that selected their settings"
         loading.note(("seeds",), rule, hint=same_for_all)
     elif len(arms) == 1:
         loading.note(("seeds",), "a race needs at least two arms", hint=same_for_all)
@@ -166,7 +166,7 @@ def _check_race(spec: StudyFile, arms: Sequence[Arm], loading: Loading) -> None:
     for family in spec.report.families:
         rule = (
             f"the family {family!r} cannot be tested in a race: its correction counts every arm in it at the planned "
-            "seeds, and a race drops arms for what their seeds have shown"
+            "seeds, and a race drops arms because of their results"
         )
         loading.note(("report", "families", family), rule, hint=same_for_all)
     if spec.primary_metric not in RACED_BY:

@@ -36,7 +36,7 @@ class Constraint(Section):
     relation: Literal["<=", ">="]
     """Whether the bound is an upper or a lower one."""
     bound: float
-    """The bound itself."""
+    """Value of the bound."""
 
     def excess(self, value: float) -> float:
         """Amount by which a value violates the constraint: positive if it does, NaN for an undefined value."""

@@ -26,22 +26,22 @@ class Synthetic(Section):
     subjects: Annotated[int, Field(ge=6, le=10_000)] = 60
     """Labelled children, one clip each."""
     unlabelled: Annotated[int, Field(ge=0, le=10_000)] = 60
-    """Unlabelled adult clips in the CASIA-B form."""
+    """Unlabelled clips of adults, in the layout of CASIA-B."""
     seed: Seed = 0
     """Seed of the whole set."""
     difficulty: Literal["easy", "medium", "hard"] = "medium"
-    """Knee angle and nuisance: easy 26±3°, medium 18±4°, hard 11±3°."""
+    """Knee angle and nuisance factors: easy 26±3°, medium 18±4°, hard 11±3°."""
 
 
 class SplitFractions(Section):
     """Shares of the labelled subjects, by part."""
 
     train: Fraction = 0.64
-    """Subjects to learn from."""
+    """Share of subjects for training."""
     val: Fraction = 0.16
-    """Subjects that pick the best epoch."""
+    """Share of subjects for validation, which selects the best epoch."""
     test: Fraction = 0.20
-    """Subjects that are reported."""
+    """Share of subjects for testing."""
 
     @model_validator(mode="after")
     def _sum_to_one(self) -> SplitFractions:
@@ -54,35 +54,36 @@ class Data(Section):
     """The clips that a trial uses."""
 
     manifest: Path | None = None
-    """A manifest (.parquet or .csv), relative to the study file. Outside the identity: its content is inside."""
+    """A manifest (.parquet or .csv), relative to the study file. Its content is part of the identity, its path is
+    not."""
     synthetic: Synthetic | None = None
-    """Write and use a synthetic data set instead of a manifest."""
+    """Generate a synthetic data set instead of reading a manifest."""
     subset: Literal["all", "balanced"] = "all"
-    """`balanced` takes as many subjects of each label as the rarest has."""
+    """`balanced` uses as many subjects of each label as the rarest label has."""
     exclude: tuple[SubjectId, ...] = ()
-    """Subjects to leave out (a broken video, say)."""
+    """Subjects to exclude, for example because of a broken video."""
     split: SplitFractions = SplitFractions()
     split_file: Path | None = None
     """A CSV with columns subject_id, split; overrides `split`."""
     folds: Annotated[int, Field(ge=0, le=1000)] = 0
-    """k-fold over subjects: fold number `fold` is the test part, the rest is divided as `split` divides training and
-    validation; 0 uses `split` unchanged."""
+    """k-fold over subjects: fold number `fold` is the test part, the others are divided into training and validation in
+    the proportions of `split`; 0 uses `split` unchanged."""
     fold: Count = 0
     """The fold that is tested, from 0."""
     first_fold: Literal["dealt", "split"] = "dealt"
-    """`split`: fold 0 is the test part that `split` gives without folds, and the rest is dealt into the other folds;
-    requires that `split.test` is 1/`folds`. `dealt`: all subjects are dealt into folds."""
+    """`split`: fold 0 is the test part that `split` gives without folds, and the other subjects are distributed over
+    the other folds; requires that `split.test` is 1/`folds`. `dealt`: all subjects are distributed over the folds."""
     labelled_fraction: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
-    """Share of the training subjects whose label is used, drawn stratified with the split's seed."""
+    """Share of the training subjects whose labels are used, drawn with the split's seed, stratified by label."""
     remainder: Literal["drop", "unlabelled"] = "drop"
-    """What becomes of the other training subjects: they drop out, or their clips join the unlabelled training part
-    beside `unlabelled_train`; their labels then only measure how often accepted pseudo-labels are right."""
+    """Use of the other training subjects: none, or their clips join the unlabelled training part in addition to
+    `unlabelled_train`; their labels then only measure the accuracy of accepted pseudo-labels."""
     unlabelled_train: Count = 364
-    """Unlabelled clips drawn for training, at most."""
+    """Maximum number of unlabelled clips for training."""
     unlabelled_val: Count = 324
-    """Unlabelled clips drawn for validation, at most; never in a reported metric."""
+    """Maximum number of unlabelled clips for validation; never in a reported metric."""
     views: tuple[View, ...] = (0, 180)
-    """Views, in degrees, kept of multi-view unlabelled sources."""
+    """Views to keep of multi-view unlabelled sources, in degrees."""
 
     @model_validator(mode="after")
     def _fold_exists(self) -> Data:

@@ -150,7 +150,7 @@ _EXPLAINED: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "mapping values are not allowed here",
-        "`:` follows what cannot be a key",
+        "`:` follows text that cannot be a key",
         "Quote text that contains `: `, indent all keys of a group equally, and write `:` and a space after each key.",
     ),
     (
@@ -160,7 +160,7 @@ _EXPLAINED: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "expected <block end>",
-        "the line fits no group above it",
+        "the indentation matches no group above it",
         "Indent all keys of a group, and all `-` of a list, equally.",
     ),
     (
@@ -182,7 +182,7 @@ def _not_yaml(fault: yaml.MarkedYAMLError, text: str, source: Path | None, line:
     written = "" if line is None else "".join(text.split("\n")[max(0, line - 2) : line])
     if strange := sorted(set(filter(_looks_like_space, written))):
         names = ", ".join(map(_name_of, strange))
-        hint = f"The line, or the one above it, holds {names}, which looks like a space and is none: replace it."
+        hint = f"The line, or the one above it, contains {names}, which looks like a space but is not: replace it."
     return InputError(f"the file is not valid YAML: {rule}", where=source, line=line, hint=hint)
 
 
@@ -219,7 +219,7 @@ class _Reader:
         self._count += 1
         if self._count > NODE_LIMIT:
             raise InputError(
-                f"a file may hold at most {NODE_LIMIT} values (aliases counted)", where=self.source, line=line
+                f"a file may contain at most {NODE_LIMIT} values (aliases counted)", where=self.source, line=line
             )
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node, line)
@@ -247,8 +247,8 @@ class _Reader:
             if key and key_node.style is None and (_looks_like_space(key[0]) or _looks_like_space(key[-1])):
                 strange = next(filter(_looks_like_space, key))
                 raise InputError(
-                    f"the key {key.strip()!r} begins or ends with {_name_of(strange)}, which looks like a space and is "
-                    "none",
+                    f"the key {key.strip()!r} begins or ends with {_name_of(strange)}, which looks like a space but is "
+                    "not",
                     where=self.source,
                     line=line,
                     hint="Replace it by a space.",
@@ -290,7 +290,7 @@ class _Reader:
 
     def _unknown_tag(self, tag: str, line: int) -> InputError:
         return InputError(
-            "YAML tags are not read here",
+            "YAML tags are not supported",
             where=self.source,
             line=line,
             given=tag.replace(_TAG, "!!"),

@@ -26,14 +26,14 @@ def read_duration(text: str, *, field: str | None = None) -> float:
     """
     found = _FORM.fullmatch(text.strip()) if text.strip() else None
     if found is None:
-        raise _wrong("must be a span of time: whole numbers with units, largest first", text, field)
+        raise _wrong("must be a duration: whole numbers with units, largest first", text, field)
     given = [(unit, int(number)) for unit, number in zip(UNITS, found.groups(), strict=True) if number is not None]
     for (larger, _), (unit, number) in itertools.pairwise(given):
         if number * UNITS[unit] >= UNITS[larger]:
-            raise _wrong(f"{number}{unit} beside a number of {larger} must be less than 1{larger}", text, field)
+            raise _wrong(f"{number}{unit} after a number of {larger} must be less than 1{larger}", text, field)
     seconds = sum(number * UNITS[unit] for unit, number in given)
     if not 0 < seconds <= MOST_DAYS * UNITS["d"]:
-        raise _wrong(f"must be more than no time and at most {MOST_DAYS} days", text, field)
+        raise _wrong(f"must be longer than 0 and at most {MOST_DAYS} days", text, field)
     return float(seconds)
 
 

@@ -31,7 +31,7 @@ def check_splits(spec: StudyFile, base: Recipe, arms: Sequence[Arm], loading: Lo
             ("splits",), rule, hint="Search or tune in a study without folds, then test the best settings with folds."
         )
     if isinstance(spec.seeds, Race):
-        rule = f"cannot be combined with a race: {TESTED_ELSEWHERE}, so it would drop arms for what test subjects show"
+        rule = f"cannot be combined with a race: {TESTED_ELSEWHERE}, so it would select arms on test subjects"
         loading.note(("splits",), rule, hint="Give every arm the same seeds, `seeds: 5`.")
     if spec.split_seed + splits.repeats - 1 > MAX_SEED:
         loading.note(("splits", "repeats"), "makes a split seed larger than 2^63 - 1", given=splits.repeats)
@@ -66,10 +66,10 @@ def _contradictions(recipe: Recipe, splits: Splits) -> Iterator[tuple[str, str, 
     for name in FOLD_SETTINGS:
         value = value_of(recipe, name)
         if value != default_of(name):
-            yield name, "cannot be set beside `splits`, which makes the splits itself", value
+            yield name, "cannot be combined with `splits`, which defines the splits", value
     if data.split != SplitFractions() and first_fold(splits, data.split) == "dealt":
-        rule = f"must be 1/{splits.folds} beside `splits: {{folds: {splits.folds}}}`, or not be given"
+        rule = f"must be 1/{splits.folds} with `splits: {{folds: {splits.folds}}}`, or be omitted"
         yield "data.split.test", rule, data.split.test
     if data.subset == "balanced" and splits.repeats > 1:
-        rule = "draws other subjects in each repeat of `splits`, and a repeat must test the same ones"
+        rule = "draws different subjects in each repeat of `splits`, and all repeats must test the same subjects"
         yield "data.subset", rule, data.subset

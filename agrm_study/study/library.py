@@ -34,7 +34,7 @@ def find_study(path: str | Path) -> Path:
     raise InputError(
         "there is no such study file",
         where=given,
-        allowed=f"a file, or a shipped study: {', '.join(sorted(shipped))}",
+        allowed=f"a file or a shipped study: {', '.join(sorted(shipped))}",
         hint=did_you_mean(given.stem, shipped),
     )
 

@@ -95,7 +95,7 @@ def load_study(
     if trainer is None and any(recipe.own_trainer for recipe in (base, *(arm.recipe for arm in arms))):
         hint = "Name it with `trainer: FILE.py:CLASS`; it trains all arms of the study."
         loading.problems.add(
-            loading.origins.find(("training",)), "is not set as a setting", field="training.trainer", hint=hint
+            loading.origins.find(("training",)), "is not a setting of an arm", field="training.trainer", hint=hint
         )
     loading.problems.raise_any()
     return Study(
@@ -154,7 +154,7 @@ def _open_values(value: Mapping[str, Any], names: Names) -> Loading:
         plain = json.loads(json.dumps(dict(value), allow_nan=False, default=_plain))
     except (TypeError, ValueError) as fault:
         raise InputError(
-            f"must hold plain values only ({fault})",
+            f"must contain only plain values ({fault})",
             where=GIVEN,
             allowed="dicts with text keys, lists, text, numbers, True, False, None and paths",
         ) from None
@@ -164,7 +164,7 @@ def _open_values(value: Mapping[str, Any], names: Names) -> Loading:
 def _plain(value: Any) -> str:
     if isinstance(value, PurePath):
         return str(value)
-    raise TypeError(f"{type(value).__name__} is no plain value")
+    raise TypeError(f"{type(value).__name__} is not a plain value")
 
 
 def _read_spec(loading: Loading) -> StudyFile | None:
@@ -175,7 +175,9 @@ def _read_spec(loading: Loading) -> StudyFile | None:
     if len(given) != 1:
         problems.add(
             loading.places.find((given[1],)) if given else loading.places.default,
-            "a study says what varies in exactly one way" if given else "the study is empty: nothing says what varies",
+            "a study states what varies in exactly one way"
+            if given
+            else "the study is empty: it does not state what varies",
             field=" and ".join(given) or None,
             allowed=", ".join(PARTS),
         )

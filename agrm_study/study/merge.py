@@ -56,7 +56,7 @@ def check_memories(settings: Sequence[Setting], problems: Problems, *, prefix: s
                 else f"{per_step} is given as well",
                 field=f"{prefix}{memory}",
                 given=given[memory].value,
-                hint="Keep one of the two: they say the same thing per step and in epochs.",
+                hint="Keep one of the two: they set the same average, per step and in epochs.",
             )
 
 
@@ -112,7 +112,7 @@ def check_name(
         return
     problems.add(
         places.find(tuple(field.split("."))),
-        "is not one of the names that exist",
+        "is not one of the known names",
         field=f"{prefix}{field}",
         given=given,
         allowed=", ".join(options),
@@ -149,7 +149,7 @@ def _check_together(recipe: Recipe, places: Places, problems: Problems, prefix: 
     data, ssl = recipe.data, recipe.ssl
     if data.manifest is not None and data.synthetic is not None:
         note("data names both a manifest and a synthetic set", "data.manifest", *_inside("data.synthetic"),
-             hint="Set the one that is not meant to null.")  # fmt: skip
+             hint="Set the unintended one to null.")  # fmt: skip
     elif data.manifest is None and data.synthetic is None and not recipe.own_trainer:
         note("names no data", "data", "data.manifest", allowed="data.manifest or data.synthetic",
              hint="Give the manifest that `agrm-study data index` wrote: --set data.manifest=FILE.")  # fmt: skip
@@ -176,7 +176,7 @@ def _check_unlabelled_passes(recipe: Recipe, note: Callable[..., None]) -> None:
     """Rules for batch norm, thresholds and uncertainty in methods that use unlabelled clips."""
     ssl, in_rounds = recipe.ssl, recipe.ssl.pseudo.mode == "rounds"
     if ssl.batch_norm == "joint" and recipe.batch.accumulate > 1:
-        rule = "must be 1 with ssl.batch_norm joint: one pass is over all clips of a step"
+        rule = "must be 1 with ssl.batch_norm joint: one pass covers all clips of a step"
         note(rule, "batch.accumulate", "ssl.batch_norm", given=recipe.batch.accumulate)
     if ssl.batch_norm in ("labelled_only", "per_domain") and recipe.has_teacher and ssl.ema.buffers == "own":
         rule = f"must not be own with ssl.batch_norm {ssl.batch_norm}: the teacher's own passes are on unlabelled clips"

@@ -12,8 +12,10 @@ RETRIED_FOR: Final = "retry_limit_seconds"
 RETRIED_FOR_S: Final = 15
 """Retry limit of failed requests to Google's storage; Arrow's default is 15 minutes."""
 _KEYS: Final = {
-    "s3": "Give them by AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or by a role of the machines.",
-    **dict.fromkeys(GOOGLE, "Google's are found by themselves, e.g. where GOOGLE_APPLICATION_CREDENTIALS says."),
+    "s3": "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give the machines a role.",
+    **dict.fromkeys(
+        GOOGLE, "Google credentials are found automatically, for example by GOOGLE_APPLICATION_CREDENTIALS."
+    ),
 }
 _SPEAKERS: Final = ("AWS Error", "google::cloud::")
 """Texts that identify Arrow's object-store errors, which have no error number."""
@@ -40,7 +42,7 @@ def arrow_uri(uri: str) -> str:
     """
     scheme, user = uri.partition("://")[0], user_of(uri)
     if user and scheme in _KEYS and not (scheme in GOOGLE and user == f"{ANONYMOUS}@"):
-        raise InputError("must not hold keys", given=uri.replace(user, "…@", 1), hint=_KEYS[scheme])
+        raise InputError("must not contain keys", given=uri.replace(user, "…@", 1), hint=_KEYS[scheme])
     if scheme not in GOOGLE or RETRIED_FOR in uri.partition("?")[2]:
         return uri
     return f"{uri}{'&' if '?' in uri else '?'}{RETRIED_FOR}={RETRIED_FOR_S}"

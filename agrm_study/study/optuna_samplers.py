@@ -25,8 +25,8 @@ CLASSES: Final = (
 """Classes of `optuna.samplers` that can sample from a space of a study file."""
 
 REFUSED: Final = {
-    "BruteForceSampler": "Use `grid` in place of the search: it trains every combination.",
-    "GridSampler": "Use `grid` in place of the search: it crosses values without a sampler.",
+    "BruteForceSampler": "Use `grid` instead of the search: it trains every combination.",
+    "GridSampler": "Use `grid` instead of the search: it crosses values without a sampler.",
     "PartialFixedSampler": "Leave the setting out of the space and give it under `set`.",
 }
 """Classes of `optuna.samplers` whose function another key of a study file provides."""
@@ -50,7 +50,7 @@ class NamedSampler(Section):
     name: str
     """Name of the class."""
     options: dict[str, Any] = Field(default_factory=dict)
-    """Arguments of its constructor: numbers, texts, true, false or null."""
+    """Arguments of its constructor: numbers, strings, true, false or null."""
 
 
 def read_sampler(value: Any) -> Any:
@@ -64,7 +64,7 @@ def read_sampler(value: Any) -> Any:
     name = value.get("name") if isinstance(value, Mapping) else value
     allowed = f"{', '.join(SHORT)}, or a class of optuna.samplers: {', '.join(CLASSES)}"
     if isinstance(value, Mapping) and (name in SHORT or not set(value) <= {"name", "options"}):
-        raise Rule("takes a class of optuna.samplers, with options", allowed="{name: CLASS, options: {…}}")
+        raise Rule("must be a class of optuna.samplers, with options", allowed="{name: CLASS, options: {…}}")
     if name not in CLASSES:
         hint = REFUSED.get(name) if isinstance(name, str) else None
         raise Rule("is not a sampler", allowed=allowed, hint=hint or did_you_mean(str(name), (*SHORT, *CLASSES)))

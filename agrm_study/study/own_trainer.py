@@ -169,7 +169,7 @@ def require_shipped_trainer(study: Study, where: str | Path) -> None:
     """
     if study.base.own_trainer:
         raise InputError(
-            "needs networks of the shipped trainer; this study has a trainer of its own, whose models are not kept",
+            "needs networks of the shipped trainer; this study has its own trainer, whose models are not kept",
             where=where,
             given=short_name(study.base.training.trainer),
         )

@@ -43,19 +43,20 @@ class Clip(Section):
     """How a video becomes a clip tensor (C, T, H, W)."""
 
     frames: Annotated[int, Field(ge=1, le=1000)] = 16
-    """Frames of a clip, T."""
+    """Number of frames of a clip, T."""
     fps: Annotated[float, Field(gt=0)] = 12.5
     """Frames per second after resampling."""
     crop: Literal["resize", "raw", "person_box"] = "resize"
-    """What the store keeps of a frame: all of it with its short side resized; the raw centre; the person's box."""
+    """Part of a frame that the store keeps: the whole frame, with its short side resized; the raw centre; or the
+    person's box."""
     box_part: Literal["whole", "legs"] = "whole"
-    """`person_box` only: a square around the whole person, or around the lower half of the person's box."""
+    """For `person_box` only: a square around the whole person, or around the lower half of the person's box."""
     resize: Pixels = 256
-    """Side, in pixels, that the store keeps (short side for `resize`, square side for `raw` and `person_box`)."""
+    """Side of the stored frame in pixels (short side for `resize`, side of the square for `raw` and `person_box`)."""
     size: Pixels = 224
-    """Side, in pixels, of the square the network sees."""
+    """Side of the network's square input in pixels."""
     storage: Literal["raw", "jpeg"] = "raw"
-    """How the store keeps frames: raw bytes, or JPEG (a sixth of the size, a twentieth of the speed, lossy)."""
+    """Format of stored frames: raw bytes, or JPEG (a sixth of the size, a twentieth of the reading speed, lossy)."""
 
     @model_validator(mode="after")
     def _fits(self) -> Clip:
@@ -72,11 +73,11 @@ class Pooling(Section):
     bins: tuple[Bin, ...] = Field(default=((1, 1), (2, 2), (4, 4)), min_length=1)
     """Rows and columns of each level (shpm); `hpp` uses the rows only."""
     combine: Literal["sum", "concat"] = "sum"
-    """How average and maximum of a bin come together (shpm, hpp)."""
+    """How average and maximum of a bin are combined (shpm, hpp)."""
     temporal: Literal["mean", "max", "flatten"] = "mean"
-    """What happens to T."""
+    """Pooling over T."""
     options: OptionsField = Field(default_factory=OptionValues)
-    """Options of a pooling layer of your own."""
+    """Options of a user-defined pooling layer."""
 
 
 class Model(Section):
@@ -91,14 +92,15 @@ class Model(Section):
     head: Literal["flatten", "adaptive"] = "adaptive"
     """C3D with average pooling only: the published flatten, or adaptive pooling before its two hidden layers."""
     classifier: Literal["linear", "arcface"] = "linear"
-    """`arcface` compares directions and goes with the loss of that name."""
+    """`arcface` compares directions and requires the loss of the same name."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Probability of dropout before the classifier."""
     pooling: Pooling = Pooling()
     weights: Path | None = None
-    """Local pre-trained weights (.safetensors, .pth); heads of another class count are dropped with a message."""
+    """Local pre-trained weights (.safetensors, .pth); a head with another number of classes is dropped with a
+    message."""
     freeze: Layers = ()
-    """Layers that are not trained, by name (`[stem, layer1]`, `[layers.0]`); `backbone` leaves only the head to train.
+    """Layers that are not trained, by name (`[stem, layer1]`, `[layers.0]`); with `backbone` only the head is trained.
     Frozen layers stay in evaluation mode."""
     options: OptionsField = Field(default_factory=OptionValues)
     """Options of a backbone of your own."""
@@ -110,13 +112,13 @@ class Loss(Section):
     name: str = "cross_entropy"
     """A name of `agrm_study.training.ssl.losses.LOSSES`."""
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Share of each label that is spread over all classes."""
+    """Share of each label's probability that is spread over all classes."""
     focal_gamma: Annotated[float, Field(ge=0)] = 2.0
-    """Focal loss: how much less easy clips count; 0 is the cross-entropy."""
+    """Focal loss: exponent that reduces the weight of easy clips; 0 is the cross-entropy."""
     class_balanced_beta: Annotated[float, Field(ge=0, lt=1)] = 0.999
-    """Class-balanced loss: 0 weighs all clips alike, values near 1 by inverse class size."""
+    """Class-balanced loss: 0 weights all clips equally, values near 1 by inverse class size."""
     arcface_scale: Annotated[float, Field(gt=0)] = 30.0
-    """ArcFace: factor s of the cosines (64 in the paper, for thousands of identities)."""
+    """ArcFace: scale s of the cosines (64 in the paper, for thousands of identities)."""
     arcface_margin: Annotated[float, Field(ge=0, lt=1.57)] = 0.5
     """ArcFace: margin m, in radians."""
     options: OptionsField = Field(default_factory=OptionValues)
@@ -129,62 +131,62 @@ class Optimizer(Section):
     name: Literal["adam", "adamw", "sgd"] = "adam"
     """How gradients become steps."""
     lr: Annotated[float, Field(gt=0)] = 1e-4
-    """Learning rate at the start."""
+    """Initial learning rate."""
     betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.9, 0.999)
-    """Decay of Adam's two averages."""
+    """Decay rates of Adam's two moving averages."""
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
-    """Of `sgd`."""
+    """Momentum of `sgd`."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     """L2 penalty (adam, sgd) or decoupled decay (adamw)."""
     schedule: Literal["plateau", "constant", "cosine"] = "plateau"
-    """How the learning rate falls: by `plateau_factor`, not at all, or as lr · cos(7πk / 16K) in epoch k + 1 of K
-    (FixMatch; `epochs` then counts from the first epoch on)."""
+    """Learning-rate schedule: multiplied by `plateau_factor` on a plateau, constant, or lr · cos(7πk / 16K) in epoch k
+    + 1 of K (FixMatch; `epochs` then affects every epoch)."""
     plateau_factor: Annotated[float, Field(gt=0, lt=1)] = 0.5
-    """The learning rate is multiplied by this after `plateau_patience` epochs without a lower validation loss; with a
-    patience beyond the last epoch it stays."""
+    """Factor of the learning rate after `plateau_patience` epochs without a lower validation loss; the rate is constant
+    if the patience exceeds `epochs`."""
     plateau_patience: Positive = 5
-    """Epochs in a row without a lower validation loss."""
+    """Consecutive epochs without a lower validation loss."""
     plateau_armed: bool = False
-    """Count these epochs only where early stopping counts, from `early_stop.armed_after` on. Without it the rate may be
-    cut many times before the unlabelled clips have their full weight."""
+    """Count these epochs only from `early_stop.armed_after` on, as early stopping does. Otherwise the rate may be cut
+    many times before the unlabelled clips have their full weight."""
     layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
-    """Factor between the learning rates of a layer and the one above it; the head has `lr`."""
+    """Ratio of the learning rates of a layer and the layer above it; the head has `lr`."""
     clip_norm: Annotated[float, Field(gt=0)] | None = None
-    """Largest norm of the gradient."""
+    """Maximum norm of the gradient."""
 
 
 class Batch(Section):
     """Number of clips per step."""
 
     labelled: BatchSize = 16
-    """Labelled clips of a step."""
+    """Labelled clips per step."""
     unlabelled: BatchSize = 16
-    """Unlabelled clips of a step."""
+    """Unlabelled clips per step."""
     accumulate: BatchSize = 1
-    """Each batch is split into this many parts whose gradients are summed."""
+    """Number of parts into which each batch is split; their gradients are summed."""
 
 
 class Training(Section):
     """The trainer."""
 
     trainer: str = AGRM
-    """The shipped trainer, or one of your own, which a study names with `trainer: FILE.py:CLASS`."""
+    """The shipped trainer, or a user-defined one, named by the study's `trainer: FILE.py:CLASS`."""
     options: OptionsField = Field(default_factory=OptionValues)
-    """Settings of a trainer of your own."""
+    """Settings of a user-defined trainer."""
     patience: Positive | None = None
-    """A trainer of your own stops after this many epochs without a better macro F1 on validation, and is judged at its
-    best epoch; null: it trains to its last epoch and is judged there."""
+    """A user-defined trainer stops after this many epochs without a better macro F1 on validation, and is evaluated at
+    its best epoch; null: it trains to its last epoch and is evaluated there."""
 
 
 class EarlyStop(Section):
     """Early stopping of a trial."""
 
     metric: Literal["macro_f1", "accuracy", "balanced_accuracy", "loss"] = "macro_f1"
-    """Validation metric; it also picks the best epoch."""
+    """Validation metric of early stopping; it also selects the best epoch."""
     patience: Positive = 10
     """Epochs without improvement after which training stops."""
     armed_after: Count | None = None
-    """First epoch that can count as one without improvement; null: when pre-training and the ramp have ended."""
+    """First epoch that can count as one without improvement; null: the first after pre-training and ramp."""
 
 
 class Evaluate(Section):
@@ -193,31 +195,32 @@ class Evaluate(Section):
     clips: Annotated[int, Field(ge=1, le=1000)] = 5
     """Windows spread over a video; their probabilities are averaged per subject."""
     network: Literal["teacher", "student"] = "teacher"
-    """The network whose validation metric decides; all are recorded. `teacher` is the average that there is: the
-    teacher or, with `evaluate.ema`, the network's; methods without an average use the student."""
+    """Network whose validation metric selects the epoch; all are recorded. `teacher` is the teacher or, with
+    `evaluate.ema`, the average of the network; methods without an average use the student."""
     batch: BatchSize = 32
-    """Windows of a forward pass; for memory and speed only."""
+    """Windows per forward pass; affects memory and speed only."""
     ema: bool = False
     """Also evaluate a moving average of the network (`ssl.ema`, from the first step on), in methods without a teacher;
     recorded as the network `ema`."""
     unlabelled: bool = True
-    """Log consistency and pseudo-labels on the unlabelled validation clips each epoch; never in a reported metric."""
+    """Log consistency and pseudo-labels on the unlabelled validation clips in each epoch; never in a reported
+    metric."""
 
 
 class Recipe(Section):
     """All settings of one trial."""
 
     task: TaskField = BUILT_IN["three_class"]
-    """The classes that the network tells apart."""
+    """Classes that the network predicts."""
     seed: Seed = 0
-    """Seed of the training: initial weights, order, augmentation."""
+    """Training seed: initial weights, order, augmentation."""
     split_seed: Seed = 0
     """Seed of the split and of the draw of unlabelled clips."""
     epochs: Annotated[int, Field(ge=1, le=100_000)] = 100
-    """Epochs at most."""
+    """Maximum number of epochs."""
     steps_per_epoch: Steps | None = None
-    """Training steps of an epoch; null: one pass over the labelled clips. A number makes trainings with different
-    numbers of labels equally long: the clips come round in a new order each time."""
+    """Training steps per epoch; null: one pass over the labelled clips. With a number, training runs with different
+    numbers of labels are equally long; the clips are repeated in a new order each time."""
     shuffle_labels: bool = False
     """A control: permute the labels of the labelled training subjects, so that nothing can be learned from them. A
     trained network must then be at chance on validation and test, whose labels are unchanged."""
@@ -233,15 +236,15 @@ class Recipe(Section):
     evaluate: Evaluate = Evaluate()
     training: Training = Training()
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
-    """Autocast of forward and backward passes; bf16 needs a GPU from Ampere on or a CPU that has it (AVX512-BF16, AMX),
-    fp16 a GPU."""
+    """Autocast of forward and backward passes; bf16 needs a GPU from Ampere on or a CPU that supports it (AVX512-BF16,
+    AMX), fp16 needs a GPU."""
     tf32: Literal["convolutions", "all", "none"] = "convolutions"
-    """Where a GPU may round fp32 products to TF32 (10 bits of mantissa): torch's default, also in linear layers, or
-    nowhere."""
+    """Operations in which a GPU may round fp32 products to TF32 (10 bits of mantissa): torch's default, also linear
+    layers, or none."""
     compile: bool = False
-    """torch.compile the networks."""
+    """Apply torch.compile to the networks."""
     deterministic: bool = False
-    """Allow only deterministic algorithms on a GPU too, at some cost of speed; a CPU always does."""
+    """Allow only deterministic algorithms on a GPU, which is slower; a CPU is always deterministic."""
 
     @model_validator(mode="after")
     def _arcface_is_a_pair(self) -> Recipe:

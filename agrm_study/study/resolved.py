@@ -91,7 +91,7 @@ def study_from_dict(value: Any, *, where: Path | None = None) -> Study:
             field="schema_version",
             given=value["schema_version"],
             allowed=str(RESOLVED_VERSION),
-            hint="Use the agrm-study that wrote it.",
+            hint="Use the version of agrm-study that wrote it.",
         )
     places = Places(Place(where))
     model: Any = Recipe
@@ -239,7 +239,7 @@ def _check_digest(content: bytes, where: Path) -> None:
     digest, _, body = rest.partition(b"\n")
     if digest.strip() != hashlib.sha256(body).hexdigest().encode():
         raise InputError(
-            "is damaged: it differs from the digest that was taken when it was written",
+            "is damaged: it differs from the digest recorded when it was written",
             where=where,
             hint="`agrm-study run` of the same study writes it again.",
         )

@@ -44,28 +44,28 @@ def read_gpu(value: Any) -> float | Literal["auto"]:
     if exact and (share == 0 or share.numerator == 1):
         return float(share)
     nearest = max(1, round(1 / share)) if share else 1
-    raise Rule("must be 0, 1 or exactly one k-th of a GPU", allowed=GPU_CHOICES, hint=f'Did you mean "1/{nearest}"?')
+    raise Rule("must be 0, 1 or exactly 1/k of a GPU", allowed=GPU_CHOICES, hint=f'Did you mean "1/{nearest}"?')
 
 
 class Resources(Section):
     """CPUs and GPUs of one trial; never part of a trial's identity."""
 
     cpu: Annotated[int, Field(ge=1, le=10_000)] = 1
-    """CPU cores of a trial."""
+    """CPU cores per trial."""
     gpu: Annotated[
         float | Literal["auto"],
         BeforeValidator(read_gpu),
         WithJsonSchema({"anyOf": [{"type": "number", "minimum": 0, "maximum": 1}, {"type": "string"}]}),
     ] = 0.0
-    """GPUs of a trial: 0, 1 or exactly 1/k (k trials share one GPU); `auto` measures the memory of a step and takes the
-    smallest 1/k that holds it. A trial whose share is too small is retried on a larger one."""
+    """GPUs per trial: 0, 1 or exactly 1/k (k trials share one GPU); `auto` measures the memory of a step and uses the
+    smallest 1/k that fits it. A trial whose share is too small is retried on a larger one."""
     accelerator: Annotated[str, Field(pattern=r"^\S+$")] | None = None
-    """Type of accelerator that a node must have, by Ray's name (`A100`, `H100`); null takes any."""
+    """Type of accelerator that a node must have, by Ray's name (`A100`, `H100`); null accepts any."""
 
 
 class ArmResources(Section):
     """Accelerator of the trials of one arm; never part of a trial's identity."""
 
     accelerator: Annotated[str, Field(pattern=r"^\S+$")] | None = None
-    """Type of accelerator of the arm's trials, by Ray's name; null takes the study's. It counts where trials hold GPUs,
-    and when one arm names a type, each arm must have one: its own, or the study's."""
+    """Type of accelerator of the arm's trials, by Ray's name; null uses the study's. It applies to trials that use
+    GPUs; if one arm names a type, each arm must have one: its own, or the study's."""

@@ -77,7 +77,7 @@ def read_labelled(value: Any) -> tuple[tuple[str | None, Any], ...]:
     seen: list[Any] = []
     for _, item in pairs:
         if any(item == other and isinstance(item, bool) is isinstance(other, bool) for other in seen):
-            raise Rule(f"holds the value {item!r} twice", hint="Each value makes one arm.")
+            raise Rule(f"contains the value {item!r} twice", hint="Each value makes one arm.")
         seen.append(item)
     return pairs
 
@@ -96,13 +96,14 @@ class Dimension(Section):
         BeforeValidator(lambda value: None if value is None else read_labelled(value)),
         WithJsonSchema(_LABELLED_VALUES),
     ] = Field(default=None, alias="choice")
-    """Values to pick from: a list, or `label: value`."""
+    """Values to choose from: a list, or `label: value`."""
     scale: Scale = "linear"
-    """How draws spread: `log` for learning rates, `logit` for values that approach 0 and 1 (an EMA's alpha)."""
+    """Scale on which values are drawn: `log` for learning rates, `logit` for values that approach 0 and 1 (an EMA's
+    alpha)."""
     step: Annotated[float, Field(gt=0)] | None = None
-    """Grid of a linear range, from its lowest value."""
+    """Step of a linear range, from its lowest value."""
     when: When = Field(default_factory=Condition)
-    """Drawn only where earlier dimensions have these values."""
+    """Condition: the dimension is drawn only if earlier dimensions have these values."""
 
     @model_validator(mode="after")
     def _rules(self) -> Dimension:
@@ -112,7 +113,7 @@ class Dimension(Section):
             )
         if self.kind == "choice":
             if self.scale != "linear" or self.step is not None:
-                raise Rule("a choice has neither scale nor step", allowed="choice and when")
+                raise Rule("a choice has no scale and no step", allowed="choice and when")
             return self
         low, high = self.bounds
         if low >= high:
@@ -168,13 +169,13 @@ class Pruner(Section):
     """Which trials of a search are stopped early."""
 
     name: Literal["none", "asha", "median"] = "none"
-    """How trials are judged while they run."""
+    """Rule that ends poor trials early."""
     grace_epochs: Positive = 10
-    """Epochs that every trial gets."""
+    """Minimum number of epochs of every trial."""
     reduction_factor: Annotated[int, Field(ge=2, le=MAX_COUNT)] = 3
-    """asha: one in this many continues at each rung."""
+    """asha: one trial in this many continues at each rung."""
     min_trials: Positive = 5
-    """median: trials that must have reached an epoch before others are stopped at it."""
+    """median: number of trials that must have reached an epoch before others are stopped at it."""
 
 
 def read_metrics(value: Any) -> tuple[str, ...]:
@@ -201,21 +202,21 @@ class SearchSettings(Section):
     sampler: SamplerEntry = "tpe"
     """`random`, `tpe`, `gp` or `nsga2` (several objectives), or a class of `optuna.samplers`, with its `options`."""
     trials: Annotated[int, Field(ge=1, le=MAX_TRIALS)]
-    """Points of a search in all, earlier runs included."""
+    """Total number of points of a search, earlier runs included."""
     metric: Annotated[
         tuple[str, ...],
         BeforeValidator(read_metrics),
         WithJsonSchema({"anyOf": [{"enum": list(OBJECTIVES)}, {"type": "array", "items": {"enum": list(OBJECTIVES)}}]}),
     ] = ("val/macro_f1",)
-    """What is optimised: a validation metric, or several for `nsga2`."""
+    """Objective: a validation metric, or several for `nsga2`."""
     constraints: tuple[ConstraintEntry, ...] = ()
-    """What a point must keep to, `QUANTITY <= NUMBER` or `>=`; a point that breaks one is never chosen."""
+    """Bounds of a point, `QUANTITY <= NUMBER` or `>=`; a point that breaks one is never chosen."""
     pruner: Pruner = Pruner()
-    """Which trials are stopped early."""
+    """Early stopping of poor trials."""
     seed: Seed = 1000
-    """Training seed of every search trial; never one of the study's seeds, which must be fresh."""
+    """Training seed of search trials; must not be one of the study's seeds."""
     seeds: Annotated[int, Field(ge=1, le=MAX_SEARCH_SEEDS)] = 1
-    """Training seeds of a point, one after the other from `seed` on; its objective is their mean."""
+    """Number of training seeds per point, starting at `seed`; its objective is their mean."""
     sampler_seed: Seed = 0
     """Seed of the sampler."""
 
@@ -246,14 +247,14 @@ class Search(SearchSettings):
     space: dict[str, Dimension] = Field(min_length=1)
     """Dotted setting → distribution; an entry's `when` may name entries above it."""
     promote: Annotated[int, Field(ge=0, le=1000)] = 3
-    """How many of the best on validation are trained again with the study's seeds."""
+    """Number of best points that are trained again with the study's seeds."""
 
 
 class Tune(SearchSettings):
     """Equal searches on validation, one per arm and task; each arm adopts its best settings."""
 
     space: dict[str, Dimension] = Field(default_factory=dict)
-    """Dotted setting → distribution, for every arm that has no space of its own."""
+    """Dotted setting → distribution, for every arm without its own space."""
 
     @model_validator(mode="after")
     def _one_objective(self) -> Tune:
@@ -266,4 +267,4 @@ class ArmTune(Section):
     """Search space of the tuning of one arm, in place of the study's space."""
 
     space: dict[str, Dimension] = Field(min_length=1)
-    """Dotted setting → distribution, in place of the study's `tune.space`."""
+    """Dotted setting → distribution, instead of the study's `tune.space`."""

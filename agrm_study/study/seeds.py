@@ -28,8 +28,8 @@ NEED_ALL_ARMS = {
 """Tables that a study with a race cannot have, with reasons."""
 
 ALLOWED = (
-    f"a list of different whole numbers from 0 to {MAX_SEED}, their number (at most {MAX_TRIALS}), or "
-    "{race: {first: 3, most: 10, level: 0.05}}"
+    f"a list of distinct whole numbers from 0 to {MAX_SEED}, their number (at most {MAX_TRIALS}), or {{race: {{first: "
+    "3, most: 10, level: 0.05}}"
 )
 
 
@@ -40,20 +40,20 @@ class Race(Section):
     """
 
     first: Annotated[int, Field(ge=LEAST_FIRST, le=MAX_TRIALS)] = LEAST_FIRST
-    """Seeds that every arm gets before the first comparison."""
+    """Seeds of every arm before the first comparison."""
     most: Annotated[int, Field(gt=LEAST_FIRST, le=MAX_TRIALS)] = 10
-    """Seeds of an arm that stays in to the end: 0 … most - 1."""
+    """Seeds of an arm that is not stopped: 0 … most - 1."""
     step: Annotated[int, Field(ge=1, le=MAX_TRIALS)] = 1
-    """Seeds of a round after the first."""
+    """Seeds per round after the first."""
     level: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
-    """Probability at most, by task, that the truly best arm is dropped."""
+    """Maximum probability, per task, that the truly best arm is dropped."""
 
     @model_validator(mode="after")
     def _grows(self) -> Race:
         if self.most <= self.first:
             raise Rule(
                 f"race.most must be more than race.first, not {self.most} after {self.first}",
-                hint=f"`seeds: {self.most}` gives every arm the same number.",
+                hint=f"`seeds: {self.most}` gives every arm the same number of seeds.",
             )
         return self
 

@@ -29,7 +29,7 @@ MEMORIES = {"ssl.ema.memory_epochs": "ssl.ema.alpha", "ssl.threshold.memory_epoc
 SET_BY_THE_STUDY = {
     "task": "Name the tasks with `tasks: [two_class, three_class]`, or define your own there.",
     "seed": "Name the seeds with `seeds: [0, 1, 2, 3, 4]`.",
-    "split_seed": "Name the seed of the split with `split_seed: 0` beside `seeds`.",
+    "split_seed": "Set the seed of the split with `split_seed: 0` next to `seeds`.",
 }
 """Fields of a recipe that a study sets by a separate key."""
 
@@ -178,7 +178,7 @@ def refusal(name: str) -> tuple[str, str] | None:
     if section is not None:
         return (
             "is a group of settings, not one",
-            f"Name one of it: {', '.join(f'{name}.{key}' for key in section.model_fields)}.",
+            f"Name one of its settings: {', '.join(f'{name}.{key}' for key in section.model_fields)}.",
         )
     return "there is no such setting", suggest_setting(name)
 

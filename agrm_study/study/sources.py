@@ -19,11 +19,11 @@ from agrm_study.study.spec import PresetFile, StudyFile
 from agrm_study.study.translate import translate
 
 NOT_BY_OPTION = {
-    "arms": "Edit the study file: its arms are its question.",
-    "grid": "Edit the study file: its grid is its question.",
+    "arms": "Edit the arms in the study file.",
+    "grid": "Edit the grid in the study file.",
     "set": "Give the setting itself, e.g. --set ssl.ema.alpha=0.999.",
-    "parts": "Edit the study file: its parts are code.",
-    "trainer": "Edit the study file: its trainer is code.",
+    "parts": "Edit the parts in the study file.",
+    "trainer": "Edit the trainer in the study file.",
     "name": "Use --results to write into another folder.",
 }
 """Keys of a study file that an option cannot change."""

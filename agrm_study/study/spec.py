@@ -91,7 +91,7 @@ def read_sharing(value: Any) -> bool | Literal["keep"]:
     if value == "keep":
         return "keep"
     hint = did_you_mean(str(value), ("true", "false", "keep"))
-    raise Rule("is not one of the values that exist", allowed="true, false, keep", hint=hint)
+    raise Rule("is not one of the allowed values", allowed="true, false, keep", hint=hint)
 
 
 Sharing = Annotated[
@@ -108,15 +108,14 @@ class ArmEntry(Section):
     name: Name
     """First cell of its row in the tables."""
     set: dict[str, Any] = Field(default_factory=dict)
-    """What differs from the study's base recipe."""
+    """Settings that differ from the study's base recipe."""
     seed_offset: Seed = 0
-    """Added to each of the study's seeds for this arm, whose trainings are then independent of the other arms' and
-    compared with them unpaired. An arm that differs from another in nothing else shows how large differences by chance
-    are."""
+    """Added to each of the study's seeds for this arm. Its training runs are then independent of the other arms' and
+    compared with them unpaired. An arm that equals another in everything else shows the size of chance differences."""
     resources: ArmResources = ArmResources()
-    """What its trials need of a machine; never part of their identity."""
+    """Resources of its trials; never part of their identity."""
     tune: ArmTune | None = None
-    """What its tuning varies, in place of the study's `tune.space`."""
+    """Its tuning space, instead of the study's `tune.space`."""
 
 
 class Factor(Section):
@@ -127,9 +126,9 @@ class Factor(Section):
     ]
     """A list of values, or `label: value`."""
     when: When = Field(default_factory=Condition)
-    """Varied only where earlier factors have these values; elsewhere it has the base recipe's value."""
+    """Condition: varied only if earlier factors have these values; otherwise the base recipe's value applies."""
     symbol: Name | None = None
-    """What arms' names call it."""
+    """Short name of the factor in names of arms."""
 
     def can_be(self, value: Any) -> bool:
         """Whether an arm can have a value of it."""
@@ -153,7 +152,7 @@ def read_factor(value: Any) -> Any:
 def _families(families: Mapping[str, tuple[str, ...]]) -> Mapping[str, tuple[str, ...]]:
     for name, arms in families.items():
         if not arms:
-            raise Rule(f"the family {name!r} names no arm")
+            raise Rule(f"the family {name!r} contains no arm")
     return families
 
 
@@ -161,9 +160,9 @@ class OperatingPoint(Section):
     """Target that the decision of a two-class task must reach on validation: exactly one of the two fields."""
 
     sensitivity: Annotated[float, Field(gt=0, le=1)] | None = None
-    """Least share of the positive class that is found."""
+    """Minimum share of positive subjects that are classified as positive."""
     specificity: Annotated[float, Field(gt=0, le=1)] | None = None
-    """Least share of the other class that is not called positive."""
+    """Minimum share of negative subjects that are classified as negative."""
 
     @model_validator(mode="after")
     def _one(self) -> OperatingPoint:
@@ -188,73 +187,74 @@ class ReportRequest(Section):
     """Content of the study's report."""
 
     tables: tuple[str, ...] = ()
-    """Tables by name; empty takes those that fit the study."""
+    """Tables by name; empty: those that suit the study."""
     figures: tuple[str, ...] = ()
-    """Figures by name; empty takes those that fit the study."""
+    """Figures by name; empty: those that suit the study."""
     families: Annotated[dict[str, tuple[str, ...]], AfterValidator(_families)] = Field(default_factory=dict)
-    """Families of comparisons for Holm's correction: name → arms compared with the reference; by default each task's
-    arms are one family."""
+    """Families of comparisons for Holm's correction: name → arms that are compared with the reference; by default all
+    arms of a task are one family."""
     prevalences: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = ()
-    """Prevalences of an abnormal gait at which PPV and NPV are also stated."""
+    """Further prevalences of the positive class for PPV and NPV."""
     margin: Annotated[float, Field(gt=0, lt=1)] | None = None
-    """Difference in the primary metric that would not matter (0.05 is five points): arms are tested for equivalence
-    with the reference within it."""
+    """Difference in the primary metric that is considered irrelevant (0.05 is five points): arms are tested for
+    equivalence with the reference within it."""
     operating_points: tuple[OperatingPoint, ...] = ()
     """Required sensitivities or specificities of two-class tasks: thresholds are chosen on validation and applied to
-    the test part, beside 0.5."""
+    the test part, in addition to 0.5."""
 
 
 class StudyFile(Section):
     """A study file as written."""
 
     name: StudyName
-    """Also the name of its results folder."""
+    """Name of the study and of its results folder."""
     question: str = ""
-    """The question it answers, in a sentence."""
+    """Question that the study answers, in one sentence."""
     base: str = "agrm"
-    """A recipe: its name in search_spaces/base/, or a file."""
+    """Base recipe: its name in search_spaces/base/, or a file."""
     parts: tuple[str, ...] = ()
-    """Backbones, losses, tables … of your own: Python files relative to the study file, or modules."""
+    """User-defined backbones, losses, tables …: Python files relative to the study file, or modules."""
     trainer: str | None = None
-    """A trainer of your own, `FILE.py:CLASS` or `MODULE:CLASS`; arms set its settings instead of the recipe's."""
+    """User-defined trainer, `FILE.py:CLASS` or `MODULE:CLASS`; arms set its settings instead of the recipe's."""
     tasks: TaskEntries
-    """What is distinguished: built-in tasks by name, or tasks of your own over the labels of the manifest. Each arm is
-    trained once per task and seed."""
+    """Tasks: built-in ones by name, or user-defined ones over the labels of the manifest. Each arm is trained once per
+    task and seed."""
     seeds: Seeds
-    """Replicates: training seeds that differ, their number, or a race that gives arms as many as they need."""
+    """Replicates: distinct training seeds, their number, or a race that adds seeds only to arms that may be the
+    best."""
     split_seed: Seed = 0
     """Seed of the split and of the draw of unlabelled clips: the same for all seeds."""
     splits: Splits | None = None
-    """Folds: every labelled subject is tested once per repeat and seed; without it, the test part of one split is."""
+    """Folds: every labelled subject is tested once per repeat and seed; without it, the study has one test part."""
     data: dict[str, Any] | None = None
-    """Shorthand for `set: {data: …}`: which clips the study sees."""
+    """Shorthand for `set: {data: …}`: the clips of the study."""
     set: dict[str, Any] | None = None
-    """Settings of every arm, by dotted name or nested: what differs from the base."""
+    """Settings of every arm that differ from the base, by dotted name or nested."""
     arms: tuple[ArmEntry, ...] | None = None
-    """What varies: one entry a row of the tables."""
+    """What varies: one entry per row of the tables."""
     grid: dict[str, Annotated[Factor, BeforeValidator(read_factor)]] | None = None
     """What varies: settings whose values are crossed."""
     search: Search | None = None
     """What varies: settings that Optuna samples."""
     tune: Tune | None = None
-    """Beside `arms`: the same search on validation for every arm and task before its seeds; the best settings become
-    the arm's own."""
+    """With `arms`: the same search on validation for every arm and task before its seeds; the best settings become the
+    arm's."""
     reference: Name | None = None
     """The arm that the others are compared with; in a search `base`, the base recipe, unless it is `null`."""
     primary_metric: Literal[tuple(METRICS)] = "macro_f1"  # type: ignore[valid-type]
-    """The metric that the study is decided by."""
+    """Metric of the comparisons, tests and races."""
     resources: Resources = Resources()
-    """What one trial needs of a machine; never part of its identity."""
+    """Resources of one trial; never part of its identity."""
     sharing: Sharing = True
-    """Whether trials train the epochs that they have in common once; never part of their identity. `keep` also keeps
-    the states where stages and trials end, some five times a network's size each, for a study with more epochs or
-    arms to resume from."""
+    """Whether epochs that trials have in common are trained once; never part of their identity. `keep` also keeps the
+    states at the ends of stages and trials, each about five times a network's size, for resuming with more epochs or
+    arms."""
     keep_weights: KeepWeights = "all"
-    """Whose best weights stay on disk, for `export`, `explain` and damaged predictions: `all` final trials, only those
-    that are `reported` (a run ends by removing those of arms that a race stopped and of trials that left the plan), or
+    """Best weights that are kept for `export`, `explain` and damaged predictions: of `all` final trials, only of those
+    `reported` (a run ends by removing those of arms that a race stopped and of trials no longer in the plan), or
     `none`; never part of the trials' identity."""
     report: ReportRequest = ReportRequest()
-    """Tables and figures, and how they compare."""
+    """Tables, figures and analysis settings."""
 
 
 def reference_of(spec: StudyFile) -> str | None:
@@ -274,6 +274,6 @@ class PresetFile(Section):
     set: dict[str, Any] | None = None
     resources: dict[str, Any] | None = None
     search: dict[str, Any] | None = None
-    """Overrides keys of the study's search, where it has one."""
+    """Keys that override the study's search, if it has one."""
     tune: dict[str, Any] | None = None
-    """Overrides keys of the tuning of the study's arms, where it has one."""
+    """Keys that override the study's tuning, if it has one."""

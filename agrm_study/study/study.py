@@ -139,7 +139,7 @@ class Study:
         """
         if name not in self.tasks:
             raise InputError(
-                "is not a task of the study as it is now", field="task", given=name, allowed=", ".join(self.tasks)
+                "is not a task of the present study", field="task", given=name, allowed=", ".join(self.tasks)
             )
         return self.tasks[name]
 

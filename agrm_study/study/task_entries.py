@@ -71,10 +71,10 @@ class TaskEntry(Section):
     """Class name → labels of the manifest, 2 to 50 classes in the order of tables and figures. Clips with other labels
     are ignored."""
     positive: Annotated[str, BeforeValidator(_label)] | None = None
-    """The class to be found, of two: it makes sensitivity, specificity, ROC and PR curves available."""
+    """The positive class, of two; enables sensitivity, specificity, ROC and PR curves."""
     ordered: bool = False
-    """Whether the classes are in rising order: allows the loss `corn`, and adds quadratic weighted kappa and mean
-    absolute error."""
+    """Whether the classes are in ascending order; enables the loss `corn`, quadratic weighted kappa and mean absolute
+    error."""
 
     @field_validator("classes")
     @classmethod
@@ -133,7 +133,7 @@ def _tasks(entries: dict[str, TaskEntry]) -> dict[str, TaskEntry]:
         for other in found:
             if task.same_as(other):
                 raise Rule(
-                    f"{other.name} and {task.name} have the same classes and would be trained once",
+                    f"{other.name} and {task.name} have the same classes and would share all training runs",
                     hint="Keep one of the two.",
                     show=False,
                 )

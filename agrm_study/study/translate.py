@@ -33,8 +33,8 @@ _RULES: dict[str, str] = {
     "greater_than_equal": "must be at least {ge}",
     "less_than": "must be less than {lt}",
     "less_than_equal": "must be at most {le}",
-    "literal_error": "is not one of the values that exist",
-    "string_pattern_mismatch": "does not have the form it must have",
+    "literal_error": "is not one of the allowed values",
+    "string_pattern_mismatch": "does not have the required form",
 }
 
 
@@ -84,7 +84,7 @@ def _one(error: ErrorDetails, places: Places, model: type[BaseModel], prefix: st
     elif kind in ("too_short", "too_long"):
         rule = _length_rule(kind, context)
     elif kind == "missing" and isinstance(path[-1], int):
-        rule, path = f"must hold at least {path[-1] + 1} values", path[:-1]
+        rule, path = f"must contain at least {path[-1] + 1} values", path[:-1]
     else:
         rule = _RULES.get(kind, "").format(**{key: _number(value) for key, value in context.items()}) or _plain(
             error["msg"]
@@ -122,8 +122,8 @@ def _own(fault: object) -> tuple[str, str | None, str | None, bool]:
 def _length_rule(kind: str, context: Mapping[str, Any]) -> str:
     if kind == "too_short":
         least = context["min_length"]
-        return "must not be empty" if least == 1 else f"must hold at least {least} values"
-    return f"must hold at most {context['max_length']} values"
+        return "must not be empty" if least == 1 else f"must contain at least {least} values"
+    return f"must contain at most {context['max_length']} values"
 
 
 def _choices(expected: str) -> str:

@@ -34,7 +34,7 @@ def check_tuning(spec: StudyFile, arms: Sequence[Arm], loading: Loading) -> None
                 loading.note(("arms", position, "tune"), "this study does not tune its arms", hint=hint)
         return
     if spec.arms is None:
-        loading.note(("tune",), "tunes the arms of a list", allowed="beside `arms`, not beside `grid` or `search`")
+        loading.note(("tune",), "tunes the arms of a list", allowed="with `arms`, not with `grid` or `search`")
         return
     _check_seeds(spec, loading)
     common = check_factors(COMMON, spec.tune.space, loading)
@@ -73,7 +73,7 @@ def _check_seeds(spec: StudyFile, loading: Loading) -> None:
         return  # refused in `checks`
     final = {seed + entry.seed_offset for entry in spec.arms or () for seed in spec.seeds}
     if set(spec.tune.training_seeds) & final:
-        rule = "must not be one of the seeds that arms are reported with: these must be fresh"
+        rule = "must not be one of the seeds of the reported trials, which must be fresh"
         loading.note(("tune", "seed"), rule, given=spec.tune.seed, hint="Use another, such as 100000.")
 
 

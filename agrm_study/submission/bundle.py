@@ -96,7 +96,7 @@ def _unpack(bundle: zipfile.ZipFile, listing: Listing, folder: Path, path: Path)
         name = PurePosixPath(*inside.parts[1:]).as_posix()
         wanted = listed.pop(name, None)
         if wanted is None:
-            faults.append(f"{name}: is not in the list of the bundle")
+            faults.append(f"{name}: is not in the bundle's file list")
             continue
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -107,7 +107,7 @@ def _unpack(bundle: zipfile.ZipFile, listing: Listing, folder: Path, path: Path)
             faults.append(f"{name}: is damaged")
             continue
         if digest != wanted:
-            faults.append(f"{name}: differs from the checksum in the list of the bundle")
+            faults.append(f"{name}: differs from the checksum in the bundle's file list")
     return faults + [f"{name}: is missing" for name in listed]
 
 

@@ -88,7 +88,7 @@ class Facts:
             else "No subject was excluded by name."
         )
         if data.subset == "balanced":
-            text += " Classes were balanced by drawing as many subjects of each class as the rarest has."
+            text += " Classes were balanced by drawing as many subjects of each class as the smallest class has."
         if data.labelled_fraction < 1:
             text += (
                 f" Of the training subjects, a stratified share of {data.labelled_fraction:g} was used with its label."
@@ -121,7 +121,7 @@ class Facts:
             how = f"as {data.folds} stratified folds, of which one is the test part"
         folds = self.m.evidence.study.splits
         if folds is not None:
-            again = f", divided anew {folds.repeats} times" if folds.repeats > 1 else ""
+            again = f", with {folds.repeats} repeated divisions" if folds.repeats > 1 else ""
             how = f"to {folds.folds} folds, stratified by label{again}; each fold is the test part once"
             sizes = f"of one fold, {sizes}"
         seeds = sorted({p.split_seed for p in self.m.evidence.planned})
@@ -315,7 +315,7 @@ class Facts:
         prints = {name: sorted(set(e.trials[f"{name}_fingerprint"].dropna())) for name in ("data", "split")}
         text = (
             f"Git commit {git.get('commit') or 'unknown'}; data {', '.join(prints['data'])}; split "
-            f"{', '.join(prints['split'])}. "
-            "The records bundle (records.zip) holds every prediction and can be verified with `agrm-study verify`."
+            f"{', '.join(prints['split'])}. The records bundle (records.zip) contains every prediction and can be "
+            "verified with `agrm-study verify`."
         )
         return Fact(text, "provenance.json; records.zip")

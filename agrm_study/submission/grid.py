@@ -157,7 +157,7 @@ def _compare_names(
             if whole:
                 out.mismatches.append(Mismatch(line=1, place=kind, found=None, expected=theirs.name))
             else:
-                out.remarks.append(f"{kind} `{theirs.name}` is left out")
+                out.remarks.append(f"{kind} `{theirs.name}` is omitted")
         elif ours.key != theirs.key:
             if whole or _only_digits_differ(ours.name, theirs.name):
                 out.mismatches.append(Mismatch(line=ours.line, place=kind, found=ours.name, expected=theirs.name))

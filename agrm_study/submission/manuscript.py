@@ -71,7 +71,7 @@ def verify_manuscript(path: Path, made: Sequence[Made], out: Verification) -> No
     by_study = {numbers.segment(x.study): x for x in made}
     if len(by_study) < len(made):
         raise InputError(
-            "two results folders hold studies of one name, so that the tables of a manuscript cannot be distinguished",
+            "two results folders contain studies of the same name, so a manuscript's tables are ambiguous",
             given=", ".join(x.folder for x in made),
         )
     values = {key: value for x in made for key, value in x.numbers.items()}
@@ -91,7 +91,7 @@ def verify_manuscript(path: Path, made: Sequence[Made], out: Verification) -> No
             _verify_table(source, table, by_study, values.get, out)
     if not out.checked.get("tables in the manuscript") and not out.checked.get("uses of a number"):
         out.differences.append(
-            f"{path}: contains neither a table of ours nor a number by \\agrm{{key}}, so that nothing can be verified"
+            f"{path}: contains neither a table of agrm-study nor a number by \\agrm{{key}}; nothing can be verified"
         )
 
 
@@ -115,10 +115,10 @@ def _verify_table(
         out.differences.append(f"{where}: {named}: not verified, as no results folder of this study was given")
         return
     if table.name not in made.tables:
-        out.differences.append(f"{where}: {named}: the records give no table of this name")
+        out.differences.append(f"{where}: {named}: the records contain no table of this name")
         return
     if table.body[0] == table.body[1]:
-        out.differences.append(f"{where}: {named}: no tabular follows its comment")
+        out.differences.append(f"{where}: {named}: no tabular environment follows its comment")
         return
     [again] = find_tables(latex.render(made.tables[table.name]))
     compared = compare_grids(grid_of(table, value), grid_of(again), whole=False)

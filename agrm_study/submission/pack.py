@@ -200,7 +200,7 @@ def checklist_latex(checklist: Checklist, facts: Facts) -> str:
     """A checklist as a LaTeX table over several pages, for an \\input."""
     lines = [
         rf"\section*{{{escape(checklist.title)}}}",
-        rf"{{\scriptsize {escape(checklist.citation)}. The wording of the items is our own.\par}}",
+        rf"{{\scriptsize {escape(checklist.citation)}. The items are paraphrased.\par}}",
         r"\begingroup\scriptsize\setlength{\tabcolsep}{3pt}",
         r"\begin{longtable}{@{}p{0.05\linewidth}>{\raggedright}p{0.2\linewidth}>{\raggedright}p{0.47\linewidth}"
         r">{\raggedright\arraybackslash}p{0.2\linewidth}@{}}",

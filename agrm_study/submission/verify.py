@@ -23,7 +23,7 @@ from agrm_study.study.parts.names import short_name
 from agrm_study.submission.grid import compare_grids
 from agrm_study.submission.read_tables import READERS
 
-UNREADABLE: Final = "cannot be read as a table of ours"
+UNREADABLE: Final = "cannot be read as a table of agrm-study"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +138,7 @@ def _verify_tables(place: Path, tables: Mapping[str, Table], named: str, out: Ve
         if suffix not in READERS:
             continue
         if table is None:
-            out.differences.append(f"{named}/tables/{file.name}: the records give no table of this name")
+            out.differences.append(f"{named}/tables/{file.name}: the records contain no table of this name")
             continue
         verify_table_file(file, table, f"{named}/tables/{file.name}", out)
 
@@ -216,12 +216,12 @@ def _verify_figures(place: Path, m: Measurements, named: str, out: Verification,
         for file in here:
             if file.read_bytes() != drawn[file.suffix.removeprefix(".")]:
                 out.differences.append(
-                    f"{named}/figures/{file.name}: is not the figure that is drawn from the records here "
-                    "(another release of matplotlib or another font also draws another file)"
+                    f"{named}/figures/{file.name}: differs from the figure drawn from the records here (another "
+                    "release of matplotlib or another font also draws another file)"
                 )
             out.count("figures")
     out.differences.extend(
-        f"{named}/figures/{p.name}: the records give no figure of this name"
+        f"{named}/figures/{p.name}: the records contain no figure of this name"
         for rest in files.values()
         for p in rest
         if p.suffix.removeprefix(".") in FIGURE_FORMATS

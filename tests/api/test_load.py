@@ -42,8 +42,8 @@ def test_paths_in_a_dict_start_from_the_working_folder(tmp_path: Path, monkeypat
     ("change", "words"),
     [
         ({"arms": [{"name": "a", "set": {"epoch": 3}}]}, "the given study: .*epochs"),
-        ({"seeds": {1, 2}}, "the given study: must hold plain values only"),
-        ({"primary_metric": float("nan")}, "the given study: must hold plain values only"),
+        ({"seeds": {1, 2}}, "the given study: must contain only plain values"),
+        ({"primary_metric": float("nan")}, "the given study: must contain only plain values"),
     ],
 )
 def test_a_wrong_dict_is_refused_in_one_message(change: dict, words: str) -> None:

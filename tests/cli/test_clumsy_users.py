@@ -97,7 +97,7 @@ def test_a_path_that_the_disk_refuses_is_no_fault_of_ours(place: Path, capsys: p
     with pytest.raises(OSError) as refused:  # noqa: PT011 - any of them
         (place / "file.txt" / "inside").mkdir()
     assert _storage_error(refused.value) == 2
-    assert "file.txt/inside: not a directory. Is it the right path" in capsys.readouterr().err
+    assert "file.txt/inside: not a directory. Check the path" in capsys.readouterr().err
     assert _storage_error(OSError("When listing objects: AWS Error ACCESS_DENIED during ListObjectsV2: no")) == 2
     assert "the object store cannot be used: When listing objects: AWS Error ACCESS_DENIED" in capsys.readouterr().err
     assert _storage_error(ValueError("ours")) == 0

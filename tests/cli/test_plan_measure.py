@@ -58,13 +58,14 @@ def timed(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_time_and_disk_are_told_with_what_was_measured_and_where(invoke: Invoke) -> None:
     done = invoke("--measure")
     assert "timing steps, 1 of 1: a shape" in done.stderr
-    assert "for 4 trials of kinds that never ran, if none stops early" in done.stdout
+    assert "for 4 trials of kinds that have not run yet, if none stops early" in done.stdout
     assert (
-        "measured 4 steps of 1 shape with made-up clips on cpu, 1 thread; 1 trial of another shape comes" in done.stdout
+        "measured 4 steps of 1 shape with random clips on cpu, 1 thread; 1 unmeasured trial is not included"
+        in done.stdout
     )
     assert "A step could not be timed: no" in done.stdout
     assert "more: 7 kB of weights" in done.stdout  # two networks three times, one once
-    assert "Time is not known" not in done.stdout
+    assert "The time is unknown" not in done.stdout
 
 
 @pytest.mark.usefixtures("timed")
@@ -84,7 +85,7 @@ def test_the_same_is_there_for_machines(invoke: Invoke) -> None:
 def test_without_it_nothing_is_timed_and_the_option_is_named(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(calibration.subprocess, "Popen", None)
     done = invoke()
-    assert "Time is not known yet" in done.stdout
+    assert "The time is unknown" in done.stdout
     assert "--measure" in done.stdout
     assert json.loads(invoke("--json").stdout)["timed"] is None
 
@@ -99,7 +100,7 @@ assert not [name for name in ("torch", "ray") if name in sys.modules]
 """
     done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert "measured 3 steps of 1 shape with made-up clips on cpu, 1 thread" in done.stdout
+    assert "measured 3 steps of 1 shape with random clips on cpu, 1 thread" in done.stdout
 
 
 @pytest.mark.slow

@@ -44,7 +44,7 @@ def invoke(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Invoke:
 
 
 def test_notes_are_shown_and_are_in_the_json(invoke: Invoke) -> None:
-    assert "note: The arms `A` and `B` are one training" in invoke(ARMS).stdout
+    assert "note: The arms `A` and `B` train identically" in invoke(ARMS).stdout
     notes = json.loads(invoke(ARMS, "--json").stdout)["notes"]
     assert len(notes) == 2
     assert "names no reference" in notes[1]
@@ -66,7 +66,7 @@ def test_trials_that_another_study_has_finished_are_not_new(invoke: Invoke, monk
     told = invoke(STUDY + "arms: [{name: A}]\n").stdout
     assert told.splitlines()[3].split() == ["arm", "trials", "finished", "failed", "reused", "new"]
     assert told.splitlines()[4].split() == ["A", "2", "0", "0", "2", "0"]
-    assert "2 trials are finished in results folders beside this one; `run` reuses them" in told
+    assert "2 trials are finished in results folders next to this one; `run` reuses them" in told
     assert "Nothing to train" in told
 
 
@@ -84,7 +84,7 @@ def test_run_shows_the_same_notes_before_it_begins(tmp_path: Path, monkeypatch: 
 
     monkeypatch.setattr("agrm_study.execution.run.run_study", refuse)
     done = click.testing.CliRunner().invoke(run, ["study.yaml"])
-    assert "note: The arms `A` and `B` are one training" in done.stderr
+    assert "note: The arms `A` and `B` train identically" in done.stderr
     assert str(done.exception) == "stopped here"
 
 
@@ -103,18 +103,18 @@ def test_steps_and_memories_are_shown_and_noted_where_the_training_is_too_short(
 def test_disk_space_that_is_not_there_is_said() -> None:
     disk = Disk(weights=0, checkpoint=2_000_000, states=0, records=None, unknown=0, free=1_000_000)
     assert disk_sentence(disk, kept=False) == (
-        "Disk: up to 2.0 MB more: no weights (`keep_weights: none`), 2.0 MB of checkpoint for each trial that runs. "
+        "Disk: up to 2.0 MB more: no weights (`keep_weights: none`), 2.0 MB of checkpoints per running trial. "
         "Only 1.0 MB are free there."
     )
 
 
 def test_a_limit_is_answered_with_the_trials_that_it_buys(invoke: Invoke) -> None:
     told = invoke(ARMS, "--for", "7h30m", "--slots", "2").stdout
-    assert "--for 7h30m with 2 slots: unknown what it buys: no trial of this kind has run." in told
+    assert "--for 7h30m with 2 slots: unknown, as no trial of this kind has run." in told
     facts = json.loads(invoke(ARMS, "--for", "7h30m", "--slots", "2", "--json").stdout)
     assert (facts["bought"]["time_s"], facts["bought"]["slots"], facts["bought"]["unknown"]) == (27_000, 2, 2)
     assert json.loads(invoke(ARMS, "--json").stdout)["bought"] is None
-    with pytest.raises(InputError, match=r"`--for`.*must be a span of time"):
+    with pytest.raises(InputError, match=r"`--for`.*must be a duration"):
         invoke(ARMS, "--for", "7.5h")
 
 
@@ -124,6 +124,6 @@ def test_the_sentence_on_a_limit_says_what_all_trials_need() -> None:
         all_gpu_hours=2.5,
     )  # fmt: skip
     assert bought_sentence(found) == (
-        "--for 2h with 1 slot, --gpu-hours 10, 4.2 of them used: 3 of 8 missing trials end, all take about 5 h 00 min, "
-        "all need 2.5 GPU-hours more; 1 trial of a kind never measured comes on top."
+        "--for 2h with 1 slot, --gpu-hours 10, 4.2 of them used: 3 of 8 missing trials finish, all trials "
+        "take about 5 h 00 min, all trials need 2.5 more GPU-hours; 1 trial of an unmeasured kind is not included."
     )

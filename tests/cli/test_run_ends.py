@@ -68,7 +68,7 @@ def test_whoever_wants_to_hear_of_it_is_told_with_the_answer(place, monkeypatch,
 def test_a_notifier_that_fails_changes_nothing(place):
     done = call(place, "--no-report", "--notify", f"{sys.executable} -c 'raise SystemExit(3)'")
     assert done.return_value == 0
-    assert "ended with 3" in done.stderr
+    assert "exited with code 3" in done.stderr
 
 
 def test_somebody_is_told_even_when_the_report_cannot_be_written(place):

@@ -108,4 +108,4 @@ def test_a_head_that_only_tells_of_the_nodes_it_finds_has_no_autoscaler(monkeypa
     with pytest.raises(InputError, match="needs a cluster with an autoscaler") as refused:
         autoscaler._first(head)()
     assert refused.value.field == "--autoscale"
-    assert refused.value.allowed == "what is there: 1 node with 1 CPU"
+    assert refused.value.allowed == "available: 1 node with 1 CPU"

@@ -270,9 +270,9 @@ def test_a_run_ends_when_the_next_trial_would_take_too_long_and_the_next_run_goe
     assert 1 <= summary.finished < 8
     assert starts(results) == summary.finished
     assert (summary.exit_code, summary.limit, summary.interrupted, summary.saved) == (130, "time", False, 0)
-    [left] = [text for text in watcher.messages if text.startswith("The time of this run is used")]
+    [left] = [text for text in watcher.messages if text.startswith("The time limit of this run is reached")]
     assert f"{8 - summary.finished} trials left, less than a minute of one slot" in left
-    assert summary.sentence.endswith("time used)")
+    assert summary.sentence.endswith("time limit reached)")
     script(**{"*": {"epochs": 5}})
     assert run(make_study(seeds=4)).exit_code == 0
 
@@ -316,7 +316,7 @@ def test_gpu_hours_are_those_of_the_folder_and_a_larger_number_goes_on(
 
 
 def test_a_limit_in_gpu_hours_needs_gpus(make_study: Make, run: Run) -> None:
-    with pytest.raises(InputError, match=r"`--gpu-hours`.*needs trials that hold GPUs"):
+    with pytest.raises(InputError, match=r"`--gpu-hours`.*needs trials that use GPUs"):
         run(make_study(), limits=Limits(gpu_hours=1.0))
 
 

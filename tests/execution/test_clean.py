@@ -264,7 +264,7 @@ def test_claims_of_joined_runs_are_kept_while_one_may_be_alive(make_study: Make,
         leases.claim("trial")
         with pytest.raises(InputError, match="must not be in use"):
             unneeded(results)
-        with pytest.raises(InputError, match="with --join only"):
+        with pytest.raises(InputError, match="only with --join"):
             run(make_study())
         assert (results / "leases" / "claims" / "trial.1").exists()
     run(make_study())

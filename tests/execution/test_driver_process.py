@@ -90,7 +90,7 @@ def test_refusals_travel_with_all_their_fields() -> None:
     [
         ("lost", "Ray has ended"),
         ("bug", "KeyError: 'no such thing'"),
-        ("exit", "the driver process died: it ended with exit code 7: the last words"),
+        ("exit", "the driver process died: it exited with code 7: the last words"),
         ("kill", "the driver process died: it was killed by SIGKILL"),
     ],
 )
@@ -173,7 +173,7 @@ def test_three_drivers_in_a_row_that_achieve_nothing_end_the_run(
             on_tick=lambda: None,
         )
     why = "the driver process did not respond for 1 s" if hangs else "the driver process died: it was killed by SIGKILL"
-    assert str(lost.value) == f"{why}; 3 driver processes in a row achieved nothing"
+    assert str(lost.value) == f"{why}; 3 driver processes in a row made no progress"
     assert notes == [f"{why[0].upper()}{why[1:]}. Another driver process continues."] * 2
     assert (tmp_path / ".run" / "fence").read_text() == "3"
     assert list((tmp_path / ".run").iterdir()) == [tmp_path / ".run" / "fence"]

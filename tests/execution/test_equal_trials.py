@@ -39,7 +39,7 @@ def test_equal_trials_of_a_study_beside_are_taken_over_with_all_their_records_an
     weights = next((beside / "checkpoints").iterdir()).name
     summary = run(make_study({"A": 0.5, "B": 0.6}))
     assert (summary.total, summary.before, summary.finished, summary.exit_code) == (4, 2, 2, 0)
-    assert "2 trials were reused from other, which has finished equal ones." in summary.messages
+    assert "2 trials were reused from other, which has equal finished trials." in summary.messages
     assert [line for line in journal(results) if line.startswith("start A")] == []
     mine, theirs = Ledger(results), Ledger(beside)
     taken = mine.trials().query("arm == 'A'")

@@ -30,7 +30,7 @@ def test_a_quarter_becomes_a_half_and_then_a_whole_gpu() -> None:
         assert growth.next() == "a"
         shares.append(growth.share("a"))
     assert shares == [0.5, 1.0]
-    assert "1/2 of a GPU was not enough, again on a whole GPU" in (told.error or "")
+    assert "1/2 of a GPU was not enough, retried on a whole GPU" in (told.error or "")
     assert growth.share("b") == 0.25
     last = growth.answer(failed(), stopped=False)
     assert last.kind == "failed"

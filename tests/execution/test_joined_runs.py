@@ -306,7 +306,7 @@ def test_runs_with_and_without_join_refuse_each_other(make_study: Make, run: Run
         owner = running_owner(place)
         assert owner is not None
         assert (owner["study"], owner["joined"]) == ("other", 1)
-        with pytest.raises(InputError, match=r"with --join only.*Add --join"):
+        with pytest.raises(InputError, match=r"only with --join.*Add --join"):
             run(make_study())
     with results_lock(place, "other"), pytest.raises(InputError, match=r"one run at a time.*--join"):
         run(make_study(), join=True)
@@ -319,7 +319,7 @@ def test_a_run_without_join_waits_until_dead_joined_runs_are_known_to_be_dead(
     dead = dead_run(results)
     living = dead_run(results)
     living.keep_renewed()
-    with pytest.raises(InputError, match="with --join only"):
+    with pytest.raises(InputError, match="only with --join"):
         run(make_study())
     living.leave()
     began = time.monotonic()

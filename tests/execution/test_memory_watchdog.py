@@ -31,7 +31,7 @@ def test_the_largest_worker_is_ended_with_a_reason_that_has_the_numbers() -> Non
     victim = choose_victim([use(0.5), use(0.96, "container", 10 * GIB)], SIZES)
     assert victim is not None
     assert victim.trial_id == "large"
-    assert "held 4.0 GiB" in victim.reason
+    assert "used 4.0 GiB" in victim.reason
     assert "9.6 GiB of the 10.0 GiB of memory of this container" in victim.reason
 
 
@@ -86,7 +86,7 @@ def test_a_real_worker_and_its_children_are_ended_and_no_other(workers: dict[str
         wait_until(lambda: not any(process.is_running() for process in tree))
         time.sleep(4 * memory_watchdog.LOOK_EVERY_S)
     assert workers["small"].poll() is None
-    assert "its worker held 0.1 GiB" in watchdog.take_reason("large")
+    assert "its worker used 0.1 GiB" in watchdog.take_reason("large")
     assert watchdog.take_reason("large") == ""
     assert watchdog.take_reason("small") == ""
 
@@ -108,5 +108,5 @@ def test_a_kill_by_the_kernel_explains_one_death(monkeypatch: pytest.MonkeyPatch
     watchdog = MemoryWatchdog(dict)
     assert watchdog.take_reason("a") == ""
     kills = 4
-    assert watchdog.take_reason("a") == "the kernel ended its worker, as the memory was used up"
+    assert watchdog.take_reason("a") == "the kernel killed its worker because memory was exhausted"
     assert watchdog.take_reason("b") == ""

@@ -52,7 +52,7 @@ def test_a_command_that_reads_nothing_is_fine():
 def test_output_that_is_no_text_is_shown_as_far_as_it_goes(stream, status):
     script = f"import sys; sys.{stream}.buffer.write(b'\\xff\\xfe bad'); sys.{stream}.flush(); sys.exit({status})"
     problem = notify((sys.executable, "-c", script), "x", {})
-    assert problem is None if status == 0 else "ended with 3" in problem
+    assert problem is None if status == 0 else "exited with code 3" in problem
     if status and stream == "stderr":
         assert problem.endswith("\ufffd\ufffd bad")
 

@@ -75,8 +75,8 @@ def test_lost_predictions_are_made_again_without_training(make_study: Make, run:
     assert count(results, "predict") == 1
     assert content(results) == before
     assert check_results(results) == []
-    assert any("made again from kept weights, without training: 1." in message for message in summary.messages)
-    assert "predictions made again from its kept weights, without training" in shown.getvalue()
+    assert any("recomputed from kept weights, without training: 1." in message for message in summary.messages)
+    assert "predictions recomputed from its kept weights, without training" in shown.getvalue()
     assert run(make_study()).before == 4
 
 
@@ -173,4 +173,4 @@ def test_the_plan_counts_a_trial_without_predictions_as_missing_but_not_its_epoc
     damaged(results, "deleted")
     plan = plan_study(make_study(), results)
     assert (plan.finished, plan.missing, plan.epochs_at_most) == (3, 1, 0)
-    assert any("made again from kept weights, without training: 1." in note for note in plan.notes)
+    assert any("recomputed from kept weights, without training: 1." in note for note in plan.notes)

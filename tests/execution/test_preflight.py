@@ -54,7 +54,7 @@ def test_equal_nodes_are_fit_and_leave_nothing_in_the_results(judge: Any, tmp_pa
         ({"versions": {"training code": "0+other"}}, ["training code 0+other", code_version()]),
         ({"missing": "No module named 'agrm_study'"}, ["must be installed", "No module named"]),
         ({"storage": "does not see it"}, ["read and write the results", "does not see it"]),
-        ({"answer": ".run/elsewhere"}, ["did not arrive"]),
+        ({"answer": ".run/elsewhere"}, ["is not visible here"]),
         ({"video": "video mp4: cannot be read"}, ["read videos"]),
         ({"cuda": "torch finds no GPU"}, ["2 GPUs for Ray, but torch finds no GPU"]),
         (None, ["must answer", "boom"]),
@@ -88,7 +88,7 @@ def test_nodes_with_the_same_fault_share_a_line_and_all_faults_are_told(judge: A
 def test_a_clock_that_is_off_is_told_and_hinders_nothing(judge: Any) -> None:
     assert judge({}, skew_s=4.0) == []
     (note,) = judge({}, skew_s=-61.0)
-    assert "node 0: its clock is -61 s" in note
+    assert "node 0: its clock differs by -61 s" in note
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ def test_each_place_that_is_not_fit_has_its_reason(
     assert "too long for names of sockets" in unfit(Path("/" + "x" * 40))
     assert "No such file" in unfit(Path("/nowhere"))
     (place / "f").touch()
-    assert unfit(place / "f") == "is no folder"
+    assert unfit(place / "f") == "is not a folder"
     place.chmod(0o777)
     assert "other users" in unfit(place)
     place.chmod(0o1777)

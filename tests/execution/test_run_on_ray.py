@@ -120,7 +120,7 @@ def test_a_trial_whose_worker_fills_the_memory_goes_on_from_its_checkpoint_and_c
     assert (summary.exit_code, summary.finished) == (0, 2), summary
     (retried,) = [event for event in watcher.events if event.kind == "retried"]
     assert retried.failure == "oom_host"
-    assert "its worker held" in (retried.error or "")
+    assert "its worker used" in (retried.error or "")
     ends = [event for event in watcher.events if event.kind == "finished"]
     assert {(event.epoch, event.resumed) for event in ends} == {(4, 2), (30, 0)}
 

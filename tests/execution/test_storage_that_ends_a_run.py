@@ -88,5 +88,5 @@ def test_storage_that_refuses_before_the_first_trial_is_wrong_input(
     make_study: Callable[..., Study], run: Callable[..., RunSummary], refuse: Callable[..., None]
 ) -> None:
     refuse("study.yaml")
-    with pytest.raises(InputError, match="the storage must take what a study writes"):
+    with pytest.raises(InputError, match="the storage must accept the files that a study writes"):
         run(make_study())

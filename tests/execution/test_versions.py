@@ -53,7 +53,7 @@ def test_differences_are_named_and_builds_are_none(
 def test_a_process_agrees_with_itself_and_with_whoever_asks_for_nothing() -> None:
     refuse_others(own_versions())
     refuse_others({})
-    with pytest.raises(DifferentVersionsError, match=r"numpy \S+ on .*, where the study was started with numpy 0\.1"):
+    with pytest.raises(DifferentVersionsError, match=r"numpy \S+ on .*, but the study was started with numpy 0\.1"):
         refuse_others(own_versions() | {"numpy": "0.1"})
 
 
@@ -71,7 +71,7 @@ def test_a_worker_with_other_versions_ends_the_run_early_and_the_next_one_heals_
     (failed,) = summary.failed
     assert failed.failure == "versions"
     (message,) = [text for text in watcher.messages if "No other trial is started" in text]
-    assert "where the study was started with torch 1.0" in message
+    assert "but the study was started with torch 1.0" in message
     assert journal(results) == [], "nothing was trained"
     monkeypatch.setattr("agrm_study.execution.phases.own_versions", own_versions)
     assert run(make_study()).exit_code == 0
@@ -112,7 +112,7 @@ def test_resuming_on_another_number_of_threads_is_noted_as_inexact() -> None:
     rows = [{"arm": "A", "task": "t", "seed": s, "versions": json.dumps({"threads": threads[s]})} for s in range(3)]
     [note] = mixed_versions(pd.DataFrame(rows))
     assert note.startswith("Trials ran with several numbers of threads: 1, but 1 then 2 in 1 (A, t, seed 2).")
-    assert "not bit for bit" in note
+    assert "not bit-identical" in note
 
 
 WORDS_AND_FILES = {"errors", "counted", "frozen_layers", "object_store", "temporary"}

@@ -42,7 +42,7 @@ def test_arms_that_are_one_training_are_named_with_the_settings_that_cannot_act(
     first, second = same_training((arm.name, arm.recipe) for arm in study.arms)
     assert dict(first.idle) == {"ssl.threshold.tau": "no unlabelled clip is read"}
     assert set(second.idle) == {"ssl.ema.alpha", "optimizer.momentum"}
-    assert "`tau 0.8` and `tau 0.5` are one training: ssl.threshold.tau cannot act" in study_notes(study)[0]
+    assert "`tau 0.8` and `tau 0.5` train identically: ssl.threshold.tau cannot act" in study_notes(study)[0]
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,9 @@ def test_no_shipped_study_has_anything_to_note(path: Path, preset: str | None) -
 
 def test_equal_settings_are_called_equal(study_of: StudyOf) -> None:
     [group] = same_training((arm.name, arm.recipe) for arm in study_of("arms: [{name: a}, {name: b}]\n").arms)
-    assert group.sentence == "The arms `a` and `b` are one training: their settings are equal. They cannot be compared."
+    assert (
+        group.sentence == "The arms `a` and `b` train identically: their settings are equal. They cannot be compared."
+    )
 
 
 def test_several_arms_without_a_reference_are_noted(study_of: StudyOf) -> None:
@@ -82,12 +84,12 @@ def test_several_arms_without_a_reference_are_noted(study_of: StudyOf) -> None:
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ("epochs: 11", "never teach"),  # λ is 0 in the first epoch of a linear ramp
-        ("epochs: 11, ssl.ramp.shape: sigmoid", "teach in the last epoch only"),
-        ("epochs: 11, ssl.ramp.epochs: 0", "teach in the last epoch only"),
-        ("epochs: 40, ssl.ramp.shape: step", "never teach"),
+        ("epochs: 11", "clips have no effect"),  # λ is 0 in the first epoch of a linear ramp
+        ("epochs: 11, ssl.ramp.shape: sigmoid", "an effect in the last epoch only"),
+        ("epochs: 11, ssl.ramp.epochs: 0", "an effect in the last epoch only"),
+        ("epochs: 40, ssl.ramp.shape: step", "clips have no effect"),
         ("epochs: 41, ssl.ramp.shape: step", None),
-        ("ssl.ramp.maximum: 0", "never teach"),
+        ("ssl.ramp.maximum: 0", "clips have no effect"),
         ("epochs: 12", None),
         ("epochs: 11, ssl.method: supervised", None),
     ],

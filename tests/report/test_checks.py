@@ -158,7 +158,7 @@ def test_a_subject_on_two_sides_of_a_split_refuses_its_trials_and_the_note_says_
     assert any("1 subject is in two parts (test001 in test and train)" in f.rule for f in evidence.problems)
     assert not evidence.cells
     make_report([root], tables=["splits", "ablation"], figures=[], formats=["md"], page=False)
-    assert "nobody is in two parts" not in (root / "tables" / "splits.md").read_text()
+    assert "no subject is in two parts" not in (root / "tables" / "splits.md").read_text()
     assert "test001 in test and train" in (root / "tables" / "splits.md").read_text()
     assert "±" not in (root / "tables" / "ablation.md").read_text().split("<sub>")[0]
 
@@ -191,7 +191,7 @@ def test_a_replicate_that_is_planned_twice_counts_once(tmp_path):
     cells(root, lambda found: [*found, found[0]])
     evidence = collect(root)
     assert evidence.cells["AGRM", "two_class"].seeds == (0, 1, 2)
-    assert any("planned once" in f.rule and f.severity == "mark" for f in evidence.problems)
+    assert any("planned exactly once" in f.rule and f.severity == "mark" for f in evidence.problems)
 
 
 def test_a_trial_that_the_plan_gives_two_seeds_fills_the_one_it_was_trained_with(tmp_path):

@@ -46,7 +46,7 @@ def test_the_ablation_marks_it_and_keeps_its_interaction(tmp_path):
 
 def test_the_note_names_the_networks_that_are_reported(tmp_path):
     [note] = [note for note in table(tmp_path, "with", EMA).notes if "network:" in note]
-    assert "network: teacher or ema where there is one, else student" in note
+    assert "network: teacher or ema if there is one, else student" in note
 
 
 def test_the_table_of_networks_compares_every_average_with_its_student(tmp_path):

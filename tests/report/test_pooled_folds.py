@@ -80,7 +80,7 @@ def test_the_interval_has_the_variance_of_folds(m: Measurements) -> None:
 def test_tables_say_that_folds_are_pooled(m: Measurements) -> None:
     notes = " ".join(Arms().build(m).notes)
     assert f"N = {SUBJECTS} subjects, pooled over 4 folds, so that each is tested once per seed" in notes
-    assert "what the trainings of a fold have in common" in notes
+    assert "the variance shared by the training runs of a fold" in notes
     assert "n = 3 training seeds" in notes
 
 

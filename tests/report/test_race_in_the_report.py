@@ -58,7 +58,7 @@ def test_every_comparing_table_shows_n_and_why_an_arm_was_stopped(tmp_path):
     assert {arm: (e.text, e.marks) for arm, e in shown.items()} == {"A": ("5", ()), "B": ("5", ()), "C": ("3", ("‡",))}
     [note] = [n for n in table.notes if n.startswith("‡")]
     assert "C after 3 seeds, behind B by 12.0 points on validation (3 pairs, p = 0.0001 against 0.01)" in note
-    assert "not to be read as estimates at equal n" in note
+    assert "must not be read as estimates at equal n" in note
     assert {e.style for row in table.rows if row.entries[1].text == "C" for e in row.entries} == {"plain"}
     assert "best" in {e.style for row in table.rows for e in row.entries}
     for render in RENDERERS.values():
@@ -68,7 +68,7 @@ def test_every_comparing_table_shows_n_and_why_an_arm_was_stopped(tmp_path):
 def test_the_table_of_the_race_tells_the_test_that_stopped_an_arm(tmp_path):
     table = table_kind("race").build(write(tmp_path / "r"))
     states = {row.entries[1].text: [e.text for e in row.entries[2:4]] for row in table.rows}
-    assert states == {"A": ["5", "in to the end"], "B": ["5", "in to the end"], "C": ["3", "stopped after 3 seeds"]}
+    assert states == {"A": ["5", "not stopped"], "B": ["5", "not stopped"], "C": ["3", "stopped after 3 seeds"]}
     [row] = [row for row in table.rows if row.entries[1].text == "C"]
     assert [e.text for e in row.entries[5:]] == ["B", "+12.0", "0.0001", "0.01"]
     assert row.entries[7].value == pytest.approx(0.0001)
@@ -87,7 +87,7 @@ def test_a_race_that_was_cut_short_is_partial_and_says_so(tmp_path):
     assert m.evidence.partial == "PARTIAL: 13 of 15 planned trials are finished"
     table = table_kind("race").build(m)
     [row] = [row for row in table.rows if row.entries[1].text == "C"]
-    assert row.entries[3].text == "in, 3 of at most 5 seeds so far"
+    assert row.entries[3].text == "not stopped, 3 of at most 5 seeds so far"
 
 
 def test_what_needs_all_arms_at_equal_seeds_is_refused(tmp_path):

@@ -51,12 +51,12 @@ def test_status_check_counts_them_as_unverified_and_finds_no_fault(tmp_path):
     shutil.copytree(FOLDER, root)
     shown = CliRunner().invoke(app, ["status", str(root), "--check"], standalone_mode=False)
     assert (shown.return_value, "unverified: 8 finished trials" in shown.output) == (0, True)
-    assert "not whole" not in shown.output
+    assert "incomplete or damaged" not in shown.output
     found = json.loads(CliRunner().invoke(app, ["status", str(root), "--check", "--json"]).output)
     assert (found["faults"], found["unverified"]) == ([], 8)
     sorted((root / "records" / "epochs").iterdir())[0].unlink()
     shown = CliRunner().invoke(app, ["status", str(root), "--check"], standalone_mode=False)
-    assert (shown.return_value, "not whole: records/epochs" in shown.output) == (1, True)
+    assert (shown.return_value, "incomplete or damaged: records/epochs" in shown.output) == (1, True)
 
 
 def test_predictions_that_are_unreadable_in_one_block_are_found_without_digests(tmp_path):

@@ -71,10 +71,10 @@ def test_tables_mark_arms_that_are_one_training_and_name_the_setting_that_cannot
 
 
 def test_the_answer_and_the_page_say_which_arms_are_one_training(alone):
-    assert "B: one training with A, not compared." in answer(Measurements(collect(alone)))
+    assert "B: same training as A, not compared." in answer(Measurements(collect(alone)))
     make_report([alone], tables=["arms"], figures=[], formats=["md"])
     page = (alone / "report.html").read_text()
-    assert "The arms A and B are one training: ssl.threshold.tau cannot act" in page
+    assert "The arms A and B train identically: ssl.threshold.tau cannot act" in page
 
 
 def test_arms_that_are_one_training_count_once_in_the_correction(several):

@@ -45,7 +45,7 @@ def test_no_number_is_cut_at_any_width(ablation, width):
 
 
 def test_columns_that_do_not_fit_are_named(ablation):
-    assert "Left out for want of width: Recall, Precision" in " ".join(printed(ablation, 80).split())
+    assert "Omitted, as the terminal is too narrow: Recall, Precision" in " ".join(printed(ablation, 80).split())
     assert "Left out" not in printed(ablation, 200)
 
 

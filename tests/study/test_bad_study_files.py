@@ -93,7 +93,7 @@ BAD_FILES = {
     "a tab in the indentation": (ARMS + "set:\n\tepochs: 50\n", ["study.yaml:8: ", "indented with a tab (U+0009)"]),
     "a colon in a text": (
         ARMS + "question: Is it: better?\n",
-        ["study.yaml:7: ", "`:` follows what cannot be a key", "Quote text"],
+        ["study.yaml:7: ", "`:` follows text that cannot be a key", "Quote text"],
     ),
     "a seed that no record can hold": (
         ARMS.replace("[0, 1]", "[0, 9223372036854775808]"),
@@ -179,7 +179,7 @@ BAD_FILES = {
     ),
     "a bin that is no pair": (
         ARMS + "set: {model.pooling.bins: [[1]]}\n",
-        ["`model.pooling.bins[0]`", "must hold at least 2 values"],
+        ["`model.pooling.bins[0]`", "must contain at least 2 values"],
     ),
     "a setting twice": (
         ARMS + "set: {ssl.ema.alpha: 0.9, ssl: {ema: {alpha: 0.99}}}\n",
@@ -197,7 +197,7 @@ BAD_FILES = {
     "a seed as a setting": (ARMS + "set: {seed: 3}\n", ["`seed`", "Name the seeds with `seeds:"]),
     "a key twice": (ARMS + "name: again\n", ["study.yaml:7: `name`", "duplicate key", "first in line 1"]),
     "no YAML": ("name: [\n", ["study.yaml:", "not valid YAML"]),
-    "a Python object": ("name: !!python/name:os.system\n", ["study.yaml:1", "tags are not read"]),
+    "a Python object": ("name: !!python/name:os.system\n", ["study.yaml:1", "tags are not supported"]),
     "a list": ("- 1\n", ["study.yaml:1", "a group of keys"]),
     "an empty file": ("# nothing\n", ["study.yaml", "the study is empty"]),
     "no arms": (HEAD, ["study.yaml", "the study is empty", "arms, grid, search"]),
@@ -279,7 +279,7 @@ BAD_FILES = {
     ),
     "a third of a GPU that is none": (
         ARMS + "resources: {gpu: 0.33}\n",
-        ["study.yaml:7: `resources.gpu`", "exactly one k-th", "given 0.33", 'Did you mean "1/3"?'],
+        ["study.yaml:7: `resources.gpu`", "exactly 1/k", "given 0.33", 'Did you mean "1/3"?'],
     ),
     "one GPU and a half": (ARMS + "resources: {gpu: 1.5}\n", ["`resources.gpu`", "at most 1", "given 1.5"]),
     "two GPUs": (
@@ -333,14 +333,14 @@ BAD_GRIDS = {
         ["study.yaml:6: `grid.ssl.ema.alpha`", "must be a list of values", "given 0.9"],
     ),
     "no value": ("ssl.ema.alpha: []", ["`grid.ssl.ema.alpha.values`", "must not be empty"]),
-    "a value twice": ("ssl.ema.alpha: [0.9, 0.9]", ["holds the value 0.9 twice"]),
+    "a value twice": ("ssl.ema.alpha: [0.9, 0.9]", ["contains the value 0.9 twice"]),
     "a value out of range": (
         "ssl.ema.alpha: [0.9, 2]",
         ["study.yaml:6: `arm α=2: ssl.ema.alpha`", "less than 1", "given 2"],
     ),
     "a condition on nothing": (
         "ssl.ema.alpha: {values: [0.9], when: {ssl.threshold.policy: fixed}}",
-        ["study.yaml:6: `grid.ssl.ema.alpha.when`", "varied further up", "given 'ssl.threshold.policy'"],
+        ["study.yaml:6: `grid.ssl.ema.alpha.when`", "varied above it", "given 'ssl.threshold.policy'"],
     ),
     "a condition that is no group": (
         "ssl.ema.alpha: {values: [0.9], when: fixed}",
@@ -425,7 +425,7 @@ BAD_SEARCHES = {
     ),
     "a condition on nothing": (
         ("[0.9, 0.99]}", "[0.9, 0.99], when: {model.backbone: c3d}}"),
-        ["varied further up", "given 'model.backbone'"],
+        ["varied above it", "given 'model.backbone'"],
     ),
     "a seed that is not fresh": (
         ("  trials: 4", "  seed: 2\n  trials: 4"),

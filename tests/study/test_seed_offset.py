@@ -46,7 +46,7 @@ def test_its_trials_have_other_seeds_and_equal_settings(tmp_path: Path) -> None:
 def test_it_is_no_duplicate_but_the_same_seeds_are(tmp_path: Path) -> None:
     assert study_notes(load(tmp_path)) == ()
     [note] = study_notes(load(tmp_path, TWICE.replace(", seed_offset: 1000", "")))
-    assert "are one training" in note
+    assert "train identically" in note
 
 
 def test_a_resolved_study_keeps_it(tmp_path: Path) -> None:
@@ -57,7 +57,7 @@ def test_a_resolved_study_keeps_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ("seed_offset: 1000", "seed_offset: 2", "must move every seed"),
+        ("seed_offset: 1000", "seed_offset: 2", "must shift every seed"),
         ("seed_offset: 1000", "seed_offset: 9223372036854775806", "larger than"),
         ("seeds: [0, 1, 2]", "seeds: {race: {first: 3, most: 5}}", "a race compares arms at the same seeds"),
     ],
@@ -75,5 +75,5 @@ def test_the_report_compares_it_unpaired_and_says_so(tmp_path: Path) -> None:
     table = make_report([root], tables=["arms"], figures=[], formats=["md"]).tables[str(root)]["arms"]
     [note] = [note for note in table.notes if "is unpaired" in note]
     assert note.startswith("Δ of A again (three classes)") or note.startswith("Δ of A again (")
-    assert not [note for note in table.notes if "are one training" in note or "lacks" in note]
-    assert not [note for note in table.notes if note.startswith("Δ of A again") and "rests on" in note]
+    assert not [note for note in table.notes if "train identically" in note or "lacks" in note]
+    assert not [note for note in table.notes if note.startswith("Δ of A again") and "is based on" in note]

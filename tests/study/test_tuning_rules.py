@@ -110,7 +110,7 @@ def test_a_tuning_that_cannot_be_is_told_by_line_field_and_rule(what: str, tmp_p
 
 def test_a_tuning_beside_a_grid_or_a_space_without_a_tuning_is_told(tmp_path: Path) -> None:
     grid = STUDY[: STUDY.index("arms:")] + "grid: {ssl.threshold.tau: [0.6, 0.7]}\n"
-    assert "beside `arms`" in message(tmp_path, grid)
+    assert "with `arms`, not with" in message(tmp_path, grid)
     lone = STUDY[: STUDY.index("tune:")] + STUDY[STUDY.index("arms:") :]
     lone = lone.replace("    set:", OWN % "ssl.ramp.epochs: {int: [5, 9]}" + "    set:")
     assert "`arms[1].tune`: this study does not tune its arms" in message(tmp_path, lone)

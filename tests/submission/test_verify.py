@@ -173,7 +173,7 @@ def without_row(body, name):
 def test_an_arm_left_out_of_the_manuscript_is_a_remark(root, made):
     out = checked(paper(root, lambda body: without_row(body, "w/o SHPM &")), made)
     assert out.passed
-    assert any("w/o SHPM` is left out" in remark for remark in out.remarks)
+    assert any("w/o SHPM` is omitted" in remark for remark in out.remarks)
 
 
 def test_exchanged_names_of_two_arms_are_found(root, made):

@@ -143,7 +143,7 @@ def manifest_of(
             "a study needs data",
             where=study.path,
             field="data",
-            allowed="data.manifest (a file), or data.synthetic (drawn for you)",
+            allowed="data.manifest (a file), or data.synthetic (drawn on the first run)",
             hint="`--preset tiny` uses a small synthetic set.",
         )
     on_step(Step("Reading the manifest", 0, 1))

@@ -35,7 +35,10 @@ STOPS_INLINE: Final = 2.2
 """Epochs that a trial takes to stop, with a margin: the current one, and one more when trials run in this process."""
 
 Limit = Literal["time", "gpu_hours"]
-LIMITS: Final[dict[Limit, str]] = {"time": "The time of --for is nearly over", "gpu_hours": "The GPU-hours are used"}
+LIMITS: Final[dict[Limit, str]] = {
+    "time": "The time limit of --for is nearly reached",
+    "gpu_hours": "The GPU-hours are used up",
+}
 """Why running trials are saved."""
 
 

@@ -33,12 +33,12 @@ class EditedPart:
     def sentence(self, hours: float | None = None) -> str:
         """Explains why trials rerun, and how many hours of one slot that costs, if known."""
         number = "" if hours is None else f"{hours:.1g}" if hours < 1 else f"{hours:.0f}"
-        cost = f", some {number} h of one slot" if number else ""
+        cost = f", about {number} h of one slot" if number else ""
         count = counted(len(self.trials), "trial")
         again = f"{count} of {', '.join(self.arms)} run again{cost}"
         return (
-            f"{self.written} has changed since its trials were recorded: {again}. "
-            "Undo the edit to keep the recorded ones."
+            f"{self.written} has changed since its trials were recorded: {again}. Undo the edit to keep the recorded "
+            "trials."
         )
 
 

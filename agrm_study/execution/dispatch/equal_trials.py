@@ -49,7 +49,7 @@ def take_over_equal(results: Location, missing: Iterable[TrialSpec], on_note: Ca
         _copy(trial, folder, results)
         taken[folder.name] += 1
     for name, trials in taken.items():
-        on_note(f"{counted(trials, 'trial was', 'trials were')} reused from {name}, which has finished equal ones.")
+        on_note(f"{counted(trials, 'trial was', 'trials were')} reused from {name}, which has equal finished trials.")
     return taken.total()
 
 

@@ -51,12 +51,12 @@ class KnownTrials:
     @property
     def unreadable(self) -> list[str]:
         """One sentence for each file that cannot be read."""
-        return [f"{p.path} cannot be read and counts as not done: {p.reason}" for p in self.problems]
+        return [f"{p.path} cannot be read and is treated as missing: {p.reason}" for p in self.problems]
 
     def faults(self, trial_ids: Collection[str]) -> list[str]:
         """One sentence for each of these trials that is damaged."""
         faults = (damaged.fault for trial_id, damaged in self.damaged.items() if trial_id in trial_ids)
-        return [f"{fault}; the trial counts as not done." for fault in faults]
+        return [f"{fault}; the trial is treated as unfinished." for fault in faults]
 
 
 def read_known(results: Location) -> KnownTrials:
@@ -88,9 +88,9 @@ class Healing:
         """One sentence for each kind of repair."""
         said = []
         if n := len(self.predicted):
-            said.append(f"Damaged trials whose predictions are made again from kept weights, without training: {n}.")
+            said.append(f"Damaged trials whose predictions are recomputed from kept weights, without training: {n}.")
         for reason, n in Counter(self.retrained.values()).items():
-            said.append(f"Damaged trials that are trained again, as {reason}: {n}.")
+            said.append(f"Damaged trials that are trained again because {reason}: {n}.")
         return said
 
 

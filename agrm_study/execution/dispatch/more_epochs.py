@@ -90,7 +90,7 @@ def longer_notes(longer: Sequence[Longer], *, lost: str) -> list[str]:
     notes = []
     going_on = Counter(each.words for each in longer if each.continues)
     for words, number in going_on.items():
-        notes.append(f"{words}: trials that continue the kept states of finished ones: {number}.")
+        notes.append(f"{words}: trials that continue from kept states of finished ones: {number}.")
     for cosine, why in (
         (True, "their learning rate depends on `epochs` (`optimizer.schedule: cosine`)"),
         (False, lost),
@@ -98,6 +98,6 @@ def longer_notes(longer: Sequence[Longer], *, lost: str) -> list[str]:
         anew = Counter(each.words for each in longer if not each.continues and each.cosine is cosine)
         for words, number in anew.items():
             notes.append(
-                f"{words}: trials that start from epoch 1 although shorter ones have finished: {number}, as {why}."
+                f"{words}: trials that start from epoch 1 although shorter ones have finished: {number}, because {why}."
             )
     return notes

@@ -153,5 +153,5 @@ def open_race(
     on_look()
     if known[0].stopped:
         stopped = counted(len(known[0].stopped), "arm was", "arms were")
-        on_note(f"{stopped} stopped by the race before; a stopped arm gets no more seeds.")
+        on_note(f"{stopped} stopped by the race in an earlier run; a stopped arm gets no further seeds.")
     return RaceSource(works, state, ended=ended, scores=scores, on_look=on_look, make_source=make_source)

@@ -112,5 +112,5 @@ class SeveralSearches(WorkSource):
             if search.why_stopped:
                 whose = f"The tuning of {search.search.title}" if search.search.arm is not None else "The search"
                 hint = " Fix the cause, then rerun with --retry-failed." if search.held_back else ""
-                found.append(f"{whose} ends here: {search.why_stopped}.{hint}")
+                found.append(f"{whose} stops here: {search.why_stopped}.{hint}")
         return found

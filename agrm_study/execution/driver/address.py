@@ -192,13 +192,13 @@ def _refusal(address: str, status: Status) -> InputError:
             f"a Ray cluster must answer within {PATIENCE_S:.0f} s",
             field=OPTION,
             given=address,
-            hint=f"Something listens there that does not answer like the head of a Ray cluster. {_WHERE}",
+            hint=f"The address accepts connections but does not answer like the head of a Ray cluster. {_WHERE}",
         )
     lines = [line for line in status.text.splitlines() if line.strip()]
-    return _no_answer(address, _sentence(lines[-1][:200] if lines else f"`ray status` ended with {status.code}"))
+    return _no_answer(address, _sentence(lines[-1][:200] if lines else f"`ray status` exited with code {status.code}"))
 
 
-_WHERE: Final = "`ray status` on the head node says whether the cluster is up, `ray start --head` starts one."
+_WHERE: Final = "`ray status` on the head node shows whether the cluster is up; `ray start --head` starts one."
 
 
 def _no_answer(address: str, reason: str) -> InputError:

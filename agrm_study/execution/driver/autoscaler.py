@@ -47,7 +47,7 @@ def check_autoscaler(resources: Resources, kinds: Sequence[str], tick: Callable[
     for each in each_kind(resources, kinds).values():
         if any(trials_on(node["Resources"], each) for node in alive_nodes()):
             continue
-        lacks = f"No node holds a trial yet ({each})"
+        lacks = f"No node can hold a trial yet ({each})"
         if head is None:
             notes.append(
                 f"{lacks}, and this version of Ray does not report whether the autoscaler can start one: trials wait "
@@ -55,7 +55,7 @@ def check_autoscaler(resources: Resources, kinds: Sequence[str], tick: Callable[
             )
         else:
             _request(head, each, tick)
-            notes.append(f"{lacks}: the autoscaler brings one. {SEE}")
+            notes.append(f"{lacks}: the autoscaler starts one. {SEE}")
     return notes
 
 
@@ -92,15 +92,15 @@ def _request(head: Any, resources: Resources, tick: Callable[[], None]) -> None:
                 return
             if answer is False:
                 raise InputError(
-                    "the cluster's autoscaler must be able to bring a node that holds one trial",
+                    "the cluster's autoscaler must be able to start a node that holds one trial",
                     field="resources",
                     given=str(resources),
-                    allowed=f"what is there: {in_words(alive_nodes())}",
-                    hint="It starts none: no kind of node that it knows is large enough or has that "
-                    "accelerator, or it may start no more nodes than there are (`max_workers`).",
+                    allowed=f"available: {in_words(alive_nodes())}",
+                    hint="It starts none: no configured node type is large enough or has that accelerator, or "
+                    "`max_workers` is reached.",
                 )
             if time.monotonic() > end:
-                raise _no_autoscaler(f"None answers on this one within {PATIENCE_S:.0f} s.")
+                raise _no_autoscaler(f"No autoscaler of this cluster answers within {PATIENCE_S:.0f} s.")
     finally:
         ray.util.remove_placement_group(request)
 
@@ -138,7 +138,7 @@ def _first(head: Any) -> Callable[[], bool | None]:
         if not (report := found.get("autoscaler_report")):
             return None
         if all(UNDESCRIBED.fullmatch(kind) for kind in report["active_nodes"]):
-            raise _no_autoscaler("This one's head was started without one (`ray start --autoscaling-config`).")
+            raise _no_autoscaler("The head of this cluster was started without one (`ray start --autoscaling-config`).")
         tried = report["node_availability_summary"]["node_availabilities"]
         if report["pending_launches"] or report["pending_nodes"] or tried:
             return True
@@ -150,8 +150,8 @@ def _first(head: Any) -> Callable[[], bool | None]:
 
 def _no_autoscaler(why: str) -> InputError:
     return InputError(
-        "needs a cluster with an autoscaler that brings nodes",
+        "needs a cluster with an autoscaler that starts nodes",
         field="--autoscale",
-        allowed=f"what is there: {in_words(alive_nodes())}",
-        hint=f"{why} Without `--autoscale` a study runs on the nodes that are there.",
+        allowed=f"available: {in_words(alive_nodes())}",
+        hint=f"{why} Without `--autoscale` a study runs on the available nodes.",
     )

@@ -78,5 +78,5 @@ def ray_findings(address: str | None, results: str) -> list[Finding]:
     try:
         return [Finding(**fields) for fields in call("doctor", {"address": address, "results": results})]
     except ExecutionLost as lost:
-        advice = "Is there room in the temporary folder and memory left?"
+        advice = "Check the free memory and the free space in the temporary folder."
         return [problem("ray", f"does not start ({lost})", advice)]

@@ -64,7 +64,7 @@ class DriverCallback(Callback):  # type: ignore[misc]
     def raise_if_broken(self) -> None:
         """Raises an error if Ray has died, otherwise the driver's first own error."""
         if dead := dead_parts():
-            raise ExecutionLost(f"Ray has ended on this machine ({', '.join(dead)} died)") from None
+            raise ExecutionLost(f"Ray stopped on this machine ({', '.join(dead)} died)") from None
         if self._broken is not None:
             raise self._broken
 

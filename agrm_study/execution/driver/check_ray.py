@@ -29,7 +29,7 @@ def check_ray(address: str | None, results: str) -> Iterator[Finding]:
             yield ok("ray", f"{'connected' if address else 'started'} in {took:.0f} s")
             yield from _check_nodes(results)
     except InputError as error:
-        advice = "`ray status` on the head node says whether the cluster is up." if address else ""
+        advice = "`ray status` on the head node shows whether the cluster is up." if address else ""
         yield problem("ray", str(error).removesuffix(f". {error.hint}"), error.hint or advice)
     except Exception as error:  # Ray raises errors of any class from its own processes
         text = "; ".join(str(error).strip().splitlines()) or type(error).__name__

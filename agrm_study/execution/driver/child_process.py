@@ -126,7 +126,7 @@ class DriverProcess:
         lines = [_ESCAPES.sub("", line).strip() for line in self._log.read_text(errors="replace").splitlines()]
         lines = [line for line in lines if line and not line.startswith("(")]  # output of workers, forwarded by Ray
         tail = f": {' / '.join(lines[-TAIL_LINES:])}" if lines else ""
-        return f"it ended with exit code {code}{tail}"
+        return f"it exited with code {code}{tail}"
 
     def end(self, *, patience_s: float = 0.0) -> None:
         """Ends the process and all of its descendants, and waits until they are gone.

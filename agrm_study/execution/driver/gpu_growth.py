@@ -52,7 +52,7 @@ class GpuGrowth:
             return replace(event, error=f"{WHOLE_IS_TOO_SMALL}: {event.error}")
         self._grown[event.trial_id] = larger = larger_share(share)
         self._again.append(event.trial_id)
-        why = f"1/{round(1 / share)} of a GPU was not enough, again on {share_words(larger)}"
+        why = f"1/{round(1 / share)} of a GPU was not enough, retried on {share_words(larger)}"
         return replace(event, kind="retried", error=why)
 
     def next(self, fits: Callable[[str], bool] = lambda trial_id: True) -> str | None:

@@ -44,7 +44,7 @@ def choose_victim(uses: Sequence[MemoryUse], sizes: Mapping[str, int], threshold
             held, used, limit = (f"{size / 2**30:.1f} GiB" for size in (sizes[largest], use.used, use.limit))
             place = f"memory of this {use.place}"
             return Victim(
-                largest, f"its worker held {held} and was ended, as {used} of the {limit} of {place} were in use"
+                largest, f"its worker used {held} and was stopped because {used} of the {limit} of {place} were in use"
             )
     return None
 
@@ -88,7 +88,7 @@ class MemoryWatchdog:
         if oom_kills() <= self._kernel_kills:
             return ""
         self._kernel_kills += 1
-        return "the kernel ended its worker, as the memory was used up"
+        return "the kernel killed its worker because memory was exhausted"
 
     def _watch(self) -> None:
         while not self._over.wait(LOOK_EVERY_S):

@@ -54,7 +54,7 @@ def try_storage(question: dict[str, Any]) -> str:
         if content is None:
             return "does not see it"
         if content.decode() != question["token"]:
-            return "reads something else than was written"
+            return "reads other content than was written"
         (results / question["answer"]).write_atomic(content)
     except Exception as error:  # the storage library raises errors of any class
         return str(error).strip().partition("\n")[0] or type(error).__name__
@@ -86,5 +86,5 @@ def try_cuda() -> str:
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=environment)
     except subprocess.TimeoutExpired:
         return "torch does not compute within a minute"
-    lines = done.stderr.strip().splitlines() or [f"torch ended with {done.returncode}"]
+    lines = done.stderr.strip().splitlines() or [f"torch exited with code {done.returncode}"]
     return lines[-1].removeprefix("AssertionError: ") if done.returncode else ""

@@ -87,8 +87,8 @@ def check_cluster(results: Location, *, on_gpus: bool, below: str = ".run/") -> 
             (results / folder).delete_folder()
     _refuse(_unfit(answers, arrived, results.address))
     return [
-        f"{answer.node}: its clock is {answer.skew_s:+.0f} s from this machine's, so updates of its trials look old "
-        "or new by as much. Synchronise all clocks with one server (NTP)."
+        f"{answer.node}: its clock differs by {answer.skew_s:+.0f} s from this machine's, which makes the age of its "
+        "trials' updates wrong by as much. Synchronise all clocks with one server (NTP)."
         for answer in answers
         if abs(answer.skew_s) > CLOCKS_S
     ]
@@ -114,8 +114,10 @@ def check_files(files: Sequence[str], stores: Mapping[str, int], local: str) -> 
         rule = "every node must see what its trials read"
         blind += [Unfit(answer.node, rule, f"no {file} there", SHARE) for file in facts.get("unseen", ())]
         if room := facts.get("room"):
-            hint = "AGRM_STUDY_LOCAL_STORE names a folder on a larger disk, also for one node alone."
-            blind.append(Unfit(answer.node, "every node must have room for its copy of the clip stores", room, hint))
+            hint = "AGRM_STUDY_LOCAL_STORE names a folder on a larger disk, also for a single node."
+            blind.append(
+                Unfit(answer.node, "every node must have enough disk space for its copy of the clip stores", room, hint)
+            )
     _refuse(blind)
 
 
@@ -174,14 +176,14 @@ def _unfit(answers: Iterable[Answer], arrived: set[str], place: str) -> Iterator
             yield Unfit(node, "every node must answer", answer.silence, f"{INSTALL}, or remove the node.")
             continue
         if "missing" in facts:
-            hint = f"{INSTALL}: `pip install agrm-study` (or this checkout) there, then start its Ray again."
+            hint = f"{INSTALL}: `pip install agrm-study` (or this checkout) there, then restart its Ray."
             yield Unfit(node, "agrm-study must be installed on every node", facts["missing"], hint)
             continue
         theirs, ours = difference(facts["versions"], own_versions())
         if theirs:
             hint = f"{INSTALL}: its results could not be compared."
             yield Unfit(node, "every node must run the same versions", theirs, hint, f"{ours} (as on this machine)")
-        if wrong := facts.get("storage") or ("" if node in arrived else "what it wrote there did not arrive here"):
+        if wrong := facts.get("storage") or ("" if node in arrived else "what it wrote is not visible here"):
             hint = "Give `--results` on storage that every node reaches: a path that all mount, s3://… or gs://…."
             yield Unfit(node, f"every node must read and write the results, {place}", wrong, hint)
         if video := facts.get("video"):

@@ -100,7 +100,7 @@ class RayExecutor(Executor):
             if lost.final:
                 raise lost
             if fruitless >= FRUITLESS:
-                raise ExecutionLost(f"{lost}; {FRUITLESS} driver processes in a row achieved nothing")
+                raise ExecutionLost(f"{lost}; {FRUITLESS} driver processes in a row made no progress")
             reason = str(lost)
             self._on_note(f"{reason[:1].upper()}{reason[1:]}. Another driver process continues.")
 

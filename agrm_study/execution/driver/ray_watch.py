@@ -65,7 +65,7 @@ def _lives(process: psutil.Process) -> bool:
 
 def _end(dead: list[str]) -> None:
     """Kills this process and all of its descendants, including Ray's workers."""
-    print(f"Ray has ended on this machine ({', '.join(dead)} died)", file=sys.stderr, flush=True)
+    print(f"Ray stopped on this machine ({', '.join(dead)} died)", file=sys.stderr, flush=True)
     for process in psutil.Process().children(recursive=True):
         with contextlib.suppress(psutil.Error):
             process.kill()

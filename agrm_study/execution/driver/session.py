@@ -185,8 +185,8 @@ def _check_fit(kinds: Iterable[Resources], *, on_cluster: bool) -> None:
                 f"one trial must fit {'onto a node of the cluster' if on_cluster else 'into the machine'}",
                 field="resources",
                 given=str(resources),
-                allowed=f"what is there: {in_words(nodes)}",
-                hint="`--autoscale --slots N` waits for nodes that an autoscaler brings." if on_cluster else None,
+                allowed=f"available: {in_words(nodes)}",
+                hint="`--autoscale --slots N` waits for nodes that an autoscaler starts." if on_cluster else None,
             )
 
 

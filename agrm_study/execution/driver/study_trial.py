@@ -45,7 +45,7 @@ class StudyTrial(Trial):  # type: ignore[misc]
     def handle_error(self, exc: Exception | None = None) -> None:
         """Records the death of the worker; Tune compares `num_failures` with `max_failures`."""
         created = not (isinstance(exc, RayActorError) and exc.actor_init_failed)
-        lines = str(exc or "the worker process ended without a reason").strip().splitlines() or [type(exc).__name__]
+        lines = str(exc or "the worker process exited without a reason").strip().splitlines() or [type(exc).__name__]
         if created:
             kind = "worker_killed" if exc is None else classify(exc).kind
             self.failure = Failure(kind, lines[0], tail="\n".join(lines[1:SHOWN_LINES]))

@@ -167,7 +167,7 @@ class ExternalSet:
             raise InputError(
                 "the study's manifest is needed, to check that the networks have not seen the set: " + error.rule,
                 where=recipe.data.manifest,
-                hint="If it was moved, name its new place with --trained-on.",
+                hint="If it was moved, give its new path with --trained-on.",
             ) from None
 
 

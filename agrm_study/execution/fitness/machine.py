@@ -36,7 +36,7 @@ def check_processors() -> Iterator[Finding]:
     limit = cgroup_processors()
     text = f"{usable} usable" + (f" of {whole}" if whole != usable else "")
     if limit is not None and limit + 0.05 < usable:
-        advice = f"Run with `--slots {max(1, int(limit))}`: more trials at once only slow each other down."
+        advice = f"Run with `--slots {max(1, int(limit))}`: more concurrent trials only slow each other down."
         yield note("processors", f"{text}, but the container may use only {limit:g}", advice)
     else:
         yield ok("processors", text)
@@ -57,7 +57,7 @@ def check_memory() -> Iterator[Finding]:
     whole, free = use.limit / 2**30, (use.limit - use.used) / 2**30
     text = f"{free:.1f} of {whole:.1f} GiB free" + (" (limit of the container)" if use.place == "container" else "")
     if free < LEAST_FREE_GIB:
-        yield problem("memory", text, f"A trial needs about {LEAST_FREE_GIB:g} GiB: end other programs first.")
+        yield problem("memory", text, f"A trial needs about {LEAST_FREE_GIB:g} GiB: close other programs first.")
     elif whole < LEAST_MEMORY_GIB:
         yield note("memory", text, "Run one trial at a time (`--slots 1`).")
     else:
@@ -86,7 +86,7 @@ def check_open_files() -> Iterator[Finding]:
     if soft < LEAST_FILES and hard < LEAST_FILES:
         yield problem("open files", text, "Raise the limit (`ulimit -Hn` as root, or limits.conf): Ray needs 1024.")
     elif soft < GOOD_FILES:
-        yield note("open files", text, f"`ulimit -n {GOOD_FILES}` before a study with many trials at once.")
+        yield note("open files", text, f"Run `ulimit -n {GOOD_FILES}` before a study with many concurrent trials.")
     else:
         yield ok("open files", text)
 
@@ -145,7 +145,9 @@ def _check_threads() -> Finding:
     name = min(rooms, key=lambda name: rooms[name])
     text = f"{max(0, rooms[name])} more may be started ({name})"
     if rooms[name] < LEAST_THREADS:
-        advice = f"Ray needs {LEAST_THREADS}: raise the limit (`ulimit -u`, `docker run --pids-limit`), or end others."
+        advice = (
+            f"Ray needs {LEAST_THREADS}: raise the limit (`ulimit -u`, `docker run --pids-limit`), or stop processes."
+        )
         return problem("threads", text, advice)
     return ok("threads", text)
 

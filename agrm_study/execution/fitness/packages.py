@@ -80,7 +80,7 @@ def _check_gpus() -> Iterator[Finding]:
     built_for = torch.version.cuda
     if not torch.cuda.is_available():
         if built_for is None:
-            text = "none used: this torch is built for processors only"
+            text = "none used: this torch is built for CPUs only"
         else:
             text = f"none found (torch is built for CUDA {built_for})"
         yield note(

@@ -26,8 +26,10 @@ CLOCK_SKEW_S: Final = 5.0
 def check_storage(results: Path) -> Iterator[Finding]:
     """The results folder (or where it will be created) and the folder of clip stores."""
     yield from _check_folder("results folder", results)
-    yield from _check_room("free for results", results, RESULTS_GB, "Free some, or give `--results` on a larger disk.")
-    advice = f"Set {CACHE_VARIABLE} to a folder on a larger disk; `agrm-study plan STUDY` says how much a store takes."
+    yield from _check_room(
+        "free for results", results, RESULTS_GB, "Free disk space, or give `--results` on a larger disk."
+    )
+    advice = f"Set {CACHE_VARIABLE} to a folder on a larger disk; `agrm-study plan STUDY` shows how much a store takes."
     yield from _check_room("free for stores", cache_folder(results), STORE_GB, advice)
 
 
@@ -46,7 +48,7 @@ def _check_folder(check: str, folder: Path) -> Iterator[Finding]:
         first.replace(second)
     except OSError as error:
         yield problem(
-            check, f"{place} cannot be written to ({error.strerror})", "Choose a folder of your own with `--results`."
+            check, f"{place} cannot be written to ({error.strerror})", "Choose a writable folder with `--results`."
         )
         return
     else:
@@ -57,7 +59,7 @@ def _check_folder(check: str, folder: Path) -> Iterator[Finding]:
         if _locks(second):
             yield ok(check, f"{folder}{missing}: writable, renames and locks work")
         else:
-            advice = "Start each run there with --join: without, agrm-study cannot notice a second one."
+            advice = "Start each run there with --join: without it, agrm-study cannot detect a second run."
             yield note(check, f"{folder}{missing}: writable, but the file system has no locks", advice)
         yield from check_joining(Location.of(place))
     finally:

@@ -58,7 +58,7 @@ def _check(path: Path, codec: str) -> Iterator[Finding]:
     for name, decoder in DECODERS.items():
         if not decoder.available():
             advice = "Install decord (x86) or decord2 (ARM): stores are built several times faster."
-            yield note(label, f"{name} is not installed; the other decoder does its work", advice)
+            yield note(label, f"{name} is not installed; the other decoder is used instead", advice)
             continue
         if not decoder.handles(info):
             continue

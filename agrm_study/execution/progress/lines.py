@@ -76,7 +76,7 @@ class LinesView(View):
         elif event.kind == "failed":
             self._print(f"failed   {place}  {name}: {failure_words(event.failure, event.error)}")
         elif event.kind == "retried":
-            self._print(f"again    {place}  {name}: {failure_words(event.failure, event.error)}")
+            self._print(f"retried  {place}  {name}: {failure_words(event.failure, event.error)}")
         elif event.kind == "interrupted":
             saved = f"saved after epoch {event.epoch} of {event.epochs}" if event.epoch else "before its first epoch"
             self._print(f"stopped  {place}  {name}: {saved}")

@@ -121,7 +121,7 @@ def _answers(recipes: Mapping[str, Recipe], *, cpu: int, gpu: bool, on_shape: On
                     on_shape(done + 1, len(open_shapes), open_shapes[done])
             if process.wait() != 0:
                 errors.seek(0)
-                last = errors.read().strip().splitlines()[-1:] or [f"the process ended with {process.returncode}"]
+                last = errors.read().strip().splitlines()[-1:] or [f"the process exited with code {process.returncode}"]
                 yield {"problem": last[0]}
         finally:
             process.kill()

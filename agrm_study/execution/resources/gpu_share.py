@@ -107,7 +107,9 @@ def decide(kinds: Iterable[str], measured: Measured) -> Share | None:
         return None
     peak = max(known)
     if peak >= measured.total:
-        return Share(1.0, f"gpu: auto: one step did not fit into {measured.name} ({_gib(measured.total)}); trials try.")
+        return Share(
+            1.0, f"gpu: auto: one step did not fit into {measured.name} ({_gib(measured.total)}); trials try anyway."
+        )
     share = share_for(peak, measured.total)
     together = f", {round(1 / share)} trials at a time on one GPU" if share < 1 else ""
     note = (

@@ -92,9 +92,9 @@ def unfit(place: Path) -> str:
     except OSError as error:
         return f"cannot be used ({error.strerror})"
     if not stat.S_ISDIR(about.st_mode):
-        return "is no folder"
+        return "is not a folder"
     if about.st_mode & 0o022 and not about.st_mode & stat.S_ISVTX:
-        return "lets other users replace what is in it (mode without the sticky bit)"
+        return "lets other users replace its content (mode without the sticky bit)"
     if free < LEAST_FREE_BYTES:
         return f"has only {free / 2**20:.0f} MiB free"
     return ""

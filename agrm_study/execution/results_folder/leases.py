@@ -315,7 +315,7 @@ def wait_to_lead(leases: Leases, name: str, on_note: Callable[[str], None], on_w
         if leader != noted:
             noted, member = leader, leases.member(leader)
             by = member.words if member is not None else "another run"
-            on_note(f"The {name} is led by {by}. This run waits for its end and then shares the remaining trials.")
+            on_note(f"The {name} is led by {by}. This run waits until it ends and then shares the remaining trials.")
         on_wait()
         time.sleep(LOOK_EVERY_S)
     return True

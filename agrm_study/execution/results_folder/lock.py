@@ -235,7 +235,7 @@ def _refusal(results: Location, owner: dict[str, Any]) -> InputError:
 
 def _joined_refusal(results: Location, member: Member | None) -> InputError:
     return InputError(
-        "a results folder that joined runs share takes further runs with --join only",
+        "a results folder that joined runs share accepts further runs only with --join",
         where=results.address,
         given=f"joined by {member.words if member else 'another process'}",
         hint="Add --join, wait for them, or choose another --results folder.",

@@ -40,7 +40,7 @@ class AgrmRunner(StoreRunner):
         _seed_globals(recipe.seed)
         manifest = manifest_at(work.manifest)
         split = split_of(work.manifest, recipe.data.model_dump_json(), recipe.split_seed)
-        hint = "Did the manifest or the videos change while the study ran? Run it again."
+        hint = "Check whether the manifest or the videos changed while the study ran, then rerun it."
         require_planned(trial, manifest, split, work.manifest, by="study", hint=hint)
         store = store_at(work.store, settings.local_store)
         for last in (False, True):

@@ -241,7 +241,7 @@ def _clips(work: Work, store: ClipStore) -> ClipSet:
         split = split_of(work.manifest, recipe.data.model_dump_json(), recipe.split_seed)
     else:
         split = whole_split(manifest)
-    hint = "Did the manifest or the videos change meanwhile? Repeat the command."
+    hint = "Check whether the manifest or the videos changed in the meantime, then repeat the command."
     require_planned(trial, manifest, split, work.manifest, by="evaluation", hint=hint)
     return clip_set(split.test, manifest, store, recipe.task)
 

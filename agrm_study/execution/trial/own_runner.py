@@ -236,7 +236,7 @@ def _parts(trial: TrialSpec, manifest: Manifest, cls: type[Trainer]) -> Mapping[
         raise InputError(
             "the trainer's data must be those the study was planned with",
             where=f"trainer {short_name(recipe.training.trainer)}",
-            hint="Did they change while the study ran, or do they differ on this node? Run it again.",
+            hint="Check whether they changed while the study ran or differ on this node, then rerun it.",
         )
     found: dict[Part, _PartData] = {}
     names: tuple[Part, ...] = ("train", "val", "test")

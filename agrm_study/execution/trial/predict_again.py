@@ -17,7 +17,7 @@ from agrm_study.records.writer import predictions_table, put_record
 from agrm_study.study.reported import reported_network
 from agrm_study.training.failures import CheckpointError
 
-DONE: Final = "predictions made again from its kept weights, without training"
+DONE: Final = "predictions recomputed from its kept weights, without training"
 
 
 class InexactError(Exception):
@@ -45,7 +45,7 @@ def predict_again(
     ledger = Ledger(results)
     rows: list[dict[str, Any]] = retry_storage(lambda: ledger.table_of("trials", [trial_id]).to_pylist())
     if not rows or rows[0]["status"] != "finished":
-        raise InexactError("its trials record is not there")
+        raise InexactError("its trials record is missing")
     row, best_epoch = rows[0], int(rows[0]["best_epoch"])
     try:
         blocks = prediction_blocks(runner.predict(best_epoch), work.trial.phase)

@@ -66,7 +66,7 @@ def refuse_others(allowed: Mapping[str, str]) -> None:
     """Raises `DifferentVersionsError` if this process runs other versions than these."""
     here, there = difference(own_versions(), allowed)
     if here:
-        raise DifferentVersionsError(f"{here} on {platform.node()}, where the study was started with {there}")
+        raise DifferentVersionsError(f"{here} on {platform.node()}, but the study was started with {there}")
 
 
 def _comparable(name: str, versions: Mapping[str, str]) -> str:

@@ -46,7 +46,7 @@ def check_plan(
             same = len({p.trial_id for p in found}) == 1
             said = "it is counted once" if same else "none of its trials is used"
             findings.append(
-                _finding(first, f"a replicate must be planned once, found {len(found)} times; {said}", same)
+                _finding(first, f"a replicate must be planned exactly once, found {len(found)} times; {said}", same)
             )
             if not same:
                 out.append(void(first))

@@ -35,7 +35,7 @@ class AlphaTau(FigureKind[AlphaTauInfo]):
     """Heat map of the validation metric over α and τ."""
 
     name: ClassVar[str] = "alpha_tau"
-    question: ClassVar[str] = "Do the teacher's inertia and the threshold act together?"
+    question: ClassVar[str] = "Do the EMA coefficient and the threshold interact?"
     needs: ClassVar[str] = "arms with at least two values of α and two of a fixed τ"
 
     def info(self, m: Measurements) -> AlphaTauInfo | None:
@@ -108,5 +108,5 @@ class AlphaTau(FigureKind[AlphaTauInfo]):
         n = span(int(x) for c in info.counts for x in c.ravel() if x)
         return (
             f"{METRIC_NAMES[info.metric].capitalize()} on validation (never on test) by EMA coefficient α and "
-            f"threshold τ: mean over {n} trials a cell."
+            f"threshold τ: mean over {n} trials per cell."
         )

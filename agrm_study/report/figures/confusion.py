@@ -82,7 +82,7 @@ class Confusion(FigureKind[ConfusionInfo]):
     """Confusion matrices with row percentages and counts, summed over seeds."""
 
     name: ClassVar[str] = "confusion"
-    question: ClassVar[str] = "Which classes are taken for which?"
+    question: ClassVar[str] = "Which classes are confused with each other?"
     needs: ClassVar[str] = "an arm with a finished trial"
 
     def info(self, m: Measurements) -> ConfusionInfo | None:

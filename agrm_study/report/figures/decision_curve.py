@@ -48,7 +48,7 @@ class DecisionCurve(FigureKind[DecisionCurveInfo]):
     """Net benefit against the threshold probability."""
 
     name: ClassVar[str] = "decision_curve"
-    question: ClassVar[str] = "Is acting on the score better than treating everybody or nobody?"
+    question: ClassVar[str] = "Does acting on the score have a higher net benefit than treating all or none?"
     needs: ClassVar[str] = "finished trials on a task with a positive class"
 
     def info(self, m: Measurements) -> DecisionCurveInfo | None:

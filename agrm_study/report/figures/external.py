@@ -40,7 +40,7 @@ class ExternalResults(FigureKind[ExternalInfo]):
     """One row per arm: the internal test part and each external set, with intervals."""
 
     name: ClassVar[str] = "external"
-    question: ClassVar[str] = "How far do the networks fall at another place?"
+    question: ClassVar[str] = "How much worse are the networks on external data?"
     needs: ClassVar[str] = "an external set that has been evaluated (`agrm-study evaluate RESULTS --manifest FILE`)"
 
     def info(self, m: Measurements) -> ExternalInfo | None:

@@ -60,7 +60,7 @@ class Importance(FigureKind[ImportanceInfo]):
 
     name: ClassVar[str] = "importance"
     question: ClassVar[str] = "Which settings mattered?"
-    needs: ClassVar[str] = f"{MIN_TRIALS} trials that ran to their end, with two settings that vary"
+    needs: ClassVar[str] = f"{MIN_TRIALS} completed trials, with two settings that vary"
 
     def info(self, m: Measurements) -> ImportanceInfo | None:
         found, metric = [], "macro_f1"
@@ -122,8 +122,8 @@ class Importance(FigureKind[ImportanceInfo]):
         return (
             f"Importance of each setting for {METRIC_NAMES[info.metric]} on validation: loss of R² of a random forest "
             f"({TREES} trees) when the setting is shuffled, mean ± standard deviation over {REPEATS} shuffles. The "
-            f"forest's out-of-bag R² ({fits}) says how much of the metric the settings explain at all; where it is "
-            "near or below 0 the bars on the left mean nothing. Right: PED-ANOVA (Watanabe et al. 2023), the share of "
-            "each setting in how differently the best trials are distributed over it than all trials; it says which "
+            f"forest's out-of-bag R² ({fits}) states how much of the metric the settings explain; if it is near or "
+            "below 0, the bars on the left have no meaning. Right: PED-ANOVA (Watanabe et al. 2023), the share of each "
+            "setting in how differently the best trials are distributed over it than all trials; it shows which "
             "settings matter for being among the best, not for the metric as a whole."
         )

@@ -102,7 +102,7 @@ class LearningCurves(FigureKind[LearningCurvesInfo]):
     """Validation metric, pseudo-label coverage and pseudo-label accuracy by epoch and arm."""
 
     name: ClassVar[str] = "learning_curves"
-    question: ClassVar[str] = "How did training go?"
+    question: ClassVar[str] = "How did training progress?"
     needs: ClassVar[str] = "recorded epochs of a finished trial"
 
     def info(self, m: Measurements) -> LearningCurvesInfo | None:
@@ -201,7 +201,7 @@ class LearningCurves(FigureKind[LearningCurvesInfo]):
         return (
             f"Learning curves: {METRIC_NAMES[info.metric]} on validation; coverage is the share of unlabelled clips "
             "whose pseudo-label was accepted, and pseudo-label accuracy the share of the accepted ones that agree with "
-            f"the hidden label, where there is one. Lines: mean over n = {info.n_seeds} seeds{folds}; bands: lowest to "
-            f"highest seed; a seed that stopped early keeps its last value.{rest} Before there is a teacher the "
+            f"the hidden label, if there is one. Lines: mean over n = {info.n_seeds} seeds{folds}; bands: lowest to "
+            f"highest seed; a seed that stopped early keeps its last value.{rest} Before the teacher starts, the "
             "student is shown."
         )

@@ -129,7 +129,7 @@ class ParallelCoordinates(FigureKind[ParallelInfo]):
 
     name: ClassVar[str] = "parallel_coordinates"
     question: ClassVar[str] = "Which combinations of settings did well on validation?"
-    needs: ClassVar[str] = f"{MIN_TRIALS} trials that ran to their end, with two settings that vary"
+    needs: ClassVar[str] = f"{MIN_TRIALS} completed trials, with two settings that vary"
 
     def info(self, m: Measurements) -> ParallelInfo | None:
         found, metric = [], "macro_f1"
@@ -186,6 +186,6 @@ class ParallelCoordinates(FigureKind[ParallelInfo]):
 
     def caption(self, info: ParallelInfo) -> str:
         return (
-            f"Settings of each trial and its {METRIC_NAMES[info.metric]} on validation (never on test); one line a "
-            "trial that ran to its end, the best drawn last; lines are shifted a little so that equal ones can be seen."
+            f"Settings of each trial and its {METRIC_NAMES[info.metric]} on validation (never on test); one line per "
+            "completed trial, the best drawn last; lines are shifted slightly to separate equal ones."
         )

@@ -24,7 +24,7 @@ class PrCurves(FigureKind[Curves[PrecisionRecall]]):
     """Precision–recall curves with one line per seed, a band, and the prevalence."""
 
     name: ClassVar[str] = "pr"
-    question: ClassVar[str] = "At which price in false alarms are positive subjects found?"
+    question: ClassVar[str] = "How many false alarms does detecting the positive subjects cost?"
     needs: ClassVar[str] = "finished trials on a task with a positive class"
 
     def info(self, m: Measurements) -> Curves[PrecisionRecall] | None:

@@ -63,7 +63,7 @@ class ReliabilityDiagram(FigureKind[ReliabilityInfo]):
     """Accuracy against confidence of the reference arm, with the number of predictions in each bin."""
 
     name: ClassVar[str] = "reliability"
-    question: ClassVar[str] = "When a network says 80 %, is it right 80 % of the time?"
+    question: ClassVar[str] = "Are predictions with a confidence of 80 % correct in 80 % of cases?"
     needs: ClassVar[str] = "a finished trial of the reference (or of the first arm)"
 
     def info(self, m: Measurements) -> ReliabilityInfo | None:

@@ -51,7 +51,7 @@ class RobustnessCurves(FigureKind[RobustnessInfo]):
     """Metric against severity, one panel per corruption, one line per arm."""
 
     name: ClassVar[str] = "robustness"
-    question: ClassVar[str] = "How does the metric fall as recordings get worse?"
+    question: ClassVar[str] = "How does the metric depend on the quality of recordings?"
     needs: ClassVar[str] = "corrupted copies that have been evaluated (`agrm-study evaluate RESULTS --corrupt all`)"
 
     def info(self, m: Measurements) -> RobustnessInfo | None:
@@ -130,7 +130,7 @@ class RobustnessCurves(FigureKind[RobustnessInfo]):
 
     def caption(self, info: RobustnessInfo) -> str:
         return (
-            f"{sentence_case(METRIC_NAMES[info.metric])} on corrupted copies of the test part by severity, 0 being the "
-            "test part as it is. Markers: mean over seeds; bands: 95% intervals over seeds and subjects. The table of "
+            f"{sentence_case(METRIC_NAMES[info.metric])} on corrupted copies of the test part by severity; 0 is the "
+            "unchanged test part. Markers: mean over seeds; bands: 95% intervals over seeds and subjects. The table of "
             "the same name defines the corruptions."
         )

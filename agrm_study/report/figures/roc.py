@@ -24,7 +24,7 @@ class RocCurves(FigureKind[Curves[Roc]]):
     """ROC curves with one line per seed and a band."""
 
     name: ClassVar[str] = "roc"
-    question: ClassVar[str] = "How many positive subjects are found at which rate of false alarms?"
+    question: ClassVar[str] = "How many positive subjects are detected at each rate of false alarms?"
     needs: ClassVar[str] = "finished trials on a task with a positive class"
 
     def info(self, m: Measurements) -> Curves[Roc] | None:

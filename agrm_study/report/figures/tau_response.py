@@ -46,7 +46,7 @@ class TauResponse(FigureKind[TauResponseInfo]):
     """The metric by τ with its seeds, and the trajectory of coverage and purity."""
 
     name: ClassVar[str] = "tau_response"
-    question: ClassVar[str] = "How does the threshold act on the result, and on what is accepted?"
+    question: ClassVar[str] = "How does the threshold affect the result and the accepted pseudo-labels?"
     needs: ClassVar[str] = "at least two arms that differ in their threshold or its policy, and in nothing else"
 
     def info(self, m: Measurements) -> TauResponseInfo | None:

@@ -49,7 +49,7 @@ class TuningBudget(FigureKind[TuningBudgetInfo]):
     """Whether a larger search budget would help an arm more than the others."""
 
     name: ClassVar[str] = "tuning_budget"
-    question: ClassVar[str] = "Which validation score is to be expected of a search budget?"
+    question: ClassVar[str] = "Which validation score can be expected from a search budget?"
     needs: ClassVar[str] = f"a search, or tuned arms, with {MIN_POINTS} points that have a score"
 
     def info(self, m: Measurements) -> TuningBudgetInfo | None:
@@ -102,8 +102,8 @@ class TuningBudget(FigureKind[TuningBudgetInfo]):
         worst = f" {failed} points that failed count as the worst of their arm." if failed else ""
         return (
             f"Expected best {METRIC_NAMES[info.metric]} on validation of k random points among those that the search "
-            f"of an arm tried{bands} (Dodge et al. 2019); a curve that still rises at its end says that more points "
-            f"would help. Points of a sampler that learns are better than random ones.{worst}"
+            f"of an arm tried{bands} (Dodge et al. 2019); a curve that still rises at its end indicates that more "
+            f"points would help. Points of an adaptive sampler are better than random ones.{worst}"
         )
 
 

@@ -49,7 +49,7 @@ class VarianceShares(FigureKind[VarianceInfo]):
     """Stacked shares of variance with the half-width of the interval."""
 
     name: ClassVar[str] = "variance"
-    question: ClassVar[str] = "What makes the numbers uncertain?"
+    question: ClassVar[str] = "What are the sources of uncertainty?"
     needs: ClassVar[str] = "an arm with at least two finished seeds"
 
     def info(self, m: Measurements) -> VarianceInfo | None:
@@ -121,9 +121,9 @@ class VarianceShares(FigureKind[VarianceInfo]):
             else (f"mean {METRIC_NAMES[info.metric]}")
         )
         rest = f" {info.left_out} more arms are in the table of variance." if info.left_out else ""
-        folds = "; folds: what the trainings of a fold have in common" if info.folds else ""
+        folds = "; folds: variance shared by the training runs of a fold" if info.folds else ""
         return (
-            f"Sources of the variance of {of}: between trainings (seeds), between test subjects, and of their "
-            f"interaction{folds}. Right: half-width of the 95% interval in points of {METRIC_TITLES[info.metric]}. "
-            f"Where a source is large, more of it narrows the interval; shares from few seeds are rough.{rest}"
+            f"Sources of the variance of {of}: between training runs (seeds), between test subjects, and of their "
+            f"interaction{folds}. Right: half-width of the 95% interval in points of {METRIC_TITLES[info.metric]}. If "
+            f"the share of a source is large, more of it narrows the interval; shares from few seeds are rough.{rest}"
         )

@@ -47,7 +47,9 @@ def render(table: Table, width: int | None, *, styled: bool) -> RenderableType:
     if not styled and any(row.entries[i].style != "plain" for row in table.rows for i in shown):
         notes.insert(0, SIGNS_NOTE)
     if left_out:
-        notes.insert(0, f"Left out for want of width: {', '.join(left_out)}; the files have all columns.")
+        notes.insert(
+            0, f"Omitted, as the terminal is too narrow: {', '.join(left_out)}; the files contain all columns."
+        )
     lines = [Padding(Text(printable(note), style="dim"), (0, 0, 0, 2), expand=False) for note in notes]
     return Group(Text(printable(table.heading), style="bold"), Text(), drawn, *lines)
 

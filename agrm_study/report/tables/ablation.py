@@ -38,7 +38,7 @@ class Ablation(TableKind):
     """Arms with and without the Mean Teacher module and spatial hierarchical pooling."""
 
     name: ClassVar[str] = "ablation"
-    question: ClassVar[str] = "Which module earns its place?"
+    question: ClassVar[str] = "Which module improves the results?"
 
     def unfit(self, m: Measurements) -> str | None:
         if m.evidence.study.race is not None:

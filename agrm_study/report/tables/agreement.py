@@ -59,7 +59,7 @@ class Agreement(TableKind):
             columns.append(Column(key="absolute_error", title="MAE [95% CI]"))
             grades = (
                 " Weighted κ: Cohen's kappa with quadratic weights, times 100; MAE: mean absolute error, in classes; "
-                "both take neighbouring classes as one apart, and are for ordered tasks only."
+                "both treat neighbouring classes as one apart and apply to ordered tasks only."
             )
         return Table(
             name=self.name,

@@ -25,7 +25,7 @@ class Agrm(TableKind):
     """The reference arm by task and part."""
 
     name: ClassVar[str] = "agrm"
-    question: ClassVar[str] = "How does the method do on training, validation and test data?"
+    question: ClassVar[str] = "How does the method perform on training, validation and test data?"
 
     def unfit(self, m: Measurements) -> str | None:
         return None if m.evidence.study.arms else "the study has no arm"
@@ -62,7 +62,7 @@ class Agrm(TableKind):
             notes=(
                 notes.replicates_note(m, [arm], study.tasks),
                 notes.interval_note(m, study.tasks),
-                "Training and validation rows describe data that training has seen or that chose the epoch.",
+                "Training and validation rows describe data used for training or for the choice of the epoch.",
                 *_AVERAGED[: study.splits is not None],
                 *gap,
                 *notes.gap_notes(m.evidence, [arm], study.tasks, findings),

@@ -53,7 +53,7 @@ class CalibrationTable(TableKind):
     """Expected calibration error, Brier score, slope, intercept and temperature."""
 
     name: ClassVar[str] = "calibration"
-    question: ClassVar[str] = "Do the probabilities mean what they say?"
+    question: ClassVar[str] = "Are the probabilities calibrated?"
 
     def unfit(self, m: Measurements) -> str | None:
         return None if m.evidence.study.arms else "the study has no arm"
@@ -87,11 +87,11 @@ class CalibrationTable(TableKind):
             rows=task_blocks(study.tasks, rows),
             notes=(
                 "ECE: expected calibration error of the top class, 15 bins (lo, hi], weighted by count; it is above 0 "
-                "even for perfect probabilities, the more so the fewer subjects. Brier: multi-class, 0 to 2. Slope "
-                "(1 is perfect, below 1 is overconfident) and intercept (calibration in the large, 0 is perfect): "
-                "two-class only, none where the scores separate the classes. T: temperature, fitted on validation by "
+                "even for perfect probabilities, and more so with fewer subjects. Brier: multi-class, 0 to 2. Slope (1 "
+                "is perfect, below 1 is overconfident) and intercept (calibration in the large, 0 is perfect): "
+                "two-class only, none if the scores separate the classes. T: temperature, fitted on validation by "
                 "log-loss, applied to the logarithm of a subject's averaged probabilities, mean ± standard deviation; "
-                "where the minimum is at a bound of the search it is not identifiable, and 1 is used. Fractions, not "
+                "if the minimum is at a bound of the search, it is not identifiable, and 1 is used. Fractions, not "
                 "percent.",
                 notes.replicates_note(m, arms, study.tasks).removeprefix("Percent; "),
                 notes.interval_note(m, study.tasks),

@@ -219,13 +219,13 @@ def difference_gaps(m: Measurements, arms: Sequence[str], tasks: Collection[str]
             out.append(f"Δ of {arm} ({task_words(task)}) refused: {c.refused}.")
         if c.difference is not None and m.evidence.study.arm(arm).seed_offset != reference_offset:
             out.append(
-                f"Δ of {arm} ({task_words(task)}) is unpaired: its trainings have other seeds than those of "
+                f"Δ of {arm} ({task_words(task)}) is unpaired: its training runs have other seeds than those of "
                 f"{m.evidence.study.reference}."
             )
         cell = m.cell(arm, task)
         if c.difference is not None and cell is not None and c.difference.n < cell.planned:
             kind = "common seeds" if c.difference.paired else "seeds of the arm with fewer"
-            out.append(f"Δ of {arm} ({task_words(task)}) rests on {c.difference.n} {kind}.")
+            out.append(f"Δ of {arm} ({task_words(task)}) is based on {c.difference.n} {kind}.")
     return tuple(out)
 
 

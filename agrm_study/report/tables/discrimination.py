@@ -21,7 +21,7 @@ class Discrimination(TableKind):
     """Areas under the curves with their differences from the reference, and Matthews' correlation."""
 
     name: ClassVar[str] = "discrimination"
-    question: ClassVar[str] = "How well do the scores separate the positive class from the other?"
+    question: ClassVar[str] = "How well do the scores separate the positive from the negative class?"
 
     def unfit(self, m: Measurements) -> str | None:
         return None if screened(m.evidence.study) else NEEDS_POSITIVE

@@ -70,8 +70,9 @@ def mixed_versions(trials: pd.DataFrame) -> tuple[str, ...]:
             listed = "; ".join(f"{version} in {_trials(by_version[version])}" for version in others)
             if package == "threads":
                 notes.append(
-                    f"Trials ran with several numbers of threads: {commonest}, but {listed}. Threads order sums, so a "
-                    "trial resumed with another number is not bit for bit the uninterrupted one."
+                    f"Trials ran with several numbers of threads: {commonest}, but {listed}. The number of threads "
+                    "affects the order of sums, so a trial resumed with another number is not bit-identical to an "
+                    "uninterrupted one."
                 )
             else:
                 notes.append(f"Trials ran with several versions of {package}: {commonest}, but {listed}.")
@@ -88,10 +89,10 @@ class Environment(TableKind):
     """Hardware, software and training time."""
 
     name: ClassVar[str] = "environment"
-    question: ClassVar[str] = "On what was this computed?"
+    question: ClassVar[str] = "Which hardware and software was used?"
 
     def unfit(self, m: Measurements) -> str | None:
-        return None if m.evidence.provenance else "the results hold no provenance.json"
+        return None if m.evidence.provenance else "the results contain no provenance.json"
 
     def build(self, m: Measurements) -> Table:
         found = dict(flatten(m.evidence.provenance))

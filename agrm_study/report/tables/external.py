@@ -32,7 +32,7 @@ class External(TableKind):
     """Metrics on external sets, and the change of the primary metric."""
 
     name: ClassVar[str] = "external"
-    question: ClassVar[str] = "How well do the networks do on people and recordings of another place?"
+    question: ClassVar[str] = "How well do the networks perform on external subjects and recordings?"
 
     def unfit(self, m: Measurements) -> str | None:
         return None if m.external else NOTHING
@@ -118,16 +118,18 @@ def _notes(m: Measurements) -> list[str]:
     n = span(planned_seeds(study, cell) for cell in cells)
     of_folds = f" The metric of a seed is the mean over the networks of its {folds} folds." if folds > 1 else ""
     missing = any(not cell.complete for cell in cells)
-    short = f" Raised k/n: only k of n planned {'trainings' if folds > 1 else 'seeds'} are there." if missing else ""
+    short = (
+        f" Raised k/n: only k of n planned {'training runs' if folds > 1 else 'seeds'} are finished." if missing else ""
+    )
     out = [
-        f"Percent; mean ± sample standard deviation (ddof 1) over n = {n} training seeds; N: subjects of the set, none "
-        "of whom, and none of whose videos, are in the study's data. Networks, windows and decision rule are those of "
-        f"the study's own test part; nothing is fitted on the set.{of_folds}{short}",
+        f"Percent; mean ± sample standard deviation (ddof 1) over n = {n} training seeds; N: subjects of the set; "
+        "neither they nor their videos are in the study's data. Networks, windows and decision rule are those of the "
+        f"study's own test part; nothing is fitted on the set.{of_folds}{short}",
         notes.interval_note(m, study.tasks),
         "Change: external minus internal, in percentage points, with a 95% interval for the same seeds on two "
         "independent sets of subjects (two-way variance, Welch–Satterthwaite's degrees of freedom). Estimates, not "
-        "tests: the intervals are not adjusted for several comparisons, and a change mixes other people, other "
-        "recordings and another mix of classes.",
+        "tests: the intervals are not adjusted for several comparisons, and a change combines different people, "
+        "recordings and class proportions.",
     ]
     for found in m.external:
         about = found.about

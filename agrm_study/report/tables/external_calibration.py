@@ -26,7 +26,7 @@ class ExternalCalibration(TableKind):
     """Expected calibration error, Brier score, slope and intercept on external sets, before and after re-fitting."""
 
     name: ClassVar[str] = "external_calibration"
-    question: ClassVar[str] = "Do the probabilities mean at another place what they say, and does re-fitting help?"
+    question: ClassVar[str] = "Are the probabilities calibrated on external data, and does re-fitting help?"
 
     def unfit(self, m: Measurements) -> str | None:
         return None if m.external else NOTHING
@@ -82,8 +82,8 @@ class ExternalCalibration(TableKind):
                 "set is used.",
                 f"Re-fitted: {FOLDS}-fold cross-fitting over the subjects of the set, at each seed. Two classes: "
                 "logistic recalibration, logit p′ = a + b·logit p; more classes: a temperature. Each subject is judged "
-                "by a fit on the others: these values show what re-fitting on as many labelled subjects of that place "
-                "would give, not what the networks give as they are; their uncertainty is not stated. None where a "
+                "by a fit on the others: these values show the effect of re-fitting on as many labelled subjects of "
+                "that place, not the performance of the unchanged networks; their uncertainty is not stated. None if a "
                 f"class has fewer than {FOLDS} subjects, or a fit does not exist. Fractions, not percent.",
                 notes.interval_note(m, m.evidence.study.tasks),
                 *rest,

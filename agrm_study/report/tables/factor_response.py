@@ -73,7 +73,7 @@ class FactorResponse(TableKind):
     """Marginal means of the primary metric by factor and level."""
 
     name: ClassVar[str] = "factor_response"
-    question: ClassVar[str] = "How does each factor act, averaged over the others?"
+    question: ClassVar[str] = "What is the effect of each factor, averaged over the others?"
 
     def unfit(self, m: Measurements) -> str | None:
         study = m.evidence.study
@@ -82,9 +82,9 @@ class FactorResponse(TableKind):
         if not varied(study):
             return "the study crosses no factors"
         if not any(acts(m, factor) for factor in varied(study)):
-            return "the arms are one training: no factor acts"
+            return "the arms train identically: no factor acts"
         if not is_full_grid(study):
-            return "the arms do not cross their factors: the mean of a level would mix in the others"
+            return "the arms do not cross their factors: the mean of a level would include effects of other factors"
         return None
 
     def build(self, m: Measurements) -> Table:
@@ -116,7 +116,7 @@ class FactorResponse(TableKind):
             rows=tuple(rows),
             notes=(
                 "Test: mean over the arms of a level and their seeds, with its interval over common seeds and "
-                "subjects; an arm without a finished seed, or with other test subjects, leaves the level's mean out. "
+                "subjects; a level has no mean if one of its arms has no finished seed or other test subjects. "
                 "Validation: mean ± sample standard deviation (ddof 1) over trials. Choose settings on validation, "
                 "never on test.",
                 notes.replicates_note(m, [a.name for a in study.arms], study.tasks),

@@ -101,7 +101,7 @@ class Heterogeneity(TableKind):
     """Primary metric of every arm by site, sex and age, with differences between groups."""
 
     name: ClassVar[str] = "heterogeneity"
-    question: ClassVar[str] = "Do the networks do alike at all sites and in all groups?"
+    question: ClassVar[str] = "Do the networks perform equally at all sites and in all groups?"
 
     def unfit(self, m: Measurements) -> str | None:
         if not m.evidence.study.arms:
@@ -142,8 +142,8 @@ class Heterogeneity(TableKind):
                 "known, in percentage points, same seeds on two independent sets of subjects (two-way variance, "
                 "Welch–Satterthwaite's degrees of freedom); of two groups, Δ is shown once. p: Holm over the "
                 f"differences of a task, all arms and attributes together ({family}). Groups differ in their mix of "
-                "classes too, and the study was not planned for these comparisons: a difference that is not found is "
-                "not shown to be absent.",
+                "classes too, and the study was not planned for these comparisons: an undetected difference may still "
+                "exist.",
                 *unknown_attributes(people, sorted(tested)),
                 notes.interval_note(m, study.tasks),
                 *rest,

@@ -19,7 +19,7 @@ class Networks(TableKind):
     """Metrics of the student and of its average, of each arm that has one."""
 
     name: ClassVar[str] = "networks"
-    question: ClassVar[str] = "Is the teacher, or another average, better than the student it averages?"
+    question: ClassVar[str] = "Is the teacher, or another average, better than the averaged student?"
 
     def unfit(self, m: Measurements) -> str | None:
         return None if any(a.average for a in m.evidence.study.arms) else "no arm has a teacher or another average"

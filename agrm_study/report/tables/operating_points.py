@@ -48,7 +48,7 @@ class OperatingPoints(TableKind):
     """Sensitivity and specificity on the test part at thresholds chosen on validation, alongside those at 0.5."""
 
     name: ClassVar[str] = "operating_points"
-    question: ClassVar[str] = "What does the two-class decision reach at the declared operating points?"
+    question: ClassVar[str] = "How does the two-class decision perform at the declared operating points?"
 
     def unfit(self, m: Measurements) -> str | None:
         if not m.evidence.study.operating_points:
@@ -80,7 +80,7 @@ class OperatingPoints(TableKind):
             notes=(
                 "Thresholds are chosen for each seed on its validation subjects: the highest that reaches the declared "
                 "sensitivity, or the lowest that reaches the declared specificity; then applied to the test part. The "
-                "intervals take the thresholds as given.",
+                "intervals treat the thresholds as fixed.",
                 notes.replicates_note(m, arms, tasks),
                 notes.interval_note(m, tasks),
                 *notes.caution_notes(m, arms, tasks),

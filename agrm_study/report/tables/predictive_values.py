@@ -33,7 +33,7 @@ class PredictiveValues(TableKind):
     """PPV and NPV of the tasks with a positive class at the prevalences that the study states."""
 
     name: ClassVar[str] = "predictive_values"
-    question: ClassVar[str] = "What would a decision mean at another prevalence?"
+    question: ClassVar[str] = "What are the predictive values at another prevalence?"
 
     def unfit(self, m: Measurements) -> str | None:
         if not screened(m.evidence.study):
@@ -70,7 +70,7 @@ class PredictiveValues(TableKind):
             ),
             rows=tuple(rows),
             notes=(
-                "By Bayes' rule from sensitivity and specificity on the test part; the prevalence is taken as known.",
+                "By Bayes' rule from sensitivity and specificity on the test part; the prevalence is treated as known.",
                 *notes.closing_notes(m, arms, asked),
             ),
             partial=m.evidence.partial,

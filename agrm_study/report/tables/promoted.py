@@ -29,7 +29,7 @@ class Promoted(TableKind):
     """The promoted arms: settings, validation score and test metrics."""
 
     name: ClassVar[str] = "promoted"
-    question: ClassVar[str] = "What did the search find, and does it hold on test data?"
+    question: ClassVar[str] = "Which settings did the search find, and how do they perform on test data?"
 
     def unfit(self, m: Measurements) -> str | None:
         none = m.evidence.searched.empty or m.evidence.study.tune is not None
@@ -69,10 +69,9 @@ class Promoted(TableKind):
         other = [f"{pruned} ended early by the pruner"] * bool(pruned) + [f"{failed} failed"] * bool(failed)
         searched_note = (
             f"Search: {len(searched)} trials over {factor_values(searched).shape[1]} settings, "
-            f"{listing([f'{len(done)} of them run to their end', *other])}. "
-            f"Search {title}: {name} on validation of the one search trial, an optimistic value, as it was picked for "
-            "being among the best. Search trials never touch the test part; these arms were trained anew with fresh "
-            "seeds."
+            f"{listing([f'{len(done)} of them completed', *other])}. Search {title}: {name} on validation of the one "
+            "search trial, an optimistic value, as the trial was selected by it. Search trials are never evaluated on "
+            "the test part; these arms were trained again with fresh seeds."
         )
         extra_columns = (
             Column(key="settings", title="Settings", align="left", shown=False),
@@ -81,7 +80,7 @@ class Promoted(TableKind):
         )
         return Table(
             name=self.name,
-            caption="Settings that the search promoted, trained anew and judged on the test part.",
+            caption="Settings that the search promoted, trained again and evaluated on the test part.",
             columns=columns(m, extra_columns),
             rows=tuple(rows),
             notes=(searched_note, *(standard_notes(m, arms, study.tasks) if arms else (notes.SCREENING,))),

@@ -60,7 +60,7 @@ class RaceTable(TableKind):
                 Column(key="seeds", title="n"),
                 Column(key="state", title="State", align="left"),
                 Column(key=f"val_{metric}", title=f"Validation {title}"),
-                Column(key="rival", title="Beaten by", align="left"),
+                Column(key="rival", title="Stopped by", align="left"),
                 Column(key="difference", title=f"Difference in {title}"),
                 Column(key="p", title="p"),
                 Column(key="limit", title="Limit of p"),
@@ -70,7 +70,7 @@ class RaceTable(TableKind):
                 *notes.race_notes(m.evidence, [a.name for a in study.arms], study.tasks),
                 "Validation score at the best epoch; percent, mean ± sample standard deviation (ddof 1) over n seeds. "
                 "Difference: the rival minus the arm over the seeds that both have at that look, percentage points; p: "
-                "one-sided paired t-test; the arm goes out when p is at most the limit.",
+                "one-sided paired t-test; the arm is stopped when p is at most the limit.",
                 *notes.same_notes(m.evidence, [a.name for a in study.arms]),
                 notes.SCREENING,
             ),
@@ -82,8 +82,8 @@ def _state(why: Stopped | None, n: int, asked: int, most: int | None) -> str:
     if why is not None:
         return f"stopped after {why.n} seeds"
     if n < asked:
-        return f"in, {n} of at most {most} seeds so far"
-    return "in to the end"
+        return f"not stopped, {n} of at most {most} seeds so far"
+    return "not stopped"
 
 
 def _test(why: Stopped | None) -> tuple[Entry, Entry, Entry, Entry]:

@@ -20,7 +20,7 @@ class Robustness(TableKind):
     """Primary metric on corrupted copies of the test part, by severity, with the change from the clean test part."""
 
     name: ClassVar[str] = "robustness"
-    question: ClassVar[str] = "How much do the networks lose when recordings get worse?"
+    question: ClassVar[str] = "How much worse are the networks on degraded recordings?"
 
     def unfit(self, m: Measurements) -> str | None:
         return None if m.corrupted is not None else NOTHING

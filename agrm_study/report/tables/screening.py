@@ -46,7 +46,7 @@ class ScreeningTable(TableKind):
     """Counts, sensitivity, specificity and predictive values of the tasks with a positive class."""
 
     name: ClassVar[str] = "screening"
-    question: ClassVar[str] = "What would the two-class decision mean in screening?"
+    question: ClassVar[str] = "How does the two-class decision perform as a screening test?"
 
     def unfit(self, m: Measurements) -> str | None:
         return None if screened(m.evidence.study) else NEEDS_POSITIVE

@@ -18,10 +18,10 @@ class Splits(TableKind):
     """Subjects by class and part, and the number of unlabelled clips."""
 
     name: ClassVar[str] = "splits"
-    question: ClassVar[str] = "Which part of the data does each class fall into?"
+    question: ClassVar[str] = "How are the classes distributed over the parts of the data?"
 
     def unfit(self, m: Measurements) -> str | None:
-        return "the records name no subject" if m.evidence.subjects.empty else None
+        return "the records contain no subject" if m.evidence.subjects.empty else None
 
     def build(self, m: Measurements) -> Table:
         rows, n_splits = subjects_of(m.evidence)
@@ -57,7 +57,7 @@ class Splits(TableKind):
         """Sentence on whether a subject is on two sides of a split, according to the records."""
         broken = m.evidence.people.broken
         if not broken:
-            return "Split by subject: nobody is in two parts."
+            return "Split by subject: no subject is in two parts."
         return f"Refused: {'; '.join(f'split {fp}: {rule}' for fp, rule in broken.items())}."
 
     def _row(self, title: str, people: pd.DataFrame) -> Row:

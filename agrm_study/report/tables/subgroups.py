@@ -39,7 +39,9 @@ def unknown_attributes(people: pd.DataFrame, subjects: Sequence[str]) -> list[st
     for column in ("sex", "age"):
         n = len(subjects) - int(rows[column].notna().sum())
         if 0 < n < len(subjects):
-            sentences.append(f"{column.capitalize()} unknown: {n} of {len(subjects)} subjects, in no such subgroup.")
+            sentences.append(
+                f"{column.capitalize()} unknown: {n} of {len(subjects)} subjects, in none of these subgroups."
+            )
     return sentences
 
 
@@ -52,7 +54,7 @@ class Subgroups(TableKind):
     """Metrics of the reference arm by sex and age."""
 
     name: ClassVar[str] = "subgroups"
-    question: ClassVar[str] = "Does the method serve all subgroups alike?"
+    question: ClassVar[str] = "Does the method perform equally in all subgroups?"
 
     def unfit(self, m: Measurements) -> str | None:
         people = m.evidence.subjects

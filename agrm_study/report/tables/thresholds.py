@@ -80,8 +80,7 @@ class Thresholds(TableKind):
             notes=(
                 *(conclusion(m, arms, t) for t in study.tasks if study.reference is not None),
                 "Coverage: share of unlabelled clips accepted, accuracy of accepted: share of these that agree with "
-                "the hidden label (where there is one), both in percent at the best epoch; epochs: until training "
-                "ended.",
+                "the hidden label (if there is one), both in percent at the best epoch; epochs: until training ended.",
                 *standard_notes(m, arms, study.tasks),
             ),
             partial=m.evidence.partial,
@@ -112,6 +111,6 @@ def conclusion(m: Measurements, arms: list[str], task: str) -> str:
         said.append(f"for {listing(open_)} {UNDECIDED}{limit}")
     limits = (
         f"Only comparisons with {study.reference} are tested, so the order among the other rules is not; and a rule "
-        "that was picked because it is best on this test set must be confirmed on other subjects."
+        "that was selected as the best on this test set must be confirmed on other subjects."
     )
     return f"{where}{'; '.join(said)}. {limits}"

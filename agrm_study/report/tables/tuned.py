@@ -25,7 +25,7 @@ class TunedTable(TableKind):
     """How each arm was tuned on validation before it was trained with the reported seeds."""
 
     name: ClassVar[str] = "tuned"
-    question: ClassVar[str] = "Was every arm tuned alike, and to which settings?"
+    question: ClassVar[str] = "Were all arms tuned with the same budget, and to which settings?"
 
     def unfit(self, m: Measurements) -> str | None:
         return "the study does not tune its arms" if m.evidence.study.tune is None else None
@@ -50,7 +50,7 @@ class TunedTable(TableKind):
                 heading = task_title(task) if number == 0 and len(study.tasks) > 1 else None
                 entries = (words(task), words(arm.name), _budget(search, tune.trials), *values, score)
                 rows.append(Row(entries=entries, heading=heading))
-        rule = f" that keeps to {', '.join(map(str, tune.constraints))}" * bool(tune.constraints)
+        rule = f" that satisfies {', '.join(map(str, tune.constraints))}" * bool(tune.constraints)
         per_point = f"the mean over {tune.seeds} seeds" if tune.seeds > 1 else "one trial"
         return Table(
             name=self.name,
@@ -67,8 +67,8 @@ class TunedTable(TableKind):
                 *([note] if (note := tuning_note(e)) else []),
                 *_space_notes(spaces, titles),
                 f"Best {METRIC_TITLES[metric]}: {METRIC_NAMES[metric]} on validation of the chosen point{rule}, "
-                f"{per_point}; optimistic, as it was picked for being the best. The tuning never touches the test "
-                "part, and its seeds are not those of the reported trials.",
+                f"{per_point}; optimistic, as it was selected as the best. Tuning never uses the test part, and its "
+                "seeds are not those of the reported trials.",
             ),
             partial=e.partial,
         )

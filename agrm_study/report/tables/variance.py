@@ -31,7 +31,7 @@ class Variance(TableKind):
     """Half-width of each interval, its sources, and its expected width with twice the seeds or subjects."""
 
     name: ClassVar[str] = "variance"
-    question: ClassVar[str] = "What makes the numbers uncertain, and what would settle it?"
+    question: ClassVar[str] = "What are the sources of uncertainty, and what would reduce it?"
 
     def unfit(self, m: Measurements) -> str | None:
         study = m.evidence.study
@@ -82,7 +82,7 @@ class Variance(TableKind):
             notes=(
                 *advice,
                 "±: half-width in percentage points, t·√variance. Seeds, subjects, both: shares of the variance "
-                "between trainings, between test subjects, and of their interaction. 2×: half-width to expect with "
+                "between training runs, between test subjects, and of their interaction. 2×: expected half-width with "
                 "twice as many seeds, test subjects or both, if the variances are as estimated; shares from few seeds "
                 "are rough." + _FOLDS * folds,
                 notes.replicates_note(m, arms, study.tasks).removeprefix("Percent; "),
@@ -96,8 +96,8 @@ class Variance(TableKind):
 
 
 _FOLDS = (
-    " Folds: share of what the trainings of a fold have in common over the seeds, which more seeds and subjects are "
-    "taken to leave as it is."
+    " Folds: share of the variance that the training runs of a fold have in common over the seeds, which is assumed "
+    "not to depend on the numbers of seeds and subjects."
 )
 
 

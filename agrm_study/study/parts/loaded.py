@@ -37,18 +37,18 @@ def decorator(kind: str) -> Callable[[str], Callable[[C], C]]:
     def named(name: str) -> Callable[[C], C]:
         if not valid_name(name):
             allowed = "lower-case letters, digits and underscores, beginning with a letter, at most 40"
-            raise InputError(f"is no name for a {kind}", field="name", given=name, allowed=allowed)
+            raise InputError(f"is not a valid name of a {kind}", field="name", given=name, allowed=allowed)
 
         def register(part: C) -> C:
             if part.__module__ == "__main__":
                 raise InputError(
-                    f"the {kind} `{name}` is defined in a notebook or script, where no worker can import it",
+                    f"the {kind} `{name}` is defined in a notebook or script, which workers cannot import",
                     hint="Write the class into a file and name that file in the study: `parts: [my_parts.py]`.",
                 )
             if _collecting:
                 found = _collecting[-1]
                 if (kind, name) in found and found[kind, name] is not part:
-                    raise InputError(f"defines two {KINDS[kind].plural} of one name", field=name)
+                    raise InputError(f"defines two {KINDS[kind].plural} of the same name", field=name)
                 found[kind, name] = part
             return part
 
@@ -110,7 +110,7 @@ def own_class(kind: str, name: str) -> Any:
         source = next((found for find in reversed(_finders) if (found := find(digest)) is not None), None)
         if source is None:
             raise InputError(
-                f"the source of the study's own {kind} is not here",
+                f"the source of the study's own {kind} is missing",
                 given=name,
                 hint=f"It is kept in the results folder, parts/{digest}.json.",
             )
@@ -147,7 +147,9 @@ def _execute(source: PartSource) -> Defined:
         if missing := sorted(getattr(part, "__abstractmethods__", ())):
             raise InputError(f"the {kind} lacks {', '.join(missing)}", where=where, field=name)
     if not defined:
-        raise InputError("defines no part", where=where, hint="Mark a class with `@ags.backbone(name)`, say.")
+        raise InputError(
+            "defines no part", where=where, hint="Decorate a class, for example with `@ags.backbone(name)`."
+        )
     return defined
 
 

@@ -44,7 +44,7 @@ class PartSource:
         try:
             return cls(**{name: value[name] for name in ("written", "entry", "digest", "files")})
         except (KeyError, TypeError) as fault:
-            raise ValueError(f"no part source: {fault}") from None
+            raise ValueError(f"not a valid part source: {fault}") from None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

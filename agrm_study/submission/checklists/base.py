@@ -88,8 +88,8 @@ def as_table(checklist: Checklist, facts: Facts) -> Table:
         ),
         rows=tuple(rows),
         notes=(
-            f"Item numbers: {checklist.citation}. The wording of the items is our own; submit the published form.",
-            "An answer from the records covers what the records know; check that it covers all that the item asks.",
+            f"Item numbers: {checklist.citation}. The items are paraphrased; submit the published form.",
+            "An answer from the records covers only what the records contain; check that it answers the whole item.",
         ),
         study=facts.m.evidence.study.name,
     )

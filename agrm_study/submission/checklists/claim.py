@@ -27,8 +27,8 @@ CLAIM: Final = Checklist(
     title="CLAIM 2024",
     citation="Tejani et al., Radiology: Artificial Intelligence 6(4), 2024, e240300, doi:10.1148/ryai.240300",
     items=(
-        Item("1", "Title and abstract", "Title or abstract names the kind of AI method", "Name it in the title."),
-        Item("2", "Title and abstract", "Structured abstract", "Write it; numbers by key from numbers.tex."),
+        Item("1", "Title and abstract", "Title or abstract names the kind of AI method", "To be named in the title."),
+        Item("2", "Title and abstract", "Structured abstract", "To be written; numbers.tex provides numbers by key."),
         Item("3", "Introduction", "Background, intended use and role of the method", ""),
         Item("4", "Introduction", "Aims and hypotheses", goal),
         Item("5", "Methods: study design", "Prospective or retrospective", ""),
@@ -37,7 +37,7 @@ CLAIM: Final = Checklist(
         Item(
             "8",
             _DATA,
-            "Inclusion and exclusion, where and when",
+            "Inclusion and exclusion criteria, settings and dates",
             "Add criteria, setting and dates. `data index --json` lists files that were left out, with reasons.",
         ),
         Item("9", _DATA, "Preprocessing", Facts.preprocessing),
@@ -66,7 +66,7 @@ CLAIM: Final = Checklist(
             "31",
             _EVALUATION,
             "Explainability",
-            "`agrm-study explain` makes Grad-CAM and occlusion panels; say how they were validated.",
+            "`agrm-study explain` makes Grad-CAM and occlusion panels; state how they were validated.",
         ),
         Item("32", _EVALUATION, "Testing on internal data", Facts.split),
         Item("33", _EVALUATION, "Testing on external data", external),

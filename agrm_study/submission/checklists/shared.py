@@ -50,8 +50,8 @@ def calibration(facts: Facts) -> Fact:
 def subgroups(facts: Facts) -> Fact:
     """Performance by site, sex and age."""
     return Fact(
-        "Performance by sex and age group, and differences of every arm between sites, sexes and ages, where the "
-        "manifest has them, with intervals.",
+        "Performance by sex and age group, and differences of every arm between sites, sexes and ages, if the manifest "
+        "has them, with intervals.",
         "tables subgroups, heterogeneity",
     )
 
