@@ -25,7 +25,7 @@ def complete_study(context: Context, parameter: Parameter, incomplete: str) -> l
 
 
 def complete_preset(context: Context, parameter: Parameter, incomplete: str) -> list[CompletionItem]:
-    """Presets that are shipped or stored beside the study file."""
+    """Presets that are shipped or stored next to the study file."""
     from agrm_study.study.library import known_parts
 
     study = context.params.get("study")

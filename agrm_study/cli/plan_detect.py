@@ -57,7 +57,7 @@ def detections(results: str | Path, study: Study, points: float, assumptions: Se
 
 
 def show(found: Sequence[Detection]) -> None:
-    """Print the designs as a table for each task, and what would settle the difference."""
+    """Print the designs as a table for each task, and the seeds or subjects that the difference needs."""
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table

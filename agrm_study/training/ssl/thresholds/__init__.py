@@ -34,7 +34,7 @@ def build_policy(
         threshold: The recipe's `ssl.threshold` section.
         n_classes: K, the number of classes.
         n_unlabelled: Number of unlabelled training clips.
-        label_counts: Number of labelled training clips of each class; None counts all classes alike.
+        label_counts: Number of labelled training clips of each class; None counts all classes equally.
 
     Raises:
         InputError: The policy is unknown.
