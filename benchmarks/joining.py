@@ -286,7 +286,7 @@ def simulate(
     last_end = 0.0
     while len(store.recorded) < trials:
         if not heap:
-            raise SystemExit("nothing happens any more, but trials are left")
+            raise SystemExit("no further events, but trials remain")
         store.now, _, what, run, trial_id = heapq.heappop(heap)
         if run["id"] in store.died:
             continue

@@ -225,11 +225,9 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=256)
     parser.add_argument("--slots", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=1)
-    parser.add_argument(
-        "--default-trials", type=int, default=8, help="trials of Tune with its defaults; 0 leaves it out"
-    )
-    parser.add_argument("--large", type=int, default=0, help="trials of a second, larger run; 0 leaves it out")
-    parser.add_argument("--epochs", type=int, default=200, help="empty epochs of a trial; 0 leaves them out")
+    parser.add_argument("--default-trials", type=int, default=8, help="trials of Tune with its defaults; 0 skips it")
+    parser.add_argument("--large", type=int, default=0, help="trials of a second, larger run; 0 skips it")
+    parser.add_argument("--epochs", type=int, default=200, help="empty epochs of a trial; 0 skips them")
     parser.add_argument("--measure", choices=WAYS, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.measure is not None:
@@ -264,8 +262,8 @@ def main() -> None:
     if large is not None:
         against = large["ms_per_trial"] / medians["agrm-study"]
         print(
-            f"{options.large} trials: {large['ms_per_trial']:.1f} ms a trial, {against:.2f} × that at {options.trials};"
-            f" driver {large['driver_mib']:.0f} MiB"
+            f"{options.large} trials: {large['ms_per_trial']:.1f} ms per trial, {against:.2f} × that at "
+            f"{options.trials}; driver {large['driver_mib']:.0f} MiB"
         )
     if options.epochs:
         print(f"an epoch's report: {found['epochs'][-1]['ms_per_epoch']:.2f} ms")

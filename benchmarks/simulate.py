@@ -214,7 +214,7 @@ class Play:
         self._fill()
         while self._live or not self._source.exhausted:
             if not self._heap:
-                raise SystemExit("nothing happens any more, but trials are left")
+                raise SystemExit("no further events, but trials remain")
             self._now, _, happens = heapq.heappop(self._heap)
             happens()
             self._fill()
@@ -617,9 +617,9 @@ def show(found: dict[str, Any]) -> None:
         *((f"  {name}", f"{cost['s']:.2f} s, {cost['mib']:+.0f} MiB") for name, cost in found["planner"].items()),
         ("plan.json", f"{plan['plan_json_mb']:.1f} MB"),
         ("records", f"{ledger['files_per_s']:.1f} files/s, {ledger['record_mb_per_s']:.2f} MB/s, {ledger['files']:,}"),
-        ("heartbeats", f"{ledger['heartbeats_per_s']:.0f} a second"),
-        ("checkpoints", f"{ledger['checkpoints_per_s']:.1f} a second, {ledger['checkpoint_gb_per_s']:.2f} GB/s"),
-        ("epoch events", f"{driver['epochs_per_s_asked']:.0f} a second asked, {driver['epoch_event_us']:.0f} µs each"),
+        ("heartbeats", f"{ledger['heartbeats_per_s']:.0f} per second"),
+        ("checkpoints", f"{ledger['checkpoints_per_s']:.1f} per second, {ledger['checkpoint_gb_per_s']:.2f} GB/s"),
+        ("epoch events", f"{driver['epochs_per_s_asked']:.0f} per s requested, {driver['epoch_event_us']:.0f} µs each"),
         ("other events", f"{driver['other_event_us']:.0f} µs each, the longest {driver['longest_event_ms']:.1f} ms"),
         ("drawing", f"counts {tick['counts']:.1f}, left {tick['time_left']:.1f}, picture {tick['picture']:.0f} ms"),
     ]
