@@ -122,7 +122,7 @@ def steps_sentences(arms: tuple[ArmSteps, ...]) -> tuple[str, ...]:
         steps = f"{counted(each.per_epoch, 'step')} × {counted(each.epochs, 'epoch')}"
         parts = [f"{steps} over {counted(each.clips, 'labelled clip')}"]
         parts += [
-            f"{a.setting} {a.keep:.4g} is a memory of {counted(_short(a.memory), 'update')} "
+            f"{a.setting} {a.keep:.4g} has a memory of {counted(_short(a.memory), 'update')} "
             f"({counted(_short(a.memory / a.per_epoch), 'epoch')})"
             for a in each.averages
         ]
@@ -139,7 +139,7 @@ def memory_notes(arms: tuple[ArmSteps, ...]) -> tuple[str, ...]:
         for average in each.averages:
             if average.too_long:
                 text = (
-                    f"{average.setting} {average.keep:.4g} is a memory of {counted(_short(average.memory), 'update')}, "
+                    f"{average.setting} {average.keep:.4g} has a memory of {counted(_short(average.memory), 'update')}, "
                     f"and its average is updated {counted(_short(average.updates), 'time')}: it stays near its initial "
                     f"value. Set {average.setting.rpartition('.')[0]}.memory_epochs instead, for example to 3."
                 )

@@ -93,8 +93,8 @@ def test_steps_and_memories_are_shown_and_noted_where_the_training_is_too_short(
     text = STUDY.replace("subjects: 18", "subjects: 12") + "arms: [{name: A}]\n"
     text = text.replace("set: {ssl.method: supervised}", "set: {steps_per_epoch: null}")
     told = invoke(text).stdout
-    assert "1 step × 100 epochs over 8 labelled clips; ssl.ema.alpha 0.99 is a memory of 100 updates" in told
-    assert "note: `A`: ssl.ema.alpha 0.99 is a memory of 100 updates" in told
+    assert "1 step × 100 epochs over 8 labelled clips; ssl.ema.alpha 0.99 has a memory of 100 updates" in told
+    assert "note: `A`: ssl.ema.alpha 0.99 has a memory of 100 updates" in told
     (steps,) = json.loads(invoke(text, "--json").stdout)["steps"]
     assert (steps["clips"], steps["per_epoch"], steps["averages"][0]["keep"]) == (8, 1, 0.99)
     assert "note" not in invoke(text.replace("null", "20")).stdout

@@ -55,10 +55,10 @@ def test_a_plan_states_steps_and_memories_once_for_arms_that_share_them(study_of
     text = "set: {ssl.ema.memory_epochs: 3}\narms: [{name: A}, {name: B, set: {steps_per_epoch: 20}}]\n"
     one, two = steps_sentences(arm_steps(study_of(text), clips))
     assert one == (
-        "7 steps × 100 epochs over 100 labelled clips; ssl.ema.alpha 0.9524 is a memory of 21 updates (3 epochs) (A)"
+        "7 steps × 100 epochs over 100 labelled clips; ssl.ema.alpha 0.9524 has a memory of 21 updates (3 epochs) (A)"
     )
     assert two.startswith(
-        "20 steps × 100 epochs over 100 labelled clips; ssl.ema.alpha 0.9833 is a memory of 60 updates"
+        "20 steps × 100 epochs over 100 labelled clips; ssl.ema.alpha 0.9833 has a memory of 60 updates"
     )
 
 
