@@ -139,8 +139,8 @@ def memory_notes(arms: tuple[ArmSteps, ...]) -> tuple[str, ...]:
         for average in each.averages:
             if average.too_long:
                 text = (
-                    f"{average.setting} {average.keep:.4g} has a memory of {counted(_short(average.memory), 'update')}, "
-                    f"and its average is updated {counted(_short(average.updates), 'time')}: it stays near its initial "
+                    f"{average.setting} {average.keep:.4g} has a memory of {counted(_short(average.memory), 'update')} "
+                    f"and is updated {counted(_short(average.updates), 'time')}: it stays near its initial "
                     f"value. Set {average.setting.rpartition('.')[0]}.memory_epochs instead, for example to 3."
                 )
                 found.setdefault(text, []).append(f"`{each.arm}`")

@@ -37,7 +37,7 @@ def _other(study: Study) -> Iterator[str]:
     idle: dict[str, list[str]] = {}
     for arm in study.arms if study.tune is not None else ():
         for setting, cause in idle_dimensions(study, arm).items():
-            idle.setdefault(f"{setting} cannot act ({cause})", []).append(arm.name)
+            idle.setdefault(f"{setting} has no effect ({cause})", []).append(arm.name)
     for reason, names in idle.items():
         yield f"{_named(names)}: {reason}, so its tuning varies only the other settings of the space."
     if study.reference is None and len(study.arms) + (study.search.promote if study.search else 0) > 1:

@@ -37,7 +37,10 @@ class SameTraining:
         reasons: dict[str, list[str]] = {}
         for name, why in self.idle.items():
             reasons.setdefault(why, []).append(name)
-        because = "; ".join(f"{', '.join(names)} cannot act ({why})" for why, names in reasons.items())
+        because = "; ".join(
+            f"{', '.join(names)} {'has' if len(names) == 1 else 'have'} no effect ({why})"
+            for why, names in reasons.items()
+        )
         return f"The arms {arms} train identically: {because}. They cannot be compared."
 
 

@@ -67,12 +67,12 @@ class NeverActed:
         if self.no_weight:
             found.append(f"λ was never above 0 in {self._of(self.no_weight)}: unlabelled clips had no effect")
         if self.no_label:
-            left = "only the consistency loss acted" if self.consistency else "unlabelled clips had no effect"
+            left = "only the consistency loss had an effect" if self.consistency else "unlabelled clips had no effect"
             found.append(
                 f"coverage was 0 in every epoch of {self._of(self.no_label)}: no pseudo-label was used, {left}"
             )
         arm = f"{self.arm} ({task_words(self.task)})" if several_tasks else self.arm
-        return f"Semi-supervision did not act for {arm}: {'; '.join(found)}."
+        return f"Semi-supervision had no effect for {arm}: {'; '.join(found)}."
 
     def _of(self, n: int) -> str:
         if n == self.trials:

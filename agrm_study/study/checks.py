@@ -170,5 +170,5 @@ def _check_race(spec: StudyFile, arms: Sequence[Arm], loading: Loading) -> None:
         )
         loading.note(("report", "families", family), rule, hint=same_for_all)
     if spec.primary_metric not in RACED_BY:
-        rule = "is not recorded on validation, where a race decides"
+        rule = "is not recorded on validation, which a race uses"
         loading.note(("primary_metric",), rule, given=spec.primary_metric, allowed=", ".join(RACED_BY))

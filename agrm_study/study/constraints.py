@@ -66,7 +66,7 @@ def read_constraint(value: Any) -> Any:
     quantity = found["quantity"]
     if quantity not in QUANTITIES:
         if quantity.startswith("test"):
-            raise Rule("a search may not look at the test part", allowed=quantities)
+            raise Rule("a search must not use the test part", allowed=quantities)
         hint = did_you_mean(quantity, QUANTITIES)
         raise Rule("bounds a quantity that trials do not record on validation", allowed=quantities, hint=hint)
     return Constraint(quantity=quantity, relation=found["relation"], bound=bound)  # type: ignore[arg-type]

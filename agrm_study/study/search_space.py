@@ -189,7 +189,7 @@ def read_metrics(value: Any) -> tuple[str, ...]:
     for metric in metrics:
         if not isinstance(metric, str) or metric not in OBJECTIVES:
             if str(metric).startswith("test"):
-                raise Rule("a search may not look at the test part", allowed=allowed)
+                raise Rule("a search must not use the test part", allowed=allowed)
             raise Rule("is not a validation metric", allowed=allowed)
     if not metrics or len(set(metrics)) != len(metrics):
         raise Rule("must name each objective once", allowed=allowed)

@@ -53,7 +53,7 @@ def test_tables_mark_arms_that_are_one_training_and_name_the_setting_that_cannot
     assert "factor_response" not in made
     assert {"arms", "per_class", "variance", "screening", "discrimination", "calibration"} <= set(made)
     for name in ("arms", "per_class", "variance", "screening", "discrimination", "calibration"):
-        assert any("ssl.threshold.tau cannot act" in note and "§" in note for note in made[name].notes), name
+        assert any("ssl.threshold.tau has no effect" in note and "§" in note for note in made[name].notes), name
     for name in ("arms", "per_class", "screening", "discrimination", "calibration"):
         at = [c.key for c in made[name].columns].index("arm")
         assert all("§" in row.entries[at].marks for row in made[name].rows), name
@@ -74,7 +74,7 @@ def test_the_answer_and_the_page_say_which_arms_are_one_training(alone):
     assert "B: same training as A, not compared." in answer(Measurements(collect(alone)))
     make_report([alone], tables=["arms"], figures=[], formats=["md"])
     page = (alone / "report.html").read_text()
-    assert "The arms A and B train identically: ssl.threshold.tau cannot act" in page
+    assert "The arms A and B train identically: ssl.threshold.tau has no effect" in page
 
 
 def test_arms_that_are_one_training_count_once_in_the_correction(several):
@@ -110,10 +110,10 @@ def test_semi_supervision_that_never_acted_is_noted_in_tables_and_on_the_page(tm
     text = ARMS.replace("set: {ssl.method: supervised}\n", "").replace("tau: 0.5", "tau: 0.99")
     root = write_results(tmp_path / "idle", text, subjects=18, epochs=3, change=idle)
     table = make_report([root], tables=["arms"], figures=[], formats=["md"]).tables[str(root)]["arms"]
-    [note] = [note for note in table.notes if note.startswith("Semi-supervision did not act for A")]
+    [note] = [note for note in table.notes if note.startswith("Semi-supervision had no effect for A")]
     assert "λ was never above 0 in 1 of 3 trials" in note
     assert "coverage was 0 in every epoch of 2 of 3 trials" in note
-    assert "Semi-supervision did not act for B" in (root / "report.html").read_text()
+    assert "Semi-supervision had no effect for B" in (root / "report.html").read_text()
 
 
 def test_semi_supervision_that_acted_is_not_noted(tmp_path):

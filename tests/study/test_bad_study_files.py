@@ -375,7 +375,7 @@ SEARCH = (
 BAD_SEARCHES = {
     "a test metric": (
         ("  trials: 4", "  metric: test/macro_f1\n  trials: 4"),
-        ["study.yaml:6: `search.metric`", "may not look at the test part", "given 'test/macro_f1'", "val/macro_f1"],
+        ["study.yaml:6: `search.metric`", "must not use the test part", "given 'test/macro_f1'", "val/macro_f1"],
     ),
     "an unknown metric": (
         ("  trials: 4", "  metric: macro_f1\n  trials: 4"),

@@ -111,7 +111,7 @@ def check_files(files: Sequence[str], stores: Mapping[str, int], local: str) -> 
     blind = []
     for answer in ask({"files": here, "stores": dict(stores), "local": local}):
         facts = answer.facts or {}
-        rule = "every node must see what its trials read"
+        rule = "every node must be able to access the data of its trials"
         blind += [Unfit(answer.node, rule, f"no {file} there", SHARE) for file in facts.get("unseen", ())]
         if room := facts.get("room"):
             hint = "AGRM_STUDY_LOCAL_STORE names a folder on a larger disk, also for a single node."

@@ -108,7 +108,7 @@ def decide(kinds: Iterable[str], measured: Measured) -> Share | None:
     peak = max(known)
     if peak >= measured.total:
         return Share(
-            1.0, f"gpu: auto: one step did not fit into {measured.name} ({_gib(measured.total)}); trials try anyway."
+            1.0, f"gpu: auto: one step did not fit into {measured.name} ({_gib(measured.total)}); trials start anyway."
         )
     share = share_for(peak, measured.total)
     together = f", {round(1 / share)} trials at a time on one GPU" if share < 1 else ""

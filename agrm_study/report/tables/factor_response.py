@@ -82,7 +82,7 @@ class FactorResponse(TableKind):
         if not varied(study):
             return "the study crosses no factors"
         if not any(acts(m, factor) for factor in varied(study)):
-            return "the arms train identically: no factor acts"
+            return "the arms train identically: no factor has an effect"
         if not is_full_grid(study):
             return "the arms do not cross their factors: the mean of a level would include effects of other factors"
         return None
