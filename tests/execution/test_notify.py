@@ -37,7 +37,7 @@ def test_a_command_that_cannot_be_is_refused_before_anything_runs(command, rule)
 
 def test_a_command_that_fails_or_hangs_is_a_message():
     failing = (sys.executable, "-c", "import sys; sys.exit('no network')")
-    assert "ended with 1: no network" in notify(failing, "x", {})
+    assert "exited with code 1: no network" in notify(failing, "x", {})
     hanging = (sys.executable, "-c", "import time; time.sleep(60)")
     assert "took longer than 0.5 s" in notify(hanging, "x", {}, timeout_s=0.5)
     assert "No such file" in notify(("/no/such/program",), "x", {})
