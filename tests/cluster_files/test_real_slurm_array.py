@@ -21,10 +21,14 @@ from disturbed_study import Quiet  # noqa: E402
 from real_slurm import Slurm, real_slurm, until  # noqa: E402
 from test_real_slurm import PATIENCE_S, STUDY, TRIALS, may_separate, quiet  # noqa: E402, F401
 
+from agrm_study.execution.trial.heartbeat import Heartbeat  # noqa: E402
+from agrm_study.records.location import Location  # noqa: E402
 from agrm_study.records.reader import Ledger  # noqa: E402
 
 SCRIPT = HERE.parents[1] / "cluster" / "slurm_array.sbatch"
 NODES, JOBS = 3, 8
+REQUEUE, CANCEL, KILL = ("scontrol", "requeue"), ("scancel",), ("scancel", "--full", "--signal=KILL")
+DISTURBANCES = (REQUEUE, KILL, REQUEUE, CANCEL, KILL, REQUEUE, CANCEL, KILL)
 pytestmark = pytest.mark.cluster
 
 
@@ -70,6 +74,12 @@ def finished(results: Path) -> int:
     return 0
 
 
+def epochs(results: Path) -> list[tuple[str, int]]:
+    """Epochs of unfinished trials so far."""
+    beats = Heartbeat.read_all(Location.of(results)) if results.exists() else []
+    return [(beat.trial_id, beat.epoch) for beat in beats if beat.epoch]
+
+
 def test_an_array_gives_the_tables_of_one_process(slurm: Slurm, quiet: Quiet) -> None:  # noqa: F811
     array = Array(slurm)
     array.ended()
@@ -84,18 +94,15 @@ def test_an_array_whose_jobs_are_cancelled_and_requeued_at_random_gives_the_same
     quiet: Quiet,  # noqa: F811
 ) -> None:
     array, chance = Array(slurm), random.Random(0)
-    disturbed = 0
+    disturbed, seen = 0, list[tuple[str, int]]()
     end = time.monotonic() + PATIENCE_S
-    while finished(array.results) < TRIALS - 1 and time.monotonic() < end:
-        time.sleep(chance.uniform(3.0, 8.0))
-        if not (running := array.running()) or disturbed >= 8:
+    while finished(array.results) < TRIALS - 1 and disturbed < len(DISTURBANCES) and time.monotonic() < end:
+        time.sleep(chance.uniform(1.0, 4.0))
+        trained, running = epochs(array.results), array.running()
+        if not running or trained == seen:  # jobs start slowly: each disturbance comes after some training
             continue
-        job = chance.choice(running)
-        if disturbed % 2:
-            slurm.ask("scancel", "--batch", "--signal=KILL", job, check=False)
-        else:
-            slurm.ask("scontrol", "requeue", job, check=False)
-        disturbed += 1
+        slurm.ask(*DISTURBANCES[disturbed], chance.choice(running), check=False)
+        disturbed, seen = disturbed + 1, trained
     array.ended()
     if finished(array.results) < TRIALS:  # as a user would who sees that jobs were cancelled
         Array(slurm).ended()
