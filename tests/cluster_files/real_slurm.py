@@ -23,6 +23,8 @@ NETWORK = "10.231.78"
 NEEDED = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "scontrol", "scancel", "sinfo", "nsenter", "unshare", "ip")
 PATH = f"{os.environ['PATH']}:/usr/sbin:/sbin"
 START_S = 60.0
+NOT_PASSED = ("RAY_", "SLURM_", "AGRM_", "TMPDIR")
+"""Variables of this process that the room does not inherit; a TMPDIR of the tests is no folder of a node."""
 APART = ("unshare", "--net", "--uts", "--pid", "--mount", "--fork", "--kill-child", "--mount-proc")
 OWN_TMP = """mount -t tmpfs none /run && mkdir /run/tmp /run/work /run/shared
 mount --bind "$0" /run/shared
@@ -91,7 +93,7 @@ class Slurm:
 
     @property
     def environment(self) -> dict[str, str]:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "SLURM_", "AGRM_"))}
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(NOT_PASSED)}
         return kept | {"SLURM_CONF": str(self.folder / "slurm.conf"), "PATH": PATH}
 
     def ask(self, *words: str, check: bool = True, **environment: str) -> str:
