@@ -10,12 +10,15 @@ the moment from which on a run has none left, so that start-up and the last tria
 
 **Simulation.** Leases and sources are the program's own, over a store in memory that counts requests; time is
 simulated. Trials last `mean_h` on average, a run is killed every `mtbf_h` hours and another one replaces it ten minutes
-later. Renewals, looks and checks of running trials, which repeat at fixed intervals, are computed instead of played.
+later. Renewals, listings and checks of running trials, which repeat at fixed intervals, are computed instead of played.
+It ends when a run finds no trial. Requests per second depend on the number of runs, and the listings also on that of
+trials: `--played N` plays only the first N trials of a long study.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import heapq
 import itertools
 import json
@@ -31,10 +34,10 @@ from pathlib import Path
 from typing import Any
 
 from agrm_study.execution.dispatch import joined_source
-from agrm_study.execution.dispatch.joined_source import LOOK_BUSY_S, LOOK_SHARE, JoinedSource
+from agrm_study.execution.dispatch.joined_source import LOOK_BUSY_S, LOOK_SHARE, WATCH_S, JoinedSource
 from agrm_study.execution.dispatch.work_source import WorkSource
 from agrm_study.execution.results_folder import leases as lease_module
-from agrm_study.execution.results_folder.leases import RENEW_EVERY_S, Leases, Member
+from agrm_study.execution.results_folder.leases import EXPIRES_AFTER_S, RENEW_EVERY_S, Leases, Member
 from agrm_study.execution.trial.events import TrialEvent
 from agrm_study.execution.trial.runner import NoopRunner, RunnerContext
 from agrm_study.execution.trial.work import Work, WorkerSettings
@@ -243,26 +246,32 @@ def _in_memory(store: Store) -> None:
         return [TrialEvent(kind="finished", trial_id=trial_id) for trial_id in ended]
 
     lease_module.create = create  # type: ignore[assignment]
+    lease_module._json = functools.lru_cache(lease_module._json)  # runs repeat the same claims thousands of times
+    lease_module.parse = functools.lru_cache(lease_module.parse)  # type: ignore[assignment]
     lease_module.has_ended = lambda results, run: (results / "leases" / "runs" / f"{run}.ended").exists()
     joined_source.Ledger = Ledger  # type: ignore[assignment, misc]
     joined_source.recorded_events = recorded_events  # type: ignore[assignment]
 
 
 def simulate(
-    runs: int = 200, trials: int = 100_000, slots: int = 1, mean_h: float = 1.0, mtbf_h: float = 1000.0, seed: int = 0
+    runs: int = 200, trials: int = 100_000, played: int = 0, mean_h: float = 1.0, mtbf_h: float = 1000.0, seed: int = 0
 ) -> dict[str, Any]:
-    """Plays joined runs on a simulated clock; returns the makespan and the requests per second."""
+    """Plays joined runs of one slot on a simulated clock, with the first `played` trials of a study (0: all).
+
+    Returns the share of time that slots were busy, and the requests per second.
+    """
     began, chance = time.process_time(), random.Random(seed)
     store, order = Store(), itertools.count()
     _in_memory(store)
-    works = works_of(trials, 0.0)
+    works = works_of(played or trials, 0.0)
     lengths = [chance.lognormvariate(-0.5 * 0.5**2, 0.5) * mean_h * HOUR for _ in works]
     length = {work.trial.trial_id: seconds for work, seconds in zip(works, lengths, strict=True)}
     heap: list[tuple[float, int, str, Any, str]] = []
     trained: Counter[str] = Counter()
-    lost_s = busy_s = idle_s = 0.0
+    lost_s = busy_s = 0.0
     deaths, takes_over = 0, list[float]()
     held_by_dead: dict[str, float] = {}
+    watch_s = max(EXPIRES_AFTER_S, WATCH_S * runs)
 
     def at(seconds: float, what: str, run: Any, trial_id: str = "") -> None:
         heapq.heappush(heap, (store.now + seconds, next(order), what, run, trial_id))
@@ -277,16 +286,13 @@ def simulate(
             clock=lambda: store.now,
         )  # fmt: skip
         run = {"leases": leases, "source": source, "running": {}, "id": leases.run}
-        for _ in range(slots):
-            at(0.0, "take", run)
+        at(0.0, "take", run)
         at(chance.expovariate(1 / (mtbf_h * HOUR)), "die", run)
+        at(chance.uniform(0.0, watch_s), "watch", run)
 
     for _ in range(runs):
         join()
-    last_end = 0.0
-    while len(store.recorded) < trials:
-        if not heap:
-            raise SystemExit("no further events, but trials remain")
+    while True:
         store.now, _, what, run, trial_id = heapq.heappop(heap)
         if run["id"] in store.died:
             continue
@@ -305,8 +311,11 @@ def simulate(
         if what == "end":
             busy_s += store.now - running.pop(trial_id)
             store.recorded.setdefault(trial_id, len(store.recorded))
-            last_end = store.now
         run["leases"]._sightings._awake_at = store.now  # it has renewed itself all the time
+        if what == "watch":
+            source.poll()
+            at(watch_s, "watch", run)
+            continue
         run["leases"].renew()
         source._look_at = 0.0 if what == "end" else source._look_at  # the last look of a busy run was seconds ago
         source.poll()
@@ -318,30 +327,31 @@ def simulate(
             if trial_id in held_by_dead:
                 takes_over.append(store.now - held_by_dead.pop(trial_id))
             at(length[trial_id], "end", run, trial_id)
-        elif not source.exhausted:
-            idle_s += 1.0
-            at(1.0, "take", run)
-    wall = last_end
+        else:
+            break
+    wall = store.now
+    working = [run for _, _, what, run, _ in heap if what == "end" and run["id"] not in store.died]
+    busy_s += sum(wall - since for run in working for since in run["running"].values())
     entries = 1024 + trials / 500 + 2 * runs  # loose and merged records, and files of runs
     look_s = max(LOOK_BUSY_S, entries * 5e-6 / LOOK_SHARE)
     per_s = {name: count / wall for name, count in store.requests.items()}
     return {
         "runs": runs,
         "trials": trials,
-        "slots_of_a_run": slots,
-        "makespan_h": wall / HOUR,
-        "slots_busy": busy_s / (runs * slots * wall),
+        "played_h": wall / HOUR,
+        "slots_busy": busy_s / (runs * wall),
         "runs_killed": deaths,
-        "trials_begun_again": sum(trained.values()) - trials,
+        "trials_begun": len(trained),
+        "trials_begun_again": sum(trained.values()) - len(trained),
         "hours_lost_without_checkpoints": lost_s / HOUR,
         "longest_until_taken_over_h": max(takes_over, default=0.0) / HOUR,
-        "claims_per_s": trials / wall,
+        "claims_per_s": len(trained) / wall,
         "requests_of_claims_per_s": {name: round(value, 3) for name, value in sorted(per_s.items())},
         "renewals_per_s": runs / RENEW_EVERY_S,
-        "fence_lookups_per_s": runs * slots / HEARTBEAT_EVERY_S,
+        "fence_lookups_per_s": runs / HEARTBEAT_EVERY_S,
+        "heartbeats_per_s": runs / HEARTBEAT_EVERY_S,
         "looks_per_s": runs / look_s,
         "names_listed_per_s": runs / look_s * entries,
-        "files_in_leases": len(store.files),
         "simulated_s": time.process_time() - began,
     }
 

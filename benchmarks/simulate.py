@@ -636,14 +636,18 @@ def main() -> None:
         parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value)
     parser.add_argument("--no-sharing", action="store_true", help="every trial trains all its epochs")
     parser.add_argument("--joined", type=int, metavar="N", help="N joined runs of one slot (`joining.py`) instead")
+    parser.add_argument("--played", type=int, default=0, metavar="N", help="only the first N trials of joined runs")
     parser.add_argument("--ledger", type=int, default=0, metavar="N", help="also write and read N real records")
     options = vars(parser.parse_args())
     share, ledger, runs = not options.pop("no_sharing"), options.pop("ledger"), options.pop("joined")
+    played = options.pop("played")
     cluster = Cluster(**options)
     if runs:
         import joining
 
-        found = joining.simulate(runs, cluster.trials, mean_h=cluster.mean_h, mtbf_h=cluster.mtbf_h, seed=cluster.seed)
+        found = joining.simulate(
+            runs, cluster.trials, played, mean_h=cluster.mean_h, mtbf_h=cluster.mtbf_h, seed=cluster.seed
+        )
         joining.show(found)
         print(json.dumps(found))
         return
