@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import gc
-import io
-import json
 import sys
-import tarfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType
 from typing import Final
 
 import numpy as np
@@ -18,24 +14,23 @@ from numpy.typing import NDArray
 
 from agrm_study.execution.data.trainer_data import checksum_of
 from agrm_study.execution.trial.checkpoints import ROLLING
+from agrm_study.execution.trial.own_checkpoint import STATE, OwnCheckpoint, packed_state, unpack_state
 from agrm_study.execution.trial.runner import RunnerContext, TrialRunner
 from agrm_study.execution.trial.work import Work
 from agrm_study.plan.trial import TrialSpec
 from agrm_study.study.errors import InputError
 from agrm_study.study.parts.loaded import own_class
 from agrm_study.study.parts.names import short_name
-from agrm_study.study.temporary import replacing, temporary_folder
+from agrm_study.study.temporary import temporary_folder
 from agrm_study.training.data.manifest import Manifest, read_manifest
 from agrm_study.training.data.splits import make_split
 from agrm_study.training.early_stopping import EarlyStopping
+from agrm_study.training.failures import CheckpointError
 from agrm_study.training.metrics import classification_metrics, decide
 from agrm_study.training.outcome import EpochReport, EpochRow, Predictions, TrialOutcome
 from agrm_study.training.outcome import Split as Part
 from agrm_study.training.trainer import Trainer, Trial
 
-PROGRESS: Final = "progress.json"
-STATE: Final = "state"
-BEST_STATE: Final = "best.tar"
 LEAST: Final = 1e-30
 """Smallest probability in records, so that its logarithm is finite."""
 METRIC: Final = "macro_f1"
@@ -82,7 +77,10 @@ class OwnRunner(TrialRunner):
             threads=context.settings.threads,
         )
         with temporary_folder("saved") as folder:
-            saved = self._restore(folder)
+            try:
+                saved = self._restore(self._folder / ROLLING, folder)
+            except CheckpointError:  # missing or damaged: start from scratch
+                saved = None
             self._begin(saved)
         return self._epoch
 
@@ -123,37 +121,19 @@ class OwnRunner(TrialRunner):
         self._rows += rows
         self._epoch = epoch
         if self._stopping is not None and self._stopping.update(epoch, judged.metrics[METRIC]):
-            self._best_state = self._packed_state()
+            self._best_state = packed_state(self._trainer.save)
         return EpochReport(epoch=epoch, rows=rows, done=self._done)
 
     def save(self) -> None:
-        progress = {"epoch": self._epoch, "rows": [dataclasses.asdict(row) for row in self._rows]}
-        content = self._packed_state({PROGRESS: json.dumps(progress).encode(), BEST_STATE: self._best_state})
-        self._folder.mkdir(parents=True, exist_ok=True)
-        with replacing(self._folder / ROLLING) as file:
-            file.write(content)
-
-    def _packed_state(self, beside: Mapping[str, bytes] = MappingProxyType({})) -> bytes:
-        """The trainer's state as a tar archive, with additional files."""
         assert self._trainer is not None
-        with temporary_folder("saving") as folder:
-            (folder / STATE).mkdir()
-            self._trainer.save(folder / STATE)
-            for name, written in beside.items():
-                (folder / name).write_bytes(written)
-            content = io.BytesIO()
-            with tarfile.open(fileobj=content, mode="w") as archive:
-                for name in (*beside, STATE):
-                    archive.add(folder / name, name)
-        return content.getvalue()
+        checkpoint = OwnCheckpoint(self._epoch, tuple(self._rows), self._best_state)
+        checkpoint.write(self._folder / ROLLING, self._trainer.save)
 
     def outcome(self) -> TrialOutcome:
         best_epoch = self._epoch if self._stopping is None else self._stopping.best_epoch
         if best_epoch != self._epoch:
             with temporary_folder("best") as folder:
-                with tarfile.open(fileobj=io.BytesIO(self._best_state)) as archive:
-                    archive.extractall(folder, filter="data")
-                self._begin(folder / STATE)
+                self._begin(unpack_state(self._best_state, folder))
         return TrialOutcome(
             stop_reason="epochs" if self._epoch >= self._recipe.epochs else "early_stop",
             best_epoch=best_epoch,
@@ -195,20 +175,10 @@ class OwnRunner(TrialRunner):
             raise self._refused("`predict` must return probabilities that sum to 1", given=probs_NK[0].tolist())
         return probs_NK
 
-    def _restore(self, folder: Path) -> Path | None:
-        """Unpacks the rolling checkpoint; a damaged one is ignored, and the trial starts from scratch."""
-        file = self._folder / ROLLING
-        if not file.is_file():
-            return None
-        try:
-            with tarfile.open(file) as archive:
-                archive.extractall(folder, filter="data")
-            progress = json.loads((folder / PROGRESS).read_text(encoding="utf-8"))
-            rows = [EpochRow(**row) for row in progress["rows"]]
-            best_state = (folder / BEST_STATE).read_bytes() if (folder / BEST_STATE).is_file() else b""
-            self._epoch, self._rows, self._best_state = int(progress["epoch"]), rows, best_state
-        except (OSError, tarfile.TarError, ValueError, KeyError, TypeError):
-            return None
+    def _restore(self, file: Path, folder: Path) -> Path:
+        """Restores the epochs of a checkpoint; returns the folder with the trainer's files, inside ``folder``."""
+        checkpoint = OwnCheckpoint.read(file, folder)
+        self._epoch, self._rows, self._best_state = checkpoint.epoch, list(checkpoint.rows), checkpoint.best_state
         for row in self._rows:  # the state of early stopping follows from the scores
             if self._stopping is not None and row.split == "val":
                 self._stopping.update(row.epoch, row.metrics[METRIC])

@@ -1,0 +1,84 @@
+"""Checkpoints of user-defined trainers: a tar archive of the trainer's files, its epochs and its best state."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import tarfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+from agrm_study.study.temporary import replacing, temporary_folder
+from agrm_study.training.failures import CheckpointError
+from agrm_study.training.outcome import EpochRow
+
+PROGRESS: Final = "progress.json"
+STATE: Final = "state"
+BEST_STATE: Final = "best.tar"
+
+Save = Callable[[Path], None]
+"""`Trainer.save`."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class OwnCheckpoint:
+    """What a checkpoint holds besides the trainer's files.
+
+    Attributes:
+        epoch: Number of epochs done.
+        rows: Their rows.
+        best_state: Result of `packed_state` after the best epoch; empty without early stopping.
+    """
+
+    epoch: int
+    rows: tuple[EpochRow, ...]
+    best_state: bytes
+
+    def write(self, file: Path, save: Save) -> None:
+        """Replaces a checkpoint file atomically."""
+        progress = {"epoch": self.epoch, "rows": [dataclasses.asdict(row) for row in self.rows]}
+        content = packed_state(save, {PROGRESS: json.dumps(progress).encode(), BEST_STATE: self.best_state})
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(file) as stream:
+            stream.write(content)
+
+    @classmethod
+    def read(cls, file: Path, folder: Path) -> OwnCheckpoint:
+        """A checkpoint; its trainer's files are written into `STATE` inside a folder.
+
+        Raises:
+            CheckpointError: If the file is missing or damaged.
+        """
+        try:
+            with tarfile.open(file) as archive:
+                archive.extractall(folder, filter="data")
+            progress = json.loads((folder / PROGRESS).read_text(encoding="utf-8"))
+            rows = tuple(EpochRow(**row) for row in progress["rows"])
+            best_state = (folder / BEST_STATE).read_bytes() if (folder / BEST_STATE).is_file() else b""
+            return cls(int(progress["epoch"]), rows, best_state)
+        except (OSError, tarfile.TarError, ValueError, KeyError, TypeError) as error:
+            raise CheckpointError(file, f"the checkpoint is damaged ({type(error).__name__}: {error})") from error
+
+
+def packed_state(save: Save, beside: Mapping[str, bytes] = MappingProxyType({})) -> bytes:
+    """The trainer's files as a tar archive, with additional files."""
+    with temporary_folder("saving") as folder:
+        (folder / STATE).mkdir()
+        save(folder / STATE)
+        for name, written in beside.items():
+            (folder / name).write_bytes(written)
+        content = io.BytesIO()
+        with tarfile.open(fileobj=content, mode="w") as archive:
+            for name in (*beside, STATE):
+                archive.add(folder / name, name)
+    return content.getvalue()
+
+
+def unpack_state(content: bytes, folder: Path) -> Path:
+    """The folder with the files of `packed_state`, inside a folder."""
+    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+        archive.extractall(folder, filter="data")
+    return folder / STATE
