@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from agrm_study.study.parts.source import OwnPart, OwnParts
     from agrm_study.study.problems import Places
-    from agrm_study.study.recipe import Model
     from agrm_study.study.study import Study
 
 
@@ -47,16 +46,12 @@ def read_study(study: str | Path | Mapping[str, Any], overrides: Sequence[str], 
         InputError: If the study, its parts, the preset or an option is invalid.
     """
     from agrm_study.study.load import load_study
+    from agrm_study.training.models.known_layers import known_layers
 
     own = parts_of(study)
-    return load_study(study, overrides=overrides, preset=preset, names=all_names(own), own=own, layer_names=layer_names)
-
-
-def layer_names(model: Model) -> Collection[str]:
-    """Layers of a backbone; imports torch, which only studies that freeze layers by name need."""
-    from agrm_study.training.models.build import layer_names
-
-    return layer_names(model)
+    return load_study(
+        study, overrides=overrides, preset=preset, names=all_names(own), own=own, layer_names=known_layers
+    )
 
 
 def parts_in(files: Sequence[Path]) -> OwnParts:

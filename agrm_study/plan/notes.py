@@ -24,7 +24,7 @@ def study_notes(study: Study) -> tuple[str, ...]:
     for arms in alike.values():
         groups = same_training((arm.name, arm.recipe) for arm in arms)
         found += [group.sentence for group in groups]
-    return (*found, *_other(study))
+    return (*study.impossible, *found, *_other(study))
 
 
 def _other(study: Study) -> Iterator[str]:

@@ -11,6 +11,7 @@ from agrm_study.plan.expand import TrialBuilder
 from agrm_study.plan.trial import TrialSpec
 from agrm_study.study.arm_names import arm_name, rounded, symbols
 from agrm_study.study.errors import InputError
+from agrm_study.study.frozen_layers import LayerNames
 from agrm_study.study.merge import Tree, build_recipe, with_settings
 from agrm_study.study.problems import Place, Places, Problems
 from agrm_study.study.recipe import Recipe
@@ -28,6 +29,7 @@ class PlannedSearch:
         space: Dotted setting → distribution.
         task: Name of its task.
         arm: The arm that it tunes; None for the search of a study, whose best points become arms.
+        layers: Layers of a backbone; by default points are not checked for frozen layers that do not exist.
     """
 
     study: Study = field(repr=False)
@@ -35,6 +37,7 @@ class PlannedSearch:
     space: Mapping[str, Dimension]
     task: str
     arm: Arm | None = None
+    layers: LayerNames | None = field(default=None, repr=False, compare=False)
 
     @property
     def arm_name(self) -> str:
@@ -86,7 +89,14 @@ class PlannedSearch:
         problems = Problems()
         prefix = "search.space: " if self.arm is None else f"tuning of {self.arm.name}: "
         recipe = build_recipe(
-            tree, Places(place), problems, {}, prefix=prefix, parts=self.study.parts, tasks=self.study.tasks.values()
+            tree,
+            Places(place),
+            problems,
+            {},
+            prefix=prefix,
+            parts=self.study.parts,
+            tasks=self.study.tasks.values(),
+            layers=self.layers,
         )
         problems.raise_any()
         if recipe is None:
@@ -107,21 +117,25 @@ class PlannedSearch:
         return tuple(builder.replicates(recipe, seeds, arm=name, params=arm.settings, phase="search"))
 
 
-def searches(study: Study) -> tuple[PlannedSearch, ...]:
+def searches(study: Study, layers: LayerNames | None = None) -> tuple[PlannedSearch, ...]:
     """The searches of a study, in the order of its tasks and arms; empty for a study without any.
+
+    Args:
+        study: The study.
+        layers: Layers of a backbone, to recognise points that freeze layers which do not exist.
 
     Raises:
         InputError: No setting of an arm's space can act in it.
     """
     if study.search is not None:
         search = study.search
-        return (PlannedSearch(study=study, settings=search, space=search.space, task=study.first_task),)
+        return (PlannedSearch(study=study, settings=search, space=search.space, task=study.first_task, layers=layers),)
     if study.tune is None:
         return ()
     for arm in study.arms:
         _check_acts(study, arm, space_of(study, arm))
     return tuple(
-        PlannedSearch(study=study, settings=study.tune, space=space_of(study, arm), task=task, arm=arm)
+        PlannedSearch(study=study, settings=study.tune, space=space_of(study, arm), task=task, arm=arm, layers=layers)
         for task in study.tasks
         for arm in study.arms
     )

@@ -11,10 +11,11 @@ from typing import Any
 
 from agrm_study.study.arm_names import arm_name, symbols
 from agrm_study.study.document import KeyPath
+from agrm_study.study.drawn_layers import layer_dimensions, try_layers
 from agrm_study.study.errors import did_you_mean
 from agrm_study.study.loading import Loading
 from agrm_study.study.merge import Tree, build_recipe, check_memories, with_settings
-from agrm_study.study.problems import Place, Places
+from agrm_study.study.problems import Place, Places, Problems
 from agrm_study.study.recipe import Recipe
 from agrm_study.study.search_space import Dimension
 from agrm_study.study.settings import Setting, read_settings, refusal, resolve_path
@@ -106,13 +107,26 @@ def try_dimensions(
     places = {name: loading.places.find((*at, name)) for name in names}
     drawn = [Setting(name, space[name].probes[0], places[name]) for name in names]
     check_memories(drawn, loading.problems, prefix=prefix)
+    merged = loading.tree if tree is None else tree
+    together = layer_dimensions(names)
+    before = len(loading.problems)
     for name in names:
         for probe in space[name].probes:
-            laid = with_settings(loading.tree if tree is None else tree, [Setting(name, probe, places[name])])
-            build(laid, Places(places[name]), loading, prefix=prefix)
+            laid = with_settings(merged, [Setting(name, probe, places[name])])
+            build(laid, Places(places[name]), loading, prefix=prefix, check_layers=name not in together)
+
+    def recipe_of(settings: Sequence[Setting]) -> Recipe | None:
+        return build_recipe(
+            with_settings(merged, settings), loading.origins, Problems(), loading.names, parts=loading.parts
+        )
+
+    if together and len(loading.problems) == before:
+        try_layers(space, together, recipe_of, loading, at=at, prefix=prefix)
 
 
-def build(tree: Tree, places: Places, loading: Loading, *, prefix: str = "") -> Recipe | None:
+def build(
+    tree: Tree, places: Places, loading: Loading, *, prefix: str = "", check_layers: bool = True
+) -> Recipe | None:
     """The validated recipe of merged settings, or None after noting errors."""
     return build_recipe(
         tree,
@@ -122,7 +136,7 @@ def build(tree: Tree, places: Places, loading: Loading, *, prefix: str = "") -> 
         prefix=prefix,
         parts=loading.parts,
         tasks=loading.tasks,
-        layers=loading.layers,
+        layers=loading.layers if check_layers else None,
     )
 
 

@@ -8,6 +8,7 @@ from typing import Final
 from agrm_study.study.errors import InputError, did_you_mean
 from agrm_study.study.recipe import Model
 
+FREEZE: Final = "model.freeze"
 WHOLE: Final = "backbone"
 """Stands for all stages of a backbone."""
 
@@ -21,7 +22,7 @@ def unknown_layers(frozen: Iterable[str], layers: Collection[str]) -> list[Input
     return [
         InputError(
             "this backbone has no layer of that name",
-            field="model.freeze",
+            field=FREEZE,
             given=name,
             allowed=f"{WHOLE}, {', '.join(stages)}, and the layers inside them",
             hint=did_you_mean(name, layers),
@@ -29,3 +30,14 @@ def unknown_layers(frozen: Iterable[str], layers: Collection[str]) -> list[Input
         for name in frozen
         if name != WHOLE and name not in layers
     ]
+
+
+def frozen_layer_errors(model: Model, layers: LayerNames) -> list[InputError]:
+    """An error for each name in `model.freeze` that is not a layer of the backbone, or one if it cannot be built."""
+    if set(model.freeze) <= {WHOLE}:
+        return []
+    try:
+        known = layers(model.model_copy(update={"freeze": ()}))  # one network, whatever is frozen
+    except InputError as problem:
+        return [problem]
+    return unknown_layers(model.freeze, known)

@@ -124,6 +124,7 @@ def load_study(
         overrides=tuple(overrides),
         path=loading.file,
         followed=followed,
+        impossible=tuple(dict.fromkeys(loading.notes)),
         parts=own.parts,
         sources=own.sources,
     )

@@ -30,6 +30,7 @@ class Loading:
         places: Place where each of these keys was last written.
         names: Existing names by dotted field; fields without an entry are not checked.
         problems: Errors found so far.
+        notes: Sentences for the user of a valid study.
         tree: The recipe's settings, merged so far, without defaults.
         origins: Place where each of these settings was last written.
         options: Recipe settings from command-line options.
@@ -43,6 +44,7 @@ class Loading:
     places: Places
     names: Names = field(default_factory=lambda: MappingProxyType({}))
     problems: Problems = field(default_factory=Problems)
+    notes: list[str] = field(default_factory=list)
     tree: Tree = field(default_factory=dict)
     origins: Places = field(init=False)
     options: Sequence[Setting] = ()

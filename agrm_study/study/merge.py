@@ -9,8 +9,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from agrm_study.study.errors import InputError, did_you_mean
-from agrm_study.study.frozen_layers import WHOLE, LayerNames, unknown_layers
+from agrm_study.study.errors import did_you_mean
+from agrm_study.study.frozen_layers import LayerNames, frozen_layer_errors
 from agrm_study.study.parts.source import OwnPart
 from agrm_study.study.parts.use import check_options, with_full_names
 from agrm_study.study.problems import Names, Places, Problems
@@ -122,14 +122,8 @@ def check_name(
 
 def _check_layers(model: Model, layers: LayerNames | None, places: Places, problems: Problems, prefix: str) -> None:
     """Note frozen layers that the backbone does not have."""
-    if layers is None or set(model.freeze) <= {WHOLE}:
-        return
-    try:
-        unknown = unknown_layers(model.freeze, layers(model))
-    except InputError as problem:
-        unknown = [problem]
     place = places.find(("model", "freeze"))
-    for each in unknown:
+    for each in frozen_layer_errors(model, layers) if layers is not None else ():
         problems.add(
             place, each.rule, field=f"{prefix}{each.field}", given=each.given, allowed=each.allowed, hint=each.hint
         )

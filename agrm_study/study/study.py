@@ -90,6 +90,7 @@ class Study:
         sources: Their source code; empty for a study read back from a results folder, which keeps it in ``parts/``.
         task_places: Place of each part of `tasks`, for messages; empty for a study read back from a results folder.
         followed: Settings that were shortened with `epochs`, for messages; `base` has their values.
+        impossible: One sentence for each space in which some combinations give no recipe.
     """
 
     name: str
@@ -119,6 +120,7 @@ class Study:
     sources: tuple[PartSource, ...] = field(default=(), compare=False, repr=False)
     task_places: Mapping[KeyPath, Place] = field(default_factory=dict, compare=False, repr=False)
     followed: tuple[Followed, ...] = field(default=(), compare=False)
+    impossible: tuple[str, ...] = field(default=(), compare=False)
 
     def arm(self, name: str) -> Arm:
         """The arm with that name.

@@ -234,6 +234,26 @@ def test_a_space_that_is_exhausted_ends_the_search(search_of: SearchOf, hunt: Ru
     assert hunt(search_of(trials=9, promote=1, space=space)).finished == 0
 
 
+IMPOSSIBLE = {"model.backbone": {"choice": ["r3d_18", "c3d"]}, "model.freeze": {"choice": [[], ["stem"], ["conv1"]]}}
+
+
+@pytest.mark.parametrize("sampler", ["random", "tpe"])
+def test_points_that_freeze_layers_that_their_backbone_lacks_are_drawn_but_never_trained(
+    search_of: SearchOf, hunt: Run, results: Path, sampler: str
+) -> None:
+    summary = hunt(search_of(trials=4, promote=1, sampler=sampler, space=IMPOSSIBLE))
+    assert (summary.exit_code, summary.failed) == (0, ())
+    points = {(p["model.backbone"], tuple(p["model.freeze"])) for p in map(json.loads, searched(results)["params"])}
+    assert points == {("r3d_18", ()), ("c3d", ()), ("r3d_18", ("stem",)), ("c3d", ("conv1",))}
+    before = started(results)
+    assert hunt(search_of(trials=9, promote=1, sampler=sampler, space=IMPOSSIBLE)).exit_code == 0
+    assert started(results) == before  # there is no fifth possible point
+    log = SearchLog.read(Location.of(results))
+    assert log is not None
+    assert {p.trial_id for p in log.proposals if (p.settings["model.backbone"], p.settings["model.freeze"])
+            in (("r3d_18", ["conv1"]), ("c3d", ["stem"]))} == {""}  # fmt: skip
+
+
 def test_a_loss_is_minimised_and_several_objectives_promote_a_front(
     search_of: SearchOf, hunt: Run, results: Path, tmp_path: Path
 ) -> None:

@@ -32,6 +32,7 @@ from agrm_study.records.location import Location
 from agrm_study.records.search_log import SearchLog
 from agrm_study.study.reported import reported_network
 from agrm_study.study.study import Study
+from agrm_study.training.models.known_layers import known_layers
 
 ENDS: Final[tuple[End, ...]] = get_args(End)
 AHEAD: Final = ("missing", "trials_at_most", "to_promote")
@@ -56,7 +57,7 @@ def open_searches(
         InputError: As `searches`, and for a file named in a recipe that cannot be read.
     """
     builder = TrialBuilder(study.name, prepared.fingerprints, parts=study.parts)
-    planned = searches(study)
+    planned = searches(study, known_layers)
     ended: dict[str, TrialEvent] = {}
     pasts = read_past(results, known, planned, builder, retry_failed=retry_failed)
     cells: list[Cell] = []
@@ -180,7 +181,7 @@ class SearchPlan:
 
 def plan_search(study: Study, prepared: Prepared, results: Location, known: KnownTrials) -> SearchPlan | None:
     """The plan of a study's searches; ``None`` for a study without one."""
-    planned = searches(study)
+    planned = searches(study, known_layers)
     if not planned:
         return None
     builder = TrialBuilder(study.name, prepared.fingerprints, parts=study.parts)

@@ -27,7 +27,7 @@ from agrm_study.records.validation_scores import best_so_far
 from agrm_study.study.errors import InputError
 
 MOST_REPEATS: Final = 100
-"""Consecutive draws of known points after which the space counts as exhausted."""
+"""Consecutive draws of known or impossible points after which the space counts as exhausted."""
 
 
 class SearchSource(WorkSource):
@@ -182,11 +182,13 @@ class SearchSource(WorkSource):
     def _draw_new(self) -> Point | None:
         if self._exhausted or not self._room:
             return None
+        impossible = False
         for _ in range(MOST_REPEATS):
             draw = self._sampler.ask()
             try:
                 specs = self._make(draw.settings)
             except InputError:
+                impossible = True
                 self._proposals.append(Proposal(trial_id="", arm="", settings=draw.settings, drawn=draw.drawn))
                 self._sampler.tell(draw, "failed")
                 continue
@@ -206,7 +208,8 @@ class SearchSource(WorkSource):
                 self._tell(known, draw)
         self._write()
         self._exhausted = True
-        self.why_stopped = f"the sampler draws only points that were tried before ({MOST_REPEATS} in a row)"
+        drawn = "were tried before or are impossible" if impossible else "were tried before"
+        self.why_stopped = f"the sampler draws only points that {drawn} ({MOST_REPEATS} in a row)"
         return None
 
     def _add(self, specs: tuple[TrialSpec, ...], draw: Draw) -> Point:

@@ -7,6 +7,7 @@ import torch
 from pydantic import ValidationError
 
 from agrm_study.api.names import read_study
+from agrm_study.plan.notes import study_notes
 from agrm_study.study.errors import InputError
 from agrm_study.study.recipe import Model, Optimizer
 from agrm_study.study.ssl_settings import Ema
@@ -97,6 +98,71 @@ def test_a_choice_of_a_search_that_freezes_an_unknown_layer_is_refused(tmp_path)
     )
     with pytest.raises(InputError, match=r"study.yaml:8: `search.space: model.freeze`: this backbone has no layer"):
         read_study(file, (), None)
+
+
+def searching(folder, space):
+    file = folder / "study.yaml"
+    file.write_text(
+        "name: frozen\ntasks: [two_class]\nseeds: 1\ndata: {synthetic: {subjects: 12, unlabelled: 12}}\n"
+        f"search:\n  trials: 2\n  space:\n{space}"
+    )
+    return read_study(file, (), None)
+
+
+def test_a_search_that_draws_backbone_and_frozen_layers_names_the_combinations_that_are_impossible(tmp_path):
+    space = "    model.backbone: {choice: [r3d_18, c3d]}\n    model.freeze: {choice: [[], [stem], [conv1], backbone]}\n"
+    [note] = searching(tmp_path, space).impossible
+    assert note.startswith(f"{tmp_path / 'study.yaml'}:9: 2 of 8 combinations of `model.backbone` and `model.freeze`")
+    assert "model.backbone r3d_18 with model.freeze [conv1], model.backbone c3d with model.freeze [stem]." in note
+    assert note in study_notes(searching(tmp_path, space))
+
+
+def test_a_condition_on_the_backbone_leaves_nothing_impossible(tmp_path):
+    space = (
+        "    model.backbone: {choice: [r3d_18, c3d]}\n"
+        "    model.freeze: {choice: [[], [conv1]], when: {model.backbone: c3d}}\n"
+    )
+    assert searching(tmp_path, space).impossible == ()
+
+
+@pytest.mark.parametrize(
+    ("space", "said"),
+    [
+        (
+            "    model.backbone: {choice: [r3d_18, c3d]}\n    model.freeze:\n      choice:\n        - []\n"
+            "        - [conv1, layer1]\n",
+            r"study.yaml:12: `search.space: model.freeze`: is impossible with every value of the other settings: this "
+            r"backbone has no layer of that name; given \['conv1', 'layer1'\]",
+        ),
+        (
+            "    model.backbone:\n      choice:\n        - r3d_18\n        - s3d\n"
+            "    model.freeze: {choice: [[stem], [layer1]]}\n",
+            r"study.yaml:11: `search.space: model.backbone`: is impossible with every value .*given 's3d'",
+        ),
+        (
+            "    model.depth: {choice: [10, 18]}\n    model.freeze: {choice: [[], [layer1.7]]}\n",
+            r"study.yaml:9: `search.space: model.freeze`: is impossible with every value",
+        ),
+    ],
+)
+def test_a_value_that_no_combination_allows_is_refused_at_its_line(tmp_path, space, said):
+    with pytest.raises(InputError, match=said):
+        searching(tmp_path, space)
+
+
+def test_arms_that_tune_backbone_and_frozen_layers_are_told_the_impossible_combinations(tmp_path):
+    file = tmp_path / "study.yaml"
+    file.write_text(
+        "name: frozen\ntasks: [two_class]\nseeds: 1\ndata: {synthetic: {subjects: 12, unlabelled: 12}}\n"
+        "arms: [{name: A}, {name: B, set: {model.depth: 10}}]\ntune:\n  trials: 2\n  space:\n"
+        "    model.backbone: {choice: [r3d_18, c3d]}\n    model.freeze: {choice: [[], [layer1.1]]}\n"
+    )
+    with pytest.raises(InputError, match=r"tuning of B: model.freeze`: is impossible .*\['layer1.1'\]"):
+        read_study(file, (), None)
+    file.write_text(file.read_text().replace("layer1.1", "layer1.0"))
+    notes = read_study(file, (), None).impossible
+    assert len(notes) == 1
+    assert "model.backbone c3d with model.freeze [layer1.0]" in notes[0]
 
 
 @pytest.mark.parametrize("buffers", ["average", "copy", "own"])

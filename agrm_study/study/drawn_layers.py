@@ -1,0 +1,125 @@
+"""Spaces that vary both `model.freeze` and the backbone: combinations that freeze layers which the backbone lacks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any, Final
+
+from agrm_study.study.counted import some
+from agrm_study.study.document import KeyPath
+from agrm_study.study.errors import InputError
+from agrm_study.study.frozen_layers import FREEZE, frozen_layer_errors
+from agrm_study.study.loading import Loading
+from agrm_study.study.problems import Place
+from agrm_study.study.recipe import Recipe
+from agrm_study.study.search_space import Dimension
+from agrm_study.study.settings import Setting
+
+MOST_COMBINATIONS: Final = 1000
+"""Spaces with more combinations are not tried in advance."""
+MOST_INTEGERS: Final = 32
+"""Longer ranges of integers are tried at both ends only."""
+
+Point = dict[str, Any]
+"""Values by dotted name."""
+
+
+def layer_dimensions(names: Sequence[str]) -> tuple[str, ...]:
+    """The dimensions that decide together whether frozen layers exist; empty if fewer than two do."""
+    deciding = (FREEZE, "model.backbone", "model.depth")
+    found = tuple(name for name in names if name in deciding or name.startswith("model.options"))
+    return found if len(found) > 1 else ()
+
+
+def try_layers(
+    space: Mapping[str, Dimension],
+    names: Sequence[str],
+    recipe_of: Callable[[Sequence[Setting]], Recipe | None],
+    loading: Loading,
+    *,
+    at: KeyPath,
+    prefix: str,
+) -> None:
+    """Note the values that are possible in no combination, as errors, or the impossible combinations, in a sentence.
+
+    Args:
+        space: All dimensions.
+        names: Result of `layer_dimensions`.
+        recipe_of: The recipe with some settings, without a check of its layers; None if it breaks other rules.
+        loading: Receives errors and sentences.
+        at: Path of the space in the study file.
+        prefix: Prefix of the field in messages.
+    """
+    points = list(islice(_points(names, space, {}), MOST_COMBINATIONS + 1))
+    if loading.layers is None or len(points) > MOST_COMBINATIONS:
+        return
+    possible: list[Point] = []
+    impossible: list[tuple[Point, InputError]] = []
+    for point in points:
+        recipe = recipe_of([Setting(name, value, loading.places.find((*at, name))) for name, value in point.items()])
+        errors = frozen_layer_errors(recipe.model, loading.layers) if recipe is not None else []
+        if errors:
+            impossible.append((point, errors[0]))
+        elif recipe is not None:
+            possible.append(point)
+    refused: dict[str, tuple[str, Any, InputError]] = {}
+    for point, error in impossible:
+        for name, value in point.items():
+            if not any(name in other and other[name] == value for other in possible):
+                refused.setdefault(f"{name} {value!r}", (name, value, error))
+    for name, value, error in refused.values():
+        loading.problems.add(
+            _place_of(value, space[name], loading, (*at, name)),
+            f"is impossible with every value of the other settings: {error.rule}",
+            field=f"{prefix}{name}",
+            given=value,
+            hint=error.hint if name == FREEZE else None,
+        )
+    if impossible and not refused:
+        place = loading.places.find((*at, FREEZE if FREEZE in names else names[-1]))
+        varied = " and ".join(f"`{name}`" for name in names)
+        examples = some([_words(point) for point, _ in impossible])
+        loading.notes.append(
+            f"{place}: {len(impossible)} of {len(points)} combinations of {varied} are impossible, as the backbone "
+            f"lacks a layer to freeze: {examples}. The search skips them; a condition (`when`) removes them."
+        )
+
+
+def _points(names: Sequence[str], space: Mapping[str, Dimension], point: Point) -> Iterator[Point]:
+    """All combinations of values; conditions on other dimensions may hold or not."""
+    if not names:
+        yield point
+        return
+    first, *rest = names
+    required = space[first].when.required
+    inside = {name: values for name, values in required.items() if name in layer_dimensions(list(space))}
+    if len(inside) < len(required) or any(point.get(name) not in values for name, values in inside.items()):
+        yield from _points(rest, space, point)
+    if all(point.get(name) in values for name, values in inside.items()):
+        for value in _values(space[first]):
+            yield from _points(rest, space, {**point, first: value})
+
+
+def _values(dimension: Dimension) -> tuple[Any, ...]:
+    if dimension.kind == "int" and dimension.step is None:
+        low, high = map(int, dimension.bounds)
+        if high - low < MOST_INTEGERS:
+            return tuple(range(low, high + 1))
+    return dimension.probes
+
+
+def _place_of(value: Any, dimension: Dimension, loading: Loading, path: KeyPath) -> Place:
+    """The place of a choice, or of the whole dimension."""
+    for index, (label, choice) in enumerate(dimension.choices or ()):
+        if choice == value:
+            return loading.places.find((*path, "choice", index if label is None else label))
+    return loading.places.find(path)
+
+
+def _words(point: Point) -> str:
+    return " with ".join(f"{name} {_text(value)}" for name, value in point.items())
+
+
+def _text(value: Any) -> str:
+    return f"[{', '.join(map(_text, value))}]" if isinstance(value, list | tuple) else str(value)

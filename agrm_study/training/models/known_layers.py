@@ -1,0 +1,18 @@
+"""Names of the layers of backbones, for code that starts without torch."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from agrm_study.study.recipe import Model
+
+
+def known_layers(model: Model) -> Collection[str]:
+    """The layers that `model.freeze` may name; torch is imported on this call, which few studies need.
+
+    Raises:
+        InputError: The backbone is unknown, or one of the study's own cannot be built.
+    """
+    from agrm_study.training.models.build import layer_names
+
+    return layer_names(model)
