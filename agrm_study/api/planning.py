@@ -16,7 +16,7 @@ from agrm_study.execution.dispatch.budget import Limits
 from agrm_study.execution.dispatch.edited_parts import edited_parts, measured_trials
 from agrm_study.execution.dispatch.equal_trials import find_equal
 from agrm_study.execution.dispatch.known_trials import healing, read_known
-from agrm_study.execution.dispatch.more_epochs import longer_notes, longer_trials
+from agrm_study.execution.dispatch.more_epochs import Longer, longer_notes, longer_trials
 from agrm_study.execution.dispatch.race import RaceState, standing
 from agrm_study.execution.dispatch.search_phase import plan_search
 from agrm_study.execution.dispatch.to_run import trials_to_run
@@ -34,6 +34,7 @@ from agrm_study.plan.cost import estimate_cost, trial_seconds, unmeasured
 from agrm_study.plan.disk import estimate_disk
 from agrm_study.plan.expand import expand
 from agrm_study.plan.notes import study_notes
+from agrm_study.plan.own_stages import EPOCHS, declared_epochs
 from agrm_study.plan.plan import Cell
 from agrm_study.plan.rehearsed import bound_cost, record_bytes
 from agrm_study.plan.stages import plan_stages
@@ -200,13 +201,19 @@ def _longer_notes(
     if not longer:
         return []
     store = StageStore.of(results)
-    if study.base.own_trainer:
-        lost = "states of a trainer of its own are not kept"
+    if study.base.own_trainer and not all(_can_continue(each) for each in longer):
+        lost = "their trainer does not declare all of these epochs as shared"
     elif store.root.children() and not store.look(code_version()):
         lost = "the kept states were made by another version of the code"
     else:
         lost = "no state of these was kept (`sharing: keep` keeps those of later trials)"
     return longer_notes(longer, lost=lost)
+
+
+def _can_continue(longer: Longer) -> bool:
+    """Whether a user-defined trainer lets a trial continue a shorter one."""
+    declared = declared_epochs(longer.trial.recipe)
+    return declared.last >= longer.before and EPOCHS not in declared.names
 
 
 def _by_arm(

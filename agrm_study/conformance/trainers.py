@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agrm_study.conformance.checks import must
+from agrm_study.conformance.changed_options import changed_options
+from agrm_study.conformance.checks import Broken, must
+from agrm_study.execution.trial.own_weights import weights_file
+from agrm_study.plan.own_stages import EPOCHS as EPOCHS_NAME
+from agrm_study.plan.own_stages import declaration
 from agrm_study.study.labels import label_problem
-from agrm_study.study.parts.loaded import own_class
+from agrm_study.study.parts.loaded import overrides, own_class
+from agrm_study.study.parts.names import short_name
 from agrm_study.training.trainer import Sample, Trainer, Trial
 
 EPOCHS = 2
+MOST_SHARED = 8
+"""Maximum number of declared epochs that are trained."""
 
 
 @cache
@@ -26,8 +34,8 @@ def samples_of(name: str) -> tuple[Sample, ...]:
 
 
 @cache
-def trial_of(name: str) -> Trial:
-    """A trial of two epochs: every third sample of each label is used for validation."""
+def trial_of(name: str, epochs: int = EPOCHS) -> Trial:
+    """A trial in which every third sample of each label is used for validation."""
     labels = sorted({sample.label for sample in samples_of(name)})
     seen: Counter[str] = Counter()
     train: list[Sample] = []
@@ -39,7 +47,7 @@ def trial_of(name: str) -> Trial:
     return Trial(
         classes=tuple(labels),
         seed=1,
-        epochs=EPOCHS,
+        epochs=epochs,
         train=tuple(sample.id for sample in train),
         train_labels=indices["train"],
         val=tuple(sample.id for sample in val),
@@ -47,19 +55,38 @@ def trial_of(name: str) -> Trial:
     )
 
 
+def begun(name: str, options: Mapping[str, Any], trial: Trial, saved: Path | None = None) -> Trainer:
+    """A trainer after `start`."""
+    trainer: Trainer = own_class("trainer", name)(own_class("trainer", name).options_of(options))
+    trainer.start(trial, saved)
+    return trainer
+
+
+def continued(name: str, trainer: Trainer, options: Mapping[str, Any], trial: Trial) -> Trainer:
+    """A new trainer, resumed from the state that another one saves."""
+    with tempfile.TemporaryDirectory() as folder:
+        trainer.save(Path(folder))
+        return begun(name, options, trial, Path(folder))
+
+
 def trained(name: str, *, pause: bool = False) -> NDArray[np.floating[Any]]:
     """Predictions on the validation samples after two epochs, optionally with a save and a resume in between."""
-    cls, trial = own_class("trainer", name), trial_of(name)
-    trainer: Trainer = cls(cls.options_of({}))
-    trainer.start(trial, None)
+    trial = trial_of(name)
+    trainer = begun(name, {}, trial)
     trainer.run_epoch(1)
     if pause:
-        with tempfile.TemporaryDirectory() as folder:
-            trainer.save(Path(folder))
-            trainer = cls(cls.options_of({}))
-            trainer.start(trial, Path(folder))
+        trainer = continued(name, trainer, {}, trial)
     trainer.run_epoch(2)
     return np.asarray(trainer.predict(trial.val))
+
+
+def results_of(trainer: Trainer, trial: Trial, first: int, last: int) -> list[tuple[bytes, bytes]]:
+    """What a study records of some epochs, which are trained: loss, and predictions on the validation samples."""
+    found = []
+    for epoch in range(first, last + 1):
+        loss = (trainer.run_epoch(epoch) or {}).get("loss", np.nan)
+        found.append((np.float64(loss).tobytes(), np.asarray(trainer.predict(trial.val)).tobytes()))
+    return found
 
 
 @cache
@@ -101,9 +128,8 @@ def predictions_are_probabilities(name: str) -> None:
 
 def samples_are_judged_one_by_one(name: str) -> None:
     """The prediction of a sample does not depend on the others."""
-    cls, trial = own_class("trainer", name), trial_of(name)
-    trainer: Trainer = cls(cls.options_of({}))
-    trainer.start(trial, None)
+    trial = trial_of(name)
+    trainer = begun(name, {}, trial)
     trainer.run_epoch(1)
     ids = trial.val[:5]
     together = np.asarray(trainer.predict(ids))
@@ -121,6 +147,39 @@ def a_resumed_training_is_the_same(name: str) -> None:
     must(np.array_equal(trained(name, pause=True), _straight(name)), "they differ; save all state that changes")
 
 
+def declared_epochs_are_shared(name: str) -> None:
+    """A trial that starts from the state after the epochs of `shared_epochs` equals one that trains them itself."""
+    if not overrides("trainer", name, "shared_epochs"):
+        return
+    changed = dict(changed_options(own_class("trainer", name).Options))
+    points: list[dict[str, Any]] = [{}, *({option: value} for option, value in changed.items())]
+    own = next((point for point in points if declaration(name, point, MOST_SHARED).last), None)
+    if own is None:
+        raise Broken("no epoch is declared, neither with the default options nor with another value of one of them")
+    declared = declaration(name, own, MOST_SHARED)
+    unnamed = [option for option in changed if option not in {*declared.names, *own}]
+    for option in [*unnamed, *({EPOCHS_NAME} - declared.names)]:
+        other = own if option == EPOCHS_NAME else own | {option: changed[option]}
+        theirs = declaration(name, other, MOST_SHARED)
+        last = min(declared.last, theirs.last)
+        if last and theirs.names == declared.names:
+            trial, longer = trial_of(name, last + 1), trial_of(name, last + 1 + (option == EPOCHS_NAME))
+            alone = results_of(begun(name, own, trial), trial, 1, last + 1)
+            shared = begun(name, other, longer)
+            rows = results_of(shared, longer, 1, last)
+            rows += results_of(continued(name, shared, own, trial), trial, last + 1, last + 1)
+            differs = next((epoch for epoch in range(last + 1) if rows[epoch] != alone[epoch]), None)
+            must(differs is None, f"epoch {(differs or 0) + 1} differs if they had another value of `{option}`")
+
+
+def weights_can_be_kept(name: str) -> None:
+    """`weights` returns NumPy arrays by name, or nothing."""
+    trial = trial_of(name)
+    trainer = begun(name, {}, trial)
+    trainer.run_epoch(1)
+    weights_file(trainer.weights(), short_name(name))
+
+
 CHECKS = (
     has_a_docstring,
     samples_are_valid,
@@ -129,4 +188,6 @@ CHECKS = (
     samples_are_judged_one_by_one,
     equal_seeds_give_equal_results,
     a_resumed_training_is_the_same,
+    declared_epochs_are_shared,
+    weights_can_be_kept,
 )

@@ -3,18 +3,21 @@
 A trial of any method begins with supervised epochs: there is no teacher yet, and no unlabelled clip is read. Such an
 epoch equals an epoch of the supervised method, and settings that cannot act in it (α, τ, the ramp, the policy) are not
 in its token. Two trials with equal tokens from the first epoch on have bit-identical states up to the first
-difference.
+difference. Epochs of a user-defined trainer are shared only as far as it declares.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from agrm_study.plan.canonical import canonical_object, scalar_member
 from agrm_study.plan.identity import FileHash, content_members
+from agrm_study.plan.own_stages import EPOCHS, declared_epochs
 from agrm_study.plan.trial import TrialSpec
+from agrm_study.study.options import OptionValues
 from agrm_study.study.recipe import Recipe
 from agrm_study.study.ssl_settings import Ramp
 
@@ -69,11 +72,25 @@ class SpanReader:
             Span(span.first, span.last, hashlib.sha256(span.token + seeds).digest()) for span in self._known[key]
         )
 
+    def _of_own_trainer(self, trial: TrialSpec) -> tuple[Span, ...]:
+        """The epochs that the trainer declares as shared, and the others, in which every setting acts."""
+        recipe, declared = trial.recipe, declared_epochs(trial.recipe)
+        epochs = _member("epochs", recipe.epochs)
+        everything = self._content(recipe, trial, trial.split_fingerprint) | epochs
+        options = {name: value for name, value in recipe.training.options.items() if name in declared.names}
+        training = recipe.training.model_copy(update={"options": OptionValues(options)})
+        shared = self._content(recipe.model_copy(update={"training": training}), trial, trial.split_fingerprint)
+        shared |= _member("shared", True) | (epochs if EPOCHS in declared.names else {})
+        spans = (Span(1, declared.last, _token(shared)), Span(declared.last + 1, recipe.epochs, _token(everything)))
+        return tuple(span for span in spans if span.first <= span.last)
+
     def _without_seeds(self, trial: TrialSpec) -> tuple[Span, ...]:
         recipe = trial.recipe
+        if recipe.own_trainer:
+            return self._of_own_trainer(trial)
         ssl = recipe.ssl.model_copy(update={"method": "supervised"})
         supervised = self._content(recipe.model_copy(update={"ssl": ssl}), trial, trial.labelled_fingerprint)
-        supervised.pop("ssl.method", None)  # a user-defined trainer has none
+        del supervised["ssl.method"]
         semi = self._content(recipe, trial, trial.split_fingerprint)
         start = recipe.ssl.pretrain_epochs + 1 if recipe.uses_unlabelled else recipe.epochs + 1
         ramp = recipe.ssl.ramp
@@ -83,8 +100,7 @@ class SpanReader:
         for first, following in zip(firsts, [*firsts[1:], recipe.epochs + 1], strict=True):
             acting = supervised if first < start else semi | _member("weight", weight_key(ramp, first - start))
             patience = recipe.early_stop.patience if first >= recipe.armed_after else None
-            text = f"[{STAGE_VERSION},{canonical_object(acting | _member('patience', patience))}]"
-            token = hashlib.sha256(text.encode()).digest()
+            token = _token(acting | _member("patience", patience))
             if found and found[-1].token == token:
                 found[-1] = Span(found[-1].first, following - 1, token)
             else:
@@ -99,6 +115,10 @@ class SpanReader:
         data = _member("data_fingerprint", trial.data_fingerprint)
         content = members | data | _member("split_fingerprint", split_fingerprint)
         return dict(sorted(content.items()))  # serialised once per span; sorting sorted content is fast
+
+
+def _token(members: Mapping[str, str]) -> bytes:
+    return hashlib.sha256(f"[{STAGE_VERSION},{canonical_object(members)}]".encode()).digest()
 
 
 def _member(name: str, value: Any) -> dict[str, str]:

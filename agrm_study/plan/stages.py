@@ -14,7 +14,9 @@ from typing import Final
 from agrm_study.plan.epochs import Span, SpanReader, chain_key
 from agrm_study.plan.gc_pause import gc_paused
 from agrm_study.plan.identity import FileHash, file_hash
+from agrm_study.plan.own_stages import declared_epochs
 from agrm_study.plan.trial import TrialSpec
+from agrm_study.study.recipe import Recipe
 
 ROOT: Final = b""
 """Key before the first epoch."""
@@ -165,16 +167,25 @@ def plan_stages(
 def pretraining_end(trial: TrialSpec, reader: SpanReader) -> tuple[str, int] | None:
     """Key and last epoch of a trial's supervised pre-training; None if it has none.
 
+    For a user-defined trainer, of the epochs that it declares as shared, if others follow.
+
     Raises:
         InputError: If a file that its recipe names cannot be read.
     """
-    last, key = trial.recipe.ssl.pretrain_epochs, ROOT
-    if not trial.recipe.uses_unlabelled or not last:
+    last, key = _pretraining(trial.recipe), ROOT
+    if not last:
         return None
     for span in reader.spans(trial):
         if span.first <= last:
             key = chain_key(key, span.token, min(span.last, last) - span.first + 1)
     return _digits(key), last
+
+
+def _pretraining(recipe: Recipe) -> int:
+    if recipe.own_trainer:
+        last = declared_epochs(recipe).last
+        return last if last < recipe.epochs else 0
+    return recipe.ssl.pretrain_epochs if recipe.uses_unlabelled else 0
 
 
 @dataclass(frozen=True, slots=True)

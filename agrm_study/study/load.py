@@ -19,7 +19,14 @@ from agrm_study.study.following import follow_epochs
 from agrm_study.study.frozen_layers import LayerNames
 from agrm_study.study.library import find_study
 from agrm_study.study.loading import GIVEN, Loading
-from agrm_study.study.own_trainer import first_layer, last_layer, name_settings, named_option, own_trainer
+from agrm_study.study.own_trainer import (
+    first_layer,
+    last_layer,
+    name_settings,
+    named_option,
+    own_trainer,
+    shares_epochs,
+)
 from agrm_study.study.parts.names import full_name
 from agrm_study.study.parts.source import OwnParts
 from agrm_study.study.problems import Names
@@ -119,7 +126,7 @@ def load_study(
         base=base,
         base_name=spec.base,
         keep_weights=spec.keep_weights,
-        sharing=spec.sharing if trainer is None else False,  # a user-defined trainer manages its own states
+        sharing=spec.sharing if shares_epochs(trainer) else False,
         preset=preset,
         overrides=tuple(overrides),
         path=loading.file,

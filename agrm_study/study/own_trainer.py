@@ -10,7 +10,8 @@ from typing import Any, Final
 from agrm_study.study.document import KeyPath
 from agrm_study.study.errors import InputError, did_you_mean
 from agrm_study.study.loading import Loading
-from agrm_study.study.parts.names import name_of_class, short_name
+from agrm_study.study.parts.loaded import overrides
+from agrm_study.study.parts.names import full_name, name_of_class, short_name
 from agrm_study.study.parts.source import OwnPart
 from agrm_study.study.settings import Setting
 from agrm_study.study.study import Study
@@ -92,6 +93,11 @@ def _renamed_space(group: dict[str, Any], path: KeyPath, loading: Loading, train
     return group | {"space": _with_conditions(space, trainer)}
 
 
+def shares_epochs(trainer: OwnPart | None) -> bool:
+    """Whether trials can share epochs: with the shipped trainer (None), and with one that declares such epochs."""
+    return trainer is None or overrides("trainer", full_name(trainer.name, trainer.source), "shared_epochs")
+
+
 def named_option(text: str, trainer: OwnPart) -> str:
     """A ``KEY=VALUE`` option with the full name of a trainer's setting."""
     return f"{PREFIX}{text}" if text.partition("=")[0].strip() in _settings(trainer) else text
@@ -162,14 +168,15 @@ def _with_conditions(factors: dict[str, Any], trainer: OwnPart) -> dict[str, Any
 
 
 def require_shipped_trainer(study: Study, where: str | Path) -> None:
-    """Check that a study's trials have networks of the shipped trainer, which keeps weights.
+    """Check that a study's trials have networks of the shipped trainer, which other commands can apply to videos.
 
     Raises:
         InputError: The study has its own trainer.
     """
     if study.base.own_trainer:
         raise InputError(
-            "needs networks of the shipped trainer; this study has its own trainer, whose models are not kept",
+            "needs networks of the shipped trainer; this study has its own trainer, which alone can read its data and "
+            "apply its models",
             where=where,
             given=short_name(study.base.training.trainer),
         )

@@ -6,7 +6,7 @@ Legend of axes: N samples, K classes.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -90,6 +90,22 @@ class Trainer(HasOptions, ABC):
     def fingerprint(cls) -> str:
         """Text that identifies the content of the data: a version, or better a hash."""
 
+    @classmethod
+    def shared_epochs(cls, options: Any) -> tuple[int, Collection[str]]:
+        """Declare the first epochs as a stage that trials share; by default none.
+
+        Trials with equal values of the named options, equal seeds and equal samples train these epochs once: one trial
+        saves its state, and the others start from it.
+
+        Args:
+            options: Options of a trial.
+
+        Returns:
+            The number of these epochs, and the names of all options that can change their results, with ``epochs`` if
+            `Trial.epochs` can.
+        """
+        return 0, ()
+
     @abstractmethod
     def start(self, trial: Trial, saved: Path | None) -> None:
         """Prepare the training run.
@@ -110,6 +126,10 @@ class Trainer(HasOptions, ABC):
     @abstractmethod
     def predict(self, ids: Sequence[str]) -> NDArray[np.floating[Any]]:
         """Class probabilities (N, K) of samples, by the model after the last epoch; rows sum to 1."""
+
+    def weights(self) -> Mapping[str, NDArray[Any]]:
+        """Arrays of the model, by name, to be kept in the results folder; by default none."""
+        return {}
 
 
 _ABSTRACT = tuple(Trainer.__abstractmethods__)

@@ -27,6 +27,10 @@ class Digits(ags.Trainer):
     def fingerprint(cls):
         return str(float(DIGITS.data.sum()))
 
+    @classmethod
+    def shared_epochs(cls, options):
+        return 10**6, ("channels", "lr")  # no epoch depends on how many follow
+
     def start(self, trial, saved):
         torch.manual_seed(trial.seed)
         self.trial, wide = trial, 2 * self.options.channels
@@ -34,14 +38,12 @@ class Digits(ags.Trainer):
         self.network = nn.Sequential(*convolutions, nn.Flatten(), nn.Linear(9 * wide, len(trial.classes)))
         self.optimizer = torch.optim.Adam(self.network.parameters(), lr=self.options.lr)
         if saved is not None:
-            state = torch.load(saved / "state.pt", weights_only=True)
-            self.network.load_state_dict(state["network"])
-            self.optimizer.load_state_dict(state["optimizer"])
+            for name, state in torch.load(saved / "state.pt", weights_only=True).items():
+                getattr(self, name).load_state_dict(state)
 
     def run_epoch(self, epoch):
         rows, labels = torch.tensor([int(i) for i in self.trial.train]), torch.tensor(self.trial.train_labels)
-        order = torch.Generator().manual_seed(1_000_003 * self.trial.seed + epoch)
-        total = 0.0
+        order, total = torch.Generator().manual_seed(1_000_003 * self.trial.seed + epoch), 0.0
         for batch in torch.randperm(len(rows), generator=order).split(64):
             loss = nn.functional.cross_entropy(self.network(IMAGES[rows[batch]]), labels[batch])
             self.optimizer.zero_grad()
@@ -51,9 +53,7 @@ class Digits(ags.Trainer):
         return {"loss": total / len(rows)}
 
     def predict(self, ids):
-        with torch.no_grad():
-            return self.network(IMAGES[[int(i) for i in ids]]).double().softmax(1).numpy()
+        return self.network(IMAGES[[int(i) for i in ids]]).detach().double().softmax(1).numpy()
 
     def save(self, folder):
-        state = {"network": self.network.state_dict(), "optimizer": self.optimizer.state_dict()}
-        torch.save(state, folder / "state.pt")
+        torch.save({name: getattr(self, name).state_dict() for name in ("network", "optimizer")}, folder / "state.pt")

@@ -13,10 +13,12 @@ from agrm_study.execution.trial.work import StageEnd, Work
 from agrm_study.plan.acting import idle_settings
 from agrm_study.plan.epochs import SpanReader
 from agrm_study.plan.identity import file_hash
+from agrm_study.plan.own_stages import EPOCHS, declared_epochs
 from agrm_study.plan.searches import PlannedSearch
 from agrm_study.plan.stages import plan_stages, pretraining_end
 from agrm_study.plan.trial import TrialSpec
 from agrm_study.records.location import Location
+from agrm_study.study.own_trainer import PREFIX
 from agrm_study.study.spec import Sharing
 
 
@@ -101,6 +103,12 @@ class SearchStages:
 
 def pretraining_comes_again(search: PlannedSearch) -> bool:
     """Whether no setting drawn from a range affects pre-training; such a value is rarely drawn twice."""
-    ssl = search.base.ssl.model_copy(update={"method": "supervised"})
-    later = idle_settings(search.base.model_copy(update={"ssl": ssl})).keys() - {"ssl.pretrain_epochs"}
+    if search.base.own_trainer:
+        acting = declared_epochs(search.base).names
+        own = (name for name in search.space if name == EPOCHS or name.startswith(PREFIX))
+        later = {name for name in own if name.removeprefix(PREFIX) not in acting}
+    else:
+        ssl = search.base.ssl.model_copy(update={"method": "supervised"})
+        idle = idle_settings(search.base.model_copy(update={"ssl": ssl}))
+        later = idle.keys() - {"ssl.pretrain_epochs"}
     return all(dimension.choices is not None or name in later for name, dimension in search.space.items())

@@ -31,26 +31,34 @@ class OwnCheckpoint:
         epoch: Number of epochs done.
         rows: Their rows.
         best_state: Result of `packed_state` after the best epoch; empty without early stopping.
+        stage: Name of the stage that ends here; empty for the trial's own checkpoint.
     """
 
     epoch: int
     rows: tuple[EpochRow, ...]
     best_state: bytes
+    stage: str = ""
 
     def write(self, file: Path, save: Save) -> None:
         """Replaces a checkpoint file atomically."""
-        progress = {"epoch": self.epoch, "rows": [dataclasses.asdict(row) for row in self.rows]}
+        rows = [dataclasses.asdict(row) for row in self.rows]
+        progress = {"epoch": self.epoch, "rows": rows, "stage": self.stage}
         content = packed_state(save, {PROGRESS: json.dumps(progress).encode(), BEST_STATE: self.best_state})
         file.parent.mkdir(parents=True, exist_ok=True)
         with replacing(file) as stream:
             stream.write(content)
 
     @classmethod
-    def read(cls, file: Path, folder: Path) -> OwnCheckpoint:
+    def read(cls, file: Path, folder: Path, stage: str = "") -> OwnCheckpoint:
         """A checkpoint; its trainer's files are written into `STATE` inside a folder.
 
+        Args:
+            file: The file.
+            folder: An empty folder.
+            stage: Name that the checkpoint must have.
+
         Raises:
-            CheckpointError: If the file is missing or damaged.
+            CheckpointError: If the file is missing, damaged, or of another stage.
         """
         try:
             with tarfile.open(file) as archive:
@@ -58,9 +66,12 @@ class OwnCheckpoint:
             progress = json.loads((folder / PROGRESS).read_text(encoding="utf-8"))
             rows = tuple(EpochRow(**row) for row in progress["rows"])
             best_state = (folder / BEST_STATE).read_bytes() if (folder / BEST_STATE).is_file() else b""
-            return cls(int(progress["epoch"]), rows, best_state)
+            found = cls(int(progress["epoch"]), rows, best_state, str(progress.get("stage", "")))
         except (OSError, tarfile.TarError, ValueError, KeyError, TypeError) as error:
             raise CheckpointError(file, f"the checkpoint is damaged ({type(error).__name__}: {error})") from error
+        if found.stage != stage:
+            raise CheckpointError(file, f"the checkpoint is of the stage {found.stage!r}, not {stage!r}")
+        return found
 
 
 def packed_state(save: Save, beside: Mapping[str, bytes] = MappingProxyType({})) -> bytes:

@@ -13,15 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agrm_study.execution.data.trainer_data import checksum_of
-from agrm_study.execution.trial.checkpoints import ROLLING
+from agrm_study.execution.trial.checkpoints import BEST, ROLLING
 from agrm_study.execution.trial.own_checkpoint import STATE, OwnCheckpoint, packed_state, unpack_state
+from agrm_study.execution.trial.own_weights import weights_file
 from agrm_study.execution.trial.runner import RunnerContext, TrialRunner
 from agrm_study.execution.trial.work import Work
 from agrm_study.plan.trial import TrialSpec
 from agrm_study.study.errors import InputError
 from agrm_study.study.parts.loaded import own_class
 from agrm_study.study.parts.names import short_name
-from agrm_study.study.temporary import temporary_folder
+from agrm_study.study.temporary import replacing, temporary_folder
 from agrm_study.training.data.manifest import Manifest, read_manifest
 from agrm_study.training.data.splits import make_split
 from agrm_study.training.early_stopping import EarlyStopping
@@ -42,8 +43,8 @@ TOLERANCE: Final = 1e-3
 class OwnRunner(TrialRunner):
     """Runs an `agrm_study.training.trainer.Trainer`.
 
-    Its predictions are those after the last epoch, or with `training.patience` those after the best one, whose state is
-    kept in the rolling checkpoint.
+    Its predictions and weights are those after the last epoch, or with `training.patience` those after the best one,
+    whose state is kept in the rolling checkpoint.
     """
 
     def __init__(self) -> None:
@@ -52,6 +53,7 @@ class OwnRunner(TrialRunner):
         self._epoch = 0
         self._stopping: EarlyStopping | None = None
         self._best_state = b""
+        self._over = False
 
     def start(self, work: Work, context: RunnerContext) -> int:
         recipe = work.trial.recipe
@@ -93,6 +95,14 @@ class OwnRunner(TrialRunner):
     def _done(self) -> bool:
         return self._epoch >= self._recipe.epochs or (self._stopping is not None and self._stopping.stops)
 
+    def load_stage(self, folder: Path, name: str) -> int:
+        with temporary_folder("stage") as files:
+            self._begin(self._restore(folder / ROLLING, files, name))
+        return self._epoch
+
+    def save_stage(self, folder: Path, name: str) -> None:
+        self._write_checkpoint(folder / ROLLING, name)
+
     def rows(self) -> Sequence[EpochRow]:
         return tuple(self._rows)
 
@@ -126,14 +136,21 @@ class OwnRunner(TrialRunner):
 
     def save(self) -> None:
         assert self._trainer is not None
-        checkpoint = OwnCheckpoint(self._epoch, tuple(self._rows), self._best_state)
-        checkpoint.write(self._folder / ROLLING, self._trainer.save)
+        self._write_checkpoint(self._folder / ROLLING)
+        if self._over and (weights := weights_file(self._trainer.weights(), self._name)):
+            with replacing(self._folder / BEST) as stream:
+                stream.write(weights)
+
+    def _write_checkpoint(self, file: Path, stage: str = "") -> None:
+        assert self._trainer is not None
+        OwnCheckpoint(self._epoch, tuple(self._rows), self._best_state, stage).write(file, self._trainer.save)
 
     def outcome(self) -> TrialOutcome:
         best_epoch = self._epoch if self._stopping is None else self._stopping.best_epoch
         if best_epoch != self._epoch:
             with temporary_folder("best") as folder:
                 self._begin(unpack_state(self._best_state, folder))
+        self._over = True
         return TrialOutcome(
             stop_reason="epochs" if self._epoch >= self._recipe.epochs else "early_stop",
             best_epoch=best_epoch,
@@ -175,13 +192,15 @@ class OwnRunner(TrialRunner):
             raise self._refused("`predict` must return probabilities that sum to 1", given=probs_NK[0].tolist())
         return probs_NK
 
-    def _restore(self, file: Path, folder: Path) -> Path:
+    def _restore(self, file: Path, folder: Path, stage: str = "") -> Path:
         """Restores the epochs of a checkpoint; returns the folder with the trainer's files, inside ``folder``."""
-        checkpoint = OwnCheckpoint.read(file, folder)
+        checkpoint = OwnCheckpoint.read(file, folder, stage)
         self._epoch, self._rows, self._best_state = checkpoint.epoch, list(checkpoint.rows), checkpoint.best_state
-        for row in self._rows:  # the state of early stopping follows from the scores
-            if self._stopping is not None and row.split == "val":
-                self._stopping.update(row.epoch, row.metrics[METRIC])
+        if self._stopping is not None:  # its state follows from the scores
+            self._stopping.restart()
+            for row in self._rows:
+                if row.split == "val":
+                    self._stopping.update(row.epoch, row.metrics[METRIC])
         return folder / STATE
 
     def _refused(self, rule: str, given: object) -> InputError:

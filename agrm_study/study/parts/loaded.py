@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.abc
 import importlib.util
+import inspect
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -121,6 +122,24 @@ def own_class(kind: str, name: str) -> Any:
     return part
 
 
+def overrides(kind: str, name: str, method: str) -> bool:
+    """Whether a study's own part defines an optional method of its contract.
+
+    Args:
+        kind: A name of `KINDS`.
+        name: Full name of the part.
+        method: Name of the method.
+    """
+    part = inspect.getattr_static(own_class(kind, name), method)
+    return part is not inspect.getattr_static(_contract(kind), method)
+
+
+def _contract(kind: str) -> type:
+    module, _, attribute = KINDS[kind].contract.partition(":")
+    contract: type = getattr(importlib.import_module(module), attribute)
+    return contract
+
+
 def _execute(source: PartSource) -> Defined:
     defined: dict[tuple[str, str], type] = {}
     where = f"{source.folder}/{source.written}" if source.folder and source.written.endswith(".py") else source.written
@@ -139,8 +158,8 @@ def _execute(source: PartSource) -> Defined:
     finally:
         _collecting.pop()
     for (kind, name), part in defined.items():
-        module, _, attribute = KINDS[kind].contract.partition(":")
-        contract = getattr(importlib.import_module(module), attribute)
+        contract = _contract(kind)
+        attribute = contract.__name__
         if not (isinstance(part, type) and issubclass(part, contract)):
             raise InputError(f"the {kind} must derive from {attribute}", where=where, field=name,
                              hint=f"`class {part.__name__}(ags.{_PUBLIC.get(attribute, attribute)})`")  # fmt: skip
