@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from agrm_study.plan.acting import idle_settings
 from agrm_study.plan.epochs import weight_key
 from agrm_study.study.counted import counted
+from agrm_study.study.parts.names import is_own
 from agrm_study.study.recipe import Recipe
 from agrm_study.study.steps import in_steps, policy_updates, steps_of
 from agrm_study.study.study import Study
@@ -106,7 +107,9 @@ def averages_of(recipe: Recipe, clips: int) -> tuple[Average, ...]:
         found.append(
             Average(setting="ssl.ema.alpha", keep=ssl.ema.alpha, per_epoch=per_epoch, updates=epochs * per_epoch)
         )
-    if not {"ssl.threshold.momentum", "ssl.threshold.memory_epochs"} <= idle.keys() and ssl.pseudo.mode != "off":
+    unknown = is_own(ssl.threshold.policy) and ssl.threshold.alignment == "none"  # a policy of one's own may keep none
+    momentum_acts = not {"ssl.threshold.momentum", "ssl.threshold.memory_epochs"} <= idle.keys()
+    if momentum_acts and not unknown and ssl.pseudo.mode != "off":
         rate = policy_updates(recipe, clips)
         learning = sum(weight_key(ssl.ramp, since) != ("zero",) for since in range(started))
         epochs = started if ssl.pseudo.mode == "rounds" else learning

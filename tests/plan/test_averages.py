@@ -27,6 +27,14 @@ def test_a_memory_longer_than_the_training_is_noted_with_the_updates_that_there_
     assert (momentum.memory, momentum.updates, momentum.too_long) == (pytest.approx(1000), 623, True)
 
 
+@pytest.mark.parametrize(("alignment", "momenta"), [("none", 0), ("uniform", 1)])
+def test_a_memory_is_not_ascribed_to_a_policy_of_the_users_own(alignment: str, momenta: int) -> None:
+    threshold = {"policy": "rising@0123456789abcdef", "alignment": alignment}
+    alpha, *momentum = averages_of(Recipe.model_validate({"ssl": {"threshold": threshold}}), 100)
+    assert alpha.setting == "ssl.ema.alpha"
+    assert len(momentum) == momenta
+
+
 @pytest.mark.parametrize(
     ("settings", "named"),
     [
