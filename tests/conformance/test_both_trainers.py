@@ -26,6 +26,7 @@ from agrm_study.plan.expand import expand
 from agrm_study.study.errors import InputError
 from agrm_study.training.data.manifest import Manifest, read_manifest
 from agrm_study.training.data.splits import Split
+from agrm_study.training.failures import CheckpointError
 from agrm_study.training.outcome import TrialOutcome
 
 EXAMPLES = Path(__file__).parents[2] / "search_spaces" / "trainers"
@@ -143,6 +144,26 @@ def test_a_training_that_is_saved_and_resumed_equals_one_that_is_not(
     assert {row.epoch for row in again.rows()} == {1, 2}
     again.close()
     assert_equal(trainer.train(tmp_path), straight)
+
+
+def test_a_training_that_starts_from_the_state_of_another_equals_one_that_does_not(
+    trainer: Trainer, straight: TrialOutcome, tmp_path: Path
+) -> None:
+    first, _ = trainer.begin(tmp_path / "first")
+    for _ in range(2):
+        first.run_epoch()
+    (tmp_path / "stage").mkdir()
+    first.save_stage(tmp_path / "stage", "0123")
+    first.close()
+    second, epoch = trainer.begin(tmp_path / "second")
+    with pytest.raises(CheckpointError):
+        second.load_stage(tmp_path / "stage", "4567")
+    assert (epoch, second.load_stage(tmp_path / "stage", "0123")) == (0, 2)
+    assert {row.epoch for row in second.rows()} == {1, 2}
+    while not second.run_epoch().done:
+        pass
+    assert_equal(second.outcome(), straight)
+    second.close()
 
 
 def test_a_finished_training_that_is_resumed_runs_no_further_epoch(
