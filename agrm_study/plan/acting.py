@@ -107,6 +107,7 @@ RULES: Final[tuple[Rule, ...]] = (
         lambda r: _supervised(r) and r.augment.labelled == "weak",
         "no clip is shown in the strong view",
     ),
+    Rule(("augment.strong.tube_grid",), lambda r: r.augment.strong.tubes == 0, "no patch is hidden"),
     Rule(("ssl.ema.*", "evaluate.network"), lambda r: not r.has_average, "the method has no teacher"),
     Rule(("evaluate.ema",), lambda r: r.has_teacher, "the teacher is the evaluated average"),
     Rule(("ssl.threshold.*", "ssl.pseudo.*"), _no_pseudo_labels, "the method has no pseudo-labels"),

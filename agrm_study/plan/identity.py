@@ -40,6 +40,10 @@ ADDED_LATER: Final[Mapping[str, Any]] = {kind.options: {} for kind in KINDS.valu
     "training.patience": None,
     "optimizer.layer_decay": 1.0,
     "data.first_fold": "dealt",
+    "augment.strong.reverse": 0.0,
+    "augment.strong.warp": 0.0,
+    "augment.strong.tubes": 0.0,
+    "augment.strong.tube_grid": 14,
 }
 """Settings added after the first records were written, with the value that reproduces the earlier behaviour; at that
 value they are excluded from the identity, so that an upgrade repeats no trial. Dotted name → plain value."""

@@ -43,6 +43,14 @@ class Strong(Section):
     """Largest displacement, in stored frames, of each sampled frame."""
     speed: Annotated[float, Field(ge=0, lt=1)] = 0.2
     """Speed factor drawn from [1-s, 1+s]."""
+    reverse: Fraction = 0.0
+    """Probability that a clip is shown backwards."""
+    warp: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Smooth re-timing of a clip between its first and last frame: the local speed stays within [1-w, 1+w]."""
+    tubes: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of the patches of a grid that is hidden, the same ones in all frames of a clip (tube masking)."""
+    tube_grid: Annotated[int, Field(ge=1, le=32)] = 14
+    """Patches of the grid of `tubes` along each side of the frame."""
 
 
 class Augment(Section):

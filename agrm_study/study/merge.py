@@ -158,12 +158,25 @@ def _check_together(recipe: Recipe, places: Places, problems: Problems, prefix: 
             rule = f"must be less than epochs ({recipe.epochs}), or the unlabelled clips are never used"
             note(rule, "ssl.pretrain_epochs", "epochs", "ssl.method", given=ssl.pretrain_epochs)
         _check_unlabelled_passes(recipe, note)
-    low, high = recipe.augment.strong.erase_area
-    if low > high:
-        note("must be [smallest, largest]", "augment.strong.erase_area", given=[low, high])
+    _check_strong_view(recipe, note)
     if recipe.batch.accumulate > recipe.batch.labelled:
         rule = f"must be at most batch.labelled ({recipe.batch.labelled})"
         note(rule, "batch.accumulate", "batch.labelled", given=recipe.batch.accumulate)
+
+
+def _check_strong_view(recipe: Recipe, note: Callable[..., None]) -> None:
+    """Rules for the rectangle and the tubes of the strong view."""
+    strong = recipe.augment.strong
+    low, high = strong.erase_area
+    if low > high:
+        note("must be [smallest, largest]", "augment.strong.erase_area", given=[low, high])
+    if strong.tubes and strong.tube_grid > recipe.clip.size:
+        rule = f"must be at most clip.size ({recipe.clip.size}): a patch is at least one pixel wide"
+        note(rule, "augment.strong.tube_grid", "clip.size", given=strong.tube_grid)
+    patches = strong.tube_grid**2
+    if strong.tubes and not 0 < round(strong.tubes * patches) < patches:
+        rule = f"must hide at least one of the {patches} patches of the grid and not all of them"
+        note(rule, "augment.strong.tubes", "augment.strong.tube_grid", given=strong.tubes)
 
 
 def _check_unlabelled_passes(recipe: Recipe, note: Callable[..., None]) -> None:

@@ -191,6 +191,13 @@ class Facts:
             f"(up to {s.temporal_jitter} frames) and a change of speed (± {s.speed:g}); the weak view of a "
             f"light crop and flip."
         )
+        added = [
+            (s.reverse, f"reversal in time (probability {s.reverse:g})"),
+            (s.warp, f"a smooth change of speed within the clip (± {s.warp:g})"),
+            (s.tubes, f"tube masking (a share of {s.tubes:g} of {s.tube_grid} × {s.tube_grid} patches)"),
+        ]
+        if on := [words for strength, words in added if strength]:
+            text += f" The strong view also has {' and '.join(on)}."
         return Fact(text, "study.yaml (base.augment)")
 
     def selection(self) -> Fact:

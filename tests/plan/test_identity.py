@@ -34,7 +34,8 @@ ALTERNATIVES: dict[str, Any] = {
     "augment.strong.shift": 0.1, "augment.strong.flip": 0.1, "augment.strong.brightness": 0.1,
     "augment.strong.contrast": 0.1, "augment.strong.saturation": 0.1, "augment.strong.hue": 0.2,
     "augment.strong.noise": 0.1, "augment.strong.erase": 0.1, "augment.strong.erase_area": [0.1, 0.2],
-    "augment.strong.temporal_jitter": 2, "augment.strong.speed": 0.1,
+    "augment.strong.temporal_jitter": 2, "augment.strong.speed": 0.1, "augment.strong.reverse": 0.5,
+    "augment.strong.warp": 0.5, "augment.strong.tubes": 0.5, "augment.strong.tube_grid": 7,
     "model.backbone": "r2plus1d_18", "model.width": 32, "model.depth": 34, "model.head": "flatten",
     "model.classifier": "arcface", "model.dropout": 0.5, "model.pooling.name": "hpp", "model.pooling.bins": [[1, 1]],
     "model.pooling.combine": "concat", "model.pooling.temporal": "max", "model.freeze": ["stem"],
@@ -101,6 +102,7 @@ BASES: dict[str, dict[str, Any]] = {
     },
     "averaged": {"ssl.method": "supervised", "evaluate.ema": True, "ssl.ema.memory_epochs": 2.0},
     "cosine": {"optimizer.schedule": "cosine"},
+    "tube masking": {"augment.strong.tubes": 0.25},
     "sgd, weak view only": {"ssl.method": "supervised", "optimizer.name": "sgd", "augment.labelled": "weak"},
 }
 

@@ -141,6 +141,17 @@ def test_erasing_equals_torchvision_with_the_mean_colour():
     assert torch.equal(erased[0], wanted)
 
 
+def test_tubes_fill_the_hidden_patches_of_every_frame_with_the_mean_colour_and_touch_no_other_pixel():
+    rng = np.random.default_rng(9)
+    clips = torch.from_numpy(rng.integers(0, 256, (3, FRAMES, 3, SIZE, SIZE), dtype=np.uint8))
+    hidden = rng.random((3, 4, 4)) < 0.5
+    plain = Renderer(0, SIZE)(clips.clone(), plain_view(3))
+    tubes = Renderer(0, SIZE)(clips.clone(), plain_view(3, hidden_NGG=hidden))
+    pixels = np.stack([np.kron(patches, np.ones((4, 4))) for patches in hidden])[:, None, None]
+    assert torch.equal(tubes, plain.where(torch.from_numpy(pixels) == 0, torch.zeros(())))
+    assert tubes.is_contiguous(memory_format=torch.channels_last_3d)
+
+
 def test_noise_is_standard_normal_times_sigma_and_the_same_sigma_in_all_frames():
     grey = torch.full((2, FRAMES, 3, SIZE, SIZE), 128, dtype=torch.uint8)
     starts = np.random.default_rng(0).random((2, FRAMES))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from agrm_study.study.augment_settings import Strong, Weak
-from agrm_study.training.augment.spatial import crop_positions, erase_boxes
-from agrm_study.training.augment.temporal import frame_indices, random_windows, spread_windows
+from agrm_study.training.augment.spatial import crop_positions, erase_boxes, hidden_patches, patch_pixels
+from agrm_study.training.augment.temporal import frame_indices, random_windows, spread_windows, warped_steps
 from agrm_study.training.augment.views import Geometry, centre_view, draw_view
 
 
@@ -117,6 +118,104 @@ def test_the_views_of_two_strengths_flip_the_same_clips_and_move_them_the_same_w
     near = draw_view(Strong(shift=0.5, noise=0), np.random.default_rng(0), windows, geometry(50))
     np.testing.assert_array_equal(far.flips_N, near.flips_N)
     assert np.corrcoef(far.tops_N, near.tops_N)[0, 1] > 0.9
+
+
+ADDITIONS = [
+    {"reverse": 1.0},
+    {"warp": 0.9},
+    {"tubes": 0.5},
+    {"reverse": 0.5, "warp": 0.5, "tubes": 0.25, "tube_grid": 4},
+]
+
+
+@pytest.mark.parametrize("added", ADDITIONS, ids=str)
+def test_reversal_warp_and_tubes_change_no_other_draw(added):
+    windows = np.random.default_rng(1).random(50)
+    plain = draw_view(Strong(), np.random.default_rng(0), windows, geometry(50))
+    view = draw_view(Strong(**added), np.random.default_rng(0), windows, geometry(50))
+    changed = {"frames_NT"} if "reverse" in added or "warp" in added else set()
+    changed |= {"hidden_NGG"} if "tubes" in added else set()
+    for name in plain.__slots__:
+        if name in changed:
+            assert not np.array_equal(getattr(plain, name), getattr(view, name)), name
+        else:
+            np.testing.assert_array_equal(getattr(plain, name), getattr(view, name), err_msg=name)
+
+
+@pytest.mark.parametrize("added", ADDITIONS, ids=str)
+def test_reversal_warp_and_tubes_of_a_clip_do_not_depend_on_how_many_clips_come_after_it(added):
+    windows = np.random.default_rng(1).random(9)
+    few = draw_view(Strong(**added), np.random.default_rng(0), windows[:4], geometry(4))
+    many = draw_view(Strong(**added), np.random.default_rng(0), windows, geometry(9)).take(np.arange(4))
+    for name in few.__slots__:
+        np.testing.assert_array_equal(getattr(few, name), getattr(many, name), err_msg=name)
+
+
+def test_a_reversed_clip_is_the_flipped_clip_and_as_many_clips_are_reversed_as_asked():
+    windows = np.random.default_rng(1).random(4000)
+    forward = draw_view(Strong(), np.random.default_rng(0), windows, geometry(4000)).frames_NT
+    always = draw_view(Strong(reverse=1.0), np.random.default_rng(0), windows, geometry(4000)).frames_NT
+    np.testing.assert_array_equal(always, np.flip(forward, axis=1))
+    some = draw_view(Strong(reverse=0.3), np.random.default_rng(0), windows, geometry(4000)).frames_NT
+    reversed_N = (some != forward).any(axis=1)
+    np.testing.assert_array_equal(some[reversed_N], np.flip(forward[reversed_N], axis=1))
+    assert reversed_N.mean() == pytest.approx(0.3, abs=4 * np.sqrt(0.3 * 0.7 / 4000))
+
+
+def test_a_warp_of_strength_zero_keeps_the_times_and_one_in_closed_form_bends_them():
+    np.testing.assert_array_equal(warped_steps(np.zeros((2, 2)), 5), [range(5)] * 2)
+    bent = warped_steps(np.array([[0.5, 0.0], [0.0, 0.5]]), 5)
+    half = 0.5 * np.sqrt(0.5)
+    np.testing.assert_allclose(
+        bent,
+        [
+            [0, 1 + 4 * half / np.pi, 2 + 4 * 0.5 / np.pi, 3 + 4 * half / np.pi, 4],
+            [0, 1 + 4 * 0.5 / (2 * np.pi), 2, 3 - 4 * 0.5 / (2 * np.pi), 4],
+        ],
+        atol=1e-12,
+    )
+    np.testing.assert_array_equal(warped_steps(np.array([[0.5, 0.2]]), 1), [[0]])
+
+
+@given(warp=st.floats(0, 0.99), first=st.floats(-0.5, 0.5), second=st.floats(-0.5, 0.5), frames=st.integers(2, 64))
+def test_a_warp_is_monotone_keeps_its_ends_and_stays_within_its_bounds(warp, first, second, frames):
+    """Local speed in [1 − w, 1 + w]; no frame is displaced by more than 3w/4π of the clip."""
+    steps = warped_steps(warp * np.array([[first, second]]), frames)[0]
+    speeds = np.diff(steps)
+    assert (speeds >= 1 - warp - 1e-9).all()
+    assert (speeds <= 1 + warp + 1e-9).all()
+    np.testing.assert_allclose(steps[[0, -1]], [0, frames - 1], atol=1e-9)
+    assert np.abs(steps - np.arange(frames)).max() <= 3 * warp / (4 * np.pi) * (frames - 1) + 1e-9
+
+
+def test_the_frames_of_a_warped_clip_rise_between_the_ends_of_the_window():
+    windows = np.random.default_rng(1).random(500)
+    still = Strong(speed=0, temporal_jitter=0)
+    plain = draw_view(still, np.random.default_rng(0), windows, geometry(500, length=30, frames=16)).frames_NT
+    settings = still.model_copy(update={"warp": 0.9})
+    warped = draw_view(settings, np.random.default_rng(0), windows, geometry(500, length=30, frames=16)).frames_NT
+    assert (np.diff(warped, axis=1) >= 0).all()
+    np.testing.assert_array_equal(warped[:, [0, -1]], plain[:, [0, -1]])
+    assert np.abs(warped - plain).max() == round(3 * 0.9 / (4 * np.pi) * 15)  # 3.2 frames
+
+
+@pytest.mark.parametrize(("share", "grid", "count"), [(0.9, 14, 176), (0.5, 7, 24), (0.25, 4, 4), (0.01, 10, 1)])
+def test_tubes_hide_exactly_the_rounded_share_of_the_patches(share, grid, count):
+    hidden = hidden_patches(share, np.random.default_rng(0).random((2000, grid, grid)))
+    assert (hidden.sum(axis=(1, 2)) == count).all()
+    expected = count / grid**2
+    frequencies = hidden.mean(axis=0)
+    assert np.abs(frequencies - expected).max() < 5 * np.sqrt(expected * (1 - expected) / 2000)
+    together = (hidden[:, 0, 0] & hidden[:, -1, -1]).mean()  # two patches, drawn without replacement
+    wanted = expected * (count - 1) / (grid**2 - 1)
+    assert together == pytest.approx(wanted, abs=5 * np.sqrt(wanted * (1 - wanted) / 2000) + 1e-9)
+
+
+@pytest.mark.parametrize(("grid", "size"), [(4, 16), (14, 32), (3, 16), (1, 8)])
+def test_the_pixels_of_a_patch_are_those_of_torchs_nearest_neighbour(grid, size):
+    patches = np.random.default_rng(0).random((5, grid, grid)) < 0.5
+    wanted = torch.nn.functional.interpolate(torch.from_numpy(patches)[:, None].float(), size, mode="nearest")[:, 0]
+    np.testing.assert_array_equal(patch_pixels(patches, size), wanted.numpy().astype(bool))
 
 
 def test_the_centre_view_draws_nothing():

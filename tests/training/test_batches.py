@@ -85,6 +85,13 @@ def test_both_views_are_of_the_same_moment_of_the_same_clips(tiny_data, tiny_rec
         torch.testing.assert_close(unlabelled.student_BCTHW, unlabelled.label_BCTHW)
 
 
+def test_a_reversed_view_shows_the_frames_of_the_other_view_backwards(tiny_data, tiny_recipe):
+    recipe = tiny_recipe(augment__strong=off(reverse=1.0), augment__weak={"shift": 0, "flip": 0})
+    for _, unlabelled in batches(tiny_data, recipe).epoch(1, unlabelled=True):
+        torch.testing.assert_close(unlabelled.student_BCTHW, unlabelled.label_BCTHW.flip(2))
+        assert not torch.equal(unlabelled.student_BCTHW, unlabelled.label_BCTHW)
+
+
 @pytest.mark.parametrize(
     ("branch", "student_is_strong", "labeller_is_strong"),
     [("student", True, False), ("teacher", False, True), ("both", True, True), ("none", False, False)],

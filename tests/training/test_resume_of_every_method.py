@@ -48,6 +48,9 @@ CHOICES: dict[str, list[Any]] = {
     "batch.unlabelled": [4, 7],
     "batch.accumulate": [1, 1, 2],
     "early_stop.patience": [100],
+    "augment.strong.reverse": [0.0, 0.5],
+    "augment.strong.warp": [0.0, 0.5],
+    "augment.strong.tubes": [0.0, 0.5],
 }
 
 

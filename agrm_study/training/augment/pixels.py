@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from agrm_study.training.augment.noise import NoiseBank
+from agrm_study.training.augment.spatial import patch_pixels
 from agrm_study.training.augment.views import View
 
 MEAN = (0.43216, 0.394666, 0.37645)
@@ -67,6 +68,9 @@ class Renderer:
             for row, (top, left, height, width) in enumerate(view.boxes_N4.tolist()):
                 if height:
                     clips_BCTHW[row, :, :, top : top + height, left : left + width] = 0.0
+        if view.hidden_NGG is not None:
+            hidden_BHW = self._upload(patch_pixels(view.hidden_NGG, size))
+            clips_BCTHW.masked_fill_(hidden_BHW[:, None, None], 0.0)
         return clips_BCTHW
 
     def _planes(self, bytes_RTCHW: Tensor, view: View, rows: slice) -> Tensor:

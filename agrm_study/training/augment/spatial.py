@@ -1,4 +1,4 @@
-"""Random crop positions and random erasing."""
+"""Random crop positions, random erasing and tube masking."""
 
 from __future__ import annotations
 
@@ -61,3 +61,25 @@ def erase_boxes(probability: float, area: tuple[float, float], size: int, unifor
     boxes_N4 = np.stack([top_N, left_N, height_N, width_N], axis=1)
     boxes_N4[uniform_N5[:, 0] >= probability] = 0
     return boxes_N4
+
+
+def hidden_patches(share: float, uniform_NGG: Floats) -> NDArray[np.bool_]:
+    """Patches (N, G, G) of a grid that are hidden: round(share · G²) of each clip, chosen uniformly.
+
+    Hidden in all frames of a clip, they are the tubes of VideoMAE (Tong et al. 2022, section 3.2).
+
+    Args:
+        share: Share of the patches that is hidden.
+        uniform_NGG: Random numbers in [0, 1), one per patch.
+    """
+    uniform_NP = uniform_NGG.reshape(len(uniform_NGG), -1)
+    count = round(share * uniform_NP.shape[1])
+    hidden_NP = np.zeros(uniform_NP.shape, dtype=np.bool_)
+    np.put_along_axis(hidden_NP, np.argsort(uniform_NP, axis=1)[:, :count], True, axis=1)
+    return hidden_NP.reshape(uniform_NGG.shape)
+
+
+def patch_pixels(patches_NGG: NDArray[np.bool_], size: int) -> NDArray[np.bool_]:
+    """The value of each pixel's patch (N, S, S); the sides of patches differ by one pixel where G does not divide S."""
+    cells_S = np.arange(size) * patches_NGG.shape[1] // size
+    return patches_NGG[:, cells_S][:, :, cells_S]

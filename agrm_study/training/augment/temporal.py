@@ -36,17 +36,36 @@ def spread_windows(length: int, frames: int, count: int) -> Ints:
     return np.unique(np.floor(np.linspace(0, last, count) + 0.5).astype(np.int64))
 
 
+def warped_steps(amplitudes_N2: Floats, frames: int) -> Floats:
+    """Times (N, T) of a clip's frames after a smooth re-timing, in frames since the first one.
+
+    Time x in [0, 1] becomes x + a₁ sin(πx)/π + a₂ sin(2πx)/2π: the first and the last frame keep their times, and a
+    clip gains or loses speed (a₁) or is faster or slower in its middle (a₂). The local speed, the derivative, stays
+    within 1 ± (|a₁| + |a₂|), so the times increase as long as that sum is below 1.
+
+    Args:
+        amplitudes_N2: a₁ and a₂ of each clip.
+        frames: T, the number of frames of a clip.
+    """
+    times_T = np.linspace(0.0, 1.0, frames)
+    waves_2T = np.stack([np.sin(np.pi * times_T) / np.pi, np.sin(2 * np.pi * times_T) / (2 * np.pi)])
+    steps_NT: Floats = np.arange(frames) + (frames - 1) * (amplitudes_N2 @ waves_2T)
+    return steps_NT
+
+
 def frame_indices(
     starts_N: Ints,
     lengths_N: Ints,
     frames: int,
     speeds_N: Floats | None = None,
     jitter_NT: Ints | None = None,
+    steps_NT: Floats | None = None,
 ) -> Ints:
     """Stored frames (N, T) of each clip, non-decreasing and within the video (short videos repeat their last frame).
 
     A speed s stretches the window about its centre to steps of s frames; a window that leaves the video is moved back
     inside. Jitter then displaces each frame. Sorting restores temporal order without increasing any displacement.
+    Warped times are stretched with the window.
 
     Args:
         starts_N: First frame of each window at speed 1.
@@ -54,15 +73,17 @@ def frame_indices(
         frames: T, the number of frames of a clip.
         speeds_N: Speed factor of each clip; None for 1.
         jitter_NT: Displacement of each frame, in stored frames; None for 0.
+        steps_NT: Times of the frames in frames since the first one (see `warped_steps`); None for 0, 1, 2, ….
     """
-    steps_T = np.arange(frames)
-    if speeds_N is None:
-        indices_NT = starts_N[:, None] + steps_T
+    if speeds_N is None and steps_NT is None:
+        indices_NT = starts_N[:, None] + np.arange(frames)
     else:
+        speeds_N = np.ones(len(starts_N)) if speeds_N is None else speeds_N
+        steps = np.arange(frames) if steps_NT is None else steps_NT
         span_N = (frames - 1) * speeds_N
         latest_N = np.maximum(lengths_N - 1 - span_N, 0.0)
         first_N = np.clip(starts_N + (frames - 1 - span_N) / 2, 0.0, latest_N)
-        indices_NT = np.floor(first_N[:, None] + speeds_N[:, None] * steps_T + 0.5).astype(np.int64)
+        indices_NT = np.floor(first_N[:, None] + speeds_N[:, None] * steps + 0.5).astype(np.int64)
     if jitter_NT is not None:
         indices_NT = np.sort(indices_NT + jitter_NT, axis=1)
     inside_NT: Ints = np.clip(indices_NT, 0, lengths_N[:, None] - 1)

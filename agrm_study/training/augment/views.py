@@ -1,7 +1,8 @@
 """Parameters of weak and strong views, drawn before any pixel is read.
 
 Every clip uses one row with a fixed number of uniform random numbers. Its draws therefore depend neither on the
-settings nor on the number of later clips, which keeps arms with the same seed paired.
+settings nor on the number of later clips, which keeps arms with the same seed paired. Timing (reversal, warp) and tubes
+read streams of their own, spawned from the view's: they change no other draw.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from numpy.typing import NDArray
 
 from agrm_study.study.augment_settings import Strong, Weak
 from agrm_study.training.augment.colour import colour_matrices, contrast_offsets
-from agrm_study.training.augment.spatial import crop_positions, erase_boxes
-from agrm_study.training.augment.temporal import frame_indices, random_windows
+from agrm_study.training.augment.spatial import crop_positions, erase_boxes, hidden_patches
+from agrm_study.training.augment.temporal import frame_indices, random_windows, warped_steps
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -59,6 +60,7 @@ class View:
         sigmas_N: Standard deviation of the noise for images in [0, 1], or None.
         noise_starts_NT: Start of each frame's noise in the bank, as a fraction of the bank's offsets, or None.
         boxes_N4: Erased rectangle (top, left, height, width) in the flipped crop, with height 0 for none; or None.
+        hidden_NGG: Whether each patch of a G×G grid over the flipped crop is hidden, or None.
     """
 
     frames_NT: Ints
@@ -70,6 +72,7 @@ class View:
     sigmas_N: Floats | None = None
     noise_starts_NT: Floats | None = None
     boxes_N4: Ints | None = None
+    hidden_NGG: NDArray[np.bool_] | None = None
 
     def take(self, rows_B: Ints) -> View:
         """The view restricted to the given clips, in the given order."""
@@ -83,6 +86,7 @@ class View:
             sigmas_N=None if self.sigmas_N is None else self.sigmas_N[rows_B],
             noise_starts_NT=None if self.noise_starts_NT is None else self.noise_starts_NT[rows_B],
             boxes_N4=None if self.boxes_N4 is None else self.boxes_N4[rows_B],
+            hidden_NGG=None if self.hidden_NGG is None else self.hidden_NGG[rows_B],
         )
 
 
@@ -114,8 +118,15 @@ def draw_view(settings: Weak | Strong, rng: np.random.Generator, windows_N: Floa
     contrast_N = 1 + settings.contrast * spread[:, 5]
     saturation_N = 1 + settings.saturation * spread[:, 6]
     hue_N = settings.hue * spread[:, 7]
+    timing_rng, tube_rng = rng.spawn(2)
+    timing_N3 = timing_rng.random((len(geometry), 3))
+    steps_NT = warped_steps(settings.warp * (timing_N3[:, 1:] - 0.5), frames) if settings.warp else None
+    indices_NT = frame_indices(starts_N, geometry.lengths_N, frames, speeds_N, jitter_NT, steps_NT)
+    if settings.reverse:
+        indices_NT = np.where(timing_N3[:, :1] < settings.reverse, indices_NT[:, ::-1], indices_NT)
+    grid = settings.tube_grid
     return View(
-        frames_NT=frame_indices(starts_N, geometry.lengths_N, frames, speeds_N, jitter_NT),
+        frames_NT=indices_NT,
         tops_N=tops_N,
         lefts_N=lefts_N,
         flips_N=flips_N,
@@ -125,6 +136,9 @@ def draw_view(settings: Weak | Strong, rng: np.random.Generator, windows_N: Floa
         noise_starts_NT=uniform[:, _SINGLES + frames :] if settings.noise else None,
         boxes_N4=erase_boxes(settings.erase, settings.erase_area, geometry.size, uniform[:, 9:14])
         if settings.erase
+        else None,
+        hidden_NGG=hidden_patches(settings.tubes, tube_rng.random((len(geometry), grid, grid)))
+        if settings.tubes
         else None,
     )
 

@@ -120,7 +120,8 @@ def draw_sheet(record: ClipRecord, clip: Clip, augment: Augment, path: Path) -> 
         (BLUE, f"test square: {rows}"),
         (
             PINK,
-            f"training square: one random draw per column ({augment.labelled} view; colour, noise, erasing not shown)",
+            f"training square: one random draw per column ({augment.labelled} view; "
+            "colour, noise, hidden areas not shown)",
         ),
     ]
     sheet = draw(

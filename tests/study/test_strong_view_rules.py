@@ -1,0 +1,50 @@
+"""Settings of the strong view that cannot go together are refused at their line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from agrm_study.study.errors import InputError
+from agrm_study.study.load import load_study
+
+HEAD = """\
+name: trial
+tasks: [three_class]
+seeds: [0]
+data: {synthetic: {subjects: 12, unlabelled: 12}}
+arms: [{name: A}]
+"""
+
+
+def load(tmp_path: Path, settings: str) -> None:
+    file = tmp_path / "study.yaml"
+    file.write_text(f"{HEAD}set: {{{settings}}}\n", encoding="utf-8")
+    load_study(file)
+
+
+@pytest.mark.parametrize(
+    ("settings", "field", "words"),
+    [
+        ("augment.strong.erase_area: [0.3, 0.2]", "erase_area", "must be .smallest, largest."),
+        ("augment.strong: {tubes: 0.5, tube_grid: 20}, clip.size: 16", "tube_grid", r"at most clip.size \(16\)"),
+        ("augment.strong.tubes: 0.002", "tubes", "at least one of the 196 patches .* and not all"),
+        ("augment.strong: {tubes: 0.9, tube_grid: 2}", "tubes", "at least one of the 4 patches .* and not all"),
+        ("augment.strong.tubes: 1.0", "tubes", "less than 1"),
+        ("augment.strong.warp: 1.0", "warp", "less than 1"),
+        ("augment.strong.reverse: -0.1", "reverse", "at least 0"),
+    ],
+)
+def test_a_view_that_cannot_be_drawn_is_refused(tmp_path: Path, settings: str, field: str, words: str) -> None:
+    with pytest.raises(InputError, match=words) as caught:
+        load(tmp_path, settings)
+    assert (caught.value.field, caught.value.line) == (f"augment.strong.{field}", 6)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    ["augment.strong: {tubes: 0.9, warp: 0.5, reverse: 0.5}", "augment.strong.tube_grid: 20, clip.size: 16"],
+)
+def test_a_view_that_can_be_drawn_is_not_refused(tmp_path: Path, settings: str) -> None:
+    load(tmp_path, settings)
