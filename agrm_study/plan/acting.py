@@ -63,8 +63,8 @@ def _loss_in(*names: str) -> Callable[[Recipe], bool]:
 
 OF_THE_SHIPPED_TRAINER: Final = (
     "data.unlabelled_train", "data.unlabelled_val", "data.views", "clip.*", "augment.*", "model.*",
-    "ssl.pretrain_epochs", "ssl.ema.*", "ssl.ramp.*", "ssl.threshold.*", "ssl.pseudo.*", "ssl.batch_norm", "loss.*",
-    "optimizer.*", "batch.*", "early_stop.*", "evaluate.*", "precision", "compile", "steps_per_epoch", "tf32",
+    "ssl.pretrain_epochs", "ssl.ema.*", "ssl.ramp.*", "ssl.threshold.*", "ssl.pseudo.*", "ssl.batch_norm", "ssl.views",
+    "loss.*", "optimizer.*", "batch.*", "early_stop.*", "evaluate.*", "precision", "compile", "steps_per_epoch", "tf32",
     "deterministic", "shuffle_labels",
 )  # fmt: skip
 """Settings that no user-defined trainer reads. `ssl.method` is left out: it is ``supervised`` in such a study."""
@@ -147,7 +147,7 @@ RULES: Final[tuple[Rule, ...]] = (
     ),
     Rule(("ssl.pseudo.uncertainty_max",), lambda r: r.ssl.pseudo.uncertainty == "none", "no uncertainty is estimated"),
     Rule(("ssl.pseudo.uncertainty_passes",), lambda r: r.ssl.pseudo.uncertainty != "dropout", "no pass has dropout"),
-    Rule(("ssl.batch_norm",), _supervised, "no unlabelled clip is read"),
+    Rule(("ssl.batch_norm", "ssl.views"), _supervised, "no unlabelled clip is read"),
     Rule(
         ("model.depth",),
         _backbone_in("c3d", "uniformer_s", "s3d", "mvit_v2_s", "swin3d_t"),

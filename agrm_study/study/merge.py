@@ -188,6 +188,9 @@ def _check_unlabelled_passes(recipe: Recipe, note: Callable[..., None]) -> None:
     if ssl.batch_norm in ("labelled_only", "per_domain") and recipe.has_teacher and ssl.ema.buffers == "own":
         rule = f"must not be own with ssl.batch_norm {ssl.batch_norm}: the teacher's own passes are on unlabelled clips"
         note(rule, "ssl.ema.buffers", "ssl.batch_norm", given="own", allowed="average, copy")
+    if ssl.views == 2 and ssl.method == "pseudo_label":
+        rule = "must be 1 with the method pseudo_label: it labels the view that it learns from"
+        note(rule, "ssl.views", "ssl.method", given=2)
     if ssl.method == "mean_teacher" or ssl.pseudo.mode == "off":
         return
     if in_rounds and ssl.threshold.policy == "relative":

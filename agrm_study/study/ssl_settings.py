@@ -93,6 +93,8 @@ class Ssl(Section):
     statistics of labelled clips only, or separate statistics per domain."""
     pretrain_epochs: Count = 10
     """Supervised epochs before the teacher starts as a copy of the student."""
+    views: Annotated[int, Field(ge=1, le=2)] = 1
+    """Views of an unlabelled clip that the student learns from in a step; the losses of two views are averaged."""
     ema: Ema = Ema()
     ramp: Ramp = Ramp()
     threshold: Threshold = Threshold()

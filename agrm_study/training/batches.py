@@ -43,30 +43,42 @@ class LabelledBatch:
 
 @dataclass(frozen=True, slots=True)
 class UnlabelledBatch:
-    """Two views of the same unlabelled clips.
+    """Views of the same unlabelled clips.
 
     Attributes:
         student_BCTHW: View for the student.
         label_BCTHW: View for the labelling network; None for methods that label the student's view.
         ids_B: Ids of the clips in the unlabelled part.
         hidden_B: Hidden class indices, −1 if unknown; used for statistics only, not by any loss.
+        second_BCTHW: Another view for the student (`ssl.views: 2`), or None.
     """
 
     student_BCTHW: Tensor
     label_BCTHW: Tensor | None
     ids_B: Tensor
     hidden_B: Tensor
+    second_BCTHW: Tensor | None = None
+
+    @property
+    def student_views(self) -> list[Tensor]:
+        """The one or two views for the student, each (B, 3, T, S, S)."""
+        return [self.student_BCTHW] if self.second_BCTHW is None else [self.student_BCTHW, self.second_BCTHW]
 
     def parts(self, count: int) -> Iterator[tuple[float, UnlabelledBatch]]:
         """The batch in up to `count` parts, each with its share of the clips."""
         size = len(self.ids_B)
         students, ids, hidden = self.student_BCTHW.chunk(count), self.ids_B.chunk(count), self.hidden_B.chunk(count)
         labels = [None] * len(ids) if self.label_BCTHW is None else self.label_BCTHW.chunk(count)
-        for part in zip(students, labels, ids, hidden, strict=True):
+        seconds = [None] * len(ids) if self.second_BCTHW is None else self.second_BCTHW.chunk(count)
+        for part in zip(students, labels, ids, hidden, seconds, strict=True):
             yield len(part[2]) / size, UnlabelledBatch(*part)
 
 
 Step = tuple[LabelledBatch, UnlabelledBatch | None]
+
+
+_VIEWS = (("student", "student view"), ("teacher", "label view"), ("student", "second student view"))
+"""Views of unlabelled clips: the branch that decides whether each is strong, and the purpose of its random stream."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +98,7 @@ class _Read:
     student: _Bytes | None = None
     label: _Bytes | None = None
     ids_B: Ints | None = None
+    second: _Bytes | None = None
 
 
 class Batches:
@@ -147,6 +160,7 @@ class Batches:
                     None if read.label is None else self._render(read.label),
                     self._device.upload(read.ids_B),
                     self._device.upload(self._unlabelled.labels_N[read.ids_B]),
+                    None if read.second is None else self._render(read.second),
                 ),
             )
 
@@ -173,7 +187,7 @@ class Batches:
         geometry = shown.geometry(clip.frames, clip.size)
         windows_N = generator(recipe.seed, "unlabelled window", epoch).random(len(shown))
         views: list[View] = []
-        for branch, purpose in (("student", "student view"), ("teacher", "label view")):
+        for branch, purpose in _VIEWS[: recipe.ssl.views + 1]:
             strong = augment.strong_branch in (branch, "both")
             rng = generator(recipe.seed, purpose, epoch)
             views.append(draw_view(augment.strong if strong else augment.weak, rng, windows_N, geometry))
@@ -187,6 +201,7 @@ class Batches:
                 self._bytes(shown, places, views[0].take(places)),
                 self._bytes(shown, places, views[1].take(places)) if self._label_view else None,
                 ids_B,
+                self._bytes(shown, places, views[2].take(places)) if len(views) > 2 else None,
             )
 
     def _bytes(self, clips: ClipSet, rows: Ints, view: View) -> _Bytes:

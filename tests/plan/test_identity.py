@@ -48,7 +48,7 @@ ALTERNATIVES: dict[str, Any] = {
     "ssl.threshold.n_sigma": 3.0, "ssl.threshold.percentile": 50.0, "ssl.pseudo.mode": "rounds",
     "ssl.pseudo.target": "soft", "ssl.pseudo.weight": 0.5, "ssl.pseudo.confidence": "min",
     "ssl.pseudo.round_epochs": 5,
-    "ssl.batch_norm": "joint", "ssl.ema.memory_epochs": 3.0, "ssl.threshold.memory_epochs": 3.0,
+    "ssl.batch_norm": "joint", "ssl.views": 2, "ssl.ema.memory_epochs": 3.0, "ssl.threshold.memory_epochs": 3.0,
     "ssl.threshold.alignment": "uniform", "ssl.threshold.fairness": 0.1, "ssl.pseudo.uncertainty": "dropout",
     "ssl.pseudo.uncertainty_max": 0.1, "ssl.pseudo.uncertainty_passes": 4, "data.remainder": "unlabelled",
     "shuffle_labels": True,

@@ -113,6 +113,25 @@ def test_the_strong_branch_is_the_one_that_is_erased(
         assert erased.tolist() == [is_strong] * len(erased)
 
 
+def test_a_second_view_of_the_student_is_as_strong_as_the_first_and_changes_no_other_view(tiny_data, tiny_recipe):
+    strong = off(erase=1.0, erase_area=(0.1, 0.2))
+    one, two = (tiny_recipe(augment__strong=strong, ssl__views=views) for views in (1, 2))
+    for (a, b), (c, d) in zip(
+        batches(tiny_data, one).epoch(1, unlabelled=True),
+        batches(tiny_data, two).epoch(1, unlabelled=True),
+        strict=True,
+    ):
+        assert torch.equal(a.clips_BCTHW, c.clips_BCTHW)
+        for name in ("student_BCTHW", "label_BCTHW", "ids_B"):
+            assert torch.equal(getattr(b, name), getattr(d, name))
+        assert b.second_BCTHW is None
+        erased = [(view == 0).all(dim=(1, 2)) for view in (d.student_BCTHW, d.second_BCTHW)]
+        assert all(each.flatten(1).any(dim=1).all() for each in erased)
+        assert not torch.equal(*erased)
+        shown = ~(erased[0] | erased[1])[:, None, None].expand_as(d.student_BCTHW)
+        assert torch.equal(d.student_BCTHW[shown], d.second_BCTHW[shown])  # the same moment of the same clips
+
+
 def test_labels_and_hidden_classes_belong_to_the_clips_shown(tiny_data, tiny_recipe):
     """The brightest channel of a tiny clip is its class."""
     recipe = tiny_recipe(augment__labelled="weak", augment__strong_branch="none")

@@ -48,6 +48,7 @@ CHOICES: dict[str, list[Any]] = {
     "batch.unlabelled": [4, 7],
     "batch.accumulate": [1, 1, 2],
     "early_stop.patience": [100],
+    "ssl.views": [1, 2],
     "augment.strong.reverse": [0.0, 0.5],
     "augment.strong.warp": [0.0, 0.5],
     "augment.strong.tubes": [0.0, 0.5],

@@ -40,7 +40,7 @@ OTHER: dict[str, Any] = {
     "optimizer.layer_decay": 0.5, "ssl.threshold.options": {"a": 1},
     "optimizer.momentum": 0.1, "optimizer.betas": [0.1, 0.2],
     "batch.unlabelled": 2, "evaluate.network": "student", "evaluate.unlabelled": False, "evaluate.ema": True,
-    "ssl.batch_norm": "joint", "ssl.threshold.alignment": "uniform", "ssl.threshold.fairness": 0.5,
+    "ssl.batch_norm": "joint", "ssl.views": 2, "ssl.threshold.alignment": "uniform", "ssl.threshold.fairness": 0.5,
     "ssl.pseudo.uncertainty": "views", "ssl.pseudo.uncertainty_max": 0.9, "ssl.pseudo.uncertainty_passes": 3,
     "optimizer.plateau_factor": 0.1, "optimizer.plateau_patience": 1, "optimizer.plateau_armed": True,
     "ssl.ema.memory_epochs": 2.0, "ssl.threshold.memory_epochs": 2.0, "training.patience": 1,

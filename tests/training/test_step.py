@@ -37,6 +37,7 @@ def clips(seed: int, count: int) -> torch.Tensor:
 LABELLED = LabelledBatch(clips(1, 6), torch.tensor([0, 1, 2, 0, 1, 2]))
 UNLABELLED = UnlabelledBatch(clips(2, 8), clips(3, 8), torch.arange(8), torch.full((8,), -1))
 OWN_VIEW = UnlabelledBatch(clips(2, 8), None, torch.arange(8), torch.full((8,), -1))
+TWO_VIEWS = UnlabelledBatch(clips(2, 8), clips(3, 8), torch.arange(8), torch.full((8,), -1), clips(4, 8))
 
 
 def take_step(recipe, unlabelled, ramp_weight=LAMBDA):
@@ -72,19 +73,23 @@ def recipe_of(tiny_recipe, method, **settings):
     )
 
 
-def expected(method, teacher=None):
+def expected(method, teacher=None, batch=UNLABELLED, source="teacher"):
     """Loss terms and the student after plain gradient descent, written out with torch's own functions."""
     student = small_network()
     supervised = F.cross_entropy(student(LABELLED.clips_BCTHW), LABELLED.labels_B)
-    outputs = student(UNLABELLED.student_BCTHW)
-    probs = outputs.softmax(1)
+    views = [batch.student_BCTHW] if batch.second_BCTHW is None else [batch.student_BCTHW, batch.second_BCTHW]
+    outputs = student(torch.cat(views))
+    probs, n = outputs.softmax(1), len(views)
+    own = sum(probs.detach().split(8)) / n
     labeller = {"teacher": teacher, "student": student, "same": None}[METHODS[method].labeller]
-    target = probs.detach() if labeller is None else labeller(UNLABELLED.label_BCTHW).softmax(1).detach()
-    consistency = F.mse_loss(probs, target, reduction="sum") / 8 if METHODS[method].consistency else torch.zeros(())
-    pseudo = torch.zeros(())
-    confidence, labels = target.max(1)
+    target = own if labeller is None else labeller(batch.label_BCTHW).softmax(1).detach()
+    consistency, pseudo = torch.zeros(()), torch.zeros(())
+    if METHODS[method].consistency:
+        consistency = F.mse_loss(probs, target.repeat(n, 1), reduction="sum") / (8 * n)
+    confidence, labels = (own if source == "student" else target).max(1)
     if METHODS[method].pseudo:
-        pseudo = ((confidence > TAU) * F.cross_entropy(outputs, labels, reduction="none")).sum() / 8
+        losses = F.cross_entropy(outputs, labels.repeat(n), reduction="none")
+        pseudo = ((confidence > TAU).repeat(n) * losses).sum() / (8 * n)
     (supervised + LAMBDA * (consistency + WEIGHT * pseudo)).backward()
     with torch.no_grad():
         for parameter in student.parameters():
@@ -103,6 +108,28 @@ def test_a_step_is_plain_gradient_descent_on_the_formula_however_many_parts_it_i
     if METHODS[method].pseudo:
         assert 0 < coverage < 1
         assert stats["pseudo_coverage"] == pytest.approx(coverage)
+
+
+@pytest.mark.parametrize("method", ["mean_teacher", "fixmatch", "agrm"])
+@pytest.mark.parametrize(("parts", "batch_norm"), [(1, "separate"), (3, "separate"), (1, "joint")])
+def test_the_losses_of_two_views_of_the_student_are_averaged(tiny_recipe, method, parts, batch_norm):
+    recipe = recipe_of(tiny_recipe, method, batch__accumulate=parts, ssl__batch_norm=batch_norm, ssl__views=2)
+    networks, teacher, result, stats = take_step(recipe, TWO_VIEWS)
+    student, terms, coverage = expected(method, teacher, TWO_VIEWS)
+    torch.testing.assert_close(result.terms_4[:3], terms, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(networks.student.state_dict(), student.state_dict(), rtol=1e-5, atol=1e-6)
+    if METHODS[method].pseudo:
+        assert 0 < coverage < 1
+        assert stats["pseudo_coverage"] == pytest.approx(coverage)
+        assert sum(stats["pseudo_class_counts"]) == round(8 * coverage)
+
+
+def test_the_students_confidence_on_two_views_is_that_of_its_mean(tiny_recipe):
+    recipe = recipe_of(tiny_recipe, "agrm", pseudo={"confidence": "student"}, ssl__views=2)
+    _, teacher, result, stats = take_step(recipe, TWO_VIEWS)
+    _, terms, coverage = expected("agrm", teacher, TWO_VIEWS, source="student")
+    torch.testing.assert_close(result.terms_4[:3], terms, rtol=1e-5, atol=1e-6)
+    assert 0 < stats["pseudo_coverage"] == pytest.approx(coverage)
 
 
 def test_the_teacher_follows_the_student_after_the_step(tiny_recipe):

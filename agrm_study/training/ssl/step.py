@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -158,9 +159,9 @@ class Learner:
             with self._networks.on_unlabelled():
                 target_BK = self._target(part)
                 with self._device.autocast():
-                    outputs_BO = self._networks.student(part.student_BCTHW)
-                log_probs_BK = self._loss.log_probs(outputs_BO)
-                terms = self._unsupervised(part, log_probs_BK, target_BK, stats)
+                    outputs = self._networks.student(_joined(part.student_views))
+                log_probs = self._loss.log_probs(outputs).split(len(part.ids_B))
+                terms = self._unsupervised(part, log_probs, target_BK, stats)
                 self._device.backward(ramp_weight * share * self._weighted(terms))
             totals = [total + share * term.detach() for total, term in zip(totals, terms, strict=True)]
         return totals
@@ -169,7 +170,7 @@ class Learner:
         self, labelled: LabelledBatch, unlabelled: UnlabelledBatch, ramp_weight: float, stats: PseudoStats
     ) -> tuple[list[Tensor], Tensor]:
         """One pass of the student over all clips, normalised by all of them."""
-        views = [labelled.clips_BCTHW, unlabelled.student_BCTHW]
+        views = [labelled.clips_BCTHW, *unlabelled.student_views]
         labels_itself = self._networks.teacher is None and unlabelled.label_BCTHW is not None
         if unlabelled.label_BCTHW is not None and labels_itself:
             views.append(unlabelled.label_BCTHW)
@@ -179,9 +180,10 @@ class Learner:
         supervised = self._loss(outputs[0], labelled.labels_B)
         logits_BK = self._loss.logits(outputs[0].detach())
         if labels_itself:
-            target_BK = self._loss.log_probs(outputs[2].detach()).exp()
+            target_BK = self._loss.log_probs(outputs[-1].detach()).exp()
         self._policy.observe(torch.softmax(logits_BK, dim=1))
-        terms = self._unsupervised(unlabelled, self._loss.log_probs(outputs[1]), target_BK, stats)
+        students = outputs[1 : 1 + len(unlabelled.student_views)]
+        terms = self._unsupervised(unlabelled, [self._loss.log_probs(view) for view in students], target_BK, stats)
         self._device.backward(supervised + ramp_weight * self._weighted(terms))
         return [supervised.detach(), *(term.detach() for term in terms)], logits_BK
 
@@ -190,32 +192,39 @@ class Learner:
         return consistency + self._pseudo.weight * pseudo + penalty
 
     def _unsupervised(
-        self, part: UnlabelledBatch, log_probs_BK: Tensor, target_BK: Tensor | None, stats: PseudoStats
+        self, part: UnlabelledBatch, log_probs: Sequence[Tensor], target_BK: Tensor | None, stats: PseudoStats
     ) -> list[Tensor]:
-        """Consistency and pseudo-label loss and the policy's penalty.
+        """Consistency and pseudo-label loss and the policy's penalty, each averaged over the student's views.
+
+        A clip has one pseudo-label for all views. Where the student's confidence counts, it is that of the mean of its
+        probabilities over the views.
 
         Args:
             part: The unlabelled clips.
-            log_probs_BK: Of the student, with gradient.
-            target_BK: Class probabilities of the labeller; None if it is the student on this view.
+            log_probs: Log-probabilities (B, K) of the student on each of its views, with gradient.
+            target_BK: Class probabilities of the labeller; None if it is the student on its one view.
             stats: Accumulates the pseudo-label statistics.
         """
         zero = torch.zeros((), device=self._device.torch)
+        student_BK = _mean([view_BK.detach().exp() for view_BK in log_probs])
         if target_BK is None:
-            target_BK = log_probs_BK.detach().exp()
-        consistency = consistency_loss(log_probs_BK, target_BK) if self.method.consistency else zero
+            target_BK = student_BK
+        consistency = zero
+        if self.method.consistency:
+            consistency = _mean([consistency_loss(view_BK, target_BK) for view_BK in log_probs])
         if not self._learns_pseudo:
             return [consistency, zero, zero]
-        labels = candidates(target_BK, log_probs_BK.detach().exp(), self._pseudo.confidence)
+        labels = candidates(target_BK, student_BK, self._pseudo.confidence)
         labels = with_probs(labels, self._policy.targets(labels.probs_BK, learn=True))
         weights_B = self._policy.select(labels.probs_BK, part.ids_B) * labels.allowed_B
         if self._pseudo.uncertainty != "none":
             certain_B = self._uncertainty(part, target_BK, labels.labels_B) <= self._pseudo.uncertainty_max
             weights_B = weights_B * certain_B
         stats.add(labels, weights_B, part.hidden_B)
-        penalty = self._policy.penalty(log_probs_BK, weights_B)
-        pseudo = pseudo_label_loss(log_probs_BK, labels, weights_B, self._pseudo.target)
-        return [consistency, pseudo, zero if penalty is None else penalty]
+        pseudo = _mean([pseudo_label_loss(view_BK, labels, weights_B, self._pseudo.target) for view_BK in log_probs])
+        penalties = [self._policy.penalty(view_BK, weights_B) for view_BK in log_probs]
+        found = [penalty for penalty in penalties if penalty is not None]
+        return [consistency, pseudo, _mean(found) if found else zero]
 
     def _target(self, part: UnlabelledBatch) -> Tensor | None:
         """Class probabilities (B, K) of the labeller on its view; None if it labels the student's view."""
@@ -228,11 +237,21 @@ class Learner:
             return self._loss.log_probs(labeller(clips_BCTHW)).exp()
 
     def _uncertainty(self, part: UnlabelledBatch, target_BK: Tensor, labels_B: Tensor) -> Tensor:
-        """Uncertainty (B,) of the pseudo-labels: over passes of the teacher with dropout, or over both views."""
+        """Uncertainty (B,) of the pseudo-labels: over passes of the teacher with dropout, or over all views."""
         if part.label_BCTHW is None:
             raise ValueError("uncertainty needs a view for the labeller")
         if self._pseudo.uncertainty == "views":
-            return spread(torch.stack([target_BK, self._label(part.student_BCTHW)]), labels_B)
+            return spread(torch.stack([target_BK, *map(self._label, part.student_views)]), labels_B)
         with dropping(self._networks.labeller):
             passes = [self._label(part.label_BCTHW) for _ in range(self._pseudo.uncertainty_passes)]
         return spread(torch.stack(passes), labels_B)
+
+
+def _joined(views: Sequence[Tensor]) -> Tensor:
+    """All views as one batch; a single view is not copied."""
+    return views[0] if len(views) == 1 else torch.cat(list(views))
+
+
+def _mean(terms: Sequence[Tensor]) -> Tensor:
+    """Mean over views; the term itself, without a further operation, for one view."""
+    return terms[0] if len(terms) == 1 else torch.stack(list(terms)).mean(dim=0)
