@@ -25,8 +25,8 @@ matters here. Unknown backbones count as r3d_18."""
 def rough_cost(recipe: Recipe, epochs: float | None = None) -> float:
     """Relative cost of a trial in arbitrary units, without measurements; used for sorting only.
 
-    Forward passes of the network over all epochs × multiply-adds per pass. A semi-supervised step passes the unlabelled
-    clips forward and backward, and forward once more for their pseudo-labels.
+    Forward passes of the network over all epochs × multiply-adds per pass. A semi-supervised step passes every
+    view of the unlabelled clips forward and backward, and the clips forward once more for their pseudo-labels.
 
     Args:
         recipe: Recipe of the trial.
@@ -45,7 +45,8 @@ def step_cost(recipe: Recipe) -> float:
 
 def _step_passes(recipe: Recipe) -> tuple[float, float]:
     """Equivalent number of forward passes of one clip per step, for its labelled and its unlabelled clips."""
-    return 3.0 * recipe.batch.labelled, 4.0 * recipe.batch.unlabelled if recipe.uses_unlabelled else 0.0
+    unlabelled = (3.0 * recipe.ssl.views + 1.0) * recipe.batch.unlabelled if recipe.uses_unlabelled else 0.0
+    return 3.0 * recipe.batch.labelled, unlabelled
 
 
 def _pass_cost(recipe: Recipe) -> float:

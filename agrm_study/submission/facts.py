@@ -163,6 +163,8 @@ class Facts:
             f"{r.optimizer.lr:g}, batches of {r.batch.labelled} labelled"
         )
         text += f" and {r.batch.unlabelled} unlabelled clips" if r.uses_unlabelled else " clips"
+        if r.uses_unlabelled and r.ssl.views == 2:
+            text += " (two views of each, whose losses are averaged)"
         steps = f" of {counted(r.steps_per_epoch, 'step')}" if r.steps_per_epoch is not None else ""
         text += f", and at most {counted(r.epochs, 'epoch')}{steps}. "
         text += f"The loss of labelled clips is {r.loss.name.replace('_', '-')}."

@@ -50,8 +50,10 @@ def test_recipes_of_one_step_are_of_one_kind_whatever_else_differs() -> None:
         recipe(clip={"frames": 8, "size": 32}),
         recipe(ssl={"method": "supervised"}),
         recipe(batch={"accumulate": 2}),
+        recipe(ssl={"views": 2}),
+        recipe(ssl={"batch_norm": "joint"}),
     ]
-    assert len({kind_of(r) for r in [recipe(), *others]}) == 6
+    assert len({kind_of(r) for r in [recipe(), *others]}) == 8
 
 
 def test_the_heaviest_kinds_are_measured() -> None:

@@ -123,8 +123,9 @@ def test_the_rough_cost_grows_with_all_that_takes_time() -> None:
     wider = base.model_copy(update={"model": base.model.model_copy(update={"width": 128})})
     larger = base.model_copy(update={"clip": base.clip.model_copy(update={"frames": 32})})
     more = base.model_copy(update={"epochs": 200})
+    views = base.model_copy(update={"ssl": base.ssl.model_copy(update={"views": 2})})
     supervised = base.model_copy(update={"ssl": base.ssl.model_copy(update={"method": "supervised"})})
-    assert rough_cost(supervised) < rough_cost(base) < min(map(rough_cost, (deeper, wider, larger, more)))
+    assert rough_cost(supervised) < rough_cost(base) < min(map(rough_cost, (deeper, wider, larger, more, views)))
 
 
 def test_each_data_section_is_asked_for_once(study_of: Callable[..., Study]) -> None:

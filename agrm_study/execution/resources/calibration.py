@@ -85,7 +85,8 @@ def calibrate(
 def shape_words(recipe: Recipe) -> str:
     """A human-readable shape: ``r3d_18 with shpm, agrm, 16 frames of 224², batch 16 + 16``."""
     model, clip, batch = recipe.model, recipe.clip, recipe.batch
-    unlabelled = f" + {batch.unlabelled}" if recipe.uses_unlabelled else ""
+    views = "2 × " if recipe.ssl.views == 2 else ""
+    unlabelled = f" + {views}{batch.unlabelled}" if recipe.uses_unlabelled else ""
     return (
         f"{model.backbone} with {model.pooling.name}, {recipe.ssl.method}, {clip.frames} frames of {clip.size}², "
         f"batch {batch.labelled}{unlabelled}"

@@ -79,7 +79,7 @@ def kind_of(recipe: Recipe) -> str:
         "model": recipe.model.model_dump(mode="json", exclude={"weights"}),
         "clip": [recipe.clip.frames, recipe.clip.size],
         "batch": recipe.batch.model_dump(mode="json"),
-        "method": recipe.ssl.method,
+        "method": [recipe.ssl.method, recipe.ssl.views, recipe.ssl.batch_norm == "joint"],
         "optimizer": recipe.optimizer.name,
         "precision": [recipe.precision, recipe.compile],
         "evaluate": recipe.evaluate.batch,
