@@ -156,6 +156,7 @@ PAIRS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "two judges": ({"evaluate.network": "student"}, {"evaluate.network": "teacher"}),
     "two weak views": ({}, {"augment.weak.flip": 0.0}),
     "two batches of unlabelled clips": ({}, {"batch.unlabelled": 2}),
+    "one and two views of the student": ({}, {"ssl.views": 2}),
 }
 
 
