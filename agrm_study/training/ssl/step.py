@@ -160,7 +160,7 @@ class Learner:
                 target_BK = self._target(part)
                 with self._device.autocast():
                     outputs = self._networks.student(_joined(part.student_views))
-                log_probs = self._loss.log_probs(outputs).split(len(part.ids_B))
+                log_probs = torch.split(self._loss.log_probs(outputs), len(part.ids_B))
                 terms = self._unsupervised(part, log_probs, target_BK, stats)
                 self._device.backward(ramp_weight * share * self._weighted(terms))
             totals = [total + share * term.detach() for total, term in zip(totals, terms, strict=True)]
