@@ -93,6 +93,7 @@ def synth(
     default=None,
     help="Read folders of numbered images as videos of this frame rate. [default: leave them out]",
 )
+@click.option("--site", metavar="NAME", default=None, help="Site of the videos for which PATH states none.")
 @click.option("--json", "as_json", is_flag=True, help="Print the files taken, left out and unreadable as JSON.")
 @WORKERS
 def index(
@@ -105,6 +106,7 @@ def index(
     spellings: tuple[str, ...],
     views: tuple[int, ...],
     fps: float | None,
+    site: str | None,
     as_json: bool,
     workers: int | None,
 ) -> None:
@@ -118,14 +120,16 @@ def index(
     from agrm_study.training.data.datasets.report import IndexReport
     from agrm_study.training.data.manifest import read_manifest, write_manifest
 
-    options = Options(labels=labels, spellings=_spellings(spellings), views=views or None, fps=fps)
+    options = Options(labels=labels, spellings=_spellings(spellings), views=views or None, fps=fps, site=_site(site))
     before = list(read_manifest(out / "manifest.parquet", require_files=False).clips) if append else []
     chosen = layout_of(own_name("layout", layout.replace("-", "_"), parts))
     if labels is not None and not chosen.takes_labels:
         raise InputError("this layout reads no separate labels", field="--labels", given=str(labels))
     survey = chosen.survey(existing(path), options)
     with progress_bar("Reading videos") as on_progress:
-        examined = examine(survey.found, fps=fps, workers=workers or os.cpu_count() or 1, on_progress=on_progress)
+        examined = examine(
+            survey.found, fps=fps, site=options.site, workers=workers or os.cpu_count() or 1, on_progress=on_progress
+        )
     merged = merge(before, examined.clips)
     written = out / "manifest.parquet"
     if not append or merged.added or merged.updated:
@@ -210,6 +214,15 @@ def _spellings(texts: tuple[str, ...]) -> dict[str, str]:
             raise InputError("must be TEXT=LABEL", field="--label", given=text, allowed="e.g. 1=genu_varum")
         spellings[spelling] = label
     return spellings
+
+
+def _site(name: str | None) -> str | None:
+    from agrm_study.study.errors import InputError
+    from agrm_study.study.labels import label_problem, plain_label
+
+    if name is not None and (problem := label_problem(name)):
+        raise InputError(problem, field="--site", given=name)
+    return None if name is None else plain_label(name)
 
 
 def _recipe(study: str | None) -> Recipe:

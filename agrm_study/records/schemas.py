@@ -122,6 +122,7 @@ SUBJECTS: Final = pa.schema(
         pa.field("sex", pa.string()),
         pa.field("age", pa.float64()),
         pa.field("source", pa.string()),
+        pa.field("site", pa.string()),
         pa.field("clips", pa.int32()),
         pa.field("split_fingerprint", pa.string(), nullable=False),
         pa.field("rows_digest", pa.string()),

@@ -27,11 +27,13 @@ class Sample:
         id: Unique among the samples.
         label: Its label; a task of the study maps labels to classes.
         group: Person or other unit that splits keep together and statistics treat as one; the sample itself if empty.
+        site: Place of recording, for `splits: {group: site}` and results by site; unknown if empty.
     """
 
     id: str
     label: str
     group: str = ""
+    site: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -87,8 +87,9 @@ def test_small_groups_are_left_out_and_of_two_groups_the_difference_is_shown_onc
 
 
 def test_a_manifest_with_one_source_and_neither_sex_nor_age_has_no_groups():
-    people = pd.DataFrame({"subject_id": ["a", "b"], "source": "x", "sex": None, "age": np.nan})
+    people = pd.DataFrame({"subject_id": ["a", "b"], "source": "x", "site": None, "sex": None, "age": np.nan})
     assert attributes(people) == {}
+    assert attributes(people.assign(site=["n", "s"])) == {"Site": {"Site: n": {"a"}, "Site: s": {"b"}}}
     people = people.assign(age=[5.0, 7.0])
     assert attributes(people) == {"Age": {"Age: below 6": {"a"}, "Age: from 6": {"b"}}}
     assert attributes(people.assign(age=5.0)) == {}

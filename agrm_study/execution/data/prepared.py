@@ -126,9 +126,11 @@ def store_key_of(recipe: Recipe) -> str:
 
 
 def subject_rows(clips: Sequence[ClipRecord], part: str, split_seed: int = 0) -> list[dict[str, Any]]:
-    """Rows of the `subjects` record for the clips of one part; facts about a subject are those of its first clip."""
+    """Rows of the `subjects` record for the clips of one part; facts about a subject are those of its first clip, its site
+    that of any clip."""
     counts = Counter(clip.subject_id for clip in clips)
     first = {clip.subject_id: clip for clip in reversed(clips)}
+    site_of = {clip.subject_id: clip.site for clip in clips if clip.site is not None}
     return [
         {
             "subject_id": subject_id,
@@ -138,6 +140,7 @@ def subject_rows(clips: Sequence[ClipRecord], part: str, split_seed: int = 0) ->
             "sex": clip.sex,
             "age": clip.age,
             "source": clip.source,
+            "site": site_of.get(subject_id),
             "clips": counts[subject_id],
         }
         for subject_id, clip in sorted(first.items())

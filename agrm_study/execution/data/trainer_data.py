@@ -46,13 +46,15 @@ def _clips(name: str, samples: object, fingerprint: object) -> Iterator[ClipReco
     for sample in samples if isinstance(samples, list | tuple) else [samples]:
         if not isinstance(sample, Sample):
             raise _refused(name, "`samples` must return a list of `ags.Sample`", given=type(sample).__name__)
-        for field, text in (("id", sample.id), ("label", sample.label), ("group", sample.group or sample.id)):
+        group, site = sample.group or sample.id, sample.site or "unknown"
+        for field, text in (("id", sample.id), ("label", sample.label), ("group", group), ("site", site)):
             if not isinstance(text, str) or not text.strip():
                 raise _refused(name, f"the {field} of a sample must be text", given=text)
         if sample.id in seen:
             raise _refused(name, "the ids of samples must be unique", given=sample.id)
-        if problem := label_problem(sample.label):
-            raise _refused(name, problem, given=sample.label)
+        for text in (sample.label, *filter(None, [sample.site])):
+            if problem := label_problem(text):
+                raise _refused(name, problem, given=text)
         seen.add(sample.id)
         yield ClipRecord(
             subject_id=sample.group or sample.id,
@@ -65,6 +67,7 @@ def _clips(name: str, samples: object, fingerprint: object) -> Iterator[ClipReco
             height=1,
             checksum=checksum_of(fingerprint, sample.id),
             source=short_name(name),
+            site=plain_label(sample.site or "") or None,
         )
 
 

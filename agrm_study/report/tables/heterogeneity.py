@@ -48,9 +48,10 @@ class GroupResult:
 
 
 def attributes(people: pd.DataFrame) -> dict[str, dict[str, set[str]]]:
-    """Subject ids by attribute and group: sites (sources of the manifest), sex, and age (below the median or not)."""
+    """Subject ids by attribute and group: sites (sources, if the manifest has no sites), sex, and age (below the median
+    or not)."""
     found: dict[str, dict[str, set[str]]] = {}
-    for title, column in (("Site", "source"), ("Sex", "sex")):
+    for title, column in (("Site", "site" if people["site"].notna().any() else "source"), ("Sex", "sex")):
         known = people[people[column].notna()]
         groups = {f"{title}: {name}": set(rows["subject_id"]) for name, rows in known.groupby(column)}
         if len(groups) > 1:
@@ -108,7 +109,7 @@ class Heterogeneity(TableKind):
             return "the study has no arm"
         people = m.evidence.subjects
         tested = people[people["split"] == "test"]
-        return None if attributes(tested) else "the manifest has neither several sources, nor sex, nor age"
+        return None if attributes(tested) else "the manifest has neither several sites or sources, nor sex, nor age"
 
     def build(self, m: Measurements) -> Table:
         study = m.evidence.study
@@ -144,7 +145,7 @@ class Heterogeneity(TableKind):
                 f"differences of a task, all arms and attributes together ({family}). Groups differ in their mix of "
                 "classes too, and the study was not planned for these comparisons: an undetected difference may still "
                 "exist.",
-                *unknown_attributes(people, sorted(tested)),
+                *unknown_attributes(people, sorted(tested), ("site", "sex", "age")),
                 notes.interval_note(m, study.tasks),
                 *rest,
                 notes.versions_note(m.evidence),

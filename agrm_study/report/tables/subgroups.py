@@ -32,11 +32,13 @@ def groups_of(people: pd.DataFrame) -> dict[str, set[str]]:
     return {name: ids for name, ids in found.items() if ids}
 
 
-def unknown_attributes(people: pd.DataFrame, subjects: Sequence[str]) -> list[str]:
+def unknown_attributes(
+    people: pd.DataFrame, subjects: Sequence[str], columns: Sequence[str] = ("sex", "age")
+) -> list[str]:
     """Sentences about the tested subjects that are in no subgroup."""
     rows = people[people["subject_id"].isin(subjects)]
     sentences = []
-    for column in ("sex", "age"):
+    for column in columns:
         n = len(subjects) - int(rows[column].notna().sum())
         if 0 < n < len(subjects):
             sentences.append(

@@ -20,9 +20,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from agrm_study.study.errors import InputError, did_you_mean
-from agrm_study.study.labels import label_key, label_problem, plain_label
+from agrm_study.study.labels import label_problem, plain_label
 from agrm_study.training.data.csv_file import read_csv
 from agrm_study.training.data.fields import Cell, parse_boxes
+from agrm_study.training.data.row_rules import RowRules
 from agrm_study.training.data.workbook import WORKBOOKS
 
 Box = tuple[int, float, float, float, float]
@@ -46,6 +47,7 @@ class ClipRecord:
         rotation: Clockwise rotation stated by the container, in degrees: 0, 90, 180 or 270.
         checksum: SHA-256 of the file, hexadecimal.
         source: The data set (`spwvd`, `casia_b`, `folder`, …).
+        site: Hospital, laboratory or other place of recording, or None.
         sex: `male`, `female` or None.
         age: Years, or None.
         boxes: Key boxes of the person (frame, x, y, w, h) in pixels of the displayed frame, interpolated linearly
@@ -66,6 +68,7 @@ class ClipRecord:
     rotation: int = 0
     checksum: str
     source: str
+    site: str | None = None
     sex: str | None = None
     age: float | None = None
     boxes: tuple[Box, ...] | None = None
@@ -120,6 +123,11 @@ class Manifest:
         return tuple(clip for clip in self.clips if clip.label is None)
 
     @cached_property
+    def site_of(self) -> Mapping[str, str]:
+        """Site of each subject that has one."""
+        return {clip.subject_id: clip.site for clip in self.clips if clip.site is not None}
+
+    @cached_property
     def by_id(self) -> Mapping[str, ClipRecord]:
         """Clips by clip_id."""
         return {clip.clip_id: clip for clip in self.clips}
@@ -138,8 +146,8 @@ def read_manifest(path: Path | str, *, require_files: bool = True) -> Manifest:
         require_files: Whether a missing video is an error.
 
     Raises:
-        InputError: A column is missing or unknown, a value cannot be parsed, two labels differ only in case, a clip id
-            is duplicated, a subject has two labels, a video does not exist, or the manifest has no clips.
+        InputError: A column is missing or unknown, a value cannot be parsed, rows break a rule of `RowRules`, a video
+            does not exist, or the manifest has no clips.
     """
     path = Path(path)
     path = path / "manifest.parquet" if path.is_dir() else path
@@ -151,25 +159,10 @@ def _validated(
 ) -> Manifest:
     _check_columns(path, columns)
     clips: list[ClipRecord] = []
-    first_line: dict[str, int] = {}
-    label_of: dict[str, tuple[str, int]] = {}
-    spelled: dict[str, tuple[str, int]] = {}
+    rules = RowRules(path)
     for line, cells in rows:
         clip = _clip(path, line, cells, require_files=require_files)
-        for label in filter(None, (clip.label, clip.hidden_label)):
-            first, row = spelled.setdefault(label_key(label), (label, line))
-            if first != label:
-                rule = f"labels must not differ in case only; row {row} has {first}"
-                raise InputError(rule, where=path, line=line, field="label", given=label)
-        if clip.clip_id in first_line:
-            rule = f"a clip_id must be unique; first used in row {first_line[clip.clip_id]}"
-            raise InputError(rule, where=path, line=line, field="clip_id", given=clip.clip_id)
-        first_line[clip.clip_id] = line
-        if clip.label is not None:
-            label, row = label_of.setdefault(clip.subject_id, (clip.label, line))
-            if label != clip.label:
-                rule = f"a subject must have one label; {clip.subject_id} is {label} in row {row}"
-                raise InputError(rule, where=path, line=line, field="label", given=clip.label)
+        rules.check(clip, line)
         clips.append(clip)
     if not clips:
         raise InputError("the manifest has no clips", where=path)
@@ -265,7 +258,8 @@ def absolute_path(path: Path) -> Path:
 
 
 def _content(clip: ClipRecord) -> dict[str, Any]:
-    return {name: getattr(clip, name) for name in COLUMNS if name != "path"}
+    """Attributes that identify a clip; without an unknown site, so that manifests without sites keep their hash."""
+    return {name: getattr(clip, name) for name in COLUMNS if name != "path" and (name, clip.site) != ("site", None)}
 
 
 def _cells(clip: ClipRecord, folder: Path) -> dict[str, Any]:
@@ -289,8 +283,8 @@ def _check_columns(path: Path, columns: Sequence[str]) -> None:
             raise InputError("unknown column", where=path, field=name, allowed=known, hint=did_you_mean(name, COLUMNS))
 
 
-def _label(cell: Cell) -> str | None:
-    """A label, or None for a blank cell."""
+def read_name(cell: Cell) -> str | None:
+    """A label or the name of a site; None for a blank cell."""
     if (text := cell.optional_text()) is None:
         return None
     if problem := label_problem(text):
@@ -310,8 +304,8 @@ def _clip(path: Path, line: int, cells: Mapping[str, Any], *, require_files: boo
         subject_id=cell("subject_id").text(),
         clip_id=cell("clip_id").text(),
         path=video,
-        label=_label(cell("label")),
-        hidden_label=_label(cell("hidden_label")),
+        label=read_name(cell("label")),
+        hidden_label=read_name(cell("hidden_label")),
         view=cell("view").optional_integer(minimum=VIEWS[0], maximum=VIEWS[1]),
         condition=cell("condition").optional_text(),
         frames=frames,
@@ -321,6 +315,7 @@ def _clip(path: Path, line: int, cells: Mapping[str, Any], *, require_files: boo
         rotation=int(cell("rotation").optional_choice(("0", "90", "180", "270")) or 0),
         checksum=cell("checksum").hexadecimal(64),
         source=cell("source").text(),
+        site=read_name(cell("site")),
         sex=cell("sex").optional_choice(("male", "female")),
         age=cell("age").optional_number(minimum=0),
         boxes=parse_boxes(cell("boxes"), frames),

@@ -15,6 +15,7 @@ from agrm_study.study.errors import InputError
 from agrm_study.training.data.datasets import layout_of
 from agrm_study.training.data.datasets.layout import Options
 from agrm_study.training.data.datasets.walk import walk
+from agrm_study.training.data.manifest import read_manifest
 
 
 def touch(folder: Path, *names: str) -> Path:
@@ -54,6 +55,27 @@ def test_every_file_is_taken_left_out_or_unreadable_in_the_printed_counts_and_in
     assert "left out: 1 × hidden" in done.stderr
     files = [path for path in data.rglob("*") if path.is_file()]
     assert len(files) == len(report["taken"]) + len(report["left_out"]) + len(report["unreadable"])
+
+
+def test_a_site_is_given_for_all_videos_and_a_child_of_two_sites_is_refused(tmp_path, videos):
+    for site in ("north", "south"):
+        (tmp_path / site / "normal").mkdir(parents=True)
+        videos.write(tmp_path / site / "normal" / f"{site}.mp4", 5)
+    (tmp_path / "other" / "normal").mkdir(parents=True)
+    videos.write(tmp_path / "other" / "normal" / "north.mp4", 6)
+
+    def index(folder: str, site: str, *more: str):
+        words = ["data", "index", "--layout", "folder", str(tmp_path / folder), "--site", site, "--workers", "1"]
+        return CliRunner().invoke(app, [*words, "--out", str(tmp_path / "m"), *more])
+
+    assert index("north", "North").exit_code == 0
+    assert index("south", " South ", "--append").exit_code == 0
+    assert read_manifest(tmp_path / "m").site_of == {"north": "North", "south": "South"}
+    refused = index("other", "East", "--append")
+    assert refused.exit_code != 0
+    for word in ("a subject must have one site", "north is at North"):
+        assert word in str(refused.exception)
+    assert "`--site`" in str(index("north", " ").exception)
 
 
 def test_a_file_that_is_shorter_than_it_states_is_noted_when_it_is_indexed(tmp_path, videos):

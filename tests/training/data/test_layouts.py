@@ -69,6 +69,21 @@ def test_spwvd_takes_excels_csv_with_usual_column_names(tmp_path):
     assert {each.source for each in found.values()} == {"spwvd"}
 
 
+def test_a_site_is_taken_from_the_table_or_given_for_the_rest(tmp_path, sample):
+    for name in ("1.mp4", "2.mp4", "3.mp4"):
+        shutil.copy(sample, tmp_path / name)
+    (tmp_path / "labels.csv").write_text("subject,label3,Klinik\n1,normal, Nord \n2,varus,\n3,valgus,S\u00fcd\n")
+    assert [each.site for each in find("spwvd", tmp_path)] == ["Nord", None, "S\u00fcd"]
+    clips = layout_of("spwvd").index(tmp_path, Options(site="East"))
+    assert [clip.site for clip in clips] == ["Nord", "East", "S\u00fcd"]
+    (tmp_path / "table.csv").write_text("path,label,hospital\n1.mp4,a,N\n2.mp4,b,\n")
+    assert [clip.site for clip in layout_of("manifest").index(tmp_path / "table.csv")] == ["N", None]
+    (tmp_path / "table.csv").unlink()
+    (tmp_path / "labels.csv").write_text(f"subject,label3,site\n1,normal,{'x' * 61}\n")
+    with pytest.raises(InputError, match=r"labels.csv:2.*`site`.*at most 60 characters"):
+        find("spwvd", tmp_path)
+
+
 def test_spwvd_takes_a_file_column_a_folder_a_child_and_a_csv_from_elsewhere(tmp_path):
     data = tmp_path / "data"
     touch(data, "kids/anna/walk.mp4", "kids/ben/walk.mp4", "c.avi")

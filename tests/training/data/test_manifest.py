@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from agrm_study.study.errors import InputError
-from agrm_study.training.data.manifest import ClipRecord, read_manifest, write_manifest
+from agrm_study.training.data.manifest import ClipRecord, Manifest, read_manifest, write_manifest
 
 
 @pytest.fixture
@@ -19,6 +19,7 @@ def clips(tmp_path: Path) -> list[ClipRecord]:
                 subject_id=f"00{number}", clip_id=f"clip, {number}", path=path, label=label, frames=20, fps=29.97,
                 width=640, height=480, checksum=f"{number}" * 64, source="spwvd", sex="female" if label else None,
                 age=4.5 if label else None, view=None if label else 180, hidden_label=None if label else "genu_valgum",
+                site={0: "coast", 1: "north"}.get(number),
                 boxes=((0, 1.0, 2.5, 30.0, 90.0), (19, 4.0, 2.5, 60.0, 180.0)) if label else None,
             )
         )  # fmt: skip
@@ -57,6 +58,29 @@ def test_the_fingerprint_knows_content_and_not_place_or_order(clips, tmp_path):
     assert fewer.fingerprint != there.fingerprint
 
 
+def test_a_subject_has_one_site(clips, tmp_path):
+    again = dataclasses.replace(clips[1], clip_id="again", site=None)
+    write_manifest([*clips, again], tmp_path)
+    assert read_manifest(tmp_path).site_of == {"000": "coast", "001": "north"}
+    with pytest.raises(InputError) as error:
+        write_manifest([*clips, dataclasses.replace(again, site="coast")], tmp_path)
+    for word in ("`site`", "a subject must have one site", "001 is at north in row 2", "coast"):
+        assert word in str(error.value)
+
+
+def test_a_manifest_without_sites_keeps_its_fingerprint():
+    clips = tuple(
+        ClipRecord(
+            subject_id=f"s{i}", clip_id=f"c{i}", path=Path("/x"), label="normal" if i else None, frames=20, fps=25.0,
+            width=64, height=48, checksum=str(i) * 64, source="spwvd", sex="female", age=5.5,
+        )
+        for i in range(2)
+    )  # fmt: skip
+    assert Manifest(Path("/m"), clips).fingerprint == "5bc3734bd84daeb2"  # of version 0.1.0
+    placed = tuple(dataclasses.replace(clip, site="north") for clip in clips)
+    assert Manifest(Path("/m"), placed).fingerprint != "5bc3734bd84daeb2"
+
+
 def test_a_csv_saved_by_excel_reads_like_the_original(clips, tmp_path):
     plain = [dataclasses.replace(clip, clip_id=clip.subject_id, boxes=None) for clip in clips]
     write_manifest(plain, tmp_path)
@@ -85,6 +109,8 @@ def test_a_csv_saved_by_excel_reads_like_the_original(clips, tmp_path):
         ("clip, 1", "clip, 0", [":3", "`clip_id`", "unique", "row 2"]),
         ("000,", ",", [":2", "`subject_id`", "empty"]),
         ("sex", "gender", ["`gender`", "unknown column"]),
+        ("north", "Coast", [":3", "`site`", "case only", "row 2 has coast"]),
+        ("north", "n" * 61, [":3", "`site`", "at most 60 characters"]),
     ],
 )
 def test_each_broken_rule_is_told_with_its_place(clips, tmp_path, old, new, words):

@@ -29,12 +29,14 @@ class Options:
         spellings: Additional spellings of labels, such as {"0": "normal"}.
         views: Views to keep from a multi-view data set, in degrees; None keeps all.
         fps: Frame rate of folders of numbered images; without it, they are left out.
+        site: Site of the videos for which the data set states none.
     """
 
     labels: Path | None = None
     spellings: Mapping[str, str] = field(default_factory=dict)
     views: tuple[int, ...] | None = None
     fps: float | None = None
+    site: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +75,7 @@ class Found:
     hidden_label: str | None = None
     view: int | None = None
     condition: str | None = None
+    site: str | None = None
     sex: str | None = None
     age: float | None = None
     boxes: tuple[Box, ...] | None = None
@@ -156,7 +159,8 @@ class Layout(ABC):
         """
         options = options or Options()
         found = self.find(existing(path), options)
-        return list(examine(found, fps=options.fps, workers=workers, on_progress=on_progress).clips)
+        examined = examine(found, fps=options.fps, site=options.site, workers=workers, on_progress=on_progress)
+        return list(examined.clips)
 
 
 def existing(path: Path | str) -> Path:
@@ -172,13 +176,19 @@ def existing(path: Path | str) -> Path:
 
 
 def examine(
-    found: Sequence[Found], *, fps: float | None = None, workers: int = 1, on_progress: Progress | None = None
+    found: Sequence[Found],
+    *,
+    fps: float | None = None,
+    site: str | None = None,
+    workers: int = 1,
+    on_progress: Progress | None = None,
 ) -> Examined:
     """Read the metadata and checksums of videos; the records keep the given order.
 
     Args:
         found: The videos.
         fps: Frame rate of folders of numbered images.
+        site: Site of the videos for which the data set states none.
         workers: Number of processes.
         on_progress: Called with the number of examined videos and the total number of videos.
 
@@ -198,7 +208,7 @@ def examine(
                 unreadable[position] = LeftOut(str(found[position].path), reason)
             elif note := _note(found[position], info):
                 notes[position] = f"{found[position].path}: {note}"
-            records[position] = _record(found[position], info)
+            records[position] = _record(replace(found[position], site=found[position].site or site), info)
             if on_progress is not None:
                 on_progress(done, len(found))
     clips = tuple(record for record in records if record is not None)

@@ -21,7 +21,7 @@ from agrm_study.training.data.datasets.layout import (
 from agrm_study.training.data.datasets.person import HEADERS, SEX_CHOICES, read_age, read_sex, squeezed
 from agrm_study.training.data.datasets.walk import name_of_video
 from agrm_study.training.data.fields import Cell, parse_boxes
-from agrm_study.training.data.manifest import COLUMNS, VIEWS, exists, read_rows
+from agrm_study.training.data.manifest import COLUMNS, VIEWS, exists, read_name, read_rows
 from agrm_study.training.data.names import nearest, resolve_name
 
 T = TypeVar("T")
@@ -88,6 +88,7 @@ class ManifestLayout(Layout):
             hidden_label=label("hidden_label"),
             view=cell("view").optional_integer(minimum=VIEWS[0], maximum=VIEWS[1]),
             condition=cell("condition").optional_text(),
+            site=read_name(cell("site")),
             sex=person("sex", read_sex, SEX_CHOICES),
             age=person("age", read_age),
             boxes=parse_boxes(cell("boxes")),
@@ -103,7 +104,7 @@ def _names(folder: Path) -> list[str]:
 def _understood(
     columns: Sequence[str], rows: Sequence[tuple[int, Mapping[str, Any]]]
 ) -> tuple[list[str], list[tuple[int, dict[str, Any]]]]:
-    """The table with columns of sex and age by their usual names, and without `.0` in a column of subject numbers."""
+    """The table with columns of site, sex and age by their usual names, and subject numbers without `.0`."""
     renamed = {name: name for name in columns}
     for meaning, spellings in HEADERS.items():
         matches = [name for name in columns if squeezed(name) in spellings]

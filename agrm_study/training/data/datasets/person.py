@@ -1,4 +1,4 @@
-"""Spellings of sex, age and of their column names in spreadsheets, in English, German and French."""
+"""Spellings of sex, age and of the column names of site, sex and age in spreadsheets, in English, German and French."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 import unicodedata
 
 HEADERS: dict[str, tuple[str, ...]] = {
+    "site": ("site", "center", "centre", "hospital", "clinic", "standort", "zentrum", "klinik", "hopital", "clinique"),
     "sex": ("sex", "gender", "geschlecht", "sexe", "genre"),
     "age": (
         "age",

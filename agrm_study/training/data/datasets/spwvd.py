@@ -21,7 +21,8 @@ from agrm_study.training.data.datasets.layout import (
 )
 from agrm_study.training.data.datasets.person import HEADERS, SEX_CHOICES, read_age, read_sex, squeezed
 from agrm_study.training.data.datasets.walk import name_of_video, walk
-from agrm_study.training.data.manifest import exists
+from agrm_study.training.data.fields import Cell
+from agrm_study.training.data.manifest import exists, read_name
 from agrm_study.training.data.names import nearest, spreadsheet_key
 from agrm_study.training.data.workbook import WORKBOOKS
 
@@ -38,10 +39,10 @@ COLUMNS: dict[str, tuple[str, ...]] = {
 
 
 class SpwvdLayout(Layout):
-    """One video per child anywhere in a folder tree, and a CSV with subject, label3 and optional sex, age and file."""
+    """One video per child in a folder tree, and a CSV with subject, label3 and optional site, sex, age and file."""
 
     name = "spwvd"
-    describes = "a folder with one video per child and a labels CSV (subject, label3, sex, age)"
+    describes = "a folder with one video per child and a labels CSV (subject, label3, site, sex, age)"
     takes_labels = True
     example = MappingProxyType({"labels.csv": "subject,label3\n1,normal\n2,varus\n", "1.mp4": "", "2.mp4": ""})
 
@@ -86,7 +87,7 @@ class SpwvdLayout(Layout):
         row = Row(table=cell.path, line=cell.row.line)
         return Found(
             path=video, subject_id=subject, clip_id=subject, source=self.name,
-            label=cell.label(options.spellings), sex=cell.sex(), age=cell.age(), row=row,
+            label=cell.label(options.spellings), site=cell.site(), sex=cell.sex(), age=cell.age(), row=row,
         )  # fmt: skip
 
 
@@ -110,6 +111,9 @@ class _Cells:
             return read_label(self.text("label"), spellings)
         except ValueError:
             self.fail("label", "unknown label", LABEL_CHOICES, LABEL_HINT)
+
+    def site(self) -> str | None:
+        return read_name(Cell(self.path, self.row.line, self.column.get("site", "site"), self.text("site")))
 
     def sex(self) -> str | None:
         try:

@@ -1,0 +1,54 @@
+"""Rules across the rows of a manifest: unique clip ids, one spelling of a name, one label and site per subject."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agrm_study.study.errors import InputError
+from agrm_study.study.labels import label_key
+
+if TYPE_CHECKING:
+    from agrm_study.training.data.manifest import ClipRecord
+
+
+@dataclass(frozen=True, slots=True)
+class RowRules:
+    """Checks the rows of a manifest one after the other.
+
+    Attributes:
+        path: The manifest, for messages.
+    """
+
+    path: Path
+    _lines: dict[str, int] = field(default_factory=dict)
+    _spelled: dict[tuple[str, str], tuple[str, int]] = field(default_factory=dict)
+    _stated: dict[tuple[str, str], tuple[str, int]] = field(default_factory=dict)
+
+    def check(self, clip: ClipRecord, line: int) -> None:
+        """Check a row against those before it.
+
+        Raises:
+            InputError: The clip id occurs again, a label or a site is also written in another case, or the subject has
+                another label or site.
+        """
+        for column, name in (("label", clip.label), ("label", clip.hidden_label), ("site", clip.site)):
+            if name is None:
+                continue
+            first, row = self._spelled.setdefault((column, label_key(name)), (name, line))
+            if first != name:
+                self._refuse(f"{column}s must not differ in case only; row {row} has {first}", line, column, name)
+        if self._lines.setdefault(clip.clip_id, line) != line:
+            rule = f"a clip_id must be unique; first used in row {self._lines[clip.clip_id]}"
+            self._refuse(rule, line, "clip_id", clip.clip_id)
+        for column, name, verb in (("label", clip.label, "is"), ("site", clip.site, "is at")):
+            if name is None:
+                continue
+            first, row = self._stated.setdefault((column, clip.subject_id), (name, line))
+            if first != name:
+                rule = f"a subject must have one {column}; {clip.subject_id} {verb} {first} in row {row}"
+                self._refuse(rule, line, column, name)
+
+    def _refuse(self, rule: str, line: int, column: str, given: str) -> None:
+        raise InputError(rule, where=self.path, line=line, field=column, given=given)
