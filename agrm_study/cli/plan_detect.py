@@ -96,14 +96,14 @@ def show(found: Sequence[Detection]) -> None:
             table.add_row(*cells, "–" if x.hours is None else f"{x.hours:.3g}", style="bold" if x is planned else None)
         console.print(table)
         console.print(escape(_settles(d)), soft_wrap=True)
-        if not d.folds_known:
-            console.print(_OF_FOLDS, soft_wrap=True)
+        console.print(_OF_ONE_SPLIT if d.folds_known else _OF_FOLDS, soft_wrap=True)
 
 
 _OF_FOLDS = (
     "Folds test all labelled subjects (`splits`). The variance shared by the training runs of a fold cannot be "
     "estimated from one split and is assumed to be 0."
 )
+_OF_ONE_SPLIT = "With 1 fold, the interval is for one given training set: it leaves out what the trainings of a fold have in common."
 
 
 def _settles(d: Detection) -> str:

@@ -34,6 +34,15 @@ def ask(*words):
     return done.stdout
 
 
+def test_a_study_with_folds_says_what_its_lines_with_one_split_leave_out(tmp_path):
+    text = ABLATION.replace("[two_class, three_class]", "[two_class]") + "splits: {folds: 4}\n"
+    (tmp_path / "folds.yaml").write_text(text)
+    root = write_results(tmp_path / "r", text, subjects=20, epochs=3)
+    said = ask(str(tmp_path / "folds.yaml"), "--results", str(root), "--detect", "3")
+    assert "With 1 fold, the interval is for one given training set" in " ".join(said.split())
+    assert "taken to be nothing" not in said
+
+
 def test_the_numbers_that_settle_a_difference_do_and_one_fewer_does_not(results):
     found, hours = estimated(results)
     assert hours is not None
