@@ -57,6 +57,17 @@ def test_the_pooled_interval_covers_and_equal_arms_rarely_differ(folds, regime, 
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("seeds", [3, 5])
+@pytest.mark.parametrize("name", ["no fold effect", "fold effect as of seeds", "fold effect 2 x"])
+def test_the_bands_of_pooled_folds_cover_the_expected_curve(folds, name, seeds):
+    bands = importlib.import_module("bands")
+    regime, of_folds = folds.FOLD_REGIMES[name]
+    for curve, (held, shown) in bands.coverage(regime, seeds, 200, 200, of_folds).items():
+        assert (shown > 0.95).all(), curve
+        assert (held > 0.93 - 2.6 * 0.018).all(), (curve, held)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "better"),
     [
