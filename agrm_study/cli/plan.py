@@ -12,7 +12,7 @@ import click
 from agrm_study.cli.options import limit_options, results_folder, study_options
 from agrm_study.cli.plan_cost import bought_sentence, cost_sentence, disk_sentence, format_bytes, timed_sentence
 from agrm_study.study.arm_names import rounded, value_text
-from agrm_study.study.counted import counted
+from agrm_study.study.counted import counted, some
 from agrm_study.study.errors import InputError
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def _show(plan: PlanSummary) -> None:
     if plan.sharing.epochs_at_most < plan.epochs_at_most:
         console.print(_sharing_sentence(plan.sharing, plan.epochs_at_most))
     if plan.folds is not None:
-        console.print(_folds_sentence(plan.folds), soft_wrap=True)
+        console.print(escape(_folds_sentence(plan.folds)), soft_wrap=True)
     if plan.race is not None:
         console.print(escape(_race_sentence(plan.race)), soft_wrap=True)
     if plan.gpu is not None:
@@ -208,6 +208,12 @@ def _folds_sentence(f: FoldsSummary) -> str:
         f"{' and repeat' if f.repeats > 1 else ''}, {low if low == high else f'{low} to {high}'} per fold; "
         f"{f.folds * f.repeats} trials per arm, task and seed"
     )
+    if f.sites is not None:
+        of_folds = "; ".join(f"fold {fold}: {some(sites)}" for fold, sites in enumerate(f.sites))
+        return (
+            f"{words}. A fold tests whole sites ({of_folds}). No trial of the same study without folds can be reused, "
+            "as its split ignores sites"
+        )
     if not f.reused:
         return (
             f"{words}; no trial of the same study without folds can be reused, as its test share (data.split.test) is "

@@ -42,6 +42,8 @@ primary_metric: macro_f1
 resources: {cpu: 1, gpu: 0}
 """
 
+SITES = 8
+"""Sites of a study whose folds keep sites together."""
 SKILL = {"AGRM": 1.5, "w/o MTM": 1.1, "w/o SHPM": 1.25, "w/o both": 0.9}
 
 
@@ -79,7 +81,8 @@ def write_results(
     study = load_study(file)
     write_resolved(study, root / "study.yaml")
     fix_analysis(Location.of(root), analysis_settings(study))
-    people = person_rows(subjects, labels_of(study))
+    grouped = study.splits is not None and study.splits.group == "site"
+    people = person_rows(subjects, labels_of(study), SITES if grouped else 0)
     plan = []
     for task in study.tasks:
         for arm in study.arms:
@@ -123,14 +126,17 @@ def split_of(fold: Fold | None) -> str:
 
 
 def in_parts(people: Sequence[dict[str, Any]], study: Study, fold: Fold | None) -> list[dict[str, Any]]:
-    """The rows with the parts of a fold; unchanged for a single split."""
+    """The rows with the parts of a fold, which tests whole sites if the study asks for it; unchanged for a single
+    split."""
     if fold is None or study.splits is None:
         return list(people)
     labelled = [row for row in people if row["label"] is not None]
     order = np.random.default_rng(fold.repeat).permutation(len(labelled))
     out = [row for row in people if row["label"] is None]
+    sites = sorted({row["site"] for row in labelled if row["site"] is not None})
     for place, i in enumerate(order.tolist()):
-        turn = place % study.splits.folds
+        unit = place if study.splits.group == "subject" else sites.index(labelled[i]["site"])
+        turn = unit % study.splits.folds
         part = "test" if turn == fold.number else "val" if place % 5 == 0 else "train"
         out.append(labelled[i] | {"split": part})
     return out
@@ -143,8 +149,9 @@ def labels_of(study: Study) -> tuple[str, ...]:
     return tuple(dict.fromkeys(label for task in study.tasks.values() for labels in task.labels for label in labels))
 
 
-def person_rows(subjects: int, labels: Sequence[str] = LABELS) -> list[dict[str, Any]]:
-    """Rows of the `subjects` record: `subjects` test subjects, others in proportion, with labels in rotation."""
+def person_rows(subjects: int, labels: Sequence[str] = LABELS, sites: int = 0) -> list[dict[str, Any]]:
+    """Rows of the `subjects` record: `subjects` test subjects, others in proportion, with labels in rotation and, if
+    there are sites, blocks of as many subjects as there are labels at each."""
     rng = np.random.default_rng(0)
     rows: list[dict[str, Any]] = []
     for part, n in (("train", 3 * subjects), ("val", subjects // 2), ("test", subjects)):
@@ -157,6 +164,7 @@ def person_rows(subjects: int, labels: Sequence[str] = LABELS) -> list[dict[str,
                     "sex": ["male", "female"][int(rng.integers(2))],
                     "age": float(5 + rng.integers(2)),
                     "source": "spwvd",
+                    "site": f"site {i // len(labels) % sites}" if sites else None,
                 }
             )
     for part, n in (("unlabelled_train", 12), ("unlabelled_val", 8)):

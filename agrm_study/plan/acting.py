@@ -75,11 +75,11 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(("data.manifest", "data.synthetic.*"), lambda r: True, "the data are identified by their fingerprint"),
     Rule(("data.split.*",), lambda r: r.data.split_file is not None, "a split file replaces it"),
     Rule(
-        ("data.folds", "data.fold", "data.first_fold"),
+        ("data.folds", "data.fold", "data.first_fold", "data.fold_group"),
         lambda r: r.data.split_file is not None,
         "a split file replaces them",
     ),
-    Rule(("data.fold", "data.first_fold"), lambda r: r.data.folds == 0, "there are no folds"),
+    Rule(("data.fold", "data.first_fold", "data.fold_group"), lambda r: r.data.folds == 0, "there are no folds"),
     Rule(
         ("data.unlabelled_train", "data.unlabelled_val", "data.views", "data.remainder"),
         _supervised,

@@ -40,6 +40,7 @@ ADDED_LATER: Final[Mapping[str, Any]] = {kind.options: {} for kind in KINDS.valu
     "training.patience": None,
     "optimizer.layer_decay": 1.0,
     "data.first_fold": "dealt",
+    "data.fold_group": "subject",
     "ssl.views": 1,
     "augment.strong.reverse": 0.0,
     "augment.strong.warp": 0.0,

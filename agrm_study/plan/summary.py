@@ -52,6 +52,7 @@ class FoldsSummary:
         repeats: Repeats.
         subjects: Labelled subjects, each of which is tested once per repeat and seed.
         per_fold: Smallest and largest number of subjects of a fold.
+        sites: Sites of each fold of the first repeat; None unless folds keep sites together.
         reused: Whether fold 0 of the first repeat is the split of the same study without folds, whose finished trials
             count.
         reused_finished: Trials of that fold that are finished, in this folder or beside it.
@@ -61,6 +62,7 @@ class FoldsSummary:
     repeats: int
     subjects: int
     per_fold: tuple[int, int]
+    sites: tuple[tuple[str, ...], ...] | None
     reused: bool
     reused_finished: int
 

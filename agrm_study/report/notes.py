@@ -28,6 +28,8 @@ MOST_NAMED: Final = 6
 """Maximum number of arms named in a caution."""
 FEW_SEEDS: Final = 5
 FEW_SUBJECTS: Final = 20
+FEW_SITE_FOLDS: Final = 4
+"""Intervals of three folds of sites had coverage as low as 93 % in simulations (benchmarks/sites.py)."""
 MOST_FINDINGS: Final = 3
 """Maximum number of findings listed in a footnote; the table of failures lists all."""
 SCREENING = "Screening research: nothing here diagnoses anybody."
@@ -82,10 +84,18 @@ def interval_note(m: Measurements, tasks: Collection[str]) -> str:
     )
     if m.evidence.study.splits is not None:
         text += ", including the variance shared by the training runs of a fold"
+        if m.evidence.study.splits.group == "site":
+            text += f" and between its sites ({_sites(m)} sites in total), so that they also hold for similar sites"
     none = f"; none for one seed or fewer than {FEWEST_SUBJECTS} subjects, nor if no decision varies"
     if any(len(c.classes) == 2 and np.bincount(c.labels_N, minlength=2).min() < FEWEST_OF_CLASS for c in cells):
         none += f", nor for areas under curves with fewer than {FEWEST_OF_CLASS} subjects of a class"
     return f"{text}{none}."
+
+
+def _sites(m: Measurements) -> int:
+    """Number of sites of the tested subjects."""
+    people = m.evidence.subjects
+    return int(people.loc[people["split"] == "test", "site"].nunique())
 
 
 def _by_task(numbers: Mapping[str, int]) -> str:
@@ -113,6 +123,12 @@ def caution_notes(m: Measurements, arms: Iterable[str], tasks: Collection[str]) 
     if small:
         out.append(
             f"Caution: fewer than {FEW_SUBJECTS} test subjects ({_by_task(small)}); few subjects determine the results."
+        )
+    splits = m.evidence.study.splits
+    if splits is not None and splits.group == "site" and splits.folds < FEW_SITE_FOLDS:
+        out.append(
+            f"Caution: {splits.folds} folds of sites; fewer than {FEW_SITE_FOLDS} estimate differences between sites "
+            "poorly."
         )
     unstable = []
     for c in cells:

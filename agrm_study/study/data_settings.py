@@ -73,6 +73,8 @@ class Data(Section):
     first_fold: Literal["dealt", "split"] = "dealt"
     """`split`: fold 0 is the test part that `split` gives without folds, and the other subjects are distributed over
     the other folds; requires that `split.test` is 1/`folds`. `dealt`: all subjects are distributed over the folds."""
+    fold_group: Literal["subject", "site"] = "subject"
+    """Unit that folds keep together: `site` puts all subjects of a site into one fold (manifest column `site`)."""
     labelled_fraction: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
     """Share of the training subjects whose labels are used, drawn with the split's seed, stratified by label."""
     remainder: Literal["drop", "unlabelled"] = "drop"
@@ -93,4 +95,6 @@ class Data(Section):
             raise ValueError("with folds, split.train + split.val must be above 0")
         if self.folds and self.first_fold == "split" and abs(self.folds * self.split.test - 1.0) > 1e-9:
             raise ValueError(f"first_fold: split requires that split.test is 1/{self.folds}, given {self.split.test:g}")
+        if self.folds and self.first_fold == "split" and self.fold_group == "site":
+            raise ValueError("fold_group: site requires first_fold: dealt, as the split without folds ignores sites")
         return self

@@ -13,7 +13,7 @@ from agrm_study.study.section import MAX_SEED
 from agrm_study.study.seeds import Race
 from agrm_study.study.settings import default_of, value_of
 from agrm_study.study.spec import StudyFile
-from agrm_study.study.splits import FOLD_SETTINGS, Splits, first_fold
+from agrm_study.study.splits import FOLD_SETTINGS, Splits, equal_share
 from agrm_study.study.study import Arm
 
 TESTED_ELSEWHERE: Final = "the validation subjects of one fold are test subjects of another"
@@ -35,6 +35,9 @@ def check_splits(spec: StudyFile, base: Recipe, arms: Sequence[Arm], loading: Lo
         loading.note(("splits",), rule, hint="Give every arm the same seeds, `seeds: 5`.")
     if spec.split_seed + splits.repeats - 1 > MAX_SEED:
         loading.note(("splits", "repeats"), "makes a split seed larger than 2^63 - 1", given=splits.repeats)
+    if splits.group == "site" and splits.repeats > 1:
+        rule = "must be 1 with `group: site`: the most even division of sites into folds is nearly the same each time"
+        loading.note(("splits", "repeats"), rule, given=splits.repeats, hint="Add seeds instead.")
     seen: set[str] = set()
     for place, recipe in _recipes(spec, base, arms, loading):
         for name, rule, given in _contradictions(recipe, splits):
@@ -67,7 +70,7 @@ def _contradictions(recipe: Recipe, splits: Splits) -> Iterator[tuple[str, str, 
         value = value_of(recipe, name)
         if value != default_of(name):
             yield name, "cannot be combined with `splits`, which defines the splits", value
-    if data.split != SplitFractions() and first_fold(splits, data.split) == "dealt":
+    if data.split != SplitFractions() and not equal_share(splits, data.split):
         rule = f"must be 1/{splits.folds} with `splits: {{folds: {splits.folds}}}`, or be omitted"
         yield "data.split.test", rule, data.split.test
     if data.subset == "balanced" and splits.repeats > 1:

@@ -23,7 +23,7 @@ ALLOWED: Final = "FILE.py:CLASS, relative to the study file, or MODULE:CLASS"
 
 SHARED: Final = (
     "epochs", "data.subset", "data.exclude", "data.split", "data.split_file", "data.folds", "data.fold",
-    "data.first_fold", "data.labelled_fraction", "training.patience",
+    "data.first_fold", "data.fold_group", "data.labelled_fraction", "training.patience",
 )  # fmt: skip
 """Settings of the recipe that apply to every trainer: duration, early stopping, and samples."""
 

@@ -17,7 +17,7 @@ MAX_FOLDS: Final = 1000
 MAX_REPEATS: Final = 100
 """Maximum number of repeats."""
 
-FOLD_SETTINGS: Final = ("data.folds", "data.fold", "data.first_fold", "data.split_file")
+FOLD_SETTINGS: Final = ("data.folds", "data.fold", "data.first_fold", "data.fold_group", "data.split_file")
 """Settings that `splits` sets itself or that conflict with it."""
 
 
@@ -29,6 +29,9 @@ class Splits(Section):
     part is drawn from the other folds in the proportions of `data.split`."""
     repeats: Annotated[int, Field(ge=1, le=MAX_REPEATS)] = 1
     """Number of times the subjects are divided into folds: repeat r, from 0, uses `split_seed` + r."""
+    group: Literal["subject", "site"] = "subject"
+    """What a fold keeps together: `site` tests all subjects of a site in the same fold, so that each network is tested
+    on sites that it was not trained on. Requires the manifest column `site`, and as many sites as folds."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -44,9 +47,15 @@ class Fold:
     number: int
 
 
+def equal_share(splits: Splits, shares: SplitFractions) -> bool:
+    """Whether the test part of a study without folds has the share of a fold."""
+    return abs(splits.folds * shares.test - 1.0) < 1e-9
+
+
 def first_fold(splits: Splits, shares: SplitFractions) -> Literal["split", "dealt"]:
-    """``split`` if fold 0 equals the split of a study without folds, because the test share is that of a fold."""
-    return "split" if abs(splits.folds * shares.test - 1.0) < 1e-9 else "dealt"
+    """``split`` if fold 0 equals the split of a study without folds: the test share is that of a fold, and folds need
+    not keep sites together."""
+    return "split" if splits.group == "subject" and equal_share(splits, shares) else "dealt"
 
 
 def in_fold(recipe: Recipe, splits: Splits | None, number: int | None) -> Recipe:
@@ -62,7 +71,7 @@ def in_fold(recipe: Recipe, splits: Splits | None, number: int | None) -> Recipe
     first = first_fold(splits, recipe.data.split)
     if number == 0 and first == "split":
         return recipe
-    values = {"folds": splits.folds, "fold": number, "first_fold": first}
+    values = {"folds": splits.folds, "fold": number, "first_fold": first, "fold_group": splits.group}
     return recipe.model_copy(update={"data": recipe.data.model_copy(update=values)})
 
 

@@ -122,7 +122,8 @@ class Facts:
         folds = self.m.evidence.study.splits
         if folds is not None:
             again = f", with {folds.repeats} repeated divisions" if folds.repeats > 1 else ""
-            how = f"to {folds.folds} folds, stratified by label{again}; each fold is the test part once"
+            kind = "folds" if folds.group == "subject" else "folds of whole sites"
+            how = f"to {folds.folds} {kind}, stratified by label{again}; each fold is the test part once"
             sizes = f"of one fold, {sizes}"
         seeds = sorted({p.split_seed for p in self.m.evidence.planned})
         overlap = self.m.evidence.people.broken

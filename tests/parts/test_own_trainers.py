@@ -195,6 +195,20 @@ def test_a_trainer_that_breaks_its_contract_is_named(tmp_path: Path, old: str, n
         assert errors.str.contains(said).all()
 
 
+def test_folds_keep_the_sites_of_samples_together(tmp_path: Path) -> None:
+    splits = {"folds": 4, "group": "site"}
+    file, results = write(tmp_path, splits=splits), tmp_path / "results"
+    with pytest.raises(InputError, match=r"(?s)require the site of every labelled subject; 40 labelled subjects have"):
+        run(file, results)
+    placed = TRAINER.replace('f"p{i // 2 * 2 + i % 2}")', 'f"p{i}", f"site {i // 2 % 4}")')
+    assert placed != TRAINER
+    assert run(write(tmp_path, placed, splits=splits), results).finished == 4 * 4
+    found = ags.open_results(results)
+    people = found.subjects
+    assert people[people["split"] == "test"].groupby("split_fingerprint")["site"].nunique().tolist() == [1] * 4
+    assert "differences between sites (4 sites)" in str(found.table("arms").to_markdown())
+
+
 def test_a_resumed_trial_equals_one_that_was_not_interrupted(tmp_path: Path) -> None:
     file, results = write(tmp_path), tmp_path / "results"
     run(file, results)

@@ -49,6 +49,12 @@ def test_with_another_test_share_no_trial_is_that_of_the_study_without_folds() -
     assert not {c.trial_id for c in ids({"folds": 4}).cells} & before
 
 
+def test_with_folds_of_sites_no_trial_is_that_of_the_study_without_folds_or_with_folds_of_subjects() -> None:
+    before = {c.trial_id for c in (*ids(None).cells, *ids({"folds": 5}).cells)}
+    assert not {c.trial_id for c in ids({"folds": 5, "group": "site"}).cells} & before
+    assert ids({"folds": 5, "group": "subject"}).cells == ids({"folds": 5}).cells
+
+
 def test_a_seed_runs_all_its_folds_before_the_next_seed_starts() -> None:
     seeds = [trial.seed for trial in ids({"folds": 5}).trials]
     assert seeds == sorted(seeds)

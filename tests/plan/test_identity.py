@@ -26,7 +26,8 @@ ALTERNATIVES: dict[str, Any] = {
     "data.manifest": "/other/manifest.csv", "data.synthetic.subjects": 61, "data.synthetic.unlabelled": 61,
     "data.synthetic.seed": 1, "data.synthetic.difficulty": "hard", "data.subset": "balanced", "data.exclude": ["s1"],
     "data.split.train": 0.6, "data.split.val": 0.2, "data.split.test": 0.16, "data.split_file": "/other/split.csv",
-    "data.folds": 5, "data.fold": 1, "data.first_fold": "split", "data.labelled_fraction": 0.5,
+    "data.folds": 5, "data.fold": 1, "data.first_fold": "split", "data.fold_group": "site",
+    "data.labelled_fraction": 0.5,
     "data.unlabelled_train": 10, "data.unlabelled_val": 10, "data.views": [0],
     "clip.frames": 8, "clip.fps": 25.0, "clip.crop": "raw", "clip.box_part": "legs", "clip.resize": 300,
     "clip.size": 112, "clip.storage": "jpeg",
@@ -73,6 +74,7 @@ PARTNERS: dict[str, dict[str, Any]] = {
     "data.split.test": {"data.split.val": 0.2},
     "data.fold": {"data.folds": 3},
     "data.first_fold": {"data.folds": 5, "data.fold": 1},
+    "data.fold_group": {"data.folds": 5, "data.fold": 1},
     "model.classifier": {"loss.name": "arcface"},
     "loss.arcface_scale": {"model.classifier": "arcface", "loss.name": "arcface"},
 }

@@ -21,12 +21,14 @@ from agrm_study.report.tables.agrm import Agrm
 from agrm_study.report.tables.arms import Arms
 from agrm_study.report.tables.calibration import CalibrationTable
 from agrm_study.report.tables.failures import Failures
+from agrm_study.report.tables.heterogeneity import Heterogeneity
 from agrm_study.report.tables.operating_points import OperatingPoints, decided_at, thresholds
 from agrm_study.report.tables.splits import Splits
 from agrm_study.report.tables.thresholds import Thresholds
 from agrm_study.report.tables.variance import Variance
 from agrm_study.statistics.probabilities import softmax
 from agrm_study.statistics.two_way import components
+from agrm_study.submission.facts import Facts
 
 ONE_TASK = ABLATION.replace("[two_class, three_class]", "[two_class]").replace("[0, 1, 2, 3, 4]", "[0, 1, 2]")
 STUDY = ONE_TASK + "splits: {folds: 4}\nreport: {operating_points: [{sensitivity: 0.9}]}\n"
@@ -216,6 +218,28 @@ def test_facts_of_trainings_are_means_over_the_folds_of_a_seed(m: Measurements) 
 
 def test_counts_are_those_of_one_fold_and_say_so(m: Measurements) -> None:
     assert "each labelled subject is in the test part of one of its folds" in " ".join(Splits().build(m).notes)
+
+
+def test_folds_of_sites_are_named_with_what_intervals_hold_for(tmp_path: Path) -> None:
+    root = folder(tmp_path, STUDY.replace("folds: 4}", "folds: 4, group: site}"))
+    people = Ledger(root).subjects()
+    tested = people[people["split"] == "test"]
+    assert tested.groupby("site")["split_fingerprint"].nunique().tolist() == [1] * 8
+    m = Measurements(collect(root))
+    notes = " ".join(Arms().build(m).notes)
+    assert "pooled over 4 folds" in notes
+    assert "differences between sites (8 sites), so that they also hold for similar sites" in notes
+    assert "folds of sites" not in notes  # a caution about fewer than four
+    assert "and of the differences between sites" in " ".join(Variance().build(m).notes)
+    rows = [row.entries[2].text for row in Heterogeneity().build(m).rows]
+    assert [f"Site: site {n}" for n in range(8)] == [text for text in dict.fromkeys(rows) if text.startswith("Site")]
+    text = Facts(m).split().text
+    assert "to 4 folds of whole sites, balanced by label; each fold is the test part once" in text
+
+
+def test_fewer_than_four_folds_of_sites_are_cautioned_about(tmp_path: Path) -> None:
+    m = Measurements(collect(folder(tmp_path, STUDY.replace("folds: 4}", "folds: 2, group: site}"))))
+    assert "Caution: 2 folds of sites; fewer than 4 estimate" in " ".join(Arms().build(m).notes)
 
 
 def test_repeats_are_further_rows(tmp_path: Path) -> None:

@@ -48,6 +48,15 @@ def test_without_an_equal_test_share_every_fold_is_dealt(tmp_path: Path) -> None
     assert {(r.data.folds, r.data.first_fold) for _, r in study.divided(recipe)} == {(4, "dealt")}
 
 
+def test_folds_of_sites_are_dealt_even_if_the_test_share_is_that_of_a_fold(tmp_path: Path) -> None:
+    sites = STUDY.replace("repeats: 2", "group: site")
+    sites = sites.replace("subjects: 60}}", "subjects: 60}, split: {train: 0.7, val: 0.1, test: 0.2}}")
+    study = study_of(tmp_path, sites)
+    found = [r.data for _, r in study.divided(study.trial_recipe(study.arms[0], "three_class", 0))]
+    assert {(d.folds, d.first_fold, d.fold_group) for d in found} == {(5, "dealt", "site")}
+    assert [d.fold for d in found] == [0, 1, 2, 3, 4]
+
+
 def test_a_study_without_splits_is_not_divided(tmp_path: Path) -> None:
     study = study_of(tmp_path, STUDY.replace("splits: {folds: 5, repeats: 2}\n", ""))
     recipe = study.trial_recipe(study.arms[0], "three_class", 0)
@@ -70,6 +79,8 @@ def test_the_resolved_study_keeps_its_splits(tmp_path: Path) -> None:
         ("splits: {folds: 5, repeat: 2}", ["splits.repeat", "no such key", "repeats"]),
         ("splits: {repeats: 2}", ["splits.folds"]),
         ("splits: 5", ["splits"]),
+        ("splits: {folds: 5, group: hospital}", ["splits.group", "site"]),
+        ("splits: {folds: 5, repeats: 2, group: site}", ["splits.repeats", "must be 1 with `group: site`", "seeds"]),
     ],
 )
 def test_bad_splits_are_one_message(tmp_path: Path, change: str, words: list[str]) -> None:
@@ -82,6 +93,7 @@ def test_bad_splits_are_one_message(tmp_path: Path, change: str, words: list[str
     [
         ("folds: 3", ["`data.folds`", "cannot be combined with `splits`"]),
         ("folds: 5, fold: 2", ["`data.folds`", "`data.fold`"]),
+        ("fold_group: site", ["`data.fold_group`", "beside `splits`"]),
         ("split: {train: 0.5, val: 0.2, test: 0.3}", ["`data.split.test`", "1/5", "0.3"]),
         ("split_file: mine.csv", ["`data.split_file`", "cannot be combined with `splits`"]),
         ("subset: balanced", ["`data.subset`", "each repeat"]),

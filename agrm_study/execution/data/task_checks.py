@@ -20,6 +20,10 @@ MORE_SUBJECTS = (
     "Label more subjects of the class, merge classes (`tasks`), give the part a larger share (data.split), or use "
     "another split_seed."
 )
+OTHER_SITES = (
+    "A fold of sites that lack a class lacks it too: use fewer folds, so that a fold has several sites, give small "
+    "sites a common name in the column `site`, or merge classes (`tasks`)."
+)
 
 
 def check_tasks(
@@ -40,11 +44,12 @@ def check_tasks(
     """
     problems: dict[str, InputError] = {}
     notes: dict[str, None] = {}
-    pairs = {(source_key(recipe.data), split_key(recipe)): None for recipe in recipes}
-    for source, key in pairs:
+    pairs = {(source_key(recipe.data), split_key(recipe)): recipe.data for recipe in recipes}
+    for (source, key), data in pairs.items():
         manifest, split = manifests[source], splits[key]
+        hint = OTHER_SITES if data.folds and data.fold_group == "site" else MORE_SUBJECTS
         for task in study.tasks.values():
-            found = _unknown(study, task, manifest) or _missing(study, task, manifest, split)
+            found = _unknown(study, task, manifest) or _missing(study, task, manifest, split, hint)
             problems.update((str(problem), problem) for problem in found)
             if note := ignored_labels(manifest, split, task):
                 notes[note] = None
@@ -68,12 +73,11 @@ def _unknown(study: Study, task: Task, manifest: Manifest) -> list[InputError]:
     ]
 
 
-def _missing(study: Study, task: Task, manifest: Manifest, split: Split) -> list[InputError]:
+def _missing(study: Study, task: Task, manifest: Manifest, split: Split, hint: str) -> list[InputError]:
     rule = missing_classes(split, manifest, task)
     if rule is None:
         return []
     known = {clip.label for clip in manifest.labelled if clip.label is not None}
-    hint = MORE_SUBJECTS
     if any(known.isdisjoint(labels) for labels in task.labels):
         hint = f"A class has no subject at all; labels of the manifest: {labels_text(known)}. Define `tasks` over them."
     return [_problem(study, ("tasks", task.name), rule, hint=hint)]

@@ -12,6 +12,7 @@ from agrm_study.report.table import Column, Entry, Table, words
 from agrm_study.report.tables.base import TableKind
 from agrm_study.report.tables.comparing import shown_arms, task_blocks
 from agrm_study.report.wording import METRIC_NAMES, percent
+from agrm_study.study.splits import Splits
 from agrm_study.study.tasks import task_title
 
 
@@ -84,7 +85,7 @@ class Variance(TableKind):
                 "±: half-width in percentage points, t·√variance. Seeds, subjects, both: shares of the variance "
                 "between training runs, between test subjects, and of their interaction. 2×: expected half-width with "
                 "twice as many seeds, test subjects or both, if the variances are as estimated; shares from few seeds "
-                "are rough." + _FOLDS * folds,
+                "are rough." + ("" if study.splits is None else _folds_text(study.splits)),
                 notes.replicates_note(m, arms, study.tasks).removeprefix("Percent; "),
                 *rest,
                 *notes.same_notes(m.evidence, arms),
@@ -95,10 +96,13 @@ class Variance(TableKind):
         )
 
 
-_FOLDS = (
-    " Folds: share of the variance that the training runs of a fold have in common over the seeds, which is assumed "
-    "not to depend on the numbers of seeds and subjects."
-)
+def _folds_text(splits: Splits) -> str:
+    """The column of folds, in words."""
+    sites = ", and that between sites," if splits.group == "site" else ""
+    return (
+        f" Folds: share of the variance that the training runs of a fold have in common over the seeds{sites or ','} which "
+        "is assumed not to depend on the numbers of seeds and subjects."
+    )
 
 
 def _points(x: float) -> Entry:

@@ -13,11 +13,13 @@ from typing import Literal, cast, get_args
 
 import numpy as np
 
+from agrm_study.study.counted import counted, some
 from agrm_study.study.data_settings import Data
 from agrm_study.study.errors import InputError, did_you_mean, raise_together
 from agrm_study.training.data.csv_file import read_csv
 from agrm_study.training.data.manifest import ClipRecord, Manifest
 from agrm_study.training.data.names import Names
+from agrm_study.training.data.site_folds import deal_sites
 from agrm_study.training.data.strata import deal, deal_folds, take_balanced, take_share
 from agrm_study.training.generators import generator
 
@@ -72,12 +74,13 @@ def make_split(manifest: Manifest, data: Data, split_seed: int) -> Split:
     The result is a pure function of the manifest's content, the settings and the seed. Labelled subjects are stratified
     by their label, so that all tasks share one split. The other subjects with unlabelled clips are divided
     between training and validation in proportion to the requested numbers of clips. Unlabelled clips of a labelled
-    subject stay on that subject's side. With `remainder: unlabelled`, labelled clips of training subjects whose label
+    subject stay on that subject's side. Folds of whole sites use unlabelled clips of the tested sites nowhere. With
+    `remainder: unlabelled`, labelled clips of training subjects whose label
     is not used join the unlabelled training part, in addition to the clips that are drawn for it.
 
     Raises:
-        InputError: No labelled subject remains, `exclude` or the split file names an unknown subject, or a subject or a
-            video is on two sides.
+        InputError: No labelled subject remains, `exclude` or the split file names an unknown subject, a subject or a
+            video is on two sides, or folds of sites are impossible: sites are unknown, or fewer than folds.
     """
     clips = kept_clips(manifest, data)
     label_of = {clip.subject_id: clip.label for clip in clips if clip.label is not None}
@@ -87,7 +90,7 @@ def make_split(manifest: Manifest, data: Data, split_seed: int) -> Split:
         chosen = take_balanced(label_of, generator(split_seed, "balanced"))
         label_of = {subject: label for subject, label in label_of.items() if subject in chosen}
     given = _read_split_file(data.split_file, manifest) if data.split_file is not None else {}
-    sides = _labelled_sides(label_of, data, split_seed, given)
+    sides = _labelled_sides(label_of, data, split_seed, given, manifest)
     train = {subject: label for subject, label in label_of.items() if subject in sides["train"]}
     used = dict(sides)
     used["train"] = take_share(train, data.labelled_fraction, generator(split_seed, "labelled_fraction"))
@@ -96,6 +99,9 @@ def make_split(manifest: Manifest, data: Data, split_seed: int) -> Split:
         for part in ("train", "val", "test")
     }
     left_out = {clip.subject_id for clip in manifest.labelled} - set().union(*sides.values())
+    if data.folds and data.fold_group == "site" and data.split_file is None:
+        tested = {manifest.site_of[subject] for subject in sides["test"]}
+        left_out |= {subject for subject, site in manifest.site_of.items() if site in tested}
     parts |= _unlabelled(clips, data, split_seed, sides, left_out, given)
     if data.remainder == "unlabelled":
         unused = sides["train"] - used["train"]
@@ -171,7 +177,7 @@ def write_split_file(split: Split, path: Path) -> None:
 
 
 def _labelled_sides(
-    label_of: Mapping[str, str], data: Data, split_seed: int, given: Mapping[str, str]
+    label_of: Mapping[str, str], data: Data, split_seed: int, given: Mapping[str, str], manifest: Manifest
 ) -> dict[str, set[str]]:
     """Labelled subjects by side."""
     if data.split_file is not None:
@@ -182,7 +188,9 @@ def _labelled_sides(
         return {side: {s for s in label_of if given[s] == side} for side in ("train", "val", "test")}
     rng = generator(split_seed, "split")
     if data.folds and (data.fold or data.first_fold == "dealt"):
-        folds = _folds(label_of, data, rng)
+        folds = (
+            _folds(label_of, data, rng) if data.fold_group == "subject" else _site_folds(label_of, data, rng, manifest)
+        )
         test = folds[data.fold]
         rest = {subject: label for subject, label in label_of.items() if subject not in test}
         share = data.split.val / (data.split.train + data.split.val)
@@ -204,6 +212,25 @@ def _folds(label_of: Mapping[str, str], data: Data, rng: np.random.Generator) ->
     _, _, first = _single(label_of, data, rng)
     others = {subject: label for subject, label in label_of.items() if subject not in first}
     return [first, *deal_folds(others, data.folds - 1, rng)]
+
+
+def _site_folds(
+    label_of: Mapping[str, str], data: Data, rng: np.random.Generator, manifest: Manifest
+) -> list[set[str]]:
+    """The subjects of each fold, with all subjects of a site in the same fold."""
+    if unknown := sorted(set(label_of) - set(manifest.site_of)):
+        without = counted(len(unknown), "labelled subject has", "labelled subjects have")
+        rule = f"folds of sites require the site of every labelled subject; {without} none"
+        hint = (
+            "Fill in the column `site` of the manifest, leave the subjects out (data.exclude), or remove `group: site`."
+        )
+        raise InputError(rule, where=manifest.path, field="site", given=some(unknown), hint=hint)
+    sites = sorted({manifest.site_of[subject] for subject in label_of})
+    if len(sites) < data.folds:
+        rule = f"{data.folds} folds of sites require {data.folds} sites; the labelled subjects are of {len(sites)}"
+        hint = f"Set `folds` to at most {len(sites)}." if len(sites) > 1 else "Remove `group: site`."
+        raise InputError(rule, where=manifest.path, field="site", given=some(sites), hint=hint)
+    return deal_sites(label_of, manifest.site_of, data.folds, rng)
 
 
 def _unlabelled(
