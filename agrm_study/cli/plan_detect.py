@@ -103,7 +103,9 @@ _OF_FOLDS = (
     "Folds test all labelled subjects (`splits`). The variance shared by the training runs of a fold cannot be "
     "estimated from one split and is assumed to be 0."
 )
-_OF_ONE_SPLIT = "With 1 fold, the interval is for one given training set: it leaves out what the trainings of a fold have in common."
+_OF_ONE_SPLIT = (
+    "With 1 fold, the interval is for one given training set, without what the trainings of a fold have in common."
+)
 
 
 def _settles(d: Detection) -> str:

@@ -13,6 +13,7 @@ from synthetic_records import ABLATION, trial_id, write_results
 
 from agrm_study.conformance.made_records import Change
 from agrm_study.records.reader import Ledger
+from agrm_study.records.writer import write_subjects
 from agrm_study.report.build import make_report
 from agrm_study.report.collect import collect
 from agrm_study.report.collect_cells import cells_of_part
@@ -233,8 +234,21 @@ def test_folds_of_sites_are_named_with_what_intervals_hold_for(tmp_path: Path) -
     assert "and of the differences between sites" in " ".join(Variance().build(m).notes)
     rows = [row.entries[2].text for row in Heterogeneity().build(m).rows]
     assert [f"Site: site {n}" for n in range(8)] == [text for text in dict.fromkeys(rows) if text.startswith("Site")]
+    assert "no site is in the test part and in another part of a fold" in " ".join(Splits().build(m).notes)
     text = Facts(m).split().text
     assert "to 4 folds of whole sites, balanced by label; each fold is the test part once" in text
+
+
+def test_a_site_that_a_fold_tests_and_trains_on_is_named(tmp_path: Path) -> None:
+    root = folder(tmp_path, STUDY.replace("folds: 4}", "folds: 4, group: site}"))
+    people = Ledger(root).subjects()
+    rows = people[people["split_fingerprint"] == "split-0-1"].drop(columns=["split_fingerprint", "rows_digest"])
+    moved = (rows["split"] == "train") & (rows["site"] == "site 0")
+    rows.loc[rows.index[moved][0], "site"] = "site 1"
+    rows = rows.astype(object).where(rows.notna(), None)
+    write_subjects(root, "split-0-1", rows.to_dict("records"))
+    said = " ".join(Splits().build(Measurements(collect(root))).notes)
+    assert "in another part of a fold, contrary to the study: site 1." in said
 
 
 def test_fewer_than_four_folds_of_sites_are_cautioned_about(tmp_path: Path) -> None:

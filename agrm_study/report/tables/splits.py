@@ -11,6 +11,7 @@ from agrm_study.report.measure import Measurements
 from agrm_study.report.table import Column, Row, Table, whole, words
 from agrm_study.report.tables.base import TableKind
 from agrm_study.report.tables.class_counts import LABELLED_PARTS, labels_in_order, subjects_of
+from agrm_study.study.counted import some
 from agrm_study.study.tasks import class_title
 
 
@@ -38,6 +39,8 @@ class Splits(TableKind):
         several = (f"The study has {n_splits} splits; this is one of them.",) if n_splits > 1 else ()
         if splits is not None:
             several = (f"One of {n_splits} splits: each labelled subject is in the test part of one of its folds.",)
+            if splits.group == "site":
+                several += (self._shared_sites(m.evidence.subjects),)
         return Table(
             name=self.name,
             caption="Subjects by class and part of the data.",
@@ -59,6 +62,17 @@ class Splits(TableKind):
         if not broken:
             return "Split by subject: no subject is in two parts."
         return f"Refused: {'; '.join(f'split {fp}: {rule}' for fp, rule in broken.items())}."
+
+    def _shared_sites(self, people: pd.DataFrame) -> str:
+        """Sentence on whether a site is in the test part and in another part of a fold, according to the records."""
+        found = {
+            str(site)
+            for _, rows in people[people["site"].notna()].groupby("split_fingerprint")
+            for site in set(rows.loc[rows["split"] == "test", "site"]) & set(rows.loc[rows["split"] != "test", "site"])
+        }
+        if not found:
+            return "Folds of whole sites: no site is in the test part and in another part of a fold."
+        return f"Sites in the test part and in another part of a fold, contrary to the study: {some(sorted(found))}."
 
     def _row(self, title: str, people: pd.DataFrame) -> Row:
         counts = [int((people["split"] == part).sum()) for part in LABELLED_PARTS]
