@@ -29,6 +29,7 @@ from agrm_study.report.tables.thresholds import Thresholds
 from agrm_study.report.tables.variance import Variance
 from agrm_study.statistics.probabilities import softmax
 from agrm_study.statistics.two_way import components
+from agrm_study.submission.checklists.shared import clusters
 from agrm_study.submission.facts import Facts
 
 ONE_TASK = ABLATION.replace("[two_class, three_class]", "[two_class]").replace("[0, 1, 2, 3, 4]", "[0, 1, 2]")
@@ -237,6 +238,14 @@ def test_folds_of_sites_are_named_with_what_intervals_hold_for(tmp_path: Path) -
     assert "no site is in the test part and in another part of a fold" in " ".join(Splits().build(m).notes)
     text = Facts(m).split().text
     assert "to 4 folds of whole sites, balanced by label; each fold is the test part once" in text
+    sizes = tested.groupby("site")["subject_id"].nunique()
+    text = clusters(Facts(m)).text
+    assert f"by site: site 0 {sizes['site 0']}, site 1 {sizes['site 1']}" in text
+    assert "Folds consist of whole sites" in text
+
+
+def test_without_sites_the_authors_are_asked_for_clusters(m: Measurements) -> None:
+    assert clusters(Facts(m)).text == "For the authors. The records hold no sites."
 
 
 def test_a_site_that_a_fold_tests_and_trains_on_is_named(tmp_path: Path) -> None:

@@ -56,6 +56,25 @@ def subgroups(facts: Facts) -> Fact:
     )
 
 
+def clusters(facts: Facts) -> Fact:
+    """Sites of the labelled subjects, and what the study does about them; left to the authors if none is known."""
+    people = facts.m.evidence.subjects
+    known = people[people["label"].notna() & people["site"].notna()].drop_duplicates("subject_id")
+    if known.empty:
+        return Fact(f"{AUTHORS} The records hold no sites.", "")
+    sizes = known["site"].value_counts().sort_index()
+    text = f"Labelled subjects by site: {listing([f'{site} {n}' for site, n in sizes.items()])}."
+    if len(known) < people.loc[people["label"].notna(), "subject_id"].nunique():
+        text += " The site of the others is unknown."
+    splits = facts.m.evidence.study.splits
+    if splits is not None and splits.group == "site":
+        text += (
+            " Folds consist of whole sites: each network was tested on sites that it was not trained on, and intervals "
+            "include the differences between sites."
+        )
+    return Fact(text, "records/subjects; table heterogeneity")
+
+
 def external(facts: Facts) -> Fact:
     """The external sets that the networks were evaluated on; left to the authors if there are none."""
     sets = facts.m.external

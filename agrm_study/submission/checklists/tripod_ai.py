@@ -5,7 +5,16 @@ from __future__ import annotations
 from typing import Final
 
 from agrm_study.submission.checklists.base import Checklist, Item
-from agrm_study.submission.checklists.shared import answer_of_study, both, calibration, goal, margin, shown, subgroups
+from agrm_study.submission.checklists.shared import (
+    answer_of_study,
+    both,
+    calibration,
+    clusters,
+    goal,
+    margin,
+    shown,
+    subgroups,
+)
 from agrm_study.submission.facts import Facts
 
 _DATA, _ANALYSIS, _OPEN, _RESULTS = "Methods: data", "Methods: analysis", "Open science", "Results"
@@ -58,7 +67,7 @@ TRIPOD_AI: Final = Checklist(
             "Model, tuning, training and internal validation",
             both(Facts.model, Facts.training, Facts.selection),
         ),
-        Item("12d", _ANALYSIS, "Heterogeneity between clusters", "The records contain no centres."),
+        Item("12d", _ANALYSIS, "Heterogeneity between clusters", clusters),
         Item("12e", _ANALYSIS, "Measures of performance", both(Facts.statistics, calibration)),
         Item(
             "12f",
