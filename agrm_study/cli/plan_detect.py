@@ -104,7 +104,8 @@ _OF_FOLDS = (
     "estimated from one split and is assumed to be 0."
 )
 _OF_ONE_SPLIT = (
-    "With 1 fold, the interval is for one given training set, without what the trainings of a fold have in common."
+    "With 1 fold, the interval is for one given training set: it excludes the variance shared by the training runs of "
+    "a fold."
 )
 
 

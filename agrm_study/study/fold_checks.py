@@ -32,7 +32,7 @@ def check_splits(spec: StudyFile, base: Recipe, arms: Sequence[Arm], loading: Lo
         )
     if isinstance(spec.seeds, Race):
         rule = f"cannot be combined with a race: {TESTED_ELSEWHERE}, so it would select arms on test subjects"
-        loading.note(("splits",), rule, hint="Give every arm the same seeds, `seeds: 5`.")
+        loading.note(("splits",), rule, hint="Give every arm the same seeds, `seeds: 5`, or race without folds.")
     if spec.split_seed + splits.repeats - 1 > MAX_SEED:
         loading.note(("splits", "repeats"), "makes a split seed larger than 2^63 - 1", given=splits.repeats)
     if splits.group == "site" and splits.repeats > 1:

@@ -40,7 +40,7 @@ def test_a_study_with_folds_says_what_its_lines_with_one_split_leave_out(tmp_pat
     root = write_results(tmp_path / "r", text, subjects=20, epochs=3)
     said = ask(str(tmp_path / "folds.yaml"), "--results", str(root), "--detect", "3")
     assert "With 1 fold, the interval is for one given training set" in " ".join(said.split())
-    assert "taken to be nothing" not in said
+    assert "assumed to be 0" not in said
 
 
 def test_the_numbers_that_settle_a_difference_do_and_one_fewer_does_not(results):

@@ -206,7 +206,7 @@ def test_folds_keep_the_sites_of_samples_together(tmp_path: Path) -> None:
     found = ags.open_results(results)
     people = found.subjects
     assert people[people["split"] == "test"].groupby("split_fingerprint")["site"].nunique().tolist() == [1] * 4
-    assert "differences between sites (4 sites)" in str(found.table("arms").to_markdown())
+    assert "between its sites (4 sites in total)" in str(found.table("arms").to_markdown())
 
 
 def test_a_resumed_trial_equals_one_that_was_not_interrupted(tmp_path: Path) -> None:

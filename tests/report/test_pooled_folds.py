@@ -230,14 +230,14 @@ def test_folds_of_sites_are_named_with_what_intervals_hold_for(tmp_path: Path) -
     m = Measurements(collect(root))
     notes = " ".join(Arms().build(m).notes)
     assert "pooled over 4 folds" in notes
-    assert "differences between sites (8 sites), so that they also hold for similar sites" in notes
+    assert "and between its sites (8 sites in total), so that they also hold for similar sites" in notes
     assert "folds of sites" not in notes  # a caution about fewer than four
-    assert "and of the differences between sites" in " ".join(Variance().build(m).notes)
+    assert "and between sites, which is assumed" in " ".join(Variance().build(m).notes)
     rows = [row.entries[2].text for row in Heterogeneity().build(m).rows]
     assert [f"Site: site {n}" for n in range(8)] == [text for text in dict.fromkeys(rows) if text.startswith("Site")]
     assert "no site is in the test part and in another part of a fold" in " ".join(Splits().build(m).notes)
     text = Facts(m).split().text
-    assert "to 4 folds of whole sites, balanced by label; each fold is the test part once" in text
+    assert "to 4 folds of whole sites, stratified by label; each fold is the test part once" in text
     sizes = tested.groupby("site")["subject_id"].nunique()
     text = clusters(Facts(m)).text
     assert f"by site: site 0 {sizes['site 0']}, site 1 {sizes['site 1']}" in text

@@ -126,8 +126,8 @@ def store_key_of(recipe: Recipe) -> str:
 
 
 def subject_rows(clips: Sequence[ClipRecord], part: str, split_seed: int = 0) -> list[dict[str, Any]]:
-    """Rows of the `subjects` record for the clips of one part; facts about a subject are those of its first clip, its site
-    that of any clip."""
+    """Rows of the `subjects` record for the clips of one part; facts about a subject are those of its first clip, and
+    its site is that of any clip."""
     counts = Counter(clip.subject_id for clip in clips)
     first = {clip.subject_id: clip for clip in reversed(clips)}
     site_of = {clip.subject_id: clip.site for clip in clips if clip.site is not None}

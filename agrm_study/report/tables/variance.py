@@ -98,9 +98,9 @@ class Variance(TableKind):
 
 def _folds_text(splits: Splits) -> str:
     """The column of folds, in words."""
-    sites = ", and that between sites," if splits.group == "site" else ""
+    sites = ", and between sites" if splits.group == "site" else ""
     return (
-        f" Folds: share of the variance that the training runs of a fold have in common over the seeds{sites or ','} which "
+        f" Folds: share of the variance that the training runs of a fold have in common over the seeds{sites}, which "
         "is assumed not to depend on the numbers of seeds and subjects."
     )
 

@@ -74,7 +74,7 @@ def make_split(manifest: Manifest, data: Data, split_seed: int) -> Split:
     The result is a pure function of the manifest's content, the settings and the seed. Labelled subjects are stratified
     by their label, so that all tasks share one split. The other subjects with unlabelled clips are divided
     between training and validation in proportion to the requested numbers of clips. Unlabelled clips of a labelled
-    subject stay on that subject's side. Folds of whole sites use unlabelled clips of the tested sites nowhere. With
+    subject stay on that subject's side. Folds of whole sites do not use unlabelled clips of the tested sites. With
     `remainder: unlabelled`, labelled clips of training subjects whose label
     is not used join the unlabelled training part, in addition to the clips that are drawn for it.
 
