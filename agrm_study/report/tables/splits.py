@@ -36,7 +36,7 @@ class Splits(TableKind):
         counts = (whole(clips["train"]), whole(clips["val"]), whole(0), whole(sum(clips.values())))
         body.append(Row(entries=(words("Unlabelled clips"), *counts)))
         splits = m.evidence.study.splits
-        several = (f"The study has {n_splits} splits; this is one of them.",) if n_splits > 1 else ()
+        several: tuple[str, ...] = (f"The study has {n_splits} splits; this is one of them.",) if n_splits > 1 else ()
         if splits is not None:
             several = (f"One of {n_splits} splits: each labelled subject is in the test part of one of its folds.",)
             if splits.group == "site":
