@@ -93,7 +93,7 @@ def test_bad_splits_are_one_message(tmp_path: Path, change: str, words: list[str
     [
         ("folds: 3", ["`data.folds`", "cannot be combined with `splits`"]),
         ("folds: 5, fold: 2", ["`data.folds`", "`data.fold`"]),
-        ("fold_group: site", ["`data.fold_group`", "beside `splits`"]),
+        ("fold_group: site", ["`data.fold_group`", "cannot be combined with `splits`"]),
         ("split: {train: 0.5, val: 0.2, test: 0.3}", ["`data.split.test`", "1/5", "0.3"]),
         ("split_file: mine.csv", ["`data.split_file`", "cannot be combined with `splits`"]),
         ("subset: balanced", ["`data.subset`", "each repeat"]),

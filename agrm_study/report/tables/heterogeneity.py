@@ -28,6 +28,12 @@ SMALLEST = FEWEST_SUBJECTS
 """Minimum number of subjects for a group to be shown: fewer give no variance."""
 
 
+_ONE_FOLD = (
+    "A site is tested by the networks of one fold: its Δ also contains the difference between training sets, which the "
+    "interval and p do not include."
+)
+
+
 @dataclass(frozen=True, kw_only=True)
 class GroupResult:
     """One arm on one task in one group of subjects.
@@ -145,6 +151,7 @@ class Heterogeneity(TableKind):
                 f"differences of a task, all arms and attributes together ({family}). Groups differ in their mix of "
                 "classes too, and the study was not planned for these comparisons: an undetected difference may still "
                 "exist.",
+                *([_ONE_FOLD] if study.splits is not None and study.splits.group == "site" else []),
                 *unknown_attributes(people, sorted(tested), ("site", "sex", "age")),
                 notes.interval_note(m, study.tasks),
                 *rest,

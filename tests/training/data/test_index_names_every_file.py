@@ -61,8 +61,8 @@ def test_a_site_is_given_for_all_videos_and_a_child_of_two_sites_is_refused(tmp_
     for site in ("north", "south"):
         (tmp_path / site / "normal").mkdir(parents=True)
         videos.write(tmp_path / site / "normal" / f"{site}.mp4", 5)
-    (tmp_path / "other" / "normal").mkdir(parents=True)
-    videos.write(tmp_path / "other" / "normal" / "north.mp4", 6)
+    (tmp_path / "other" / "normal" / "north").mkdir(parents=True)
+    videos.write(tmp_path / "other" / "normal" / "north" / "visit2.mp4", 6)
 
     def index(folder: str, site: str, *more: str):
         words = ["data", "index", "--layout", "folder", str(tmp_path / folder), "--site", site, "--workers", "1"]
