@@ -1,4 +1,4 @@
-"""Choice and checks of what runs the trials of a study: this process, a local Ray, or a Ray cluster."""
+"""Selection and checks of the backend that runs the trials: this process, a local Ray, or a Ray cluster."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from agrm_study.study.recipe import Recipe
 from agrm_study.study.study import Study
 
 OPENED: Final = ".run/opened"
-"""Test file that a run writes first to an object store, which has no folder to check."""
+"""Test file that a run first writes to an object store, where no folder can be checked."""
 
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """Location and resources of the trials of a run.
+    """Execution environment and resources of a run's trials.
 
     Attributes:
         device: Device of a trial, ``cpu`` or ``cuda``.
-        note: A note for the user about the decision; empty for none.
-        accelerators: Accelerator of the trials of each arm, if arms differ.
+        note: Note for the user about the choice of resources; empty if there is none.
+        accelerators: Accelerator of each arm's trials, if arms use different accelerators.
     """
 
     options: RunOptions
@@ -37,7 +37,7 @@ class Backend:
 
     @classmethod
     def of(cls, study: Study, options: RunOptions) -> Backend:
-        """The backend that a study and its options select; `InputError` if they do not fit together."""
+        """The backend that a study and its options select; `InputError` if they are incompatible."""
         asked = study.resources
         if options.executor == "inline":
             gpu, note = 0.0 if asked.gpu == "auto" else asked.gpu, None
@@ -70,15 +70,15 @@ class Backend:
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """Accelerators that trials request, if arms differ."""
+        """Accelerators that trials request, if arms use different ones."""
         return tuple(dict.fromkeys(self.accelerators.values()))
 
     def placed(self, works: Sequence[Work]) -> list[Work]:
-        """The same trials, each with the accelerator of its arm if arms differ."""
+        """The given trials, each with its arm's accelerator if arms use different ones."""
         return [replace(work, accelerator=self.accelerators.get(work.trial.arm)) for work in works]
 
     def check(self, results: Location, on_note: Callable[[str], None], on_wait: Callable[[], None]) -> None:
-        """Checks storage and cluster before anything else is done; `on_wait` is called meanwhile and may raise.
+        """Checks storage and cluster before any other step; `on_wait` is called during the checks and may raise.
 
         Raises:
             InputError: The cluster does not answer, lacks the resources a trial needs and cannot obtain them,
@@ -108,9 +108,10 @@ class Backend:
     def measured(
         self, asked: float | str, recipes: Sequence[Recipe], results: Location, on_wait: Callable[[], None]
     ) -> Backend:
-        """The same backend with the GPU share that a step of the recipes needs, if the study sets `auto`.
+        """A copy with the GPU share that a training step of the recipes needs, if the study sets `auto`.
 
-        `on_wait`, called during the measurement, may raise to abort; `ExecutionLost` if nothing could be measured.
+        `on_wait`, called during the measurement, may raise to abort. Raises `ExecutionLost` if nothing could be
+        measured.
         """
         if asked != "auto" or self.resources.gpu == 0 or self.options.executor == "inline":
             return self
@@ -122,7 +123,7 @@ class Backend:
         return replace(self, resources=replace(self.resources, gpu=share.gpu), note=share.note)
 
     def executor(self, data: Mapping[str, int], on_note: Callable[[str], None]) -> Executor:
-        """A new executor for trials that read these data (`Prepared.data`)."""
+        """A new executor for trials that read the given data (`Prepared.data`)."""
         if self.options.executor == "inline":
             return InlineExecutor()
         from agrm_study.execution.driver.ray_executor import RayExecutor

@@ -1,4 +1,4 @@
-"""Files of a results folder that no table or resume needs, and their removal."""
+"""Detection and removal of files in a results folder that neither tables nor resumed runs need."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from agrm_study.records.study_file import read_study
 from agrm_study.study.errors import InputError
 
 Which = Literal["none", "unreported", "all"]
-"""Trials whose best weights are removed: none, those that no reported arm needs, or all finished ones."""
+"""Trials whose best weights are removed: none, trials that no reported arm needs, or all finished trials."""
 Kind = Literal["temporary", "leases", "checkpoints", "stages", "weights"]
 WORDS: Final[dict[Kind, str]] = {
     "temporary": "temporary files of killed processes",
@@ -35,7 +35,7 @@ WORDS: Final[dict[Kind, str]] = {
 }
 
 BY_LOCK: Final[tuple[Kind, ...]] = ("temporary", "leases")
-"""Kinds that `results_lock` removes, as at the start of a run."""
+"""Kinds of files that `results_lock` removes, as it does at the start of a run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,8 +43,8 @@ class Unneeded:
     """A file or folder that can be removed.
 
     Attributes:
-        path: Its path; in an object store, that of the store's filesystem.
-        trial_id: Trial of the weights; empty for other kinds.
+        path: Path of the file or folder; in an object store, the path in the store's filesystem.
+        trial_id: Trial that the weights belong to; empty for other kinds.
     """
 
     kind: Kind
@@ -54,11 +54,11 @@ class Unneeded:
 
 
 def unneeded(results: str | Path, *, weights: Which = "none") -> list[Unneeded]:
-    """Files that no table or resume needs: temporary files of killed processes, also on this machine; claims of joined
-    runs; checkpoints of trials that have finished or left the plan; states that no trial needs; and best weights on
-    request.
+    """Files that neither tables nor resumed runs need: temporary files of killed processes, including those on this
+    machine; claims of joined runs; checkpoints of trials that have finished or are no longer in the plan; states that
+    no trial needs; and, on request, best weights.
 
-    Arms that a race stopped, and trials that left the plan, count as not reported.
+    Arms that a race stopped, and trials that are no longer in the plan, count as not reported.
 
     Raises:
         InputError: A run is active, or the folder holds no readable results.
@@ -75,9 +75,9 @@ def unneeded(results: str | Path, *, weights: Which = "none") -> list[Unneeded]:
 
 
 def remove(results: str | Path, items: Iterable[Unneeded], *, weights: Which = "none") -> int:
-    """Removes those of `items` that are still unneeded, while the results are locked; returns the bytes freed.
+    """Removes the items that are still unneeded, while the results are locked; returns the number of bytes freed.
 
-    Removed weights are noted first, so that their trials do not count as damaged.
+    Removed weights are recorded first, so that their trials do not count as damaged.
 
     Raises:
         InputError: A run is active.
@@ -101,7 +101,7 @@ def drop_unreported_weights(results: Location) -> None:
 
 
 def _delete_all(results: Location, items: Sequence[Unneeded]) -> None:
-    """Removes files, except those that the lock of the results has removed."""
+    """Removes files, except those that the results lock has already removed."""
     removed = {item.trial_id for item in items if item.kind == "weights"}
     if removed:
         rows = Ledger(results).table_of("trials", removed).select(["trial_id", "weights_digest"]).to_pylist()
@@ -120,7 +120,7 @@ def _delete(results: Location, item: Unneeded) -> None:
     folder = results / name.rpartition("/")[0]
     if not folder.is_local:
         return
-    with contextlib.suppress(OSError):  # it holds other files
+    with contextlib.suppress(OSError):  # the folder holds other files
         Path(folder.path).rmdir()
 
 
@@ -161,13 +161,13 @@ def _proposed(snapshot: Snapshot) -> set[str]:
 
 
 def _reported(snapshot: Snapshot) -> set[str]:
-    """Trials of the plan, without those of arms that a race stopped."""
+    """Trials of the plan, excluding trials of arms that a race stopped."""
     stopped: dict[tuple[str, str], Any] = {} if snapshot.race is None else dict(snapshot.race.by_cell)
     return {cell.trial_id for cell in snapshot.cells if (cell.arm, cell.task) not in stopped}
 
 
 def _stages(results: Location, snapshot: Snapshot) -> Iterator[Unneeded]:
-    """Shared states: those made by other versions of the code, and all of a complete study, unless it keeps them."""
+    """Shared states of different code versions, and all shared states of a complete study unless it keeps them."""
     store = StageStore.of(results)
     sizes: dict[str, int] = {}
     for name, size in file_sizes(store.root).items():

@@ -19,7 +19,7 @@ class EventHandler:
     """Passes the events of trials to progress, view, limits and source, and holds back trials that would fail again.
 
     Args:
-        view: Shows events; those of other joined runs are only counted.
+        view: Shows events; events of other joined runs are only counted.
     """
 
     def __init__(self, view: View, meter: UsageMeter, budget: Budget, on_note: Callable[[str], None]) -> None:
@@ -50,12 +50,12 @@ class EventHandler:
                 f"{counted(len(held), 'other trial is', 'other trials are')} held back. "
                 "Fix the cause, then rerun with --retry-failed."
             )
-        if event.kind == "failed" and not event.elsewhere:  # not a problem of another machine
+        if event.kind == "failed" and not event.elsewhere:  # not caused by a different machine
             self._hopeless.observe(event, source)
 
 
 class HopelessRun:
-    """Stops a source whose trials would all run and then fail: storage rejects writes, or versions differ."""
+    """Stops a source if all its trials would run and then fail: storage rejects writes, or versions differ."""
 
     def __init__(self, on_note: Callable[[str], None]) -> None:
         self._note = on_note

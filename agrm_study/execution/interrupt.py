@@ -13,15 +13,15 @@ from typing import Any, Final
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
 _AT_ONCE: Final = (signal.SIGINT, signal.SIGTERM)
-"""Signals that end a run immediately if a signal was received before."""
+"""Signals that end a run immediately if an earlier signal was received."""
 
 
 class Interrupt:
     """Whether the run was asked to stop.
 
     As a context manager in the main thread it handles SIGINT, SIGTERM, SIGUSR1 and SIGHUP: the first requests a stop at
-    the next epoch boundary, a second SIGINT or SIGTERM raises `KeyboardInterrupt`. A process other than
-    the command itself uses it without entering it.
+    the next epoch boundary, a second SIGINT or SIGTERM raises `KeyboardInterrupt`. A process other than the command
+    itself uses it without entering the context.
     """
 
     def __init__(self) -> None:

@@ -22,7 +22,7 @@ def notifier(command: str, field: str = "--notify") -> tuple[str, ...]:
     """Splits a command into words; it is run without a shell.
 
     Raises:
-        InputError: It is empty, or has an open quote, a shell operator, or a program that cannot be run.
+        InputError: The command is empty, has an unclosed quote or a shell operator, or its program cannot be run.
     """
     try:
         words = tuple(shlex.split(command))
@@ -48,7 +48,7 @@ def notifier(command: str, field: str = "--notify") -> tuple[str, ...]:
 
 
 def _operator(command: str) -> str:
-    """The first shell operator outside quotes; empty for none, or if an escaped quote hides it."""
+    """The first shell operator outside quotes; empty if there is none, or if an escaped quote hides it."""
     lexer = shlex.shlex(command, posix=False, punctuation_chars=True)
     lexer.whitespace_split, lexer.commenters = True, ""
     try:
@@ -60,7 +60,7 @@ def _operator(command: str) -> str:
 def notify(words: Sequence[str], sentence: str, facts: dict[str, Any], *, timeout_s: float = TIMEOUT_S) -> str | None:
     """Runs the command with the sentence as its last argument and the facts as JSON on its standard input.
 
-    The command may leave processes in the background: what it writes goes to a file, so nothing waits for them.
+    The command may leave processes in the background: its output goes to a file, so nothing waits for them.
 
     Returns:
         An error message; None if the command exited with 0. Nothing is raised: a notifier must not

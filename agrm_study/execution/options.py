@@ -1,4 +1,4 @@
-"""Options of one run; none of them can change an outcome."""
+"""Options of one run; none of them affects the outcome of a trial."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from agrm_study.execution.trial.work import AGRM_RUNNER
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOptions:
-    """How a study is run; nothing here can change an outcome.
+    """Options for running a study; none of them affects the outcome of a trial.
 
     Attributes:
         results: Results folder, a local path or a URI.
@@ -23,7 +23,7 @@ class RunOptions:
         retry_failed: Also rerun trials that failed deterministically (bug, nan_loss, data). Other failures are rerun
             in any case.
         executor: ``ray``, or ``inline`` for sequential trials in this process.
-        retries: How often a trial whose worker died is resumed from its checkpoint within this run.
+        retries: Number of times that a trial whose worker died is resumed from its checkpoint within this run.
         checkpoint_every_s: Minimum seconds between two rolling checkpoints of a trial.
         keep_weights: Keep the best weights of finished trials.
         runner: ``module:Class`` of the trial runner.

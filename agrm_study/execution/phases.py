@@ -28,12 +28,12 @@ from agrm_study.study.study import Study
 
 
 class Phases:
-    """Runs the trials of one phase after the other, within the limits of the run.
+    """Runs the trials phase by phase, within the limits of the run.
 
     Args:
         leases: Claims of a joined run; None for a run that uses the results folder exclusively.
         began: Start of the run on the monotonic clock.
-        on_step: Called with a step of the preparation; may raise `KeyboardInterrupt`.
+        on_step: Called with each step of the preparation; may raise `KeyboardInterrupt`.
 
     Attributes:
         meter: CPU and GPU time that the trials use.
@@ -67,7 +67,7 @@ class Phases:
     def execute(
         self, source: WorkSource, progress: StudyProgress, data: Mapping[str, int], *, prune: bool = False
     ) -> bool:
-        """Runs the source's trials, which read these data (`Prepared.data`); returns whether that was interrupted."""
+        """Runs the source's trials, which read the given data (`Prepared.data`); returns whether it was interrupted."""
         if source.exhausted:
             return False
         try:

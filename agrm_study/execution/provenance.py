@@ -22,22 +22,22 @@ from agrm_study.plan.source_hash import source_hash
 
 _PACKAGE: Final = Path(agrm_study.__file__).resolve().parent
 AFTER_TRAINING: Final = ("kept_network.py",)
-"""Modules of `training` that only read networks of finished trials."""
+"""Modules of `training` that only load networks of finished trials."""
 _PACKAGES: Final = (
     "torch", "torchvision", "ray", "numpy", "pandas", "pyarrow", "pydantic", "scikit-learn", "scipy",
     "statsmodels", "opencv-python-headless", "decord", "av", "safetensors", "optuna",
 )  # fmt: skip
 STUDY_MODULES: Final = ("recipe.py", "*_settings.py", "steps.py", "tasks.py", "labels.py", "section.py")
-"""Modules of `study` that training reads: the settings, steps of an epoch, and classes by label."""
+"""Modules of `study` that training reads: the settings, steps per epoch, and classes by label."""
 
 
 @lru_cache(maxsize=1)
 def code_version() -> str:
-    """Version and hash of the code that determines a trial's outcome: `training`, and what it reads of `study`.
+    """Version and hash of the code that determines a trial's outcome: `training` and the parts of `study` it uses.
 
-    Readers of data sets are excluded, since the data fingerprint covers their output, and code that reads the networks
-    of finished trials. Comments, docstrings and formatting do not count, so that editing them invalidates no record;
-    uncommitted code changes do count. Tables refuse to mix versions.
+    Readers of data sets are excluded, since the data fingerprint covers their output, as is code that only loads the
+    networks of finished trials. Comments, docstrings and formatting do not count, so that editing them invalidates no
+    record; uncommitted code changes do count. Tables refuse to mix versions.
     """
     training = (
         file
@@ -76,7 +76,7 @@ def packages() -> Mapping[str, str]:
 
 
 def installed_versions(names: Iterable[str]) -> dict[str, str]:
-    """Versions of those packages that are installed."""
+    """Versions of the given packages that are installed."""
     found = {}
     for name in names:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
@@ -116,7 +116,7 @@ def git_state() -> dict[str, Any] | None:
 
 
 def _output(*command: str) -> str | None:
-    """The output of a program on the user's path; ``None`` if it fails."""
+    """The output of a program on the user's path; ``None`` if the program fails."""
     try:
         done = subprocess.run(command, cwd=_PACKAGE, capture_output=True, text=True, timeout=10, check=True)
     except (OSError, subprocess.SubprocessError, UnicodeDecodeError):

@@ -53,8 +53,8 @@ def run_study(
             installed.
 
     Raises:
-        InputError: Before any trial has run: anything wrong with the data, another run that holds the results folder,
-            or storage that rejects writes (full, read-only). Afterwards the summary's `error` holds the reason.
+        InputError: Before any trial has run: the data are invalid, another run holds the results folder, or storage
+            rejects writes (full, read-only). Afterwards the summary's `error` holds the reason.
     """
     backend = Backend.of(study, options)
     results = Location.of(options.results)
@@ -79,7 +79,7 @@ def run_study(
 def _run_joined(
     study: Study, options: RunOptions, backend: Backend, results: Location, interrupt: Interrupt, view: View
 ) -> RunSummary:
-    """Runs this run's part of the trials that joined runs share."""
+    """Runs this run's share of the trials of joined runs."""
     code = " ".join(f"{name} {version}" for name, version in sorted(own_versions().items()))
     with joined(results, study.name, code, lambda: _on_claim(view, interrupt)) as leases:
         report, began = ReportClaim(leases, results), time.monotonic()
@@ -103,7 +103,7 @@ def _on_claim(view: View, interrupt: Interrupt) -> None:
 
 
 class _Run:
-    """One invocation."""
+    """State of one invocation."""
 
     def __init__(
         self,
@@ -211,7 +211,7 @@ class _Run:
         Args:
             searched: Progress of the searches.
             nothing_promoted: Whether a search has ended without a point to choose.
-            pending: Number of unknown trials, as the searches that would choose them are held back.
+            pending: Number of trials that are unknown because the searches that would choose them are held back.
         """
         ledger = read_and_take_over(self._results, plan, self._note, merge=self._leases is None)
         known = {t.trial_id: ledger.states[t.trial_id] for t in plan.trials if t.trial_id in ledger.states}

@@ -57,7 +57,7 @@ class RunSummary:
         left_s: Expected seconds of the unfinished trials run sequentially; ``None`` if nothing was measured.
         used: CPU and GPU time of all runs of the results folder, including failed attempts.
         elsewhere: Unfinished trials that other joined runs were executing when this run ended.
-        reports: Whether this run writes the report; of joined runs, one does.
+        reports: Whether this run writes the report; exactly one of several joined runs does.
     """
 
     study: str
@@ -141,7 +141,7 @@ class RunSummary:
 
     @property
     def sentence(self) -> str:
-        """How the run ended, in one line."""
+        """Outcome of the run, in one line."""
         limit = self.limit if self.left else None
         ended = {"time": ", time limit reached", "gpu_hours": ", GPU-hours used up", None: ""}[limit]
         end = ", interrupted" if self.interrupted else ended

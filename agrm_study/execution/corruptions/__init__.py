@@ -1,11 +1,11 @@
 """Corruptions of decoded clips, by name, with five severities each.
 
-A corruption takes and returns the RGB frames of a whole clip, uint8 (T, 3, H, W). Sizes in pixels refer to a short side
-of 224 pixels and scale with that of the clip. The random numbers of a clip depend on its id, the corruption and a seed,
-and are the same at every severity: a hidden region grows, and dropped frames stay dropped.
+A corruption accepts and returns the RGB frames of a whole clip, uint8 (T, 3, H, W). Sizes in pixels refer to a short
+side of 224 pixels and scale with the short side of the clip. The random numbers of a clip depend on its id, the
+corruption and a seed, and are the same at every severity: a hidden region grows, and dropped frames stay dropped.
 
-The blur is that of Hendrycks & Dietterich (2019), *Benchmarking neural network robustness to common corruptions and
-perturbations*, and noise in low light follows their shot noise with physical numbers of photons; the other corruptions
+The blur follows Hendrycks & Dietterich (2019), *Benchmarking neural network robustness to common corruptions and
+perturbations*, and the low-light noise follows their shot noise with physical photon counts; the other corruptions
 are defined here.
 """
 
@@ -37,11 +37,11 @@ CORRUPTIONS: Final[Mapping[str, Corruption]] = {
 
 
 def corrupted(frames_TCHW: Frames, kind: str, severity: int, *, fps: float, clip_id: str, seed: int = 0) -> Frames:
-    """The frames of a clip with a corruption.
+    """Apply a corruption to the frames of a clip.
 
     Args:
         frames_TCHW: RGB frames (T, 3, H, W), uint8.
-        kind: A name of `CORRUPTIONS`.
+        kind: Key of `CORRUPTIONS`.
         severity: 1 (mild) to 5 (severe).
         clip_id: Selects the clip's random numbers, with `kind` and `seed`.
 

@@ -1,4 +1,4 @@
-"""Corruption by compression: the clip is encoded as H.264 and decoded again."""
+"""Compression artefacts: the clip is encoded as H.264 and decoded again."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CRF: Final = (28, 33, 38, 43, 48)
 
 
 def compression(frames_TCHW: Frames, severity: int, fps: float, rng: np.random.Generator) -> Frames:
-    """The clip after H.264 (libx264, 4:2:0, one thread) with the rate factor `CRF`, decoded by the same library.
+    """The clip after H.264 compression (libx264, 4:2:0, one thread) with the rate factor `CRF`, decoded again.
 
     Frames of odd size are padded by their last row or column for the encoder.
 

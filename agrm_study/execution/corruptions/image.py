@@ -20,12 +20,12 @@ BLUR: Final = (1.0, 2.0, 3.0, 4.0, 6.0)
 LIGHT: Final = (0.5, 0.3, 0.2, 0.12, 0.07)
 """Fraction of the light that reaches the sensor, by severity."""
 PHOTONS: Final = 2000.0
-"""Photons of a white pixel in full light; their number follows a Poisson distribution."""
+"""Mean number of photons of a white pixel in full light; the number follows a Poisson distribution."""
 GREY: Final = 127
 
 
 def occlusion(frames_TCHW: Frames, severity: int, fps: float, rng: np.random.Generator) -> Frames:
-    """A grey rectangle of the frame's proportions, at a random place that is the same in all frames.
+    """A grey rectangle with the frame's proportions, at a random position that is the same in all frames.
 
     Its area is a fraction of the frame given by `HIDDEN`. The rectangle of a lower severity lies within it.
     """
@@ -51,7 +51,7 @@ def blur(frames_TCHW: Frames, severity: int, fps: float, rng: np.random.Generato
 
 
 def low_light(frames_TCHW: Frames, severity: int, fps: float, rng: np.random.Generator) -> Frames:
-    """Light reduced to a fraction given by `LIGHT`, with the noise of fewer photons, and without a longer exposure.
+    """Light reduced to a fraction given by `LIGHT`, with the shot noise of fewer photons at the same exposure.
 
     Pixels are converted to linear light (sRGB, IEC 61966-2-1) and back.
     """

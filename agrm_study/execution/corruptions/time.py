@@ -16,7 +16,7 @@ REACH: Final = (1, 2, 3, 4, 5)
 
 
 def frame_drop(frames_TCHW: Frames, severity: int, fps: float, rng: np.random.Generator) -> Frames:
-    """Frames are lost independently of each other; the last frame before each is shown instead. The first is kept."""
+    """Drops frames independently; each dropped frame repeats the last kept one. The first frame is kept."""
     lost_T = rng.random(len(frames_TCHW)) < DROPPED[severity - 1]
     lost_T[0] = False
     last_T = np.maximum.accumulate(np.where(lost_T, 0, np.arange(len(frames_TCHW))))
@@ -24,7 +24,7 @@ def frame_drop(frames_TCHW: Frames, severity: int, fps: float, rng: np.random.Ge
 
 
 def jitter(frames_TCHW: Frames, severity: int, fps: float, rng: np.random.Generator) -> Frames:
-    """Each frame is replaced by one at most `REACH` frames earlier or later, uniformly at random."""
+    """Replaces each frame by a random frame at most `REACH` frames earlier or later, uniformly distributed."""
     length, reach = len(frames_TCHW), REACH[severity - 1]
     shift_T = np.floor(rng.random(length) * (2 * reach + 1)).astype(np.int64) - reach
     return np.asarray(frames_TCHW[np.clip(np.arange(length) + shift_T, 0, length - 1)])

@@ -1,1 +1,1 @@
-"""The data of a study, on every node."""
+"""Preparation of a study's data, and its distribution to every node."""

@@ -23,8 +23,8 @@ class Seen:
     """Videos and subjects that trials were trained, selected or tested on.
 
     Attributes:
-        part_of_video: A part that holds a video, by its checksum.
-        part_of_subject: A part that holds a subject, by its id.
+        part_of_video: Part that contains a video, by checksum.
+        part_of_subject: Part that contains a subject, by subject id.
     """
 
     part_of_video: Mapping[str, Part]
@@ -32,7 +32,7 @@ class Seen:
 
     @classmethod
     def of(cls, pairs: Iterable[tuple[Manifest, Split]]) -> Seen:
-        """The videos and subjects in the parts of some splits."""
+        """The videos and subjects in the parts of the given splits."""
         videos: dict[str, Part] = {}
         subjects: dict[str, Part] = {}
         for manifest, split in pairs:
@@ -71,10 +71,10 @@ def check_unseen(manifest: Manifest, seen: Seen, *, distinct_subjects: bool) -> 
 
     Args:
         manifest: The external set; its labelled clips are checked.
-        distinct_subjects: Whether equal subject ids are different people.
+        distinct_subjects: Whether equal subject ids refer to different people.
 
     Raises:
-        InputError: A video is the same by checksum, or a subject id is the same.
+        InputError: The set contains a video (by checksum) or a subject id that the networks have seen.
     """
     shared = [clip for clip in manifest.labelled if clip.checksum in seen.part_of_video]
     if shared:

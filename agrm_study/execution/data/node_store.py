@@ -1,11 +1,11 @@
 """Location from which a worker reads the clip store: where it was built, or a copy on its node's disk.
 
-Three ways to share a store, by environment variables of the process that starts the study:
+Environment variables of the process that starts the study select one of three ways to share a store:
 
-- nothing set: workers map the files where `run` built them (one machine, or a shared disk that is fast enough);
+- none set: workers map the files where `run` built them (one machine, or a shared disk that is fast enough);
 - ``AGRM_STUDY_LOCAL_STORE=DIR``: each node copies the store to that folder of its own disk, once, and reads the copy;
-- ``AGRM_STUDY_SHARED_STORE=URI``: `run` puts a finished store there (``s3://…``, ``gs://…``), and each node copies it
-  from there. Use this for nodes that share no disk.
+- ``AGRM_STUDY_SHARED_STORE=URI``: `run` uploads a finished store to that URI (``s3://…``, ``gs://…``), and each node
+  downloads a copy. Use this for nodes that share no disk.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ SHARED_VARIABLE: Final = "AGRM_STUDY_SHARED_STORE"
 
 
 def local_folder() -> str:
-    """The node-local folder set in the caller's environment; empty for none."""
+    """The node-local folder set in the caller's environment; empty if there is none."""
     return os.environ.get(LOCAL_VARIABLE, "")
 
 
@@ -42,13 +42,13 @@ def published(store: Path, on_bytes: OnBytes | None = None) -> str:
 
 
 def node_store(store: str, local: str, on_bytes: OnBytes | None = None) -> Path:
-    """The folder that this node reads; copies the store if needed, one process at a time.
+    """The folder that this node reads from; copies the store if needed, in one process at a time.
 
     Args:
         local: Folder on a disk of each node; empty to read in place. The node's own environment takes precedence.
 
     Raises:
-        InputError: There is no store, or no room for a copy.
+        InputError: The store does not exist, or there is no room for a copy.
     """
     local = copy_folder(store, local)
     if not local:
@@ -71,10 +71,10 @@ class Arrival:
             self._thread.start()
 
     def wait(self, most_s: float) -> str:
-        """Waits for the store with a time limit; returns what is still in progress, or nothing once it has arrived.
+        """Waits for the store with a time limit; returns the operation in progress, or an empty string if complete.
 
         Raises:
-            InputError: There is no store, or no room for a copy.
+            InputError: The store does not exist, or there is no room for a copy.
         """
         if self._thread is not None:
             self._thread.join(most_s)
@@ -95,7 +95,7 @@ class Arrival:
 
 
 def copy_folder(store: str, local: str) -> str:
-    """Folder of this node's copy of a store, by its environment, else `local`; empty if it reads the store in place."""
+    """Folder of this node's copy of a store, from the environment or `local`; empty if the store is read in place."""
     local = local_folder() or local
     if "://" in store and not local:
         return str(private_folder())
@@ -103,7 +103,7 @@ def copy_folder(store: str, local: str) -> str:
 
 
 def lacking_room(stores: Mapping[str, int], local: str) -> str:
-    """Reason why this node cannot copy the stores that it lacks (bytes by path or URI); empty for none."""
+    """Reason why this node cannot copy the stores that it lacks (bytes by path or URI); empty if there is none."""
     needed: dict[Path, int] = {}
     for store, size in stores.items():
         if folder := copy_folder(store, local):

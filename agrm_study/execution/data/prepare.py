@@ -54,16 +54,16 @@ def prepare(
     """Reads, and with ``build`` also creates, the data of a study.
 
     Args:
-        study: Its arms determine the data, splits and clips that are needed.
+        study: The study; its arms determine the required data, splits and clips.
         results: Results folder; synthetic data and stores go to ``.data`` next to it, or to ``$AGRM_STUDY_CACHE``.
-        build: Write missing synthetic data and clip stores. Without it, missing synthetic data
-            get provisional fingerprints. Existing clip stores are verified, and repaired if they are damaged.
+        build: Write missing synthetic data and clip stores. If False, missing synthetic data get provisional
+            fingerprints. Existing clip stores are verified, and repaired if they are damaged.
         on_note: Receives one line about each clip store that is repaired or replaced.
         workers: Processes that generate and decode videos; all processors by default.
 
     Raises:
-        InputError: Anything wrong with a manifest, a split, the classes of a task or a video; every bad video is named
-            at once.
+        InputError: A manifest, a split, the classes of a task or a video is invalid; all invalid videos are listed
+            together.
     """
     on_step = on_step or (lambda step: None)
     cache = cache_folder(results)
@@ -100,7 +100,7 @@ def prepare(
 
 
 def publish(stores: Mapping[str, Path], on_step: OnStep) -> dict[Path, str]:
-    """Location from which workers read each store, after copies were sent there."""
+    """Uploads stores if configured; returns the location from which workers read each store."""
 
     def on_bytes(done: int, total: int) -> None:
         on_step(_megabytes("Sending the clip store (MB)", done, total))
@@ -113,7 +113,7 @@ def _megabytes(title: str, done: int, total: int) -> Step:
 
 
 def synthetic_folder(cache: Path, wanted: Synthetic) -> Path:
-    """The folder of a synthetic data set; a pure function of its settings."""
+    """The folder of a synthetic data set, determined by its settings."""
     from agrm_study.training.data.datasets.synthetic.write import DRAWING_VERSION
 
     text = json.dumps([DRAWING_VERSION, wanted.model_dump(mode="json")], sort_keys=True)
@@ -126,7 +126,7 @@ def manifest_of(
     """The manifest of a recipe; with ``build``, missing synthetic data are generated, otherwise the result is None.
 
     Raises:
-        InputError: Anything wrong with the manifest, or there is none.
+        InputError: The manifest is invalid or does not exist.
     """
     data = recipe.data
     if recipe.own_trainer:
@@ -209,7 +209,7 @@ def _planned_manifest(data: Data) -> Manifest:
 def store_sizes(
     wanted: Mapping[str, WantedStore], cache: Path, unwritten: Collection[str] = ()
 ) -> tuple[StoreSize, ...]:
-    """The stores, with their sizes, and whether they exist."""
+    """The stores with their sizes and whether each one exists."""
     from agrm_study.training.data.store import has_store, store_bytes, store_key
 
     sizes: dict[str, StoreSize] = {}
@@ -251,7 +251,7 @@ def searched_recipes(study: Study) -> list[Recipe]:
     """A recipe for each combination of the data settings that searches vary; empty if they vary none.
 
     Raises:
-        InputError: For a range over a data setting, as each value would need separate data.
+        InputError: A search varies a data setting over a range; each value would need separate data.
     """
     return [recipe for search in searches(study) for recipe in _of_search(search)]
 
@@ -277,5 +277,5 @@ def _of_search(search: PlannedSearch) -> list[Recipe]:
         try:
             found.append(search.recipe(dict(zip(varied, values, strict=True))))
         except InputError:
-            continue  # no recipe allows the combination, so no trial will ask for it
+            continue  # an invalid combination, which no trial will request
     return found

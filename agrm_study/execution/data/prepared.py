@@ -25,13 +25,13 @@ class Prepared:
     """The data of a study.
 
     Attributes:
-        manifests: By the data settings that identify one (`source_key`).
-        splits: By data settings and split seed (`split_key`).
-        stores: Folder of the clip store, by source and preprocessing (`store_key_of`); empty when nothing was built.
+        manifests: Manifests by the data settings that identify them (`source_key`).
+        splits: Splits by data settings and split seed (`split_key`).
+        stores: Folders of the clip stores, by source and preprocessing (`store_key_of`); empty if nothing was built.
         store_sizes: The clip stores that the study needs, built or not, known from the manifests alone.
-        places: Location from which workers read a store that is not read where it was built, by its folder.
-        unwritten: Sources of synthetic data not generated yet; their manifests and splits are the
-            expected ones.
+        places: Location from which workers read each store that is not read in place, by the folder in which it was
+            built.
+        unwritten: Sources of synthetic data not generated yet; their manifests and splits are predictions.
         notes: Facts about the data that the user should know, one sentence each.
     """
 
@@ -45,7 +45,7 @@ class Prepared:
     _further: dict[str, Split] = field(default_factory=dict, repr=False, compare=False)
 
     def fingerprints(self, recipe: Recipe) -> tuple[str, str]:
-        """Fingerprints of the manifest and the split of a recipe; `InputError` as `split`."""
+        """Fingerprints of the manifest and the split of a recipe; raises `InputError` like `split`."""
         source = source_key(recipe.data)
         if source in self.unwritten:
             name = UNWRITTEN + hashlib.sha256(source.encode()).hexdigest()[:8]
@@ -53,7 +53,7 @@ class Prepared:
         return self.manifests[source].fingerprint, self.split(recipe).fingerprint
 
     def split(self, recipe: Recipe) -> Split:
-        """The split of a recipe; `InputError` when it cannot be made."""
+        """The split of a recipe; raises `InputError` if it cannot be created."""
         key = split_key(recipe)
         if key not in self.splits and key not in self._further:
             self._further[key] = make_split(self.manifests[source_key(recipe.data)], recipe.data, recipe.split_seed)
@@ -81,7 +81,7 @@ class Prepared:
         return manifests | {self.places.get(store, str(store)): sizes.get(store, 0) for store in sorted(stores)}
 
     def store_bytes(self, *, built: bool = False) -> int:
-        """Bytes on disk of the clip stores still to be built, or of existing ones."""
+        """Bytes on disk of the clip stores still to be built, or (`built`) of existing clip stores."""
         return sum(store.bytes for store in self.store_sizes if store.built == built)
 
     def subjects(self) -> dict[str, list[dict[str, Any]]]:
@@ -126,8 +126,8 @@ def store_key_of(recipe: Recipe) -> str:
 
 
 def subject_rows(clips: Sequence[ClipRecord], part: str, split_seed: int = 0) -> list[dict[str, Any]]:
-    """Rows of the `subjects` record for the clips of one part; facts about a subject are those of its first clip, and
-    its site is that of any clip."""
+    """Rows of the `subjects` record for the clips of one part; attributes of a subject come from its first clip, and
+    the site from any clip that has one."""
     counts = Counter(clip.subject_id for clip in clips)
     first = {clip.subject_id: clip for clip in reversed(clips)}
     site_of = {clip.subject_id: clip.site for clip in clips if clip.site is not None}

@@ -32,8 +32,8 @@ def check_tasks(
     """Check that the data have the labels and the classes of every task.
 
     Args:
-        manifests: By `source_key`.
-        splits: By `split_key`.
+        manifests: Manifests by `source_key`.
+        splits: Splits by `split_key`.
 
     Returns:
         Notes on subjects that a task ignores, one sentence each.
@@ -59,7 +59,7 @@ def check_tasks(
 
 def _unknown(study: Study, task: Task, manifest: Manifest) -> list[InputError]:
     if task.name in BUILT_IN:
-        return []  # its classes are checked instead; each may have fewer labels
+        return []  # its classes are checked instead; data may lack some of the labels of a class
     known = labels_text({clip.label for clip in manifest.labelled if clip.label is not None})
     return [
         _problem(
@@ -84,7 +84,7 @@ def _missing(study: Study, task: Task, manifest: Manifest, split: Split, hint: s
 
 
 def _problem(study: Study, path: tuple[str, ...], rule: str, **more: str | None) -> InputError:
-    """An error at a part of `tasks` in the study file."""
+    """An error with the location of an entry of `tasks` in the study file."""
     places = Places(_tasks_place(study), dict(study.task_places))
     place = places.find(path)
     return InputError(rule, where=place.where, line=place.line, field=".".join(path), **more)

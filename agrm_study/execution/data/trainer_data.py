@@ -19,7 +19,7 @@ def trainer_manifest(name: str, cache: Path, *, write: bool) -> Manifest:
 
     Args:
         name: Full name of the trainer; its code is executed.
-        cache: Folder of data that workers read.
+        cache: Folder for data that workers read.
         write: Whether to write the manifest for workers.
 
     Raises:

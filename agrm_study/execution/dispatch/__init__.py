@@ -1,1 +1,1 @@
-"""The order in which trials run: queue, shared stages, races and searches."""
+"""Scheduling of trials: queue, shared stages, races and searches."""

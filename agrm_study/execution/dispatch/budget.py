@@ -1,4 +1,4 @@
-"""Limits of a run in time and GPU-hours: which trials may still start, and when running ones must be saved."""
+"""Time and GPU-hour limits of a run: which trials may still start, and when running trials must be saved."""
 
 from __future__ import annotations
 
@@ -28,23 +28,23 @@ RESERVE_S: Final = 60.0
 RESERVE_SHARE: Final = 0.05
 """The last minute of a run's time, at most this share of it, is reserved for saving and shutdown."""
 HALF: Final = 0.5
-"""A trial that needs more than the whole time of a run starts while at least this share of that time is left."""
+"""A trial longer than the time limit of a run starts only while at least this share of the limit remains."""
 
 STOPS: Final = 1.2
 STOPS_INLINE: Final = 2.2
-"""Epochs that a trial takes to stop, with a margin: the current one, and one more when trials run in this process."""
+"""Epochs that a trial needs to stop, with a margin: the current one, and one more when trials run in this process."""
 
 Limit = Literal["time", "gpu_hours"]
 LIMITS: Final[dict[Limit, str]] = {
     "time": "The time limit of --for is nearly reached",
     "gpu_hours": "The GPU-hours are used up",
 }
-"""Why running trials are saved."""
+"""Reasons for saving running trials."""
 
 
 @dataclass(slots=True)
 class _Running:
-    """A trial that was handed out; its seconds of training at the time of its last event."""
+    """A trial that was handed out, with its training time in seconds at its last event."""
 
     work: Work
     wall_s: float
@@ -57,7 +57,7 @@ class Limits:
     """Limits of a run.
 
     Attributes:
-        time_s: Seconds from its start; None for no limit.
+        time_s: Seconds from the start of the run; None for no limit.
         gpu_hours: GPU-hours of its results folder, over all runs and failed attempts; None for no limit.
     """
 
@@ -71,7 +71,7 @@ class Limits:
 
 
 def read_limits(time_limit: str | None, gpu_hours: float | None) -> Limits:
-    """The limits as given by a user; `InputError` for a span of time that cannot be read."""
+    """The limits as given by a user; raises `InputError` if the duration cannot be parsed."""
     return Limits(
         time_s=None if time_limit is None else read_duration(time_limit, field="--for"),
         gpu_hours=gpu_hours,
@@ -83,13 +83,13 @@ class Budget:
 
     Args:
         meter: CPU and GPU time that its trials have used.
-        pace: Duration of trials, from measured ones; updated by `observe`.
-        began: Start of the run on the clock.
-        in_process: Whether trials train in this process, not in others.
+        pace: Expected duration of trials, from measured trials; updated by `observe`.
+        began: Start time of the run, on the same clock.
+        in_process: Whether trials train in this process instead of separate ones.
 
     Attributes:
-        limit: The limit that causes running trials to be saved, or others not to be started.
-        ended: Whether it has stopped running trials, or the run before any could start.
+        limit: The limit because of which running trials are saved or further trials are not started.
+        ended: Whether the budget has stopped running trials, or the run before any trial could start.
     """
 
     def __init__(
@@ -127,7 +127,7 @@ class Budget:
         return BudgetedSource(source, self) if self._limits.any else source
 
     def reached(self) -> bool:
-        """Whether no more trials may start and running ones must be saved."""
+        """Whether no more trials may start and running trials must be saved."""
         spent = self._spent()
         self.limit, self.ended = spent or self.limit, self.ended or spent is not None
         return spent is not None
@@ -145,11 +145,11 @@ class Budget:
 
     @property
     def idle(self) -> bool:
-        """Whether no trial that was handed out is left."""
+        """Whether no trial is currently handed out."""
         return not self._running
 
     def admits(self, work: Work) -> bool:
-        """Whether a trial can end within the limits; one of unknown length may start.
+        """Whether a trial can end within the limits; a trial of unknown length may start.
 
         A trial longer than the whole time of a run would otherwise never start: it may start in the first half, to
         be saved at the end and resumed by the next run.
@@ -177,7 +177,7 @@ class Budget:
         trial = running.work.trial
         if event.kind == "epoch":
             running.wall_s, running.at, running.epoch_s = event.wall_s, self._clock(), event.epoch_s
-            if event.epoch > max(event.resumed, event.inherited) + 1:  # the first one of an attempt takes longer
+            if event.epoch > max(event.resumed, event.inherited) + 1:  # the first epoch of an attempt takes longer
                 self.pace.under_way(trial, event.epoch, event.epoch_s)
         elif event.kind in ("finished", "failed", "interrupted"):
             del self._running[event.trial_id]
@@ -213,7 +213,7 @@ class Budget:
         return max(0.0, needs_s - running.wall_s - (now - running.at))
 
     def _done_s(self, work: Work) -> float:
-        """Seconds of training that a trial resumes from: its own checkpoint, or a state that it inherits."""
+        """Training time, in seconds, of the state that a trial resumes from: its checkpoint or an inherited state."""
         beat = Heartbeat.read(self._results, work.trial.trial_id)
         store = StageStore.of(self._results)
         states = [facts for end in work.stages if (facts := store.find(end.key)) is not None]
@@ -226,7 +226,7 @@ class Budget:
 class BudgetedSource(WorkSource):
     """The trials of a source that can end within a budget; the others are left to the next run.
 
-    It is exhausted once nothing runs and only such trials are left.
+    It is exhausted once no trial runs and only trials that exceed the limits remain.
     """
 
     def __init__(self, source: WorkSource, budget: Budget) -> None:

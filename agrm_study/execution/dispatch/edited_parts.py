@@ -20,7 +20,7 @@ from agrm_study.study.study import Study
 
 @dataclass(frozen=True, slots=True)
 class EditedPart:
-    """An entry under `parts:` whose code differs from that of the recorded study.
+    """An entry under `parts:` whose code differs from its code in the recorded study.
 
     Attributes:
         trials: Trials to run whose cells had finished with the previous code.
@@ -31,7 +31,7 @@ class EditedPart:
     arms: tuple[str, ...]
 
     def sentence(self, hours: float | None = None) -> str:
-        """Explains why trials rerun, and how many hours of one slot that costs, if known."""
+        """Explains why trials rerun, and the cost in slot-hours if known."""
         number = "" if hours is None else f"{hours:.1g}" if hours < 1 else f"{hours:.0f}"
         cost = f", about {number} h of one slot" if number else ""
         count = counted(len(self.trials), "trial")
@@ -45,7 +45,7 @@ class EditedPart:
 def edited_parts(
     study: Study, plan: Plan, missing: Iterable[TrialSpec], results: Location, finished: Iterable[str]
 ) -> tuple[EditedPart, ...]:
-    """The edited parts of a study that was recorded before, each with the trials that rerun because of it."""
+    """The edited parts of a previously recorded study, each with the trials that rerun because of the edit."""
     content = (results / "plan.json").read() if study.parts else None
     if content is None or not (results / "study.yaml").exists():
         return ()
@@ -79,7 +79,7 @@ def measured_trials(ledger: Ledger, study: Study) -> list[dict[str, Any]]:
 
 
 def _under_new_names(rows: Iterable[Mapping[str, Any]], study: Study) -> list[dict[str, Any]]:
-    """Records of finished trials under the new names of edited backbones, whose time is a good estimate for them."""
+    """Records of finished trials under the new names of edited backbones, as estimates of their time."""
     present = {part.name: full_name(part.name, part.source) for part in study.parts if part.kind == "backbone"}
     found = []
     for row in rows:

@@ -1,8 +1,8 @@
 """Reuse of equal trials that another study in the same parent folder has finished.
 
-A trial's identity holds everything that can change its outcome, so equal identities under one version of the code are
-the same trial, whichever study ran it first. The other studies are the sibling folders of the results folder. A second
-results folder of the same study is a deliberate repetition and reuses nothing.
+A trial's identity covers everything that can change its outcome, so equal identities under one version of the code
+denote the same trial, regardless of the study that ran it. The other studies are the sibling folders of the results
+folder. A second results folder of the same study is a deliberate repetition and reuses nothing.
 """
 
 from __future__ import annotations
@@ -54,9 +54,9 @@ def take_over_equal(results: Location, missing: Iterable[TrialSpec], on_note: Ca
 
 
 def _copy(trial: TrialSpec, source: Location, target: Location) -> None:
-    """Copies the weights, then the records of a trial; its row names this study and its arm.
+    """Copies the weights, then the records of a trial; the copied row refers to this study and its arm.
 
-    ``alpha`` stays as recorded: a recipe may specify the memory of the average in epochs.
+    ``alpha`` keeps its recorded value, since a recipe may specify the memory of the average in epochs.
     """
     place = f"checkpoints/{trial.trial_id}/{BEST}"
     weights = (source / place).read()
@@ -67,7 +67,7 @@ def _copy(trial: TrialSpec, source: Location, target: Location) -> None:
 
 
 def _beside(results: Location) -> list[Location]:
-    """The other results folders in the folder that holds this one."""
+    """The other results folders in the same parent folder."""
     parent, _, name = results.path.rpartition("/")
     if not parent:
         return []

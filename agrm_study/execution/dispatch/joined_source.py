@@ -22,7 +22,7 @@ from agrm_study.records.reader import Ledger
 
 LOOK_BUSY_S: Final = 10.0
 LOOK_IDLE_S: Final = 1.0
-"""Minimum seconds between two checks of other runs' progress: while trials run here, and while none is available."""
+"""Minimum seconds between two checks of other runs: while trials run here (busy), or while none is available (idle)."""
 WATCH_S: Final = 1.0
 """Minimum seconds between two checks of the holders of trials while trials run here, per joined run."""
 LOOK_SHARE: Final = 0.05
@@ -32,8 +32,8 @@ LOOK_SHARE: Final = 0.05
 class JoinedSource(WorkSource):
     """Hands out the trials of a source that this run has claimed; used by one thread.
 
-    A run without trials ends once it has watched the holders of the remaining ones for long enough to know that they
-    are alive. It waits for them while their end may release further trials: those of a shared stage or a round.
+    A run without trials ends once it has watched the holders of the remaining trials for long enough to know that they
+    are alive. It waits for them while their end may release further trials of a shared stage or a race round.
 
     Args:
         source: All trials.
@@ -56,7 +56,7 @@ class JoinedSource(WorkSource):
         self._mine: set[str] = set()
         self._elsewhere: dict[str, None] = {}  # in the order in which they were found
         self._recorded: set[str] = set()  # trials with a record, as of the last check
-        self._given_back: set[str] = set()  # trials that were held elsewhere and came back
+        self._given_back: set[str] = set()  # trials that other runs held and gave back
         self._idle_since: float | None = None
         self._look_at = self._watch_at = 0.0
         self._ledger = Ledger(results)
@@ -79,7 +79,7 @@ class JoinedSource(WorkSource):
 
     @property
     def elsewhere(self) -> Set[str]:
-        """Trials that other runs hold, or have ended."""
+        """Trials that other runs hold or have completed."""
         return self._elsewhere.keys()
 
     @property
@@ -90,7 +90,7 @@ class JoinedSource(WorkSource):
 
     @property
     def _holders_live(self) -> bool:
-        """Whether it has been idle for long enough to know that the holders of trials elsewhere are alive."""
+        """Whether this run has been idle for long enough to know that the other runs that hold trials are alive."""
         return self._idle_since is not None and self._clock() - self._idle_since >= 1.5 * self._leases.expires_s
 
     @property
@@ -104,7 +104,7 @@ class JoinedSource(WorkSource):
         return self._source.awaited()
 
     def observe(self, event: TrialEvent) -> Sequence[Work]:
-        if event.kind == "failed" and not event.elsewhere:  # others may have failed in the same way
+        if event.kind == "failed" and not event.elsewhere:  # trials of other runs may have failed in the same way
             self._look_at = 0.0
         return self._source.observe(event)
 
@@ -117,19 +117,19 @@ class JoinedSource(WorkSource):
         self._leases.release(trial_id)
 
     def poll(self) -> list[TrialEvent]:
-        """Events of trials that other runs have ended since the last call; checks only from time to time."""
+        """Events of trials that other runs have completed since the last call; limits the frequency of checks."""
         began = self._clock()
         if not self._elsewhere or began < self._look_at or self._source.stopped:
             return []
         idle = self._idle_since is not None
         events: list[TrialEvent] = []
-        with contextlib.suppress(OSError):  # the next check will follow
+        with contextlib.suppress(OSError):  # retried at the next check
             free = []
             if idle or began >= self._watch_at:
                 free = [trial_id for trial_id in self._elsewhere if self._leases.is_free(trial_id, ask=idle)]
                 self._watch_at = began + max(self._leases.expires_s, WATCH_S * self.runs)
             others = self._leases.others()
-            self.runs, self.merges = 1 + len(others), self._leases.run < min(others, default="~")  # one of all merges
+            self.runs, self.merges = 1 + len(others), self._leases.run < min(others, default="~")  # only one run merges
             self._recorded = self._ledger.recorded("trials")  # after checking the holders: they write the record first
             ended = [self.work(trial_id) for trial_id in self._elsewhere if trial_id in self._recorded]
             events = recorded_events(self._ledger, self._metric, ended, {})

@@ -21,9 +21,9 @@ class Judged:
     """Scores of a finished search trial, or of a point over its seeds.
 
     Attributes:
-        values: The objectives at the best epoch; NaN where one is undefined.
+        values: The objectives at the best epoch; NaN for an undefined one.
         excess: Amount by which each constraint is violated; positive if it is, NaN if its quantity is undefined.
-        curve: The first objective by epoch, where it is defined; empty for a point.
+        curve: The first objective by epoch, for epochs at which it is defined; empty for a point.
     """
 
     values: tuple[float, ...]
@@ -43,7 +43,7 @@ def mean_of(trials: Sequence[Judged]) -> Judged:
 def read_judged(
     ledger: Ledger, specs: Mapping[str, TrialSpec], best_epochs: Mapping[str, int], settings: SearchSettings
 ) -> dict[str, Judged]:
-    """Scores of finished trials; one without validation rows is left out."""
+    """Scores of finished trials; trials without validation rows are left out."""
     objectives = settings.metric
     quantities = list(dict.fromkeys(constraint.quantity for constraint in settings.constraints))
     epochs = [name for name in quantities if name not in ("n_params", "val/ece")]
@@ -74,7 +74,7 @@ def _parameters(ledger: Ledger, trial_ids: Iterable[str]) -> dict[str, float]:
 
 
 def _calibration_error(ledger: Ledger, spec: TrialSpec) -> float:
-    """Expected calibration error of a trial's judged network over the validation subjects; NaN without predictions."""
+    """Expected calibration error of a trial's reported network on the validation subjects; NaN without predictions."""
     rows = ledger.predictions("val", trial_ids=[spec.trial_id])
     if rows.empty:
         return math.nan

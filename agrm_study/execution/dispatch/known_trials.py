@@ -1,4 +1,4 @@
-"""Recorded trials: intact ones, finished ones with damaged files, and how the latter are repaired."""
+"""Recorded trials, intact and damaged, and repairs of damaged trials."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from agrm_study.records.whole import broken_trials
 
 @dataclass(frozen=True, slots=True)
 class DamagedTrial:
-    """A finished trial with a missing or damaged file: it counts as unfinished.
+    """A finished trial with a missing or damaged file, which counts as unfinished.
 
     Attributes:
         state: Its state in the ledger; unreliable if its `trials` record is damaged.
@@ -73,10 +73,10 @@ def read_known(results: Location) -> KnownTrials:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Healing:
-    """How damaged trials are repaired.
+    """Repairs of damaged trials.
 
     Attributes:
-        predicted: Trials whose predictions are recomputed from their kept weights, without training.
+        predicted: Trials whose predictions are recomputed from their saved weights, without training.
         retrained: Trials that are trained again, with the reason.
     """
 
@@ -95,7 +95,7 @@ class Healing:
 
 
 def healing(results: Location, known: KnownTrials, trial_ids: Iterable[str]) -> Healing:
-    """How the damaged trials among these are repaired; reads their weights."""
+    """The repairs of the damaged trials among the given ones; reads their weights."""
     damaged = {trial_id: known.damaged[trial_id].fault for trial_id in trial_ids if trial_id in known.damaged}
     rows: list[dict[str, Any]] = Ledger(results).table_of("trials", list(damaged)).to_pylist() if damaged else []
     reasons = {row["trial_id"]: _why_trained(row, damaged[row["trial_id"]]) for row in rows}
@@ -109,7 +109,7 @@ def healing(results: Location, known: KnownTrials, trial_ids: Iterable[str]) -> 
 
 
 def _why_trained(row: Mapping[str, Any], fault: Fault) -> str:
-    """Why predictions from a trial's weights would differ from those lost; empty if intact weights reproduce them."""
+    """Reason for which the lost predictions cannot be recomputed; empty if intact weights reproduce them."""
     if fault.what == "weights":
         return "their weights are missing or damaged"
     if fault.what != "predictions":

@@ -1,4 +1,4 @@
-"""Missing trials that differ from finished ones only in a larger number of epochs, and whether they continue them."""
+"""Missing trials that differ from finished trials only in having more epochs, and whether they can continue them."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from agrm_study.study.study import Study
 _Replicates = tuple[str, int, str]
 """Key of trials that differ only in their training seed: their configuration and split."""
 MOST_NUMBERS: Final = 4
-"""Smaller numbers of epochs that are tried, the largest first."""
+"""Maximum number of smaller epoch counts that are tried, the largest first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Longer:
-    """A missing trial, and the epochs of the finished one that it would continue.
+    """A missing trial, and the number of epochs of the finished trial that it would continue.
 
     Attributes:
-        continues: Whether it resumes from a kept state.
+        continues: Whether it resumes from a saved state.
         cosine: Whether its learning rate depends on the number of epochs, so that no shorter training can be continued.
     """
 
@@ -35,7 +35,7 @@ class Longer:
 
     @property
     def words(self) -> str:
-        """The change of epochs."""
+        """The change in the number of epochs, as text."""
         return f"epochs {self.before} → {self.trial.recipe.epochs}"
 
 
@@ -47,16 +47,16 @@ def longer_trials(
     inherited: Mapping[str, int],
     before: Collection[int] = (),
 ) -> list[Longer]:
-    """The missing trials whose shorter twin has finished.
+    """The missing trials whose shorter counterpart has finished.
 
     Args:
         inherited: Number of initial epochs that each trial inherits from a saved state.
-        before: Numbers of epochs of earlier runs, besides those of the records.
+        before: Numbers of epochs in earlier runs, in addition to the recorded ones.
     """
     finished = {t: state for t, state in states.items() if state.status == "finished" and state.stop_reason != PRUNED}
     numbers = {state.epochs for state in finished.values() if state.epochs} | set(before)
     builder = TrialBuilder(study.name, fingerprints, parts=study.parts)
-    ids: dict[tuple[_Replicates, int], dict[int, str]] = {}  # identities by seed, with fewer epochs
+    ids: dict[tuple[_Replicates, int], dict[int, str]] = {}  # identities of trials with fewer epochs, by seed
     seeds: dict[_Replicates, set[int]] = {}
     for trial in missing:
         seeds.setdefault(_replicates(trial), set()).add(trial.seed)
@@ -82,10 +82,10 @@ def _replicates(trial: TrialSpec) -> _Replicates:
 
 
 def longer_notes(longer: Sequence[Longer], *, lost: str) -> list[str]:
-    """One sentence for each change of epochs: how many trials continue, and why the others do not.
+    """One sentence for each change in the number of epochs: how many trials continue, and why others do not.
 
     Args:
-        lost: Why states that could be continued do not exist.
+        lost: Reason that no state exists from which training could continue.
     """
     notes = []
     going_on = Counter(each.words for each in longer if each.continues)

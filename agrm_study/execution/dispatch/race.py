@@ -19,7 +19,7 @@ from agrm_study.study.seeds import Stopped
 from agrm_study.study.study import Study
 
 Scores = Callable[[Collection[str]], Mapping[str, float]]
-"""Validation metric at the best epoch of those trials that have one."""
+"""Validation metric at the best epoch, for the given trials that have one."""
 
 
 @dataclass(slots=True)
@@ -27,7 +27,7 @@ class _Task:
     """The race on one task.
 
     Attributes:
-        trials: Trial ids of each arm, seed by seed.
+        trials: Trial ids of each arm, in the order of the seeds.
         inside: Arms still in the race, in the order of the study.
     """
 
@@ -60,11 +60,11 @@ class RaceState:
         return tuple(self._tasks)
 
     def over(self, task: str) -> bool:
-        """Whether the last interim look is done: the remaining arms get all seeds."""
+        """Whether the last interim look is done and the remaining arms get all seeds."""
         return self._tasks[task].looked == len(self._looks)
 
     def asked(self, task: str) -> set[str]:
-        """The trials of the current and earlier rounds, of the arms still in the race."""
+        """The trials of the arms still in the race, for the current and earlier rounds."""
         state = self._tasks[task]
         n = self._race.most if self.over(task) else self._looks[state.looked]
         return {trial_id for arm in state.inside for trial_id in state.trials[arm][:n]}
@@ -72,8 +72,7 @@ class RaceState:
     def advance(self, task: str, ended: Collection[str], scores: Scores) -> list[Stopped]:
         """Performs the interim look of each complete round, and returns the arms that were dropped.
 
-        A look uses the seeds of its own round and those before it, whatever else is recorded: the decision is the same
-        whenever it is made.
+        A look uses only the seeds of its own and earlier rounds, so the decision does not depend on when it is made.
         """
         state, new = self._tasks[task], list[Stopped]()
         while not self.over(task) and all(trial_id in ended for trial_id in self.asked(task)):
@@ -140,7 +139,7 @@ class RaceState:
 
 
 def ledger_scores(results: Location, plan: Plan, metric: str) -> Scores:
-    """The scores of finished trials, read from the records once each."""
+    """The scores of finished trials, each read from the records once."""
     known: dict[str, float] = {}
 
     def scores(trial_ids: Collection[str]) -> Mapping[str, float]:

@@ -1,4 +1,4 @@
-"""Source of the trials of a race: a round is handed out when the round before it is complete."""
+"""Source of the trials of a race: a round is handed out when the previous round is complete."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MakeSource = Callable[[Sequence[Work]], WorkSource]
 class RaceSource(WorkSource):
     """Hands out the trials of a race; used by one thread.
 
-    Each round is a source of its own, so that the ordering of a study's trials (by shared stages, for example)
+    Each round has its own source, so that the ordering of a study's trials (by shared stages, for example)
     also applies within a round. Tasks do not wait for each other.
 
     Args:
@@ -72,14 +72,14 @@ class RaceSource(WorkSource):
 
     def observe(self, event: TrialEvent) -> Sequence[Work]:
         held = list(self._round_of[event.trial_id].observe(event))
-        held += super().observe(event)  # failures count over all rounds
+        held += super().observe(event)  # failures are counted across all rounds
         ended = [self.work(event.trial_id)] if event.kind in ("finished", "failed") else []
         self._end(ended + held)
         return held
 
     def hold(self, arm: str) -> Sequence[Work]:
         held = [work for source in self._rounds for work in source.hold(arm)]
-        held += [work for work in self._pending.values() if work.trial.arm == arm]  # those of later rounds
+        held += [work for work in self._pending.values() if work.trial.arm == arm]  # trials of later rounds
         for work in held:
             self._pending.pop(work.trial.trial_id, None)
         return held
@@ -94,7 +94,7 @@ class RaceSource(WorkSource):
         self._round_of[trial_id].set_aside(trial_id)
 
     def _end(self, works: Sequence[Work]) -> None:
-        """Marks these trials as having no further score, and performs the interim looks that waited for them."""
+        """Marks the given trials as having no further score, and performs the interim looks that waited for them."""
         self._ended.update(work.trial.trial_id for work in works)
         if not self._stopped:
             for task in dict.fromkeys(work.trial.task for work in works):
@@ -126,7 +126,7 @@ def open_race(
     """The source of a race's trials; its decisions update race.json and the progress.
 
     Args:
-        works: Those without a record, or to be rerun.
+        works: Trials without a record, or to be rerun.
         progress: Trials that are no longer needed are removed from it.
         on_note: Called with a sentence for every dropped arm.
     """

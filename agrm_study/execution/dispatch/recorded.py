@@ -1,4 +1,4 @@
-"""Events of ended trials, read from their records, as a driver process may die before sending them."""
+"""Events of ended trials, read from their records, since a driver process may die before sending them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def recorded_events(ledger: Ledger, metric: str, works: Iterable[Work], known: M
 
     Args:
         metric: Validation metric that events carry.
-        known: Attempt of the last known record, by trial; `Work.attempts` otherwise.
+        known: Attempt of the last known record, by trial; defaults to `Work.attempts`.
     """
     asked = {work.trial.trial_id: work for work in works}
     if not asked:

@@ -1,7 +1,7 @@
 """Optuna's samplers and pruners, configured by the settings of a study file.
 
 Each draw has its own sampler seed, derived from the search's `sampler_seed` and the number of the draw: an interrupted
-search resumes as if uninterrupted, and a random search draws the same points whatever their scores.
+search resumes as if uninterrupted, and a random search samples the same points regardless of their scores.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
     import optuna
 
 DIGITS: Final = 8
-"""Significant digits of drawn numbers: enough for any setting, and still readable."""
+"""Significant digits of sampled numbers: enough for any setting, and still readable."""
 
 End = Literal["finished", "pruned", "dropped", "failed"]
-"""How a point ended; a dropped one was hopeless after some of its seeds."""
+"""Outcome of a point; a dropped point was hopeless after some of its seeds."""
 
 Space = Mapping[str, Dimension]
 """Dotted setting → distribution."""
 
 STATELESS: Final = ("random", "tpe", "gp", "RandomSampler", "TPESampler", "GPSampler")
-"""Samplers that store no attributes on trials: a replayed draw need not call them."""
+"""Samplers that store no attributes on trials: replaying a draw does not call them."""
 
 COUNTING: Final = ("CmaEsSampler", "QMCSampler")
-"""Samplers that count their draws if they draw several settings jointly."""
+"""Samplers that count their draws when sampling several settings jointly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Draw:
 
     Attributes:
         settings: Values by dotted name; dimensions whose condition does not hold are absent.
-        drawn: The same in Optuna's representation: the logit of a value, the index of a choice.
+        drawn: The same values in Optuna's representation: the logit of a value, the index of a choice.
     """
 
     handle: optuna.Trial
@@ -53,8 +53,8 @@ class Draw:
 class Sampler:
     """An in-memory Optuna study, filled by `tell` and `replay`.
 
-    A dimension with a condition is drawn only if the condition holds. TPE decomposes such a space into groups; GP draws
-    conditional dimensions at random, as its model needs a fixed space.
+    A dimension with a condition is sampled only if the condition holds. TPE decomposes such a space into groups; GP
+    samples conditional dimensions at random, as its model needs a fixed space.
     """
 
     def __init__(self, search: SearchSettings, space: Space) -> None:
@@ -70,7 +70,7 @@ class Sampler:
 
     @property
     def number(self) -> int:
-        """Points drawn and replayed so far."""
+        """Number of points sampled and replayed so far."""
         return len(self._study.get_trials(deepcopy=False))
 
     def ask(self) -> Draw:
@@ -79,7 +79,7 @@ class Sampler:
         return self._draw()
 
     def replay(self, drawn: Mapping[str, float | int]) -> Draw:
-        """Adds a point drawn by an earlier run, as if `ask` had just returned it."""
+        """Adds a point sampled by an earlier run, as if `ask` had just returned it."""
         import optuna
 
         sampler = self._search.sampler
@@ -92,7 +92,7 @@ class Sampler:
         return self._draw(count=name in COUNTING)
 
     def report(self, draw: Draw, epoch: int, value: float) -> bool:
-        """Reports the best validation metric of a trial up to an epoch; whether the trial should be pruned there."""
+        """Reports a trial's best validation metric up to an epoch; returns whether to prune the trial at that epoch."""
         if self._search.pruner.name == "none":
             return False
         draw.handle.report(value, epoch)
@@ -101,7 +101,7 @@ class Sampler:
     def tell(
         self, draw: Draw, end: End, values: tuple[float, ...] | None = None, excess: tuple[float, ...] = ()
     ) -> None:
-        """Reports the end of a point; one without finite objectives and constraints counts as failed.
+        """Reports the end of a point; a point without finite objectives and constraints counts as failed.
 
         A dropped point is reported with the mean over its finished seeds, which is worse than the median.
         """
@@ -193,7 +193,7 @@ def optuna_sampler(search: SearchSettings, number: int) -> optuna.samplers.BaseS
         one_sequence = search.sampler.name == "QMCSampler"  # its seed scrambles the sequence that the draws share
         return build_sampler(search.sampler, search.sampler_seed % 2**32 if one_sequence else seed)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # TPE's groups are called experimental; the shipped release is pinned by tests
+        warnings.simplefilter("ignore")  # Optuna marks TPE's groups as experimental; tests pin the supported release
         match search.sampler:
             case "random":
                 return samplers.RandomSampler(seed=seed)

@@ -1,7 +1,7 @@
 """Draws of earlier runs that belong to the current search.
 
-A record belongs to the search when the trial made from its settings has the identity of the record: data, split, base
-recipe and seed are then the same. Points outside the current space are left out.
+A record belongs to the search if a trial built from its settings has the recorded identity, that is, the same data,
+split, base recipe and seed. Points outside the current space are left out.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class PastRun:
     """A trial of a point in earlier runs.
 
     Attributes:
-        end: How it ended; ``None`` if it is to be run (again).
+        end: Outcome; ``None`` if the trial is still to be run or rerun.
         judged: Its scores, if it was measured.
         repeats: For a finished trial that lost records and is rerun, the state that it must reach.
     """
@@ -48,7 +48,7 @@ class Past:
 
     Attributes:
         specs: The trials of its point, one per seed; empty if no recipe allows the values.
-        runs: Known runs of each of them.
+        runs: Known runs of each trial.
     """
 
     proposal: Proposal
@@ -57,7 +57,7 @@ class Past:
 
     @property
     def end(self) -> End | None:
-        """How the point ended, by its first trial that did not finish; ``None`` if trials may still be run."""
+        """Outcome of the point, from its first trial that did not finish; ``None`` if trials may still run."""
         return next((run.end for run in self.runs if run.end != "finished"), "finished" if self.runs else None)
 
 
@@ -73,9 +73,9 @@ def read_past(
     *,
     retry_failed: bool = False,
 ) -> list[list[Past]]:
-    """The draws of earlier runs of each search, in order: those of its log, then points found only in the records.
+    """The draws of earlier runs of each search, in order: draws in its log, then points found only in records.
 
-    A record that the log of any of the searches lists is of a point that this search drew; the others did not.
+    A record that a search log lists belongs only to the searches whose logs list it.
     """
     ledger = Ledger(results)
     trials = ledger.trials()
@@ -139,7 +139,7 @@ def _point(
     close = proposal.drawn.keys() == drawn.keys() and all(
         abs(value - drawn[name]) <= 1e-4 * max(1.0, abs(value)) for name, value in proposal.drawn.items()
     )
-    # records sort the settings; names of points follow the space
+    # records sort the settings; point names follow the order of the space
     drawn = proposal.drawn if close else drawn
     try:
         specs = search.trials(settings, builder)

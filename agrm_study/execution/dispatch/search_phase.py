@@ -36,7 +36,7 @@ from agrm_study.training.models.known_layers import known_layers
 
 ENDS: Final[tuple[End, ...]] = get_args(End)
 AHEAD: Final = ("missing", "trials_at_most", "to_promote")
-"""Counts of a search in the plan: its points by how they ended, and what remains."""
+"""Counts of a search in the plan: its points by outcome, and the remaining work."""
 
 
 def open_searches(
@@ -54,7 +54,7 @@ def open_searches(
         accelerators: Accelerator of the trials of each arm, if arms differ.
 
     Raises:
-        InputError: As `searches`, and for a file named in a recipe that cannot be read.
+        InputError: As for `searches`, or if a file specified in a recipe cannot be read.
     """
     builder = TrialBuilder(study.name, prepared.fingerprints, parts=study.parts)
     planned = searches(study, known_layers)
@@ -180,7 +180,7 @@ class SearchPlan:
 
 
 def plan_search(study: Study, prepared: Prepared, results: Location, known: KnownTrials) -> SearchPlan | None:
-    """The plan of a study's searches; ``None`` for a study without one."""
+    """The plan of a study's searches; ``None`` for a study without searches."""
     planned = searches(study, known_layers)
     if not planned:
         return None

@@ -17,25 +17,25 @@ from agrm_study.records.reader import TrialState
 from agrm_study.study.search_space import SearchSettings
 
 MIN_EARLIER: Final = 4
-"""Minimum number of earlier points with as many seeds, for their median to end a point."""
+"""Minimum number of earlier points with the same number of seeds before their median can end a point."""
 
 
 @dataclass(slots=True)
 class Point:
-    """One point of a search: every draw of its settings, its trials, and how they ended.
+    """One point of a search: every draw of its settings, its trials, and their outcomes.
 
     Attributes:
         specs: Its trials, one per seed.
         draws: Draws of its settings without a reported result yet.
         trials: Scores of its finished trials, in the order of the seeds.
-        end: How it ended; None while it does not have all its trials. ``dropped`` ones were hopeless.
-        best: The best value so far of the first objective, for the trial that is judged while it runs.
-        judged: The last epoch that was judged.
+        end: Outcome; None while trials are missing. ``dropped`` points were hopeless.
+        best: Best value of the first objective so far, for the running trial that the pruner evaluates.
+        judged: Last epoch that the pruner evaluated.
         pruned: Whether its trial was requested to end early.
         running: Whether one of its trials was handed out and has not ended.
         started: Number of its trials that were handed out or had ended before.
         repeats: For a finished trial that lost records and is rerun, the state that it must reach.
-        later: How the trials after the next one ended in earlier runs.
+        later: Outcomes in earlier runs of the trials after the next one.
     """
 
     specs: tuple[TrialSpec, ...]
@@ -52,7 +52,7 @@ class Point:
 
     @property
     def spec(self) -> TrialSpec:
-        """The trial of its first seed, whose identity is that of the point."""
+        """The trial with its first seed, whose identity also identifies the point."""
         return self.specs[0]
 
     @property
@@ -81,21 +81,21 @@ class Point:
         return "finished" if len(self.trials) == len(self.specs) else None
 
     def mean(self, seeds: int) -> float:
-        """The first objective's mean over its first seeds."""
+        """Mean of the first objective over the given number of initial seeds."""
         return mean_of(self.trials[:seeds]).values[0]
 
 
 def hopeless(point: Point, earlier: Iterable[Point], *, maximize: bool) -> bool | None:
     """Whether a point ends before it has all its seeds; None while undecided.
 
-    After k seeds a point ends early if its mean is worse than the median, over the points drawn before it, of the means
-    over the first k seeds (a median stopping rule, Golovin et al. 2017). Points with fewer seeds do not count, at least
-    `MIN_EARLIER` others are required, and the decision waits until each has k seeds or has ended: it depends on records
-    and the order of the draws only, not on which trial ended first.
+    After k seeds a point ends early if its mean is worse than the median, over the points sampled before it, of the
+    means over the first k seeds (a median stopping rule, Golovin et al. 2017). Points with fewer seeds do not count, at
+    least `MIN_EARLIER` others are required, and the decision waits until each has k seeds or has ended: it depends only
+    on the records and the order of the draws, not on which trial ended first.
 
     Args:
-        point: A point that has some of its seeds.
-        earlier: The points drawn before it, in order.
+        point: A point with results for some of its seeds.
+        earlier: The points sampled before it, in order.
         maximize: Whether larger values are better.
     """
     seeds = len(point.trials)
@@ -115,7 +115,7 @@ def hopeless(point: Point, earlier: Iterable[Point], *, maximize: bool) -> bool 
 
 
 def ended_points(past: Iterable[Past], settings: SearchSettings) -> list[Point]:
-    """The points of earlier runs in the order of drawing, as they ended; hopeless ones are dropped."""
+    """The points of earlier runs in sampling order, with their outcomes; hopeless points are dropped."""
     points: dict[str, Point] = {}
     for item in past:
         if not item.specs or item.specs[0].trial_id in points:
@@ -134,7 +134,7 @@ def ended_points(past: Iterable[Past], settings: SearchSettings) -> list[Point]:
 
 
 def candidates_of(points: Iterable[Point], space: Mapping[str, Any]) -> list[Candidate]:
-    """The points that have all their seeds and were measured: those that can be chosen."""
+    """The points that can be chosen: those that were measured with all their seeds."""
     return [
         Candidate(drawn_settings(point, space), point.result.values, point.result.excess)
         for point in points
@@ -143,6 +143,6 @@ def candidates_of(points: Iterable[Point], space: Mapping[str, Any]) -> list[Can
 
 
 def drawn_settings(point: Point, space: Mapping[str, Any]) -> dict[str, Any]:
-    """The drawn values of a point, in the order of the space; its trials of a tuned arm also have the arm's own."""
+    """The sampled values of a point, in the order of the space, without the settings of a tuned arm."""
     params = point.spec.params
     return {name: params[name] for name in space if name in params}

@@ -1,4 +1,4 @@
-"""Source of the trials of one search: the sampler draws a point when a slot is free and receives the results."""
+"""Source of the trials of one search: the sampler suggests a point when a slot is free and receives the results."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ MOST_REPEATS: Final = 100
 class SearchSource(WorkSource):
     """Hands out the trials of one search; used by one thread.
 
-    Points of earlier runs are replayed first: those that ended, in the order in which they were drawn, with their
-    scores. Points without all their records are continued before anything new is drawn.
+    Points of earlier runs are replayed first: points that ended, in the order in which they were sampled, with their
+    scores. Points with missing records are continued before new points are sampled.
 
     Args:
         past: The draws of earlier runs, in order.
@@ -62,9 +62,9 @@ class SearchSource(WorkSource):
         self._results, self._log, self._accelerator = results, log, accelerator
         self._maximize = self._settings.directions[0] == "maximize"
         self._sampler = Sampler(self._settings, search.space)
-        self._points: dict[str, Point] = {}  # by their first trial, in the order of drawing
-        self._open: dict[str, Point] = {}  # those without an end
-        self._undecided: set[str] = set()  # those that may get another seed
+        self._points: dict[str, Point] = {}  # by their first trial, in sampling order
+        self._open: dict[str, Point] = {}  # points that have not ended
+        self._undecided: set[str] = set()  # points that may get another seed
         self._point_of: dict[str, Point] = {}
         self._queue: deque[Point] = deque()
         self._proposals: list[Proposal] = []
@@ -115,7 +115,7 @@ class SearchSource(WorkSource):
         return to_draw + sum(point.to_come for point in self._open.values())
 
     def set_aside(self, trial_id: str) -> None:
-        self.put_back(trial_id)  # points are handed out in the order in which they were drawn
+        self.put_back(trial_id)  # points are handed out in sampling order
 
     @property
     def exhausted(self) -> bool:
@@ -151,7 +151,7 @@ class SearchSource(WorkSource):
         self._write()
 
     def candidates(self) -> list[Candidate]:
-        """The points that have all their seeds and were measured: those that can be chosen."""
+        """The points that can be chosen: those that were measured with all their seeds."""
         return candidates_of(self._points.values(), self.search.space)
 
     def _replay(self, item: Past) -> None:
@@ -160,7 +160,7 @@ class SearchSource(WorkSource):
         known = self._points.get(item.specs[0].trial_id) if item.specs else None
         if not item.specs or (known is None and item.end is None and not self._room):  # fewer trials are requested now
             self._sampler.tell(draw, "failed")
-        elif known is not None and known.end is not None:  # drawn again after its end
+        elif known is not None and known.end is not None:  # sampled again after its end
             self._tell(known, draw)
         elif known is not None:
             known.draws.append(draw)
@@ -173,8 +173,8 @@ class SearchSource(WorkSource):
             self._go_on(point, list(item.runs))
 
     def _replay_reports(self, draw: Draw, curve: Mapping[int, float], last: int, *, pruned: bool) -> None:
-        """Reports the epochs that were judged while the trial ran: all but the last of one that ran to its end, which
-        its end event covers, and none after the one at which it was pruned."""
+        """Reports the epochs that the pruner evaluated during the trial: all but the last for a complete trial, whose
+        end event covers it; none after the pruning epoch for a pruned trial."""
         for epoch, value in best_so_far(curve, maximize=self._maximize).items():
             if epoch > last or (self._sampler.report(draw, epoch, value) and pruned):
                 break
@@ -220,7 +220,7 @@ class SearchSource(WorkSource):
     def _judge(self, point: Point, epoch: int, metric: float | None) -> None:
         """Processes the metric of an epoch, and requests that the worker end the trial if the pruner decides so."""
         if metric is None or epoch <= point.judged or point.pruned or point.repeats is not None:
-            return  # a resumed trial sends its epochs again, and the end of a repeated one is fixed
+            return  # a resumed trial sends its epochs again, and a repeated trial's end is fixed
         point.judged = epoch
         better = max if self._maximize else min
         point.best = metric if point.best is None else better(point.best, metric)
@@ -243,7 +243,7 @@ class SearchSource(WorkSource):
         self._decide()
 
     def _go_on(self, point: Point, runs: list[PastRun]) -> None:
-        """Adds the known ends of a point's trials from its next one on, and queues the trials to run."""
+        """Adds the known outcomes of a point's trials, starting with the next one, and queues the trials to run."""
         while runs and runs[0].end is not None:
             end = point.add(runs.pop(0), self._settings)
             if end is not None:
@@ -256,7 +256,7 @@ class SearchSource(WorkSource):
             self._queue.append(point)
 
     def _decide(self) -> None:
-        """Ends hopeless points, and queues the next seed of those that are not; the others wait for earlier points."""
+        """Ends hopeless points and queues the next seed of promising ones; undecided points wait for earlier points."""
         earlier: list[Point] = []
         for trial_id, point in self._points.items() if self._undecided else ():
             if trial_id in self._undecided:

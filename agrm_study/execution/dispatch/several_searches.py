@@ -15,7 +15,7 @@ class SeveralSearches(WorkSource):
 
     Args:
         searches: At least one.
-        ended: The ends of recorded search trials, so that no search repeats a trial of another one.
+        ended: Outcomes of recorded search trials, so that no search repeats a trial of a different search.
         on_change: Called when the number of remaining trials may have changed.
     """
 
@@ -30,7 +30,7 @@ class SeveralSearches(WorkSource):
         self.searches = tuple(searches)
         self._turns = list(searches)
         self._ended, self._on_change = dict(ended), on_change
-        self._takers: dict[str, list[SearchSource]] = {}  # the first of them started the trial
+        self._takers: dict[str, list[SearchSource]] = {}  # searches that share a trial; the first started it
 
     def __len__(self) -> int:
         return sum(map(len, self.searches))
@@ -96,7 +96,7 @@ class SeveralSearches(WorkSource):
 
     @property
     def to_draw(self) -> int:
-        """Maximum number of remaining trials, without those of searches that are held back."""
+        """Maximum number of remaining trials, excluding searches that are held back."""
         return sum(search.pending for search in self.searches if not search.held_back)
 
     @property
@@ -106,7 +106,7 @@ class SeveralSearches(WorkSource):
 
     @property
     def reasons(self) -> list[str]:
-        """Why searches ended before their last trial, one sentence each, and what to do."""
+        """Reasons and remedies for searches that ended before their last trial, one sentence each."""
         found = []
         for search in self.searches:
             if search.why_stopped:

@@ -1,4 +1,4 @@
-"""Stages that the trials of a run share: saved ones are looked up, and those that no trial needs are removed."""
+"""Stages that the trials of a run share: lookup of saved stages, and removal of stages that no trial needs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class SharedStages:
     Args:
         works: Every trial of the run, in execution order.
         sharing: `sharing` of the study; if False, nothing is looked up, saved or removed.
-        joined: Whether other runs may be writing stages: none is removed before trials have ended.
+        joined: Whether other runs may be writing stages: no stage is removed before trials have ended.
 
     Raises:
         InputError: If a file named in a recipe cannot be read.
@@ -50,7 +50,7 @@ class SharedStages:
             del self._saved[key]
 
     def source(self, works: Sequence[Work]) -> WorkSource:
-        """The source of some of the trials; each waits until a stage that it shares is saved."""
+        """The source of the given trials; each waits until a stage that it shares is saved."""
         if not self._sharing:
             return WorkSource(works)
         trials = [work.trial for work in works]
@@ -83,9 +83,9 @@ class SharedStages:
 
 
 class SearchStages:
-    """The stages of a search's trials; stages saved by other versions of the code are removed.
+    """The stages of a search's trials; stages saved by different versions of the code are removed.
 
-    Only supervised pre-training is shared, and only if its settings can be drawn again: the first trial that trains
+    Only supervised pre-training is shared, and only if its settings can be sampled again: the first trial that trains
     it saves it, later draws reuse it, and no trial waits for another.
     """
 
@@ -102,7 +102,7 @@ class SearchStages:
 
 
 def pretraining_comes_again(search: PlannedSearch) -> bool:
-    """Whether no setting drawn from a range affects pre-training; such a value is rarely drawn twice."""
+    """Whether no setting drawn from a range affects pre-training; such a value is rarely sampled twice."""
     if search.base.own_trainer:
         acting = declared_epochs(search.base).names
         own = (name for name in search.space if name == EPOCHS or name.startswith(PREFIX))

@@ -32,8 +32,8 @@ class ToRun:
     """The unfinished trials of a plan.
 
     Attributes:
-        failed: Those not rerun because they failed deterministically.
-        held: Those not started because their arm keeps failing in the same way.
+        failed: Trials not rerun because they failed deterministically.
+        held: Trials not started because their arm keeps failing in the same way.
     """
 
     trials: tuple[TrialSpec, ...]
@@ -43,7 +43,7 @@ class ToRun:
 
     @property
     def notes(self) -> list[str]:
-        """Sentences on which trials do not run, and how to run them."""
+        """Notes on trials that do not run and how to run them, one sentence each."""
         notes = []
         if self.failed:
             notes.append(f"{counted(len(self.failed), 'failed trial')} would fail again; --retry-failed runs them.")
@@ -58,7 +58,7 @@ class ToRun:
 def trials_to_run(
     plan: Plan, states: Mapping[str, TrialState], *, started: Collection[str] = (), retry_failed: bool = False
 ) -> ToRun:
-    """Sorts the unfinished trials of a plan.
+    """Classifies the unfinished trials of a plan.
 
     Args:
         started: Trials without a record that an earlier run has started; they are always resumed.
@@ -90,7 +90,7 @@ def work_on(trial: TrialSpec, prepared: Prepared, known: KnownTrials, predicted:
 def read_and_take_over(
     results: Location, plan: Plan, on_note: Callable[[str], None], *, merge: bool = True
 ) -> KnownTrials:
-    """The trials of a results folder, after equal ones of studies in sibling folders were reused.
+    """The trials of a results folder, after reusing equal trials of studies in sibling folders.
 
     With `merge`, many loose records are merged first. Damaged files are reported.
     """

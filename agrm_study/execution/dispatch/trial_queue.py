@@ -1,8 +1,9 @@
-"""Queue of trials in which epochs that several trials share are trained once.
+"""Queue of trials that trains epochs shared by several trials only once.
 
-A trial runs as a whole. At the end of each stage that others wait for it saves its state; they wait without a slot and
-resume from there. The first trial to start of those that share a stage is its leader; when it fails or its state is
-lost, another one leads. Trials wait only for running ones, so one can always start when nothing runs.
+A trial runs as a whole. At the end of each stage that other trials wait for, it saves its state; the waiting trials
+occupy no slot and resume from that state. The first of the trials that share a stage to start is its leader; if it
+fails or its state is lost, another trial becomes the leader. Trials wait only for running ones, so one can always start
+when nothing runs.
 """
 
 from __future__ import annotations
@@ -22,10 +23,10 @@ from agrm_study.plan.stages import Stage, Stages
 
 NO_STAGES: Final = Stages(())
 LAST_ROUNDS: Final = 2
-"""Once at most this many trials per running one are left to start, the longest start first, whatever their seed."""
+"""When at most this many trials per running trial remain, the longest start first, regardless of their seed."""
 
 Place = Literal["waits", "leads", "free"]
-"""Waits for a running trial; would be the first of several that share a stage; or neither."""
+"""Role of a trial: waits for a running trial, would be the first of several that share a stage, or neither."""
 Entry = tuple[int, int, str]
 """A waiting trial: the negative number of trials that can follow it, its rank, its identity."""
 
@@ -79,9 +80,9 @@ class TrialQueue:
     def pop(self, full: Collection[str | None] = ()) -> Work | None:
         """The next trial to start; ``None`` if there is none, or each waits for a running one or for capacity.
 
-        The given order applies, except to the last trials of a run: when slots would soon be idle, the trial that lets
-        most others follow starts first, otherwise the longest, so that no slot waits long for the last trial to end.
-        Accelerators in `full` have no capacity for another trial now.
+        The given order applies, except to the last trials of a run: when slots would soon be idle, the trial that
+        unblocks the most others starts first, or else the longest trial, so that no slot waits long for the last trial
+        to end. Accelerators in `full` have no capacity for another trial now.
         """
         while True:
             kinds = [kind for kind in self._heaps["free"] if kind not in full]
@@ -133,7 +134,7 @@ class TrialQueue:
         return []
 
     def put_back(self, trial_id: str) -> None:
-        """Takes back a trial that was handed out and no longer runs; it resumes at its place in the order."""
+        """Takes back a trial that was handed out and no longer runs; it regains its position in the order."""
         if trial_id not in self._running:
             return
         self._running.discard(trial_id)
@@ -154,7 +155,7 @@ class TrialQueue:
         return {key: min(leaders) for key, leaders in self._leaders.items() if leaders and self._followers[key]}
 
     def remove(self, arms: Collection[str]) -> list[Work]:
-        """Removes the trials of some arms that have not started."""
+        """Removes the trials of the given arms that have not started."""
         removed = [self._works[trial_id] for trial_id in self._waiting if self._works[trial_id].trial.arm in arms]
         for work in removed:
             self.withdraw(work.trial.trial_id)
@@ -179,7 +180,7 @@ class TrialQueue:
         return found
 
     def _judge(self, trial_id: str) -> tuple[Place, int]:
-        """The place of a waiting trial, and how many others can follow once it has started."""
+        """The role of a waiting trial, and the number of trials that can follow once it has started."""
         others = 0
         for stage in reversed(self._handed_over(trial_id)):
             if stage.key in self._saved:
@@ -192,7 +193,7 @@ class TrialQueue:
         return ("leads", others) if others else ("free", 0)
 
     def _put(self, trial_id: str) -> None:
-        """Moves a waiting trial to its place in the order, if that has changed."""
+        """Moves a waiting trial to its position in the order if the position has changed."""
         place, old = self._judge(trial_id), self._places.get(trial_id)
         if place == old:
             return
@@ -205,7 +206,7 @@ class TrialQueue:
             heapq.heappush(heap, (-place[1], self._rank[trial_id], trial_id))
 
     def _put_again(self, stages: Collection[Stage]) -> None:
-        """Repositions the waiting trials of some stages of one chain; the first stage has them all."""
+        """Repositions the waiting trials of the given stages of one chain; the first stage includes them all."""
         if stages:
             first = min(stages, key=lambda stage: stage.first)
             for trial_id in first.trials:
@@ -213,12 +214,12 @@ class TrialQueue:
                     self._put(trial_id)
 
     def _next(self, place: Place, kinds: Iterable[str | None]) -> str | None:
-        """The first trial at a place, over some accelerators."""
+        """The first trial with a role, over the given accelerators."""
         found = (self._first(self._heaps[place][kind], place) for kind in kinds)
         return min((first for first in found if first is not None), default=(0, 0, None))[-1]
 
     def _longest(self, kinds: Iterable[str | None]) -> str:
-        """The longest of the trials that wait for no other; there is at least one."""
+        """The longest of the trials that do not wait for another trial; there is at least one."""
         entries = (entry for kind in kinds for entry in self._heaps["free"][kind])
         return min((t for _, _, t in entries if self._places.get(t) == ("free", 0)), key=self._by_length.__getitem__)
 
@@ -262,7 +263,7 @@ class TrialQueue:
         return replace(self._works[trial_id], stages=ends) if ends else self._works[trial_id]
 
     def _will_lead(self, trial_id: str) -> list[Stage]:
-        """Registers a running trial as leader of its unsaved stages; returns those that had none."""
+        """Registers a running trial as leader of its unsaved stages; returns the stages that had no leader."""
         led = []
         for stage in self._handed_over(trial_id):
             if stage.key not in self._saved and stage.key not in self._hopeless:

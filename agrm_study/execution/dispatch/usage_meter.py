@@ -16,18 +16,18 @@ from agrm_study.records.location import Location
 from agrm_study.study.resources import Resources
 
 WRITE_EVERY_S: Final = 30.0
-"""Seconds between two writes: the usage that a killed run may fail to record."""
+"""Seconds between two writes; a killed run loses at most the usage of this interval."""
 READ_EVERY_S: Final = 60.0
-"""Seconds between two reads of what other runs of the folder have used."""
+"""Seconds between two reads of the usage of other runs of the folder."""
 ENDS: Final = ("finished", "failed", "interrupted", "retried")
 """Kinds of events after which an attempt holds no resources."""
 
 
 class UsageMeter:
-    """Measures the time that the trials of one run use, and adds that of other runs of the folder.
+    """Measures the time that the trials of one run use, and adds the usage of other runs of the folder.
 
     Attributes:
-        gpu: GPUs of a trial whose event states no other share.
+        gpu: GPUs of a trial whose event does not specify a share.
     """
 
     def __init__(self, results: Location, resources: Resources, clock: Callable[[], float] = time.monotonic) -> None:
@@ -38,7 +38,7 @@ class UsageMeter:
         self._running: dict[str, tuple[float, float]] = {}  # trial → start of its attempt, GPUs
         files = (results / FOLDER).children(".json")
         self._others = sum_of_files(files)
-        # The first account of a folder includes what its records hold, as it hides them from `read_used`
+        # The first account of a folder includes the usage in its records, which `read_used` then ignores
         self._ended = Used() if files else recorded_use(results, resources)
         self._written = self._read = clock()
         self._changed = False
@@ -64,7 +64,7 @@ class UsageMeter:
                 self._others = sum_of_files(file for file in files if file.name != self._file.name)
 
     def close(self) -> None:
-        """Ends the attempts that have not ended by themselves, and writes the account."""
+        """Ends the attempts that are still open, and writes the account."""
         for trial_id in list(self._running):
             self._end(trial_id)
         if self._changed:

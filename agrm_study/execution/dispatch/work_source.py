@@ -15,7 +15,7 @@ class WorkSource:
 
     Args:
         works: The trials, in execution order.
-        order: The queue that they wait in; by default each can start at once.
+        order: The queue that they wait in; by default, each trial can start at once.
         drop: Called with each stage that no trial of the run needs any more.
 
     Attributes:
@@ -60,7 +60,7 @@ class WorkSource:
         return self._stopped
 
     def poll(self) -> list[TrialEvent]:
-        """Events of trials that other runs have ended since the last call."""
+        """Events of trials that other runs have completed since the last call."""
         return []
 
     def awaited(self) -> dict[str, str]:
@@ -95,6 +95,6 @@ class WorkSource:
         self._repeated = repeated
 
     def hold(self, arm: str) -> Sequence[Work]:
-        """Stops handing out trials of an arm; returns those that were not started."""
+        """Stops handing out trials of an arm; returns the trials that were not started."""
         self._repeated.held.add(arm)
         return self._order.remove({arm})

@@ -1,4 +1,4 @@
-"""Whether a Ray cluster answers at an address, with which token, and whether it runs the same Ray.
+"""Lookup of a Ray cluster at an address: whether it answers, its token, and its version of Ray.
 
 Ray's client waits more than a minute for a cluster that does not exist, and exits when a token is missing. So
 `ray status` runs first, in a separate process with a time limit.
@@ -45,17 +45,17 @@ class Reached(NamedTuple):
 
 
 class Status(NamedTuple):
-    """Exit code of ``ray status`` (``None`` on timeout), and what it printed."""
+    """Exit code of ``ray status`` (``None`` on timeout), and its output."""
 
     code: int | None
     text: str
 
 
 def reach(address: str) -> Reached:
-    """Finds a cluster at ``HOST:PORT``, or at ``auto``: the one of ``$RAY_ADDRESS``, or the one on this machine.
+    """Finds the cluster at ``HOST:PORT``; for ``auto``, the cluster of ``$RAY_ADDRESS`` or on this machine.
 
     Raises:
-        InputError: Nothing answers there, or another service; the cluster requires a token that is missing here; or it
+        InputError: Nothing or a different service answers; the cluster requires a token that is missing here; or it
             runs a different version of Ray.
     """
     if address == "auto":
@@ -80,7 +80,7 @@ def reach(address: str) -> Reached:
 
 
 def ray_status(address: str, environment: Mapping[str, str]) -> Status:
-    """Runs ``ray status`` with these environment variables; it also compares the versions of Ray."""
+    """Runs ``ray status`` with the given environment variables; it also compares the versions of Ray."""
     command = [sys.executable, "-P", "-m", "ray.scripts.scripts", "status", "--address", address]
     try:
         done = subprocess.run(
@@ -111,10 +111,10 @@ def different_versions(theirs: Mapping[str, str]) -> InputError:
 
 
 def _on_this_machine() -> str:
-    """Address of the only cluster with a node on this machine; this user's cluster if other users run some, too.
+    """Address of the only cluster with a node on this machine; this user's cluster if other users also run clusters.
 
     Raises:
-        InputError: There is none, or there are several.
+        InputError: There is no such cluster, or more than one.
     """
     found = dict(_local_clusters())
     own = [address for address, uid in found.items() if uid == os.getuid()] or list(found)
@@ -144,10 +144,10 @@ def _local_clusters() -> Iterator[tuple[str, int]]:
 
 
 def _listening(address: str) -> str:
-    """The address at which this machine reaches it: Ray identifies a node by its network address, not by loopback.
+    """The network address for a given address, since Ray does not identify nodes by loopback addresses.
 
     Raises:
-        InputError: It is not an address, or nothing listens there.
+        InputError: The address is invalid, or nothing listens on it.
     """
     host, _, port = address.rpartition(":")
     host = host.strip("[]")
@@ -165,7 +165,7 @@ def _listening(address: str) -> str:
 
 
 def _own_address() -> str:
-    """This machine's address towards other machines; loopback without a network."""
+    """This machine's address as seen by other machines; loopback without a network."""
     with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as towards:
         towards.connect(("192.0.2.1", 9))  # an address reserved for documentation (RFC 5737); nothing is sent
         return str(towards.getsockname()[0])

@@ -1,8 +1,8 @@
-"""Checks whether the cluster's autoscaler can start a node that holds a trial, before anything else is done.
+"""Checks before any other step whether the cluster's autoscaler can start a node that fits a trial.
 
-Ray does not list the node types that an autoscaler may start, so the check requests a node as a trial would. If a
-node type fits, the autoscaler starts one while the data are prepared, and stops it again after it was idle for a
-while. Otherwise Ray's second autoscaler (`ray up`, KubeRay) reports it, and its first does nothing.
+Ray does not list the node types that an autoscaler may start, so the check requests a node as a trial would. If a node
+type fits, the autoscaler starts a node while the data are prepared, and stops it again after an idle period. Otherwise
+Ray's autoscaler v2 (`ray up`, KubeRay) reports the request as infeasible, and v1 does nothing.
 
 Uses private names of Ray: `ray status` and `ray.util.state` list pending requests, not those that no node type can
 satisfy. Versions of Ray that lack these names are not checked.
@@ -20,17 +20,17 @@ from agrm_study.execution.resources.capacity import Resources, alive_nodes, each
 from agrm_study.study.errors import InputError
 
 UNDESCRIBED: Final = re.compile("node_[0-9a-f]+")
-"""Node type that Ray's first autoscaler assigns to a node that its configuration does not describe."""
+"""Node type that Ray's autoscaler v1 assigns to a node that its configuration does not describe."""
 PATIENCE_S: Final = 60.0
-"""Timeout of an autoscaler, in seconds; it updates every five seconds, and queries a cloud in between."""
+"""Timeout of an autoscaler, in seconds; it updates every five seconds and queries the cloud provider in between."""
 LOOK_EVERY_S: Final = 0.5
 FIRST_ROUNDS: Final = 4
-"""Rounds of Ray's first autoscaler, which does not report what it cannot start, within which it starts a node."""
+"""Update rounds within which Ray's autoscaler v1 starts a node; v1 does not report infeasible requests."""
 SEE: Final = "`ray status` on the head shows its progress."
 
 
 def check_autoscaler(resources: Resources, kinds: Sequence[str], tick: Callable[[], None]) -> list[str]:
-    """Requests a node for each kind of trial that no node of the cluster can hold, without waiting for it to start.
+    """Requests a node for each kind of trial that fits on no node of the cluster; does not wait for the node to start.
 
     Args:
         kinds: Accelerators that trials request; empty if they request none.
@@ -40,7 +40,7 @@ def check_autoscaler(resources: Resources, kinds: Sequence[str], tick: Callable[
         Non-fatal notes.
 
     Raises:
-        InputError: The autoscaler can start no node for it, or the cluster has no autoscaler.
+        InputError: The autoscaler cannot start a suitable node, or the cluster has no autoscaler.
     """
     notes = []
     head = _head()
@@ -75,7 +75,7 @@ def _request(head: Any, resources: Resources, tick: Callable[[], None]) -> None:
     """Waits until the autoscaler has seen a request for one trial.
 
     Raises:
-        InputError: It can start no node for it, or there is no autoscaler.
+        InputError: The autoscaler cannot start a suitable node, or there is no autoscaler.
     """
     import ray
 
@@ -106,7 +106,7 @@ def _request(head: Any, resources: Resources, tick: Callable[[], None]) -> None:
 
 
 def _second(head: Any, request: str) -> Callable[[], bool | None]:
-    """Whether Ray's second autoscaler can start a node for a request; ``None`` until it has seen the request."""
+    """Whether Ray's autoscaler v2 can start a node for a request; ``None`` until it has seen the request."""
     from ray.core.generated.autoscaler_pb2 import GetClusterStatusReply
 
     requested_in: list[int] = []  # version of the cluster's state that first included the request
@@ -130,7 +130,7 @@ def _among(request: str, requests: Any) -> bool:
 
 
 def _first(head: Any) -> Callable[[], bool | None]:
-    """Whether Ray's first autoscaler starts nodes; ``None`` until it has had time to, and if the second one runs."""
+    """Whether Ray's autoscaler v1 starts nodes; ``None`` until it has had time to do so, and if v2 runs."""
     rounds: set[float] = set()
 
     def answered() -> bool | None:

@@ -25,7 +25,7 @@ def call(
     *,
     tick: Callable[[], None] = lambda: None,
 ) -> Any:
-    """The result of an operation.
+    """Runs an operation in a driver process and returns its result.
 
     Args:
         operation: Its name in `child.OPERATIONS`.
@@ -34,7 +34,7 @@ def call(
 
     Raises:
         InputError: The operation raised it.
-        ExecutionLost: It could not be completed.
+        ExecutionLost: The operation could not be completed.
     """
     with DriverProcess(Job(operation, arguments)) as process:
         while not isinstance(message := process.next(0.1), Result):

@@ -32,13 +32,14 @@ UNBORN: Final = 3
 """Number of failed worker creations on a node within `UNBORN_S`, after which the driver exits."""
 UNBORN_S: Final = 600.0
 KILLED_UNBORN: Final = 12
-"""Number of consecutive workers killed before they take a trial, after which the driver exits."""
+"""Number of consecutive workers killed before they accept a trial, after which the driver exits."""
 
 
 class DriverCallback(Callback):  # type: ignore[misc]
     """Turns Tune's reports into events.
 
-    Its own errors are stored and raised later, as Tune ignores some errors of callbacks and hides others.
+    Errors raised in the callback are stored and raised later, since Tune ignores some errors of callbacks and hides
+    others.
 
     Args:
         on_tick: Called about twice a second.
@@ -62,7 +63,7 @@ class DriverCallback(Callback):  # type: ignore[misc]
         return {}  # the Tuner pickles itself for a restore that is never requested
 
     def raise_if_broken(self) -> None:
-        """Raises an error if Ray has died, otherwise the driver's first own error."""
+        """Raises an error if Ray has died, otherwise the first error of the driver itself."""
         if dead := dead_parts():
             raise ExecutionLost(f"Ray stopped on this machine ({', '.join(dead)} died)") from None
         if self._broken is not None:
@@ -134,7 +135,7 @@ class DriverCallback(Callback):  # type: ignore[misc]
         self._running.discard(trial_id)
 
     def _count_unborn(self, node: str | None, failure: Failure) -> None:
-        """Stops the driver if workers cannot be created: no trial is the cause, and Tune would retry forever."""
+        """Stops the driver if workers cannot be created: no trial causes this, and Tune would retry forever."""
         if node is None:
             self._killed_unborn += 1
             if self._killed_unborn >= KILLED_UNBORN:

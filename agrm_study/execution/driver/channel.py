@@ -1,4 +1,4 @@
-"""The driver process's side of its connection to the run."""
+"""Connection of the driver process to the run."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TICK_S: Final = 0.5
 class Channel:
     """Sends messages to the run and receives its answers, on standard input; safe to use from several threads.
 
-    Child processes inherit neither end.
+    Child processes do not inherit the descriptors.
 
     Args:
         events: Descriptor that messages are written to.

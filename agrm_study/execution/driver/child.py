@@ -24,11 +24,11 @@ from agrm_study.study.errors import InputError
 SHUTDOWN_S: Final = 5.0
 """Timeout for Ray's shutdown once the run has ended, in seconds."""
 Operation = Callable[[Channel, Mapping[str, Any]], Any]
-"""Takes the channel to the run, and arguments as JSON values; returns a JSON value."""
+"""Accepts the channel to the run and arguments as JSON values; returns a JSON value."""
 
 
 def run(channel: Channel, arguments: Mapping[str, Any]) -> None:
-    """Runs trials on Ray Tune until the run has none left."""
+    """Runs trials on Ray Tune until the run has no trials left."""
     from agrm_study.execution.driver.tune_run import run_trials
 
     run_trials(channel, arguments)
@@ -88,14 +88,14 @@ def main(operations: Mapping[str, Operation] = OPERATIONS) -> None:
 
 
 def _end_without_run() -> None:
-    """Ends this process and all of its descendants, whatever else fails."""
+    """Ends this process and all of its descendants, even if other cleanup fails."""
     try:
         if "ray" in sys.modules:
             shutdown = threading.Thread(target=sys.modules["ray"].shutdown, daemon=True)
             shutdown.start()
             shutdown.join(SHUTDOWN_S)
         end_family(os.getpid(), os.environ[MARK])
-        shutil.rmtree(Path.cwd(), ignore_errors=True)  # raises where another run has removed the folder
+        shutil.rmtree(Path.cwd(), ignore_errors=True)  # raises if another run has removed the folder
     finally:
         os._exit(1)
 

@@ -1,6 +1,6 @@
-"""The driver process from the run's side: start, messages, end.
+"""Start, messages and end of the driver process, as managed by the run.
 
-The process leads its own session. All processes that Ray starts below it belong to that session and inherit its
+The process leads its own session. All Ray processes that descend from it belong to that session and inherit its
 environment, so `DriverProcess.end` finds all of them, orphans included.
 """
 
@@ -29,7 +29,7 @@ from agrm_study.study.temporary import temporary_folder
 
 MODULE: Final = "agrm_study.execution.driver.child"
 MARK: Final = "AGRM_STUDY_DRIVER"
-"""Environment variable of the driver process and of all that descends from it; its value is different for each run."""
+"""Environment variable of the driver process and all its descendants; its value differs for each run."""
 TAIL_LINES: Final = 3
 """Lines of its log that explain the death of a driver process."""
 ORDERLY_S: Final = 20.0
@@ -37,7 +37,7 @@ ORDERLY_S: Final = 20.0
 GONE_S: Final = 20.0
 """Seconds within which killed processes disappear, unless the kernel blocks one."""
 SILENT_S: Final = 180.0
-"""Seconds without a message after which a driver process counts as hanging."""
+"""Seconds without a message after which a driver process is considered hung."""
 _ESCAPES: Final = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -82,7 +82,7 @@ class DriverProcess:
         self.end()
 
     def send(self, message: Message) -> None:
-        """Sends a message; a process that has died is noticed by `next`."""
+        """Sends a message; the death of the process is detected by `next`."""
         assert self._process.stdin is not None
         with contextlib.suppress(OSError):
             self._process.stdin.write(encode(message))
@@ -115,7 +115,7 @@ class DriverProcess:
         return message
 
     def _why_it_ended(self) -> str:
-        """How the process ended and the last lines of its log, as a clause."""
+        """The cause of the process's end and the last lines of its log, as a clause."""
         try:
             code = self._process.wait(5)
         except subprocess.TimeoutExpired:
@@ -158,7 +158,7 @@ class DriverProcess:
 
 
 def end_family(session: int, mark: str) -> None:
-    """Kills the processes of a session, those with a value of `MARK`, and their descendants, except this process."""
+    """Kills the processes of a session or with a value of `MARK`, and their descendants, except this process."""
     end = time.monotonic() + GONE_S
     while time.monotonic() < end and (family := _family(session, mark)):
         for process in family:
@@ -184,7 +184,7 @@ def _family(session: int, mark: str) -> list[psutil.Process]:
 
 
 def _environment(mark: str) -> dict[str, str]:
-    """The environment of a driver process: no relative path and no working folder on the module path."""
+    """The environment of a driver process: the module path has no relative path and no working directory."""
     paths = [str(Path(part).resolve()) for part in os.environ.get("PYTHONPATH", "").split(os.pathsep) if part]
     root = Path(agrm_study.__file__).resolve().parents[1]
     if not {"site-packages", "dist-packages"}.intersection(root.parts):

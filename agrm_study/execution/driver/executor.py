@@ -1,4 +1,4 @@
-"""Interface of the executors that run trials, and the one that runs them in this process, without Ray."""
+"""Interface of the executors that run trials, and the executor that runs them in this process without Ray."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Executor(ABC):
 
         Args:
             on_event: Called with every event of a trial, in the calling thread.
-            interrupt: When requested, running trials stop at their next epoch boundary and none is started.
+            interrupt: When requested, running trials stop at their next epoch boundary and no trial is started.
             on_tick: Called several times a second, or at every epoch.
 
         Raises:
@@ -74,7 +74,7 @@ class Executor(ABC):
 
 
 class InlineExecutor(Executor):
-    """The in-process twin of `RayExecutor`: same worker, same events, same records, one trial at a time."""
+    """In-process counterpart of `RayExecutor`: same worker, same events, same records, one trial at a time."""
 
     def run(
         self,

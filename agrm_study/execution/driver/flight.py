@@ -22,7 +22,7 @@ class Flight:
     Args:
         share: GPUs of a trial.
         losses: Consecutive driver deaths during a trial that neither ended nor was saved in between, after which the
-            trial is recorded as failed, as it may be their cause.
+            trial is recorded as failed, since it may be their cause.
 
     Attributes:
         started: Trials whose worker has started and not ended.
@@ -44,12 +44,12 @@ class Flight:
 
     @property
     def total(self) -> int:
-        """Trials of the source."""
+        """Number of trials of the source."""
         return len(self._source)
 
     @property
     def has_trials(self) -> bool:
-        """Whether there is a trial to run: a new one, or one that the source has handed out before."""
+        """Whether there is a trial to run, either a new one or one that was handed out before."""
         return not self._source.exhausted or (self._growth.pending and not self._source.stopped)
 
     @property
@@ -63,7 +63,7 @@ class Flight:
         self._growth.stop()
 
     def assign(self, take: Take) -> Assigned:
-        """The next trial: one to be restarted on a larger share of a GPU, otherwise a new one.
+        """The next trial: a trial to be restarted on a larger share of a GPU, otherwise a new one.
 
         Nothing new is handed out on an accelerator where a trial waits for a larger share.
         """
@@ -112,10 +112,10 @@ class Flight:
     def reconcile(self, reason: str) -> bool:
         """Reconciles the trials in flight after the driver process has died, for the given reason.
 
-        Those with a record of this run have ended; the others are put back, to resume from their checkpoints.
+        Trials with a record of this run have ended; the others are put back and resume from their checkpoints.
 
         Returns:
-            Whether a trial has ended or was saved since the last time.
+            Whether a trial has ended or was saved since the last call.
         """
         began = set(self.started)
         ledger = Ledger(self.settings.results)

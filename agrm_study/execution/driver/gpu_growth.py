@@ -23,11 +23,11 @@ def larger_share(share: float) -> float:
 class GpuGrowth:
     """GPU shares of the trials of a run; used by one thread.
 
-    To the source of the trials, a restarted trial has never ended: it receives the event that the trial was put
+    For the source of the trials, a restarted trial has not ended: the source receives an event that the trial was put
     back. A restart does not count as one of a trial's retries after a worker's death.
 
     Args:
-        share: GPUs of a trial; it can grow if below 1.
+        share: GPUs of a trial; the share can grow if it is below 1.
     """
 
     def __init__(self, share: float) -> None:
@@ -43,7 +43,8 @@ class GpuGrowth:
     def answer(self, event: TrialEvent, *, stopped: bool) -> TrialEvent:
         """The event to report: a trial that ran out of GPU memory is put back while its share can grow.
 
-        If no more trials are started (`stopped`), it keeps its failure, and the next run retries it.
+        If no more trials are started (`stopped`), the failure is final for this run, and the next run retries the
+        trial.
         """
         share = self.share(event.trial_id)
         if event.failure != "oom_gpu" or event.kind != "failed" or stopped or share <= 0:
@@ -56,7 +57,7 @@ class GpuGrowth:
         return replace(event, kind="retried", error=why)
 
     def next(self, fits: Callable[[str], bool] = lambda trial_id: True) -> str | None:
-        """The next trial to restart, among those for which there is capacity."""
+        """The next trial to restart, among the trials for which there is capacity."""
         trial_id = next((waiting for waiting in self._again if fits(waiting)), None)
         if trial_id is not None:
             self._again.remove(trial_id)
@@ -64,7 +65,7 @@ class GpuGrowth:
         return trial_id
 
     def started(self, trial_id: str) -> None:
-        """A trial has started."""
+        """Registers the start of a trial."""
         self._expected.discard(trial_id)
 
     @property

@@ -18,7 +18,7 @@ def measure_in_task(arguments: Mapping[str, Any], tick: Callable[[], None]) -> M
     """Measures within a Ray task on a GPU of the cluster, or of this machine.
 
     Args:
-        arguments: As sent by `call.measure_on_ray`.
+        arguments: The arguments sent by `call.measure_on_ray`.
 
     Raises:
         ExecutionLost: If nothing could be measured.

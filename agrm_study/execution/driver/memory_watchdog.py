@@ -79,9 +79,9 @@ class MemoryWatchdog:
         self._thread.join(SETTLE_S)
 
     def take_reason(self, trial_id: str) -> str:
-        """Why a dead worker ran out of memory; empty if it died of another cause.
+        """Reason that a dead worker ran out of memory; empty if it died of a different cause.
 
-        A kill by the kernel explains one death: the first one queried after the kernel has counted it.
+        A kill by the kernel explains one death: the first death queried after the kernel has counted the kill.
         """
         if reason := self._reasons.pop(trial_id, ""):
             return reason

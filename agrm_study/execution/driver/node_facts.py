@@ -10,7 +10,7 @@ from typing import Any
 
 
 def describe(question: dict[str, Any]) -> dict[str, Any]:
-    """The facts of the node that this runs on.
+    """The facts of the node on which this function runs.
 
     Args:
         question: The facts to determine, all optional: ``results`` (a results folder), with ``probe`` (the name of a
@@ -45,7 +45,7 @@ def describe(question: dict[str, Any]) -> dict[str, Any]:
 
 
 def try_storage(question: dict[str, Any]) -> str:
-    """Problem with reading or writing the results folder; empty for none."""
+    """Problem with reading or writing the results folder; empty if there is none."""
     from agrm_study.records.location import Location
 
     try:
@@ -62,14 +62,14 @@ def try_storage(question: dict[str, Any]) -> str:
 
 
 def try_video() -> str:
-    """Problem with reading a tiny video; empty for none."""
+    """Problem with reading a tiny video; empty if there is none."""
     from agrm_study.execution.fitness.video import check_video
 
     return "; ".join(f"{found.check}: {found.text}" for found in check_video() if found.level == "problem")
 
 
 def try_cuda() -> str:
-    """Problem with computing on each GPU; in a child process, as Ray hides GPUs from this one; empty for none."""
+    """Problem with computing on each GPU, in a child process, as Ray hides GPUs from this one; empty if none."""
     import os
     import subprocess
     import sys

@@ -1,8 +1,8 @@
 """Checks every node of a cluster before the first trial: code, versions, storage, videos, GPUs, clocks.
 
-The package must be installed on every node, in the environment from which its Ray was started. A node that lacks it or
-has another version is rejected by name. The study itself is sent with each trial; clip stores and results are on
-storage that all nodes can access.
+The package must be installed on every node, in the environment from which its Ray was started. A node without it, or
+with a different version, is rejected and identified in the message. The study itself is sent with each trial; clip
+stores and results are on storage that all nodes can access.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ SHARE: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Facts of a node (`node_facts.describe`), or why there are none.
+    """Facts of a node (`node_facts.describe`), or the reason for their absence.
 
     Attributes:
         node: Its name, unique among the nodes.
         gpus: Its GPUs, as Ray counts them.
         facts: ``None`` if it did not answer.
-        silence: Why it did not answer.
+        silence: Reason that the node did not answer.
         skew_s: Seconds by which its clock is ahead of this machine's, in excess of the time that the answer took.
     """
 
@@ -66,7 +66,7 @@ def check_cluster(results: Location, *, on_gpus: bool, below: str = ".run/") -> 
 
     Args:
         on_gpus: Whether trials compute on GPUs.
-        below: Folder within the results where a file is written as a test, and removed again.
+        below: Folder within the results where a file is written as a test, and removed afterwards.
 
     Returns:
         Non-fatal notes.
@@ -122,7 +122,7 @@ def check_files(files: Sequence[str], stores: Mapping[str, int], local: str) -> 
 
 
 def ask(question: Mapping[str, Any], *, answer_in: str = "") -> list[Answer]:
-    """The answer of every living node to a question (`node_facts.describe`); all are queried concurrently."""
+    """The answer of every live node to a question (`node_facts.describe`); all are queried concurrently."""
     import ray
     from ray import cloudpickle
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy

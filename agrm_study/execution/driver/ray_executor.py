@@ -42,7 +42,7 @@ class RayExecutor(Executor):
         address: A Ray cluster; ``None`` starts a local Ray.
         grows: Whether the cluster's autoscaler adds nodes.
         data: Data that trials read, with the size of clip stores; every node must be able to access them and have room.
-        retries: How often a trial whose worker died is resumed from its checkpoint within one run.
+        retries: Number of times that a trial whose worker died is resumed from its checkpoint within one run.
     """
 
     def __init__(
@@ -115,7 +115,7 @@ class RayExecutor(Executor):
 
 
 class _Served:
-    """One driver process at work."""
+    """One running driver process."""
 
     def __init__(
         self,

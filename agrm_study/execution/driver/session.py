@@ -102,7 +102,7 @@ def private_environment(folder: Path) -> dict[str, str]:
         "RAY_TMPDIR": str(folder),
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN_PATH": str(new_token(folder)),
-        # A kill by Ray's monitor ends the whole Tune run; `memory_watchdog` kills the largest worker instead
+        # A kill by Ray's monitor aborts the whole Tune run; `memory_watchdog` kills the largest worker instead
         "RAY_memory_monitor_refresh_ms": "0",
         # A driver that waits for the first workers waits forever if one of them dies
         "RAY_prestart_worker_first_driver": "0",
@@ -154,7 +154,7 @@ def _reason(error: BaseException) -> str:
 
 
 def _their_versions(error: BaseException | None) -> dict[str, str]:
-    """Versions of a cluster that Ray rejected because of them; empty if it rejected it for another reason."""
+    """Versions of a cluster that Ray rejected because of them; empty if Ray rejected it for a different reason."""
     while error is not None:
         if found := _VERSIONS.search(str(error)):
             return {"ray": found[1], "python": found[2]}

@@ -8,11 +8,11 @@ from __future__ import annotations
 from typing import Final
 
 FIRST_EPOCH_S: Final = 3600.0
-"""Minimum limit, from a trial's start or the last new note on what it waits for to the end of its first epoch."""
+"""Minimum limit from a trial's start, or its last new note while it waits, to the end of its first epoch."""
 EPOCH_S: Final = 900.0
 """Minimum limit, from one epoch's end to the next."""
 FACTOR: Final = 20.0
-"""The limit is also at least this multiple of the longest epoch of the trial, or of any trial before its first."""
+"""The limit is at least this multiple of the trial's longest epoch; before its first epoch, of any trial's."""
 PAUSE_S: Final = 10.0
 """The driver checks several times a second; after a longer pause the driver itself was suspended, not the workers."""
 
@@ -34,7 +34,7 @@ class StallDetector:
         self._looked: float | None = None
 
     def began(self, trial_id: str, now: float) -> None:
-        """A worker has taken the trial."""
+        """A worker has accepted the trial."""
         self._last[trial_id] = now
 
     def prepares(self, trial_id: str, now: float, note: str) -> None:

@@ -1,4 +1,4 @@
-"""Search algorithm for Tune that passes on the trials of the run, one per free slot.
+"""Search algorithm for Tune that forwards the trials of the run, one per free slot.
 
 Tune asks for a trial whenever it has room. Handing out no more trials than slots keeps every finished trial's actor
 for the next one, without requesting and cancelling a placement group in between.

@@ -1,4 +1,4 @@
-"""A Tune trial with a study's rule for counting worker deaths, and without state that a study never reads."""
+"""A Tune trial with the study's rule for counting worker deaths, and without state that is never read."""
 
 from __future__ import annotations
 
@@ -12,20 +12,21 @@ from ray.tune.experiment import Trial
 from agrm_study.execution.trial.failures import Failure, classify, is_forgiven
 
 SHOWN_LINES: Final = 12
-"""Lines that a record keeps of Ray's text about a dead worker."""
+"""Maximum number of lines of Ray's text about a dead worker in a record."""
 _ADDRESS: Final = re.compile(r"\bip[:=] ?([^\s,)]+)")
 
 
 class StudyTrial(Trial):  # type: ignore[misc]
-    """Overrides how Tune counts the failures of a trial, and what it stores of results.
+    """Overrides the way in which Tune counts the failures of a trial and stores its results.
 
-    Tune forgives only announced preemptions, whereas a node that SLURM or a cloud reclaims disappears without notice;
-    and the death of a worker before it took the trial is unrelated to the trial. Statistics and states are for
+    Tune exempts only announced preemptions, whereas a node that SLURM or a cloud reclaims disappears without notice;
+    and the death of a worker before it accepted the trial is unrelated to the trial. Statistics and states are for
     `Tuner.restore`, which is not used: they grow with every result.
 
     Attributes:
         failure: Cause of death of the last worker.
-        unborn: Whether it died before it had taken the trial: while reused from another one, or during its creation.
+        unborn: Whether it died before it had accepted the trial: during reuse from a different trial, or during its
+            creation.
         unborn_on: Address of the node on which creating it raised an error; ``None`` for a process that was killed.
     """
 
@@ -39,7 +40,7 @@ class StudyTrial(Trial):  # type: ignore[misc]
         self._deaths: Counter[str] = Counter()
 
     def begin(self) -> None:
-        """A worker has taken the trial."""
+        """A worker has accepted the trial."""
         self._begun = True
 
     def handle_error(self, exc: Exception | None = None) -> None:
@@ -62,7 +63,7 @@ class StudyTrial(Trial):  # type: ignore[misc]
             self.unborn_on = address[1] if address is not None else "unknown"
 
     def update_last_result(self, result: dict[str, Any]) -> None:
-        """Keeps the result without statistics of its numbers."""
+        """Stores the result without statistics of its numbers."""
         self.run_metadata.last_result = result
 
     def get_json_state(self) -> tuple[str, str]:

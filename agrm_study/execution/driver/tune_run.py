@@ -21,15 +21,15 @@ from agrm_study.execution.resources.capacity import Resources, Slots
 from agrm_study.execution.trial.work import WorkerSettings
 
 MOST_SLOTS: Final = 10_000
-"""Trials that Tune may hold ready on a cluster: more than any cluster can hold."""
+"""Maximum number of pending trials of Tune on a cluster: more than any cluster can run."""
 
 
 def run_trials(channel: Channel, arguments: Mapping[str, Any]) -> None:
-    """Runs trials on Ray Tune until the run has none left.
+    """Runs trials on Ray Tune until the run has no trials left.
 
     Args:
-        arguments: Those of `RayExecutor`, and ``settings`` (JSON of `WorkerSettings`), ``total`` (trials of the run),
-            ``stall`` (arguments of `StallDetector`) and ``memory_threshold`` (of `MemoryWatchdog`).
+        arguments: The arguments of `RayExecutor`, and ``settings`` (JSON of `WorkerSettings`), ``total`` (trials of the
+            run), ``stall`` (arguments of `StallDetector`) and ``memory_threshold`` (of `MemoryWatchdog`).
 
     Raises:
         InputError: The cluster or its nodes are unfit.

@@ -27,7 +27,7 @@ _SHOWN: Final = 6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinishedNetwork:
-    """A finished trial with kept weights.
+    """A finished trial with saved weights.
 
     Attributes:
         row: Its `trials` record.
@@ -50,11 +50,11 @@ class FinishedNetwork:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinishedNetworks:
-    """The reported trials of some arms.
+    """The reported trials of the given arms.
 
     Attributes:
         networks: Trials that can be evaluated, in the order of the plan.
-        without_weights: Trials without weights: their cell, and the reason.
+        without_weights: Cells of trials without weights, with the reason.
         unfinished: Number of planned trials that have not finished.
         cells: Cells of the arms.
     """
@@ -125,7 +125,7 @@ def finished_networks(results: Location, arms: Sequence[str] = ()) -> FinishedNe
 
 
 def _digest(results: Location, row: dict[str, Any]) -> str | None:
-    """Digest of a trial's weights, from its record or, if that has none, from the file; None without weights."""
+    """Digest of a trial's weights, from its record or, if the record has none, from the file; None without weights."""
     file = results / "checkpoints" / str(row["trial_id"]) / WEIGHTS
     if row["weights_digest"] is not None:
         return str(row["weights_digest"]) if file.exists() else None

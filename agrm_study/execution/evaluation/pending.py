@@ -1,4 +1,4 @@
-"""Evaluations that a set still lacks, from the records of the earlier ones."""
+"""Evaluations still missing from a set, according to the records of earlier evaluations."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class Pending:
     """Evaluations to run.
 
     Attributes:
-        works: One per trial that lacks a part.
-        done: Ids of the trials that lack none.
-        notes: Why earlier evaluations are repeated, one sentence each.
+        works: One per trial with missing parts.
+        done: Ids of the trials without missing parts.
+        notes: Reasons for repeating earlier evaluations, one sentence each.
     """
 
     works: list[Work]
@@ -35,11 +35,11 @@ class Pending:
 
 
 def pending(results: Location, folder: Location, data: DataOfSet, *, again: bool) -> Pending:
-    """The evaluations that a set lacks.
+    """The evaluations missing from a set.
 
-    A part is reused from the records if its rows match their digest, and weights, data and corruptions are the current
-    ones. If anything is evaluated, results of other versions of the code are evaluated again, so that all numbers of a
-    set come from one version.
+    A part is reused from the records if its rows match their digest, and weights, data and corruptions are unchanged.
+    If anything is evaluated, results of different code versions are evaluated again, so that all numbers of a set come
+    from one version.
 
     Args:
         results: Results folder of the study.
@@ -76,7 +76,7 @@ def pending(results: Location, folder: Location, data: DataOfSet, *, again: bool
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """Parts that the record of an evaluation holds, and the version of the code that made them."""
+    """Parts in the record of an evaluation, and the version of the code that computed them."""
 
     parts: tuple[str, ...] = ()
     code: str = ""

@@ -1,4 +1,4 @@
-"""One evaluation of finished trials on a set: prepares its data, and runs the evaluations that the records lack."""
+"""One evaluation of finished trials on a set: prepares the data and runs the evaluations that have no record."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ class EvaluationSummary:
     """Outcome of an evaluation.
 
     Attributes:
-        total: Finished trials of the selected arms that the set can be used for, with or without weights.
+        total: Finished trials of the selected arms to which the set applies, with or without weights.
         before: Trials that had been evaluated before.
-        without_weights: Trials whose weights do not exist, one sentence each.
+        without_weights: Trials whose weights are missing, one sentence each.
         unfinished: Planned trials of the selected arms that have not finished training.
-        error: Why it ended early; empty if it did not.
+        error: Reason for an early end; empty for a normal end.
     """
 
     name: str
@@ -64,7 +64,7 @@ class EvaluationSummary:
 
     @property
     def sentence(self) -> str:
-        """How it ended, in one line."""
+        """Outcome in one line."""
         end = ", interrupted" if self.interrupted else ""
         text = (
             f"{self.name}: {self.before + self.evaluated} of {self.total} finished trials evaluated"
@@ -99,12 +99,12 @@ def evaluate(
 
     Args:
         results: Results folder of the study.
-        options: How trials are run; its results folder is not used.
+        options: Options for running trials; the results folder in them is not used.
         arms: Arms to evaluate; all if empty.
-        again: Repeat evaluations that the records hold.
+        again: Repeat evaluations that are already recorded.
 
     Raises:
-        InputError: Anything wrong with the results, the set or the options; nothing was evaluated.
+        InputError: The results, the set or the options are invalid; nothing was evaluated.
         OSError: The storage rejects a request.
     """
     study_results, interrupt = Location.of(results), interrupt or Interrupt()
@@ -120,7 +120,7 @@ def evaluate(
 
 
 class _Evaluation:
-    """One invocation."""
+    """State of one invocation."""
 
     def __init__(
         self,
@@ -170,7 +170,7 @@ class _Evaluation:
         return replace(progress, name=f"{study.name} on {data.about.name}", tasks=tasks)
 
     def _execute(self, data: DataOfSet, lacking: Pending, progress: StudyProgress) -> tuple[str, bool]:
-        """Run the evaluations; returns why they ended early, and whether they were interrupted."""
+        """Run the evaluations; returns the reason for an early end, and whether they were interrupted."""
         source, hopeless = EvaluationSource(lacking.works), HopelessRun(self._view.message)
         if self._backend.options.executor == "ray":
             self._view.step(Step("Starting Ray and its workers", 0, 0))

@@ -48,10 +48,10 @@ class DataOfSet:
     """Prepared data of a set.
 
     Attributes:
-        networks: The trials that it can be used for.
+        networks: The trials to which the set applies.
         prepared: Manifests, splits and stores, by `data_of`.
-        write: Writes further records of the set into its folder.
-        data_of: The recipe that names a trial's data in `prepared`.
+        write: Writes additional records of the set into its folder.
+        data_of: The recipe that identifies a trial's data in `prepared`.
     """
 
     about: EvaluatedSet
@@ -71,8 +71,8 @@ class ExternalSet:
     """A labelled data set from another source.
 
     Attributes:
-        distinct_subjects: Whether equal subject ids are different people.
-        trained_on: New path of the study's manifest, if it was moved.
+        distinct_subjects: Whether equal subject ids refer to different people.
+        trained_on: New path of the study's manifest if the manifest was moved.
     """
 
     manifest: Path
@@ -189,11 +189,11 @@ class CorruptedCopies:
         """Prepare the study's own data.
 
         Raises:
-            InputError: The data cannot be prepared, or no longer match those of the trials.
+            InputError: The data cannot be prepared, or no longer match the data of the trials.
         """
         alike = {n.recipe.model_copy(update={"seed": 0}).model_dump_json(): n.recipe for n in found.networks}
         arms = tuple(Arm(name=f"{i}", settings={}, recipe=recipe) for i, recipe in enumerate(alike.values()))
-        study = replace(found.study, arms=arms, search=None, tune=None, splits=None)  # each arm has the data of a fold
+        study = replace(found.study, arms=arms, search=None, tune=None, splits=None)  # arms already hold a fold's data
         prepared = prepare(study, results.address, build=True, on_step=on_step, on_note=on_note, workers=workers)
         for network in found.networks:
             _require_same(network, prepared.fingerprints(network.recipe), prepared.manifest_path(network.recipe))

@@ -25,7 +25,7 @@ LEAST_FREE_GIB: Final = 2.0
 LEAST_FILES: Final = 1024
 GOOD_FILES: Final = 4096
 LEAST_SHARED_MIB: Final = 128
-"""Ray's object store is kept at 80 MiB and lies in shared memory."""
+"""Minimum size of shared memory in MiB; it holds Ray's object store, which is limited to 80 MiB."""
 BUILT: Final = datetime(2025, 1, 1, tzinfo=UTC)
 """A clock that shows an earlier time is wrong."""
 
@@ -43,7 +43,7 @@ def check_processors() -> Iterator[Finding]:
 
 
 def cgroup_processors(root: Path = Path("/sys/fs/cgroup")) -> float | None:
-    """Processors that the container's quota amounts to; ``None`` without one."""
+    """Number of processors in the container's quota; ``None`` without a quota."""
     try:
         quota, period = (root / "cpu.max").read_text().split()
         return None if quota == "max" else int(quota) / int(period)
@@ -52,7 +52,7 @@ def cgroup_processors(root: Path = Path("/sys/fs/cgroup")) -> float | None:
 
 
 def check_memory() -> Iterator[Finding]:
-    """Memory of the machine, or of its container if that has less."""
+    """Memory of the machine, or of its container if the container has less."""
     use = tightest(memory_uses())
     whole, free = use.limit / 2**30, (use.limit - use.used) / 2**30
     text = f"{free:.1f} of {whole:.1f} GiB free" + (" (limit of the container)" if use.place == "container" else "")
@@ -96,7 +96,7 @@ def _count(limit: int) -> str:
 
 
 def check_clock() -> Iterator[Finding]:
-    """Whether the clock is plausible: remaining times and the age of updates are computed from it."""
+    """Whether the clock is plausible, since remaining times and the age of updates depend on it."""
     now = datetime.now(UTC)
     text = f"{now:%Y-%m-%d %H:%M:%S} UTC, local time {time.strftime('%H:%M %Z')}"
     if now < BUILT:
@@ -127,7 +127,7 @@ def _check_folder() -> Finding:
 
 
 def _check_loopback() -> Finding:
-    """Whether a process of this machine can reach another one by 127.0.0.1."""
+    """Whether two processes of this machine can communicate over 127.0.0.1."""
     try:
         with socket.create_server(("127.0.0.1", 0)) as server:
             socket.create_connection(server.getsockname(), timeout=5.0).close()
@@ -138,7 +138,7 @@ def _check_loopback() -> Finding:
 
 
 def _check_threads() -> Finding:
-    """Whether the limits on processes and threads leave room for Ray's."""
+    """Whether the limits on processes and threads leave room for Ray's threads."""
     rooms = {name: limit - used for name, limit, used in _thread_limits()}
     if not rooms:
         return ok("threads", "no limit")

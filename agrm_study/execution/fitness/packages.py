@@ -12,7 +12,7 @@ from agrm_study.execution.fitness.finding import Finding, note, ok, problem
 from agrm_study.execution.provenance import installed_versions
 
 PYTHON: Final = ((3, 11), (3, 14))
-"""From (included) to (excluded)."""
+"""Supported versions of Python: minimum (inclusive) and maximum (exclusive)."""
 SHOWN: Final = ("torch", "torchvision", "ray", "numpy", "pandas", "pyarrow", "optuna", "av", "decord")
 OLDEST_DRIVER: Final = "Install a torch that was built for this driver, or a newer driver."
 
@@ -37,7 +37,7 @@ def check_packages() -> Iterator[Finding]:
 
 
 def unmet_requirements(distribution: str = "agrm-study") -> Iterator[str]:
-    """Requirements of a distribution that this environment does not meet, in words."""
+    """Requirements of a distribution that this environment does not meet, as text."""
     try:
         requirements = importlib.metadata.requires(distribution) or []
     except importlib.metadata.PackageNotFoundError:

@@ -24,7 +24,7 @@ CLOCK_SKEW_S: Final = 5.0
 
 
 def check_storage(results: Path) -> Iterator[Finding]:
-    """The results folder (or where it will be created) and the folder of clip stores."""
+    """Checks the results folder (or the location where it will be created) and the folder of clip stores."""
     yield from _check_folder("results folder", results)
     yield from _check_room(
         "free for results", results, RESULTS_GB, "Free disk space, or give `--results` on a larger disk."
@@ -34,7 +34,7 @@ def check_storage(results: Path) -> Iterator[Finding]:
 
 
 def _check_folder(check: str, folder: Path) -> Iterator[Finding]:
-    """Checks what the ledger relies on: writing, renaming over a file, locking, and a synchronised clock."""
+    """Checks what the ledger requires: writing, renaming over a file, locking, and a synchronised clock."""
     place = existing(folder)
     if not place.is_dir():
         yield problem(check, f"{place} is a file", "Name another folder.")
@@ -68,7 +68,7 @@ def _check_folder(check: str, folder: Path) -> Iterator[Finding]:
 
 
 def check_joining(folder: Location) -> Iterator[Finding]:
-    """Whether runs can share a folder or bucket (`run --join`); its files are removed again."""
+    """Whether runs can share a folder or bucket (`run --join`); its test files are removed afterwards."""
     if wrong := probe(folder):
         yield note("joined runs", f"{folder.address}: {wrong}", "Start one run at a time there, without --join.")
     else:

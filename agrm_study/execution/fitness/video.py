@@ -12,11 +12,11 @@ from agrm_study.execution.fitness.finding import Finding, note, ok, problem
 FRAMES: Final = 8
 SIDE: Final = 64
 WIDEST_ERROR: Final = 12.0
-"""Maximum mean difference between a decoded frame and the original one, in grey levels."""
+"""Maximum mean difference between a decoded frame and the original frame, in grey levels."""
 
 
 def check_video(folder: Path | None = None) -> Iterator[Finding]:
-    """Write H.264 and MPEG-4 with the installed libraries, and read frames back with every decoder."""
+    """Write H.264 and MPEG-4 videos with the installed libraries, and read the frames with every decoder."""
     try:
         import av  # noqa: F401
         import cv2  # noqa: F401
@@ -72,7 +72,7 @@ def _check(path: Path, codec: str) -> Iterator[Finding]:
 
 
 def _failure(path: Path, decoder: str, drawn: Sequence[object]) -> str:
-    """Problem with the frames of a decoder; empty for none. Runs it in a child process, as it may crash."""
+    """Problem with the frames of a decoder; empty if there is none. Decodes in a child process, since it may crash."""
     import numpy as np
 
     from agrm_study.training.data.decoding.killable import Failure, shared_pool

@@ -55,7 +55,7 @@ class LinesView(View):
         progress = self._progress
         if progress is None or event.kind in ("started", "epoch", "held"):
             return
-        if event.kind == "preparing" and event.message:  # the run prints it
+        if event.kind == "preparing" and event.message:  # the run itself prints the message
             return
         if event.kind == "preparing":
             self._print_sometimes(f"{event.host}: {event.note}")

@@ -296,13 +296,13 @@ def _summary(trials: list[TrialProgress]) -> list[RenderableType]:
 
 
 def _shortened(name: str, arm: int, width: int) -> str:
-    """The name of a trial, its arm (up to a given position) shortened so that task and seed fit a width."""
+    """The name of a trial, with its arm (up to a given position) shortened so that task and seed fit a width."""
     kept = width - (len(name) - arm) - 1
     return name if len(name) <= width or kept < 4 else f"{name[:kept]}…{name[arm:]}"
 
 
 def _filled(parts: Iterable[rich.text.Text], width: int) -> list[rich.text.Text]:
-    """Lines of parts that fit a width; no part is broken."""
+    """Lines of parts that fit a width; no part is split."""
     lines: list[rich.text.Text] = []
     for part in parts:
         if lines and lines[-1].cell_len + 3 + part.cell_len <= width:

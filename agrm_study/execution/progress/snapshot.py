@@ -30,13 +30,13 @@ from agrm_study.study.study import Study
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """State of a study at one time.
+    """State of a study at one point in time.
 
     Attributes:
-        owner: The run that holds the study (study, host, pid, since); ``None`` for none.
+        owner: The run that holds the study (study, host, pid, since); ``None`` if there is none.
         final: Progress of the trials that are reported; ``None`` while a first run still prepares its data.
-        cells: Cells of those trials, except those that a race no longer requires.
-        search_logs: The points of each search; one, or one per arm and task that is tuned.
+        cells: Cells of the reported trials, except cells that a race no longer requires.
+        search_logs: The points of each search: one log per search, or one per tuned arm and task.
         nothing_promoted: Whether a search has ended without a point to promote.
         unfinished: Trials that were started and have no record: they are running, or the next run resumes them.
     """
@@ -61,13 +61,13 @@ class Snapshot:
 
     @property
     def trials(self) -> dict[str, TrialProgress]:
-        """The trials of both phases that are known."""
+        """The known trials of both phases."""
         phases = (phase for phase in (self.search, self.final) if phase is not None)
         return {trial_id: trial for phase in phases for trial_id, trial in phase.trials.items()}
 
     @property
     def states(self) -> Counter[str]:
-        """Known trials by state; those not running count as waiting."""
+        """Known trials by state; trials that are not running count as waiting."""
         return Counter(trial.state for trial in self.trials.values())
 
     @property
@@ -120,7 +120,7 @@ class Snapshot:
 
     @property
     def _to_come(self) -> int:
-        """Trials that are not known yet and will run."""
+        """Number of trials that are not known yet and will run."""
         if self.search is None or not self.search.held_back:
             return self._pending
         return self.search.to_draw or 0
@@ -156,7 +156,7 @@ class SnapshotReader:
         logs = read_logs(self._location, search_names(study))
         points = tuple(cell for log in logs for cell in search_cells(log))
         beats = self._beats({cell.trial_id for cell in (*points, *cells)}, states, owner)
-        for beat in beats:  # a failed trial that is running again
+        for beat in beats:  # overrides the record of a failed trial that is running again
             states.pop(beat.trial_id, None)
         started = {beat.trial_id for beat in beats}
         search = None
@@ -204,8 +204,8 @@ class SnapshotReader:
     def _beats(
         self, planned: Collection[str], states: Mapping[str, TrialState], owner: Mapping[str, Any] | None
     ) -> list[Heartbeat]:
-        """Last updates of attempts that were started and have no record; those that the current run has not resumed
-        are left out, as are those that a killed or suspended process left of recorded attempts."""
+        """Last heartbeats of started attempts without a record, excluding attempts that the current run has not resumed
+        and heartbeats that a killed or suspended process left behind for recorded attempts."""
         since = 0.0 if owner is None else owner.get("since", 0.0)
         return [
             beat
@@ -249,18 +249,18 @@ class SnapshotReader:
 
 
 def read_snapshot(results: str | Path) -> Snapshot:
-    """One snapshot of a results folder; `InputError` as `SnapshotReader.read`."""
+    """One snapshot of a results folder; raises `InputError` like `SnapshotReader.read`."""
     return SnapshotReader(results).read()
 
 
 def wanted_cells(cells: Sequence[Cell], race: RaceLog, finished: Collection[str]) -> tuple[Cell, ...]:
-    """The cells that a race still requires, and those whose trial has finished."""
+    """The cells that a race still requires, and the cells whose trial has finished."""
     spared = race.spared([(c.arm, c.task, c.seed, c.trial_id) for c in cells], set(finished))
     return tuple(cell for cell in cells if (cell.arm, cell.task, cell.seed) not in spared)
 
 
 def search_cells(log: SearchLog) -> tuple[Cell, ...]:
-    """Each trial that a search may run for the points drawn so far, as a cell named after its point."""
+    """Each trial that a search may run for the points sampled so far, as a cell named after its point."""
     cells = {
         trial_id: Cell(point.arm, log.task, log.seed + number, trial_id)
         for point in log.proposals

@@ -19,7 +19,7 @@ from agrm_study.records.validation_scores import column
 from agrm_study.study.study import Study
 
 SHOWN: Final = ("macro_f1", "accuracy", "balanced_accuracy")
-"""Metrics that are known after every epoch."""
+"""Metrics that are available after every epoch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class StudyProgress:
         cells: Trial of each (task, arm, seed).
         slots: Number of concurrent trials, as far as known; 0 if nothing runs.
         to_draw: Maximum number of search trials not handed out yet; None if this is not the progress of searches.
-        held_draws: The same for searches that draw no more points because their trials keep failing in the same way.
+        held_draws: The same for searches that sample no more points because their trials keep failing in the same way.
         used: Usage of all trials of the results folder, including failed attempts; ``None`` before a trial starts.
     """
 
@@ -169,7 +169,7 @@ class StudyProgress:
 
     @property
     def held_back(self) -> bool:
-        """Whether a search draws no more points because its trials keep failing in the same way."""
+        """Whether a search samples no more points because its trials keep failing in the same way."""
         return self.held_draws > 0
 
     @property
@@ -196,5 +196,5 @@ class StudyProgress:
 
 
 def shown_metric_name(study: Study) -> str:
-    """The validation metric to show: the study's own metric if it is known after every epoch."""
+    """The validation metric to show: the study's own metric if it is available after every epoch."""
     return study.primary_metric if study.primary_metric in SHOWN else SHOWN[0]

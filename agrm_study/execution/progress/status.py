@@ -68,7 +68,7 @@ class ArmStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TuningStatus:
-    """Progress of the tuning of an arm on a task, in trials; `best` is the best value on validation so far."""
+    """Progress of the tuning of an arm on a task, in trials; `best` is the best value on validation data so far."""
 
     arm: str
     task: str
@@ -89,7 +89,7 @@ class SearchStatus:
         finished: Trials that ran to their end.
         pruned: Trials that the pruner ended early.
         running: Trials that are running, or that the next run resumes.
-        waiting: Remaining trials; 0 once the best were promoted.
+        waiting: Remaining trials; 0 once the best points have been promoted.
         metric: Its first objective, a validation metric.
         best: The best value so far; ``None`` before a trial has finished.
         to_promote: Trials of the final phase that its end will add; 0 once they are planned.
@@ -110,7 +110,7 @@ class SearchStatus:
 
     @property
     def total(self) -> int:
-        """Trials of the search, without those that could no longer be drawn."""
+        """Trials of the search, excluding trials that can no longer be sampled."""
         return self.finished + self.pruned + self.failed + self.running + self.waiting
 
 
@@ -119,7 +119,7 @@ class StudyStatus:
     """Status of a study.
 
     Attributes:
-        active: The active run (study, host, pid, since); ``None`` for none.
+        active: The active run (study, host, pid, since); ``None`` if there is none.
         running: Running trials; if no run is active, trials that the next run resumes.
         search: Progress of the search, for a study that has one; its trials count in the numbers above.
         race: Decisions of the race, for a study with one; trials that it no longer requires are not counted.
@@ -154,7 +154,7 @@ class StudyStatus:
 
 
 def status(results: str | Path) -> StudyStatus:
-    """The status of a results folder; `InputError` as `SnapshotReader.read`."""
+    """The status of a results folder; raises `InputError` like `SnapshotReader.read`."""
     return status_of(read_snapshot(results))
 
 
@@ -247,7 +247,7 @@ def _tuning(log: SearchLog, search: StudyProgress, unfinished: Collection[str]) 
 
 
 def _ends(trials: Collection[TrialProgress], unfinished: Collection[str]) -> dict[str, int]:
-    """Trials of a search by how they ended, and those that are running or that the next run resumes."""
+    """Trials of a search by outcome, and the number of trials that are running or that the next run resumes."""
     states = Counter(trial.state for trial in trials)
     pruned = sum(trial.state == "finished" and trial.pruned for trial in trials)
     return {

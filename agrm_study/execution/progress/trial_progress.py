@@ -18,14 +18,14 @@ class TrialProgress:
     """Progress of one trial.
 
     Attributes:
-        metric: Validation metric: of the last epoch while running, of the best one when finished.
-        wall_s: Seconds of training up to `updated`; those of inherited epochs count.
+        metric: Validation metric: at the last epoch while running, at the best epoch when finished.
+        wall_s: Seconds of training up to `updated`, including inherited epochs.
         updated: Time of its last update, on the monotonic clock.
         error: Text of its failure; the first line is the message.
         in_this_run: Whether it finished or failed in this run.
         pruned: Whether a search ended it early; its metric is then not a result of its settings.
         inherited: Epochs that this run inherited from another trial instead of training them.
-        note: What it waits for before its first epoch.
+        note: Operation that it waits for before its first epoch.
         fold: The fold that it tests; None in a study with a single split.
     """
 
@@ -60,7 +60,7 @@ class TrialProgress:
         self.epoch = known.epochs or 0 if self.state == "finished" else 0
 
     def shared_with(self, kind: type[Any]) -> dict[str, Any]:
-        """Its values by the names of the fields that it shares with another dataclass."""
+        """Values of the fields that it shares with another dataclass, by name."""
         return {each.name: getattr(self, each.name) for each in fields(kind) if hasattr(self, each.name)}
 
     @property
@@ -77,8 +77,8 @@ class TrialProgress:
 def time_left_s(trials: Collection[TrialProgress], *, now: float, slots: int, to_draw: int = 0) -> float | None:
     """Seconds until the last trial ends; ``None`` before anything was measured, or when nothing runs (no slots).
 
-    A waiting trial is expected to inherit as much from other trials as the trials of its arm did. `now` is the time on
-    the clock of `TrialProgress.updated`.
+    A waiting trial is expected to inherit the same share from other trials as the other trials of its arm. `now` is the
+    time on the clock of `TrialProgress.updated`.
     """
     cost, own_cost = _measured(trials, own=False), _measured(trials, own=True)
     if cost is None or own_cost is None or not slots:
@@ -98,9 +98,9 @@ def time_left_s(trials: Collection[TrialProgress], *, now: float, slots: int, to
 
 
 def _measured(trials: Collection[TrialProgress], *, own: bool) -> Callable[[TrialProgress], float] | None:
-    """Seconds that a trial takes: by arm and task if measured, else on average.
+    """Duration of a trial in seconds: the value for its arm and task if measured, otherwise the average.
 
-    With `own`, inherited epochs do not count; otherwise as if it were trained alone, as in its `wall_s`.
+    With `own`, inherited epochs do not count; otherwise they do, as in `wall_s`.
     """
     finished: dict[tuple[str, str], list[float]] = {}
     guesses: dict[tuple[str, str], list[float]] = {}

@@ -24,7 +24,7 @@ class View:
         """A step of the preparation has advanced; its length is unknown if ``total`` is 0."""
 
     def begin(self, progress: StudyProgress) -> None:
-        """The plan is known; `progress` changes during the run."""
+        """The plan is complete; `progress` changes during the run."""
 
     def event(self, event: TrialEvent, trial: TrialProgress) -> None:
         """The state of a trial has changed; `progress` is up to date."""

@@ -24,7 +24,7 @@ RESUME: Final = "rerun the same `agrm-study run` to resume"
 
 
 def owner_words(owner: Mapping[str, Any] | None) -> str:
-    """The run that holds the study, in words."""
+    """Description of the run that holds the study."""
     if owner is None:
         return "not running"
     if "pid" not in owner:
@@ -40,7 +40,7 @@ def next_step(snapshot: Snapshot) -> str:
 
 
 def summary_words(snapshot: Snapshot) -> str:
-    """Counts, the best trial of a search, and the time left, in words."""
+    """Counts, the best trial of a search, and the time left, as text."""
     if snapshot.progress is None:
         return f"{PREPARING}, {owner_words(snapshot.owner)}"
     states = snapshot.states
@@ -110,7 +110,7 @@ class WatchLines:
         self._line = ""
 
     def show(self, snapshot: Snapshot) -> None:
-        """Writes a line about a new snapshot when one is due."""
+        """Writes a line about a new snapshot when a line is due."""
         now = time.monotonic()
         due = self._written is None or now - self._written >= LINE_EVERY_S
         words = summary_words(snapshot)

@@ -12,7 +12,7 @@ from agrm_study.study.tasks import task_words
 
 
 def duration(seconds: float) -> str:
-    """A span of time with its two largest units: ``8 s``, ``3 min 20 s``, ``2 h 05 min``, ``3 d 4 h``."""
+    """A duration in its two largest units: ``8 s``, ``3 min 20 s``, ``2 h 05 min``, ``3 d 4 h``."""
     seconds = max(0.0, seconds)
     if seconds < 10 and seconds != int(seconds):
         return f"{seconds:.1f} s"
@@ -27,7 +27,7 @@ def duration(seconds: float) -> str:
 
 
 def rough(seconds: float) -> str:
-    """An estimated span of time: ``less than a minute``, ``about 19 min``, ``about 2 h 30 min``."""
+    """An estimated duration: ``less than a minute``, ``about 19 min``, ``about 2 h 30 min``."""
     minutes = max(0.0, seconds) / 60
     if minutes < 1:
         return "less than a minute"
@@ -56,7 +56,7 @@ def trial_name(trial: TrialProgress, progress: StudyProgress) -> str:
 
 
 class Replicate(Protocol):
-    """A trial with its place among the replicates of an arm."""
+    """A trial with its position among the replicates of an arm."""
 
     @property
     def seed(self) -> int:
@@ -80,7 +80,7 @@ def replicate_words(trial: Replicate) -> str:
 
 
 def failure_words(kind: str | None, error: str | None) -> str:
-    """Why a trial failed: its class, what that means, and the message."""
+    """Description of a failure: its class, the meaning of the class, and the message."""
     meaning = MEANING.get(kind, "")  # type: ignore[call-overload]
     words = f"{kind}: {meaning}" if meaning else str(kind)
     return f"{words} ({error})" if error else words

@@ -24,7 +24,7 @@ from agrm_study.study.parts.loaded import portable_sources
 from agrm_study.study.recipe import Recipe
 
 MOST_SHAPES: Final = 6
-"""Maximum number of timed shapes: those on which the study spends the most time."""
+"""Maximum number of timed shapes; the shapes on which the study spends the most time are timed."""
 
 OnShape = Callable[[int, int, str], None]
 """Called with the number of the shape being timed, the total, and a description."""
@@ -36,7 +36,7 @@ class Calibration:
 
     Attributes:
         device: ``cpu``, or the name of the GPU; empty if the process ended before reporting it.
-        trials: Times of the steps of a trial's shape, by trial.
+        trials: Step times of a trial's shape, by trial.
         problems: Reasons why shapes could not be timed.
     """
 
@@ -129,10 +129,10 @@ def _answers(recipes: Mapping[str, Recipe], *, cpu: int, gpu: bool, on_shape: On
 
 
 def main() -> None:
-    """The child process.
+    """Entry point of the child process.
 
     It reads one JSON object from stdin, ``{"gpu": bool, "recipes": {name: recipe}, "parts": [source]}``, and writes one
-    per line to stdout: the device, then the times of each recipe or the reason why it has none.
+    per line to stdout: the device, then the times of each recipe or the reason that it has none.
     """
     import torch
 

@@ -23,7 +23,7 @@ class Resources:
 
     Attributes:
         gpu: GPUs; a whole number, or 1/k.
-        accelerator: Type of accelerator that its node must have, by Ray's name.
+        accelerator: Type of accelerator that its node must have, as named by Ray.
     """
 
     cpu: float = 1.0
@@ -31,7 +31,7 @@ class Resources:
     accelerator: str | None = None
 
     def bundle(self) -> dict[str, float]:
-        """Resources by Ray's names."""
+        """Resources by their names in Ray."""
         named = {f"{_KIND}{self.accelerator}": 0.001} if self.accelerator else {}
         return {"CPU": self.cpu, "GPU": self.gpu, **named}
 
@@ -55,7 +55,7 @@ def local_gpus() -> int:
 def trials_on(node: Mapping[str, float], resources: Resources, *, pinned: bool = True) -> int:
     """Trials that fit on one node at once; a share of a GPU does not span GPUs.
 
-    The node's resources have Ray's names; its kind of accelerator counts if `pinned`.
+    The node's resources have Ray's names; its type of accelerator is checked if `pinned`.
     """
     if pinned and resources.accelerator and f"{_KIND}{resources.accelerator}" not in node:
         return 0
@@ -91,7 +91,7 @@ def each_kind(resources: Resources, kinds: Sequence[str]) -> dict[str | None, Re
 
 
 def in_words(nodes: Sequence[Mapping[str, Any]]) -> str:
-    """Resources of nodes in words: ``2 nodes with 8 CPUs and 1 GPU (A100); 1 node with 4 CPUs``."""
+    """Resources of nodes as text: ``2 nodes with 8 CPUs and 1 GPU (A100); 1 node with 4 CPUs``."""
     counts: dict[str, int] = {}
     for node in nodes:
         found = node["Resources"]
@@ -147,7 +147,7 @@ class Slots:
         return frozenset(kind for kind, room in rooms.items() if running.get(kind, 0) >= room)
 
     def _look(self) -> dict[str | None, int]:
-        """Trials of each kind that the nodes can hold, at the last check."""
+        """Number of trials of each kind that the nodes could hold at the last check."""
         now = time.monotonic()
         if now - self._looked >= LOOK_EVERY_S:
             self._looked = now

@@ -1,4 +1,4 @@
-"""Folders of this machine: location of synthetic data and clip stores, and the existing part of a path."""
+"""Folders on this machine: location of synthetic data and clip stores, and the nearest existing parent."""
 
 from __future__ import annotations
 

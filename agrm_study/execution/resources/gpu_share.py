@@ -36,7 +36,7 @@ class Measured:
 
     Attributes:
         total: Its memory, in bytes.
-        peaks: Bytes of a step, by kind (`kind_of`); the total memory if that was not enough.
+        peaks: Bytes of a step, by kind (`kind_of`); the total memory if a step did not fit.
     """
 
     name: str
@@ -62,7 +62,7 @@ class Share:
 
 
 def gpu_share(asked: float | Literal["auto"], address: str | None) -> tuple[float, str | None]:
-    """GPUs of a trial before anything was measured, and a note for the user if there is nothing to measure.
+    """GPUs of a trial before any measurement, and a note for the user if there is nothing to measure.
 
     ``auto`` is a whole GPU if there is one (on a cluster: always), otherwise none.
     """
@@ -74,7 +74,7 @@ def gpu_share(asked: float | Literal["auto"], address: str | None) -> tuple[floa
 
 
 def kind_of(recipe: Recipe) -> str:
-    """Short key of what determines the memory of a step; equal for recipes whose steps need the same memory."""
+    """Short key of the settings that determine the memory of a step; equal for steps that need the same memory."""
     settings = {
         "model": recipe.model.model_dump(mode="json", exclude={"weights"}),
         "clip": [recipe.clip.frames, recipe.clip.size],
@@ -120,7 +120,7 @@ def decide(kinds: Iterable[str], measured: Measured) -> Share | None:
 
 
 def known_share(results: Location, recipes: Iterable[Recipe]) -> Share | None:
-    """The share from earlier measurements on the GPU that was measured last; None if too little is known."""
+    """The share from earlier measurements on the GPU that was measured last; None if a measurement is missing."""
     kinds = list(heaviest(recipes))
     return next((share for m in reversed(read(results)) if (share := decide(kinds, m)) is not None), None)
 

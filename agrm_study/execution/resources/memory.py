@@ -40,7 +40,7 @@ def memory_uses(proc: Path = PROC) -> list[MemoryUse]:
 
 
 def tightest(uses: list[MemoryUse]) -> MemoryUse:
-    """The use that leaves the fewest bytes."""
+    """The memory use with the fewest bytes left."""
     return min(uses, key=lambda use: use.limit - use.used)
 
 
@@ -64,7 +64,7 @@ def _container_use(folder: Path) -> MemoryUse | None:
         try:
             limit, used = int((folder / limit_name).read_text()), int((folder / used_name).read_text())
         except (OSError, ValueError):
-            continue  # not of this version, or "max"
+            continue  # a file of the other cgroup version, or "max"
         cache = _keyed(folder / "memory.stat").get(cache_name, 0)
         return MemoryUse("container", limit, max(0, used - cache)) if limit > 0 else None
     return None

@@ -37,7 +37,7 @@ GONE_S: Final = 5.0
 
 
 class NoRayFolder(OSError):
-    """No place on this machine can hold a private folder; `reasons` names each with the reason."""
+    """No location on this machine can hold a private folder; `reasons` lists each location with its reason."""
 
     def __init__(self, reasons: list[str]) -> None:
         super().__init__("; ".join(reasons))
@@ -83,7 +83,7 @@ def places() -> list[Path]:
 
 
 def unfit(place: Path) -> str:
-    """Why a location is unsuitable for a private folder; empty if no problem is known."""
+    """Reason that a location is unsuitable for a private folder; empty if no problem is known."""
     if (length := len(os.fsencode(place))) > LONGEST_PLACE:
         return f"is too long for names of sockets ({length} of at most {LONGEST_PLACE} bytes)"
     try:
@@ -101,7 +101,7 @@ def unfit(place: Path) -> str:
 
 
 def new_token(folder: Path) -> Path:
-    """A file with this process's secret in a private folder, readable by its owner alone."""
+    """A file with this process's secret in a private folder, readable only by its owner."""
     file = folder / "auth_token"
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
@@ -149,7 +149,7 @@ def _is_abandoned(folder: Path) -> bool:
 
 
 def _without_sockets(folder: Path) -> str:
-    """Why a location cannot hold sockets and locks (some network file systems); empty if it can."""
+    """Reason that a location cannot hold sockets and locks (some network file systems); empty if it can."""
     try:
         with socket.socket(socket.AF_UNIX) as tried:
             tried.bind(str(folder / "socket"))

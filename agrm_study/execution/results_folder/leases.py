@@ -1,12 +1,13 @@
 """Leases by which joined runs share the trials of a results folder.
 
-Each run renews a file of its own, ``leases/runs/<run>.json``. It has ended exactly when ``leases/runs/<run>.ended``
-exists: it creates that file when it leaves, another run creates it after the file of the run has not changed for
+Each run renews its own file, ``leases/runs/<run>.json``. It has ended if and only if ``leases/runs/<run>.ended``
+exists: it creates that file when it leaves, or another run creates it after the file of the run has not changed for
 `EXPIRES_AFTER_S` on that other run's clock. Timestamps are never compared.
 
-A claim ``leases/claims/<name>.<generation>`` names the run that holds something, for as long as that run has not ended;
-a later generation supersedes it. All but renewals are exclusive creations (`exclusive.create`): nothing is overwritten,
-or deleted and created again, so of several runs exactly one gets a claim on any storage that creates exclusively.
+A claim ``leases/claims/<name>.<generation>`` identifies the run that holds a resource until that run ends; a later
+generation supersedes it. All operations except renewals are exclusive creations (`exclusive.create`): nothing is
+overwritten, or deleted and recreated, so exactly one of several runs gets a claim on any storage that supports
+exclusive creation.
 """
 
 from __future__ import annotations
@@ -39,11 +40,11 @@ UNKNOWN: Final = "?"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """A joined run; times are seconds since 1970, for people.
+    """A joined run; times are Unix times, for display only.
 
     Attributes:
         code: Versions that all joined runs have in common.
-        renewals: Counts up, so that each renewal changes the file.
+        renewals: Counter that makes each renewal change the file.
     """
 
     study: str
@@ -62,7 +63,7 @@ class Member:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """Content of a claim: the run that holds it, and what it notes about it."""
+    """Content of a claim: the run that holds it, and a note by that run."""
 
     run: str
     state: str = ""
@@ -76,8 +77,8 @@ UNCLAIMED: Final = (0, Claim(run=NOBODY))
 class Sightings:
     """Files of other runs as seen by one observer, timed on its own monotonic clock.
 
-    A file counts as dead when it has not changed for `expires_s`, while the observer itself was awake and reached
-    the storage: a suspended observer, or an outage for all, proves nothing.
+    A file counts as dead when it has not changed for `expires_s`, while the observer itself was awake and reached the
+    storage: a suspension of the observer or a general outage does not count.
     """
 
     def __init__(self, clock: Callable[[], float], expires_s: float) -> None:
@@ -104,15 +105,15 @@ class Sightings:
 
 
 class Leases:
-    """The claims of a results folder as one run sees them; used by one thread, except for renewals.
+    """The claims of a results folder as seen by one run; used by one thread, except for renewals.
 
     Args:
-        member: This run; one that only looks at others, and never joins, needs none.
+        member: This run; not needed by an observer that never joins.
         expires_s: Seconds without a renewal after which a run is declared dead.
 
     Attributes:
         run: Identity of this run; empty before it joins.
-        lost: Whether another run has declared this one dead; its claims are void.
+        lost: Whether another run has declared this one dead; its claims are then invalid.
     """
 
     def __init__(
@@ -154,14 +155,14 @@ class Leases:
         self._sightings.awake()
 
     def leave(self) -> None:
-        """Ends this run: everything it holds is released at once. If storage rejects the write, its lease expires."""
+        """Ends this run: all its claims are released at once. If storage rejects the write, its lease expires."""
         self._leaving.set()
         if self.run and not self.lost:
             with contextlib.suppress(OSError):
                 create(ended_mark(self._results, self.run), b"left")
 
     def claim(self, name: str, state: str = "") -> str:
-        """Claims something; returns the run that now holds it: this one, or another live one."""
+        """Claims a name; returns the run that now holds it: this run or another live run."""
         if self.lost:
             return UNKNOWN
         generation, content = self.last(name) if name in self._claims else UNCLAIMED
@@ -236,7 +237,7 @@ class Leases:
         return sorted(runs - {name.removesuffix(ENDED) for name in names} - {self.run})
 
     def member(self, run: str) -> Member | None:
-        """The known facts about a run."""
+        """The known information about a run."""
         return parse(Member, self._beat(run).read())
 
     def watch(self, runs: Collection[str], on_wait: Callable[[], None]) -> str | None:
@@ -267,7 +268,7 @@ class Leases:
 
     def _renew_always(self) -> None:
         while not self._leaving.wait(min(RENEW_EVERY_S, self.expires_s / 4)):
-            with contextlib.suppress(OSError):  # the next renewal will follow
+            with contextlib.suppress(OSError):  # retried at the next renewal
                 if not self.lost:
                     self.renew()
 
@@ -275,8 +276,8 @@ class Leases:
 def spent_files(results: Location) -> dict[str, int]:
     """Files of ended runs, with their bytes, by path in the results folder; valid once all joined runs have ended.
 
-    The marks of ended runs are not included: a process that was suspended in such a run finds its mark when it wakes,
-    and writes nothing.
+    The marks of ended runs are not included: a process of such a run that resumes after a suspension finds the mark and
+    writes nothing.
     """
     sizes = file_sizes(results / LEASES)
     return {f"{LEASES}/{name}": size for name, size in sizes.items() if not name.endswith(ENDED)}
@@ -296,7 +297,7 @@ def remove_spent(results: Location) -> None:
 
 
 def living(results: Location) -> list[Member]:
-    """Joined runs with a recent renewal by the wall clock, oldest first; for display only."""
+    """Joined runs with a recent renewal according to the wall clock, oldest first; for display only."""
     leases = Leases(results)
     now = time.time()
     found = [member for run in leases.others() if (member := leases.member(run)) is not None]

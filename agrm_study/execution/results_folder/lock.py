@@ -26,7 +26,7 @@ from agrm_study.study.errors import InputError
 FOLDER: Final = RUN_FOLDER
 LOCK: Final = "lock"
 TRY_FOR_S: Final = 1.0
-"""`running_owner` holds the lock briefly while it checks; a run holds it for longer than this."""
+"""Seconds to wait for the lock, which `running_owner` holds for less time and a run for longer."""
 MOST_BYTES: Final = 65_536
 NO_LOCKS: Final = frozenset({errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL})
 """Errors of file systems without flock; joined runs do not need it."""
@@ -34,7 +34,7 @@ NO_LOCKS: Final = frozenset({errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Owner:
-    """The run that holds a results folder; `since` is in seconds since 1970."""
+    """The run that holds a results folder; `since` is a Unix time."""
 
     study: str
     host: str
@@ -44,14 +44,15 @@ class Owner:
 
 @contextlib.contextmanager
 def results_lock(results: Location, study: str, on_wait: Callable[[], None] = lambda: None) -> Iterator[None]:
-    """Holds the results folder for this process, and removes what killed runs left in it.
+    """Holds the results folder for this process, and removes files that killed runs left in it.
 
-    A local folder is locked with flock; the lock is released when the process ends, however it ends. A folder in an
+    A local folder is locked with flock; the lock is released when the process ends for any reason. A folder in an
     object store is claimed (`object_store_lock`); a claim left by a crash is recognised within a minute. `on_wait`,
-    called meanwhile, may raise to abort.
+    called while waiting, may raise to abort.
 
     Raises:
-        InputError: Another run holds it or has joined it (the message names it), or the folder cannot be written.
+        InputError: Another run holds it or has joined it (the message identifies the run), or the folder cannot be
+            written.
         OSError: The object store does not answer.
     """
     with _local(results, study) if results.is_local else _in_object_store(results, study, on_wait):
@@ -67,14 +68,14 @@ def results_lock(results: Location, study: str, on_wait: Callable[[], None] = la
 
 @contextlib.contextmanager
 def joined(results: Location, study: str, code: str, on_wait: Callable[[], None] = lambda: None) -> Iterator[Leases]:
-    """Joins the runs that share a results folder; when the block ends, everything that this run holds is released.
+    """Joins the runs that share a results folder; at the end of the block, all claims of this run are released.
 
     Args:
         code: Versions that all joined runs must have in common.
         on_wait: Called several times a second while other runs are watched; may raise to abort.
 
     Raises:
-        InputError: A run without ``--join`` holds the folder, joined runs have other versions, the folder cannot be
+        InputError: A run without ``--join`` holds the folder, joined runs have different versions, the folder cannot be
             written, or its storage cannot create files exclusively.
         OSError: The object store does not answer.
     """
@@ -93,7 +94,7 @@ def joined(results: Location, study: str, code: str, on_wait: Callable[[], None]
         leases.join()
         leases.keep_renewed()
         stack.callback(leases.leave)
-        if not results.is_local:  # announced before it checks: of two simultaneous starts, one sees the other
+        if not results.is_local:  # announced before the check, so that one of two simultaneous starts sees the other
             try:
                 watch_claim(results / FOLDER / LOCK, on_wait)
             except TakenError as taken:

@@ -1,10 +1,10 @@
-"""Claims on results in an object store, where there are no locks.
+"""Claims on results in an object store, which has no file locks.
 
-A run writes its claim and renews it until it ends. A run that finds another's claim watches it: one that is renewed
-belongs to a live run; one that is not was left by a crash.
+A run writes its claim and renews it until it ends. A run that finds the claim of another run watches it: a renewed
+claim belongs to a live run; a claim that is not renewed was left by a crash.
 
 Two runs that start at the same moment both write a claim; each waits (`SETTLE_S`) and reads it again, and the one whose
-claim was overwritten gives up. A run that stalls for longer than that between its two steps is not noticed. This works
+claim was overwritten gives up. A run that stalls for longer than that between the two steps is not detected. This works
 in stores without conditional writes too; joined runs (`leases`) require them.
 """
 
@@ -59,7 +59,7 @@ def claimed(file: Location, owner: Mapping[str, Any], on_wait: Callable[[], None
 
     def renew() -> None:
         while not over.wait(RENEW_EVERY_S):
-            with contextlib.suppress(OSError):  # the next renewal will follow
+            with contextlib.suppress(OSError):  # retried at the next renewal
                 _write(file, mine)
 
     thread = threading.Thread(target=renew, name="claim", daemon=True)
@@ -69,12 +69,12 @@ def claimed(file: Location, owner: Mapping[str, Any], on_wait: Callable[[], None
     finally:
         over.set()
         thread.join(RENEW_EVERY_S)
-        with contextlib.suppress(OSError):  # it expires
+        with contextlib.suppress(OSError):  # the claim expires
             file.delete()
 
 
 def held(file: Location) -> bytes | None:
-    """The content of a claim that a run holds, judged by its last renewal; ``None`` for no run."""
+    """The content of a claim that a run holds, judged by its last renewal; ``None`` if no run holds it."""
     content = file.read()
     return content if _age_s(content) < EXPIRES_AFTER_S else None
 

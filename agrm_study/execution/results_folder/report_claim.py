@@ -15,8 +15,8 @@ NAME: Final = "report"
 class ReportClaim:
     """The claim of one run on the report; created at the start of the run.
 
-    The first run that finds the study complete writes the report, or else the last one to end. Only one of the runs
-    that end with the same records does: the claim notes these records.
+    The first run that finds the study complete writes the report; otherwise, the last run to end writes it. Of several
+    runs that end with the same records, only one writes it: the claim stores a note of these records.
     """
 
     def __init__(self, leases: Leases, results: Location) -> None:

@@ -20,10 +20,10 @@ def clean(results: Location, *, flags: bool = True) -> None:
     """Removes temporary files and folders whose owner has ended, and with `flags` stop flags and the fences and
     claims of joined runs.
 
-    They lie in the results folder (in an object store a file exists completely or not at all) and in this user's
-    temporary folder on this machine. With `flags`, call it while no trial of these results runs and while the results
-    lock is held, which joined runs do not share: all of those are then leftovers. Files that cannot be removed now are
-    retried by the next run.
+    These files are in the results folder (in an object store, a file exists completely or not at all) and in this
+    user's temporary folder on this machine. With `flags`, call it while no trial of these results runs and while the
+    results lock is held, which joined runs do not share: all such files are then leftovers. Files that cannot be
+    removed now are retried by the next run.
     """
     with contextlib.suppress(OSError):
         remove_abandoned(private_folder())
@@ -48,7 +48,7 @@ def leftovers(results: Location) -> list[Path]:
 
 
 def _folders(root: Path) -> list[Path]:
-    """Folders that processes write to; checkpoint folders only of unfinished trials, as there may be very many."""
+    """Folders that processes write to; checkpoint folders only of unfinished trials, since there may be very many."""
     run = root / RUN_FOLDER
     unfinished = (beat.stem for beat in (run / "heartbeats").glob("*.json"))
     return [

@@ -1,7 +1,7 @@
 """CPU and GPU time that the attempts of a study's trials have used, including failed ones: ``.run/usage``.
 
-Each run writes one small file (`UsageMeter`), so that runs that share a results folder do not disturb each other. An
-attempt counts from the start of its worker to its end, with the CPUs and the share of a GPU that it holds.
+Each run writes one small file (`UsageMeter`), so that runs that share a results folder do not interfere with each
+other. An attempt counts from the start of its worker to its end, with the CPUs and the share of a GPU that it holds.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Sum = Annotated[float, Field(ge=0, lt=1e15, allow_inf_nan=False)]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Used:
-    """Seconds of CPU cores and of GPUs."""
+    """CPU-core seconds and GPU seconds."""
 
     cpu_s: Sum = 0.0
     gpu_s: Sum = 0.0
@@ -34,23 +34,23 @@ class Used:
 
     @property
     def cpu_hours(self) -> float:
-        """Hours of CPU cores."""
+        """CPU-core hours."""
         return self.cpu_s / 3600
 
     @property
     def gpu_hours(self) -> float:
-        """Hours of GPUs; a trial on half a GPU uses half an hour per hour."""
+        """GPU-hours; a trial on half a GPU uses half a GPU-hour per hour."""
         return self.gpu_s / 3600
 
     def to_dict(self) -> dict[str, float]:
-        """Hours as JSON values."""
+        """CPU-hours and GPU-hours as JSON values."""
         return {"cpu_hours": self.cpu_hours, "gpu_hours": self.gpu_hours}
 
 
 def read_used(results: Location, resources: Resources, states: Mapping[str, TrialState] | None = None) -> Used:
     """CPU and GPU time that the trials of a results folder have used.
 
-    For folders of versions that kept no account, the records are used: the attempts that led to each outcome.
+    For folders written by versions without usage accounts, the records are used: the attempts that led to each outcome.
 
     Args:
         states: Its recorded trials, if they are known.
@@ -68,6 +68,6 @@ def recorded_use(results: Location, resources: Resources, states: Mapping[str, T
 
 
 def sum_of_files(files: Iterable[Location]) -> Used:
-    """The sum of some accounts; damaged ones are left out."""
+    """The sum of the given accounts; damaged accounts are left out."""
     found = (read_typed(Used, file) for file in files)
     return sum((used for used in found if used is not None), Used())

@@ -59,7 +59,7 @@ class AgrmRunner(StoreRunner):
             except CheckpointError:
                 if last:
                     raise
-                drop_rolling(context.checkpoint_dir)  # damaged, or from another trial: start from scratch
+                drop_rolling(context.checkpoint_dir)  # damaged, or from a different trial: start from scratch
         return self._live.epoch
 
     def load_stage(self, folder: Path, name: str) -> int:

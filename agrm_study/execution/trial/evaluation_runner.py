@@ -1,4 +1,4 @@
-"""Runner that evaluates the kept weights of a finished trial on other data; one part is one epoch of the worker."""
+"""Runner that evaluates the saved weights of a finished trial on other data; each part is a worker epoch."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ class EvaluationRunner(StoreRunner):
         return {part: block for part, block in predictions_of(table).items() if f"{part}/{block.network}" in whole}
 
     def _saved(self) -> dict[str, Predictions]:
-        """Parts of the rolling file of an earlier attempt; none if it is damaged or is for other weights or data."""
+        """Parts of the rolling file of an earlier attempt; none if it is damaged or for different weights or data."""
         try:
             table = pq.read_table(self._folder / ROLLING)
         except UNREADABLE:
@@ -174,7 +174,7 @@ class CorruptedStore:
 
     Args:
         severity: 1 to 5.
-        seed: Seed of its random numbers.
+        seed: Seed of the corruption's random numbers.
     """
 
     def __init__(self, store: ClipStore, kind: str, severity: int, *, seed: int) -> None:

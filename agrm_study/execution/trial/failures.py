@@ -51,8 +51,8 @@ class Failure:
 
     Attributes:
         message: One line for the user.
-        frame: ``file:line in function`` of the deepest frame that is neither the standard library's nor an installed
-            package's; empty if there is none.
+        frame: ``file:line in function`` of the deepest frame outside the standard library and installed packages; empty
+            if there is none.
     """
 
     kind: FailureClass
@@ -110,7 +110,7 @@ def _kind(error: BaseException) -> FailureClass:
 
 
 _DEATHS: Final = frozenset({"ActorDiedError", "RayActorError", "WorkerCrashedError", "ActorUnavailableError"})
-"""Ray's errors for a dead process; their texts list many possible causes."""
+"""Ray's errors for a dead process; their messages list many possible causes."""
 
 STORAGE_ERRORS: Final = frozenset(
     {

@@ -1,4 +1,4 @@
-"""The number of the driver whose workers may write, in ``.run/fence``.
+"""Number of the driver whose workers may write, stored in ``.run/fence``.
 
 Each driver increments it, so that a surviving worker of an earlier driver can no longer write. Each joined run has
 its own number, in ``.run/fence-<run>``, and the workers of a run that was declared dead can no longer write either.

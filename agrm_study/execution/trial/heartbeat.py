@@ -14,7 +14,7 @@ FOLDER: Final = ".run/heartbeats"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heartbeat:
-    """Progress of an unfinished trial; times are seconds since 1970.
+    """Progress of an unfinished trial; times are Unix times.
 
     Attributes:
         attempt: Number of this start of the trial, from 1.
@@ -23,7 +23,7 @@ class Heartbeat:
         code_version: Version of the code that made the checkpoint.
         versions: Versions that the trial was trained with so far, by package.
         over: Whether the attempt ended in a failure that a retry may resolve.
-        note: What the trial waits for before its first epoch.
+        note: Operation that the trial waits for before its first epoch.
     """
 
     trial_id: str
@@ -45,7 +45,7 @@ class Heartbeat:
     note: str = ""
 
     def write(self, results: Location) -> None:
-        """Writes it to the results folder."""
+        """Writes the heartbeat to the results folder."""
         _place(results, self.trial_id).write_atomic(json.dumps(asdict(self)).encode(), durable=False)
 
     @classmethod
@@ -61,12 +61,12 @@ class Heartbeat:
 
     @classmethod
     def started(cls, results: Location) -> set[str]:
-        """Trials that were started and neither finished nor failed."""
+        """Trials that were started and have neither finished nor failed."""
         return {beat.trial_id for beat in cls.read_all(results) if not beat.over}
 
     @staticmethod
     def remove(results: Location, trial_id: str) -> None:
-        """Removes the heartbeat of a trial that has ended for good."""
+        """Removes the heartbeat of a trial that has ended."""
         _place(results, trial_id).delete()
 
     @classmethod

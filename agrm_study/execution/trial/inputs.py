@@ -31,12 +31,12 @@ class StoreRunner(TrialRunner):
 
 
 def require_planned(trial: TrialSpec, manifest: Manifest, split: Split, where: str, *, by: str, hint: str) -> None:
-    """Check that the data are those of the trial's plan.
+    """Check that the data match the trial's plan.
 
     Args:
         where: The manifest, for the message.
-        by: What was planned with the data: ``study`` or ``evaluation``.
-        hint: What to do if they have changed.
+        by: Object that was planned with the data: ``study`` or ``evaluation``.
+        hint: Remedy if the data have changed.
 
     Raises:
         InputError: If a fingerprint differs.
@@ -54,7 +54,7 @@ def require_planned(trial: TrialSpec, manifest: Manifest, split: Split, where: s
 
 @lru_cache(maxsize=2)
 def manifest_at(path: str) -> Manifest:
-    """A manifest; the videos may be on another machine, as a trial reads the store."""
+    """A manifest; the videos may be on a different machine, since a trial reads the store."""
     return read_manifest(path, require_files=False)
 
 

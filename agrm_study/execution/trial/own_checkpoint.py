@@ -25,13 +25,13 @@ Save = Callable[[Path], None]
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class OwnCheckpoint:
-    """What a checkpoint holds besides the trainer's files.
+    """Content of a checkpoint besides the trainer's files.
 
     Attributes:
-        epoch: Number of epochs done.
-        rows: Their rows.
+        epoch: Number of completed epochs.
+        rows: Rows of these epochs.
         best_state: Result of `packed_state` after the best epoch; empty without early stopping.
-        stage: Name of the stage that ends here; empty for the trial's own checkpoint.
+        stage: Name of the stage that ends at this checkpoint; empty for the trial's own checkpoint.
     """
 
     epoch: int
@@ -55,10 +55,10 @@ class OwnCheckpoint:
         Args:
             file: The file.
             folder: An empty folder.
-            stage: Name that the checkpoint must have.
+            stage: Stage name that the checkpoint must have.
 
         Raises:
-            CheckpointError: If the file is missing, damaged, or of another stage.
+            CheckpointError: If the file is missing, damaged, or of a different stage.
         """
         try:
             with tarfile.open(file) as archive:

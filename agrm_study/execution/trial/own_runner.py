@@ -43,8 +43,8 @@ TOLERANCE: Final = 1e-3
 class OwnRunner(TrialRunner):
     """Runs an `agrm_study.training.trainer.Trainer`.
 
-    Its predictions and weights are those after the last epoch, or with `training.patience` those after the best one,
-    whose state is kept in the rolling checkpoint.
+    Its predictions and weights come from the last epoch or, with `training.patience`, from the best epoch, whose state
+    is kept in the rolling checkpoint.
     """
 
     def __init__(self) -> None:
@@ -196,7 +196,7 @@ class OwnRunner(TrialRunner):
         """Restores the epochs of a checkpoint; returns the folder with the trainer's files, inside ``folder``."""
         checkpoint = OwnCheckpoint.read(file, folder, stage)
         self._epoch, self._rows, self._best_state = checkpoint.epoch, list(checkpoint.rows), checkpoint.best_state
-        if self._stopping is not None:  # its state follows from the scores
+        if self._stopping is not None:  # its state is derived from the scores
             self._stopping.restart()
             for row in self._rows:
                 if row.split == "val":

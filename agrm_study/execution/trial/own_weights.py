@@ -1,4 +1,4 @@
-"""The file of the arrays that a user-defined trainer keeps."""
+"""File format of the weights of a user-defined trainer."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ RULE: Final = "`weights` must return arrays of numbers by name"
 
 
 def weights_file(weights: object, trainer: str) -> bytes:
-    """The content of a safetensors file with arrays; empty for none.
+    """The content of a safetensors file with the given arrays; empty without arrays.
 
     Args:
         weights: Result of `Trainer.weights`.
         trainer: Name of the trainer in messages.
 
     Raises:
-        InputError: If the result is no mapping from names to NumPy arrays of numbers.
+        InputError: If the result is not a mapping from names to NumPy arrays of numbers.
     """
     where = f"trainer {trainer}"
     if not isinstance(weights, Mapping):
@@ -34,7 +34,7 @@ def weights_file(weights: object, trainer: str) -> bytes:
         return b""
     try:
         content: bytes = save({name: np.asarray(value, order="C") for name, value in weights.items()})
-    except (KeyError, ValueError, SafetensorError) as error:  # a type of element that the format lacks
+    except (KeyError, ValueError, SafetensorError) as error:  # an element type that the format does not support
         kinds = ", ".join(sorted({str(value.dtype) for value in weights.values()}))
         raise InputError(RULE, where=where, given=kinds, allowed="booleans, integers and floats") from error
     return content

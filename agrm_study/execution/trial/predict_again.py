@@ -1,4 +1,4 @@
-"""Recomputation of a finished trial's lost predictions from its kept weights."""
+"""Recomputation of a finished trial's lost predictions from its saved weights."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def predict_again(
     """Writes the predictions of a finished trial, after verifying that they match its `trials` record.
 
     Args:
-        runner: Its runner, started.
+        runner: The trial's runner, already started.
         metric: Validation metric that events carry.
         check: Called before the record is written; may raise.
 
@@ -38,7 +38,7 @@ def predict_again(
         The fields of the trial's ``finished`` event.
 
     Raises:
-        InexactError: Weights or predictions are not those of the record.
+        InexactError: Weights or predictions differ from the record.
         OSError: If storage rejects the write.
     """
     trial_id, network = work.trial.trial_id, reported_network(work.trial.recipe)

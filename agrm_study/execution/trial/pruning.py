@@ -1,7 +1,7 @@
 """Requests to end a trial early: small files in ``.run/prune``, read by its worker.
 
-The driver decides between two epochs, so the worker sees the decision before it starts the next one. The file holds
-the epoch: a trial that was killed meanwhile ends at the same epoch when it resumes from its checkpoint.
+The driver decides between two epochs, so the worker sees the decision before it starts the next epoch. The file
+contains the epoch: a trial that was killed in the meantime ends at the same epoch when it resumes from its checkpoint.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ from agrm_study.study.reported import reported_network
 from agrm_study.training.outcome import EpochRow, Predictions, TrialOutcome
 
 ERROR_LIMIT = 8_000
-"""Characters of an error that a record keeps, counted from its end."""
+"""Maximum number of characters of an error in a record; the end of the error is kept."""
 _HAVE_TAU = ("fixed", "flexmatch", "relative")
 """Policies in which `ssl.threshold.tau` has an effect."""
 
@@ -67,7 +67,7 @@ def _learns_pseudo_labels(recipe: Recipe) -> bool:
 
 
 def finished_columns(outcome: TrialOutcome, stop_reason: str | None = None) -> dict[str, Any]:
-    """The columns that a success adds; the stop reason is the outcome's unless given.
+    """The columns that a success adds; the stop reason defaults to the outcome's.
 
     ``alpha`` is replaced, as a recipe may specify the memory of the average in epochs.
     """
@@ -103,7 +103,7 @@ def epoch_columns(rows: Iterable[EpochRow]) -> list[dict[str, Any]]:
 
 
 def prediction_blocks(predictions: Iterable[Predictions], phase: Phase = "final") -> list[dict[str, Any]]:
-    """Blocks of the `predictions` record; a search never keeps those of the test part."""
+    """Blocks of the `predictions` record; a search never stores predictions on the test part."""
     return [
         {
             "split": block.split,
@@ -133,7 +133,7 @@ def record_failure(
     rows: Sequence[dict[str, Any]] = (),
     pauses_s: Sequence[float] = PAUSES_S,
 ) -> None:
-    """Writes the record of a trial that failed; its checkpoint is kept only if another attempt may resume from it."""
+    """Writes the record of a trial that failed; keeps its checkpoint only for a possible retry."""
     columns = trial_columns(work.trial) | failed_columns(failure, beat.epoch) | run_columns(beat)
     root, trial_id = Location.of(results), work.trial.trial_id
     write_trial(root, columns, epochs=rows, pauses_s=pauses_s)
@@ -163,7 +163,7 @@ def first_beat(work: Work, device: str, threads: int, last: Heartbeat | None = N
 
 
 def run_columns(beat: Heartbeat) -> dict[str, Any]:
-    """Columns of a trial's record that describe how, where and with which code it was run."""
+    """Columns of a trial's record that describe its run: options, machine and code version."""
     return {
         "wall_s": beat.wall_s,
         "started_at": datetime.fromtimestamp(beat.started_at, UTC),

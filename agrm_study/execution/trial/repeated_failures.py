@@ -1,4 +1,4 @@
-"""Repeated failures: the rule that holds back the rest of an arm or a search."""
+"""Detection of repeated failures, which hold back the rest of an arm or a search."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ class RepeatedFailures:
     """Deterministic failures of groups of trials, grouped by cause.
 
     Trials fail in the same way when their failures have the same class and the same location in the code (or the same
-    message, if no location is known). All divergences count as the same, as their messages contain epoch and losses.
+    message, if no location is known). All divergences count as the same failure, since their messages contain epoch and
+    losses.
     """
 
     def __init__(self) -> None:
@@ -71,7 +72,7 @@ def held_trials(
 
     Args:
         started: Trials without a record that were started; they are always resumed.
-        repeated: The failures that count; by default the recorded ones.
+        repeated: The failures to count; by default the recorded failures.
     """
     repeated = repeated_in_arms(cells, states) if repeated is None else repeated
     arm_of: dict[str, str] = {}

@@ -30,28 +30,28 @@ class TrialRunner(ABC):
     def fetch(self, work: Work, settings: WorkerSettings) -> str:
         """Fetches the trial's data to this node for a limited time; called repeatedly until it returns an empty string.
 
-        Until then it returns a description of what is still in progress.
+        Until then it returns a description of the operation in progress.
         """
         return ""
 
     @abstractmethod
     def start(self, work: Work, context: RunnerContext) -> int:
-        """Prepares the training, from the rolling checkpoint if there is one; returns its epoch, else 0."""
+        """Prepares the training, from the rolling checkpoint if it exists; returns the checkpoint's epoch, or 0."""
 
     def load_stage(self, folder: Path, name: str) -> int:
-        """Resumes from the state that another trial saved in a folder under a name, instead of its own.
+        """Resumes from the state that another trial saved in a folder under a name, instead of the trial's own state.
 
-        Returns its epoch, 0 if no state was saved; `CheckpointError` if the state is damaged or has another name, or if
-        the runner's trials share no epochs.
+        Returns the epoch of the state, or 0 if no state was saved. Raises `CheckpointError` if the state is damaged or
+        has a different name, or if the runner's trials share no epochs.
         """
         raise CheckpointError(folder, "trials of this kind share no epochs")
 
     def save_stage(self, folder: Path, name: str) -> None:
-        """Writes the state for other trials into a folder, under a name; `CheckpointError` as `load_stage`."""
+        """Writes the state for other trials into a folder, under a name; raises `CheckpointError` like `load_stage`."""
         raise CheckpointError(folder, "trials of this kind share no epochs")
 
     def rows(self) -> Sequence[EpochRow]:
-        """Rows of all epochs done, including those that it resumed from."""
+        """Rows of all epochs done, including resumed epochs."""
         return ()
 
     @abstractmethod
@@ -60,14 +60,14 @@ class TrialRunner(ABC):
 
     @abstractmethod
     def save(self) -> None:
-        """Writes the rolling checkpoint of the epochs done."""
+        """Writes the rolling checkpoint after the completed epochs."""
 
     @abstractmethod
     def outcome(self) -> TrialOutcome:
         """The result, after the last epoch."""
 
     def predict(self, best_epoch: int) -> Sequence[Predictions]:
-        """Predictions of the best weights that the checkpoint folder keeps, without training; called after `start`.
+        """Predictions of the best weights in the checkpoint folder, without training; called after `start`.
 
         Returns:
             The predictions of `outcome`; empty if the runner cannot compute them.

@@ -29,10 +29,10 @@ FACTS: Final = "stage.json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageFacts:
-    """Facts about a state.
+    """Information about a state.
 
     Attributes:
-        epoch: Epochs done; fewer than the stage has if training stopped early within it.
+        epoch: Number of completed epochs; fewer than in the stage if training stopped early within it.
         wall_s: Seconds of training up to this state.
     """
 
@@ -54,7 +54,7 @@ class StageStore:
         return cls(results / FOLDER)
 
     def find(self, key: str) -> StageFacts | None:
-        """Facts about a stage; ``None`` if it does not exist."""
+        """Information about a stage; ``None`` if it does not exist."""
         facts = read_typed(StageFacts, self.root / key / FACTS)
         return facts if facts is not None and facts.key == key else None
 
@@ -63,12 +63,12 @@ class StageStore:
         return (self.root / key / FACTS).exists()
 
     def look(self, code_version: str) -> dict[str, StageFacts]:
-        """The stages that exist and were made by this version of the code, by key."""
+        """The existing stages that were saved by this version of the code, by key."""
         found = {folder.name: self.find(folder.name) for folder in self.root.children()}
         return {name: facts for name, facts in found.items() if facts and facts.code_version == code_version}
 
     def take_stock(self, code_version: str) -> dict[str, StageFacts]:
-        """As `look`; also removes stages that are unfinished, unreadable or made by another version of the code."""
+        """Like `look`; also removes stages that are unfinished, unreadable or saved by a different code version."""
         found = self.look(code_version)
         for folder in self.root.children():
             if folder.name not in found:
@@ -76,7 +76,7 @@ class StageStore:
         return found
 
     def put(self, facts: StageFacts, write: Callable[[Path], None]) -> None:
-        """Saves a stage atomically from what `write` writes into a folder on this machine; an existing one is kept.
+        """Saves a stage atomically from the output of `write` in a local folder; an existing stage is kept.
 
         Raises:
             OSError: If storage rejects the write; no partial files remain.
@@ -132,7 +132,7 @@ class StageStore:
             (self.root / key).delete_folder()
         if self.root.is_local:
             with contextlib.suppress(OSError):
-                Path(self.root.path).rmdir()  # if it was the last one
+                Path(self.root.path).rmdir()  # if this was the last stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +140,7 @@ class Handover:
     """The stages of a running trial.
 
     Attributes:
-        work: The trial; its `stages` are those that it may inherit or save.
+        work: The trial; its `stages` are the stages that it may inherit or save.
         code_version: Version of the code that runs it; a trial uses a single version.
         check: Called before a stage is saved; may raise.
     """
@@ -174,13 +174,13 @@ class Handover:
             return False
 
     def save(self, epoch: int, wall_s: float, *, over: bool) -> tuple[str, str]:
-        """Saves the trial's state if one of its stages ends here.
+        """Saves the trial's state if one of its stages ends at this epoch.
 
-        Training that stops early does so for every trial that shares the current stage: its last state is that
-        stage's end.
+        Training that stops early does so for every trial that shares the current stage: the last state is the end state
+        of that stage.
 
         Returns:
-            The stage whose state is now saved, and why its state could not be saved; each empty otherwise.
+            The stage whose state was saved, and the reason that the state could not be saved; each empty otherwise.
         """
         end = next((end for end in self.work.stages if end.last >= epoch), None)
         if end is None or (epoch < end.last and not over):

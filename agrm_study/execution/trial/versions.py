@@ -1,7 +1,7 @@
-"""Comparison of software versions between machines, as results of different versions are not comparable.
+"""Comparison of software versions between machines, since results of different versions are not comparable.
 
-A cluster is checked before the first trial; a node that joins later, or code that is edited meanwhile, is detected by
-the worker that would train with it.
+A cluster is checked before the first trial; a node that joins later, or code that is edited during the run, is detected
+by the worker that would train with it.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ PACKAGES: Final = (
     "av",
     "decord",
 )
-"""Packages whose versions must be equal everywhere they are installed."""
+"""Packages whose versions must be equal on all machines on which they are installed."""
 CODE: Final = "training code"
 THREADS: Final = "threads"
 
 
 class DifferentVersionsError(RuntimeError):
-    """A worker must not train because its versions differ from those the study was started with."""
+    """A worker must not train because its versions differ from the versions at the start of the study."""
 
     failure: Final = "versions"
 
@@ -42,7 +42,7 @@ def own_versions() -> dict[str, str]:
 
 
 def versions_of_trial(earlier: Mapping[str, Sequence[str]], threads: int) -> dict[str, list[str]]:
-    """Versions that a trial is trained with, by package, and its ``threads``; the code has a column of its own.
+    """Versions that a trial is trained with, by package, and its ``threads``; the code version has its own column.
 
     Args:
         earlier: The versions of the attempt from whose checkpoint the trial is resumed; they come first.
@@ -54,21 +54,21 @@ def versions_of_trial(earlier: Mapping[str, Sequence[str]], threads: int) -> dic
 
 
 def difference(given: Mapping[str, str], allowed: Mapping[str, str]) -> tuple[str, str]:
-    """Differences in words: the given versions and the allowed ones; both empty if there are none.
+    """Differences as text: the given and the allowed versions; both empty if there are none.
 
-    A package missing on one side is not a difference, nor is another build (``+cu128``), as it depends on the GPU.
+    A package missing on one side is not a difference, nor is a different build (``+cu128``), which depends on the GPU.
     """
     names = [name for name in given if name in allowed and _comparable(name, given) != _comparable(name, allowed)]
     return ", ".join(f"{n} {given[n]}" for n in names), ", ".join(f"{n} {allowed[n]}" for n in names)
 
 
 def refuse_others(allowed: Mapping[str, str]) -> None:
-    """Raises `DifferentVersionsError` if this process runs other versions than these."""
+    """Raises `DifferentVersionsError` if this process runs versions different from the allowed ones."""
     here, there = difference(own_versions(), allowed)
     if here:
         raise DifferentVersionsError(f"{here} on {platform.node()}, but the study was started with {there}")
 
 
 def _comparable(name: str, versions: Mapping[str, str]) -> str:
-    """A version without its build; that of the training code is its hash."""
+    """A version without its build; for the training code, its hash."""
     return versions[name] if name == CODE else versions[name].partition("+")[0]

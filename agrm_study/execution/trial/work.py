@@ -29,7 +29,7 @@ class Evaluation(NamedTuple):
     Attributes:
         parts: Names of the parts to be evaluated (`records.evaluations`), in order.
         kept: Parts that are reused from the record of an earlier evaluation.
-        results: Results folder of the study, which holds the weights.
+        results: Results folder of the study, which contains the weights.
         seed: Seed of corruptions.
     """
 
@@ -55,8 +55,8 @@ class Work:
         attempts: Number of starts recorded by earlier runs.
         stages: Stages of the trial, first to last; it inherits their state if saved, and otherwise saves it for other
             trials.
-        accelerator: Type of accelerator that it must run on, if arms differ.
-        predict_only: Whether a finished trial only recomputes its lost predictions, from its kept weights.
+        accelerator: Type of accelerator that it must run on, if arms use different accelerators.
+        predict_only: Whether a finished trial only recomputes its lost predictions, from its saved weights.
         evaluation: Evaluation of a finished trial, to run instead of training it.
     """
 
@@ -75,7 +75,7 @@ class Work:
         return self.trial.recipe.epochs if self.evaluation is None else len(self.evaluation.parts)
 
     def to_json(self) -> str:
-        """Compact JSON; settings at their defaults are left out."""
+        """Compact JSON; settings with default values are left out."""
         trial = {field.name: getattr(self.trial, field.name) for field in fields(TrialSpec)}
         trial["recipe"] = self.trial.recipe.model_dump(mode="json", exclude_defaults=True)
         values = {field.name: getattr(self, field.name) for field in fields(Work) if field.name != "trial"}
@@ -83,7 +83,7 @@ class Work:
 
     @classmethod
     def from_json(cls, text: str) -> Work:
-        """The work of `to_json`."""
+        """Inverse of `to_json`."""
         values: dict[str, Any] = json.loads(text)
         trial = values.pop("trial")
         trial["recipe"] = Recipe.model_validate(trial["recipe"])
@@ -101,16 +101,16 @@ class WorkerSettings:
         results: Results folder, a local path or a URI.
         runner: ``module:Class`` of the `TrialRunner`.
         device: ``cpu`` or ``cuda``.
-        metric: Validation metric that progress shows.
-        stop_flag: File whose presence requests that every worker stop at the next epoch boundary; empty for none.
-        checkpoint_every_s: Minimum seconds between two rolling checkpoints (more if they take long); 0 for one
-            after each epoch. Stopping always saves one.
-        keep_weights: Whether the best weights of a finished trial stay in its checkpoint folder.
+        metric: Validation metric shown in the progress.
+        stop_flag: File whose presence requests that every worker stop at the next epoch boundary; empty for no file.
+        checkpoint_every_s: Minimum seconds between two rolling checkpoints (more if they take long); 0 for a checkpoint
+            after each epoch. Stopping always saves a checkpoint.
+        keep_weights: Whether the best weights of a finished trial are kept in its checkpoint folder.
         local_store: Folder on each node's own disk to which it copies the clip store; empty to read it in place.
         prune: Whether the driver may end a trial between two epochs (`pruning`).
         versions: Versions that every worker must run; empty for no requirement.
-        fence: Number of the driver (`fence`); a worker whose number is smaller than that of the results folder must
-            not write any more. 0 for no driver.
+        fence: Number of the driver (`fence`); a worker whose number is smaller than the number in the results folder
+            must not write any more. 0 for no driver.
         run: Identity of the joined run (`leases`); empty for a run that uses the results folder exclusively.
     """
 
@@ -134,5 +134,5 @@ class WorkerSettings:
 
     @classmethod
     def from_json(cls, text: str) -> WorkerSettings:
-        """The settings of `to_json`."""
+        """Inverse of `to_json`."""
         return cls(**json.loads(text))

@@ -43,8 +43,7 @@ from agrm_study.records.writer import write_trial
 HEARTBEAT_EVERY_S: Final = 2.0
 """Minimum seconds between two heartbeats."""
 SAVE_SHARE: Final = 0.05
-"""Maximum share of its time that a trial spends on rolling checkpoints; on slow or busy storage they are written less
-often."""
+"""Maximum share of a trial's time spent on rolling checkpoints, which are written less often on slow storage."""
 MOST_SECONDS_UNSAVED: Final = 1800.0
 """Maximum seconds between two rolling checkpoints."""
 
@@ -113,7 +112,7 @@ class TrialWorker:
         return RunningTrial(work, folder, runner, beat, last, handover)
 
     def _not_yet(self, running: RunningTrial, note: str) -> TrialEvent:
-        """Reports what the trial waits for; there is nothing to save yet."""
+        """Reports the operation that the trial waits for; there is nothing to save yet."""
         running.beat = replace(running.beat, note=note, updated_at=time.time())
         self._write_beat(running)
         stop = self._should_stop()
@@ -123,7 +122,7 @@ class TrialWorker:
         return event
 
     def _predict_again(self, running: RunningTrial) -> TrialEvent:
-        """Recomputes the lost predictions of a finished trial; if that is not exact, the next step trains it."""
+        """Recomputes the lost predictions of a finished trial; without an exact match, the next step trains it."""
         work = running.work
         retry_storage(running.folder.pull)
         running.runner.start(work, RunnerContext(settings=self.settings, checkpoint_dir=running.folder.local))
@@ -169,8 +168,8 @@ class TrialWorker:
         running.started = True
 
     def _send_earlier(self, running: RunningTrial) -> TrialEvent:
-        """Sends the metrics of epochs that this attempt did not train, so that the pruner judges them before the next
-        one is trained: a restarted driver decides as the previous one did."""
+        """Sends the metrics of epochs that this attempt did not train, so that the pruner evaluates them before the
+        next epoch is trained: a restarted driver makes the same decisions as the previous one."""
         running.beat = replace(running.beat, metric=running.earlier_metrics[-1])
         event = running.event("epoch")
         running.earlier_metrics = ()
@@ -211,14 +210,14 @@ class TrialWorker:
             return False
 
     def _is_pruned(self, running: RunningTrial) -> bool:
-        """Whether the driver has decided that the trial ends here."""
+        """Whether the driver has decided that the trial ends at this epoch."""
         if not self.settings.prune or running.beat.epoch == 0:
             return False
         last = retry_storage(lambda: ends_after(self._results, running.work.trial.trial_id))
         return last is not None and running.beat.epoch >= last
 
     def _save_every_s(self, running: RunningTrial) -> float:
-        """Seconds between two rolling checkpoints; 0: one after each epoch."""
+        """Seconds between two rolling checkpoints; 0 for a checkpoint after each epoch."""
         asked = self.settings.checkpoint_every_s
         return asked and max(asked, min(running.save_s / SAVE_SHARE, MOST_SECONDS_UNSAVED))
 
@@ -238,7 +237,7 @@ class TrialWorker:
     def _write_beat(self, running: RunningTrial) -> None:
         if self.settings.run:  # a joined run that was suspended may find that others have taken its trials
             self._check_fence()
-        with contextlib.suppress(OSError):  # the next one has the same content; essential files get retries
+        with contextlib.suppress(OSError):  # the next heartbeat has the same content; essential files get retries
             running.beat.write(self._results)
         running.beat_at = time.monotonic()
 
@@ -248,7 +247,7 @@ class TrialWorker:
         outcome = running.runner.outcome()
         stop_reason = stop_reason or outcome.stop_reason
         self._check_fence()
-        keep_weights = self.settings.keep_weights and trial.phase == "final"  # those of a search are not used
+        keep_weights = self.settings.keep_weights and trial.phase == "final"  # weights of a search are not used
         if keep_weights:
             retry_storage(lambda: running.folder.save(running.runner.save))  # moves the best weights into place
         wall_s = running.beat.wall_s + time.monotonic() - began
@@ -276,7 +275,7 @@ class TrialWorker:
         return event
 
     def _interrupted(self, work: Work) -> TrialEvent:
-        """Leaves the trial's state for another attempt."""
+        """Saves the trial's state for another attempt."""
         self.drop()
         return TrialEvent(kind="interrupted", trial_id=work.trial.trial_id, epochs=work.trial.recipe.epochs)
 
