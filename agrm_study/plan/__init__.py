@@ -1,1 +1,1 @@
-"""The plan of a study: its trials, their identity, their stages and their cost."""
+"""Plan of a study: trials, their identities, shared stages, and cost."""

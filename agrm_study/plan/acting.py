@@ -1,8 +1,8 @@
 """Settings that can change the outcome of a trial, and settings that cannot.
 
-The table `RULES` is exhaustive. A setting that it names is excluded from a trial's identity, and the trial is run with
-that setting at its default, so trials of equal identity are one and the same run. A rule is added only if the code that
-reads the setting is provably not reached; if in doubt, a setting counts as acting.
+The table `RULES` is exhaustive. A setting in a rule that applies is excluded from a trial's identity, and the trial is
+run with the default of that setting, so trials of equal identity are the same run. A rule is added only if the code
+that reads the setting is provably not reached; in case of doubt, a setting counts as acting.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ SectionT = TypeVar("SectionT", bound=Section)
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Settings that cannot act on a recipe.
+    """Settings that have no effect in a recipe.
 
     Attributes:
         settings: Dotted names; a trailing ``.*`` means all settings of a section.
-        idle: Whether they cannot act on this recipe.
+        idle: Returns whether they have no effect in a recipe.
         why: The reason.
     """
 
@@ -67,7 +67,7 @@ OF_THE_SHIPPED_TRAINER: Final = (
     "loss.*", "optimizer.*", "batch.*", "early_stop.*", "evaluate.*", "precision", "compile", "steps_per_epoch", "tf32",
     "deterministic", "shuffle_labels",
 )  # fmt: skip
-"""Settings that no user-defined trainer reads. `ssl.method` is left out: it is ``supervised`` in such a study."""
+"""Settings that no user-defined trainer reads, except `ssl.method`, which is ``supervised`` in such a study."""
 
 RULES: Final[tuple[Rule, ...]] = (
     Rule(OF_THE_SHIPPED_TRAINER, lambda r: r.own_trainer, "it is a setting of the shipped trainer"),
@@ -197,7 +197,7 @@ RULES: Final[tuple[Rule, ...]] = (
         "the evaluation batch size changes results only by rounding",
     ),
 )
-"""Rules: which settings cannot act, when, and why."""
+"""Rules for settings without effect: the settings, the condition, and the reason."""
 
 
 def idle_settings(recipe: Recipe) -> dict[str, str]:
@@ -224,9 +224,9 @@ def _task_member(task: Task) -> str:
 
 
 def acting_recipe(recipe: Recipe) -> Recipe:
-    """The recipe that is run: settings that cannot act at their defaults, `early_stop.armed_after` resolved.
+    """The recipe that is run: settings without effect have their defaults, and `early_stop.armed_after` is resolved.
 
-    Settings of the data and the clip store keep their given values, since files are located by them; so does
+    Settings of the data and the clip store keep their given values, since they determine the location of files; so does
     `evaluate.batch`, which only affects memory.
     """
     resets: dict[str, Any] = {
@@ -238,13 +238,13 @@ def acting_recipe(recipe: Recipe) -> Recipe:
 
 
 def acting_members(recipe: Recipe) -> dict[str, str]:
-    """The settings that can change the outcome, including the task but not the seeds: each a member of an object in
+    """The settings that can change the outcome, including the task but not the seeds, as members of an object in
     canonical JSON, by dotted name."""
     idle = idle_settings(recipe)
     members: dict[str, str] = {}
     for field in Recipe.model_fields:
         value = getattr(recipe, field)
-        if isinstance(value, Section):  # serialised once, no matter how many trials share it
+        if isinstance(value, Section):  # serialised once, regardless of the number of trials that share it
             members |= _section_members(field, value)
         elif isinstance(value, Task):
             members[field] = _task_member(value)
@@ -263,7 +263,7 @@ def labelled_view(recipe: Recipe) -> Recipe:
 
 @cache
 def matching(pattern: str) -> tuple[str, ...]:
-    """The settings that a pattern of a rule names."""
+    """The settings that match a pattern of a rule."""
     if not pattern.endswith(".*"):
         return (pattern,)
     section = pattern.removesuffix("*")

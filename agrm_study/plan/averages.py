@@ -1,4 +1,4 @@
-"""Steps and moving averages of a study's arms, in steps and in epochs."""
+"""Training steps of a study's arms, and the memory of their moving averages in steps and epochs."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class Average:
     """A moving average of a recipe.
 
     Attributes:
-        setting: Dotted name of the setting that gives the fraction kept at each update: alpha or momentum.
-        keep: Its value.
-        per_epoch: Updates of an epoch.
-        updates: Updates of the epochs in which it acts.
+        setting: Dotted name of the setting for the fraction kept at each update: alpha or momentum.
+        keep: Value of the setting.
+        per_epoch: Updates per epoch.
+        updates: Total number of updates in the epochs in which it acts.
     """
 
     setting: str
@@ -35,12 +35,12 @@ class Average:
 
     @property
     def memory(self) -> float:
-        """Its memory in updates, 1/(1 − keep)."""
+        """Memory in updates, 1/(1 − keep)."""
         return 1 / (1 - self.keep)
 
     @property
     def too_long(self) -> bool:
-        """Whether its memory exceeds the updates, so that its start still counts at the end."""
+        """Whether the memory exceeds the number of updates, so that the initial value still contributes at the end."""
         return self.memory > self.updates
 
 
@@ -49,10 +49,10 @@ class ArmSteps:
     """Length of the training of an arm on a task.
 
     Attributes:
-        clips: Labelled training clips.
-        per_epoch: Training steps of an epoch.
+        clips: Number of labelled training clips.
+        per_epoch: Training steps per epoch.
         epochs: Maximum number of epochs.
-        averages: Its moving averages.
+        averages: Moving averages of the training.
     """
 
     arm: str
@@ -64,19 +64,19 @@ class ArmSteps:
 
 
 def arm_steps(study: Study, clips: ClipCounts) -> tuple[ArmSteps, ...]:
-    """The steps of every arm and task of a study; for a search, also those of its base recipe. For a user-defined
-    trainer the steps are unknown.
+    """The steps of every arm and task of a study; for a search, also the steps of its base recipe. For a user-defined
+    trainer, the steps are unknown.
 
     Args:
         study: The study.
-        clips: Clips of each part of a recipe's split.
+        clips: Returns the number of clips in each part of a recipe's split.
     """
     arms = [(arm.name, arm.recipe_on) for arm in study.arms] or [("base", lambda task: study.base)]
     found = []
     for name, recipe_on in arms if not study.base.own_trainer else ():
         for task in study.tasks:
             whole = recipe_on(task).model_copy(update={"task": task, "split_seed": study.split_seed})
-            _, recipe = next(study.divided(whole))  # the parts of all folds have as many clips, up to a few
+            _, recipe = next(study.divided(whole))  # the sizes of a part differ little between folds
             count = clips(recipe)["train"]
             found.append(
                 ArmSteps(
@@ -95,7 +95,7 @@ def averages_of(recipe: Recipe, clips: int) -> tuple[Average, ...]:
     """The moving averages that act in a recipe, with the fraction that they keep at each update.
 
     Args:
-        recipe: Any recipe.
+        recipe: Recipe of any method.
         clips: Number of labelled training clips.
     """
     idle, ssl = idle_settings(recipe), in_steps(recipe, clips).ssl
@@ -107,7 +107,7 @@ def averages_of(recipe: Recipe, clips: int) -> tuple[Average, ...]:
         found.append(
             Average(setting="ssl.ema.alpha", keep=ssl.ema.alpha, per_epoch=per_epoch, updates=epochs * per_epoch)
         )
-    unknown = is_own(ssl.threshold.policy) and ssl.threshold.alignment == "none"  # a policy of one's own may keep none
+    unknown = is_own(ssl.threshold.policy) and ssl.threshold.alignment == "none"  # such a policy may keep none
     momentum_acts = not {"ssl.threshold.momentum", "ssl.threshold.memory_epochs"} <= idle.keys()
     if momentum_acts and not unknown and ssl.pseudo.mode != "off":
         rate = policy_updates(recipe, clips)
@@ -119,7 +119,7 @@ def averages_of(recipe: Recipe, clips: int) -> tuple[Average, ...]:
 
 
 def steps_sentences(arms: tuple[ArmSteps, ...]) -> tuple[str, ...]:
-    """Steps and averages in words, one sentence per distinct length, naming its arms."""
+    """Steps and averages as text, one sentence per distinct length, with the arms to which it applies."""
     words: dict[str, list[str]] = {}
     for each in arms:
         steps = f"{counted(each.per_epoch, 'step')} × {counted(each.epochs, 'epoch')}"
@@ -151,5 +151,5 @@ def memory_notes(arms: tuple[ArmSteps, ...]) -> tuple[str, ...]:
 
 
 def _short(value: float) -> str:
-    """A number with three digits, or as an integer from 100 on: ``2.5``, ``1,000``."""
+    """A number with three significant digits, or as an integer from 100 upwards: ``2.5``, ``1,000``."""
     return f"{value:,.0f}" if value >= 99.95 else f"{value:.3g}"

@@ -13,15 +13,15 @@ class Bought:
     """The trials that one run finishes within its limits.
 
     Attributes:
-        time_s: Limit in seconds; None for none.
-        gpu_hours: Limit in GPU-hours of the results folder; None for none.
-        used_gpu_hours: GPU-hours that it has used.
+        time_s: Limit in seconds; None for no limit.
+        gpu_hours: Limit in GPU-hours of the results folder; None for no limit.
+        used_gpu_hours: GPU-hours that the results folder has used.
         slots: Number of concurrent trials.
         trials: Missing trials that end within the limits.
         missing: Missing trials of known duration.
-        unknown: Missing trials of kinds that were never measured.
+        unknown: Missing trials of kinds without measurements.
         all_s: Seconds until all trials of known duration would have ended.
-        all_gpu_hours: GPU-hours that these would use.
+        all_gpu_hours: GPU-hours that these trials would use.
     """
 
     time_s: float | None
@@ -72,7 +72,7 @@ def bought(
 
 
 def _schedule(seconds: Sequence[float], slots: int, time_s: float, gpu_s: float, gpu: float) -> tuple[int, float]:
-    """Number of trials that end within the limits, and when the last of them does."""
+    """Number of trials that end within the limits, and the end time of the last one in seconds."""
     free, ended, last = [0.0] * slots, 0, 0.0
     for its in seconds:
         end = free[0] + its

@@ -14,7 +14,7 @@ def canonical_json(value: Any) -> str:
     repr.
 
     Raises:
-        ValueError: For values that are not finite.
+        ValueError: For a NaN or infinite value.
     """
     return json.dumps(_plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 
@@ -23,7 +23,7 @@ def member(name: str, value: Any) -> str:
     """One ``"name":value`` of an object in canonical JSON.
 
     Raises:
-        ValueError: For values that are not finite.
+        ValueError: For a NaN or infinite value.
     """
     return f"{json.dumps(name)}:{canonical_json(value)}"
 
@@ -33,7 +33,7 @@ scalar_member = lru_cache(maxsize=4096, typed=True)(member)
 
 
 def canonical_object(members: Mapping[str, str]) -> str:
-    """An object in canonical JSON, equal to `canonical_json` of the whole, assembled from serialised members.
+    """An object in canonical JSON, assembled from serialised members; equals `canonical_json` of the whole object.
 
     Args:
         members: Results of `member`, by name.

@@ -1,4 +1,4 @@
-"""Time that the missing trials will take, estimated from measured trials."""
+"""Estimate of the time of missing trials from measured trials."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from agrm_study.plan.pace import Pace, by_kind, kind_of
 from agrm_study.plan.trial import TrialSpec
 
 COVERAGE: Final = 1.96
-"""Half width of the interval in standard errors: 95 % if the sum of the trials' times is roughly normal."""
+"""Half-width of the interval in standard errors: 95 % if the sum of the trials' times is approximately normal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Cost:
         slot_hours: Total time of the trials run sequentially in one slot, in hours.
         plus_minus: Uncertainty of the total, in hours; None if unknown.
         trials_covered: Trials that the estimate covers.
-        trials_unknown: Trials of kinds that were never measured, excluded from ``slot_hours``.
+        trials_unknown: Trials of kinds without measurements, excluded from ``slot_hours``.
     """
 
     slot_hours: float
@@ -41,11 +41,11 @@ def estimate_cost(
     *,
     inherited: Mapping[str, int] = MappingProxyType({}),
 ) -> Cost | None:
-    """Estimate from finished trials of the same backbone, method and task.
+    """Estimate the time from finished trials with the same backbone, method and task.
 
-    The time of a trial is the measured time of an epoch times the number of epochs that such trials ran (at most its
-    own), minus the share of inherited epochs. The interval combines the spread between trials with the uncertainty of
-    their mean: n s² + n² s²/m for n missing trials and m measured ones.
+    The time of a trial is the measured time of an epoch times the number of epochs that such trials ran (at most the
+    trial's own number), minus the share of inherited epochs. The interval combines the spread between trials with the
+    uncertainty of their mean: n s² + n² s²/m for n missing and m measured trials.
 
     Args:
         missing: Missing trials.
@@ -54,7 +54,7 @@ def estimate_cost(
         inherited: Number of initial epochs that a trial inherits from another, by trial; 0 by default.
 
     Returns:
-        The expected time and half the width of its 95 % interval, which requires two measured trials of each kind;
+        The expected time and the half-width of its 95 % interval, which requires two measured trials of each kind;
         None if no missing trial is of a measured kind.
     """
     rows = by_kind(measured)
@@ -74,7 +74,7 @@ def estimate_cost(
 
 
 def unmeasured(missing: Iterable[TrialSpec], measured: Iterable[Mapping[str, Any]]) -> tuple[TrialSpec, ...]:
-    """The trials that `estimate_cost` excludes, of kinds without a finished trial."""
+    """The trials that `estimate_cost` excludes because no trial of their kind has finished."""
     rows = by_kind(measured)
     return tuple(trial for trial in missing if kind_of(trial) not in rows)
 
@@ -85,7 +85,7 @@ def trial_seconds(
     *,
     inherited: Mapping[str, int] = MappingProxyType({}),
 ) -> list[float | None]:
-    """Expected seconds of each trial without its inherited epochs, ``None`` for kinds that were never measured.
+    """Expected seconds of each trial without its inherited epochs, ``None`` for kinds without measurements.
 
     Args:
         missing: See `estimate_cost`.

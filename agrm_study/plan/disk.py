@@ -1,4 +1,4 @@
-"""Disk space of clip stores, and of the missing trials, estimated from measured ones."""
+"""Disk space of clip stores and of missing trials, estimated from measured trials."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class Disk:
     """Bytes, excluding clip stores.
 
     Attributes:
-        weights: Best weights of the missing trials that are kept.
+        weights: Best weights of the missing trials, if they are kept.
         checkpoint: The largest rolling checkpoint, one per running trial.
         states: Maximum total size of the states at the ends of stages; they are removed when no trial needs them,
             unless sharing is ``keep``.
         records: Records of the missing trials; None if no record was measured.
-        unknown: Trials of networks that were never measured, excluded from the other values.
+        unknown: Trials with networks that were never measured, excluded from the other values.
         free: Free bytes on the disk of the results; None in an object store.
     """
 
@@ -49,9 +49,9 @@ class StoreSize:
     """A clip store that a study needs.
 
     Attributes:
-        path: Its folder; None until the videos, whose content determines its name, are generated.
+        path: Folder of the store; None until the videos, whose content determines its name, are generated.
         clips: Number of clips.
-        bytes: Its size on disk: exact for raw storage, an estimate for JPEG.
+        bytes: Size on disk: exact for raw storage, an estimate for JPEG.
         built: Whether it exists.
     """
 
@@ -72,17 +72,17 @@ def estimate_disk(
     free: int | None = None,
     network_bytes: Mapping[str, int] = MappingProxyType({}),
 ) -> Disk | None:
-    """Estimate from the parameter counts of finished trials with the same backbone and pooling.
+    """Estimate disk space from the parameter counts of finished trials with the same backbone and pooling.
 
     Args:
         missing: Missing trials.
         stages: Stages of these trials.
         measured: Rows of finished trials: backbone, pooling, n_params.
         keep: Whether the states at the ends of stages and trials are kept.
-        record_bytes: Bytes of records of a finished trial.
+        record_bytes: Bytes of the records of a finished trial.
         keep_weights: Whether the best weights are kept.
         free: See `Disk`.
-        network_bytes: Size of a network, by trial, if it is known although no similar trial has finished.
+        network_bytes: Known size of a network, by trial, for trials without a similar finished trial.
 
     Returns:
         None if no missing trial has a network of a measured kind.
@@ -119,6 +119,6 @@ def _networks(recipe: Recipe) -> int:
 
 
 def _copies(recipe: Recipe, epoch: int) -> int:
-    """Size of the state after an epoch in multiples of a network: networks, best networks, optimizer averages."""
+    """Size of the state after an epoch, in multiples of the network: networks, best networks, optimizer averages."""
     networks = _networks(recipe) if epoch > recipe.ssl.pretrain_epochs or not recipe.has_teacher else 1
     return 2 * networks + (1 if recipe.optimizer.name == "sgd" else 2)

@@ -1,9 +1,9 @@
 """The settings that act in each epoch of a trial, as tokens.
 
 A trial of any method begins with supervised epochs: there is no teacher yet, and no unlabelled clip is read. Such an
-epoch equals an epoch of the supervised method, and settings that cannot act in it (α, τ, the ramp, the policy) are not
-in its token. Two trials with equal tokens from the first epoch on have bit-identical states up to the first
-difference. Epochs of a user-defined trainer are shared only as far as it declares.
+epoch equals an epoch of the supervised method, and settings that have no effect in it (α, τ, the ramp, the policy) are
+not in its token. Two trials with equal tokens from the first epoch onwards have bit-identical states up to the first
+difference. Epochs of a user-defined trainer are shared only if the trainer declares them as shared.
 """
 
 from __future__ import annotations
@@ -25,11 +25,12 @@ STAGE_VERSION: Final = 1
 """Incremented when the meaning of an epoch's token changes, so that old stages are not reused."""
 
 LOOP: Final = ("epochs", "early_stop.patience", "early_stop.armed_after")
-"""Settings that affect only when training ends: a longer training run continues a shorter one, unless its learning rate
-depends on its length. The epoch from which early stopping is armed, which a plateau may count, is also in the token."""
+"""Settings that only determine when training ends: a longer training run continues a shorter one, unless its learning
+rate depends on its length. The epoch from which early stopping is armed, which a plateau may count, is also part of the
+token."""
 
 WHEN: Final = ("ssl.pretrain_epochs", "ssl.ramp.shape", "ssl.ramp.epochs", "ssl.ramp.maximum")
-"""Settings that act only through an epoch's position in the chain and its λ, which are in its token."""
+"""Settings that act only through an epoch's position in the chain and its λ, both of which determine its token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ class Span:
     Attributes:
         first: First epoch, from 1.
         last: Last epoch.
-        token: Hash of the settings that act in each of them.
+        token: Hash of the settings that act in each of these epochs.
     """
 
     first: int
@@ -51,7 +52,7 @@ class SpanReader:
     """Computes the spans of trials; values common to the replicates of an arm are computed once.
 
     Args:
-        hash_file: Hashes the files that recipes name.
+        hash_file: Hashes the files specified in recipes.
     """
 
     def __init__(self, hash_file: FileHash) -> None:
@@ -59,10 +60,10 @@ class SpanReader:
         self._known: dict[tuple[str, ...], tuple[Span, ...]] = {}
 
     def spans(self, trial: TrialSpec) -> tuple[Span, ...]:
-        """The spans of a trial, from epoch 1 to its last one; neighbours differ.
+        """The spans of a trial, from epoch 1 to its last epoch; adjacent spans have different tokens.
 
         Raises:
-            InputError: If a file that its recipe names cannot be read.
+            InputError: If a file specified in its recipe cannot be read.
         """
         key = (trial.config_id, trial.split_fingerprint, trial.labelled_fingerprint)
         if key not in self._known:
@@ -73,7 +74,7 @@ class SpanReader:
         )
 
     def _of_own_trainer(self, trial: TrialSpec) -> tuple[Span, ...]:
-        """The epochs that the trainer declares as shared, and the others, in which every setting acts."""
+        """The epochs that the trainer declares as shared, and the remaining epochs, in which every setting acts."""
         recipe, declared = trial.recipe, declared_epochs(trial.recipe)
         epochs = _member("epochs", recipe.epochs)
         everything = self._content(recipe, trial, trial.split_fingerprint) | epochs
@@ -126,10 +127,10 @@ def _member(name: str, value: Any) -> dict[str, str]:
 
 
 def weight_key(ramp: Ramp, since_start: int) -> tuple[Any, ...]:
-    """Key that determines λ in an epoch, given the number of epochs since the teacher started.
+    """Key of λ in an epoch, given the number of epochs since the teacher started.
 
-    Equal keys at equal ``since_start`` mean equal λ: two ramps that are both still at 0, or have both reached the same
-    maximum, have equal keys.
+    Equal keys for equal ``since_start`` imply equal λ: two ramps that are both still at 0, or have both reached the
+    same maximum, have equal keys.
     """
     if since_start >= ramp.epochs:
         return "end", ramp.maximum
@@ -139,7 +140,7 @@ def weight_key(ramp: Ramp, since_start: int) -> tuple[Any, ...]:
 
 
 def chain_key(parent: bytes, token: bytes, epochs: int) -> bytes:
-    """The key after some more epochs of one token: a hash of the parent's key and of each epoch's token in turn."""
+    """The key after additional epochs with one token: a hash of the parent's key and of each epoch's token in turn."""
     key, sha256 = parent, hashlib.sha256
     for _ in range(epochs):
         key = sha256(key + token).digest()

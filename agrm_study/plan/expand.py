@@ -24,14 +24,14 @@ Fingerprints = Callable[[Recipe], tuple[str, str]]
 
 @gc_paused()
 def expand(study: Study, fingerprints: Fingerprints, *, hash_file: FileHash = file_hash) -> Plan:
-    """The plan of a study: arms × tasks × folds × seeds, equal trials once, in execution order.
+    """The plan of a study: arms × tasks × folds × seeds in execution order, with equal trials merged.
 
-    An arm that is to be tuned has no trials on a task until its search there has ended.
+    An arm that is to be tuned has no trials for a task until its search for that task has ended.
 
     Args:
         study: The study.
         fingerprints: Returns the fingerprints of a recipe's data and split; called once per distinct data section.
-        hash_file: Hashes the files that recipes name.
+        hash_file: Hashes the files specified in recipes.
 
     Raises:
         InputError: Raised by ``fingerprints`` and ``hash_file``: a missing manifest, an unreadable file.

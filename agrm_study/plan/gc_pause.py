@@ -11,8 +11,8 @@ from contextlib import contextmanager
 def gc_paused() -> Iterator[None]:
     """Context manager and decorator that disables cyclic garbage collection.
 
-    A plan consists of hundreds of thousands of small values without cycles. Repeated collection would take a third of
-    the time of building it.
+    A plan consists of hundreds of thousands of small values without cycles. Repeated garbage collection would account
+    for a third of the build time.
     """
     enabled = gc.isenabled()
     gc.disable()

@@ -1,4 +1,4 @@
-"""The identity of a trial: a hash of everything that can change its outcome."""
+"""Identity of a trial: a hash of everything that can change its outcome."""
 
 from __future__ import annotations
 
@@ -47,11 +47,11 @@ ADDED_LATER: Final[Mapping[str, Any]] = {kind.options: {} for kind in KINDS.valu
     "augment.strong.tubes": 0.0,
     "augment.strong.tube_grid": 14,
 }
-"""Settings added after the first records were written, with the value that reproduces the earlier behaviour; at that
+"""Settings added after the first records were written, with the value that reproduces the earlier behaviour; with that
 value they are excluded from the identity, so that an upgrade repeats no trial. Dotted name → plain value."""
 
 CONTENT: Final = ("data.split_file", "model.weights")
-"""Settings that name a file, which is identified by content, not by path."""
+"""Settings that contain the path of a file, which is identified by content, not by path."""
 
 IDENTITY: Final = member("identity_version", IDENTITY_VERSION)
 
@@ -74,19 +74,18 @@ def file_hash(path: Path) -> str:
 def configuration(
     recipe: Recipe, *, data_fingerprint: str, phase: Phase = "final", hash_file: FileHash = file_hash
 ) -> dict[str, str]:
-    """Everything that can change the outcome of a trial except seeds and split, by name, as members of a canonical JSON
-    object.
+    """Everything except seeds and split that can change a trial's outcome, as members of a canonical JSON object.
 
-    Resources, names, file paths and settings that cannot act (`acting.RULES`) are excluded.
+    Resources, names, file paths and settings without effect (`acting.RULES`) are excluded.
 
     Args:
         recipe: Recipe, including its task.
         data_fingerprint: Fingerprint of the manifest's content.
         phase: ``search`` or ``final``; a search trial has no test predictions and cannot replace a final one.
-        hash_file: Hashes the files that the recipe names.
+        hash_file: Hashes the files specified in the recipe.
 
     Raises:
-        InputError: If such a file cannot be read.
+        InputError: If a file specified in the recipe cannot be read.
     """
     members = content_members(recipe, hash_file)
     members["data_fingerprint"] = member("data_fingerprint", data_fingerprint)
@@ -97,10 +96,10 @@ def configuration(
 
 def content_members(recipe: Recipe, hash_file: FileHash) -> dict[str, str]:
     """`acting_members` with file names replaced by content hashes, and without the settings that `ADDED_LATER`
-    excludes. User-defined parts are included with the hash of their source, which is part of their full names.
+    excludes. User-defined parts are identified by their full names, which include the hash of their source.
 
     Raises:
-        InputError: If such a file cannot be read.
+        InputError: If a file specified in the recipe cannot be read.
     """
     members = acting_members(recipe)
     for name in CONTENT:

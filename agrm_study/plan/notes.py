@@ -11,15 +11,15 @@ from agrm_study.study.recipe import Recipe
 from agrm_study.study.study import Arm, Study
 
 ARMS_NAMED = 5
-"""Maximum number of arms that a warning names; beyond it only their number is given."""
+"""Maximum number of arms listed in a warning; for more arms, only their number is given."""
 
 
 def study_notes(study: Study) -> tuple[str, ...]:
     """Warnings about a valid study, one sentence each, the most important first."""
     found: list[str] = []
-    tuned = study.tune is not None  # arms with one space and one recipe are tuned to the same settings
+    tuned = study.tune is not None  # arms with the same space and recipe are tuned to the same settings
     alike: dict[str, list[Arm]] = {}
-    for arm in study.arms:  # arms with other seeds are different training runs
+    for arm in study.arms:  # arms with different seeds are different training runs
         alike.setdefault(f"{arm.seed_offset}/{space_of(study, arm) if tuned else ''}", []).append(arm)
     for arms in alike.values():
         groups = same_training((arm.name, arm.recipe) for arm in arms)
@@ -70,7 +70,7 @@ def _named(arms: Sequence[str]) -> str:
 
 
 def _hardly_semi_supervised(recipe: Recipe) -> str | None:
-    """Why the unlabelled clips of a semi-supervised recipe have little or no effect."""
+    """Reason that the unlabelled clips of a semi-supervised recipe have little or no effect."""
     if not recipe.uses_unlabelled:
         return None
     epochs, before, ramp = recipe.epochs, recipe.ssl.pretrain_epochs, recipe.ssl.ramp

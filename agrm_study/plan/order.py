@@ -1,4 +1,4 @@
-"""Execution order of trials: seed by seed over all arms, and longest trials first within a seed."""
+"""Execution order of trials: seed by seed over all arms, with the longest trials first within a seed."""
 
 from __future__ import annotations
 
@@ -25,8 +25,9 @@ matters here. Unknown backbones count as r3d_18."""
 def rough_cost(recipe: Recipe, epochs: float | None = None) -> float:
     """Relative cost of a trial in arbitrary units, without measurements; used for sorting only.
 
-    Forward passes of the network over all epochs × multiply-adds per pass. A semi-supervised step passes every
-    view of the unlabelled clips forward and backward, and the clips forward once more for their pseudo-labels.
+    Forward passes of the network over all epochs × multiply-adds per pass. A semi-supervised step includes a forward
+    and a backward pass of every view of the unlabelled clips, and one more forward pass of the clips for their
+    pseudo-labels.
 
     Args:
         recipe: Recipe of the trial.
@@ -62,7 +63,7 @@ def _pass_cost(recipe: Recipe) -> float:
 def running_order(trials: Iterable[TrialSpec], seeds: Sequence[int]) -> tuple[TrialSpec, ...]:
     """The trials, sorted by the position of their seed in the study, then by decreasing cost; the sort is stable.
 
-    An interrupted study then has as many replicates as possible in all its arms, and slots stay busy until the end of a
+    An interrupted study then has as many replicates as possible in every arm, and slots stay busy until the end of a
     round because short trials run last.
     """
     place = {seed: position for position, seed in enumerate(seeds)}

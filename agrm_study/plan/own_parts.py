@@ -1,4 +1,4 @@
-"""User-defined parts of a study: read, executed once, and described for code that does not execute them."""
+"""Loading of user-defined parts: read, executed once, and described for code that does not execute them."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from agrm_study.study.parts.source import OwnPart, OwnParts, PartSource
 from agrm_study.study.problems import Place
 
 GROUP = "agrm_study.parts"
-"""Entry points of installed packages whose values are modules with parts."""
+"""Entry-point group of installed packages; the values are modules with parts."""
 
 
 def own_parts(entries: Sequence[tuple[str, Place]], folder: Path, shipped: Mapping[str, Iterable[str]]) -> OwnParts:
     """Loads the parts of the entries under `parts:` and of installed packages; their code is executed.
 
     Args:
-        entries: Entries of the study file, each with its place.
+        entries: Entries of the study file, each with its location.
         folder: Base folder of relative paths.
-        shipped: Names of shipped parts, by the dotted field that may hold them.
+        shipped: Names of shipped parts, by the dotted field that accepts them.
 
     Raises:
         InputError: If an entry cannot be read or executed, or two parts share a name.
@@ -56,7 +56,7 @@ def own_parts(entries: Sequence[tuple[str, Place]], folder: Path, shipped: Mappi
 
 
 def _schema(part: Any, kind: str, name: str, written: str) -> dict[str, Any]:
-    """JSON Schema of a part's options; empty for none.
+    """JSON Schema of a part's options; empty for a part without options.
 
     Raises:
         InputError: If the kind has no options, or an option has no default.

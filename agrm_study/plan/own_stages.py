@@ -1,4 +1,4 @@
-"""The first epochs of a user-defined trainer that trials share, as the trainer declares them."""
+"""Initial epochs of a user-defined trainer that it declares as shared between trials."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from agrm_study.study.parts.names import short_name
 from agrm_study.study.recipe import Recipe
 
 EPOCHS: Final = "epochs"
-"""Name in a declaration for the number of epochs of the trial."""
+"""Name that stands for the number of epochs of the trial in a declaration."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class DeclaredEpochs:
     """Result of `Trainer.shared_epochs`.
 
     Attributes:
-        last: The last shared epoch, at most that of the trial; 0 for none.
+        last: The last shared epoch, at most the last epoch of the trial; 0 if no epoch is shared.
         names: The options, and `EPOCHS`, that can change these epochs.
     """
 
@@ -38,16 +38,17 @@ def declaration(name: str, options: Mapping[str, Any], epochs: int) -> DeclaredE
 
     Args:
         name: Full name of the trainer.
-        options: Its options.
+        options: Options of the trainer.
         epochs: Number of epochs of the trial.
 
     Raises:
-        InputError: If the trainer raises an error, returns something else, or names an option that it lacks.
+        InputError: If the trainer raises an error, returns a value of a different type, or declares an option that it
+            does not have.
     """
     trainer, where = own_class("trainer", name), f"trainer {short_name(name)}"
     try:
         found = trainer.shared_epochs(trainer.options_of(options))
-    except Exception as error:  # whatever the user's code raises
+    except Exception as error:  # user code may raise any error
         raise InputError(f"`shared_epochs` raises {type(error).__name__}: {error}", where=where) from error
     match found:
         case (int() as last, list() | tuple() | set() | frozenset() as names) if (

@@ -1,4 +1,4 @@
-"""Time of a trial, estimated from measured trials of the same backbone, method and task."""
+"""Estimate of a trial's time from measured trials with the same backbone, method and task."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Pace:
 
     Args:
         measured: Rows of finished trials: backbone, method, task, epochs, and wall_s as if each had trained all its
-            epochs. Rows without a time or an epoch are left out.
+            epochs. Rows without a time or an epoch are ignored.
     """
 
     def __init__(self, measured: Iterable[Mapping[str, Any]] = ()) -> None:
@@ -35,13 +35,13 @@ class Pace:
             self._add(kind_of(trial), epochs, wall_s)
 
     def under_way(self, trial: TrialSpec, epoch: int, epoch_s: float) -> None:
-        """Adds the last epoch of a running trial; it counts until a trial of its kind has finished."""
+        """Adds the last epoch of a running trial; it is used until a trial of its kind has finished."""
         cost = rough_cost(trial.recipe, epoch) - rough_cost(trial.recipe, epoch - 1)
         self._guesses[kind_of(trial)] = epoch_s / cost
 
     def seconds(self, trial: TrialSpec) -> float | None:
-        """Expected seconds of a whole trial that runs as many epochs as such trials did, at most its own; ``None``
-        if no trial of its kind was measured."""
+        """Expected seconds of a whole trial with the mean number of epochs of trials of its kind, at most its own
+        maximum; ``None`` if no trial of its kind was measured."""
         kind = kind_of(trial)
         if kind in self._finished:
             trials, epochs, per_epoch = self._finished[kind]
@@ -69,7 +69,7 @@ def kind_of(trial: TrialSpec) -> Kind:
 
 
 def by_kind(measured: Iterable[Mapping[str, Any]]) -> dict[Kind, list[Mapping[str, Any]]]:
-    """Usable rows by kind: those with a time and at least one epoch."""
+    """Usable rows, which have a time and at least one epoch, by kind."""
     rows: dict[Kind, list[Mapping[str, Any]]] = {}
     for row in measured:
         if _is_number(row.get("wall_s")) and _is_number(row.get("epochs")) and row["epochs"] > 0:

@@ -1,4 +1,4 @@
-"""Files of user-defined parts: the one that `parts:` names and the modules next to it that it imports, with hashes."""
+"""Files of user-defined parts: the file given under `parts:` and the local modules that it imports, with hashes."""
 
 from __future__ import annotations
 
@@ -25,8 +25,9 @@ def read_source(written: str, folder: Path, place: Place) -> PartSource:
 
     Args:
         written: The entry.
-        folder: Base folder of relative paths; modules are searched here first, then among installed ones.
-        place: Place of the entry, for messages.
+        folder: Base folder of relative paths; modules are searched for in this folder first, then among the installed
+            ones.
+        place: Location of the entry, for messages.
 
     Raises:
         InputError: If the file or module does not exist, is not Python, or imports modules that cannot be stored.
@@ -65,7 +66,7 @@ def _find(written: str, folder: Path, place: Place) -> tuple[Path, Path, str]:
 
 
 def _collect(root: Path, file: Path, texts: dict[str, str], place: Place) -> None:
-    """Add a file and the modules below the same folder that it imports."""
+    """Add a file and the modules that it imports from below the same folder."""
     name = file.relative_to(root).as_posix()
     if name in texts:
         return

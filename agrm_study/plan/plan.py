@@ -1,4 +1,4 @@
-"""A plan: the trials in execution order, and the table cells that each fills."""
+"""Plan of a study: the trials in execution order, and the table cells that each trial fills."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from agrm_study.study.splits import Fold
 from agrm_study.study.temporary import replacing
 
 PLAN_VERSION: Final = 1
-"""Incremented when a key of plan.json is renamed, removed or changes its meaning."""
+"""Incremented when a key of plan.json is renamed or removed, or its meaning changes."""
 _WRITTEN_AGAIN: Final = "`agrm-study run` of the same study writes it again."
 
 
@@ -28,7 +28,7 @@ class Cell:
 
     Attributes:
         fold: The fold that it tests; None in a study with a single split.
-        repeat: Repeat of the folds, added to the study's split seed.
+        repeat: Index of the fold repeat, added to the study's split seed.
     """
 
     arm: str
@@ -100,23 +100,23 @@ def _cell_to_dict(c: Cell) -> dict[str, Any]:
 
 
 def cells_text(plan: Plan) -> str:
-    """Content of plan.json: a record names one arm of its trial, this file names them all."""
+    """Content of plan.json: a record contains one arm of its trial, this file contains all of them."""
     value = {"plan_version": PLAN_VERSION, "study": plan.study, "cells": [_cell_to_dict(c) for c in plan.cells]}
     return json.dumps(value, indent=1) + "\n"
 
 
 def write_cells(plan: Plan, path: Path) -> None:
-    """Write `cells_text`; readers see the complete old or the complete new file."""
+    """Write `cells_text`; readers see either the complete old file or the complete new file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as file:
         file.write(cells_text(plan).encode())
 
 
 def read_cells(path: Path) -> tuple[Cell, ...]:
-    """Read what `write_cells` wrote.
+    """Read the file written by `write_cells`.
 
     Raises:
-        InputError: If the file is missing, damaged or of another version.
+        InputError: If the file is missing, damaged or of a different version.
     """
     try:
         content = path.read_bytes()
@@ -126,10 +126,10 @@ def read_cells(path: Path) -> tuple[Cell, ...]:
 
 
 def parse_cells(content: bytes | str, where: Path | str) -> tuple[Cell, ...]:
-    """The cells from a plan's content; ``where`` is the name that messages use for it.
+    """The cells from a plan's content; ``where`` identifies it in messages.
 
     Raises:
-        InputError: If it is damaged or of another version.
+        InputError: If the content is damaged or of a different version.
     """
     try:
         value = from_json(content)

@@ -1,4 +1,4 @@
-"""Ends of searches: the best points become arms of a study, or the settings of the arm that was tuned."""
+"""Promotion of the best points of a search to arms of a study, or to the settings of a tuned arm."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class Candidate:
     """A point whose trials have finished.
 
     Attributes:
-        settings: Drawn values by dotted name; dimensions whose condition did not hold are absent.
-        values: Its objectives on validation, in the order of the search's metrics; means over its seeds.
-        excess: Amount by which it violates each constraint; positive or NaN if it does.
+        settings: Sampled values by dotted name; dimensions whose condition did not hold are absent.
+        values: Objectives on validation data, in the order of the search's metrics; means over the seeds.
+        excess: Amount by which each constraint is violated; positive or NaN for a violation.
     """
 
     settings: Mapping[str, Any]
@@ -28,10 +28,10 @@ class Candidate:
 
 
 def ranked(search: PlannedSearch, candidates: Sequence[Candidate]) -> list[Candidate]:
-    """The candidates that can be chosen, best first; among equal ones, in the order in which they were drawn.
+    """The candidates that can be chosen, best first; ties in sampling order.
 
-    With several objectives these are the Pareto front, ordered by the first one. Candidates with an undefined value, or
-    that violate a constraint, are left out.
+    With several objectives, these form the Pareto front, ordered by the first objective. Candidates with an undefined
+    value or a violated constraint are left out.
     """
     signs = [1.0 if direction == "maximize" else -1.0 for direction in search.settings.directions]
     allowed = [c for c in candidates if all(each <= 0 for each in c.excess)]
@@ -49,7 +49,7 @@ def promoted(search: PlannedSearch, candidates: Sequence[Candidate]) -> Study:
 
     Args:
         search: The search of a study.
-        candidates: Its finished points.
+        candidates: Finished points of the search.
     """
     arms: dict[str, Arm] = {}
     for candidate in ranked(search, candidates):
@@ -63,8 +63,8 @@ def promoted(search: PlannedSearch, candidates: Sequence[Candidate]) -> Study:
 
 
 def tuned(study: Study, found: Sequence[tuple[PlannedSearch, Sequence[Candidate]]]) -> Study:
-    """The study whose arms have the best settings of their searches; an arm without a valid point
-    for a task stays untuned on it.
+    """The study whose arms have the best settings of their searches; an arm without a valid point for a task remains
+    untuned for that task.
 
     Args:
         study: A study that tunes its arms.

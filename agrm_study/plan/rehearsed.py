@@ -1,4 +1,4 @@
-"""Upper bound of the time of trials, from a few steps timed before any trial has run."""
+"""Upper bound of the time of trials, based on a few steps timed before any trial has run."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ Pick = Callable[[Sequence[float]], float]
 RECORD_BYTES: Final = 15_000
 """Bytes of a trial's records without rows: three Parquet files with their schemas, measured on small studies."""
 EPOCH_BYTES: Final = 40
-"""Bytes of an epoch row: thirty numbers, compressed."""
+"""Compressed bytes of an epoch row with thirty numbers."""
 NAME_BYTES: Final = 8
-"""Bytes of the identifiers of a prediction row: subject, clip and window, compressed."""
+"""Compressed bytes of the identifiers of a prediction row: subject, clip and window."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +30,7 @@ class Rehearsed:
     Attributes:
         supervised: Seconds of steps without unlabelled clips.
         full: Seconds of steps with unlabelled clips; empty for a method that uses none.
-        window: Seconds of one network on one window of the evaluation.
+        window: Seconds for the evaluation of one network on one window.
         network_bytes: Size of a network's weights and buffers.
     """
 
@@ -47,7 +47,7 @@ def bound_cost(
     *,
     inherited: Mapping[str, int] = MappingProxyType({}),
 ) -> Cost | None:
-    """Upper bound of the time of trials: each runs to its last epoch.
+    """Upper bound of the time of trials, assuming that each runs to its last epoch.
 
     Args:
         trials: Missing trials.
@@ -86,8 +86,8 @@ def trial_seconds(
 ) -> float:
     """Seconds of a trial that runs to its last epoch.
 
-    Steps are weighted by their clips. Each epoch ends with an evaluation on the validation part, and the trial with one
-    on all labelled parts.
+    Steps are weighted by their clips. Each epoch ends with an evaluation on the validation part, and the trial ends
+    with an evaluation on all labelled parts.
 
     Args:
         recipe: Recipe of the trial.

@@ -1,4 +1,4 @@
-"""Arms of a study with identical training, and the settings in which they differ without effect."""
+"""Arms of a study with identical training, and the ineffective settings in which they differ."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from agrm_study.study.settings import known_settings, value_of
 from agrm_study.study.tasks import BUILT_IN
 
 DATA = ("data.manifest", "data.synthetic")
-"""Excluded from `acting_members`, as their content is fingerprinted; here different names count as different data."""
+"""Excluded from `acting_members`, as their content is fingerprinted; here, different names mean different data."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class SameTraining:
 
     Attributes:
         arms: Names, in the order of the study; at least two.
-        idle: Settings in which they differ, each with the reason why it cannot act; empty for equal settings.
+        idle: Settings in which they differ, each with the reason for its lack of effect; empty for equal settings.
     """
 
     arms: tuple[str, ...]
@@ -61,7 +61,7 @@ def same_training(arms: Iterable[tuple[str, Recipe]]) -> tuple[SameTraining, ...
 
 
 def idle_between(recipes: Sequence[Recipe]) -> dict[str, str]:
-    """The settings in which recipes with identical training differ, with the reason why they cannot act."""
+    """The settings in which recipes with identical training differ, with the reason for their lack of effect."""
     reasons = [idle_settings(recipe) for recipe in recipes]
     found: dict[str, str] = {}
     for name in known_settings():

@@ -1,4 +1,4 @@
-"""Searches of a study: one over its base recipe, or one per arm and task that is tuned, and the trials of a point."""
+"""Searches of a study (one over its base recipe, or one per tuned arm and task), and the trials of a point."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class PlannedSearch:
     Attributes:
         settings: Sampler, number of points, objectives, seeds.
         space: Dotted setting → distribution.
-        task: Name of its task.
+        task: Name of the task.
         arm: The arm that it tunes; None for the search of a study, whose best points become arms.
         layers: Layers of a backbone; by default points are not checked for frozen layers that do not exist.
     """
@@ -46,7 +46,7 @@ class PlannedSearch:
 
     @property
     def title(self) -> str:
-        """Its name in messages: the arm, and the task if the study has several."""
+        """Name of the search in messages: the arm, and the task if the study has several."""
         on_task = f" on {self.task}" if len(self.study.tasks) > 1 else ""
         return f"{self.arm_name}{on_task}"
 
@@ -62,13 +62,13 @@ class PlannedSearch:
 
     @property
     def final_trials(self) -> int:
-        """Number of trials of the final phase that its end adds."""
+        """Number of trials that the end of the search adds to the final phase."""
         if self.arm is not None:
             return len(self.study.seeds)
         return self.chosen * len(self.study.tasks) * len(self.study.seeds)
 
     def point_name(self, settings: Mapping[str, Any]) -> str:
-        """The name of a point, made of its factors; in a tuned study after its arm's."""
+        """The name of a point, composed of its factors; in a tuned study, preceded by the name of its arm."""
         labels: dict[str, tuple[str | None, Any]] = {}
         for name, value in settings.items():
             choices = self.space[name].choices or ()
@@ -80,7 +80,7 @@ class PlannedSearch:
         """The recipe of a point; task and seed are placeholders.
 
         Raises:
-            InputError: For values that a recipe does not allow.
+            InputError: If a value is not valid in a recipe.
         """
         place = Place(self.study.path)
         tree: Tree = with_settings(
@@ -104,10 +104,10 @@ class PlannedSearch:
         return recipe
 
     def trials(self, settings: Mapping[str, Any], builder: TrialBuilder) -> tuple[TrialSpec, ...]:
-        """The trials of a point, one per seed of the search: phase ``search``, and the arm that is tuned.
+        """The trials of a point, one per seed of the search: their phase is ``search`` and their arm is the tuned one.
 
         Raises:
-            InputError: For values that a recipe does not allow.
+            InputError: If a value is not valid in a recipe.
         """
         study, own = self.study, {} if self.arm is None else self.arm.settings
         name = self.point_name(settings) if self.arm is None else self.arm.name
@@ -118,14 +118,14 @@ class PlannedSearch:
 
 
 def searches(study: Study, layers: LayerNames | None = None) -> tuple[PlannedSearch, ...]:
-    """The searches of a study, in the order of its tasks and arms; empty for a study without any.
+    """The searches of a study, in the order of its tasks and arms; empty for a study without searches.
 
     Args:
         study: The study.
-        layers: Layers of a backbone, to recognise points that freeze layers which do not exist.
+        layers: Returns the layers of a backbone, to detect points that freeze layers that do not exist.
 
     Raises:
-        InputError: No setting of an arm's space can act in it.
+        InputError: No setting of an arm's space has an effect in that arm.
     """
     if study.search is not None:
         search = study.search
@@ -148,9 +148,10 @@ def space_of(study: Study, arm: Arm) -> Mapping[str, Dimension]:
 
 
 def idle_dimensions(study: Study, arm: Arm) -> dict[str, str]:
-    """The dimensions of an arm's space that cannot act in it, with the reason.
+    """The dimensions of an arm's space that have no effect in the arm, with the reason.
 
-    A dimension acts if it does so in the arm's recipe, or in that recipe with one other dimension at one of its values.
+    A dimension has an effect if it acts in the arm's recipe, or in that recipe with one other dimension set to one of
+    its values.
     """
     space = space_of(study, arm)
     found = {name: why for name, why in idle_settings(arm.recipe).items() if name in space}

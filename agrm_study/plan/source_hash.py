@@ -1,4 +1,4 @@
-"""Hash of Python source by its meaning: comments, docstrings and formatting do not count."""
+"""Hash of Python source code that ignores comments, docstrings and formatting."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 IGNORED: Final = frozenset({"kind", "type_comment", "ctx", "type_ignores"})
-"""Fields of a syntax tree that are formatting (the `u` of a string, comments) or follow from the rest."""
+"""Fields of a syntax tree that represent formatting (the `u` of a string, comments) or are redundant."""
 
 
 def source_hash(root: Path, files: Iterable[Path]) -> str:
@@ -29,10 +29,10 @@ def source_hash(root: Path, files: Iterable[Path]) -> str:
 
 
 def normal_form(source: str) -> str:
-    """The code of a module as text that is equal for sources that differ in comments, docstrings and formatting only.
+    """The code of a module as text that is equal for sources that differ only in comments, docstrings or formatting.
 
-    The text is written from the syntax tree by name and value of each field. `ast.dump` is unsuitable: its output
-    depends on the version of Python, which adds fields (`type_params` in 3.12) and splits f-strings differently.
+    The text lists the name and value of each field of the syntax tree. `ast.dump` is unsuitable because its output
+    depends on the version of Python: versions add fields (`type_params` in 3.12) and split f-strings differently.
 
     Raises:
         SyntaxError: If the source is not valid Python.
@@ -50,7 +50,7 @@ def _write(value: Any, parts: list[str]) -> None:
         for name in sorted(value._fields):
             field = getattr(value, name, None)
             if name in IGNORED or field is None or field == []:
-                continue  # an absent field equals a field that this version of Python lacks
+                continue  # an absent field counts like a field that this version of Python lacks
             parts.append(f"{name}=")
             _write(field, parts)
         parts.append(")")
@@ -73,7 +73,7 @@ def _says_nothing(node: Any) -> bool:
 
 
 def _joined(values: list[ast.expr]) -> list[ast.expr]:
-    """The parts of an f-string, with adjacent strings joined and empty ones dropped."""
+    """The parts of an f-string, with adjacent strings joined and empty strings dropped."""
     joined: list[ast.expr] = []
     for value in values:
         if not (isinstance(value, ast.Constant) and isinstance(value.value, str)):

@@ -1,4 +1,4 @@
-"""Stages: epochs that several trials share and that are trained once.
+"""Stages: epochs that several trials share, trained only once.
 
 A trial is a chain of stages. A stage's key hashes its parent's key and the settings that can act in its epochs, so
 equal keys mean equal states; where the chains of two trials diverge, a stage ends and both resume from its checkpoint.
@@ -26,16 +26,16 @@ KEY_DIGITS: Final = 16
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Epochs shared by several trials, or of one trial alone.
+    """Epochs shared by several trials, or exclusive to one trial.
 
     Attributes:
         key: 16 hexadecimal digits; equal keys mean equal states at the end of the stage.
-        parent: Key of the stage it continues; None for a first stage.
+        parent: Key of the stage that it continues; None for an initial stage.
         first: First epoch, from 1.
         last: Last epoch.
-        trials: Trials that contain the stage, in execution order; it may be run with the recipe of any of them, except
-            for the last epoch, which is the stage's.
-        ends: Trials that end with this stage.
+        trials: Trials that contain the stage, in execution order; it may be run with the recipe of any of these trials,
+            up to the last epoch of the stage.
+        ends: Trials whose last stage this is.
     """
 
     key: str
@@ -83,30 +83,30 @@ class Stages:
         return {parent: tuple(found) for parent, found in children.items()}
 
     def chain(self, trial_id: str) -> tuple[Stage, ...]:
-        """The stages of a trial, first to last; empty for a trial that was not planned."""
+        """The stages of a trial, first to last; empty for an unplanned trial."""
         return self._chains.get(trial_id, ())
 
     def children(self, key: str | None) -> tuple[Stage, ...]:
-        """The stages that continue a stage; for None, the first stages."""
+        """The stages that continue a stage; for None, the initial stages."""
         return self._children.get(key, ())
 
     @property
     def epochs_without_sharing(self) -> int:
-        """Epochs if every trial were trained separately (ignoring early stopping)."""
+        """Number of epochs if every trial were trained separately (ignoring early stopping)."""
         return sum(stage.epochs * len(stage.trials) for stage in self.stages)
 
     @property
     def epochs_with_sharing(self) -> int:
-        """Epochs with each stage trained once (ignoring early stopping)."""
+        """Number of epochs with each stage trained once (ignoring early stopping)."""
         return sum(stage.epochs for stage in self.stages)
 
     @property
     def saved(self) -> int:
-        """Epochs that sharing saves."""
+        """Number of epochs saved by sharing."""
         return self.epochs_without_sharing - self.epochs_with_sharing
 
     def to_train(self, known: Collection[str] = ()) -> tuple[Stage, ...]:
-        """The stages that must be trained, given the stages whose end states exist."""
+        """The stages that must be trained, given the stages whose end state exists."""
         wanted = {stage.key for trial in self._chains for stage in self._beyond(trial, known)}
         return tuple(stage for stage in self.stages if stage.key in wanted)
 
@@ -124,7 +124,7 @@ class Stages:
         return found
 
     def _beyond(self, trial_id: str, known: Collection[str]) -> tuple[Stage, ...]:
-        """The stages of a trial after the last one whose state exists."""
+        """The stages of a trial after its last stage with an existing state."""
         chain = self._chains[trial_id]
         if not known:
             return chain
@@ -140,18 +140,18 @@ def plan_stages(
     known: Collection[str] = (),
     hash_file: FileHash = file_hash,
 ) -> Stages:
-    """The stages of trials.
+    """The stages of the given trials.
 
     Keys do not depend on the other trials: stages trained for a study are reused after it is extended.
 
     Args:
-        trials: Trials in execution order, usually the missing ones.
+        trials: Trials in execution order, usually the missing trials.
         share: If False, each trial is a separate stage.
-        known: Keys of existing states; a stage also ends where one of them can be reused.
-        hash_file: Hashes the files that recipes name.
+        known: Keys of existing states; a stage also ends at an epoch at which one of them can be reused.
+        hash_file: Hashes the files specified in recipes.
 
     Raises:
-        InputError: If such a file cannot be read.
+        InputError: If a file specified in a recipe cannot be read.
     """
     reader = SpanReader(cache(hash_file))
     chains = [_Chain(trial.trial_id, reader.spans(trial)) for trial in trials]
@@ -165,12 +165,12 @@ def plan_stages(
 
 
 def pretraining_end(trial: TrialSpec, reader: SpanReader) -> tuple[str, int] | None:
-    """Key and last epoch of a trial's supervised pre-training; None if it has none.
+    """Key and last epoch of a trial's supervised pre-training; None for a trial without pre-training.
 
-    For a user-defined trainer, of the epochs that it declares as shared, if others follow.
+    For a user-defined trainer, key and last epoch of the epochs that it declares as shared, if further epochs follow.
 
     Raises:
-        InputError: If a file that its recipe names cannot be read.
+        InputError: If a file specified in its recipe cannot be read.
     """
     last, key = _pretraining(trial.recipe), ROOT
     if not last:
@@ -200,7 +200,7 @@ class _Chain:
         return self.spans[-1].last
 
     def span(self, epoch: int) -> Span:
-        """The span that holds an epoch, which must not lie beyond the last one."""
+        """The span that contains an epoch, which must not exceed the last epoch."""
         for span in self.spans:
             if epoch <= span.last:
                 return span
@@ -239,7 +239,7 @@ def _grow(chains: Sequence[_Chain], done: int, parent: bytes, known: frozenset[s
 
 
 def _rest(chain: _Chain, done: int, parent: bytes) -> Stage:
-    """The epochs after ``done`` of a trial that shares none of them: one stage."""
+    """The epochs after ``done`` of a trial that shares none of them, as one stage."""
     key, last = parent, done
     for span in chain.spans:
         if span.last > last:
@@ -249,7 +249,7 @@ def _rest(chain: _Chain, done: int, parent: bytes) -> Stage:
 
 
 def _go_on(key: bytes, token: bytes, done: int, last: int, known: frozenset[str]) -> tuple[bytes, int]:
-    """Key and epoch after a number of epochs with one token: at the last one, or at the first whose key is known."""
+    """Key and epoch after epochs with one token: at the first epoch whose key is known, or at the last one."""
     if not known:
         return chain_key(key, token, last - done), last
     for epoch in range(done + 1, last + 1):

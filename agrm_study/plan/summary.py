@@ -1,4 +1,4 @@
-"""Summary of what `run` would do for a study, and the cost; printed by `plan --json`."""
+"""Summary of the work that `run` would do for a study, and its cost; printed by `plan --json`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from agrm_study.study.spec import Sharing
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArmSummary:
-    """Cells of an arm by state; `reused` ones are finished in another results folder."""
+    """Cells of an arm by state; `reused` cells are finished in a different results folder."""
 
     arm: str
     cells: int
@@ -32,7 +32,7 @@ class ArmSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RaceSummary:
-    """Rules of a race, its decisions so far, and the least and the greatest number of trials it still requires."""
+    """Rules of a race, its decisions so far, and the minimum and maximum number of trials still required."""
 
     first: int
     most: int
@@ -51,11 +51,11 @@ class FoldsSummary:
         folds: Folds per repeat.
         repeats: Repeats.
         subjects: Labelled subjects, each of which is tested once per repeat and seed.
-        per_fold: Smallest and largest number of subjects of a fold.
-        sites: Sites of each fold of the first repeat; None unless folds keep sites together.
-        reused: Whether fold 0 of the first repeat is the split of the same study without folds, whose finished trials
-            count.
-        reused_finished: Trials of that fold that are finished, in this folder or beside it.
+        per_fold: Smallest and largest number of subjects in a fold.
+        sites: Sites in each fold of the first repeat; None unless folds keep sites together.
+        reused: Whether fold 0 of the first repeat equals the split of the same study without folds, so that finished
+            trials are reused.
+        reused_finished: Finished trials of that fold, in this folder or a sibling folder.
     """
 
     folds: int
@@ -69,7 +69,7 @@ class FoldsSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GpuSummary:
-    """GPUs of a trial as given in the study, its share of one if known, and how that was measured."""
+    """GPUs of a trial as given in the study, its GPU share if known, and the method of measurement."""
 
     asked: float | str
     share: float | None
@@ -79,11 +79,11 @@ class GpuSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TunedArm:
-    """The search of an arm on a task: its points by how they ended, and its choice.
+    """The search for an arm on a task: its points by outcome, and its choice.
 
     Attributes:
         settings: The chosen settings; ``None`` before its end, or if no point can be chosen.
-        value: The first objective of the chosen point on validation.
+        value: The first objective of the chosen point on validation data.
     """
 
     arm: str
@@ -106,18 +106,18 @@ class SearchSummary:
 
     Attributes:
         trials: Total number of points.
-        seeds: Training seeds of a point; one trial each.
-        finished: Points that have all their trials.
+        seeds: Number of training seeds of a point, with one trial per seed.
+        finished: Points whose trials have all finished.
         dropped: Points that were hopeless after some of their seeds.
         pruned: Points whose trial was ended early.
         failed: Points that failed deterministically.
-        missing: Points that it would run.
-        trials_at_most: Number of trials that these need, if all their seeds are trained.
+        missing: Points that the search would still run.
+        trials_at_most: Number of trials that these points need if all their seeds are trained.
         promote: Number of best points that become arms, or the settings of an arm.
         to_promote: Trials of the final phase that are not known until the search ends; 0 afterwards.
         held_back: Whether a search is stopped because its trials keep failing in the same way.
         nothing_to_promote: Whether a search has ended without a point that can be promoted.
-        tuned: The search of each arm and task, in a study that tunes its arms.
+        tuned: The search for each arm and task, in a study that tunes its arms.
     """
 
     trials: int
@@ -137,7 +137,7 @@ class SearchSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SharingSummary:
-    """Stages that the missing trials share, those already trained, and the epochs that sharing leaves."""
+    """Stages that the missing trials share, stages already trained, and the epochs that remain with sharing."""
 
     asked: Sharing
     stages_shared: int
@@ -147,12 +147,12 @@ class SharingSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimedSummary:
-    """Time of trials of kinds that have never run, from steps timed on a device.
+    """Time of trials of kinds that have never run, estimated from steps timed on a device.
 
     Attributes:
-        shapes: Each timed shape, in words, and its times.
-        steps: Steps that were timed.
-        problems: Why shapes could not be timed.
+        shapes: Description of each timed shape, with its times.
+        steps: Number of timed steps.
+        problems: Reasons that shapes could not be timed.
         slot_hours_at_most: Upper bound of the time; ``None`` if nothing was timed.
     """
 
@@ -169,20 +169,20 @@ class TimedSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanSummary:
-    """What `run` would do for a study.
+    """Work that `run` would do for a study.
 
     Attributes:
-        notes: What the user should know before running it.
+        notes: Facts that the user should know before running it.
         cells: Cells of the tables; several may share a trial (`merged`).
         finished: Trials of the plan that are recorded as finished.
-        equal_beside: Missing trials that another results folder has finished.
+        equal_beside: Missing trials that are finished in a different results folder.
         missing: Trials to run, excluding those of a search.
         epochs_at_most: Epochs of the trials to run, including those of a search, without sharing.
         steps: Training steps and moving averages of every arm and task.
         data_to_write: Synthetic data not generated yet.
-        cost: Estimated from finished trials; ``None`` if none is of a kind that is to run.
-        timed: Estimated from timed steps, if that was requested.
-        running_order: Identities of the trials to run.
+        cost: Cost estimated from finished trials; ``None`` if no finished trial is of a kind that is to run.
+        timed: Cost estimated from timed steps, if requested.
+        running_order: Identities of the trials to run, in execution order.
         cpu_hours, gpu_hours: Usage of the trials of the results folder, including failed attempts.
         bought: Trials that fit within a limit in time or GPU-hours, if one was given.
     """

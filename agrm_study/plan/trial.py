@@ -12,19 +12,19 @@ Phase = Literal["search", "final"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialSpec:
-    """One training run: arm × task × seed, and fold of a study with folds.
+    """One training run: arm × task × seed, and fold in a study with folds.
 
     Attributes:
         trial_id: Hash of everything that can change the outcome (16 hexadecimal digits).
-        config_id: The same without the seeds; equal for the replicates of an arm on a task.
+        config_id: Hash of the same values without the seeds; equal for the replicates of an arm on a task.
         study: Name of the study.
-        phase: ``search`` picks settings on validation; ``final`` is reported.
+        phase: ``search`` selects settings on validation data; ``final`` is reported.
         arm: Row of a table.
-        recipe: Every setting of the training; those that cannot act (tau of a supervised trial) are at their defaults.
+        recipe: Every setting of the training; settings without effect (tau of a supervised trial) have their defaults.
         params: The factors in which the arm differs from the base recipe, by dotted name, in plain JSON values.
         data_fingerprint: Hash of the manifest's content.
         split_fingerprint: Hash of the split's content.
-        labelled_fingerprint: Hash of the labelled parts of the split, which are all that a supervised epoch reads.
+        labelled_fingerprint: Hash of the labelled parts of the split, the only parts that a supervised epoch reads.
         fold: The fold that it tests; None in a study with a single split.
     """
 
