@@ -1,1 +1,1 @@
-"""Ledger of finished trials, their epochs and predictions: the only source of truth for completed work."""
+"""Ledger of finished trials, their epochs and predictions: the single source of truth for completed work."""

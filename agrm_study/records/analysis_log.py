@@ -1,7 +1,7 @@
-"""Analysis settings as they were before the first test record, and every later change: ``analysis.json``.
+"""Log of the analysis settings before the first test record, and of every later change: ``analysis.json``.
 
-What is compared, by which metric and margin, must not depend on what the test part shows. Each entry holds the
-settings, their hash and how many final trials had finished when they were written.
+The comparisons, metrics and margins must not depend on results on the test part. Each entry contains the settings,
+their hash, and the number of final trials that had finished when it was written.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ VERSION: Final = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnalysisEntry:
-    """Analysis settings and when they took effect.
+    """Analysis settings and the time at which they took effect.
 
     Attributes:
-        settings: Reference, metric, families and the like, by name.
+        settings: Reference, metric, families and similar settings, by name.
         digest: Hash of the settings, the previous entry's digest, and the number of trials.
         tested: Number of final trials finished at that time.
         written_at: UTC, ISO 8601.
@@ -40,7 +40,7 @@ class AnalysisEntry:
 
 
 def read_analysis(results: str | Path | Location) -> tuple[AnalysisEntry, ...]:
-    """The entries in the order in which they were written; empty if the file is missing or damaged."""
+    """The entries in chronological order; empty if the file is missing or damaged."""
     try:
         value = json.loads((Location.of(results) / FILE).read() or b"{}")
         entries = tuple(AnalysisEntry(**entry) for entry in value["entries"])
@@ -55,7 +55,7 @@ def read_analysis(results: str | Path | Location) -> tuple[AnalysisEntry, ...]:
 
 
 def fix_analysis(results: str | Path | Location, settings: Mapping[str, Any]) -> None:
-    """Records the analysis settings of a study unless they equal those recorded last.
+    """Records the analysis settings of a study unless they equal the last recorded settings.
 
     Args:
         results: Results folder.

@@ -1,9 +1,9 @@
-"""Merging of many small record files into a few, safe while a study is still writing.
+"""Merging of many small record files into a few large ones, safe while a study is still writing.
 
-Only finished trials are merged, since their records no longer change. If a record changes nevertheless (its file is
-no longer the one that was merged), it stays loose and supersedes the merged rows. The merged file is written first, and
-the files it replaces are removed afterwards; a crash in between leaves duplicate rows, which the reader recognises.
-Files of another schema version are left unchanged.
+Only finished trials are merged, since their records no longer change. If a record changes nevertheless (its file
+differs from the merged version), the file stays loose and supersedes the merged rows. The merged file is written first,
+and the files it replaces are removed afterwards; a crash in between leaves duplicate rows, which the reader recognises.
+Files of a different schema version are not modified.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ _ORDER: Final[dict[Kind, tuple[str, ...]]] = {
     "epochs": ("trial_id", "epoch"),
     "trials": ("trial_id",),
 }
-"""Sort keys: rows that are read together are adjacent, so a reader skips row groups of other parts and networks."""
+"""Sort keys: rows that are read together are adjacent, so that readers skip row groups of other parts and networks."""
 AT_ONCE: Final = 500
 """Trials per compacted file; bounds the memory of a compaction."""
 ROW_GROUP: Final = 65_536
 
 
 def compact(root: str | Path | Location, *, at_least: int = 64) -> int:
-    """Merges the loose records of finished trials, for each kind with ``at_least`` of them.
+    """Merges the loose records of finished trials, for each kind with at least ``at_least`` loose records.
 
     Returns:
         Number of files that were merged.
@@ -56,7 +56,7 @@ def compact(root: str | Path | Location, *, at_least: int = 64) -> int:
 
 
 def compacted_bytes(kind: Kind, tables: Sequence[pa.Table]) -> memoryview:
-    """Tables of one kind as the bytes of one compacted file, whose metadata names the trials it holds."""
+    """Tables of one kind as the bytes of one compacted file, whose metadata lists its trials."""
     table = pa.concat_tables(tables).sort_by([(name, "ascending") for name in _ORDER[kind]])
     held = ",".join(table["trial_id"].unique().to_pylist()).encode()
     schema = with_version(SCHEMAS[kind])
@@ -78,7 +78,7 @@ def compacted_name() -> str:
 
 
 def _merge(folder: Location, kind: Kind, files: Sequence[Location]) -> int:
-    """Merges files into one, removes those that are unchanged since, and returns their number."""
+    """Merges files into one, removes the merged files that have not changed since, and returns their number."""
     tables, sources = [], []
     for file in files:
         stamp = file.stamp()
@@ -91,7 +91,7 @@ def _merge(folder: Location, kind: Kind, files: Sequence[Location]) -> int:
                 continue
             tables.append(migrate(read.read(), kind, SCHEMA_VERSION))
         except UNREADABLE:
-            continue  # stays loose; the reader reports it
+            continue  # the file stays loose; the reader reports it
         sources.append((file, stamp))
     if not sources:
         return 0

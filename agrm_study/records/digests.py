@@ -1,9 +1,10 @@
-"""Digests of records, over a byte form that does not depend on how Arrow or Parquet store them.
+"""Digests of records, over a byte representation that is independent of storage by Arrow or Parquet.
 
-The byte form of a group of rows (a trial's epochs, say): the rows in the order of their keys; then column by column in
-the order of the schema its name, which rows have a value (if some have none), and the values: little-endian numbers,
-strings as the first 16 bytes of the SHA-256 of their UTF-8, lists as their lengths and then their values. A column
-without a value is left out, so a column that a later version adds does not change the digest of older rows.
+The byte representation of a group of rows (for example, a trial's epochs) sorts the rows by their keys and contains,
+for each column in the order of the schema, its name, a mask of the rows with a value (if any row has none), and the
+values: little-endian numbers, strings as the first 16 bytes of the SHA-256 of their UTF-8 encoding, lists as their
+lengths followed by their values. A column without any value is left out, so that a column added by a later version does
+not change the digest of older rows.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ _OUTSIDE: Final[Mapping[Kind, frozenset[str]]] = {
     "predictions": frozenset({"trial_id", "split", "network"}),
     "subjects": frozenset({"split_fingerprint", "rows_digest"}),
 }
-"""Columns that are not hashed: the digest itself, and those that name the group."""
+"""Columns that are not hashed: the digest itself, and the columns that identify the group."""
 
 
 def hashed_columns(kind: Kind) -> tuple[str, ...]:
@@ -48,12 +49,12 @@ def hashed_columns(kind: Kind) -> tuple[str, ...]:
 
 
 def digests(table: pa.Table, kind: Kind, group: str, suffix: str = "") -> dict[str, str]:
-    """Digest of each group of rows.
+    """Computes the digest of each group of rows.
 
     Args:
-        table: Rows with the `hashed_columns` of the kind and the column that names the group, in any order.
+        table: Rows with the `hashed_columns` of the kind and the column that identifies the group, in any order.
         kind: Kind of records.
-        group: Column that names the group: ``trial_id`` or ``split_fingerprint``.
+        group: Column that identifies the group: ``trial_id`` or ``split_fingerprint``.
         suffix: Hashed after the group's name (the part and network of a block of predictions).
     """
     if not table.num_rows:
@@ -107,12 +108,12 @@ class _Column:
     """One column of sorted rows as bytes.
 
     Attributes:
-        name: Hashed before its values.
-        fixed_RW: Bytes of each row: the value, or the length of its list.
+        name: Name of the column, hashed before its values.
+        fixed_RW: Bytes of each row: the value, or the length of the list.
         known_before: Number of rows with a value before each row; None if every row has one.
-        known_R: Which rows have a value.
+        known_R: Mask of the rows with a value.
         flat: Concatenated values of the lists; None for other types.
-        offsets: Where the values of each row begin in `flat`, in bytes.
+        offsets: Offset in `flat`, in bytes, of the values of each row.
     """
 
     name: bytes
@@ -186,7 +187,7 @@ def _codes(values: pa.ChunkedArray) -> tuple[NDArray[np.int64], list[str]]:
 
 
 def _sorting(table: pa.Table, kind: Kind, groups: NDArray[np.int64]) -> NDArray[np.int64] | None:
-    """The order that groups the rows and sorts them within each group; None if they are already in it."""
+    """The order that groups the rows and sorts them within each group; None if the rows are already in this order."""
     keys: list[NDArray[np.int64]] = [groups]
     for name in ORDER[kind]:
         values = table[name]
@@ -204,7 +205,7 @@ def _sorting(table: pa.Table, kind: Kind, groups: NDArray[np.int64]) -> NDArray[
 
 
 def _is_sorted(keys: Sequence[NDArray[np.int64]]) -> bool:
-    """Whether the rows are in ascending order of these keys, the first key being the most significant."""
+    """Whether the rows are in ascending order of the given keys, the most significant key first."""
     equal = np.ones(max(len(keys[0]) - 1, 0), dtype=bool)
     for key in keys:
         step = np.diff(key)

@@ -20,7 +20,7 @@ class DiskUse:
 
     Attributes:
         records: Records of trials and splits.
-        weights: Best weights, which `export` and `explain` read; also those of unfinished trials.
+        weights: Best weights, which `export` and `explain` read, including weights of unfinished trials.
         checkpoints: Rolling checkpoints of unfinished trials.
         stages: States that trials share.
         other: Tables, figures and files that describe the study.
@@ -60,7 +60,7 @@ def _local_sizes(root: Path) -> dict[str, int]:
     for folder, _, names in os.walk(root):
         place = Path(folder)
         for name in names:
-            with contextlib.suppress(OSError):  # removed in the meantime
+            with contextlib.suppress(OSError):  # the file was removed in the meantime
                 sizes[(place / name).relative_to(root).as_posix()] = (place / name).lstat().st_size
     return sizes
 

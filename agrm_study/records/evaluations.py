@@ -1,10 +1,11 @@
-"""Evaluations of finished trials on other data, in folders of their own: layout, and descriptions of the sets.
+"""Evaluations of finished trials on other data, in separate folders: layout, and descriptions of the sets.
 
-    external/<name>/    an external cohort: set.json and records of its own
-    robustness/         corrupted copies of the test part: set.json and records of its own
+    external/<name>/    an external cohort: set.json and separate records
+    robustness/         corrupted copies of the test part: set.json and separate records
 
-The records have the kinds and schemas of the study's. A trial keeps its id; its `predictions` have parts named
-``external:<name>`` or ``corrupt:<kind>:<severity>``, and its `trials` record names the weights and data evaluated.
+The records have the same kinds and schemas as the study's records. A trial keeps its id; its `predictions` have parts
+named ``external:<name>`` or ``corrupt:<kind>:<severity>``, and its `trials` record identifies the evaluated weights and
+data.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ ROBUSTNESS: Final = "robustness"
 FILE: Final = "set.json"
 VERSION: Final = 1
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
-"""Pattern for the name of an external set, which is used for a folder and a part."""
+"""Pattern for the name of an external set, which is also the name of a folder and a part."""
 SEVERITIES: Final = (1, 2, 3, 4, 5)
 
 
@@ -34,11 +35,11 @@ class EvaluatedSet:
 
     Attributes:
         name: Name of the external set, or ``robustness``.
-        manifest: Its manifest.
+        manifest: Manifest of the set.
         data_fingerprint: Fingerprint of the manifest.
         clips, subjects: Number of labelled clips and their subjects; 0 for the test part of the study.
         notes: Facts about the set that a reader should know, one sentence each.
-        distinct_subjects: Whether equal subject ids were declared to be different people.
+        distinct_subjects: Whether equal subject ids were declared to refer to different people.
         definition: Version of the definitions of corruptions; 0 for an external set.
         seed: Seed of the corruptions.
     """

@@ -1,8 +1,8 @@
-"""Exclusive creation of files, in local folders and object stores: of several creators exactly one succeeds.
+"""Exclusive creation of files in local folders and object stores: exactly one of several creators succeeds.
 
-A local file appears complete under its name by a hard link, which is atomic on local disks, NFS and Lustre. Object
-stores create by a conditional put (``If-None-Match: *``, for Google's the generation 0), which Arrow's filesystems do
-not offer: obstore performs it.
+A local file is written under a temporary name and published under its final name by a hard link, which is atomic on
+local disks, NFS and Lustre. In object stores, a file is created by a conditional put (``If-None-Match: *``, or
+generation 0 in Google Cloud Storage). Arrow's filesystems do not support conditional puts, so obstore performs them.
 """
 
 from __future__ import annotations
@@ -21,16 +21,17 @@ from agrm_study.study.object_store import ANONYMOUS, GOOGLE, RETRIED_FOR_S
 LEASES: Final = "leases"
 """Folder of a results folder in which joined runs create files."""
 ENDED: Final = ".ended"
-"""Suffix of the mark of a run that has ended."""
+"""Suffix of the file that marks a run as ended."""
 
 
 def create(file: Location, content: bytes) -> bool:
-    """Creates a file with its content unless it exists; returns whether this call has created it.
+    """Creates a file with the given content unless it exists; returns whether this call has created it.
 
-    Where a store repeats a request whose reply was lost, it may return False for a file of this call: compare contents.
+    If a store repeats a request whose reply was lost, the result may be False for a file that this call created:
+    compare the content.
 
     Raises:
-        OSError: If the storage rejects the request, or cannot create exclusively.
+        OSError: If the storage rejects the request, or does not support exclusive creation.
     """
     if not file.is_local:
         return _create_object(file, content)
@@ -44,7 +45,7 @@ def create(file: Location, content: bytes) -> bool:
 
 
 def probe(folder: Location) -> str:
-    """Tests whether files can be created exclusively in a folder; returns what is wrong, or an empty string."""
+    """Tests whether files can be created exclusively in a folder; returns the problem, or an empty string."""
     file = folder / f"probe-{secrets.token_hex(8)}"
     try:
         first, second = create(file, b"first"), create(file, b"second")
@@ -60,14 +61,14 @@ def probe(folder: Location) -> str:
 
 
 def ended_mark(results: Location, run: str) -> Location:
-    """File whose existence means that a joined run has ended, or was declared dead by another one."""
+    """File whose existence means that a joined run has ended, or was declared dead by another run."""
     return results / LEASES / "runs" / f"{run}{ENDED}"
 
 
 def has_ended(results: Location, run: str) -> bool:
     """Whether a joined run has ended, or was declared dead."""
     mark = ended_mark(results, run)
-    if mark.is_local:  # opening the folder makes an NFS client look for new names
+    if mark.is_local:  # opening the folder makes an NFS client refresh its list of names
         with contextlib.suppress(OSError), os.scandir(Path(mark.path).parent):
             pass
     return mark.exists()
@@ -106,13 +107,13 @@ def _create_object(file: Location, content: bytes) -> bool:
 
 
 def _region(file: Location) -> str:
-    """Region of an S3 bucket, which Arrow has looked up; empty for other storage."""
+    """Region of an S3 bucket, as determined by Arrow; empty for other storage."""
     return str(getattr(file.filesystem, "region", "") or "")
 
 
 @lru_cache(maxsize=4)
 def _store(scheme: str, bucket: str, query: str, user: str, region: str) -> Any:
-    """obstore's client for a bucket, with the settings that a URI passes to Arrow."""
+    """The obstore client for a bucket, with the settings that a URI passes to Arrow."""
     from datetime import timedelta
 
     from obstore.store import GCSStore, S3Store

@@ -1,7 +1,7 @@
 """Files of the records of one results folder, read as Arrow tables.
 
-A loose file ``<trial_id>.parquet`` supersedes what compacted files hold about that trial. A file that cannot be read
-is noted as a problem instead of raising an error.
+A loose file ``<trial_id>.parquet`` supersedes the rows of that trial in compacted files. A file that cannot be read is
+reported as a problem instead of raising an error.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from agrm_study.records.migrations import check_version, migrate, missing_column
 from agrm_study.records.schemas import SCHEMA_VERSION, SCHEMAS, Kind
 
 COMPACTED: Final = "compacted-"
-"""Names of compacted files begin with this."""
+"""Prefix of the names of compacted files."""
 HELD: Final = b"trial_ids"
-"""Parquet metadata of a compacted file: the trials it holds, separated by commas."""
+"""Key in the Parquet metadata of a compacted file for the trials it contains, separated by commas."""
 
 UNREADABLE: Final = (OSError, KeyError, ValueError, pa.ArrowException)
 """Exceptions that Arrow raises for a damaged file."""
@@ -33,7 +33,7 @@ _PAUSES_S: Final = (0.0, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 4.0)
 
 @dataclass(frozen=True, slots=True)
 class RecordProblem:
-    """A fault of a record: its location, its description, and whether the record is used anyway."""
+    """A fault in a record: its location, its description, and whether the record is used nevertheless."""
 
     path: str
     reason: str
@@ -41,10 +41,10 @@ class RecordProblem:
 
 
 class RecordFiles:
-    """The files of one results folder's records.
+    """The record files of one results folder.
 
     Args:
-        records: Folder with one folder of Parquet files per kind of record.
+        records: Folder with one subfolder of Parquet files per kind of record.
 
     Attributes:
         problems: Files that could not be read so far, by path.
@@ -53,10 +53,10 @@ class RecordFiles:
     def __init__(self, records: Location) -> None:
         self.records = records
         self.problems: dict[str, RecordProblem] = {}
-        self._held_by: dict[str, set[str]] = {}  # compacted file, which never changes → trials
+        self._held_by: dict[str, set[str]] = {}  # compacted file (immutable) → trials
 
     def files(self, kind: Kind) -> list[Location]:
-        """The files of one kind; other entries with such a name are noted as problems."""
+        """The files of one kind; other entries with a matching name are reported as problems."""
         files, others = (self.records / kind).files(".parquet")
         for path, what in others.items():
             self.note(path, what)
@@ -74,7 +74,7 @@ class RecordFiles:
         """One kind as a table: loose files of the wanted trials, then rows found only in compacted files."""
         schema = SCHEMAS[kind] if schema is None else schema
         columns = list(names or schema.names)
-        for pause in _PAUSES_S:  # other processes may remove and replace files between listing and reading
+        for pause in _PAUSES_S:  # files may be removed or replaced between listing and reading
             time.sleep(pause)
             try:
                 return self._read(kind, schema, columns, wanted, where)
@@ -93,13 +93,13 @@ class RecordFiles:
         key = "split_fingerprint" if kind == "subjects" else "trial_id"
         files = self.files(kind)
         loose = {f.name.removesuffix(".parquet"): f for f in files if not f.name.startswith(COMPACTED)}
-        taken = set(loose)  # a loose file holds its whole trial and always supersedes compacted rows
+        taken = set(loose)  # a loose file contains its whole trial and always supersedes compacted rows
         if wanted is not None:
             loose = {trial_id: f for trial_id, f in loose.items() if trial_id in wanted}
         alone: list[Location] = []
         shared: list[tuple[Location, set[str]]] = []
         for file in reversed([f for f in files if f.name.startswith(COMPACTED)]):
-            # Newest first, as two files may hold the same trial after an interrupted compaction.
+            # Newest first, since two files may contain the same trial after an interrupted compaction.
             names = self.held(kind, file, key)
             if wanted is None or names & wanted:
                 if names & taken:
@@ -118,7 +118,7 @@ class RecordFiles:
         return pa.concat_tables(parts)
 
     def held(self, kind: Kind, file: Location, key: str) -> set[str]:
-        """The trials that a compacted file holds; none if it cannot be read."""
+        """The trials in a compacted file; empty if the file cannot be read."""
         if (known := self._held_by.get(file.path)) is not None:
             return known
         try:
@@ -166,13 +166,13 @@ class RecordFiles:
                 parts.append(_without_nulls(dataset.to_table(columns=columns, filter=where), asked))
             except FileNotFoundError:
                 raise
-            except UNREADABLE:  # one file at a time: a damaged one is noted as a problem, a replaced one is read again
+            except UNREADABLE:  # one by one: a damaged file is reported as a problem, a replaced file is read again
                 alone = (self._alone(kind, f.path, SCHEMA_VERSION, schema, where) for f in current)
                 parts += [table.select(columns) for table in alone]
         return pa.concat_tables([p.cast(asked) for p in parts]) if parts else asked.empty_table()
 
     def _alone(self, kind: Kind, path: str, version: int, schema: pa.Schema, where: ds.Expression | None) -> pa.Table:
-        """The rows of one file in the current schema; none, and a noted problem, if they violate it."""
+        """The rows of one file in the current schema; if they violate it, reports a problem and returns no rows."""
         try:
             with self.records.filesystem.open_input_file(path) as stream:
                 table = migrate(pq.read_table(stream, page_checksum_verification=True), kind, version)
@@ -191,13 +191,13 @@ class RecordFiles:
         return ds.dataset([f.path for f in files], schema=schema, format=form, filesystem=self.records.filesystem)
 
     def note(self, path: str, error: Exception | str, *, used: bool = False) -> None:
-        """Note a problem of a file; `used` if its rows count anyway."""
+        """Report a problem of a file; `used` if its rows are used nevertheless."""
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         self.problems[path] = RecordProblem(path, reason, used)
 
 
 def _without_nulls(table: pa.Table, schema: pa.Schema) -> pa.Table:
-    """The table.
+    """Returns the table unchanged.
 
     Raises:
         ValueError: If a required column contains a null.
@@ -209,7 +209,7 @@ def _without_nulls(table: pa.Table, schema: pa.Schema) -> pa.Table:
 
 
 def _only(table: pa.Table, key: str, names: Collection[str] | None) -> pa.Table:
-    """The rows of these trials; all of them for None."""
+    """The rows of the given trials; all rows for None."""
     if names is None:
         return table
     column = table[key]

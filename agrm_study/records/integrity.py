@@ -1,6 +1,6 @@
 """Comparison of records and weights with the digests computed when they were written.
 
-Records of version 0.1 have no digests and count as unverified, not as damaged.
+Records of version 0.1 have no digests and count as unverified rather than damaged.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ class Fault:
     """A missing or damaged file of a finished trial.
 
     Attributes:
-        what: The kind of records, or ``weights``.
-        place: The file or record.
-        why: The fault.
+        what: Kind of records, or ``weights``.
+        place: File or record.
+        why: Description of the fault.
     """
 
     what: Literal["trials", "epochs", "predictions", "subjects", "weights"]
@@ -61,10 +61,10 @@ def verified(row: Mapping[str, Any]) -> bool:
 
 
 def broken_rows(trials: pa.Table) -> dict[str, str]:
-    """Trials whose `trials` record is damaged, and why.
+    """Trials whose `trials` record is damaged, with the reason.
 
     Args:
-        trials: Whole rows, one per trial.
+        trials: Complete rows, one per trial.
     """
     if not trials.num_rows:
         return {}
@@ -79,10 +79,10 @@ def broken_rows(trials: pa.Table) -> dict[str, str]:
 
 
 def broken_block(table: pa.Table, part: str, network: str, stored: Mapping[str, str | None]) -> dict[str, str]:
-    """Trials whose predictions of one part and network are damaged, and why.
+    """Trials whose predictions of one part and network are damaged, with the reason.
 
     Args:
-        table: Rows of the `predictions` schema of that part and network.
+        table: Rows of the `predictions` schema for that part and network.
         part: ``train``, ``val`` or ``test``.
         network: ``student``, ``teacher`` or ``ema``.
         stored: ``predictions_digest`` of each trial that has digests, by trial id; null if it has no predictions.
@@ -95,7 +95,7 @@ def broken_block(table: pa.Table, part: str, network: str, stored: Mapping[str, 
 
 
 def broken_epochs(table: pa.Table, stored: Mapping[str, str | None]) -> dict[str, str]:
-    """Trials whose epochs are damaged, and why.
+    """Trials whose epochs are damaged, with the reason.
 
     Args:
         table: Rows of the `epochs` schema.
@@ -105,7 +105,7 @@ def broken_epochs(table: pa.Table, stored: Mapping[str, str | None]) -> dict[str
 
 
 def broken_splits(subjects: pa.Table) -> dict[str, str]:
-    """Splits whose `subjects` records are damaged, and why."""
+    """Splits whose `subjects` records are damaged, with the reason."""
     if not subjects.num_rows:
         return {}
     stored: dict[str, set[str | None]] = {}
@@ -128,10 +128,10 @@ def split_is_whole(results: Location, fingerprint: str) -> bool:
 
 
 def weights_digest(content: bytes) -> str:
-    """The digest of a safetensors file, over its header in canonical form and its tensors.
+    """The digest of a safetensors file, computed over its header in canonical form and its tensors.
 
-    The library writes the entries of a header's metadata in arbitrary order, so files of equal weights differ. A file
-    with an unreadable header has the digest of its bytes.
+    The library writes the metadata entries of a header in arbitrary order, so files with equal weights may differ. For
+    a file with an unreadable header, the digest covers its raw bytes.
     """
     data = _HEADER_LENGTH.size
     with contextlib.suppress(ValueError, struct.error):
@@ -142,15 +142,15 @@ def weights_digest(content: bytes) -> str:
 
 
 def check_weights(content: bytes, stored: object, where: str) -> None:
-    """Rejects weights that differ from their digest.
+    """Rejects weights that do not match their digest.
 
     Args:
         content: Content of the file.
         stored: ``weights_digest`` of the `trials` record; null in records without digests.
-        where: The file.
+        where: The file, for the message.
 
     Raises:
-        InputError: They differ.
+        InputError: The weights do not match the digest.
     """
     if isinstance(stored, str) and weights_digest(content) != stored:
         raise InputError(
@@ -161,7 +161,7 @@ def check_weights(content: bytes, stored: object, where: str) -> None:
 
 
 def broken_weights(results: Location, stored: Mapping[str, str]) -> dict[str, str]:
-    """Trials whose weights are missing or damaged, and why.
+    """Trials whose weights are missing or damaged, with the reason.
 
     Args:
         results: Results folder.
@@ -182,8 +182,8 @@ def broken_weights(results: Location, stored: Mapping[str, str]) -> dict[str, st
 
 
 def broken_records(ledger: Ledger, *, trial_ids: Collection[str] | None = None) -> dict[str, Fault]:
-    """The first fault in the records of each finished trial that has one, by trial id: in its `trials` record, its
-    epochs, its predictions.
+    """The first fault in the records of each finished trial that has a fault, by trial id. Checks its `trials` record,
+    its epochs and its predictions, in this order.
 
     Reads the entire content of the records.
 
@@ -198,7 +198,7 @@ def broken_records(ledger: Ledger, *, trial_ids: Collection[str] | None = None) 
         _check_content(ledger, rows[start : start + _AT_ONCE], broken)
     unread = {problem.path: problem.reason for problem in ledger.problems if not problem.used}
     kinds: tuple[Kind, ...] = ("epochs", "predictions")
-    for trial_id in (row["trial_id"] for row in rows):  # without digests, only this finds a single unreadable block
+    for trial_id in (row["trial_id"] for row in rows):  # without digests, only this detects a single unreadable block
         for kind in kinds:
             path = (ledger.records / kind / f"{trial_id}.parquet").path
             if path in unread:

@@ -19,9 +19,9 @@ from agrm_study.study.temporary import temporary_folder
 
 RECORDS = "records"
 KEPT_TABLES = "parts/tables"
-"""Stored output of a study's own tables."""
+"""Stored output of user-defined tables."""
 KEPT_FIGURES = "parts/figures"
-"""Stored output of a study's own figures."""
+"""Stored output of user-defined figures."""
 
 
 @contextlib.contextmanager
@@ -65,7 +65,7 @@ def _fetch(location: Location, folder: Path) -> None:
 def _fetch_records(location: Location, folder: Path) -> None:
     records = location / RECORDS
     if records.exists():
-        for kind in SCHEMAS:  # Arrow creates only folders that it lists, and it lists none in Google's storage
+        for kind in SCHEMAS:  # Arrow creates only folders that it lists; in Google's storage it lists none
             (folder / RECORDS / kind).mkdir(parents=True)
         fs.copy_files(
             records.path,
@@ -76,7 +76,7 @@ def _fetch_records(location: Location, folder: Path) -> None:
 
 
 def put_back(results: str | Path, folder: Path, files: Iterable[Path]) -> None:
-    """Copies files from a local copy back to the results; does nothing for local results.
+    """Copies files from a local copy back to the results; has no effect for local results.
 
     Raises:
         OSError: If the object store rejects a request.

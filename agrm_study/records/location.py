@@ -1,4 +1,4 @@
-"""Location of a results folder: a local folder or an object store."""
+"""Location of a results folder, either a local folder or an object store."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Location:
         scheme: Scheme of an object store's URI (``s3``); empty for a local folder.
         query: Query of an object store's URI (``endpoint_override=…``).
         user: User of an object store's URI (``anonymous@``).
-        anchor: A local folder that must exist (`anchored`); empty for none.
+        anchor: A local folder that must exist (`anchored`); empty for no such folder.
     """
 
     filesystem: fs.FileSystem
@@ -41,11 +41,11 @@ class Location:
     def of(cls, root: str | Path | Location) -> Location:
         """The location of a local path or a URI (``s3://…``, ``gs://…``, ``file://…``).
 
-        A custom endpoint is given by ``?endpoint_override=HOST:PORT&scheme=http``, or for S3 by the environment
-        variable ``AWS_ENDPOINT_URL``; anonymous access to Google's storage by ``gs://anonymous@bucket``.
+        A custom endpoint is specified by ``?endpoint_override=HOST:PORT&scheme=http`` or, for S3, by the environment
+        variable ``AWS_ENDPOINT_URL``; anonymous access to Google Cloud Storage by ``gs://anonymous@bucket``.
 
         Raises:
-            InputError: If the URI is malformed, contains keys, or has an unknown scheme.
+            InputError: If the URI is malformed, contains credentials, or has an unknown scheme.
         """
         if isinstance(root, Location):
             return root
@@ -67,7 +67,7 @@ class Location:
 
     @property
     def is_local(self) -> bool:
-        """Whether it is a local path, usable with plain file operations."""
+        """Whether the location is a local path, accessible with ordinary file operations."""
         return isinstance(self.filesystem, fs.LocalFileSystem)
 
     @property
@@ -80,7 +80,7 @@ class Location:
     def anchored(self) -> Location:
         """The same folder, marked as existing.
 
-        If it is missing later, its disk was unmounted; writing then fails instead of creating the folder again.
+        If the folder is missing later, its disk was unmounted; writing then fails instead of recreating the folder.
         """
         return replace(self, anchor=self.path if self.is_local else "")
 
@@ -88,7 +88,7 @@ class Location:
         """Checks that the anchor folder still exists.
 
         Raises:
-            OSError: If it is missing.
+            OSError: If the folder is missing.
         """
         if self.anchor and not Path(self.anchor).is_dir():
             raise OSError(errno.ESTALE, "the storage with this folder is no longer available", self.anchor)
@@ -98,14 +98,14 @@ class Location:
 
     @property
     def name(self) -> str:
-        """Last part of the path."""
+        """Last component of the path."""
         return self.path.rsplit("/", 1)[-1]
 
     def write_atomic(self, data: bytes | memoryview, *, durable: bool = True) -> None:
         """Writes a file atomically: a reader sees either the old or the new content.
 
-        Locally: a temporary name in the same folder, fsync (if ``durable``: it survives a power cut), rename. In an
-        object store a single put is atomic.
+        A local file is written under a temporary name in the same folder, synced to disk if ``durable`` (to survive a
+        power failure), and renamed. In an object store, a single put is atomic.
 
         Raises:
             OSError: If writing fails (storage full, read-only or unreachable); no temporary file is left.
@@ -147,13 +147,13 @@ class Location:
         return content
 
     def exists(self) -> bool:
-        """Whether a file or folder exists here."""
+        """Whether a file or folder exists at this location."""
         if self.is_local:
             return Path(self.path).exists()
         return bool(self.filesystem.get_file_info(self.path).type != fs.FileType.NotFound)
 
     def stamp(self) -> tuple[int, int, int] | None:
-        """Version of the file: its inode (locally), modification time and size; None if absent."""
+        """Version stamp of the file: its inode (locally), modification time and size; None if absent."""
         if self.is_local:
             try:
                 found = Path(self.path).stat()
@@ -170,20 +170,20 @@ class Location:
         folder.rename(next(name for name in names if not name.exists()))
 
     def delete(self) -> None:
-        """Removes the file, if it exists."""
+        """Removes the file if it exists."""
         with contextlib.suppress(FileNotFoundError):
             self.filesystem.delete_file(self.path)
 
     def delete_folder(self) -> None:
-        """Removes the folder and its content, if it exists."""
+        """Removes the folder and its content if it exists."""
         try:
             self.filesystem.delete_dir(self.path)
-        except OSError:  # Arrow reports a missing folder, or its missing marker, in the error text only
+        except OSError:  # Arrow reports a missing folder or marker only in the error text
             if self.exists():
                 raise
 
     def mark(self) -> None:
-        """Creates a folder marker in Google's storage, which has no folders, so that `children` lists it."""
+        """Creates a folder marker in Google Cloud Storage, which has no folders, so that `children` lists it."""
         if self.filesystem.type_name != "gcs":
             return
         parts = self.path.split("/")
@@ -191,14 +191,14 @@ class Location:
             self.filesystem.create_dir("/".join(parts[:end]), recursive=False)
 
     def children(self, suffix: str = "") -> list[Location]:
-        """Visible files and folders of this folder, by name; empty if the folder does not exist.
+        """Visible files and folders in this folder, sorted by name; empty if the folder does not exist.
 
-        In Google's storage only marked folders are listed (`mark`).
+        In Google Cloud Storage, only marked folders are listed (`mark`).
         """
         return [self / name for name in self._entries(suffix)]
 
     def files(self, suffix: str = "") -> tuple[list[Location], dict[str, str]]:
-        """Visible files of this folder, by name, and other entries with a matching name: path → description."""
+        """Visible files in this folder, sorted by name, and other entries with a matching name: path → description."""
         found, others = [], {}
         for name, is_file in self._entries(suffix).items():
             child = self / name
@@ -211,7 +211,7 @@ class Location:
         return found, others
 
     def _entries(self, suffix: str) -> dict[str, bool]:
-        """Visible names in order, and whether each is a file."""
+        """Visible names in order, with whether each is a file."""
         if self.is_local:
             try:
                 names = {entry.name: entry.is_file() for entry in os.scandir(self.path)}

@@ -1,4 +1,4 @@
-"""Conversion of records of older schema versions, in memory and version by version; files on disk stay unchanged."""
+"""Conversion of records of older schema versions, in memory and version by version; files are not modified."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from agrm_study.records.schemas import SCHEMA_VERSION, SCHEMAS, Kind
 from agrm_study.study.errors import InputError
 
 Step = Callable[[pa.Table], pa.Table]
-"""Function from a table of one version to the same rows in the next version."""
+"""Function that converts a table of one version to the next version."""
 
 MIGRATIONS: Final[dict[int, Mapping[Kind, Step]]] = {}
-"""Steps by the version that they convert from; a kind that a version did not change needs none. Empty while version 1
-is the only one. When raising `SCHEMA_VERSION`, add the step from the previous version and a test with one of its
-files."""
+"""Steps by source version; a kind that did not change in a version needs no step. Empty as long as version 1 is the
+only version. When increasing `SCHEMA_VERSION`, add the step from the previous version and a test with a file of that
+version."""
 
 
 def version_of(schema: pa.Schema) -> int:
-    """The schema version stated in a file's metadata; 1 if it is absent."""
+    """The schema version in a file's metadata; 1 if it is absent."""
     try:
         return int((schema.metadata or {}).get(b"schema_version", b"1"))
     except ValueError:

@@ -20,7 +20,7 @@ MOST_DIGITS: Final = 9
 
 
 def read_typed(kind: type[T], file: Location, **expected: Any) -> T | None:
-    """Like `parse`, for a file; ``None`` also if it does not exist or is a folder.
+    """Like `parse`, for a file; also returns ``None`` if the file does not exist or is a folder.
 
     Raises:
         OSError: The storage rejects a request.
@@ -45,11 +45,11 @@ def read_count(file: Location) -> int | None:
 
 
 def parse(kind: type[T], content: bytes | str | None, **expected: Any) -> T | None:
-    """Parses JSON into a dataclass; ``None`` if it is not JSON, or a value has another type.
+    """Parses JSON into a dataclass; ``None`` if it is not JSON, or a value has the wrong type.
 
     Args:
         kind: The dataclass; fields without a default are required, other keys are ignored.
-        content: The JSON; ``None`` gives ``None``.
+        content: JSON text; for ``None``, the result is ``None``.
         expected: Required values by key, such as the version of the file.
     """
     if content is None:

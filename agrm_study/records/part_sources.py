@@ -16,7 +16,7 @@ FOLDER: Final = "parts"
 
 
 def write_sources(results: Location, sources: Iterable[PartSource]) -> None:
-    """Keep sources in a results folder; existing ones are not overwritten.
+    """Store sources in a results folder; existing files are not overwritten.
 
     Raises:
         OSError: The storage rejects a request.
@@ -48,6 +48,6 @@ def kept_source(results: Location, digest: str) -> PartSource | None:
 
 
 def offer_kept_sources(results: str | Path | Location) -> None:
-    """Register a results folder (or an exported model) as a place to load parts from."""
+    """Register a results folder (or an exported model) as a location from which parts are loaded."""
     location = Location.of(results)
     offer_sources(lambda digest: retry_storage(lambda: kept_source(location, digest)))

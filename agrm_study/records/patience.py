@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 PAUSES_S: Final = (0.1, 0.5, 2.0, 5.0, 10.0, 15.0)
 """Pauses between attempts: an outage of up to half a minute does not fail a trial."""
 PAUSES_WHEN_FULL_S: Final = PAUSES_S[:3]
-"""Pauses for a full disk; fewer, as waiting rarely frees space."""
+"""Pauses for a full disk; fewer, since waiting rarely frees space."""
 LONGEST_S: Final = 60.0
 """Time after which at most one more attempt is made: an unresponsive server takes minutes to time out each time."""
 FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -23,7 +23,7 @@ def retry_storage(action: Callable[[], T], pauses_s: Sequence[float] = PAUSES_S)
 
     Args:
         action: Operation that can be repeated after a partial failure.
-        pauses_s: Seconds before each further attempt; none for a single one.
+        pauses_s: Seconds before each further attempt; empty for a single attempt.
 
     Raises:
         OSError: Error of the last attempt.

@@ -1,6 +1,6 @@
-"""Arms stopped by a race, with the number of seeds and the reason: ``race.json`` next to the plan.
+"""Log of arms stopped by a race, with the number of seeds and the reason: ``race.json`` next to the plan.
 
-The file is informative: its content is recomputed from the records whenever the study runs.
+The file is informational: its content is recomputed from the records whenever the study runs.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ class RaceLog:
 
     Attributes:
         metric: Validation metric at the best epoch, by which arms are compared.
-        first: Seeds before the first interim look.
+        first: Number of seeds before the first interim look.
         most: Maximum number of seeds.
-        step: Seeds between two interim looks.
+        step: Number of seeds between two interim looks.
         level: Upper bound of the probability that a truly best arm is dropped, by task.
         looked: By task, the number of seeds at the last look; 0 before the first.
         stopped: Arms in the order in which they were stopped.
@@ -43,15 +43,15 @@ class RaceLog:
 
     @property
     def by_cell(self) -> dict[tuple[str, str], Stopped]:
-        """Why an arm was stopped on a task, by (arm, task)."""
+        """Reason that an arm was stopped on a task, by (arm, task)."""
         return {(s.arm, s.task): s for s in self.stopped}
 
     def spared(self, cells: Collection[tuple[str, str, int, str]], done: Collection[str]) -> set[tuple[str, str, int]]:
         """Cells (arm, task, seed) that no longer need a trial.
 
         Args:
-            cells: (arm, task, seed, trial id), the seeds of an arm in their order.
-            done: Trials that have a record; they always count.
+            cells: (arm, task, seed, trial id), with the seeds of each arm in order.
+            done: Trials that have a record; they are always included.
         """
         stopped = self.by_cell
         places: dict[tuple[str, str], int] = {}
@@ -75,5 +75,5 @@ class RaceLog:
 
     @staticmethod
     def forget(results: Location) -> None:
-        """Removes the log of an earlier race, for a study that now gives every arm the same seeds."""
+        """Removes the log of an earlier race, for a study that now uses the same seeds for every arm."""
         (results / FILE).delete()

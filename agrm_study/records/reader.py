@@ -20,7 +20,7 @@ from agrm_study.records.location import Location
 from agrm_study.records.schemas import SCHEMAS, Kind
 
 _TEXT: Final = pa.dictionary(pa.int32(), pa.string())
-"""Columns of repeated strings, read as dictionaries in a tenth of the memory."""
+"""Type of columns with repeated strings, read as dictionaries to reduce memory use by a factor of ten."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +29,12 @@ class TrialState:
 
     Attributes:
         status: ``finished`` or ``failed``.
-        failure: Class of the failure, ``None`` if finished.
+        failure: Class of the failure; ``None`` if finished.
         error: Message of the failure.
         attempt: Number of starts so far.
         wall_s: Seconds of training.
-        stop_reason: Why a finished trial ended.
-        epochs: Epochs done.
+        stop_reason: Reason for the end of a finished trial.
+        epochs: Number of completed epochs.
         best_epoch: Best epoch of a finished trial.
     """
 
@@ -51,7 +51,7 @@ class TrialState:
 class Ledger:
     """Reads the records of one results folder.
 
-    Every method reads the folder again, and so returns the latest state of a study that is still running.
+    Every method rereads the folder and therefore returns the latest state of a study that is still running.
 
     Args:
         root: Results folder; a local path or a URI.
@@ -79,7 +79,7 @@ class Ledger:
         return {trial_id: TrialState(*rest) for trial_id, *rest in rows}
 
     def failed(self) -> pd.DataFrame:
-        """The `trials` records of the trials whose last attempt failed."""
+        """The `trials` records of trials whose last attempt failed."""
         trials = self.trials()
         return trials[trials["status"] == "failed"].reset_index(drop=True)
 
@@ -89,7 +89,7 @@ class Ledger:
         return frame_of(self._one_row_each(self._files.table("trials", wanted=wanted)), ["trial_id"])
 
     def _one_row_each(self, trials: pa.Table) -> pa.Table:
-        """The `trials` records, one row per trial; a trial with conflicting rows is left out and noted as a problem."""
+        """The `trials` records, one row per trial; trials with conflicting rows are left out and reported."""
         ids = trials["trial_id"]
         if pc.count_distinct(ids).as_py() == len(ids):
             return trials
@@ -109,11 +109,11 @@ class Ledger:
         return trials.filter(pa.array(keep & ~frame["trial_id"].isin(conflicting)))
 
     def table(self, kind: Kind, trial_id: str) -> pa.Table:
-        """One kind of record of one trial, as it was written."""
+        """One kind of record of one trial, as written."""
         return self._files.table(kind, wanted=frozenset([trial_id]))
 
     def table_of(self, kind: Kind, trial_ids: Collection[str] | None = None) -> pa.Table:
-        """Whole rows of one kind as an Arrow table; of the `trials` record, one row per trial."""
+        """Complete rows of one kind as an Arrow table; one row per trial for the `trials` record."""
         table = self._files.table(kind, wanted=None if trial_ids is None else frozenset(trial_ids))
         return self._one_row_each(table) if kind == "trials" else table
 
@@ -146,7 +146,7 @@ class Ledger:
         trial_ids: Sequence[str] | None = None,
         columns: Sequence[str] | None = None,
     ) -> pa.Table:
-        """Like `predictions`, but an unsorted Arrow table with dictionary-encoded text, for many trials."""
+        """Like `predictions`, but returns an unsorted Arrow table with dictionary-encoded text, for many trials."""
         wanted = self.finished_ids() if trial_ids is None else frozenset(trial_ids)
         where = None
         if trial_ids is not None and 0 < len(wanted) <= 500:
@@ -165,13 +165,13 @@ class Ledger:
         return frame_of(self._files.table("subjects"), ["split_fingerprint", "split", "subject_id"])
 
     def bytes_on_disk(self) -> int:
-        """Size of the records of trials."""
+        """Size of the trial records in bytes."""
         kinds: tuple[Kind, ...] = ("trials", "epochs", "predictions")
         stamps = [file.stamp() for kind in kinds for file in self._files.files(kind)]
         return sum(stamp[2] for stamp in stamps if stamp is not None)
 
     def loose_files(self, kind: Kind) -> list[Location]:
-        """Files of one trial each that have not been compacted."""
+        """Files that have not been compacted, each with one trial."""
         return [f for f in self._files.files(kind) if not f.name.startswith(COMPACTED)]
 
     def recorded(self, kind: Kind) -> set[str]:
@@ -185,6 +185,6 @@ class Ledger:
 
 
 def frame_of(table: pa.Table, order: list[str]) -> pd.DataFrame:
-    """Rows as a data frame, sorted by these columns."""
+    """Rows as a data frame, sorted by the given columns."""
     frame: pd.DataFrame = table.to_pandas()
     return frame.sort_values(order, kind="stable", ignore_index=True)

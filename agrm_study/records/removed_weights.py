@@ -1,7 +1,7 @@
-"""Weights that were removed, by `clean` or because their trial is not reported: ``checkpoints/removed.json``.
+"""Log of weights that were removed by `clean` or as unreported: ``checkpoints/removed.json``.
 
-The file holds their digests by trial. A finished trial without weights counts as damaged and is trained again, unless
-the file names it.
+The file contains the digests of the removed weights by trial. A finished trial without weights counts as damaged and is
+retrained unless it is listed in the file.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def without_removed(results: Location, stored: Mapping[str, Any]) -> dict[str, A
         stored: ``weights_digest`` by trial id.
 
     Returns:
-        `stored` without the trials whose weights, of this digest, were removed and do not exist.
+        `stored` without the trials whose weights with this digest were removed and do not exist.
     """
     removed = removed_weights(results)
     return {
@@ -67,7 +67,7 @@ def without_removed(results: Location, stored: Mapping[str, Any]) -> dict[str, A
 
 
 def why_without_weights(results: Location, trial_id: str) -> str:
-    """Why a finished trial has no weights, as a rule of an error message."""
+    """Reason that a finished trial has no weights, as the rule in an error message."""
     return REMOVED if trial_id in removed_weights(results) else NOT_KEPT
 
 

@@ -1,7 +1,7 @@
 """Arrow schemas of the kinds of records.
 
-`trials` has one row per trial and determines which trials are done; `epochs` and `predictions` hold their results;
-`subjects` describes the subjects of a split. Every file has ``schema_version`` in its Parquet metadata.
+`trials` has one row per trial and determines which trials are complete; `epochs` and `predictions` contain their
+results; `subjects` describes the subjects of a split. Every file has ``schema_version`` in its Parquet metadata.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from typing import Final, Literal
 import pyarrow as pa
 
 SCHEMA_VERSION: Final = 1
-"""Raised when a column is renamed, removed or changes its meaning; added columns are read as null from older files."""
+"""Increased when a column is renamed, removed or redefined; added columns are read as null from older files."""
 
 Kind = Literal["trials", "epochs", "predictions", "subjects"]
 Status = Literal["finished", "failed"]
 PRUNED: Final = "pruned"
-"""The `stop_reason` of a pruned search trial, besides ``epochs`` and ``early_stop``. The trial counts as finished,
-since it is not run again, but it is neither promoted nor compared, as its scores are not final."""
+"""The `stop_reason` of a pruned search trial; other values are ``epochs`` and ``early_stop``. The trial counts as
+finished, since it is not run again, but it is neither promoted nor compared, since its scores are not final."""
 
 TRIALS: Final = pa.schema(
     [
@@ -64,13 +64,13 @@ TRIALS: Final = pa.schema(
     ]
 )
 """One row per trial. ``fold`` is the fold that it tests, null in a study with a single split (such a trial may be fold
-0 of a later study); ``params`` is JSON of the factors; ``tau``, ``alpha``, ``momentum`` (both per update, also where
-the study gives a memory in epochs) and ``ramp_epochs`` are null if the method has none; ``gflops`` and ``clips_per_s``
-are those of `TrialOutcome`; ``wall_s`` sums the attempts that led to the outcome; ``error`` ends with the traceback's
-tail. Null in older records: ``momentum``, ``steps_per_epoch``, ``gflops`` and ``clips_per_s``; in those of version 0.1
-also ``versions``, JSON of Python and the packages that can change a result, with every version of a trial that was
-resumed with other versions; and the digests (`digests`): ``predictions_digest`` is JSON by ``part/network``,
-``row_digest`` covers all other columns."""
+0 of a later study); ``params`` is JSON of the factors; ``tau``, ``alpha``, ``momentum`` (both per update, even if the
+study specifies a memory in epochs) and ``ramp_epochs`` are null if the method has none; ``gflops`` and ``clips_per_s``
+are defined as in `TrialOutcome`; ``wall_s`` is the total over the attempts that led to the outcome; ``error`` ends with
+the traceback's tail. Null in older records: ``momentum``, ``steps_per_epoch``, ``gflops`` and ``clips_per_s``; in
+records of version 0.1 also ``versions``, JSON of Python and the packages that can change a result, with all versions of
+a trial that was resumed with different versions; and the digests (`digests`): ``predictions_digest`` is JSON by
+``part/network``, ``row_digest`` covers all other columns."""
 
 EPOCHS: Final = pa.schema(
     [
@@ -96,8 +96,8 @@ EPOCHS: Final = pa.schema(
     ]
 )
 """One row per trial, epoch, part and network. ``loss`` is the evaluation's cross-entropy (val) or the total training
-loss (train); ``loss_penalty`` is the weighted loss term of a threshold policy that has one; what a part does not
-measure is null."""
+loss (train); ``loss_penalty`` is the weighted loss term of a threshold policy that has one; quantities that a part does
+not measure are null."""
 
 PREDICTIONS: Final = pa.schema(
     [
@@ -129,8 +129,8 @@ SUBJECTS: Final = pa.schema(
     ]
 )
 """One row per subject and part of a split; ``split`` is train, val, test, unlabelled_train or unlabelled_val, ``label``
-is null for unlabelled subjects, ``clips`` counts the subject's clips in the part; ``rows_digest``, the same in
-every row of a split, covers all of them."""
+is null for unlabelled subjects, ``clips`` counts the subject's clips in the part; ``rows_digest``, identical in every
+row of a split, covers all rows of the split."""
 
 SCHEMAS: Final[dict[Kind, pa.Schema]] = {
     "trials": TRIALS,

@@ -1,7 +1,7 @@
-"""Points drawn by a search so far, in order: ``search.json`` next to the plan, or one file per tuned arm.
+"""Log of the points sampled by a search so far, in order: ``search.json`` next to the plan, or one file per tuned arm.
 
-The outcome of a trial is in the ledger. This file adds which trials were drawn but have no record yet, and the order
-in which all were drawn. If it is missing, a search resumes from the records.
+The outcome of a trial is in the ledger. This file adds the trials that were sampled but have no record yet, and the
+sampling order of all trials. If it is missing, a search resumes from the records.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from agrm_study.study.study import Study
 
 FILE: Final = "search.json"
 FOLDER: Final = "search"
-"""Folder for the file of each arm and task that is tuned."""
+"""Folder for the files of tuned arms, one per arm and task."""
 VERSION: Final = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
-    """One point that the sampler drew.
+    """One point suggested by the sampler.
 
     Attributes:
-        trial_id: Its trial, on the search's first seed; empty if the values give no valid recipe.
+        trial_id: Trial of the point with the search's first seed; empty if the values do not form a valid recipe.
         arm: Name of the point.
         settings: Values by dotted name.
-        drawn: The same values as Optuna's parameters, exactly as drawn.
-        further: Its trials on the search's other seeds, in order.
+        drawn: The same values as Optuna's parameters, exactly as sampled.
+        further: Trials of the point with the search's other seeds, in order.
     """
 
     trial_id: str
@@ -42,7 +42,7 @@ class Proposal:
 
     @property
     def trial_ids(self) -> tuple[str, ...]:
-        """Its trials, one per seed of the search; empty if the values give no valid recipe."""
+        """Trials of the point, one per seed of the search; empty if the values do not form a valid recipe."""
         return (self.trial_id, *self.further) if self.trial_id else ()
 
 
@@ -51,16 +51,16 @@ class SearchLog:
     """The points of one search.
 
     Attributes:
-        seed: Training seed of a point's first trial; the others follow.
+        seed: Training seed of a point's first trial; the other seeds follow.
         trials: Requested number of points.
         metric: The objectives.
-        directions: ``maximize`` or ``minimize`` of each.
+        directions: ``maximize`` or ``minimize`` for each objective.
         to_promote: Trials of the final phase that the end of the search will add; 0 once they are planned.
-        network: The network that is judged, from the teacher's first epoch on.
-        ended: Whether the search has ended with the points drawn so far and its best are planned.
-        proposals: Points in the order in which they were drawn.
+        network: The network that is evaluated from the teacher's first epoch onwards.
+        ended: Whether the search has ended with the points sampled so far and its best points are planned.
+        proposals: Points in sampling order.
         arm: The arm that is tuned; empty for the search of a study.
-        seeds: Training seeds of a point.
+        seeds: Number of training seeds of a point.
     """
 
     study: str
@@ -77,7 +77,7 @@ class SearchLog:
     seeds: int = 1
 
     def has_ended(self, promote: int) -> bool:
-        """Whether the search draws no more points, even if it has fewer trials than requested.
+        """Whether the search samples no more points, even if it has fewer trials than requested.
 
         Args:
             promote: Number of best trials to promote.
@@ -104,7 +104,7 @@ def log_file(arm: str, task: str) -> str:
 
 
 def search_names(study: Study) -> list[tuple[str, str]]:
-    """Arm and task of each search of a study; the arm of the search of a whole study is empty."""
+    """Arm and task of each search of a study; the arm is empty for the search of a whole study."""
     if study.tune is not None:
         return [(arm.name, task) for task in study.tasks for arm in study.arms]
     return [] if study.search is None else [("", study.first_task)]

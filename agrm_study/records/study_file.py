@@ -11,10 +11,10 @@ from agrm_study.study.study import Study
 
 
 def read_study(results: Location) -> Study:
-    """The study as last run.
+    """The study as it was last run.
 
     Raises:
-        InputError: If study.yaml is missing, damaged or of another schema version.
+        InputError: If study.yaml is missing, damaged or of a different schema version.
     """
     content = (results / "study.yaml").read()
     if content is None:

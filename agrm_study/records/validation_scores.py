@@ -1,6 +1,6 @@
-"""Validation scores of a trial: the metric of the judged network, epoch by epoch.
+"""Validation scores of a trial: the metric of the evaluated network for each epoch.
 
-`validation_rows` alone defines which rows count; it is used for records of the ledger and for trials in memory.
+Only `validation_rows` defines which rows count; it is used for records of the ledger and for trials in memory.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ class Scores:
     """Validation scores of one trial.
 
     Attributes:
-        values: The metrics at its best epoch; NaN where one is undefined.
-        curve: The first metric by epoch, where it is defined.
+        values: The metrics at the best epoch; NaN for an undefined metric.
+        curve: The first metric by epoch, for epochs at which it is defined.
     """
 
     values: tuple[float, ...]
@@ -37,11 +37,11 @@ def column(metric: str) -> str:
 
 
 def validation_rows(rows: Iterable[Row], network: str) -> dict[int, Row]:
-    """The validation row of each epoch: the judged network's, or the student's before there is a teacher.
+    """The validation row of each epoch: the row of the given network, or of the student before there is a teacher.
 
     Args:
         rows: Rows of one trial, in any order.
-        network: The network that the trial is judged by (`study.reported`).
+        network: The network by which the trial is evaluated (`study.reported`).
     """
     found: dict[int, Row] = {}
     for row in rows:
@@ -51,7 +51,7 @@ def validation_rows(rows: Iterable[Row], network: str) -> dict[int, Row]:
 
 
 def validation_curve(rows: Iterable[Row], network: str, metric: str) -> dict[int, float]:
-    """A validation metric by epoch, where it is finite."""
+    """A validation metric by epoch, for epochs at which it is finite."""
     name = column(metric)
     values = {epoch: row.get(name) for epoch, row in sorted(validation_rows(rows, network).items())}
     return {epoch: float(value) for epoch, value in values.items() if value is not None and math.isfinite(value)}
@@ -66,7 +66,7 @@ def read_scores(
         ledger: The records.
         best_epochs: Best epoch by trial.
         metrics: Columns of the `epochs` records, with or without ``val/``.
-        network_of: The network that a trial is judged by.
+        network_of: Returns the network by which a trial is evaluated.
     """
     if not best_epochs:
         return {}
@@ -86,13 +86,13 @@ def read_scores(
 def read_metric(
     ledger: Ledger, states: Mapping[str, TrialState], metric: str, network_of: Callable[[str], str]
 ) -> dict[str, float]:
-    """A validation metric at the best epoch of those finished trials for which it is defined.
+    """A validation metric at the best epoch of the finished trials for which it is defined.
 
     Args:
         ledger: The records.
         states: States of the trials, from the ledger.
         metric: A column of the `epochs` records, with or without ``val/``.
-        network_of: The network that a trial is judged by.
+        network_of: Returns the network by which a trial is evaluated.
     """
     best_epochs = {trial_id: state.best_epoch or 0 for trial_id, state in states.items() if state.status == "finished"}
     scores = read_scores(ledger, best_epochs, (metric,), network_of)

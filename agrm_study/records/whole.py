@@ -28,11 +28,11 @@ _KINDS: Final[tuple[Kind, ...]] = ("epochs", "predictions")
 
 
 def broken_trials(results: str | Path | Location, *, content: bool = True, weights: bool = False) -> dict[str, Fault]:
-    """The first fault of each finished trial with missing or damaged files, by trial id: of its `trials` record, its
-    epochs, its predictions, its weights.
+    """The first fault of each finished trial with missing or damaged files, by trial id: in its `trials` record, its
+    epochs, its predictions or its weights.
 
-    Includes every trial whose `trials` record is damaged, whatever status it states. Weights that `clean` removed are
-    not missing.
+    Includes every trial whose `trials` record is damaged, regardless of its recorded status. Weights that `clean`
+    removed do not count as missing.
 
     Args:
         results: Results folder.
@@ -70,7 +70,7 @@ def check_results(results: str | Path | Location, *, weights: bool = True) -> li
 
     Args:
         results: Results folder.
-        weights: Whether the folder holds weights, which a records bundle does not.
+        weights: Whether the folder contains weights; a records bundle does not.
     """
     location = Location.of(results)
     ledger = Ledger(location)
@@ -106,6 +106,6 @@ def _broken_evaluations(folder: Location) -> list[str]:
 
 
 def unverified_trials(results: str | Path | Location) -> int:
-    """Number of finished trials whose records have no digests (version 0.1): damage to their content is not found."""
+    """Number of finished trials without digests (version 0.1), whose content cannot be checked for damage."""
     rows = Ledger(results).table_of("trials").to_pylist()
     return sum(row["status"] == "finished" and not verified(row) for row in rows)

@@ -1,8 +1,8 @@
 """Atomic writing of a trial's records.
 
 Each kind is one small file per trial, written atomically; the `trials` record is written last, so its presence implies
-that all other records exist. Writing a trial again replaces its files: a later success supersedes a failure,
-and the last attempt wins.
+that all other records exist. Rewriting a trial replaces its files: a later success supersedes a failure, and the last
+attempt is kept.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ def write_trial(
     predictions: Sequence[Mapping[str, Any]] = (),
     pauses_s: Sequence[float] = PAUSES_S,
 ) -> None:
-    """Writes the records of one trial, the `trials` record last, with the digests of all.
+    """Writes the records of one trial; the `trials` record, which contains all digests, is written last.
 
     Args:
         root: Results folder (the records go to ``records/<kind>/<trial_id>.parquet``).
-        trial: Columns of the `trials` record; absent ones are null.
+        trial: Columns of the `trials` record; absent columns are null.
         epochs: One mapping per row of the `epochs` record, without ``trial_id``.
         predictions: One mapping per part and network: ``split``, ``network``, ``epoch`` (scalars), ``subject_id`` and
             ``clip_id`` (N strings), ``label`` (N,), ``logits`` (N, K).
@@ -43,7 +43,7 @@ def write_trial(
 
     Raises:
         OSError: If storage still fails after the retries.
-        pyarrow.ArrowInvalid: If a value does not fit its column.
+        pyarrow.ArrowInvalid: If a value does not match the type of its column.
         ValueError: For a column that is not in the schema.
     """
     records = Location.of(root) / "records"
@@ -61,7 +61,7 @@ def write_trial(
 
 
 def sealed_rows(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
-    """Rows of the `trials` record with the digest of each."""
+    """Rows of the `trials` record, each with its digest."""
     table = rows_table([{**row, "row_digest": None} for row in rows], TRIALS)
     found = digests(table, "trials", "trial_id")
     column = table.schema.get_field_index("row_digest")
@@ -82,7 +82,7 @@ def write_subjects(root: str | Path | Location, split_fingerprint: str, rows: Se
 
 
 def rows_table(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
-    """Rows as a table of exactly this schema."""
+    """Rows as a table with exactly the given schema."""
     unknown = {key for row in rows for key in row} - set(schema.names)
     if unknown:
         raise ValueError(f"columns must be those of the schema; unknown: {', '.join(sorted(unknown))}")
@@ -119,7 +119,7 @@ def predictions_table(trial_id: str, blocks: Sequence[Mapping[str, Any]]) -> pa.
 
 
 def table_bytes(table: pa.Table) -> memoryview:
-    """The table as the bytes of a zstd Parquet file."""
+    """The table as the bytes of a Parquet file with zstd compression."""
     sink = pa.BufferOutputStream()
     # Dictionary encoding costs more time and space than it saves in columns of a few rows
     pq.write_table(table, sink, compression="zstd", use_dictionary=table.num_rows > FEW_ROWS, write_page_checksum=True)
@@ -127,7 +127,7 @@ def table_bytes(table: pa.Table) -> memoryview:
 
 
 def put_record(records: Location, kind: Kind, name: str, table: pa.Table, pauses_s: Sequence[float] = PAUSES_S) -> None:
-    """Writes one file of records; a folder in its place is renamed.
+    """Writes one record file; renames a folder that occupies its path.
 
     Args:
         records: The folder ``records``.
