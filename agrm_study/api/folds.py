@@ -1,4 +1,4 @@
-"""Information of `plan` about the folds of a study."""
+"""Summary of a study's folds for `plan`."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ def folds_summary(study: Study, prepared: Prepared, cells: Sequence[Cell], finis
 
     Args:
         study: The study.
-        prepared: Its data.
-        cells: The cells of its plan.
-        finished: Trials that are finished, in the results folder or next to it.
+        prepared: Prepared data of the study.
+        cells: Cells of the study's plan.
+        finished: Finished trials in the results folder or in a sibling folder.
     """
     if study.splits is None or not study.arms:
         return None

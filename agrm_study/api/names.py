@@ -1,4 +1,4 @@
-"""Loading of studies with the names of all shipped parts and of the study's own parts."""
+"""Loading of studies with the names of all shipped and user-defined parts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def known_names() -> Mapping[str, Collection[str]]:
-    """Names of shipped parts, by the dotted field that holds them; the parts are not imported."""
+    """Names of shipped parts, by the dotted field that accepts them; the parts are not imported."""
     from agrm_study.report.figures import FIGURES
     from agrm_study.report.tables import TABLES
     from agrm_study.study.recipe import AGRM
@@ -34,13 +34,13 @@ def known_names() -> Mapping[str, Collection[str]]:
 
 
 def all_names(own: OwnParts) -> Mapping[str, Collection[str]]:
-    """Names of shipped parts and of those that a study provides, by the dotted field that holds them."""
+    """Names of shipped parts and of the parts that a study provides, by the dotted field that accepts them."""
     names, added = known_names(), own.names()
     return {field: [*known, *added.get(field, ())] for field, known in names.items()}
 
 
 def read_study(study: str | Path | Mapping[str, Any], overrides: Sequence[str], preset: str | None) -> Study:
-    """The study given on the command line or in a script; the parts that it provides are executed.
+    """Reads the study given on the command line or in a script; executes the parts that it provides.
 
     Raises:
         InputError: If the study, its parts, the preset or an option is invalid.
@@ -55,7 +55,7 @@ def read_study(study: str | Path | Mapping[str, Any], overrides: Sequence[str], 
 
 
 def parts_in(files: Sequence[Path]) -> OwnParts:
-    """The parts of files given on the command line, executed.
+    """Executes files given on the command line and returns their parts.
 
     Raises:
         InputError: A file cannot be executed.
@@ -79,7 +79,7 @@ def own_name(kind: str, name: str, files: Sequence[Path]) -> str:
 
 
 def trainer_of(study: str | Path | Mapping[str, Any], own: OwnParts) -> OwnPart | None:
-    """The trainer that a study names, among its parts; None for the shipped one."""
+    """The user-defined trainer that a study specifies; None for the shipped trainer."""
     from agrm_study.study.own_trainer import named_trainer
 
     value, _, _ = _content(study)
@@ -87,7 +87,7 @@ def trainer_of(study: str | Path | Mapping[str, Any], own: OwnParts) -> OwnPart 
 
 
 def _content(study: str | Path | Mapping[str, Any]) -> tuple[Any, Path, Places]:
-    """The keys of a study, the folder that its paths start from, and the places of the keys."""
+    """The keys of a study, the base folder of its relative paths, and the locations of the keys."""
     from agrm_study.study.document import read_yaml
     from agrm_study.study.library import find_study
     from agrm_study.study.loading import GIVEN
@@ -101,7 +101,7 @@ def _content(study: str | Path | Mapping[str, Any]) -> tuple[Any, Path, Places]:
 
 
 def parts_of(study: str | Path | Mapping[str, Any]) -> OwnParts:
-    """The parts that a study provides, executed; none for a study whose `parts` are not a list of names.
+    """Executes and returns the parts that a study provides; none if its `parts` are not a list of names.
 
     Raises:
         InputError: If the study is not YAML, or a part cannot be executed.
@@ -112,7 +112,7 @@ def parts_of(study: str | Path | Mapping[str, Any]) -> OwnParts:
     value, folder, places = _content(study)
     listed = value.get("parts") if isinstance(value, Mapping) else None
     if not isinstance(listed, list | tuple) or not all(isinstance(entry, str) for entry in listed):
-        listed = ()  # rejected later, together with the study's other errors
+        listed = ()  # rejected later, together with other errors of the study
     entries = [(entry, places.find(("parts", number))) for number, entry in enumerate(listed)]
     trainer = value.get("trainer") if isinstance(value, Mapping) else None
     if isinstance(trainer, str) and (form := ENTRY.fullmatch(trainer)) is not None:

@@ -6,7 +6,7 @@ from agrm_study.api.notebook_view import shell
 
 
 def show_figures() -> None:
-    """Registers a PNG formatter for matplotlib figures in a notebook, unless one exists; no effect elsewhere."""
+    """Registers a PNG formatter for matplotlib figures in a notebook, unless one exists; has no effect elsewhere."""
     found = shell()
     if found is None:
         return

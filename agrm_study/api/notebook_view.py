@@ -15,11 +15,11 @@ from agrm_study.execution.progress.wording import rough
 from agrm_study.execution.trial.events import TrialEvent
 
 EVERY_S: Final = 0.5
-"""Minimum number of seconds between two updates, because each is a message to the browser."""
+"""Minimum number of seconds between two updates, since each update sends a message to the browser."""
 
 
 def shell() -> Any:
-    """IPython's shell if the code runs in a notebook (a Jupyter kernel), otherwise None; imports nothing."""
+    """IPython's shell if the code runs in a notebook (a Jupyter kernel), otherwise None; does not import IPython."""
     ipython = sys.modules.get("IPython")
     found = None if ipython is None else ipython.get_ipython()
     return found if found is not None and hasattr(found, "kernel") else None

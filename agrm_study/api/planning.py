@@ -1,4 +1,4 @@
-"""Planning of a study: what `run` would do, given its results folder, and the cost."""
+"""Planning of a study: the work that `run` would do, given its results folder, and the cost."""
 
 from __future__ import annotations
 
@@ -58,18 +58,18 @@ def plan_study(
     limits: Limits | None = None,
     slots: int | None = None,
 ) -> PlanSummary:
-    """The plan of a study; nothing is written or run.
+    """Plan a study; nothing is written or run.
 
     Args:
         asked: The study.
         folder: Results folder, which need not exist.
         measure: Time a few training steps of each kind of trial that has never run.
         on_shape: Receives the progress of the measurement.
-        limits: Limits of a run, to show what can run within them.
+        limits: Limits of a run, to show the trials that can run within them.
         slots: Number of concurrent trials within the limits; by default as many as fit on this machine.
 
     Raises:
-        InputError: For problems with the study's data.
+        InputError: If the study's data are invalid.
     """
     results = Location.of(folder)
     prepared = prepare(asked, folder, build=False)
@@ -193,7 +193,7 @@ def _longer_notes(
     inherited: Mapping[str, int],
     results: Location,
 ) -> list[str]:
-    """Which trials continue from shorter ones, and why others do not."""
+    """Notes on the trials that continue from shorter trials, and the reasons why others do not."""
     if not missing or not states:
         return []
     before = [arm.recipe.epochs for arm in read_study(results).arms] if (results / "study.yaml").exists() else []
@@ -211,7 +211,7 @@ def _longer_notes(
 
 
 def _can_continue(longer: Longer) -> bool:
-    """Whether a user-defined trainer lets a trial continue a shorter one."""
+    """Whether a user-defined trainer supports the continuation of a shorter trial."""
     declared = declared_epochs(longer.trial.recipe)
     return declared.last >= longer.before and EPOCHS not in declared.names
 

@@ -19,7 +19,7 @@ _STYLE = (
 
 
 class ResultTable:
-    r"""One table of a study; a notebook shows it with its caption and notes.
+    r"""One table of a study, displayed in a notebook with its caption and notes.
 
     Args:
         table: Table of the report.
@@ -48,7 +48,7 @@ class ResultTable:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Footnotes: n, intervals, tests, versions; what is missing and why."""
+        """Footnotes: n, intervals, tests, versions, and missing results with the reasons."""
         return self._table.notes
 
     def to_frame(self) -> pd.DataFrame:
@@ -83,7 +83,7 @@ class ResultTable:
 
 
 def _series(values: list[Number]) -> pd.Series:
-    """One column: whole numbers, floats or text; missing values and those that are not finite as NA or NaN."""
+    """One column: whole numbers, floats or text; missing and non-finite values as NA or NaN."""
     import pandas as pd
 
     known = [v for v in values if v is not None and not (isinstance(v, float) and not math.isfinite(v))]

@@ -31,14 +31,14 @@ if TYPE_CHECKING:
 
 
 class Results:
-    """Results of a study, read from its results folder alone.
+    """Results of a study, read only from its results folder.
 
-    Records are read on first access and cached; `refresh` reads them again. `status` is never cached.
+    Records are read on first access and cached; `refresh` rereads them. `status` is never cached.
 
     Args:
         path: Results folder, a local path or a URI.
         allow: Differences between records that are accepted: ``code``, ``data``, ``split``.
-        summary: Summary of the run that produced them.
+        summary: Summary of the run that produced the results.
 
     Raises:
         InputError: If the folder contains no results.
@@ -113,14 +113,14 @@ class Results:
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """Records that cannot be used, and notes on other records, as sentences."""
+        """Problems with unusable records, and notes on other records, as sentences."""
         return tuple(map(str, self._evidence.problems))
 
     def table(self, name: str) -> ResultTable:
         """A table of the report.
 
         Args:
-            name: Name of the table, as under ``report.tables`` of a study file (``ablation``).
+            name: Name of the table, as given under ``report.tables`` in a study file (``ablation``).
 
         Raises:
             InputError: If the table does not exist, or is not available for this study.
@@ -135,7 +135,7 @@ class Results:
         """A figure of the report, as a matplotlib figure that can be changed and saved.
 
         Args:
-            name: Name of the figure, as under ``report.figures`` of a study file (``forest``).
+            name: Name of the figure, as given under ``report.figures`` in a study file (``forest``).
 
         Raises:
             InputError: If the figure does not exist, or is not available for this study.
@@ -159,13 +159,13 @@ class Results:
         Returns:
             A data frame with ``task``, ``arm``, ``reference``, ``metric``, the difference ``delta`` = arm − reference
             of the means over seeds, its interval ``low`` to ``high`` (95 %) and ``p`` over seeds and subjects
-            (docs/statistics.md; ``p`` is not corrected for other comparisons), Hedges' ``g``, the number of
-            ``seeds``, and the shares of the variance that come ``from_seeds``, ``from_subjects`` and ``from_both``
-            together. Tasks on which the metric is not defined are left out.
+            (docs/statistics.md; ``p`` is not corrected for other comparisons), Hedges' ``g``, the number of ``seeds``,
+            and the shares of the variance ``from_seeds``, ``from_subjects`` and ``from_both`` together. Tasks on which
+            the metric is not defined are left out.
 
         Raises:
-            InputError: If an arm or the metric does not exist, or the arms cannot be compared (no finished trial,
-                other code, data or split).
+            InputError: If an arm or the metric does not exist, or the arms cannot be compared (no finished trial, or
+                different code, data or split).
         """
         import pandas as pd
 

@@ -1,4 +1,4 @@
-"""Running of studies from Python: the engine and the report of `agrm-study run`, without its signal handlers."""
+"""Execution of studies from Python, like `agrm-study run` but without its signal handlers."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def run(
     """Run the missing trials of a study, and write its tables, figures and page.
 
     Finished trials are not run again. No signal handler is installed in this process: in a notebook, interrupting the
-    cell stops the run at once; trials resume from their last checkpoint in the next run.
+    cell stops the run immediately; the next run resumes its trials from their last checkpoints.
 
     Args:
         study: A study, or any argument accepted by `load_study`.
@@ -56,23 +56,24 @@ def run(
         autoscale: Whether the cluster's autoscaler adds nodes for waiting trials; requires ``slots``.
         device: Device for training; by default a GPU if the trial requests one.
         retry_failed: Also run trials that failed deterministically.
-        time_limit: Time after which the run ends, e.g. ``7h30m``: trials that cannot end by then are not started, and
-            running ones are saved.
+        time_limit: Time after which the run ends, e.g. ``7h30m``: trials that cannot finish by then are not started,
+            and running trials are saved.
         gpu_hours: GPU-hours that the results folder may use in total, over all runs, including failed attempts.
-        executor: ``ray``, or ``inline`` to run trials one by one in this process, for debugging.
-        join: Whether to share the study with other runs that join the same results folder; one of them reports.
-        report: Whether to write tables, figures and page into the results folder.
+        executor: ``ray``, or ``inline`` to run trials sequentially in this process, for debugging.
+        join: Whether to share the study with other runs that join the same results folder; one of them writes the
+            report.
+        report: Whether to write the tables, figures and page to the results folder.
         progress: Whether to show a progress bar (notebook, terminal) or lines on stderr.
 
     Returns:
-        The results; their `summary` describes this run.
+        The results; their `summary` attribute describes this run.
 
     Raises:
         InputError: If the study, its data, the results folder or the cluster is invalid.
         KeyboardInterrupt: If the run is interrupted; finished trials are kept.
 
     Warns:
-        RunWarning: If the study is incomplete, with the failed trials.
+        RunWarning: If the study is incomplete; the message lists the failed trials.
 
     Examples:
         >>> results = ags.run(study, results="results/ablation")  # doctest: +SKIP

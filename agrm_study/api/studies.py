@@ -20,8 +20,8 @@ def load_study(
     """Load and check a study.
 
     Args:
-        study: A study file, the name of a shipped study, or the content of a study file as a dict. Paths in a dict
-            start from the working folder.
+        study: A study file, the name of a shipped study, or the content of a study file as a dict. Relative paths in a
+            dict are resolved against the working directory.
         overrides: Settings of every arm, or keys of the study, to override: ``{"epochs": 60}``, or strings in
             the format of ``--set`` (``["epochs=60"]``).
         preset: Name or file of a preset to apply to the study (``tiny``).
