@@ -1,7 +1,7 @@
 """Registry of hooks, which export a study's records to external trackers.
 
 To add a hook, write a module and add a line to `HOOKS`. Classes are loaded on demand. Hooks read the records, so a
-study can be exported at any time, including after it has run without the hook.
+study can be exported at any time, even if it was run without the hook.
 """
 
 from __future__ import annotations

@@ -17,8 +17,8 @@ from agrm_study.study.study import Study
 class Hook(ABC):
     """Maintains one entry per trial in an external tracker; a context manager.
 
-    Entries carry a stamp of the trial's record. Writing a study twice therefore changes nothing, and the entry of a
-    trial whose record has changed is replaced.
+    Each entry contains a stamp of the trial's record. Writing a study again therefore has no effect on unchanged
+    trials, and replaces the entries of trials whose records have changed.
 
     Args:
         out: A folder, or a URI that the hook supports; None for the default location in the results folder.
@@ -26,7 +26,7 @@ class Hook(ABC):
 
     Attributes:
         study: The study to export.
-        out: Location of the tracker's data.
+        out: Location to which the tracker's data are written.
 
     Raises:
         InputError: The tracker's package is not installed, or it cannot export the study or use the location.
@@ -34,7 +34,7 @@ class Hook(ABC):
 
     name: ClassVar[str]
     package: ClassVar[str]
-    """Module of the tracker, which must be importable."""
+    """Name of the tracker's module, which must be importable."""
 
     def __init__(self, out: str | None, study: StudyLog) -> None:
         require(self.name, self.package)
@@ -53,10 +53,10 @@ class Hook(ABC):
 
     @classmethod
     def check(cls, study: Study) -> None:
-        """Check that the hook can export a study; by default it can.
+        """Check that the hook can export a study; accepts every study by default.
 
         Raises:
-            InputError: It cannot.
+            InputError: The hook cannot export the study.
         """
         return None
 
@@ -74,7 +74,7 @@ class Hook(ABC):
         """Write the entry of a trial, replacing an earlier entry of the same trial."""
 
     def wanted(self, trial: Mapping[str, object]) -> bool:
-        """Whether the hook has an entry for a `trials` record."""
+        """Whether the hook exports an entry for a `trials` record."""
         return True
 
     def close(self) -> None:
@@ -120,7 +120,7 @@ def require(name: str, package: str) -> None:
         InputError: The package is not installed; the message contains the install command.
     """
     found = importlib.util.find_spec(package)
-    if found is None or found.origin is None:  # a folder of that name in the working directory has no origin
+    if found is None or found.origin is None:  # a folder with that name in the working directory has no origin
         raise InputError(
             f"requires the package {package}, which is not installed",
             field=name,

@@ -1,4 +1,4 @@
-"""Updates a hook in the background while a study runs."""
+"""Background updates of a hook while a study runs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Follower:
 
     Args:
         results: Results folder; a local path or a URI.
-        name: A name of `HOOKS`.
+        name: Name of a hook in `HOOKS`.
         study: The study to export.
         every_s: Minimum number of seconds between two updates.
 
@@ -43,7 +43,7 @@ class Follower:
             self._thread.start()
 
     def problem(self) -> str | None:
-        """The error message, once; None if there is no new error."""
+        """The error message, returned once; None if there is no new error."""
         problem, self._problem = self._problem, None
         return problem
 

@@ -1,4 +1,4 @@
-"""Exports a study to a hook; writes only new and changed trials."""
+"""Export of a study to a hook; only new and changed trials are written."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def log_study(
 
     Args:
         results: Results folder; a local path or a URI.
-        name: A name of `HOOKS`.
+        name: Name of a hook in `HOOKS`.
         out: A folder or a URI that the hook supports; defaults to a location in the results folder.
         on_progress: Called with the number of written trials and the number of trials to write.
 

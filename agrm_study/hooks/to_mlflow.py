@@ -14,7 +14,7 @@ from agrm_study.study.errors import InputError
 
 TRIAL: Final = "agrm_study.trial_id"
 STAMP: Final = "agrm_study.stamp"
-"""Tags with a run's trial id and stamp."""
+"""Names of the tags for a run's trial id and stamp."""
 METRICS_A_CALL, PARAMS_A_CALL, VALUE_LIMIT = 1000, 100, 500
 """MLflow's limits on metrics and parameters per call, and the length of a parameter that every version accepts."""
 

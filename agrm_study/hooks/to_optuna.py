@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 
 TRIAL: Final = "agrm_study:trial_id"
 STAMP: Final = "agrm_study:stamp"
-"""User attributes with the trial id and stamp."""
+"""Names of the user attributes for the trial id and stamp."""
 
 
 class OptunaHook(Hook):
     """Adds the trials of a search to an Optuna study, with parameter values as in the study file.
 
-    Optuna does not allow changes to finished trials, so a trial that failed and was rerun has one entry per attempt.
-    Nor does it allow other choices or another scale in the same study: after such a change of the space, the trials
-    are written to a new Optuna study, ``NAME (space 2)``, in the same storage. A dimension whose bounds or choices
-    exclude the value of a trial is left out of its entry. A point with several seeds has one entry per seed.
+    Optuna does not allow changes to finished trials, so a trial that failed and was rerun has one entry per attempt. It
+    also does not allow different choices or a different scale in the same study: after such a change of the space, the
+    trials are written to a new Optuna study, ``NAME (space 2)``, in the same storage. A dimension whose bounds or
+    choices exclude the value of a trial is left out of its entry. A point with several seeds has one entry per seed.
     """
 
     name: ClassVar[str] = "optuna"
@@ -107,7 +107,7 @@ class OptunaHook(Hook):
         try:
             storage: Any = self.out if "://" in self.out else JournalStorage(JournalFileBackend(self.out))
             self._optuna = self._study_of_this_space(storage)
-        except Exception as fault:  # storages raise errors of their databases
+        except Exception as fault:  # storages raise the errors of their databases
             raise InputError(
                 "Optuna cannot use this storage",
                 field="--out",
@@ -143,7 +143,7 @@ class OptunaHook(Hook):
 
 
 def _compatible(recorded: Mapping[str, BaseDistribution], space: Mapping[str, BaseDistribution]) -> bool:
-    """Whether Optuna accepts both distributions of every dimension that they share in one study."""
+    """Whether Optuna accepts both distributions of every shared dimension in one study."""
     from optuna.distributions import check_distribution_compatibility
 
     try:
@@ -155,7 +155,7 @@ def _compatible(recorded: Mapping[str, BaseDistribution], space: Mapping[str, Ba
 
 
 def distribution(dimension: Dimension) -> BaseDistribution:
-    """The Optuna distribution of a dimension; a logit scale, which Optuna lacks, becomes a linear one."""
+    """The Optuna distribution of a dimension; a logit scale, which Optuna does not support, becomes a linear scale."""
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
     if dimension.choices is not None:
@@ -172,5 +172,5 @@ def _value(dimension: Dimension, value: Any) -> Any:
 
 
 def _choice(value: Any) -> bool | int | float | str | None:
-    """A choice in a type that Optuna stores: lists and mappings become JSON text."""
+    """A choice converted to a type that Optuna can store: lists and mappings become JSON text."""
     return value if value is None or isinstance(value, bool | int | float | str) else json.dumps(value)

@@ -37,7 +37,7 @@ class TensorBoardHook(Hook):
                 shutil.rmtree(file.parent)
         words = (str(trial.record["arm"]), str(trial.record["task"]), f"seed-{trial.record['seed']}")
         run = Path(self.out).joinpath(*(_file_name(word) for word in words[:-1]), f"{words[-1]}-{trial.trial_id[:8]}")
-        if run.exists():  # left by an interrupted call, without a mark
+        if run.exists():  # left over from an interrupted call, without a mark
             shutil.rmtree(run)
         run.mkdir(parents=True)
         writer = EventFileWriter(str(run))
@@ -88,7 +88,7 @@ def _events(trial: TrialLog) -> list[Any]:
 
 
 def _hparams(trial: TrialLog) -> list[Any]:
-    """Summaries for the HPARAMS page: metrics of the experiment, and hyperparameters and end of the session."""
+    """Summaries for the HPARAMS page: metrics of the experiment, and hyperparameters and status of the session."""
     from tensorboard.compat.proto.summary_pb2 import Summary, SummaryMetadata
     from tensorboard.plugins.hparams.api_pb2 import (
         DATA_TYPE_BOOL,

@@ -13,7 +13,7 @@ from agrm_study.hooks.base import Hook
 from agrm_study.hooks.trial_log import TrialLog
 
 STATE: Final = "agrm-study.json"
-"""File with the stamps of the written trials by id, next to the runs."""
+"""File with the stamps of the written trials, by trial id; stored next to the runs."""
 
 
 class WandbHook(Hook):

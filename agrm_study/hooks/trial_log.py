@@ -29,7 +29,7 @@ INTEGERS: Final = tuple(each.name for each in TRIALS if pa.types.is_integer(each
 """Integer columns of the `trials` record."""
 PLAN: Final = "plan.json"
 CHUNK: Final = 200
-"""Number of trials whose epochs and predictions are in memory at once."""
+"""Maximum number of trials whose epochs and predictions are in memory at once."""
 HPARAMS: Final = ("phase", "arm", "task", "seed", "backbone", "pooling", "method", "tau", "alpha", "ramp_epochs")
 """Columns of the `trials` record exported as hyperparameters, in addition to the factors."""
 CURVES: Final = (
@@ -84,7 +84,8 @@ class TrialLog:
         return started
 
     def time_of(self, epoch: int) -> float:
-        """Unix time at the end of an epoch, in seconds; assumes epochs of equal length, because none are recorded."""
+        """Unix time at the end of an epoch, in seconds; assumes epochs of equal length, since their times are not
+        recorded."""
         share = epoch / max(1, int(self.record.get("epochs", epoch) or epoch))
         return self.started_at.timestamp() + float(self.record.get("wall_s", 0.0)) * min(1.0, share)
 
@@ -104,8 +105,8 @@ class StudyLog:
 
     Attributes:
         location: Location of the results.
-        study: The study as it was run.
-        ledger: Its records.
+        study: Study as it was last run.
+        ledger: Records of the study.
 
     Raises:
         InputError: The folder contains no results.
@@ -119,8 +120,8 @@ class StudyLog:
     def records(self) -> dict[str, dict[str, Any]]:
         """The `trials` records by id, without null columns, in order of start time.
 
-        ``arm`` has the names that the current plan gives the trial, joined by " = ": a record keeps the name that its
-        arm had when the trial ran.
+        ``arm`` contains the names of the trial's arms in the current plan, joined by " = ", whereas a stored record
+        keeps the name of its arm at the time of the run.
         """
         rows = self.ledger.trials().sort_values(["started_at", "trial_id"], kind="stable", na_position="last")
         records = {str(row["trial_id"]): _plain(row) for row in rows.to_dict("records")}
@@ -186,7 +187,7 @@ def stamp(record: Mapping[str, Any]) -> str:
 def _plain(row: Mapping[Any, Any]) -> dict[str, Any]:
     """A record without null columns, with timestamps as `datetime`.
 
-    Integers stay integers: pandas turns a column into floats when any record of the table has none, and a stamp must
+    Integers are preserved: pandas converts a column to floats if any record of the table has no value, and a stamp must
     not depend on other records.
     """
     found = {str(name): value for name, value in row.items() if value is not None and not _null(value)}
