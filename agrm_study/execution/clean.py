@@ -61,7 +61,7 @@ def unneeded(results: str | Path, *, weights: Which = "none") -> list[Unneeded]:
     Arms that a race stopped, and trials that are no longer in the plan, count as not reported.
 
     Raises:
-        InputError: A run is active, or the folder holds no readable results.
+        InputError: A run is active, or the folder contains no readable results.
     """
     snapshot = read_snapshot(results)
     if snapshot.owner is not None:

@@ -112,7 +112,7 @@ class Phases:
                 source.stop()
             self._on_wait()
 
-        gc.freeze()  # the plan stays alive: scanning it for garbage takes seconds each time at 100,000 trials
+        gc.freeze()  # scanning the plan for garbage takes seconds each time at 100,000 trials
         try:
             affordable = self.budget.source(source)
             executor.run(affordable, settings, on_event=on_event, interrupt=self._interrupt, on_tick=on_tick)

@@ -66,7 +66,7 @@ def provenance(fingerprints: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
 def packages() -> Mapping[str, str]:
     """Versions of the relevant packages, and under ``lock`` a hash over all installed packages.
 
-    Read once per process, as the metadata of a few hundred packages take a second.
+    Read once per process, since reading the metadata of a few hundred packages takes a second.
     """
     installed = sorted(
         {f"{d.metadata['Name']}=={d.version}" for d in importlib.metadata.distributions() if d.metadata["Name"]}

@@ -40,7 +40,7 @@ def occlusion(frames_TCHW: Frames, severity: int, fps: float, rng: np.random.Gen
 
 
 def blur(frames_TCHW: Frames, severity: int, fps: float, rng: np.random.Generator) -> Frames:
-    """Gaussian blur of every frame, like that of an out-of-focus lens."""
+    """Gaussian blur of every frame, similar to the blur of an out-of-focus lens."""
     sigma = BLUR[severity - 1] * min(frames_TCHW.shape[2:]) / REFERENCE_SIDE
     out = np.empty_like(frames_TCHW)
     for frame_CHW, blurred_CHW in zip(frames_TCHW, out, strict=True):

@@ -1,4 +1,4 @@
-"""Location from which a worker reads the clip store: where it was built, or a copy on its node's disk.
+"""Location from which a worker reads the clip store: the original folder, or a copy on its node's disk.
 
 Environment variables of the process that starts the study select one of three ways to share a store:
 
@@ -103,7 +103,7 @@ def copy_folder(store: str, local: str) -> str:
 
 
 def lacking_room(stores: Mapping[str, int], local: str) -> str:
-    """Reason why this node cannot copy the stores that it lacks (bytes by path or URI); empty if there is none."""
+    """Reason that this node cannot copy the stores that it lacks (bytes by path or URI); empty if there is none."""
     needed: dict[Path, int] = {}
     for store, size in stores.items():
         if folder := copy_folder(store, local):

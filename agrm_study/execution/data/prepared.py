@@ -74,7 +74,7 @@ class Prepared:
         return "" if store is None else self.places.get(store, str(store))
 
     def data(self) -> dict[str, int]:
-        """Data that trials read: bytes of clip stores by path or URI, and manifests, which count as 0 bytes."""
+        """Data that trials read: sizes of clip stores in bytes, by path or URI, and manifests with a size of 0."""
         sizes = {size.path: size.bytes for size in self.store_sizes}
         manifests = {str(manifest.path): 0 for manifest in self.manifests.values()}
         stores = set(self.stores.values())

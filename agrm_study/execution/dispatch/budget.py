@@ -166,7 +166,7 @@ class Budget:
         return True
 
     def withdraw(self, trial_id: str) -> None:
-        """Drops a trial that was handed out and taken back."""
+        """Removes a trial that was handed out and then taken back."""
         self._running.pop(trial_id, None)
 
     def observe(self, event: TrialEvent) -> None:

@@ -1,7 +1,7 @@
 """Source of trials that joined runs share: a trial is claimed before it is handed out.
 
-A trial that another run holds counts as running, so that trials that share its stages wait for it as they would within
-one run. When it ends, its record becomes an event here; when its run ends without a record, it is handed out again.
+A trial that another run holds counts as running, so trials that share its stages wait for it as within one run. When it
+ends, its record becomes an event here; when its run ends without a record, it is handed out again.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ class KnownTrials:
     """Trials of a results folder.
 
     Attributes:
-        states: States of the trials whose files are complete and intact, and of failed ones.
+        states: States of trials whose files are complete and intact, and of failed trials.
         damaged: Finished trials with a fault.
         problems: Files that cannot be read.
     """
@@ -43,7 +43,7 @@ class KnownTrials:
     problems: tuple[RecordProblem, ...]
 
     def attempts(self, trial_id: str) -> int:
-        """Number of recorded starts, including those of a damaged trial."""
+        """Number of recorded starts, including starts of a damaged trial."""
         if trial_id in self.damaged:
             return self.damaged[trial_id].state.attempt
         return self.states[trial_id].attempt if trial_id in self.states else 0

@@ -60,7 +60,7 @@ class RaceState:
         return tuple(self._tasks)
 
     def over(self, task: str) -> bool:
-        """Whether the last interim look is done and the remaining arms get all seeds."""
+        """Whether the last interim look is complete, so that the remaining arms get all seeds."""
         return self._tasks[task].looked == len(self._looks)
 
     def asked(self, task: str) -> set[str]:

@@ -54,7 +54,7 @@ class Sampler:
     """An in-memory Optuna study, filled by `tell` and `replay`.
 
     A dimension with a condition is sampled only if the condition holds. TPE decomposes such a space into groups; GP
-    samples conditional dimensions at random, as its model needs a fixed space.
+    samples conditional dimensions at random, because its model requires a fixed space.
     """
 
     def __init__(self, search: SearchSettings, space: Space) -> None:
@@ -119,7 +119,7 @@ class Sampler:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             handle = self._study.ask()
-            if count:  # otherwise the sampler would not count a draw whose values are given
+            if count:  # otherwise the sampler would not count a draw with given values
                 _ = handle.relative_params
             settings: dict[str, Any] = {}
             drawn: dict[str, float | int] = {}

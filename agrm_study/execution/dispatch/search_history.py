@@ -47,7 +47,7 @@ class Past:
     """A draw of an earlier run.
 
     Attributes:
-        specs: The trials of its point, one per seed; empty if no recipe allows the values.
+        specs: The trials of its point, one per seed; empty if the values are not valid in any recipe.
         runs: Known runs of each trial.
     """
 
@@ -62,7 +62,7 @@ class Past:
 
 
 Points = list[tuple[Proposal, tuple[TrialSpec, ...]]]
-"""Draws with the trials of their points, one per seed; no trials if no recipe allows the values."""
+"""Draws with the trials of their points, one per seed; no trials if the values are not valid in any recipe."""
 
 
 def read_past(

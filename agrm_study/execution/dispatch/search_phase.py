@@ -126,7 +126,7 @@ class Chosen:
     """A study with the choices of its searches.
 
     Attributes:
-        study: The study, with the promoted arms or the settings of the tuned ones.
+        study: The study, with the promoted arms or with the settings of the tuned arms.
         nothing: One sentence for each finished search that chose nothing, with the reason.
         untuned: Number of final-phase trials that are unknown because a search is unfinished.
     """
@@ -234,6 +234,6 @@ def plan_search(study: Study, prepared: Prepared, results: Location, known: Know
 
 
 def final_trials(study: Study) -> int:
-    """Number of trials of the final phase, as far as known before the searches end."""
+    """Number of trials in the final phase that is known before the searches end."""
     promote = 0 if study.search is None else study.search.promote
     return (len(study.arms) + promote) * len(study.tasks) * len(study.seeds)

@@ -27,7 +27,7 @@ from agrm_study.records.validation_scores import best_so_far
 from agrm_study.study.errors import InputError
 
 MOST_REPEATS: Final = 100
-"""Consecutive draws of known or impossible points after which the space counts as exhausted."""
+"""Number of consecutive draws of known or invalid points after which the space counts as exhausted."""
 
 
 class SearchSource(WorkSource):
@@ -38,7 +38,7 @@ class SearchSource(WorkSource):
 
     Args:
         past: The draws of earlier runs, in order.
-        make: The trials of a point; may raise `InputError` for values that no recipe allows.
+        make: The trials of a point; may raise `InputError` for values that are not valid in any recipe.
         log: The content of the search's log except the proposals.
         on_draw: Called with each trial that is handed out, and the name of its point.
         accelerator: The accelerator that its trials request.
@@ -142,7 +142,7 @@ class SearchSource(WorkSource):
 
     @property
     def complete(self) -> bool:
-        """Whether every point of the search has ended, or no new one can be drawn."""
+        """Whether every point of the search has ended, or no new point can be sampled."""
         return not self._open and (self._exhausted or not self._room)
 
     def was_chosen(self) -> None:

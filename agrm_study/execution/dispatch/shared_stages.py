@@ -31,7 +31,7 @@ class SharedStages:
         joined: Whether other runs may be writing stages: no stage is removed before trials have ended.
 
     Raises:
-        InputError: If a file named in a recipe cannot be read.
+        InputError: If a file specified in a recipe cannot be read.
     """
 
     def __init__(self, results: Location, works: Sequence[Work], sharing: Sharing, *, joined: bool = False) -> None:
@@ -65,7 +65,7 @@ class SharedStages:
 
     @staticmethod
     def _pretraining_ends(trials: Sequence[TrialSpec]) -> set[str]:
-        """Ends of pre-training, where arms added later are most likely to branch off."""
+        """Ends of pre-training, at which arms added later are most likely to branch off."""
         reader = SpanReader(cache(file_hash))
         ends = (pretraining_end(trial, reader) for trial in trials)
         return {end[0] for end in ends if end is not None}
@@ -96,13 +96,13 @@ class SearchStages:
             StageStore.of(results).take_stock(code_version())
 
     def ends(self, trial: TrialSpec) -> tuple[StageEnd, ...]:
-        """The stages that a trial reuses or saves; `InputError` if a file named in its recipe cannot be read."""
+        """The stages that a trial reuses or saves; raises `InputError` if a file in its recipe cannot be read."""
         end = pretraining_end(trial, self._reader) if self._shares else None
         return () if end is None else (StageEnd(*end),)
 
 
 def pretraining_comes_again(search: PlannedSearch) -> bool:
-    """Whether no setting drawn from a range affects pre-training; such a value is rarely sampled twice."""
+    """Whether no setting sampled from a range affects pre-training; such a value is rarely sampled twice."""
     if search.base.own_trainer:
         acting = declared_epochs(search.base).names
         own = (name for name in search.space if name == EPOCHS or name.startswith(PREFIX))

@@ -62,7 +62,7 @@ def trials_to_run(
 
     Args:
         started: Trials without a record that an earlier run has started; they are always resumed.
-        retry_failed: Also run trials that failed deterministically, and those held back because of them.
+        retry_failed: Also run trials that failed deterministically, and trials held back because of such failures.
     """
     repeated = RepeatedFailures() if retry_failed else repeated_in_arms(plan.cells, states)
     held = set(held_trials(plan.cells, states, started, repeated))
@@ -77,7 +77,7 @@ def trials_to_run(
 
 
 def work_on(trial: TrialSpec, prepared: Prepared, known: KnownTrials, predicted: Collection[str] = ()) -> Work:
-    """A trial with the locations of its data and earlier starts; those in `predicted` only recompute predictions."""
+    """A trial with the locations of its data and earlier starts; trials in `predicted` only recompute predictions."""
     return Work(
         trial=trial,
         manifest=prepared.manifest_path(trial.recipe),

@@ -2,8 +2,8 @@
 
 A trial runs as a whole. At the end of each stage that other trials wait for, it saves its state; the waiting trials
 occupy no slot and resume from that state. The first of the trials that share a stage to start is its leader; if it
-fails or its state is lost, another trial becomes the leader. Trials wait only for running ones, so one can always start
-when nothing runs.
+fails or its state is lost, another trial becomes the leader. Trials wait only for running trials, so that a trial can
+always start when no trial runs.
 """
 
 from __future__ import annotations
@@ -225,12 +225,12 @@ class TrialQueue:
 
     @cached_property
     def _by_length(self) -> dict[str, int]:
-        """Position of each trial, longest first; equally long ones in the given order."""
+        """Position of each trial, longest first; ties in the given order."""
         longest = sorted(self._works, key=lambda trial_id: -rough_cost(self._works[trial_id].trial.recipe))
         return {trial_id: position for position, trial_id in enumerate(longest)}
 
     def _first(self, heap: list[Entry], place: Place) -> Entry | None:
-        """The first entry of a heap that is still valid; outdated ones are removed and their trials repositioned."""
+        """The first valid entry of a heap; removes outdated entries and repositions their trials."""
         while heap:
             others, _, trial_id = heap[0]
             if trial_id in self._waiting and self._judge(trial_id) == (place, -others):

@@ -53,7 +53,7 @@ class UsageMeter:
         self.refresh()
 
     def refresh(self) -> None:
-        """Writes the account and reads those of other runs, when due."""
+        """Writes the account and reads the accounts of other runs, when due."""
         now = self._clock()
         if self._changed and now - self._written >= WRITE_EVERY_S:
             self._write()

@@ -43,7 +43,7 @@ class WorkSource:
         return self._work_of[trial_id]
 
     def take(self, full: Collection[str | None] = ()) -> Work | None:
-        """The next trial to start; ``None`` if there is none, or all wait for running ones.
+        """The next trial to start; ``None`` if there is none, or all of them wait for running trials.
 
         Accelerators in `full` (`Work.accelerator`) have no capacity for another trial now.
         """

@@ -99,7 +99,7 @@ def ray_status(address: str, environment: Mapping[str, str]) -> Status:
 
 
 def different_versions(theirs: Mapping[str, str]) -> InputError:
-    """The error for a cluster whose versions (of ``ray`` and ``python``) differ from those of this machine."""
+    """The error for a cluster whose versions (of ``ray`` and ``python``) differ from the versions on this machine."""
     ours = {"ray": importlib.metadata.version("ray"), "python": platform.python_version()}
     return InputError(
         "the cluster and this machine must run the same versions",
@@ -131,7 +131,7 @@ def _on_this_machine() -> str:
 
 
 def _local_clusters() -> Iterator[tuple[str, int]]:
-    """Head address and user of each raylet on this machine, except those of other local runs of a study."""
+    """Head address and user of each raylet on this machine, except raylets of other local runs of a study."""
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
             if process.name() != "raylet":

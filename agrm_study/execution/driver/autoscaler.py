@@ -4,8 +4,8 @@ Ray does not list the node types that an autoscaler may start, so the check requ
 type fits, the autoscaler starts a node while the data are prepared, and stops it again after an idle period. Otherwise
 Ray's autoscaler v2 (`ray up`, KubeRay) reports the request as infeasible, and v1 does nothing.
 
-Uses private names of Ray: `ray status` and `ray.util.state` list pending requests, not those that no node type can
-satisfy. Versions of Ray that lack these names are not checked.
+Uses private names of Ray, since `ray status` and `ray.util.state` list only pending requests, not infeasible ones.
+Versions of Ray that lack these names are not checked.
 """
 
 from __future__ import annotations

@@ -52,7 +52,7 @@ class DriverCallback(Callback):  # type: ignore[misc]
         self._stall, self._on_tick = stall, on_tick
         self.watchdog: MemoryWatchdog | None = None
         self._broken: Exception | None = None
-        self._stalled: dict[str, str] = {}  # trial → reason why its worker was killed
+        self._stalled: dict[str, str] = {}  # trial → reason that its worker was killed
         self._ticked = 0.0
         self._running: set[str] = set()
         self._unborn: dict[str, deque[float]] = {}  # node → times at which creating a worker failed

@@ -95,7 +95,7 @@ def _end_without_run() -> None:
             shutdown.start()
             shutdown.join(SHUTDOWN_S)
         end_family(os.getpid(), os.environ[MARK])
-        shutil.rmtree(Path.cwd(), ignore_errors=True)  # raises if another run has removed the folder
+        shutil.rmtree(Path.cwd(), ignore_errors=True)  # `cwd` raises if another run has removed it
     finally:
         os._exit(1)
 

@@ -41,7 +41,7 @@ class Answer:
         gpus: Its GPUs, as Ray counts them.
         facts: ``None`` if it did not answer.
         silence: Reason that the node did not answer.
-        skew_s: Seconds by which its clock is ahead of this machine's, in excess of the time that the answer took.
+        skew_s: Seconds by which its clock is ahead of this machine's, in excess of the response time.
     """
 
     node: str
@@ -66,7 +66,7 @@ def check_cluster(results: Location, *, on_gpus: bool, below: str = ".run/") -> 
 
     Args:
         on_gpus: Whether trials compute on GPUs.
-        below: Folder within the results where a file is written as a test, and removed afterwards.
+        below: Folder within the results in which a test file is written and then removed.
 
     Returns:
         Non-fatal notes.
@@ -160,7 +160,7 @@ def _answer(task: Any, name: str, gpus: float, sent_at: float, written: str) -> 
 
     try:
         facts = ray.get(task)
-    except Exception as error:  # Ray raises errors of any class from the node
+    except Exception as error:  # Ray may raise errors of any class from the node
         lines = str(error).strip().splitlines() or [type(error).__name__]
         return Answer(name, gpus, None, f"cannot run a task ({lines[-1][:160]})")
     now, clock = time.time(), facts["clock"]

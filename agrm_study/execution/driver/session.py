@@ -29,7 +29,7 @@ from agrm_study.execution.resources.ray_folder import new_token, ray_folder
 from agrm_study.study.errors import InputError
 
 OBJECT_STORE_BYTES: Final = 80 * 2**20
-"""Trials pass nothing through Ray's object store; this is Ray's minimum with some margin."""
+"""Size of Ray's object store, which trials do not use: Ray's minimum with some margin."""
 
 ENVIRONMENT: Final = {
     "RAY_AIR_NEW_OUTPUT": "0",
@@ -44,7 +44,7 @@ ENVIRONMENT: Final = {
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
 }
 LAST_LINES: Final = 3
-"""Lines of Ray's own log that explain why it did not start."""
+"""Number of lines of Ray's own log that explain a failure to start."""
 _VERSIONS: Final = re.compile(r"cluster was started with:\s+Ray: (\S+)\s+Python: (\S+)")
 
 

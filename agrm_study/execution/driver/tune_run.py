@@ -1,6 +1,6 @@
 """One run of Tune over the trials that a study's run hands out.
 
-Its folder is fresh and never read back: the ledger decides what runs, Tune only executes.
+Its folder is new and never read back: the ledger determines the trials to run, and Tune only executes them.
 """
 
 from __future__ import annotations

@@ -73,7 +73,7 @@ def finished_networks(results: Location, arms: Sequence[str] = ()) -> FinishedNe
         arms: Arms to include; all if empty.
 
     Raises:
-        InputError: The folder holds no results, an arm is unknown, the study has a user-defined trainer, or no trial
+        InputError: The folder contains no results, an arm is unknown, the study has a user-defined trainer, or no trial
             with weights has finished.
     """
     content, plan = (results / "study.yaml").read(), (results / "plan.json").read()

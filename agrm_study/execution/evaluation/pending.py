@@ -142,7 +142,7 @@ def _work(
         trial=trial,
         manifest=data.prepared.manifest_path(recipe),
         store=data.prepared.store_path(recipe),
-        attempts=attempts.get(network.trial_id, 0),  # includes those of records that are no longer valid
+        attempts=attempts.get(network.trial_id, 0),  # includes attempts in records that are no longer valid
         evaluation=Evaluation(
             parts=parts,
             kept=tuple(part for part in parts if part in known.parts),

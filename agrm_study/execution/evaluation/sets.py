@@ -68,7 +68,7 @@ class DataOfSet:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExternalSet:
-    """A labelled data set from another source.
+    """A labelled data set from a different source.
 
     Attributes:
         distinct_subjects: Whether equal subject ids refer to different people.

@@ -31,7 +31,7 @@ BUILT: Final = datetime(2025, 1, 1, tzinfo=UTC)
 
 
 def check_processors() -> Iterator[Finding]:
-    """Processors that this process may use, compared with those of the machine and of its container."""
+    """Processors that this process may use, compared with the processors of the machine and of its container."""
     usable, whole = available_cpus(), os.cpu_count() or 1
     limit = cgroup_processors()
     text = f"{usable} usable" + (f" of {whole}" if whole != usable else "")

@@ -26,8 +26,7 @@ from agrm_study.study.tasks import task_words
 
 FRAMES_PER_S: Final = 4
 PAUSE_BY_COST: Final = 20.0
-"""Each frame is shown for at least this multiple of the time it took to draw; drawing ten thousand arms takes half a
-second."""
+"""Minimum display time of a frame as a multiple of its rendering time, which is 0.5 s for ten thousand arms."""
 MOST_SEEDS: Final = 10
 """Maximum number of replicates shown individually; with more, or on a narrow terminal, an arm is shown as a bar."""
 MOST_RUNNING: Final = 8
@@ -93,7 +92,7 @@ class LiveView(View):
             self._messages.append(text)
 
     def _drawn(self) -> RenderableType:
-        """The current picture, or the previous one if drawing is slow."""
+        """The current picture, or the previous picture if drawing is slow."""
         with self._lock:
             began = time.monotonic()
             if self._frame is None or self._ended or began >= self._next_frame:
@@ -154,7 +153,7 @@ class LiveView(View):
                 yield self._grid(progress, task, arms)
 
     def _grid(self, progress: StudyProgress, task: str, arms: list[str]) -> RenderableType:
-        """One row per arm: a cell per seed, the mean, and a bar of the epochs done."""
+        """One row per arm: a cell per seed, the mean, and a bar of the completed epochs."""
         width = self._console.width
         longest = min(40, max(cell_len(arm) for arm in arms))
         one_by_one = len(progress.seeds) <= MOST_SEEDS and longest + 7 * len(progress.seeds) + 24 < width
@@ -185,7 +184,7 @@ class LiveView(View):
         return [progress.trials[trial_id] for trial_id in ids if trial_id is not None]
 
     def _fitting(self, progress: StudyProgress, task: str, arms: list[str]) -> tuple[list[str], list[str]]:
-        """The arms that the terminal has room for, those in progress first, in the order of the study."""
+        """The arms that fit on the terminal, arms in progress first, in the order of the study."""
         others = 12 + min(MOST_RUNNING, len(progress.running())) + len(self._messages[-MOST_MESSAGES:])
         room = max(3, (self._console.height - others) // max(1, len(progress.tasks)) - 3)
         if len(arms) <= room or self._ended:

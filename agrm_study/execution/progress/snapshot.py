@@ -77,7 +77,7 @@ class Snapshot:
 
     @property
     def total(self) -> int:
-        """Trials of the study, including those not known yet."""
+        """Trials of the study, including trials that are not known yet."""
         return len(self.trials) + self._pending
 
     @property
@@ -113,7 +113,7 @@ class Snapshot:
 
     @property
     def _pending(self) -> int:
-        """Trials that are not known yet, including those of searches that are held back."""
+        """Trials that are not known yet, including trials of searches that are held back."""
         if self.search is None:
             return self.to_promote
         return self.to_promote + (self.search.to_draw or 0) + self.search.held_draws
@@ -138,7 +138,7 @@ class SnapshotReader:
         """The current state of the study.
 
         Raises:
-            InputError: When the folder holds no results and no run is preparing them, or its files are damaged.
+            InputError: If the folder contains no results and no run is preparing them, or its files are damaged.
         """
         owner = running_owner(self._location)
         plan = (self._location / "plan.json").read()

@@ -46,7 +46,7 @@ class StudyProgress:
     Attributes:
         metric: Name of the validation metric shown.
         cells: Trial of each (task, arm, seed).
-        slots: Number of concurrent trials, as far as known; 0 if nothing runs.
+        slots: Number of concurrent trials, if known; 0 if no trial runs.
         to_draw: Maximum number of search trials not handed out yet; None if this is not the progress of searches.
         held_draws: The same for searches that sample no more points because their trials keep failing in the same way.
         used: Usage of all trials of the results folder, including failed attempts; ``None`` before a trial starts.
@@ -133,7 +133,7 @@ class StudyProgress:
                 trial.take(known)
 
     def spare(self, cells: Collection[tuple[str, str, int]]) -> None:
-        """Drops cells (arm, task, seed) that no longer need a trial; a trial that also fills another cell stays."""
+        """Drops cells (arm, task, seed) that no longer need a trial; a trial that also fills another cell is kept."""
         for arm, task, seed in cells:
             self.cells.pop((task, arm, seed), None)
         wanted = set(self.cells.values())

@@ -37,7 +37,7 @@ class Calibration:
     Attributes:
         device: ``cpu``, or the name of the GPU; empty if the process ended before reporting it.
         trials: Step times of a trial's shape, by trial.
-        problems: Reasons why shapes could not be timed.
+        problems: Reasons that shapes could not be timed.
     """
 
     device: str

@@ -107,7 +107,7 @@ def in_words(nodes: Sequence[Mapping[str, Any]]) -> str:
 
 
 class Slots:
-    """Current number of concurrent trials: what the cluster can hold, up to the requested number.
+    """Current number of concurrent trials: the capacity of the cluster, up to the requested number.
 
     Follows a cluster that grows or shrinks while a study runs. An autoscaler only adds nodes for waiting trials, so
     with one the requested number of trials is always handed out.

@@ -23,9 +23,9 @@ from agrm_study.study.recipe import Recipe
 FILE: Final = "gpu_memory.json"
 VERSION: Final = 1
 RESERVE: Final = 1.15
-"""A share holds this multiple of the measured memory, as memory is allocated in blocks and steps differ slightly."""
+"""Ratio of a share to the measured memory, since memory is allocated in blocks and steps differ slightly."""
 MOST_ON_ONE: Final = 16
-"""Maximum trials on one GPU; more would only wait for each other."""
+"""Maximum number of trials on one GPU; more trials would only wait for each other."""
 MOST_MEASURED: Final = 4
 """Maximum number of kinds of step that are measured, the heaviest first."""
 
@@ -50,7 +50,7 @@ class _File:
 
 
 Measure = Callable[[Mapping[str, Recipe], Sequence[Measured]], Measured]
-"""Measures steps, by kind, on a GPU, except those already measured on a GPU of the same name."""
+"""Measures steps, by kind, on a GPU, except steps already measured on a GPU of the same name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +153,7 @@ def write(results: Location, measured: Sequence[Measured]) -> None:
 def measure_here(wanted: Mapping[str, Recipe], known: Sequence[Measured]) -> Measured:
     """Measures on the first GPU that this process sees.
 
-    A step that does not fit counts as using all of the memory.
+    A step that does not fit counts as using all memory.
     """
     import torch
 
@@ -174,7 +174,7 @@ def measure_here(wanted: Mapping[str, Recipe], known: Sequence[Measured]) -> Mea
 
 
 def keep_to_share(share: float) -> None:
-    """Limits this process to its share of GPU memory, so that exceeding it fails here, not in another process."""
+    """Limits this process to its share of GPU memory, so that exceeding it fails in this process and not in another."""
     if not 0 < share < 1:
         return
     import torch

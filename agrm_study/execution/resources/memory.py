@@ -83,7 +83,7 @@ def _cgroups(proc: Path) -> Iterator[Path]:
 
 
 def _mount_of(proc: Path) -> Path | None:
-    """Mount point of the hierarchy that limits memory: v1's if it exists, as v2's then has no memory limits."""
+    """Mount point of the hierarchy that limits memory: v1 if it exists, since v2 then has no memory limits."""
     found: dict[str, Path] = {}
     for line in _lines(proc / "self" / "mountinfo"):
         left, _, right = line.partition(" - ")
@@ -94,7 +94,7 @@ def _mount_of(proc: Path) -> Path | None:
 
 
 def _own_folder(proc: Path, mount: Path) -> Path:
-    """Folder of this process's cgroup; the mount itself if the path belongs to another namespace."""
+    """Folder of this process's cgroup; the mount itself if the path belongs to a different namespace."""
     own: dict[str, str] = {}
     for line in _lines(proc / "self" / "cgroup"):
         number, controllers, path = line.split(":", 2)

@@ -1,7 +1,7 @@
 """Private folders for a local Ray on this machine: location, ownership and removal.
 
-Ray's own choice is /tmp/ray, open to all users, never removed, and unusable if another user has created it or if
-`TMPDIR` is too long for socket names.
+The default folder of Ray is /tmp/ray, which is open to all users, never removed, and unusable if another user has
+created it or if `TMPDIR` is too long for socket names.
 """
 
 from __future__ import annotations
@@ -113,14 +113,14 @@ def new_token(folder: Path) -> Path:
 
 @functools.cache
 def _secret() -> str:
-    """One secret per process, as Ray reads its token once per process."""
+    """One secret per process, since Ray reads its token once per process."""
     return secrets.token_hex(32)
 
 
 def remove_abandoned_rays() -> None:
     """Removes this user's private folders whose owner has ended without removing them (killed, power cut).
 
-    Processes of their Ray are killed first, as its agents survive a killed raylet.
+    Ray processes that use these folders are killed first, since Ray's agents survive a killed raylet.
     """
     for place in places():
         with contextlib.suppress(OSError):

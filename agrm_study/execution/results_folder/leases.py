@@ -179,7 +179,7 @@ class Leases:
         return self._claims[name][0] == 1
 
     def is_free(self, name: str, *, ask: bool = True) -> bool:
-        """Whether no run holds a claim any more; checks its last known holder, and with `ask` looks for a later one."""
+        """Whether no run holds a claim any more; checks the last known holder and, with `ask`, later holders."""
         if ask:
             self._claims[name] = self.last(name)
         generation, content = self._claims.get(name, UNCLAIMED)
@@ -231,7 +231,7 @@ class Leases:
         return True
 
     def others(self) -> list[str]:
-        """The other runs that have not ended, including dead ones not yet declared dead."""
+        """The other runs that have not ended, including dead runs that have not been declared dead."""
         names = {file.name for file in (self._folder / "runs").children()}
         runs = {name.removesuffix(".json") for name in names if name.endswith(".json")}
         return sorted(runs - {name.removesuffix(ENDED) for name in names} - {self.run})
@@ -305,7 +305,7 @@ def living(results: Location) -> list[Member]:
 
 
 def wait_to_lead(leases: Leases, name: str, on_note: Callable[[str], None], on_wait: Callable[[], None]) -> bool:
-    """Waits until this run holds a claim, with a note on each other holder; False if this run was declared dead.
+    """Waits until this run holds a claim, with a note on each other holder; returns False if declared dead.
 
     `on_wait`, called several times a second, may raise to abort.
     """

@@ -179,7 +179,7 @@ def _take(descriptor: int, kind: int) -> None:
 def running_owner(results: Location) -> dict[str, Any] | None:
     """The run that holds a results folder (the fields of `Owner`); ``None`` if there is none, ``{}`` if it is unknown.
 
-    For joined runs, it is the oldest, with their number as ``joined``.
+    For joined runs, the oldest run is returned, with the number of runs as ``joined``.
     """
     if not results.is_local:
         content = held(results / FOLDER / LOCK)

@@ -1,4 +1,4 @@
-"""CPU and GPU time that the attempts of a study's trials have used, including failed ones: ``.run/usage``.
+"""CPU and GPU time used by the attempts of a study's trials, including failed attempts: ``.run/usage``.
 
 Each run writes one small file (`UsageMeter`), so that runs that share a results folder do not interfere with each
 other. An attempt counts from the start of its worker to its end, with the CPUs and the share of a GPU that it holds.

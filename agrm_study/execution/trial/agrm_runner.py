@@ -92,7 +92,7 @@ class AgrmRunner(StoreRunner):
             compiled = training.recipe.compile
             training.close()
             del training
-            if compiled:  # otherwise the networks of later trials count as recompilations, and soon run uncompiled
+            if compiled:  # otherwise, later networks count as recompilations and soon run uncompiled
                 torch.compiler.reset()
         gc.collect()
         if torch.cuda.is_available():

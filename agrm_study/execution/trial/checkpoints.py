@@ -70,8 +70,8 @@ class CheckpointFolder:
     def push(self) -> None:
         """Uploads files that have changed, so that any machine can resume.
 
-        New best weights are uploaded first, under another name, and replace the old ones once the rolling checkpoint
-        that refers to them is stored, so that the files are consistent even if this is interrupted.
+        New best weights are uploaded first, under a temporary name, and replace the old weights once the rolling
+        checkpoint that refers to them is stored, so that the files are consistent even if this is interrupted.
         """
         if self.shared.is_local or not self.local.exists():
             return

@@ -43,7 +43,7 @@ from agrm_study.training.outcome import EpochReport, Predictions, Split, TrialOu
 from agrm_study.training.ssl.losses import build_loss
 
 AT_HAND: Final = 4
-"""Number of corrupted clips kept in memory, as the windows of a clip are read consecutively."""
+"""Number of corrupted clips cached in memory, since the windows of a clip are read consecutively."""
 IDENTITY: Final = b"evaluation"
 """Key in the Parquet metadata of the rolling file; its value identifies the evaluation."""
 

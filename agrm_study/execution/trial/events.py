@@ -17,7 +17,7 @@ class TrialEvent:
     """An event of a trial, as plain values that can be sent between processes.
 
     Attributes:
-        kind: ``started``, ``preparing`` (its data are still being copied), ``epoch`` (an epoch is done),
+        kind: ``started``, ``preparing`` (its data are still being copied), ``epoch`` (an epoch is complete),
             ``finished`` and ``failed`` (a record was written),
             ``interrupted`` (stopped at an epoch boundary, resumes later), ``retried`` (its worker died, or its share of
             a GPU was too small, and it was put back in the queue), ``held`` (not started because its arm failed in

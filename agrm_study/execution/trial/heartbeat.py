@@ -19,7 +19,7 @@ class Heartbeat:
     Attributes:
         attempt: Number of this start of the trial, from 1.
         started_at: First start whose work is still part of the trial.
-        saved_wall_s: Seconds of training that the rolling checkpoint holds.
+        saved_wall_s: Seconds of training contained in the rolling checkpoint.
         code_version: Version of the code that made the checkpoint.
         versions: Versions that the trial was trained with so far, by package.
         over: Whether the attempt ended in a failure that a retry may resolve.

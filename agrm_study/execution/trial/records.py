@@ -69,7 +69,7 @@ def _learns_pseudo_labels(recipe: Recipe) -> bool:
 def finished_columns(outcome: TrialOutcome, stop_reason: str | None = None) -> dict[str, Any]:
     """The columns that a success adds; the stop reason defaults to the outcome's.
 
-    ``alpha`` is replaced, as a recipe may specify the memory of the average in epochs.
+    ``alpha`` is replaced, since a recipe may specify the memory of the average in epochs.
     """
     return {
         "alpha": outcome.alpha,

@@ -51,12 +51,12 @@ class TrialRunner(ABC):
         raise CheckpointError(folder, "trials of this kind share no epochs")
 
     def rows(self) -> Sequence[EpochRow]:
-        """Rows of all epochs done, including resumed epochs."""
+        """Rows of all completed epochs, including resumed epochs."""
         return ()
 
     @abstractmethod
     def run_epoch(self) -> EpochReport:
-        """Runs one epoch; ``done`` in the report marks the last one."""
+        """Runs one epoch; ``done`` in the report marks the last epoch."""
 
     @abstractmethod
     def save(self) -> None:

@@ -1,7 +1,7 @@
 """Store of the training states at the ends of stages that trials share.
 
-``stages/<key>/`` in the results folder holds a checkpoint and, written last, ``stage.json``: a stage exists if and only
-if that file does.
+``stages/<key>/`` in the results folder contains a checkpoint and ``stage.json``, which is written last: a stage exists
+if and only if that file exists.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ class StageStore:
                     raise
                 if self.exists(key):
                     return
-                shutil.rmtree(place, ignore_errors=True)  # a stage that was only partly removed
+                shutil.rmtree(place, ignore_errors=True)  # a partly removed stage
 
     @contextlib.contextmanager
     def opened(self, key: str) -> Iterator[Path]:
@@ -152,7 +152,7 @@ class Handover:
     check: Callable[[], None] = lambda: None
 
     def load(self, done: int) -> StageFacts | None:
-        """Resumes the trial from the longest saved stage that extends beyond the epochs it has done.
+        """Resumes the trial from the longest saved stage that extends beyond its completed epochs.
 
         A stage that cannot be read is removed, and the next shorter one is tried.
         """

@@ -235,7 +235,7 @@ class TrialWorker:
         self._write_beat(running)
 
     def _write_beat(self, running: RunningTrial) -> None:
-        if self.settings.run:  # a joined run that was suspended may find that others have taken its trials
+        if self.settings.run:  # other runs may have claimed the trials of a suspended joined run
             self._check_fence()
         with contextlib.suppress(OSError):  # the next heartbeat has the same content; essential files get retries
             running.beat.write(self._results)
