@@ -33,7 +33,7 @@ class Rule:
     Attributes:
         settings: Dotted names; a trailing ``.*`` means all settings of a section.
         idle: Returns whether they have no effect in a recipe.
-        why: The reason.
+        why: Reason for the lack of effect.
     """
 
     settings: tuple[str, ...]
@@ -255,7 +255,7 @@ def acting_members(recipe: Recipe) -> dict[str, str]:
 
 
 def labelled_view(recipe: Recipe) -> Recipe:
-    """The recipe without unlabelled clips: its split contains only what a supervised epoch can read."""
+    """The recipe without unlabelled clips: its split contains only the data that a supervised epoch can read."""
     nothing = {"unlabelled_train": 0, "unlabelled_val": 0, "views": (), "remainder": "drop"}
     data = recipe.data.model_copy(update=nothing)
     return recipe.model_copy(update={"data": data})
@@ -271,7 +271,7 @@ def matching(pattern: str) -> tuple[str, ...]:
 
 
 def _replaced(section: SectionT, values: Mapping[str, Any]) -> SectionT:
-    """A copy of a section with some settings replaced by valid values; unchanged subsections are shared."""
+    """A copy of a section with the given settings replaced by valid values; unchanged subsections are shared."""
     groups: dict[str, dict[str, Any]] = {}
     changed: dict[str, Any] = {}
     for name, value in values.items():

@@ -51,7 +51,7 @@ def estimate_cost(
         missing: Missing trials.
         measured: Rows of finished trials: backbone, method, task, epochs, and wall_s as if each had trained all its
             epochs.
-        inherited: Number of initial epochs that a trial inherits from another, by trial; 0 by default.
+        inherited: Number of initial epochs that a trial inherits from another trial, by trial; 0 by default.
 
     Returns:
         The expected time and the half-width of its 95 % interval, which requires two measured trials of each kind;

@@ -18,8 +18,8 @@ BACKBONE_WEIGHT: Final[Mapping[str, float]] = {
     "mvit_v2_s": 13.9,
     "swin3d_t": 11.4,
 }
-"""Multiply-adds of a forward pass at 16 × 112 × 112, in 10⁹, as torch's FlopCounterMode counts them; only their order
-matters here. Unknown backbones count as r3d_18."""
+"""Multiply-adds of a forward pass at 16 × 112 × 112, in 10⁹, as counted by torch's FlopCounterMode; only their order is
+used. Unknown backbones count as r3d_18."""
 
 
 def rough_cost(recipe: Recipe, epochs: float | None = None) -> float:

@@ -53,7 +53,7 @@ def bound_cost(
         trials: Missing trials.
         rehearsed: Measured step times, by trial.
         clips: Clips of each part of a recipe's split.
-        inherited: Number of initial epochs that a trial inherits from another, by trial; 0 by default.
+        inherited: Number of initial epochs that a trial inherits from another trial, by trial; 0 by default.
 
     Returns:
         The time, and half the difference between the fastest and the slowest timed steps; None if no trial's shape was

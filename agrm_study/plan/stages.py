@@ -1,7 +1,8 @@
 """Stages: epochs that several trials share, trained only once.
 
 A trial is a chain of stages. A stage's key hashes its parent's key and the settings that can act in its epochs, so
-equal keys mean equal states; where the chains of two trials diverge, a stage ends and both resume from its checkpoint.
+equal keys mean equal states; a stage ends at the epoch after which the chains of two trials diverge, and both trials
+resume from its checkpoint.
 """
 
 from __future__ import annotations

@@ -176,8 +176,8 @@ class PlanSummary:
         cells: Cells of the tables; several may share a trial (`merged`).
         finished: Trials of the plan that are recorded as finished.
         equal_beside: Missing trials that are finished in a different results folder.
-        missing: Trials to run, excluding those of a search.
-        epochs_at_most: Epochs of the trials to run, including those of a search, without sharing.
+        missing: Trials to run, excluding search trials.
+        epochs_at_most: Number of epochs of the trials to run, including search trials, without sharing.
         steps: Training steps and moving averages of every arm and task.
         data_to_write: Synthetic data not generated yet.
         cost: Cost estimated from finished trials; ``None`` if no finished trial is of a kind that is to run.
@@ -220,7 +220,7 @@ class PlanSummary:
 
     @property
     def to_run(self) -> int:
-        """Trials to run, including those of a search and of the arms that it will promote."""
+        """Trials to run, including search trials and trials of the arms that the search will promote."""
         return self.missing + (0 if self.search is None else self.search.trials_at_most + self.search.to_promote)
 
     def to_dict(self) -> dict[str, Any]:
