@@ -1,4 +1,4 @@
-"""Log of weights that were removed by `clean` or as unreported: ``checkpoints/removed.json``.
+"""Log of weights removed by `clean` or because their trial is unreported: ``checkpoints/removed.json``.
 
 The file contains the digests of the removed weights by trial. A finished trial without weights counts as damaged and is
 retrained unless it is listed in the file.

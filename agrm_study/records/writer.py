@@ -2,7 +2,7 @@
 
 Each kind is one small file per trial, written atomically; the `trials` record is written last, so its presence implies
 that all other records exist. Rewriting a trial replaces its files: a later success supersedes a failure, and the last
-attempt is kept.
+attempt takes precedence.
 """
 
 from __future__ import annotations
