@@ -16,7 +16,7 @@ from agrm_study.study.recipe import Recipe
 from agrm_study.study.study import Study
 
 OPENED: Final = ".run/opened"
-"""Test file that a run first writes to an object store, where no folder can be checked."""
+"""Test file that a run writes to an object store before any other file, to check that it is writable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Backend:
 
     @classmethod
     def of(cls, study: Study, options: RunOptions) -> Backend:
-        """The backend that a study and its options select; `InputError` if they are incompatible."""
+        """The backend selected by a study and its options; raises `InputError` if they are incompatible."""
         asked = study.resources
         if options.executor == "inline":
             gpu, note = 0.0 if asked.gpu == "auto" else asked.gpu, None

@@ -17,7 +17,7 @@ _AT_ONCE: Final = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupt:
-    """Whether the run was asked to stop.
+    """Request to stop a run.
 
     As a context manager in the main thread it handles SIGINT, SIGTERM, SIGUSR1 and SIGHUP: the first requests a stop at
     the next epoch boundary, a second SIGINT or SIGTERM raises `KeyboardInterrupt`. A process other than the command
@@ -63,7 +63,7 @@ class Interrupt:
 
 
 def _leave_terminal() -> None:
-    """Discards further output if the terminal is gone, as writing to it would raise an error."""
+    """Discards further output if the terminal is gone, since writing to it would raise an error."""
     for stream in (sys.__stdout__, sys.__stderr__):
         if stream is None:
             continue

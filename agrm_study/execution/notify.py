@@ -63,8 +63,8 @@ def notify(words: Sequence[str], sentence: str, facts: dict[str, Any], *, timeou
     The command may leave processes in the background: its output goes to a file, so nothing waits for them.
 
     Returns:
-        An error message; None if the command exited with 0. Nothing is raised: a notifier must not
-        change how a run ends.
+        An error message; None if the command exited with 0. No error is raised: a notifier must not affect the end of a
+        run.
     """
     text = json.dumps(facts, ensure_ascii=False) + "\n"
     try:

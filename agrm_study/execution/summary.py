@@ -49,7 +49,7 @@ class RunSummary:
         unfinished: Trials without a record; the next run resumes them.
         diverged: Search trials whose loss became infinite or NaN. This is a valid result for their settings: the
             study counts as complete.
-        inherited: Epochs that its trials inherited from others instead of training them.
+        inherited: Number of epochs that its trials inherited from other trials instead of training them.
         error: The error that ended the run after trials had run; empty if it completed normally.
         nothing_promoted: Whether its search ended without a point to promote; the study is then incomplete.
         limit: The limit that ended it: ``time`` (`RunOptions.time_s`) or ``gpu_hours``.

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 Frames = NDArray[np.uint8]
 
 REFERENCE_SIDE: Final = 224
-"""Short side, in pixels, that sizes refer to."""
+"""Short side, in pixels, to which sizes refer."""
 HIDDEN: Final = (0.05, 0.1, 0.2, 0.3, 0.4)
 """Fraction of the frame's area that is hidden, by severity."""
 BLUR: Final = (1.0, 2.0, 3.0, 4.0, 6.0)

@@ -16,7 +16,7 @@ REACH: Final = (1, 2, 3, 4, 5)
 
 
 def frame_drop(frames_TCHW: Frames, severity: int, fps: float, rng: np.random.Generator) -> Frames:
-    """Drops frames independently; each dropped frame repeats the last kept one. The first frame is kept."""
+    """Drops frames independently; the last kept frame is repeated in their place. The first frame is kept."""
     lost_T = rng.random(len(frames_TCHW)) < DROPPED[severity - 1]
     lost_T[0] = False
     last_T = np.maximum.accumulate(np.where(lost_T, 0, np.arange(len(frames_TCHW))))

@@ -20,7 +20,7 @@ SHOWN: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """Videos and subjects that trials were trained, selected or tested on.
+    """Videos and subjects on which trials were trained, selected or tested.
 
     Attributes:
         part_of_video: Part that contains a video, by checksum.
@@ -47,7 +47,7 @@ def read_external(path: str | Path) -> Manifest:
     """The manifest of an external set.
 
     Raises:
-        InputError: It breaks a rule of `read_manifest`, or has no labelled clip.
+        InputError: The manifest violates a rule of `read_manifest`, or has no labelled clip.
     """
     manifest = read_manifest(path)
     if not manifest.labelled:
@@ -101,7 +101,7 @@ def check_unseen(manifest: Manifest, seen: Seen, *, distinct_subjects: bool) -> 
 
 
 def label_notes(manifest: Manifest, tasks: Iterable[Task]) -> tuple[list[str], set[str]]:
-    """Notes on labels that tasks ignore and on classes without a subject, and the tasks that the set can be used for.
+    """Notes on labels that tasks ignore and on classes without a subject, and the tasks to which the set applies.
 
     Raises:
         InputError: No task maps any label of the set.

@@ -87,7 +87,7 @@ class Arrival:
     def _copy(self) -> None:
         try:
             node_store(self._store, self._local, self._copied)
-        except Exception as error:  # raised in the thread that waits
+        except Exception as error:  # raised again in the waiting thread
             self._error = error
 
     def _copied(self, done: int, total: int) -> None:

@@ -248,7 +248,7 @@ OF_ANY_STORE: Final = ("clip.frames", "clip.size")
 
 
 def searched_recipes(study: Study) -> list[Recipe]:
-    """A recipe for each combination of the data settings that searches vary; empty if they vary none.
+    """A recipe for each combination of the data settings that searches vary; empty if no data setting is varied.
 
     Raises:
         InputError: A search varies a data setting over a range; each value would need separate data.

@@ -28,7 +28,7 @@ class Prepared:
         manifests: Manifests by the data settings that identify them (`source_key`).
         splits: Splits by data settings and split seed (`split_key`).
         stores: Folders of the clip stores, by source and preprocessing (`store_key_of`); empty if nothing was built.
-        store_sizes: The clip stores that the study needs, built or not, known from the manifests alone.
+        store_sizes: The clip stores that the study needs, built or not, derived from the manifests only.
         places: Location from which workers read each store that is not read in place, by the folder in which it was
             built.
         unwritten: Sources of synthetic data not generated yet; their manifests and splits are predictions.
@@ -69,7 +69,7 @@ class Prepared:
         return str(self.manifests[source_key(recipe.data)].path)
 
     def store_path(self, recipe: Recipe) -> str:
-        """Path or URI of the clip store of a recipe; empty when it was not built."""
+        """Path or URI of the clip store of a recipe; empty if it was not built."""
         store = self.stores.get(store_key_of(recipe))
         return "" if store is None else self.places.get(store, str(store))
 

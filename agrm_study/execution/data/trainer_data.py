@@ -23,7 +23,7 @@ def trainer_manifest(name: str, cache: Path, *, write: bool) -> Manifest:
         write: Whether to write the manifest for workers.
 
     Raises:
-        InputError: The samples break a rule.
+        InputError: The samples violate a rule.
     """
     trainer = own_class("trainer", name)
     clips = tuple(_clips(name, trainer.samples(), trainer.fingerprint()))

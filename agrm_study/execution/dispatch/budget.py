@@ -133,10 +133,10 @@ class Budget:
         return spent is not None
 
     def enforce(self, interrupt: Interrupt) -> None:
-        """Asks the run to stop when a limit is reached.
+        """Requests that the run stop when a limit is reached.
 
         Raises:
-            KeyboardInterrupt: When the time is over and trials are still in the middle of an epoch.
+            KeyboardInterrupt: When the time limit has passed and trials are still in the middle of an epoch.
         """
         if not interrupt.requested and self.reached() and self.limit is not None:
             interrupt.request(LIMITS[self.limit])
@@ -151,8 +151,8 @@ class Budget:
     def admits(self, work: Work) -> bool:
         """Whether a trial can end within the limits; a trial of unknown length may start.
 
-        A trial longer than the whole time of a run would otherwise never start: it may start in the first half, to
-        be saved at the end and resumed by the next run.
+        A trial longer than the time limit would otherwise never start: it may start in the first half of a run, and is
+        saved at the end and resumed by the next run.
         """
         now, refused, done_s = self._clock(), self._spent(), 0.0
         needs_s = None if work.predict_only else self.pace.seconds(work.trial)
@@ -232,7 +232,7 @@ class BudgetedSource(WorkSource):
     def __init__(self, source: WorkSource, budget: Budget) -> None:
         super().__init__(())
         self._source, self._budget = source, budget
-        self._refuses = False  # whether the last request was refused
+        self._refuses = False  # whether the last request was rejected
 
     def __len__(self) -> int:
         return len(self._source)

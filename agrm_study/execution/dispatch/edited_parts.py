@@ -79,7 +79,7 @@ def measured_trials(ledger: Ledger, study: Study) -> list[dict[str, Any]]:
 
 
 def _under_new_names(rows: Iterable[Mapping[str, Any]], study: Study) -> list[dict[str, Any]]:
-    """Records of finished trials under the new names of edited backbones, to estimate the time of these."""
+    """Records of finished trials under the new names of edited backbones, to estimate the time of their trials."""
     present = {part.name: full_name(part.name, part.source) for part in study.parts if part.kind == "backbone"}
     found = []
     for row in rows:

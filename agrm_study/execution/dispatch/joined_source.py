@@ -1,7 +1,7 @@
 """Source of trials that joined runs share: a trial is claimed before it is handed out.
 
 A trial that another run holds counts as running, so trials that share its stages wait for it as within one run. When it
-ends, its record becomes an event here; when its run ends without a record, it is handed out again.
+ends, its record becomes an event of this run; if its run ends without a record, it is handed out again.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ LOOK_BUSY_S: Final = 10.0
 LOOK_IDLE_S: Final = 1.0
 """Minimum seconds between two checks of other runs: while trials run here (busy), or while none is available (idle)."""
 WATCH_S: Final = 1.0
-"""Minimum seconds between two checks of the holders of trials while trials run here, per joined run."""
+"""Minimum seconds, per joined run, between two checks of the holders of trials while trials run here."""
 LOOK_SHARE: Final = 0.05
 """Maximum share of its time that a run spends on such checks."""
 

@@ -54,7 +54,7 @@ class KnownTrials:
         return [f"{p.path} cannot be read and is treated as missing: {p.reason}" for p in self.problems]
 
     def faults(self, trial_ids: Collection[str]) -> list[str]:
-        """One sentence for each of these trials that is damaged."""
+        """One sentence for each damaged trial among the given ones."""
         faults = (damaged.fault for trial_id, damaged in self.damaged.items() if trial_id in trial_ids)
         return [f"{fault}; the trial is treated as unfinished." for fault in faults]
 
@@ -109,7 +109,7 @@ def healing(results: Location, known: KnownTrials, trial_ids: Iterable[str]) -> 
 
 
 def _why_trained(row: Mapping[str, Any], fault: Fault) -> str:
-    """Reason for which the lost predictions cannot be recomputed; empty if intact weights reproduce them."""
+    """Reason that the lost predictions cannot be recomputed; empty if intact weights reproduce them."""
     if fault.what == "weights":
         return "their weights are missing or damaged"
     if fault.what != "predictions":

@@ -25,7 +25,8 @@ class Longer:
 
     Attributes:
         continues: Whether it resumes from a saved state.
-        cosine: Whether its learning rate depends on the number of epochs, so that no shorter training can be continued.
+        cosine: Whether its learning rate depends on the number of epochs, so that a shorter training run cannot be
+            continued.
     """
 
     trial: TrialSpec

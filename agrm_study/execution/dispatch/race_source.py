@@ -94,7 +94,7 @@ class RaceSource(WorkSource):
         self._round_of[trial_id].set_aside(trial_id)
 
     def _end(self, works: Sequence[Work]) -> None:
-        """Marks the given trials as having no further score, and performs the interim looks that waited for them."""
+        """Marks the given trials as having no further scores, and performs the interim looks that this completes."""
         self._ended.update(work.trial.trial_id for work in works)
         if not self._stopped:
             for task in dict.fromkeys(work.trial.task for work in works):

@@ -18,7 +18,7 @@ from agrm_study.study.reported import reported_network
 def recorded_events(ledger: Ledger, metric: str, works: Iterable[Work], known: Mapping[str, int]) -> list[TrialEvent]:
     """Events of trials that have a record of this run; no events for other trials.
 
-    A finished trial also gives an ``epoch`` event with the scores of the epochs before its end.
+    A finished trial also yields an ``epoch`` event with the scores of the epochs before its end.
 
     Args:
         metric: Validation metric that events carry.

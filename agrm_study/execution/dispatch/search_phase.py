@@ -51,7 +51,7 @@ def open_searches(
     """The searches of a study with the draws of earlier runs, and their progress.
 
     Args:
-        accelerators: Accelerator of the trials of each arm, if arms differ.
+        accelerators: Accelerator of each arm's trials, if arms use different accelerators.
 
     Raises:
         InputError: As for `searches`, or if a file specified in a recipe cannot be read.
@@ -127,7 +127,7 @@ class Chosen:
 
     Attributes:
         study: The study, with the promoted arms or with the settings of the tuned arms.
-        nothing: One sentence for each finished search that chose nothing, with the reason.
+        nothing: One sentence for each finished search without a chosen point, with the reason.
         untuned: Number of final-phase trials that are unknown because a search is unfinished.
     """
 

@@ -218,7 +218,7 @@ class SearchSource(WorkSource):
         return point
 
     def _judge(self, point: Point, epoch: int, metric: float | None) -> None:
-        """Processes the metric of an epoch, and requests that the worker end the trial if the pruner decides so."""
+        """Processes the metric of an epoch, and requests the end of the trial if the pruner decides to end it."""
         if metric is None or epoch <= point.judged or point.pruned or point.repeats is not None:
             return  # a resumed trial sends its epochs again, and a repeated trial's end is fixed
         point.judged = epoch
@@ -285,7 +285,7 @@ class SearchSource(WorkSource):
             self._sampler.tell(draw, point.end, result.values, result.excess)
 
     def _count_failure(self, event: TrialEvent) -> None:
-        """Holds the search back if several of its trials failed in the same way and none has finished."""
+        """Holds the search back if several of its trials failed in the same way and no trial has finished."""
         if event.failure != "nan_loss":  # divergence is a valid result for a setting
             self._repeated.add(SEARCH, event.trial_id, event.failure, event.error or "", event.frame)
         ended = any(point.trials or point.end == "pruned" for point in self._points.values())

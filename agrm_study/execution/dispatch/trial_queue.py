@@ -35,8 +35,8 @@ class TrialQueue:
     """The trials of a run that have not started; bookkeeping without I/O, except for `exists`.
 
     Args:
-        works: In execution order.
-        stages: Stages that they share; none by default.
+        works: The trials, in execution order.
+        stages: Stages that the trials share; no stages by default.
         saved: Saved stages by key, with the epoch of their state.
         exists: Whether a stage is (still) saved; called before a trial is handed out to reuse it.
         keep: Trials also save stages that no other trial waits for, and their last state.
@@ -78,7 +78,7 @@ class TrialQueue:
         return len(self._waiting)
 
     def pop(self, full: Collection[str | None] = ()) -> Work | None:
-        """The next trial to start; ``None`` if there is none, or each waits for a running one or for capacity.
+        """The next trial to start; ``None`` if there is none, or all wait for running trials or for capacity.
 
         The given order applies, except to the last trials of a run: when slots would soon be idle, the trial that
         unblocks the most others starts first, or else the longest trial, so that no slot waits long for the last trial

@@ -15,11 +15,11 @@ class WorkSource:
 
     Args:
         works: The trials, in execution order.
-        order: The queue that they wait in; by default, each trial can start at once.
+        order: The queue that they wait in; by default, each trial can start immediately.
         drop: Called with each stage that no trial of the run needs any more.
 
     Attributes:
-        runs: Number of runs that share these trials, as far as known.
+        runs: Known number of runs that share these trials.
         merges: Whether this run merges the records of trials that have finished.
     """
 

@@ -35,7 +35,7 @@ _RAY_VERSION: Final = re.compile(r"cluster has Ray version (\S+)")
 
 
 class Reached(NamedTuple):
-    """``host:port`` at which this machine reaches a cluster's head, and the environment that Ray needs for it.
+    """``host:port`` at which this machine reaches a cluster's head, and the environment variables that Ray needs.
 
     The variables must be set before Ray is imported.
     """

@@ -33,7 +33,7 @@ def check_autoscaler(resources: Resources, kinds: Sequence[str], tick: Callable[
     """Requests a node for each kind of trial that fits on no node of the cluster; does not wait for the node to start.
 
     Args:
-        kinds: Accelerators that trials request; empty if they request none.
+        kinds: Accelerators that trials request; empty if they request no accelerator.
         tick: Called several times a second; may raise to abort.
 
     Returns:
@@ -130,7 +130,7 @@ def _among(request: str, requests: Any) -> bool:
 
 
 def _first(head: Any) -> Callable[[], bool | None]:
-    """Whether Ray's autoscaler v1 starts nodes; ``None`` until it has had time to do so, and if v2 runs."""
+    """Whether Ray's autoscaler v1 starts nodes; ``None`` before it has had time to do so, or if v2 runs."""
     rounds: set[float] = set()
 
     def answered() -> bool | None:

@@ -28,8 +28,8 @@ def call(
     """Runs an operation in a driver process and returns its result.
 
     Args:
-        operation: Its name in `child.OPERATIONS`.
-        arguments: Its arguments, as JSON values.
+        operation: Name of the operation in `child.OPERATIONS`.
+        arguments: Arguments of the operation, as JSON values.
         tick: Called several times a second; may raise to abort.
 
     Raises:

@@ -36,7 +36,7 @@ KILLED_UNBORN: Final = 12
 
 
 class DriverCallback(Callback):  # type: ignore[misc]
-    """Turns Tune's reports into events.
+    """Converts Tune's reports into events.
 
     Errors raised in the callback are stored and raised later, since Tune ignores some errors of callbacks and hides
     others.

@@ -22,7 +22,7 @@ IDLE_S: Final = 0.1
 
 
 def how_to_resume(results: Location) -> str:
-    """Effect of rerunning the command after a lost run; trials resume from checkpoints only if there are any."""
+    """Effect of rerunning the command after a lost run; trials resume from checkpoints only if checkpoints exist."""
     saved = any(beat.saved_wall_s > 0 for beat in Heartbeat.read_all(results))
     return f"Finished trials are kept; the same command resumes the others{' from checkpoints' if saved else ''}."
 

@@ -65,7 +65,7 @@ class Flight:
     def assign(self, take: Take) -> Assigned:
         """The next trial: a trial to be restarted on a larger share of a GPU, otherwise a new one.
 
-        Nothing new is handed out on an accelerator where a trial waits for a larger share.
+        No new trial is handed out on an accelerator on which a trial waits for a larger share.
         """
         work = self._next(frozenset(take.full), idle=take.idle)
         if work is None:

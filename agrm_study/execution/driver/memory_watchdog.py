@@ -16,7 +16,7 @@ import psutil
 from agrm_study.execution.resources.memory import MemoryUse, memory_uses, oom_kills
 
 THRESHOLD: Final = 0.95
-"""Fraction of memory in use from which a worker is killed."""
+"""Fraction of memory in use at which a worker is killed."""
 LOOK_EVERY_S: Final = 0.25
 SETTLE_S: Final = 2.0
 """Seconds to wait until the memory of a killed process is free."""
@@ -35,7 +35,7 @@ def choose_victim(uses: Sequence[MemoryUse], sizes: Mapping[str, int], threshold
     Args:
         uses: Memory in use, of the machine and of the containers around it.
         sizes: Bytes that the worker of each trial holds.
-        threshold: Fraction of memory in use from which a worker is killed.
+        threshold: Fraction of memory in use at which a worker is killed.
     """
     for use in uses:
         excess = use.used - threshold * use.limit

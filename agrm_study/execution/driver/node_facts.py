@@ -1,6 +1,6 @@
 """Facts of one node of a cluster, gathered on the node.
 
-`describe` is sent to the node by value, so that it also runs where this package is missing. Therefore it imports
+`describe` is sent to the node by value, so that it also runs on nodes without this package. Therefore it imports
 everything inside the functions and does not depend on this package.
 """
 

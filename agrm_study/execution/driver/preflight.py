@@ -24,7 +24,7 @@ from agrm_study.study.errors import InputError, InputErrors
 NODE_S: Final = 90.0
 """Timeout for the answers of all nodes, in seconds; on each, a worker must start and import its libraries."""
 CLOCKS_S: Final = 5.0
-"""Difference of two clocks, in seconds, from which a note is shown."""
+"""Minimum difference of two clocks, in seconds, for which a note is shown."""
 INSTALL: Final = "Install the same agrm-study everywhere, in the environment that each node's Ray was started from"
 SHARE: Final = (
     "Put data and results on storage that all nodes mount at the same path, or name an object store in "
@@ -37,8 +37,8 @@ class Answer:
     """Facts of a node (`node_facts.describe`), or the reason for their absence.
 
     Attributes:
-        node: Its name, unique among the nodes.
-        gpus: Its GPUs, as Ray counts them.
+        node: Name of the node, unique among the nodes.
+        gpus: Number of GPUs, as counted by Ray.
         facts: ``None`` if it did not answer.
         silence: Reason that the node did not answer.
         skew_s: Seconds by which its clock is ahead of this machine's, in excess of the response time.
@@ -52,7 +52,7 @@ class Answer:
 
 
 class Unfit(NamedTuple):
-    """A rule that a node violates, what was found instead, and the remedy."""
+    """A rule that a node violates, the observed value, and the remedy."""
 
     node: str
     rule: str
@@ -62,7 +62,7 @@ class Unfit(NamedTuple):
 
 
 def check_cluster(results: Location, *, on_gpus: bool, below: str = ".run/") -> list[str]:
-    """Checks every node of the cluster that this process is connected to.
+    """Checks every node of the cluster to which this process is connected.
 
     Args:
         on_gpus: Whether trials compute on GPUs.

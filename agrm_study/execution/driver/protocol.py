@@ -1,6 +1,6 @@
 """Messages between a run and its driver process, as JSON lines.
 
-The driver reports events and asks for trials; the run answers. Values are plain: neither side unpickles anything.
+The driver reports events and requests trials; the run replies. Values are plain: neither side unpickles anything.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Take:
-    """The driver asks for a trial; `full` lists accelerators without capacity; `idle` is true if it holds no trial."""
+    """The driver requests a trial; `full` lists accelerators without capacity; `idle` is true if it holds no trial."""
 
     full: tuple[str | None, ...] = ()
     idle: bool = False
@@ -38,7 +38,7 @@ class Assigned:
     Attributes:
         work: The trial as `Work.to_json`, or ``None`` if none is available now.
         share: GPUs of the trial.
-        finished: Whether no more trials will be handed out, unless a running one is put back.
+        finished: Whether no more trials will be handed out, unless a running trial is put back.
     """
 
     work: str | None = None
@@ -66,7 +66,7 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """The driver is alive; `slots` trials can run at once, as far as it knows."""
+    """The driver is alive; `slots` is the known number of trials that can run concurrently."""
 
     slots: int | None = None
 

@@ -37,7 +37,7 @@ class RayExecutor(Executor):
     """Runs trials on Ray Tune, on this machine or on a cluster.
 
     Args:
-        kinds: Accelerators that trials request (`Work.accelerator`); empty if they request none.
+        kinds: Accelerators that trials request (`Work.accelerator`); empty if they request no accelerator.
         slots: Number of concurrent trials; ``None`` for as many as fit.
         address: A Ray cluster; ``None`` starts a local Ray.
         grows: Whether the cluster's autoscaler adds nodes.

@@ -66,7 +66,7 @@ def ray_session(
         address: A cluster; ``None`` starts a private Ray on this machine, which ends with the block.
         slots: Number of concurrent trials; ``None`` for as many as fit.
         grows: Whether the cluster's autoscaler adds nodes.
-        kinds: Accelerators that trials request; empty if they request none.
+        kinds: Accelerators that trials request; empty if they request no accelerator.
 
     Raises:
         InputError: When the cluster cannot be reached, something on this machine prevents Ray from starting, or no
@@ -173,7 +173,7 @@ def _last_lines(folder: Path) -> list[str]:
 
 
 def _check_fit(kinds: Iterable[Resources], *, on_cluster: bool) -> None:
-    """Rejects trials that would wait forever.
+    """Rejects trials that would wait indefinitely.
 
     Raises:
         InputError: When no trial of a kind fits.

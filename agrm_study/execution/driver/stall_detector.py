@@ -12,7 +12,7 @@ FIRST_EPOCH_S: Final = 3600.0
 EPOCH_S: Final = 900.0
 """Minimum limit, from one epoch's end to the next."""
 FACTOR: Final = 20.0
-"""The limit is at least this multiple of the trial's longest epoch; before its first epoch, of any trial's."""
+"""Minimum limit as a multiple of the trial's longest epoch, or of any trial's before its first epoch."""
 PAUSE_S: Final = 10.0
 """The driver checks several times a second; after a longer pause the driver itself was suspended, not the workers."""
 
@@ -38,7 +38,7 @@ class StallDetector:
         self._last[trial_id] = now
 
     def prepares(self, trial_id: str, now: float, note: str) -> None:
-        """The trial waits for something; a stalled copy repeats the same note."""
+        """The trial waits for an operation; a stalled copy repeats the same note."""
         if self._notes.get(trial_id) != note:
             self._notes[trial_id], self._last[trial_id] = note, now
 

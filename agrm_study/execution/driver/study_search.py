@@ -34,7 +34,7 @@ class StudySearch(SearchAlgorithm):  # type: ignore[misc]
     Args:
         full: Returns the accelerators without free capacity, given the number of running trials on each.
         resources: Resources of one trial, except its share of a GPU.
-        kinds: Accelerators that trials request; empty if they request none.
+        kinds: Accelerators that trials request; empty if they request no accelerator.
     """
 
     def __init__(

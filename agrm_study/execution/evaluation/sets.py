@@ -86,8 +86,8 @@ class ExternalSet:
         """Check the set against the data of the study, and build its clip stores.
 
         Raises:
-            InputError: The set breaks a rule of `external_set`, a video cannot be used, or the study's own manifest is
-                not available.
+            InputError: The set violates a rule of `external_set`, a video cannot be used, or the study's own manifest
+                is not available.
         """
         workers, cache = workers or available_cpus(), cache_folder(results.address)
         on_step(Step("Reading the manifest", 0, 1))

@@ -14,7 +14,7 @@ class Finding:
 
     Attributes:
         level: ``problem`` if it would stop a study, ``note`` for non-fatal facts.
-        advice: The remedy; empty when none is needed.
+        advice: The remedy; empty if none is needed.
     """
 
     check: str

@@ -65,7 +65,7 @@ def check_memory() -> Iterator[Finding]:
 
 
 def check_shared_memory(place: Path = Path("/dev/shm")) -> Iterator[Finding]:  # noqa: S108 - used by Ray
-    """Room for Ray's object store."""
+    """Space for Ray's object store in shared memory."""
     try:
         usage = shutil.disk_usage(place)
     except OSError:
@@ -80,7 +80,7 @@ def check_shared_memory(place: Path = Path("/dev/shm")) -> Iterator[Finding]:  #
 
 
 def check_open_files() -> Iterator[Finding]:
-    """Limit of open files; Ray opens many."""
+    """Limit on the number of open files; Ray opens many."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     text = f"at most {_count(soft)} at once" + (f" (may be raised to {_count(hard)})" if hard != soft else "")
     if soft < LEAST_FILES and hard < LEAST_FILES:
@@ -153,7 +153,7 @@ def _check_threads() -> Finding:
 
 
 def _thread_limits(group: Path = Path("/sys/fs/cgroup")) -> Iterator[tuple[str, int, int]]:
-    """Name, limit and use of each limit of threads."""
+    """Name, limit and use of each limit on the number of threads."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NPROC)
     if soft != resource.RLIM_INFINITY and os.getuid() != 0:  # the kernel does not enforce it for root
         yield "ulimit -u", soft, _own_threads()

@@ -1,4 +1,4 @@
-"""View of a run as plain lines: one per trial that ends, and one per minute."""
+"""View of a run as plain lines: one line per completed trial, and one line per minute."""
 
 from __future__ import annotations
 

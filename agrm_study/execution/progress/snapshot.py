@@ -172,7 +172,7 @@ class SnapshotReader:
                     search.to_draw = (search.to_draw or 0) + to_draw
         final = self._progress(study, cells, states, ledger)
         final.hold(held_trials(cells, states, started))
-        if search is not None and search.held_back:  # the reported trials wait for its end
+        if search is not None and search.held_back:  # the reported trials wait for the end of the search
             final.hold(trial.trial_id for trial in final.trials.values() if trial.state == "waiting")
         snapshot = Snapshot(
             results=self._results,

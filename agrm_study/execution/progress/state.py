@@ -174,7 +174,7 @@ class StudyProgress:
 
     @property
     def inherited(self) -> int:
-        """Epochs that this run's trials inherited from others instead of training them."""
+        """Number of epochs that this run's trials inherited from other trials instead of training them."""
         return sum(trial.inherited for trial in self.trials.values())
 
     def counts(self) -> Counts:

@@ -84,7 +84,7 @@ def capacity(resources: Resources) -> int:
 
 
 def each_kind(resources: Resources, kinds: Sequence[str]) -> dict[str | None, Resources]:
-    """Resources of a trial, by requested accelerator (`Work.accelerator`); ``None`` if trials request none."""
+    """Resources of a trial, by requested accelerator (`Work.accelerator`); ``None`` for no requested accelerator."""
     if not kinds:
         return {None: resources}
     return {kind: replace(resources, accelerator=kind) for kind in kinds}
@@ -110,12 +110,12 @@ class Slots:
     """Current number of concurrent trials: the capacity of the cluster, up to the requested number.
 
     Follows a cluster that grows or shrinks while a study runs. An autoscaler only adds nodes for waiting trials, so
-    with one the requested number of trials is always handed out.
+    with an autoscaler, the requested number of trials is always handed out.
 
     Args:
         most: Requested number of concurrent trials; ``None`` for as many as fit.
         grows: Whether an autoscaler adds nodes. Each accelerator then has an even share.
-        kinds: Accelerators that trials request; empty if they request none.
+        kinds: Accelerators that trials request; empty if they request no accelerator.
     """
 
     def __init__(

@@ -55,7 +55,7 @@ Measure = Callable[[Mapping[str, Recipe], Sequence[Measured]], Measured]
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """The share of a GPU that a trial gets, and a note about it for the user."""
+    """The GPU share of a trial, and a note about it for the user."""
 
     gpu: float
     note: str = ""
@@ -95,7 +95,7 @@ def heaviest(recipes: Iterable[Recipe], most: int = MOST_MEASURED) -> dict[str, 
 
 
 def share_for(peak: int, total: int) -> float:
-    """The smallest 1/k of a GPU that holds a peak with its reserve; a whole GPU if none does."""
+    """The smallest 1/k of a GPU that holds a peak with its reserve; a whole GPU if no smaller share does."""
     return 1.0 / max(1, min(MOST_ON_ONE, int(total / (peak * RESERVE)))) if peak else 1.0
 
 

@@ -45,9 +45,9 @@ def tightest(uses: list[MemoryUse]) -> MemoryUse:
 
 
 def oom_kills(proc: Path = PROC) -> int:
-    """Processes that the kernel has killed so far for lack of memory: of this process's container, or of the machine.
+    """Processes that the kernel has killed so far for lack of memory, in this process's container or on the machine.
 
-    A container's own counter is preferred, since the machine's also counts the processes of others.
+    A container's own counter is preferred, since the counter of the machine includes processes outside the container.
     """
     for folder in _cgroups(proc):
         for name in ("memory.events", "memory.oom_control"):

@@ -57,7 +57,7 @@ def ray_folder() -> Iterator[Path]:
 
 
 def make_ray_folder() -> Path:
-    """A new folder in the first suitable location, which the caller removes; `NoRayFolder` when there is none."""
+    """A new folder in the first suitable location, which the caller removes; raises `NoRayFolder` if there is none."""
     reasons = []
     for place in places():
         reason = unfit(place)

@@ -43,7 +43,7 @@ class Member:
     """A joined run; times are Unix times, for display only.
 
     Attributes:
-        code: Versions that all joined runs have in common.
+        code: Versions that must be equal in all joined runs.
         renewals: Counter that makes each renewal change the file.
     """
 
@@ -208,7 +208,7 @@ class Leases:
         return generation, content
 
     def over(self, run: str, claim: str = "") -> bool:
-        """Whether a run has ended; one that no longer renews its lease is declared dead.
+        """Whether a run has ended; a run that no longer renews its lease is declared dead.
 
         Args:
             run: Its identity, or `UNKNOWN`.

@@ -1,4 +1,4 @@
-"""Lock of a results folder: one run at a time writes to it, or several that have joined."""
+"""Lock of a results folder, to which one run or several joined runs write at a time."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def joined(results: Location, study: str, code: str, on_wait: Callable[[], None]
     """Joins the runs that share a results folder; at the end of the block, all claims of this run are released.
 
     Args:
-        code: Versions that all joined runs must have in common.
+        code: Versions that must be equal in all joined runs.
         on_wait: Called several times a second while other runs are watched; may raise to abort.
 
     Raises:

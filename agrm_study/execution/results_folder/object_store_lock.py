@@ -43,7 +43,7 @@ class TakenError(Exception):
 
 @contextlib.contextmanager
 def claimed(file: Location, owner: Mapping[str, Any], on_wait: Callable[[], None]) -> Iterator[None]:
-    """Holds a claim for the duration of the block; `TakenError` if another run holds it.
+    """Holds a claim for the duration of the block; raises `TakenError` if another run holds it.
 
     `on_wait`, called several times a second while another run's claim is watched, may raise to abort.
     """
@@ -74,13 +74,13 @@ def claimed(file: Location, owner: Mapping[str, Any], on_wait: Callable[[], None
 
 
 def held(file: Location) -> bytes | None:
-    """The content of a claim that a run holds, judged by its last renewal; ``None`` if no run holds it."""
+    """The content of a claim that a run holds, according to its last renewal; ``None`` if no run holds it."""
     content = file.read()
     return content if _age_s(content) < EXPIRES_AFTER_S else None
 
 
 def watch_claim(file: Location, on_wait: Callable[[], None]) -> None:
-    """Returns if no run renews the claim; `TakenError` if one does."""
+    """Returns if no run renews the claim; raises `TakenError` if a run renews it."""
     first = file.read()
     if first is None or _age_s(first) >= IGNORED_AFTER_S:
         return

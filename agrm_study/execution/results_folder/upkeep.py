@@ -59,7 +59,7 @@ def _folders(root: Path) -> list[Path]:
 
 
 COMPACT_FROM: Final = 1024
-"""Number of loose records at which they are merged."""
+"""Minimum number of loose records for a merge."""
 MERGE: Final = "import os, sys; from agrm_study.records.compaction import compact; os.nice(5); compact(sys.argv[1])"
 
 

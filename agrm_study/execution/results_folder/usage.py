@@ -50,7 +50,8 @@ class Used:
 def read_used(results: Location, resources: Resources, states: Mapping[str, TrialState] | None = None) -> Used:
     """CPU and GPU time that the trials of a results folder have used.
 
-    For folders written by versions without usage accounts, the records are used: the attempts that led to each outcome.
+    For folders written by versions without usage accounts, usage is computed from the records, for the attempts that
+    led to each outcome.
 
     Args:
         states: Its recorded trials, if they are known.

@@ -1,4 +1,4 @@
-"""Runner of AGRM training runs on a worker; only the inputs of a trial remain in memory after it."""
+"""Runner of AGRM training runs on a worker; only the inputs of a trial remain in memory after its end."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ class CheckpointFolder:
         """Uploads files that have changed, so that any machine can resume.
 
         New best weights are uploaded first, under a temporary name, and replace the old weights once the rolling
-        checkpoint that refers to them is stored, so that the files are consistent even if this is interrupted.
+        checkpoint that refers to them is stored, so that the files are consistent even if the upload is interrupted.
         """
         if self.shared.is_local or not self.local.exists():
             return

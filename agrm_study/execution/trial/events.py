@@ -71,7 +71,7 @@ class TrialEvent:
 
     @classmethod
     def from_json(cls, text: str) -> TrialEvent:
-        """The event of `to_json`."""
+        """Inverse of `to_json`."""
         values = json.loads(text)
         return cls(**values | {"earlier_metrics": tuple(values["earlier_metrics"])})
 

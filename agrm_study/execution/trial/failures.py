@@ -1,4 +1,4 @@
-"""Classes of trial failures: classification of exceptions, and whether another attempt may succeed."""
+"""Classes of trial failures: classification of exceptions, and rules for retries."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ class Heartbeat:
         attempt: Number of this start of the trial, from 1.
         started_at: First start whose work is still part of the trial.
         saved_wall_s: Seconds of training contained in the rolling checkpoint.
-        code_version: Version of the code that made the checkpoint.
+        code_version: Version of the code that wrote the checkpoint.
         versions: Versions that the trial was trained with so far, by package.
         over: Whether the attempt ended in a failure that a retry may resolve.
         note: Operation that the trial waits for before its first epoch.

@@ -52,7 +52,7 @@ def message_and_frame(error: str | None) -> tuple[str, str]:
 
 
 def repeated_in_arms(cells: Iterable[Cell], states: Mapping[str, TrialState]) -> RepeatedFailures:
-    """The recorded failures of each arm; a trial that fills several cells counts for the first one's arm."""
+    """The recorded failures of each arm; a trial that fills several cells counts for the arm of the first cell."""
     repeated, counted = RepeatedFailures(), set[str]()
     for cell in cells:
         state = states.get(cell.trial_id)

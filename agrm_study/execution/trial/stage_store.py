@@ -154,7 +154,7 @@ class Handover:
     def load(self, done: int) -> StageFacts | None:
         """Resumes the trial from the longest saved stage that extends beyond its completed epochs.
 
-        A stage that cannot be read is removed, and the next shorter one is tried.
+        A stage that cannot be read is removed, and the next shorter stage is tried.
         """
         for end in reversed(self.work.stages):
             facts = retry_storage(lambda key=end.key: self.store.find(key))  # type: ignore[misc]

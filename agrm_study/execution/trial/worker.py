@@ -1,7 +1,7 @@
 """Worker that runs a trial from start to record and turns failures into records.
 
 The same worker runs inside a Ray actor and, in tests, inside the calling process. `begin` and `step` never raise an
-`Exception`: a trial that fails becomes a record, and the worker is ready for the next one.
+`Exception`: a trial that fails becomes a record, and the worker is ready for the next trial.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class TrialWorker:
         self._running: RunningTrial | None = None
 
     def begin(self, work: Work) -> None:
-        """Accepts a trial and drops the state of the previous one. The work itself starts with `step`."""
+        """Accepts a trial and drops the state of the previous trial. The work itself starts with `step`."""
         self.drop()
         self._work = work
 
@@ -149,7 +149,7 @@ class TrialWorker:
         running.resumed = runner.start(work, context)
         taken_over = running.handover.load(running.resumed)
         wall_s = time.monotonic() - began
-        if taken_over is not None:  # its time counts as if the trial had been trained alone
+        if taken_over is not None:  # counts its time as if the trial had been trained alone
             running.resumed, running.inherited = 0, taken_over.epoch
             beat = replace(beat, wall_s=taken_over.wall_s + wall_s, saved_wall_s=0.0)
         elif running.resumed and last is not None:
