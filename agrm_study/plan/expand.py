@@ -42,7 +42,7 @@ def expand(study: Study, fingerprints: Fingerprints, *, hash_file: FileHash = fi
     for arm in study.arms:
         for task in study.tasks:
             if study.tune is not None and task not in arm.tuned:
-                continue  # its settings are not known yet
+                continue  # the settings of the arm are not known yet
             whole = study.trial_recipe(arm, task, study.seeds[0])
             for fold, recipe in study.divided(whole):
                 seeds, number = arm.seeds(study.seeds), None if fold is None else fold.number
@@ -92,7 +92,7 @@ class TrialBuilder:
         Args:
             recipe: Recipe with task and split seed; its own seed is ignored.
             seeds: Training seeds.
-            arm: Row of a table.
+            arm: Name of the arm, which is a row of a table.
             params: Settings of the arm, by dotted name.
             phase: ``search`` or ``final``.
             fold: The fold that the recipe tests; None for a single split.

@@ -51,7 +51,7 @@ ADDED_LATER: Final[Mapping[str, Any]] = {kind.options: {} for kind in KINDS.valu
 value they are excluded from the identity, so that an upgrade repeats no trial. Dotted name → plain value."""
 
 CONTENT: Final = ("data.split_file", "model.weights")
-"""Settings that contain the path of a file, which is identified by content, not by path."""
+"""Settings that contain the path of a file, where the file is identified by its content."""
 
 IDENTITY: Final = member("identity_version", IDENTITY_VERSION)
 
@@ -81,7 +81,7 @@ def configuration(
     Args:
         recipe: Recipe, including its task.
         data_fingerprint: Fingerprint of the manifest's content.
-        phase: ``search`` or ``final``; a search trial has no test predictions and cannot replace a final one.
+        phase: ``search`` or ``final``; a search trial has no test predictions and cannot replace a final trial.
         hash_file: Hashes the files specified in the recipe.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Loading of user-defined parts: read, executed once, and described for code that does not execute them."""
+"""Loading of user-defined parts: reads them, executes them once, and describes them for code that does not."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def read_source(written: str, folder: Path, place: Place) -> PartSource:
 
 
 def _find(written: str, folder: Path, place: Place) -> tuple[Path, Path, str]:
-    """The folder that modules are imported from, the file, and the name of the module."""
+    """The folder from which modules are imported, the file, and the name of the module."""
     if written.endswith(".py"):
         file = (folder / Path(written).expanduser()).resolve()
         if not file.is_file():

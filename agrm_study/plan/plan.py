@@ -100,7 +100,7 @@ def _cell_to_dict(c: Cell) -> dict[str, Any]:
 
 
 def cells_text(plan: Plan) -> str:
-    """Content of plan.json: a record contains one arm of its trial, this file contains all of them."""
+    """Content of plan.json: a record contains one arm of its trial, whereas this file contains all of its arms."""
     value = {"plan_version": PLAN_VERSION, "study": plan.study, "cells": [_cell_to_dict(c) for c in plan.cells]}
     return json.dumps(value, indent=1) + "\n"
 

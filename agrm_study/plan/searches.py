@@ -104,7 +104,7 @@ class PlannedSearch:
         return recipe
 
     def trials(self, settings: Mapping[str, Any], builder: TrialBuilder) -> tuple[TrialSpec, ...]:
-        """The trials of a point, one per seed of the search: their phase is ``search`` and their arm is the tuned one.
+        """The trials of a point, one per seed of the search: their phase is ``search``, their arm the tuned arm.
 
         Raises:
             InputError: If a value is not valid in a recipe.

@@ -48,8 +48,8 @@ class FoldsSummary:
     """Folds of a study.
 
     Attributes:
-        folds: Folds per repeat.
-        repeats: Repeats.
+        folds: Number of folds per repeat.
+        repeats: Number of repeats.
         subjects: Labelled subjects, each of which is tested once per repeat and seed.
         per_fold: Smallest and largest number of subjects in a fold.
         sites: Sites in each fold of the first repeat; None unless folds keep sites together.
@@ -82,7 +82,7 @@ class TunedArm:
     """The search for an arm on a task: its points by outcome, and its choice.
 
     Attributes:
-        settings: The chosen settings; ``None`` before its end, or if no point can be chosen.
+        settings: The chosen settings; ``None`` before the end of the search, or if no point can be chosen.
         value: The first objective of the chosen point on validation data.
     """
 
@@ -172,7 +172,7 @@ class PlanSummary:
     """Work that `run` would do for a study.
 
     Attributes:
-        notes: Facts that the user should know before running it.
+        notes: Facts that the user should know before the run.
         cells: Cells of the tables; several may share a trial (`merged`).
         finished: Trials of the plan that are recorded as finished.
         equal_beside: Missing trials that are finished in a different results folder.
