@@ -189,7 +189,7 @@ def broken_records(ledger: Ledger, *, trial_ids: Collection[str] | None = None) 
 
     Args:
         ledger: The records.
-        trial_ids: Only these trials; all by default.
+        trial_ids: Trials to check; all by default.
     """
     trials = ledger.table_of("trials", trial_ids)
     broken = {t: Fault.of_record("trials", t, why) for t, why in broken_rows(trials).items()}
@@ -236,7 +236,7 @@ def _absent(rows: Iterable[Mapping[str, Any]], there: Collection[str], kind: Kin
 
 
 def must_have(row: Mapping[str, Any], kind: Kind) -> bool:
-    """Whether a finished trial should have records of a kind, by its digests or, without digests, by its phase."""
+    """Whether a finished trial must have records of a kind, from its digests or, without digests, its phase."""
     if verified(row):
         return row[f"{kind}_digest"] not in (None, blocks_text({}))
     return kind == "epochs" or row["stop_reason"] != PRUNED

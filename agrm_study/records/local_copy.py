@@ -1,4 +1,4 @@
-"""Local copy of results in an object store, for a report; the report's output is copied back."""
+"""Local copy of results in an object store for reporting; the output of the report is copied back."""
 
 from __future__ import annotations
 

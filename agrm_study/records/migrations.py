@@ -46,7 +46,7 @@ def check_version(version: int, where: str) -> None:
 
 
 def migrate(table: pa.Table, kind: Kind, version: int) -> pa.Table:
-    """The rows in the current schema; columns added since are null.
+    """The rows in the current schema; columns added since that version are null.
 
     Raises:
         InputError: See `check_version`.

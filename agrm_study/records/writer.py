@@ -133,7 +133,7 @@ def put_record(records: Location, kind: Kind, name: str, table: pa.Table, pauses
         records: The folder ``records``.
         kind: Kind of record.
         name: The trial's identity, or the split's fingerprint.
-        table: Its rows.
+        table: Rows of the record.
         pauses_s: Pauses before each retry after a storage error, in seconds.
 
     Raises:
