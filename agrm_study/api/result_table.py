@@ -38,7 +38,7 @@ class ResultTable:
 
     @property
     def name(self) -> str:
-        """The table's name in a study file."""
+        """Name of the table in a study file."""
         return self._table.name
 
     @property

@@ -153,7 +153,7 @@ class Results:
 
         Args:
             arm: Name of the arm.
-            reference: Name of the arm that it is compared with; by default the study's reference.
+            reference: Name of the reference arm; by default the study's reference.
             metric: One of the metrics of a study file; by default the study's primary metric.
 
         Returns:
