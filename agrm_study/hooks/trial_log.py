@@ -84,8 +84,7 @@ class TrialLog:
         return started
 
     def time_of(self, epoch: int) -> float:
-        """Unix time at the end of an epoch, in seconds; assumes epochs of equal length, since their times are not
-        recorded."""
+        """Unix time at the end of an epoch, in seconds; assumes epochs of equal length, as no times are recorded."""
         share = epoch / max(1, int(self.record.get("epochs", epoch) or epoch))
         return self.started_at.timestamp() + float(self.record.get("wall_s", 0.0)) * min(1.0, share)
 
