@@ -12,7 +12,7 @@ from agrm_study.study.settings import known_settings, value_of
 from agrm_study.study.tasks import BUILT_IN
 
 DATA = ("data.manifest", "data.synthetic")
-"""Excluded from `acting_members`, as their content is fingerprinted; here, different names mean different data."""
+"""Excluded from `acting_members`, since their content is fingerprinted; here, different names mean different data."""
 
 
 @dataclass(frozen=True, slots=True)

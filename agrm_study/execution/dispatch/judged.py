@@ -21,7 +21,7 @@ class Judged:
     """Scores of a finished search trial, or of a point over its seeds.
 
     Attributes:
-        values: The objectives at the best epoch; NaN for an undefined one.
+        values: The objectives at the best epoch; NaN for an undefined objective.
         excess: Amount by which each constraint is violated; positive if it is, NaN if its quantity is undefined.
         curve: The first objective by epoch, for epochs at which it is defined; empty for a point.
     """

@@ -54,7 +54,7 @@ class KnownTrials:
         return [f"{p.path} cannot be read and is treated as missing: {p.reason}" for p in self.problems]
 
     def faults(self, trial_ids: Collection[str]) -> list[str]:
-        """One sentence for each damaged trial among the given ones."""
+        """One sentence for each damaged trial among the given trials."""
         faults = (damaged.fault for trial_id, damaged in self.damaged.items() if trial_id in trial_ids)
         return [f"{fault}; the trial is treated as unfinished." for fault in faults]
 
@@ -95,7 +95,7 @@ class Healing:
 
 
 def healing(results: Location, known: KnownTrials, trial_ids: Iterable[str]) -> Healing:
-    """The repairs of the damaged trials among the given ones; reads their weights."""
+    """Repairs of the damaged trials among the given trials; reads their weights."""
     damaged = {trial_id: known.damaged[trial_id].fault for trial_id in trial_ids if trial_id in known.damaged}
     rows: list[dict[str, Any]] = Ledger(results).table_of("trials", list(damaged)).to_pylist() if damaged else []
     reasons = {row["trial_id"]: _why_trained(row, damaged[row["trial_id"]]) for row in rows}

@@ -131,7 +131,7 @@ class Sampler:
 
 
 def _suggest(handle: optuna.Trial, name: str, dimension: Dimension) -> float | int:
-    """A value in Optuna's representation: the logit on a linear scale for a logit scale, the index for a choice."""
+    """A value in Optuna's representation: the logit for a logit scale, the index for a choice."""
     if dimension.choices is not None:
         return int(handle.suggest_categorical(name, tuple(range(len(dimension.choices)))))
     low, high = dimension.bounds

@@ -17,7 +17,7 @@ from agrm_study.records.reader import TrialState
 from agrm_study.study.search_space import SearchSettings
 
 MIN_EARLIER: Final = 4
-"""Minimum number of earlier points with the same number of seeds before their median can end a point."""
+"""Minimum number of earlier points with at least as many seeds for their median to end a point."""
 
 
 @dataclass(slots=True)

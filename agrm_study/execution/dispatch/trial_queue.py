@@ -80,7 +80,7 @@ class TrialQueue:
     def pop(self, full: Collection[str | None] = ()) -> Work | None:
         """The next trial to start; ``None`` if there is none, or all wait for running trials or for capacity.
 
-        The given order applies, except to the last trials of a run: when slots would soon be idle, the trial that
+        The given order applies, except to the last trials of a run: if slots would soon be idle, the trial that
         unblocks the most others starts first, or else the longest trial, so that no slot waits long for the last trial
         to end. Accelerators in `full` have no capacity for another trial now.
         """

@@ -144,7 +144,7 @@ def _local_clusters() -> Iterator[tuple[str, int]]:
 
 
 def _listening(address: str) -> str:
-    """The network address for a given address, since Ray does not identify nodes by loopback addresses.
+    """The reachable form of an address: a loopback address becomes the network address by which Ray knows the node.
 
     Raises:
         InputError: The address is invalid, or nothing listens on it.

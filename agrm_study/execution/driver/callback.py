@@ -135,7 +135,7 @@ class DriverCallback(Callback):  # type: ignore[misc]
         self._running.discard(trial_id)
 
     def _count_unborn(self, node: str | None, failure: Failure) -> None:
-        """Stops the driver if workers cannot be created: no trial causes this, and Tune would retry forever."""
+        """Stops the driver if workers cannot be created: no trial causes this, and Tune would retry indefinitely."""
         if node is None:
             self._killed_unborn += 1
             if self._killed_unborn >= KILLED_UNBORN:

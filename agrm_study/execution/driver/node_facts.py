@@ -69,7 +69,7 @@ def try_video() -> str:
 
 
 def try_cuda() -> str:
-    """Problem with computing on each GPU, in a child process, as Ray hides GPUs from this one; empty if none."""
+    """Problem with computing on each GPU, tested in a child process, since Ray hides GPUs; empty if none."""
     import os
     import subprocess
     import sys

@@ -27,7 +27,7 @@ _vital: dict[str, psutil.Process] = {}
 def dead_parts() -> list[str]:
     """Vital processes of the Ray started here that have died; empty for an external cluster.
 
-    Tune would wait for them forever. An external cluster may recover.
+    Tune would wait for them indefinitely. An external cluster may recover.
     """
     return [name for name, process in tuple(_vital.items()) if not _lives(process)]
 

@@ -104,7 +104,7 @@ def private_environment(folder: Path) -> dict[str, str]:
         "RAY_AUTH_TOKEN_PATH": str(new_token(folder)),
         # A kill by Ray's monitor aborts the whole Tune run; `memory_watchdog` kills the largest worker instead
         "RAY_memory_monitor_refresh_ms": "0",
-        # A driver that waits for the first workers waits forever if one of them dies
+        # A driver that waits for the first workers waits indefinitely if one of them dies
         "RAY_prestart_worker_first_driver": "0",
     }
 

@@ -1,6 +1,7 @@
 """Detection of workers that hang.
 
-Ray waits forever for a hanging worker: a decoder that never returns, a GPU that does not respond, a stopped process.
+Ray waits indefinitely for a hanging worker: a decoder that never returns, a GPU that does not respond, a stopped
+process.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ FIRST_EPOCH_S: Final = 3600.0
 EPOCH_S: Final = 900.0
 """Minimum limit, from one epoch's end to the next."""
 FACTOR: Final = 20.0
-"""Minimum limit as a multiple of the trial's longest epoch, or of any trial's before its first epoch."""
+"""The limit is at least this multiple of the trial's longest epoch (before its first: of any trial's longest)."""
 PAUSE_S: Final = 10.0
 """The driver checks several times a second; after a longer pause the driver itself was suspended, not the workers."""
 

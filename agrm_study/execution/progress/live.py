@@ -120,7 +120,7 @@ class LiveView(View):
             return Padding(Group(*parts), (0, 1))
 
     def _step_lines(self) -> Iterable[RenderableType]:
-        """One line per step of the preparation; the last one is in progress."""
+        """One line per step of the preparation; the last step is in progress."""
         width = 10 if self._console.width < NARROW else 30
         for title, (step, began, updated) in self._steps.items():
             ended = 0 < step.total <= step.done or title != next(reversed(self._steps))

@@ -121,8 +121,8 @@ class StudyStatus:
     Attributes:
         active: The active run (study, host, pid, since); ``None`` if there is none.
         running: Running trials; if no run is active, trials that the next run resumes.
-        search: Progress of the search, for a study that has one; its trials count in the numbers above.
-        race: Decisions of the race, for a study with one; trials that it no longer requires are not counted.
+        search: Progress of the search, for a study with a search; its trials are included in the counts above.
+        race: Decisions of the race, for a study with a race; trials that it no longer requires are not counted.
         time_left_s: Seconds until the last trial ends at the current pace; ``None`` if no run is active or nothing was
             measured.
         used: CPU-hours and GPU-hours that its trials have used, including failed attempts.

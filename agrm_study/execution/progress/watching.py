@@ -102,7 +102,7 @@ class WatchPicture(LiveView):
 
 
 class WatchLines:
-    """One line per minute, and one at the end."""
+    """One line per minute, and a final line at the end."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream

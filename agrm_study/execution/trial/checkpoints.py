@@ -61,7 +61,7 @@ class CheckpointFolder:
         """Lets the trainer write to the local folder, then uploads it so that any machine can resume.
 
         Raises:
-            OSError: If storage rejects the write or is unavailable; a missing folder is not recreated.
+            OSError: If storage rejects the write or is unavailable; a missing results folder is not recreated.
         """
         self.shared.require_anchor()
         write()

@@ -1,4 +1,4 @@
-"""File format of the weights of a user-defined trainer."""
+"""Safetensors file with the weights of a user-defined trainer."""
 
 from __future__ import annotations
 

@@ -163,7 +163,7 @@ def first_beat(work: Work, device: str, threads: int, last: Heartbeat | None = N
 
 
 def run_columns(beat: Heartbeat) -> dict[str, Any]:
-    """Columns of a trial's record that describe its run: options, machine and code version."""
+    """Columns of a trial's record that describe its execution: time, device, host, versions and attempt."""
     return {
         "wall_s": beat.wall_s,
         "started_at": datetime.fromtimestamp(beat.started_at, UTC),
