@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import numpy as np
 from matplotlib.figure import Figure
 
+from agrm_study.report.evidence import ArmInfo
 from agrm_study.report.figures.base import FigureKind
 from agrm_study.report.figures.learning_curves import curve_of
 from agrm_study.report.figures.style import COLOURS, DASHES, MARKERS, TWO_COLUMNS_IN, name_lines, soft_grid, styled
@@ -16,7 +18,13 @@ from agrm_study.report.tables.thresholds import rule_of
 from agrm_study.report.wording import METRIC_NAMES, METRIC_TITLES
 from agrm_study.statistics.arrays import Floats
 from agrm_study.statistics.estimators import Interval
+from agrm_study.study.ssl_settings import Threshold
 from agrm_study.study.tasks import task_title
+
+MOST_IN_A_ROW: Final = 8
+"""Points whose names fit side by side below the axis and in one line of the legend."""
+COLUMNS: Final = 4
+"""Columns of the legend of more points."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,26 +43,47 @@ class Point:
 
 @dataclass(frozen=True, kw_only=True)
 class TauResponseInfo:
-    """Points by task: fixed thresholds in increasing order, then the other policies."""
+    """Points by task: fixed thresholds in increasing order, their adaptive policies, then arms with another method."""
 
     metric: str
     tasks: tuple[str, ...]
     points: dict[str, tuple[Point, ...]]
 
 
+def _alike(arms: Sequence[ArmInfo]) -> list[ArmInfo]:
+    """The arms whose recipes differ only in `ssl.threshold`: fixed thresholds in increasing order, then policies.
+
+    Empty if no arms do, if two of them have the same rule, or if several groups of arms vary a fixed threshold.
+    """
+    groups: dict[str, list[ArmInfo]] = {}
+    for arm in arms:
+        if arm.accepts:
+            ssl = arm.recipe.ssl.model_copy(update={"threshold": Threshold()})
+            key = arm.recipe.model_copy(update={"ssl": ssl}).model_dump_json()
+            groups.setdefault(key, []).append(arm)
+    several = [group for group in groups.values() if len(group) > 1]
+    along = [group for group in several if sum(rule_of(arm)[0] == "fixed" for arm in group) > 1]
+    chosen = along if along else several
+    if len(chosen) != 1 or len({rule_of(arm) for arm in chosen[0]}) < len(chosen[0]):
+        return []
+    return sorted(
+        chosen[0], key=lambda a: (rule_of(a)[0] != "fixed", rule_of(a)[1] if rule_of(a)[0] == "fixed" else 0.0)
+    )
+
+
 class TauResponse(FigureKind[TauResponseInfo]):
-    """The metric by τ with its seeds, and the trajectory of coverage and purity."""
+    """The metric by τ with its seeds, and coverage and purity over training; other arms are shown on the right."""
 
     name: ClassVar[str] = "tau_response"
     question: ClassVar[str] = "How does the threshold affect the result and the accepted pseudo-labels?"
-    needs: ClassVar[str] = "at least two arms that differ in their threshold or its policy, and in nothing else"
+    needs: ClassVar[str] = "one group of arms that differ only in their threshold or its policy"
 
     def info(self, m: Measurements) -> TauResponseInfo | None:
         study = m.evidence.study
-        arms = [a for a in study.arms if a.accepts]
-        if len({rule_of(a) for a in arms}) < 2 or len({rule_of(a) for a in arms}) < len(arms):
+        alike = _alike(study.arms)
+        arms = [*alike, *(a for a in study.arms if a.accepts and a not in alike)]
+        if not alike:
             return None
-        arms.sort(key=lambda a: (rule_of(a)[0] != "fixed", rule_of(a)[1] if rule_of(a)[0] == "fixed" else 0.0))
         epochs = m.evidence.epochs()
         epochs = epochs[epochs["split"] == "train"]
         found: dict[str, tuple[Point, ...]] = {}
@@ -75,7 +104,7 @@ class TauResponse(FigureKind[TauResponseInfo]):
                     Point(
                         arm=arm.name,
                         policy=policy,
-                        tau=tau if policy == "fixed" else None,
+                        tau=tau if policy == "fixed" and arm in alike else None,
                         values_S=x.values_S,
                         mean=x.summary.mean,
                         interval=x.interval,
@@ -91,14 +120,16 @@ class TauResponse(FigureKind[TauResponseInfo]):
 
     def draw(self, info: TauResponseInfo) -> Figure:
         with styled():
-            figure = Figure(figsize=(TWO_COLUMNS_IN, 2.35 * len(info.tasks) + 0.35), layout="constrained")
+            most = max(len(points) for points in info.points.values())
+            height = 2.35 * len(info.tasks) + (0.35 if most <= MOST_IN_A_ROW else 1.5)
+            figure = Figure(figsize=(TWO_COLUMNS_IN, height), layout="constrained")
             grid: Any = figure.subplots(len(info.tasks), 2, squeeze=False, width_ratios=[1.3, 1])
             handles: dict[str, Any] = {}
             for i, task in enumerate(info.tasks):
                 self._response(grid[i, 0], info, task)
                 self._trajectory(grid[i, 1], info.points[task], handles)
             if handles:
-                columns = len(handles) if len(handles) <= 6 else (len(handles) + 1) // 2
+                columns = len(handles) if len(handles) <= MOST_IN_A_ROW else COLUMNS
                 figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=columns)
             return figure
 
@@ -122,22 +153,29 @@ class TauResponse(FigureKind[TauResponseInfo]):
             axes.plot([x] * p.values_S.size, 100 * p.values_S, ".", color=colour, markersize=3, alpha=0.6)
             if p.interval.defined:
                 axes.plot([x, x], [100 * p.interval.low, 100 * p.interval.high], "-", color=colour, linewidth=1)
-            axes.plot(x, 100 * p.mean, MARKERS[k % len(MARKERS)], color=colour, markersize=4.5)
+            axes.plot(x, 100 * p.mean, _marker(k), color=colour, markersize=4.5)
         if others and fixed:
             axes.axvline(last + 0.5 * apart, color="#B0B0B0", linewidth=0.6)
-        axes.set_xticks(positions, [*(f"{t:g}" for t in known), *name_lines([p.arm for p in others], 9)])
-        axes.set_xlabel("Threshold τ" + (" | adaptive policies" if others else ""))
+        if len(points) <= MOST_IN_A_ROW:
+            axes.set_xticks(positions, [*(f"{t:g}" for t in known), *name_lines([p.arm for p in others], 9)])
+        else:
+            names = [*(f"{t:g}" for t in known), *(p.arm for p in others)]
+            axes.set_xticks(positions, names, rotation=55, ha="right", rotation_mode="anchor")
+        axes.set_xlabel("Threshold τ" + (" | other rules" if others else ""))
         axes.set_ylabel(f"Test {METRIC_TITLES[info.metric]} (%)")
         axes.set_title(task_title(task))
 
     def _trajectory(self, axes: Any, points: tuple[Point, ...], handles: dict[str, Any]) -> None:
         soft_grid(axes, "both")
+        few = len(points) <= MOST_IN_A_ROW
         for k, p in enumerate(points):
             if not p.coverage.size:
                 continue
-            look = {"color": COLOURS[k % len(COLOURS)], "linestyle": DASHES[k % len(DASHES)]}
-            line = axes.plot(100 * p.coverage, 100 * p.purity, linewidth=1, **look)[0]
-            end = MARKERS[k % len(MARKERS)]
+            look = {"color": COLOURS[k % len(COLOURS)], "linestyle": DASHES[(k + k // len(COLOURS)) % len(DASHES)]}
+            line = axes.plot(
+                100 * p.coverage, 100 * p.purity, linewidth=1 if few else 0.6, alpha=1 if few else 0.5, **look
+            )[0]
+            end = _marker(k)
             axes.plot(100 * p.coverage[-1], 100 * p.purity[-1], end, color=look["color"], markersize=4.5)
             handles.setdefault(p.arm, line)
         axes.set_xlabel("Coverage (%)")
@@ -152,3 +190,8 @@ class TauResponse(FigureKind[TauResponseInfo]):
             "unlabelled clips accepted and share of these that agree with the hidden label, mean over seeds, epoch by "
             "epoch; the marker is the last epoch."
         )
+
+
+def _marker(k: int) -> str:
+    """The marker of a point; points of equal colour have different ones."""
+    return MARKERS[(k + k // len(COLOURS)) % len(MARKERS)]
