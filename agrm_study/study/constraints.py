@@ -1,4 +1,4 @@
-"""Constraints of a search: bounds on quantities that a trial records on validation, such as ``val/ece <= 0.1``."""
+"""Constraints of a search: bounds on quantities recorded on validation data, such as ``val/ece <= 0.1``."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ QUANTITIES: Final[Mapping[str, str]] = {
     "val/ece": "expected calibration error on validation",
     "n_params": "parameters of the network",
 }
-"""Quantities that a constraint can bound, with descriptions; all at the best epoch of a trial."""
+"""Quantities that a constraint can bound, with descriptions; all are evaluated at the best epoch of a trial."""
 
 _FORM: Final = re.compile(
     r"\s*(?P<quantity>[a-z_0-9/]+)\s*(?P<relation><=|>=)\s*(?P<bound>[-+]?[0-9.]+(?:e[-+]?\d+)?)\s*"
@@ -29,17 +29,17 @@ _FORM: Final = re.compile(
 
 
 class Constraint(Section):
-    """One bound."""
+    """A bound on one quantity."""
 
     quantity: str
     """A key of `QUANTITIES`."""
     relation: Literal["<=", ">="]
-    """Whether the bound is an upper or a lower one."""
+    """Whether the bound is an upper or a lower bound."""
     bound: float
     """Value of the bound."""
 
     def excess(self, value: float) -> float:
-        """Amount by which a value violates the constraint: positive if it does, NaN for an undefined value."""
+        """Amount by which a value exceeds the bound: positive for a violation, NaN for an undefined value."""
         return value - self.bound if self.relation == "<=" else self.bound - value
 
     def __str__(self) -> str:
@@ -50,7 +50,7 @@ def read_constraint(value: Any) -> Any:
     """``val/ece <= 0.1`` as a constraint; the text is matched, never evaluated.
 
     Raises:
-        Rule: For another form, or a quantity that trials do not record on validation.
+        Rule: If the form is different, or trials do not record the quantity on validation data.
     """
     if isinstance(value, Constraint):
         return value

@@ -1,4 +1,4 @@
-"""Settings of the data that a trial uses: a manifest or a synthetic set, the split, and the clips that are used."""
+"""Data settings of a trial: a manifest or a synthetic data set, the split, and the selection of clips."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ View = Annotated[int, Field(ge=-360, le=360)]
 
 
 def _as_text(value: object) -> object:
-    """Text of a whole number that YAML read in place of a name such as 12 or 010; other values unchanged."""
+    """A whole number that YAML has read instead of a name such as 12 or 010, as text; other values unchanged."""
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
@@ -21,20 +21,20 @@ SubjectId = Annotated[str, BeforeValidator(_as_text)]
 
 
 class Synthetic(Section):
-    """A synthetic data set that `run` writes if it does not exist yet."""
+    """A synthetic data set, which `run` generates if it does not exist."""
 
     subjects: Annotated[int, Field(ge=6, le=10_000)] = 60
-    """Labelled children, one clip each."""
+    """Number of labelled children, with one clip each."""
     unlabelled: Annotated[int, Field(ge=0, le=10_000)] = 60
-    """Unlabelled clips of adults, in the layout of CASIA-B."""
+    """Number of unlabelled clips of adults, in the layout of CASIA-B."""
     seed: Seed = 0
-    """Seed of the whole set."""
+    """Seed of the data set."""
     difficulty: Literal["easy", "medium", "hard"] = "medium"
-    """Knee angle and nuisance factors: easy 26±3°, medium 18±4°, hard 11±3°."""
+    """Difficulty, by knee angle (easy 26±3°, medium 18±4°, hard 11±3°) and nuisance factors."""
 
 
 class SplitFractions(Section):
-    """Shares of the labelled subjects, by part."""
+    """Shares of the labelled subjects in each part of the split."""
 
     train: Fraction = 0.64
     """Share of subjects for training."""
@@ -54,38 +54,39 @@ class Data(Section):
     """The clips that a trial uses."""
 
     manifest: Path | None = None
-    """A manifest (.parquet or .csv), relative to the study file. Its content is part of the identity, its path is
+    """A manifest (.parquet or .csv), relative to the study file. Its content is part of a trial's identity, its path is
     not."""
     synthetic: Synthetic | None = None
     """Generate a synthetic data set instead of reading a manifest."""
     subset: Literal["all", "balanced"] = "all"
-    """`balanced` uses as many subjects of each label as the rarest label has."""
+    """Labelled subjects to use: all, or (`balanced`) the same number for each label, that of the rarest label."""
     exclude: tuple[SubjectId, ...] = ()
     """Subjects to exclude, for example because of a broken video."""
     split: SplitFractions = SplitFractions()
     split_file: Path | None = None
-    """A CSV with columns subject_id, split; overrides `split`."""
+    """A CSV file with the columns subject_id and split; overrides `split`."""
     folds: Annotated[int, Field(ge=0, le=1000)] = 0
-    """k-fold over subjects: fold number `fold` is the test part, the others are divided into training and validation in
-    the proportions of `split`; 0 uses `split` unchanged."""
+    """Number of folds over subjects: fold number `fold` is the test part, and the others are divided into training and
+    validation in the proportions of `split`; 0 uses `split` unchanged."""
     fold: Count = 0
-    """The fold that is tested, from 0."""
+    """Index of the fold that is tested, from 0."""
     first_fold: Literal["dealt", "split"] = "dealt"
     """`split`: fold 0 is the test part that `split` gives without folds, and the other subjects are distributed over
     the other folds; requires that `split.test` is 1/`folds`. `dealt`: all subjects are distributed over the folds."""
     fold_group: Literal["subject", "site"] = "subject"
     """Unit that folds keep together: `site` puts all subjects of a site into one fold (manifest column `site`)."""
     labelled_fraction: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
-    """Share of the training subjects whose labels are used, drawn with the split's seed, stratified by label."""
+    """Share of the training subjects whose labels are used, sampled with the split seed, stratified by label."""
     remainder: Literal["drop", "unlabelled"] = "drop"
-    """Use of the other training subjects: none, or their clips join the unlabelled training part in addition to
-    `unlabelled_train`; their labels then only measure the accuracy of accepted pseudo-labels."""
+    """Use of the remaining training subjects: none, or their clips are added to the unlabelled training part, in
+    addition to `unlabelled_train`; their labels are then used only to measure the accuracy of accepted
+    pseudo-labels."""
     unlabelled_train: Count = 364
     """Maximum number of unlabelled clips for training."""
     unlabelled_val: Count = 324
-    """Maximum number of unlabelled clips for validation; never in a reported metric."""
+    """Maximum number of unlabelled clips for validation; never used in a reported metric."""
     views: tuple[View, ...] = (0, 180)
-    """Views to keep of multi-view unlabelled sources, in degrees."""
+    """Views to use from multi-view unlabelled sources, in degrees."""
 
     @model_validator(mode="after")
     def _fold_exists(self) -> Data:

@@ -1,4 +1,4 @@
-"""Errors in the user's input, and their messages."""
+"""Errors in user input, and their messages."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ SHOWN = 300
 
 
 class InputError(Exception):
-    """Invalid input; the command prints it as one message and exits with code 2.
+    """Invalid input; commands print it as one message and exit with code 2.
 
     Args:
-        rule: The rule that was broken, as a sentence ("must be one of the known backbones").
-        where: The user's file (and field) that contains it; ``None`` for a command-line value.
+        rule: The violated rule, as a predicate ("must be one of the known backbones").
+        where: The file (and field) that contains the value; ``None`` for a command-line value.
         line: Line in that file, counted from 1.
         field: Dotted name of the setting or the column.
         given: The value received.
@@ -39,7 +39,7 @@ class InputError(Exception):
         super().__init__(self.render())
 
     def render(self) -> str:
-        """The message: place, field, rule, value, choices, next step."""
+        """The message: location, field, rule, value, allowed values, hint."""
         place = "" if self.where is None else str(self.where)
         if self.line is not None:
             place = f"{place}:{self.line}" if place else f"line {self.line}"
@@ -75,7 +75,7 @@ class InputErrors(InputError):
 
 
 def raise_together(problems: Sequence[InputError]) -> None:
-    """Raise the problems as one error; does nothing without problems."""
+    """Raise the problems as one error; has no effect if there are none."""
     if len(problems) == 1:
         raise problems[0]
     if problems:
@@ -88,6 +88,6 @@ def _shortened(text: str) -> str:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str | None:
-    """A hint that names the closest known word, or ``None`` if none is similar."""
+    """A hint with the most similar known name, or ``None`` if no name is similar."""
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
     return f"Did you mean `{close[0]}`?" if close else None

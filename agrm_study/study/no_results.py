@@ -1,4 +1,4 @@
-"""The error for a folder that holds no results."""
+"""The error for a folder that contains no results."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _SHOWN = 4
 
 
 def no_results(where: str | Path, missing: str) -> InputError:
-    """Builds the error: the problem with the folder, and the folders that contain results.
+    """Build the error, which states the problem with the folder and lists folders that contain results.
 
     Args:
         where: The given local path or URI.

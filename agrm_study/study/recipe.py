@@ -1,8 +1,8 @@
-"""The settings of one trial, their defaults and the values that they may have.
+"""The settings of one trial, with their defaults and valid values.
 
-A `Recipe` is frozen and contains every setting that can change a trial's outcome, and no other: resources, paths of
-results and names of arms are kept elsewhere. Defaults are the paper's protocol (Song et al. 2026, section 3.1) and, if
-the paper does not specify a value, the choice that the documentation's protocol page explains.
+A `Recipe` is frozen and contains exactly the settings that can change a trial's outcome: resources, result paths and
+arm names are stored elsewhere. Defaults follow the paper's protocol (Song et al. 2026, section 3.1) or, if the paper
+does not specify a value, the choice documented on the protocol page.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from agrm_study.study.ssl_settings import Ssl
 from agrm_study.study.tasks import BUILT_IN, TaskField
 
 AGRM = "agrm"
-"""Name of the shipped trainer."""
+"""Name of the built-in trainer."""
 
 Pixels = Annotated[int, Field(ge=1, le=10_000)]
 Cells = Annotated[int, Field(ge=1, le=1000)]
@@ -28,7 +28,7 @@ Bin = tuple[Cells, Cells]
 
 
 def _as_layers(value: object) -> object:
-    """Names of layers in one order, from a list or a single name; `backbone` includes all others."""
+    """Layer names in a fixed order, from a list or a single name; `backbone` includes all others."""
     names = [value] if isinstance(value, str) else value
     if isinstance(names, list | tuple) and all(isinstance(name, str) for name in names):
         return ("backbone",) if "backbone" in names else tuple(sorted(set(names)))
@@ -40,17 +40,17 @@ Layers = Annotated[tuple[LayerName, ...], BeforeValidator(_as_layers, json_schem
 
 
 class Clip(Section):
-    """How a video becomes a clip tensor (C, T, H, W)."""
+    """Conversion of a video to a clip tensor (C, T, H, W)."""
 
     frames: Annotated[int, Field(ge=1, le=1000)] = 16
-    """Number of frames of a clip, T."""
+    """Number of frames per clip, T."""
     fps: Annotated[float, Field(gt=0)] = 12.5
     """Frames per second after resampling."""
     crop: Literal["resize", "raw", "person_box"] = "resize"
-    """Part of a frame that the store keeps: the whole frame, with its short side resized; the raw centre; or the
-    person's box."""
+    """Part of each frame that is stored: the whole frame, with its short side resized; the centre at full resolution;
+    or the bounding box of the person."""
     box_part: Literal["whole", "legs"] = "whole"
-    """For `person_box` only: a square around the whole person, or around the lower half of the person's box."""
+    """For `person_box` only: a square around the whole person, or around the lower half of the bounding box."""
     resize: Pixels = 256
     """Side of the stored frame in pixels (short side for `resize`, side of the square for `raw` and `person_box`)."""
     size: Pixels = 224
@@ -66,14 +66,14 @@ class Clip(Section):
 
 
 class Pooling(Section):
-    """How a feature volume (B, C, T, H, W) becomes a vector."""
+    """Pooling of a feature volume (B, C, T, H, W) into a vector."""
 
     name: str = "shpm"
-    """A name of `agrm_study.training.models.pooling.POOLING`."""
+    """A name in `agrm_study.training.models.pooling.POOLING`."""
     bins: tuple[Bin, ...] = Field(default=((1, 1), (2, 2), (4, 4)), min_length=1)
     """Rows and columns of each level (shpm); `hpp` uses the rows only."""
     combine: Literal["sum", "concat"] = "sum"
-    """How average and maximum of a bin are combined (shpm, hpp)."""
+    """Combination of the average and the maximum of a bin (shpm, hpp)."""
     temporal: Literal["mean", "max", "flatten"] = "mean"
     """Pooling over T."""
     options: OptionsField = Field(default_factory=OptionValues)
@@ -84,52 +84,53 @@ class Model(Section):
     """The network."""
 
     backbone: str = "r3d_18"
-    """A name of `agrm_study.training.models.backbones.BACKBONES`."""
+    """A name in `agrm_study.training.models.backbones.BACKBONES`."""
     width: Annotated[int, Field(ge=4, le=4096)] = 64
-    """Channels of the first stage; all others scale with it (64 is the published width of every backbone)."""
+    """Number of channels of the first stage; all other stages scale with it (64 is the published width of every
+    backbone)."""
     depth: Literal[10, 18, 34] = 18
-    """Layers of a residual backbone."""
+    """Number of layers of a residual backbone."""
     head: Literal["flatten", "adaptive"] = "adaptive"
-    """C3D with average pooling only: the published flatten, or adaptive pooling before its two hidden layers."""
+    """Only for C3D with average pooling: the published flattening, or adaptive pooling before its two hidden layers."""
     classifier: Literal["linear", "arcface"] = "linear"
-    """`arcface` compares directions and requires the loss of the same name."""
+    """Classifier: linear, or `arcface` (cosine similarities), which requires the loss of the same name."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Probability of dropout before the classifier."""
+    """Dropout probability before the classifier."""
     pooling: Pooling = Pooling()
     weights: Path | None = None
-    """Local pre-trained weights (.safetensors, .pth); a head with another number of classes is dropped with a
-    message."""
+    """Local file of pre-trained weights (.safetensors, .pth); a head with a different number of classes is dropped with
+    a message."""
     freeze: Layers = ()
-    """Layers that are not trained, by name (`[stem, layer1]`, `[layers.0]`); with `backbone` only the head is trained.
-    Frozen layers stay in evaluation mode."""
+    """Layers that are not trained, by name (`[stem, layer1]`, `[layers.0]`); with `backbone`, only the head is trained.
+    Frozen layers remain in evaluation mode."""
     options: OptionsField = Field(default_factory=OptionValues)
-    """Options of a backbone of your own."""
+    """Options of a user-defined backbone."""
 
 
 class Loss(Section):
     """The supervised loss."""
 
     name: str = "cross_entropy"
-    """A name of `agrm_study.training.ssl.losses.LOSSES`."""
+    """A name in `agrm_study.training.ssl.losses.LOSSES`."""
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Share of each label's probability that is spread over all classes."""
+    """Share of the probability of each label that is distributed over all classes."""
     focal_gamma: Annotated[float, Field(ge=0)] = 2.0
-    """Focal loss: exponent that reduces the weight of easy clips; 0 is the cross-entropy."""
+    """Focal loss: exponent that reduces the weight of easy clips; 0 gives the cross-entropy."""
     class_balanced_beta: Annotated[float, Field(ge=0, lt=1)] = 0.999
-    """Class-balanced loss: 0 weights all clips equally, values near 1 by inverse class size."""
+    """Class-balanced loss: 0 weights all clips equally, values near 1 weight them by inverse class size."""
     arcface_scale: Annotated[float, Field(gt=0)] = 30.0
-    """ArcFace: scale s of the cosines (64 in the paper, for thousands of identities)."""
+    """ArcFace: scale s of the cosines (64 in the ArcFace paper, for thousands of identities)."""
     arcface_margin: Annotated[float, Field(ge=0, lt=1.57)] = 0.5
     """ArcFace: margin m, in radians."""
     options: OptionsField = Field(default_factory=OptionValues)
-    """Options of a loss of your own."""
+    """Options of a user-defined loss."""
 
 
 class Optimizer(Section):
-    """Adam, the learning rate and its plateau schedule."""
+    """The optimizer, the learning rate and its schedule."""
 
     name: Literal["adam", "adamw", "sgd"] = "adam"
-    """How gradients become steps."""
+    """Optimization algorithm."""
     lr: Annotated[float, Field(gt=0)] = 1e-4
     """Initial learning rate."""
     betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.9, 0.999)
@@ -139,18 +140,18 @@ class Optimizer(Section):
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     """L2 penalty (adam, sgd) or decoupled decay (adamw)."""
     schedule: Literal["plateau", "constant", "cosine"] = "plateau"
-    """Learning-rate schedule: multiplied by `plateau_factor` on a plateau, constant, or lr · cos(7πk / 16K) in epoch k
-    + 1 of K (FixMatch; `epochs` then affects every epoch)."""
+    """Learning-rate schedule: multiplied by `plateau_factor` on a plateau, constant, or lr · cos(7πk / 16K) in epoch
+    k + 1 of K (FixMatch; every epoch then depends on `epochs`)."""
     plateau_factor: Annotated[float, Field(gt=0, lt=1)] = 0.5
-    """Factor of the learning rate after `plateau_patience` epochs without a lower validation loss; the rate is constant
-    if the patience exceeds `epochs`."""
+    """Factor by which the learning rate is multiplied after `plateau_patience` epochs without a lower validation loss;
+    the rate is constant if the patience exceeds `epochs`."""
     plateau_patience: Positive = 5
-    """Consecutive epochs without a lower validation loss."""
+    """Number of consecutive epochs without a lower validation loss before the learning rate is reduced."""
     plateau_armed: bool = False
-    """Count these epochs only from `early_stop.armed_after` on, as early stopping does. Otherwise the rate may be cut
-    many times before the unlabelled clips have their full weight."""
+    """Whether these epochs count only from `early_stop.armed_after` on, as for early stopping. Otherwise the rate may
+    be reduced many times before the unlabelled clips have their full weight."""
     layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
-    """Ratio of the learning rates of a layer and the layer above it; the head has `lr`."""
+    """Ratio of the learning rates of a layer and the layer above it; the head uses `lr`."""
     clip_norm: Annotated[float, Field(gt=0)] | None = None
     """Maximum norm of the gradient."""
 
@@ -159,9 +160,9 @@ class Batch(Section):
     """Number of clips per step."""
 
     labelled: BatchSize = 16
-    """Labelled clips per step."""
+    """Number of labelled clips per step."""
     unlabelled: BatchSize = 16
-    """Unlabelled clips per step."""
+    """Number of unlabelled clips per step."""
     accumulate: BatchSize = 1
     """Number of parts into which each batch is split; their gradients are summed."""
 
@@ -170,12 +171,12 @@ class Training(Section):
     """The trainer."""
 
     trainer: str = AGRM
-    """The shipped trainer, or a user-defined one, named by the study's `trainer: FILE.py:CLASS`."""
+    """The built-in trainer, or a user-defined one, specified by `trainer: FILE.py:CLASS` in the study."""
     options: OptionsField = Field(default_factory=OptionValues)
     """Settings of a user-defined trainer."""
     patience: Positive | None = None
-    """A user-defined trainer stops after this many epochs without a better macro F1 on validation, and is evaluated at
-    its best epoch; null: it trains to its last epoch and is evaluated there."""
+    """Number of epochs without a better macro F1 on validation data after which a user-defined trainer stops; its best
+    epoch is then evaluated. null: it trains to its last epoch, which is evaluated."""
 
 
 class EarlyStop(Section):
@@ -184,27 +185,28 @@ class EarlyStop(Section):
     metric: Literal["macro_f1", "accuracy", "balanced_accuracy", "loss"] = "macro_f1"
     """Validation metric of early stopping; it also selects the best epoch."""
     patience: Positive = 10
-    """Epochs without improvement after which training stops."""
+    """Number of epochs without improvement after which training stops."""
     armed_after: Count | None = None
-    """First epoch that can count as one without improvement; null: the first after pre-training and ramp."""
+    """First epoch that can count as an epoch without improvement; null: the first epoch after pre-training and
+    ramp-up."""
 
 
 class Evaluate(Section):
-    """How a trained network is evaluated."""
+    """Evaluation of a trained network."""
 
     clips: Annotated[int, Field(ge=1, le=1000)] = 5
-    """Windows spread over a video; their probabilities are averaged per subject."""
+    """Number of windows spread over each video; their probabilities are averaged per subject."""
     network: Literal["teacher", "student"] = "teacher"
-    """Network whose validation metric selects the epoch; all are recorded. `teacher` is the teacher or, with
-    `evaluate.ema`, the average of the network; methods without an average use the student."""
+    """Network whose validation metric selects the epoch; all networks are recorded. `teacher` is the teacher or, with
+    `evaluate.ema`, the moving average of the network; methods without an average use the student."""
     batch: BatchSize = 32
-    """Windows per forward pass; affects memory and speed only."""
+    """Number of windows per forward pass; affects only memory and speed."""
     ema: bool = False
-    """Also evaluate a moving average of the network (`ssl.ema`, from the first step on), in methods without a teacher;
-    recorded as the network `ema`."""
+    """Whether to also evaluate a moving average of the network (`ssl.ema`, from the first step on) in methods without a
+    teacher; recorded as the network `ema`."""
     unlabelled: bool = True
-    """Log consistency and pseudo-labels on the unlabelled validation clips in each epoch; never in a reported
-    metric."""
+    """Whether to log consistency and pseudo-labels on the unlabelled validation clips in each epoch; never used in a
+    reported metric."""
 
 
 class Recipe(Section):
@@ -213,17 +215,17 @@ class Recipe(Section):
     task: TaskField = BUILT_IN["three_class"]
     """Classes that the network predicts."""
     seed: Seed = 0
-    """Training seed: initial weights, order, augmentation."""
+    """Training seed: initial weights, order of clips, augmentation."""
     split_seed: Seed = 0
-    """Seed of the split and of the draw of unlabelled clips."""
+    """Seed of the split and of the selection of unlabelled clips."""
     epochs: Annotated[int, Field(ge=1, le=100_000)] = 100
     """Maximum number of epochs."""
     steps_per_epoch: Steps | None = None
-    """Training steps per epoch; null: one pass over the labelled clips. With a number, training runs with different
-    numbers of labels are equally long; the clips are repeated in a new order each time."""
+    """Training steps per epoch; null: one pass over the labelled clips. With a fixed number, training runs with
+    different numbers of labels have the same length; the clips are repeated in a new order each time."""
     shuffle_labels: bool = False
-    """A control: permute the labels of the labelled training subjects, so that nothing can be learned from them. A
-    trained network must then be at chance on validation and test, whose labels are unchanged."""
+    """A control: whether to permute the labels of the labelled training subjects, so that nothing can be learned from
+    them. A trained network must then be at chance level on validation and test data, whose labels are unchanged."""
     data: Data = Data()
     clip: Clip = Clip()
     augment: Augment = Augment()
@@ -236,15 +238,15 @@ class Recipe(Section):
     evaluate: Evaluate = Evaluate()
     training: Training = Training()
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
-    """Autocast of forward and backward passes; bf16 needs a GPU from Ampere on or a CPU that supports it (AVX512-BF16,
-    AMX), fp16 needs a GPU."""
+    """Autocast precision of forward and backward passes; bf16 needs an Ampere or newer GPU, or a CPU that supports it
+    (AVX512-BF16, AMX); fp16 needs a GPU."""
     tf32: Literal["convolutions", "all", "none"] = "convolutions"
-    """Operations in which a GPU may round fp32 products to TF32 (10 bits of mantissa): torch's default, also linear
-    layers, or none."""
+    """Operations in which a GPU may round fp32 products to TF32 (10-bit mantissa): convolutions (torch's default), also
+    linear layers, or none."""
     compile: bool = False
-    """Apply torch.compile to the networks."""
+    """Whether to apply torch.compile to the networks."""
     deterministic: bool = False
-    """Allow only deterministic algorithms on a GPU, which is slower; a CPU is always deterministic."""
+    """Whether to allow only deterministic algorithms on a GPU, which is slower; CPUs are always deterministic."""
 
     @model_validator(mode="after")
     def _arcface_is_a_pair(self) -> Recipe:
@@ -267,12 +269,12 @@ class Recipe(Section):
 
     @property
     def has_average(self) -> bool:
-        """Whether a moving average of the network is evaluated: a teacher, or by `evaluate.ema`."""
+        """Whether a moving average of the network is evaluated: a teacher, or an average due to `evaluate.ema`."""
         return self.has_teacher or self.evaluate.ema
 
     @property
     def own_trainer(self) -> bool:
-        """Whether it is trained by the study's own trainer."""
+        """Whether the trial uses a user-defined trainer."""
         return self.training.trainer != AGRM
 
     @property
@@ -288,5 +290,5 @@ class Recipe(Section):
         return self.ssl.pretrain_epochs + self.ssl.ramp.epochs
 
     def settings(self) -> dict[str, Any]:
-        """Plain JSON values of every setting."""
+        """All settings as plain JSON values."""
         return self.model_dump(mode="json")

@@ -1,4 +1,4 @@
-"""The network of a trial that is evaluated on validation and reported: the teacher, another average, or the student."""
+"""Selection of the reported network of a trial: the teacher, another moving average, or the student."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from agrm_study.study.recipe import Evaluate, Recipe
 Network = Literal["teacher", "student", "ema"]
 
 TEACHER_METHODS: Final = ("mean_teacher", "agrm")
-"""Methods with a teacher (`Recipe.has_teacher`), for use with records."""
+"""Methods with a teacher (as in `Recipe.has_teacher`), for use with records."""
 
 
 def reported_network(recipe: Recipe) -> Network:
-    """The network that a recipe requests (`evaluate.network`), or the student if it has no average."""
+    """The network that a recipe requests (`evaluate.network`), or the student if there is no moving average."""
     return reported_of(recipe.ssl.method, recipe.evaluate)
 
 

@@ -1,4 +1,4 @@
-"""The resolved study: every value of a study, stored with its results."""
+"""The resolved study: all values of a study, as stored with its results."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from agrm_study.study.temporary import replacing
 from agrm_study.study.translate import translate
 
 RESOLVED_VERSION: Final = 1
-"""Incremented when a key of the resolved study is renamed, removed or changes its meaning."""
+"""Incremented whenever a key of the resolved study is renamed, removed or changes its meaning."""
 
 _TASKS: Final[TypeAdapter[Any]] = TypeAdapter(TaskEntries)
 
@@ -40,7 +40,7 @@ _PLAIN = ("name", "question", "split_seed", "varies", "reference", "primary_metr
 
 
 def study_to_dict(study: Study) -> dict[str, Any]:
-    """Plain JSON values of a study: every setting of its base, and the settings of each arm."""
+    """A study as plain JSON values: all settings of its base recipe, and the settings of each arm."""
     return {
         "schema_version": RESOLVED_VERSION,
         "name": study.name,
@@ -77,7 +77,7 @@ def study_to_dict(study: Study) -> dict[str, Any]:
 
 
 def study_from_dict(value: Any, *, where: Path | None = None) -> Study:
-    """The study that `study_to_dict` described.
+    """The study from the output of `study_to_dict`.
 
     Raises:
         InputError: If the schema version differs, a key is missing, or a recipe does not allow a value.
@@ -186,7 +186,7 @@ def _space_to_dict(space: Mapping[str, Dimension]) -> dict[str, Any]:
 def resolved_text(study: Study) -> str:
     """A study as YAML with all values and a digest.
 
-    A truncated or edited file is refused on reading, since missing values would otherwise take their defaults.
+    A truncated or edited file is refused on reading, because missing values would otherwise silently become defaults.
     """
     body = dump_yaml(study_to_dict(study))
     return (
@@ -206,7 +206,7 @@ def read_resolved(path: Path) -> Study:
     """Read a file written by `write_resolved`.
 
     Raises:
-        InputError: If the file is missing, damaged, or of another schema version.
+        InputError: If the file is missing, damaged, or has a different schema version.
     """
     try:
         content = path.read_bytes()
@@ -219,7 +219,7 @@ def parse_resolved(content: bytes, where: Path) -> Study:
     """Like `read_resolved`, for the content of a file, e.g. from an object store; ``where`` is its name in messages.
 
     Raises:
-        InputError: If it is damaged, or of another schema version.
+        InputError: If the content is damaged, or has a different schema version.
     """
     value = decode_yaml(content, where).value
     if isinstance(value, Mapping) and value.get("schema_version") == RESOLVED_VERSION:
@@ -228,10 +228,10 @@ def parse_resolved(content: bytes, where: Path) -> Study:
 
 
 def _check_digest(content: bytes, where: Path) -> None:
-    """Refuses a file that differs from its digest; files of version 0.1 have none.
+    """Refuse a file that differs from its digest; files of version 0.1 have no digest.
 
     Raises:
-        InputError: If it was truncated or edited after it was written.
+        InputError: If the file was truncated or edited after it was written.
     """
     head, found, rest = content.partition(_DIGEST.encode())
     if not found or head.count(b"\n") > 1:

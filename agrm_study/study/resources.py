@@ -17,10 +17,10 @@ MAX_TRIALS_PER_GPU = 1000
 
 
 def read_gpu(value: Any) -> float | Literal["auto"]:
-    """GPUs that a trial requests: 0, 1, exactly 1/k, or ``auto``.
+    """Number of GPUs that a trial requests: 0, 1, exactly 1/k, or ``auto``.
 
     Raises:
-        Rule: For anything else; a trial uses one GPU, and Ray packs trials onto it only when the shares add up to one.
+        Rule: For any other value; a trial uses one GPU, and Ray packs trials onto it only if the shares add up to one.
     """
     if value == "auto":
         return "auto"
@@ -58,14 +58,14 @@ class Resources(Section):
         WithJsonSchema({"anyOf": [{"type": "number", "minimum": 0, "maximum": 1}, {"type": "string"}]}),
     ] = 0.0
     """GPUs per trial: 0, 1 or exactly 1/k (k trials share one GPU); `auto` measures the memory of a step and uses the
-    smallest 1/k that fits it. A trial whose share is too small is retried on a larger one."""
+    smallest 1/k that fits it. A trial whose share is too small is retried with a larger one."""
     accelerator: Annotated[str, Field(pattern=r"^\S+$")] | None = None
-    """Type of accelerator that a node must have, by Ray's name (`A100`, `H100`); null accepts any."""
+    """Type of accelerator that a node must have, by its name in Ray (`A100`, `H100`); null accepts any type."""
 
 
 class ArmResources(Section):
     """Accelerator of the trials of one arm; never part of a trial's identity."""
 
     accelerator: Annotated[str, Field(pattern=r"^\S+$")] | None = None
-    """Type of accelerator of the arm's trials, by Ray's name; null uses the study's. It applies to trials that use
-    GPUs; if one arm names a type, each arm must have one: its own, or the study's."""
+    """Type of accelerator for the trials of the arm, by its name in Ray; null uses that of the study. It applies to
+    trials that use GPUs; if one arm specifies a type, every arm needs one, either its own or that of the study."""

@@ -1,4 +1,4 @@
-"""The frozen base class of all sections of a recipe, and the number types that settings share."""
+"""The frozen base class of all sections of a recipe, and number types shared by settings."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 MAX_SEED = 2**63 - 1
-"""Largest seed: records store it as a 64-bit integer."""
+"""Largest seed; records store seeds as 64-bit integers."""
 
 MAX_COUNT = 2**31 - 1
-"""Largest number for settings without a tighter bound: records store it as a 32-bit integer."""
+"""Largest value of settings without a tighter bound; records store them as 32-bit integers."""
 
 Positive = Annotated[int, Field(ge=1, le=MAX_COUNT)]
 Count = Annotated[int, Field(ge=0, le=MAX_COUNT)]
@@ -21,6 +21,6 @@ BatchSize = Annotated[int, Field(ge=1, le=100_000)]
 
 
 class Section(BaseModel):
-    """A frozen group of settings that refuses unknown keys."""
+    """A frozen group of settings that rejects unknown keys."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)

@@ -1,4 +1,4 @@
-"""The `tasks` of a study file: built-in ones by name, and user-defined classes."""
+"""The `tasks` of a study file: built-in tasks by name, and tasks with user-defined classes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _label(value: Any) -> Any:
 
 
 def _labels(value: Any) -> Any:
-    """The labels of a class as a list; one label may be given without brackets."""
+    """The labels of a class as a list; a single label may be given without brackets."""
     given = value if isinstance(value, list | tuple) else [value]
     labels = tuple(_label(each) for each in given)
     for label in labels:
@@ -68,10 +68,10 @@ class TaskEntry(Section):
             "propertyNames": {"maxLength": MAX_LABEL},
         },
     )
-    """Class name → labels of the manifest, 2 to 50 classes in the order of tables and figures. Clips with other labels
-    are ignored."""
+    """Mapping from class names to labels of the manifest: 2 to 50 classes, in the order of tables and figures. Clips
+    with other labels are ignored."""
     positive: Annotated[str, BeforeValidator(_label)] | None = None
-    """The positive class, of two; enables sensitivity, specificity, ROC and PR curves."""
+    """The positive class of a two-class task; enables sensitivity, specificity, ROC and PR curves."""
     ordered: bool = False
     """Whether the classes are in ascending order; enables the loss `corn`, quadratic weighted kappa and mean absolute
     error."""
@@ -97,10 +97,10 @@ class TaskEntry(Section):
 
 
 def _listed(value: Any) -> Any:
-    """The tasks as a mapping; a list names built-in ones.
+    """The tasks as a mapping; a list contains names of built-in tasks.
 
     Raises:
-        Rule: For unknown or repeated tasks, or if there are none.
+        Rule: If a task is unknown or repeated, or there are none.
     """
     allowed = f"a list of {', '.join(BUILT_IN)}, or tasks of your own as NAME: {{classes: …}}"
     if not isinstance(value, Mapping | list | tuple):
@@ -123,10 +123,10 @@ def _listed(value: Any) -> Any:
 
 
 def _tasks(entries: dict[str, TaskEntry]) -> dict[str, TaskEntry]:
-    """Check that each entry defines a task, and that no two entries define the same one.
+    """Check that each entry defines a task, and that no two entries define the same task.
 
     Raises:
-        Rule: One redefines a built-in task, one has no classes, or two are equal.
+        Rule: If an entry redefines a built-in task or has no classes, or two entries are equal.
     """
     found: list[Task] = []
     for task in tasks_of(entries).values():
@@ -154,7 +154,7 @@ def tasks_of(entries: Mapping[str, TaskEntry]) -> dict[str, Task]:
     """The tasks of a study by name, in the order of its file.
 
     Raises:
-        Rule: An entry redefines a built-in task or has no classes.
+        Rule: If an entry redefines a built-in task or has no classes.
     """
     tasks: dict[str, Task] = {}
     for name, entry in entries.items():

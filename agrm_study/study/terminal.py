@@ -6,21 +6,21 @@ import unicodedata
 from typing import Final
 
 _HIDDEN: Final = frozenset({"Cc", "Cf", "Zl", "Zp", "Cs"})
-"""Unicode categories that are shown as an escape: controls (C0, C1), direction marks and other format characters, line
+"""Unicode categories that are escaped: control characters (C0, C1), direction marks and other format characters, line
 and paragraph separators, surrogates."""
 _KEPT: Final = frozenset("\n\t\u200d")
-"""Characters of these categories that are not escaped: line ends, tabs, and the joiner of emoji and Indic scripts."""
+"""Characters of these categories that are not escaped: line breaks, tabs, and the joiner in emoji and Indic scripts."""
 
 
 def printable(text: str) -> str:
-    """The text with control characters, direction marks and line separators as ``\\x1b`` or ``\\u202e``."""
+    """The text with control characters, direction marks and line separators escaped as ``\\x1b`` or ``\\u202e``."""
     if text.isascii() and text.isprintable():
         return text
     return "".join(_shown(c) for c in text)
 
 
 def escape(text: object) -> str:
-    """`printable` text on one line, with Rich markup escaped."""
+    """The `printable` text on one line, with Rich markup escaped."""
     from rich.markup import escape as escape_markup
 
     return escape_markup(printable(str(text)).replace("\n", "\\n"))

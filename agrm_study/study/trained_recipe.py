@@ -1,4 +1,4 @@
-"""The recipe of a recorded trial, restored from its `trials` record."""
+"""Restoring the recipe of a recorded trial from its `trials` record."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from agrm_study.study.tasks import task_to_plain
 
 
 def trained_recipe(study: Study, row: Mapping[str, Any]) -> Recipe:
-    """All settings of a recorded trial: those of the study's base recipe, changed by the factors of the record.
+    """All settings of a recorded trial: the base recipe of the study, modified by the factors in the record.
 
     Args:
         study: The study as it was run.
