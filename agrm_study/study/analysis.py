@@ -1,4 +1,4 @@
-"""The settings that decide how results are analysed, as opposed to how trials are trained."""
+"""The settings that affect the analysis of results, as opposed to the training of trials."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any
 from agrm_study.study.study import Study
 
 _SHOWN = frozenset({"tables", "figures"})
-"""Fields of `report` that select what is shown and affect no number."""
+"""Fields of `report` that select the content to show and do not affect numbers."""
 
 _ADDED_LATER = frozenset({"operating_points"})
-"""Fields that older records lack; empty ones are left out."""
+"""Fields that older records do not have; they are omitted if empty."""
 
 
 def analysis_settings(study: Study) -> dict[str, Any]:

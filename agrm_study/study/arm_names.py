@@ -1,4 +1,4 @@
-"""Names of a grid's arms, made of the symbols and values of its factors: ``τ=0.8, α=0.99``."""
+"""Names of the arms of a grid, composed of the symbols and values of its factors: ``τ=0.8, α=0.99``."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ SYMBOLS: dict[str, str] = {
     "batch.unlabelled": "unlabelled batch",
     "clip.frames": "T",
 }
-"""Short names of factors; others are called by the last part of their dotted name."""
+"""Short names of factors; for other factors, the last part of the dotted name is used."""
 
 
 def symbols(names: Sequence[str]) -> dict[str, str]:
-    """A short, distinct name for each factor; if two would be equal, more of the dotted name is shown."""
+    """A short, unique name for each factor; if two would be equal, more of the dotted name is used."""
     chosen = {name: SYMBOLS.get(name, name.rsplit(".", 1)[-1]) for name in names}
     counts: dict[str, int] = {}
     for symbol in chosen.values():
@@ -43,12 +43,12 @@ def symbols(names: Sequence[str]) -> dict[str, str]:
 
 
 def arm_name(assigned: Mapping[str, tuple[str | None, Any]], symbol_of: Mapping[str, str]) -> str:
-    """The name of an arm from its factors, dotted name → (label or None, value); a label is used alone."""
+    """The name of an arm, from a mapping of dotted names to (label or None, value); a label replaces the value text."""
     return ", ".join(label or f"{symbol_of[name]}={value_text(value)}" for name, (label, value) in assigned.items())
 
 
 def value_text(value: Any) -> str:
-    """A short text of a value; bins read ``1+2²+4²``, other lists are joined with ``/``."""
+    """A short text for a value; bins are written as ``1+2²+4²``, other lists are joined with ``/``."""
     if value is None:
         return "none"
     if isinstance(value, bool):

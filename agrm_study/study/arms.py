@@ -1,4 +1,4 @@
-"""The arms of a study: the listed ones, the combinations of its grid, or only the base recipe for a search."""
+"""The arms of a study: listed arms, combinations of a grid, or only the base recipe for a search."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MAX_ARMS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class ArmDraft:
-    """An arm before its recipe is built: its name, settings and place in the file."""
+    """An arm before its recipe is built: its name, settings and location in the file."""
 
     name: str
     settings: tuple[Setting, ...]
@@ -40,7 +40,7 @@ class ArmDraft:
 
 
 def draft_arms(spec: StudyFile, loading: Loading) -> tuple[list[ArmDraft], Varies, tuple[str, ...]]:
-    """The arms, which of the three keys defines them, and the dotted names of the varied settings."""
+    """The arms, the key that defines them, and the dotted names of the varied settings."""
     if spec.search is not None:
         factors = tuple(check_factors(("search", "space"), spec.search.space, loading))
         place = loading.places.find(("reference",))
@@ -58,11 +58,11 @@ def draft_arms(spec: StudyFile, loading: Loading) -> tuple[list[ArmDraft], Varie
 
 
 def build_arms(drafts: Sequence[ArmDraft], loading: Loading) -> list[Arm]:
-    """The arms with their recipes; an arm with an invalid recipe is noted and left out."""
+    """The arms with their recipes; an arm with an invalid recipe is reported and omitted."""
     arms = []
     for draft in drafts:
         settings = [resolve_path(setting, loading.folder) for setting in draft.settings]
-        # Errors in an arm's own settings are reported at their lines, all other errors at its name.
+        # Errors in the settings of an arm are reported at the lines of these settings, all other errors at its name.
         places, prefix = loading.origins, ""
         if settings:
             own: dict[KeyPath, Place] = {tuple(setting.name.split(".")): setting.place for setting in settings}
@@ -94,14 +94,14 @@ def try_dimensions(
     tree: Tree | None = None,
     prefix: str = "search.space: ",
 ) -> None:
-    """Note the dimensions of a search with an end of the range, or a choice, that gives no valid recipe.
+    """Report dimensions of a search in which an end of the range, or a choice, gives no valid recipe.
 
     Args:
         space: The dimensions.
         names: Names of the dimensions to check.
-        loading: Receives the problems.
+        loading: Receives the errors.
         at: Path of the space in the study file.
-        tree: Settings that the drawn values override; by default those of the base recipe.
+        tree: Settings that the sampled values override; by default the settings of the base recipe.
         prefix: Prefix of the field in messages.
     """
     places = {name: loading.places.find((*at, name)) for name in names}
@@ -127,7 +127,7 @@ def try_dimensions(
 def build(
     tree: Tree, places: Places, loading: Loading, *, prefix: str = "", check_layers: bool = True
 ) -> Recipe | None:
-    """The validated recipe of merged settings, or None after noting errors."""
+    """The validated recipe of merged settings, or None after reporting errors."""
     return build_recipe(
         tree,
         places,
@@ -155,7 +155,7 @@ def _listed_arms(spec: StudyFile, loading: Loading) -> list[ArmDraft]:
 
 
 def _grid_arms(factors: Mapping[str, Factor], loading: Loading) -> list[ArmDraft]:
-    """The crossed arms of a `grid`, the first factor varying slowest; equal combinations appear once."""
+    """The crossed arms of a `grid`; the first factor varies slowest, and equal combinations appear once."""
     usable = check_factors(("grid",), factors, loading)
     if len(usable) < len(factors):
         return []
@@ -187,9 +187,9 @@ def _grid_arms(factors: Mapping[str, Factor], loading: Loading) -> list[ArmDraft
 
 
 def check_factors(group: KeyPath, factors: Mapping[str, Factor | Dimension], loading: Loading) -> list[str]:
-    """The names of factors (or dimensions) that exist and whose conditions can hold, in their order.
+    """The names of factors (or dimensions) that exist and whose conditions can be met, in their order.
 
-    Notes names that do not exist, and conditions that name no earlier factor or can never hold.
+    Reports names that do not exist, and conditions that refer to no earlier factor or can never be met.
     """
     usable: list[str] = []
     holding: dict[str, dict[str, list[Any]]] = {}
@@ -229,7 +229,7 @@ def check_factors(group: KeyPath, factors: Mapping[str, Factor | Dimension], loa
 def _holding(
     name: str, factors: Mapping[str, Factor | Dimension], holding: Mapping[str, dict[str, list[Any]]]
 ) -> dict[str, list[Any]]:
-    """For each factor on which a factor depends, directly or indirectly: its values for which the factor is varied.
+    """For each factor on which a factor depends, directly or indirectly, the values for which the factor is varied.
 
     Args:
         name: The factor.
@@ -263,7 +263,7 @@ def _combinations(
 
 
 def _check_names(drafts: Sequence[ArmDraft], loading: Loading) -> None:
-    """Note names that two arms share, also if they differ only in capitals, spaces or Unicode form (NFC, NFD)."""
+    """Report names that two arms share, including names that differ only in case, spaces or Unicode form (NFC, NFD)."""
     first: dict[str, ArmDraft] = {}
     for draft in drafts:
         key = " ".join(unicodedata.normalize("NFC", draft.name.casefold()).split())
@@ -279,9 +279,9 @@ def _check_names(drafts: Sequence[ArmDraft], loading: Loading) -> None:
 
 
 def _check_accelerators(drafts: Sequence[ArmDraft], of_study: str | None, loading: Loading) -> None:
-    """Note the arms without a type of accelerator if others name one.
+    """Report arms without a type of accelerator if other arms specify one.
 
-    Unrestricted trials would occupy the nodes that the others wait for.
+    Unrestricted trials would occupy nodes for which the others wait.
     """
     named = list(dict.fromkeys(draft.accelerator for draft in drafts if draft.accelerator))
     for draft in drafts if named and not of_study else ():
@@ -296,7 +296,7 @@ def _check_accelerators(drafts: Sequence[ArmDraft], of_study: str | None, loadin
 
 
 def _check_options_act(drafts: Sequence[ArmDraft], factors: Sequence[str], varies: Varies, loading: Loading) -> None:
-    """Note an option that every arm overrides, which would silently have no effect."""
+    """Report an option that every arm overrides, which would silently have no effect."""
     for setting in loading.options:
         if varies != "arms" and setting.name in factors:
             rule, hint = (

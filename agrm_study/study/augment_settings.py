@@ -1,4 +1,4 @@
-"""The settings of augmentation: the weak view, the strong view, and which network receives which."""
+"""Augmentation settings: the weak view, the strong view, and the assignment of views to networks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Weak(Section):
     """The weak view: a light random crop and a flip."""
 
     shift: Fraction = 0.25
-    """Largest displacement of the crop from the centre, as a share of the free margin."""
+    """Maximum displacement of the crop from the centre, as a share of the free margin."""
     flip: Fraction = 0.5
     """Probability of a horizontal flip."""
 
@@ -22,25 +22,26 @@ class Strong(Section):
     """The strong view; a setting of 0 disables the corresponding augmentation."""
 
     shift: Fraction = 1.0
-    """As in the weak view; 1 reaches the whole stored frame."""
+    """Maximum displacement of the crop from the centre, as a share of the free margin; 1 covers the whole stored
+    frame."""
     flip: Fraction = 0.5
     """Probability of a horizontal flip."""
     brightness: Annotated[float, Field(ge=0, lt=1)] = 0.4
-    """Colour jitter: factor drawn from [1-b, 1+b]; likewise contrast and saturation."""
+    """Colour jitter: the brightness factor is sampled from [1-b, 1+b]."""
     contrast: Annotated[float, Field(ge=0, lt=1)] = 0.4
-    """As brightness."""
+    """Colour jitter of the contrast, sampled like the brightness."""
     saturation: Annotated[float, Field(ge=0, lt=1)] = 0.4
-    """As brightness."""
+    """Colour jitter of the saturation, sampled like the brightness."""
     hue: Annotated[float, Field(ge=0, le=0.5)] = 0.1
-    """Largest rotation of the hue, in turns."""
+    """Maximum rotation of the hue, in turns."""
     noise: Annotated[float, Field(ge=0, le=1)] = 0.05
-    """Largest standard deviation of the Gaussian noise, in units of the [0, 1] image."""
+    """Maximum standard deviation of the Gaussian noise, for images in [0, 1]."""
     erase: Fraction = 0.25
-    """Probability that one rectangle is erased, the same in all frames of a clip."""
+    """Probability that one rectangle is erased, which is the same in all frames of a clip."""
     erase_area: tuple[Fraction, Fraction] = (0.02, 0.2)
-    """Area of the rectangle, as shares of the frame."""
+    """Range of the area of the rectangle, as shares of the frame."""
     temporal_jitter: Annotated[int, Field(ge=0, le=1000)] = 1
-    """Largest displacement, in stored frames, of each sampled frame."""
+    """Maximum temporal displacement of each sampled frame, in stored frames."""
     speed: Annotated[float, Field(ge=0, lt=1)] = 0.2
     """Speed factor drawn from [1-s, 1+s]."""
     reverse: Fraction = 0.0
@@ -54,10 +55,10 @@ class Strong(Section):
 
 
 class Augment(Section):
-    """Which branch receives which view."""
+    """Assignment of views to branches."""
 
     strong_branch: Literal["student", "teacher", "both", "none"] = "student"
-    """Branch that sees the strong view of an unlabelled clip; the other sees the weak view."""
+    """Branch that receives the strong view of an unlabelled clip; the other branch receives the weak view."""
     labelled: Literal["weak", "strong"] = "strong"
     """View of the labelled clips in training."""
     weak: Weak = Weak()

@@ -1,4 +1,4 @@
-"""Rules that involve several keys of a study."""
+"""Checks that involve several keys of a study."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ NEED_POSITIVE: Final = {
     "tables": ("screening", "discrimination", "predictive_values"),
     "figures": ("roc", "pr", "decision_curve"),
 }
-"""Tables and figures of tasks with a positive class."""
+"""Tables and figures that require a task with a positive class."""
 
 
 def check_study(spec: StudyFile, base: Recipe, arms: Sequence[Arm], loading: Loading) -> None:
-    """Note conflicts between the individually valid keys of a study."""
+    """Report conflicts between individually valid keys of a study."""
     known = [arm.name for arm in arms]
     _check_size(spec, len(arms), loading)
     _check_sampler(spec, loading)
@@ -68,8 +68,7 @@ def check_study(spec: StudyFile, base: Recipe, arms: Sequence[Arm], loading: Loa
 
 
 def _check_screening(spec: StudyFile, loading: Loading) -> None:
-    """Note requested tables and figures of a screening if the task that could have them lacks a positive
-    class."""
+    """Report requested screening tables and figures if a two-class task lacks the positive class that they need."""
     hint = _positive_hint(loading.tasks)
     if hint is None or any(task.positive is not None for task in loading.tasks):
         return
@@ -80,7 +79,7 @@ def _check_screening(spec: StudyFile, loading: Loading) -> None:
 
 
 def _positive_hint(tasks: Sequence[Task]) -> str | None:
-    """What to add to the first task of two classes that has no positive one; None without such a task."""
+    """A hint for the first two-class task without a positive class; None if there is no such task."""
     task = next((task for task in tasks if task.n_classes == MIN_CLASSES and task.positive is None), None)
     return None if task is None else f"Name the class to detect: `positive: {task.classes[1]}` in the task {task.name}."
 
@@ -90,7 +89,7 @@ def _not_an_arm(path: tuple[str, ...], rule: str, given: str, known: Sequence[st
 
 
 def _check_size(spec: StudyFile, arms: int, loading: Loading) -> None:
-    """Refuse a plan that is too large before it is expanded."""
+    """Reject a plan that is too large before it is expanded."""
     seeds = spec.seeds.most if isinstance(spec.seeds, Race) else len(spec.seeds)
     search = 0 if spec.search is None else spec.search.trials * spec.search.seeds
     search += 0 if spec.tune is None else spec.tune.trials * spec.tune.seeds * arms * len(spec.tasks)
@@ -107,7 +106,7 @@ def _check_size(spec: StudyFile, arms: int, loading: Loading) -> None:
 
 
 def _check_seed_offsets(spec: StudyFile, arms: Sequence[Arm], loading: Loading) -> None:
-    """Note offsets after which an arm shares some seeds with the study's others, or has seeds that are too large."""
+    """Report offsets by which an arm shares some seeds with other arms, or gets seeds that are too large."""
     for position, entry in enumerate(spec.arms or ()):
         path = ("arms", position, "seed_offset")
         if not entry.seed_offset:
@@ -127,7 +126,7 @@ def _check_seed_offsets(spec: StudyFile, arms: Sequence[Arm], loading: Loading) 
 
 
 def _check_sampler(spec: StudyFile, loading: Loading) -> None:
-    """Note a class of Optuna that cannot sample here; results of a search are readable without it."""
+    """Report an Optuna sampler that cannot be used; results of a search can be read without this check."""
     for key, settings in (("search", spec.search), ("tune", spec.tune)):
         if settings is not None and isinstance(settings.sampler, NamedSampler):
             try:
@@ -149,7 +148,7 @@ def _check_search(spec: StudyFile, search: Search, loading: Loading) -> None:
 
 
 def _check_race(spec: StudyFile, arms: Sequence[Arm], loading: Loading) -> None:
-    """Note settings that need all arms at the same seeds, which a race does not provide."""
+    """Report settings that require the same seeds for all arms, which a race does not provide."""
     same_for_all = "Give every arm the same seeds, `seeds: 5`."
     if spec.search is not None:
         rule = "a search cannot race: its pruner ends bad trials early, and what it promotes is reported at equal seeds"

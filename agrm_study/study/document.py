@@ -1,7 +1,8 @@
-"""YAML documents as plain values, with the line of every value.
+"""YAML documents as plain values, with the line number of every value.
 
-YAML is read by the safe composer only, and scalars by the rules of YAML 1.2: ``1e-4`` is a number, ``no``, ``off`` and
-``2026-01-01`` are text, ``010`` is ten. PyYAML's own rules (YAML 1.1) would silently turn ``mode: off`` into ``False``.
+YAML is read only by the safe composer, and scalars by the rules of YAML 1.2: ``1e-4`` is a number, ``no``, ``off`` and
+``2026-01-01`` are text, and ``010`` is ten. PyYAML's own rules (YAML 1.1) would silently turn ``mode: off`` into
+``False``.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import yaml
 from agrm_study.study.errors import InputError
 
 KeyPath = tuple[str | int, ...]
-"""Path to a value: keys of mappings and positions in lists."""
+"""Path of a value: keys of mappings and positions in lists."""
 
 NODE_LIMIT = 100_000
 """Maximum number of values in a file, with aliases expanded (a few lines of nested aliases can expand to billions)."""
@@ -42,7 +43,7 @@ class _Loader(yaml.SafeLoader):
 
 
 class _Dumper(yaml.SafeDumper):
-    """Dumper whose output `_Loader` reads back: text that looks like a number is quoted."""
+    """Dumper whose output `_Loader` reads back unchanged: text that looks like a number is quoted."""
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012
 
@@ -59,12 +60,12 @@ for _name, _pattern, _first in _RULES:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A YAML document with the lines of its parts.
+    """A YAML document with the line numbers of its parts.
 
     Attributes:
         value: Plain dicts (text keys), lists, text, numbers, booleans and None.
         source: The file, or the name of the text in messages.
-        lines: Line, counted from 1, of every key and list item.
+        lines: Line number, from 1, of every key and list item.
     """
 
     value: Any
@@ -72,7 +73,7 @@ class Document:
     lines: dict[KeyPath, int] = field(repr=False)
 
     def line(self, path: KeyPath) -> int | None:
-        """Line of a value, or of the nearest enclosing value in the document."""
+        """Line number of a value, or of the nearest enclosing value in the document."""
         for length in range(len(path), -1, -1):
             if (found := self.lines.get(path[:length])) is not None:
                 return found
@@ -122,7 +123,7 @@ def parse_yaml(text: str, source: Path | None = None) -> Document:
     except yaml.MarkedYAMLError as fault:
         mark = fault.problem_mark or fault.context_mark
         if fault.context_mark is not None and "expected ':'" in str(fault.problem):
-            mark = fault.context_mark  # the key itself, as the parser has advanced to the next line
+            mark = fault.context_mark  # the line of the key itself; the parser has advanced to the next line
         line = None if mark is None else mark.line + 1
         raise _not_yaml(fault, text, source, line) from None
     except yaml.reader.ReaderError as fault:
@@ -172,11 +173,11 @@ _EXPLAINED: tuple[tuple[str, str, str], ...] = (
     ("undefined alias", "`*` begins an alias that is not defined", "Quote text that begins with `*`."),
     ("cannot start any token", "a value begins with a character that has a meaning in YAML", "Quote the value."),
 )
-"""Translations of parser errors: a part of the message, the rule, and what to do."""
+"""Translations of parser errors: a part of the message, the rule, and a hint."""
 
 
 def _not_yaml(fault: yaml.MarkedYAMLError, text: str, source: Path | None, line: int | None) -> InputError:
-    """A parser's error, worded so that it requires no knowledge of YAML's grammar."""
+    """A parser error, in words that require no knowledge of the YAML grammar."""
     problem = " ".join(part for part in (fault.context, fault.problem) if part)
     rule, hint = next(((r, h) for part, r, h in _EXPLAINED if re.search(part, problem)), (problem, None))
     written = "" if line is None else "".join(text.split("\n")[max(0, line - 2) : line])
@@ -192,19 +193,19 @@ def _looks_like_space(character: str) -> bool:
 
 
 def _name_of(character: object) -> str:
-    """A character that cannot be printed, by its code point."""
+    """The code point of a character that cannot be printed, as text."""
     code = character if isinstance(character, int) else ord(str(character)[:1] or "\0")
     return f"U+{code:04X}"
 
 
 def dump_yaml(value: Any) -> str:
-    """YAML text that `parse_yaml` reads back to an equal value, keys in their order."""
+    """YAML text from which `parse_yaml` reads an equal value; the order of keys is preserved."""
     text: str = yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
     return text
 
 
 class _Reader:
-    """Turns composed nodes into plain values and records their lines."""
+    """Converts composed nodes to plain values and records their line numbers."""
 
     def __init__(self, source: Path | None) -> None:
         self.source = source

@@ -1,4 +1,4 @@
-"""Spaces that vary both `model.freeze` and the backbone: combinations that freeze layers which the backbone lacks."""
+"""Checks of spaces that vary both `model.freeze` and the backbone, in which a backbone may lack the frozen layers."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from agrm_study.study.search_space import Dimension
 from agrm_study.study.settings import Setting
 
 MOST_COMBINATIONS: Final = 1000
-"""Spaces with more combinations are not tried in advance."""
+"""Maximum number of combinations that are checked in advance; larger spaces are not checked."""
 MOST_INTEGERS: Final = 32
-"""Longer ranges of integers are tried at both ends only."""
+"""Maximum length of integer ranges that are checked completely; of longer ranges, only the ends are checked."""
 
 Point = dict[str, Any]
-"""Values by dotted name."""
+"""A point of a space: values by dotted name."""
 
 
 def layer_dimensions(names: Sequence[str]) -> tuple[str, ...]:
-    """The dimensions that decide together whether frozen layers exist; empty if fewer than two do."""
+    """The dimensions that jointly determine whether frozen layers exist; empty if there are fewer than two."""
     deciding = (FREEZE, "model.backbone", "model.depth")
     found = tuple(name for name in names if name in deciding or name.startswith("model.options"))
     return found if len(found) > 1 else ()
@@ -41,13 +41,14 @@ def try_layers(
     at: KeyPath,
     prefix: str,
 ) -> None:
-    """Note the values that are possible in no combination, as errors, or the impossible combinations, in a sentence.
+    """Report values that are impossible in all combinations as errors, or else impossible combinations in a note.
 
     Args:
         space: All dimensions.
         names: Result of `layer_dimensions`.
-        recipe_of: The recipe with some settings, without a check of its layers; None if it breaks other rules.
-        loading: Receives errors and sentences.
+        recipe_of: Returns the recipe with the given settings, without a check of its layers; None if it violates other
+            rules.
+        loading: Receives errors and notes.
         at: Path of the space in the study file.
         prefix: Prefix of the field in messages.
     """
@@ -87,7 +88,7 @@ def try_layers(
 
 
 def _points(names: Sequence[str], space: Mapping[str, Dimension], point: Point) -> Iterator[Point]:
-    """All combinations of values; conditions on other dimensions may hold or not."""
+    """All combinations of values; conditions on other dimensions are assumed both to hold and not to hold."""
     if not names:
         yield point
         return
@@ -110,7 +111,7 @@ def _values(dimension: Dimension) -> tuple[Any, ...]:
 
 
 def _place_of(value: Any, dimension: Dimension, loading: Loading, path: KeyPath) -> Place:
-    """The place of a choice, or of the whole dimension."""
+    """The location of a choice, or of the dimension."""
     for index, (label, choice) in enumerate(dimension.choices or ()):
         if choice == value:
             return loading.places.find((*path, "choice", index if label is None else label))

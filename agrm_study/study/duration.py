@@ -1,4 +1,4 @@
-"""Spans of time as given on the command line: `7h30m`."""
+"""Durations as given on the command line, such as `7h30m`."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ _FORM: Final = re.compile("".join(rf"(?:(\d{{1,8}}){unit})?" for unit in UNITS),
 
 
 def read_duration(text: str, *, field: str | None = None) -> float:
-    """Seconds of a span such as ``7h30m``, ``90m`` or ``1d12h``.
+    """Number of seconds in a duration such as ``7h30m``, ``90m`` or ``1d12h``.
 
     Args:
-        text: Whole numbers, each with its unit (d, h, m, s), largest first; each number must amount to
-            less than one of the preceding unit.
+        text: Integers with units (d, h, m, s), largest unit first; each number must be less than one of the preceding
+            unit.
         field: Name of the option, for the message.
 
     Raises:
-        InputError: For anything else, for a span of zero, and for more than 366 days.
+        InputError: For any other text, a duration of zero, or more than 366 days.
     """
     found = _FORM.fullmatch(text.strip()) if text.strip() else None
     if found is None:
@@ -42,7 +42,7 @@ def _wrong(rule: str, text: str, field: str | None) -> InputError:
 
 
 def written_duration(seconds: float) -> str:
-    """The text that `read_duration` reads as the given whole number of seconds."""
+    """The text from which `read_duration` reads the given number of seconds, rounded to an integer."""
     rest, parts = round(seconds), []
     for unit, size in UNITS.items():
         count, rest = divmod(rest, size)

@@ -1,4 +1,4 @@
-"""Rules that involve `splits` and other keys of a study."""
+"""Checks of `splits` against other keys of a study."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TESTED_ELSEWHERE: Final = "the validation subjects of one fold are test subjects
 
 
 def check_splits(spec: StudyFile, base: Recipe, arms: Sequence[Arm], loading: Loading) -> None:
-    """Note settings that contradict `splits`."""
+    """Report settings that contradict `splits`."""
     splits = spec.splits
     if splits is None:
         return
@@ -55,7 +55,7 @@ def check_splits(spec: StudyFile, base: Recipe, arms: Sequence[Arm], loading: Lo
 def _recipes(
     spec: StudyFile, base: Recipe, arms: Sequence[Arm], loading: Loading
 ) -> Iterator[tuple[Place | None, Recipe]]:
-    """The base recipe, which has no place, and the recipes of the arms."""
+    """The base recipe, which has no location, and the recipes of the arms."""
     yield None, base
     listed = {entry.name: number for number, entry in enumerate(spec.arms or ())}
     for arm in arms:

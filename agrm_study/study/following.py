@@ -10,7 +10,7 @@ from agrm_study.study.merge import Tree, with_settings
 from agrm_study.study.settings import Setting, default_of
 
 FOLLOWING: Final = ("ssl.pretrain_epochs", "ssl.ramp.epochs")
-"""Durations that are meaningful only as a fraction of `epochs`."""
+"""Durations that are meaningful only relative to `epochs`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +23,11 @@ class Followed:
 
 
 def follow_epochs(layers: Sequence[Sequence[Setting]]) -> tuple[list[Setting], tuple[Followed, ...]]:
-    """The settings that shrink in proportion to `epochs`.
+    """The settings that are shortened in proportion to `epochs`.
 
-    The rule applies only if the recipe would otherwise be refused because its pre-training is not shorter than its
-    training, so studies that load without the rule are unaffected. A setting is rescaled if a layer before that of
-    `epochs` gives it, never if the same layer or a later one does.
+    The rule applies only if the recipe would otherwise be rejected because its pre-training is not shorter than its
+    training, so studies that are valid without it are unaffected. A setting is rescaled if it is set in an earlier
+    layer than `epochs`, but not if it is set in the same layer or a later one.
 
     Args:
         layers: Settings of the base recipe, the study, the preset and the options, in this order.
@@ -37,7 +37,7 @@ def follow_epochs(layers: Sequence[Sequence[Setting]]) -> tuple[list[Setting], t
     """
     tree: Tree = {}
     last: dict[str, int] = {}  # the last layer that sets each setting
-    before: Any = default_of("epochs")  # value from the layers below the last one that sets `epochs`
+    before: Any = default_of("epochs")  # value in the layers before the last one that sets `epochs`
     shortened: Setting | None = None
     for number, layer in enumerate(layers):
         for setting in layer:

@@ -1,4 +1,4 @@
-"""Names of the layers that `model.freeze` may give."""
+"""Valid layer names for `model.freeze`."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from agrm_study.study.recipe import Model
 
 FREEZE: Final = "model.freeze"
 WHOLE: Final = "backbone"
-"""Stands for all stages of a backbone."""
+"""Name that denotes all stages of a backbone."""
 
 LayerNames = Callable[[Model], Collection[str]]
-"""Dotted names of all layers of a backbone, including its stages in order."""
+"""Function that returns the dotted names of all layers of a backbone, including its stages in order."""
 
 
 def unknown_layers(frozen: Iterable[str], layers: Collection[str]) -> list[InputError]:
-    """An error for each name to freeze that is not a layer of the backbone."""
+    """One error for each given name that is not a layer of the backbone."""
     stages = [name for name in layers if "." not in name]
     return [
         InputError(
@@ -33,11 +33,11 @@ def unknown_layers(frozen: Iterable[str], layers: Collection[str]) -> list[Input
 
 
 def frozen_layer_errors(model: Model, layers: LayerNames) -> list[InputError]:
-    """An error for each name in `model.freeze` that is not a layer of the backbone, or one if it cannot be built."""
+    """One error for each name in `model.freeze` that is not a layer, or a single error if the model cannot be built."""
     if set(model.freeze) <= {WHOLE}:
         return []
     try:
-        known = layers(model.model_copy(update={"freeze": ()}))  # one network, whatever is frozen
+        known = layers(model.model_copy(update={"freeze": ()}))  # one network for all values of `freeze`
     except InputError as problem:
         return [problem]
     return unknown_layers(model.freeze, known)

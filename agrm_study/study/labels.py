@@ -1,4 +1,4 @@
-"""Labels of a manifest: free text, and those of the paper."""
+"""Labels of a manifest: free text, and the labels of the paper."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import unicodedata
 from typing import Final
 
 LABELS: Final[tuple[str, ...]] = ("normal", "genu_varum", "genu_valgum")
-"""The labels of the paper, of its built-in tasks and of synthetic data."""
+"""The labels of the paper, which are used by the built-in tasks and synthetic data."""
 
 MAX_LABEL: Final = 60
-"""Maximum length of a label or of a class name, so that it fits into a row of a table."""
+"""Maximum length of a label or a class name, which must fit into a row of a table."""
 
 
 def label_problem(text: str) -> str | None:
-    """The rule that a label or the name of a class breaks, or None."""
+    """The rule that a label or class name violates, or None."""
     if not text.strip():
         return "must not be empty"
     if any(unicodedata.category(character)[0] == "C" for character in text) or len(text.splitlines()) > 1:
@@ -24,7 +24,7 @@ def label_problem(text: str) -> str | None:
 
 
 def plain_label(text: str) -> str:
-    """A label without surrounding spaces and in Unicode form NFC, so that equal words compare equal."""
+    """A label without surrounding spaces and in Unicode form NFC, so that equal texts compare equal."""
     return unicodedata.normalize("NFC", text.strip())
 
 

@@ -1,4 +1,4 @@
-"""The shipped studies, base recipes and presets; imports little, so that shell completion is fast."""
+"""The shipped studies, base recipes and presets. Imports are minimal, so that shell completion is fast."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def shipped_folders() -> tuple[Path, ...]:
-    """Folders of shipped studies: inside the installed package, otherwise next to it in a checkout."""
+    """Folders with shipped studies: in the installed package, or next to it in a checkout."""
     return tuple(
         folder for folder in (_PACKAGE / "_search_spaces", _PACKAGE.parent / "search_spaces") if folder.is_dir()
     )
@@ -21,7 +21,7 @@ def find_study(path: str | Path) -> Path:
     """The study file for a path or the name of a shipped study (``ablation``).
 
     Raises:
-        InputError: If there is none; the message lists the shipped names.
+        InputError: If there is no such study; the message lists the shipped names.
     """
     given = Path(path)
     if given.is_file():
@@ -40,11 +40,11 @@ def find_study(path: str | Path) -> Path:
 
 
 def known_parts(kind: str, beside: Path | None) -> list[str]:
-    """Names of the base recipes (``kind`` base) or presets (``presets``): next to a study file, and shipped ones."""
+    """Names of base recipes (``kind`` is ``base``) or presets (``presets``), next to a study file and shipped."""
     return sorted({path.stem for folder in part_folders(kind, beside) for path in folder.glob("*.yaml")})
 
 
 def part_folders(kind: str, beside: Path | None) -> Sequence[Path]:
-    """Folders that may hold base recipes (``kind`` base) or presets (``presets``), in the order of search."""
+    """Folders that may contain base recipes (``kind`` is ``base``) or presets (``presets``), in search order."""
     own = () if beside is None else (beside / kind,)
     return (*own, *(folder / kind for folder in shipped_folders()))

@@ -1,4 +1,4 @@
-"""Loading of a study file, with overrides from a preset and options."""
+"""Loading of a study file, with overrides from a preset and from options."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ from agrm_study.study.translate import translate
 from agrm_study.study.tuning import check_tuning
 
 PARTS = {"arms": "arm", "grid": "factor", "search": "dimension"}
-"""The keys that define what varies, with a description of each."""
+"""The keys that define the varied settings, each with the name of its entries."""
 
 
 def load_study(
@@ -53,17 +53,17 @@ def load_study(
     own: OwnParts = OwnParts(),  # noqa: B008 - frozen
     layer_names: LayerNames | None = None,
 ) -> Study:
-    """Load a study file: base recipe, then the settings of the study, the preset, the options and each arm.
+    """Load a study: merge the base recipe and the settings of the study, the preset, the options and each arm.
 
     Args:
-        path: A study file, the name of a shipped study, or the content of a study file as plain values; paths in such
-            values start from the working folder.
-        overrides: ``KEY=VALUE`` strings: a recipe's setting for every arm, or a key of the study (``seeds=[0, 1]``).
+        path: A study file, the name of a shipped study, or the content of a study file as plain values; relative paths
+            in such values are resolved against the working directory.
+        overrides: ``KEY=VALUE`` strings: a recipe setting for all arms, or a key of the study (``seeds=[0, 1]``).
         preset: Name of a preset in search_spaces/presets/, or a file.
-        names: Existing names by dotted field (``model.backbone``, ``report.tables``, …), given by the caller since
+        names: Valid names by dotted field (``model.backbone``, ``report.tables``, …), provided by the caller because
             this layer knows neither networks nor tables; fields without an entry are not checked.
-        own: The study's own parts (`plan.own_parts`), whose names are among ``names``.
-        layer_names: Layers of a backbone, given by the caller in the same way, to check `model.freeze`.
+        own: User-defined parts of the study (`plan.own_parts`), whose names are included in ``names``.
+        layer_names: Layer names of a backbone, also provided by the caller, for checking `model.freeze`.
 
     Raises:
         InputError: If the study is invalid; one message lists every error with file, line, field, rule and value.
@@ -138,7 +138,7 @@ def load_study(
 
 
 def _with_own_names(report: ReportRequest, own: OwnParts) -> ReportRequest:
-    """The report request, with the full names of the study's own tables and figures."""
+    """The report request, with the full names of user-defined tables and figures."""
     full = {(part.kind, part.name): full_name(part.name, part.source) for part in own.parts}
     return report.model_copy(
         update={
@@ -176,7 +176,7 @@ def _plain(value: Any) -> str:
 
 
 def _read_spec(loading: Loading) -> StudyFile | None:
-    """The study's own keys, validated; None after noting errors."""
+    """The validated keys of the study; None after reporting errors."""
     value, problems = loading.value, loading.problems
     given = [way for way in PARTS if value.get(way) is not None]
     before = len(problems)
@@ -209,7 +209,7 @@ def _read_spec(loading: Loading) -> StudyFile | None:
 
 
 def _with_recipe_hint(problem: InputError) -> InputError:
-    """Note a recipe's section at the top level of a study, a likely mistake, with its correct place."""
+    """The error, with a hint if a section of the recipe was written at the top level of the study, a common mistake."""
     if problem.rule != "there is no such key" or problem.field not in Recipe.model_fields:
         return problem
     return InputError(

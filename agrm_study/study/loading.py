@@ -17,7 +17,7 @@ from agrm_study.study.settings import Setting
 from agrm_study.study.tasks import Task
 
 GIVEN: Final = "the given study"
-"""Name in messages of a study that was given as plain values."""
+"""Name, in messages, of a study given as plain values."""
 
 
 @dataclass(slots=True)
@@ -25,18 +25,18 @@ class Loading:
     """A study that is being loaded.
 
     Attributes:
-        file: The study file; None for a study that was given as plain values.
-        value: Its own keys, in plain values, including overrides from a preset and options.
-        places: Place where each of these keys was last written.
-        names: Existing names by dotted field; fields without an entry are not checked.
+        file: The study file; None for a study given as plain values.
+        value: The keys of the study as plain values, including overrides from a preset and options.
+        places: Location at which each of these keys was last written.
+        names: Valid names by dotted field; fields without an entry are not checked.
         problems: Errors found so far.
-        notes: Sentences for the user of a valid study.
-        tree: The recipe's settings, merged so far, without defaults.
-        origins: Place where each of these settings was last written.
+        notes: Notes for the user of a valid study.
+        tree: Settings of the recipe merged so far, without defaults.
+        origins: Location at which each of these settings was last written.
         options: Recipe settings from command-line options.
-        layers: Layers of a backbone; by default `model.freeze` is not checked.
-        parts: The study's own parts.
-        tasks: Its tasks; empty until they are known.
+        layers: Layer names of a backbone, for checking `model.freeze`; None disables this check.
+        parts: User-defined parts of the study.
+        tasks: Tasks of the study; empty until they are known.
     """
 
     file: Path | None
@@ -65,28 +65,28 @@ class Loading:
 
     @property
     def place(self) -> Place:
-        """The study as a whole, in messages."""
+        """Location of the study as a whole, for messages."""
         return Place(GIVEN if self.file is None else self.file)
 
     @property
     def folder(self) -> Path:
-        """Base folder of relative paths: the folder of the study file, otherwise the working folder."""
+        """Base folder of relative paths: the folder of the study file, otherwise the working directory."""
         return Path.cwd() if self.file is None else self.file.parent
 
     def lay(self, settings: Sequence[Setting]) -> None:
-        """Merge settings of one source into those so far; later values take precedence, lists are replaced entirely."""
+        """Merge the settings of one source; later values take precedence, and lists are replaced entirely."""
         check_memories(settings, self.problems)
         self.tree = with_settings(self.tree, settings)
         for setting in settings:
             self.origins.note(tuple(setting.name.split(".")), setting.place)
 
     def note(self, path: KeyPath, rule: str, *, at: KeyPath | None = None, **more: Any) -> None:
-        """Note a broken rule.
+        """Report a violated rule.
 
         Args:
-            path: Path of the study's key.
+            path: Path of the key in the study.
             rule: The rule.
-            at: Path of the reported place, if different.
-            more: Further arguments of `Problems.add`.
+            at: Path of the reported location, if different.
+            more: Additional arguments of `Problems.add`.
         """
         self.problems.add(self.places.find(at or path), rule, **({"field": dotted(path)} | more))

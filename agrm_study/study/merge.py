@@ -20,16 +20,16 @@ from agrm_study.study.tasks import Task
 from agrm_study.study.translate import translate
 
 Tree = dict[str, Any]
-"""Nested plain values of a recipe, as in its JSON."""
+"""Settings of a recipe as nested plain values, as in its JSON form."""
 
 ORDINAL_LOSS = "corn"
-"""The loss that needs an order of the classes."""
+"""Name of the loss that requires ordered classes."""
 
 
 def with_settings(tree: Tree, settings: Iterable[Setting]) -> Tree:
-    """A copy of merged settings with some replaced; later values take precedence, and lists are replaced as a whole.
+    """A copy of merged settings with some of them replaced; later values take precedence, lists are replaced entirely.
 
-    A moving average given per step also replaces an earlier memory in epochs (`MEMORIES`), and the reverse.
+    A moving average specified per step also replaces an earlier memory in epochs (`MEMORIES`), and vice versa.
     """
     result = copy.deepcopy(tree)
     for setting in settings:
@@ -45,7 +45,7 @@ def with_settings(tree: Tree, settings: Iterable[Setting]) -> Tree:
 
 
 def check_memories(settings: Sequence[Setting], problems: Problems, *, prefix: str = "") -> None:
-    """Note a moving average for which one source gives both a value per step and a memory in epochs."""
+    """Report a moving average for which one source specifies both a value per step and a memory in epochs."""
     given = {setting.name: setting for setting in settings}
     for memory, per_step in MEMORIES.items():
         if per_step in given and memory in given and given[memory].value is not None:
@@ -71,17 +71,17 @@ def build_recipe(
     tasks: Iterable[Task] = (),
     layers: LayerNames | None = None,
 ) -> Recipe | None:
-    """The validated recipe, or None after noting errors.
+    """The validated recipe, or None after reporting errors.
 
     Args:
         tree: Merged settings.
-        places: Place of each setting.
-        problems: Collects the errors.
-        names: Existing names by dotted field; fields without an entry are not checked.
+        places: Location of each setting.
+        problems: Receives the errors.
+        names: Valid names by dotted field; fields without an entry are not checked.
         prefix: Prefix of the field in messages (``arm `w/o MTM` ``).
-        parts: The study's own parts; the recipe has their full names.
-        tasks: Tasks of the study, with which the recipe must be compatible.
-        layers: Layers of a backbone, to check `model.freeze`; by default it is not checked.
+        parts: User-defined parts of the study; the recipe contains their full names.
+        tasks: Tasks of the study; the recipe must be compatible with all of them.
+        layers: Layer names of a backbone, for checking `model.freeze`; None disables this check.
     """
     try:
         # JSON mode: lists become tuples and text paths, but nothing else is converted (no "5" for 5, no true for 1).
@@ -106,7 +106,7 @@ def build_recipe(
 def check_name(
     field: str, given: object, known: Iterable[str], places: Places, problems: Problems, *, prefix: str = ""
 ) -> None:
-    """Note a name that does not exist; None is ignored."""
+    """Report a name that does not exist; None is ignored."""
     options = sorted(known)
     if given is None or given in options:
         return
@@ -121,7 +121,7 @@ def check_name(
 
 
 def _check_layers(model: Model, layers: LayerNames | None, places: Places, problems: Problems, prefix: str) -> None:
-    """Note frozen layers that the backbone does not have."""
+    """Report frozen layers that the backbone does not have."""
     place = places.find(("model", "freeze"))
     for each in frozen_layer_errors(model, layers) if layers is not None else ():
         problems.add(
@@ -134,7 +134,7 @@ def _is_setting(field: str) -> bool:
 
 
 def _check_together(recipe: Recipe, places: Places, problems: Problems, prefix: str) -> None:
-    """Rules that involve several settings."""
+    """Check rules that involve several settings."""
 
     def note(rule: str, *names: str, **more: Any) -> None:
         place = places.latest(tuple(name.split(".")) for name in names)
@@ -180,7 +180,7 @@ def _check_strong_view(recipe: Recipe, note: Callable[..., None]) -> None:
 
 
 def _check_unlabelled_passes(recipe: Recipe, note: Callable[..., None]) -> None:
-    """Rules for batch norm, thresholds and uncertainty in methods that use unlabelled clips."""
+    """Check batch norm, thresholds and uncertainty in methods that use unlabelled clips."""
     ssl, in_rounds = recipe.ssl, recipe.ssl.pseudo.mode == "rounds"
     if ssl.batch_norm == "joint" and recipe.batch.accumulate > 1:
         rule = "must be 1 with ssl.batch_norm joint: one pass covers all clips of a step"
@@ -215,7 +215,7 @@ def _check_unlabelled_passes(recipe: Recipe, note: Callable[..., None]) -> None:
 
 
 def _check_tasks(recipe: Recipe, tasks: Iterable[Task], places: Places, problems: Problems, prefix: str) -> None:
-    """Note an ordinal loss for tasks whose classes have no order."""
+    """Report an ordinal loss for tasks whose classes have no order."""
     if recipe.loss.name == ORDINAL_LOSS and (without := [task.name for task in tasks if task.order is None]):
         problems.add(
             places.find(("loss", "name")),

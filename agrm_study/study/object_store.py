@@ -10,7 +10,7 @@ GOOGLE: Final = ("gs", "gcs")
 ANONYMOUS: Final = "anonymous"
 RETRIED_FOR: Final = "retry_limit_seconds"
 RETRIED_FOR_S: Final = 15
-"""Retry limit of failed requests to Google's storage; Arrow's default is 15 minutes."""
+"""Retry limit, in seconds, for failed requests to Google Cloud Storage; Arrow's default is 15 minutes."""
 _KEYS: Final = {
     "s3": "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give the machines a role.",
     **dict.fromkeys(
@@ -18,11 +18,11 @@ _KEYS: Final = {
     ),
 }
 _SPEAKERS: Final = ("AWS Error", "google::cloud::")
-"""Texts that identify Arrow's object-store errors, which have no error number."""
+"""Texts that identify object-store errors of Arrow, which have no error number."""
 
 
 def store_error_text(error: BaseException) -> str:
-    """Short text of an object-store or network error from Arrow; empty for any other error."""
+    """Short text of an object-store or network error from Arrow; empty for other errors."""
     text = str(error)
     if not isinstance(error, OSError) or not any(name in text for name in _SPEAKERS):
         return ""
@@ -30,15 +30,15 @@ def store_error_text(error: BaseException) -> str:
 
 
 def user_of(uri: str) -> str:
-    """The user part of a URI, such as ``anonymous@``; empty if absent."""
+    """The user part of a URI, such as ``anonymous@``; empty if there is none."""
     return "".join(uri.partition("://")[2].partition("/")[0].rpartition("@")[:2])
 
 
 def arrow_uri(uri: str) -> str:
-    """The URI to pass to Arrow, with a retry limit for Google's storage.
+    """The URI to pass to Arrow, with a retry limit for Google Cloud Storage.
 
     Raises:
-        InputError: If it contains keys, which would appear in output and in process lists.
+        InputError: If the URI contains credentials, which would appear in output and in process lists.
     """
     scheme, user = uri.partition("://")[0], user_of(uri)
     if user and scheme in _KEYS and not (scheme in GOOGLE and user == f"{ANONYMOUS}@"):

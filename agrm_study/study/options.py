@@ -1,4 +1,4 @@
-"""Values of the options of a study's own parts, inside a recipe."""
+"""Option values of user-defined parts in a recipe."""
 
 from __future__ import annotations
 
@@ -16,4 +16,4 @@ class OptionValues(dict[str, Any]):
 
 
 OptionsField = Annotated[dict[str, JsonValue], AfterValidator(OptionValues)]
-"""A field of a recipe's section that holds options."""
+"""Type of the recipe fields that contain options."""

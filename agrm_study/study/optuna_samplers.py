@@ -1,4 +1,4 @@
-"""Samplers of a search: four by a short name, and the classes of `optuna.samplers` with their own options."""
+"""Samplers of a search: four samplers with short names, and classes of `optuna.samplers` with their options."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
     import optuna
 
 SHORT: Final = ("random", "tpe", "gp", "nsga2")
-"""Samplers with settings chosen here."""
+"""Short names of samplers with preset options."""
 
 CLASSES: Final = (
     "CmaEsSampler", "GPSampler", "NSGAIIISampler", "NSGAIISampler", "QMCSampler", "RandomSampler", "TPESampler",
 )  # fmt: skip
-"""Classes of `optuna.samplers` that can sample from a space of a study file."""
+"""Classes of `optuna.samplers` that can sample from the spaces of study files."""
 
 REFUSED: Final = {
     "BruteForceSampler": "Use `grid` instead of the search: it trains every combination.",
     "GridSampler": "Use `grid` instead of the search: it crosses values without a sampler.",
     "PartialFixedSampler": "Leave the setting out of the space and give it under `set`.",
 }
-"""Classes of `optuna.samplers` whose function another key of a study file provides."""
+"""Classes of `optuna.samplers` whose functionality is provided by other keys of a study file, with hints."""
 
 OPTION_TYPES: Final[Mapping[str, tuple[type, ...]]] = {
     "bool": (bool,),
@@ -38,10 +38,10 @@ OPTION_TYPES: Final[Mapping[str, tuple[type, ...]]] = {
     "str": (str,),
     "None": (type(None),),
 }
-"""Types of constructor arguments that a study file can express; other arguments take objects."""
+"""Types of constructor arguments that a study file can express; other arguments must be objects."""
 
 INSTEAD: Final = {"seed": "Set `sampler_seed`.", "constraints_func": "Set `constraints`."}
-"""Constructor arguments that other keys of a search set."""
+"""Constructor arguments that are set by other keys of a search, with hints."""
 
 
 class NamedSampler(Section):
@@ -57,7 +57,7 @@ def read_sampler(value: Any) -> Any:
     """``tpe``, ``CmaEsSampler`` or ``{name: CmaEsSampler, options: {…}}`` as one of `SHORT`, or a `NamedSampler`.
 
     Raises:
-        Rule: If the name is unknown, or its constructor does not accept the options.
+        Rule: If the name is unknown, or the constructor does not accept the options.
     """
     if isinstance(value, NamedSampler) or value in SHORT:
         return value
@@ -95,7 +95,7 @@ SamplerEntry = Annotated[
 
 
 def build_sampler(sampler: NamedSampler, seed: int) -> optuna.samplers.BaseSampler:
-    """The sampler; a deterministic one takes no seed."""
+    """The sampler with the given seed; deterministic samplers do not accept a seed."""
     from optuna import samplers
 
     made = getattr(samplers, sampler.name)
@@ -109,7 +109,7 @@ def try_sampler(sampler: NamedSampler, directions: Sequence[str]) -> None:
     """Check that a sampler can be created and can sample from a space of two numbers.
 
     Raises:
-        Rule: If it cannot: an option out of range, several objectives, a package that is not installed.
+        Rule: If it cannot, for example because of an option out of range, several objectives, or a missing package.
     """
     import optuna
 
@@ -135,7 +135,7 @@ def try_sampler(sampler: NamedSampler, directions: Sequence[str]) -> None:
 
 
 def _check_options(name: str, options: Mapping[str, Any]) -> None:
-    """Refuse arguments that the constructor lacks, that other keys set, or that must be objects."""
+    """Reject arguments that the constructor does not have, that are set by other keys, or that must be objects."""
     if not options:
         return
     from optuna import samplers

@@ -1,4 +1,4 @@
-"""Studies with their own trainer: their arms set that trainer's settings, by name."""
+"""Studies with a user-defined trainer, whose arms set the settings of that trainer by name."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from agrm_study.study.settings import Setting
 from agrm_study.study.study import Study
 
 ENTRY: Final = re.compile(r"(?P<source>.+):(?P<cls>[A-Za-z_]\w*)")
-"""Form of `trainer:`: a Python file or a module, and a class."""
+"""Form of the `trainer` key: a Python file or a module, and a class."""
 
 ALLOWED: Final = "FILE.py:CLASS, relative to the study file, or MODULE:CLASS"
 
@@ -25,13 +25,13 @@ SHARED: Final = (
     "epochs", "data.subset", "data.exclude", "data.split", "data.split_file", "data.folds", "data.fold",
     "data.first_fold", "data.fold_group", "data.labelled_fraction", "training.patience",
 )  # fmt: skip
-"""Settings of the recipe that apply to every trainer: duration, early stopping, and samples."""
+"""Settings of the recipe that apply to every trainer: duration, early stopping, and selection of samples."""
 
 PREFIX: Final = "training.options."
 
 
 def own_trainer(loading: Loading) -> OwnPart | None:
-    """The trainer that a study names, among its parts; None without one, and after noting an error."""
+    """The user-defined trainer of a study; None if it has none, or after reporting an error."""
     written = loading.value.get("trainer")
     if not isinstance(written, str):
         return None
@@ -50,7 +50,7 @@ def own_trainer(loading: Loading) -> OwnPart | None:
 
 
 def named_trainer(written: object, parts: Iterable[OwnPart]) -> OwnPart | None:
-    """The trainer among a study's parts that an entry ``FILE.py:CLASS`` names; None for none."""
+    """The trainer among user-defined parts that an entry ``FILE.py:CLASS`` specifies; None if there is none."""
     form = ENTRY.fullmatch(written) if isinstance(written, str) else None
     if form is None:
         return None
@@ -61,7 +61,7 @@ def named_trainer(written: object, parts: Iterable[OwnPart]) -> OwnPart | None:
 def name_settings(loading: Loading, trainer: OwnPart) -> None:
     """Rename the settings in `set`, `arms`, `grid`, `search` and `tune`: ``depth`` becomes ``training.options.depth``.
 
-    Names that are neither settings of the trainer nor in `SHARED` are noted and left out.
+    Names that are neither settings of the trainer nor in `SHARED` are reported and removed.
     """
     value = loading.value
     if isinstance(value.get("set"), dict):
@@ -94,22 +94,22 @@ def _renamed_space(group: dict[str, Any], path: KeyPath, loading: Loading, train
 
 
 def shares_epochs(trainer: OwnPart | None) -> bool:
-    """Whether trials can share epochs: with the shipped trainer (None), and with one that declares such epochs."""
+    """Whether trials can share epochs: with the built-in trainer (None), or with one that declares such epochs."""
     return trainer is None or overrides("trainer", full_name(trainer.name, trainer.source), "shared_epochs")
 
 
 def named_option(text: str, trainer: OwnPart) -> str:
-    """A ``KEY=VALUE`` option with the full name of a trainer's setting."""
+    """A ``KEY=VALUE`` option with the full name of a trainer setting."""
     return f"{PREFIX}{text}" if text.partition("=")[0].strip() in _settings(trainer) else text
 
 
 def first_layer(trainer: OwnPart, loading: Loading) -> list[Setting]:
-    """Defaults of a study with its own trainer: one epoch."""
+    """Defaults of a study with a user-defined trainer: one epoch."""
     return [Setting("epochs", 1, loading.places.find(("trainer",)))]
 
 
 def last_layer(trainer: OwnPart, loading: Loading) -> list[Setting]:
-    """Settings that such a study always has: labelled data of its trainer, and a single network."""
+    """Fixed settings of a study with a user-defined trainer: its labelled data, and a single network."""
     place = loading.places.find(("trainer",))
     fixed: dict[str, Any] = {
         "training.trainer": trainer.name,
@@ -149,14 +149,14 @@ def _renamed(group: dict[str, Any], path: KeyPath, loading: Loading, trainer: Ow
 
 
 def is_shared(key: str, item: Any = None) -> bool:
-    """Whether a setting, or every setting of the group ``data``, applies to every trainer."""
+    """Whether a setting, or all given settings of the group ``data``, apply to every trainer."""
     if isinstance(item, dict) and key == "data":
         return all(is_shared(f"{key}.{inner}", value) for inner, value in item.items())
     return any(key == name or key.startswith(f"{name}.") for name in SHARED)
 
 
 def _with_conditions(factors: dict[str, Any], trainer: OwnPart) -> dict[str, Any]:
-    """Factors whose `when` uses the full names of the trainer's settings."""
+    """The factors, with full names of trainer settings in their `when`."""
     known = _settings(trainer)
     found = {}
     for name, factor in factors.items():
@@ -168,10 +168,10 @@ def _with_conditions(factors: dict[str, Any], trainer: OwnPart) -> dict[str, Any
 
 
 def require_shipped_trainer(study: Study, where: str | Path) -> None:
-    """Check that a study's trials have networks of the shipped trainer, which other commands can apply to videos.
+    """Check that a study uses the built-in trainer, whose networks other commands can apply to videos.
 
     Raises:
-        InputError: The study has its own trainer.
+        InputError: If the study has a user-defined trainer.
     """
     if study.base.own_trainer:
         raise InputError(

@@ -1,4 +1,4 @@
-"""Collected errors of a study, and the places where its values were written."""
+"""Collected errors of a study, and the locations of its values."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ class Place:
 
 @dataclass(slots=True)
 class Places:
-    """The places of all values of a document merged from several sources."""
+    """The locations of all values of a document that is merged from several sources."""
 
     default: Place
     by_path: dict[KeyPath, Place] = field(default_factory=dict)
 
     @staticmethod
     def of(document: Document, *, under: KeyPath = ()) -> Places:
-        """The places of a document's part, with paths that start at that part."""
+        """The locations in one part of a document, with paths relative to that part."""
         size = len(under)
         by_path = {
             path[size:]: Place(document.source, line) for path, line in document.lines.items() if path[:size] == under
@@ -46,13 +46,13 @@ class Places:
         return Places(Place(document.source, document.line(under)), by_path)
 
     def note(self, path: KeyPath, place: Place) -> None:
-        """Record ``place`` as the last place of the value at ``path`` and of everything it contains."""
+        """Record ``place`` as the latest location of the value at ``path`` and of everything in it."""
         size = len(path)
         self.by_path = {other: at for other, at in self.by_path.items() if other[:size] != path}
         self.by_path[path] = place
 
     def find(self, path: KeyPath) -> Place:
-        """The place of a value, or else of its last part that has one, or else of the nearest enclosing value."""
+        """The location of a value, or else of the last location inside it, or else of the nearest enclosing value."""
         if path in self.by_path:
             return self.by_path[path]
         inside = [at for other, at in self.by_path.items() if path and other[: len(path)] == path]
@@ -64,14 +64,14 @@ class Places:
         return self.default
 
     def latest(self, paths: Iterable[KeyPath]) -> Place:
-        """The place of the value written last among several, which caused their conflict."""
+        """The location of the value that was written last among several conflicting values."""
         order = {path: position for position, path in enumerate(self.by_path)}
         written = [path for path in paths if path in order]
         return self.by_path[max(written, key=order.__getitem__)] if written else self.default
 
 
 class Problems:
-    """Collects errors, so that all of them are reported at once."""
+    """Collector of errors, so that all of them are reported at once."""
 
     def __init__(self) -> None:
         self._found: list[InputError] = []
@@ -93,18 +93,18 @@ class Problems:
         allowed: str | None = None,
         hint: str | None = None,
     ) -> None:
-        """Note one error; duplicates are ignored."""
+        """Add one error; duplicates are ignored."""
         self.extend(
             [InputError(rule, where=place.where, line=place.line, field=field, given=given, allowed=allowed, hint=hint)]
         )
 
     def given_twice(self, setting: str, place: Place, first: Place) -> None:
-        """Note a setting that occurs twice in one group."""
+        """Add an error for a setting that occurs twice in one group."""
         rule = f"is given twice, first in line {first.line}"
         self.add(place, rule, field=setting, hint="Keep one of the two.")
 
     def extend(self, problems: Iterable[InputError]) -> None:
-        """Note several errors."""
+        """Add several errors."""
         for problem in problems:
             for single in problem.problems if isinstance(problem, InputErrors) else (problem,):
                 if (text := single.render()) not in self._told:
@@ -112,11 +112,11 @@ class Problems:
                     self._found.append(single)
 
     def absorb(self, other: Problems) -> None:
-        """Note the errors of another collector."""
+        """Add the errors of another collector."""
         self.extend(other._found)
 
     def raise_any(self) -> None:
-        """Raise the noted errors, if any.
+        """Raise the collected errors, if any.
 
         Raises:
             InputError: The single error, or an `InputErrors` with all of them.
@@ -128,4 +128,4 @@ class Problems:
 
 
 Names = Mapping[str, Iterable[str]]
-"""Existing names by dotted field: ``{"model.backbone": ("r3d_18", …)}``, which the study layer cannot know."""
+"""Valid names by dotted field, ``{"model.backbone": ("r3d_18", …)}``; the study layer does not know them itself."""

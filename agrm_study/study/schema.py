@@ -1,4 +1,4 @@
-"""JSON Schema of the study file, for completion and validation in editors."""
+"""JSON Schema of study files, for completion and validation in editors."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def study_schema(
     parts: Sequence[OwnPart] = (),
     trainer: OwnPart | None = None,
 ) -> dict[str, Any]:
-    """JSON Schema (2020-12) of a study file; settings are accepted by dotted name and nested.
+    """JSON Schema (2020-12) of a study file; settings may be given by dotted name or nested.
 
     Args:
-        names: Existing names by dotted field (`model.backbone`, `report.tables`, …), from the layers above.
-        parts: The study's own parts, whose options are included.
-        trainer: The study's own trainer, whose settings are included instead of the recipe's.
+        names: Valid names by dotted field (`model.backbone`, `report.tables`, …), provided by the caller.
+        parts: User-defined parts of the study, whose options are included.
+        trainer: User-defined trainer of the study, whose settings are included instead of those of the recipe.
     """
     schema = StudyFile.model_json_schema(by_alias=True)
     recipe = Recipe.model_json_schema(by_alias=True)
@@ -90,7 +90,7 @@ def study_schema(
 def _options(
     parts: Sequence[OwnPart], recipe: dict[str, Any], definitions: dict[str, Any]
 ) -> dict[str, dict[str, Any]]:
-    """Options of a study's own parts by dotted name, also inserted into the sections that contain them."""
+    """Options of user-defined parts by dotted name, which are also inserted into the sections that contain them."""
     found: dict[str, dict[str, Any]] = {}
     for kind in KINDS.values():
         if not kind.options:
@@ -108,7 +108,7 @@ def _options(
 
 
 def _named(node: Any, part: str) -> Any:
-    """A part's schema, with the part's name in its references to definitions."""
+    """The schema of a part, with the name of the part in references to definitions."""
     if isinstance(node, dict):
         return {
             key: value.replace("#/$defs/", f"#/$defs/{part}.") if key == "$ref" else _named(value, part)
@@ -118,7 +118,7 @@ def _named(node: Any, part: str) -> Any:
 
 
 def _property(name: str, root: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
-    """The schema of a field, looked up in an object's schema by dotted name."""
+    """The schema of a field in an object schema, by dotted name."""
     node: dict[str, Any] = root
     for part in name.split("."):
         node = _resolved(node, definitions)["properties"][part]
@@ -126,7 +126,7 @@ def _property(name: str, root: dict[str, Any], definitions: dict[str, Any]) -> d
 
 
 def _resolved(node: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
-    """The object schema that a property refers to, including optional sections."""
+    """The object schema to which a property refers, including optional sections."""
     for option in (node, *node.get("anyOf", ())):
         if "$ref" in option:
             found: dict[str, Any] = definitions[option["$ref"].rsplit("/", 1)[-1]]

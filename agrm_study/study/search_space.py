@@ -24,7 +24,7 @@ OBJECTIVES: dict[str, Direction] = {
     "val/balanced_accuracy": "maximize",
     "val/loss": "minimize",
 }
-"""Metrics that a search may use. Never the test part: its results could then no longer be reported on it."""
+"""Metrics that a search may use. Test metrics are excluded: results on the test part could then not be reported."""
 
 MAX_SEARCH_SEEDS = 100
 """Maximum number of training seeds per point of a search."""
@@ -33,12 +33,12 @@ _LABELLED_VALUES: dict[str, Any] = {"anyOf": [{"type": "array", "minItems": 1}, 
 
 
 class Condition(Section):
-    """Condition of a factor or dimension: it applies only if each of these earlier ones has one of the values."""
+    """Condition of a factor or dimension: each of these earlier ones must have one of the given values."""
 
     required: dict[str, tuple[Any, ...]] = Field(default_factory=dict)
 
     def holds(self, assigned: Mapping[str, Any]) -> bool:
-        """Whether it applies, given the values so far."""
+        """Whether the condition is met by the values assigned so far."""
         return all(name in assigned and assigned[name] in values for name, values in self.required.items())
 
 
@@ -61,10 +61,10 @@ When = Annotated[
 
 
 def read_labelled(value: Any) -> tuple[tuple[str | None, Any], ...]:
-    """A list of values, or ``label: value``, as pairs (label or None, value).
+    """A list of values, or a mapping ``label: value``, as pairs (label or None, value).
 
     Raises:
-        Rule: If it is neither, is empty, or contains a value twice.
+        Rule: If the value is neither a list nor a mapping, is empty, or contains a duplicate.
     """
     if isinstance(value, Mapping):
         pairs: tuple[tuple[str | None, Any], ...] = tuple(value.items())
@@ -88,22 +88,22 @@ class Dimension(Section):
     model_config = ConfigDict(populate_by_name=True)
 
     float_range: tuple[float, float] | None = Field(default=None, alias="float")
-    """[lowest, highest] of a real number."""
+    """Range [lowest, highest] of a real number."""
     int_range: tuple[Integer, Integer] | None = Field(default=None, alias="int")
-    """[lowest, highest] of a whole number, both included."""
+    """Range [lowest, highest] of an integer, both included."""
     choices: Annotated[
         tuple[tuple[str | None, Any], ...] | None,
         BeforeValidator(lambda value: None if value is None else read_labelled(value)),
         WithJsonSchema(_LABELLED_VALUES),
     ] = Field(default=None, alias="choice")
-    """Values to choose from: a list, or `label: value`."""
+    """Values to choose from: a list, or a mapping `label: value`."""
     scale: Scale = "linear"
-    """Scale on which values are drawn: `log` for learning rates, `logit` for values that approach 0 and 1 (an EMA's
-    alpha)."""
+    """Scale on which values are sampled: `log` for learning rates, `logit` for values close to 0 or 1 (such as alpha of
+    an EMA)."""
     step: Annotated[float, Field(gt=0)] | None = None
-    """Step of a linear range, from its lowest value."""
+    """Step size of a linear range, from its lowest value."""
     when: When = Field(default_factory=Condition)
-    """Condition: the dimension is drawn only if earlier dimensions have these values."""
+    """Condition: the dimension is sampled only if earlier dimensions have these values."""
 
     @model_validator(mode="after")
     def _rules(self) -> Dimension:
@@ -130,7 +130,7 @@ class Dimension(Section):
 
     @property
     def kind(self) -> Kind:
-        """Which of the three fields is set."""
+        """Kind of distribution: the field that is set."""
         return "float" if self.float_range is not None else "int" if self.int_range is not None else "choice"
 
     @property
@@ -146,7 +146,7 @@ class Dimension(Section):
         return bounds
 
     def can_be(self, value: Any) -> bool:
-        """Whether a draw can have a value."""
+        """Whether the given value can be sampled."""
         if self.choices is not None:
             return any(value == choice for _, choice in self.choices)
         low, high = self.bounds
@@ -161,25 +161,25 @@ class Dimension(Section):
 
     @property
     def probes(self) -> tuple[Any, ...]:
-        """Values to validate in place of all: both ends of a range, or every choice."""
+        """Values to validate instead of all values: both ends of a range, or all choices."""
         return tuple(value for _, value in self.choices) if self.choices is not None else self.bounds
 
 
 class Pruner(Section):
-    """Which trials of a search are stopped early."""
+    """Early stopping of search trials."""
 
     name: Literal["none", "asha", "median"] = "none"
-    """Rule that ends poor trials early."""
+    """Rule by which poor trials are stopped early."""
     grace_epochs: Positive = 10
     """Minimum number of epochs of every trial."""
     reduction_factor: Annotated[int, Field(ge=2, le=MAX_COUNT)] = 3
-    """asha: one trial in this many continues at each rung."""
+    """asha: one in this number of trials continues at each rung."""
     min_trials: Positive = 5
-    """median: number of trials that must have reached an epoch before others are stopped at it."""
+    """median: number of trials that must have reached an epoch before others can be stopped at this epoch."""
 
 
 def read_metrics(value: Any) -> tuple[str, ...]:
-    """One metric, or a list of several objectives; each must be measured on validation.
+    """One metric, or a list of several objectives; each must be a validation metric.
 
     Raises:
         Rule: If a metric does not exist or is not a validation metric.
@@ -197,12 +197,13 @@ def read_metrics(value: Any) -> tuple[str, ...]:
 
 
 class SearchSettings(Section):
-    """How points are sampled and evaluated on validation: shared by a search and by the tuning of arms."""
+    """Sampling and evaluation of points on validation data, for searches and for the tuning of arms."""
 
     sampler: SamplerEntry = "tpe"
-    """`random`, `tpe`, `gp` or `nsga2` (several objectives), or a class of `optuna.samplers`, with its `options`."""
+    """Sampler: `random`, `tpe`, `gp` or `nsga2` (several objectives), or a class of `optuna.samplers` with its
+    `options`."""
     trials: Annotated[int, Field(ge=1, le=MAX_TRIALS)]
-    """Total number of points of a search, earlier runs included."""
+    """Total number of points of a search, including earlier runs."""
     metric: Annotated[
         tuple[str, ...],
         BeforeValidator(read_metrics),
@@ -210,11 +211,11 @@ class SearchSettings(Section):
     ] = ("val/macro_f1",)
     """Objective: a validation metric, or several for `nsga2`."""
     constraints: tuple[ConstraintEntry, ...] = ()
-    """Bounds of a point, `QUANTITY <= NUMBER` or `>=`; a point that breaks one is never chosen."""
+    """Bounds for points, `QUANTITY <= NUMBER` or `>=`; a point that violates a bound is never selected."""
     pruner: Pruner = Pruner()
     """Early stopping of poor trials."""
     seed: Seed = 1000
-    """Training seed of search trials; must not be one of the study's seeds."""
+    """Training seed of search trials; must not be one of the seeds of the study."""
     seeds: Annotated[int, Field(ge=1, le=MAX_SEARCH_SEEDS)] = 1
     """Number of training seeds per point, starting at `seed`; its objective is their mean."""
     sampler_seed: Seed = 0
@@ -242,19 +243,19 @@ class SearchSettings(Section):
 
 
 class Search(SearchSettings):
-    """A sampled search on validation; its best points become arms with new seeds."""
+    """A search on validation data; its best points become arms with new seeds."""
 
     space: dict[str, Dimension] = Field(min_length=1)
-    """Dotted setting → distribution; an entry's `when` may name entries above it."""
+    """Mapping from dotted settings to distributions; the `when` of an entry may refer to entries above it."""
     promote: Annotated[int, Field(ge=0, le=1000)] = 3
-    """Number of best points that are trained again with the study's seeds."""
+    """Number of best points that are retrained with the seeds of the study."""
 
 
 class Tune(SearchSettings):
-    """Equal searches on validation, one per arm and task; each arm adopts its best settings."""
+    """Equal searches on validation data, one per arm and task; each arm adopts its best settings."""
 
     space: dict[str, Dimension] = Field(default_factory=dict)
-    """Dotted setting → distribution, for every arm without its own space."""
+    """Mapping from dotted settings to distributions, for all arms without their own space."""
 
     @model_validator(mode="after")
     def _one_objective(self) -> Tune:
@@ -264,7 +265,7 @@ class Tune(SearchSettings):
 
 
 class ArmTune(Section):
-    """Search space of the tuning of one arm, in place of the study's space."""
+    """Search space for the tuning of one arm, instead of the space of the study."""
 
     space: dict[str, Dimension] = Field(min_length=1)
-    """Dotted setting → distribution, instead of the study's `tune.space`."""
+    """Mapping from dotted settings to distributions, instead of the study's `tune.space`."""

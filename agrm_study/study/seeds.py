@@ -1,4 +1,4 @@
-"""Seeds of a study: a fixed list, or the number that a race assigns to each arm; arms that a race has stopped."""
+"""Seeds of a study: a fixed list, or a race that adds seeds to arms; arms stopped by a race."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from agrm_study.study.section import MAX_SEED, Section
 from agrm_study.study.translate import Rule, translate
 
 MAX_TRIALS = 1_000_000
-"""Maximum number of trials of a study: a larger plan is almost certainly a mistake, and would exhaust the memory."""
+"""Maximum number of trials of a study; a larger plan is almost certainly a mistake and would exhaust memory."""
 
 LEAST_FIRST = 3
 """Minimum number of seeds before an arm may be dropped; with fewer, a paired test is not informative."""
 
 RACED_BY = ("macro_f1", "accuracy", "balanced_accuracy")
-"""Metrics on which a race can be based: those that are recorded on validation."""
+"""Metrics on which a race can be based, because they are recorded on validation data."""
 
 NEED_ALL_ARMS = {
     "ablation": "its interaction is computed from four arms at the same seeds",
     "factor_response": "it averages arms over the other factors at the same seeds",
 }
-"""Tables that a study with a race cannot have, with reasons."""
+"""Tables that are not available in a study with a race, with reasons."""
 
 ALLOWED = (
     f"a list of distinct whole numbers from 0 to {MAX_SEED}, their number (at most {MAX_TRIALS}), or {{race: {{first: "
@@ -34,17 +34,17 @@ ALLOWED = (
 
 
 class Race(Section):
-    """Seeds are added in rounds; arms that are significantly worse than another on validation get no more.
+    """A race: seeds are added in rounds, but not to arms that are significantly worse than another on validation data.
 
-    Opt-in, and never for ablations: tables that compare arms need the same seeds for all of them.
+    Races are opt-in and never suitable for ablations: tables that compare arms need the same seeds for all of them.
     """
 
     first: Annotated[int, Field(ge=LEAST_FIRST, le=MAX_TRIALS)] = LEAST_FIRST
-    """Seeds of every arm before the first comparison."""
+    """Number of seeds of every arm before the first comparison."""
     most: Annotated[int, Field(gt=LEAST_FIRST, le=MAX_TRIALS)] = 10
-    """Seeds of an arm that is not stopped: 0 … most - 1."""
+    """Number of seeds of an arm that is not stopped: seeds 0 … most - 1."""
     step: Annotated[int, Field(ge=1, le=MAX_TRIALS)] = 1
-    """Seeds per round after the first."""
+    """Number of seeds per round after the first."""
     level: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
     """Maximum probability, per task, that the truly best arm is dropped."""
 
@@ -68,12 +68,12 @@ class Stopped:
     """An arm that gets no more seeds on a task.
 
     Attributes:
-        n: Number of seeds run for the arm.
-        rival: The arm with the smallest p value against it.
+        n: Number of seeds that were run for the arm.
+        rival: The arm whose comparison with it has the smallest p-value.
         pairs: Number of seeds that both arms have.
         difference: Mean of rival − arm over these seeds, in the metric of the race.
-        p: One-sided p value of the paired t-test.
-        limit: Level of that test.
+        p: One-sided p-value of the paired t-test.
+        limit: Level of this test.
     """
 
     arm: str
@@ -87,10 +87,10 @@ class Stopped:
 
 
 def read_seeds(value: Any) -> tuple[int, ...] | Race:
-    """Seeds as a list of different whole numbers, a number N for 0 … N-1, or a race.
+    """Seeds, from a list of distinct integers, a number N (for 0 … N-1), or a race.
 
     Raises:
-        Rule: For anything else, or if there are no seeds.
+        Rule: For any other value, or if there are no seeds.
     """
     if isinstance(value, Race):
         return value
@@ -122,7 +122,7 @@ def _read_race(value: Mapping[str, Any]) -> Race:
     """The race of ``{race: {…}}``.
 
     Raises:
-        Rule: For any error; pydantic would name the members of the union type of `seeds` instead of the key.
+        Rule: For any error; pydantic would report members of the union type of `seeds` instead of the key.
     """
     if list(value) != ["race"] or not isinstance(value["race"], Mapping):
         raise Rule("must be {race: {…}} when it is a group", allowed=ALLOWED)

@@ -1,4 +1,4 @@
-"""A recipe's settings by dotted name, and the reading of a group of them."""
+"""Settings of a recipe by dotted name, and reading of groups of settings."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from agrm_study.study.recipe import Recipe
 from agrm_study.study.section import Section
 
 PATH_SETTINGS = ("data.manifest", "data.split_file", "model.weights")
-"""Settings that name a file; relative paths start from the file that contains the setting."""
+"""Settings whose value is a file; relative paths are resolved against the folder of the file with the setting."""
 
 OPTION_GROUPS = tuple(kind.options for kind in KINDS.values() if kind.options)
-"""Settings that hold the options of a study's own parts."""
+"""Settings that contain the options of user-defined parts."""
 
 MEMORIES = {"ssl.ema.memory_epochs": "ssl.ema.alpha", "ssl.threshold.memory_epochs": "ssl.threshold.momentum"}
-"""Settings that give the memory of a moving average in epochs, each with the setting that it replaces."""
+"""Settings that specify the memory of a moving average in epochs, each with the setting that it replaces."""
 
 SET_BY_THE_STUDY = {
     "task": "Name the tasks with `tasks: [two_class, three_class]`, or define your own there.",
     "seed": "Name the seeds with `seeds: [0, 1, 2, 3, 4]`.",
     "split_seed": "Set the seed of the split with `split_seed: 0` next to `seeds`.",
 }
-"""Fields of a recipe that a study sets by a separate key."""
+"""Fields of a recipe that are set by separate keys of a study, with hints."""
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One given setting: its dotted name, plain value and place."""
+    """One given setting: its dotted name, plain value and location."""
 
     name: str
     value: Any
@@ -44,7 +44,7 @@ class Setting:
 
 
 def section_of(annotation: Any) -> tuple[type[Section] | None, bool]:
-    """The section that a field's annotation holds, if any, and whether it may also be null."""
+    """The section type in the annotation of a field, if any, and whether the field may be null."""
     if get_origin(annotation) in (Union, UnionType):
         parts = get_args(annotation)
         sections = [part for part in parts if isinstance(part, type) and issubclass(part, Section)]
@@ -56,7 +56,7 @@ def section_of(annotation: Any) -> tuple[type[Section] | None, bool]:
 
 @cache
 def known_settings() -> tuple[str, ...]:
-    """Dotted names of all settings that a study may give, excluding sections."""
+    """Dotted names of all settings that a study may set, excluding sections."""
 
     def walk(section: type[Section], prefix: str) -> list[str]:
         names = []
@@ -69,7 +69,7 @@ def known_settings() -> tuple[str, ...]:
 
 
 def default_of(name: str) -> Any:
-    """Default of a setting as a plain JSON value (null inside an optional section that is absent)."""
+    """Default of a setting as a plain JSON value (None in an optional section that is absent)."""
     value: Any = _default_settings()
     for part in name.split("."):
         value = None if value is None else value[part]
@@ -77,7 +77,7 @@ def default_of(name: str) -> Any:
 
 
 def choices_of(name: str) -> list[str]:
-    """The valid words of a categorical setting; empty for numbers and free text."""
+    """The valid values of a categorical setting; empty for numbers and free text."""
     section: type[Section] = Recipe
     *groups, leaf = name.split(".")
     for group in groups:
@@ -97,7 +97,7 @@ def _default_settings() -> dict[str, Any]:
 
 
 def value_of(recipe: Recipe, name: str) -> Any:
-    """Value of a recipe's setting by dotted name, as Python sees it."""
+    """Value of a setting of a recipe by dotted name, as a Python object."""
     value: Any = recipe
     for part in name.split("."):
         value = value.get(part) if isinstance(value, OptionValues) else None if value is None else getattr(value, part)
@@ -105,9 +105,9 @@ def value_of(recipe: Recipe, name: str) -> Any:
 
 
 def option_group(name: str) -> str | None:
-    """The `options` that a dotted name is one of (``model.options`` of ``model.options.blocks``); None for no option.
+    """The group of an option (``model.options`` for ``model.options.blocks``); None if the name is not an option.
 
-    Which options exist depends on the study's own parts.
+    The available options depend on the user-defined parts of the study.
     """
     group, _, option = name.rpartition(".")
     return group if option and group in OPTION_GROUPS else None
@@ -116,12 +116,12 @@ def option_group(name: str) -> str | None:
 def read_settings(
     group: Any, places: Places, problems: Problems, *, prefix: str = "", at: KeyPath = ()
 ) -> list[Setting]:
-    """The settings of a group of lines; names may be dotted (``ssl.ema.alpha: 0.9``), nested, or both.
+    """The settings in a group; names may be dotted (``ssl.ema.alpha: 0.9``), nested, or both.
 
     Args:
         group: Content of the group.
-        places: Places of its values, by path from ``group``.
-        problems: Collects unknown names, duplicate names, and values in place of a required group.
+        places: Locations of its values, by path from ``group``.
+        problems: Receives errors: unknown names, duplicate names, and values where a group is required.
         prefix: Dotted name of the group itself, with a trailing dot (``data.``), or empty.
         at: Path of ``group`` in ``places``.
     """
@@ -156,7 +156,8 @@ def _walk(group: Any, places: Places, problems: Problems, prefix: str, at: KeyPa
 
 
 def _lookup(name: str) -> tuple[type[Section] | None, bool, bool]:
-    """The section that a dotted name denotes (None for a plain setting), whether it may be null, whether it exists."""
+    """The section with a dotted name (None for a plain setting), whether it may be null, and whether the name
+    exists."""
     if option_group(name) is not None:
         return None, False, True
     section: type[Section] | None = Recipe
@@ -169,7 +170,7 @@ def _lookup(name: str) -> tuple[type[Section] | None, bool, bool]:
 
 
 def refusal(name: str) -> tuple[str, str] | None:
-    """Why a dotted name cannot be varied or set by an arm (the broken rule and what to do), or None when it can."""
+    """The violated rule and a hint if a dotted name cannot be varied or set by an arm; otherwise None."""
     if name in known_settings() or option_group(name) is not None:
         return None
     if name in SET_BY_THE_STUDY:
@@ -184,7 +185,7 @@ def refusal(name: str) -> tuple[str, str] | None:
 
 
 def suggest_setting(name: str) -> str:
-    """A hint for an unknown setting: the closest name, or where the names are listed."""
+    """A hint for an unknown setting: the most similar name, or the command that lists all names."""
     known = known_settings()
     leaf = name.rsplit(".", 1)[-1]
     same_leaf = [other for other in known if other.rsplit(".", 1)[-1] == leaf]
@@ -208,7 +209,7 @@ def _has_interpolation(value: Any) -> bool:
 
 
 def resolve_path(setting: Setting, folder: Path) -> Setting:
-    """The setting with a relative file name made absolute from ``folder``; others are returned unchanged."""
+    """The setting with a relative file name resolved against ``folder``; other settings are returned unchanged."""
     if setting.name not in PATH_SETTINGS or not isinstance(setting.value, str):
         return setting
     path = Path(setting.value).expanduser()

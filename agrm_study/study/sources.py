@@ -30,8 +30,8 @@ NOT_BY_OPTION = {
 
 
 def _find_part(kind: str, name: str, beside: Path | None, place: Place, problems: Problems) -> Path | None:
-    """The file of a base recipe or preset: by its path from ``beside`` or by its name; None after noting that there is
-    none."""
+    """The file of a base recipe or preset, by its path relative to ``beside`` or by its name; None after reporting that
+    it does not exist."""
     if name.endswith((".yaml", ".yml")) or "/" in name:
         path = Path(name).expanduser()
         found = [path if beside is None else beside / path]
@@ -54,7 +54,7 @@ def _find_part(kind: str, name: str, beside: Path | None, place: Place, problems
 
 
 def base_layer(loading: Loading) -> list[Setting]:
-    """The settings of the base recipe that a study names."""
+    """The settings of the base recipe of a study."""
     name, place = loading.value.get("base", "agrm"), loading.places.find(("base",))
     if not isinstance(name, str):
         return []
@@ -67,7 +67,7 @@ def base_layer(loading: Loading) -> list[Setting]:
 
 
 def recipe_layer(value: dict[str, Any], places: Places, problems: Problems) -> list[Setting]:
-    """The recipe settings that a study file or a preset gives under `data` and `set`."""
+    """The recipe settings under `data` and `set` of a study file or a preset."""
     found: dict[str, Setting] = {}
     for key, prefix in (("data", "data."), ("set", "")):
         if value.get(key) is None:
@@ -81,7 +81,7 @@ def recipe_layer(value: dict[str, Any], places: Places, problems: Problems) -> l
 
 
 def preset_layer(name: str | None, loading: Loading) -> list[Setting]:
-    """Apply a preset to a study's own keys, and return its recipe settings."""
+    """Apply a preset to the keys of a study, and return its recipe settings."""
     if name is None:
         return []
     beside = None if "/" in name else loading.folder
@@ -100,7 +100,7 @@ def preset_layer(name: str | None, loading: Loading) -> list[Setting]:
             _assign(loading, (key,), preset[key], own.find((key,)))
     for key in ("resources", "search", "tune"):
         before = loading.value.get(key, {} if key == "resources" else None)
-        if isinstance(before, dict):  # otherwise there is nothing to update, or it is invalid and refused later
+        if isinstance(before, dict):  # otherwise there is nothing to update, or the value is invalid and refused later
             for part, item in (preset.get(key) or {}).items():
                 given = before.get(part)
                 merged = given | item if isinstance(given, dict) and isinstance(item, dict) else item
@@ -109,7 +109,7 @@ def preset_layer(name: str | None, loading: Loading) -> list[Setting]:
 
 
 def option_layer(options: Sequence[str], loading: Loading) -> list[Setting]:
-    """Apply ``KEY=VALUE`` options to a study's own keys, and return the recipe settings among them.
+    """Apply ``KEY=VALUE`` options to the keys of a study, and return the recipe settings among them.
 
     Later options take precedence.
 
@@ -139,7 +139,7 @@ def option_layer(options: Sequence[str], loading: Loading) -> list[Setting]:
 
 
 def _parse(text: str) -> tuple[str, Any, Place]:
-    """Key, value and place of an option; its value is read as in a study file (``1e-4``, ``[0, 1]``, ``null``)."""
+    """Key, value and location of an option; values are read as in a study file (``1e-4``, ``[0, 1]``, ``null``)."""
     key, separator, value = text.partition("=")
     place = Place(f"--set {text}")
     if not separator or not key.strip():
@@ -152,7 +152,7 @@ def _parse(text: str) -> tuple[str, Any, Place]:
 
 
 def _assign(loading: Loading, path: tuple[str, ...], value: Any, place: Place) -> None:
-    """Replace one of the study's values, without changing content shared with other documents."""
+    """Replace one value of the study without modifying content shared with other documents."""
     group = loading.value
     for part in path[:-1]:
         inner = group.get(part)

@@ -1,4 +1,4 @@
-"""The keys of a study file, their types and ranges, before anything is merged."""
+"""The keys of a study file with their types and ranges, before merging."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ METRICS: dict[str, Literal["any", "positive"]] = {
     "ppv": "positive",
     "npv": "positive",
 }
-"""Possible primary metrics of a study, and the tasks for which they exist: all, or those with a positive class."""
+"""Possible primary metrics of a study, and the tasks for which they exist: all tasks, or tasks with a positive
+class."""
 
 
 def has_metric(task: Task, metric: str) -> bool:
@@ -41,17 +42,17 @@ def has_metric(task: Task, metric: str) -> bool:
 
 
 BASE_ARM = "base"
-"""Arm of a search study that is the base recipe itself; it exists if it is the reference."""
+"""Name of the arm of a search study that is the base recipe itself; it exists if it is the reference."""
 
 MAX_NAME = 60
-"""Maximum length of an arm's name: it must fit into a table in one column of a paper."""
+"""Maximum length of an arm name, which must fit into a table in one column of a paper."""
 
 
 def read_name(value: Any) -> str:
     """The name of an arm.
 
     Raises:
-        Rule: If it cannot be printed as the first cell of a table's row.
+        Rule: If the name cannot be printed as the first cell of a table row.
     """
     if not isinstance(value, str):
         raise Rule("must be text", hint=f'Put it in quotes: "{value}".')
@@ -70,7 +71,7 @@ def read_study_name(value: Any) -> str:
     """The name of a study, which is also the name of its results folder.
 
     Raises:
-        Rule: If it is not a safe folder name.
+        Rule: If the name is not a safe folder name.
     """
     if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", value):
         raise Rule(
@@ -84,7 +85,7 @@ def read_sharing(value: Any) -> bool | Literal["keep"]:
     """Whether trials share epochs, and whether their final training states are kept.
 
     Raises:
-        Rule: For anything but true, false and ``keep``.
+        Rule: For any value other than true, false and ``keep``.
     """
     if isinstance(value, bool):
         return value
@@ -106,42 +107,44 @@ class ArmEntry(Section):
     """One row of the tables, as written in the study file."""
 
     name: Name
-    """First cell of its row in the tables."""
+    """Name of the arm: the first cell of its row in the tables."""
     set: dict[str, Any] = Field(default_factory=dict)
-    """Settings that differ from the study's base recipe."""
+    """Settings of the arm that differ from the base recipe of the study."""
     seed_offset: Seed = 0
-    """Added to each of the study's seeds for this arm. Its training runs are then independent of the other arms' and
-    compared with them unpaired. An arm that equals another in everything else shows the size of chance differences."""
+    """Offset that is added to each seed of the study for this arm. Its training runs are then independent of those of
+    other arms and are compared with them unpaired. If an arm differs from another one only in its offset, their
+    difference shows the size of differences due to chance."""
     resources: ArmResources = ArmResources()
-    """Resources of its trials; never part of their identity."""
+    """Resources of the arm's trials; never part of their identity."""
     tune: ArmTune | None = None
-    """Its tuning space, instead of the study's `tune.space`."""
+    """Tuning space of the arm, instead of the study's `tune.space`."""
 
 
 class Factor(Section):
-    """One setting that a grid varies, in its long form."""
+    """One setting that a grid varies, in the long form."""
 
     values: Annotated[
         tuple[tuple[str | None, Any], ...], BeforeValidator(read_labelled), WithJsonSchema(_LABELLED_VALUES)
     ]
-    """A list of values, or `label: value`."""
+    """Values of the factor: a list, or a mapping `label: value`."""
     when: When = Field(default_factory=Condition)
-    """Condition: varied only if earlier factors have these values; otherwise the base recipe's value applies."""
+    """Condition: the factor is varied only if earlier factors have these values; otherwise it has the value of the base
+    recipe."""
     symbol: Name | None = None
-    """Short name of the factor in names of arms."""
+    """Short name of the factor in arm names."""
 
     def can_be(self, value: Any) -> bool:
-        """Whether an arm can have a value of it."""
+        """Whether the factor can have the given value."""
         return any(value == given for _, given in self.values)
 
     @property
     def values_text(self) -> str:
-        """Its values in a message."""
+        """The values as text, for messages."""
         return ", ".join(str(value) for _, value in self.values)
 
 
 def read_factor(value: Any) -> Any:
-    """A grid's short form, a list of values, as its long form."""
+    """The short form of a factor, a list of values, converted to the long form."""
     if isinstance(value, list):
         return {"values": value}
     if not isinstance(value, Mapping | Factor):
@@ -157,7 +160,7 @@ def _families(families: Mapping[str, tuple[str, ...]]) -> Mapping[str, tuple[str
 
 
 class OperatingPoint(Section):
-    """Target that the decision of a two-class task must reach on validation: exactly one of the two fields."""
+    """Target that the decision of a two-class task must reach on validation data: exactly one of the two fields."""
 
     sensitivity: Annotated[float, Field(gt=0, le=1)] | None = None
     """Minimum share of positive subjects that are classified as positive."""
@@ -172,35 +175,35 @@ class OperatingPoint(Section):
 
     @property
     def required(self) -> Literal["sensitivity", "specificity"]:
-        """The metric whose value is required."""
+        """The metric with a required minimum value."""
         return "specificity" if self.sensitivity is None else "sensitivity"
 
     @property
     def least(self) -> float:
-        """Its minimum value."""
+        """The required minimum value."""
         least = self.specificity if self.sensitivity is None else self.sensitivity
         assert least is not None  # ensured by the validator
         return least
 
 
 class ReportRequest(Section):
-    """Content of the study's report."""
+    """Content of the report of a study."""
 
     tables: tuple[str, ...] = ()
-    """Tables by name; empty: those that suit the study."""
+    """Names of tables; empty: the tables that suit the study."""
     figures: tuple[str, ...] = ()
-    """Figures by name; empty: those that suit the study."""
+    """Names of figures; empty: the figures that suit the study."""
     families: Annotated[dict[str, tuple[str, ...]], AfterValidator(_families)] = Field(default_factory=dict)
-    """Families of comparisons for Holm's correction: name → arms that are compared with the reference; by default all
-    arms of a task are one family."""
+    """Families of comparisons for Holm's correction: a mapping from names to the arms that are compared with the
+    reference. By default, all arms of a task are one family."""
     prevalences: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = ()
-    """Further prevalences of the positive class for PPV and NPV."""
+    """Additional prevalences of the positive class for PPV and NPV."""
     margin: Annotated[float, Field(gt=0, lt=1)] | None = None
     """Difference in the primary metric that is considered irrelevant (0.05 is five points): arms are tested for
-    equivalence with the reference within it."""
+    equivalence with the reference within this margin."""
     operating_points: tuple[OperatingPoint, ...] = ()
-    """Required sensitivities or specificities of two-class tasks: thresholds are chosen on validation and applied to
-    the test part, in addition to 0.5."""
+    """Required sensitivities or specificities of two-class tasks: thresholds are chosen on validation data and applied
+    to the test part, in addition to the threshold 0.5."""
 
 
 class StudyFile(Section):
@@ -209,63 +212,66 @@ class StudyFile(Section):
     name: StudyName
     """Name of the study and of its results folder."""
     question: str = ""
-    """Question that the study answers, in one sentence."""
+    """The question that the study answers, in one sentence."""
     base: str = "agrm"
-    """Base recipe: its name in search_spaces/base/, or a file."""
+    """Base recipe: a name in search_spaces/base/, or a file."""
     parts: tuple[str, ...] = ()
     """User-defined backbones, losses, tables …: Python files relative to the study file, or modules."""
     trainer: str | None = None
-    """User-defined trainer, `FILE.py:CLASS` or `MODULE:CLASS`; arms set its settings instead of the recipe's."""
+    """User-defined trainer, `FILE.py:CLASS` or `MODULE:CLASS`; arms then use its settings instead of the settings of
+    the recipe."""
     tasks: TaskEntries
-    """Tasks: built-in ones by name, or user-defined ones over the labels of the manifest. Each arm is trained once per
-    task and seed."""
+    """Tasks: built-in tasks by name, or user-defined tasks over the labels of the manifest. Each arm is trained once
+    per task and seed."""
     seeds: Seeds
     """Replicates: distinct training seeds, their number, or a race that adds seeds only to arms that may be the
     best."""
     split_seed: Seed = 0
-    """Seed of the split and of the draw of unlabelled clips: the same for all seeds."""
+    """Seed of the split and of the selection of unlabelled clips, the same for all training seeds."""
     splits: Splits | None = None
-    """Folds: every labelled subject is tested once per repeat and seed; without it, the study has one test part."""
+    """Folds: every labelled subject is tested once per repeat and seed; without this key, the study has a single test
+    part."""
     data: dict[str, Any] | None = None
-    """Shorthand for `set: {data: …}`: the clips of the study."""
+    """Data of the study: shorthand for `set: {data: …}`."""
     set: dict[str, Any] | None = None
-    """Settings of every arm that differ from the base, by dotted name or nested."""
+    """Settings of all arms that differ from the base recipe, by dotted name or nested."""
     arms: tuple[ArmEntry, ...] | None = None
-    """What varies: one entry per row of the tables."""
+    """Arms: one entry per row of the tables."""
     grid: dict[str, Annotated[Factor, BeforeValidator(read_factor)]] | None = None
-    """What varies: settings whose values are crossed."""
+    """Grid: settings whose values are crossed."""
     search: Search | None = None
-    """What varies: settings that Optuna samples."""
+    """Search: settings that Optuna samples."""
     tune: Tune | None = None
-    """With `arms`: the same search on validation for every arm and task before its seeds; the best settings become the
-    arm's."""
+    """With `arms`: the same search on validation data for every arm and task before its seeds are trained; the arm then
+    uses the best settings."""
     reference: Name | None = None
-    """The arm that the others are compared with; in a search `base`, the base recipe, unless it is `null`."""
+    """The arm with which the others are compared; in a search it is `base`, the base recipe, unless it is set to
+    `null`."""
     primary_metric: Literal[tuple(METRICS)] = "macro_f1"  # type: ignore[valid-type]
-    """Metric of the comparisons, tests and races."""
+    """Metric for comparisons, tests and races."""
     resources: Resources = Resources()
     """Resources of one trial; never part of its identity."""
     sharing: Sharing = True
-    """Whether epochs that trials have in common are trained once; never part of their identity. `keep` also keeps the
-    states at the ends of stages and trials, each about five times a network's size, for resuming with more epochs or
-    arms."""
+    """Whether epochs that trials have in common are trained only once; never part of a trial's identity. `keep` also
+    keeps the training states at the ends of stages and trials, each about five times the size of a network, for
+    resuming with more epochs or arms."""
     keep_weights: KeepWeights = "all"
-    """Best weights that are kept for `export`, `explain` and damaged predictions: of `all` final trials, only of those
-    `reported` (a run ends by removing those of arms that a race stopped and of trials no longer in the plan), or
-    `none`; never part of the trials' identity."""
+    """Final trials whose best weights are kept for `export`, `explain` and restoring damaged predictions: `all`, only
+    those `reported` (at the end of a run, the weights of arms stopped by a race and of trials no longer in the plan are
+    removed), or `none`; never part of a trial's identity."""
     report: ReportRequest = ReportRequest()
     """Tables, figures and analysis settings."""
 
 
 def reference_of(spec: StudyFile) -> str | None:
-    """The arm that the others are compared with: in a search the base recipe, unless the study says `null`."""
+    """The arm with which the others are compared: in a search the base recipe, unless the study sets it to `null`."""
     if spec.search is not None and "reference" not in spec.model_fields_set:
         return BASE_ARM
     return spec.reference
 
 
 class PresetFile(Section):
-    """A preset as written: the values that it overrides in a study."""
+    """A preset as written: values that override those of a study."""
 
     tasks: TaskEntries | None = None
     seeds: Seeds | None = None
@@ -274,6 +280,6 @@ class PresetFile(Section):
     set: dict[str, Any] | None = None
     resources: dict[str, Any] | None = None
     search: dict[str, Any] | None = None
-    """Keys that override the study's search, if it has one."""
+    """Keys that override the search of the study, if it has one."""
     tune: dict[str, Any] | None = None
-    """Keys that override the study's tuning, if it has one."""
+    """Keys that override the tuning of the study, if it has one."""

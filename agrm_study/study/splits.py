@@ -25,8 +25,8 @@ class Splits(Section):
     """Folds over the labelled subjects: each subject is tested once per repeat and seed, and tables pool the folds."""
 
     folds: Annotated[int, Field(ge=2, le=MAX_FOLDS)]
-    """Number of folds. One training run per fold, arm, task and seed; its test part is the fold, and its validation
-    part is drawn from the other folds in the proportions of `data.split`."""
+    """Number of folds. There is one training run per fold, arm, task and seed; its test part is the fold, and its
+    validation part is sampled from the other folds in the proportions of `data.split`."""
     repeats: Annotated[int, Field(ge=1, le=MAX_REPEATS)] = 1
     """Number of times the subjects are divided into folds: repeat r, from 0, uses `split_seed` + r."""
     group: Literal["subject", "site"] = "subject"
@@ -39,8 +39,8 @@ class Fold:
     """One fold of one repeat.
 
     Attributes:
-        repeat: Repeat, from 0; added to the study's split seed.
-        number: The fold that is tested, from 0.
+        repeat: Index of the repeat, from 0; added to the split seed of the study.
+        number: Index of the fold that is tested, from 0.
     """
 
     repeat: int
@@ -59,12 +59,12 @@ def first_fold(splits: Splits, shares: SplitFractions) -> Literal["split", "deal
 
 
 def in_fold(recipe: Recipe, splits: Splits | None, number: int | None) -> Recipe:
-    """The recipe of one fold; unchanged without folds, and for fold 0 if it equals the split without folds.
+    """The recipe of one fold; unchanged without folds, and for fold 0 if this equals the split without folds.
 
     Args:
         recipe: A recipe with the split seed of its repeat.
-        splits: The folds of its study.
-        number: The fold that is tested.
+        splits: The folds of the study.
+        number: Index of the fold that is tested.
     """
     if splits is None or number is None:
         return recipe
@@ -78,12 +78,12 @@ def in_fold(recipe: Recipe, splits: Splits | None, number: int | None) -> Recipe
 def divided(recipe: Recipe, splits: Splits) -> Iterator[tuple[Fold, Recipe]]:
     """The recipe of every fold, repeat by repeat.
 
-    Fold 0 of a study whose test share equals that of a fold is the recipe without folds, with the same split and the
-    same identity, so that its finished trials are reused.
+    If the test share of a study equals the size of a fold, fold 0 is the recipe without folds: it has the same split
+    and the same identity, so that finished trials are reused.
 
     Args:
         recipe: A recipe with the split seed of the study.
-        splits: The folds.
+        splits: The folds of the study.
     """
     for repeat in range(splits.repeats):
         whole = recipe.model_copy(update={"split_seed": recipe.split_seed + repeat})

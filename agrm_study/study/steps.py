@@ -1,4 +1,4 @@
-"""Steps of an epoch, and moving averages whose memory is given in epochs."""
+"""Steps per epoch, and moving averages whose memory is specified in epochs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ def steps_of(recipe: Recipe, clips: int) -> int:
 
 
 def policy_updates(recipe: Recipe, clips: int) -> float:
-    """Updates of a threshold policy's averages per epoch: one per step, or with `rounds` one per round."""
+    """Number of updates per epoch of the moving averages of a threshold policy: one per step, or per round with
+    `rounds`."""
     return 1 / recipe.ssl.pseudo.round_epochs if recipe.ssl.pseudo.mode == "rounds" else steps_of(recipe, clips)
 
 
@@ -34,17 +35,17 @@ def kept(memory_epochs: float, updates: float) -> float:
 
     Args:
         memory_epochs: Number of epochs after which the weight of a value has decayed to about 1/e.
-        updates: Updates per epoch. For a memory shorter than one update, the decay is 0.
+        updates: Number of updates per epoch. For a memory shorter than one update, the decay is 0.
     """
     return max(0.0, 1.0 - 1.0 / (memory_epochs * updates))
 
 
 def in_steps(recipe: Recipe, clips: int) -> Recipe:
-    """The recipe with every `memory_epochs` converted to the equivalent alpha or momentum.
+    """The recipe with all `memory_epochs` converted to the equivalent alpha or momentum.
 
     Args:
         recipe: Any recipe.
-        clips: Number of labelled training clips. Clips that rounds of pseudo-labelling add later do not count.
+        clips: Number of labelled training clips, excluding clips that rounds of pseudo-labelling add later.
     """
     ssl, changed = recipe.ssl, dict[str, Section]()
     if (memory := ssl.ema.memory_epochs) is not None:

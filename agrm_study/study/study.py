@@ -1,4 +1,4 @@
-"""A study that is ready to be planned: its arms, tasks, seeds and recipes."""
+"""A loaded study, ready for planning: its arms, tasks, seeds and recipes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Varies = Literal["arms", "grid", "search"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tuned:
-    """The settings that the tuning of an arm has chosen on a task, and the arm's recipe with them."""
+    """The settings selected by the tuning of an arm on a task, and the arm's recipe with these settings."""
 
     settings: Mapping[str, Any]
     recipe: Recipe
@@ -37,12 +37,12 @@ class Arm:
 
     Attributes:
         name: Printed name.
-        settings: Settings of the arm, by dotted name, in plain JSON values.
-        recipe: All settings of the arm; task and seed are placeholders.
-        accelerator: Type of accelerator that its trials run on; None for that of the study.
-        seed_offset: Added to each of the study's seeds.
-        space: Search space of its tuning, in place of the study's space; None for that of the study.
-        tuned: Result of its tuning, by task; empty without tuning, or before the tuning has finished.
+        settings: Settings of the arm by dotted name, as plain JSON values.
+        recipe: All settings of the arm, with placeholders for task and seed.
+        accelerator: Type of accelerator on which its trials run; None for that of the study.
+        seed_offset: Offset added to each seed of the study.
+        space: Search space of its tuning; None for that of the study.
+        tuned: Result of its tuning, by task; empty without tuning or before it has finished.
     """
 
     name: str
@@ -54,15 +54,15 @@ class Arm:
     tuned: Mapping[str, Tuned] = field(default_factory=dict)
 
     def recipe_on(self, task: str) -> Recipe:
-        """Its settings on a task, including those chosen by its tuning."""
+        """All settings of the arm on a task, including those selected by its tuning."""
         return self.tuned[task].recipe if task in self.tuned else self.recipe
 
     def settings_on(self, task: str) -> dict[str, Any]:
-        """Settings in which it differs from the base recipe on a task, by dotted name."""
+        """Settings in which the arm differs from the base recipe on a task, by dotted name."""
         return {**self.settings, **(self.tuned[task].settings if task in self.tuned else {})}
 
     def seeds(self, of_study: Sequence[int]) -> tuple[int, ...]:
-        """The arm's training seeds, derived from those of the study."""
+        """The training seeds of the arm, derived from the seeds of the study."""
         return tuple(seed + self.seed_offset for seed in of_study)
 
 
@@ -73,24 +73,25 @@ class Study:
     Attributes:
         tasks: By name, in the order of the file.
         seeds: Training seeds of the replicates, in execution order; in a race, the maximum per arm.
-        split_seed: Seed of the split, the same for all trials; with repeated folds, that of the first repeat.
+        split_seed: Seed of the split, the same for all trials; with repeated folds, the seed of the first repeat.
         splits: Folds over the labelled subjects; None for a single split.
-        arms: Rows of the tables; for a search the base recipe alone (when it is the reference) or none.
-        varies: Which of the three keys defines the varied settings.
+        arms: Rows of the tables; for a search only the base recipe (if it is the reference) or none.
+        varies: The key that defines the varied settings.
         factors: Dotted names of the varied settings, in the order of the file.
         search: The search, or None.
-        tune: How each arm is tuned before its seeds are run, or None.
-        race: How arms are dropped while seeds are added; None if every arm gets all seeds.
-        base: The recipe that the arms modify.
-        base_name: Name or file of the recipe that `base` started from.
-        sharing: Whether common epochs of trials are trained once; ``keep`` also keeps the final training states.
+        tune: Tuning of each arm before its seeds are run, or None.
+        race: Rule by which arms are dropped while seeds are added; None if every arm gets all seeds.
+        base: The recipe that the arms modify, with the study's own settings.
+        base_name: Name or file of the recipe on which `base` is based.
+        sharing: Whether epochs that trials have in common are trained once; ``keep`` also keeps final training states.
         keep_weights: Trials whose best weights are kept on disk.
-        path: The study file; None for a study read back from a results folder.
-        parts: The study's own parts; its recipes hold their full names.
-        sources: Their source code; empty for a study read back from a results folder, which keeps it in ``parts/``.
-        task_places: Place of each part of `tasks`, for messages; empty for a study read back from a results folder.
-        followed: Settings that were shortened with `epochs`, for messages; `base` has their values.
-        impossible: One sentence for each space in which some combinations give no recipe.
+        path: The study file; None for a study read from a results folder.
+        parts: User-defined parts; the recipes contain their full names.
+        sources: Source code of these parts; empty for a study read from a results folder, which stores it in
+            ``parts/``.
+        task_places: Location of each part of `tasks`, for messages; empty for a study read from a results folder.
+        followed: Settings that were shortened together with `epochs`, for messages; `base` has the new values.
+        impossible: One sentence for each space in which some combinations of values give no valid recipe.
     """
 
     name: str
@@ -123,10 +124,10 @@ class Study:
     impossible: tuple[str, ...] = field(default=(), compare=False)
 
     def arm(self, name: str) -> Arm:
-        """The arm with that name.
+        """The arm with the given name.
 
         Raises:
-            KeyError: If there is none.
+            KeyError: If there is no such arm.
         """
         for arm in self.arms:
             if arm.name == name:
@@ -134,10 +135,10 @@ class Study:
         raise KeyError(name)
 
     def task(self, name: str) -> Task:
-        """The task with that name.
+        """The task with the given name.
 
         Raises:
-            InputError: The study has no such task: it was changed after the trial.
+            InputError: If the study has no such task because it was changed after the trial.
         """
         if name not in self.tasks:
             raise InputError(
@@ -147,17 +148,17 @@ class Study:
 
     @property
     def first_task(self) -> str:
-        """Name of the first task; the only one of a search."""
+        """Name of the first task; a search has only one."""
         return next(iter(self.tasks))
 
     def trial_recipe(self, arm: Arm, task: str, seed: int) -> Recipe:
-        """All settings of one trial of an arm on the task with the given name."""
+        """All settings of one trial of an arm on the given task."""
         return arm.recipe_on(task).model_copy(
             update={"task": self.tasks[task], "seed": seed, "split_seed": self.split_seed}
         )
 
     def divided(self, recipe: Recipe) -> Iterator[tuple[Fold | None, Recipe]]:
-        """The recipes into which the folds of the study divide a recipe; the recipe itself, with None, without folds.
+        """The recipe of each fold of the study; without folds, None and the recipe itself.
 
         Args:
             recipe: A recipe with the split seed of the study.
@@ -168,10 +169,10 @@ class Study:
             yield from divided(recipe, self.splits)
 
     def folds(self) -> tuple[Fold | None, ...]:
-        """The folds of the study, repeat by repeat; None alone without folds."""
+        """The folds of the study, repeat by repeat; without folds, a single None."""
         return tuple(fold for fold, _ in self.divided(self.base))
 
     @property
     def divisions(self) -> int:
-        """Training runs per arm, task and seed: folds × repeats, or 1 for a single split."""
+        """Number of training runs per arm, task and seed: folds × repeats, or 1 for a single split."""
         return 1 if self.splits is None else self.splits.folds * self.splits.repeats

@@ -1,4 +1,4 @@
-"""Tasks: the classes that a network distinguishes, and the labels of the manifest that each class consists of."""
+"""Tasks: the classes that a network distinguishes, and the manifest labels in each class."""
 
 from __future__ import annotations
 
@@ -21,15 +21,16 @@ MAX_CLASSES: Final = 50
 class Task:
     """One task.
 
-    Build one with `make_task`, which checks the rules and puts the classes in order.
+    Use `make_task` to create a task; it checks the rules and orders the classes.
 
     Attributes:
-        name: Its key in the study file, in tables and in records; never part of a trial's identity.
-        classes: Class names by class index, 2 to 50. With a positive class, it is class 1 of two.
+        name: Name of the task in the study file, in tables and in records; never part of a trial's identity.
+        classes: Class names by class index, 2 to 50. A positive class has index 1.
         labels: Manifest labels of each class, sorted. Clips with other labels are ignored.
-        positive: The class that a screening finds (sensitivity, PR curve); None for tasks without one.
+        positive: The class that screening should detect (sensitivity, PR curve); None for tasks without a positive
+            class.
         ordered: Whether the classes are in ascending order (CORN, quadratic weighted kappa, mean absolute error).
-        scale: Class indices in ascending order, if an ordinal loss uses an order other than that of the classes.
+        scale: Class indices in ascending order, if ordinal losses use an order that differs from that of the classes.
     """
 
     name: str
@@ -50,7 +51,7 @@ class Task:
         return {label: index for index, labels in enumerate(self.labels) for label in labels}
 
     def class_index(self, label: str | None) -> int | None:
-        """Class index of a manifest label; None for a label that the task ignores, and for no label."""
+        """Class index of a manifest label; None for labels that the task ignores, and for None."""
         return None if label is None else self.class_of.get(label)
 
     def has(self, label: str) -> bool:
@@ -75,24 +76,24 @@ class Task:
 
     @cached_property
     def identity(self) -> Any:
-        """Properties that enter a trial's identity, in plain JSON values: the classes in order with their labels, the
-        positive class and the order; for the classes of a built-in task its name."""
+        """Properties that are part of a trial's identity, as plain JSON values: the classes in order with their labels,
+        the positive class and the order; for the classes of a built-in task, the name of that task."""
         if self.built_in is not None:
             return self.built_in
         return self.mapping | {"classes": [[name, list(labels)] for name, labels in self.mapping["classes"].items()]}
 
     @cached_property
     def built_in(self) -> str | None:
-        """The built-in task with the same classes, by name; None for any other task."""
+        """Name of the built-in task with the same classes; None for any other task."""
         return next((name for name, known in BUILT_IN.items() if self.same_as(known)), None)
 
     def same_as(self, other: Task) -> bool:
-        """Whether both tasks are the same except for their names: classes in order, labels, positive class, order."""
+        """Whether two tasks are equal except for their names: classes in order, labels, positive class, order."""
         return replace(self, name=other.name) == other
 
     @property
     def title(self) -> str:
-        """Its name as a heading."""
+        """The name of the task as a heading."""
         return task_title(self.name)
 
 
@@ -120,12 +121,12 @@ def make_task(
     positive: str | None = None,
     ordered: bool = False,
 ) -> Task:
-    """A task from its classes and their labels.
+    """Create a task from its classes and their labels.
 
-    If one of two classes is positive, it gets index 1, regardless of the given order.
+    A positive class gets index 1, regardless of the given order.
 
     Raises:
-        Rule: A rule of `check_classes`, `check_positive` or `check_ordered` is broken.
+        Rule: If a rule of `check_classes`, `check_positive` or `check_ordered` is violated.
     """
     check_classes(classes)
     check_positive(positive, classes)
@@ -146,8 +147,8 @@ def check_classes(classes: Mapping[str, tuple[str, ...] | list[str]]) -> None:
     """Check the classes of a task.
 
     Raises:
-        Rule: There are fewer than 2 or more than 50, a name or a label cannot be printed in a table, a class has no
-            label, or a label is in two classes.
+        Rule: If there are fewer than 2 or more than 50 classes, a name or a label cannot be printed in a table, a class
+            has no label, or a label is in two classes.
     """
     if not MIN_CLASSES <= len(classes) <= MAX_CLASSES:
         given = f"has {len(classes)}" if len(classes) != 1 else f"has one, {next(iter(classes))}"
@@ -173,7 +174,7 @@ def check_positive(positive: str | None, classes: Mapping[str, Any]) -> None:
     """Check the positive class of a task.
 
     Raises:
-        Rule: It is not one of the classes, or there are more than two.
+        Rule: If it is not one of the classes, or there are more than two classes.
     """
     if positive is None:
         return
@@ -190,7 +191,7 @@ def check_ordered(ordered: bool, classes: Mapping[str, Any]) -> None:
     """Check whether a task can be ordered.
 
     Raises:
-        Rule: It has two classes, for which an order is meaningless.
+        Rule: If the task has two classes, for which an order is meaningless.
     """
     if ordered and len(classes) == MIN_CLASSES:
         raise Rule(
@@ -200,10 +201,10 @@ def check_ordered(ordered: bool, classes: Mapping[str, Any]) -> None:
 
 
 def task_from_plain(value: Any) -> Task:
-    """A task from plain JSON values: the name of a built-in one, or the output of `task_to_plain`.
+    """A task from plain JSON values: the name of a built-in task, or the output of `task_to_plain`.
 
     Raises:
-        Rule: The value is neither.
+        Rule: If the value is neither.
     """
     if isinstance(value, Task):
         return value
@@ -233,7 +234,7 @@ TaskField = Annotated[
     PlainSerializer(task_to_plain),
     WithJsonSchema({"anyOf": [{"enum": list(BUILT_IN)}, {"type": "object"}]}),
 ]
-"""A field of a recipe that holds a task."""
+"""Type of a recipe field that contains a task."""
 
 _TITLES: Final = {"two_class": "Two-class", "three_class": "Three-class"}
 _CLASS_TITLES: Final = {
@@ -256,7 +257,7 @@ def task_words(name: str) -> str:
 
 
 def class_title(name: str) -> str:
-    """The name of a class or a label as a heading: as the user wrote it, underscores as spaces."""
+    """The name of a class or a label as a heading: the user's text, with underscores replaced by spaces."""
     return _CLASS_TITLES.get(name, name.replace("_", " "))
 
 

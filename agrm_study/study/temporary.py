@@ -1,7 +1,7 @@
-"""Temporary files and folders, locked by their owner, so that leftovers of killed processes can be removed.
+"""Temporary files and folders that are locked by their owner, so that leftovers of killed processes can be removed.
 
 A lock (flock) is released when its process ends for any reason, and is visible to other hosts on a shared disk. On
-storage without locks nothing is removed.
+storage without locks, nothing is removed.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 OWNER: Final = "owner.lock"
-"""File in a temporary folder that the owner keeps locked."""
+"""Name of the file in a temporary folder that its owner keeps locked."""
 UNLOCKED_S: Final = 60.0
-"""Age above which a folder without that file has no owner; creating the file takes milliseconds."""
+"""Age in seconds above which a folder without this file has no owner; creating the file takes milliseconds."""
 _NAME: Final = re.compile(r"\..+\.[0-9a-f]{8}\.tmp")
 
 
 @contextlib.contextmanager
 def replacing(target: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
-    """Atomic replacement of ``target`` by a file that is written in the block; readers see the old or the new file.
+    """Atomically replace ``target`` by a file written in the block; readers see either the old or the new file.
 
     Args:
-        target: Path in an existing folder.
+        target: Path of the file, in an existing folder.
         durable: Whether the content survives a power failure.
 
     Raises:
@@ -46,7 +46,7 @@ def replacing(target: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
             if durable:
                 os.fsync(stream.fileno())
             else:
-                os.close(os.dup(stream.fileno()))  # network disks report failed writes when a file is closed
+                os.close(os.dup(stream.fileno()))  # network file systems report failed writes when a file is closed
             temporary.rename(target)
     except BaseException:
         temporary.unlink(missing_ok=True)
@@ -55,15 +55,15 @@ def replacing(target: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
 
 @contextlib.contextmanager
 def folder_in(place: Path, purpose: str, *, mode: int = 0o777) -> Iterator[Path]:
-    """A new folder for the duration of the block, in which the folder or its files may be moved elsewhere.
+    """Create a folder for the duration of the block; the folder or its files may be moved elsewhere in the block.
 
     Args:
         place: Existing parent folder.
-        purpose: Part of its name.
+        purpose: Part of the folder name.
         mode: Permissions, before the umask.
 
     Raises:
-        OSError: If the storage refuses.
+        OSError: If the storage operation fails.
     """
     folder = place / _name(purpose)
     folder.mkdir(mode)
@@ -76,26 +76,26 @@ def folder_in(place: Path, purpose: str, *, mode: int = 0o777) -> Iterator[Path]
 
 @contextlib.contextmanager
 def owned(folder: Path) -> Iterator[None]:
-    """Marks a new folder as owned by this process inside the block; ownership ends with the process.
+    """Mark a new folder as owned by this process in the block; ownership ends with the process at the latest.
 
     Raises:
-        OSError: If the storage refuses.
+        OSError: If the storage operation fails.
     """
     lock = os.open(folder / f"{OWNER}.new", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     try:
         with contextlib.suppress(OSError):  # storage without locks
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        (folder / f"{OWNER}.new").rename(folder / OWNER)  # the file has this name only while it is locked
+        (folder / f"{OWNER}.new").rename(folder / OWNER)  # the file gets this name only when it is locked
         yield
     finally:
         os.close(lock)
 
 
 def is_abandoned(folder: Path) -> bool:
-    """Whether the owner of a folder (`owned`) no longer exists.
+    """Whether the owner of a folder (see `owned`) no longer exists.
 
     Raises:
-        OSError: If it cannot be read.
+        OSError: If the folder cannot be read.
     """
     try:
         with _unowned(folder / OWNER) as unowned:
@@ -106,7 +106,7 @@ def is_abandoned(folder: Path) -> bool:
 
 @contextlib.contextmanager
 def temporary_folder(purpose: str) -> Iterator[Path]:
-    """A new folder below `private_folder` for the duration of the block.
+    """Create a folder in `private_folder` for the duration of the block.
 
     Raises:
         OSError: If it cannot be created.
@@ -116,7 +116,7 @@ def temporary_folder(purpose: str) -> Iterator[Path]:
 
 
 def private_folder() -> Path:
-    """This user's private folder in the machine's temporary folder (``$TMPDIR``), inaccessible to other users.
+    """The private folder of the current user in the temporary folder (``$TMPDIR``), inaccessible to other users.
 
     Raises:
         OSError: If it cannot be created, is a link, or belongs to another user.
@@ -142,7 +142,7 @@ def private_folder() -> Path:
 
 
 def remove_abandoned(place: Path) -> None:
-    """Removes files and folders that killed processes left behind from `replacing` and `folder_in` in a folder."""
+    """Remove files and folders of `replacing` and `folder_in` that killed processes have left in a folder."""
     for path in _temporary(place):
         with contextlib.suppress(OSError):
             _remove_abandoned(path, path.lstat())
@@ -159,7 +159,7 @@ def abandoned(place: Path) -> list[Path]:
 
 
 def _temporary(place: Path) -> list[Path]:
-    """Entries of a folder with names of temporary files or folders; none if the folder cannot be read."""
+    """Entries of a folder that have names of temporary files or folders; empty if the folder cannot be read."""
     try:
         with os.scandir(place) as entries:
             return sorted(Path(entry.path) for entry in entries if _NAME.fullmatch(entry.name))
@@ -185,7 +185,7 @@ def _remove_abandoned(path: Path, about: os.stat_result) -> None:
 
 @contextlib.contextmanager
 def _unowned(path: Path) -> Iterator[bool]:
-    """Whether a file is unlocked; inside the block no other process can lock it."""
+    """Whether a file is unlocked; in the block, no other process can lock it."""
     descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
     try:
         yield _lock(descriptor)

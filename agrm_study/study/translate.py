@@ -1,4 +1,4 @@
-"""Translation of pydantic's validation errors into messages for users who do not know Python."""
+"""Translation of pydantic validation errors into messages for users who do not know Python."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ def translate(
     model: type[BaseModel],
     prefix: str = "",
 ) -> list[InputError]:
-    """The problems of a pydantic error, one for each broken rule, in the order of the file.
+    """The errors in a pydantic validation error, one for each violated rule, in the order of the file.
 
     Args:
         fault: Error raised by pydantic.
-        places: Places of the values, by path.
+        places: Locations of the values, by path.
         model: The validated model, whose fields are suggested for unknown names.
         prefix: Prefix of the dotted field.
     """
@@ -106,7 +106,7 @@ def _one(error: ErrorDetails, places: Places, model: type[BaseModel], prefix: st
 
 
 class Rule(ValueError):
-    """Violation of a rule, raised by this package's validators, with additional parts of the message."""
+    """Violation of a rule, raised by the validators of this package, with additional parts of the message."""
 
     def __init__(self, rule: str, *, allowed: str | None = None, hint: str | None = None, show: bool = True) -> None:
         super().__init__(rule)
@@ -141,7 +141,7 @@ def _plain(message: str) -> str:
 
 
 def fields_at(model: type[BaseModel], path: tuple[str | int, ...]) -> tuple[str, ...]:
-    """The valid keys of the group at ``path`` of a model; empty if it is not a group."""
+    """The valid keys of the group at ``path`` in a model; empty if the value is not a group."""
     from pydantic import BaseModel as Base
 
     current: Any = model
@@ -161,7 +161,7 @@ def fields_at(model: type[BaseModel], path: tuple[str | int, ...]) -> tuple[str,
 
 
 def _first(annotation: Any, wanted: Callable[[Any], bool]) -> Any:
-    """The first type inside a (possibly generic) annotation that is wanted."""
+    """The first type in a (possibly generic) annotation that satisfies a predicate."""
     if wanted(annotation):
         return annotation
     for part in get_args(annotation):

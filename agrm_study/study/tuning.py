@@ -1,4 +1,4 @@
-"""Rules of a study that tunes its arms: each arm has a space, and sets none of the settings in it."""
+"""Checks of a study that tunes its arms: each arm needs a space, and must not set any setting in it."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from agrm_study.study.spec import StudyFile
 from agrm_study.study.study import Arm
 
 COMMON: KeyPath = ("tune", "space")
-"""Path of the space of every arm without one of its own."""
+"""Path of the space that is used by arms without their own space."""
 OWN_SPACE = "Give this arm a space of its own, `tune: {space: {…}}`."
 
 
 def check_tuning(spec: StudyFile, arms: Sequence[Arm], loading: Loading) -> None:
-    """Note what prevents the arms of a study from being tuned, arm by arm.
+    """Report errors that prevent the arms of a study from being tuned.
 
     Args:
         spec: The study as written.
-        arms: Its arms; those with an invalid recipe are missing.
-        loading: Receives the problems.
+        arms: Arms of the study, without those with an invalid recipe.
+        loading: Receives the errors.
     """
     entries = list(enumerate(spec.arms or ()))
     if spec.tune is None:
@@ -61,13 +61,13 @@ def check_tuning(spec: StudyFile, arms: Sequence[Arm], loading: Loading) -> None
 
 
 def _overlap(one: str, other: str) -> bool:
-    """Whether two dotted names are one setting, a section and a setting of it, or two ways to give one average."""
+    """Whether two dotted names are equal, a section and a setting in it, or two ways to specify the same average."""
     same = one == other or one.startswith(f"{other}.") or other.startswith(f"{one}.")
     return same or MEMORIES.get(one) == other or MEMORIES.get(other) == one
 
 
 def _check_seeds(spec: StudyFile, loading: Loading) -> None:
-    """Note search seeds with which an arm is also reported."""
+    """Report search seeds that are also seeds of reported trials."""
     assert spec.tune is not None
     if isinstance(spec.seeds, Race):
         return  # refused in `checks`
@@ -78,7 +78,7 @@ def _check_seeds(spec: StudyFile, loading: Loading) -> None:
 
 
 def _check_options(spec: StudyFile, loading: Loading) -> None:
-    """Note an option for a setting that every arm's tuning varies, which would have no effect."""
+    """Report an option for a setting that the tuning of every arm varies, which would have no effect."""
     assert spec.tune is not None
     spaces = [spec.tune.space if entry.tune is None else entry.tune.space for entry in spec.arms or ()]
     for setting in loading.options:

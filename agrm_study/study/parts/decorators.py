@@ -1,4 +1,4 @@
-"""The decorators that name a study's own parts."""
+"""Decorators that register user-defined parts under a name."""
 
 from __future__ import annotations
 

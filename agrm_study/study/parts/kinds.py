@@ -13,9 +13,9 @@ class Kind:
     Attributes:
         name: Name of the kind and of its decorator.
         plural: Plural, for messages.
-        field: Dotted name of the setting, or the option, that names such a part.
+        field: Dotted name of the setting, or the option, that selects such a part.
         contract: Base class of such parts, as ``module:Class``.
-        options: Dotted name of the setting with options of the part; empty for none.
+        options: Dotted name of the setting with the options of the part; empty if such parts have no options.
     """
 
     name: str
@@ -26,7 +26,7 @@ class Kind:
 
     @property
     def in_recipe(self) -> bool:
-        """Whether it affects training, and therefore the identity of the trials that use it."""
+        """Whether parts of this kind affect training, and therefore the identity of trials."""
         return bool(self.options)
 
 

@@ -1,7 +1,7 @@
-"""Execution of the source of a study's own parts, and the classes that it defines.
+"""Execution of the source of user-defined parts, and lookup of the classes that it defines.
 
-Modules of a source are imported from the hashed text and kept under names unique to the source: a process can load
-studies with parts with equal names and different content, and no byte code of an earlier version is used.
+Modules of a source are imported from the hashed text and stored under names that are unique to the source: a process
+can load parts with equal names and different content, and never uses byte code of an earlier version.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _collecting: list[dict[tuple[str, str], type]] = []
 
 
 def decorator(kind: str) -> Callable[[str], Callable[[C], C]]:
-    """The class decorator that gives a part of a kind its name."""
+    """The class decorator that registers parts of a kind under a name."""
 
     def named(name: str) -> Callable[[C], C]:
         if not valid_name(name):
@@ -59,10 +59,10 @@ def decorator(kind: str) -> Callable[[str], Callable[[C], C]]:
 
 
 def load_source(source: PartSource) -> Defined:
-    """The parts that a source defines; its code is executed once per process.
+    """The parts defined by a source, whose code is executed once per process.
 
     Raises:
-        InputError: If the code raises an error, or a part does not fulfil its kind's contract.
+        InputError: If the code raises an error, or a part does not fulfil the contract of its kind.
     """
     if source.digest not in _loaded:
         _loaded[source.digest] = _execute(source)
@@ -71,40 +71,40 @@ def load_source(source: PartSource) -> Defined:
 
 
 def offer_sources(find: Callable[[str], PartSource | None]) -> None:
-    """Add a place to look up sources by digest, such as a results folder.
+    """Register a lookup of sources by digest, for example in a results folder.
 
     Args:
-        find: Returns the source of a digest, or None.
+        find: Returns the source with a digest, or None.
     """
     _finders.append(find)
     del _finders[:-8]  # keeps the sources of the latest studies
 
 
 def is_loaded(name: str) -> bool:
-    """Whether the source of a study's own part was executed in this process."""
+    """Whether the source of a user-defined part has been executed in this process."""
     return source_of(name) in _loaded
 
 
 def portable_sources() -> list[str]:
-    """All executed sources as JSON, with which another process can load the same parts."""
+    """All executed sources as JSON, from which other processes can load the same parts."""
     return [source.to_json() for source in _sources.values()]
 
 
 def offer_portable(texts: Sequence[str]) -> None:
-    """Register the sources of `portable_sources`, so that their parts can be loaded."""
+    """Register sources from `portable_sources`, so that their parts can be loaded."""
     given = {source.digest: source for source in map(PartSource.from_json, texts)}
     offer_sources(given.get)
 
 
 def own_class(kind: str, name: str) -> Any:
-    """The class of a study's own part.
+    """The class of a user-defined part.
 
     Args:
-        kind: A name of `KINDS`.
+        kind: A name in `KINDS`.
         name: Full name of the part.
 
     Raises:
-        InputError: If its source is unavailable, or does not define it.
+        InputError: If the source is unavailable, or does not define the part.
     """
     digest = source_of(name)
     if digest not in _loaded:
@@ -123,10 +123,10 @@ def own_class(kind: str, name: str) -> Any:
 
 
 def overrides(kind: str, name: str, method: str) -> bool:
-    """Whether a study's own part defines an optional method of its contract.
+    """Whether a user-defined part overrides an optional method of its contract.
 
     Args:
-        kind: A name of `KINDS`.
+        kind: A name in `KINDS`.
         name: Full name of the part.
         method: Name of the method.
     """
@@ -173,11 +173,11 @@ def _execute(source: PartSource) -> Defined:
 
 
 _PUBLIC = {"SupervisedLoss": "Loss"}
-"""Public names of contracts whose names inside the package differ."""
+"""Public names of contracts whose class names in the package differ."""
 
 
 def _line_in(error: BaseException, source: PartSource) -> int | None:
-    """Line of the source's own file in which an error was raised."""
+    """The line in a file of the source at which an error was raised."""
     if isinstance(error, SyntaxError):
         return error.lineno
     names = {_filename(source, name) for name in source.files}
@@ -194,7 +194,7 @@ def _filename(source: PartSource, name: str) -> str:
 
 
 def _modules(source: PartSource) -> dict[str, tuple[str, bool]]:
-    """File of each module of a source, and whether it is a package."""
+    """The file of each module of a source, and whether the module is a package."""
     found = {}
     for name in source.files:
         path = PurePosixPath(name)
@@ -206,9 +206,9 @@ def _modules(source: PartSource) -> dict[str, tuple[str, bool]]:
 
 @contextmanager
 def _importable(source: PartSource) -> Iterator[str]:
-    """Makes a source's modules importable by name inside the block; yields the name of the entry module.
+    """Make the modules of a source importable by name in the block; yields the name of the entry module.
 
-    Afterwards they stay in `sys.modules` under unique names, and the previous modules of these names are restored.
+    Afterwards they remain in `sys.modules` under unique names, and previous modules with the same names are restored.
     """
     modules = _modules(source)
     before = {name: sys.modules.pop(name) for name in list(sys.modules) if name in modules}
@@ -225,7 +225,7 @@ def _importable(source: PartSource) -> Iterator[str]:
 
 
 class _Finder(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
-    """Imports the modules of a source from its text."""
+    """Finder and loader that import the modules of a source from its text."""
 
     def __init__(self, source: PartSource, modules: Mapping[str, tuple[str, bool]]) -> None:
         self._source, self._modules = source, modules
@@ -246,7 +246,7 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
         name, _ = self._modules[module.__spec__.name]  # type: ignore[union-attr]
         file = _filename(self._source, name)
         module.__file__ = file
-        exec(compile(self._source.files[name], file, "exec"), module.__dict__)  # noqa: S102 - the user's own part
+        exec(compile(self._source.files[name], file, "exec"), module.__dict__)  # noqa: S102 - the user's own code
 
     def get_source(self, fullname: str) -> str | None:
         return self._source.files[self._modules[fullname][0]] if fullname in self._modules else None

@@ -1,4 +1,4 @@
-"""Options: settings of an individual part."""
+"""Options: settings of one part."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from agrm_study.study.section import Section
 
 
 class Options(Section):
-    """A part's own settings, as a pydantic model; every option has a default.
+    """Base class of the settings of a part, a pydantic model in which every option has a default.
 
     Examples:
         >>> import agrm_study as ags
@@ -27,19 +27,19 @@ class NoOptions(Options):
 
 
 class HasOptions:
-    """A part that may have options: a nested class ``Options``."""
+    """Base class of parts that may have options, defined by a nested class ``Options``."""
 
     Options: ClassVar[type[Options]] = NoOptions
 
     @classmethod
     def options_of(cls, values: Mapping[str, Any]) -> Any:
-        """The options of a part, from the `options` of its section.
+        """The options of the part, from the `options` of its section.
 
         Args:
             values: ``settings.options``.
 
         Returns:
-            A value of the class's ``Options``.
+            An instance of ``Options``.
         """
         own = {name: value for name, value in values.items() if name in cls.Options.model_fields}
         return cls.Options.model_validate_json(json.dumps(own), strict=True)

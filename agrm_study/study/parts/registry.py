@@ -1,4 +1,4 @@
-"""Registry of one kind of part: shipped parts by name, and the studies' own parts."""
+"""Registry of one kind of part: built-in parts by name, and user-defined parts."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from agrm_study.study.parts.names import is_own
 
 
 class Registry(Mapping[str, str]):
-    """Shipped parts of one kind, name → ``module:Class``; strings, so that listing the names imports no part.
+    """Mapping from the names of built-in parts of one kind to ``module:Class``, so that listing names imports no part.
 
     Args:
-        kind: A name of `KINDS`.
-        shipped: The shipped parts.
+        kind: A name in `KINDS`.
+        shipped: The built-in parts.
     """
 
     def __init__(self, kind: str, shipped: Mapping[str, str]) -> None:
@@ -37,10 +37,10 @@ class Registry(Mapping[str, str]):
         """The class of a part; its module is imported on this call.
 
         Args:
-            name: Name of a shipped part, or full name (``name@source``) of a study's own part.
+            name: Name of a built-in part, or full name (``name@source``) of a user-defined part.
 
         Raises:
-            InputError: If the part does not exist, or the source of the study's own part is unavailable.
+            InputError: If the part does not exist, or the source of a user-defined part is unavailable.
         """
         if is_own(name):
             return own_class(self.kind.name, name)

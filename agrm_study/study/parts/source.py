@@ -1,4 +1,4 @@
-"""Source of a study's own parts: the content of one file or module and of the neighbouring modules that it imports."""
+"""Source of user-defined parts: the content of one file or module and of the adjacent modules that it imports."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class PartSource:
     Attributes:
         written: The entry (``my_parts.py``, ``my_lab.parts``).
         entry: Name of the module that defines the parts.
-        digest: 16 hexadecimal digits over the code of all files; comments, docstrings and formatting do not count.
-        files: Content by path, relative to the folder that the modules are imported from.
-        folder: That folder, for messages; empty for a source read from a results folder.
+        digest: Hash of the code of all files, 16 hexadecimal digits; comments, docstrings and formatting are ignored.
+        files: Content of the files by path, relative to the folder from which the modules are imported.
+        folder: This folder, for messages; empty for a source read from a results folder.
     """
 
     written: str
@@ -29,13 +29,13 @@ class PartSource:
     folder: str = field(default="", compare=False)
 
     def to_json(self) -> str:
-        """The source as stored in a results folder."""
+        """The source in the JSON form that is stored in a results folder."""
         kept = {"written": self.written, "entry": self.entry, "digest": self.digest, "files": dict(self.files)}
         return json.dumps(kept, indent=1, ensure_ascii=False) + "\n"
 
     @classmethod
     def from_json(cls, text: str | bytes) -> PartSource:
-        """The source stored by `to_json`.
+        """The source from the output of `to_json`.
 
         Raises:
             ValueError: If the text is damaged.
@@ -49,14 +49,14 @@ class PartSource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OwnPart:
-    """Description of a study's own part, available without running its code.
+    """Description of a user-defined part, available without executing its code.
 
     Attributes:
-        kind: A name of `KINDS`.
+        kind: A name in `KINDS`.
         name: Name in the study file.
-        source: Digest of its source.
+        source: Digest of the source that defines the part.
         written: The entry under `parts:` that defines it.
-        schema: JSON Schema of its options; empty for none.
+        schema: JSON Schema of its options; empty if it has none.
     """
 
     kind: str
@@ -68,13 +68,13 @@ class OwnPart:
 
 @dataclass(frozen=True, slots=True)
 class OwnParts:
-    """A study's own parts and their sources."""
+    """The user-defined parts of a study and their sources."""
 
     parts: tuple[OwnPart, ...] = ()
     sources: tuple[PartSource, ...] = ()
 
     def names(self) -> dict[str, list[str]]:
-        """Names by the dotted field of a study file that accepts them."""
+        """Names of the parts, by the dotted field of a study file that accepts them."""
         found: dict[str, list[str]] = {}
         for part in self.parts:
             found.setdefault(KINDS[part.kind].field, []).append(part.name)

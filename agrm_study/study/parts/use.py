@@ -1,4 +1,4 @@
-"""Use of a study's own parts in its recipes: their full names, and their options."""
+"""User-defined parts in recipes: full names and options."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from agrm_study.study.translate import translate
 
 
 def with_full_names(recipe: Recipe, parts: Iterable[OwnPart]) -> Recipe:
-    """The recipe with the full names of a study's own parts; options are unchanged."""
+    """The recipe with the full names of user-defined parts; options are unchanged."""
     full = {(part.kind, part.name): full_name(part.name, part.source) for part in parts}
     for kind, groups, leaf, section in _sections(recipe):
         name = getattr(section, leaf)
@@ -31,9 +31,9 @@ def with_full_names(recipe: Recipe, parts: Iterable[OwnPart]) -> Recipe:
 
 
 def as_trained(recipe: Recipe, parts: Iterable[OwnPart]) -> Recipe:
-    """The recipe of a trial: full names, and the complete options of exactly the parts that it uses.
+    """The recipe of a trial, with full names, and with the complete options of exactly the parts that it uses.
 
-    Options of unused parts have no effect. Defaults come from the parts' JSON Schema, so none of their code is
+    Options of unused parts are dropped. Defaults are read from the JSON Schema of each part, so no user code is
     executed.
     """
     known = {(part.kind, full_name(part.name, part.source)): part for part in parts}
@@ -52,7 +52,7 @@ def as_trained(recipe: Recipe, parts: Iterable[OwnPart]) -> Recipe:
 
 
 def used_parts(recipe: Recipe) -> tuple[tuple[str, str], ...]:
-    """Kind and full name of each of a study's own parts that a recipe names."""
+    """Kind and full name of each user-defined part that a recipe uses."""
     named = ((kind.name, getattr(section, leaf)) for kind, _, leaf, section in _sections(recipe))
     return tuple((kind, name) for kind, name in named if is_own(name))
 
@@ -60,13 +60,13 @@ def used_parts(recipe: Recipe) -> tuple[tuple[str, str], ...]:
 def check_options(
     recipe: Recipe, parts: Sequence[OwnPart], places: Places, problems: Problems, *, prefix: str = ""
 ) -> None:
-    """Note unknown options and values that a part does not allow.
+    """Report unknown options, and values that a part does not allow.
 
     Args:
-        recipe: Recipe with the names and options as written.
-        parts: The study's own parts; their classes are loaded.
-        places: Places of the settings.
-        problems: Collects the errors.
+        recipe: Recipe with names and options as written.
+        parts: User-defined parts of the study; their classes are loaded.
+        places: Locations of the settings.
+        problems: Receives the errors.
         prefix: Prefix of the field in messages.
     """
     for kind, _, leaf, section in _sections(recipe):
@@ -96,7 +96,7 @@ def check_options(
 
 
 def _sections(recipe: Recipe) -> Iterator[tuple[Kind, list[str], str, Any]]:
-    """For each kind that a recipe names: the groups and the field that hold the name, and the section itself."""
+    """For each kind of part in a recipe: the groups and the field with its name, and the section itself."""
     for kind in KINDS.values():
         if kind.in_recipe:
             *groups, leaf = kind.field.split(".")
