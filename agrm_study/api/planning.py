@@ -204,7 +204,7 @@ def _longer_notes(
     if study.base.own_trainer and not all(_can_continue(each) for each in longer):
         lost = "their trainer does not declare all of these epochs as shared"
     elif store.root.children() and not store.look(code_version()):
-        lost = "the kept states were made by another version of the code"
+        lost = "the saved states come from a different version of the code"
     else:
         lost = "no state of these was kept (`sharing: keep` keeps those of later trials)"
     return longer_notes(longer, lost=lost)

@@ -129,7 +129,9 @@ class Results:
         try:
             return ResultTable(made_table(self._measurements, full))
         except NotMade as reason:
-            raise InputError(f"this study cannot have the table: {reason}", where=str(self.path), given=name) from None
+            raise InputError(
+                f"the table is not available for this study: {reason}", where=str(self.path), given=name
+            ) from None
 
     def figure(self, name: str) -> Figure:
         """A figure of the report, as a matplotlib figure that can be changed and saved.
@@ -144,7 +146,9 @@ class Results:
         try:
             found = drawing(self._measurements, full)
         except NotMade as reason:
-            raise InputError(f"this study cannot have the figure: {reason}", where=str(self.path), given=name) from None
+            raise InputError(
+                f"the figure is not available for this study: {reason}", where=str(self.path), given=name
+            ) from None
         show_figures()
         return found.kind.draw(found.info)
 

@@ -65,7 +65,7 @@ def evaluate(
     device: Literal["cpu", "cuda"] | None,
     no_report: bool,
 ) -> int:
-    """Evaluate the finished trials of RESULTS on other data, with their kept weights.
+    """Evaluate the finished trials of RESULTS on other data, with their saved weights.
 
     With --manifest and --name, the data are an external set, which shares neither videos nor subjects with the study.
     With --corrupt, they are corrupted copies of the study's own test part. Records go to separate files in RESULTS,
@@ -111,7 +111,7 @@ def _wanted(
     from agrm_study.records.evaluations import NAME
 
     if (manifest is None) == (kinds is None):
-        raise click.UsageError("name the data: --manifest FILE with --name NAME, or --corrupt LIST")
+        raise click.UsageError("specify the data: --manifest FILE with --name NAME, or --corrupt LIST")
     if kinds is not None:
         if name is not None or distinct_subjects or trained_on is not None:
             raise click.UsageError("--name, --distinct-subjects and --trained-on require --manifest")
@@ -120,7 +120,7 @@ def _wanted(
         raise click.UsageError("--manifest requires --name, the name of the set in tables and records")
     if not NAME.fullmatch(name):
         raise InputError(
-            "must be a valid name of a set",
+            "is not a valid name of a set",
             field="--name",
             given=name,
             allowed="up to 40 of a-z, 0-9, _ and -, beginning with a letter or digit",
@@ -144,7 +144,9 @@ def _kinds(text: str) -> tuple[str, ...]:
                 hint=did_you_mean(kind, CORRUPTIONS),
             )
     if not found:
-        raise InputError("names no corruption", field="--corrupt", given=text, allowed=f"{', '.join(CORRUPTIONS)}, all")
+        raise InputError(
+            "specifies no corruption", field="--corrupt", given=text, allowed=f"{', '.join(CORRUPTIONS)}, all"
+        )
     return found
 
 

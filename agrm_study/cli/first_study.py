@@ -54,14 +54,14 @@ class DataFacts:
 
 
 def synthetic_facts() -> DataFacts:
-    """A small synthetic data set, drawn on the first run."""
+    """A small synthetic data set, generated on the first run."""
     return DataFacts(
         data=("  synthetic: {subjects: 120, unlabelled: 60, seed: 0, difficulty: easy}\n", *_unlabelled_lines(60)),
         tasks=built_in_lines(("three_class",)),
         unlabelled=60,
         boxes=True,
         seconds=10.0,
-        summary="Synthetic walking figures: 120 labelled and 60 unlabelled clips, drawn on the first run.",
+        summary="Synthetic walking figures: 120 labelled and 60 unlabelled clips, generated on the first run.",
         remarks=("Results on synthetic figures do not apply to children.",),
         synthetic=True,
     )

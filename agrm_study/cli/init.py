@@ -18,7 +18,7 @@ import click
     metavar="MANIFEST",
     help="Your data's manifest.",
 )
-@click.option("--synthetic", is_flag=True, help="Use synthetic figures, drawn on the first run, instead of data.")
+@click.option("--synthetic", is_flag=True, help="Use synthetic figures, generated on the first run, instead of data.")
 def init(file: Path, manifest: Path | None, synthetic: bool) -> None:
     """Write a commented study file to start from into FILE (default: study.yaml).
 

@@ -169,7 +169,7 @@ def _check_acts(study: Study, arm: Arm, space: Mapping[str, Dimension]) -> None:
     idle = idle_dimensions(study, arm)
     if idle.keys() == space.keys():
         raise InputError(
-            f"the arm {arm.name} has nothing to tune: no setting of its space can act in it",
+            f"the arm {arm.name} has nothing to tune: no setting of its space has an effect",
             where=study.path,
             field="tune.space" if arm.space is None else f"arms: {arm.name}: tune.space",
             given=", ".join(f"{name} ({why})" for name, why in idle.items()),

@@ -216,7 +216,7 @@ def comparison_note(m: Measurements, tasks: Collection[str], arms: Iterable[str]
             for t in tasks
             for f, k in sorted(m.family_sizes(t).items())
         ]
-        parts[0] += ", with its 95% interval, not adjusted for several comparisons"
+        parts[0] += ", with its 95% interval, not adjusted for multiple comparisons"
         parts.append(f"p: two-sided t-test over seeds ({how}) and subjects (paired), Holm over {listing(families)}")
         parts.append("† p < .05")
     return "; ".join(parts) + "."

@@ -80,7 +80,7 @@ def test_a_comparison_turned_round_changes_its_sign(ablation) -> None:
         (lambda r: r.compare("AGRM"), "two different arms"),
         (lambda r: r.compare("w/o MTM", metric="f1"), "macro_f1"),
         (lambda r: r.table("ablations"), "Did you mean `ablation`"),
-        (lambda r: r.table("race"), "this study cannot have the table"),
+        (lambda r: r.table("race"), "the table is not available for this study"),
         (lambda r: r.figure("forrest"), "Did you mean `forest`"),
     ],
 )

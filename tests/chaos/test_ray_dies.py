@@ -39,7 +39,7 @@ def test_a_run_goes_on_by_itself_when_a_part_dies_without_which_no_trial_runs(
         time.sleep(0.1)
     said = command.said()
     assert run.returncode == 0, said
-    assert said.count("Another driver process continues.") == 1, said
+    assert said.count("A new driver process takes over.") == 1, said
     words = {"driver": "it was killed by SIGKILL"}.get(part, part)
     assert words in said or "Ray could not be started on this machine" in said
     assert "Traceback" not in said

@@ -201,5 +201,5 @@ def test_a_search_trial_predicts_validation_alone(trainer: Trainer, tmp_path: Pa
 
 
 def test_data_other_than_planned_are_refused(trainer: Trainer, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="must be those the study was planned with"):
+    with pytest.raises(InputError, match="must be unchanged since the study was planned"):
         trainer.begin(tmp_path, split_fingerprint="0" * 12)

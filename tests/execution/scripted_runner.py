@@ -27,7 +27,7 @@ class ScriptedRunner(TrialRunner):
 
     Script of an arm, or of all others under ``*``: ``epochs``, ``epoch_s``, ``fail`` (what happens), ``at`` (in which
     epoch), ``times`` (in how many attempts, counted in a file beside the script), ``seeds`` (only these), ``copies``
-    (words before its data are there), ``drift`` (added to a logit that is predicted from kept weights). ``wait`` waits
+    (words before its data are there), ``drift`` (added to a logit that is predicted from saved weights). ``wait`` waits
     for a file ``go`` beside the script.
     """
 

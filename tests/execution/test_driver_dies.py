@@ -77,7 +77,7 @@ def test_trials_go_on_from_their_checkpoints_in_the_same_run_when_the_driver_or_
     class Resumes(Watcher):
         def message(self, text: str) -> None:
             super().message(text)
-            if text.endswith("Another driver process continues."):
+            if text.endswith("A new driver process takes over."):
                 notes.append(text)
                 if not victims:
                     (results / "go").touch()

@@ -174,7 +174,7 @@ def test_three_drivers_in_a_row_that_achieve_nothing_end_the_run(
         )
     why = "the driver process did not respond for 1 s" if hangs else "the driver process died: it was killed by SIGKILL"
     assert str(lost.value) == f"{why}; 3 driver processes in a row made no progress"
-    assert notes == [f"{why[0].upper()}{why[1:]}. Another driver process continues."] * 2
+    assert notes == [f"{why[0].upper()}{why[1:]}. A new driver process takes over."] * 2
     assert (tmp_path / ".run" / "fence").read_text() == "3"
     assert list((tmp_path / ".run").iterdir()) == [tmp_path / ".run" / "fence"]
 

@@ -50,7 +50,7 @@ def test_every_longer_twin_of_a_finished_trial_is_found_in_every_fold_and_repeat
     assert {each.before for each in found} == {60}
     assert sum(each.continues for each in found) == 3
     notes = longer_notes(found, lost="nothing was kept")
-    assert notes[0] == "epochs 60 → 80: trials that continue from kept states of finished ones: 3."
+    assert notes[0] == "epochs 60 → 80: trials that resume from saved states of finished ones: 3."
     assert notes[1].endswith(f"finished: {len(missing) - 3}, because nothing was kept.")
 
 

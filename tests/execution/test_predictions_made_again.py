@@ -1,4 +1,4 @@
-"""Lost predictions of a finished trial are made again from its kept weights; where that is not exact, it is trained."""
+"""Lost predictions of a finished trial: recomputed from its saved weights, or trained again if that is not exact."""
 
 from __future__ import annotations
 
@@ -75,8 +75,8 @@ def test_lost_predictions_are_made_again_without_training(make_study: Make, run:
     assert count(results, "predict") == 1
     assert content(results) == before
     assert check_results(results) == []
-    assert any("recomputed from kept weights, without training: 1." in message for message in summary.messages)
-    assert "predictions recomputed from its kept weights, without training" in shown.getvalue()
+    assert any("recomputed from saved weights, without training: 1." in message for message in summary.messages)
+    assert "predictions recomputed from its saved weights, without training" in shown.getvalue()
     assert run(make_study()).before == 4
 
 
@@ -99,7 +99,7 @@ def test_predictions_lost_from_compacted_records_are_made_again(make_study: Make
         ("weights not kept", "their weights were not kept"),
         ("other code", "another version of the code trained them"),
         ("epochs", "their epochs records are missing or damaged"),
-        ("other predictions", "trained again: the predictions of its kept weights differ from those recorded"),
+        ("other predictions", "trained again: the predictions of its saved weights differ from those recorded"),
     ],
 )
 def test_what_cannot_be_predicted_exactly_is_trained_again_and_one_line_says_why(
@@ -173,4 +173,4 @@ def test_the_plan_counts_a_trial_without_predictions_as_missing_but_not_its_epoc
     damaged(results, "deleted")
     plan = plan_study(make_study(), results)
     assert (plan.finished, plan.missing, plan.epochs_at_most) == (3, 1, 0)
-    assert any("recomputed from kept weights, without training: 1." in note for note in plan.notes)
+    assert any("recomputed from saved weights, without training: 1." in note for note in plan.notes)

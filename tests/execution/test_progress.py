@@ -198,10 +198,10 @@ def test_the_picture_shows_cells_means_and_what_runs(plan: tuple[Study, Plan], c
 
 def test_the_picture_shows_the_preparation_from_the_first_moment() -> None:
     view = live()
-    view.step(Step("Drawing synthetic videos", 60, 60))
+    view.step(Step("Generating synthetic videos", 60, 60))
     view.step(Step("Decoding videos", 14, 56))
     text = picture(view)
-    assert "✓ Drawing synthetic videos" in text
+    assert "✓ Generating synthetic videos" in text
     assert "▸ Decoding videos" in text
     assert "14 of 56" in text
 

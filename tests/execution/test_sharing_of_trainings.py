@@ -282,7 +282,7 @@ def test_plan_says_whether_states_were_kept_to_continue_from(train: Run, tmp_pat
     (tmp_path / "kept.yaml").write_text(json.dumps(content))
     [note] = sentences(tmp_path, "kept")
     if sharing == "keep":
-        assert note == "epochs 3 → 5: trials that continue from kept states of finished ones: 2."
+        assert note == "epochs 3 → 5: trials that resume from saved states of finished ones: 2."
     else:
         assert note == (
             "epochs 3 → 5: trials that start from epoch 1 although shorter ones have finished: 2, as no state of these "

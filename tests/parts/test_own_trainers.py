@@ -240,7 +240,12 @@ def test_data_that_change_while_a_study_runs_fail_its_trials(tmp_path: Path) -> 
     file, results = write(tmp_path), tmp_path / "results"
     changing = TRAINER.replace("return VERSION", "cls.calls = getattr(cls, 'calls', 0) + 1; return str(cls.calls > 1)")
     run(write(tmp_path, changing), results)
-    assert ags.open_results(results).trials["error"].str.contains("data must be those the study was planned with").all()
+    assert (
+        ags.open_results(results)
+        .trials["error"]
+        .str.contains("data must be unchanged since the study was planned")
+        .all()
+    )
     assert file.is_file()
 
 

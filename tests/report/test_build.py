@@ -87,7 +87,7 @@ def test_footnotes_state_n_ddof_subjects_replicates_test_family_and_versions(roo
         "N = 24",
         "Holm over the 3 comparisons",
         "two-sided t-test over seeds",
-        "not adjusted for several comparisons",
+        "not adjusted for multiple comparisons",
         "two-way variance",
         "Caution: 3 seeds",
         "code 0123456789ab",

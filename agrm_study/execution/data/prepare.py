@@ -143,7 +143,7 @@ def manifest_of(
             "a study needs data",
             where=study.path,
             field="data",
-            allowed="data.manifest (a file), or data.synthetic (drawn on the first run)",
+            allowed="data.manifest (a file), or data.synthetic (generated on the first run)",
             hint="`--preset tiny` uses a small synthetic set.",
         )
     on_step(Step("Reading the manifest", 0, 1))
@@ -156,7 +156,7 @@ def _write_synthetic(folder: Path, wanted: Synthetic, workers: int, on_step: OnS
     from agrm_study.training.data.datasets.synthetic.write import write_synthetic
 
     folder.parent.mkdir(parents=True, exist_ok=True)
-    title = "Drawing synthetic videos"
+    title = "Generating synthetic videos"
     on_step(Step(title, 0, wanted.subjects + wanted.unlabelled))
     write_synthetic(
         folder,
@@ -263,7 +263,7 @@ def _of_search(search: PlannedSearch) -> list[Recipe]:
             continue
         if dimension.choices is None and name not in OF_ANY_STORE:
             raise InputError(
-                "a search may pick data settings from a list only: each value needs videos prepared for it",
+                "data settings can only be searched over a list of values: each value requires videos prepared for it",
                 where=search.study.path,
                 field=f"search.space.{name}" if search.arm is None else f"tuning of {search.arm_name}: {name}",
                 given=dimension.kind,

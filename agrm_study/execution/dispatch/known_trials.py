@@ -88,7 +88,7 @@ class Healing:
         """One sentence for each kind of repair."""
         said = []
         if n := len(self.predicted):
-            said.append(f"Damaged trials whose predictions are recomputed from kept weights, without training: {n}.")
+            said.append(f"Damaged trials whose predictions are recomputed from saved weights, without training: {n}.")
         for reason, n in Counter(self.retrained.values()).items():
             said.append(f"Damaged trials that are trained again because {reason}: {n}.")
         return said

@@ -91,7 +91,7 @@ def longer_notes(longer: Sequence[Longer], *, lost: str) -> list[str]:
     notes = []
     going_on = Counter(each.words for each in longer if each.continues)
     for words, number in going_on.items():
-        notes.append(f"{words}: trials that continue from kept states of finished ones: {number}.")
+        notes.append(f"{words}: trials that resume from saved states of finished ones: {number}.")
     for cosine, why in (
         (True, "their learning rate depends on `epochs` (`optimizer.schedule: cosine`)"),
         (False, lost),

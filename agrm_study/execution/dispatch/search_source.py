@@ -208,7 +208,7 @@ class SearchSource(WorkSource):
                 self._tell(known, draw)
         self._write()
         self._exhausted = True
-        drawn = "were tried before or are impossible" if impossible else "were tried before"
+        drawn = "were evaluated before or are invalid" if impossible else "were tried before"
         self.why_stopped = f"the sampler draws only points that {drawn} ({MOST_REPEATS} in a row)"
         return None
 

@@ -122,7 +122,7 @@ def _on_this_machine() -> str:
         return own[0]
     if own:
         raise InputError(
-            "several Ray clusters have a node on this machine: name one",
+            "several Ray clusters have a node on this machine: specify one with --address",
             field=OPTION,
             given="auto",
             allowed=", ".join(sorted(own)),

@@ -96,7 +96,7 @@ def _request(head: Any, resources: Resources, tick: Callable[[], None]) -> None:
                     field="resources",
                     given=str(resources),
                     allowed=f"available: {in_words(alive_nodes())}",
-                    hint="It starts none: no configured node type is large enough or has that accelerator, or "
+                    hint="It cannot start such a node: no configured node type is large enough or has the accelerator, or "
                     "`max_workers` is reached.",
                 )
             if time.monotonic() > end:

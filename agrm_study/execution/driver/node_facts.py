@@ -54,7 +54,7 @@ def try_storage(question: dict[str, Any]) -> str:
         if content is None:
             return "does not see it"
         if content.decode() != question["token"]:
-            return "reads other content than was written"
+            return "returns content that differs from what was written"
         (results / question["answer"]).write_atomic(content)
     except Exception as error:  # the storage library raises errors of any class
         return str(error).strip().partition("\n")[0] or type(error).__name__

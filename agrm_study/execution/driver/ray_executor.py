@@ -102,7 +102,7 @@ class RayExecutor(Executor):
             if fruitless >= FRUITLESS:
                 raise ExecutionLost(f"{lost}; {FRUITLESS} driver processes in a row made no progress")
             reason = str(lost)
-            self._on_note(f"{reason[:1].upper()}{reason[1:]}. Another driver process continues.")
+            self._on_note(f"{reason[:1].upper()}{reason[1:]}. A new driver process takes over.")
 
     def _job(self, flight: Flight) -> Job:
         given = {

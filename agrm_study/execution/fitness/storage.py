@@ -54,7 +54,7 @@ def _check_folder(check: str, folder: Path) -> Iterator[Finding]:
     else:
         skew = written - time.time()
         if abs(skew) > CLOCK_SKEW_S:
-            advice = "Synchronise both with one server (NTP), or updates of trials look old."
+            advice = "Synchronise both with one server (NTP), otherwise updates of trials appear outdated."
             yield note(check, f"the clock of the disk's server differs by {skew:+.0f} s from this machine's", advice)
         if _locks(second):
             yield ok(check, f"{folder}{missing}: writable, renames and locks work")

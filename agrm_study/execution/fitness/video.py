@@ -44,7 +44,7 @@ def _check(path: Path, codec: str) -> Iterator[Finding]:
         yield note(
             label,
             f"PyAV has no encoder for it ({error})",
-            "Real videos may still decode; synthetic data cannot be drawn.",
+            "Real videos may still decode; synthetic data cannot be generated.",
         )
         return
     from agrm_study.training.data.decoding import DECODERS, VideoError, probe

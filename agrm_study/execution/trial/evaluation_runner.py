@@ -57,7 +57,7 @@ class EvaluationRunner(StoreRunner):
 
     def start(self, work: Work, context: RunnerContext) -> int:
         if work.evaluation is None:
-            raise ValueError("the work names nothing to evaluate")
+            raise ValueError("the work specifies no evaluation")
         torch.set_num_threads(max(1, context.settings.threads))
         self._work, self._evaluation, self._folder = work, work.evaluation, context.checkpoint_dir
         self._recipe = work.trial.recipe.model_copy(update={"compile": False})

@@ -29,7 +29,7 @@ MEANING: Final[dict[FailureClass, str]] = {
     "nan_loss": "the loss became infinite or not a number",
     "data": "a clip, a manifest or a setting could not be used",
     "storage": "the results could not be written",
-    "versions": "the worker runs other versions than the study was started with",
+    "versions": "the software versions of the worker differ from those at the start of the study",
     "bug": "the program raised an error",
     "interrupted": "the run was interrupted",
 }

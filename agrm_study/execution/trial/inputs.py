@@ -44,7 +44,7 @@ def require_planned(trial: TrialSpec, manifest: Manifest, split: Split, where: s
     found, planned = (manifest.fingerprint, split.fingerprint), (trial.data_fingerprint, trial.split_fingerprint)
     if found != planned:
         raise InputError(
-            f"the data must be those the {by} was planned with",
+            f"the data must be unchanged since the {by} was planned",
             where=where,
             given=f"fingerprints {', '.join(found)}",
             allowed=", ".join(planned),

@@ -223,7 +223,7 @@ def _parts(trial: TrialSpec, manifest: Manifest, cls: type[Trainer]) -> Mapping[
     changed = any(clip.checksum != checksum_of(now, clip.clip_id) for clip in manifest.clips)
     if changed or trial.split_fingerprint != split.fingerprint:
         raise InputError(
-            "the trainer's data must be those the study was planned with",
+            "the trainer's data must be unchanged since the study was planned",
             where=f"trainer {short_name(recipe.training.trainer)}",
             hint="Check whether they changed while the study ran or differ on this node, then rerun it.",
         )

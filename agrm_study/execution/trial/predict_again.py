@@ -17,7 +17,7 @@ from agrm_study.records.writer import predictions_table, put_record
 from agrm_study.study.reported import reported_network
 from agrm_study.training.failures import CheckpointError
 
-DONE: Final = "predictions recomputed from its kept weights, without training"
+DONE: Final = "predictions recomputed from its saved weights, without training"
 
 
 class InexactError(Exception):
@@ -52,10 +52,10 @@ def predict_again(
     except CheckpointError as error:
         raise InexactError(str(error)) from error
     if not blocks:
-        raise InexactError("its trainer cannot predict from kept weights")
+        raise InexactError("its trainer cannot predict from saved weights")
     table = predictions_table(trial_id, blocks)
     if block_digests(table).get(trial_id) != read_blocks(row["predictions_digest"]):
-        raise InexactError("the predictions of its kept weights differ from those recorded")
+        raise InexactError("the predictions of its saved weights differ from those recorded")
     check()
     put_record(results / "records", "predictions", trial_id, table)
     scores = retry_storage(lambda: read_scores(ledger, {trial_id: best_epoch}, [metric], lambda name: network))

@@ -128,7 +128,7 @@ def _notes(m: Measurements) -> list[str]:
         notes.interval_note(m, study.tasks),
         "Change: external minus internal, in percentage points, with a 95% interval for the same seeds on two "
         "independent sets of subjects (two-way variance, Welch–Satterthwaite's degrees of freedom). Estimates, not "
-        "tests: the intervals are not adjusted for several comparisons, and a change combines different people, "
+        "tests: the intervals are not adjusted for multiple comparisons, and a change combines different people, "
         "recordings and class proportions.",
     ]
     for found in m.external:

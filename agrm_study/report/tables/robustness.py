@@ -87,7 +87,7 @@ def _notes(m: Measurements, results: list[RobustnessResult]) -> list[str]:
         "subjects, paired by seed and subject."
         + (
             f" Δ: mean over the severities minus that of {reference} under the same corruption. Estimates, not tests: "
-            "intervals are not adjusted for several comparisons."
+            "intervals are not adjusted for multiple comparisons."
             if reference is not None
             else ""
         ),
