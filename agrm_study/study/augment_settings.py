@@ -43,15 +43,16 @@ class Strong(Section):
     temporal_jitter: Annotated[int, Field(ge=0, le=1000)] = 1
     """Maximum temporal displacement of each sampled frame, in stored frames."""
     speed: Annotated[float, Field(ge=0, lt=1)] = 0.2
-    """Speed factor drawn from [1-s, 1+s]."""
+    """Range of the speed factor, which is sampled from [1-s, 1+s]."""
     reverse: Fraction = 0.0
-    """Probability that a clip is shown backwards."""
+    """Probability that a clip is reversed in time."""
     warp: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Smooth re-timing of a clip between its first and last frame: the local speed stays within [1-w, 1+w]."""
+    """Strength of the smooth temporal warp of a clip between its first and last frame: the local speed is in [1-w,
+    1+w]."""
     tubes: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Share of the patches of a grid that is hidden, the same ones in all frames of a clip (tube masking)."""
+    """Share of the patches of a grid that is masked, with the same patches in all frames of a clip (tube masking)."""
     tube_grid: Annotated[int, Field(ge=1, le=32)] = 14
-    """Patches of the grid of `tubes` along each side of the frame."""
+    """Number of patches of the grid of `tubes` along each side of the frame."""
 
 
 class Augment(Section):

@@ -71,10 +71,11 @@ class Data(Section):
     fold: Count = 0
     """Index of the fold that is tested, from 0."""
     first_fold: Literal["dealt", "split"] = "dealt"
-    """`split`: fold 0 is the test part that `split` gives without folds, and the other subjects are distributed over
-    the other folds; requires that `split.test` is 1/`folds`. `dealt`: all subjects are distributed over the folds."""
+    """Construction of fold 0. `split`: fold 0 is the test part that `split` gives without folds, and the other subjects
+    are distributed over the other folds; this requires that `split.test` is 1/`folds`. `dealt`: all subjects are
+    distributed over the folds."""
     fold_group: Literal["subject", "site"] = "subject"
-    """Unit that folds keep together: `site` puts all subjects of a site into one fold (manifest column `site`)."""
+    """Unit that folds do not divide: with `site`, all subjects of a site are in one fold (manifest column `site`)."""
     labelled_fraction: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
     """Share of the training subjects whose labels are used, sampled with the split seed, stratified by label."""
     remainder: Literal["drop", "unlabelled"] = "drop"

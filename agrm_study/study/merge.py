@@ -165,7 +165,7 @@ def _check_together(recipe: Recipe, places: Places, problems: Problems, prefix: 
 
 
 def _check_strong_view(recipe: Recipe, note: Callable[..., None]) -> None:
-    """Rules for the rectangle and the tubes of the strong view."""
+    """Check the rectangle and the tubes of the strong view."""
     strong = recipe.augment.strong
     low, high = strong.erase_area
     if low > high:

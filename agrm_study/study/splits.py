@@ -18,7 +18,7 @@ MAX_REPEATS: Final = 100
 """Maximum number of repeats."""
 
 FOLD_SETTINGS: Final = ("data.folds", "data.fold", "data.first_fold", "data.fold_group", "data.split_file")
-"""Settings that `splits` sets itself or that conflict with it."""
+"""Settings that are set by `splits` or conflict with it."""
 
 
 class Splits(Section):
@@ -28,10 +28,11 @@ class Splits(Section):
     """Number of folds. There is one training run per fold, arm, task and seed; its test part is the fold, and its
     validation part is sampled from the other folds in the proportions of `data.split`."""
     repeats: Annotated[int, Field(ge=1, le=MAX_REPEATS)] = 1
-    """Number of times the subjects are divided into folds: repeat r, from 0, uses `split_seed` + r."""
+    """Number of times that the subjects are divided into folds; repeat r, from 0, uses `split_seed` + r."""
     group: Literal["subject", "site"] = "subject"
-    """What a fold keeps together: `site` tests all subjects of a site in the same fold, so that each network is tested
-    on sites that it was not trained on. Requires the manifest column `site`, and as many sites as folds."""
+    """Unit that folds do not divide: with `site`, all subjects of a site are tested in the same fold, so that each
+    network is tested on sites on which it was not trained. Requires the manifest column `site`, and at least as many
+    sites as folds."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -48,13 +49,13 @@ class Fold:
 
 
 def equal_share(splits: Splits, shares: SplitFractions) -> bool:
-    """Whether the test part of a study without folds has the share of a fold."""
+    """Whether the test share of a study without folds equals the size of a fold."""
     return abs(splits.folds * shares.test - 1.0) < 1e-9
 
 
 def first_fold(splits: Splits, shares: SplitFractions) -> Literal["split", "dealt"]:
-    """``split`` if fold 0 equals the split of a study without folds: the test share is that of a fold, and folds need
-    not keep sites together."""
+    """``split`` if fold 0 equals the split of a study without folds (the test share equals the size of a fold, and
+    folds may divide sites), otherwise ``dealt``."""
     return "split" if splits.group == "subject" and equal_share(splits, shares) else "dealt"
 
 

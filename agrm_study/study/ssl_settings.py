@@ -94,9 +94,10 @@ class Ssl(Section):
     """Batch norm of the student over labelled and unlabelled clips: separate passes, one joint pass (faster), running
     statistics of labelled clips only, or separate running statistics per domain."""
     pretrain_epochs: Count = 10
-    """Supervised epochs before the teacher starts as a copy of the student."""
+    """Number of supervised epochs before the teacher starts as a copy of the student."""
     views: Annotated[int, Field(ge=1, le=2)] = 1
-    """Views of an unlabelled clip that the student learns from in a step; the losses of two views are averaged."""
+    """Number of views of an unlabelled clip from which the student learns in a step; the losses of two views are
+    averaged."""
     ema: Ema = Ema()
     ramp: Ramp = Ramp()
     threshold: Threshold = Threshold()
