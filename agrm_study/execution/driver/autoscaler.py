@@ -96,8 +96,8 @@ def _request(head: Any, resources: Resources, tick: Callable[[], None]) -> None:
                     field="resources",
                     given=str(resources),
                     allowed=f"available: {in_words(alive_nodes())}",
-                    hint="It cannot start such a node: no configured node type is large enough or has the accelerator, or "
-                    "`max_workers` is reached.",
+                    hint="It cannot start such a node: no configured node type is large enough or has the accelerator, "
+                    "or `max_workers` is reached.",
                 )
             if time.monotonic() > end:
                 raise _no_autoscaler(f"No autoscaler of this cluster answers within {PATIENCE_S:.0f} s.")
