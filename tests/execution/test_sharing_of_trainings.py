@@ -266,8 +266,8 @@ def test_a_cosine_schedule_is_trained_from_epoch_1_and_plan_says_why(train: Run,
     (tmp_path / "kept.yaml").write_text(json.dumps(content))
     [note] = sentences(tmp_path, "kept")
     assert note == (
-        "epochs 3 → 4: trials that start from epoch 1 although shorter ones have finished: 1, as their learning rate "
-        "depends on `epochs` (`optimizer.schedule: cosine`)."
+        "epochs 3 → 4: trials that start from epoch 1 although shorter ones have finished: 1, because their learning "
+        "rate depends on `epochs` (`optimizer.schedule: cosine`)."
     )
     assert train("kept", sharing="keep", arms=arms, set=cosine | {"epochs": 4}).inherited == 0
 
@@ -285,6 +285,6 @@ def test_plan_says_whether_states_were_kept_to_continue_from(train: Run, tmp_pat
         assert note == "epochs 3 → 5: trials that resume from saved states of finished ones: 2."
     else:
         assert note == (
-            "epochs 3 → 5: trials that start from epoch 1 although shorter ones have finished: 2, as no state of these "
-            "was kept (`sharing: keep` keeps those of later trials)."
+            "epochs 3 → 5: trials that start from epoch 1 although shorter ones have finished: 2, because no state of "
+            "these was kept (`sharing: keep` keeps those of later trials)."
         )

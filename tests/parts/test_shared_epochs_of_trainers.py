@@ -182,7 +182,7 @@ def test_kept_states_continue_when_epochs_are_raised_unless_the_number_of_epochs
     assert sorted(run(file, results)) == sorted(2 * [1, 2, 3, 4, 5])
     longer = write(tmp_path, ENDLESS, sharing="keep", arms=LATE[:1], set={"epochs": 7})
     [note] = [note for note in plan_study(ags.load_study(longer), results).notes if "epochs 5" in note]
-    assert note == "epochs 5 → 7: trials that continue the kept states of finished ones: 2."
+    assert note == "epochs 5 → 7: trials that continue from kept states of finished ones: 2."
     assert sorted(run(longer, results)) == [6, 6, 7, 7]
     counted = ENDLESS.replace("[*cls.Options.model_fields]", '[*cls.Options.model_fields, "epochs"]')
     run(write(tmp_path / "counted", counted, sharing="keep", arms=LATE[:1]), tmp_path / "counted/results")
@@ -190,7 +190,7 @@ def test_kept_states_continue_when_epochs_are_raised_unless_the_number_of_epochs
     [note] = [
         note for note in plan_study(ags.load_study(longer), tmp_path / "counted/results").notes if "5 → 7" in note
     ]
-    assert note.endswith("2, as their trainer does not declare all of these epochs as shared.")
+    assert note.endswith("2, because their trainer does not declare all of these epochs as shared.")
     assert len(run(longer, tmp_path / "counted/results")) == 14
 
 
