@@ -2,7 +2,7 @@
 
     python benchmarks/joining.py                              # 8 processes, 400 trials that sleep for one second
     python benchmarks/joining.py --runs 8 --trials 400 --trial-s 1
-    python benchmarks/simulate.py --joined 200                # 100,000 trials and 200 runs on a simulated clock
+    python benchmarks/simulate.py --joined 200 --played 2000  # 200 runs of 100,000 trials, on a simulated clock
 
 **Throughput.** Each process is a joined run with the in-process executor; claims, heartbeats and records are on a real
 disk. Reported: the share of the time in which a run's trial slept, from the moment when all runs have begun a trial to
