@@ -1,12 +1,12 @@
 """Coverage of the pointwise intervals of ROC and precision–recall curves in simulated studies.
 
-    python benchmarks/bands.py                  # two minutes; the figures of docs/statistics.md
+    python benchmarks/bands.py                  # two minutes; reproduces the figures in docs/statistics.md
     python benchmarks/bands.py --studies 100
-    python benchmarks/bands.py --folds          # studies of five pooled folds
+    python benchmarks/bands.py --folds          # studies with five pooled folds
 
 Studies are those of `regimes.py`. The truth is the mean curve of many seeds, each on many fresh subjects; with folds,
-each seed has new training sets too. Printed: the share of studies whose interval holds the truth at each point of
-the grid, and the share that has an interval there.
+each seed also has new training sets. The output lists, for each point of the grid, the share of studies whose interval
+contains the truth and the share with a defined interval.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from agrm_study.statistics.ranking import cumulated
 
 SHOWN = ("default", "seeds 2-3 x", "seeds dominate", "10 % prevalence")
 CELLS = ((3, 172), (5, 172), (5, 48))
-"""(Seeds, test subjects)."""
+"""Pairs (seeds, test subjects)."""
 SHOWN_FOLDS = ("no fold effect", "fold effect as of seeds", "fold effect 2 x", "seeds dominate", "10 % prevalence")
 FOLD_CELLS = ((3, 200), (5, 200))
-"""(Seeds, subjects of all folds)."""
+"""Pairs (seeds, subjects of all folds)."""
 GRID = np.linspace(0, 1, 101)[1:]
-"""The points of the figures."""
+"""False-positive rates or recalls at which coverage is evaluated."""
 CURVES: dict[str, tuple[Heights, tuple[int, ...]]] = {
     "sensitivity at 1 − specificity": (sensitivity_at, (5, 10, 20, 50)),
     "precision at recall": (precision_at_recall, (50, 80, 95)),
 }
-"""What is shown of each curve: points of the grid, in percent."""
+"""Grid points reported for each curve, in percent."""
 SEED = 31
 
 
@@ -76,7 +76,7 @@ def coverage(
 
 
 def main() -> None:
-    """Reads the command line and prints a Markdown table."""
+    """Parse the command line and print a Markdown table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--studies", type=int, default=400, help="in each cell [default: 400]")
     parser.add_argument("--folds", action="store_true", help="pooled folds instead of a single split")

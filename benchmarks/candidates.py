@@ -1,7 +1,7 @@
-"""Rules for intervals and tests that the shipped one is measured against.
+"""Alternative rules for intervals and tests, compared with the shipped rule.
 
-Intervals take the metric at each seed (R, S) and its components of variance, and give ends (2, R), NaN where there is
-none.
+Interval rules accept the metric for each seed (R, S) and its variance components, and return the ends (2, R), NaN where
+the interval is undefined.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ def _t(df: Floats) -> Floats:
 
 
 def shipped(values_RS: Floats, c: Components) -> Ends:
-    """The package's rule."""
+    """The rule of the package."""
     return bounded_interval(values_RS.mean(axis=-1), c)
 
 
 def logit(values_RS: Floats, c: Components) -> Ends:
-    """The package's rule on the logit scale."""
+    """The rule of the package on the logit scale."""
     return _logit(values_RS.mean(axis=-1), c.half_width())
 
 
 def uncapped(values_RS: Floats, c: Components) -> Ends:
-    """The package's variance with Satterthwaite's degrees of freedom as they come."""
+    """The variance of the package with unbounded Satterthwaite degrees of freedom."""
     with np.errstate(all="ignore"):
         df = c.variance**2 / (c.seeds**2 / c.seed_df + c.subjects**2 / c.subject_df)
     return _logit(values_RS.mean(axis=-1), _t(df) * np.sqrt(c.variance))
@@ -57,7 +57,7 @@ def summed(values_RS: Floats, c: Components) -> Ends:
 
 
 def mixed_model(values_RS: Floats, c: Components) -> Ends:
-    """Crossed random effects by REML, which in a balanced table are the mean squares, truncated at 0."""
+    """Crossed random effects by REML; in a balanced table, these are the mean squares, truncated at 0."""
     seeds, subjects = np.maximum(c.seeds - c.interaction, 0), np.maximum(c.subjects - c.interaction, 0)
     v = seeds + subjects + c.interaction
     both_df = (c.n_seeds - 1) * (c.n_subjects - 1)
@@ -80,7 +80,7 @@ def behrens_fisher(values_RS: Floats, c: Components) -> Ends:
 
 
 def over_seeds(values_RS: Floats, c: Components) -> Ends:
-    """Student's t over seeds, for which the test set is fixed."""
+    """Student's t over seeds, with the test set fixed."""
     s = values_RS.shape[-1]
     error = values_RS.std(axis=-1, ddof=1) / np.sqrt(s)
     half = special.stdtrit(s - 1, 0.975) * error
@@ -97,11 +97,12 @@ INTERVALS: dict[str, Callable[[Floats, Components], Ends]] = {
     "Behrens-Fisher": behrens_fisher,
     "t over seeds": over_seeds,
 }
-"""Interval rules by name; the two bootstraps are beside them, as they draw subjects themselves."""
+"""Interval rules by name, without the two bootstraps, which resample subjects themselves."""
 
 
 class Bootstrap:
-    """Two-way bootstrap of accuracy or macro-F1: seeds and subjects drawn apart, one set of draws for many studies."""
+    """Two-way bootstrap of accuracy or macro-F1: seeds and subjects are resampled independently, with one set of draws
+    for many studies."""
 
     def __init__(self, rng: np.random.Generator, seeds: int, subjects: int, replicates: int = 400) -> None:
         self.subjects_BN = rng.multinomial(subjects, [1 / subjects] * subjects, size=replicates).astype(np.float32)
@@ -156,7 +157,7 @@ class Bootstrap:
 
 
 def tests(values_RAS: Floats, influence_RASN: Floats) -> dict[str, Floats]:
-    """Uncorrected p (R, A − 1) of each arm against the first, by rule."""
+    """Uncorrected p values (R, A − 1) of each arm against the first, by rule."""
     arms = values_RAS.shape[1]
     paired, independent, welch, students = [], [], [], []
     for a in range(1, arms):
@@ -180,13 +181,13 @@ def tests(values_RAS: Floats, influence_RASN: Floats) -> dict[str, Floats]:
 
 
 def _seeds_only(delta_R: Floats, c: Components) -> Floats:
-    """t-test over seeds for a fixed test set."""
+    """t-test over seeds, with the test set fixed."""
     with np.errstate(all="ignore"):
         return np.asarray(2 * special.stdtr(c.seed_df, -np.abs(delta_R) / np.sqrt(c.seeds)))
 
 
 def holm(p_RK: Floats) -> Floats:
-    """Holm's adjustment of each row; NaN counts as 1."""
+    """Holm adjustment of each row; NaN counts as 1."""
     p = np.where(np.isnan(p_RK), 1.0, p_RK)
     order = np.argsort(p, axis=-1)
     k = p.shape[-1]

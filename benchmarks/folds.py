@@ -1,13 +1,14 @@
-"""Coverage and width of the interval of pooled folds, and error of the test, in simulated studies.
+"""Coverage and width of the interval for pooled folds, and error rate of the test, in simulated studies.
 
-    python benchmarks/folds.py                    # 400 studies in each cell, a minute
+    python benchmarks/folds.py                    # 400 studies per cell, one minute
     python benchmarks/folds.py --studies 2000     # the published figures, eight minutes
 
-Simulates studies (`regimes.py`) of 200 subjects in 5 folds: each training, one per seed and fold, has effects of its
-own, and those of a fold share an effect of their training set, over all seeds. The truth is the metric's expectation
-over new seeds, training sets and subjects. Coverage: share of the printed 95 % intervals that hold it; without folds:
-the same without the variance of folds. One split: coverage of the interval from the first fold alone, whose training
-set is one draw. Width: mean width over that of one split. Error: share of studies of two equal arms with p < .05.
+Simulates studies (`regimes.py`) of 200 subjects in 5 folds. Each training run, one per seed and fold, has its own
+effects, and the training runs of a fold share an effect of their training set across all seeds. The truth is the
+metric's expectation over new seeds, training sets and subjects. Coverage: share of the reported 95 % intervals that
+contain it; without folds: the same without the variance of folds. One split: coverage of the interval from the first
+fold alone, whose training set is one draw. Width: mean width divided by the mean width for one split. Error: share of
+studies of two equal arms with p < .05.
 """
 
 from __future__ import annotations
@@ -26,12 +27,12 @@ METRICS = ("accuracy", "macro_f1")
 SUBJECTS = 200
 AT_ONCE = 100
 SEED = 44
-"""Simulation seed of the published figures, drawn once the rule was fixed."""
+"""Simulation seed of the published figures, drawn after the rule was fixed."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """Rates of one cell."""
+    """Rates for one cell."""
 
     regime: str
     seeds: int
@@ -50,7 +51,7 @@ def _covers(ends: Floats, right: float) -> float:
 
 
 def of_cell(name: str, regime: Regime, folds: Folds, seeds: int, studies: int, seed: int = SEED) -> Iterator[Row]:
-    """One cell: a regime and a number of seeds."""
+    """Results of one cell: a regime and a number of seeds."""
     rng = np.random.default_rng([seed, seeds, *map(ord, name)])
     ends: dict[tuple[str, str], list[Floats]] = {}
     p: dict[str, list[Floats]] = {}
@@ -90,7 +91,7 @@ def of_cell(name: str, regime: Regime, folds: Folds, seeds: int, studies: int, s
 
 
 def main() -> None:
-    """Reads the command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--studies", type=int, default=400)
     parser.add_argument("--seeds", type=int, nargs="+", default=[3, 5])

@@ -1,15 +1,16 @@
-"""GPU tests and benchmark of one GPU, in at most eight minutes: one table, and the same as JSON.
+"""GPU tests and benchmark on one GPU, in at most eight minutes; the results are one table and JSON.
 
-    python benchmarks/gpu.py                   # the whole, on the first GPU
-    python benchmarks/gpu.py --save            # and write results/gpu/<card>.json
+    python benchmarks/gpu.py                   # all parts, on the first GPU
+    python benchmarks/gpu.py --save            # also write results/gpu/<card>.json
     python benchmarks/gpu.py --only step       # one part: tests, step, networks, compile, input or seeds
 
 Parts: the tests marked `gpu`; a training step at the paper's shape in each precision, compiled and deterministic,
-beside a plain torchvision loop and the FLOPs of the step; a step of other backbones; compiling in two trials of one
-worker; clips per second of the input path; five seeds one after the other, two and four per GPU.
-Without a GPU the script measures single precision, the input path and one seed after the other at a small shape on the
-CPU, and reports everything else as not run. A part for which no time is left is reported as not run.
-The exit status is 1 when a row failed.
+    compared with a plain torchvision loop and the FLOPs of the step; a step with other backbones; compilation in two
+    consecutive trials of one worker; clips per second of the input path; five seeds run sequentially, and two and four
+    at a time on one GPU.
+Without a GPU the script measures single precision, the input path and sequential seeds at a small shape on the CPU, and
+reports everything else as not run. A part that does not fit into the remaining time is reported as not run. The exit
+status is 1 if a row failed.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ SAVED = Path(__file__).resolve().parents[1] / "results" / "gpu"
 
 
 def rows(parts: Sequence[str], device: str, deadline: Deadline) -> Iterator[Row]:
-    """The rows of the parts asked for, one after the other as they are measured."""
+    """Yield the rows of the requested parts as they are measured."""
     shape = SMALL if device == "cpu" else PAPER
     if "tests" in parts:
         yield from rows_of_tests(device, deadline)
@@ -62,7 +63,7 @@ def rows(parts: Sequence[str], device: str, deadline: Deadline) -> Iterator[Row]
 
 
 def facts(device: str) -> dict[str, Any]:
-    """The card and the versions that the figures belong to."""
+    """GPU model and software versions of the measurement."""
     on_gpu = device == "cuda"
     names = ("agrm-study", "torch", "torchvision", "numpy", "ray")
     return {
@@ -78,7 +79,7 @@ def facts(device: str) -> dict[str, Any]:
 
 
 def table(found: dict[str, Any], made: Sequence[Row]) -> Table:
-    """All rows as one table."""
+    """All rows as a table."""
     where = found["card"] or "CPU (no GPU found)"
     drawn = Table(title=f"{where}, {found['shape']} shape, torch {found['versions']['torch']}", show_lines=True)
     for name in ("part", "setting", "state", "figures", "note"):
@@ -90,12 +91,12 @@ def table(found: dict[str, Any], made: Sequence[Row]) -> Table:
 
 
 def file_name(card: str) -> str:
-    """Name of a card as the name of its file."""
+    """File name for a GPU model."""
     return re.sub(r"[^a-z0-9]+", "-", card.lower()).strip("-") + ".json"
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Measure, print, write; the number of the exit status."""
+    """Measure, print and write the results; return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=7.5, help="the script ends after this time [default: 7.5]")
     parser.add_argument("--only", choices=PARTS, action="append", help="this part; may be repeated [default: all]")

@@ -1,22 +1,22 @@
-"""Reading rate of the clip store, compared with decoding each clip and with a plain memory copy.
+"""Read throughput of the clip store, compared with decoding each clip and with a plain memory copy.
 
     python benchmarks/input.py [--size 96] [--resize 112] [--seconds 3] [--json FILE]
 
-Writes sample videos (2560×1440 H.264 and 320×240 avi), builds a store of them and measures in one run: random clips of
-16 frames by decord, by the store, by a plain reader of raw frames (one numpy memory map per clip, all kept open), a
-memory copy of as many bytes, the store read by two processes at once, the store with a cold page cache, and the private
-memory of a reader of a small and of a large store.
+Writes sample videos (2560×1440 H.264 and 320×240 avi), builds a store from them and measures in one run: random clips
+of 16 frames read by decord, by the store and by a plain reader of raw frames (one numpy memory map per clip, all kept
+open), a memory copy of the same number of bytes, the store read by two processes concurrently, the store with a cold
+page cache, and the private memory of a reader of a small and a large store.
 
-Compared quantities are measured in turns of a third of a second, and the median of the turns is reported, so that a
-busy machine slows both alike; the load at the start and at the end is printed too.
+Compared quantities are measured in turns of a third of a second, and the median of the turns is reported, so that load
+on the machine affects both equally; the load at the start and at the end is also printed.
 
-A window is a part of each stored row, and memory is read by the row: `rows read` says how many bytes that is for each
-byte wanted. A reader of this layout cannot be faster than a copy of these rows alone (`copy of the rows read`): with
-1.6 bytes per byte wanted, 0.4 to 0.5 of a plain copy of the wanted bytes. The target of 0.6 for cropped windows is
-therefore out of reach; the store reaches 0.9 of the copy of the rows. Views of uint8 and uint64 items, torch's strided
-copy, frames gathered in the cache before they are copied, and rows copied whole and cropped afterwards were measured in
-the same turns: none is faster. `whole frames` are windows as large as the stored frame, as `crop: person_box` with
-`clip.size` equal to `clip.resize` gives them: there every byte read is used.
+A window is a part of each stored row, and memory is read by the row: `rows read` is the number of bytes read per
+requested byte. A reader of this layout cannot be faster than a copy of these rows alone (`copy of the rows read`): with
+1.6 bytes per requested byte, 0.4 to 0.5 of the speed of a plain copy of the requested bytes. The target of 0.6 for
+cropped windows is therefore out of reach; the store reaches 0.9 of the copy of the rows. Views of uint8 and uint64
+items, torch's strided copy, frames gathered in the cache before they are copied, and rows copied whole and cropped
+afterwards were measured in the same turns; none is faster. `whole frames` are windows as large as the stored frame, as
+with `crop: person_box` and `clip.size` equal to `clip.resize`; they use every byte read.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ SAMPLES = {
     "2560x1440 H.264": ("libx264", ".mp4", 2560, 1440, 150, 2),
     "320x240 avi": ("mpeg4", ".avi", 320, 240, 150, 40),
 }
-"""Codec, suffix, size, frames, and how many files."""
+"""Codec, suffix, size, number of frames, and number of files."""
 TARGETS = {
     "store / decord on 2560x1440 H.264": 300.0,
     "store / decord on 320x240 avi": 100.0,
@@ -56,11 +56,11 @@ TARGETS = {
     "each of two processes / one alone": 0.8,
 }
 TURN_S = 0.3
-"""Seconds of one turn of a measurement."""
+"""Duration of one turn of a measurement, in seconds."""
 
 
 def write_sample(path: Path, codec: str, width: int, height: int, frames: int, seed: int) -> None:
-    """A textured scene with a moving figure, so that an encoder has something to do."""
+    """A textured scene with a moving figure, which requires realistic encoding effort."""
     import av
 
     rng = np.random.default_rng(seed)
@@ -93,7 +93,7 @@ def samples(folder: Path) -> dict[str, list[ClipRecord]]:
 
 
 def rate(step: Callable[[], int], seconds: float) -> float:
-    """Clips a second: `step` returns how many it made."""
+    """Clips per second; `step` returns the number of clips that it read."""
     made, started = 0, time.perf_counter()
     while (passed := time.perf_counter() - started) < seconds:
         made += step()
@@ -101,7 +101,7 @@ def rate(step: Callable[[], int], seconds: float) -> float:
 
 
 def rates(steps: dict[str, Callable[[], int]], seconds: float) -> dict[str, float]:
-    """Clips a second of each, as the median over turns."""
+    """Clips per second of each reader, as the median over turns."""
     turns: dict[str, list[float]] = {name: [] for name in steps}
     for step in steps.values():
         step()
@@ -112,7 +112,7 @@ def rates(steps: dict[str, Callable[[], int]], seconds: float) -> dict[str, floa
 
 
 def decord_step(records: list[ClipRecord], resize: int, rng: np.random.Generator) -> Callable[[], int]:
-    """Decode 16 consecutive frames at a random place, as a loader without a store would."""
+    """Decode 16 consecutive frames from a random start, like a loader without a store."""
     import decord
 
     def step() -> int:
@@ -145,7 +145,7 @@ def store_step(store: ClipStore, size: int, rng: np.random.Generator) -> Callabl
 
 
 def raw_step(store: ClipStore, folder: Path, size: int, rng: np.random.Generator) -> Callable[[], int]:
-    """Slice random windows from one memory-mapped file of raw frames per clip, as a loader written by hand would."""
+    """Slice random windows from one memory-mapped file of raw frames per clip, like a hand-written loader."""
     folder.mkdir()
     clips = []
     for row in range(len(store)):
@@ -166,7 +166,7 @@ def raw_step(store: ClipStore, folder: Path, size: int, rng: np.random.Generator
 
 
 def copy_step(store: ClipStore, size: int, rng: np.random.Generator) -> Callable[[], int]:
-    """Copy as many bytes in one piece a clip, from random places of the same mapped file."""
+    """Copy the same number of bytes in one piece per clip, from random positions of the same mapped file."""
     flat = np.memmap(store.path / "frames.u8", dtype=np.uint8, mode="r")
     count = FRAMES * 3 * size * size
 
@@ -180,7 +180,7 @@ def copy_step(store: ClipStore, size: int, rng: np.random.Generator) -> Callable
 
 
 def rows_step(store: ClipStore, size: int, rng: np.random.Generator) -> Callable[[], int]:
-    """Copy the whole rows in which random windows lie."""
+    """Copy the whole rows that contain random windows."""
 
     def step() -> int:
         for row in rng.integers(len(store), size=BATCH).tolist():
@@ -193,14 +193,14 @@ def rows_step(store: ClipStore, size: int, rng: np.random.Generator) -> Callable
 
 
 def drop_cache(store: ClipStore) -> None:
-    """Ask the kernel to forget the store's pages."""
+    """Ask the kernel to drop the store's pages from its cache."""
     with (store.path / "frames.u8").open("rb") as file:
         os.fsync(file.fileno())
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def cold_rate(path: Path, size: int) -> float:
-    """Clips a second of the first pass over a store whose pages are not in memory."""
+    """Clips per second of the first pass over a store with a cold page cache."""
     drop_cache(ClipStore.open(path))
     store = ClipStore.open(path)
     order = np.random.default_rng(0).permutation(len(store))
@@ -211,7 +211,7 @@ def cold_rate(path: Path, size: int) -> float:
 
 
 def child(path: Path, size: int) -> None:
-    """Measure for as many seconds as each line of stdin says, and answer with what was found."""
+    """For each number of seconds read from stdin, measure for that time and print the result."""
     step = store_step(ClipStore.open(path), size, np.random.default_rng(os.getpid()))
     step()
     print(json.dumps({}), flush=True)
@@ -222,7 +222,7 @@ def child(path: Path, size: int) -> None:
 
 
 class Reader:
-    """A reading process that measures itself when it is told to."""
+    """A reader process that measures its throughput on request."""
 
     def __init__(self, path: Path, size: int) -> None:
         command = [sys.executable, __file__, "--child", str(path), "--size", str(size)]
@@ -230,30 +230,30 @@ class Reader:
         self.answer()
 
     def ask(self, seconds: float) -> None:
-        """Begin to measure."""
+        """Start a measurement."""
         assert self._process.stdin is not None
         print(seconds, file=self._process.stdin, flush=True)
 
     def answer(self) -> dict[str, float]:
-        """What it found."""
+        """The result of the measurement."""
         assert self._process.stdout is not None
         found: dict[str, float] = json.loads(self._process.stdout.readline())
         return found
 
     def close(self) -> None:
-        """Let it end."""
+        """End the process."""
         self._process.communicate()
 
 
 def together(readers: list[Reader], seconds: float) -> list[dict[str, float]]:
-    """What readers find that begin at once."""
+    """Results of readers that start simultaneously."""
     for reader in readers:
         reader.ask(seconds)
     return [reader.answer() for reader in readers]
 
 
 def sharing(path: Path, size: int, seconds: float) -> dict[str, float]:
-    """One reader alone and two at once, in turns."""
+    """One reader alone and two concurrent readers, in turns."""
     readers = [Reader(path, size), Reader(path, size)]
     alone: list[float] = []
     slower: list[float] = []
@@ -277,7 +277,7 @@ def sharing(path: Path, size: int, seconds: float) -> dict[str, float]:
 
 
 def measure(folder: Path, size: int, resize: int, seconds: float) -> dict[str, float]:
-    """Every figure by name."""
+    """All results by name."""
     rng = np.random.default_rng(0)
     figures = {"load at the start": os.getloadavg()[0]}
     found = samples(folder)
@@ -324,7 +324,7 @@ def measure(folder: Path, size: int, resize: int, seconds: float) -> dict[str, f
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure and print the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", type=int, default=96, help="side of the window that is read")
     parser.add_argument("--resize", type=int, default=112, help="short side that is stored")

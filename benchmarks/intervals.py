@@ -1,16 +1,16 @@
 """Coverage of the shipped interval, and error rate and power of the shipped test, in simulated studies.
 
-    python benchmarks/intervals.py                  # a few regimes, a minute
-    python benchmarks/intervals.py --full choose    # every regime, eight minutes; writes intervals-choose.csv
+    python benchmarks/intervals.py                  # a few regimes, one minute
+    python benchmarks/intervals.py --full choose    # all regimes, eight minutes; writes intervals-choose.csv
     python benchmarks/intervals.py --full confirm   # the same with other simulation seeds
-    python benchmarks/intervals.py --full choose --regimes "seeds alone" default    # renews these regimes in the file
+    python benchmarks/intervals.py --full choose --regimes "seeds alone" default    # updates these regimes in the file
     python benchmarks/intervals.py --table          # prints the contents of these files
 
 Simulates studies (`regimes.py`). The truth is the metric's expectation over new seeds and new subjects. Coverage: share
-of the printed 95 % intervals that hold it; width: mean width over 2·1.96·(standard deviation of the mean over studies),
-the width of an interval with known variances. Error: share of studies of equal arms in which Holm-adjusted p < .05 for
-any arm; power: the same for the one arm that differs. The rule was chosen on the set "choose" and confirmed on the set
-"confirm".
+of the reported 95 % intervals that contain it; width: mean width divided by 2·1.96·(standard deviation of the mean over
+studies), the width of an interval with known variances. Error: share of studies of equal arms in which Holm-adjusted p
+< .05 for any arm; power: the same for the one arm that differs. The rule was chosen on the set "choose" and confirmed
+on the set "confirm".
 """
 
 from __future__ import annotations
@@ -28,25 +28,25 @@ from regimes import METRICS, REGIMES, Regime, draw, measure, truth
 from agrm_study.statistics.two_way import components
 
 SETS = {"choose": 11, "confirm": 22}
-"""Simulation seeds. Rules were compared on the first set only; the second was drawn once the rule was fixed."""
+"""Simulation seeds. Rules were compared on the first set only; the second was drawn after the rule was fixed."""
 CELLS = (*((2, 172), (3, 172), (5, 172), (10, 172)), *((s, n) for n in (48, 20, 12, 10) for s in (3, 5)))
-"""(Seeds, test subjects)."""
+"""Pairs (seeds, test subjects)."""
 POWER: dict[str, float] = {"default": 1.0, "seeds related": -0.8, "arm x subject": -0.8}
-"""What the second arm's skill differs by: about 9 points of accuracy."""
+"""Difference in skill of the second arm; about 9 points of accuracy."""
 BOOTSTRAPPED = ("default", "seeds 2-3 x", "seeds dominate", "seeds alone", "seeds related")
-"""Regimes in which the bootstraps are measured beside the others, on the first set at 172 subjects: they are slow."""
+"""Regimes for which the bootstraps, which are slow, are also measured, on the first set with 172 subjects."""
 BOOTSTRAP_STUDIES = 400
 ALWAYS = ("shipped", "logit scale")
-"""Rules for intervals that are measured everywhere; the others where the bootstraps are."""
+"""Interval rules measured in every regime; the others are measured only together with the bootstraps."""
 FEWEST_SHOWN = 100
-"""Minimum number of intervals for a rate: no row for cells in which hardly a study has an interval."""
+"""Minimum number of intervals for a rate: cells in which almost no study has an interval have no row."""
 AT_ONCE = 100
 COLUMNS = ("kind", "set", "regime", "seeds", "subjects", "arms", "metric", "rule", "studies", "rate", "width", "shown")
 Row = dict[str, object]
 
 
 def coverage(name: str, regime: Regime, seeds: int, subjects: int, studies: int, of: str, boot: bool) -> Iterator[Row]:
-    """Coverage and width in one cell, of every candidate with ``boot``."""
+    """Coverage and width in one cell; with ``boot``, of every candidate."""
     rng = np.random.default_rng([SETS[of], 1, seeds, subjects, list(REGIMES).index(name)])
     bootstrap = Bootstrap(rng, seeds, subjects) if boot else None
     rules = {name: rule for name, rule in INTERVALS.items() if boot or name in ALWAYS}
@@ -88,7 +88,7 @@ def coverage(name: str, regime: Regime, seeds: int, subjects: int, studies: int,
 def errors(
     name: str, regime: Regime, seeds: int, subjects: int, studies: int, of: str, better: Sequence[float], boot: bool
 ) -> Iterator[Row]:
-    """Share of studies in which a difference is claimed: for any arm where all are equal, else for the second."""
+    """Share of studies in which a difference is claimed: for any arm if all are equal, otherwise for the second arm."""
     power = any(better)
     rng = np.random.default_rng([SETS[of], 2 + power, seeds, subjects, len(better), list(REGIMES).index(name)])
     bootstrap = Bootstrap(rng, seeds, subjects) if boot else None
@@ -130,7 +130,7 @@ def _error(
 
 
 def of_regime(name: str, studies: int, of: str) -> Iterator[Row]:
-    """Every cell of a regime."""
+    """Results of all cells of a regime."""
     regime = REGIMES[name]
     for seeds, subjects in CELLS:
         boot = of == "choose" and subjects == 172 and name in BOOTSTRAPPED
@@ -144,7 +144,7 @@ def of_regime(name: str, studies: int, of: str) -> Iterator[Row]:
 
 
 def a_few(studies: int) -> Iterator[Row]:
-    """Three regimes at 3 and 5 seeds."""
+    """Results of three regimes with 3 and 5 seeds."""
     for name in ("default", "seeds dominate", "seeds related"):
         for seeds in (3, 5):
             yield from coverage(name, REGIMES[name], seeds, 172, studies, "confirm", False)
@@ -152,7 +152,7 @@ def a_few(studies: int) -> Iterator[Row]:
 
 
 def tables(rows: Sequence[Row]) -> str:
-    """Markdown: for each kind and set, a line a cell and metric and a column a rule."""
+    """Markdown tables for each kind and set, with one line per cell and metric and one column per rule."""
     out = []
     for kind in ("coverage", "error", "power"):
         for of in SETS:
@@ -178,11 +178,11 @@ def tables(rows: Sequence[Row]) -> str:
 
 
 def summary(rows: Sequence[Row]) -> str:
-    """Markdown, a line a regime: the shipped rule's worst cells, the first set / the second.
+    """Markdown table with one line per regime: worst cells of the shipped rule, first set / second set.
 
-    Coverage of accuracy and macro-F1 at 3 and more seeds with 20 and more subjects and with fewer, and at 2 seeds, and
-    of ROC-AUC; mean relative width of accuracy's interval at 5 seeds and 172 subjects; the largest share of wrong
-    claims at 3 and more seeds with four arms and with two, and at 2 seeds.
+    Coverage for accuracy and macro-F1 with 3 or more seeds and at least 20 or fewer than 20 subjects, and with 2 seeds,
+    and for ROC-AUC; mean relative width of the interval for accuracy with 5 seeds and 172 subjects; largest share of
+    wrong claims with 3 or more seeds, for four arms and for two, and with 2 seeds.
     """
 
     def worst(of: str, name: str, kind: str, pick: Callable[[Row], bool], column: str = "rate") -> str:
@@ -224,12 +224,12 @@ def summary(rows: Sequence[Row]) -> str:
 
 
 def results_of(of: str) -> Path:
-    """The file that holds the published results of a set."""
+    """File of the published results of a set."""
     return Path(__file__).with_name(f"intervals-{of}.csv")
 
 
 def write(of: str, rows: Sequence[Row]) -> None:
-    """Writes the published results of a set, regimes in their order."""
+    """Write the published results of a set, with the regimes in their defined order."""
     with results_of(of).open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()
@@ -238,14 +238,14 @@ def write(of: str, rows: Sequence[Row]) -> None:
 
 
 def read(of: str) -> list[Row]:
-    """The published results of a set; empty without the file."""
+    """The published results of a set; empty if the file does not exist."""
     if not results_of(of).is_file():
         return []
     return [dict(row) for row in csv.DictReader(results_of(of).read_text(encoding="utf-8").splitlines())]
 
 
 def main() -> None:
-    """Reads the command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--studies", type=int, help="in each cell [default: 400, with --full 4000]")
     parser.add_argument("--regimes", nargs="+", choices=tuple(REGIMES), default=list(REGIMES), metavar="NAME")

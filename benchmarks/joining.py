@@ -1,18 +1,18 @@
-"""Cost of joined runs: throughput of real ones with short trials, and a simulation of many with long ones.
+"""Cost of joined runs: throughput of real runs with short trials, and a simulation of many runs with long trials.
 
     python benchmarks/joining.py                              # 8 processes, 400 trials that sleep for one second
     python benchmarks/joining.py --runs 8 --trials 400 --trial-s 1
     python benchmarks/simulate.py --joined 200 --played 2000  # 200 runs of 100,000 trials, on a simulated clock
 
 **Throughput.** Each process is a joined run with the in-process executor; claims, heartbeats and records are on a real
-disk. Reported: the share of the time in which a run's trial slept, from the moment when all runs have begun a trial to
-the moment from which on a run has none left, so that start-up and the last trials do not count.
+disk. Reported: the share of time spent in the sleep of a trial, from the time when every run has started a trial until
+the first run has no trial left, which excludes start-up and the last trials.
 
-**Simulation.** Leases and sources are the program's own, over a store in memory that counts requests; time is
-simulated. Trials last `mean_h` on average, a run is killed every `mtbf_h` hours and another one replaces it ten minutes
-later. Renewals, listings and checks of running trials, which repeat at fixed intervals, are computed instead of played.
-It ends when a run finds no trial. Requests per second depend on the number of runs, and the listings also on that of
-trials: `--played N` plays only the first N trials of a long study.
+**Simulation.** Leases and sources are the production code, on an in-memory store that counts requests; time is
+simulated. Trials last `mean_h` on average, each run is killed after `mtbf_h` hours on average and replaced ten minutes
+later. Renewals, listings and checks of running trials, which repeat at fixed intervals, are computed instead of
+simulated. The simulation ends when a run finds no trial. The number of requests per second depends on the number of
+runs, and for listings also on the number of trials; `--played N` simulates only the first N trials of a long study.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ REPLACED_S = 600.0
 
 
 class SleepingRunner(NoopRunner):
-    """A trial that sleeps for as long as its arm says, and notes when."""
+    """A trial that sleeps for the time given by its arm, and records its start and end."""
 
     def start(self, work: Work, context: RunnerContext) -> int:
         self._work, self._folder = work, Path(context.settings.results) / "spans"
@@ -66,7 +66,7 @@ class SleepingRunner(NoopRunner):
 
 
 def works_of(trials: int, trial_s: float) -> list[Work]:
-    """Trials of an arm that is named after their length."""
+    """Trials of an arm whose name states their duration."""
     given = {"config_id": "0" * 16, "study": "joining", "phase": "final", "arm": str(trial_s)}
     return [
         Work(trial=TrialSpec(trial_id=f"{seed:016x}", recipe=Recipe(seed=seed), **given))  # type: ignore[arg-type]
@@ -75,7 +75,7 @@ def works_of(trials: int, trial_s: float) -> list[Work]:
 
 
 def run_joined(folder: Path, trials: int, trial_s: float) -> None:
-    """One joined run; writes which trials it executed."""
+    """One joined run; writes the list of trials that it executed."""
     from agrm_study.execution.driver.executor import InlineExecutor
     from agrm_study.execution.interrupt import Interrupt
     from agrm_study.execution.results_folder.lock import joined
@@ -103,7 +103,7 @@ def run_joined(folder: Path, trials: int, trial_s: float) -> None:
 
 
 def measure(runs: int, trials: int, trial_s: float) -> dict[str, float]:
-    """Throughput of real joined runs on this machine."""
+    """Measure the throughput of real joined runs on this machine."""
     with tempfile.TemporaryDirectory(prefix="agrm-study-joining-") as name:
         folder = Path(name)
         (folder / "spans").mkdir()
@@ -131,21 +131,21 @@ def measure(runs: int, trials: int, trial_s: float) -> dict[str, float]:
 
 @dataclass
 class Store:
-    """Files in memory; counts requests. Runs that live renew themselves."""
+    """In-memory file store that counts requests; live runs are renewed automatically."""
 
     now: float = 0.0
 
     def __post_init__(self) -> None:
         self.files: dict[str, bytes] = {}
-        self.runs: dict[str, None] = {}  # files of the folder of runs
+        self.runs: dict[str, None] = {}  # files in the folder of runs
         self.died: dict[str, float] = {}
         self.requests: Counter[str] = Counter()
-        self.recorded: dict[str, int] = {}  # trial → its number in the order of records
+        self.recorded: dict[str, int] = {}  # trial → its position in the order of records
 
 
 @dataclass(frozen=True)
 class Place:
-    """What `Leases` uses of a `Location`."""
+    """The part of the `Location` interface that `Leases` uses."""
 
     store: Store
     path: str
@@ -184,7 +184,7 @@ class Place:
 
 
 class Recorded:
-    """The records up to some moment."""
+    """The records up to a given time."""
 
     def __init__(self, store: Store) -> None:
         self._store, self._until = store, len(store.recorded)
@@ -194,7 +194,7 @@ class Recorded:
 
 
 class Order(WorkSource):
-    """Trials in a given order, without the memory of a queue for each run."""
+    """Trials in a fixed order, without the memory for one queue per run."""
 
     def __init__(self, works: Sequence[Work], store: Store) -> None:
         super().__init__(())
@@ -222,7 +222,7 @@ class Order(WorkSource):
 
 
 def _in_memory(store: Store) -> None:
-    """Puts the store in the place of files."""
+    """Replace file access by the in-memory store."""
 
     def create(file: Place, content: bytes) -> bool:
         store.requests["creations"] += 1
@@ -246,7 +246,7 @@ def _in_memory(store: Store) -> None:
         return [TrialEvent(kind="finished", trial_id=trial_id) for trial_id in ended]
 
     lease_module.create = create  # type: ignore[assignment]
-    lease_module._json = functools.lru_cache(lease_module._json)  # runs repeat the same claims thousands of times
+    lease_module._json = functools.lru_cache(lease_module._json)  # runs claim the same trials thousands of times
     lease_module.parse = functools.lru_cache(lease_module.parse)  # type: ignore[assignment]
     lease_module.has_ended = lambda results, run: (results / "leases" / "runs" / f"{run}.ended").exists()
     joined_source.Ledger = Ledger  # type: ignore[assignment, misc]
@@ -256,9 +256,9 @@ def _in_memory(store: Store) -> None:
 def simulate(
     runs: int = 200, trials: int = 100_000, played: int = 0, mean_h: float = 1.0, mtbf_h: float = 1000.0, seed: int = 0
 ) -> dict[str, Any]:
-    """Plays joined runs of one slot on a simulated clock, with the first `played` trials of a study (0: all).
+    """Simulate joined runs with one slot each, for the first `played` trials of a study (0: all).
 
-    Returns the share of time that slots were busy, and the requests per second.
+    Returns the share of time in which slots were busy, and the requests per second.
     """
     began, chance = time.process_time(), random.Random(seed)
     store, order = Store(), itertools.count()
@@ -311,13 +311,13 @@ def simulate(
         if what == "end":
             busy_s += store.now - running.pop(trial_id)
             store.recorded.setdefault(trial_id, len(store.recorded))
-        run["leases"]._sightings._awake_at = store.now  # it has renewed itself all the time
+        run["leases"]._sightings._awake_at = store.now  # the run has been renewed continuously
         if what == "watch":
             source.poll()
             at(watch_s, "watch", run)
             continue
         run["leases"].renew()
-        source._look_at = 0.0 if what == "end" else source._look_at  # the last look of a busy run was seconds ago
+        source._look_at = 0.0 if what == "end" else source._look_at  # a busy run listed the records seconds ago
         source.poll()
         work = source.take()
         if work is not None:
@@ -332,7 +332,7 @@ def simulate(
     wall = store.now
     working = [run for _, _, what, run, _ in heap if what == "end" and run["id"] not in store.died]
     busy_s += sum(wall - since for run in working for since in run["running"].values())
-    entries = 1024 + trials / 500 + 2 * runs  # loose and merged records, and files of runs
+    entries = 1024 + trials / 500 + 2 * runs  # loose and merged records, and the files of runs
     look_s = max(LOOK_BUSY_S, entries * 5e-6 / LOOK_SHARE)
     per_s = {name: count / wall for name, count in store.requests.items()}
     return {
@@ -357,14 +357,14 @@ def simulate(
 
 
 def show(found: dict[str, Any]) -> None:
-    """One line per figure."""
+    """One line per result."""
     width = max(map(len, found))
     for name, value in found.items():
         print(f"{name:{width}}  {value:,.3f}" if isinstance(value, float) else f"{name:{width}}  {value}")
 
 
 def main() -> None:
-    """Measures, prints a table and one line of JSON."""
+    """Measure, and print a table and one line of JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=8)
     parser.add_argument("--trials", type=int, default=400)

@@ -4,18 +4,19 @@
     python benchmarks/overhead.py --trials 1000 --repeats 3
     python benchmarks/overhead.py --trials 1000 --large 10000 --default-trials 0
 
-Three ways are measured in turn, each in its own process with its own Ray:
+Three variants are measured in turn, each in a separate process with a separate Ray instance:
   agrm-study   our executor with `NoopRunner`: plan order, heartbeat, records of every trial on disk
-  bare         Ray Tune at its best: class trainable, `reuse_actors`, loggers off, as many pending trials as slots
-  default      Ray Tune with its defaults: class trainable, no reuse, its own loggers (few trials: it is slow)
-With --large N, agrm-study alone once more with N trials, to compare the cost per trial with that at --trials.
-With --epochs E, agrm-study with as many trials as slots and E empty epochs each: the cost of an epoch's report.
+  bare         Ray Tune at its fastest: class trainable, `reuse_actors`, loggers off, as many pending trials as slots
+  default      Ray Tune with its defaults: class trainable, no reuse, default loggers (few trials, because it is slow)
+With --large N, agrm-study is measured again with N trials, to compare its cost per trial with the cost at --trials.
+With --epochs E, agrm-study runs as many trials as slots with E empty epochs each, to measure the cost of an epoch
+report.
 
-Reported per trial: the time between the first and the last trial's end, divided by the trials in between; Ray's start
-and end are not in it. Beside it the processor time per trial of the run and its driver process, the whole run, and the
-largest memory of the run's own process (of Tune's, for the two others). An epoch's report is the time from one report
-of a worker to its next. Must reach, at 1,000 trials: at most 1.5 times bare; at 10,000: at most 1.2 times the cost at
-1,000, and less than 1 GB; an epoch's report: at most 6 ms.
+Reported per trial: the time from the end of the first trial to the end of the last, divided by the number of trials in
+between, excluding start and shutdown of Ray. Also reported: CPU time per trial of the run and its driver process, total
+duration, and peak memory of the process of the run (of Tune for the other two). The cost of an epoch report is the time
+between two consecutive reports of a worker. Targets: at 1,000 trials, at most 1.5 times bare Tune; at 10,000, at most
+1.2 times the cost at 1,000 and less than 1 GB; per epoch report, at most 6 ms.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ WAYS = ("bare", "agrm-study", "default", "epochs")
 
 
 class EpochsRunner(NoopRunner):
-    """A trial of some epochs that compute nothing; how many is in the environment."""
+    """A trial with empty epochs; their number is read from the environment."""
 
     def __init__(self) -> None:
         self._epoch = 0
@@ -50,7 +51,7 @@ class EpochsRunner(NoopRunner):
 
 
 def measure_ours(trials: int, slots: int, folder: Path, *, epochs: int = 0) -> dict[str, float]:
-    """Our executor with what `run` does with its events, records included."""
+    """The agrm-study executor with the event handling of `run`, including records."""
     from agrm_study.execution.dispatch.work_source import WorkSource
     from agrm_study.execution.driver.ray_executor import RayExecutor
     from agrm_study.execution.interrupt import Interrupt
@@ -100,7 +101,7 @@ def measure_ours(trials: int, slots: int, folder: Path, *, epochs: int = 0) -> d
     import psutil
 
     def cpu_s() -> float:
-        """Processor time of this process and its driver."""
+        """CPU time of this process and its driver."""
         here = psutil.Process()
         return sum(sum(each.cpu_times()[:2]) for each in [here, *here.children()])
 
@@ -137,7 +138,7 @@ def measure_ours(trials: int, slots: int, folder: Path, *, epochs: int = 0) -> d
 
 
 def measure_tune(trials: int, slots: int, folder: Path, *, best: bool) -> dict[str, float]:
-    """Ray Tune without us."""
+    """Ray Tune without agrm-study."""
     if best:
         os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"
         os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(slots)
@@ -209,7 +210,7 @@ def _figures(ends: list[tuple[float, float]], whole: float, trials: int) -> dict
 
 
 def _measure(way: str, trials: int, slots: int, epochs: int = 0) -> dict[str, float]:
-    """One measurement, in a process of its own."""
+    """One measurement, in a separate process."""
     given = {"--measure": way, "--trials": trials, "--slots": slots, "--epochs": epochs}
     command = [sys.executable, __file__, *(str(word) for pair in given.items() for word in pair)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -220,7 +221,7 @@ def _measure(way: str, trials: int, slots: int, epochs: int = 0) -> dict[str, fl
 
 
 def main() -> None:
-    """Measures all ways in turn and prints a table; the last line is JSON."""
+    """Measure all variants in turn and print a table; the last line is JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trials", type=int, default=256)
     parser.add_argument("--slots", type=int, default=2)

@@ -1,10 +1,10 @@
-"""Rate at which races drop a best arm, and trials that they save, in simulated studies.
+"""Rate at which races drop a best arm, and share of trials saved, in simulated studies.
 
     python benchmarks/racing.py --races 2000
 
-Simulates races of four arms by macro F1 on a validation part of some size: a subject's score is skill·(class) + what
-makes the subject hard + what makes the seed better or worse + noise. `equal`: all arms are alike, so that each of them
-is a best one; here a race errs most. `apart`: skills 3.0, 2.2, 2.0 and 1.2. Prints a Markdown table.
+Simulates races of four arms by macro F1 on a validation part of a given size: the score of a subject is skill·(class) +
+subject effect + seed effect + noise. `equal`: all arms have the same skill, so that each is a best arm; the error rate
+is largest here. `apart`: skills 3.0, 2.2, 2.0 and 1.2. Prints a Markdown table.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ EQUAL, APART = (2.2, 2.2, 2.2, 2.2), (3.0, 2.2, 2.0, 1.2)
 
 
 def scores(rng: np.random.Generator, skills: tuple[float, ...], subjects: int, seeds: int) -> Floats:
-    """Macro F1 of each arm at each seed (A, S), on the same subjects."""
+    """Macro F1 of each arm for each seed (A, S), on the same subjects."""
     labels = (rng.random(subjects) < PREVALENCE).astype(np.int64)
     hard = rng.normal(0, SUBJECT_SD, subjects)
     rows = []
@@ -36,11 +36,11 @@ def scores(rng: np.random.Generator, skills: tuple[float, ...], subjects: int, s
 
 
 def simulate(races: int, subjects: int, *, first: int = 3, most: int = 10, level: float = 0.05) -> dict[str, float]:
-    """Rates over that many races of equal arms, and of arms that lie apart.
+    """Rates over simulated races of equal and of different arms.
 
     Returns:
         ``error_equal``: share of (equal) arms that were dropped; ``error_apart``: share of races that dropped the best
-        one; ``saved_equal`` and ``saved_apart``: share of the trials that were not run.
+            arm; ``saved_equal`` and ``saved_apart``: share of the trials that were not run.
     """
     rng = np.random.default_rng([2026, subjects])
     arms = len(EQUAL)
@@ -56,7 +56,7 @@ def simulate(races: int, subjects: int, *, first: int = 3, most: int = 10, level
 
 
 def main() -> None:
-    """Reads the command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--races", type=int, default=2000)
     parser.add_argument("--level", type=float, default=0.05)

@@ -1,7 +1,8 @@
-"""Simulated studies of two-class arms: the regimes that intervals and tests are judged in.
+"""Simulated studies of two-class arms: the regimes in which intervals and tests are evaluated.
 
-A subject's score is skill·(class) + what makes the subject hard (for all arms, or for one) + what makes the seed lean
-to one class or skilled (related over arms or not) + noise; decided at 0. Axes: R studies, A arms, S seeds, N subjects.
+The score of a subject is skill·(class) + subject effects (shared by all arms, or specific to one) + seed effects on
+level and skill (correlated over arms or not) + noise; the decision threshold is 0. Axes: R studies, A arms, S seeds, N
+subjects.
 """
 
 from __future__ import annotations
@@ -21,17 +22,17 @@ METRICS = ("accuracy", "macro_f1", "roc_auc")
 
 @dataclass(frozen=True)
 class Regime:
-    """Standard deviations of a study's sources of chance on the score's scale.
+    """Standard deviations of the sources of random variation, on the scale of the score.
 
     Attributes:
-        subject: Between subjects, shared by all arms.
-        arm_subject: Between subjects, each arm's own.
-        level: Between seeds: leaning to one class.
-        skill_sd: Between seeds: separation of the classes.
-        noise: Of each seed and subject.
+        subject: Standard deviation between subjects, shared by all arms.
+        arm_subject: Standard deviation between subjects, specific to each arm.
+        level: Standard deviation between seeds of the level (bias towards one class).
+        skill_sd: Standard deviation between seeds of the separation of the classes.
+        noise: Standard deviation of the noise of each seed and subject.
         skill: Mean separation of the classes.
-        prevalence: Of class 1.
-        related: Correlation of a seed's effects over arms.
+        prevalence: Prevalence of class 1.
+        related: Correlation of the effects of a seed over arms.
     """
 
     subject: float = 1.0
@@ -57,19 +58,19 @@ REGIMES: dict[str, Regime] = {
     "arm x subject": Regime(subject=0.6, arm_subject=0.8, noise=0.4),
     "skewed seeds": Regime(subject=0.3, noise=0.4, level=0.6, skill_sd=0.4, skill=1.6),
 }
-"""Regimes by name. In the last one a seed that leans to either class loses, so that accuracy is skewed over seeds: no
-t-type interval holds its level there, not even Student's t over seeds alone."""
+"""Regimes by name. In the last one, a bias towards either class lowers the accuracy of a seed, so that accuracy is
+skewed over seeds: no t interval keeps its nominal level there, not even Student's t over seeds alone."""
 
 
 @dataclass(frozen=True)
 class Folds:
-    """Pooled folds of a regime: every training, one per seed and fold, has a seed effect of its own.
+    """Pooled folds of a regime: every training run, one per seed and fold, has its own seed effect.
 
     Attributes:
-        count: Folds, F.
-        level: Between the training sets of folds, the same for all seeds of an arm: leaning to one class.
-        skill_sd: Between the training sets of folds: separation of the classes.
-        seed_related: Correlation of a seed's effects over its folds.
+        count: Number of folds, F.
+        level: Standard deviation of the level between the training sets of folds, shared by all seeds of an arm.
+        skill_sd: Standard deviation of the separation of the classes between the training sets of folds.
+        seed_related: Correlation of the effects of a seed over its folds.
         overlap: Correlation of the effects of training sets over folds, which share (F − 2)/(F − 1) of their subjects.
     """
 
@@ -97,7 +98,7 @@ OVERLAPPING: dict[str, tuple[Regime, Folds]] = {
     "overlap, half of seeds": (Regime(), Folds(level=0.125, skill_sd=0.125, overlap=0.75)),
     "overlap, as of seeds": (Regime(), Folds(overlap=0.75)),
 }
-"""Training sets that share three quarters of their subjects, where the effect of the shared part counts as error."""
+"""Training sets that share three quarters of their subjects; the effect of the shared part counts as error."""
 
 
 def draw_folds(
@@ -109,14 +110,15 @@ def draw_folds(
     subjects: int,
     better: Sequence[float] = (0.0,),
 ) -> tuple[Bools, Floats, Ints]:
-    """Labels (R, N), scores (R, A, S, N) and the fold of each subject (N,), in turn; arms have own fold effects."""
+    """Labels (R, N), scores (R, A, S, N) and the fold of each subject (N,), assigned in rotation; fold effects are
+    specific to each arm."""
     arms, f = len(better), folds.count
     still = replace(regime, level=0.0, skill_sd=0.0)
     y, scores = draw(rng, still, studies, seeds, subjects, better)
     fold_N = np.arange(subjects) % f
 
     def effects(of_seeds: float, of_folds: float) -> Floats:
-        """What each training differs by, for each subject: (R, A, S, N)."""
+        """Effect of the training run that tests each subject, (R, A, S, N)."""
         own = np.sqrt(1 - folds.seed_related) * rng.normal(0, of_seeds, (studies, arms, seeds, f))
         own = own + np.sqrt(folds.seed_related) * rng.normal(0, of_seeds, (studies, arms, seeds, 1))
         sets = np.sqrt(1 - folds.overlap) * rng.normal(0, of_folds, (studies, arms, 1, f))
@@ -142,7 +144,7 @@ def draw(
     """Labels (R, N) with both classes in each study, and scores (R, A, S, N).
 
     Args:
-        better: What each arm's skill differs by from the regime's; as many values as arms.
+        better: Difference of each arm's skill from the regime's skill, one value per arm.
     """
     arms = len(better)
     y = rng.random((studies, subjects)) < regime.prevalence
@@ -163,7 +165,8 @@ def draw(
 
 
 def measure(metric: str, y_RN: Bools, scores_RASN: Floats) -> tuple[Floats, Floats]:
-    """Metric at each seed (R, A, S) and influence values (R, A, S, N): `agrm_study.statistics`, vectorised."""
+    """Metric for each seed (R, A, S) and influence values (R, A, S, N), as in `agrm_study.statistics` but
+    vectorised."""
     y = y_RN[:, None, None, :]
     if metric == "roc_auc":
         return _roc_auc(np.broadcast_to(y, scores_RASN.shape), scores_RASN)
@@ -184,7 +187,7 @@ def measure(metric: str, y_RN: Bools, scores_RASN: Floats) -> tuple[Floats, Floa
 
 
 def _roc_auc(y: Bools, scores: Floats) -> tuple[Floats, Floats]:
-    """Placement values; scores have no ties."""
+    """Placement values, for scores without ties."""
     order = np.argsort(scores, axis=-1)
     back = np.argsort(order, axis=-1)
     sorted_y = np.take_along_axis(y, order, axis=-1)

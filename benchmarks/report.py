@@ -1,12 +1,12 @@
-"""Time and memory of a report on ten thousand trials.
+"""Time and memory of a report on 10,000 trials.
 
     python benchmarks/report.py --trials 10000 --subjects 860 --folder /tmp/report-benchmark
 
 Writes simulated records of a study of trials / 5 arms (test part 20 % of the subjects, validation 16 %, training 64 %;
-student and teacher; ten epochs) straight as compacted files, or with --loose as one file per trial, then makes all
-tables, with intervals and tests, in a fresh process, and prints seconds (by the clock and of the processor), peak
-memory, and the processor's seconds that checking the evidence takes. With --loose it also compacts the records and
-measures once more. Must reach: 15 s and 1 GB; checking 10 % of the whole.
+student and teacher; ten epochs) directly as compacted files, or with --loose as one file per trial, then makes all
+tables, with intervals and tests, in a fresh process, and prints wall time, CPU time, peak memory, and the CPU time of
+checking the evidence. With --loose it also compacts the records and measures again. Targets: 15 s and 1 GB; checks take
+at most 10 % of the total.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ from agrm_study.study.resolved import write_resolved
 SEEDS = 5
 PARTS = {"test": 0.20, "val": 0.16, "train": 0.64}
 BLOCK = AT_ONCE
-"""Trials written at a time."""
+"""Number of trials written per block."""
 
 
 def write_records(root: Path, trials: int, subjects: int, loose: bool = False) -> None:
-    """A results folder with that many finished trials, as compaction leaves it."""
+    """Write a results folder with the given number of finished trials, in the state after compaction."""
     root.mkdir(parents=True)
     n_arms = trials // SEEDS
     arms = "\n".join(f"  - {{name: arm {i}, set: {{optimizer.lr: {1e-5 * (i + 1):.6g}}}}}" for i in range(n_arms))
@@ -89,7 +89,7 @@ def write_records(root: Path, trials: int, subjects: int, loose: bool = False) -
 
 
 def put(records: Path, tables: Mapping[Kind, pa.Table], ids: list[str], loose: bool) -> None:
-    """Writes a block of trials as compaction leaves it, or a file a trial as `run` writes it."""
+    """Write a block of trials in the state after compaction, or as one file per trial as written by `run`."""
     for kind, table in tables.items():
         if not loose:
             (records / kind / compacted_name()).write_bytes(compacted_bytes(kind, [table]))
@@ -118,7 +118,7 @@ def trial_row(arm: str, seed: int, trial_id: str) -> dict[str, object]:
 
 
 def predictions(rng: np.random.Generator, ids: list[str], names: object, split: object, labels: object) -> pa.Table:
-    """One row a trial, network and subject."""
+    """One row per trial, network and subject."""
     names, split, labels = np.asarray(names), np.asarray(split), np.asarray(labels)
     n, t = len(names), len(ids)
     logits = np.eye(3)[labels][None] * 2 + rng.normal(size=(2 * t, n, 3))
@@ -137,7 +137,7 @@ def predictions(rng: np.random.Generator, ids: list[str], names: object, split: 
 
 
 def epochs(rng: np.random.Generator, ids: list[str]) -> pa.Table:
-    """Ten epochs a trial: training, and both networks on validation."""
+    """Ten epochs per trial: training rows, and rows of both networks on validation data."""
     rows = []
     for trial_id in ids:
         for epoch in range(1, 11):
@@ -151,7 +151,7 @@ def epochs(rng: np.random.Generator, ids: list[str]) -> pa.Table:
 
 
 def measure(root: Path) -> dict[str, float]:
-    """Seconds and peak memory of making all tables in a fresh process."""
+    """Duration and peak memory of making all tables in a fresh process."""
     done = subprocess.run(
         [sys.executable, __file__, "--folder", str(root), "--report"], check=True, capture_output=True, text=True
     )
@@ -160,7 +160,7 @@ def measure(root: Path) -> dict[str, float]:
 
 
 def report(root: Path) -> None:
-    """What the fresh process does."""
+    """Entry point of the fresh process."""
     started = time.perf_counter()
     from agrm_study.report.build import make_report
 
@@ -174,7 +174,7 @@ def report(root: Path) -> None:
 
 
 def timed_checks() -> list[float]:
-    """Seconds of the processor that each check of the evidence takes from now on."""
+    """Start recording the CPU time of each check of the evidence."""
     from agrm_study.report import collect, collect_cells
 
     took: list[float] = []
@@ -197,7 +197,7 @@ def timed_checks() -> list[float]:
 
 
 def main() -> None:
-    """Reads the command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trials", type=int, default=10_000)
     parser.add_argument("--subjects", type=int, default=860)
@@ -214,7 +214,7 @@ def main() -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Writes the records where they are not there yet, measures, and prints."""
+    """Write the records if they do not exist, measure, and print the results."""
     if not options.folder.exists():
         started = time.perf_counter()
         write_records(options.folder, options.trials, options.subjects, options.loose)

@@ -1,15 +1,16 @@
-"""Savings of shared stages on a shipped study, and a check that its results stay the same.
+"""Savings of shared stages on a shipped study, and a check that its results do not change.
 
     python benchmarks/sharing.py                       # thresholds, tiny, 2 slots
     python benchmarks/sharing.py --study ema_alpha --seeds 3 --slots 4
 
-The study runs with `sharing: true` and with `sharing: false`, each in a process, a Ray and a results folder of its own,
-on the same clip store, in turn, `--repeats` times. Nothing else differs: the same two slots, checkpoints and records.
+The study runs alternately with `sharing: true` and `sharing: false`, `--repeats` times, each in a separate process, Ray
+instance and results folder, on the same clip store. All other settings are equal, including slots, checkpoints and
+records.
 
-Reported for each: epochs trained (a trial's record counts all its epochs, reused too), the wall time of the whole
-command without the report, the wall time from the first trial's start to the last one's end, and the ratios; whether
-the records (times, hosts and attempts aside) and tables/<study>.md are the same, byte for byte; and which arm is the
-best by the study's table. Must be: the same winner and the same table.
+Reported for each: number of trained epochs (the record of a trial counts all its epochs, including reused ones), wall
+time of the whole command without the report, wall time from the start of the first trial to the end of the last, and
+their ratios; whether the records (except times, hosts and attempts) and tables/<study>.md are identical byte for byte;
+and the best arm of the study's table. Required: the same best arm and the same table.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ NOT_COMPARED = ["wall_s", "started_at", "host", "attempt", "row_digest", "weight
 
 
 def measure(study: str, preset: str, seeds: int | None, slots: int, way: str, folder: Path) -> dict[str, Any]:
-    """One run of the study."""
+    """Result of one run of the study."""
     from agrm_study.execution.options import RunOptions
     from agrm_study.execution.progress.lines import LinesView
     from agrm_study.execution.progress.trial_progress import TrialProgress
@@ -61,7 +62,7 @@ def measure(study: str, preset: str, seeds: int | None, slots: int, way: str, fo
 
 
 def in_process(options: argparse.Namespace, way: str, folder: Path, cache: Path) -> dict[str, Any]:
-    """One run in a process of its own."""
+    """One run in a separate process."""
     words = [sys.executable, __file__, "--way", way, "--folder", str(folder), "--study", options.study]
     words += ["--preset", options.preset, "--slots", str(options.slots)]
     words += ["--seeds", str(options.seeds)] if options.seeds else []
@@ -72,7 +73,7 @@ def in_process(options: argparse.Namespace, way: str, folder: Path, cache: Path)
 
 
 def records(folder: Path) -> dict[str, Any]:
-    """What a results folder holds of its trials, but for what two equal runs may differ in."""
+    """Records of the trials in a results folder, without the values that may differ between equal runs."""
     from agrm_study.records.reader import Ledger
 
     ledger = Ledger(folder)
@@ -84,7 +85,7 @@ def records(folder: Path) -> dict[str, Any]:
 
 
 def table(folder: Path, name: str) -> tuple[str, str]:
-    """The study's table as Markdown, and the arm that is best by it."""
+    """The table of the study as Markdown, and its best arm."""
     import pandas as pd
 
     from agrm_study.report.build import make_report
@@ -95,7 +96,7 @@ def table(folder: Path, name: str) -> tuple[str, str]:
 
 
 def main() -> None:
-    """Measures and prints."""
+    """Measure and print the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--study", default="thresholds")
     parser.add_argument("--table", default=None, help="the table that is compared [default: the study's name]")
@@ -115,7 +116,7 @@ def main() -> None:
 
 
 def compare(options: argparse.Namespace, root: Path) -> None:
-    """Runs both ways in turn, and prints what they cost and whether they agree."""
+    """Run both variants in turn, and print their costs and whether their results agree."""
     figures: dict[str, list[dict[str, Any]]] = {way: [] for way in WAYS}
     build_data(options, root)
     for repeat in range(options.repeats):
@@ -146,7 +147,7 @@ def compare(options: argparse.Namespace, root: Path) -> None:
 
 
 def build_data(options: argparse.Namespace, root: Path) -> None:
-    """Videos and clip store, which neither way is to pay for."""
+    """Prepare the videos and the clip store, which are excluded from the measurement."""
     from agrm_study.execution.data.prepare import prepare
     from agrm_study.study.load import load_study
 

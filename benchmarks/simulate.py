@@ -4,24 +4,24 @@
     python benchmarks/simulate.py --trials 2000 --nodes 20 --mtbf-h 50
     python benchmarks/simulate.py --joined 200                     # 200 joined runs in place of the cluster
 
-The study file and its checks, the expansion, the running order, the shared stages, the source of work with its held
-arms, the policy for failures and the bookkeeping of progress are the program's own. Only the cluster is simulated:
-nodes with slots, the time that epochs take and failures are events on a simulated clock.
+The study file and its checks, the expansion, the order of execution, the shared stages, the source of work with its
+held arms, the failure policy and the progress tracking are the production code. Only the cluster is simulated: nodes
+with slots, durations of epochs and failures are events on a simulated clock.
 
-The model (seeded; every figure is an option or an attribute of `Cluster`):
+The model (seeded; every number is an option or an attribute of `Cluster`):
   epochs      early stopping ends a trial after a uniform number of epochs between 40 and the recipe's 100
-  length      --mean-h hours on average; an epoch takes what `rough_cost` says of its recipe, times a log-normal factor
-              of its trial (sigma 0.25)
+  length      --mean-h hours on average; an epoch takes the `rough_cost` of its recipe, times a log-normal factor
+              per trial (sigma 0.25)
   checkpoint  at the first epoch's end --checkpoint-s seconds after the last one
   node        dies after an exponential time of mean --mtbf-h, or is reclaimed with mean --preempt-h; another one
               replaces it after --repair-min minutes
   worker      is killed after an exponential time of mean --worker-mtbf-h hours per slot
   nan         a share of trials ends at a random epoch with a loss that is not a number
   bug         a share of arms raises the same error in the first epoch of each trial
-A free slot takes a trial that lost its worker first, then what the source hands out, as under Tune.
+A free slot first takes a trial whose worker was lost, then a trial from the source, as under Tune.
 
 Reported: makespan over its lower bound (the larger of all work / slots and the longest trial, the epochs of shared
-stages counted once), epochs run again, traffic of the ledger (bytes of real records of a simulated trial), seconds and
+stages counted once), repeated epochs, traffic of the ledger (bytes of real records of a simulated trial), seconds and
 memory of the planner, events per second that the driver receives and can handle, and with --ledger N seconds to write,
 list, read and compact N real loose records. The last line is JSON.
 """
@@ -72,7 +72,7 @@ HOUR = 3600.0
 
 @dataclass(frozen=True, kw_only=True)
 class Cluster:
-    """What is played; the command line's options."""
+    """Parameters of the simulation, from the command line."""
 
     trials: int = 100_000
     nodes: int = 1000
@@ -109,7 +109,7 @@ def make_study(cluster: Cluster, folder: Path) -> Study:
 
 
 class Costs:
-    """Seconds of the processor and memory of what the planner does, in one thread."""
+    """CPU time and memory of the planner, in one thread."""
 
     def __init__(self) -> None:
         self.found: dict[str, dict[str, float]] = {}
@@ -122,13 +122,13 @@ class Costs:
 
 
 def memory_mib() -> float:
-    """Memory of this process now."""
+    """Current memory of this process."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 @dataclass(slots=True)
 class Attempt:
-    """A trial on a slot. Epochs count from the trial's beginning; `begun` is when epoch ``first`` + 1 began."""
+    """A trial on a slot. Epochs count from the start of the trial; `begun` is the start time of epoch ``first`` + 1."""
 
     trial_id: str
     node: int
@@ -139,17 +139,17 @@ class Attempt:
     alive: bool = True
 
     def done(self, now: float) -> int:
-        """Epochs that have ended."""
+        """Number of completed epochs."""
         return self.first + max(0, int((now - self.begun) / self.epoch_s + 1e-9))
 
     def saved(self, now: float) -> int:
-        """Epochs in the last checkpoint."""
+        """Number of epochs in the last checkpoint."""
         return self.first + (self.done(now) - self.first) // self.every * self.every
 
 
 @dataclass
 class Played:
-    """What came out."""
+    """Result of a simulation."""
 
     makespan_s: float = 0.0
     busy_s: float = 0.0
@@ -168,7 +168,7 @@ class Played:
 
 
 class Play:
-    """Plays a run: a cluster whose slots take trials from a source, on a heap of events."""
+    """Simulates a run: a cluster whose slots take trials from a source, driven by a heap of events."""
 
     def __init__(
         self, cluster: Cluster, plan: Plan, source: WorkSource, progress: StudyProgress, there: dict[str, int]
@@ -191,7 +191,7 @@ class Play:
         self._draw(plan)
 
     def _draw(self, plan: Plan) -> None:
-        """What the training of each trial will be like."""
+        """Draw the epochs, duration and failures of each trial."""
         cluster, rng = self._cluster, self._random
         costs = {trial.trial_id: rough_cost(trial.recipe) / trial.recipe.epochs for trial in plan.trials}
         mean_epochs = (FEWEST_EPOCHS + 100) / 2
@@ -208,7 +208,7 @@ class Play:
         self._broken = set(rng.sample(arms, round(len(arms) * cluster.bug_arms)))
 
     def run(self) -> Played:
-        """Plays until nothing is left."""
+        """Simulate until no trial is left."""
         for node in range(self._cluster.nodes):
             self._await_loss(node)
         self._fill()
@@ -297,7 +297,7 @@ class Play:
             self._tell(TrialEvent(kind="epoch", trial_id=attempt.trial_id, epoch=epoch, saved_stage=key))
 
     def _die(self, attempt: Attempt, kind: FailureClass) -> None:
-        """A worker is gone; its trial goes on from its checkpoint as often as the policy says."""
+        """Handle the loss of a worker; its trial resumes from its checkpoint as often as the policy allows."""
         if not attempt.alive:
             return
         trial_id = attempt.trial_id
@@ -351,7 +351,7 @@ class Play:
         self._tell(event)
 
     def _tell(self, event: TrialEvent) -> None:
-        """What `run` does with an event."""
+        """Handle an event in the same way as `run`."""
         began = time.perf_counter()
         self._progress.apply(event)
         for work in self._source.observe(event):
@@ -367,7 +367,7 @@ class Play:
 
 
 def play(cluster: Cluster, folder: Path, *, share: bool = True) -> dict[str, Any]:
-    """Plans and plays; everything that is reported but for `measure_ledger`."""
+    """Plan and simulate; returns all reported values except those of `measure_ledger`."""
     costs = Costs()
     with costs.of("load the study"):
         study = make_study(cluster, folder)
@@ -448,13 +448,13 @@ def play(cluster: Cluster, folder: Path, *, share: bool = True) -> dict[str, Any
 
 
 class _PlayedWork:
-    """All work that the trials need when nothing goes wrong, with the epochs of a stage counted once."""
+    """Total work of the trials without failures, with the epochs of a stage counted once."""
 
     def __init__(self, stages: Stages) -> None:
         self._stages = stages
 
     def lower_bound(self, player: Play) -> float:
-        """Seconds; each shared stage at the pace of its fastest trial."""
+        """Total work in seconds; each shared stage takes the time per epoch of its fastest trial."""
         total = 0.0
         counted: set[str] = set()
         for trial_id, work in player._works.items():
@@ -489,7 +489,7 @@ def record_bytes(subjects: int) -> dict[str, int]:
 def sample_records(
     trial_id: str, subjects: int, rng: np.random.Generator
 ) -> tuple[dict[str, Any], list[dict[str, Any]], list[dict[str, Any]]]:
-    """Made-up records of one trial: its row, its epochs, its predictions by five clips a subject."""
+    """Synthetic records of one trial: its row, its epochs, and its predictions with five clips per subject."""
     from datetime import UTC, datetime
 
     trial = {
@@ -526,7 +526,7 @@ def sample_records(
 
 
 def epoch_event_us(progress: StudyProgress, source: WorkSource, plan: Plan) -> float:
-    """Microseconds that our part of the driver takes for one epoch of a trial: read, noted, observed."""
+    """Time in microseconds that the agrm-study part of the driver takes per epoch of a trial."""
     trial_id = plan.trials[0].trial_id
     text = TrialEvent(kind="epoch", trial_id=trial_id, epoch=3, epochs=100, metric=0.5, wall_s=9.0, epoch_s=3).to_json()
     state = progress.trials[trial_id].state
@@ -541,7 +541,7 @@ def epoch_event_us(progress: StudyProgress, source: WorkSource, plan: Plan) -> f
 
 
 def tick_ms(progress: StudyProgress) -> dict[str, float]:
-    """Milliseconds of what is drawn again and again: the counts of a line, the time left, the picture."""
+    """Time in milliseconds of each part of the progress display: counts, remaining time, and rendering."""
     from rich.console import Console
 
     from agrm_study.execution.progress.live import LiveView
@@ -564,7 +564,7 @@ def tick_ms(progress: StudyProgress) -> dict[str, float]:
 
 
 def measure_ledger(trials: int, subjects: int, folder: Path) -> dict[str, float]:
-    """Seconds for so many real records: written one by one, listed, read, heartbeats read, compacted, read again."""
+    """Time in seconds to write, list, read, compact and read again a number of real records, and to read heartbeats."""
     from agrm_study.records.location import Location
 
     rng = np.random.default_rng(0)
@@ -600,7 +600,7 @@ def measure_ledger(trials: int, subjects: int, folder: Path) -> dict[str, float]
 
 
 def show(found: dict[str, Any]) -> None:
-    """The short table."""
+    """The results as a short table."""
     plan, makespan, lost = found["plan"], found["makespan"], found["lost"]
     ledger, driver = found["ledger"], found["driver"]
     planner_s = sum(cost["s"] for cost in found["planner"].values())
@@ -630,7 +630,7 @@ def show(found: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    """Plays, prints a table and one line of JSON."""
+    """Simulate, and print a table and one line of JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name, value in asdict(Cluster()).items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value)

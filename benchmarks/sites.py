@@ -1,14 +1,14 @@
-"""Coverage of the interval of folds of whole sites, and error of the test, in simulated studies of several sites.
+"""Coverage of the interval for folds of whole sites, and error rate of the test, in simulated studies of several sites.
 
-    python benchmarks/sites.py                    # 400 studies in each cell, six minutes
+    python benchmarks/sites.py                    # 400 studies per cell, six minutes
     python benchmarks/sites.py --studies 1000     # the published figures
 
-Simulates studies (`regimes.py`) of 200 subjects from sites of unequal size, dealt into folds by
-`training.data.site_folds`. Each training run, one per seed and fold, has effects of its own. The training runs of a
-fold share an effect, half as large. A site has effects on its subjects: one common to both arms, and one of each arm,
-half as large. With `mix`, sites also differ in their share of class 1 (standard deviation 15 points). The truth is the
-metric's expectation over new seeds, training sets, sites and subjects. Without folds: coverage of the same interval
-without the variance of folds. Error: share of studies of two equal arms with p < .05.
+Simulates studies (`regimes.py`) of 200 subjects from sites of unequal size, assigned to folds by
+`training.data.site_folds`. Each training run, one per seed and fold, has its own effects. The training runs of a fold
+share an effect of half that size. A site has effects on its subjects: one common to both arms, and one specific to each
+arm of half that size. With `mix`, sites also differ in their share of class 1 (standard deviation 15 points). The truth
+is the metric's expectation over new seeds, training sets, sites and subjects. Without folds: coverage of the same
+interval without the variance of folds. Error: share of studies of two equal arms with p < .05.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ METRICS = ("accuracy", "macro_f1")
 SUBJECTS = 200
 AT_ONCE = 100
 CELLS = ((3, 3), (5, 5), (8, 4), (10, 5), (20, 5))
-"""(Sites, folds)."""
+"""Pairs (sites, folds)."""
 EFFECTS: dict[str, tuple[float, float]] = {
     "no site effect": (0.0, 0.0),
     "site effect as of seeds": (1.0, 0.0),
@@ -37,14 +37,14 @@ EFFECTS: dict[str, tuple[float, float]] = {
     "site effect 4 x": (4.0, 0.0),
     "site effect 2 x, mix": (2.0, 0.15),
 }
-"""Standard deviation of a site's effects over that of a seed's, and of its share of class 1."""
+"""Standard deviation of the effects of a site relative to those of a seed, and of its share of class 1."""
 SEED = 45
 """Simulation seed of the published figures."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """Rates of one cell."""
+    """Rates for one cell."""
 
     effect: str
     sites: int
@@ -65,7 +65,7 @@ def draw_sites(
     site_N: Ints,
     fold_N: Ints,
 ) -> tuple[Bools, Floats]:
-    """Labels (R, N) and scores (R, A, S, N) of subjects whose sites and folds are given."""
+    """Labels (R, N) and scores (R, A, S, N) of subjects with given sites and folds."""
     regime, (size, mix) = Regime(), effect
     g, f = int(site_N.max()) + 1, int(fold_N.max()) + 1
     _, scores = draw(rng, Regime(level=0.0, skill_sd=0.0, skill=0.0), studies, seeds, len(site_N), (0.0,) * arms)
@@ -83,7 +83,7 @@ def draw_sites(
 
 @cache
 def truth(metric: str, effect: tuple[float, float]) -> float:
-    """Expectation of the metric: pooled over many sites, each a fold, of many studies."""
+    """Expectation of the metric, pooled over many studies with many sites, each a separate fold."""
     rng = np.random.default_rng(97)
     site_N = np.arange(6000) % 300
     found = [measure(metric, *draw_sites(rng, effect, 40, 1, 1, site_N, site_N))[0].mean() for _ in range(10)]
@@ -102,7 +102,7 @@ def folds_of_sites(sites: int, folds: int) -> tuple[Ints, Ints]:
 
 
 def of_cell(name: str, sites: int, folds: int, seeds: int, studies: int, seed: int = SEED) -> Iterator[Row]:
-    """One cell: the effects of sites, and the numbers of sites, folds and seeds."""
+    """Results of one cell: effects of sites, and numbers of sites, folds and seeds."""
     rng = np.random.default_rng([seed, sites, folds, seeds, *map(ord, name)])
     site_N, fold_N = folds_of_sites(sites, folds)
     fold_SN = np.tile(fold_N, (seeds, 1))
@@ -128,7 +128,7 @@ def of_cell(name: str, sites: int, folds: int, seeds: int, studies: int, seed: i
 
 
 def main() -> None:
-    """Reads the command line and prints a Markdown table."""
+    """Parse the command line and print a Markdown table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--studies", type=int, default=400)
     parser.add_argument("--seeds", type=int, nargs="+", default=[3, 5])

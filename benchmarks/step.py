@@ -1,23 +1,24 @@
-"""Time and memory of a training step, compared with its arithmetic and with a straightforward implementation.
+"""Time and memory of a training step, compared with its bare arithmetic and with a straightforward implementation.
 
     OMP_NUM_THREADS=1 python benchmarks/step.py                     # 8 frames of 64 x 64, one thread
     OMP_NUM_THREADS=1 python benchmarks/step.py --shape demo        # the shape of `make demo`
     OMP_NUM_THREADS=1 python benchmarks/step.py --shape paper       # 16 frames of 224 x 224, R3D-18
     python benchmarks/step.py --shape paper --device cuda
 
-These are timed in turn, round after round in one process, so that the ratios of their medians refer to the same
-machine in the same state:
+The following are timed in turn, over several rounds in one process, so that the ratios of their medians refer to the
+same state of the machine:
 
-- `step`: an AGRM step as `agrm_study.training` makes it, from the stored bytes to the updated teacher;
-- `parts`: the necessary arithmetic, on the bare network: forward and backward of the labelled and of
-  the unlabelled clips, the teacher's forward;
-- `extras`: what the step adds, alone: reading and rendering the three views, and the teacher's average;
+- `step`: an AGRM step of `agrm_study.training`, from the stored bytes to the updated teacher;
+- `parts`: the necessary arithmetic, on the bare network: forward and backward passes of the labelled and the unlabelled
+  clips, and the forward pass of the teacher;
+- `extras`: the additional work of the step alone: reading and rendering the three views, and updating the teacher's
+  average;
 - `joint`: the step with `ssl.batch_norm: joint`, labelled and unlabelled clips in one pass of the student;
-- `bf16`: the step in bf16, where the device computes in it and `--precision` is fp32;
+- `bf16`: the step in bf16, if the device supports bf16 and `--precision` is fp32;
 - `loop`: the straightforward torchvision loop: contiguous tensors, transforms.v2 clip by clip, one graph for both
   losses, an average over the state dict in Python.
 
-Peak memory is that of the tensors during a step, less that before it.
+Peak memory is the peak of tensor memory during a step minus the tensor memory before it.
 """
 
 from __future__ import annotations
@@ -58,11 +59,12 @@ SHAPES = {
     "small": {"width": 16, "depth": 18, "frames": 8, "size": 64, "cpu": 16, "cuda": 64},
     "paper": {"width": 64, "depth": 18, "frames": 16, "size": 224, "cpu": 2, "cuda": 16},
 }
-"""Clips of a batch by device: labelled and as many unlabelled (the paper's 16 + 16 do not fit a laptop)."""
+"""Labelled clips per batch by device, with the same number of unlabelled clips (the paper's 16 + 16 do not fit on a
+laptop)."""
 
 
 class ArrayStore:
-    """Random bytes behind the methods of a clip store."""
+    """A clip store that returns random bytes."""
 
     def __init__(self, clips: int, frames: int, side: int) -> None:
         self._bytes = np.random.default_rng(0).integers(0, 256, (clips, frames, 3, side, side), dtype=np.uint8)
@@ -76,7 +78,7 @@ class ArrayStore:
 
 
 def clip_set(count: int, frames: int, side: int, first_row: int) -> ClipSet:
-    """Clips of one length and size, in rows from `first_row` on."""
+    """Clips of equal length and size, in rows from `first_row` on."""
     names = tuple(f"clip{index}" for index in range(count))
     full = np.full(count, side)
     return ClipSet(
@@ -91,7 +93,7 @@ def clip_set(count: int, frames: int, side: int, first_row: int) -> ClipSet:
 
 
 class Ours:
-    """The package's step."""
+    """The training step of the package."""
 
     def __init__(
         self, recipe: Recipe, device_name: str, store: ArrayStore, count: int, stored: int, side: int, *, ahead: int = 0
@@ -138,13 +140,13 @@ class Ours:
         self.learner.step(*self.next_batch(), 1.0, self.stats)
 
     def extras(self) -> None:
-        """Reading and rendering the three views of a step, and the teacher's average."""
+        """Reading and rendering of the three views of a step, and the update of the teacher's average."""
         self.next_batch()
         self.networks.teacher.update()
 
 
 class Parts:
-    """Nothing but the network's arithmetic."""
+    """The arithmetic of the network alone."""
 
     def __init__(self, ours: Ours) -> None:
         self.student, self.autocast = copy.deepcopy(ours.student), ours.device.autocast
@@ -166,7 +168,7 @@ class Parts:
 
 
 class Loop:
-    """The way one would write it in an afternoon with torchvision."""
+    """A straightforward implementation with torchvision."""
 
     def __init__(self, recipe: Recipe, device: torch.device, store: ArrayStore, count: int, stored: int) -> None:
         clip, strong, self.recipe = recipe.clip, recipe.augment.strong, recipe
@@ -226,7 +228,7 @@ class Loop:
 
 
 def timed(call: Callable[[], None], device: torch.device) -> float:
-    """Seconds of a call, the device's work included."""
+    """Duration of a call in seconds, including the work of the device."""
     wait(device)
     started = time.perf_counter()
     call()
@@ -235,13 +237,13 @@ def timed(call: Callable[[], None], device: torch.device) -> float:
 
 
 def wait(device: torch.device) -> None:
-    """Until a GPU has done what it was given."""
+    """Wait until the GPU has finished all queued work."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
 
 def peak_mib(call: Callable[[], None], device: torch.device) -> float:
-    """Tensor memory that a call holds at its peak beyond what was held before it."""
+    """Peak tensor memory of a call, minus the memory allocated before it."""
     gc.collect()
     if device.type == "cuda":
         before = torch.cuda.memory_allocated(device)
@@ -257,7 +259,7 @@ def peak_mib(call: Callable[[], None], device: torch.device) -> float:
 
 
 def variants(shape: str, device_name: str, precision: str, compile_networks: bool) -> Iterator[tuple[str, object]]:
-    """The package's step, its parts and the loop, on the same shape and device."""
+    """The step of the package, its parts and the loop, for the same shape and device."""
     sizes = SHAPES[shape]
     batch = sizes["cuda" if device_name.startswith("cuda") else "cpu"]
     side, stored, count = sizes["size"] * 8 // 7, sizes["frames"] + 12, 4 * batch
@@ -283,7 +285,7 @@ def variants(shape: str, device_name: str, precision: str, compile_networks: boo
 
 
 def measure(arguments: argparse.Namespace) -> dict[str, object]:
-    """Time all of it in turn."""
+    """Time all of them in turn."""
     made = dict(variants(arguments.shape, arguments.device, arguments.precision, arguments.compile))
     device = made["ours"].device.torch
     calls = {
@@ -324,7 +326,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, object]:
 
 
 def render(found: dict) -> str:
-    """The findings as two Markdown tables."""
+    """The results as two Markdown tables."""
     peaks = found["peak_mib"]
     lines = [
         f"{found['shape']} shape on {found['device']}, {found['threads']} thread(s), "
@@ -347,7 +349,7 @@ def render(found: dict) -> str:
 
 
 def main() -> None:
-    """Read the command line, measure, print."""
+    """Parse the command line, measure, and print the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--shape", choices=SHAPES, default="small")
     parser.add_argument("--device", default="cpu")

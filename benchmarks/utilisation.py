@@ -1,15 +1,15 @@
-"""Utilisation of a cluster's slots during a study of uneven trials.
+"""Utilisation of a cluster's slots during a study with trials of different duration.
 
     python benchmarks/utilisation.py                       # 3 nodes, 12 slots of a quarter GPU, 96 trials of 1 to 8 s
     python benchmarks/utilisation.py --nodes 3 --slots-each 1 --trials 9 --shortest 0.3
 
-Ray nodes are started on the loopback interface of this machine, with logical GPUs, and our executor runs trials on
-them that sleep: one epoch each, lasting 1 to 8 times the shortest, in a mixed order. This measures the
+Ray nodes are started on the loopback interface of this machine, with logical GPUs, and the executor runs trials on them
+that only sleep: one epoch each, lasting 1 to 8 times as long as the shortest, in mixed order. The benchmark measures
 orchestration, not training.
 
-Reported: the share of slot-seconds in which a trial was running, from the first trial's start to the moment from which
-on there was nothing left to start (then slots fall idle under any scheduler), and to the last trial's end; also the
-start-up, from the executor's start to the first trial's.
+Reported: the share of slot-seconds in which a trial was running, from the start of the first trial to the time when no
+    trial was left to start (after which slots become idle under any scheduler), and to the end of the last trial; also
+    the start-up time, from the start of the executor to the start of the first trial.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ from agrm_study.study.recipe import Recipe  # noqa: E402
 from agrm_study.training.outcome import EpochReport  # noqa: E402
 
 LONGEST = 8
-"""Times the shortest trial that the longest one takes."""
+"""Ratio of the longest to the shortest duration of a trial."""
 
 
 class SleepingRunner(NoopRunner):
-    """A trial that does nothing for as long as its arm says, and notes when."""
+    """A trial that sleeps for the time given by its arm, and records its start and end."""
 
     def start(self, work: Work, context: RunnerContext) -> int:
         self._work, self._results = work, Path(context.settings.results)
@@ -53,17 +53,17 @@ class SleepingRunner(NoopRunner):
 
 
 def measure(nodes: int, slots_each: int, trials: int, shortest_s: float, folder: Path) -> dict[str, float]:
-    """Runs the trials on a cluster of its own.
+    """Run the trials on a new cluster.
 
     Args:
-        nodes: Ray nodes, of one logical GPU each.
-        slots_each: Trials that share a node's GPU.
-        trials: Trials in all.
-        shortest_s: Seconds of the shortest; the longest takes `LONGEST` times as long.
+        nodes: Number of Ray nodes, with one logical GPU each.
+        slots_each: Number of trials that share the GPU of a node.
+        trials: Total number of trials.
+        shortest_s: Duration of the shortest trial, in seconds; the longest takes `LONGEST` times as long.
         folder: Results folder.
 
     Returns:
-        Shares of busy slot-seconds, seconds of start-up and of the whole, and how many trials there were.
+        Shares of busy slot-seconds, start-up and total time in seconds, and number of trials.
     """
     from nodes import cluster
 
@@ -110,11 +110,11 @@ def measure(nodes: int, slots_each: int, trials: int, shortest_s: float, folder:
 
 
 def figures(spans: list[tuple[float, float]], slots: int) -> dict[str, float]:
-    """Shares of slot-seconds in which a trial ran.
+    """Shares of slot-seconds in which a trial was running.
 
     Args:
-        spans: Beginning and end of each trial, in seconds, sorted.
-        slots: How many can run at once.
+        spans: Start and end of each trial, in seconds, sorted.
+        slots: Number of trials that can run concurrently.
     """
     first, last_start, last_end = spans[0][0], spans[-1][0], max(end for _, end in spans)
 
@@ -126,7 +126,7 @@ def figures(spans: list[tuple[float, float]], slots: int) -> dict[str, float]:
 
 
 def main() -> None:
-    """Measures and prints; the last line is JSON."""
+    """Measure and print the results; the last line is JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--nodes", type=int, default=3)
     parser.add_argument("--slots-each", type=int, default=4)

@@ -14,9 +14,9 @@ from gpu_parts.seeds import finish
 
 ROOT = Path(__file__).resolve().parents[2]
 LIMIT_S = 200.0
-"""The tests are ended after this time."""
+"""Time limit of the tests, in seconds."""
 NEEDS_S = 60.0
-"""Seconds that must be left when they start."""
+"""Minimum remaining time to start the tests, in seconds."""
 
 
 def rows_of_tests(device: str, deadline: Deadline, folder: Path = ROOT / "tests" / "gpu") -> Iterator[Row]:
@@ -24,8 +24,8 @@ def rows_of_tests(device: str, deadline: Deadline, folder: Path = ROOT / "tests"
 
     Args:
         device: ``cpu`` or ``cuda``.
-        deadline: When the script must end.
-        folder: Of the tests.
+        deadline: Deadline of the script.
+        folder: Folder of the tests.
     """
     files = sorted(path.stem for path in folder.glob("test_*.py"))
     if device == "cpu":
@@ -48,12 +48,12 @@ def rows_of_tests(device: str, deadline: Deadline, folder: Path = ROOT / "tests"
 
 
 def row(file: str, counts: dict[str, float] | None, note: str) -> Row:
-    """The row of one file.
+    """Row of one file.
 
     Args:
         file: Name of the file, without its suffix.
-        counts: Passed, failed and skipped tests; None when pytest did not come to the file.
-        note: Why pytest ended early.
+        counts: Passed, failed and skipped tests; None if pytest did not reach the file.
+        note: Reason why pytest ended early.
     """
     if counts is None:
         return Row(part="tests", setting=file, state="failed", note=note or "pytest ran none of its tests")
@@ -65,7 +65,7 @@ def row(file: str, counts: dict[str, float] | None, note: str) -> Row:
 
 
 def read_report(report: Path) -> dict[str, dict[str, float]]:
-    """Passed, failed and skipped tests of each file, and the seconds that they took, from a JUnit report of pytest."""
+    """Passed, failed and skipped tests of each file, and their duration in seconds, from a JUnit report of pytest."""
     found: dict[str, dict[str, float]] = {}
     for case in ElementTree.parse(report).iter("testcase"):
         file = case.get("classname", "").split(".")[-1]

@@ -23,18 +23,18 @@ from gpu_parts.shapes import Shape
 
 SUBJECTS, UNLABELLED = 40, 24
 NEEDS_S = 40.0
-"""Seconds that drawing, decoding and measuring may take."""
+"""Time limit for generating, decoding and measuring, in seconds."""
 AHEAD = (0, 2)
-"""Steps that a thread reads in advance: none, and as many as a trial on a GPU reads."""
+"""Numbers of steps read in advance: none, and the number used by a trial on a GPU."""
 
 
 def input_rows(shape: Shape, device: str, deadline: Deadline) -> Iterator[Row]:
-    """One row for each number of steps that are read in advance.
+    """One row for each number of steps read in advance.
 
     Args:
-        shape: Of a step.
+        shape: Shape of a step.
         device: ``cpu`` or ``cuda``.
-        deadline: When the script must end.
+        deadline: Deadline of the script.
     """
     recipe = shape.recipe(data={"unlabelled_train": UNLABELLED * 2 // 3, "unlabelled_val": UNLABELLED // 3})
     with tempfile.TemporaryDirectory(prefix="agrm-study-gpu-") as folder:
@@ -65,8 +65,8 @@ def clips_per_s(recipe: Recipe, data: TrialData, device: str, ahead: int, *, sec
         recipe: Batch sizes, clip and augmentation.
         data: Clip store, manifest and split.
         device: ``cpu`` or ``cuda``.
-        ahead: Steps that a thread reads in advance.
-        seconds: Time to measure, after one epoch that is not timed.
+        ahead: Number of steps that a thread reads in advance.
+        seconds: Duration of the measurement, after one untimed epoch.
     """
     place = Device(device, recipe)
     clips = clips_of_parts(recipe, data.manifest, data.store, data.split, needs_test=False)

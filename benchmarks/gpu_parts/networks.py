@@ -1,4 +1,4 @@
-"""A training step of backbones other than the paper's, and compiling in two trials of one worker."""
+"""Training step with backbones other than the paper's, and compilation in two consecutive trials of one worker."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from gpu_parts.steps import peak_mib, seconds
 
 BACKBONES = ("s3d", "mvit_v2_s", "swin3d_t", "uniformer_s", "r2plus1d_18")
 NEEDS_S = 25.0
-"""Seconds that a backbone may take, choosing kernels included; compiling twice takes four times as long."""
+"""Time limit for a backbone in seconds, including kernel selection; two compilations get four times as long."""
 
 
 def recipe(backbone: str = "r3d_18", *, compiled: bool = False) -> Recipe:
@@ -30,7 +30,7 @@ def network_rows(device: str, deadline: Deadline) -> Iterator[Row]:
 
     Args:
         device: ``cpu`` or ``cuda``.
-        deadline: When the script must end.
+        deadline: Deadline of the script.
     """
     for backbone in BACKBONES:
         if device == "cpu":
@@ -42,7 +42,7 @@ def network_rows(device: str, deadline: Deadline) -> Iterator[Row]:
 
 
 def network_row(backbone: str, device: str) -> Row:
-    """Times an AGRM step of a backbone on random clips, from their rendering to the updated teacher."""
+    """Time an AGRM step with a backbone on random clips, from rendering to the updated teacher."""
     made = Rehearsal(recipe(backbone), device)
     with made.device.session(1):
         step = partial(made.step, unlabelled=True)
@@ -55,11 +55,11 @@ def network_row(backbone: str, device: str) -> Row:
 
 
 def compile_rows(device: str, deadline: Deadline) -> Iterator[Row]:
-    """One row: the first step of a compiled trial, and of the next one of the same worker.
+    """One row: first step of a compiled trial, and of the next trial in the same worker.
 
     Args:
         device: ``cpu`` or ``cuda``.
-        deadline: When the script must end.
+        deadline: Deadline of the script.
     """
     setting = "two trials"
     if device == "cpu":
@@ -69,10 +69,11 @@ def compile_rows(device: str, deadline: Deadline) -> Iterator[Row]:
 
 
 def compile_row(setting: str, device: str) -> Row:
-    """Times first steps. Between trials the worker resets the compiler (`AgrmRunner.close`), whose cache on disk stays.
+    """Time the first steps. Between trials the worker resets the compiler (`AgrmRunner.close`) but keeps its cache on
+    disk.
 
     Raises:
-        RuntimeError: When the second trial does not run compiled.
+        RuntimeError: The second trial does not run compiled.
     """
     figures: dict[str, float] = {}
     for trial in ("first", "second"):

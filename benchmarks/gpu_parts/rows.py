@@ -1,4 +1,4 @@
-"""Rows of the GPU benchmark: what was measured, what was not run and why, and the time that is left."""
+"""Rows of the GPU benchmark, measured or not run with the reason, and the remaining time."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ class Row:
 
     Attributes:
         part: ``tests``, ``step``, ``networks``, ``compile``, ``input`` or ``seeds``.
-        setting: What is measured there.
+        setting: The measured setting.
         state: ``not run`` and ``failed`` rows have no figures.
         figures: Value by name; the name ends in its unit (``step_ms``, ``clips_per_s``).
-        note: Why nothing was measured, or what the figures leave out.
+        note: Reason why nothing was measured, or limits of the figures.
     """
 
     part: str
@@ -37,35 +37,35 @@ class Row:
 
 
 class Deadline:
-    """The end of the time that the script may take.
+    """Deadline of the script.
 
     Args:
-        seconds: From now.
-        clock: Seconds of a clock that only goes forward.
+        seconds: Time from now, in seconds.
+        clock: Monotonic clock, in seconds.
     """
 
     def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock, self._end = clock, clock() + seconds
 
     def left(self) -> float:
-        """Seconds that are left, at least 0."""
+        """Remaining seconds, at least 0."""
         return max(0.0, self._end - self._clock())
 
 
 def measured(part: str, setting: str, deadline: Deadline, needs_s: float, measure: Callable[[], Row]) -> Row:
-    """A row, where there is time for it; an error becomes a row that failed.
+    """Measure a row if enough time remains; an error becomes a failed row.
 
     Args:
-        part: Of the row.
-        setting: Of the row.
-        deadline: When the script must end.
-        needs_s: Seconds that must be left.
-        measure: Makes the row.
+        part: Part of the row.
+        setting: Setting of the row.
+        deadline: Deadline of the script.
+        needs_s: Minimum remaining time, in seconds.
+        measure: Measures the row.
     """
     if deadline.left() < needs_s:
         return Row(part=part, setting=setting, state="not run", note=f"{NO_TIME} ({needs_s:g} s are needed)")
     try:
         return measure()
-    except Exception as error:  # the other rows are worth having
+    except Exception as error:  # the other rows are still measured
         text = (str(error).strip() or type(error).__name__).splitlines()[0]
         return Row(part=part, setting=setting, state="failed", note=f"{type(error).__name__}: {text}")

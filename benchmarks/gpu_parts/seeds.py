@@ -1,4 +1,4 @@
-"""Five seeds of one arm through Ray: one after the other, and two and four at once on one GPU."""
+"""Five seeds of one arm run through Ray: sequentially, and two and four at a time on one GPU."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from gpu_parts.rows import NEEDS_GPU, Deadline, Row, measured
 SEEDS = 5
 AT_ONCE = {1: "one after the other", 2: "two per GPU", 4: "four per GPU"}
 NEEDS_S = 30.0
-"""Seconds that must be left for a run."""
+"""Minimum remaining time for a run, in seconds."""
 GPU_TRIAL = {
     "epochs": 12,
     "clip": {"frames": 16, "crop": "person_box", "resize": 128, "size": 112},
@@ -33,7 +33,7 @@ CPU_TRIAL = {
 
 
 def study(device: str, at_once: int) -> dict[str, Any]:
-    """The content of the study file."""
+    """Content of the study file."""
     trial = CPU_TRIAL if device == "cpu" else GPU_TRIAL
     subjects, unlabelled = (18, 8) if device == "cpu" else (60, 24)
     return {
@@ -53,11 +53,11 @@ def study(device: str, at_once: int) -> dict[str, Any]:
 
 
 def seed_rows(device: str, deadline: Deadline) -> Iterator[Row]:
-    """One row for each number of trials at once; sharing a GPU needs one.
+    """One row for each number of concurrent trials; more than one requires a GPU.
 
     Args:
         device: ``cpu`` or ``cuda``.
-        deadline: When the script must end.
+        deadline: Deadline of the script.
     """
     alone: float | None = None
     with tempfile.TemporaryDirectory(prefix="agrm-study-gpu-") as folder:
@@ -80,16 +80,16 @@ def seed_rows(device: str, deadline: Deadline) -> Iterator[Row]:
 
 
 def run_seeds(device: str, at_once: int, folder: Path, limit_s: float) -> dict[str, float]:
-    """Seconds from the first trial's start to the last one's end, and seconds that the trials took in sum.
+    """Seconds from the start of the first trial to the end of the last, and summed duration of the trials in seconds.
 
     Args:
         device: ``cpu`` or ``cuda``.
-        at_once: Trials at once.
-        folder: For the study file, the results and the data, which all runs share.
-        limit_s: The run is ended after this time.
+        at_once: Number of concurrent trials.
+        folder: Folder for the study file, the results and the data, which all runs share.
+        limit_s: Time limit of the run, in seconds.
 
     Raises:
-        RuntimeError: When a trial did not finish, or the time was over.
+        RuntimeError: A trial did not finish, or the time limit was reached.
     """
     file, results = folder / f"seeds{at_once}.yaml", folder / f"results{at_once}"
     file.write_text(json.dumps(study(device, at_once)), encoding="utf-8")
@@ -108,10 +108,10 @@ def run_seeds(device: str, at_once: int, folder: Path, limit_s: float) -> dict[s
 
 
 def finish(words: list[str], environment: dict[str, str], limit_s: float) -> str:
-    """Runs a command to its end and gives its output.
+    """Run a command to completion and return its output.
 
     Raises:
-        RuntimeError: When it failed, or was ended after the limit.
+        RuntimeError: The command failed, or was stopped at the time limit.
     """
     with subprocess.Popen(
         words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True

@@ -1,4 +1,4 @@
-"""Shapes of the GPU benchmark: the paper's on a GPU, a small one where there is none."""
+"""Shapes of the GPU benchmark: the paper's shape on a GPU, a small shape without one."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from agrm_study.study.recipe import Recipe
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shape:
-    """Clips of a step; the network is the paper's R3D-18 of width 64 in both shapes.
+    """Shape of the clips of a step; the network is the paper's R3D-18 of width 64 in both shapes.
 
     Attributes:
         name: ``paper`` or ``small``.
-        frames: Of a clip.
+        frames: Frames per clip.
         size: Side of a clip, in pixels.
-        batch: Labelled clips of a step, and as many unlabelled ones.
-        steps: Timed steps of each precision, after `warm_up` that are not timed.
-        warm_up: Steps in which kernels are chosen and memory is reserved.
-        product: Rows of the square matrices whose product gives the attainable FLOP/s.
+        batch: Labelled clips per step; the number of unlabelled clips is the same.
+        steps: Timed steps per precision, after `warm_up` untimed steps.
+        warm_up: Untimed steps for kernel selection and memory allocation.
+        product: Number of rows of the square matrices whose product measures the attainable FLOP/s.
     """
 
     name: str

@@ -1,12 +1,12 @@
-"""A training step in each precision, beside a plain torchvision loop and beside the FLOPs that it needs.
+"""Training step in each precision, compared with a plain torchvision loop and with the FLOPs of the step.
 
-- `step`: an AGRM step as a trial makes it, from stored bytes (read two steps ahead) to the updated teacher;
-- `learn`: the same on clips that are rendered already;
+- `step`: an AGRM step as in a trial, from stored bytes (read two steps ahead) to the updated teacher;
+- `learn`: the same on rendered clips;
 - `loop`: torchvision's `r3d_18` on the same clips: contiguous tensors, one graph for both losses, `torch.optim.Adam`,
   the teacher's average over the state dict in Python;
 - FLOPs of a step are counted by `torch.utils.flop_counter` (a multiply-add is two), divided by the time of `learn`, and
-  compared with what a product of large square matrices reaches on the same device in the same precision, and with the
-  vendor's figure for the card where it is listed here.
+  compared with the FLOP/s of a product of large square matrices on the same device in the same precision, and with the
+  vendor's figure for the GPU if it is listed here.
 """
 
 from __future__ import annotations
@@ -31,16 +31,17 @@ from gpu_parts.rows import NEEDS_GPU, Deadline, Row, measured
 from gpu_parts.shapes import Shape
 
 NEEDS_S = 45.0
-"""Seconds that a precision may take at the paper's shape, choosing kernels included; compiling takes twice as long."""
+"""Time limit for a precision at the paper's shape in seconds, including kernel selection; compiled steps get twice as
+long."""
 
 
 @dataclass(frozen=True, slots=True)
 class Precision:
-    """How a step computes.
+    """Numerical settings of a step.
 
     Attributes:
-        name: In the table.
-        recipe: `precision` of the recipe.
+        name: Name in the table.
+        recipe: Value of the recipe's `precision`.
         tf32: Whether convolutions and matrix products in single precision may use TF32.
         compiled: Whether the networks are compiled.
         deterministic: Whether only deterministic algorithms may be used.
@@ -69,16 +70,16 @@ VENDOR_TFLOPS = {
     "NVIDIA H100 80GB HBM3": {"fp32": 67.0, "tf32": 494.0, "bf16": 989.0, "fp16": 989.0},
     "NVIDIA H200": {"fp32": 67.0, "tf32": 494.0, "bf16": 989.0, "fp16": 989.0},
 }
-"""TFLOP/s without sparsity by NVIDIA's data sheets, by the beginning of the card's name."""
+"""TFLOP/s without sparsity from NVIDIA's data sheets, by prefix of the GPU's name."""
 
 
 def step_rows(shape: Shape, device: str, deadline: Deadline) -> Iterator[Row]:
-    """One row for each precision; on the CPU single precision only.
+    """One row per precision; on a CPU, single precision only.
 
     Args:
-        shape: Of a step.
+        shape: Shape of a step.
         device: ``cpu`` or ``cuda``.
-        deadline: When the script must end.
+        deadline: Deadline of the script.
     """
     tflop: float | None = None
     for precision in PRECISIONS:
@@ -96,14 +97,14 @@ def step_rows(shape: Shape, device: str, deadline: Deadline) -> Iterator[Row]:
 
 
 def step_row(precision: Precision, shape: Shape, device: str, tflop: float | None = None) -> Row:
-    """Times one precision.
+    """Time one precision.
 
     Args:
-        precision: How the step computes.
-        shape: Of a step.
+        precision: Numerical settings of the step.
+        shape: Shape of a step.
         device: ``cpu`` or ``cuda``.
-        tflop: 10¹² operations of a step, the same in every precision; counted when not given, which a compiled
-            network does not allow, as its graph hides the operators.
+        tflop: Operations per step in 10¹², equal in every precision; counted if not given, which is impossible for a
+            compiled network because its graph hides the operators.
     """
     recipe = shape.recipe(precision=precision.recipe, compile=precision.compiled, deterministic=precision.deterministic)
     side, stored, count = shape.size * 8 // 7, shape.frames + 12, 4 * shape.batch
@@ -121,7 +122,7 @@ def step_row(precision: Precision, shape: Shape, device: str, tflop: float | Non
         figures = {**timing("step", ours.step, place.torch, shape), **timing("learn", learn, place.torch, shape)}
         note = f"{shape.batch} + {shape.batch} clips of {shape.frames} x {shape.size} x {shape.size}"
         note += " on the CPU" if device == "cpu" else ""
-        if not precision.deterministic:  # the loop's pooling may have no such algorithm
+        if not precision.deterministic:  # the loop's pooling may lack a deterministic algorithm
             loop = Loop(batches[0].clips_BCTHW, batches[0].labels_B, batches[1].student_BCTHW, batches[1].label_BCTHW,
                         precision=precision.recipe, tau=recipe.ssl.threshold.tau)  # fmt: skip
             try:
@@ -149,7 +150,7 @@ class Loop:
         student_BCTHW: The student's view of the unlabelled clips.
         label_BCTHW: The teacher's view of the same clips.
         precision: ``fp32``, ``bf16`` or ``fp16``.
-        tau: Least confidence of a pseudo-label.
+        tau: Minimum confidence of a pseudo-label.
     """
 
     def __init__(
@@ -188,14 +189,14 @@ class Loop:
 
 
 def step_flops(call: Callable[[], None]) -> int:
-    """Floating-point operations of convolutions and matrix products in a call, forward and backward."""
+    """Floating-point operations of the convolutions and matrix products in a call, forward and backward."""
     with FlopCounterMode(display=False) as counter:
         call()
     return int(counter.get_total_flops())
 
 
 def product_tflops(rows: int, device: torch.device, half: torch.dtype | None) -> float:
-    """TFLOP/s of the product of two square matrices."""
+    """Measured TFLOP/s of the product of two square matrices."""
     one, two = (torch.randn(rows, rows, device=device, dtype=half or torch.float32) for _ in range(2))
 
     def product() -> None:
@@ -206,26 +207,26 @@ def product_tflops(rows: int, device: torch.device, half: torch.dtype | None) ->
 
 
 def vendor_tflops(card: str, precision: str) -> float | None:
-    """The vendor's TFLOP/s for a card and a precision; None where the card is not listed."""
+    """The vendor's TFLOP/s for a GPU and a precision; None if the GPU is not listed."""
     known = next((value for name, value in VENDOR_TFLOPS.items() if card.startswith(name)), {})
     return known.get(precision)
 
 
 def timing(name: str, call: Callable[[], Any], device: torch.device, shape: Shape) -> dict[str, float]:
-    """Milliseconds of a call, and on a GPU its memory."""
+    """Duration of a call in milliseconds, and on a GPU its memory."""
     found = {f"{name}_ms": 1e3 * seconds(call, device, shape)}
     return found if device.type == "cpu" else found | {f"{name}_peak_mib": peak_mib(call, device)}
 
 
 def seconds(call: Callable[[], Any], device: torch.device, shape: Shape) -> float:
-    """Median seconds of a call after the warm-up."""
+    """Median duration of a call after the warm-up, in seconds."""
     for _ in range(shape.warm_up):
         call()
     return statistics.median(timed(call, device) for _ in range(shape.steps))
 
 
 def peak_mib(call: Callable[[], Any], device: torch.device) -> float:
-    """Tensor memory that a call holds at its peak beyond what was held before it, in MiB."""
+    """Peak tensor memory of a call, minus the memory allocated before it, in MiB."""
     before = torch.cuda.memory_allocated(device)
     torch.cuda.reset_peak_memory_stats(device)
     call()
@@ -235,7 +236,7 @@ def peak_mib(call: Callable[[], Any], device: torch.device) -> float:
 
 @contextmanager
 def using_tf32(allowed: bool) -> Iterator[None]:
-    """TF32 in convolutions and matrix products, or neither."""
+    """Context that enables or disables TF32 in convolutions and matrix products."""
     was = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = allowed
     try:
