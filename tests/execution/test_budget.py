@@ -60,6 +60,18 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> EpochClock:
     return clock
 
 
+@pytest.fixture
+def paced_clock(clock: EpochClock, monkeypatch: pytest.MonkeyPatch) -> EpochClock:
+    """The clock of all limits, by which the durations in events are measured, too."""
+    observe = Budget.observe
+
+    def observe_paced(budget: Budget, event: TrialEvent) -> None:
+        observe(budget, replace(event, epoch_s=100.0, wall_s=100.0 * event.epoch))
+
+    monkeypatch.setattr(Budget, "observe", observe_paced)
+    return clock
+
+
 def starts(results: Path) -> int:
     return sum(line.startswith("start") for line in journal(results))
 
@@ -262,15 +274,15 @@ def test_a_trial_that_a_dead_driver_leaves_is_handed_out_again_after_others_were
 
 
 def test_a_run_ends_when_the_next_trial_would_take_too_long_and_the_next_run_goes_on(
-    make_study: Make, run: Run, results: Path, script: Script
+    make_study: Make, run: Run, results: Path, script: Script, paced_clock: EpochClock
 ) -> None:
-    script(**{"*": {"epochs": 5, "epoch_s": 0.1}})
-    watcher = Watcher()
-    summary = run(make_study(seeds=4), limits=Limits(time_s=2.0), view=watcher)
+    script(**{"*": {"epochs": 5}})
+    summary = run(make_study(seeds=4), limits=Limits(time_s=2000.0), view=paced_clock)
     assert 1 <= summary.finished < 8
+    assert 1500 <= paced_clock.now <= 2000
     assert starts(results) == summary.finished
     assert (summary.exit_code, summary.limit, summary.interrupted, summary.saved) == (130, "time", False, 0)
-    [left] = [text for text in watcher.messages if text.startswith("The time limit of this run is reached")]
+    [left] = [text for text in paced_clock.messages if text.startswith("The time limit of this run is reached")]
     assert f"{8 - summary.finished} trials left, less than a minute of one slot" in left
     assert summary.sentence.endswith("time limit reached)")
     script(**{"*": {"epochs": 5}})
