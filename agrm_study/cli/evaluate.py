@@ -158,7 +158,10 @@ def _severities(text: str) -> tuple[int, ...]:
         form = re.fullmatch(r"\s*([1-5])(?:\s*-\s*([1-5]))?\s*", word)
         if form is None or int(form[2] or form[1]) < int(form[1]):
             raise InputError(
-                "must be severities", field="--severity", given=text, allowed="numbers from 1 to 5, as 1-5 or 1,3,5"
+                "are not valid severities",
+                field="--severity",
+                given=text,
+                allowed="numbers from 1 to 5, as 1-5 or 1,3,5",
             )
         found |= set(range(int(form[1]), int(form[2] or form[1]) + 1))
     return tuple(severity for severity in SEVERITIES if severity in found)

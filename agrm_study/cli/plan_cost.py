@@ -91,5 +91,5 @@ def disk_sentence(disk: Disk, *, kept: bool) -> str:
     rest = f"; {unknown}" if disk.unknown else ""
     free = ""
     if disk.free is not None and disk.free < disk.at_most:
-        free = f" Only {format_bytes(disk.free)} are free there."
+        free = f" Only {format_bytes(disk.free)} is free there."
     return f"Disk: up to {format_bytes(disk.at_most)} more: {', '.join(parts)}{rest}.{free}"

@@ -48,7 +48,7 @@ def index_is_a_manifest(name: str) -> None:
     """The result of indexing is a valid manifest, even if no video can be read."""
     with _laid(name) as root:
         records = layout_of(name).index(root)
-        must([record.frames for record in records] == [0, 0], "files that are no videos have frames")
+        must([record.frames for record in records] == [0, 0], "files that are not videos have frames")
         written = write_manifest(records, root.parent / "out")
         must(read_manifest(written).clips == tuple(records), "the manifest differs after writing and reading")
 

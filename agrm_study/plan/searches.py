@@ -173,5 +173,5 @@ def _check_acts(study: Study, arm: Arm, space: Mapping[str, Dimension]) -> None:
             where=study.path,
             field="tune.space" if arm.space is None else f"arms: {arm.name}: tune.space",
             given=", ".join(f"{name} ({why})" for name, why in idle.items()),
-            hint="Give this arm a space of its own, `tune: {space: {…}}`.",
+            hint="Define a separate space for this arm, `tune: {space: {…}}`.",
         )

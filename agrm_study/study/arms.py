@@ -212,12 +212,14 @@ def check_factors(group: KeyPath, factors: Mapping[str, Factor | Dimension], loa
         wanted, allowed = factor.when.required.get(never, ()), factors[never].values_text
         if any(map(factors[never].can_be, wanted)) or not wanted:
             loading.note(
-                when, f"can never hold: whenever the other settings that it names are varied, {never} has other values"
+                when,
+                f"can never be met: {never} has different values whenever the other settings in the condition are "
+                "varied",
             )
         else:
             loading.note(
                 when,
-                f"can never hold: {never} has no such value",
+                f"can never be met: {never} has no such value",
                 at=(*when, never),
                 given=wanted[0] if len(wanted) == 1 else list(wanted),
                 allowed=allowed,
@@ -273,7 +275,7 @@ def _check_names(drafts: Sequence[ArmDraft], loading: Loading) -> None:
                 f"two arms have this name, the first in line {first[key].place.line}",
                 field="arms",
                 given=draft.name,
-                hint="Each row of a table needs a name of its own.",
+                hint="Each row of a table needs a unique name.",
             )
         first.setdefault(key, draft)
 

@@ -140,7 +140,7 @@ def _check_search(spec: StudyFile, search: Search, loading: Loading) -> None:
         rule = "a search has one task: the best settings of one task need not be the best of another"
         loading.note(("tasks",), rule, given=list(spec.tasks), hint="Write one study per task.")
     if not isinstance(spec.seeds, Race) and set(search.training_seeds) & set(spec.seeds):
-        rule = "must not be one of the study's seeds: the promoted arms need fresh ones"
+        rule = "must not be one of the study's seeds: the promoted arms need new seeds"
         loading.note(("search", "seed"), rule, given=search.seed)
     if spec.reference not in (None, BASE_ARM):
         rule = "must be `base` in a search: the base recipe is compared with the promoted arms"
@@ -151,7 +151,10 @@ def _check_race(spec: StudyFile, arms: Sequence[Arm], loading: Loading) -> None:
     """Report settings that require the same seeds for all arms, which a race does not provide."""
     same_for_all = "Give every arm the same seeds, `seeds: 5`."
     if spec.search is not None:
-        rule = "a search cannot race: its pruner ends bad trials early, and what it promotes is reported at equal seeds"
+        rule = (
+            "a search cannot use a race: its pruner ends bad trials early, and promoted arms are reported with equal "
+            "seeds"
+        )
         loading.note(("seeds",), rule, hint=same_for_all)
     elif spec.tune is not None:
         rule = "tuned arms cannot race: a race would use the validation part that selected their settings"
@@ -160,7 +163,7 @@ def _check_race(spec: StudyFile, arms: Sequence[Arm], loading: Loading) -> None:
         loading.note(("seeds",), "a race needs at least two arms", hint=same_for_all)
     for table in spec.report.tables:
         if table in NEED_ALL_ARMS:
-            rule = f"the table {table} cannot be made of a race: {NEED_ALL_ARMS[table]}, and a race drops arms"
+            rule = f"the table {table} is not available for a race: {NEED_ALL_ARMS[table]}, and a race drops arms"
             loading.note(("seeds",), rule, at=("report", "tables"), hint=same_for_all)
     for family in spec.report.families:
         rule = (

@@ -68,7 +68,7 @@ def read_constraint(value: Any) -> Any:
         if quantity.startswith("test"):
             raise Rule("a search must not use the test part", allowed=quantities)
         hint = did_you_mean(quantity, QUANTITIES)
-        raise Rule("bounds a quantity that trials do not record on validation", allowed=quantities, hint=hint)
+        raise Rule("is not a recorded validation quantity", allowed=quantities, hint=hint)
     return Constraint(quantity=quantity, relation=found["relation"], bound=bound)  # type: ignore[arg-type]
 
 

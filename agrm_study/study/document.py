@@ -91,7 +91,7 @@ def read_yaml(path: Path) -> Document:
     except FileNotFoundError:
         raise InputError("there is no such file", where=path) from None
     except IsADirectoryError:
-        raise InputError("this is a folder; name a YAML file", where=path) from None
+        raise InputError("is a folder; specify a YAML file", where=path) from None
     except OSError as fault:
         raise InputError(f"the file cannot be read: {fault.strerror}", where=path) from None
     return decode_yaml(content, path)

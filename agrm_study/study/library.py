@@ -30,7 +30,7 @@ def find_study(path: str | Path) -> Path:
     if given.parent == Path() and given.stem in shipped and given.suffix in ("", ".yaml"):
         return shipped[given.stem]
     if given.is_dir():
-        raise InputError("this is a folder; name a study file", where=given)
+        raise InputError("is a folder; specify a study file", where=given)
     raise InputError(
         "there is no such study file",
         where=given,

@@ -183,9 +183,9 @@ def _read_spec(loading: Loading) -> StudyFile | None:
     if len(given) != 1:
         problems.add(
             loading.places.find((given[1],)) if given else loading.places.default,
-            "a study states what varies in exactly one way"
+            "a study must define exactly one of arms, grid and search"
             if given
-            else "the study is empty: it does not state what varies",
+            else "the study is empty: it defines none of arms, grid and search",
             field=" and ".join(given) or None,
             allowed=", ".join(PARTS),
         )

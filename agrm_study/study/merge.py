@@ -142,10 +142,10 @@ def _check_together(recipe: Recipe, places: Places, problems: Problems, prefix: 
 
     data, ssl = recipe.data, recipe.ssl
     if data.manifest is not None and data.synthetic is not None:
-        note("data names both a manifest and a synthetic set", "data.manifest", *_inside("data.synthetic"),
+        note("both a manifest and a synthetic data set are specified", "data.manifest", *_inside("data.synthetic"),
              hint="Set the unintended one to null.")  # fmt: skip
     elif data.manifest is None and data.synthetic is None and not recipe.own_trainer:
-        note("names no data", "data", "data.manifest", allowed="data.manifest or data.synthetic",
+        note("no data are specified", "data", "data.manifest", allowed="data.manifest or data.synthetic",
              hint="Give the manifest that `agrm-study data index` wrote: --set data.manifest=FILE.")  # fmt: skip
     if recipe.uses_unlabelled:
         needs = f"must be at least 1: the method {ssl.method} learns from unlabelled clips"
@@ -219,10 +219,10 @@ def _check_tasks(recipe: Recipe, tasks: Iterable[Task], places: Places, problems
     if recipe.loss.name == ORDINAL_LOSS and (without := [task.name for task in tasks if task.order is None]):
         problems.add(
             places.find(("loss", "name")),
-            f"needs classes in rising order, and the task {' and '.join(without)} has none",
+            f"requires ordered classes, and the task {' and '.join(without)} has none",
             field=f"{prefix}loss.name",
             given=recipe.loss.name,
-            hint="If the classes of the task rise in the order given, set `ordered: true` in it.",
+            hint="If the classes of the task are listed in ascending order, set `ordered: true` in it.",
         )
 
 

@@ -29,5 +29,5 @@ def no_results(where: str | Path, missing: str) -> InputError:
         f"must be a results folder{why}",
         where=where,
         allowed=f"e.g. {', '.join(known[:_SHOWN])}{more}" if known else None,
-        hint="`agrm-study run STUDY --results DIR` makes one.",
+        hint="`agrm-study run STUDY --results DIR` creates one.",
     )

@@ -150,7 +150,7 @@ def _check_options(name: str, options: Mapping[str, Any]) -> None:
     for key, value in options.items():
         if key not in plain:
             raise Rule(
-                f"{name} takes no option {key} in a study file",
+                f"{name} does not accept the option {key} in a study file",
                 allowed=", ".join(plain) or "none",
                 hint=INSTEAD.get(key) or did_you_mean(key, plain),
             )

@@ -86,7 +86,7 @@ def study_from_dict(value: Any, *, where: Path | None = None) -> Study:
         raise InputError("is not a resolved study: it has no schema_version", where=where, field="schema_version")
     if value["schema_version"] != RESOLVED_VERSION:
         raise InputError(
-            "was written with another schema version",
+            "has a different schema version",
             where=where,
             field="schema_version",
             given=value["schema_version"],

@@ -77,7 +77,7 @@ def read_labelled(value: Any) -> tuple[tuple[str | None, Any], ...]:
     seen: list[Any] = []
     for _, item in pairs:
         if any(item == other and isinstance(item, bool) is isinstance(other, bool) for other in seen):
-            raise Rule(f"contains the value {item!r} twice", hint="Each value makes one arm.")
+            raise Rule(f"contains the value {item!r} twice", hint="Each value defines one arm.")
         seen.append(item)
     return pairs
 

@@ -27,8 +27,8 @@ MEMORIES = {"ssl.ema.memory_epochs": "ssl.ema.alpha", "ssl.threshold.memory_epoc
 """Settings that specify the memory of a moving average in epochs, each with the setting that it replaces."""
 
 SET_BY_THE_STUDY = {
-    "task": "Name the tasks with `tasks: [two_class, three_class]`, or define your own there.",
-    "seed": "Name the seeds with `seeds: [0, 1, 2, 3, 4]`.",
+    "task": "List the tasks under `tasks`, e.g. `tasks: [two_class, three_class]`, or define your own there.",
+    "seed": "List the seeds under `seeds`, e.g. `seeds: [0, 1, 2, 3, 4]`.",
     "split_seed": "Set the seed of the split with `split_seed: 0` next to `seeds`.",
 }
 """Fields of a recipe that are set by separate keys of a study, with hints."""
@@ -178,8 +178,8 @@ def refusal(name: str) -> tuple[str, str] | None:
     section, _, _ = _lookup(name)
     if section is not None:
         return (
-            "is a group of settings, not one",
-            f"Name one of its settings: {', '.join(f'{name}.{key}' for key in section.model_fields)}.",
+            "is a group of settings, not a single setting",
+            f"Use one of its settings: {', '.join(f'{name}.{key}' for key in section.model_fields)}.",
         )
     return "there is no such setting", suggest_setting(name)
 

@@ -25,7 +25,7 @@ from agrm_study.study.translate import Rule
 
 MAX_TASK_NAME = 40
 NAME_PATTERN = rf"^[A-Za-z][A-Za-z0-9_-]{{0,{MAX_TASK_NAME - 1}}}$"
-_OWN = "`tasks: {NAME: {classes: {CLASS: [LABEL, …], …}}}` defines a task of your own."
+_OWN = "`tasks: {NAME: {classes: {CLASS: [LABEL, …], …}}}` specifies a user-defined task."
 
 
 def _label(value: Any) -> Any:
@@ -102,7 +102,7 @@ def _listed(value: Any) -> Any:
     Raises:
         Rule: If a task is unknown or repeated, or there are none.
     """
-    allowed = f"a list of {', '.join(BUILT_IN)}, or tasks of your own as NAME: {{classes: …}}"
+    allowed = f"a list of {', '.join(BUILT_IN)}, or user-defined tasks as NAME: {{classes: …}}"
     if not isinstance(value, Mapping | list | tuple):
         raise Rule("must be a list", allowed=allowed)
     if not value:

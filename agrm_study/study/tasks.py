@@ -195,7 +195,7 @@ def check_ordered(ordered: bool, classes: Mapping[str, Any]) -> None:
     """
     if ordered and len(classes) == MIN_CLASSES:
         raise Rule(
-            "needs at least three classes: the order of two classes changes nothing",
+            "needs at least three classes: the order of two classes has no effect",
             hint="Name the class to be found with `positive`.",
         )
 
@@ -219,7 +219,7 @@ def task_from_plain(value: Any) -> Task:
         )
     except (KeyError, TypeError, AttributeError):
         raise Rule(
-            "is no task", allowed="the name of a built-in task, or name, classes, positive and ordered"
+            "is not a task", allowed="the name of a built-in task, or name, classes, positive and ordered"
         ) from None
 
 

@@ -15,7 +15,7 @@ from agrm_study.study.study import Arm
 
 COMMON: KeyPath = ("tune", "space")
 """Path of the space that is used by arms without their own space."""
-OWN_SPACE = "Give this arm a space of its own, `tune: {space: {…}}`."
+OWN_SPACE = "Define a separate space for this arm, `tune: {space: {…}}`."
 
 
 def check_tuning(spec: StudyFile, arms: Sequence[Arm], loading: Loading) -> None:
@@ -73,7 +73,7 @@ def _check_seeds(spec: StudyFile, loading: Loading) -> None:
         return  # refused in `checks`
     final = {seed + entry.seed_offset for entry in spec.arms or () for seed in spec.seeds}
     if set(spec.tune.training_seeds) & final:
-        rule = "must not be one of the seeds of the reported trials, which must be fresh"
+        rule = "must not be one of the seeds of the reported trials, which must be new seeds"
         loading.note(("tune", "seed"), rule, given=spec.tune.seed, hint="Use another, such as 100000.")
 
 

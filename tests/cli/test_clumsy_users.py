@@ -70,10 +70,10 @@ def test_a_folder_without_results_is_told_with_folders_that_have_some(
     [
         ("report nowhere", "there is no such folder"),
         ("status file.txt", "this is a file"),
-        ("report results/old", "another schema version"),
-        ("log results/old --to optuna", "another schema version"),
+        ("report results/old", "has a different schema version"),
+        ("log results/old --to optuna", "has a different schema version"),
         ("export results/binary --out m", "not UTF-8 text"),
-        ("status results/old", "another schema version"),
+        ("status results/old", "has a different schema version"),
         ("compare results/old --by nope", "is not a setting"),
         ("run ablatoin", "Did you mean `ablation`?"),
         ("run demo --results file.txt", "must be writable"),

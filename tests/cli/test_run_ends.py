@@ -75,7 +75,7 @@ def test_somebody_is_told_even_when_the_report_cannot_be_written(place):
     (place / "results" / "study.yaml").write_text("schema_version: 99\n")
     done = call(place, "--notify", f"{sys.executable} {place / 'listen.py'}")
     assert done.return_value == 1, "trials have run: 2 would say that nothing was"
-    assert "another schema version" in done.stderr
+    assert "has a different schema version" in done.stderr
     assert f"agrm-study report {place / 'results'}" in done.stderr
     facts = json.loads((place / "told.json").read_text())[1]
     assert (facts["answer"], facts["exit_code"], facts["finished"]) == (None, 1, 8)

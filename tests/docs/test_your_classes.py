@@ -109,7 +109,7 @@ PARTS_OF_MESSAGES = (
     "is not in the manifest",
     "in two classes, ",
     "every part needs a subject of each class",
-    "needs classes in rising order",
+    "requires ordered classes",
 )
 
 

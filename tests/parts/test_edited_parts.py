@@ -33,7 +33,8 @@ def test_the_trials_of_an_edited_part_are_named_with_their_arms_and_no_others(tm
     assert part.written == "my_parts.py"
     assert set(part.arms) == {"plain", "plain, 2 blocks"}
     assert part.sentence(2.4).startswith(
-        "my_parts.py has changed since its trials were recorded: 2 trials of plain, plain, 2 blocks run again, some 2 h"
+        "my_parts.py has changed since its trials were recorded: 2 trials of plain, plain, 2 blocks run again, "
+        "about 2 slot-hours"
     )
 
 

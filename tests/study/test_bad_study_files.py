@@ -61,7 +61,7 @@ BAD_FILES = {
         "  ssl.threshold.tau: {when: {ssl.method: agmr}, values: [0.7, 0.8]}\n",
         [
             "study.yaml:7: `grid.ssl.threshold.tau.when`",
-            "can never hold",
+            "can never be met",
             "given 'agmr'",
             "allowed: supervised, agrm",
             "Did you mean `agrm`?",
@@ -72,7 +72,7 @@ BAD_FILES = {
         "    ssl.threshold.tau: {float: [0.5, 0.9], when: {optimizer.lr: 0.1}}\n",
         [
             "study.yaml:9: `search.space.ssl.threshold.tau.when`",
-            "can never hold",
+            "can never be met",
             "given 0.1",
             "allowed: 1e-05 to 0.001",
         ],
@@ -80,7 +80,7 @@ BAD_FILES = {
     "conditions that never hold together": (
         CONDITIONAL
         + "  ssl.threshold.tau: {when: {ssl.threshold.policy: fixed, ssl.method: supervised}, values: [0.7, 0.8]}\n",
-        ["study.yaml:8: `grid.ssl.threshold.tau.when`", "can never hold", "ssl.method has other values"],
+        ["study.yaml:8: `grid.ssl.threshold.tau.when`", "can never be met: ssl.method has different values"],
     ),
     "a no-break space in the indentation": (
         ARMS + "set:\n\u00a0 epochs: 50\n",
@@ -193,8 +193,11 @@ BAD_FILES = {
         ARMS + "set: {data.split_file: '${oc.env:HOME}/s.csv'}\n",
         ["`data.split_file`", "interpolation is not supported"],
     ),
-    "a task as a setting": (ARMS + "set: {task: two_class}\n", ["`task`", "Name the tasks with `tasks:"]),
-    "a seed as a setting": (ARMS + "set: {seed: 3}\n", ["`seed`", "Name the seeds with `seeds:"]),
+    "a task as a setting": (
+        ARMS + "set: {task: two_class}\n",
+        ["`task`", "List the tasks under `tasks`, e.g. `tasks:"],
+    ),
+    "a seed as a setting": (ARMS + "set: {seed: 3}\n", ["`seed`", "List the seeds under `seeds`, e.g. `seeds:"]),
     "a key twice": (ARMS + "name: again\n", ["study.yaml:7: `name`", "duplicate key", "first in line 1"]),
     "no YAML": ("name: [\n", ["study.yaml:", "not valid YAML"]),
     "a Python object": ("name: !!python/name:os.system\n", ["study.yaml:1", "tags are not supported"]),
@@ -205,7 +208,11 @@ BAD_FILES = {
     "an empty grid": (HEAD + "grid: {}\n", ["study.yaml:5: `grid`", "at least one factor"]),
     "arms and grid": (
         ARMS + "grid: {ssl.ema.alpha: [0.9]}\n",
-        ["study.yaml:7: `arms and grid`", "exactly one way", "allowed: arms, grid, search"],
+        [
+            "study.yaml:7: `arms and grid`",
+            "a study must define exactly one of arms, grid and search",
+            "allowed: arms, grid, search",
+        ],
     ),
     "no name": (ARMS.replace("name: trial\n", ""), ["study.yaml", "`name`: is required"]),
     "a name that is no folder": (
@@ -294,11 +301,11 @@ BAD_FILES = {
     ),
     "no data": (
         ARMS.replace("data: {synthetic: {subjects: 12, unlabelled: 12}}\n", ""),
-        ["study.yaml: `data`", "names no data", "data.manifest or data.synthetic"],
+        ["study.yaml: `data`", "no data are specified", "data.manifest or data.synthetic"],
     ),
     "data twice": (
         ARMS + "set: {data.manifest: m.csv}\n",
-        ["study.yaml:7: `data.manifest`", "both a manifest and a synthetic set"],
+        ["study.yaml:7: `data.manifest`", "both a manifest and a synthetic data set are specified"],
     ),
     "no unlabelled clips to learn from": (
         ARMS + "set: {data.unlabelled_train: 0}\n",
@@ -327,7 +334,7 @@ BAD_GRIDS = {
         ["study.yaml:6: `grid.ssl.ema.alfa`", "Did you mean `ssl.ema.alpha`?"],
     ),
     "a section as a factor": ("ssl.ema: [0.9]", ["`grid.ssl.ema`", "a group of settings", "ssl.ema.alpha"]),
-    "a seed as a factor": ("seed: [0, 1]", ["`grid.seed`", "Name the seeds with"]),
+    "a seed as a factor": ("seed: [0, 1]", ["`grid.seed`", "List the seeds under"]),
     "one value": (
         "ssl.ema.alpha: 0.9",
         ["study.yaml:6: `grid.ssl.ema.alpha`", "must be a list of values", "given 0.9"],
@@ -429,7 +436,7 @@ BAD_SEARCHES = {
     ),
     "a seed that is not fresh": (
         ("  trials: 4", "  seed: 2\n  trials: 4"),
-        ["study.yaml:6: `search.seed`", "fresh", "given 2"],
+        ["study.yaml:6: `search.seed`", "need new seeds", "given 2"],
     ),
     "a reference that is no base": (
         ("search:", "reference: AGRM\nsearch:"),
@@ -460,7 +467,7 @@ BAD_OPTIONS = {
     "an unknown key": ("seedz=3", ["--set seedz=3: `seedz`", "Did you mean `seeds`?"]),
     "a value out of range": ("ssl.ema.alpha=2", ["--set ssl.ema.alpha=2: `ssl.ema.alpha`", "less than 1", "given 2"]),
     "seeds of no kind": ("seeds=x", ["--set seeds=x: `seeds`", "must be a list of whole numbers", "given 'x'"]),
-    "a seed": ("seed=3", ["`seed`", "Name the seeds with"]),
+    "a seed": ("seed=3", ["`seed`", "List the seeds under"]),
     "arms": ("arms=[]", ["`arms`", "cannot be changed by --set"]),
     "a search where there is none": ("search.trials=3", ["`search.trials`", "this study has no search"]),
     "no YAML": ("ssl.ema.alpha=[", ["--set ssl.ema.alpha=[", "not valid YAML"]),
@@ -554,7 +561,7 @@ def test_a_missing_file_names_the_shipped_studies() -> None:
 
 
 def test_a_folder_is_no_study(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="this is a folder"):
+    with pytest.raises(InputError, match="is a folder; specify a study file"):
         load_study(tmp_path)
 
 

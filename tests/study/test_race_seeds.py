@@ -83,7 +83,7 @@ def test_a_race_without_sense_is_refused_with_its_line(tmp_path: Path, seeds: An
                 "reference": None,
                 "search": {"trials": 3, "space": {"ssl.threshold.tau": {"float": [0.5, 0.9]}}},
             },
-            "a search cannot race",
+            "a search cannot use a race",
         ),
     ],
 )

@@ -46,7 +46,7 @@ def test_another_schema_version_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "study.yaml"
     write_resolved(load_study(SHIPPED / "demo.yaml"), file)
     file.write_text(file.read_text().replace(f"schema_version: {RESOLVED_VERSION}", "schema_version: 99"))
-    with pytest.raises(InputError, match=r"schema_version.*another schema version; given 99; allowed: 1"):
+    with pytest.raises(InputError, match=r"schema_version.*has a different schema version; given 99; allowed: 1"):
         read_resolved(file)
 
 

@@ -59,7 +59,7 @@ OWN = "    tune: {space: {%s}}\n"
 BAD = {
     "an empty space": (
         ("  space:\n    ssl.ema.alpha: {float: [0.9, 0.99]}\n", ""),
-        ["study.yaml:8: `arms[0]`: the arm A has nothing to tune", "a space of its own"],
+        ["study.yaml:8: `arms[0]`: the arm A has nothing to tune", "Define a separate space for this arm"],
     ),
     "an arm that sets what is varied": (
         ("model.pooling.name: average", "ssl.ema.alpha: 0.95"),
@@ -71,11 +71,11 @@ BAD = {
     ),
     "search seeds that are reported": (
         ("  trials: 4", "  trials: 4\n  seed: 1"),
-        ["study.yaml:7: `tune.seed`", "must be fresh", "given 1"],
+        ["study.yaml:7: `tune.seed`", "must be new seeds", "given 1"],
     ),
     "search seeds that reach the reported ones": (
         ("  trials: 4", "  trials: 4\n  seed: 90\n  seeds: 20"),
-        ["`tune.seed`", "must be fresh"],
+        ["`tune.seed`", "must be new seeds"],
         "    seed_offset: 100\n",
     ),
     "an unknown setting in a space of its own": (

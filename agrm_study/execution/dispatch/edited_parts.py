@@ -33,7 +33,7 @@ class EditedPart:
     def sentence(self, hours: float | None = None) -> str:
         """Explains why trials rerun, and the cost in slot-hours if known."""
         number = "" if hours is None else f"{hours:.1g}" if hours < 1 else f"{hours:.0f}"
-        cost = f", about {number} h of one slot" if number else ""
+        cost = f", about {number} slot-hours" if number else ""
         count = counted(len(self.trials), "trial")
         again = f"{count} of {', '.join(self.arms)} run again{cost}"
         return (

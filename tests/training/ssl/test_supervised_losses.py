@@ -121,7 +121,7 @@ def test_corn_refuses_an_order_that_is_no_permutation_of_the_classes(order: tupl
 
 
 def test_corn_without_an_order_names_the_remedy() -> None:
-    with pytest.raises(InputError, match=r"rising order.*ordered: true"):
+    with pytest.raises(InputError, match=r"requires ordered classes.*ordered: true"):
         corn(THREE, order=None)
 
 

@@ -45,10 +45,10 @@ def build_loss(
         return built
     if order is None:
         raise InputError(
-            "needs classes in rising order",
+            "requires ordered classes",
             field="loss.name",
             given=loss.name,
-            hint="If the classes of the task rise in the order given, set `ordered: true` in it.",
+            hint="If the classes of the task are listed in ascending order, set `ordered: true` in it.",
         )
     ordinal: SupervisedLoss = build(loss, classes, class_counts, order=tuple(order))
     return ordinal
