@@ -1,12 +1,12 @@
-"""Run a small study and the fast tests on the oldest or the newest releases that pyproject.toml allows.
+"""Run a small study and the fast tests with the oldest or the newest releases that pyproject.toml allows.
 
-    python tools/floors.py lowest                       # every lower bound of pyproject.toml
-    python tools/floors.py newest                       # the newest release of everything
+    python tools/floors.py lowest                       # all lower bounds of pyproject.toml
+    python tools/floors.py newest                       # the newest release of every package
     python tools/floors.py lowest --python python3.12 --tests "tests/study -q"
 
-Builds a virtual environment, installs the package with all its extras, compares what was installed with the lower
-bounds, runs a study through Ray and then the tests. torch and torchvision are always the newest releases: they are
-installed as `make setup` installs them. Needs nothing but the standard library.
+Builds a virtual environment, installs the package with all its extras, compares the installed versions with the lower
+bounds, and runs a study through Ray and then the tests. torch and torchvision are always the newest releases, installed
+in the same way as by `make setup`. The script requires only the standard library.
 """
 
 from __future__ import annotations
@@ -27,12 +27,13 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 AS_IN_SETUP = ("torch", "torchvision")
-"""Installed by name, without a bound, as in `make setup`: another release of them is a download of gigabytes."""
+"""Packages installed by name without a bound, as in `make setup`, since a different release means a download of
+gigabytes."""
 STUDY = (
     "run", "ablation", "--preset", "tiny", "--set", "seeds=[0]", "--set", "tasks=[two_class]", "--set", "epochs=3",
     "--set", "ssl.pretrain_epochs=1", "--set", "ssl.ramp.epochs=1", "--set", "resources.gpu=0",
 )  # fmt: skip
-"""Words of the command that runs the study."""
+"""Arguments of the command that runs the study."""
 _REQUIREMENT = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[[^]]*\])?\s*(?P<bounds>[^;]*)(?:;.*)?")
 _FLOOR = re.compile(r"(?:>=|==|~=)\s*(?P<version>[0-9][^,\s]*)")
 
@@ -42,9 +43,9 @@ class Floor:
     """Lowest release of a package that pyproject.toml allows.
 
     Attributes:
-        name: Normalised as in PEP 503.
-        version: As written.
-        group: ``dependencies``, or the extra that asks for it.
+        name: Name, normalised as in PEP 503.
+        version: Version, as written.
+        group: ``dependencies``, or the extra that requires it.
     """
 
     name: str
@@ -53,12 +54,12 @@ class Floor:
 
 
 def normalised(name: str) -> str:
-    """Name of a package as PEP 503 compares it."""
+    """Name of a package, normalised for comparison as in PEP 503."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def groups(project: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Requirements of the package and of each of its extras, by group; those that name the package itself left out."""
+    """Requirements of the package and of each of its extras, by group, without requirements on the package itself."""
     found = {"dependencies": list(project.get("dependencies", ())), **project.get("optional-dependencies", {})}
     own = normalised(project["name"])
     return {group: [text for text in texts if _parsed(text)[0] != own] for group, texts in found.items()}
@@ -68,10 +69,10 @@ def floors(project: Mapping[str, Any]) -> list[Floor]:
     """Lower bounds of a `[project]` table, without torch and torchvision.
 
     Args:
-        project: The table as `tomllib` reads it.
+        project: The table as read by `tomllib`.
 
     Raises:
-        ValueError: When a requirement cannot be read, or one package has two different lower bounds.
+        ValueError: A requirement cannot be parsed, or a package has two different lower bounds.
     """
     found: dict[str, Floor] = {}
     for group, texts in groups(project).items():
@@ -94,7 +95,7 @@ def _parsed(text: str) -> tuple[str, str | None]:
 
 
 def same_release(one: str, other: str) -> bool:
-    """Whether two versions are equal but for trailing zeros, as PEP 440 compares them (``2.0`` and ``2.0.0``)."""
+    """Whether two versions are equal apart from trailing zeros, as in PEP 440 (``2.0`` and ``2.0.0``)."""
     return _significant(one) == _significant(other)
 
 
@@ -106,7 +107,7 @@ def _significant(version: str) -> list[str]:
 
 
 def not_at_floor(wanted: Iterable[Floor], installed: Mapping[str, str]) -> list[str]:
-    """Packages that are installed at another release than their lower bound, one line each.
+    """Packages whose installed version differs from their lower bound, one line each.
 
     Args:
         wanted: Lower bounds; a package that is not installed (its marker excludes this machine) is not compared.
@@ -123,7 +124,7 @@ class Environment:
     """A virtual environment.
 
     Args:
-        folder: Of the environment; reused when it is there.
+        folder: Folder of the environment; reused if it exists.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -131,7 +132,7 @@ class Environment:
         self.python = self.folder / "bin" / "python"
 
     def create(self, interpreter: str) -> None:
-        """Create the environment with an interpreter, torch and torchvision, unless it is there."""
+        """Create the environment with an interpreter, torch and torchvision, unless it exists."""
         if not self.python.exists():
             step([interpreter, "-m", "venv", str(self.folder)])
             self.pip("install", "--quiet", "--upgrade", "pip")
@@ -141,9 +142,9 @@ class Environment:
         """Install this checkout with extras.
 
         Args:
-            extras: Names.
-            at: Releases that packages are kept to.
-            upgrade: Whether everything that is installed already is brought to its newest release.
+            extras: Names of the extras.
+            at: Versions to which packages are pinned.
+            upgrade: Whether to upgrade installed packages to their newest releases.
         """
         with tempfile.NamedTemporaryFile("w", suffix=".txt", encoding="utf-8") as constraints:
             constraints.writelines(f"{floor.name}=={floor.version}\n" for floor in at)
@@ -153,17 +154,17 @@ class Environment:
             self.pip("install", "--quiet", *words, "--editable", f"{ROOT}[{','.join(extras)}]")
 
     def installed(self) -> dict[str, str]:
-        """Version of every package, by normalised name."""
+        """Installed version of every package, by normalised name."""
         words = [str(self.python), "-m", "pip", "list", "--format", "json", "--disable-pip-version-check"]
         rows = json.loads(subprocess.check_output(words, text=True))
         return {normalised(row["name"]): row["version"] for row in rows}
 
     def pip(self, *words: str) -> None:
-        """A command of pip."""
+        """Run a pip command."""
         step([str(self.python), "-m", "pip", *words])
 
     def study(self) -> None:
-        """Run the study through Ray, in folders of its own."""
+        """Run the study through Ray, in separate folders."""
         with tempfile.TemporaryDirectory(prefix="agrm-study-floors-") as folder:
             words = [str(self.folder / "bin" / "agrm-study"), *STUDY, "--results", f"{folder}/results"]
             step(words, {"AGRM_STUDY_CACHE": f"{folder}/cache"})
@@ -174,7 +175,7 @@ class Environment:
 
 
 def step(words: Sequence[str], variables: Mapping[str, str] | None = None) -> None:
-    """Run one command in the checkout; exit with its status when it fails."""
+    """Run a command in the checkout; exit with its status if it fails."""
     print("+", " ".join(words), flush=True)
     clean = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
     done = subprocess.run(words, cwd=ROOT, env={**clean, **(variables or {})}, check=False)
@@ -184,7 +185,7 @@ def step(words: Sequence[str], variables: Mapping[str, str] | None = None) -> No
 
 
 def main(words: Sequence[str] | None = None) -> None:
-    """Build the environment, then run the study and the tests there."""
+    """Build the environment, then run the study and the tests in it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("releases", choices=("lowest", "newest"))
     parser.add_argument("--python", default=sys.executable, help="interpreter of the environment [default: this one]")

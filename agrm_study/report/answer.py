@@ -11,7 +11,7 @@ from agrm_study.study.counted import counted
 from agrm_study.study.tasks import task_title
 
 MAX_ARMS = 6
-"""Maximum number of arms named in the answer; the tables list all of them."""
+"""Maximum number of arms listed in the answer; the tables list all of them."""
 
 
 def answer(m: Measurements) -> str:

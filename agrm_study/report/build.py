@@ -30,16 +30,16 @@ FIGURE_FORMATS = ("pdf", "svg", "png")
 
 @dataclass(frozen=True, kw_only=True)
 class ReportSummary:
-    """Output of a report, by study.
+    """Output of a report for several studies.
 
     Attributes:
         results: The results folders.
         tables: Tables by results folder and name.
-        files: Every file that was written.
+        files: All files that were written.
         skipped: Tables and figures that cannot be made for a study, with the reason.
-        notes: Flaws in the output, such as characters that no installed font can show.
+        notes: Flaws in the output, such as characters that no installed font can display.
         problems: Records that could not be used, with the reason.
-        partial: Results folders whose study is incomplete, with a sentence that describes what is missing.
+        partial: Results folders whose study is incomplete, with a sentence that states what is missing.
         answers: The answer to each study's question, by results folder, where a page was written.
     """
 
@@ -66,7 +66,7 @@ def make_report(
     parts: Sequence[OwnPart] = (),
     on_progress: Callable[[str], None] | None = None,
 ) -> ReportSummary:
-    """Writes the tables and figures of each results folder into it.
+    """Write the tables and figures of each results folder into it.
 
     Args:
         results: Results folders.
@@ -80,7 +80,7 @@ def make_report(
         on_progress: Callback that receives a short description of the current step.
 
     Raises:
-        InputError: If a folder holds no results, or a name does not exist.
+        InputError: If a folder contains no results, or a name does not exist.
     """
     _known("formats", formats, RENDERERS)
     _known("figure_formats", figure_formats, dict.fromkeys(FIGURE_FORMATS))
@@ -126,7 +126,7 @@ def make_report(
                 mine.append(f"{study.name}: figure {name}: {reason}")
                 continue
             kind, info = found.kind, found.info
-            needs_svg = page or full != name  # one of the study's own is kept
+            needs_svg = page or full != name  # a user-defined part is kept
             picture = kind.draw(info)
             drawn = images(picture, dict.fromkeys([*figure_formats, *(["svg"] if needs_svg else [])]))
             missing |= missing_glyphs(picture)
@@ -164,21 +164,21 @@ def make_report(
 
 
 def _fitting(formats: Sequence[str] | None, table: Table) -> tuple[str, ...]:
-    """The requested formats; by default all available ones, Word only for tables of a readable length."""
+    """The requested formats; by default all available ones, with Word only for tables of a readable length."""
     if formats is not None:
         return tuple(formats)
     return tuple(f for f in available() if f != "docx" or len(table.rows) <= WORD_ROWS)
 
 
 def write_table(table: Table, folder: Path, suffix: str) -> Path:
-    """Writes a table in one format and returns its path."""
+    """Write a table in one format and return its path."""
     path = folder / f"{table.name}.{suffix}"
     write_file(path, RENDERERS[suffix](table))
     return path
 
 
 def write_file(path: Path, content: str | bytes) -> None:
-    """Writes a file atomically: a reader sees either the old or the new content."""
+    """Write a file atomically: a reader sees either the old or the new content."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}")
     temporary.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)

@@ -32,8 +32,8 @@ class Calibrated:
         brier: Brier score.
         slope: Calibration slope of a two-class task; None if it is undefined at any seed.
         intercept: Calibration in the large; None under the same condition.
-        temperature_S: Temperature at each seed, the mean over its folds, NaN where validation does not identify it and
-            1 is used instead; None without validation data, as are the attributes below.
+        temperature_S: Temperature at each seed, the mean over its folds, NaN where the validation data do not identify
+            it and 1 is used instead. None without validation data; the same holds for the attributes below.
         ece_after: ECE after scaling.
         brier_after: Brier score after scaling.
         probs_after_SNK: Scaled probabilities.
@@ -50,7 +50,7 @@ class Calibrated:
 
 
 UNSCALED = 1.0
-"""Temperature used where validation does not identify one."""
+"""Temperature used if the validation data do not identify one."""
 
 
 def log_probabilities(probs: Floats) -> Floats:
@@ -59,7 +59,7 @@ def log_probabilities(probs: Floats) -> Floats:
 
 
 def mean_in_use(temperature_S: Floats) -> float:
-    """Mean of the temperatures used, with 1 where validation does not identify one."""
+    """Mean of the applied temperatures, with 1 where the validation data do not identify one."""
     return float(np.nan_to_num(temperature_S, nan=UNSCALED).mean())
 
 
@@ -90,7 +90,7 @@ def calibrate(cell: Cell, validation: Cell | None) -> Calibrated:
 
 
 def _mean_known(found_SF: Floats) -> Floats:
-    """Mean temperature of each row over the training runs whose validation identifies one; NaN where none does."""
+    """Mean temperature of each row over the training runs whose validation data identify one; NaN where none does."""
     known = ~np.isnan(found_SF)
     counts = known.sum(axis=1)
     return np.where(counts > 0, np.where(known, found_SF, 0.0).sum(axis=1) / np.maximum(counts, 1), np.nan)
@@ -114,7 +114,7 @@ def _each_seed(
     influence: Callable[[Floats, Ints], Floats],
     high: float,
 ) -> Measured:
-    """A score of probabilities at each seed, over the subjects that it evaluated."""
+    """A score of the probabilities for each seed, over the subjects that the seed evaluated."""
     values, influences = [], np.zeros(probs_SNK.shape[:2])
     for row, probs in zip(influences, probs_SNK, strict=True):
         here = present(probs)

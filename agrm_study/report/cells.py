@@ -26,9 +26,9 @@ _OF_COUNTS = METRICS | SCREENING
 class Cell:
     """Predictions of one arm on one task, one row per seed.
 
-    With folds, a row pools the folds of one seed and repeat, so that it has every tested subject once. On the training
-    and validation parts, where folds share subjects, a row is one fold; `pooled_S` is the row of the test part that it
-    belongs to.
+    With folds, a row pools the folds of one seed and repeat, so that it contains every tested subject once. On the
+    training and validation parts, where folds share subjects, a row is one fold; `pooled_S` is the corresponding row of
+    the test part.
 
     Attributes:
         definition: The task, with its classes.
@@ -100,7 +100,7 @@ class Cell:
 
     @property
     def marks(self) -> tuple[str, ...]:
-        """Superscript marks for the numbers of this cell: k/n when only k of n planned seeds are present."""
+        """Superscript marks for the numbers of this cell: k/n if only k of n planned seeds are present."""
         return () if self.complete else (f"{len(self.seeds)}/{self.planned}",)
 
     def values(self, metric: str) -> Floats:
@@ -118,7 +118,7 @@ class Cell:
     def scored(self, values_S: Floats, influence_SN: Floats) -> Scored:
         """A metric of the cell with the influence of each subject.
 
-        Folds that are kept apart are averaged by row. As they share subjects, influence is omitted and there is no
+        Folds that are kept apart are averaged by row. Since folds share subjects, influence is omitted and there is no
         interval.
         """
         if self.pooled_S is None:

@@ -1,4 +1,4 @@
-"""Collection of the evidence: reads a results folder, checks it, and lists the records that cannot be used."""
+"""Collection of the evidence: reads and checks a results folder, and lists the records that cannot be used."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from agrm_study.study.study import Study
 
 
 def collect(results: Path, *, allow: Collection[str] = ()) -> Evidence:
-    """Reads all data that a report needs from one results folder.
+    """Read all data that a report needs from one results folder.
 
     Args:
         results: A folder written by `run`, on this or another machine.
@@ -96,7 +96,7 @@ def collect(results: Path, *, allow: Collection[str] = ()) -> Evidence:
 
 
 def _columns(trials: pd.DataFrame) -> dict[str, dict[str, Any]]:
-    """Columns of the `trials` records that the plan is checked against, by trial id."""
+    """Columns of the `trials` records used to check the plan, by trial id."""
     names = ["task", "seed", "phase", "arm", "params", "fold"]
     rows = zip(trials["trial_id"], *(trials[name] for name in names), strict=True)
     return {trial_id: dict(zip(names, values, strict=True)) for trial_id, *values in rows}
@@ -109,7 +109,7 @@ def _of_plan(found: Sequence[Finding], planned: Sequence[Planned]) -> list[Findi
 
 
 def _analysis(results: Path, study: Study, trials: pd.DataFrame) -> list[Finding]:
-    """Marks for analysis settings not fixed before the first test record; version 0.1 did not fix any."""
+    """Marks for analysis settings that were not fixed before the first test record; version 0.1 did not fix any."""
     if trials["row_digest"].isna().all():
         return []
     changes = analysis_changes(results, analysis_settings(study))
@@ -200,7 +200,7 @@ def _promoted(study: Study, arm: str, params: dict[str, Any]) -> ArmInfo:
 
 
 def _plan(path: Path, study: Study, trials: pd.DataFrame, found: list[Finding]) -> tuple[Planned, ...]:
-    """The planned trials; the recorded ones if the plan cannot be read."""
+    """The planned trials, or the recorded ones if the plan cannot be read."""
     if path.is_file():
         try:
             return tuple(

@@ -27,9 +27,9 @@ from agrm_study.study.splits import Splits
 from agrm_study.study.tasks import Task
 
 VERSIONS = {"code": "code_version", "data": "data_fingerprint", "split": "split_fingerprint"}
-"""Versions that must agree within a cell, and the column of the `trials` record that holds them."""
+"""Versions that must agree within a cell, and their column in the `trials` record."""
 PREDICTED = ("trial_id", "subject_id", "clip_id", "epoch", "label", "logits")
-"""Columns of the `predictions` record that a cell is made from."""
+"""Columns of the `predictions` record from which a cell is made."""
 NOT_RECORDED = "not recorded"
 
 
@@ -67,8 +67,8 @@ def cells_of(
         refused: Trials that are excluded regardless of their predictions.
         allow: Differences accepted within a cell.
         arms: Arms to include; all by default.
-        network: ``student``, ``teacher`` or ``ema``, of all arms or by arm; by default the one that an arm's recipe
-            names.
+        network: ``student``, ``teacher`` or ``ema``, of all arms or by arm; by default the one specified by an arm's
+            recipe.
     """
     asked_of = network if isinstance(network, Mapping) else dict.fromkeys((a.name for a in study.arms), network)
     wanted = {a.name: asked_of[a.name] or a.network for a in study.arms if arms is None or a.name in set(arms)}
@@ -166,7 +166,7 @@ def cells_of_part(
 
 
 def _windows(arm: ArmInfo) -> str:
-    """Key that is equal for arms that evaluate the same windows of each clip."""
+    """Key shared by arms that evaluate the same windows of each clip."""
     recipe = arm.recipe
     return canonical_json({"clip": recipe.clip.model_dump(mode="json"), "clips": recipe.evaluate.clips})
 
@@ -213,7 +213,7 @@ class _Whole:
         return replace(self._cell(trials, seeds, planned, probs), pooled_S=apart)
 
     def pooled(self, rows: Mapping[Replicate, Sequence[Planned]], planned: int) -> tuple[Cell, str | None]:
-        """The cell with the folds of each row pooled, and the reason why it cannot be used, or None."""
+        """The cell with the folds of each row pooled, and the reason why it cannot be used (None if it can)."""
         trials = [p for found in rows.values() for p in found]
         at = [[self.index[p.trial_id] for p in found] for found in rows.values()]
         reason = None

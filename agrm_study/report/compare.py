@@ -34,7 +34,7 @@ def compare(
     out: Path | None = None,
     formats: Sequence[str] | None = None,
 ) -> Table:
-    """Compares the arms of all studies in one table, ordered by a setting.
+    """Compare the arms of all studies in one table, ordered by a setting.
 
     Args:
         results: Results folders.
@@ -67,7 +67,7 @@ def compare(
 
 
 def merge(found: Sequence[Evidence], by: str, allow: Collection[str]) -> Evidence:
-    """Merges the evidence of several studies into one, with arms ordered by the setting.
+    """Merge the evidence of several studies into one, with arms ordered by the setting.
 
     Raises:
         InputError: If the records differ in a way that is not allowed, or the primary metrics differ.
@@ -141,7 +141,7 @@ def folder_labels(found: Sequence[Evidence]) -> list[str]:
     """Label of each study: its name if unique, otherwise the shortest unique suffix of its folder's path.
 
     Raises:
-        InputError: If a folder is given twice.
+        InputError: If a folder is listed twice.
     """
     names = [e.study.name for e in found]
     paths = [e.results.resolve() for e in found]
@@ -160,7 +160,7 @@ def folder_labels(found: Sequence[Evidence]) -> list[str]:
 
 
 def aligned(cells: dict[tuple[str, str], Cell]) -> dict[tuple[str, str], Cell]:
-    """Aligns the cells of a task on a common list of subjects, with NaN for missing subjects.
+    """Align the cells of a task on a common list of subjects, with NaN for missing subjects.
 
     Raises:
         InputError: If two studies label a subject differently.

@@ -1,4 +1,5 @@
-"""Smallest detectable differences of a study, for the planned and other numbers of seeds, test subjects and folds."""
+"""Smallest detectable differences of a study, for the planned and for other numbers of seeds, test subjects and
+folds."""
 
 from __future__ import annotations
 
@@ -17,9 +18,9 @@ from agrm_study.statistics.two_way import Components
 FACTORS: Final = (1, 2, 4)
 """Multiples of the planned seeds and test subjects in the table."""
 OTHER_FOLDS: Final = 5
-"""Folds shown for a study with one split."""
+"""Number of folds shown for a study with one split."""
 MOST: Final = 1_000_000
-"""Seeds or test subjects above which a difference counts as not detectable."""
+"""Maximum number of seeds or test subjects; a difference that needs more counts as not detectable."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,10 +28,10 @@ class Variances:
     """Variance of a difference by source.
 
     Attributes:
-        of: The difference, in words.
+        of: Description of the difference.
         task: Its task.
         components: Variance by source, at the planned numbers.
-        comparisons: Comparisons of Holm's family.
+        comparisons: Number of comparisons in the Holm family.
         assumed: Whether the variances are assumptions rather than estimates.
     """
 
@@ -46,9 +47,9 @@ class Design:
     """Numbers of seeds, test subjects and folds, with the resulting precision, power and cost.
 
     Attributes:
-        seeds: Seeds of each arm.
-        subjects: Test subjects; with folds, of all folds together.
-        folds: Folds; 1 for a single split.
+        seeds: Number of seeds of each arm.
+        subjects: Number of test subjects; with folds, of all folds together.
+        folds: Number of folds; 1 for a single split.
         half_width: Expected half-width of the 95% interval of a difference.
         detectable: Smallest difference that is detected with 80% probability.
         power: Probability of detecting the given difference.
@@ -92,7 +93,7 @@ class Detection:
     folds_known: bool
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values."""
+        """The value as JSON-serializable values."""
         return asdict(self)
 
 
@@ -151,7 +152,7 @@ def detection(
     folds: int = 1,
     test_share: float = 0.2,
 ) -> Detection:
-    """Differences that the planned and other numbers of seeds, test subjects and folds can detect.
+    """Detectable differences for the planned and for other numbers of seeds, test subjects and folds.
 
     Args:
         v: Variances of the difference.
@@ -159,18 +160,18 @@ def detection(
         seeds: Planned seeds; the estimate may be based on fewer.
         hours_per_seed: Slot-hours of one seed of all arms and tasks, of one fold with folds.
         folds: Planned folds; 1 for a single split.
-        test_share: Share of the labelled subjects that a single split tests.
+        test_share: Share of the labelled subjects in the test part of a single split.
     """
     level, known = ALPHA / max(v.comparisons, 1), v.components.n_subjects
     from_one_split = folds > 1 and v.components.n_folds == 1 and not v.assumed
-    subjects = round(known / test_share) if from_one_split else known  # folds test all labelled subjects
+    subjects = round(known / test_share) if from_one_split else known  # with folds, all labelled subjects are tested
 
     def at(n_seeds: int, n_subjects: int) -> Components:
         return v.components.projected(seeds=n_seeds / v.components.n_seeds, subjects=n_subjects / known)
 
     def design(n_seeds: int, n_subjects: int, n_folds: int) -> Design:
         c = at(n_seeds, n_subjects)
-        if n_folds == 1:  # the training set of a single split is given
+        if n_folds == 1:  # the training set of a single split is fixed
             c = replace(c, folds=0.0, between_folds=0.0, n_folds=1)
         return Design(
             seeds=n_seeds,
@@ -200,7 +201,7 @@ def detection(
 
 
 def _least(power: Any, low: int) -> int | None:
-    """Smallest number whose power reaches `POWER`, by bisection; None if that of `MOST` does not."""
+    """Smallest number whose power reaches `POWER`, by bisection; None if `MOST` does not suffice."""
     if not power(MOST) >= POWER:
         return None
     high = MOST

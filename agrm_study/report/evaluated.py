@@ -65,7 +65,7 @@ class CorruptedCells:
 
 
 def evaluated_kinds(results: Location) -> tuple[str, ...]:
-    """Kinds of evaluations that a results folder holds: ``external``, ``robustness``."""
+    """Kinds of evaluations in a results folder: ``external``, ``robustness``."""
     return tuple(dict.fromkeys(name.partition("/")[0] for name in evaluation_folders(results)))
 
 
@@ -150,7 +150,8 @@ def corrupted_cells(evidence: Evidence) -> CorruptedCells | None:
 
 
 def _trials(ledger: Ledger, evidence: Evidence, about: EvaluatedSet, where: str) -> tuple[pd.DataFrame, list[Finding]]:
-    """The records of planned trials, and findings on those that are damaged, failed, or use other weights or data."""
+    """The records of planned trials, and findings on records that are damaged, failed, or use different weights or
+    data."""
     table = ledger.table_of("trials")
     broken = broken_rows(table)
     recorded = frame_of(table, ["trial_id"])
@@ -179,12 +180,12 @@ def _trials(ledger: Ledger, evidence: Evidence, about: EvaluatedSet, where: str)
 
 
 def _recorded_parts(digests: Any) -> dict[str, None]:
-    """Parts that the record of a trial has predictions on, in its order; none for null."""
+    """Parts with predictions in the record of a trial, in the order of the record; none for null."""
     return {name.rpartition("/")[0]: None for name in read_blocks(digests if isinstance(digests, str) else None)}
 
 
 def _below(findings: tuple[Finding, ...], where: str) -> list[Finding]:
-    """The findings, with their places relative to the results folder."""
+    """The findings, with locations relative to the results folder."""
     return [replace(finding, where=f"{where}/{finding.where}") for finding in findings]
 
 

@@ -1,6 +1,6 @@
-"""Evidence of a study, from which its report is made.
+"""Evidence of a study, the input of its report.
 
-Frozen values: the question and its arms, the planned trials, the records, and the findings about them.
+Frozen values: the question, the arms, the planned trials, the records, and the findings about them.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ class ArmInfo:
     """One arm: its name, its settings, and its full recipe (except task and seed).
 
     Attributes:
-        recipe: With the settings chosen by its tuning on the study's first task.
-        space: What its tuning varies in place of the study's space.
+        recipe: The recipe, with the settings chosen by tuning on the study's first task.
+        space: Search space of its tuning, if different from the study's space.
         tuned: The settings chosen by its tuning, by task.
     """
 
@@ -55,7 +55,8 @@ class ArmInfo:
 
     @property
     def average(self) -> Network | None:
-        """The average of the network's weights: the teacher, or an average not used as a teacher; None for neither."""
+        """Average of the network's weights: the teacher, or an average that is not used as a teacher; None without
+        either."""
         return "teacher" if self.has_mtm else "ema" if self.averages_only else None
 
     @property
@@ -82,9 +83,9 @@ class ArmInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StudyInfo:
-    """The parts of a study that a report uses: question, arms, tasks, seeds and analysis settings.
+    """The parts of a study that are used in a report: question, arms, tasks, seeds and analysis settings.
 
-    ``evaluated`` names the kinds of additional evaluations in its results (`evaluated.evaluated_kinds`).
+    ``evaluated`` lists the kinds of additional evaluations in its results (`evaluated.evaluated_kinds`).
     """
 
     name: str
@@ -126,7 +127,7 @@ class Planned:
     """One trial that the study requests.
 
     Attributes:
-        fold: The fold that it tests; None in a study with a single split.
+        fold: The fold that is tested; None in a study with a single split.
         repeat: Repeat of the folds.
     """
 
@@ -230,7 +231,7 @@ class Evidence:
 
     @property
     def partial(self) -> str | None:
-        """A sentence on what is missing; None when every planned trial is present and usable."""
+        """A sentence that states what is missing; None if every planned trial is present and usable."""
         asked = len({p.trial_id for p in self.planned})
         if self.refused:
             usable = self.finished - len(self.refused)
@@ -240,5 +241,5 @@ class Evidence:
         return None
 
     def planned_seeds(self, arm: str, task: str) -> tuple[tuple[int, int], ...]:
-        """Seeds, each with its repeat of the folds, that the study requests for an arm on a task."""
+        """Seeds that the study requests for an arm on a task, each with its repeat of the folds."""
         return tuple(dict.fromkeys((p.seed, p.repeat) for p in self.replicates.get((arm, task), ())))

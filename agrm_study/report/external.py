@@ -43,7 +43,7 @@ class ExternalResult:
 
 
 def metric_of(cell: Cell, name: str) -> Measured | None:
-    """A metric of a cell; None if its task does not have it, or if it is undefined at a seed."""
+    """A metric of a cell; None if it does not apply to the task, or is undefined for a seed."""
     if not has_metric(cell.definition, name):
         return None
     found = measured(scored_on_set(cell, name))
@@ -53,8 +53,8 @@ def metric_of(cell: Cell, name: str) -> Measured | None:
 def scored_on_set(cell: Cell, name: str) -> Scored:
     """A metric of a cell at each seed, with the influence of each subject.
 
-    If folds are kept apart, all their networks have evaluated the same subjects: the metric of a seed is the mean
-    over its folds, and so is the influence of a subject on it.
+    If folds are kept apart, all their networks have evaluated the same subjects: the metric of a seed, and the
+    influence of a subject on it, are means over its folds.
     """
     if cell.pooled_S is None:
         return scores(cell, (name,))[name]

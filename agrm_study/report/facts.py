@@ -20,7 +20,7 @@ from agrm_study.study.reported import reported_in_record
 VALIDATION = ("accuracy", "balanced_accuracy", "macro_f1", "loss")
 """Validation metrics recorded for each epoch."""
 NETWORK = frozenset({"evaluate.network", "evaluate.ema"})
-"""Settings that decide which network is reported."""
+"""Settings that determine the reported network."""
 PSEUDO = ("pseudo_coverage", "pseudo_accuracy", "pseudo_confidence", "threshold")
 
 
@@ -53,7 +53,7 @@ def trial_facts(evidence: Evidence, trials: pd.DataFrame) -> pd.DataFrame:
 
 
 def judged_networks(evidence: Evidence, finished: pd.DataFrame) -> pd.Series[Any]:
-    """The network that each trial is judged and reported by.
+    """The network by which each trial is evaluated and reported.
 
     Args:
         evidence: The study.

@@ -1,4 +1,5 @@
-"""Reports of local and remote results folders: compaction, local copies of object stores, and upload of the files."""
+"""Reports on local and remote results folders, with compaction, local copies of object stores, and upload of the
+files."""
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ class FolderReport:
     """Reports of several results folders.
 
     Attributes:
-        folders: The folders that were read, in the given order; temporary copies for object stores.
+        folders: The folders that were read, in the given order; temporary local copies in the case of object stores.
         summary: Output of the report, by these folders.
     """
 

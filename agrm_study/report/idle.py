@@ -1,4 +1,4 @@
-"""Settings without effect: arms that share the same training runs, and semi-supervision that contributed nothing."""
+"""Settings without effect: arms that share the same training runs, and semi-supervision without effect."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def same_arms(arms: Iterable[ArmInfo], planned: Iterable[Planned]) -> tuple[Same
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NeverActed:
-    """An arm on a task with semi-supervised trials that trained as supervised ones.
+    """Semi-supervised trials of an arm on a task that were trained in effect with supervision only.
 
     Attributes:
         arm: The arm.
@@ -94,7 +94,8 @@ def finished_of(
 def never_acted(
     ledger: Ledger, study: StudyInfo, replicates: Mapping[tuple[str, str], Sequence[Planned]], finished: set[str]
 ) -> tuple[NeverActed, ...]:
-    """The semi-supervised arms and tasks with trials that trained as supervised ones, from the `epochs` records.
+    """The semi-supervised arms and tasks with trials that were in effect trained with supervision only, from the
+    `epochs` records.
 
     Args:
         ledger: The records.

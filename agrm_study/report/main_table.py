@@ -1,4 +1,4 @@
-"""Selection of the study's main table; the other tables are details."""
+"""Selection of the main table of a study; the other tables are details."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ DETAILS: Final = (
     *("agreement", "predictive_values", "operating_points", "networks", "subgroups", "heterogeneity", "calibration"),
     *("external_calibration", "failures"),
 )
-"""Tables that do not answer a study's question."""
+"""Tables that do not answer the question of a study."""
 COMPARING: Final = ("ablation", "baselines", "thresholds")
-"""If one of these is present, the plain table of arms is a detail too."""
+"""If one of these tables is present, the plain table of arms is also a detail."""
 
 
 def details(tables: Collection[str]) -> frozenset[str]:

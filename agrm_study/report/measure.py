@@ -32,7 +32,7 @@ from agrm_study.statistics.two_way import Components, bounded_interval, componen
 from agrm_study.study.spec import has_metric
 
 TABLE_METRICS = ("accuracy", "macro_precision", "macro_recall", "macro_f1")
-"""Metrics of the paper's tables."""
+"""Metrics in the tables of the paper."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +56,7 @@ class Measured:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compared:
-    """An arm against the reference on one task.
+    """Comparison of an arm with the reference on one task.
 
     Attributes:
         difference: Δ with interval, p and Hedges' g; None if excluded or if a side is missing.
@@ -109,16 +109,16 @@ class Measurements:
 
     @cached_property
     def tried(self) -> tuple[TriedSearch, ...]:
-        """The points that the searches of the study tried."""
+        """The points tried by the searches of the study."""
         return tried_searches(self.evidence)
 
     def cell(self, arm: str, task: str) -> Cell | None:
-        """The cell, or None when it is missing or excluded."""
+        """The cell, or None if it is missing or excluded."""
         cell = self.evidence.cells.get((arm, task))
         return None if cell is None or cell.refused else cell
 
     def metric(self, arm: str, task: str, metric: str) -> Measured | None:
-        """The metric of an arm on a task; None when its cell is missing or excluded."""
+        """The metric of an arm on a task; None if its cell is missing or excluded."""
         cell = self.cell(arm, task)
         if cell is None or not has_metric(cell.definition, metric):
             return None
@@ -147,7 +147,7 @@ class Measurements:
     def paired(self, task: str, metric: str | None = None) -> bool:
         """Whether the arms' metrics are correlated over seeds, so that differences are paired by seed.
 
-        Arms with a `seed_offset` of their own are ignored: they have no seeds in common with the others.
+        Arms with their own `seed_offset` are ignored, since they have no seeds in common with the others.
         """
         study = self.evidence.study
         metric = metric or study.primary_metric
@@ -161,7 +161,7 @@ class Measurements:
         return self._paired[task, metric]
 
     def interaction(self, arms: Sequence[str], task: str, metric: str | None = None) -> Difference | None:
-        """full − w/o A − w/o B + w/o both of four arms, in this order; None when one is missing or excluded."""
+        """Contrast full − w/o A − w/o B + w/o both of four arms, in this order; None if one is missing or excluded."""
         metric = metric or self.evidence.study.primary_metric
         cells = [c for a in arms if (c := self.cell(a, task)) is not None]
         if len(cells) < len(arms) or any(self._differs(c, cells[0]) for c in cells[1:]):
@@ -193,7 +193,7 @@ class Measurements:
         return compare(ours, theirs, paired=True)
 
     def family(self, arm: str) -> str:
-        """Name of the family that an arm's comparison belongs to."""
+        """Name of the family of an arm's comparison."""
         return next((name for name, arms in self.families.items() if arm in arms), "")
 
     def family_sizes(self, task: str) -> dict[str, int]:

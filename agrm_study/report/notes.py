@@ -23,20 +23,21 @@ from agrm_study.study.seeds import Stopped
 from agrm_study.study.tasks import task_words
 
 MOST_STOPPED: Final = 8
-"""Maximum number of stopped arms named in a footnote; the table of the race lists all."""
+"""Maximum number of stopped arms listed in a footnote; the table of the race lists all."""
 MOST_NAMED: Final = 6
-"""Maximum number of arms named in a caution."""
+"""Maximum number of arms listed in a caution."""
 FEW_SEEDS: Final = 5
 FEW_SUBJECTS: Final = 20
 FEW_SITE_FOLDS: Final = 4
-"""Intervals of three folds of sites had coverage as low as 93 % in simulations (benchmarks/sites.py)."""
+"""Minimum number of folds of sites without a caution: intervals from three folds had coverage as low as 93 % in
+simulations (benchmarks/sites.py)."""
 MOST_FINDINGS: Final = 3
 """Maximum number of findings listed in a footnote; the table of failures lists all."""
 SCREENING = "Screening research: nothing here diagnoses anybody."
 
 
 def replicates_note(m: Measurements, arms: Iterable[str], tasks: Collection[str]) -> str:
-    """n, ddof, N and the network, for the cells shown."""
+    """Note on n, ddof, N and the network, for the cells shown."""
     cells = [c for a in arms for t in tasks if (c := m.evidence.cells.get((a, t))) is not None]
     if not cells:
         waits = m.evidence.study.splits is not None and m.evidence.finished
@@ -103,7 +104,7 @@ def _by_task(numbers: Mapping[str, int]) -> str:
 
 
 def caution_notes(m: Measurements, arms: Iterable[str], tasks: Collection[str]) -> tuple[str, ...]:
-    """Cautions about numbers that rest on few seeds, few subjects or unstable training runs."""
+    """Cautions about numbers based on few seeds, few subjects or unstable training runs."""
     arms = set(arms)
     cells = [c for (a, t), c in m.evidence.cells.items() if a in arms and t in tasks and not c.refused]
     out = []
@@ -144,7 +145,7 @@ def caution_notes(m: Measurements, arms: Iterable[str], tasks: Collection[str]) 
 
 
 def tuning_note(evidence: Evidence) -> str | None:
-    """How the arms of a study were tuned; None for a study that does not tune them."""
+    """Note on the tuning of arms; None for a study without tuning."""
     tune = evidence.study.tune
     if tune is None:
         return None
@@ -162,7 +163,7 @@ def tuning_note(evidence: Evidence) -> str | None:
 
 
 def race_notes(evidence: Evidence, arms: Iterable[str], tasks: Collection[str]) -> tuple[str, ...]:
-    """How a race allocated seeds, which arms it stopped and why, and the effect on the numbers."""
+    """Note on the allocation of seeds in a race, the stopped arms with reasons, and the effect on the numbers."""
     rules, race, arms = evidence.study.race, evidence.race, set(arms)
     if rules is None:
         return ()
@@ -223,7 +224,7 @@ def comparison_note(m: Measurements, tasks: Collection[str], arms: Iterable[str]
 
 
 def equivalence_note(m: Measurements, arms: Iterable[str], tasks: Collection[str]) -> str | None:
-    """Which arms are equivalent to the reference within the study's margin; None without a margin."""
+    """Note on the arms that are equivalent to the reference within the study's margin; None without a margin."""
     margin = m.evidence.study.margin
     if margin is None or m.evidence.study.reference is None:
         return None
@@ -240,7 +241,7 @@ def equivalence_note(m: Measurements, arms: Iterable[str], tasks: Collection[str
 
 
 def ranking_note(m: Measurements, arms: Sequence[str], tasks: Collection[str]) -> str:
-    """Meaning of bold and underline, and the tasks that are not ranked."""
+    """Meaning of bold and underlined values, and the tasks that are not ranked."""
     mixed = tuple(t for t in tasks if not m.same_test(arms, t))
     ranked = (
         "Bold: best, underlined: second, by task, ranked on unrounded means; ties at the precision shown share a rank."
@@ -250,7 +251,7 @@ def ranking_note(m: Measurements, arms: Sequence[str], tasks: Collection[str]) -
 
 
 def versions_note(evidence: Evidence) -> str:
-    """Version of the program and the records that the numbers come from."""
+    """Version of the program, and records from which the numbers are computed."""
     finished = evidence.trials[evidence.trials["status"] == "finished"]
 
     def named(column: str) -> str:
@@ -270,7 +271,8 @@ def same_notes(evidence: Evidence, arms: Iterable[str]) -> tuple[str, ...]:
 
 
 def idle_notes(evidence: Evidence, arms: Iterable[str], tasks: Collection[str]) -> tuple[str, ...]:
-    """Arms for which semi-supervision had no effect, or acted only after the learning rate had been cut."""
+    """Note on the arms for which semi-supervision had no effect, or an effect only after the learning rate had been
+    cut."""
     arms, several = set(arms), len(evidence.study.tasks) > 1
     every: tuple[NeverActed | RateCut, ...] = (*evidence.never_acted, *evidence.rate_cuts)
     found = [each for each in every if each.arm in arms and each.task in tasks]
@@ -287,7 +289,7 @@ def gap_notes(
         evidence: The evidence of the study.
         arms: Arms of the table.
         tasks: Tasks of the table.
-        more: Findings about other parts that only this table reads.
+        more: Findings about other parts that are used only in this table.
     """
     arms = set(arms)
     out = [*same_notes(evidence, arms), *idle_notes(evidence, arms, tasks)]

@@ -1,7 +1,7 @@
 r"""Numbers of a study for a manuscript: ``numbers.tex``, which defines one value for each ``\agrm{key}``.
 
 A key is ``study.arm.task.metric.statistic`` in ASCII, for example ``demo.agrm.three-class.macro-f1.mean``. The values
-have the text of the tables, in percent or percentage points. The macro is expandable, so that it works in titles and
+are formatted as in the tables, in percent or percentage points. The macro is expandable, so that it works in titles and
 captions, and an unknown key is a LaTeX error.
 """
 
@@ -70,7 +70,7 @@ def numbers(m: Measurements) -> dict[str, str]:
 
 
 def _external(m: Measurements, first: str, names: Mapping[str, str]) -> dict[str, str]:
-    """Numbers on external sets: metrics, and the change of the primary one from the internal test part."""
+    """Numbers on external sets: metrics, and the change of the primary metric from the internal test part."""
     primary, found = m.evidence.study.primary_metric, {}
     sets = _segments([each.about.name for each in m.external])
     for each in m.external:
@@ -121,7 +121,7 @@ def _spelled(c: str) -> str:
 
 
 def _segments(names: Sequence[str]) -> dict[str, str]:
-    """A segment for each name; names that differ only in other characters get the first digits of their hash."""
+    """A segment for each name; names with equal segments are distinguished by the first digits of their hash."""
     plain = [segment(name) for name in names]
     return {n: s if plain.count(s) == 1 else f"{s}-{_hash(n)}" for n, s in zip(names, plain, strict=True)}
 

@@ -1,4 +1,4 @@
-"""User-defined tables and figures: made if their code may be executed, otherwise shown as last made."""
+"""User-defined tables and figures: created if their code may be executed, otherwise read from their stored copies."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ OF_EVALUATIONS: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
     "table": {"external": ("external", "external_calibration"), "robustness": ("robustness",)},
     "figure": {"external": ("external",), "robustness": ("robustness",)},
 }
-"""Tables and figures of evaluations, by kind: made if the results contain that kind, even if the study lists others."""
+"""Tables and figures of evaluations, by kind: created if the results contain that kind, even if the study lists other
+tables and figures."""
 KEPT = "the last version made: its code ({}) is not executed here; `agrm-study report --parts` makes it again"
 
 
@@ -32,7 +33,7 @@ DAMAGED = "its kept copy is damaged"
 
 
 class NotMade(Exception):
-    """Raised if a table or figure cannot be made for a study; the message is the reason, as a clause."""
+    """Raised if a table or figure cannot be created for a study; the message states the reason as a clause."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,18 +46,18 @@ class Drawing:
 
 @dataclass(frozen=True, slots=True)
 class KeptFigure:
-    """A user-defined figure as it was last drawn; its caption says so."""
+    """The stored copy of a user-defined figure; its caption states that it is a copy."""
 
     caption: str
     svg: bytes
 
 
 def wanted_names(kind: str, given: Sequence[str] | None, study: StudyInfo, redraw: Sequence[OwnPart] = ()) -> list[str]:
-    """Tables or figures to make: those given, those that the study requests, or all.
+    """Tables or figures to create: the given ones, the ones requested by the study, or all.
 
     Args:
         kind: ``table`` or ``figure``.
-        given: Names as in a study file; None for those of the study.
+        given: Names as in a study file; None for the names in the study.
         study: The study and its arms.
         redraw: Parts whose code may be executed; they replace those recorded with the study.
 
@@ -83,7 +84,7 @@ def wanted_names(kind: str, given: Sequence[str] | None, study: StudyInfo, redra
 
 
 def _of_study(kind: str, asked: Sequence[str], every: Sequence[str], evaluated: Sequence[str]) -> list[str]:
-    """Names that a study requests, or all; those of evaluations only if there are any."""
+    """Names requested by a study, or all; names of evaluations only if there are evaluations."""
     of_kind = OF_EVALUATIONS[kind]
     there = [name for made, names in of_kind.items() if made in evaluated for name in names]
     absent = {name for made, names in of_kind.items() if made not in evaluated for name in names}
@@ -91,14 +92,14 @@ def _of_study(kind: str, asked: Sequence[str], every: Sequence[str], evaluated: 
 
 
 def made_table(m: Measurements, name: str) -> Table:
-    """Makes a table; a user-defined one whose code is not executed here is read from its stored copy.
+    """Create a table; a user-defined table whose code is not executed is read from its stored copy.
 
     Args:
         m: Measurements of the study.
         name: A name from `wanted_names`.
 
     Raises:
-        NotMade: If the table cannot be made for this study.
+        NotMade: If the table does not apply to this study.
     """
     if is_own(name) and not is_loaded(name):
         return _kept_table(m, name)
@@ -113,7 +114,7 @@ def drawing(m: Measurements, name: str) -> Drawing:
     """A figure before it is drawn.
 
     Raises:
-        NotMade: If the figure cannot be made for this study, or its code is not executed here.
+        NotMade: If the figure does not apply to this study, or its code is not executed.
     """
     if is_own(name) and not is_loaded(name):
         raise NotMade(f"its code ({_written(m, name)}) is not executed here")
@@ -125,17 +126,17 @@ def drawing(m: Measurements, name: str) -> Drawing:
 
 
 def keep_table(results: Path, name: str, table: Table) -> list[Path]:
-    """Store a user-defined table that was made here; returns its file, or an empty list for other tables."""
+    """Store a user-defined table whose code was executed; returns its file, or an empty list for other tables."""
     return _keep(results / KEPT_TABLES, name, asdict(table)) if _made_here(name) else []
 
 
 def keep_figure(results: Path, name: str, caption: str, svg: bytes) -> list[Path]:
-    """Store a user-defined figure that was drawn here; returns its file, or an empty list for other figures."""
+    """Store a user-defined figure whose code was executed; returns its file, or an empty list for other figures."""
     return _keep(results / KEPT_FIGURES, name, {"caption": caption, "svg": svg.decode()}) if _made_here(name) else []
 
 
 def _made_here(name: str) -> bool:
-    """Whether the code of a user-defined table or figure is executed here."""
+    """Whether the code of a user-defined table or figure is executed in this report."""
     return is_own(name) and is_loaded(name)
 
 
@@ -158,10 +159,10 @@ def _kept_table(m: Measurements, name: str) -> Table:
 
 
 def kept_figure(m: Measurements, name: str) -> KeptFigure | None:
-    """A user-defined figure whose code is not executed here, as it was last drawn; None for any other figure.
+    """The stored copy of a user-defined figure whose code is not executed; None for any other figure.
 
     Raises:
-        NotMade: If it was never drawn, or its stored copy is damaged.
+        NotMade: If there is no stored copy, or it is damaged.
     """
     if not is_own(name) or is_loaded(name):
         return None

@@ -102,7 +102,7 @@ document.querySelectorAll('#trials th button').forEach((button) => button.addEve
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:
-    """A figure as shown on the page."""
+    """A figure as displayed on the page."""
 
     name: str
     caption: str
@@ -110,7 +110,7 @@ class Picture:
 
 
 def render(m: Measurements, tables: Mapping[str, Table], pictures: Sequence[Picture], skipped: Sequence[str]) -> str:
-    """Renders the page: question, answer, tables, figures, trials, provenance; all user input is escaped."""
+    """Render the page with question, answer, tables, figures, trials and provenance; all user input is escaped."""
     e = m.evidence
     name, text = html.escape(e.study.name), html.escape
     warnings = [f"{e.partial}."] if e.partial else []

@@ -1,4 +1,4 @@
-"""Pooling of folds: the test predictions of the folds of one seed and repeat form one set of subjects."""
+"""Pooling of folds: test predictions of all folds of one seed and repeat are combined into one set of subjects."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from agrm_study.study.splits import Splits
 
 
 def row_of(p: Planned, splits: Splits | None) -> Replicate:
-    """The row of a cell that a trial belongs to: its seed, or seed and repeat if the folds are repeated."""
+    """The row of a trial in its cell: its seed, or seed and repeat if the folds are repeated."""
     return p.seed if splits is None or splits.repeats == 1 else (p.seed, p.repeat)
 
 
@@ -42,20 +42,20 @@ class Pooled:
 
 
 def pool(trials: Sequence[Planned], splits: Splits) -> Pooled:
-    """The rows of the usable trials of one arm on one task; a row that lacks a fold is not pooled."""
+    """The rows of the usable trials of one arm on one task; rows with missing folds are not pooled."""
     rows = rows_of(trials, splits)
     whole = {row: tuple(found) for row, found in rows.items() if len({p.fold for p in found}) == splits.folds}
     return Pooled(rows=whole, incomplete={row: len(found) for row, found in rows.items() if row not in whole})
 
 
 def incomplete_rule(incomplete: Mapping[Replicate, int], splits: Splits) -> str:
-    """The rows that are omitted because a fold is missing."""
+    """Note on the rows that are omitted because a fold is missing."""
     said = [f"{row_words(row)}: {n} of {splits.folds} folds" for row, n in incomplete.items()]
     return f"is not pooled if a fold is not finished and usable ({listing(said)})"
 
 
 def row_words(row: Replicate) -> str:
-    """A row in words."""
+    """Description of a row."""
     return f"seed {row[0]}, repeat {row[1]}" if isinstance(row, tuple) else f"seed {row}"
 
 
@@ -93,10 +93,10 @@ def fitted_on_validation(
     Args:
         cell: Cell of the test part, or of an external set.
         validation: Cell of the validation part.
-        fit: Value from probabilities (N, K) and class indices (N,) of the subjects of one training run.
+        fit: Computes the value from probabilities (N, K) and class indices (N,) of the subjects of one training run.
 
     Returns:
-        None if the validation part lacks a training run, or a fit does not exist.
+        None if a training run has no validation predictions, or a fit does not exist.
     """
     if validation is None:
         return None

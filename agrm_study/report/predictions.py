@@ -1,4 +1,4 @@
-"""Rows of the `predictions` record as arrays, and the per-subject probabilities made from them.
+"""Rows of the `predictions` record as arrays, and per-subject probabilities computed from them.
 
 Axes: R rows, T trials, N subjects, K classes.
 """
@@ -22,8 +22,8 @@ class PredictionRows:
 
     Attributes:
         trial_ids: Trial ids in the requested order; T.
-        subjects: Subject ids that occur; N.
-        clips: Clip and window ids that occur.
+        subjects: Subject ids in the rows; N.
+        clips: Clip and window ids in the rows.
         trial_R: Index into `trial_ids`.
         subject_R: Index into `subjects`.
         clip_R: Index into `clips`.
@@ -93,7 +93,7 @@ class TrialPredictions:
 
 
 def subject_probabilities(rows: PredictionRows, bad: Mapping[str, str]) -> TrialPredictions:
-    """Averages the window probabilities of each subject, for the valid trials.
+    """Average the window probabilities of each subject, for the valid trials.
 
     Args:
         rows: Rows of one part.
@@ -130,7 +130,7 @@ def text_codes(column: pa.ChunkedArray) -> tuple[Ints, list[str]]:
         return np.empty(0, dtype=np.int64), []
     codes = np.concatenate([c.indices.to_numpy(zero_copy_only=False) for c in column.chunks]).astype(np.int64)
     texts = column.chunk(0).dictionary.to_pylist()
-    occurs = np.bincount(codes, minlength=len(texts)) > 0  # a dictionary may hold values that no row uses
+    occurs = np.bincount(codes, minlength=len(texts)) > 0  # a dictionary may contain values that no row uses
     return (np.cumsum(occurs) - 1)[codes], [t for t, o in zip(texts, occurs, strict=True) if o]
 
 

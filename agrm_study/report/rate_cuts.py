@@ -16,19 +16,20 @@ if TYPE_CHECKING:
     from agrm_study.report.evidence import Planned, StudyInfo
 
 MANY_FOLD: Final = 8.0
-"""Smallest factor that is reported: three halvings."""
+"""Smallest reported factor: three halvings."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RateCut:
-    """An arm on a task with trials whose rate was cut at least `MANY_FOLD` before λ reached its maximum.
+    """An arm on a task with trials whose learning rate was cut by a factor of at least `MANY_FOLD` before λ reached its
+    maximum.
 
     Attributes:
         arm: The arm.
         task: The task.
         trials: Number of finished trials.
         cut: Number of trials with such a cut.
-        fold: Median factor of their cuts.
+        fold: Median factor of these cuts.
     """
 
     arm: str

@@ -1,4 +1,4 @@
-"""Metric of each arm by the severity of corruptions of the test part."""
+"""Metric of each arm by severity of corruptions of the test part."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ class RobustnessResult:
     Attributes:
         clean: Primary metric on the unmodified test part.
         by_severity: The metric at each evaluated severity.
-        change: Mean over the severities minus clean, same seeds and subjects; None if their subjects differ.
-        to_reference: Mean over the severities minus that of the reference arm; None for the reference itself, without
-            one, or if subjects differ.
+        change: Mean over the severities minus `clean`, over the same seeds and subjects; None if the subjects differ.
+        to_reference: Mean over the severities minus the mean of the reference arm; None for the reference itself,
+            without a reference, or if the subjects differ.
         cell: Predictions at the first severity.
     """
 

@@ -1,4 +1,4 @@
-"""Tasks with a positive class, for tables and figures of a screening."""
+"""Tasks with a positive class, for tables and figures on screening."""
 
 from __future__ import annotations
 
@@ -20,17 +20,18 @@ def screened(study: StudyInfo) -> tuple[Task, ...]:
 
 
 def names(tasks: Iterable[Task]) -> tuple[str, ...]:
-    """Names of tasks."""
+    """Names of the tasks."""
     return tuple(task.name for task in tasks)
 
 
 def task_columns(tasks: Sequence[Task]) -> tuple[Column, ...]:
-    """The hidden column that names the task, if there are several tasks."""
+    """The hidden column with the task, if there are several tasks."""
     return (Column(key="task", title="Task", shown=False),) if len(tasks) > 1 else ()
 
 
 def task_row(tasks: Sequence[Task], task: Task, entries: Iterable[Entry], *, first: bool) -> Row:
-    """A row of a task; with several tasks, the first has a heading and all name their task in the hidden column."""
+    """A row of a task; with several tasks, the first row has a heading and all rows state their task in the hidden
+    column."""
     if len(tasks) == 1:
         return Row(entries=tuple(entries))
     title = task_title(task.name)
@@ -38,12 +39,12 @@ def task_row(tasks: Sequence[Task], task: Task, entries: Iterable[Entry], *, fir
 
 
 def positive_words(task: Task) -> str:
-    """The positive class within a sentence."""
+    """The positive class, for use within a sentence."""
     return class_words(task.classes[1])
 
 
 def pairs(tasks: Sequence[Task]) -> str:
-    """Each task's positive class and the other within a sentence: `abnormal from normal`."""
+    """The positive and the negative class of each task, for use within a sentence: `abnormal from normal`."""
     return listing([f"{class_words(task.classes[1])} from {class_words(task.classes[0])}" for task in tasks])
 
 
@@ -65,7 +66,7 @@ def panel_titles(cells: Sequence[tuple[Task, str, Cell]]) -> list[str]:
 
 
 def tasks_and_subjects(cells: Sequence[tuple[Task, str, Cell]]) -> str:
-    """The tasks of cells and their test subjects within a sentence."""
+    """The tasks of cells and their test subjects, for use within a sentence."""
     subjects = {task.name: cell.n_subjects for task, _, cell in reversed(cells)}
     named = list(dict.fromkeys(task.name for task, _, _ in cells))
     counts = listing([str(n) for n in dict.fromkeys(subjects[name] for name in named)])

@@ -18,7 +18,7 @@ class Entry:
         text: The displayed text, without marks.
         value: The value at full precision, for CSV; None if there is none.
         parts: Further full-precision values (std, n, low, high, p …), by suffix of the CSV column.
-        style: ``best`` is set in bold, ``second`` underlined.
+        style: ``best`` is shown in bold, ``second`` underlined.
         marks: Superscripts after the text (†), explained in the notes.
     """
 
@@ -52,7 +52,7 @@ def whole(number: int | None) -> Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
-    """A column: its key in CSV, its heading, its alignment; columns that are not ``shown`` are in CSV only."""
+    """A column: key in CSV, heading and alignment; columns that are not ``shown`` appear in CSV only."""
 
     key: str
     title: str
@@ -78,7 +78,7 @@ class Table:
         columns: The columns.
         rows: The rows, each with one entry per column.
         notes: Footnotes: n, ddof, N, B, test, family, versions; missing numbers and the reasons.
-        partial: Sentence on how much of the study is missing; None if complete.
+        partial: Sentence that states how much of the study is missing; None if complete.
         study: Name of the study; with ``name`` it identifies the table in a manuscript.
     """
 

@@ -14,7 +14,7 @@ from agrm_study.report.measure import Measurements
 from agrm_study.report.wording import METRIC_TITLES
 
 MAX_TRIALS: Final = 3000
-"""Maximum number of rows; failed trials come first, and the records hold all trials."""
+"""Maximum number of rows; failed trials come first, and the records contain all trials."""
 SCORE: Final = "best validation score"
 COLUMNS: Final[Mapping[str, str]] = {
     "trial_id": "Trial",

@@ -1,4 +1,4 @@
-"""Points that the searches of a study tried, with their validation scores, from the records."""
+"""Points tried by the searches of a study, with their validation scores, from the records."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ End = Literal["finished", "dropped", "pruned", "failed"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TriedPoint:
-    """A point of a search: its sampled settings, the mean of its validation score over its seeds, and how it ended."""
+    """A point of a search: its sampled settings, its mean validation score over seeds, and its final state."""
 
     settings: Mapping[str, Any]
     value: float
@@ -40,7 +40,7 @@ class TriedSearch:
     points: tuple[TriedPoint, ...]
 
     def ended(self, end: End) -> int:
-        """Number of points that ended in this way."""
+        """Number of points with this final state."""
         return sum(point.end == end for point in self.points)
 
 
@@ -68,7 +68,7 @@ def tried_searches(e: Evidence) -> tuple[TriedSearch, ...]:
 
 
 def _scores(e: Evidence, metric: str) -> pd.Series[float]:
-    """The score of each finished search trial at its best epoch, by trial id, as the search judged it."""
+    """The score of each finished search trial at its best epoch, by trial id, as used by the search."""
     finished = e.searched[e.searched["status"] == "finished"].set_index("trial_id")
     networks = judged_networks(e, finished)
     best_epochs = {str(trial_id): int(epoch) for trial_id, epoch in finished["best_epoch"].fillna(0).items()}
@@ -90,7 +90,7 @@ def _own(trials: pd.DataFrame, arm: str, task: str) -> pd.DataFrame:
 
 
 def _points(trials: pd.DataFrame, space: Mapping[str, Dimension] | None) -> Iterator[pd.DataFrame]:
-    """The records of each point, as they started: those with equal sampled settings."""
+    """The records of each point, in order of start; a point consists of the records with equal sampled settings."""
     if trials.empty:
         return
     ordered = trials.sort_values("started_at", kind="stable", na_position="last")

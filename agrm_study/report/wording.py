@@ -1,4 +1,4 @@
-"""Formatting of numbers, metric names and lists for readers."""
+"""Formatting of numbers, metric names and lists as text."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ METRIC_NAMES = METRIC_TITLES | {
     "sensitivity": "sensitivity",
     "specificity": "specificity",
 }
-"""Names of the metrics within a sentence."""
+"""Names of the metrics, for use within a sentence."""
 
 
 def number(x: float, digits: int = 2) -> str:
@@ -58,7 +58,7 @@ def percent(fraction: float, digits: int = 1) -> str:
 
 
 def mean_std(mean: float, std: float, digits: int = 1) -> str:
-    """Mean ± standard deviation of fractions, in percent; the mean alone when there is one replicate."""
+    """Mean ± standard deviation of fractions, in percent; the mean alone for a single replicate."""
     if not math.isfinite(mean):
         return MISSING
     return f"{percent(mean, digits)} ± {percent(std, digits)}" if math.isfinite(std) else percent(mean, digits)
@@ -89,22 +89,22 @@ def p_text(p: float) -> str:
 
 
 def tasks_text(tasks: Iterable[str]) -> str:
-    """Tasks within a sentence: two-class and three-class."""
+    """Tasks, for use within a sentence: two-class and three-class."""
     return " and ".join(task_words(t) for t in tasks)
 
 
 def sentence_case(text: str) -> str:
-    """The text with its first letter in upper case, the rest as it is."""
+    """The text with its first letter in upper case and the rest unchanged."""
     return text[:1].upper() + text[1:]
 
 
 def span(numbers: Iterable[int]) -> str:
-    """The smallest and largest of some numbers within a sentence: `3 to 5`, `3` if all are equal, `0` for none."""
+    """Range of the given numbers, for use within a sentence: `3 to 5`, `3` if all are equal, `0` for none."""
     known = tuple(numbers) or (0,)
     low, high = min(known), max(known)
     return f"{low}" if low == high else f"{low} to {high}"
 
 
 def listing(items: list[str] | tuple[str, ...]) -> str:
-    """Items within a sentence: a, b and c."""
+    """Items, for use within a sentence: a, b and c."""
     return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}" if items else ""

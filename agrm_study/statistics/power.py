@@ -81,7 +81,7 @@ def assumed(seed_sd: float, disagreement: float, *, seeds: int, subjects: int) -
         seed_sd: Standard deviation of an arm's accuracy over seeds, with seeds of two arms as independent draws.
         disagreement: Share of test subjects that only one of the two arms classifies correctly; the variance of the
             difference between two binary outcomes with equal means (McNemar).
-        seeds: Seeds of each arm.
+        seeds: Number of seeds of each arm.
         subjects: Test subjects.
     """
     return Components(

@@ -15,7 +15,7 @@ METHODS: Final = {
     "fixmatch": "FixMatch (pseudo-labels of a weak view for a strong view)",
     "agrm": "Mean Teacher consistency together with pseudo-labels",
 }
-"""Use of unlabelled clips by `ssl.method`, within a sentence."""
+"""Use of unlabelled clips by `ssl.method`, for use within a sentence."""
 
 
 @dataclass(frozen=True, slots=True)

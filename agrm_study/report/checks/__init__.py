@@ -1,1 +1,1 @@
-"""Checks of the evidence, made once before any number is computed."""
+"""Checks of the evidence, performed once before any number is computed."""

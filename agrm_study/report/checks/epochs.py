@@ -1,4 +1,4 @@
-"""Checks of the `epochs` records: each finished trial has the validation score that selected its best epoch."""
+"""Checks of the `epochs` records: each finished trial has a validation score at its best epoch."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from agrm_study.report.checks.trials import trial_finding
 
 
 def check_epochs(ledger: Ledger, trials: pd.DataFrame) -> list[Finding]:
-    """A mark for each finished trial whose rows are damaged, or that has no validation rows at its best epoch.
+    """Marks for finished trials whose rows are damaged, or that have no validation rows at the best epoch.
 
     Test metrics do not depend on these rows; learning curves, thresholds and validation scores do.
     """

@@ -1,4 +1,4 @@
-"""Checks of the `subjects` records: each subject once per part, on one side of its split, with its label."""
+"""Checks of the `subjects` records: each subject occurs once per part, on one side of its split, with its label."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class People:
 
     @cached_property
     def splits(self) -> frozenset[str]:
-        """Fingerprints of the splits that the records describe."""
+        """Fingerprints of the splits described by the records."""
         return frozenset(self.rows["split_fingerprint"])
 
     def judge_alike(self, splits: Iterable[str]) -> bool:

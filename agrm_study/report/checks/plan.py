@@ -1,4 +1,4 @@
-"""Checks of the plan: each replicate once, filled by a trial whose record agrees with it."""
+"""Checks of the plan: each replicate occurs once, and the record of its trial agrees with it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _Key = tuple[str, str, int, int, int | None]
 def check_plan(
     planned: Sequence[Planned], study: Study, records: Mapping[str, Mapping[str, Any]]
 ) -> tuple[tuple[Planned, ...], list[Finding]]:
-    """Checks the planned replicates; inconsistent ones stay planned, but without a trial.
+    """Check the planned replicates; inconsistent ones stay planned, but without a trial.
 
     Args:
         planned: The cells of the plan.
@@ -76,11 +76,11 @@ def _finding(p: Planned, rule: str, harmless: bool) -> Finding:
 def _contradiction(
     p: Planned, record: Mapping[str, Any], settings: Mapping[str, Mapping[str, Any]], arms: set[str]
 ) -> str | None:
-    """Contradiction between a trial's record and the cell that it fills, or None."""
+    """Contradiction between the record of a trial and its planned cell, or None."""
     for name, asked in (("task", p.task), ("seed", p.seed), ("phase", p.phase)):
         if record[name] != asked:
             return f"its trial is recorded with {name} {record[name]!r}"
-    fold = record.get("fold")  # null in the record of a study without folds, whose trial is that of fold 0
+    fold = record.get("fold")  # null in the record of a study without folds, whose trial belongs to fold 0
     if p.fold is not None and (0 if fold is None or fold != fold else int(fold)) != p.fold:
         return f"its trial is recorded with fold {fold!r}"
     other = record["arm"]

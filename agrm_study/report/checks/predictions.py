@@ -1,4 +1,4 @@
-"""Checks of the predictions of one part: against the split's subjects, the trials, and each other.
+"""Checks of the predictions of one part for consistency with the split's subjects, the trials, and each other.
 
 Axes: R rows, T trials, N subjects, C clips and windows.
 """
@@ -31,7 +31,7 @@ class Expected:
     Attributes:
         split: Fingerprint of its split.
         best_epoch: The epoch whose networks were evaluated.
-        windows: Key that is equal for trials that evaluate the same windows of each subject.
+        windows: Key shared by trials that evaluate the same windows of each subject.
     """
 
     split: str
@@ -97,7 +97,7 @@ def _check_subjects(
     people: People,
     bad: dict[str, str],
 ) -> None:
-    """Checks that trials predict exactly the subjects of the part, with their labels."""
+    """Check that trials predict exactly the subjects of the part, with their labels."""
     subjects = np.array(rows.subjects, dtype=object)
     for split in sorted({expected[t].split for t in rows.trial_ids}):
         mine = [i for i, t in enumerate(rows.trial_ids) if expected[t].split == split and t not in bad]
@@ -155,7 +155,7 @@ def _majority(rows: PredictionRows, here: Ints, n_trials: int) -> dict[str, int]
 
 
 def _check_windows(rows: PredictionRows, part: str, expected: Mapping[str, Expected], bad: dict[str, str]) -> None:
-    """Checks that trials with equal window settings predict the windows that at least half of them predict."""
+    """Check that trials with equal window settings predict the windows that at least half of them predict."""
     groups: dict[tuple[str, str], list[int]] = {}
     for i, trial_id in enumerate(rows.trial_ids):
         if trial_id not in bad:

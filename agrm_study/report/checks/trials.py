@@ -18,7 +18,7 @@ def check_trials(
     Args:
         trials: The `trials` records, one row per trial.
         broken_splits: The rule that a split violates, by its fingerprint.
-        broken_rows: Reason for which a record is damaged, by trial id.
+        broken_rows: Description of the damage of a record, by trial id.
     """
     findings: list[Finding] = []
     readable = trials["params"].map(_is_object).astype(bool)
@@ -66,7 +66,7 @@ def _rows(trials: pd.DataFrame) -> list[dict[str, object]]:
 
 
 def _is_versions(text: object) -> bool:
-    """Whether a value of ``versions`` is valid; null is."""
+    """Whether a value of ``versions`` is valid; null is valid."""
     if not isinstance(text, str):
         return True
     try:

@@ -1,4 +1,4 @@
-"""Kinds of figures that a report can hold, by name."""
+"""Registry of the figures of a report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Base class of a kind of figure: an info value computed first, and its drawing."""
+"""Base class of a figure, which first computes an info value and then draws it."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ class FigureKind(ABC, Generic[Info]):
 
     @abstractmethod
     def info(self, m: Measurements) -> Info | None:
-        """All numbers and names to draw, as a frozen value; None if the figure does not apply to the study."""
+        """All numbers and names in the figure, as a frozen value; None if the figure does not apply to the study."""
 
     @abstractmethod
     def draw(self, info: Info) -> Figure:
-        """Draws the info value, using no other data."""
+        """Draw the info value, using no other data."""
 
     @abstractmethod
     def caption(self, info: Info) -> str:
@@ -48,7 +48,7 @@ class FigureKind(ABC, Generic[Info]):
 
 
 def images(figure: Figure, formats: Iterable[str]) -> dict[str, bytes]:
-    """Renders a figure in several formats with one layout; equal figures give equal bytes (fixed dates and ids)."""
+    """Render a figure in several formats with one layout; equal figures give equal bytes (fixed dates and ids)."""
     metadata: dict[str, dict[str, Any]] = {
         "pdf": {"CreationDate": _DATE, "ModDate": _DATE, "Creator": "agrm-study", "Producer": None},
         "svg": {"Date": None, "Creator": "agrm-study"},
@@ -68,7 +68,7 @@ def images(figure: Figure, formats: Iterable[str]) -> dict[str, bytes]:
 
 
 def save(pictures: Mapping[str, bytes], folder: Path, name: str) -> list[Path]:
-    """Writes each format of a figure atomically: a reader sees either the old or the new file."""
+    """Write each format of a figure atomically: a reader sees either the old or the new file."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
     for suffix, content in pictures.items():

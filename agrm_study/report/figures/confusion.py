@@ -22,12 +22,12 @@ MAX_ARMS = 6
 
 @dataclass(frozen=True, kw_only=True)
 class Size:
-    """Size of the matrices of a figure, by the largest number of classes.
+    """Sizes in a figure of confusion matrices, determined by the largest number of classes.
 
     Attributes:
         classes: Largest number of classes.
-        per_row: Matrices side by side.
-        arms: Arms shown.
+        per_row: Number of matrices side by side.
+        arms: Number of arms shown.
         side_in: Side of a matrix, inches.
         font: Size of the numbers, points; None for a heat map without numbers.
         counts: Whether counts are shown below the percentages.
@@ -52,7 +52,7 @@ SIZES = (
 
 
 def size_for(classes: int) -> Size:
-    """Size of the matrices of a figure whose largest one has this number of classes."""
+    """Sizes for a figure whose largest matrix has this number of classes."""
     return next(size for size in SIZES if classes <= size.classes)
 
 

@@ -1,4 +1,4 @@
-"""Figure of one small panel per arm, shared by the curves over all thresholds."""
+"""Layout with one small panel per arm, shared by the figures of curves over all thresholds."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ class DecisionCurve(FigureKind[DecisionCurveInfo]):
         cells = screened_cells(m, names)
         if not cells:
             return None
-        task = cells[0][0]  # net benefits of different tasks do not belong on one scale
+        task = cells[0][0]  # net benefits of different tasks are not comparable on one scale
         found = [(n, c) for t, n, c in cells if t == task]
         arms = []
         for name, cell in found[:MAX_ARMS]:

@@ -1,4 +1,4 @@
-"""The primary metric on external sets alongside that on the study's own test part."""
+"""Figure of the primary metric on external sets and on the study's own test part."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ INTERNAL = "internal test"
 
 @dataclass(frozen=True, kw_only=True)
 class ExternalInfo:
-    """The metric by task and arm: on the internal test part and on each set, in the order of `places`."""
+    """The metric by task and arm, on the internal test part and on each set, in the order of `places`."""
 
     metric: str
     places: tuple[str, ...]

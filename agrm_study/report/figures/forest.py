@@ -26,7 +26,7 @@ from agrm_study.study.tasks import task_title
 
 @dataclass(frozen=True, kw_only=True)
 class ForestRow:
-    """Δ of one arm on one task: over all seeds, and for each seed where seeds are paired."""
+    """Δ of one arm on one task: over all seeds, and for each seed if seeds are paired."""
 
     arm: str
     task: str

@@ -1,4 +1,4 @@
-"""Characters of a figure that none of the installed fonts in use can show."""
+"""Detection of characters that none of a figure's fonts can display."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from matplotlib.text import Text
 from agrm_study.report.figures.style import font_families
 
 MOST_NAMED: Final = 5
-"""Maximum number of characters named in a note."""
+"""Maximum number of characters listed in a note."""
 
 
 def missing_glyphs(figure: Figure) -> frozenset[str]:
-    """Characters that the figure's texts hold and that appear as empty boxes."""
+    """Characters in the figure's texts that appear as empty boxes."""
     texts = [t for t in figure.findobj(Text) if isinstance(t, Text) and t.get_visible()]
     characters = {c for t in texts for c in t.get_text() if c.isprintable()}
     return frozenset(c for c in characters if not c.isascii() and not _has_glyph(c))
 
 
 def glyph_note(missing: Collection[str]) -> str | None:
-    """One line on the characters that figures show as empty boxes, and what to install; None if there are none."""
+    """One line on the characters that appear as empty boxes, with the font to install; None if there are none."""
     if not missing:
         return None
     named = sorted(missing)

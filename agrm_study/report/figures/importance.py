@@ -27,7 +27,7 @@ class TaskImportance:
     """Settings of one task by decreasing importance: loss of the forest's R² when a setting is shuffled.
 
     Attributes:
-        r2: The forest's out-of-bag R²: variance that the settings explain in total.
+        r2: The forest's out-of-bag R²: total variance explained by the settings.
         shares: PED-ANOVA importance of each setting, which sum to 1; None if nothing distinguishes the best trials.
     """
 

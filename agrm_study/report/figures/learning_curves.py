@@ -19,7 +19,8 @@ from agrm_study.statistics.arrays import Floats, Ints
 from agrm_study.study.tasks import task_title
 
 MAX_NAMED = 10
-"""Maximum number of arms in colour and named: the reference and the best final arms; the others are grey lines."""
+"""Maximum number of coloured and labelled arms: the reference and the arms with the best final values; the others are
+grey."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +94,7 @@ def curve_of(arm: str, position: int, rows: pd.DataFrame, column: str, cell: Cel
 
 
 def deciding(rows: pd.DataFrame, network: str) -> pd.DataFrame:
-    """One row per trial and epoch: the deciding network, or the student before a teacher exists."""
+    """One row per trial and epoch: the reported network, or the student before a teacher exists."""
     preferred = rows.assign(preferred=rows["network"] == network).sort_values("preferred", kind="stable")
     return preferred.drop_duplicates(["trial_id", "epoch"], keep="last")
 
@@ -183,7 +184,7 @@ class LearningCurves(FigureKind[LearningCurvesInfo]):
         if panel is None:
             axes.set_axis_off()
             return
-        for c in sorted(panel.curves, key=lambda c: c.arm in info.named):  # draw the named arms on top
+        for c in sorted(panel.curves, key=lambda c: c.arm in info.named):  # draw the labelled arms on top
             if c.arm not in info.named:
                 rest = axes.plot(c.epochs, 100 * c.mean, color="#BDBDBD", linewidth=0.6)[0]
                 handles.setdefault(f"{info.unnamed} more arms", rest)

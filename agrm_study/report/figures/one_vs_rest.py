@@ -20,7 +20,7 @@ from agrm_study.statistics.ranking import RANKING, at_each_seed, cumulated
 from agrm_study.study.tasks import class_title, task_title
 
 MAX_CLASSES: Final = 10
-"""Classes with a curve of their own; if there are more, those with the lowest areas are drawn."""
+"""Maximum number of classes with a curve; if there are more, the classes with the lowest areas are drawn."""
 GRID: Final = np.linspace(0, 1, 101)
 
 
@@ -132,7 +132,7 @@ def _task_curves(task: str, cell: Cell) -> TaskCurves:
 
 
 def _class_curves(cell: Cell, k: int) -> ClassCurves | None:
-    """Mean curves of a class; None if a seed has no test subject of the class, or only subjects of it."""
+    """Mean curves of a class; None if a seed has no test subject of the class, or no other test subject."""
     sensitivities, precisions = [], []
     for scores in cell.probs_SNK[:, :, k]:
         here = ~np.isnan(scores)

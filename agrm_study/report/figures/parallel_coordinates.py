@@ -1,4 +1,4 @@
-"""Parallel coordinates of the settings tried, coloured by their validation score."""
+"""Parallel coordinates of the tried settings, coloured by validation score."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from agrm_study.study.tasks import task_title
 WIDE: Final = 10.0
 MOST_TICKS: Final = 6
 GAP: Final = 0.18
-"""Share of an axis below its numbers, for trials in which the setting is inactive."""
+"""Share of an axis below its values, for trials in which the setting is inactive."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,8 +56,9 @@ class ParallelInfo:
 def axis_of(title: str, values: NDArray[np.floating], names: list[str] | None) -> Axis:
     """Places values on an axis.
 
-    The scale is logit if the distance of the values from 1 spans a factor of 10 or more, otherwise logarithmic if the
-    values do, otherwise linear. NaN means that the setting is inactive and is placed below the other values.
+    The scale is logit if the distances of the values from 1 span a factor of 10 or more, otherwise logarithmic if the
+    values span such a factor, otherwise linear. NaN, which means that the setting is inactive, is placed below the
+    other values.
     """
     if names is not None:
         top = max(len(names) - 1, 1)
@@ -84,7 +85,7 @@ def axis_of(title: str, values: NDArray[np.floating], names: list[str] | None) -
 
 
 def ticks_of(low: float, high: float) -> NDArray[np.floating]:
-    """Two to six round values between two values, on the scale of an axis; else the two values themselves."""
+    """Two to six round values between two values on the scale of an axis, otherwise the two values themselves."""
     if _is_logit(low, high):
         near_0 = _decades(low, 0.1) if low < 0.1 else np.empty(0)
         found = np.concatenate([near_0, 1 - _decades(1 - high, min(1 - low, 0.5))[::-1]])
@@ -99,7 +100,7 @@ def ticks_of(low: float, high: float) -> NDArray[np.floating]:
 
 
 def _decades(low: float, high: float) -> NDArray[np.floating]:
-    """Powers of ten between two values, with their multiples of 2 and 5 where there is space for them."""
+    """Powers of ten between two values, with their multiples by 2 and 5 if there is space."""
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
     for steps, every in (((1, 2, 5), 1), ((1, 3), 1), ((1,), 1), ((1,), 2), ((1,), 3)):
         found = np.array([float(f"{m}e{k}") for k in range(first, last + 1, every) for m in steps])

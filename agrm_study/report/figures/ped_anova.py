@@ -1,4 +1,5 @@
-"""PED-ANOVA importance of settings: divergence of each setting's distribution in the best trials from that in all."""
+"""PED-ANOVA importance of settings: divergence of each setting's distribution in the best trials from its distribution
+in all trials."""
 
 from __future__ import annotations
 
@@ -19,15 +20,15 @@ if TYPE_CHECKING:
 QUANTILE: Final = 0.1
 """Share of the trials that count as the best, the default of Optuna."""
 MIN_BEST: Final = 5
-"""Minimum number of trials that count as the best; fewer give unstable densities (Optuna's recommendation)."""
+"""Minimum number of trials that count as the best; with fewer, densities are unstable (Optuna's recommendation)."""
 
 
 def ped_anova(factors: pd.DataFrame, scores: NDArray[np.floating], *, maximize: bool) -> dict[str, float] | None:
     """Relative importance of each setting for being among the best trials; the values sum to 1.
 
-    The Pearson divergence between the densities of a setting in the best trials and in all of them (PED-ANOVA,
-    Watanabe et al. 2023; a conditional setting as in Conditional PED-ANOVA), computed with Optuna. Settings are on the
-    scale of their axis in parallel coordinates. None if no setting distinguishes the best trials.
+    The Pearson divergence between the densities of a setting in the best trials and in all of them (PED-ANOVA, Watanabe
+    et al. 2023; conditional settings as in Conditional PED-ANOVA), computed with Optuna. Settings are on the scale of
+    their axis in parallel coordinates. None if no setting distinguishes the best trials.
 
     Args:
         factors: Settings that vary, one column each, with NaN or None where one is inactive; (N, M).

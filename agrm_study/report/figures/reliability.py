@@ -20,7 +20,7 @@ from agrm_study.study.tasks import task_title
 
 BINS = 15
 PER_GROUP, MOST_GROUPS = 8, 10
-"""Test subjects per group of predictions, and maximum number of groups."""
+"""Number of test subjects per group of predictions, and maximum number of groups."""
 
 
 def _wilson(share: float, n: float) -> Interval:

@@ -1,4 +1,4 @@
-"""The primary metric by the severity of each corruption, with the band of each arm."""
+"""Figure of the primary metric by severity of each corruption, with a band per arm."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from agrm_study.report.wording import METRIC_NAMES, METRIC_TITLES, sentence_case
 from agrm_study.study.tasks import task_title
 
 ACROSS = 3
-"""Panels in a row."""
+"""Number of panels per row."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SeverityCurve:
-    """One arm in one panel: severities, means, and the ends of intervals (the mean itself where there is none)."""
+    """One arm in one panel: severities, means, and the ends of intervals (the mean itself if there is no interval)."""
 
     arm: str
     position: int

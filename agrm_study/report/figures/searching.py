@@ -1,4 +1,4 @@
-"""Settings tried in a search and their validation scores, shared by the figures of a search."""
+"""Tried settings of a search and their validation scores, shared by the figures of searches."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def tried(m: Measurements, task: str) -> tuple[pd.DataFrame, pd.Series[float], s
     metric = metric if metric in facts else "val_macro_f1"
     scores = facts[metric].dropna()
     factors = factor_values(trials, [f for f in e.study.factors if f in factor_values(trials)]).loc[scores.index]
-    if e.searched.empty:  # a setting that an arm does not name has the value of the base
+    if e.searched.empty:  # a setting that an arm does not set has the value of the base
         arm_of = trials.set_index("trial_id")["arm"].loc[scores.index]
         for factor in factors.columns:
             known = {a.name: level_of(a, str(factor)) for a in e.study.arms}
@@ -40,9 +40,10 @@ def tried(m: Measurements, task: str) -> tuple[pd.DataFrame, pd.Series[float], s
 
 
 def as_numbers(column: pd.Series[float]) -> tuple[pd.Series[float], list[str] | None]:
-    """A setting as numbers, and the names of its values if it is not numeric.
+    """Values of a setting as numbers, and their names if the setting is not numeric.
 
-    A conditional number is NaN in the trials in which it is inactive; a missing name is encoded as a separate name.
+    A conditional numeric setting is NaN in trials in which it is inactive; a missing name is encoded as a separate
+    name.
     """
     set_ = column[column.notna()]
     if len(set_) and set_.map(lambda v: isinstance(v, int | float) and not isinstance(v, bool)).all():

@@ -21,7 +21,7 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 GREY = "#6E6E6E"
 
 MOST_SIDE_BY_SIDE = 2
-"""Panels of tasks in one row."""
+"""Maximum number of task panels per row."""
 
 RC: dict[str, Any] = {
     "font.size": 7.5,
@@ -83,7 +83,7 @@ def styled() -> Any:
 
 
 def look(position: int) -> dict[str, Any]:
-    """Colour and dash of the arm at a position; both vary, so that arms stay distinct in greyscale prints."""
+    """Colour and dash pattern of the arm at a position; both vary, so that arms remain distinguishable in greyscale."""
     dash = position + position // len(COLOURS)  # shifts by one each time the colours repeat
     return {"color": COLOURS[position % len(COLOURS)], "linestyle": DASHES[dash % len(DASHES)]}
 
@@ -99,7 +99,7 @@ def task_grid(tasks: int) -> tuple[int, int]:
 
 
 def soft_grid(axes: Any, which: str = "y") -> None:
-    """Draws a light grid behind the data."""
+    """Draw a light grid behind the data."""
     axes.grid(True, axis=which, color="#E3E3E3", linewidth=0.5)
 
 

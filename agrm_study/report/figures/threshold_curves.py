@@ -1,4 +1,4 @@
-"""Curves of a decision over all thresholds, by arm: shared by the ROC and the precision-recall figure."""
+"""Curves over all decision thresholds by arm, shared by the ROC and the precision–recall figure."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class ArmCurves(Generic[Curve]):
 
     Attributes:
         arm: Title of its panel.
-        position: Position of the arm in the study, which gives its colour.
-        seeds: One curve per seed that has one.
+        position: Position of the arm in the study, which determines its colour.
+        seeds: One curve for each seed for which it is defined.
         band: Mean curve over seeds with its interval.
         area: Area under the curve, mean over seeds.
         interval: Interval of the area.
@@ -53,7 +53,7 @@ class Curves(Generic[Curve]):
 
     @property
     def not_shown(self) -> str:
-        """The end of the caption, which names the arms without a panel."""
+        """The end of the caption, which lists the arms without a panel."""
         return f" Not shown: {', '.join(self.left_out)}." if self.left_out else ""
 
 
@@ -110,7 +110,7 @@ def curves_of(
 
 
 def draw_band(axes: Any, arm: ArmCurves[Curve], grid: Floats, draw_seed: Callable[[Curve, str], object]) -> None:
-    """Draws the band, the curve of each seed, and the mean.
+    """Draw the band, the curve of each seed, and the mean.
 
     Args:
         axes: Axes of the panel.

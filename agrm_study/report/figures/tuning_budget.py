@@ -23,12 +23,12 @@ from agrm_study.study.tasks import task_title
 MIN_POINTS: Final = 3
 """Minimum number of points with a score; fewer give no curve."""
 BANDS: Final = 4
-"""Maximum number of arms whose bands are drawn; more would hide each other."""
+"""Maximum number of arms with a band; more bands would overlap."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Curve:
-    """The expected best of 1 … K points of one arm, and its band; (K,) each."""
+    """Expected best score of 1 … K points of one arm, and its band; (K,) each."""
 
     arm: str
     mean_K: Floats

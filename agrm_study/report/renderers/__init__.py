@@ -1,4 +1,4 @@
-"""Formats that a table can be written in."""
+"""Registry of the output formats of tables."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def values(table: Table) -> tuple[list[str], list[list[Number]]]:
 
 
 def render(table: Table) -> str:
-    """A header and one line per row: one column for each value and each of its parts; fractions, not percent."""
+    """A header and one line per row, with one column for each value and each of its parts; fractions, not percent."""
     header, rows = values(table)
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")

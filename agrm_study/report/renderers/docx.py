@@ -65,7 +65,7 @@ def render(table: Table) -> bytes:
 
 
 def _rule(cells: Any, edge: str, eighths: int) -> None:
-    """Draws a line along an edge of a row's cells, with its width in eighths of a point."""
+    """Draw a line along an edge of a row's cells, with its width in eighths of a point."""
     from docx.oxml import OxmlElement
     from docx.oxml.ns import qn
 
@@ -82,7 +82,7 @@ def _rule(cells: Any, edge: str, eighths: int) -> None:
 
 
 def _clean(text: str) -> str:
-    """Removes the control characters that XML does not allow."""
+    """Remove the control characters that XML does not allow."""
     return "".join(c for c in text if c.isprintable() or c in "\t\n")
 
 
@@ -99,7 +99,7 @@ def _fill(cell: Any, entry: Entry, alignment: Any, size: Any) -> None:
 
 
 def _archive(document: Any) -> bytes:
-    """The document's package with fixed dates.
+    """The document as a zip package with fixed dates.
 
     python-docx's own `save` uses the current time, which a zip archive cannot store before 1980 or after 2107.
     """
@@ -122,7 +122,7 @@ def _archive(document: Any) -> bytes:
 
 
 def _content_types(parts: Sequence[Any]) -> bytes:
-    """``[Content_Types].xml``: content types by extension, and those of parts that differ (ECMA-376, part 2)."""
+    """``[Content_Types].xml``: content types by extension, with exceptions by part (ECMA-376, part 2)."""
     from docx.opc.constants import CONTENT_TYPE
     from docx.opc.oxml import CT_Types, serialize_part_xml
     from docx.opc.spec import default_content_types

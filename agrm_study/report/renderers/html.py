@@ -7,7 +7,7 @@ import html
 from agrm_study.report.table import Entry, Table
 
 WIDE = 6
-"""Number of columns from which a table takes the full width of the page."""
+"""Minimum number of columns of a table that takes the full width of the page."""
 
 
 def _entry(entry: Entry) -> str:

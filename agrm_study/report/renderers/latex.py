@@ -1,4 +1,4 @@
-r"""LaTeX renderer of a table: booktabs source that compiles standalone and that a paper can \input unchanged."""
+r"""LaTeX renderer of a table: booktabs source that compiles standalone and can be included unchanged by \input."""
 
 from __future__ import annotations
 
@@ -93,12 +93,12 @@ _EM = (
     | dict.fromkeys("±−+=<>×≥≤mwGDNOQMWA", 0.78)
     | {"%": 0.83, "Δ": 0.83, " ": 0.33}
 )
-"""Widths of Computer Modern characters in em."""
+"""Widths of the characters of Computer Modern, in em."""
 _WRAP = 16
 """Characters per line at which names and headings are wrapped in a table that is too wide."""
 
 TABLE_ID = "% agrm-study table "
-"""Start of the comment that names the study and the table of a tabular; `agrm-study verify` finds tables by it."""
+"""Start of the comment that identifies the study and the table of a tabular; `agrm-study verify` finds tables by it."""
 
 _HEAD = r"""% {caption}
 % Compiles on its own; or \input it where booktabs and amssymb are loaded.
@@ -156,7 +156,7 @@ def _printable(c: str) -> bool:
 
 
 def _lines(text: str) -> list[str]:
-    """Splits a cell's text into lines: interval below number, spread below mean, names at spaces."""
+    """Split the text of a cell into lines: interval below number, spread below mean, names at spaces."""
     for sign in (" [", " ± "):
         if sign in text:
             first, rest = text.split(sign, 1)

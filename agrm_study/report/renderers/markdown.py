@@ -10,7 +10,7 @@ _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#~])")
 
 
 def escape(text: str) -> str:
-    """Escapes text for Markdown."""
+    """Escape text for Markdown."""
     return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
 
 

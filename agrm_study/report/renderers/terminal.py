@@ -95,7 +95,7 @@ def _listed(table: Table, *, styled: bool) -> rich.table.Table:
 
 
 def _cell(entry: Entry, *, broken: bool, styled: bool) -> Text:
-    """The text of an entry, with its marks after the number."""
+    """The text of an entry, with marks after the number."""
     first, *rest = (_lines(entry.text) if broken else entry.text).split("\n")
     style = STYLES[entry.style] if styled else ""
     marks = "".join(mark if mark in "†‡§" else f" ({mark})" for mark in entry.marks)
@@ -106,7 +106,7 @@ def _cell(entry: Entry, *, broken: bool, styled: bool) -> Text:
 
 
 def _lines(text: str) -> str:
-    """Breaks text into lines: spread below mean, interval below number."""
+    """Break text into lines: spread below mean, interval below number."""
     return text.replace(" ± ", "\n± ").replace(" [", "\n[").replace(" 95% CI", "\n95% CI", 1).replace("\n\n", "\n")
 
 

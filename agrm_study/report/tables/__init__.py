@@ -1,4 +1,4 @@
-"""Kinds of tables that a report can hold, by name."""
+"""Registry of the tables of a report."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from agrm_study.study.tasks import MIN_CLASSES, Task
 
 
 def kappa_and_error(cell: Cell) -> tuple[Measured, Measured]:
-    """Quadratically weighted kappa and mean absolute error of a cell, with their intervals."""
+    """Quadratically weighted kappa and mean absolute error of a cell, with intervals."""
 
     def of(found: OrderedScores, low: float, high: float) -> Measured:
         return measured(cell.scored(found.values_S, found.influence_SN), low, high)
@@ -31,7 +31,8 @@ def kappa_and_error(cell: Cell) -> tuple[Measured, Measured]:
 
 
 class Agreement(TableKind):
-    """Matthews' correlation, and for ordered classes quadratically weighted kappa and mean absolute error."""
+    """Matthews correlation coefficient, and for ordered classes quadratically weighted kappa and mean absolute
+    error."""
 
     name: ClassVar[str] = "agreement"
     question: ClassVar[str] = "How well do decisions between several classes agree with the labels?"
@@ -80,7 +81,7 @@ def _tasks(m: Measurements) -> tuple[Task, ...]:
 
 
 def _entries(m: Measurements, task: Task, arm: str, *, ordered: bool) -> tuple[Entry, ...]:
-    """The entries of a row; with `ordered` those of kappa and error, missing for a task without order."""
+    """The entries of a row; with `ordered`, also entries of kappa and error, missing for a task without order."""
     cell = m.cell(arm, task.name)
     start, missing = (words(task.name), arm_entry(m.evidence, arm)), Entry(text=MISSING)
     if cell is None:

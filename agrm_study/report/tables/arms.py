@@ -12,7 +12,7 @@ from agrm_study.report.wording import tasks_text
 
 
 class Arms(TableKind):
-    """Every arm of a study with its metrics and its Δ to the reference."""
+    """All arms of a study with their metrics and Δ to the reference."""
 
     name: ClassVar[str] = "arms"
     question: ClassVar[str] = "How do the arms compare?"

@@ -1,4 +1,4 @@
-"""Base class of a kind of table: its name, its requirements, and how it is built from measurements."""
+"""Base class of a table: name, requirements, and construction from measurements."""
 
 from __future__ import annotations
 
@@ -26,4 +26,4 @@ class TableKind(ABC):
 
     @abstractmethod
     def build(self, m: Measurements) -> Table:
-        """Builds the table; missing records leave gaps in the table and do not raise an exception."""
+        """Build the table; missing records leave gaps in the table and do not raise an exception."""

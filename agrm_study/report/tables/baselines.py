@@ -1,4 +1,4 @@
-"""Comparison table of the method and other networks trained in the same way (Table 5 of the paper)."""
+"""Table that compares the method with other networks trained in the same way (Table 5 of the paper)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ GFLOPS_NOTE = "GFLOPs: a forward pass of one clip; a multiply-add counts as two 
 
 
 def by_arm(m: Measurements, column: str) -> dict[tuple[str, str], list[float]]:
-    """Values of a column of the finished trials by (arm, task); empty where none has a value."""
+    """Values of a column of the finished trials by (arm, task); empty if no trial has a value."""
     known = m.evidence.trials.set_index("trial_id")[column].dropna().to_dict()
     found: dict[tuple[str, str], list[float]] = {}
     for planned in m.evidence.planned:
@@ -30,7 +30,7 @@ def by_arm(m: Measurements, column: str) -> dict[tuple[str, str], list[float]]:
 
 
 def parameter_counts(m: Measurements) -> dict[tuple[str, str], int]:
-    """Parameters by (arm, task), of the finished trials."""
+    """Number of parameters by (arm, task), of the finished trials."""
     return {key: int(values[-1]) for key, values in by_arm(m, "n_params").items()}
 
 

@@ -21,7 +21,7 @@ from agrm_study.statistics.estimators import summarise
 
 
 def spread(values: Floats | None, marks: tuple[str, ...], digits: int = 3) -> Entry:
-    """Mean ± std of plain numbers."""
+    """Mean ± standard deviation of plain numbers."""
     if values is None:
         return Entry(text=MISSING)
     s = summarise(values)
@@ -30,7 +30,8 @@ def spread(values: Floats | None, marks: tuple[str, ...], digits: int = 3) -> En
 
 
 def temperature_entry(values_S: Floats | None, cell: Cell) -> Entry:
-    """Mean ± std of the temperatures that validation identifies, marked with their number if some are missing."""
+    """Mean ± standard deviation of the temperatures that validation data identify, marked with their number if some are
+    missing."""
     if values_S is None:
         return Entry(text=MISSING)
     known = values_S[~np.isnan(values_S)]

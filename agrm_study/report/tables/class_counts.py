@@ -1,4 +1,4 @@
-"""Table of the subjects by class, with sex and age (Table 1 of the paper)."""
+"""Table of subjects by class, with sex and age (Table 1 of the paper)."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def subjects_of(evidence: Evidence) -> tuple[pd.DataFrame, int]:
 
 
 def labels_in_order(study: StudyInfo, present: Iterable[str]) -> tuple[str, ...]:
-    """The labels of a data set: those of the paper, or those of the study's tasks in the order of their classes, then
-    all others."""
+    """The labels of a data set: first the paper's labels, or the labels of the study's tasks in the order of their
+    classes, then all others."""
     found = set(present)
     first = LABELS if found <= set(LABELS) else ()
     mapped = [label for task in study.tasks.values() for labels in task.labels for label in labels if label in found]
@@ -37,8 +37,8 @@ def labels_in_order(study: StudyInfo, present: Iterable[str]) -> tuple[str, ...]
 
 
 def merging_tasks(study: StudyInfo, labels: Sequence[str]) -> tuple[Task, ...]:
-    """The tasks whose classes are named alongside the labels: the paper's two-class task for its labels, otherwise the
-    study's tasks that merge, rename or ignore labels."""
+    """The tasks whose classes are listed alongside the labels: the paper's two-class task for the paper's labels,
+    otherwise the study's tasks that merge, rename or ignore labels."""
     if set(labels) <= set(LABELS):
         return (BUILT_IN["two_class"],)
     return tuple(

@@ -19,7 +19,7 @@ MAX_ARMS = 40
 """Maximum number of arms in a supplementary table; the tables that compare arms show all."""
 
 Extra = Callable[[str, str], tuple[Entry, ...]]
-"""(arm, task) → the entries of the columns that a table adds after the arm's name."""
+"""(arm, task) → entries of the columns that a table adds after the name of the arm."""
 
 
 def no_extra(arm: str, task: str) -> tuple[Entry, ...]:
@@ -95,7 +95,7 @@ def block(m: Measurements, task: str, arms: Sequence[str], extra: Extra = no_ext
 
 
 def metric_entry(m: Measurements, arm: str, task: str, x: Measured | None, style: Style) -> Entry:
-    """Mean ± std, with n if it differs from the plan, or the reason for a missing value."""
+    """Mean ± standard deviation, with n if it differs from the plan, or the reason for a missing value."""
     cell = m.evidence.cells.get((arm, task))
     if x is None:
         return Entry(text="refused" if m.evidence.is_refused(arm, task) else MISSING)
@@ -146,7 +146,7 @@ def interval_entry(x: Measured | None) -> Entry:
 
 
 def delta_entries(m: Measurements, arm: str, task: str) -> tuple[Entry, Entry]:
-    """Δ with interval and dagger, and the adjusted p."""
+    """Δ with interval and dagger, and the adjusted p value."""
     if arm == m.evidence.study.reference:
         return Entry(text="reference"), EMPTY
     c = m.compared().get((arm, task))
@@ -165,7 +165,7 @@ def seeds_marks(n: int, planned: int) -> tuple[str, ...]:
 
 
 def p_entry(c: Compared) -> Entry:
-    """The Holm-adjusted p; CSV also has the uncorrected p."""
+    """The Holm-adjusted p value; CSV also has the uncorrected p value."""
     d = c.difference
     parts = {} if d is None else {"uncorrected": d.p}
     if math.isfinite(c.equivalence_p):
@@ -190,7 +190,7 @@ def difference_entry(d: Difference, planned: int) -> Entry:
 
 
 def standard_notes(m: Measurements, arms: Sequence[str], tasks: Collection[str]) -> tuple[str, ...]:
-    """Footnotes of every comparison table; must be called after the rows are built."""
+    """Footnotes of all comparison tables; must be called after the rows are built."""
     found = [
         notes.replicates_note(m, arms, tasks),
         notes.interval_note(m, tasks),

@@ -1,4 +1,4 @@
-"""Table of the threshold-free discrimination of scores for a positive class."""
+"""Table of threshold-free discrimination of a positive class."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ AREAS = ("roc_auc", "average_precision")
 
 
 class Discrimination(TableKind):
-    """Areas under the curves with their differences from the reference, and Matthews' correlation."""
+    """Areas under the curves with their differences from the reference, and the Matthews correlation coefficient."""
 
     name: ClassVar[str] = "discrimination"
     question: ClassVar[str] = "How well do the scores separate the positive from the negative class?"

@@ -27,11 +27,11 @@ TITLES = {
     "packages.lock": "Hash of all packages",
 }
 HIDDEN = ("schema_version", "written_at", "hardware.host")
-"""Keys that describe the results folder rather than the computation."""
+"""Keys that describe the results folder and not the computation."""
 
 
 def flatten(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Flattens nested values to pairs of dotted name and text."""
+    """Flatten nested values to pairs of dotted name and text."""
     for key, item in value.items():
         name = f"{prefix}{key}"
         if isinstance(item, Mapping):
@@ -43,13 +43,13 @@ def flatten(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, s
 
 
 MOST_NAMED = 5
-"""Maximum number of trials per version named in a note; above it, the note gives their number."""
+"""Maximum number of trials per version listed in a note; for more, the note states only the number."""
 
 
 def mixed_versions(trials: pd.DataFrame) -> tuple[str, ...]:
-    """A note for each package with several versions among the trials, listing trials without the commonest version.
+    """Notes on packages with several versions among the trials, listing the trials without the most common version.
 
-    Builds of one version (``2.8.0+cu128``) are not distinguished, since machines without a GPU have another build.
+    Builds of one version (``2.8.0+cu128``) are not distinguished, since machines without a GPU have a different build.
 
     Args:
         trials: `trials` records; ``versions`` is null in those of version 0.1.

@@ -25,7 +25,7 @@ from agrm_study.statistics.comparison import Difference
 from agrm_study.study.tasks import task_title
 
 IN_CSV = ("sensitivity", "specificity", "balanced_accuracy")
-"""Metrics that only the CSV file shows."""
+"""Metrics that are included only in the CSV file."""
 
 
 class External(TableKind):
@@ -76,7 +76,7 @@ def heading_of(m: Measurements, name: str, task: str) -> str | None:
 
 
 def listing_of(sets: Sequence[ExternalCells]) -> str:
-    """The sets in a caption."""
+    """The external sets, as listed in a caption."""
     names = ", ".join(found.about.name for found in sets)
     return f"External set{'s' * (len(sets) > 1)} {names}"
 

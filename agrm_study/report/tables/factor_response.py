@@ -44,7 +44,7 @@ def levels(study: StudyInfo, factor: str) -> dict[str, list[str]]:
 
 
 def level_text(value: Any) -> str:
-    """A factor's value as displayed text."""
+    """The value of a factor as displayed text."""
     if isinstance(value, str):
         return value
     if isinstance(value, float):

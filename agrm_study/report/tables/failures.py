@@ -10,11 +10,11 @@ from agrm_study.report.tables.base import TableKind
 from agrm_study.study.tasks import task_title
 
 LONGEST = 120
-"""Maximum number of characters shown of an error; CSV has the full text."""
+"""Maximum number of characters of a displayed error; CSV has the full text."""
 
 
 class Failures(TableKind):
-    """Planned trials that failed or are unfinished, and records that could not be used."""
+    """Planned trials that failed or are unfinished, and unusable records."""
 
     name: ClassVar[str] = "failures"
     question: ClassVar[str] = "Which trials are missing, and why?"

@@ -25,7 +25,7 @@ from agrm_study.statistics.two_way import FEWEST_SUBJECTS
 from agrm_study.study.spec import has_metric
 
 SMALLEST = FEWEST_SUBJECTS
-"""Minimum number of subjects for a group to be shown: fewer give no variance."""
+"""Minimum number of subjects for a group to be shown: a variance cannot be estimated from fewer."""
 
 
 _ONE_FOLD = (
@@ -40,8 +40,8 @@ class GroupResult:
 
     Attributes:
         value: The primary metric in the group; None if it is undefined there.
-        difference: Group minus the other subjects of the attribute; None if either side is too small, or if the group
-            is the second of two.
+        difference: The group minus the remaining subjects of the attribute; None if either side is too small, or for
+            the second of two groups.
     """
 
     arm: str

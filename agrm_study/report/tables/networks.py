@@ -1,4 +1,4 @@
-"""Comparison table of the student and its average: the teacher, or an average not used as a teacher."""
+"""Table that compares the student with its average: the teacher, or an average that is not used as a teacher."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Table of each class against all others: areas under the ROC and precision–recall curves."""
+"""Table of areas under the ROC and precision–recall curves of each class against all others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Table of two-class decisions at thresholds chosen on validation for a declared sensitivity or specificity."""
+"""Table of two-class decisions at thresholds chosen on validation data for a required sensitivity or specificity."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SHARES = {"sensitivity": sensitivity, "specificity": specificity}
 
 def thresholds(cell: Cell, validation: Cell | None, point: OperatingPoint) -> Floats | None:
     """Threshold of each training run, chosen on its validation subjects: one per seed (S, 1), or per seed and fold (S,
-    F); None if a training run lacks them."""
+    F); None if a training run has no validation subjects."""
 
     def chosen(probs_NK: Floats, labels_N: Ints) -> float | None:
         return threshold_for(labels_N == 1, probs_NK[:, 1], point.required, point.least)
@@ -38,14 +38,16 @@ def thresholds(cell: Cell, validation: Cell | None, point: OperatingPoint) -> Fl
 
 
 def decided_at(cell: Cell, thresholds_SF: Floats) -> Cell:
-    """The cell with its decisions made at other thresholds: probability 1 where the score reaches it, else 0."""
+    """The cell with decisions at the given thresholds: probability 1 if the score reaches the threshold, otherwise
+    0."""
     scores = cell.probs_SNK[:, :, 1]
     decided = np.where(np.isnan(scores), np.nan, (scores >= over_subjects(cell, thresholds_SF)).astype(float))
     return replace(cell, probs_SNK=np.stack([1.0 - decided, decided], axis=2))
 
 
 class OperatingPoints(TableKind):
-    """Sensitivity and specificity on the test part at thresholds chosen on validation, alongside those at 0.5."""
+    """Sensitivity and specificity on the test part at thresholds chosen on validation data, alongside the values at
+    0.5."""
 
     name: ClassVar[str] = "operating_points"
     question: ClassVar[str] = "How does the two-class decision perform at the declared operating points?"

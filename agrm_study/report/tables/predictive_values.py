@@ -20,17 +20,17 @@ from agrm_study.statistics.clinical import npv_at, ppv_at
 
 
 def ppv_of(c: Counts, at: float) -> Floats:
-    """PPV at a prevalence."""
+    """Positive predictive value (PPV) at a prevalence."""
     return ppv_at(sensitivity(c), specificity(c), at)
 
 
 def npv_of(c: Counts, at: float) -> Floats:
-    """NPV at a prevalence."""
+    """Negative predictive value (NPV) at a prevalence."""
     return npv_at(sensitivity(c), specificity(c), at)
 
 
 class PredictiveValues(TableKind):
-    """PPV and NPV of the tasks with a positive class at the prevalences that the study states."""
+    """PPV and NPV of the tasks with a positive class at the prevalences stated in the study."""
 
     name: ClassVar[str] = "predictive_values"
     question: ClassVar[str] = "What are the predictive values at another prevalence?"

@@ -1,4 +1,4 @@
-"""Table of the arms that a search promoted, with their results on test data with fresh seeds."""
+"""Table of the arms promoted by a search, with test results for new seeds."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from agrm_study.study.tasks import task_title
 
 
 class RaceTable(TableKind):
-    """Each arm of a race with its seeds, its validation score, and the test that stopped it."""
+    """The arms of a race with their seeds, validation score, and the test that stopped them."""
 
     name: ClassVar[str] = "race"
     question: ClassVar[str] = "Which arms did the race stop, after how many seeds, and why?"
@@ -87,7 +87,7 @@ def _state(why: Stopped | None, n: int, asked: int, most: int | None) -> str:
 
 
 def _test(why: Stopped | None) -> tuple[Entry, Entry, Entry, Entry]:
-    """Entries for the rival, the difference, p and its limit."""
+    """Entries for the rival, the difference, the p value and its limit."""
     if why is None:
         return words(MISSING), EMPTY, EMPTY, EMPTY
     difference = Entry(text=points(why.difference), value=why.difference, parts={"n": why.pairs})

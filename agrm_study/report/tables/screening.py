@@ -1,4 +1,4 @@
-"""Table of the decisions of a screening: counts, sensitivity, specificity and predictive values."""
+"""Table of screening decisions: counts, sensitivity, specificity and predictive values."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def prevalence(m: Measurements, task: Task) -> float:
 
 
 def shares_text(m: Measurements, tasks: Sequence[Task]) -> str:
-    """The prevalence of each task in brackets, with a space before; empty without test subjects."""
+    """The prevalence of each task in brackets, preceded by a space; empty without test subjects."""
     shares = {task: prevalence(m, task) for task in tasks}
     known = [f"{percent(share)}% {positive_words(task)}" for task, share in shares.items() if math.isfinite(share)]
     return f" ({', '.join(known)})" if known else ""

@@ -57,14 +57,15 @@ class Splits(TableKind):
         )
 
     def _overlap(self, m: Measurements) -> str:
-        """Sentence on whether a subject is on two sides of a split, according to the records."""
+        """Sentence that states whether a subject is on two sides of a split, according to the records."""
         broken = m.evidence.people.broken
         if not broken:
             return "Split by subject: no subject is in two parts."
         return f"Refused: {'; '.join(f'split {fp}: {rule}' for fp, rule in broken.items())}."
 
     def _shared_sites(self, people: pd.DataFrame) -> str:
-        """Sentence on whether a site is in the test part and in another part of a fold, according to the records."""
+        """Sentence that states whether a site is in the test part and in another part of a fold, according to the
+        records."""
         found = {
             str(site)
             for _, rows in people[people["site"].notna()].groupby("split_fingerprint")

@@ -1,4 +1,4 @@
-"""Comparison table of the pseudo-label acceptance rules, and of the labels that they accept."""
+"""Table that compares the threshold policies and the pseudo-labels that they accept."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ def rule_of(arm: ArmInfo) -> tuple[str, float | None]:
 
 
 def values_entry(values: pd.Series[float] | Floats, planned: int, *, percent: bool = True) -> Entry:
-    """Mean ± std over trials, of a fraction in percent or of a plain number; marked when fewer than planned."""
+    """Mean ± standard deviation over trials, of a fraction in percent or of a plain number; marked if fewer than
+    planned."""
     known = np.asarray(values, dtype=np.float64)
     s = summarise(known[~np.isnan(known)])
     if not s.n:
@@ -88,7 +89,7 @@ class Thresholds(TableKind):
 
 
 def conclusion(m: Measurements, arms: list[str], task: str) -> str:
-    """A sentence on the conclusions that the data support on one task."""
+    """A sentence that states the conclusions supported by the data for one task."""
     study = m.evidence.study
     compared = {a: c for a in arms if (c := m.compared().get((a, task))) is not None and c.difference is not None}
     where = f"{task_title(task)}, {METRIC_NAMES[study.primary_metric]} against {study.reference}: "

@@ -22,7 +22,7 @@ MISSING_ENTRY = Entry(text=MISSING)
 
 
 class TunedTable(TableKind):
-    """How each arm was tuned on validation before it was trained with the reported seeds."""
+    """Tuning of each arm on validation data before its training with the reported seeds."""
 
     name: ClassVar[str] = "tuned"
     question: ClassVar[str] = "Were all arms tuned with the same budget, and to which settings?"
@@ -89,7 +89,7 @@ def _space_notes(spaces: Mapping[str, Mapping[str, Dimension]], titles: Mapping[
 
 
 def _value(chosen: Mapping[str, Any] | None, name: str) -> Entry:
-    """A chosen setting, rounded to four digits; CSV has it in full."""
+    """A chosen setting, rounded to four digits; CSV has the full value."""
     if chosen is None or name not in chosen:
         return MISSING_ENTRY
     value = chosen[name]
@@ -99,7 +99,7 @@ def _value(chosen: Mapping[str, Any] | None, name: str) -> Entry:
 
 
 def range_text(dimension: Dimension) -> str:
-    """The values of a dimension, in short: ``0.9–0.999 (logit)``, ``{a, b}``."""
+    """The values of a dimension in short form: ``0.9–0.999 (logit)``, ``{a, b}``."""
     if dimension.choices is not None:
         return "{" + ", ".join(label or value_text(value) for label, value in dimension.choices) + "}"
     low, high = dimension.bounds
@@ -109,7 +109,7 @@ def range_text(dimension: Dimension) -> str:
 
 
 def _budget(search: TriedSearch, planned: int) -> Entry:
-    """Number of points, marked when fewer than planned; CSV also has how they ended."""
+    """Number of points, marked if fewer than planned; CSV also lists their final states."""
     count = len(search.points)
     ends = {end: search.ended(end) for end in ("finished", "dropped", "pruned", "failed")}
     entry = whole(count)

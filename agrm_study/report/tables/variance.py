@@ -97,7 +97,7 @@ class Variance(TableKind):
 
 
 def _folds_text(splits: Splits) -> str:
-    """The column of folds, in words."""
+    """Description of the column of folds."""
     sites = ", and between sites" if splits.group == "site" else ""
     return (
         f" Folds: share of the variance that the training runs of a fold have in common over the seeds{sites}, which "

@@ -28,7 +28,7 @@ PARTS: tuple[Part, ...] = get_args(Part)
 SIDE: dict[Part, str] = {
     "train": "train", "unlabelled_train": "train", "val": "val", "unlabelled_val": "val", "test": "test",
 }  # fmt: skip
-"""Side of each part; training, validation and test must not share subjects."""
+"""Side of each part; training, validation and test sides must not share subjects."""
 
 
 @dataclass(frozen=True)
