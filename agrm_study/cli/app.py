@@ -47,7 +47,7 @@ STORAGE_FAULTS = frozenset(
         errno.ENAMETOOLONG,
     }
 )  # fmt: skip
-"""System errors caused by the path or the disk, not by a bug in agrm-study."""
+"""Operating-system errors caused by the path or the disk, not by a bug in agrm-study."""
 
 
 @click.group(
@@ -72,7 +72,7 @@ def main() -> None:
     """Entry point of ``agrm-study``."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal may lack a letter of an arm's name
+            stream.reconfigure(errors="replace")  # the terminal's encoding may lack a character of an arm's name
     try:
         code = app.main(standalone_mode=False)
         sys.stdout.flush()
@@ -95,7 +95,7 @@ def main() -> None:
 
 
 def _storage_error(fault: Exception) -> int:
-    """Report storage that this user cannot access in one message; 0 for any other error."""
+    """Report inaccessible storage in one message; returns 0 for any other error."""
     if os.environ.get("AGRM_STUDY_TRACEBACK") or not isinstance(fault, OSError):
         return 0
     if said := store_error_text(fault):
@@ -127,7 +127,8 @@ def _working_folder_exists() -> bool:
 
 
 def _internal_error(fault: Exception) -> int:
-    """Report a bug in agrm-study in one message; the traceback is written to a file to attach to a bug report."""
+    """Report a bug in agrm-study in one message, and write the traceback to a file that can be attached to a bug
+    report."""
     if os.environ.get("AGRM_STUDY_TRACEBACK"):
         traceback.print_exception(fault)
         return EXIT_INTERNAL

@@ -1,4 +1,4 @@
-"""The `check-part` command: tests of user-defined parts."""
+"""The `check-part` command: tests user-defined parts."""
 
 from __future__ import annotations
 

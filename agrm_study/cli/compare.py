@@ -1,4 +1,4 @@
-"""The `compare` command: comparison of settings across studies."""
+"""The `compare` command: compares settings across studies."""
 
 from __future__ import annotations
 

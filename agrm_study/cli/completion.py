@@ -10,7 +10,7 @@ from click.shell_completion import CompletionItem
 
 
 def complete_study(context: Context, parameter: Parameter, incomplete: str) -> list[CompletionItem]:
-    """Shipped studies, each with its question, and study files of this folder; otherwise all files."""
+    """Shipped studies, each with its question, and study files in the current folder; otherwise all files."""
     if "/" in incomplete:
         return [CompletionItem(incomplete, type="file")]
     from agrm_study.study.library import shipped_folders
@@ -34,12 +34,12 @@ def complete_preset(context: Context, parameter: Parameter, incomplete: str) -> 
 
 
 def complete_results(context: Context, parameter: Parameter, incomplete: str) -> list[CompletionItem]:
-    """Folders that hold a study, under ``results`` or the typed path; otherwise all folders."""
+    """Folders that contain a study, under ``results`` or the typed path; otherwise all folders."""
     return _folders_with("study.yaml", incomplete, also=Path("results"))
 
 
 def complete_model(context: Context, parameter: Parameter, incomplete: str) -> list[CompletionItem]:
-    """Folders that hold an exported model; otherwise all folders."""
+    """Folders that contain an exported model; otherwise all folders."""
     return _folders_with("recipe.json", incomplete)
 
 

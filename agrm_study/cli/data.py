@@ -226,7 +226,7 @@ def _site(name: str | None) -> str | None:
 
 
 def _recipe(study: str | None) -> Recipe:
-    """The recipe of a study, or the protocol's default."""
+    """The recipe of a study, or the default recipe of the protocol."""
     from agrm_study.study.recipe import Recipe
 
     if study is None:

@@ -1,4 +1,4 @@
-"""The `doctor` command: checks whether a machine or cluster can run a study, with a remedy for each problem."""
+"""The `doctor` command: checks whether a machine or cluster can run a study, and suggests a remedy for each problem."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def doctor(results: str, address: str | None, with_ray: bool, as_json: bool) -> 
 
 
 def _findings(results: str, address: str | None, with_ray: bool) -> Iterator[Finding]:
-    """Yields the finding of every check, in order, as soon as it is available."""
+    """Yield the finding of each check, in order, as soon as it is available."""
     from agrm_study.execution.fitness import machine, packages
     from agrm_study.execution.fitness.finding import note, problem
 

@@ -1,4 +1,5 @@
-"""The `evaluate` command: finished trials on an external data set, or on corrupted copies of their test part."""
+"""The `evaluate` command: evaluates finished trials on an external data set, or on corrupted copies of their test
+part."""
 
 from __future__ import annotations
 
@@ -168,7 +169,7 @@ def _severities(text: str) -> tuple[int, ...]:
 
 
 def _lines(summary: EvaluationSummary) -> list[str]:
-    """What was evaluated and what was not."""
+    """Summary of the evaluated trials and of the trials that were not evaluated."""
     from agrm_study.execution.progress.wording import failure_words
 
     lines = [f"error: the evaluation stopped early: {summary.error}"] if summary.error else []

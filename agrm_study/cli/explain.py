@@ -1,4 +1,5 @@
-"""The `explain` command: Grad-CAM panels and movies of a trial, and an occlusion check over the seeds of its arm."""
+"""The `explain` command: writes Grad-CAM panels and movies of a trial, and occlusion measurements over the seeds of its
+arm."""
 
 from __future__ import annotations
 
@@ -96,7 +97,7 @@ def explain(
 
 
 def _data(study: Study, chosen: FinishedTrial, results: Path) -> tuple[Data, bool]:
-    """Data that the trial read, and whether they are synthetic; a missing clip store is rebuilt."""
+    """Input data of the trial, and whether they are synthetic; a missing clip store is rebuilt."""
     from agrm_study.cli.progress_bar import step_bars
     from agrm_study.execution.data.node_store import node_store
     from agrm_study.execution.data.prepare import prepare

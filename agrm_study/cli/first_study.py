@@ -1,4 +1,4 @@
-"""Contents of a first study file, derived from the user's data and machine."""
+"""Content of a first study file, derived from the user's data and machine."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def facts_of(manifest: Path, study_file: Path) -> DataFacts:
     """Read the facts that a first study needs from a manifest.
 
     Raises:
-        InputError: A manifest that cannot be read, or whose labels allow no task.
+        InputError: The manifest cannot be read, or its labels allow no task.
     """
     from agrm_study.training.data.manifest import read_manifest
 
@@ -122,10 +122,10 @@ def first_study(name: str, facts: DataFacts, *, cpus: int, gpus: int) -> str:
     """The text of a study file.
 
     Args:
-        name: Of the study; also of its results folder.
-        facts: The data.
-        cpus: Processors of this machine.
-        gpus: Its GPUs.
+        name: Name of the study and of its results folder.
+        facts: Facts about the data set.
+        cpus: Number of CPU cores of this machine.
+        gpus: Number of GPUs of this machine.
     """
     ssl = facts.unlabelled > 0
     question = "Does semi-supervised training beat supervised training on these data?"
@@ -207,7 +207,8 @@ def _resources(cpus: int, gpus: int) -> str:
 
 
 def _unlabelled_lines(clips: int) -> tuple[str, ...]:
-    """Number of unlabelled clips to draw: the paper's numbers where there are enough, otherwise four fifths."""
+    """Number of unlabelled clips to sample: the paper's numbers if there are enough clips, otherwise four fifths of the
+    clips."""
     default = Data()
     train, val = default.unlabelled_train, default.unlabelled_val
     if clips < train + val:
@@ -220,11 +221,11 @@ def _unlabelled_lines(clips: int) -> tuple[str, ...]:
 
 
 def _views(found: list[int]) -> tuple[int, ...] | None:
-    """Views to keep; None where the protocol's views are among them or the manifest has no views."""
+    """Views to keep; None if the data contain the protocol's views or the manifest has no views."""
     return None if not found or set(found) & set(Data().views) else tuple(found)
 
 
 def _relative(manifest: Path, study_file: Path) -> str:
-    """Path of the manifest as written in the study file; relative if it is nearby."""
+    """Path of the manifest as written in the study file; relative if the manifest is nearby."""
     near = os.path.relpath(manifest, study_file.absolute().parent)
     return str(manifest) if near.startswith(os.path.join("..", "..", "..")) else Path(near).as_posix()  # noqa: PTH118

@@ -14,26 +14,26 @@ from agrm_study.study.labels import LABELS
 from agrm_study.study.tasks import BUILT_IN, MAX_CLASSES, MIN_CLASSES
 
 FEWEST: Final = 3
-"""Subjects of a class below which training, validation and test cannot each have one."""
+"""Minimum number of subjects of a class for which training, validation and test each have one."""
 FEW: Final = 10
-"""Subjects of a class below which intervals are wide whatever the method does."""
+"""Number of subjects of a class below which intervals are wide for every method."""
 NO_THREE_CLASS: Final = (
     "No three-class task: training, validation and test each need subjects of its three labels, and of no others."
 )
 OWN: Final = "groups"
-"""Name of the task over all labels."""
+"""Name of the task that contains all labels."""
 
 Tasks = tuple[tuple[str, ...], tuple[str, ...]]
 """Lines of the `tasks` section, and remarks for the user."""
 
 
 def line(text: str, comment: str) -> str:
-    """A line with its comment, aligned with the other comments where the line is short enough."""
+    """A line with its comment, aligned with the other comments if the line is short enough."""
     return f"{text.ljust(31)} # {comment}\n"
 
 
 def quoted(name: str) -> str:
-    """Text as a YAML scalar, quoted where YAML would read it as something else."""
+    """Text as a YAML scalar, quoted if YAML would otherwise parse it as a different value."""
     from agrm_study.study.document import parse_yaml
 
     try:
@@ -53,7 +53,7 @@ def paper_tasks(counts: Mapping[str, int], where: Path) -> Tasks:
     """The built-in tasks that data with the paper's labels allow.
 
     Raises:
-        InputError: There are too few subjects for any.
+        InputError: There are too few subjects for any built-in task.
     """
     normal, others = counts["normal"], [count for label, count in counts.items() if label != "normal"]
     if normal < FEWEST or sum(others) < FEWEST:
@@ -101,7 +101,7 @@ def own_task(counts: Mapping[str, int], where: Path) -> Tasks:
 
 
 def in_every_part(counts: Mapping[str, int]) -> set[str]:
-    """The labels with a subject in training, validation and test of the default split."""
+    """The labels that have a subject in each of training, validation and test of the default split."""
     from agrm_study.training.data.strata import stratified_counts
 
     labels = sorted(label for label in counts if counts[label])

@@ -17,7 +17,7 @@ class FollowedView(View):
 
     Args:
         shown: The wrapped view.
-        followers: Followers, which keep hooks up to date.
+        followers: Objects to notify, such as updaters of hooks.
     """
 
     def __init__(self, shown: View, followers: Sequence[Follower]) -> None:

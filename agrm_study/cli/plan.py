@@ -1,4 +1,4 @@
-"""The `plan` command: what `run` would do, and what it would cost."""
+"""The `plan` command: shows the work that `run` would do, and its cost."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     )
 
 SEEDS_SHOWN = 12
-"""Maximum number of seeds to list; beyond it, only the ends and the number are shown."""
+"""Maximum number of seeds to list; for more, only the first and last seeds and the number are shown."""
 _HELD_BACK = "held back, as its trials keep failing in the same way: --retry-failed runs them"
 
 
@@ -86,7 +86,7 @@ def plan(
         found = plan_detect.detections(folder, asked, detect, assume or ())
     if as_json:
         shown = summary.to_dict() | ({"detect": [d.to_dict() for d in found]} if found else {})
-        click.echo(json.dumps(shown, indent=2))  # ASCII: the same on every terminal
+        click.echo(json.dumps(shown, indent=2))  # ASCII, which every terminal can display
     else:
         _show(summary)
         plan_detect.show(found)
@@ -166,7 +166,7 @@ def seeds_text(seeds: Sequence[int]) -> str:
 
 
 def _trials_sentence(plan: PlanSummary) -> str:
-    """Number of trials, and of those to run."""
+    """Number of trials, and number of trials to run."""
     merged = counted(plan.merged, "cell shares a trial with an equal one", "cells share a trial with an equal one")
     words = f"{counted(plan.trials, 'trial')}{f' ({merged})' if plan.merged else ''}, {plan.missing} to run"
     if plan.search is None:
@@ -178,7 +178,7 @@ def _trials_sentence(plan: PlanSummary) -> str:
 
 
 def _sharing_sentence(sharing: SharingSummary, alone: int) -> str:
-    """Training saved by sharing."""
+    """Training epochs saved by sharing."""
     shared = sharing.epochs_at_most
     there = f", {sharing.stages_there} of them trained already" if sharing.stages_there else ""
     stages = f"{counted(sharing.stages_shared, 'stage')} that trials share{there}"
@@ -200,7 +200,7 @@ def _search_sentence(search: SearchSummary, replicates: int) -> str:
 
 
 def _folds_sentence(f: FoldsSummary) -> str:
-    """Number of folds, what they test, what they cost, and which of their trials a study without folds shares."""
+    """Number of folds, tested subjects, cost, and trials shared with a study without folds."""
     low, high = f.per_fold
     again = f" × {f.repeats} repeats" if f.repeats > 1 else ""
     words = (
@@ -226,25 +226,25 @@ def _folds_sentence(f: FoldsSummary) -> str:
 
 
 def _points(number: int, seeds: int) -> str:
-    """Number of points, in words."""
+    """Number of points, as text."""
     return counted(number, "trial") if seeds == 1 else f"{number} points × {seeds} seeds"
 
 
 def _to_run(search: SearchSummary) -> str:
-    """Number of points to run, and of their trials if a point has several."""
+    """Number of points to run, and number of their trials if a point has several."""
     several = search.seeds > 1 and search.missing > 0
     return f"{search.missing} to run" + f" ({counted(search.trials_at_most, 'trial')} at most)" * several
 
 
 def _ends(search: SearchSummary | TunedArm) -> str:
-    """Points by how they ended."""
+    """Number of points by final state."""
     done = [f"{search.finished} finished"] + [f"{search.pruned} ended early"] * bool(search.pruned)
     done += [f"{search.dropped} dropped after some seeds"] * bool(search.dropped)
     return ", ".join(done + [f"{search.failed} failed"] * bool(search.failed))
 
 
 def _tuning_sentences(search: SearchSummary, seeds: int, tasks: bool) -> list[str]:
-    """The budget of the tuning of arms, and what each has chosen or still runs."""
+    """Budget for the tuning of arms, and the chosen settings or remaining trials of each arm."""
     budget = _points(search.trials // len(search.tuned), search.seeds)
     words = f"tuning: {budget} on validation per arm{' and task' * tasks}, {_ends(search)}, {_to_run(search)}"
     if search.to_promote:
@@ -267,7 +267,7 @@ def _tuning_sentences(search: SearchSummary, seeds: int, tasks: bool) -> list[st
 
 
 def _race_sentence(race: RaceSummary) -> str:
-    """Rules of a race, the trials that it still requires, and the arms that it has stopped."""
+    """Rules of a race, the trials that it still needs, and the arms that it has stopped."""
     words = (
         f"race: {counted(race.first, 'seed')} for every arm, up to {race.most} for arms that are not stopped; "
         f"{counted(race.at_least, 'trial')} to run if all arms but one are stopped at the next look, {race.at_most} if "

@@ -1,4 +1,4 @@
-"""Time and disk space of a plan as sentences."""
+"""Sentences on the time and disk space that a plan needs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def timed_sentence(timed: TimedSummary) -> str:
-    """The estimates from timed steps."""
+    """Estimates from timed steps."""
     problems = "".join(f"A step could not be timed: {problem}\n" for problem in timed.problems).rstrip()
     hours, spread = timed.slot_hours_at_most, timed.plus_minus
     if hours is None or spread is None:
@@ -45,7 +45,7 @@ def format_bytes(size: float) -> str:
 
 
 def cost_sentence(cost: Cost | None, missing: int) -> str:
-    """The estimated time of the missing trials, from those that have run."""
+    """Estimated time of the missing trials, based on the finished trials."""
     if not missing:
         return "Nothing to train: no trial is missing."
     if cost is None:
@@ -60,7 +60,7 @@ def _unmeasured(trials: int) -> str:
 
 
 def bought_sentence(bought: Bought) -> str:
-    """What a run within its limits finishes, and what all missing trials need."""
+    """Work that a run finishes within its limits, and work that all missing trials need."""
     from agrm_study.execution.progress.wording import rough
     from agrm_study.study.duration import written_duration
 

@@ -1,4 +1,4 @@
-"""What `plan --detect` prints: smallest detectable differences by numbers of seeds, test subjects and folds."""
+"""Output of `plan --detect`: smallest detectable differences by numbers of seeds, test subjects and folds."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ if TYPE_CHECKING:
 
 
 def detections(results: str | Path, study: Study, points: float, assumptions: Sequence[float]) -> list[Detection]:
-    """What the study can decide, from its finished trials or from assumptions.
+    """Detectable differences of the study, estimated from its finished trials or from assumptions.
 
     Args:
         results: Results folder.
         study: The study.
         points: Difference to detect, in percentage points.
-        assumptions: Empty, or standard deviation over seeds (points), disagreement (%) and test subjects.
+        assumptions: Empty, or standard deviation over seeds (percentage points), disagreement (%) and number of test
+            subjects.
 
     Raises:
-        InputError: Without assumptions and without two finished seeds of two arms.
+        InputError: There are no assumptions and fewer than two finished seeds of two arms.
     """
     from agrm_study.records.local_copy import local_copy
     from agrm_study.report.detect import detection, estimated, stated
@@ -57,7 +58,8 @@ def detections(results: str | Path, study: Study, points: float, assumptions: Se
 
 
 def show(found: Sequence[Detection]) -> None:
-    """Print the designs as a table for each task, and the seeds or subjects that the difference needs."""
+    """Print the designs as a table for each task, and the number of seeds or subjects needed to detect the
+    difference."""
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table

@@ -1,4 +1,4 @@
-"""The `predict` command: predictions of an exported model on new videos."""
+"""The `predict` command: predicts new videos with an exported model."""
 
 from __future__ import annotations
 

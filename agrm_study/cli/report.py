@@ -1,4 +1,5 @@
-"""The `report` command: tables and figures from the records of results folders; needs neither torch nor Ray."""
+"""The `report` command: makes tables and figures from the records of results folders; requires neither torch nor
+Ray."""
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from agrm_study.report.table import Table
 
 PLAIN_WIDTH = 120
-"""Width to which notes are wrapped where the output is not a terminal."""
+"""Width to which notes are wrapped if the output is not a terminal."""
 
 
 @click.command()
@@ -68,14 +69,14 @@ def write_report(
 
     Args:
         results: Results folders, paths or URIs.
-        tables: As in `make_report`, like the other arguments.
+        tables: Names of tables, as in `make_report`; the remaining arguments are also as in `make_report`.
         parts: Python files with user-defined tables and figures; they are executed.
 
     Returns:
         The report; its answers are keyed by results folder as given.
 
     Raises:
-        InputError: A folder without results, or an unknown name.
+        InputError: A folder contains no results, or a name is unknown.
     """
     from rich.console import Console
 
@@ -141,5 +142,5 @@ def print_table(table: Table) -> None:
 
 
 def below(results: str | Path, name: str) -> str:
-    """Path of a file or folder within a results folder for display; parameters of a URI are omitted."""
+    """Displayed path of a file or folder within a results folder; parameters of a URI are omitted."""
     return f"{str(results).partition('?')[0]}/{name}" if "://" in str(results) else str(Path(results) / name)

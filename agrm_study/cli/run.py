@@ -95,7 +95,7 @@ def run(
         view = FollowedView(choose_view(sys.stderr), followers)
         summary = run_study(asked, options, view=view, interrupt=interrupt)
     _tell(summary)
-    with ExitStack() as at_the_end:  # also when the report cannot be written
+    with ExitStack() as at_the_end:  # also if the report cannot be written
         said: dict[str, Any] = {"answer": None, "report": None, "exit_code": summary.exit_code}
         at_the_end.callback(_notify, command, summary, said)
         for follower in followers:
@@ -107,7 +107,7 @@ def run(
 
 
 def _report(results: str | Path, exit_code: int) -> dict[str, Any]:
-    """Writes the tables; returns the answer, the page and the exit code (not 2 on failure, as trials have run)."""
+    """Write the tables; returns the answer, the page and the exit code (not 2 on failure, since trials have run)."""
     from agrm_study.cli.report import below, write_report
 
     try:
@@ -129,7 +129,7 @@ def _notifier(given: str | None) -> tuple[str, ...] | None:
 
 
 def _notify(command: tuple[str, ...] | None, summary: RunSummary, said: dict[str, Any]) -> None:
-    """Runs the notification command; a failure is printed and does not affect the exit code."""
+    """Run the notification command; a failure is printed and does not affect the exit code."""
     from agrm_study.execution.notify import notify
 
     if command is not None and (problem := notify(command, summary.sentence, summary.to_dict() | said)) is not None:
@@ -137,7 +137,7 @@ def _notify(command: tuple[str, ...] | None, summary: RunSummary, said: dict[str
 
 
 def _tell(summary: RunSummary) -> None:
-    """Prints what was done and what was not to stderr."""
+    """Print a summary of finished and unfinished work to stderr."""
     from agrm_study.execution.progress.wording import failure_words, hours_words, replicate_words
 
     def line(text: str) -> None:

@@ -1,4 +1,4 @@
-"""The `schema` command: JSON schema for completing and checking study files in an editor."""
+"""The `schema` command: prints the JSON schema for completion and validation of study files in an editor."""
 
 from __future__ import annotations
 

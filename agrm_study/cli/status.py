@@ -1,4 +1,4 @@
-"""The `status` command: finished, running and failed trials, with the reason of each failure."""
+"""The `status` command: shows finished, running and failed trials, with the reason for each failure."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def _search_words(search: SearchStatus) -> str:
 
 
 def _other_ends(search: SearchStatus | TuningStatus) -> list[str]:
-    """Trials of a search that did not finish, in words."""
+    """Description of the trials of a search that did not finish."""
     parts = [f"{search.pruned} ended early"] * bool(search.pruned) + [f"{search.failed} failed"] * bool(search.failed)
     parts += [f"{search.running} running"] * bool(search.running)
     return parts + [f"{search.waiting} pending"] * bool(search.waiting)

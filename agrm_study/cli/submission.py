@@ -1,4 +1,5 @@
-"""The `submission` command: everything that a manuscript needs from the records, in one folder."""
+"""The `submission` command: writes all material for a manuscript that can be generated from the records into one
+folder."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ NAMES = ("claim", "tripod-ai")
 
 
 def _checklists(context: click.Context, parameter: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...]:
-    """The checklists named by all uses of the option, each once."""
+    """The checklists given by all uses of the option, without duplicates."""
     names = tuple(dict.fromkeys(name.strip() for text in given for name in text.split(",") if name.strip()))
     for name in names:
         if name not in NAMES:

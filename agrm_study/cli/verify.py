@@ -1,4 +1,4 @@
-"""The `verify` command: everything made again from the records and compared with what was written."""
+"""The `verify` command: regenerates all outputs from the records and compares them with the written files."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.status import Status
 
 MOST_SHOWN = 50
-"""Maximum number of differences and of remarks that are printed; --json has all."""
+"""Maximum number of printed differences and remarks; --json includes all."""
 
 
 @click.command()

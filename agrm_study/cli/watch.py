@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from agrm_study.execution.progress.snapshot import Snapshot, SnapshotReader
 
 SHARE_OF_TIME = 10
-"""The pause after a snapshot is at least this many times the time that reading it took."""
+"""Minimum ratio of the pause after a snapshot to the time taken to read it."""
 
 
 @click.command(short_help="Watch a study as it runs, from any shell.")
@@ -60,7 +60,7 @@ def watch(results: str, interval: float, once: bool) -> int:
 def _follow(
     reader: SnapshotReader, snapshot: Snapshot, show: Callable[[Snapshot], None], interval: float, once: bool
 ) -> Snapshot:
-    """Shows every snapshot until nothing can change any more; returns the last one."""
+    """Show snapshots until the state can no longer change; returns the last snapshot."""
     from agrm_study.records.patience import retry_storage
 
     show(snapshot)

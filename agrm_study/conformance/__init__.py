@@ -1,1 +1,1 @@
-"""Conformance checks of each kind of part, for shipped parts and users' own."""
+"""Conformance checks of each kind of part, for shipped and user-defined parts."""

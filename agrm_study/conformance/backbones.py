@@ -18,7 +18,7 @@ TAKEN = {"backbone", "pooling", "dropout", "fc"}
 
 
 def network_of(name: str, pooling: str = "shpm") -> VideoClassifier:
-    """A narrow network of a backbone, for three classes."""
+    """A narrow network with the backbone, for three classes."""
     model = Model(backbone=name, width=8, depth=10, pooling=Pooling(name=pooling))
     return build_model(model, n_outputs=3, frames=FRAMES, size=SIZE, seed=0)
 

@@ -1,4 +1,4 @@
-"""Other values of a part's options, for checks of what the options change."""
+"""Alternative values of a part's options, for checks of the effect of options."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ Check = Callable[[str], None]
 
 
 class Broken(Exception):
-    """A part violates a requirement; the message states how."""
+    """A part violates a requirement; the message states the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +32,8 @@ class Checked:
     """A check and its result.
 
     Attributes:
-        promise: What the part must do, as a sentence.
-        reason: How it fails; empty if it passes.
+        promise: The requirement on the part, as a sentence.
+        reason: Reason for the failure; empty if the check passes.
     """
 
     promise: str
@@ -62,7 +62,7 @@ def check_part(kind: str, name: str) -> Iterator[Checked]:
 
     Args:
         kind: A name of `SUITES`.
-        name: Name of a shipped part, or full name of a study's own part.
+        name: Name of a shipped part, or full name of a user-defined part.
     """
     for check in checks_of(kind):
         try:

@@ -38,7 +38,7 @@ def _stamps(name: str, root: Path, out: str | None = None) -> dict[str, str]:
 
 
 def _wanted(name: str, root: Path) -> dict[str, str]:
-    """The stamps that the hook must store: those of all records that it wants."""
+    """The stamps that the hook must store, one for each record that it accepts."""
     study = StudyLog(root)
     with hook_class(name)(None, study) as hook:
         return {trial_id: stamp(record) for trial_id, record in study.records().items() if hook.wanted(record)}

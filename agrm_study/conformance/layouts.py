@@ -17,7 +17,7 @@ from agrm_study.training.data.manifest import read_manifest, write_manifest
 
 @contextmanager
 def _laid(name: str) -> Iterator[Path]:
-    """A folder with the layout's own example; each video file contains only its name."""
+    """A folder with the layout's example; each video file contains only its name."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder).resolve() / "set"
         for path, text in layout_of(name).example.items():

@@ -17,7 +17,7 @@ THREE = BUILT_IN["three_class"]
 
 
 def loss_of(name: str, task: Task = THREE) -> SupervisedLoss:
-    """A loss for a task, with classes of different size."""
+    """A loss for a task with classes of different sizes."""
     return build_loss(Loss(name=name), task.classes, tuple(range(4, 4 + task.n_classes)), order=task.order)
 
 

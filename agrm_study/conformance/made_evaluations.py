@@ -44,7 +44,7 @@ def write_external(
         root: Results folder.
         name: Name of the set.
         subjects: Number of its subjects.
-        skill: Factor on the skill of the arms on their own test part.
+        skill: Factor by which the skill of the arms on the test part is multiplied.
         labels: Labels assigned to the subjects in rotation.
         skip: Ids of trials that are not evaluated.
         columns: Columns of the `trials` records to override.

@@ -1,4 +1,4 @@
-"""Measurements of synthetic studies: a complete one, a sparse one and one without any result."""
+"""Measurements of synthetic studies: one complete, one sparse, and one without results."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SMALL: Final = ABLATION.replace("[0, 1, 2, 3, 4]", "[0, 1, 2]")
 
 @cache
 def made_measurements(state: str) -> Measurements:
-    """Measurements of a study in one of `STATES`, made once per process; its records are removed at the end."""
+    """Measurements of a study in one of `STATES`, created once per process; its records are removed at exit."""
     everything = [(arm, task, seed) for arm in _ARMS for task in _TASKS for seed in range(3)]
     sparse = [("AGRM", "two_class", 0), *(cell for cell in everything if cell[0] == "w/o both")]
     skip = {"complete": [], "sparse": sparse, "empty": everything}[state]

@@ -66,13 +66,13 @@ def write_results(
     change: Change | None = None,
     twins: Mapping[str, str] | None = None,
 ) -> Path:
-    """Writes study.yaml, plan.json, provenance.json and records; trials in `skip` are planned but absent.
+    """Write study.yaml, plan.json, provenance.json and records; trials in `skip` are planned but absent.
 
     Args:
         skill: Arm → separation of its logits, which determines its performance.
         skip: (arm, task, seed), with folds (arm, task, seed, repeat, fold), planned but not run.
         failed: (arm, task, seed), planned but failed.
-        twins: Arm → another arm whose trials it shares.
+        twins: Arm → arm with which it shares trials.
         change: Called with each trial's columns and prediction blocks before they are written.
     """
     root.mkdir(parents=True, exist_ok=True)
@@ -126,7 +126,7 @@ def split_of(fold: Fold | None) -> str:
 
 
 def in_parts(people: Sequence[dict[str, Any]], study: Study, fold: Fold | None) -> list[dict[str, Any]]:
-    """The rows with the parts of a fold, which tests whole sites if the study asks for it; unchanged for a single
+    """The rows with the parts of a fold, which tests whole sites if the study requests it; unchanged for a single
     split."""
     if fold is None or study.splits is None:
         return list(people)
@@ -151,7 +151,7 @@ def labels_of(study: Study) -> tuple[str, ...]:
 
 def person_rows(subjects: int, labels: Sequence[str] = LABELS, sites: int = 0) -> list[dict[str, Any]]:
     """Rows of the `subjects` record: `subjects` test subjects, others in proportion, with labels in rotation and, if
-    there are sites, blocks of as many subjects as there are labels at each."""
+    there are sites, consecutive blocks of one subject per label at each site."""
     rng = np.random.default_rng(0)
     rows: list[dict[str, Any]] = []
     for part, n in (("train", 3 * subjects), ("val", subjects // 2), ("test", subjects)):
@@ -261,7 +261,7 @@ def write_one(
 
 
 def epoch_rows(recipe: Recipe, rng: np.random.Generator, epochs: int, strength: float, k: int) -> list[dict[str, Any]]:
-    """Rows of the `epochs` record of a trial that learns."""
+    """Rows of the `epochs` record of a trial whose metrics improve."""
     rows: list[dict[str, Any]] = []
     for epoch in range(1, epochs + 1):
         grown = 1 - np.exp(-epoch / 5)

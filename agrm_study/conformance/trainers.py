@@ -24,7 +24,7 @@ from agrm_study.training.trainer import Sample, Trainer, Trial
 
 EPOCHS = 2
 MOST_SHARED = 8
-"""Maximum number of declared epochs that are trained."""
+"""Maximum number of shared epochs that are trained in a check."""
 
 
 @cache
@@ -63,7 +63,7 @@ def begun(name: str, options: Mapping[str, Any], trial: Trial, saved: Path | Non
 
 
 def continued(name: str, trainer: Trainer, options: Mapping[str, Any], trial: Trial) -> Trainer:
-    """A new trainer, resumed from the state that another one saves."""
+    """A new trainer, resumed from the state saved by another trainer."""
     with tempfile.TemporaryDirectory() as folder:
         trainer.save(Path(folder))
         return begun(name, options, trial, Path(folder))
@@ -81,7 +81,7 @@ def trained(name: str, *, pause: bool = False) -> NDArray[np.floating[Any]]:
 
 
 def results_of(trainer: Trainer, trial: Trial, first: int, last: int) -> list[tuple[bytes, bytes]]:
-    """What a study records of some epochs, which are trained: loss, and predictions on the validation samples."""
+    """Train some epochs and return the values that a study records: loss, and predictions on the validation samples."""
     found = []
     for epoch in range(first, last + 1):
         loss = (trainer.run_epoch(epoch) or {}).get("loss", np.nan)

@@ -16,7 +16,7 @@ from agrm_study.training.data.manifest import Box
 from agrm_study.training.generators import generator
 
 Boxes = dict[str, tuple[Box, ...] | None]
-"""Key boxes by clip, shared by all seeds so that they are estimated only once."""
+"""Key boxes by clip, shared by all seeds so that each is estimated only once."""
 
 
 def subjects_of_check(count: int, limit: int | None) -> list[int]:
@@ -38,7 +38,7 @@ def measure(
 
     Args:
         reloaded: Network and decisions.
-        kind: Content of the person's boxes.
+        kind: Body part covered by the person's boxes.
         subjects: Indices of the subjects.
         boxes: Known boxes; boxes of other clips are added.
         on_clip: Called after each subject.
@@ -59,7 +59,7 @@ def measure(
         targets_B = torch.tensor([target], device=clip_CTHW.device)
         map_THW = grad_cam(reloaded.network, reloaded.loss.logits, clip_CTHW[None], targets_B)[0]
         logits_1K = reloaded.predict(clip_CTHW[None])
-        if hidden_1K is None:  # the same for every clip
+        if hidden_1K is None:  # equal for all clips
             hidden_1K = reloaded.predict(torch.zeros_like(clip_CTHW)[None])
         values: dict[tuple[str, str], float] = {}
         # Random positions depend on the subject, not on the trial's seed, so that all seeds and arms share them.

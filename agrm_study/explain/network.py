@@ -31,8 +31,8 @@ from agrm_study.training.ssl.losses.supervised import SupervisedLoss
 from agrm_study.training.temperature import subject_log_probs
 
 TOLERANCE: Final[Mapping[str, float]] = {"fp32": 0.01, "bf16": 0.1, "fp16": 0.05}
-"""Maximum deviation from the recorded logits, relative to the largest logit, by precision of the training. It accepts
-differences between devices and library versions, but not different weights or data."""
+"""Maximum deviation from the recorded logits, relative to the largest logit, by precision of the training. Differences
+between devices and library versions are within this tolerance; different weights or data are not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +103,7 @@ def reload_trial(trial: FinishedTrial, data: Data, recorded: pd.DataFrame, devic
     """Load the best weights of a trial and repeat its evaluation on the test part.
 
     Args:
-        trial: A finished trial whose weights were kept.
+        trial: A finished trial with saved weights.
         data: Input data of the trial.
         recorded: The trial's `predictions` records of the test part.
         device: ``cpu``, ``cuda`` or ``cuda:N``; always in single precision.
@@ -177,10 +177,10 @@ def _weights(trial: FinishedTrial) -> dict[str, Tensor]:
 
 
 def _compare(logits_NK: NDArray[np.float32], windows: Windows, recorded: pd.DataFrame, trial: FinishedTrial) -> None:
-    """Compare the network's logits with the ledger.
+    """Compare the network's logits with the records.
 
     Raises:
-        InputError: Logits are missing in the ledger or differ by more than `TOLERANCE`.
+        InputError: Logits are missing in the records or differ by more than `TOLERANCE`.
     """
     by_window = dict(zip(recorded["clip_id"], recorded["logits"], strict=True))
     missing = [name for name in windows.names if name not in by_window]

@@ -1,10 +1,10 @@
 """Occlusion of regions, and deletion curves that test whether a map identifies important positions.
 
-Hidden pixels are set to 0 after normalisation, the mean colour, as in random erasing during training; the network is
-therefore familiar with them.
+Hidden pixels are set to 0 after normalisation, the mean colour, as in random erasing; the network has therefore seen
+such regions in training.
 
-Each clip has one random position per region and one random map as controls: results are means over clips, and at equal
-cost more clips reduce their error further than more draws per clip.
+Each clip has one random position per region and one random map as controls. Results are means over clips, whose error
+decreases more with additional clips than with additional draws per clip at equal cost.
 
 Legend of axes: B variants of one clip, C colours, T frames, H rows, W columns, K classes.
 """
@@ -126,9 +126,9 @@ def deletion_curve(
 ) -> Deletion:
     """Delete increasing fractions of a clip, in the order of its map and in a random order of the same resolution.
 
-    The random order results from shuffling the cells of the map and resizing it in the same way. Deleting single random
-    pixels would not be comparable, because it damages the clip differently. One forward pass per fraction and order,
-    except for the ends of the curves.
+    The random order is obtained by shuffling the cells of the map and resizing it in the same way. Deleting single
+    random pixels would not be comparable, because it changes the clip differently. One forward pass per fraction and
+    order, except for the ends of the curves.
 
     Args:
         predict: Computes the logits of variants of the clip.

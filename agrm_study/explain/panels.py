@@ -98,7 +98,7 @@ def draw_panel(explained: Explained, path: Path) -> None:
 
 
 def draw_grid(clips: Sequence[Explained], title: str, path: Path) -> None:
-    """Draw all clips, one row per true class, each with the frame of its strongest map (the first of ties)."""
+    """Draw all clips, one row per true class, each at the frame with the largest map value (the first of ties)."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

@@ -57,11 +57,11 @@ BANDS: Final[dict[BoxKind, Bands]] = {
         columns=(0.2, 0.8),
     ),
 }
-"""Bands by content of the boxes: the whole person, or only the legs."""
+"""Bands by body part covered by the boxes: the whole person, or only the legs."""
 
 
 def person_boxes(record: ClipRecord) -> tuple[Box, ...] | None:
-    """The manifest's key boxes, or boxes estimated from the video; None if there are neither."""
+    """Key boxes from the manifest, or estimated from the video; None without either."""
     if record.boxes:
         return record.boxes
     if not record.path.exists():
@@ -75,7 +75,7 @@ def person_boxes(record: ClipRecord) -> tuple[Box, ...] | None:
 def stored_boxes(record: ClipRecord, boxes: tuple[Box, ...], clip: Clip, frames: int) -> Floats:
     """Transform key boxes to pixels of the stored frames.
 
-    Frames are assumed to be evenly spaced, so with a variable frame rate the boxes may be off by a frame.
+    Frames are assumed to be evenly spaced; with a variable frame rate, the boxes may be off by one frame.
 
     Args:
         record: Size and frame rate of the video.
@@ -97,7 +97,7 @@ def region_masks(boxes_T4: Floats, size: int, kind: BoxKind) -> dict[str, Masks]
     Args:
         boxes_T4: Boxes (x, y, w, h) of the window's frames, in pixels of the crop.
         size: Side of the crop, in pixels.
-        kind: Content of the boxes.
+        kind: Body part covered by the boxes.
     """
     bands, centres = BANDS[kind], np.arange(size) + 0.5
     x_T1, y_T1, w_T1, h_T1 = (column[:, None] for column in boxes_T4.T)

@@ -35,7 +35,7 @@ class Options:
         out: Output folder.
         clips: Number of clips shown per true class.
         subjects: Number of test subjects for the occlusion measurements; None for all, 0 to skip them.
-        boxes: Content of the person's boxes.
+        boxes: Body part covered by the person's boxes.
         device: ``cpu``, ``cuda`` or ``cuda:N``.
     """
 
@@ -51,7 +51,7 @@ class Explanation:
     """Output of an explanation.
 
     Attributes:
-        pictures: Folder of the trial's figures and videos.
+        pictures: Folder of the figures and videos of the trial.
         shown: The clips shown.
         table: Path of ``occlusion.md``; None if measurements were skipped.
         notes: Notes for the user.
@@ -118,7 +118,7 @@ def explain(
 
 
 def explained_clips(own: ReloadedTrial, choices: Iterable[Choice]) -> list[Explained]:
-    """The middle windows of the selected subjects, with maps of the class predicted for the subject."""
+    """Middle windows of the selected subjects, with maps for the class predicted for the subject."""
     recipe, windows, found = own.recipe, own.windows, []
     for choice in choices:
         subject, window = choice.subject, int(own.middle_S[choice.subject])
@@ -145,7 +145,7 @@ def explained_clips(own: ReloadedTrial, choices: Iterable[Choice]) -> list[Expla
 def write_pictures(shown: list[Explained], own: ReloadedTrial, folder: Path) -> None:
     """Write a panel and a video per clip, a grid of all clips, and the list and rule of the selection.
 
-    Replaces the folder of an earlier call.
+    Replaces the folder written by an earlier call.
     """
     if folder.exists():
         shutil.rmtree(folder)

@@ -24,7 +24,8 @@ _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#~])")
 
 
 def write_raw(out: Path, trial_id: str, rows: list[dict[str, Any]]) -> Path:
-    """Write the measurements of one trial as CSV, replacing those of an earlier call, and return the path."""
+    """Write the measurements of one trial as CSV, replacing the measurements of an earlier call, and return the
+    path."""
     path = out / RAW_FOLDER / f"{trial_id}.csv"
     path.parent.mkdir(parents=True, exist_ok=True)
     pd.DataFrame(rows, columns=list(COLUMNS)).to_csv(path, index=False)

@@ -25,7 +25,7 @@ _SHOWN = 6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinishedTrial:
-    """A finished trial of the ledger.
+    """A finished trial from the records.
 
     Attributes:
         trial_id: Id of the trial.
@@ -33,7 +33,7 @@ class FinishedTrial:
         task: Task of the trial.
         seed: Seed of the trial.
         recipe: All settings of the trial.
-        weights: Path of the best weights, which exist if they were kept.
+        weights: Path of the best weights, which exist if they were saved.
         weights_digest: Their digest; null in records without digests.
         best_epoch: Epoch of the best weights.
         data_fingerprint, split_fingerprint: Fingerprints of the training data and split.
@@ -57,13 +57,13 @@ class FinishedTrial:
 
 
 class FinishedTrials:
-    """The finished final trials of a results folder.
+    """The finished final (non-search) trials of a results folder.
 
     Args:
         results: A local results folder.
 
     Attributes:
-        study: The study as it was run.
+        study: The study as resolved for the run.
         ledger: Its records.
 
     Raises:
@@ -182,5 +182,5 @@ class FinishedTrials:
 
 
 def study_with_recipe(study: Study, recipe: Recipe) -> Study:
-    """The study with this recipe as an additional arm, so that the data of a promoted trial are included."""
+    """The study with this recipe as an additional arm, so that data needed only by a promoted trial are included."""
     return replace(study, arms=(*study.arms, Arm(name="explained", settings={}, recipe=recipe)))

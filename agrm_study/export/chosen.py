@@ -48,7 +48,7 @@ class Choice:
         seeds: Trial ids by seed of the arm's finished trials on the task, including this one; of the same fold in a
             study with folds.
         scores: Scores of these trials, by part (``val``, ``test``) and trial id.
-        reason: Reason for the selection; ``named`` if the user selected it.
+        reason: Reason for the selection; ``named`` if selected by the user.
     """
 
     row: dict[str, Any]
@@ -128,7 +128,7 @@ class FinishedStudy:
         """The trial of an arm with the best validation metric.
 
         Args:
-            arm: Defaults to the reference; without a reference, to the arm with the best mean on validation.
+            arm: Defaults to the reference; without a reference, to the arm with the best mean on validation data.
             task: Defaults to the first task of the study.
             seed: Select this seed instead of the best one.
 
@@ -174,7 +174,7 @@ class FinishedStudy:
         """Content of the trial's ``best.safetensors``.
 
         Raises:
-            InputError: The weights were not kept, were removed by `clean`, or are damaged.
+            InputError: The weights were not saved, were removed by `clean`, or are damaged.
         """
         file = self.location / "checkpoints" / choice.trial_id / "best.safetensors"
         content = file.read()
@@ -216,10 +216,10 @@ class FinishedStudy:
         return read_scores(self._ledger, part, network, trials)
 
     def sources(self, choice: Choice) -> list[PartSource]:
-        """Source of the study's own parts that a trial uses.
+        """Source code of the user-defined parts that a trial uses.
 
         Raises:
-            InputError: The results folder does not have it.
+            InputError: The results folder does not contain it.
         """
         found = []
         for _, name in used_parts(choice.recipe):

@@ -98,7 +98,7 @@ class Predictor:
         model = ModelRecipe.read(folder / RECIPE)
         recipe = model.recipe.model_copy(update={"precision": "fp32", "compile": False})
         place = Device(device, recipe)
-        counts = [1] * len(recipe.classes)  # counts affect losses, not logits
+        counts = [1] * len(recipe.classes)  # class counts affect only the loss, not the logits
         loss = build_loss(recipe.loss, recipe.classes, counts, order=recipe.task.order)
         network = build_model(
             recipe.model,
@@ -126,7 +126,7 @@ class Predictor:
     def predict(
         self, videos: Sequence[Path | str], *, workers: int = 1, on_progress: OnProgress | None = None
     ) -> list[Prediction]:
-        """Predict videos; an unusable video does not affect the others.
+        """Predict videos; an unusable video does not affect the other predictions.
 
         Args:
             videos: Video files.

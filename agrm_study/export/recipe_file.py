@@ -1,4 +1,5 @@
-"""The ``recipe.json`` of a model folder: everything needed, besides weights, to classify a video as in the study."""
+"""The ``recipe.json`` of a model folder: all information needed, in addition to the weights, to classify a video as in
+the study."""
 
 from __future__ import annotations
 

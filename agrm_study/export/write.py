@@ -43,7 +43,7 @@ class Exported:
 
 
 def export(study: FinishedStudy, choice: Choice, out: Path) -> Exported:
-    """Write a model folder; replaces an earlier export and refuses any other content.
+    """Write a model folder; replaces an earlier export but no other content.
 
     Args:
         study: The finished study.
@@ -51,7 +51,7 @@ def export(study: FinishedStudy, choice: Choice, out: Path) -> Exported:
         out: The model folder.
 
     Raises:
-        InputError: The weights were not kept or do not match the record, validation predictions are missing, or the
+        InputError: The weights were not saved or do not match the record, validation predictions are missing, or the
             folder has other content or cannot be written.
     """
     _check_out(out)
@@ -88,7 +88,7 @@ def export(study: FinishedStudy, choice: Choice, out: Path) -> Exported:
 
 
 def _temperature(validation: PartScores) -> float:
-    """The softmax temperature that calibrates the network on validation, or 1 if the validation data identify none."""
+    """The softmax temperature that calibrates the network on validation data, or 1 if they identify none."""
     logits_RK, owners_R, labels_N = validation.logits_RK, validation.owners_R, validation.labels_N
     found = fit_temperature(lambda at: subject_log_probs(logits_RK, owners_R, len(labels_N), at), labels_N)
     return found or UNSCALED

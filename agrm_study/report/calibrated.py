@@ -30,9 +30,9 @@ class Calibrated:
     Attributes:
         ece: Expected calibration error, 15 bins.
         brier: Brier score.
-        slope: Calibration slope of a two-class task; None if it is undefined at any seed.
+        slope: Calibration slope of a two-class task; None if it is undefined for any seed.
         intercept: Calibration in the large; None under the same condition.
-        temperature_S: Temperature at each seed, the mean over its folds, NaN where the validation data do not identify
+        temperature_S: Temperature for each seed, the mean over its folds, NaN where the validation data do not identify
             it and 1 is used instead. None without validation data; the same holds for the attributes below.
         ece_after: ECE after scaling.
         brier_after: Brier score after scaling.
@@ -124,7 +124,7 @@ def _each_seed(
 
 
 def _recalibration(cell: Cell) -> tuple[Measured | None, Measured | None]:
-    """Slope and intercept over the seeds; None unless they are defined at every seed."""
+    """Slope and intercept over the seeds; None unless they are defined for every seed."""
     if len(cell.classes) != 2:
         return None, None
     shape = cell.probs_SNK.shape[:2]

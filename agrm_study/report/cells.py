@@ -104,7 +104,7 @@ class Cell:
         return () if self.complete else (f"{len(self.seeds)}/{self.planned}",)
 
     def values(self, metric: str) -> Floats:
-        """Metric at each seed (S,), on all subjects; NaN where undefined.
+        """Metric for each seed (S,), on all subjects; NaN where undefined.
 
         Raises:
             KeyError: If the metric does not exist.

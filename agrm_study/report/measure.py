@@ -40,7 +40,7 @@ class Measured:
     """One metric of one cell.
 
     Attributes:
-        values_S: Metric at each seed.
+        values_S: Metric for each seed.
         summary: n, mean, standard deviation.
         seeds: Student's t interval over seeds (test set fixed).
         interval: Headline interval over seeds and subjects; undefined for one seed or zero variance.
@@ -272,7 +272,7 @@ class Measurements:
 
 
 def scores(cell: Cell, metrics: Iterable[str]) -> dict[str, Scored]:
-    """Metrics of a cell at each seed, with the influence of each subject."""
+    """Metrics of a cell for each seed, with the influence of each subject."""
     metrics = tuple(metrics)
     decisions = [m for m in metrics if m not in RANKING_INFLUENCE]
     influence = of_decisions(cell.labels_N, cell.predicted_SN, len(cell.classes), decisions) if decisions else {}

@@ -126,7 +126,7 @@ def _difference(m: Measurements, task: str, ours: Mapping[int, Cell], theirs: Ma
 
 
 def _mean(arms: list[Scored]) -> Scored | None:
-    """Mean of a metric over severities at each seed; None unless all have the same seeds."""
+    """Mean of a metric over severities for each seed; None unless all have the same seeds."""
     if any(a.seeds != arms[0].seeds for a in arms):
         return None
     return Scored(

@@ -1,4 +1,4 @@
-"""Thread limit for linear algebra."""
+"""Thread limit for BLAS."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from threadpoolctl import threadpool_limits
 def one_blas_thread() -> Iterator[None]:
     """One thread for BLAS within a block, or within a function that is decorated with it.
 
-    Matrix products in the statistics are small. Several threads do not speed them up, and alongside another busy
-    process they spend most of the time waiting for each other.
+    Matrix products in the statistics are small. Several threads do not speed them up, and on a busy machine they mostly
+    wait for each other.
     """
     with threadpool_limits(limits=1, user_api="blas"):
         yield

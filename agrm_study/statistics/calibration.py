@@ -117,7 +117,8 @@ class Recalibration:
     """Logistic recalibration of a two-class score: slope, intercept, and the influence (N,) of each subject on them.
 
     Attributes:
-        slope: Of a logistic regression of the outcome on the score's logit; 1 is perfect, below 1 is overconfident.
+        slope: Slope of a logistic regression of the outcome on the score's logit; 1 is perfect, below 1 is
+            overconfident.
         intercept: Calibration in the large: the intercept with the slope fixed at 1; 0 is perfect, above 0 means that
             the positive class is more frequent than predicted.
     """
@@ -158,13 +159,13 @@ def recalibrate(positive_N: ArrayLike, probability_N: ArrayLike) -> Recalibratio
 
 
 def logits_of(probability_N: ArrayLike) -> Floats:
-    """Logits of probabilities, which are taken to be at least `LEAST` away from 0 and 1."""
+    """Logits of probabilities, which are clipped to a distance of at least `LEAST` from 0 and 1."""
     p = np.clip(np.asarray(probability_N, dtype=np.float64), LEAST, 1 - LEAST)
     return np.asarray(np.log(p) - np.log1p(-p))
 
 
 def logistic_regression(positive_N: Floats, logits_N: Floats) -> Any:
-    """Results of statsmodels for a logistic regression of the outcome (0 or 1) on a logit, with an intercept.
+    """The statsmodels results of a logistic regression of the outcome (0 or 1) on a logit, with an intercept.
 
     Returns:
         None if the estimate does not exist: a single class, or logits that are constant or separate the classes.

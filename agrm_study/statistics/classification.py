@@ -17,7 +17,7 @@ from agrm_study.statistics.arrays import Floats, Ints
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Sums of weights, each (..., K): correctly predicted, predicted, and true subjects of each class."""
+    """Sums of weights of the correctly predicted, predicted, and true subjects of each class, each (..., K)."""
 
     right: Floats
     predicted: Floats
@@ -44,7 +44,7 @@ def count(labels_N: ArrayLike, predicted_SN: ArrayLike, n_classes: int, weights_
         labels_N: Class index of each subject.
         predicted_SN: Decided class, −1 where a seed did not evaluate a subject.
         n_classes: K.
-        weights_BN: How often each subject counts in each weighting.
+        weights_BN: Number of times that each subject counts in each weighting.
     """
     columns = one_hot_columns(labels_N, predicted_SN, n_classes)
     if weights_BN is None:
@@ -107,7 +107,7 @@ def macro_recall(c: Counts) -> Floats:
 
 
 def macro_f1(c: Counts) -> Floats:
-    """Mean of the classes' F1 (...,), not the F1 of mean precision and recall."""
+    """Mean F1 over the classes (...,), not the F1 of mean precision and recall."""
     return np.asarray(f1(c).mean(-1))
 
 
@@ -122,12 +122,12 @@ METRICS: dict[str, Callable[[Counts], Floats]] = {
 
 
 def sensitivity(c: Counts) -> Floats:
-    """Recall of class 1 of two (...,); NaN without a positive."""
+    """Recall of class 1 of two (...,); NaN without positive subjects."""
     return np.asarray(recall(c)[..., 1])
 
 
 def specificity(c: Counts) -> Floats:
-    """Recall of class 0 of two (...,); NaN without a negative."""
+    """Recall of class 0 of two (...,); NaN without negative subjects."""
     return np.asarray(recall(c)[..., 0])
 
 
@@ -151,7 +151,8 @@ SCREENING: dict[str, Callable[[Counts], Floats]] = {
 
 
 def mcc(c: Counts) -> Floats:
-    """Matthews' correlation of K classes (Gorodkin 2004) (...,), in [−1, 1]; 0 if a single class is predicted."""
+    """Matthews correlation coefficient of K classes (Gorodkin 2004) (...,), in [−1, 1]; 0 if a single class is
+    predicted."""
     n, right = c.support.sum(-1), c.right.sum(-1)
     product = (c.predicted * c.support).sum(-1)
     spread = (n**2 - np.square(c.predicted).sum(-1)) * (n**2 - np.square(c.support).sum(-1))

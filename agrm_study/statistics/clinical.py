@@ -1,4 +1,4 @@
-"""Screening metrics of two-class decisions: sensitivity, specificity, predictive values, net benefit."""
+"""Clinical metrics of two-class decisions: sensitivity, specificity, predictive values, net benefit."""
 
 from __future__ import annotations
 
@@ -25,26 +25,26 @@ class Screening:
 
     @property
     def sensitivity(self) -> float:
-        """TP/(TP + FN); NaN without a positive."""
+        """TP/(TP + FN); NaN without positive subjects."""
         return _share(self.tp, self.tp + self.fn)
 
     @property
     def specificity(self) -> float:
-        """TN/(TN + FP); NaN without a negative."""
+        """TN/(TN + FP); NaN without negative subjects."""
         return _share(self.tn, self.tn + self.fp)
 
     @property
     def ppv(self) -> float:
-        """TP/(TP + FP) at the test set's own prevalence; NaN without a positive decision."""
+        """TP/(TP + FP) at the prevalence of the test set; NaN without a positive decision."""
         return _share(self.tp, self.tp + self.fp)
 
     @property
     def npv(self) -> float:
-        """TN/(TN + FN) at the test set's own prevalence; NaN without a negative decision."""
+        """TN/(TN + FN) at the prevalence of the test set; NaN without a negative decision."""
         return _share(self.tn, self.tn + self.fn)
 
     def intervals(self) -> dict[str, Interval]:
-        """Wilson intervals of the four shares, over the subjects of one seed."""
+        """Wilson intervals of the four proportions, over the subjects of one seed."""
         return {
             "sensitivity": wilson(self.tp, self.tp + self.fn),
             "specificity": wilson(self.tn, self.tn + self.fp),
@@ -69,7 +69,7 @@ def ppv_at(sensitivity: ArrayLike, specificity: ArrayLike, prevalence: float) ->
     """Positive predictive value at a stated prevalence (Bayes), (…,); NaN if no decision is positive.
 
     Raises:
-        ValueError: For a prevalence outside [0, 1].
+        ValueError: If the prevalence is outside [0, 1].
     """
     return _predictive(
         np.asarray(sensitivity) * prevalence, (1 - np.asarray(specificity)) * (1 - prevalence), prevalence
@@ -80,7 +80,7 @@ def npv_at(sensitivity: ArrayLike, specificity: ArrayLike, prevalence: float) ->
     """Negative predictive value at a stated prevalence (Bayes), (…,); NaN if no decision is negative.
 
     Raises:
-        ValueError: For a prevalence outside [0, 1].
+        ValueError: If the prevalence is outside [0, 1].
     """
     return _predictive(
         np.asarray(specificity) * (1 - prevalence), (1 - np.asarray(sensitivity)) * prevalence, prevalence
@@ -100,7 +100,7 @@ def net_benefit(positive_N: ArrayLike, scores_SN: ArrayLike, thresholds_T: Array
     TP/N − FP/N · t/(1 − t), per seed over the subjects that it evaluated; scores within `TIE` of a threshold reach it.
 
     Args:
-        positive_N: Which subjects are positive.
+        positive_N: Whether each subject is positive.
         scores_SN: Probability of the positive class; NaN where a seed did not evaluate a subject.
         thresholds_T: Thresholds t in (0, 1).
     """
@@ -115,6 +115,7 @@ def net_benefit(positive_N: ArrayLike, scores_SN: ArrayLike, thresholds_T: Array
 
 
 def treat_all(prevalence: float, thresholds_T: ArrayLike) -> Floats:
-    """Net benefit (T,) of classifying all subjects as positive; that of classifying none is 0."""
+    """Net benefit (T,) of classifying all subjects as positive; the net benefit of classifying none as positive is
+    0."""
     t = np.asarray(thresholds_T, dtype=np.float64)
     return np.asarray(prevalence - (1 - prevalence) * t / (1 - t))

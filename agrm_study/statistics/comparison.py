@@ -1,4 +1,4 @@
-"""Contrasts of arms over the same test subjects: difference, interval, p, and Holm's correction."""
+"""Contrasts of arms over the same test subjects: difference, interval, p value, and Holm correction."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ ALPHA = 0.05
 
 
 Replicate = Hashable
-"""Key by which replicates of arms are paired: a training seed, or seed and repeat of pooled folds."""
+"""Key for pairing the replicates of arms: a training seed, or seed and repeat of pooled folds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scored:
-    """One arm's metric.
+    """The metric of one arm.
 
     Attributes:
         seeds: (S,) replicates.
-        values_S: Metric at each seed, on all subjects.
+        values_S: Metric for each seed, on all subjects.
         influence_SN: Influence of each subject on it (`statistics.influence`).
         fold_SN: Fold that tested each subject (`fold_variance.variance_of_folds`); None for a single split.
     """
@@ -53,8 +53,8 @@ class Difference:
         delta: Contrast of the means over the seeds used.
         interval: 95% t interval over seeds and subjects; undefined for one seed.
         p: Two-sided p value of the same t-test, uncorrected; NaN for one seed.
-        g: Hedges g; NaN for contrasts of more than two arms.
-        n: Number of seeds used of the arm with the fewest.
+        g: Hedges' g; NaN for contrasts of more than two arms.
+        n: Number of seeds used, for the arm with the fewest seeds.
         paired: Whether the contrast is paired by seed.
         components: Variance by source and degrees of freedom; None for one seed.
     """
@@ -102,11 +102,11 @@ def contrast(arms: Sequence[Scored], coefficients: Sequence[float], *, paired: b
     Args:
         arms: Scores over the same subjects, in the same order.
         coefficients: One per arm; (1, −1) is a difference, (1, −1, −1, 1) the interaction of a 2×2 ablation.
-        paired: Whether to pair the seeds common to all arms; otherwise, and with fewer than two common seeds, every
-            arm keeps all its seeds, which count as independent draws.
+        paired: Whether to pair the seeds common to all arms; otherwise, and with fewer than two common seeds, each arm
+            keeps all its seeds, which are treated as independent draws.
 
     Raises:
-        ValueError: If arms and coefficients differ in number.
+        ValueError: If the numbers of arms and coefficients differ.
     """
     if len(arms) != len(coefficients):
         raise ValueError(f"one coefficient an arm is needed: {len(arms)} arms, {len(coefficients)} coefficients")
@@ -148,5 +148,5 @@ def equivalence_p(delta: float, c: Components, margin: float) -> float:
 def interaction(
     full: Scored, without_a: Scored, without_b: Scored, without_both: Scored, *, paired: bool
 ) -> Difference:
-    """Interaction of a 2×2 ablation, full − w/o A − w/o B + w/o both: 0 when the two gains add up."""
+    """Interaction of a 2×2 ablation, full − w/o A − w/o B + w/o both: 0 if the two gains are additive."""
     return contrast([full, without_a, without_b, without_both], [1.0, -1.0, -1.0, 1.0], paired=paired)

@@ -1,9 +1,10 @@
 """Pointwise intervals of ROC and precision–recall curves averaged over seeds, covering seed and subject variation.
 
-At each point of a grid, the height of the mean curve is a metric with the two-way variance of `statistics.two_way`. Its
-part from seeds is the variance over the seeds' curves. Curves at a fixed rate or recall contain quantiles, for which
-the jackknife fails (Efron 1982), so the part from subjects is the variance over bootstrap samples of the subjects; the
-mean over seeds varies less than a single seed's curve by the interaction. Heights are proportions: Wilson's interval.
+At each point of a grid, the height of the mean curve is a metric with the two-way variance of `statistics.two_way`. The
+component due to seeds is the variance over the curves of the seeds. Curves at a fixed rate or recall contain quantiles,
+for which the jackknife fails (Efron 1982), so the component due to subjects is the variance over bootstrap samples of
+the subjects; the interaction is the amount by which the mean over seeds varies less than the curve of a single seed.
+Heights are proportions, so Wilson's interval is used.
 
 Axes: S seeds, N subjects, G points of the grid, B bootstrap samples.
 """
@@ -22,7 +23,7 @@ from agrm_study.statistics.ranking import cumulated
 from agrm_study.statistics.two_way import Components, bounded_interval
 
 SAMPLES: Final = 200
-"""Bootstrap samples: the standard error of a standard deviation is 5 %."""
+"""Number of bootstrap samples; the standard error of a standard deviation is then 5 %."""
 
 Heights = Callable[[Floats, Floats, Floats], Floats]
 """(True and false positives (B, M) by threshold, grid (G)) → heights (B, G); NaN where a class has no weight."""
@@ -61,7 +62,7 @@ def curve_band(
     """Mean over seeds of a curve on a grid, with its pointwise interval.
 
     Args:
-        positive_N: Which subjects are positive.
+        positive_N: Whether each subject is positive.
         scores_SN: Score of the positive class; NaN where a seed did not evaluate a subject.
         heights: `sensitivity_at` or `precision_at_recall`.
         grid_G: False-positive rates or recalls.
@@ -98,7 +99,7 @@ def curve_band(
     if fold_SN is not None:
         parts = _with_folds(parts, positive, filled, heights, grid, fold_SN)
     low, high = bounded_interval(mean, parts, shape=1.0)
-    if heights is sensitivity_at:  # monotone: a bound holds at every larger, or smaller, rate too
+    if heights is sensitivity_at:  # monotone curve: a bound at one rate also holds at all larger (or smaller) rates
         low, high = np.fmax.accumulate(low), np.fmin.accumulate(high[::-1])[::-1]
     return Band(mean=mean, low=low, high=high)
 
@@ -106,8 +107,9 @@ def curve_band(
 def _with_folds(
     parts: Components, positive: Bools, scores_SN: Floats, heights: Heights, grid_G: Floats, fold_SN: Ints
 ) -> Components:
-    """The components with the variance that folds add: that of the jackknife over folds (Efron & Stein 1981) beyond the
-    variance from subjects. It also contains the effect of seeds × folds, so the band is conservative."""
+    """The components with the variance due to folds: the variance of the jackknife over folds (Efron & Stein 1981) in
+    excess of the variance due to subjects. It also contains the effect of seeds × folds, so the band is
+    conservative."""
     repeats = sorted({int(row.max()) for row in fold_SN})
     added, spread, fewest = np.zeros(grid_G.shape), np.zeros(grid_G.shape), scores_SN.shape[1]
     for last in repeats:

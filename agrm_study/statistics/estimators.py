@@ -27,7 +27,7 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """Replicates of one cell: their number, mean and sample standard deviation (ddof 1).
+    """Summary of the replicates of one cell: number, mean and sample standard deviation (ddof 1).
 
     ``mean`` is NaN without values, ``std`` with fewer than two.
     """
@@ -75,7 +75,7 @@ def wilson(successes: int, n: int, level: float = 0.95) -> Interval:
     """Wilson score interval of a proportion (Wilson 1927); undefined for n = 0.
 
     Raises:
-        ValueError: If successes lie outside 0..n.
+        ValueError: If the number of successes is outside 0..n.
     """
     if not 0 <= successes <= n:
         raise ValueError(f"successes must lie between 0 and n = {n}, given {successes}")
@@ -91,7 +91,7 @@ def wilson(successes: int, n: int, level: float = 0.95) -> Interval:
 def hedges_g(values: ArrayLike, reference: ArrayLike) -> float:
     """Standardised difference of means with the exact small-sample correction (Hedges 1981).
 
-    J(m)·(x̄ − ȳ)/s_pooled with J(m) = Γ(m/2)/(√(m/2)·Γ((m−1)/2)), m = n₁ + n₂ − 2. NaN when a side has fewer than two
+    J(m)·(x̄ − ȳ)/s_pooled with J(m) = Γ(m/2)/(√(m/2)·Γ((m−1)/2)), m = n₁ + n₂ − 2. NaN if a side has fewer than two
     values or the pooled standard deviation is 0.
     """
     a, b = summarise(values), summarise(reference)

@@ -1,4 +1,4 @@
-"""Expected best score of a search against its budget."""
+"""Expected best score of a search as a function of its budget."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def expected_best(values_N: ArrayLike, *, maximize: bool = True) -> tuple[Floats
         maximize: Whether larger scores are better.
 
     Raises:
-        ValueError: Without values, or with one that is not finite.
+        ValueError: If there are no values, or a value is not finite.
     """
     values = np.sort(np.asarray(values_N, dtype=np.float64))
     if not values.size or not np.isfinite(values).all():

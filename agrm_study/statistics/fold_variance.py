@@ -1,4 +1,4 @@
-"""Variance that the folds of a pooled estimate add to the variance from its seeds and subjects.
+"""Variance of a pooled estimate due to folds, in addition to the variance due to seeds and subjects.
 
 The subjects of a fold are tested by the same training runs. The effect that these runs share over the seeds, due to
 their training subjects, shifts all of the fold's subjects together, so that the variance between subjects alone is too
@@ -6,11 +6,11 @@ small. With m the subjects' mean influence over the seeds, F folds of about n su
 of seeds × folds of the fold means, the moment estimator (Searle, Casella & McCulloch 1992, chapter 4) is
 
     between = n·variance of the fold means of m,         has expectation within + n·(fold² + (seed × fold)²/S),
-    within  = variance of m inside the folds,
+    within = variance of m within the folds,
     fold²   = max((between − within)/n − (residual of the layout − residual inside the folds/n)/S, 0).
 
-The folds contribute fold²/F to the variance of the mean over all subjects; the variance between subjects already
-contains fold²/N of it. The effect of seed × fold is part of the variance between seeds. The effect shared by the
+The folds contribute fold²/F to the variance of the mean over all subjects, of which the variance between subjects
+already contains fold²/N. The seed × fold effect is part of the variance between seeds. The effect shared by the
 training sets of all folds cannot be estimated from one data set (Bengio & Grandvalet 2004): the estimate is conditional
 on the given subjects, like that of a single split.
 
@@ -29,7 +29,7 @@ from agrm_study.statistics.arrays import Floats, Ints
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoldVariance:
-    """Variance that the folds add to a mean.
+    """Variance of a mean due to folds.
 
     Attributes:
         variance: The variance.
@@ -45,7 +45,7 @@ class FoldVariance:
 
 
 def variance_of_folds(parts: Sequence[tuple[float, Floats, Ints]]) -> FoldVariance:
-    """`fold_variance` of a contrast whose rows may belong to several repeats, each with folds of its own.
+    """`fold_variance` of a contrast whose rows may belong to several repeats, each with separate folds.
 
     Args:
         parts: Coefficient, influence (…, S, N) and folds (S, N) of each arm; −1 where a row did not test a subject;
@@ -72,14 +72,14 @@ def variance_of_folds(parts: Sequence[tuple[float, Floats, Ints]]) -> FoldVarian
 
 
 def fold_variance(parts: Sequence[tuple[float, Floats]], fold_N: Ints) -> FoldVariance:
-    """Variance that the folds add to a contrast Σ cᵢ·meanᵢ over the same subjects.
+    """Variance of a contrast Σ cᵢ·meanᵢ over the same subjects due to folds.
 
     Args:
         parts: Coefficient and influence (…, S, N) of each arm; arms paired by seed are one part, their sum.
         fold_N: Fold of each subject.
 
     Returns:
-        Zero variance for fewer than two folds, or if an arm has one seed.
+        The variance; zero for fewer than two folds, or if an arm has one seed.
     """
     member_FN = np.equal.outer(np.unique(fold_N), fold_N).astype(np.float64)
     sizes_F = member_FN.sum(axis=1)
@@ -100,7 +100,7 @@ def fold_variance(parts: Sequence[tuple[float, Floats]], fold_N: Ints) -> FoldVa
 
 
 def _seed_by_fold(u_SN: Floats, member_FN: Floats, sizes_F: Floats) -> Floats:
-    """Variance of a fold's mean over seeds that is due to the seeds' own effects on folds: (seed × fold)²/S."""
+    """Variance of a fold's mean over seeds due to seed-specific effects on folds: (seed × fold)²/S."""
     s, n = u_SN.shape[-2:]
     f = sizes_F.size
     mean_SF = u_SN @ member_FN.T / sizes_F

@@ -1,12 +1,12 @@
 """Influence of each subject on a metric of each seed, the basis of variances over subjects.
 
-θ̂ − θ ≈ mean of u over the subjects, so that the variance of θ̂ over subjects is the variance of u divided by N. Metrics
-of decisions use the jackknife, u = (N − 1)·(θ̂ − θ̂ without the subject) (Efron & Stein 1981). The area under the ROC
-curve uses placement values (DeLong, DeLong & Clarke-Pearson 1988), average precision the infinitesimal jackknife, the
-derivative of θ̂ with respect to a subject's weight (Jaeckel 1972).
+θ̂ − θ ≈ mean of u over the subjects, so that the variance of θ̂ over subjects is the variance of u divided by N.
+Metrics of decisions use the jackknife, u = (N − 1)·(θ̂ − θ̂ without the subject) (Efron & Stein 1981). The area under
+the ROC curve uses placement values (DeLong, DeLong & Clarke-Pearson 1988), average precision the infinitesimal
+jackknife, the derivative of θ̂ with respect to a subject's weight (Jaeckel 1972).
 
-Axes: S seeds, N subjects, K classes. A subject that a seed did not evaluate has influence 0 there. Values are NaN where
-leaving a subject out would leave the metric undefined, and for metrics of scores where a class is too small.
+Axes: S seeds, N subjects, K classes. A subject that a seed did not evaluate has influence 0 there. Values are NaN if
+    the metric is undefined without a subject, and for metrics of scores where a class is too small.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def of_counts(
 
 
 def _scaled(influence_NS: Floats, present_S: ArrayLike) -> Floats:
-    """Influence as if over all N subjects, where a seed evaluated fewer."""
+    """Influence rescaled to all N subjects, for a seed that evaluated fewer."""
     n = influence_NS.shape[0]
     return np.asarray(influence_NS * (n / np.maximum(np.asarray(present_S), 1)))
 
@@ -112,7 +112,7 @@ def of_average_precision(positive_N: ArrayLike, scores_SN: ArrayLike) -> Floats:
         average = float((y * precision).sum() / m)
 
         def below(x: Floats) -> Floats:
-            """Sum over the positives whose score is at most that of a subject."""
+            """For each subject, the sum over the positive subjects with at most the same score."""
             return np.asarray(np.cumsum((y * x)[::-1])[::-1][first])
 
         u = (y * (precision - average) + y * below(1 / called) - below(true / called**2)) / m

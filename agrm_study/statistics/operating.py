@@ -11,23 +11,24 @@ from agrm_study.statistics.arrays import Bools, Floats
 
 Requirement = Literal["sensitivity", "specificity"]
 TOLERANCE = 1e-12
-"""Shares that differ by less count as equal."""
+"""Tolerance within which shares count as equal."""
 
 
 def threshold_for(positive_N: ArrayLike, scores_N: ArrayLike, required: Requirement, least: float) -> float | None:
-    """The threshold t of the decision ``score ≥ t`` that reaches a share at the lowest cost in the other one.
+    """The threshold t of the decision ``score ≥ t`` that reaches a required share at the lowest cost in the other
+    share.
 
     For a required sensitivity this is the highest threshold that reaches it, for a required specificity the lowest. It
     is one of the scores, or just above the highest score if only a decision without positives is specific enough.
 
     Args:
-        positive_N: Whether a subject is positive.
+        positive_N: Whether each subject is positive.
         scores_N: Probability of the positive class.
-        required: The share that must be reached.
+        required: The share that must be reached, sensitivity or specificity.
         least: Its minimum value, in (0, 1].
 
     Returns:
-        The threshold, or None without a positive and a negative subject.
+        The threshold; None without a positive or without a negative subject.
     """
     positive: Bools = np.asarray(positive_N, dtype=bool)
     scores: Floats = np.asarray(scores_N, dtype=np.float64)

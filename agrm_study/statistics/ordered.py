@@ -17,17 +17,18 @@ from agrm_study.statistics.classification import one_hot_columns
 
 @dataclass(frozen=True, slots=True)
 class OrderedScores:
-    """A metric at each seed (S,), and the jackknife influence (S, N) of each subject on it (`statistics.influence`)."""
+    """A metric for each seed (S,), and the jackknife influence (S, N) of each subject on it
+    (`statistics.influence`)."""
 
     values_S: Floats
     influence_SN: Floats
 
 
 def quadratic_kappa(labels_N: ArrayLike, predicted_SN: ArrayLike, n_classes: int) -> OrderedScores:
-    """Cohen's kappa with quadratic weights (Cohen 1968), in [−1, 1]: 1 − Σ(y − ŷ)² / that expected by chance.
+    """Cohen's kappa with quadratic weights (Cohen 1968), in [−1, 1]: 1 − Σ(y − ŷ)² / (the sum expected by chance).
 
-    Chance pairs labels and decisions at random, with their observed frequencies. NaN where all labels and decisions
-    are one class.
+    By chance, labels and decisions are paired at random with their observed frequencies. NaN if all labels and
+    decisions are one class.
     """
     labels = np.asarray(labels_N, dtype=np.int64)
     predicted = np.atleast_2d(np.asarray(predicted_SN, dtype=np.int64))

@@ -1,4 +1,4 @@
-"""Metrics of one network of one trial on one part of the data, with intervals, from its logits."""
+"""Metrics and intervals of one network of one trial on one part of the data, computed from its logits."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from agrm_study.statistics.two_way import bounded_interval, of_one_network
 
 @dataclass(frozen=True)
 class PartScores:
-    """One network of one trial on one part: R windows of N subjects, K classes.
+    """Scores of one network of one trial on one part: R windows of N subjects, K classes.
 
     Attributes:
         logits_RK: Recorded logits.
@@ -56,7 +56,7 @@ class PartScores:
 
     @cached_property
     def decided_N(self) -> Ints:
-        """Decision for each subject, from its probabilities."""
+        """Decision for each subject, based on its probabilities."""
         return decide(self.probs_NK)
 
     @property
@@ -76,7 +76,7 @@ class PartScores:
         return {name: float((METRICS | SCREENING)[name](counts)[0]) for name in self.names}
 
     def intervals(self) -> dict[str, Interval]:
-        """95% interval over subjects of each metric, the network fixed; undefined without errors."""
+        """95% interval of each metric over subjects, with the network fixed; undefined without errors."""
         influence = of_decisions(self.labels_N, self.decided_N[None], self.n_classes, self.names)
         out = {}
         for name, value in self.metrics.items():

@@ -1,9 +1,9 @@
 """Power of the comparison of two arms, and the smallest difference that it detects.
 
 The test is the t-test of `statistics.comparison`: variance and degrees of freedom come from the components of a
-difference, projected to other numbers of seeds and test subjects. Power is that of the noncentral t distribution. With
-folds it is averaged over the distribution of the variance estimates: an overestimated variance of folds also has
-fewer degrees of freedom, which the noncentral t leaves out.
+difference, projected to other numbers of seeds and test subjects. Power is computed with the noncentral t distribution.
+With folds it is averaged over the distribution of the variance estimates, because an overestimated variance of folds
+also has fewer degrees of freedom, which the noncentral t distribution ignores.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def power_of(delta: float, c: Components, level: float = 0.05) -> float:
 
     Args:
         delta: The true difference, on the metric's scale.
-        c: Components of the difference.
+        c: Variance components of the difference.
         level: Significance level of the comparison, divided by the number of comparisons for Holm's first step.
     """
     error, df = float(np.sqrt(c.variance)), float(c.df)
@@ -78,7 +78,7 @@ def assumed(seed_sd: float, disagreement: float, *, seeds: int, subjects: int) -
     """Components of a difference in accuracy from assumptions instead of finished trials.
 
     Args:
-        seed_sd: Standard deviation of an arm's accuracy over seeds, with seeds of two arms as independent draws.
+        seed_sd: Standard deviation of an arm's accuracy over seeds, with the seeds of two arms as independent draws.
         disagreement: Share of test subjects that only one of the two arms classifies correctly; the variance of the
             difference between two binary outcomes with equal means (McNemar).
         seeds: Number of seeds of each arm.

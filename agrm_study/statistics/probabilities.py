@@ -15,7 +15,7 @@ def softmax(logits: ArrayLike, temperature: float = 1.0) -> Floats:
     """Class probabilities in float64 over the last axis, logits divided by a temperature > 0.
 
     Raises:
-        ValueError: For a temperature that is not positive.
+        ValueError: If the temperature is not positive.
     """
     if not temperature > 0:
         raise ValueError(f"temperature must be positive, given {temperature}")
@@ -42,7 +42,7 @@ def average_by_group(probs_RK: ArrayLike, group_R: ArrayLike, n_groups: int) -> 
 
 
 def decide(probs: ArrayLike) -> Ints:
-    """Class index by subject: the most probable class; with two classes, class 1 when p₁ ≥ 0.5; −1 where NaN.
+    """Class index by subject: the most probable class; with two classes, class 1 if p₁ ≥ 0.5; −1 where NaN.
 
     Probabilities within `TIE` of each other count as equal, so that the order of averaging has no effect. Ties among
     three or more classes go to the lower index.

@@ -6,16 +6,17 @@ paired t-test over their common seeds. The test of one arm at one look has the l
     limit = level / (looks · (arms − 1)),
 
 its Bonferroni share over looks and rivals. The race drops an arm that is truly best (no other has a larger
-expectation) only if one of these looks · (arms − 1) tests errs, so that
+expectation) only if one of these looks · (arms − 1) tests makes an error, so that
 
     P(a truly best arm is dropped) ≤ level,
 
 regardless of which other arms are dropped and when the race is inspected: the bound sums over all possible tests, not
-only over those performed. It assumes what the paired t-test assumes: independent seeds, roughly normal differences.
+only over those performed. It requires the assumptions of the paired t-test: independent seeds and approximately normal
+differences.
 
 Racing: Maron & Moore 1994; with paired tests over blocks (F-race): Birattari et al. 2002. The equal spending of the
-level over looks is the Bonferroni form of Pocock 1977; that the best arm's own tests suffice is Hsu 1981 (multiple
-comparisons with the best).
+level over looks is the Bonferroni form of Pocock 1977; the restriction to tests of the best arm follows Hsu 1981
+(multiple comparisons with the best).
 
 Axes: A arms, S seeds.
 """
@@ -43,7 +44,7 @@ class Out:
 
     Attributes:
         arm: Row of the arm.
-        rival: Row of the arm with the smallest p value against it.
+        rival: Row of the arm against which its p value is smallest.
         n: Number of common seeds.
         difference: Mean of rival − arm.
         p: One-sided p value of the paired t-test.
@@ -70,7 +71,7 @@ def looks(first: int, most: int, step: int = 1) -> tuple[int, ...]:
 
 
 def limit(level: float, arms: int, number_of_looks: int) -> float:
-    """Level of one test of one arm against one rival at one look."""
+    """Significance level of one test of one arm against one rival at one look."""
     return level / (number_of_looks * max(1, arms - 1))
 
 
@@ -98,14 +99,14 @@ def drop(values_AS: ArrayLike, inside: Collection[int], limit: float, *, keep: C
     """The arms that are dropped at one look.
 
     Args:
-        values_AS: Metric of each arm at the seeds of this look, larger is better; NaN where it is missing.
+        values_AS: Metric of each arm for the seeds of this look, larger is better; NaN where it is missing.
         inside: Rows of the remaining arms.
         limit: Level of each test.
         keep: Rows that are never dropped.
 
     Returns:
         Dropped arms in the order of the rows. Never all of ``inside``: the arm with the largest mean is never dropped,
-        and if missing seeds make arms beat each other in a cycle, none of them is dropped.
+        and if missing seeds cause a cycle of arms that are each worse than the next, none of them is dropped.
     """
     values = np.atleast_2d(np.asarray(values_AS, dtype=np.float64))
     rows = sorted(inside)
@@ -128,7 +129,7 @@ def drop(values_AS: ArrayLike, inside: Collection[int], limit: float, *, keep: C
 def race(
     values_AS: ArrayLike, *, first: int, most: int, level: float, step: int = 1, keep: Collection[int] = ()
 ) -> dict[int, tuple[int, Out]]:
-    """Simulates a race in which all values are known.
+    """Simulate a race in which all values are known.
 
     Args:
         values_AS: Metric of each arm at each of ``most`` seeds, larger is better.

@@ -26,14 +26,15 @@ class PrecisionRecall:
 
 @dataclass(frozen=True, slots=True)
 class Roc:
-    """A ROC curve from (0, 0) to (1, 1)."""
+    """An ROC curve from (0, 0) to (1, 1)."""
 
     false_positive_rate: Floats
     true_positive_rate: Floats
 
 
 def cumulated(positive_N: ArrayLike, scores_N: ArrayLike, weights: Floats) -> tuple[Floats, Floats, Floats]:
-    """Cumulative positive and negative weight (B, M) at the M distinct thresholds, and these, highest first."""
+    """Cumulative positive and negative weights (B, M) at the M distinct thresholds, and the thresholds, highest
+    first."""
     positive: Bools = np.asarray(positive_N, dtype=bool)
     scores = np.asarray(scores_N, dtype=np.float64)
     order = np.argsort(-scores, kind="stable")
@@ -50,7 +51,7 @@ def _weights(weights_BN: ArrayLike | None, n: int) -> Floats:
 
 
 def average_precision(positive_N: ArrayLike, scores_N: ArrayLike, weights_BN: ArrayLike | None = None) -> Floats:
-    """Average precision of every weighting, (B,); NaN where no positive has weight."""
+    """Average precision of every weighting, (B,); NaN if no positive subject has weight."""
     true, false, _ = cumulated(positive_N, scores_N, _weights(weights_BN, np.size(scores_N)))
     total = true[:, -1]
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -71,7 +72,7 @@ def roc_auc(positive_N: ArrayLike, scores_N: ArrayLike, weights_BN: ArrayLike | 
 def at_each_seed(
     metric: Callable[[ArrayLike, ArrayLike, ArrayLike | None], Floats], positive_N: ArrayLike, scores_SN: ArrayLike
 ) -> Floats:
-    """A metric of `RANKING` at each seed (S,), over the subjects that it scored (NaN elsewhere)."""
+    """A metric of `RANKING` for each seed (S,), over the subjects that it scored (NaN elsewhere)."""
     positive, scores = np.asarray(positive_N, dtype=bool), np.atleast_2d(np.asarray(scores_SN, dtype=np.float64))
     here_SN = ~np.isnan(scores)
     return np.array([float(metric(positive[h], s[h], None)[0]) for s, h in zip(scores, here_SN, strict=True)])
@@ -81,7 +82,7 @@ def precision_recall_curve(positive_N: ArrayLike, scores_N: ArrayLike) -> Precis
     """The precision–recall curve of one seed.
 
     Raises:
-        ValueError: If there is no positive.
+        ValueError: If there is no positive subject.
     """
     true, false, thresholds = cumulated(positive_N, scores_N, _weights(None, np.size(scores_N)))
     if true[0, -1] == 0:

@@ -1,7 +1,7 @@
 """Tests of paired differences over few seeds, without the bootstrap.
 
 At n = 5 the exact two-sided sign-flip and Wilcoxon tests cannot give a p value below 2/2⁵ = .0625. Results include this
-floor, so that a table can mark it instead of presenting a limit of the design as a lack of effect.
+minimum, so that a table can mark it instead of presenting a limit of the design as a lack of effect.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from agrm_study.statistics.probabilities import TIE
 
 @dataclass(frozen=True, slots=True)
 class ExactTest:
-    """A p value and the smallest p value that the design can produce."""
+    """A p value and the smallest possible p value of the design."""
 
     p: float
     floor: float
@@ -31,7 +31,7 @@ class ExactTest:
 
 
 def exact_floor(n: int) -> float:
-    """Smallest two-sided p of a sign-flip or Wilcoxon signed-rank test on n pairs, 2/2ⁿ (at most 1)."""
+    """Smallest two-sided p value of a sign-flip or Wilcoxon signed-rank test on n pairs, 2/2ⁿ (at most 1)."""
     return min(1.0, 2.0 * math.pow(0.5, n))
 
 
@@ -39,7 +39,7 @@ def sign_flip(differences: ArrayLike, max_exact: int = 20) -> ExactTest:
     """Exact sign-flip (paired permutation) test of a mean difference of 0; all 2ⁿ flips.
 
     Raises:
-        ValueError: For more differences than `max_exact`.
+        ValueError: If there are more differences than `max_exact`.
     """
     d = np.asarray(differences, dtype=np.float64)
     if d.size > max_exact:
@@ -52,8 +52,8 @@ def sign_flip(differences: ArrayLike, max_exact: int = 20) -> ExactTest:
 
 
 def wilcoxon(differences: ArrayLike) -> ExactTest:
-    """Wilcoxon's signed-rank test (scipy, exact where there are no ties or zeros); p = 1 when all differences are 0."""
-    d = np.round(np.asarray(differences, dtype=np.float64), 12)  # equal up to rounding: tied
+    """Wilcoxon's signed-rank test (scipy, exact where there are no ties or zeros); p = 1 if all differences are 0."""
+    d = np.round(np.asarray(differences, dtype=np.float64), 12)  # values that are equal up to rounding are tied
     if d.size == 0:
         return ExactTest(math.nan, 1.0)
     if not np.any(d):
@@ -62,12 +62,12 @@ def wilcoxon(differences: ArrayLike) -> ExactTest:
 
 
 def nadeau_bengio(differences: ArrayLike, n_train: int, n_test: int) -> tuple[float, float]:
-    """Corrected resampled t-test for seeds that redraw the split (Nadeau & Bengio 2003): t and two-sided p.
+    """Corrected resampled t-test for seeds with different splits (Nadeau & Bengio 2003): t and two-sided p value.
 
     The variance of the mean is s²·(1/n + n_test/n_train) instead of s²/n, because the training sets overlap.
 
     Raises:
-        ValueError: For sizes that are not positive.
+        ValueError: If a size is not positive.
     """
     if n_train <= 0 or n_test <= 0:
         raise ValueError(f"sizes must be positive, given n_train = {n_train}, n_test = {n_test}")

@@ -1,14 +1,14 @@
 """Difference of a metric between two test sets on which the same trained networks were evaluated.
 
-The networks (seeds) are the same, the subjects are different people. With the metric at seed s on set A modelled as
+The networks (seeds) are the same; the subjects are different people. With the metric at seed s on set A modelled as
 θ_A + a_As + b_A + e_As (seeds, subjects, interaction), the difference of the means over S seeds has the variance
 
     Var(a_1s − a_2s)/S  +  Var(b_1) + Var(b_2)  +  (Var(e_1s) + Var(e_2s))/S:
 
 seeds are crossed with sets, so that their effect enters through the differences d_s = x_1s − x_2s at each seed, and the
 subjects of the two sets are independent, so that their variances add. The variance of d_s estimates the first and last
-terms. The estimate is therefore that of `two_way` with seeds = Var(d)/S and the sums of the sets' subject and
-interaction components; the degrees of freedom of the summed subject variances are Welch–Satterthwaite's (Satterthwaite
+terms. The estimate is therefore the estimate of `two_way` with seeds = Var(d)/S and the sums of the sets' subject and
+interaction components; the degrees of freedom of the summed subject variances follow Welch–Satterthwaite (Satterthwaite
 1946; Welch 1947). Crossed readers over independent groups of cases: Obuchowski & Rockette (1995), Hillis (2007).
 
 Axes: S seeds, N and M subjects of the sets; leading axes (simulated studies) are kept.
@@ -39,16 +39,16 @@ def components_of_sets(
     """Components of the difference of the means over seeds between two sets.
 
     Args:
-        values_S: Metric at each seed on one set, (…, S).
-        influence_SN: Influence of each of its subjects, (…, S, N).
+        values_S: Metric for each seed on the first set, (…, S).
+        influence_SN: Influence of each subject of the first set, (…, S, N).
         other_values_S: Metric of the same seeds, in the same order, on the other set.
-        other_influence_SM: Influence of each of its subjects, (…, S, M).
-        fold_SN: Fold that tested each subject of the one set; None for a single split. The variances that folds add
-            are summed over the sets.
-        other_fold_SM: The same for the other set.
+        other_influence_SM: Influence of each subject of the other set, (…, S, M).
+        fold_SN: Fold that tested each subject of the first set; None for a single split. The variances due to folds are
+            summed over the sets.
+        other_fold_SM: Fold that tested each subject of the other set; None for a single split.
 
     Returns:
-        None for fewer than two seeds, or too few subjects in a set (`two_way.FEWEST_SUBJECTS`).
+        The components; None for fewer than two seeds, or too few subjects in a set (`two_way.FEWEST_SUBJECTS`).
     """
     one = components(values_S, influence_SN, fold_SN)
     other = components(other_values_S, other_influence_SM, other_fold_SM)
@@ -74,9 +74,9 @@ def components_of_sets(
 
 
 def compare_sets(ours: Scored, theirs: Scored) -> Difference:
-    """Difference ours − theirs of a metric between two sets of subjects, over the seeds that both have.
+    """Difference ours − theirs of a metric between two sets of subjects, over their common seeds.
 
-    The interval and the uncorrected p are those of one t distribution; both are undefined for one seed.
+    The interval and the uncorrected p value are based on one t distribution; both are undefined for one seed.
     """
     common = common_seeds([ours, theirs])
     rows = [[scored.seeds.index(seed) for seed in common] for scored in (ours, theirs)]

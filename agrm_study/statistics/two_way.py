@@ -1,7 +1,7 @@
 """Two-way variance of a seed-averaged metric: seeds × subjects, with intervals and a t-test.
 
 A metric averaged over S seeds on N subjects has two sources of random variation: seeds and subjects. With u the
-influence values of `statistics.influence` (S, N), centred by seed, and values the metric at each seed, the variance
+influence values of `statistics.influence` (S, N), centred by seed, and values the metric for each seed, the variance
 of the mean has the estimates
 
     seeds       = variance of values / S,                   which contains the interaction,
@@ -11,9 +11,9 @@ of the mean has the estimates
 The variance of the mean is seeds + max(subjects − interaction, 0), and never less than subjects: the crossed
 random-effects variance of studies with several readers and several cases (Obuchowski & Rockette 1995; Hillis 2007),
 with a floor that protects against a seed variance that is underestimated by chance. Degrees of freedom follow
-Satterthwaite (1946), with those of the subjects from the fourth moment of u (few influential subjects give few), and
-are at most `MOST_DF` times those of the seeds. The rule was selected by simulation: docs/statistics.md,
-benchmarks/intervals.py.
+Satterthwaite (1946), where the degrees of freedom of the subjects are estimated from the fourth moment of u (few
+influential subjects give few degrees of freedom). They are at most `MOST_DF` times the degrees of freedom of the seeds.
+The rule was selected by simulation: docs/statistics.md, benchmarks/intervals.py.
 
 Axes: S seeds, N subjects; leading axes (several arms or simulated studies) are kept.
 """
@@ -34,17 +34,18 @@ from agrm_study.statistics.fold_variance import variance_of_folds
 ROUNDING: Final = 1e-12
 """Differences and standard errors below this are treated as rounding errors."""
 MOST_DF: Final = 3.0
-"""Upper bound of the degrees of freedom, as a multiple of those of the seeds: few seeds estimate the shares poorly."""
+"""Upper bound of the degrees of freedom as a multiple of the seeds' degrees of freedom, since few seeds estimate the
+shares poorly."""
 FEWEST_SUBJECTS: Final = 10
 """Minimum number of subjects for a variance: intervals from eight had coverage as low as 87 % in simulations."""
 SHAPE: Final = 1.5
 """Power of θ(1−θ) that the variance of a bounded metric is proportional to (`bounded_interval`); 1 for a proportion."""
 NEWTON_STEPS: Final = 20
-"""Maximum number of steps; most intervals take five."""
+"""Maximum number of Newton steps; most intervals need five."""
 SHARED_LEVEL: Final = 0.02
-"""Level of the F-test for a seed effect that arms share: erroneous pairing makes the test of differences liberal."""
+"""Level of the F-test for a seed effect that arms share: unjustified pairing makes the test of differences liberal."""
 FEWEST_TO_PAIR: Final = 3
-"""Minimum number of seeds for pairing: two cannot show a common effect."""
+"""Minimum number of seeds for pairing; two seeds cannot show a common effect."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,9 +58,9 @@ class Components:
         interaction: Variance from the interaction, contained in both.
         seed_df: Degrees of freedom of `seeds`.
         subject_df: Degrees of freedom of `subjects`.
-        n_seeds: Number of seeds (of the arm with the fewest).
+        n_seeds: Number of seeds (of the arm with the fewest seeds).
         n_subjects: Number of subjects.
-        folds: Variance that pooled folds add (`statistics.fold_variance`); 0 for a single split.
+        folds: Variance due to pooled folds (`statistics.fold_variance`); 0 for a single split.
         between_folds: Variance of the mean from its fold means alone, from which `folds` is estimated.
         n_folds: Number of folds; 1 for a single split.
     """
@@ -92,8 +93,8 @@ class Components:
 
     @property
     def shares(self) -> tuple[Floats, Floats, Floats]:
-        """Shares of the variance of seeds, subjects and their interaction; NaN without any variance. With the share of
-        folds they sum to 1."""
+        """Shares of the variance due to seeds, subjects and their interaction; NaN without any variance. Together with
+        the share of folds they sum to 1."""
         seeds = np.maximum(np.asarray(self.seeds, dtype=np.float64) - self.interaction, 0.0)
         subjects = np.maximum(np.asarray(self.subjects, dtype=np.float64) - self.interaction, 0.0)
         total = seeds + subjects + self.interaction + self.folds
@@ -102,7 +103,7 @@ class Components:
 
     @property
     def fold_share(self) -> Floats:
-        """Share of the variance of folds; NaN without any variance."""
+        """Share of the variance due to folds; NaN without any variance."""
         return np.asarray(1.0 - sum(self.shares), dtype=np.float64)
 
     def half_width(self, level: float = 0.95) -> Floats:
@@ -134,12 +135,13 @@ def components(values_S: ArrayLike, influence_SN: ArrayLike, fold_SN: Ints | Non
     """Components of the mean over seeds.
 
     Args:
-        values_S: Metric at each seed, (…, S).
-        influence_SN: Influence of each subject on the metric at each seed, (…, S, N).
+        values_S: Metric for each seed, (…, S).
+        influence_SN: Influence of each subject on the metric for each seed, (…, S, N).
         fold_SN: Fold that tested each subject (`fold_variance.variance_of_folds`); None for a single split.
 
     Returns:
-        None for fewer than two seeds or `FEWEST_SUBJECTS` subjects, from which the variance cannot be estimated.
+        The components; None for fewer than two seeds or `FEWEST_SUBJECTS` subjects, from which the variance cannot be
+        estimated.
     """
     values = np.asarray(values_S, dtype=np.float64)
     u = np.asarray(influence_SN, dtype=np.float64)
@@ -220,7 +222,7 @@ def combined(
         folds: Fold that tested each subject in each arm, (S, N) each; None for a single split.
 
     Returns:
-        None if an arm has fewer than two seeds, or there are fewer than `FEWEST_SUBJECTS` subjects.
+        The components; None if an arm has fewer than two seeds, or there are fewer than `FEWEST_SUBJECTS` subjects.
     """
     if paired:
         values = np.sum([c * v for c, v, _ in parts], axis=0)
@@ -270,7 +272,7 @@ def bounded_interval(
 
 
 def _score_ends(x: Floats, half: Floats, shape: float) -> Floats:
-    """Ends (2, …) of a score interval between 0 and 1: Newton's method for their distances from x in logits.
+    """Ends (2, …) of a score interval between 0 and 1, by Newton's method for their distances from x in logits.
 
     Solves log|x − θ| = log(half) + p/2·log(θ(1−θ)/(x(1−x))), which increases with the distance of θ from x.
     """
@@ -282,7 +284,7 @@ def _score_ends(x: Floats, half: Floats, shape: float) -> Floats:
         slack, now = side * (theta - x), theta * (1 - theta)
         gap = np.log(slack / half) - shape / 2 * np.log(now / variance)
         slope = now / slack - side * shape / 2 * (1 - 2 * theta)
-        new = np.maximum(reach - gap / slope, reach / 2)  # never crosses x
+        new = np.maximum(reach - gap / slope, reach / 2)  # the iterate never crosses x
         found, reach = bool(np.all(np.abs(new - reach) <= ROUNDING * reach)), new
         if found:
             break
@@ -296,7 +298,7 @@ def difference_interval(delta: ArrayLike, c: Components, level: float = 0.95) ->
 
 
 def t_test(delta: ArrayLike, c: Components) -> Floats:
-    """Two-sided p value of a contrast; with zero variance 1 if the contrast is 0, else NaN."""
+    """Two-sided p value of a contrast; with zero variance, 1 if the contrast is 0, otherwise NaN."""
     x = np.asarray(delta, dtype=np.float64)
     error = np.sqrt(c.variance)
     with np.errstate(divide="ignore", invalid="ignore"):

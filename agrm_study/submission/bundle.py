@@ -1,6 +1,6 @@
-"""Records bundle: one zip file with the records and the report of a study, which anybody can verify later.
+"""Records bundle: a zip file with the records and the report of a study, which allows later verification.
 
-It holds everything that `report` and `verify` read and nothing that is executed: no weights, no checkpoints. Equal
+It contains all files that `report` and `verify` read, and no executable content, weights or checkpoints. Equal
 results give equal bytes. ``bundle.json`` lists the SHA-256 of every file.
 """
 
@@ -45,7 +45,7 @@ def write_bundle(results: Path, target: Path) -> int:
         target: The zip file; replaced atomically.
 
     Raises:
-        InputError: If the folder holds no results.
+        InputError: If the folder contains no results.
         OSError: If the bundle cannot be written.
     """
     if not (results / "study.yaml").is_file():
@@ -66,7 +66,7 @@ def write_bundle(results: Path, target: Path) -> int:
 
 @contextlib.contextmanager
 def opened_bundle(path: Path) -> Iterator[tuple[Path, list[str]]]:
-    """The results folder in a bundle, unpacked within the block, and mismatches between its files and its list.
+    """Context with the unpacked results folder of a bundle, and the mismatches between its files and its list.
 
     Raises:
         InputError: If the file is not a records bundle, or a name in it points outside the folder.

@@ -1,4 +1,4 @@
-"""A fact for a manuscript, and the words for methods and arms."""
+"""A fact for a manuscript, and descriptions of methods and arms."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Fact:
 
     Attributes:
         text: One or more sentences.
-        source: Files and tables of the results folder that it comes from.
+        source: Files and tables of the results folder on which it is based.
     """
 
     text: str
@@ -32,7 +32,7 @@ class Fact:
 
 
 def arm_words(arm: ArmInfo) -> str:
-    """An arm with the settings in which it differs from the base recipe."""
+    """Description of an arm by the settings that differ from the base recipe."""
     if not arm.settings:
         return f"{arm.name} (the base recipe)"
     changes = ", ".join(f"{key} = {_value(value)}" for key, value in arm.settings.items())

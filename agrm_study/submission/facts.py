@@ -1,4 +1,4 @@
-"""Facts of a study for a manuscript: sentences made from its records, each with its source."""
+"""Facts of a study for a manuscript: sentences generated from its records, each with its source."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Facts:
 
     @cached_property
     def tested(self) -> int:
-        """Labelled subjects that are tested: those of the test part, or of all folds."""
+        """Tested labelled subjects: subjects of the test part, or of all folds."""
         if self.m.evidence.study.splits is None:
             return sum(self.counts["test"].values())
         return sum(sum(by.values()) for by in self.counts.values())
@@ -80,7 +80,7 @@ class Facts:
         return Fact(text, "records/subjects; study.yaml (data)")
 
     def exclusions(self) -> Fact:
-        """Subjects that the study leaves out."""
+        """Subjects that the study excludes."""
         data = self.recipe.data
         text = (
             f"{len(data.exclude)} subjects were excluded by name."
@@ -99,7 +99,7 @@ class Facts:
         return Fact(text, "study.yaml (data.exclude, data.subset, data.labelled_fraction, data.views)")
 
     def preprocessing(self) -> Fact:
-        """How a video becomes the network's input."""
+        """Preprocessing of videos for the network."""
         clip = self.recipe.clip
         kept = {
             "resize": f"resized to a short side of {clip.resize} pixels",
@@ -113,7 +113,7 @@ class Facts:
         return Fact(text, "study.yaml (clip)")
 
     def split(self) -> Fact:
-        """How subjects were assigned to parts."""
+        """Assignment of subjects to parts."""
         data, counts = self.recipe.data, self.counts
         sizes = listing([f"{sum(counts[p].values())} {PART_TITLES[p]}" for p in LABELLED_PARTS])
         how = "by a split file of the authors" if data.split_file is not None else "at random, stratified by label"
@@ -139,7 +139,7 @@ class Facts:
         return Fact(text, "study.yaml (data.split); records/subjects; table splits")
 
     def model(self) -> Fact:
-        """The network."""
+        """Network architecture."""
         r = self.recipe
         sizes = self.m.evidence.trials.loc[self.m.evidence.trials["status"] == "finished", "n_params"].dropna()
         size = ""
@@ -178,7 +178,7 @@ class Facts:
         return Fact(text, "study.yaml (base.ssl, base.optimizer, base.batch, base.loss)")
 
     def _memory(self) -> str:
-        """The teacher's memory, as the study gives it."""
+        """EMA decay of the teacher, in the form given in the study."""
         ema = self.recipe.ssl.ema
         return f"α = {ema.alpha:g}" if ema.memory_epochs is None else f"a memory of {ema.memory_epochs:g} epochs"
 
@@ -204,7 +204,7 @@ class Facts:
         return Fact(text, "study.yaml (base.augment)")
 
     def selection(self) -> Fact:
-        """How the reported network of a trial was selected."""
+        """Selection of the reported network of a trial."""
         r = self.recipe
         text = (
             f"For each trial, the epoch with the best validation "
@@ -292,7 +292,7 @@ class Facts:
         return Fact(text, "provenance.json; records/trials (code_version, versions)")
 
     def missing(self) -> Fact:
-        """Trials and evidence that are missing or refused."""
+        """Missing or excluded trials and evidence."""
         e = self.m.evidence
         text = e.partial.removeprefix("PARTIAL: ") + "." if e.partial else "All planned trials are finished and usable."
         refused = [f for f in e.problems if f.severity == "refuse"]
@@ -319,7 +319,7 @@ class Facts:
         return Fact(". ".join(parts) + ".", "records/subjects; tables class_counts, splits")
 
     def code(self) -> Fact:
-        """Identity of the code, data and split."""
+        """Fingerprints of the code, data and split."""
         e = self.m.evidence
         git: dict[str, Any] = e.provenance.get("git") or {}
         prints = {name: sorted(set(e.trials[f"{name}_fingerprint"].dropna())) for name in ("data", "split")}

@@ -1,4 +1,4 @@
-"""A written table as a grid of text, and the comparison of a found grid with the one made from the records."""
+"""A written table as a grid of text, and the comparison of a found grid with the grid generated from the records."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TOLERANCE: Final = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class GridCell:
-    """The text of one cell, free of formatting.
+    """The text of one cell, without formatting.
 
     Attributes:
         text: Text for comparison.
@@ -32,7 +32,7 @@ class GridCell:
 
     @property
     def key(self) -> str:
-        """The text without spaces, which line breaks and formats add and remove."""
+        """The text without spaces, since line breaks and formats add and remove spaces."""
         return _key(self.text)
 
 
@@ -45,7 +45,7 @@ class GridRow:
 
     @property
     def label(self) -> str:
-        """The first cell, which names the row."""
+        """The first cell, which contains the name of the row."""
         return self.cells[0].text if self.cells else ""
 
     @property
@@ -86,13 +86,13 @@ class Grid:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mismatch:
-    """A place where a written table differs from the records.
+    """A difference between a written table and the records.
 
     Attributes:
         line: Line in the file, counted from 1.
-        place: Row and column, in words.
+        place: Location as text: row and column.
         found: The text in the file; None if something is missing there.
-        expected: The text made from the records; None if the records have no such place.
+        expected: The text generated from the records; None if the records have no such cell.
     """
 
     line: int
@@ -117,14 +117,14 @@ class GridComparison:
 
 
 def compare_grids(found: Grid, expected: Grid, *, whole: bool) -> GridComparison:
-    """Compare a written table with the one made from the records.
+    """Compare a written table with the table generated from the records.
 
     Rows and columns are matched by name; a renamed one is matched by its position among those without a match.
-    Captions and notes are compared number by number where their words are the same, otherwise there is a remark.
+    Captions and notes are compared number by number if their words are the same; otherwise a remark is added.
 
     Args:
         found: The written table.
-        expected: The table made from the records.
+        expected: The table generated from the records.
         whole: Whether all rows and columns must be present under their names; a manuscript may omit or rename some.
     """
     out = GridComparison()
@@ -168,7 +168,7 @@ def _compare_names(
 def _compare_row(
     found: GridRow, expected: GridRow, positions: Sequence[tuple[int, int, str]], n_columns: int, *, exact: bool
 ) -> Iterator[Mismatch]:
-    """Cells of one row that differ; positions are those of a column in the two tables, with its title."""
+    """Differing cells of one row; each column is given by its positions in the two tables and its title."""
     if len(found.cells) != n_columns:
         yield Mismatch(
             line=found.line,
@@ -189,7 +189,7 @@ def _only_digits_differ(found: str, expected: str) -> bool:
 
 
 def compare_prose(found: Sequence[GridCell], expected: Sequence[GridCell], out: GridComparison) -> None:
-    """Numbers in captions and notes, compared where the surrounding words match those of the records' table."""
+    """Numbers in captions and notes, compared if the surrounding words match the table generated from the records."""
     wanted: dict[str, dict[str, str]] = {}
     for text in expected:
         wanted.setdefault(DIGITS.sub("#", text.key), {})[text.key] = text.text

@@ -30,10 +30,10 @@ class Source:
 
 
 def read_manuscript(path: Path) -> tuple[list[Source], list[str]]:
-    r"""A LaTeX file and what it includes by ``\input``, ``\include`` and ``\subfile``, and the files that are missing.
+    r"""A LaTeX file, the files that it includes by ``\input``, ``\include`` and ``\subfile``, and the missing files.
 
     Raises:
-        InputError: If the file itself cannot be read.
+        InputError: If the main file cannot be read.
     """
     waiting, seen = [path], set[Path]()
     sources: list[Source] = []

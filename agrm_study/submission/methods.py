@@ -30,7 +30,7 @@ def as_markdown(paragraphs: dict[str, str]) -> str:
 
 
 def as_latex(paragraphs: dict[str, str]) -> str:
-    """The paragraphs under LaTeX headings, for an \\input."""
+    """The paragraphs under LaTeX headings, for inclusion by \\input."""
     lines = []
     for heading, text in paragraphs.items():
         lines += [rf"\paragraph{{{escape(heading)}.}}", textwrap.fill(escape(text), 100, break_long_words=False), ""]

@@ -62,8 +62,8 @@ class Pack:
 
     Attributes:
         folder: Its folder.
-        files: Every file in it.
-        open_items: By checklist, the number of items that the authors have to answer and the number of all items.
+        files: All files in it.
+        open_items: Number of items left to the authors and total number of items, by checklist.
     """
 
     folder: Path
@@ -78,7 +78,7 @@ def write_submission(
     *,
     on_progress: Callable[[str], None] | None = None,
 ) -> Pack:
-    """Write the submission pack of a study; its report is regenerated first, so that all parts agree.
+    """Write the submission pack of a study; its report is regenerated first, so that all parts are consistent.
 
     Args:
         results: Results folder.
@@ -87,7 +87,7 @@ def write_submission(
         on_progress: Callback that receives a short description of the current step.
 
     Raises:
-        InputError: If the folder holds no results.
+        InputError: If the folder contains no results.
         OSError: If the pack cannot be written.
     """
     say = on_progress or (lambda text: None)
@@ -159,7 +159,7 @@ def verify_submission(folder: Path, out: Verification) -> Made:
     """Verify a submission pack against its own records bundle: texts, tables, numbers and the whole LaTeX document.
 
     Args:
-        folder: Folder that `write_submission` wrote.
+        folder: Folder written by `write_submission`.
         out: Receives the differences and remarks.
 
     Returns:
@@ -184,7 +184,8 @@ def verify_submission(folder: Path, out: Verification) -> Made:
 
 
 def _compare_lines(file: Path, expected: str, out: Verification) -> None:
-    """Compares numbers in the lines of a text; changed words are only a remark, since authors complete these texts."""
+    """Compare the numbers in the lines of a text; changed words give only a remark, since authors complete these
+    texts."""
     found = GridComparison()
     compare_prose(
         [GridCell(line, n) for n, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1)],
@@ -197,7 +198,7 @@ def _compare_lines(file: Path, expected: str, out: Verification) -> None:
 
 
 def checklist_latex(checklist: Checklist, facts: Facts) -> str:
-    """A checklist as a LaTeX table over several pages, for an \\input."""
+    """A checklist as a LaTeX table over several pages, for inclusion by \\input."""
     lines = [
         rf"\section*{{{escape(checklist.title)}}}",
         rf"{{\scriptsize {escape(checklist.citation)}. The items are paraphrased.\par}}",

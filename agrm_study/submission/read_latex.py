@@ -1,7 +1,7 @@
 r"""LaTeX reader: agrm-study tables in a manuscript, found by their comment, and uses of ``\agrm{key}``.
 
 The reader accepts common edits of a table: other column types, rules, fonts, math mode, line breaks and order. It does
-not expand macros of the author's own; a cell that uses one differs from the records and is reported.
+not expand macros of the author's own; a cell that uses such a macro differs from the records and is reported.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class FoundTable:
         study: Name of the study.
         name: Name of the table.
         text: The file, with comments blanked.
-        start: Position of the comment that names it.
+        start: Position of the comment that identifies it.
         body: Start and end of the tabular's content.
         float: Start and end of the enclosing float, or of the tabular without one.
     """
@@ -105,7 +105,7 @@ def find_uses(text: str) -> list[Use]:
 
 
 def find_tables(text: str) -> list[FoundTable]:
-    """Every table named by a comment of the LaTeX renderer; one whose tabular is missing has an empty body."""
+    """All tables identified by a comment of the LaTeX renderer; a table whose tabular is missing has an empty body."""
     clean = without_comments(text)
     spans = list(_pairs(_TABULAR, clean))
     floats = list(_pairs(_FLOAT, clean))
@@ -165,7 +165,7 @@ def grid_of(table: FoundTable, numbers: Callable[[str], str | None] = lambda key
 
 
 def plain(latex: str, numbers: Callable[[str], str | None] = lambda key: None) -> str:
-    """LaTeX as readable text without fonts, braces and math mode, for comparison."""
+    """LaTeX source as plain text without fonts, braces and math mode, for comparison."""
     text = _USE.sub(lambda m: numbers(m.group(1).strip()) or m.group(0), latex)
     while inner := re.search(r"\\begin\s*\{tabular\}", text):
         text = text[: inner.start()] + " " + text[inner.end() + _arguments(text[inner.end() :]) :]
@@ -238,7 +238,7 @@ def _closing(text: str, at: int) -> int:
 
 
 def _after_arguments(text: str, at: int, count: int) -> int:
-    """Position after a number of arguments in braces and any in brackets among them."""
+    """Position after the given number of arguments in braces, and any optional arguments in brackets among them."""
     while count and (match := re.compile(r"\s*(?:\[[^\]]*\]|\{)").match(text, at)):
         in_braces = match.group().endswith("{")
         at = _closing(text, match.end()) + 1 if in_braces else match.end()
@@ -269,7 +269,7 @@ def _split(text: str, start: int, end: int, separator: str) -> Iterator[tuple[in
 
 
 def _starts_cell(option: str) -> bool:
-    """Whether brackets after a line break hold a number without a unit, so that they are an interval of a cell."""
+    """Whether brackets after a line break contain a number without a unit, which makes them an interval in a cell."""
     return re.search(r"(pt|mm|cm|em|ex|in|skip|height|baselineskip)\s*\]$", option) is None
 
 

@@ -1,4 +1,5 @@
-"""Verification: tables, numbers and figures of a results folder, regenerated from the records and compared."""
+"""Verification of the tables, numbers and figures of a results folder: they are regenerated from the records and
+compared."""
 
 from __future__ import annotations
 
@@ -31,7 +32,7 @@ class Made:
     """Values computed from the records of one results folder.
 
     Attributes:
-        folder: The results folder as given.
+        folder: The results folder, as given by the user.
         measurements: Its measurements.
         tables: The tables by name.
         numbers: The numbers for a manuscript, as LaTeX by key.
@@ -53,9 +54,9 @@ class Verification:
     """Result of a verification.
 
     Attributes:
-        differences: Places that differ from the records, or that cannot be verified, one sentence each.
-        remarks: Places where words or the selection differ, but no numbers.
-        checked: Number of things compared, by kind.
+        differences: Contents that differ from the records or cannot be verified, one sentence each.
+        remarks: Contents in which words or the selection differ, but no numbers.
+        checked: Number of compared items, by kind.
     """
 
     differences: list[str] = field(default_factory=list)
@@ -64,11 +65,11 @@ class Verification:
 
     @property
     def passed(self) -> bool:
-        """Whether everything agrees with the records."""
+        """Whether all compared items agree with the records."""
         return not self.differences
 
     def count(self, kind: str, number: int = 1) -> None:
-        """Add to the number of things compared."""
+        """Increase the number of compared items."""
         self.checked[kind] = self.checked.get(kind, 0) + number
 
 
@@ -80,7 +81,7 @@ def verify_folder(
     weights: bool = True,
     on_progress: Callable[[str], None] | None = None,
 ) -> Made:
-    """Regenerate everything from the records of a folder and compare it with the files there.
+    """Regenerate all outputs from the records of a folder and compare them with its files.
 
     Records and stored weights are compared with their digests; tables cell by cell in every format; numbers by key;
     figures byte by byte.
@@ -88,12 +89,12 @@ def verify_folder(
     Args:
         folder: Results folder.
         out: Receives the differences and remarks.
-        named: Name of the folder in messages; its path by default.
-        weights: Whether the folder holds weights, which a records bundle does not.
+        named: Name of the folder in messages; by default its path.
+        weights: Whether the folder contains weights; a records bundle does not.
         on_progress: Callback that receives a short description of the current step.
 
     Raises:
-        InputError: If the folder holds no results.
+        InputError: If the folder contains no results.
     """
     named = named or str(folder)
     say = on_progress or (lambda text: None)
@@ -120,7 +121,7 @@ def verify_folder(
 
 
 def _verify_evaluations(m: Measurements, folder: Path, named: str, out: Verification) -> None:
-    """Check the records of evaluations on other data against the trials and sets that they belong to."""
+    """Check the records of evaluations on other data for consistency with their trials and data sets."""
     findings = [finding for each in m.external for finding in each.findings]
     findings += m.corrupted.findings if m.corrupted is not None else ()
     for finding in dict.fromkeys(findings):
@@ -144,7 +145,7 @@ def _verify_tables(place: Path, tables: Mapping[str, Table], named: str, out: Ve
 
 
 def verify_table_file(file: Path, table: Table, named: str, out: Verification) -> None:
-    """Compare a written table with the one made from the records, cell by cell."""
+    """Compare a written table with the table generated from the records, cell by cell."""
     suffix = file.suffix.removeprefix(".")
     try:
         rendered = RENDERERS[suffix](table)
@@ -158,7 +159,7 @@ def verify_table_file(file: Path, table: Table, named: str, out: Verification) -
         return
     try:
         found = READERS[suffix](file.read_bytes())
-    except Exception as error:  # the file may have any content, so a reader may raise anything
+    except Exception as error:  # the file may have any content, so a reader may raise any exception
         out.differences.append(f"{named}: {UNREADABLE} ({type(error).__name__})")
         return
     compared = compare_grids(found, expected, whole=True)
@@ -189,7 +190,7 @@ def compare_numbers(
     named: str,
     why_unknown: Callable[[str], str] = lambda key: "the records have no such number",
 ) -> list[str]:
-    """Differences of the defined numbers from those of the records, one sentence each."""
+    """Differences between the defined numbers and the records, one sentence each."""
     out = []
     for key, value in found.items():
         if key not in expected:

@@ -95,7 +95,7 @@ class ExternalCalibration(TableKind):
 
 
 def refitted(cell: Cell) -> tuple[Floats | None, Floats | None]:
-    """ECE and Brier score of each seed after cross-fitted recalibration; None unless it exists at every seed."""
+    """ECE and Brier score of each seed after cross-fitted recalibration; None unless it exists for every seed."""
     values = []
     for probs_NK in cell.probs_SNK:
         here = present(probs_NK)

@@ -20,8 +20,8 @@ class Item:
     Attributes:
         number: Number in the published checklist.
         section: Section of the published checklist.
-        asks: The content of the item in our own words.
-        answer: The fact that answers it, or what the authors have to add.
+        asks: Paraphrased content of the item.
+        answer: The fact that answers it, or the information that the authors have to add.
     """
 
     number: str
@@ -36,8 +36,8 @@ class Checklist:
 
     Attributes:
         name: Name on the command line, and stem of its files.
-        title: Name in print.
-        citation: Where it was published.
+        title: Published name.
+        citation: Reference of the publication.
         items: Its items in order.
     """
 
@@ -57,7 +57,7 @@ class Answer:
 
 
 def answers(checklist: Checklist, facts: Facts) -> Iterator[Answer]:
-    """Every item with its answer from the records, or with what the authors have to add."""
+    """All items with their answer from the records, or with the information that the authors have to add."""
     for item in checklist.items:
         if isinstance(item.answer, str):
             yield Answer(item, f"{AUTHORS} {item.answer}".strip(), "")

@@ -57,7 +57,7 @@ def subgroups(facts: Facts) -> Fact:
 
 
 def clusters(facts: Facts) -> Fact:
-    """Sites of the labelled subjects, and what the study does about them; left to the authors if none is known."""
+    """Sites of the labelled subjects and their treatment in the study; left to the authors if no site is known."""
     people = facts.m.evidence.subjects
     known = people[people["label"].notna() & people["site"].notna()].drop_duplicates("subject_id")
     if known.empty:
@@ -76,7 +76,7 @@ def clusters(facts: Facts) -> Fact:
 
 
 def external(facts: Facts) -> Fact:
-    """The external sets that the networks were evaluated on; left to the authors if there are none."""
+    """The external sets on which the networks were evaluated; left to the authors if there are none."""
     sets = facts.m.external
     if not sets:
         return Fact(f"{AUTHORS} No external test is in these records.", "")
@@ -92,7 +92,7 @@ def external(facts: Facts) -> Fact:
 
 
 def robustness(facts: Facts) -> Fact:
-    """The corruptions that the networks were evaluated under; empty if there are none."""
+    """The corruptions under which the networks were evaluated; empty if there are none."""
     found = facts.m.corrupted
     if found is None or not found.severities:
         return Fact("", "")
