@@ -33,7 +33,7 @@ from agrm_study.training.temperature import subject_log_probs
 OnProgress = Callable[[int, int], None]
 
 STALL_S: Final = 120.0
-"""Seconds without a decoded chunk after which a video is abandoned."""
+"""Seconds without a decoded chunk after which decoding of a video is aborted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

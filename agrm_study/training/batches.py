@@ -50,7 +50,7 @@ class UnlabelledBatch:
         label_BCTHW: View for the labelling network; None for methods that label the student's view.
         ids_B: Ids of the clips in the unlabelled part.
         hidden_B: Hidden class indices, −1 if unknown; used for statistics only, not by any loss.
-        second_BCTHW: Another view for the student (`ssl.views: 2`), or None.
+        second_BCTHW: Second view for the student (`ssl.views: 2`), or None.
     """
 
     student_BCTHW: Tensor
@@ -78,7 +78,8 @@ Step = tuple[LabelledBatch, UnlabelledBatch | None]
 
 
 _VIEWS = (("student", "student view"), ("teacher", "label view"), ("student", "second student view"))
-"""Views of unlabelled clips: the branch that decides whether each is strong, and the purpose of its random stream."""
+"""Views of unlabelled clips: the branch that determines whether each is strong, and the purpose of its random
+stream."""
 
 
 @dataclass(frozen=True, slots=True)

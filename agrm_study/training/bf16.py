@@ -1,4 +1,4 @@
-"""Whether a device supports bfloat16 and computes it correctly."""
+"""Checks of whether a device supports bfloat16 and computes it correctly."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ CPU_FLAGS: Final = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
 """CPU flags for bfloat16 products: two for x86, one for Arm."""
 TWO_FRAMES: Final = 2
 TOLERANCE: Final = 0.05
-"""Largest deviation of a correct bf16 gradient from that in fp32, relative to the largest gradient (0.005 is usual)."""
+"""Largest deviation of a correct bf16 gradient from the fp32 gradient, relative to the largest gradient (0.005 is
+typical)."""
 
 
 def bf16_problem(device: torch.device) -> str | None:
-    """Reason why training in bf16 is refused on a device; None if it is accepted.
+    """Reason why a device does not support training in bf16; None if it does.
 
-    Devices on which torch emulates bfloat16 are refused, as they are slower than in fp32.
+    Devices on which torch emulates bfloat16 are rejected, since bf16 is slower than fp32 on them.
     """
     if device.type == "cuda":
         usable = torch.cuda.is_bf16_supported(including_emulation=False)
@@ -42,10 +43,9 @@ def pads_frames() -> bool:
 
 
 class PaddedFrames(TorchFunctionMode):
-    """While active, 3D convolutions of two frames pad them in an operation of their own; their outputs stay the same.
+    """Context in which 3D convolutions of two frames pad them in a separate operation; outputs do not change.
 
-    The weight gradient that oneDNN computes wrongly (see `gradients_are_right`) is that of a convolution that pads two
-    frames itself.
+    oneDNN computes a wrong weight gradient for convolutions that pad two frames themselves (see `gradients_are_right`).
     """
 
     def __torch_function__(
@@ -80,7 +80,7 @@ def _triple(value: Any) -> Any:
 
 @cache
 def cpu_flags() -> frozenset[str]:
-    """Instruction sets of this machine's processors, as Linux names them; empty on other systems."""
+    """Instruction sets of this machine's CPU, as reported by Linux; empty on other systems."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
@@ -91,13 +91,14 @@ def cpu_flags() -> frozenset[str]:
 
 @cache
 def gradients_are_right(*, padded: bool) -> bool:
-    """Whether the weight gradient of a 3D convolution in bf16 on this CPU agrees with that in fp32.
+    """Whether the weight gradient of a 3D convolution in bf16 on this CPU agrees with the fp32 gradient.
 
     Args:
-        padded: Try it within `PaddedFrames`.
+        padded: Whether to test within `PaddedFrames`.
 
-    In torch 2.14.1 (oneDNN, AVX512-BF16) it does not for two frames, which nearly every network reaches in its last
-    stages: it contains whatever the memory held before. Freed memory with NaN makes that visible.
+    In torch 2.14.1 (oneDNN, AVX512-BF16) it does not agree for two frames, the length of clips in the last stages of
+    nearly every network: the gradient contains the previous content of the memory. The test fills freed memory with NaN
+    to make this visible.
     """
     generator = torch.Generator().manual_seed(0)
     convolution = nn.Conv3d(16, 16, 3, padding=1, bias=False)

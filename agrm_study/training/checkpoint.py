@@ -74,7 +74,7 @@ def load_checkpoint(folder: Path, identity: str) -> tuple[dict[str, Any], dict[s
     """Load the state and the best weights (empty if there are none yet), or None if the folder has no checkpoint.
 
     Raises:
-        CheckpointError: The checkpoint belongs to another trial, has another format, or is damaged.
+        CheckpointError: The checkpoint belongs to a different trial, has a different format, or is damaged.
     """
     path = folder / ROLLING
     if not path.is_file():

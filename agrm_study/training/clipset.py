@@ -51,7 +51,7 @@ class ClipSet:
 
     Attributes:
         clip_ids, subject_ids: Ids of the clips and their subjects.
-        rows_N: Rows in the store.
+        rows_N: Row of each clip in the store.
         lengths_N, heights_N, widths_N: Number of stored frames, and their height and width in pixels.
         labels_N: Class indices of the task, from the label or the hidden label; −1 if unknown.
     """
@@ -131,7 +131,7 @@ def with_shuffled_labels(clips: ClipSet, rng: np.random.Generator) -> ClipSet:
 def clips_of_parts(
     recipe: Recipe, manifest: Manifest, store: Store, split: Split, *, needs_test: bool
 ) -> dict[Part, ClipSet]:
-    """The clips of every part.
+    """The clips of each part.
 
     Raises:
         InputError: A part that the recipe requires is empty.

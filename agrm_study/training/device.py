@@ -93,7 +93,8 @@ class Device:
         self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
 
     def step(self, optimizer: torch.optim.Optimizer, parameters: list[nn.Parameter], clip_norm: float | None) -> None:
-        """Run an optimizer step with optional gradient clipping; with fp16, skipped if scaled gradients overflowed."""
+        """Run an optimizer step with optional gradient clipping; with fp16, the step is skipped if scaled gradients
+        overflow."""
         if clip_norm is not None:
             self.scaler.unscale_(optimizer)
             torch.nn.utils.clip_grad_norm_(parameters, clip_norm)
@@ -107,10 +108,10 @@ class Device:
 
     @contextmanager
     def session(self, epoch: int) -> Iterator[None]:
-        """Context of an epoch, which restores torch's global settings afterwards.
+        """Context of an epoch that restores torch's global settings afterwards.
 
         Seeds torch's global generators (dropout, stochastic depth) from (seed, "torch", epoch), and allows only
-        deterministic algorithms on a CPU, and on a GPU if the recipe asks for it.
+        deterministic algorithms on a CPU, and on a GPU if the recipe requests it.
 
         Raises:
             DeviceMemoryError: The device is out of memory.

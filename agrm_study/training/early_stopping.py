@@ -12,7 +12,7 @@ class EarlyStopping:
     Args:
         metric: ``loss`` is minimised, any other metric is maximised.
         patience: Number of counted epochs without improvement after which training stops.
-        armed_after: First epoch that is counted if it brings no improvement.
+        armed_after: First epoch that can count as an epoch without improvement.
 
     Attributes:
         best_epoch: Epoch of the best value, from 1 (the earliest of ties); 0 before the first value.
@@ -25,7 +25,7 @@ class EarlyStopping:
         self.restart()
 
     def restart(self) -> None:
-        """Reset the state, because a different network is evaluated from now on."""
+        """Reset the state, because a different network is evaluated from this epoch on."""
         self.best_epoch, self.waited, self._best = 0, 0, -math.inf
 
     def update(self, epoch: int, value: float) -> bool:

@@ -1,4 +1,4 @@
-"""Detects errors that report exhausted GPU or host memory."""
+"""Detection of errors that report exhausted GPU or host memory."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Errors that end a training run, with the failure class for its record.
 
-They do not import torch, and can be pickled between processes.
+The module does not import torch, and the errors can be pickled.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def _rebuild(kind: type[TrainingFailure], message: str, facts: dict[str, Any]) -
 
 
 class NanLossError(TrainingFailure):
-    """The loss is infinite or not a number; results of the trial must not enter a table.
+    """The loss is infinite or NaN; results of the trial must not be reported.
 
     Keys of `facts`: `epoch` (from 1), `step` (from 1; 0 for validation) and `terms` (values of the loss terms by name).
     """
@@ -68,7 +68,7 @@ class DeviceMemoryError(TrainingFailure):
 
 
 class CheckpointError(TrainingFailure):
-    """A checkpoint cannot be resumed: it belongs to another trial, has another format, or is damaged."""
+    """A checkpoint cannot be resumed: it belongs to a different trial, has a different format, or is damaged."""
 
     failure = "checkpoint"
 

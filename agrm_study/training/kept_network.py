@@ -1,4 +1,4 @@
-"""Networks of finished trials, restored from their kept weights."""
+"""Networks of finished trials, restored from their saved weights."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def kept_weights(content: bytes, epoch: int, where: str) -> dict[str, Tensor]:
         where: The file.
 
     Raises:
-        InputError: The content cannot be read, or the weights are of another epoch.
+        InputError: The content cannot be read, or the weights belong to a different epoch.
     """
     try:
         weights: dict[str, Tensor] = load(content)
@@ -59,7 +59,7 @@ def kept_network(
         where: Their file.
 
     Raises:
-        InputError: The weights are not those of such a network.
+        InputError: The weights do not match the network.
     """
     asked = reported_network(recipe)
     name: Network = asked if any(key.startswith(f"{asked}.") for key in weights) else "student"

@@ -206,7 +206,8 @@ class Training:
         )
 
     def predict_kept(self, epoch: int) -> tuple[Predictions, ...]:
-        """Predictions of the best weights in `checkpoint_dir`, without training: those of `outcome`.
+        """Predictions with the best weights in `checkpoint_dir`, without training; equal to the predictions of
+        `outcome`.
 
         Raises:
             CheckpointError: The folder has no weights for this trial and epoch.
@@ -256,7 +257,8 @@ class Training:
         self._stopping.load_state_dict(state["stopping"])
         self._rows = [EpochRow(**row) for row in state["rows"]]
         self.epoch, self._best_is_saved = state["epoch"], folder == self._folder
-        # Before that, policy and rounds are in their initial state, and the checkpoint may come from another method.
+        # Before that, policy and rounds are in their initial state, and the checkpoint may come from a different
+        # method.
         if self.recipe.uses_unlabelled and self.epoch > self.recipe.ssl.pretrain_epochs:
             self._policy.load_state_dict(state["policy"])
             if self._rounds is not None:
@@ -290,7 +292,8 @@ class Training:
 
     @property
     def _average_selects(self) -> bool:
-        """Whether the average's validation score selects epochs: if the recipe requests it and it exists already."""
+        """Whether the validation score of the average selects epochs: the recipe requests it, and the average
+        exists."""
         return self._networks.average is not None and self.recipe.evaluate.network == "teacher"
 
     def _label_round(self, rounds: Rounds) -> None:

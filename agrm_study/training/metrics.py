@@ -9,7 +9,7 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 TIE = 1e-12
-"""Probabilities within this distance count as equal, so that the order of averaging windows has no effect."""
+"""Probabilities within this distance count as equal, so that the order of averaging over windows has no effect."""
 
 
 def decide(probs_NK: Floats) -> Ints:
@@ -25,7 +25,7 @@ def decide(probs_NK: Floats) -> Ints:
 
 
 def classification_metrics(labels_N: Ints, decided_N: Ints, n_classes: int) -> dict[str, float]:
-    """accuracy, balanced_accuracy (mean recall of the present classes) and macro_f1 (mean F1 of all classes).
+    """accuracy, balanced_accuracy (mean recall of the present classes) and macro_f1 (mean F1 over all classes).
 
     The F1 score of a class that is neither present nor predicted is 0.
 

@@ -1,4 +1,4 @@
-"""Order of clips within an epoch, determined by (seed, epoch) so that arms with the same seed share it."""
+"""Order of clips within an epoch, determined by (seed, epoch) so that it is equal for arms with the same seed."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def unlabelled_batches(seed: int, epoch: int, clips: int, open_ids: Ints, batch:
     Args:
         seed: Seed of the trial.
         epoch: Number of the epoch, from 1.
-        clips: Number of all clips in the unlabelled part, for which the order is drawn.
+        clips: Number of clips in the unlabelled part, over which the order is defined.
         open_ids: Ids of clips that are still unlabelled, at least one.
         batch: Maximum batch size; limited by the number of open clips.
         steps: Number of batches.

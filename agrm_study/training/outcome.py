@@ -23,7 +23,7 @@ class EpochRow:
         loss: Mean cross-entropy of the evaluation (val), or total training loss (train).
         metrics: accuracy, balanced_accuracy and macro_f1, in [0, 1].
         training: On the student's train row: loss_supervised, loss_consistency, loss_pseudo, loss_penalty (weighted;
-            only for policies with a loss term of their own), ramp_weight, lr, threshold, pseudo_coverage,
+            only for policies with an additional loss term), ramp_weight, lr, threshold, pseudo_coverage,
             pseudo_confidence, pseudo_accuracy (only with hidden labels) and the list pseudo_class_counts.
     """
 
@@ -90,7 +90,7 @@ class TrialOutcome:
         device: ``cpu`` or the name of the GPU.
         steps_per_epoch: Training steps per epoch, excluding clips added by pseudo-labelling rounds; None if unknown.
         alpha: Decay of the network's moving average per step; None without one.
-        momentum: Decay of the threshold policy's averages per update; None without any.
+        momentum: Decay of the threshold policy's averages per update; None without averages.
         gflops: 10⁹ floating-point operations of a forward pass of one clip; None if they were not counted.
         clips_per_s: Mean training throughput since the last resume; None if no epoch was trained. Not compared.
     """

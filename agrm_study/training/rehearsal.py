@@ -105,7 +105,7 @@ class Rehearsal:
 
 
 class _RandomClips:
-    """A stand-in for a clip store that returns one random clip for every row."""
+    """A replacement for a clip store that returns one random clip for every row."""
 
     def row(self, clip_id: str) -> int:
         return 0

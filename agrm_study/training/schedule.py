@@ -50,7 +50,7 @@ class LearningRate:
 
     Args:
         settings: The recipe's `optimizer` section.
-        optimizer: The optimizer, whose state holds the current rate, with the rates of the first epoch.
+        optimizer: The optimizer, whose state contains the current learning rate, with the rates of the first epoch.
         epochs: K, the number of training epochs.
         armed_after: First epoch that can count as an epoch without decrease, with `plateau_armed`.
     """
@@ -78,7 +78,7 @@ class LearningRate:
                 group["lr"] = first * factor
 
     def state_dict(self) -> dict[str, Any]:
-        """The state other than the optimizer's; empty for schedules without any."""
+        """The state that is not part of the optimizer's state; empty for stateless schedules."""
         return {} if self._plateau is None else self._plateau.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

@@ -30,7 +30,7 @@ class StepTime:
 
     Attributes:
         supervised: Durations of steps without unlabelled clips, in seconds.
-        full: Durations of steps with unlabelled clips, in seconds; empty for methods that use none.
+        full: Durations of steps with unlabelled clips, in seconds; empty for methods without unlabelled clips.
         window: Durations of evaluating one window with one network, in seconds.
         network_bytes: Size of a network's weights and buffers, in bytes.
     """

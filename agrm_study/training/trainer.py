@@ -1,4 +1,4 @@
-"""Contract of a trainer: what a study needs to plan, run, resume and report training runs of any kind.
+"""Interface of a trainer, through which a study plans, runs, resumes and reports training runs of any kind.
 
 Legend of axes: N samples, K classes.
 """
@@ -27,7 +27,7 @@ class Sample:
         id: Unique among the samples.
         label: Its label; a task of the study maps labels to classes.
         group: Person or other unit that splits keep together and statistics treat as one; the sample itself if empty.
-        site: Place of recording, for `splits: {group: site}` and results by site; unknown if empty.
+        site: Location of the recording, for `splits: {group: site}` and results by site; unknown if empty.
     """
 
     id: str
@@ -66,12 +66,12 @@ class Trial:
 class Trainer(HasOptions, ABC):
     """Trains one trial, epoch by epoch.
 
-    A study names the class (``trainer: file.py:Class``); its settings are a nested class ``Options``, which arms set by
-    name. Equal settings, samples and seeds must give equal results. The data must be readable on every node, and
-    `fingerprint` must change whenever they do.
+    A study specifies the class (``trainer: file.py:Class``); its settings are a nested class ``Options``, whose fields
+    arms set by name. Equal settings, samples and seeds must give equal results. The data must be readable on every
+    node, and `fingerprint` must change whenever the data change.
 
     Args:
-        options: A value of the class's ``Options``.
+        options: An instance of the nested class ``Options``.
     """
 
     def __init_subclass__(cls, **arguments: Any) -> None:
@@ -94,7 +94,7 @@ class Trainer(HasOptions, ABC):
 
     @classmethod
     def shared_epochs(cls, options: Any) -> tuple[int, Collection[str]]:
-        """Declare the first epochs as a stage that trials share; by default none.
+        """Declare the first epochs as a stage shared by trials; by default none.
 
         Trials with equal values of the named options, equal seeds and equal samples train these epochs once: one trial
         saves its state, and the others start from it.
@@ -127,10 +127,10 @@ class Trainer(HasOptions, ABC):
 
     @abstractmethod
     def predict(self, ids: Sequence[str]) -> NDArray[np.floating[Any]]:
-        """Class probabilities (N, K) of samples, by the model after the last epoch; rows sum to 1."""
+        """Class probabilities (N, K) of samples, predicted by the model after the last epoch; rows sum to 1."""
 
     def weights(self) -> Mapping[str, NDArray[Any]]:
-        """Arrays of the model, by name, to be kept in the results folder; by default none."""
+        """Arrays of the model by name, saved in the results folder; by default none."""
         return {}
 
 

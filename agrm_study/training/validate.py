@@ -34,7 +34,7 @@ class Validation:
         self._monitored = spread(unlabelled, recipe.clip, 1) if monitors else None
 
     def rows(self, epoch: int, networks: Networks, policy: ThresholdPolicy, *, pretraining: bool) -> list[EpochRow]:
-        """The student's row, then the teacher's row once it has started.
+        """The student's row, followed by the teacher's row after the teacher has started.
 
         The last row contains the statistics of the unlabelled clips.
 

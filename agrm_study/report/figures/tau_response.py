@@ -72,7 +72,7 @@ def _alike(arms: Sequence[ArmInfo]) -> list[ArmInfo]:
 
 
 class TauResponse(FigureKind[TauResponseInfo]):
-    """The metric by τ with its seeds, and coverage and purity over training; other arms are shown on the right."""
+    """The metric by τ, one point per seed, and coverage and purity over training; other arms are shown on the right."""
 
     name: ClassVar[str] = "tau_response"
     question: ClassVar[str] = "How does the threshold affect the result and the accepted pseudo-labels?"

@@ -1,1 +1,1 @@
-"""Augmentation: views of clips, with parameters drawn in numpy and applied in torch."""
+"""Augmentation: views of clips, with parameters sampled in numpy and applied in torch."""

@@ -1,6 +1,6 @@
 """Colour jitter as one 3×3 matrix and one offset per clip.
 
-Brightness, contrast and saturation are affine in RGB. So is a rotation about the grey axis, which equals a hue shift at
+Brightness, contrast and saturation are affine in RGB, as is a rotation about the grey axis, which equals a hue shift at
 thirds of a turn and approximates it elsewhere. Applied in the order brightness, contrast, saturation, hue, they combine
 to
 

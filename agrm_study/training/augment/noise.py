@@ -1,4 +1,4 @@
-"""Gaussian noise from a bank of values that is drawn once per trial."""
+"""Gaussian noise from a bank of values that is sampled once per trial."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ BANK = 1 << 18
 
 
 class NoiseBank:
-    """Standard normal values, drawn once with numpy from (seed, "noise bank") and read at random offsets.
+    """Standard normal values, sampled once with numpy from (seed, "noise bank") and read at random offsets.
 
-    Each frame reads a run at its own offset, so that noise differs between frames and costs a copy instead of a draw.
-    The values are the same on every device. The bank holds at least eight frames, so runs with equal offsets are rare.
+    Each frame reads a run of values at its own offset, so that noise differs between frames and costs a copy instead of
+    sampling. The values are the same on every device. The bank contains the values of at least eight frames, so that
+    equal offsets are rare.
 
     Args:
         seed: Seed of the trial.

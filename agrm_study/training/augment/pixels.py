@@ -26,13 +26,13 @@ _CACHE_VALUES = 1 << 20
 
 
 class Renderer:
-    """Applies drawn views to gathered clips.
+    """Applies sampled views to gathered clips.
 
     Args:
         seed: Seed of the trial, used for the noise bank.
         size: S, the side of the crops in pixels.
         device: Device of the clips.
-        noise: Whether views may contain noise; if not, no bank is drawn.
+        noise: Whether views may contain noise; if not, no bank is created.
     """
 
     def __init__(self, seed: int, size: int, device: torch.device | str = "cpu", *, noise: bool = True) -> None:

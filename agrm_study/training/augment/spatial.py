@@ -40,7 +40,7 @@ def erase_boxes(probability: float, area: tuple[float, float], size: int, unifor
     """Rectangles to erase (Zhong et al. 2020).
 
     The area is uniform in `area`, the aspect ratio log-uniform in `ERASE_RATIO`, the position uniform. A side longer
-    than the frame is truncated (torchvision draws again), so that each row of random numbers gives one rectangle.
+    than the frame is truncated (torchvision resamples), so that each row of random numbers gives one rectangle.
 
     Args:
         probability: Probability that a clip has an erased rectangle.
@@ -66,7 +66,7 @@ def erase_boxes(probability: float, area: tuple[float, float], size: int, unifor
 def hidden_patches(share: float, uniform_NGG: Floats) -> NDArray[np.bool_]:
     """Patches (N, G, G) of a grid that are hidden: round(share · G²) of each clip, chosen uniformly.
 
-    Hidden in all frames of a clip, they are the tubes of VideoMAE (Tong et al. 2022, section 3.2).
+    Patches are hidden in all frames of a clip, as the tubes of VideoMAE (Tong et al. 2022, section 3.2).
 
     Args:
         share: Share of the patches that is hidden.
@@ -80,6 +80,6 @@ def hidden_patches(share: float, uniform_NGG: Floats) -> NDArray[np.bool_]:
 
 
 def patch_pixels(patches_NGG: NDArray[np.bool_], size: int) -> NDArray[np.bool_]:
-    """The value of each pixel's patch (N, S, S); the sides of patches differ by one pixel where G does not divide S."""
+    """The value of each pixel's patch (N, S, S); the sides of patches differ by one pixel if G does not divide S."""
     cells_S = np.arange(size) * patches_NGG.shape[1] // size
     return patches_NGG[:, cells_S][:, :, cells_S]

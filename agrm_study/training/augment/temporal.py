@@ -63,9 +63,9 @@ def frame_indices(
 ) -> Ints:
     """Stored frames (N, T) of each clip, non-decreasing and within the video (short videos repeat their last frame).
 
-    A speed s stretches the window about its centre to steps of s frames; a window that leaves the video is moved back
-    inside. Jitter then displaces each frame. Sorting restores temporal order without increasing any displacement.
-    Warped times are stretched with the window.
+    A speed s stretches the window about its centre to steps of s frames; a window that extends beyond the video is
+    moved back inside. Jitter then displaces each frame. Sorting restores temporal order without increasing any
+    displacement. Warped times are stretched with the window.
 
     Args:
         starts_N: First frame of each window at speed 1.

@@ -1,8 +1,8 @@
-"""Parameters of weak and strong views, drawn before any pixel is read.
+"""Parameters of weak and strong views, sampled before any pixel is read.
 
-Every clip uses one row with a fixed number of uniform random numbers. Its draws therefore depend neither on the
-settings nor on the number of later clips, which keeps arms with the same seed paired. Timing (reversal, warp) and tubes
-read streams of their own, spawned from the view's: they change no other draw.
+Every clip uses one row with a fixed number of uniform random numbers. Its sampled values therefore depend neither on
+the settings nor on the number of later clips, which keeps arms with the same seed paired. Timing (reversal, warp) and
+tubes use separate streams, spawned from the stream of the view, and do not affect other sampled values.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ class View:
 
 
 def draw_view(settings: Weak | Strong, rng: np.random.Generator, windows_N: Floats, geometry: Geometry) -> View:
-    """Draw a weak or strong view of every clip.
+    """Sample a weak or strong view of every clip.
 
     Args:
         settings: Strengths of the augmentation; the class determines the kind of view.
@@ -144,7 +144,7 @@ def draw_view(settings: Weak | Strong, rng: np.random.Generator, windows_N: Floa
 
 
 def centre_view(starts_N: Ints, geometry: Geometry) -> View:
-    """The view for evaluation: windows that start at `starts_N`, centre crop, no augmentation."""
+    """The view for evaluation: windows that start at `starts_N`, centre crop and no augmentation."""
     none_N = np.zeros(len(geometry))
     return View(
         frames_NT=frame_indices(starts_N, geometry.lengths_N, geometry.frames),

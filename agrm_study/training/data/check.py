@@ -1,4 +1,4 @@
-"""Checks every video of a manifest and reports findings that stop a study or deserve a note."""
+"""Checks every video of a manifest and reports findings that prevent a study, or notes."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ KINDS: dict[str, tuple[Severity, str]] = {
 """Severity and meaning of each kind of finding."""
 
 DAMAGE = frozenset({"missing", "zero_length", "unreadable", "truncated", "changed"})
-"""Kinds of findings that mean a damaged or changed file."""
+"""Kinds of findings that indicate a damaged or changed file."""
 SMALL = 64
 """Short side of the frames decoded for a check, in pixels."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One finding about one clip; `severity` is `stops` (a study refuses the clip) or `note`."""
+    """One finding about one clip; `severity` is `stops` (a study rejects the clip) or `note`."""
 
     clip_id: str
     subject_id: str
@@ -78,7 +78,7 @@ class CheckReport:
 
     @property
     def stops(self) -> bool:
-        """Whether any finding stops a study."""
+        """Whether any finding prevents a study."""
         return any(finding.severity == "stops" for finding in self.findings)
 
     @property
@@ -117,7 +117,7 @@ def check_manifest(
         clip: The preprocessing to check against (window length, smallest frame, the network's square).
         workers: Number of decoding processes.
         on_progress: Called with the number of checked files and the total number of files.
-        stall_s: Seconds without progress after which a file is abandoned.
+        stall_s: Seconds without progress after which decoding of a file is aborted.
     """
     clip = clip or Clip()
     findings = _manifest_findings(manifest, clip)
@@ -137,7 +137,7 @@ def check_manifest(
 
 
 def _deduplicated(findings: list[Finding]) -> list[Finding]:
-    """Keep one finding per clip and kind, and drop findings that only follow from a file's damage."""
+    """Keep one finding per clip and kind, and drop findings that are only consequences of a damaged file."""
     unique = {(finding.clip_id, finding.kind): finding for finding in findings}
     damaged = {finding.clip_id for finding in findings if finding.kind in DAMAGE}
     opened = {finding.clip_id for finding in findings if finding.kind in DAMAGE - {"unreadable"}}

@@ -13,9 +13,9 @@ from agrm_study.training.data.manifest import Manifest
 from agrm_study.training.data.splits import Part, Split
 
 LABELLED_PARTS: Final[dict[Part, str]] = {"train": "training", "val": "validation", "test": "test"}
-"""Parts with labels, as words."""
+"""Names of the labelled parts in messages."""
 SHOWN: Final = 12
-"""Number of classes and labels that a message names."""
+"""Maximum number of classes and labels listed in a message."""
 
 
 def subjects_by_class(split: Split, manifest: Manifest, task: Task) -> dict[Part, tuple[int, ...]]:
@@ -31,7 +31,8 @@ def subjects_by_class(split: Split, manifest: Manifest, task: Task) -> dict[Part
 
 
 def missing_classes(split: Split, manifest: Manifest, task: Task) -> str | None:
-    """The rule that a split breaks if a part has no subject of a class, with the counts; None if none is missing."""
+    """The rule that a split violates if a part has no subject of a class, with the counts; None if no class is
+    missing."""
     counts = subjects_by_class(split, manifest, task)
     lacking = [
         f"{words} part: {some(names, SHOWN)}"
@@ -63,7 +64,7 @@ def unknown_labels(manifest: Manifest, task: Task) -> list[tuple[str, str, str |
 
 
 def labels_text(labels: Iterable[str]) -> str:
-    """Labels for a message; only the first ones of a long list."""
+    """Labels for a message; a long list is truncated."""
     return some(sorted(labels), SHOWN)
 
 

@@ -13,7 +13,7 @@ from agrm_study.study.errors import InputError
 from agrm_study.training.data.workbook import SAVE_AS_CSV, WORKBOOKS, workbook_lines
 
 LONGEST_CELL = 1 << 28
-"""Characters of the longest cell; key boxes of every frame exceed the default of the `csv` module."""
+"""Maximum number of characters of a cell; key boxes of every frame exceed the default of the `csv` module."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,8 @@ def read_csv(path: Path) -> CsvFile:
     """Read a CSV file delimited by `,`, `;` or tab, or the only sheet of an .xlsx or .xlsm workbook.
 
     The encoding of a CSV file is UTF-8 (with or without a byte-order mark), UTF-16, or Windows-1252. A first line
-    `sep=;` states the delimiter. Unnamed columns that are blank or count the rows, as pandas writes them, are left out.
+    `sep=;` specifies the delimiter. Unnamed columns that are blank or contain row numbers, as written by pandas, are
+    omitted.
 
     Raises:
         InputError: The file is missing, empty or not a table, a column is duplicated, or a row differs in length from
@@ -78,13 +79,14 @@ def _csv_lines(path: Path) -> Iterator[tuple[int, list[str]]]:
 
 
 def _without_separator_line(text: str) -> tuple[str, str | None]:
-    """Text with a blank first line instead of Excel's `sep=;`, and the separator that it states."""
+    """Text with a blank first line instead of Excel's `sep=;`, and the separator specified by that line."""
     match = re.match(r'"?sep=([,;\t|])"?[,;\t]*(?=\r|\n|$)', text, re.IGNORECASE)
     return (text[match.end() :], match[1]) if match else (text, None)
 
 
 def _without_row_numbers(file: CsvFile) -> CsvFile:
-    """A table without unnamed columns that are blank or count its rows; other unnamed columns get their number."""
+    """A table without unnamed columns that are blank or contain row numbers; other unnamed columns are named by their
+    number."""
     dropped = {name for name in file.columns if _unnamed(name) and _blank_or_count(file, name)}
     rows = tuple(
         CsvRow(row.line, {name: cell for name, cell in row.cells.items() if name not in dropped}) for row in file.rows

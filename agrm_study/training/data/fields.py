@@ -123,7 +123,7 @@ def parse_boxes(cell: Cell, frames: int = 0) -> Boxes | None:
 
 
 def box_problem(boxes: Boxes, frames: int = 0) -> str | None:
-    """The rule that key boxes break in a clip with this number of frames (0: unknown), or None."""
+    """The rule that key boxes violate in a clip with this number of frames (0: unknown), or None."""
     keys = [box[0] for box in boxes]
     if not boxes or any(not math.isfinite(value) for box in boxes for value in box):
         return "is not a list of boxes"

@@ -37,7 +37,7 @@ class ClipRecord:
         subject_id: The person in the video; the unit of splits and statistics.
         clip_id: Unique within a manifest.
         path: Absolute path of the video.
-        label: Any text (the paper uses `normal`, `genu_varum`, `genu_valgum`), or None for an unlabelled clip.
+        label: Label text (the paper uses `normal`, `genu_varum`, `genu_valgum`), or None for an unlabelled clip.
         hidden_label: True label of an unlabelled synthetic clip, used only to measure pseudo-label accuracy.
         view: Camera angle in degrees (CASIA-B: 0 … 180), or None.
         condition: Walking condition (CASIA-B: `nm-01`, `bg-02`, `cl-01`), or None.
@@ -47,7 +47,7 @@ class ClipRecord:
         rotation: Clockwise rotation stated by the container, in degrees: 0, 90, 180 or 270.
         checksum: SHA-256 of the file, hexadecimal.
         source: The data set (`spwvd`, `casia_b`, `folder`, …).
-        site: Hospital, laboratory or other place of recording, or None.
+        site: Hospital, laboratory or other location of the recording, or None.
         sex: `male`, `female` or None.
         age: Years, or None.
         boxes: Key boxes of the person (frame, x, y, w, h) in pixels of the displayed frame, interpolated linearly
@@ -124,7 +124,7 @@ class Manifest:
 
     @cached_property
     def site_of(self) -> Mapping[str, str]:
-        """Site of each subject that has one."""
+        """Site of each subject with a known site."""
         return {clip.subject_id: clip.site for clip in self.clips if clip.site is not None}
 
     @cached_property
@@ -146,7 +146,7 @@ def read_manifest(path: Path | str, *, require_files: bool = True) -> Manifest:
         require_files: Whether a missing video is an error.
 
     Raises:
-        InputError: A column is missing or unknown, a value cannot be parsed, rows break a rule of `RowRules`, a video
+        InputError: A column is missing or unknown, a value cannot be parsed, rows violate a rule of `RowRules`, a video
             does not exist, or the manifest has no clips.
     """
     path = Path(path)
@@ -172,11 +172,11 @@ def _validated(
 def write_manifest(clips: Iterable[ClipRecord], folder: Path | str) -> Path:
     """Write `manifest.parquet` and `manifest.csv`, and return the path of the Parquet file.
 
-    Paths of videos inside the folder are written relative to it, others as absolute paths. The new files are read by
-    the rules of `read_manifest` before they replace the old ones, each atomically.
+    Paths of videos inside the folder are written relative to it, others as absolute paths. The new files are validated
+    by the rules of `read_manifest` before they replace the old ones, each atomically.
 
     Raises:
-        InputError: The rows break a rule of `read_manifest`; the old files are unchanged.
+        InputError: The rows violate a rule of `read_manifest`; the old files are unchanged.
     """
     folder, clips = absolute_path(Path(folder)), list(clips)
     for clip in clips:
@@ -201,7 +201,7 @@ def write_manifest(clips: Iterable[ClipRecord], folder: Path | str) -> Path:
 
 
 def _check_written(parquet: Path, written: Path, clips: Sequence[ClipRecord]) -> None:
-    """Read a temporary file as the manifest that it becomes; an error names the video of the row."""
+    """Read a temporary file as the future manifest; errors refer to the video of the row."""
     columns, rows = read_rows(written)
     numbered = [(number, cells) for number, (_, cells) in enumerate(rows, start=1)]
     try:
@@ -245,7 +245,7 @@ def read_rows(path: Path) -> tuple[Sequence[str], list[tuple[int, Mapping[str, A
 
 
 def exists(path: Path) -> bool:
-    """Whether a file or folder exists; False for a name that no file can have (too long, or with a null byte)."""
+    """Whether a file or folder exists; False for an invalid file name (too long, or with a null byte)."""
     try:
         return path.exists()
     except (OSError, ValueError):
@@ -253,12 +253,12 @@ def exists(path: Path) -> bool:
 
 
 def absolute_path(path: Path) -> Path:
-    """Absolute path without `..`; symbolic links are kept, so that a linked data set keeps its own names."""
+    """Absolute path without `..`; symbolic links are not resolved, so that a linked data set keeps its file names."""
     return Path(os.path.normpath(path.absolute()))
 
 
 def _content(clip: ClipRecord) -> dict[str, Any]:
-    """Attributes that identify a clip; without an unknown site, so that manifests without sites keep their hash."""
+    """Attributes that identify a clip; an unknown site is omitted, so that manifests without sites keep their hash."""
     return {name: getattr(clip, name) for name in COLUMNS if name != "path" and (name, clip.site) != ("site", None)}
 
 

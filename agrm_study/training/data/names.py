@@ -1,4 +1,4 @@
-"""Matching of names that differ only in Unicode normal form, case, or what a spreadsheet changes in numbers."""
+"""Matching of names that differ only in Unicode normal form, case, or number format changed by a spreadsheet."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ def name_key(name: str) -> str:
 
 
 def spreadsheet_key(name: str) -> str:
-    """`name_key`, and a whole number without leading zeros and `.0`, which spreadsheets remove and add."""
+    """`name_key`, with leading zeros and `.0` removed from whole numbers, since spreadsheets change them."""
     key = name_key(name)
     match = re.fullmatch(r"([0-9]+)(?:[.,]0+)?", key)
     return match[1].lstrip("0") or "0" if match else key
 
 
 class Names:
-    """Known names, looked up by the spelling that a person or a spreadsheet uses."""
+    """Known names, looked up by the spelling used by a person or a spreadsheet."""
 
     def __init__(self, known: Iterable[str]) -> None:
         self._known = set(known)
@@ -35,7 +35,8 @@ class Names:
             self._by_key.append((key, names))
 
     def resolve(self, name: str) -> str | None:
-        """The matching known name: the identical one, or else the only one with the same key; None otherwise."""
+        """The matching known name: an identical name, otherwise the only name with the same key; None if there is no
+        match."""
         if name in self._known:
             return name
         for key, names in self._by_key:
@@ -44,7 +45,8 @@ class Names:
         return None
 
     def hint(self, name: str) -> str | None:
-        """The names that differ from this one only in leading zeros, case or form, or else the closest known name."""
+        """The known names that differ from this name only in leading zeros, case or normal form, otherwise the closest
+        known name."""
         matches = self._by_key[-1][1].get(spreadsheet_key(name), [])
         return f"Several match: {', '.join(matches)}." if len(matches) > 1 else nearest(name, self._known)
 
@@ -55,7 +57,7 @@ def resolve_name(name: str, known: Iterable[str]) -> str | None:
 
 
 def yaml_list(names: Sequence[str], shown: int) -> str:
-    """A YAML list of the first names, with quotes around those that YAML would not read as the same text."""
+    """A YAML list of the first names, with quotes around names that YAML would not parse as the same text."""
     plain = re.compile(r"[^\W\d][\w-]*")
     special = {"null", "true", "false", "yes", "no", "on", "off", "y", "n"}
     quoted = [
@@ -66,9 +68,9 @@ def yaml_list(names: Sequence[str], shown: int) -> str:
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """A hint that names the closest known name, compared without case and Unicode normal form; None if none is close.
+    """A hint with the closest known name, compared without case and Unicode normal form; None if no name is close.
 
-    Numbers are never similar to each other: `17` is not a misspelling of `117`.
+    Numbers are never treated as similar to each other: `17` is not a misspelling of `117`.
     """
     if spreadsheet_key(name).isdigit():
         return None

@@ -1,4 +1,4 @@
-"""Opens the data that `fit` needs, for use of the trainer without a study."""
+"""Opening of the data that `fit` needs, for use of the trainer without a study."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def open_data(recipe: Recipe, manifest: Path | str, *, cache: Path, workers: int
 
     Args:
         recipe: Only `data`, `clip` and `split_seed` are used.
-        manifest: A manifest file, or the folder that contains one.
+        manifest: A manifest file, or its folder.
         cache: Folder of the clip stores.
         workers: Number of decoding processes.
 

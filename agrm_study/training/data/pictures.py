@@ -1,4 +1,4 @@
-"""Contact sheets of clips: the video, the stored frame, and the squares that the network sees."""
+"""Contact sheets of clips: the video, the stored frame, and the squares used by the network."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ def draw_pictures(
     workers: int = 1,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> list[Path]:
-    """Write one contact sheet per clip: six frames of the video, as stored, and as the network sees them.
+    """Write one contact sheet per clip: six frames of the video, as stored, and as input to the network.
 
     Args:
         manifest: Clips to choose from, spread over labels and sources.
         clip: The preprocessing.
         out: Output folder of the sheets, `<clip_id>.jpg`.
-        augment: The views in training; None for the protocol's.
+        augment: The views in training; None for the views of the protocol.
         clips: Maximum number of sheets.
         workers: Number of drawing processes.
         on_progress: Called with the number of finished sheets and the total number of sheets.
@@ -140,7 +140,7 @@ def draw_sheet(record: ClipRecord, clip: Clip, augment: Augment, path: Path) -> 
 
 
 def _boxes(record: ClipRecord, info: VideoInfo, clip: Clip) -> tuple[Box, ...] | None:
-    """The manifest's boxes, or estimated ones; None if the clip needs none and no walker is found."""
+    """Boxes from the manifest, or estimated boxes; None if the clip needs no boxes and no walker is found."""
     try:
         return record.boxes or estimate_boxes(record, info)
     except VideoError:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class RowRules:
-    """Checks the rows of a manifest one after the other.
+    """Checks the rows of a manifest in sequence.
 
     Attributes:
         path: The manifest, for messages.
@@ -27,11 +27,11 @@ class RowRules:
     _stated: dict[tuple[str, str], tuple[str, int]] = field(default_factory=dict)
 
     def check(self, clip: ClipRecord, line: int) -> None:
-        """Check a row against those before it.
+        """Check a row against the previous rows.
 
         Raises:
-            InputError: The clip id occurs again, a label or a site is also written in another case, or the subject has
-                another label or site.
+            InputError: The clip id is a duplicate, a label or a site is also spelled with different case, or the
+                subject has a different label or site.
         """
         for column, name in (("label", clip.label), ("label", clip.hidden_label), ("site", clip.site)):
             if name is None:

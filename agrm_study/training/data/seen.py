@@ -1,4 +1,4 @@
-"""The part of a clip that the network sees: its square in the stored frame, and how much of the person lies inside."""
+"""The part of a clip used by the network: its square in the stored frame, and the fraction of the person inside it."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ Floats = NDArray[np.float64]
 WHOLE = 0.9
 """Minimum fraction of the person's box inside the test square, averaged over the frames."""
 NARROW = 0.6
-"""Fraction of the frame's rows, and of its columns, below which the test square is reported if the person's
-position is unknown."""
+"""Minimum fraction of the frame's rows and columns covered by the test square; smaller squares are reported if the
+person's position is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ def stored_region(record: ClipRecord, clip: Clip, kept_T: NDArray[np.int64], box
 
 
 def square_in_testing(height: int, width: int, size: int) -> Floats:
-    """The square x, y, w, h of the stored frame that the network sees in testing (the exact centre)."""
+    """The square x, y, w, h of the stored frame that the network receives in testing (the exact centre)."""
     top, left = (int(crop_positions(np.array([side]), size, 0.0, np.zeros(1))[0]) for side in (height, width))
     return np.array([left, top, size, size], dtype=np.float64)
 
@@ -71,7 +71,8 @@ def share_inside(boxes_T4: Floats, square_4: Floats) -> float:
 
 
 def square_notes(record: ClipRecord, info: VideoInfo, clip: Clip) -> list[tuple[str, str]]:
-    """Kind and message of a finding if the test square cuts off the person, or is narrow and the person is unknown.
+    """Kind and message of a finding if the test square cuts off the person, or is narrow and the person's position is
+    unknown.
 
     Without boxes in the manifest, the person is located by motion if the square does not cover the frame.
     """

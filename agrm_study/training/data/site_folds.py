@@ -1,7 +1,7 @@
 """Folds of whole sites, balanced by label.
 
 `sklearn.model_selection.StratifiedGroupKFold` solves the same task, but its folds for one seed differ between versions
-(scikit-learn pull request 32540), and a split must depend on content and seed alone. It also assigns groups in order of
+(scikit-learn pull request 32540), and a split must depend only on content and seed. It also assigns groups in order of
 their imbalance instead of their size, so that the largest site may come last.
 """
 
@@ -15,22 +15,22 @@ from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
 SCALE: Final = 1_000_000
-"""Shares are whole multiples of 1/SCALE, so that equal sums are equal on every machine."""
+"""Shares are integer multiples of 1/SCALE, so that sums are exact on every machine."""
 
 
 def deal_sites(
     label_of: Mapping[str, str], site_of: Mapping[str, str], folds: int, rng: np.random.Generator
 ) -> list[set[str]]:
-    """Assign subjects to folds of whole sites that have similar shares of each label and of all subjects.
+    """Assign subjects to folds of whole sites with similar shares of each label and of all subjects.
 
     Sites are assigned by decreasing size, each to the fold where it increases the sum of squared shares least (equal
     sites in random order), then moved and exchanged as long as this sum decreases. No fold is empty.
 
     Args:
         label_of: Label of each subject.
-        site_of: Site of each of these subjects; at least `folds` different ones.
+        site_of: Site of each of these subjects; at least `folds` different sites.
         folds: Number of folds, F.
-        rng: Source of the order of equal sites.
+        rng: Random stream that orders equal sites.
     """
     sites, weight_GK = _shares(label_of, site_of)
     order = rng.permutation(len(sites))
@@ -59,8 +59,8 @@ def _shares(label_of: Mapping[str, str], site_of: Mapping[str, str]) -> tuple[li
 def _improved(g: int, weight_GK: Ints, fold_G: Ints, sum_FK: Ints) -> bool:
     """Move a site to another fold, or exchange it with a site of another fold, if this decreases the sum of squares.
 
-    With d the difference of what two folds exchange, the sum changes by 2 d·(other fold − own fold) + 2 d·d. A fold is
-    never left empty: moving its only site increases the sum.
+    With d the difference between the exchanged shares of two folds, the sum changes by 2 d·(other fold − own fold) + 2
+    d·d. A fold is never left empty: moving its only site increases the sum.
     """
     own = fold_G[g]
     to = np.concatenate([np.arange(len(sum_FK)), fold_G])  # the fold of each move, then of each exchange

@@ -1,4 +1,4 @@
-"""Subject-wise splits into training, validation and test, and the check for leakage between them."""
+"""Subject-wise splits into training, validation and test parts, and the check for leakage between them."""
 
 from __future__ import annotations
 
@@ -76,11 +76,11 @@ def make_split(manifest: Manifest, data: Data, split_seed: int) -> Split:
     between training and validation in proportion to the requested numbers of clips. Unlabelled clips of a labelled
     subject stay on that subject's side. Folds of whole sites do not use unlabelled clips of the tested sites. With
     `remainder: unlabelled`, labelled clips of training subjects whose label
-    is not used join the unlabelled training part, in addition to the clips that are drawn for it.
+    is not used join the unlabelled training part, in addition to the clips that are sampled for it.
 
     Raises:
-        InputError: No labelled subject remains, `exclude` or the split file names an unknown subject, a subject or a
-            video is on two sides, or folds of sites are impossible: sites are unknown, or fewer than folds.
+        InputError: No labelled subject remains, `exclude` or the split file contains an unknown subject, a subject or a
+            video is on two sides, or folds of sites are impossible because sites are unknown or fewer than folds.
     """
     clips = kept_clips(manifest, data)
     label_of = {clip.subject_id: clip.label for clip in clips if clip.label is not None}
@@ -117,11 +117,11 @@ def make_split(manifest: Manifest, data: Data, split_seed: int) -> Split:
 def kept_clips(manifest: Manifest, data: Data) -> list[ClipRecord]:
     """Clips that a split with these settings can use, sorted by clip id.
 
-    Clips of excluded subjects and unlabelled clips of other views are left out. A clip store is built from
+    Clips of excluded subjects and unlabelled clips of other views are omitted. A clip store is built from
     `manifest.select(clip.clip_id for clip in kept_clips(…))`.
 
     Raises:
-        InputError: `data.exclude` names an unknown subject.
+        InputError: `data.exclude` contains an unknown subject.
     """
     names = Names(clip.subject_id for clip in manifest.clips)
     excluded = {subject: names.resolve(subject) for subject in data.exclude}
@@ -149,7 +149,7 @@ def check_leakage(manifest: Manifest, split: Split) -> None:
     """Reject a split with a subject, or the same video under two clip ids, on two sides.
 
     Raises:
-        InputError: Leakage; the message names the subject or the two clips, and their parts.
+        InputError: There is leakage; the message contains the subject or the two clips, and their parts.
     """
     subjects: dict[str, Part] = {}
     videos: dict[str, tuple[Part, str]] = {}
@@ -264,7 +264,7 @@ def _unlabelled(
 
 
 def _read_split_file(path: Path, manifest: Manifest) -> dict[str, str]:
-    """Part of each subject in a user's split file."""
+    """Part of each subject in a user-defined split file."""
     allowed = (*PARTS, "none")
     file = read_csv(path)
     for column in ("subject_id", "split"):

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 
 def largest_remainder(total: int, shares: Sequence[float]) -> tuple[int, ...]:
-    """Integers that sum to `total`, apportioned to `shares` by largest remainders (Hamilton; ties: earlier first)."""
+    """Integers that sum to `total`, apportioned to `shares` by largest remainders (Hamilton's method; ties go to the
+    earlier share)."""
     exact = [total * share for share in shares]
     counts = [math.floor(value + 1e-9) for value in exact]
     order = sorted(range(len(shares)), key=lambda part: (-(exact[part] - counts[part]), part))
@@ -24,7 +25,7 @@ def largest_remainder(total: int, shares: Sequence[float]) -> tuple[int, ...]:
 def stratified_counts(sizes: Sequence[int], shares: Sequence[float]) -> NDArray[np.int64]:
     """Number of subjects of each label (rows) in each part (columns).
 
-    Rows sum to `sizes`. Columns sum to the largest-remainder counts of the total whenever each cell can stay within one
+    Rows sum to `sizes`. Columns sum to the largest-remainder counts of the total whenever each cell can be within one
     of its exact value. Among such tables, the one that rounds up the largest remainders is chosen.
 
     Args:
@@ -56,10 +57,11 @@ Choice = tuple[int, ...]
 def _best_choice(
     options: Sequence[Sequence[Choice]], rest: NDArray[np.float64], wanted: tuple[int, ...]
 ) -> list[Choice]:
-    """One choice for each label: columns as close as possible to those wanted, then the largest sum of remainders.
+    """One choice for each label, such that the columns are as close as possible to the requested ones and then the sum
+    of remainders is largest.
 
-    Among equally good tables the first in the order of the options is taken. The best value of the labels that follow
-    depends on the columns reached so far alone, so that the work grows with the number of labels, not exponentially.
+    Among equally good tables, the first in the order of the options is chosen. The best value of the remaining labels
+    depends only on the current column sums, so that the cost does not grow exponentially with the number of labels.
 
     Args:
         options: Choices of each label.

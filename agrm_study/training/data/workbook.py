@@ -21,7 +21,7 @@ SAVE_AS_CSV: Final = "Save the sheet as CSV (in Excel: Save As, CSV UTF-8)."
 def workbook_lines(path: Path) -> Iterator[tuple[int, list[str]]]:
     """Row number (from 1) and cells as text of each row of the only sheet with content.
 
-    Whole numbers have no decimals, dates are ISO 8601, formulas have the value that was saved with them.
+    Whole numbers have no decimals, dates are in ISO 8601 format, and formulas have their saved value.
 
     Raises:
         InputError: The file is missing or not a workbook, openpyxl is not installed, several sheets have content, or a
@@ -52,7 +52,7 @@ def workbook_lines(path: Path) -> Iterator[tuple[int, list[str]]]:
 
 @dataclass(frozen=True, slots=True)
 class _Cell:
-    """Text of a cell's value, and what is written in it (for a formula, the formula)."""
+    """Text of a cell's value, and its raw content (for a formula, the formula)."""
 
     value: str
     written: str

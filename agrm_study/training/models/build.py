@@ -37,7 +37,7 @@ def build_model(model: Model, *, n_outputs: int, frames: int, size: int, seed: i
         seed: Seed of the trial.
 
     Raises:
-        InputError: The backbone or pooling layer is unknown, or the backbone has no layer that `model.freeze` names.
+        InputError: The backbone or pooling layer is unknown, or a layer in `model.freeze` does not exist.
     """
     network, backbone = _assemble(model, n_outputs, frames, size)
     network.to_empty(device="cpu")
@@ -63,10 +63,10 @@ def count_parameters(model: Model, *, n_outputs: int, frames: int, size: int) ->
 
 @lru_cache(maxsize=32)
 def layer_names(model: Model) -> tuple[str, ...]:
-    """Dotted names of all layers of a backbone, which `model.freeze` may give.
+    """Dotted names of all layers of a backbone, the valid values of `model.freeze`.
 
     Raises:
-        InputError: The backbone is unknown, or one of the study's own cannot be built.
+        InputError: The backbone is unknown, or a user-defined backbone cannot be built.
     """
     try:
         with torch.device("meta"):
@@ -82,7 +82,7 @@ def layer_names(model: Model) -> tuple[str, ...]:
 
 @lru_cache(maxsize=32)
 def forward_gflops(model: Model, *, n_outputs: int, frames: int, size: int) -> float:
-    """Floating-point operations of a forward pass of one clip, in 10⁹, as torch's `FlopCounterMode` counts them.
+    """Floating-point operations of a forward pass of one clip, in 10⁹, as counted by torch's `FlopCounterMode`.
 
     A multiply-add counts as two operations; pooling, norms and activations are not counted.
 

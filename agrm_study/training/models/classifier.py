@@ -27,7 +27,7 @@ class CosineClassifier(nn.Module):
         self.weight = nn.Parameter(torch.empty(n_outputs, n_in))
 
     def forward(self, pooled_BP: Tensor) -> Tensor:
-        # In half precision, cosines near 1 are too coarse for their arccosine. Shapes alone (meta) have no precision.
+        # In half precision, cosines near 1 are too coarse for the arccosine. Autocast does not apply to meta tensors.
         device = pooled_BP.device.type
         with nullcontext() if device == "meta" else torch.autocast(device, enabled=False):
             pooled_BP = pooled_BP.to(torch.promote_types(pooled_BP.dtype, torch.float32))

@@ -8,10 +8,10 @@ from agrm_study.study.recipe import Model
 
 
 def known_layers(model: Model) -> Collection[str]:
-    """The layers that `model.freeze` may name; torch is imported on this call, which few studies need.
+    """The valid values of `model.freeze`; imports torch when called, which few studies need.
 
     Raises:
-        InputError: The backbone is unknown, or one of the study's own cannot be built.
+        InputError: The backbone is unknown, or a user-defined backbone cannot be built.
     """
     from agrm_study.training.models.build import layer_names
 

@@ -27,7 +27,7 @@ def layers_of(network: VideoClassifier) -> list[list[nn.Module]]:
 def parameter_groups(network: VideoClassifier, *, lr: float, layer_decay: float) -> list[Any]:
     """The trainable parameters, with a learning rate for each layer unless `layer_decay` is 1.
 
-    The layer n places below the head has the learning rate lr · layer_decayⁿ (Clark et al. 2020, "ELECTRA", appendix
+    The n-th layer below the head has the learning rate lr · layer_decayⁿ (Clark et al. 2020, "ELECTRA", appendix
     A.3; Bao et al. 2022, "BEiT"; as in the fine-tuning code of MAE, He et al. 2022).
 
     Args:

@@ -61,7 +61,7 @@ class VideoClassifier(nn.Module):
         """Exclude layers from training: their parameters need no gradient, and they stay in evaluation mode.
 
         Args:
-            names: Names of modules of the backbone (`layer1`, `layer1.0`); `backbone` stands for all its stages.
+            names: Names of modules of the backbone (`layer1`, `layer1.0`); `backbone` denotes all its stages.
 
         Raises:
             InputError: The backbone has no module of that name.

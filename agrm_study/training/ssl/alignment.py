@@ -11,13 +11,14 @@ from agrm_study.training.ssl.precision import at_least_float32
 from agrm_study.training.ssl.thresholds.policy import ThresholdPolicy, snapshot
 
 SMALLEST = 1e-6
-"""Smallest expected probability of a class that the network never predicts; the authors' code adds the same number."""
+"""Smallest expected probability of a class that the network never predicts, equal to the constant added in the authors'
+code."""
 
 
 class AlignedPolicy(ThresholdPolicy):
     """A threshold policy applied to aligned probabilities: Normalize(p · p_target / p_model).
 
-    p_model is the moving average (with `momentum`) of the batch means of p, and p_target is by `alignment`:
+    p_model is the moving average (with `momentum`) of the batch means of p, and p_target depends on `alignment`:
 
     - ``uniform``: 1/K, and only the weights use the aligned probabilities, while the pseudo-label is the arg max of p
       (uniform alignment of SoftMatch, Chen et al. 2023, section 3.2);
@@ -26,10 +27,10 @@ class AlignedPolicy(ThresholdPolicy):
     - ``predictions``: the moving average of the predictions on labelled clips, and the pseudo-labels are aligned as
       well (AdaMatch, Berthelot et al. 2022, section 3.2).
 
-    Differences from the papers: ReMixMatch averages the last 128 batches and AdaMatch takes the current batch alone
-    (`momentum: 0`), while the authors' later library uses a moving average with momentum 0.999 for all three, which is
-    followed here. Averages start with their first batch, as p_model does in that library; p_target starts at 1/K there.
-    A batch is aligned after the averages are updated with it.
+    Differences from the papers: ReMixMatch averages the last 128 batches and AdaMatch uses only the current batch
+    (`momentum: 0`). The authors' later library uses a moving average with momentum 0.999 for all three, as does this
+    implementation. Averages start with their first batch, like p_model in that library, where p_target starts at 1/K. A
+    batch is aligned after the averages are updated with it.
 
     Args:
         inner: The policy.

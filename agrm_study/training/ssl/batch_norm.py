@@ -20,7 +20,7 @@ class UnlabelledNorms:
     Every pass in train mode normalises by its own batch; the modes of `ssl.batch_norm` differ in the running
     statistics, by which evaluation and the teacher normalise:
 
-    - ``separate`` and ``joint``: one set, updated by every pass; nothing is done here;
+    - ``separate`` and ``joint``: one set, updated by every pass, without intervention by this class;
     - ``labelled_only``: passes on unlabelled clips leave them unchanged;
     - ``per_domain``: unlabelled clips have their own set, which starts as a copy.
 
@@ -37,7 +37,7 @@ class UnlabelledNorms:
 
     @contextmanager
     def active(self) -> Iterator[None]:
-        """Context of passes on unlabelled clips, backward passes included: they refer to the buffers."""
+        """Context of passes on unlabelled clips, including backward passes, which refer to the buffers."""
         if not self._buffers:
             yield
             return
@@ -64,7 +64,7 @@ class UnlabelledNorms:
                 mine.copy_(theirs)
 
     def state_dict(self) -> dict[str, Any]:
-        """The unlabelled clips' statistics; empty for modes without any."""
+        """The statistics of unlabelled clips; empty for modes without separate statistics."""
         return {str(index): buffer for index, buffer in enumerate(self._own)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

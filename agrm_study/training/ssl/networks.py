@@ -24,8 +24,8 @@ class Networks:
         ema: Settings of the averages' updates.
         device: Compiles the averages if the recipe requests it.
         batch_norm: Running statistics of passes on unlabelled clips (`ssl.batch_norm`).
-        averaged: Whether to keep an average of the student from its initial weights on, which is not used for labelling
-            (`evaluate.ema`; Sohn et al. 2020 evaluate FixMatch in this way).
+        averaged: Whether to maintain an average of the student, starting from its initial weights, that is not used for
+            labelling (`evaluate.ema`; Sohn et al. 2020 evaluate FixMatch in this way).
 
     Attributes:
         student: The student.

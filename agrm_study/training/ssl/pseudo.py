@@ -66,7 +66,7 @@ def candidates(teacher_probs_BK: Tensor, student_probs_BK: Tensor, source: Sourc
 
 
 def with_probs(labels: Candidates, probs_BK: Tensor) -> Candidates:
-    """The candidates with other class probabilities; label and confidence are recomputed from them."""
+    """The candidates with different class probabilities, from which label and confidence are recomputed."""
     if probs_BK is labels.probs_BK:
         return labels
     confidence_B, labels_B = probs_BK.max(dim=1)

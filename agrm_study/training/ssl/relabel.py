@@ -63,7 +63,7 @@ def observe(
     """Consistency loss and pseudo-label statistics on unlabelled validation clips; changes no state.
 
     Clips are accepted above the policy's current mean threshold, without advancing the policy and without the
-    uncertainty that `ssl.pseudo.uncertainty` may demand in training.
+    uncertainty limit of `ssl.pseudo.uncertainty`, which applies only in training.
 
     Args:
         policy: The threshold policy.

@@ -23,7 +23,7 @@ TERMS = ("loss_supervised", "loss_consistency", "loss_pseudo", "loss_penalty")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Method:
-    """How a method uses unlabelled clips.
+    """Use of unlabelled clips by a method.
 
     Attributes:
         labeller: Network that provides the target: None, the ``teacher`` or the ``student`` on a separate view, or the
@@ -73,7 +73,7 @@ class Learner:
     `ssl.pseudo.weight`, and only some threshold policies have a penalty). Labelled and unlabelled clips go through the
     student in separate forward and backward passes, so that only one graph is in memory at a time, or with
     `ssl.batch_norm: joint` in one pass. With λ = 0, unlabelled clips are skipped and the step is bit-identical to a
-    supervised step. FixMatch labels with the student in train mode, without gradient, as its authors do.
+    supervised step. In FixMatch, the student labels in train mode, without gradient, as in its authors' code.
 
     Args:
         recipe: Method, pseudo-label settings, gradient accumulation and gradient clipping.
@@ -196,8 +196,8 @@ class Learner:
     ) -> list[Tensor]:
         """Consistency and pseudo-label loss and the policy's penalty, each averaged over the student's views.
 
-        A clip has one pseudo-label for all views. Where the student's confidence counts, it is that of the mean of its
-        probabilities over the views.
+        A clip has one pseudo-label for all views. The student's confidence, where it is used, is computed from the mean
+        of its probabilities over the views.
 
         Args:
             part: The unlabelled clips.

@@ -1,4 +1,4 @@
-"""Merging newly indexed clips into the clips of a manifest."""
+"""Merging of newly indexed clips into a manifest."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from agrm_study.training.data.manifest import ClipRecord, absolute_path
 from agrm_study.training.data.names import name_key
 
 TABLE = "manifest"
-"""Default source of clips whose table states the subject."""
+"""Default source of clips whose table contains the subject."""
 IDENTITY = ("clip_id", "subject_id", "label", "source")
 """Columns that must not change when a video is indexed again."""
 
@@ -38,8 +38,8 @@ def merge(before: Sequence[ClipRecord], found: Sequence[ClipRecord]) -> Merged:
     """Add clips to a manifest; a clip that it already contains is not added twice.
 
     Raises:
-        InputError: A video of the manifest now has another clip id, subject, label or source, or the merged clips break
-            a rule of `check_clips`.
+        InputError: A video of the manifest now has another clip id, subject, label or source, or the merged clips
+            violate a rule of `check_clips`.
     """
     by_path: dict[Path, dict[str, ClipRecord]] = {}
     for clip in before:
@@ -63,7 +63,7 @@ def merge(before: Sequence[ClipRecord], found: Sequence[ClipRecord]) -> Merged:
 
 
 def _same_children(before: Sequence[ClipRecord], found: Sequence[ClipRecord]) -> list[ClipRecord]:
-    """The clips found, with the manifest's spelling of subjects that were named by files and not by a table."""
+    """The found clips, with the manifest's spelling of subjects taken from file names instead of a table."""
     spelled: dict[tuple[str, str], str] = {}
     for clip in before:
         if clip.source != TABLE:

@@ -65,7 +65,8 @@ class Frames:
 
 
 class GavdLayout(Layout):
-    """The annotation files, and one video or folder of numbered images per sequence, named by `seq`, in any folders."""
+    """The annotation files, and one video or folder of numbered images per sequence, named after `seq`, in any
+    folders."""
 
     name = "gavd"
     describes = f"a folder with {ANNOTATIONS} and one video (or folder of numbered images) per sequence, named by `seq`"
@@ -100,7 +101,7 @@ class GavdLayout(Layout):
 
 
 def _sequences(tables: Iterable[Path], options: Options) -> dict[str, Frames]:
-    """The annotated sequences by their name.
+    """The annotated sequences by name.
 
     Raises:
         InputError: A column is missing, a cell cannot be parsed, or the rows of a sequence differ in their class.

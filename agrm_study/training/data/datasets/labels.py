@@ -1,4 +1,4 @@
-"""Labels of a data set: common spellings of the paper's labels, and any other labels as they are written."""
+"""Labels of a data set: common spellings of the paper's labels, and any other labels as written."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _SPELLINGS: Final[dict[str, str]] = {
 
 
 def read_label(text: str, spellings: Mapping[str, str]) -> str | None:
-    """Parse one of the paper's labels in a common spelling (`Varus`, `genu-varum`, `bow legs`, …), or in one of the
-    user's; None for an unlabelled clip.
+    """Parse one of the paper's labels in a common or user-defined spelling (`Varus`, `genu-varum`, `bow legs`, …); None
+    for an unlabelled clip.
 
     Raises:
         ValueError: The text is ambiguous or unknown. This includes numbers without an explicit spelling, because data
@@ -38,7 +38,7 @@ def read_label(text: str, spellings: Mapping[str, str]) -> str | None:
 
 
 SHOWN: Final = 10
-"""Number of labels that a note names."""
+"""Maximum number of labels listed in a note."""
 LABEL_HINT: Final = "Define other spellings, including numbers, with `--label 1=genu_varum`."
 LABEL_CHOICES: Final = f"{', '.join(LABELS)} in common spellings, or empty"
 
@@ -52,8 +52,8 @@ class Labels:
     """The labels of a data set.
 
     Attributes:
-        of: Label by text as written in the data set; None for unlabelled clips.
-        note: Sentence that the labels are kept as written, if they are; otherwise None.
+        of: Label by text in the data set; None for unlabelled clips.
+        note: Sentence which states that the labels are kept as written, if this is the case; otherwise None.
     """
 
     of: Mapping[str, str | None]
@@ -64,12 +64,12 @@ def read_labels(texts: Iterable[str], spellings: Mapping[str, str]) -> Labels:
     """The labels of a data set.
 
     If every text is a spelling of a label of the paper, the labels are those of the paper. Otherwise they are kept as
-    written, apart from the user's own spellings and from words for unlabelled clips: `normal`, `mild` and `severe`
-    are three labels, and `o` next to `p` does not mean bow legs.
+    written, except for user-defined spellings and words for unlabelled clips: `normal`, `mild` and `severe` are three
+    labels, and `o` next to `p` does not mean bow legs.
 
     Args:
         texts: The texts in the data set, in any order.
-        spellings: The user's own spellings.
+        spellings: User-defined spellings.
     """
     found: dict[str, str | None] = {}
     other: list[str] = []

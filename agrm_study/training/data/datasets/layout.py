@@ -28,7 +28,7 @@ class Options:
         labels: CSV file of labels (spwvd); None uses the only CSV file in the folder.
         spellings: Additional spellings of labels, such as {"0": "normal"}.
         views: Views to keep from a multi-view data set, in degrees; None keeps all.
-        fps: Frame rate of folders of numbered images; without it, they are left out.
+        fps: Frame rate of folders of numbered images, which are skipped without it.
         site: Site of the videos for which the data set states none.
     """
 
@@ -52,7 +52,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Annotated:
-    """The video that an annotator saw: number of frames, and size of a frame in pixels."""
+    """The annotated video: number of frames, and size of a frame in pixels."""
 
     frames: int
     width: int
@@ -64,7 +64,7 @@ class Found:
     """A video and the metadata known from its layout.
 
     The attributes match those of `ClipRecord`, except two: `row` is the row of the table that describes the video, and
-    `annotated` is the video to which `boxes` refer, if the file may be a copy of another size or length.
+    `annotated` is the video to which `boxes` refer, if the file may be a copy of a different size or length.
     """
 
     path: Path
@@ -89,8 +89,8 @@ class Survey:
 
     Attributes:
         found: Videos, sorted by clip id.
-        left_out: The other files, with reasons.
-        notes: Decisions that the user should know, one sentence each.
+        left_out: Skipped files, with reasons.
+        notes: Decisions that the user should be aware of, one sentence each.
     """
 
     found: tuple[Found, ...]
@@ -105,7 +105,7 @@ class Examined:
     Attributes:
         clips: Clip records.
         unreadable: The videos whose metadata cannot be read (records with 0 frames), with reasons.
-        notes: Facts that the user should know, one sentence each.
+        notes: Facts that the user should be aware of, one sentence each.
     """
 
     clips: tuple[ClipRecord, ...]
@@ -146,7 +146,7 @@ class Layout(ABC):
     ) -> list[ClipRecord]:
         """Find the videos and read the metadata and checksum of each.
 
-        An unreadable video is kept with 0 frames, so that `data check` reports it and a study refuses it.
+        An unreadable video is kept with 0 frames, so that `data check` reports it and a study rejects it.
 
         Args:
             path: The data set.
@@ -220,10 +220,10 @@ def examine(
 
 
 def check_clips(clips: Iterable[Found | ClipRecord]) -> None:
-    """Check that clip ids are unique, and that a subject occurs in one source and with one label.
+    """Check that clip ids are unique, and that each subject occurs in a single source and with a single label.
 
     Raises:
-        InputError: A clip breaks a rule; the message names both clips.
+        InputError: A clip violates a rule; the message lists both clips.
     """
     by_id: dict[str, Found | ClipRecord] = {}
     by_subject: dict[str, Found | ClipRecord] = {}
@@ -284,7 +284,7 @@ def _refused(
 def _metadata(path: Path, fps: float | None) -> VideoInfo | str:
     """Container metadata of a video, or the reason why it cannot be read (runs in a child process).
 
-    The frame rate of a folder of images is `fps`, or less if numbers are absent.
+    The frame rate of a folder of images is `fps`, or lower if numbers are missing.
     """
     try:
         info = read_info(path)
@@ -309,7 +309,7 @@ def _note(found: Found, info: VideoInfo) -> str:
 
 
 def _boxes(found: Found, info: VideoInfo | None) -> tuple[Box, ...] | None:
-    """Key boxes in pixels of the video, without those after its end if they refer to another copy of it."""
+    """Key boxes in pixels of the video, without boxes after its end if they refer to a different copy of it."""
     if found.boxes is None or found.annotated is None or info is None:
         return found.boxes
     across, down = info.width / found.annotated.width, info.height / found.annotated.height

@@ -12,7 +12,7 @@ from agrm_study.training.data.datasets.append import Merged
 from agrm_study.training.data.datasets.layout import Examined, Survey
 
 SHOWN = 5
-"""Number of unreadable files, and of notes on videos, that the lines name."""
+"""Maximum number of unreadable files, and of notes on videos, listed in the report."""
 
 
 @dataclass(frozen=True, slots=True)

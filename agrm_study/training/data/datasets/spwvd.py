@@ -35,7 +35,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     **HEADERS,
     "file": ("file", "filename", "video", "videofile", "path", "clip", "datei", "dateiname", "fichier"),
 }  # fmt: skip
-"""Accepted spellings of each column, as `squeezed` leaves them; earlier spellings take precedence."""
+"""Accepted spellings of each column, in the form returned by `squeezed`; earlier spellings take precedence."""
 
 
 class SpwvdLayout(Layout):
@@ -79,7 +79,7 @@ class SpwvdLayout(Layout):
         subject = cell.text("subject") or cell.fail("subject", "must not be empty")
         video = _video(cell, root, subject, cell.text("file"), by_name)
         if re.fullmatch(r"\d+[.,]0+", subject) and subject != name_of_video(video):
-            subject = re.split("[.,]", subject)[0]  # a number column that a spreadsheet read as fractions
+            subject = re.split("[.,]", subject)[0]  # a number column that a spreadsheet parsed as fractions
         if video in taken:
             cell.fail("subject", f"{video.name} is already the video of subject {taken[video]}")
         if subject in taken.values():
@@ -92,7 +92,7 @@ class SpwvdLayout(Layout):
 
 
 class _Cells:
-    """Cells of one row by their meaning."""
+    """Cells of one row by known column."""
 
     def __init__(self, path: Path, row: CsvRow, column: Mapping[str, str]) -> None:
         self.path, self.row, self.column = path, row, column
@@ -143,7 +143,7 @@ def _labels_file(path: Path, given: Path | None) -> Path:
 
 
 def _columns(table: CsvFile) -> dict[str, str]:
-    """The table's own name of each known column.
+    """Name of each known column in the table.
 
     Raises:
         InputError: A required column is missing.

@@ -1,4 +1,4 @@
-"""The files of a folder tree: videos, folders of numbered images, and the files that are left out, with reasons."""
+"""The files of a folder tree: videos, folders of numbered images, and skipped files, with reasons."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ m2t m2ts m2v m4v mj2 mjpeg mjpg mk3d mkv mod moflex mov mp4 mpe mpeg mpg mpv mts
 tod trp ts vc1 viv vob vro vvc webm wm wmv wtv xmv y4m
 """
 VIDEO_SUFFIXES = frozenset(f".{suffix}" for suffix in _SUFFIXES.split())
-"""Suffixes of the containers and streams with video that FFmpeg opens, in lower case."""
+"""Suffixes of containers and raw streams with video that FFmpeg can open, in lower case."""
 SYSTEM_FOLDERS = frozenset(
     {"@eadir", "#recycle", "#snapshot", "@tmp", "__macosx", "$recycle.bin", "recycler", "system volume information",
      "lost+found"}
@@ -43,7 +43,7 @@ class Tree:
 
     @property
     def hint(self) -> str | None:
-        """What to do if images are left out and no video is found."""
+        """Remedy if images are skipped and no video is found."""
         images = any(each.reason == NUMBERED for each in self.left_out)
         return "Folders of numbered images are read as videos with `--fps RATE`." if images else None
 
@@ -52,7 +52,7 @@ def walk(root: Path, *, images: bool = False) -> Tree:
     """Walk a folder tree.
 
     Links to folders are followed, each folder is read once, and real folders come before links to them. Hidden files
-    and folders, system folders, and names that are not UTF-8 are left out with all that they contain.
+    and folders, system folders, and names that are not UTF-8 are skipped with all their contents.
 
     Args:
         root: The folder.
@@ -89,7 +89,7 @@ class _Walker:
         self._ancestors = {_identity(parent) for parent in root.resolve().parents}
 
     def read(self, folder: Path, hidden: str | None) -> None:
-        """Read a folder; `hidden` is the reason why all its contents are left out."""
+        """Read a folder; `hidden` is the reason why all its contents are skipped."""
         if hidden is None:
             self._seen.add(_identity(folder))
         try:

@@ -34,8 +34,8 @@ def read_info(path: Path | str) -> VideoInfo:
     """Read the metadata of a video file or of a folder of numbered images, in this process.
 
     Raises:
-        VideoError: The path does not exist, has no video stream or no frames, holds only still pictures, or cannot be
-            parsed.
+        VideoError: The path does not exist, has no video stream or no frames, contains only still pictures, or cannot
+            be parsed.
     """
     return read_folder_info(Path(path)) if Path(path).is_dir() else read_file_info(path)
 
@@ -76,7 +76,7 @@ def read_frames(
     """Yield chunks (n, height, width, 3) of the requested RGB frames, decoded in this process.
 
     Uses the first decoder that is exact for this kind of file. If it fails before its first frame, the next decoder is
-    tried; the error of the last one is raised.
+    tried; the error of the last decoder is raised.
 
     Args:
         path: The video file.

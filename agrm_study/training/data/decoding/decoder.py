@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from agrm_study.training.data.decoding.video import VideoInfo
 
 CHUNK_BYTES = 32 << 20
-"""Maximum size of the decoded frames that a decoder holds at once, in bytes."""
+"""Maximum size of the decoded frames that a decoder keeps in memory at a time, in bytes."""
 
 
 class Decoder(ABC):

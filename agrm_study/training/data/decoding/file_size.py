@@ -13,11 +13,11 @@ SYNC: Final = 0x47
 
 
 def cut_off(path: Path | str, container: str) -> str:
-    """How a file falls short of the size that its container states, in words; empty for a complete file.
+    """Description of the missing data relative to the size stated by the container; empty for a complete file.
 
     Args:
         path: The file.
-        container: FFmpeg's name of its format.
+        container: FFmpeg's name of the format.
     """
     size = Path(path).stat().st_size
     with Path(path).open("rb") as file:

@@ -1,8 +1,8 @@
 """Folders of numbered images, which are treated as videos.
 
 The number of an image is the last group of digits in its name, and image n is shown n / rate seconds after image 0. The
-text around the number and the size must be the same for all images of a folder. Numbers that are absent leave a gap in
-time and are counted.
+text around the number and the size must be the same for all images of a folder. Missing numbers leave a gap in time and
+are counted.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ IMAGE_SUFFIXES: Final = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".ti
 CONTAINER: Final = "images"
 """`VideoInfo.container` of a folder of images."""
 NOMINAL_RATE: Final = 25.0
-"""Images per second that `VideoInfo` states; the manifest states the real rate."""
+"""Nominal images per second in `VideoInfo`; the manifest states the real rate."""
 ORIENTATION: Final = 0x0112
 """EXIF tag of the orientation."""
 QUARTER_TURNS: Final = range(5, 9)
@@ -40,14 +40,14 @@ DEEP_MODES: Final = ("I", "F")
 
 
 def number_of(name: str) -> int | None:
-    """The number in an image's name; None if the file is no image or its name has no digits."""
+    """The number in an image's name; None if the file is not an image or its name has no digits."""
     stem, _, suffix = name.rpartition(".")
     digits = re.findall("[0-9]+", stem)
     return int(digits[-1]) if digits and f".{suffix.lower()}" in IMAGE_SUFFIXES else None
 
 
 def is_numbered(names: Iterable[str]) -> bool:
-    """Whether the images among these file names are a video: at least two, all with a number."""
+    """Whether the images among these file names form a video: at least two, all with a number."""
     numbers = [number_of(name) for name in names if Path(name).suffix.lower() in IMAGE_SUFFIXES]
     return len(numbers) > 1 and None not in numbers
 
@@ -63,8 +63,8 @@ def numbered_images(folder: Path) -> list[Path]:
     """The images of a folder by increasing number; hidden and other files are skipped.
 
     Raises:
-        VideoError: The folder holds fewer than two images, one without a number, images of several series, or a number
-            twice.
+        VideoError: The folder contains fewer than two images, an image without a number, images of several series, or a
+            duplicate number.
     """
     by_number: dict[int, Path] = {}
     series: set[tuple[str, str]] = set()
@@ -125,7 +125,7 @@ def read_folder_info(folder: Path) -> VideoInfo:
 
 
 class ImagesDecoder(Decoder):
-    """Reads folders of numbered images with Pillow, with the orientation that an image's EXIF data state."""
+    """Reads folders of numbered images with Pillow, with the orientation in the EXIF data of each image."""
 
     name = "images"
 
@@ -177,7 +177,7 @@ def _pixels(path: Path) -> NDArray[np.uint8]:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
-    """An image; whatever Pillow raises on damaged bytes becomes a `VideoError`."""
+    """Open an image; any exception of Pillow on damaged bytes is raised as a `VideoError`."""
     from PIL import Image, UnidentifiedImageError
 
     try:

@@ -1,4 +1,4 @@
-"""Pool of child processes for calls that may hang or crash, so that a bad file fails alone and not the whole run.
+"""Pool of child processes for calls that may hang or crash, so that a bad file does not stop the whole run.
 
 The pool and its children communicate over pipes. A child that dies, or that sends nothing for `stall_s` seconds, is
 killed and replaced, and its task returns a `Failure`. Children start as fresh interpreters (a decoder opened in a

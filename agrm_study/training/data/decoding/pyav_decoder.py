@@ -42,10 +42,10 @@ class PyavDecoder(Decoder):
     def _frames(
         self, path: Path, info: VideoInfo, wanted: Sequence[int], width: int, height: int
     ) -> Iterator[tuple[int, NDArray[np.uint8]]]:
-        """Yield each wanted index and frame once.
+        """Yield each requested index and frame once.
 
         Raises:
-            VideoError: The file cannot be decoded, or ends before the last wanted frame.
+            VideoError: The file cannot be decoded, or ends before the last requested frame.
         """
         import av
 

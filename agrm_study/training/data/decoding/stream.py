@@ -12,7 +12,8 @@ PICTURE_FORMATS: Final = ("image2", "_pipe")
 
 
 def video_stream(container: Any, path: Path | str) -> Any:
-    """The default video stream with more than one frame, except attached pictures; the first one if none is default.
+    """The default video stream with more than one frame, except attached pictures; the first such stream if none is
+    default.
 
     Args:
         container: The opened file (PyAV).
@@ -47,7 +48,7 @@ def _has(stream: Any, name: str) -> bool:
 
 
 def _moving(path: Path | str, indices: list[int]) -> set[int]:
-    """The streams that have more than one packet; reads no further than necessary."""
+    """The streams that have more than one packet; reads only as much of the file as necessary."""
     import av
 
     counts = dict.fromkeys(indices, 0)

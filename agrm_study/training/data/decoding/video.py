@@ -31,7 +31,7 @@ class VideoInfo:
         packets: Number of packets in the file.
         fps: Mean frames per second: (frames - 1) / (time of the last - time of the first frame), rounded to 1e-6.
         promised_s: Duration stated by a container that states no number of packets, in seconds; 0 if it states none.
-        cut_off: How the file falls short of the size that its container states, in words; empty if complete.
+        cut_off: Description of the missing data relative to the size stated by the container; empty if complete.
         present_s: End of the last packet of any stream, in seconds; only if `promised_s` is used.
         stream: Index in the container of the stream that is read.
         streams: Number of video streams in the container.
@@ -39,11 +39,11 @@ class VideoInfo:
         pixel_aspect: Width of a stored pixel divided by its height, before rotation.
         interlaced: Whether the first frame consists of two fields.
         rotation: Clockwise rotation stated by the container, in degrees: 0, 90, 180 or 270.
-        codec, container: FFmpeg's names.
+        codec, container: Names used by FFmpeg.
         reordered: Whether the storage order differs from the display order (B-frames).
         edit_list: Whether an edit list hides part of the stream.
         variable_rate: Whether the intervals between frames vary by more than half of the median interval.
-        absent: Number of absent images of a folder of numbered images.
+        absent: Number of missing images in a folder of numbered images.
         times: Increasing times (frames,) in seconds from the first presented frame.
     """
 
@@ -71,7 +71,7 @@ class VideoInfo:
 
     @property
     def shortfall(self) -> str:
-        """How the file falls short of what its container states, in words; empty for a complete file."""
+        """Description of the missing data relative to the container's statements; empty for a complete file."""
         if self.packets < self.promised:
             return f"only {self.packets} of {self.promised} frames are present"
         if self.promised_s - self.present_s > max(LACKING_S, LACKING_SHARE * self.promised_s):
@@ -83,7 +83,7 @@ def read_file_info(path: Path | str) -> VideoInfo:
     """Read a container's header and packets.
 
     Raises:
-        VideoError: The file does not exist, has no video stream or no frames, holds only still pictures, or its
+        VideoError: The file does not exist, has no video stream or no frames, contains only still pictures, or its
             container cannot be parsed.
     """
     import av
@@ -142,7 +142,7 @@ def read_file_info(path: Path | str) -> VideoInfo:
 
 
 def _stated_duration(container: Any, stream: Any) -> float:
-    """Seconds that the stream lasts according to its container; 0 if FFmpeg estimates the duration from the packets."""
+    """Duration of the stream according to its container, in seconds; 0 if FFmpeg estimates it from the packets."""
     tag = stream.metadata.get("DURATION", "")
     with suppress(ValueError):
         hours, minutes, seconds = (float(part) for part in tag.split(":"))
@@ -153,7 +153,8 @@ def _stated_duration(container: Any, stream: Any) -> float:
 
 
 def _packets(container: Any, stream: Any) -> tuple[int, list[float | None], int, float]:
-    """Number of non-empty packets, presentation times (seconds) of the presented ones, number of discarded ones.
+    """Number of non-empty packets, presentation times of the presented packets in seconds, and number of discarded
+    packets.
 
     The fourth value is the end (seconds) of the last packet of any stream: audio may be longer than video.
     """

@@ -1,8 +1,8 @@
-"""Builds clip stores in parallel, atomically and without decoding a video twice.
+"""Building of clip stores in parallel, atomically and without decoding a video twice.
 
 A build writes into a hidden folder next to the store's final location and renames it when it is complete. Each finished
 clip is recorded in a journal. An interrupted build therefore resumes where it stopped, and other stores with the same
-preprocessing copy the clips they share. A damaged store is repaired in the same way, in place.
+preprocessing copy shared clips. A damaged store is repaired in the same way, in place.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ from agrm_study.training.data.store.verify import Condition, condition
 
 Progress = Callable[[int, int], None]
 STALL_S = 120.0
-"""Seconds without a decoded chunk after which a file is abandoned."""
+"""Seconds without a decoded chunk after which decoding of a file is aborted."""
 RESERVE = 64 << 20
-"""Disk space that a build leaves free, in bytes."""
+"""Disk space that a build keeps free, in bytes."""
 
 
 def build_store(
@@ -58,8 +58,8 @@ def build_store(
 ) -> Path:
     """Build the store of these clips under `cache`, or verify and repair an existing one, and return its folder.
 
-    All bytes of an existing store are compared with their checksums; damaged clips are decoded again. The videos that
-    were written since the last call are compared with the manifest.
+    All bytes of an existing store are compared with their checksums; damaged clips are decoded again. Videos that were
+    written since the last call are compared with the manifest.
 
     Args:
         manifest: Exactly the clips to store.
@@ -69,7 +69,7 @@ def build_store(
         on_progress: Called with the number of stored clips and the total number of clips.
         on_verified: Called with the number of verified bytes and the total number of bytes of an existing store.
         on_note: Receives one line about a store that is repaired or replaced.
-        stall_s: Seconds without progress after which a file is abandoned.
+        stall_s: Seconds without progress after which decoding of a file is aborted.
 
     Raises:
         BadVideos: Some videos cannot be used; the error lists all of them.
@@ -91,7 +91,7 @@ def build_store(
                 note(f"The clip store {final} is damaged ({found.damage}); it is repaired from the videos.")
                 stamps = _repair(manifest, clip, final, workers, report, note, stall_s)
             elif found.dated:
-                with suppress(OSError):  # a read-only store is left unchanged
+                with suppress(OSError):  # a read-only store is not modified
                     write_index(final, rows, checksums(final, clip.storage), clip)
         _remove_leftovers(cache, key)
     check_sources(manifest, final, stamps, workers)
@@ -114,7 +114,7 @@ def _repair(
 ) -> dict[str, list[Any]]:
     """Decode the damaged clips of a store again, in place; replace a store that cannot be written.
 
-    Running trials that have mapped the store can continue to read it.
+    Running trials that have memory-mapped the store can continue to read it.
     """
     try:
         return _build(manifest, clip, final, workers, report, stall_s, folder=final)
@@ -142,7 +142,7 @@ def _build(
     """Write the missing clips of a store, in `folder` or in a hidden folder that becomes `final`.
 
     Returns:
-        Size and times of the decoded video files, before they were read (`sources.stamps_of`).
+        Size and times of the decoded video files, taken before they were read (`sources.stamps_of`).
     """
     partial = folder or _partial(final.parent, final.name)
     partial.mkdir(parents=True, exist_ok=True)
@@ -183,7 +183,7 @@ def _build(
 
 
 def _to_decode(rows: Sequence[StoredClip], finished: dict[str, Done]) -> Iterator[StoredClip]:
-    """One row for each distinct content that is not stored yet."""
+    """One row for each distinct clip content that is not stored yet."""
     seen = set(finished)
     for row in rows:
         if row.clip_key not in seen:

@@ -1,8 +1,8 @@
 """Copies clip stores between machines without a shared disk, or with a slow one.
 
 The machine that builds a store publishes it to a location that all nodes can read (`publish_store`); each node makes
-one local copy (`fetch_store`). Stores are named by their content, so an existing copy is valid if its bytes match their
-checksums.
+one local copy (`fetch_store`). Stores are named after a hash of their content, so an existing copy is valid if its
+bytes match their checksums.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from pyarrow.fs import FileInfo, FileSystem
 
 RESERVE: Final = 64 << 20
-"""Disk space that a copy leaves free on a node, in bytes."""
+"""Disk space that a copy keeps free on a node, in bytes."""
 PIECE: Final = 16 << 20
 """Size of one copied piece, in bytes; a store consists of one large file or many small ones."""
 STREAMS: Final = 8
-"""Number of concurrent pieces; a single stream gets only a fraction of an object store's bandwidth."""
+"""Number of concurrent pieces; a single stream uses only a fraction of an object store's bandwidth."""
 
 OnBytes = Callable[[int, int], None]
 """Progress callback: bytes copied so far, total bytes."""
@@ -63,7 +63,7 @@ def fetch_store(source: Path | str, cache: Path | str, on_bytes: OnBytes | None 
             _check_room(sum(sizes.values()), cache, source)
             partial = cache / f".{key}.{uuid.uuid4().hex[:8]}.copy"
             try:
-                for left in cache.glob(f".{key}.*.copy"):  # from a killed process, because this one holds the lock
+                for left in cache.glob(f".{key}.*.copy"):  # left by a killed process; this one holds the lock
                     shutil.rmtree(left, ignore_errors=True)
                 partial.mkdir(parents=True)
                 _copy_all(system, root, sizes, partial, on_bytes or _ignore_progress)
@@ -177,7 +177,7 @@ def _copy(system: FileSystem, file: str, copy: Path, offset: int, length: int) -
     """Copy one piece and return its length in bytes.
 
     Raises:
-        OSError: The file has become shorter, or cannot be read or written.
+        OSError: The file has been truncated, or cannot be read or written.
     """
     with system.open_input_file(file) as content, copy.open("rb+") as target:
         piece = memoryview(content.read_at(length, offset))

@@ -27,7 +27,7 @@ def stored_shape(record: ClipRecord, clip: Clip) -> tuple[int, int, int]:
 
 
 def kept_frames(record: ClipRecord, info: VideoInfo, clip: Clip) -> NDArray[np.int64]:
-    """Index of the presented frame nearest to the time k / clip.fps of each stored frame k.
+    """Index of the presented frame nearest to the time k / clip.fps, for each stored frame k.
 
     The file's timestamps are used, so that a variable frame rate does not change the walking speed. They are rescaled
     if the manifest states a different mean rate than the container.
@@ -70,7 +70,7 @@ def _raw_centre(
 def _person(record: ClipRecord, info: VideoInfo, indices: NDArray[np.int64], clip: Clip) -> Iterator[NDArray[np.uint8]]:
     boxes = record.boxes or estimate_boxes(record, info)
     windows = square_windows(boxes, indices, clip.fps, clip.box_part)
-    # Decode at the resolution that the smallest window requires: a distant walker keeps all pixels the store can hold.
+    # Decode at the resolution that the smallest window requires: a distant walker keeps all pixels that fit the store.
     scale = min(1.0, clip.resize / float(windows[:, 2].min()))
     width, height = max(2, round(info.width * scale)), max(2, round(info.height * scale))
     stretch = np.array([width / info.width, height / info.height, max(width / info.width, height / info.height)])

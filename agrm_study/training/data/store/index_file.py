@@ -19,7 +19,7 @@ from agrm_study.training.data.store.layout import INDEX_FILE, STORE_FILE, STORE_
 
 PLACE = ("clip_id", "clip_key", "offset", "frames", "height", "width")
 CHECKSUM = ("bytes", "crc")
-"""Columns that stores of version 0.1.0 lack; their journal holds the same values."""
+"""Columns that stores of version 0.1.0 lack; their journal contains the same values."""
 HINT = "The next `agrm-study run` or `agrm-study data build` repairs the store."
 
 

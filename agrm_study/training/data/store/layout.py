@@ -16,11 +16,11 @@ from agrm_study.training.data.store.frames import stored_shape
 
 STORE_FILE, INDEX_FILE, RAW_FILE, JPEG_FOLDER = "store.json", "index.parquet", "frames.u8", "jpeg"
 STORE_VERSION = 1
-"""Increment when the same key would hold different bytes."""
+"""Increment if the content of the same key changes."""
 JPEG_SHARE = 1 / 6
 """Approximate ratio of the size of a JPEG store to that of a raw store."""
 PAGE = 4096
-"""Alignment of clips in the flat file, in bytes, so that read-ahead of one clip does not touch its neighbour."""
+"""Alignment of clips in the flat file, in bytes, so that read-ahead of one clip does not include its neighbour."""
 
 
 @dataclass(frozen=True, slots=True)

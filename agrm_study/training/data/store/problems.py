@@ -63,7 +63,8 @@ class BadVideos(InputError):
 
 
 def manifest_problems(manifest: Manifest, clip: Clip) -> list[Problem]:
-    """Problems that the manifest alone reveals: unreadable videos, and stored frames smaller than the input crop."""
+    """Problems that can be detected from the manifest alone: unreadable videos, and stored frames smaller than the
+    input crop."""
     found: list[Problem] = []
     for record in manifest.clips:
         kind_and_message = _manifest_problem(record, clip)

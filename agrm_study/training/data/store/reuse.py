@@ -13,7 +13,7 @@ from agrm_study.training.data.store.layout import RAW_FILE, StoredClip, data_fil
 
 
 def stored(rows: Sequence[StoredClip], finished: Mapping[str, Done]) -> list[StoredClip]:
-    """The clips that are finished."""
+    """Keys of the finished clips."""
     return [row for row in rows if row.clip_key in finished]
 
 

@@ -1,7 +1,7 @@
 """Detects videos that were replaced after their clips were stored.
 
-A store records size and times of each video file whose checksum was verified, so that a run reads again only the
-files that were written since. A missing video is not a problem: the store holds its frames.
+A store records size and times of each video file whose checksum was verified, so that a run reads again only files that
+were written since. A missing video is not a problem, since the store contains its frames.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def _stamp(path: Path) -> tuple[int, int, int]:
 
 
 def check_sources(manifest: Manifest, store: Path, verified: Stamps, workers: int = 1) -> None:
-    """Compare the videos that were written since they were last verified with the manifest's checksums.
+    """Compare videos that were written since their last verification with the manifest's checksums.
 
     Args:
         manifest: The clips of the store.
@@ -65,7 +65,7 @@ def check_sources(manifest: Manifest, store: Path, verified: Stamps, workers: in
     unchanged = now.keys() - {problem.clip_id for problem in problems}
     latest = remembered | {clip_id: now[clip_id] for clip_id in unchanged}
     if latest != remembered:
-        with suppress(OSError), replacing(store / SOURCES_FILE) as file:  # a read-only store: read again next time
+        with suppress(OSError), replacing(store / SOURCES_FILE) as file:  # a read-only store is read again next time
             file.write(json.dumps(latest, indent=0).encode())
     if problems:
         raise BadVideos(manifest.path, problems)

@@ -1,4 +1,4 @@
-"""Verifies a store on disk against its checksums, at the speed of reading."""
+"""Verification of a store on disk against its checksums, at read speed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from agrm_study.training.data.store.journal import Done
 from agrm_study.training.data.store.layout import STORE_FILE, StoredClip, data_file, has_store
 
 TRUSTED_S: Final = 6 * 3600.0
-"""Seconds for which a node trusts a copy that it has verified and whose files have not been written since."""
+"""Seconds for which a node trusts a verified copy whose files have not been written since."""
 OnBytes = Callable[[int, int], None]
 """Progress callback: bytes verified so far, total bytes."""
 
@@ -38,7 +38,7 @@ class Condition:
 
     Attributes:
         damage: Description of the damage; empty for an intact store.
-        dated: Whether the index lacks checksums (a store of version 0.1.0).
+        dated: Whether the index lacks checksums (stores of version 0.1.0).
     """
 
     damage: str = ""
@@ -48,11 +48,11 @@ class Condition:
 def condition(
     folder: Path, rows: Sequence[StoredClip], clip: Clip, workers: int = 1, on_bytes: OnBytes | None = None
 ) -> Condition:
-    """Compare a store with the clips that it should hold, and all its bytes with their checksums.
+    """Compare a store with its expected clips, and all its bytes with their checksums.
 
     Args:
         folder: Folder of the store.
-        rows: The clips that it should hold.
+        rows: The expected clips.
         clip: The preprocessing.
         workers: Number of threads that read.
         on_bytes: Progress callback.
@@ -78,7 +78,7 @@ def is_sound_copy(folder: Path) -> bool:
     """Whether a node's copy of a store is intact; its bytes are read unless this node has done so recently.
 
     A file next to the store records which files were verified, and at which boot of the machine, for
-    `TRUSTED_S` seconds, so that the many processes of a node read a copy once.
+    `TRUSTED_S` seconds, so that the processes of a node read a copy only once.
     """
     stamp, facts = folder.with_name(f".{folder.name}.verified"), _facts(folder)
     with suppress(OSError, ValueError):
@@ -119,7 +119,7 @@ def damaged(
     workers: int = 1,
     on_bytes: OnBytes | None = None,
 ) -> list[StoredClip]:
-    """The clips whose bytes are incomplete, differ from their checksum, or have none."""
+    """The clips whose bytes are incomplete, differ from their checksum, or have no checksum."""
     places = list({row.clip_key: row for row in rows}.values()) if storage == "jpeg" else list(rows)
 
     def is_intact(row: StoredClip) -> bool:

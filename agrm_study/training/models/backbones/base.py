@@ -35,7 +35,7 @@ class Backbone(nn.Module, HasOptions, ABC):
     """Standard deviation of the classifier's initial weights."""
 
     PUBLISHED_NAMES: ClassVar[Mapping[str, str]] = {}
-    """Stages with another name in published weights files: name in the file → name of the stage."""
+    """Stages whose name differs in published weights files: name in the file → name of the stage."""
 
     def __init__(self, stages: Mapping[str, nn.Module], *, feature_dim: int) -> None:
         super().__init__()
@@ -67,7 +67,7 @@ class Backbone(nn.Module, HasOptions, ABC):
     def published_pooling(self, settings: Model) -> nn.Module | None:
         """The pooling used for `model.pooling.name: average`, or None for the global average.
 
-        Overridden by networks whose published pooling is not the global average.
+        Overridden by backbones whose published pooling is not the global average.
         """
         return None
 

@@ -85,7 +85,7 @@ class MViT(Transformer):
         return cls(settings.width, class_token=settings.pooling.name == "average")
 
     def reset_layer(self, layer: nn.Module) -> None:
-        """Class token and position tables are drawn like linear weights, as in torchvision."""
+        """Class token and position tables are initialised like linear weights, as in torchvision."""
         if isinstance(layer, MultiscaleAttention | PositionalEncoding):
             for table in layer.parameters(recurse=False):
                 nn.init.trunc_normal_(table, std=STD)

@@ -70,7 +70,7 @@ class Swin3d(Transformer):
         return cls(settings.width)
 
     def reset_layer(self, layer: nn.Module) -> None:
-        """Position tables are drawn like linear weights, as in torchvision."""
+        """Position tables are initialised like linear weights, as in torchvision."""
         if isinstance(layer, ShiftedWindowAttention3d):
             layer.define_relative_position_index()
             nn.init.trunc_normal_(layer.relative_position_bias_table, std=STD)

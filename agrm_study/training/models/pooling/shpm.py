@@ -15,8 +15,8 @@ class SpatialHierarchicalPooling(Pooling):
     """Average and maximum of every bin of a pyramid of grids (Song et al. 2026, section 2.5).
 
     The bins are concatenated and classified by one linear layer. With grids 1x1, 2x2 and 4x4, 512 channels and three
-    classes, the classifier has 21 · 512 · 3 + 3 parameters; with R3D-18's backbone of 33,166,272 parameters the network
-    has 33,198,531.
+    classes, the classifier has 21 · 512 · 3 + 3 parameters; together with the 33,166,272 parameters of the R3D-18
+    backbone, the network has 33,198,531.
     """
 
     def pool_space(self, features_BDTHW: Tensor) -> Tensor:

@@ -34,7 +34,7 @@ def build_loss(
         loss: The recipe's `loss` section.
         classes: Class names by class index.
         class_counts: Number of labelled training clips of each class.
-        order: Class indices in rising order, for ordinal losses; None for classes without an order.
+        order: Class indices in ascending order, for ordinal losses; None for classes without an order.
 
     Raises:
         InputError: The loss is unknown, does not support its settings, or needs an order that the classes lack.

@@ -19,8 +19,8 @@ class Corn(SupervisedLoss):
     −1/Σ_j|S_j| · Σ_j Σ_{i∈S_j} [1(r_i > j) log σ(z_ij) + 1(r_i = j) log(1 − σ(z_ij))]
     (Shi, Cao & Raschka 2021, equation 6); its denominator Σ_j|S_j| varies between batches. Class probabilities follow
     from the chain rule, P(rank > j) = Π_{l≤j} σ(z_l), hence P(rank = j) = (1 − σ(z_j)) Π_{l<j} σ(z_l), which always sum
-    to 1. With two classes, CORN is logistic regression. Ranks are positions in ``order``, the class indices in rising
-    order.
+    to 1. With two classes, CORN is logistic regression. Ranks are positions in ``order``, the class indices in
+    ascending order.
     """
 
     smooths = False

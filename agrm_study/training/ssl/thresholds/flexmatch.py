@@ -17,8 +17,8 @@ class FlexMatch(ThresholdPolicy):
 
     n_c is the number of clips whose latest confident prediction (m > τ) was class c, and `unused` the number of clips
     without one (curriculum pseudo-labelling with warm-up and the convex mapping; Zhang et al. 2021, equations 5, 7, 11
-    and algorithm 1). A batch is evaluated with the counts before it and then added to them. T = 0 until the first
-    confident clip. The authors' code accepts at equality and agrees otherwise.
+    and algorithm 1). A batch is evaluated with the counts of previous batches and then added to them. T = 0 until the
+    first confident clip. The authors' code also accepts at equality and is otherwise identical.
     """
 
     keeps_average = False
@@ -31,7 +31,8 @@ class FlexMatch(ThresholdPolicy):
         """See `ThresholdPolicy.select`.
 
         Raises:
-            ValueError: An id is outside [0, n_unlabelled). Checked only on the CPU, to avoid synchronizing a GPU.
+            ValueError: An id is outside [0, n_unlabelled). Checked only on the CPU, to avoid synchronization with a
+                GPU.
         """
         if sample_ids_B.device.type == "cpu" and ((sample_ids_B < 0) | (sample_ids_B >= self.n_unlabelled)).any():
             raise ValueError(f"sample ids must be in [0, {self.n_unlabelled}), given {sample_ids_B.tolist()}")
@@ -49,7 +50,7 @@ class FlexMatch(ThresholdPolicy):
         return self.settings.tau * beta_K / (2.0 - beta_K)
 
     def _remember(self, sample_ids_B: Tensor, labels_B: Tensor, confident_B: Tensor) -> None:
-        """Store the class of each confident clip; of duplicates in a batch the last is used, on every device."""
+        """Store the class of each confident clip; of duplicates in a batch, the last is used on every device."""
         positions_B = torch.arange(len(labels_B), device=labels_B.device)
         last_N = torch.full_like(self._classes_N, UNUSED).scatter_reduce_(
             0, sample_ids_B, torch.where(confident_B, positions_B, UNUSED), reduce="amax"

@@ -17,8 +17,8 @@ class FreeMatch(ThresholdPolicy):
     τ_t is an EMA (with `momentum`) of the batch mean of m, and p̃_t of the batch mean of the class probabilities; both
     start at 1/K (Wang et al. 2023, equations 5, 6, 7). Both are updated with a batch before it is evaluated. With
     `fairness` above 0 the paper's self-adaptive fairness loss is added (`fairness_loss`), for which the histogram h̃_t
-    of the pseudo-labels is averaged in the same way; at 0 this is the threshold alone. The authors' code accepts at
-    equality and may clip τ_t, for which the paper gives no formula.
+    of the pseudo-labels is averaged in the same way; at 0, only the threshold is used. The authors' code also accepts
+    at equality and may clip τ_t, for which the paper gives no formula.
     """
 
     def __init__(self, settings: Threshold, n_classes: int, n_unlabelled: int) -> None:

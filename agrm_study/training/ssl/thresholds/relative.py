@@ -12,8 +12,8 @@ from agrm_study.training.ssl.thresholds.policy import ThresholdPolicy, confidenc
 class Relative(ThresholdPolicy):
     """Accepts clips with confidence m > c_τ, c_τ = τ · (mean confidence on the labelled clips of the step).
 
-    (Berthelot et al. 2022, section 3.3.) The labelled confidence is the student's on the view that it learns from: with
-    `augment.labelled: weak` the weakly augmented one, as in the paper, which accepts at equality as well. The paper's
+    (Berthelot et al. 2022, section 3.3.) The labelled confidence is the student's confidence on its training view: with
+    `augment.labelled: weak`, the weakly augmented view, as in the paper, which also accepts at equality. The paper's
     method also interpolates logits at random and aligns distributions (`alignment: predictions`); the interpolation is
     not included. Before the first labelled batch the labelled confidence is 1.
     """

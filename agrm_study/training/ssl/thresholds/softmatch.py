@@ -15,7 +15,7 @@ class SoftMatch(ThresholdPolicy):
     μ and σ² are EMAs (with `momentum`) of the batch mean and the unbiased batch variance of m, starting at μ = 1/K and
     σ² = 1 (Chen et al. 2023, section 3.1; their released code uses n_σ = 2). Both are updated with a batch before it is
     weighted; a batch of one clip has no variance and leaves σ² unchanged. The paper's uniform alignment, which rescales
-    the probabilities before weighting, is `ssl.threshold.alignment: uniform`; without it this is the weighting alone.
+    the probabilities before weighting, is `ssl.threshold.alignment: uniform`; without it, only the weighting is used.
     """
 
     def __init__(self, settings: Threshold, n_classes: int, n_unlabelled: int) -> None:

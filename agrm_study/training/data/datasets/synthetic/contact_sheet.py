@@ -18,7 +18,7 @@ WHOLE = 4.0 / 3.0
 
 
 def contact_sheet(manifest: Path | str, out_png: Path | str, *, columns: int = 7, legs: bool = True) -> Path:
-    """Draw one clip per class and one unlabelled clip over time, with the crops that a network receives.
+    """Draw frames of one clip per class and of one unlabelled clip, with the crops that a network receives.
 
     Args:
         manifest: Manifest of a data set from `write_synthetic`.

@@ -38,7 +38,7 @@ def write_synthetic(
     on_progress: Callable[[int, int], None] | None = None,
     workers: int = 1,
 ) -> Path:
-    """Write a synthetic hybrid data set of real video files and its manifest.
+    """Write a synthetic hybrid data set as real video files with a manifest.
 
     The folder is created atomically. If it already contains the same data set, nothing is written.
 
@@ -46,16 +46,15 @@ def write_synthetic(
         out: Folder of the data set; must not exist, be empty, or contain the same data set.
         subjects: Number of labelled children, one clip each; at least 6.
         unlabelled: Number of unlabelled clips of adults (see `cast`); 0 or more.
-        seed: Seed of all random draws.
+        seed: Seed of all random numbers.
         difficulty: ``easy``, ``medium`` or ``hard`` (see `classes`).
         on_progress: Called with the number of written clips and the total number of clips.
-        workers: Number of drawing and encoding processes; the files do not depend on it.
+        workers: Number of rendering and encoding processes; does not affect the files.
 
     Returns:
         The path of ``manifest.parquet``.
 
-    Raises:
-        InputError: An argument is invalid, or the folder has other content or cannot be written.
+    Raises: InputError: An argument is invalid, or the folder has other content or cannot be written.
     """
     out = Path(out).absolute()
     _check(subjects, unlabelled, seed, difficulty, workers)
@@ -153,19 +152,20 @@ def _write_alone(role: Role, folder: Path) -> ClipRecord:
 
 
 def planned_clips(*, subjects: int, unlabelled: int, seed: int, difficulty: str) -> list[ClipRecord]:
-    """Manifest records of the clips that `write_synthetic` would write, with placeholder checksums; draws nothing."""
+    """Manifest records of the clips that `write_synthetic` would write, with placeholder checksums, without
+    rendering."""
     _check(subjects, unlabelled, seed, difficulty, 1)
     roles = labelled_roles(subjects, seed, difficulty) + unlabelled_roles(unlabelled, seed, difficulty)
     return [planned_clip(role) for role in roles]
 
 
 def planned_clip(role: Role) -> ClipRecord:
-    """Manifest record of one clip before it is drawn, with a placeholder checksum."""
+    """Manifest record of one clip before it is rendered, with a placeholder checksum."""
     return _record(role, Path(role.file), hashlib.sha256(role.file.encode()).hexdigest())
 
 
 def write_clip(role: Role, folder: Path) -> ClipRecord:
-    """Draw and encode one clip."""
+    """Render and encode one clip."""
     plan, path = role.plan, folder / role.file
     encode(
         path,
