@@ -78,8 +78,7 @@ Step = tuple[LabelledBatch, UnlabelledBatch | None]
 
 
 _VIEWS = (("student", "student view"), ("teacher", "label view"), ("student", "second student view"))
-"""Views of unlabelled clips: the branch that determines whether each is strong, and the purpose of its random
-stream."""
+"""Views of unlabelled clips: the branch that determines their strength, and the purpose of its random stream."""
 
 
 @dataclass(frozen=True, slots=True)

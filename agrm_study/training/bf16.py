@@ -18,8 +18,7 @@ CPU_FLAGS: Final = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
 """CPU flags for bfloat16 products: two for x86, one for Arm."""
 TWO_FRAMES: Final = 2
 TOLERANCE: Final = 0.05
-"""Largest deviation of a correct bf16 gradient from the fp32 gradient, relative to the largest gradient (0.005 is
-typical)."""
+"""Largest deviation of a correct bf16 gradient from the fp32 gradient, relative to the largest one (typical: 0.005)."""
 
 
 def bf16_problem(device: torch.device) -> str | None:

@@ -93,8 +93,7 @@ class Device:
         self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
 
     def step(self, optimizer: torch.optim.Optimizer, parameters: list[nn.Parameter], clip_norm: float | None) -> None:
-        """Run an optimizer step with optional gradient clipping; with fp16, the step is skipped if scaled gradients
-        overflow."""
+        """Run an optimizer step with optional gradient clipping; with fp16, skipped if scaled gradients overflow."""
         if clip_norm is not None:
             self.scaler.unscale_(optimizer)
             torch.nn.utils.clip_grad_norm_(parameters, clip_norm)

@@ -292,8 +292,7 @@ class Training:
 
     @property
     def _average_selects(self) -> bool:
-        """Whether the validation score of the average selects epochs: the recipe requests it, and the average
-        exists."""
+        """Whether the average's validation score selects epochs: the recipe requests it, and the average exists."""
         return self._networks.average is not None and self.recipe.evaluate.network == "teacher"
 
     def _label_round(self, rounds: Rounds) -> None:

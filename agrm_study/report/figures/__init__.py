@@ -30,8 +30,7 @@ _SHIPPED: dict[str, str] = {
     "parallel_coordinates": f"{_HERE}.parallel_coordinates:ParallelCoordinates",
 }
 FIGURES = Registry("figure", _SHIPPED)
-"""Kinds of figures by name, as module:class for lazy import. To add one, add a file here and a line above.
-"""
+"""Kinds of figures by name, as module:class for lazy import. To add one, add a file here and a line above. """
 
 
 def figure_kind(name: str) -> FigureKind[Any]:

@@ -31,8 +31,7 @@ def subjects_by_class(split: Split, manifest: Manifest, task: Task) -> dict[Part
 
 
 def missing_classes(split: Split, manifest: Manifest, task: Task) -> str | None:
-    """The rule that a split violates if a part has no subject of a class, with the counts; None if no class is
-    missing."""
+    """The rule that a split violates if a part has no subject of a class, with the counts; otherwise None."""
     counts = subjects_by_class(split, manifest, task)
     lacking = [
         f"{words} part: {some(names, SHOWN)}"

@@ -85,8 +85,7 @@ def _without_separator_line(text: str) -> tuple[str, str | None]:
 
 
 def _without_row_numbers(file: CsvFile) -> CsvFile:
-    """A table without unnamed columns that are blank or contain row numbers; other unnamed columns are named by their
-    number."""
+    """A table without unnamed columns that are blank or contain row numbers; others are named by their number."""
     dropped = {name for name in file.columns if _unnamed(name) and _blank_or_count(file, name)}
     rows = tuple(
         CsvRow(row.line, {name: cell for name, cell in row.cells.items() if name not in dropped}) for row in file.rows

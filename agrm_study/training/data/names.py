@@ -35,8 +35,7 @@ class Names:
             self._by_key.append((key, names))
 
     def resolve(self, name: str) -> str | None:
-        """The matching known name: an identical name, otherwise the only name with the same key; None if there is no
-        match."""
+        """The matching known name: an identical name, otherwise the only name with the same key, or None."""
         if name in self._known:
             return name
         for key, names in self._by_key:
@@ -45,8 +44,7 @@ class Names:
         return None
 
     def hint(self, name: str) -> str | None:
-        """The known names that differ from this name only in leading zeros, case or normal form, otherwise the closest
-        known name."""
+        """Known names that differ only in leading zeros, case or normal form, otherwise the closest known name."""
         matches = self._by_key[-1][1].get(spreadsheet_key(name), [])
         return f"Several match: {', '.join(matches)}." if len(matches) > 1 else nearest(name, self._known)
 

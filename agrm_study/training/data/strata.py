@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 
 def largest_remainder(total: int, shares: Sequence[float]) -> tuple[int, ...]:
-    """Integers that sum to `total`, apportioned to `shares` by largest remainders (Hamilton's method; ties go to the
-    earlier share)."""
+    """Integers that sum to `total`, apportioned to `shares` by largest remainders (Hamilton; ties: first share)."""
     exact = [total * share for share in shares]
     counts = [math.floor(value + 1e-9) for value in exact]
     order = sorted(range(len(shares)), key=lambda part: (-(exact[part] - counts[part]), part))

@@ -11,8 +11,7 @@ from agrm_study.training.ssl.precision import at_least_float32
 from agrm_study.training.ssl.thresholds.policy import ThresholdPolicy, snapshot
 
 SMALLEST = 1e-6
-"""Smallest expected probability of a class that the network never predicts, equal to the constant added in the authors'
-code."""
+"""Smallest expected probability of a class that the network never predicts; the constant of the authors' code."""
 
 
 class AlignedPolicy(ThresholdPolicy):

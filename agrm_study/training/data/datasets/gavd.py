@@ -65,8 +65,7 @@ class Frames:
 
 
 class GavdLayout(Layout):
-    """The annotation files, and one video or folder of numbered images per sequence, named after `seq`, in any
-    folders."""
+    """Annotation files, and one video or folder of numbered images per sequence, named after `seq`, in any folders."""
 
     name = "gavd"
     describes = f"a folder with {ANNOTATIONS} and one video (or folder of numbered images) per sequence, named by `seq`"

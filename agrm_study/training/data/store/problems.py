@@ -63,8 +63,7 @@ class BadVideos(InputError):
 
 
 def manifest_problems(manifest: Manifest, clip: Clip) -> list[Problem]:
-    """Problems that can be detected from the manifest alone: unreadable videos, and stored frames smaller than the
-    input crop."""
+    """Problems detected from the manifest alone: unreadable videos, and stored frames smaller than the input crop."""
     found: list[Problem] = []
     for record in manifest.clips:
         kind_and_message = _manifest_problem(record, clip)

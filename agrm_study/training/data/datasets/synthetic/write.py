@@ -152,8 +152,7 @@ def _write_alone(role: Role, folder: Path) -> ClipRecord:
 
 
 def planned_clips(*, subjects: int, unlabelled: int, seed: int, difficulty: str) -> list[ClipRecord]:
-    """Manifest records of the clips that `write_synthetic` would write, with placeholder checksums, without
-    rendering."""
+    """Manifest records of the clips that `write_synthetic` would write, with placeholder checksums; renders nothing."""
     _check(subjects, unlabelled, seed, difficulty, 1)
     roles = labelled_roles(subjects, seed, difficulty) + unlabelled_roles(unlabelled, seed, difficulty)
     return [planned_clip(role) for role in roles]
