@@ -4,9 +4,9 @@
     python benchmarks/bands.py --studies 100
     python benchmarks/bands.py --folds          # studies with five pooled folds
 
-Studies are those of `regimes.py`. The truth is the mean curve of many seeds, each on many fresh subjects; with folds,
-each seed also has new training sets. The output lists, for each point of the grid, the share of studies whose interval
-contains the truth and the share with a defined interval.
+Studies are simulated as in `regimes.py`. The truth is the mean curve of many seeds, each on many fresh subjects; with
+folds, each seed also has new training sets. The output lists, for each point of the grid, the share of studies whose
+interval contains the truth and the share with a defined interval.
 """
 
 from __future__ import annotations

@@ -3,9 +3,9 @@
     python benchmarks/input.py [--size 96] [--resize 112] [--seconds 3] [--json FILE]
 
 Writes sample videos (2560×1440 H.264 and 320×240 avi), builds a store from them and measures in one run: random clips
-of 16 frames read by decord, by the store and by a plain reader of raw frames (one numpy memory map per clip, all kept
-open), a memory copy of the same number of bytes, the store read by two processes concurrently, the store with a cold
-page cache, and the private memory of a reader of a small and a large store.
+of 16 frames read by decord, by the store and by a plain reader of raw frames (one numpy memory map per clip, all open),
+a memory copy of the same number of bytes, the store read by two processes concurrently, the store with a cold page
+cache, and the private memory of a reader of a small and a large store.
 
 Compared quantities are measured in turns of a third of a second, and the median of the turns is reported, so that load
 on the machine affects both equally; the load at the start and at the end is also printed.

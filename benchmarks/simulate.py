@@ -2,7 +2,7 @@
 
     python benchmarks/simulate.py                                  # minutes; the figures of docs/scale.md
     python benchmarks/simulate.py --trials 2000 --nodes 20 --mtbf-h 50
-    python benchmarks/simulate.py --joined 200                     # 200 joined runs in place of the cluster
+    python benchmarks/simulate.py --joined 200                     # 200 joined runs instead of the cluster
 
 The study file and its checks, the expansion, the order of execution, the shared stages, the source of work with its
 held arms, the failure policy and the progress tracking are the production code. Only the cluster is simulated: nodes
@@ -367,7 +367,7 @@ class Play:
 
 
 def play(cluster: Cluster, folder: Path, *, share: bool = True) -> dict[str, Any]:
-    """Plan and simulate; returns all reported values except those of `measure_ledger`."""
+    """Plan and simulate; returns all reported values except the values of `measure_ledger`."""
     costs = Costs()
     with costs.of("load the study"):
         study = make_study(cluster, folder)

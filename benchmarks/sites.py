@@ -37,7 +37,7 @@ EFFECTS: dict[str, tuple[float, float]] = {
     "site effect 4 x": (4.0, 0.0),
     "site effect 2 x, mix": (2.0, 0.15),
 }
-"""Standard deviation of the effects of a site relative to those of a seed, and of its share of class 1."""
+"""Standard deviation of the effects of a site relative to the effects of a seed, and of its share of class 1."""
 SEED = 45
 """Simulation seed of the published figures."""
 

@@ -65,7 +65,7 @@ def complete_setting_name(context: Context, parameter: Parameter, incomplete: st
 
 
 def _folders_with(file: str, incomplete: str, *, also: Path | None = None) -> list[CompletionItem]:
-    """Folders at the typed path (and in another folder) that contain a given file."""
+    """Folders at the typed path (and in an additional folder) that contain a given file."""
     beside = Path(incomplete) if incomplete.endswith("/") else Path(incomplete).parent
     places = dict.fromkeys([beside, *([also] if also is not None else [])])
     try:

@@ -1,4 +1,4 @@
-"""Progress of one long step: a bar on a terminal, otherwise one line when it ends."""
+"""Progress of one long step: a bar on a terminal, otherwise one line at its end."""
 
 from __future__ import annotations
 

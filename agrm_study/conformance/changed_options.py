@@ -12,7 +12,8 @@ from agrm_study.study.parts.options import Options
 
 
 def changed_options(model: type[Options]) -> Iterator[tuple[str, Any]]:
-    """Each option with one valid value other than its default; options of free text and of groups are left out."""
+    """Each option with one valid value other than its default; options with free text and groups of options are
+    omitted."""
     for option, field in model.model_fields.items():
         for value in _others(field.annotation, field.default):
             try:

@@ -41,7 +41,7 @@ class Checked:
 
 
 def must(holds: object, reason: str) -> None:
-    """Raise `Broken` with the reason unless a condition holds."""
+    """Raise `Broken` with the reason unless a condition is true."""
     if not holds:
         raise Broken(reason)
 

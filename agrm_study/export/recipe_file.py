@@ -16,7 +16,7 @@ from agrm_study.training.data.background import BOXES_VERSION
 from agrm_study.training.data.store.layout import STORE_VERSION
 
 EXPORT_VERSION: Final = 1
-"""Increment when a key of recipe.json is renamed, removed or changes its meaning."""
+"""Increment if a key of recipe.json is renamed, removed or changes its meaning."""
 RECIPE, WEIGHTS, CARD = "recipe.json", "model.safetensors", "README.md"
 NOTICE: Final = "screening research, not a diagnosis"
 

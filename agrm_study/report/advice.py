@@ -43,7 +43,7 @@ class Outlook:
 
 
 def outlook(c: Components | None) -> Outlook | None:
-    """Outlook of a mean or contrast; None without variance components or when nothing varies."""
+    """Outlook of a mean or contrast; None without variance components or without any variance."""
     if c is None or not float(c.variance) > 0:
         return None
     return Outlook(

@@ -40,7 +40,7 @@ class ReportSummary:
         notes: Flaws in the output, such as characters that no installed font can display.
         problems: Records that could not be used, with the reason.
         partial: Results folders whose study is incomplete, with a sentence that states what is missing.
-        answers: The answer to each study's question, by results folder, where a page was written.
+        answers: The answer to each study's question, by results folder, if a page was written.
     """
 
     results: tuple[Path, ...]

@@ -32,18 +32,18 @@ class Cell:
 
     Attributes:
         definition: The task, with its classes.
-        seeds: Training seeds, S; with repeated folds (seed, repeat), and with folds kept apart (row, fold).
+        seeds: Training seeds, S; with repeated folds (seed, repeat), and with separate folds (row, fold).
         planned: Number of rows that the study requests.
         trial_ids: Trial ids, row by row.
         subjects: Subject ids, N; equal for all cells of a task.
         labels_N: Class index of each subject.
-        probs_SNK: Probabilities averaged over the windows of a subject; NaN where a seed did not evaluate it.
+        probs_SNK: Probabilities averaged over the windows of a subject; NaN if a seed did not evaluate the subject.
         network: ``student`` or ``teacher``.
         versions: Distinct versions of code, data and split in the records, each as a tuple.
         refused: Reason why the cell is excluded, or None.
         fold_SN: Fold that tested each subject, numbered consecutively over the repeats, −1 where absent; None for a
             single split.
-        pooled_S: Row of the test part that each row belongs to; None unless folds are kept apart.
+        pooled_S: Row of the test part that corresponds to each row; None unless folds are separate.
     """
 
     arm: str
@@ -68,7 +68,7 @@ class Cell:
 
     @cached_property
     def predicted_SN(self) -> Ints:
-        """Predicted class for each seed and subject, −1 where absent."""
+        """Predicted class for each seed and subject, −1 if absent."""
         return decide(self.probs_SNK)
 
     @cached_property
@@ -104,7 +104,7 @@ class Cell:
         return () if self.complete else (f"{len(self.seeds)}/{self.planned}",)
 
     def values(self, metric: str) -> Floats:
-        """Metric for each seed (S,), on all subjects; NaN where undefined.
+        """Metric for each seed (S,), on all subjects; NaN if undefined.
 
         Raises:
             KeyError: If the metric does not exist.
@@ -118,7 +118,7 @@ class Cell:
     def scored(self, values_S: Floats, influence_SN: Floats) -> Scored:
         """A metric of the cell with the influence of each subject.
 
-        Folds that are kept apart are averaged by row. Since folds share subjects, influence is omitted and there is no
+        Folds that are not pooled are averaged by row. Since folds share subjects, influence is omitted and there is no
         interval.
         """
         if self.pooled_S is None:

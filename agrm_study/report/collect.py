@@ -42,7 +42,7 @@ def collect(results: Path, *, allow: Collection[str] = ()) -> Evidence:
     """Read all data that a report needs from one results folder.
 
     Args:
-        results: A folder written by `run`, on this or another machine.
+        results: A folder written by `run`, on this or a different machine.
         allow: Differences accepted within a cell: ``code``, ``data``, ``split``.
 
     Raises:

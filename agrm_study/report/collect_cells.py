@@ -203,7 +203,7 @@ class _Whole:
     splits: Splits | None
 
     def by_trial(self, trials: Sequence[Planned], planned: int) -> Cell:
-        """The cell with one row per trial; folds are kept apart."""
+        """The cell with one row per trial; folds are not pooled."""
         seeds: tuple[Replicate, ...] = tuple(p.seed for p in trials)
         apart = None
         if self.splits is not None:

@@ -38,7 +38,7 @@ class ExternalCells:
 
     Attributes:
         about: Description of the set.
-        cells: Predictions by (arm, task), where available.
+        cells: Available predictions by (arm, task).
         findings: Omitted or marked records, with the reason.
     """
 
@@ -54,7 +54,7 @@ class CorruptedCells:
     Attributes:
         about: Description of the copies.
         severities: Evaluated severities by corruption.
-        cells: Predictions by (arm, task) of each (corruption, severity), where available.
+        cells: Available predictions by (arm, task) of each (corruption, severity).
         findings: Omitted or marked records, with the reason.
     """
 

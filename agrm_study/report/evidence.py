@@ -151,7 +151,7 @@ class Evidence:
         planned: Every trial of the plan, in plan order, except those that a race made unnecessary.
         trials: The `trials` records of the planned trials.
         searched: The `trials` records of the study's search phase.
-        cells: Test predictions by (arm, task), where available.
+        cells: Available test predictions by (arm, task).
         people: The `subjects` records: subjects in each part of each split.
         provenance: Content of provenance.json; empty if the file does not exist.
         problems: Findings about the evidence, each of which excludes or marks records.
@@ -191,7 +191,7 @@ class Evidence:
 
     @cached_property
     def shares_trials(self) -> frozenset[str]:
-        """Arms that share their training runs with another arm."""
+        """Arms that share their training runs with other arms."""
         return frozenset(arm for group in self.same for arm in group.arms)
 
     @cached_property

@@ -53,7 +53,7 @@ def metric_of(cell: Cell, name: str) -> Measured | None:
 def scored_on_set(cell: Cell, name: str) -> Scored:
     """A metric of a cell for each seed, with the influence of each subject.
 
-    If folds are kept apart, all their networks have evaluated the same subjects: the metric of a seed, and the
+    If folds are not pooled, all their networks have evaluated the same subjects: the metric of a seed, and the
     influence of a subject on it, are means over its folds.
     """
     if cell.pooled_S is None:

@@ -65,7 +65,7 @@ def pooled_probabilities(
     """Probabilities (S, N, K) of pooled rows, and the fold (S, N) that tested each subject, numbered over all repeats.
 
     Args:
-        probs_TNK: Probabilities of each trial, NaN where it did not test a subject.
+        probs_TNK: Probabilities of each trial, NaN if the trial did not test the subject.
         rows: Trials of each row, by fold.
         repeats: Repeat of each row.
 

@@ -84,7 +84,7 @@ class PredictionRows:
 
 @dataclass(frozen=True, slots=True)
 class TrialPredictions:
-    """Per-subject probabilities of many trials of one task: (T, N, K), NaN where a trial did not evaluate a subject."""
+    """Per-subject probabilities of many trials of one task: (T, N, K), NaN if a trial did not evaluate a subject."""
 
     trial_ids: tuple[str, ...]
     subjects: tuple[str, ...]

@@ -29,7 +29,7 @@ class Entry:
     marks: tuple[str, ...] = ()
 
     def styled(self, style: Style) -> Entry:
-        """A copy of the entry with another style."""
+        """A copy of the entry with a different style."""
         return replace(self, style=style)
 
     def marked(self, *marks: str) -> Entry:

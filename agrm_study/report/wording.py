@@ -73,7 +73,7 @@ def points(difference: float, digits: int = 1) -> str:
 
 
 def bracket(interval: Interval, digits: int = 1) -> str:
-    """An interval of fractions in percent; a dash when undefined."""
+    """An interval of fractions in percent; a dash if undefined."""
     if not interval.defined:
         return MISSING
     return f"[{percent(interval.low, digits)}, {percent(interval.high, digits)}]"

@@ -42,7 +42,7 @@ def count(labels_N: ArrayLike, predicted_SN: ArrayLike, n_classes: int, weights_
 
     Args:
         labels_N: Class index of each subject.
-        predicted_SN: Decided class, −1 where a seed did not evaluate a subject.
+        predicted_SN: Decided class, −1 if a seed did not evaluate a subject.
         n_classes: K.
         weights_BN: Number of times that each subject counts in each weighting.
     """
@@ -72,17 +72,17 @@ def _where_supported(c: Counts, x: Floats) -> Floats:
 
 
 def precision(c: Counts) -> Floats:
-    """Precision by class (..., K); 0 where a class is never predicted, NaN where it has no subject."""
+    """Precision by class (..., K); 0 if a class is never predicted, NaN if it has no subject."""
     return _where_supported(c, _ratio(c.right, c.predicted, 0.0))
 
 
 def recall(c: Counts) -> Floats:
-    """Recall by class (..., K); NaN where a class has no subject."""
+    """Recall by class (..., K); NaN if a class has no subject."""
     return _ratio(c.right, c.support, np.nan)
 
 
 def f1(c: Counts) -> Floats:
-    """F1 by class (..., K), 2·right/(predicted + support); NaN where a class has no subject."""
+    """F1 by class (..., K), 2·right/(predicted + support); NaN if a class has no subject."""
     return _where_supported(c, _ratio(2 * c.right, c.predicted + c.support, 0.0))
 
 
@@ -92,7 +92,7 @@ def accuracy(c: Counts) -> Floats:
 
 
 def balanced_accuracy(c: Counts) -> Floats:
-    """Mean recall over the classes (...,); NaN where a class has no subject."""
+    """Mean recall over the classes (...,); NaN if a class has no subject."""
     return np.asarray(recall(c).mean(-1))
 
 
@@ -160,7 +160,7 @@ def mcc(c: Counts) -> Floats:
 
 
 def confusion(labels_N: ArrayLike, predicted_SN: ArrayLike, n_classes: int) -> Ints:
-    """Confusion matrices (S, K, K): rows true, columns predicted; absent predictions (−1) are left out."""
+    """Confusion matrices (S, K, K): rows true, columns predicted; absent predictions (−1) are ignored."""
     labels = np.asarray(labels_N, dtype=np.int64)
     predicted = np.atleast_2d(np.asarray(predicted_SN, dtype=np.int64))
     matrices = np.zeros((predicted.shape[0], n_classes * n_classes), dtype=np.int64)

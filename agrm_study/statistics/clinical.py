@@ -58,7 +58,7 @@ def _share(part: int, whole: int) -> float:
 
 
 def screen(labels_N: ArrayLike, predicted_SN: ArrayLike) -> tuple[Screening, ...]:
-    """Two-class counts of every seed; absent predictions (−1) are left out."""
+    """Two-class counts of every seed; absent predictions (−1) are ignored."""
     return tuple(
         Screening(tp=int(m[1, 1]), fp=int(m[0, 1]), fn=int(m[1, 0]), tn=int(m[0, 0]))
         for m in confusion(labels_N, predicted_SN, 2)
@@ -101,7 +101,7 @@ def net_benefit(positive_N: ArrayLike, scores_SN: ArrayLike, thresholds_T: Array
 
     Args:
         positive_N: Whether each subject is positive.
-        scores_SN: Probability of the positive class; NaN where a seed did not evaluate a subject.
+        scores_SN: Probability of the positive class; NaN if a seed did not evaluate a subject.
         thresholds_T: Thresholds t in (0, 1).
     """
     positive = np.asarray(positive_N, dtype=bool)

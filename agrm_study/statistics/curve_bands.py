@@ -26,12 +26,12 @@ SAMPLES: Final = 200
 """Number of bootstrap samples; the standard error of a standard deviation is then 5 %."""
 
 Heights = Callable[[Floats, Floats, Floats], Floats]
-"""(True and false positives (B, M) by threshold, grid (G)) → heights (B, G); NaN where a class has no weight."""
+"""(True and false positives (B, M) by threshold, grid (G)) → heights (B, G); NaN if a class has no weight."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Band:
-    """Mean curve over seeds with its pointwise 95% interval, (G,) each; ends are NaN where they are undefined."""
+    """Mean curve over seeds with its pointwise 95% interval, (G,) each; undefined ends are NaN."""
 
     mean: Floats
     low: Floats
@@ -63,7 +63,7 @@ def curve_band(
 
     Args:
         positive_N: Whether each subject is positive.
-        scores_SN: Score of the positive class; NaN where a seed did not evaluate a subject.
+        scores_SN: Score of the positive class; NaN if a seed did not evaluate a subject.
         heights: `sensitivity_at` or `precision_at_recall`.
         grid_G: False-positive rates or recalls.
         fold_SN: Fold that tested each subject (`fold_variance.variance_of_folds`); None for a single split.

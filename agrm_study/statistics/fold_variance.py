@@ -12,7 +12,7 @@ of seeds × folds of the fold means, the moment estimator (Searle, Casella & McC
 The folds contribute fold²/F to the variance of the mean over all subjects, of which the variance between subjects
 already contains fold²/N. The seed × fold effect is part of the variance between seeds. The effect shared by the
 training sets of all folds cannot be estimated from one data set (Bengio & Grandvalet 2004): the estimate is conditional
-on the given subjects, like that of a single split.
+on the given subjects, like the estimate for a single split.
 
 Axes: S seeds, N subjects, F folds.
 """
@@ -48,7 +48,7 @@ def variance_of_folds(parts: Sequence[tuple[float, Floats, Ints]]) -> FoldVarian
     """`fold_variance` of a contrast whose rows may belong to several repeats, each with separate folds.
 
     Args:
-        parts: Coefficient, influence (…, S, N) and folds (S, N) of each arm; −1 where a row did not test a subject;
+        parts: Coefficient, influence (…, S, N) and folds (S, N) of each arm; −1 if a row did not test a subject;
             fold numbers differ between repeats.
     """
     repeats = sorted({int(row.max()) for _, _, folds in parts for row in folds})

@@ -6,7 +6,7 @@ the ROC curve uses placement values (DeLong, DeLong & Clarke-Pearson 1988), aver
 jackknife, the derivative of θ̂ with respect to a subject's weight (Jaeckel 1972).
 
 Axes: S seeds, N subjects, K classes. A subject that a seed did not evaluate has influence 0 there. Values are NaN if
-    the metric is undefined without a subject, and for metrics of scores where a class is too small.
+    the metric is undefined without a subject, and for metrics of scores if a class is too small.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def of_counts(
 
     Args:
         labels_N: Class index of each subject.
-        predicted_SN: Decided class, −1 where a seed did not evaluate a subject.
+        predicted_SN: Decided class, −1 if a seed did not evaluate a subject.
         n_classes: K.
         functions: Counts (…, K) → (…,).
     """
@@ -67,7 +67,7 @@ def _scaled(influence_NS: Floats, present_S: ArrayLike) -> Floats:
 
 
 def _of_each_seed(function: Callable[[Bools, Floats], Floats], positive_N: ArrayLike, scores_SN: ArrayLike) -> Floats:
-    """Influence (S, N) of a metric of scores, from that of one seed over the subjects it evaluated."""
+    """Influence (S, N) on a metric of scores, from the influence for one seed on the subjects that it evaluated."""
     positive = np.asarray(positive_N, dtype=bool)
     scores = np.atleast_2d(np.asarray(scores_SN, dtype=np.float64))
     out = np.zeros(scores.shape)
@@ -82,7 +82,7 @@ def _of_each_seed(function: Callable[[Bools, Floats], Floats], positive_N: Array
 
 
 def of_roc_auc(positive_N: ArrayLike, scores_SN: ArrayLike) -> Floats:
-    """Influence (S, N) on the area under the ROC curve; NaN where a class has fewer than `FEWEST_OF_CLASS` subjects."""
+    """Influence (S, N) on the area under the ROC curve; NaN if a class has fewer than `FEWEST_OF_CLASS` subjects."""
 
     def one(positive: Bools, score: Floats) -> Floats:
         m, n = positive.sum(), (~positive).sum()
@@ -99,7 +99,7 @@ def of_roc_auc(positive_N: ArrayLike, scores_SN: ArrayLike) -> Floats:
 
 
 def of_average_precision(positive_N: ArrayLike, scores_SN: ArrayLike) -> Floats:
-    """Influence (S, N) on average precision; NaN where a class has fewer than `FEWEST_OF_CLASS` subjects."""
+    """Influence (S, N) on average precision; NaN if a class has fewer than `FEWEST_OF_CLASS` subjects."""
 
     def one(positive: Bools, score: Floats) -> Floats:
         order = np.argsort(-score, kind="stable")

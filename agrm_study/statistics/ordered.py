@@ -57,7 +57,7 @@ def mean_absolute_error(labels_N: ArrayLike, predicted_SN: ArrayLike) -> Ordered
 
 
 def _distance(labels_N: ArrayLike, predicted_SN: ArrayLike) -> Floats:
-    """Distance (S, N) between true and decided class; 0 where a seed did not evaluate a subject."""
+    """Distance (S, N) between true and decided class; 0 if a seed did not evaluate a subject."""
     predicted = np.asarray(predicted_SN)
     return np.where(predicted >= 0, np.abs(predicted - np.asarray(labels_N)), 0).astype(np.float64)
 
@@ -72,7 +72,7 @@ def _kappa(total: Floats, called_K: Floats, own_K: Floats) -> Floats:
 
 
 def _jackknife(values_S: Floats, without_SN: Floats, present_SN: ArrayLike) -> Floats:
-    """(n − 1)·(θ̂ − θ̂ without the subject), scaled to N where a seed evaluated n < N subjects; 0 for absent ones."""
+    """(n − 1)·(θ̂ − θ̂ without the subject), scaled to N if a seed evaluated n < N subjects; 0 for absent subjects."""
     present = np.asarray(present_SN, dtype=bool)
     n_S = present.sum(axis=1, keepdims=True)
     scale_S = present.shape[1] / np.maximum(n_S, 1)

@@ -71,7 +71,7 @@ class PartScores:
 
     @cached_property
     def metrics(self) -> dict[str, float]:
-        """Each metric over the part's subjects; NaN where it is undefined."""
+        """Each metric over the part's subjects; NaN if undefined."""
         counts = count(self.labels_N, self.decided_N, self.n_classes)
         return {name: float((METRICS | SCREENING)[name](counts)[0]) for name in self.names}
 

@@ -10,7 +10,7 @@ expectation) only if one of these looks · (arms − 1) tests makes an error, so
 
     P(a truly best arm is dropped) ≤ level,
 
-regardless of which other arms are dropped and when the race is inspected: the bound sums over all possible tests, not
+regardless of the other dropped arms and the times of inspection: the bound sums over all possible tests, not
 only over those performed. It requires the assumptions of the paired t-test: independent seeds and approximately normal
 differences.
 
@@ -99,7 +99,7 @@ def drop(values_AS: ArrayLike, inside: Collection[int], limit: float, *, keep: C
     """The arms that are dropped at one look.
 
     Args:
-        values_AS: Metric of each arm for the seeds of this look, larger is better; NaN where it is missing.
+        values_AS: Metric of each arm for the seeds of this look, larger is better; NaN if missing.
         inside: Rows of the remaining arms.
         limit: Level of each test.
         keep: Rows that are never dropped.

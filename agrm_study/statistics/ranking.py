@@ -61,7 +61,7 @@ def average_precision(positive_N: ArrayLike, scores_N: ArrayLike, weights_BN: Ar
 
 
 def roc_auc(positive_N: ArrayLike, scores_N: ArrayLike, weights_BN: ArrayLike | None = None) -> Floats:
-    """Area under the ROC curve of every weighting, (B,); NaN where a class has no weight."""
+    """Area under the ROC curve of every weighting, (B,); NaN if a class has no weight."""
     true, false, _ = cumulated(positive_N, scores_N, _weights(weights_BN, np.size(scores_N)))
     total = true[:, -1] * false[:, -1]
     middle = true - np.diff(true, axis=1, prepend=0.0) / 2

@@ -52,7 +52,7 @@ def sign_flip(differences: ArrayLike, max_exact: int = 20) -> ExactTest:
 
 
 def wilcoxon(differences: ArrayLike) -> ExactTest:
-    """Wilcoxon's signed-rank test (scipy, exact where there are no ties or zeros); p = 1 if all differences are 0."""
+    """Wilcoxon's signed-rank test (scipy, exact without ties or zeros); p = 1 if all differences are 0."""
     d = np.round(np.asarray(differences, dtype=np.float64), 12)  # values that are equal up to rounding are tied
     if d.size == 0:
         return ExactTest(math.nan, 1.0)

@@ -66,7 +66,7 @@ def verify_manuscript(path: Path, made: Sequence[Made], out: Verification) -> No
         out: Receives the differences and remarks.
 
     Raises:
-        InputError: If the manuscript cannot be read, or two folders hold studies of the same name.
+        InputError: If the manuscript cannot be read, or two folders contain studies with the same name.
     """
     by_study = {numbers.segment(x.study): x for x in made}
     if len(by_study) < len(made):

@@ -25,7 +25,7 @@ from agrm_study.study.temporary import folder_in, replacing
 from agrm_study.training.failures import CheckpointError
 
 FORMAT = 1
-"""Increment when the format of checkpoints changes."""
+"""Increment if the format of checkpoints changes."""
 ROLLING = "rolling.pt"
 BEST = "best.safetensors"
 _NEXT_BEST = "best.next.safetensors"

@@ -86,7 +86,7 @@ class ClipSet:
         )
 
     def with_moved(self, others: ClipSet, rows: Ints, labels: Ints) -> ClipSet:
-        """These clips, followed by the given rows of another set with new labels."""
+        """These clips, followed by the given rows of a second set with new labels."""
         moved = others.take(rows)
         return ClipSet(
             clip_ids=self.clip_ids + moved.clip_ids,

@@ -69,7 +69,8 @@ class Device:
         network.to(memory_format=torch.channels_last_3d)
 
     def compile(self, network: nn.Module) -> None:
-        """Compile a placed network in place if the recipe requests it; the keys of its state dict do not change."""
+        """Compile a network on the device in place if the recipe requests it; the keys of its state dict do not
+        change."""
         if self._compile:
             network.compile()
 

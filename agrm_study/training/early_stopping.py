@@ -7,7 +7,7 @@ from typing import Any
 
 
 class EarlyStopping:
-    """Tracks the best value of a metric and stops the training when it no longer improves.
+    """Tracks the best value of a metric and stops the training if it no longer improves.
 
     Args:
         metric: ``loss`` is minimised, any other metric is maximised.

@@ -27,7 +27,7 @@ class FigureKind(ABC, Generic[Info]):
     Attributes:
         name: Name in a study file, and stem of the output files.
         question: The question that the figure answers.
-        needs: Requirement on the study, shown when the figure cannot be drawn.
+        needs: Requirement on the study, shown if the figure cannot be drawn.
     """
 
     name: ClassVar[str]

@@ -24,7 +24,7 @@ TREES = 100
 
 @dataclass(frozen=True, kw_only=True)
 class TaskImportance:
-    """Settings of one task by decreasing importance: loss of the forest's R² when a setting is shuffled.
+    """Settings of one task by decreasing importance: decrease of the forest's R² if a setting is shuffled.
 
     Attributes:
         r2: The forest's out-of-bag R²: total variance explained by the settings.

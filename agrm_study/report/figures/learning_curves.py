@@ -67,7 +67,7 @@ class LearningCurvesInfo:
 def curve_of(arm: str, position: int, rows: pd.DataFrame, column: str, cell: Cell) -> Curve | None:
     """Mean and range over seeds at each epoch, of the mean over the folds of a seed.
 
-    A training run that stopped early keeps its last value, so that the mean does not jump when it ends.
+    A training run that stopped early keeps its last value, so that the mean does not change abruptly at its end.
     """
     wide = rows.pivot_table(index="epoch", columns="trial_id", values=column, aggfunc="last").sort_index()
     wide = wide.dropna(axis=0, how="all").dropna(axis=1, how="all")

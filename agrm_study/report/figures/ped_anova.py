@@ -31,7 +31,7 @@ def ped_anova(factors: pd.DataFrame, scores: NDArray[np.floating], *, maximize: 
     their axis in parallel coordinates. None if no setting distinguishes the best trials.
 
     Args:
-        factors: Settings that vary, one column each, with NaN or None where one is inactive; (N, M).
+        factors: Settings that vary, one column each, with NaN or None if a setting is inactive; (N, M).
         scores: Validation score of each trial, (N,).
         maximize: Whether larger scores are better.
     """
@@ -71,7 +71,7 @@ def best_share(trials: int) -> float:
 
 
 def _column(column: pd.Series[float]) -> tuple[NDArray[np.floating], optuna.distributions.BaseDistribution]:
-    """The values of a setting on its scale, NaN where it is inactive, and their distribution."""
+    """The values of a setting on its scale, NaN if the setting is inactive, and their distribution."""
     import optuna
 
     numbers, names = as_numbers(column)

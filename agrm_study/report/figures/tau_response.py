@@ -43,7 +43,8 @@ class Point:
 
 @dataclass(frozen=True, kw_only=True)
 class TauResponseInfo:
-    """Points by task: fixed thresholds in increasing order, their adaptive policies, then arms with another method."""
+    """Points by task: fixed thresholds in increasing order, their adaptive policies, then arms with a different
+    method."""
 
     metric: str
     tasks: tuple[str, ...]

@@ -69,7 +69,7 @@ def curves_of(
     Args:
         m: Measurements of the study.
         metric: The area under the curve.
-        curve: Curve of one seed from positive subjects and scores; None where it is undefined.
+        curve: Curve of one seed from positive subjects and scores; None if undefined.
         heights: Heights of a curve on the grid, for the band.
         grid: Values of the horizontal axis.
     """

@@ -52,7 +52,7 @@ def mixed_versions(trials: pd.DataFrame) -> tuple[str, ...]:
     Builds of one version (``2.8.0+cu128``) are not distinguished, since machines without a GPU have a different build.
 
     Args:
-        trials: `trials` records; ``versions`` is null in those of version 0.1.
+        trials: `trials` records; ``versions`` is null in records of version 0.1.
     """
     ran: dict[str, dict[str, list[str]]] = {}
     unknown = 0

@@ -75,7 +75,7 @@ class TunedTable(TableKind):
 
 
 def _space_notes(spaces: Mapping[str, Mapping[str, Dimension]], titles: Mapping[str, str]) -> list[str]:
-    """The search space of each arm, in words, one note per distinct space."""
+    """Notes that describe the search space of each arm, one per distinct space."""
     alike: dict[str, list[str]] = {}
     for arm, space in spaces.items():
         text = ", ".join(

@@ -49,7 +49,7 @@ class Checklist:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An item with its answer; ``source`` is empty where the authors have to answer."""
+    """An item with its answer; ``source`` is empty if the authors have to answer."""
 
     item: Item
     text: str

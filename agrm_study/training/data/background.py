@@ -16,7 +16,7 @@ from agrm_study.training.data.decoding import VideoError, VideoInfo, read_frames
 from agrm_study.training.data.manifest import Box, ClipRecord
 
 BOXES_VERSION = 1
-"""Increment when the same video would yield different boxes."""
+"""Increment if the boxes for the same video change."""
 WIDTH = 320
 """Maximum width of the analysed frames, in pixels."""
 RATE = 12.5

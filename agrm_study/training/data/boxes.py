@@ -52,8 +52,8 @@ def square_windows(
 
     Args:
         boxes: Key boxes.
-        frames_T: Indices of the kept frames in the file.
-        fps: Frame rate of the kept frames; converts the smoothing from seconds to samples.
+        frames_T: Indices of the stored frames in the file.
+        fps: Frame rate of the stored frames; converts the smoothing from seconds to samples.
         part: `whole` for the whole box, `legs` for its lower half.
 
     Returns:

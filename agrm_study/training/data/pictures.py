@@ -166,7 +166,7 @@ def _squares_in_training(
 def _cut(
     frames_THWC: NDArray[np.uint8], squares_T4: NDArray[np.float64], flips_T: NDArray[np.bool_] | None = None
 ) -> NDArray[np.uint8]:
-    """The square of each frame, mirrored where `flips_T` is true."""
+    """The square of each frame, mirrored if `flips_T` is true."""
     cut = []
     for place, (frame, (x, y, w, h)) in enumerate(zip(frames_THWC, squares_T4.astype(int), strict=True)):
         square = frame[y : y + h, x : x + w]

@@ -27,7 +27,7 @@ person's position is unknown."""
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """The region of the video frame that the store keeps, per kept frame, and the size of the stored frame.
+    """The region of the video frame that is stored, per stored frame, and the size of a stored frame.
 
     Attributes:
         boxes_T4: The region as x, y, w, h in pixels of the displayed frame.
@@ -45,7 +45,7 @@ class Region:
 
 
 def stored_region(record: ClipRecord, clip: Clip, kept_T: NDArray[np.int64], boxes: tuple[Box, ...] | None) -> Region:
-    """The region that `stored_frames` keeps of each kept frame; `boxes` are needed for `clip.crop: person_box`."""
+    """The region that `stored_frames` stores of each frame; `boxes` are required for `clip.crop: person_box`."""
     _, height, width = stored_shape(record, clip)
     if clip.crop == "person_box" and boxes is not None:
         x, y, side = square_windows(boxes, kept_T, clip.fps, clip.box_part).T

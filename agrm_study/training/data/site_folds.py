@@ -57,7 +57,8 @@ def _shares(label_of: Mapping[str, str], site_of: Mapping[str, str]) -> tuple[li
 
 
 def _improved(g: int, weight_GK: Ints, fold_G: Ints, sum_FK: Ints) -> bool:
-    """Move a site to another fold, or exchange it with a site of another fold, if this decreases the sum of squares.
+    """Move a site to a different fold, or exchange it with a site of a different fold, if this decreases the sum of
+    squares.
 
     With d the difference between the exchanged shares of two folds, the sum changes by 2 d·(other fold − own fold) + 2
     d·d. A fold is never left empty: moving its only site increases the sum.

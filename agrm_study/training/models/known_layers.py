@@ -8,7 +8,7 @@ from agrm_study.study.recipe import Model
 
 
 def known_layers(model: Model) -> Collection[str]:
-    """The valid values of `model.freeze`; imports torch when called, which few studies need.
+    """The valid values of `model.freeze`; imports torch only when called, since few studies need it.
 
     Raises:
         InputError: The backbone is unknown, or a user-defined backbone cannot be built.

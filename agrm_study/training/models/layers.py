@@ -14,7 +14,7 @@ def layers_of(network: VideoClassifier) -> list[list[nn.Module]]:
     """The network's layers from the clip to the outputs.
 
     A layer is a block of a stage, or a stage without blocks (a stem, a patch embedding). The last layer is the head,
-    with the norm in front of it if the last stage is one. Modules without parameters are left out.
+    including a preceding norm if the last stage is a norm. Modules without parameters are omitted.
     """
     layers = [[block] for name in network.stage_names for block in _blocks(network.get_submodule(name))]
     layers = [layer for layer in layers if any(True for _ in layer[0].parameters())]

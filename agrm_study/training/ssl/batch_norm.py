@@ -53,7 +53,8 @@ class UnlabelledNorms:
 
     @torch.no_grad()
     def follow(self, other: UnlabelledNorms, keep: float) -> None:
-        """Move the unlabelled clips' statistics towards another network's: own ← keep · own + (1 − keep) · other.
+        """Move the statistics of unlabelled clips towards those of another network: own ← keep · own + (1 − keep) ·
+        other.
 
         Integer buffers are copied.
         """

@@ -15,9 +15,9 @@ class Rounds:
     """State of `ssl.pseudo.mode: rounds` (Song et al. 2026, sections 2.1 and 2.4.3).
 
     Each round labels the unlabelled clips with the current network. Accepted clips are "moved into the supervised set"
-    and stay there; clips moved earlier receive the current network's label. Rounds end when no clip remains or when a
-    round accepts none of the remaining clips. Rounds before the first acceptance do not count: the network continues to
-    learn from the labelled clips only and is evaluated again in the next round.
+    and stay there; clips moved earlier receive the current network's label. Rounds end if no clip remains or a round
+    accepts none of the remaining clips. Rounds before the first acceptance do not count: the network continues to learn
+    from the labelled clips only and is evaluated again in the next round.
 
     Args:
         n_unlabelled: Number of unlabelled training clips; ids are in [0, n_unlabelled).

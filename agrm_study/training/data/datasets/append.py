@@ -38,7 +38,7 @@ def merge(before: Sequence[ClipRecord], found: Sequence[ClipRecord]) -> Merged:
     """Add clips to a manifest; a clip that it already contains is not added twice.
 
     Raises:
-        InputError: A video of the manifest now has another clip id, subject, label or source, or the merged clips
+        InputError: A video of the manifest now has a different clip id, subject, label or source, or the merged clips
             violate a rule of `check_clips`.
     """
     by_path: dict[Path, dict[str, ClipRecord]] = {}

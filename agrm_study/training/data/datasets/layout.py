@@ -63,8 +63,8 @@ class Annotated:
 class Found:
     """A video and the metadata known from its layout.
 
-    The attributes match those of `ClipRecord`, except two: `row` is the row of the table that describes the video, and
-    `annotated` is the video to which `boxes` refer, if the file may be a copy of a different size or length.
+    The attributes match the attributes of `ClipRecord`, except two: `row` is the row of the table that describes the
+    video, and `annotated` is the video to which `boxes` refer, if the file may be a copy of a different size or length.
     """
 
     path: Path

@@ -1,4 +1,4 @@
-"""Report of `data index` on every file: indexed, left out or unreadable."""
+"""Report of `data index` on every file: indexed, skipped or unreadable."""
 
 from __future__ import annotations
 

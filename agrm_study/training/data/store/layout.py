@@ -18,7 +18,7 @@ STORE_FILE, INDEX_FILE, RAW_FILE, JPEG_FOLDER = "store.json", "index.parquet", "
 STORE_VERSION = 1
 """Increment if the content of the same key changes."""
 JPEG_SHARE = 1 / 6
-"""Approximate ratio of the size of a JPEG store to that of a raw store."""
+"""Approximate ratio of the size of a JPEG store to the size of a raw store."""
 PAGE = 4096
 """Alignment of clips in the flat file, in bytes, so that read-ahead of one clip does not include its neighbour."""
 

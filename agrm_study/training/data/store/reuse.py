@@ -1,4 +1,4 @@
-"""Clips that a build does not decode: clips already in its folder, in another store, or duplicated."""
+"""Clips that a build does not decode: clips that exist in its folder or in another store, and duplicates."""
 
 from __future__ import annotations
 

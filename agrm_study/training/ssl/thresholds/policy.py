@@ -63,7 +63,7 @@ class ThresholdPolicy(HasOptions, ABC):
 
         Args:
             probs_BK: Class probabilities; detached.
-            learn: Whether the policy's averages are updated: in training, not when clips are only monitored.
+            learn: Whether the policy's averages are updated, as in training; False if clips are only monitored.
         """
         return probs_BK
 

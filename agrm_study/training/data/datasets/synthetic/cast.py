@@ -1,8 +1,8 @@
 """Subjects and clips of a synthetic data set.
 
 The labelled part follows SPWVD: children, one clip each, who walk towards the camera and back (`C0001.mp4`, 192x256,
-36 frames at 12.5 fps: 2.9 s; real clips last 15 to 20 s). The unlabelled part follows CASIA-B: adults 001 to 124 at
-another location, several clips each, named subject-condition-number-view (`001-nm-01-000.avi`, 320x240, 50 frames at
+36 frames at 12.5 fps: 2.9 s; real clips last 15 to 20 s). The unlabelled part follows CASIA-B: adults 001 to 124 at a
+different location, several clips each, named subject-condition-number-view (`001-nm-01-000.avi`, 320x240, 50 frames at
 25 fps: 2 s). Four of five unlabelled clips show view 000 or 180; the fifth shows 018, 090 or 162, which `data.views`
 removes.
 """

@@ -1,7 +1,7 @@
 """Nuisance variables: attributes of walkers and recordings that are independent of the class.
 
-Attributes of a person are drawn from ``generator(seed, "nuisance/<subject>")``, those of a recording from
-``"nuisance/<subject>/<clip>"``. These functions do not receive the class, which is drawn from separate streams
+Attributes of a person are sampled from ``generator(seed, "nuisance/<subject>")``, attributes of a recording from
+``"nuisance/<subject>/<clip>"``. These functions do not receive the class, which is sampled from separate streams
 (`classes`).
 """
 

@@ -2,7 +2,7 @@
 
 Body frame, in metres: x to the walker's left, y up, z forward; the origin is on the ground at the walking line.
 A frontal-plane knee angle is the angle between thigh and shank projected on the x-y plane, 0 for a straight leg,
-positive when the knee lies outward of the line from hip to ankle (genu varum), negative when inward (genu valgum).
+positive if the knee is outward of the line from hip to ankle (genu varum), negative if inward (genu valgum).
 """
 
 from __future__ import annotations

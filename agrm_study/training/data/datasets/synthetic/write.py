@@ -22,7 +22,7 @@ from agrm_study.training.data.decoding.killable import Failure, KillablePool
 from agrm_study.training.data.manifest import ClipRecord, write_manifest
 
 DRAWING_VERSION = 1
-"""Increment when the same arguments would give different pixels."""
+"""Increment if the pixels for the same arguments change."""
 CARD = "synthetic.json"
 """File with the arguments, in the data set's folder."""
 FEWEST_SUBJECTS = 6
