@@ -36,7 +36,7 @@ class DataFacts:
     Attributes:
         data: Lines of the `data` section.
         tasks: Lines of the `tasks` section, for the tasks that the labels allow.
-        unlabelled: Unlabelled clips that training may draw from.
+        unlabelled: Number of unlabelled clips available for training.
         boxes: Whether every clip has a bounding box of the person.
         seconds: Length of the shortest clip that can be read.
         summary: One line for the user.

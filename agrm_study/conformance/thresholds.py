@@ -21,7 +21,7 @@ def policy_of(name: str, n_classes: int = 3) -> ThresholdPolicy:
 
 
 def batches(n: int, n_classes: int = 3) -> list[tuple[Tensor, Tensor]]:
-    """Synthetic probabilities (8, K) and ids (8,) of some batches."""
+    """Synthetic probabilities (8, K) and ids (8,) of several batches."""
     source = torch.Generator().manual_seed(5)
     found = []
     for _ in range(n):

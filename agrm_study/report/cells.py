@@ -128,7 +128,7 @@ class Cell:
         return Scored(seeds=rows, values_S=np.array(means), influence_SN=np.empty((len(rows), 0)))
 
     def restricted(self, keep_N: Bools) -> Cell:
-        """The cell restricted to some of its subjects."""
+        """The cell restricted to a subset of its subjects."""
         return replace(
             self,
             subjects=tuple(s for s, keep in zip(self.subjects, keep_N, strict=True) if keep),

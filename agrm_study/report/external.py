@@ -1,4 +1,4 @@
-"""Metrics of each arm on an external set, alongside those on the study's own test part."""
+"""Metrics of each arm on an external set, alongside those on the internal test part."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class ExternalResult:
 
     Attributes:
         cell: Predictions on the set.
-        internal: Primary metric on the study's own test part; None if its cell is missing or excluded.
+        internal: Primary metric on the internal test part; None if its cell is missing or excluded.
         change: External minus internal, over the seeds that both have; None under the same condition.
         planned: Planned seeds, each with all its folds.
     """

@@ -83,7 +83,7 @@ class NeverActed:
 def finished_of(
     arms: Collection[str], replicates: Mapping[tuple[str, str], Sequence[Planned]], finished: Collection[str]
 ) -> dict[tuple[str, str], list[str]]:
-    """Finished trials of some arms by (arm, task), omitting pairs without any."""
+    """Finished trials of the given arms by (arm, task), omitting pairs without trials."""
     return {
         (arm, task): ids
         for (arm, task), planned in replicates.items()

@@ -75,7 +75,7 @@ def means_note(m: Measurements, arms: Iterable[str], tasks: Collection[str]) -> 
 
 
 def interval_note(m: Measurements, tasks: Collection[str]) -> str:
-    """Definition of the intervals, and the reasons why some are missing."""
+    """Definition of the intervals, and reasons for missing ones."""
     cells = [c for (_, t), c in m.evidence.cells.items() if t in tasks and not c.refused]
     if cells and all(len(c.seeds) < 2 for c in cells):
         return "One seed: no interval and no p, as the variance between training runs cannot be estimated."

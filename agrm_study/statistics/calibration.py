@@ -93,7 +93,7 @@ def brier(probs_NK: ArrayLike, labels_N: ArrayLike) -> float:
 
 
 def brier_influence(probs_NK: ArrayLike, labels_N: ArrayLike) -> Floats:
-    """Influence (N,) of each subject on the Brier score: its own loss minus the mean."""
+    """Influence (N,) of each subject on the Brier score: its loss minus the mean loss."""
     probs = np.asarray(probs_NK, dtype=np.float64)
     truth = np.asarray(labels_N, dtype=np.int64)[:, None] == np.arange(probs.shape[1])
     loss = ((probs - truth) ** 2).sum(axis=1)

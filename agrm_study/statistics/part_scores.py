@@ -35,7 +35,7 @@ class PartScores:
 
     @classmethod
     def of_predictions(cls, rows: pd.DataFrame, network: str) -> Self:
-        """Builds the scores from `predictions` records (``network``, ``subject_id``, ``label``, ``logits``).
+        """Build the scores from `predictions` records (``network``, ``subject_id``, ``label``, ``logits``).
 
         Args:
             rows: Rows of one trial and one part, one per window, at least one.

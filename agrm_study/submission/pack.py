@@ -156,7 +156,7 @@ def texts(facts: Facts, checklists: Sequence[str]) -> dict[str, str]:
 
 
 def verify_submission(folder: Path, out: Verification) -> Made:
-    """Verify a submission pack against its own records bundle: texts, tables, numbers and the whole LaTeX document.
+    """Verify a submission pack against its records bundle: texts, tables, numbers and the whole LaTeX document.
 
     Args:
         folder: Folder written by `write_submission`.

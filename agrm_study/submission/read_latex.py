@@ -1,7 +1,7 @@
 r"""LaTeX reader: agrm-study tables in a manuscript, found by their comment, and uses of ``\agrm{key}``.
 
 The reader accepts common edits of a table: other column types, rules, fonts, math mode, line breaks and order. It does
-not expand macros of the author's own; a cell that uses such a macro differs from the records and is reported.
+not expand macros defined by the author; a cell that uses such a macro differs from the records and is reported.
 """
 
 from __future__ import annotations

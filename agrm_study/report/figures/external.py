@@ -1,4 +1,4 @@
-"""Figure of the primary metric on external sets and on the study's own test part."""
+"""Figure of the primary metric on external sets and on the internal test part."""
 
 from __future__ import annotations
 

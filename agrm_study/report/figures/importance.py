@@ -49,7 +49,7 @@ class ImportanceInfo:
 
 
 def _whole(values_N: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Fills missing values: trials in which the setting is inactive get a value far below all others."""
+    """Fill missing values: trials in which the setting is inactive get a value far below all others."""
     known = values_N[~np.isnan(values_N)]
     below = known.min() - (float(np.ptp(known)) or 1.0) if known.size else 0.0
     return np.where(np.isnan(values_N), below, values_N)

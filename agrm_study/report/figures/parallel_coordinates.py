@@ -54,7 +54,7 @@ class ParallelInfo:
 
 
 def axis_of(title: str, values: NDArray[np.floating], names: list[str] | None) -> Axis:
-    """Places values on an axis.
+    """Map values to positions on an axis.
 
     The scale is logit if the distances of the values from 1 span a factor of 10 or more, otherwise logarithmic if the
     values span such a factor, otherwise linear. NaN, which means that the setting is inactive, is placed below the

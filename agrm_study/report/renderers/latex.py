@@ -125,7 +125,7 @@ _CHAR = r"""\ifdefined\agrmchar\else
 
 
 def escape(text: str) -> str:
-    r"""Escapes text for LaTeX; a character that pdflatex cannot print becomes ``\agrmchar`` with its code point."""
+    r"""Escape text for LaTeX; a character that pdflatex cannot print becomes ``\agrmchar`` with its code point."""
     return "".join(_character(c) for c in text)
 
 

@@ -1,4 +1,4 @@
-"""Table of the arms on external sets, with the change from the study's own test part."""
+"""Table of the arms on external sets, with the change from the internal test part."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ PARTS = {"precision": precision, "recall": recall, "f1": f1}
 
 
 def of_class(function: Callable[[Counts], Floats], k: int) -> Callable[[Counts], Floats]:
-    """Restricts a per-class metric to one class."""
+    """Restrict a per-class metric to one class."""
     return lambda c: function(c)[..., k]
 
 

@@ -1,4 +1,4 @@
-"""Sheets of pictures with marks, captions and a legend, drawn with OpenCV."""
+"""Sheets of pictures with marks, captions and a legend, rendered with OpenCV."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from agrm_study.study.errors import did_you_mean
 
 
 def name_key(name: str) -> str:
-    """A name without its Unicode normal form and case: equal for names that look alike."""
+    """A name normalised for Unicode form and case, so that names that look alike are equal."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold()).strip()
 
 

@@ -17,8 +17,8 @@ Mode = Literal["separate", "joint", "labelled_only", "per_domain"]
 class UnlabelledNorms:
     """Running statistics of a network's norm layers during its passes on unlabelled clips.
 
-    Every pass in train mode normalises by its own batch; the modes of `ssl.batch_norm` differ in the running
-    statistics, by which evaluation and the teacher normalise:
+    Every pass in train mode normalises by the statistics of its batch; the modes of `ssl.batch_norm` differ in the
+    running statistics, by which evaluation and the teacher normalise:
 
     - ``separate`` and ``joint``: one set, updated by every pass, without intervention by this class;
     - ``labelled_only``: passes on unlabelled clips leave them unchanged;

@@ -32,7 +32,7 @@ def label_round(
 
     Args:
         rounds: Receives the labels.
-        policy: Applied to all clips at once; its state advances by one step.
+        policy: The policy, applied to all clips as one batch; its state advances by one step.
         evaluator: Runs the networks.
         windows: One window per unlabelled clip, in order of the ids.
         networks: The teacher labels, or the student for methods without a teacher.

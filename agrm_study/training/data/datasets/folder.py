@@ -1,4 +1,4 @@
-"""Layout for your own data: one folder per class, with videos or one folder per subject inside."""
+"""Layout for user data: one folder per class, with videos or one folder per subject inside."""
 
 from __future__ import annotations
 

@@ -101,7 +101,7 @@ def _facts(folder: Path) -> list[Any]:
 
 
 def damaged_copy(folder: Path) -> str:
-    """Description of the damage to a finished store according to its own index; empty for an intact one."""
+    """Description of the damage to a finished store according to its index; empty for an intact store."""
     try:
         settings, columns = read_settings(folder), read_index(folder)
     except InputError as error:

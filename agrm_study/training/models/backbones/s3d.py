@@ -32,7 +32,7 @@ _GROUPS: Final[tuple[tuple[_Block, ...], ...]] = (
 """Inception blocks between two pooling layers: channels of the branches at width 64. Output: entries 0, 2, 4 and 5."""
 _EPSILON: Final = 0.001
 """Batch norm's constant in the published network. Its momentum is torch's 0.1 instead of the published 0.001, which
-would leave the running statistics near their initial values in training runs of some hundred steps."""
+would leave the running statistics near their initial values in training runs of a few hundred steps."""
 
 
 @final
