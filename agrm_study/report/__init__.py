@@ -1,1 +1,1 @@
-"""Tables, figures and pages of a study, made from its records alone."""
+"""Tables, figures and report page of a study, generated from its records alone."""

@@ -10,7 +10,7 @@ from agrm_study.report.wording import listing, percent
 from agrm_study.statistics.two_way import Components
 
 HELPS = 0.10
-"""Smallest relative reduction of the half-width at which doubling a number is recommended."""
+"""Minimum relative reduction of the half-width for which doubling a number is recommended."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +31,7 @@ class Outlook:
 
     @property
     def advice(self) -> str:
-        """Advice on narrowing the interval, as the predicate of a sentence."""
+        """Advice on narrowing the interval, worded as the predicate of a sentence."""
         seeds, subjects = (1 - x / self.now >= HELPS for x in (self.more_seeds, self.more_subjects))
         if seeds and subjects:
             return "more seeds and more test subjects would each narrow this"
@@ -43,7 +43,7 @@ class Outlook:
 
 
 def outlook(c: Components | None) -> Outlook | None:
-    """Outlook of a mean or contrast; None without variance components or without any variance."""
+    """The `Outlook` for a mean or contrast; None without variance components or without any variance."""
     if c is None or not float(c.variance) > 0:
         return None
     return Outlook(
@@ -57,7 +57,7 @@ def outlook(c: Components | None) -> Outlook | None:
 
 
 def differences(m: Measurements, task: str) -> Mapping[str, Outlook]:
-    """Outlook of each arm's difference from the reference on a task."""
+    """The `Outlook` for each arm's difference from the reference on a task."""
     found = {}
     for (arm, t), c in m.compared().items():
         known = outlook(c.difference.components) if t == task and c.difference is not None else None

@@ -1,4 +1,4 @@
-"""Builds the tables, figures and page of a results folder from its records alone."""
+"""Generation of the tables, figures and page of a results folder from its records alone."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from agrm_study.study.parts.names import short_name
 from agrm_study.study.parts.source import OwnPart
 
 WORD_ROWS = 200
-"""Tables with more rows are written for Word only on request."""
+"""Maximum number of rows of a table that is written for Word without a request."""
 FIGURE_FORMATS = ("pdf", "svg", "png")
 
 
@@ -71,8 +71,8 @@ def make_report(
     Args:
         results: Results folders.
         tables: Names of `TABLES`; by default those that the study requests, or all applicable ones.
-        figures: Names of `FIGURES`; same default.
-        formats: Suffixes of `RENDERERS`; by default all whose dependencies are installed.
+        figures: Names of `FIGURES`; by default selected in the same way as tables.
+        formats: Suffixes of `RENDERERS`; by default all formats with installed dependencies.
         figure_formats: ``pdf``, ``svg``, ``png``.
         page: Whether to write ``report.html``.
         allow: Differences (``code``, ``data``, ``split``) that do not exclude a cell or a Δ.

@@ -54,7 +54,7 @@ UNSCALED = 1.0
 
 
 def log_probabilities(probs: Floats) -> Floats:
-    """Logarithms of a subject's averaged probabilities, whose softmax is these probabilities."""
+    """Logarithms of the averaged probabilities of each subject, whose softmax equals these probabilities."""
     return np.log(np.clip(probs, 1e-12, None))
 
 

@@ -34,7 +34,7 @@ class Cell:
         definition: The task, with its classes.
         seeds: Training seeds, S; with repeated folds (seed, repeat), and with separate folds (row, fold).
         planned: Number of rows that the study requests.
-        trial_ids: Trial ids, row by row.
+        trial_ids: Trial ids of each row.
         subjects: Subject ids, N; equal for all cells of a task.
         labels_N: Class index of each subject.
         probs_SNK: Probabilities averaged over the windows of a subject; NaN if a seed did not evaluate the subject.
@@ -138,5 +138,5 @@ class Cell:
         )
 
     def without(self, reason: str) -> Cell:
-        """A copy of the cell, excluded for a reason."""
+        """A copy of the cell that is excluded, with the reason."""
         return replace(self, refused=reason)

@@ -133,7 +133,7 @@ def _without_people(trials: pd.DataFrame, people: People) -> list[Finding]:
 
 
 def _still_asked(planned: Sequence[Planned], race: RaceLog, trials: pd.DataFrame) -> tuple[Planned, ...]:
-    """The planned trials, except those that a race made unnecessary."""
+    """The planned trials, except trials that a race made unnecessary."""
     finished = set(trials.loc[trials["status"] == "finished", "trial_id"])
     spared = race.spared([(p.arm, p.task, p.seed, p.trial_id) for p in planned], finished)
     return tuple(p for p in planned if (p.arm, p.task, p.seed) not in spared)

@@ -251,7 +251,7 @@ def _mixed(
     config_of: Mapping[str, str],
     allow: Collection[str],
 ) -> str | None:
-    """Versions that differ between the records of one cell but must agree."""
+    """Versions that must agree but differ between the records of one cell."""
     for kind in ("code", "data"):
         if kind not in allow and len(cell.versions[kind]) > 1:
             return f"records of mixed {kind} in one cell ({', '.join(cell.versions[kind])})"

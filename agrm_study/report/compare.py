@@ -40,7 +40,7 @@ def compare(
         results: Results folders.
         by: Dotted name of the setting (``ssl.threshold.tau``).
         allow: Differences accepted between the studies: ``code``, ``data``, ``split``.
-        out: Folder to write ``compare.<format>`` to; None writes nothing.
+        out: Output folder of ``compare.<format>``; None writes nothing.
         formats: Suffixes of `RENDERERS`; by default all available ones.
 
     Returns:
@@ -187,7 +187,7 @@ def aligned(cells: dict[tuple[str, str], Cell]) -> dict[tuple[str, str], Cell]:
 
 
 def comparison_table(m: Measurements, by: str) -> Table:
-    """Table of the arms of a merged study, with their value of the setting."""
+    """Table of the arms of a merged study, with the value of the setting for each arm."""
     study = m.evidence.study
     arms = [a.name for a in study.arms]
 

@@ -29,7 +29,7 @@ class Variances:
 
     Attributes:
         of: Description of the difference.
-        task: Its task.
+        task: The task.
         components: Variance by source, at the planned numbers.
         comparisons: Number of comparisons in the Holm family.
         assumed: Whether the variances are assumptions rather than estimates.

@@ -71,7 +71,7 @@ class ArmInfo:
 
     @property
     def accepts(self) -> bool:
-        """Whether the arm accepts pseudo-labels by a threshold."""
+        """Whether the arm uses a threshold to accept pseudo-labels."""
         ssl = self.recipe.ssl
         return self.recipe.uses_unlabelled and ssl.method != "mean_teacher" and ssl.pseudo.mode != "off"
 
@@ -111,7 +111,7 @@ class StudyInfo:
     evaluated: tuple[str, ...] = ()
 
     def arm(self, name: str) -> ArmInfo:
-        """The arm of that name.
+        """The arm with the given name.
 
         Raises:
             KeyError: If the study has no such arm.
@@ -148,7 +148,7 @@ class Evidence:
     Attributes:
         results: The results folder.
         study: The study and its arms.
-        planned: Every trial of the plan, in plan order, except those that a race made unnecessary.
+        planned: All trials of the plan, in plan order, except trials that a race made unnecessary.
         trials: The `trials` records of the planned trials.
         searched: The `trials` records of the study's search phase.
         cells: Available test predictions by (arm, task).

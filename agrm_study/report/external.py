@@ -69,7 +69,7 @@ def scored_on_set(cell: Cell, name: str) -> Scored:
 
 
 def external_results(m: Measurements, found: ExternalCells) -> Iterator[ExternalResult]:
-    """Results on a set, by task and arm in the order of the study; excluded cells are omitted."""
+    """Results on an external set, by task and arm in the order of the study; excluded cells are omitted."""
     study = m.evidence.study
     for task in study.tasks:
         for arm in (a.name for a in study.arms):

@@ -73,13 +73,13 @@ def judged_networks(evidence: Evidence, finished: pd.DataFrame) -> pd.Series[Any
 
 
 def ran_to_end(trials: pd.DataFrame) -> pd.DataFrame:
-    """The finished trials that were not pruned; scores of pruned trials do not reflect their settings."""
+    """The finished trials that were not pruned, since scores of pruned trials do not reflect their settings."""
     return trials[(trials["status"] == "finished") & (trials["stop_reason"] != PRUNED)]
 
 
 def of_arm(evidence: Evidence, facts: pd.DataFrame, arm: str, task: str) -> pd.DataFrame:
-    """The facts of the replicates of one arm on one task, in the order of their seeds; with folds, the means over the
-    folds of each seed and repeat with all folds."""
+    """The facts of the replicates of one arm on one task, in the order of their seeds; with folds, means over the folds
+    of each complete seed and repeat."""
     trials = evidence.replicates.get((arm, task), ())
     ids = [p.trial_id for p in trials]
     places = facts.index.get_indexer(pd.Index(ids, dtype=facts.index.dtype))
@@ -92,7 +92,7 @@ def of_arm(evidence: Evidence, facts: pd.DataFrame, arm: str, task: str) -> pd.D
 
 
 def by_cell(evidence: Evidence, facts: pd.DataFrame, column: str) -> dict[tuple[str, str], list[float]]:
-    """One fact of the replicates of every (arm, task), as `of_arm`."""
+    """One fact of the replicates of every (arm, task), computed as in `of_arm`."""
     return {key: [float(x) for x in of_arm(evidence, facts, *key)[column]] for key in evidence.replicates}
 
 

@@ -12,7 +12,7 @@ MISSING = "–"
 """Placeholder for a missing number."""
 
 UNDECIDED = "no comparison meets the criterion (adjusted p < .05), which does not show equality"
-"""Note on comparisons without a dagger."""
+"""Note for comparisons without a dagger."""
 
 METRIC_TITLES = {
     "accuracy": "Accuracy",

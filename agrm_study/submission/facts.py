@@ -49,7 +49,7 @@ class Facts:
 
     @cached_property
     def tested(self) -> int:
-        """Tested labelled subjects: subjects of the test part, or of all folds."""
+        """Tested labelled subjects: the test part, or all folds."""
         if self.m.evidence.study.splits is None:
             return sum(self.counts["test"].values())
         return sum(sum(by.values()) for by in self.counts.values())

@@ -19,9 +19,9 @@ class Finding:
         rule: The rule that it violates, with the values found.
         severity: Whether numbers are excluded or marked.
         trial_id: The affected trial, if any.
-        arm: Its arm.
-        task: Its task.
-        seed: Its seed.
+        arm: Arm of the trial.
+        task: The task.
+        seed: Seed of the trial.
         subject: The affected subject, if any.
     """
 

@@ -42,7 +42,8 @@ class People:
         return frozenset(self.rows["split_fingerprint"])
 
     def judge_alike(self, splits: Iterable[str]) -> bool:
-        """Whether splits select and test on the same subjects with the same labels, whatever they train on.
+        """Whether splits select and test on the same subjects with the same labels, regardless of their training
+        subjects.
 
         Arms with different numbers of labels have such splits. False for splits without records.
         """

@@ -30,14 +30,14 @@ _SHIPPED: dict[str, str] = {
     "parallel_coordinates": f"{_HERE}.parallel_coordinates:ParallelCoordinates",
 }
 FIGURES = Registry("figure", _SHIPPED)
-"""Kinds of figures by name, as module:class for lazy import. To add one, add a file here and a line above. """
+"""Classes of figures by name, as module:class for lazy import. To add one, add a module and an entry here."""
 
 
 def figure_kind(name: str) -> FigureKind[Any]:
-    """The kind of figure of that name.
+    """The class of the figure with the given name.
 
     Raises:
-        InputError: If there is no such kind.
+        InputError: If the name is unknown.
     """
     kind: FigureKind[Any] = FIGURES.load(name)()
     return kind

@@ -22,7 +22,7 @@ _DATE = datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC)
 
 
 class FigureKind(ABC, Generic[Info]):
-    """Base class for a kind of figure.
+    """Base class of figures.
 
     Attributes:
         name: Name in a study file, and stem of the output files.
@@ -44,7 +44,7 @@ class FigureKind(ABC, Generic[Info]):
 
     @abstractmethod
     def caption(self, info: Info) -> str:
-        """Caption that describes the content, n, N, and the meaning of bands and brackets."""
+        """Caption, which describes the content, n, N, and the meaning of bands and brackets."""
 
 
 def images(figure: Figure, formats: Iterable[str]) -> dict[str, bytes]:

@@ -1,4 +1,4 @@
-"""Common style of all figures: colour-blind safe, readable in a column, equal bytes for equal data."""
+"""Common style of all figures: colour-blind safe, readable at column width, and deterministic."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def styled() -> Any:
 
 def look(position: int) -> dict[str, Any]:
     """Colour and dash pattern of the arm at a position; both vary, so that arms remain distinguishable in greyscale."""
-    dash = position + position // len(COLOURS)  # shifts by one each time the colours repeat
+    dash = position + position // len(COLOURS)  # the marker shifts by one each time the colours repeat
     return {"color": COLOURS[position % len(COLOURS)], "linestyle": DASHES[dash % len(DASHES)]}
 
 

@@ -42,14 +42,14 @@ _SHIPPED: dict[str, str] = {
     "failures": f"{_HERE}.failures:Failures",
 }
 TABLES = Registry("table", _SHIPPED)
-"""Kinds of tables by name, as module:class for lazy import. To add one, add a file here and a line above."""
+"""Classes of tables by name, as module:class for lazy import. To add one, add a module and an entry here."""
 
 
 def table_kind(name: str) -> TableKind:
-    """The kind of table of that name.
+    """The class of the table with the given name.
 
     Raises:
-        InputError: If there is no such kind.
+        InputError: If the name is unknown.
     """
     kind: TableKind = TABLES.load(name)()
     return kind

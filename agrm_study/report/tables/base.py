@@ -10,7 +10,7 @@ from agrm_study.report.table import Table
 
 
 class TableKind(ABC):
-    """Base class for a kind of table.
+    """Base class of tables.
 
     Attributes:
         name: Name in a study file, and stem of the output files.
