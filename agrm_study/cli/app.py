@@ -102,7 +102,7 @@ def _storage_error(fault: Exception) -> int:
         click.echo(f"error: the object store cannot be used: {said}", err=True)
         return EXIT_WRONG_INPUT
     if not fault.filename and fault.errno == errno.ENOENT and not _working_folder_exists():
-        click.echo("error: the working folder no longer exists. Change to another one.", err=True)
+        click.echo("error: the working directory no longer exists; change to an existing directory.", err=True)
         return EXIT_WRONG_INPUT
     if not fault.filename and fault.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # buffered output can no longer be written

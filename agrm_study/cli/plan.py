@@ -141,7 +141,7 @@ def _show(plan: PlanSummary) -> None:
     if plan.gpu is not None:
         console.print(escape(_gpu_sentence(plan.gpu)), soft_wrap=True)
     if plan.data_to_write:
-        console.print("The synthetic videos are not drawn yet; `run` draws them first.")
+        console.print("The synthetic videos have not been generated; `run` generates them first.")
     for store in plan.clip_stores:
         state = "built" if store.built else "to build"
         console.print(f"clip store: {format_bytes(store.bytes)}, {counted(store.clips, 'clip')} ({state})")

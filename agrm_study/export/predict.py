@@ -196,7 +196,9 @@ class Predictor:
             needed = recipe.clip.frames / recipe.clip.fps
             notes.append(f"shorter than one window ({needed:.2g} s): the last frame is repeated")
         if recipe.classes[int(decide(soft_K[None])[0])] != decision:
-            notes.append("borderline: the decision is made without the temperature; with it, another class is ahead")
+            notes.append(
+                "borderline: the decision is made without the temperature; with it, a different class is most probable"
+            )
         return "; ".join(notes) or None
 
 

@@ -170,9 +170,9 @@ def _trials(ledger: Ledger, evidence: Evidence, about: EvaluatedSet, where: str)
             first = str(row["error"] or "").partition("\n")[0]
             rule = f"its evaluation failed ({first})"
         elif row["data_fingerprint"] != about.data_fingerprint and where != "robustness":
-            rule = "was evaluated on another version of the set"
+            rule = "was evaluated on a different version of the set"
         elif isinstance(known, str) and row["weights_digest"] != known:
-            rule = "was evaluated with other weights than those of its record"
+            rule = "was evaluated with weights that differ from its record"
         if rule is not None:
             named = {str(column): value for column, value in row.items()}
             findings.append(trial_finding(named, rule, f"{where}/records/trials", severity))

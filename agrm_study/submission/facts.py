@@ -76,7 +76,7 @@ class Facts:
         if self.recipe.data.synthetic is not None:
             text += " The data are synthetic: drawn walking figures in real video files, not recordings of persons."
         if splits > 1 and self.m.evidence.study.splits is None:
-            text += f" The study has {splits} splits; counts are those of one of them."
+            text += f" The study has {splits} splits; counts refer to one of them."
         return Fact(text, "records/subjects; study.yaml (data)")
 
     def exclusions(self) -> Fact:

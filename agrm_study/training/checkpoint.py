@@ -93,7 +93,8 @@ def load_checkpoint(folder: Path, identity: str) -> tuple[dict[str, Any], dict[s
         )  # fmt: skip
     if content["identity"] != identity:
         raise CheckpointError(
-            path, f"the checkpoint belongs to another trial ({content['identity'][:16]}, expected {identity[:16]}): "
+            path,
+            f"the checkpoint belongs to a different trial ({content['identity'][:16]}, expected {identity[:16]}): "
             "settings, data or split differ",
         )  # fmt: skip
     best = load_best(folder, identity, content["best_epoch"]) if content["best_epoch"] else {}

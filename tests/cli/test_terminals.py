@@ -50,4 +50,4 @@ def test_a_deleted_working_folder_is_one_message(tmp_path: Path) -> None:
     script = 'rmdir "$1"; shift; exec "$@"'
     done = run(["sh", "-c", script, "sh", str(gone), *PLAN], gone, env={**os.environ, "PYTHONSAFEPATH": "1"})
     assert done.returncode == 2, done.stderr
-    assert done.stderr.strip() == "error: the working folder no longer exists. Change to another one."
+    assert done.stderr.strip() == "error: the working directory no longer exists; change to an existing directory."

@@ -144,7 +144,7 @@ def test_a_seed_that_is_missing_is_marked_and_an_arm_without_seeds_is_left_out(r
 @pytest.mark.parametrize(
     ("columns", "rule"),
     [
-        ({"data_fingerprint": "older"}, "was evaluated on another version of the set"),
+        ({"data_fingerprint": "older"}, "was evaluated on a different version of the set"),
         ({"status": "failed", "error": "InputError: no\nat x"}, "its evaluation failed (InputError: no)"),
     ],
 )
@@ -163,7 +163,7 @@ def test_evaluations_of_other_weights_are_left_out(root):
     write_external(other, columns={"weights_digest": "b" * 32})
     rows, table = rows_of(other, "external")
     assert rows == []
-    assert any("with other weights than those of its record" in note for note in table.notes)
+    assert any("with weights that differ from its record" in note for note in table.notes)
 
 
 def test_changed_rows_are_left_out_of_the_table_and_fail_verification(root):

@@ -247,7 +247,7 @@ def test_folds_of_sites_are_named_with_what_intervals_hold_for(tmp_path: Path) -
 
 
 def test_without_sites_the_authors_are_asked_for_clusters(m: Measurements) -> None:
-    assert clusters(Facts(m)).text == "For the authors. The records hold no sites."
+    assert clusters(Facts(m)).text == "For the authors. The records contain no sites."
 
 
 def test_a_site_that_a_fold_tests_and_trains_on_is_named(tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ def test_state_and_best_weights_come_back_and_only_two_files_are_kept(tmp_path):
 
 def test_another_trials_checkpoint_is_refused(tmp_path):
     save(tmp_path, 1, identity="somebody else")
-    with pytest.raises(CheckpointError, match=r"rolling\.pt: the checkpoint belongs to another trial"):
+    with pytest.raises(CheckpointError, match=r"rolling\.pt: the checkpoint belongs to a different trial"):
         load_checkpoint(tmp_path, "me")
 
 

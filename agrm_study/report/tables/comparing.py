@@ -219,7 +219,7 @@ def difference_gaps(m: Measurements, arms: Sequence[str], tasks: Collection[str]
             out.append(f"Δ of {arm} ({task_words(task)}) refused: {c.refused}.")
         if c.difference is not None and m.evidence.study.arm(arm).seed_offset != reference_offset:
             out.append(
-                f"Δ of {arm} ({task_words(task)}) is unpaired: its training runs have other seeds than those of "
+                f"Δ of {arm} ({task_words(task)}) is unpaired: its training runs have seeds that differ from those of "
                 f"{m.evidence.study.reference}."
             )
         cell = m.cell(arm, task)

@@ -61,7 +61,7 @@ def clusters(facts: Facts) -> Fact:
     people = facts.m.evidence.subjects
     known = people[people["label"].notna() & people["site"].notna()].drop_duplicates("subject_id")
     if known.empty:
-        return Fact(f"{AUTHORS} The records hold no sites.", "")
+        return Fact(f"{AUTHORS} The records contain no sites.", "")
     sizes = known["site"].value_counts().sort_index()
     text = f"Labelled subjects by site: {listing([f'{site} {n}' for site, n in sizes.items()])}."
     if len(known) < people.loc[people["label"].notna(), "subject_id"].nunique():

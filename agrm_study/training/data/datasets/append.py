@@ -77,7 +77,7 @@ def _same_children(before: Sequence[ClipRecord], found: Sequence[ClipRecord]) ->
 def _check_identity(old: ClipRecord, new: ClipRecord) -> None:
     for name in IDENTITY:
         if getattr(old, name) != getattr(new, name):
-            rule = f"the video is in the manifest with another {name}: {_row(old)}; now: {_row(new)}"
+            rule = f"the manifest lists the video with a different {name}: {_row(old)}; now: {_row(new)}"
             hint = "Index into a new folder, or correct the rows before appending."
             raise InputError(rule, where=new.path, field=name, hint=hint)
 

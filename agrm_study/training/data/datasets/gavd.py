@@ -91,7 +91,7 @@ class GavdLayout(Layout):
             else:
                 left_out.append(LeftOut(str(video), "no sequence of the annotations has this name"))
         if not found:
-            rule, given = "no video is named by a sequence of the annotations", f"{len(tree.videos)} videos"
+            rule, given = "no video is named after a sequence in the annotations", f"{len(tree.videos)} videos"
             raise InputError(rule, where=path, given=given, hint=tree.hint or CUT)
         found, notes = _one_label_per_subject(found)
         if absent := len(sequences) - len({each.clip_id for each in found}):
@@ -186,7 +186,7 @@ def _one_label_per_subject(found: Sequence[Found]) -> tuple[list[Found], list[st
     for clip in found:
         labels.setdefault(clip.subject_id, set()).add(clip.label)
     mixed = {subject for subject, of in labels.items() if len(of) > 1}
-    notes = ["GAVD names no persons: all sequences of one online video are one subject"]
+    notes = ["GAVD does not identify persons: all sequences of one online video are one subject"]
     if mixed:
         count = Counter(clip.subject_id in mixed for clip in found)[True]
         rest = f"their {count} sequences are one subject per class"

@@ -64,7 +64,7 @@ def condition(
     except InputError as error:
         return Condition(error.rule)
     if settings != settings_of(clip):
-        return Condition("its settings are those of another store")
+        return Condition("its settings belong to a different store")
     if any(columns[name] != [getattr(row, name) for row in rows] for name in PLACE):
         return Condition("its index does not match the clips of the manifest")
     known = checksums(folder, clip.storage)
