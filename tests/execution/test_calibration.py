@@ -25,7 +25,7 @@ SMALL = {
 
 @pytest.fixture
 def trials(make_study: Callable[..., Study]) -> tuple[TrialSpec, ...]:
-    arms = {"A": 0.5, "B": 0.6, "S": {"ssl.method": "supervised"}, "half": {"precision": "bf16"}}
+    arms = {"A": 0.5, "B": 0.6, "S": {"ssl.method": "supervised"}, "half": {"precision": "fp16"}}
     return expand(make_study(arms, set=SMALL, resources={"gpu": 1}), lambda recipe: ("data", "split")).trials
 
 
@@ -42,7 +42,7 @@ def test_steps_are_timed_once_a_shape_and_a_shape_that_cannot_be_timed_is_told(t
     assert all(min(times.supervised) > 0 and min(times.window) > 0 for _, times in found.shapes)
     assert found.steps == 3 + 3 + 3
     [problem] = found.problems
-    assert "bf16" in problem
+    assert "fp16" in problem
 
 
 @pytest.mark.parametrize("reads", ["sys.stdin.read()", "sys.stdin.close()"])

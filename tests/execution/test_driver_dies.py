@@ -120,10 +120,18 @@ def test_an_interruption_while_ray_starts_is_not_waited_for(make_study: Make, ru
     assert time.monotonic() - watcher.asked < 20
 
 
+@pytest.fixture
+def default_hangup() -> Iterator[None]:
+    """SIGHUP with its default action: under nohup it is ignored, by the tests and by runs."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 @pytest.mark.usefixtures("nothing_left")
 @pytest.mark.parametrize("way", ["SIGHUP", "python"])
 def test_a_hangup_and_a_keyboard_interrupt_in_python_save_the_running_epochs(
-    make_study: Make, run: Run, script: Script, way: str
+    make_study: Make, run: Run, script: Script, way: str, default_hangup: None
 ) -> None:
     script(**{"*": {"epochs": 60, "epoch_s": 0.3}})
     asked = threading.Event()

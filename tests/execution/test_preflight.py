@@ -155,7 +155,7 @@ def test_several_clusters_on_this_machine_must_be_named(monkeypatch: pytest.Monk
     with pytest.raises(InputError, match="Connection refused"):
         reach("auto")  # the only one of this user, which has ended meanwhile
     found[1] = ("127.0.0.1:3", os.getuid())
-    with pytest.raises(InputError, match=r"name one.*127\.0\.0\.1:1, 127\.0\.0\.1:3"):
+    with pytest.raises(InputError, match=r"specify one with --address.*127\.0\.0\.1:1, 127\.0\.0\.1:3"):
         reach("auto")
     found.clear()
     with pytest.raises(InputError, match="No Ray cluster runs on this machine"):
