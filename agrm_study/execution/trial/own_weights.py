@@ -12,6 +12,8 @@ from safetensors.numpy import save
 from agrm_study.study.errors import InputError
 
 RULE: Final = "`weights` must return arrays of numbers by name"
+RESERVED: Final = "__metadata__"
+"""Name that the format uses for its own header entry."""
 
 
 def weights_file(weights: object, trainer: str) -> bytes:
@@ -22,7 +24,7 @@ def weights_file(weights: object, trainer: str) -> bytes:
         trainer: Name of the trainer in messages.
 
     Raises:
-        InputError: If the result is not a mapping from names to NumPy arrays of numbers.
+        InputError: If the result is not a mapping from names to NumPy arrays of numbers, or cannot be saved unchanged.
     """
     where = f"trainer {trainer}"
     if not isinstance(weights, Mapping):
@@ -30,6 +32,12 @@ def weights_file(weights: object, trainer: str) -> bytes:
     for name, value in weights.items():
         if not isinstance(name, str) or not isinstance(value, np.ndarray | np.generic):
             raise InputError(RULE, where=where, given=f"{name}: {type(value).__name__}", allowed="NumPy arrays")
+        if name == RESERVED or not _is_unicode(name):
+            rule = f"`weights` must name arrays by valid Unicode text other than {RESERVED}, which safetensors reserves"
+            raise InputError(rule, where=where, given=name.encode(errors="backslashreplace").decode())
+        if np.ma.is_masked(value):
+            hint = "Replace masked values, e.g. by `array.filled(0.0)`."
+            raise InputError(RULE, where=where, given=f"{name}: masked values", allowed="NumPy arrays", hint=hint)
     if not weights:
         return b""
     try:
@@ -38,3 +46,11 @@ def weights_file(weights: object, trainer: str) -> bytes:
         kinds = ", ".join(sorted({str(value.dtype) for value in weights.values()}))
         raise InputError(RULE, where=where, given=kinds, allowed="booleans, integers and floats") from error
     return content
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # a lone surrogate
+        return False
+    return True
