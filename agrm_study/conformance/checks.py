@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Final
 
+from agrm_study.study.errors import InputError
+
 SUITES: Final = {
     "backbone": "agrm_study.conformance.backbones",
     "pooling": "agrm_study.conformance.pooling",
@@ -69,6 +71,8 @@ def check_part(kind: str, name: str) -> Iterator[Checked]:
             check(name)
         except Broken as broken:
             yield Checked(promise_of(check), str(broken))
+        except InputError as error:
+            yield Checked(promise_of(check), str(error).rstrip("."))
         except Exception as error:
             yield Checked(promise_of(check), f"raises {type(error).__name__}: {error}".splitlines()[0])
         else:

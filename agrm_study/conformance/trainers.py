@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from agrm_study.conformance.changed_options import changed_options
 from agrm_study.conformance.checks import Broken, must
+from agrm_study.execution.data.trainer_data import trainer_manifest
+from agrm_study.execution.trial.own_loss import training_loss
 from agrm_study.execution.trial.own_weights import weights_file
 from agrm_study.plan.own_stages import EPOCHS as EPOCHS_NAME
 from agrm_study.plan.own_stages import declaration
-from agrm_study.study.labels import label_problem
 from agrm_study.study.parts.loaded import overrides, own_class
 from agrm_study.study.parts.names import short_name
 from agrm_study.training.trainer import Sample, Trainer, Trial
@@ -84,8 +85,10 @@ def results_of(trainer: Trainer, trial: Trial, first: int, last: int) -> list[tu
     """Train some epochs and return the values that a study records: loss, and predictions on the validation samples."""
     found = []
     for epoch in range(first, last + 1):
-        loss = (trainer.run_epoch(epoch) or {}).get("loss", np.nan)
-        found.append((np.float64(loss).tobytes(), np.asarray(trainer.predict(trial.val)).tobytes()))
+        loss = training_loss(trainer.run_epoch(epoch), type(trainer).__name__)
+        found.append(
+            (np.float64(np.nan if loss is None else loss).tobytes(), np.asarray(trainer.predict(trial.val)).tobytes())
+        )
     return found
 
 
@@ -100,14 +103,9 @@ def has_a_docstring(name: str) -> None:
 
 
 def samples_are_valid(name: str) -> None:
-    """Samples are `ags.Sample` with unique ids and labels, and there are at least two labels."""
-    samples = samples_of(name)
-    must(all(isinstance(sample, Sample) for sample in samples), "some are not")
-    twice = [sample for sample, n in Counter(sample.id for sample in samples).items() if n > 1]
-    must(not twice, f"the id {twice[:1]} is not unique")
-    broken = next((problem for sample in samples if (problem := label_problem(sample.label))), None)
-    must(broken is None, f"a label {broken}")
-    must(len({sample.label for sample in samples}) > 1, "all have one label")
+    """Samples are a list of `ags.Sample` that a study accepts, with at least two labels."""
+    manifest = trainer_manifest(name, Path(), write=False)
+    must(len({clip.label for clip in manifest.clips}) > 1, "all have one label")
 
 
 def data_are_the_same_each_time(name: str) -> None:
@@ -172,6 +170,11 @@ def declared_epochs_are_shared(name: str) -> None:
             must(differs is None, f"epoch {(differs or 0) + 1} differs if they had another value of `{option}`")
 
 
+def losses_are_numbers(name: str) -> None:
+    """`run_epoch` returns the training loss as `loss`, or nothing."""
+    training_loss(begun(name, {}, trial_of(name)).run_epoch(1), short_name(name))
+
+
 def weights_can_be_kept(name: str) -> None:
     """`weights` returns NumPy arrays by name, or nothing."""
     trial = trial_of(name)
@@ -186,6 +189,7 @@ CHECKS = (
     data_are_the_same_each_time,
     predictions_are_probabilities,
     samples_are_judged_one_by_one,
+    losses_are_numbers,
     equal_seeds_give_equal_results,
     a_resumed_training_is_the_same,
     declared_epochs_are_shared,

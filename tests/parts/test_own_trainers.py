@@ -16,6 +16,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import agrm_study as ags
+from agrm_study.api.planning import plan_study
 from agrm_study.cli.app import app
 from agrm_study.execution.options import RunOptions
 from agrm_study.execution.run import run_study
@@ -195,6 +196,18 @@ def test_a_trainer_that_breaks_its_contract_is_named(tmp_path: Path, old: str, n
         assert errors.str.contains(said).all()
 
 
+@pytest.mark.parametrize(
+    ("new", "said"),
+    [
+        ("p{i // 2}", "a subject must have one label; p0 is"),
+        ('p{i % 20}", f"s{i}', "a subject must have one site; p0 is"),
+    ],
+)
+def test_a_plan_refuses_a_group_with_two_labels_or_sites(tmp_path: Path, new: str, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        plan_study(ags.load_study(write(tmp_path, TRAINER.replace("p{i // 2 * 2 + i % 2}", new))), tmp_path / "results")
+
+
 def test_folds_keep_the_sites_of_samples_together(tmp_path: Path) -> None:
     splits = {"folds": 4, "group": "site"}
     file, results = write(tmp_path, splits=splits), tmp_path / "results"
@@ -326,20 +339,25 @@ def check_part(file: Path) -> tuple[int, str]:
         ("json.dumps(self.means)", '"[0.0, 0.0]"', "They differ; save all state that changes".lower()),
         ("return exp / exp.sum(1, keepdims=True)", "return exp / exp.sum()", "the first row sums to"),
         ("[0.0, 0.0] if", "list(np.random.rand(2)) if", "draw random numbers from `trial.seed`"),
+        ('{"loss": 1.0 / epoch}', "1.0 / epoch", "must return {\"loss\": NUMBER} or nothing; given 'float'"),
+        ('{"loss": 1.0 / epoch}', '{"Loss": 1.0}', "given 'the keys Loss'; allowed: loss"),
+        ('{"loss": 1.0 / epoch}', '{"loss": "low"}', "given 'a loss of type str'"),
+        ("p{i // 2 * 2 + i % 2}", "p{i // 2}", "a subject must have one label"),
+        ('2 + i % 2}")', '2 + i % 2}", i)', "the site of a sample must be text"),
     ],
 )
 def test_a_trainer_is_checked_by_its_conformance_suite(tmp_path: Path, old: str, new: str, said: str) -> None:
     write(tmp_path, TRAINER.replace(old, new) if old else TRAINER)
     code, output = check_part(tmp_path / "means.py")
     assert code == (1 if said else 0), output
-    assert said in output if said else "9 of 9 checks pass" in output
+    assert said in output if said else "10 of 10 checks pass" in output
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["tabular", "digits"])
 def test_a_shipped_example_passes_the_checks_of_trainers(name: str) -> None:
     code, output = check_part(EXAMPLES / f"{name}.py")
-    assert (code, "9 of 9 checks pass" in output) == (0, True), output
+    assert (code, "10 of 10 checks pass" in output) == (0, True), output
 
 
 def test_a_search_samples_the_trainer_s_settings_and_an_option_sets_one(tmp_path: Path) -> None:

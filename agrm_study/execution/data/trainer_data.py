@@ -11,6 +11,7 @@ from agrm_study.study.labels import label_problem, plain_label
 from agrm_study.study.parts.loaded import own_class
 from agrm_study.study.parts.names import short_name
 from agrm_study.training.data.manifest import ClipRecord, Manifest, read_manifest, write_manifest
+from agrm_study.training.data.row_rules import RowRules
 from agrm_study.training.trainer import Sample
 
 
@@ -23,12 +24,16 @@ def trainer_manifest(name: str, cache: Path, *, write: bool) -> Manifest:
         write: Whether to write the manifest for workers.
 
     Raises:
-        InputError: The samples violate a rule.
+        InputError: The samples violate a rule, e.g. samples of one group have two labels or sites. A message gives the
+            number of the sample as its line, from 1.
     """
     trainer = own_class("trainer", name)
     clips = tuple(_clips(name, trainer.samples(), trainer.fingerprint()))
     if not clips:
         raise _refused(name, "must have samples")
+    rules = RowRules(Path(short_name(name)))
+    for number, clip in enumerate(clips, start=1):
+        rules.check(clip, number)
     manifest = Manifest(Path(short_name(name)), clips)
     if not write:
         return manifest

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from agrm_study.execution.data.trainer_data import checksum_of
 from agrm_study.execution.trial.checkpoints import BEST, ROLLING
 from agrm_study.execution.trial.own_checkpoint import STATE, OwnCheckpoint, packed_state, unpack_state
+from agrm_study.execution.trial.own_loss import training_loss
 from agrm_study.execution.trial.own_weights import weights_file
 from agrm_study.execution.trial.runner import RunnerContext, TrialRunner
 from agrm_study.execution.trial.work import Work
@@ -111,13 +112,13 @@ class OwnRunner(TrialRunner):
         if self._done:  # the checkpoint was from the last epoch
             return EpochReport(epoch=self._epoch, rows=(), done=True)
         epoch = self._epoch + 1
-        figures = self._trainer.run_epoch(epoch) or {}
+        train_loss = training_loss(self._trainer.run_epoch(epoch), self._name)
         val = self._parts["val"]
         probs_NK = self._predict(val.ids)
         of_label_N = probs_NK[np.arange(len(val.ids)), val.labels_N]
         learned = [
-            EpochRow(epoch=epoch, split="train", network="student", loss=float(loss))
-            for loss in [figures.get("loss")]
+            EpochRow(epoch=epoch, split="train", network="student", loss=loss)
+            for loss in [train_loss]
             if loss is not None
         ]
         judged = EpochRow(

@@ -1,0 +1,33 @@
+"""Training loss of an epoch of a user-defined trainer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from agrm_study.study.errors import InputError
+
+
+def training_loss(returned: object, trainer: str) -> float | None:
+    """The loss in the result of `Trainer.run_epoch`; None if the result is None or empty.
+
+    Args:
+        returned: Result of `Trainer.run_epoch`.
+        trainer: Name of the trainer in messages.
+
+    Raises:
+        InputError: If the result is anything else than a mapping with a number as `loss`.
+    """
+    if returned is None or (isinstance(returned, Mapping) and not returned):
+        return None
+    rule, where = '`run_epoch` must return {"loss": NUMBER} or nothing', f"trainer {trainer}"
+    if not isinstance(returned, Mapping):
+        raise InputError(rule, where=where, given=type(returned).__name__)
+    if "loss" not in returned:
+        raise InputError(rule, where=where, given=f"the keys {', '.join(map(str, returned))}", allowed="loss")
+    loss = returned["loss"]
+    try:
+        if isinstance(loss, str | bytes):
+            raise TypeError
+        return float(loss)
+    except (TypeError, ValueError, RuntimeError) as error:  # a tensor with several elements raises RuntimeError
+        raise InputError(rule, where=where, given=f"a loss of type {type(loss).__name__}") from error
