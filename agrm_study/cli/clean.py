@@ -42,7 +42,7 @@ def clean(results: str, weights: bool, all_weights: bool, dry_run: bool, yes: bo
         _show(results, items)
     asks = not (as_json or dry_run or yes) and sys.stdin.isatty() and sys.stdout.isatty()
     removes = bool(items) and (yes or (asks and click.confirm("Remove them?", default=False)))
-    freed = remove(results, items, weights=which) if removes else 0
+    freed = remove(results, items, weights=which, on_note=_note) if removes else 0
     if as_json:
         found = [{"kind": item.kind, "path": item.path, "bytes": item.bytes} for item in items]
         click.echo(json.dumps({"unneeded": found, "removed": removes, "freed": freed}, indent=2, ensure_ascii=False))
@@ -50,6 +50,10 @@ def clean(results: str, weights: bool, all_weights: bool, dry_run: bool, yes: bo
         click.echo(f"removed: {format_bytes(freed)}")
     elif items and not asks and not dry_run:
         click.echo("nothing was removed: add --yes to remove without confirmation")
+
+
+def _note(text: str) -> None:
+    click.echo(printable(text), err=True)
 
 
 def _show(results: str, items: list[Unneeded]) -> None:

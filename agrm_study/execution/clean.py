@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 from agrm_study.execution.progress.snapshot import Snapshot, read_snapshot, search_cells
 from agrm_study.execution.progress.watching import owner_words
 from agrm_study.execution.provenance import code_version
-from agrm_study.execution.results_folder.leases import spent_files
+from agrm_study.execution.results_folder.leases import Leases, spent_files
 from agrm_study.execution.results_folder.lock import results_lock
 from agrm_study.execution.results_folder.upkeep import leftovers
 from agrm_study.execution.trial.stage_store import StageStore
@@ -21,6 +21,7 @@ from agrm_study.records.location import Location
 from agrm_study.records.reader import Ledger
 from agrm_study.records.removed_weights import FILE, note_removed
 from agrm_study.records.study_file import read_study
+from agrm_study.study.counted import some
 from agrm_study.study.errors import InputError
 
 Which = Literal["none", "unreported", "all"]
@@ -74,17 +75,33 @@ def unneeded(results: str | Path, *, weights: Which = "none") -> list[Unneeded]:
     return _unneeded(Location.of(results), snapshot, weights)
 
 
-def remove(results: str | Path, items: Iterable[Unneeded], *, weights: Which = "none") -> int:
+def remove(
+    results: str | Path,
+    items: Iterable[Unneeded],
+    *,
+    weights: Which = "none",
+    on_note: Callable[[str], None] = lambda text: None,
+) -> int:
     """Removes the items that are still unneeded, while the results are locked; returns the number of bytes freed.
 
     Removed weights are recorded first, so that their trials do not count as damaged.
+
+    Args:
+        on_note: Receives one line if runs must be watched first, which takes up to a minute.
 
     Raises:
         InputError: A run is active.
         OSError: The storage rejects a request.
     """
     location, shown = Location.of(results), {item.path: item for item in items}
-    with results_lock(location, "agrm-study clean"):
+    noted: list[str] = []
+
+    def on_wait() -> None:
+        if not noted:
+            noted.append(_waiting(location))
+            on_note(noted[0])
+
+    with results_lock(location, "agrm-study clean", on_wait):
         kept = {item.path for item in _removed_by_lock(location)}
         freed = [item for item in shown.values() if item.kind in BY_LOCK and item.path not in kept]
         for item in _unneeded(location, read_snapshot(results), weights):
@@ -92,6 +109,14 @@ def remove(results: str | Path, items: Iterable[Unneeded], *, weights: Which = "
                 freed.append(item)
         _delete_all(location, freed)
     return sum(item.bytes for item in freed)
+
+
+def _waiting(results: Location) -> str:
+    """What `remove` waits for."""
+    leases = Leases(results)
+    members = [(run, leases.member(run)) for run in leases.others()]
+    words = some([f"run {run}" if member is None else member.words for run, member in members]) or "another run"
+    return f"Waiting up to {leases.expires_s:.0f} s to verify that runs in this folder have ended: {words}"
 
 
 def drop_unreported_weights(results: Location) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from test_run_inline import Watcher
 from agrm_study.cli.app import app
 from agrm_study.execution.clean import Unneeded, remove, unneeded
 from agrm_study.execution.dispatch.equal_trials import find_equal
+from agrm_study.execution.results_folder import leases
+from agrm_study.execution.results_folder.leases import Leases, Member
 from agrm_study.execution.results_folder.lock import joined, results_lock
 from agrm_study.execution.summary import RunSummary
 from agrm_study.execution.trial.fence import FencedError, check_fence
@@ -258,10 +261,26 @@ def test_claims_of_joined_runs_are_removed_and_a_suspended_process_of_such_a_run
     assert (again.before, again.finished, again.reports) == (4, 0, True)
 
 
+def test_clean_names_the_killed_joined_run_that_it_waits_for(
+    make_study: Make, run: Run, results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(make_study(), join=True)
+    monkeypatch.setattr(leases, "EXPIRES_AFTER_S", 0.3)
+    monkeypatch.setattr(leases, "LOOK_EVERY_S", 0.02)
+    Leases(Location.of(results), Member(study="study", host="node7", pid=4321, since=0.0)).join()
+    time.sleep(0.4)
+    done = clean(results, "--yes", "--json")
+    assert done.stderr.splitlines() == [
+        "Waiting up to 0 s to verify that runs in this folder have ended: process 4321 on node7"
+    ]
+    assert json.loads(done.stdout)["removed"]
+    assert clean(results, "--yes").stderr == ""
+
+
 def test_claims_of_joined_runs_are_kept_while_one_may_be_alive(make_study: Make, run: Run, results: Path) -> None:
     run(make_study(), join=True)
-    with joined(Location.of(results), "study", "code") as leases:
-        leases.claim("trial")
+    with joined(Location.of(results), "study", "code") as claims:
+        claims.claim("trial")
         with pytest.raises(InputError, match="must not be in use"):
             unneeded(results)
         with pytest.raises(InputError, match="only with --join"):
