@@ -70,7 +70,7 @@ class OptunaHook(Hook):
         space = {
             name: dimension
             for name, dimension in self._search.space.items()
-            if name in trial.factors and dimension.can_be(trial.factors[name])
+            if name in trial.factors and dimension.contains(trial.factors[name])
         }
         curve = {epoch: at[metrics[0]] for epoch, at in trial.objective_curve.items() if metrics[0] in at}
         names = ("arm", "seed", "failure", "best_epoch", "epochs", "wall_s")

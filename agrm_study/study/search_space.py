@@ -28,6 +28,8 @@ OBJECTIVES: dict[str, Direction] = {
 
 MAX_SEARCH_SEEDS = 100
 """Maximum number of training seeds per point of a search."""
+ROUNDING = 1e-6
+"""Deviation from a whole number of steps that counts as rounding."""
 
 _LABELLED_VALUES: dict[str, Any] = {"anyOf": [{"type": "array", "minItems": 1}, {"type": "object", "minProperties": 1}]}
 
@@ -145,18 +147,31 @@ class Dimension(Section):
             raise ValueError("a choice has no bounds")
         return bounds
 
-    def can_be(self, value: Any) -> bool:
-        """Whether the given value can be sampled."""
+    def contains(self, value: Any) -> bool:
+        """Whether a value is one of the choices, or within the range."""
         if self.choices is not None:
             return any(value == choice for _, choice in self.choices)
         low, high = self.bounds
         return isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
 
+    def can_be(self, value: Any) -> bool:
+        """Whether a condition can require a value: a continuous range never takes a value specified in advance."""
+        if self.choices is not None or not self.contains(value):
+            return self.contains(value)
+        step = self.step or (1 if self.kind == "int" else None)
+        if step is None:
+            return False
+        steps: float = (value - self.bounds[0]) / step
+        return bool(abs(steps - round(steps)) < ROUNDING)
+
     @property
     def values_text(self) -> str:
         """Its values in a message."""
         if self.choices is None:
-            return "{:g} to {:g}".format(*self.bounds)
+            text = "{:g} to {:g}".format(*self.bounds)
+            if self.step is not None:
+                return f"{text} in steps of {self.step:g}"
+            return text if self.kind == "int" else f"{text}; a condition needs a `choice` or a `step` there"
         return ", ".join(str(value) for _, value in self.choices)
 
     @property

@@ -77,6 +77,20 @@ BAD_FILES = {
             "allowed: 1e-05 to 0.001",
         ],
     ),
+    "a search's condition on one value of a continuous range": (
+        HEAD + "search:\n  trials: 4\n  space:\n    ssl.threshold.tau: {float: [0.5, 0.9]}\n"
+        "    ssl.ema.alpha: {float: [0.9, 0.99], when: {ssl.threshold.tau: 0.7}}\n",
+        [
+            "study.yaml:9: `search.space.ssl.ema.alpha.when`",
+            "can never be met",
+            "0.5 to 0.9; a condition needs a `choice`",
+        ],
+    ),
+    "a search's condition on a value between two steps": (
+        HEAD + "search:\n  trials: 4\n  space:\n    batch.labelled: {int: [4, 8], step: 2}\n"
+        "    ssl.ema.alpha: {float: [0.9, 0.99], when: {batch.labelled: 5}}\n",
+        ["study.yaml:9: `search.space.ssl.ema.alpha.when`", "can never be met", "allowed: 4 to 8 in steps of 2"],
+    ),
     "conditions that never hold together": (
         CONDITIONAL
         + "  ssl.threshold.tau: {when: {ssl.threshold.policy: fixed, ssl.method: supervised}, values: [0.7, 0.8]}\n",
