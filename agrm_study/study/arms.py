@@ -96,6 +96,8 @@ def try_dimensions(
 ) -> None:
     """Report dimensions of a search in which an end of the range, or a choice, gives no valid recipe.
 
+    Each is combined with the base recipe and with the dimensions that have a single value.
+
     Args:
         space: The dimensions.
         names: Names of the dimensions to check.
@@ -110,9 +112,11 @@ def try_dimensions(
     merged = loading.tree if tree is None else tree
     together = layer_dimensions(names)
     before = len(loading.problems)
+    single = [name for name in names if len(space[name].probes) == 1 and not space[name].when.required]
     for name in names:
+        always = [Setting(other, space[other].probes[0], places[other]) for other in single if other != name]
         for probe in space[name].probes:
-            laid = with_settings(merged, [Setting(name, probe, places[name])])
+            laid = with_settings(merged, [*always, Setting(name, probe, places[name])])
             build(laid, Places(places[name]), loading, prefix=prefix, check_layers=name not in together)
 
     def recipe_of(settings: Sequence[Setting]) -> Recipe | None:

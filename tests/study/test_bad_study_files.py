@@ -91,6 +91,11 @@ BAD_FILES = {
         "    ssl.ema.alpha: {float: [0.9, 0.99], when: {batch.labelled: 5}}\n",
         ["study.yaml:9: `search.space.ssl.ema.alpha.when`", "can never be met", "allowed: 4 to 8 in steps of 2"],
     ),
+    "a search whose single choice forbids the values of another setting": (
+        HEAD + "search:\n  trials: 4\n  space:\n    ssl.batch_norm: {choice: [joint]}\n"
+        "    batch.accumulate: {choice: [2, 4]}\n",
+        ["study.yaml:9: `search.space: batch.accumulate`", "must be 1 with ssl.batch_norm joint", "given 4"],
+    ),
     "conditions that never hold together": (
         CONDITIONAL
         + "  ssl.threshold.tau: {when: {ssl.threshold.policy: fixed, ssl.method: supervised}, values: [0.7, 0.8]}\n",
