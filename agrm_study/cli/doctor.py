@@ -22,7 +22,7 @@ MARKS = {"ok": "[green]✓[/]", "note": "[yellow]·[/]", "problem": "[red]✗[/]
 @click.command(short_help="Check whether this machine can run a study.")
 @click.argument("results", type=str, default="results", shell_complete=complete_results)
 @click.option("--address", metavar="ADDR", default=None, help="Also check every node of this Ray cluster.")
-@click.option("--ray", "with_ray", is_flag=True, help="Also start a local Ray (takes a few seconds).")
+@click.option("--ray", "with_ray", is_flag=True, help="Also start a local Ray instance (takes a few seconds).")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable, on stdout.")
 def doctor(results: str, address: str | None, with_ray: bool, as_json: bool) -> int:
     """Check whether this machine can run a study whose results go to RESULTS (default: ./results).

@@ -88,7 +88,7 @@ def explain(
     mistakes = sum(not each.correct for each in made.shown)
     click.echo(
         f"{counted(len(made.shown), 'clip')} of {chosen.arm}, {chosen.task}, seed {chosen.seed} "
-        f"({mistakes} of them mistakes), each as PNG and mp4",
+        f"({mistakes} of them misclassified), each as PNG and mp4",
         err=True,
     )
     click.echo(str(made.pictures / "grid.png"))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:N.")
 @click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Processes that decode.")
 def predict(model: Path, videos: tuple[Path, ...], as_json: bool, device: str, workers: int) -> int:
-    """Classify each VIDEO with the network in MODEL_FOLDER (made by `agrm-study export`).
+    """Classify each VIDEO with the network in MODEL_FOLDER (created by `agrm-study export`).
 
     Decodes, crops and averages as the study did. This is screening research, not a diagnosis. The exit code is 1 if a
     video cannot be used; the others are still classified.

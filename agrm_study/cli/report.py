@@ -108,7 +108,7 @@ def write_report(
     for problem in summary.problems:
         click.echo(printable(f"{'left out' if problem.severity == 'refuse' else 'marked'}: {problem}"), err=True)
     for reason in summary.skipped:
-        click.echo(printable(f"not made: {reason}"), err=True)
+        click.echo(printable(f"not created: {reason}"), err=True)
     for note in summary.notes:
         click.echo(printable(f"note: {note}"), err=True)
     for asked, folder in zip(results, folders, strict=True):

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 @click.command()
 @study_options
 @click.option(
-    "--address", metavar="ADDR", default=None, help="Address of a running Ray cluster, or auto. [default: a local Ray]"
+    "--address",
+    metavar="ADDR",
+    default=None,
+    help="Address of a running Ray cluster, or auto. [default: a local Ray instance]",
 )
 @click.option("--autoscale", is_flag=True, help="Let the cluster's autoscaler add nodes; requires --slots.")
 @click.option("--slots", type=click.IntRange(min=1), default=None, help="Concurrent trials. [default: as many as fit]")

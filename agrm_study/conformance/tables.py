@@ -18,7 +18,7 @@ def has_its_name_and_a_question(name: str) -> None:
 
 
 def is_made_or_says_why_not(name: str) -> None:
-    """From complete, sparse or missing records the table is made or states why not; gaps raise no error."""
+    """From complete, sparse or missing records the table is created or states why not; gaps raise no error."""
     for state in STATES:
         m = made_measurements(state)
         kind = table_kind(name)
@@ -45,7 +45,7 @@ def is_equal_in_every_format(name: str) -> None:
             for suffix, render in RENDERERS.items():
                 content = render(table)
                 must(content, f"as {suffix} it is empty")
-                must(content == render(again), f"as {suffix} it differs when it is made again")
+                must(content == render(again), f"as {suffix} it differs when it is created again")
 
 
 CHECKS = (has_its_name_and_a_question, is_made_or_says_why_not, is_equal_in_every_format)

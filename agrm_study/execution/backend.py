@@ -1,4 +1,4 @@
-"""Selection and checks of the backend that runs the trials: this process, a local Ray, or a Ray cluster."""
+"""Selection and checks of the backend that runs the trials: this process, a local Ray instance, or a Ray cluster."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 RULE: Final = (
-    "per true class, by the probability of the decided class: the correct clips at evenly spaced ranks from the most "
+    "per true class, by the probability of the predicted class: the correct clips at evenly spaced ranks from the most "
     "to the least confident (two: the most confident and the median; one: the median), and the most confident mistakes"
 )
 """Description of the rule, written next to the figures."""

@@ -17,7 +17,7 @@ COLUMNS: Final = (
     "trial_id", "arm", "task", "seed", "subject_id", "clip_id", "label", "decided", "region", "measure", "value",
 )  # fmt: skip
 _HEADINGS = (
-    "Region", "Area, %", "Drop of the logit", "Same shape elsewhere", "Difference", "Decision changes, %", "Seeds",
+    "Region", "Area, %", "Drop in the logit", "Same shape elsewhere", "Difference", "Decision changes, %", "Seeds",
     "Clips",
 )  # fmt: skip
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#~])")

@@ -114,7 +114,7 @@ class SearchSummary:
         missing: Points that the search would still run.
         trials_at_most: Number of trials that these points need if all their seeds are trained.
         promote: Number of best points that become arms, or the settings of an arm.
-        to_promote: Trials of the final phase that are not known until the search ends; 0 afterwards.
+        to_promote: Final-phase trials that are not known until the search ends; 0 afterwards.
         held_back: Whether a search is stopped because its trials keep failing in the same way.
         nothing_to_promote: Whether a search has ended without a point that can be promoted.
         tuned: The search for each arm and task, in a study that tunes its arms.

@@ -55,7 +55,7 @@ class SearchLog:
         trials: Requested number of points.
         metric: The objectives.
         directions: ``maximize`` or ``minimize`` for each objective.
-        to_promote: Trials of the final phase that the end of the search will add; 0 once they are planned.
+        to_promote: Final-phase trials that are added when the search ends; 0 once they are planned.
         network: The network that is evaluated from the teacher's first epoch onwards.
         ended: Whether the search has ended with the points sampled so far and its best points are planned.
         proposals: Points in sampling order.

@@ -36,7 +36,7 @@ class ReportSummary:
         results: The results folders.
         tables: Tables by results folder and name.
         files: All files that were written.
-        skipped: Tables and figures that cannot be made for a study, with the reason.
+        skipped: Tables and figures that cannot be created for a study, with the reason.
         notes: Flaws in the output, such as characters that no installed font can display.
         problems: Records that could not be used, with the reason.
         partial: Results folders whose study is incomplete, with a sentence that states what is missing.

@@ -1,4 +1,4 @@
-"""Cells of one part of the data, made from the predictions of the trials that pass every check."""
+"""Cells of one part of the data, created from the predictions of the trials that pass every check."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from agrm_study.study.tasks import Task
 VERSIONS = {"code": "code_version", "data": "data_fingerprint", "split": "split_fingerprint"}
 """Versions that must agree within a cell, and their column in the `trials` record."""
 PREDICTED = ("trial_id", "subject_id", "clip_id", "epoch", "label", "logits")
-"""Columns of the `predictions` record from which a cell is made."""
+"""Columns of the `predictions` record from which a cell is created."""
 NOT_RECORDED = "not recorded"
 
 

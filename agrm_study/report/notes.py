@@ -54,7 +54,7 @@ def replicates_note(m: Measurements, arms: Iterable[str], tasks: Collection[str]
     averages = [name for name in ("teacher", "ema") if name in networks]
     others = f"{' or '.join(averages)} if there is one, else student"
     network = networks[0] if len(networks) == 1 else others if "student" in networks else " or ".join(averages)
-    finished = "are finished"
+    finished = "have finished"
     own = any(a.recipe.own_trainer for a in m.evidence.study.arms)  # no teacher and no windows of a video
     networks_text = "" if own else f"; network: {network}; window probabilities are averaged per subject"
     over, splits = f"n = {n} training seeds", m.evidence.study.splits
@@ -63,7 +63,7 @@ def replicates_note(m: Measurements, arms: Iterable[str], tasks: Collection[str]
         over += "" if splits.repeats == 1 else f" × {splits.repeats} repeats together"
         test += f", pooled over {splits.folds} folds, so that each is tested once per {each}"
         finished = "have all their folds"
-    short = f" Raised k/n: only k of n planned seeds {finished}." if any(not c.complete for c in cells) else ""
+    short = f" Superscript k/n: only k of n planned seeds {finished}." if any(not c.complete for c in cells) else ""
     return (
         f"Percent; mean ± sample standard deviation (ddof 1) over {over} on a test set of {test}{networks_text}.{short}"
     )
@@ -172,7 +172,7 @@ def race_notes(evidence: Evidence, arms: Iterable[str], tasks: Collection[str]) 
     how = (
         f"Race: {rules.first} seeds for every arm, {rounds} up to {rules.most}; after each round an arm is stopped "
         f"when another is better in {metric} on validation by a one-sided paired t-test over seeds. Probability that "
-        f"the truly best arm of a task is stopped: at most {rules.level:g} (Bonferroni over rounds and rivals)."
+        f"the truly best arm of a task is stopped: at most {rules.level:g} (Bonferroni over rounds and competing arms)."
     )
     stopped = [s for s in race.stopped if s.arm in arms and s.task in tasks] if race is not None else []
     if not stopped:

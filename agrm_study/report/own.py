@@ -26,10 +26,10 @@ OF_EVALUATIONS: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
 }
 """Tables and figures of evaluations, by kind: created if the results contain that kind, even if the study lists other
 tables and figures."""
-KEPT = "the last version made: its code ({}) is not executed here; `agrm-study report --parts` makes it again"
+KEPT = "a stored copy: its code ({}) is not executed here; `agrm-study report --parts` regenerates it"
 
 
-DAMAGED = "its kept copy is damaged"
+DAMAGED = "its stored copy is damaged"
 
 
 class NotMade(Exception):
@@ -184,7 +184,7 @@ def _kept(m: Measurements, folder: str, name: str) -> Any:
     try:
         return json.loads((m.evidence.results / folder / f"{short_name(name)}.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise NotMade(f"its code ({_written(m, name)}) is not executed here, and it was never made") from None
+        raise NotMade(f"its code ({_written(m, name)}) is not executed here, and there is no stored copy") from None
 
 
 def _table(value: Mapping[str, Any]) -> Table:

@@ -42,7 +42,7 @@ def count(labels_N: ArrayLike, predicted_SN: ArrayLike, n_classes: int, weights_
 
     Args:
         labels_N: Class index of each subject.
-        predicted_SN: Decided class, −1 if a seed did not evaluate a subject.
+        predicted_SN: Predicted class; −1 if a seed did not evaluate a subject.
         n_classes: K.
         weights_BN: Number of times that each subject counts in each weighting.
     """

@@ -36,7 +36,7 @@ class Scored:
         seeds: (S,) replicates.
         values_S: Metric for each seed, on all subjects.
         influence_SN: Influence of each subject on it (`statistics.influence`).
-        fold_SN: Fold that tested each subject (`fold_variance.variance_of_folds`); None for a single split.
+        fold_SN: Fold in which each subject was tested (`fold_variance.variance_of_folds`); None for a single split.
     """
 
     seeds: tuple[Replicate, ...]
@@ -109,7 +109,7 @@ def contrast(arms: Sequence[Scored], coefficients: Sequence[float], *, paired: b
         ValueError: If the numbers of arms and coefficients differ.
     """
     if len(arms) != len(coefficients):
-        raise ValueError(f"one coefficient an arm is needed: {len(arms)} arms, {len(coefficients)} coefficients")
+        raise ValueError(f"one coefficient per arm is required: {len(arms)} arms, {len(coefficients)} coefficients")
     common = common_seeds(arms)
     paired = paired and len(common) >= 2
     kept = [[a.seeds.index(s) for s in common] if paired else list(range(len(a.seeds))) for a in arms]

@@ -44,7 +44,7 @@ def of_counts(
 
     Args:
         labels_N: Class index of each subject.
-        predicted_SN: Decided class, −1 if a seed did not evaluate a subject.
+        predicted_SN: Predicted class; −1 if a seed did not evaluate a subject.
         n_classes: K.
         functions: Counts (…, K) → (…,).
     """

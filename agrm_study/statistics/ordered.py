@@ -44,7 +44,7 @@ def quadratic_kappa(labels_N: ArrayLike, predicted_SN: ArrayLike, n_classes: int
 
 
 def mean_absolute_error(labels_N: ArrayLike, predicted_SN: ArrayLike) -> OrderedScores:
-    """Mean distance between true and decided class, in classes: 0 to K − 1; NaN for a seed without subjects."""
+    """Mean distance between true and predicted class, in classes: 0 to K − 1; NaN for a seed without subjects."""
     labels = np.asarray(labels_N, dtype=np.int64)
     predicted = np.atleast_2d(np.asarray(predicted_SN, dtype=np.int64))
     present_SN = predicted >= 0
@@ -57,7 +57,7 @@ def mean_absolute_error(labels_N: ArrayLike, predicted_SN: ArrayLike) -> Ordered
 
 
 def _distance(labels_N: ArrayLike, predicted_SN: ArrayLike) -> Floats:
-    """Distance (S, N) between true and decided class; 0 if a seed did not evaluate a subject."""
+    """Distance (S, N) between true and predicted class; 0 if a seed did not evaluate a subject."""
     predicted = np.asarray(predicted_SN)
     return np.where(predicted >= 0, np.abs(predicted - np.asarray(labels_N)), 0).astype(np.float64)
 

@@ -5,7 +5,7 @@ paired t-test over their common seeds. The test of one arm at one look has the l
 
     limit = level / (looks · (arms − 1)),
 
-its Bonferroni share over looks and rivals. The race drops an arm that is truly best (no other has a larger
+its Bonferroni share over looks and competing arms. The race drops an arm that is truly best (no other has a larger
 expectation) only if one of these looks · (arms − 1) tests makes an error, so that
 
     P(a truly best arm is dropped) ≤ level,
@@ -71,7 +71,7 @@ def looks(first: int, most: int, step: int = 1) -> tuple[int, ...]:
 
 
 def limit(level: float, arms: int, number_of_looks: int) -> float:
-    """Significance level of one test of one arm against one rival at one look."""
+    """Significance level of one test of one arm against one competing arm at one look."""
     return level / (number_of_looks * max(1, arms - 1))
 
 

@@ -9,7 +9,7 @@ of the mean has the estimates
     interaction = residual mean square of u / (S·N).
 
 The variance of the mean is seeds + max(subjects − interaction, 0), and never less than subjects: the crossed
-random-effects variance of studies with several readers and several cases (Obuchowski & Rockette 1995; Hillis 2007),
+random-effects variance of multi-reader multi-case (MRMC) studies (Obuchowski & Rockette 1995; Hillis 2007),
 with a floor that protects against a seed variance that is underestimated by chance. Degrees of freedom follow
 Satterthwaite (1946), where the degrees of freedom of the subjects are estimated from the fourth moment of u (few
 influential subjects give few degrees of freedom). They are at most `MOST_DF` times the degrees of freedom of the seeds.

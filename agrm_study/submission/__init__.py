@@ -1,1 +1,1 @@
-"""Material for a publication, made from the records of a study, and its verification against them."""
+"""Material for a publication, generated from the records of a study, and its verification against them."""

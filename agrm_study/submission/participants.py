@@ -122,7 +122,7 @@ def _arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float]) -> 
 
 
 CAPTION = (
-    "Flow of subjects through the study. Subjects that were left out before the manifest was made "
+    "Flow of subjects through the study. Subjects that were left out before the manifest was created "
     "are not in the records: "
     "`agrm-study data index --json` lists them with the reasons."
 )

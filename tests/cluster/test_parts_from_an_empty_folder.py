@@ -77,4 +77,4 @@ def test_parts_in_one_file_run_on_two_nodes_and_the_report_keeps_their_table(tmp
     done = agrm_study("report", "results")
     assert done.returncode == 0, done.stdout + done.stderr
     assert (results / "tables" / "seeds_by_arm.csv").read_text() == table
-    assert "This table is the last version made: its code (my_parts.py)" in (results / "report.html").read_text()
+    assert "This table is a stored copy: its code (my_parts.py)" in (results / "report.html").read_text()

@@ -22,7 +22,7 @@ RUNNER = "oom_runner:OomRunner"
 
 @pytest.fixture
 def two_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A local Ray that has two GPUs, as far as it knows."""
+    """A local Ray instance that has two GPUs, as far as it knows."""
     monkeypatch.setattr("agrm_study.execution.driver.child_process.MODULE", "two_gpu_driver")
 
 

@@ -139,7 +139,7 @@ def test_lines_tell_each_end_and_nothing_of_the_epochs(plan: tuple[Study, Plan],
     assert lines == [
         "Decoding videos: 0 of 4",
         "Decoding videos: 4 of 4",
-        "study: 6 trials, 0 finished before, 6 to run",
+        "study: 6 trials, 0 already finished, 6 to run",
         f"finished 1/6  {first.arm} · seed 0: validation macro_f1 0.713, 2 epochs in 2 s",
         f"failed   2/6  {second.arm} · seed 0: nan_loss: the loss became infinite or not a number (not finite)",
         "careful",

@@ -1,4 +1,4 @@
-"""A local Ray is private: not open to other users or machines, and removed without residue."""
+"""A local Ray instance is private: not open to other users or machines, and removed without residue."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Obstacles to starting a local Ray are found beforehand, by `doctor` and by a run, with a remedy."""
+"""Obstacles to starting a local Ray instance are found beforehand, by `doctor` and by a run, with a remedy."""
 
 from __future__ import annotations
 

@@ -330,7 +330,7 @@ def test_a_search_whose_lines_are_read_says_what_is_best_so_far(search_of: Searc
     pruner = {"name": "asha", "grace_epochs": 1, "reduction_factor": 3}
     hunt(search_of(trials=8, pruner=pruner), view=LinesView(stream))
     text = stream.getvalue()
-    assert "hunt, search: 8 trials, 0 finished before, 8 to run" in text
+    assert "hunt, search: 8 trials, 0 already finished, 8 to run" in text
     assert "validation macro_f1" in text
     assert "pruned" in text
     assert "hunt: 6 trials" in text

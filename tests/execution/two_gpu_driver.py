@@ -1,4 +1,4 @@
-"""A driver process whose local Ray has two simulated GPUs."""
+"""A driver process whose local Ray instance has two simulated GPUs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Figures of a user's own: drawn by a run, kept afterwards; two studies never mix their parts."""
+"""Figures of a user's own: drawn by a run, stored afterwards; two studies never mix their parts."""
 
 from __future__ import annotations
 
@@ -74,8 +74,8 @@ def test_after_its_file_is_gone_a_figure_is_shown_and_marked_as_kept(
     report_on([results])
     page = (results / "report.html").read_text()
     assert files(results) == before
-    assert "the last version made: its code (my_parts.py)" in page
-    assert "Arms: 4. This figure is the last version made" in page
+    assert "a stored copy: its code (my_parts.py)" in page
+    assert "Arms: 4. This figure is a stored copy" in page
 
 
 def test_an_edited_table_or_figure_is_no_changed_analysis(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Tables and figures of a user's own: made by a run, kept afterwards, remade only on request."""
+"""Tables and figures of a user's own: created by a run, stored afterwards, regenerated only on request."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_a_table_of_ones_own_is_made_with_the_others(made) -> None:
     assert (results / "tables" / "by_seed.csv").read_text().splitlines()[1] == "two_class,AGRM,2"
     page = (results / "report.html").read_text()
     assert "SEEDS" in page
-    assert "is the last version made" not in page
+    assert "is a stored copy" not in page
 
 
 def test_after_its_file_is_gone_the_table_is_shown_and_marked_as_kept(made, monkeypatch) -> None:
@@ -70,9 +70,9 @@ def test_after_its_file_is_gone_the_table_is_shown_and_marked_as_kept(made, monk
     file.unlink()
     report(monkeypatch, results)
     assert (results / "tables" / "by_seed.csv").read_text() == before
-    assert "This table is the last version made: its code (my_parts.py)" in (results / "report.html").read_text()
+    assert "This table is a stored copy: its code (my_parts.py)" in (results / "report.html").read_text()
     report(monkeypatch, results)
-    assert (results / "tables" / "by_seed.md").read_text().count("is the last version made") == 1
+    assert (results / "tables" / "by_seed.md").read_text().count("is a stored copy") == 1
     frame = ags.open_results(results).table("by_seed").to_frame()
     assert frame.to_csv(index=False) == before
 

@@ -138,7 +138,7 @@ def test_a_seed_that_is_missing_is_marked_and_an_arm_without_seeds_is_left_out(r
     assert row["accuracy"].marks == ("2/3",)
     assert row["change"].parts["n"] == 2
     assert "w/o both" not in {r["arm"].text for r in rows}
-    assert any("Raised k/n" in note for note in table.notes)
+    assert any("Superscript k/n" in note for note in table.notes)
 
 
 @pytest.mark.parametrize(

@@ -137,7 +137,7 @@ class SearchSource(WorkSource):
 
     @property
     def drawn(self) -> Collection[str]:
-        """Trials of every draw so far."""
+        """All trials drawn so far."""
         return self._point_of.keys()
 
     @property

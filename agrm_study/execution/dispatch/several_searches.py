@@ -80,7 +80,7 @@ class SeveralSearches(WorkSource):
 
     @property
     def drawn(self) -> Collection[str]:
-        """Trials of every draw so far."""
+        """All trials drawn so far."""
         return {trial_id for search in self.searches for trial_id in search.drawn}
 
     @property

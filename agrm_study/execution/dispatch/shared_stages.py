@@ -85,7 +85,7 @@ class SharedStages:
 class SearchStages:
     """The stages of a search's trials; stages saved by different versions of the code are removed.
 
-    Only supervised pre-training is shared, and only if its settings can be sampled again: the first trial that trains
+    Only supervised pre-training is shared, and only if its settings can be sampled again: the first trial that runs
     it saves it, later draws reuse it, and no trial waits for another.
     """
 

@@ -47,7 +47,7 @@ def measure_on_ray(address: str | None, resources: Resources, *, grows: bool, ti
     """Measures training steps in a Ray task with exclusive use of one GPU.
 
     Args:
-        address: A cluster; ``None`` for a local Ray.
+        address: A cluster; ``None`` for a local Ray instance.
         resources: Resources of a trial, with a whole GPU.
         grows: Whether an autoscaler provides the GPU.
         tick: Called while the task runs; may raise to abort.

@@ -1,4 +1,4 @@
-"""Checks of `doctor` that need Ray: a local Ray starts, or a cluster answers and each of its nodes is fit."""
+"""Checks of `doctor` that need Ray: a local Ray instance starts, or a cluster answers and each of its nodes is fit."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from agrm_study.study.errors import InputError, InputErrors
 
 
 def check_ray(address: str | None, results: str) -> Iterator[Finding]:
-    """Start a local Ray, or connect to a cluster, and check every node as `run` does.
+    """Start a local Ray instance, or connect to a cluster, and check every node as `run` does.
 
     Args:
         address: A cluster; ``None`` starts Ray here.

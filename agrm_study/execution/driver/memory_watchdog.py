@@ -1,7 +1,7 @@
 """Watchdog that kills the largest worker before this machine runs out of memory, and detects out-of-memory kills.
 
 Ray's own memory monitor raises an error that aborts the whole Tune run, and may kill a small worker. It is disabled for
-a local Ray; instead the largest worker is killed, and its trial loses the epochs since its checkpoint.
+a local Ray instance; instead the largest worker is killed, and its trial loses the epochs since its checkpoint.
 """
 
 from __future__ import annotations

@@ -85,6 +85,6 @@ def try_cuda() -> str:
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=environment)
     except subprocess.TimeoutExpired:
-        return "torch does not compute within a minute"
+        return "a torch computation does not finish within a minute"
     lines = done.stderr.strip().splitlines() or [f"torch exited with code {done.returncode}"]
     return lines[-1].removeprefix("AssertionError: ") if done.returncode else ""

@@ -65,7 +65,7 @@ def check_cluster(results: Location, *, on_gpus: bool, below: str = ".run/") -> 
     """Checks every node of the cluster to which this process is connected.
 
     Args:
-        on_gpus: Whether trials compute on GPUs.
+        on_gpus: Whether trials run on GPUs.
         below: Folder within the results in which a test file is written and then removed.
 
     Returns:
@@ -191,7 +191,7 @@ def _unfit(answers: Iterable[Answer], arrived: set[str], place: str) -> Iterator
         if cuda := facts.get("cuda"):
             given = f"{answer.gpus:g} GPUs for Ray, but {cuda}"
             hint = "`agrm-study doctor` on that node shows details."
-            yield Unfit(node, "torch must compute on the GPUs of a node", given, hint)
+            yield Unfit(node, "torch must work on the GPUs of a node", given, hint)
 
 
 def _refuse(unfit: Iterable[Unfit]) -> None:

@@ -39,7 +39,7 @@ class RayExecutor(Executor):
     Args:
         kinds: Accelerators that trials request (`Work.accelerator`); empty if they request no accelerator.
         slots: Number of concurrent trials; ``None`` for as many as fit.
-        address: A Ray cluster; ``None`` starts a local Ray.
+        address: A Ray cluster; ``None`` starts a local Ray instance.
         grows: Whether the cluster's autoscaler adds nodes.
         data: Data that trials read, with the size of clip stores; every node must be able to access them and have room.
         retries: Number of times that a trial whose worker died is resumed from its checkpoint within one run.

@@ -1,4 +1,4 @@
-"""Ray sessions: a connection to a private local Ray or a cluster, and the number of trials that fit."""
+"""Ray sessions: a connection to a private local Ray instance or a cluster, and the number of trials that fit."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def ray_session(
 
 
 def private_environment(folder: Path) -> dict[str, str]:
-    """Environment of a local Ray that is closed to other machines and other users.
+    """Environment of a local Ray instance that is closed to other machines and other users.
 
     Args:
         folder: Folder that only this user may enter, for Ray's sockets, logs and token.

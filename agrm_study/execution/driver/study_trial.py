@@ -25,8 +25,8 @@ class StudyTrial(Trial):  # type: ignore[misc]
 
     Attributes:
         failure: Cause of death of the last worker.
-        unborn: Whether it died before it had accepted the trial: during reuse from a different trial, or during its
-            creation.
+        unborn: Whether it died before it had accepted the trial: while it was being reset for reuse after another
+            trial, or during its creation.
         unborn_on: Address of the node on which creating it raised an error; ``None`` for a process that was killed.
     """
 
@@ -46,7 +46,8 @@ class StudyTrial(Trial):  # type: ignore[misc]
     def handle_error(self, exc: Exception | None = None) -> None:
         """Records the death of the worker; Tune compares `num_failures` with `max_failures`."""
         created = not (isinstance(exc, RayActorError) and exc.actor_init_failed)
-        lines = str(exc or "the worker process exited without a reason").strip().splitlines() or [type(exc).__name__]
+        text = str(exc or "the worker process exited without reporting a reason")
+        lines = text.strip().splitlines() or [type(exc).__name__]
         if created:
             kind = "worker_killed" if exc is None else classify(exc).kind
             self.failure = Failure(kind, lines[0], tail="\n".join(lines[1:SHOWN_LINES]))

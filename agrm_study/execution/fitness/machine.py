@@ -1,4 +1,4 @@
-"""Checks of processors, memory, shared memory, open files, the clock, and of the requirements of a local Ray."""
+"""Checks of processors, memory, shared memory, open files, the clock, and the requirements of a local Ray instance."""
 
 from __future__ import annotations
 
@@ -106,11 +106,11 @@ def check_clock() -> Iterator[Finding]:
 
 
 LEAST_THREADS: Final = 400
-"""Threads of a local Ray with one worker, and room for the libraries that a worker imports."""
+"""Threads of a local Ray instance with one worker, and room for the libraries that a worker imports."""
 
 
 def check_ray_start() -> Iterator[Finding]:
-    """Whether a local Ray has a folder, the loopback interface and enough threads."""
+    """Whether a local Ray instance has a folder, the loopback interface and enough threads."""
     yield _check_folder()
     yield _check_loopback()
     yield _check_threads()

@@ -58,7 +58,7 @@ def unmet_requirements(distribution: str = "agrm-study") -> Iterator[str]:
 
 
 def check_torch() -> Iterator[Finding]:
-    """Whether torch computes, on the processors and on each GPU."""
+    """Whether torch works on the CPU and on each GPU."""
     try:
         import torch
     except (ImportError, OSError) as error:
@@ -70,7 +70,7 @@ def check_torch() -> Iterator[Finding]:
     if total != 512.0:
         yield problem("torch", f"a product of ones gave {total:g} instead of 512", "Install torch again.")
         return
-    yield ok("torch", f"{torch.__version__} computes on the CPU")
+    yield ok("torch", f"{torch.__version__} works on the CPU")
     yield from _check_gpus()
 
 
@@ -96,7 +96,7 @@ def _check_gpus() -> Iterator[Finding]:
             with torch.cuda.device(index):
                 computed = float((torch.ones(8, 8, device="cuda") @ torch.ones(8, 8, device="cuda")).sum())
         except RuntimeError as error:
-            yield problem("gpu", f"{index}: {name} does not compute ({_first_line(error)})", OLDEST_DRIVER)
+            yield problem("gpu", f"{index}: {name}: test computation failed ({_first_line(error)})", OLDEST_DRIVER)
             continue
         text = f"{index}: {name}, {free / 2**30:.0f} of {whole / 2**30:.0f} GiB free, CUDA {built_for}"
         if computed != 512.0:

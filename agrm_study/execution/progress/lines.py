@@ -44,9 +44,9 @@ class LinesView(View):
         self._progress = progress
         counts = progress.counts()
         left = counts.waiting
-        parts = [counted(counts.total, "trial"), f"{counts.finished} finished before", f"{left} to run"]
+        parts = [counted(counts.total, "trial"), f"{counts.finished} already finished", f"{left} to run"]
         if counts.failed:
-            parts.append(f"{counts.failed} failed before")
+            parts.append(f"{counts.failed} failed earlier")
         kind = "" if progress.to_draw is None else ", search"
         self._print(f"{progress.name}{kind}: {', '.join([*parts, *best_words(progress)])}")
         self._written = time.monotonic()

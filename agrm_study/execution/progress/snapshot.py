@@ -72,7 +72,7 @@ class Snapshot:
 
     @property
     def to_promote(self) -> int:
-        """Trials of the final phase that the end of the searches will add."""
+        """Final-phase trials that are added when the searches end."""
         return sum(log.to_promote for log in self.search_logs)
 
     @property

@@ -86,13 +86,13 @@ class SearchStatus:
     """Progress of a search, or of all searches of a study that tunes its arms, in trials.
 
     Attributes:
-        finished: Trials that ran to their end.
+        finished: Trials that ran to completion.
         pruned: Trials that the pruner ended early.
         running: Trials that are running, or that the next run resumes.
         waiting: Remaining trials; 0 once the best points have been promoted.
         metric: Its first objective, a validation metric.
         best: The best value so far; ``None`` before a trial has finished.
-        to_promote: Trials of the final phase that its end will add; 0 once they are planned.
+        to_promote: Final-phase trials that are added when the search ends; 0 once they are planned.
         tuned: Progress for each arm and task, in a study that tunes its arms.
     """
 

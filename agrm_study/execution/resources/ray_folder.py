@@ -1,4 +1,4 @@
-"""Private folders for a local Ray on this machine: location, ownership and removal.
+"""Private folders for a local Ray instance on this machine: location, ownership and removal.
 
 The default folder of Ray is /tmp/ray, which is open to all users, never removed, and unusable if another user has
 created it or if `TMPDIR` is too long for socket names.

@@ -197,7 +197,11 @@ class LearningCurves(FigureKind[LearningCurvesInfo]):
             axes.set_ylabel(f"{what}\n{panel.title if quantity == info.metric else panel.title.lower()} (%)")
 
     def caption(self, info: LearningCurvesInfo) -> str:
-        rest = f" In colour: reference and best at the end; grey: {info.unnamed} more arms." if info.unnamed else ""
+        rest = (
+            f" In colour: the reference and the arms with the best final values; in grey: {info.unnamed} more arms."
+            if info.unnamed
+            else ""
+        )
         folds = f", each the mean of its {info.folds} folds" if info.folds > 1 else ""
         return (
             f"Learning curves: {METRIC_NAMES[info.metric]} on validation; coverage is the share of unlabelled clips "

@@ -42,8 +42,8 @@ def tried(m: Measurements, task: str) -> tuple[pd.DataFrame, pd.Series[float], s
 def as_numbers(column: pd.Series[float]) -> tuple[pd.Series[float], list[str] | None]:
     """Values of a setting as numbers, and their names if the setting is not numeric.
 
-    A conditional numeric setting is NaN in trials in which it is inactive; a missing name is encoded as a separate
-    name.
+    A conditional numeric setting is NaN in trials in which it is inactive; a missing non-numeric value is encoded
+    as its own category.
     """
     set_ = column[column.notna()]
     if len(set_) and set_.map(lambda v: isinstance(v, int | float) and not isinstance(v, bool)).all():

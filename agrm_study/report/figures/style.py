@@ -12,7 +12,7 @@ import matplotlib as mpl
 ONE_COLUMN_IN = 3.4
 """Width of one column of a two-column paper, in inches."""
 TWO_COLUMNS_IN = 7.0
-"""Width of both columns, in inches."""
+"""Width of the two columns, in inches."""
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C6D1F")
 """Okabe and Ito's colours, without yellow (too light on white), and a brown."""

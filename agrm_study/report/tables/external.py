@@ -118,16 +118,15 @@ def _notes(m: Measurements) -> list[str]:
     n = span(planned_seeds(study, cell) for cell in cells)
     of_folds = f" The metric of a seed is the mean over the networks of its {folds} folds." if folds > 1 else ""
     missing = any(not cell.complete for cell in cells)
-    short = (
-        f" Raised k/n: only k of n planned {'training runs' if folds > 1 else 'seeds'} are finished." if missing else ""
-    )
+    runs = "training runs" if folds > 1 else "seeds"
+    short = f" Superscript k/n: only k of n planned {runs} have finished." if missing else ""
     out = [
         f"Percent; mean ± sample standard deviation (ddof 1) over n = {n} training seeds; N: subjects of the set; "
         "neither they nor their videos are in the study's data. Networks, windows and decision rule are those of the "
         f"study's own test part; nothing is fitted on the set.{of_folds}{short}",
         notes.interval_note(m, study.tasks),
         "Change: external minus internal, in percentage points, with a 95% interval for the same seeds on two "
-        "independent sets of subjects (two-way variance, Welch–Satterthwaite's degrees of freedom). Estimates, not "
+        "independent sets of subjects (two-way variance, Welch–Satterthwaite degrees of freedom). Estimates, not "
         "tests: the intervals are not adjusted for multiple comparisons, and a change combines different people, "
         "recordings and class proportions.",
     ]

@@ -78,8 +78,8 @@ class ExternalCalibration(TableKind):
             notes=(
                 "ECE: expected calibration error of the top class, 15 bins. Brier: multi-class, 0 to 2. Slope (1 is "
                 "perfect) and intercept (0 is perfect) of the probabilities as trained; two-class only, intervals in "
-                "the CSV file. At T: with the temperature that the study's own validation part gives; nothing of the "
-                "set is used.",
+                "the CSV file. At T: with the temperature that the study's own validation part gives; no data from "
+                "the set are used.",
                 f"Re-fitted: {FOLDS}-fold cross-fitting over the subjects of the set, at each seed. Two classes: "
                 "logistic recalibration, logit p′ = a + b·logit p; more classes: a temperature. Each subject is judged "
                 "by a fit on the others: these values show the effect of re-fitting on as many labelled subjects of "

@@ -113,7 +113,7 @@ def own_class(kind: str, name: str) -> Any:
             raise InputError(
                 f"the source of the study's own {kind} is missing",
                 given=name,
-                hint=f"It is kept in the results folder, parts/{digest}.json.",
+                hint=f"It is stored in the results folder, parts/{digest}.json.",
             )
         load_source(source)
     part = _loaded[digest].get((kind, short_name(name)))

@@ -66,7 +66,7 @@ def yaml_list(names: Sequence[str], shown: int) -> str:
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """A hint with the closest known name, compared without case and Unicode normal form; None if no name is close.
+    """A hint with the closest known name, compared ignoring case and Unicode normal form; None if no name is close.
 
     Numbers are never treated as similar to each other: `17` is not a misspelling of `117`.
     """

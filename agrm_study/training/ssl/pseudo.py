@@ -38,8 +38,8 @@ def candidates(teacher_probs_BK: Tensor, student_probs_BK: Tensor, source: Sourc
 
     - ``teacher``: the labelling network (without a teacher, the student on the view to be labelled);
     - ``student``: the student, on the view it is trained on;
-    - ``mean``: the mean of both distributions;
-    - ``min``: the smaller of both probabilities for each class;
+    - ``mean``: the mean of the two distributions;
+    - ``min``: the smaller of the two probabilities for each class;
     - ``agree``: the teacher's label and confidence, accepted only if the student's arg max is the same.
 
     Args:
@@ -74,7 +74,7 @@ def with_probs(labels: Candidates, probs_BK: Tensor) -> Candidates:
 
 
 def consistency_loss(student_log_probs_BK: Tensor, teacher_probs_BK: Tensor) -> Tensor:
-    """Squared distance between both class distributions: mean over the batch of Σ_k (p_S − p_T)², in [0, 2].
+    """Squared distance between the two class distributions: mean over the batch of Σ_k (p_S − p_T)², in [0, 2].
 
     (Song et al. 2026, section 2.4.3.) The teacher's probabilities are a constant target without gradient.
 

@@ -63,7 +63,7 @@ def merge(before: Sequence[ClipRecord], found: Sequence[ClipRecord]) -> Merged:
 
 
 def _same_children(before: Sequence[ClipRecord], found: Sequence[ClipRecord]) -> list[ClipRecord]:
-    """The found clips, with the manifest's spelling of subjects taken from file names instead of a table."""
+    """The found clips; subject ids that come from file names are spelled as in the manifest."""
     spelled: dict[tuple[str, str], str] = {}
     for clip in before:
         if clip.source != TABLE:

@@ -21,7 +21,7 @@ HEADERS: dict[str, tuple[str, ...]] = {
         "ageenannees",
     ),
 }
-"""Column names without case, accents and punctuation; earlier spellings take precedence."""
+"""Lower-case column names without accents or punctuation; earlier spellings take precedence."""
 SEXES = {
     **dict.fromkeys(("m", "male", "boy", "man", "mannlich", "maennlich", "junge", "mann", "masculin", "garcon", "homme",
                      "h"), "male"),
@@ -34,7 +34,7 @@ OLDEST = 130
 
 
 def squeezed(text: str) -> str:
-    """Text in lower case without accents, blanks and punctuation."""
+    """Text in lower case without accents, whitespace or punctuation."""
     plain = "".join(each for each in unicodedata.normalize("NFKD", text) if not unicodedata.combining(each))
     return re.sub(r"[\W_]+", "", plain.lower())
 

@@ -59,7 +59,7 @@ class ThresholdPolicy(HasOptions, ABC):
         """
 
     def targets(self, probs_BK: Tensor, *, learn: bool) -> Tensor:
-        """Class probabilities from which the pseudo-labels are made: the given ones, unless the policy aligns them.
+        """Class probabilities from which the pseudo-labels are derived: the given ones, unless the policy aligns them.
 
         Args:
             probs_BK: Class probabilities; detached.
