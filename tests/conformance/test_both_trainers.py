@@ -82,7 +82,7 @@ def trainer(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 @pytest.fixture(scope="module")
 def straight(trainer: Trainer, tmp_path_factory: pytest.TempPathFactory) -> TrialOutcome:
-    """The outcome of a training without an interruption."""
+    """The outcome of a training run without an interruption."""
     return trainer.train(tmp_path_factory.mktemp("straight"))
 
 

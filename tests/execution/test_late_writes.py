@@ -1,7 +1,7 @@
 """A joined run that is suspended just before it writes, and wakes up after another run has taken its trial.
 
 Between the check that its run was not declared dead and the write, no storage can stop it. What it then writes is of
-one training, or is found to be damaged: numbers of two trainings are never mixed unnoticed.
+one training run, or is found to be damaged: numbers of two training runs are never mixed unnoticed.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def runs(make_study: Callable[..., Study], results: Path, monkeypatch: pytest.Mo
 
 
 def is_of_one_training(results: Path, trial: TrialSpec) -> bool:
-    """Whether curve, predictions and weights are those of one training, as the scripted runner computes them."""
+    """Whether curve, predictions and weights are those of one training run, as the scripted runner computes them."""
     ledger = Ledger(results)
     epochs = ledger.epochs(trial_ids=[trial.trial_id])
     values = epochs.loc[epochs["split"] == "val", "macro_f1"].to_numpy()

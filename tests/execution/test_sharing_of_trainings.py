@@ -1,4 +1,4 @@
-"""Trainings that share their first epochs leave, bit for bit, the records of trainings that share nothing."""
+"""Training runs that share their first epochs leave, bit for bit, the records of runs that share nothing."""
 
 from __future__ import annotations
 

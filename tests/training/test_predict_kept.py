@@ -1,4 +1,4 @@
-"""Predictions of saved weights are those of the training that kept them, bit for bit."""
+"""Predictions of saved weights are those of the training run that saved them, bit for bit."""
 
 from __future__ import annotations
 
