@@ -181,7 +181,7 @@ def test_an_arm_whose_search_keeps_failing_is_held_back_and_the_others_are_repor
     script(B={"fail": "bug"})
     summary = hunt(tuned_of(trials=5))
     assert (len(summary.failed), summary.finished, summary.held, summary.exit_code) == (3, 5 + 2, 2 + 2, 1)
-    assert any(message.startswith("The tuning of B ends here") for message in summary.messages)
+    assert any(message.startswith("The tuning of B stops here") for message in summary.messages)
     assert {cell.arm for cell in read_cells(results / "plan.json")} == {"A"}
     found = status(results)
     assert (found.total, found.finished, found.failed, found.held, found.waiting) == (14, 7, 3, 4, 0)

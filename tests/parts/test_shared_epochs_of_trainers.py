@@ -182,7 +182,7 @@ def test_kept_states_continue_when_epochs_are_raised_unless_the_number_of_epochs
     assert sorted(run(file, results)) == sorted(2 * [1, 2, 3, 4, 5])
     longer = write(tmp_path, ENDLESS, sharing="keep", arms=LATE[:1], set={"epochs": 7})
     [note] = [note for note in plan_study(ags.load_study(longer), results).notes if "epochs 5" in note]
-    assert note == "epochs 5 → 7: trials that continue from kept states of finished ones: 2."
+    assert note == "epochs 5 → 7: trials that resume from saved states of finished ones: 2."
     assert sorted(run(longer, results)) == [6, 6, 7, 7]
     counted = ENDLESS.replace("[*cls.Options.model_fields]", '[*cls.Options.model_fields, "epochs"]')
     run(write(tmp_path / "counted", counted, sharing="keep", arms=LATE[:1]), tmp_path / "counted/results")

@@ -85,7 +85,7 @@ def test_a_training_that_was_early_stopped_stays_stopped_when_it_is_opened_again
 
 def test_another_trials_checkpoint_is_refused_and_without_resume_it_is_not_read(tiny_data, tiny_recipe, tmp_path):
     fit(tiny_recipe(epochs=1), **tiny_data.arguments, checkpoint_dir=tmp_path)
-    with pytest.raises(CheckpointError, match="belongs to another trial"):
+    with pytest.raises(CheckpointError, match="belongs to a different trial"):
         Training(tiny_recipe(epochs=1, seed=1), **tiny_data.arguments, checkpoint_dir=tmp_path)
     fresh = Training(tiny_recipe(epochs=1, seed=1), **tiny_data.arguments, checkpoint_dir=tmp_path, resume=False)
     assert fresh.epoch == 0
