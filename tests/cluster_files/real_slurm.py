@@ -128,7 +128,7 @@ class Slurm:
         until(lambda: self.ask("sinfo", "--noheader", "--format=%D %t", check=False) == expected, "no idle nodes")
 
     def left_on(self, number: int) -> list[str]:
-        """Processes of a node that are not SLURM's, and what lies in its /tmp."""
+        """Processes of a node that are not SLURM's, and what lies in its /tmp, except for an empty private folder."""
         first = self.nodes[number]
         space = Path(f"/proc/{first}/ns/pid").readlink()
         found = []
@@ -136,7 +136,12 @@ class Slurm:
             with contextlib.suppress(OSError, psutil.Error):
                 if Path(f"/proc/{process.pid}/ns/pid").readlink() == space and process.pid != first:
                     found.append(" ".join(process.cmdline()))
-        files = [file.name for file in Path(f"/proc/{first}/root/run/tmp").iterdir()]
+        files = []
+        for file in Path(f"/proc/{first}/root/run/tmp").iterdir():
+            if file.name == f"agrm-study-{os.getuid()}":  # the user's private folder, which stays
+                files += [f"{file.name}/{child.name}" for child in file.iterdir()]
+            else:
+                files.append(file.name)
         return [each for each in found if each and not each.startswith("slurmd -D")] + files
 
     def start(self, name: str, *command: str) -> subprocess.Popen[bytes]:
